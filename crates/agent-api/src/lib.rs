@@ -1,0 +1,1 @@
+//! Wire types of the HAProxyDomainAgent and a client for them.

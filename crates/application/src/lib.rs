@@ -1,0 +1,1 @@
+//! Ports, lease loop, steps and workers of the DomainProvisioningService.

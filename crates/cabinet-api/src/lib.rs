@@ -1,0 +1,1 @@
+//! Wire types of the Cabinet API, contract v1.

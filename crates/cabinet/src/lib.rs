@@ -1,0 +1,1 @@
+//! Reference Cabinet: source of truth for custom domains.

@@ -1,0 +1,1 @@
+//! Sidecar that applies certificates to one HAProxy through its Runtime API.

@@ -1,0 +1,3 @@
+//! Sidecar that applies certificates to one HAProxy through its Runtime API.
+
+fn main() {}

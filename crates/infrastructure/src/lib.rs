@@ -1,0 +1,1 @@
+//! Adapters to the outside parties: ACME, Cabinet, DNS, HTTP probe, edges, secrets.

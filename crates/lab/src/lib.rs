@@ -1,0 +1,1 @@
+//! The world around the service on loopback: DNS server, Pebble, HAProxy, PostgreSQL, faults.

@@ -1,0 +1,1 @@
+//! CertificateStore on PostgreSQL and SQLite.

@@ -1,0 +1,1 @@
+//! The dps binary: configuration, wiring, HTTP, command line.

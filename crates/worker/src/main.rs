@@ -1,0 +1,3 @@
+//! The dps binary: configuration, wiring, HTTP, command line.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Reads, checks and makes X.509 certificate chains, keys and CSRs.
