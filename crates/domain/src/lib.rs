@@ -1,1 +1,27 @@
-//! Types, state machine and policies of a custom domain: pure, no I/O, no clock.
+//! The pure heart of the service: what a custom domain is, where it stands, and what happens next.
+//!
+//! A [`CustomDomain`](phase) walks through [`Phase`]s. What to do is computed by [`decide::next_action`] from the
+//! stored phase and the time; what was seen comes back as an [`Event`](phase::Event) and moves the phase by value. Policies
+//! ([`backoff`], [`renewal`], the DNS and HTTP verdicts in [`dns`] and [`probe`]) are functions of facts, with time and
+//! randomness as arguments. Whatever can go wrong for a customer is one code of the closed catalogue in [`failure`].
+//! Nothing here does I/O, reads a clock or draws a random number.
+
+pub mod address;
+pub mod backoff;
+pub mod decide;
+pub mod dns;
+pub mod failure;
+pub mod hostname;
+pub mod ids;
+pub mod phase;
+pub mod probe;
+pub mod renewal;
+pub mod status;
+pub mod timestamp;
+
+pub use failure::{Actor, Failure, FailureCode};
+pub use hostname::{Hostname, HostnameError};
+pub use ids::{CertificateId, DomainId, LeaseToken, OrderId};
+pub use phase::{Event, IllegalTransition, Issuance, Phase};
+pub use status::Status;
+pub use timestamp::Timestamp;

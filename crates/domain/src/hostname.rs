@@ -1,0 +1,250 @@
+//! A customer's hostname, parsed once at the edge of the system.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A DNS name that a public CA can certify: lower case, A-labels (RFC 5890), no dot at the end, at least two labels,
+/// 253 octets at most, not a public suffix itself, no IP address, no wildcard.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hostname(Box<str>);
+
+/// Why a text is not a [`Hostname`]. Each says what to change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HostnameError {
+    /// Nothing there.
+    #[error("the hostname is empty; enter a name such as www.example.com")]
+    Empty,
+    /// A URL, a path, a port or white space was given along with the name.
+    #[error("enter the bare hostname, without scheme, port, path or spaces, such as www.example.com")]
+    NotBare,
+    /// An IPv4 or IPv6 address.
+    #[error("this is an IP address; enter a hostname such as www.example.com")]
+    IpAddress,
+    /// A `*` label.
+    #[error("wildcard names cannot be validated over HTTP; enter each hostname on its own")]
+    Wildcard,
+    /// Longer than 253 octets in A-label form, or a label over 63.
+    #[error("the name is longer than DNS allows (253 octets, 63 in a label)")]
+    TooLong,
+    /// A character that host names do not have, or a hyphen at a label's edge.
+    #[error(
+        "only letters, digits and hyphens are allowed in a hostname, and no hyphen at the edge of a label"
+    )]
+    IllegalLabel,
+    /// IDNA2008/UTS 46 refuses the name.
+    #[error("this internationalised name is not valid")]
+    IllegalInternationalName,
+    /// One label only, such as `localhost`.
+    #[error("the name has one label only; enter a full name such as www.example.com")]
+    SingleLabel,
+    /// More labels than a CA certifies.
+    #[error("the name has more than 10 labels, which certificate authorities refuse")]
+    TooManyLabels,
+    /// A public suffix such as `co.uk`: nobody's own name.
+    #[error("this is a public suffix, under which others register names; enter a name below it")]
+    PublicSuffix,
+}
+
+const MAX_LABELS: usize = 10;
+
+impl Hostname {
+    /// Parses what a customer typed: any case, Unicode or A-labels, with or without the dot at the end.
+    pub fn parse(text: &str) -> Result<Self, HostnameError> {
+        let text = text.trim();
+        let text = text.strip_suffix('.').unwrap_or(text);
+        if text.is_empty() {
+            return Err(HostnameError::Empty);
+        }
+        if text.len() > 1024 {
+            return Err(HostnameError::TooLong);
+        }
+        if text.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
+            return Err(HostnameError::IpAddress);
+        }
+        if text.contains(|c: char| c.is_whitespace() || "/:@?#\\".contains(c)) {
+            return Err(HostnameError::NotBare);
+        }
+        if text.contains('*') {
+            return Err(HostnameError::Wildcard);
+        }
+        let ascii = if text.is_ascii() && !text.to_ascii_lowercase().contains("xn--") {
+            text.to_ascii_lowercase()
+        } else {
+            idna::domain_to_ascii_strict(text).map_err(|_| HostnameError::IllegalInternationalName)?
+        };
+        check_labels(&ascii)?;
+        if psl::suffix(ascii.as_bytes()).is_some_and(|suffix| is_icann_suffix(&suffix, &ascii)) {
+            return Err(HostnameError::PublicSuffix);
+        }
+        Ok(Self(ascii.into_boxed_str()))
+    }
+
+    /// The name in A-label form.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The name as people read it, with U-labels where it has them.
+    pub fn to_unicode(&self) -> String {
+        let (text, result) = idna::domain_to_unicode(&self.0);
+        if result.is_ok() { text } else { self.0.to_string() }
+    }
+
+    /// The registered domain: public suffix (private section included) plus one label. A name that is itself a private
+    /// suffix is its own registered domain, as certificate authorities count it.
+    pub fn registered_domain(&self) -> &str {
+        psl::domain_str(&self.0).unwrap_or(&self.0)
+    }
+
+    /// Whether the name is its own registered domain, where DNS allows no CNAME beside SOA and NS (RFC 1034 §3.6.2).
+    pub fn is_apex(&self) -> bool {
+        self.registered_domain() == self.as_str()
+    }
+
+    /// The first label, relative to the registered domain: what a customer types into a DNS provider's "name" field.
+    /// `@` for the apex.
+    pub fn record_name(&self) -> &str {
+        match self.0.strip_suffix(self.registered_domain()) {
+            Some(prefix) if !prefix.is_empty() => prefix.trim_end_matches('.'),
+            _ => "@",
+        }
+    }
+}
+
+/// Whether the whole name is a suffix of the list's ICANN section. An unlisted single label such as `test` is not.
+fn is_icann_suffix(suffix: &psl::Suffix<'_>, name: &str) -> bool {
+    suffix.is_known() && suffix.typ() == Some(psl::Type::Icann) && suffix.as_bytes() == name.as_bytes()
+}
+
+fn check_labels(name: &str) -> Result<(), HostnameError> {
+    if name.len() > 253 {
+        return Err(HostnameError::TooLong);
+    }
+    let mut count = 0;
+    for label in name.split('.') {
+        count += 1;
+        if label.len() > 63 {
+            return Err(HostnameError::TooLong);
+        }
+        let legal = label
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        let reserved = label.as_bytes().get(2..4) == Some(b"--") && !label.starts_with("xn--");
+        if label.is_empty() || !legal || reserved || label.starts_with('-') || label.ends_with('-') {
+            return Err(HostnameError::IllegalLabel);
+        }
+    }
+    match count {
+        1 => Err(HostnameError::SingleLabel),
+        2..=MAX_LABELS => Ok(()),
+        _ => Err(HostnameError::TooManyLabels),
+    }
+}
+
+impl fmt::Display for Hostname {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Hostname {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl AsRef<str> for Hostname {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Hostname {
+    type Err = HostnameError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+impl Serialize for Hostname {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Hostname {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn name(text: &str) -> Hostname {
+        Hostname::parse(text).unwrap()
+    }
+
+    #[test]
+    fn what_customers_type_becomes_one_canonical_form() {
+        assert_eq!(name("  WWW.Example.COM. ").as_str(), "www.example.com");
+        assert_eq!(name("bücher.example").as_str(), "xn--bcher-kva.example");
+        assert_eq!(name("XN--BCHER-KVA.example").as_str(), "xn--bcher-kva.example");
+        assert_eq!(name("bücher.example").to_unicode(), "bücher.example");
+    }
+
+    #[test]
+    fn bad_input_is_told_apart() {
+        for (text, expected) in [
+            ("", HostnameError::Empty),
+            (".", HostnameError::Empty),
+            ("https://example.com/", HostnameError::NotBare),
+            ("example.com:443", HostnameError::NotBare),
+            ("192.0.2.1", HostnameError::IpAddress),
+            ("[2001:db8::1]", HostnameError::IpAddress),
+            ("*.example.com", HostnameError::Wildcard),
+            ("localhost", HostnameError::SingleLabel),
+            ("a_b.example.com", HostnameError::IllegalLabel),
+            ("-a.example.com", HostnameError::IllegalLabel),
+            ("a..example.com", HostnameError::IllegalLabel),
+            ("ab--cd.example.com", HostnameError::IllegalLabel),
+            ("co.uk", HostnameError::PublicSuffix),
+            ("a.b.c.d.e.f.g.h.i.j.example", HostnameError::TooManyLabels),
+            ("xn--zzzzzzz999.example", HostnameError::IllegalInternationalName),
+        ] {
+            assert_eq!(Hostname::parse(text), Err(expected), "{text}");
+        }
+        assert_eq!(
+            Hostname::parse(&format!("{}.com", "a".repeat(64))),
+            Err(HostnameError::TooLong)
+        );
+        assert_eq!(Hostname::parse(&"a.".repeat(2000)), Err(HostnameError::TooLong));
+    }
+
+    #[test]
+    fn the_registered_domain_counts_private_suffixes() {
+        assert_eq!(name("a.b.example.co.uk").registered_domain(), "example.co.uk");
+        assert_eq!(name("me.github.io").registered_domain(), "me.github.io");
+        assert_eq!(name("github.io").registered_domain(), "github.io");
+        assert!(name("example.co.uk").is_apex());
+        assert!(!name("www.example.co.uk").is_apex());
+        assert_eq!(name("a.b.example.com").record_name(), "a.b");
+        assert_eq!(name("example.com").record_name(), "@");
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics_and_is_idempotent(text in ".{0,300}") {
+            if let Ok(host) = Hostname::parse(&text) {
+                prop_assert_eq!(Hostname::parse(host.as_str()), Ok(host.clone()));
+                prop_assert!(host.as_str().len() <= 253);
+            }
+        }
+    }
+}

@@ -1,0 +1,455 @@
+//! Where a custom domain stands, and the moves it may make.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{CertificateId, OrderId, Status, Timestamp};
+
+/// Where a custom domain stands. `Live` without a certificate cannot be written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Phase {
+    /// On the way to its first certificate.
+    Onboarding(Issuance),
+    /// Served by every edge with `serving`.
+    Live {
+        /// The certificate that the edges present.
+        serving: CertificateId,
+        /// When or how the next one comes.
+        next: Next,
+    },
+    /// Stopped before the first certificate; the record's last failure says why. A retry starts over.
+    Failed,
+    /// The Cabinet wants it gone; it is being undeployed.
+    Leaving,
+    /// Undeployed from every edge. The record stays for the quarantine time.
+    Gone,
+}
+
+/// What comes next for a live domain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Next {
+    /// Renewal begins at this moment.
+    At(Timestamp),
+    /// Renewal is under way; the present certificate is served meanwhile.
+    Now(Issuance),
+}
+
+/// One run from DNS check to edge. The first issue and every renewal share it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Issuance {
+    /// Waiting for DNS to point at us.
+    AwaitingDns,
+    /// DNS is right; waiting for our responder to answer on every address.
+    AwaitingHttpProbe,
+    /// Everything is right for an order; none is stored yet.
+    Ordering,
+    /// The order's URL is stored; its authorization is not valid yet (RFC 8555 §7.5).
+    Validating {
+        /// The stored order.
+        order: OrderId,
+    },
+    /// The authorization is valid; the certificate's key is stored before finalize (RFC 8555 §7.4).
+    Finalizing {
+        /// The stored order.
+        order: OrderId,
+    },
+    /// The certificate is stored; not every edge has proven it yet.
+    Deploying {
+        /// The certificate to deploy.
+        certificate: CertificateId,
+    },
+}
+
+/// Which worker steps a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Lane {
+    /// `DomainVerificationWorker`.
+    Verification,
+    /// `HttpProbeWorker`.
+    HttpProbe,
+    /// `AcmeIssuanceWorker`.
+    Issuance,
+    /// `RenewalWorker`: all of a live domain, so that renewals never wait behind onboarding.
+    Renewal,
+    /// `RemovalWorker`.
+    Removal,
+}
+
+impl Lane {
+    /// All lanes.
+    pub const ALL: [Self; 5] = [
+        Self::Verification,
+        Self::HttpProbe,
+        Self::Issuance,
+        Self::Renewal,
+        Self::Removal,
+    ];
+
+    /// The name in the store and in logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Verification => "verification",
+            Self::HttpProbe => "http_probe",
+            Self::Issuance => "issuance",
+            Self::Renewal => "renewal",
+            Self::Removal => "removal",
+        }
+    }
+}
+
+/// What was seen, or asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// DNS points at us.
+    DnsReady,
+    /// Our responder answered on every address.
+    HttpReady,
+    /// DNS no longer points at us although it did when the probe or the order began.
+    DnsLost,
+    /// The order's URL is stored.
+    OrderPlaced(OrderId),
+    /// The order is ready to be finalized.
+    OrderReady,
+    /// The order is invalid, expired or gone; a new one starts from the DNS check.
+    OrderLost,
+    /// The certificate of the order is stored.
+    CertificateStored(CertificateId),
+    /// Every live edge presents the certificate; the next renewal begins at the given moment.
+    Deployed {
+        /// The stored renewal moment.
+        renew_at: Timestamp,
+    },
+    /// The renewal moment has come, or somebody asked for a renewal now.
+    RenewalDue,
+    /// The domain is stopped.
+    GaveUp,
+    /// The Cabinet asks to start over.
+    RetryRequested,
+    /// The Cabinet wants the domain gone.
+    RemovalRequested,
+    /// Every edge has undeployed the domain.
+    Undeployed,
+}
+
+/// The event does not fit the state: a fault of the service, for an operator.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the event {event} does not fit the phase {phase}")]
+pub struct IllegalTransition {
+    /// The phase's name.
+    pub phase: &'static str,
+    /// The event.
+    pub event: String,
+}
+
+impl Issuance {
+    /// The state's name in logs and reports.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::AwaitingDns => "awaitingDns",
+            Self::AwaitingHttpProbe => "awaitingHttpProbe",
+            Self::Ordering => "ordering",
+            Self::Validating { .. } => "validating",
+            Self::Finalizing { .. } => "finalizing",
+            Self::Deploying { .. } => "deploying",
+        }
+    }
+
+    fn apply(self, event: Event) -> Result<Self, IllegalTransition> {
+        Ok(match (self, event) {
+            (Self::AwaitingDns, Event::DnsReady) => Self::AwaitingHttpProbe,
+            (Self::AwaitingHttpProbe, Event::HttpReady) => Self::Ordering,
+            (Self::AwaitingHttpProbe | Self::Ordering, Event::DnsLost) => Self::AwaitingDns,
+            (Self::Ordering, Event::OrderPlaced(order)) => Self::Validating { order },
+            (Self::Validating { order }, Event::OrderReady) => Self::Finalizing { order },
+            (
+                Self::Validating { .. } | Self::Finalizing { .. } | Self::Deploying { .. },
+                Event::OrderLost,
+            ) => Self::AwaitingDns,
+            (Self::Finalizing { .. }, Event::CertificateStored(certificate)) => {
+                Self::Deploying { certificate }
+            }
+            (state, event) => {
+                return Err(IllegalTransition {
+                    phase: state.name(),
+                    event: format!("{event:?}"),
+                });
+            }
+        })
+    }
+}
+
+impl Phase {
+    /// A domain that the Cabinet has just told us of.
+    pub const START: Self = Self::Onboarding(Issuance::AwaitingDns);
+
+    /// The phase's name in logs and reports.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Onboarding(issuance) => issuance.name(),
+            Self::Live {
+                next: Next::At(_), ..
+            } => "live",
+            Self::Live {
+                next: Next::Now(_), ..
+            } => "renewing",
+            Self::Failed => "failed",
+            Self::Leaving => "leaving",
+            Self::Gone => "gone",
+        }
+    }
+
+    /// What the Cabinet is told.
+    pub const fn status(&self) -> Status {
+        match self {
+            Self::Onboarding(Issuance::AwaitingDns) => Status::PendingDns,
+            Self::Onboarding(Issuance::AwaitingHttpProbe) => Status::PendingHttpProbe,
+            Self::Onboarding(
+                Issuance::Ordering
+                | Issuance::Validating { .. }
+                | Issuance::Finalizing { .. }
+                | Issuance::Deploying { .. },
+            ) => Status::Issuing,
+            Self::Live { .. } => Status::Active,
+            Self::Failed => Status::Failed,
+            Self::Leaving => Status::PendingRemoval,
+            Self::Gone => Status::Removed,
+        }
+    }
+
+    /// The worker that steps a record in this phase; `None` when there is nothing to do until somebody asks.
+    pub const fn lane(&self) -> Option<Lane> {
+        match self {
+            Self::Onboarding(Issuance::AwaitingDns) => Some(Lane::Verification),
+            Self::Onboarding(Issuance::AwaitingHttpProbe) => Some(Lane::HttpProbe),
+            Self::Onboarding(_) => Some(Lane::Issuance),
+            Self::Live { .. } => Some(Lane::Renewal),
+            Self::Leaving => Some(Lane::Removal),
+            Self::Failed | Self::Gone => None,
+        }
+    }
+
+    /// The run under way, if any.
+    pub const fn issuance(&self) -> Option<&Issuance> {
+        match self {
+            Self::Onboarding(issuance)
+            | Self::Live {
+                next: Next::Now(issuance),
+                ..
+            } => Some(issuance),
+            Self::Live {
+                next: Next::At(_), ..
+            }
+            | Self::Failed
+            | Self::Leaving
+            | Self::Gone => None,
+        }
+    }
+
+    /// Whether a certificate is served while this phase lasts.
+    pub const fn is_live(&self) -> bool {
+        matches!(self, Self::Live { .. })
+    }
+
+    /// Makes one move.
+    pub fn apply(self, event: Event) -> Result<Self, IllegalTransition> {
+        Ok(match (self, event) {
+            (
+                Self::Onboarding(_) | Self::Live { .. } | Self::Failed | Self::Leaving,
+                Event::RemovalRequested,
+            ) => Self::Leaving,
+            (Self::Leaving, Event::Undeployed) => Self::Gone,
+            (Self::Gone, Event::RemovalRequested) => Self::Gone,
+            (Self::Onboarding(_) | Self::Failed, Event::RetryRequested) => Self::START,
+            (Self::Onboarding(_), Event::GaveUp) => Self::Failed,
+            (Self::Onboarding(Issuance::Deploying { certificate }), Event::Deployed { renew_at })
+            | (
+                Self::Live {
+                    next: Next::Now(Issuance::Deploying { certificate }),
+                    ..
+                },
+                Event::Deployed { renew_at },
+            ) => Self::Live {
+                serving: certificate,
+                next: Next::At(renew_at),
+            },
+            (
+                Self::Live {
+                    serving,
+                    next: Next::At(_),
+                },
+                Event::RenewalDue,
+            ) => Self::Live {
+                serving,
+                next: Next::Now(Issuance::AwaitingDns),
+            },
+            (
+                Self::Live {
+                    serving,
+                    next: Next::Now(issuance),
+                },
+                Event::RenewalDue,
+            ) => Self::Live {
+                serving,
+                next: Next::Now(issuance),
+            },
+            (Self::Onboarding(issuance), event) => Self::Onboarding(issuance.apply(event)?),
+            (
+                Self::Live {
+                    serving,
+                    next: Next::Now(issuance),
+                },
+                event,
+            ) => Self::Live {
+                serving,
+                next: Next::Now(issuance.apply(event)?),
+            },
+            (phase, event) => {
+                return Err(IllegalTransition {
+                    phase: phase.name(),
+                    event: format!("{event:?}"),
+                });
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    fn order() -> OrderId {
+        OrderId::from_uuid(Uuid::from_u128(1))
+    }
+
+    fn certificate(n: u128) -> CertificateId {
+        CertificateId::from_uuid(Uuid::from_u128(n))
+    }
+
+    fn run(phase: Phase, events: Vec<Event>) -> Result<Phase, IllegalTransition> {
+        events.into_iter().try_fold(phase, Phase::apply)
+    }
+
+    fn whole_issuance(n: u128, renew_at: Timestamp) -> Vec<Event> {
+        vec![
+            Event::DnsReady,
+            Event::HttpReady,
+            Event::OrderPlaced(order()),
+            Event::OrderReady,
+            Event::CertificateStored(certificate(n)),
+            Event::Deployed { renew_at },
+        ]
+    }
+
+    #[test]
+    fn a_domain_goes_from_dns_to_live_and_through_renewal_while_the_old_certificate_is_served() {
+        let at = Timestamp::from_unix_seconds(1);
+        let live = run(Phase::START, whole_issuance(1, at)).unwrap();
+        assert_eq!(
+            live,
+            Phase::Live {
+                serving: certificate(1),
+                next: Next::At(at)
+            }
+        );
+        let mut events = whole_issuance(2, at);
+        events.insert(0, Event::RenewalDue);
+        events.pop();
+        let renewing = run(live, events).unwrap();
+        assert!(matches!(renewing, Phase::Live { serving, .. } if serving == certificate(1)));
+        assert_eq!(renewing.status(), Status::Active);
+        assert_eq!(renewing.lane(), Some(Lane::Renewal));
+        let renewed = renewing.apply(Event::Deployed { renew_at: at }).unwrap();
+        assert_eq!(
+            renewed,
+            Phase::Live {
+                serving: certificate(2),
+                next: Next::At(at)
+            }
+        );
+    }
+
+    #[test]
+    fn illegal_moves_are_refused_by_name() {
+        for (phase, event) in [
+            (Phase::START, Event::OrderReady),
+            (
+                Phase::START,
+                Event::Deployed {
+                    renew_at: Timestamp::EPOCH,
+                },
+            ),
+            (Phase::Failed, Event::DnsReady),
+            (Phase::Gone, Event::RetryRequested),
+            (Phase::Leaving, Event::RetryRequested),
+            (
+                Phase::Live {
+                    serving: certificate(1),
+                    next: Next::At(Timestamp::EPOCH),
+                },
+                Event::GaveUp,
+            ),
+            (
+                Phase::Live {
+                    serving: certificate(1),
+                    next: Next::Now(Issuance::Ordering),
+                },
+                Event::GaveUp,
+            ),
+        ] {
+            let (name, text) = (
+                phase.issuance().map_or(phase.name(), Issuance::name),
+                format!("{event:?}"),
+            );
+            assert_eq!(
+                phase.apply(event).unwrap_err(),
+                IllegalTransition {
+                    phase: name,
+                    event: text
+                }
+            );
+        }
+    }
+
+    #[test]
+    fn a_lost_order_starts_again_from_the_dns_check() {
+        let validating = Phase::Onboarding(Issuance::Validating { order: order() });
+        assert_eq!(validating.apply(Event::OrderLost).unwrap(), Phase::START);
+    }
+
+    fn any_event() -> impl Strategy<Value = Event> {
+        prop_oneof![
+            Just(Event::DnsReady),
+            Just(Event::HttpReady),
+            Just(Event::DnsLost),
+            Just(Event::OrderPlaced(order())),
+            Just(Event::OrderReady),
+            Just(Event::OrderLost),
+            Just(Event::CertificateStored(certificate(7))),
+            Just(Event::Deployed {
+                renew_at: Timestamp::EPOCH
+            }),
+            Just(Event::RenewalDue),
+            Just(Event::GaveUp),
+            Just(Event::RetryRequested),
+            Just(Event::RemovalRequested),
+            Just(Event::Undeployed),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn any_history_leaves_a_phase_that_survives_the_store(events in prop::collection::vec(any_event(), 0..60)) {
+            let mut phase = Phase::START;
+            for event in events {
+                phase = phase.clone().apply(event).unwrap_or(phase);
+                let json = serde_json::to_string(&phase).unwrap();
+                prop_assert_eq!(&serde_json::from_str::<Phase>(&json).unwrap(), &phase);
+                prop_assert_eq!(phase.lane().is_none(), matches!(phase, Phase::Failed | Phase::Gone));
+            }
+        }
+    }
+}

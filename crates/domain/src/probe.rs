@@ -1,0 +1,121 @@
+//! The HTTP preflight as a policy: what each address answered becomes one verdict.
+
+use std::net::IpAddr;
+
+use crate::Failure;
+
+/// What one published address answered on the challenge path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeObservation {
+    /// The address connected to.
+    pub address: IpAddr,
+    /// What it answered.
+    pub answer: ProbeAnswer,
+}
+
+/// An answer to the preflight request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProbeAnswer {
+    /// Our own key authorization, with status 200.
+    Ours,
+    /// Status 200 with another body, or an answer that is not HTTP; `server` is the `Server` header if there was one.
+    WrongBody {
+        /// The `Server` header, shortened.
+        server: Option<String>,
+    },
+    /// A redirect, which is not followed.
+    Redirect {
+        /// The status code.
+        status: u16,
+        /// The `Location` header, shortened.
+        location: Option<String>,
+    },
+    /// Another status.
+    Status(u16),
+    /// The connection was refused, reset, or had no route.
+    Refused,
+    /// No complete answer in time.
+    Timeout,
+    /// The address is not one we connect to.
+    Forbidden {
+        /// The kind of address.
+        kind: &'static str,
+    },
+}
+
+/// `Ok` when every address answered as ours; else the first failure, IPv6 before IPv4, since a CA tries IPv6 first.
+pub fn verdict(observations: &[ProbeObservation]) -> Result<(), Failure> {
+    if observations.is_empty() {
+        return Err(Failure::DnsNoCname { addresses: vec![] });
+    }
+    let mut ordered: Vec<&ProbeObservation> = observations.iter().collect();
+    ordered.sort_by_key(|seen| (seen.address.is_ipv4(), seen.address));
+    ordered.into_iter().try_for_each(judge)
+}
+
+fn judge(seen: &ProbeObservation) -> Result<(), Failure> {
+    let address = seen.address;
+    Err(match &seen.answer {
+        ProbeAnswer::Ours => return Ok(()),
+        ProbeAnswer::WrongBody { server } => Failure::HttpWrongResponder {
+            address,
+            server: server.clone(),
+        },
+        ProbeAnswer::Redirect { status, location } => Failure::HttpRedirect {
+            address,
+            status: *status,
+            location: location.clone(),
+        },
+        ProbeAnswer::Status(status) => Failure::HttpStatus {
+            address,
+            status: *status,
+        },
+        ProbeAnswer::Refused => Failure::HttpRefused { address },
+        ProbeAnswer::Timeout => Failure::HttpTimeout { address },
+        ProbeAnswer::Forbidden { kind } => Failure::HttpAddressForbidden {
+            address,
+            kind: (*kind).to_owned(),
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::FailureCode;
+
+    fn seen(address: &str, answer: ProbeAnswer) -> ProbeObservation {
+        ProbeObservation {
+            address: address.parse().unwrap(),
+            answer,
+        }
+    }
+
+    #[test]
+    fn one_wrong_ipv6_address_is_enough_because_the_ca_never_falls_back() {
+        let verdict = verdict(&[
+            seen("198.51.100.1", ProbeAnswer::Timeout),
+            seen("2606:4700::1", ProbeAnswer::Status(404)),
+        ]);
+        assert_eq!(verdict.unwrap_err().code(), FailureCode::HttpStatus);
+    }
+
+    #[test]
+    fn every_address_must_be_ours() {
+        assert!(
+            verdict(&[
+                seen("8.8.8.8", ProbeAnswer::Ours),
+                seen("8.8.4.4", ProbeAnswer::Ours)
+            ])
+            .is_ok()
+        );
+        assert!(
+            verdict(&[
+                seen("8.8.8.8", ProbeAnswer::Ours),
+                seen("8.8.4.4", ProbeAnswer::Refused)
+            ])
+            .is_err()
+        );
+        assert!(verdict(&[]).is_err());
+    }
+}

@@ -1,0 +1,73 @@
+//! When a certificate is renewed.
+
+use std::time::Duration;
+
+use crate::Timestamp;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The latest moment by which a renewal should begin, from the certificate's own dates.
+///
+/// Under ten days of lifetime: half of it. Otherwise the earlier of "a third of the lifetime left" and "30 days before expiry",
+/// where the 30 days count only if they lie in the second half of the lifetime: for a 45-day certificate they would mean a
+/// renewal every 15 days, and for one of 20 days a renewal without end.
+pub fn renewal_deadline(not_before: Timestamp, not_after: Timestamp) -> Timestamp {
+    let lifetime = not_after.since(not_before);
+    if lifetime < 10 * DAY {
+        return not_after - lifetime / 2;
+    }
+    let third_left = not_after - lifetime / 3;
+    let thirty_days = not_after - 30 * DAY;
+    if lifetime >= 60 * DAY {
+        third_left.min(thirty_days)
+    } else {
+        third_left
+    }
+}
+
+/// The stored renewal moment: one point, placed by `random` in `0.0..1.0`, of the window that ends at [`renewal_deadline`] and
+/// is a fiftieth of the lifetime wide. Spreads certificates that were issued together.
+pub fn renewal_moment(not_before: Timestamp, not_after: Timestamp, random: f64) -> Timestamp {
+    let window = not_after.since(not_before) / 50;
+    renewal_deadline(not_before, not_after) - window.mul_f64(random.clamp(0.0, 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn deadline_day(lifetime_days: u32) -> u64 {
+        let start = Timestamp::from_unix_seconds(1_800_000_000);
+        renewal_deadline(start, start + lifetime_days * DAY)
+            .since(start)
+            .as_secs()
+            / 86_400
+    }
+
+    #[test]
+    fn each_lifetime_in_use_has_its_deadline() {
+        assert_eq!(deadline_day(90), 60);
+        assert_eq!(deadline_day(64), 34);
+        assert_eq!(deadline_day(45), 30);
+        assert_eq!(deadline_day(200), 133);
+        let start = Timestamp::from_unix_seconds(1_800_000_000);
+        let hours = renewal_deadline(start, start + Duration::from_secs(160 * 3600))
+            .since(start)
+            .as_secs()
+            / 3600;
+        assert_eq!(hours, 80);
+    }
+
+    proptest! {
+        #[test]
+        fn a_fresh_certificate_is_never_due_at_once(hours in 1u64..50_000, random in 0.0f64..1.0) {
+            let start = Timestamp::from_unix_seconds(1_800_000_000);
+            let end = start + Duration::from_secs(hours * 3600);
+            let moment = renewal_moment(start, end, random);
+            let lived = moment.since(start).as_secs_f64() / end.since(start).as_secs_f64();
+            prop_assert!((0.45..=0.9).contains(&lived), "{lived}");
+            prop_assert!(moment < end);
+        }
+    }
+}
