@@ -1,1 +1,18 @@
-//! Reads, checks and makes X.509 certificate chains, keys and CSRs.
+//! Reads, checks and makes X.509 certificate chains, keys and CSRs. Pure: no file, no socket, no clock.
+//!
+//! The service makes a [`CertificateKey`] and a CSR from it ([`csr_der`]) before it finalizes an order. What comes back from
+//! the certificate authority is parsed into a [`CertificateChain`] and must pass [`check`] (key, order of the chain, name,
+//! dates, strength) before it is stored; the agent at the edge runs the same check before it lets HAProxy see the chain.
+//! Whatever PEM comes in, the PEM that goes out is written by us: LF line ends, no blank lines, nothing between blocks.
+//! A chain is known everywhere by its **fingerprint**, the SHA-256 of its leaf in lower-case hex.
+
+mod chain;
+mod check;
+mod csr;
+mod key;
+mod pem;
+
+pub use chain::{CertificateChain, ChainError, Leaf, MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
+pub use check::{ChainFault, check};
+pub use csr::{MakeError, csr_der, self_signed};
+pub use key::{CertificateKey, KeyAlgorithm, KeyFault};
