@@ -1,0 +1,169 @@
+//! Whether a chain may be served for a hostname.
+
+use dps_domain::{Hostname, Timestamp};
+use x509_parser::prelude::X509Certificate;
+use x509_parser::public_key::PublicKey;
+
+use crate::chain::parse_all;
+use crate::{CertificateChain, CertificateKey};
+
+/// Why a chain must not be served. Each says what is wrong in one sentence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChainFault {
+    /// The private key belongs to another certificate.
+    #[error("the private key does not match the first certificate of the chain")]
+    KeyMismatch,
+    /// A certificate is not signed by the one after it.
+    #[error(
+        "certificate {position} of the chain (1 is the leaf) is not signed by the next one; send the leaf first"
+    )]
+    OutOfOrder {
+        /// Place in the chain, 1 for the leaf.
+        position: usize,
+    },
+    /// No subject alternative name covers the hostname.
+    #[error("the certificate does not cover {hostname}")]
+    NameNotCovered {
+        /// The hostname that was asked for.
+        hostname: Hostname,
+    },
+    /// Not valid yet.
+    #[error("certificate {position} of the chain is not valid before {not_before}")]
+    NotYetValid {
+        /// Place in the chain, 1 for the leaf.
+        position: usize,
+        /// First moment of validity.
+        not_before: Timestamp,
+    },
+    /// Not valid any more.
+    #[error("certificate {position} of the chain expired at {not_after}")]
+    Expired {
+        /// Place in the chain, 1 for the leaf.
+        position: usize,
+        /// Last moment of validity.
+        not_after: Timestamp,
+    },
+    /// Neither P-256, P-384 nor RSA of at least 2048 bits.
+    #[error(
+        "the certificate's key is too weak or of an unsupported kind; use ECDSA P-256, P-384 or RSA of at least 2048 bits"
+    )]
+    WeakKey,
+    /// Signed with SHA-1 or older.
+    #[error("certificate {position} of the chain is signed with a broken hash; it must be SHA-256 or better")]
+    WeakSignature {
+        /// Place in the chain, 1 for the leaf.
+        position: usize,
+    },
+}
+
+impl ChainFault {
+    /// A stable code for metrics and interfaces.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::KeyMismatch => "KEY_MISMATCH",
+            Self::OutOfOrder { .. } => "CHAIN_OUT_OF_ORDER",
+            Self::NameNotCovered { .. } => "NAME_NOT_COVERED",
+            Self::NotYetValid { .. } => "NOT_YET_VALID",
+            Self::Expired { .. } => "EXPIRED",
+            Self::WeakKey => "WEAK_KEY",
+            Self::WeakSignature { .. } => "WEAK_SIGNATURE",
+        }
+    }
+}
+
+/// Checks that `chain` with `key` may be served for `hostname` at `now`: the key belongs to the leaf and is strong enough,
+/// each certificate is signed by the next, the leaf covers the name, every certificate is valid, no signature uses SHA-1.
+///
+/// Trust is not decided here: whether the last certificate leads to a root that anybody knows is the clients' business.
+pub fn check(
+    chain: &CertificateChain,
+    key: &CertificateKey,
+    hostname: &Hostname,
+    now: Timestamp,
+) -> Result<(), ChainFault> {
+    let Ok(certificates) = parse_all(chain.der()) else {
+        return Err(ChainFault::OutOfOrder { position: 1 });
+    };
+    let leaf = &certificates[0];
+    if !is_strong(leaf) {
+        return Err(ChainFault::WeakKey);
+    }
+    if *leaf.public_key().subject_public_key.data != *key.public_key() {
+        return Err(ChainFault::KeyMismatch);
+    }
+    check_links(&certificates)?;
+    if !chain
+        .leaf()
+        .dns_names
+        .iter()
+        .any(|pattern| covers(pattern, hostname.as_str()))
+    {
+        return Err(ChainFault::NameNotCovered {
+            hostname: hostname.clone(),
+        });
+    }
+    check_dates(&certificates, now)
+}
+
+fn is_strong(leaf: &X509Certificate<'_>) -> bool {
+    match leaf.public_key().parsed() {
+        Ok(PublicKey::RSA(key)) => key.key_size() >= 2048,
+        Ok(PublicKey::EC(point)) => matches!(point.key_size(), 256 | 384),
+        Ok(_) | Err(_) => false,
+    }
+}
+
+fn check_links(certificates: &[X509Certificate<'_>]) -> Result<(), ChainFault> {
+    for (index, certificate) in certificates.iter().enumerate() {
+        let position = index + 1;
+        // A root at the end signs itself; nobody relies on that signature.
+        let is_root = index > 0 && certificate.subject().as_raw() == certificate.issuer().as_raw();
+        if !is_root
+            && BROKEN_SIGNATURES.contains(&certificate.signature_algorithm.algorithm.to_id_string().as_str())
+        {
+            return Err(ChainFault::WeakSignature { position });
+        }
+        let Some(issuer) = certificates.get(position) else {
+            continue;
+        };
+        let named = certificate.issuer().as_raw() == issuer.subject().as_raw();
+        if !named || certificate.verify_signature(Some(issuer.public_key())).is_err() {
+            return Err(ChainFault::OutOfOrder { position });
+        }
+    }
+    Ok(())
+}
+
+/// MD2, MD4, MD5 and SHA-1 with RSA, SHA-1 with RSA (OIW), DSA and ECDSA with SHA-1.
+const BROKEN_SIGNATURES: [&str; 7] = [
+    "1.2.840.113549.1.1.2",
+    "1.2.840.113549.1.1.3",
+    "1.2.840.113549.1.1.4",
+    "1.2.840.113549.1.1.5",
+    "1.3.14.3.2.29",
+    "1.2.840.10040.4.3",
+    "1.2.840.10045.4.1",
+];
+
+fn check_dates(certificates: &[X509Certificate<'_>], now: Timestamp) -> Result<(), ChainFault> {
+    for (index, certificate) in certificates.iter().enumerate() {
+        let position = index + 1;
+        let not_before = Timestamp::from_unix_seconds(certificate.validity().not_before.timestamp());
+        let not_after = Timestamp::from_unix_seconds(certificate.validity().not_after.timestamp());
+        if now < not_before {
+            return Err(ChainFault::NotYetValid { position, not_before });
+        }
+        if now > not_after {
+            return Err(ChainFault::Expired { position, not_after });
+        }
+    }
+    Ok(())
+}
+
+/// Whether a DNS name of a certificate covers a hostname: equal, or a wildcard for exactly the first label (RFC 6125 §6.4.3).
+fn covers(pattern: &str, hostname: &str) -> bool {
+    match pattern.strip_prefix("*.") {
+        None => pattern == hostname,
+        Some(parent) => hostname.split_once('.').is_some_and(|(_, rest)| rest == parent),
+    }
+}
