@@ -1,1 +1,21 @@
 //! Wire types of the HAProxyDomainAgent and a client for them.
+//!
+//! An agent stands next to each HAProxy. The service sends it certificates ([`ApplyRequest`]), asks what it holds
+//! ([`InventoryPage`]) and publishes the answers to HTTP-01 challenges ([`ChallengePublication`]). Both sides share these types,
+//! so they cannot drift apart; unknown fields are passed over, so either side may be one version ahead. Every refusal is a
+//! [`Problem`] document (RFC 9457) with a stable [`ProblemCode`]; the [`AgentClient`] turns it into an [`AgentError`] that
+//! tells whether trying again later can help.
+
+mod certificates;
+mod challenges;
+mod client;
+mod error;
+mod health;
+mod problem;
+
+pub use certificates::{Applied, ApplyOutcome, ApplyRequest, InventoryItem, InventoryPage};
+pub use challenges::{CHALLENGE_PATH_PREFIX, ChallengePublication, ChallengeToken, ChallengeTokenError};
+pub use client::{AgentClient, ClientOptions};
+pub use error::AgentError;
+pub use health::{HaproxyHealth, Health, HealthStatus};
+pub use problem::{PROBLEM_CONTENT_TYPE, Problem, ProblemCode};

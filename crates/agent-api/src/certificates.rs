@@ -1,0 +1,82 @@
+//! Certificates as they travel to the agent and back.
+
+use dps_domain::{Hostname, Timestamp};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize, Serializer};
+
+/// `POST /internal/v1/certificates/apply`: serve this certificate for this hostname.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApplyRequest {
+    /// The name that clients will ask for in SNI.
+    pub hostname: Hostname,
+    /// The certificate chain in PEM, leaf first, without the root.
+    pub chain_pem: String,
+    /// The leaf's private key in PEM, unencrypted.
+    #[serde(serialize_with = "expose")]
+    pub private_key_pem: SecretString,
+    /// SHA-256 of the leaf in lower-case hex, to catch a mixed-up chain before anything is touched.
+    pub fingerprint: String,
+    /// Grows with every certificate of this hostname. An older one than the agent holds is refused.
+    pub generation: u64,
+}
+
+fn expose<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.expose_secret())
+}
+
+/// What an apply did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ApplyOutcome {
+    /// The hostname was not served before.
+    Created,
+    /// Another certificate was served before.
+    Replaced,
+    /// This very certificate was served already.
+    Unchanged,
+}
+
+/// The answer to an apply: the edge presented exactly this certificate in a TLS handshake.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Applied {
+    /// The name that was asked for.
+    pub hostname: Hostname,
+    /// SHA-256 of the leaf that the edge presented.
+    pub fingerprint: String,
+    /// The generation that the agent holds now.
+    pub generation: u64,
+    /// Last moment of the certificate's validity.
+    pub not_after: Timestamp,
+    /// What was done.
+    pub outcome: ApplyOutcome,
+}
+
+/// One certificate that the agent holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InventoryItem {
+    /// The name it is served for.
+    pub hostname: Hostname,
+    /// SHA-256 of the leaf in lower-case hex.
+    pub fingerprint: String,
+    /// Last moment of validity.
+    pub not_after: Timestamp,
+    /// The generation it was applied with.
+    pub generation: u64,
+}
+
+/// `GET /internal/v1/certificates?limit=…&cursor=…`: a page of what the agent holds, by hostname.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InventoryPage {
+    /// The certificates of this page.
+    pub items: Vec<InventoryItem>,
+    /// Send it back to get the next page; absent on the last one. Opaque.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+    /// SHA-256 in lower-case hex over the line `hostname fingerprint generation` LF of every certificate, by hostname: equal
+    /// digests mean equal inventories.
+    pub digest: String,
+}

@@ -1,0 +1,237 @@
+//! The service's side of the protocol.
+
+use std::time::Duration;
+
+use dps_domain::Hostname;
+use reqwest::{Method, RequestBuilder, Response, StatusCode, redirect};
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use crate::{
+    AgentError, Applied, ApplyRequest, CHALLENGE_PATH_PREFIX, ChallengePublication, ChallengeToken, Health,
+    InventoryPage, Problem, ProblemCode,
+};
+
+/// Longer answers are given up; a page of 1,000 inventory items has about 250 kB.
+const MAX_ANSWER_BYTES: usize = 1024 * 1024;
+
+/// How long a client waits.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientOptions {
+    /// For the TCP connection.
+    pub connect_timeout: Duration,
+    /// For a whole call, from connecting to the last byte of the answer.
+    pub total_timeout: Duration,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(3),
+            total_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Talks to one agent. Cheap to clone; connections are kept and shared.
+#[derive(Debug, Clone)]
+pub struct AgentClient {
+    http: reqwest::Client,
+    base: Url,
+    token: std::sync::Arc<SecretString>,
+}
+
+impl AgentClient {
+    /// A client for the agent at `base` (such as `http://127.0.0.1:9402`) that shows `token` with every internal call. It uses
+    /// no proxy and follows no redirect.
+    pub fn new(base: Url, token: SecretString, options: ClientOptions) -> Result<Self, AgentError> {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .connect_timeout(options.connect_timeout)
+            .timeout(options.total_timeout)
+            .user_agent(concat!("dps/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|source| unreachable_because(&base, "no HTTP client can be built", Some(source)))?;
+        Ok(Self {
+            http,
+            base,
+            token: std::sync::Arc::new(token),
+        })
+    }
+
+    /// The agent's base URL.
+    pub const fn base(&self) -> &Url {
+        &self.base
+    }
+
+    /// Has a certificate served. `Ok` means that the edge presented exactly this certificate in a handshake.
+    pub async fn apply(&self, request: &ApplyRequest) -> Result<Applied, AgentError> {
+        let call = self
+            .internal(Method::POST, &["internal", "v1", "certificates", "apply"])
+            .json(request);
+        let applied: Applied = self.json(self.send(call).await?).await?;
+        if applied.fingerprint != request.fingerprint || applied.hostname != request.hostname {
+            let detail = format!(
+                "asked for {}, the agent reports {}",
+                request.fingerprint, applied.fingerprint
+            );
+            return Err(AgentError::Mismatch {
+                agent: self.base.to_string(),
+                detail,
+            });
+        }
+        Ok(applied)
+    }
+
+    /// Has a hostname served no more. Idempotent.
+    pub async fn remove(&self, hostname: &Hostname) -> Result<(), AgentError> {
+        let path = ["internal", "v1", "certificates", hostname.as_str()];
+        self.send(self.internal(Method::DELETE, &path)).await.map(drop)
+    }
+
+    /// A page of what the agent holds; `cursor` is the last page's `next_cursor`.
+    pub async fn inventory(&self, cursor: Option<&str>, limit: u32) -> Result<InventoryPage, AgentError> {
+        let mut call = self
+            .internal(Method::GET, &["internal", "v1", "certificates"])
+            .query(&[("limit", limit.to_string())]);
+        if let Some(cursor) = cursor {
+            call = call.query(&[("cursor", cursor)]);
+        }
+        self.json(self.send(call).await?).await
+    }
+
+    /// Has a challenge answered with this key authorization until it is withdrawn or its time to live is over.
+    pub async fn publish_challenge(
+        &self,
+        token: &ChallengeToken,
+        key_authorization: &str,
+    ) -> Result<(), AgentError> {
+        let body = ChallengePublication {
+            key_authorization: key_authorization.to_owned(),
+        };
+        let path = ["internal", "v1", "challenges", token.as_str()];
+        self.send(self.internal(Method::PUT, &path).json(&body))
+            .await
+            .map(drop)
+    }
+
+    /// Has a challenge answered no more. Idempotent.
+    pub async fn withdraw_challenge(&self, token: &ChallengeToken) -> Result<(), AgentError> {
+        let path = ["internal", "v1", "challenges", token.as_str()];
+        self.send(self.internal(Method::DELETE, &path)).await.map(drop)
+    }
+
+    /// Asks the agent for a challenge as a CA would, on the public path: `None` if it does not know the token.
+    pub async fn read_challenge(&self, token: &ChallengeToken) -> Result<Option<String>, AgentError> {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{CHALLENGE_PATH_PREFIX}{token}"));
+        let answer = self.transport(self.http.get(url)).await?;
+        if answer.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let answer = self.accept(answer).await?;
+        let body = self.body(answer).await?;
+        String::from_utf8(body)
+            .map(Some)
+            .map_err(|_| self.not_an_agent("the challenge's answer is not text"))
+    }
+
+    /// How the agent and its HAProxy are.
+    pub async fn health(&self) -> Result<Health, AgentError> {
+        let answer = self.transport(self.internal(Method::GET, &["health"])).await?;
+        // A degraded agent answers 503 with the same document.
+        if !answer.status().is_success() && answer.status() != StatusCode::SERVICE_UNAVAILABLE {
+            return Err(self.refusal(answer).await);
+        }
+        self.json(answer).await
+    }
+
+    fn internal(&self, method: Method, path: &[&str]) -> RequestBuilder {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.clear().extend(path);
+        }
+        self.http
+            .request(method, url)
+            .bearer_auth(self.token.expose_secret())
+    }
+
+    async fn send(&self, call: RequestBuilder) -> Result<Response, AgentError> {
+        let answer = self.transport(call).await?;
+        self.accept(answer).await
+    }
+
+    async fn transport(&self, call: RequestBuilder) -> Result<Response, AgentError> {
+        call.send()
+            .await
+            .map_err(|source| unreachable_because(&self.base, "no answer", Some(source.without_url())))
+    }
+
+    async fn accept(&self, answer: Response) -> Result<Response, AgentError> {
+        if answer.status().is_success() {
+            Ok(answer)
+        } else {
+            Err(self.refusal(answer).await)
+        }
+    }
+
+    async fn refusal(&self, answer: Response) -> AgentError {
+        let agent = self.base.to_string();
+        let status = answer.status();
+        if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN {
+            return AgentError::Unauthorized { agent };
+        }
+        let problem = match self.body(answer).await {
+            Ok(body) => serde_json::from_slice::<Problem>(&body).ok(),
+            Err(error) => return error,
+        };
+        match problem {
+            Some(problem) if problem.code == ProblemCode::EdgeMismatch => AgentError::Mismatch {
+                agent,
+                detail: problem.detail,
+            },
+            Some(Problem { code, detail, .. })
+                if status.is_client_error() && code != ProblemCode::RequestTimeout =>
+            {
+                AgentError::Refused { agent, code, detail }
+            }
+            Some(Problem { code, detail, .. }) => {
+                unreachable_because(&self.base, &format!("{code}: {detail}"), None)
+            }
+            None => self.not_an_agent(&format!("status {} without a problem document", status.as_u16())),
+        }
+    }
+
+    async fn json<T: DeserializeOwned>(&self, answer: Response) -> Result<T, AgentError> {
+        let body = self.body(answer).await?;
+        serde_json::from_slice(&body)
+            .map_err(|error| self.not_an_agent(&format!("the answer cannot be read: {error}")))
+    }
+
+    async fn body(&self, mut answer: Response) -> Result<Vec<u8>, AgentError> {
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|source| {
+            unreachable_because(&self.base, "the answer broke off", Some(source.without_url()))
+        })? {
+            if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+                return Err(self.not_an_agent("the answer is longer than 1 MiB"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    fn not_an_agent(&self, detail: &str) -> AgentError {
+        unreachable_because(&self.base, detail, None)
+    }
+}
+
+fn unreachable_because(base: &Url, detail: &str, source: Option<reqwest::Error>) -> AgentError {
+    AgentError::Unreachable {
+        agent: base.to_string(),
+        detail: detail.to_owned(),
+        source,
+    }
+}

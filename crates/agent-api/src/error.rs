@@ -1,0 +1,55 @@
+//! What can go wrong between the service and an agent.
+
+use crate::ProblemCode;
+
+/// A call to an agent failed.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// Nobody answered in time, or what answered is in no state to do the work (any 5xx), or is no agent. Try again later.
+    #[error("the agent at {agent} cannot do it now: {detail}")]
+    Unreachable {
+        /// The agent's base URL.
+        agent: String,
+        /// What happened.
+        detail: String,
+        /// What the HTTP client says about it.
+        #[source]
+        source: Option<reqwest::Error>,
+    },
+    /// The agent looked at the request and refused it; the same request will be refused again.
+    #[error("the agent at {agent} refused ({code}): {detail}")]
+    Refused {
+        /// The agent's base URL.
+        agent: String,
+        /// The agent's code.
+        code: ProblemCode,
+        /// The agent's sentence.
+        detail: String,
+    },
+    /// The agent does not accept our token: an operator must look.
+    #[error("the agent at {agent} does not accept our token")]
+    Unauthorized {
+        /// The agent's base URL.
+        agent: String,
+    },
+    /// HAProxy took the certificate, but a handshake showed another one; the agent went back to the one before.
+    #[error("the edge of {agent} presents another certificate: {detail}")]
+    Mismatch {
+        /// The agent's base URL.
+        agent: String,
+        /// What was presented.
+        detail: String,
+    },
+}
+
+impl AgentError {
+    /// The stable code for metrics: the agent's own where it refused.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => "EDGE_UNREACHABLE",
+            Self::Refused { code, .. } => code.as_str(),
+            Self::Unauthorized { .. } => "UNAUTHORIZED",
+            Self::Mismatch { .. } => "EDGE_MISMATCH",
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! How an agent is.
+
+use dps_domain::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// `GET /health`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Health {
+    /// The verdict.
+    pub status: HealthStatus,
+    /// The HAProxy next to the agent.
+    pub haproxy: HaproxyHealth,
+    /// Certificates on the agent's disk.
+    pub certificates: u64,
+    /// Challenges that are answered right now.
+    pub challenges: u64,
+    /// Files that were set aside because HAProxy could not have started with them.
+    pub quarantined: u64,
+    /// When HAProxy's memory was last brought in line with the disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_repair_at: Option<Timestamp>,
+}
+
+/// Whether the agent can do its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum HealthStatus {
+    /// HAProxy answers and serves what is on disk.
+    Ok,
+    /// HAProxy does not answer, or does not serve all that is on disk yet.
+    Degraded,
+}
+
+/// What the Runtime API says about HAProxy.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HaproxyHealth {
+    /// Whether it answered when last asked.
+    pub reachable: bool,
+    /// Its version, such as `2.6.12-1+deb12u4`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Its process id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+}

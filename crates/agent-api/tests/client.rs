@@ -1,0 +1,219 @@
+//! What the client sends, and what it makes of good, bad and hostile answers: against a socket that answers as told.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::time::Duration;
+
+use dps_agent_api::{
+    AgentClient, AgentError, ApplyOutcome, ApplyRequest, ChallengeToken, ClientOptions, HealthStatus,
+    ProblemCode,
+};
+use secrecy::SecretString;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// Answers one request with the given bytes, then closes. The handle gives what was received.
+async fn agent_that_answers(answer: Vec<u8>) -> (AgentClient, JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let received = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        let mut buffer = [0; 16_384];
+        while !is_complete(&request) {
+            let count = stream.read(&mut buffer).await.unwrap();
+            assert!(count > 0, "the client hung up early");
+            request.extend_from_slice(&buffer[..count]);
+        }
+        // The client may hang up in the middle of an answer it does not like.
+        let _ = stream.write_all(&answer).await;
+        let _ = stream.shutdown().await;
+        String::from_utf8(request).unwrap()
+    });
+    (client(&url), received)
+}
+
+fn is_complete(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let length = head.lines().find_map(|line| {
+        line.to_ascii_lowercase()
+            .strip_prefix("content-length: ")?
+            .parse()
+            .ok()
+    });
+    body.len() >= length.unwrap_or(0)
+}
+
+fn client(url: &str) -> AgentClient {
+    let options = ClientOptions {
+        connect_timeout: Duration::from_secs(2),
+        total_timeout: Duration::from_secs(2),
+    };
+    AgentClient::new(url.parse().unwrap(), SecretString::from("s3cret"), options).unwrap()
+}
+
+fn answer(status: &str, body: &str) -> Vec<u8> {
+    format!(
+        "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+fn request() -> ApplyRequest {
+    ApplyRequest {
+        hostname: "shop.example.com".parse().unwrap(),
+        chain_pem: "chain".to_owned(),
+        private_key_pem: SecretString::from("the private key"),
+        fingerprint: "aa".repeat(32),
+        generation: 7,
+    }
+}
+
+fn applied(fingerprint: &str) -> String {
+    format!(
+        r#"{{"hostname":"shop.example.com","fingerprint":"{fingerprint}","generation":7,
+           "notAfter":"2026-09-01T00:00:00Z","outcome":"replaced","field of a newer agent":1}}"#
+    )
+}
+
+#[tokio::test]
+async fn an_apply_travels_with_token_and_camel_case_and_comes_back_typed() {
+    let (client, received) = agent_that_answers(answer("200 OK", &applied(&"aa".repeat(32)))).await;
+    assert_eq!(
+        client.apply(&request()).await.unwrap().outcome,
+        ApplyOutcome::Replaced
+    );
+    let received = received.await.unwrap();
+    assert!(
+        received.starts_with("POST /internal/v1/certificates/apply HTTP/1.1\r\n"),
+        "{received}"
+    );
+    assert!(received.contains("authorization: Bearer s3cret\r\n"));
+    for field in [
+        r#""chainPem":"chain""#,
+        r#""privateKeyPem":"the private key""#,
+        r#""generation":7"#,
+    ] {
+        assert!(received.contains(field), "{received}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_about_another_certificate_is_a_mismatch() {
+    let (client, _received) = agent_that_answers(answer("200 OK", &applied(&"bb".repeat(32)))).await;
+    assert!(matches!(
+        client.apply(&request()).await,
+        Err(AgentError::Mismatch { .. })
+    ));
+}
+
+#[tokio::test]
+async fn refusals_keep_the_agents_code_and_sentence() {
+    let problem = r#"{"type":"about:blank","title":"t","status":409,"detail":"generation 9 is held","code":"GENERATION_STALE"}"#;
+    let (client, _received) = agent_that_answers(answer("409 Conflict", problem)).await;
+    match client.apply(&request()).await {
+        Err(AgentError::Refused { code, detail, .. }) => {
+            assert_eq!(code, ProblemCode::GenerationStale);
+            assert_eq!(detail, "generation 9 is held");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_token_an_edge_mismatch_and_an_outage_are_told_apart() {
+    let (client, _received) = agent_that_answers(answer("401 Unauthorized", "")).await;
+    assert!(matches!(
+        client.inventory(None, 10).await,
+        Err(AgentError::Unauthorized { .. })
+    ));
+
+    let mismatch =
+        r#"{"type":"about:blank","title":"t","status":500,"detail":"other leaf","code":"EDGE_MISMATCH"}"#;
+    let (client, _received) = agent_that_answers(answer("500 Internal Server Error", mismatch)).await;
+    assert!(matches!(
+        client.apply(&request()).await,
+        Err(AgentError::Mismatch { .. })
+    ));
+
+    let outage = r#"{"type":"about:blank","title":"t","status":503,"detail":"no socket","code":"HAPROXY_UNREACHABLE"}"#;
+    let (client, _received) = agent_that_answers(answer("503 Service Unavailable", outage)).await;
+    let error = client.apply(&request()).await.unwrap_err();
+    assert!(matches!(&error, AgentError::Unreachable { detail, .. } if detail.contains("no socket")));
+}
+
+#[tokio::test]
+async fn answers_that_no_agent_gives_are_an_outage_and_not_a_refusal() {
+    let endless = answer("200 OK", &"x".repeat(2 * 1024 * 1024));
+    let cut = b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"items\":".to_vec();
+    let elsewhere =
+        b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n".to_vec();
+    let html = answer("404 Not Found", "<html>not here</html>");
+    for bytes in [
+        endless,
+        cut,
+        elsewhere,
+        html,
+        answer("200 OK", "[]"),
+        b"SSH-2.0-x\r\n".to_vec(),
+    ] {
+        let (client, _received) = agent_that_answers(bytes).await;
+        assert!(matches!(
+            client.inventory(None, 10).await,
+            Err(AgentError::Unreachable { .. })
+        ));
+    }
+}
+
+#[tokio::test]
+async fn a_closed_port_and_a_silent_agent_are_unreachable() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let silent = client(&url).health().await;
+    assert!(
+        matches!(silent, Err(AgentError::Unreachable { .. })),
+        "{silent:?}"
+    );
+    drop(listener);
+    assert!(matches!(
+        client(&url).health().await,
+        Err(AgentError::Unreachable { .. })
+    ));
+}
+
+#[tokio::test]
+async fn a_challenge_is_read_on_the_public_path_without_the_token() {
+    let token = ChallengeToken::parse("tok_en-1").unwrap();
+    let (client, received) = agent_that_answers(answer("200 OK", "tok_en-1.thumb")).await;
+    assert_eq!(
+        client.read_challenge(&token).await.unwrap().as_deref(),
+        Some("tok_en-1.thumb")
+    );
+    let received = received.await.unwrap();
+    assert!(
+        received.starts_with("GET /.well-known/acme-challenge/tok_en-1 HTTP/1.1\r\n"),
+        "{received}"
+    );
+    assert!(!received.contains("s3cret"));
+
+    let (client, _received) = agent_that_answers(answer("404 Not Found", "")).await;
+    assert_eq!(client.read_challenge(&token).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_degraded_agent_still_reports_its_health() {
+    let body = r#"{"status":"degraded","haproxy":{"reachable":false},"certificates":3,"challenges":0,"quarantined":1}"#;
+    let (client, _received) = agent_that_answers(answer("503 Service Unavailable", body)).await;
+    let health = client.health().await.unwrap();
+    assert_eq!(health.status, HealthStatus::Degraded);
+    assert_eq!(health.certificates, 3);
+}
+
+#[test]
+fn a_request_never_shows_its_key() {
+    assert!(!format!("{:?}", request()).contains("the private key"));
+}
