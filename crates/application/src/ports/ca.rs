@@ -1,0 +1,187 @@
+//! A certificate authority that speaks ACME (RFC 8555), in the steps that our state machine makes.
+
+use async_trait::async_trait;
+use dps_domain::{Failure, Hostname, Timestamp};
+use secrecy::SecretString;
+
+/// A registered account (RFC 8555 §7.1.2).
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// The account's URL.
+    pub url: String,
+    /// Its private key, PKCS#8 PEM.
+    pub key: SecretString,
+}
+
+/// An order's status (RFC 8555 §7.1.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrderStatus {
+    /// Authorizations are outstanding.
+    Pending,
+    /// May be finalized.
+    Ready,
+    /// The CA is issuing.
+    Processing,
+    /// The certificate can be fetched.
+    Valid,
+    /// Will never become valid.
+    Invalid,
+}
+
+/// An order as the CA shows it now.
+#[derive(Debug, Clone)]
+pub struct OrderView {
+    /// Its status.
+    pub status: OrderStatus,
+    /// When the CA wants to be asked again.
+    pub retry_after: Option<Timestamp>,
+    /// Why it became invalid, if the CA says so on the order.
+    pub failure: Option<Failure>,
+}
+
+/// An authorization's status (RFC 8555 §7.1.6), with what each state owns.
+#[derive(Debug, Clone)]
+pub enum AuthorizationView {
+    /// The challenge is to be answered.
+    Pending(Http01),
+    /// The challenge was acknowledged and the CA validates.
+    Processing(Http01),
+    /// Nothing to prove (any more).
+    Valid,
+    /// Validation failed, or the authorization expired, was deactivated or revoked.
+    Invalid(Failure),
+}
+
+/// The HTTP-01 challenge of an authorization (RFC 8555 §8.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http01 {
+    /// The challenge's URL.
+    pub url: String,
+    /// The token, base64url.
+    pub token: String,
+    /// Token, dot, thumbprint of the account key (RFC 8555 §8.1).
+    pub key_authorization: String,
+}
+
+/// What the CA, or the way to it, answered instead of doing what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CaError {
+    /// No connection, no answer in time, 5xx, or an answer that is not ACME. `retry_after` when it said when.
+    #[error("the CA is unavailable: {detail}")]
+    Unavailable {
+        /// What happened.
+        detail: String,
+        /// When to come again.
+        retry_after: Option<Timestamp>,
+    },
+    /// `rateLimited` or 429, with or without a time.
+    #[error("the CA limits us: {detail}")]
+    RateLimited {
+        /// When to come again.
+        until: Option<Timestamp>,
+        /// The CA's words.
+        detail: String,
+    },
+    /// The identifier is paused for our account.
+    #[error("the CA paused this name: {detail}")]
+    Paused {
+        /// Where a human can unpause it.
+        unpause_url: Option<String>,
+        /// The CA's words.
+        detail: String,
+    },
+    /// `rejectedIdentifier` or `unsupportedIdentifier`.
+    #[error("the CA does not certify this name: {detail}")]
+    RejectedIdentifier {
+        /// The CA's words.
+        detail: String,
+    },
+    /// Validation or policy failed: `caa`, `dns`, `connection`, `unauthorized`, `incorrectResponse`, `tls`.
+    #[error("the CA could not validate the name ({sub_cause}): {detail}")]
+    Validation {
+        /// The problem type without its prefix.
+        sub_cause: String,
+        /// The CA's words.
+        detail: String,
+    },
+    /// The order or authorization does not exist (any more) or is not in the state for this call.
+    #[error("the CA does not know this order any more: {detail}")]
+    OrderGone {
+        /// The CA's words.
+        detail: String,
+    },
+    /// The account does not exist, is deactivated, needs terms agreed or external binding.
+    #[error("the CA account cannot be used: {detail}")]
+    Account {
+        /// The CA's words.
+        detail: String,
+    },
+    /// Our request was wrong: a fault of ours, for an operator.
+    #[error("the CA refused our request as malformed ({kind}): {detail}")]
+    Malformed {
+        /// The problem type without its prefix.
+        kind: String,
+        /// The CA's words.
+        detail: String,
+    },
+}
+
+impl From<CaError> for Failure {
+    fn from(error: CaError) -> Self {
+        match error {
+            CaError::Unavailable { detail, .. } => Self::AcmeCaUnavailable { detail },
+            CaError::RateLimited { until, detail } => Self::AcmeRateLimited { until, detail },
+            CaError::Paused { unpause_url, detail } => Self::AcmePaused { unpause_url, detail },
+            CaError::RejectedIdentifier { detail } => Self::AcmeRejectedIdentifier { detail },
+            CaError::Validation { sub_cause, detail } => Self::AcmeValidationFailed { sub_cause, detail },
+            CaError::OrderGone { detail } => Self::Internal {
+                detail: format!("the order is gone at the CA: {detail}"),
+            },
+            CaError::Account { detail } => Self::AcmeAccount { detail },
+            CaError::Malformed { kind, detail } => Self::Internal {
+                detail: format!("the CA refused our request ({kind}): {detail}"),
+            },
+        }
+    }
+}
+
+/// One ACME directory. `badNonce` is retried inside and nowhere else.
+#[async_trait]
+pub trait CertificateAuthority: Send + Sync {
+    /// The directory's URL: the identity of the CA.
+    fn directory_url(&self) -> &str;
+
+    /// A new account key, PKCS#8 PEM. To be stored before [`register`](Self::register).
+    fn new_account_key(&self) -> Result<SecretString, CaError>;
+
+    /// Registers the key, or finds the account it already has (RFC 8555 §7.3.1). Answers the account's URL.
+    async fn register(&self, key: &SecretString) -> Result<String, CaError>;
+
+    /// Places an order for `host` alone and answers its URL (RFC 8555 §7.4).
+    async fn new_order(&self, account: &Account, host: &Hostname) -> Result<String, CaError>;
+
+    /// The order as it stands (POST-as-GET).
+    async fn order(&self, account: &Account, order_url: &str) -> Result<OrderView, CaError>;
+
+    /// The order's authorization with its HTTP-01 challenge (POST-as-GET).
+    async fn authorization(&self, account: &Account, order_url: &str) -> Result<AuthorizationView, CaError>;
+
+    /// Tells the CA that the challenge is ready to be validated (RFC 8555 §7.5.1).
+    async fn acknowledge(
+        &self,
+        account: &Account,
+        order_url: &str,
+        challenge: &Http01,
+    ) -> Result<(), CaError>;
+
+    /// Finalizes a ready order with a signing request in DER.
+    async fn finalize(
+        &self,
+        account: &Account,
+        order_url: &str,
+        signing_request: &[u8],
+    ) -> Result<(), CaError>;
+
+    /// The certificate chain of a valid order, PEM (RFC 8555 §7.4.2).
+    async fn certificate(&self, account: &Account, order_url: &str) -> Result<String, CaError>;
+}

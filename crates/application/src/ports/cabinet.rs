@@ -1,0 +1,102 @@
+//! The Cabinet: source of truth for which custom domains exist.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dps_domain::{DomainId, Failure, Status, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// A custom domain as the Cabinet tells it. Texts are not parsed yet: a bad one is a finding about that domain alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CabinetDomain {
+    /// The domain.
+    pub id: DomainId,
+    /// Whose it is.
+    pub tenant_id: String,
+    /// The name we check, probe and certify.
+    pub canonical_host: String,
+    /// Where the customer must point.
+    pub cname_target: String,
+    /// The status; `None` when the Cabinet used one that we do not know.
+    pub status: Option<Status>,
+    /// For `If-Match` in the next report.
+    pub version: u64,
+}
+
+/// A page of domains.
+#[derive(Debug, Clone, Default)]
+pub struct CabinetPage {
+    /// The domains; unreadable items are left out and logged by the adapter.
+    pub domains: Vec<CabinetDomain>,
+    /// Where the next page starts; `None` at the end of a listing.
+    pub next: Option<String>,
+}
+
+/// What the Cabinet is told of a domain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusReport {
+    /// The status.
+    pub status: Status,
+    /// What is wrong, if anything.
+    pub failure: Option<Failure>,
+    /// The customer's sentence for it.
+    pub message: Option<String>,
+    /// When the service tries next by itself.
+    pub next_attempt_at: Option<Timestamp>,
+    /// Until when the served certificate is valid.
+    pub certificate_not_after: Option<Timestamp>,
+}
+
+/// The Cabinet's answer to a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReportAnswer {
+    /// Taken; the domain now has this version.
+    Accepted {
+        /// The version after the report.
+        version: u64,
+    },
+    /// The version moved (409): the customer did something meanwhile.
+    VersionMoved,
+    /// The domain is gone (404).
+    Gone,
+    /// The move is not legal there (422).
+    Illegal {
+        /// The Cabinet's reason.
+        detail: String,
+    },
+}
+
+/// The Cabinet could not be asked or understood. Always ours to wait out, never a domain's fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the Cabinet does not answer: {detail}")]
+pub struct CabinetError {
+    /// What happened.
+    pub detail: String,
+    /// When it asked us to come again.
+    pub retry_after: Option<Duration>,
+}
+
+/// The Cabinet API, contract v1.
+#[async_trait]
+pub trait Cabinet: Send + Sync {
+    /// Domains in one status, page by page.
+    async fn list(&self, status: Status, cursor: Option<&str>) -> Result<CabinetPage, CabinetError>;
+
+    /// Changed domains after `cursor` in order; waits up to `wait` for one. `None` when the feed is not offered (404, 501).
+    async fn changes(
+        &self,
+        cursor: Option<&str>,
+        wait: Duration,
+    ) -> Result<Option<CabinetPage>, CabinetError>;
+
+    /// One domain; `None` when it is gone.
+    async fn domain(&self, id: DomainId) -> Result<Option<CabinetDomain>, CabinetError>;
+
+    /// Reports a status, guarded by `version`. Idempotent.
+    async fn report(
+        &self,
+        id: DomainId,
+        version: u64,
+        report: &StatusReport,
+    ) -> Result<ReportAnswer, CabinetError>;
+}

@@ -1,0 +1,17 @@
+//! DNS resolvers.
+
+use std::net::SocketAddr;
+
+use async_trait::async_trait;
+use dps_domain::Hostname;
+use dps_domain::dns::DnsObservation;
+
+/// One recursive resolver, asked without a cache of ours.
+#[async_trait]
+pub trait DnsResolver: Send + Sync {
+    /// Its address.
+    fn address(&self) -> SocketAddr;
+
+    /// Follows the CNAME chain of `host` and looks up A and AAAA at its end. Every fault is part of the observation.
+    async fn observe(&self, host: &Hostname) -> DnsObservation;
+}

@@ -1,0 +1,23 @@
+//! The outside of the service, as traits: one module per party.
+
+pub mod ca;
+pub mod cabinet;
+pub mod dns;
+pub mod edge;
+pub mod metrics;
+pub mod pki;
+pub mod probe;
+pub mod store;
+pub mod time;
+pub mod vault;
+
+pub use ca::CertificateAuthority;
+pub use cabinet::Cabinet;
+pub use dns::DnsResolver;
+pub use edge::Edge;
+pub use metrics::Metrics;
+pub use pki::Pki;
+pub use probe::HttpProbe;
+pub use store::CertificateStore;
+pub use time::{Clock, Randomness};
+pub use vault::Vault;

@@ -1,0 +1,383 @@
+//! The CertificateStore: work records, certificates, orders, accounts, events and the outbox.
+//!
+//! Every method is one short transaction; none is held open while talking to anybody else. A lookup answers `Option`; a
+//! guarded write answers whether the guard held.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dps_domain::phase::Lane;
+use dps_domain::{CertificateId, DomainId, Failure, Hostname, LeaseToken, OrderId, Phase, Timestamp};
+
+use super::cabinet::StatusReport;
+use super::pki::CertificateFacts;
+use super::vault::{SealedSecret, SecretPurpose};
+
+/// The work record of one custom domain.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DomainRecord {
+    /// The domain, as the Cabinet names it.
+    pub id: DomainId,
+    /// Whose it is.
+    pub tenant_id: String,
+    /// The name we check, probe and certify.
+    pub hostname: Hostname,
+    /// Where its CNAME must point.
+    pub cname_target: Hostname,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Attempts since the last progress, this one included (counted when the lease is acquired).
+    pub attempt: u32,
+    /// When it is due; `None` rests until somebody asks.
+    pub next_attempt_at: Option<Timestamp>,
+    /// Since when the customer's side is waited for.
+    pub pending_since: Timestamp,
+    /// Failed validations at the CA in a row.
+    pub failed_validations: u32,
+    /// Before this moment no order is placed for the name.
+    pub order_not_before: Timestamp,
+    /// What went wrong last; cleared by progress.
+    pub last_failure: Option<Failure>,
+    /// The Cabinet's version of the domain, for `If-Match`.
+    pub cabinet_version: u64,
+    /// Counts writes of this record; guards [`CertificateStore::domain_update`].
+    pub revision: i64,
+    /// When the record was made.
+    pub created_at: Timestamp,
+    /// When it was last written.
+    pub updated_at: Timestamp,
+}
+
+/// The right to step one record until `expires_at`. Completing it consumes it.
+#[derive(Debug)]
+pub struct Lease {
+    /// The record as it was when leased.
+    pub record: DomainRecord,
+    /// Proof of the lease.
+    pub token: LeaseToken,
+    /// When others may take over.
+    pub expires_at: Timestamp,
+}
+
+/// One line of a domain's history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DomainEvent {
+    /// When.
+    pub at: Timestamp,
+    /// What, as a stable word: `dns.ready`, `order.placed`, `deployed`, a failure code in lower case…
+    pub kind: String,
+    /// The phase's name after it.
+    pub phase: String,
+    /// Evidence as JSON; never a key.
+    pub detail: serde_json::Value,
+    /// How long the step took.
+    pub duration: Option<Duration>,
+}
+
+/// What is written with a record in one transaction.
+#[derive(Debug)]
+pub struct Completion {
+    /// The new record. `id` and `created_at` never change; `revision` is counted by the store.
+    pub record: DomainRecord,
+    /// What the Cabinet is to be told, put into the outbox.
+    pub report: Option<StatusReport>,
+    /// The line for the history.
+    pub event: Option<DomainEvent>,
+}
+
+/// An order under way or done (RFC 8555 §7.1.3).
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredOrder {
+    /// Our identifier.
+    pub id: OrderId,
+    /// Whose it is.
+    pub domain_id: DomainId,
+    /// The CA it is at.
+    pub directory_url: String,
+    /// The order's URL.
+    pub url: String,
+    /// Whether it can still lead to a certificate. At most one order of a domain is open.
+    pub open: bool,
+    /// The certificate's key, stored before finalize.
+    pub key: Option<SealedSecret>,
+    /// When it was stored.
+    pub created_at: Timestamp,
+}
+
+/// A published HTTP-01 challenge of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredChallenge {
+    /// The order.
+    pub order_id: OrderId,
+    /// The challenge's URL.
+    pub url: String,
+    /// The token.
+    pub token: String,
+    /// What is served for it.
+    pub key_authorization: String,
+}
+
+/// A CA account (RFC 8555 §7.1.2). The key is stored before the account is registered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredAccount {
+    /// The CA.
+    pub directory_url: String,
+    /// The account's key.
+    pub key: SealedSecret,
+    /// The account's URL once registered.
+    pub url: Option<String>,
+    /// When it was stored.
+    pub created_at: Timestamp,
+}
+
+/// A certificate to be stored.
+#[derive(Debug, Clone)]
+pub struct NewCertificate {
+    /// Our identifier, under which the key is sealed.
+    pub id: CertificateId,
+    /// Whose it is.
+    pub domain_id: DomainId,
+    /// The order that gave it.
+    pub order_id: OrderId,
+    /// The name it is for.
+    pub hostname: Hostname,
+    /// What was read from it.
+    pub facts: CertificateFacts,
+    /// Its key.
+    pub key: SealedSecret,
+    /// When it is stored.
+    pub created_at: Timestamp,
+}
+
+/// A stored certificate.
+#[derive(Debug, Clone)]
+pub struct StoredCertificate {
+    /// What was stored.
+    pub certificate: NewCertificate,
+    /// Orders the certificates of one hostname, over all time: greater than that of any earlier one, whatever the clock did.
+    pub generation: u64,
+}
+
+/// A report that waits in the outbox, leased.
+#[derive(Debug, Clone)]
+pub struct OutboxLease {
+    /// The row.
+    pub id: i64,
+    /// The domain.
+    pub domain_id: DomainId,
+    /// The Cabinet's version of the domain as we know it.
+    pub cabinet_version: u64,
+    /// What to tell.
+    pub report: StatusReport,
+    /// Tries so far, this one included.
+    pub attempt: u32,
+    /// Proof of the lease.
+    pub token: LeaseToken,
+}
+
+/// A page of records for people.
+#[derive(Debug, Clone, Default)]
+pub struct DomainFilter {
+    /// Only names that contain this.
+    pub hostname_contains: Option<String>,
+    /// Start after this hostname.
+    pub after: Option<Hostname>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// A secret in its row, for the rotation of key-encryption keys.
+#[derive(Debug, Clone)]
+pub struct SecretRow {
+    /// What the secret is for, which tells the table.
+    pub purpose: SecretPurpose,
+    /// The row's identity, as in [`super::vault::SecretContext`].
+    pub row: String,
+    /// The secret.
+    pub sealed: SealedSecret,
+}
+
+/// The store could not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Somebody else holds the record by now; drop the work.
+    #[error("the lease was lost")]
+    LeaseLost,
+    /// The database does not answer, is full, read-only or refuses.
+    #[error("the store is unavailable while trying to {operation}")]
+    Unavailable {
+        /// What was being done.
+        operation: &'static str,
+        /// The driver's error.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A row cannot be read: edited by hand, or written by a newer version.
+    #[error("the row {row} of {table} cannot be read: {reason}")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The row.
+        row: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// The CertificateStore.
+#[async_trait]
+pub trait CertificateStore: Send + Sync {
+    /// Answers if the database can be written to.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    // ---- work records
+
+    /// Inserts a record unless its id is there already; answers whether it was inserted. The lane comes from its phase.
+    async fn domain_insert(&self, completion: Completion) -> Result<bool, StoreError>;
+
+    /// One record.
+    async fn domain(&self, id: DomainId) -> Result<Option<DomainRecord>, StoreError>;
+
+    /// The record that holds a hostname: the newest that is not `Gone`, else the newest.
+    async fn domain_by_hostname(&self, hostname: &Hostname) -> Result<Option<DomainRecord>, StoreError>;
+
+    /// Records by hostname, for people.
+    async fn domains(&self, filter: &DomainFilter) -> Result<Vec<DomainRecord>, StoreError>;
+
+    /// Writes a record from outside a lease (intake, operator), if nobody wrote it since it was read (`revision`). Takes away
+    /// a running lease: its holder will find it lost. Answers whether it was written.
+    async fn domain_update(&self, completion: Completion) -> Result<bool, StoreError>;
+
+    /// Leases up to `limit` records of a lane that are due and that nobody holds, longest due first, and counts the attempt. A
+    /// row that cannot be read is parked with a log line and stops no other.
+    async fn acquire_due(
+        &self,
+        lane: Lane,
+        now: Timestamp,
+        ttl: Duration,
+        limit: usize,
+    ) -> Result<Vec<Lease>, StoreError>;
+
+    /// When the next record of the lane can be acquired.
+    async fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Records the outcome and releases the lease in one transaction; `LeaseLost` if the token is stale. `cabinet_version` is
+    /// left as the store has it, since the outbox moves it meanwhile.
+    async fn complete(&self, token: LeaseToken, completion: Completion) -> Result<(), StoreError>;
+
+    /// Gives a lease back untouched, with its attempt.
+    async fn release(&self, id: DomainId, token: LeaseToken) -> Result<(), StoreError>;
+
+    /// The newest events of a domain, newest first.
+    async fn events(&self, id: DomainId, limit: u32) -> Result<Vec<DomainEvent>, StoreError>;
+
+    // ---- orders
+
+    /// Stores a new order; it becomes the domain's only open one.
+    async fn order_insert(&self, order: &StoredOrder) -> Result<(), StoreError>;
+
+    /// One order.
+    async fn order(&self, id: OrderId) -> Result<Option<StoredOrder>, StoreError>;
+
+    /// The domain's open order.
+    async fn order_open(&self, domain: DomainId) -> Result<Option<StoredOrder>, StoreError>;
+
+    /// Stores the certificate's key unless the order has one; answers the one it has now.
+    async fn order_put_key(&self, id: OrderId, key: &SealedSecret) -> Result<SealedSecret, StoreError>;
+
+    /// The order leads no further.
+    async fn order_close(&self, id: OrderId) -> Result<(), StoreError>;
+
+    /// Remembers the order's challenge (replacing an earlier one).
+    async fn challenge_put(&self, challenge: &StoredChallenge) -> Result<(), StoreError>;
+
+    /// The order's challenge, while it is published.
+    async fn challenge(&self, order: OrderId) -> Result<Option<StoredChallenge>, StoreError>;
+
+    /// The order's challenge is withdrawn.
+    async fn challenge_delete(&self, order: OrderId) -> Result<(), StoreError>;
+
+    // ---- certificates
+
+    /// Stores a certificate, once per order: a second time answers the first. Closes the order.
+    async fn certificate_insert(&self, certificate: &NewCertificate)
+    -> Result<StoredCertificate, StoreError>;
+
+    /// One certificate.
+    async fn certificate(&self, id: CertificateId) -> Result<Option<StoredCertificate>, StoreError>;
+
+    /// The certificate an order gave.
+    async fn certificate_of_order(&self, order: OrderId) -> Result<Option<StoredCertificate>, StoreError>;
+
+    /// The soonest end of validity among the certificates that live domains serve.
+    async fn soonest_expiry(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Records that an edge presents a certificate.
+    async fn edge_deployed(
+        &self,
+        domain: DomainId,
+        edge: &str,
+        certificate: CertificateId,
+        at: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// Forgets that an edge serves a domain.
+    async fn edge_removed(&self, domain: DomainId, edge: &str) -> Result<(), StoreError>;
+
+    // ---- accounts
+
+    /// The account at a directory.
+    async fn account(&self, directory_url: &str) -> Result<Option<StoredAccount>, StoreError>;
+
+    /// Stores an account unless the directory has one; answers the one it has now.
+    async fn account_insert(&self, account: &StoredAccount) -> Result<StoredAccount, StoreError>;
+
+    /// The account is registered under this URL.
+    async fn account_registered(&self, directory_url: &str, url: &str) -> Result<(), StoreError>;
+
+    // ---- outbox and cursors
+
+    /// Leases due reports, only the oldest of each domain.
+    async fn outbox_acquire(
+        &self,
+        now: Timestamp,
+        ttl: Duration,
+        limit: usize,
+    ) -> Result<Vec<OutboxLease>, StoreError>;
+
+    /// When the next report can be acquired.
+    async fn outbox_next_due(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// The report was taken (with the new version) or is to be dropped (`None`).
+    async fn outbox_done(&self, lease: &OutboxLease, version: Option<u64>) -> Result<(), StoreError>;
+
+    /// The report is tried again later; `version` if the Cabinet's is known to have moved.
+    async fn outbox_retry(
+        &self,
+        lease: &OutboxLease,
+        at: Timestamp,
+        version: Option<u64>,
+    ) -> Result<(), StoreError>;
+
+    /// Drops every report of a domain that is gone from the Cabinet.
+    async fn outbox_drop(&self, domain: DomainId) -> Result<(), StoreError>;
+
+    /// A remembered position, such as that of the Cabinet's change feed.
+    async fn cursor(&self, name: &str) -> Result<Option<String>, StoreError>;
+
+    /// Remembers a position.
+    async fn cursor_put(&self, name: &str, value: &str) -> Result<(), StoreError>;
+
+    // ---- key-encryption keys
+
+    /// Secrets of one purpose in the order of their rows, after the given row.
+    async fn secrets(
+        &self,
+        purpose: SecretPurpose,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<SecretRow>, StoreError>;
+
+    /// Replaces a sealed secret if it is still the one that was read; answers whether it was.
+    async fn secret_replace(&self, row: &SecretRow, new: &SealedSecret) -> Result<bool, StoreError>;
+}
