@@ -69,6 +69,7 @@ mod tests {
         let at = Timestamp::from_unix_seconds(100);
         let live = Phase::Live {
             serving,
+            not_after: at,
             next: Next::At(at),
         };
         assert_eq!(

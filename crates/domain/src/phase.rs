@@ -14,6 +14,8 @@ pub enum Phase {
     Live {
         /// The certificate that the edges present.
         serving: CertificateId,
+        /// The end of its validity.
+        not_after: Timestamp,
         /// When or how the next one comes.
         next: Next,
     },
@@ -120,6 +122,8 @@ pub enum Event {
     Deployed {
         /// The stored renewal moment.
         renew_at: Timestamp,
+        /// The end of the certificate's validity.
+        not_after: Timestamp,
     },
     /// The renewal moment has come, or somebody asked for a renewal now.
     RenewalDue,
@@ -263,46 +267,41 @@ impl Phase {
             (Self::Gone, Event::RemovalRequested) => Self::Gone,
             (Self::Onboarding(_) | Self::Failed, Event::RetryRequested) => Self::START,
             (Self::Onboarding(_), Event::GaveUp) => Self::Failed,
-            (Self::Onboarding(Issuance::Deploying { certificate }), Event::Deployed { renew_at })
-            | (
-                Self::Live {
+            (
+                Self::Onboarding(Issuance::Deploying { certificate })
+                | Self::Live {
                     next: Next::Now(Issuance::Deploying { certificate }),
                     ..
                 },
-                Event::Deployed { renew_at },
+                Event::Deployed { renew_at, not_after },
             ) => Self::Live {
                 serving: certificate,
+                not_after,
                 next: Next::At(renew_at),
             },
             (
                 Self::Live {
                     serving,
-                    next: Next::At(_),
+                    not_after,
+                    next,
                 },
                 Event::RenewalDue,
             ) => Self::Live {
                 serving,
-                next: Next::Now(Issuance::AwaitingDns),
-            },
-            (
-                Self::Live {
-                    serving,
-                    next: Next::Now(issuance),
-                },
-                Event::RenewalDue,
-            ) => Self::Live {
-                serving,
-                next: Next::Now(issuance),
+                not_after,
+                next: next.begin(),
             },
             (Self::Onboarding(issuance), event) => Self::Onboarding(issuance.apply(event)?),
             (
                 Self::Live {
                     serving,
+                    not_after,
                     next: Next::Now(issuance),
                 },
                 event,
             ) => Self::Live {
                 serving,
+                not_after,
                 next: Next::Now(issuance.apply(event)?),
             },
             (phase, event) => {
@@ -312,6 +311,16 @@ impl Phase {
                 });
             }
         })
+    }
+}
+
+impl Next {
+    /// A renewal under way goes on; otherwise one begins with the DNS check.
+    fn begin(self) -> Self {
+        match self {
+            Self::At(_) => Self::Now(Issuance::AwaitingDns),
+            under_way @ Self::Now(_) => under_way,
+        }
     }
 }
 
@@ -340,7 +349,10 @@ mod tests {
             Event::OrderPlaced(order()),
             Event::OrderReady,
             Event::CertificateStored(certificate(n)),
-            Event::Deployed { renew_at },
+            Event::Deployed {
+                renew_at,
+                not_after: Timestamp::EPOCH,
+            },
         ]
     }
 
@@ -352,6 +364,7 @@ mod tests {
             live,
             Phase::Live {
                 serving: certificate(1),
+                not_after: Timestamp::EPOCH,
                 next: Next::At(at)
             }
         );
@@ -362,11 +375,17 @@ mod tests {
         assert!(matches!(renewing, Phase::Live { serving, .. } if serving == certificate(1)));
         assert_eq!(renewing.status(), Status::Active);
         assert_eq!(renewing.lane(), Some(Lane::Renewal));
-        let renewed = renewing.apply(Event::Deployed { renew_at: at }).unwrap();
+        let renewed = renewing
+            .apply(Event::Deployed {
+                renew_at: at,
+                not_after: Timestamp::EPOCH,
+            })
+            .unwrap();
         assert_eq!(
             renewed,
             Phase::Live {
                 serving: certificate(2),
+                not_after: Timestamp::EPOCH,
                 next: Next::At(at)
             }
         );
@@ -380,6 +399,7 @@ mod tests {
                 Phase::START,
                 Event::Deployed {
                     renew_at: Timestamp::EPOCH,
+                    not_after: Timestamp::EPOCH,
                 },
             ),
             (Phase::Failed, Event::DnsReady),
@@ -388,6 +408,7 @@ mod tests {
             (
                 Phase::Live {
                     serving: certificate(1),
+                    not_after: Timestamp::EPOCH,
                     next: Next::At(Timestamp::EPOCH),
                 },
                 Event::GaveUp,
@@ -395,6 +416,7 @@ mod tests {
             (
                 Phase::Live {
                     serving: certificate(1),
+                    not_after: Timestamp::EPOCH,
                     next: Next::Now(Issuance::Ordering),
                 },
                 Event::GaveUp,
@@ -430,7 +452,8 @@ mod tests {
             Just(Event::OrderLost),
             Just(Event::CertificateStored(certificate(7))),
             Just(Event::Deployed {
-                renew_at: Timestamp::EPOCH
+                renew_at: Timestamp::EPOCH,
+                not_after: Timestamp::EPOCH
             }),
             Just(Event::RenewalDue),
             Just(Event::GaveUp),
