@@ -1,1 +1,3 @@
 //! Adapters to the outside parties: ACME, Cabinet, DNS, HTTP probe, edges, secrets.
+
+pub mod dns;

@@ -1,0 +1,99 @@
+//! DNS: one recursive resolver, asked packet by packet.
+//!
+//! [`HickoryResolver`] speaks to exactly one upstream address, without a cache, a hosts file or a search list, so that what it
+//! reports is what that resolver says now. Every question is sent as it stands and its whole answer is kept: the chain of
+//! CNAMEs in order, and the response code that belongs to the end of it. Truncated answers are fetched again over TCP.
+//!
+//! A and AAAA are asked side by side and combined as a CA would take them: addresses of one family count even when the lookup
+//! of the other fails. Recursive resolvers answer SERVFAIL for a CNAME loop; the chain is then walked one CNAME question at a
+//! time, to tell a loop from a broken server.
+
+mod combine;
+mod query;
+mod walk;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dps_application::ports::DnsResolver;
+use dps_domain::Hostname;
+use dps_domain::dns::{DnsAnswer, DnsObservation};
+use hickory_resolver::proto::rr::{Name, RecordType};
+use tokio::time::Instant;
+
+use self::combine::combine;
+use self::query::Upstream;
+use self::walk::{Outcome, walk};
+
+/// How a resolver is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DnsSettings {
+    /// For one question, resends over UDP included.
+    pub query_timeout: Duration,
+    /// For a whole observation: all questions for one name.
+    pub total_timeout: Duration,
+    /// Mixes upper and lower case in questions and insists on the same mix in answers, against forged packets
+    /// (draft-vixie-dnsext-dns0x20). Some servers do not echo the case; they are then asked over TCP.
+    pub randomize_case: bool,
+    /// Questions in flight at once. More wait for their turn.
+    pub max_active_requests: usize,
+}
+
+impl Default for DnsSettings {
+    fn default() -> Self {
+        Self {
+            query_timeout: Duration::from_secs(3),
+            total_timeout: Duration::from_secs(8),
+            randomize_case: true,
+            max_active_requests: 1024,
+        }
+    }
+}
+
+/// One recursive resolver, by its address.
+pub struct HickoryResolver {
+    upstream: Upstream,
+    total_timeout: Duration,
+}
+
+impl HickoryResolver {
+    /// A resolver at `address`. Nothing is sent before the first observation.
+    pub fn new(address: SocketAddr, settings: DnsSettings) -> Self {
+        Self {
+            upstream: Upstream::new(address, settings),
+            total_timeout: settings.total_timeout,
+        }
+    }
+}
+
+#[async_trait]
+impl DnsResolver for HickoryResolver {
+    fn address(&self) -> SocketAddr {
+        self.upstream.address()
+    }
+
+    async fn observe(&self, host: &Hostname) -> DnsObservation {
+        let resolver = self.address();
+        let Ok(mut name) = Name::from_ascii(host.as_str()) else {
+            // Not reachable for a parsed hostname, and harmless: a name that cannot be asked does not exist.
+            return DnsObservation {
+                resolver,
+                chain: Vec::new(),
+                answer: DnsAnswer::NxDomain,
+            };
+        };
+        name.set_fqdn(true);
+        let deadline = Instant::now() + self.total_timeout;
+        let (v4, v6) = tokio::join!(
+            walk(&self.upstream, &name, RecordType::A, deadline),
+            walk(&self.upstream, &name, RecordType::AAAA, deadline),
+        );
+        let Outcome { chain, answer } = combine(v4, v6);
+        DnsObservation {
+            resolver,
+            chain,
+            answer,
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! One question to one resolver, with its whole answer.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverOpts, ServerOrderingStrategy};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer};
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::{DnsRequestOptions, Query, ResponseCode};
+use hickory_resolver::proto::rr::{Name, Record, RecordType};
+use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
+use tokio::time::{Instant, timeout_at};
+
+use super::DnsSettings;
+
+/// What came back for a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Reply {
+    /// NOERROR or NXDOMAIN, with the records of the answer section.
+    Answer(Answer),
+    /// SERVFAIL.
+    ServFail,
+    /// REFUSED, another error code, or a packet that cannot be read.
+    Refused,
+    /// Nothing in time.
+    Timeout,
+}
+
+/// The parts of an answer that matter here.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Answer {
+    /// The answer section, in the order of the packet.
+    pub(super) records: Vec<Record>,
+    /// NXDOMAIN. It speaks of the last name of the chain (RFC 6604 §3).
+    pub(super) name_missing: bool,
+    /// An SOA record came along: the end of the chain is known to hold nothing of the type asked (RFC 2308 §2.2).
+    pub(super) conclusive: bool,
+}
+
+/// The way to one resolver. Holds no cache; equal questions at the same moment share one packet.
+pub(super) struct Upstream {
+    pool: NameServerPool<TokioRuntimeProvider>,
+    address: SocketAddr,
+    query_timeout: Duration,
+}
+
+impl Upstream {
+    pub(super) fn new(address: SocketAddr, settings: DnsSettings) -> Self {
+        let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
+            connection.port = address.port();
+            connection
+        });
+        // Negative answers are what we came for: they are believed as they are.
+        let server = NameServerConfig::new(address.ip(), true, connections.to_vec());
+        let mut options = ResolverOpts::default();
+        options.timeout = settings.query_timeout;
+        options.num_concurrent_reqs = 1;
+        options.max_active_requests = settings.max_active_requests;
+        options.case_randomization = settings.randomize_case;
+        options.server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
+        let tls = TlsConfig::new().expect("plain DNS needs no TLS set-up that could fail");
+        let context = Arc::new(PoolContext::new(options, tls));
+        Self {
+            pool: NameServerPool::from_config([server], context, TokioRuntimeProvider::new()),
+            address,
+            query_timeout: settings.query_timeout,
+        }
+    }
+
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Asks once; follows nothing. Comes back by `deadline` at the latest.
+    pub(super) async fn ask(&self, name: &Name, kind: RecordType, deadline: Instant) -> Reply {
+        // Room for a second transport after a truncated answer, within the deadline.
+        let latest = deadline.min(Instant::now() + self.query_timeout * 2);
+        let query = Query::query(name.clone(), kind);
+        let answer = self
+            .pool
+            .lookup(query, DnsRequestOptions::default())
+            .first_answer();
+        let Ok(result) = timeout_at(latest, answer).await else {
+            return Reply::Timeout;
+        };
+        match result {
+            Ok(response) => Reply::Answer(Answer {
+                name_missing: response.response_code == ResponseCode::NXDomain,
+                conclusive: response.soa().is_some(),
+                records: response.into_message().answers,
+            }),
+            Err(error) => self.understand(name, kind, error),
+        }
+    }
+
+    fn understand(&self, name: &Name, kind: RecordType, error: NetError) -> Reply {
+        match error {
+            NetError::Dns(DnsError::NoRecordsFound(found)) => Reply::Answer(Answer {
+                records: Vec::new(),
+                name_missing: found.response_code == ResponseCode::NXDomain,
+                conclusive: true,
+            }),
+            NetError::Dns(DnsError::ResponseCode(ResponseCode::ServFail)) => Reply::ServFail,
+            NetError::Timeout | NetError::Busy | NetError::NoConnections | NetError::Io(_) => {
+                tracing::debug!(dns.resolver = %self.address, dns.name = %name, dns.kind = %kind, %error, "no answer");
+                Reply::Timeout
+            }
+            error => {
+                tracing::debug!(dns.resolver = %self.address, dns.name = %name, dns.kind = %kind, %error, "refused");
+                Reply::Refused
+            }
+        }
+    }
+}
