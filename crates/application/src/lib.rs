@@ -1,9 +1,22 @@
 //! What the service does, without knowing how the outside is reached.
 //!
 //! A [`ports::CertificateStore`] holds one work record per custom domain. Workers lease due records, make one step of work
-//! each , and hand back the outcome in one transaction that also releases the lease. A step is: read
-//! the facts, let `dps-domain` decide, act through a port, return an outcome. The parties outside (CA, DNS, edges,
-//! Cabinet) are traits in [`ports`]; time and randomness are ports too. A crash anywhere is harmless, because the record
-//! is the truth, effects are persisted before they are built upon, and every step may run twice.
+//! each ([`steps`]), and hand back the outcome in one transaction that also releases the lease. A step reads the facts,
+//! lets `dps-domain` decide, acts through a port and returns an [`Outcome`](steps::Outcome); [`settle`] turns the outcome into the
+//! new record. The parties outside (CA, DNS, edges, Cabinet) are traits in [`ports`]; time and randomness are ports too. A crash
+//! anywhere is harmless, because the record is the truth, effects are persisted before they are built upon, and every step
+//! may run twice.
 
+pub mod account;
+pub mod policy;
 pub mod ports;
+pub mod rotation;
+pub mod service;
+pub mod settle;
+pub mod steps;
+pub mod wake;
+pub mod workers;
+
+pub use policy::{LanePolicy, Policy};
+pub use service::Service;
+pub use workers::run;

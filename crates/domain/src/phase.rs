@@ -114,7 +114,7 @@ pub enum Event {
     OrderPlaced(OrderId),
     /// The order is ready to be finalized.
     OrderReady,
-    /// The order is invalid, expired or gone; a new one starts from the DNS check.
+    /// The order is invalid, expired, gone or was refused; a new one starts from the DNS check.
     OrderLost,
     /// The certificate of the order is stored.
     CertificateStored(CertificateId),
@@ -168,7 +168,7 @@ impl Issuance {
             (Self::Ordering, Event::OrderPlaced(order)) => Self::Validating { order },
             (Self::Validating { order }, Event::OrderReady) => Self::Finalizing { order },
             (
-                Self::Validating { .. } | Self::Finalizing { .. } | Self::Deploying { .. },
+                Self::Ordering | Self::Validating { .. } | Self::Finalizing { .. } | Self::Deploying { .. },
                 Event::OrderLost,
             ) => Self::AwaitingDns,
             (Self::Finalizing { .. }, Event::CertificateStored(certificate)) => {

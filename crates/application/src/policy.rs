@@ -1,0 +1,83 @@
+//! The numbers that the operator sets.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use dps_domain::backoff::Backoff;
+use dps_domain::phase::Lane;
+use ipnet::IpNet;
+
+/// How one worker works.
+#[derive(Debug, Clone, Copy)]
+pub struct LanePolicy {
+    /// The periodic pass, and the first delay after a failure.
+    pub interval: Duration,
+    /// The longest delay after failures.
+    pub max_backoff: Duration,
+    /// Steps at once.
+    pub concurrency: usize,
+}
+
+impl LanePolicy {
+    /// The back-off between failures.
+    pub fn backoff(&self) -> Backoff {
+        Backoff {
+            initial: self.interval.min(self.max_backoff),
+            max: self.max_backoff,
+        }
+    }
+}
+
+/// All of it.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// `DomainVerificationWorker`.
+    pub verification: LanePolicy,
+    /// `HttpProbeWorker`.
+    pub http_probe: LanePolicy,
+    /// `AcmeIssuanceWorker`.
+    pub issuance: LanePolicy,
+    /// `RenewalWorker`: its interval is the periodic pass only; retries follow `issuance`.
+    pub renewal: LanePolicy,
+    /// `RemovalWorker`.
+    pub removal: LanePolicy,
+    /// The polling of the Cabinet by status.
+    pub intake_interval: Duration,
+    /// How long a customer's side is waited for before the domain fails.
+    pub give_up_after: Duration,
+    /// Addresses of our edges, for names that cannot have a CNAME.
+    pub edge_addresses: Vec<IpNet>,
+    /// How long a record is leased for one step.
+    pub lease: Duration,
+    /// Taken off the lease's remaining time, for clocks that differ between replicas.
+    pub skew_allowance: Duration,
+    /// How long a step may wait for the CA before it gives the record back.
+    pub ca_patience: Duration,
+}
+
+impl Policy {
+    /// The policy of one lane.
+    pub const fn lane(&self, lane: Lane) -> &LanePolicy {
+        match lane {
+            Lane::Verification => &self.verification,
+            Lane::HttpProbe => &self.http_probe,
+            Lane::Issuance => &self.issuance,
+            Lane::Renewal => &self.renewal,
+            Lane::Removal => &self.removal,
+        }
+    }
+
+    /// The back-off after a failure in a lane. A renewal's is that of an issuance: its own interval of hours is how often it looks,
+    /// not how long it may leave a failed one.
+    pub fn backoff(&self, lane: Lane) -> Backoff {
+        match lane {
+            Lane::Renewal => self.issuance.backoff(),
+            other => self.lane(other).backoff(),
+        }
+    }
+
+    /// The addresses that are single hosts, as a customer's instruction can name them.
+    pub fn edge_hosts(&self) -> Vec<IpAddr> {
+        dps_domain::dns::instruction_addresses(&self.edge_addresses, &[])
+    }
+}

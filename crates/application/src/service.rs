@@ -1,0 +1,43 @@
+//! Everything a step or worker may touch.
+
+use std::sync::Arc;
+
+use dps_domain::Timestamp;
+
+use crate::policy::Policy;
+use crate::ports::{
+    Cabinet, CertificateAuthority, CertificateStore, Clock, DnsResolver, Edge, HttpProbe, Metrics, Pki,
+    Randomness, Vault,
+};
+use crate::wake::Wakers;
+
+/// The service: its ports and its policy. Cloned into every task.
+#[derive(Clone)]
+#[expect(missing_docs, reason = "each field is the port of its name")]
+pub struct Service {
+    pub store: Arc<dyn CertificateStore>,
+    pub ca: Arc<dyn CertificateAuthority>,
+    pub cabinet: Arc<dyn Cabinet>,
+    pub resolvers: Arc<[Arc<dyn DnsResolver>]>,
+    pub probe: Arc<dyn HttpProbe>,
+    pub edges: Arc<[Arc<dyn Edge>]>,
+    pub pki: Arc<dyn Pki>,
+    pub vault: Arc<dyn Vault>,
+    pub clock: Arc<dyn Clock>,
+    pub randomness: Arc<dyn Randomness>,
+    pub metrics: Arc<dyn Metrics>,
+    pub policy: Arc<Policy>,
+    pub wakers: Wakers,
+}
+
+impl Service {
+    /// The present moment.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Whether every edge is to be asked; none configured means that nothing can be proven.
+    pub(crate) fn has_edges(&self) -> bool {
+        !self.edges.is_empty()
+    }
+}

@@ -1,0 +1,65 @@
+//! Does the name point at us, in the eyes of every resolver?
+
+use std::net::IpAddr;
+
+use dps_domain::dns::{self, DnsExpectation, DnsVerdict, ResolverView};
+use dps_domain::{Event, Failure};
+use futures_util::future::{join, join_all};
+use serde_json::json;
+
+use super::{Outcome, StepContext, Then};
+
+pub(super) async fn check_dns(context: &StepContext<'_>) -> Outcome {
+    let (verdict, edge_addresses) = look(context).await;
+    let metrics = &context.service.metrics;
+    match verdict {
+        DnsVerdict::PointsAtUs { addresses } => {
+            metrics.domain_verification(true);
+            let detail = json!({ "addresses": addresses });
+            Outcome::Moved {
+                event: Event::DnsReady,
+                kind: "dns.ready",
+                detail,
+            }
+        }
+        DnsVerdict::NotReady(failure) => {
+            metrics.domain_verification(false);
+            context.failed_with(departed(context, failure), Then::Retry, &edge_addresses)
+        }
+    }
+}
+
+/// A live domain that stopped pointing at us has moved; its certificate is served until it expires.
+pub(super) fn departed(context: &StepContext<'_>, failure: Failure) -> Failure {
+    if context.record.phase.is_live() && failure.counts_against_domain() {
+        Failure::DnsMoved {
+            cause: Box::new(failure),
+        }
+    } else {
+        failure
+    }
+}
+
+/// Asks all resolvers at once. Also answers the addresses that an instruction may name.
+pub(super) async fn look(context: &StepContext<'_>) -> (DnsVerdict, Vec<IpAddr>) {
+    let record = context.record;
+    let views: Vec<ResolverView> = join_all(context.service.resolvers.iter().map(|resolver| async move {
+        let (name, control) = join(
+            resolver.observe(&record.hostname),
+            resolver.observe(&record.cname_target),
+        )
+        .await;
+        ResolverView { name, control }
+    }))
+    .await;
+    let edge_addresses = &context.service.policy.edge_addresses;
+    let expected = DnsExpectation {
+        hostname: &record.hostname,
+        cname_target: &record.cname_target,
+        edge_addresses,
+    };
+    (
+        dns::verdict(&expected, &views),
+        dns::instruction_addresses(edge_addresses, &views),
+    )
+}

@@ -1,0 +1,85 @@
+//! Deploy a stored certificate to every edge; each proves it by a TLS handshake.
+
+use dps_domain::{CertificateId, Event, Failure, renewal};
+use futures_util::future::join_all;
+use serde_json::json;
+
+use super::{Fault, Outcome, StepContext, Then};
+use crate::ports::edge::{Deployment, EdgeError};
+use crate::ports::store::StoredCertificate;
+use crate::ports::vault::{SecretContext, SecretPurpose};
+
+pub(super) async fn deploy(context: &StepContext<'_>, id: CertificateId) -> Result<Outcome, Fault> {
+    let service = context.service;
+    let Some(stored) = service.store.certificate(id).await? else {
+        return Err(Fault::Inconsistent(format!(
+            "the certificate {id} of the record is not stored"
+        )));
+    };
+    if !service.has_edges() {
+        return Err(Fault::Inconsistent("no edge is configured".into()));
+    }
+    let facts = &stored.certificate.facts;
+    if facts.not_after <= service.now() {
+        // Edges were away for the whole of its life: what is needed is another one.
+        let failure = Failure::Internal {
+            detail: "the certificate expired before it could be deployed".into(),
+        };
+        return Ok(context.failed(failure, Then::NewOrder { rest: false }));
+    }
+    if let Err(error) = apply_everywhere(context, &stored).await? {
+        return Ok(context.failed(error.into(), Then::Retry));
+    }
+    let renew_at = renewal::renewal_moment(facts.not_before, facts.not_after, service.randomness.unit());
+    let detail = json!({
+        "fingerprint": facts.fingerprint,
+        "edges": service.edges.len(),
+        "renewAt": renew_at,
+    });
+    Ok(Outcome::Moved {
+        event: Event::Deployed {
+            renew_at,
+            not_after: facts.not_after,
+        },
+        kind: "deployed",
+        detail,
+    })
+}
+
+async fn apply_everywhere(
+    context: &StepContext<'_>,
+    stored: &StoredCertificate,
+) -> Result<Result<(), EdgeError>, Fault> {
+    let service = context.service;
+    let certificate = &stored.certificate;
+    let row = certificate.id.to_string();
+    let place = SecretContext {
+        purpose: SecretPurpose::CertificateKey,
+        row: &row,
+    };
+    let deployment = Deployment {
+        hostname: certificate.hostname.clone(),
+        chain_pem: certificate.facts.chain_pem.clone(),
+        key_pem: service.vault.open(place, &certificate.key)?,
+        fingerprint: certificate.facts.fingerprint.clone(),
+        generation: stored.generation,
+    };
+    let applied = join_all(service.edges.iter().map(|edge| async {
+        let result = edge.apply(&deployment).await;
+        (edge.name(), result)
+    }))
+    .await;
+    let mut outcome = Ok(());
+    for (edge, result) in applied {
+        match result {
+            Ok(()) => {
+                service
+                    .store
+                    .edge_deployed(context.record.id, edge, certificate.id, service.now())
+                    .await?;
+            }
+            Err(error) => outcome = Err(error),
+        }
+    }
+    Ok(outcome)
+}

@@ -1,0 +1,167 @@
+//! Store a key, finalize the order, store the certificate (RFC 8555 §7.4).
+
+use std::time::Duration;
+
+use dps_domain::{CertificateId, Event, Failure, OrderId, Timestamp};
+use secrecy::SecretString;
+use serde_json::json;
+
+use super::{Fault, Outcome, StepContext, Then};
+use crate::account::account;
+use crate::ports::ca::{Account, CaError, OrderStatus};
+use crate::ports::store::{NewCertificate, StoredCertificate, StoredOrder};
+use crate::ports::vault::{SecretContext, SecretPurpose};
+
+/// The first pause between looks at the order; it doubles up to [`LAST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(25);
+/// The longest pause between looks.
+const LAST_PAUSE: Duration = Duration::from_secs(3);
+
+pub(super) async fn finalize(context: &StepContext<'_>, id: OrderId) -> Result<Outcome, Fault> {
+    let service = context.service;
+    // A certificate that was stored, but whose step died before it could say so, is gone on with.
+    if let Some(stored) = service.store.certificate_of_order(id).await? {
+        return Ok(stored_outcome(&stored));
+    }
+    let Some(order) = service.store.order(id).await? else {
+        return Err(Fault::Inconsistent(format!(
+            "the order {id} of the record is not stored"
+        )));
+    };
+    let account = account(service).await?;
+    let key = order_key(context, &order).await?;
+    match issue(context, &account, &order, &key).await {
+        Err(Fault::Ca(error @ (CaError::OrderGone { .. } | CaError::Validation { .. }))) => {
+            service.store.order_close(id).await?;
+            Err(Fault::Ca(error))
+        }
+        other => other,
+    }
+}
+
+/// The certificate's key: made and stored once per order, before the CA sees a request signed with it.
+async fn order_key(context: &StepContext<'_>, order: &StoredOrder) -> Result<SecretString, Fault> {
+    let service = context.service;
+    let row = order.id.to_string();
+    let place = SecretContext {
+        purpose: SecretPurpose::OrderKey,
+        row: &row,
+    };
+    let sealed = match &order.key {
+        Some(sealed) => sealed.clone(),
+        None => {
+            let sealed = service.vault.seal(place, &service.pki.new_key()?)?;
+            service.store.order_put_key(order.id, &sealed).await?
+        }
+    };
+    Ok(service.vault.open(place, &sealed)?)
+}
+
+async fn issue(
+    context: &StepContext<'_>,
+    account: &Account,
+    order: &StoredOrder,
+    key: &SecretString,
+) -> Result<Outcome, Fault> {
+    let service = context.service;
+    let ends = context.patience_ends();
+    let mut wait = FIRST_PAUSE;
+    let mut finalized = false;
+    loop {
+        let view = service.ca.order(account, &order.url).await?;
+        match view.status {
+            OrderStatus::Valid => return store(context, account, order, key).await,
+            OrderStatus::Ready if !finalized => {
+                let request = service.pki.signing_request(key, &context.record.hostname)?;
+                service.ca.finalize(account, &order.url, &request).await?;
+                finalized = true;
+                continue;
+            }
+            OrderStatus::Invalid => {
+                service.store.order_close(order.id).await?;
+                let failure = view.failure.unwrap_or(Failure::Internal {
+                    detail: "the order became invalid while it was finalized".into(),
+                });
+                let rest = failure.counts_against_domain();
+                return Ok(context.failed(failure, Then::NewOrder { rest }));
+            }
+            OrderStatus::Ready | OrderStatus::Processing | OrderStatus::Pending => {}
+        }
+        if let Some(waiting) = pause(context, view.retry_after, &mut wait, LAST_PAUSE, ends).await {
+            return Ok(waiting);
+        }
+    }
+}
+
+/// Verifies the chain before it is stored: what does not fit key, name and date is never served.
+async fn store(
+    context: &StepContext<'_>,
+    account: &Account,
+    order: &StoredOrder,
+    key: &SecretString,
+) -> Result<Outcome, Fault> {
+    let (service, record) = (context.service, context.record);
+    let chain_pem = service.ca.certificate(account, &order.url).await?;
+    let now = service.now();
+    let facts = service
+        .pki
+        .inspect(&chain_pem, key, &record.hostname, now)
+        .map_err(|rejected| Fault::Inconsistent(rejected.to_string()))?;
+    let id = CertificateId::new(now, service.randomness.id_bytes());
+    let row = id.to_string();
+    let sealed = service.vault.seal(
+        SecretContext {
+            purpose: SecretPurpose::CertificateKey,
+            row: &row,
+        },
+        key,
+    )?;
+    let certificate = NewCertificate {
+        id,
+        domain_id: record.id,
+        order_id: order.id,
+        hostname: record.hostname.clone(),
+        facts,
+        key: sealed,
+        created_at: now,
+    };
+    Ok(stored_outcome(
+        &service.store.certificate_insert(&certificate).await?,
+    ))
+}
+
+fn stored_outcome(stored: &StoredCertificate) -> Outcome {
+    let certificate = &stored.certificate;
+    let detail = json!({
+        "fingerprint": certificate.facts.fingerprint,
+        "serial": certificate.facts.serial,
+        "notAfter": certificate.facts.not_after,
+    });
+    Outcome::Moved {
+        event: Event::CertificateStored(certificate.id),
+        kind: "certificate.stored",
+        detail,
+    }
+}
+
+/// Waits before the next look at an order: as long as the CA said, else a pause that doubles. An outcome means that the wait goes
+/// beyond this step's patience and the record is given back until then.
+pub(super) async fn pause(
+    context: &StepContext<'_>,
+    retry_after: Option<Timestamp>,
+    wait: &mut Duration,
+    longest: Duration,
+    ends: Timestamp,
+) -> Option<Outcome> {
+    let now = context.service.now();
+    let until = retry_after.unwrap_or(now + *wait);
+    *wait = (*wait * 2).min(longest);
+    if until >= ends {
+        return Some(Outcome::Waiting {
+            until: until.max(now + longest),
+            kind: "ca.waiting",
+        });
+    }
+    tokio::time::sleep(until.since(now)).await;
+    None
+}

@@ -1,0 +1,234 @@
+//! One leased unit of work each: read the facts, decide, act through a port, say what came of it.
+
+mod begin_renewal;
+mod check_dns;
+mod deploy;
+mod edges;
+mod finalize;
+mod place_order;
+mod probe_http;
+mod undeploy;
+mod validate;
+
+use dps_domain::decide::{Action, next_action};
+use dps_domain::failure::WantedRecords;
+use dps_domain::{Event, Failure, Timestamp};
+use serde_json::{Value, json};
+
+use crate::account::AccountError;
+use crate::ports::ca::CaError;
+use crate::ports::store::{DomainRecord, StoreError};
+use crate::ports::vault::VaultError;
+use crate::service::Service;
+
+/// What came of a step.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// Progress: the record moves and the next step is due.
+    Moved {
+        /// What was seen.
+        event: Event,
+        /// The word for the history.
+        kind: &'static str,
+        /// Evidence for the history.
+        detail: Value,
+    },
+    /// Not an error: somebody else needs time.
+    Waiting {
+        /// When to look again.
+        until: Timestamp,
+        /// The word for the history.
+        kind: &'static str,
+    },
+    /// Something of the catalogue.
+    Failed {
+        /// What.
+        failure: Failure,
+        /// What follows.
+        then: Then,
+        /// The customer's sentence.
+        message: String,
+    },
+}
+
+/// What follows a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// The same step again, after a growing delay.
+    Retry,
+    /// The same step again at the time that somebody told us.
+    At(Timestamp),
+    /// Back to the DNS check, after a growing delay.
+    RecheckDns,
+    /// The order is dead: back to the DNS check, and a new order after that. `rest` when the CA's validation failed, so that the
+    /// name rests before the next order.
+    NewOrder {
+        /// Whether the name rests.
+        rest: bool,
+    },
+    /// Somebody must act first. A domain that is not live fails.
+    Stop,
+}
+
+/// Makes the one step that the record's phase asks for. `deadline` is when the lease must be given back.
+pub async fn step(service: &Service, record: &DomainRecord, deadline: Timestamp) -> Outcome {
+    let context = StepContext {
+        service,
+        record,
+        deadline,
+    };
+    match next_action(&record.phase, service.now()) {
+        Action::CheckDns => check_dns::check_dns(&context).await,
+        Action::ProbeHttp => probe_http::probe_http(&context).await,
+        Action::PlaceOrder => place_order::place_order(&context)
+            .await
+            .unwrap_or_else(|fault| fault.settle(&context)),
+        Action::Validate(order) => validate::validate(&context, order)
+            .await
+            .unwrap_or_else(|fault| fault.settle(&context)),
+        Action::Finalize(order) => finalize::finalize(&context, order)
+            .await
+            .unwrap_or_else(|fault| fault.settle(&context)),
+        Action::Deploy(certificate) => deploy::deploy(&context, certificate)
+            .await
+            .unwrap_or_else(|fault| fault.settle(&context)),
+        Action::BeginRenewal => begin_renewal::begin_renewal(),
+        Action::Undeploy => undeploy::undeploy(&context)
+            .await
+            .unwrap_or_else(|fault| fault.settle(&context)),
+        Action::WaitUntil(until) => Outcome::Waiting {
+            until,
+            kind: "not.due",
+        },
+        Action::Rest => context.failed(
+            Failure::Internal {
+                detail: "a resting record was leased".into(),
+            },
+            Then::Stop,
+        ),
+    }
+}
+
+/// What a step works with.
+#[derive(Clone, Copy)]
+struct StepContext<'a> {
+    service: &'a Service,
+    record: &'a DomainRecord,
+    deadline: Timestamp,
+}
+
+impl StepContext<'_> {
+    /// When the step stops waiting for the CA and gives the record back.
+    fn patience_ends(&self) -> Timestamp {
+        self.deadline
+            .min(self.service.now() + self.service.policy.ca_patience)
+    }
+
+    fn failed(&self, failure: Failure, then: Then) -> Outcome {
+        let edge_addresses = self.service.policy.edge_hosts();
+        self.failed_with(failure, then, &edge_addresses)
+    }
+
+    fn failed_with(&self, failure: Failure, then: Then, edge_addresses: &[std::net::IpAddr]) -> Outcome {
+        let wanted = WantedRecords {
+            hostname: &self.record.hostname,
+            cname_target: &self.record.cname_target,
+            edge_addresses,
+        };
+        let message = failure.message(&wanted);
+        Outcome::Failed {
+            failure,
+            then,
+            message,
+        }
+    }
+}
+
+fn moved(event: Event, kind: &'static str) -> Outcome {
+    Outcome::Moved {
+        event,
+        kind,
+        detail: json!({}),
+    }
+}
+
+/// Why a step could not go on: none of it is the customer's fault unless the CA says so.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error(transparent)]
+    Ca(#[from] CaError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    #[error("{0}")]
+    Inconsistent(String),
+}
+
+impl From<AccountError> for Fault {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::Ca(error) => Self::Ca(error),
+            AccountError::Store(error) => Self::Store(error),
+            AccountError::Vault(error) => Self::Vault(error),
+        }
+    }
+}
+
+impl From<crate::ports::pki::PkiError> for Fault {
+    fn from(error: crate::ports::pki::PkiError) -> Self {
+        Self::Inconsistent(error.to_string())
+    }
+}
+
+impl Fault {
+    /// The outcome that the fault means for the record, unless the step knows better.
+    fn settle(self, context: &StepContext<'_>) -> Outcome {
+        let then = match &self {
+            Self::Ca(error) => after_ca_error(error),
+            Self::Store(_) | Self::Vault(_) | Self::Inconsistent(_) => Then::Retry,
+        };
+        let failure = match self {
+            Self::Ca(error) => error.into(),
+            other => Failure::Internal {
+                detail: chain(&other),
+            },
+        };
+        context.failed(failure, then)
+    }
+}
+
+/// What to do about an error of the CA.
+fn after_ca_error(error: &CaError) -> Then {
+    match error {
+        CaError::Unavailable {
+            retry_after: Some(at),
+            ..
+        }
+        | CaError::RateLimited { until: Some(at), .. } => Then::At(*at),
+        CaError::Unavailable {
+            retry_after: None, ..
+        }
+        | CaError::RateLimited { until: None, .. }
+        | CaError::Account { .. }
+        | CaError::Malformed { .. } => Then::Retry,
+        CaError::Paused { .. } | CaError::RejectedIdentifier { .. } => Then::Stop,
+        CaError::Validation { .. } => Then::NewOrder { rest: true },
+        CaError::OrderGone { .. } => Then::NewOrder { rest: false },
+    }
+}
+
+/// An error with its causes, for operators.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

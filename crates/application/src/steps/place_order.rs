@@ -1,0 +1,60 @@
+//! Place an order, and store its URL before anything is built on it.
+
+use dps_domain::{Event, Failure, OrderId};
+use serde_json::json;
+
+use super::{Fault, Outcome, StepContext, Then};
+use crate::account::account;
+use crate::ports::store::StoredOrder;
+
+pub(super) async fn place_order(context: &StepContext<'_>) -> Result<Outcome, Fault> {
+    let (service, record) = (context.service, context.record);
+    let now = service.now();
+    if record.order_not_before > now {
+        return Ok(resting(context));
+    }
+    let directory_url = service.ca.directory_url();
+    // An order that was stored, but whose step died before it could say so, is gone on with.
+    if let Some(open) = service.store.order_open(record.id).await? {
+        if open.directory_url == directory_url {
+            return Ok(placed(&open));
+        }
+        service.store.order_close(open.id).await?;
+    }
+    let account = account(service).await?;
+    let url = service.ca.new_order(&account, &record.hostname).await?;
+    let order = StoredOrder {
+        id: OrderId::new(now, service.randomness.id_bytes()),
+        domain_id: record.id,
+        directory_url: directory_url.to_owned(),
+        url,
+        open: true,
+        key: None,
+        created_at: now,
+    };
+    service.store.order_insert(&order).await?;
+    Ok(placed(&order))
+}
+
+fn placed(order: &StoredOrder) -> Outcome {
+    let detail = json!({ "orderUrl": order.url });
+    Outcome::Moved {
+        event: Event::OrderPlaced(order.id),
+        kind: "order.placed",
+        detail,
+    }
+}
+
+/// The name rests after failed validations: the CA's verdict stays what the customer reads.
+fn resting(context: &StepContext<'_>) -> Outcome {
+    let until = context.record.order_not_before;
+    let failure = context
+        .record
+        .last_failure
+        .clone()
+        .unwrap_or(Failure::AcmeRateLimited {
+            until: Some(until),
+            detail: "the name rests after a failed validation".into(),
+        });
+    context.failed(failure, Then::At(until))
+}

@@ -1,0 +1,66 @@
+//! Does our responder answer at every address that the name publishes, through the real path?
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use dps_domain::dns::DnsVerdict;
+use dps_domain::probe::{self, ProbeObservation};
+use dps_domain::{Event, Failure};
+use futures_util::future::join_all;
+use serde_json::json;
+
+use super::check_dns::{departed, look};
+use super::{Outcome, StepContext, Then, edges};
+
+/// More addresses than any edge fleet publishes under one name; a customer's list beyond it is not connected to.
+const MAX_ADDRESSES: usize = 16;
+
+pub(super) async fn probe_http(context: &StepContext<'_>) -> Outcome {
+    let (verdict, edge_addresses) = look(context).await;
+    let addresses = match verdict {
+        DnsVerdict::PointsAtUs { addresses } => addresses,
+        DnsVerdict::NotReady(failure) if failure.counts_against_domain() => {
+            return context.failed_with(departed(context, failure), Then::RecheckDns, &edge_addresses);
+        }
+        DnsVerdict::NotReady(failure) => return context.failed_with(failure, Then::Retry, &edge_addresses),
+    };
+    if addresses.len() > MAX_ADDRESSES {
+        let stray = addresses.into_iter().skip(MAX_ADDRESSES).collect();
+        return context.failed(Failure::DnsStrayAddress { stray }, Then::RecheckDns);
+    }
+    match probe_all(context, &addresses).await {
+        Ok(()) => Outcome::Moved {
+            event: Event::HttpReady,
+            kind: "http.ready",
+            detail: json!({ "addresses": addresses }),
+        },
+        Err(failure) => context.failed(failure, Then::Retry),
+    }
+}
+
+async fn probe_all(context: &StepContext<'_>, addresses: &BTreeSet<IpAddr>) -> Result<(), Failure> {
+    let service = context.service;
+    let mut random = [0; 32];
+    service.randomness.fill(&mut random);
+    let hex = random.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    });
+    let (token, body) = (
+        format!("probe-{}", &hex[..32]),
+        format!("dps-probe.{}", &hex[32..]),
+    );
+    edges::publish(service, &token, &body).await?;
+    let host = &context.record.hostname;
+    let seen: Vec<ProbeObservation> = join_all(addresses.iter().map(|address| async {
+        ProbeObservation {
+            address: *address,
+            answer: service.probe.probe(host, *address, &token, &body).await,
+        }
+    }))
+    .await;
+    edges::withdraw(service, &token).await;
+    probe::verdict(&seen)
+}

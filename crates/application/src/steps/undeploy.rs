@@ -1,0 +1,25 @@
+//! The Cabinet wants the domain gone: undeploy it from every edge.
+
+use dps_domain::Event;
+
+use super::{Fault, Outcome, StepContext, Then, edges, moved};
+
+pub(super) async fn undeploy(context: &StepContext<'_>) -> Result<Outcome, Fault> {
+    let (service, record) = (context.service, context.record);
+    if let Some(order) = service.store.order_open(record.id).await? {
+        if let Some(challenge) = service.store.challenge(order.id).await? {
+            edges::withdraw_stored(service, &challenge).await;
+        }
+        service.store.order_close(order.id).await?;
+    }
+    // Another record may hold the name by now; what is served then is not this one's to remove.
+    let holder = service.store.domain_by_hostname(&record.hostname).await?;
+    let is_holder = holder.is_none_or(|holder| holder.id == record.id);
+    if is_holder && let Err(error) = edges::all(service, |edge| edge.remove(&record.hostname)).await {
+        return Ok(context.failed(error.into(), Then::Retry));
+    }
+    for edge in service.edges.iter() {
+        service.store.edge_removed(record.id, edge.name()).await?;
+    }
+    Ok(moved(Event::Undeployed, "undeployed"))
+}

@@ -1,0 +1,128 @@
+//! Answer the challenge everywhere, tell the CA, and see the order become ready (RFC 8555 §7.5.1).
+
+use std::time::Duration;
+
+use dps_domain::{Event, Failure, OrderId};
+
+use super::{Fault, Outcome, StepContext, Then, edges, moved};
+use crate::account::account;
+use crate::ports::ca::{Account, AuthorizationView, CaError, Http01, OrderStatus};
+use crate::ports::store::{StoredChallenge, StoredOrder};
+use crate::steps::finalize::pause;
+
+/// The first pause between looks at the order; it doubles up to [`LAST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(25);
+/// The longest pause between looks.
+const LAST_PAUSE: Duration = Duration::from_secs(2);
+
+pub(super) async fn validate(context: &StepContext<'_>, id: OrderId) -> Result<Outcome, Fault> {
+    let service = context.service;
+    let Some(order) = service.store.order(id).await? else {
+        return Err(Fault::Inconsistent(format!(
+            "the order {id} of the record is not stored"
+        )));
+    };
+    let account = account(service).await?;
+    let outcome = match prove(context, &account, &order).await {
+        Ok(outcome) => outcome,
+        Err(Fault::Ca(error)) => {
+            if matches!(
+                error,
+                CaError::OrderGone { .. } | CaError::Validation { .. } | CaError::RejectedIdentifier { .. }
+            ) {
+                service.store.order_close(id).await?;
+            }
+            return Err(Fault::Ca(error));
+        }
+        Err(fault) => return Err(fault),
+    };
+    let still_needed = matches!(outcome, Outcome::Waiting { .. })
+        || matches!(
+            outcome,
+            Outcome::Failed {
+                then: Then::Retry,
+                ..
+            }
+        );
+    if !still_needed && let Some(challenge) = service.store.challenge(id).await? {
+        edges::withdraw_stored(service, &challenge).await;
+    }
+    Ok(outcome)
+}
+
+async fn prove(context: &StepContext<'_>, account: &Account, order: &StoredOrder) -> Result<Outcome, Fault> {
+    let service = context.service;
+    match service.ca.authorization(account, &order.url).await? {
+        AuthorizationView::Valid => {}
+        AuthorizationView::Invalid(failure) => return invalid(context, order, failure).await,
+        AuthorizationView::Processing(challenge) => {
+            if let Some(outcome) = publish(context, order, &challenge).await? {
+                return Ok(outcome);
+            }
+        }
+        AuthorizationView::Pending(challenge) => {
+            if let Some(outcome) = publish(context, order, &challenge).await? {
+                return Ok(outcome);
+            }
+            service.ca.acknowledge(account, &order.url, &challenge).await?;
+        }
+    }
+    watch(context, account, order).await
+}
+
+/// Publishes the challenge at every edge. An outcome means that an edge could not, which is ours to wait out.
+async fn publish(
+    context: &StepContext<'_>,
+    order: &StoredOrder,
+    challenge: &Http01,
+) -> Result<Option<Outcome>, Fault> {
+    let service = context.service;
+    let stored = StoredChallenge {
+        order_id: order.id,
+        url: challenge.url.clone(),
+        token: challenge.token.clone(),
+        key_authorization: challenge.key_authorization.clone(),
+    };
+    service.store.challenge_put(&stored).await?;
+    let published = edges::publish(service, &challenge.token, &challenge.key_authorization).await;
+    Ok(published
+        .err()
+        .map(|failure| context.failed(failure, Then::Retry)))
+}
+
+/// Looks at the order until it is decided or patience ends.
+async fn watch(context: &StepContext<'_>, account: &Account, order: &StoredOrder) -> Result<Outcome, Fault> {
+    let service = context.service;
+    let ends = context.patience_ends();
+    let mut wait = FIRST_PAUSE;
+    loop {
+        let view = service.ca.order(account, &order.url).await?;
+        match view.status {
+            OrderStatus::Ready | OrderStatus::Processing | OrderStatus::Valid => {
+                return Ok(moved(Event::OrderReady, "order.ready"));
+            }
+            OrderStatus::Invalid => {
+                let failure = match service.ca.authorization(account, &order.url).await? {
+                    AuthorizationView::Invalid(failure) => failure,
+                    AuthorizationView::Valid
+                    | AuthorizationView::Pending(_)
+                    | AuthorizationView::Processing(_) => view.failure.unwrap_or(Failure::Internal {
+                        detail: "the order became invalid without a reason".into(),
+                    }),
+                };
+                return invalid(context, order, failure).await;
+            }
+            OrderStatus::Pending => {}
+        }
+        if let Some(waiting) = pause(context, view.retry_after, &mut wait, LAST_PAUSE, ends).await {
+            return Ok(waiting);
+        }
+    }
+}
+
+/// The order is dead: a failed challenge cannot be tried again (RFC 8555 §7.1.6).
+async fn invalid(context: &StepContext<'_>, order: &StoredOrder, failure: Failure) -> Result<Outcome, Fault> {
+    context.service.store.order_close(order.id).await?;
+    let rest = failure.counts_against_domain();
+    Ok(context.failed(failure, Then::NewOrder { rest }))
+}

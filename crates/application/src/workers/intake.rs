@@ -1,0 +1,349 @@
+//! Takes domains in from the Cabinet: by its change feed when it offers one, and by polling the pending statuses in any case.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dps_domain::{Event, Failure, Hostname, Phase, Status, Timestamp};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::lane::{Wakes, source_chain};
+use crate::ports::cabinet::{CabinetDomain, CabinetError, StatusReport};
+use crate::ports::store::{Completion, DomainEvent, DomainRecord, StoreError};
+use crate::service::Service;
+use crate::settle::current_report;
+
+const FEED_CURSOR: &str = "cabinet.changes";
+const FEED_WAIT: Duration = Duration::from_secs(25);
+/// The pause after the Cabinet or the store failed, unless the Cabinet says longer.
+const FAULT_PAUSE: Duration = Duration::from_secs(3);
+/// How often a record that others write at the same time is read again before it is left to the next pass.
+const UPDATE_TRIES: usize = 5;
+/// The statuses that mean work. Active and Failed domains are not polled: nothing per pass may grow with them.
+const POLLED: [Status; 4] = [
+    Status::PendingDns,
+    Status::PendingHttpProbe,
+    Status::Issuing,
+    Status::PendingRemoval,
+];
+
+#[derive(Debug, thiserror::Error)]
+enum IntakeError {
+    #[error(transparent)]
+    Cabinet(#[from] CabinetError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl IntakeError {
+    fn pause(&self) -> Duration {
+        match self {
+            Self::Cabinet(error) => error
+                .retry_after
+                .unwrap_or(FAULT_PAUSE)
+                .clamp(FAULT_PAUSE, Duration::from_secs(300)),
+            Self::Store(_) => FAULT_PAUSE,
+        }
+    }
+}
+
+/// Follows the change feed; looks again now and then whether a Cabinet without one has got it.
+pub(super) async fn follow(service: Arc<Service>, shutdown: CancellationToken) {
+    loop {
+        let pause = tokio::select! {
+            () = shutdown.cancelled() => return,
+            result = follow_once(&service) => match result {
+                Ok(true) => Duration::ZERO,
+                Ok(false) => Duration::from_secs(600),
+                Err(error) => {
+                    tracing::warn!(error = %source_chain(&error), "intake.feed_failed");
+                    error.pause()
+                }
+            },
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// One page of the feed. Answers whether the feed is offered.
+async fn follow_once(service: &Service) -> Result<bool, IntakeError> {
+    let cursor = service.store.cursor(FEED_CURSOR).await?;
+    let Some(page) = service.cabinet.changes(cursor.as_deref(), FEED_WAIT).await? else {
+        return Ok(false);
+    };
+    for domain in &page.domains {
+        take(service, domain).await?;
+    }
+    if let Some(next) = page.next.filter(|next| Some(next) != cursor.as_ref()) {
+        service.store.cursor_put(FEED_CURSOR, &next).await?;
+    }
+    Ok(true)
+}
+
+/// Polls the statuses that mean work, every interval.
+pub(super) async fn poll(service: Arc<Service>, shutdown: CancellationToken) {
+    loop {
+        let pause = tokio::select! {
+            () = shutdown.cancelled() => return,
+            result = poll_once(&service) => match result {
+                Ok(()) => service.policy.intake_interval,
+                Err(error) => {
+                    tracing::warn!(error = %source_chain(&error), "intake.poll_failed");
+                    error.pause()
+                }
+            },
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+async fn poll_once(service: &Service) -> Result<(), IntakeError> {
+    for status in POLLED {
+        let mut cursor: Option<String> = None;
+        loop {
+            let page = service.cabinet.list(status, cursor.as_deref()).await?;
+            for domain in &page.domains {
+                take(service, domain).await?;
+            }
+            match page.next {
+                Some(next) if cursor.as_ref() != Some(&next) => cursor = Some(next),
+                Some(_) | None => break,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Brings our record in line with what the Cabinet says of one domain.
+pub(super) async fn take(service: &Service, domain: &CabinetDomain) -> Result<(), StoreError> {
+    let (hostname, target) = match (
+        Hostname::parse(&domain.canonical_host),
+        Hostname::parse(&domain.cname_target),
+    ) {
+        (Ok(hostname), Ok(target)) => (hostname, target),
+        (Err(reason), _) => {
+            return refuse(
+                service,
+                domain,
+                Failure::NameInvalid {
+                    reason: reason.to_string(),
+                },
+            )
+            .await;
+        }
+        (Ok(_), Err(reason)) => {
+            tracing::error!(domain.id = %domain.id, cname_target = %domain.cname_target, %reason, "intake.bad_target");
+            return Ok(());
+        }
+    };
+    for _ in 0..UPDATE_TRIES {
+        let now = service.now();
+        let record = service.store.domain(domain.id).await?;
+        let written = match record {
+            None => match arrival(service, domain, &hostname, &target, now).await? {
+                Some(completion) => write(service, completion, now, true).await?,
+                None => true,
+            },
+            Some(record) => match change(service, &record, domain, &target, now) {
+                Some(completion) => write(service, completion, now, false).await?,
+                None => true,
+            },
+        };
+        if written {
+            return Ok(());
+        }
+    }
+    tracing::warn!(domain.id = %domain.id, "intake.contended");
+    Ok(())
+}
+
+async fn write(
+    service: &Service,
+    completion: Completion,
+    now: Timestamp,
+    new: bool,
+) -> Result<bool, StoreError> {
+    let wakes = Wakes::of(&completion, now);
+    if let Some(event) = &completion.event {
+        let record = &completion.record;
+        tracing::info!(domain.id = %record.id, domain.hostname = %record.hostname, phase = event.phase, "{}", event.kind);
+    }
+    let written = if new {
+        service.store.domain_insert(completion).await?
+    } else {
+        service.store.domain_update(completion).await?
+    };
+    if written {
+        wakes.ring(service);
+    }
+    Ok(written)
+}
+
+/// A domain that we have no record of.
+async fn arrival(
+    service: &Service,
+    domain: &CabinetDomain,
+    hostname: &Hostname,
+    target: &Hostname,
+    now: Timestamp,
+) -> Result<Option<Completion>, StoreError> {
+    let phase = match domain.status {
+        Some(Status::PendingDns | Status::PendingHttpProbe | Status::Issuing) => Phase::START,
+        Some(Status::PendingRemoval) => Phase::Leaving,
+        Some(Status::Active | Status::Failed | Status::Removed) | None => return Ok(None),
+    };
+    let mut record = DomainRecord {
+        id: domain.id,
+        tenant_id: domain.tenant_id.clone(),
+        hostname: hostname.clone(),
+        cname_target: target.clone(),
+        phase,
+        attempt: 0,
+        next_attempt_at: Some(now),
+        pending_since: now,
+        failed_validations: 0,
+        order_not_before: Timestamp::EPOCH,
+        last_failure: None,
+        cabinet_version: domain.version,
+        revision: 0,
+        created_at: now,
+        updated_at: now,
+    };
+    let holder = service
+        .store
+        .domain_by_hostname(hostname)
+        .await?
+        .filter(|other| other.phase != Phase::Gone);
+    let mut report = None;
+    if holder.is_some() && !matches!(record.phase, Phase::Leaving) {
+        record.phase = Phase::Failed;
+        record.next_attempt_at = None;
+        record.last_failure = Some(Failure::NameAlreadyClaimed {});
+        report = Some(current_report(&record, None, &service.policy));
+    }
+    let event = event(
+        now,
+        "domain.taken_in",
+        &record,
+        json!({ "cabinetStatus": domain.status }),
+    );
+    Ok(Some(Completion {
+        record,
+        report,
+        event: Some(event),
+    }))
+}
+
+/// What the Cabinet's view means for a record that we have; `None` when nothing.
+fn change(
+    service: &Service,
+    record: &DomainRecord,
+    domain: &CabinetDomain,
+    target: &Hostname,
+    now: Timestamp,
+) -> Option<Completion> {
+    let newer = domain.version > record.cabinet_version;
+    let mut after = DomainRecord {
+        updated_at: now,
+        ..record.clone()
+    };
+    after.cabinet_version = record.cabinet_version.max(domain.version);
+    if newer {
+        after.cname_target = target.clone();
+    }
+    let (kind, report) = match (domain.status?, &record.phase) {
+        (Status::PendingRemoval, Phase::Leaving) => return None,
+        (Status::PendingRemoval, Phase::Gone) if newer => ("removal.repeated", true),
+        (Status::PendingRemoval, Phase::Gone) => return None,
+        (Status::PendingRemoval, phase) => {
+            after.phase = phase.clone().apply(Event::RemovalRequested).ok()?;
+            restart(&mut after, now);
+            ("removal.requested", false)
+        }
+        (Status::PendingDns, Phase::Failed) if newer => {
+            after.phase = record.phase.clone().apply(Event::RetryRequested).ok()?;
+            restart(&mut after, now);
+            ("retry.requested", true)
+        }
+        (Status::PendingDns, Phase::Onboarding(issuance)) if newer && before_order(issuance) => {
+            after.phase = record.phase.clone().apply(Event::RetryRequested).ok()?;
+            restart(&mut after, now);
+            ("retry.requested", false)
+        }
+        // Further on than the Cabinet knows: an order or a certificate is never thrown away, the Cabinet is told again.
+        (Status::PendingDns, Phase::Onboarding(_) | Phase::Live { .. }) if newer => ("status.repeated", true),
+        (
+            Status::PendingDns
+            | Status::PendingHttpProbe
+            | Status::Issuing
+            | Status::Active
+            | Status::Failed
+            | Status::Removed,
+            _,
+        ) => return None,
+    };
+    let report = report.then(|| current_report(&after, None, &service.policy));
+    let event = event(now, kind, &after, json!({ "cabinetVersion": domain.version }));
+    Some(Completion {
+        record: after,
+        report,
+        event: Some(event),
+    })
+}
+
+fn before_order(issuance: &dps_domain::Issuance) -> bool {
+    use dps_domain::Issuance;
+    match issuance {
+        Issuance::AwaitingDns | Issuance::AwaitingHttpProbe => true,
+        Issuance::Ordering
+        | Issuance::Validating { .. }
+        | Issuance::Finalizing { .. }
+        | Issuance::Deploying { .. } => false,
+    }
+}
+
+fn restart(record: &mut DomainRecord, now: Timestamp) {
+    record.attempt = 0;
+    record.next_attempt_at = Some(now);
+    record.pending_since = now;
+    record.last_failure = None;
+}
+
+fn event(now: Timestamp, kind: &str, record: &DomainRecord, detail: serde_json::Value) -> DomainEvent {
+    DomainEvent {
+        at: now,
+        kind: kind.to_owned(),
+        phase: record.phase.name().to_owned(),
+        detail,
+        duration: None,
+    }
+}
+
+/// A name that we cannot even keep a record of: the Cabinet is told at once, without the outbox.
+async fn refuse(service: &Service, domain: &CabinetDomain, failure: Failure) -> Result<(), StoreError> {
+    let Some(Status::PendingDns | Status::PendingHttpProbe | Status::Issuing) = domain.status else {
+        return Ok(());
+    };
+    let message = match &failure {
+        Failure::NameInvalid { reason } => format!("This hostname cannot be used: {reason}."),
+        other => other.code().to_string(),
+    };
+    let report = StatusReport {
+        status: Status::Failed,
+        failure: Some(failure),
+        message: Some(message),
+        next_attempt_at: None,
+        certificate_not_after: None,
+    };
+    match service.cabinet.report(domain.id, domain.version, &report).await {
+        Ok(answer) => tracing::info!(domain.id = %domain.id, ?answer, "intake.name_refused"),
+        Err(error) => tracing::warn!(domain.id = %domain.id, %error, "intake.refusal_not_reported"),
+    }
+    Ok(())
+}

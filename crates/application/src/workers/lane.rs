@@ -1,0 +1,214 @@
+//! The lease loop of one lane: lease as many due records as there are free permits, step each, record the outcome.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dps_domain::Failure;
+use dps_domain::phase::{Issuance, Lane, Phase};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::ports::store::{Completion, Lease, StoreError};
+use crate::service::Service;
+use crate::settle::{Facts, settle};
+use crate::steps::{self, Outcome, Then};
+
+/// How soon work that another process made due is seen, whatever the lane's interval.
+const GLANCE: Duration = Duration::from_secs(2);
+/// The pause after the store failed.
+const STORE_PAUSE: Duration = Duration::from_secs(2);
+
+/// Runs the lane until `shutdown`, then waits for the steps under way.
+pub(super) async fn run(service: Arc<Service>, lane: Lane, shutdown: CancellationToken) {
+    let permits = Arc::new(Semaphore::new(service.policy.lane(lane).concurrency.max(1)));
+    let mut steps = JoinSet::new();
+    while !shutdown.is_cancelled() {
+        while steps.try_join_next().is_some() {}
+        let pause = match acquire(&service, lane, &permits, &mut steps).await {
+            Ok(pause) => pause,
+            Err(error) => {
+                tracing::error!(lane = lane.as_str(), error = %source_chain(&error), "store.failed");
+                STORE_PAUSE
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            () = service.wakers.woken(lane) => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+    while steps.join_next().await.is_some() {}
+}
+
+/// Leases what is due and starts a step for each. Answers how long to wait when nothing wakes the lane before.
+async fn acquire(
+    service: &Arc<Service>,
+    lane: Lane,
+    permits: &Arc<Semaphore>,
+    steps: &mut JoinSet<()>,
+) -> Result<Duration, StoreError> {
+    let free = permits.available_permits();
+    let interval = service.policy.lane(lane).interval;
+    if free == 0 {
+        // The end of any step wakes the lane.
+        return Ok(interval);
+    }
+    let leases = service
+        .store
+        .acquire_due(lane, service.now(), service.policy.lease, free)
+        .await?;
+    let full = leases.len() == free;
+    for lease in leases {
+        let permit = Arc::clone(permits).acquire_owned().await;
+        let service = Arc::clone(service);
+        steps.spawn(async move {
+            run_step(&service, lane, lease).await;
+            drop(permit);
+            service.wakers.wake(lane);
+        });
+    }
+    if full {
+        return Ok(interval);
+    }
+    let due = service.store.next_due(lane).await?;
+    let until_due = due.map_or(interval, |due| due.since(service.now()));
+    Ok(until_due.min(interval).min(GLANCE))
+}
+
+/// Leases and steps what is due in a lane now, one after the other; answers how many. For tests and tools that advance time themselves.
+pub async fn tick(service: &Service, lane: Lane) -> Result<usize, StoreError> {
+    let concurrency = service.policy.lane(lane).concurrency.max(1);
+    let leases = service
+        .store
+        .acquire_due(lane, service.now(), service.policy.lease, concurrency)
+        .await?;
+    let count = leases.len();
+    for lease in leases {
+        run_step(service, lane, lease).await;
+    }
+    Ok(count)
+}
+
+async fn run_step(service: &Service, lane: Lane, lease: Lease) {
+    let started = service.now();
+    let deadline = lease.expires_at - service.policy.skew_allowance;
+    let record = lease.record;
+    let outcome = tokio::time::timeout(deadline.since(started), steps::step(service, &record, deadline))
+        .await
+        .unwrap_or_else(|_| Outcome::Failed {
+            failure: Failure::Internal {
+                detail: "the step took longer than its lease".into(),
+            },
+            then: Then::Retry,
+            message: "Something on our side takes longer than it should. You need do nothing.".into(),
+        });
+    count(service, lane, &record.phase, &outcome);
+    let now = service.now();
+    let facts = Facts {
+        policy: &service.policy,
+        now,
+        jitter: service.randomness.unit(),
+        took: now.since(started),
+    };
+    let completion = match settle(&record, outcome, &facts) {
+        Ok(completion) => completion,
+        Err(error) => {
+            tracing::error!(domain.id = %record.id, domain.hostname = %record.hostname, %error, "step.illegal");
+            let parked = Outcome::Failed {
+                failure: Failure::Internal {
+                    detail: error.to_string(),
+                },
+                then: Then::Retry,
+                message: "Something on our side delays this domain. You need do nothing.".into(),
+            };
+            match settle(&record, parked, &facts) {
+                Ok(completion) => completion,
+                Err(_) => return,
+            }
+        }
+    };
+    log(&completion, lane);
+    let wakes = Wakes::of(&completion, now);
+    match service.store.complete(lease.token, completion).await {
+        Ok(()) => wakes.ring(service),
+        Err(StoreError::LeaseLost) => tracing::info!(domain.id = %record.id, "lease.lost"),
+        Err(error) => {
+            tracing::error!(domain.id = %record.id, error = %source_chain(&error), "step.not_recorded");
+        }
+    }
+}
+
+/// Which bells to ring once a completion is recorded.
+pub(super) struct Wakes {
+    lane: Option<Lane>,
+    reporter: bool,
+}
+
+impl Wakes {
+    pub(super) fn of(completion: &Completion, now: dps_domain::Timestamp) -> Self {
+        let record = &completion.record;
+        let due_now = record.next_attempt_at.is_some_and(|at| at <= now);
+        Self {
+            lane: record.phase.lane().filter(|_| due_now),
+            reporter: completion.report.is_some(),
+        }
+    }
+
+    pub(super) fn ring(&self, service: &Service) {
+        if let Some(lane) = self.lane {
+            service.wakers.wake(lane);
+        }
+        if self.reporter {
+            service.wakers.wake_reporter();
+        }
+    }
+}
+
+/// The seed's counters: an issuance ends well at the edge, or fails at the CA or the edge.
+fn count(service: &Service, lane: Lane, phase: &Phase, outcome: &Outcome) {
+    let deploying = matches!(phase.issuance(), Some(Issuance::Deploying { .. }));
+    let success = match outcome {
+        Outcome::Moved { .. } if deploying => true,
+        Outcome::Failed { .. } => false,
+        Outcome::Moved { .. } | Outcome::Waiting { .. } => return,
+    };
+    match lane {
+        Lane::Issuance => service.metrics.acme_issuance(success),
+        Lane::Renewal => service.metrics.renewal(success),
+        Lane::Verification | Lane::HttpProbe | Lane::Removal => {}
+    }
+}
+
+fn log(completion: &Completion, lane: Lane) {
+    let Some(event) = &completion.event else { return };
+    let record = &completion.record;
+    let took_ms = event
+        .duration
+        .map_or(0, |took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+    let due = record.next_attempt_at.map(|at| at.to_string());
+    if let Some(failure) = &record.last_failure {
+        let code = failure.code();
+        tracing::warn!(
+            domain.id = %record.id, domain.hostname = %record.hostname, phase = event.phase, lane = lane.as_str(),
+            %code, detail = %event.detail, attempt = record.attempt, next_attempt_at = due, took_ms, "{}", event.kind
+        );
+    } else {
+        tracing::info!(
+            domain.id = %record.id, domain.hostname = %record.hostname, phase = event.phase, lane = lane.as_str(),
+            detail = %event.detail, attempt = record.attempt, next_attempt_at = due, took_ms, "{}", event.kind
+        );
+    }
+}
+
+/// An error with its causes on one line.
+pub(super) fn source_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

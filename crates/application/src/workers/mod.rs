@@ -1,0 +1,32 @@
+//! The workers: one lease loop per lane, the intake from the Cabinet and the reporter to it.
+
+mod intake;
+mod lane;
+mod reporter;
+
+use std::sync::Arc;
+
+use dps_domain::phase::Lane;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::service::Service;
+
+pub use lane::tick;
+
+/// Runs all workers until `shutdown`, then drains: leased steps are finished and their outcomes recorded.
+pub async fn run(service: Service, shutdown: CancellationToken) {
+    let service = Arc::new(service);
+    let mut workers = JoinSet::new();
+    for lane in Lane::ALL {
+        workers.spawn(lane::run(Arc::clone(&service), lane, shutdown.clone()));
+    }
+    workers.spawn(intake::follow(Arc::clone(&service), shutdown.clone()));
+    workers.spawn(intake::poll(Arc::clone(&service), shutdown.clone()));
+    workers.spawn(reporter::run(Arc::clone(&service), shutdown));
+    while let Some(ended) = workers.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "worker.died");
+        }
+    }
+}
