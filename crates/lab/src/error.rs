@@ -1,0 +1,109 @@
+//! What can go wrong while building a world.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A part of the lab could not be built, or did not do in time what was asked of it.
+///
+/// The text is made for whoever reads a failed test: it names the program, what was expected and the end of the log.
+#[derive(Debug, thiserror::Error)]
+pub enum LabError {
+    /// A program the lab needs is not installed.
+    #[error(
+        "program `{program}` was not found in PATH or {searched:?}; on Debian: apt-get install {package}"
+    )]
+    MissingProgram {
+        /// The executable's name.
+        program: String,
+        /// Directories looked at besides `PATH`.
+        searched: Vec<PathBuf>,
+        /// The Debian package that holds it.
+        package: String,
+    },
+    /// A program could not be started or controlled.
+    #[error("cannot {action} `{program}`")]
+    Process {
+        /// What was attempted.
+        action: &'static str,
+        /// The executable.
+        program: String,
+        /// Why the operating system refused.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A program ended although it was needed.
+    #[error("`{program}` ended ({status}) while waiting for {what}; end of its log:\n{log_tail}")]
+    Exited {
+        /// The executable.
+        program: String,
+        /// How it ended.
+        status: String,
+        /// What was waited for.
+        what: String,
+        /// The last lines it wrote.
+        log_tail: String,
+    },
+    /// A program runs but did not reach the state asked for.
+    #[error("`{program}` did not reach {what} within {bound:?}; end of its log:\n{log_tail}")]
+    NotReady {
+        /// The executable.
+        program: String,
+        /// What was waited for.
+        what: String,
+        /// How long.
+        bound: Duration,
+        /// The last lines it wrote.
+        log_tail: String,
+    },
+    /// A condition did not come true in time.
+    #[error("{what}: not within {bound:?}")]
+    TimedOut {
+        /// What was waited for.
+        what: String,
+        /// How long.
+        bound: Duration,
+    },
+    /// A helper program reported failure.
+    #[error("`{program}` failed ({status}):\n{output}")]
+    Failed {
+        /// The executable.
+        program: String,
+        /// How it ended.
+        status: String,
+        /// What it wrote to both outputs.
+        output: String,
+    },
+    /// A file or socket operation of the lab itself failed.
+    #[error("cannot {action}")]
+    Io {
+        /// What was attempted.
+        action: String,
+        /// Why the operating system refused.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A value given to the lab, or received from a part of it, cannot be used.
+    #[error("{what} is not usable: {reason}")]
+    Invalid {
+        /// The value.
+        what: String,
+        /// Why not.
+        reason: String,
+    },
+}
+
+impl LabError {
+    /// Wraps an I/O error with the operation that met it; made for `map_err`.
+    pub fn io(action: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let action = action.into();
+        move |source| Self::Io { action, source }
+    }
+
+    /// A value that cannot be used, with the reason in the words of whatever refused it.
+    pub fn invalid(what: impl Into<String>, reason: impl std::fmt::Display) -> Self {
+        Self::Invalid {
+            what: what.into(),
+            reason: reason.to_string(),
+        }
+    }
+}
