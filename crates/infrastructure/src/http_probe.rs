@@ -1,0 +1,205 @@
+//! The HTTP preflight: fetches a challenge token as a CA would, from an address that somebody else chose.
+//!
+//! Customers decide where their names point, so [`HyperProbe`] treats every address and every byte as hostile. It connects to
+//! exactly the address it was given, after [`forbidden_kind`] let it pass, and never resolves, redirects or reuses anything. One
+//! request per connection; head, body, connecting and the whole exchange are bounded. What came back is an answer about that
+//! address, never an error.
+
+mod answer;
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use dps_application::ports::HttpProbe;
+use dps_domain::Hostname;
+use dps_domain::address::forbidden_kind;
+use dps_domain::probe::ProbeAnswer;
+use http_body_util::Empty;
+use hyper::client::conn::http1;
+use hyper::{Request, Response, body::Incoming};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use dps_agent_api::CHALLENGE_PATH_PREFIX;
+
+/// The port a CA connects to (RFC 8555 §8.3).
+const HTTP_PORT: u16 = 80;
+/// Longest head of an answer, in bytes.
+const MAX_HEAD_BYTES: usize = 16 * 1024;
+/// Most header fields of an answer.
+const MAX_HEADERS: usize = 64;
+
+/// How the preflight connects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProbeSettings {
+    /// The port; 80 everywhere but in a lab.
+    pub port: u16,
+    /// Whether private, loopback and other special addresses may be connected to. Only for a lab or an intranet.
+    pub allow_private: bool,
+    /// For the TCP connection.
+    pub connect_timeout: Duration,
+    /// For the whole exchange, connecting included.
+    pub total_timeout: Duration,
+}
+
+impl Default for ProbeSettings {
+    fn default() -> Self {
+        Self {
+            port: HTTP_PORT,
+            allow_private: false,
+            connect_timeout: Duration::from_secs(5),
+            // A CA gives up after about ten seconds.
+            total_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The preflight over plain HTTP/1.1.
+#[derive(Debug, Clone, Copy)]
+pub struct HyperProbe {
+    settings: ProbeSettings,
+}
+
+/// Why there is no answer to judge.
+enum Broken {
+    /// Refused, reset, closed before a whole head, or no route.
+    Connection,
+    /// Something else than HTTP/1 came back, or a head beyond all bounds.
+    NotHttp,
+    /// Not in time.
+    Time,
+}
+
+impl HyperProbe {
+    /// A probe with these settings.
+    pub const fn new(settings: ProbeSettings) -> Self {
+        Self { settings }
+    }
+
+    async fn exchange(&self, host: &Hostname, to: SocketAddr, token: &str, expected: &str) -> ProbeAnswer {
+        let stream = match self.connect(to).await {
+            Ok(stream) => stream,
+            Err(broken) => return broken.into(),
+        };
+        let Some(request) = self.request(host, token) else {
+            // Tokens are ours and base64url; another one names no path, which no server could answer.
+            return ProbeAnswer::Status(400);
+        };
+        match fetch(stream, request).await {
+            // The driver must live until the body is read.
+            Ok((response, _driver)) => answer::judge(response, expected).await,
+            Err(broken) => broken.into(),
+        }
+    }
+
+    async fn connect(&self, to: SocketAddr) -> Result<TcpStream, Broken> {
+        let stream = timeout(self.settings.connect_timeout, TcpStream::connect(to))
+            .await
+            .map_err(|_| Broken::Time)?
+            .map_err(|error| Broken::from_io(&error))?;
+        // The kernel turns some addresses into others, such as 0.0.0.0 into loopback: what was vetted must be what is reached.
+        match stream.peer_addr() {
+            Ok(peer) if peer == to => Ok(stream),
+            Ok(_) | Err(_) => Err(Broken::Connection),
+        }
+    }
+
+    fn request(&self, host: &Hostname, token: &str) -> Option<Request<Empty<Bytes>>> {
+        let authority = if self.settings.port == HTTP_PORT {
+            host.to_string()
+        } else {
+            format!("{host}:{}", self.settings.port)
+        };
+        Request::get(format!("{CHALLENGE_PATH_PREFIX}{token}"))
+            .header(http::header::HOST, authority)
+            .header(
+                http::header::USER_AGENT,
+                concat!("dps/", env!("CARGO_PKG_VERSION"), " (preflight)"),
+            )
+            .header(http::header::ACCEPT, "*/*")
+            .header(http::header::CONNECTION, "close")
+            .body(Empty::new())
+            .ok()
+    }
+}
+
+#[async_trait]
+impl HttpProbe for HyperProbe {
+    async fn probe(&self, host: &Hostname, address: IpAddr, token: &str, expected: &str) -> ProbeAnswer {
+        if !self.settings.allow_private
+            && let Some(kind) = forbidden_kind(address)
+        {
+            return ProbeAnswer::Forbidden { kind };
+        }
+        let to = SocketAddr::new(address, self.settings.port);
+        timeout(
+            self.settings.total_timeout,
+            self.exchange(host, to, token, expected),
+        )
+        .await
+        .unwrap_or(ProbeAnswer::Timeout)
+    }
+}
+
+/// Sends the request and reads the head of the answer. The returned set drives the connection; dropping it closes the socket.
+async fn fetch(
+    stream: TcpStream,
+    request: Request<Empty<Bytes>>,
+) -> Result<(Response<Incoming>, JoinSet<hyper::Result<()>>), Broken> {
+    let (mut sender, connection) = http1::Builder::new()
+        .max_buf_size(MAX_HEAD_BYTES)
+        .max_headers(MAX_HEADERS)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| Broken::from_hyper(&error))?;
+    let answer = sender.send_request(request);
+    let mut driver = JoinSet::new();
+    driver.spawn(connection);
+    match answer.await {
+        Ok(response) => Ok((response, driver)),
+        // The connection failed before it took the request; only the driver knows why.
+        Err(error) if error.is_canceled() => Err(match driver.join_next().await {
+            Some(Ok(Err(cause))) => Broken::from_hyper(&cause),
+            _ => Broken::Connection,
+        }),
+        Err(error) => Err(Broken::from_hyper(&error)),
+    }
+}
+
+impl Broken {
+    fn from_io(error: &std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::TimedOut => Self::Time,
+            _ => Self::Connection,
+        }
+    }
+
+    fn from_hyper(error: &hyper::Error) -> Self {
+        let mut cause = std::error::Error::source(error);
+        while let Some(inner) = cause {
+            if let Some(io) = inner.downcast_ref::<std::io::Error>() {
+                return Self::from_io(io);
+            }
+            cause = inner.source();
+        }
+        if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
+            Self::Connection
+        } else {
+            Self::NotHttp
+        }
+    }
+}
+
+impl From<Broken> for ProbeAnswer {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Connection => Self::Refused,
+            Broken::NotHttp => Self::WrongBody { server: None },
+            Broken::Time => Self::Timeout,
+        }
+    }
+}
