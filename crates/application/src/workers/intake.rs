@@ -144,13 +144,15 @@ pub(super) async fn take(service: &Service, domain: &CabinetDomain) -> Result<()
     };
     for _ in 0..UPDATE_TRIES {
         let now = service.now();
+        let holder = service.store.domain_by_hostname(&hostname).await?;
+        let claimed = holder.is_some_and(|other| other.id != domain.id && other.phase != Phase::Gone);
         let record = service.store.domain(domain.id).await?;
         let written = match record {
-            None => match arrival(service, domain, &hostname, &target, now).await? {
+            None => match arrival(service, domain, (&hostname, &target), claimed, now) {
                 Some(completion) => write(service, completion, now, true).await?,
                 None => true,
             },
-            Some(record) => match change(service, &record, domain, &target, now) {
+            Some(record) => match change(service, &record, domain, (&target, claimed), now) {
                 Some(completion) => write(service, completion, now, false).await?,
                 None => true,
             },
@@ -185,18 +187,18 @@ async fn write(
     Ok(written)
 }
 
-/// A domain that we have no record of.
-async fn arrival(
+/// A domain that we have no record of. `claimed` tells that another record holds its name.
+fn arrival(
     service: &Service,
     domain: &CabinetDomain,
-    hostname: &Hostname,
-    target: &Hostname,
+    (hostname, target): (&Hostname, &Hostname),
+    claimed: bool,
     now: Timestamp,
-) -> Result<Option<Completion>, StoreError> {
+) -> Option<Completion> {
     let phase = match domain.status {
         Some(Status::PendingDns | Status::PendingHttpProbe | Status::Issuing) => Phase::START,
         Some(Status::PendingRemoval) => Phase::Leaving,
-        Some(Status::Active | Status::Failed | Status::Removed) | None => return Ok(None),
+        Some(Status::Active | Status::Failed | Status::Removed) | None => return None,
     };
     let mut record = DomainRecord {
         id: domain.id,
@@ -215,13 +217,8 @@ async fn arrival(
         created_at: now,
         updated_at: now,
     };
-    let holder = service
-        .store
-        .domain_by_hostname(hostname)
-        .await?
-        .filter(|other| other.phase != Phase::Gone);
     let mut report = None;
-    if holder.is_some() && !matches!(record.phase, Phase::Leaving) {
+    if claimed && !matches!(record.phase, Phase::Leaving) {
         record.phase = Phase::Failed;
         record.next_attempt_at = None;
         record.last_failure = Some(Failure::NameAlreadyClaimed {});
@@ -233,11 +230,11 @@ async fn arrival(
         &record,
         json!({ "cabinetStatus": domain.status }),
     );
-    Ok(Some(Completion {
+    Some(Completion {
         record,
         report,
         event: Some(event),
-    }))
+    })
 }
 
 /// What the Cabinet's view means for a record that we have; `None` when nothing.
@@ -245,7 +242,7 @@ fn change(
     service: &Service,
     record: &DomainRecord,
     domain: &CabinetDomain,
-    target: &Hostname,
+    (target, claimed): (&Hostname, bool),
     now: Timestamp,
 ) -> Option<Completion> {
     let newer = domain.version > record.cabinet_version;
@@ -265,6 +262,10 @@ fn change(
             after.phase = phase.clone().apply(Event::RemovalRequested).ok()?;
             restart(&mut after, now);
             ("removal.requested", false)
+        }
+        (Status::PendingDns, Phase::Failed) if newer && claimed => {
+            after.last_failure = Some(Failure::NameAlreadyClaimed {});
+            ("retry.refused", true)
         }
         (Status::PendingDns, Phase::Failed) if newer => {
             after.phase = record.phase.clone().apply(Event::RetryRequested).ok()?;
