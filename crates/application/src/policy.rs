@@ -81,3 +81,35 @@ impl Policy {
         dps_domain::dns::instruction_addresses(&self.edge_addresses, &[])
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// The defaults of the configuration, for tests.
+    pub(crate) fn policy() -> Policy {
+        let lane = |seconds| LanePolicy {
+            interval: Duration::from_secs(seconds),
+            max_backoff: Duration::from_secs(3600),
+            concurrency: 4,
+        };
+        Policy {
+            verification: lane(30),
+            http_probe: lane(30),
+            issuance: lane(60),
+            renewal: lane(6 * 3600),
+            removal: lane(30),
+            intake_interval: Duration::from_secs(30),
+            give_up_after: Duration::from_secs(7 * 24 * 3600),
+            edge_addresses: vec![],
+            lease: Duration::from_secs(120),
+            skew_allowance: Duration::from_secs(5),
+            ca_patience: Duration::from_secs(20),
+        }
+    }
+
+    #[test]
+    fn a_failed_renewal_is_tried_again_in_minutes_not_in_its_interval_of_hours() {
+        assert_eq!(policy().backoff(Lane::Renewal).initial, Duration::from_secs(60));
+    }
+}

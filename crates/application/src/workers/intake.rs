@@ -8,6 +8,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::lane::{Wakes, source_chain};
+use crate::policy::Policy;
 use crate::ports::cabinet::{CabinetDomain, CabinetError, StatusReport};
 use crate::ports::store::{Completion, DomainEvent, DomainRecord, StoreError};
 use crate::service::Service;
@@ -148,11 +149,11 @@ pub(super) async fn take(service: &Service, domain: &CabinetDomain) -> Result<()
         let claimed = holder.is_some_and(|other| other.id != domain.id && other.phase != Phase::Gone);
         let record = service.store.domain(domain.id).await?;
         let written = match record {
-            None => match arrival(service, domain, (&hostname, &target), claimed, now) {
+            None => match arrival(&service.policy, domain, (&hostname, &target), claimed, now) {
                 Some(completion) => write(service, completion, now, true).await?,
                 None => true,
             },
-            Some(record) => match change(service, &record, domain, (&target, claimed), now) {
+            Some(record) => match change(&service.policy, &record, domain, (&target, claimed), now) {
                 Some(completion) => write(service, completion, now, false).await?,
                 None => true,
             },
@@ -189,7 +190,7 @@ async fn write(
 
 /// A domain that we have no record of. `claimed` tells that another record holds its name.
 fn arrival(
-    service: &Service,
+    policy: &Policy,
     domain: &CabinetDomain,
     (hostname, target): (&Hostname, &Hostname),
     claimed: bool,
@@ -222,7 +223,7 @@ fn arrival(
         record.phase = Phase::Failed;
         record.next_attempt_at = None;
         record.last_failure = Some(Failure::NameAlreadyClaimed {});
-        report = Some(current_report(&record, None, &service.policy));
+        report = Some(current_report(&record, None, policy));
     }
     let event = event(
         now,
@@ -239,7 +240,7 @@ fn arrival(
 
 /// What the Cabinet's view means for a record that we have; `None` when nothing.
 fn change(
-    service: &Service,
+    policy: &Policy,
     record: &DomainRecord,
     domain: &CabinetDomain,
     (target, claimed): (&Hostname, bool),
@@ -289,7 +290,7 @@ fn change(
             _,
         ) => return None,
     };
-    let report = report.then(|| current_report(&after, None, &service.policy));
+    let report = report.then(|| current_report(&after, None, policy));
     let event = event(now, kind, &after, json!({ "cabinetVersion": domain.version }));
     Some(Completion {
         record: after,
@@ -347,4 +348,123 @@ async fn refuse(service: &Service, domain: &CabinetDomain, failure: Failure) -> 
         Err(error) => tracing::warn!(domain.id = %domain.id, %error, "intake.refusal_not_reported"),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use dps_domain::phase::{Issuance, Next};
+    use dps_domain::{CertificateId, DomainId, OrderId};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::policy::tests::policy;
+
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+
+    fn told(status: Status, version: u64) -> CabinetDomain {
+        CabinetDomain {
+            id: DomainId::from_uuid(Uuid::from_u128(1)),
+            tenant_id: "acme".into(),
+            canonical_host: "shop.example.com".into(),
+            cname_target: "edge.platform.net".into(),
+            status: Some(status),
+            version,
+        }
+    }
+
+    fn names() -> (Hostname, Hostname) {
+        (
+            Hostname::parse("shop.example.com").unwrap(),
+            Hostname::parse("edge.platform.net").unwrap(),
+        )
+    }
+
+    fn record(phase: Phase) -> DomainRecord {
+        let (hostname, target) = names();
+        let told = told(Status::PendingDns, 3);
+        let mut record = arrival(&policy(), &told, (&hostname, &target), false, NOW)
+            .unwrap()
+            .record;
+        record.phase = phase;
+        record.next_attempt_at = None;
+        record
+    }
+
+    fn changed(phase: Phase, status: Status, version: u64) -> Option<Completion> {
+        change(
+            &policy(),
+            &record(phase),
+            &told(status, version),
+            (&names().1, false),
+            NOW,
+        )
+    }
+
+    #[test]
+    fn a_new_domain_is_due_at_once_and_a_claimed_name_fails() {
+        let (hostname, target) = names();
+        let taken = |claimed| {
+            arrival(
+                &policy(),
+                &told(Status::PendingDns, 1),
+                (&hostname, &target),
+                claimed,
+                NOW,
+            )
+            .unwrap()
+        };
+        assert_eq!(taken(false).record.next_attempt_at, Some(NOW));
+        let refused = taken(true);
+        assert_eq!(refused.record.phase, Phase::Failed);
+        assert_eq!(
+            refused.report.unwrap().failure,
+            Some(Failure::NameAlreadyClaimed {})
+        );
+    }
+
+    #[test]
+    fn a_retry_starts_a_failed_domain_over_but_only_once_per_version() {
+        let retried = changed(Phase::Failed, Status::PendingDns, 4).unwrap().record;
+        assert_eq!(
+            (retried.phase, retried.next_attempt_at),
+            (Phase::START, Some(NOW))
+        );
+        assert!(changed(Phase::Failed, Status::PendingDns, 3).is_none());
+    }
+
+    #[test]
+    fn a_retry_never_throws_away_an_order_or_a_certificate() {
+        let order = OrderId::from_uuid(Uuid::from_u128(7));
+        let serving = CertificateId::from_uuid(Uuid::from_u128(8));
+        for phase in [
+            Phase::Onboarding(Issuance::Validating { order }),
+            Phase::Live {
+                serving,
+                not_after: NOW,
+                next: Next::At(NOW),
+            },
+        ] {
+            let repeated = changed(phase.clone(), Status::PendingDns, 4).unwrap();
+            assert_eq!(repeated.record.phase, phase);
+            assert_eq!(repeated.report.unwrap().status, phase.status());
+        }
+    }
+
+    #[test]
+    fn a_removal_is_taken_from_any_phase_and_only_once() {
+        for phase in [Phase::START, Phase::Failed] {
+            let leaving = changed(phase, Status::PendingRemoval, 4).unwrap().record;
+            assert_eq!(
+                (leaving.phase, leaving.next_attempt_at),
+                (Phase::Leaving, Some(NOW))
+            );
+        }
+        assert!(changed(Phase::Leaving, Status::PendingRemoval, 9).is_none());
+    }
+
+    #[test]
+    fn a_status_that_we_reported_ourselves_changes_nothing() {
+        assert!(changed(Phase::START, Status::PendingDns, 3).is_none());
+        assert!(changed(Phase::Onboarding(Issuance::Ordering), Status::Issuing, 9).is_none());
+    }
 }
