@@ -1,0 +1,203 @@
+//! The Cabinet over HTTP: contract v1 of `dps-cabinet-api`.
+//!
+//! The Cabinet may be somebody else's, slow, down or wrong, and the service must go on. So [`HttpCabinet`] bounds every call in
+//! time and size, takes a page item by item, and turns whatever it cannot use into one [`CabinetError`] that says what was seen.
+//! It uses no proxy, follows no redirect (a bearer token must not travel further), and never retries by itself: the caller
+//! decides when to ask again.
+
+mod answer;
+mod retry_after;
+mod wire;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dps_application::ports::Cabinet;
+use dps_application::ports::cabinet::{CabinetDomain, CabinetError, CabinetPage, ReportAnswer, StatusReport};
+use dps_cabinet_api::{ChangesPage, CustomDomain, INTERNAL_PATH, Page, ProblemCode, limits, version_tag};
+use dps_domain::{DomainId, Status};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, redirect};
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use self::answer::{Refusal, error, json, refusal};
+
+/// Longest body of a page, in bytes.
+const MAX_PAGE_BYTES: usize = 8 * 1024 * 1024;
+/// Longest body of a single domain, in bytes.
+const MAX_DOMAIN_BYTES: usize = 64 * 1024;
+
+/// How the Cabinet is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CabinetSettings {
+    /// For the TCP and TLS connection.
+    pub connect_timeout: Duration,
+    /// For a whole call, to the last byte of the answer. A long poll may take its wait in addition.
+    pub total_timeout: Duration,
+    /// Domains asked for at once.
+    pub page_limit: u32,
+}
+
+impl Default for CabinetSettings {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(3),
+            total_timeout: Duration::from_secs(20),
+            page_limit: limits::MAX_PAGE_LIMIT,
+        }
+    }
+}
+
+/// Talks to one Cabinet. Connections are kept and shared.
+#[derive(Debug)]
+pub struct HttpCabinet {
+    http: reqwest::Client,
+    base: Url,
+    token: SecretString,
+    settings: CabinetSettings,
+}
+
+impl HttpCabinet {
+    /// A client for the Cabinet at `base` (such as `https://cabinet.platform.example`, a path in front of the contract's is
+    /// kept), showing `token` with every call.
+    ///
+    /// # Errors
+    /// When `base` cannot carry a path, or no HTTP client can be built.
+    pub fn new(base: Url, token: SecretString, settings: CabinetSettings) -> Result<Self, CabinetError> {
+        if base.cannot_be_a_base() {
+            return Err(error(format!("{base} is no URL that calls can be made to")));
+        }
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .connect_timeout(settings.connect_timeout)
+            .timeout(settings.total_timeout)
+            .user_agent(concat!("dps/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|source| error(format!("no HTTP client can be built: {source}")))?;
+        Ok(Self {
+            http,
+            base,
+            token,
+            settings,
+        })
+    }
+
+    fn call(&self, method: Method, below: &str) -> RequestBuilder {
+        let mut url = self.base.clone();
+        let path = format!("{}{INTERNAL_PATH}{below}", self.base.path().trim_end_matches('/'));
+        url.set_path(&path);
+        self.http
+            .request(method, url)
+            .bearer_auth(self.token.expose_secret())
+    }
+
+    fn paged(&self, below: &str) -> RequestBuilder {
+        self.call(Method::GET, below)
+            .query(&[("limit", self.settings.page_limit)])
+    }
+
+    async fn send(&self, call: RequestBuilder) -> Result<Response, CabinetError> {
+        call.send().await.map_err(answer::lost)
+    }
+
+    async fn feed(&self, cursor: Option<&str>, wait: Duration) -> Result<Response, CabinetError> {
+        let wait = wait.min(Duration::from_secs(limits::MAX_WAIT_SECONDS));
+        let mut call = self
+            .paged("/changes")
+            .query(&[("wait", wait.as_secs())])
+            .timeout(self.settings.total_timeout + wait);
+        if let Some(cursor) = cursor {
+            call = call.query(&[("after", cursor)]);
+        }
+        self.send(call).await
+    }
+}
+
+#[async_trait]
+impl Cabinet for HttpCabinet {
+    async fn list(&self, status: Status, cursor: Option<&str>) -> Result<CabinetPage, CabinetError> {
+        let mut call = self.paged("").query(&[("status", status.as_str())]);
+        if let Some(cursor) = cursor {
+            call = call.query(&[("cursor", cursor)]);
+        }
+        let answer = self.send(call).await?;
+        if answer.status() != StatusCode::OK {
+            return Err(refusal(answer).await.into());
+        }
+        let page: Page = json(answer, MAX_PAGE_BYTES).await?;
+        let next = page.next_cursor.clone().filter(|next| !next.is_empty());
+        if next.is_some() && next.as_deref() == cursor {
+            return Err(error("a page names itself as the next one".to_owned()));
+        }
+        wire::page(page.decode(), next)
+    }
+
+    async fn changes(
+        &self,
+        cursor: Option<&str>,
+        wait: Duration,
+    ) -> Result<Option<CabinetPage>, CabinetError> {
+        let mut answer = self.feed(cursor, wait).await?;
+        if answer.status() == StatusCode::BAD_REQUEST && cursor.is_some() {
+            match refusal(answer).await {
+                // Such as after a Cabinet was restored from a backup. Reading the feed from its start again is harmless.
+                Refusal { code: Some(code), .. } if code == ProblemCode::CursorInvalid.as_str() => {
+                    tracing::warn!(
+                        "the Cabinet does not know our place in its change feed; reading it from the start"
+                    );
+                    answer = self.feed(None, wait).await?;
+                }
+                other => return Err(other.into()),
+            }
+        }
+        match answer.status() {
+            StatusCode::OK => {
+                let page: ChangesPage = json(answer, MAX_PAGE_BYTES).await?;
+                let next = Some(page.next_cursor.clone());
+                wire::page(page.decode(), next).map(Some)
+            }
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => Ok(None),
+            _ => Err(refusal(answer).await.into()),
+        }
+    }
+
+    async fn domain(&self, id: DomainId) -> Result<Option<CabinetDomain>, CabinetError> {
+        let answer = self.send(self.call(Method::GET, &format!("/{id}"))).await?;
+        match answer.status() {
+            StatusCode::OK => {
+                let domain: CustomDomain = json(answer, MAX_DOMAIN_BYTES).await?;
+                Ok(Some(wire::domain(domain)))
+            }
+            StatusCode::NOT_FOUND | StatusCode::GONE => Ok(None),
+            _ => Err(refusal(answer).await.into()),
+        }
+    }
+
+    async fn report(
+        &self,
+        id: DomainId,
+        version: u64,
+        report: &StatusReport,
+    ) -> Result<ReportAnswer, CabinetError> {
+        let call = self
+            .call(Method::POST, &format!("/{id}/status"))
+            .header(http::header::IF_MATCH, version_tag(version))
+            .json(&wire::report(report));
+        let answer = self.send(call).await?;
+        match answer.status() {
+            status if status.is_success() => {
+                let version = wire::version(answer, MAX_DOMAIN_BYTES).await?;
+                Ok(ReportAnswer::Accepted { version })
+            }
+            // The contract says 409; RFC 9110 §13.1.1 would say 412.
+            StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => Ok(ReportAnswer::VersionMoved),
+            StatusCode::NOT_FOUND | StatusCode::GONE => Ok(ReportAnswer::Gone),
+            StatusCode::UNPROCESSABLE_ENTITY => {
+                let detail = refusal(answer).await.detail;
+                Ok(ReportAnswer::Illegal { detail })
+            }
+            _ => Err(refusal(answer).await.into()),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Reading answers within bounds, and telling what is wrong with those that cannot be used.
+
+use std::error::Error;
+use std::time::Duration;
+
+use dps_application::ports::cabinet::CabinetError;
+use dps_cabinet_api::Problem;
+use reqwest::{Response, StatusCode};
+use serde::de::DeserializeOwned;
+
+use super::retry_after::retry_after;
+
+/// Longest problem document that is read, in bytes.
+const MAX_PROBLEM_BYTES: usize = 64 * 1024;
+/// Characters kept of what the Cabinet says about itself.
+const MAX_DETAIL_CHARS: usize = 300;
+
+/// An answer that is no success.
+pub(super) struct Refusal {
+    /// The problem's code, if there is one.
+    pub(super) code: Option<String>,
+    /// Status and problem in words.
+    pub(super) detail: String,
+    retry_after: Option<Duration>,
+}
+
+impl From<Refusal> for CabinetError {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            detail: refusal.detail,
+            retry_after: refusal.retry_after,
+        }
+    }
+}
+
+/// An error without a time to come again.
+pub(super) fn error(detail: String) -> CabinetError {
+    CabinetError {
+        detail,
+        retry_after: None,
+    }
+}
+
+/// No answer, or the answer broke off. The URL is left out; the chain of causes is kept.
+pub(super) fn lost(failed: reqwest::Error) -> CabinetError {
+    let failed = failed.without_url();
+    if failed.is_timeout() {
+        return error("no complete answer in time".to_owned());
+    }
+    let mut detail = failed.to_string();
+    let mut cause = failed.source();
+    while let Some(inner) = cause {
+        detail.push_str(": ");
+        detail.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    error(detail)
+}
+
+/// Reads what an answer other than success says about itself.
+pub(super) async fn refusal(answer: Response) -> Refusal {
+    let status = answer.status();
+    let retry_after = retry_after(answer.headers());
+    let problem: Option<Problem> = match body(answer, MAX_PROBLEM_BYTES).await {
+        Ok(body) => serde_json::from_slice(&body).ok(),
+        Err(_) => None,
+    };
+    let said = problem.as_ref().map_or("", |problem| {
+        if problem.detail.is_empty() {
+            problem.title.as_str()
+        } else {
+            problem.detail.as_str()
+        }
+    });
+    let meaning = match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "it refuses our token; check it on both sides",
+        _ if status.is_redirection() => "it redirects, which is not followed; check the base URL",
+        _ => "",
+    };
+    let mut detail = format!("status {}", status.as_u16());
+    for part in [meaning, &shortened(said)] {
+        if !part.is_empty() {
+            detail.push_str(": ");
+            detail.push_str(part);
+        }
+    }
+    Refusal {
+        code: problem.map(|problem| problem.code),
+        detail,
+        retry_after,
+    }
+}
+
+/// Reads a JSON body of at most `limit` bytes.
+pub(super) async fn json<T: DeserializeOwned>(answer: Response, limit: usize) -> Result<T, CabinetError> {
+    let body = body(answer, limit).await?;
+    serde_json::from_slice(&body).map_err(|cause| error(format!("the answer cannot be read: {cause}")))
+}
+
+async fn body(mut answer: Response, limit: usize) -> Result<Vec<u8>, CabinetError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(lost)? {
+        if body.len() + chunk.len() > limit {
+            return Err(error(format!("the answer is longer than {limit} bytes")));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn shortened(text: &str) -> String {
+    text.chars()
+        .filter(|c| !c.is_control())
+        .take(MAX_DETAIL_CHARS)
+        .collect()
+}

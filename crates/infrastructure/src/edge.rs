@@ -1,0 +1,117 @@
+//! One edge, reached through its HAProxyDomainAgent.
+//!
+//! [`AgentEdge`] says in the application's words what `dps-agent-api`'s client does: an agent that does not answer, answers
+//! with a 5xx or does not accept our token is an edge out of order; an agent that looked and refused is a rejection; another
+//! certificate in the handshake is a mismatch. A challenge counts as published only when the agent's public path answers it.
+
+use async_trait::async_trait;
+use dps_agent_api::{AgentClient, AgentError, ApplyRequest, ChallengeToken};
+use dps_application::ports::Edge;
+use dps_application::ports::edge::{Deployment, EdgeError};
+use dps_domain::Hostname;
+
+/// An edge behind one agent.
+#[derive(Debug, Clone)]
+pub struct AgentEdge {
+    client: AgentClient,
+    name: String,
+}
+
+impl AgentEdge {
+    /// The edge whose agent `client` talks to.
+    pub fn new(client: AgentClient) -> Self {
+        let name = client.base().as_str().trim_end_matches('/').to_owned();
+        Self { client, name }
+    }
+
+    fn token(&self, token: &str) -> Result<ChallengeToken, EdgeError> {
+        ChallengeToken::parse(token).map_err(|error| EdgeError::Rejected {
+            edge: self.name.clone(),
+            reason: error.to_string(),
+        })
+    }
+
+    fn not_proven(&self, detail: &str) -> EdgeError {
+        EdgeError::Unreachable {
+            edge: self.name.clone(),
+            detail: detail.to_owned(),
+        }
+    }
+
+    fn translate(&self, error: AgentError) -> EdgeError {
+        let edge = self.name.clone();
+        match error {
+            AgentError::Unreachable { detail, source, .. } => EdgeError::Unreachable {
+                edge,
+                detail: with_causes(
+                    detail,
+                    source.as_ref().map(|source| source as &dyn std::error::Error),
+                ),
+            },
+            AgentError::Unauthorized { .. } => EdgeError::Unreachable {
+                edge,
+                detail: "it does not accept our token; check it on both sides".to_owned(),
+            },
+            AgentError::Refused { code, detail, .. } => EdgeError::Rejected {
+                edge,
+                reason: format!("{code}: {detail}"),
+            },
+            AgentError::Mismatch { detail, .. } => EdgeError::Mismatch { edge, detail },
+        }
+    }
+}
+
+/// A failure keeps only text, so the chain of causes is written out.
+fn with_causes(mut detail: String, mut cause: Option<&dyn std::error::Error>) -> String {
+    while let Some(error) = cause {
+        detail.push_str(": ");
+        detail.push_str(&error.to_string());
+        cause = error.source();
+    }
+    detail
+}
+
+#[async_trait]
+impl Edge for AgentEdge {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn publish_challenge(&self, token: &str, key_authorization: &str) -> Result<(), EdgeError> {
+        let token = self.token(token)?;
+        let published = self.client.publish_challenge(&token, key_authorization).await;
+        published.map_err(|error| self.translate(error))?;
+        let read = self.client.read_challenge(&token).await;
+        match read.map_err(|error| self.translate(error))? {
+            Some(answer) if answer.trim_ascii_end() == key_authorization.trim_ascii_end() => Ok(()),
+            Some(_) => Err(self.not_proven("the public path answers the challenge with another text")),
+            None => Err(self.not_proven("the public path does not know the challenge just published")),
+        }
+    }
+
+    async fn withdraw_challenge(&self, token: &str) -> Result<(), EdgeError> {
+        let Ok(token) = ChallengeToken::parse(token) else {
+            // Such a token cannot have been published.
+            return Ok(());
+        };
+        let withdrawn = self.client.withdraw_challenge(&token).await;
+        withdrawn.map_err(|error| self.translate(error))
+    }
+
+    async fn apply(&self, deployment: &Deployment) -> Result<(), EdgeError> {
+        let request = ApplyRequest {
+            hostname: deployment.hostname.clone(),
+            chain_pem: deployment.chain_pem.clone(),
+            private_key_pem: deployment.key_pem.clone(),
+            fingerprint: deployment.fingerprint.clone(),
+            generation: deployment.generation,
+        };
+        let applied = self.client.apply(&request).await;
+        applied.map(drop).map_err(|error| self.translate(error))
+    }
+
+    async fn remove(&self, hostname: &Hostname) -> Result<(), EdgeError> {
+        let removed = self.client.remove(hostname).await;
+        removed.map_err(|error| self.translate(error))
+    }
+}
