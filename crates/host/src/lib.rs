@@ -1,1 +1,17 @@
-//! What every process of ours needs at its start: settings, logs, signals.
+//! What every process of ours needs at its start: settings, logs, signals, the clock and randomness.
+//!
+//! A process first reads its [`settings`] (files and environment variables, by the rules of .NET's configuration), then starts
+//! [`telemetry`], then asks [`shutdown`] for the token that tells it to drain. The system clock and the operating system's
+//! randomness are read here and nowhere else ([`clock`], [`randomness`]); other crates wrap these functions in their ports.
+//! Types that settings are made of live here too: [`HumanDuration`] and [`Secret`].
+
+pub mod clock;
+mod duration;
+pub mod randomness;
+mod secret;
+pub mod settings;
+pub mod shutdown;
+pub mod telemetry;
+
+pub use duration::{DurationError, HumanDuration, OutOfBounds};
+pub use secret::{MASK, Secret, SecretError};

@@ -1,0 +1,238 @@
+//! Secrets in settings: by value or by file, never shown.
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// What stands in the place of a secret wherever settings are shown.
+pub const MASK: &str = "***";
+
+/// Longer secret files are refused.
+const MAX_FILE_BYTES: u64 = 64 * 1024;
+
+/// A secret of the settings. `Debug` and `Serialize` show [`MASK`]; only [`Secret::expose`] gives the text.
+#[derive(Clone)]
+pub struct Secret(SecretString);
+
+/// A secret cannot be had. The text never holds any of it.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// Given twice.
+    #[error("give either the value or the file, not both")]
+    Both,
+    /// The file cannot be read.
+    #[error("the secret file {} cannot be read", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Nothing but line ends in it.
+    #[error("the secret file {} is empty", .0.display())]
+    Empty(PathBuf),
+    /// Too long or not text.
+    #[error("the secret file {} must hold one line of UTF-8 text of at most 64 KiB", .0.display())]
+    NotText(PathBuf),
+}
+
+impl Secret {
+    /// The text itself: hand it on, never print it.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    /// The text in the type of the `secrecy` crate.
+    pub fn into_inner(self) -> SecretString {
+        self.0
+    }
+
+    /// The secret of a pair of settings `X` and `XFile`: the value, or the content of the file without the line ends at its end,
+    /// or `None` when neither is given. A file that every user of the machine can read gives a warning in the log.
+    pub fn resolve(value: Option<&Self>, file: Option<&Path>) -> Result<Option<Self>, SecretError> {
+        match (value, file) {
+            (Some(_), Some(_)) => Err(SecretError::Both),
+            (Some(value), None) => Ok(Some(value.clone())),
+            (None, Some(path)) => read(path).map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Secret, SecretError> {
+    let unreadable = |source| SecretError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
+    let file = File::open(path).map_err(unreadable)?;
+    let mode = file.metadata().map_err(unreadable)?.permissions().mode();
+    if mode & 0o004 != 0 {
+        tracing::warn!(
+            path = %path.display(),
+            mode = format_args!("{:03o}", mode & 0o777),
+            "every user of this machine can read this secret file; chmod 600 it"
+        );
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(SecretError::NotText(path.to_owned()));
+    }
+    let mut text = String::from_utf8(bytes).map_err(|_| SecretError::NotText(path.to_owned()))?;
+    text.truncate(text.trim_end_matches(['\r', '\n']).len());
+    if text.is_empty() {
+        return Err(SecretError::Empty(path.to_owned()));
+    }
+    Ok(Secret::from(text))
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(SecretString::from(text))
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self(SecretString::from(text))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(MASK)
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(MASK)
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// Takes numbers and truth values as text, so that no error message ever quotes what may be a secret.
+struct Visitor;
+
+impl de::Visitor<'_> for Visitor {
+    type Value = Secret;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a secret as text")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Secret, E> {
+        if text == MASK {
+            return Err(E::custom(
+                "this is the mask of a secret, not the secret: give the real one",
+            ));
+        }
+        Ok(Secret::from(text))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Secret, E> {
+        Ok(Secret::from(number.to_string()))
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Secret, E> {
+        Ok(Secret::from(number.to_string()))
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Secret, E> {
+        Ok(Secret::from(number.to_string()))
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Secret, E> {
+        Ok(Secret::from(value.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_shows_itself_only_when_asked_by_name() {
+        let secret = Secret::from("hunter2");
+        assert_eq!(format!("{secret:?} {:?}", Some(&secret)), "*** Some(***)");
+        assert_eq!(serde_json::to_string(&secret).unwrap(), "\"***\"");
+        assert_eq!(secret.expose(), "hunter2");
+        assert_eq!(secret.into_inner().expose_secret(), "hunter2");
+    }
+
+    #[test]
+    fn an_error_about_a_secret_does_not_quote_it() {
+        assert_eq!(
+            serde_json::from_str::<Secret>("123456").unwrap().expose(),
+            "123456"
+        );
+        assert_eq!(serde_json::from_str::<Secret>("-1").unwrap().expose(), "-1");
+        assert_eq!(serde_json::from_str::<Secret>("true").unwrap().expose(), "true");
+        let error = serde_json::from_str::<Secret>("[\"hunter2\"]")
+            .unwrap_err()
+            .to_string();
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn the_mask_is_not_taken_for_a_secret() {
+        let error = serde_json::from_str::<Secret>("\"***\"").unwrap_err().to_string();
+        assert!(error.contains("give the real one"), "{error}");
+    }
+
+    #[test]
+    fn a_secret_comes_from_the_value_or_from_the_file_without_its_line_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        let resolve = |value: Option<&Secret>, file| Secret::resolve(value, file);
+        for content in ["from file", "from file\n", "from file\r\n", "from file\n\n"] {
+            fs::write(&path, content).unwrap();
+            assert_eq!(resolve(None, Some(&path)).unwrap().unwrap().expose(), "from file");
+        }
+        let value = Secret::from("value");
+        assert_eq!(resolve(Some(&value), None).unwrap().unwrap().expose(), "value");
+        assert!(resolve(None, None).unwrap().is_none());
+        assert!(matches!(
+            resolve(Some(&value), Some(&path)),
+            Err(SecretError::Both)
+        ));
+    }
+
+    #[test]
+    fn a_missing_empty_huge_or_binary_secret_file_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        let error = Secret::resolve(None, Some(&path)).unwrap_err();
+        assert!(matches!(&error, SecretError::Unreadable { .. }));
+        assert!(error.to_string().contains("token"), "{error}");
+        fs::write(&path, "\n").unwrap();
+        assert!(matches!(
+            Secret::resolve(None, Some(&path)),
+            Err(SecretError::Empty(_))
+        ));
+        fs::write(&path, [0xff, 0xfe]).unwrap();
+        assert!(matches!(
+            Secret::resolve(None, Some(&path)),
+            Err(SecretError::NotText(_))
+        ));
+        fs::write(&path, vec![b'x'; 64 * 1024 + 1]).unwrap();
+        assert!(matches!(
+            Secret::resolve(None, Some(&path)),
+            Err(SecretError::NotText(_))
+        ));
+    }
+}

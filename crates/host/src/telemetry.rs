@@ -1,0 +1,111 @@
+//! Logs: one JSON line per event on standard output, or lines for people when that is a terminal.
+
+mod filter;
+
+use std::fmt;
+use std::io::{self, IsTerminal as _};
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+use tracing::Subscriber;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub enum Format {
+    /// [`Format::Pretty`] when standard output is a terminal, else [`Format::Json`].
+    #[default]
+    Auto,
+    /// One JSON object per line: `timestamp`, `level`, `target`, `message`, the event's fields beside them, the innermost span
+    /// under `span`.
+    Json,
+    /// Lines for people, in colour on a terminal.
+    Pretty,
+}
+
+/// Logs cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The level setting or `RUST_LOG` says something unknown.
+    #[error(
+        "{given:?} is no log level: write Trace, Debug, Information, Warning, Error or None, or directives such as \
+         \"info,dps_store=debug\""
+    )]
+    BadFilter {
+        /// What was given.
+        given: String,
+    },
+    /// Something else in this process has started logging before.
+    #[error("logging has been started already in this process")]
+    Twice,
+}
+
+/// Starts logging for the whole process. The filter is the environment's `RUST_LOG` if set, else `level` (a level, as .NET
+/// or as Rust names it, or directives), else `info`.
+///
+/// A bare level is meant for this project's own code. Libraries log at `warn` and at most at `info`, even when the level
+/// is `trace`, because some of them print the bytes they send and receive; a directive that names a library lifts that for it.
+pub fn init(format: Format, level: Option<&str>) -> Result<(), TelemetryError> {
+    let from_environment = std::env::var("RUST_LOG")
+        .ok()
+        .filter(|text| !text.trim().is_empty());
+    let filter = filter::build(from_environment.as_deref().or(level).unwrap_or("info"))?;
+    let is_terminal = io::stdout().is_terminal();
+    let pretty = match format {
+        Format::Auto => is_terminal,
+        Format::Json => false,
+        Format::Pretty => true,
+    };
+    let look = if pretty {
+        Look::Lines { colour: is_terminal }
+    } else {
+        Look::Json
+    };
+    subscriber(look, filter, io::stdout)
+        .try_init()
+        .map_err(|_| TelemetryError::Twice)
+}
+
+/// Whether [`init`] will take this level.
+pub fn check_level(level: &str) -> Result<(), TelemetryError> {
+    filter::build(level).map(drop)
+}
+
+#[derive(Clone, Copy)]
+enum Look {
+    Json,
+    Lines { colour: bool },
+}
+
+fn subscriber<W>(look: Look, filter: EnvFilter, writer: W) -> Box<dyn Subscriber + Send + Sync>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let registry = tracing_subscriber::registry().with(filter);
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer);
+    match look {
+        Look::Json => Box::new(registry.with(layer.json().flatten_event(true).with_span_list(false))),
+        Look::Lines { colour } => Box::new(registry.with(layer.compact().with_ansi(colour))),
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+impl<'de> Deserialize<'de> for Format {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        [Self::Auto, Self::Json, Self::Pretty]
+            .into_iter()
+            .find(|format| format.to_string().eq_ignore_ascii_case(&text))
+            .ok_or_else(|| de::Error::invalid_value(de::Unexpected::Str(&text), &"Auto, Json or Pretty"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use super::*;
+
+#[derive(Clone, Default)]
+struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Buffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What `emit` logs under this filter.
+fn logged(look: Look, filter: &str, emit: impl FnOnce()) -> String {
+    let buffer = Buffer::default();
+    let writer = buffer.clone();
+    let subscriber = subscriber(look, filter::build(filter).unwrap(), move || writer.clone());
+    tracing::subscriber::with_default(subscriber, emit);
+    String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap()
+}
+
+fn every_library_at_every_level() {
+    macro_rules! from {
+        ($($target:literal)*) => {$(
+            tracing::trace!(target: $target, "bytes of {}", $target);
+            tracing::debug!(target: $target, "bytes of {}", $target);
+            tracing::info!(target: $target, "news of {}", $target);
+            tracing::warn!(target: $target, "trouble of {}", $target);
+        )*};
+    }
+    from!("hyper" "hyper_util::client" "h2::codec" "rustls::conn" "reqwest::connect" "sqlx::query" "unheard_of");
+}
+
+#[test]
+fn a_json_line_has_time_level_target_message_and_the_fields_beside_them() {
+    let text = logged(Look::Json, "info", || {
+        let span = tracing::info_span!("step", domain.id = "d-1");
+        let _entered = span.enter();
+        tracing::warn!(attempt = 3, code = "DNS_TIMEOUT", "no answer\nyet");
+    });
+    assert_eq!(text.lines().count(), 1, "{text}");
+    let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(line["level"], "WARN");
+    assert_eq!(line["target"], "dps_host::telemetry::tests");
+    assert_eq!(line["message"], "no answer\nyet");
+    assert_eq!(line["attempt"], 3);
+    assert_eq!(line["code"], "DNS_TIMEOUT");
+    assert_eq!(line["span"]["domain.id"], "d-1");
+    assert!(line["timestamp"].as_str().unwrap().ends_with('Z'), "{text}");
+}
+
+#[test]
+fn lines_for_people_are_no_json_and_have_colour_only_on_a_terminal() {
+    for colour in [true, false] {
+        let text = logged(Look::Lines { colour }, "info", || tracing::info!("hello"));
+        assert!(text.contains("hello") && !text.starts_with('{'), "{text}");
+        assert_eq!(text.contains('\u{1b}'), colour, "{text}");
+    }
+}
+
+#[test]
+fn at_trace_level_our_own_events_are_logged_but_no_library_prints_bytes() {
+    let text = logged(Look::Json, "trace", || {
+        tracing::trace!("ours");
+        tracing::trace!(target: "dps_store::lease", "ours too");
+        tracing::trace!(target: "haproxy_domain_agent", "ours as well");
+        every_library_at_every_level();
+    });
+    assert_eq!(text.matches("ours").count(), 3, "{text}");
+    assert!(!text.contains("bytes of"), "{text}");
+    assert_eq!(text.matches("news of").count(), 7, "{text}");
+}
+
+#[test]
+fn by_default_libraries_only_tell_of_trouble_and_an_error_level_silences_that_too() {
+    let text = logged(Look::Json, "Information", every_library_at_every_level);
+    assert!(
+        !text.contains("news of") && text.matches("trouble of").count() == 7,
+        "{text}"
+    );
+    assert_eq!(logged(Look::Json, "error", every_library_at_every_level), "");
+    assert_eq!(logged(Look::Json, "None", || tracing::error!("ours")), "");
+}
+
+#[test]
+fn a_directive_that_names_a_library_is_obeyed() {
+    let text = logged(Look::Json, "info,sqlx=debug", every_library_at_every_level);
+    assert_eq!(text.matches("bytes of sqlx::query").count(), 1, "{text}");
+    assert_eq!(text.matches("bytes of").count(), 1, "{text}");
+    let text = logged(Look::Json, "dps_host=debug", || tracing::debug!("ours"));
+    assert!(text.contains("ours"), "{text}");
+}
+
+#[test]
+fn a_level_nobody_knows_is_refused_with_the_known_ones() {
+    for bad in ["loud", "info,loud", "dps=loud"] {
+        let error = check_level(bad).unwrap_err().to_string();
+        assert!(error.contains(bad) && error.contains("Information"), "{error}");
+    }
+    for good in [
+        "Trace",
+        "debug",
+        "Information",
+        "WARNING",
+        "Critical",
+        "None",
+        "info,hyper=trace",
+        "",
+    ] {
+        check_level(good).unwrap();
+    }
+}
+
+#[test]
+fn the_format_is_read_in_any_case() {
+    for (text, format) in [
+        ("\"json\"", Format::Json),
+        ("\"PRETTY\"", Format::Pretty),
+        ("\"Auto\"", Format::Auto),
+    ] {
+        assert_eq!(serde_json::from_str::<Format>(text).unwrap(), format);
+    }
+    let error = serde_json::from_str::<Format>("\"xml\"").unwrap_err().to_string();
+    assert!(error.contains("expected Auto, Json or Pretty"), "{error}");
+}
