@@ -81,13 +81,13 @@ impl HyperProbe {
     }
 
     async fn exchange(&self, host: &Hostname, to: SocketAddr, token: &str, expected: &str) -> ProbeAnswer {
-        let stream = match self.connect(to).await {
-            Ok(stream) => stream,
-            Err(broken) => return broken.into(),
-        };
         let Some(request) = self.request(host, token) else {
             // Tokens are ours and base64url; another one names no path, which no server could answer.
             return ProbeAnswer::Status(400);
+        };
+        let stream = match self.connect(to).await {
+            Ok(stream) => stream,
+            Err(broken) => return broken.into(),
         };
         match fetch(stream, request).await {
             // The driver must live until the body is read.

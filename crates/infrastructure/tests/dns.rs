@@ -1,0 +1,405 @@
+//! What the DNS adapter reports, against name servers that answer with real packets.
+
+mod support;
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use dps_application::ports::DnsResolver;
+use dps_domain::Hostname;
+use dps_domain::dns::{DnsAnswer, DnsObservation};
+use dps_infrastructure::dns::{DnsSettings, HickoryResolver};
+use dps_lab::dns::{DnsServer, Fault, Kind};
+use hickory_resolver::proto::op::ResponseCode;
+use support::dns::{ScriptedServer, a, cname};
+
+const HOST: &str = "shop.example.com";
+const TARGET: &str = "edge.platform.example";
+
+fn settings() -> DnsSettings {
+    DnsSettings {
+        query_timeout: Duration::from_millis(500),
+        total_timeout: Duration::from_secs(2),
+        randomize_case: true,
+        max_active_requests: 64,
+    }
+}
+
+fn host(text: &str) -> Hostname {
+    Hostname::parse(text).unwrap()
+}
+
+async fn observe(server: SocketAddr, name: &str) -> DnsObservation {
+    HickoryResolver::new(server, settings())
+        .observe(&host(name))
+        .await
+}
+
+fn addresses(texts: &[&str]) -> DnsAnswer {
+    DnsAnswer::Addresses(texts.iter().map(|text| text.parse().unwrap()).collect())
+}
+
+async fn server_with_target() -> DnsServer {
+    let server = DnsServer::start_local().await.unwrap();
+    server.zone().set_a(TARGET, &["203.0.113.7".parse().unwrap()]);
+    server.zone().set_aaaa(TARGET, &["2001:db8::7".parse().unwrap()]);
+    server
+}
+
+#[tokio::test]
+async fn a_name_without_cname_is_reported_with_both_families_of_addresses() {
+    let server = server_with_target().await;
+    let seen = observe(server.address(), TARGET).await;
+    assert_eq!(seen.resolver, server.address());
+    assert_eq!(seen.chain, Vec::<String>::new());
+    assert_eq!(seen.answer, addresses(&["203.0.113.7", "2001:db8::7"]));
+}
+
+#[tokio::test]
+async fn one_family_is_enough() {
+    let server = DnsServer::start_local().await.unwrap();
+    server.zone().set_aaaa(HOST, &["2001:db8::9".parse().unwrap()]);
+    assert_eq!(
+        observe(server.address(), HOST).await.answer,
+        addresses(&["2001:db8::9"])
+    );
+}
+
+#[tokio::test]
+async fn a_chain_is_reported_in_order_in_lower_case_without_final_dots() {
+    let server = server_with_target().await;
+    let zone = server.zone();
+    zone.set_cname(HOST, "WWW.Example.COM.").unwrap();
+    zone.set_cname("www.example.com", "cdn.example.net").unwrap();
+    zone.set_cname("cdn.example.net", TARGET).unwrap();
+    let seen = observe(server.address(), HOST).await;
+    assert_eq!(seen.chain, ["www.example.com", "cdn.example.net", TARGET]);
+    assert_eq!(seen.answer, addresses(&["203.0.113.7", "2001:db8::7"]));
+}
+
+#[tokio::test]
+async fn a_missing_name_and_a_name_without_addresses_are_told_apart() {
+    let server = DnsServer::start_local().await.unwrap();
+    server.zone().set_txt(HOST, &["here, but no address"]);
+    assert_eq!(observe(server.address(), HOST).await.answer, DnsAnswer::NoData);
+    let missing = observe(server.address(), "nobody.example.com").await;
+    assert_eq!((missing.chain, missing.answer), (vec![], DnsAnswer::NxDomain));
+}
+
+#[tokio::test]
+async fn a_dangling_cname_is_its_chain_and_a_missing_name() {
+    let server = DnsServer::start_local().await.unwrap();
+    server.zone().set_cname(HOST, "gone.example.net").unwrap();
+    let seen = observe(server.address(), HOST).await;
+    assert_eq!(seen.chain, ["gone.example.net"]);
+    assert_eq!(seen.answer, DnsAnswer::NxDomain);
+}
+
+#[tokio::test]
+async fn a_chain_to_a_name_without_addresses_is_its_chain_and_no_data() {
+    let server = DnsServer::start_local().await.unwrap();
+    server.zone().set_cname(HOST, "bare.example.net").unwrap();
+    server.zone().set_txt("bare.example.net", &["text"]);
+    let seen = observe(server.address(), HOST).await;
+    assert_eq!(seen.chain, ["bare.example.net"]);
+    assert_eq!(seen.answer, DnsAnswer::NoData);
+    assert_eq!(
+        server.zone().queries("bare.example.net"),
+        0,
+        "the first answer said it all"
+    );
+}
+
+#[tokio::test]
+async fn servfail_and_refused_are_told_apart() {
+    let server = DnsServer::start_local().await.unwrap();
+    server.zone().set_fault(HOST, Fault::ServFail);
+    assert_eq!(observe(server.address(), HOST).await.answer, DnsAnswer::ServFail);
+    server.zone().set_fault(HOST, Fault::Refused);
+    assert_eq!(observe(server.address(), HOST).await.answer, DnsAnswer::Refused);
+}
+
+#[tokio::test]
+async fn servfail_behind_a_cname_is_reported_with_the_chain_that_leads_there() {
+    let broken = ScriptedServer::start(|name, kind| match (name, kind) {
+        (HOST, "CNAME") => Some((ResponseCode::NoError, vec![cname(HOST, "broken.example.net")])),
+        (_, _) => Some((ResponseCode::ServFail, vec![])),
+    })
+    .await;
+    let seen = observe(broken.address(), HOST).await;
+    assert_eq!(seen.chain, ["broken.example.net"]);
+    assert_eq!(seen.answer, DnsAnswer::ServFail);
+}
+
+#[tokio::test]
+async fn a_loop_that_the_resolver_answers_with_servfail_is_proven_cname_by_cname() {
+    let server = DnsServer::start_local().await.unwrap();
+    server.zone().set_cname(HOST, "a.example.net").unwrap();
+    server.zone().set_cname("a.example.net", "b.example.net").unwrap();
+    server.zone().set_cname("b.example.net", "a.example.net").unwrap();
+    let seen = observe(server.address(), HOST).await;
+    assert_eq!(seen.answer, DnsAnswer::Loop);
+    assert_eq!(seen.chain, ["a.example.net", "b.example.net", "a.example.net"]);
+    assert!(
+        server.zone().queries_of(HOST, Kind::Cname) > 0,
+        "the loop was never walked"
+    );
+}
+
+#[tokio::test]
+async fn a_name_that_is_its_own_alias_is_a_loop() {
+    let server = DnsServer::start_local().await.unwrap();
+    server.zone().set_cname(HOST, HOST).unwrap();
+    let seen = observe(server.address(), HOST).await;
+    assert_eq!(
+        (seen.chain, seen.answer),
+        (vec![HOST.to_owned()], DnsAnswer::Loop)
+    );
+}
+
+#[tokio::test]
+async fn a_loop_inside_a_good_answer_is_a_loop() {
+    let server = ScriptedServer::start(|_, _| {
+        let records = vec![cname("b.example.net", HOST), cname(HOST, "b.example.net")];
+        Some((ResponseCode::NoError, records))
+    })
+    .await;
+    let seen = observe(server.address(), HOST).await;
+    assert_eq!(seen.answer, DnsAnswer::Loop);
+    assert_eq!(seen.chain, ["b.example.net", HOST]);
+}
+
+#[tokio::test]
+async fn a_chain_that_never_ends_is_given_up_after_sixteen_hops() {
+    let server = ScriptedServer::start(|name, _| {
+        let number: u32 = name.strip_prefix('n')?.split_once('.')?.0.parse().ok()?;
+        let next = format!("n{}.example.net", number + 1);
+        Some((ResponseCode::NoError, vec![cname(name, &next)]))
+    })
+    .await;
+    let seen = observe(server.address(), "n0.example.net").await;
+    assert_eq!(seen.answer, DnsAnswer::Loop);
+    assert_eq!(seen.chain.len(), 17);
+}
+
+#[tokio::test]
+async fn a_server_that_gives_one_link_at_a_time_is_asked_until_the_end() {
+    let server = ScriptedServer::start(|name, kind| {
+        let records = match (name, kind) {
+            (HOST, _) => vec![cname(HOST, "middle.example.net")],
+            ("middle.example.net", _) => vec![cname("middle.example.net", TARGET)],
+            (TARGET, "A") => vec![a(TARGET, [203, 0, 113, 7])],
+            _ => vec![],
+        };
+        Some((ResponseCode::NoError, records))
+    })
+    .await;
+    let seen = observe(server.address(), HOST).await;
+    assert_eq!(seen.chain, ["middle.example.net", TARGET]);
+    assert_eq!(seen.answer, addresses(&["203.0.113.7"]));
+}
+
+#[tokio::test]
+async fn an_address_of_one_family_counts_when_the_other_lookup_fails() {
+    let server = ScriptedServer::start(|name, kind| match kind {
+        "A" => Some((ResponseCode::NoError, vec![a(name, [203, 0, 113, 7])])),
+        "AAAA" => None,
+        _ => Some((ResponseCode::ServFail, vec![])),
+    })
+    .await;
+    assert_eq!(
+        observe(server.address(), HOST).await.answer,
+        addresses(&["203.0.113.7"])
+    );
+}
+
+#[tokio::test]
+async fn no_data_of_one_family_is_not_believed_while_the_other_is_silent() {
+    let server =
+        ScriptedServer::start(|_, kind| (kind == "A").then(|| (ResponseCode::NoError, vec![]))).await;
+    assert_eq!(observe(server.address(), HOST).await.answer, DnsAnswer::Timeout);
+}
+
+#[tokio::test]
+async fn a_truncated_answer_is_fetched_again_over_tcp() {
+    let server = DnsServer::start_local().await.unwrap();
+    server.zone().set_a(HOST, &["203.0.113.7".parse().unwrap()]);
+    server.zone().set_fault(HOST, Fault::Truncated);
+    assert_eq!(
+        observe(server.address(), HOST).await.answer,
+        addresses(&["203.0.113.7"])
+    );
+    assert!(
+        server.zone().queries_of(HOST, Kind::A) >= 2,
+        "asked once over UDP, once over TCP"
+    );
+}
+
+#[tokio::test]
+async fn a_long_list_of_addresses_arrives_whole() {
+    let server = DnsServer::start_local().await.unwrap();
+    let many: Vec<_> = (0..200)
+        .map(|n| std::net::Ipv4Addr::new(203, 0, 113, n))
+        .collect();
+    server.zone().set_a(HOST, &many);
+    let DnsAnswer::Addresses(found) = observe(server.address(), HOST).await.answer else {
+        panic!("no addresses")
+    };
+    assert_eq!(found.len(), 200);
+}
+
+#[tokio::test]
+async fn mixed_case_questions_and_answers_lead_to_one_spelling() {
+    let server = ScriptedServer::start(|_, kind| {
+        (kind == "A").then(|| {
+            let records = vec![
+                cname("SHOP.example.COM", "Edge.PLATFORM.example"),
+                a("EDGE.platform.EXAMPLE", [203, 0, 113, 7]),
+            ];
+            (ResponseCode::NoError, records)
+        })
+    })
+    .await;
+    let seen = observe(server.address(), "Shop.Example.Com").await;
+    assert_eq!(
+        (seen.chain, seen.answer),
+        (vec![TARGET.to_owned()], addresses(&["203.0.113.7"]))
+    );
+    let spellings = server.spellings();
+    assert!(
+        spellings
+            .iter()
+            .any(|name| name.bytes().any(|b| b.is_ascii_uppercase())),
+        "questions were not randomised: {spellings:?}"
+    );
+}
+
+#[tokio::test]
+async fn case_is_left_alone_when_the_setting_says_so() {
+    let server =
+        ScriptedServer::start(|name, _| Some((ResponseCode::NoError, vec![a(name, [203, 0, 113, 7])]))).await;
+    let plain = DnsSettings {
+        randomize_case: false,
+        ..settings()
+    };
+    HickoryResolver::new(server.address(), plain)
+        .observe(&host(HOST))
+        .await;
+    assert!(
+        server.spellings().iter().all(|name| name == HOST),
+        "{:?}",
+        server.spellings()
+    );
+}
+
+#[tokio::test]
+async fn special_names_are_asked_for_like_any_other() {
+    let server = DnsServer::start_local().await.unwrap();
+    server
+        .zone()
+        .set_a("shop.localhost", &["203.0.113.7".parse().unwrap()]);
+    let seen = observe(server.address(), "shop.localhost").await;
+    assert_eq!(seen.answer, addresses(&["203.0.113.7"]));
+}
+
+#[tokio::test]
+async fn nothing_is_remembered_between_observations() {
+    let server = server_with_target().await;
+    let resolver = HickoryResolver::new(server.address(), settings());
+    assert_eq!(resolver.observe(&host(HOST)).await.answer, DnsAnswer::NxDomain);
+    server.zone().set_cname(HOST, TARGET).unwrap();
+    assert_eq!(resolver.observe(&host(HOST)).await.chain, [TARGET]);
+    server.zone().clear(HOST);
+    assert_eq!(resolver.observe(&host(HOST)).await.answer, DnsAnswer::NxDomain);
+}
+
+#[tokio::test]
+async fn a_dead_resolver_is_a_time_out_within_its_bound() {
+    let unused = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let started = Instant::now();
+    let seen = observe(unused.local_addr().unwrap(), HOST).await;
+    assert_eq!(seen.answer, DnsAnswer::Timeout);
+    assert!(
+        started.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn a_resolver_that_slows_down_at_every_link_is_bounded_in_total() {
+    let server = DnsServer::start_local().await.unwrap();
+    server
+        .zone()
+        .set_fault_for_all(Some(Fault::Slow(Duration::from_millis(300))));
+    for n in 0..16 {
+        let next = format!("n{}.example.net", n + 1);
+        server
+            .zone()
+            .set_cname(&format!("n{n}.example.net"), &next)
+            .unwrap();
+    }
+    // A seventeenth link makes the resolver fail, and us walk.
+    server
+        .zone()
+        .set_cname("n16.example.net", "n17.example.net")
+        .unwrap();
+    let hasty = DnsSettings {
+        total_timeout: Duration::from_secs(1),
+        ..settings()
+    };
+    let started = Instant::now();
+    let seen = HickoryResolver::new(server.address(), hasty)
+        .observe(&host("n0.example.net"))
+        .await;
+    assert_eq!(seen.answer, DnsAnswer::ServFail);
+    assert!(
+        started.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn garbage_packets_are_survived() {
+    let server = ScriptedServer::start_raw(|request| {
+        let mut packet = request.get(..2).unwrap_or_default().to_vec();
+        packet.extend([
+            0x81, 0x80, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xc0, 0x0c, 0xc0, 0x0c,
+        ]);
+        packet
+    })
+    .await;
+    let seen = observe(server.address(), HOST).await;
+    assert!(
+        matches!(seen.answer, DnsAnswer::Refused | DnsAnswer::Timeout),
+        "{seen:?}"
+    );
+}
+
+#[tokio::test]
+async fn two_resolvers_each_tell_their_own_view() {
+    let (fresh, stale) = (server_with_target().await, server_with_target().await);
+    fresh.zone().set_cname(HOST, TARGET).unwrap();
+    let (first, second) = tokio::join!(observe(fresh.address(), HOST), observe(stale.address(), HOST));
+    assert_eq!(
+        (first.resolver, first.chain),
+        (fresh.address(), vec![TARGET.to_owned()])
+    );
+    assert_eq!(
+        (second.resolver, second.answer),
+        (stale.address(), DnsAnswer::NxDomain)
+    );
+}
+
+#[tokio::test]
+async fn many_observations_at_once_lose_none() {
+    let server = server_with_target().await;
+    server.zone().set_cname("*.many.example", TARGET).unwrap();
+    let resolver = HickoryResolver::new(server.address(), settings());
+    let names: Vec<Hostname> = (0..300).map(|n| host(&format!("n{n}.many.example"))).collect();
+    let seen = futures_util::future::join_all(names.iter().map(|name| resolver.observe(name))).await;
+    for one in seen {
+        assert_eq!(one.answer, addresses(&["203.0.113.7", "2001:db8::7"]));
+    }
+}
