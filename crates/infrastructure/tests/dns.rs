@@ -1,6 +1,8 @@
 //! What the DNS adapter reports, against name servers that answer with real packets.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod support;
+#[path = "support/dns.rs"]
+mod scripted;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -11,7 +13,7 @@ use dps_domain::dns::{DnsAnswer, DnsObservation};
 use dps_infrastructure::dns::{DnsSettings, HickoryResolver};
 use dps_lab::dns::{DnsServer, Fault, Kind};
 use hickory_resolver::proto::op::ResponseCode;
-use support::dns::{ScriptedServer, a, cname};
+use scripted::{ScriptedServer, a, cname};
 
 const HOST: &str = "shop.example.com";
 const TARGET: &str = "edge.platform.example";

@@ -1,6 +1,8 @@
 //! What the preflight reports, against servers that answer wrongly, slowly, endlessly or not at all.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod support;
+#[path = "support/raw.rs"]
+mod raw;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -9,7 +11,7 @@ use dps_application::ports::HttpProbe;
 use dps_domain::Hostname;
 use dps_domain::probe::ProbeAnswer;
 use dps_infrastructure::http_probe::{HyperProbe, ProbeSettings};
-use support::raw::{RawServer, read_head};
+use raw::{RawServer, read_head};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
