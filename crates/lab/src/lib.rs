@@ -12,10 +12,14 @@
 
 pub mod dns;
 pub mod error;
+pub mod haproxy;
+pub mod pebble;
 pub mod port;
 pub mod postgres;
 pub mod process;
+pub mod tls;
 pub mod wait;
+pub mod web;
 
 pub use error::LabError;
 pub use port::{free_port, free_ports};

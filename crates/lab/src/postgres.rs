@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 
 use self::directory::ClusterDirectory;
-use crate::process::{Process, ProcessSpec, find_program};
+use crate::process::{Process, ProcessSpec, find_program, run};
 use crate::{LabError, free_port};
 
 /// The superuser of every cluster and the system user it runs as when we are root.
@@ -255,27 +255,6 @@ async fn wait_until_answering(server: &mut Process, binaries: &Path, port: u16) 
             async move { probe.status().await.is_ok_and(|status| status.success()) }
         })
         .await
-}
-
-async fn run(program: &str, mut command: tokio::process::Command) -> Result<(), LabError> {
-    let output = command
-        .kill_on_drop(true)
-        .output()
-        .await
-        .map_err(|source| LabError::Process {
-            action: "run",
-            program: program.to_owned(),
-            source,
-        })?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let text = [output.stdout, output.stderr].concat();
-    Err(LabError::Failed {
-        program: program.to_owned(),
-        status: output.status.to_string(),
-        output: String::from_utf8_lossy(&text).into_owned(),
-    })
 }
 
 impl Drop for Postgres {

@@ -212,3 +212,25 @@ impl Drop for Process {
         let _ = self.kill();
     }
 }
+
+/// Runs a helper program to its end; its words become the error when it fails.
+pub(crate) async fn run(program: &str, mut command: tokio::process::Command) -> Result<(), LabError> {
+    let output = command
+        .kill_on_drop(true)
+        .output()
+        .await
+        .map_err(|source| LabError::Process {
+            action: "run",
+            program: program.to_owned(),
+            source,
+        })?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = [output.stdout, output.stderr].concat();
+    Err(LabError::Failed {
+        program: program.to_owned(),
+        status: output.status.to_string(),
+        output: String::from_utf8_lossy(&text).into_owned(),
+    })
+}
