@@ -11,6 +11,7 @@ use dps_application::ports::HttpProbe;
 use dps_domain::Hostname;
 use dps_domain::probe::ProbeAnswer;
 use dps_infrastructure::http_probe::{HyperProbe, ProbeSettings};
+use dps_lab::web::{Answer, WebServer};
 use raw::{RawServer, read_head};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
@@ -367,4 +368,44 @@ async fn a_token_that_is_no_path_is_survived() {
         .await;
     assert_eq!(answer, ProbeAnswer::Status(400));
     assert_eq!(server.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_stranger_on_port_80_is_seen_for_what_he_is() {
+    let path = format!("/.well-known/acme-challenge/{TOKEN}");
+    let parked = Answer::Content {
+        status: 200,
+        body: "This domain is for sale".to_owned(),
+    };
+    let stranger = WebServer::start(SocketAddr::new(LOOPBACK, 0), parked)
+        .await
+        .unwrap();
+    assert_eq!(probe(stranger.address()).await, wrong(None));
+    let location = "https://shop.example.com/".to_owned();
+    stranger.set_answer(Answer::Redirect {
+        status: 301,
+        location: location.clone(),
+    });
+    let location = Some(location);
+    assert_eq!(
+        probe(stranger.address()).await,
+        ProbeAnswer::Redirect {
+            status: 301,
+            location
+        }
+    );
+    stranger.set_answer(Answer::Endless);
+    assert_eq!(probe(stranger.address()).await, wrong(None));
+    stranger.set_answer(Answer::Close);
+    assert_eq!(probe(stranger.address()).await, ProbeAnswer::Refused);
+    stranger.set_answer(Answer::Silence);
+    assert_eq!(probe(stranger.address()).await, ProbeAnswer::Timeout);
+    let body = format!("{EXPECTED}\n");
+    stranger.set_path(&path, Answer::Content { status: 200, body });
+    assert_eq!(probe(stranger.address()).await, ProbeAnswer::Ours);
+    let received = stranger.received();
+    assert!(
+        received.iter().all(|request| request.path == path),
+        "{received:?}"
+    );
 }

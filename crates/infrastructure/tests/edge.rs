@@ -1,0 +1,181 @@
+//! What the edge adapter makes of an agent's answers.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+#[path = "support/raw.rs"]
+mod raw;
+
+use std::time::Duration;
+
+use dps_agent_api::{AgentClient, ClientOptions};
+use dps_application::ports::Edge;
+use dps_application::ports::edge::{Deployment, EdgeError};
+use dps_domain::Hostname;
+use dps_infrastructure::edge::AgentEdge;
+use raw::{RawServer, read_head};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+const TOKEN: &str = "s3cret-token";
+const CHALLENGE: &str = "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0";
+const AUTHORIZATION: &str = "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0.thumb";
+const FINGERPRINT: &str = "8d969eef6ecad3c29a3a629280e686cf0c3f5d5a86aff3ca12020c923adc6c92";
+
+fn edge(server: &RawServer) -> AgentEdge {
+    let options = ClientOptions {
+        connect_timeout: Duration::from_millis(500),
+        total_timeout: Duration::from_secs(1),
+    };
+    let base = format!("http://{}/", server.address()).parse().unwrap();
+    AgentEdge::new(AgentClient::new(base, TOKEN.into(), options).unwrap())
+}
+
+fn response(status: u16, body: &str) -> String {
+    let length = body.len();
+    format!("HTTP/1.1 {status} Lab\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}")
+}
+
+fn problem(status: u16, code: &str) -> String {
+    let body =
+        json!({"type": "about:blank", "title": "t", "status": status, "detail": "said so", "code": code});
+    response(status, &body.to_string())
+}
+
+/// An agent that gives one answer per method.
+async fn agent(answers: impl Fn(&str) -> String + Send + Sync + 'static) -> RawServer {
+    let answers = std::sync::Arc::new(answers);
+    RawServer::start(move |mut stream| {
+        let answers = std::sync::Arc::clone(&answers);
+        async move {
+            let head = read_head(&mut stream).await;
+            let length = head.lines().find_map(|line| {
+                let line = line.to_ascii_lowercase();
+                line.strip_prefix("content-length: ")?.parse().ok()
+            });
+            let mut body = vec![0; length.unwrap_or(0)];
+            stream.read_exact(&mut body).await.unwrap();
+            let method = head.split(' ').next().unwrap_or_default();
+            let _ = stream.write_all(answers(method).as_bytes()).await;
+        }
+    })
+    .await
+}
+
+fn deployment() -> Deployment {
+    Deployment {
+        hostname: Hostname::parse("shop.example.com").unwrap(),
+        chain_pem: "chain".to_owned(),
+        key_pem: SecretString::from("key"),
+        fingerprint: FINGERPRINT.to_owned(),
+        generation: 3,
+    }
+}
+
+fn applied(fingerprint: &str) -> Value {
+    json!({
+        "hostname": "shop.example.com", "fingerprint": fingerprint, "generation": 3,
+        "notAfter": "2027-01-15T08:00:00Z", "outcome": "created",
+    })
+}
+
+#[tokio::test]
+async fn the_edge_is_named_by_its_agents_base_url() {
+    let agent = RawServer::answering(response(204, "")).await;
+    assert_eq!(edge(&agent).name(), format!("http://{}", agent.address()));
+}
+
+#[tokio::test]
+async fn a_challenge_is_published_only_when_the_public_path_answers_it() {
+    let honest = agent(|method| match method {
+        "PUT" => response(204, ""),
+        _ => response(200, &format!("{AUTHORIZATION}\n")),
+    })
+    .await;
+    edge(&honest)
+        .publish_challenge(CHALLENGE, AUTHORIZATION)
+        .await
+        .unwrap();
+    assert_eq!(honest.connections(), 2, "one to publish, one to prove");
+    for lie in [
+        response(404, ""),
+        response(200, "another text"),
+        response(500, ""),
+    ] {
+        let liar = agent(move |method| {
+            if method == "PUT" {
+                response(204, "")
+            } else {
+                lie.clone()
+            }
+        })
+        .await;
+        let error = edge(&liar)
+            .publish_challenge(CHALLENGE, AUTHORIZATION)
+            .await
+            .unwrap_err();
+        assert!(matches!(error, EdgeError::Unreachable { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_text_that_is_no_token_is_rejected_without_a_call() {
+    let agent = agent(|_| response(204, "")).await;
+    let error = edge(&agent)
+        .publish_challenge("../health", AUTHORIZATION)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, EdgeError::Rejected { .. }), "{error}");
+    edge(&agent).withdraw_challenge("../health").await.unwrap();
+    assert_eq!(agent.connections(), 0);
+}
+
+#[tokio::test]
+async fn each_refusal_of_an_apply_has_its_kind() {
+    let name = |error: &EdgeError| match error {
+        EdgeError::Unreachable { .. } => "unreachable",
+        EdgeError::Rejected { .. } => "rejected",
+        EdgeError::Mismatch { .. } => "mismatch",
+    };
+    for (answer, kind, words) in [
+        (problem(422, "KEY_MISMATCH"), "rejected", "KEY_MISMATCH: said so"),
+        (
+            problem(409, "GENERATION_STALE"),
+            "rejected",
+            "GENERATION_STALE: said so",
+        ),
+        (problem(500, "EDGE_MISMATCH"), "mismatch", "said so"),
+        (
+            problem(503, "HAPROXY_UNREACHABLE"),
+            "unreachable",
+            "HAPROXY_UNREACHABLE: said so",
+        ),
+        (problem(507, "CAPACITY_EXHAUSTED"), "unreachable", "said so"),
+        (response(401, ""), "unreachable", "does not accept our token"),
+        (response(200, "<html>"), "unreachable", "cannot be read"),
+        (
+            response(200, &applied(&"0".repeat(64)).to_string()),
+            "mismatch",
+            "reports",
+        ),
+        (String::new(), "unreachable", "no answer"),
+    ] {
+        let agent = agent(move |_| answer.clone()).await;
+        let error = edge(&agent).apply(&deployment()).await.unwrap_err();
+        assert_eq!(name(&error), kind, "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+        assert!(!error.to_string().contains(TOKEN), "{error}");
+    }
+    let agent = agent(|_| response(200, &applied(FINGERPRINT).to_string())).await;
+    edge(&agent).apply(&deployment()).await.unwrap();
+}
+
+#[tokio::test]
+async fn withdrawing_and_removing_pass_on_what_the_agent_says() {
+    let willing = agent(|_| response(204, "")).await;
+    let hostname = Hostname::parse("shop.example.com").unwrap();
+    edge(&willing).withdraw_challenge(CHALLENGE).await.unwrap();
+    edge(&willing).remove(&hostname).await.unwrap();
+    let down = agent(|_| problem(503, "HAPROXY_UNREACHABLE")).await;
+    assert!(edge(&down).remove(&hostname).await.is_err());
+    assert!(edge(&down).withdraw_challenge(CHALLENGE).await.is_err());
+}
