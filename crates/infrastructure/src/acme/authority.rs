@@ -1,0 +1,310 @@
+//! The steps of RFC 8555, one call each.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use dps_application::ports::ca::{Account, AuthorizationView, CaError, Http01, OrderView};
+use dps_application::ports::{CertificateAuthority, Clock};
+use dps_domain::Hostname;
+use dps_x509::CertificateKey;
+use instant_acme::{ChallengeStatus, Error, Identifier, NewOrder, OrderStatus};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use secrecy::SecretString;
+
+use super::accounts::{self, AccountCache};
+use super::exchange::{self, Answer, Exchange};
+use super::problem::{self, Subject};
+use super::settings::{AcmeSettings, AcmeSetupError};
+use super::transport::Transport;
+use super::views;
+
+/// How often a call is made whose nonce is refused; the library tries each request three times by itself.
+const NONCE_ATTEMPTS: u32 = 6;
+
+/// The [`CertificateAuthority`] behind one ACME directory. It keeps nothing that a restart would miss: an order goes on from
+/// the account's key and the order's URL alone.
+pub struct AcmeAuthority {
+    transport: Transport,
+    accounts: AccountCache,
+    terms_of_service_agreed: bool,
+}
+
+impl AcmeAuthority {
+    /// The CA at `settings.directory_url`. Nothing is sent until the first call.
+    pub fn new(settings: &AcmeSettings, clock: Arc<dyn Clock>) -> Result<Self, AcmeSetupError> {
+        Ok(Self {
+            transport: Transport::new(settings, clock)?,
+            accounts: AccountCache::default(),
+            terms_of_service_agreed: settings.terms_of_service_agreed,
+        })
+    }
+
+    /// Makes `operation`, again while the CA refuses our nonces, and says in our words what went wrong.
+    async fn call<T, F>(
+        &self,
+        subject: Subject,
+        operation: impl Fn() -> F + Send,
+    ) -> Result<(T, Exchange), CaError>
+    where
+        F: Future<Output = Result<T, Error>> + Send,
+    {
+        let mut attempt = 1;
+        loop {
+            let (result, seen) = exchange::observe(operation()).await;
+            let error = match result {
+                Ok(value) => return Ok((value, seen)),
+                Err(error) => error,
+            };
+            if attempt < NONCE_ATTEMPTS && matches!(&seen, Exchange::Answer(answer) if answer.refuses_nonce())
+            {
+                attempt += 1;
+                continue;
+            }
+            let error = explain(&error, &seen, subject);
+            if matches!(
+                &error,
+                CaError::Unavailable {
+                    retry_after: None,
+                    ..
+                }
+            ) {
+                self.transport.forget_directory();
+            }
+            return Err(error);
+        }
+    }
+
+    /// The library's object for an account: made without a request but that for the directory.
+    async fn open(&self, account: &Account) -> Result<instant_acme::Account, CaError> {
+        if let Some(generation) = self.transport.directory_generation()
+            && let Some(open) = self.accounts.get(account, generation)
+        {
+            return Ok(open);
+        }
+        let key = accounts::read_key(&account.key)?;
+        let build = || {
+            instant_acme::Account::builder_with_http(Box::new(self.transport.clone())).from_parts(
+                account.url.clone(),
+                PrivatePkcs8KeyDer::from(key.pkcs8_der()),
+                self.transport.directory_url().to_owned(),
+            )
+        };
+        let (open, _) = self.call(Subject::Account, build).await?;
+        if let Some(generation) = self.transport.directory_generation() {
+            self.accounts.keep(account, generation, open.clone());
+        }
+        Ok(open)
+    }
+
+    /// Refused before anything is sent: agreeing is the operator's to do.
+    fn check_terms(&self) -> Result<(), CaError> {
+        match self.transport.terms_of_service() {
+            Some(terms) if !self.terms_of_service_agreed => Err(CaError::Account {
+                detail: format!("the configuration does not agree to the CA's terms of service at {terms}"),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl CertificateAuthority for AcmeAuthority {
+    fn directory_url(&self) -> &str {
+        self.transport.directory_url()
+    }
+
+    fn new_account_key(&self) -> Result<SecretString, CaError> {
+        CertificateKey::generate()
+            .map(|key| key.to_pem())
+            .map_err(|fault| CaError::Account {
+                detail: fault.to_string(),
+            })
+    }
+
+    async fn register(&self, key: &SecretString) -> Result<String, CaError> {
+        let key = accounts::read_key(key)?;
+        let fetch = || self.transport.fetch_directory();
+        self.call(Subject::Account, fetch).await?;
+        self.check_terms()?;
+        accounts::signer(&key)?;
+        let create = || {
+            let der = PrivatePkcs8KeyDer::from(key.pkcs8_der().to_vec());
+            let builder = instant_acme::Account::builder_with_http(Box::new(self.transport.clone()));
+            async {
+                let signer = instant_acme::Key::from_pkcs8_der(der.clone_key())?;
+                let key = (signer, PrivateKeyDer::Pkcs8(der));
+                let directory = self.transport.directory_url().to_owned();
+                builder.create_from_key(key, directory).await
+            }
+        };
+        let ((account, _), _) = self.call(Subject::Account, create).await?;
+        Ok(account.id().to_owned())
+    }
+
+    async fn new_order(&self, account: &Account, host: &Hostname) -> Result<String, CaError> {
+        let open = self.open(account).await?;
+        let identifiers = [Identifier::Dns(host.as_str().to_owned())];
+        let order = NewOrder::new(&identifiers);
+        let (order, _) = self.call(Subject::Account, || open.new_order(&order)).await?;
+        Ok(order.url().to_owned())
+    }
+
+    async fn order(&self, account: &Account, order_url: &str) -> Result<OrderView, CaError> {
+        let open = self.open(account).await?;
+        let read = || open.order(order_url.to_owned());
+        let (mut order, seen) = self.call(Subject::Order, read).await?;
+        Ok(views::order(order.state(), seen.retry_after()))
+    }
+
+    async fn authorization(&self, account: &Account, order_url: &str) -> Result<AuthorizationView, CaError> {
+        let open = self.open(account).await?;
+        let (view, _) = self
+            .call(Subject::Order, || {
+                let (open, url) = (open.clone(), order_url.to_owned());
+                async move {
+                    let mut order = open.order(url).await?;
+                    let mut authorizations = order.authorizations();
+                    let authorization = authorizations.next().await.ok_or(NO_AUTHORIZATION)??;
+                    Ok(views::authorization(&authorization, open.key_thumbprint()))
+                }
+            })
+            .await?;
+        view
+    }
+
+    async fn acknowledge(
+        &self,
+        account: &Account,
+        order_url: &str,
+        challenge: &Http01,
+    ) -> Result<(), CaError> {
+        let open = self.open(account).await?;
+        let tell = || {
+            let (open, url) = (open.clone(), order_url.to_owned());
+            async move {
+                let mut order = open.order(url).await?;
+                let mut authorizations = order.authorizations();
+                let mut authorization = authorizations.next().await.ok_or(NO_AUTHORIZATION)??;
+                let Some(mut ours) = authorization.challenge(instant_acme::ChallengeType::Http01) else {
+                    return Ok(Err(views::not_offered()));
+                };
+                if ours.url != challenge.url {
+                    return Ok(Err(CaError::OrderGone {
+                        detail: "the order has another challenge than the one to be acknowledged".to_owned(),
+                    }));
+                }
+                // Told before, by a run that did not live to record it: the CA refuses to be told twice.
+                if ours.status != ChallengeStatus::Pending {
+                    return Ok(Ok(()));
+                }
+                match ours.set_ready().await {
+                    // The validation is over already, and failed: that is for `authorization` to tell.
+                    Err(Error::Api(_)) if exchange::last(was_accepted) == Some(true) => Ok(Ok(())),
+                    told => told.map(Ok),
+                }
+            }
+        };
+        match self.call(Subject::Proof, tell).await {
+            Ok((told, _)) => told,
+            // Somebody else told the CA between our look and our word.
+            Err(refused @ CaError::Malformed { .. }) => match self.authorization(account, order_url).await? {
+                AuthorizationView::Pending(_) => Err(refused),
+                _ => Ok(()),
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn finalize(
+        &self,
+        account: &Account,
+        order_url: &str,
+        signing_request: &[u8],
+    ) -> Result<(), CaError> {
+        let open = self.open(account).await?;
+        let finalize = || {
+            let (open, url) = (open.clone(), order_url.to_owned());
+            async move {
+                let mut order = open.order(url).await?;
+                match order.state().status {
+                    OrderStatus::Ready => order.finalize_csr(signing_request).await.map(Ok),
+                    // Done before, by a run that did not live to record it.
+                    OrderStatus::Processing | OrderStatus::Valid => Ok(Ok(())),
+                    OrderStatus::Pending => Ok(Err(wrong_state("is not ready to be finalized"))),
+                    OrderStatus::Invalid => Ok(Err(wrong_state("is invalid"))),
+                }
+            }
+        };
+        let (finalized, _) = self.call(Subject::Proof, finalize).await?;
+        finalized
+    }
+
+    async fn certificate(&self, account: &Account, order_url: &str) -> Result<String, CaError> {
+        let open = self.open(account).await?;
+        let fetch = || {
+            let (open, url) = (open.clone(), order_url.to_owned());
+            async move {
+                let mut order = open.order(url).await?;
+                match order.state().status {
+                    OrderStatus::Valid => Ok(order.certificate().await?.ok_or_else(still_issuing)),
+                    OrderStatus::Processing => Ok(Err(still_issuing())),
+                    OrderStatus::Pending | OrderStatus::Ready => Ok(Err(wrong_state("was not finalized"))),
+                    OrderStatus::Invalid => Ok(Err(wrong_state("is invalid"))),
+                }
+            }
+        };
+        let (chain, _) = self.call(Subject::Order, fetch).await?;
+        chain
+    }
+}
+
+const NO_AUTHORIZATION: &str = "the order has no authorization";
+
+fn wrong_state(what: &str) -> CaError {
+    CaError::OrderGone {
+        detail: format!("the order {what}"),
+    }
+}
+
+fn still_issuing() -> CaError {
+    CaError::Unavailable {
+        detail: "the CA is still issuing".to_owned(),
+        retry_after: exchange::last(Exchange::retry_after).flatten(),
+    }
+}
+
+/// Whether the last answer said yes, whatever the library makes of the problem inside.
+fn was_accepted(seen: &Exchange) -> bool {
+    matches!(seen, Exchange::Answer(answer) if !answer.is_error())
+}
+
+/// The error of a call, from what was seen on the wire rather than from what the library makes of it.
+fn explain(error: &Error, seen: &Exchange, subject: Subject) -> CaError {
+    match seen {
+        Exchange::Answer(answer) if answer.is_error() => problem::error_of(answer, subject),
+        Exchange::Answer(Answer {
+            status, retry_after, ..
+        }) => CaError::Unavailable {
+            detail: format!("HTTP {} with an answer that is not ACME", status.as_u16()),
+            retry_after: *retry_after,
+        },
+        Exchange::Fault(detail) => CaError::Unavailable {
+            detail: detail.clone(),
+            retry_after: None,
+        },
+        Exchange::None => CaError::Malformed {
+            kind: "unsent".to_owned(),
+            detail: problem::tidy(&error.to_string()),
+        },
+    }
+}
+
+impl fmt::Debug for AcmeAuthority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AcmeAuthority")
+            .field("directory_url", &self.directory_url())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,82 @@
+//! What really went over the wire for one call: the library shows only part of it.
+
+use std::cell::RefCell;
+use std::future::Future;
+
+use bytes::Bytes;
+use dps_domain::Timestamp;
+use http::{HeaderMap, StatusCode};
+
+use super::problem::Problem;
+
+tokio::task_local! {
+    static LAST: RefCell<Exchange>;
+}
+
+/// The last request of a call and how it ended.
+#[derive(Debug, Default)]
+pub(super) enum Exchange {
+    /// Nothing was sent.
+    #[default]
+    None,
+    /// No whole answer came: no connection, no answer in time, a cut or oversized one.
+    Fault(String),
+    /// A whole answer came.
+    Answer(Answer),
+}
+
+/// An answer as it came.
+#[derive(Debug, Clone)]
+pub(super) struct Answer {
+    /// HTTP status.
+    pub(super) status: StatusCode,
+    /// All headers, `Replay-Nonce` included.
+    pub(super) headers: HeaderMap,
+    /// The raw body.
+    pub(super) body: Bytes,
+    /// When the CA wants to be asked again.
+    pub(super) retry_after: Option<Timestamp>,
+}
+
+impl Exchange {
+    /// When the CA wants to be asked again.
+    pub(super) fn retry_after(&self) -> Option<Timestamp> {
+        match self {
+            Self::Answer(answer) => answer.retry_after,
+            Self::None | Self::Fault(_) => None,
+        }
+    }
+}
+
+impl Answer {
+    /// Whether the request was refused or failed.
+    pub(super) fn is_error(&self) -> bool {
+        self.status.is_client_error() || self.status.is_server_error()
+    }
+
+    /// Whether it was refused for its nonce alone (RFC 8555 §6.5).
+    pub(super) fn refuses_nonce(&self) -> bool {
+        self.status == StatusCode::BAD_REQUEST
+            && Problem::read(&self.body).is_some_and(|problem| problem.kind() == "badNonce")
+    }
+}
+
+/// Runs `call` and tells besides its result what the last request inside it met.
+pub(super) async fn observe<F: Future>(call: F) -> (F::Output, Exchange) {
+    LAST.scope(RefCell::default(), async {
+        let output = call.await;
+        (output, LAST.with(RefCell::take))
+    })
+    .await
+}
+
+/// Asks about the last request of the call under way.
+pub(super) fn last<T>(read: impl FnOnce(&Exchange) -> T) -> Option<T> {
+    LAST.try_with(|last| read(&last.borrow())).ok()
+}
+
+/// Notes how a request ended. Outside [`observe`] nothing is noted.
+pub(super) fn note(exchange: Exchange) {
+    // Only fails outside of `observe`, where nobody asks.
+    let _ = LAST.try_with(|last| last.replace(exchange));
+}

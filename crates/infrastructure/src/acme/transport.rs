@@ -1,0 +1,203 @@
+//! The way to the CA: our HTTP client under the protocol library, which leaves bounds, nonces and headers to us.
+
+use std::error::Error as StdError;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use dps_application::ports::Clock;
+use http::header::USER_AGENT;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
+use tracing::debug;
+
+use super::directory::DirectoryCache;
+use super::exchange::{self, Answer, Exchange};
+use super::nonces::NoncePool;
+use super::{retry_after, settings::AcmeSettings, settings::AcmeSetupError};
+
+/// No answer of a CA is longer; a certificate chain has at most about 20 kB.
+const MAX_ANSWER_BYTES: usize = 256 * 1024;
+const REPLAY_NONCE: HeaderName = HeaderName::from_static("replay-nonce");
+const OUR_NAME: &str = concat!("DomainProvisioningService/", env!("CARGO_PKG_VERSION"));
+
+/// What all accounts of one CA share. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Transport(Arc<Shared>);
+
+struct Shared {
+    http: reqwest::Client,
+    directory_url: String,
+    directory: DirectoryCache,
+    nonces: NoncePool,
+    clock: Arc<dyn Clock>,
+}
+
+impl Transport {
+    pub(super) fn new(settings: &AcmeSettings, clock: Arc<dyn Clock>) -> Result<Self, AcmeSetupError> {
+        Ok(Self(Arc::new(Shared {
+            http: settings.http_client()?,
+            directory_url: settings.directory_url.to_string(),
+            directory: DirectoryCache::default(),
+            nonces: NoncePool::default(),
+            clock,
+        })))
+    }
+
+    pub(super) fn directory_url(&self) -> &str {
+        &self.0.directory_url
+    }
+
+    /// Counts the directories seen; `None` when the next call must fetch it anew.
+    pub(super) fn directory_generation(&self) -> Option<u64> {
+        self.0.directory.generation(self.0.clock.now())
+    }
+
+    /// Has a directory to go by.
+    pub(super) async fn fetch_directory(&self) -> Result<(), Error> {
+        if self.directory_generation().is_some() {
+            return Ok(());
+        }
+        let request = Request::get(self.directory_url()).body(BodyWrapper::default())?;
+        self.clone().route(request).await?;
+        match self.directory_generation() {
+            Some(_) => Ok(()),
+            None => Err(Error::Str("an ACME directory")),
+        }
+    }
+
+    /// The terms of service named by the directory, if it was fetched.
+    pub(super) fn terms_of_service(&self) -> Option<String> {
+        self.0.directory.terms_of_service(self.0.clock.now())
+    }
+
+    /// Fetches the directory before the next call.
+    pub(super) fn forget_directory(&self) {
+        self.0.directory.forget();
+    }
+
+    async fn route(self, request: Request<BodyWrapper<Bytes>>) -> Result<BytesResponse, Error> {
+        let now = self.0.clock.now();
+        if request.method() == Method::HEAD {
+            if let Some(nonce) = self.0.nonces.take(now) {
+                return Ok(with_nonce(nonce));
+            }
+            let answer = self.send(request).await?;
+            return Ok(match answer.headers.get(REPLAY_NONCE) {
+                // RFC 8555 §7.2 says 200, but 204 is seen too.
+                Some(nonce) if answer.status.is_success() => with_nonce(nonce.clone()),
+                _ => response(&answer),
+            });
+        }
+        if request.method() == Method::GET && *request.uri() == *self.0.directory_url {
+            if let Some(body) = self.0.directory.body(now) {
+                return Ok(Response::new(BodyWrapper::from(body.to_vec())).into());
+            }
+            let answer = self.send(request).await?;
+            if answer.status == StatusCode::OK {
+                self.0.directory.keep(&answer.body, now);
+            }
+            return Ok(response(&answer));
+        }
+        let mut answer = self.send(request).await?;
+        if let Some(nonce) = answer.headers.remove(REPLAY_NONCE) {
+            if answer.refuses_nonce() {
+                self.0.nonces.clear();
+            }
+            self.0.nonces.give(nonce, now);
+        }
+        Ok(response(&answer))
+    }
+
+    /// One request and its whole, bounded answer, noted for the caller of the call.
+    async fn send(&self, request: Request<BodyWrapper<Bytes>>) -> Result<Answer, Error> {
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let started = self.0.clock.now();
+        let outcome = self.exchange(request).await;
+        let elapsed = self.0.clock.now().since(started);
+        match outcome {
+            Ok(answer) => {
+                debug!(http.method = %method, http.url = %uri, http.status = answer.status.as_u16(),
+                    elapsed_seconds = elapsed.as_secs_f64(), "the CA answered");
+                exchange::note(Exchange::Answer(answer.clone()));
+                Ok(answer)
+            }
+            Err(detail) => {
+                debug!(http.method = %method, http.url = %uri, fault = %detail,
+                    elapsed_seconds = elapsed.as_secs_f64(), "the CA did not answer");
+                exchange::note(Exchange::Fault(detail.clone()));
+                Err(Error::Other(detail.into()))
+            }
+        }
+    }
+
+    async fn exchange(&self, request: Request<BodyWrapper<Bytes>>) -> Result<Answer, String> {
+        let (mut parts, body) = request.into_parts();
+        parts
+            .headers
+            .insert(USER_AGENT, HeaderValue::from_static(OUR_NAME));
+        let Ok(body) = body.collect().await;
+        let mut answer = self
+            .0
+            .http
+            .request(parts.method, parts.uri.to_string())
+            .headers(parts.headers)
+            .body(body.to_bytes())
+            .send()
+            .await
+            .map_err(chain)?;
+        let mut body = BytesMut::new();
+        while let Some(chunk) = answer.chunk().await.map_err(chain)? {
+            if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+                return Err(format!("the answer is longer than {MAX_ANSWER_BYTES} bytes"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer {
+            status: answer.status(),
+            retry_after: retry_after::read(answer.headers(), self.0.clock.now()),
+            headers: std::mem::take(answer.headers_mut()),
+            body: body.freeze(),
+        })
+    }
+}
+
+impl HttpClient for Transport {
+    fn request(
+        &self,
+        request: Request<BodyWrapper<Bytes>>,
+    ) -> Pin<Box<dyn Future<Output = Result<BytesResponse, Error>> + Send>> {
+        Box::pin(self.clone().route(request))
+    }
+}
+
+fn with_nonce(nonce: HeaderValue) -> BytesResponse {
+    let mut response = Response::new(BodyWrapper::<Bytes>::from(Vec::new()));
+    response.headers_mut().insert(REPLAY_NONCE, nonce);
+    response.into()
+}
+
+fn response(answer: &Answer) -> BytesResponse {
+    let mut response = Response::new(());
+    *response.status_mut() = answer.status;
+    response.headers_mut().clone_from(&answer.headers);
+    BytesResponse {
+        parts: response.into_parts().0,
+        body: Box::new(answer.body.clone()),
+    }
+}
+
+/// The error with its causes, which is where reqwest keeps what happened.
+#[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
+fn chain(error: reqwest::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    super::problem::tidy(&text)
+}

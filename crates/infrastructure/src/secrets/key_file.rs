@@ -1,0 +1,144 @@
+//! Key files: made once for the embedded default, read with a look at who else may.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::rand;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+/// More is no key file.
+const MAX_FILE_BYTES: u64 = 64 * 1024;
+/// Rights of others, and writing by the group. The group may read: orchestrators mount secrets so.
+const FORBIDDEN_RIGHTS: u32 = 0o027;
+
+/// A key file cannot be made or used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFileError {
+    /// It exists already. Overwriting it would make every sealed secret unreadable.
+    #[error("the key file {} exists already and is not overwritten", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Others may read or change it.
+    #[error(
+        "the key file {} has mode {mode:04o}: others may read or change it; run: chmod 600 {}",
+        path.display(),
+        path.display()
+    )]
+    TooOpen {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// It is no file of keys.
+    #[error("the key file {} is no text of at most 64 KiB", path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The random number source failed.
+    #[error("no random key could be made for the key file {}", path.display())]
+    Random {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file system refused.
+    #[error("the key file {} could not be {action}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Makes a key file with one new key, readable by its owner alone. Either the whole file is there afterwards, safe on disk, or
+/// none; an existing file is never touched.
+pub fn create_key_file(path: &Path) -> Result<(), KeyFileError> {
+    let failed = |source: io::Error| match source.kind() {
+        ErrorKind::AlreadyExists => KeyFileError::Exists {
+            path: path.to_owned(),
+        },
+        _ => KeyFileError::Io {
+            path: path.to_owned(),
+            action: "made",
+            source,
+        },
+    };
+    let mut random = Zeroizing::new([0_u8; 40]);
+    rand::fill(random.as_mut_slice()).map_err(|_| KeyFileError::Random {
+        path: path.to_owned(),
+    })?;
+    let (name, key) = random.split_at(8);
+    let suffix = hex::encode(name);
+    let encoded = Zeroizing::new(STANDARD.encode(key));
+    let line = Zeroizing::new(format!("key-{}:{}\n", &suffix[..8], encoded.as_str()));
+
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let draft = directory.join(format!(".key-file-{suffix}"));
+    let written = write_new(&draft, line.as_bytes())
+        // A link, unlike a rename, fails if the name is taken.
+        .and_then(|()| fs::hard_link(&draft, path));
+    let removed = match fs::remove_file(&draft) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
+    };
+    written
+        .and(removed)
+        .and_then(|()| File::open(directory)?.sync_all())
+        .map_err(failed)
+}
+
+fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+/// Reads a key file that nobody else may read.
+pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
+    let failed = |source| KeyFileError::Io {
+        path: path.to_owned(),
+        action: "read",
+        source,
+    };
+    let not_text = || KeyFileError::NotText {
+        path: path.to_owned(),
+    };
+    let file = File::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & FORBIDDEN_RIGHTS != 0 {
+        return Err(KeyFileError::TooOpen {
+            path: path.to_owned(),
+            mode,
+        });
+    }
+    if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
+        return Err(not_text());
+    }
+    // The whole room at once: a buffer that grew would leave keys behind.
+    let room = usize::try_from(metadata.len()).unwrap_or(0) + 1;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+    file.take(metadata.len())
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| not_text())?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
