@@ -81,6 +81,8 @@ problem_codes! {
     NameBlocked => "NAME_BLOCKED", 422, "The hostname is not allowed on this platform";
     /// Another tenant holds the name.
     NameAlreadyClaimed => "NAME_ALREADY_CLAIMED", 409, "The hostname is already in use";
+    /// The tenant asks for a name whose removal is under way.
+    RemovalPending => "REMOVAL_PENDING", 409, "The hostname is being removed";
     /// The body is no JSON of the right shape.
     BodyInvalid => "BODY_INVALID", 400, "The body cannot be read";
     /// The body is larger than the contract allows.

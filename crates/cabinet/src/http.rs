@@ -1,0 +1,166 @@
+//! The two sides of the contract over HTTP.
+
+mod auth;
+mod body;
+mod customer;
+mod health;
+mod internal;
+mod params;
+mod reply;
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use dps_cabinet_api::ProblemCode;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::names::NamePolicy;
+use crate::refusal::Refusal;
+use crate::settings::{Settings, SettingsError};
+use crate::store::Store;
+use crate::{Ports, http::auth::Token};
+
+/// How long a call may take, besides the wait it asked for.
+const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What handlers work with, but for the store.
+pub(crate) struct AppDraft {
+    ports: Ports,
+    names: NamePolicy,
+    service_token: Token,
+    api_token: Token,
+    retry_min_interval: Duration,
+    max_domains_per_tenant: u32,
+    draining: CancellationToken,
+}
+
+impl AppDraft {
+    pub(crate) fn new(
+        settings: &Settings,
+        ports: Ports,
+        draining: CancellationToken,
+    ) -> Result<Self, SettingsError> {
+        Ok(Self {
+            ports,
+            names: NamePolicy::new(settings)?,
+            service_token: Token::new(&settings.resolved_service_token()?),
+            api_token: Token::new(&settings.resolved_api_token()?),
+            retry_min_interval: settings.retry_min_interval.get(),
+            max_domains_per_tenant: settings.max_domains_per_tenant,
+            draining,
+        })
+    }
+}
+
+/// What handlers work with.
+pub(crate) struct App {
+    draft: AppDraft,
+    store: Arc<dyn Store>,
+    /// Wakes long polls; the value means nothing.
+    changed: watch::Sender<()>,
+}
+
+type Shared = State<Arc<App>>;
+
+impl App {
+    pub(crate) fn new(draft: AppDraft, store: Arc<dyn Store>) -> Self {
+        let (changed, _) = watch::channel(());
+        Self {
+            draft,
+            store,
+            changed,
+        }
+    }
+}
+
+/// All routes.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let (public, internal, customer) = (public_routes(), internal_routes(), customer_routes());
+    let internal =
+        Router::from(internal).layer(middleware::from_fn_with_state(Arc::clone(&app), auth::service));
+    let customer =
+        Router::from(customer).layer(middleware::from_fn_with_state(Arc::clone(&app), auth::customer));
+    Router::from(public)
+        .merge(internal)
+        .merge(customer)
+        .fallback(async || Refusal::new(ProblemCode::NotFound, "there is nothing at this path"))
+        .method_not_allowed_fallback(async || {
+            Refusal::new(
+                ProblemCode::MethodNotAllowed,
+                "this path does not know this method",
+            )
+        })
+        .layer(middleware::from_fn(in_time))
+        .layer(CatchPanicLayer::custom(panicked))
+        .with_state(app)
+}
+
+fn internal_routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(internal::list))
+        .routes(routes!(internal::changes))
+        .routes(routes!(internal::one))
+        .routes(routes!(internal::report))
+}
+
+fn customer_routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(customer::create, customer::list))
+        .routes(routes!(customer::one, customer::remove))
+        .routes(routes!(customer::retry))
+}
+
+fn public_routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(health::health))
+        .routes(routes!(health::openapi))
+}
+
+/// The contract as an `OpenAPI` document, the one checked in as `docs/openapi/cabinet-v1.json`.
+pub fn openapi_document() -> OpenApi {
+    let mut document = OpenApi::default();
+    for routes in [internal_routes(), customer_routes(), public_routes()] {
+        document.merge(routes.into_openapi());
+    }
+    "Cabinet API".clone_into(&mut document.info.title);
+    "1".clone_into(&mut document.info.version);
+    document.info.description = Some(
+        "Source of truth for custom domains. The service uses /internal/v1 alone; a platform that brings its own Cabinet \
+         implements that half. /api/v1 is the customer side of the reference Cabinet. Every refusal is a problem document \
+         (RFC 9457) with a stable code. Readers pass over fields they do not know."
+            .to_owned(),
+    );
+    let schemes = &mut document.components.get_or_insert_default().security_schemes;
+    for name in ["serviceToken", "apiToken"] {
+        let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        schemes.insert(name.to_owned(), bearer.into());
+    }
+    document
+}
+
+/// Ends a call that takes too long. The changes call has a bound of its own, which includes its wait.
+async fn in_time(request: Request, next: Next) -> Response {
+    let bound = CALL_TIMEOUT + internal::longest_wait(request.uri());
+    match tokio::time::timeout(bound, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Refusal::new(ProblemCode::Timeout, "the call took too long; try again")
+            .retry_after(Duration::from_secs(5))
+            .into_response(),
+    }
+}
+
+fn panicked(_: Box<dyn Any + Send>) -> Response {
+    // The panic's text went to the log by the panic hook; it is nothing for a caller.
+    Refusal::new(ProblemCode::Internal, "try again later").into_response()
+}

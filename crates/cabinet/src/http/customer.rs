@@ -1,0 +1,189 @@
+//! The customer's side, called by the platform's own backend.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+use dps_cabinet_api::{CreateRequest, CustomDomain, CustomerView, Page, Problem, ProblemCode};
+use dps_domain::{DomainId, Status};
+
+use super::body::JsonBody;
+use super::internal::{self, wake};
+use super::params::{Params, PathId, TENANT_ID_RULE, is_tenant_id};
+use super::reply::{self, customer_view, no_such_domain};
+use super::{App, Shared};
+use crate::refusal::Refusal;
+use crate::rules::{self, Record};
+use crate::store::{Decide, Filter, Inserted, Update};
+
+/// Asks for a custom domain.
+///
+/// Asking again for a name that the tenant holds answers 200 with that domain unchanged. A removed name can be asked for anew.
+#[utoipa::path(post, path = "/api/v1/custom-domains", tag = "customer", security(("apiToken" = [])),
+    request_body = CreateRequest,
+    responses(
+        (status = 201, body = CustomerView, description = "Created; `instruction` says what the customer does next."),
+        (status = 200, body = CustomerView, description = "The tenant holds the name already."),
+        (status = 400, body = Problem, description = "No JSON."),
+        (status = 401, body = Problem),
+        (status = 409, body = Problem, description = "Another tenant holds the name, it is being removed, or the tenant is full."),
+        (status = 413, body = Problem, description = "More than 16 KiB."),
+        (status = 422, body = Problem, description = "A field is wrong; `field` names it, `detail` says what to change."),
+    ))]
+pub(super) async fn create(
+    State(app): Shared,
+    JsonBody(request): JsonBody<CreateRequest>,
+) -> Result<Response, Refusal> {
+    let domain = new_domain(&app, &request)?;
+    match app.store.insert(domain, app.draft.max_domains_per_tenant).await? {
+        Inserted::New(record) => {
+            wake(&app);
+            Ok(reply::view(&app, StatusCode::CREATED, record.domain))
+        }
+        Inserted::Held(held) => already_held(&app, held.domain, &request.tenant_id),
+        Inserted::TenantFull => {
+            let detail = "this tenant holds as many domains as the platform allows; remove one first";
+            Err(Refusal::at(ProblemCode::TooManyDomains, "tenantId", detail))
+        }
+    }
+}
+
+fn new_domain(app: &App, request: &CreateRequest) -> Result<CustomDomain, Refusal> {
+    let host = app.draft.names.hostname(&request.hostname)?;
+    if !is_tenant_id(&request.tenant_id) {
+        return Err(Refusal::at(ProblemCode::FieldInvalid, "tenantId", TENANT_ID_RULE));
+    }
+    let (id, now) = (app.draft.ports.new_id(), app.draft.ports.now());
+    let target = app
+        .draft
+        .names
+        .target(request.cname_target.as_deref(), id, &host)?;
+    Ok(CustomDomain {
+        id,
+        tenant_id: request.tenant_id.clone(),
+        hostname: request.hostname.trim().to_owned(),
+        canonical_host: host.to_string(),
+        cname_target: target.to_string(),
+        status: Status::PendingDns.to_string(),
+        last_error_code: None,
+        last_error_message: None,
+        error_details: None,
+        next_attempt_at: None,
+        certificate_not_after: None,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    })
+}
+
+fn already_held(app: &App, held: CustomDomain, tenant_id: &str) -> Result<Response, Refusal> {
+    if held.tenant_id != tenant_id {
+        let detail = format!(
+            "{} is already in use on this platform; remove it there first, or contact support",
+            held.canonical_host
+        );
+        return Err(Refusal::at(ProblemCode::NameAlreadyClaimed, "hostname", detail));
+    }
+    if held.status() == Some(Status::PendingRemoval) {
+        let detail = format!(
+            "{} is being removed; ask again once it is removed",
+            held.canonical_host
+        );
+        return Err(Refusal::at(ProblemCode::RemovalPending, "hostname", detail));
+    }
+    Ok(reply::view(app, StatusCode::OK, held))
+}
+
+/// Domains in order of creation, with what their customers have to do.
+#[utoipa::path(get, path = "/api/v1/custom-domains", tag = "customer", security(("apiToken" = [])),
+    params(
+        ("tenantId" = Option<String>, Query, description = "Only domains of this tenant."),
+        ("status" = Option<String>, Query, description = "Only domains in this status."),
+        ("hostname" = Option<String>, Query, description = "Only domains with this name, in any spelling."),
+        ("limit" = Option<u32>, Query, description = "Largest number of items, 1 to 500; 100 without it."),
+        ("cursor" = Option<String>, Query, description = "The `nextCursor` of the page before."),
+    ),
+    responses(
+        (status = 200, body = Page<CustomerView>),
+        (status = 400, body = Problem, description = "A parameter is wrong; `field` names it."),
+        (status = 401, body = Problem),
+    ))]
+pub(super) async fn list(State(app): Shared, uri: Uri) -> Result<Json<Page<CustomerView>>, Refusal> {
+    let params = Params::read(&uri, &["tenantId", "status", "hostname", "limit", "cursor"])?;
+    let filter = Filter {
+        status: params.status()?,
+        tenant_id: params.tenant_id()?,
+        canonical_host: params.hostname()?,
+    };
+    let page = internal::page(&app, &filter, &params).await?;
+    let items = page
+        .items
+        .into_iter()
+        .map(|domain| customer_view(&app, domain))
+        .collect();
+    Ok(Json(Page {
+        items,
+        next_cursor: page.next_cursor,
+    }))
+}
+
+/// One domain, with its version as `ETag`.
+#[utoipa::path(get, path = "/api/v1/custom-domains/{id}", tag = "customer", security(("apiToken" = [])),
+    params(("id" = Uuid, Path)),
+    responses(
+        (status = 200, body = CustomerView, headers(("ETag" = String, description = "The version in quotes."))),
+        (status = 401, body = Problem),
+        (status = 404, body = Problem),
+    ))]
+pub(super) async fn one(State(app): Shared, PathId(id): PathId) -> Result<Response, Refusal> {
+    let record = app.store.find(id).await?.ok_or_else(no_such_domain)?;
+    Ok(reply::view(&app, StatusCode::OK, record.domain))
+}
+
+/// Asks for the removal of a domain; asking again changes nothing.
+#[utoipa::path(delete, path = "/api/v1/custom-domains/{id}", tag = "customer", security(("apiToken" = [])),
+    params(("id" = Uuid, Path)),
+    responses(
+        (status = 202, body = CustomerView, description = "It is being removed, or is removed."),
+        (status = 401, body = Problem),
+        (status = 404, body = Problem),
+    ))]
+pub(super) async fn remove(State(app): Shared, PathId(id): PathId) -> Result<Response, Refusal> {
+    let now = app.draft.ports.now();
+    change(
+        &app,
+        id,
+        Box::new(move |record: &Record| Ok(rules::remove(record, now))),
+    )
+    .await
+}
+
+/// Starts the checks over, now.
+#[utoipa::path(post, path = "/api/v1/custom-domains/{id}/retry", tag = "customer", security(("apiToken" = [])),
+    params(("id" = Uuid, Path)),
+    responses(
+        (status = 202, body = CustomerView, description = "The checks start over."),
+        (status = 401, body = Problem),
+        (status = 404, body = Problem),
+        (status = 409, body = Problem, description = "There is nothing to retry; `detail` says why."),
+        (status = 429, body = Problem, headers(("Retry-After" = u64, description = "Seconds to wait."))),
+    ))]
+pub(super) async fn retry(State(app): Shared, PathId(id): PathId) -> Result<Response, Refusal> {
+    let (now, min_interval) = (app.draft.ports.now(), app.draft.retry_min_interval);
+    let decide = Box::new(move |record: &Record| rules::retry(record, now, min_interval));
+    change(&app, id, decide).await
+}
+
+async fn change(app: &Arc<App>, id: DomainId, decide: Decide) -> Result<Response, Refusal> {
+    match app.store.update(id, true, decide).await? {
+        Update::Changed(record) => {
+            wake(app);
+            Ok(reply::view(app, StatusCode::ACCEPTED, record.domain))
+        }
+        Update::Unchanged(record) => Ok(reply::view(app, StatusCode::ACCEPTED, record.domain)),
+        Update::Refused(refusal) => Err(refusal),
+        Update::Missing => Err(no_such_domain()),
+    }
+}

@@ -1,0 +1,202 @@
+//! The service's side: it polls, and it reports.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
+use dps_cabinet_api::{
+    ChangesPage, CustomDomain, INTERNAL_PATH, Page, Problem, ProblemCode, StatusReport, limits,
+};
+use tokio::time::Instant;
+
+use super::body::JsonBody;
+use super::params::{Params, PathId, if_match};
+use super::reply::{self, no_such_domain};
+use super::{App, Shared};
+use crate::cursor::CursorKind;
+use crate::refusal::Refusal;
+use crate::rules::{self, Record};
+use crate::store::{Filter, Update};
+
+/// How often a waiting call looks by itself, for changes made through another replica.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The wait that the changes call may ask for, nothing for others.
+pub(super) fn longest_wait(uri: &Uri) -> Duration {
+    let is_changes = uri
+        .path()
+        .strip_prefix(INTERNAL_PATH)
+        .is_some_and(|rest| rest == "/changes");
+    Duration::from_secs(if is_changes { limits::MAX_WAIT_SECONDS } else { 0 })
+}
+
+/// Domains, those of one status if asked so, in order of creation.
+///
+/// A domain that is in the list throughout the paging is seen exactly once.
+#[utoipa::path(get, path = "/internal/v1/custom-domains", tag = "internal", security(("serviceToken" = [])),
+    params(
+        ("status" = Option<String>, Query, description = "Only domains in this status."),
+        ("limit" = Option<u32>, Query, description = "Largest number of items, 1 to 500; 100 without it."),
+        ("cursor" = Option<String>, Query, description = "The `nextCursor` of the page before."),
+    ),
+    responses(
+        (status = 200, body = Page<CustomDomain>),
+        (status = 400, body = Problem, description = "A parameter is wrong; `field` names it."),
+        (status = 401, body = Problem),
+    ))]
+pub(super) async fn list(State(app): Shared, uri: Uri) -> Result<Json<Page<CustomDomain>>, Refusal> {
+    let params = Params::read(&uri, &["status", "limit", "cursor"])?;
+    let filter = Filter {
+        status: params.status()?,
+        ..Filter::default()
+    };
+    let page = page(&app, &filter, &params).await?;
+    Ok(Json(page))
+}
+
+/// One page of a list. One more than asked for is read, to know whether there is a next page.
+pub(super) async fn page(app: &App, filter: &Filter, params: &Params) -> Result<Page<CustomDomain>, Refusal> {
+    let (after, limit) = (params.position(CursorKind::List)?, params.limit()?);
+    let mut records = app.store.list(filter, after, limit + 1).await?;
+    let more = records.len() > limit as usize;
+    records.truncate(limit as usize);
+    let next_cursor = records
+        .last()
+        .filter(|_| more)
+        .map(|last| CursorKind::List.encode(last.position));
+    let items = records.into_iter().map(|record| record.domain).collect();
+    Ok(Page { items, next_cursor })
+}
+
+/// Domains changed by the customer side (created, retried, removed) since a cursor, in order of the change.
+///
+/// Without `after` the feed begins with the domain that has not changed for longest. A domain that changed several times
+/// appears once, as it is now. Reports of the service do not put a domain into the feed. With `wait` the call waits up to that
+/// many seconds for a change and then answers an empty page. `400 CURSOR_INVALID` means that the feed does not know the cursor,
+/// after the database was restored for instance: start again without `after`.
+#[utoipa::path(get, path = "/internal/v1/custom-domains/changes", tag = "internal", security(("serviceToken" = [])),
+    params(
+        ("after" = Option<String>, Query, description = "The `nextCursor` of the page before."),
+        ("limit" = Option<u32>, Query, description = "Largest number of items, 1 to 500; 100 without it."),
+        ("wait" = Option<u64>, Query, description = "Seconds to wait for a change, 0 to 60; 0 without it."),
+    ),
+    responses(
+        (status = 200, body = ChangesPage<CustomDomain>),
+        (status = 400, body = Problem, description = "A parameter is wrong; `field` names it."),
+        (status = 401, body = Problem),
+        (status = 404, body = Problem, description = "This Cabinet does not offer the feed; so does 501. Poll by status."),
+    ))]
+pub(super) async fn changes(
+    State(app): Shared,
+    uri: Uri,
+) -> Result<Json<ChangesPage<CustomDomain>>, Refusal> {
+    let params = Params::read(&uri, &["after", "limit", "wait"])?;
+    let (after, limit) = (params.position(CursorKind::Feed)?, params.limit()?);
+    let wait = Duration::from_secs(params.wait()?);
+    if after > app.store.last_position().await? {
+        return Err(CursorKind::Feed.refuse("it is ahead of this feed"));
+    }
+    let records = wait_for_changes(&app, after, limit, wait).await?;
+    let last = records.last().map_or(after, |last| last.change_position);
+    Ok(Json(ChangesPage {
+        items: records.into_iter().map(|record| record.domain).collect(),
+        next_cursor: CursorKind::Feed.encode(last),
+    }))
+}
+
+async fn wait_for_changes(app: &App, after: i64, limit: u32, wait: Duration) -> Result<Vec<Record>, Refusal> {
+    let deadline = Instant::now() + wait;
+    // Subscribed before the first look, so that no change falls between look and wait.
+    let mut changed = app.changed.subscribe();
+    loop {
+        let records = app.store.changes(after, limit).await?;
+        let now = Instant::now();
+        if !records.is_empty() || now >= deadline || app.draft.draining.is_cancelled() {
+            return Ok(records);
+        }
+        let next_look = deadline.min(now + LOOK_INTERVAL);
+        tokio::select! {
+            _ = changed.changed() => {}
+            () = app.draft.draining.cancelled() => {}
+            () = tokio::time::sleep_until(next_look) => {}
+        }
+    }
+}
+
+/// One domain, with its version as `ETag`.
+#[utoipa::path(get, path = "/internal/v1/custom-domains/{id}", tag = "internal", security(("serviceToken" = [])),
+    params(("id" = Uuid, Path)),
+    responses(
+        (status = 200, body = CustomDomain, headers(("ETag" = String, description = "The version in quotes."))),
+        (status = 401, body = Problem),
+        (status = 404, body = Problem),
+    ))]
+pub(super) async fn one(State(app): Shared, PathId(id): PathId) -> Result<Response, Refusal> {
+    let record = app.store.find(id).await?.ok_or_else(no_such_domain)?;
+    Ok(reply::domain(record.domain))
+}
+
+/// The service says where a domain stands.
+///
+/// The report replaces `status`, `lastErrorCode`, `lastErrorMessage`, `errorDetails`, `nextAttemptAt` and `certificateNotAfter`:
+/// what is absent is cleared. It is made for the version in `If-Match`. A report that says what the domain already says is
+/// answered with 200 and the current document at any version, so one whose answer was lost can be sent again.
+#[utoipa::path(post, path = "/internal/v1/custom-domains/{id}/status", tag = "internal", security(("serviceToken" = [])),
+    params(
+        ("id" = Uuid, Path),
+        ("If-Match" = String, Header, description = "The version that the report is about, in quotes.", example = "\"1\""),
+    ),
+    request_body = StatusReport,
+    responses(
+        (status = 200, body = CustomDomain, headers(("ETag" = String, description = "The version in quotes."))),
+        (status = 400, body = Problem, description = "No JSON, or a bad `If-Match`."),
+        (status = 401, body = Problem),
+        (status = 404, body = Problem, description = "The domain is gone."),
+        (status = 409, body = Problem, description = "The version moved; `current` is the domain as it is now."),
+        (status = 413, body = Problem, description = "More than 16 KiB."),
+        (status = 422, body = Problem, description = "A field is wrong, or the move is not allowed."),
+        (status = 428, body = Problem, description = "`If-Match` is missing."),
+    ))]
+pub(super) async fn report(
+    State(app): Shared,
+    PathId(id): PathId,
+    headers: HeaderMap,
+    JsonBody(report): JsonBody<StatusReport>,
+) -> Result<Response, Refusal> {
+    let version = if_match(&headers)?;
+    check_fields(&report)?;
+    let now = app.draft.ports.now();
+    let decide = Box::new(move |record: &Record| rules::report(record, version, &report, now));
+    match app.store.update(id, false, decide).await? {
+        Update::Changed(record) | Update::Unchanged(record) => Ok(reply::domain(record.domain)),
+        Update::Refused(refusal) => Err(refusal),
+        Update::Missing => Err(no_such_domain()),
+    }
+}
+
+fn check_fields(report: &StatusReport) -> Result<(), Refusal> {
+    let wrong = |field, detail| Refusal::at(ProblemCode::FieldInvalid, field, detail);
+    if let Some(field) = report.field_over_limit() {
+        return Err(wrong(field, "this is longer than the contract allows"));
+    }
+    // PostgreSQL cannot store the character.
+    let texts = [
+        ("lastErrorCode", &report.last_error_code),
+        ("lastErrorMessage", &report.last_error_message),
+    ];
+    match texts
+        .iter()
+        .find(|(_, text)| text.as_ref().is_some_and(|text| text.contains('\0')))
+    {
+        Some((field, _)) => Err(wrong(field, "the NUL character is not allowed")),
+        None => Ok(()),
+    }
+}
+
+/// Wakes the calls that wait for changes.
+pub(super) fn wake(app: &Arc<App>) {
+    app.changed.send_replace(());
+}

@@ -1,0 +1,144 @@
+//! Query parameters and path segments, each checked by name.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{FromRequestParts, Path, Query};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Uri};
+use dps_cabinet_api::{ProblemCode, limits, parse_version_tag};
+use dps_domain::{DomainId, Hostname, Status};
+
+use super::reply::no_such_domain;
+use crate::cursor::CursorKind;
+use crate::refusal::Refusal;
+
+/// The query parameters of a call. Unknown and repeated ones are refused: a misspelt filter must not list everything.
+pub(super) struct Params(BTreeMap<String, String>);
+
+impl Params {
+    pub(super) fn read(uri: &Uri, known: &[&str]) -> Result<Self, Refusal> {
+        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
+            .map_err(|_| refuse("query", "the query string cannot be read"))?;
+        let mut params = BTreeMap::new();
+        for (name, value) in pairs {
+            if !known.contains(&name.as_str()) {
+                let shown: String = name.chars().take(64).collect();
+                let detail = format!("this parameter is not known here; known are {}", known.join(", "));
+                return Err(refuse(&shown, detail));
+            }
+            if params.insert(name.clone(), value).is_some() {
+                return Err(refuse(&name, "give this parameter once"));
+            }
+        }
+        Ok(Self(params))
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    pub(super) fn limit(&self) -> Result<u32, Refusal> {
+        let Some(text) = self.get("limit") else {
+            return Ok(limits::DEFAULT_PAGE_LIMIT);
+        };
+        text.parse()
+            .ok()
+            .filter(|limit| (1..=limits::MAX_PAGE_LIMIT).contains(limit))
+            .ok_or_else(|| {
+                refuse(
+                    "limit",
+                    format!("give a number from 1 to {}", limits::MAX_PAGE_LIMIT),
+                )
+            })
+    }
+
+    /// The position after which to go on; the beginning without a cursor.
+    pub(super) fn position(&self, kind: CursorKind) -> Result<i64, Refusal> {
+        match self.get(kind.parameter()) {
+            None => Ok(0),
+            Some(text) => kind.decode(text),
+        }
+    }
+
+    /// How long to wait for a change, in seconds.
+    pub(super) fn wait(&self) -> Result<u64, Refusal> {
+        let Some(text) = self.get("wait") else {
+            return Ok(0);
+        };
+        text.parse()
+            .ok()
+            .filter(|wait| *wait <= limits::MAX_WAIT_SECONDS)
+            .ok_or_else(|| {
+                refuse(
+                    "wait",
+                    format!("give seconds from 0 to {}", limits::MAX_WAIT_SECONDS),
+                )
+            })
+    }
+
+    pub(super) fn status(&self) -> Result<Option<Status>, Refusal> {
+        self.get("status")
+            .map(|text| text.parse().map_err(|error| refuse("status", format!("{error}"))))
+            .transpose()
+    }
+
+    pub(super) fn tenant_id(&self) -> Result<Option<String>, Refusal> {
+        let Some(text) = self.get("tenantId") else {
+            return Ok(None);
+        };
+        if is_tenant_id(text) {
+            Ok(Some(text.to_owned()))
+        } else {
+            Err(refuse("tenantId", TENANT_ID_RULE))
+        }
+    }
+
+    /// The hostname in canonical form, from any spelling.
+    pub(super) fn hostname(&self) -> Result<Option<String>, Refusal> {
+        self.get("hostname")
+            .map(|text| match Hostname::parse(text) {
+                Ok(host) => Ok(host.to_string()),
+                Err(error) => Err(refuse("hostname", error.to_string())),
+            })
+            .transpose()
+    }
+}
+
+/// What a tenant's identifier looks like, in words.
+pub(super) const TENANT_ID_RULE: &str = "give 1 to 200 bytes of text without control characters";
+
+/// Whether the text can be a tenant's identifier.
+pub(super) fn is_tenant_id(text: &str) -> bool {
+    (1..=limits::MAX_TENANT_ID_BYTES).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+/// The domain of a path. What is no UUID is nobody's identifier.
+pub(super) struct PathId(pub(super) DomainId);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathId {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let segment = Path::<String>::from_request_parts(parts, state).await;
+        let id = segment.ok().and_then(|Path(segment)| segment.parse().ok());
+        id.map(Self).ok_or_else(no_such_domain)
+    }
+}
+
+/// The version that a report is made for (RFC 9110 §13.1.1; missing: RFC 6585 §3).
+pub(super) fn if_match(headers: &HeaderMap) -> Result<u64, Refusal> {
+    const FIELD: &str = "If-Match";
+    let Some(value) = headers.get(axum::http::header::IF_MATCH) else {
+        let detail = "send the version of the domain that the report is about, such as If-Match: \"1\"";
+        return Err(Refusal::at(ProblemCode::VersionRequired, FIELD, detail));
+    };
+    value
+        .to_str()
+        .ok()
+        .and_then(parse_version_tag)
+        .ok_or_else(|| refuse(FIELD, "give one version in quotes, such as \"1\""))
+}
+
+fn refuse(field: &str, detail: impl Into<String>) -> Refusal {
+    Refusal::at(ProblemCode::ParameterInvalid, field, detail)
+}

@@ -1,0 +1,75 @@
+//! Answers: domains with their entity tag, and problem documents.
+
+use axum::Json;
+use axum::http::header::{CONTENT_TYPE, ETAG, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use dps_cabinet_api::{CustomDomain, CustomerView, PROBLEM_CONTENT_TYPE, ProblemCode, version_tag};
+use std::time::Duration;
+
+use super::App;
+use crate::refusal::Refusal;
+use crate::store::StoreError;
+
+/// A domain as the service sees it, with its version as `ETag`.
+pub(super) fn domain(domain: CustomDomain) -> Response {
+    ([(ETAG, version_tag(domain.version))], Json(domain)).into_response()
+}
+
+/// A domain as customers see it, with its version as `ETag`.
+pub(super) fn view(app: &App, status: StatusCode, domain: CustomDomain) -> Response {
+    let tag = version_tag(domain.version);
+    (status, [(ETAG, tag)], Json(customer_view(app, domain))).into_response()
+}
+
+/// The domain with what the customer has to do.
+pub(super) fn customer_view(app: &App, domain: CustomDomain) -> CustomerView {
+    CustomerView {
+        instruction: app.draft.names.instruction(&domain),
+        domain,
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(&self.problem)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_CONTENT_TYPE));
+        if let Some(wait) = self.retry_after {
+            // Rounded up: who comes back after whole seconds must not be early.
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        headers.insert(
+            HeaderName::from_static("cache-control"),
+            HeaderValue::from_static("no-store"),
+        );
+        response
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        let transient = error.is_transient();
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            transient,
+            "a call failed in the store"
+        );
+        if transient {
+            Self::new(ProblemCode::Timeout, "the database is busy; try again")
+                .retry_after(Duration::from_secs(1))
+        } else {
+            Self::new(ProblemCode::Internal, "try again later")
+        }
+    }
+}
+
+/// The refusal for a domain that is not there.
+pub(super) fn no_such_domain() -> Refusal {
+    Refusal::at(ProblemCode::NotFound, "id", "there is no domain with this id")
+}

@@ -1,0 +1,189 @@
+//! Which names customers may have, and where they must point.
+
+use std::net::IpAddr;
+
+use dps_cabinet_api::{CustomDomain, ProblemCode, limits};
+use dps_domain::failure::WantedRecords;
+use dps_domain::{DomainId, Hostname};
+
+use crate::refusal::Refusal;
+use crate::settings::{Settings, SettingsError};
+
+/// Stands in `CnameTarget` for the domain's identifier.
+const ID_PLACEHOLDER: &str = "{id}";
+
+/// The platform's rules for names.
+#[derive(Debug)]
+pub(crate) struct NamePolicy {
+    blocked: Vec<String>,
+    cname_target: Option<String>,
+    edge_addresses: Vec<IpAddr>,
+}
+
+impl NamePolicy {
+    /// Reads and checks the rules in the settings.
+    pub(crate) fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        let blocked = settings
+            .blocked_names
+            .iter()
+            .map(|name| suffix(name))
+            .collect::<Result<_, _>>()?;
+        if let Some(template) = &settings.cname_target {
+            let sample = DomainId::from_uuid(uuid::Uuid::nil());
+            Hostname::parse(&fill_in(template, sample)).map_err(|source| SettingsError::CnameTarget {
+                value: template.clone(),
+                source,
+            })?;
+        }
+        Ok(Self {
+            blocked,
+            cname_target: settings.cname_target.clone(),
+            edge_addresses: settings.edge_addresses.clone(),
+        })
+    }
+
+    /// The hostname that a customer typed, if it is one and the platform allows it.
+    pub(crate) fn hostname(&self, typed: &str) -> Result<Hostname, Refusal> {
+        let invalid = |detail: String| Refusal::at(ProblemCode::NameInvalid, "hostname", detail);
+        if typed.len() > limits::MAX_HOSTNAME_BYTES {
+            return Err(invalid(dps_domain::hostname::HostnameError::TooLong.to_string()));
+        }
+        let name = Hostname::parse(typed).map_err(|error| invalid(error.to_string()))?;
+        match self
+            .blocked
+            .iter()
+            .find(|rule| is_at_or_below(name.as_str(), rule))
+        {
+            Some(rule) => {
+                let detail = format!(
+                    "{name} is not allowed on this platform (names at and below {rule}); choose another name"
+                );
+                Err(Refusal::at(ProblemCode::NameBlocked, "hostname", detail))
+            }
+            None => Ok(name),
+        }
+    }
+
+    /// Where the customer's DNS must point: what was asked for, or the configured target.
+    pub(crate) fn target(
+        &self,
+        asked: Option<&str>,
+        id: DomainId,
+        host: &Hostname,
+    ) -> Result<Hostname, Refusal> {
+        let wrong = |detail: String| Refusal::at(ProblemCode::FieldInvalid, "cnameTarget", detail);
+        let text = match (asked, &self.cname_target) {
+            (Some(asked), _) => asked.to_owned(),
+            (None, Some(template)) => fill_in(template, id),
+            (None, None) => {
+                return Err(wrong(
+                    "name the target; this platform has none configured".to_owned(),
+                ));
+            }
+        };
+        let target = Hostname::parse(&text).map_err(|error| wrong(error.to_string()))?;
+        if target == *host {
+            return Err(wrong(format!(
+                "{host} cannot point to itself; name the platform's edge"
+            )));
+        }
+        Ok(target)
+    }
+
+    /// The exact record that the customer creates.
+    pub(crate) fn instruction(&self, domain: &CustomDomain) -> String {
+        match (domain.canonical_host(), domain.cname_target()) {
+            (Ok(hostname), Ok(cname_target)) => WantedRecords {
+                hostname: &hostname,
+                cname_target: &cname_target,
+                edge_addresses: &self.edge_addresses,
+            }
+            .instruction(),
+            _ => format!("point {} to {}", domain.canonical_host, domain.cname_target),
+        }
+    }
+}
+
+fn fill_in(template: &str, id: DomainId) -> String {
+    template.replace(ID_PLACEHOLDER, &id.as_uuid().simple().to_string())
+}
+
+/// A blocked suffix in canonical form. Single labels such as `local` are allowed here.
+fn suffix(name: &str) -> Result<String, SettingsError> {
+    let bare = name.trim().trim_start_matches("*.").trim_matches('.');
+    // Below a label of its own, any suffix, a public one included, is a hostname.
+    let below = format!("x.{bare}");
+    match Hostname::parse(&below) {
+        Ok(host) if !bare.is_empty() => Ok(host.as_str()["x.".len()..].to_owned()),
+        _ => Err(SettingsError::BlockedName(name.to_owned())),
+    }
+}
+
+fn is_at_or_below(name: &str, rule: &str) -> bool {
+    name.strip_suffix(rule)
+        .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(settings: &Settings) -> NamePolicy {
+        NamePolicy::new(settings).unwrap()
+    }
+
+    #[test]
+    fn a_blocked_name_blocks_what_is_below_it_and_nothing_beside_it() {
+        let policy = policy(&Settings {
+            blocked_names: ["Bank.example", "*.local.", "bücher.example", "co.uk"]
+                .map(str::to_owned)
+                .into(),
+            ..Settings::default()
+        });
+        for blocked in [
+            "bank.example",
+            "www.BANK.example",
+            "a.local",
+            "www.xn--bcher-kva.example",
+            "x.co.uk",
+        ] {
+            let refusal = policy.hostname(blocked).unwrap_err();
+            assert_eq!(
+                refusal.problem.code(),
+                Some(ProblemCode::NameBlocked),
+                "{blocked}"
+            );
+        }
+        assert!(policy.hostname("mybank.example").is_ok());
+    }
+
+    #[test]
+    fn the_target_can_be_unique_per_domain() {
+        let policy = policy(&Settings {
+            cname_target: Some("{id}.edge.platform.example".to_owned()),
+            ..Settings::default()
+        });
+        let id = DomainId::from_uuid(uuid::Uuid::from_u128(0xab));
+        let host = Hostname::parse("shop.example.com").unwrap();
+        let target = policy.target(None, id, &host).unwrap();
+        assert_eq!(
+            target.as_str(),
+            "000000000000000000000000000000ab.edge.platform.example"
+        );
+        assert!(policy.target(Some("shop.example.com"), id, &host).is_err());
+    }
+
+    #[test]
+    fn settings_that_are_no_names_are_refused_at_the_start() {
+        let target = Settings {
+            cname_target: Some("https://edge".to_owned()),
+            ..Settings::default()
+        };
+        assert!(NamePolicy::new(&target).is_err());
+        let blocked = Settings {
+            blocked_names: vec!["*".to_owned()],
+            ..Settings::default()
+        };
+        assert!(NamePolicy::new(&blocked).is_err());
+    }
+}

@@ -1,0 +1,147 @@
+//! The section `Cabinet` of the settings.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use dps_domain::hostname::HostnameError;
+use dps_host::{HumanDuration, Secret, SecretError};
+use serde::{Deserialize, Serialize};
+
+/// Shortest token that is accepted, in bytes.
+const MIN_TOKEN_BYTES: usize = 16;
+
+/// How a Cabinet runs. Every field has a default, but both tokens must be given.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default, deny_unknown_fields)]
+pub struct Settings {
+    /// Address and port to listen on. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// `sqlite://file` or `postgres://user:password@host/database`.
+    pub connection_string: Secret,
+    /// Where customers' DNS must point, unless the request names a target. `{id}` makes it unique per domain.
+    pub cname_target: Option<String>,
+    /// Addresses of the edges: what customers enter for names that cannot have a CNAME.
+    pub edge_addresses: Vec<IpAddr>,
+    /// Names that customers may not have, each with all names below it.
+    pub blocked_names: Vec<String>,
+    /// Bearer token of the service, for `/internal/v1`.
+    pub service_token: Option<Secret>,
+    /// File with the bearer token of the service, instead of `ServiceToken`.
+    pub service_token_file: Option<PathBuf>,
+    /// Bearer token of the platform's own backend, for `/api/v1`.
+    pub api_token: Option<Secret>,
+    /// File with the bearer token for `/api/v1`, instead of `ApiToken`.
+    pub api_token_file: Option<PathBuf>,
+    /// Shortest time between two retries of one domain.
+    pub retry_min_interval: HumanDuration,
+    /// How many domains a tenant may hold; 0 for any number.
+    pub max_domains_per_tenant: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
+            connection_string: Secret::from("sqlite://cabinet.db"),
+            cname_target: None,
+            edge_addresses: Vec::new(),
+            blocked_names: Vec::new(),
+            service_token: None,
+            service_token_file: None,
+            api_token: None,
+            api_token_file: None,
+            retry_min_interval: HumanDuration::from_secs(30),
+            max_domains_per_tenant: 0,
+        }
+    }
+}
+
+/// A setting cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The target is no hostname.
+    #[error("Cabinet:CnameTarget {value:?} is no hostname")]
+    CnameTarget {
+        /// What was given.
+        value: String,
+        /// What is wrong with it.
+        source: HostnameError,
+    },
+    /// A blocked name is no name.
+    #[error("Cabinet:BlockedNames holds {0:?}, which is no name")]
+    BlockedName(String),
+    /// A token cannot be read.
+    #[error("Cabinet:{name} cannot be read")]
+    Token {
+        /// The setting.
+        name: &'static str,
+        /// Why.
+        source: SecretError,
+    },
+    /// A token is missing or guessable.
+    #[error("set Cabinet:{name} or Cabinet:{name}File to a secret of at least {MIN_TOKEN_BYTES} characters")]
+    WeakToken {
+        /// The setting.
+        name: &'static str,
+    },
+}
+
+impl Settings {
+    /// The bearer token of the service.
+    pub(crate) fn resolved_service_token(&self) -> Result<Secret, SettingsError> {
+        token(
+            "ServiceToken",
+            self.service_token.as_ref(),
+            self.service_token_file.as_deref(),
+        )
+    }
+
+    /// The bearer token of the platform's own backend.
+    pub(crate) fn resolved_api_token(&self) -> Result<Secret, SettingsError> {
+        token(
+            "ApiToken",
+            self.api_token.as_ref(),
+            self.api_token_file.as_deref(),
+        )
+    }
+}
+
+fn token(name: &'static str, value: Option<&Secret>, file: Option<&Path>) -> Result<Secret, SettingsError> {
+    let secret = Secret::resolve(value, file).map_err(|source| SettingsError::Token { name, source })?;
+    secret
+        .filter(|secret| secret.expose().len() >= MIN_TOKEN_BYTES)
+        .ok_or(SettingsError::WeakToken { name })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_section_is_read_by_its_documented_names() {
+        let settings: Settings = serde_json::from_str(
+            r#"{"Listen": "0.0.0.0:9000", "ConnectionString": "postgres://db/cabinet", "CnameTarget": "edge.platform.example",
+                "EdgeAddresses": ["192.0.2.1"], "BlockedNames": ["platform.example"], "ServiceTokenFile": "/run/s",
+                "ApiToken": "0123456789abcdef", "RetryMinInterval": "1m", "MaxDomainsPerTenant": 5}"#,
+        )
+        .unwrap();
+        assert_eq!(settings.retry_min_interval, HumanDuration::from_secs(60));
+        assert_eq!(
+            settings.resolved_api_token().unwrap().expose(),
+            "0123456789abcdef"
+        );
+        assert!(serde_json::from_str::<Settings>(r#"{"Listn": "0.0.0.0:9000"}"#).is_err());
+    }
+
+    #[test]
+    fn a_missing_or_short_token_stops_the_start_and_is_not_shown() {
+        let missing = Settings::default().resolved_service_token().unwrap_err();
+        assert!(missing.to_string().contains("Cabinet:ServiceTokenFile"));
+        let short = Settings {
+            api_token: Some(Secret::from("hunter2")),
+            ..Settings::default()
+        };
+        let error = short.resolved_api_token().unwrap_err();
+        assert!(!error.to_string().contains("hunter2") && !format!("{short:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,88 @@
+//! Opening a database and bringing its tables up to date.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+use super::backend::{lite, pg};
+use super::{Store, StoreError};
+
+/// How long a call waits for a connection, and a SQLite writer for the file.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections to PostgreSQL, and readers of SQLite.
+const CONNECTIONS: u32 = 16;
+/// Our own table of applied migrations, so that the Cabinet can share a database with other parts.
+const MIGRATIONS_TABLE: &str = "cabinet_migrations";
+
+/// Each migration by number and name, once per database.
+const MIGRATIONS: [(i64, &str, &str, &str); 1] = [(
+    1,
+    "domains",
+    include_str!("../../migrations/postgres/0001_domains.sql"),
+    include_str!("../../migrations/sqlite/0001_domains.sql"),
+)];
+
+/// Opens the database of a connection string and applies what migrations it lacks.
+pub(crate) async fn open(connection_string: &str) -> Result<Arc<dyn Store>, StoreError> {
+    let scheme = connection_string.split(':').next().unwrap_or_default();
+    match scheme {
+        "sqlite" => open_sqlite(connection_string).await,
+        "postgres" | "postgresql" => open_postgres(connection_string).await,
+        _ => Err(StoreError::UnknownDatabase),
+    }
+}
+
+async fn open_postgres(connection_string: &str) -> Result<Arc<dyn Store>, StoreError> {
+    let options = PgConnectOptions::from_str(connection_string).map_err(|_| StoreError::ConnectionString)?;
+    let pool = PgPoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_with(options.application_name("dps-cabinet"))
+        .await?;
+    migrator(|(_, _, postgres, _)| postgres).run(&pool).await?;
+    Ok(Arc::new(pg::Backend::new(pool.clone(), pool)))
+}
+
+async fn open_sqlite(connection_string: &str) -> Result<Arc<dyn Store>, StoreError> {
+    let options = SqliteConnectOptions::from_str(connection_string)
+        .map_err(|_| StoreError::ConnectionString)?
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Normal)
+        .busy_timeout(ACQUIRE_TIMEOUT);
+    let pool = |connections| {
+        SqlitePoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+    };
+    // SQLite has one writer at a time; queueing for one connection is fairer than its busy loop.
+    let writer = pool(1).connect_with(options.clone()).await?;
+    migrator(|(_, _, _, sqlite)| sqlite).run(&writer).await?;
+    let readers = if connection_string.contains(":memory:") {
+        writer.clone()
+    } else {
+        pool(CONNECTIONS).connect_with(options.read_only(true)).await?
+    };
+    Ok(Arc::new(lite::Backend::new(writer, readers)))
+}
+
+fn migrator(sql: impl Fn((i64, &'static str, &'static str, &'static str)) -> &'static str) -> Migrator {
+    let migrations = MIGRATIONS.map(|migration| {
+        let text = sql(migration).into_sql_str();
+        Migration::new(
+            migration.0,
+            migration.1.into(),
+            MigrationType::Simple,
+            text,
+            false,
+        )
+    });
+    let mut migrator = Migrator::with_migrations(migrations.into());
+    migrator.dangerous_set_table_name(MIGRATIONS_TABLE);
+    migrator
+}

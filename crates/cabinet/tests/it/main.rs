@@ -1,0 +1,12 @@
+//! The contract over real HTTP, on both databases.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod customer;
+mod document;
+mod feed;
+mod hostile;
+mod lists;
+mod reports;
+mod server;
+mod world;
