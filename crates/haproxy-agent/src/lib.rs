@@ -1,1 +1,28 @@
-//! Sidecar that applies certificates to one HAProxy through its Runtime API.
+//! The HAProxyDomainAgent: a sidecar that applies certificates to one HAProxy through its Runtime API, without a reload.
+//!
+//! The service sends a certificate over HTTP ([`dps_agent_api`]). The agent checks it, writes it durably where HAProxy does not look
+//! yet, has HAProxy take it over its [`runtime_api`], reads back what HAProxy has, and makes a TLS handshake to see what HAProxy
+//! presents. Only then it puts the file where the crt-list finds it and answers "applied". Whatever fails on the way, the
+//! certificate before is still served and on disk.
+//!
+//! The directory on disk is the truth and always one that a fresh HAProxy starts with. The agent notices when HAProxy was restarted,
+//! compares and repairs. It also answers HTTP-01 challenges behind HAProxy.
+//!
+//! Host it with [`run`], or with [`Agent::bind`] and [`Agent::serve`] where the bound address matters.
+
+mod agent;
+mod challenges;
+mod clock;
+mod disk;
+mod edge;
+mod handshake;
+mod http;
+mod metrics;
+mod random;
+pub mod runtime_api;
+mod settings;
+
+pub use agent::{Agent, AgentError, run};
+pub use clock::{Clock, SystemClock};
+pub use disk::DiskError;
+pub use settings::{Settings, SettingsError};

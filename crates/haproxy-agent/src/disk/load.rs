@@ -1,0 +1,148 @@
+//! Reading the directory back at start, and setting aside what HAProxy could not start with.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use dps_domain::Hostname;
+use zeroize::Zeroizing;
+
+use super::file::FileFault;
+use super::{Disk, DiskError, Held, StoredCertificate, during, write};
+use crate::random;
+
+/// A chain of 64 KiB, a key of 16 KiB and the first line.
+const MAX_FILE_BYTES: u64 = 96 * 1024;
+
+/// What was found on disk.
+#[derive(Debug, Default)]
+pub(crate) struct Loaded {
+    pub(crate) held: BTreeMap<Hostname, Held>,
+}
+
+impl Disk {
+    /// Reads every certificate, moves what is bad or foreign into quarantine, and brings the crt-list in line. Afterwards HAProxy
+    /// can start with the directory.
+    pub(crate) fn load(&self) -> Result<Loaded, DiskError> {
+        let listed = self.listed()?;
+        let mut held = BTreeMap::new();
+        for path in self.certificate_files()? {
+            let is_listed = listed
+                .as_ref()
+                .is_none_or(|names| path.to_str().is_some_and(|name| names.contains(name)));
+            match self.judge(&path, is_listed) {
+                Ok(stored) => {
+                    held.insert(
+                        stored.hostname.clone(),
+                        Held::of(&stored.chain, stored.generation),
+                    );
+                }
+                Err(fault) => self.quarantine(&path, &fault)?,
+            }
+        }
+        for name in listed.iter().flatten() {
+            if !Path::new(name).is_file() {
+                tracing::warn!(name, "a line of the crt-list names no file and is dropped");
+            } else if !name.starts_with(&self.store_prefix()) {
+                tracing::warn!(
+                    name,
+                    "a line of the crt-list is not ours and is dropped; use a list of your own for it"
+                );
+            }
+        }
+        self.write_list(held.keys())?;
+        Ok(Loaded { held })
+    }
+
+    /// Reads one hostname's certificate with its key.
+    pub(crate) fn read(&self, hostname: &Hostname) -> Result<StoredCertificate, DiskError> {
+        let path = PathBuf::from(self.store_name(hostname)?.as_str());
+        self.judge(&path, true)
+            .map_err(|fault| during("use", &path)(io::Error::new(io::ErrorKind::InvalidData, fault)))
+    }
+
+    /// How many files are set aside.
+    pub(crate) fn quarantined(&self) -> u64 {
+        fs::read_dir(self.root.join("quarantine")).map_or(0, |entries| entries.flatten().count() as u64)
+    }
+
+    /// The names in the crt-list; `None` if there is no list, so that a lost list costs no certificate.
+    fn listed(&self) -> Result<Option<HashSet<String>>, DiskError> {
+        let path = Path::new(self.list.as_str());
+        match fs::read(path) {
+            Ok(bytes) => {
+                let text = String::from_utf8_lossy(&bytes);
+                let names = text.lines().filter(|line| !line.starts_with('#'));
+                Ok(Some(
+                    names
+                        .filter_map(|line| line.split_whitespace().next())
+                        .map(str::to_owned)
+                        .collect(),
+                ))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(during("read", path)(error)),
+        }
+    }
+
+    fn certificate_files(&self) -> Result<Vec<PathBuf>, DiskError> {
+        let root = self.root.join("certs");
+        let mut files = Vec::new();
+        for shard in fs::read_dir(&root)
+            .map_err(during("list", &root))?
+            .flatten()
+            .map(|entry| entry.path())
+        {
+            if shard.is_dir() {
+                let entries = fs::read_dir(&shard).map_err(during("list", &shard))?;
+                files.extend(entries.flatten().map(|entry| entry.path()));
+            } else {
+                files.push(shard);
+            }
+        }
+        files.sort();
+        Ok(files)
+    }
+
+    fn judge(&self, path: &Path, is_listed: bool) -> Result<StoredCertificate, FileFault> {
+        let about = fs::symlink_metadata(path).map_err(|_| FileFault::Unreadable)?;
+        if !about.is_file() {
+            return Err(FileFault::Unreadable);
+        }
+        if about.len() > MAX_FILE_BYTES {
+            return Err(FileFault::TooLarge);
+        }
+        let bytes = Zeroizing::new(fs::read(path).map_err(|_| FileFault::Unreadable)?);
+        let stored =
+            StoredCertificate::parse(std::str::from_utf8(&bytes).map_err(|_| FileFault::Unreadable)?)?;
+        let name = self.store_name(&stored.hostname).map_err(|_| FileFault::Header)?;
+        if Path::new(name.as_str()) != path {
+            return Err(FileFault::Misplaced);
+        }
+        if !is_listed {
+            return Err(FileFault::Unlisted);
+        }
+        if about.permissions().mode() & 0o077 != 0 {
+            tracing::warn!(path = %path.display(), "a private key was open to others; closing it");
+            fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(|_| FileFault::Unreadable)?;
+        }
+        Ok(stored)
+    }
+
+    fn quarantine(&self, path: &Path, fault: &FileFault) -> Result<(), DiskError> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let short: String = name.chars().take(200).collect();
+        let to = self
+            .root
+            .join("quarantine")
+            .join(format!("{short}.{}", &random::name()[..8]));
+        fs::rename(path, &to).map_err(during("set aside", path))?;
+        tracing::error!(path = %path.display(), quarantine = %to.display(), reason = %fault, "a file was set aside");
+        if let Some(folder) = path.parent() {
+            write::sync_folder(folder)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,151 @@
+//! What survives: a directory that a HAProxy which knows nothing can start with at any moment.
+//!
+//! ```text
+//! <StateDirectory>/               0700, one agent at a time (agent.lock)
+//!   crt-list.txt                  the truth about what is served; generated, replaced atomically
+//!   certs/<shard>/<host>.pem      0600, chain and key that a running HAProxy has accepted
+//!   staging/                      written and synced, not accepted yet; emptied at start
+//!   quarantine/                   set aside, because HAProxy could not have started with them
+//! ```
+//!
+//! A certificate is staged first, shown to HAProxy second, and only then renamed to where the crt-list finds it. So a crash
+//! at any point leaves a directory that loads, and never a listed file that HAProxy has refused.
+
+mod file;
+mod load;
+mod write;
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest;
+use dps_domain::{Hostname, Timestamp};
+use dps_x509::CertificateChain;
+
+pub(crate) use file::StoredCertificate;
+pub(crate) use write::Staged;
+
+use crate::runtime_api::{ListName, StoreName};
+
+/// A file operation failed.
+#[derive(Debug, thiserror::Error)]
+pub enum DiskError {
+    /// The system said no.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Another agent works in the directory.
+    #[error("another agent works in {}", .0.display())]
+    Locked(PathBuf),
+    /// A path below the directory cannot stand in a Runtime API command.
+    #[error("the path of {hostname} cannot be used as a certificate's name")]
+    Name {
+        /// The hostname.
+        hostname: Hostname,
+    },
+}
+
+/// What the agent knows about a certificate that it holds, without its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) fingerprint: String,
+    pub(crate) fingerprint_sha1: String,
+    pub(crate) intermediates: usize,
+    pub(crate) generation: u64,
+    pub(crate) not_after: Timestamp,
+}
+
+impl Held {
+    pub(crate) fn of(chain: &CertificateChain, generation: u64) -> Self {
+        Self {
+            fingerprint: chain.fingerprint().to_owned(),
+            fingerprint_sha1: chain.leaf().fingerprint_sha1.clone(),
+            intermediates: chain.intermediates(),
+            generation,
+            not_after: chain.not_after(),
+        }
+    }
+
+    /// Whether both are the same certificate with as many intermediates.
+    pub(crate) fn is_same_chain(&self, other: &Self) -> bool {
+        self.fingerprint == other.fingerprint && self.intermediates == other.intermediates
+    }
+}
+
+/// The state directory. Its methods block; clones are cheap and share the lock.
+#[derive(Debug, Clone)]
+pub(crate) struct Disk {
+    root: PathBuf,
+    list: ListName,
+    _lock: std::sync::Arc<File>,
+}
+
+/// Names beyond this would exceed a file name's 255 bytes.
+const MAX_READABLE_NAME: usize = 200;
+
+impl Disk {
+    /// Makes the directory if needed, locks it, and empties the staging area.
+    pub(crate) fn open(root: &Path) -> Result<Self, DiskError> {
+        for folder in ["", "certs", "staging", "quarantine"] {
+            write::private_folder(&root.join(folder))?;
+        }
+        let path = root.join("agent.lock");
+        let lock = write::private_file(&path).map_err(during("open", &path))?;
+        lock.try_lock().map_err(|_| DiskError::Locked(root.to_owned()))?;
+        write::empty_folder(&root.join("staging"))?;
+        let list = ListName::parse(&root.join("crt-list.txt").to_string_lossy())
+            .map_err(|_| DiskError::Locked(root.to_owned()))?;
+        Ok(Self {
+            root: root.to_owned(),
+            list,
+            _lock: std::sync::Arc::new(lock),
+        })
+    }
+
+    /// The crt-list as HAProxy's configuration must spell it.
+    pub(crate) const fn list(&self) -> &ListName {
+        &self.list
+    }
+
+    /// The name of a hostname's certificate: in the crt-list, on the Runtime API and on disk.
+    pub(crate) fn store_name(&self, hostname: &Hostname) -> Result<StoreName, DiskError> {
+        let hash = hex::encode(digest::digest(&digest::SHA256, hostname.as_str().as_bytes()));
+        let name = hostname.as_str();
+        let readable = if name.len() <= MAX_READABLE_NAME {
+            name
+        } else {
+            &hash
+        };
+        let path = format!("{}/certs/{}/{readable}.pem", self.root.display(), &hash[..2]);
+        StoreName::parse(&path).map_err(|_| DiskError::Name {
+            hostname: hostname.clone(),
+        })
+    }
+
+    /// A name for an empty store that marks one HAProxy process as known. It is no file.
+    pub(crate) fn sentinel_name(&self, random: &str) -> Option<StoreName> {
+        StoreName::parse(&format!("{}{random}.pem", self.sentinel_prefix())).ok()
+    }
+
+    /// How all sentinels' names begin.
+    pub(crate) fn sentinel_prefix(&self) -> String {
+        format!("{}/sentinel/", self.root.display())
+    }
+
+    /// How the names of all our certificates begin.
+    pub(crate) fn store_prefix(&self) -> String {
+        format!("{}/certs/", self.root.display())
+    }
+}
+
+fn during(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DiskError {
+    let path = path.to_owned();
+    move |source| DiskError::Io { action, path, source }
+}

@@ -1,0 +1,121 @@
+//! Why a job is not done, as a problem document.
+
+use dps_agent_api::{ApplyRequest, Problem, ProblemCode};
+use dps_domain::{Hostname, Timestamp};
+use dps_x509::{CertificateChain, CertificateKey, ChainFault, check};
+use secrecy::ExposeSecret;
+
+use crate::disk::{DiskError, StoredCertificate};
+use crate::runtime_api::RuntimeError;
+
+/// A job was not done; what was served before is still served.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// The request is at fault.
+    #[error("{}", .0.detail)]
+    Request(Box<Problem>),
+    /// HAProxy cannot be reached or did not do it.
+    #[error("the Runtime API failed")]
+    Runtime(#[from] RuntimeError),
+    /// Our disk failed.
+    #[error("the state directory failed")]
+    Disk(#[from] DiskError),
+    /// The edge serves something else than it was told.
+    #[error("{detail}")]
+    Mismatch { detail: String },
+    /// The writer is stopping.
+    #[error("the agent is stopping")]
+    Stopping,
+}
+
+impl Refusal {
+    pub(crate) fn request(code: ProblemCode, field: &str, detail: impl Into<String>) -> Self {
+        Self::Request(Box::new(Problem::new(code, detail).about(field)))
+    }
+
+    /// The document to send.
+    pub(crate) fn problem(&self) -> Problem {
+        match self {
+            Self::Request(problem) => (**problem).clone(),
+            Self::Runtime(error) => runtime_problem(error),
+            Self::Disk(error) => Problem::new(
+                ProblemCode::Internal,
+                format!("{error}; look at the agent's log, its disk and the owner of its directory"),
+            ),
+            Self::Mismatch { detail } => Problem::new(ProblemCode::EdgeMismatch, detail.as_str()),
+            Self::Stopping => Problem::new(
+                ProblemCode::HaproxyUnreachable,
+                "the agent is stopping; try again",
+            ),
+        }
+    }
+}
+
+fn runtime_problem(error: &RuntimeError) -> Problem {
+    match error {
+        RuntimeError::Refused { .. } => Problem::new(
+            ProblemCode::EdgeRejected,
+            format!("{error}; the certificate that was served before still is"),
+        )
+        .about("chainPem"),
+        RuntimeError::PayloadTooLarge { .. } => {
+            Problem::new(ProblemCode::PayloadTooLarge, error.to_string()).about("chainPem")
+        }
+        RuntimeError::Unreachable { source, .. } => Problem::new(
+            ProblemCode::HaproxyUnreachable,
+            format!("{error} ({source}); start HAProxy, or correct Agent:HaproxySocket"),
+        ),
+        RuntimeError::NoAnswer
+        | RuntimeError::TimedOut(_)
+        | RuntimeError::Locked
+        | RuntimeError::Stopping
+        | RuntimeError::PermissionDenied
+        | RuntimeError::ListUnknown { .. }
+        | RuntimeError::ForeignTransaction { .. }
+        | RuntimeError::Unintelligible { .. }
+        | RuntimeError::AnswerTooLong(_) => Problem::new(ProblemCode::HaproxyUnreachable, error.to_string()),
+    }
+}
+
+/// Reads and checks everything about a request that can be checked without asking anybody.
+pub(crate) fn parse_request(request: &ApplyRequest, now: Timestamp) -> Result<StoredCertificate, Refusal> {
+    let chain = CertificateChain::from_pem(&request.chain_pem)
+        .map_err(|error| Refusal::request(ProblemCode::ChainMalformed, "chainPem", error.to_string()))?;
+    let key = CertificateKey::from_pem(request.private_key_pem.expose_secret())
+        .map_err(|error| Refusal::request(ProblemCode::KeyMalformed, "privateKeyPem", error.to_string()))?;
+    if request.fingerprint != chain.fingerprint() {
+        let detail = format!(
+            "the chain's leaf has SHA-256 {}; send that in lower-case hex, or the chain that belongs to the fingerprint",
+            chain.fingerprint()
+        );
+        return Err(Refusal::request(
+            ProblemCode::FingerprintMismatch,
+            "fingerprint",
+            detail,
+        ));
+    }
+    check(&chain, &key, &request.hostname, now).map_err(|fault| chain_refusal(&fault, &request.hostname))?;
+    Ok(StoredCertificate {
+        hostname: request.hostname.clone(),
+        generation: request.generation,
+        chain,
+        key,
+    })
+}
+
+fn chain_refusal(fault: &ChainFault, hostname: &Hostname) -> Refusal {
+    let (code, field) = match fault {
+        ChainFault::KeyMismatch => (ProblemCode::KeyMismatch, "privateKeyPem"),
+        ChainFault::OutOfOrder { .. } => (ProblemCode::ChainOutOfOrder, "chainPem"),
+        ChainFault::NameNotCovered { .. } => (ProblemCode::NameNotCovered, "chainPem"),
+        ChainFault::NotYetValid { .. } => (ProblemCode::NotYetValid, "chainPem"),
+        ChainFault::Expired { .. } => (ProblemCode::Expired, "chainPem"),
+        ChainFault::WeakKey => (ProblemCode::WeakKey, "chainPem"),
+        ChainFault::WeakSignature { .. } => (ProblemCode::WeakSignature, "chainPem"),
+    };
+    Refusal::request(
+        code,
+        field,
+        format!("{fault}; nothing was changed for {hostname}"),
+    )
+}

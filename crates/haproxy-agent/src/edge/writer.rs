@@ -1,0 +1,119 @@
+//! The task that owns the [`Edge`]: jobs come in through a bounded queue, and between them it watches HAProxy.
+
+use std::time::Duration;
+
+use dps_agent_api::Applied;
+use dps_domain::Hostname;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::apply::chain_of;
+use super::{Edge, Refusal};
+use crate::disk::StoredCertificate;
+use crate::metrics::Metrics;
+
+/// Jobs that may wait. Beyond it callers wait for room, within their own time limit.
+const QUEUE: usize = 64;
+
+enum Job {
+    Apply(Box<StoredCertificate>, oneshot::Sender<Result<Applied, Refusal>>),
+    Remove(Hostname, oneshot::Sender<Result<(), Refusal>>),
+}
+
+/// Hands jobs to the writer. A job that was taken is finished even if its caller has gone.
+#[derive(Debug, Clone)]
+pub(crate) struct EdgeHandle(mpsc::Sender<Job>);
+
+impl EdgeHandle {
+    /// Has a certificate served.
+    pub(crate) async fn apply(&self, stored: StoredCertificate) -> Result<Applied, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.0
+            .send(Job::Apply(Box::new(stored), reply))
+            .await
+            .map_err(|_| Refusal::Stopping)?;
+        answer.await.map_err(|_| Refusal::Stopping)?
+    }
+
+    /// Has a hostname served no more.
+    pub(crate) async fn remove(&self, hostname: Hostname) -> Result<(), Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.0
+            .send(Job::Remove(hostname, reply))
+            .await
+            .map_err(|_| Refusal::Stopping)?;
+        answer.await.map_err(|_| Refusal::Stopping)?
+    }
+}
+
+/// Starts the writer. It ends when every [`EdgeHandle`] is dropped, after the jobs that were taken.
+pub(crate) fn start(edge: Edge, watch_interval: Duration) -> (EdgeHandle, JoinHandle<()>) {
+    let (sender, jobs) = mpsc::channel(QUEUE);
+    (EdgeHandle(sender), tokio::spawn(run(edge, jobs, watch_interval)))
+}
+
+async fn run(mut edge: Edge, mut jobs: mpsc::Receiver<Job>, watch_interval: Duration) {
+    let mut watch = interval(watch_interval);
+    watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            job = jobs.recv() => match job {
+                Some(job) => work(&mut edge, job).await,
+                None => return,
+            },
+            _ = watch.tick() => edge.watch().await,
+        }
+    }
+}
+
+async fn work(edge: &mut Edge, job: Job) {
+    match job {
+        // A caller that has gone before its job began does not want it any more: it will ask again.
+        Job::Apply(_, reply) if reply.is_closed() => {}
+        Job::Apply(stored, reply) => {
+            let hostname = stored.hostname.clone();
+            let started = Instant::now();
+            let result = edge.apply(*stored).await;
+            record_apply(&edge.metrics, &hostname, &result, started.elapsed());
+            reply.send(result).ok();
+        }
+        Job::Remove(hostname, reply) => {
+            let result = edge.remove(&hostname).await;
+            match &result {
+                Ok(()) => {
+                    edge.metrics.removed.inc();
+                    tracing::info!(%hostname, "removed");
+                }
+                Err(refusal) => tracing::warn!(%hostname, reason = %chain_of(refusal), "not removed"),
+            }
+            reply.send(result).ok();
+        }
+    }
+}
+
+fn record_apply(metrics: &Metrics, hostname: &Hostname, result: &Result<Applied, Refusal>, took: Duration) {
+    metrics.apply_seconds.observe(took.as_secs_f64());
+    match result {
+        Ok(applied) => {
+            metrics.count_applied(applied.outcome);
+            let (fingerprint, generation) = (&applied.fingerprint, applied.generation);
+            tracing::info!(%hostname, %fingerprint, generation, outcome = ?applied.outcome, ?took, "applied");
+        }
+        Err(refusal) => {
+            let code = refusal.problem().code;
+            metrics.count_refused(code);
+            tracing::warn!(%hostname, %code, reason = %chain_of(refusal), "not applied");
+        }
+    }
+}
+
+impl Edge {
+    /// A light look, and a repair if HAProxy is another process than before.
+    async fn watch(&mut self) {
+        if let Err(refusal) = self.ensure_known().await {
+            tracing::debug!(reason = %chain_of(&refusal), "HAProxy cannot be brought in line with the disk now");
+        }
+    }
+}

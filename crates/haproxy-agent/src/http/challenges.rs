@@ -1,0 +1,62 @@
+//! HTTP-01 challenges: published by the service, asked for by the CA.
+
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, PathRejection};
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use dps_agent_api::{ChallengePublication, ChallengeToken, ProblemCode};
+
+use super::App;
+use super::certificates::unreadable_body;
+use super::problem::{Rejection, read_json};
+use crate::challenges::ChallengeError;
+
+/// `PUT /internal/v1/challenges/{token}`: answer this token.
+pub(super) async fn publish(
+    State(app): State<App>,
+    token: Result<Path<String>, PathRejection>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<StatusCode, Rejection> {
+    let token = parse_token(token)?;
+    let body: ChallengePublication = read_json(&body.map_err(unreadable_body)?)?;
+    app.challenges
+        .publish(token, body.key_authorization, app.clock.now())
+        .map_err(|error| match error {
+            ChallengeError::KeyAuthorization => {
+                Rejection::new(ProblemCode::RequestMalformed, error.to_string()).about("keyAuthorization")
+            }
+            ChallengeError::Full => Rejection::new(ProblemCode::CapacityExhausted, error.to_string()),
+        })?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `DELETE /internal/v1/challenges/{token}`: answer it no more.
+pub(super) async fn withdraw(
+    State(app): State<App>,
+    token: Result<Path<String>, PathRejection>,
+) -> Result<StatusCode, Rejection> {
+    app.challenges.withdraw(&parse_token(token)?);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `GET` and `HEAD /.well-known/acme-challenge/{token}`: the public call (RFC 8555 §8.3).
+pub(super) async fn answer(State(app): State<App>, token: Result<Path<String>, PathRejection>) -> Response {
+    let known = parse_token(token)
+        .ok()
+        .and_then(|token| app.challenges.answer(&token, app.clock.now()));
+    let headers = [
+        (header::CONTENT_TYPE, "text/plain"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    match known {
+        Some(key_authorization) => (headers, key_authorization).into_response(),
+        None => (StatusCode::NOT_FOUND, headers, "unknown token\n").into_response(),
+    }
+}
+
+fn parse_token(token: Result<Path<String>, PathRejection>) -> Result<ChallengeToken, Rejection> {
+    let text = token.map_or_else(|_| String::new(), |Path(text)| text);
+    ChallengeToken::parse(&text)
+        .map_err(|error| Rejection::new(ProblemCode::RequestMalformed, error.to_string()).about("token"))
+}

@@ -1,0 +1,57 @@
+//! `/health` and `/metrics`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use dps_agent_api::{Health, HealthStatus, ProblemCode};
+
+use super::App;
+use super::problem::Rejection;
+
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+fn look(app: &App) -> Health {
+    let challenges = app.challenges.count(app.clock.now()) as u64;
+    let view = app.shared.view();
+    let is_ok = view.haproxy.reachable && view.in_sync;
+    Health {
+        status: if is_ok {
+            HealthStatus::Ok
+        } else {
+            HealthStatus::Degraded
+        },
+        haproxy: view.haproxy.clone(),
+        certificates: view.held.len() as u64,
+        challenges,
+        quarantined: view.quarantined,
+        last_repair_at: view.last_repair_at,
+    }
+}
+
+/// `GET /health`: 200, or 503 with the same document while HAProxy is away or not in line with the disk.
+pub(super) async fn health(State(app): State<App>) -> Response {
+    let health = look(&app);
+    let status = match health.status {
+        HealthStatus::Ok => StatusCode::OK,
+        HealthStatus::Degraded => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (status, Json(health)).into_response()
+}
+
+/// `GET /metrics`.
+pub(super) async fn metrics(State(app): State<App>) -> Result<Response, Rejection> {
+    let health = look(&app);
+    let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    app.metrics.certificates.set(gauge(health.certificates));
+    app.metrics.challenges.set(gauge(health.challenges));
+    app.metrics.quarantined.set(gauge(health.quarantined));
+    app.metrics
+        .in_sync
+        .set(i64::from(health.status == HealthStatus::Ok));
+    let text = app
+        .metrics
+        .text()
+        .map_err(|_| Rejection::new(ProblemCode::Internal, "the metrics cannot be written"))?;
+    Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response())
+}

@@ -1,0 +1,117 @@
+//! A throw-away certificate authority with a root and an intermediate.
+
+use std::time::Duration;
+
+use dps_agent_api::ApplyRequest;
+use dps_domain::{Hostname, Timestamp};
+use dps_x509::{CertificateChain, CertificateKey};
+use haproxy_domain_agent::{Clock, SystemClock};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use secrecy::{ExposeSecret, SecretString};
+
+pub(crate) const DAY: Duration = Duration::from_secs(86_400);
+
+pub(crate) struct Authority {
+    pub(crate) root: Certificate,
+    intermediate: Certificate,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+/// A certificate as the service would send it.
+pub(crate) struct Issued {
+    pub(crate) hostname: Hostname,
+    pub(crate) chain: CertificateChain,
+    pub(crate) key: CertificateKey,
+}
+
+pub(crate) fn host(text: &str) -> Hostname {
+    Hostname::parse(text).unwrap()
+}
+
+fn date(at: Timestamp) -> time::OffsetDateTime {
+    time::OffsetDateTime::from_unix_timestamp(at.unix_seconds()).unwrap()
+}
+
+fn authority(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, name);
+    params
+}
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let root_key = KeyPair::generate().unwrap();
+        let root = authority("Test Root").self_signed(&root_key).unwrap();
+        let root_issuer = Issuer::new(authority("Test Root"), root_key);
+        let key = KeyPair::generate().unwrap();
+        let intermediate = authority("Test Intermediate")
+            .signed_by(&key, &root_issuer)
+            .unwrap();
+        Self {
+            root,
+            intermediate,
+            issuer: Issuer::new(authority("Test Intermediate"), key),
+        }
+    }
+
+    /// Valid from yesterday for 90 days.
+    pub(crate) fn issue(&self, hostname: &str) -> Issued {
+        let now = SystemClock.now();
+        self.issue_for(hostname, hostname, now - DAY, now + 89 * DAY)
+    }
+
+    /// Like `issue`, with a leaf that is about so many PEM bytes longer.
+    pub(crate) fn issue_padded(&self, hostname: &str, bytes: usize) -> Issued {
+        let now = SystemClock.now();
+        let padding = rcgen::CustomExtension::from_oid_content(
+            &[1, 3, 6, 1, 4, 1, 99_999, 1],
+            vec![4; bytes * 48 / 65],
+        );
+        self.make(hostname, hostname, (now - DAY, now + 89 * DAY), vec![padding])
+    }
+
+    pub(crate) fn issue_for(&self, hostname: &str, san: &str, from: Timestamp, to: Timestamp) -> Issued {
+        self.make(hostname, san, (from, to), Vec::new())
+    }
+
+    fn make(
+        &self,
+        hostname: &str,
+        san: &str,
+        (from, to): (Timestamp, Timestamp),
+        extensions: Vec<rcgen::CustomExtension>,
+    ) -> Issued {
+        let key = CertificateKey::generate().unwrap();
+        let mut params = CertificateParams::new(vec![san.to_owned()]).unwrap();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.use_authority_key_identifier_extension = true;
+        params.custom_extensions = extensions;
+        params.not_before = date(from);
+        params.not_after = date(to);
+        let signer = KeyPair::from_pem(key.to_pem().expose_secret()).unwrap();
+        let leaf = params.signed_by(&signer, &self.issuer).unwrap();
+        let der = vec![leaf.der().to_vec(), self.intermediate.der().to_vec()];
+        Issued {
+            hostname: host(hostname),
+            chain: CertificateChain::from_der(der).unwrap(),
+            key,
+        }
+    }
+}
+
+impl Issued {
+    pub(crate) fn fingerprint(&self) -> &str {
+        self.chain.fingerprint()
+    }
+
+    pub(crate) fn request(&self, generation: u64) -> ApplyRequest {
+        ApplyRequest {
+            hostname: self.hostname.clone(),
+            chain_pem: self.chain.to_pem(),
+            private_key_pem: SecretString::from(self.key.to_pem().expose_secret()),
+            fingerprint: self.fingerprint().to_owned(),
+            generation,
+        }
+    }
+}

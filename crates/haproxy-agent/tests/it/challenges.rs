@@ -1,0 +1,114 @@
+//! HTTP-01 through HAProxy, as a certificate authority asks.
+
+use reqwest::redirect::Policy;
+
+use crate::world::World;
+
+#[tokio::test]
+async fn a_published_challenge_is_answered_behind_haproxy_until_it_is_withdrawn() {
+    let world = World::new().await;
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(Policy::none())
+        .build()
+        .unwrap();
+    let url = |path: &str| format!("http://{}/{path}", world.http);
+    let token = "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0".parse().unwrap();
+    let path = format!(".well-known/acme-challenge/{token}");
+    world
+        .client()
+        .publish_challenge(&token, "LoqX.thumbprint")
+        .await
+        .unwrap();
+
+    let answer = http
+        .get(url(&path))
+        .header("host", "shop.example.com")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.headers()["content-type"], "text/plain");
+    assert_eq!(answer.text().await.unwrap(), "LoqX.thumbprint");
+    let head = http.head(url(&path)).send().await.unwrap();
+    assert_eq!(
+        (
+            head.status().as_u16(),
+            head.headers()["content-length"].to_str().unwrap()
+        ),
+        (200, "15")
+    );
+    assert_eq!(
+        world.client().read_challenge(&token).await.unwrap().as_deref(),
+        Some("LoqX.thumbprint")
+    );
+
+    for unknown in ["abc", "a.b", "..%2f..%2fhealth", &"x".repeat(200)] {
+        let answer = http
+            .get(url(&format!(".well-known/acme-challenge/{unknown}")))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 404, "{unknown}");
+        assert!(answer.text().await.unwrap().len() < 100);
+    }
+    let elsewhere = http
+        .get(url("shop?x=1"))
+        .header("host", "shop.example.com")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(elsewhere.status(), 308);
+    assert_eq!(
+        elsewhere.headers()["location"],
+        "https://shop.example.com/shop?x=1"
+    );
+
+    world.client().withdraw_challenge(&token).await.unwrap();
+    assert_eq!(http.get(url(&path)).send().await.unwrap().status(), 404);
+    assert_eq!(world.client().read_challenge(&token).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_internal_calls_are_not_reachable_through_haproxys_challenge_path() {
+    let world = World::new().await;
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(Policy::none())
+        .build()
+        .unwrap();
+    let url = format!("http://{}/.well-known/acme-challenge/", world.http);
+    for sneaky in ["%2e%2e/%2e%2e/metrics", "../../metrics", ""] {
+        let answer = http.get(format!("{url}{sneaky}")).send().await.unwrap();
+        assert_ne!(answer.status(), 200, "{sneaky}");
+    }
+}
+
+#[tokio::test]
+async fn health_and_metrics_tell_how_the_edge_is() {
+    let world = World::new().await;
+    world
+        .client()
+        .apply(&world.authority.issue("shop.example.com").request(1))
+        .await
+        .unwrap();
+    let health = world.client().health().await.unwrap();
+    assert_eq!((health.certificates, health.haproxy.pid), (1, Some(world.pid())));
+    assert!(health.haproxy.version.is_some());
+
+    let answer = reqwest::get(format!("{}/metrics", world.agent_url()))
+        .await
+        .unwrap();
+    let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
+    assert_eq!(kind, "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    let text = answer.text().await.unwrap();
+    for line in [
+        "haproxy_domain_agent_applied_total{outcome=\"created\"} 1",
+        "haproxy_domain_agent_certificates 1",
+        "haproxy_domain_agent_haproxy_up 1",
+        "haproxy_domain_agent_in_sync 1",
+    ] {
+        assert!(text.contains(line), "{line} is missing in\n{text}");
+    }
+    assert!(!text.contains("shop.example.com"));
+}

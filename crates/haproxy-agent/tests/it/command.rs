@@ -1,0 +1,89 @@
+//! The executable: settings, signals, exit codes.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_haproxy-domain-agent"));
+    command.env_clear().stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn settings(folder: &Path, text: &str) -> std::path::PathBuf {
+    let path = folder.join("appsettings.json");
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn it_starts_from_file_and_environment_and_ends_with_0_on_sigterm() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let text = format!(
+        r#"{{"Agent": {{"Listen": "127.0.0.1:0", "StateDirectory": "{}", "HaproxySocket": "{}"}}, "Workers": {{}}}}"#,
+        state.display(),
+        folder.path().join("none.sock").display()
+    );
+    let config = settings(folder.path(), &text);
+    let mut child = command()
+        .env("Agent__Token", "s3cret-t0ken")
+        .arg("--config")
+        .arg(config)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let ready = lines.next().expect("a log line").unwrap();
+    assert!(ready.contains("the agent is ready"), "{ready}");
+    assert!(state.join("crt-list.txt").exists(), "HAProxy could not start now");
+
+    let signal = Command::new("kill")
+        .arg("-TERM")
+        .arg(child.id().to_string())
+        .status()
+        .unwrap();
+    assert!(signal.success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let rest: Vec<String> = lines.map_while(Result::ok).collect();
+    assert!(
+        rest.last().is_some_and(|line| line.contains("drained")),
+        "{rest:?}"
+    );
+    assert!(!rest.iter().any(|line| line.contains("s3cret-t0ken")));
+}
+
+#[test]
+fn unusable_settings_end_it_with_their_name() {
+    let folder = tempfile::tempdir().unwrap();
+    for (text, named) in [
+        ("{}", "Agent:Token"),
+        (
+            r#"{"Agent": {"Token": "x", "Listn": "127.0.0.1:0"}}"#,
+            "Agent:Listen",
+        ),
+        (
+            r#"{"Agent": {"Token": "x", "WatchInterval": "1h"}}"#,
+            "WatchInterval",
+        ),
+    ] {
+        let output = command()
+            .arg("--check")
+            .arg("--config")
+            .arg(settings(folder.path(), text))
+            .output()
+            .unwrap();
+        assert!(!output.status.success());
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(error.contains(named), "{error}");
+    }
+    let good = settings(folder.path(), r#"{"Agent": {"Token": "x"}}"#);
+    assert!(
+        command()
+            .arg("--check")
+            .arg("--config")
+            .arg(good)
+            .status()
+            .unwrap()
+            .success()
+    );
+}

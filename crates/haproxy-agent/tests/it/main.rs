@@ -1,0 +1,13 @@
+//! The agent against a real HAProxy, over the client that the service uses. Each test has its own HAProxy, agent and directory.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod applies;
+mod authority;
+mod challenges;
+mod command;
+mod disk;
+mod refusals;
+mod restarts;
+mod shipped_configuration;
+mod world;

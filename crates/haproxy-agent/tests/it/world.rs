@@ -1,0 +1,306 @@
+//! One HAProxy, one agent, one directory; everything ends with the test.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dps_agent_api::{AgentClient, ClientOptions, HealthStatus};
+use dps_domain::Hostname;
+use dps_host::{HumanDuration, Secret};
+use dps_x509::CertificateChain;
+use haproxy_domain_agent::runtime_api::{ListName, RuntimeApi, RuntimeLimits, StoreName};
+use haproxy_domain_agent::{Agent, AgentError, Settings, SystemClock};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use secrecy::SecretString;
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsConnector;
+use tokio_util::sync::CancellationToken;
+
+use crate::authority::{Authority, Issued};
+
+pub(crate) const TOKEN: &str = "token of the tests";
+const BOUND: Duration = Duration::from_secs(30);
+
+pub(crate) struct World {
+    pub(crate) authority: Authority,
+    pub(crate) settings: Settings,
+    pub(crate) http: SocketAddr,
+    pub(crate) https: SocketAddr,
+    haproxy: Option<Child>,
+    agent: Option<RunningAgent>,
+    folder: TempDir,
+}
+
+struct RunningAgent {
+    address: SocketAddr,
+    stop: CancellationToken,
+    task: JoinHandle<Result<(), AgentError>>,
+}
+
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// Waits until the condition holds; fails with the description after a bound.
+pub(crate) async fn eventually<F: AsyncFnMut() -> bool>(what: &str, mut condition: F) {
+    let start = Instant::now();
+    while !condition().await {
+        assert!(start.elapsed() < BOUND, "gave up waiting: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+impl World {
+    /// An agent that knows a directory without certificates, and no HAProxy yet.
+    pub(crate) async fn without_haproxy() -> Self {
+        Self::with_settings(|_| ()).await
+    }
+
+    pub(crate) async fn with_settings(change: impl FnOnce(&mut Settings)) -> Self {
+        let folder = tempfile::Builder::new().prefix("edge-").tempdir().unwrap();
+        let (http, https) = (free_address(), free_address());
+        let mut settings = Settings {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            token: Some(Secret::from(TOKEN)),
+            state_directory: folder.path().join("state"),
+            haproxy_socket: folder.path().join("haproxy.sock").display().to_string(),
+            tls_address: https,
+            watch_interval: HumanDuration::from(Duration::from_millis(100)),
+            handshake_timeout: HumanDuration::from_secs(5),
+            ..Settings::default()
+        };
+        change(&mut settings);
+        let mut world = Self {
+            authority: Authority::new(),
+            settings,
+            http,
+            https,
+            haproxy: None,
+            agent: None,
+            folder,
+        };
+        world.start_agent().await;
+        world
+    }
+
+    /// Agent and HAProxy, in line with each other.
+    pub(crate) async fn new() -> Self {
+        let mut world = Self::without_haproxy().await;
+        world.start_haproxy().await;
+        world
+    }
+
+    pub(crate) async fn start_agent(&mut self) {
+        let agent = Agent::bind(&self.settings, Arc::new(SystemClock)).await.unwrap();
+        let (address, stop) = (agent.local_addr(), CancellationToken::new());
+        let task = tokio::spawn(agent.serve(stop.clone()));
+        // HAProxy's configuration names the port: the next agent takes the same.
+        self.settings.listen = address;
+        self.agent = Some(RunningAgent { address, stop, task });
+    }
+
+    pub(crate) async fn stop_agent(&mut self) {
+        let agent = self.agent.take().expect("an agent runs");
+        agent.stop.cancel();
+        agent.task.await.unwrap().unwrap();
+    }
+
+    /// Starts HAProxy from the shipped configuration and waits until the agent has it in line.
+    pub(crate) async fn start_haproxy(&mut self) {
+        self.spawn_haproxy();
+        let client = self.client();
+        eventually("the agent sees HAProxy in line", async || {
+            assert!(
+                self.haproxy.as_mut().unwrap().try_wait().unwrap().is_none(),
+                "HAProxy ended: {}",
+                self.haproxy_log()
+            );
+            let pid = self.haproxy.as_ref().map(Child::id);
+            let health = client.health().await.unwrap();
+            health.status == HealthStatus::Ok && health.haproxy.pid == pid
+        })
+        .await;
+    }
+
+    pub(crate) fn spawn_haproxy(&mut self) {
+        assert!(self.haproxy.is_none(), "HAProxy runs already");
+        let log = std::fs::File::create(self.folder.path().join("haproxy.log")).unwrap();
+        let child = Command::new("haproxy")
+            .arg("-db")
+            .arg("-f")
+            .arg(self.write_configuration())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .expect("this test needs the haproxy executable (2.6 or newer) in PATH");
+        self.haproxy = Some(child);
+    }
+
+    /// Kills HAProxy at once; it saves nothing.
+    pub(crate) fn kill_haproxy(&mut self) {
+        let mut child = self.haproxy.take().expect("HAProxy runs");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    fn haproxy_log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("haproxy.log")).unwrap_or_default()
+    }
+
+    /// The configuration that we ship, with this world's paths and ports in the place of the usual ones.
+    fn write_configuration(&self) -> PathBuf {
+        let shipped = include_str!("../../../../deploy/haproxy/haproxy.cfg");
+        let agent = self
+            .agent
+            .as_ref()
+            .map_or(self.settings.listen, |agent| agent.address);
+        let mut text = shipped.to_owned();
+        for (usual, ours) in [
+            (
+                "/run/haproxy/domain-agent.sock",
+                self.settings.haproxy_socket.as_str(),
+            ),
+            (
+                "/var/lib/haproxy-domain-agent",
+                self.settings.state_directory.to_str().unwrap(),
+            ),
+            (":80,[::]:80", &self.http.to_string()),
+            (":443,[::]:443", &self.https.to_string()),
+            ("127.0.0.1:9402", &agent.to_string()),
+            // Only root may hand a socket to somebody else and become somebody else.
+            (" user haproxy group haproxy", ""),
+            ("    user haproxy\n    group haproxy\n", ""),
+        ] {
+            assert!(text.contains(usual), "the shipped configuration has no {usual}");
+            text = text.replace(usual, ours);
+        }
+        let path = self.folder.path().join("haproxy.cfg");
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// `haproxy -c`: would a HAProxy that knows nothing start with the directory as it is?
+    pub(crate) fn assert_loadable(&self) {
+        let output = Command::new("haproxy")
+            .arg("-c")
+            .arg("-f")
+            .arg(self.write_configuration())
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.haproxy.as_ref().expect("HAProxy runs").id()
+    }
+
+    pub(crate) fn agent_url(&self) -> String {
+        format!("http://{}", self.agent.as_ref().expect("an agent runs").address)
+    }
+
+    pub(crate) fn client(&self) -> AgentClient {
+        let url = self.agent_url().parse().unwrap();
+        AgentClient::new(url, SecretString::from(TOKEN), ClientOptions::default()).unwrap()
+    }
+
+    /// A client for HAProxy's Runtime API beside the agent's: an operator at work.
+    pub(crate) fn operator(&self) -> RuntimeApi {
+        let limits = RuntimeLimits {
+            deadline: Duration::from_secs(10),
+            lock_patience: Duration::from_secs(10),
+            max_request_bytes: 15_872,
+        };
+        RuntimeApi::new(self.settings.haproxy_socket.parse().unwrap(), limits)
+    }
+
+    pub(crate) fn list(&self) -> ListName {
+        ListName::parse(self.state("crt-list.txt").to_str().unwrap()).unwrap()
+    }
+
+    /// The store of a hostname, found in the crt-list on disk.
+    pub(crate) fn store(&self, hostname: &Hostname) -> StoreName {
+        let list = std::fs::read_to_string(self.state("crt-list.txt")).unwrap();
+        let line = list
+            .lines()
+            .find(|line| line.ends_with(&format!("/{hostname}.pem")))
+            .expect("the hostname is listed");
+        StoreName::parse(line).unwrap()
+    }
+
+    pub(crate) fn state(&self, path: &str) -> PathBuf {
+        self.settings.state_directory.join(path)
+    }
+
+    /// Every file of the state directory with its content.
+    pub(crate) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut files = BTreeMap::new();
+        collect(&self.settings.state_directory, &mut files);
+        files
+    }
+
+    /// A customer's client: trusts the authority's root, checks chain, name and dates; the fingerprint of the leaf if all is well.
+    pub(crate) async fn visit(&self, hostname: &Hostname) -> Option<String> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.authority.root.der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = ServerName::try_from(hostname.to_string()).unwrap();
+        let tcp = TcpStream::connect(self.https).await.ok()?;
+        let tls = TlsConnector::from(Arc::new(config))
+            .connect(name, tcp)
+            .await
+            .ok()?;
+        tls.get_ref()
+            .1
+            .peer_certificates()?
+            .first()
+            .map(|leaf| CertificateChain::fingerprint_of(leaf))
+    }
+
+    pub(crate) async fn assert_serves(&self, issued: &Issued) {
+        assert_eq!(
+            self.visit(&issued.hostname).await.as_deref(),
+            Some(issued.fingerprint()),
+            "{}",
+            issued.hostname
+        );
+    }
+}
+
+fn collect(folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else {
+            files.insert(path.clone(), std::fs::read(&path).unwrap());
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Some(agent) = &self.agent {
+            agent.stop.cancel();
+        }
+        if let Some(mut child) = self.haproxy.take() {
+            child.kill().ok();
+            child.wait().ok();
+        }
+    }
+}
