@@ -26,6 +26,7 @@ const REQUEST_BOUND: Duration = Duration::from_secs(10);
 pub struct Pebble {
     process: Process,
     relay: Relay,
+    directory: SocketAddr,
     management: SocketAddr,
     ca_pem: String,
     http: reqwest::Client,
@@ -62,6 +63,7 @@ impl Pebble {
         Ok(Self {
             process,
             relay,
+            directory,
             management,
             ca_pem,
             http,
@@ -72,6 +74,11 @@ impl Pebble {
     /// The ACME directory, to be trusted by [`Self::ca_pem`].
     pub fn directory_url(&self) -> String {
         format!("https://{}/dir", self.relay.address)
+    }
+
+    /// The same directory without the relay that counts orders by name, for measurements.
+    pub fn direct_directory_url(&self) -> String {
+        format!("https://{}/dir", self.directory)
     }
 
     /// The certificate that signs Pebble's own HTTPS listener: what an ACME client must trust.

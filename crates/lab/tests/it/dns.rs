@@ -184,6 +184,10 @@ async fn faults_are_answered_as_such_and_end_when_cleared() {
     )
     .await;
     assert_eq!(silent, None);
+    zone.set_fault("shop.test", Fault::Slow(Duration::from_millis(300)));
+    let begun = std::time::Instant::now();
+    assert_eq!(ask(&server, "shop.test.", RecordType::A).await.answers.len(), 1);
+    assert!(begun.elapsed() >= Duration::from_millis(300));
     zone.set_fault("shop.test", Fault::Truncated);
     let truncated = ask(&server, "shop.test.", RecordType::A).await;
     assert!(truncated.metadata.truncation && truncated.answers.is_empty());

@@ -165,6 +165,17 @@ async fn an_unanswered_challenge_fails_and_a_blocked_name_is_refused() {
     let refused = account.new_order(&NewOrder::new(&blocked)).await.err().unwrap();
     assert!(refused.to_string().contains("rejectedIdentifier"), "{refused}");
     assert_eq!(world.pebble.orders_for("www.blocked.test"), 0);
+
+    let builder = Account::builder_with_http(Box::new(Http::trusting(world.pebble.ca_pem())));
+    let new = NewAccount {
+        contact: &[],
+        terms_of_service_agreed: true,
+        only_return_existing: false,
+    };
+    let direct = builder
+        .create(&new, world.pebble.direct_directory_url(), None)
+        .await;
+    assert!(direct.is_ok());
 }
 
 #[tokio::test]
