@@ -1,0 +1,118 @@
+//! `dps config …`.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use dps_host::settings::{Loaded, Origin};
+use serde_json::{Value, json};
+
+use crate::config::{Finding, Role, Settings};
+
+/// A configuration with a comment for every key.
+pub const SAMPLE: &str = include_str!("../../../../docs/configuration/appsettings.sample.json");
+
+/// The exit code when the configuration cannot be used, the same as for a wrong command line.
+pub const UNUSABLE: u8 = 2;
+
+/// `dps config check`: what is effective, with secrets masked, on `out`; problems and warnings on `err`.
+///
+/// # Errors
+/// When nothing can be written.
+pub fn check(
+    config: Option<&Path>,
+    role: Role,
+    as_json: bool,
+    (out, err): (&mut dyn Write, &mut dyn Write),
+) -> io::Result<ExitCode> {
+    let loaded = match Settings::load(config) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            writeln!(err, "{error}")?;
+            return Ok(ExitCode::from(UNUSABLE));
+        }
+    };
+    let report = loaded.settings.check(role);
+    let effective = serde_json::to_value(&loaded.settings)?;
+    if as_json {
+        let text = |findings: &[Finding]| findings.iter().map(Finding::to_string).collect::<Vec<_>>();
+        let document = json!({
+            "environment": loaded.environment,
+            "files": loaded.files,
+            "settings": effective,
+            "errors": text(&report.errors),
+            "warnings": text(&report.warnings),
+        });
+        writeln!(out, "{document:#}")?;
+    } else {
+        write_effective(&loaded, &effective, out)?;
+        for warning in &report.warnings {
+            writeln!(err, "warning: {warning}")?;
+        }
+        for error in &report.errors {
+            writeln!(err, "error: {error}")?;
+        }
+    }
+    if report.errors.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    Ok(ExitCode::from(UNUSABLE))
+}
+
+fn write_effective(loaded: &Loaded<Settings>, effective: &Value, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "Environment {}; files, the strongest last:",
+        loaded.environment
+    )?;
+    if loaded.files.is_empty() {
+        writeln!(out, "  none found")?;
+    }
+    for file in &loaded.files {
+        writeln!(out, "  {}", file.display())?;
+    }
+    let mut lines = BTreeMap::new();
+    flatten(effective, &mut String::new(), &mut lines);
+    let width = lines
+        .iter()
+        .map(|(key, value)| key.len() + value.len())
+        .max()
+        .unwrap_or(0);
+    for (key, value) in lines {
+        let origin = loaded
+            .origins
+            .get(&key)
+            .map_or_else(|| "default".to_owned(), Origin::to_string);
+        let gap = " ".repeat(width - key.len() - value.len());
+        writeln!(out, "{key} = {value}{gap}  ({origin})")?;
+    }
+    Ok(())
+}
+
+/// One line for each key that has no keys below it.
+fn flatten(value: &Value, key: &mut String, lines: &mut BTreeMap<String, String>) {
+    let mut below = |part: &str, value: &Value| {
+        let length = key.len();
+        if length > 0 {
+            key.push(':');
+        }
+        key.push_str(part);
+        flatten(value, key, lines);
+        key.truncate(length);
+    };
+    match value {
+        Value::Object(members) if !members.is_empty() => {
+            members.iter().for_each(|(part, value)| below(part, value));
+        }
+        Value::Array(items) if !items.is_empty() => {
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(index, value)| below(&index.to_string(), value));
+        }
+        other => {
+            lines.insert(key.clone(), other.to_string());
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The configuration of `dps`: one struct per section of `appsettings.json`.
+//!
+//! Reading is `dps-host`'s part: by the time a struct exists, every key was known and every value had the right form. What a single
+//! value cannot tell is checked here, for the role that is to start: ranges, what must be given, what does not fit together. All
+//! findings are collected in a [`Report`], each with its key and the remedy.
+
+mod cabinet_api;
+mod certificate_store;
+mod connection_string;
+mod dns;
+mod haproxy_agent;
+mod http;
+mod lets_encrypt;
+mod logging;
+mod report;
+mod url_rules;
+mod workers;
+
+use std::path::Path;
+
+use dps_host::settings::{Loaded, Loader, SettingsError};
+use serde::{Deserialize, Serialize};
+
+pub use cabinet_api::CabinetApi;
+pub use certificate_store::{CertificateStore, KeySource};
+pub use connection_string::{ConnectionString, Database};
+pub use dns::{Dns, ResolverAddress};
+pub use haproxy_agent::HAProxyAgent;
+pub use http::Http;
+pub use lets_encrypt::LetsEncrypt;
+pub use logging::Logging;
+pub use report::{Finding, Report};
+pub use workers::{
+    AcmeIssuance, DomainVerification, EdgeAddress, HttpProbe, Intake, Removal, Renewal, Workers,
+};
+
+/// Everything that `appsettings.json` can say.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Settings {
+    /// Where the Cabinet is.
+    pub cabinet_api: CabinetApi,
+    /// Where the edges' agents are.
+    #[serde(rename = "HAProxyAgent")]
+    pub haproxy_agent: HAProxyAgent,
+    /// Where certificates are kept.
+    pub certificate_store: CertificateStore,
+    /// Who issues them.
+    pub lets_encrypt: LetsEncrypt,
+    /// Who is asked about DNS.
+    pub dns: Dns,
+    /// How often and how much at once.
+    pub workers: Workers,
+    /// Where health and metrics are served.
+    pub http: Http,
+    /// What is logged.
+    pub logging: Logging,
+    /// The sidecar of one HAProxy, when this process is one.
+    pub agent: haproxy_domain_agent::Settings,
+    /// The reference Cabinet, when this process is one.
+    pub cabinet: dps_cabinet::Settings,
+}
+
+/// What a process is to be, since each role needs only some of the sections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Role {
+    /// `dps run`: the service.
+    #[default]
+    Run,
+    /// `dps agent`: the sidecar of one HAProxy.
+    Agent,
+    /// `dps cabinet`: the reference Cabinet.
+    Cabinet,
+    /// `dps standalone`: all three in one process.
+    Standalone,
+}
+
+impl Settings {
+    /// Reads the settings of this process.
+    ///
+    /// # Errors
+    /// All problems of all files and variables.
+    pub fn load(config: Option<&Path>) -> Result<Loaded<Self>, SettingsError> {
+        Loader::from_process(config).load()
+    }
+
+    /// What keeps this role from starting, and what its operator should know. Reads secret files.
+    pub fn check(&self, role: Role) -> Report {
+        let mut report = Report::default();
+        self.logging.check(&mut report);
+        if matches!(role, Role::Run | Role::Standalone) {
+            self.certificate_store.check(&mut report);
+            self.lets_encrypt.check(&mut report);
+            self.dns.check(&mut report);
+            self.workers.check(&mut report);
+        }
+        if role == Role::Run {
+            self.cabinet_api.check(&mut report);
+            self.haproxy_agent.check(&mut report);
+        }
+        report
+    }
+}
+
+#[cfg(test)]
+mod tests;

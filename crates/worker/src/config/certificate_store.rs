@@ -1,0 +1,83 @@
+//! Section `CertificateStore`: where certificates and keys are kept.
+
+use std::path::{Path, PathBuf};
+
+use dps_host::Secret;
+use serde::{Deserialize, Serialize};
+
+use super::connection_string::{ConnectionString, Database};
+use super::report::Report;
+
+/// Where certificates, keys, orders and work records are kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct CertificateStore {
+    /// The database.
+    pub connection_string: ConnectionString,
+    /// The key-encryption keys as `<id>:<base64 of 32 bytes>`, several separated by commas, the current one first.
+    pub encryption_key: Option<Secret>,
+    /// A file of such lines, readable by its owner alone.
+    pub encryption_key_file: Option<PathBuf>,
+    /// Connections to PostgreSQL.
+    pub max_connections: u32,
+}
+
+/// Where the key-encryption keys come from.
+#[derive(Debug, Clone)]
+pub enum KeySource {
+    /// From the settings.
+    Value(Secret),
+    /// From this file, which must exist.
+    File(PathBuf),
+    /// From this file, which is made with a new key on the first start.
+    FileMadeOnFirstStart(PathBuf),
+}
+
+impl Default for CertificateStore {
+    fn default() -> Self {
+        Self {
+            connection_string: ConnectionString::from("sqlite://dps.db"),
+            encryption_key: None,
+            encryption_key_file: None,
+            max_connections: 10,
+        }
+    }
+}
+
+impl CertificateStore {
+    /// Where the key-encryption keys come from: the value, the file, or for a SQLite file without either, `dps.kek` beside it.
+    ///
+    /// # Errors
+    /// The key and the sentence about it, when nothing can be chosen.
+    pub fn key_source(&self) -> Result<KeySource, &'static str> {
+        match (&self.encryption_key, &self.encryption_key_file) {
+            (Some(_), Some(_)) => Err("give either the value or the file, not both"),
+            (Some(value), None) => Ok(KeySource::Value(value.clone())),
+            (None, Some(path)) => Ok(KeySource::File(path.clone())),
+            (None, None) => match self.connection_string.database() {
+                Some(Database::Sqlite(Some(path))) => {
+                    let beside = path.parent().unwrap_or(Path::new(""));
+                    Ok(KeySource::FileMadeOnFirstStart(beside.join("dps.kek")))
+                }
+                _ => Err(
+                    "is missing; only for a SQLite file a key is made by itself. Set CertificateStore:EncryptionKeyFile, the \
+                          same for every replica: a line `<id>:<base64 of 32 random bytes>`, such as from: echo \
+                          \"key-1:$(openssl rand -base64 32)\"",
+                ),
+            },
+        }
+    }
+
+    pub(super) fn check(&self, report: &mut Report) {
+        if self.connection_string.database().is_none() {
+            report.error(
+                "CertificateStore:ConnectionString",
+                "has an unknown form; write sqlite://dps.db, postgres://user:password@host/database or \
+                 Host=…;Database=…;Username=…;Password=…",
+            );
+        } else if let Err(what) = self.key_source() {
+            report.error("CertificateStore:EncryptionKey", what);
+        }
+        report.count("CertificateStore:MaxConnections", self.max_connections, 1..=1000);
+    }
+}

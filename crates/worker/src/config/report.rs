@@ -1,0 +1,98 @@
+//! What is wrong with settings, collected.
+
+use std::error::Error;
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use dps_host::{HumanDuration, Secret};
+
+/// One thing to know about a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The full key, such as `Dns:Timeout`.
+    pub key: String,
+    /// What is wrong and what to do about it.
+    pub what: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.key, self.what)
+    }
+}
+
+/// All findings about the settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// They keep the process from starting.
+    pub errors: Vec<Finding>,
+    /// They do not.
+    pub warnings: Vec<Finding>,
+}
+
+impl Report {
+    /// The settings cannot be used.
+    pub fn error(&mut self, key: &str, what: impl Into<String>) {
+        self.errors.push(finding(key, what.into()));
+    }
+
+    /// The settings can be used, but perhaps not as meant.
+    pub fn warning(&mut self, key: &str, what: impl Into<String>) {
+        self.warnings.push(finding(key, what.into()));
+    }
+
+    /// A duration must lie within bounds.
+    pub fn duration(&mut self, key: &str, value: HumanDuration, bounds: RangeInclusive<HumanDuration>) {
+        if let Err(error) = value.within(*bounds.start(), *bounds.end()) {
+            self.error(key, error.to_string());
+        }
+    }
+
+    /// A count must lie within bounds.
+    pub fn count(&mut self, key: &str, value: u32, bounds: RangeInclusive<u32>) {
+        if !bounds.contains(&value) {
+            let (least, most) = bounds.into_inner();
+            self.error(key, format!("is {value}, but must be from {least} to {most}"));
+        }
+    }
+
+    /// A secret `X` must be given by value or by `XFile`, and be usable as a bearer token (RFC 6750 §2.1).
+    pub fn token<E: Error>(&mut self, key: &str, resolved: &Result<Option<Secret>, E>) {
+        match resolved {
+            Ok(Some(token))
+                if !token.expose().is_empty()
+                    && token.expose().bytes().all(|byte| byte.is_ascii_graphic()) => {}
+            Ok(Some(_)) => self.error(
+                key,
+                "must be printable ASCII without spaces, since it travels in an HTTP header",
+            ),
+            Ok(None) => self.error(
+                key,
+                format!(
+                    "is missing; set it, or {key}File to a file that holds it (environment: {}File)",
+                    key.replace(':', "__")
+                ),
+            ),
+            Err(error) => self.error(key, chain(error)),
+        }
+    }
+}
+
+fn finding(key: &str, what: String) -> Finding {
+    Finding {
+        key: key.to_owned(),
+        what,
+    }
+}
+
+/// An error with its causes in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

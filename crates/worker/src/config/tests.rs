@@ -1,0 +1,340 @@
+use std::fs;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use dps_host::settings::SECTIONS;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::*;
+use crate::cli::config::SAMPLE;
+
+/// Settings from a file of this text and these variables.
+fn load(text: &str, variables: &[(&str, &str)]) -> Result<Settings, String> {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("appsettings.json"), text).unwrap();
+    let loader = Loader::new(folder.path()).variables(variables.iter().copied());
+    loader
+        .load()
+        .map(|loaded| loaded.settings)
+        .map_err(|error| error.to_string())
+}
+
+/// Settings that `dps run` takes, changed by these variables.
+fn usable(variables: &[(&str, &str)]) -> Settings {
+    let text = r#"{
+        "CabinetApi": {"BaseUrl": "https://cabinet.example", "Token": "t"},
+        "HAProxyAgent": {"BaseUrl": "http://127.0.0.1:9402", "Token": "t"},
+        "LetsEncrypt": {"DirectoryUrl": "https://ca.example/dir", "TermsOfServiceAgreed": true}
+    }"#;
+    load(text, variables).unwrap()
+}
+
+/// The keys of a JSON document that have no keys below them.
+fn keys(value: &Value, prefix: &str, found: &mut Vec<(String, Value)>) {
+    match value {
+        Value::Object(members) => {
+            for (key, below) in members {
+                let key = if prefix.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{prefix}:{key}")
+                };
+                keys(below, &key, found);
+            }
+        }
+        other => found.push((prefix.to_owned(), other.clone())),
+    }
+}
+
+fn all_keys(value: &Value) -> Vec<(String, Value)> {
+    let mut found = Vec::new();
+    keys(value, "", &mut found);
+    found
+}
+
+#[test]
+fn the_sample_is_read_and_only_lacks_the_secret_files_it_names() {
+    let settings = load(SAMPLE, &[]).unwrap();
+    let report = settings.check(Role::Run);
+    let keys: Vec<_> = report.errors.iter().map(|finding| finding.key.as_str()).collect();
+    assert_eq!(keys, ["CabinetApi:Token", "HAProxyAgent:Token"], "{report:?}");
+    assert!(
+        report
+            .errors
+            .iter()
+            .all(|finding| finding.what.contains("/run/secrets/")),
+        "{report:?}"
+    );
+}
+
+/// What stands in the sample without comments: every line that is not one.
+fn sample() -> Value {
+    let lines = SAMPLE.lines().filter(|line| !line.trim_start().starts_with("//"));
+    serde_json::from_str(&lines.collect::<Vec<_>>().join("\n")).unwrap()
+}
+
+#[test]
+fn the_sample_has_every_key_with_its_default_and_a_comment() {
+    let in_sample = all_keys(&sample());
+    let defaults = all_keys(&serde_json::to_value(Settings::default()).unwrap());
+    for (key, default) in &defaults {
+        let (_, value) = in_sample
+            .iter()
+            .find(|(known, _)| known == key)
+            .unwrap_or_else(|| panic!("{key} is not in the sample"));
+        let name = key.rsplit(':').next().unwrap();
+        let lines: Vec<_> = SAMPLE.lines().map(str::trim).collect();
+        let comments_of = lines
+            .windows(2)
+            .filter(|pair| pair[1].starts_with(&format!("\"{name}\":")));
+        assert!(
+            comments_of.clone().count() > 0 && comments_of.clone().all(|pair| pair[0].starts_with("//")),
+            "{key} needs a comment"
+        );
+        let is_example = comments_of.clone().any(|pair| pair[0].contains("(example"));
+        let same = value == default || durations_are_equal(value, default);
+        assert!(
+            same || is_example,
+            "{key} is {value} in the sample and {default} by default"
+        );
+    }
+    assert_eq!(in_sample.len(), defaults.len());
+}
+
+fn durations_are_equal(left: &Value, right: &Value) -> bool {
+    let duration = |value: &Value| value.as_str()?.parse::<dps_host::HumanDuration>().ok();
+    duration(left).is_some() && duration(left) == duration(right)
+}
+
+#[test]
+fn every_section_is_known_to_the_processes_that_share_the_file() {
+    let Value::Object(sections) = serde_json::to_value(Settings::default()).unwrap() else {
+        panic!("settings are an object");
+    };
+    for section in sections.keys() {
+        assert!(
+            SECTIONS.contains(&section.as_str()),
+            "{section} is not in SECTIONS"
+        );
+    }
+}
+
+#[test]
+fn every_key_can_be_set_by_an_environment_variable_in_upper_case() {
+    for (key, value) in all_keys(&sample()) {
+        let name = key.replace(':', "__").to_uppercase();
+        let (name, text) = match &value {
+            Value::Array(items) if items.is_empty() => {
+                (format!("{name}__0"), "http://127.0.0.1:1".to_owned())
+            }
+            Value::Array(items) => (format!("{name}__0"), items[0].as_str().unwrap().to_owned()),
+            Value::String(text) => (name, text.clone()),
+            Value::Null => (name, "x:y".to_owned()),
+            other => (name, other.to_string()),
+        };
+        load("{}", &[(&name, &text)]).unwrap_or_else(|error| panic!("{name}={text}: {error}"));
+    }
+}
+
+#[test]
+fn the_names_of_the_seed_are_the_keys() {
+    let settings = usable(&[
+        ("CabinetApi__BaseUrl", "https://other.example"),
+        ("HAProxyAgent__BaseUrls__0", "http://127.0.0.1:9403"),
+        ("HAProxyAgent__BaseUrls__1", "http://127.0.0.1:9402"),
+        ("CertificateStore__ConnectionString", "Host=db;Database=dps"),
+        ("LetsEncrypt__DirectoryUrl", "https://localhost:14000/dir"),
+        ("Workers__DomainVerification__Interval", "00:00:05"),
+        ("Workers__DomainVerification__EdgeAddresses__0", "192.0.2.0/24"),
+        ("Workers__HttpProbe__Port", "8080"),
+        ("Workers__HttpProbe__AllowPrivateAddresses", "True"),
+        ("Dns__Resolvers__0", "127.0.0.1:5353"),
+    ]);
+    assert_eq!(
+        settings.cabinet_api.base_url.as_ref().unwrap().as_str(),
+        "https://other.example/"
+    );
+    let urls: Vec<_> = settings
+        .haproxy_agent
+        .urls()
+        .iter()
+        .map(|url| url.as_str())
+        .collect();
+    assert_eq!(urls, ["http://127.0.0.1:9402/", "http://127.0.0.1:9403/"]);
+    assert_eq!(
+        settings.certificate_store.connection_string.database(),
+        Some(Database::Postgres)
+    );
+    assert_eq!(
+        settings.dns.resolvers,
+        [ResolverAddress(SocketAddr::from(([127, 0, 0, 1], 5353)))]
+    );
+    let policy = settings.workers.policy();
+    assert_eq!(policy.verification.interval, Duration::from_secs(5));
+    assert_eq!(policy.edge_addresses, ["192.0.2.0/24".parse().unwrap()]);
+    assert_eq!(
+        (
+            settings.workers.http_probe.port,
+            settings.workers.http_probe.allow_private_addresses
+        ),
+        (8080, true)
+    );
+}
+
+#[test]
+fn the_default_intervals_are_those_of_the_seed() {
+    let policy = Settings::default().workers.policy();
+    let seconds = [
+        policy.verification,
+        policy.http_probe,
+        policy.issuance,
+        policy.renewal,
+    ]
+    .map(|lane| lane.interval.as_secs());
+    assert_eq!(seconds, [30, 30, 60, 6 * 3600]);
+    assert_eq!(policy.give_up_after, Duration::from_secs(7 * 86_400));
+}
+
+#[test]
+fn usable_settings_have_no_findings() {
+    assert_eq!(usable(&[]).check(Role::Run), Report::default());
+}
+
+#[test]
+fn what_a_role_does_not_need_is_not_asked_of_it() {
+    let settings = Settings::default();
+    let errors = |role| {
+        settings
+            .check(role)
+            .errors
+            .into_iter()
+            .map(|finding| finding.key)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        errors(Role::Run),
+        [
+            "LetsEncrypt:TermsOfServiceAgreed",
+            "CabinetApi:BaseUrl",
+            "CabinetApi:Token",
+            "HAProxyAgent:BaseUrl",
+            "HAProxyAgent:Token"
+        ]
+    );
+    assert_eq!(errors(Role::Standalone), ["LetsEncrypt:TermsOfServiceAgreed"]);
+}
+
+#[test]
+fn each_unusable_value_is_named_with_what_to_do() {
+    for (variable, value, words) in [
+        (
+            "CabinetApi__BaseUrl",
+            "ftp://cabinet.example",
+            "http:// or https://",
+        ),
+        (
+            "CabinetApi__BaseUrl",
+            "https://user:pass@cabinet.example",
+            "the token has a key of its own",
+        ),
+        ("CabinetApi__BaseUrl", "https://cabinet.example/?a=b", "'?'"),
+        ("CabinetApi__Token", "two words", "printable ASCII"),
+        ("CabinetApi__TokenFile", "/nowhere", "not both"),
+        ("CabinetApi__Timeout", "0s", "from 1s to 5m"),
+        (
+            "CertificateStore__ConnectionString",
+            "mysql://db",
+            "sqlite://dps.db",
+        ),
+        (
+            "CertificateStore__ConnectionString",
+            "postgres://db/dps",
+            "CertificateStore:EncryptionKeyFile",
+        ),
+        ("CertificateStore__MaxConnections", "0", "from 1 to 1000"),
+        ("Dns__Timeout", "1h", "from 1s to 30s"),
+        ("LetsEncrypt__DirectoryUrl", "http://ca.example/dir", "https://"),
+        ("LetsEncrypt__CaCertificateFile", "/nowhere.pem", "No such file"),
+        ("LetsEncrypt__UserAgent", "a\nb", "printable ASCII"),
+        ("Logging__Level", "loud", "Information"),
+        ("Workers__DomainVerification__Interval", "1ms", "from 100ms to 1d"),
+        (
+            "Workers__DomainVerification__MaxBackoff",
+            "10s",
+            "shorter than Workers:DomainVerification:Interval (30s)",
+        ),
+        (
+            "Workers__DomainVerification__GiveUpAfter",
+            "0s",
+            "from 1s to 365d",
+        ),
+        ("Workers__HttpProbe__Concurrency", "0", "from 1 to 1024"),
+        ("Workers__HttpProbe__Port", "0", "from 1 to 65535"),
+        ("Workers__LeaseDuration", "5s", "from 1m to 1h"),
+    ] {
+        let report = usable(&[(variable, value)]).check(Role::Run);
+        let text: Vec<_> = report.errors.iter().map(Finding::to_string).collect();
+        assert_eq!(text.len(), 1, "{variable}={value}: {text:?}");
+        let section = variable.split("__").next().unwrap();
+        assert!(
+            text[0].starts_with(section) && text[0].contains(words),
+            "{variable}={value}: {text:?}"
+        );
+    }
+    let none = load(r#"{"Dns": {"Resolvers": []}}"#, &[])
+        .unwrap()
+        .check(Role::Standalone);
+    assert!(
+        none.errors.iter().any(|finding| finding.key == "Dns:Resolvers"),
+        "{none:?}"
+    );
+}
+
+#[test]
+fn what_is_risky_is_a_warning_and_starts() {
+    for (variable, value, words) in [
+        ("CabinetApi__BaseUrl", "http://cabinet.example", "not encrypted"),
+        (
+            "LetsEncrypt__DirectoryUrl",
+            "https://acme-staging-v02.api.letsencrypt.org/directory",
+            "no browser trusts",
+        ),
+        (
+            "Workers__HttpProbe__AllowPrivateAddresses",
+            "true",
+            "internal addresses",
+        ),
+        ("Workers__HttpProbe__Port", "8080", "not 80"),
+    ] {
+        let report = usable(&[(variable, value)]).check(Role::Run);
+        assert!(report.errors.is_empty(), "{report:?}");
+        assert!(
+            report.warnings.len() == 1 && report.warnings[0].what.contains(words),
+            "{report:?}"
+        );
+    }
+}
+
+#[test]
+fn the_key_encryption_key_is_made_beside_a_sqlite_file_and_nowhere_else() {
+    let source = |variables: &[(&str, &str)]| usable(variables).certificate_store.key_source();
+    let made = |path: &str| {
+        matches!(
+            source(&[("CertificateStore__ConnectionString", path)]),
+            Ok(KeySource::FileMadeOnFirstStart(_))
+        )
+    };
+    assert!(made("sqlite:///var/lib/dps/dps.db") && !made("sqlite::memory:") && !made("postgres://db/dps"));
+    let Ok(KeySource::FileMadeOnFirstStart(path)) =
+        source(&[("CertificateStore__ConnectionString", "sqlite:///var/lib/dps/a.db")])
+    else {
+        panic!("a file beside the database");
+    };
+    assert_eq!(path, Path::new("/var/lib/dps/dps.kek"));
+    let file = ("CertificateStore__EncryptionKeyFile", "/etc/dps/kek");
+    assert!(matches!(source(&[file]), Ok(KeySource::File(_))));
+    let key = ("CertificateStore__EncryptionKey", "a:b");
+    assert!(matches!(source(&[key]), Ok(KeySource::Value(_))));
+    assert!(source(&[file, key]).is_err());
+}

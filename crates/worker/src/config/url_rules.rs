@@ -1,0 +1,43 @@
+//! What all URLs in the settings have in common.
+
+use url::{Host, Url};
+
+use super::report::Report;
+
+/// A base URL for calls that carry a bearer token: http or https, nothing but host, port and path. Plain HTTP to another machine
+/// gives a warning.
+pub(super) fn check_base_url(report: &mut Report, key: &str, url: &Url) {
+    if !matches!(url.scheme(), "http" | "https") {
+        return report.error(key, format!("{url} must begin with http:// or https://"));
+    }
+    if has_credentials(url) {
+        return report.error(
+            key,
+            "must not hold a user name or password; the token has a key of its own",
+        );
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        report.error(key, format!("{url} must not have a '?' or '#' part"));
+    }
+    if url.scheme() == "http" && !is_loopback(url) {
+        report.warning(
+            key,
+            format!(
+                "{url} is not encrypted: whoever sees the traffic sees the token and the keys; use https"
+            ),
+        );
+    }
+}
+
+pub(super) fn has_credentials(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
+}
+
+pub(super) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}

@@ -1,0 +1,95 @@
+//! Section `Workers`: how often, how much at once, how long.
+
+mod edge_address;
+mod lanes;
+
+use std::time::Duration;
+
+use dps_application::{LanePolicy, Policy};
+use dps_host::HumanDuration;
+use serde::{Deserialize, Serialize};
+
+pub use edge_address::EdgeAddress;
+pub use lanes::{AcmeIssuance, DomainVerification, HttpProbe, Intake, Removal, Renewal};
+
+use super::report::Report;
+
+/// Taken off a lease's remaining time, for clocks that differ between replicas.
+const SKEW_ALLOWANCE: Duration = Duration::from_secs(5);
+/// How long a step may wait for the CA before it gives the record back.
+const CA_PATIENCE: Duration = Duration::from_secs(20);
+
+/// The workers. Intervals are the periodic pass that makes us correct; a step that succeeds wakes the next one at once.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Workers {
+    /// `DomainVerificationWorker`.
+    pub domain_verification: DomainVerification,
+    /// `HttpProbeWorker`.
+    pub http_probe: HttpProbe,
+    /// `AcmeIssuanceWorker`.
+    pub acme_issuance: AcmeIssuance,
+    /// `RenewalWorker`.
+    pub renewal: Renewal,
+    /// `RemovalWorker`.
+    pub removal: Removal,
+    /// The polling of the Cabinet.
+    pub intake: Intake,
+    /// How long a record is leased for one step; after a crash it rests that long.
+    pub lease_duration: HumanDuration,
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        Self {
+            domain_verification: DomainVerification::default(),
+            http_probe: HttpProbe::default(),
+            acme_issuance: AcmeIssuance::default(),
+            renewal: Renewal::default(),
+            removal: Removal::default(),
+            intake: Intake::default(),
+            lease_duration: HumanDuration::from_secs(120),
+        }
+    }
+}
+
+impl Workers {
+    /// The same in the application's words.
+    pub fn policy(&self) -> Policy {
+        let lane = |interval: HumanDuration, max_backoff: HumanDuration, concurrency: u32| LanePolicy {
+            interval: interval.get(),
+            max_backoff: max_backoff.get(),
+            concurrency: concurrency as usize,
+        };
+        let (dns, probe, acme) = (&self.domain_verification, &self.http_probe, &self.acme_issuance);
+        Policy {
+            verification: lane(dns.interval, dns.max_backoff, dns.concurrency),
+            http_probe: lane(probe.interval, probe.max_backoff, probe.concurrency),
+            issuance: lane(acme.interval, acme.max_backoff, acme.concurrency),
+            renewal: lane(self.renewal.interval, acme.max_backoff, self.renewal.concurrency),
+            removal: lane(
+                self.removal.interval,
+                self.removal.max_backoff,
+                self.removal.concurrency,
+            ),
+            intake_interval: self.intake.interval.get(),
+            give_up_after: dns.give_up_after.get(),
+            edge_addresses: dns.edge_addresses.iter().map(|address| address.0).collect(),
+            lease: self.lease_duration.get(),
+            skew_allowance: SKEW_ALLOWANCE,
+            ca_patience: CA_PATIENCE,
+        }
+    }
+
+    pub(super) fn check(&self, report: &mut Report) {
+        self.domain_verification.check(report);
+        self.http_probe.check(report);
+        self.acme_issuance.check(report);
+        self.renewal.check(report);
+        self.removal.check(report);
+        self.intake.check(report);
+        // A step must have time for the CA, for an edge, and for the clocks' difference.
+        let bounds = HumanDuration::from_secs(60)..=HumanDuration::from_secs(3600);
+        report.duration("Workers:LeaseDuration", self.lease_duration, bounds);
+    }
+}

@@ -1,0 +1,235 @@
+//! One struct per worker.
+
+use std::time::Duration;
+
+use dps_host::HumanDuration;
+use serde::{Deserialize, Serialize};
+
+use super::super::report::Report;
+use super::EdgeAddress;
+
+const DAY: u64 = 24 * 3600;
+
+/// Checks DNS. The seed's interval is 30 seconds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct DomainVerification {
+    /// The periodic pass, and the first delay of the back-off.
+    pub interval: HumanDuration,
+    /// The longest delay between two checks of one domain.
+    pub max_backoff: HumanDuration,
+    /// How long a customer is waited for before the domain fails.
+    pub give_up_after: HumanDuration,
+    /// Domains checked at once.
+    pub concurrency: u32,
+    /// Addresses of the edges, which names without CNAME (such as apex names) must have.
+    pub edge_addresses: Vec<EdgeAddress>,
+}
+
+/// Fetches a random token through the domain's own path. The seed's interval is 30 seconds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct HttpProbe {
+    /// The periodic pass, and the first delay of the back-off.
+    pub interval: HumanDuration,
+    /// The longest delay between two probes of one domain.
+    pub max_backoff: HumanDuration,
+    /// The port; a CA uses 80 (RFC 8555 §8.3).
+    pub port: u16,
+    /// For the whole exchange with one address.
+    pub timeout: HumanDuration,
+    /// Whether private and loopback addresses may be connected to. Only for a lab or an intranet.
+    pub allow_private_addresses: bool,
+    /// Domains probed at once.
+    pub concurrency: u32,
+}
+
+/// Has certificates issued and deploys them. The seed's interval is 60 seconds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct AcmeIssuance {
+    /// The periodic pass, and the first delay of the back-off.
+    pub interval: HumanDuration,
+    /// The longest delay between two tries for one domain, first issues and renewals alike.
+    pub max_backoff: HumanDuration,
+    /// Issuances at once.
+    pub concurrency: u32,
+}
+
+/// Renews certificates. The seed's interval is 6 hours.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Renewal {
+    /// The periodic pass; each certificate has its own stored moment of renewal.
+    pub interval: HumanDuration,
+    /// Renewals at once. First issues cannot take their place.
+    pub concurrency: u32,
+}
+
+/// Takes removed domains from the edges.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Removal {
+    /// The periodic pass, and the first delay of the back-off.
+    pub interval: HumanDuration,
+    /// The longest delay between two tries for one domain.
+    pub max_backoff: HumanDuration,
+    /// Removals at once.
+    pub concurrency: u32,
+}
+
+/// Polls the Cabinet for domains to take in.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Intake {
+    /// The pause between two polls.
+    pub interval: HumanDuration,
+}
+
+impl Default for DomainVerification {
+    fn default() -> Self {
+        Self {
+            interval: HumanDuration::from_secs(30),
+            max_backoff: HumanDuration::from_secs(3600),
+            give_up_after: HumanDuration::from_secs(7 * DAY),
+            concurrency: 64,
+            edge_addresses: Vec::new(),
+        }
+    }
+}
+
+impl Default for HttpProbe {
+    fn default() -> Self {
+        Self {
+            interval: HumanDuration::from_secs(30),
+            max_backoff: HumanDuration::from_secs(3600),
+            port: 80,
+            timeout: HumanDuration::from_secs(10),
+            allow_private_addresses: false,
+            concurrency: 64,
+        }
+    }
+}
+
+impl Default for AcmeIssuance {
+    fn default() -> Self {
+        Self {
+            interval: HumanDuration::from_secs(60),
+            max_backoff: HumanDuration::from_secs(6 * 3600),
+            concurrency: 16,
+        }
+    }
+}
+
+impl Default for Renewal {
+    fn default() -> Self {
+        Self {
+            interval: HumanDuration::from_secs(6 * 3600),
+            concurrency: 8,
+        }
+    }
+}
+
+impl Default for Removal {
+    fn default() -> Self {
+        Self {
+            interval: HumanDuration::from_secs(30),
+            max_backoff: HumanDuration::from_secs(3600),
+            concurrency: 8,
+        }
+    }
+}
+
+impl Default for Intake {
+    fn default() -> Self {
+        Self {
+            interval: HumanDuration::from_secs(30),
+        }
+    }
+}
+
+impl DomainVerification {
+    pub(super) fn check(&self, report: &mut Report) {
+        let name = "Workers:DomainVerification";
+        check_interval(report, name, self.interval);
+        check_backoff(report, name, self.interval, self.max_backoff);
+        check_concurrency(report, name, self.concurrency);
+        let bounds = HumanDuration::from_secs(1)..=HumanDuration::from_secs(365 * DAY);
+        report.duration(&format!("{name}:GiveUpAfter"), self.give_up_after, bounds);
+    }
+}
+
+impl HttpProbe {
+    pub(super) fn check(&self, report: &mut Report) {
+        let name = "Workers:HttpProbe";
+        check_interval(report, name, self.interval);
+        check_backoff(report, name, self.interval, self.max_backoff);
+        check_concurrency(report, name, self.concurrency);
+        report.count(&format!("{name}:Port"), self.port.into(), 1..=65_535);
+        let bounds = HumanDuration::from_secs(1)..=HumanDuration::from_secs(30);
+        report.duration(&format!("{name}:Timeout"), self.timeout, bounds);
+        if self.port != 80 {
+            report.warning(
+                &format!("{name}:Port"),
+                "is not 80, the port that a public CA connects to",
+            );
+        }
+        if self.allow_private_addresses {
+            let key = format!("{name}:AllowPrivateAddresses");
+            report.warning(
+                &key,
+                "is on: a customer's DNS can make this machine connect to your internal addresses",
+            );
+        }
+    }
+}
+
+impl AcmeIssuance {
+    pub(super) fn check(&self, report: &mut Report) {
+        let name = "Workers:AcmeIssuance";
+        check_interval(report, name, self.interval);
+        check_backoff(report, name, self.interval, self.max_backoff);
+        check_concurrency(report, name, self.concurrency);
+    }
+}
+
+impl Renewal {
+    pub(super) fn check(&self, report: &mut Report) {
+        check_interval(report, "Workers:Renewal", self.interval);
+        check_concurrency(report, "Workers:Renewal", self.concurrency);
+    }
+}
+
+impl Removal {
+    pub(super) fn check(&self, report: &mut Report) {
+        let name = "Workers:Removal";
+        check_interval(report, name, self.interval);
+        check_backoff(report, name, self.interval, self.max_backoff);
+        check_concurrency(report, name, self.concurrency);
+    }
+}
+
+impl Intake {
+    pub(super) fn check(&self, report: &mut Report) {
+        check_interval(report, "Workers:Intake", self.interval);
+    }
+}
+
+fn check_interval(report: &mut Report, name: &str, interval: HumanDuration) {
+    let bounds = HumanDuration::from(Duration::from_millis(100))..=HumanDuration::from_secs(DAY);
+    report.duration(&format!("{name}:Interval"), interval, bounds);
+}
+
+fn check_backoff(report: &mut Report, name: &str, interval: HumanDuration, max_backoff: HumanDuration) {
+    let key = format!("{name}:MaxBackoff");
+    if max_backoff < interval {
+        let what =
+            format!("is {max_backoff}, shorter than {name}:Interval ({interval}), from which it grows");
+        return report.error(&key, what);
+    }
+    report.duration(&key, max_backoff, interval..=HumanDuration::from_secs(7 * DAY));
+}
+
+fn check_concurrency(report: &mut Report, name: &str, concurrency: u32) {
+    report.count(&format!("{name}:Concurrency"), concurrency, 1..=1024);
+}

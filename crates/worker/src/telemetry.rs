@@ -1,0 +1,188 @@
+//! What is counted, in the names that dashboards know. No label per hostname, ever.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use dps_application::ports::Metrics as MetricsPort;
+use dps_domain::Timestamp;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+/// Of [`Metrics::encode`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+const MICROS_PER_DAY: f64 = 86_400_000_000.0;
+
+type Results = Family<[(&'static str, &'static str); 1], Counter>;
+
+/// The service's metrics. Every service of a process has its own; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    verification: Results,
+    issuance: Results,
+    renewal: Results,
+    expiry_days: Gauge<f64, AtomicU64>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All counters at zero, no certificate known.
+    pub fn new() -> Self {
+        let (verification, issuance, renewal) = (results(), results(), results());
+        let expiry_days = Gauge::<f64, AtomicU64>::default();
+        expiry_days.set(f64::NAN);
+        let mut registry = Registry::default();
+        registry.register(
+            "domain_verification",
+            "DNS checks that ended",
+            verification.clone(),
+        );
+        registry.register(
+            "acme_issuance",
+            "First issuances that ended with a deployed certificate or failed",
+            issuance.clone(),
+        );
+        registry.register(
+            "renewal",
+            "Renewals that ended with a deployed certificate or failed",
+            renewal.clone(),
+        );
+        registry.register(
+            "certificate_expiry_days",
+            "Days until the soonest end of validity among the served certificates; NaN without any",
+            expiry_days.clone(),
+        );
+        registry.register(
+            "dps_build",
+            "The version of dps",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
+        Self {
+            registry: Arc::new(registry),
+            verification,
+            issuance,
+            renewal,
+            expiry_days,
+        }
+    }
+
+    /// Sets `certificate_expiry_days` from the soonest end of validity among the served certificates; negative once it has passed.
+    pub fn certificate_expiry(&self, soonest: Option<Timestamp>, now: Timestamp) {
+        let days = soonest.map_or(f64::NAN, |soonest| {
+            let micros = soonest.unix_micros().saturating_sub(now.unix_micros());
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a gauge in days does not need microseconds"
+            )]
+            let micros = micros as f64;
+            micros / MICROS_PER_DAY
+        });
+        self.expiry_days.set(days);
+    }
+
+    /// All metrics as `OpenMetrics` text.
+    ///
+    /// # Errors
+    /// When a metric cannot be formatted.
+    pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+impl MetricsPort for Metrics {
+    fn domain_verification(&self, success: bool) {
+        count(&self.verification, success);
+    }
+
+    fn acme_issuance(&self, success: bool) {
+        count(&self.issuance, success);
+    }
+
+    fn renewal(&self, success: bool) {
+        count(&self.renewal, success);
+    }
+}
+
+/// A counter that shows both results from the beginning, so that a rate over it is never empty.
+fn results() -> Results {
+    let family = Results::default();
+    for success in [true, false] {
+        drop(family.get_or_create(&label(success)));
+    }
+    family
+}
+
+fn count(family: &Results, success: bool) {
+    family.get_or_create(&label(success)).inc();
+}
+
+const fn label(success: bool) -> [(&'static str, &'static str); 1] {
+    [("result", if success { "success" } else { "failed" })]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn has(metrics: &Metrics, line: &str) {
+        let text = metrics.encode().unwrap();
+        assert!(
+            text.lines().any(|found| found == line),
+            "{line} is not in\n{text}"
+        );
+    }
+
+    #[test]
+    fn the_names_are_the_agreed_ones_and_start_at_zero() {
+        let metrics = Metrics::new();
+        for name in [
+            "domain_verification_total",
+            "acme_issuance_total",
+            "renewal_total",
+        ] {
+            has(&metrics, &format!("{name}{{result=\"success\"}} 0"));
+            has(&metrics, &format!("{name}{{result=\"failed\"}} 0"));
+        }
+        has(&metrics, "certificate_expiry_days NaN");
+        assert!(metrics.encode().unwrap().ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn each_result_counts_on_its_own() {
+        let metrics = Metrics::new();
+        metrics.domain_verification(true);
+        metrics.domain_verification(true);
+        metrics.domain_verification(false);
+        metrics.acme_issuance(false);
+        metrics.clone().renewal(true);
+        has(&metrics, "domain_verification_total{result=\"success\"} 2");
+        has(&metrics, "domain_verification_total{result=\"failed\"} 1");
+        has(&metrics, "acme_issuance_total{result=\"failed\"} 1");
+        has(&metrics, "renewal_total{result=\"success\"} 1");
+        has(&Metrics::new(), "renewal_total{result=\"success\"} 0");
+    }
+
+    #[test]
+    fn the_expiry_is_told_in_days_even_when_it_has_passed() {
+        let metrics = Metrics::new();
+        let now = Timestamp::from_unix_seconds(1_800_000_000);
+        metrics.certificate_expiry(Some(Timestamp::from_unix_seconds(1_800_000_000 + 36 * 3600)), now);
+        has(&metrics, "certificate_expiry_days 1.5");
+        metrics.certificate_expiry(Some(Timestamp::from_unix_seconds(1_800_000_000 - 86_400)), now);
+        has(&metrics, "certificate_expiry_days -1.0");
+        metrics.certificate_expiry(None, now);
+        has(&metrics, "certificate_expiry_days NaN");
+    }
+}

@@ -1,0 +1,107 @@
+//! The real `dps` binary.
+
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+use std::fs;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+/// Runs `dps` in an empty directory with this `appsettings.json` and these variables only.
+fn dps(appsettings: Option<&str>, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
+    let folder = TempDir::new().unwrap();
+    if let Some(text) = appsettings {
+        fs::write(folder.path().join("appsettings.json"), text).unwrap();
+    }
+    Command::new(env!("CARGO_BIN_EXE_dps"))
+        .args(arguments)
+        .current_dir(folder.path())
+        .env_clear()
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+const USABLE: &str = r#"{
+    "CabinetApi": {"BaseUrl": "https://cabinet.example", "Token": "hunter2"},
+    "HAProxyAgent": {"BaseUrl": "http://127.0.0.1:9402", "Token": "hunter2"},
+    "CertificateStore": {"ConnectionString": "postgres://dps:hunter2@db/dps", "EncryptionKey": "a:hunter2"},
+    "LetsEncrypt": {"TermsOfServiceAgreed": true},
+}"#;
+
+#[test]
+fn a_check_shows_what_is_effective_from_where_and_no_secret() {
+    for extra in [&[][..], &["--json"]] {
+        let arguments = [&["config", "check"], extra].concat();
+        let output = dps(Some(USABLE), &[("DNS__TIMEOUT", "5s")], &arguments);
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!(output.status.code(), Some(0), "{out}{err}");
+        assert!(!format!("{out}{err}").contains("hunter2"), "{out}{err}");
+        assert!(
+            out.contains("postgres://dps:***@db/dps") && out.contains("Production"),
+            "{out}"
+        );
+    }
+    let output = dps(Some(USABLE), &[("DNS__TIMEOUT", "5s")], &["config", "check"]);
+    let out = text(&output.stdout);
+    let line = |start: &str| out.lines().find(|line| line.starts_with(start)).unwrap();
+    assert!(
+        line("Dns:Timeout = \"5s\"").ends_with("(environment variable DNS__TIMEOUT)"),
+        "{out}"
+    );
+    assert!(
+        line("CabinetApi:Token = \"***\"").ends_with("(appsettings.json)"),
+        "{out}"
+    );
+    assert!(
+        line("Http:Listen = \"0.0.0.0:8080\"").ends_with("(default)"),
+        "{out}"
+    );
+    assert!(text(&output.stderr).starts_with("warning: LetsEncrypt:DirectoryUrl: "));
+}
+
+#[test]
+fn a_check_of_bad_settings_names_all_problems_and_exits_with_2() {
+    let output = dps(
+        Some(r#"{"CabinetApi": {"BaseUri": "x"}}"#),
+        &[("Workers__Renewal__Interval", "6")],
+        &["config", "check"],
+    );
+    let err = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{err}");
+    assert!(
+        err.contains("did you mean CabinetApi:BaseUrl?") && err.contains("Workers:Renewal:Interval"),
+        "{err}"
+    );
+    let output = dps(None, &[], &["config", "check"]);
+    let err = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{err}");
+    assert!(err.contains("error: CabinetApi:Token: is missing"), "{err}");
+    let output = dps(None, &[], &["config", "check", "--config", "nowhere.json"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn the_printed_sample_is_a_configuration() {
+    let sample = text(&dps(None, &[], &["config", "sample"]).stdout);
+    let output = dps(Some(&sample), &[], &["config", "check", "--role", "standalone"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+}
+
+#[test]
+fn help_names_every_command_and_a_wrong_one_is_answered_with_the_right_one() {
+    let output = dps(None, &[], &["--help"]);
+    assert!(output.status.success());
+    assert!(text(&output.stdout).contains("dps config sample"));
+    let output = dps(None, &[], &["cabinett"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        text(&output.stderr).contains("'cabinet'"),
+        "{}",
+        text(&output.stderr)
+    );
+}
