@@ -63,12 +63,17 @@ pub(super) fn report(report: &StatusReport) -> dps_cabinet_api::StatusReport {
             .failure
             .as_ref()
             .map(|failure| failure.code().as_str().to_owned()),
-        last_error_message: report.message.clone(),
+        last_error_message: report.message.as_deref().map(storable),
         error_details: report.failure.as_ref().and_then(details),
         next_attempt_at: report.next_attempt_at,
         certificate_not_after: report.certificate_not_after,
     }
     .within_limits()
+}
+
+/// Texts of other parties may hold NUL, which some databases cannot store; the Cabinet would refuse the report for ever.
+fn storable(text: &str) -> String {
+    text.replace('\0', "")
 }
 
 fn details(failure: &Failure) -> Option<Map<String, Value>> {
