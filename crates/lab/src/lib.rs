@@ -5,11 +5,13 @@
 //! machine so that tests, the demo and drills meet real parts instead of stand-ins. [`process`] starts programs and never
 //! leaves one behind; [`dns`] is a name server that speaks real packets and can be told to misbehave; [`pebble`],
 //! [`postgres`] and [`haproxy`] run the Debian packages of those names; [`web`] plays the stranger that answers in our
-//! place; [`tls`] looks at an edge with a client's eyes, once or without pause while something changes underneath.
+//! place, and [`acme_double`] a CA on its worst day; [`tls`] looks at an edge with a client's eyes, once or without pause
+//! while something changes underneath.
 //!
 //! Everything binds to 127.0.0.1 (or another loopback address), waits for conditions instead of times, and is torn down when
 //! its handle is dropped or the process dies, whichever comes first. Nothing here is meant to face real clients.
 
+pub mod acme_double;
 pub mod dns;
 pub mod error;
 pub mod haproxy;

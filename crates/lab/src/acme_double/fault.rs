@@ -1,0 +1,88 @@
+//! What can go wrong, and where.
+
+use serde_json::json;
+
+/// A resource of the double.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Endpoint {
+    /// The directory (RFC 8555 §7.1.1).
+    Directory,
+    /// newNonce (§7.2).
+    NewNonce,
+    /// newAccount (§7.3).
+    NewAccount,
+    /// newOrder (§7.4).
+    NewOrder,
+    /// An order (§7.1.3).
+    Order,
+    /// An authorization (§7.1.4).
+    Authorization,
+    /// A challenge (§7.1.5).
+    Challenge,
+    /// An order's finalize URL (§7.4).
+    Finalize,
+    /// An order's certificate (§7.4.2).
+    Certificate,
+}
+
+/// A complete response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The status code.
+    pub status: u16,
+    /// Header fields besides `Content-Length` and `Connection`.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: String,
+}
+
+impl Reply {
+    /// A response with a body of the given media type.
+    pub fn new(status: u16, media_type: &str, body: impl Into<String>) -> Self {
+        Self {
+            status,
+            headers: vec![("Content-Type".to_owned(), media_type.to_owned())],
+            body: body.into(),
+        }
+    }
+
+    /// A problem document of a type of RFC 8555 §6.7, named without its prefix.
+    pub fn problem(status: u16, kind: &str, detail: &str) -> Self {
+        let kind = format!("urn:ietf:params:acme:error:{kind}");
+        let body = json!({ "type": kind, "detail": detail, "status": status });
+        Self::new(status, "application/problem+json", body.to_string())
+    }
+
+    /// The page of some box in between.
+    pub fn html(status: u16) -> Self {
+        Self::new(
+            status,
+            "text/html",
+            format!("<html><body><h1>{status}</h1></body></html>"),
+        )
+    }
+
+    /// With one more header field.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+/// What the double does instead of its duty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// Answers this.
+    Reply(Reply),
+    /// Refuses the nonce, however good, and gives a new one.
+    BadNonce,
+    /// Promises a body and closes in the middle of it.
+    CutBody,
+    /// Sends a body that does not end.
+    HugeBody,
+    /// Sends the beginning of a body and then nothing.
+    SlowBody,
+    /// Closes without a word.
+    HangUp,
+}
