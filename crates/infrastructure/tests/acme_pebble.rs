@@ -234,7 +234,10 @@ async fn a_failed_validation_says_what_the_ca_met() {
     // The web server answers 404 for a token that nobody published; the other name does not exist at all.
     let answered = world.host("shop.example.com");
     let unknown = Hostname::parse("nowhere.example.com").unwrap();
-    for (host, cause, words) in [(answered, "unauthorized", "404"), (unknown, "connection", "nowhere")] {
+    for (host, cause, words) in [
+        (answered, "unauthorized", "404"),
+        (unknown, "connection", "nowhere"),
+    ] {
         let order = authority.new_order(&account, &host).await.unwrap();
         let challenge = pending_challenge(&authority, &account, &order).await;
         authority.acknowledge(&account, &order, &challenge).await.unwrap();

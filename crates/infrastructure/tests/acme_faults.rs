@@ -1,0 +1,358 @@
+//! The ACME adapter on a CA's bad days: limits, outages, and answers that are none.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests may")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use dps_application::ports::ca::{Account, AuthorizationView, CaError, OrderStatus};
+use dps_application::ports::{CertificateAuthority, Clock};
+use dps_domain::{Hostname, Timestamp};
+use dps_infrastructure::acme::{AcmeAuthority, AcmeSettings};
+use dps_lab::acme_double::{AcmeDouble, Endpoint, Fault, Reply};
+
+const START: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+
+/// A clock that only the test moves.
+#[derive(Default)]
+struct TestClock(AtomicI64);
+
+impl TestClock {
+    fn advance(&self, by: Duration) {
+        self.0
+            .fetch_add(i64::try_from(by.as_micros()).unwrap(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_micros(START.unix_micros() + self.0.load(Ordering::SeqCst))
+    }
+}
+
+struct World {
+    double: AcmeDouble,
+    clock: Arc<TestClock>,
+    authority: AcmeAuthority,
+    host: Hostname,
+}
+
+impl World {
+    async fn start() -> Self {
+        let double = AcmeDouble::start().await.unwrap();
+        let mut settings = AcmeSettings::new(double.directory_url().parse().unwrap());
+        settings.request_timeout = Duration::from_secs(2);
+        let clock = Arc::new(TestClock::default());
+        Self {
+            authority: AcmeAuthority::new(&settings, Arc::clone(&clock) as Arc<dyn Clock>).unwrap(),
+            double,
+            clock,
+            host: Hostname::parse("shop.example.com").unwrap(),
+        }
+    }
+
+    async fn account(&self) -> Account {
+        let key = self.authority.new_account_key().unwrap();
+        let url = self.authority.register(&key).await.unwrap();
+        Account { url, key }
+    }
+
+    fn reply(&self, endpoint: Endpoint, reply: Reply) {
+        self.double.inject(endpoint, 1, &Fault::Reply(reply));
+    }
+
+    async fn order_error(&self, account: &Account) -> CaError {
+        self.authority.new_order(account, &self.host).await.unwrap_err()
+    }
+}
+
+#[tokio::test]
+async fn a_limit_with_a_time_is_a_limit_until_then() {
+    let world = World::start().await;
+    let account = world.account().await;
+    let limit = Reply::problem(429, "rateLimited", "too many new orders").header("Retry-After", "36");
+    world.reply(Endpoint::NewOrder, limit);
+    assert_eq!(
+        world.order_error(&account).await,
+        CaError::RateLimited {
+            until: Some(START + Duration::from_secs(36)),
+            detail: "too many new orders".to_owned()
+        }
+    );
+    assert_eq!(
+        world.double.requests(Endpoint::NewOrder),
+        1,
+        "a limit is not argued with"
+    );
+}
+
+#[tokio::test]
+async fn a_limit_without_a_time_but_with_an_unpause_link_is_a_pause() {
+    let world = World::start().await;
+    let account = world.account().await;
+    let words = "Your account is temporarily prevented from requesting certificates for shop.example.com and \
+                 possibly others. Please visit: https://ca.example/sfe/v1/unpause?jwt=abc.def";
+    world.reply(Endpoint::NewOrder, Reply::problem(429, "rateLimited", words));
+    let error = world.order_error(&account).await;
+    assert!(
+        matches!(&error, CaError::Paused { unpause_url: Some(url), .. } if url == "https://ca.example/sfe/v1/unpause?jwt=abc.def"),
+        "{error}"
+    );
+    world.reply(
+        Endpoint::NewOrder,
+        Reply::problem(429, "rateLimited", "slow down"),
+    );
+    let error = world.order_error(&account).await;
+    assert!(
+        matches!(error, CaError::RateLimited { until: None, .. }),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn an_overloaded_ca_is_unavailable_until_it_says() {
+    let world = World::start().await;
+    let account = world.account().await;
+    let overloaded = Reply::html(503)
+        .header("Date", "Fri, 31 Dec 1999 23:58:00 GMT")
+        .header("Retry-After", "Fri, 31 Dec 1999 23:59:00 GMT");
+    world.reply(Endpoint::NewOrder, overloaded);
+    let error = world.order_error(&account).await;
+    assert!(
+        matches!(error, CaError::Unavailable { retry_after: Some(at), .. } if at == START + Duration::from_secs(60)),
+        "{error}"
+    );
+    // Before the request proper, too.
+    world.double.inject(
+        Endpoint::NewNonce,
+        9,
+        &Fault::Reply(Reply::html(503).header("Retry-After", "5")),
+    );
+    world.clock.advance(Duration::from_secs(3_600));
+    let error = world.order_error(&account).await;
+    let expected = world.clock.now() + Duration::from_secs(5);
+    assert!(
+        matches!(error, CaError::Unavailable { retry_after: Some(at), .. } if at == expected),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn answers_that_are_no_answers_are_outages_wherever_they_come() {
+    let world = World::start().await;
+    let account = world.account().await;
+    let faults = [
+        Fault::Reply(Reply::html(502)),
+        Fault::Reply(Reply::html(200)),
+        Fault::Reply(Reply::new(200, "application/json", "{}")),
+        Fault::Reply(Reply::html(302).header("Location", "https://elsewhere.example/")),
+        Fault::Reply(Reply::html(403)),
+        Fault::CutBody,
+        Fault::HugeBody,
+        Fault::HangUp,
+    ];
+    for fault in faults {
+        let order = world.authority.new_order(&account, &world.host).await.unwrap();
+        world.double.inject(Endpoint::Order, 1, &fault);
+        let error = world.authority.order(&account, &order).await.unwrap_err();
+        assert!(
+            matches!(&error, CaError::Unavailable { detail, .. } if !detail.contains('<')),
+            "{fault:?} became {error}"
+        );
+        let view = world.authority.order(&account, &order).await.unwrap();
+        assert_eq!(
+            view.status,
+            OrderStatus::Pending,
+            "after {fault:?} all is well again"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_never_ends_is_given_up_after_the_time_out() {
+    let world = World::start().await;
+    let account = world.account().await;
+    world.double.inject(Endpoint::NewOrder, 1, &Fault::SlowBody);
+    let begun = Instant::now();
+    let error = world.order_error(&account).await;
+    assert!(
+        matches!(
+            error,
+            CaError::Unavailable {
+                retry_after: None,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_storm_of_refused_nonces_is_weathered_inside_and_an_endless_one_is_an_outage() {
+    let world = World::start().await;
+    let account = world.account().await;
+    world.double.inject(Endpoint::NewOrder, 10, &Fault::BadNonce);
+    world.authority.new_order(&account, &world.host).await.unwrap();
+    assert_eq!(world.double.requests(Endpoint::NewOrder), 11);
+
+    world.double.inject(Endpoint::NewOrder, 1_000, &Fault::BadNonce);
+    let error = world.order_error(&account).await;
+    assert!(matches!(error, CaError::Unavailable { .. }), "{error}");
+    assert!(
+        world.double.requests(Endpoint::NewOrder) < 40,
+        "a broken CA is not hammered"
+    );
+}
+
+#[tokio::test]
+async fn nonces_are_recycled_and_a_ca_that_forgot_them_all_is_met_with_new_ones() {
+    let world = World::start().await;
+    let account = world.account().await;
+    for _ in 0..20 {
+        world.authority.new_order(&account, &world.host).await.unwrap();
+    }
+    assert_eq!(world.double.requests(Endpoint::NewNonce), 1, "the first one only");
+    world.double.forget_nonces();
+    world.authority.new_order(&account, &world.host).await.unwrap();
+    // Old ones are not even tried.
+    world.clock.advance(Duration::from_secs(3_600));
+    world.double.forget_nonces();
+    let before = world.double.requests(Endpoint::NewOrder);
+    world.authority.new_order(&account, &world.host).await.unwrap();
+    assert_eq!(world.double.requests(Endpoint::NewOrder), before + 1);
+}
+
+#[tokio::test]
+async fn a_directory_that_is_down_is_an_outage_and_is_found_again_when_it_is_up() {
+    let world = World::start().await;
+    let down = Fault::Reply(Reply::html(503).header("Retry-After", "120"));
+    world.double.inject(Endpoint::Directory, 3, &down);
+    let key = world.authority.new_account_key().unwrap();
+    for _ in 0..3 {
+        let error = world.authority.register(&key).await.unwrap_err();
+        assert!(
+            matches!(error, CaError::Unavailable { retry_after: Some(at), .. } if at == START + Duration::from_secs(120)),
+            "{error}"
+        );
+    }
+    assert!(world.authority.register(&key).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_directory_is_fetched_once_a_day_and_after_a_failure() {
+    let world = World::start().await;
+    let account = world.account().await;
+    for _ in 0..5 {
+        world.authority.new_order(&account, &world.host).await.unwrap();
+    }
+    assert_eq!(world.double.requests(Endpoint::Directory), 1);
+    world.clock.advance(Duration::from_secs(25 * 3_600));
+    world.authority.new_order(&account, &world.host).await.unwrap();
+    assert_eq!(world.double.requests(Endpoint::Directory), 2);
+    world.reply(Endpoint::NewOrder, Reply::html(404));
+    world.order_error(&account).await;
+    world.authority.new_order(&account, &world.host).await.unwrap();
+    assert_eq!(world.double.requests(Endpoint::Directory), 3);
+}
+
+#[tokio::test]
+async fn a_ca_that_issues_slowly_says_when_to_ask_again() {
+    let world = World::start().await;
+    let account = world.account().await;
+    let (authority, host) = (&world.authority, &world.host);
+    let order = authority.new_order(&account, host).await.unwrap();
+    let AuthorizationView::Pending(challenge) = authority.authorization(&account, &order).await.unwrap()
+    else {
+        panic!("the authorization is not pending");
+    };
+    authority.acknowledge(&account, &order, &challenge).await.unwrap();
+    world.double.issue_slowly("3");
+    authority.finalize(&account, &order, b"request").await.unwrap();
+    let slow = Reply::new(
+        200,
+        "application/json",
+        r#"{"status":"processing","authorizations":[],"finalize":""}"#,
+    );
+    world.reply(Endpoint::Order, slow.clone().header("Retry-After", "3"));
+    let view = authority.order(&account, &order).await.unwrap();
+    assert_eq!(view.status, OrderStatus::Processing);
+    assert_eq!(view.retry_after, Some(START + Duration::from_secs(3)));
+    world.reply(Endpoint::Order, slow.header("Retry-After", "7"));
+    let error = authority.certificate(&account, &order).await.unwrap_err();
+    assert!(
+        matches!(error, CaError::Unavailable { retry_after: Some(at), .. } if at == START + Duration::from_secs(7)),
+        "{error}"
+    );
+    assert!(authority.certificate(&account, &order).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_acknowledged_challenge_is_not_acknowledged_twice() {
+    let world = World::start().await;
+    let account = world.account().await;
+    let (authority, host) = (&world.authority, &world.host);
+    let order = authority.new_order(&account, host).await.unwrap();
+    let AuthorizationView::Pending(challenge) = authority.authorization(&account, &order).await.unwrap()
+    else {
+        panic!("the authorization is not pending");
+    };
+    // The CA takes it, but its answer is lost on the way back.
+    authority.acknowledge(&account, &order, &challenge).await.unwrap();
+    authority.acknowledge(&account, &order, &challenge).await.unwrap();
+    assert_eq!(world.double.requests(Endpoint::Challenge), 1);
+    let stranger = dps_application::ports::ca::Http01 {
+        url: format!("{}x", challenge.url),
+        ..challenge
+    };
+    let error = authority
+        .acknowledge(&account, &order, &stranger)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, CaError::OrderGone { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn accounts_that_cannot_be_used_are_told_apart_from_orders_that_cannot() {
+    let world = World::start().await;
+    let account = world.account().await;
+    for kind in [
+        "accountDoesNotExist",
+        "externalAccountRequired",
+        "userActionRequired",
+        "unauthorized",
+    ] {
+        world.reply(Endpoint::NewOrder, Reply::problem(403, kind, "no"));
+        let error = world.order_error(&account).await;
+        assert!(matches!(error, CaError::Account { .. }), "{kind}: {error}");
+    }
+    let order = world.authority.new_order(&account, &world.host).await.unwrap();
+    world.reply(
+        Endpoint::Order,
+        Reply::problem(404, "malformed", "no order for this account"),
+    );
+    let error = world.authority.order(&account, &order).await.unwrap_err();
+    assert!(matches!(error, CaError::OrderGone { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn we_introduce_ourselves_by_our_own_name_and_show_no_key() {
+    let world = World::start().await;
+    let account = world.account().await;
+    assert!(
+        world
+            .double
+            .user_agent()
+            .starts_with("DomainProvisioningService/")
+    );
+    let shown = format!("{:?} {account:?}", world.authority);
+    assert!(!shown.contains("PRIVATE KEY"), "{shown}");
+    let broken = Account {
+        key: "-----BEGIN PRIVATE KEY-----\naHVudGVyMg==\n-----END PRIVATE KEY-----\n".into(),
+        ..account
+    };
+    let error = world.order_error(&broken).await;
+    assert!(matches!(error, CaError::Account { .. }), "{error}");
+    assert!(!format!("{error:?}").contains("aHVudGVyMg"), "{error:?}");
+}
