@@ -1,0 +1,154 @@
+//! Certificates, and which edge presents which.
+
+use dps_application::ports::pki::CertificateFacts;
+use dps_application::ports::store::{NewCertificate, StoreError, StoredCertificate};
+use dps_domain::{CertificateId, DomainId, OrderId, Timestamp};
+
+use crate::database::Database;
+use crate::domains::lock_in_tx;
+use crate::orders::close_in_tx;
+use crate::row::Row;
+use crate::session::Session;
+use crate::sql::{Sql, args, statements};
+
+const TABLE: &str = "certificates";
+
+macro_rules! columns {
+    () => {
+        "id, domain_id, order_id, hostname, generation, fingerprint, serial, not_before, not_after, ari_id, \
+         chain_pem, key_sealed, created_at"
+    };
+}
+
+statements! {
+    INSERT = Sql::both(concat!(
+        "INSERT INTO certificates (", columns!(), ") \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+    ));
+    SELECT = Sql::both(concat!("SELECT ", columns!(), " FROM certificates WHERE id = $1"));
+    SELECT_BY_ORDER = Sql::both(concat!("SELECT ", columns!(), " FROM certificates WHERE order_id = $1"));
+    GREATEST_GENERATION = Sql::both(
+        "SELECT MAX(generation) AS generation FROM certificates WHERE hostname = $1",
+    );
+    PUT_DEPLOYMENT = Sql::both(
+        "INSERT INTO edge_deployments (domain_id, edge, certificate_id, deployed_at) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (domain_id, edge) DO UPDATE SET certificate_id = excluded.certificate_id, \
+         deployed_at = excluded.deployed_at",
+    );
+    DELETE_DEPLOYMENT = Sql::both("DELETE FROM edge_deployments WHERE domain_id = $1 AND edge = $2");
+}
+
+fn read(row: &Row) -> Result<StoredCertificate, StoreError> {
+    let fields = row.fields(TABLE, "id");
+    Ok(StoredCertificate {
+        certificate: NewCertificate {
+            id: fields.parse("id")?,
+            domain_id: fields.parse("domain_id")?,
+            order_id: fields.parse("order_id")?,
+            hostname: fields.parse("hostname")?,
+            facts: CertificateFacts {
+                fingerprint: fields.get("fingerprint")?,
+                serial: fields.get("serial")?,
+                not_before: fields.at("not_before")?,
+                not_after: fields.at("not_after")?,
+                ari_id: fields.get("ari_id")?,
+                chain_pem: fields.get("chain_pem")?,
+            },
+            key: fields.sealed("key_sealed")?,
+            created_at: fields.at("created_at")?,
+        },
+        generation: fields.count("generation")?,
+    })
+}
+
+/// The next generation of a hostname: the time, or one more than the last when the clock went back.
+async fn next_generation_in_tx(session: &mut Session, new: &NewCertificate) -> Result<u64, StoreError> {
+    let row = session.fetch(GREATEST_GENERATION, args![&new.hostname]).await?;
+    let greatest: Option<i64> = match &row {
+        Some(row) => row.fields(TABLE, "generation").get("generation")?,
+        None => None,
+    };
+    let by_clock = new.created_at.unix_micros().max(0);
+    let next = greatest.map_or(by_clock, |greatest| by_clock.max(greatest.saturating_add(1)));
+    Ok(next.unsigned_abs())
+}
+
+pub(crate) async fn insert(
+    database: &Database,
+    new: &NewCertificate,
+) -> Result<StoredCertificate, StoreError> {
+    let mut session = database.write("store a certificate").await?;
+    lock_in_tx(&mut session, new.domain_id).await?;
+    if let Some(row) = session.fetch(SELECT_BY_ORDER, args![new.order_id]).await? {
+        return read(&row);
+    }
+    let generation = next_generation_in_tx(&mut session, new).await?;
+    let args = args![
+        new.id,
+        new.domain_id,
+        new.order_id,
+        &new.hostname,
+        generation,
+        new.facts.fingerprint.as_str(),
+        new.facts.serial.as_str(),
+        new.facts.not_before,
+        new.facts.not_after,
+        new.facts.ari_id.as_deref(),
+        new.facts.chain_pem.as_str(),
+        new.key.0.as_slice(),
+        new.created_at,
+    ];
+    session.execute(INSERT, args).await?;
+    close_in_tx(&mut session, new.order_id).await?;
+    session.commit().await?;
+    Ok(StoredCertificate {
+        certificate: new.clone(),
+        generation,
+    })
+}
+
+pub(crate) async fn by_id(
+    database: &Database,
+    id: CertificateId,
+) -> Result<Option<StoredCertificate>, StoreError> {
+    let mut session = database.read("read a certificate").await?;
+    session
+        .fetch(SELECT, args![id])
+        .await?
+        .as_ref()
+        .map(read)
+        .transpose()
+}
+
+pub(crate) async fn of_order(
+    database: &Database,
+    order: OrderId,
+) -> Result<Option<StoredCertificate>, StoreError> {
+    let mut session = database.read("find an order's certificate").await?;
+    session
+        .fetch(SELECT_BY_ORDER, args![order])
+        .await?
+        .as_ref()
+        .map(read)
+        .transpose()
+}
+
+pub(crate) async fn deployed(
+    database: &Database,
+    domain: DomainId,
+    edge: &str,
+    certificate: CertificateId,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let mut session = database.write("record a deployment").await?;
+    session
+        .execute(PUT_DEPLOYMENT, args![domain, edge, certificate, at])
+        .await?;
+    session.commit().await
+}
+
+pub(crate) async fn removed(database: &Database, domain: DomainId, edge: &str) -> Result<(), StoreError> {
+    let mut session = database.write("forget a deployment").await?;
+    session.execute(DELETE_DEPLOYMENT, args![domain, edge]).await?;
+    session.commit().await
+}

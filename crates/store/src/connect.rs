@@ -1,0 +1,221 @@
+//! Opening the store.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use dps_application::ports::Randomness;
+use sqlx::postgres::PgPoolOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Executor, SqlitePool};
+
+use crate::connection_string::{ConnectionStringError, PostgresTarget, Target};
+use crate::database::Database;
+use crate::migrations::{self, MigrateError};
+
+/// Only the service's own user may read the database file: it holds sealed keys and customers' names.
+const FILE_MODE: u32 = 0o600;
+
+/// How a store is opened.
+#[derive(Clone)]
+pub struct StoreOptions {
+    /// Where lease tokens come from.
+    pub randomness: Arc<dyn Randomness>,
+    /// Connections at most: to PostgreSQL in all (unless the connection string says `Maximum Pool Size`), on SQLite for reading.
+    pub max_connections: u32,
+    /// How long an operation waits for a free connection, and on SQLite for another process's write, before the store counts as
+    /// unavailable.
+    pub acquire_timeout: Duration,
+}
+
+impl StoreOptions {
+    /// The usual bounds.
+    pub fn new(randomness: Arc<dyn Randomness>) -> Self {
+        Self {
+            randomness,
+            max_connections: 16,
+            acquire_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The store could not be opened. Never contains the connection string's password.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The connection string is wrong.
+    #[error(transparent)]
+    ConnectionString(#[from] ConnectionStringError),
+    /// The database file cannot be made or opened.
+    #[error("the database file {} cannot be opened", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The database does not let us in.
+    #[error("the database at {place} does not let us in")]
+    Refused {
+        /// The file, or the server's host and port.
+        place: String,
+        /// The driver's reason.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// The CertificateStore on one of its databases. Clones share the connections.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) database: Database,
+    pub(crate) randomness: Arc<dyn Randomness>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = match &self.database {
+            Database::Postgres(_) => "PostgreSQL",
+            Database::Sqlite { .. } => "SQLite",
+        };
+        f.debug_struct("Store")
+            .field("database", &kind)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens the database that `connection_string` names: `sqlite://path` (the file is made on first start),
+    /// `sqlite::memory:`, `postgres://…` or `Host=…;Database=…` as Npgsql writes it. Call [`Self::migrate`] next.
+    pub async fn connect(connection_string: &str, options: StoreOptions) -> Result<Self, ConnectError> {
+        let database = match connection_string.parse()? {
+            Target::Postgres(target) => connect_postgres(*target, &options).await?,
+            Target::Memory => connect_memory().await?,
+            Target::File {
+                path,
+                read_only,
+                options: file,
+            } => connect_file(&path, read_only, *file, &options).await?,
+        };
+        Ok(Self {
+            database,
+            randomness: options.randomness,
+        })
+    }
+
+    /// Brings the database to this program's schema. Safe beside others that do the same.
+    pub async fn migrate(&self) -> Result<(), MigrateError> {
+        migrations::migrate(&self.database).await
+    }
+
+    /// Closes every connection, waiting for those in use; later calls fail. SQLite folds its log into the file.
+    pub async fn close(&self) {
+        self.database.close().await;
+    }
+}
+
+fn refused(place: impl Into<String>) -> impl FnOnce(sqlx::Error) -> ConnectError {
+    let place = place.into();
+    move |source| ConnectError::Refused {
+        place,
+        source: Box::new(source),
+    }
+}
+
+async fn connect_postgres(target: PostgresTarget, options: &StoreOptions) -> Result<Database, ConnectError> {
+    let place = format!("{}:{}", target.options.get_host(), target.options.get_port());
+    let mut server = target.options;
+    if server.get_application_name().is_none() {
+        server = server.application_name("dps");
+    }
+    let pool = PgPoolOptions::new()
+        .max_connections(target.max_connections.unwrap_or(options.max_connections))
+        .acquire_timeout(options.acquire_timeout)
+        .after_connect(|connection, _| {
+            // The server gives up with us, and never keeps a lock for a client that is gone.
+            let bounds = "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'";
+            Box::pin(async move { connection.execute(bounds).await.map(drop) })
+        })
+        .connect_with(server)
+        .await
+        .map_err(refused(place))?;
+    Ok(Database::Postgres(pool))
+}
+
+/// One connection that never ends, since the database ends with it.
+async fn connect_memory() -> Result<Database, ConnectError> {
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .connect_with(SqliteConnectOptions::new().in_memory(true).foreign_keys(true))
+        .await
+        .map_err(refused("sqlite::memory:"))?;
+    Ok(Database::Sqlite {
+        writer: pool.clone(),
+        readers: pool,
+    })
+}
+
+async fn connect_file(
+    path: &Path,
+    read_only: bool,
+    file: SqliteConnectOptions,
+    options: &StoreOptions,
+) -> Result<Database, ConnectError> {
+    let file_error = |source| ConnectError::File {
+        path: path.to_path_buf(),
+        source,
+    };
+    prepare_file(path, read_only).map_err(file_error)?;
+    let file = file
+        .read_only(read_only)
+        .foreign_keys(true)
+        .busy_timeout(options.acquire_timeout)
+        .journal_mode(SqliteJournalMode::Wal)
+        // FULL syncs the log at every commit. With NORMAL a power cut may undo commits, and then a certificate's key that was
+        // stored before finalize is gone while the CA has issued: a lost certificate is an outage and counts against its limits.
+        .synchronous(SqliteSynchronous::Full);
+    let pool = |connections: u32, file: SqliteConnectOptions| {
+        SqlitePoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(options.acquire_timeout)
+            .test_before_acquire(false)
+            .connect_with(file)
+    };
+    let place = path.display().to_string();
+    let connect = async {
+        let writer: SqlitePool = pool(1, file.clone()).await?;
+        let readers: SqlitePool = pool(options.max_connections, file.read_only(true)).await?;
+        Ok(Database::Sqlite { writer, readers })
+    };
+    connect.await.map_err(refused(place))
+}
+
+/// Makes the file, if there is none, readable by us alone; SQLite gives its log the same mode.
+fn prepare_file(path: &Path, read_only: bool) -> Result<(), std::io::Error> {
+    match std::fs::metadata(path) {
+        Ok(metadata) => {
+            let mode = metadata.permissions().mode() & 0o777;
+            if mode & 0o077 != 0 {
+                tracing::warn!(path = %path.display(), mode = format!("{mode:o}"), "others may read the database file");
+            }
+            Ok(())
+        }
+        Err(missing) if missing.kind() == std::io::ErrorKind::NotFound && !read_only => {
+            let made = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(FILE_MODE)
+                .open(path);
+            match made {
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+                other => other.map(drop),
+            }
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,248 @@
+//! Work records: reading, inserting and writing them. Leases are in [`lease`].
+
+pub(crate) mod lease;
+
+use dps_application::ports::store::{Completion, DomainFilter, DomainRecord, StoreError};
+use dps_domain::phase::Lane;
+use dps_domain::{DomainId, Hostname, Phase, Timestamp};
+
+use crate::database::Database;
+use crate::json::to_json;
+use crate::row::Row;
+use crate::session::Session;
+use crate::sql::{Arg, Sql, args, statements};
+use crate::{events, outbox};
+
+pub(crate) const TABLE: &str = "custom_domains";
+
+/// The columns of a [`DomainRecord`].
+macro_rules! columns {
+    () => {
+        "id, tenant_id, hostname, cname_target, phase, attempt, next_attempt_at, pending_since, \
+         failed_validations, order_not_before, last_failure, cabinet_version, revision, created_at, updated_at"
+    };
+}
+use columns;
+
+/// What every write of a whole record sets, from `$3` to `$15`; the lease ends with it.
+macro_rules! assignments {
+    () => {
+        "tenant_id = $3, hostname = $4, cname_target = $5, phase = $6, lane = $7, attempt = $8, \
+         next_attempt_at = $9, pending_since = $10, failed_validations = $11, order_not_before = $12, \
+         last_failure = $13, serving_not_after = $14, updated_at = $15, revision = revision + 1, lease_token = NULL, lease_expires_at = NULL"
+    };
+}
+
+statements! {
+    INSERT = Sql::both(
+        "INSERT INTO custom_domains (id, cabinet_version, tenant_id, hostname, cname_target, phase, lane, attempt, \
+         next_attempt_at, pending_since, failed_validations, order_not_before, last_failure, serving_not_after, \
+         updated_at, created_at, revision) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 1) \
+         ON CONFLICT (id) DO NOTHING",
+    );
+    SELECT = Sql::both(concat!("SELECT ", columns!(), " FROM custom_domains WHERE id = $1"));
+    SELECT_BY_HOSTNAME = Sql::both(concat!(
+        "SELECT ", columns!(), " FROM custom_domains WHERE hostname = $1 \
+         ORDER BY CASE WHEN phase = $2 THEN 1 ELSE 0 END, created_at DESC, id DESC LIMIT 1",
+    ));
+    SELECT_PAGE = Sql::both(concat!(
+        "SELECT ", columns!(), " FROM custom_domains WHERE hostname > $1 AND hostname LIKE $2 ESCAPE '!' \
+         ORDER BY hostname, created_at LIMIT $3",
+    ));
+    UPDATE = Sql::both(concat!(
+        "UPDATE custom_domains SET cabinet_version = $16, ", assignments!(), " WHERE id = $1 AND revision = $2",
+    ));
+    COMPLETE = Sql::both(concat!(
+        "UPDATE custom_domains SET ", assignments!(), " WHERE id = $1 AND lease_token = $2",
+    ));
+    LOCK = Sql::each(
+        "SELECT id FROM custom_domains WHERE id = $1 FOR UPDATE",
+        "SELECT id FROM custom_domains WHERE id = $1",
+    );
+    RAISE_CABINET_VERSION = Sql::both(
+        "UPDATE custom_domains SET revision = revision + 1, \
+         cabinet_version = CASE WHEN cabinet_version > $2 THEN cabinet_version ELSE $2 END WHERE id = $1",
+    );
+    SET_CABINET_VERSION = Sql::both(
+        "UPDATE custom_domains SET revision = revision + 1, cabinet_version = $2 WHERE id = $1",
+    );
+    SOONEST_EXPIRY = Sql::both("SELECT MIN(serving_not_after) AS at FROM custom_domains");
+}
+
+/// `$1` and `$2` are the id and what guards the write; the rest is common to all writes.
+fn record_args(record: &DomainRecord, guard: impl Into<Arg>) -> Vec<Arg> {
+    let serving_not_after = match &record.phase {
+        Phase::Live { not_after, .. } => Some(*not_after),
+        Phase::Onboarding(_) | Phase::Failed | Phase::Leaving | Phase::Gone => None,
+    };
+    args![
+        record.id,
+        guard.into(),
+        record.tenant_id.as_str(),
+        &record.hostname,
+        &record.cname_target,
+        to_json(&record.phase),
+        record.phase.lane().map(Lane::as_str),
+        record.attempt,
+        record.next_attempt_at,
+        record.pending_since,
+        record.failed_validations,
+        record.order_not_before,
+        record.last_failure.as_ref().map(to_json),
+        serving_not_after,
+        record.updated_at,
+    ]
+}
+
+fn read(row: &Row) -> Result<DomainRecord, StoreError> {
+    let fields = row.fields(TABLE, "id");
+    Ok(DomainRecord {
+        id: fields.parse("id")?,
+        tenant_id: fields.get("tenant_id")?,
+        hostname: fields.parse("hostname")?,
+        cname_target: fields.parse("cname_target")?,
+        phase: fields.json("phase")?,
+        attempt: fields.count("attempt")?,
+        next_attempt_at: fields.at_if_any("next_attempt_at")?,
+        pending_since: fields.at("pending_since")?,
+        failed_validations: fields.count("failed_validations")?,
+        order_not_before: fields.at("order_not_before")?,
+        last_failure: fields.json_if_any("last_failure")?,
+        cabinet_version: fields.count("cabinet_version")?,
+        revision: fields.get("revision")?,
+        created_at: fields.at("created_at")?,
+        updated_at: fields.at("updated_at")?,
+    })
+}
+
+/// Writes what goes along with a record: the report and the line of history.
+async fn accompany_in_tx(session: &mut Session, completion: &Completion) -> Result<(), StoreError> {
+    let id = completion.record.id;
+    if let Some(event) = &completion.event {
+        events::append_in_tx(session, id, event).await?;
+    }
+    if let Some(report) = &completion.report {
+        outbox::enqueue_in_tx(session, id, report, completion.record.updated_at).await?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn insert(database: &Database, completion: &Completion) -> Result<bool, StoreError> {
+    let mut session = database.write("insert a domain").await?;
+    let mut args = record_args(&completion.record, completion.record.cabinet_version);
+    args.push(completion.record.created_at.into());
+    if session.execute(INSERT, args).await? == 0 {
+        return Ok(false);
+    }
+    accompany_in_tx(&mut session, completion).await?;
+    session.commit().await?;
+    Ok(true)
+}
+
+pub(crate) async fn by_id(database: &Database, id: DomainId) -> Result<Option<DomainRecord>, StoreError> {
+    let mut session = database.read("read a domain").await?;
+    session
+        .fetch(SELECT, args![id])
+        .await?
+        .as_ref()
+        .map(read)
+        .transpose()
+}
+
+pub(crate) async fn by_hostname(
+    database: &Database,
+    hostname: &Hostname,
+) -> Result<Option<DomainRecord>, StoreError> {
+    let mut session = database.read("find a hostname").await?;
+    let args = args![hostname, to_json(&Phase::Gone)];
+    session
+        .fetch(SELECT_BY_HOSTNAME, args)
+        .await?
+        .as_ref()
+        .map(read)
+        .transpose()
+}
+
+pub(crate) async fn page(
+    database: &Database,
+    filter: &DomainFilter,
+) -> Result<Vec<DomainRecord>, StoreError> {
+    let after = filter.after.as_ref().map_or("", Hostname::as_str);
+    let pattern = like_pattern(filter.hostname_contains.as_deref().unwrap_or_default());
+    let mut session = database.read("list domains").await?;
+    let rows = session
+        .fetch_all(SELECT_PAGE, args![after, pattern, filter.limit])
+        .await?;
+    // People look for the others too: one bad row must not hide a page.
+    let skip_unreadable = |row: &Row| match read(row) {
+        Ok(record) => Some(record),
+        Err(error) => {
+            tracing::error!(%error, "an unreadable row is left out of a list");
+            None
+        }
+    };
+    Ok(rows.iter().filter_map(skip_unreadable).collect())
+}
+
+/// A LIKE pattern for names that contain `text` literally.
+fn like_pattern(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in text.to_lowercase().chars() {
+        if matches!(c, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}
+
+pub(crate) async fn update(database: &Database, completion: &Completion) -> Result<bool, StoreError> {
+    let mut session = database.write("write a domain").await?;
+    let mut args = record_args(&completion.record, completion.record.revision);
+    args.push(completion.record.cabinet_version.into());
+    if session.execute(UPDATE, args).await? == 0 {
+        return Ok(false);
+    }
+    accompany_in_tx(&mut session, completion).await?;
+    session.commit().await?;
+    Ok(true)
+}
+
+pub(crate) async fn soonest_expiry(database: &Database) -> Result<Option<Timestamp>, StoreError> {
+    let mut session = database.read("find the soonest expiry").await?;
+    match session.fetch(SOONEST_EXPIRY, Vec::new()).await? {
+        Some(row) => row.fields(TABLE, "at").at_if_any("at"),
+        None => Ok(None),
+    }
+}
+
+/// Makes other transactions that write about the domain wait for this one, so that what they count is complete.
+pub(crate) async fn lock_in_tx(session: &mut Session, id: DomainId) -> Result<(), StoreError> {
+    session.fetch(LOCK, args![id]).await.map(drop)
+}
+
+/// The Cabinet took a report and has this version now, unless a newer one is known already.
+pub(crate) async fn raise_cabinet_version_in_tx(
+    session: &mut Session,
+    id: DomainId,
+    version: u64,
+) -> Result<(), StoreError> {
+    session
+        .execute(RAISE_CABINET_VERSION, args![id, version])
+        .await
+        .map(drop)
+}
+
+/// The Cabinet says that it has this version, older or newer.
+pub(crate) async fn set_cabinet_version_in_tx(
+    session: &mut Session,
+    id: DomainId,
+    version: u64,
+) -> Result<(), StoreError> {
+    session
+        .execute(SET_CABINET_VERSION, args![id, version])
+        .await
+        .map(drop)
+}

@@ -1,0 +1,104 @@
+//! The schema's versions and how a database gets from one to the next.
+
+use std::borrow::Cow;
+
+use sqlx::migrate::{MigrateError as SqlxMigrateError, Migration, MigrationType, Migrator};
+use sqlx::{Connection, PgConnection, SqlSafeStr};
+
+use crate::database::Database;
+
+/// The database could not be brought to this program's schema.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// A newer program was here first.
+    #[error(
+        "the database was migrated by a newer version of this program (it has migration {version}, which this one does not know); run that version or restore a backup"
+    )]
+    NewerDatabase {
+        /// The unknown migration.
+        version: i64,
+    },
+    /// The database has another text of a migration than this program.
+    #[error(
+        "migration {version} was applied in another form than this program has; the database is not ours to change"
+    )]
+    Altered {
+        /// The migration.
+        version: i64,
+    },
+    /// The database refused or is gone.
+    #[error("the database could not be migrated")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<SqlxMigrateError> for MigrateError {
+    fn from(error: SqlxMigrateError) -> Self {
+        match error {
+            SqlxMigrateError::VersionMissing(version) => Self::NewerDatabase { version },
+            SqlxMigrateError::VersionMismatch(version) => Self::Altered { version },
+            other => Self::Failed(Box::new(other)),
+        }
+    }
+}
+
+impl From<sqlx::Error> for MigrateError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Failed(Box::new(error))
+    }
+}
+
+/// Version, name and text of one migration.
+pub(crate) type Script = (i64, &'static str, &'static str);
+
+/// The scripts of one folder. Both folders have the same versions and names.
+macro_rules! scripts {
+    ($folder:literal) => {
+        scripts!($folder:
+            1 "0001" "work_records",
+            2 "0002" "certificates",
+            3 "0003" "history_and_reports",
+            4 "0004" "rate_limits",
+        )
+    };
+    ($folder:literal: $($version:literal $digits:literal $name:literal,)+) => {
+        &[$((
+            $version,
+            $name,
+            include_str!(concat!("../migrations/", $folder, "/", $digits, "_", $name, ".sql")),
+        )),+]
+    };
+}
+
+pub(crate) const POSTGRES: &[Script] = scripts!("postgres");
+pub(crate) const SQLITE: &[Script] = scripts!("sqlite");
+
+fn migrator(scripts: &[Script]) -> Migrator {
+    let migration = |&(version, name, text): &Script| {
+        let sql = text.into_sql_str();
+        Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql, false)
+    };
+    Migrator::with_migrations(scripts.iter().map(migration).collect())
+}
+
+/// Applies what is missing. Processes that do so at the same time wait for each other.
+pub(crate) async fn migrate(database: &Database) -> Result<(), MigrateError> {
+    match database {
+        // A connection of its own, without the pool's bounds: a migration may take long. The migrator holds an advisory lock.
+        Database::Postgres(pool) => {
+            let mut connection = PgConnection::connect_with(&pool.connect_options()).await?;
+            migrator(POSTGRES)
+                .run_direct(None, &mut connection, false)
+                .await?;
+            connection.close().await?;
+        }
+        // One transaction around all, begun with the write lock, because the migrator itself does not lock SQLite.
+        Database::Sqlite { writer, .. } => {
+            let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+            migrator(SQLITE)
+                .run_direct(None, &mut *transaction, false)
+                .await?;
+            transaction.commit().await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,159 @@
+//! Orders and their published challenges.
+
+use dps_application::ports::store::{StoreError, StoredChallenge, StoredOrder};
+use dps_application::ports::vault::SealedSecret;
+use dps_domain::{DomainId, OrderId};
+
+use crate::database::Database;
+use crate::domains::lock_in_tx;
+use crate::row::Row;
+use crate::session::Session;
+use crate::sql::{Sql, args, statements};
+
+const TABLE: &str = "acme_orders";
+
+macro_rules! columns {
+    () => {
+        "id, domain_id, directory_url, url, open, key_sealed, created_at"
+    };
+}
+
+statements! {
+    CLOSE_OTHERS = Sql::both("UPDATE acme_orders SET open = FALSE WHERE domain_id = $1 AND open");
+    INSERT = Sql::both(concat!(
+        "INSERT INTO acme_orders (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    ));
+    SELECT = Sql::both(concat!("SELECT ", columns!(), " FROM acme_orders WHERE id = $1"));
+    SELECT_OPEN = Sql::both(concat!("SELECT ", columns!(), " FROM acme_orders WHERE domain_id = $1 AND open"));
+    PUT_KEY = Sql::both("UPDATE acme_orders SET key_sealed = $2 WHERE id = $1 AND key_sealed IS NULL");
+    CLOSE = Sql::both("UPDATE acme_orders SET open = FALSE WHERE id = $1");
+    PUT_CHALLENGE = Sql::both(
+        "INSERT INTO acme_challenges (order_id, url, token, key_authorization) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (order_id) DO UPDATE SET url = excluded.url, token = excluded.token, \
+         key_authorization = excluded.key_authorization",
+    );
+    SELECT_CHALLENGE = Sql::both(
+        "SELECT order_id, url, token, key_authorization FROM acme_challenges WHERE order_id = $1",
+    );
+    DELETE_CHALLENGE = Sql::both("DELETE FROM acme_challenges WHERE order_id = $1");
+}
+
+fn read(row: &Row) -> Result<StoredOrder, StoreError> {
+    let fields = row.fields(TABLE, "id");
+    Ok(StoredOrder {
+        id: fields.parse("id")?,
+        domain_id: fields.parse("domain_id")?,
+        directory_url: fields.get("directory_url")?,
+        url: fields.get("url")?,
+        open: fields.get("open")?,
+        key: fields.sealed_if_any("key_sealed")?,
+        created_at: fields.at("created_at")?,
+    })
+}
+
+pub(crate) async fn insert(database: &Database, order: &StoredOrder) -> Result<(), StoreError> {
+    let mut session = database.write("store an order").await?;
+    lock_in_tx(&mut session, order.domain_id).await?;
+    if order.open {
+        session.execute(CLOSE_OTHERS, args![order.domain_id]).await?;
+    }
+    let args = args![
+        order.id,
+        order.domain_id,
+        order.directory_url.as_str(),
+        order.url.as_str(),
+        order.open,
+        order.key.as_ref().map(|key| key.0.as_slice()),
+        order.created_at,
+    ];
+    session.execute(INSERT, args).await?;
+    session.commit().await
+}
+
+pub(crate) async fn by_id(database: &Database, id: OrderId) -> Result<Option<StoredOrder>, StoreError> {
+    let mut session = database.read("read an order").await?;
+    session
+        .fetch(SELECT, args![id])
+        .await?
+        .as_ref()
+        .map(read)
+        .transpose()
+}
+
+pub(crate) async fn open_of(
+    database: &Database,
+    domain: DomainId,
+) -> Result<Option<StoredOrder>, StoreError> {
+    let mut session = database.read("find an open order").await?;
+    session
+        .fetch(SELECT_OPEN, args![domain])
+        .await?
+        .as_ref()
+        .map(read)
+        .transpose()
+}
+
+pub(crate) async fn put_key(
+    database: &Database,
+    id: OrderId,
+    key: &SealedSecret,
+) -> Result<SealedSecret, StoreError> {
+    let mut session = database.write("store an order's key").await?;
+    session.execute(PUT_KEY, args![id, key.0.as_slice()]).await?;
+    let row = session.fetch(SELECT, args![id]).await?;
+    let kept = row.as_ref().map(read).transpose()?.and_then(|order| order.key);
+    session.commit().await?;
+    kept.ok_or_else(|| StoreError::Corrupt {
+        table: TABLE,
+        row: id.to_string(),
+        reason: "the order is not stored".to_owned(),
+    })
+}
+
+pub(crate) async fn close(database: &Database, id: OrderId) -> Result<(), StoreError> {
+    let mut session = database.write("close an order").await?;
+    close_in_tx(&mut session, id).await?;
+    session.commit().await
+}
+
+pub(crate) async fn close_in_tx(session: &mut Session, id: OrderId) -> Result<(), StoreError> {
+    session.execute(CLOSE, args![id]).await.map(drop)
+}
+
+pub(crate) async fn put_challenge(
+    database: &Database,
+    challenge: &StoredChallenge,
+) -> Result<(), StoreError> {
+    let mut session = database.write("store a challenge").await?;
+    let args = args![
+        challenge.order_id,
+        challenge.url.as_str(),
+        challenge.token.as_str(),
+        challenge.key_authorization.as_str(),
+    ];
+    session.execute(PUT_CHALLENGE, args).await?;
+    session.commit().await
+}
+
+pub(crate) async fn challenge(
+    database: &Database,
+    order: OrderId,
+) -> Result<Option<StoredChallenge>, StoreError> {
+    let mut session = database.read("read a challenge").await?;
+    let Some(row) = session.fetch(SELECT_CHALLENGE, args![order]).await? else {
+        return Ok(None);
+    };
+    let fields = row.fields("acme_challenges", "order_id");
+    Ok(Some(StoredChallenge {
+        order_id: fields.parse("order_id")?,
+        url: fields.get("url")?,
+        token: fields.get("token")?,
+        key_authorization: fields.get("key_authorization")?,
+    }))
+}
+
+pub(crate) async fn delete_challenge(database: &Database, order: OrderId) -> Result<(), StoreError> {
+    let mut session = database.write("withdraw a challenge").await?;
+    session.execute(DELETE_CHALLENGE, args![order]).await?;
+    session.commit().await
+}

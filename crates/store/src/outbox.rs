@@ -1,0 +1,176 @@
+//! Reports that wait for the Cabinet, in order per domain.
+//!
+//! Only the oldest report of a domain has a due time; the others get theirs when it leaves. So acquiring reads one range of one
+//! index however many reports pile up behind a Cabinet that is down. Whoever adds or removes a report holds the domain's row
+//! first, so that two of them cannot both believe the other cares for the next one.
+
+use std::time::Duration;
+
+use dps_application::ports::cabinet::StatusReport;
+use dps_application::ports::store::{OutboxLease, StoreError};
+use dps_domain::{DomainId, LeaseToken, Timestamp};
+
+use crate::database::Database;
+use crate::domains::{lock_in_tx, raise_cabinet_version_in_tx, set_cabinet_version_in_tx};
+use crate::json::to_json;
+use crate::row::Row;
+use crate::session::Session;
+use crate::sql::{Sql, args, statements};
+
+const TABLE: &str = "outbox";
+
+/// The columns of an [`OutboxLease`].
+macro_rules! columns {
+    () => {
+        "id, domain_id, report, attempt, \
+         (SELECT cabinet_version FROM custom_domains WHERE custom_domains.id = outbox.domain_id) AS cabinet_version"
+    };
+}
+
+statements! {
+    ENQUEUE = Sql::both(
+        "INSERT INTO outbox (domain_id, report, attempt, next_attempt_at, created_at) VALUES ($1, $2, 0, \
+         CASE WHEN EXISTS (SELECT 1 FROM outbox WHERE domain_id = $1) THEN NULL ELSE CAST($3 AS BIGINT) END, $3)",
+    );
+    ACQUIRE = Sql::each(
+        concat!(
+            "WITH due AS (SELECT id AS due_id FROM outbox WHERE acquirable_at <= $1 \
+             ORDER BY acquirable_at LIMIT $2 FOR UPDATE SKIP LOCKED) \
+             UPDATE outbox SET lease_token = $3, lease_expires_at = $4, attempt = attempt + 1 \
+             FROM due WHERE id = due_id RETURNING ", columns!(),
+        ),
+        concat!(
+            "UPDATE outbox SET lease_token = $3, lease_expires_at = $4, attempt = attempt + 1 \
+             WHERE id IN (SELECT id FROM outbox WHERE acquirable_at <= $1 ORDER BY acquirable_at LIMIT $2) \
+             RETURNING ", columns!(),
+        ),
+    );
+    NEXT_DUE = Sql::both("SELECT MIN(acquirable_at) AS at FROM outbox");
+    DELETE = Sql::both("DELETE FROM outbox WHERE id = $1 AND lease_token = $2");
+    PROMOTE = Sql::both(
+        "UPDATE outbox SET next_attempt_at = created_at WHERE next_attempt_at IS NULL \
+         AND id = (SELECT MIN(id) FROM outbox WHERE domain_id = $1)",
+    );
+    RETRY = Sql::both(
+        "UPDATE outbox SET next_attempt_at = $3, lease_token = NULL, lease_expires_at = NULL \
+         WHERE id = $1 AND lease_token = $2",
+    );
+    DELETE_ALL = Sql::both("DELETE FROM outbox WHERE domain_id = $1");
+}
+
+/// Adds a report. The caller has written the domain's row in the same transaction.
+pub(crate) async fn enqueue_in_tx(
+    session: &mut Session,
+    domain: DomainId,
+    report: &StatusReport,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    session
+        .execute(ENQUEUE, args![domain, to_json(report), now])
+        .await
+        .map(drop)
+}
+
+fn read(row: &Row, token: LeaseToken) -> Result<OutboxLease, StoreError> {
+    let fields = row.fields(TABLE, "id");
+    Ok(OutboxLease {
+        id: fields.get("id")?,
+        domain_id: fields.parse("domain_id")?,
+        cabinet_version: fields.count("cabinet_version")?,
+        report: fields.json("report")?,
+        attempt: fields.count("attempt")?,
+        token,
+    })
+}
+
+pub(crate) async fn acquire(
+    database: &Database,
+    now: Timestamp,
+    ttl: Duration,
+    limit: usize,
+    token: LeaseToken,
+) -> Result<Vec<OutboxLease>, StoreError> {
+    let mut session = database.write("lease due reports").await?;
+    let rows = session
+        .fetch_all(ACQUIRE, args![now, limit, token, now + ttl])
+        .await?;
+    session.commit().await?;
+    let mut leases = Vec::with_capacity(rows.len());
+    for row in &rows {
+        match read(row, token) {
+            Ok(lease) => leases.push(lease),
+            Err(error) => discard(database, row, token, &error).await?,
+        }
+    }
+    leases.sort_by_key(|lease| lease.id);
+    Ok(leases)
+}
+
+/// Drops a report that cannot be read: the domain's record still holds what it said, and the next report will say it.
+async fn discard(
+    database: &Database,
+    row: &Row,
+    token: LeaseToken,
+    error: &StoreError,
+) -> Result<(), StoreError> {
+    tracing::error!(%error, "a report to the Cabinet cannot be read and is dropped");
+    let fields = row.fields(TABLE, "id");
+    let id: i64 = fields.get("id")?;
+    let domain: String = fields.get("domain_id")?;
+    let mut session = database.write("drop an unreadable report").await?;
+    if let Ok(domain) = domain.parse() {
+        lock_in_tx(&mut session, domain).await?;
+    }
+    session.execute(DELETE, args![id, token]).await?;
+    session.execute(PROMOTE, args![domain]).await?;
+    session.commit().await
+}
+
+pub(crate) async fn next_due(database: &Database) -> Result<Option<Timestamp>, StoreError> {
+    let mut session = database.read("find the next due report").await?;
+    match session.fetch(NEXT_DUE, Vec::new()).await? {
+        Some(row) => row.fields(TABLE, "at").at_if_any("at"),
+        None => Ok(None),
+    }
+}
+
+pub(crate) async fn done(
+    database: &Database,
+    lease: &OutboxLease,
+    version: Option<u64>,
+) -> Result<(), StoreError> {
+    let domain = lease.domain_id;
+    let mut session = database.write("finish a report").await?;
+    match version {
+        Some(version) => raise_cabinet_version_in_tx(&mut session, domain, version).await?,
+        None => lock_in_tx(&mut session, domain).await?,
+    }
+    session
+        .execute_leased(DELETE, args![lease.id, lease.token])
+        .await?;
+    session.execute(PROMOTE, args![domain]).await?;
+    session.commit().await
+}
+
+pub(crate) async fn retry(
+    database: &Database,
+    lease: &OutboxLease,
+    at: Timestamp,
+    version: Option<u64>,
+) -> Result<(), StoreError> {
+    let mut session = database.write("put a report off").await?;
+    if let Some(version) = version {
+        set_cabinet_version_in_tx(&mut session, lease.domain_id, version).await?;
+    }
+    session
+        .execute_leased(RETRY, args![lease.id, lease.token, at])
+        .await?;
+    session.commit().await
+}
+
+pub(crate) async fn drop_all(database: &Database, domain: DomainId) -> Result<(), StoreError> {
+    let mut session = database.write("drop a domain's reports").await?;
+    lock_in_tx(&mut session, domain).await?;
+    session.execute(DELETE_ALL, args![domain]).await?;
+    session.commit().await
+}

@@ -1,0 +1,210 @@
+//! The port's methods, each in the module of its table.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dps_application::ports::CertificateStore;
+use dps_application::ports::store::{
+    Completion, DomainEvent, DomainFilter, DomainRecord, Lease, NewCertificate, OutboxLease, SecretRow,
+    StoreError, StoredAccount, StoredCertificate, StoredChallenge, StoredOrder,
+};
+use dps_application::ports::vault::{SealedSecret, SecretPurpose};
+use dps_domain::phase::Lane;
+use dps_domain::{CertificateId, DomainId, Hostname, LeaseToken, OrderId, Timestamp};
+
+use crate::connect::Store;
+use crate::domains::lease::{self, Ask};
+use crate::{accounts, certificates, cursors, domains, events, orders, outbox, secrets};
+
+impl Store {
+    fn new_token(&self, now: Timestamp) -> LeaseToken {
+        LeaseToken::new(now, self.randomness.id_bytes())
+    }
+}
+
+#[async_trait]
+impl CertificateStore for Store {
+    async fn ping(&self) -> Result<(), StoreError> {
+        cursors::ping(&self.database).await
+    }
+
+    async fn domain_insert(&self, completion: Completion) -> Result<bool, StoreError> {
+        domains::insert(&self.database, &completion).await
+    }
+
+    async fn domain(&self, id: DomainId) -> Result<Option<DomainRecord>, StoreError> {
+        domains::by_id(&self.database, id).await
+    }
+
+    async fn domain_by_hostname(&self, hostname: &Hostname) -> Result<Option<DomainRecord>, StoreError> {
+        domains::by_hostname(&self.database, hostname).await
+    }
+
+    async fn domains(&self, filter: &DomainFilter) -> Result<Vec<DomainRecord>, StoreError> {
+        domains::page(&self.database, filter).await
+    }
+
+    async fn domain_update(&self, completion: Completion) -> Result<bool, StoreError> {
+        domains::update(&self.database, &completion).await
+    }
+
+    async fn acquire_due(
+        &self,
+        lane: Lane,
+        now: Timestamp,
+        ttl: Duration,
+        limit: usize,
+    ) -> Result<Vec<Lease>, StoreError> {
+        let token = self.new_token(now);
+        let ask = Ask {
+            lane,
+            now,
+            ttl,
+            limit,
+            token,
+        };
+        lease::acquire_due(&self.database, ask).await
+    }
+
+    async fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError> {
+        lease::next_due(&self.database, lane).await
+    }
+
+    async fn complete(&self, token: LeaseToken, completion: Completion) -> Result<(), StoreError> {
+        lease::complete(&self.database, token, &completion).await
+    }
+
+    async fn release(&self, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {
+        lease::release(&self.database, id, token).await
+    }
+
+    async fn events(&self, id: DomainId, limit: u32) -> Result<Vec<DomainEvent>, StoreError> {
+        events::newest(&self.database, id, limit).await
+    }
+
+    async fn order_insert(&self, order: &StoredOrder) -> Result<(), StoreError> {
+        orders::insert(&self.database, order).await
+    }
+
+    async fn order(&self, id: OrderId) -> Result<Option<StoredOrder>, StoreError> {
+        orders::by_id(&self.database, id).await
+    }
+
+    async fn order_open(&self, domain: DomainId) -> Result<Option<StoredOrder>, StoreError> {
+        orders::open_of(&self.database, domain).await
+    }
+
+    async fn order_put_key(&self, id: OrderId, key: &SealedSecret) -> Result<SealedSecret, StoreError> {
+        orders::put_key(&self.database, id, key).await
+    }
+
+    async fn order_close(&self, id: OrderId) -> Result<(), StoreError> {
+        orders::close(&self.database, id).await
+    }
+
+    async fn challenge_put(&self, challenge: &StoredChallenge) -> Result<(), StoreError> {
+        orders::put_challenge(&self.database, challenge).await
+    }
+
+    async fn challenge(&self, order: OrderId) -> Result<Option<StoredChallenge>, StoreError> {
+        orders::challenge(&self.database, order).await
+    }
+
+    async fn challenge_delete(&self, order: OrderId) -> Result<(), StoreError> {
+        orders::delete_challenge(&self.database, order).await
+    }
+
+    async fn certificate_insert(&self, new: &NewCertificate) -> Result<StoredCertificate, StoreError> {
+        certificates::insert(&self.database, new).await
+    }
+
+    async fn certificate(&self, id: CertificateId) -> Result<Option<StoredCertificate>, StoreError> {
+        certificates::by_id(&self.database, id).await
+    }
+
+    async fn certificate_of_order(&self, order: OrderId) -> Result<Option<StoredCertificate>, StoreError> {
+        certificates::of_order(&self.database, order).await
+    }
+
+    async fn soonest_expiry(&self) -> Result<Option<Timestamp>, StoreError> {
+        domains::soonest_expiry(&self.database).await
+    }
+
+    async fn edge_deployed(
+        &self,
+        domain: DomainId,
+        edge: &str,
+        certificate: CertificateId,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        certificates::deployed(&self.database, domain, edge, certificate, at).await
+    }
+
+    async fn edge_removed(&self, domain: DomainId, edge: &str) -> Result<(), StoreError> {
+        certificates::removed(&self.database, domain, edge).await
+    }
+
+    async fn account(&self, directory_url: &str) -> Result<Option<StoredAccount>, StoreError> {
+        accounts::by_directory(&self.database, directory_url).await
+    }
+
+    async fn account_insert(&self, account: &StoredAccount) -> Result<StoredAccount, StoreError> {
+        accounts::insert(&self.database, account).await
+    }
+
+    async fn account_registered(&self, directory_url: &str, url: &str) -> Result<(), StoreError> {
+        accounts::registered(&self.database, directory_url, url).await
+    }
+
+    async fn outbox_acquire(
+        &self,
+        now: Timestamp,
+        ttl: Duration,
+        limit: usize,
+    ) -> Result<Vec<OutboxLease>, StoreError> {
+        let token = self.new_token(now);
+        outbox::acquire(&self.database, now, ttl, limit, token).await
+    }
+
+    async fn outbox_next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        outbox::next_due(&self.database).await
+    }
+
+    async fn outbox_done(&self, lease: &OutboxLease, version: Option<u64>) -> Result<(), StoreError> {
+        outbox::done(&self.database, lease, version).await
+    }
+
+    async fn outbox_retry(
+        &self,
+        lease: &OutboxLease,
+        at: Timestamp,
+        version: Option<u64>,
+    ) -> Result<(), StoreError> {
+        outbox::retry(&self.database, lease, at, version).await
+    }
+
+    async fn outbox_drop(&self, domain: DomainId) -> Result<(), StoreError> {
+        outbox::drop_all(&self.database, domain).await
+    }
+
+    async fn cursor(&self, name: &str) -> Result<Option<String>, StoreError> {
+        cursors::get(&self.database, name).await
+    }
+
+    async fn cursor_put(&self, name: &str, value: &str) -> Result<(), StoreError> {
+        cursors::put(&self.database, name, value).await
+    }
+
+    async fn secrets(
+        &self,
+        purpose: SecretPurpose,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<SecretRow>, StoreError> {
+        secrets::page(&self.database, purpose, after, limit).await
+    }
+
+    async fn secret_replace(&self, row: &SecretRow, new: &SealedSecret) -> Result<bool, StoreError> {
+        secrets::replace(&self.database, row, new).await
+    }
+}

@@ -1,0 +1,242 @@
+//! Every statement is prepared on both databases, and those of the hot path read an index range.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use sqlx::sqlite::SqlitePoolOptions;
+use sqlx::{AssertSqlSafe, Executor, PgPool, Row, SqlSafeStr, SqlitePool, Statement};
+
+use crate::database::Database;
+use crate::sql::Sql;
+use crate::{accounts, certificates, cursors, domains, events, migrations, orders, outbox, secrets};
+
+fn every_statement() -> Vec<(String, Sql)> {
+    let modules = [
+        ("accounts", accounts::ALL),
+        ("certificates", certificates::ALL),
+        ("cursors", cursors::ALL),
+        ("domains", domains::ALL),
+        ("domains::lease", domains::lease::ALL),
+        ("events", events::ALL),
+        ("orders", orders::ALL),
+        ("outbox", outbox::ALL),
+        ("secrets", secrets::ALL),
+    ];
+    let named = |(module, all): (&str, &[(&str, Sql)])| {
+        all.iter()
+            .map(|(name, sql)| (format!("{module}::{name}"), *sql))
+            .collect::<Vec<_>>()
+    };
+    modules.into_iter().flat_map(named).collect()
+}
+
+fn statement(name: &str) -> Sql {
+    let found = every_statement().into_iter().find(|(known, _)| known == name);
+    found.unwrap_or_else(|| panic!("there is no statement {name}")).1
+}
+
+async fn sqlite() -> SqlitePool {
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .connect("sqlite::memory:")
+        .await
+        .unwrap();
+    let database = Database::Sqlite {
+        writer: pool.clone(),
+        readers: pool.clone(),
+    };
+    migrations::migrate(&database).await.unwrap();
+    pool
+}
+
+async fn postgres() -> PgPool {
+    let url = dps_lab::postgres::fresh_database().await.unwrap();
+    let pool = PgPool::connect(&url).await.unwrap();
+    migrations::migrate(&Database::Postgres(pool.clone()))
+        .await
+        .unwrap();
+    pool
+}
+
+/// How many parameters a text uses, `$1` up to the greatest.
+fn parameters(text: &str) -> usize {
+    let numbers = text.split('$').skip(1).map(|after| {
+        let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
+        after[..end].parse().unwrap()
+    });
+    numbers.max().unwrap_or(0)
+}
+
+#[tokio::test]
+async fn every_statement_prepares_on_sqlite() {
+    let pool = sqlite().await;
+    for (name, sql) in every_statement() {
+        let prepared = pool.prepare(sql.sqlite.into_sql_str()).await;
+        let prepared = prepared.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let count = prepared
+            .parameters()
+            .unwrap()
+            .right_or_else(|_| unreachable!("SQLite counts"));
+        assert_eq!(count, parameters(sql.sqlite), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn every_statement_prepares_on_postgresql() {
+    let pool = postgres().await;
+    for (name, sql) in every_statement() {
+        let prepared = pool.prepare(sql.postgres.into_sql_str()).await;
+        let prepared = prepared.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let types = prepared
+            .parameters()
+            .unwrap()
+            .left_or_else(|_| unreachable!("PostgreSQL names types"));
+        assert_eq!(types.len(), parameters(sql.postgres), "{name}");
+    }
+}
+
+#[test]
+fn the_dialects_take_the_same_parameters() {
+    for (name, sql) in every_statement() {
+        assert_eq!(parameters(sql.postgres), parameters(sql.sqlite), "{name}");
+    }
+}
+
+/// Ten thousand records and reports, of which few are due.
+const FILL: [&str; 2] = [
+    "INSERT INTO custom_domains (id, tenant_id, hostname, cname_target, phase, lane, attempt, next_attempt_at, \
+     pending_since, failed_validations, order_not_before, serving_not_after, cabinet_version, revision, created_at, updated_at) \
+     WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 10000) \
+     SELECT 'id-' || n, '', 'host-' || n, '', '', CASE WHEN n % 5 = 0 THEN 'renewal' ELSE 'verification' END, \
+     0, n, 0, 0, 0, n, 0, 0, 0, 0 FROM n",
+    "INSERT INTO outbox (domain_id, report, attempt, next_attempt_at, created_at) \
+     SELECT id, '', 0, created_at + next_attempt_at, 0 FROM custom_domains",
+];
+
+/// The statements that run on every tick, with the index they must read and sample values for `$1`….
+const HOT: [(&str, &str, &[&str]); 6] = [
+    (
+        "domains::lease::ACQUIRE",
+        "custom_domains_due",
+        &["'verification'", "50", "10", "'token'", "90"],
+    ),
+    (
+        "domains::lease::NEXT_DUE",
+        "custom_domains_due",
+        &["'verification'"],
+    ),
+    (
+        "domains::SELECT_BY_HOSTNAME",
+        "custom_domains_hostname",
+        &["'host-77'", "'\"gone\"'"],
+    ),
+    ("domains::SOONEST_EXPIRY", "custom_domains_serving_not_after", &[]),
+    ("outbox::ACQUIRE", "outbox_due", &["50", "10", "'token'", "90"]),
+    ("outbox::NEXT_DUE", "outbox_due", &[]),
+];
+
+fn with_values(text: &str, values: &[&str]) -> String {
+    let mut text = text.to_owned();
+    for (number, value) in (1..=9).zip(values) {
+        text = text.replace(&format!("${number}"), value);
+    }
+    text
+}
+
+#[tokio::test]
+async fn hot_statements_read_an_index_range_on_sqlite() {
+    let pool = sqlite().await;
+    for fill in FILL {
+        pool.execute(fill).await.unwrap();
+    }
+    pool.execute("ANALYZE").await.unwrap();
+    for (name, index, values) in HOT {
+        let text = with_values(statement(name).sqlite, values);
+        let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {text}"));
+        let rows = pool.fetch_all(explain).await.unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+        assert!(
+            plan.iter().any(|line| line.contains(&format!("INDEX {index}"))),
+            "{name}: {plan:#?}"
+        );
+        // MIN over a whole index is told as a search too; a SCAN would read it all, and a sort would need all that is due.
+        let bad = |line: &String| line.starts_with("SCAN") || line.contains("TEMP B-TREE FOR ORDER BY");
+        let sorts_few_rows = name == "domains::SELECT_BY_HOSTNAME";
+        assert!(sorts_few_rows || !plan.iter().any(bad), "{name}: {plan:#?}");
+    }
+}
+
+#[tokio::test]
+async fn hot_statements_read_an_index_range_on_postgresql() {
+    let pool = postgres().await;
+    for fill in FILL {
+        pool.execute(fill).await.unwrap();
+    }
+    pool.execute("ANALYZE").await.unwrap();
+    for (name, index, values) in HOT {
+        let text = with_values(statement(name).postgres, values);
+        let explain = AssertSqlSafe(format!("EXPLAIN {text}"));
+        let rows = pool.fetch_all(explain).await.unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        let by_index =
+            |line: &String| line.contains(index) && (line.contains("Scan using") || line.contains("Bitmap"));
+        assert!(plan.iter().any(by_index), "{name}: {plan:#?}");
+        assert!(
+            !plan.iter().any(|line| line.contains("Seq Scan")),
+            "{name}: {plan:#?}"
+        );
+        let sorts_few_rows = name == "domains::SELECT_BY_HOSTNAME";
+        assert!(
+            sorts_few_rows || !plan.iter().any(|line| line.contains("Sort")),
+            "{name}: {plan:#?}"
+        );
+    }
+}
+
+#[test]
+fn both_databases_have_the_same_migrations_in_code_and_on_disk() {
+    let on_disk = |folder: &str| -> BTreeSet<String> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("migrations")
+            .join(folder);
+        let names = std::fs::read_dir(path)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name());
+        names.map(|name| name.into_string().unwrap()).collect()
+    };
+    let in_code = |scripts: &[migrations::Script]| -> BTreeSet<String> {
+        scripts
+            .iter()
+            .map(|(version, name, _)| format!("{version:04}_{name}.sql"))
+            .collect()
+    };
+    let expected = on_disk("postgres");
+    assert!(!expected.is_empty());
+    assert_eq!(on_disk("sqlite"), expected);
+    assert_eq!(in_code(migrations::POSTGRES), expected);
+    assert_eq!(in_code(migrations::SQLITE), expected);
+}
+
+#[tokio::test]
+async fn both_databases_have_the_same_tables_and_columns() {
+    let sqlite = sqlite().await;
+    let rows = sqlite
+        .fetch_all(
+            "SELECT t.name || '.' || c.name FROM pragma_table_list t, pragma_table_xinfo(t.name) c \
+             WHERE t.schema = 'main' AND t.name NOT LIKE 'sqlite%' AND t.name NOT LIKE '\\_%' ESCAPE '\\'",
+        )
+        .await
+        .unwrap();
+    let on_sqlite: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();
+    let postgres = postgres().await;
+    let rows = postgres
+        .fetch_all(
+            "SELECT table_name || '.' || column_name FROM information_schema.columns \
+             WHERE table_schema = 'public' AND table_name NOT LIKE '\\_%'",
+        )
+        .await
+        .unwrap();
+    let on_postgres: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();
+    assert!(on_postgres.contains("custom_domains.lease_token"));
+    assert_eq!(on_sqlite, on_postgres);
+}

@@ -1,0 +1,129 @@
+//! Certificates and deployments.
+
+use std::time::Duration;
+
+use dps_application::ports::store::{CertificateStore, NewCertificate};
+use dps_domain::phase::Next;
+use dps_domain::{DomainId, Phase};
+
+use crate::world::{World, at, certificate, quiet};
+
+/// A certificate of a new order of the domain.
+async fn stored(world: &World, domain: DomainId, name: &str, seconds: i64) -> (NewCertificate, u64) {
+    let order = world.with_order(domain).await;
+    let new = certificate(&order, name, at(seconds));
+    let stored = world.store.certificate_insert(&new).await.unwrap();
+    (new, stored.generation)
+}
+
+pub(crate) async fn a_certificate_is_stored_once_per_order_and_closes_it(world: World) {
+    let domain = world.with_due("shop.example", at(0)).await.id;
+    let order = world.with_order(domain).await;
+    let first = certificate(&order, "shop.example", at(1));
+    let second = certificate(&order, "shop.example", at(2));
+    assert!(
+        world
+            .store
+            .certificate_of_order(order.id)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let answers = [
+        world.store.certificate_insert(&first).await.unwrap(),
+        world.store.certificate_insert(&second).await.unwrap(),
+        world.store.certificate_of_order(order.id).await.unwrap().unwrap(),
+        world.store.certificate(first.id).await.unwrap().unwrap(),
+    ];
+    for answer in &answers {
+        assert_eq!(answer.generation, answers[0].generation);
+        let read = &answer.certificate;
+        assert_eq!(
+            (read.id, read.domain_id, read.order_id),
+            (first.id, domain, order.id)
+        );
+        assert_eq!(
+            (&read.hostname, &read.facts, &read.key),
+            (&first.hostname, &first.facts, &first.key)
+        );
+        assert_eq!(read.created_at, first.created_at);
+    }
+    assert!(world.store.certificate(second.id).await.unwrap().is_none());
+    assert_eq!(world.store.order_open(domain).await.unwrap(), None);
+}
+
+pub(crate) async fn the_generation_grows_when_the_clock_goes_back(world: World) {
+    let domain = world.with_due("shop.example", at(0)).await.id;
+    let micros = |seconds| at(seconds).unix_micros().unsigned_abs();
+    let (_, first) = stored(&world, domain, "shop.example", 1_000).await;
+    let (_, back) = stored(&world, domain, "shop.example", 10).await;
+    let (_, same) = stored(&world, domain, "shop.example", 10).await;
+    let (_, later) = stored(&world, domain, "shop.example", 2_000).await;
+    assert_eq!(
+        [first, back, same],
+        [micros(1_000), micros(1_000) + 1, micros(1_000) + 2]
+    );
+    assert_eq!(later, micros(2_000));
+    let (_, other_name) = stored(&world, domain, "other.example", 10).await;
+    assert_eq!(other_name, micros(10), "each hostname counts for itself");
+    let successor = world.with_due("shop.example", at(0)).await.id;
+    let (_, inherited) = stored(&world, successor, "shop.example", 10).await;
+    assert_eq!(
+        inherited,
+        later + 1,
+        "a name that comes back under a new id goes on"
+    );
+}
+
+pub(crate) async fn the_soonest_expiry_is_that_of_a_certificate_in_service(world: World) {
+    assert_eq!(world.store.soonest_expiry().await.unwrap(), None);
+    let mut expected = Vec::new();
+    for (name, second) in [("a.example", 300), ("b.example", 200)] {
+        let mut record = world.with_due(name, at(0)).await;
+        stored(&world, record.id, name, 100).await;
+        let (serving, _) = stored(&world, record.id, name, second).await;
+        record.phase = Phase::Live {
+            serving: serving.id,
+            not_after: serving.facts.not_after,
+            next: Next::At(at(9_000)),
+        };
+        assert!(world.store.domain_update(quiet(record)).await.unwrap());
+        expected.push(at(second) + Duration::from_secs(90 * 86_400));
+    }
+    assert_eq!(world.store.soonest_expiry().await.unwrap(), Some(expected[1]));
+    let mut leaving = world
+        .store
+        .domain_by_hostname(&"b.example".parse().unwrap())
+        .await
+        .unwrap()
+        .unwrap();
+    leaving.phase = Phase::Leaving;
+    assert!(world.store.domain_update(quiet(leaving)).await.unwrap());
+    assert_eq!(world.store.soonest_expiry().await.unwrap(), Some(expected[0]));
+}
+
+pub(crate) async fn a_deployment_is_recorded_per_edge_and_forgotten(world: World) {
+    let domain = world.with_due("shop.example", at(0)).await.id;
+    let (old, _) = stored(&world, domain, "shop.example", 1).await;
+    let (new, _) = stored(&world, domain, "shop.example", 2).await;
+    for edge in ["edge-1", "edge-2"] {
+        world
+            .store
+            .edge_deployed(domain, edge, old.id, at(5))
+            .await
+            .unwrap();
+    }
+    world
+        .store
+        .edge_deployed(domain, "edge-1", new.id, at(6))
+        .await
+        .unwrap();
+    let serving = async |id| {
+        let query = format!("SELECT COUNT(*) FROM edge_deployments WHERE certificate_id = '{id}'");
+        world.count(&query).await
+    };
+    assert_eq!((serving(old.id).await, serving(new.id).await), (1, 1));
+    world.store.edge_removed(domain, "edge-2").await.unwrap();
+    world.store.edge_removed(domain, "edge-2").await.unwrap();
+    assert_eq!((serving(old.id).await, serving(new.id).await), (0, 1));
+}

@@ -1,0 +1,278 @@
+//! Leases on work records.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use dps_application::ports::store::{CertificateStore, Completion, StoreError};
+use dps_domain::phase::Lane;
+use dps_domain::{DomainId, FailureCode, Issuance, LeaseToken, Phase, Status};
+use uuid::Uuid;
+
+use crate::world::{TTL, World, at, event, number, quiet, record, report};
+
+pub(crate) async fn a_worker_that_lost_its_lease_cannot_overwrite_the_winner(world: World) {
+    world.with_due("shop.example", at(0)).await;
+    let slow = world.acquire_one(at(0)).await;
+    let later = at(0) + TTL;
+    let fast = world.acquire_one(later).await;
+    let mut won = fast.record.clone();
+    won.phase = Phase::Onboarding(Issuance::AwaitingHttpProbe);
+    world
+        .store
+        .complete(fast.token, quiet(won.clone()))
+        .await
+        .unwrap();
+
+    let late = Completion {
+        record: slow.record,
+        report: Some(report(Status::PendingDns)),
+        event: Some(event("dns.ready", later)),
+    };
+    let id = late.record.id;
+    assert!(matches!(
+        world.store.complete(slow.token, late).await,
+        Err(StoreError::LeaseLost)
+    ));
+    assert_eq!(world.read(id).await.phase, won.phase);
+    assert_eq!(world.store.events(id, 10).await.unwrap(), []);
+    assert!(world.reports(later, 10).await.is_empty());
+}
+
+/// Four workers of two processes lease, hold and give back the same 40 records, thousands of times.
+pub(crate) async fn two_acquirers_never_share_a_record(world: World) {
+    const ACQUISITIONS: usize = 3_000;
+    for n in 0..40 {
+        world.with_due(&format!("host-{n}.example"), at(n)).await;
+    }
+    let held: Arc<Mutex<HashSet<DomainId>>> = Arc::default();
+    let processes = [world.store.clone(), world.open_again().await];
+    let workers = (0..4).map(|worker| {
+        let store = processes[worker % 2].clone();
+        let held = Arc::clone(&held);
+        tokio::spawn(async move {
+            let mut acquired = 0;
+            while acquired < ACQUISITIONS / 4 {
+                let leases = store
+                    .acquire_due(Lane::Verification, at(1_000), TTL, 15)
+                    .await
+                    .unwrap();
+                for lease in &leases {
+                    let fresh = held.lock().unwrap().insert(lease.record.id);
+                    assert!(fresh, "{} is held twice", lease.record.id);
+                    assert_eq!(lease.record.attempt, 1);
+                }
+                tokio::task::yield_now().await;
+                acquired += leases.len();
+                for lease in leases {
+                    held.lock().unwrap().remove(&lease.record.id);
+                    store.release(lease.record.id, lease.token).await.unwrap();
+                }
+            }
+            acquired
+        })
+    });
+    let mut acquired = 0;
+    for worker in workers.collect::<Vec<_>>() {
+        acquired += worker.await.unwrap();
+    }
+    assert!(acquired >= ACQUISITIONS);
+    assert_eq!(
+        world.acquire(at(1_000), 100).await.len(),
+        40,
+        "every lease was given back"
+    );
+}
+
+pub(crate) async fn the_longest_due_comes_first_and_the_limit_is_kept(world: World) {
+    for (name, due) in [
+        ("c.example", 30),
+        ("a.example", 10),
+        ("d.example", 40),
+        ("b.example", 20),
+    ] {
+        world.with_due(name, at(due)).await;
+    }
+    let names = async |limit| {
+        let leases = world.acquire(at(100), limit).await;
+        leases
+            .iter()
+            .map(|lease| lease.record.hostname.to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(3).await, ["a.example", "b.example", "c.example"]);
+    assert_eq!(names(3).await, ["d.example"]);
+    assert_eq!(names(3).await, [""; 0]);
+}
+
+pub(crate) async fn only_due_records_of_the_lane_are_leased(world: World) {
+    world.with_due("later.example", at(11)).await;
+    world.insert(&record("resting.example")).await;
+    for phase in [
+        Phase::Onboarding(Issuance::AwaitingHttpProbe),
+        Phase::Onboarding(Issuance::Ordering),
+        Phase::Leaving,
+        Phase::Failed,
+    ] {
+        let mut other = record("other.example");
+        other.phase = phase;
+        other.next_attempt_at = Some(at(0));
+        world.insert(&other).await;
+    }
+    assert!(world.acquire(at(10), 10).await.is_empty());
+    for (lane, count) in [
+        (Lane::HttpProbe, 1),
+        (Lane::Issuance, 1),
+        (Lane::Removal, 1),
+        (Lane::Renewal, 0),
+    ] {
+        assert_eq!(
+            world
+                .store
+                .acquire_due(lane, at(10), TTL, 10)
+                .await
+                .unwrap()
+                .len(),
+            count,
+            "{lane:?}"
+        );
+    }
+    let lease = world.acquire_one(at(11)).await;
+    assert_eq!(lease.expires_at, at(11) + TTL);
+    let mut next = lease.record;
+    next.phase = Phase::Onboarding(Issuance::AwaitingHttpProbe);
+    world.store.complete(lease.token, quiet(next)).await.unwrap();
+    let moved = world
+        .store
+        .acquire_due(Lane::HttpProbe, at(11), TTL, 10)
+        .await
+        .unwrap();
+    assert_eq!(moved.len(), 1, "a record changes its lane with its phase");
+}
+
+pub(crate) async fn an_attempt_counts_at_acquisition_and_a_release_gives_it_back(world: World) {
+    let record = world.with_due("shop.example", at(0)).await;
+    let crashed = world.acquire_one(at(0)).await;
+    assert_eq!(crashed.record.attempt, 1);
+    assert_eq!(world.read(record.id).await.attempt, 1, "a crash counts");
+    let second = world.acquire_one(at(0) + TTL).await;
+    assert_eq!(second.record.attempt, 2);
+    world.store.release(record.id, second.token).await.unwrap();
+    let given_back = world.read(record.id).await;
+    assert_eq!(given_back.attempt, 1);
+    assert_eq!(given_back.next_attempt_at, record.next_attempt_at);
+    assert_eq!(
+        world.acquire(at(0) + TTL, 1).await.len(),
+        1,
+        "and can be acquired at once"
+    );
+}
+
+pub(crate) async fn a_release_with_a_stale_token_changes_nothing(world: World) {
+    let record = world.with_due("shop.example", at(0)).await;
+    let lease = world.acquire_one(at(0)).await;
+    let stranger = LeaseToken::from_uuid(Uuid::from_u128(number()));
+    let refused = world.store.release(record.id, stranger).await;
+    assert!(matches!(refused, Err(StoreError::LeaseLost)));
+    assert!(world.acquire(at(1), 1).await.is_empty(), "the lease still holds");
+    world.store.release(record.id, lease.token).await.unwrap();
+    let again = world.store.release(record.id, lease.token).await;
+    assert!(matches!(again, Err(StoreError::LeaseLost)));
+}
+
+pub(crate) async fn the_next_due_time_is_when_a_record_can_be_acquired(world: World) {
+    let next = async || world.store.next_due(Lane::Verification).await.unwrap();
+    assert_eq!(next().await, None);
+    world.insert(&record("resting.example")).await;
+    assert_eq!(next().await, None);
+    world.with_due("a.example", at(10)).await;
+    world.with_due("b.example", at(500)).await;
+    assert_eq!(next().await, Some(at(10)));
+    let lease = world.acquire_one(at(20)).await;
+    assert_eq!(
+        next().await,
+        Some(at(20) + TTL),
+        "a held record waits for its lease's end"
+    );
+    let mut later = lease.record;
+    later.next_attempt_at = Some(at(900));
+    world.store.complete(lease.token, quiet(later)).await.unwrap();
+    assert_eq!(next().await, Some(at(500)));
+    assert_eq!(world.store.next_due(Lane::Renewal).await.unwrap(), None);
+}
+
+pub(crate) async fn outcome_report_and_event_are_written_together_or_not_at_all(world: World) {
+    let id = world.with_due("shop.example", at(0)).await.id;
+    let lease = world.acquire_one(at(0)).await;
+    let completion = || {
+        let mut record = lease.record.clone();
+        record.phase = Phase::Onboarding(Issuance::AwaitingHttpProbe);
+        Completion {
+            record,
+            report: Some(report(Status::PendingHttpProbe)),
+            event: Some(event("dns.ready", at(1))),
+        }
+    };
+    let before = world.read(id).await;
+    world.sql("ALTER TABLE outbox RENAME TO outbox_away").await;
+    let failed = world.store.complete(lease.token, completion()).await;
+    assert!(
+        matches!(failed, Err(StoreError::Unavailable { .. })),
+        "{failed:?}"
+    );
+    world.sql("ALTER TABLE outbox_away RENAME TO outbox").await;
+    assert_eq!(world.read(id).await, before);
+    assert_eq!(world.store.events(id, 10).await.unwrap(), []);
+
+    world.store.complete(lease.token, completion()).await.unwrap();
+    assert_eq!(world.read(id).await.phase, completion().record.phase);
+    assert_eq!(
+        world.store.events(id, 10).await.unwrap(),
+        [event("dns.ready", at(1))]
+    );
+    let reports = world.reports(at(1), 10).await;
+    assert_eq!(reports.len(), 1);
+    assert_eq!(reports[0].report, report(Status::PendingHttpProbe));
+}
+
+pub(crate) async fn a_row_that_cannot_be_read_is_parked_alone(world: World) {
+    let bad = world.with_due("bad.example", at(0)).await.id;
+    let good = world.with_due("good.example", at(1)).await.id;
+    world
+        .sql(&format!(
+            "UPDATE custom_domains SET phase = '{{\"dancing\":1}}' WHERE id = '{bad}'"
+        ))
+        .await;
+    let leases = world.acquire(at(5), 10).await;
+    assert_eq!(
+        leases.iter().map(|lease| lease.record.id).collect::<Vec<_>>(),
+        [good]
+    );
+    assert!(
+        world
+            .acquire(at(5) + 2 * TTL, 10)
+            .await
+            .iter()
+            .all(|lease| lease.record.id == good)
+    );
+
+    world
+        .sql(&format!(
+            "UPDATE custom_domains SET phase = '\"failed\"' WHERE id = '{bad}'"
+        ))
+        .await;
+    let parked = world.read(bad).await;
+    assert_eq!(parked.next_attempt_at, None);
+    let failure = parked.last_failure.expect("it says why it rests");
+    assert_eq!(failure.code(), FailureCode::Internal);
+    assert!(format!("{failure:?}").contains("phase"), "{failure:?}");
+}
+
+pub(crate) async fn a_record_that_kills_its_workers_goes_to_the_back(world: World) {
+    let poison = world.with_due("poison.example", at(0)).await.id;
+    assert_eq!(world.acquire_one(at(10)).await.record.id, poison);
+    world.with_due("good.example", at(20)).await;
+    let after_its_lease = at(10) + TTL + Duration::from_secs(1);
+    assert_ne!(world.acquire_one(after_its_lease).await.record.id, poison);
+    assert_eq!(world.acquire_one(after_its_lease).await.record.id, poison);
+}

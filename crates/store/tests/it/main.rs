@@ -1,0 +1,98 @@
+//! The contract of the CertificateStore, told once and run on SQLite and on PostgreSQL, each story in a database of its own.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails where it stands"
+)]
+
+mod certificates;
+mod faults;
+mod leases;
+mod opening;
+mod orders;
+mod outbox;
+mod records;
+mod secrets;
+mod world;
+
+/// Runs each story on both databases.
+macro_rules! contract {
+    ($($module:ident: [$($story:ident),+ $(,)?],)+) => {
+        mod on_sqlite {
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $story() {
+                crate::$module::$story(crate::world::World::on_sqlite().await).await;
+            })+)+
+        }
+
+        mod on_postgres {
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $story() {
+                crate::$module::$story(crate::world::World::on_postgres().await).await;
+            })+)+
+        }
+    };
+}
+
+contract! {
+    records: [
+        a_record_comes_back_as_it_was_written,
+        an_id_is_inserted_once,
+        an_update_needs_the_revision_that_was_read,
+        an_update_takes_the_lease_away,
+        the_newest_record_that_is_not_gone_holds_a_hostname,
+        people_page_through_hostnames_and_search_them_literally,
+        history_is_newest_first_and_bounded_per_domain,
+    ],
+    leases: [
+        a_worker_that_lost_its_lease_cannot_overwrite_the_winner,
+        two_acquirers_never_share_a_record,
+        the_longest_due_comes_first_and_the_limit_is_kept,
+        only_due_records_of_the_lane_are_leased,
+        an_attempt_counts_at_acquisition_and_a_release_gives_it_back,
+        a_release_with_a_stale_token_changes_nothing,
+        the_next_due_time_is_when_a_record_can_be_acquired,
+        outcome_report_and_event_are_written_together_or_not_at_all,
+        a_row_that_cannot_be_read_is_parked_alone,
+        a_record_that_kills_its_workers_goes_to_the_back,
+    ],
+    outbox: [
+        reports_of_a_domain_are_leased_one_by_one_in_order,
+        a_leased_report_blocks_only_its_own_domain,
+        the_version_of_an_accepted_report_survives_a_later_complete,
+        an_accepted_report_never_lowers_the_version,
+        a_retried_report_comes_back_at_its_time_before_the_later_ones,
+        a_lost_report_lease_changes_nothing,
+        reports_of_a_domain_that_is_gone_are_dropped,
+        an_unreadable_report_is_dropped_and_the_next_one_follows,
+        reports_added_while_others_finish_are_never_stranded,
+        a_cursor_is_remembered,
+    ],
+    orders: [
+        a_domain_has_one_open_order,
+        an_order_key_put_twice_keeps_the_first,
+        an_orders_challenge_is_replaced_and_withdrawn,
+        an_account_is_stored_once_and_then_registered,
+    ],
+    certificates: [
+        a_certificate_is_stored_once_per_order_and_closes_it,
+        the_generation_grows_when_the_clock_goes_back,
+        the_soonest_expiry_is_that_of_a_certificate_in_service,
+        a_deployment_is_recorded_per_edge_and_forgotten,
+    ],
+    secrets: [
+        every_secret_is_listed_in_pages_and_replaced_if_unchanged,
+    ],
+    faults: [
+        a_row_edited_by_hand_is_named_with_its_column,
+        a_read_only_database_is_unavailable,
+        a_closed_store_is_unavailable,
+    ],
+    opening: [
+        processes_may_migrate_at_the_same_time,
+        migrating_again_changes_nothing,
+        a_database_of_a_newer_version_is_refused,
+        a_migration_in_another_form_is_refused,
+        reopening_keeps_everything,
+    ],
+}

@@ -1,0 +1,143 @@
+//! Opening, migrating and reopening.
+
+use std::os::unix::fs::PermissionsExt;
+
+use dps_application::ports::store::CertificateStore;
+use dps_store::{ConnectError, MigrateError, Store};
+
+use crate::world::{World, at, options};
+
+pub(crate) async fn processes_may_migrate_at_the_same_time(world: World) {
+    let empty = world.without_tables().await;
+    assert!(empty.store.ping().await.is_err(), "there are no tables yet");
+    let mut processes = Vec::new();
+    for _ in 0..4 {
+        let store = empty.open_again().await;
+        processes.push(tokio::spawn(async move { store.migrate().await }));
+    }
+    for process in processes {
+        process.await.unwrap().unwrap();
+    }
+    empty.store.ping().await.unwrap();
+}
+
+pub(crate) async fn migrating_again_changes_nothing(world: World) {
+    let stored = world.with_due("shop.example", at(0)).await;
+    world.store.migrate().await.unwrap();
+    assert_eq!(world.read(stored.id).await, stored);
+}
+
+pub(crate) async fn a_database_of_a_newer_version_is_refused(world: World) {
+    world
+        .sql(
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+             SELECT 9999, 'from_the_future', success, checksum, 0 FROM _sqlx_migrations WHERE version = 1",
+        )
+        .await;
+    let refused = world.store.migrate().await.unwrap_err();
+    assert!(
+        matches!(refused, MigrateError::NewerDatabase { version: 9999 }),
+        "{refused:?}"
+    );
+    assert!(refused.to_string().contains("newer version"));
+}
+
+pub(crate) async fn a_migration_in_another_form_is_refused(world: World) {
+    world
+        .sql(
+            "UPDATE _sqlx_migrations SET checksum = (SELECT checksum FROM _sqlx_migrations WHERE version = 2) \
+             WHERE version = 1",
+        )
+        .await;
+    let refused = world.store.migrate().await.unwrap_err();
+    assert!(
+        matches!(refused, MigrateError::Altered { version: 1 }),
+        "{refused:?}"
+    );
+}
+
+pub(crate) async fn reopening_keeps_everything(world: World) {
+    let stored = world.with_due("shop.example", at(0)).await;
+    let order = world.with_order(stored.id).await;
+    let lease = world.acquire_one(at(1)).await;
+    world.store.close().await;
+    let again = world.open_again().await;
+    again.migrate().await.unwrap();
+    assert_eq!(again.order_open(stored.id).await.unwrap(), Some(order));
+    assert_eq!(again.domain(stored.id).await.unwrap().unwrap().attempt, 1);
+    again.release(stored.id, lease.token).await.unwrap();
+    assert_eq!(again.domain(stored.id).await.unwrap(), Some(stored));
+}
+
+#[tokio::test]
+async fn the_database_file_is_made_on_first_start_and_is_ours_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("first start.db");
+    let url = format!("sqlite://{}", path.display());
+    let store = Store::connect(&url, options()).await.unwrap();
+    store.migrate().await.unwrap();
+    store.ping().await.unwrap();
+    for entry in std::fs::read_dir(directory.path()).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{}", entry.path().display());
+    }
+    assert!(path.exists());
+}
+
+#[tokio::test]
+async fn a_store_in_memory_lives_as_long_as_it_is_open() {
+    let store = Store::connect("sqlite::memory:", options()).await.unwrap();
+    store.migrate().await.unwrap();
+    store.cursor_put("feed", "7").await.unwrap();
+    assert_eq!(store.cursor("feed").await.unwrap().as_deref(), Some("7"));
+    let other = Store::connect("sqlite::memory:", options()).await.unwrap();
+    other.migrate().await.unwrap();
+    assert_eq!(other.cursor("feed").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_file_in_a_directory_that_does_not_exist_is_named() {
+    let error = Store::connect("sqlite:///nonexistent/dps.db", options())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, ConnectError::File { .. }), "{error:?}");
+    assert!(error.to_string().contains("/nonexistent/dps.db"));
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_is_named_without_the_password() {
+    let port = dps_lab::free_port().unwrap();
+    for text in [
+        format!("postgres://dps:hunter2@127.0.0.1:{port}/dps"),
+        format!("Host=127.0.0.1;Port={port};Database=dps;Username=dps;Password=hunter2"),
+    ] {
+        let mut options = options();
+        options.acquire_timeout = std::time::Duration::from_millis(500);
+        let error = Store::connect(&text, options).await.unwrap_err();
+        assert!(
+            error.to_string().contains(&format!("127.0.0.1:{port}")),
+            "{error}"
+        );
+        let mut chain = format!("{error:?}");
+        let mut source: Option<&dyn std::error::Error> = Some(&error);
+        while let Some(error) = source {
+            chain.push_str(&error.to_string());
+            source = error.source();
+        }
+        assert!(!chain.contains("hunter2"), "{chain}");
+    }
+}
+
+#[tokio::test]
+async fn the_npgsql_form_reaches_the_same_server() {
+    let url = dps_lab::postgres::fresh_database().await.unwrap();
+    let (address, database) = url.rsplit_once('@').unwrap().1.split_once('/').unwrap();
+    let (host, port) = address.split_once(':').unwrap();
+    let text =
+        format!("Host={host};Port={port};Database={database};Username=postgres;Password=x;SSL Mode=Disable");
+    let store = Store::connect(&text, options()).await.unwrap();
+    store.migrate().await.unwrap();
+    store.ping().await.unwrap();
+    assert!(!format!("{store:?}").contains("Password"));
+}

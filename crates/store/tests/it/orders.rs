@@ -1,0 +1,97 @@
+//! Orders, challenges and accounts.
+
+use dps_application::ports::store::{CertificateStore, StoreError, StoredAccount, StoredChallenge};
+
+use crate::world::{World, at, order, sealed};
+
+pub(crate) async fn a_domain_has_one_open_order(world: World) {
+    let domain = world.with_due("shop.example", at(0)).await.id;
+    let neighbour = world.with_due("other.example", at(0)).await.id;
+    let theirs = world.with_order(neighbour).await;
+    assert_eq!(world.store.order_open(domain).await.unwrap(), None);
+    let first = world.with_order(domain).await;
+    assert_eq!(world.store.order_open(domain).await.unwrap(), Some(first.clone()));
+    let second = world.with_order(domain).await;
+    assert_eq!(
+        world.store.order_open(domain).await.unwrap(),
+        Some(second.clone())
+    );
+    assert!(!world.store.order(first.id).await.unwrap().unwrap().open);
+    world.store.order_close(second.id).await.unwrap();
+    assert_eq!(world.store.order_open(domain).await.unwrap(), None);
+    assert_eq!(world.store.order_open(neighbour).await.unwrap(), Some(theirs));
+}
+
+pub(crate) async fn an_order_key_put_twice_keeps_the_first(world: World) {
+    let domain = world.with_due("shop.example", at(0)).await.id;
+    let stored = world.with_order(domain).await;
+    for key in ["first", "second"] {
+        let kept = world.store.order_put_key(stored.id, &sealed(key)).await.unwrap();
+        assert_eq!(kept.0, b"first");
+    }
+    assert_eq!(
+        world.store.order(stored.id).await.unwrap().unwrap().key,
+        Some(sealed("first"))
+    );
+    let unknown = world.store.order_put_key(order(domain).id, &sealed("x")).await;
+    assert!(
+        matches!(
+            unknown,
+            Err(StoreError::Corrupt {
+                table: "acme_orders",
+                ..
+            })
+        ),
+        "{unknown:?}"
+    );
+}
+
+pub(crate) async fn an_orders_challenge_is_replaced_and_withdrawn(world: World) {
+    let domain = world.with_due("shop.example", at(0)).await.id;
+    let order = world.with_order(domain).await.id;
+    assert_eq!(world.store.challenge(order).await.unwrap(), None);
+    for token in ["first", "second"] {
+        let challenge = StoredChallenge {
+            order_id: order,
+            url: format!("https://ca.example/challenge/{token}"),
+            token: token.to_owned(),
+            key_authorization: format!("{token}.thumbprint"),
+        };
+        world.store.challenge_put(&challenge).await.unwrap();
+        assert_eq!(world.store.challenge(order).await.unwrap(), Some(challenge));
+    }
+    world.store.challenge_delete(order).await.unwrap();
+    world.store.challenge_delete(order).await.unwrap();
+    assert_eq!(world.store.challenge(order).await.unwrap(), None);
+}
+
+pub(crate) async fn an_account_is_stored_once_and_then_registered(world: World) {
+    let directory = "https://ca.example/dir";
+    let account = |key: &str| StoredAccount {
+        directory_url: directory.to_owned(),
+        key: sealed(key),
+        url: None,
+        created_at: at(0),
+    };
+    assert_eq!(world.store.account(directory).await.unwrap(), None);
+    let unknown = world
+        .store
+        .account_registered(directory, "https://ca.example/acct/1")
+        .await;
+    assert!(
+        matches!(unknown, Err(StoreError::Corrupt { .. })),
+        "nobody believes in an account that is not stored"
+    );
+    for key in ["first", "second"] {
+        let kept = world.store.account_insert(&account(key)).await.unwrap();
+        assert_eq!(kept, account("first"));
+    }
+    world
+        .store
+        .account_registered(directory, "https://ca.example/acct/1")
+        .await
+        .unwrap();
+    let registered = world.store.account(directory).await.unwrap().unwrap();
+    assert_eq!(registered.url.as_deref(), Some("https://ca.example/acct/1"));
+    assert_eq!(registered.key, sealed("first"));
+}

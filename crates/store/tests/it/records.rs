@@ -1,0 +1,147 @@
+//! Work records and their history.
+
+use dps_application::ports::store::{CertificateStore, Completion, DomainFilter, StoreError};
+use dps_domain::{Failure, Issuance, OrderId, Phase, Timestamp};
+use uuid::Uuid;
+
+use crate::world::{World, at, event, host, quiet, record};
+
+pub(crate) async fn a_record_comes_back_as_it_was_written(world: World) {
+    let mut written = record("shop.example");
+    written.phase = Phase::Onboarding(Issuance::Validating {
+        order: OrderId::from_uuid(Uuid::from_u128(7)),
+    });
+    written.attempt = 3;
+    written.next_attempt_at = Some(Timestamp::from_unix_micros(1_800_000_000_123_456));
+    written.failed_validations = 2;
+    written.order_not_before = at(9);
+    written.last_failure = Some(Failure::DnsWrongTarget {
+        chain: vec!["shop.example".to_owned(), "other.example".to_owned()],
+        addresses: vec!["2001:db8::1".parse().unwrap()],
+    });
+    written.cabinet_version = 42;
+    world.insert(&written).await;
+    let read = world.read(written.id).await;
+    written.revision = read.revision;
+    assert_eq!(read, written);
+}
+
+pub(crate) async fn an_id_is_inserted_once(world: World) {
+    let first = record("shop.example");
+    world.insert(&first).await;
+    let mut second = first.clone();
+    second.hostname = host("other.example");
+    let completion = Completion {
+        record: second,
+        report: None,
+        event: Some(event("created", at(1))),
+    };
+    assert!(!world.store.domain_insert(completion).await.unwrap());
+    assert_eq!(world.read(first.id).await.hostname, first.hostname);
+    assert_eq!(world.store.events(first.id, 10).await.unwrap(), []);
+}
+
+pub(crate) async fn an_update_needs_the_revision_that_was_read(world: World) {
+    let id = world.with_due("shop.example", at(0)).await.id;
+    let mut first = world.read(id).await;
+    let mut second = first.clone();
+    first.tenant_id = "first".into();
+    first.cabinet_version = 5;
+    second.tenant_id = "second".into();
+    assert!(world.store.domain_update(quiet(first)).await.unwrap());
+    assert!(!world.store.domain_update(quiet(second)).await.unwrap());
+    let read = world.read(id).await;
+    assert_eq!((read.tenant_id.as_str(), read.cabinet_version), ("first", 5));
+}
+
+pub(crate) async fn an_update_takes_the_lease_away(world: World) {
+    world.with_due("shop.example", at(0)).await;
+    let lease = world.acquire_one(at(0)).await;
+    let mut retried = world.read(lease.record.id).await;
+    retried.pending_since = at(1);
+    assert!(world.store.domain_update(quiet(retried)).await.unwrap());
+    let late = world.store.complete(lease.token, quiet(lease.record)).await;
+    assert!(matches!(late, Err(StoreError::LeaseLost)));
+    assert_eq!(
+        world.acquire(at(1), 1).await.len(),
+        1,
+        "the record can be acquired at once"
+    );
+}
+
+pub(crate) async fn the_newest_record_that_is_not_gone_holds_a_hostname(world: World) {
+    let name = host("shop.example");
+    assert_eq!(world.store.domain_by_hostname(&name).await.unwrap(), None);
+    let mut records = Vec::new();
+    for (created, phase) in [(1, Phase::Gone), (2, Phase::Failed), (3, Phase::Gone)] {
+        let mut record = record("shop.example");
+        record.created_at = at(created);
+        record.phase = phase;
+        world.insert(&record).await;
+        records.push(record.id);
+    }
+    let holder = world.store.domain_by_hostname(&name).await.unwrap().unwrap();
+    assert_eq!(holder.id, records[1]);
+    let mut gone = holder;
+    gone.phase = Phase::Gone;
+    assert!(world.store.domain_update(quiet(gone)).await.unwrap());
+    let holder = world.store.domain_by_hostname(&name).await.unwrap().unwrap();
+    assert_eq!(holder.id, records[2], "all are gone, so the newest answers");
+}
+
+pub(crate) async fn people_page_through_hostnames_and_search_them_literally(world: World) {
+    for name in ["c.example", "a.shop.example", "b-x.example", "d.shop.example"] {
+        world.insert(&record(name)).await;
+    }
+    let list = async |contains: Option<&str>, after: Option<&str>, limit| {
+        let filter = DomainFilter {
+            hostname_contains: contains.map(str::to_owned),
+            after: after.map(host),
+            limit,
+        };
+        let records = world.store.domains(&filter).await.unwrap();
+        records
+            .iter()
+            .map(|record| record.hostname.to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(list(None, None, 2).await, ["a.shop.example", "b-x.example"]);
+    assert_eq!(
+        list(None, Some("b-x.example"), 9).await,
+        ["c.example", "d.shop.example"]
+    );
+    assert_eq!(
+        list(Some("SHOP"), None, 9).await,
+        ["a.shop.example", "d.shop.example"]
+    );
+    for literal in ["%", "_", "!", "\\", "'"] {
+        assert_eq!(
+            list(Some(literal), None, 9).await,
+            [""; 0],
+            "{literal} is no wildcard"
+        );
+    }
+}
+
+pub(crate) async fn history_is_newest_first_and_bounded_per_domain(world: World) {
+    let quiet_neighbour = world.with_due("quiet.example", at(0)).await.id;
+    let busy = world.with_due("busy.example", at(0)).await.id;
+    let write = async |id, n: i64| {
+        let completion = Completion {
+            record: world.read(id).await,
+            report: None,
+            event: Some(event(&format!("event-{n}"), at(n))),
+        };
+        assert!(world.store.domain_update(completion).await.unwrap());
+    };
+    write(quiet_neighbour, 0).await;
+    for n in 0..205 {
+        write(busy, n).await;
+    }
+    let newest = world.store.events(busy, 2).await.unwrap();
+    assert_eq!(newest, [event("event-204", at(204)), event("event-203", at(203))]);
+    let all = world.store.events(busy, 1_000).await.unwrap();
+    assert_eq!(all.len(), 200);
+    assert_eq!(all.last().unwrap().kind, "event-5");
+    assert_eq!(world.store.events(quiet_neighbour, 10).await.unwrap().len(), 1);
+}

@@ -1,0 +1,291 @@
+//! One fresh database, stores on it, and raw SQL for what the port does not allow.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use dps_application::ports::Randomness;
+use dps_application::ports::cabinet::StatusReport;
+use dps_application::ports::pki::CertificateFacts;
+use dps_application::ports::store::{
+    CertificateStore, Completion, DomainEvent, DomainRecord, Lease, NewCertificate, OutboxLease, StoredOrder,
+};
+use dps_application::ports::vault::SealedSecret;
+use dps_domain::phase::Lane;
+use dps_domain::{CertificateId, DomainId, Hostname, OrderId, Phase, Status, Timestamp};
+use dps_store::{Store, StoreOptions};
+use sqlx::{AssertSqlSafe, Executor, Row};
+use uuid::Uuid;
+
+/// How long leases last in these stories.
+pub(crate) const TTL: Duration = Duration::from_secs(60);
+
+/// Numbers that never repeat, which is all that these tests ask of randomness.
+pub(crate) struct Counting;
+
+static DRAWN: AtomicU64 = AtomicU64::new(1);
+
+impl Randomness for Counting {
+    fn fill(&self, bytes: &mut [u8]) {
+        let number = DRAWN.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        for (byte, digit) in bytes.iter_mut().zip(number.iter().cycle()) {
+            *byte = *digit;
+        }
+    }
+}
+
+pub(crate) fn number() -> u128 {
+    u128::from(DRAWN.fetch_add(1, Ordering::Relaxed))
+}
+
+pub(crate) fn options() -> StoreOptions {
+    StoreOptions::new(Arc::new(Counting))
+}
+
+/// A moment some seconds into the story.
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_unix_seconds(1_800_000_000 + seconds)
+}
+
+pub(crate) struct World {
+    pub(crate) store: Store,
+    url: String,
+    _directory: Option<tempfile::TempDir>,
+}
+
+impl World {
+    pub(crate) async fn on_sqlite() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/store.db", directory.path().display());
+        Self::at(url, Some(directory)).await
+    }
+
+    pub(crate) async fn on_postgres() -> Self {
+        Self::at(dps_lab::postgres::fresh_database().await.unwrap(), None).await
+    }
+
+    async fn at(url: String, directory: Option<tempfile::TempDir>) -> Self {
+        let store = Store::connect(&url, options()).await.unwrap();
+        store.migrate().await.unwrap();
+        Self {
+            store,
+            url,
+            _directory: directory,
+        }
+    }
+
+    pub(crate) fn is_sqlite(&self) -> bool {
+        self.url.starts_with("sqlite")
+    }
+
+    /// Another process on the same database.
+    pub(crate) async fn open_again(&self) -> Store {
+        Store::connect(&self.url, options()).await.unwrap()
+    }
+
+    /// A store on a new database without any table.
+    pub(crate) async fn without_tables(&self) -> Self {
+        let (url, directory) = if self.is_sqlite() {
+            let directory = tempfile::tempdir().unwrap();
+            (
+                format!("sqlite://{}/store.db", directory.path().display()),
+                Some(directory),
+            )
+        } else {
+            (dps_lab::postgres::fresh_database().await.unwrap(), None)
+        };
+        Self {
+            store: Store::connect(&url, options()).await.unwrap(),
+            url,
+            _directory: directory,
+        }
+    }
+
+    /// A store on the same database that may not write.
+    pub(crate) async fn open_read_only(&self) -> Store {
+        let separator = if self.is_sqlite() {
+            "?mode=ro"
+        } else {
+            "?options=-c%20default_transaction_read_only%3Don"
+        };
+        Store::connect(&format!("{}{separator}", self.url), options())
+            .await
+            .unwrap()
+    }
+
+    /// Runs a statement behind the store's back.
+    pub(crate) async fn sql(&self, statement: &str) {
+        let statement = AssertSqlSafe(statement.to_owned());
+        if self.is_sqlite() {
+            let pool = sqlx::SqlitePool::connect(&self.url).await.unwrap();
+            pool.execute(statement).await.unwrap();
+            pool.close().await;
+        } else {
+            let pool = sqlx::PgPool::connect(&self.url).await.unwrap();
+            pool.execute(statement).await.unwrap();
+            pool.close().await;
+        }
+    }
+
+    /// The only number that a query answers.
+    pub(crate) async fn count(&self, query: &str) -> i64 {
+        let query = AssertSqlSafe(query.to_owned());
+        if self.is_sqlite() {
+            let pool = sqlx::SqlitePool::connect(&self.url).await.unwrap();
+            let number = pool.fetch_one(query).await.unwrap().get(0);
+            pool.close().await;
+            number
+        } else {
+            let pool = sqlx::PgPool::connect(&self.url).await.unwrap();
+            let number = pool.fetch_one(query).await.unwrap().get(0);
+            pool.close().await;
+            number
+        }
+    }
+
+    /// Stores a record in its first phase that is due at `due`.
+    pub(crate) async fn with_due(&self, host: &str, due: Timestamp) -> DomainRecord {
+        let mut record = record(host);
+        record.next_attempt_at = Some(due);
+        self.insert(&record).await;
+        self.read(record.id).await
+    }
+
+    pub(crate) async fn insert(&self, record: &DomainRecord) {
+        assert!(self.store.domain_insert(quiet(record.clone())).await.unwrap());
+    }
+
+    pub(crate) async fn read(&self, id: DomainId) -> DomainRecord {
+        self.store
+            .domain(id)
+            .await
+            .unwrap()
+            .expect("the record is stored")
+    }
+
+    pub(crate) async fn acquire(&self, now: Timestamp, limit: usize) -> Vec<Lease> {
+        self.store
+            .acquire_due(Lane::Verification, now, TTL, limit)
+            .await
+            .unwrap()
+    }
+
+    pub(crate) async fn acquire_one(&self, now: Timestamp) -> Lease {
+        let mut leases = self.acquire(now, 1).await;
+        leases.pop().expect("a record is due")
+    }
+
+    /// Writes `status` as a report through an update of the record.
+    pub(crate) async fn report(&self, id: DomainId, status: Status, now: Timestamp) {
+        let mut record = self.read(id).await;
+        record.updated_at = now;
+        let completion = Completion {
+            record,
+            report: Some(report(status)),
+            event: None,
+        };
+        assert!(self.store.domain_update(completion).await.unwrap());
+    }
+
+    pub(crate) async fn reports(&self, now: Timestamp, limit: usize) -> Vec<OutboxLease> {
+        self.store.outbox_acquire(now, TTL, limit).await.unwrap()
+    }
+
+    /// An open order of a domain.
+    pub(crate) async fn with_order(&self, domain: DomainId) -> StoredOrder {
+        let order = order(domain);
+        self.store.order_insert(&order).await.unwrap();
+        order
+    }
+}
+
+pub(crate) fn host(name: &str) -> Hostname {
+    name.parse().unwrap()
+}
+
+/// A record that has just been made and rests.
+pub(crate) fn record(name: &str) -> DomainRecord {
+    DomainRecord {
+        id: DomainId::from_uuid(Uuid::from_u128(number())),
+        tenant_id: "tenant-1".to_owned(),
+        hostname: host(name),
+        cname_target: host("edge.platform.example"),
+        phase: Phase::START,
+        attempt: 0,
+        next_attempt_at: None,
+        pending_since: at(0),
+        failed_validations: 0,
+        order_not_before: Timestamp::EPOCH,
+        last_failure: None,
+        cabinet_version: 1,
+        revision: 0,
+        created_at: at(0),
+        updated_at: at(0),
+    }
+}
+
+/// A completion without report and event.
+pub(crate) fn quiet(record: DomainRecord) -> Completion {
+    Completion {
+        record,
+        report: None,
+        event: None,
+    }
+}
+
+pub(crate) fn report(status: Status) -> StatusReport {
+    StatusReport {
+        status,
+        failure: None,
+        message: None,
+        next_attempt_at: None,
+        certificate_not_after: None,
+    }
+}
+
+pub(crate) fn event(kind: &str, at: Timestamp) -> DomainEvent {
+    DomainEvent {
+        at,
+        kind: kind.to_owned(),
+        phase: "awaitingDns".to_owned(),
+        detail: serde_json::json!({ "seen": ["192.0.2.1"] }),
+        duration: Some(Duration::from_micros(1_234_567)),
+    }
+}
+
+pub(crate) fn order(domain: DomainId) -> StoredOrder {
+    let id = OrderId::from_uuid(Uuid::from_u128(number()));
+    StoredOrder {
+        id,
+        domain_id: domain,
+        directory_url: "https://ca.example/dir".to_owned(),
+        url: format!("https://ca.example/order/{id}"),
+        open: true,
+        key: None,
+        created_at: at(0),
+    }
+}
+
+pub(crate) fn sealed(text: &str) -> SealedSecret {
+    SealedSecret(text.as_bytes().to_vec())
+}
+
+/// A certificate of an order, valid for 90 days from `created_at`.
+pub(crate) fn certificate(order: &StoredOrder, name: &str, created_at: Timestamp) -> NewCertificate {
+    NewCertificate {
+        id: CertificateId::from_uuid(Uuid::from_u128(number())),
+        domain_id: order.domain_id,
+        order_id: order.id,
+        hostname: host(name),
+        facts: CertificateFacts {
+            fingerprint: "ab".repeat(32),
+            serial: "04d2".to_owned(),
+            not_before: created_at,
+            not_after: created_at + Duration::from_secs(90 * 86_400),
+            ari_id: Some("aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE".to_owned()),
+            chain_pem: "-----BEGIN CERTIFICATE-----\n…\n-----END CERTIFICATE-----\n".to_owned(),
+        },
+        key: sealed("sealed certificate key"),
+        created_at,
+    }
+}
