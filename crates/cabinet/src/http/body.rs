@@ -16,6 +16,8 @@ use crate::refusal::Refusal;
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How much of a body that is too large is read and thrown away, so that its sender can read the refusal.
 const DRAIN_BYTES: usize = 1024 * 1024;
+/// How much of the caller's own input a refusal repeats.
+const SHOWN_CHARS: usize = 300;
 
 /// A body of the contract.
 pub(super) trait Contract: DeserializeOwned {
@@ -92,8 +94,17 @@ fn decode<T: Contract>(bytes: &[u8]) -> Result<T, Refusal> {
     }
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
-        Refusal::at(ProblemCode::FieldInvalid, &path, error.into_inner().to_string())
+        Refusal::at(
+            ProblemCode::FieldInvalid,
+            &shown(&path),
+            shown(&error.into_inner().to_string()),
+        )
     })
+}
+
+/// The beginning of a text that may repeat what the caller sent.
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN_CHARS).collect()
 }
 
 fn invalid(detail: impl Into<String>) -> Refusal {

@@ -40,6 +40,7 @@ pub(super) async fn create(
     match app.store.insert(domain, app.draft.max_domains_per_tenant).await? {
         Inserted::New(record) => {
             wake(&app);
+            tracing::info!(domain.id = %record.domain.id, hostname = record.domain.canonical_host, "a domain was created");
             Ok(reply::view(&app, StatusCode::CREATED, record.domain))
         }
         Inserted::Held(held) => already_held(&app, held.domain, &request.tenant_id),
@@ -180,6 +181,7 @@ async fn change(app: &Arc<App>, id: DomainId, decide: Decide) -> Result<Response
     match app.store.update(id, true, decide).await? {
         Update::Changed(record) => {
             wake(app);
+            tracing::info!(domain.id = %id, status = record.domain.status, "a customer changed a domain");
             Ok(reply::view(app, StatusCode::ACCEPTED, record.domain))
         }
         Update::Unchanged(record) => Ok(reply::view(app, StatusCode::ACCEPTED, record.domain)),

@@ -171,7 +171,12 @@ pub(super) async fn report(
     let now = app.draft.ports.now();
     let decide = Box::new(move |record: &Record| rules::report(record, version, &report, now));
     match app.store.update(id, false, decide).await? {
-        Update::Changed(record) | Update::Unchanged(record) => Ok(reply::domain(record.domain)),
+        Update::Changed(record) => {
+            let domain = record.domain;
+            tracing::info!(domain.id = %id, status = domain.status, code = domain.last_error_code, "the service reported");
+            Ok(reply::domain(domain))
+        }
+        Update::Unchanged(record) => Ok(reply::domain(record.domain)),
         Update::Refused(refusal) => Err(refusal),
         Update::Missing => Err(no_such_domain()),
     }

@@ -54,6 +54,7 @@ on_both_databases! {
         for (body, field) in [
             (json!({}), "status"),
             (json!({"status": "Sideways"}), "status"),
+            (json!({"status": "S".repeat(10_000)}), "status"),
             (json!({"status": "Failed", "nextAttemptAt": "tomorrow"}), "nextAttemptAt"),
             (json!({"status": "Failed", "errorDetails": [1]}), "errorDetails"),
             (json!({"status": "Failed", "errorDetails": {"x": "y".repeat(9_000)}}), "errorDetails"),

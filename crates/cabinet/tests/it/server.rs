@@ -1,9 +1,12 @@
 //! Starting, restarting and refusing to start.
 
 use dps_cabinet::{CabinetError, Settings};
+use dps_cabinet_api::ProblemCode;
+use dps_lab::postgres::Postgres;
 use reqwest::Method;
+use std::time::Duration;
 
-use crate::world::{API_TOKEN, SERVICE_TOKEN, World, answer, hosts, on_both_databases};
+use crate::world::{API_TOKEN, Database, SERVICE_TOKEN, World, answer, hosts, on_both_databases, refusal};
 
 on_both_databases! {
     async fn a_restarted_cabinet_remembers_everything(database: Database) {
@@ -18,6 +21,35 @@ on_both_databases! {
         let domain = world.platform(Method::GET, &format!("/{id}")).send().await.unwrap();
         assert_eq!(answer(domain, 200).await["canonicalHost"], "a.example.com");
     }
+}
+
+#[tokio::test]
+async fn an_outage_of_the_database_is_told_as_one_and_passes_by_itself() {
+    let mut cluster = Postgres::start()
+        .await
+        .expect("PostgreSQL must be installed for this test");
+    let database = Database::at(cluster.create_database().await.unwrap());
+    let world = World::on(&database).await;
+    world.created("a.example.com").await;
+    // PostgreSQL's fast shutdown: connections are cut, nothing that was committed is lost.
+    cluster.server().signal("INT").unwrap();
+    cluster
+        .server()
+        .wait_for_exit(Duration::from_secs(30))
+        .await
+        .unwrap();
+    let response = world.create("b.example.com").await;
+    assert!(response.headers().contains_key("retry-after"));
+    assert_eq!(refusal(response, 503).await.code(), Some(ProblemCode::Timeout));
+    let health = world.bare(Method::GET, "/health").send().await.unwrap();
+    assert_eq!(answer(health, 503).await["status"], "Unhealthy");
+    cluster.restart().await.unwrap();
+    dps_lab::wait::until("a creation succeeds", Duration::from_secs(30), async || {
+        (world.create("b.example.com").await.status() == 201).then_some(())
+    })
+    .await
+    .unwrap();
+    assert_eq!(hosts(&world.read("").await), ["a.example.com", "b.example.com"]);
 }
 
 fn settings() -> Settings {

@@ -46,6 +46,14 @@ impl Database {
         }
     }
 
+    /// A database of a server that the test handles itself.
+    pub(crate) fn at(url: String) -> Self {
+        Self {
+            url,
+            _directory: None,
+        }
+    }
+
     pub(crate) async fn postgres() -> Self {
         let url = dps_lab::postgres::fresh_database()
             .await
@@ -189,7 +197,8 @@ pub(crate) async fn refusal(response: Response, status: u16) -> Problem {
     let value = answer(response, status).await;
     assert_eq!(media_type.unwrap(), "application/problem+json");
     assert_eq!(value["status"], status);
-    assert!(value["detail"].as_str().is_some_and(|detail| !detail.is_empty()));
+    let detail = value["detail"].as_str().unwrap();
+    assert!((1..1_000).contains(&detail.len()), "{detail}");
     serde_json::from_value(value).unwrap()
 }
 
