@@ -6,8 +6,6 @@ use std::sync::{Mutex, PoisonError};
 use aws_lc_rs::digest::{SHA256, digest};
 use dps_application::ports::ca::{Account, CaError};
 use dps_x509::{CertificateKey, KeyAlgorithm};
-use instant_acme::Key;
-use rustls::pki_types::PrivatePkcs8KeyDer;
 use secrecy::{ExposeSecret, SecretString};
 
 /// One per CA is usual, a few dozen the most that is sane; beyond, all are made anew.
@@ -59,11 +57,6 @@ pub(super) fn read_key(key: &SecretString) -> Result<CertificateKey, CaError> {
         return Err(unusable("it is not ECDSA P-256"));
     }
     Ok(key)
-}
-
-/// The key as the library wants it for signing.
-pub(super) fn signer(key: &CertificateKey) -> Result<Key, CaError> {
-    Key::from_pkcs8_der(PrivatePkcs8KeyDer::from(key.pkcs8_der())).map_err(|_| unusable("it is damaged"))
 }
 
 fn unusable(reason: &str) -> CaError {

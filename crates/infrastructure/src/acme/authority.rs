@@ -63,13 +63,11 @@ impl AcmeAuthority {
                 continue;
             }
             let error = explain(&error, &seen, subject);
-            if matches!(
-                &error,
-                CaError::Unavailable {
-                    retry_after: None,
-                    ..
-                }
-            ) {
+            // An outage that names no end may be a CA that moved.
+            if let CaError::Unavailable {
+                retry_after: None, ..
+            } = &error
+            {
                 self.transport.forget_directory();
             }
             return Err(error);
@@ -128,7 +126,6 @@ impl CertificateAuthority for AcmeAuthority {
         let fetch = || self.transport.fetch_directory();
         self.call(Subject::Account, fetch).await?;
         self.check_terms()?;
-        accounts::signer(&key)?;
         let create = || {
             let der = PrivatePkcs8KeyDer::from(key.pkcs8_der().to_vec());
             let builder = instant_acme::Account::builder_with_http(Box::new(self.transport.clone()));
