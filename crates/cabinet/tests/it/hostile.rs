@@ -170,3 +170,23 @@ async fn a_head_without_end_is_cut_off() {
         .await
         .expect("the Cabinet read on for ever");
 }
+
+#[tokio::test]
+async fn a_body_that_never_arrives_is_not_waited_for() {
+    let database = crate::world::Database::sqlite();
+    let world = World::on(&database).await;
+    let mut stream = TcpStream::connect(world.address()).await.unwrap();
+    let head = format!(
+        "POST /api/v1/custom-domains HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {API_TOKEN}\r\n\
+         Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{{"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut begin = [0; 12];
+    let reading = stream.read_exact(&mut begin);
+    let bound = std::time::Duration::from_secs(30);
+    tokio::time::timeout(bound, reading)
+        .await
+        .expect("the Cabinet waits for ever")
+        .unwrap();
+    assert_eq!(&begin, b"HTTP/1.1 408");
+}
