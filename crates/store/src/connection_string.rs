@@ -155,17 +155,22 @@ fn sqlite(text: &str) -> Result<Target, ConnectionStringError> {
 }
 
 fn postgres_url(text: &str) -> Result<Target, ConnectionStringError> {
+    let bad = || ConnectionStringError::BadValue {
+        key: "postgres://".to_owned(),
+        expected: "postgres://user:password@host:port/database?sslmode=…, special characters percent-encoded",
+    };
     let query = text.split_once('?').map_or("", |(_, query)| query);
+    // Then the question mark stands in the password, and what looks like a key is a part of it.
+    if query.contains('@') {
+        return Err(bad());
+    }
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let key = pair.split('=').next().unwrap_or_default();
         if !URL_KEYS.contains(&key) {
             return Err(ConnectionStringError::UnknownKey { key: key.to_owned() });
         }
     }
-    let options = PgConnectOptions::from_str(text).map_err(|_| ConnectionStringError::BadValue {
-        key: "postgres://".to_owned(),
-        expected: "postgres://user:password@host:port/database?sslmode=…, special characters percent-encoded",
-    })?;
+    let options = PgConnectOptions::from_str(text).map_err(|_| bad())?;
     Ok(Target::Postgres(Box::new(PostgresTarget {
         options,
         max_connections: None,
@@ -237,6 +242,10 @@ mod tests {
             "postgres://dps:hunter2@db:notaport/store",
             "postgres://dps:hunter2@db/store?sslmode=hunter2",
             "postgres://dps:hunter2@db/store?passphrase=hunter2",
+            "postgres://dps:good?hunter2@db/store",
+            "postgres://dps:good?hunter2=x@db/store",
+            "postgres://dps:good/hunter2@db/store",
+            "postgres://dps:good#hunter2@db/store",
             "Host=db;Password=hunter2;hunter2=x",
             "Host=db;Password=a;hunter2",
             "Host=db;Password='hunter2",

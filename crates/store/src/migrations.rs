@@ -81,6 +81,8 @@ fn migrator(scripts: &[Script]) -> Migrator {
 }
 
 /// Applies what is missing. Processes that do so at the same time wait for each other.
+///
+/// `run_direct`, because the future of `run` on a borrowed connection cannot be sent between threads.
 pub(crate) async fn migrate(database: &Database) -> Result<(), MigrateError> {
     match database {
         // A connection of its own, without the pool's bounds: a migration may take long. The migrator holds an advisory lock.

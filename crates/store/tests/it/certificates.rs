@@ -52,6 +52,24 @@ pub(crate) async fn a_certificate_is_stored_once_per_order_and_closes_it(world: 
     assert_eq!(world.store.order_open(domain).await.unwrap(), None);
 }
 
+/// A worker that lost its lease and its successor may both have finalized; the edges must get one of the two, not both.
+pub(crate) async fn two_workers_that_store_one_orders_certificate_agree(world: World) {
+    let other = world.open_again().await;
+    for round in 0..20 {
+        let domain = world.with_due("shop.example", at(0)).await.id;
+        let order = world.with_order(domain).await;
+        let mine = certificate(&order, "shop.example", at(round));
+        let theirs = certificate(&order, "shop.example", at(round));
+        let (first, second) = tokio::join!(
+            world.store.certificate_insert(&mine),
+            other.certificate_insert(&theirs)
+        );
+        let (first, second) = (first.unwrap(), second.unwrap());
+        assert_eq!(first.certificate.id, second.certificate.id);
+        assert_eq!(first.generation, second.generation);
+    }
+}
+
 pub(crate) async fn the_generation_grows_when_the_clock_goes_back(world: World) {
     let domain = world.with_due("shop.example", at(0)).await.id;
     let micros = |seconds| at(seconds).unix_micros().unsigned_abs();

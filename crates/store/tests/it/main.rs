@@ -70,12 +70,14 @@ contract! {
     ],
     orders: [
         a_domain_has_one_open_order,
+        two_workers_that_place_orders_leave_one_open,
         an_order_key_put_twice_keeps_the_first,
         an_orders_challenge_is_replaced_and_withdrawn,
         an_account_is_stored_once_and_then_registered,
     ],
     certificates: [
         a_certificate_is_stored_once_per_order_and_closes_it,
+        two_workers_that_store_one_orders_certificate_agree,
         the_generation_grows_when_the_clock_goes_back,
         the_soonest_expiry_is_that_of_a_certificate_in_service,
         a_deployment_is_recorded_per_edge_and_forgotten,

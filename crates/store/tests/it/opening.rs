@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use dps_application::ports::store::CertificateStore;
+use dps_application::ports::store::{CertificateStore, StoreError};
 use dps_store::{ConnectError, MigrateError, Store};
 
 use crate::world::{World, at, options};
@@ -140,4 +140,19 @@ async fn the_npgsql_form_reaches_the_same_server() {
     store.migrate().await.unwrap();
     store.ping().await.unwrap();
     assert!(!format!("{store:?}").contains("Password"));
+}
+
+#[tokio::test]
+async fn the_store_recovers_by_itself_when_the_server_was_restarted() {
+    let mut server = dps_lab::postgres::Postgres::start().await.unwrap();
+    let url = server.create_database().await.unwrap();
+    let mut options = options();
+    options.acquire_timeout = std::time::Duration::from_secs(1);
+    let store = Store::connect(&url, options).await.unwrap();
+    store.migrate().await.unwrap();
+    server.server().kill().unwrap();
+    let down = store.ping().await;
+    assert!(matches!(down, Err(StoreError::Unavailable { .. })), "{down:?}");
+    server.restart().await.unwrap();
+    store.ping().await.unwrap();
 }

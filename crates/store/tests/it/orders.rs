@@ -22,6 +22,23 @@ pub(crate) async fn a_domain_has_one_open_order(world: World) {
     assert_eq!(world.store.order_open(neighbour).await.unwrap(), Some(theirs));
 }
 
+pub(crate) async fn two_workers_that_place_orders_leave_one_open(world: World) {
+    let domain = world.with_due("shop.example", at(0)).await.id;
+    let other = world.open_again().await;
+    for _ in 0..20 {
+        let (mine, theirs) = (order(domain), order(domain));
+        let (first, second) = tokio::join!(world.store.order_insert(&mine), other.order_insert(&theirs));
+        first.unwrap();
+        second.unwrap();
+        let open = world.store.order_open(domain).await.unwrap().unwrap();
+        assert!([mine.id, theirs.id].contains(&open.id));
+        assert_eq!(
+            world.count("SELECT COUNT(*) FROM acme_orders WHERE open").await,
+            1
+        );
+    }
+}
+
 pub(crate) async fn an_order_key_put_twice_keeps_the_first(world: World) {
     let domain = world.with_due("shop.example", at(0)).await.id;
     let stored = world.with_order(domain).await;
