@@ -8,6 +8,7 @@
 //! may run twice.
 
 pub mod account;
+pub mod operator;
 pub mod policy;
 pub mod ports;
 pub mod rotation;

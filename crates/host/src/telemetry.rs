@@ -37,6 +37,14 @@ pub enum TelemetryError {
         /// What was given.
         given: String,
     },
+    /// The log file cannot be written.
+    #[error("the log file {} cannot be written", path.display())]
+    File {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// Something else in this process has started logging before.
     #[error("logging has been started already in this process")]
     Twice,
@@ -64,6 +72,23 @@ pub fn init(format: Format, level: Option<&str>) -> Result<(), TelemetryError> {
         Look::Json
     };
     subscriber(look, filter, io::stdout)
+        .try_init()
+        .map_err(|_| TelemetryError::Twice)
+}
+
+/// Starts logging for the whole process as JSON lines appended to a file, for a process whose standard output is for people.
+/// The filter is chosen as by [`init`].
+pub fn init_file(path: &std::path::Path, level: Option<&str>) -> Result<(), TelemetryError> {
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+    let file = file.map_err(|source| TelemetryError::File {
+        path: path.to_owned(),
+        source,
+    })?;
+    let from_environment = std::env::var("RUST_LOG")
+        .ok()
+        .filter(|text| !text.trim().is_empty());
+    let filter = filter::build(from_environment.as_deref().or(level).unwrap_or("info"))?;
+    subscriber(Look::Json, filter, std::sync::Mutex::new(file))
         .try_init()
         .map_err(|_| TelemetryError::Twice)
 }

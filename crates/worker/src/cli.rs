@@ -1,6 +1,7 @@
 //! The command line of `dps`: what can be asked, with the help texts. What each command does is elsewhere.
 
 pub mod config;
+pub mod domains;
 
 use std::path::PathBuf;
 

@@ -18,6 +18,7 @@ mod workers;
 
 use std::path::Path;
 
+use dps_host::Secret;
 use dps_host::settings::{Loaded, Loader, SettingsError};
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,7 @@ pub use haproxy_agent::HAProxyAgent;
 pub use http::Http;
 pub use lets_encrypt::LetsEncrypt;
 pub use logging::Logging;
+use report::chain;
 pub use report::{Finding, Report};
 pub use workers::{
     AcmeIssuance, DomainVerification, EdgeAddress, HttpProbe, Intake, Removal, Renewal, Workers,
@@ -38,6 +40,10 @@ pub use workers::{
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Settings {
+    /// The agent beside this machine's HAProxy.
+    pub agent: haproxy_domain_agent::Settings,
+    /// The reference Cabinet.
+    pub cabinet: dps_cabinet::Settings,
     /// Where the Cabinet is.
     pub cabinet_api: CabinetApi,
     /// Where the edges' agents are.
@@ -55,10 +61,6 @@ pub struct Settings {
     pub http: Http,
     /// What is logged.
     pub logging: Logging,
-    /// The sidecar of one HAProxy, when this process is one.
-    pub agent: haproxy_domain_agent::Settings,
-    /// The reference Cabinet, when this process is one.
-    pub cabinet: dps_cabinet::Settings,
 }
 
 /// What a process is to be, since each role needs only some of the sections.
@@ -94,11 +96,47 @@ impl Settings {
             self.dns.check(&mut report);
             self.workers.check(&mut report);
         }
-        if role == Role::Run {
-            self.cabinet_api.check(&mut report);
-            self.haproxy_agent.check(&mut report);
+        match role {
+            Role::Run => {
+                self.cabinet_api.check(&mut report);
+                self.haproxy_agent.check(&mut report);
+            }
+            Role::Agent => check_agent(&mut report, &self.agent),
+            Role::Cabinet => check_cabinet(&mut report, &self.cabinet),
+            Role::Standalone => {
+                let (agent, cabinet) = self.with_tokens();
+                check_agent(&mut report, &agent);
+                check_cabinet(&mut report, &cabinet);
+            }
         }
         report
+    }
+
+    /// The sections with a stand-in for each token that is not set: a process that has all roles draws its own.
+    fn with_tokens(&self) -> (haproxy_domain_agent::Settings, dps_cabinet::Settings) {
+        let (mut agent, mut cabinet) = (self.agent.clone(), self.cabinet.clone());
+        for (token, file) in [
+            (&mut agent.token, &agent.token_file),
+            (&mut cabinet.service_token, &cabinet.service_token_file),
+            (&mut cabinet.api_token, &cabinet.api_token_file),
+        ] {
+            if file.is_none() {
+                token.get_or_insert_with(|| Secret::from("drawn at the start"));
+            }
+        }
+        (agent, cabinet)
+    }
+}
+
+fn check_agent(report: &mut Report, agent: &haproxy_domain_agent::Settings) {
+    if let Err(error) = agent.check() {
+        report.error("Agent", chain(&error));
+    }
+}
+
+fn check_cabinet(report: &mut Report, cabinet: &dps_cabinet::Settings) {
+    for error in cabinet.check() {
+        report.error("Cabinet", chain(&error));
     }
 }
 

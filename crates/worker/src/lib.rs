@@ -6,5 +6,11 @@
 
 pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod http;
+pub mod roles;
+pub mod service;
+pub mod standalone;
+pub mod system;
 pub mod telemetry;
+pub mod wiring;

@@ -1,23 +1,18 @@
 //! The `dps` command.
 
-use std::io;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use dps_worker::cli::{Cli, Command, Config, config};
+use dps_worker::cli::Cli;
+use dps_worker::roles;
 
-fn main() -> anyhow::Result<ExitCode> {
-    let cli = Cli::parse();
-    let path = cli.config.as_deref();
-    match cli.command {
-        Command::Config(Config::Check { role, json }) => {
-            let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
-            Ok(config::check(path, role, json, (&mut out, &mut err))?)
+#[tokio::main]
+async fn main() -> ExitCode {
+    match roles::execute(Cli::parse()).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
         }
-        Command::Config(Config::Sample) => {
-            print!("{}", config::SAMPLE);
-            Ok(ExitCode::SUCCESS)
-        }
-        other => anyhow::bail!("this build cannot do {other:?}"),
     }
 }

@@ -41,6 +41,11 @@ impl EnvelopeVault {
         self.keys.current().id()
     }
 
+    /// The identifiers of all key-encryption keys, the current one first.
+    pub fn key_ids(&self) -> impl Iterator<Item = &str> {
+        self.keys.ids()
+    }
+
     /// The identifier of the key-encryption key that `sealed` needs; `None` if it is nothing that a vault sealed.
     pub fn key_id_of(sealed: &SealedSecret) -> Option<&str> {
         Envelope::read(&sealed.0).ok().map(|envelope| envelope.key_id)

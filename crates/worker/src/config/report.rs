@@ -9,7 +9,7 @@ use dps_host::{HumanDuration, Secret};
 /// One thing to know about a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// The full key, such as `Dns:Timeout`.
+    /// The full key, such as `Dns:Timeout`, or the section where the sentence names the key.
     pub key: String,
     /// What is wrong and what to do about it.
     pub what: String,
@@ -17,6 +17,9 @@ pub struct Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.what.starts_with(&self.key) {
+            return f.write_str(&self.what);
+        }
         write!(f, "{}: {}", self.key, self.what)
     }
 }
@@ -86,7 +89,7 @@ fn finding(key: &str, what: String) -> Finding {
 }
 
 /// An error with its causes in one line.
-fn chain(error: &dyn Error) -> String {
+pub(super) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -2,6 +2,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use dps_host::MASK;
 use dps_host::settings::SECTIONS;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -83,23 +84,32 @@ fn the_sample_has_every_key_with_its_default_and_a_comment() {
             .iter()
             .find(|(known, _)| known == key)
             .unwrap_or_else(|| panic!("{key} is not in the sample"));
-        let name = key.rsplit(':').next().unwrap();
-        let lines: Vec<_> = SAMPLE.lines().map(str::trim).collect();
-        let comments_of = lines
-            .windows(2)
-            .filter(|pair| pair[1].starts_with(&format!("\"{name}\":")));
+        let comment = comment_above(key);
+        assert!(!comment.is_empty(), "{key} needs a comment");
+        let same = value == default || durations_are_equal(value, default) || default == MASK;
         assert!(
-            comments_of.clone().count() > 0 && comments_of.clone().all(|pair| pair[0].starts_with("//")),
-            "{key} needs a comment"
-        );
-        let is_example = comments_of.clone().any(|pair| pair[0].contains("(example"));
-        let same = value == default || durations_are_equal(value, default);
-        assert!(
-            same || is_example,
+            same || comment.contains("(example"),
             "{key} is {value} in the sample and {default} by default"
         );
     }
     assert_eq!(in_sample.len(), defaults.len());
+}
+
+/// The comment lines right above a key of the sample.
+fn comment_above(key: &str) -> String {
+    let mut rest = SAMPLE;
+    for part in key.split(':') {
+        let quoted = format!("\"{part}\":");
+        rest = &rest[rest
+            .find(&quoted)
+            .unwrap_or_else(|| panic!("{key} is not in the sample"))..];
+    }
+    let above = &SAMPLE[..SAMPLE.len() - rest.len()];
+    let lines = above.trim_end().lines().rev().map(str::trim);
+    lines
+        .take_while(|line| line.starts_with("//"))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn durations_are_equal(left: &Value, right: &Value) -> bool {
@@ -223,6 +233,28 @@ fn what_a_role_does_not_need_is_not_asked_of_it() {
         ]
     );
     assert_eq!(errors(Role::Standalone), ["LetsEncrypt:TermsOfServiceAgreed"]);
+    assert_eq!(errors(Role::Agent), ["Agent"]);
+    assert_eq!(errors(Role::Cabinet), ["Cabinet", "Cabinet"]);
+    let agent = settings.check(Role::Agent).errors.remove(0).to_string();
+    assert!(
+        agent.starts_with("Agent:Token or Agent:TokenFile must be set"),
+        "{agent}"
+    );
+}
+
+#[test]
+fn the_sections_of_agent_and_cabinet_are_checked_for_the_roles_that_have_them() {
+    let variables = [
+        ("Agent__StateDirectory", "relative"),
+        ("Cabinet__CnameTarget", "no name"),
+    ];
+    let report = usable(&variables).check(Role::Standalone);
+    let text: Vec<_> = report.errors.iter().map(Finding::to_string).collect();
+    assert!(
+        text.len() == 2 && text[0].contains("StateDirectory") && text[1].contains("CnameTarget"),
+        "{text:?}"
+    );
+    assert_eq!(usable(&variables).check(Role::Run).errors, []);
 }
 
 #[test]

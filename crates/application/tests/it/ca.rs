@@ -1,0 +1,172 @@
+//! A CA that keeps orders in memory, counts them, and fails when told to.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use dps_application::ports::CertificateAuthority;
+use dps_application::ports::ca::{Account, AuthorizationView, CaError, Http01, OrderStatus, OrderView};
+use dps_domain::{Failure, Hostname};
+use secrecy::SecretString;
+
+use super::outside::Edges;
+
+#[derive(Debug, Clone)]
+struct Order {
+    host: String,
+    status: OrderStatus,
+    failure: Option<Failure>,
+}
+
+/// The CA. Validates a challenge by looking at the fake edges.
+pub(crate) struct FakeCa {
+    edges: Edges,
+    orders: Mutex<BTreeMap<String, Order>>,
+    accounts: Mutex<Vec<String>>,
+    errors: Mutex<VecDeque<CaError>>,
+    validity: Mutex<i64>,
+    clock: std::sync::Arc<dyn dps_application::ports::Clock>,
+}
+
+impl FakeCa {
+    pub(crate) fn new(edges: Edges, clock: std::sync::Arc<dyn dps_application::ports::Clock>) -> Self {
+        Self {
+            edges,
+            orders: Mutex::default(),
+            accounts: Mutex::default(),
+            errors: Mutex::default(),
+            validity: Mutex::new(90 * 86_400),
+            clock,
+        }
+    }
+
+    /// The next calls are answered with these errors, whatever they are.
+    pub(crate) fn fail_next(&self, errors: impl IntoIterator<Item = CaError>) {
+        self.errors.lock().unwrap().extend(errors);
+    }
+
+    pub(crate) fn orders_for(&self, host: &str) -> usize {
+        self.orders
+            .lock()
+            .unwrap()
+            .values()
+            .filter(|order| order.host == host)
+            .count()
+    }
+
+    pub(crate) fn accounts(&self) -> usize {
+        self.accounts.lock().unwrap().len()
+    }
+
+    fn error(&self) -> Result<(), CaError> {
+        self.errors.lock().unwrap().pop_front().map_or(Ok(()), Err)
+    }
+
+    fn with<T>(&self, url: &str, act: impl FnOnce(&mut Order) -> T) -> Result<T, CaError> {
+        let mut orders = self.orders.lock().unwrap();
+        let order = orders.get_mut(url).ok_or_else(|| CaError::OrderGone {
+            detail: url.to_owned(),
+        })?;
+        Ok(act(order))
+    }
+}
+
+fn challenge(url: &str) -> Http01 {
+    let token = format!("token-{}", url.rsplit('/').next().unwrap_or_default());
+    Http01 {
+        url: format!("{url}/challenge"),
+        key_authorization: format!("{token}.thumbprint"),
+        token,
+    }
+}
+
+#[async_trait]
+impl CertificateAuthority for FakeCa {
+    fn directory_url(&self) -> &'static str {
+        "https://ca.test/dir"
+    }
+
+    fn new_account_key(&self) -> Result<SecretString, CaError> {
+        Ok(SecretString::from("account-key"))
+    }
+
+    async fn register(&self, _key: &SecretString) -> Result<String, CaError> {
+        self.error()?;
+        let mut accounts = self.accounts.lock().unwrap();
+        let url = "https://ca.test/acct/1".to_owned();
+        if !accounts.contains(&url) {
+            accounts.push(url.clone());
+        }
+        Ok(url)
+    }
+
+    async fn new_order(&self, _account: &Account, host: &Hostname) -> Result<String, CaError> {
+        self.error()?;
+        let mut orders = self.orders.lock().unwrap();
+        let url = format!("https://ca.test/order/{}", orders.len() + 1);
+        let order = Order {
+            host: host.to_string(),
+            status: OrderStatus::Pending,
+            failure: None,
+        };
+        orders.insert(url.clone(), order);
+        Ok(url)
+    }
+
+    async fn order(&self, _account: &Account, order_url: &str) -> Result<OrderView, CaError> {
+        self.error()?;
+        self.with(order_url, |order| OrderView {
+            status: order.status,
+            retry_after: None,
+            failure: order.failure.clone(),
+        })
+    }
+
+    async fn authorization(&self, _account: &Account, order_url: &str) -> Result<AuthorizationView, CaError> {
+        self.error()?;
+        self.with(order_url, |order| match (&order.failure, order.status) {
+            (Some(failure), _) => AuthorizationView::Invalid(failure.clone()),
+            (None, OrderStatus::Pending) => AuthorizationView::Pending(challenge(order_url)),
+            (None, _) => AuthorizationView::Valid,
+        })
+    }
+
+    async fn acknowledge(&self, _account: &Account, order_url: &str, given: &Http01) -> Result<(), CaError> {
+        self.error()?;
+        let answered = self
+            .edges
+            .answer_everywhere(&given.token, &given.key_authorization);
+        self.with(order_url, |order| {
+            if answered {
+                order.status = OrderStatus::Ready;
+            } else {
+                order.status = OrderStatus::Invalid;
+                order.failure = Some(Failure::AcmeValidationFailed {
+                    sub_cause: "unauthorized".into(),
+                    detail: "wrong answer".into(),
+                });
+            }
+        })
+    }
+
+    async fn finalize(&self, _account: &Account, order_url: &str, request: &[u8]) -> Result<(), CaError> {
+        self.error()?;
+        let request = String::from_utf8_lossy(request).into_owned();
+        self.with(order_url, |order| {
+            assert!(
+                request.contains(&order.host),
+                "the request is for the order's name"
+            );
+            order.status = OrderStatus::Valid;
+        })
+    }
+
+    async fn certificate(&self, _account: &Account, order_url: &str) -> Result<String, CaError> {
+        self.error()?;
+        let now = self.clock.now().unix_seconds();
+        let validity = *self.validity.lock().unwrap();
+        self.with(order_url, |order| {
+            format!("{}|{order_url}|{now}|{}", order.host, now + validity)
+        })
+    }
+}

@@ -1,0 +1,351 @@
+//! The other parties: edges, DNS, probe, Cabinet, keys, vault, counters.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dps_application::ports::cabinet::{CabinetDomain, CabinetError, CabinetPage, ReportAnswer, StatusReport};
+use dps_application::ports::edge::{Deployment, EdgeError};
+use dps_application::ports::pki::{CertificateFacts, ChainRejected, PkiError};
+use dps_application::ports::vault::{SealedSecret, SecretContext, VaultError};
+use dps_application::ports::{Cabinet, Clock, DnsResolver, Edge, HttpProbe, Metrics, Pki, Randomness, Vault};
+use dps_domain::dns::{DnsAnswer, DnsObservation};
+use dps_domain::probe::ProbeAnswer;
+use dps_domain::{DomainId, Hostname, Status, Timestamp};
+use secrecy::{ExposeSecret, SecretString};
+
+pub(crate) const EDGE_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
+
+#[derive(Debug, Default)]
+struct EdgeState {
+    down: AtomicBool,
+    challenges: Mutex<BTreeMap<String, String>>,
+    served: Mutex<BTreeMap<String, String>>,
+}
+
+/// Two edges that share nothing.
+#[derive(Debug, Clone)]
+pub(crate) struct Edges(Arc<[EdgeState; 2]>);
+
+impl Default for Edges {
+    fn default() -> Self {
+        Self(Arc::new([EdgeState::default(), EdgeState::default()]))
+    }
+}
+
+impl Edges {
+    pub(crate) fn ports(&self) -> Vec<Arc<dyn Edge>> {
+        (0..self.0.len())
+            .map(|index| {
+                Arc::new(FakeEdge {
+                    all: self.clone(),
+                    index,
+                }) as Arc<dyn Edge>
+            })
+            .collect()
+    }
+
+    pub(crate) fn set_down(&self, index: usize, down: bool) {
+        self.0[index].down.store(down, Ordering::SeqCst);
+    }
+
+    /// The fingerprint that every edge serves for a name, if they agree.
+    pub(crate) fn served(&self, host: &str) -> Option<String> {
+        let seen: BTreeSet<Option<String>> = self
+            .0
+            .iter()
+            .map(|edge| edge.served.lock().unwrap().get(host).cloned())
+            .collect();
+        seen.into_iter().next().filter(|_| self.0.len() == 2).flatten()
+    }
+
+    pub(crate) fn answer_everywhere(&self, token: &str, key_authorization: &str) -> bool {
+        self.0.iter().all(|edge| {
+            edge.challenges
+                .lock()
+                .unwrap()
+                .get(token)
+                .is_some_and(|answer| answer == key_authorization)
+        })
+    }
+
+    pub(crate) fn challenges(&self) -> usize {
+        self.0
+            .iter()
+            .map(|edge| edge.challenges.lock().unwrap().len())
+            .sum()
+    }
+}
+
+struct FakeEdge {
+    all: Edges,
+    index: usize,
+}
+
+impl FakeEdge {
+    fn up(&self) -> Result<&EdgeState, EdgeError> {
+        let state = &self.all.0[self.index];
+        if state.down.load(Ordering::SeqCst) {
+            return Err(EdgeError::Unreachable {
+                edge: self.name().to_owned(),
+                detail: "refused".into(),
+            });
+        }
+        Ok(state)
+    }
+}
+
+#[async_trait]
+impl Edge for FakeEdge {
+    fn name(&self) -> &str {
+        ["http://edge-0", "http://edge-1"][self.index]
+    }
+
+    async fn publish_challenge(&self, token: &str, key_authorization: &str) -> Result<(), EdgeError> {
+        self.up()?
+            .challenges
+            .lock()
+            .unwrap()
+            .insert(token.to_owned(), key_authorization.to_owned());
+        Ok(())
+    }
+
+    async fn withdraw_challenge(&self, token: &str) -> Result<(), EdgeError> {
+        self.up()?.challenges.lock().unwrap().remove(token);
+        Ok(())
+    }
+
+    async fn apply(&self, deployment: &Deployment) -> Result<(), EdgeError> {
+        assert!(
+            deployment.key_pem.expose_secret().contains("key"),
+            "the key arrives in clear at the edge"
+        );
+        self.up()?
+            .served
+            .lock()
+            .unwrap()
+            .insert(deployment.hostname.to_string(), deployment.fingerprint.clone());
+        Ok(())
+    }
+
+    async fn remove(&self, hostname: &Hostname) -> Result<(), EdgeError> {
+        self.up()?.served.lock().unwrap().remove(hostname.as_str());
+        Ok(())
+    }
+}
+
+/// A resolver whose answers can be set per name; our own target resolves unless it is dead.
+pub(crate) struct FakeDns {
+    names: Mutex<BTreeMap<String, (Vec<String>, DnsAnswer)>>,
+    dead: AtomicBool,
+}
+
+impl Default for FakeDns {
+    fn default() -> Self {
+        Self {
+            names: Mutex::default(),
+            dead: AtomicBool::new(false),
+        }
+    }
+}
+
+impl FakeDns {
+    pub(crate) fn point(&self, host: &str, target: &str) {
+        let answer = DnsAnswer::Addresses(BTreeSet::from([EDGE_ADDRESS]));
+        self.names
+            .lock()
+            .unwrap()
+            .insert(host.to_owned(), (vec![target.to_owned()], answer));
+    }
+
+    pub(crate) fn clear(&self, host: &str) {
+        self.names.lock().unwrap().remove(host);
+    }
+
+    pub(crate) fn set_dead(&self, dead: bool) {
+        self.dead.store(dead, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl DnsResolver for FakeDns {
+    fn address(&self) -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, 53], 53))
+    }
+
+    async fn observe(&self, host: &Hostname) -> DnsObservation {
+        let (chain, answer) = if self.dead.load(Ordering::SeqCst) {
+            (vec![], DnsAnswer::Timeout)
+        } else if host.as_str() == super::world::TARGET {
+            (vec![], DnsAnswer::Addresses(BTreeSet::from([EDGE_ADDRESS])))
+        } else {
+            self.names
+                .lock()
+                .unwrap()
+                .get(host.as_str())
+                .cloned()
+                .unwrap_or((vec![], DnsAnswer::NxDomain))
+        };
+        DnsObservation {
+            resolver: self.address(),
+            chain,
+            answer,
+        }
+    }
+}
+
+/// Answers as the edges do.
+pub(crate) struct FakeProbe(pub(crate) Edges);
+
+#[async_trait]
+impl HttpProbe for FakeProbe {
+    async fn probe(&self, _host: &Hostname, address: IpAddr, token: &str, expected: &str) -> ProbeAnswer {
+        if address == EDGE_ADDRESS && self.0.answer_everywhere(token, expected) {
+            ProbeAnswer::Ours
+        } else {
+            ProbeAnswer::Status(404)
+        }
+    }
+}
+
+/// A Cabinet that takes every report.
+pub(crate) struct FakeCabinet;
+
+#[async_trait]
+impl Cabinet for FakeCabinet {
+    async fn list(&self, _status: Status, _cursor: Option<&str>) -> Result<CabinetPage, CabinetError> {
+        Ok(CabinetPage::default())
+    }
+
+    async fn changes(
+        &self,
+        _cursor: Option<&str>,
+        _wait: Duration,
+    ) -> Result<Option<CabinetPage>, CabinetError> {
+        Ok(None)
+    }
+
+    async fn domain(&self, _id: DomainId) -> Result<Option<CabinetDomain>, CabinetError> {
+        Ok(None)
+    }
+
+    async fn report(
+        &self,
+        _id: DomainId,
+        version: u64,
+        _: &StatusReport,
+    ) -> Result<ReportAnswer, CabinetError> {
+        Ok(ReportAnswer::Accepted { version: version + 1 })
+    }
+}
+
+/// Reads the fake CA's "chains".
+pub(crate) struct FakePki;
+
+impl Pki for FakePki {
+    fn new_key(&self) -> Result<SecretString, PkiError> {
+        Ok(SecretString::from("certificate-key"))
+    }
+
+    fn signing_request(&self, _key: &SecretString, host: &Hostname) -> Result<Vec<u8>, PkiError> {
+        Ok(host.as_str().as_bytes().to_vec())
+    }
+
+    fn inspect(
+        &self,
+        chain_pem: &str,
+        _key: &SecretString,
+        host: &Hostname,
+        _now: Timestamp,
+    ) -> Result<CertificateFacts, ChainRejected> {
+        let parts: Vec<&str> = chain_pem.split('|').collect();
+        if parts[0] != host.as_str() {
+            return Err(ChainRejected {
+                reason: "another name".into(),
+            });
+        }
+        let second = |index: usize| Timestamp::from_unix_seconds(parts[index].parse().unwrap());
+        Ok(CertificateFacts {
+            fingerprint: parts[1].to_owned(),
+            serial: parts[1].len().to_string(),
+            not_before: second(2),
+            not_after: second(3),
+            ari_id: None,
+            chain_pem: chain_pem.to_owned(),
+        })
+    }
+}
+
+/// Binds the context, hides nothing: what the store must not do is not this test's matter.
+pub(crate) struct FakeVault;
+
+impl Vault for FakeVault {
+    fn seal(&self, context: SecretContext<'_>, secret: &SecretString) -> Result<SealedSecret, VaultError> {
+        let text = format!(
+            "{}|{}|{}",
+            context.purpose.as_str(),
+            context.row,
+            secret.expose_secret()
+        );
+        Ok(SealedSecret(text.into_bytes()))
+    }
+
+    fn open(&self, context: SecretContext<'_>, sealed: &SealedSecret) -> Result<SecretString, VaultError> {
+        let prefix = format!("{}|{}|", context.purpose.as_str(), context.row);
+        let text = String::from_utf8(sealed.0.clone()).map_err(|_| VaultError::Tampered)?;
+        text.strip_prefix(&prefix)
+            .map(SecretString::from)
+            .ok_or(VaultError::Tampered)
+    }
+
+    fn reseal(&self, _: SecretContext<'_>, _: &SealedSecret) -> Result<Option<SealedSecret>, VaultError> {
+        Ok(None)
+    }
+}
+
+/// A clock that stands until it is moved.
+pub(crate) struct MockClock(pub(crate) Mutex<Timestamp>);
+
+impl Clock for MockClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
+/// Counts upwards: distinct, and the same in every run.
+#[derive(Default)]
+pub(crate) struct CountingRandomness(AtomicU64);
+
+impl Randomness for CountingRandomness {
+    fn fill(&self, bytes: &mut [u8]) {
+        let count = self.0.fetch_add(1, Ordering::SeqCst).to_le_bytes();
+        for (index, byte) in bytes.iter_mut().enumerate() {
+            *byte = count[index % count.len()];
+        }
+    }
+}
+
+/// Counts successes and failures by name.
+#[derive(Default)]
+pub(crate) struct Counters(pub(crate) Mutex<BTreeMap<(&'static str, bool), u32>>);
+
+impl Counters {
+    fn add(&self, name: &'static str, success: bool) {
+        *self.0.lock().unwrap().entry((name, success)).or_default() += 1;
+    }
+}
+
+impl Metrics for Counters {
+    fn domain_verification(&self, success: bool) {
+        self.add("verification", success);
+    }
+    fn acme_issuance(&self, success: bool) {
+        self.add("issuance", success);
+    }
+    fn renewal(&self, success: bool) {
+        self.add("renewal", success);
+    }
+}

@@ -1,0 +1,175 @@
+//! The stories.
+
+use std::time::Duration;
+
+use dps_application::ports::ca::CaError;
+use dps_domain::phase::{Next, Phase};
+use dps_domain::{FailureCode, Status};
+
+use super::world::{HOST, TARGET, World};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+#[tokio::test]
+async fn a_domain_with_right_dns_is_live_without_waiting_for_any_interval() {
+    let world = World::with_due_domain().await;
+    let began = world.service.now();
+    world.settle().await;
+    assert_eq!(world.record().await.phase.status(), Status::Active);
+    assert_eq!(world.service.now(), began);
+    assert!(world.edges.served(HOST).is_some());
+    assert_eq!(world.edges.challenges(), 0, "tokens are withdrawn");
+    assert_eq!(
+        world.counters.0.lock().unwrap().get(&("issuance", true)),
+        Some(&1)
+    );
+}
+
+#[tokio::test]
+async fn a_process_that_dies_after_any_step_costs_no_second_order_and_no_second_certificate() {
+    for steps_before in 0..6 {
+        let world = World::with_due_domain().await;
+        for _ in 0..steps_before {
+            world.step().await;
+        }
+        world.step_and_die().await;
+        world.settle().await;
+        assert_eq!(
+            world.record().await.phase.status(),
+            Status::Active,
+            "died at step {steps_before}"
+        );
+        assert_eq!(world.ca.orders_for(HOST), 1, "died at step {steps_before}");
+        assert_eq!(world.ca.accounts(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_renewal_replaces_the_certificate_while_the_old_one_is_served() {
+    let world = World::with_due_domain().await;
+    world.settle().await;
+    let first = world.edges.served(HOST).unwrap();
+    let Phase::Live {
+        next: Next::At(at), ..
+    } = world.record().await.phase
+    else {
+        panic!("not live")
+    };
+    world.advance(at.since(world.service.now()));
+    world.step().await;
+    assert_eq!(world.edges.served(HOST).as_ref(), Some(&first));
+    world.settle().await;
+    let second = world.edges.served(HOST).unwrap();
+    assert_ne!(first, second);
+    assert_eq!(world.ca.orders_for(HOST), 2);
+    assert_eq!(world.counters.0.lock().unwrap().get(&("renewal", true)), Some(&1));
+}
+
+#[tokio::test]
+async fn a_departed_domain_is_never_ordered_for_and_revives_when_dns_returns() {
+    let world = World::with_due_domain().await;
+    world.settle().await;
+    world.dns.clear(HOST);
+    world.advance(70 * DAY);
+    for _ in 0..10 {
+        world.settle().await;
+        let record = world.record().await;
+        assert_eq!(record.phase.status(), Status::Active);
+        assert_eq!(record.last_failure.unwrap().code(), FailureCode::DnsMoved);
+        world.advance(DAY);
+    }
+    assert_eq!(world.ca.orders_for(HOST), 1);
+    assert!(world.edges.served(HOST).is_some(), "what was served is served");
+    world.dns.point(HOST, TARGET);
+    world.settle().await;
+    assert_eq!(world.ca.orders_for(HOST), 2);
+    assert_eq!(world.record().await.last_failure, None);
+}
+
+#[tokio::test]
+async fn an_outage_of_resolvers_ca_and_edges_never_fails_a_domain() {
+    let world = World::with_due_domain().await;
+    world.dns.set_dead(true);
+    for _ in 0..30 {
+        world.settle().await;
+        world.advance(DAY);
+    }
+    assert_eq!(world.record().await.phase.status(), Status::PendingDns);
+    world.dns.set_dead(false);
+    let outage = || CaError::Unavailable {
+        detail: "503".into(),
+        retry_after: None,
+    };
+    world.ca.fail_next((0..40).map(|_| outage()));
+    world.edges.set_down(1, true);
+    for _ in 0..60 {
+        world.settle().await;
+        world.advance(DAY);
+    }
+    assert_ne!(world.record().await.phase.status(), Status::Failed);
+    world.edges.set_down(1, false);
+    for _ in 0..60 {
+        world.settle().await;
+        world.advance(DAY);
+    }
+    assert_eq!(world.record().await.phase.status(), Status::Active);
+}
+
+#[tokio::test]
+async fn active_needs_every_edge() {
+    let world = World::with_due_domain().await;
+    for _ in 0..5 {
+        world.step().await;
+    }
+    world.edges.set_down(1, true);
+    world.step().await;
+    let record = world.record().await;
+    assert_eq!(record.phase.status(), Status::Issuing);
+    assert_eq!(record.last_failure.unwrap().code(), FailureCode::EdgeUnreachable);
+    world.edges.set_down(1, false);
+    world.advance(Duration::from_secs(120));
+    world.settle().await;
+    assert_eq!(world.record().await.phase.status(), Status::Active);
+    assert_eq!(world.ca.orders_for(HOST), 1);
+}
+
+#[tokio::test]
+async fn a_customer_who_never_points_fails_after_seven_days_and_not_before() {
+    let world = World::with_due_domain().await;
+    world.dns.clear(HOST);
+    let mut days = 0;
+    while world.record().await.phase.status() == Status::PendingDns {
+        world.settle().await;
+        world.advance(DAY / 24);
+        days += 1;
+        assert!(days < 24 * 9, "never gives up");
+    }
+    assert!(days >= 24 * 7, "gave up after {days} hours");
+    assert_eq!(world.record().await.phase.status(), Status::Failed);
+    assert_eq!(
+        world.ca.orders_for(HOST),
+        0,
+        "nothing was ordered for a name that does not point at us"
+    );
+}
+
+#[tokio::test]
+async fn the_ca_is_asked_again_exactly_when_it_said() {
+    let world = World::with_due_domain().await;
+    for _ in 0..2 {
+        world.step().await;
+    }
+    let until = world.service.now() + Duration::from_secs(777);
+    // The account exists by then; the limit hits the new order.
+    world.ca.fail_next([CaError::RateLimited {
+        until: Some(until),
+        detail: "too many new orders".into(),
+    }]);
+    world.step().await;
+    let record = world.record().await;
+    assert_eq!(record.next_attempt_at, Some(until));
+    assert_eq!(record.last_failure.unwrap().code(), FailureCode::AcmeRateLimited);
+    world.advance(Duration::from_secs(777));
+    world.settle().await;
+    assert_eq!(world.record().await.phase.status(), Status::Active);
+}

@@ -1,0 +1,168 @@
+//! One service in a world of fakes, with the real SQLite store in memory.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use dps_application::ports::store::{Completion, DomainRecord, Lease};
+use dps_application::ports::{CertificateStore, Clock, Randomness};
+use dps_application::{LanePolicy, Policy, Service, steps, workers};
+use dps_domain::phase::Lane;
+use dps_domain::{DomainId, Hostname, Phase, Timestamp};
+use uuid::Uuid;
+
+use super::ca::FakeCa;
+use super::outside::{
+    Counters, CountingRandomness, Edges, FakeCabinet, FakeDns, FakePki, FakeProbe, FakeVault, MockClock,
+};
+
+pub(crate) const TARGET: &str = "edge.platform.net";
+pub(crate) const HOST: &str = "shop.example.com";
+pub(crate) const LEASE: Duration = Duration::from_secs(120);
+
+pub(crate) struct World {
+    pub(crate) service: Service,
+    pub(crate) ca: Arc<FakeCa>,
+    pub(crate) dns: Arc<FakeDns>,
+    pub(crate) edges: Edges,
+    pub(crate) counters: Arc<Counters>,
+    clock: Arc<MockClock>,
+}
+
+impl World {
+    /// A world with one domain that is due and whose DNS is right.
+    pub(crate) async fn with_due_domain() -> Self {
+        let world = Self::empty().await;
+        world.dns.point(HOST, TARGET);
+        let now = world.service.now();
+        let record = DomainRecord {
+            id: DomainId::from_uuid(Uuid::from_u128(1)),
+            tenant_id: "acme".into(),
+            hostname: Hostname::parse(HOST).unwrap(),
+            cname_target: Hostname::parse(TARGET).unwrap(),
+            phase: Phase::START,
+            attempt: 0,
+            next_attempt_at: Some(now),
+            pending_since: now,
+            failed_validations: 0,
+            order_not_before: Timestamp::EPOCH,
+            last_failure: None,
+            cabinet_version: 1,
+            revision: 0,
+            created_at: now,
+            updated_at: now,
+        };
+        let completion = Completion {
+            record,
+            report: None,
+            event: None,
+        };
+        assert!(world.service.store.domain_insert(completion).await.unwrap());
+        world
+    }
+
+    async fn empty() -> Self {
+        let clock = Arc::new(MockClock(Mutex::new(Timestamp::from_unix_seconds(1_800_000_000))));
+        let randomness: Arc<dyn Randomness> = Arc::new(CountingRandomness::default());
+        let store = memory_store(Arc::clone(&randomness)).await;
+        let edges = Edges::default();
+        let ca = Arc::new(FakeCa::new(edges.clone(), Arc::clone(&clock) as Arc<dyn Clock>));
+        let dns = Arc::new(FakeDns::default());
+        let counters = Arc::new(Counters::default());
+        let service = Service {
+            store,
+            ca: Arc::clone(&ca) as _,
+            cabinet: Arc::new(FakeCabinet),
+            resolvers: vec![Arc::clone(&dns) as _].into(),
+            probe: Arc::new(FakeProbe(edges.clone())),
+            edges: edges.ports().into(),
+            pki: Arc::new(FakePki),
+            vault: Arc::new(FakeVault),
+            clock: Arc::clone(&clock) as _,
+            randomness,
+            metrics: Arc::clone(&counters) as _,
+            policy: Arc::new(policy()),
+            wakers: dps_application::wake::Wakers::default(),
+        };
+        Self {
+            service,
+            ca,
+            dns,
+            edges,
+            counters,
+            clock,
+        }
+    }
+
+    pub(crate) fn advance(&self, by: Duration) {
+        let mut now = self.clock.0.lock().unwrap();
+        *now = *now + by;
+    }
+
+    pub(crate) async fn record(&self) -> DomainRecord {
+        self.service
+            .store
+            .domain(DomainId::from_uuid(Uuid::from_u128(1)))
+            .await
+            .unwrap()
+            .unwrap()
+    }
+
+    /// Steps every lane until nothing is due now.
+    pub(crate) async fn settle(&self) {
+        for _ in 0..50 {
+            let mut stepped = 0;
+            for lane in Lane::ALL {
+                stepped += workers::tick(&self.service, lane).await.unwrap();
+            }
+            if stepped == 0 {
+                return;
+            }
+        }
+        panic!("the world does not settle: {:?}", self.record().await);
+    }
+
+    /// Makes the step of the record's lane, and dies before its outcome is recorded.
+    pub(crate) async fn step_and_die(&self) {
+        let lane = self.record().await.phase.lane().unwrap();
+        let now = self.service.now();
+        let mut leases: Vec<Lease> = self.service.store.acquire_due(lane, now, LEASE, 1).await.unwrap();
+        let lease = leases.pop().expect("the record is due");
+        let _lost = steps::step(&self.service, &lease.record, lease.expires_at).await;
+        self.advance(LEASE + Duration::from_secs(1));
+    }
+
+    /// The step of the record's lane, recorded.
+    pub(crate) async fn step(&self) {
+        let lane = self.record().await.phase.lane().unwrap();
+        assert_eq!(workers::tick(&self.service, lane).await.unwrap(), 1);
+    }
+}
+
+async fn memory_store(randomness: Arc<dyn Randomness>) -> Arc<dyn CertificateStore> {
+    let store = dps_store::Store::connect("sqlite::memory:", dps_store::StoreOptions::new(randomness))
+        .await
+        .unwrap();
+    store.migrate().await.unwrap();
+    Arc::new(store)
+}
+
+fn policy() -> Policy {
+    let lane = |seconds| LanePolicy {
+        interval: Duration::from_secs(seconds),
+        max_backoff: Duration::from_secs(3600),
+        concurrency: 4,
+    };
+    Policy {
+        verification: lane(30),
+        http_probe: lane(30),
+        issuance: lane(60),
+        renewal: lane(6 * 3600),
+        removal: lane(30),
+        intake_interval: Duration::from_secs(30),
+        give_up_after: Duration::from_secs(7 * 24 * 3600),
+        edge_addresses: vec![],
+        lease: LEASE,
+        skew_allowance: Duration::from_secs(5),
+        ca_patience: Duration::from_secs(20),
+    }
+}

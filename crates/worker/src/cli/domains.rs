@@ -1,0 +1,150 @@
+//! `dps domains list` and `show`: what the store knows, for people and programs.
+
+use anyhow::Context as _;
+use comfy_table::Table;
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use dps_application::ports::CertificateStore;
+use dps_application::ports::store::{DomainEvent, DomainFilter, DomainRecord};
+use dps_domain::Hostname;
+use dps_domain::failure::WantedRecords;
+use serde_json::{Value, json};
+
+/// Events shown of a domain.
+const EVENTS: u32 = 30;
+
+/// Prints domains by hostname.
+pub async fn list(
+    store: &dyn CertificateStore,
+    hostname_contains: Option<String>,
+    after: Option<Hostname>,
+    limit: u32,
+    as_json: bool,
+) -> anyhow::Result<()> {
+    let records = store
+        .domains(&DomainFilter {
+            hostname_contains,
+            after,
+            limit,
+        })
+        .await?;
+    if as_json {
+        for record in &records {
+            println!("{}", value(record));
+        }
+        return Ok(());
+    }
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY);
+    table.set_header(["hostname", "status", "phase", "code", "next attempt"]);
+    for record in &records {
+        table.add_row([
+            record.hostname.to_string(),
+            record.phase.status().to_string(),
+            record.phase.name().to_owned(),
+            record
+                .last_failure
+                .as_ref()
+                .map(|failure| failure.code().to_string())
+                .unwrap_or_default(),
+            record
+                .next_attempt_at
+                .map(|at| at.to_string())
+                .unwrap_or_default(),
+        ]);
+    }
+    println!("{table}");
+    if records.len() == limit as usize
+        && let Some(last) = records.last()
+    {
+        println!("There may be more: --after {}", last.hostname);
+    }
+    Ok(())
+}
+
+/// Prints one domain with its history, newest last.
+pub async fn show(store: &dyn CertificateStore, hostname: &Hostname, as_json: bool) -> anyhow::Result<()> {
+    let record = store
+        .domain_by_hostname(hostname)
+        .await?
+        .with_context(|| format!("no domain {hostname} is known here; the Cabinet adds domains"))?;
+    let mut events = store.events(record.id, EVENTS).await?;
+    events.reverse();
+    if as_json {
+        let mut document = value(&record);
+        document["events"] = events.iter().map(event_value).collect();
+        println!("{document:#}");
+        return Ok(());
+    }
+    println!("{} ({})", record.hostname.to_unicode(), record.hostname);
+    println!("  id            {}", record.id);
+    println!("  tenant        {}", record.tenant_id);
+    println!("  points to     {}", record.cname_target);
+    println!(
+        "  status        {} ({})",
+        record.phase.status(),
+        record.phase.name()
+    );
+    if let Some(at) = record.next_attempt_at {
+        println!("  next attempt  {at}");
+    }
+    if let Some(failure) = &record.last_failure {
+        println!(
+            "  code          {} (to act: {:?})",
+            failure.code(),
+            failure.actor()
+        );
+        println!("  what to do    {}", message(&record));
+        println!("  evidence      {}", json!(failure));
+    }
+    println!("  history");
+    for event in &events {
+        let took = event
+            .duration
+            .map(|took| format!(" in {} ms", took.as_millis()))
+            .unwrap_or_default();
+        println!(
+            "    {}  {:<22} {}{took}  {}",
+            event.at, event.kind, event.phase, event.detail
+        );
+    }
+    Ok(())
+}
+
+fn message(record: &DomainRecord) -> String {
+    let wanted = WantedRecords {
+        hostname: &record.hostname,
+        cname_target: &record.cname_target,
+        edge_addresses: &[],
+    };
+    record
+        .last_failure
+        .as_ref()
+        .map(|failure| failure.message(&wanted))
+        .unwrap_or_default()
+}
+
+fn value(record: &DomainRecord) -> Value {
+    json!({
+        "id": record.id,
+        "tenantId": record.tenant_id,
+        "hostname": record.hostname,
+        "cnameTarget": record.cname_target,
+        "status": record.phase.status(),
+        "phase": record.phase.name(),
+        "attempt": record.attempt,
+        "nextAttemptAt": record.next_attempt_at,
+        "lastFailure": record.last_failure,
+        "createdAt": record.created_at,
+        "updatedAt": record.updated_at,
+    })
+}
+
+fn event_value(event: &DomainEvent) -> Value {
+    json!({
+        "at": event.at,
+        "kind": event.kind,
+        "phase": event.phase,
+        "detail": event.detail,
+        "durationMs": event.duration.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+    })
+}

@@ -1,0 +1,222 @@
+//! Starts and stops everything.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use dps_domain::Timestamp;
+use dps_host::{HumanDuration, Secret, telemetry};
+use dps_lab::dns::{DnsServer, Zone};
+use dps_lab::haproxy::HaProxy;
+use dps_lab::pebble::{Pebble, PebbleOptions};
+use dps_lab::web::{Answer, WebServer};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use super::cast::{CNAME_TARGET, EDGE, STRANGER, set_dns};
+use super::haproxy;
+use crate::config::{ConnectionString, ResolverAddress, Settings};
+use crate::standalone::{self, Standalone, random_token};
+
+/// Ports that are taken when they are free, so that a command typed twice fits twice.
+const HTTP_PORT: u16 = 5080;
+const HTTPS_PORT: u16 = 5443;
+const CABINET_PORT: u16 = 8081;
+const SERVICE_PORT: u16 = 8080;
+const AGENT_PORT: u16 = 9402;
+const DNS_PORT: u16 = 5353;
+
+/// Everything, running on loopback.
+pub(super) struct World {
+    pub(super) standalone: Standalone,
+    pub(super) zone: Zone,
+    pub(super) https: SocketAddr,
+    /// The root that signs what Pebble issues.
+    pub(super) root_pem: String,
+    pub(super) api_token: Secret,
+    root_file: PathBuf,
+    dns: Vec<DnsServer>,
+    pebble: Pebble,
+    haproxy: HaProxy,
+    _stranger: WebServer,
+    stop: CancellationToken,
+    directory: TempDir,
+}
+
+impl World {
+    pub(super) async fn start(stop: CancellationToken) -> anyhow::Result<Self> {
+        let directory = tempfile::Builder::new()
+            .prefix("dps-demo-")
+            .tempdir()
+            .context("no directory can be made")?;
+        let path = directory.path();
+        telemetry::init_file(&path.join("dps.log"), Some("debug"))?;
+
+        let zone = Zone::new();
+        set_dns(&zone)?;
+        let first = DnsServer::start(local(port(DNS_PORT)?), zone.clone()).await?;
+        let second = DnsServer::start(local(0), zone.clone()).await?;
+        let http = local(port(HTTP_PORT)?);
+        let https = local(port(HTTPS_PORT)?);
+        let stranger = Answer::Content {
+            status: 200,
+            body: "The museum is open from ten to six.\n".into(),
+        };
+        let stranger = WebServer::start(SocketAddr::from((STRANGER, http.port())), stranger).await?;
+        let pebble = Pebble::start(&PebbleOptions {
+            certificate_validity: Some(Duration::from_secs(90 * 24 * 3600)),
+            ..PebbleOptions::new(first.address(), http.port())
+        })
+        .await?;
+        let pebble_ca = path.join("pebble-ca.pem");
+        std::fs::write(&pebble_ca, pebble.ca_pem()).context("the CA's certificate cannot be written")?;
+        let root_pem = pebble.root_pem().await?;
+        let root_file = path.join("root.pem");
+        std::fs::write(&root_file, &root_pem).context("the root certificate cannot be written")?;
+
+        let api_token = random_token();
+        let mut settings = settings(path.to_owned(), https, http.port(), &api_token)?;
+        settings.dns.resolvers = vec![
+            ResolverAddress(first.address()),
+            ResolverAddress(second.address()),
+        ];
+        settings.lets_encrypt.directory_url = pebble.directory_url().parse().context("Pebble's URL")?;
+        settings.lets_encrypt.ca_certificate_file = Some(pebble_ca);
+        let standalone = standalone::start(settings, stop.clone()).await?;
+
+        let config = haproxy::config(
+            &path.join("haproxy.sock"),
+            &path.join("agent"),
+            http,
+            https,
+            standalone.agent,
+        );
+        let home = path.join("haproxy");
+        std::fs::create_dir(&home).context("no directory for HAProxy")?;
+        let haproxy = HaProxy::start(&home, &config, &[http, https]).await?;
+        Ok(Self {
+            standalone,
+            zone,
+            https,
+            root_pem,
+            api_token,
+            root_file,
+            dns: vec![first, second],
+            pebble,
+            haproxy,
+            _stranger: stranger,
+            stop,
+            directory,
+        })
+    }
+
+    /// The present moment, by the service's clock.
+    pub(super) fn now(&self) -> Timestamp {
+        self.standalone.service.clock.now()
+    }
+
+    /// What one may try while it stays up.
+    pub(super) fn invitation(&self) -> Vec<String> {
+        let cabinet = self.standalone.cabinet;
+        let (https, root) = (self.https.port(), self.root_file.display());
+        let host = super::cast::RENEWED;
+        vec![
+            String::new(),
+            format!("Cabinet    http://{cabinet}/api/v1/custom-domains"),
+            format!(
+                "Service    http://{}/health   http://{0}/metrics",
+                self.standalone.http
+            ),
+            format!("Agent      http://{}/health", self.standalone.agent),
+            format!(
+                "DNS        {}   (wildcard: everything below demo.test points at the edge)",
+                self.dns[0].address()
+            ),
+            format!("Log        {}", self.directory.path().join("dps.log").display()),
+            String::new(),
+            "A visitor of the customer's site:".into(),
+            format!("  curl --cacert {root} --resolve {host}:{https}:127.0.0.1 https://{host}:{https}/"),
+            "A customer adds a domain, and looks at it:".into(),
+            format!(
+                "  curl -s -H 'Authorization: Bearer {}' -H 'Content-Type: application/json' -d \
+                 '{{\"tenantId\":\"you\",\"hostname\":\"first.demo.test\"}}' http://{cabinet}/api/v1/custom-domains",
+                self.api_token.expose()
+            ),
+            format!(
+                "  curl -s -H 'Authorization: Bearer {}' 'http://{cabinet}/api/v1/custom-domains?hostname=first.demo.test'",
+                self.api_token.expose()
+            ),
+            String::new(),
+            "Ctrl-C ends it and cleans up.".into(),
+        ]
+    }
+
+    /// Leaves the logs where they are, for whoever must find out what went wrong.
+    pub(super) fn keep_logs(&self) -> String {
+        let kept = std::env::temp_dir().join(format!("dps-demo-{}.log", std::process::id()));
+        match std::fs::copy(self.directory.path().join("dps.log"), &kept) {
+            Ok(_) => kept.display().to_string(),
+            Err(error) => format!("nowhere: {error}"),
+        }
+    }
+
+    /// Drains the service, stops the rest, removes the directory.
+    pub(super) async fn stop(mut self) -> anyhow::Result<()> {
+        self.stop.cancel();
+        self.standalone.finish().await?;
+        self.haproxy.kill()?;
+        drop(self.pebble);
+        self.directory
+            .close()
+            .context("the demo's directory cannot be removed")
+    }
+}
+
+fn settings(
+    path: PathBuf,
+    https: SocketAddr,
+    http_port: u16,
+    api_token: &Secret,
+) -> anyhow::Result<Settings> {
+    let database = |name: &str| format!("sqlite://{}", path.join(name).display());
+    let mut settings = Settings::default();
+    settings.http.listen = local(port(SERVICE_PORT)?);
+    settings.certificate_store.connection_string = ConnectionString::from(database("dps.db").as_str());
+    settings.lets_encrypt.terms_of_service_agreed = true;
+    let workers = &mut settings.workers;
+    // So that a person watching does not wait half a minute for the next look at DNS.
+    workers.domain_verification.interval = HumanDuration::from_secs(2);
+    workers.domain_verification.max_backoff = HumanDuration::from_secs(5);
+    workers.domain_verification.edge_addresses = [EDGE, STRANGER]
+        .map(|ip: Ipv4Addr| crate::config::EdgeAddress(IpAddr::V4(ip).into()))
+        .to_vec();
+    workers.http_probe.interval = HumanDuration::from_secs(2);
+    workers.http_probe.max_backoff = HumanDuration::from_secs(5);
+    workers.http_probe.port = http_port;
+    workers.http_probe.allow_private_addresses = true;
+    workers.acme_issuance.interval = HumanDuration::from_secs(2);
+    settings.cabinet.listen = local(port(CABINET_PORT)?);
+    settings.cabinet.connection_string = Secret::from(database("cabinet.db").as_str());
+    settings.cabinet.cname_target = Some(CNAME_TARGET.to_owned());
+    settings.cabinet.edge_addresses = vec![IpAddr::V4(EDGE)];
+    settings.cabinet.api_token = Some(api_token.clone());
+    settings.cabinet.retry_min_interval = HumanDuration::from_secs(1);
+    settings.agent.listen = local(port(AGENT_PORT)?);
+    settings.agent.state_directory = path.join("agent");
+    settings.agent.haproxy_socket = path.join("haproxy.sock").display().to_string();
+    settings.agent.tls_address = https;
+    Ok(settings)
+}
+
+/// The wanted port if nobody has it, else a free one.
+fn port(wanted: u16) -> anyhow::Result<u16> {
+    match std::net::TcpListener::bind(local(wanted)) {
+        Ok(_) => Ok(wanted),
+        Err(_) => Ok(dps_lab::free_port()?),
+    }
+}
+
+const fn local(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}

@@ -1,0 +1,158 @@
+//! Starts the role that the command line asks for.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use dps_application::ports::{Clock as _, Vault};
+use dps_application::{operator, rotation};
+use dps_domain::Hostname;
+use dps_host::{shutdown, telemetry};
+use dps_store::Store;
+
+use crate::cli::{Cli, Command, Config, Domains, Keys, config, domains};
+use crate::config::{Role, Settings};
+use crate::system::SystemClock;
+use crate::{demo, service, standalone, wiring};
+
+/// Does what the command line asks for. The exit code is 2 when the configuration cannot be used.
+pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
+    let path = cli.config.as_deref();
+    match cli.command {
+        Command::Run => serve(path, Role::Run).await,
+        Command::Agent => serve(path, Role::Agent).await,
+        Command::Cabinet => serve(path, Role::Cabinet).await,
+        Command::Standalone => serve(path, Role::Standalone).await,
+        Command::Demo(options) => demo::run(demo::Options {
+            once: options.once,
+            json: options.json,
+        })
+        .await
+        .map(|()| ExitCode::SUCCESS),
+        Command::Migrate => {
+            open_store(path).await?;
+            println!("The database has this version's schema.");
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Domains(command) => ask(path, command).await,
+        Command::Keys(command) => keys(path, command).await,
+        Command::Config(Config::Check { role, json }) => {
+            let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr().lock());
+            Ok(config::check(path, role, json, (&mut out, &mut err))?)
+        }
+        Command::Config(Config::Sample) => {
+            print!("{}", config::SAMPLE);
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Runs a role until SIGTERM or SIGINT.
+async fn serve(path: Option<&Path>, role: Role) -> anyhow::Result<ExitCode> {
+    let Some(settings) = usable(path, role)? else {
+        return Ok(ExitCode::from(config::UNUSABLE));
+    };
+    telemetry::init(settings.logging.format, Some(&settings.logging.level))?;
+    let stop = shutdown::token()?;
+    match role {
+        Role::Run => service::run(&settings, stop).await?,
+        Role::Agent => {
+            let clock = Arc::new(haproxy_domain_agent::SystemClock);
+            haproxy_domain_agent::run(&settings.agent, clock, stop).await?;
+        }
+        Role::Cabinet => {
+            dps_cabinet::bind(settings.cabinet).await?.run(stop).await?;
+        }
+        Role::Standalone => standalone::start(settings, stop).await?.finish().await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The settings, or `None` after all that is wrong with them was printed.
+fn usable(path: Option<&Path>, role: Role) -> anyhow::Result<Option<Settings>> {
+    let settings = match Settings::load(path) {
+        Ok(loaded) => loaded.settings,
+        Err(error) => {
+            eprintln!("{error}");
+            return Ok(None);
+        }
+    };
+    let report = settings.check(role);
+    for warning in &report.warnings {
+        eprintln!("warning: {warning}");
+    }
+    for error in &report.errors {
+        eprintln!("error: {error}");
+    }
+    Ok(report.errors.is_empty().then_some(settings))
+}
+
+fn load(path: Option<&Path>) -> anyhow::Result<Settings> {
+    Settings::load(path)
+        .map(|loaded| loaded.settings)
+        .map_err(|error| anyhow::anyhow!("{error}"))
+}
+
+async fn open_store(path: Option<&Path>) -> anyhow::Result<Arc<Store>> {
+    wiring::open_store(&load(path)?).await
+}
+
+async fn ask(path: Option<&Path>, command: Domains) -> anyhow::Result<ExitCode> {
+    let store = open_store(path).await?;
+    let now = SystemClock.now();
+    match command {
+        Domains::List {
+            containing,
+            after,
+            limit,
+            json,
+        } => {
+            let after = after.as_deref().map(hostname).transpose()?;
+            domains::list(store.as_ref(), containing, after, limit, json).await?;
+        }
+        Domains::Show { host, json } => domains::show(store.as_ref(), &hostname(&host)?, json).await?,
+        Domains::Retry { host } => {
+            let record = operator::retry(store.as_ref(), now, &hostname(&host)?).await?;
+            println!(
+                "{}: the next step is due now ({}).",
+                record.hostname,
+                record.phase.name()
+            );
+        }
+        Domains::Renew { host } => {
+            let record = operator::renew(store.as_ref(), now, &hostname(&host)?).await?;
+            println!(
+                "{}: renewal is due now; the present certificate is served meanwhile.",
+                record.hostname
+            );
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn hostname(text: &str) -> anyhow::Result<Hostname> {
+    Hostname::parse(text).with_context(|| format!("{text:?} cannot be used"))
+}
+
+async fn keys(path: Option<&Path>, command: Keys) -> anyhow::Result<ExitCode> {
+    let settings = load(path)?;
+    let vault = wiring::open_vault(&settings)?;
+    match command {
+        Keys::List => {
+            for (index, id) in vault.key_ids().enumerate() {
+                println!("{id}{}", if index == 0 { "  (current)" } else { "" });
+            }
+        }
+        Keys::Rotate => {
+            let store = wiring::open_store(&settings).await?;
+            let vault: &dyn Vault = &vault;
+            let done = rotation::rotate(store.as_ref(), vault).await?;
+            println!(
+                "{} private keys were sealed anew, {} were current already.",
+                done.resealed, done.current
+            );
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

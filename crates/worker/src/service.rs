@@ -1,0 +1,122 @@
+//! `dps run`: the workers, with health and metrics beside them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use dps_application::Service;
+use dps_domain::Status;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Settings;
+use crate::http::{HealthCheck, Readiness, Surface, router};
+use crate::telemetry::Metrics;
+use crate::wiring::{self, Peers};
+
+/// How often the gauges are brought up to date.
+const GAUGE_PERIOD: Duration = Duration::from_secs(15);
+
+/// Runs the service as the settings say, until `shutdown`.
+pub async fn run(settings: &Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let peers = Peers::configured(settings)?;
+    let metrics = Metrics::new();
+    let service = wiring::service(settings, &peers, Arc::new(metrics.clone())).await?;
+    let listener = listen(settings.http.listen).await?;
+    serve(service, metrics, listener, shutdown).await
+}
+
+/// Runs workers, health and metrics until `shutdown`; then the workers drain first, so that health is answered meanwhile.
+pub(crate) async fn serve(
+    service: Service,
+    metrics: Metrics,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let drained = CancellationToken::new();
+    let checks: Vec<Arc<dyn HealthCheck>> = vec![
+        Arc::new(StoreAnswers(service.clone())),
+        Arc::new(CabinetAnswers(service.clone())),
+    ];
+    let readiness = Arc::new(Readiness::new(checks, shutdown.clone()));
+    let surface = Surface {
+        metrics: metrics.clone(),
+        readiness,
+    };
+    let stop_server = drained.clone();
+    let server = axum::serve(listener, router(surface))
+        .with_graceful_shutdown(async move { stop_server.cancelled().await });
+    let server = tokio::spawn(async move { server.await });
+    let gauges = tokio::spawn(refresh(service.clone(), metrics, drained.clone()));
+    tracing::info!(
+        edges = service.edges.len(),
+        resolvers = service.resolvers.len(),
+        "service.started"
+    );
+    dps_application::run(service, shutdown).await;
+    drained.cancel();
+    gauges.await?;
+    server.await??;
+    tracing::info!("service.drained");
+    Ok(())
+}
+
+/// Keeps `certificate_expiry_days` true without a query during a scrape.
+async fn refresh(service: Service, metrics: Metrics, stop: CancellationToken) {
+    loop {
+        match service.store.soonest_expiry().await {
+            Ok(soonest) => metrics.certificate_expiry(soonest, service.now()),
+            Err(error) => tracing::warn!(%error, "metrics.not_refreshed"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(GAUGE_PERIOD) => {}
+        }
+    }
+}
+
+/// Binds the service's own HTTP interface.
+pub(crate) async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("Http:Listen {address} cannot be bound"))
+}
+
+/// Without the store nothing can be done.
+struct StoreAnswers(Service);
+
+#[async_trait]
+impl HealthCheck for StoreAnswers {
+    fn name(&self) -> &'static str {
+        "store"
+    }
+
+    fn is_required(&self) -> bool {
+        true
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        self.0.store.ping().await.map_err(|error| error.to_string())
+    }
+}
+
+/// Without the Cabinet no domain comes in and no report goes out, but renewals go on: shown, not required.
+struct CabinetAnswers(Service);
+
+#[async_trait]
+impl HealthCheck for CabinetAnswers {
+    fn name(&self) -> &'static str {
+        "cabinet"
+    }
+
+    fn is_required(&self) -> bool {
+        false
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        let page = self.0.cabinet.list(Status::PendingRemoval, None).await;
+        page.map(drop).map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,145 @@
+//! Service, Cabinet and agent in one process: `dps standalone`, and the heart of `dps demo`.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use dps_application::Service;
+use dps_host::Secret;
+use haproxy_domain_agent::{Agent, SystemClock as AgentClock};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::config::Settings;
+use crate::service;
+use crate::telemetry::Metrics;
+use crate::wiring::{self, Peers};
+
+/// All three, running.
+pub struct Standalone {
+    /// Where the Cabinet listens.
+    pub cabinet: SocketAddr,
+    /// Where the agent listens.
+    pub agent: SocketAddr,
+    /// Where health and metrics are served.
+    pub http: SocketAddr,
+    /// The service, to ask things of it in the same process.
+    pub service: Service,
+    workers: JoinHandle<anyhow::Result<()>>,
+    parts: Vec<JoinHandle<anyhow::Result<()>>>,
+    stop_parts: CancellationToken,
+}
+
+/// Starts all three. What they show each other is drawn anew at every start unless it is set; the platform's own token for the Cabinet is
+/// kept in a file, made on the first start.
+pub async fn start(mut settings: Settings, shutdown: CancellationToken) -> anyhow::Result<Standalone> {
+    let agent_token = token_or_random(settings.agent.token.clone(), settings.agent.token_file.as_deref())?;
+    settings.agent.token = Some(agent_token.clone());
+    settings.agent.token_file = None;
+    let cabinet_token = token_or_random(
+        settings.cabinet.service_token.clone(),
+        settings.cabinet.service_token_file.as_deref(),
+    )?;
+    settings.cabinet.service_token = Some(cabinet_token.clone());
+    settings.cabinet.service_token_file = None;
+    if settings.cabinet.api_token.is_none() && settings.cabinet.api_token_file.is_none() {
+        settings.cabinet.api_token_file = Some(api_token_file()?);
+    }
+
+    let stop_parts = CancellationToken::new();
+    let agent = Agent::bind(&settings.agent, Arc::new(AgentClock))
+        .await
+        .context("the agent cannot start")?;
+    let cabinet = dps_cabinet::bind(settings.cabinet.clone())
+        .await
+        .context("the Cabinet cannot start")?;
+    let (agent_address, cabinet_address) = (agent.local_addr(), cabinet.local_addr());
+    let peers = Peers {
+        cabinet: base_url(cabinet_address)?,
+        cabinet_token,
+        agents: vec![base_url(agent_address)?],
+        agent_token,
+    };
+    let metrics = Metrics::new();
+    let service = wiring::service(&settings, &peers, Arc::new(metrics.clone())).await?;
+    let listener = service::listen(settings.http.listen).await?;
+    let http_address = listener
+        .local_addr()
+        .context("the HTTP listener has no address")?;
+
+    let (stop_agent, stop_cabinet) = (stop_parts.clone(), stop_parts.clone());
+    let parts = vec![
+        tokio::spawn(async move { agent.serve(stop_agent).await.context("the agent failed") }),
+        tokio::spawn(async move { cabinet.run(stop_cabinet).await.context("the Cabinet failed") }),
+    ];
+    let workers = tokio::spawn(service::serve(service.clone(), metrics, listener, shutdown));
+    Ok(Standalone {
+        cabinet: cabinet_address,
+        agent: agent_address,
+        http: http_address,
+        service,
+        workers,
+        parts,
+        stop_parts,
+    })
+}
+
+impl Standalone {
+    /// Waits until the shutdown has drained the service, then stops Cabinet and agent. If one of the parts ends by itself, all end.
+    pub async fn finish(mut self) -> anyhow::Result<()> {
+        let result = (&mut self.workers).await.context("the service died")?;
+        self.stop_parts.cancel();
+        for part in self.parts {
+            part.await.context("a part died")??;
+        }
+        result
+    }
+}
+
+fn token_or_random(value: Option<Secret>, file: Option<&Path>) -> anyhow::Result<Secret> {
+    Ok(Secret::resolve(value.as_ref(), file)?.unwrap_or_else(random_token))
+}
+
+/// 32 random bytes as hex.
+pub(crate) fn random_token() -> Secret {
+    let mut bytes = [0; 32];
+    dps_host::randomness::fill(&mut bytes);
+    let mut text = String::with_capacity(64);
+    for byte in bytes {
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(digit.into(), 16).expect("four bits are a hexadecimal digit"));
+        }
+    }
+    Secret::from(text.as_str())
+}
+
+/// The file with the platform's token for the Cabinet, made on first use and readable by its owner alone.
+fn api_token_file() -> anyhow::Result<PathBuf> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let path = PathBuf::from("cabinet-api.token");
+    if !path.exists() {
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .with_context(|| format!("{} cannot be made", path.display()))?;
+        file.write_all(random_token().expose().as_bytes())
+            .and_then(|()| file.sync_all())?;
+        tracing::info!(path = %path.display(), "a token for the Cabinet's customer API was made");
+    }
+    Ok(path)
+}
+
+/// The URL under which this process reaches a listener of its own.
+fn base_url(address: SocketAddr) -> anyhow::Result<Url> {
+    let reachable = match address.ip() {
+        ip if ip.is_unspecified() && ip.is_ipv4() => SocketAddr::from(([127, 0, 0, 1], address.port())),
+        ip if ip.is_unspecified() => SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], address.port())),
+        _ => address,
+    };
+    Url::parse(&format!("http://{reachable}")).context("an address makes no URL")
+}

@@ -1,0 +1,194 @@
+//! Puts the parts together: the only file that names every adapter.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use dps_agent_api::{AgentClient, ClientOptions};
+use dps_application::Service;
+use dps_application::ports::{DnsResolver, Edge, Metrics, Vault};
+use dps_host::Secret;
+use dps_infrastructure::acme::{AcmeAuthority, AcmeSettings};
+use dps_infrastructure::cabinet::{CabinetSettings, HttpCabinet};
+use dps_infrastructure::dns::{DnsSettings, HickoryResolver};
+use dps_infrastructure::edge::AgentEdge;
+use dps_infrastructure::http_probe::{HyperProbe, ProbeSettings};
+use dps_infrastructure::pki::X509Pki;
+use dps_infrastructure::secrets::{EnvelopeVault, KeyRing, create_key_file};
+use dps_store::{Store, StoreOptions};
+use url::Url;
+
+use crate::config::{KeySource, Settings};
+use crate::system::{SystemClock, SystemRandomness};
+
+/// The parties of ours that the service talks to.
+#[derive(Debug, Clone)]
+pub struct Peers {
+    /// Where the Cabinet is.
+    pub cabinet: Url,
+    /// What we show it.
+    pub cabinet_token: Secret,
+    /// Where the agents are.
+    pub agents: Vec<Url>,
+    /// What we show them.
+    pub agent_token: Secret,
+}
+
+impl Peers {
+    /// As the sections `CabinetApi` and `HAProxyAgent` say.
+    pub fn configured(settings: &Settings) -> anyhow::Result<Self> {
+        Ok(Self {
+            cabinet: settings
+                .cabinet_api
+                .base_url
+                .clone()
+                .context("CabinetApi:BaseUrl is missing")?,
+            cabinet_token: settings
+                .cabinet_api
+                .token()
+                .context("CabinetApi:Token cannot be had")?
+                .context("CabinetApi:Token is missing")?,
+            agents: settings.haproxy_agent.urls().into_iter().cloned().collect(),
+            agent_token: settings
+                .haproxy_agent
+                .token()
+                .context("HAProxyAgent:Token cannot be had")?
+                .context("HAProxyAgent:Token is missing")?,
+        })
+    }
+}
+
+/// Opens the CertificateStore and brings its schema up to date.
+pub async fn open_store(settings: &Settings) -> anyhow::Result<Arc<Store>> {
+    let section = &settings.certificate_store;
+    let options = StoreOptions {
+        max_connections: section.max_connections,
+        ..StoreOptions::new(Arc::new(SystemRandomness))
+    };
+    let store = Store::connect(section.connection_string.expose(), options)
+        .await
+        .with_context(|| {
+            format!(
+                "the CertificateStore {} cannot be opened",
+                section.connection_string.masked()
+            )
+        })?;
+    store
+        .migrate()
+        .await
+        .context("the CertificateStore's schema cannot be brought up to date")?;
+    Ok(Arc::new(store))
+}
+
+/// The key-encryption keys. For the embedded default, a file is made beside the database on the first start.
+pub fn open_vault(settings: &Settings) -> anyhow::Result<EnvelopeVault> {
+    let source = settings
+        .certificate_store
+        .key_source()
+        .map_err(|reason| anyhow::anyhow!("CertificateStore:EncryptionKey {reason}"))?;
+    let keys = match source {
+        KeySource::Value(text) => KeyRing::parse(&text.into_inner())?,
+        KeySource::File(path) => KeyRing::from_files(&[path])?,
+        KeySource::FileMadeOnFirstStart(path) => {
+            if !path.exists() {
+                create_key_file(&path)?;
+                tracing::warn!(path = %path.display(), "a key-encryption key was made; back it up apart from the database");
+            }
+            KeyRing::from_files(&[path])?
+        }
+    };
+    Ok(EnvelopeVault::new(keys))
+}
+
+/// The service with all its adapters.
+pub async fn service(
+    settings: &Settings,
+    peers: &Peers,
+    metrics: Arc<dyn Metrics>,
+) -> anyhow::Result<Service> {
+    let vault: Arc<dyn Vault> = Arc::new(open_vault(settings)?);
+    let store = open_store(settings).await?;
+    let ca = AcmeAuthority::new(&acme_settings(settings)?, Arc::new(SystemClock))
+        .context("LetsEncrypt:DirectoryUrl cannot be used")?;
+    let cabinet_settings = CabinetSettings {
+        total_timeout: settings.cabinet_api.timeout.get(),
+        ..CabinetSettings::default()
+    };
+    let cabinet = HttpCabinet::new(
+        peers.cabinet.clone(),
+        peers.cabinet_token.clone().into_inner(),
+        cabinet_settings,
+    )
+    .context("CabinetApi:BaseUrl cannot be used")?;
+    Ok(Service {
+        store,
+        ca: Arc::new(ca),
+        cabinet: Arc::new(cabinet),
+        resolvers: resolvers(settings),
+        probe: Arc::new(HyperProbe::new(ProbeSettings {
+            port: settings.workers.http_probe.port,
+            allow_private: settings.workers.http_probe.allow_private_addresses,
+            total_timeout: settings.workers.http_probe.timeout.get(),
+            connect_timeout: settings
+                .workers
+                .http_probe
+                .timeout
+                .get()
+                .min(Duration::from_secs(5)),
+        })),
+        edges: edges(settings, peers)?,
+        pki: Arc::new(X509Pki),
+        vault,
+        clock: Arc::new(SystemClock),
+        randomness: Arc::new(SystemRandomness),
+        metrics,
+        policy: Arc::new(settings.workers.policy()),
+        wakers: dps_application::wake::Wakers::default(),
+    })
+}
+
+fn acme_settings(settings: &Settings) -> anyhow::Result<AcmeSettings> {
+    let section = &settings.lets_encrypt;
+    let root_certificates_pem =
+        match &section.ca_certificate_file {
+            Some(path) => Some(std::fs::read_to_string(path).with_context(|| {
+                format!("LetsEncrypt:CaCertificateFile {} cannot be read", path.display())
+            })?),
+            None => None,
+        };
+    Ok(AcmeSettings {
+        root_certificates_pem,
+        terms_of_service_agreed: section.terms_of_service_agreed,
+        ..AcmeSettings::new(section.directory_url.clone())
+    })
+}
+
+fn resolvers(settings: &Settings) -> Arc<[Arc<dyn DnsResolver>]> {
+    let query_timeout = settings.dns.timeout.get();
+    let dns = DnsSettings {
+        query_timeout,
+        total_timeout: query_timeout * 3,
+        ..DnsSettings::default()
+    };
+    let resolver = |address| Arc::new(HickoryResolver::new(address, dns)) as Arc<dyn DnsResolver>;
+    settings
+        .dns
+        .resolvers
+        .iter()
+        .map(|address| resolver(address.0))
+        .collect()
+}
+
+fn edges(settings: &Settings, peers: &Peers) -> anyhow::Result<Arc<[Arc<dyn Edge>]>> {
+    let options = ClientOptions {
+        total_timeout: settings.haproxy_agent.timeout.get(),
+        ..ClientOptions::default()
+    };
+    let mut edges: Vec<Arc<dyn Edge>> = Vec::new();
+    for url in &peers.agents {
+        let client = AgentClient::new(url.clone(), peers.agent_token.clone().into_inner(), options)
+            .with_context(|| format!("HAProxyAgent:BaseUrl {url} cannot be used"))?;
+        edges.push(Arc::new(AgentEdge::new(client)));
+    }
+    Ok(edges.into())
+}
