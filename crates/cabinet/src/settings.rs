@@ -7,6 +7,8 @@ use dps_domain::hostname::HostnameError;
 use dps_host::{HumanDuration, Secret, SecretError};
 use serde::{Deserialize, Serialize};
 
+use crate::names::NamePolicy;
+
 /// Shortest token that is accepted, in bytes.
 const MIN_TOKEN_BYTES: usize = 16;
 
@@ -87,6 +89,16 @@ pub enum SettingsError {
 }
 
 impl Settings {
+    /// Everything that keeps a Cabinet from starting with these settings. Reads the tokens' files and touches nothing else.
+    pub fn check(&self) -> Vec<SettingsError> {
+        let names = NamePolicy::new(self).err();
+        let tokens = [
+            self.resolved_service_token().err(),
+            self.resolved_api_token().err(),
+        ];
+        names.into_iter().chain(tokens.into_iter().flatten()).collect()
+    }
+
     /// The bearer token of the service.
     pub(crate) fn resolved_service_token(&self) -> Result<Secret, SettingsError> {
         token(
@@ -131,6 +143,21 @@ mod tests {
             "0123456789abcdef"
         );
         assert!(serde_json::from_str::<Settings>(r#"{"Listn": "0.0.0.0:9000"}"#).is_err());
+    }
+
+    #[test]
+    fn a_check_names_everything_that_is_wrong_at_once() {
+        let wrong = Settings {
+            cname_target: Some("not a name".to_owned()),
+            api_token: Some(Secret::from("0123456789abcdef")),
+            ..Settings::default()
+        };
+        let found: Vec<_> = wrong.check().iter().map(ToString::to_string).collect();
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(
+            found[0].contains("CnameTarget") && found[1].contains("ServiceToken"),
+            "{found:?}"
+        );
     }
 
     #[test]
