@@ -1,5 +1,7 @@
 //! The CA account: one per directory, its key stored before the CA hears of it.
 
+use secrecy::SecretString;
+
 use crate::ports::ca::{Account, CaError};
 use crate::ports::store::{StoreError, StoredAccount};
 use crate::ports::vault::{SecretContext, SecretPurpose, VaultError};
@@ -43,12 +45,30 @@ pub async fn account(service: &Service) -> Result<Account, AccountError> {
     let key = service.vault.open(context, &stored.key)?;
     let url = match stored.url {
         Some(url) => url,
-        None => {
-            let url = service.ca.register(&key).await?;
-            service.store.account_registered(directory_url, &url).await?;
-            tracing::info!(account.url = %url, ca.directory = directory_url, "account.registered");
-            url
-        }
+        None => register(service, &key).await?,
     };
     Ok(Account { url, key })
+}
+
+/// The CA refused the account: it may have lost it, or show it under another URL by now. Registering the same key finds the account or
+/// makes it anew.
+pub async fn register_again(service: &Service) -> Result<(), AccountError> {
+    let directory_url = service.ca.directory_url();
+    let Some(stored) = service.store.account(directory_url).await? else {
+        return Ok(());
+    };
+    let context = SecretContext {
+        purpose: SecretPurpose::AccountKey,
+        row: directory_url,
+    };
+    let key = service.vault.open(context, &stored.key)?;
+    register(service, &key).await.map(drop)
+}
+
+async fn register(service: &Service, key: &SecretString) -> Result<String, AccountError> {
+    let directory_url = service.ca.directory_url();
+    let url = service.ca.register(key).await?;
+    service.store.account_registered(directory_url, &url).await?;
+    tracing::info!(account.url = %url, ca.directory = directory_url, "account.registered");
+    Ok(url)
 }

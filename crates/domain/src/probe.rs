@@ -36,6 +36,8 @@ pub enum ProbeAnswer {
     Refused,
     /// No complete answer in time.
     Timeout,
+    /// Our own machine has no route to this kind of address, such as IPv6: it says nothing about the customer.
+    Unroutable,
     /// The address is not one we connect to.
     Forbidden {
         /// The kind of address.
@@ -43,12 +45,21 @@ pub enum ProbeAnswer {
     },
 }
 
-/// `Ok` when every address answered as ours; else the first failure, IPv6 before IPv4, since a CA tries IPv6 first.
+/// `Ok` when every address that we can reach answered as ours, and at least one did; else the first failure, IPv6 before IPv4, since
+/// a CA tries IPv6 first.
 pub fn verdict(observations: &[ProbeObservation]) -> Result<(), Failure> {
     if observations.is_empty() {
         return Err(Failure::DnsNoCname { addresses: vec![] });
     }
-    let mut ordered: Vec<&ProbeObservation> = observations.iter().collect();
+    let mut ordered: Vec<&ProbeObservation> = observations
+        .iter()
+        .filter(|seen| seen.answer != ProbeAnswer::Unroutable)
+        .collect();
+    if ordered.is_empty() {
+        return Err(Failure::Internal {
+            detail: "our own machine has no route to any of the name's addresses".into(),
+        });
+    }
     ordered.sort_by_key(|seen| (seen.address.is_ipv4(), seen.address));
     ordered.into_iter().try_for_each(judge)
 }
@@ -72,6 +83,9 @@ fn judge(seen: &ProbeObservation) -> Result<(), Failure> {
         },
         ProbeAnswer::Refused => Failure::HttpRefused { address },
         ProbeAnswer::Timeout => Failure::HttpTimeout { address },
+        ProbeAnswer::Unroutable => Failure::Internal {
+            detail: format!("our own machine has no route to {address}"),
+        },
         ProbeAnswer::Forbidden { kind } => Failure::HttpAddressForbidden {
             address,
             kind: (*kind).to_owned(),
@@ -98,6 +112,13 @@ mod tests {
             seen("2606:4700::1", ProbeAnswer::Status(404)),
         ]);
         assert_eq!(verdict.unwrap_err().code(), FailureCode::HttpStatus);
+    }
+
+    #[test]
+    fn a_machine_of_ours_without_ipv6_blames_nobody() {
+        let v6 = || seen("2606:4700::1", ProbeAnswer::Unroutable);
+        assert!(verdict(&[v6(), seen("8.8.8.8", ProbeAnswer::Ours)]).is_ok());
+        assert!(!verdict(&[v6()]).unwrap_err().counts_against_domain());
     }
 
     #[test]

@@ -66,8 +66,10 @@ pub struct HyperProbe {
 
 /// Why there is no answer to judge.
 enum Broken {
-    /// Refused, reset, closed before a whole head, or no route.
+    /// Refused, reset, or closed before a whole head.
     Connection,
+    /// No network towards the address, such as IPv6 on a machine that has none.
+    Network,
     /// Something else than HTTP/1 came back, or a head beyond all bounds.
     NotHttp,
     /// Not in time.
@@ -174,6 +176,7 @@ impl Broken {
     fn from_io(error: &std::io::Error) -> Self {
         match error.kind() {
             std::io::ErrorKind::TimedOut => Self::Time,
+            std::io::ErrorKind::NetworkUnreachable => Self::Network,
             _ => Self::Connection,
         }
     }
@@ -198,6 +201,7 @@ impl From<Broken> for ProbeAnswer {
     fn from(broken: Broken) -> Self {
         match broken {
             Broken::Connection => Self::Refused,
+            Broken::Network => Self::Unroutable,
             Broken::NotHttp => Self::WrongBody { server: None },
             Broken::Time => Self::Timeout,
         }

@@ -77,35 +77,40 @@ pub async fn step(service: &Service, record: &DomainRecord, deadline: Timestamp)
         record,
         deadline,
     };
-    match next_action(&record.phase, service.now()) {
-        Action::CheckDns => check_dns::check_dns(&context).await,
-        Action::ProbeHttp => probe_http::probe_http(&context).await,
-        Action::PlaceOrder => place_order::place_order(&context)
-            .await
-            .unwrap_or_else(|fault| fault.settle(&context)),
-        Action::Validate(order) => validate::validate(&context, order)
-            .await
-            .unwrap_or_else(|fault| fault.settle(&context)),
-        Action::Finalize(order) => finalize::finalize(&context, order)
-            .await
-            .unwrap_or_else(|fault| fault.settle(&context)),
-        Action::Deploy(certificate) => deploy::deploy(&context, certificate)
-            .await
-            .unwrap_or_else(|fault| fault.settle(&context)),
-        Action::BeginRenewal => begin_renewal::begin_renewal(),
-        Action::Undeploy => undeploy::undeploy(&context)
-            .await
-            .unwrap_or_else(|fault| fault.settle(&context)),
-        Action::WaitUntil(until) => Outcome::Waiting {
+    let outcome = act(&context).await.unwrap_or_else(|fault| fault.settle(&context));
+    if matches!(
+        &outcome,
+        Outcome::Failed {
+            failure: Failure::AcmeAccount { .. },
+            ..
+        }
+    ) && let Err(error) = crate::account::register_again(service).await
+    {
+        tracing::error!(error = %chain(&error), "account.unusable");
+    }
+    outcome
+}
+
+async fn act(context: &StepContext<'_>) -> Result<Outcome, Fault> {
+    match next_action(&context.record.phase, context.service.now()) {
+        Action::CheckDns => Ok(check_dns::check_dns(context).await),
+        Action::ProbeHttp => Ok(probe_http::probe_http(context).await),
+        Action::PlaceOrder => place_order::place_order(context).await,
+        Action::Validate(order) => validate::validate(context, order).await,
+        Action::Finalize(order) => finalize::finalize(context, order).await,
+        Action::Deploy(certificate) => deploy::deploy(context, certificate).await,
+        Action::BeginRenewal => Ok(begin_renewal::begin_renewal()),
+        Action::Undeploy => undeploy::undeploy(context).await,
+        Action::WaitUntil(until) => Ok(Outcome::Waiting {
             until,
             kind: "not.due",
-        },
-        Action::Rest => context.failed(
-            Failure::Internal {
+        }),
+        Action::Rest => {
+            let failure = Failure::Internal {
                 detail: "a resting record was leased".into(),
-            },
-            Then::Stop,
-        ),
+            };
+            Ok(context.failed(failure, Then::Stop))
+        }
     }
 }
 

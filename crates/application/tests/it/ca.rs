@@ -23,8 +23,8 @@ pub(crate) struct FakeCa {
     edges: Edges,
     orders: Mutex<BTreeMap<String, Order>>,
     accounts: Mutex<Vec<String>>,
+    account_number: Mutex<u32>,
     errors: Mutex<VecDeque<CaError>>,
-    validity: Mutex<i64>,
     clock: std::sync::Arc<dyn dps_application::ports::Clock>,
 }
 
@@ -34,8 +34,8 @@ impl FakeCa {
             edges,
             orders: Mutex::default(),
             accounts: Mutex::default(),
+            account_number: Mutex::default(),
             errors: Mutex::default(),
-            validity: Mutex::new(90 * 86_400),
             clock,
         }
     }
@@ -52,6 +52,12 @@ impl FakeCa {
             .values()
             .filter(|order| order.host == host)
             .count()
+    }
+
+    /// Loses every account, and gives the next one another URL.
+    pub(crate) fn forget_accounts(&self) {
+        self.accounts.lock().unwrap().clear();
+        *self.account_number.lock().unwrap() += 1;
     }
 
     pub(crate) fn accounts(&self) -> usize {
@@ -93,15 +99,20 @@ impl CertificateAuthority for FakeCa {
     async fn register(&self, _key: &SecretString) -> Result<String, CaError> {
         self.error()?;
         let mut accounts = self.accounts.lock().unwrap();
-        let url = "https://ca.test/acct/1".to_owned();
+        let url = format!("https://ca.test/acct/{}", self.account_number.lock().unwrap());
         if !accounts.contains(&url) {
             accounts.push(url.clone());
         }
         Ok(url)
     }
 
-    async fn new_order(&self, _account: &Account, host: &Hostname) -> Result<String, CaError> {
+    async fn new_order(&self, account: &Account, host: &Hostname) -> Result<String, CaError> {
         self.error()?;
+        if !self.accounts.lock().unwrap().contains(&account.url) {
+            return Err(CaError::Account {
+                detail: "accountDoesNotExist".into(),
+            });
+        }
         let mut orders = self.orders.lock().unwrap();
         let url = format!("https://ca.test/order/{}", orders.len() + 1);
         let order = Order {
@@ -164,9 +175,8 @@ impl CertificateAuthority for FakeCa {
     async fn certificate(&self, _account: &Account, order_url: &str) -> Result<String, CaError> {
         self.error()?;
         let now = self.clock.now().unix_seconds();
-        let validity = *self.validity.lock().unwrap();
         self.with(order_url, |order| {
-            format!("{}|{order_url}|{now}|{}", order.host, now + validity)
+            format!("{}|{order_url}|{now}|{}", order.host, now + 90 * 86_400)
         })
     }
 }

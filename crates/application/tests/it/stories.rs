@@ -173,3 +173,20 @@ async fn the_ca_is_asked_again_exactly_when_it_said() {
     world.settle().await;
     assert_eq!(world.record().await.phase.status(), Status::Active);
 }
+
+#[tokio::test]
+async fn a_ca_that_forgot_the_account_is_told_of_it_again() {
+    let world = World::with_due_domain().await;
+    world.settle().await;
+    world.ca.forget_accounts();
+    world.advance(70 * DAY);
+    world.settle().await;
+    assert_eq!(
+        world.record().await.last_failure.unwrap().code(),
+        FailureCode::AcmeAccount
+    );
+    world.advance(DAY / 24);
+    world.settle().await;
+    assert_eq!(world.record().await.last_failure, None);
+    assert_eq!(world.ca.orders_for(HOST), 2);
+}
