@@ -44,4 +44,7 @@ pub struct HaproxyHealth {
     /// Its process id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
+    /// Why it does not answer or cannot be brought in line with the disk; absent when all is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }

@@ -48,7 +48,8 @@ impl Disk {
         }
     }
 
-    /// Replaces the crt-list with one line per hostname.
+    /// Replaces the crt-list with one line per hostname. The SNI filter keeps a certificate that covers more names from being served
+    /// for those, where the first one added would win.
     pub(crate) fn write_list<'a>(
         &self,
         hostnames: impl Iterator<Item = &'a Hostname>,
@@ -56,6 +57,8 @@ impl Disk {
         let mut text = LIST_HEADER.to_owned();
         for hostname in hostnames {
             text.push_str(self.store_name(hostname)?.as_str());
+            text.push(' ');
+            text.push_str(hostname.as_str());
             text.push('\n');
         }
         let to = PathBuf::from(self.list.as_str());

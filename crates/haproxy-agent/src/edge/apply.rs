@@ -130,7 +130,7 @@ impl Edge {
         payload: &Payload,
         wanted: &Held,
     ) -> Result<(), Refusal> {
-        install(&self.runtime, self.disk.list(), name, payload).await?;
+        install(&self.runtime, self.disk.list(), name, (hostname, payload)).await?;
         let state = self.runtime.inspect(name).await?;
         if !serves(state.as_ref(), wanted) {
             let detail = format!("after the commit HAProxy shows {state:?} for {hostname}");
@@ -206,13 +206,8 @@ impl Edge {
         }
         let wanted = hostname.clone();
         let stored = self.on_disk(move |disk| disk.read(&wanted)).await?;
-        install(
-            &self.runtime,
-            self.disk.list(),
-            name,
-            &Payload::new(&stored.chain, &stored.key),
-        )
-        .await?;
+        let payload = Payload::new(&stored.chain, &stored.key);
+        install(&self.runtime, self.disk.list(), name, (hostname, &payload)).await?;
         Ok(())
     }
 

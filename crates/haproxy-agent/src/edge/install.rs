@@ -1,9 +1,11 @@
 //! The sequences of Runtime API commands that put a certificate into service, take it out, and look at the result.
 
+use dps_domain::Hostname;
+
 use crate::disk::Held;
 use crate::runtime_api::{ListName, Payload, RuntimeApi, RuntimeError, Status, StoreName, StoreState};
 
-/// What has to be done to a store before it serves the certificate, by what HAProxy has already.
+/// Whether a store is in the list already.
 fn is_served(state: Option<&StoreState>) -> bool {
     state.is_some_and(|state| state.status == Status::Used)
 }
@@ -23,26 +25,23 @@ pub(super) async fn install(
     runtime: &RuntimeApi,
     list: &ListName,
     name: &StoreName,
-    payload: &Payload,
+    (hostname, payload): (&Hostname, &Payload),
 ) -> Result<(), RuntimeError> {
     let before = runtime.inspect(name).await?;
     if before.is_none() {
         runtime.create(name).await?;
     }
-    let result = update_and_list(runtime, list, name, payload, is_served(before.as_ref())).await;
+    let mut result = update(runtime, name, payload).await;
+    if result.is_ok() && !is_served(before.as_ref()) {
+        result = runtime.list_add(list, name, hostname).await;
+    }
     if result.is_err() {
         undo(runtime, name, before.is_none()).await;
     }
     result
 }
 
-async fn update_and_list(
-    runtime: &RuntimeApi,
-    list: &ListName,
-    name: &StoreName,
-    payload: &Payload,
-    is_listed: bool,
-) -> Result<(), RuntimeError> {
+async fn update(runtime: &RuntimeApi, name: &StoreName, payload: &Payload) -> Result<(), RuntimeError> {
     match runtime.stage(name, payload).await {
         // Our payload may lie in a transaction that somebody left open; nobody may commit that any more.
         Err(RuntimeError::ForeignTransaction { transaction }) => {
@@ -55,12 +54,7 @@ async fn update_and_list(
         }
         other => other?,
     }
-    runtime.commit(name).await?;
-    if is_listed {
-        Ok(())
-    } else {
-        runtime.list_add(list, name).await
-    }
+    runtime.commit(name).await
 }
 
 /// Leaves no open transaction and no store that was not there. Failures are logged only: the next repair looks again.

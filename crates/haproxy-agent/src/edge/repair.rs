@@ -27,13 +27,23 @@ impl Edge {
 
     /// Makes sure that HAProxy is the process that we have brought in line; repairs it if it is a new one or has lost its memory.
     pub(super) async fn ensure_known(&mut self) -> Result<(), Refusal> {
-        match self.look().await {
-            Ok(true) => Ok(()),
+        let result = match self.look().await {
+            Ok(true) => return Ok(()),
             Ok(false) => self.repair().await.map(drop).inspect_err(|_| self.doubt()),
             Err(error) => {
-                self.lost(&error);
+                self.lost();
                 Err(error.into())
             }
+        };
+        self.remember(result.as_ref().err().map(|refusal| chain_of(refusal)));
+        result
+    }
+
+    /// Keeps why HAProxy is not in line, for `/health`, and logs it once.
+    fn remember(&self, problem: Option<String>) {
+        let before = std::mem::replace(&mut self.shared.change().haproxy.problem, problem.clone());
+        if let Some(problem) = problem.filter(|problem| before.as_ref() != Some(problem)) {
+            tracing::warn!(%problem, "HAProxy cannot be brought in line with the disk; trying again and again");
         }
     }
 
@@ -63,16 +73,11 @@ impl Edge {
         Ok(sentinel.is_some_and(|state| state.status == Status::Empty))
     }
 
-    fn lost(&mut self, error: &RuntimeError) {
+    fn lost(&mut self) {
         self.metrics.haproxy_up.set(0);
-        let was_reachable = {
-            let mut view = self.shared.change();
-            view.in_sync = false;
-            std::mem::replace(&mut view.haproxy.reachable, false)
-        };
-        if was_reachable {
-            tracing::warn!(error = %chain_of(error), "HAProxy does not answer");
-        }
+        let mut view = self.shared.change();
+        view.in_sync = false;
+        view.haproxy.reachable = false;
     }
 
     /// Compares all of HAProxy's memory with the disk and mends the differences, one certificate after the other. A certificate that

@@ -112,8 +112,7 @@ fn record_apply(metrics: &Metrics, hostname: &Hostname, result: &Result<Applied,
 impl Edge {
     /// A light look, and a repair if HAProxy is another process than before.
     async fn watch(&mut self) {
-        if let Err(refusal) = self.ensure_known().await {
-            tracing::debug!(reason = %chain_of(&refusal), "HAProxy cannot be brought in line with the disk now");
-        }
+        // The reason is remembered and logged already.
+        self.ensure_known().await.ok();
     }
 }

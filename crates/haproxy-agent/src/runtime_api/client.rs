@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use dps_domain::Hostname;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout};
 use zeroize::Zeroizing;
@@ -159,11 +160,15 @@ impl RuntimeApi {
         accept(done, "abort ssl cert", &answer)
     }
 
-    /// `add ssl crt-list`: from now on the store is served. Not idempotent.
-    pub async fn list_add(&self, list: &ListName, name: &StoreName) -> Result<(), RuntimeError> {
-        let answer = self
-            .ask("add ssl crt-list", &format!("add ssl crt-list {list} {name}\n"))
-            .await?;
+    /// `add ssl crt-list`: from now on the store is served for this one name, whatever else its certificate covers. Not idempotent.
+    pub async fn list_add(
+        &self,
+        list: &ListName,
+        name: &StoreName,
+        sni: &Hostname,
+    ) -> Result<(), RuntimeError> {
+        let request = format!("add ssl crt-list {list} <<\n{name} {sni}\n\n");
+        let answer = self.ask("add ssl crt-list", &request).await?;
         if answer.contains("crt-list")
             && answer.contains("does not exist!")
             && !answer.contains(name.as_str())

@@ -4,8 +4,9 @@ use std::os::unix::fs::PermissionsExt;
 
 use dps_agent_api::ApplyOutcome;
 use haproxy_domain_agent::runtime_api::{Payload, StoreName};
+use haproxy_domain_agent::{Clock, SystemClock};
 
-use crate::authority::{Authority, host};
+use crate::authority::{Authority, DAY, host};
 use crate::world::World;
 
 #[tokio::test]
@@ -150,6 +151,33 @@ async fn many_applies_at_once_each_end_under_their_own_name() {
     }
     for one in &issued {
         world.assert_serves(one).await;
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_is_served_for_its_hostname_only_whatever_else_it_covers() {
+    let mut world = World::new().await;
+    let (from, to) = (SystemClock.now() - DAY, SystemClock.now() + DAY);
+    let both = "a.example.com b.example.com";
+    let first = world.authority.issue_for("a.example.com", both, from, to);
+    world.client().apply(&first.request(1)).await.unwrap();
+    let second = world.authority.issue_for("b.example.com", both, from, to);
+    assert_eq!(world.visit(&second.hostname).await, None);
+    let wildcard = world
+        .authority
+        .issue_for("c.example.com", "*.example.com", from, to);
+    for issued in [&second, &wildcard] {
+        world.client().apply(&issued.request(1)).await.unwrap();
+    }
+    for restarted in [false, true] {
+        for issued in [&first, &second, &wildcard] {
+            world.assert_serves(issued).await;
+        }
+        assert_eq!(world.visit(&host("d.example.com")).await, None);
+        if !restarted {
+            world.kill_haproxy();
+            world.start_haproxy().await;
+        }
     }
 }
 

@@ -71,6 +71,7 @@ impl Authority {
         self.make(hostname, hostname, (now - DAY, now + 89 * DAY), vec![padding])
     }
 
+    /// `san` holds one name or several, with a space between.
     pub(crate) fn issue_for(&self, hostname: &str, san: &str, from: Timestamp, to: Timestamp) -> Issued {
         self.make(hostname, san, (from, to), Vec::new())
     }
@@ -83,7 +84,8 @@ impl Authority {
         extensions: Vec<rcgen::CustomExtension>,
     ) -> Issued {
         let key = CertificateKey::generate().unwrap();
-        let mut params = CertificateParams::new(vec![san.to_owned()]).unwrap();
+        let mut params =
+            CertificateParams::new(san.split(' ').map(str::to_owned).collect::<Vec<_>>()).unwrap();
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.use_authority_key_identifier_extension = true;
         params.custom_extensions = extensions;

@@ -32,16 +32,13 @@ fn it_starts_from_file_and_environment_and_ends_with_0_on_sigterm() {
         .arg(config)
         .spawn()
         .unwrap();
+    let pid = child.id().to_string();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let ready = lines.next().expect("a log line").unwrap();
     assert!(ready.contains("the agent is ready"), "{ready}");
     assert!(state.join("crt-list.txt").exists(), "HAProxy could not start now");
 
-    let signal = Command::new("kill")
-        .arg("-TERM")
-        .arg(child.id().to_string())
-        .status()
-        .unwrap();
+    let signal = Command::new("kill").arg("-TERM").arg(pid).status().unwrap();
     assert!(signal.success());
     assert_eq!(child.wait().unwrap().code(), Some(0));
     let rest: Vec<String> = lines.map_while(Result::ok).collect();

@@ -6,6 +6,7 @@ mod applies;
 mod authority;
 mod challenges;
 mod command;
+mod crashes;
 mod disk;
 mod refusals;
 mod restarts;

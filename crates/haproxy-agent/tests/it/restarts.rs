@@ -157,7 +157,7 @@ async fn what_was_changed_by_hand_is_mended_when_the_agent_starts() {
     operator.list_remove(&list, &deleted, None).await.unwrap();
     operator.delete(&deleted).await.unwrap();
     operator
-        .list_add(&list, &world.store(&issued[2].hostname))
+        .list_add(&list, &world.store(&issued[2].hostname), &issued[2].hostname)
         .await
         .unwrap();
     let extra = world.authority.issue("extra.example.com");
@@ -169,7 +169,10 @@ async fn what_was_changed_by_hand_is_mended_when_the_agent_starts() {
         .await
         .unwrap();
     operator.commit(&stranger).await.unwrap();
-    operator.list_add(&list, &stranger).await.unwrap();
+    operator
+        .list_add(&list, &stranger, &extra.hostname)
+        .await
+        .unwrap();
     world.assert_serves(&impostor).await;
     world.assert_serves(&extra).await;
 
@@ -206,6 +209,11 @@ async fn a_haproxy_without_our_crt_list_is_named_as_the_reason() {
     assert!(
         matches!(&verdict, Err(AgentError::Unreachable { detail, .. }) if detail.contains(&list)),
         "{verdict:?}"
+    );
+    let problem = world.client().health().await.unwrap().haproxy.problem;
+    assert!(
+        problem.as_ref().is_some_and(|problem| problem.contains(&list)),
+        "{problem:?}"
     );
 }
 

@@ -129,10 +129,15 @@ impl World {
     }
 
     pub(crate) fn spawn_haproxy(&mut self) {
+        self.spawn_haproxy_with(&[]);
+    }
+
+    pub(crate) fn spawn_haproxy_with(&mut self, arguments: &[&str]) {
         assert!(self.haproxy.is_none(), "HAProxy runs already");
         let log = std::fs::File::create(self.folder.path().join("haproxy.log")).unwrap();
         let child = Command::new("haproxy")
             .arg("-db")
+            .args(arguments)
             .arg("-f")
             .arg(self.write_configuration())
             .stdin(Stdio::null())
@@ -233,9 +238,11 @@ impl World {
         let list = std::fs::read_to_string(self.state("crt-list.txt")).unwrap();
         let line = list
             .lines()
-            .find(|line| line.ends_with(&format!("/{hostname}.pem")))
+            .find(|line| line.ends_with(&format!("/{hostname}.pem {hostname}")));
+        let (name, _) = line
+            .and_then(|line| line.split_once(' '))
             .expect("the hostname is listed");
-        StoreName::parse(line).unwrap()
+        StoreName::parse(name).unwrap()
     }
 
     pub(crate) fn state(&self, path: &str) -> PathBuf {
