@@ -1,12 +1,14 @@
 //! What every process of ours needs at its start: settings, logs, signals, the clock and randomness.
 //!
 //! A process first reads its [`settings`] (files and environment variables, by the rules of .NET's configuration), then starts
-//! [`telemetry`], then asks [`shutdown`] for the token that tells it to drain. The system clock and the operating system's
-//! randomness are read here and nowhere else ([`clock`], [`randomness`]); other crates wrap these functions in their ports.
-//! Types that settings are made of live here too: [`HumanDuration`] and [`Secret`].
+//! [`telemetry`], then asks [`shutdown`] for the token that tells it to drain, and serves HTTP within the bounds of
+//! [`http_server`]. The system clock and the operating system's randomness are read here and nowhere else ([`clock`],
+//! [`randomness`]); other crates wrap these functions in their ports. Types that settings are made of live here too:
+//! [`HumanDuration`] and [`Secret`].
 
 pub mod clock;
 mod duration;
+pub mod http_server;
 pub mod randomness;
 mod secret;
 pub mod settings;

@@ -1,0 +1,167 @@
+//! The HTTP server on real sockets, against clients that mean no good.
+
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use dps_host::http_server::{ServerLimits, serve};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Server {
+    address: SocketAddr,
+    stop: CancellationToken,
+    /// Fires when a request for `/slow` has come in.
+    arrived: Arc<Notify>,
+    /// Lets that request be answered.
+    release: Arc<Notify>,
+    task: JoinHandle<()>,
+}
+
+async fn server(limits: ServerLimits) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let (arrived, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let slow = {
+        let (arrived, release) = (Arc::clone(&arrived), Arc::clone(&release));
+        async move || {
+            arrived.notify_one();
+            release.notified().await;
+            "slow"
+        }
+    };
+    let routes = Router::new()
+        .route("/", get(async || "hello"))
+        .route("/slow", get(slow));
+    let task = tokio::spawn(serve(listener, routes, limits, stop.clone()));
+    Server {
+        address,
+        stop,
+        arrived,
+        release,
+        task,
+    }
+}
+
+impl Server {
+    async fn send(&self, bytes: &[u8]) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        stream
+    }
+}
+
+/// Everything until the server closes.
+async fn until_closed(mut stream: TcpStream) -> String {
+    let mut text = Vec::new();
+    let read = timeout(PATIENCE, stream.read_to_end(&mut text)).await;
+    read.expect("the server closes the connection in time").ok();
+    String::from_utf8(text).unwrap()
+}
+
+const CLOSING: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+
+#[tokio::test]
+async fn a_request_is_answered() {
+    let server = server(ServerLimits::default()).await;
+    let answer = until_closed(server.send(CLOSING).await).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.ends_with("hello"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_finish_its_head_is_put_off() {
+    let limits = ServerLimits {
+        head_timeout: Duration::from_millis(100),
+        ..ServerLimits::default()
+    };
+    let server = server(limits).await;
+    let answer = until_closed(server.send(b"GET / HTTP/1.1\r\nHost:").await).await;
+    assert!(!answer.contains("200"), "{answer}");
+    let kept = server.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert!(
+        until_closed(kept).await.ends_with("hello"),
+        "an idle connection is closed too"
+    );
+}
+
+#[tokio::test]
+async fn an_endless_head_is_refused() {
+    let server = server(ServerLimits::default()).await;
+    let head = format!(
+        "GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n",
+        "a".repeat(64 * 1024)
+    );
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.ok();
+    let answer = until_closed(stream).await;
+    assert!(!answer.contains("200"), "{answer}");
+}
+
+#[tokio::test]
+async fn more_connections_than_the_bound_wait_for_their_turn() {
+    let limits = ServerLimits {
+        connections: 1,
+        ..ServerLimits::default()
+    };
+    let server = server(limits).await;
+    let first = server
+        .send(b"GET /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .await;
+    server.arrived.notified().await;
+    let mut second = server.send(CLOSING).await;
+    let early = timeout(Duration::from_millis(100), second.read_u8()).await;
+    assert!(early.is_err(), "the second connection must wait: {early:?}");
+    server.release.notify_one();
+    assert!(until_closed(first).await.ends_with("slow"));
+    assert!(until_closed(second).await.ends_with("hello"));
+}
+
+#[tokio::test]
+async fn at_the_stop_running_requests_finish_and_idle_connections_close() {
+    let server = server(ServerLimits::default()).await;
+    let idle = server.send(b"").await;
+    let running = server.send(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    server.arrived.notified().await;
+    server.stop.cancel();
+    assert_eq!(until_closed(idle).await, "");
+    server.release.notify_one();
+    assert!(until_closed(running).await.ends_with("slow"));
+    timeout(PATIENCE, server.task)
+        .await
+        .expect("the server ends")
+        .unwrap();
+    assert!(
+        TcpStream::connect(server.address).await.is_err(),
+        "nobody listens any more"
+    );
+}
+
+#[tokio::test]
+async fn a_request_that_never_ends_does_not_hold_the_stop_for_ever() {
+    let limits = ServerLimits {
+        drain_timeout: Duration::from_millis(100),
+        ..ServerLimits::default()
+    };
+    let server = server(limits).await;
+    let _running = server.send(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    server.arrived.notified().await;
+    server.stop.cancel();
+    timeout(PATIENCE, server.task)
+        .await
+        .expect("the server ends")
+        .unwrap();
+}
