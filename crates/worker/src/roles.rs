@@ -50,7 +50,7 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
 
 /// Runs a role until SIGTERM or SIGINT.
 async fn serve(path: Option<&Path>, role: Role) -> anyhow::Result<ExitCode> {
-    let Some(settings) = usable(path, role)? else {
+    let Some(settings) = usable(path, role) else {
         return Ok(ExitCode::from(config::UNUSABLE));
     };
     telemetry::init(settings.logging.format, Some(&settings.logging.level))?;
@@ -70,12 +70,12 @@ async fn serve(path: Option<&Path>, role: Role) -> anyhow::Result<ExitCode> {
 }
 
 /// The settings, or `None` after all that is wrong with them was printed.
-fn usable(path: Option<&Path>, role: Role) -> anyhow::Result<Option<Settings>> {
+fn usable(path: Option<&Path>, role: Role) -> Option<Settings> {
     let settings = match Settings::load(path) {
         Ok(loaded) => loaded.settings,
         Err(error) => {
             eprintln!("{error}");
-            return Ok(None);
+            return None;
         }
     };
     let report = settings.check(role);
@@ -85,7 +85,7 @@ fn usable(path: Option<&Path>, role: Role) -> anyhow::Result<Option<Settings>> {
     for error in &report.errors {
         eprintln!("error: {error}");
     }
-    Ok(report.errors.is_empty().then_some(settings))
+    report.errors.is_empty().then_some(settings)
 }
 
 fn load(path: Option<&Path>) -> anyhow::Result<Settings> {

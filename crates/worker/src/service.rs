@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use dps_application::Service;
 use dps_domain::Status;
+use dps_host::http_server::{self, ServerLimits};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -45,10 +46,13 @@ pub(crate) async fn serve(
         metrics: metrics.clone(),
         readiness,
     };
-    let stop_server = drained.clone();
-    let server = axum::serve(listener, router(surface))
-        .with_graceful_shutdown(async move { stop_server.cancelled().await });
-    let server = tokio::spawn(async move { server.await });
+    let server = http_server::serve(
+        listener,
+        router(surface),
+        ServerLimits::default(),
+        drained.clone(),
+    );
+    let server = tokio::spawn(server);
     let gauges = tokio::spawn(refresh(service.clone(), metrics, drained.clone()));
     tracing::info!(
         edges = service.edges.len(),
@@ -58,7 +62,7 @@ pub(crate) async fn serve(
     dps_application::run(service, shutdown).await;
     drained.cancel();
     gauges.await?;
-    server.await??;
+    server.await?;
     tracing::info!("service.drained");
     Ok(())
 }

@@ -35,11 +35,14 @@ pub struct Standalone {
 /// Starts all three. What they show each other is drawn anew at every start unless it is set; the platform's own token for the Cabinet is
 /// kept in a file, made on the first start.
 pub async fn start(mut settings: Settings, shutdown: CancellationToken) -> anyhow::Result<Standalone> {
-    let agent_token = token_or_random(settings.agent.token.clone(), settings.agent.token_file.as_deref())?;
+    let agent_token = token_or_random(
+        settings.agent.token.as_ref(),
+        settings.agent.token_file.as_deref(),
+    )?;
     settings.agent.token = Some(agent_token.clone());
     settings.agent.token_file = None;
     let cabinet_token = token_or_random(
-        settings.cabinet.service_token.clone(),
+        settings.cabinet.service_token.as_ref(),
         settings.cabinet.service_token_file.as_deref(),
     )?;
     settings.cabinet.service_token = Some(cabinet_token.clone());
@@ -98,8 +101,8 @@ impl Standalone {
     }
 }
 
-fn token_or_random(value: Option<Secret>, file: Option<&Path>) -> anyhow::Result<Secret> {
-    Ok(Secret::resolve(value.as_ref(), file)?.unwrap_or_else(random_token))
+fn token_or_random(value: Option<&Secret>, file: Option<&Path>) -> anyhow::Result<Secret> {
+    Ok(Secret::resolve(value, file)?.unwrap_or_else(random_token))
 }
 
 /// 32 random bytes as hex.

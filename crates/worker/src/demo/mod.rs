@@ -3,6 +3,7 @@
 mod bare;
 mod cast;
 mod customer;
+mod dns_desk;
 mod haproxy;
 mod show;
 mod story;

@@ -52,7 +52,7 @@ impl Show {
         let mut text = String::new();
         if self.drawn > 0 {
             // Up to the table's first line, and clear from there.
-            text.push_str(&format!("\x1b[{}A\x1b[J", self.drawn));
+            text = format!("\x1b[{}A\x1b[J", self.drawn);
         }
         text.push_str(&table);
         text.push('\n');

@@ -194,11 +194,11 @@ async fn watch(
     world: &World,
     customer: &Customer,
     show: &mut Show,
-    scenes: &mut Vec<Scene>,
+    scenes: &mut [Scene],
     began: Timestamp,
     done: impl Fn(usize, &Scene) -> bool,
 ) -> anyhow::Result<()> {
-    for scene in scenes.clone().iter().filter(|scene| !done_before(scene)) {
+    for scene in scenes.to_vec().iter().filter(|scene| !done_before(scene)) {
         show.progress(scenes, scene, world.now().since(began));
     }
     loop {

@@ -1,7 +1,7 @@
 //! Starts and stops everything.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -15,9 +15,9 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use super::cast::{CNAME_TARGET, EDGE, STRANGER, set_dns};
-use super::haproxy;
+use super::{dns_desk, haproxy};
 use crate::config::{ConnectionString, ResolverAddress, Settings};
-use crate::standalone::{self, Standalone, random_token};
+use crate::standalone::{self, Standalone};
 
 /// Ports that are taken when they are free, so that a command typed twice fits twice.
 const HTTP_PORT: u16 = 5080;
@@ -26,6 +26,9 @@ const CABINET_PORT: u16 = 8081;
 const SERVICE_PORT: u16 = 8080;
 const AGENT_PORT: u16 = 9402;
 const DNS_PORT: u16 = 5353;
+const DNS_DESK_PORT: u16 = 8053;
+/// What the platform's backend shows the demo's Cabinet, which listens on loopback and forgets everything at its end.
+const API_TOKEN: &str = "demo-customer-token";
 
 /// Everything, running on loopback.
 pub(super) struct World {
@@ -37,6 +40,7 @@ pub(super) struct World {
     pub(super) api_token: Secret,
     root_file: PathBuf,
     dns: Vec<DnsServer>,
+    dns_desk: SocketAddr,
     pebble: Pebble,
     haproxy: HaProxy,
     _stranger: WebServer,
@@ -75,8 +79,9 @@ impl World {
         let root_file = path.join("root.pem");
         std::fs::write(&root_file, &root_pem).context("the root certificate cannot be written")?;
 
-        let api_token = random_token();
-        let mut settings = settings(path.to_owned(), https, http.port(), &api_token)?;
+        let dns_desk = dns_desk::open(local(port(DNS_DESK_PORT)?), zone.clone(), stop.clone()).await?;
+        let api_token = Secret::from(API_TOKEN);
+        let mut settings = settings(path, https, http.port(), &api_token)?;
         settings.dns.resolvers = vec![
             ResolverAddress(first.address()),
             ResolverAddress(second.address()),
@@ -103,6 +108,7 @@ impl World {
             api_token,
             root_file,
             dns: vec![first, second],
+            dns_desk,
             pebble,
             haproxy,
             _stranger: stranger,
@@ -123,29 +129,33 @@ impl World {
         let host = super::cast::RENEWED;
         vec![
             String::new(),
-            format!("Cabinet    http://{cabinet}/api/v1/custom-domains"),
+            format!(
+                "Cabinet    http://{cabinet}/api/v1/custom-domains   (Authorization: Bearer {API_TOKEN})"
+            ),
             format!(
                 "Service    http://{}/health   http://{0}/metrics",
                 self.standalone.http
             ),
             format!("Agent      http://{}/health", self.standalone.agent),
             format!(
-                "DNS        {}   (wildcard: everything below demo.test points at the edge)",
+                "DNS        {}   (everything below demo.test points at the edge)",
                 self.dns[0].address()
+            ),
+            format!(
+                "DNS desk   http://{}   (PUT or DELETE /name to change a customer's record)",
+                self.dns_desk
             ),
             format!("Log        {}", self.directory.path().join("dps.log").display()),
             String::new(),
-            "A visitor of the customer's site:".into(),
+            "Visit a customer's site:".into(),
             format!("  curl --cacert {root} --resolve {host}:{https}:127.0.0.1 https://{host}:{https}/"),
-            "A customer adds a domain, and looks at it:".into(),
+            "Add a domain, and look at it:".into(),
             format!(
-                "  curl -s -H 'Authorization: Bearer {}' -H 'Content-Type: application/json' -d \
-                 '{{\"tenantId\":\"you\",\"hostname\":\"first.demo.test\"}}' http://{cabinet}/api/v1/custom-domains",
-                self.api_token.expose()
+                "  curl -H 'Authorization: Bearer {API_TOKEN}' -H 'Content-Type: application/json' \\\n       \
+                 -d '{{\"tenantId\":\"you\",\"hostname\":\"first.demo.test\"}}' http://{cabinet}/api/v1/custom-domains"
             ),
             format!(
-                "  curl -s -H 'Authorization: Bearer {}' 'http://{cabinet}/api/v1/custom-domains?hostname=first.demo.test'",
-                self.api_token.expose()
+                "  curl -H 'Authorization: Bearer {API_TOKEN}' 'http://{cabinet}/api/v1/custom-domains?hostname=first.demo.test'"
             ),
             String::new(),
             "Ctrl-C ends it and cleans up.".into(),
@@ -173,12 +183,7 @@ impl World {
     }
 }
 
-fn settings(
-    path: PathBuf,
-    https: SocketAddr,
-    http_port: u16,
-    api_token: &Secret,
-) -> anyhow::Result<Settings> {
+fn settings(path: &Path, https: SocketAddr, http_port: u16, api_token: &Secret) -> anyhow::Result<Settings> {
     let database = |name: &str| format!("sqlite://{}", path.join(name).display());
     let mut settings = Settings::default();
     settings.http.listen = local(port(SERVICE_PORT)?);

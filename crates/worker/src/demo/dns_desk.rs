@@ -1,0 +1,107 @@
+//! The demo's DNS provider: customers change their records here, by HTTP.
+
+use std::net::{IpAddr, SocketAddr};
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::StatusCode;
+use axum::routing::put;
+use dps_domain::Hostname;
+use dps_lab::dns::Zone;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// Longest body: one record.
+const MAX_BODY: usize = 1024;
+
+/// Serves `PUT /{name}` and `DELETE /{name}` until `stop`.
+pub(super) async fn open(
+    listen: SocketAddr,
+    zone: Zone,
+    stop: CancellationToken,
+) -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind(listen)
+        .await
+        .context("the demo's DNS desk cannot listen")?;
+    let address = listener.local_addr()?;
+    let routes = Router::new()
+        .route("/{name}", put(set).delete(clear))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(zone);
+    let server = axum::serve(listener, routes).with_graceful_shutdown(async move { stop.cancelled().await });
+    tokio::spawn(async move { server.await });
+    Ok(address)
+}
+
+type Answer = (StatusCode, String);
+
+async fn set(State(zone): State<Zone>, Path(name): Path<String>, record: String) -> Answer {
+    match apply(&zone, &name, &record) {
+        Ok(done) => (StatusCode::OK, format!("{done}\n")),
+        Err(reason) => (StatusCode::UNPROCESSABLE_ENTITY, format!("{reason}\n")),
+    }
+}
+
+async fn clear(State(zone): State<Zone>, Path(name): Path<String>) -> Answer {
+    match Hostname::parse(&name) {
+        Ok(name) => {
+            zone.clear(name.as_str());
+            (
+                StatusCode::OK,
+                format!("{name} has no record of its own any more.\n"),
+            )
+        }
+        Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, format!("{name}: {error}\n")),
+    }
+}
+
+/// One record takes the place of all that the name had.
+fn apply(zone: &Zone, name: &str, record: &str) -> Result<String, String> {
+    let name = Hostname::parse(name).map_err(|error| format!("{name}: {error}"))?;
+    let usage = "write the record as \"CNAME customers.platform.test\", \"A 127.0.0.1\" or \"AAAA ::1\"";
+    let (kind, value) = record.trim().split_once(' ').ok_or(usage)?;
+    let value = value.trim();
+    match (kind.to_ascii_uppercase().as_str(), value.parse::<IpAddr>()) {
+        ("CNAME", _) => {
+            let target = Hostname::parse(value).map_err(|error| format!("{value}: {error}"))?;
+            zone.clear(name.as_str());
+            zone.set_cname(name.as_str(), target.as_str())
+                .map_err(|error| error.to_string())?;
+        }
+        ("A", Ok(IpAddr::V4(address))) => {
+            zone.clear(name.as_str());
+            zone.set_a(name.as_str(), &[address]);
+        }
+        ("AAAA", Ok(IpAddr::V6(address))) => {
+            zone.clear(name.as_str());
+            zone.set_aaaa(name.as_str(), &[address]);
+        }
+        _ => return Err(usage.to_owned()),
+    }
+    Ok(format!("{name} {} {value}", kind.to_ascii_uppercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_taken_or_the_customer_is_told_how_to_write_one() {
+        let zone = Zone::new();
+        assert_eq!(
+            apply(&zone, "Shop.Demo.Test", "cname customers.platform.test\n").unwrap(),
+            "shop.demo.test CNAME customers.platform.test"
+        );
+        for bad in [
+            "",
+            "CNAME",
+            "A ::1",
+            "AAAA 127.0.0.1",
+            "MX mail.test",
+            "CNAME not_a_name",
+        ] {
+            assert!(apply(&zone, "shop.demo.test", bad).is_err(), "{bad}");
+        }
+    }
+}
