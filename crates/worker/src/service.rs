@@ -19,6 +19,8 @@ use crate::wiring::{self, Peers};
 
 /// How often the gauges are brought up to date.
 const GAUGE_PERIOD: Duration = Duration::from_secs(15);
+/// How long requests for health and metrics may hold up the end of the process.
+const HTTP_DRAIN: Duration = Duration::from_secs(2);
 
 /// Runs the service as the settings say, until `shutdown`.
 pub async fn run(settings: &Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
@@ -46,12 +48,11 @@ pub(crate) async fn serve(
         metrics: metrics.clone(),
         readiness,
     };
-    let server = http_server::serve(
-        listener,
-        router(surface),
-        ServerLimits::default(),
-        drained.clone(),
-    );
+    let limits = ServerLimits {
+        drain_timeout: HTTP_DRAIN,
+        ..ServerLimits::default()
+    };
+    let server = http_server::serve(listener, router(surface), limits, drained.clone());
     let server = tokio::spawn(server);
     let gauges = tokio::spawn(refresh(service.clone(), metrics, drained.clone()));
     tracing::info!(
