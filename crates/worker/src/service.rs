@@ -84,9 +84,11 @@ async fn refresh(service: Service, metrics: Metrics, stop: CancellationToken) {
 
 /// Binds the service's own HTTP interface.
 pub(crate) async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
+    let listener = TcpListener::bind(address)
         .await
-        .with_context(|| format!("Http:Listen {address} cannot be bound"))
+        .with_context(|| format!("Http:Listen {address} cannot be bound"))?;
+    tracing::info!(address = %listener.local_addr()?, "http.listening");
+    Ok(listener)
 }
 
 /// Without the store nothing can be done.
