@@ -42,7 +42,10 @@ pub fn settle(
         Outcome::Moved { event, kind, detail } => {
             record.phase = record.phase.apply(event)?;
             record.attempt = 0;
-            record.pending_since = facts.now;
+            // Passing DNS again after a failed validation is no progress towards a certificate: the CA must be satisfied.
+            if record.failed_validations == 0 {
+                record.pending_since = facts.now;
+            }
             record.next_attempt_at = due_after_progress(&record.phase, facts.now);
             if !still_explains(record.last_failure.as_ref(), &record.phase) {
                 record.last_failure = None;
@@ -329,6 +332,31 @@ mod tests {
         };
         let after_dns = settled(&done.record, moved);
         assert_eq!(after_dns.record.last_failure, Some(failure));
+    }
+
+    #[test]
+    fn a_domain_that_the_ca_never_validates_gives_up_although_its_dns_is_right() {
+        let mut stuck = record(Phase::START);
+        stuck.failed_validations = 3;
+        stuck.pending_since = NOW - Duration::from_secs(6 * 24 * 3600);
+        let ready = Outcome::Moved {
+            event: Event::DnsReady,
+            kind: "dns.ready",
+            detail: json!({}),
+        };
+        let mut again = settled(&stuck, ready).record;
+        assert_eq!(again.pending_since, stuck.pending_since);
+        again.phase = validating();
+        again.pending_since = NOW - Duration::from_secs(8 * 24 * 3600);
+        let failure = Failure::AcmeValidationFailed {
+            sub_cause: "dns".into(),
+            detail: "no".into(),
+        };
+        let done = settled(&again, failed(failure, Then::NewOrder { rest: true }));
+        assert_eq!(
+            (done.record.phase, done.record.next_attempt_at),
+            (Phase::Failed, None)
+        );
     }
 
     #[test]

@@ -3,9 +3,6 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{ContentArrangement, Table};
-
 use super::story::Scene;
 
 /// Standard output, as a terminal or as a stream of lines.
@@ -48,14 +45,13 @@ impl Show {
             ));
             return;
         }
-        let table = table(scenes).to_string();
+        let table = table(scenes);
         let mut text = String::new();
         if self.drawn > 0 {
             // Up to the table's first line, and clear from there.
             text = format!("\x1b[{}A\x1b[J", self.drawn);
         }
         text.push_str(&table);
-        text.push('\n');
         self.drawn = table.lines().count();
         write(&text);
     }
@@ -65,41 +61,32 @@ impl Show {
         if self.drawn > 0 {
             write(&format!("\x1b[{}A\x1b[J", self.drawn));
         }
-        self.line(&table(scenes).to_string());
+        self.drawn = 0;
+        write(&table(scenes));
     }
 }
 
-fn table(scenes: &[Scene]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(UTF8_HORIZONTAL_ONLY)
-        .set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header([
-        "domain",
-        "what it is",
-        "status",
-        "code",
-        "seconds to Active",
-        "served fingerprint",
-    ]);
+/// Fits into 80 columns, so that no line is broken and the living table can be found again on the screen.
+fn table(scenes: &[Scene]) -> String {
+    let row = |host: &str, status: &str, code: &str, seconds: &str, fingerprint: &str| {
+        let text = format!("{host:<23}{status:<17}{code:<21}{seconds:>7}  {fingerprint:<9}");
+        format!("{}\n", text.trim_end())
+    };
+    let mut text = row("domain", "status", "code", "seconds", "served");
+    text.push_str(&"─".repeat(79));
+    text.push('\n');
     for scene in scenes {
-        table.add_row([
-            scene.host.clone(),
-            scene.about.to_owned(),
-            scene.status.clone(),
-            scene.code.clone().unwrap_or_default(),
-            scene
-                .seconds_to_active
-                .map(|seconds| format!("{seconds:.3}"))
-                .unwrap_or_default(),
-            scene
-                .fingerprint
-                .as_ref()
-                .map(|text| text.chars().take(16).collect())
-                .unwrap_or_default(),
-        ]);
+        let seconds = scene.seconds_to_active.map(|seconds| format!("{seconds:.3}"));
+        let fingerprint = scene.fingerprint.as_deref().and_then(|text| text.get(..9));
+        text.push_str(&row(
+            &scene.host,
+            &scene.status,
+            scene.code.as_deref().unwrap_or_default(),
+            seconds.as_deref().unwrap_or_default(),
+            fingerprint.unwrap_or_default(),
+        ));
     }
-    table
+    text
 }
 
 /// A closed pipe ends the show, not the program.

@@ -33,8 +33,6 @@ pub(super) struct Scene {
     pub(super) seconds_to_active: Option<f64>,
     pub(super) fingerprint: Option<String>,
     #[serde(skip)]
-    pub(super) about: &'static str,
-    #[serde(skip)]
     id: String,
     #[serde(skip)]
     message: Option<String>,
@@ -88,16 +86,6 @@ pub(super) async fn tell(world: &World, show: &mut Show) -> anyhow::Result<Outco
             scene.message.as_deref().unwrap_or_default()
         ));
     }
-    if let Some(fastest) = scenes
-        .iter()
-        .filter_map(|scene| scene.seconds_to_active)
-        .reduce(f64::min)
-    {
-        let ratio = fastest / bare.as_secs_f64();
-        show.line(&format!(
-            "Create to proven on the edge: {fastest:.3} s at best, {ratio:.1} times the bare exchange."
-        ));
-    }
 
     show.line(&format!(
         "\nThe customer of {MENDED} does as told; nobody tells the service:"
@@ -145,6 +133,7 @@ async fn arrive(
 ) -> anyhow::Result<()> {
     let began = world.now();
     for role in roles {
+        show.line(&format!("  {:<20} {}", role.hostname, role.about));
         let added = customer.add(role.hostname).await?;
         scenes.push(Scene::new(role, &added));
     }
@@ -159,7 +148,6 @@ impl Scene {
     fn new(role: &Role, added: &CustomerView) -> Self {
         let mut scene = Self {
             host: ascii(role.hostname),
-            about: role.about,
             status: String::new(),
             code: None,
             seconds_to_active: None,
