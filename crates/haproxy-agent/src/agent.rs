@@ -4,14 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dps_host::http_server::{self, ServerLimits};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::challenges::Challenges;
 use crate::clock::Clock;
 use crate::disk::{Disk, DiskError};
-use crate::edge::{Edge, Shared, View, writer};
+use crate::edge::writer::{self, Writer};
+use crate::edge::{Edge, Shared, View};
 use crate::handshake::Prober;
 use crate::http::{App, router};
 use crate::metrics::Metrics;
@@ -38,9 +39,6 @@ pub enum AgentError {
         /// The system's reason.
         source: std::io::Error,
     },
-    /// The listener failed.
-    #[error("the agent's listener failed")]
-    Serve(#[source] std::io::Error),
 }
 
 /// After the signal to stop, requests that are under way get so long to end.
@@ -51,7 +49,7 @@ pub struct Agent {
     listener: TcpListener,
     address: SocketAddr,
     app: App,
-    writer: JoinHandle<()>,
+    writer: Writer,
 }
 
 /// Runs an agent until `shutdown` is cancelled: [`Agent::bind`], then [`Agent::serve`].
@@ -115,19 +113,12 @@ impl Agent {
 
     /// Serves until `shutdown` is cancelled, then lets requests and the certificate under way end.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), AgentError> {
-        let stop = shutdown.clone();
-        let server = axum::serve(self.listener, router(self.app))
-            .with_graceful_shutdown(async move { stop.cancelled().await });
-        let give_up = async {
-            shutdown.cancelled().await;
-            tokio::time::sleep(DRAIN).await;
+        let limits = ServerLimits {
+            drain_timeout: DRAIN,
+            ..ServerLimits::default()
         };
-        tokio::select! {
-            result = server => result.map_err(AgentError::Serve)?,
-            () = give_up => tracing::warn!("some requests did not end in time"),
-        }
-        // Every handle is gone with the server, so the writer ends after the job it has in hand.
-        if tokio::time::timeout(DRAIN, self.writer).await.is_err() {
+        http_server::serve(self.listener, router(self.app), limits, shutdown).await;
+        if tokio::time::timeout(DRAIN, self.writer.finish()).await.is_err() {
             tracing::warn!("the certificate under way did not end in time; the next start repairs it");
         }
         Ok(())

@@ -7,6 +7,7 @@ use dps_domain::Hostname;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
 
 use super::apply::chain_of;
 use super::{Edge, Refusal};
@@ -47,24 +48,50 @@ impl EdgeHandle {
     }
 }
 
-/// Starts the writer. It ends when every [`EdgeHandle`] is dropped, after the jobs that were taken.
-pub(crate) fn start(edge: Edge, watch_interval: Duration) -> (EdgeHandle, JoinHandle<()>) {
-    let (sender, jobs) = mpsc::channel(QUEUE);
-    (EdgeHandle(sender), tokio::spawn(run(edge, jobs, watch_interval)))
+/// The writer's task.
+pub(crate) struct Writer {
+    task: JoinHandle<()>,
+    stop: CancellationToken,
 }
 
-async fn run(mut edge: Edge, mut jobs: mpsc::Receiver<Job>, watch_interval: Duration) {
+impl Writer {
+    /// Takes no more jobs, works those that were taken, and ends.
+    pub(crate) async fn finish(self) {
+        self.stop.cancel();
+        self.task.await.ok();
+    }
+}
+
+/// Starts the writer.
+pub(crate) fn start(edge: Edge, watch_interval: Duration) -> (EdgeHandle, Writer) {
+    let (sender, jobs) = mpsc::channel(QUEUE);
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(run(edge, jobs, watch_interval, stop.clone()));
+    (EdgeHandle(sender), Writer { task, stop })
+}
+
+async fn run(
+    mut edge: Edge,
+    mut jobs: mpsc::Receiver<Job>,
+    watch_interval: Duration,
+    stop: CancellationToken,
+) {
     let mut watch = interval(watch_interval);
     watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             biased;
+            () = stop.cancelled() => break,
             job = jobs.recv() => match job {
                 Some(job) => work(&mut edge, job).await,
                 None => return,
             },
             _ = watch.tick() => edge.watch().await,
         }
+    }
+    jobs.close();
+    while let Some(job) = jobs.recv().await {
+        work(&mut edge, job).await;
     }
 }
 
