@@ -1,5 +1,7 @@
 //! Stories of one domain, with the real store in memory and fakes for the parties outside.
 
+#![expect(clippy::unwrap_used, reason = "a story that cannot go on ends there")]
+
 mod ca;
 mod outside;
 mod stories;
