@@ -1,6 +1,4 @@
-//! The real `dps` binary.
-
-#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+//! The command line by itself: configuration, samples, help.
 
 use std::fs;
 use std::process::{Command, Output};

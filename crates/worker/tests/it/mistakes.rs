@@ -1,0 +1,220 @@
+//! What customers get wrong: each mistake has its code and the sentence that mends it, and once mended nobody need tell the service.
+
+use dps_lab::dns::Fault;
+use serde_json::{Value, json};
+
+use crate::world::{EDGE, Options, SILENT, STRANGER, TARGET, World};
+
+/// A customer's mistake.
+struct Mistake {
+    host: &'static str,
+    make: fn(&World, &str),
+    status: &'static str,
+    code: &'static str,
+    /// Parts of the sentence that the customer reads.
+    told: &'static [&'static str],
+}
+
+const MISTAKES: [Mistake; 9] = [
+    Mistake {
+        host: "blog.florist.test",
+        make: |world, host| {
+            everywhere(world, |zone| {
+                zone.set_a("old.elsewhere.test", &[[192, 0, 2, 10].into()]);
+                zone.set_cname(host, "old.elsewhere.test").unwrap();
+            });
+        },
+        status: "PendingDns",
+        code: "DNS_WRONG_TARGET",
+        told: &[
+            "blog.florist.test points to old.elsewhere.test",
+            "\"blog CNAME customers.platform.test.\" in the zone florist.test",
+        ],
+    },
+    Mistake {
+        host: "www.nowhere.test",
+        make: |_, _| {},
+        status: "PendingDns",
+        code: "DNS_NXDOMAIN",
+        told: &[
+            "does not exist",
+            "\"www CNAME customers.platform.test.\" in the zone nowhere.test",
+        ],
+    },
+    Mistake {
+        host: "www.address.test",
+        make: |world, host| everywhere(world, |zone| zone.set_a(host, &[[192, 0, 2, 11].into()])),
+        status: "PendingDns",
+        code: "DNS_NO_CNAME",
+        told: &[
+            "192.0.2.11",
+            "remove that record",
+            "\"www CNAME customers.platform.test.\"",
+        ],
+    },
+    Mistake {
+        host: "www.broken.test",
+        make: |world, host| everywhere(world, |zone| zone.set_fault(host, Fault::ServFail)),
+        status: "PendingDns",
+        code: "DNS_SERVFAIL",
+        told: &["DNS servers of broken.test", "SERVFAIL"],
+    },
+    Mistake {
+        host: "www.endless.test",
+        make: |world, host| {
+            everywhere(world, |zone| {
+                zone.set_cname(host, "round.endless.test").unwrap();
+                zone.set_cname("round.endless.test", host).unwrap();
+            });
+        },
+        status: "PendingDns",
+        code: "DNS_CNAME_LOOP",
+        told: &["never end"],
+    },
+    Mistake {
+        host: "stray.test",
+        make: |world, host| everywhere(world, |zone| zone.set_a(host, &[EDGE, [192, 0, 2, 12].into()])),
+        status: "PendingDns",
+        code: "DNS_STRAY_ADDRESS",
+        told: &["192.0.2.12", "Remove that record"],
+    },
+    Mistake {
+        host: "www.underway.test",
+        make: |world, host| world.zone.set_cname(host, TARGET).unwrap(),
+        status: "PendingDns",
+        code: "DNS_PROPAGATING",
+        told: &["on its way", "Wait"],
+    },
+    Mistake {
+        host: "museum.test",
+        make: |world, host| everywhere(world, |zone| zone.set_a(host, &[STRANGER])),
+        status: "PendingHttpProbe",
+        code: "HTTP_WRONG_RESPONDER",
+        told: &["127.0.0.2", "another server"],
+    },
+    Mistake {
+        host: "silent.test",
+        make: |world, host| everywhere(world, |zone| zone.set_a(host, &[SILENT])),
+        status: "PendingHttpProbe",
+        code: "HTTP_TIMEOUT",
+        told: &["127.0.0.3", "port 80 in time"],
+    },
+];
+
+fn everywhere(world: &World, change: impl Fn(&dps_lab::dns::Zone)) {
+    for zone in [&world.zone, &world.second_zone] {
+        change(zone);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_mistake_is_told_with_its_remedy_and_once_mended_the_domain_becomes_active_by_itself() {
+    let world = World::start(Options {
+        split_dns: true,
+        ..Options::quick()
+    })
+    .await;
+    let mut ids = Vec::new();
+    for mistake in &MISTAKES {
+        (mistake.make)(&world, mistake.host);
+        ids.push(world.customer.add(mistake.host).await);
+    }
+    for (mistake, id) in MISTAKES.iter().zip(&ids) {
+        let told = world.wait_for_code(id, mistake.code).await;
+        assert_eq!(told["status"], mistake.status, "{told}");
+        assert_eq!(told["errorDetails"]["code"], mistake.code, "{told}");
+        assert!(told["nextAttemptAt"].is_string(), "{told}");
+        let sentence = told["lastErrorMessage"].as_str().unwrap();
+        for part in mistake.told {
+            assert!(sentence.contains(part), "{part:?} is not in {sentence:?}");
+        }
+    }
+    for mistake in &MISTAKES {
+        assert_eq!(world.pebble.orders_for(mistake.host), 0, "{}", mistake.host);
+        mend(&world, mistake.host);
+    }
+    for (mistake, id) in MISTAKES.iter().zip(&ids) {
+        let active = world.wait_for_status(id, "Active").await;
+        assert_no_complaint(&active);
+        world.visit(mistake.host).await;
+    }
+}
+
+/// Names below a zone get the CNAME, apex names the address.
+fn mend(world: &World, host: &str) {
+    if host.matches('.').count() > 1 {
+        world.point_at_us(host);
+    } else {
+        everywhere(world, |zone| zone.set_a(host, &[EDGE]));
+    }
+}
+
+fn assert_no_complaint(domain: &Value) {
+    for field in [
+        "lastErrorCode",
+        "lastErrorMessage",
+        "errorDetails",
+        "nextAttemptAt",
+    ] {
+        assert!(domain[field].is_null(), "{field} of {domain}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removed_domain_leaves_the_edge_and_may_come_back() {
+    let world = World::start(Options::quick()).await;
+    let (host, neighbour) = ("leaving.test", "staying.test");
+    let ids = [world.add(host).await, world.add(neighbour).await];
+    for id in &ids {
+        world.wait_for_status(id, "Active").await;
+    }
+    world.visit(host).await;
+    world.customer.remove(&ids[0]).await;
+    world.wait_for_status(&ids[0], "Removed").await;
+    let refused = dps_lab::tls::served_leaf(world.https, host, &world.root_pem).await;
+    assert!(refused.is_err(), "{host} is served after its removal");
+    world.visit(neighbour).await;
+
+    let again = world.add(host).await;
+    world.wait_for_status(&again, "Active").await;
+    world.visit(host).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_domain_is_tried_again_when_its_customer_asks() {
+    let patience = json!({ "Workers": { "DomainVerification": { "GiveUpAfter": "1s" } } });
+    let world = World::start(Options {
+        pebble: |pebble| pebble.blocked_domains = vec!["forbidden.test".into()],
+        ..Options::quick().with(&patience)
+    })
+    .await;
+    let refused = world.add("shop.forbidden.test").await;
+    let late = world.customer.add("late.florist.test").await;
+
+    let told = world.wait_for_status(&refused, "Failed").await;
+    assert_eq!(told["lastErrorCode"], "ACME_REJECTED_IDENTIFIER", "{told}");
+    assert!(
+        told["lastErrorMessage"]
+            .as_str()
+            .unwrap()
+            .contains("shop.forbidden.test"),
+        "{told}"
+    );
+    assert!(
+        told["nextAttemptAt"].is_null(),
+        "nothing is tried by itself: {told}"
+    );
+    let before = told["version"].as_u64().unwrap();
+    world.customer.retry(&refused).await;
+    let again =
+        |domain: &Value| domain["status"] == "Failed" && domain["version"].as_u64().unwrap() > before + 1;
+    let told = world.wait_until(&refused, "Failed again", again).await;
+    assert_eq!(told["lastErrorCode"], "ACME_REJECTED_IDENTIFIER", "{told}");
+
+    let told = world.wait_for_status(&late, "Failed").await;
+    assert_eq!(told["lastErrorCode"], "DNS_NXDOMAIN", "{told}");
+    world.point_at_us("late.florist.test");
+    world.customer.retry(&late).await;
+    assert_no_complaint(&world.wait_for_status(&late, "Active").await);
+    world.visit("late.florist.test").await;
+}

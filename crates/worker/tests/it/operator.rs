@@ -1,0 +1,223 @@
+//! What an operator has: the command line, health, metrics.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Output;
+
+use dps_lab::wait;
+use serde_json::Value;
+
+use crate::world::{Database, Options, PATIENCE, World, dps, npgsql_database};
+
+const HOST: &str = "shop.bakery.test";
+/// 32 bytes in Base64.
+const SECOND_KEY: &str = "CAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg=";
+
+/// Runs `dps` in the world's directory, which must succeed; answers what it printed.
+fn said(world: &World, arguments: &[&str]) -> String {
+    let output = dps(world.home(), arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", both(&output));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn both(output: &Output) -> String {
+    let texts = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    texts.concat()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_line_lists_shows_nudges_and_renews_what_the_service_works_on() {
+    let world = World::start(Options::default()).await;
+    let live = world.add(HOST).await;
+    let waiting = world.customer.add("www.nowhere.test").await;
+    world.wait_for_status(&live, "Active").await;
+    world.wait_for_code(&waiting, "DNS_NXDOMAIN").await;
+
+    let table = said(&world, &["domains", "list"]);
+    let row = |host: &str| {
+        table
+            .lines()
+            .find(|line| line.contains(host))
+            .unwrap_or_else(|| panic!("{table}"))
+    };
+    assert!(row(HOST).contains("Active"), "{table}");
+    assert!(row("www.nowhere.test").contains("DNS_NXDOMAIN"), "{table}");
+    let listed = said(&world, &["domains", "list", "bakery", "--json"]);
+    let listed: Vec<Value> = listed
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(
+        (&listed[0]["hostname"], &listed[0]["id"]),
+        (&HOST.into(), &live.as_str().into())
+    );
+    let shown: Value = serde_json::from_str(&said(&world, &["domains", "show", HOST, "--json"])).unwrap();
+    let events: Vec<&str> = shown["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["kind"].as_str().unwrap())
+        .collect();
+    let story = [
+        "domain.taken_in",
+        "dns.ready",
+        "http.ready",
+        "order.placed",
+        "order.ready",
+        "certificate.stored",
+        "deployed",
+    ];
+    assert_eq!(events, story);
+    let told = said(&world, &["domains", "show", "WWW.nowhere.test."]);
+    for part in ["PendingDns", "DNS_NXDOMAIN", "www CNAME customers.platform.test."] {
+        assert!(told.contains(part), "{part:?} is not in {told}");
+    }
+
+    // The next look by itself is half a minute away, so this one was asked for.
+    world.point_at_us("www.nowhere.test");
+    let looked = world.zone.queries("www.nowhere.test");
+    said(&world, &["domains", "retry", "www.nowhere.test"]);
+    world.wait_for_status(&waiting, "Active").await;
+    assert!(world.zone.queries("www.nowhere.test") > looked);
+    assert_eq!(world.log().count("www.nowhere.test", "dns_nxdomain"), 1);
+
+    let before = world.visit(HOST).await;
+    said(&world, &["domains", "renew", HOST]);
+    let renewed = wait::until("another certificate", PATIENCE, || async {
+        let now = world.visit(HOST).await;
+        (now != before).then_some(())
+    });
+    renewed.await.unwrap();
+    for (arguments, reason) in [
+        (
+            ["domains", "show", "unknown.test"],
+            "no domain unknown.test is known here",
+        ),
+        (["domains", "retry", HOST], "renew it"),
+        (
+            ["domains", "renew", "not a name"],
+            "\"not a name\" cannot be used",
+        ),
+    ] {
+        let output = dps(world.home(), &arguments);
+        assert_eq!(output.status.code(), Some(1), "{}", both(&output));
+        assert!(both(&output).contains(reason), "{}", both(&output));
+    }
+    for _ in 0..2 {
+        assert!(said(&world, &["migrate"]).contains("schema"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_and_metrics_tell_what_happened_in_the_agreed_names() {
+    let mut world = World::start(Options::default()).await;
+    assert_eq!(world.get("/health/live").await.0, 200);
+    let ready: Value = serde_json::from_str(&world.get("/health/ready").await.1).unwrap();
+    assert_eq!(ready["status"], "ready", "{ready}");
+    assert_eq!(metric(&world, "certificate_expiry_days").await, "NaN");
+    assert_eq!(
+        metric(&world, "acme_issuance_total{result=\"success\"}").await,
+        "0"
+    );
+
+    let waiting = world.customer.add("www.nowhere.test").await;
+    world.wait_for_code(&waiting, "DNS_NXDOMAIN").await;
+    let id = world.add(HOST).await;
+    world.wait_for_status(&id, "Active").await;
+    for (name, value) in [
+        ("domain_verification_total{result=\"success\"}", "1"),
+        ("domain_verification_total{result=\"failed\"}", "1"),
+        ("acme_issuance_total{result=\"success\"}", "1"),
+        ("acme_issuance_total{result=\"failed\"}", "0"),
+        ("renewal_total{result=\"success\"}", "0"),
+        ("renewal_total{result=\"failed\"}", "0"),
+    ] {
+        assert_eq!(metric(&world, name).await, value, "{name}");
+    }
+    assert!(
+        !world.get("/metrics").await.1.contains("bakery"),
+        "no label tells a hostname"
+    );
+    // Pebble's certificates last five years unless it is told otherwise.
+    let days = wait::until("the gauge follows", PATIENCE, || async {
+        metric(&world, "certificate_expiry_days")
+            .await
+            .parse::<f64>()
+            .ok()
+            .filter(|days| !days.is_nan())
+    });
+    let days = days.await.unwrap();
+    assert!((1824.0..1827.0).contains(&days), "{days}");
+
+    // The Cabinet is shown and not required: renewals go on without it.
+    world.cabinet.kill().unwrap();
+    let report = wait::until("the Cabinet is told to be away", PATIENCE, || async {
+        let (status, body) = world.get("/health").await;
+        assert_eq!(status, 200, "{body}");
+        let report: Value = serde_json::from_str(&body).unwrap();
+        (report["checks"][1]["status"] == "failing").then_some(report)
+    });
+    assert_eq!(report.await.unwrap()["checks"][1]["name"], "cabinet");
+}
+
+/// The value of a metric.
+async fn metric(world: &World, name: &str) -> String {
+    let (status, text) = world.get("/metrics").await;
+    assert_eq!(status, 200);
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("{name} is not in {text}"))
+        .to_owned()
+}
+
+/// The order that works: every process knows the new key before anything is sealed with it, and the old one until nothing is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_key_encryption_key_can_be_changed_without_losing_a_certificate() {
+    let mut world = World::start(Options {
+        database: Database::Postgres(npgsql_database().await),
+        ..Options::quick()
+    })
+    .await;
+    let id = world.add(HOST).await;
+    world.wait_for_status(&id, "Active").await;
+    let before = world.visit(HOST).await;
+    let file = world.home().join("kek");
+    let old = fs::read_to_string(&file).unwrap();
+    assert_eq!(said(&world, &["keys", "list"]), "first  (current)\n");
+
+    // A service that runs has the keys that it started with, so it is started anew before the rotation.
+    write_keys(&file, &format!("second:{SECOND_KEY}\n{old}"));
+    assert_eq!(said(&world, &["keys", "list"]), "second  (current)\nfirst\n");
+    assert_eq!(world.service.terminate(PATIENCE).await.unwrap().code(), Some(0));
+    world.restart_service().await;
+    // The account's key, the order's and the certificate's.
+    assert_eq!(
+        said(&world, &["keys", "rotate"]),
+        "3 private keys were sealed anew, 0 were current already.\n"
+    );
+    assert_eq!(
+        said(&world, &["keys", "rotate"]),
+        "0 private keys were sealed anew, 3 were current already.\n"
+    );
+
+    // Nothing needs the old key any more.
+    write_keys(&file, &format!("second:{SECOND_KEY}\n"));
+    assert_eq!(world.service.terminate(PATIENCE).await.unwrap().code(), Some(0));
+    world.restart_service().await;
+    said(&world, &["domains", "renew", HOST]);
+    let renewed = wait::until("another certificate", PATIENCE, || async {
+        let now = world.visit(HOST).await;
+        (now != before).then_some(())
+    });
+    renewed
+        .await
+        .unwrap_or_else(|error| panic!("{error}\n{}", world.service.log_tail()));
+}
+
+fn write_keys(file: &Path, keys: &str) {
+    fs::write(file, keys).unwrap();
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
+}

@@ -1,0 +1,101 @@
+//! Parts of ours, or the CA, are away: that is never the customer's fault, never makes a domain `Failed`, and ends by itself.
+
+use dps_lab::postgres::Postgres;
+use dps_lab::wait;
+
+use crate::world::{Database, Log, Options, PATIENCE, World, npgsql};
+
+const HOST: &str = "shop.bakery.test";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cabinet_that_is_away_holds_up_nothing_but_its_own_news_which_come_later_in_order() {
+    let mut world = World::start(Options::default()).await;
+    let id = world.add(HOST).await;
+    let log = world.service.spec().log_path().to_owned();
+    let taken_in = || {
+        let text = std::fs::read_to_string(&log).unwrap_or_default();
+        std::future::ready(Log::parse(&text).count(HOST, "domain.taken_in") > 0)
+    };
+    world
+        .service
+        .wait_until("the domain is taken in", PATIENCE, taken_in)
+        .await
+        .unwrap();
+    world.cabinet.kill().unwrap();
+    world.wait_until_served(HOST).await;
+
+    world.restart_cabinet().await;
+    let active = world.wait_for_status(&id, "Active").await;
+    assert!(active["lastErrorCode"].is_null(), "{active}");
+    let reports = Log::parse(&world.cabinet.log_text());
+    let reports: Vec<&str> = reports.values("the service reported", "status").collect();
+    assert_eq!(reports, ["PendingHttpProbe", "Issuing", "Active"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_is_away_is_ours_and_the_domain_becomes_active_when_it_returns() {
+    let mut world = World::start(Options::quick()).await;
+    world.agent.kill().unwrap();
+    let id = world.add(HOST).await;
+    let told = world.wait_for_code(&id, "EDGE_UNREACHABLE").await;
+    assert_eq!(told["status"], "PendingHttpProbe", "{told}");
+    assert!(
+        told["lastErrorMessage"].as_str().unwrap().contains("on our side"),
+        "{told}"
+    );
+    world.restart_agent().await;
+    world.wait_for_status(&id, "Active").await;
+    world.visit(HOST).await;
+    assert_eq!(world.pebble.orders_for(HOST), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ca_that_is_away_and_then_knows_nobody_any_more_costs_only_time() {
+    let mut world = World::start(Options::quick()).await;
+    let before = world.add("before.bakery.test").await;
+    world.wait_for_status(&before, "Active").await;
+    world.pebble.process().kill().unwrap();
+    let id = world.add(HOST).await;
+    let told = world.wait_for_code(&id, "ACME_CA_UNAVAILABLE").await;
+    assert_eq!(told["status"], "Issuing", "{told}");
+    assert!(told["nextAttemptAt"].is_string(), "{told}");
+    // Pebble comes back without a memory: our account is unknown there, and its root is another.
+    world.pebble.restart().await.unwrap();
+    world.wait_for_status(&id, "Active").await;
+    world.visit("before.bakery.test").await;
+    world.root_pem = world.pebble.root_pem().await.unwrap();
+    world.visit(HOST).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_away_turns_readiness_red_and_work_goes_on_when_it_returns() {
+    let mut postgres = Postgres::start().await.unwrap();
+    let url = postgres.create_database().await.unwrap();
+    let mut world = World::start(Options {
+        database: Database::Postgres(npgsql(&url)),
+        ..Options::quick()
+    })
+    .await;
+    wait_for_readiness(&world, 200).await;
+    postgres.server().kill().unwrap();
+    let report = wait_for_readiness(&world, 503).await;
+    assert_eq!(report["checks"][0]["name"], "store", "{report}");
+    assert_eq!(report["checks"][0]["status"], "failing", "{report}");
+    assert_eq!(world.get("/health/live").await.0, 200);
+    // Taken in by the Cabinet, which has a database of its own.
+    let id = world.add(HOST).await;
+    postgres.restart().await.unwrap();
+    wait_for_readiness(&world, 200).await;
+    world.wait_for_status(&id, "Active").await;
+    world.visit(HOST).await;
+    assert!(world.service.is_running());
+}
+
+async fn wait_for_readiness(world: &World, wanted: u16) -> serde_json::Value {
+    let what = format!("/health/ready answers {wanted}");
+    let report = wait::until(&what, PATIENCE, || async {
+        let (status, body) = world.get("/health/ready").await;
+        (status == wanted).then(|| serde_json::from_str(&body).unwrap())
+    });
+    report.await.unwrap()
+}

@@ -1,0 +1,50 @@
+//! Certificates are renewed when their stored moment has come, and nobody who visits notices.
+
+use std::time::Duration;
+
+use dps_lab::tls::HandshakeWatcher;
+
+use crate::world::{Options, PATIENCE, World};
+
+const HOST: &str = "shop.bakery.test";
+/// The pause between two visits.
+const VISIT: Duration = Duration::from_millis(10);
+/// Visits before and after the change.
+const VISITS: u64 = 50;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_is_renewed_by_itself_at_its_stored_moment_and_no_visitor_notices() {
+    let world = World::start(Options {
+        // Renewed after half of it.
+        pebble: |pebble| pebble.certificate_validity = Some(Duration::from_secs(40)),
+        ..Options::default()
+    })
+    .await;
+    let id = world.add(HOST).await;
+    let first = world.wait_for_status(&id, "Active").await;
+    let visitor = HandshakeWatcher::start(world.https, HOST, &world.root_pem, VISIT).unwrap();
+    let before = visitor
+        .wait_until("visits", PATIENCE, |report| report.successes >= VISITS)
+        .await
+        .unwrap();
+    assert_eq!(before.fingerprints.len(), 1);
+    let seen = visitor
+        .wait_until("the new certificate", PATIENCE, |report| {
+            report.fingerprints.len() > 1
+        })
+        .await
+        .unwrap_or_else(|error| panic!("{error}\n{}", world.service.log_tail()));
+    let enough = seen.successes + VISITS;
+    visitor
+        .wait_until("more visits", PATIENCE, |report| report.successes >= enough)
+        .await
+        .unwrap();
+    let report = visitor.stop();
+    assert_eq!(report.failures, 0, "{:?}", report.last_failure);
+    let later = |domain: &serde_json::Value| domain["certificateNotAfter"] != first["certificateNotAfter"];
+    let renewed = world.wait_until(&id, "the new end of validity", later).await;
+    assert_eq!(renewed["status"], "Active", "{renewed}");
+    let log = world.log();
+    assert!(log.count(HOST, "renewal.due") >= 1);
+    assert_eq!(log.count(HOST, "renewal.requested"), 0);
+}

@@ -1,0 +1,354 @@
+//! Builds the world of one test and tears it down.
+
+mod customer;
+mod dps;
+mod edge;
+mod settings;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dps_lab::dns::{DnsServer, Zone};
+use dps_lab::haproxy::HaProxy;
+use dps_lab::pebble::{Pebble, PebbleOptions};
+use dps_lab::process::Process;
+use dps_lab::web::{Answer, WebServer};
+use dps_lab::{free_port, postgres, wait};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+pub(crate) use self::customer::Customer;
+pub(crate) use self::dps::{Log, dps};
+
+/// Where customers point.
+pub(crate) const TARGET: &str = "customers.platform.test";
+/// The edge.
+pub(crate) const EDGE: Ipv4Addr = Ipv4Addr::LOCALHOST;
+/// An address that counts as ours, but where somebody else answers HTTP.
+pub(crate) const STRANGER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+/// An address that counts as ours, but where nobody answers HTTP in time.
+pub(crate) const SILENT: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
+/// How long anything may take on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// What stands behind HAProxy.
+pub(crate) const GREETING: &str = "Hello from behind the edge.\n";
+
+/// Which database the CertificateStore is in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Database {
+    /// A file, made on the first start.
+    Sqlite,
+    /// This server, as a connection string in any form.
+    Postgres(String),
+}
+
+/// What a test wants to be different.
+pub(crate) struct Options {
+    pub(crate) database: Database,
+    /// Laid over the settings.
+    pub(crate) settings: Value,
+    /// More environment variables for all three processes.
+    pub(crate) environment: Vec<(&'static str, &'static str)>,
+    /// Changes Pebble.
+    pub(crate) pebble: fn(&mut PebbleOptions),
+    /// Whether the second resolver has a zone of its own.
+    pub(crate) split_dns: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            database: Database::Sqlite,
+            settings: json!({}),
+            environment: Vec::new(),
+            pebble: |_| {},
+            split_dns: false,
+        }
+    }
+}
+
+impl Options {
+    /// Looks again soon after every failure, so that a test does not wait half a minute for the next look.
+    pub(crate) fn quick() -> Self {
+        let lane = json!({ "Interval": "300ms", "MaxBackoff": "1s" });
+        Self {
+            settings: json!({ "Workers": {
+                "DomainVerification": lane,
+                "HttpProbe": { "Interval": "300ms", "MaxBackoff": "1s", "Timeout": "2s" },
+                "AcmeIssuance": lane,
+                "Removal": lane,
+            } }),
+            ..Self::default()
+        }
+    }
+
+    /// Lays more over the settings.
+    pub(crate) fn with(mut self, more: &Value) -> Self {
+        settings::merge(&mut self.settings, more);
+        self
+    }
+}
+
+/// Everything, running. Fields are dropped in order: what asks stops before what answers.
+pub(crate) struct World {
+    pub(crate) service: Process,
+    pub(crate) agent: Process,
+    pub(crate) cabinet: Process,
+    pub(crate) haproxy: HaProxy,
+    pub(crate) pebble: Pebble,
+    /// What the first resolver and the CA see.
+    pub(crate) zone: Zone,
+    /// What the second resolver sees: the same, unless the DNS is split.
+    pub(crate) second_zone: Zone,
+    pub(crate) customer: Customer,
+    /// Where visitors come.
+    pub(crate) https: SocketAddr,
+    /// Health and metrics of the service.
+    pub(crate) surface: SocketAddr,
+    /// What visitors trust.
+    pub(crate) root_pem: String,
+    addresses: Addresses,
+    _dns: [DnsServer; 2],
+    _others: [WebServer; 3],
+    home: TempDir,
+}
+
+/// Where the processes of ours listen.
+#[derive(Debug, Clone, Copy)]
+struct Addresses {
+    http: SocketAddr,
+    https: SocketAddr,
+    agent: SocketAddr,
+    cabinet: SocketAddr,
+    service: SocketAddr,
+}
+
+impl World {
+    pub(crate) async fn start(options: Options) -> Self {
+        let home = tempfile::Builder::new().prefix("dps-e2e-").tempdir().unwrap();
+        let at = Addresses::free();
+        let zone = Zone::new();
+        let second_zone = if options.split_dns {
+            Zone::new()
+        } else {
+            zone.clone()
+        };
+        for zone in [&zone, &second_zone] {
+            zone.set_a(TARGET, &[EDGE]);
+        }
+        let resolvers = [
+            DnsServer::start(local(0), zone.clone()).await.unwrap(),
+            DnsServer::start(local(0), second_zone.clone()).await.unwrap(),
+        ];
+        let entry = WebServer::start(local(0), content(GREETING)).await.unwrap();
+        let others = [
+            WebServer::start((STRANGER, at.http.port()).into(), content("Somebody else.\n"))
+                .await
+                .unwrap(),
+            WebServer::start((SILENT, at.http.port()).into(), Answer::Silence)
+                .await
+                .unwrap(),
+        ];
+        let mut pebble = PebbleOptions::new(resolvers[0].address(), at.http.port());
+        (options.pebble)(&mut pebble);
+        let pebble = Pebble::start(&pebble).await.unwrap();
+        let root_pem = pebble.root_pem().await.unwrap();
+        std::fs::write(home.path().join("ca.pem"), pebble.ca_pem()).unwrap();
+
+        let dns = resolvers.each_ref().map(DnsServer::address);
+        settings::write(home.path(), &options, &at, &pebble.directory_url(), dns);
+        let start = |role| dps::start(home.path(), role, &options.environment);
+        let (mut cabinet, mut agent) = (start("cabinet"), start("agent"));
+        cabinet.wait_for_port(at.cabinet, PATIENCE).await.unwrap();
+        agent.wait_for_port(at.agent, PATIENCE).await.unwrap();
+        let haproxy = edge::start(home.path(), &at, entry.address()).await;
+        let mut service = start("run");
+        service.wait_for_port(at.service, PATIENCE).await.unwrap();
+        let [stranger, silent] = others;
+        Self {
+            service,
+            agent,
+            cabinet,
+            haproxy,
+            pebble,
+            zone,
+            second_zone,
+            customer: Customer::new(at.cabinet),
+            https: at.https,
+            surface: at.service,
+            root_pem,
+            addresses: at,
+            _dns: resolvers,
+            _others: [entry, stranger, silent],
+            home,
+        }
+    }
+
+    /// A hostname that points to us by CNAME, in the eyes of everybody.
+    pub(crate) fn point_at_us(&self, host: &str) {
+        for zone in [&self.zone, &self.second_zone] {
+            zone.clear(host);
+            zone.set_cname(host, TARGET).unwrap();
+        }
+    }
+
+    /// A customer points a hostname at us and adds it; answers its identifier.
+    pub(crate) async fn add(&self, host: &str) -> String {
+        self.point_at_us(host);
+        self.customer.add(host).await
+    }
+
+    /// Waits until the Cabinet shows the domain as wanted. A domain that takes too long is shown with the end of the service's log.
+    pub(crate) async fn wait_until(&self, id: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        self.wait_longer_for(id, PATIENCE, what, wanted).await
+    }
+
+    /// As [`Self::wait_until`], with a bound of its own.
+    pub(crate) async fn wait_longer_for(
+        &self,
+        id: &str,
+        bound: Duration,
+        what: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let mut last = Value::Null;
+        let look = async {
+            loop {
+                last = self.customer.look(id).await;
+                if wanted(&last) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let in_time = tokio::time::timeout(bound, look).await.is_ok();
+        assert!(
+            in_time,
+            "{what}: not within {bound:?}, but {last:#}\n{}",
+            self.service.log_tail()
+        );
+        last
+    }
+
+    pub(crate) async fn wait_for_status(&self, id: &str, status: &str) -> Value {
+        self.wait_until(id, status, |domain| domain["status"] == status)
+            .await
+    }
+
+    /// Waits until the customer reads this code.
+    pub(crate) async fn wait_for_code(&self, id: &str, code: &str) -> Value {
+        self.wait_until(id, code, |domain| domain["lastErrorCode"] == code)
+            .await
+    }
+
+    /// A visitor's request, verified against the CA's root.
+    pub(crate) async fn visit(&self, host: &str) -> String {
+        let reply = dps_lab::tls::https_get(self.https, host, "/", &self.root_pem).await;
+        let reply = reply.unwrap_or_else(|error| panic!("{error:?}\n{}", self.agent.log_tail()));
+        assert_eq!(
+            (reply.status, reply.body.as_str()),
+            (200, GREETING),
+            "{}",
+            reply.head
+        );
+        reply.leaf.fingerprint
+    }
+
+    /// Waits until a visitor is served.
+    pub(crate) async fn wait_until_served(&self, host: &str) -> String {
+        let what = format!("{host} is served");
+        let leaf = wait::until(&what, PATIENCE, || async {
+            dps_lab::tls::served_leaf(self.https, host, &self.root_pem)
+                .await
+                .ok()
+        });
+        match leaf.await {
+            Ok(leaf) => leaf.fingerprint,
+            Err(error) => panic!("{error}\n{}", self.service.log_tail()),
+        }
+    }
+
+    /// Asks the service's own HTTP interface; answers status and body.
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
+        self.customer.get(&format!("http://{}{path}", self.surface)).await
+    }
+
+    /// Starts the killed service again and waits until it answers.
+    pub(crate) async fn restart_service(&mut self) {
+        self.service.restart().unwrap();
+        let address = self.addresses.service;
+        self.service.wait_for_port(address, PATIENCE).await.unwrap();
+    }
+
+    /// Starts the killed Cabinet again and waits until it answers.
+    pub(crate) async fn restart_cabinet(&mut self) {
+        self.cabinet.restart().unwrap();
+        let address = self.addresses.cabinet;
+        self.cabinet.wait_for_port(address, PATIENCE).await.unwrap();
+    }
+
+    /// Starts the killed agent again and waits until it answers.
+    pub(crate) async fn restart_agent(&mut self) {
+        self.agent.restart().unwrap();
+        let address = self.addresses.agent;
+        self.agent.wait_for_port(address, PATIENCE).await.unwrap();
+    }
+
+    /// The events of the service's log so far.
+    pub(crate) fn log(&self) -> Log {
+        Log::parse(&self.service.log_text())
+    }
+
+    /// The directory with the settings, the databases and the logs.
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Where the agent keeps what it serves.
+    pub(crate) fn agent_state(&self) -> PathBuf {
+        self.home.path().join("agent")
+    }
+}
+
+impl Addresses {
+    fn free() -> Self {
+        let next = || local(free_port().unwrap());
+        Self {
+            http: next(),
+            https: next(),
+            agent: next(),
+            cabinet: next(),
+            service: next(),
+        }
+    }
+}
+
+/// A new database in the PostgreSQL that all tests share, as an `Npgsql` connection string.
+pub(crate) async fn npgsql_database() -> String {
+    let url = postgres::fresh_database().await.unwrap();
+    npgsql(&url)
+}
+
+/// The `Npgsql` form of the URL of a database of the lab.
+pub(crate) fn npgsql(url: &str) -> String {
+    let url: url::Url = url.parse().unwrap();
+    format!(
+        "Host={};Port={};Database={};Username={};Password='any; one'",
+        url.host_str().unwrap(),
+        url.port().unwrap(),
+        url.path().trim_start_matches('/'),
+        url.username(),
+    )
+}
+
+fn content(body: &str) -> Answer {
+    Answer::Content {
+        status: 200,
+        body: body.to_owned(),
+    }
+}
+
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}

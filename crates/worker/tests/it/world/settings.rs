@@ -1,0 +1,73 @@
+//! The settings of the three processes: one `appsettings.json`; secrets come by environment variables.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::{Addresses, Database, EDGE, Options, SILENT, STRANGER, TARGET};
+
+/// 32 bytes in Base64, a key-encryption key of the tests.
+pub(super) const FIRST_KEY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
+
+/// Writes `appsettings.json`, and for PostgreSQL the file with the key-encryption key, to `home`.
+pub(super) fn write(
+    home: &Path,
+    options: &Options,
+    at: &Addresses,
+    directory_url: &str,
+    resolvers: [SocketAddr; 2],
+) {
+    let mut settings = json!({
+        "CabinetApi": { "BaseUrl": format!("http://{}", at.cabinet) },
+        "HAProxyAgent": { "BaseUrl": format!("http://{}", at.agent) },
+        "CertificateStore": { "ConnectionString": format!("sqlite://{}", home.join("dps.db").display()) },
+        "LetsEncrypt": {
+            "DirectoryUrl": directory_url,
+            "CaCertificateFile": home.join("ca.pem"),
+            "TermsOfServiceAgreed": true,
+        },
+        "Dns": { "Resolvers": resolvers },
+        "Workers": {
+            "DomainVerification": { "EdgeAddresses": [EDGE, STRANGER, SILENT] },
+            "HttpProbe": { "Port": at.http.port(), "AllowPrivateAddresses": true },
+        },
+        "Http": { "Listen": at.service },
+        "Cabinet": {
+            "Listen": at.cabinet,
+            "ConnectionString": format!("sqlite://{}", home.join("cabinet.db").display()),
+            "CnameTarget": TARGET,
+            "EdgeAddresses": [EDGE],
+            "RetryMinInterval": "0s",
+        },
+        "Agent": {
+            "Listen": at.agent,
+            "StateDirectory": home.join("agent"),
+            "HaproxySocket": home.join("haproxy.sock"),
+            "TlsAddress": at.https,
+        },
+    });
+    if let Database::Postgres(connection_string) = &options.database {
+        let keys = home.join("kek");
+        fs::write(&keys, format!("first:{FIRST_KEY}\n")).unwrap();
+        fs::set_permissions(&keys, fs::Permissions::from_mode(0o600)).unwrap();
+        settings["CertificateStore"] =
+            json!({ "ConnectionString": connection_string, "EncryptionKeyFile": keys });
+    }
+    merge(&mut settings, &options.settings);
+    fs::write(home.join("appsettings.json"), format!("{settings:#}")).unwrap();
+}
+
+/// Lays `over` over `under`: objects member by member, everything else replaced.
+pub(super) fn merge(under: &mut Value, over: &Value) {
+    match (under, over) {
+        (Value::Object(under), Value::Object(over)) => {
+            for (key, value) in over {
+                merge(under.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (under, over) => *under = over.clone(),
+    }
+}
