@@ -126,7 +126,7 @@ pub fn verdict(expected: &DnsExpectation<'_>, views: &[ResolverView]) -> DnsVerd
     }
 }
 
-/// The addresses that make a name ours: the single addresses of the configuration, and those of the target.
+/// The addresses that a customer's instruction can name: the single addresses of the configuration, or without any those of the target.
 pub fn instruction_addresses(configured: &[IpNet], views: &[ResolverView]) -> Vec<IpAddr> {
     let single = |net: &IpNet| net.prefix_len() == net.max_prefix_len();
     let configured: BTreeSet<IpAddr> = configured

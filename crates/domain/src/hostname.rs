@@ -104,7 +104,7 @@ impl Hostname {
         self.registered_domain() == self.as_str()
     }
 
-    /// The first label, relative to the registered domain: what a customer types into a DNS provider's "name" field.
+    /// The labels in front of the registered domain: what a customer types into a DNS provider's "name" field.
     /// `@` for the apex.
     pub fn record_name(&self) -> &str {
         match self.0.strip_suffix(self.registered_domain()) {

@@ -1,4 +1,4 @@
-//! The counters that the seed names.
+//! The counters that dashboards know by name.
 
 /// Counts results. No label per hostname, ever.
 pub trait Metrics: Send + Sync {

@@ -48,7 +48,7 @@ impl CertificateStore {
     /// Where the key-encryption keys come from: the value, the file, or for a SQLite file without either, `dps.kek` beside it.
     ///
     /// # Errors
-    /// The key and the sentence about it, when nothing can be chosen.
+    /// The sentence about `CertificateStore:EncryptionKey`, when nothing can be chosen.
     pub fn key_source(&self) -> Result<KeySource, &'static str> {
         match (&self.encryption_key, &self.encryption_key_file) {
             (Some(_), Some(_)) => Err("give either the value or the file, not both"),

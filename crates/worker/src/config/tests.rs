@@ -148,7 +148,7 @@ fn every_key_can_be_set_by_an_environment_variable_in_upper_case() {
 }
 
 #[test]
-fn the_names_of_the_seed_are_the_keys() {
+fn the_names_of_the_specification_are_the_keys() {
     let settings = usable(&[
         ("CabinetApi__BaseUrl", "https://other.example"),
         ("HAProxyAgent__BaseUrls__0", "http://127.0.0.1:9403"),
@@ -193,7 +193,7 @@ fn the_names_of_the_seed_are_the_keys() {
 }
 
 #[test]
-fn the_default_intervals_are_those_of_the_seed() {
+fn the_default_intervals_are_those_of_the_specification() {
     let policy = Settings::default().workers.policy();
     let seconds = [
         policy.verification,
