@@ -7,6 +7,12 @@ use dps_domain::backoff::Backoff;
 use dps_domain::phase::Lane;
 use ipnet::IpNet;
 
+/// Between two looks at a live domain that left, which may be a slip that its customer mends within the hour.
+const DEPARTED: Backoff = Backoff {
+    initial: Duration::from_secs(10 * 60),
+    max: Duration::from_secs(6 * 60 * 60),
+};
+
 /// How one worker works.
 #[derive(Debug, Clone, Copy)]
 pub struct LanePolicy {
@@ -39,8 +45,12 @@ pub struct Policy {
     pub issuance: LanePolicy,
     /// `RenewalWorker`: its interval is the periodic pass only; retries follow `issuance`.
     pub renewal: LanePolicy,
+    /// `RecheckWorker`: its interval is the time between two looks at a live domain.
+    pub recheck: LanePolicy,
     /// `RemovalWorker`.
     pub removal: LanePolicy,
+    /// How long the record of a removed domain is kept.
+    pub quarantine: Duration,
     /// The polling of the Cabinet by status.
     pub intake_interval: Duration,
     /// How long a customer's side is waited for before the domain fails.
@@ -63,6 +73,7 @@ impl Policy {
             Lane::HttpProbe => &self.http_probe,
             Lane::Issuance => &self.issuance,
             Lane::Renewal => &self.renewal,
+            Lane::Recheck => &self.recheck,
             Lane::Removal => &self.removal,
         }
     }
@@ -72,6 +83,7 @@ impl Policy {
     pub fn backoff(&self, lane: Lane) -> Backoff {
         match lane {
             Lane::Renewal => self.issuance.backoff(),
+            Lane::Recheck => DEPARTED,
             other => self.lane(other).backoff(),
         }
     }
@@ -98,6 +110,8 @@ pub(crate) mod tests {
             http_probe: lane(30),
             issuance: lane(60),
             renewal: lane(6 * 3600),
+            recheck: lane(24 * 3600),
+            quarantine: Duration::from_secs(30 * 24 * 3600),
             removal: lane(30),
             intake_interval: Duration::from_secs(30),
             give_up_after: Duration::from_secs(7 * 24 * 3600),

@@ -46,7 +46,7 @@ pub fn settle(
             if record.failed_validations == 0 {
                 record.pending_since = facts.now;
             }
-            record.next_attempt_at = due_after_progress(&record.phase, facts.now);
+            record.next_attempt_at = due_after_progress(&record.phase, facts);
             if !still_explains(record.last_failure.as_ref(), &record.phase) {
                 record.last_failure = None;
             }
@@ -55,6 +55,12 @@ pub fn settle(
                 record.order_not_before = Timestamp::EPOCH;
             }
             (kind.to_owned(), detail, None)
+        }
+        Outcome::Confirmed { until } => {
+            record.attempt = 0;
+            record.next_attempt_at = Some(until);
+            record.last_failure = None;
+            ("dns.confirmed".to_owned(), json!({}), None)
         }
         Outcome::Waiting { until, kind } => {
             record.attempt = record.attempt.saturating_sub(1);
@@ -88,26 +94,36 @@ pub fn settle(
     })
 }
 
-/// While a name rests after a failed validation, passing the DNS check again does not make the CA's verdict untrue.
+/// While a name rests after a failed validation, passing the DNS check again does not make the CA's verdict untrue; and a renewal that
+/// begins does not bring a departed domain back.
 fn still_explains(failure: Option<&Failure>, phase: &Phase) -> bool {
-    let before_order = matches!(
-        phase.issuance(),
-        Some(Issuance::AwaitingDns | Issuance::AwaitingHttpProbe | Issuance::Ordering)
-    );
-    before_order && failure.is_some_and(|failure| failure.code() == FailureCode::AcmeValidationFailed)
+    let Some(issuance) = phase.issuance() else {
+        return false;
+    };
+    match failure.map(Failure::code) {
+        Some(FailureCode::AcmeValidationFailed) => {
+            matches!(
+                issuance,
+                Issuance::AwaitingDns | Issuance::AwaitingHttpProbe | Issuance::Ordering
+            )
+        }
+        Some(FailureCode::DnsMoved) => matches!(issuance, Issuance::AwaitingDns),
+        Some(_) | None => false,
+    }
 }
 
-fn due_after_progress(phase: &Phase, now: Timestamp) -> Option<Timestamp> {
+fn due_after_progress(phase: &Phase, facts: &Facts<'_>) -> Option<Timestamp> {
     match phase {
         Phase::Live {
             next: Next::At(at), ..
-        } => Some(*at),
+        } => Some((*at).min(facts.now + facts.policy.recheck.interval)),
         Phase::Onboarding(_)
         | Phase::Live {
             next: Next::Now(_), ..
         }
-        | Phase::Leaving => Some(now),
-        Phase::Failed | Phase::Gone => None,
+        | Phase::Leaving => Some(facts.now),
+        Phase::Gone => Some(facts.now + facts.policy.quarantine),
+        Phase::Failed => None,
     }
 }
 
@@ -142,6 +158,14 @@ fn fail(
             later.max(record.order_not_before)
         }
         Then::Stop => now + DEPARTED_RECHECK,
+    };
+    // A live domain's renewal moment is never slept through.
+    let due = match &record.phase {
+        Phase::Live {
+            next: Next::At(renew_at),
+            ..
+        } if *renew_at > now => due.min(*renew_at),
+        Phase::Live { .. } | Phase::Onboarding(_) | Phase::Failed | Phase::Leaving | Phase::Gone => due,
     };
     record.next_attempt_at = Some(due);
     let onboarding = matches!(record.phase, Phase::Onboarding(_));
@@ -440,7 +464,11 @@ mod tests {
             },
         );
         assert_eq!(done.report.unwrap().certificate_not_after, Some(NOW + 2 * HOUR));
-        assert_eq!(done.record.next_attempt_at, Some(NOW + HOUR));
+        assert_eq!(
+            done.record.next_attempt_at,
+            Some(NOW + HOUR),
+            "the renewal is nearer than the next look"
+        );
     }
 
     #[test]

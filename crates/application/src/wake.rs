@@ -40,6 +40,7 @@ impl Wakers {
             Lane::Issuance => 2,
             Lane::Renewal => 3,
             Lane::Removal => 4,
+            Lane::Recheck => 5,
         };
         &self.lanes[index]
     }

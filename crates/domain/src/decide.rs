@@ -20,10 +20,15 @@ pub enum Action {
     Deploy(CertificateId),
     /// Begin the renewal of a live domain.
     BeginRenewal,
+    /// See whether a live domain still points at us; its renewal begins at the given moment.
+    Recheck {
+        /// The stored renewal moment.
+        renew_at: Timestamp,
+    },
     /// Remove the domain from every edge.
     Undeploy,
-    /// Nothing before this moment.
-    WaitUntil(Timestamp),
+    /// The quarantine is over: forget the record.
+    Forget,
     /// Nothing until somebody asks.
     Rest,
 }
@@ -41,9 +46,10 @@ pub fn next_action(phase: &Phase, now: Timestamp) -> Action {
         } if *at <= now => Action::BeginRenewal,
         Phase::Live {
             next: Next::At(at), ..
-        } => Action::WaitUntil(*at),
+        } => Action::Recheck { renew_at: *at },
         Phase::Leaving => Action::Undeploy,
-        Phase::Failed | Phase::Gone => Action::Rest,
+        Phase::Gone => Action::Forget,
+        Phase::Failed => Action::Rest,
     }
 }
 
@@ -64,7 +70,7 @@ mod tests {
     use uuid::Uuid;
 
     #[test]
-    fn a_live_domain_waits_for_its_stored_renewal_moment() {
+    fn a_live_domain_is_looked_at_until_its_stored_renewal_moment() {
         let serving = CertificateId::from_uuid(Uuid::nil());
         let at = Timestamp::from_unix_seconds(100);
         let live = Phase::Live {
@@ -74,14 +80,14 @@ mod tests {
         };
         assert_eq!(
             next_action(&live, Timestamp::from_unix_seconds(99)),
-            Action::WaitUntil(at)
+            Action::Recheck { renew_at: at }
         );
         assert_eq!(next_action(&live, at), Action::BeginRenewal);
     }
 
     #[test]
-    fn a_stopped_domain_rests() {
+    fn a_stopped_domain_rests_and_a_removed_one_is_forgotten() {
         assert_eq!(next_action(&Phase::Failed, Timestamp::EPOCH), Action::Rest);
-        assert_eq!(next_action(&Phase::Gone, Timestamp::EPOCH), Action::Rest);
+        assert_eq!(next_action(&Phase::Gone, Timestamp::EPOCH), Action::Forget);
     }
 }

@@ -23,7 +23,7 @@ pub enum Phase {
     Failed,
     /// The Cabinet wants it gone; it is being undeployed.
     Leaving,
-    /// Undeployed from every edge. The record stays for the quarantine time.
+    /// Undeployed from every edge. The record stays for the quarantine time, then it is forgotten.
     Gone,
 }
 
@@ -73,19 +73,22 @@ pub enum Lane {
     HttpProbe,
     /// `AcmeIssuanceWorker`.
     Issuance,
-    /// `RenewalWorker`: all of a live domain, so that renewals never wait behind onboarding.
+    /// `RenewalWorker`: every step of a renewal, so that renewals never wait behind onboarding.
     Renewal,
+    /// `RecheckWorker`: looks now and then whether a live domain still points at us, and begins its renewal when that is due.
+    Recheck,
     /// `RemovalWorker`.
     Removal,
 }
 
 impl Lane {
     /// All lanes.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Verification,
         Self::HttpProbe,
         Self::Issuance,
         Self::Renewal,
+        Self::Recheck,
         Self::Removal,
     ];
 
@@ -96,6 +99,7 @@ impl Lane {
             Self::HttpProbe => "http_probe",
             Self::Issuance => "issuance",
             Self::Renewal => "renewal",
+            Self::Recheck => "recheck",
             Self::Removal => "removal",
         }
     }
@@ -228,9 +232,14 @@ impl Phase {
             Self::Onboarding(Issuance::AwaitingDns) => Some(Lane::Verification),
             Self::Onboarding(Issuance::AwaitingHttpProbe) => Some(Lane::HttpProbe),
             Self::Onboarding(_) => Some(Lane::Issuance),
-            Self::Live { .. } => Some(Lane::Renewal),
-            Self::Leaving => Some(Lane::Removal),
-            Self::Failed | Self::Gone => None,
+            Self::Live {
+                next: Next::At(_), ..
+            } => Some(Lane::Recheck),
+            Self::Live {
+                next: Next::Now(_), ..
+            } => Some(Lane::Renewal),
+            Self::Leaving | Self::Gone => Some(Lane::Removal),
+            Self::Failed => None,
         }
     }
 
@@ -471,7 +480,7 @@ mod tests {
                 phase = phase.clone().apply(event).unwrap_or(phase);
                 let json = serde_json::to_string(&phase).unwrap();
                 prop_assert_eq!(&serde_json::from_str::<Phase>(&json).unwrap(), &phase);
-                prop_assert_eq!(phase.lane().is_none(), matches!(phase, Phase::Failed | Phase::Gone));
+                prop_assert_eq!(phase.lane().is_none(), matches!(phase, Phase::Failed));
             }
         }
     }

@@ -74,6 +74,10 @@ impl CertificateStore for Store {
         lease::complete(&self.database, token, &completion).await
     }
 
+    async fn domain_forget(&self, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {
+        lease::forget(&self.database, id, token).await
+    }
+
     async fn release(&self, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {
         lease::release(&self.database, id, token).await
     }

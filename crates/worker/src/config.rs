@@ -33,7 +33,7 @@ pub use logging::Logging;
 use report::chain;
 pub use report::{Finding, Report};
 pub use workers::{
-    AcmeIssuance, DomainVerification, EdgeAddress, HttpProbe, Intake, Removal, Renewal, Workers,
+    AcmeIssuance, DomainVerification, EdgeAddress, HttpProbe, Intake, Recheck, Removal, Renewal, Workers,
 };
 
 /// Everything that `appsettings.json` can say.

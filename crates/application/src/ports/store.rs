@@ -268,6 +268,10 @@ pub trait CertificateStore: Send + Sync {
     /// Gives a lease back untouched, with its attempt.
     async fn release(&self, id: DomainId, token: LeaseToken) -> Result<(), StoreError>;
 
+    /// Forgets a record that the caller holds, with everything of its own: orders, certificates, history. `LeaseLost` if the token is
+    /// stale.
+    async fn domain_forget(&self, id: DomainId, token: LeaseToken) -> Result<(), StoreError>;
+
     /// The newest events of a domain, newest first.
     async fn events(&self, id: DomainId, limit: u32) -> Result<Vec<DomainEvent>, StoreError>;
 

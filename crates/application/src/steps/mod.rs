@@ -7,6 +7,7 @@ mod edges;
 mod finalize;
 mod place_order;
 mod probe_http;
+mod recheck;
 mod undeploy;
 mod validate;
 
@@ -32,6 +33,11 @@ pub enum Outcome {
         kind: &'static str,
         /// Evidence for the history.
         detail: Value,
+    },
+    /// A live domain is as it should be; nothing to do before the given moment.
+    Confirmed {
+        /// When to look again.
+        until: Timestamp,
     },
     /// Not an error: somebody else needs time.
     Waiting {
@@ -101,13 +107,10 @@ async fn act(context: &StepContext<'_>) -> Result<Outcome, Fault> {
         Action::Deploy(certificate) => deploy::deploy(context, certificate).await,
         Action::BeginRenewal => Ok(begin_renewal::begin_renewal()),
         Action::Undeploy => undeploy::undeploy(context).await,
-        Action::WaitUntil(until) => Ok(Outcome::Waiting {
-            until,
-            kind: "not.due",
-        }),
-        Action::Rest => {
+        Action::Recheck { renew_at } => Ok(recheck::recheck(context, renew_at).await),
+        Action::Rest | Action::Forget => {
             let failure = Failure::Internal {
-                detail: "a resting record was leased".into(),
+                detail: "a record was leased that has no step".into(),
             };
             Ok(context.failed(failure, Then::Stop))
         }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dps_domain::Failure;
+use dps_domain::decide::{Action, next_action};
 use dps_domain::phase::{Issuance, Lane, Phase};
+use dps_domain::{Failure, LeaseToken};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::ports::store::{Completion, Lease, StoreError};
+use crate::ports::store::{Completion, DomainRecord, Lease, StoreError};
 use crate::service::Service;
 use crate::settle::{Facts, settle};
 use crate::steps::{self, Outcome, Then};
@@ -94,6 +95,9 @@ async fn run_step(service: &Service, lane: Lane, lease: Lease) {
     let started = service.now();
     let deadline = lease.expires_at - service.policy.skew_allowance;
     let record = lease.record;
+    if next_action(&record.phase, started) == Action::Forget {
+        return forget(service, &record, lease.token).await;
+    }
     let outcome = tokio::time::timeout(deadline.since(started), steps::step(service, &record, deadline))
         .await
         .unwrap_or_else(|_| Outcome::Failed {
@@ -139,6 +143,21 @@ async fn run_step(service: &Service, lane: Lane, lease: Lease) {
     }
 }
 
+/// The quarantine is over.
+async fn forget(service: &Service, record: &DomainRecord, token: LeaseToken) {
+    match service.store.domain_forget(record.id, token).await {
+        Ok(()) => {
+            tracing::info!(domain.id = %record.id, domain.hostname = %record.hostname, "domain.forgotten");
+        }
+        Err(StoreError::LeaseLost) => {
+            tracing::info!(domain.id = %record.id, "lease.lost");
+        }
+        Err(error) => {
+            tracing::error!(domain.id = %record.id, error = %source_chain(&error), "domain.not_forgotten");
+        }
+    }
+}
+
 /// Which bells to ring once a completion is recorded.
 pub(super) struct Wakes {
     lane: Option<Lane>,
@@ -171,12 +190,12 @@ fn count(service: &Service, lane: Lane, phase: &Phase, outcome: &Outcome) {
     let success = match outcome {
         Outcome::Moved { .. } if deploying => true,
         Outcome::Failed { .. } => false,
-        Outcome::Moved { .. } | Outcome::Waiting { .. } => return,
+        Outcome::Moved { .. } | Outcome::Confirmed { .. } | Outcome::Waiting { .. } => return,
     };
     match lane {
         Lane::Issuance => service.metrics.acme_issuance(success),
         Lane::Renewal => service.metrics.renewal(success),
-        Lane::Verification | Lane::HttpProbe | Lane::Removal => {}
+        Lane::Verification | Lane::HttpProbe | Lane::Recheck | Lane::Removal => {}
     }
 }
 

@@ -190,3 +190,52 @@ async fn a_ca_that_forgot_the_account_is_told_of_it_again() {
     assert_eq!(world.record().await.last_failure, None);
     assert_eq!(world.ca.orders_for(HOST), 2);
 }
+
+#[tokio::test]
+async fn a_customer_who_leaves_hears_of_it_within_a_day_and_of_the_return_too() {
+    let world = World::with_due_domain().await;
+    world.settle().await;
+    for _ in 0..5 {
+        world.advance(DAY);
+        world.settle().await;
+        assert_eq!(world.record().await.last_failure, None);
+    }
+    world.dns.clear(HOST);
+    world.advance(DAY + DAY / 4);
+    world.settle().await;
+    let record = world.record().await;
+    assert_eq!(record.last_failure.unwrap().code(), FailureCode::DnsMoved);
+    assert!(
+        record.next_attempt_at.unwrap() <= world.service.now() + DAY / 24,
+        "looked at again soon"
+    );
+    world.dns.set_dead(true);
+    world.advance(DAY);
+    world.settle().await;
+    world.dns.set_dead(false);
+    world.dns.point(HOST, TARGET);
+    world.advance(DAY / 2);
+    world.settle().await;
+    let record = world.record().await;
+    assert_eq!(
+        (record.last_failure, record.phase.status()),
+        (None, Status::Active)
+    );
+    assert_eq!(world.ca.orders_for(HOST), 1, "looking orders nothing");
+}
+
+#[tokio::test]
+async fn a_removed_domain_leaves_every_edge_and_is_forgotten_after_its_quarantine() {
+    let world = World::with_due_domain().await;
+    world.settle().await;
+    world.request_removal().await;
+    world.settle().await;
+    assert_eq!(world.record().await.phase, Phase::Gone);
+    assert_eq!(world.edges.served(HOST), None);
+    world.advance(29 * DAY);
+    world.settle().await;
+    assert!(!world.is_forgotten().await);
+    world.advance(2 * DAY);
+    world.settle().await;
+    assert!(world.is_forgotten().await);
+}

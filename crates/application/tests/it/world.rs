@@ -7,7 +7,7 @@ use dps_application::ports::store::{Completion, DomainRecord, Lease};
 use dps_application::ports::{CertificateStore, Clock, Randomness};
 use dps_application::{LanePolicy, Policy, Service, steps, workers};
 use dps_domain::phase::Lane;
-use dps_domain::{DomainId, Hostname, Phase, Timestamp};
+use dps_domain::{DomainId, Event, Hostname, Phase, Timestamp};
 use uuid::Uuid;
 
 use super::ca::FakeCa;
@@ -98,6 +98,28 @@ impl World {
         *now = *now + by;
     }
 
+    pub(crate) async fn is_forgotten(&self) -> bool {
+        self.service
+            .store
+            .domain(DomainId::from_uuid(Uuid::from_u128(1)))
+            .await
+            .unwrap()
+            .is_none()
+    }
+
+    /// The Cabinet wants the domain gone.
+    pub(crate) async fn request_removal(&self) {
+        let mut record = self.record().await;
+        record.phase = record.phase.apply(Event::RemovalRequested).unwrap();
+        record.next_attempt_at = Some(self.service.now());
+        let completion = Completion {
+            record,
+            report: None,
+            event: None,
+        };
+        assert!(self.service.store.domain_update(completion).await.unwrap());
+    }
+
     pub(crate) async fn record(&self) -> DomainRecord {
         self.service
             .store
@@ -157,6 +179,8 @@ fn policy() -> Policy {
         http_probe: lane(30),
         issuance: lane(60),
         renewal: lane(6 * 3600),
+        recheck: lane(24 * 3600),
+        quarantine: Duration::from_secs(30 * 24 * 3600),
         removal: lane(30),
         intake_interval: Duration::from_secs(30),
         give_up_after: Duration::from_secs(7 * 24 * 3600),

@@ -41,6 +41,8 @@ statements! {
         "UPDATE custom_domains SET lease_token = NULL, lease_expires_at = NULL, \
          attempt = CASE WHEN attempt > 0 THEN attempt - 1 ELSE 0 END WHERE id = $1 AND lease_token = $2",
     );
+    /// What belongs to the record goes with it, by its foreign keys.
+    FORGET = Sql::both("DELETE FROM custom_domains WHERE id = $1 AND lease_token = $2");
 }
 
 /// What is asked for when acquiring.
@@ -121,5 +123,11 @@ pub(crate) async fn complete(
 pub(crate) async fn release(database: &Database, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {
     let mut session = database.write("give a lease back").await?;
     session.execute_leased(RELEASE, args![id, token]).await?;
+    session.commit().await
+}
+
+pub(crate) async fn forget(database: &Database, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {
+    let mut session = database.write("forget a domain").await?;
+    session.execute_leased(FORGET, args![id, token]).await?;
     session.commit().await
 }

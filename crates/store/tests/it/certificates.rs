@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use dps_application::ports::store::{CertificateStore, NewCertificate};
+use dps_application::ports::store::{CertificateStore, NewCertificate, StoreError};
 use dps_domain::phase::Next;
 use dps_domain::{DomainId, Phase};
 
-use crate::world::{World, at, certificate, quiet};
+use crate::world::{TTL, World, at, certificate, quiet};
 
 /// A certificate of a new order of the domain.
 async fn stored(world: &World, domain: DomainId, name: &str, seconds: i64) -> (NewCertificate, u64) {
@@ -144,4 +144,28 @@ pub(crate) async fn a_deployment_is_recorded_per_edge_and_forgotten(world: World
     world.store.edge_removed(domain, "edge-2").await.unwrap();
     world.store.edge_removed(domain, "edge-2").await.unwrap();
     assert_eq!((serving(old.id).await, serving(new.id).await), (0, 1));
+}
+
+pub(crate) async fn a_forgotten_domain_takes_all_that_is_its_own_along_and_needs_its_lease(world: World) {
+    let domain = world.with_due("shop.example", at(0)).await.id;
+    let (certificate, generation) = stored(&world, domain, "shop.example", 1).await;
+    world
+        .store
+        .edge_deployed(domain, "http://edge", certificate.id, at(1))
+        .await
+        .unwrap();
+    let stale = world.acquire_one(at(0)).await;
+    let lease = world.acquire_one(at(0) + TTL).await;
+    let refused = world.store.domain_forget(domain, stale.token).await;
+    assert!(matches!(refused, Err(StoreError::LeaseLost)));
+    world.store.domain_forget(domain, lease.token).await.unwrap();
+    assert!(world.store.domain(domain).await.unwrap().is_none());
+    assert!(world.store.certificate(certificate.id).await.unwrap().is_none());
+    assert!(world.store.order(certificate.order_id).await.unwrap().is_none());
+    let again = world.with_due("shop.example", at(5)).await.id;
+    let (_, later) = stored(&world, again, "shop.example", 6).await;
+    assert!(
+        later > generation,
+        "an edge that still knows the old one takes the new one"
+    );
 }

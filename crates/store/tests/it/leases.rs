@@ -125,6 +125,7 @@ pub(crate) async fn only_due_records_of_the_lane_are_leased(world: World) {
         (Lane::Issuance, 1),
         (Lane::Removal, 1),
         (Lane::Renewal, 0),
+        (Lane::Recheck, 0),
     ] {
         assert_eq!(
             world

@@ -78,6 +78,7 @@ contract! {
     certificates: [
         a_certificate_is_stored_once_per_order_and_closes_it,
         two_workers_that_store_one_orders_certificate_agree,
+        a_forgotten_domain_takes_all_that_is_its_own_along_and_needs_its_lease,
         the_generation_grows_when_the_clock_goes_back,
         the_soonest_expiry_is_that_of_a_certificate_in_service,
         a_deployment_is_recorded_per_edge_and_forgotten,

@@ -10,7 +10,7 @@ use dps_host::HumanDuration;
 use serde::{Deserialize, Serialize};
 
 pub use edge_address::EdgeAddress;
-pub use lanes::{AcmeIssuance, DomainVerification, HttpProbe, Intake, Removal, Renewal};
+pub use lanes::{AcmeIssuance, DomainVerification, HttpProbe, Intake, Recheck, Removal, Renewal};
 
 use super::report::Report;
 
@@ -31,6 +31,8 @@ pub struct Workers {
     pub acme_issuance: AcmeIssuance,
     /// `RenewalWorker`.
     pub renewal: Renewal,
+    /// `RecheckWorker`.
+    pub recheck: Recheck,
     /// `RemovalWorker`.
     pub removal: Removal,
     /// The polling of the Cabinet.
@@ -46,6 +48,7 @@ impl Default for Workers {
             http_probe: HttpProbe::default(),
             acme_issuance: AcmeIssuance::default(),
             renewal: Renewal::default(),
+            recheck: Recheck::default(),
             removal: Removal::default(),
             intake: Intake::default(),
             lease_duration: HumanDuration::from_secs(120),
@@ -67,11 +70,13 @@ impl Workers {
             http_probe: lane(probe.interval, probe.max_backoff, probe.concurrency),
             issuance: lane(acme.interval, acme.max_backoff, acme.concurrency),
             renewal: lane(self.renewal.interval, acme.max_backoff, self.renewal.concurrency),
+            recheck: lane(self.recheck.interval, self.recheck.interval, self.recheck.concurrency),
             removal: lane(
                 self.removal.interval,
                 self.removal.max_backoff,
                 self.removal.concurrency,
             ),
+            quarantine: self.removal.quarantine.get(),
             intake_interval: self.intake.interval.get(),
             give_up_after: dns.give_up_after.get(),
             edge_addresses: dns.edge_addresses.iter().map(|address| address.0).collect(),
@@ -86,6 +91,7 @@ impl Workers {
         self.http_probe.check(report);
         self.acme_issuance.check(report);
         self.renewal.check(report);
+        self.recheck.check(report);
         self.removal.check(report);
         self.intake.check(report);
         // A step must have time for the CA, for an edge, and for the clocks' difference.

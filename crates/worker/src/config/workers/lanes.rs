@@ -10,7 +10,7 @@ use super::EdgeAddress;
 
 const DAY: u64 = 24 * 3600;
 
-/// Checks DNS. The seed's interval is 30 seconds.
+/// Checks DNS, every 30 seconds by default.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct DomainVerification {
@@ -26,7 +26,7 @@ pub struct DomainVerification {
     pub edge_addresses: Vec<EdgeAddress>,
 }
 
-/// Fetches a random token through the domain's own path. The seed's interval is 30 seconds.
+/// Fetches a random token through the domain's own path, every 30 seconds by default.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct HttpProbe {
@@ -44,7 +44,7 @@ pub struct HttpProbe {
     pub concurrency: u32,
 }
 
-/// Has certificates issued and deploys them. The seed's interval is 60 seconds.
+/// Has certificates issued and deploys them; the pass is every 60 seconds by default.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct AcmeIssuance {
@@ -56,13 +56,23 @@ pub struct AcmeIssuance {
     pub concurrency: u32,
 }
 
-/// Renews certificates. The seed's interval is 6 hours.
+/// Renews certificates; the pass is every 6 hours by default.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Renewal {
     /// The periodic pass; each certificate has its own stored moment of renewal.
     pub interval: HumanDuration,
     /// Renewals at once. First issues cannot take their place.
+    pub concurrency: u32,
+}
+
+/// Looks whether live domains still point at us.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Recheck {
+    /// The time between two looks at a domain.
+    pub interval: HumanDuration,
+    /// Domains looked at at once.
     pub concurrency: u32,
 }
 
@@ -76,6 +86,8 @@ pub struct Removal {
     pub max_backoff: HumanDuration,
     /// Removals at once.
     pub concurrency: u32,
+    /// How long the record of a removed domain is kept.
+    pub quarantine: HumanDuration,
 }
 
 /// Polls the Cabinet for domains to take in.
@@ -130,12 +142,22 @@ impl Default for Renewal {
     }
 }
 
+impl Default for Recheck {
+    fn default() -> Self {
+        Self {
+            interval: HumanDuration::from_secs(DAY),
+            concurrency: 16,
+        }
+    }
+}
+
 impl Default for Removal {
     fn default() -> Self {
         Self {
             interval: HumanDuration::from_secs(30),
             max_backoff: HumanDuration::from_secs(3600),
             concurrency: 8,
+            quarantine: HumanDuration::from_secs(30 * DAY),
         }
     }
 }
@@ -200,8 +222,18 @@ impl Renewal {
     }
 }
 
+impl Recheck {
+    pub(super) fn check(&self, report: &mut Report) {
+        let bounds = HumanDuration::from_secs(60)..=HumanDuration::from_secs(30 * DAY);
+        report.duration("Workers:Recheck:Interval", self.interval, bounds);
+        check_concurrency(report, "Workers:Recheck", self.concurrency);
+    }
+}
+
 impl Removal {
     pub(super) fn check(&self, report: &mut Report) {
+        let bounds = HumanDuration::from_secs(3600)..=HumanDuration::from_secs(3650 * DAY);
+        report.duration("Workers:Removal:Quarantine", self.quarantine, bounds);
         let name = "Workers:Removal";
         check_interval(report, name, self.interval);
         check_backoff(report, name, self.interval, self.max_backoff);

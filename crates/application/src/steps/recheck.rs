@@ -1,0 +1,34 @@
+//! Does a live domain still point at us? Looked at now and then, so that a customer who left hears of it long before the renewal.
+
+use std::time::Duration;
+
+use dps_domain::Timestamp;
+use dps_domain::dns::DnsVerdict;
+
+use super::check_dns::{departed, look};
+use super::{Outcome, StepContext, Then};
+
+/// When to look again after an answer that says nothing about the customer.
+const INCONCLUSIVE: Duration = Duration::from_secs(10 * 60);
+
+pub(super) async fn recheck(context: &StepContext<'_>, renew_at: Timestamp) -> Outcome {
+    let (verdict, edge_addresses) = look(context).await;
+    let service = context.service;
+    let now = service.now();
+    match verdict {
+        DnsVerdict::PointsAtUs { .. } => {
+            let spread = 0.9 + 0.2 * service.randomness.unit();
+            let interval = service.policy.recheck.interval.mul_f64(spread);
+            Outcome::Confirmed {
+                until: renew_at.min(now + interval),
+            }
+        }
+        DnsVerdict::NotReady(failure) if failure.counts_against_domain() => {
+            context.failed_with(departed(context, failure), Then::Retry, &edge_addresses)
+        }
+        DnsVerdict::NotReady(_) => Outcome::Waiting {
+            until: renew_at.min(now + INCONCLUSIVE),
+            kind: "recheck.inconclusive",
+        },
+    }
+}
