@@ -17,6 +17,7 @@ use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use dps_cabinet_api::ProblemCode;
+use dps_host::BearerToken;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -25,11 +26,11 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::Ports;
 use crate::names::NamePolicy;
 use crate::refusal::Refusal;
 use crate::settings::{Settings, SettingsError};
 use crate::store::Store;
-use crate::{Ports, http::auth::Token};
 
 /// How long a call may take, besides the wait it asked for.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
@@ -38,8 +39,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 pub(crate) struct AppDraft {
     ports: Ports,
     names: NamePolicy,
-    service_token: Token,
-    api_token: Token,
+    service_token: BearerToken,
+    api_token: BearerToken,
     retry_min_interval: Duration,
     max_domains_per_tenant: u32,
     draining: CancellationToken,
@@ -54,8 +55,8 @@ impl AppDraft {
         Ok(Self {
             ports,
             names: NamePolicy::new(settings)?,
-            service_token: Token::new(&settings.resolved_service_token()?),
-            api_token: Token::new(&settings.resolved_api_token()?),
+            service_token: BearerToken::new(&settings.resolved_service_token()?),
+            api_token: BearerToken::new(&settings.resolved_api_token()?),
             retry_min_interval: settings.retry_min_interval.get(),
             max_domains_per_tenant: settings.max_domains_per_tenant,
             draining,

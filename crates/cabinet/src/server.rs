@@ -2,30 +2,15 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use dps_host::http_server::{self, ServerLimits};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::http::{self, App};
 use crate::settings::Settings;
 use crate::{CabinetError, Ports, store};
-
-/// Connections served at once; more wait in the kernel's queue.
-const MAX_CONNECTIONS: usize = 1024;
-/// How long a client may take for the head of a request, the wait between two requests included.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// Largest head of a request, in bytes.
-const MAX_HEAD_BYTES: usize = 16 * 1024;
-/// How long running requests may take to finish after the shutdown began.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
-/// Pause after a failed accept, such as one for want of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A Cabinet that listens; [`Bound::run`] serves.
 #[derive(Debug)]
@@ -80,66 +65,13 @@ impl Bound {
     /// # Errors
     /// None at present: a failed accept is logged and tried again.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), CabinetError> {
-        let connections = TaskTracker::new();
-        let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let draining = self.draining.clone();
-        let accepting = async {
-            loop {
-                let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
-                    return;
-                };
-                match self.listener.accept().await {
-                    Ok((stream, _)) => {
-                        let connection = serve(stream, self.router.clone(), draining.clone());
-                        connections.spawn(async move {
-                            connection.await;
-                            drop(permit);
-                        });
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, "a connection could not be accepted");
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
-                    }
-                }
-            }
+        let server = http_server::serve(self.listener, self.router, ServerLimits::default(), self.draining);
+        let drain = async {
+            shutdown.cancelled().await;
+            draining.cancel();
         };
-        tokio::select! {
-            () = shutdown.cancelled() => {}
-            () = accepting => {}
-        }
-        draining.cancel();
-        connections.close();
-        if tokio::time::timeout(DRAIN_TIMEOUT, connections.wait())
-            .await
-            .is_err()
-        {
-            tracing::warn!(
-                open = connections.len(),
-                "requests were still running when the Cabinet stopped"
-            );
-        }
+        tokio::join!(server, drain);
         Ok(())
-    }
-}
-
-async fn serve(stream: TcpStream, router: Router, draining: CancellationToken) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY could not be set");
-    }
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(MAX_HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    let mut connection = std::pin::pin!(connection);
-    let outcome = tokio::select! {
-        outcome = connection.as_mut() => outcome,
-        () = draining.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = outcome {
-        tracing::debug!(%error, "a connection ended badly");
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dps_host::BearerToken;
 use dps_host::http_server::{self, ServerLimits};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -88,16 +89,15 @@ impl Agent {
         );
         let (edge, writer) = writer::start(edge, settings.watch_interval);
         let challenges = Arc::new(Challenges::new(settings.max_challenges, settings.challenge_ttl));
-        let token = settings.token.expose();
-        let app = App::new(
+        let app = App {
             edge,
             shared,
             challenges,
             metrics,
             clock,
-            token,
-            settings.request_timeout,
-        );
+            token: BearerToken::new(&settings.token),
+            request_timeout: settings.request_timeout,
+        };
         Ok(Self {
             listener,
             address,

@@ -1,11 +1,12 @@
-//! What every process of ours needs at its start: settings, logs, signals, the clock and randomness.
+//! What every process of ours needs of its machine: settings, logs, signals, the clock, randomness, HTTP within bounds.
 //!
 //! A process first reads its [`settings`] (files and environment variables, by the rules of .NET's configuration), then starts
 //! [`telemetry`], then asks [`shutdown`] for the token that tells it to drain, and serves HTTP within the bounds of
-//! [`http_server`]. The system clock and the operating system's randomness are read here and nowhere else ([`clock`],
+//! [`http_server`] to callers that show a [`BearerToken`]. The system clock and the operating system's randomness are read here and nowhere else ([`clock`],
 //! [`randomness`]); other crates wrap these functions in their ports. Types that settings are made of live here too:
 //! [`HumanDuration`] and [`Secret`].
 
+mod bearer_token;
 pub mod clock;
 mod duration;
 pub mod http_server;
@@ -15,5 +16,6 @@ pub mod settings;
 pub mod shutdown;
 pub mod telemetry;
 
+pub use bearer_token::BearerToken;
 pub use duration::{DurationError, HumanDuration, OutOfBounds};
 pub use secret::{MASK, Secret, SecretError};

@@ -16,12 +16,12 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use dps_agent_api::ProblemCode;
+use dps_host::BearerToken;
 
 use crate::challenges::Challenges;
 use crate::clock::Clock;
 use crate::edge::{EdgeHandle, Shared};
 use crate::metrics::Metrics;
-use auth::TokenDigest;
 use problem::Rejection;
 
 /// A chain of 64 KiB and a key of 16 KiB, as JSON strings.
@@ -35,32 +35,8 @@ pub(crate) struct App {
     pub(crate) challenges: Arc<Challenges>,
     pub(crate) metrics: Metrics,
     pub(crate) clock: Arc<dyn Clock>,
-    token: Arc<TokenDigest>,
-    request_timeout: Duration,
-}
-
-impl App {
-    #[expect(clippy::too_many_arguments, reason = "called once, from the wiring")]
-    pub(crate) fn new(
-        edge: EdgeHandle,
-        shared: Arc<Shared>,
-        challenges: Arc<Challenges>,
-        metrics: Metrics,
-        clock: Arc<dyn Clock>,
-        token: &str,
-        request_timeout: Duration,
-    ) -> Self {
-        let token = Arc::new(TokenDigest::of(token));
-        Self {
-            edge,
-            shared,
-            challenges,
-            metrics,
-            clock,
-            token,
-            request_timeout,
-        }
-    }
+    pub(crate) token: BearerToken,
+    pub(crate) request_timeout: Duration,
 }
 
 /// All routes.
