@@ -55,6 +55,8 @@ pub enum DnsVerdict {
     PointsAtUs {
         /// All addresses seen, by any resolver.
         addresses: BTreeSet<IpAddr>,
+        /// Those that our own target has: if they do not answer, the fault is ours.
+        edges: BTreeSet<IpAddr>,
     },
     /// Not yet, or not any more.
     NotReady(Failure),
@@ -113,6 +115,14 @@ pub fn verdict(expected: &DnsExpectation<'_>, views: &[ResolverView]) -> DnsVerd
     let first_failure = bad.iter().find_map(|(_, result)| result.as_ref().err().cloned());
     match first_failure {
         None => DnsVerdict::PointsAtUs {
+            edges: ours
+                .iter()
+                .copied()
+                .chain(
+                    good.iter()
+                        .flat_map(|(view, _)| led_to_by_target(expected, &view.name)),
+                )
+                .collect(),
             addresses: good
                 .iter()
                 .flat_map(|(view, _)| addresses(&view.name.answer))
@@ -143,6 +153,19 @@ pub fn instruction_addresses(configured: &[IpNet], views: &[ResolverView]) -> Ve
             .collect()
     } else {
         configured.into_iter().collect()
+    }
+}
+
+/// The addresses of a name whose chain goes through our target: the target's own, whatever it answers elsewhere.
+fn led_to_by_target(expected: &DnsExpectation<'_>, seen: &DnsObservation) -> BTreeSet<IpAddr> {
+    let through_target = seen
+        .chain
+        .iter()
+        .any(|name| name == expected.cname_target.as_str());
+    if through_target {
+        addresses(&seen.answer)
+    } else {
+        BTreeSet::new()
     }
 }
 

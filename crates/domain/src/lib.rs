@@ -8,6 +8,7 @@
 
 pub mod address;
 pub mod backoff;
+pub mod causes;
 pub mod decide;
 pub mod dns;
 pub mod failure;
@@ -19,6 +20,7 @@ pub mod renewal;
 pub mod status;
 pub mod timestamp;
 
+pub use causes::with_causes;
 pub use failure::{Actor, Failure, FailureCode};
 pub use hostname::{Hostname, HostnameError};
 pub use ids::{CertificateId, DomainId, LeaseToken, OrderId};

@@ -1,5 +1,6 @@
 //! The HTTP preflight as a policy: what each address answered becomes one verdict.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use crate::Failure;
@@ -46,8 +47,8 @@ pub enum ProbeAnswer {
 }
 
 /// `Ok` when every address that we can reach answered as ours, and at least one did; else the first failure, IPv6 before IPv4, since
-/// a CA tries IPv6 first.
-pub fn verdict(observations: &[ProbeObservation]) -> Result<(), Failure> {
+/// a CA tries IPv6 first. `edges` are the addresses that are known to be ours: one of them that does not answer is our fault.
+pub fn verdict(observations: &[ProbeObservation], edges: &BTreeSet<IpAddr>) -> Result<(), Failure> {
     if observations.is_empty() {
         return Err(Failure::DnsNoCname { addresses: vec![] });
     }
@@ -61,10 +62,12 @@ pub fn verdict(observations: &[ProbeObservation]) -> Result<(), Failure> {
         });
     }
     ordered.sort_by_key(|seen| (seen.address.is_ipv4(), seen.address));
-    ordered.into_iter().try_for_each(judge)
+    ordered
+        .into_iter()
+        .try_for_each(|seen| judge(seen, edges.contains(&seen.address)))
 }
 
-fn judge(seen: &ProbeObservation) -> Result<(), Failure> {
+fn judge(seen: &ProbeObservation, is_edge: bool) -> Result<(), Failure> {
     let address = seen.address;
     Err(match &seen.answer {
         ProbeAnswer::Ours => return Ok(()),
@@ -81,6 +84,8 @@ fn judge(seen: &ProbeObservation) -> Result<(), Failure> {
             address,
             status: *status,
         },
+        ProbeAnswer::Refused if is_edge => unreachable(address, "refuses connections on port 80"),
+        ProbeAnswer::Timeout if is_edge => unreachable(address, "does not answer on port 80 in time"),
         ProbeAnswer::Refused => Failure::HttpRefused { address },
         ProbeAnswer::Timeout => Failure::HttpTimeout { address },
         ProbeAnswer::Unroutable => Failure::Internal {
@@ -93,10 +98,21 @@ fn judge(seen: &ProbeObservation) -> Result<(), Failure> {
     })
 }
 
+fn unreachable(address: IpAddr, detail: &str) -> Failure {
+    Failure::EdgeUnreachable {
+        edge: address.to_string(),
+        detail: detail.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::FailureCode;
+
+    fn verdict(observations: &[ProbeObservation]) -> Result<(), Failure> {
+        super::verdict(observations, &BTreeSet::new())
+    }
 
     fn seen(address: &str, answer: ProbeAnswer) -> ProbeObservation {
         ProbeObservation {
@@ -138,5 +154,18 @@ mod tests {
             .is_err()
         );
         assert!(verdict(&[]).is_err());
+    }
+
+    #[test]
+    fn an_edge_of_ours_that_does_not_answer_is_our_fault_and_a_stranger_on_it_is_not() {
+        let edges = BTreeSet::from(["8.8.8.8".parse().unwrap()]);
+        let code = |answer| {
+            super::verdict(&[seen("8.8.8.8", answer)], &edges)
+                .unwrap_err()
+                .code()
+        };
+        assert_eq!(code(ProbeAnswer::Refused), FailureCode::EdgeUnreachable);
+        assert_eq!(code(ProbeAnswer::Timeout), FailureCode::EdgeUnreachable);
+        assert_eq!(code(ProbeAnswer::Status(404)), FailureCode::HttpStatus);
     }
 }

@@ -13,7 +13,7 @@ pub(super) async fn check_dns(context: &StepContext<'_>) -> Outcome {
     let (verdict, edge_addresses) = look(context).await;
     let metrics = &context.service.metrics;
     match verdict {
-        DnsVerdict::PointsAtUs { addresses } => {
+        DnsVerdict::PointsAtUs { addresses, .. } => {
             metrics.domain_verification(true);
             let detail = json!({ "addresses": addresses });
             Outcome::Moved {

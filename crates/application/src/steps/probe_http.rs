@@ -18,8 +18,8 @@ const MAX_ADDRESSES: usize = 16;
 
 pub(super) async fn probe_http(context: &StepContext<'_>) -> Outcome {
     let (verdict, edge_addresses) = look(context).await;
-    let addresses = match verdict {
-        DnsVerdict::PointsAtUs { addresses } => addresses,
+    let (addresses, ours) = match verdict {
+        DnsVerdict::PointsAtUs { addresses, edges } => (addresses, edges),
         DnsVerdict::NotReady(failure) if failure.counts_against_domain() => {
             return context.failed_with(departed(context, failure), Then::RecheckDns, &edge_addresses);
         }
@@ -29,7 +29,7 @@ pub(super) async fn probe_http(context: &StepContext<'_>) -> Outcome {
         let stray = addresses.into_iter().skip(MAX_ADDRESSES).collect();
         return context.failed(Failure::DnsStrayAddress { stray }, Then::RecheckDns);
     }
-    match probe_all(context, &addresses).await {
+    match probe_all(context, &addresses, &ours).await {
         Ok(()) => Outcome::Moved {
             event: Event::HttpReady,
             kind: "http.ready",
@@ -39,7 +39,11 @@ pub(super) async fn probe_http(context: &StepContext<'_>) -> Outcome {
     }
 }
 
-async fn probe_all(context: &StepContext<'_>, addresses: &BTreeSet<IpAddr>) -> Result<(), Failure> {
+async fn probe_all(
+    context: &StepContext<'_>,
+    addresses: &BTreeSet<IpAddr>,
+    ours: &BTreeSet<IpAddr>,
+) -> Result<(), Failure> {
     let service = context.service;
     let mut random = [0; 32];
     service.randomness.fill(&mut random);
@@ -62,5 +66,5 @@ async fn probe_all(context: &StepContext<'_>, addresses: &BTreeSet<IpAddr>) -> R
     }))
     .await;
     edges::withdraw(service, &token).await;
-    probe::verdict(&seen)
+    probe::verdict(&seen, ours)
 }
