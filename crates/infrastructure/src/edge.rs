@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use dps_agent_api::{AgentClient, AgentError, ApplyRequest, ChallengeToken};
 use dps_application::ports::Edge;
 use dps_application::ports::edge::{Deployment, EdgeError};
-use dps_domain::Hostname;
+use dps_domain::{Hostname, with_causes};
 
 /// An edge behind one agent.
 #[derive(Debug, Clone)]
@@ -43,10 +43,11 @@ impl AgentEdge {
         match error {
             AgentError::Unreachable { detail, source, .. } => EdgeError::Unreachable {
                 edge,
-                detail: with_causes(
-                    detail,
-                    source.as_ref().map(|source| source as &dyn std::error::Error),
-                ),
+                // A failure keeps only text, so the causes are written out.
+                detail: match source {
+                    Some(source) => format!("{detail}: {}", with_causes(&source)),
+                    None => detail,
+                },
             },
             AgentError::Unauthorized { .. } => EdgeError::Unreachable {
                 edge,
@@ -59,16 +60,6 @@ impl AgentEdge {
             AgentError::Mismatch { detail, .. } => EdgeError::Mismatch { edge, detail },
         }
     }
-}
-
-/// A failure keeps only text, so the chain of causes is written out.
-fn with_causes(mut detail: String, mut cause: Option<&dyn std::error::Error>) -> String {
-    while let Some(error) = cause {
-        detail.push_str(": ");
-        detail.push_str(&error.to_string());
-        cause = error.source();
-    }
-    detail
 }
 
 #[async_trait]

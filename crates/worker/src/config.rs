@@ -18,6 +18,7 @@ mod workers;
 
 use std::path::Path;
 
+use dps_domain::with_causes;
 use dps_host::Secret;
 use dps_host::settings::{Loaded, Loader, SettingsError};
 use serde::{Deserialize, Serialize};
@@ -30,7 +31,6 @@ pub use haproxy_agent::HAProxyAgent;
 pub use http::Http;
 pub use lets_encrypt::LetsEncrypt;
 pub use logging::Logging;
-use report::chain;
 pub use report::{Finding, Report};
 pub use workers::{
     AcmeIssuance, DomainVerification, EdgeAddress, HttpProbe, Intake, Recheck, Removal, Renewal, Workers,
@@ -130,13 +130,13 @@ impl Settings {
 
 fn check_agent(report: &mut Report, agent: &haproxy_domain_agent::Settings) {
     if let Err(error) = agent.check() {
-        report.error("Agent", chain(&error));
+        report.error("Agent", with_causes(&error));
     }
 }
 
 fn check_cabinet(report: &mut Report, cabinet: &dps_cabinet::Settings) {
     for error in cabinet.check() {
-        report.error("Cabinet", chain(&error));
+        report.error("Cabinet", with_causes(&error));
     }
 }
 

@@ -13,7 +13,7 @@ mod validate;
 
 use dps_domain::decide::{Action, next_action};
 use dps_domain::failure::WantedRecords;
-use dps_domain::{Event, Failure, Timestamp};
+use dps_domain::{Event, Failure, Timestamp, with_causes};
 use serde_json::{Value, json};
 
 use crate::account::AccountError;
@@ -92,7 +92,7 @@ pub async fn step(service: &Service, record: &DomainRecord, deadline: Timestamp)
         }
     ) && let Err(error) = crate::account::register_again(service).await
     {
-        tracing::error!(error = %chain(&error), "account.unusable");
+        tracing::error!(error = %with_causes(&error), "account.unusable");
     }
     outcome
 }
@@ -199,7 +199,7 @@ impl Fault {
         let failure = match self {
             Self::Ca(error) => error.into(),
             other => Failure::Internal {
-                detail: chain(&other),
+                detail: with_causes(&other),
             },
         };
         context.failed(failure, then)
@@ -224,19 +224,4 @@ fn after_ca_error(error: &CaError) -> Then {
         CaError::Validation { .. } => Then::NewOrder { rest: true },
         CaError::OrderGone { .. } => Then::NewOrder { rest: false },
     }
-}
-
-/// An error with its causes, for operators.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dps_domain::{Event, Failure, Hostname, Phase, Status, Timestamp};
+use dps_domain::{Event, Failure, Hostname, Phase, Status, Timestamp, with_causes};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::lane::{Wakes, source_chain};
+use super::lane::Wakes;
 use crate::policy::Policy;
 use crate::ports::cabinet::{CabinetDomain, CabinetError, StatusReport};
 use crate::ports::store::{Completion, DomainEvent, DomainRecord, StoreError};
@@ -57,7 +57,7 @@ pub(super) async fn follow(service: Arc<Service>, shutdown: CancellationToken) {
                 Ok(true) => Duration::ZERO,
                 Ok(false) => Duration::from_secs(600),
                 Err(error) => {
-                    tracing::warn!(error = %source_chain(&error), "intake.feed_failed");
+                    tracing::warn!(error = %with_causes(&error), "intake.feed_failed");
                     error.pause()
                 }
             },
@@ -92,7 +92,7 @@ pub(super) async fn poll(service: Arc<Service>, shutdown: CancellationToken) {
             result = poll_once(&service) => match result {
                 Ok(()) => service.policy.intake_interval,
                 Err(error) => {
-                    tracing::warn!(error = %source_chain(&error), "intake.poll_failed");
+                    tracing::warn!(error = %with_causes(&error), "intake.poll_failed");
                     error.pause()
                 }
             },

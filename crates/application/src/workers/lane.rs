@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dps_domain::decide::{Action, next_action};
 use dps_domain::phase::{Issuance, Lane, Phase};
-use dps_domain::{Failure, LeaseToken};
+use dps_domain::{Failure, LeaseToken, with_causes};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -29,7 +29,7 @@ pub(super) async fn run(service: Arc<Service>, lane: Lane, shutdown: Cancellatio
         let pause = match acquire(&service, lane, &permits, &mut steps).await {
             Ok(pause) => pause,
             Err(error) => {
-                tracing::error!(lane = lane.as_str(), error = %source_chain(&error), "store.failed");
+                tracing::error!(lane = lane.as_str(), error = %with_causes(&error), "store.failed");
                 STORE_PAUSE
             }
         };
@@ -138,7 +138,7 @@ async fn run_step(service: &Service, lane: Lane, lease: Lease) {
         Ok(()) => wakes.ring(service),
         Err(StoreError::LeaseLost) => tracing::info!(domain.id = %record.id, "lease.lost"),
         Err(error) => {
-            tracing::error!(domain.id = %record.id, error = %source_chain(&error), "step.not_recorded");
+            tracing::error!(domain.id = %record.id, error = %with_causes(&error), "step.not_recorded");
         }
     }
 }
@@ -153,7 +153,7 @@ async fn forget(service: &Service, record: &DomainRecord, token: LeaseToken) {
             tracing::info!(domain.id = %record.id, "lease.lost");
         }
         Err(error) => {
-            tracing::error!(domain.id = %record.id, error = %source_chain(&error), "domain.not_forgotten");
+            tracing::error!(domain.id = %record.id, error = %with_causes(&error), "domain.not_forgotten");
         }
     }
 }
@@ -184,7 +184,7 @@ impl Wakes {
     }
 }
 
-/// The seed's counters: an issuance ends well at the edge, or fails at the CA or the edge.
+/// The counters of results: an issuance ends well at the edge, or fails at the CA or the edge.
 fn count(service: &Service, lane: Lane, phase: &Phase, outcome: &Outcome) {
     let deploying = matches!(phase.issuance(), Some(Issuance::Deploying { .. }));
     let success = match outcome {
@@ -218,16 +218,4 @@ fn log(completion: &Completion, lane: Lane) {
             detail = %event.detail, attempt = record.attempt, next_attempt_at = due, took_ms, "{}", event.kind
         );
     }
-}
-
-/// An error with its causes on one line.
-pub(super) fn source_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use dps_domain::Status;
 use dps_domain::backoff::Backoff;
+use dps_domain::with_causes;
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use super::intake;
-use super::lane::source_chain;
 use crate::ports::cabinet::{CabinetDomain, CabinetError, ReportAnswer};
 use crate::ports::store::{OutboxLease, StoreError};
 use crate::service::Service;
@@ -29,7 +29,7 @@ pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
             Ok(0) => idle(&service).await,
             Ok(_) => Duration::ZERO,
             Err(error) => {
-                tracing::error!(error = %source_chain(&error), "store.failed");
+                tracing::error!(error = %with_causes(&error), "store.failed");
                 GLANCE
             }
         };

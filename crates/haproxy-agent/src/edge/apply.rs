@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dps_agent_api::{Applied, ApplyOutcome, ProblemCode};
-use dps_domain::Hostname;
+use dps_domain::{Hostname, with_causes};
 use tokio::time::sleep;
 
 use super::install::{install, serves, uninstall};
@@ -148,7 +148,7 @@ impl Edge {
                     last = error.to_string();
                     break;
                 }
-                Err(error) => last = chain_of(&error),
+                Err(error) => last = with_causes(&error),
             }
         }
         self.metrics.verify_failures.inc();
@@ -191,7 +191,7 @@ impl Edge {
                 .map_err(Refusal::from)
         };
         if let Err(refusal) = restored {
-            tracing::warn!(%hostname, reason = %chain_of(&refusal), "going back failed; the next repair tries again");
+            tracing::warn!(%hostname, reason = %with_causes(&refusal), "going back failed; the next repair tries again");
             self.doubt();
         }
     }
@@ -224,7 +224,7 @@ impl Edge {
         if !same {
             self.doubt();
             if let Err(refusal) = self.ensure_known().await {
-                tracing::warn!(reason = %chain_of(&refusal), "HAProxy went away during an apply; it is repaired when it is back");
+                tracing::warn!(reason = %with_causes(&refusal), "HAProxy went away during an apply; it is repaired when it is back");
             }
         }
     }
@@ -238,16 +238,4 @@ fn applied(hostname: Hostname, held: &Held, outcome: ApplyOutcome) -> Applied {
         not_after: held.not_after,
         outcome,
     }
-}
-
-/// An error with all its causes in one line.
-pub(super) fn chain_of(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use dps_domain::Hostname;
+use dps_domain::{Hostname, with_causes};
 
-use super::apply::chain_of;
 use super::install::{serves, uninstall};
 use super::{Edge, Known, Refusal};
 use crate::random;
@@ -35,7 +34,7 @@ impl Edge {
                 Err(error.into())
             }
         };
-        self.remember(result.as_ref().err().map(|refusal| chain_of(refusal)));
+        self.remember(result.as_ref().err().map(|refusal| with_causes(refusal)));
         result
     }
 
@@ -193,7 +192,7 @@ impl Edge {
                 Ok(()) => done.installed += 1,
                 Err(refusal @ (Refusal::Runtime(RuntimeError::Refused { .. }) | Refusal::Disk(_))) => {
                     done.failed += 1;
-                    tracing::error!(%hostname, reason = %chain_of(&refusal), "a certificate on disk cannot be served");
+                    tracing::error!(%hostname, reason = %with_causes(&refusal), "a certificate on disk cannot be served");
                 }
                 Err(other) => return Err(other),
             }

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use dps_agent_api::Applied;
-use dps_domain::Hostname;
+use dps_domain::{Hostname, with_causes};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::apply::chain_of;
 use super::{Edge, Refusal};
 use crate::disk::StoredCertificate;
 use crate::metrics::Metrics;
@@ -113,7 +112,7 @@ async fn work(edge: &mut Edge, job: Job) {
                     edge.metrics.removed.inc();
                     tracing::info!(%hostname, "removed");
                 }
-                Err(refusal) => tracing::warn!(%hostname, reason = %chain_of(refusal), "not removed"),
+                Err(refusal) => tracing::warn!(%hostname, reason = %with_causes(refusal), "not removed"),
             }
             reply.send(result).ok();
         }
@@ -131,7 +130,7 @@ fn record_apply(metrics: &Metrics, hostname: &Hostname, result: &Result<Applied,
         Err(refusal) => {
             let code = refusal.problem().code;
             metrics.count_refused(code);
-            tracing::warn!(%hostname, %code, reason = %chain_of(refusal), "not applied");
+            tracing::warn!(%hostname, %code, reason = %with_causes(refusal), "not applied");
         }
     }
 }

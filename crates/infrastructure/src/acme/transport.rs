@@ -1,12 +1,12 @@
 //! The way to the CA: our HTTP client under the protocol library, which leaves bounds, nonces and headers to us.
 
-use std::error::Error as StdError;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use dps_application::ports::Clock;
+use dps_domain::with_causes;
 use http::header::USER_AGENT;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -147,9 +147,9 @@ impl Transport {
             .body(body.to_bytes())
             .send()
             .await
-            .map_err(chain)?;
+            .map_err(told)?;
         let mut body = BytesMut::new();
-        while let Some(chunk) = answer.chunk().await.map_err(chain)? {
+        while let Some(chunk) = answer.chunk().await.map_err(told)? {
             if body.len() + chunk.len() > MAX_ANSWER_BYTES {
                 return Err(format!("the answer is longer than {MAX_ANSWER_BYTES} bytes"));
             }
@@ -191,13 +191,6 @@ fn response(answer: &Answer) -> BytesResponse {
 
 /// The error with its causes, which is where reqwest keeps what happened.
 #[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
-fn chain(error: reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    super::problem::tidy(&text)
+fn told(error: reqwest::Error) -> String {
+    super::problem::tidy(&with_causes(&error))
 }

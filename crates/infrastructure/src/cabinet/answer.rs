@@ -1,10 +1,10 @@
 //! Reading answers within bounds, and telling what is wrong with those that cannot be used.
 
-use std::error::Error;
 use std::time::Duration;
 
 use dps_application::ports::cabinet::CabinetError;
 use dps_cabinet_api::Problem;
+use dps_domain::with_causes;
 use reqwest::{Response, StatusCode};
 use serde::de::DeserializeOwned;
 
@@ -47,14 +47,7 @@ pub(super) fn lost(failed: reqwest::Error) -> CabinetError {
     if failed.is_timeout() {
         return error("no complete answer in time".to_owned());
     }
-    let mut detail = failed.to_string();
-    let mut cause = failed.source();
-    while let Some(inner) = cause {
-        detail.push_str(": ");
-        detail.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    error(detail)
+    error(with_causes(&failed))
 }
 
 /// Reads what an answer other than success says about itself.

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::ops::RangeInclusive;
 
+use dps_domain::with_causes;
 use dps_host::{HumanDuration, Secret};
 
 /// One thing to know about a key.
@@ -76,7 +77,7 @@ impl Report {
                     key.replace(':', "__")
                 ),
             ),
-            Err(error) => self.error(key, chain(error)),
+            Err(error) => self.error(key, with_causes(error)),
         }
     }
 }
@@ -86,16 +87,4 @@ fn finding(key: &str, what: String) -> Finding {
         key: key.to_owned(),
         what,
     }
-}
-
-/// An error with its causes in one line.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -1,0 +1,50 @@
+//! Errors as one line for operators: logs, events and reports hold text.
+
+use std::error::Error;
+
+/// What an error says, and after it each cause that it does not repeat itself.
+pub fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let words = cause.to_string();
+        if !text.ends_with(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        next = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{words}")]
+    struct Told {
+        words: &'static str,
+        source: Option<Box<Told>>,
+    }
+
+    fn told(words: &[&'static str]) -> Told {
+        let (words, rest) = words.split_first().unwrap();
+        let source = (!rest.is_empty()).then(|| Box::new(told(rest)));
+        Told { words, source }
+    }
+
+    #[test]
+    fn every_cause_is_told_once_and_in_order() {
+        let text = |words| with_causes(&told(words));
+        assert_eq!(text(&["alone"]), "alone");
+        assert_eq!(
+            text(&["cannot store", "no answer", "refused"]),
+            "cannot store: no answer: refused"
+        );
+        assert_eq!(
+            text(&["cannot store: no answer", "no answer", "refused"]),
+            "cannot store: no answer: refused"
+        );
+    }
+}
