@@ -24,12 +24,19 @@ macro_rules! columns {
 }
 use columns;
 
-/// What every write of a whole record sets, from `$3` to `$15`; the lease ends with it.
+/// What every write of a whole record sets, from `$3` to `$15`.
 macro_rules! assignments {
     () => {
         "tenant_id = $3, hostname = $4, cname_target = $5, phase = $6, lane = $7, attempt = $8, \
          next_attempt_at = $9, pending_since = $10, failed_validations = $11, order_not_before = $12, \
-         last_failure = $13, serving_not_after = $14, updated_at = $15, revision = revision + 1, lease_token = NULL, lease_expires_at = NULL"
+         last_failure = $13, serving_not_after = $14, updated_at = $15, revision = revision + 1"
+    };
+}
+
+/// Whether a write from outside leaves a lease alone: two workers with one order would be two orders at the CA.
+macro_rules! same_work {
+    () => {
+        "lane IN ('issuance', 'renewal') AND phase = $6 AND cname_target = $5"
     };
 }
 
@@ -51,10 +58,14 @@ statements! {
          ORDER BY hostname, created_at LIMIT $3",
     ));
     UPDATE = Sql::both(concat!(
-        "UPDATE custom_domains SET cabinet_version = $16, ", assignments!(), " WHERE id = $1 AND revision = $2",
+        "UPDATE custom_domains SET cabinet_version = $16, ", assignments!(),
+        ", lease_token = CASE WHEN ", same_work!(), " THEN lease_token END, \
+         lease_expires_at = CASE WHEN ", same_work!(), " THEN lease_expires_at END \
+         WHERE id = $1 AND revision = $2",
     ));
     COMPLETE = Sql::both(concat!(
-        "UPDATE custom_domains SET ", assignments!(), " WHERE id = $1 AND lease_token = $2",
+        "UPDATE custom_domains SET ", assignments!(), ", lease_token = NULL, lease_expires_at = NULL \
+         WHERE id = $1 AND lease_token = $2",
     ));
     LOCK = Sql::each(
         "SELECT id FROM custom_domains WHERE id = $1 FOR UPDATE",

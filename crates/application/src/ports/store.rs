@@ -244,8 +244,9 @@ pub trait CertificateStore: Send + Sync {
     /// Records by hostname, for people.
     async fn domains(&self, filter: &DomainFilter) -> Result<Vec<DomainRecord>, StoreError>;
 
-    /// Writes a record from outside a lease (intake, operator), if nobody wrote it since it was read (`revision`). Takes away
-    /// a running lease: its holder will find it lost. Answers whether it was written.
+    /// Writes a record from outside a lease (intake, operator), if nobody wrote it since it was read (`revision`). Answers whether
+    /// it was written. Takes away a running lease, so that its holder will find it lost, unless a worker of the lanes that deal
+    /// with the CA holds it and phase and target stay: nobody else may take up its order then.
     async fn domain_update(&self, completion: Completion) -> Result<bool, StoreError>;
 
     /// Leases up to `limit` records of a lane that are due and that nobody holds, longest due first, and counts the attempt. A

@@ -40,6 +40,7 @@ contract! {
         an_id_is_inserted_once,
         an_update_needs_the_revision_that_was_read,
         an_update_takes_the_lease_away,
+        a_word_about_a_domain_does_not_take_an_order_out_of_its_workers_hands,
         the_newest_record_that_is_not_gone_holds_a_hostname,
         people_page_through_hostnames_and_search_them_literally,
         history_is_newest_first_and_bounded_per_domain,

@@ -1,10 +1,11 @@
 //! Work records and their history.
 
 use dps_application::ports::store::{CertificateStore, Completion, DomainFilter, StoreError};
+use dps_domain::phase::Lane;
 use dps_domain::{Failure, Issuance, OrderId, Phase, Timestamp};
 use uuid::Uuid;
 
-use crate::world::{World, at, event, host, quiet, record};
+use crate::world::{TTL, World, at, event, host, quiet, record};
 
 pub(crate) async fn a_record_comes_back_as_it_was_written(world: World) {
     let mut written = record("shop.example");
@@ -67,6 +68,42 @@ pub(crate) async fn an_update_takes_the_lease_away(world: World) {
         1,
         "the record can be acquired at once"
     );
+}
+
+pub(crate) async fn a_word_about_a_domain_does_not_take_an_order_out_of_its_workers_hands(world: World) {
+    let mut ordering = record("shop.example");
+    ordering.phase = Phase::Onboarding(Issuance::Ordering);
+    ordering.next_attempt_at = Some(at(0));
+    world.insert(&ordering).await;
+    let lease = async |now| {
+        world
+            .store
+            .acquire_due(Lane::Issuance, at(now), TTL, 1)
+            .await
+            .unwrap()
+    };
+    let held = lease(0).await.pop().unwrap();
+    let mut nudged = world.read(ordering.id).await;
+    nudged.cabinet_version = 7;
+    nudged.next_attempt_at = Some(at(1));
+    assert!(world.store.domain_update(quiet(nudged)).await.unwrap());
+    assert!(
+        lease(2).await.is_empty(),
+        "a second worker would place a second order"
+    );
+    world
+        .store
+        .complete(held.token, quiet(held.record))
+        .await
+        .unwrap();
+    assert_eq!(world.read(ordering.id).await.cabinet_version, 7);
+
+    let held = lease(2).await.pop().unwrap();
+    let mut leaving = world.read(ordering.id).await;
+    leaving.phase = Phase::Leaving;
+    assert!(world.store.domain_update(quiet(leaving)).await.unwrap());
+    let late = world.store.complete(held.token, quiet(held.record)).await;
+    assert!(matches!(late, Err(StoreError::LeaseLost)), "a removal does");
 }
 
 pub(crate) async fn the_newest_record_that_is_not_gone_holds_a_hostname(world: World) {
