@@ -1,10 +1,10 @@
 //! Deploy a stored certificate to every edge; each proves it by a TLS handshake.
 
-use dps_domain::{CertificateId, Event, Failure, renewal};
+use dps_domain::{CertificateId, Event, Failure, Phase, renewal};
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::{Fault, Outcome, StepContext, Then};
+use super::{Fault, Outcome, StepContext, Then, undeploy};
 use crate::ports::edge::{Deployment, EdgeError};
 use crate::ports::store::StoredCertificate;
 use crate::ports::vault::{SecretContext, SecretPurpose};
@@ -27,7 +27,17 @@ pub(super) async fn deploy(context: &StepContext<'_>, id: CertificateId) -> Resu
         };
         return Ok(context.failed(failure, Then::NewOrder { rest: false }));
     }
-    if let Err(error) = apply_everywhere(context, &stored).await? {
+    let applied = apply_everywhere(context, &stored).await?;
+    // A removal meanwhile took our lease and may have passed the edges before us.
+    let record = service.store.domain(context.record.id).await?;
+    if record.is_none_or(|record| matches!(record.phase, Phase::Leaving | Phase::Gone)) {
+        let detail = match undeploy::take_down(context).await? {
+            Ok(()) => "the domain was removed meanwhile".into(),
+            Err(error) => format!("the domain was removed meanwhile, and may be served still: {error}"),
+        };
+        return Err(Fault::Inconsistent(detail));
+    }
+    if let Err(error) = applied {
         return Ok(context.failed(error.into(), Then::Retry));
     }
     let renew_at = renewal::renewal_moment(facts.not_before, facts.not_after, service.randomness.unit());

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use dps_application::ports::ca::CaError;
+use dps_application::steps;
 use dps_domain::phase::{Next, Phase};
 use dps_domain::{FailureCode, Status};
 
@@ -238,4 +239,18 @@ async fn a_removed_domain_leaves_every_edge_and_is_forgotten_after_its_quarantin
     world.advance(2 * DAY);
     world.settle().await;
     assert!(world.is_forgotten().await);
+}
+
+#[tokio::test]
+async fn a_worker_that_deploys_after_the_removal_cleans_up_behind_itself() {
+    let world = World::with_due_domain().await;
+    for _ in 0..5 {
+        world.step().await;
+    }
+    let held = world.lease().await;
+    world.request_removal().await;
+    world.settle().await;
+    assert_eq!(world.record().await.phase, Phase::Gone);
+    let _lost = steps::step(&world.service, &held.record, held.expires_at).await;
+    assert_eq!(world.edges.served(HOST), None);
 }

@@ -145,12 +145,17 @@ impl World {
 
     /// Makes the step of the record's lane, and dies before its outcome is recorded.
     pub(crate) async fn step_and_die(&self) {
-        let lane = self.record().await.phase.lane().unwrap();
-        let now = self.service.now();
-        let mut leases: Vec<Lease> = self.service.store.acquire_due(lane, now, LEASE, 1).await.unwrap();
-        let lease = leases.pop().expect("the record is due");
+        let lease = self.lease().await;
         let _lost = steps::step(&self.service, &lease.record, lease.expires_at).await;
         self.advance(LEASE + Duration::from_secs(1));
+    }
+
+    /// Leases the record, as a worker of its lane does.
+    pub(crate) async fn lease(&self) -> Lease {
+        let lane = self.record().await.phase.lane().unwrap();
+        let now = self.service.now();
+        let mut leases = self.service.store.acquire_due(lane, now, LEASE, 1).await.unwrap();
+        leases.pop().expect("the record is due")
     }
 
     /// The step of the record's lane, recorded.
