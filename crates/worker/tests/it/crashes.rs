@@ -1,15 +1,21 @@
 //! `dps run` is killed or asked to stop in the middle of an issuance.
 
+use std::time::Duration;
+
+use dps_lab::dns::Fault;
+
 use crate::world::{Options, PATIENCE, World};
 
 /// Where in an issuance the service is killed: after this event of its own log, or as soon as Pebble did something.
 enum Moment {
+    Resolving,
     Logged(&'static str),
     ValidationBegan,
     Issued,
 }
 
-const MOMENTS: [(&str, Moment); 5] = [
+const MOMENTS: [(&str, Moment); 6] = [
+    ("resolving.crash.test", Moment::Resolving),
     ("ordered.crash.test", Moment::Logged("order.placed")),
     ("validating.crash.test", Moment::ValidationBegan),
     ("validated.crash.test", Moment::Logged("order.ready")),
@@ -25,9 +31,14 @@ async fn a_service_killed_at_any_moment_of_an_issuance_costs_neither_an_order_no
     let mut ids = Vec::new();
     for (host, moment) in &MOMENTS {
         let certificates = world.pebble.certificates();
+        if matches!(moment, Moment::Resolving) {
+            // The step that is killed would else be over in a moment.
+            world.zone.set_fault(host, Fault::Slow(Duration::from_secs(2)));
+        }
         ids.push(world.add(host).await);
         reached(&mut world, host, moment, certificates).await;
         world.service.kill().unwrap();
+        world.zone.clear_fault(host);
         world.restart_service().await;
     }
     for id in &ids {
@@ -49,13 +60,14 @@ async fn a_service_killed_at_any_moment_of_an_issuance_costs_neither_an_order_no
 }
 
 async fn reached(world: &mut World, host: &str, moment: &Moment, certificates: usize) {
-    let (service, pebble) = (&mut world.service, &world.pebble);
+    let (service, pebble, zone) = (&mut world.service, &world.pebble, &world.zone);
     let log = service.spec().log_path().to_owned();
     let seen = || match moment {
         Moment::Logged(event) => {
             let text = std::fs::read_to_string(&log).unwrap_or_default();
             crate::world::Log::parse(&text).count(host, event) > 0
         }
+        Moment::Resolving => zone.queries(host) > 0,
         Moment::ValidationBegan => pebble.validations_for(host) > 0,
         Moment::Issued => pebble.certificates() > certificates,
     };

@@ -1,16 +1,22 @@
-//! `dps demo --once --json`, as a program would run it.
+//! `dps demo`: with `--once --json` as a program would run it, and as a newcomer does who types what README and demo say.
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
 
+use dps_lab::process::ProcessSpec;
+use dps_lab::wait;
 use serde_json::Value;
+use tokio::sync::{Mutex, MutexGuard};
 
-#[test]
-fn the_demo_shows_what_it_promises_ends_with_one_json_object_and_leaves_nothing_behind() {
+use crate::world::PATIENCE;
+
+#[tokio::test]
+async fn the_demo_shows_what_it_promises_ends_with_one_json_object_and_leaves_nothing_behind() {
     let temporary = tempfile::tempdir().unwrap();
+    let _alone = alone().await;
     // Everything that the demo starts inherits this.
-    let mark = format!("DPS_E2E_MARK={}", std::process::id());
+    let mark = format!("DPS_E2E_MARK=once-{}", std::process::id());
     let (name, value) = mark.split_once('=').unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_dps"))
         .args(["demo", "--once", "--json"])
@@ -70,9 +76,102 @@ fn the_demo_shows_what_it_promises_ends_with_one_json_object_and_leaves_nothing_
     let host = renewal["host"].as_str().unwrap();
     assert_eq!(domains[host]["fingerprint"], renewal["new_fingerprint"]);
 
-    let left: Vec<_> = std::fs::read_dir(temporary.path()).unwrap().flatten().collect();
+    nothing_is_left(temporary.path(), &mark);
+}
+
+const README: &str = include_str!("../../../../README.md");
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newcomer_who_types_what_readme_and_demo_say_gets_what_they_promise_and_ctrl_c_cleans_up() {
+    let temporary = tempfile::tempdir().unwrap();
+    let logs = tempfile::tempdir().unwrap();
+    let _alone = alone().await;
+    let mark = format!("DPS_E2E_MARK=stays-{}", std::process::id());
+    let (name, value) = mark.split_once('=').unwrap();
+    let mut demo = ProcessSpec::new(
+        "dps demo",
+        env!("CARGO_BIN_EXE_dps"),
+        logs.path().join("demo.log"),
+    )
+    .arg("demo")
+    .env("TMPDIR", temporary.path())
+    .env(name, value)
+    .directory(temporary.path())
+    .start()
+    .unwrap();
+    demo.wait_for_log("Ctrl-C ends it", PATIENCE * 2).await.unwrap();
+    let said = demo.log_text();
+    let commands = commands_of_readme(&said);
+    let [break_dns, add, look, mend_dns] = commands.as_slice() else {
+        panic!("README has other commands than this test knows: {commands:#?}");
+    };
+    typed(break_dns);
+    typed(add);
+    let broken = seen(look, |domain| domain["lastErrorCode"] == "DNS_WRONG_TARGET").await;
+    assert_eq!(broken["status"], "PendingDns", "{broken}");
+    let sentence = broken["lastErrorMessage"].as_str().unwrap();
+    assert!(sentence.contains("CNAME customers.platform.test."), "{sentence}");
+    typed(mend_dns);
+    seen(look, |domain| domain["status"] == "Active").await;
+
+    let mut printed = said.lines().map(str::trim);
+    let visit = printed.rfind(|line| line.starts_with("curl --cacert")).unwrap();
+    assert!(typed(visit).contains("Hello"));
+    assert!(typed(&visit.replace("shop.bakery.test", "second.demo.test")).contains("Hello"));
+
+    demo.signal("INT").unwrap();
+    let status = demo.wait_for_exit(PATIENCE).await.unwrap();
+    assert_eq!(status.code(), Some(0), "{}", demo.log_tail());
+    nothing_is_left(temporary.path(), &mark);
+}
+
+/// What README tells to type in the second terminal, with the ports that the demo took.
+fn commands_of_readme(said: &str) -> Vec<String> {
+    let port = |word: &str| {
+        let line = said.lines().rfind(|line| line.starts_with(word)).unwrap();
+        let url = line.split_whitespace().find(|part| part.starts_with("http://"));
+        url.unwrap().parse::<url::Url>().unwrap().port().unwrap()
+    };
+    let (desk, cabinet) = (format!(":{}", port("DNS desk")), format!(":{}", port("Cabinet")));
+    let text = README.replace("\\\n", " ");
+    let commands = text.lines().filter_map(|line| line.strip_prefix("$ "));
+    let curls = commands.filter(|command| command.starts_with("curl "));
+    curls
+        .map(|command| command.replace(":8053", &desk).replace(":8081", &cabinet))
+        .collect()
+}
+
+/// Types a `curl` line into a shell, which must succeed; answers what it printed.
+fn typed(command: &str) -> String {
+    let command = command.replacen("curl ", "curl --silent --show-error --fail --noproxy '*' ", 1);
+    let output = Command::new("bash").args(["-c", &command]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command}: {said}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Types a command again and again until it shows one domain as wanted.
+async fn seen(command: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    let look = wait::until("the domain as promised", PATIENCE, || async {
+        let page: Value = serde_json::from_str(&typed(command)).unwrap();
+        Some(page["items"][0].clone()).filter(&wanted)
+    });
+    match look.await {
+        Ok(domain) => domain,
+        Err(error) => panic!("{error}: {}", typed(command)),
+    }
+}
+
+/// One demo at a time, since two would want the same usual ports.
+async fn alone() -> MutexGuard<'static, ()> {
+    static DEMO: Mutex<()> = Mutex::const_new(());
+    DEMO.lock().await
+}
+
+fn nothing_is_left(temporary: &Path, mark: &str) {
+    let left: Vec<_> = std::fs::read_dir(temporary).unwrap().flatten().collect();
     assert!(left.is_empty(), "{left:?}");
-    let running = processes_with(&mark);
+    let running = processes_with(mark);
     assert!(running.is_empty(), "still running: {running:?}");
 }
 

@@ -217,6 +217,36 @@ async fn the_key_encryption_key_can_be_changed_without_losing_a_certificate() {
         .unwrap_or_else(|error| panic!("{error}\n{}", world.service.log_tail()));
 }
 
+/// The wrong order: a service that runs does not know the key that everything is sealed with now. It says so, blames nobody else, and goes
+/// on once it is started anew.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rotation_that_the_running_service_knows_nothing_of_costs_only_time() {
+    let mut world = World::start(Options {
+        database: Database::Postgres(npgsql_database().await),
+        ..Options::quick()
+    })
+    .await;
+    let first = world.add("before.bakery.test").await;
+    world.wait_for_status(&first, "Active").await;
+    let file = world.home().join("kek");
+    let old = fs::read_to_string(&file).unwrap();
+    write_keys(&file, &format!("second:{SECOND_KEY}\n{old}"));
+    said(&world, &["keys", "rotate"]);
+    let id = world.add(HOST).await;
+    let told = world.wait_for_code(&id, "INTERNAL").await;
+    assert_eq!(told["status"], "Issuing", "{told}");
+    assert!(
+        world
+            .service
+            .log_text()
+            .contains("key-encryption key second, which is not configured")
+    );
+    assert_eq!(world.service.terminate(PATIENCE).await.unwrap().code(), Some(0));
+    world.restart_service().await;
+    world.wait_for_status(&id, "Active").await;
+    world.visit(HOST).await;
+}
+
 fn write_keys(file: &Path, keys: &str) {
     fs::write(file, keys).unwrap();
     fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();

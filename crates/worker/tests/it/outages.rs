@@ -99,3 +99,18 @@ async fn wait_for_readiness(world: &World, wanted: u16) -> serde_json::Value {
     });
     report.await.unwrap()
 }
+
+/// HAProxy is ours too: that nobody answers on port 80 while it is down is no fault of the customer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_haproxy_that_is_down_is_ours_and_the_domain_becomes_active_when_it_returns() {
+    let mut world = World::start(Options::quick()).await;
+    world.haproxy.kill().unwrap();
+    let id = world.add(HOST).await;
+    let told = world
+        .wait_until(&id, "a code", |domain| domain["lastErrorCode"].is_string())
+        .await;
+    assert_eq!(told["lastErrorCode"], "EDGE_UNREACHABLE", "{told}");
+    world.haproxy.restart().await.unwrap();
+    world.wait_for_status(&id, "Active").await;
+    world.visit(HOST).await;
+}

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use dps_lab::tls::HandshakeWatcher;
+use dps_lab::wait;
 
-use crate::world::{Options, PATIENCE, World};
+use crate::world::{Options, PATIENCE, World, dps};
 
 const HOST: &str = "shop.bakery.test";
 /// The pause between two visits.
@@ -47,4 +48,48 @@ async fn a_certificate_is_renewed_by_itself_at_its_stored_moment_and_no_visitor_
     let log = world.log();
     assert!(log.count(HOST, "renewal.due") >= 1);
     assert_eq!(log.count(HOST, "renewal.requested"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_live_domain_whose_dns_left_is_told_so_and_not_ordered_for_and_revives_when_it_returns() {
+    let world = World::start(Options {
+        pebble: |pebble| pebble.certificate_validity = Some(Duration::from_secs(3600)),
+        ..Options::quick()
+    })
+    .await;
+    let id = world.add(HOST).await;
+    world.wait_for_status(&id, "Active").await;
+    let before = world.visit(HOST).await;
+    world.zone.clear(HOST);
+    let output = dps(world.home(), &["domains", "renew", HOST]);
+    assert!(output.status.success());
+    let told = world.wait_for_code(&id, "DNS_MOVED").await;
+    assert_eq!(told["status"], "Active", "{told}");
+    let sentence = told["lastErrorMessage"].as_str().unwrap();
+    assert!(
+        sentence.contains("shop CNAME customers.platform.test."),
+        "{sentence}"
+    );
+    assert_eq!(
+        world.visit(HOST).await,
+        before,
+        "the certificate is served to its end"
+    );
+    assert_eq!(world.pebble.orders_for(HOST), 1);
+
+    world.point_at_us(HOST);
+    let output = dps(world.home(), &["domains", "retry", HOST]);
+    assert!(output.status.success());
+    let revived = wait::until("another certificate", PATIENCE, || async {
+        let now = world.visit(HOST).await;
+        (now != before).then_some(())
+    });
+    revived
+        .await
+        .unwrap_or_else(|error| panic!("{error}\n{}", world.service.log_tail()));
+    let live = world
+        .wait_until(&id, "no complaint", |domain| domain["lastErrorCode"].is_null())
+        .await;
+    assert_eq!(live["status"], "Active", "{live}");
+    assert_eq!(world.pebble.orders_for(HOST), 2);
 }

@@ -295,6 +295,16 @@ impl World {
         self.agent.wait_for_port(address, PATIENCE).await.unwrap();
     }
 
+    /// Starts `dps standalone` with the same settings, once the three are gone, and waits until all its parts answer.
+    pub(crate) async fn start_standalone(&self) -> Process {
+        let mut process = dps::start(self.home(), "standalone", &[]);
+        let at = self.addresses;
+        for address in [at.cabinet, at.agent, at.service] {
+            process.wait_for_port(address, PATIENCE).await.unwrap();
+        }
+        process
+    }
+
     /// The events of the service's log so far.
     pub(crate) fn log(&self) -> Log {
         Log::parse(&self.service.log_text())
