@@ -76,6 +76,9 @@ impl Hostname {
             idna::domain_to_ascii_strict(text).map_err(|_| HostnameError::IllegalInternationalName)?
         };
         check_labels(&ascii)?;
+        if ends_in_number(&ascii) {
+            return Err(HostnameError::IpAddress);
+        }
         if psl::suffix(ascii.as_bytes()).is_some_and(|suffix| is_icann_suffix(&suffix, &ascii)) {
             return Err(HostnameError::PublicSuffix);
         }
@@ -117,6 +120,13 @@ impl Hostname {
 /// Whether the whole name is a suffix of the list's ICANN section. An unlisted single label such as `test` is not.
 fn is_icann_suffix(suffix: &psl::Suffix<'_>, name: &str) -> bool {
     suffix.is_known() && suffix.typ() == Some(psl::Type::Icann) && suffix.as_bytes() == name.as_bytes()
+}
+
+/// What others read as an IPv4 address, such as `0x7f.1`. No top-level domain is a number (RFC 3696 §2).
+fn ends_in_number(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    let is_hex = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    last.bytes().all(|byte| byte.is_ascii_digit()) || last.strip_prefix("0x").is_some_and(is_hex)
 }
 
 fn check_labels(name: &str) -> Result<(), HostnameError> {
@@ -208,6 +218,9 @@ mod tests {
             ("example.com:443", HostnameError::NotBare),
             ("192.0.2.1", HostnameError::IpAddress),
             ("[2001:db8::1]", HostnameError::IpAddress),
+            ("１９２.0.2.1", HostnameError::IpAddress),
+            ("0x7f.1", HostnameError::IpAddress),
+            ("www.example.0x1f", HostnameError::IpAddress),
             ("*.example.com", HostnameError::Wildcard),
             ("localhost", HostnameError::SingleLabel),
             ("a_b.example.com", HostnameError::IllegalLabel),
