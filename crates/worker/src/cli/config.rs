@@ -5,8 +5,10 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use dps_host::MASK;
 use dps_host::settings::{Loaded, Origin};
 use serde_json::{Value, json};
+use url::Url;
 
 use crate::config::{Finding, Role, Settings};
 
@@ -34,7 +36,8 @@ pub fn check(
         }
     };
     let report = loaded.settings.check(role);
-    let effective = serde_json::to_value(&loaded.settings)?;
+    let mut effective = serde_json::to_value(&loaded.settings)?;
+    mask_credentials(&mut effective);
     if as_json {
         let text = |findings: &[Finding]| findings.iter().map(Finding::to_string).collect::<Vec<_>>();
         let document = json!({
@@ -90,6 +93,26 @@ fn write_effective(loaded: &Loaded<Settings>, effective: &Value, out: &mut dyn W
     Ok(())
 }
 
+/// A URL with a password in it is reported as an error, and must not be repeated beside it.
+fn mask_credentials(value: &mut Value) {
+    match value {
+        Value::Object(members) => members.values_mut().for_each(mask_credentials),
+        Value::Array(items) => items.iter_mut().for_each(mask_credentials),
+        Value::String(text) => {
+            let Ok(mut url) = Url::parse(text) else { return };
+            let is_call = matches!(url.scheme(), "http" | "https");
+            let masked = match url.password() {
+                Some(MASK) => return,
+                Some(_) => url.set_password(Some(MASK)),
+                None if is_call && !url.username().is_empty() => url.set_username(MASK),
+                None => return,
+            };
+            *text = masked.map_or_else(|()| MASK.to_owned(), |()| url.into());
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
 /// One line for each key that has no keys below it.
 fn flatten(value: &Value, key: &mut String, lines: &mut BTreeMap<String, String>) {
     let mut below = |part: &str, value: &Value| {
@@ -114,5 +137,25 @@ fn flatten(value: &Value, key: &mut String, lines: &mut BTreeMap<String, String>
         other => {
             lines.insert(key.clone(), other.to_string());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_a_url_is_not_repeated() {
+        let mut shown = json!({
+            "A": { "BaseUrls": ["http://u:hunter2@edge/", "https://hunter2@edge/x"] },
+            "B": ["postgres://u:***@db/dps", "https://edge/", "sqlite://dps.db", "2s"],
+        });
+        let untouched = shown["B"].clone();
+        mask_credentials(&mut shown);
+        assert_eq!(
+            shown["A"]["BaseUrls"],
+            json!(["http://u:***@edge/", "https://***@edge/x"])
+        );
+        assert_eq!(shown["B"], untouched);
     }
 }

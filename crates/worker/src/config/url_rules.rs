@@ -7,14 +7,14 @@ use super::report::Report;
 /// A base URL for calls that carry a bearer token: http or https, nothing but host, port and path. Plain HTTP to another machine
 /// gives a warning.
 pub(super) fn check_base_url(report: &mut Report, key: &str, url: &Url) {
-    if !matches!(url.scheme(), "http" | "https") {
-        return report.error(key, format!("{url} must begin with http:// or https://"));
-    }
     if has_credentials(url) {
         return report.error(
             key,
             "must not hold a user name or password; the token has a key of its own",
         );
+    }
+    if !matches!(url.scheme(), "http" | "https") {
+        return report.error(key, format!("{url} must begin with http:// or https://"));
     }
     if url.query().is_some() || url.fragment().is_some() {
         report.error(key, format!("{url} must not have a '?' or '#' part"));
