@@ -346,6 +346,11 @@ async fn we_introduce_ourselves_by_our_own_name_and_show_no_key() {
             .user_agent()
             .starts_with("DomainProvisioningService/")
     );
+    let mut settings = AcmeSettings::new(world.double.directory_url().parse().unwrap());
+    settings.user_agent = "Platform X (ops@platform.example)".to_owned();
+    let named = AcmeAuthority::new(&settings, Arc::clone(&world.clock) as Arc<dyn Clock>).unwrap();
+    named.register(&account.key).await.unwrap();
+    assert_eq!(world.double.user_agent(), "Platform X (ops@platform.example)");
     let shown = format!("{:?} {account:?}", world.authority);
     assert!(!shown.contains("PRIVATE KEY"), "{shown}");
     let broken = Account {

@@ -156,11 +156,15 @@ fn acme_settings(settings: &Settings) -> anyhow::Result<AcmeSettings> {
             })?),
             None => None,
         };
-    Ok(AcmeSettings {
+    let mut acme = AcmeSettings {
         root_certificates_pem,
         terms_of_service_agreed: section.terms_of_service_agreed,
         ..AcmeSettings::new(section.directory_url.clone())
-    })
+    };
+    if let Some(user_agent) = &section.user_agent {
+        acme.user_agent.clone_from(user_agent);
+    }
+    Ok(acme)
 }
 
 fn resolvers(settings: &Settings) -> Arc<[Arc<dyn DnsResolver>]> {

@@ -5,6 +5,8 @@ use std::time::Duration;
 use reqwest::{Certificate, redirect};
 use url::{Host, Url};
 
+const OUR_NAME: &str = concat!("DomainProvisioningService/", env!("CARGO_PKG_VERSION"));
+
 /// How one ACME directory is reached.
 #[derive(Debug, Clone)]
 pub struct AcmeSettings {
@@ -14,6 +16,8 @@ pub struct AcmeSettings {
     pub root_certificates_pem: Option<String>,
     /// Whether the operator agreed to the CA's terms of service, if it has any.
     pub terms_of_service_agreed: bool,
+    /// How we call ourselves (RFC 8555 §6.1 wants a name), printable ASCII.
+    pub user_agent: String,
     /// For the TCP and TLS connection.
     pub connect_timeout: Duration,
     /// For one request, from connecting to the last byte of the answer.
@@ -22,11 +26,12 @@ pub struct AcmeSettings {
 
 impl AcmeSettings {
     /// The usual settings for a directory of the public Web: terms not agreed, 10 s to connect, 30 s per request.
-    pub const fn new(directory_url: Url) -> Self {
+    pub fn new(directory_url: Url) -> Self {
         Self {
             directory_url,
             root_certificates_pem: None,
             terms_of_service_agreed: false,
+            user_agent: OUR_NAME.to_owned(),
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
         }
@@ -72,6 +77,9 @@ pub enum AcmeSetupError {
     /// The PEM text holds no certificate.
     #[error("the root certificates for the ACME directory hold no certificate")]
     NoRoots,
+    /// The name cannot stand in a header.
+    #[error("the name to show to the CA is not printable ASCII")]
+    UserAgent(#[source] http::header::InvalidHeaderValue),
     /// No TLS, or a root that is no certificate.
     #[error("the HTTP client for the ACME directory cannot be made")]
     Client(#[source] reqwest::Error),

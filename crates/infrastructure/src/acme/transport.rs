@@ -21,7 +21,6 @@ use super::{retry_after, settings::AcmeSettings, settings::AcmeSetupError};
 /// No answer of a CA is longer; a certificate chain has at most about 20 kB.
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
 const REPLAY_NONCE: HeaderName = HeaderName::from_static("replay-nonce");
-const OUR_NAME: &str = concat!("DomainProvisioningService/", env!("CARGO_PKG_VERSION"));
 
 /// What all accounts of one CA share. Cheap to clone.
 #[derive(Clone)]
@@ -29,6 +28,7 @@ pub(super) struct Transport(Arc<Shared>);
 
 struct Shared {
     http: reqwest::Client,
+    user_agent: HeaderValue,
     directory_url: String,
     directory: DirectoryCache,
     nonces: NoncePool,
@@ -39,6 +39,7 @@ impl Transport {
     pub(super) fn new(settings: &AcmeSettings, clock: Arc<dyn Clock>) -> Result<Self, AcmeSetupError> {
         Ok(Self(Arc::new(Shared {
             http: settings.http_client()?,
+            user_agent: HeaderValue::from_str(&settings.user_agent).map_err(AcmeSetupError::UserAgent)?,
             directory_url: settings.directory_url.to_string(),
             directory: DirectoryCache::default(),
             nonces: NoncePool::default(),
@@ -135,9 +136,7 @@ impl Transport {
 
     async fn exchange(&self, request: Request<BodyWrapper<Bytes>>) -> Result<Answer, String> {
         let (mut parts, body) = request.into_parts();
-        parts
-            .headers
-            .insert(USER_AGENT, HeaderValue::from_static(OUR_NAME));
+        parts.headers.insert(USER_AGENT, self.0.user_agent.clone());
         let Ok(body) = body.collect().await;
         let mut answer = self
             .0

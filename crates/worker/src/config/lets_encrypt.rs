@@ -23,7 +23,7 @@ pub struct LetsEncrypt {
     pub ca_certificate_file: Option<PathBuf>,
     /// Whether the operator has read the CA's terms of service and agrees.
     pub terms_of_service_agreed: bool,
-    /// How we call ourselves to the CA, instead of `dps/<version>`.
+    /// How we call ourselves to the CA, instead of `DomainProvisioningService/<version>`.
     pub user_agent: Option<String>,
 }
 
