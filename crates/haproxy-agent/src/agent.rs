@@ -129,9 +129,8 @@ async fn open(settings: &Checked) -> Result<(Disk, View), AgentError> {
     let root = settings.state_directory.clone();
     let read = move || {
         let disk = Disk::open(&root)?;
-        let loaded = disk.load()?;
         let view = View {
-            held: loaded.held,
+            held: disk.load()?,
             quarantined: disk.quarantined(),
             ..View::default()
         };

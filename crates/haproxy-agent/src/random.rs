@@ -4,9 +4,7 @@ use std::time::Duration;
 
 /// Sixteen random bytes in hex; a name that nobody else uses.
 pub(crate) fn name() -> String {
-    let mut bytes = [0; 16];
-    dps_host::randomness::fill(&mut bytes);
-    hex::encode(bytes)
+    dps_host::randomness::hex(16)
 }
 
 /// A random duration between the two.

@@ -56,10 +56,7 @@ pub enum TelemetryError {
 /// A bare level is meant for this project's own code. Libraries log at `warn` and at most at `info`, even when the level
 /// is `trace`, because some of them print the bytes they send and receive; a directive that names a library lifts that for it.
 pub fn init(format: Format, level: Option<&str>) -> Result<(), TelemetryError> {
-    let from_environment = std::env::var("RUST_LOG")
-        .ok()
-        .filter(|text| !text.trim().is_empty());
-    let filter = filter::build(from_environment.as_deref().or(level).unwrap_or("info"))?;
+    let filter = chosen_filter(level)?;
     let is_terminal = io::stdout().is_terminal();
     let pretty = match format {
         Format::Auto => is_terminal,
@@ -84,13 +81,16 @@ pub fn init_file(path: &std::path::Path, level: Option<&str>) -> Result<(), Tele
         path: path.to_owned(),
         source,
     })?;
+    subscriber(Look::Json, chosen_filter(level)?, std::sync::Mutex::new(file))
+        .try_init()
+        .map_err(|_| TelemetryError::Twice)
+}
+
+fn chosen_filter(level: Option<&str>) -> Result<EnvFilter, TelemetryError> {
     let from_environment = std::env::var("RUST_LOG")
         .ok()
         .filter(|text| !text.trim().is_empty());
-    let filter = filter::build(from_environment.as_deref().or(level).unwrap_or("info"))?;
-    subscriber(Look::Json, filter, std::sync::Mutex::new(file))
-        .try_init()
-        .map_err(|_| TelemetryError::Twice)
+    filter::build(from_environment.as_deref().or(level).unwrap_or("info"))
 }
 
 /// Whether [`init`] will take this level.

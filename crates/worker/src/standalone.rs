@@ -107,15 +107,7 @@ fn token_or_random(value: Option<&Secret>, file: Option<&Path>) -> anyhow::Resul
 
 /// 32 random bytes as hex.
 pub(crate) fn random_token() -> Secret {
-    let mut bytes = [0; 32];
-    dps_host::randomness::fill(&mut bytes);
-    let mut text = String::with_capacity(64);
-    for byte in bytes {
-        for digit in [byte >> 4, byte & 15] {
-            text.push(char::from_digit(digit.into(), 16).expect("four bits are a hexadecimal digit"));
-        }
-    }
-    Secret::from(text.as_str())
+    Secret::from(dps_host::randomness::hex(32))
 }
 
 /// The file with the platform's token for the Cabinet, made on first use and readable by its owner alone.

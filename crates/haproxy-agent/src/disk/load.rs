@@ -16,16 +16,10 @@ use crate::random;
 /// A chain of 64 KiB, a key of 16 KiB and the first line.
 const MAX_FILE_BYTES: u64 = 96 * 1024;
 
-/// What was found on disk.
-#[derive(Debug, Default)]
-pub(crate) struct Loaded {
-    pub(crate) held: BTreeMap<Hostname, Held>,
-}
-
 impl Disk {
     /// Reads every certificate, moves what is bad or foreign into quarantine, and brings the crt-list in line. Afterwards HAProxy
     /// can start with the directory.
-    pub(crate) fn load(&self) -> Result<Loaded, DiskError> {
+    pub(crate) fn load(&self) -> Result<BTreeMap<Hostname, Held>, DiskError> {
         let listed = self.listed()?;
         let mut held = BTreeMap::new();
         for path in self.certificate_files()? {
@@ -53,7 +47,7 @@ impl Disk {
             }
         }
         self.write_list(held.keys())?;
-        Ok(Loaded { held })
+        Ok(held)
     }
 
     /// Reads one hostname's certificate with its key.

@@ -100,8 +100,9 @@ impl Disk {
         let lock = write::private_file(&path).map_err(during("open", &path))?;
         lock.try_lock().map_err(|_| DiskError::Locked(root.to_owned()))?;
         write::empty_folder(&root.join("staging"))?;
-        let list = ListName::parse(&root.join("crt-list.txt").to_string_lossy())
-            .map_err(|_| DiskError::Locked(root.to_owned()))?;
+        let path = root.join("crt-list.txt");
+        let list = ListName::parse(&path.to_string_lossy())
+            .map_err(|fault| during("use", &path)(io::Error::new(io::ErrorKind::InvalidInput, fault)))?;
         Ok(Self {
             root: root.to_owned(),
             list,

@@ -41,11 +41,11 @@ impl Edge {
         let staged = self.on_disk(move |disk| disk.stage(&stored)).await?;
         if let Err(refusal) = self.serve(&name, &hostname, &payload, &wanted).await {
             Disk::discard(&staged);
-            self.restore(&name, &hostname, previous.is_some(), &refusal).await;
+            self.restore(&name, &hostname, previous.is_some()).await;
             return Err(refusal);
         }
         if let Err(refusal) = self.publish(staged, &hostname, &wanted, previous.as_ref()).await {
-            self.restore(&name, &hostname, previous.is_some(), &refusal).await;
+            self.restore(&name, &hostname, previous.is_some()).await;
             return Err(refusal);
         }
         self.look_again().await;
@@ -180,9 +180,8 @@ impl Edge {
         Ok(())
     }
 
-    /// Puts back what was served before, which is what the disk holds.
-    async fn restore(&mut self, name: &StoreName, hostname: &Hostname, had_previous: bool, why: &Refusal) {
-        tracing::warn!(%hostname, reason = %why, "the certificate was not applied; going back to the one before");
+    /// Puts back what was served before, which is what the disk holds. Why is logged with the refusal.
+    async fn restore(&mut self, name: &StoreName, hostname: &Hostname, had_previous: bool) {
         let restored = if had_previous {
             self.reinstall(name, hostname).await
         } else {

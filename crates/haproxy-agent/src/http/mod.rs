@@ -15,7 +15,7 @@ use axum::http::Method;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
-use dps_agent_api::ProblemCode;
+use dps_agent_api::{CHALLENGE_PATH_PREFIX, ProblemCode};
 use dps_host::BearerToken;
 
 use crate::challenges::Challenges;
@@ -56,7 +56,10 @@ pub(crate) fn router(app: App) -> Router {
         .layer(from_fn_with_state(app.clone(), auth::require_token));
     Router::new()
         .merge(internal)
-        .route("/.well-known/acme-challenge/{token}", get(challenges::answer))
+        .route(
+            &format!("{CHALLENGE_PATH_PREFIX}{{token}}"),
+            get(challenges::answer),
+        )
         .route("/health", get(health::health))
         .route("/metrics", get(health::metrics))
         .fallback(no_such_path)
