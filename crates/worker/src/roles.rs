@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use dps_application::ports::{Clock as _, Vault};
+use dps_application::ports::Clock as _;
 use dps_application::{operator, rotation};
 use dps_domain::Hostname;
 use dps_host::{shutdown, telemetry};
@@ -89,9 +89,7 @@ fn usable(path: Option<&Path>, role: Role) -> Option<Settings> {
 }
 
 fn load(path: Option<&Path>) -> anyhow::Result<Settings> {
-    Settings::load(path)
-        .map(|loaded| loaded.settings)
-        .map_err(|error| anyhow::anyhow!("{error}"))
+    Ok(Settings::load(path)?.settings)
 }
 
 async fn open_store(path: Option<&Path>) -> anyhow::Result<Arc<Store>> {
@@ -146,8 +144,7 @@ async fn keys(path: Option<&Path>, command: Keys) -> anyhow::Result<ExitCode> {
         }
         Keys::Rotate => {
             let store = wiring::open_store(&settings).await?;
-            let vault: &dyn Vault = &vault;
-            let done = rotation::rotate(store.as_ref(), vault).await?;
+            let done = rotation::rotate(store.as_ref(), &vault).await?;
             println!(
                 "{} private keys were sealed anew, {} were current already.",
                 done.resealed, done.current

@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use dps_application::ports::Pki as _;
 use dps_application::ports::ca::{Account, AuthorizationView, OrderStatus};
 use dps_domain::Hostname;
-use dps_infrastructure::pki::X509Pki;
 
 use super::cast::EDGE;
 use super::world::World;
@@ -41,8 +39,8 @@ pub(super) async fn exchange(world: &World) -> anyhow::Result<Duration> {
     for _ in 0..LOOKS {
         match ca.order(&account, &order).await?.status {
             OrderStatus::Ready if !finalized => {
-                let certificate_key = X509Pki.new_key()?;
-                let request = X509Pki.signing_request(&certificate_key, &host)?;
+                let certificate_key = service.pki.new_key()?;
+                let request = service.pki.signing_request(&certificate_key, &host)?;
                 ca.finalize(&account, &order, &request).await?;
                 finalized = true;
             }

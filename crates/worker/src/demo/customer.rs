@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use dps_cabinet_api::{CreateRequest, CustomerView};
+use dps_cabinet_api::{CUSTOMER_PATH, CreateRequest, CustomerView};
 use dps_host::Secret;
 use reqwest::Client;
 
@@ -26,7 +26,7 @@ impl Customer {
             .context("no HTTP client")?;
         Ok(Self {
             http,
-            base: format!("http://{cabinet}/api/v1/custom-domains"),
+            base: format!("http://{cabinet}{CUSTOMER_PATH}"),
             token,
         })
     }

@@ -8,6 +8,7 @@ use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::StatusCode;
 use axum::routing::put;
 use dps_domain::Hostname;
+use dps_host::http_server::{self, ServerLimits};
 use dps_lab::dns::Zone;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -29,8 +30,12 @@ pub(super) async fn open(
         .route("/{name}", put(set).delete(clear))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(zone);
-    let server = axum::serve(listener, routes).with_graceful_shutdown(async move { stop.cancelled().await });
-    tokio::spawn(async move { server.await });
+    tokio::spawn(http_server::serve(
+        listener,
+        routes,
+        ServerLimits::default(),
+        stop,
+    ));
     Ok(address)
 }
 
