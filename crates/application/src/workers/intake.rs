@@ -173,16 +173,17 @@ async fn write(
     new: bool,
 ) -> Result<bool, StoreError> {
     let wakes = Wakes::of(&completion, now);
-    if let Some(event) = &completion.event {
-        let record = &completion.record;
-        tracing::info!(domain.id = %record.id, domain.hostname = %record.hostname, phase = event.phase, "{}", event.kind);
-    }
+    let (id, hostname) = (completion.record.id, completion.record.hostname.clone());
+    let event = completion.event.clone();
     let written = if new {
         service.store.domain_insert(completion).await?
     } else {
         service.store.domain_update(completion).await?
     };
     if written {
+        if let Some(event) = event {
+            tracing::info!(domain.id = %id, domain.hostname = %hostname, phase = event.phase, "{}", event.kind);
+        }
         wakes.ring(service);
     }
     Ok(written)
