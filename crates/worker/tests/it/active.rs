@@ -2,28 +2,32 @@
 
 use std::process::Command;
 
+use dps_lab::postgres;
+use serde_json::json;
+
 use crate::world::{Database, GREETING, Options, PATIENCE, World, npgsql_database};
 
 const HOST: &str = "shop.bakery.test";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_domain_becomes_active_and_outlives_its_edges_memory_on_sqlite() {
-    becomes_active_and_outlives_the_edges_memory(Database::Sqlite).await;
+    becomes_active_and_outlives_the_edges_memory(Options::default()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_domain_becomes_active_and_outlives_its_edges_memory_on_postgresql() {
-    let database = Database::Postgres(npgsql_database().await);
-    becomes_active_and_outlives_the_edges_memory(database).await;
+    let cabinet = postgres::fresh_database().await.unwrap();
+    let options = Options {
+        database: Database::Postgres(npgsql_database().await),
+        ..Options::default()
+    };
+    let cabinet = json!({ "Cabinet": { "ConnectionString": cabinet } });
+    becomes_active_and_outlives_the_edges_memory(options.with(&cabinet)).await;
 }
 
 /// All intervals are the defaults, of which the shortest is longer than the whole may take.
-async fn becomes_active_and_outlives_the_edges_memory(database: Database) {
-    let mut world = World::start(Options {
-        database,
-        ..Options::default()
-    })
-    .await;
+async fn becomes_active_and_outlives_the_edges_memory(options: Options) {
+    let mut world = World::start(options).await;
     let id = world.add("Shop.Bakery.test.").await;
     let active = world.wait_for_status(&id, "Active").await;
     assert_eq!(active["canonicalHost"], HOST);

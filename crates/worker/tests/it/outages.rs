@@ -114,3 +114,27 @@ async fn a_haproxy_that_is_down_is_ours_and_the_domain_becomes_active_when_it_re
     world.wait_for_status(&id, "Active").await;
     world.visit(HOST).await;
 }
+
+/// Active means that every edge has proven it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_domain_is_active_only_when_all_edges_serve_it_whichever_was_away() {
+    let mut world = World::start(Options {
+        second_edge: true,
+        ..Options::quick()
+    })
+    .await;
+    let second = world.second_edge.as_mut().unwrap();
+    let https = second.https;
+    second.agent.kill().unwrap();
+    let id = world.add(HOST).await;
+    let told = world.wait_for_code(&id, "EDGE_UNREACHABLE").await;
+    assert_eq!(told["status"], "PendingHttpProbe", "{told}");
+    world.second_edge.as_mut().unwrap().agent.restart().unwrap();
+    world.wait_for_status(&id, "Active").await;
+    let first = world.visit(HOST).await;
+    let leaf = dps_lab::tls::served_leaf(https, HOST, &world.root_pem)
+        .await
+        .unwrap();
+    assert_eq!(leaf.fingerprint, first);
+    assert_eq!(world.pebble.orders_for(HOST), 1);
+}

@@ -25,6 +25,8 @@ pub(crate) use self::dps::{Log, dps};
 pub(crate) const TARGET: &str = "customers.platform.test";
 /// The edge.
 pub(crate) const EDGE: Ipv4Addr = Ipv4Addr::LOCALHOST;
+/// The second edge, where there is one.
+pub(crate) const SECOND_EDGE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 4);
 /// An address that counts as ours, but where somebody else answers HTTP.
 pub(crate) const STRANGER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 /// An address that counts as ours, but where nobody answers HTTP in time.
@@ -54,6 +56,8 @@ pub(crate) struct Options {
     pub(crate) pebble: fn(&mut PebbleOptions),
     /// Whether the second resolver has a zone of its own.
     pub(crate) split_dns: bool,
+    /// Whether there is a second HAProxy with an agent of its own, at [`SECOND_EDGE`].
+    pub(crate) second_edge: bool,
 }
 
 impl Default for Options {
@@ -64,6 +68,7 @@ impl Default for Options {
             environment: Vec::new(),
             pebble: |_| {},
             split_dns: false,
+            second_edge: false,
         }
     }
 }
@@ -96,6 +101,8 @@ pub(crate) struct World {
     pub(crate) agent: Process,
     pub(crate) cabinet: Process,
     pub(crate) haproxy: HaProxy,
+    /// If the options want one.
+    pub(crate) second_edge: Option<SecondEdge>,
     pub(crate) pebble: Pebble,
     /// What the first resolver and the CA see.
     pub(crate) zone: Zone,
@@ -112,6 +119,14 @@ pub(crate) struct World {
     _dns: [DnsServer; 2],
     _others: [WebServer; 3],
     home: TempDir,
+}
+
+/// Another HAProxy with its agent.
+pub(crate) struct SecondEdge {
+    pub(crate) agent: Process,
+    /// Where its visitors come.
+    pub(crate) https: SocketAddr,
+    _haproxy: HaProxy,
 }
 
 /// Where the processes of ours listen.
@@ -135,8 +150,14 @@ impl World {
             zone.clone()
         };
         for zone in [&zone, &second_zone] {
-            zone.set_a(TARGET, &[EDGE]);
+            let edges: &[Ipv4Addr] = if options.second_edge {
+                &[EDGE, SECOND_EDGE]
+            } else {
+                &[EDGE]
+            };
+            zone.set_a(TARGET, edges);
         }
+        let second = at.second();
         let resolvers = [
             DnsServer::start(local(0), zone.clone()).await.unwrap(),
             DnsServer::start(local(0), second_zone.clone()).await.unwrap(),
@@ -157,12 +178,18 @@ impl World {
         std::fs::write(home.path().join("ca.pem"), pebble.ca_pem()).unwrap();
 
         let dns = resolvers.each_ref().map(DnsServer::address);
-        settings::write(home.path(), &options, &at, &pebble.directory_url(), dns);
+        let agents = [Some(at.agent), options.second_edge.then_some(second.agent)];
+        settings::write(home.path(), &options, &at, (&pebble.directory_url(), dns, agents));
         let start = |role| dps::start(home.path(), role, &options.environment);
         let (mut cabinet, mut agent) = (start("cabinet"), start("agent"));
         cabinet.wait_for_port(at.cabinet, PATIENCE).await.unwrap();
         agent.wait_for_port(at.agent, PATIENCE).await.unwrap();
         let haproxy = edge::start(home.path(), &at, entry.address()).await;
+        let second_edge = if options.second_edge {
+            Some(SecondEdge::start(home.path(), &second, entry.address()).await)
+        } else {
+            None
+        };
         let mut service = start("run");
         service.wait_for_port(at.service, PATIENCE).await.unwrap();
         let [stranger, silent] = others;
@@ -171,6 +198,7 @@ impl World {
             agent,
             cabinet,
             haproxy,
+            second_edge,
             pebble,
             zone,
             second_zone,
@@ -321,7 +349,33 @@ impl World {
     }
 }
 
+impl SecondEdge {
+    async fn start(home: &Path, at: &Addresses, entry: SocketAddr) -> Self {
+        let home = home.join("second");
+        std::fs::create_dir(&home).unwrap();
+        settings::write_agent(&home, at);
+        let mut agent = dps::start(&home, "agent", &[]);
+        agent.wait_for_port(at.agent, PATIENCE).await.unwrap();
+        let haproxy = edge::start(&home, at, entry).await;
+        Self {
+            agent,
+            https: at.https,
+            _haproxy: haproxy,
+        }
+    }
+}
+
 impl Addresses {
+    /// The same with another edge: its port 80 is the same, as the CA sees it.
+    fn second(&self) -> Self {
+        Self {
+            http: (SECOND_EDGE, self.http.port()).into(),
+            https: (SECOND_EDGE, free_port().unwrap()).into(),
+            agent: local(free_port().unwrap()),
+            ..*self
+        }
+    }
+
     fn free() -> Self {
         let next = || local(free_port().unwrap());
         Self {

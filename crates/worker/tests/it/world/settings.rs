@@ -17,12 +17,16 @@ pub(super) fn write(
     home: &Path,
     options: &Options,
     at: &Addresses,
-    directory_url: &str,
-    resolvers: [SocketAddr; 2],
+    (directory_url, resolvers, agents): (&str, [SocketAddr; 2], [Option<SocketAddr>; 2]),
 ) {
+    let agents: Vec<String> = agents
+        .iter()
+        .flatten()
+        .map(|agent| format!("http://{agent}"))
+        .collect();
     let mut settings = json!({
         "CabinetApi": { "BaseUrl": format!("http://{}", at.cabinet) },
-        "HAProxyAgent": { "BaseUrl": format!("http://{}", at.agent) },
+        "HAProxyAgent": { "BaseUrls": agents },
         "CertificateStore": { "ConnectionString": format!("sqlite://{}", home.join("dps.db").display()) },
         "LetsEncrypt": {
             "DirectoryUrl": directory_url,
@@ -42,12 +46,7 @@ pub(super) fn write(
             "EdgeAddresses": [EDGE],
             "RetryMinInterval": "0s",
         },
-        "Agent": {
-            "Listen": at.agent,
-            "StateDirectory": home.join("agent"),
-            "HaproxySocket": home.join("haproxy.sock"),
-            "TlsAddress": at.https,
-        },
+        "Agent": agent(home, at),
     });
     if let Database::Postgres(connection_string) = &options.database {
         let keys = home.join("kek");
@@ -58,6 +57,21 @@ pub(super) fn write(
     }
     merge(&mut settings, &options.settings);
     fs::write(home.join("appsettings.json"), format!("{settings:#}")).unwrap();
+}
+
+/// Writes the settings of an agent alone.
+pub(super) fn write_agent(home: &Path, at: &Addresses) {
+    let settings = json!({ "Agent": agent(home, at) });
+    fs::write(home.join("appsettings.json"), settings.to_string()).unwrap();
+}
+
+fn agent(home: &Path, at: &Addresses) -> Value {
+    json!({
+        "Listen": at.agent,
+        "StateDirectory": home.join("agent"),
+        "HaproxySocket": home.join("haproxy.sock"),
+        "TlsAddress": at.https,
+    })
 }
 
 /// Lays `over` over `under`: objects member by member, everything else replaced.
