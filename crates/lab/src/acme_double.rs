@@ -59,11 +59,6 @@ impl AcmeDouble {
             .extend(std::iter::repeat_with(|| (endpoint, fault.clone())).take(times));
     }
 
-    /// Drops all injected faults.
-    pub fn heal(&self) {
-        lock(&self.ca).faults.clear();
-    }
-
     /// Forgets every nonce given out, as a restarted CA does.
     pub fn forget_nonces(&self) {
         lock(&self.ca).nonces.clear();

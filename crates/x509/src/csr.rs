@@ -33,8 +33,7 @@ pub fn csr_der(key: &CertificateKey, hostname: &Hostname) -> Result<Vec<u8>, Mak
     Ok(request.der().to_vec())
 }
 
-/// A certificate that vouches for itself, with a new key: for tests, and for an edge that needs something to present before
-/// the first real certificate.
+/// A certificate that vouches for itself, with a new key: for tests.
 pub fn self_signed(
     hostname: &Hostname,
     not_before: Timestamp,
