@@ -70,7 +70,11 @@ impl Workers {
             http_probe: lane(probe.interval, probe.max_backoff, probe.concurrency),
             issuance: lane(acme.interval, acme.max_backoff, acme.concurrency),
             renewal: lane(self.renewal.interval, acme.max_backoff, self.renewal.concurrency),
-            recheck: lane(self.recheck.interval, self.recheck.interval, self.recheck.concurrency),
+            recheck: lane(
+                self.recheck.interval,
+                self.recheck.interval,
+                self.recheck.concurrency,
+            ),
             removal: lane(
                 self.removal.interval,
                 self.removal.max_backoff,
