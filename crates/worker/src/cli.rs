@@ -113,6 +113,9 @@ pub enum Keys {
     /// List the identifiers of the key-encryption keys, the current one first
     List,
     /// Encrypt every stored private key anew under the current key, while the service runs
+    ///
+    /// A service knows the keys that it started with, so: put the new key in front of the old one, start every service anew, rotate, take
+    /// the old key away. A service that was not started anew meets keys that it cannot open and retries until it is.
     Rotate,
 }
 
