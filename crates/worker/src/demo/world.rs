@@ -1,6 +1,6 @@
 //! Starts and stops everything.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::cast::{CNAME_TARGET, EDGE, STRANGER, set_dns};
 use super::{dns_desk, haproxy};
-use crate::config::{ConnectionString, ResolverAddress, Settings};
+use crate::config::{ConnectionString, EdgeAddress, ResolverAddress, Settings};
 use crate::standalone::{self, Standalone};
 
 /// Ports that are taken when they are free, so that a command typed twice fits twice.
@@ -193,9 +193,7 @@ fn settings(path: &Path, https: SocketAddr, http_port: u16, api_token: &Secret) 
     // So that a person watching does not wait half a minute for the next look at DNS.
     workers.domain_verification.interval = HumanDuration::from_secs(2);
     workers.domain_verification.max_backoff = HumanDuration::from_secs(5);
-    workers.domain_verification.edge_addresses = [EDGE, STRANGER]
-        .map(|ip: Ipv4Addr| crate::config::EdgeAddress(IpAddr::V4(ip).into()))
-        .to_vec();
+    workers.domain_verification.edge_addresses = edge_addresses()?;
     workers.http_probe.interval = HumanDuration::from_secs(2);
     workers.http_probe.max_backoff = HumanDuration::from_secs(5);
     workers.http_probe.port = http_port;
@@ -214,14 +212,50 @@ fn settings(path: &Path, https: SocketAddr, http_port: u16, api_token: &Secret) 
     Ok(settings)
 }
 
-/// The wanted port if nobody has it, else a free one.
+/// The edge, and the stranger among what the platform takes for its own: as a network, since customers are told to enter every
+/// single address.
+fn edge_addresses() -> anyhow::Result<Vec<EdgeAddress>> {
+    Ok(vec![
+        EdgeAddress(IpAddr::V4(EDGE).into()),
+        format!("{STRANGER}/31").parse()?,
+    ])
+}
+
+/// The wanted port if nobody has it at the edge's or the stranger's address, else a free one. Over UDP too: desktops listen for
+/// mDNS at 5353.
 fn port(wanted: u16) -> anyhow::Result<u16> {
-    match std::net::TcpListener::bind(local(wanted)) {
-        Ok(_) => Ok(wanted),
-        Err(_) => Ok(dps_lab::free_port()?),
+    let is_free = [EDGE, STRANGER]
+        .into_iter()
+        .all(|ip| TcpListener::bind((ip, wanted)).is_ok() && UdpSocket::bind((ip, wanted)).is_ok());
+    if is_free {
+        Ok(wanted)
+    } else {
+        Ok(dps_lab::free_port()?)
     }
 }
 
 const fn local(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_somebody_has_over_udp_alone_is_not_taken() {
+        let mdns = UdpSocket::bind(local(0)).unwrap();
+        let taken = mdns.local_addr().unwrap().port();
+        assert_ne!(port(taken).unwrap(), taken);
+    }
+
+    #[test]
+    fn nobody_is_told_to_point_to_the_stranger() {
+        let nets: Vec<_> = edge_addresses().unwrap().into_iter().map(|edge| edge.0).collect();
+        assert!(nets.iter().any(|net| net.contains(&IpAddr::V4(STRANGER))));
+        assert_eq!(
+            dps_domain::dns::instruction_addresses(&nets, &[]),
+            [IpAddr::V4(EDGE)]
+        );
+    }
 }
