@@ -413,7 +413,7 @@ impl Failure {
             }
             Self::AcmeValidationFailed { sub_cause, detail } => format!(
                 "The certificate authority could not validate {host} ({sub_cause}): {detail}. Check that {host} points to us \
-                 from everywhere, then ask for a retry."
+                 from everywhere; we try again by ourselves."
             ),
             Self::AcmeCaUnavailable { .. } => {
                 "The certificate authority is not reachable at the moment. We try again by ourselves; you need do nothing."

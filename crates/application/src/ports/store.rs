@@ -75,7 +75,7 @@ pub struct DomainEvent {
 }
 
 /// What is written with a record in one transaction.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Completion {
     /// The new record. `id` and `created_at` never change; `revision` is counted by the store.
     pub record: DomainRecord,

@@ -17,26 +17,51 @@ use super::{Outcome, StepContext, Then, edges};
 const MAX_ADDRESSES: usize = 16;
 
 pub(super) async fn probe_http(context: &StepContext<'_>) -> Outcome {
-    let (verdict, edge_addresses) = look(context).await;
-    let (addresses, ours) = match verdict {
-        DnsVerdict::PointsAtUs { addresses, edges } => (addresses, edges),
-        DnsVerdict::NotReady(failure) if failure.counts_against_domain() => {
-            return context.failed_with(departed(context, failure), Then::RecheckDns, &edge_addresses);
-        }
-        DnsVerdict::NotReady(failure) => return context.failed_with(failure, Then::Retry, &edge_addresses),
-    };
-    if addresses.len() > MAX_ADDRESSES {
-        let stray = addresses.into_iter().skip(MAX_ADDRESSES).collect();
-        return context.failed(Failure::DnsStrayAddress { stray }, Then::RecheckDns);
-    }
-    match probe_all(context, &addresses, &ours).await {
-        Ok(()) => Outcome::Moved {
+    match probe(context).await {
+        Ok(addresses) => Outcome::Moved {
             event: Event::HttpReady,
             kind: "http.ready",
             detail: json!({ "addresses": addresses }),
         },
-        Err(failure) => context.failed(failure, Then::Retry),
+        Err(Unready {
+            failure,
+            then,
+            edge_addresses,
+        }) => context.failed_with(failure, then, &edge_addresses),
     }
+}
+
+/// Why our responder was not seen at every address.
+pub(super) struct Unready {
+    pub(super) failure: Failure,
+    then: Then,
+    /// What the customer's instruction may name.
+    edge_addresses: Vec<IpAddr>,
+}
+
+/// Looks at DNS again, and fetches a random token of ours from every address; answers these.
+pub(super) async fn probe(context: &StepContext<'_>) -> Result<BTreeSet<IpAddr>, Unready> {
+    let (verdict, edge_addresses) = look(context).await;
+    let unready = |failure, then| Unready {
+        failure,
+        then,
+        edge_addresses: edge_addresses.clone(),
+    };
+    let (addresses, ours) = match verdict {
+        DnsVerdict::PointsAtUs { addresses, edges } => (addresses, edges),
+        DnsVerdict::NotReady(failure) if failure.counts_against_domain() => {
+            return Err(unready(departed(context, failure), Then::RecheckDns));
+        }
+        DnsVerdict::NotReady(failure) => return Err(unready(failure, Then::Retry)),
+    };
+    if addresses.len() > MAX_ADDRESSES {
+        let stray = addresses.into_iter().skip(MAX_ADDRESSES).collect();
+        return Err(unready(Failure::DnsStrayAddress { stray }, Then::RecheckDns));
+    }
+    probe_all(context, &addresses, &ours)
+        .await
+        .map_err(|failure| unready(failure, Then::Retry))?;
+    Ok(addresses)
 }
 
 async fn probe_all(

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use dps_domain::{Event, Failure, OrderId};
+use dps_domain::{Event, Failure, FailureCode, OrderId};
 
-use super::{Fault, Outcome, StepContext, Then, edges, moved};
+use super::{Fault, Outcome, StepContext, Then, edges, moved, probe_http};
 use crate::account::account;
 use crate::ports::ca::{Account, AuthorizationView, CaError, Http01, OrderStatus};
 use crate::ports::store::{StoredChallenge, StoredOrder};
@@ -124,5 +124,26 @@ async fn watch(context: &StepContext<'_>, account: &Account, order: &StoredOrder
 async fn invalid(context: &StepContext<'_>, order: &StoredOrder, failure: Failure) -> Result<Outcome, Fault> {
     context.service.store.order_close(order.id).await?;
     let rest = failure.counts_against_domain();
-    Ok(context.failed(failure, Then::NewOrder { rest }))
+    match &failure {
+        Failure::AcmeValidationFailed { sub_cause, detail } if sub_cause == "connection" => {
+            Ok(not_connected(context, &failure, detail).await)
+        }
+        _ => Ok(context.failed(failure, Then::NewOrder { rest })),
+    }
+}
+
+/// The CA could not connect. While the name points at us and nowhere else, it is our edge that it did not reach: an outage of
+/// ours, even if it is over by now. The name rests nevertheless when we see nothing wrong, because the CA counts the failure.
+async fn not_connected(context: &StepContext<'_>, failure: &Failure, detail: &str) -> Outcome {
+    let ours = || Failure::EdgeUnreachable {
+        edge: "port 80".into(),
+        detail: format!("the CA says: {detail}"),
+    };
+    match probe_http::probe(context).await {
+        Ok(_) => context.failed(ours(), Then::NewOrder { rest: true }),
+        Err(found) if found.failure.code() == FailureCode::EdgeUnreachable => {
+            context.failed(found.failure, Then::NewOrder { rest: false })
+        }
+        Err(_) => context.failed(failure.clone(), Then::NewOrder { rest: true }),
+    }
 }

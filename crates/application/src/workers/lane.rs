@@ -132,10 +132,12 @@ async fn run_step(service: &Service, lane: Lane, lease: Lease) {
             }
         }
     };
-    log(&completion, lane);
     let wakes = Wakes::of(&completion, now);
-    match service.store.complete(lease.token, completion).await {
-        Ok(()) => wakes.ring(service),
+    match service.store.complete(lease.token, completion.clone()).await {
+        Ok(()) => {
+            log(&completion, lane);
+            wakes.ring(service);
+        }
         Err(StoreError::LeaseLost) => tracing::info!(domain.id = %record.id, "lease.lost"),
         Err(error) => {
             tracing::error!(domain.id = %record.id, error = %with_causes(&error), "step.not_recorded");

@@ -98,6 +98,8 @@ async fn reconcile(service: &Service, lease: &OutboxLease) -> Result<(), StoreEr
             intake::take(service, &domain).await
         }
         Ok(Some(domain)) => {
+            // What the customer changed is taken in before its version is, by which intake knows it for new.
+            intake::take(service, &domain).await?;
             service
                 .store
                 .outbox_retry(lease, service.now(), Some(domain.version))

@@ -54,6 +54,14 @@ impl FakeCa {
             .count()
     }
 
+    /// Every order becomes invalid for this reason.
+    pub(crate) fn invalidate_orders(&self, failure: &Failure) {
+        for order in self.orders.lock().unwrap().values_mut() {
+            order.status = OrderStatus::Invalid;
+            order.failure = Some(failure.clone());
+        }
+    }
+
     /// Loses every account, and gives the next one another URL.
     pub(crate) fn forget_accounts(&self) {
         self.accounts.lock().unwrap().clear();

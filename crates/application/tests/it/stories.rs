@@ -5,7 +5,7 @@ use std::time::Duration;
 use dps_application::ports::ca::CaError;
 use dps_application::steps;
 use dps_domain::phase::{Next, Phase};
-use dps_domain::{FailureCode, Status};
+use dps_domain::{Failure, FailureCode, Status};
 
 use super::world::{HOST, TARGET, World};
 
@@ -253,4 +253,25 @@ async fn a_worker_that_deploys_after_the_removal_cleans_up_behind_itself() {
     assert_eq!(world.record().await.phase, Phase::Gone);
     let _lost = steps::step(&world.service, &held.record, held.expires_at).await;
     assert_eq!(world.edges.served(HOST), None);
+}
+
+#[tokio::test]
+async fn a_ca_that_could_not_connect_to_an_edge_of_ours_is_not_held_against_the_domain() {
+    let world = World::with_due_domain().await;
+    for _ in 0..3 {
+        world.step().await;
+    }
+    let refused = Failure::AcmeValidationFailed {
+        sub_cause: "connection".into(),
+        detail: "refused".into(),
+    };
+    world.ca.invalidate_orders(&refused);
+    world.step().await;
+    let record = world.record().await;
+    assert_eq!(record.last_failure.unwrap().code(), FailureCode::EdgeUnreachable);
+    assert_eq!(record.phase.status(), Status::PendingDns);
+    world.advance(DAY / 24);
+    world.settle().await;
+    assert_eq!(world.record().await.phase.status(), Status::Active);
+    assert_eq!(world.ca.orders_for(HOST), 2);
 }

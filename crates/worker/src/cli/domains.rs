@@ -93,6 +93,12 @@ pub async fn show(store: &dyn CertificateStore, hostname: &Hostname, as_json: bo
             failure.code(),
             failure.actor()
         );
+        let again = if failure.is_retryable() {
+            "by itself"
+        } else {
+            "when a retry is asked for"
+        };
+        println!("  tried again   {again}");
         println!("  what to do    {}", message(&record));
         println!("  evidence      {}", json!(failure));
     }

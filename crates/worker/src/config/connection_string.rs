@@ -49,6 +49,8 @@ impl ConnectionString {
         let text = self.expose();
         match text.split_once("://") {
             Some((scheme, rest)) => format!("{scheme}://{}", masked_url(rest)),
+            // Inside quotes a password may hold what looks like the next key: then nothing is shown.
+            None if text.contains(['"', '\'']) => MASK.to_owned(),
             None => npgsql(text)
                 .map(|(key, value)| {
                     if is_password(key) {
@@ -170,6 +172,8 @@ mod tests {
                 "postgres://u@db/dps?password=hunter2&sslmode=require",
                 "postgres://u@db/dps?password=***&sslmode=require",
             ),
+            ("Host=db;Password=\"hun;ter2\"", MASK),
+            ("Host=db;Password='a;hunter2'", MASK),
             (
                 "Host=db;Username=u;Password=hunter2",
                 "Host=db;Username=u;Password=***",
