@@ -135,7 +135,7 @@ impl World {
     pub(crate) fn spawn_haproxy_with(&mut self, arguments: &[&str]) {
         assert!(self.haproxy.is_none(), "HAProxy runs already");
         let log = std::fs::File::create(self.folder.path().join("haproxy.log")).unwrap();
-        let child = Command::new("haproxy")
+        let child = Command::new(haproxy())
             .arg("-db")
             .args(arguments)
             .arg("-f")
@@ -144,7 +144,7 @@ impl World {
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
-            .expect("this test needs the haproxy executable (2.6 or newer) in PATH");
+            .expect("HAProxy can be started");
         self.haproxy = Some(child);
     }
 
@@ -193,7 +193,7 @@ impl World {
 
     /// `haproxy -c`: would a HAProxy that knows nothing start with the directory as it is?
     pub(crate) fn assert_loadable(&self) {
-        let output = Command::new("haproxy")
+        let output = Command::new(haproxy())
             .arg("-c")
             .arg("-f")
             .arg(self.write_configuration())
@@ -310,4 +310,9 @@ impl Drop for World {
             child.wait().ok();
         }
     }
+}
+
+/// Where HAProxy is: Debian keeps it in a directory that is in the PATH of root alone.
+fn haproxy() -> PathBuf {
+    dps_lab::process::find_program("haproxy", "haproxy", &[]).unwrap()
 }
