@@ -8,6 +8,7 @@
 //! may run twice.
 
 pub mod account;
+pub mod crash_point;
 pub mod operator;
 pub mod policy;
 pub mod ports;

@@ -5,6 +5,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use super::{Fault, Outcome, StepContext, Then, undeploy};
+use crate::crash_point::{self, Effect};
 use crate::ports::edge::{Deployment, EdgeError};
 use crate::ports::store::StoredCertificate;
 use crate::ports::vault::{SecretContext, SecretPurpose};
@@ -75,7 +76,9 @@ async fn apply_everywhere(
         generation: stored.generation,
     };
     let applied = join_all(service.edges.iter().map(|edge| async {
+        crash_point::before(Effect::EdgeApply);
         let result = edge.apply(&deployment).await;
+        crash_point::after(Effect::EdgeApply);
         (edge.name(), result)
     }))
     .await;
@@ -83,10 +86,12 @@ async fn apply_everywhere(
     for (edge, result) in applied {
         match result {
             Ok(()) => {
+                crash_point::before(Effect::EdgeRecord);
                 service
                     .store
                     .edge_deployed(context.record.id, edge, certificate.id, service.now())
                     .await?;
+                crash_point::after(Effect::EdgeRecord);
             }
             Err(error) => outcome = Err(error),
         }

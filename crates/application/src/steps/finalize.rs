@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{Fault, Outcome, StepContext, Then};
 use crate::account::account;
+use crate::crash_point::{self, Effect};
 use crate::ports::ca::{Account, CaError, OrderStatus};
 use crate::ports::store::{NewCertificate, StoredCertificate, StoredOrder};
 use crate::ports::vault::{SecretContext, SecretPurpose};
@@ -51,7 +52,10 @@ async fn order_key(context: &StepContext<'_>, order: &StoredOrder) -> Result<Sec
         Some(sealed) => sealed.clone(),
         None => {
             let sealed = service.vault.seal(place, &service.pki.new_key()?)?;
-            service.store.order_put_key(order.id, &sealed).await?
+            crash_point::before(Effect::KeySave);
+            let stored = service.store.order_put_key(order.id, &sealed).await?;
+            crash_point::after(Effect::KeySave);
+            stored
         }
     };
     Ok(service.vault.open(place, &sealed)?)
@@ -73,7 +77,9 @@ async fn issue(
             OrderStatus::Valid => return store(context, account, order, key).await,
             OrderStatus::Ready if !finalized => {
                 let request = service.pki.signing_request(key, &context.record.hostname)?;
+                crash_point::before(Effect::Finalize);
                 service.ca.finalize(account, &order.url, &request).await?;
+                crash_point::after(Effect::Finalize);
                 finalized = true;
                 continue;
             }
@@ -101,7 +107,9 @@ async fn store(
     key: &SecretString,
 ) -> Result<Outcome, Fault> {
     let (service, record) = (context.service, context.record);
+    crash_point::before(Effect::CertificateFetch);
     let chain_pem = service.ca.certificate(account, &order.url).await?;
+    crash_point::after(Effect::CertificateFetch);
     let now = service.now();
     let facts = service
         .pki
@@ -125,9 +133,10 @@ async fn store(
         key: sealed,
         created_at: now,
     };
-    Ok(stored_outcome(
-        &service.store.certificate_insert(&certificate).await?,
-    ))
+    crash_point::before(Effect::CertificateSave);
+    let stored = service.store.certificate_insert(&certificate).await?;
+    crash_point::after(Effect::CertificateSave);
+    Ok(stored_outcome(&stored))
 }
 
 fn stored_outcome(stored: &StoredCertificate) -> Outcome {

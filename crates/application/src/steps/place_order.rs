@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::{Fault, Outcome, StepContext, Then};
 use crate::account::account;
+use crate::crash_point::{self, Effect};
 use crate::ports::store::StoredOrder;
 
 pub(super) async fn place_order(context: &StepContext<'_>) -> Result<Outcome, Fault> {
@@ -22,7 +23,9 @@ pub(super) async fn place_order(context: &StepContext<'_>) -> Result<Outcome, Fa
         service.store.order_close(open.id).await?;
     }
     let account = account(service).await?;
+    crash_point::before(Effect::OrderCreate);
     let url = service.ca.new_order(&account, &record.hostname).await?;
+    crash_point::after(Effect::OrderCreate);
     let order = StoredOrder {
         id: OrderId::new(now, service.randomness.id_bytes()),
         domain_id: record.id,
@@ -32,7 +35,9 @@ pub(super) async fn place_order(context: &StepContext<'_>) -> Result<Outcome, Fa
         key: None,
         created_at: now,
     };
+    crash_point::before(Effect::OrderSave);
     service.store.order_insert(&order).await?;
+    crash_point::after(Effect::OrderSave);
     Ok(placed(&order))
 }
 

@@ -6,6 +6,7 @@ use dps_domain::{Event, Failure, FailureCode, OrderId};
 
 use super::{Fault, Outcome, StepContext, Then, edges, moved, probe_http};
 use crate::account::account;
+use crate::crash_point::{self, Effect};
 use crate::ports::ca::{Account, AuthorizationView, CaError, Http01, OrderStatus};
 use crate::ports::store::{StoredChallenge, StoredOrder};
 use crate::steps::finalize::pause;
@@ -45,7 +46,9 @@ pub(super) async fn validate(context: &StepContext<'_>, id: OrderId) -> Result<O
             }
         );
     if !still_needed && let Some(challenge) = service.store.challenge(id).await? {
+        crash_point::before(Effect::ChallengeWithdraw);
         edges::withdraw_stored(service, &challenge).await;
+        crash_point::after(Effect::ChallengeWithdraw);
     }
     Ok(outcome)
 }
@@ -64,7 +67,9 @@ async fn prove(context: &StepContext<'_>, account: &Account, order: &StoredOrder
             if let Some(outcome) = publish(context, order, &challenge).await? {
                 return Ok(outcome);
             }
+            crash_point::before(Effect::ChallengeAcknowledge);
             service.ca.acknowledge(account, &order.url, &challenge).await?;
+            crash_point::after(Effect::ChallengeAcknowledge);
         }
     }
     watch(context, account, order).await
@@ -83,8 +88,12 @@ async fn publish(
         token: challenge.token.clone(),
         key_authorization: challenge.key_authorization.clone(),
     };
+    crash_point::before(Effect::ChallengeSave);
     service.store.challenge_put(&stored).await?;
+    crash_point::after(Effect::ChallengeSave);
+    crash_point::before(Effect::ChallengePublish);
     let published = edges::publish(service, &challenge.token, &challenge.key_authorization).await;
+    crash_point::after(Effect::ChallengePublish);
     Ok(published
         .err()
         .map(|failure| context.failed(failure, Then::Retry)))

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::crash_point::{self, Effect};
 use crate::ports::store::{Completion, DomainRecord, Lease, StoreError};
 use crate::service::Service;
 use crate::settle::{Facts, settle};
@@ -133,8 +134,10 @@ async fn run_step(service: &Service, lane: Lane, lease: Lease) {
         }
     };
     let wakes = Wakes::of(&completion, now);
+    crash_point::before(Effect::OutcomeSave);
     match service.store.complete(lease.token, completion.clone()).await {
         Ok(()) => {
+            crash_point::after(Effect::OutcomeSave);
             log(&completion, lane);
             wakes.ring(service);
         }

@@ -10,6 +10,7 @@ use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use super::intake;
+use crate::crash_point::{self, Effect};
 use crate::ports::cabinet::{CabinetDomain, CabinetError, ReportAnswer};
 use crate::ports::store::{OutboxLease, StoreError};
 use crate::service::Service;
@@ -62,12 +63,19 @@ async fn deliver(service: &Service) -> Result<usize, StoreError> {
 
 async fn deliver_one(service: &Service, lease: &OutboxLease) -> Result<(), StoreError> {
     let id = lease.domain_id;
-    match service
+    crash_point::before(Effect::StatusReport);
+    let answer = service
         .cabinet
         .report(id, lease.cabinet_version, &lease.report)
-        .await
-    {
-        Ok(ReportAnswer::Accepted { version }) => service.store.outbox_done(lease, Some(version)).await,
+        .await;
+    crash_point::after(Effect::StatusReport);
+    match answer {
+        Ok(ReportAnswer::Accepted { version }) => {
+            crash_point::before(Effect::ReportSettle);
+            service.store.outbox_done(lease, Some(version)).await?;
+            crash_point::after(Effect::ReportSettle);
+            Ok(())
+        }
         Ok(ReportAnswer::VersionMoved) => reconcile(service, lease).await,
         Ok(ReportAnswer::Gone) => gone(service, lease).await,
         Ok(ReportAnswer::Illegal { detail }) => {

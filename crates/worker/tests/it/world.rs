@@ -302,6 +302,14 @@ impl World {
         self.customer.get(&format!("http://{}{path}", self.surface)).await
     }
 
+    /// Ends the service if it still runs, and starts it with these environment variables.
+    pub(crate) async fn start_service_again_with(&mut self, environment: &[(&str, &str)]) {
+        self.service.kill().unwrap();
+        self.service = dps::start(self.home.path(), "run", environment);
+        let address = self.addresses.service;
+        self.service.wait_for_port(address, PATIENCE).await.unwrap();
+    }
+
     /// Starts the killed service again and waits until it answers.
     pub(crate) async fn restart_service(&mut self) {
         self.service.restart().unwrap();

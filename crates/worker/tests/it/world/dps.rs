@@ -70,4 +70,19 @@ impl Log {
         let named = self.0.iter().filter(move |line| line["message"] == event);
         named.filter_map(move |line| line[field].as_str())
     }
+
+    /// The values of a field in the events of this name that have `key` equal to `value`, in order.
+    pub(crate) fn values_of<'a>(
+        &'a self,
+        event: &'a str,
+        key: &'a str,
+        value: &'a str,
+        field: &'a str,
+    ) -> impl Iterator<Item = &'a str> {
+        let named = self
+            .0
+            .iter()
+            .filter(move |line| line["message"] == event && line[key] == value);
+        named.filter_map(move |line| line[field].as_str())
+    }
 }
