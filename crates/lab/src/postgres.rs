@@ -151,6 +151,19 @@ impl Postgres {
         self.binaries.join(name)
     }
 
+    /// Has new transactions in a database only read, or write again; connections of before are ended.
+    ///
+    /// # Errors
+    /// [`LabError::Failed`] with the server's words.
+    pub async fn set_read_only(&self, url: &str, read_only: bool) -> Result<(), LabError> {
+        let name = url.rsplit('/').next().unwrap_or_default();
+        self.execute(&format!(
+            "ALTER DATABASE {name} SET default_transaction_read_only = {read_only}; \
+             SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+        ))
+        .await
+    }
+
     /// Runs one SQL command in the maintenance database.
     async fn execute(&self, sql: &str) -> Result<(), LabError> {
         let mut psql = tokio::process::Command::new(self.program("psql"));

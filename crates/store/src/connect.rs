@@ -9,7 +9,7 @@ use std::time::Duration;
 use dps_application::ports::Randomness;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Executor, SqlitePool};
+use sqlx::{Connection, Executor, SqlitePool};
 
 use crate::connection_string::{ConnectionStringError, PostgresTarget, Target};
 use crate::database::Database;
@@ -184,6 +184,8 @@ async fn connect_file(
             .max_connections(connections)
             .acquire_timeout(options.acquire_timeout)
             .test_before_acquire(false)
+            // A full disk ends a transaction inside SQLite, where the driver does not see it: it would count one more for ever.
+            .after_release(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
             .connect_with(file)
     };
     let place = path.display().to_string();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use dps_application::Service;
-use dps_domain::Status;
+use dps_domain::{Status, with_causes};
 use dps_host::http_server::{self, ServerLimits};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -105,7 +105,7 @@ impl HealthCheck for StoreAnswers {
     }
 
     async fn check(&self) -> Result<(), String> {
-        self.0.store.ping().await.map_err(|error| error.to_string())
+        self.0.store.ping().await.map_err(|error| with_causes(&error))
     }
 }
 

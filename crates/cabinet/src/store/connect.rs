@@ -4,10 +4,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection as _, SqlSafeStr};
 
 use super::backend::{lite, pg};
 use super::{Store, StoreError};
@@ -55,15 +55,21 @@ async fn open_sqlite(connection_string: &str) -> Result<Arc<dyn Store>, StoreErr
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Normal)
         .busy_timeout(ACQUIRE_TIMEOUT);
+    let in_memory = connection_string.contains(":memory:");
     let pool = |connections| {
         SqlitePoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            // A full disk ends a transaction inside SQLite, where the driver does not see it: it would count one more for ever. A
+            // database in memory ends with its connection, and its disk is never full.
+            .after_release(move |connection, _| {
+                Box::pin(async move { Ok(in_memory || !connection.is_in_transaction()) })
+            })
     };
     // SQLite has one writer at a time; queueing for one connection is fairer than its busy loop.
     let writer = pool(1).connect_with(options.clone()).await?;
     migrator(|(_, _, _, sqlite)| sqlite).run(&writer).await?;
-    let readers = if connection_string.contains(":memory:") {
+    let readers = if in_memory {
         writer.clone()
     } else {
         pool(CONNECTIONS).connect_with(options.read_only(true)).await?

@@ -91,13 +91,78 @@ async fn a_database_that_is_away_turns_readiness_red_and_work_goes_on_when_it_re
     assert!(world.service.is_running());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_only_reads_turns_readiness_red_with_the_reason_and_work_goes_on_afterwards() {
+    let postgres = Postgres::start().await.unwrap();
+    let url = postgres.create_database().await.unwrap();
+    let world = World::start(Options {
+        database: Database::Postgres(npgsql(&url)),
+        ..Options::quick()
+    })
+    .await;
+    wait_for_readiness(&world, 200).await;
+    postgres.set_read_only(&url, true).await.unwrap();
+    let report = wait_for_readiness(&world, 503).await;
+    let detail = report["checks"][0]["detail"].as_str().unwrap_or_default();
+    assert!(detail.contains("read-only"), "{report}");
+    let id = world.add(HOST).await;
+    postgres.set_read_only(&url, false).await.unwrap();
+    wait_for_readiness(&world, 200).await;
+    world.wait_for_status(&id, "Active").await;
+    world.visit(HOST).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_turns_readiness_red_with_the_reason_and_leaves_nothing_half_written() {
+    let mut world = World::start(Options::quick()).await;
+    let disk = world.start_service_on_small_disk(6 * 1024).await;
+    let before = world.add("before.bakery.test").await;
+    world.wait_for_status(&before, "Active").await;
+
+    let ballast = disk.join("ballast");
+    fill(&ballast);
+    let report = wait_for_readiness(&world, 503).await;
+    let detail = report["checks"][0]["detail"].as_str().unwrap_or_default();
+    assert!(detail.contains("full"), "{report}");
+    let id = world.add(HOST).await;
+    world.visit("before.bakery.test").await;
+
+    std::fs::remove_file(&ballast).unwrap();
+    wait_for_readiness(&world, 200).await;
+    world.wait_for_status(&id, "Active").await;
+    world.visit(HOST).await;
+    assert_eq!(world.pebble.orders_for(HOST), 1);
+    assert!(world.service.is_running());
+    let checked = std::process::Command::new("sqlite3")
+        .arg(disk.join("dps.db"))
+        .arg("PRAGMA integrity_check; PRAGMA foreign_key_check")
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&checked.stdout), "ok\n");
+}
+
+/// Writes until the disk takes no byte more.
+fn fill(file: &std::path::Path) {
+    use std::io::Write as _;
+    let mut file = std::fs::File::create(file).unwrap();
+    for size in [64 * 1024, 1024, 1] {
+        while file.write_all(&vec![0; size]).is_ok() {}
+    }
+}
+
 async fn wait_for_readiness(world: &World, wanted: u16) -> serde_json::Value {
     let what = format!("/health/ready answers {wanted}");
     let report = wait::until(&what, PATIENCE, || async {
         let (status, body) = world.get("/health/ready").await;
         (status == wanted).then(|| serde_json::from_str(&body).unwrap())
     });
-    report.await.unwrap()
+    match report.await {
+        Ok(report) => report,
+        Err(error) => {
+            let now = world.get("/health/ready").await;
+            panic!("{error}, but {now:?}\n{}", world.service.log_tail())
+        }
+    }
 }
 
 /// HAProxy is ours too: that nobody answers on port 80 while it is down is no fault of the customer.

@@ -310,6 +310,18 @@ impl World {
         self.service.wait_for_port(address, PATIENCE).await.unwrap();
     }
 
+    /// Starts the service anew with an empty database on a disk of so many KiB. Answers the disk's directory as the test sees it.
+    pub(crate) async fn start_service_on_small_disk(&mut self, kib: u32) -> PathBuf {
+        self.service.kill().unwrap();
+        let disk = self.home.path().join("disk");
+        std::fs::create_dir(&disk).unwrap();
+        self.service = dps::start_on_small_disk(self.home.path(), &disk, kib);
+        let address = self.addresses.service;
+        self.service.wait_for_port(address, PATIENCE).await.unwrap();
+        let root = PathBuf::from(format!("/proc/{}/root", self.service.pid()));
+        root.join(disk.strip_prefix("/").unwrap())
+    }
+
     /// Starts the killed service again and waits until it answers.
     pub(crate) async fn restart_service(&mut self) {
         self.service.restart().unwrap();

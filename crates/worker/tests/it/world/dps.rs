@@ -23,8 +23,31 @@ const TOKENS: [(&str, &str); 5] = [
 
 /// Starts `dps <role>` in `home`, whose `appsettings.json` it finds by itself. Its log is `<role>.log` there.
 pub(super) fn start(home: &Path, role: &str, environment: &[(&str, &str)]) -> Process {
+    launch(home, role, (env!("CARGO_BIN_EXE_dps"), &[]), environment)
+}
+
+/// Starts `dps run` with the directory `disk` on a file system of its own, of so many KiB. Only the process sees it, and who looks
+/// through its `/proc/PID/root`.
+pub(super) fn start_on_small_disk(home: &Path, disk: &Path, kib: u32) -> Process {
+    let script = format!("mount -t tmpfs -o size={kib}k tmpfs \"$0\" && exec \"$@\"");
+    let disk = disk.to_str().unwrap();
+    let store = format!("sqlite://{disk}/dps.db");
+    let dps = env!("CARGO_BIN_EXE_dps");
+    let wrapper = ["--map-root-user", "--mount", "sh", "-c", &script, disk, dps];
+    let environment = [("CertificateStore__ConnectionString", store.as_str())];
+    launch(home, "run", ("unshare", &wrapper), &environment)
+}
+
+/// `program` with its arguments runs the role, in the end.
+fn launch(
+    home: &Path,
+    role: &str,
+    (program, arguments): (&str, &[&str]),
+    environment: &[(&str, &str)],
+) -> Process {
     let log = home.join(format!("{role}.log"));
-    let spec = ProcessSpec::new(format!("dps {role}"), env!("CARGO_BIN_EXE_dps"), log)
+    let spec = ProcessSpec::new(format!("dps {role}"), program, log)
+        .args(arguments)
         .arg(role)
         .directory(home)
         .env("RUST_LOG", "");
