@@ -41,13 +41,15 @@ pub enum OperatorError {
 
 const TRIES: usize = 5;
 
-/// Begins the renewal of a live domain now, whatever its stored moment. The present certificate is served meanwhile.
+/// Begins the renewal of a live domain now, whatever its stored moment. The present certificate is served meanwhile. `who` is what the
+/// history calls the operator's process.
 pub async fn renew(
     store: &dyn CertificateStore,
+    who: &str,
     now: Timestamp,
     hostname: &Hostname,
 ) -> Result<DomainRecord, OperatorError> {
-    change(store, now, hostname, "renewal.requested", |record| {
+    change(store, (who, now), hostname, "renewal.requested", |record| {
         if !record.phase.is_live() {
             return Err(OperatorError::NotLive {
                 hostname: hostname.clone(),
@@ -64,13 +66,14 @@ pub async fn renew(
     .await
 }
 
-/// Makes a waiting domain due now: its next look is not waited for.
+/// Makes a waiting domain due now: its next look is not waited for. `who` is what the history calls the operator's process.
 pub async fn retry(
     store: &dyn CertificateStore,
+    who: &str,
     now: Timestamp,
     hostname: &Hostname,
 ) -> Result<DomainRecord, OperatorError> {
-    change(store, now, hostname, "retry.by_operator", |record| {
+    change(store, (who, now), hostname, "retry.by_operator", |record| {
         let refused = |remedy| OperatorError::NotWaiting {
             hostname: hostname.clone(),
             phase: record.phase.name(),
@@ -98,7 +101,7 @@ pub async fn retry(
 
 async fn change(
     store: &dyn CertificateStore,
-    now: Timestamp,
+    (who, now): (&str, Timestamp),
     hostname: &Hostname,
     kind: &str,
     alter: impl Fn(&mut DomainRecord) -> Result<(), OperatorError>,
@@ -117,6 +120,7 @@ async fn change(
             phase: record.phase.name().to_owned(),
             detail: json!({}),
             duration: None,
+            replica: who.to_owned(),
         };
         let completion = Completion {
             record: record.clone(),

@@ -13,7 +13,10 @@ use crate::wake::Wakers;
 
 /// The service: its ports and its policy. Cloned into every task.
 #[derive(Clone)]
-#[expect(missing_docs, reason = "each field is the port of its name")]
+#[expect(
+    missing_docs,
+    reason = "each field is the port of its name, unless it says otherwise"
+)]
 pub struct Service {
     pub store: Arc<dyn CertificateStore>,
     pub ca: Arc<dyn CertificateAuthority>,
@@ -28,6 +31,8 @@ pub struct Service {
     pub metrics: Arc<dyn Metrics>,
     pub policy: Arc<Policy>,
     pub wakers: Wakers,
+    /// What this process calls itself in the domains' histories.
+    pub replica: Arc<str>,
 }
 
 impl Service {

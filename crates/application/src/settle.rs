@@ -5,7 +5,7 @@ use std::time::Duration;
 use dps_domain::failure::WantedRecords;
 use dps_domain::phase::{Issuance, Next};
 use dps_domain::{Event, Failure, FailureCode, IllegalTransition, Phase, Timestamp, backoff};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::policy::Policy;
 use crate::ports::cabinet::StatusReport;
@@ -26,6 +26,10 @@ pub struct Facts<'a> {
     pub jitter: f64,
     /// How long the step took.
     pub took: Duration,
+    /// The process that made the step.
+    pub replica: &'a str,
+    /// What the step saw, kept with the line of history.
+    pub evidence: &'a Map<String, Value>,
 }
 
 /// The record's next state, the report for the Cabinet if there is something to tell, and the line of its history.
@@ -84,14 +88,28 @@ pub fn settle(
         at: facts.now,
         kind,
         phase: record.phase.name().to_owned(),
-        detail,
+        detail: with_evidence(detail, facts.evidence),
         duration: Some(facts.took),
+        replica: facts.replica.to_owned(),
     });
     Ok(Completion {
         record,
         report,
         event,
     })
+}
+
+/// What the outcome says comes first; what was seen beside it is added.
+fn with_evidence(detail: Value, evidence: &Map<String, Value>) -> Value {
+    match detail {
+        Value::Object(mut fields) => {
+            for (name, value) in evidence {
+                fields.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+            Value::Object(fields)
+        }
+        other => other,
+    }
 }
 
 /// While a name rests after a failed validation, passing the DNS check again does not make the CA's verdict untrue; and a renewal that
@@ -263,6 +281,8 @@ mod tests {
             now: NOW,
             jitter: 1.0,
             took: Duration::ZERO,
+            replica: "replica-1",
+            evidence: &Map::new(),
         };
         settle(before, outcome, &facts).unwrap()
     }

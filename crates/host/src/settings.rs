@@ -32,7 +32,7 @@ use tree::Node;
 
 /// The sections of the one `appsettings.json` that all our processes share. A process that knows only some of them passes over
 /// the others (see [`Loader::ignoring_other_sections`]).
-pub const SECTIONS: [&str; 10] = [
+pub const SECTIONS: [&str; 11] = [
     "Agent",
     "Cabinet",
     "CabinetApi",
@@ -42,6 +42,7 @@ pub const SECTIONS: [&str; 10] = [
     "Http",
     "LetsEncrypt",
     "Logging",
+    "Replica",
     "Workers",
 ];
 

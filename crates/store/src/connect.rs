@@ -28,6 +28,10 @@ pub struct StoreOptions {
     /// How long an operation waits for a free connection, and on SQLite for another process's write, before the store counts as
     /// unavailable.
     pub acquire_timeout: Duration,
+    /// How many lines of history are kept of each domain.
+    pub events_per_domain: u32,
+    /// How long lines of history are kept.
+    pub events_max_age: Duration,
 }
 
 impl StoreOptions {
@@ -37,6 +41,8 @@ impl StoreOptions {
             randomness,
             max_connections: 16,
             acquire_timeout: Duration::from_secs(10),
+            events_per_domain: 200,
+            events_max_age: Duration::from_secs(180 * 24 * 3600),
         }
     }
 }
@@ -72,6 +78,8 @@ pub enum ConnectError {
 pub struct Store {
     pub(crate) database: Database,
     pub(crate) randomness: Arc<dyn Randomness>,
+    pub(crate) events_per_domain: u32,
+    pub(crate) events_max_age: Duration,
 }
 
 impl std::fmt::Debug for Store {
@@ -102,6 +110,8 @@ impl Store {
         Ok(Self {
             database,
             randomness: options.randomness,
+            events_per_domain: options.events_per_domain,
+            events_max_age: options.events_max_age,
         })
     }
 

@@ -127,11 +127,15 @@ fn read(row: &Row) -> Result<DomainRecord, StoreError> {
     })
 }
 
-/// Writes what goes along with a record: the report and the line of history.
-async fn accompany_in_tx(session: &mut Session, completion: &Completion) -> Result<(), StoreError> {
+/// Writes what goes along with a record: the report and the line of history, of which the newest `kept` stay.
+async fn accompany_in_tx(
+    session: &mut Session,
+    completion: &Completion,
+    kept: u32,
+) -> Result<(), StoreError> {
     let id = completion.record.id;
     if let Some(event) = &completion.event {
-        events::append_in_tx(session, id, event).await?;
+        events::append_in_tx(session, id, event, kept).await?;
     }
     if let Some(report) = &completion.report {
         outbox::enqueue_in_tx(session, id, report, completion.record.updated_at).await?;
@@ -139,14 +143,18 @@ async fn accompany_in_tx(session: &mut Session, completion: &Completion) -> Resu
     Ok(())
 }
 
-pub(crate) async fn insert(database: &Database, completion: &Completion) -> Result<bool, StoreError> {
+pub(crate) async fn insert(
+    database: &Database,
+    completion: &Completion,
+    kept: u32,
+) -> Result<bool, StoreError> {
     let mut session = database.write("insert a domain").await?;
     let mut args = record_args(&completion.record, completion.record.cabinet_version);
     args.push(completion.record.created_at.into());
     if session.execute(INSERT, args).await? == 0 {
         return Ok(false);
     }
-    accompany_in_tx(&mut session, completion).await?;
+    accompany_in_tx(&mut session, completion, kept).await?;
     session.commit().await?;
     Ok(true)
 }
@@ -209,14 +217,18 @@ fn like_pattern(text: &str) -> String {
     pattern
 }
 
-pub(crate) async fn update(database: &Database, completion: &Completion) -> Result<bool, StoreError> {
+pub(crate) async fn update(
+    database: &Database,
+    completion: &Completion,
+    kept: u32,
+) -> Result<bool, StoreError> {
     let mut session = database.write("write a domain").await?;
     let mut args = record_args(&completion.record, completion.record.revision);
     args.push(completion.record.cabinet_version.into());
     if session.execute(UPDATE, args).await? == 0 {
         return Ok(false);
     }
-    accompany_in_tx(&mut session, completion).await?;
+    accompany_in_tx(&mut session, completion, kept).await?;
     session.commit().await?;
     Ok(true)
 }

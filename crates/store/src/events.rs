@@ -1,9 +1,9 @@
-//! The history of each domain, bounded per domain.
+//! The history of each domain, bounded in number per domain and in age.
 
 use std::time::Duration;
 
 use dps_application::ports::store::{DomainEvent, StoreError};
-use dps_domain::DomainId;
+use dps_domain::{DomainId, Timestamp};
 
 use crate::database::Database;
 use crate::json::to_json;
@@ -13,18 +13,22 @@ use crate::sql::{Sql, args, statements};
 
 const TABLE: &str = "domain_events";
 
-/// How many events of a domain are kept.
-pub(crate) const KEPT_PER_DOMAIN: i64 = 200;
-
 statements! {
     INSERT = Sql::both(
-        "INSERT INTO domain_events (domain_id, seq, at, kind, phase, detail, duration_micros) \
-         SELECT $1, COALESCE(MAX(seq), 0) + 1, $2, $3, $4, $5, $6 FROM domain_events WHERE domain_id = $1 \
+        "INSERT INTO domain_events (domain_id, seq, at, kind, phase, detail, duration_micros, replica) \
+         SELECT $1, COALESCE(MAX(seq), 0) + 1, $2, $3, $4, $5, $6, $7 FROM domain_events WHERE domain_id = $1 \
          RETURNING domain_id, seq",
     );
     PRUNE = Sql::both("DELETE FROM domain_events WHERE domain_id = $1 AND seq <= $2");
+    /// Whoever prunes at the same time takes other rows.
+    PRUNE_BY_AGE = Sql::each(
+        "DELETE FROM domain_events WHERE (domain_id, seq) IN (SELECT domain_id, seq FROM domain_events \
+         WHERE at < $1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        "DELETE FROM domain_events WHERE (domain_id, seq) IN (SELECT domain_id, seq FROM domain_events \
+         WHERE at < $1 ORDER BY at LIMIT $2)",
+    );
     NEWEST = Sql::both(
-        "SELECT domain_id, at, kind, phase, detail, duration_micros FROM domain_events WHERE domain_id = $1 \
+        "SELECT domain_id, at, kind, phase, detail, duration_micros, replica FROM domain_events WHERE domain_id = $1 \
          ORDER BY seq DESC LIMIT $2",
     );
 }
@@ -35,6 +39,7 @@ pub(crate) async fn append_in_tx(
     session: &mut Session,
     domain: DomainId,
     event: &DomainEvent,
+    kept: u32,
 ) -> Result<(), StoreError> {
     let micros = event
         .duration
@@ -46,17 +51,25 @@ pub(crate) async fn append_in_tx(
         event.phase.as_str(),
         to_json(&event.detail),
         micros,
+        event.replica.as_str(),
     ];
     let Some(row) = session.fetch(INSERT, args).await? else {
         return Ok(());
     };
     let seq: i64 = row.fields(TABLE, "domain_id").get("seq")?;
-    if seq > KEPT_PER_DOMAIN {
-        session
-            .execute(PRUNE, args![domain, seq - KEPT_PER_DOMAIN])
-            .await?;
+    let surplus = seq - i64::from(kept);
+    if surplus > 0 {
+        session.execute(PRUNE, args![domain, surplus]).await?;
     }
     Ok(())
+}
+
+/// Drops up to `limit` lines that are older than `before`, the oldest first; answers how many.
+pub(crate) async fn prune(database: &Database, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    let mut session = database.write("prune histories").await?;
+    let pruned = session.execute(PRUNE_BY_AGE, args![before, limit]).await?;
+    session.commit().await?;
+    Ok(pruned)
 }
 
 fn read(row: &Row) -> Result<DomainEvent, StoreError> {
@@ -68,6 +81,7 @@ fn read(row: &Row) -> Result<DomainEvent, StoreError> {
         phase: fields.get("phase")?,
         detail: fields.json("detail")?,
         duration: micros.map(|micros| Duration::from_micros(u64::try_from(micros).unwrap_or(0))),
+        replica: fields.get("replica")?,
     })
 }
 

@@ -58,6 +58,7 @@ macro_rules! scripts {
             2 "0002" "certificates",
             3 "0003" "history_and_reports",
             4 "0004" "rate_limits",
+            8 "0008" "timeline_and_sync",
         )
     };
     ($folder:literal: $($version:literal $digits:literal $name:literal,)+) => {

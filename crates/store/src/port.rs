@@ -29,7 +29,7 @@ impl CertificateStore for Store {
     }
 
     async fn domain_insert(&self, completion: Completion) -> Result<bool, StoreError> {
-        domains::insert(&self.database, &completion).await
+        domains::insert(&self.database, &completion, self.events_per_domain).await
     }
 
     async fn domain(&self, id: DomainId) -> Result<Option<DomainRecord>, StoreError> {
@@ -45,7 +45,7 @@ impl CertificateStore for Store {
     }
 
     async fn domain_update(&self, completion: Completion) -> Result<bool, StoreError> {
-        domains::update(&self.database, &completion).await
+        domains::update(&self.database, &completion, self.events_per_domain).await
     }
 
     async fn acquire_due(
@@ -71,7 +71,7 @@ impl CertificateStore for Store {
     }
 
     async fn complete(&self, token: LeaseToken, completion: Completion) -> Result<(), StoreError> {
-        lease::complete(&self.database, token, &completion).await
+        lease::complete(&self.database, token, &completion, self.events_per_domain).await
     }
 
     async fn domain_forget(&self, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {
@@ -84,6 +84,10 @@ impl CertificateStore for Store {
 
     async fn events(&self, id: DomainId, limit: u32) -> Result<Vec<DomainEvent>, StoreError> {
         events::newest(&self.database, id, limit).await
+    }
+
+    async fn events_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        events::prune(&self.database, now - self.events_max_age, limit).await
     }
 
     async fn order_insert(&self, order: &StoredOrder) -> Result<(), StoreError> {

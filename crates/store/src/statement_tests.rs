@@ -103,7 +103,7 @@ fn the_dialects_take_the_same_parameters() {
 }
 
 /// Ten thousand records and reports, of which few are due.
-const FILL: [&str; 2] = [
+const FILL: [&str; 3] = [
     "INSERT INTO custom_domains (id, tenant_id, hostname, cname_target, phase, lane, attempt, next_attempt_at, \
      pending_since, failed_validations, order_not_before, serving_not_after, cabinet_version, revision, created_at, updated_at) \
      WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 10000) \
@@ -111,10 +111,13 @@ const FILL: [&str; 2] = [
      0, n, 0, 0, 0, n, 0, 0, 0, 0 FROM n",
     "INSERT INTO outbox (domain_id, report, attempt, next_attempt_at, created_at) \
      SELECT id, '', 0, created_at + next_attempt_at, 0 FROM custom_domains",
+    "INSERT INTO domain_events (domain_id, seq, at, kind, phase, detail) \
+     SELECT id, 1, next_attempt_at, '', '', '{}' FROM custom_domains",
 ];
 
 /// The statements that run on every tick, with the index they must read and sample values for `$1`….
-const HOT: [(&str, &str, &[&str]); 6] = [
+const HOT: [(&str, &str, &[&str]); 7] = [
+    ("events::PRUNE_BY_AGE", "domain_events_at", &["50", "10"]),
     (
         "domains::lease::ACQUIRE",
         "custom_domains_due",

@@ -91,6 +91,9 @@ pub enum Domains {
     Show {
         /// The hostname
         host: String,
+        /// At most so many lines of its history, the newest
+        #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        events: u32,
         /// JSON instead of text
         #[arg(long)]
         json: bool,

@@ -12,6 +12,7 @@ mod haproxy_agent;
 mod http;
 mod lets_encrypt;
 mod logging;
+mod replica;
 mod report;
 mod url_rules;
 mod workers;
@@ -31,6 +32,7 @@ pub use haproxy_agent::HAProxyAgent;
 pub use http::Http;
 pub use lets_encrypt::LetsEncrypt;
 pub use logging::Logging;
+pub use replica::Replica;
 pub use report::{Finding, Report};
 pub use workers::{
     AcmeIssuance, DomainVerification, EdgeAddress, HttpProbe, Intake, Recheck, Removal, Renewal, Workers,
@@ -57,6 +59,8 @@ pub struct Settings {
     pub dns: Dns,
     /// How often and how much at once.
     pub workers: Workers,
+    /// What this process calls itself.
+    pub replica: Replica,
     /// Where health and metrics are served.
     pub http: Http,
     /// What is logged.
@@ -95,6 +99,7 @@ impl Settings {
             self.lets_encrypt.check(&mut report);
             self.dns.check(&mut report);
             self.workers.check(&mut report);
+            self.replica.check(&mut report);
         }
         match role {
             Role::Run => {

@@ -12,7 +12,7 @@ use dps_host::{shutdown, telemetry};
 use dps_store::Store;
 
 use crate::cli::{Cli, Command, Config, Domains, Keys, config, domains};
-use crate::config::{Role, Settings};
+use crate::config::{Replica, Role, Settings};
 use crate::system::SystemClock;
 use crate::{demo, service, standalone, wiring};
 
@@ -109,9 +109,12 @@ async fn ask(path: Option<&Path>, command: Domains) -> anyhow::Result<ExitCode> 
             let after = after.as_deref().map(hostname).transpose()?;
             domains::list(store.as_ref(), containing, after, limit, json).await?;
         }
-        Domains::Show { host, json } => domains::show(store.as_ref(), &hostname(&host)?, json).await?,
+        Domains::Show { host, events, json } => {
+            domains::show(store.as_ref(), &hostname(&host)?, events, json).await?;
+        }
         Domains::Retry { host } => {
-            let record = operator::retry(store.as_ref(), now, &hostname(&host)?).await?;
+            let record =
+                operator::retry(store.as_ref(), &Replica::operator(), now, &hostname(&host)?).await?;
             println!(
                 "{}: the next step is due now ({}).",
                 record.hostname,
@@ -119,7 +122,8 @@ async fn ask(path: Option<&Path>, command: Domains) -> anyhow::Result<ExitCode> 
             );
         }
         Domains::Renew { host } => {
-            let record = operator::renew(store.as_ref(), now, &hostname(&host)?).await?;
+            let record =
+                operator::renew(store.as_ref(), &Replica::operator(), now, &hostname(&host)?).await?;
             println!(
                 "{}: renewal is due now; the present certificate is served meanwhile.",
                 record.hostname

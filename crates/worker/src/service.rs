@@ -58,6 +58,7 @@ pub(crate) async fn serve(
     tracing::info!(
         edges = service.edges.len(),
         resolvers = service.resolvers.len(),
+        replica = %service.replica,
         "service.started"
     );
     dps_application::run(service, shutdown).await;

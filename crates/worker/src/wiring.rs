@@ -63,6 +63,8 @@ pub async fn open_store(settings: &Settings) -> anyhow::Result<Arc<Store>> {
     let section = &settings.certificate_store;
     let options = StoreOptions {
         max_connections: section.max_connections,
+        events_per_domain: section.events_per_domain,
+        events_max_age: section.events_max_age.get(),
         ..StoreOptions::new(Arc::new(SystemRandomness))
     };
     let store = Store::connect(section.connection_string.expose(), options)
@@ -144,6 +146,7 @@ pub async fn service(
         metrics,
         policy: Arc::new(settings.workers.policy()),
         wakers: dps_application::wake::Wakers::default(),
+        replica: settings.replica.name(&dps_host::randomness::hex(3)).into(),
     })
 }
 

@@ -72,6 +72,8 @@ pub struct DomainEvent {
     pub detail: serde_json::Value,
     /// How long the step took.
     pub duration: Option<Duration>,
+    /// The process that did it, or that an operator used.
+    pub replica: String,
 }
 
 /// What is written with a record in one transaction.
@@ -275,6 +277,10 @@ pub trait CertificateStore: Send + Sync {
 
     /// The newest events of a domain, newest first.
     async fn events(&self, id: DomainId, limit: u32) -> Result<Vec<DomainEvent>, StoreError>;
+
+    /// Drops up to `limit` events of any domain that are older at `now` than the store keeps them, the oldest first; answers how
+    /// many.
+    async fn events_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
     // ---- orders
 

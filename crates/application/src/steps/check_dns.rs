@@ -52,6 +52,7 @@ pub(super) async fn look(context: &StepContext<'_>) -> (DnsVerdict, Vec<IpAddr>)
         ResolverView { name, control }
     }))
     .await;
+    context.evidence.resolvers(&views);
     let edge_addresses = &context.service.policy.edge_addresses;
     let expected = DnsExpectation {
         hostname: &record.hostname,

@@ -44,7 +44,6 @@ pub(super) async fn deploy(context: &StepContext<'_>, id: CertificateId) -> Resu
     let renew_at = renewal::renewal_moment(facts.not_before, facts.not_after, service.randomness.unit());
     let detail = json!({
         "fingerprint": facts.fingerprint,
-        "edges": service.edges.len(),
         "renewAt": renew_at,
     });
     Ok(Outcome::Moved {
@@ -82,6 +81,15 @@ async fn apply_everywhere(
         (edge.name(), result)
     }))
     .await;
+    let proven: Vec<&str> = applied
+        .iter()
+        .filter(|(_, result)| result.is_ok())
+        .map(|(edge, _)| *edge)
+        .collect();
+    context
+        .evidence
+        .note("fingerprint", certificate.facts.fingerprint.as_str());
+    context.evidence.note("edges", proven);
     let mut outcome = Ok(());
     for (edge, result) in applied {
         match result {

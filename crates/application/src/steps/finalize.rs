@@ -29,6 +29,7 @@ pub(super) async fn finalize(context: &StepContext<'_>, id: OrderId) -> Result<O
             "the order {id} of the record is not stored"
         )));
     };
+    context.evidence.note("orderUrl", order.url.as_str());
     let account = account(service).await?;
     let key = order_key(context, &order).await?;
     match issue(context, &account, &order, &key).await {

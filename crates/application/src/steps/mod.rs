@@ -4,6 +4,7 @@ mod begin_renewal;
 mod check_dns;
 mod deploy;
 mod edges;
+mod evidence;
 mod finalize;
 mod place_order;
 mod probe_http;
@@ -16,6 +17,7 @@ use dps_domain::failure::WantedRecords;
 use dps_domain::{Event, Failure, Timestamp, with_causes};
 use serde_json::{Value, json};
 
+pub use self::evidence::Evidence;
 use crate::account::AccountError;
 use crate::ports::ca::CaError;
 use crate::ports::store::{DomainRecord, StoreError};
@@ -76,12 +78,19 @@ pub enum Then {
     Stop,
 }
 
-/// Makes the one step that the record's phase asks for. `deadline` is when the lease must be given back.
-pub async fn step(service: &Service, record: &DomainRecord, deadline: Timestamp) -> Outcome {
+/// Makes the one step that the record's phase asks for. `deadline` is when the lease must be given back; `evidence`
+/// takes what is seen on the way.
+pub async fn step(
+    service: &Service,
+    record: &DomainRecord,
+    deadline: Timestamp,
+    evidence: &Evidence,
+) -> Outcome {
     let context = StepContext {
         service,
         record,
         deadline,
+        evidence,
     };
     let outcome = act(&context).await.unwrap_or_else(|fault| fault.settle(&context));
     if matches!(
@@ -123,6 +132,7 @@ struct StepContext<'a> {
     service: &'a Service,
     record: &'a DomainRecord,
     deadline: Timestamp,
+    evidence: &'a Evidence,
 }
 
 impl StepContext<'_> {

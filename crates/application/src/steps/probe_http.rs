@@ -91,5 +91,6 @@ async fn probe_all(
     }))
     .await;
     edges::withdraw(service, &token).await;
+    context.evidence.probes(&seen);
     probe::verdict(&seen, ours)
 }

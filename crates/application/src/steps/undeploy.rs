@@ -16,6 +16,8 @@ pub(super) async fn undeploy(context: &StepContext<'_>) -> Result<Outcome, Fault
     if let Err(error) = take_down(context).await? {
         return Ok(context.failed(error.into(), Then::Retry));
     }
+    let edges: Vec<&str> = service.edges.iter().map(|edge| edge.name()).collect();
+    context.evidence.note("edges", edges);
     Ok(moved(Event::Undeployed, "undeployed"))
 }
 

@@ -23,6 +23,7 @@ pub(super) async fn validate(context: &StepContext<'_>, id: OrderId) -> Result<O
             "the order {id} of the record is not stored"
         )));
     };
+    context.evidence.note("orderUrl", order.url.as_str());
     let account = account(service).await?;
     let outcome = match prove(context, &account, &order).await {
         Ok(outcome) => outcome,
@@ -89,6 +90,7 @@ async fn publish(
         key_authorization: challenge.key_authorization.clone(),
     };
     crash_point::before(Effect::ChallengeSave);
+    context.evidence.note("challengeUrl", challenge.url.as_str());
     service.store.challenge_put(&stored).await?;
     crash_point::after(Effect::ChallengeSave);
     crash_point::before(Effect::ChallengePublish);

@@ -121,6 +121,13 @@ async fn poll_once(service: &Service) -> Result<(), IntakeError> {
     Ok(())
 }
 
+/// What is decided by, besides record and Cabinet.
+struct Facts<'a> {
+    policy: &'a Policy,
+    replica: &'a str,
+    now: Timestamp,
+}
+
 /// Brings our record in line with what the Cabinet says of one domain.
 pub(super) async fn take(service: &Service, domain: &CabinetDomain) -> Result<(), StoreError> {
     let (hostname, target) = match (
@@ -148,12 +155,17 @@ pub(super) async fn take(service: &Service, domain: &CabinetDomain) -> Result<()
         let holder = service.store.domain_by_hostname(&hostname).await?;
         let claimed = holder.is_some_and(|other| other.id != domain.id && other.phase != Phase::Gone);
         let record = service.store.domain(domain.id).await?;
+        let told = Facts {
+            policy: &service.policy,
+            replica: &service.replica,
+            now,
+        };
         let written = match record {
-            None => match arrival(&service.policy, domain, (&hostname, &target), claimed, now) {
+            None => match arrival(&told, domain, (&hostname, &target), claimed) {
                 Some(completion) => write(service, completion, now, true).await?,
                 None => true,
             },
-            Some(record) => match change(&service.policy, &record, domain, (&target, claimed), now) {
+            Some(record) => match change(&told, &record, domain, (&target, claimed)) {
                 Some(completion) => write(service, completion, now, false).await?,
                 None => true,
             },
@@ -191,12 +203,12 @@ async fn write(
 
 /// A domain that we have no record of. `claimed` tells that another record holds its name.
 fn arrival(
-    policy: &Policy,
+    facts: &Facts<'_>,
     domain: &CabinetDomain,
     (hostname, target): (&Hostname, &Hostname),
     claimed: bool,
-    now: Timestamp,
 ) -> Option<Completion> {
+    let now = facts.now;
     let phase = match domain.status {
         Some(Status::PendingDns | Status::PendingHttpProbe | Status::Issuing) => Phase::START,
         Some(Status::PendingRemoval) => Phase::Leaving,
@@ -224,10 +236,10 @@ fn arrival(
         record.phase = Phase::Failed;
         record.next_attempt_at = None;
         record.last_failure = Some(Failure::NameAlreadyClaimed {});
-        report = Some(current_report(&record, None, policy));
+        report = Some(current_report(&record, None, facts.policy));
     }
     let event = event(
-        now,
+        facts,
         "domain.taken_in",
         &record,
         json!({ "cabinetStatus": domain.status }),
@@ -241,12 +253,12 @@ fn arrival(
 
 /// What the Cabinet's view means for a record that we have; `None` when nothing.
 fn change(
-    policy: &Policy,
+    facts: &Facts<'_>,
     record: &DomainRecord,
     domain: &CabinetDomain,
     (target, claimed): (&Hostname, bool),
-    now: Timestamp,
 ) -> Option<Completion> {
+    let now = facts.now;
     let newer = domain.version > record.cabinet_version;
     let mut after = DomainRecord {
         updated_at: now,
@@ -291,8 +303,8 @@ fn change(
             _,
         ) => return None,
     };
-    let report = report.then(|| current_report(&after, None, policy));
-    let event = event(now, kind, &after, json!({ "cabinetVersion": domain.version }));
+    let report = report.then(|| current_report(&after, None, facts.policy));
+    let event = event(facts, kind, &after, json!({ "cabinetVersion": domain.version }));
     Some(Completion {
         record: after,
         report,
@@ -318,13 +330,14 @@ fn restart(record: &mut DomainRecord, now: Timestamp) {
     record.last_failure = None;
 }
 
-fn event(now: Timestamp, kind: &str, record: &DomainRecord, detail: serde_json::Value) -> DomainEvent {
+fn event(facts: &Facts<'_>, kind: &str, record: &DomainRecord, detail: serde_json::Value) -> DomainEvent {
     DomainEvent {
-        at: now,
+        at: facts.now,
         kind: kind.to_owned(),
         phase: record.phase.name().to_owned(),
         detail,
         duration: None,
+        replica: facts.replica.to_owned(),
     }
 }
 
@@ -362,6 +375,14 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 
+    fn facts(policy: &Policy) -> Facts<'_> {
+        Facts {
+            policy,
+            replica: "replica-1",
+            now: NOW,
+        }
+    }
+
     fn told(status: Status, version: u64) -> CabinetDomain {
         CabinetDomain {
             id: DomainId::from_uuid(Uuid::from_u128(1)),
@@ -383,7 +404,7 @@ mod tests {
     fn record(phase: Phase) -> DomainRecord {
         let (hostname, target) = names();
         let told = told(Status::PendingDns, 3);
-        let mut record = arrival(&policy(), &told, (&hostname, &target), false, NOW)
+        let mut record = arrival(&facts(&policy()), &told, (&hostname, &target), false)
             .unwrap()
             .record;
         record.phase = phase;
@@ -393,11 +414,10 @@ mod tests {
 
     fn changed(phase: Phase, status: Status, version: u64) -> Option<Completion> {
         change(
-            &policy(),
+            &facts(&policy()),
             &record(phase),
             &told(status, version),
             (&names().1, false),
-            NOW,
         )
     }
 
@@ -406,11 +426,10 @@ mod tests {
         let (hostname, target) = names();
         let taken = |claimed| {
             arrival(
-                &policy(),
+                &facts(&policy()),
                 &told(Status::PendingDns, 1),
                 (&hostname, &target),
                 claimed,
-                NOW,
             )
             .unwrap()
         };

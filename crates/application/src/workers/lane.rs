@@ -14,7 +14,7 @@ use crate::crash_point::{self, Effect};
 use crate::ports::store::{Completion, DomainRecord, Lease, StoreError};
 use crate::service::Service;
 use crate::settle::{Facts, settle};
-use crate::steps::{self, Outcome, Then};
+use crate::steps::{self, Evidence, Outcome, Then};
 
 /// How soon work that another process made due is seen, whatever the lane's interval.
 const GLANCE: Duration = Duration::from_secs(2);
@@ -99,7 +99,9 @@ async fn run_step(service: &Service, lane: Lane, lease: Lease) {
     if next_action(&record.phase, started) == Action::Forget {
         return forget(service, &record, lease.token).await;
     }
-    let outcome = tokio::time::timeout(deadline.since(started), steps::step(service, &record, deadline))
+    let evidence = Evidence::default();
+    let step = steps::step(service, &record, deadline, &evidence);
+    let outcome = tokio::time::timeout(deadline.since(started), step)
         .await
         .unwrap_or_else(|_| Outcome::Failed {
             failure: Failure::Internal {
@@ -115,6 +117,8 @@ async fn run_step(service: &Service, lane: Lane, lease: Lease) {
         now,
         jitter: service.randomness.unit(),
         took: now.since(started),
+        replica: &service.replica,
+        evidence: &evidence.into_notes(),
     };
     let completion = match settle(&record, outcome, &facts) {
         Ok(completion) => completion,

@@ -1,5 +1,6 @@
-//! The workers: one lease loop per lane, the intake from the Cabinet and the reporter to it.
+//! The workers: one lease loop per lane, the intake from the Cabinet and the reporter to it, and housekeeping.
 
+mod housekeeping;
 mod intake;
 mod lane;
 mod reporter;
@@ -12,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::service::Service;
 
+pub use housekeeping::prune;
 pub use lane::tick;
 
 /// Runs all workers until `shutdown`, then drains: leased steps are finished and their outcomes recorded.
@@ -23,6 +25,7 @@ pub async fn run(service: Service, shutdown: CancellationToken) {
     }
     workers.spawn(intake::follow(Arc::clone(&service), shutdown.clone()));
     workers.spawn(intake::poll(Arc::clone(&service), shutdown.clone()));
+    workers.spawn(housekeeping::run(Arc::clone(&service), shutdown.clone()));
     workers.spawn(reporter::run(Arc::clone(&service), shutdown));
     while let Some(ended) = workers.join_next().await {
         if let Err(error) = ended {

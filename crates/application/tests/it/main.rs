@@ -5,4 +5,5 @@
 mod ca;
 mod outside;
 mod stories;
+mod timeline;
 mod world;

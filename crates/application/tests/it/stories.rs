@@ -251,7 +251,13 @@ async fn a_worker_that_deploys_after_the_removal_cleans_up_behind_itself() {
     world.request_removal().await;
     world.settle().await;
     assert_eq!(world.record().await.phase, Phase::Gone);
-    let _lost = steps::step(&world.service, &held.record, held.expires_at).await;
+    let _lost = steps::step(
+        &world.service,
+        &held.record,
+        held.expires_at,
+        &steps::Evidence::default(),
+    )
+    .await;
     assert_eq!(world.edges.served(HOST), None);
 }
 

@@ -82,6 +82,7 @@ impl World {
             metrics: Arc::clone(&counters) as _,
             policy: Arc::new(policy()),
             wakers: dps_application::wake::Wakers::default(),
+            replica: "replica-1".into(),
         };
         Self {
             service,
@@ -146,7 +147,13 @@ impl World {
     /// Makes the step of the record's lane, and dies before its outcome is recorded.
     pub(crate) async fn step_and_die(&self) {
         let lease = self.lease().await;
-        let _lost = steps::step(&self.service, &lease.record, lease.expires_at).await;
+        let _lost = steps::step(
+            &self.service,
+            &lease.record,
+            lease.expires_at,
+            &steps::Evidence::default(),
+        )
+        .await;
         self.advance(LEASE + Duration::from_secs(1));
     }
 

@@ -112,11 +112,12 @@ pub(crate) async fn complete(
     database: &Database,
     token: LeaseToken,
     completion: &Completion,
+    kept: u32,
 ) -> Result<(), StoreError> {
     let mut session = database.write("record a step's outcome").await?;
     let args = record_args(&completion.record, token);
     session.execute_leased(COMPLETE, args).await?;
-    accompany_in_tx(&mut session, completion).await?;
+    accompany_in_tx(&mut session, completion, kept).await?;
     session.commit().await
 }
 

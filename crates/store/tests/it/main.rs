@@ -44,6 +44,7 @@ contract! {
         the_newest_record_that_is_not_gone_holds_a_hostname,
         people_page_through_hostnames_and_search_them_literally,
         history_is_newest_first_and_bounded_per_domain,
+        history_that_is_too_old_is_dropped_in_batches_the_oldest_first,
     ],
     leases: [
         a_worker_that_lost_its_lease_cannot_overwrite_the_winner,

@@ -182,3 +182,40 @@ pub(crate) async fn history_is_newest_first_and_bounded_per_domain(world: World)
     assert_eq!(all.last().unwrap().kind, "event-5");
     assert_eq!(world.store.events(quiet_neighbour, 10).await.unwrap().len(), 1);
 }
+
+pub(crate) async fn history_that_is_too_old_is_dropped_in_batches_the_oldest_first(world: World) {
+    const DAY: i64 = 24 * 3600;
+    let ids = [
+        world.with_due("a.example", at(0)).await.id,
+        world.with_due("b.example", at(0)).await.id,
+    ];
+    for day in 0..6 {
+        let id = ids[usize::from(day % 2 == 1)];
+        let completion = Completion {
+            record: world.read(id).await,
+            report: None,
+            event: Some(event(&format!("day-{day}"), at(day * DAY))),
+        };
+        assert!(world.store.domain_update(completion).await.unwrap());
+    }
+    let kinds = async |id| -> Vec<String> {
+        let events = world.store.events(id, 10).await.unwrap();
+        events.into_iter().map(|event| event.kind).collect()
+    };
+    // By default they are kept for 180 days.
+    let now = at(183 * DAY + 1);
+    assert_eq!(world.store.events_prune(at(180 * DAY), 3).await.unwrap(), 0);
+    assert_eq!(world.store.events_prune(now, 3).await.unwrap(), 3);
+    assert_eq!(kinds(ids[0]).await, ["day-4"]);
+    assert_eq!(kinds(ids[1]).await, ["day-5", "day-3"]);
+    assert_eq!(world.store.events_prune(now, 3).await.unwrap(), 1);
+    assert_eq!(world.store.events_prune(now, 3).await.unwrap(), 0);
+    // What comes next is the newest, although the older lines are gone.
+    let completion = Completion {
+        record: world.read(ids[0]).await,
+        report: None,
+        event: Some(event("later", at(200 * DAY))),
+    };
+    assert!(world.store.domain_update(completion).await.unwrap());
+    assert_eq!(kinds(ids[0]).await, ["later", "day-4"]);
+}

@@ -250,6 +250,7 @@ pub(crate) fn event(kind: &str, at: Timestamp) -> DomainEvent {
         phase: "awaitingDns".to_owned(),
         detail: serde_json::json!({ "seen": ["192.0.2.1"] }),
         duration: Some(Duration::from_micros(1_234_567)),
+        replica: "replica-1".to_owned(),
     }
 }
 

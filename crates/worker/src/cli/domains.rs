@@ -1,5 +1,7 @@
 //! `dps domains list` and `show`: what the store knows, for people and programs.
 
+mod timeline;
+
 use anyhow::Context as _;
 use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
@@ -8,9 +10,6 @@ use dps_application::ports::store::{DomainEvent, DomainFilter, DomainRecord};
 use dps_domain::Hostname;
 use dps_domain::failure::WantedRecords;
 use serde_json::{Value, json};
-
-/// Events shown of a domain.
-const EVENTS: u32 = 30;
 
 /// Prints domains by hostname.
 pub async fn list(
@@ -61,13 +60,18 @@ pub async fn list(
     Ok(())
 }
 
-/// Prints one domain with its history, newest last.
-pub async fn show(store: &dyn CertificateStore, hostname: &Hostname, as_json: bool) -> anyhow::Result<()> {
+/// Prints one domain with the newest `limit` lines of its history, newest last.
+pub async fn show(
+    store: &dyn CertificateStore,
+    hostname: &Hostname,
+    limit: u32,
+    as_json: bool,
+) -> anyhow::Result<()> {
     let record = store
         .domain_by_hostname(hostname)
         .await?
         .with_context(|| format!("no domain {hostname} is known here; the Cabinet adds domains"))?;
-    let mut events = store.events(record.id, EVENTS).await?;
+    let mut events = store.events(record.id, limit).await?;
     events.reverse();
     if as_json {
         let mut document = value(&record);
@@ -103,16 +107,7 @@ pub async fn show(store: &dyn CertificateStore, hostname: &Hostname, as_json: bo
         println!("  evidence      {}", json!(failure));
     }
     println!("  history");
-    for event in &events {
-        let took = event
-            .duration
-            .map(|took| format!(" in {} ms", took.as_millis()))
-            .unwrap_or_default();
-        println!(
-            "    {}  {:<22} {}{took}  {}",
-            event.at, event.kind, event.phase, event.detail
-        );
-    }
+    timeline::print(&events);
     Ok(())
 }
 
@@ -152,5 +147,6 @@ fn event_value(event: &DomainEvent) -> Value {
         "phase": event.phase,
         "detail": event.detail,
         "durationMs": event.duration.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+        "replica": event.replica,
     })
 }

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use dps_host::Secret;
+use dps_host::{HumanDuration, Secret};
 use serde::{Deserialize, Serialize};
 
 use super::connection_string::{ConnectionString, Database};
 use super::report::Report;
+
+const DAY: u64 = 24 * 3600;
 
 /// Where certificates, keys, orders and work records are kept.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -20,6 +22,10 @@ pub struct CertificateStore {
     pub encryption_key_file: Option<PathBuf>,
     /// Connections to PostgreSQL.
     pub max_connections: u32,
+    /// Lines kept of the history of each domain.
+    pub events_per_domain: u32,
+    /// How long the lines of a domain's history are kept.
+    pub events_max_age: HumanDuration,
 }
 
 /// Where the key-encryption keys come from.
@@ -40,6 +46,8 @@ impl Default for CertificateStore {
             encryption_key: None,
             encryption_key_file: None,
             max_connections: 10,
+            events_per_domain: 200,
+            events_max_age: HumanDuration::from_secs(180 * DAY),
         }
     }
 }
@@ -79,5 +87,12 @@ impl CertificateStore {
             report.error("CertificateStore:EncryptionKey", what);
         }
         report.count("CertificateStore:MaxConnections", self.max_connections, 1..=1000);
+        report.count(
+            "CertificateStore:EventsPerDomain",
+            self.events_per_domain,
+            10..=10_000,
+        );
+        let bounds = HumanDuration::from_secs(3600)..=HumanDuration::from_secs(3650 * DAY);
+        report.duration("CertificateStore:EventsMaxAge", self.events_max_age, bounds);
     }
 }

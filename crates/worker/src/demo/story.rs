@@ -246,7 +246,13 @@ async fn renew(world: &World) -> anyhow::Result<Renewed> {
         .await?;
     let service = &world.standalone.service;
     let host = Hostname::parse(RENEWED)?;
-    operator::renew(service.store.as_ref(), service.clock.now(), &host).await?;
+    operator::renew(
+        service.store.as_ref(),
+        &service.replica,
+        service.clock.now(),
+        &host,
+    )
+    .await?;
     service.wakers.wake(dps_domain::phase::Lane::Renewal);
     let seen = visitor
         .wait_until("the new certificate to be served", PATIENCE, |report| {

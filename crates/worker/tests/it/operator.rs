@@ -70,6 +70,23 @@ async fn the_command_line_lists_shows_nudges_and_renews_what_the_service_works_o
         "deployed",
     ];
     assert_eq!(events, story);
+    let replica = shown["events"][0]["replica"].as_str().unwrap();
+    assert!(!replica.is_empty());
+    let lines = shown["events"].as_array().unwrap().iter();
+    assert!(lines.clone().all(|line| line["replica"] == replica), "{shown}");
+    assert!(
+        lines.skip(1).all(|line| line["durationMs"].is_number()),
+        "{shown}"
+    );
+    let told = said(&world, &["domains", "show", HOST]);
+    for part in ["dns.ready", "orderUrl: https://", "probes: ", replica, " ms  "] {
+        assert!(told.contains(part), "{part:?} is not in {told}");
+    }
+    let short = said(&world, &["domains", "show", HOST, "--events", "1"]);
+    assert!(
+        short.contains("deployed") && !short.contains("dns.ready"),
+        "{short}"
+    );
     let told = said(&world, &["domains", "show", "WWW.nowhere.test."]);
     for part in ["PendingDns", "DNS_NXDOMAIN", "www CNAME customers.platform.test."] {
         assert!(told.contains(part), "{part:?} is not in {told}");

@@ -1,0 +1,124 @@
+//! What a step saw, for the domain's history.
+
+use std::net::IpAddr;
+use std::sync::Mutex;
+
+use dps_domain::dns::{DnsAnswer, ResolverView};
+use dps_domain::probe::{ProbeAnswer, ProbeObservation};
+use serde_json::{Map, Value, json};
+
+/// Entries kept of any one list: what strangers publish is kept short.
+const MAX_ENTRIES: usize = 16;
+/// The longest value that is kept, in bytes of JSON.
+const MAX_BYTES: usize = 4096;
+
+/// Notes of one step. They are kept when the step ends in a fault or takes too long. Never a key.
+#[derive(Debug, Default)]
+pub struct Evidence(Mutex<Map<String, Value>>);
+
+impl Evidence {
+    /// Keeps a note; a later one of the same name replaces it.
+    pub(super) fn note(&self, name: &str, value: impl Into<Value>) {
+        let value = value.into();
+        let value = if value.to_string().len() > MAX_BYTES {
+            json!("(too long to keep)")
+        } else {
+            value
+        };
+        if let Ok(mut notes) = self.0.lock() {
+            notes.insert(name.to_owned(), value);
+        }
+    }
+
+    /// Keeps what each resolver answered.
+    pub(super) fn resolvers(&self, views: &[ResolverView]) {
+        let told = |view: &ResolverView| {
+            json!({
+                "resolver": view.name.resolver,
+                "chain": view.name.chain.iter().take(MAX_ENTRIES).collect::<Vec<_>>(),
+                "answer": answer(&view.name.answer),
+            })
+        };
+        self.note(
+            "resolvers",
+            views.iter().take(MAX_ENTRIES).map(told).collect::<Vec<_>>(),
+        );
+    }
+
+    /// Keeps what each address answered to the probe.
+    pub(super) fn probes(&self, seen: &[ProbeObservation]) {
+        let told =
+            |seen: &ProbeObservation| json!({ "address": seen.address, "answer": response(&seen.answer) });
+        self.note(
+            "probes",
+            seen.iter().take(MAX_ENTRIES).map(told).collect::<Vec<_>>(),
+        );
+    }
+
+    /// All notes.
+    pub fn into_notes(self) -> Map<String, Value> {
+        self.0.into_inner().unwrap_or_default()
+    }
+}
+
+fn answer(answer: &DnsAnswer) -> Value {
+    match answer {
+        DnsAnswer::Addresses(addresses) => {
+            json!(addresses.iter().take(MAX_ENTRIES).collect::<Vec<&IpAddr>>())
+        }
+        DnsAnswer::NoData => json!("no addresses"),
+        DnsAnswer::NxDomain => json!("does not exist"),
+        DnsAnswer::Loop => json!("loop"),
+        DnsAnswer::ServFail => json!("server failure"),
+        DnsAnswer::Refused => json!("refused"),
+        DnsAnswer::Timeout => json!("no answer"),
+    }
+}
+
+fn response(answer: &ProbeAnswer) -> Value {
+    match answer {
+        ProbeAnswer::Ours => json!("ours"),
+        ProbeAnswer::WrongBody { server } => json!({ "somebodyElse": server }),
+        ProbeAnswer::Redirect { status, location } => json!({ "status": status, "location": location }),
+        ProbeAnswer::Status(status) => json!({ "status": status }),
+        ProbeAnswer::Refused => json!("refused"),
+        ProbeAnswer::Timeout => json!("no answer"),
+        ProbeAnswer::Unroutable => json!("no route from here"),
+        ProbeAnswer::Forbidden { kind } => json!({ "notConnectedTo": kind }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::net::Ipv4Addr;
+
+    use dps_domain::dns::DnsObservation;
+
+    use super::*;
+
+    #[test]
+    fn what_strangers_publish_is_kept_short() {
+        let many = (0..5000)
+            .map(|n| IpAddr::V4(Ipv4Addr::from_bits(n)))
+            .collect::<BTreeSet<_>>();
+        let name = DnsObservation {
+            resolver: ([192, 0, 2, 53], 53).into(),
+            chain: vec!["a".repeat(60); 40],
+            answer: DnsAnswer::Addresses(many),
+        };
+        let evidence = Evidence::default();
+        evidence.resolvers(&[ResolverView {
+            name: name.clone(),
+            control: name,
+        }]);
+        evidence.note("long", "x".repeat(MAX_BYTES));
+        let notes = evidence.into_notes();
+        assert_eq!(
+            notes["resolvers"][0]["answer"].as_array().unwrap().len(),
+            MAX_ENTRIES
+        );
+        assert_eq!(notes["long"], "(too long to keep)");
+        assert!(Value::Object(notes).to_string().len() < 2 * MAX_BYTES);
+    }
+}

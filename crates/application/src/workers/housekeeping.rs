@@ -1,0 +1,41 @@
+//! Forgets what is too old to be of use.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dps_domain::with_causes;
+use tokio_util::sync::CancellationToken;
+
+use crate::ports::store::StoreError;
+use crate::service::Service;
+
+/// Between two rounds. Replicas that do the same at the same time take other rows.
+const INTERVAL: Duration = Duration::from_secs(60 * 60);
+/// Lines dropped in one transaction: short enough that nobody waits for it.
+const BATCH: u32 = 500;
+/// Between two transactions.
+const BREATH: Duration = Duration::from_millis(200);
+
+/// Prunes the histories every hour, at another minute in each process, until `shutdown`.
+pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
+    let mut pause = INTERVAL.mul_f64(service.randomness.unit());
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+        pause = match prune(&service).await {
+            Ok(pruned) if pruned >= u64::from(BATCH) => BREATH,
+            Ok(_) => INTERVAL,
+            Err(error) => {
+                tracing::warn!(error = %with_causes(&error), "history.not_pruned");
+                INTERVAL
+            }
+        };
+    }
+}
+
+/// Drops one batch of lines that are too old; answers how many.
+pub async fn prune(service: &Service) -> Result<u64, StoreError> {
+    service.store.events_prune(service.now(), BATCH).await
+}

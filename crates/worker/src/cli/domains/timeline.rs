@@ -1,0 +1,115 @@
+//! A domain's history for people: one line per event, its evidence below it.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use dps_application::ports::store::DomainEvent;
+use serde_json::Value;
+
+/// Prints the events in the given order.
+pub(super) fn print(events: &[DomainEvent]) {
+    print!("{}", text(events));
+}
+
+fn text(events: &[DomainEvent]) -> String {
+    let mut text = String::new();
+    let mut day = String::new();
+    for event in events {
+        let at = event.at.to_string();
+        let (date, time) = at.split_once('T').unwrap_or((&at, ""));
+        if date != day {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "    {date}");
+            date.clone_into(&mut day);
+        }
+        let took = event.duration.map(took).unwrap_or_default();
+        let line = format!(
+            "      {:<13} {:<24} {:<18} {took:>8}  {}",
+            clock(time),
+            event.kind,
+            event.phase,
+            event.replica
+        );
+        let _ = writeln!(text, "{}", line.trim_end());
+        for (name, value) in event.detail.as_object().into_iter().flatten() {
+            let _ = writeln!(text, "          {name}: {}", words(value));
+        }
+    }
+    text
+}
+
+/// Hours to milliseconds.
+fn clock(time: &str) -> String {
+    let time = time.trim_end_matches('Z');
+    let (seconds, fraction) = time.split_once('.').unwrap_or((time, ""));
+    format!("{seconds}.{fraction:0<3.3}")
+}
+
+fn took(took: Duration) -> String {
+    if took < Duration::from_secs(10) {
+        format!("{} ms", took.as_millis())
+    } else {
+        format!("{} s", took.as_secs())
+    }
+}
+
+/// A value without JSON's quotes and braces. Control characters, which strangers may have put there, cannot reach the terminal.
+fn words(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.chars().filter(|c| !c.is_control()).collect(),
+        Value::Array(values) => values.iter().map(words).collect::<Vec<_>>().join(", "),
+        Value::Object(fields) => {
+            let field = |(name, value): (&String, &Value)| format!("{name} {}", words(value));
+            format!("({})", fields.iter().map(field).collect::<Vec<_>>().join("; "))
+        }
+        Value::Null => "none".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dps_domain::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn each_event_is_a_line_with_its_evidence_below_and_each_day_is_named_once() {
+        let event = |micros, kind: &str, detail, duration| DomainEvent {
+            at: Timestamp::from_unix_micros(micros),
+            kind: kind.into(),
+            phase: "awaitingDns".into(),
+            detail,
+            duration,
+            replica: "dps-1".into(),
+        };
+        let seen = json!({ "resolvers": [
+            { "resolver": "8.8.8.8:53", "chain": ["edge.example"], "answer": ["192.0.2.1", "192.0.2.2"] },
+            { "resolver": "1.1.1.1:53", "chain": [], "answer": "does\u{1b}[2Jnot exist" },
+        ] });
+        let events = [
+            event(
+                1_800_000_000_123_456,
+                "domain.taken_in",
+                json!({ "cabinetStatus": "PendingDns" }),
+                None,
+            ),
+            event(
+                1_800_000_001_000_000,
+                "dns_nxdomain",
+                seen,
+                Some(Duration::from_millis(43)),
+            ),
+            event(1_800_090_000_000_000, "retry.by_operator", json!({}), None),
+        ];
+        let expected = "    2027-01-15\n      \
+            08:00:00.123  domain.taken_in          awaitingDns                  dps-1\n          \
+            cabinetStatus: PendingDns\n      \
+            08:00:01.000  dns_nxdomain             awaitingDns           43 ms  dps-1\n          \
+            resolvers: (answer 192.0.2.1, 192.0.2.2; chain edge.example; resolver 8.8.8.8:53), \
+            (answer does[2Jnot exist; chain ; resolver 1.1.1.1:53)\n    2027-01-16\n      \
+            09:00:00.000  retry.by_operator        awaitingDns                  dps-1\n";
+        assert_eq!(text(&events), expected);
+    }
+}

@@ -1,0 +1,71 @@
+//! Section `Replica`: what this process calls itself.
+
+use serde::{Deserialize, Serialize};
+
+use super::report::Report;
+
+/// The longest name, in bytes.
+const MAX_BYTES: usize = 63;
+
+/// The process among its replicas.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Replica {
+    /// Its name in the domains' histories. Without it, the machine's name and a random suffix that is drawn at every start.
+    pub name: Option<String>,
+}
+
+impl Replica {
+    /// The name of this process; `random` makes it its own when none is configured.
+    pub fn name(&self, random: &str) -> String {
+        self.name
+            .clone()
+            .unwrap_or_else(|| format!("{}-{random}", machine()))
+    }
+
+    /// What an operator's command is called.
+    pub fn operator() -> String {
+        format!("operator@{}", machine())
+    }
+
+    pub(super) fn check(&self, report: &mut Report) {
+        if let Some(name) = &self.name
+            && (name.is_empty()
+                || name.len() > MAX_BYTES
+                || !name.bytes().all(|byte| byte.is_ascii_graphic()))
+        {
+            report.error(
+                "Replica:Name",
+                format!("must be 1 to {MAX_BYTES} printable ASCII characters without spaces, such as dps-1"),
+            );
+        }
+    }
+}
+
+/// The machine's name up to its first dot.
+fn machine() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let short = name.trim().split('.').next().unwrap_or_default();
+    let kept: String = short
+        .chars()
+        .filter(char::is_ascii_graphic)
+        .take(MAX_BYTES - 10)
+        .collect();
+    if kept.is_empty() { "dps".to_owned() } else { kept }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_has_the_configured_name_or_one_of_its_own() {
+        let named = Replica {
+            name: Some("dps-1".into()),
+        };
+        assert_eq!(named.name("c0ffee"), "dps-1");
+        let drawn = Replica::default().name("c0ffee");
+        assert!(drawn.ends_with("-c0ffee") && drawn.len() <= MAX_BYTES, "{drawn}");
+        assert!(Replica::operator().starts_with("operator@"));
+    }
+}
