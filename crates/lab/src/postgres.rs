@@ -118,7 +118,8 @@ impl Postgres {
     /// [`LabError::Failed`] with the server's words.
     pub async fn create_database(&self) -> Result<String, LabError> {
         let name = format!("lab_{}", self.databases.fetch_add(1, Ordering::Relaxed));
-        self.execute(&format!("CREATE DATABASE {name}")).await?;
+        self.execute(&self.url("postgres"), &format!("CREATE DATABASE {name}"))
+            .await?;
         Ok(self.url(&name))
     }
 
@@ -157,26 +158,20 @@ impl Postgres {
     /// [`LabError::Failed`] with the server's words.
     pub async fn set_read_only(&self, url: &str, read_only: bool) -> Result<(), LabError> {
         let name = url.rsplit('/').next().unwrap_or_default();
-        self.execute(&format!(
+        let sql = format!(
             "ALTER DATABASE {name} SET default_transaction_read_only = {read_only}; \
              SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
-        ))
-        .await
+        );
+        self.execute(&self.url("postgres"), &sql).await
     }
 
-    /// Runs one SQL command in the maintenance database.
-    async fn execute(&self, sql: &str) -> Result<(), LabError> {
+    /// Runs SQL in the database at a URL of this cluster, as somebody does by hand.
+    ///
+    /// # Errors
+    /// [`LabError::Failed`] with the server's words.
+    pub async fn execute(&self, url: &str, sql: &str) -> Result<(), LabError> {
         let mut psql = tokio::process::Command::new(self.program("psql"));
-        psql.args([
-            "-X",
-            "-q",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-c",
-            sql,
-            "-d",
-            &self.url("postgres"),
-        ]);
+        psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", sql, "-d", url]);
         run("psql", psql).await
     }
 }

@@ -1,6 +1,7 @@
 //! Work records: reading, inserting and writing them. Leases are in [`lease`].
 
 pub(crate) mod lease;
+pub(crate) mod park;
 
 use dps_application::ports::store::{Completion, DomainFilter, DomainRecord, StoreError};
 use dps_domain::phase::Lane;

@@ -17,6 +17,7 @@ fn every_statement() -> Vec<(String, Sql)> {
         ("cursors", cursors::ALL),
         ("domains", domains::ALL),
         ("domains::lease", domains::lease::ALL),
+        ("domains::park", domains::park::ALL),
         ("events", events::ALL),
         ("orders", orders::ALL),
         ("outbox", outbox::ALL),

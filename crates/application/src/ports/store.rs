@@ -72,7 +72,7 @@ pub struct DomainEvent {
     pub detail: serde_json::Value,
     /// How long the step took.
     pub duration: Option<Duration>,
-    /// The process that did it, or that an operator used.
+    /// The process that did it, or that an operator used; empty where the store did it by itself.
     pub replica: String,
 }
 
@@ -252,7 +252,7 @@ pub trait CertificateStore: Send + Sync {
     async fn domain_update(&self, completion: Completion) -> Result<bool, StoreError>;
 
     /// Leases up to `limit` records of a lane that are due and that nobody holds, longest due first, and counts the attempt. A
-    /// row that cannot be read is parked with a log line and stops no other.
+    /// row that cannot be read is parked for a while with `INTERNAL` and a log line, and stops no other.
     async fn acquire_due(
         &self,
         lane: Lane,

@@ -128,8 +128,19 @@ struct Facts<'a> {
     now: Timestamp,
 }
 
-/// Brings our record in line with what the Cabinet says of one domain.
+/// Brings our record in line with what the Cabinet says of one domain. A row that cannot be read keeps no other domain from being
+/// taken in: the operator is told, and the next pass looks again.
 pub(super) async fn take(service: &Service, domain: &CabinetDomain) -> Result<(), StoreError> {
+    match align(service, domain).await {
+        Err(error @ StoreError::Corrupt { .. }) => {
+            tracing::error!(domain.id = %domain.id, domain.hostname = domain.canonical_host, %error, "intake.row_unreadable");
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+async fn align(service: &Service, domain: &CabinetDomain) -> Result<(), StoreError> {
     let (hostname, target) = match (
         Hostname::parse(&domain.canonical_host),
         Hostname::parse(&domain.cname_target),

@@ -8,13 +8,11 @@ use std::time::Duration;
 
 use dps_application::ports::store::{Completion, Lease, StoreError};
 use dps_domain::phase::Lane;
-use dps_domain::{DomainId, Failure, LeaseToken, Timestamp};
+use dps_domain::{DomainId, LeaseToken, Timestamp};
 
+use super::park::park_in_tx;
 use super::{COMPLETE, TABLE, accompany_in_tx, columns, read, record_args};
 use crate::database::Database;
-use crate::json::to_json;
-use crate::row::Row;
-use crate::session::Session;
 use crate::sql::{Sql, args, statements};
 
 statements! {
@@ -31,10 +29,6 @@ statements! {
              WHERE id IN (SELECT id FROM custom_domains WHERE lane = $1 AND acquirable_at <= $2 \
              ORDER BY acquirable_at LIMIT $3) RETURNING ", columns!(),
         ),
-    );
-    PARK = Sql::both(
-        "UPDATE custom_domains SET next_attempt_at = NULL, lease_token = NULL, lease_expires_at = NULL, \
-         last_failure = $3, updated_at = $4, revision = revision + 1 WHERE id = $1 AND lease_token = $2",
     );
     NEXT_DUE = Sql::both("SELECT MIN(acquirable_at) AS at FROM custom_domains WHERE lane = $1");
     RELEASE = Sql::both(
@@ -81,23 +75,6 @@ pub(crate) async fn acquire_due(database: &Database, ask: Ask) -> Result<Vec<Lea
     session.commit().await?;
     leases.sort_by_key(|lease| (lease.record.next_attempt_at, lease.record.id));
     Ok(leases)
-}
-
-/// Takes a row that cannot be read out of the queue until somebody looks at it.
-async fn park_in_tx(
-    session: &mut Session,
-    row: &Row,
-    token: LeaseToken,
-    now: Timestamp,
-    error: &StoreError,
-) -> Result<(), StoreError> {
-    let fields = row.fields(TABLE, "id");
-    tracing::error!(domain.id = fields.key(), %error, "a work record cannot be read; it rests until repaired");
-    let failure = Failure::Internal {
-        detail: error.to_string(),
-    };
-    let args = args![fields.key(), token, to_json(&failure), now];
-    session.execute(PARK, args).await.map(drop)
 }
 
 pub(crate) async fn next_due(database: &Database, lane: Lane) -> Result<Option<Timestamp>, StoreError> {

@@ -249,6 +249,16 @@ pub(crate) async fn a_row_that_cannot_be_read_is_parked_alone(world: World) {
         leases.iter().map(|lease| lease.record.id).collect::<Vec<_>>(),
         [good]
     );
+    let told = world.reports(at(6), 10).await;
+    assert_eq!(told.len(), 1);
+    assert_eq!(
+        (told[0].domain_id, told[0].report.status),
+        (bad, Status::PendingDns)
+    );
+    let failure = told[0].report.failure.as_ref().expect("it says why it rests");
+    assert_eq!(failure.code(), FailureCode::Internal);
+    assert!(format!("{failure:?}").contains("phase"), "{failure:?}");
+    assert_eq!(world.store.events(bad, 10).await.unwrap()[0].kind, "internal");
     assert!(
         world
             .acquire(at(5) + 2 * TTL, 10)
@@ -259,14 +269,15 @@ pub(crate) async fn a_row_that_cannot_be_read_is_parked_alone(world: World) {
 
     world
         .sql(&format!(
-            "UPDATE custom_domains SET phase = '\"failed\"' WHERE id = '{bad}'"
+            "UPDATE custom_domains SET phase = '{{\"onboarding\":\"awaitingDns\"}}' WHERE id = '{bad}'"
         ))
         .await;
-    let parked = world.read(bad).await;
-    assert_eq!(parked.next_attempt_at, None);
-    let failure = parked.last_failure.expect("it says why it rests");
-    assert_eq!(failure.code(), FailureCode::Internal);
-    assert!(format!("{failure:?}").contains("phase"), "{failure:?}");
+    let rested = at(5) + Duration::from_secs(3600);
+    let back = world.acquire(rested, 10).await;
+    assert!(
+        back.iter().any(|lease| lease.record.id == bad),
+        "a repaired row goes on by itself"
+    );
 }
 
 pub(crate) async fn a_record_that_kills_its_workers_goes_to_the_back(world: World) {

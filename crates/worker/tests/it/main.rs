@@ -14,4 +14,5 @@ mod outages;
 mod renewal;
 mod secrets;
 mod units;
+mod unreadable;
 mod world;

@@ -1,0 +1,92 @@
+//! A row that cannot be read rests for a while and comes back: a newer version may have written it, and one may be running beside us.
+
+use std::time::Duration;
+
+use dps_application::ports::cabinet::StatusReport;
+use dps_application::ports::store::{DomainEvent, StoreError};
+use dps_domain::phase::Lane;
+use dps_domain::{DomainId, Failure, FailureCode, LeaseToken, Status, Timestamp};
+use serde_json::json;
+
+use super::TABLE;
+use crate::json::to_json;
+use crate::row::Row;
+use crate::session::Session;
+use crate::sql::{Sql, args, statements};
+use crate::{events, outbox};
+
+/// How long it rests.
+const REST: Duration = Duration::from_secs(600);
+
+statements! {
+    /// What the columns beside the phase say of it is still of use.
+    PARK = Sql::both(
+        "UPDATE custom_domains SET next_attempt_at = $3, lease_token = NULL, lease_expires_at = NULL, \
+         last_failure = $4, updated_at = $5, revision = revision + 1 WHERE id = $1 AND lease_token = $2 \
+         RETURNING id, lane, serving_not_after",
+    );
+}
+
+/// Parks a row that the caller has just leased, tells the operator in the log and the customer through the outbox.
+pub(super) async fn park_in_tx(
+    session: &mut Session,
+    row: &Row,
+    token: LeaseToken,
+    now: Timestamp,
+    error: &StoreError,
+) -> Result<(), StoreError> {
+    let fields = row.fields(TABLE, "id");
+    let again = now + REST;
+    tracing::error!(
+        domain.id = fields.key(), %error, next_attempt_at = %again,
+        "a work record cannot be read: run the version that wrote it, or repair the row; it rests meanwhile"
+    );
+    let failure = Failure::Internal {
+        detail: error.to_string(),
+    };
+    let parked = session
+        .fetch(PARK, args![fields.key(), token, again, to_json(&failure), now])
+        .await?;
+    let (Some(parked), Ok(id)) = (parked, fields.key().parse::<DomainId>()) else {
+        return Ok(());
+    };
+    let parked = parked.fields(TABLE, "id");
+    let serving_not_after = parked.at_if_any("serving_not_after")?;
+    let event = DomainEvent {
+        at: now,
+        kind: FailureCode::Internal.as_str().to_ascii_lowercase(),
+        phase: "unreadable".into(),
+        detail: json!(failure),
+        duration: None,
+        replica: String::new(),
+    };
+    events::append_in_tx(session, id, &event).await?;
+    let lane: Option<String> = parked.get("lane")?;
+    if let Some(status) = status_of(lane.as_deref(), serving_not_after) {
+        let report = StatusReport {
+            status,
+            failure: Some(failure),
+            message: Some(
+                "Something on our side delays this domain. We are on it; you need do nothing.".into(),
+            ),
+            next_attempt_at: Some(again),
+            certificate_not_after: serving_not_after,
+        };
+        outbox::enqueue_in_tx(session, id, &report, now).await?;
+    }
+    Ok(())
+}
+
+/// What the Cabinet was told last, as far as the readable columns tell; `None` where there is nothing to add.
+fn status_of(lane: Option<&str>, serving_not_after: Option<Timestamp>) -> Option<Status> {
+    if serving_not_after.is_some() {
+        return Some(Status::Active);
+    }
+    let lane = Lane::ALL.into_iter().find(|known| Some(known.as_str()) == lane)?;
+    match lane {
+        Lane::Verification => Some(Status::PendingDns),
+        Lane::HttpProbe => Some(Status::PendingHttpProbe),
+        Lane::Issuance => Some(Status::Issuing),
+        Lane::Renewal | Lane::Recheck | Lane::Removal => None,
+    }
+}
