@@ -62,6 +62,7 @@ impl CertificateStore for Store {
             ttl,
             limit,
             token,
+            kept: self.events_per_domain,
         };
         lease::acquire_due(&self.database, ask).await
     }

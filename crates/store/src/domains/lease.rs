@@ -47,6 +47,8 @@ pub(crate) struct Ask {
     pub(crate) limit: usize,
     /// One token for all records of this call; what proves a lease is the token together with the record.
     pub(crate) token: LeaseToken,
+    /// Lines of history that stay of a row that is parked.
+    pub(crate) kept: u32,
 }
 
 pub(crate) async fn acquire_due(database: &Database, ask: Ask) -> Result<Vec<Lease>, StoreError> {
@@ -56,6 +58,7 @@ pub(crate) async fn acquire_due(database: &Database, ask: Ask) -> Result<Vec<Lea
         ttl,
         limit,
         token,
+        kept,
     } = ask;
     let expires_at = now + ttl;
     let mut session = database.write("lease due domains").await?;
@@ -69,7 +72,7 @@ pub(crate) async fn acquire_due(database: &Database, ask: Ask) -> Result<Vec<Lea
                 token,
                 expires_at,
             }),
-            Err(error) => park_in_tx(&mut session, row, token, now, &error).await?,
+            Err(error) => park_in_tx(&mut session, row, token, now, (&error, kept)).await?,
         }
     }
     session.commit().await?;

@@ -27,13 +27,14 @@ statements! {
     );
 }
 
-/// Parks a row that the caller has just leased, tells the operator in the log and the customer through the outbox.
+/// Parks a row that the caller has just leased, tells the operator in the log and the customer through the outbox. Of its
+/// history the newest `kept` lines stay.
 pub(super) async fn park_in_tx(
     session: &mut Session,
     row: &Row,
     token: LeaseToken,
     now: Timestamp,
-    error: &StoreError,
+    (error, kept): (&StoreError, u32),
 ) -> Result<(), StoreError> {
     let fields = row.fields(TABLE, "id");
     let again = now + REST;
@@ -60,7 +61,7 @@ pub(super) async fn park_in_tx(
         duration: None,
         replica: String::new(),
     };
-    events::append_in_tx(session, id, &event).await?;
+    events::append_in_tx(session, id, &event, kept).await?;
     let lane: Option<String> = parked.get("lane")?;
     if let Some(status) = status_of(lane.as_deref(), serving_not_after) {
         let report = StatusReport {
