@@ -31,6 +31,7 @@ mod session;
 mod sql;
 #[cfg(test)]
 mod statement_tests;
+mod wakes;
 
 pub use connect::{ConnectError, Store, StoreOptions};
 pub use connection_string::ConnectionStringError;

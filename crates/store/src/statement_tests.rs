@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Executor, PgPool, Row, SqlSafeStr, SqlitePool, Stateme
 
 use crate::database::Database;
 use crate::sql::Sql;
-use crate::{accounts, certificates, cursors, domains, events, migrations, orders, outbox, secrets};
+use crate::{accounts, certificates, cursors, domains, events, migrations, orders, outbox, secrets, wakes};
 
 fn every_statement() -> Vec<(String, Sql)> {
     let modules = [
@@ -22,6 +22,7 @@ fn every_statement() -> Vec<(String, Sql)> {
         ("orders", orders::ALL),
         ("outbox", outbox::ALL),
         ("secrets", secrets::ALL),
+        ("wakes", wakes::ALL),
     ];
     let named = |(module, all): (&str, &[(&str, Sql)])| {
         all.iter()

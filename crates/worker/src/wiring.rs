@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use dps_agent_api::{AgentClient, ClientOptions};
 use dps_application::Service;
 use dps_application::ports::{DnsResolver, Edge, Metrics, Vault};
+use dps_application::wake::Wakers;
 use dps_host::Secret;
 use dps_infrastructure::acme::{AcmeAuthority, AcmeSettings};
 use dps_infrastructure::cabinet::{CabinetSettings, HttpCabinet};
@@ -110,6 +111,7 @@ pub async fn service(
 ) -> anyhow::Result<Service> {
     let vault: Arc<dyn Vault> = Arc::new(open_vault(settings)?);
     let store = open_store(settings).await?;
+    let wakers = store.wake_channel().map(Wakers::shared).unwrap_or_default();
     let ca = AcmeAuthority::new(&acme_settings(settings)?, Arc::new(SystemClock))
         .context("LetsEncrypt:DirectoryUrl cannot be used")?;
     let cabinet_settings = CabinetSettings {
@@ -145,7 +147,7 @@ pub async fn service(
         randomness: Arc::new(SystemRandomness),
         metrics,
         policy: Arc::new(settings.workers.policy()),
-        wakers: dps_application::wake::Wakers::default(),
+        wakers,
         replica: settings.replica.name(&dps_host::randomness::hex(3)).into(),
     })
 }

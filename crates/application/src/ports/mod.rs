@@ -10,6 +10,7 @@ pub mod probe;
 pub mod store;
 pub mod time;
 pub mod vault;
+pub mod wakes;
 
 pub use ca::CertificateAuthority;
 pub use cabinet::Cabinet;
@@ -21,3 +22,4 @@ pub use probe::HttpProbe;
 pub use store::CertificateStore;
 pub use time::{Clock, Randomness};
 pub use vault::Vault;
+pub use wakes::WakeChannel;

@@ -77,10 +77,7 @@ async fn issue(
         match view.status {
             OrderStatus::Valid => return store(context, account, order, key).await,
             OrderStatus::Ready if !finalized => {
-                let request = service.pki.signing_request(key, &context.record.hostname)?;
-                crash_point::before(Effect::Finalize);
-                service.ca.finalize(account, &order.url, &request).await?;
-                crash_point::after(Effect::Finalize);
+                ask(context, account, order, key).await?;
                 finalized = true;
                 continue;
             }
@@ -100,6 +97,28 @@ async fn issue(
     }
 }
 
+/// Sends the signing request. Refused for the order's state, the order is not given up before its state was asked for: another
+/// worker's request may have been taken just before ours, and then the order leads to the certificate.
+async fn ask(
+    context: &StepContext<'_>,
+    account: &Account,
+    order: &StoredOrder,
+    key: &SecretString,
+) -> Result<(), Fault> {
+    let service = context.service;
+    let request = service.pki.signing_request(key, &context.record.hostname)?;
+    crash_point::before(Effect::Finalize);
+    let asked = service.ca.finalize(account, &order.url, &request).await;
+    crash_point::after(Effect::Finalize);
+    let Err(refused @ CaError::OrderGone { .. }) = asked else {
+        return Ok(asked?);
+    };
+    match service.ca.order(account, &order.url).await?.status {
+        OrderStatus::Ready | OrderStatus::Processing | OrderStatus::Valid => Ok(()),
+        OrderStatus::Pending | OrderStatus::Invalid => Err(refused.into()),
+    }
+}
+
 /// Verifies the chain before it is stored: what does not fit key, name and date is never served.
 async fn store(
     context: &StepContext<'_>,
@@ -109,7 +128,15 @@ async fn store(
 ) -> Result<Outcome, Fault> {
     let (service, record) = (context.service, context.record);
     crash_point::before(Effect::CertificateFetch);
-    let chain_pem = service.ca.certificate(account, &order.url).await?;
+    let chain_pem = match service.ca.certificate(account, &order.url).await {
+        // The order is valid: the certificate exists, and a server that does not have it yet is behind. Another order would be
+        // another certificate.
+        Err(CaError::OrderGone { detail }) => Err(CaError::Unavailable {
+            detail,
+            retry_after: None,
+        }),
+        other => other,
+    }?;
     crash_point::after(Effect::CertificateFetch);
     let now = service.now();
     let facts = service

@@ -15,6 +15,7 @@ use crate::ports::store::{Completion, DomainRecord, Lease, StoreError};
 use crate::service::Service;
 use crate::settle::{Facts, settle};
 use crate::steps::{self, Evidence, Outcome, Then};
+use crate::wake::Bell;
 
 /// How soon work that another process made due is seen, whatever the lane's interval.
 const GLANCE: Duration = Duration::from_secs(2);
@@ -36,7 +37,7 @@ pub(super) async fn run(service: Arc<Service>, lane: Lane, shutdown: Cancellatio
         };
         tokio::select! {
             () = shutdown.cancelled() => break,
-            () = service.wakers.woken(lane) => {}
+            () = service.wakers.rung(Bell::Lane(lane)) => {}
             () = tokio::time::sleep(pause) => {}
         }
     }
@@ -67,7 +68,7 @@ async fn acquire(
         steps.spawn(async move {
             run_step(&service, lane, lease).await;
             drop(permit);
-            service.wakers.wake(lane);
+            service.wakers.ring(Bell::Lane(lane));
         });
     }
     if full {
@@ -185,10 +186,10 @@ impl Wakes {
 
     pub(super) fn ring(&self, service: &Service) {
         if let Some(lane) = self.lane {
-            service.wakers.wake(lane);
+            service.wakers.wake_all(Bell::Lane(lane));
         }
         if self.reporter {
-            service.wakers.wake_reporter();
+            service.wakers.wake_all(Bell::Reporter);
         }
     }
 }

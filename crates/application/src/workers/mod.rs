@@ -4,6 +4,7 @@ mod housekeeping;
 mod intake;
 mod lane;
 mod reporter;
+mod wakes;
 
 use std::sync::Arc;
 
@@ -19,6 +20,8 @@ pub use lane::tick;
 /// Runs all workers until `shutdown`, then drains: leased steps are finished and their outcomes recorded.
 pub async fn run(service: Service, shutdown: CancellationToken) {
     let service = Arc::new(service);
+    let drained = CancellationToken::new();
+    let announcer = tokio::spawn(wakes::announce(service.wakers.clone(), drained.clone()));
     let mut workers = JoinSet::new();
     for lane in Lane::ALL {
         workers.spawn(lane::run(Arc::clone(&service), lane, shutdown.clone()));
@@ -26,10 +29,19 @@ pub async fn run(service: Service, shutdown: CancellationToken) {
     workers.spawn(intake::follow(Arc::clone(&service), shutdown.clone()));
     workers.spawn(intake::poll(Arc::clone(&service), shutdown.clone()));
     workers.spawn(housekeeping::run(Arc::clone(&service), shutdown.clone()));
+    workers.spawn(wakes::listen(
+        service.wakers.clone(),
+        Arc::clone(&service.randomness),
+        shutdown.clone(),
+    ));
     workers.spawn(reporter::run(Arc::clone(&service), shutdown));
     while let Some(ended) = workers.join_next().await {
         if let Err(error) = ended {
             tracing::error!(%error, "worker.died");
         }
+    }
+    drained.cancel();
+    if let Err(error) = announcer.await {
+        tracing::error!(%error, "worker.died");
     }
 }

@@ -14,6 +14,7 @@ use crate::crash_point::{self, Effect};
 use crate::ports::cabinet::{CabinetDomain, CabinetError, ReportAnswer};
 use crate::ports::store::{OutboxLease, StoreError};
 use crate::service::Service;
+use crate::wake::Bell;
 
 const AT_ONCE: usize = 16;
 const LEASE: Duration = Duration::from_secs(60);
@@ -36,7 +37,7 @@ pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
         };
         tokio::select! {
             () = shutdown.cancelled() => return,
-            () = service.wakers.reporter_woken() => {}
+            () = service.wakers.rung(Bell::Reporter) => {}
             () = tokio::time::sleep(pause) => {}
         }
     }

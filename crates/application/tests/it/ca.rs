@@ -18,6 +18,15 @@ struct Order {
     failure: Option<Failure>,
 }
 
+/// What goes wrong once although the order is well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Slip {
+    /// Another worker's finalize is taken just before ours.
+    OthersFinalizeFirst,
+    /// The server that is asked for the certificate does not have it yet.
+    CertificateElsewhere,
+}
+
 /// The CA. Validates a challenge by looking at the fake edges.
 pub(crate) struct FakeCa {
     edges: Edges,
@@ -25,6 +34,7 @@ pub(crate) struct FakeCa {
     accounts: Mutex<Vec<String>>,
     account_number: Mutex<u32>,
     errors: Mutex<VecDeque<CaError>>,
+    slips: Mutex<Vec<Slip>>,
     clock: std::sync::Arc<dyn dps_application::ports::Clock>,
 }
 
@@ -36,6 +46,7 @@ impl FakeCa {
             accounts: Mutex::default(),
             account_number: Mutex::default(),
             errors: Mutex::default(),
+            slips: Mutex::default(),
             clock,
         }
     }
@@ -43,6 +54,17 @@ impl FakeCa {
     /// The next calls are answered with these errors, whatever they are.
     pub(crate) fn fail_next(&self, errors: impl IntoIterator<Item = CaError>) {
         self.errors.lock().unwrap().extend(errors);
+    }
+
+    /// Slips once, when its moment comes.
+    pub(crate) fn slip(&self, slip: Slip) {
+        self.slips.lock().unwrap().push(slip);
+    }
+
+    fn slips(&self, slip: Slip) -> bool {
+        let mut slips = self.slips.lock().unwrap();
+        let found = slips.iter().position(|planned| *planned == slip);
+        found.map(|index| slips.remove(index)).is_some()
     }
 
     pub(crate) fn orders_for(&self, host: &str) -> usize {
@@ -177,11 +199,22 @@ impl CertificateAuthority for FakeCa {
                 "the request is for the order's name"
             );
             order.status = OrderStatus::Valid;
-        })
+        })?;
+        if self.slips(Slip::OthersFinalizeFirst) {
+            return Err(CaError::OrderGone {
+                detail: "orderNotReady: the order is \"valid\"".into(),
+            });
+        }
+        Ok(())
     }
 
     async fn certificate(&self, _account: &Account, order_url: &str) -> Result<String, CaError> {
         self.error()?;
+        if self.slips(Slip::CertificateElsewhere) {
+            return Err(CaError::OrderGone {
+                detail: "HTTP 404 without a word".into(),
+            });
+        }
         let now = self.clock.now().unix_seconds();
         self.with(order_url, |order| {
             format!("{}|{order_url}|{now}|{}", order.host, now + 90 * 86_400)

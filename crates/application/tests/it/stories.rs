@@ -7,6 +7,7 @@ use dps_application::steps;
 use dps_domain::phase::{Next, Phase};
 use dps_domain::{Failure, FailureCode, Status};
 
+use super::ca::Slip;
 use super::world::{HOST, TARGET, World};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -280,4 +281,32 @@ async fn a_ca_that_could_not_connect_to_an_edge_of_ours_is_not_held_against_the_
     world.settle().await;
     assert_eq!(world.record().await.phase.status(), Status::Active);
     assert_eq!(world.ca.orders_for(HOST), 2);
+}
+
+#[tokio::test]
+async fn an_order_that_the_ca_finalized_for_another_worker_is_gone_on_with() {
+    let world = World::with_due_domain().await;
+    for _ in 0..4 {
+        world.step().await;
+    }
+    world.ca.slip(Slip::OthersFinalizeFirst);
+    world.settle().await;
+    assert_eq!(world.record().await.phase.status(), Status::Active);
+    assert_eq!(world.ca.orders_for(HOST), 1);
+}
+
+#[tokio::test]
+async fn a_certificate_that_the_ca_cannot_find_yet_is_asked_for_again_and_not_ordered_again() {
+    let world = World::with_due_domain().await;
+    for _ in 0..4 {
+        world.step().await;
+    }
+    world.ca.slip(Slip::CertificateElsewhere);
+    world.step().await;
+    let told = world.record().await.last_failure.unwrap();
+    assert_eq!(told.code(), FailureCode::AcmeCaUnavailable);
+    world.advance(DAY / 24);
+    world.settle().await;
+    assert_eq!(world.record().await.phase.status(), Status::Active);
+    assert_eq!(world.ca.orders_for(HOST), 1);
 }

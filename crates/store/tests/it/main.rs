@@ -13,6 +13,7 @@ mod orders;
 mod outbox;
 mod records;
 mod secrets;
+mod wakes;
 mod world;
 
 /// Runs each story on both databases.

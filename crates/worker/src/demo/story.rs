@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use dps_application::operator;
+use dps_application::wake::Bell;
 use dps_cabinet_api::CustomerView;
 use dps_domain::{FailureCode, Hostname, Status, Timestamp};
 use dps_lab::tls::{HandshakeWatcher, served_leaf};
@@ -253,7 +254,7 @@ async fn renew(world: &World) -> anyhow::Result<Renewed> {
         &host,
     )
     .await?;
-    service.wakers.wake(dps_domain::phase::Lane::Renewal);
+    service.wakers.ring(Bell::Lane(dps_domain::phase::Lane::Renewal));
     let seen = visitor
         .wait_until("the new certificate to be served", PATIENCE, |report| {
             report.fingerprints.len() > 1

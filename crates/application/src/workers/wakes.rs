@@ -1,0 +1,163 @@
+//! Carries wakes to the other replicas and back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dps_domain::backoff::Backoff;
+use dps_domain::with_causes;
+use tokio_util::sync::CancellationToken;
+
+use crate::ports::{Randomness, WakeChannel};
+use crate::wake::Wakers;
+
+/// How long wakes are gathered before they are told: a burst of commits is one message.
+const GATHERING: Duration = Duration::from_millis(50);
+/// Between two tries to hear of the others.
+const BACKOFF: Backoff = Backoff {
+    initial: Duration::from_secs(1),
+    max: Duration::from_secs(60),
+};
+
+/// Tells the other replicas what became due here, until `drained`, and then the rest: what a replica that stops leaves behind is
+/// taken up at once.
+pub(super) async fn announce(wakers: Wakers, drained: CancellationToken) {
+    let Some(channel) = wakers.channel() else { return };
+    loop {
+        tokio::select! {
+            () = drained.cancelled() => break,
+            () = wakers.something_untold() => {}
+        }
+        tokio::select! {
+            () = drained.cancelled() => break,
+            () = tokio::time::sleep(GATHERING) => {}
+        }
+        tell(&wakers, &*channel).await;
+    }
+    tell(&wakers, &*channel).await;
+}
+
+/// What cannot be told is dropped: the others look by themselves.
+async fn tell(wakers: &Wakers, channel: &dyn WakeChannel) {
+    let bells = wakers.take_untold();
+    if bells.is_empty() {
+        return;
+    }
+    if let Err(error) = channel.announce(&bells).await {
+        tracing::debug!(error = %with_causes(&error), "wakes.not_told");
+    }
+}
+
+/// Rings the bells that other replicas name, until `shutdown`. Where the others cannot be heard, workers look by themselves.
+pub(super) async fn listen(wakers: Wakers, randomness: Arc<dyn Randomness>, shutdown: CancellationToken) {
+    let Some(channel) = wakers.channel() else { return };
+    let mut failures = 0;
+    while !shutdown.is_cancelled() {
+        let pause = tokio::select! {
+            () = shutdown.cancelled() => return,
+            heard = channel.heard() => match heard {
+                Ok(bells) => {
+                    failures = 0;
+                    bells.into_iter().for_each(|bell| wakers.ring(bell));
+                    continue;
+                }
+                Err(error) => {
+                    failures += 1;
+                    tracing::warn!(error = %with_causes(&error), "wakes.not_heard");
+                    BACKOFF.delay(failures, randomness.unit())
+                }
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use dps_domain::phase::Lane;
+    use tokio::sync::Mutex;
+    use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+    use super::*;
+    use crate::ports::store::StoreError;
+    use crate::wake::Bell;
+
+    struct Zero;
+
+    impl Randomness for Zero {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(0);
+        }
+    }
+
+    /// Two replicas that hear each other, but the first word is lost to a fault.
+    struct Line {
+        to: UnboundedSender<Vec<Bell>>,
+        from: Mutex<UnboundedReceiver<Vec<Bell>>>,
+        faults: std::sync::Mutex<u32>,
+    }
+
+    fn line(faults: u32) -> [Arc<Line>; 2] {
+        let ((to_b, from_a), (to_a, from_b)) = (unbounded_channel(), unbounded_channel());
+        [(to_b, from_b), (to_a, from_a)].map(|(to, from)| {
+            Arc::new(Line {
+                to,
+                from: Mutex::new(from),
+                faults: faults.into(),
+            })
+        })
+    }
+
+    #[async_trait]
+    impl WakeChannel for Line {
+        async fn announce(&self, bells: &[Bell]) -> Result<(), StoreError> {
+            self.to.send(bells.to_vec()).unwrap();
+            Ok(())
+        }
+
+        async fn heard(&self) -> Result<Vec<Bell>, StoreError> {
+            if let Some(left) = { self.faults.lock().unwrap().checked_sub(1) } {
+                *self.faults.lock().unwrap() = left;
+                return Err(StoreError::LeaseLost);
+            }
+            Ok(self.from.lock().await.recv().await.unwrap())
+        }
+    }
+
+    const ISSUANCE: Bell = Bell::Lane(Lane::Issuance);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_of_another_replica_is_woken_also_after_the_line_was_out_of_order() {
+        let [ours, theirs] = line(3).map(|line| Wakers::shared(line));
+        let stop = CancellationToken::new();
+        let listener = tokio::spawn(listen(theirs.clone(), Arc::new(Zero), stop.clone()));
+        let announcer = tokio::spawn(announce(ours.clone(), stop.clone()));
+        ours.wake_all(ISSUANCE);
+        ours.rung(ISSUANCE).await;
+        theirs.rung(ISSUANCE).await;
+        stop.cancel();
+        listener.await.unwrap();
+        announcer.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_is_one_message_and_what_is_left_is_told_at_the_end() {
+        let [ours, theirs] = line(0);
+        let wakers = Wakers::shared(ours);
+        let drained = CancellationToken::new();
+        let announcer = tokio::spawn(announce(wakers.clone(), drained.clone()));
+        for _ in 0..100 {
+            wakers.wake_all(ISSUANCE);
+            wakers.wake_all(Bell::Reporter);
+        }
+        assert_eq!(theirs.heard().await.unwrap(), [ISSUANCE, Bell::Reporter]);
+        wakers.wake_all(ISSUANCE);
+        drained.cancel();
+        announcer.await.unwrap();
+        assert_eq!(theirs.heard().await.unwrap(), [ISSUANCE]);
+        assert!(theirs.from.lock().await.try_recv().is_err());
+    }
+}

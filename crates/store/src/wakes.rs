@@ -1,0 +1,115 @@
+//! Wakes between replicas by PostgreSQL's LISTEN and NOTIFY.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dps_application::ports::WakeChannel;
+use dps_application::ports::store::StoreError;
+use dps_application::wake::Bell;
+use sqlx::postgres::{PgListener, PgNotification, PgPoolOptions};
+use sqlx::{Executor, PgPool};
+use tokio::sync::Mutex;
+
+use crate::connect::Store;
+use crate::database::Database;
+use crate::session::bounded;
+use crate::sql::{Sql, args, statements};
+
+/// The channel on which replicas call each other.
+const CHANNEL: &str = "dps_wakes";
+/// After so long without a word the connection is tried: a server that went away without a goodbye is noticed at last.
+const SILENCE: Duration = Duration::from_secs(60);
+
+statements! {
+    ANNOUNCE = Sql::each("SELECT pg_notify('dps_wakes', $1)", "SELECT $1");
+}
+
+/// One replica's ear and mouth.
+struct PostgresWakes {
+    database: Database,
+    /// Tells our own words from the others'.
+    name: String,
+    /// One connection, apart from those that the store works with.
+    listening: PgPool,
+    listener: Mutex<Option<PgListener>>,
+}
+
+impl Store {
+    /// The way to the other replicas; none on SQLite, which has none.
+    pub fn wake_channel(&self) -> Option<Arc<dyn WakeChannel>> {
+        let Database::Postgres(pool) = &self.database else {
+            return None;
+        };
+        let mut name = [0; 8];
+        self.randomness.fill(&mut name);
+        let listening = PgPoolOptions::new()
+            .max_connections(1)
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .connect_lazy_with((*pool.connect_options()).clone());
+        Some(Arc::new(PostgresWakes {
+            database: self.database.clone(),
+            name: format!("{:016x}", u64::from_be_bytes(name)),
+            listening,
+            listener: Mutex::default(),
+        }))
+    }
+}
+
+impl PostgresWakes {
+    /// The bells that a message of somebody else names; none for our own.
+    fn bells(&self, message: &PgNotification) -> Vec<Bell> {
+        let mut words = message.payload().split(' ');
+        if words.next() == Some(&self.name) {
+            return Vec::new();
+        }
+        words.filter_map(Bell::named).collect()
+    }
+
+    /// The bells of the next message of somebody else; all of them after the connection was lost.
+    async fn next(&self, listener: &mut PgListener) -> Result<Vec<Bell>, StoreError> {
+        loop {
+            let Ok(received) = tokio::time::timeout(SILENCE, listener.try_recv()).await else {
+                bounded("hear of other replicas", listener.execute("SELECT 1")).await?;
+                continue;
+            };
+            let bells = match bounded("hear of other replicas", async { received }).await? {
+                Some(message) => self.bells(&message),
+                // Reconnected: what was said meanwhile is lost.
+                None => Bell::all().collect(),
+            };
+            if !bells.is_empty() {
+                return Ok(bells);
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl WakeChannel for PostgresWakes {
+    async fn announce(&self, bells: &[Bell]) -> Result<(), StoreError> {
+        let words = bells.iter().map(|bell| bell.as_str());
+        let message = [self.name.as_str()].into_iter().chain(words);
+        let message = message.collect::<Vec<_>>().join(" ");
+        let mut session = self.database.read("wake other replicas").await?;
+        session.fetch(ANNOUNCE, args![message]).await.map(drop)
+    }
+
+    async fn heard(&self) -> Result<Vec<Bell>, StoreError> {
+        // Taken out while it is used: a listener whose wait was cancelled or failed half-way is not used again.
+        let mut place = self.listener.lock().await;
+        let Some(mut listener) = place.take() else {
+            let connect = async {
+                let mut listener = PgListener::connect_with(&self.listening).await?;
+                listener.listen(CHANNEL).await?;
+                Ok(listener)
+            };
+            *place = Some(bounded("listen to other replicas", connect).await?);
+            return Ok(Bell::all().collect());
+        };
+        let bells = self.next(&mut listener).await?;
+        *place = Some(listener);
+        Ok(bells)
+    }
+}

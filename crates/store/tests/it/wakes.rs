@@ -1,0 +1,62 @@
+//! Wakes between replicas.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dps_application::ports::WakeChannel;
+use dps_application::wake::Bell;
+use dps_domain::phase::Lane;
+
+use crate::world::World;
+
+/// How long anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+const ISSUANCE: Bell = Bell::Lane(Lane::Issuance);
+
+async fn heard(channel: &Arc<dyn WakeChannel>) -> Vec<Bell> {
+    let heard = tokio::time::timeout(PATIENCE, channel.heard()).await;
+    heard.expect("somebody is heard in time").unwrap()
+}
+
+/// A channel that listens from now on.
+async fn listening(store: &dps_store::Store) -> Arc<dyn WakeChannel> {
+    let channel = store.wake_channel().unwrap();
+    assert_eq!(heard(&channel).await, Bell::all().collect::<Vec<_>>());
+    channel
+}
+
+#[tokio::test]
+async fn replicas_hear_each_other_and_not_themselves() {
+    let world = World::on_postgres().await;
+    let ours = listening(&world.store).await;
+    let theirs = listening(&world.open_again().await).await;
+    ours.announce(&[ISSUANCE]).await.unwrap();
+    theirs.announce(&[Bell::Reporter, ISSUANCE]).await.unwrap();
+    assert_eq!(heard(&ours).await, [Bell::Reporter, ISSUANCE]);
+    assert_eq!(heard(&theirs).await, [ISSUANCE]);
+}
+
+#[tokio::test]
+async fn a_replica_whose_line_was_cut_rings_everything_and_hears_again() {
+    let world = World::on_postgres().await;
+    let ours = listening(&world.store).await;
+    let theirs = world.open_again().await.wake_channel().unwrap();
+    world
+        .sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
+        .await;
+    // Told in full, or refused once and then told in full: that is up to how the end of a connection arrives.
+    let all: Vec<Bell> = Bell::all().collect();
+    let first = tokio::time::timeout(PATIENCE, ours.heard()).await.unwrap();
+    if let Ok(bells) = first {
+        assert_eq!(bells, all);
+    } else {
+        assert_eq!(heard(&ours).await, all);
+    }
+    theirs.announce(&[ISSUANCE]).await.unwrap();
+    assert_eq!(heard(&ours).await, [ISSUANCE]);
+}
+
+#[tokio::test]
+async fn a_file_has_no_other_replicas() {
+    assert!(World::on_sqlite().await.store.wake_channel().is_none());
+}
