@@ -10,6 +10,7 @@
 pub mod account;
 pub mod crash_point;
 pub mod operator;
+pub mod outbox;
 pub mod policy;
 pub mod ports;
 pub mod rotation;

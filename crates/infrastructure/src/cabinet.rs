@@ -20,7 +20,7 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use self::answer::{Refusal, error, json, refusal};
+use self::answer::{error, json, refusal};
 
 /// Longest body of a page, in bytes.
 const MAX_PAGE_BYTES: usize = 8 * 1024 * 1024;
@@ -138,19 +138,7 @@ impl Cabinet for HttpCabinet {
         cursor: Option<&str>,
         wait: Duration,
     ) -> Result<Option<CabinetPage>, CabinetError> {
-        let mut answer = self.feed(cursor, wait).await?;
-        if answer.status() == StatusCode::BAD_REQUEST && cursor.is_some() {
-            match refusal(answer).await {
-                // Such as after a Cabinet was restored from a backup. Reading the feed from its start again is harmless.
-                Refusal { code: Some(code), .. } if code == ProblemCode::CursorInvalid.as_str() => {
-                    tracing::warn!(
-                        "the Cabinet does not know our place in its change feed; reading it from the start"
-                    );
-                    answer = self.feed(None, wait).await?;
-                }
-                other => return Err(other.into()),
-            }
-        }
+        let answer = self.feed(cursor, wait).await?;
         match answer.status() {
             StatusCode::OK => {
                 let page: ChangesPage = json(answer, MAX_PAGE_BYTES).await?;
@@ -169,8 +157,10 @@ impl Cabinet for HttpCabinet {
                 let domain: CustomDomain = json(answer, MAX_DOMAIN_BYTES).await?;
                 Ok(Some(wire::domain(domain)))
             }
-            StatusCode::NOT_FOUND | StatusCode::GONE => Ok(None),
-            _ => Err(refusal(answer).await.into()),
+            _ => match refusal(answer).await {
+                gone if gone.is_not_found() => Ok(None),
+                other => Err(other.into()),
+            },
         }
     }
 
@@ -192,12 +182,22 @@ impl Cabinet for HttpCabinet {
             }
             // The contract says 409; RFC 9110 §13.1.1 would say 412.
             StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => Ok(ReportAnswer::VersionMoved),
-            StatusCode::NOT_FOUND | StatusCode::GONE => Ok(ReportAnswer::Gone),
-            StatusCode::UNPROCESSABLE_ENTITY => {
-                let detail = refusal(answer).await.detail;
-                Ok(ReportAnswer::Illegal { detail })
+            status => {
+                let refusal = refusal(answer).await;
+                let content = refusal.is(ProblemCode::FieldInvalid) || refusal.is(ProblemCode::BodyInvalid);
+                match status {
+                    _ if refusal.is_not_found() => Ok(ReportAnswer::Gone),
+                    StatusCode::UNPROCESSABLE_ENTITY if !content => Ok(ReportAnswer::IllegalMove {
+                        detail: refusal.detail,
+                    }),
+                    _ if content || status == StatusCode::PAYLOAD_TOO_LARGE => {
+                        Ok(ReportAnswer::ContentRefused {
+                            detail: refusal.detail,
+                        })
+                    }
+                    _ => Err(refusal.into()),
+                }
             }
-            _ => Err(refusal(answer).await.into()),
         }
     }
 }

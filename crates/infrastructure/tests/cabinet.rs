@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use dps_application::ports::Cabinet;
-use dps_application::ports::cabinet::{CabinetError, ReportAnswer, StatusReport};
+use dps_application::ports::cabinet::{CabinetError, CabinetFault, ReportAnswer, StatusReport};
 use dps_domain::{DomainId, Failure, Status, Timestamp};
 use dps_infrastructure::cabinet::{CabinetSettings, HttpCabinet};
 use raw::{RawServer, read_head};
@@ -327,31 +327,27 @@ async fn a_feed_that_is_not_offered_is_told_apart_from_one_that_fails() {
 }
 
 #[tokio::test]
-async fn a_place_in_the_feed_that_the_cabinet_forgot_starts_it_over() {
-    let server = RawServer::start(|mut stream| async move {
-        let head = read_head(&mut stream).await;
-        let answer = if head.contains("after=") {
-            response(
-                "400 Bad",
-                "",
-                r#"{"code":"CURSOR_INVALID","detail":"unknown cursor"}"#,
-            )
-        } else {
-            response(
-                "200 OK",
-                "",
-                &json!({"items": [domain(ID, "PendingDns", 1)], "nextCursor": "c1"}).to_string(),
-            )
-        };
-        let _ = stream.write_all(answer.as_bytes()).await;
-    })
-    .await;
-    let changes = cabinet(server.address())
-        .changes(Some("lost"), Duration::ZERO)
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!((changes.domains.len(), changes.next.as_deref()), (1, Some("c1")));
+async fn how_far_a_fault_reaches_is_told_apart() {
+    let unknown = r#"{"code":"CURSOR_INVALID","detail":"unknown cursor"}"#;
+    for (bytes, expected) in [
+        (response("400 Bad", "", unknown), CabinetFault::CursorUnknown),
+        (response("400 Bad", "", ""), CabinetFault::Call),
+        (response("500 Oops", "", ""), CabinetFault::Call),
+        (response("200 OK", "", "<html>"), CabinetFault::Call),
+        (response("503 Busy", "", ""), CabinetFault::Away),
+        (response("502 Bad Gateway", "", ""), CabinetFault::Away),
+        (response("429 Slowly", "", ""), CabinetFault::Away),
+        (response("401 Unauthorized", "", ""), CabinetFault::Away),
+        (response("302 Found", "Location: /\r\n", ""), CabinetFault::Away),
+        (String::new(), CabinetFault::Away),
+    ] {
+        let server = RawServer::answering(bytes.clone()).await;
+        let asked = cabinet(server.address());
+        let error = asked.changes(Some("c"), Duration::ZERO).await.unwrap_err();
+        assert_eq!(error.fault, expected, "{bytes}");
+        let error = asked.list(Status::Active, Some("c")).await.unwrap_err();
+        assert_eq!(error.fault, expected, "{bytes}");
+    }
 }
 
 #[tokio::test]
@@ -359,8 +355,11 @@ async fn one_domain_is_there_or_gone() {
     let server = serving(&domain(ID, "Whatever", 3)).await;
     let found = cabinet(server.address()).domain(id()).await.unwrap().unwrap();
     assert_eq!((found.status, found.version), (None, 3));
-    let server = RawServer::answering(response("404 Not Found", "", "")).await;
+    let server = RawServer::answering(response("404 Not Found", "", r#"{"code":"NOT_FOUND"}"#)).await;
     assert_eq!(cabinet(server.address()).domain(id()).await.unwrap(), None);
+    let server = RawServer::answering(response("404 Not Found", "", "<html>no such route</html>")).await;
+    let error = cabinet(server.address()).domain(id()).await.unwrap_err();
+    assert!(error.detail.contains("no Cabinet that answers"), "{error}");
 }
 
 fn failed() -> StatusReport {
@@ -404,6 +403,10 @@ async fn a_report_carries_the_failure_as_code_sentence_and_typed_fields() {
 #[tokio::test]
 async fn every_answer_to_a_report_has_its_meaning() {
     let illegal = r#"{"code":"ILLEGAL_MOVE","detail":"Removed is the end"}"#;
+    let problem = "Content-Type: application/problem+json; charset=utf-8\r\n";
+    let refused = |detail: &str| ReportAnswer::ContentRefused {
+        detail: detail.to_owned(),
+    };
     for (bytes, expected) in [
         (
             response("204 No Content", "ETag: \"9\"\r\n", ""),
@@ -418,13 +421,44 @@ async fn every_answer_to_a_report_has_its_meaning() {
             response("412 Precondition Failed", "", ""),
             ReportAnswer::VersionMoved,
         ),
-        (response("404 Not Found", "", ""), ReportAnswer::Gone),
+        (
+            response("404 Not Found", problem, r#"{"title":"Not here"}"#),
+            ReportAnswer::Gone,
+        ),
+        (
+            response("404 Not Found", "", r#"{"code":"NOT_FOUND"}"#),
+            ReportAnswer::Gone,
+        ),
+        (response("410 Gone", "", ""), ReportAnswer::Gone),
         (
             response("422 No", "", illegal),
-            ReportAnswer::Illegal {
+            ReportAnswer::IllegalMove {
                 detail: "status 422: Removed is the end".to_owned(),
             },
         ),
+        (
+            response("422 No", "", "<html>"),
+            ReportAnswer::IllegalMove {
+                detail: "status 422".to_owned(),
+            },
+        ),
+        (
+            response(
+                "422 No",
+                problem,
+                r#"{"code":"FIELD_INVALID","detail":"too long","field":"lastErrorMessage"}"#,
+            ),
+            refused("status 422: too long"),
+        ),
+        (
+            response(
+                "400 No",
+                problem,
+                r#"{"code":"BODY_INVALID","detail":"no object"}"#,
+            ),
+            refused("status 400: no object"),
+        ),
+        (response("413 Too Large", "", ""), refused("status 413")),
     ] {
         let server = RawServer::answering(bytes.clone()).await;
         assert_eq!(
@@ -439,6 +473,19 @@ async fn every_answer_to_a_report_has_its_meaning() {
     for bytes in [
         response("500 Oops", "", ""),
         response("401 Unauthorized", "", ""),
+        response("428 Precondition Required", "", ""),
+        // Whatever stands in front of the Cabinet, not the Cabinet.
+        response("404 Not Found", "", ""),
+        response(
+            "404 Not Found",
+            "Content-Type: text/html\r\n",
+            "<html>no such route</html>",
+        ),
+        response(
+            "404 Not Found",
+            "Content-Type: application/json\r\n",
+            r#"{"error":"no route"}"#,
+        ),
         response("200 OK", "", "fine"),
         "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"version\":".to_owned(),
     ] {

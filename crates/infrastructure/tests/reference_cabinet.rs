@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use dps_application::ports::Cabinet;
-use dps_application::ports::cabinet::{CabinetPage, ReportAnswer, StatusReport};
+use dps_application::ports::cabinet::{CabinetFault, CabinetPage, ReportAnswer, StatusReport};
 use dps_cabinet::{Settings, bind};
 use dps_domain::{DomainId, Failure, Status, Timestamp};
 use dps_infrastructure::cabinet::{CabinetSettings, HttpCabinet};
@@ -119,7 +119,7 @@ async fn a_list_is_read_page_by_page_to_its_end() {
 }
 
 #[tokio::test]
-async fn the_feed_wakes_a_waiting_service_and_starts_over_at_an_unknown_place() {
+async fn the_feed_wakes_a_waiting_service_and_says_when_it_does_not_know_the_place() {
     let world = World::start().await;
     world.create("a.example.com").await;
     let service = world.service(SERVICE_TOKEN, 100);
@@ -142,12 +142,11 @@ async fn the_feed_wakes_a_waiting_service_and_starts_over_at_an_unknown_place() 
         "{:?}",
         started.elapsed()
     );
-    let over = service
+    let unknown = service
         .changes(Some("of-another-database"), Duration::ZERO)
         .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(hosts(&over), ["a.example.com", "b.example.com"]);
+        .unwrap_err();
+    assert_eq!(unknown.fault, CabinetFault::CursorUnknown);
 }
 
 #[tokio::test]
@@ -186,7 +185,7 @@ async fn reports_are_taken_once_guarded_by_version_and_move() {
         .report(id, version, &plain(Status::PendingDns))
         .await
         .unwrap();
-    assert!(matches!(back, ReportAnswer::Illegal { .. }), "{back:?}");
+    assert!(matches!(back, ReportAnswer::IllegalMove { .. }), "{back:?}");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use dps_application::outbox::{Waiting, replaced};
 use dps_application::ports::cabinet::StatusReport;
 use dps_application::ports::store::{OutboxLease, StoreError};
 use dps_domain::{DomainId, LeaseToken, Timestamp};
@@ -28,10 +29,15 @@ macro_rules! columns {
 }
 
 statements! {
+    WAITING = Sql::both("SELECT id, status, lease_token FROM outbox WHERE domain_id = $1 ORDER BY id");
+    /// Not if somebody has leased it meanwhile.
+    REPLACE = Sql::both("UPDATE outbox SET report = $2 WHERE id = $1 AND lease_token IS NULL");
+    DELETE_BEHIND = Sql::both("DELETE FROM outbox WHERE domain_id = $1 AND id > $2");
     ENQUEUE = Sql::both(
-        "INSERT INTO outbox (domain_id, report, attempt, next_attempt_at, created_at) VALUES ($1, $2, 0, \
+        "INSERT INTO outbox (domain_id, report, status, attempt, next_attempt_at, created_at) VALUES ($1, $2, $4, 0, \
          CASE WHEN EXISTS (SELECT 1 FROM outbox WHERE domain_id = $1) THEN NULL ELSE CAST($3 AS BIGINT) END, $3)",
     );
+    OLDEST = Sql::both("SELECT MIN(created_at) AS at FROM outbox");
     ACQUIRE = Sql::each(
         concat!(
             "WITH due AS (SELECT id AS due_id FROM outbox WHERE acquirable_at <= $1 \
@@ -58,17 +64,46 @@ statements! {
     DELETE_ALL = Sql::both("DELETE FROM outbox WHERE domain_id = $1");
 }
 
-/// Adds a report. The caller has written the domain's row in the same transaction.
+/// Adds a report, or puts it in the place of one that it makes superfluous. The caller has written the domain's row in the same
+/// transaction, so nobody adds or removes another meanwhile; only the oldest can become leased.
 pub(crate) async fn enqueue_in_tx(
     session: &mut Session,
     domain: DomainId,
     report: &StatusReport,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    let (status, text) = (report.status, to_json(report));
+    let rows = session.fetch_all(WAITING, args![domain]).await?;
+    let waiting = rows.iter().map(waiting).collect::<Result<Vec<_>, _>>()?;
+    if let Some(place) = replaced(&waiting, status)
+        && session.execute(REPLACE, args![place, text.as_str()]).await? == 1
+    {
+        session.execute(DELETE_BEHIND, args![domain, place]).await?;
+        return Ok(());
+    }
     session
-        .execute(ENQUEUE, args![domain, to_json(report), now])
+        .execute(ENQUEUE, args![domain, text, now, status.as_str()])
         .await
         .map(drop)
+}
+
+fn waiting(row: &Row) -> Result<Waiting, StoreError> {
+    let fields = row.fields(TABLE, "id");
+    let (status, token): (String, Option<String>) = (fields.get("status")?, fields.get("lease_token")?);
+    Ok(Waiting {
+        id: fields.get("id")?,
+        status: status.parse().ok(),
+        leased: token.is_some(),
+    })
+}
+
+/// Since when the oldest report has been waiting.
+pub(crate) async fn oldest(database: &Database) -> Result<Option<Timestamp>, StoreError> {
+    let mut session = database.read("find the oldest report").await?;
+    match session.fetch(OLDEST, Vec::new()).await? {
+        Some(row) => row.fields(TABLE, "at").at_if_any("at"),
+        None => Ok(None),
+    }
 }
 
 fn read(row: &Row, token: LeaseToken) -> Result<OutboxLease, StoreError> {

@@ -175,6 +175,10 @@ impl CertificateStore for Store {
         outbox::acquire(&self.database, now, ttl, limit, token).await
     }
 
+    async fn outbox_oldest(&self) -> Result<Option<Timestamp>, StoreError> {
+        outbox::oldest(&self.database).await
+    }
+
     async fn outbox_next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         outbox::next_due(&self.database).await
     }

@@ -118,7 +118,9 @@ const FILL: [&str; 3] = [
 ];
 
 /// The statements that run on every tick, with the index they must read and sample values for `$1`….
-const HOT: [(&str, &str, &[&str]); 7] = [
+const HOT: [(&str, &str, &[&str]); 9] = [
+    ("outbox::OLDEST", "outbox_created", &[]),
+    ("outbox::WAITING", "outbox_domain", &["'id-77'"]),
     ("events::PRUNE_BY_AGE", "domain_events_at", &["50", "10"]),
     (
         "domains::lease::ACQUIRE",

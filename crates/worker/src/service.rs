@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use dps_application::Service;
+use dps_application::ports::store::StoreError;
 use dps_domain::{Status, with_causes};
 use dps_host::http_server::{self, ServerLimits};
 use tokio::net::TcpListener;
@@ -69,11 +70,17 @@ pub(crate) async fn serve(
     Ok(())
 }
 
-/// Keeps `certificate_expiry_days` true without a query during a scrape.
+/// Keeps the gauges true without a query during a scrape.
 async fn refresh(service: Service, metrics: Metrics, stop: CancellationToken) {
+    let (store, gauges) = (&service.store, &metrics);
+    let look = async || -> Result<(), StoreError> {
+        gauges.certificate_expiry(store.soonest_expiry().await?, service.now());
+        gauges.outbox_waiting(store.outbox_oldest().await?, service.now());
+        Ok(())
+    };
     loop {
-        match service.store.soonest_expiry().await {
-            Ok(soonest) => metrics.certificate_expiry(soonest, service.now()),
+        match look().await {
+            Ok(()) => {}
             Err(error) => tracing::warn!(%error, "metrics.not_refreshed"),
         }
         tokio::select! {

@@ -27,6 +27,7 @@ pub struct Metrics {
     issuance: Results,
     renewal: Results,
     expiry_days: Gauge<f64, AtomicU64>,
+    outbox_waiting: Gauge<f64, AtomicU64>,
 }
 
 impl Default for Metrics {
@@ -41,6 +42,7 @@ impl Metrics {
         let (verification, issuance, renewal) = (results(), results(), results());
         let expiry_days = Gauge::<f64, AtomicU64>::default();
         expiry_days.set(f64::NAN);
+        let outbox_waiting = Gauge::<f64, AtomicU64>::default();
         let mut registry = Registry::default();
         registry.register(
             "domain_verification",
@@ -63,6 +65,11 @@ impl Metrics {
             expiry_days.clone(),
         );
         registry.register(
+            "cabinet_outbox_waiting_seconds",
+            "How long the oldest report has been waiting for the Cabinet; 0 without any",
+            outbox_waiting.clone(),
+        );
+        registry.register(
             "dps_build",
             "The version of dps",
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
@@ -73,6 +80,7 @@ impl Metrics {
             issuance,
             renewal,
             expiry_days,
+            outbox_waiting,
         }
     }
 
@@ -88,6 +96,12 @@ impl Metrics {
             micros / MICROS_PER_DAY
         });
         self.expiry_days.set(days);
+    }
+
+    /// Sets `cabinet_outbox_waiting_seconds` from the moment since which the oldest report waits.
+    pub fn outbox_waiting(&self, oldest: Option<Timestamp>, now: Timestamp) {
+        let waiting = oldest.map_or(0.0, |oldest| now.since(oldest).as_secs_f64());
+        self.outbox_waiting.set(waiting);
     }
 
     /// All metrics as `OpenMetrics` text.
@@ -156,6 +170,7 @@ mod tests {
             has(&metrics, &format!("{name}{{result=\"failed\"}} 0"));
         }
         has(&metrics, "certificate_expiry_days NaN");
+        has(&metrics, "cabinet_outbox_waiting_seconds 0.0");
         assert!(metrics.encode().unwrap().ends_with("# EOF\n"));
     }
 

@@ -55,21 +55,39 @@ pub enum ReportAnswer {
         /// The version after the report.
         version: u64,
     },
-    /// The version moved (409): the customer did something meanwhile.
+    /// The version moved (409, or 412 as RFC 9110 §13.1.1 has it): the customer did something meanwhile.
     VersionMoved,
-    /// The domain is gone (404).
+    /// The Cabinet says in so many words that it has no such domain (404 with its problem document, or 410).
     Gone,
-    /// The move is not legal there (422).
-    Illegal {
+    /// The Cabinet's domain cannot go from its status to the reported one (422). Told again, it would be refused again.
+    IllegalMove {
         /// The Cabinet's reason.
         detail: String,
     },
+    /// The Cabinet cannot take what the report says beside the status (422 for a field, 413, 400 for the body).
+    ContentRefused {
+        /// The Cabinet's reason.
+        detail: String,
+    },
+}
+
+/// How far a fault of the Cabinet reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CabinetFault {
+    /// Nobody answers, or nobody may ask at present: any other call would fare the same.
+    Away,
+    /// This call failed; another need not.
+    Call,
+    /// The cursor of the call is not known there: it was restored from a backup, say.
+    CursorUnknown,
 }
 
 /// The Cabinet could not be asked or understood. Always ours to wait out, never a domain's fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the Cabinet does not answer: {detail}")]
 pub struct CabinetError {
+    /// How far the fault reaches.
+    pub fault: CabinetFault,
     /// What happened.
     pub detail: String,
     /// When it asked us to come again.
@@ -82,7 +100,8 @@ pub trait Cabinet: Send + Sync {
     /// Domains in one status, page by page.
     async fn list(&self, status: Status, cursor: Option<&str>) -> Result<CabinetPage, CabinetError>;
 
-    /// Changed domains after `cursor` in order; waits up to `wait` for one. `None` when the feed is not offered (404, 501).
+    /// Changed domains after `cursor` in order; waits up to `wait` for one. `None` when the feed is not offered (404, 501);
+    /// the error is [`CabinetFault::CursorUnknown`] when the feed must be read from its start.
     async fn changes(
         &self,
         cursor: Option<&str>,

@@ -81,7 +81,7 @@ pub struct DomainEvent {
 pub struct Completion {
     /// The new record. `id` and `created_at` never change; `revision` is counted by the store.
     pub record: DomainRecord,
-    /// What the Cabinet is to be told, put into the outbox.
+    /// What the Cabinet is to be told, put into the outbox as [`crate::outbox`] says.
     pub report: Option<StatusReport>,
     /// The line for the history.
     pub event: Option<DomainEvent>,
@@ -355,6 +355,9 @@ pub trait CertificateStore: Send + Sync {
         ttl: Duration,
         limit: usize,
     ) -> Result<Vec<OutboxLease>, StoreError>;
+
+    /// Since when the oldest report has been waiting.
+    async fn outbox_oldest(&self) -> Result<Option<Timestamp>, StoreError>;
 
     /// When the next report can be acquired.
     async fn outbox_next_due(&self) -> Result<Option<Timestamp>, StoreError>;

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::lane::Wakes;
 use crate::policy::Policy;
-use crate::ports::cabinet::{CabinetDomain, CabinetError, StatusReport};
+use crate::ports::cabinet::{CabinetDomain, CabinetError, CabinetFault, StatusReport};
 use crate::ports::store::{Completion, DomainEvent, DomainRecord, StoreError};
 use crate::service::Service;
 use crate::settle::current_report;
@@ -72,9 +72,17 @@ pub(super) async fn follow(service: Arc<Service>, shutdown: CancellationToken) {
 /// One page of the feed. Answers whether the feed is offered.
 async fn follow_once(service: &Service) -> Result<bool, IntakeError> {
     let cursor = service.store.cursor(FEED_CURSOR).await?;
-    let Some(page) = service.cabinet.changes(cursor.as_deref(), FEED_WAIT).await? else {
-        return Ok(false);
+    let after = cursor.as_deref().filter(|cursor| !cursor.is_empty());
+    let page = match service.cabinet.changes(after, FEED_WAIT).await {
+        // Such as after a Cabinet was restored from a backup. Reading the feed from its start again is harmless.
+        Err(error) if error.fault == CabinetFault::CursorUnknown && after.is_some() => {
+            tracing::warn!(%error, "intake.feed_begins_anew");
+            service.store.cursor_put(FEED_CURSOR, "").await?;
+            return Ok(true);
+        }
+        page => page?,
     };
+    let Some(page) = page else { return Ok(false) };
     for domain in &page.domains {
         take(service, domain).await?;
     }
@@ -130,7 +138,7 @@ struct Facts<'a> {
 
 /// Brings our record in line with what the Cabinet says of one domain. A row that cannot be read keeps no other domain from being
 /// taken in: the operator is told, and the next pass looks again.
-pub(super) async fn take(service: &Service, domain: &CabinetDomain) -> Result<(), StoreError> {
+pub async fn take(service: &Service, domain: &CabinetDomain) -> Result<(), StoreError> {
     match align(service, domain).await {
         Err(error @ StoreError::Corrupt { .. }) => {
             tracing::error!(domain.id = %domain.id, domain.hostname = domain.canonical_host, %error, "intake.row_unreadable");

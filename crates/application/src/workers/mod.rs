@@ -1,5 +1,6 @@
 //! The workers: one lease loop per lane, the intake from the Cabinet and the reporter to it, and housekeeping.
 
+mod circuit;
 mod housekeeping;
 mod intake;
 mod lane;
@@ -15,7 +16,9 @@ use tokio_util::sync::CancellationToken;
 use crate::service::Service;
 
 pub use housekeeping::prune;
+pub use intake::take;
 pub use lane::tick;
+pub use reporter::{Delivered, Reporter};
 
 /// Runs all workers until `shutdown`, then drains: leased steps are finished and their outcomes recorded.
 pub async fn run(service: Service, shutdown: CancellationToken) {

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a story that cannot go on ends there")]
 
 mod ca;
+mod cabinet;
+mod outbox;
 mod outside;
 mod stories;
 mod timeline;

@@ -4,17 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use async_trait::async_trait;
-use dps_application::ports::cabinet::{CabinetDomain, CabinetError, CabinetPage, ReportAnswer, StatusReport};
 use dps_application::ports::edge::{Deployment, EdgeError};
 use dps_application::ports::pki::{CertificateFacts, ChainRejected, PkiError};
 use dps_application::ports::vault::{SealedSecret, SecretContext, VaultError};
-use dps_application::ports::{Cabinet, Clock, DnsResolver, Edge, HttpProbe, Metrics, Pki, Randomness, Vault};
+use dps_application::ports::{Clock, DnsResolver, Edge, HttpProbe, Metrics, Pki, Randomness, Vault};
 use dps_domain::dns::{DnsAnswer, DnsObservation};
 use dps_domain::probe::ProbeAnswer;
-use dps_domain::{DomainId, Hostname, Status, Timestamp};
+use dps_domain::{Hostname, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 
 pub(crate) const EDGE_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
@@ -208,37 +206,6 @@ impl HttpProbe for FakeProbe {
         } else {
             ProbeAnswer::Status(404)
         }
-    }
-}
-
-/// A Cabinet that takes every report.
-pub(crate) struct FakeCabinet;
-
-#[async_trait]
-impl Cabinet for FakeCabinet {
-    async fn list(&self, _status: Status, _cursor: Option<&str>) -> Result<CabinetPage, CabinetError> {
-        Ok(CabinetPage::default())
-    }
-
-    async fn changes(
-        &self,
-        _cursor: Option<&str>,
-        _wait: Duration,
-    ) -> Result<Option<CabinetPage>, CabinetError> {
-        Ok(None)
-    }
-
-    async fn domain(&self, _id: DomainId) -> Result<Option<CabinetDomain>, CabinetError> {
-        Ok(None)
-    }
-
-    async fn report(
-        &self,
-        _id: DomainId,
-        version: u64,
-        _: &StatusReport,
-    ) -> Result<ReportAnswer, CabinetError> {
-        Ok(ReportAnswer::Accepted { version: version + 1 })
     }
 }
 

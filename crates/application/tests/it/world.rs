@@ -11,8 +11,9 @@ use dps_domain::{DomainId, Event, Hostname, Phase, Timestamp};
 use uuid::Uuid;
 
 use super::ca::FakeCa;
+use super::cabinet::FakeCabinet;
 use super::outside::{
-    Counters, CountingRandomness, Edges, FakeCabinet, FakeDns, FakePki, FakeProbe, FakeVault, MockClock,
+    Counters, CountingRandomness, Edges, FakeDns, FakePki, FakeProbe, FakeVault, MockClock,
 };
 
 pub(crate) const TARGET: &str = "edge.platform.net";
@@ -23,6 +24,7 @@ pub(crate) struct World {
     pub(crate) service: Service,
     pub(crate) ca: Arc<FakeCa>,
     pub(crate) dns: Arc<FakeDns>,
+    pub(crate) cabinet: Arc<FakeCabinet>,
     pub(crate) edges: Edges,
     pub(crate) counters: Arc<Counters>,
     clock: Arc<MockClock>,
@@ -33,6 +35,7 @@ impl World {
     pub(crate) async fn with_due_domain() -> Self {
         let world = Self::empty().await;
         world.dns.point(HOST, TARGET);
+        world.cabinet.add(1, HOST);
         let now = world.service.now();
         let record = DomainRecord {
             id: DomainId::from_uuid(Uuid::from_u128(1)),
@@ -68,10 +71,11 @@ impl World {
         let ca = Arc::new(FakeCa::new(edges.clone(), Arc::clone(&clock) as Arc<dyn Clock>));
         let dns = Arc::new(FakeDns::default());
         let counters = Arc::new(Counters::default());
+        let cabinet = Arc::new(FakeCabinet::default());
         let service = Service {
             store,
             ca: Arc::clone(&ca) as _,
-            cabinet: Arc::new(FakeCabinet),
+            cabinet: Arc::clone(&cabinet) as _,
             resolvers: vec![Arc::clone(&dns) as _].into(),
             probe: Arc::new(FakeProbe(edges.clone())),
             edges: edges.ports().into(),
@@ -88,6 +92,7 @@ impl World {
             service,
             ca,
             dns,
+            cabinet,
             edges,
             counters,
             clock,

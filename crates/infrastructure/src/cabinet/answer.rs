@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use dps_application::ports::cabinet::CabinetError;
-use dps_cabinet_api::Problem;
+use dps_application::ports::cabinet::{CabinetError, CabinetFault};
+use dps_cabinet_api::{PROBLEM_CONTENT_TYPE, Problem, ProblemCode};
 use dps_domain::with_causes;
 use reqwest::{Response, StatusCode};
 use serde::de::DeserializeOwned;
@@ -21,12 +21,47 @@ pub(super) struct Refusal {
     pub(super) code: Option<String>,
     /// Status and problem in words.
     pub(super) detail: String,
+    status: StatusCode,
+    is_problem: bool,
     retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    pub(super) fn is(&self, code: ProblemCode) -> bool {
+        self.code.as_deref() == Some(code.as_str())
+    }
+
+    /// Whether the Cabinet itself says that it has no such thing. A 404 without its problem document comes from whatever stands in front
+    /// of it, and says nothing about a domain.
+    pub(super) fn is_not_found(&self) -> bool {
+        match self.status {
+            StatusCode::GONE => true,
+            StatusCode::NOT_FOUND => self.is_problem || self.is(ProblemCode::NotFound),
+            _ => false,
+        }
+    }
+
+    fn fault(&self) -> CabinetFault {
+        if self.is(ProblemCode::CursorInvalid) {
+            return CabinetFault::CursorUnknown;
+        }
+        match self.status {
+            StatusCode::UNAUTHORIZED
+            | StatusCode::FORBIDDEN
+            | StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT => CabinetFault::Away,
+            status if status.is_redirection() => CabinetFault::Away,
+            _ => CabinetFault::Call,
+        }
+    }
 }
 
 impl From<Refusal> for CabinetError {
     fn from(refusal: Refusal) -> Self {
         Self {
+            fault: refusal.fault(),
             detail: refusal.detail,
             retry_after: refusal.retry_after,
         }
@@ -36,6 +71,7 @@ impl From<Refusal> for CabinetError {
 /// An error without a time to come again.
 pub(super) fn error(detail: String) -> CabinetError {
     CabinetError {
+        fault: CabinetFault::Call,
         detail,
         retry_after: None,
     }
@@ -44,16 +80,24 @@ pub(super) fn error(detail: String) -> CabinetError {
 /// No answer, or the answer broke off. The URL is left out; the chain of causes is kept.
 pub(super) fn lost(failed: reqwest::Error) -> CabinetError {
     let failed = failed.without_url();
-    if failed.is_timeout() {
-        return error("no complete answer in time".to_owned());
+    let detail = if failed.is_timeout() {
+        "no complete answer in time".to_owned()
+    } else {
+        with_causes(&failed)
+    };
+    CabinetError {
+        fault: CabinetFault::Away,
+        ..error(detail)
     }
-    error(with_causes(&failed))
 }
 
 /// Reads what an answer other than success says about itself.
 pub(super) async fn refusal(answer: Response) -> Refusal {
     let status = answer.status();
     let retry_after = retry_after(answer.headers());
+    let content_type = answer.headers().get(http::header::CONTENT_TYPE);
+    let is_problem =
+        content_type.is_some_and(|kind| kind.as_bytes().starts_with(PROBLEM_CONTENT_TYPE.as_bytes()));
     let problem: Option<Problem> = match body(answer, MAX_PROBLEM_BYTES).await {
         Ok(body) => serde_json::from_slice(&body).ok(),
         Err(_) => None,
@@ -67,6 +111,9 @@ pub(super) async fn refusal(answer: Response) -> Refusal {
     });
     let meaning = match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "it refuses our token; check it on both sides",
+        StatusCode::NOT_FOUND if !is_problem => {
+            "it is no Cabinet that answers there; check the base URL and what stands in front of it"
+        }
         _ if status.is_redirection() => "it redirects, which is not followed; check the base URL",
         _ => "",
     };
@@ -78,8 +125,10 @@ pub(super) async fn refusal(answer: Response) -> Refusal {
         }
     }
     Refusal {
+        is_problem: is_problem && problem.is_some(),
         code: problem.map(|problem| problem.code),
         detail,
+        status,
         retry_after,
     }
 }

@@ -69,6 +69,8 @@ contract! {
         reports_of_a_domain_that_is_gone_are_dropped,
         an_unreadable_report_is_dropped_and_the_next_one_follows,
         reports_added_while_others_finish_are_never_stranded,
+        a_report_takes_the_place_of_a_waiting_one_that_it_makes_superfluous,
+        a_report_under_way_is_told_as_it_was_leased,
         a_cursor_is_remembered,
     ],
     orders: [

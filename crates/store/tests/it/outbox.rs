@@ -148,41 +148,100 @@ pub(crate) async fn an_unreadable_report_is_dropped_and_the_next_one_follows(wor
     assert_eq!(statuses(&world, at(10)).await, [Status::Issuing]);
 }
 
-/// One side adds reports while the other finishes them: each must be delivered, in order, without waiting for another.
+/// One side adds reports while the other finishes them: the last must arrive, in order, without waiting for another.
 pub(crate) async fn reports_added_while_others_finish_are_never_stranded(world: World) {
-    const REPORTS: u64 = 100;
+    const REPORTS: i64 = 100;
+    let statuses = [Status::PendingDns, Status::PendingHttpProbe, Status::Issuing];
     let id = world.with_due("a.example", at(0)).await.id;
     let sender = world.open_again().await;
     let sending = tokio::spawn(async move {
-        let mut sent = Vec::new();
-        while sent.len() < usize::try_from(REPORTS).unwrap() {
+        let mut sent: Vec<dps_domain::Timestamp> = Vec::new();
+        while sent.last() != Some(&at(REPORTS)) {
             for lease in sender.outbox_acquire(at(10), TTL, 10).await.unwrap() {
                 sender
                     .outbox_done(&lease, Some(lease.cabinet_version + 1))
                     .await
                     .unwrap();
-                sent.push(lease.id);
+                sent.push(lease.report.next_attempt_at.unwrap());
             }
             tokio::task::yield_now().await;
         }
         sent
     });
     let mut written = 0;
-    while written < REPORTS {
+    for status in statuses.into_iter().cycle() {
+        if written == REPORTS {
+            break;
+        }
         let mut record = world.read(id).await;
         record.updated_at = at(1);
+        let mut report = crate::world::report(status);
+        report.next_attempt_at = Some(at(written + 1));
         let completion = dps_application::ports::store::Completion {
             record,
-            report: Some(crate::world::report(Status::PendingDns)),
+            report: Some(report),
             event: None,
         };
         // The sender moves the version meanwhile, and then the record is read again.
-        written += u64::from(world.store.domain_update(completion).await.unwrap());
+        written += i64::from(world.store.domain_update(completion).await.unwrap());
     }
     let sent = tokio::time::timeout(std::time::Duration::from_secs(60), sending).await;
     let sent = sent.expect("no report is stranded").unwrap();
-    assert!(sent.is_sorted());
-    assert_eq!(world.read(id).await.cabinet_version, 1 + REPORTS);
+    assert!(sent.is_sorted(), "{sent:?}");
+    assert_eq!(
+        world.read(id).await.cabinet_version,
+        1 + u64::try_from(sent.len()).unwrap()
+    );
+}
+
+pub(crate) async fn a_report_takes_the_place_of_a_waiting_one_that_it_makes_superfluous(world: World) {
+    use Status::{Active, Issuing, PendingDns, PendingHttpProbe};
+    let id = with_reports(
+        &world,
+        "a.example",
+        &[
+            PendingDns,
+            PendingDns,
+            PendingHttpProbe,
+            Issuing,
+            PendingDns,
+            PendingHttpProbe,
+            Active,
+            Active,
+        ],
+    )
+    .await;
+    assert_eq!(world.count("SELECT COUNT(*) FROM outbox").await, 3);
+    assert_eq!(
+        world.store.outbox_oldest().await.unwrap(),
+        Some(at(0)),
+        "the Cabinet has lacked news since the first of them"
+    );
+    let mut told = Vec::new();
+    while let [lease] = world.reports(at(100), 10).await.as_slice() {
+        told.push(lease.report.status);
+        world
+            .store
+            .outbox_done(lease, Some(lease.cabinet_version + 1))
+            .await
+            .unwrap();
+    }
+    assert_eq!(told, [PendingDns, PendingHttpProbe, Active]);
+    assert_eq!(world.store.outbox_oldest().await.unwrap(), None);
+    assert_eq!(world.read(id).await.cabinet_version, 4);
+}
+
+pub(crate) async fn a_report_under_way_is_told_as_it_was_leased(world: World) {
+    let id = with_reports(&world, "a.example", &[Status::PendingDns]).await;
+    let under_way = world.reports(at(1), 1).await.remove(0);
+    world.report(id, Status::PendingDns, at(2)).await;
+    world.report(id, Status::PendingDns, at(3)).await;
+    assert_eq!(world.count("SELECT COUNT(*) FROM outbox").await, 2);
+    world.store.outbox_retry(&under_way, at(4), None).await.unwrap();
+    let again = world.reports(at(4), 1).await.remove(0);
+    assert_eq!((again.id, again.attempt), (under_way.id, 2));
+    world.store.outbox_done(&again, Some(2)).await.unwrap();
+    assert_eq!(statuses(&world, at(5)).await, [Status::PendingDns]);
 }
 
 pub(crate) async fn a_cursor_is_remembered(world: World) {

@@ -9,27 +9,49 @@ const HOST: &str = "shop.bakery.test";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cabinet_that_is_away_holds_up_nothing_but_its_own_news_which_come_later_in_order() {
-    let mut world = World::start(Options::default()).await;
+    const BROKEN: &str = "www.nowhere.test";
+    let mut world = World::start(Options::quick()).await;
     let id = world.add(HOST).await;
-    let log = world.service.spec().log_path().to_owned();
-    let taken_in = || {
-        let text = std::fs::read_to_string(&log).unwrap_or_default();
-        std::future::ready(Log::parse(&text).count(HOST, "domain.taken_in") > 0)
+    let broken = world.customer.add(BROKEN).await;
+    let seen = |host, event: &'static str, times| {
+        let log = world.service.spec().log_path().to_owned();
+        wait::until("the log tells it", PATIENCE, move || {
+            let text = std::fs::read_to_string(&log).unwrap_or_default();
+            std::future::ready((Log::parse(&text).count(host, event) >= times).then_some(()))
+        })
     };
-    world
-        .service
-        .wait_until("the domain is taken in", PATIENCE, taken_in)
-        .await
-        .unwrap();
+    seen(HOST, "domain.taken_in", 1).await.unwrap();
+    seen(BROKEN, "domain.taken_in", 1).await.unwrap();
     world.cabinet.kill().unwrap();
     world.wait_until_served(HOST).await;
+    seen(BROKEN, "dns_nxdomain", 4).await.unwrap();
+    let waiting = wait::until("the gauge tells that reports wait", PATIENCE, || async {
+        let (_, metrics) = world.get("/metrics").await;
+        let value = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix("cabinet_outbox_waiting_seconds "));
+        (value.unwrap().parse::<f64>().unwrap() > 0.0).then_some(())
+    });
+    waiting.await.unwrap();
+    let away = Log::parse(&world.service.log_text());
+    assert_eq!(
+        away.values("cabinet.away", "level").count(),
+        1,
+        "{}",
+        world.service.log_tail()
+    );
 
     world.restart_cabinet().await;
     let active = world.wait_for_status(&id, "Active").await;
     assert!(active["lastErrorCode"].is_null(), "{active}");
+    world.wait_for_code(&broken, "DNS_NXDOMAIN").await;
     let reports = Log::parse(&world.cabinet.log_text());
-    let reports: Vec<&str> = reports.values("the service reported", "status").collect();
-    assert_eq!(reports, ["PendingHttpProbe", "Issuing", "Active"]);
+    let reports_of = |id| -> Vec<&str> {
+        let of = reports.values_of("the service reported", "domain.id", id, "status");
+        of.collect()
+    };
+    assert_eq!(reports_of(&id), ["PendingHttpProbe", "Issuing", "Active"]);
+    assert_eq!(world.log().values("cabinet.back", "level").count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
