@@ -2,7 +2,7 @@
 //!
 //! A custom domain walks through [`Phase`]s. What to do is computed by [`decide::next_action`] from the
 //! stored phase and the time; what was seen comes back as an [`Event`] and moves the phase by value. Policies
-//! ([`backoff`], [`renewal`], the DNS and HTTP verdicts in [`dns`] and [`probe`]) are functions of facts, with time and
+//! ([`backoff`], [`renewal`], [`limits`], the DNS and HTTP verdicts in [`dns`] and [`probe`]) are functions of facts, with time and
 //! randomness as arguments. Whatever can go wrong for a customer is one code of the closed catalogue in [`failure`].
 //! Nothing here does I/O, reads a clock or draws a random number.
 
@@ -14,6 +14,7 @@ pub mod dns;
 pub mod failure;
 pub mod hostname;
 pub mod ids;
+pub mod limits;
 pub mod phase;
 pub mod probe;
 pub mod renewal;

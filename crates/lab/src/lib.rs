@@ -19,6 +19,7 @@ pub mod pebble;
 pub mod port;
 pub mod postgres;
 pub mod process;
+pub mod simulation;
 pub mod tls;
 pub mod wait;
 pub mod web;

@@ -5,6 +5,7 @@
 mod acme_http;
 mod dns;
 mod haproxy;
+mod ledger;
 mod pebble;
 mod ports;
 mod postgres;

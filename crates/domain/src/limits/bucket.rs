@@ -1,0 +1,270 @@
+//! One token bucket, by the generic cell rate algorithm.
+
+use std::time::Duration;
+
+use crate::Timestamp;
+
+/// How much of something a CA allows: `burst` at once, and `count` more per `period`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// Tokens of a full bucket.
+    pub burst: u32,
+    /// Tokens that come back in a period.
+    pub count: u32,
+    /// The time in which they come back.
+    pub period: Duration,
+    /// How much later than debited here a request may reach the CA without being refused there.
+    pub margin: Duration,
+}
+
+impl Limit {
+    /// No limit. A bucket under it never runs dry, but can be parked.
+    pub const NONE: Self = Self {
+        burst: 0,
+        count: 0,
+        period: Duration::ZERO,
+        margin: Duration::ZERO,
+    };
+
+    /// `count` per `period`, all of them at once if nothing was used before.
+    pub const fn per(count: u32, period: Duration) -> Self {
+        Self::bursting(count, count, period)
+    }
+
+    /// `count` per `period` in the long run, `burst` at once.
+    pub const fn bursting(burst: u32, count: u32, period: Duration) -> Self {
+        Self {
+            burst,
+            count,
+            period,
+            margin: Duration::ZERO,
+        }
+    }
+
+    /// The same limit for requests that take up to `margin` to reach the CA.
+    #[must_use]
+    pub const fn with_margin(self, margin: Duration) -> Self {
+        Self { margin, ..self }
+    }
+
+    /// Whether nothing is counted.
+    pub const fn is_none(&self) -> bool {
+        self.burst == 0 || self.count == 0
+    }
+
+    /// The emission interval: a token comes back so often. Rounded up, so that we are never faster than the CA.
+    pub fn interval(&self) -> Duration {
+        if self.is_none() {
+            return Duration::ZERO;
+        }
+        let micros = self.period.as_micros().div_ceil(u128::from(self.count));
+        Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+    }
+
+    fn burst_offset(&self) -> Duration {
+        self.interval().saturating_mul(self.burst)
+    }
+}
+
+/// What is left of a limit for one subject. The default is a full bucket.
+///
+/// The CA sees a request up to [`Limit::margin`] after it was debited here, and the one behind it may be quicker. So each is booked as if it
+/// came late and judged as if it came early. Only while no more is spent than fits into a full bucket does that not matter, which is why
+/// `spent` is counted: a CA lets a whole burst through in whatever order it comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Bucket {
+    /// When it is full again: the theoretical arrival time of the algorithm. In the past, it is full.
+    pub full_at: Timestamp,
+    /// Tokens spent since it was full.
+    pub spent: u32,
+    /// The CA said that there is nothing before this moment.
+    pub parked_until: Timestamp,
+}
+
+impl Bucket {
+    fn settled(self, now: Timestamp) -> Self {
+        if self.full_at <= now {
+            Self {
+                parked_until: self.parked_until,
+                ..Self::default()
+            }
+        } else {
+            self
+        }
+    }
+
+    /// How many tokens can be spent at this moment.
+    pub fn tokens(self, limit: &Limit, now: Timestamp) -> u32 {
+        if self.parked_until > now {
+            return 0;
+        }
+        if limit.is_none() {
+            return u32::MAX;
+        }
+        let bucket = self.settled(now);
+        let booked = bucket.full_at.max(now + limit.margin).since(now);
+        let left = limit.burst_offset().saturating_sub(booked).as_micros();
+        let by_time = left / limit.interval().as_micros().max(1);
+        let by_burst = limit.burst.saturating_sub(bucket.spent);
+        u32::try_from(by_time).unwrap_or(u32::MAX).max(by_burst)
+    }
+
+    /// When the `n`-th token from now can be spent; `now` if it is there. For an estimate, or with `n` of 1 for the exact moment.
+    pub fn token_at(self, limit: &Limit, now: Timestamp, n: u32) -> Timestamp {
+        if self.tokens(limit, now) >= n {
+            return now;
+        }
+        if limit.is_none() {
+            return self.parked_until;
+        }
+        let (interval, margin) = (limit.interval(), limit.margin);
+        let in_burst = interval.saturating_mul(limit.burst.saturating_sub(1));
+        // With a margin longer than the burst, nothing is sure before the bucket is full.
+        let one = if margin <= in_burst {
+            self.full_at - in_burst
+        } else {
+            self.full_at
+        };
+        one.max(now).max(self.parked_until) + interval.saturating_mul(n.saturating_sub(1))
+    }
+
+    /// Takes `n` tokens, or tells when one is there.
+    pub fn spend(self, limit: &Limit, now: Timestamp, n: u32) -> Result<Self, Timestamp> {
+        if self.tokens(limit, now) < n {
+            return Err(self.token_at(limit, now, 1));
+        }
+        Ok(self.count(limit, now, n))
+    }
+
+    /// Books what the CA counted, whether there was a token for it or not.
+    #[must_use]
+    pub fn count(self, limit: &Limit, at: Timestamp, n: u32) -> Self {
+        if limit.is_none() {
+            return self;
+        }
+        let bucket = self.settled(at);
+        Self {
+            full_at: bucket.full_at.max(at + limit.margin) + limit.interval().saturating_mul(n),
+            spent: bucket.spent.saturating_add(n),
+            ..bucket
+        }
+    }
+
+    /// Takes the next token there will be, and tells when that is.
+    #[must_use]
+    pub fn reserve(self, limit: &Limit, now: Timestamp) -> (Self, Timestamp) {
+        let slot = self.token_at(limit, now, 1);
+        (self.count(limit, slot, 1), slot)
+    }
+
+    /// Gives back `n` tokens that the CA never counted.
+    #[must_use]
+    pub fn refund(self, limit: &Limit, now: Timestamp, n: u32) -> Self {
+        let bucket = self.settled(now);
+        if bucket.full_at <= now || limit.is_none() {
+            return bucket;
+        }
+        let refunded = Self {
+            full_at: bucket.full_at - limit.interval().saturating_mul(n),
+            spent: bucket.spent.saturating_sub(n),
+            ..bucket
+        };
+        refunded.settled(now)
+    }
+
+    /// There is nothing before `until`, by the CA's own word; one token then.
+    #[must_use]
+    pub fn park(self, limit: &Limit, until: Timestamp) -> Self {
+        let in_burst = limit.interval().saturating_mul(limit.burst.saturating_sub(1));
+        Self {
+            full_at: self.full_at.max(until + in_burst),
+            spent: self.spent.max(limit.burst),
+            parked_until: self.parked_until.max(until),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+    const SECOND: Duration = Duration::from_secs(1);
+    /// Five at once, one back every 10 s, requests up to 2 s on their way.
+    const LIMIT: Limit = Limit::per(5, Duration::from_secs(50)).with_margin(Duration::from_secs(2));
+
+    fn emptied() -> Bucket {
+        Bucket::default().spend(&LIMIT, START, 5).unwrap()
+    }
+
+    #[test]
+    fn a_full_bucket_gives_its_whole_burst_at_once_and_then_one_token_per_interval() {
+        assert_eq!(Bucket::default().tokens(&LIMIT, START), 5);
+        let next = START + 12 * SECOND;
+        assert_eq!(
+            emptied().spend(&LIMIT, START, 1),
+            Err(next),
+            "one interval and the margin"
+        );
+        let then = emptied().spend(&LIMIT, next, 1).unwrap();
+        assert_eq!(then.spend(&LIMIT, next, 1), Err(next + 10 * SECOND));
+    }
+
+    #[test]
+    fn what_is_left_unused_for_long_fills_the_bucket_and_no_more() {
+        let later = START + 1_000 * SECOND;
+        assert_eq!(emptied().tokens(&LIMIT, later), 5);
+        assert_eq!(emptied().tokens(&LIMIT, START + 32 * SECOND), 3);
+    }
+
+    #[test]
+    fn a_refund_brings_back_what_was_spent_and_never_more_than_full() {
+        let refunded = emptied().refund(&LIMIT, START, 2);
+        assert_eq!(refunded.tokens(&LIMIT, START), 2);
+        let over = refunded.refund(&LIMIT, START, 100);
+        assert_eq!(over.tokens(&LIMIT, START), 5);
+    }
+
+    #[test]
+    fn each_reservation_gets_a_slot_of_its_own() {
+        let (bucket, first) = emptied().reserve(&LIMIT, START);
+        let (_, second) = bucket.reserve(&LIMIT, START);
+        assert_eq!((first, second), (START + 12 * SECOND, START + 22 * SECOND));
+        let (_, at_once) = Bucket::default().reserve(&LIMIT, START);
+        assert_eq!(at_once, START);
+    }
+
+    #[test]
+    fn a_parked_bucket_gives_nothing_until_the_cas_moment_and_then_one_at_a_time() {
+        let until = START + 3_600 * SECOND;
+        let parked = Bucket::default().park(&LIMIT, until);
+        assert_eq!(parked.spend(&LIMIT, START, 1), Err(until));
+        assert_eq!(parked.tokens(&LIMIT, until), 1);
+        assert_eq!(
+            parked.park(&LIMIT, START),
+            parked,
+            "an earlier word does not shorten it"
+        );
+    }
+
+    #[test]
+    fn without_a_limit_nothing_is_counted_but_a_park_holds() {
+        let bucket = Bucket::default().spend(&Limit::NONE, START, 1_000).unwrap();
+        assert_eq!(bucket, Bucket::default());
+        let until = START + SECOND;
+        let parked = bucket.park(&Limit::NONE, until);
+        assert_eq!(parked.spend(&Limit::NONE, START, 1), Err(until));
+        assert!(parked.spend(&Limit::NONE, until, 1_000).is_ok());
+    }
+
+    #[test]
+    fn counting_what_happened_anyway_can_leave_a_debt() {
+        let indebted = emptied().count(&LIMIT, START, 1);
+        assert_eq!(indebted.token_at(&LIMIT, START, 1), START + 22 * SECOND);
+    }
+
+    #[test]
+    fn an_estimate_of_a_later_token_adds_an_interval_for_each_before_it() {
+        assert_eq!(emptied().token_at(&LIMIT, START, 4), START + 42 * SECOND);
+    }
+}

@@ -1,0 +1,193 @@
+use std::time::Duration;
+
+use super::*;
+use crate::limits::published::LETS_ENCRYPT;
+
+const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+const SECOND: Duration = Duration::from_secs(1);
+
+fn host() -> Hostname {
+    Hostname::parse("shop.example.com").unwrap()
+}
+
+fn charges(exemption: Exemption, first: bool) -> Vec<Charge> {
+    let limits = CaLimits::published(LETS_ENCRYPT);
+    Charge::for_order(&limits, LETS_ENCRYPT, &host(), exemption, first)
+}
+
+fn kinds(exemption: Exemption) -> Vec<LimitKind> {
+    charges(exemption, true)
+        .into_iter()
+        .map(|charge| charge.kind)
+        .collect()
+}
+
+fn index(charges: &[Charge], kind: LimitKind) -> usize {
+    charges.iter().position(|charge| charge.kind == kind).unwrap()
+}
+
+fn emptied(charge: &Charge) -> Position {
+    let bucket = Bucket::default().count(&charge.limit, NOW, charge.limit.burst);
+    Position { bucket, slot: None }
+}
+
+#[test]
+fn a_renewal_is_charged_only_what_the_ca_counts_for_it() {
+    let gate = LimitKind::Requests(Endpoint::NewOrder);
+    let named = [
+        LimitKind::ConsecutiveFailures,
+        LimitKind::ExactSet,
+        LimitKind::FailedValidations,
+    ];
+    let all = [
+        &named[..],
+        &[LimitKind::NewOrders, gate, LimitKind::RegisteredDomain],
+    ]
+    .concat();
+    let mut first = kinds(Exemption::None);
+    first.sort_by_key(|kind| kind.as_str());
+    let mut expected = all;
+    expected.sort_by_key(|kind| kind.as_str());
+    assert_eq!(first, expected);
+    assert_eq!(kinds(Exemption::SameNames), [&named[..], &[gate]].concat());
+    assert_eq!(kinds(Exemption::Replaces), [gate]);
+}
+
+#[test]
+fn names_of_one_customer_share_the_bucket_of_their_registered_domain_and_a_private_suffix_is_its_own() {
+    let key = |name: &str| {
+        let host = Hostname::parse(name).unwrap();
+        BucketKey::of_order(LimitKind::RegisteredDomain, LETS_ENCRYPT, &host)
+    };
+    assert_eq!(key("a.example.co.uk"), key("b.c.example.co.uk"));
+    assert_ne!(key("one.github.io"), key("two.github.io"));
+    assert_ne!(key("github.io"), key("one.github.io"));
+    assert!(key("github.io").as_str().ends_with(" github.io"));
+}
+
+#[test]
+fn every_token_is_taken_or_none() {
+    let charges = charges(Exemption::None, true);
+    let mut positions = vec![Position::default(); charges.len()];
+    let Ruling::Granted(taken) = rule(&charges, &positions, NOW) else {
+        panic!("full buckets grant")
+    };
+    for (charge, position) in charges.iter().zip(&taken) {
+        assert_eq!(position.slot.is_some(), charge.held, "{}", charge.key);
+    }
+    let orders = index(&charges, LimitKind::NewOrders);
+    positions[orders] = emptied(&charges[orders]);
+    let Ruling::Queue { until, charge } = rule(&charges, &positions, NOW) else {
+        panic!("an empty account bucket queues")
+    };
+    assert_eq!((until, charge), (NOW + 96 * SECOND, orders));
+}
+
+#[test]
+fn an_empty_bucket_of_a_name_reserves_a_slot_and_takes_nothing_else() {
+    let charges = charges(Exemption::None, true);
+    let set = index(&charges, LimitKind::ExactSet);
+    let mut positions = vec![Position::default(); charges.len()];
+    positions[set] = emptied(&charges[set]);
+    let Ruling::Wait {
+        until,
+        charge,
+        positions: kept,
+    } = rule(&charges, &positions, NOW)
+    else {
+        panic!("the name waits")
+    };
+    assert_eq!(charge, set);
+    assert_eq!(kept[set].slot, Some(until));
+    let others = (0..charges.len()).filter(|index| *index != set);
+    assert!(others.into_iter().all(|index| kept[index] == positions[index]));
+    let again = rule(&charges, &kept, NOW + SECOND);
+    assert!(
+        matches!(&again, Ruling::Wait { until: same, positions: same_positions, .. }
+            if *same == until && *same_positions == kept),
+        "asking again reserves no second slot: {again:?}"
+    );
+    assert!(matches!(rule(&charges, &kept, until), Ruling::Granted(_)));
+}
+
+#[test]
+fn a_held_token_is_not_paid_for_twice_by_a_step_that_runs_again() {
+    let charges = charges(Exemption::SameNames, false);
+    let positions = vec![Position::default(); charges.len()];
+    let Ruling::Granted(first) = rule(&charges, &positions, NOW) else {
+        panic!("granted")
+    };
+    assert_eq!(
+        rule(&charges, &first, NOW + SECOND),
+        Ruling::Granted(first.clone())
+    );
+}
+
+#[test]
+fn a_slot_that_is_used_long_after_its_time_is_exchanged_for_a_token_of_now() {
+    let charge = Charge {
+        key: BucketKey::of_account(LimitKind::ExactSet, LETS_ENCRYPT),
+        kind: LimitKind::ExactSet,
+        limit: Limit::per(2, 20 * SECOND).with_margin(SECOND),
+        held: true,
+        reserves: true,
+    };
+    let held = Position {
+        bucket: Bucket::default().count(&charge.limit, NOW, 1),
+        slot: Some(NOW),
+    };
+    // Somebody else emptied the bucket meanwhile.
+    let later = NOW + 10 * SECOND;
+    let bucket = held.bucket.count(&charge.limit, later, 2);
+    let position = Position { bucket, ..held };
+    let ruling = rule(std::slice::from_ref(&charge), &[position], later);
+    let Ruling::Wait { until, positions, .. } = ruling else {
+        panic!("the token of then is gone: {ruling:?}")
+    };
+    assert!(until > later);
+    assert_eq!(positions[0].slot, Some(until));
+}
+
+#[test]
+fn a_park_holds_those_who_have_a_slot_already_and_those_without_a_limit() {
+    let until = NOW + 3_600 * SECOND;
+    for limit in [Limit::per(5, 50 * SECOND), Limit::NONE] {
+        let mut charge = Charge::gate(LimitKind::ExactSet, LETS_ENCRYPT);
+        (charge.limit, charge.held, charge.reserves) = (limit, true, true);
+        let slot = (!limit.is_none()).then_some(NOW);
+        let bucket = Bucket::default().park(&limit, until);
+        let ruling = rule(&[charge], &[Position { bucket, slot }], NOW);
+        assert!(
+            matches!(ruling, Ruling::Wait { until: found, .. } if found == until),
+            "{ruling:?}"
+        );
+    }
+}
+
+#[test]
+fn what_an_outcome_does_to_a_held_token() {
+    let limit = Limit::per(5, 50 * SECOND);
+    let entry = |change| Entry {
+        key: BucketKey::of_account(LimitKind::ExactSet, LETS_ENCRYPT),
+        limit,
+        change,
+    };
+    let held = Position {
+        bucket: Bucket::default().count(&limit, NOW, 1),
+        slot: Some(NOW),
+    };
+    let left = |change, position| entry(change).apply(position, NOW).bucket.tokens(&limit, NOW);
+    assert_eq!(left(Change::Spend, held), 4, "the held one is the spent one");
+    assert_eq!(left(Change::Confirm, held), 4);
+    assert_eq!(left(Change::Release, held), 5);
+    assert_eq!(left(Change::Reset, held), 5);
+    let free = Position { slot: None, ..held };
+    assert_eq!(left(Change::Spend, free), 3);
+    assert_eq!(left(Change::Confirm, free), 4);
+    assert_eq!(left(Change::Release, free), 4, "nothing is held");
+    assert_eq!(left(Change::Refund, free), 5);
+    assert_eq!(left(Change::Park(NOW + SECOND), held), 0);
+    for change in [Change::Spend, Change::Confirm, Change::Release] {
+        assert_eq!(entry(change).apply(held, NOW).slot, None);
+    }
+}

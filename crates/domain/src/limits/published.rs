@@ -1,0 +1,231 @@
+//! Which limits there are, and the numbers that CAs publish, by directory URL.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use super::bucket::Limit;
+
+/// What a CA counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LimitKind {
+    /// Orders of our account.
+    NewOrders,
+    /// New certificates of a registered domain, over all accounts.
+    RegisteredDomain,
+    /// Certificates for exactly the same names, over all accounts.
+    ExactSet,
+    /// Failed validations of a name by our account.
+    FailedValidations,
+    /// Failed validations of a name by our account without a success between; the CA pauses the name beyond.
+    ConsecutiveFailures,
+    /// Accounts registered from our address.
+    NewAccounts,
+    /// Requests from our address.
+    Requests(Endpoint),
+}
+
+/// The resources of RFC 8555 §7.1 and RFC 9773, as CAs limit requests to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Endpoint {
+    /// The directory.
+    Directory,
+    /// `newNonce`.
+    NewNonce,
+    /// `newAccount`.
+    NewAccount,
+    /// `newOrder`.
+    NewOrder,
+    /// `revokeCert`.
+    RevokeCert,
+    /// `renewalInfo`.
+    RenewalInfo,
+    /// Accounts, orders, authorizations, challenges, finalize, certificates.
+    Other,
+}
+
+impl LimitKind {
+    /// Every limit.
+    pub const ALL: [Self; 13] = [
+        Self::NewOrders,
+        Self::RegisteredDomain,
+        Self::ExactSet,
+        Self::FailedValidations,
+        Self::ConsecutiveFailures,
+        Self::NewAccounts,
+        Self::Requests(Endpoint::Directory),
+        Self::Requests(Endpoint::NewNonce),
+        Self::Requests(Endpoint::NewAccount),
+        Self::Requests(Endpoint::NewOrder),
+        Self::Requests(Endpoint::RevokeCert),
+        Self::Requests(Endpoint::RenewalInfo),
+        Self::Requests(Endpoint::Other),
+    ];
+
+    /// The name in the store, in metrics, and in the configuration below `LetsEncrypt:Limits`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NewOrders => "NewOrders",
+            Self::RegisteredDomain => "RegisteredDomain",
+            Self::ExactSet => "ExactSet",
+            Self::FailedValidations => "FailedValidations",
+            Self::ConsecutiveFailures => "ConsecutiveFailures",
+            Self::NewAccounts => "NewAccounts",
+            Self::Requests(Endpoint::Directory) => "DirectoryRequests",
+            Self::Requests(Endpoint::NewNonce) => "NewNonceRequests",
+            Self::Requests(Endpoint::NewAccount) => "NewAccountRequests",
+            Self::Requests(Endpoint::NewOrder) => "NewOrderRequests",
+            Self::Requests(Endpoint::RevokeCert) => "RevokeCertRequests",
+            Self::Requests(Endpoint::RenewalInfo) => "RenewalInfoRequests",
+            Self::Requests(Endpoint::Other) => "OtherRequests",
+        }
+    }
+
+    /// How long what is debited for it may be on its way to the CA: a request waits for its turn, then for the network, and a
+    /// certificate is counted only when it is issued.
+    pub const fn margin(self) -> Duration {
+        match self {
+            Self::NewOrders | Self::NewAccounts | Self::FailedValidations => Duration::from_secs(60),
+            Self::RegisteredDomain | Self::ExactSet => Duration::from_secs(300),
+            Self::ConsecutiveFailures => Duration::from_secs(3_600),
+            Self::Requests(_) => Duration::from_millis(50),
+        }
+    }
+}
+
+impl fmt::Display for LimitKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Let's Encrypt's production directory.
+pub const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
+/// Let's Encrypt's staging directory.
+pub const LETS_ENCRYPT_STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+/// The limits of one CA; what is not in it is not limited.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CaLimits(BTreeMap<LimitKind, Limit>);
+
+impl CaLimits {
+    /// What the CA at this directory publishes; nothing for one that we do not know.
+    ///
+    /// Let's Encrypt: <https://letsencrypt.org/docs/rate-limits/> and `/docs/staging-environment/`, August 2026.
+    pub fn published(directory_url: &str) -> Self {
+        match directory_url {
+            LETS_ENCRYPT => [
+                (LimitKind::NewAccounts, Limit::per(10, 3 * HOUR)),
+                (LimitKind::NewOrders, Limit::per(300, 3 * HOUR)),
+                (LimitKind::RegisteredDomain, Limit::per(50, 7 * DAY)),
+                (LimitKind::ExactSet, Limit::per(5, 7 * DAY)),
+                (LimitKind::FailedValidations, Limit::per(5, HOUR)),
+                (LimitKind::ConsecutiveFailures, Limit::bursting(1_152, 1, DAY)),
+            ]
+            .into_iter()
+            .chain(request_rates(half(300, 200), half(250, 125)))
+            .fold(Self::default(), |limits, (kind, limit)| limits.with(kind, limit)),
+            LETS_ENCRYPT_STAGING => [
+                (LimitKind::NewAccounts, Limit::per(50, 3 * HOUR)),
+                (LimitKind::NewOrders, Limit::per(1_500, 3 * HOUR)),
+                (LimitKind::RegisteredDomain, Limit::per(30_000, SECOND)),
+                (LimitKind::ExactSet, Limit::per(30_000, 7 * DAY)),
+                (LimitKind::FailedValidations, Limit::per(200, HOUR)),
+                (LimitKind::ConsecutiveFailures, Limit::per(3_600, 6 * HOUR)),
+            ]
+            .into_iter()
+            .chain(request_rates(half(20, 40), half(20, 20)))
+            .fold(Self::default(), |limits, (kind, limit)| limits.with(kind, limit)),
+            _ => Self::default(),
+        }
+    }
+
+    /// The same with another limit of one kind; [`Limit::NONE`] lifts it. The margin is that of the kind.
+    #[must_use]
+    pub fn with(mut self, kind: LimitKind, limit: Limit) -> Self {
+        if limit.is_none() {
+            self.0.remove(&kind);
+        } else {
+            self.0.insert(kind, limit.with_margin(kind.margin()));
+        }
+        self
+    }
+
+    /// The limit of a kind; [`Limit::NONE`] without one.
+    pub fn get(&self, kind: LimitKind) -> Limit {
+        self.0.get(&kind).copied().unwrap_or(Limit::NONE)
+    }
+
+    /// Whether nothing at all is limited.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Half of what is published, in rate and burst: the numbers at the CA's load balancers drift, and several of us may share an address.
+const fn half(per_second: u32, burst: u32) -> Limit {
+    Limit::bursting(burst / 2, per_second / 2, SECOND)
+}
+
+fn request_rates(new_order: Limit, other: Limit) -> [(LimitKind, Limit); 7] {
+    [
+        (LimitKind::Requests(Endpoint::Directory), half(40, 40)),
+        (LimitKind::Requests(Endpoint::NewNonce), half(20, 10)),
+        (
+            LimitKind::Requests(Endpoint::NewAccount),
+            Limit::bursting(7, 5, 2 * SECOND),
+        ),
+        (LimitKind::Requests(Endpoint::NewOrder), new_order),
+        (LimitKind::Requests(Endpoint::RevokeCert), half(10, 100)),
+        (LimitKind::Requests(Endpoint::RenewalInfo), half(1_000, 100)),
+        (LimitKind::Requests(Endpoint::Other), other),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lets_encrypt_gives_back_a_token_as_often_as_it_says() {
+        let limits = CaLimits::published(LETS_ENCRYPT);
+        let every = |kind| limits.get(kind).interval().as_secs();
+        assert_eq!(every(LimitKind::NewAccounts), 18 * 60);
+        assert_eq!(every(LimitKind::NewOrders), 36);
+        assert_eq!(every(LimitKind::RegisteredDomain) / 60, 201);
+        assert_eq!(every(LimitKind::ExactSet) / 3_600, 33);
+        assert_eq!(every(LimitKind::FailedValidations), 12 * 60);
+        assert_eq!(every(LimitKind::ConsecutiveFailures), 24 * 3_600);
+        assert_eq!(limits.get(LimitKind::ConsecutiveFailures).burst, 1_152);
+    }
+
+    #[test]
+    fn every_margin_is_shorter_than_the_burst_so_that_a_steady_stream_is_not_held_up() {
+        for directory in [LETS_ENCRYPT, LETS_ENCRYPT_STAGING] {
+            let limits = CaLimits::published(directory);
+            for kind in LimitKind::ALL {
+                let limit = limits.get(kind);
+                // One second's worth of certificates under one name is no limit that anybody meets.
+                if limit.period == SECOND && kind == LimitKind::RegisteredDomain {
+                    continue;
+                }
+                let in_burst = limit.interval() * (limit.burst - 1);
+                assert!(limit.margin < in_burst, "{kind} at {directory}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_ca_has_no_limits_and_each_can_be_set_or_lifted() {
+        assert!(CaLimits::published("https://ca.example/directory").is_empty());
+        let limits = CaLimits::published(LETS_ENCRYPT)
+            .with(LimitKind::NewOrders, Limit::per(10_000, 3 * HOUR))
+            .with(LimitKind::ExactSet, Limit::NONE);
+        assert_eq!(limits.get(LimitKind::NewOrders).burst, 10_000);
+        assert!(limits.get(LimitKind::ExactSet).is_none());
+    }
+}
