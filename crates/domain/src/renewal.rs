@@ -1,4 +1,6 @@
-//! When a certificate is renewed.
+//! When a certificate is renewed: by the CA's advice in [`advice`], else by its own dates.
+
+pub mod advice;
 
 use std::time::Duration;
 

@@ -12,6 +12,7 @@ mod directory;
 mod exchange;
 mod nonces;
 mod problem;
+mod renewal_info;
 mod retry_after;
 mod settings;
 mod transport;

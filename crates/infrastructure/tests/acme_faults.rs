@@ -63,7 +63,10 @@ impl World {
     }
 
     async fn order_error(&self, account: &Account) -> CaError {
-        self.authority.new_order(account, &self.host).await.unwrap_err()
+        self.authority
+            .new_order(account, &self.host, None)
+            .await
+            .unwrap_err()
     }
 }
 
@@ -153,7 +156,11 @@ async fn answers_that_are_no_answers_are_outages_wherever_they_come() {
         Fault::HangUp,
     ];
     for fault in faults {
-        let order = world.authority.new_order(&account, &world.host).await.unwrap();
+        let order = world
+            .authority
+            .new_order(&account, &world.host, None)
+            .await
+            .unwrap();
         world.double.inject(Endpoint::Order, 1, &fault);
         let error = world.authority.order(&account, &order).await.unwrap_err();
         assert!(
@@ -194,7 +201,11 @@ async fn a_storm_of_refused_nonces_is_weathered_inside_and_an_endless_one_is_an_
     let world = World::start().await;
     let account = world.account().await;
     world.double.inject(Endpoint::NewOrder, 10, &Fault::BadNonce);
-    world.authority.new_order(&account, &world.host).await.unwrap();
+    world
+        .authority
+        .new_order(&account, &world.host, None)
+        .await
+        .unwrap();
     assert_eq!(world.double.requests(Endpoint::NewOrder), 11);
 
     world.double.inject(Endpoint::NewOrder, 1_000, &Fault::BadNonce);
@@ -211,16 +222,28 @@ async fn nonces_are_recycled_and_a_ca_that_forgot_them_all_is_met_with_new_ones(
     let world = World::start().await;
     let account = world.account().await;
     for _ in 0..20 {
-        world.authority.new_order(&account, &world.host).await.unwrap();
+        world
+            .authority
+            .new_order(&account, &world.host, None)
+            .await
+            .unwrap();
     }
     assert_eq!(world.double.requests(Endpoint::NewNonce), 1, "the first one only");
     world.double.forget_nonces();
-    world.authority.new_order(&account, &world.host).await.unwrap();
+    world
+        .authority
+        .new_order(&account, &world.host, None)
+        .await
+        .unwrap();
     // Old ones are not even tried.
     world.clock.advance(Duration::from_secs(3_600));
     world.double.forget_nonces();
     let before = world.double.requests(Endpoint::NewOrder);
-    world.authority.new_order(&account, &world.host).await.unwrap();
+    world
+        .authority
+        .new_order(&account, &world.host, None)
+        .await
+        .unwrap();
     assert_eq!(world.double.requests(Endpoint::NewOrder), before + 1);
 }
 
@@ -245,15 +268,27 @@ async fn the_directory_is_fetched_once_a_day_and_after_a_failure() {
     let world = World::start().await;
     let account = world.account().await;
     for _ in 0..5 {
-        world.authority.new_order(&account, &world.host).await.unwrap();
+        world
+            .authority
+            .new_order(&account, &world.host, None)
+            .await
+            .unwrap();
     }
     assert_eq!(world.double.requests(Endpoint::Directory), 1);
     world.clock.advance(Duration::from_secs(25 * 3_600));
-    world.authority.new_order(&account, &world.host).await.unwrap();
+    world
+        .authority
+        .new_order(&account, &world.host, None)
+        .await
+        .unwrap();
     assert_eq!(world.double.requests(Endpoint::Directory), 2);
     world.reply(Endpoint::NewOrder, Reply::html(404));
     world.order_error(&account).await;
-    world.authority.new_order(&account, &world.host).await.unwrap();
+    world
+        .authority
+        .new_order(&account, &world.host, None)
+        .await
+        .unwrap();
     assert_eq!(world.double.requests(Endpoint::Directory), 3);
 }
 
@@ -262,7 +297,7 @@ async fn a_ca_that_issues_slowly_says_when_to_ask_again() {
     let world = World::start().await;
     let account = world.account().await;
     let (authority, host) = (&world.authority, &world.host);
-    let order = authority.new_order(&account, host).await.unwrap();
+    let order = authority.new_order(&account, host, None).await.unwrap();
     let AuthorizationView::Pending(challenge) = authority.authorization(&account, &order).await.unwrap()
     else {
         panic!("the authorization is not pending");
@@ -293,7 +328,7 @@ async fn an_acknowledged_challenge_is_not_acknowledged_twice() {
     let world = World::start().await;
     let account = world.account().await;
     let (authority, host) = (&world.authority, &world.host);
-    let order = authority.new_order(&account, host).await.unwrap();
+    let order = authority.new_order(&account, host, None).await.unwrap();
     let AuthorizationView::Pending(challenge) = authority.authorization(&account, &order).await.unwrap()
     else {
         panic!("the authorization is not pending");
@@ -327,7 +362,11 @@ async fn accounts_that_cannot_be_used_are_told_apart_from_orders_that_cannot() {
         let error = world.order_error(&account).await;
         assert!(matches!(error, CaError::Account { .. }), "{kind}: {error}");
     }
-    let order = world.authority.new_order(&account, &world.host).await.unwrap();
+    let order = world
+        .authority
+        .new_order(&account, &world.host, None)
+        .await
+        .unwrap();
     world.reply(
         Endpoint::Order,
         Reply::problem(404, "malformed", "no order for this account"),

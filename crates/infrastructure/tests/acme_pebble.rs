@@ -141,7 +141,7 @@ async fn a_certificate_is_issued_step_by_step_though_a_third_of_the_nonces_is_re
     .await;
     let (authority, host) = (world.authority(), world.host("shop.example.com"));
     let account = registered(&authority).await;
-    let order = authority.new_order(&account, &host).await.unwrap();
+    let order = authority.new_order(&account, &host, None).await.unwrap();
     validated(&world, &authority, &account, &order).await;
     assert!(matches!(
         authority.authorization(&account, &order).await.unwrap(),
@@ -163,7 +163,7 @@ async fn every_step_is_taken_by_another_process_that_knows_only_key_and_urls() {
     let world = World::start(|options| options).await;
     let host = world.host("shop.example.com");
     let account = registered(&world.authority()).await;
-    let order = world.authority().new_order(&account, &host).await.unwrap();
+    let order = world.authority().new_order(&account, &host, None).await.unwrap();
     let challenge = pending_challenge(&world.authority(), &account, &order).await;
     let again = pending_challenge(&world.authority(), &account, &order).await;
     assert_eq!(challenge, again, "the challenge is the CA's, not the process's");
@@ -186,7 +186,7 @@ async fn steps_that_were_done_already_may_be_done_again() {
     let world = World::start(|options| options).await;
     let (authority, host) = (world.authority(), world.host("shop.example.com"));
     let account = registered(&authority).await;
-    let order = authority.new_order(&account, &host).await.unwrap();
+    let order = authority.new_order(&account, &host, None).await.unwrap();
     let challenge = pending_challenge(&authority, &account, &order).await;
     world.answer_challenge(&challenge);
     for _ in 0..3 {
@@ -210,10 +210,10 @@ async fn an_order_whose_name_is_authorized_already_is_ready_at_once() {
     .await;
     let (authority, host) = (world.authority(), world.host("shop.example.com"));
     let account = registered(&authority).await;
-    let first = authority.new_order(&account, &host).await.unwrap();
+    let first = authority.new_order(&account, &host, None).await.unwrap();
     validated(&world, &authority, &account, &first).await;
 
-    let second = authority.new_order(&account, &host).await.unwrap();
+    let second = authority.new_order(&account, &host, None).await.unwrap();
     assert_ne!(first, second);
     let view = authority.order(&account, &second).await.unwrap();
     assert_eq!(view.status, OrderStatus::Ready);
@@ -238,7 +238,7 @@ async fn a_failed_validation_says_what_the_ca_met() {
         (answered, "unauthorized", "404"),
         (unknown, "connection", "nowhere"),
     ] {
-        let order = authority.new_order(&account, &host).await.unwrap();
+        let order = authority.new_order(&account, &host, None).await.unwrap();
         let challenge = pending_challenge(&authority, &account, &order).await;
         authority.acknowledge(&account, &order, &challenge).await.unwrap();
         let end = order_after(&authority, &account, &order, OrderStatus::Pending).await;
@@ -293,7 +293,7 @@ async fn a_name_that_the_ca_blocks_is_rejected() {
     .await;
     let (authority, host) = (world.authority(), world.host("shop.blocked.example.com"));
     let account = registered(&authority).await;
-    let error = authority.new_order(&account, &host).await.unwrap_err();
+    let error = authority.new_order(&account, &host, None).await.unwrap_err();
     assert!(
         matches!(&error, CaError::RejectedIdentifier { detail } if !detail.is_empty()),
         "{error}"
@@ -305,7 +305,7 @@ async fn a_ca_that_forgot_everything_is_told_from_one_that_is_away() {
     let mut world = World::start(|options| options).await;
     let (authority, host) = (world.authority(), world.host("shop.example.com"));
     let account = registered(&authority).await;
-    let order = authority.new_order(&account, &host).await.unwrap();
+    let order = authority.new_order(&account, &host, None).await.unwrap();
     world.pebble.restart().await.unwrap();
     // A connection that was kept alive died with the old process; that, and only that, may be told first.
     let error = match authority.order(&account, &order).await.unwrap_err() {

@@ -6,6 +6,7 @@
 
 mod fault;
 mod protocol;
+mod renewal_info;
 mod wire;
 
 use std::net::SocketAddr;
@@ -14,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-pub use self::fault::{Endpoint, Fault, Reply};
+pub use self::fault::{Endpoint, Fault, Reply, Suggestion};
 use self::protocol::Ca;
 use crate::LabError;
 
@@ -67,6 +68,27 @@ impl AcmeDouble {
     /// Answers finalize with `processing` and this `Retry-After`, until the order is asked for again.
     pub fn issue_slowly(&self, retry_after: &str) {
         lock(&self.ca).processing = Some(retry_after.to_owned());
+    }
+
+    /// Names renewal information in the directory (RFC 9773 §3); without this the double has none.
+    pub fn offer_renewal_info(&self) {
+        lock(&self.ca).renewal_info.offer();
+    }
+
+    /// Knows a certificate by its identifier (RFC 9773 §4.1) and suggests this for it from now on. Only known certificates can be
+    /// replaced, each once.
+    pub fn suggest(&self, ari_id: &str, suggestion: Suggestion) {
+        lock(&self.ca).renewal_info.suggest(ari_id, suggestion);
+    }
+
+    /// Whether an order that replaces this certificate was taken.
+    pub fn is_replaced(&self, ari_id: &str) -> bool {
+        lock(&self.ca).renewal_info.is_replaced(ari_id)
+    }
+
+    /// Leaves `replaces` out of the orders it is accepted in, against RFC 9773 §5.
+    pub fn hide_replaces(&self) {
+        lock(&self.ca).renewal_info.hide_replaces();
     }
 
     /// How many requests to `endpoint` were read, those met with a fault included.

@@ -1,6 +1,7 @@
 //! A certificate authority that speaks ACME (RFC 8555), in the steps that our state machine makes.
 
 use async_trait::async_trait;
+use dps_domain::renewal::advice::SuggestedWindow;
 use dps_domain::{Failure, Hostname, Timestamp};
 use secrecy::SecretString;
 
@@ -61,6 +62,17 @@ pub struct Http01 {
     pub token: String,
     /// Token, dot, thumbprint of the account key (RFC 8555 §8.1).
     pub key_authorization: String,
+}
+
+/// When the CA suggests to renew a certificate (RFC 9773 §4.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenewalInfo {
+    /// The suggested window.
+    pub window: SuggestedWindow,
+    /// Where the CA explains the window to people.
+    pub explanation_url: Option<String>,
+    /// When the CA wants to be asked again, within the bounds of [`ask_again_at`](dps_domain::renewal::advice::ask_again_at).
+    pub ask_again_at: Timestamp,
 }
 
 /// What the CA, or the way to it, answered instead of doing what was asked.
@@ -157,8 +169,18 @@ pub trait CertificateAuthority: Send + Sync {
     /// Registers the key, or finds the account it already has (RFC 8555 §7.3.1). Answers the account's URL.
     async fn register(&self, key: &SecretString) -> Result<String, CaError>;
 
-    /// Places an order for `host` alone and answers its URL (RFC 8555 §7.4).
-    async fn new_order(&self, account: &Account, host: &Hostname) -> Result<String, CaError>;
+    /// The CA's renewal information for the certificate of this identifier (RFC 9773 §4.1); `None` if the CA offers none.
+    async fn renewal_info(&self, ari_id: &str) -> Result<Option<RenewalInfo>, CaError>;
+
+    /// Places an order for `host` alone and answers its URL (RFC 8555 §7.4). `replaces` is the identifier of the certificate that the
+    /// new one follows (RFC 9773 §5). It is left out for a CA that offers no renewal information, and an order that is
+    /// refused with it is placed once more without.
+    async fn new_order(
+        &self,
+        account: &Account,
+        host: &Hostname,
+        replaces: Option<&str>,
+    ) -> Result<String, CaError>;
 
     /// The order as it stands (POST-as-GET).
     async fn order(&self, account: &Account, order_url: &str) -> Result<OrderView, CaError>;

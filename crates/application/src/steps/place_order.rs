@@ -24,7 +24,7 @@ pub(super) async fn place_order(context: &StepContext<'_>) -> Result<Outcome, Fa
     }
     let account = account(service).await?;
     crash_point::before(Effect::OrderCreate);
-    let url = service.ca.new_order(&account, &record.hostname).await?;
+    let url = service.ca.new_order(&account, &record.hostname, None).await?;
     crash_point::after(Effect::OrderCreate);
     let order = StoredOrder {
         id: OrderId::new(now, service.randomness.id_bytes()),

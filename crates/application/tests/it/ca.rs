@@ -5,7 +5,9 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use dps_application::ports::CertificateAuthority;
-use dps_application::ports::ca::{Account, AuthorizationView, CaError, Http01, OrderStatus, OrderView};
+use dps_application::ports::ca::{
+    Account, AuthorizationView, CaError, Http01, OrderStatus, OrderView, RenewalInfo,
+};
 use dps_domain::{Failure, Hostname};
 use secrecy::SecretString;
 
@@ -136,7 +138,16 @@ impl CertificateAuthority for FakeCa {
         Ok(url)
     }
 
-    async fn new_order(&self, account: &Account, host: &Hostname) -> Result<String, CaError> {
+    async fn renewal_info(&self, _ari_id: &str) -> Result<Option<RenewalInfo>, CaError> {
+        Ok(None)
+    }
+
+    async fn new_order(
+        &self,
+        account: &Account,
+        host: &Hostname,
+        _replaces: Option<&str>,
+    ) -> Result<String, CaError> {
         self.error()?;
         if !self.accounts.lock().unwrap().contains(&account.url) {
             return Err(CaError::Account {

@@ -5,20 +5,21 @@ use std::future::Future;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use dps_application::ports::ca::{Account, AuthorizationView, CaError, Http01, OrderView};
+use dps_application::ports::ca::{Account, AuthorizationView, CaError, Http01, OrderView, RenewalInfo};
 use dps_application::ports::{CertificateAuthority, Clock};
 use dps_domain::Hostname;
 use dps_x509::CertificateKey;
 use instant_acme::{ChallengeStatus, Error, Identifier, NewOrder, OrderStatus};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use secrecy::SecretString;
+use tracing::info;
 
 use super::accounts::{self, AccountCache};
 use super::exchange::{self, Answer, Exchange};
 use super::problem::{self, Subject};
 use super::settings::{AcmeSettings, AcmeSetupError};
 use super::transport::Transport;
-use super::views;
+use super::{renewal_info, views};
 
 /// How often a call is made whose nonce is refused; the library tries each request three times by itself.
 const NONCE_ATTEMPTS: u32 = 6;
@@ -72,6 +73,19 @@ impl AcmeAuthority {
             }
             return Err(error);
         }
+    }
+
+    /// Places an order and answers its URL.
+    async fn place(&self, account: &instant_acme::Account, order: &NewOrder<'_>) -> Result<String, CaError> {
+        let place = || async {
+            match account.new_order(order).await {
+                Ok(placed) => Ok(placed.url().to_owned()),
+                // The order was made, but the library wants `replaces` repeated in it (RFC 9773 §5); some CAs do not.
+                Err(error) => exchange::last(Exchange::created).flatten().ok_or(error),
+            }
+        };
+        let (url, _) = self.call(Subject::Account, place).await?;
+        Ok(url)
     }
 
     /// The library's object for an account: made without a request but that for the directory.
@@ -140,12 +154,29 @@ impl CertificateAuthority for AcmeAuthority {
         Ok(account.id().to_owned())
     }
 
-    async fn new_order(&self, account: &Account, host: &Hostname) -> Result<String, CaError> {
+    async fn renewal_info(&self, ari_id: &str) -> Result<Option<RenewalInfo>, CaError> {
+        renewal_info::ask(&self.transport, ari_id).await
+    }
+
+    async fn new_order(
+        &self,
+        account: &Account,
+        host: &Hostname,
+        replaces: Option<&str>,
+    ) -> Result<String, CaError> {
         let open = self.open(account).await?;
         let identifiers = [Identifier::Dns(host.as_str().to_owned())];
-        let order = NewOrder::new(&identifiers);
-        let (order, _) = self.call(Subject::Account, || open.new_order(&order)).await?;
-        Ok(order.url().to_owned())
+        let offered = self.transport.renewal_info_url().is_some();
+        if let Some(predecessor) = replaces.filter(|_| offered).and_then(renewal_info::identifier) {
+            let order = NewOrder::new(&identifiers).replaces(predecessor);
+            match self.place(&open, &order).await {
+                Err(refusal) if renewal_info::may_refuse_replaces(&refusal) => {
+                    info!(domain.hostname = %host, %refusal, "order.replaces_refused");
+                }
+                placed => return placed,
+            }
+        }
+        self.place(&open, &NewOrder::new(&identifiers)).await
     }
 
     async fn order(&self, account: &Account, order_url: &str) -> Result<OrderView, CaError> {

@@ -23,6 +23,7 @@ struct Cached {
     body: Bytes,
     fetched_at: Timestamp,
     terms_of_service: Option<String>,
+    renewal_info: Option<String>,
 }
 
 /// Just enough to tell a directory from another document.
@@ -35,6 +36,7 @@ struct Directory {
     _new_account: String,
     #[serde(rename = "newOrder")]
     _new_order: String,
+    renewal_info: Option<String>,
     #[serde(default)]
     meta: Meta,
 }
@@ -62,6 +64,11 @@ impl DirectoryCache {
             .flatten()
     }
 
+    /// Where the fresh directory says its renewal information is (RFC 9773 §3).
+    pub(super) fn renewal_info(&self, now: Timestamp) -> Option<String> {
+        self.fresh(now, |_, cached| cached.renewal_info.clone()).flatten()
+    }
+
     /// Keeps a directory that was fetched at `now`, unless it is none.
     pub(super) fn keep(&self, body: &Bytes, now: Timestamp) {
         let Ok(directory) = serde_json::from_slice::<Directory>(body) else {
@@ -73,6 +80,7 @@ impl DirectoryCache {
             body: body.clone(),
             fetched_at: now,
             terms_of_service: directory.meta.terms_of_service,
+            renewal_info: directory.renewal_info,
         });
     }
 

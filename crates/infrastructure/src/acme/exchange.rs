@@ -5,6 +5,7 @@ use std::future::Future;
 
 use bytes::Bytes;
 use dps_domain::Timestamp;
+use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
 
 use super::problem::Problem;
@@ -44,6 +45,17 @@ impl Exchange {
         match self {
             Self::Answer(answer) => answer.retry_after,
             Self::None | Self::Fault(_) => None,
+        }
+    }
+
+    /// The URL of what the last request created.
+    pub(super) fn created(&self) -> Option<String> {
+        match self {
+            Self::Answer(answer) if answer.status == StatusCode::CREATED => {
+                let location = answer.headers.get(LOCATION)?.to_str().ok()?;
+                Some(location.to_owned())
+            }
+            Self::Answer(_) | Self::None | Self::Fault(_) => None,
         }
     }
 }

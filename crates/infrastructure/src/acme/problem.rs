@@ -20,7 +20,7 @@ const MAX_SUBPROBLEMS: usize = 5;
 /// What the call that met a problem was about. The same type means different things in different places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Subject {
-    /// Registering, or placing an order: no order exists yet.
+    /// Registering, placing an order or asking for renewal information: no order exists yet.
     Account,
     /// Reading an order, its authorization or its certificate.
     Order,

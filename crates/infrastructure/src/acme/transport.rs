@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use dps_application::ports::Clock;
-use dps_domain::with_causes;
+use dps_domain::{Timestamp, with_causes};
 use http::header::USER_AGENT;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -72,6 +72,21 @@ impl Transport {
     /// The terms of service named by the directory, if it was fetched.
     pub(super) fn terms_of_service(&self) -> Option<String> {
         self.0.directory.terms_of_service(self.0.clock.now())
+    }
+
+    /// Where the directory says its renewal information is, if it was fetched and says so.
+    pub(super) fn renewal_info_url(&self) -> Option<String> {
+        self.0.directory.renewal_info(self.0.clock.now())
+    }
+
+    /// Fetches what needs no signature, such as renewal information (RFC 9773 §4.1).
+    pub(super) async fn fetch(&self, url: &str) -> Result<Answer, Error> {
+        let request = Request::get(url).body(BodyWrapper::default())?;
+        self.send(request).await
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.0.clock.now()
     }
 
     /// Fetches the directory before the next call.

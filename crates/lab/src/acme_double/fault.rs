@@ -23,6 +23,33 @@ pub enum Endpoint {
     Finalize,
     /// An order's certificate (§7.4.2).
     Certificate,
+    /// A certificate's renewal information (RFC 9773 §4.1).
+    RenewalInfo,
+}
+
+/// Renewal information (RFC 9773 §4.2). Texts, so that they may be wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suggestion {
+    /// Start of the window.
+    pub start: String,
+    /// End of the window.
+    pub end: String,
+    /// Where it is explained.
+    pub explanation_url: Option<String>,
+    /// The `Retry-After` of the answer.
+    pub retry_after: Option<String>,
+}
+
+impl Suggestion {
+    /// A window without explanation, to be asked for again in six hours.
+    pub fn new(start: &dyn ToString, end: &dyn ToString) -> Self {
+        Self {
+            start: start.to_string(),
+            end: end.to_string(),
+            explanation_url: None,
+            retry_after: Some("21600".to_owned()),
+        }
+    }
 }
 
 /// A complete response.

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::fault::{Endpoint, Fault, Reply};
+use super::renewal_info::RenewalInfo;
 use super::wire::Request;
 
 const JSON: &str = "application/json";
@@ -23,9 +24,18 @@ pub(super) struct Ca {
     pub(super) user_agent: String,
     pub(super) nonces: HashSet<String>,
     pub(super) processing: Option<String>,
+    pub(super) renewal_info: RenewalInfo,
     nonces_made: u64,
-    /// Hostname and status, by number.
-    orders: HashMap<String, (String, &'static str)>,
+    /// By number.
+    orders: HashMap<String, Order>,
+}
+
+#[derive(Debug)]
+struct Order {
+    host: String,
+    status: &'static str,
+    /// As it is shown.
+    replaces: Option<String>,
 }
 
 impl Ca {
@@ -37,6 +47,7 @@ impl Ca {
             user_agent: String::new(),
             nonces: HashSet::new(),
             processing: None,
+            renewal_info: RenewalInfo::default(),
             nonces_made: 0,
             orders: HashMap::new(),
         }
@@ -63,6 +74,7 @@ impl Ca {
                     let nonce = self.nonce();
                     Reply::new(200, JSON, "").header("Replay-Nonce", &nonce)
                 }
+                Endpoint::RenewalInfo => self.renewal_info.answer(number),
                 _ => Reply::problem(405, "malformed", "resources are fetched by POST"),
             });
         }
@@ -85,9 +97,18 @@ impl Ca {
                 return reply.header("Location", &format!("{base}/account/1"));
             }
             Endpoint::NewOrder => {
+                let replaces = match self.renewal_info.replace(payload["replaces"].as_str()) {
+                    Ok(replaces) => replaces,
+                    Err(refusal) => return refusal,
+                };
                 let number = (self.orders.len() + 1).to_string();
                 let host = payload["identifiers"][0]["value"].as_str().unwrap_or_default();
-                self.orders.insert(number.clone(), (host.to_owned(), "pending"));
+                let order = Order {
+                    host: host.to_owned(),
+                    status: "pending",
+                    replaces,
+                };
+                self.orders.insert(number.clone(), order);
                 let location = format!("{base}/order/{number}");
                 return Reply {
                     status: 201,
@@ -98,7 +119,7 @@ impl Ca {
             _ => {}
         }
         let processing = self.processing.clone();
-        let Some((host, status)) = self.orders.get_mut(number) else {
+        let Some(Order { host, status, .. }) = self.orders.get_mut(number) else {
             return Reply::problem(404, "malformed", "no such order");
         };
         match endpoint {
@@ -126,25 +147,35 @@ impl Ca {
 
     fn directory(&self) -> Reply {
         let base = &self.base;
-        let directory = json!({
+        let mut directory = json!({
             "newNonce": format!("{base}/new-nonce"),
             "newAccount": format!("{base}/new-account"),
             "newOrder": format!("{base}/new-order"),
             "revokeCert": format!("{base}/revoke"),
             "keyChange": format!("{base}/key-change"),
         });
+        if self.renewal_info.is_offered() {
+            directory["renewalInfo"] = format!("{base}/renewal-info").into();
+        }
         Reply::new(200, JSON, directory.to_string())
     }
 
     fn order(&self, number: &str) -> Reply {
         let base = &self.base;
-        let (host, status) = &self.orders[number];
+        let Order {
+            host,
+            status,
+            replaces,
+        } = &self.orders[number];
         let mut order = json!({
             "status": status,
             "identifiers": [{ "type": "dns", "value": host }],
             "authorizations": [format!("{base}/authorization/{number}")],
             "finalize": format!("{base}/finalize/{number}"),
         });
+        if let Some(replaces) = replaces {
+            order["replaces"] = replaces.as_str().into();
+        }
         if *status == "valid" {
             order["certificate"] = format!("{base}/certificate/{number}").into();
         }
@@ -179,6 +210,7 @@ fn route(path: &str) -> Option<(Endpoint, &str)> {
         "challenge" => Endpoint::Challenge,
         "finalize" => Endpoint::Finalize,
         "certificate" => Endpoint::Certificate,
+        "renewal-info" => Endpoint::RenewalInfo,
         _ => return None,
     };
     Some((endpoint, number))

@@ -27,7 +27,7 @@ pub(super) async fn exchange(world: &World) -> anyhow::Result<Duration> {
     };
 
     let began = world.now();
-    let order = ca.new_order(&account, &host).await?;
+    let order = ca.new_order(&account, &host, None).await?;
     let AuthorizationView::Pending(challenge) = ca.authorization(&account, &order).await? else {
         bail!("a new name needs no validation");
     };

@@ -1,0 +1,244 @@
+//! When the CA would like a certificate to be renewed (RFC 9773), and what we make of it.
+//!
+//! The CA's window comes before the rule by the certificate's own dates, within two bounds that no CA can move: the renewal begins
+//! no later than [`latest_renewal_moment`], so that a window that is wrong or too late never costs a certificate, and no sooner than a
+//! certificate has reached the age of [`EARLIEST_AGE`], so that a CA that says "now" of every certificate does not have us order
+//! without end.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{DAY, renewal_deadline};
+use crate::Timestamp;
+use crate::backoff::Backoff;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+/// The shortest and the longest wait between two askings, whatever the CA says (RFC 9773 §4.3.2).
+const SHORTEST: Duration = MINUTE;
+const LONGEST: Duration = DAY;
+/// The wait when the CA does not say, and after a failure that time alone does not mend (RFC 9773 §4.3.3).
+const USUAL: Duration = Duration::from_secs(6 * 60 * 60);
+/// Between askings that fail for the moment (RFC 9773 §4.3.3).
+const RETRY: Backoff = Backoff {
+    initial: Duration::from_secs(5 * 60),
+    max: USUAL,
+};
+/// A certificate younger than this is not replaced on the CA's word alone, nor one younger than a twentieth of its lifetime if
+/// that is less.
+pub const EARLIEST_AGE: Duration = DAY;
+
+/// The window in which the CA suggests a renewal (RFC 9773 §4.2): its start belongs to it, its end does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Bounds", into = "Bounds")]
+pub struct SuggestedWindow {
+    start: Timestamp,
+    end: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Bounds {
+    start: Timestamp,
+    end: Timestamp,
+}
+
+/// A window must end after it starts (RFC 9773 §4.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a renewal window must end after it starts")]
+pub struct EmptyWindow;
+
+impl TryFrom<Bounds> for SuggestedWindow {
+    type Error = EmptyWindow;
+    fn try_from(bounds: Bounds) -> Result<Self, EmptyWindow> {
+        Self::new(bounds.start, bounds.end)
+    }
+}
+
+impl From<SuggestedWindow> for Bounds {
+    fn from(SuggestedWindow { start, end }: SuggestedWindow) -> Self {
+        Self { start, end }
+    }
+}
+
+impl SuggestedWindow {
+    /// The window from `start` up to `end`.
+    pub fn new(start: Timestamp, end: Timestamp) -> Result<Self, EmptyWindow> {
+        if start < end {
+            Ok(Self { start, end })
+        } else {
+            Err(EmptyWindow)
+        }
+    }
+
+    /// Its first moment.
+    pub const fn start(self) -> Timestamp {
+        self.start
+    }
+
+    /// The first moment after it.
+    pub const fn end(self) -> Timestamp {
+        self.end
+    }
+
+    /// Whether a moment lies in it.
+    pub fn contains(self, at: Timestamp) -> bool {
+        self.start <= at && at < self.end
+    }
+
+    /// Whether it is over: the CA wants the certificate replaced at once.
+    pub fn is_past(self, now: Timestamp) -> bool {
+        self.end <= now
+    }
+}
+
+/// What is known of the CA's wishes for the certificate that a domain serves, and when it is asked again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RenewalAdvice {
+    /// The last window; it stays while asking fails.
+    pub window: Option<SuggestedWindow>,
+    /// Where the CA explains the window to people.
+    pub explanation_url: Option<String>,
+    /// When the CA is asked again.
+    pub ask_at: Timestamp,
+    /// Askings in a row that failed. Apart from the attempts of the domain: what fails here delays nothing else.
+    pub failures: u32,
+}
+
+/// What asking came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RenewalAnswer {
+    /// The CA named a window.
+    Window {
+        /// The window.
+        window: SuggestedWindow,
+        /// Where the CA explains it to people.
+        explanation_url: Option<String>,
+        /// When the CA wants to be asked again.
+        ask_again_at: Timestamp,
+    },
+    /// The CA offers no renewal information, or the certificate has no name there.
+    NotOffered,
+    /// No answer for the moment; `until` if it was said when one may be had.
+    Unavailable {
+        /// When to ask again.
+        until: Option<Timestamp>,
+    },
+    /// An answer of no use, which will not change within minutes.
+    Refused,
+}
+
+/// When a renewal begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RenewalPlan {
+    /// The one moment that is stored.
+    pub renew_at: Timestamp,
+    /// The CA wants the certificate gone: before other renewals.
+    pub urgent: bool,
+}
+
+impl RenewalAdvice {
+    /// For a certificate that was just deployed: asked for soon, at a moment placed by `random` in `0.0..1.0`, so that domains that
+    /// became live together do not ask together.
+    pub fn after_deployment(now: Timestamp, not_after: Timestamp, random: f64) -> Self {
+        let within = HOUR.min(not_after.since(now) / 20);
+        Self {
+            window: None,
+            explanation_url: None,
+            ask_at: now + within.mul_f64(random.clamp(0.0, 1.0)),
+            failures: 0,
+        }
+    }
+
+    /// What is known after another answer. A failure forgets nothing.
+    #[must_use]
+    pub fn after(&self, answer: &RenewalAnswer, now: Timestamp, jitter: f64) -> Self {
+        let spread = |wait: Duration| wait.mul_f64(0.75 + 0.25 * jitter.clamp(0.0, 1.0));
+        let failures = self.failures.saturating_add(1);
+        let failed = |ask_at| Self {
+            ask_at,
+            failures,
+            ..self.clone()
+        };
+        match answer {
+            RenewalAnswer::Window {
+                window,
+                explanation_url,
+                ask_again_at,
+            } => Self {
+                window: Some(*window),
+                explanation_url: explanation_url.clone(),
+                ask_at: *ask_again_at,
+                failures: 0,
+            },
+            RenewalAnswer::NotOffered => Self {
+                window: None,
+                explanation_url: None,
+                ask_at: now + spread(LONGEST),
+                failures: 0,
+            },
+            // Never before the time that was named, and not everybody at that time.
+            RenewalAnswer::Unavailable { until: Some(until) } => {
+                let told = ask_again_at(Some(*until), now);
+                failed(told + (told.since(now) / 4).mul_f64(jitter.clamp(0.0, 1.0)))
+            }
+            RenewalAnswer::Unavailable { until: None } => failed(now + RETRY.delay(failures, jitter)),
+            RenewalAnswer::Refused => failed(now + spread(USUAL)),
+        }
+    }
+
+    /// Whether an order that names its predecessor is free of the CA's limits now: Let's Encrypt exempts it inside the window alone.
+    pub fn exempts(&self, now: Timestamp) -> bool {
+        self.window.is_some_and(|window| window.contains(now))
+    }
+}
+
+/// When the CA is asked again, from its `Retry-After`: that very moment, but no sooner than in a minute and no later than in a day; in
+/// six hours when it does not say (RFC 9773 §4.3.2 and §4.3.3).
+pub fn ask_again_at(retry_after: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    retry_after.map_or(now + USUAL, |at| at.clamp(now + SHORTEST, now + LONGEST))
+}
+
+/// The moment by which a renewal begins whatever the CA suggests: half-way from [`renewal_deadline`] to the end of validity.
+pub fn latest_renewal_moment(not_before: Timestamp, not_after: Timestamp) -> Timestamp {
+    let deadline = renewal_deadline(not_before, not_after);
+    deadline + not_after.since(deadline) / 2
+}
+
+/// The moment to renew at, for a window that was not known before: one point of what is left of the window, placed by `random` in
+/// `0.0..1.0`. A window that is over means now, and urgently. Whatever the window: not after [`latest_renewal_moment`] (a window
+/// that begins later is answered with a point shortly before that), and not before the certificate's [`EARLIEST_AGE`].
+pub fn plan(
+    (not_before, not_after): (Timestamp, Timestamp),
+    window: SuggestedWindow,
+    now: Timestamp,
+    random: f64,
+) -> RenewalPlan {
+    let lifetime = not_after.since(not_before);
+    let earliest = not_before + EARLIEST_AGE.min(lifetime / 20);
+    let latest = latest_renewal_moment(not_before, not_after);
+    let urgent = window.is_past(now);
+    let renew_at = if urgent {
+        now
+    } else if window.start >= latest {
+        latest - (lifetime / 50).mul_f64(random.clamp(0.0, 1.0))
+    } else {
+        point(window.start.max(now), window.end.min(latest), random)
+    };
+    RenewalPlan {
+        renew_at: renew_at.max(earliest),
+        urgent,
+    }
+}
+
+/// One point from `start` up to, but not including, `end`; `start` if there is none.
+fn point(start: Timestamp, end: Timestamp, random: f64) -> Timestamp {
+    let last = end - Duration::from_micros(1);
+    (start + end.since(start).mul_f64(random.clamp(0.0, 1.0))).clamp(start, last.max(start))
+}
+
+#[cfg(test)]
+#[path = "advice_tests.rs"]
+mod tests;

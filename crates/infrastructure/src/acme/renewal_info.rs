@@ -1,0 +1,183 @@
+//! When the CA suggests to renew (RFC 9773): asked without an account, apart from the calls of RFC 8555 and their fate.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use dps_application::ports::ca::{CaError, RenewalInfo};
+use dps_domain::Timestamp;
+use dps_domain::renewal::advice::{SuggestedWindow, ask_again_at};
+use http::StatusCode;
+use instant_acme::CertificateIdentifier;
+use url::Url;
+
+use super::exchange::{Answer, Exchange, observe};
+use super::problem::{self, Subject};
+use super::transport::Transport;
+
+/// No window of sense reaches further into the future, or is wider.
+const TEN_YEARS: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+/// Longer explanation URLs are dropped; a cut one would not work.
+const MAX_URL_BYTES: usize = 2_048;
+/// Longer identifiers are no certificate's: key identifier and serial number have 20 octets each as a rule.
+const MAX_IDENTIFIER_BYTES: usize = 256;
+
+/// The suggestion for one certificate; `None` if the directory names no renewal information. A failure here does not make the
+/// directory be fetched anew: there are as many of these calls as certificates.
+pub(super) async fn ask(transport: &Transport, ari_id: &str) -> Result<Option<RenewalInfo>, CaError> {
+    let (directory, seen) = observe(transport.fetch_directory()).await;
+    if directory.is_err() {
+        return Err(unanswered(&seen));
+    }
+    let Some(resource) = transport.renewal_info_url() else {
+        return Ok(None);
+    };
+    if identifier(ari_id).is_none() {
+        return Err(CaError::Malformed {
+            kind: "certificateIdentifier".to_owned(),
+            detail: "the stored identifier is not one of RFC 9773".to_owned(),
+        });
+    }
+    let url = format!("{}/{ari_id}", resource.trim_end_matches('/'));
+    let (fetched, seen) = observe(transport.fetch(&url)).await;
+    match fetched {
+        Ok(answer) => read(&answer, transport.now()).map(Some),
+        Err(_) => Err(unanswered(&seen)),
+    }
+}
+
+fn unanswered(seen: &Exchange) -> CaError {
+    match seen {
+        Exchange::Answer(answer) if answer.is_error() => problem::error_of(answer, Subject::Account),
+        Exchange::Answer(answer) => of_no_use(answer, "an answer that is no ACME directory", None),
+        Exchange::Fault(detail) => CaError::Unavailable {
+            detail: detail.clone(),
+            retry_after: None,
+        },
+        Exchange::None => CaError::Malformed {
+            kind: "unsent".to_owned(),
+            detail: "the CA's directory names an address that nothing can be sent to".to_owned(),
+        },
+    }
+}
+
+fn read(answer: &Answer, now: Timestamp) -> Result<RenewalInfo, CaError> {
+    if answer.is_error() {
+        return Err(problem::error_of(answer, Subject::Account));
+    }
+    // What is of no use now is of no use in a minute either (RFC 9773 §4.3.3).
+    let later = Some(ask_again_at(None, now));
+    if answer.status != StatusCode::OK {
+        return Err(of_no_use(
+            answer,
+            "an answer that is no renewal information",
+            later,
+        ));
+    }
+    let Ok(info) = serde_json::from_slice::<instant_acme::RenewalInfo>(&answer.body) else {
+        return Err(of_no_use(
+            answer,
+            "renewal information that cannot be read",
+            later,
+        ));
+    };
+    let start = Timestamp::from(info.suggested_window.start);
+    let end = Timestamp::from(info.suggested_window.end);
+    let Ok(window) = SuggestedWindow::new(start, end) else {
+        let reason = "a renewal window that does not end after it starts";
+        return Err(of_no_use(answer, reason, later));
+    };
+    if end.since(start) > TEN_YEARS || end.since(now) > TEN_YEARS {
+        return Err(of_no_use(
+            answer,
+            "a renewal window that spans or lies ahead years",
+            later,
+        ));
+    }
+    Ok(RenewalInfo {
+        window,
+        explanation_url: info.explanation_url.filter(|url| is_for_people(url)),
+        ask_again_at: ask_again_at(answer.retry_after, now),
+    })
+}
+
+fn of_no_use(answer: &Answer, what: &str, later: Option<Timestamp>) -> CaError {
+    CaError::Unavailable {
+        detail: format!("HTTP {} with {what}", answer.status.as_u16()),
+        retry_after: later,
+    }
+}
+
+/// Whether a text is an address that a person's browser opens, and that a log line can hold.
+fn is_for_people(text: &str) -> bool {
+    text.len() <= MAX_URL_BYTES
+        && !text.contains(|c: char| c.is_control() || c.is_whitespace())
+        && Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http"))
+}
+
+/// A certificate's identifier (RFC 9773 §4.1) from its text; `None` if it is none.
+pub(super) fn identifier(text: &str) -> Option<CertificateIdentifier<'_>> {
+    let (authority, serial) = text.split_once('.')?;
+    let is_base64url = |part: &str| {
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    (text.len() <= MAX_IDENTIFIER_BYTES && is_base64url(authority) && is_base64url(serial)).then_some(
+        CertificateIdentifier {
+            authority_key_identifier: Cow::Borrowed(authority),
+            serial: Cow::Borrowed(serial),
+        },
+    )
+}
+
+/// Whether an order may have been refused for its `replaces` alone: `alreadyReplaced` or `conflict` (409), a certificate that the CA
+/// does not know (404), of another account (403) or without a common name (400). CAs differ in the words, so whatever could mean it
+/// does; an order that is wrong in itself is refused again without.
+pub(super) fn may_refuse_replaces(error: &CaError) -> bool {
+    match error {
+        CaError::Malformed { .. } | CaError::Account { .. } | CaError::OrderGone { .. } => true,
+        CaError::Unavailable { .. }
+        | CaError::RateLimited { .. }
+        | CaError::Paused { .. }
+        | CaError::RejectedIdentifier { .. }
+        | CaError::Validation { .. } => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identifier_is_two_words_of_base64url() {
+        let good = identifier("aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE").unwrap();
+        assert_eq!(good.to_string(), "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE");
+        for bad in [
+            "",
+            ".",
+            "a.",
+            ".b",
+            "a",
+            "a.b.c",
+            "a/../b.c",
+            "a b.c",
+            &format!("a.{}", "b".repeat(300)),
+        ] {
+            assert!(identifier(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_explanation_is_an_address_of_the_web_in_one_line() {
+        assert!(is_for_people("https://ca.example/why?incident=7"));
+        for bad in [
+            "javascript:alert(1)",
+            "/why",
+            "https://ca.example/\nwhy",
+            &format!("https://ca.example/{}", "x".repeat(3000)),
+        ] {
+            assert!(!is_for_people(bad), "{bad}");
+        }
+    }
+}
