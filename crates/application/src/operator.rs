@@ -123,6 +123,7 @@ async fn change(
             replica: who.to_owned(),
         };
         let completion = Completion {
+            ledger: Vec::new(),
             record: record.clone(),
             report: None,
             event: Some(event),

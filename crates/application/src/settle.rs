@@ -93,6 +93,7 @@ pub fn settle(
         replica: facts.replica.to_owned(),
     });
     Ok(Completion {
+        ledger: Vec::new(),
         record,
         report,
         event,

@@ -12,7 +12,7 @@ use crate::json::to_json;
 use crate::row::Row;
 use crate::session::Session;
 use crate::sql::{Arg, Sql, args, statements};
-use crate::{events, outbox};
+use crate::{events, ledger, outbox};
 
 pub(crate) const TABLE: &str = "custom_domains";
 
@@ -138,6 +138,13 @@ async fn accompany_in_tx(
     if let Some(event) = &completion.event {
         events::append_in_tx(session, id, event, kept).await?;
     }
+    ledger::apply_in_tx(
+        session,
+        Some(id),
+        &completion.ledger,
+        completion.record.updated_at,
+    )
+    .await?;
     if let Some(report) = &completion.report {
         outbox::enqueue_in_tx(session, id, report, completion.record.updated_at).await?;
     }

@@ -20,6 +20,7 @@ mod database;
 mod domains;
 mod events;
 mod json;
+mod ledger;
 mod migrations;
 mod npgsql;
 mod orders;

@@ -5,16 +5,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dps_application::ports::CertificateStore;
 use dps_application::ports::store::{
-    Completion, DomainEvent, DomainFilter, DomainRecord, Lease, NewCertificate, OutboxLease, SecretRow,
-    StoreError, StoredAccount, StoredCertificate, StoredChallenge, StoredOrder,
+    Completion, Debit, DomainEvent, DomainFilter, DomainRecord, Lease, NewCertificate, OutboxLease,
+    SecretRow, StoreError, StoredAccount, StoredCertificate, StoredChallenge, StoredOrder, Taken,
 };
 use dps_application::ports::vault::{SealedSecret, SecretPurpose};
+use dps_domain::limits::{Bucket, BucketKey, Charge, Entry, Limit};
 use dps_domain::phase::Lane;
 use dps_domain::{CertificateId, DomainId, Hostname, LeaseToken, OrderId, Timestamp};
 
 use crate::connect::Store;
 use crate::domains::lease::{self, Ask};
-use crate::{accounts, certificates, cursors, domains, events, orders, outbox, secrets};
+use crate::{accounts, certificates, cursors, domains, events, ledger, orders, outbox, secrets};
 
 impl Store {
     fn new_token(&self, now: Timestamp) -> LeaseToken {
@@ -89,6 +90,38 @@ impl CertificateStore for Store {
 
     async fn events_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
         events::prune(&self.database, now - self.events_max_age, limit).await
+    }
+
+    async fn ledger_debit(
+        &self,
+        domain: DomainId,
+        token: LeaseToken,
+        charges: &[Charge],
+        now: Timestamp,
+    ) -> Result<Debit, StoreError> {
+        ledger::debit(&self.database, domain, token, charges, now).await
+    }
+
+    async fn ledger_take(
+        &self,
+        key: &BucketKey,
+        limit: &Limit,
+        now: Timestamp,
+        most: u32,
+    ) -> Result<Taken, StoreError> {
+        ledger::take(&self.database, key, limit, now, most).await
+    }
+
+    async fn ledger_apply(&self, entries: &[Entry], now: Timestamp) -> Result<(), StoreError> {
+        ledger::apply(&self.database, entries, now).await
+    }
+
+    async fn ledger_bucket(&self, key: &BucketKey) -> Result<Bucket, StoreError> {
+        ledger::bucket(&self.database, key).await
+    }
+
+    async fn ledger_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        ledger::prune(&self.database, now, limit).await
     }
 
     async fn order_insert(&self, order: &StoredOrder) -> Result<(), StoreError> {

@@ -8,7 +8,9 @@ use sqlx::{AssertSqlSafe, Executor, PgPool, Row, SqlSafeStr, SqlitePool, Stateme
 
 use crate::database::Database;
 use crate::sql::Sql;
-use crate::{accounts, certificates, cursors, domains, events, migrations, orders, outbox, secrets, wakes};
+use crate::{
+    accounts, certificates, cursors, domains, events, ledger, migrations, orders, outbox, secrets, wakes,
+};
 
 fn every_statement() -> Vec<(String, Sql)> {
     let modules = [
@@ -19,6 +21,7 @@ fn every_statement() -> Vec<(String, Sql)> {
         ("domains::lease", domains::lease::ALL),
         ("domains::park", domains::park::ALL),
         ("events", events::ALL),
+        ("ledger", ledger::ALL),
         ("orders", orders::ALL),
         ("outbox", outbox::ALL),
         ("secrets", secrets::ALL),
@@ -105,7 +108,9 @@ fn the_dialects_take_the_same_parameters() {
 }
 
 /// Ten thousand records and reports, of which few are due.
-const FILL: [&str; 3] = [
+const FILL: [&str; 4] = [
+    "INSERT INTO rate_limit_buckets (bucket, full_at) \
+     WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 10000) SELECT 'bucket-' || n, n FROM n",
     "INSERT INTO custom_domains (id, tenant_id, hostname, cname_target, phase, lane, attempt, next_attempt_at, \
      pending_since, failed_validations, order_not_before, serving_not_after, cabinet_version, revision, created_at, updated_at) \
      WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 10000) \
@@ -118,7 +123,8 @@ const FILL: [&str; 3] = [
 ];
 
 /// The statements that run on every tick, with the index they must read and sample values for `$1`….
-const HOT: [(&str, &str, &[&str]); 9] = [
+const HOT: [(&str, &str, &[&str]); 10] = [
+    ("ledger::PRUNE", "rate_limit_buckets_full_at", &["50", "10"]),
     ("outbox::OLDEST", "outbox_created", &[]),
     ("outbox::WAITING", "outbox_domain", &["'id-77'"]),
     ("events::PRUNE_BY_AGE", "domain_events_at", &["50", "10"]),

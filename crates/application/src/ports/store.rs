@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use dps_domain::limits::{Bucket, BucketKey, Charge, Entry, Limit, LimitKind};
 use dps_domain::phase::Lane;
 use dps_domain::{CertificateId, DomainId, Failure, Hostname, LeaseToken, OrderId, Phase, Timestamp};
 
@@ -85,6 +86,36 @@ pub struct Completion {
     pub report: Option<StatusReport>,
     /// The line for the history.
     pub event: Option<DomainEvent>,
+    /// What it means for the buckets of the CA's limits.
+    pub ledger: Vec<Entry>,
+}
+
+/// What came of asking the ledger for the tokens of one order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Debit {
+    /// Every token was taken.
+    Granted,
+    /// None was taken. What the domain waits for is kept for it at that moment, or is parked until then.
+    Wait {
+        /// When to come again.
+        until: Timestamp,
+        /// The limit that clears last.
+        kind: LimitKind,
+    },
+    /// None was taken: the account's bucket is empty, and whoever has waited longest gets what comes.
+    Queue {
+        /// When it has a token next.
+        until: Timestamp,
+    },
+}
+
+/// Tokens taken from a bucket for whatever they are spent on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// How many.
+    pub count: u32,
+    /// When there is another.
+    pub next_at: Timestamp,
 }
 
 /// An order under way or done (RFC 8555 §7.1.3).
@@ -281,6 +312,36 @@ pub trait CertificateStore: Send + Sync {
     /// Drops up to `limit` events of any domain that are older at `now` than the store keeps them, the oldest first; answers how
     /// many.
     async fn events_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
+    // ---- limits of the CA
+
+    /// Takes the tokens of every charge for a domain, or none, in one transaction; the charges are in the order of their keys. What the
+    /// domain holds already is not taken again. `LeaseLost` if the token is stale. Without a limit among the charges, nothing is written.
+    async fn ledger_debit(
+        &self,
+        domain: DomainId,
+        token: LeaseToken,
+        charges: &[Charge],
+        now: Timestamp,
+    ) -> Result<Debit, StoreError>;
+
+    /// Takes up to `most` tokens of one bucket, for nobody in particular.
+    async fn ledger_take(
+        &self,
+        key: &BucketKey,
+        limit: &Limit,
+        now: Timestamp,
+        most: u32,
+    ) -> Result<Taken, StoreError>;
+
+    /// Writes entries that belong to no step's outcome.
+    async fn ledger_apply(&self, entries: &[Entry], now: Timestamp) -> Result<(), StoreError>;
+
+    /// A bucket as it stands; full if nobody used it.
+    async fn ledger_bucket(&self, key: &BucketKey) -> Result<Bucket, StoreError>;
+
+    /// Forgets up to `limit` buckets that are full; answers how many.
+    async fn ledger_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
     // ---- orders
 

@@ -35,7 +35,10 @@ pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     }
 }
 
-/// Drops one batch of lines that are too old; answers how many.
+/// Drops one batch of lines that are too old, and one of buckets that are full again; answers how many of what there was more.
 pub async fn prune(service: &Service) -> Result<u64, StoreError> {
-    service.store.events_prune(service.now(), BATCH).await
+    let now = service.now();
+    let lines = service.store.events_prune(now, BATCH).await?;
+    let buckets = service.store.ledger_prune(now, BATCH).await?;
+    Ok(lines.max(buckets))
 }

@@ -264,6 +264,7 @@ fn arrival(
         json!({ "cabinetStatus": domain.status }),
     );
     Some(Completion {
+        ledger: Vec::new(),
         record,
         report,
         event: Some(event),
@@ -325,6 +326,7 @@ fn change(
     let report = report.then(|| current_report(&after, None, facts.policy));
     let event = event(facts, kind, &after, json!({ "cabinetVersion": domain.version }));
     Some(Completion {
+        ledger: Vec::new(),
         record: after,
         report,
         event: Some(event),

@@ -55,6 +55,7 @@ impl World {
             updated_at: now,
         };
         let completion = Completion {
+            ledger: Vec::new(),
             record,
             report: None,
             event: None,
@@ -119,6 +120,7 @@ impl World {
         record.phase = record.phase.apply(Event::RemovalRequested).unwrap();
         record.next_attempt_at = Some(self.service.now());
         let completion = Completion {
+            ledger: Vec::new(),
             record,
             report: None,
             event: None,

@@ -25,6 +25,7 @@ pub(crate) async fn a_worker_that_lost_its_lease_cannot_overwrite_the_winner(wor
         .unwrap();
 
     let late = Completion {
+        ledger: Vec::new(),
         record: slow.record,
         report: Some(report(Status::PendingDns)),
         event: Some(event("dns.ready", later)),
@@ -209,6 +210,7 @@ pub(crate) async fn outcome_report_and_event_are_written_together_or_not_at_all(
         let mut record = lease.record.clone();
         record.phase = Phase::Onboarding(Issuance::AwaitingHttpProbe);
         Completion {
+            ledger: Vec::new(),
             record,
             report: Some(report(Status::PendingHttpProbe)),
             event: Some(event("dns.ready", at(1))),

@@ -8,6 +8,7 @@
 mod certificates;
 mod faults;
 mod leases;
+mod ledger;
 mod opening;
 mod orders;
 mod outbox;
@@ -58,6 +59,15 @@ contract! {
         outcome_report_and_event_are_written_together_or_not_at_all,
         a_row_that_cannot_be_read_is_parked_alone,
         a_record_that_kills_its_workers_goes_to_the_back,
+    ],
+    ledger: [
+        every_bucket_of_an_order_is_debited_or_none,
+        each_waiting_domain_has_a_slot_of_its_own_and_keeps_it,
+        a_stale_lease_debits_nothing,
+        an_outcome_settles_the_tokens_that_it_held_in_its_own_transaction,
+        a_parked_bucket_holds_everybody_even_without_a_limit,
+        two_processes_never_spend_more_than_there_is,
+        tokens_are_taken_in_chunks_and_buckets_that_are_full_are_forgotten,
     ],
     outbox: [
         reports_of_a_domain_are_leased_one_by_one_in_order,

@@ -178,6 +178,7 @@ pub(crate) async fn reports_added_while_others_finish_are_never_stranded(world: 
         let mut report = crate::world::report(status);
         report.next_attempt_at = Some(at(written + 1));
         let completion = dps_application::ports::store::Completion {
+            ledger: Vec::new(),
             record,
             report: Some(report),
             event: None,

@@ -33,6 +33,7 @@ pub(crate) async fn an_id_is_inserted_once(world: World) {
     let mut second = first.clone();
     second.hostname = host("other.example");
     let completion = Completion {
+        ledger: Vec::new(),
         record: second,
         report: None,
         event: Some(event("created", at(1))),
@@ -165,6 +166,7 @@ pub(crate) async fn history_is_newest_first_and_bounded_per_domain(world: World)
     let busy = world.with_due("busy.example", at(0)).await.id;
     let write = async |id, n: i64| {
         let completion = Completion {
+            ledger: Vec::new(),
             record: world.read(id).await,
             report: None,
             event: Some(event(&format!("event-{n}"), at(n))),
@@ -192,6 +194,7 @@ pub(crate) async fn history_that_is_too_old_is_dropped_in_batches_the_oldest_fir
     for day in 0..6 {
         let id = ids[usize::from(day % 2 == 1)];
         let completion = Completion {
+            ledger: Vec::new(),
             record: world.read(id).await,
             report: None,
             event: Some(event(&format!("day-{day}"), at(day * DAY))),
@@ -212,6 +215,7 @@ pub(crate) async fn history_that_is_too_old_is_dropped_in_batches_the_oldest_fir
     assert_eq!(world.store.events_prune(now, 3).await.unwrap(), 0);
     // What comes next is the newest, although the older lines are gone.
     let completion = Completion {
+        ledger: Vec::new(),
         record: world.read(ids[0]).await,
         report: None,
         event: Some(event("later", at(200 * DAY))),

@@ -180,6 +180,7 @@ impl World {
         let mut record = self.read(id).await;
         record.updated_at = now;
         let completion = Completion {
+            ledger: Vec::new(),
             record,
             report: Some(report(status)),
             event: None,
@@ -227,6 +228,7 @@ pub(crate) fn record(name: &str) -> DomainRecord {
 /// A completion without report and event.
 pub(crate) fn quiet(record: DomainRecord) -> Completion {
     Completion {
+        ledger: Vec::new(),
         record,
         report: None,
         event: None,

@@ -1,0 +1,229 @@
+//! The ledger of a CA's limits: buckets that all replicas share, and the tokens that domains hold of them.
+//!
+//! The arithmetic is the domain's; here it runs between two statements that lock and write each bucket. Buckets are locked in the
+//! order of their keys, after the record if there is one, so that two transactions never wait for each other.
+
+use dps_application::ports::store::{Debit, StoreError, Taken};
+use dps_domain::limits::{Bucket, BucketKey, Change, Charge, Entry, Limit, Position, Ruling, rule};
+use dps_domain::{DomainId, LeaseToken, Timestamp};
+
+use crate::database::Database;
+use crate::row::Row;
+use crate::session::Session;
+use crate::sql::{Sql, args, statements};
+
+const TABLE: &str = "rate_limit_buckets";
+const SLOTS: &str = "rate_limit_slots";
+
+statements! {
+    READ = Sql::both("SELECT bucket, full_at, spent, parked_until FROM rate_limit_buckets WHERE bucket = $1");
+    /// Makes the bucket if there is none, and locks it.
+    LOCK = Sql::both(
+        "INSERT INTO rate_limit_buckets (bucket, full_at, spent, parked_until) VALUES ($1, 0, 0, 0) \
+         ON CONFLICT (bucket) DO UPDATE SET full_at = rate_limit_buckets.full_at \
+         RETURNING bucket, full_at, spent, parked_until",
+    );
+    WRITE = Sql::both(
+        "UPDATE rate_limit_buckets SET full_at = $2, spent = $3, parked_until = $4 WHERE bucket = $1",
+    );
+    HELD = Sql::both("SELECT bucket, slot_at FROM rate_limit_slots WHERE domain_id = $1 AND bucket = $2");
+    HOLD = Sql::both(
+        "INSERT INTO rate_limit_slots (domain_id, bucket, slot_at) VALUES ($1, $2, $3) \
+         ON CONFLICT (domain_id, bucket) DO UPDATE SET slot_at = excluded.slot_at",
+    );
+    LET_GO = Sql::both("DELETE FROM rate_limit_slots WHERE domain_id = $1 AND bucket = $2");
+    /// Locks the record of whoever holds the lease.
+    LEASED = Sql::each(
+        "SELECT id FROM custom_domains WHERE id = $1 AND lease_token = $2 FOR UPDATE",
+        "SELECT id FROM custom_domains WHERE id = $1 AND lease_token = $2",
+    );
+    PRUNE = Sql::each(
+        "DELETE FROM rate_limit_buckets WHERE bucket IN (SELECT bucket FROM rate_limit_buckets \
+         WHERE full_at <= $1 AND parked_until <= $1 ORDER BY full_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        "DELETE FROM rate_limit_buckets WHERE bucket IN (SELECT bucket FROM rate_limit_buckets \
+         WHERE full_at <= $1 AND parked_until <= $1 ORDER BY full_at LIMIT $2)",
+    );
+}
+
+fn read(row: Option<&Row>) -> Result<Bucket, StoreError> {
+    let Some(row) = row else {
+        return Ok(Bucket::default());
+    };
+    let fields = row.fields(TABLE, "bucket");
+    Ok(Bucket {
+        full_at: fields.at("full_at")?,
+        spent: fields.count("spent")?,
+        parked_until: fields.at("parked_until")?,
+    })
+}
+
+async fn lock_in_tx(session: &mut Session, key: &BucketKey) -> Result<Bucket, StoreError> {
+    read(session.fetch(LOCK, args![key.as_str()]).await?.as_ref())
+}
+
+async fn write_in_tx(session: &mut Session, key: &BucketKey, bucket: Bucket) -> Result<(), StoreError> {
+    let args = args![key.as_str(), bucket.full_at, bucket.spent, bucket.parked_until];
+    session.execute(WRITE, args).await.map(drop)
+}
+
+async fn held(
+    session: &mut Session,
+    domain: DomainId,
+    key: &BucketKey,
+) -> Result<Option<Timestamp>, StoreError> {
+    let row = session.fetch(HELD, args![domain, key.as_str()]).await?;
+    row.map(|row| row.fields(SLOTS, "bucket").at("slot_at"))
+        .transpose()
+}
+
+async fn hold_in_tx(
+    session: &mut Session,
+    domain: DomainId,
+    key: &BucketKey,
+    slot: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    match slot {
+        Some(slot) => session.execute(HOLD, args![domain, key.as_str(), slot]).await,
+        None => session.execute(LET_GO, args![domain, key.as_str()]).await,
+    }
+    .map(drop)
+}
+
+pub(crate) async fn debit(
+    database: &Database,
+    domain: DomainId,
+    token: LeaseToken,
+    charges: &[Charge],
+    now: Timestamp,
+) -> Result<Debit, StoreError> {
+    if charges.iter().all(|charge| charge.limit.is_none()) {
+        return gates(database, charges, now).await;
+    }
+    let mut session = database.write("debit the limits of the CA").await?;
+    if session.fetch(LEASED, args![domain, token]).await?.is_none() {
+        return Err(StoreError::LeaseLost);
+    }
+    let mut before = Vec::with_capacity(charges.len());
+    for charge in charges {
+        before.push(if charge.limit.is_none() {
+            let row = session.fetch(READ, args![charge.key.as_str()]).await?;
+            Position {
+                bucket: read(row.as_ref())?,
+                slot: None,
+            }
+        } else {
+            Position {
+                bucket: lock_in_tx(&mut session, &charge.key).await?,
+                slot: held(&mut session, domain, &charge.key).await?,
+            }
+        });
+    }
+    let ruling = rule(charges, &before, now);
+    if let Ruling::Granted(after) | Ruling::Wait { positions: after, .. } = &ruling {
+        for ((charge, before), after) in charges.iter().zip(&before).zip(after) {
+            if before.bucket != after.bucket {
+                write_in_tx(&mut session, &charge.key, after.bucket).await?;
+            }
+            if before.slot != after.slot {
+                hold_in_tx(&mut session, domain, &charge.key, after.slot).await?;
+            }
+        }
+    }
+    session.commit().await?;
+    Ok(debited(&ruling, charges))
+}
+
+/// Without a limit there is nothing to take, only the CA's word to be obeyed.
+async fn gates(database: &Database, charges: &[Charge], now: Timestamp) -> Result<Debit, StoreError> {
+    let mut session = database.read("read the limits of the CA").await?;
+    let mut positions = Vec::with_capacity(charges.len());
+    for charge in charges {
+        let row = session.fetch(READ, args![charge.key.as_str()]).await?;
+        positions.push(Position {
+            bucket: read(row.as_ref())?,
+            slot: None,
+        });
+    }
+    Ok(debited(&rule(charges, &positions, now), charges))
+}
+
+fn debited(ruling: &Ruling, charges: &[Charge]) -> Debit {
+    match *ruling {
+        Ruling::Granted(_) => Debit::Granted,
+        Ruling::Wait { until, charge, .. } => Debit::Wait {
+            until,
+            kind: charges[charge].kind,
+        },
+        Ruling::Queue { until, .. } => Debit::Queue { until },
+    }
+}
+
+pub(crate) async fn take(
+    database: &Database,
+    key: &BucketKey,
+    limit: &Limit,
+    now: Timestamp,
+    most: u32,
+) -> Result<Taken, StoreError> {
+    let mut session = database.write("take tokens of a limit of the CA").await?;
+    let bucket = lock_in_tx(&mut session, key).await?;
+    let count = bucket.tokens(limit, now).min(most);
+    let left = bucket.count(limit, now, count);
+    if count > 0 {
+        write_in_tx(&mut session, key, left).await?;
+    }
+    session.commit().await?;
+    Ok(Taken {
+        count,
+        next_at: left.token_at(limit, now, 1),
+    })
+}
+
+pub(crate) async fn apply(database: &Database, entries: &[Entry], now: Timestamp) -> Result<(), StoreError> {
+    let mut session = database.write("correct the limits of the CA").await?;
+    apply_in_tx(&mut session, None, entries, now).await?;
+    session.commit().await
+}
+
+/// Writes what an outcome means for the buckets, those of `domain` with the tokens that it holds.
+pub(crate) async fn apply_in_tx(
+    session: &mut Session,
+    domain: Option<DomainId>,
+    entries: &[Entry],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let parks = |entry: &&Entry| matches!(entry.change, Change::Park(_)) || !entry.limit.is_none();
+    let mut entries: Vec<_> = entries.iter().filter(parks).collect();
+    entries.sort_by(|one, other| one.key.cmp(&other.key));
+    for entry in entries {
+        let before = Position {
+            bucket: lock_in_tx(session, &entry.key).await?,
+            slot: match domain {
+                Some(domain) => held(session, domain, &entry.key).await?,
+                None => None,
+            },
+        };
+        let after = entry.apply(before, now);
+        if before.bucket != after.bucket {
+            write_in_tx(session, &entry.key, after.bucket).await?;
+        }
+        if let Some(domain) = domain
+            && before.slot != after.slot
+        {
+            hold_in_tx(session, domain, &entry.key, after.slot).await?;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) async fn bucket(database: &Database, key: &BucketKey) -> Result<Bucket, StoreError> {
+    let mut session = database.read("read a limit of the CA").await?;
+    read(session.fetch(READ, args![key.as_str()]).await?.as_ref())
+}
+
+pub(crate) async fn prune(database: &Database, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    let mut session = database.write("forget full buckets").await?;
+    let pruned = session.execute(PRUNE, args![now, limit]).await?;
+    session.commit().await?;
+    Ok(pruned)
+}

@@ -1,0 +1,255 @@
+//! The ledger of a CA's limits.
+
+use std::time::Duration;
+
+use dps_application::ports::store::{CertificateStore, Completion, Debit, StoreError};
+use dps_domain::LeaseToken;
+use dps_domain::limits::{BucketKey, CaLimits, Change, Charge, Entry, Exemption, Limit, LimitKind};
+use uuid::Uuid;
+
+use crate::world::{World, at, host, quiet};
+
+const CA: &str = "https://ca.example/dir";
+
+/// Three orders at once, one more every minute; two certificates of a domain at once, one more every hour.
+fn limits() -> CaLimits {
+    CaLimits::default()
+        .with(
+            LimitKind::NewOrders,
+            Limit::bursting(3, 1, Duration::from_secs(60)),
+        )
+        .with(
+            LimitKind::RegisteredDomain,
+            Limit::bursting(2, 1, Duration::from_secs(3_600)),
+        )
+}
+
+fn charges(name: &str) -> Vec<Charge> {
+    Charge::for_order(&limits(), CA, &host(name), Exemption::None, true)
+}
+
+fn orders() -> BucketKey {
+    BucketKey::of_account(LimitKind::NewOrders, CA)
+}
+
+async fn orders_left(world: &World, seconds: i64) -> u32 {
+    let bucket = world.store.ledger_bucket(&orders()).await.unwrap();
+    bucket.tokens(&limits().get(LimitKind::NewOrders), at(seconds))
+}
+
+async fn debit(world: &World, name: &str) -> Debit {
+    world.with_due(name, at(0)).await;
+    let lease = world.acquire_one(at(0)).await;
+    world
+        .store
+        .ledger_debit(lease.record.id, lease.token, &charges(name), at(0))
+        .await
+        .unwrap()
+}
+
+pub(crate) async fn every_bucket_of_an_order_is_debited_or_none(world: World) {
+    assert_eq!(debit(&world, "one.shop.example").await, Debit::Granted);
+    assert_eq!(debit(&world, "two.shop.example").await, Debit::Granted);
+    assert_eq!(orders_left(&world, 0).await, 1);
+    let third = debit(&world, "three.shop.example").await;
+    assert!(
+        matches!(
+            third,
+            Debit::Wait {
+                kind: LimitKind::RegisteredDomain,
+                ..
+            }
+        ),
+        "{third:?}"
+    );
+    assert_eq!(orders_left(&world, 0).await, 1, "what waits takes nothing else");
+    assert_eq!(debit(&world, "other.example").await, Debit::Granted);
+    let queued = debit(&world, "queued.example").await;
+    assert!(matches!(queued, Debit::Queue { .. }), "{queued:?}");
+}
+
+pub(crate) async fn each_waiting_domain_has_a_slot_of_its_own_and_keeps_it(world: World) {
+    for name in ["one.shop.example", "two.shop.example"] {
+        debit(&world, name).await;
+    }
+    let (Debit::Wait { until: first, .. }, Debit::Wait { until: second, .. }) = (
+        debit(&world, "three.shop.example").await,
+        debit(&world, "four.shop.example").await,
+    ) else {
+        panic!("the bucket of the domain is empty")
+    };
+    assert_eq!(second.since(first), Duration::from_secs(3_600));
+    let lease = world
+        .acquire(at(100), 10)
+        .await
+        .into_iter()
+        .find(|lease| lease.record.hostname.as_str() == "three.shop.example");
+    let lease = lease.expect("its lease has run out");
+    let charges = charges("three.shop.example");
+    for (now, expected) in [
+        (
+            at(200),
+            Debit::Wait {
+                until: first,
+                kind: LimitKind::RegisteredDomain,
+            },
+        ),
+        (first, Debit::Granted),
+        (first, Debit::Granted),
+    ] {
+        let found = world
+            .store
+            .ledger_debit(lease.record.id, lease.token, &charges, now)
+            .await
+            .unwrap();
+        assert_eq!(found, expected, "at {now}");
+    }
+}
+
+pub(crate) async fn a_stale_lease_debits_nothing(world: World) {
+    world.with_due("shop.example", at(0)).await;
+    let lease = world.acquire_one(at(0)).await;
+    let stale = LeaseToken::from_uuid(Uuid::from_u128(7));
+    let refused = world
+        .store
+        .ledger_debit(lease.record.id, stale, &charges("shop.example"), at(0))
+        .await;
+    assert!(matches!(refused, Err(StoreError::LeaseLost)), "{refused:?}");
+    assert_eq!(orders_left(&world, 0).await, 3);
+}
+
+pub(crate) async fn an_outcome_settles_the_tokens_that_it_held_in_its_own_transaction(world: World) {
+    world.with_due("shop.example", at(0)).await;
+    let lease = world.acquire_one(at(0)).await;
+    let charges = charges("shop.example");
+    let (id, token) = (lease.record.id, lease.token);
+    world
+        .store
+        .ledger_debit(id, token, &charges, at(0))
+        .await
+        .unwrap();
+    let key = BucketKey::of_order(LimitKind::RegisteredDomain, CA, &host("shop.example"));
+    let limit = limits().get(LimitKind::RegisteredDomain);
+    let completion = |change| Completion {
+        ledger: vec![Entry {
+            key: key.clone(),
+            limit,
+            change,
+        }],
+        ..quiet(lease.record.clone())
+    };
+    let stale = LeaseToken::from_uuid(Uuid::from_u128(7));
+    let lost = world.store.complete(stale, completion(Change::Release)).await;
+    assert!(matches!(lost, Err(StoreError::LeaseLost)));
+    let left = async || {
+        world
+            .store
+            .ledger_bucket(&key)
+            .await
+            .unwrap()
+            .tokens(&limit, at(0))
+    };
+    assert_eq!(left().await, 1, "a stale outcome gives nothing back");
+    world
+        .store
+        .complete(token, completion(Change::Release))
+        .await
+        .unwrap();
+    assert_eq!(left().await, 2);
+    assert_eq!(world.count("SELECT COUNT(*) FROM rate_limit_slots").await, 0);
+}
+
+pub(crate) async fn a_parked_bucket_holds_everybody_even_without_a_limit(world: World) {
+    let until = at(500);
+    let park = |kind| Entry {
+        key: BucketKey::of_account(kind, CA),
+        limit: limits().get(kind),
+        change: Change::Park(until),
+    };
+    let unknown = CaLimits::default();
+    let free = Charge::for_order(&unknown, CA, &host("shop.example"), Exemption::None, true);
+    world.with_due("shop.example", at(0)).await;
+    let lease = world.acquire_one(at(0)).await;
+    let ask = async |charges: &[Charge]| {
+        let asked = world
+            .store
+            .ledger_debit(lease.record.id, lease.token, charges, at(0));
+        asked.await.unwrap()
+    };
+    assert_eq!(ask(&free).await, Debit::Granted);
+    world
+        .store
+        .ledger_apply(&[park(LimitKind::NewOrders)], at(0))
+        .await
+        .unwrap();
+    let kind = LimitKind::NewOrders;
+    assert_eq!(ask(&free).await, Debit::Wait { until, kind });
+    assert_eq!(ask(&charges("shop.example")).await, Debit::Queue { until });
+}
+
+/// Four workers of two processes debit two orders of buckets that meet in the account's, each trying far more than there is.
+pub(crate) async fn two_processes_never_spend_more_than_there_is(world: World) {
+    let limits = CaLimits::default()
+        .with(
+            LimitKind::NewOrders,
+            Limit::bursting(60, 1, Duration::from_secs(60)),
+        )
+        .with(
+            LimitKind::ExactSet,
+            Limit::bursting(9, 1, Duration::from_secs(60)),
+        )
+        .with(
+            LimitKind::RegisteredDomain,
+            Limit::bursting(40, 1, Duration::from_secs(60)),
+        );
+    let processes = [world.store.clone(), world.open_again().await];
+    for worker in 0..4 {
+        world
+            .with_due(&format!("host-{worker}.shop-{}.example", worker % 2), at(0))
+            .await;
+    }
+    let leases = world.acquire(at(0), 4).await;
+    let workers = leases.into_iter().enumerate().map(|(worker, lease)| {
+        let store = processes[worker % 2].clone();
+        let name = lease.record.hostname.clone();
+        let mut charges = Charge::for_order(&limits, CA, &name, Exemption::None, true);
+        // Spent at once, so that one domain can take many.
+        for charge in &mut charges {
+            (charge.held, charge.reserves) = (false, false);
+        }
+        tokio::spawn(async move {
+            let mut granted = 0;
+            for _ in 0..40 {
+                let debit = store.ledger_debit(lease.record.id, lease.token, &charges, at(0));
+                granted += u32::from(debit.await.unwrap() == Debit::Granted);
+            }
+            granted
+        })
+    });
+    let workers: Vec<_> = workers.collect();
+    let mut granted = 0;
+    for worker in workers {
+        granted += worker.await.unwrap();
+    }
+    assert_eq!(granted, 36, "nine of each of four names, as the exact set allows");
+    let bucket = world.store.ledger_bucket(&orders()).await.unwrap();
+    assert_eq!(bucket.spent, 36);
+}
+
+pub(crate) async fn tokens_are_taken_in_chunks_and_buckets_that_are_full_are_forgotten(world: World) {
+    let limit = limits().get(LimitKind::NewOrders);
+    let take = async |now| world.store.ledger_take(&orders(), &limit, now, 2).await.unwrap();
+    assert_eq!(take(at(0)).await.count, 2);
+    assert_eq!(take(at(0)).await.count, 1);
+    let empty = take(at(0)).await;
+    assert_eq!(
+        (empty.count, empty.next_at),
+        (0, at(120)),
+        "a minute and the margin"
+    );
+    let buckets = "SELECT COUNT(*) FROM rate_limit_buckets";
+    assert_eq!(world.store.ledger_prune(at(100), 10).await.unwrap(), 0);
+    assert_eq!(world.count(buckets).await, 1);
+    assert_eq!(world.store.ledger_prune(at(1_000), 10).await.unwrap(), 1);
+    assert_eq!(world.count(buckets).await, 0);
+}
