@@ -34,19 +34,42 @@ impl Default for ClientOptions {
     }
 }
 
+/// How a client proves itself: by a token, by a TLS certificate, or by both.
+#[derive(Debug, Clone, Default)]
+pub struct Access {
+    /// The bearer token to show with every internal call.
+    pub token: Option<SecretString>,
+    /// The TLS configuration that holds our certificate and the authorities that we believe; without it, those of the system.
+    pub tls: Option<rustls::ClientConfig>,
+}
+
+impl From<SecretString> for Access {
+    fn from(token: SecretString) -> Self {
+        Self {
+            token: Some(token),
+            tls: None,
+        }
+    }
+}
+
 /// Talks to one agent. Cheap to clone; connections are kept and shared.
 #[derive(Debug, Clone)]
 pub struct AgentClient {
     http: reqwest::Client,
     base: Url,
-    token: std::sync::Arc<SecretString>,
+    token: Option<std::sync::Arc<SecretString>>,
 }
 
 impl AgentClient {
-    /// A client for the agent at `base` (such as `http://127.0.0.1:9402`) that shows `token` with every internal call. It uses
-    /// no proxy and follows no redirect.
-    pub fn new(base: Url, token: SecretString, options: ClientOptions) -> Result<Self, AgentError> {
-        let http = reqwest::Client::builder()
+    /// A client for the agent at `base` (such as `http://127.0.0.1:9402`) that proves itself by `access`. It uses no proxy and
+    /// follows no redirect.
+    pub fn new(base: Url, access: impl Into<Access>, options: ClientOptions) -> Result<Self, AgentError> {
+        let Access { token, tls } = access.into();
+        let builder = match tls {
+            Some(tls) => reqwest::Client::builder().tls_backend_preconfigured(tls),
+            None => reqwest::Client::builder(),
+        };
+        let http = builder
             .no_proxy()
             .redirect(redirect::Policy::none())
             .connect_timeout(options.connect_timeout)
@@ -57,7 +80,7 @@ impl AgentClient {
         Ok(Self {
             http,
             base,
-            token: std::sync::Arc::new(token),
+            token: token.map(std::sync::Arc::new),
         })
     }
 
@@ -153,9 +176,11 @@ impl AgentClient {
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.clear().extend(path);
         }
-        self.http
-            .request(method, url)
-            .bearer_auth(self.token.expose_secret())
+        let call = self.http.request(method, url);
+        match &self.token {
+            Some(token) => call.bearer_auth(token.expose_secret()),
+            None => call,
+        }
     }
 
     async fn send(&self, call: RequestBuilder) -> Result<Response, AgentError> {
@@ -180,13 +205,14 @@ impl AgentClient {
     async fn refusal(&self, answer: Response) -> AgentError {
         let agent = self.base.to_string();
         let status = answer.status();
-        if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN {
-            return AgentError::Unauthorized { agent };
-        }
         let problem = match self.body(answer).await {
             Ok(body) => serde_json::from_slice::<Problem>(&body).ok(),
             Err(error) => return error,
         };
+        if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN {
+            let detail = problem.map_or_else(|| "it does not say why".to_owned(), |problem| problem.detail);
+            return AgentError::Unauthorized { agent, detail };
+        }
         match problem {
             Some(problem) if problem.code == ProblemCode::EdgeMismatch => AgentError::Mismatch {
                 agent,

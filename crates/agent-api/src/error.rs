@@ -26,11 +26,13 @@ pub enum AgentError {
         /// The agent's sentence.
         detail: String,
     },
-    /// The agent does not accept our token: an operator must look.
-    #[error("the agent at {agent} does not accept our token")]
+    /// The agent does not accept how we prove ourselves: an operator must look.
+    #[error("the agent at {agent} does not let us in: {detail}")]
     Unauthorized {
         /// The agent's base URL.
         agent: String,
+        /// The agent's sentence.
+        detail: String,
     },
     /// HAProxy took the certificate, but a handshake showed another one; the agent went back to the one before.
     #[error("the edge of {agent} presents another certificate: {detail}")]

@@ -20,6 +20,20 @@ pub struct Health {
     /// When HAProxy's memory was last brought in line with the disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_repair_at: Option<Timestamp>,
+    /// The agent's own TLS certificate; absent where it speaks no TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsHealth>,
+}
+
+/// The certificate that the agent shows to the service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TlsHealth {
+    /// Last moment of its validity.
+    pub not_after: Timestamp,
+    /// Why the files, changed since they were last read, cannot be used; absent when all is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// Whether the agent can do its work.

@@ -15,7 +15,7 @@ mod problem;
 
 pub use certificates::{Applied, ApplyOutcome, ApplyRequest, InventoryItem, InventoryPage};
 pub use challenges::{CHALLENGE_PATH_PREFIX, ChallengePublication, ChallengeToken, ChallengeTokenError};
-pub use client::{AgentClient, ClientOptions};
+pub use client::{Access, AgentClient, ClientOptions};
 pub use error::AgentError;
-pub use health::{HaproxyHealth, Health, HealthStatus};
+pub use health::{HaproxyHealth, Health, HealthStatus, TlsHealth};
 pub use problem::{PROBLEM_CONTENT_TYPE, Problem, ProblemCode};

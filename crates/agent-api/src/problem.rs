@@ -72,8 +72,8 @@ macro_rules! codes {
 codes! {
     /// The request cannot be read: not JSON, a field missing, a hostname or token that is none.
     RequestMalformed = "REQUEST_MALFORMED", "The request cannot be read", 400;
-    /// No token or a wrong one.
-    Unauthorized = "UNAUTHORIZED", "The bearer token is missing or wrong", 401;
+    /// No token, a wrong one, or a call that is only answered over mutual TLS.
+    Unauthorized = "UNAUTHORIZED", "The caller does not prove itself as it must", 401;
     /// No such path.
     NotFound = "NOT_FOUND", "There is nothing here", 404;
     /// The method is not offered on this path.

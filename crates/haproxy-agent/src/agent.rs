@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use dps_host::BearerToken;
 use dps_host::http_server::{self, ServerLimits};
+use dps_host::mutual_tls;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -15,10 +16,10 @@ use crate::disk::{Disk, DiskError};
 use crate::edge::writer::{self, Writer};
 use crate::edge::{Edge, Shared, View};
 use crate::handshake::Prober;
-use crate::http::{App, router};
+use crate::http::{App, Door, router};
 use crate::metrics::Metrics;
 use crate::runtime_api::RuntimeApi;
-use crate::settings::{Checked, Settings, SettingsError};
+use crate::settings::{Checked, Settings, SettingsError, TlsListener};
 
 /// The agent cannot start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +50,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 pub struct Agent {
     listener: TcpListener,
     address: SocketAddr,
+    /// With `Agent:Tls`.
+    encrypted: Option<(TcpListener, SocketAddr)>,
     app: App,
     writer: Writer,
 }
@@ -68,14 +71,13 @@ impl Agent {
     pub async fn bind(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, AgentError> {
         let settings = settings.checked()?;
         let (disk, view) = open(&settings).await?;
-        let listen = |source| AgentError::Listen {
-            address: settings.listen,
-            source,
+        let (listener, address) = listen(settings.listen).await?;
+        let encrypted = match &settings.tls {
+            Some(TlsListener { address, .. }) => Some(listen(*address).await?),
+            None => None,
         };
-        let listener = TcpListener::bind(settings.listen).await.map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
 
-        tracing::info!(%address, certificates = view.held.len(), crt_list = %disk.list(), "the agent is ready");
+        tracing::info!(%address, tls = encrypted.as_ref().map(|(_, address)| address.to_string()), certificates = view.held.len(), crt_list = %disk.list(), "the agent is ready");
         let shared = Arc::new(Shared::new(view));
         let metrics = Metrics::new();
         let edge = Edge::new(
@@ -95,20 +97,27 @@ impl Agent {
             challenges,
             metrics,
             clock,
-            token: BearerToken::new(&settings.token),
+            token: settings.token.as_ref().map(BearerToken::new),
+            tls: settings.tls.map(|listener| listener.tls),
             request_timeout: settings.request_timeout,
         };
         Ok(Self {
             listener,
             address,
+            encrypted,
             app,
             writer,
         })
     }
 
-    /// Where the agent listens; tells the port when the settings say 0.
+    /// Where the agent listens without encryption; tells the port when the settings say 0.
     pub const fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it listens with mutual TLS, if it does.
+    pub fn tls_addr(&self) -> Option<SocketAddr> {
+        self.encrypted.as_ref().map(|(_, address)| *address)
     }
 
     /// Serves until `shutdown` is cancelled, then lets requests and the certificate under way end.
@@ -117,12 +126,36 @@ impl Agent {
             drain_timeout: DRAIN,
             ..ServerLimits::default()
         };
-        http_server::serve(self.listener, router(self.app), limits, shutdown).await;
-        if tokio::time::timeout(DRAIN, self.writer.finish()).await.is_err() {
+        let Self { app, writer, .. } = self;
+        if let (Some((listener, _)), Some(tls)) = (self.encrypted, app.tls.clone()) {
+            let plain = router(app.clone(), Door::Public);
+            let refreshed = Arc::clone(&tls);
+            tokio::join!(
+                http_server::serve(self.listener, plain, limits, shutdown.clone()),
+                http_server::serve_tls(
+                    listener,
+                    tls,
+                    router(app, Door::Service),
+                    limits,
+                    shutdown.clone()
+                ),
+                mutual_tls::watch(move || refreshed.refresh(), shutdown),
+            );
+        } else {
+            http_server::serve(self.listener, router(app, Door::Service), limits, shutdown).await;
+        }
+        if tokio::time::timeout(DRAIN, writer.finish()).await.is_err() {
             tracing::warn!("the certificate under way did not end in time; the next start repairs it");
         }
         Ok(())
     }
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AgentError> {
+    let failed = |source| AgentError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
 }
 
 async fn open(settings: &Checked) -> Result<(Disk, View), AgentError> {

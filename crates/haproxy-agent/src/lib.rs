@@ -25,4 +25,5 @@ mod settings;
 pub use agent::{Agent, AgentError, run};
 pub use clock::{Clock, SystemClock};
 pub use disk::DiskError;
+pub use settings::tls::Tls;
 pub use settings::{Settings, SettingsError};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use dps_agent_api::{ApplyOutcome, ProblemCode};
+use dps_agent_api::{ApplyOutcome, ProblemCode, TlsHealth};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -28,6 +28,8 @@ pub(crate) struct Metrics {
     pub(crate) challenges: Gauge,
     pub(crate) quarantined: Gauge,
     pub(crate) apply_seconds: Histogram,
+    tls_not_after: Gauge,
+    tls_files_usable: Gauge,
     registry: Arc<Registry>,
 }
 
@@ -47,6 +49,8 @@ impl Metrics {
             challenges: Gauge::default(),
             quarantined: Gauge::default(),
             apply_seconds: Histogram::new(buckets),
+            tls_not_after: Gauge::default(),
+            tls_files_usable: Gauge::default(),
             registry: Arc::default(),
         };
         metrics.registry = Arc::new(metrics.register());
@@ -91,7 +95,22 @@ impl Metrics {
         registry.register("challenges", "Challenges answered", self.challenges.clone());
         registry.register("quarantined_files", "Files set aside", self.quarantined.clone());
         registry.register("apply_seconds", "Duration of applies", self.apply_seconds.clone());
+        registry.register(
+            "tls_not_after_timestamp_seconds",
+            "End of validity of the certificate that the agent shows to the service, as a UNIX time; 0 without mutual TLS",
+            self.tls_not_after.clone(),
+        );
+        registry.register(
+            "tls_files_usable",
+            "Whether the files of Agent:Tls could be used when they were last read; 0 without mutual TLS",
+            self.tls_files_usable.clone(),
+        );
         registry
+    }
+
+    pub(crate) fn tls(&self, health: &TlsHealth) {
+        self.tls_not_after.set(health.not_after.unix_seconds());
+        self.tls_files_usable.set(i64::from(health.problem.is_none()));
     }
 
     pub(crate) fn count_applied(&self, outcome: ApplyOutcome) {

@@ -4,17 +4,27 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use dps_host::mutual_tls::TlsError;
 use dps_host::{HumanDuration, OutOfBounds, Secret, SecretError};
 use serde::{Deserialize, Serialize};
 
 use crate::runtime_api::{Endpoint, EndpointError, NameError, RuntimeLimits};
+use tls::Tls;
+pub(crate) use tls::TlsListener;
 
-/// Section `Agent`. Every field has a default but the token, of which one form must be given.
+pub(crate) mod tls;
+
+/// Section `Agent`. Every field has a default; a token or the files of `Tls` must be given, so that the service can prove itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
 pub struct Settings {
-    /// Where the agent listens: for the service (`/internal/…`), for HAProxy's challenge backend and for monitoring.
+    /// Where the agent listens without encryption: for HAProxy's challenge backend, for monitoring and, unless `Tls` is set, for the
+    /// service (`/internal/…`).
     pub listen: SocketAddr,
+    /// Where and how it listens with mutual TLS.
+    pub tls: Tls,
+    /// Whether the service may be listened for without encryption on an address that other machines reach.
+    pub allow_unencrypted: bool,
     /// The bearer token that the service shows.
     pub token: Option<Secret>,
     /// A file that holds the bearer token, instead of `Token`.
@@ -48,6 +58,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 9402)),
+            tls: Tls::default(),
+            allow_unencrypted: false,
             token: None,
             token_file: None,
             state_directory: PathBuf::from("/var/lib/haproxy-domain-agent"),
@@ -68,9 +80,28 @@ impl Default for Settings {
 /// A setting of section `Agent` cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    /// Neither `Token` nor `TokenFile`.
-    #[error("Agent:Token or Agent:TokenFile must be set: the service proves itself with it")]
+    /// Neither `Token` nor `TokenFile` nor `Tls`.
+    #[error(
+        "Agent:Token, Agent:TokenFile or the files of Agent:Tls must be set: the service proves itself with it"
+    )]
     TokenMissing,
+    /// Some of the files, but not all.
+    #[error(
+        "Agent:Tls:{missing} must be set, too: mutual TLS needs CertificateFile, KeyFile and ClientCaFile"
+    )]
+    TlsIncomplete {
+        /// The setting's name.
+        missing: &'static str,
+    },
+    /// The files of `Tls`.
+    #[error("Agent:Tls cannot be used")]
+    Tls(#[source] TlsError),
+    /// Keys and the token would travel in the clear.
+    #[error(
+        "Agent:Listen {0} is reachable from other machines, and keys would travel unencrypted; set Agent:Tls, listen on 127.0.0.1, or \
+         set Agent:AllowUnencrypted if something else encrypts"
+    )]
+    Unencrypted(SocketAddr),
     /// The token's file.
     #[error("Agent:Token cannot be had")]
     Token(#[source] SecretError),
@@ -109,10 +140,11 @@ pub enum SettingsError {
 }
 
 /// Settings that were found usable.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Checked {
     pub(crate) listen: SocketAddr,
-    pub(crate) token: Secret,
+    pub(crate) tls: Option<TlsListener>,
+    pub(crate) token: Option<Secret>,
     pub(crate) state_directory: PathBuf,
     pub(crate) endpoint: Endpoint,
     pub(crate) limits: RuntimeLimits,
@@ -126,17 +158,23 @@ pub(crate) struct Checked {
 }
 
 impl Settings {
-    /// Whether the agent could start with these settings. Reads the token's file and touches nothing else.
+    /// Whether the agent could start with these settings. Reads the files that they name and touches nothing else.
     pub fn check(&self) -> Result<(), SettingsError> {
         self.checked().map(drop)
     }
 
     pub(crate) fn checked(&self) -> Result<Checked, SettingsError> {
-        let token = Secret::resolve(self.token.as_ref(), self.token_file.as_deref())
-            .map_err(SettingsError::Token)?
-            .ok_or(SettingsError::TokenMissing)?;
-        if token.expose().is_empty() {
+        let token =
+            Secret::resolve(self.token.as_ref(), self.token_file.as_deref()).map_err(SettingsError::Token)?;
+        if token.as_ref().is_some_and(|token| token.expose().is_empty()) {
             return Err(SettingsError::TokenEmpty);
+        }
+        let tls = self.tls.open()?;
+        if tls.is_none() && token.is_none() {
+            return Err(SettingsError::TokenMissing);
+        }
+        if tls.is_none() && !self.listen.ip().is_loopback() && !self.allow_unencrypted {
+            return Err(SettingsError::Unencrypted(self.listen));
         }
         let fast = HumanDuration::from(Duration::from_millis(100));
         let minute = HumanDuration::from_secs(60);
@@ -148,6 +186,7 @@ impl Settings {
         let deadline = within("RuntimeDeadline", self.runtime_deadline, fast, minute)?;
         Ok(Checked {
             listen: self.listen,
+            tls,
             token,
             state_directory: usable_directory(&self.state_directory)?,
             endpoint: self.haproxy_socket.parse().map_err(SettingsError::Socket)?,
@@ -275,6 +314,24 @@ mod tests {
                     ..usable()
                 },
                 "Token",
+            ),
+            (
+                Settings {
+                    listen: SocketAddr::from(([0, 0, 0, 0], 9402)),
+                    ..usable()
+                },
+                "AllowUnencrypted",
+            ),
+            (
+                Settings {
+                    tls: Tls {
+                        certificate_file: Some("/c.pem".into()),
+                        key_file: Some("/k.pem".into()),
+                        ..Tls::default()
+                    },
+                    ..usable()
+                },
+                "Tls:ClientCaFile",
             ),
         ] {
             let error = settings.check().unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! Serving HTTP/1.1 with bounds that no client can stretch.
+//! Serving HTTP/1.1 with bounds that no client can stretch, plain or over TLS in which the client shows a certificate.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,17 +7,20 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use crate::mutual_tls::ServerTls;
 
 /// The bounds of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServerLimits {
     /// Connections served at once; more wait in the kernel's queue.
     pub connections: usize,
-    /// How long a client may take for the head of a request, the wait between two requests included.
+    /// How long a client may take for the TLS handshake, and for the head of a request, the wait between two requests included.
     pub head_timeout: Duration,
     /// Longest head of a request, in bytes; at least 8192.
     pub head_bytes: usize,
@@ -42,10 +45,31 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Serves until `stop` fires; then idle connections are closed at once and running requests may finish within their bound.
 /// How long a request may take and how large its body may be is for the routes to say.
 pub async fn serve(listener: TcpListener, routes: Router, limits: ServerLimits, stop: CancellationToken) {
+    serve_any(listener, None, routes, limits, stop).await;
+}
+
+/// As [`serve`], over TLS to clients that show a certificate which `tls` believes.
+pub async fn serve_tls(
+    listener: TcpListener,
+    tls: Arc<ServerTls>,
+    routes: Router,
+    limits: ServerLimits,
+    stop: CancellationToken,
+) {
+    serve_any(listener, Some(tls), routes, limits, stop).await;
+}
+
+async fn serve_any(
+    listener: TcpListener,
+    tls: Option<Arc<ServerTls>>,
+    routes: Router,
+    limits: ServerLimits,
+    stop: CancellationToken,
+) {
     let connections = TaskTracker::new();
     tokio::select! {
         () = stop.cancelled() => {}
-        () = accept(&listener, &routes, limits, &connections, &stop) => {}
+        () = accept((&listener, tls.as_ref()), &routes, limits, &connections, &stop) => {}
     }
     drop(listener);
     connections.close();
@@ -61,7 +85,7 @@ pub async fn serve(listener: TcpListener, routes: Router, limits: ServerLimits, 
 }
 
 async fn accept(
-    listener: &TcpListener,
+    (listener, tls): (&TcpListener, Option<&Arc<ServerTls>>),
     routes: &Router,
     limits: ServerLimits,
     connections: &TaskTracker,
@@ -71,7 +95,7 @@ async fn accept(
     while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let connection = converse(stream, routes.clone(), limits, stop.clone());
+                let connection = meet(stream, tls.cloned(), routes.clone(), limits, stop.clone());
                 connections.spawn(async move {
                     connection.await;
                     drop(permit);
@@ -85,11 +109,37 @@ async fn accept(
     }
 }
 
-/// All requests of one connection.
-async fn converse(stream: TcpStream, routes: Router, limits: ServerLimits, stop: CancellationToken) {
+/// The handshake, if there is to be one, then all requests.
+async fn meet(
+    stream: TcpStream,
+    tls: Option<Arc<ServerTls>>,
+    routes: Router,
+    limits: ServerLimits,
+    stop: CancellationToken,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "small packets may be delayed on this connection");
     }
+    let Some(tls) = tls else {
+        return converse(stream, routes, limits, stop).await;
+    };
+    let peer = stream.peer_addr().ok();
+    let handshake = tokio::time::timeout(limits.head_timeout, tls.acceptor().accept(stream));
+    match stop.run_until_cancelled(handshake).await {
+        Some(Ok(Ok(stream))) => converse(stream, routes, limits, stop).await,
+        Some(Ok(Err(error))) => tracing::info!(?peer, %error, "a TLS client was refused"),
+        Some(Err(_)) => tracing::debug!(?peer, "a TLS handshake took too long"),
+        None => {}
+    }
+}
+
+/// All requests of one connection.
+async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    routes: Router,
+    limits: ServerLimits,
+    stop: CancellationToken,
+) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout)

@@ -2,7 +2,7 @@
 //!
 //! A process first reads its [`settings`] (files and environment variables, by the rules of .NET's configuration), then starts
 //! [`telemetry`], then asks [`shutdown`] for the token that tells it to drain, and serves HTTP within the bounds of
-//! [`http_server`] to callers that show a [`BearerToken`]. The system clock and the operating system's randomness are read here and nowhere else ([`clock`],
+//! [`http_server`] to callers that show a [`BearerToken`] or, by [`mutual_tls`], a certificate. The system clock and the operating system's randomness are read here and nowhere else ([`clock`],
 //! [`randomness`]); other crates wrap these functions in their ports. Types that settings are made of live here too:
 //! [`HumanDuration`] and [`Secret`].
 
@@ -10,6 +10,7 @@ mod bearer_token;
 pub mod clock;
 mod duration;
 pub mod http_server;
+pub mod mutual_tls;
 pub mod randomness;
 mod secret;
 pub mod settings;

@@ -1,7 +1,7 @@
 //! One edge, reached through its HAProxyDomainAgent.
 //!
 //! [`AgentEdge`] says in the application's words what `dps-agent-api`'s client does: an agent that does not answer, answers
-//! with a 5xx or does not accept our token is an edge out of order; an agent that looked and refused is a rejection; another
+//! with a 5xx or does not let us in is an edge out of order; an agent that looked and refused is a rejection; another
 //! certificate in the handshake is a mismatch. A challenge counts as published only when the agent's public path answers it.
 
 use async_trait::async_trait;
@@ -49,9 +49,9 @@ impl AgentEdge {
                     None => detail,
                 },
             },
-            AgentError::Unauthorized { .. } => EdgeError::Unreachable {
+            AgentError::Unauthorized { detail, .. } => EdgeError::Unreachable {
                 edge,
-                detail: "it does not accept our token; check it on both sides".to_owned(),
+                detail: format!("it does not let us in: {detail}"),
             },
             AgentError::Refused { code, detail, .. } => EdgeError::Rejected {
                 edge,

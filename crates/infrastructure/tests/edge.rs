@@ -27,7 +27,7 @@ fn edge(server: &RawServer) -> AgentEdge {
         total_timeout: Duration::from_secs(1),
     };
     let base = format!("http://{}/", server.address()).parse().unwrap();
-    AgentEdge::new(AgentClient::new(base, TOKEN.into(), options).unwrap())
+    AgentEdge::new(AgentClient::new(base, SecretString::from(TOKEN), options).unwrap())
 }
 
 fn response(status: u16, body: &str) -> String {
@@ -150,7 +150,7 @@ async fn each_refusal_of_an_apply_has_its_kind() {
             "HAPROXY_UNREACHABLE: said so",
         ),
         (problem(507, "CAPACITY_EXHAUSTED"), "unreachable", "said so"),
-        (response(401, ""), "unreachable", "does not accept our token"),
+        (response(401, ""), "unreachable", "does not let us in"),
         (response(200, "<html>"), "unreachable", "cannot be read"),
         (
             response(200, &applied(&"0".repeat(64)).to_string()),

@@ -59,7 +59,12 @@ impl World {
         let haproxy = HaProxy::start(home.path(), &config, &[http, https])
             .await
             .unwrap();
-        let client = AgentClient::new(base.parse().unwrap(), TOKEN.into(), ClientOptions::default()).unwrap();
+        let client = AgentClient::new(
+            base.parse().unwrap(),
+            secrecy::SecretString::from(TOKEN),
+            ClientOptions::default(),
+        )
+        .unwrap();
         wait::until(
             "the agent sees HAProxy in line",
             Duration::from_secs(30),
@@ -192,7 +197,7 @@ async fn an_edge_whose_haproxy_died_or_whose_token_differs_is_unreachable() {
     let authority = LocalAuthority::new().unwrap();
     let stranger = AgentClient::new(
         world.client.base().clone(),
-        "another token".into(),
+        secrecy::SecretString::from("another token"),
         ClientOptions::default(),
     );
     let error = AgentEdge::new(stranger.unwrap())

@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod domains;
+pub mod pki;
 
 use std::path::PathBuf;
 
@@ -53,6 +54,9 @@ pub enum Command {
     /// Look at the keys that encrypt private keys in the store, and change them
     #[command(subcommand)]
     Keys(Keys),
+    /// Make and renew the certificates with which service and agents believe each other (mutual TLS)
+    #[command(subcommand)]
+    Pki(pki::Pki),
     /// Check the configuration, or print a sample
     #[command(subcommand)]
     Config(Config),
@@ -182,6 +186,7 @@ mod tests {
             "migrate",
             "domains",
             "keys",
+            "pki",
             "config",
         ] {
             assert!(

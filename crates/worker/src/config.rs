@@ -110,6 +110,12 @@ impl Settings {
             Role::Cabinet => check_cabinet(&mut report, &self.cabinet),
             Role::Standalone => {
                 let (agent, cabinet) = self.with_tokens();
+                if agent.tls.certificate_file.is_some() {
+                    report.error(
+                        "Agent:Tls:CertificateFile",
+                        "is for an agent that another machine calls; dps standalone reaches its own over loopback, so leave Agent:Tls out",
+                    );
+                }
                 check_agent(&mut report, &agent);
                 check_cabinet(&mut report, &cabinet);
             }

@@ -11,7 +11,7 @@ use dps_domain::Hostname;
 use dps_host::{shutdown, telemetry};
 use dps_store::Store;
 
-use crate::cli::{Cli, Command, Config, Domains, Keys, config, domains};
+use crate::cli::{self, Cli, Command, Config, Domains, Keys, config, domains};
 use crate::config::{Replica, Role, Settings};
 use crate::system::SystemClock;
 use crate::{demo, service, standalone, wiring};
@@ -37,6 +37,10 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Domains(command) => ask(path, command).await,
         Command::Keys(command) => keys(path, command).await,
+        Command::Pki(command) => {
+            cli::pki::execute(command, SystemClock.now())?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Config(Config::Check { role, json }) => {
             let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr().lock());
             Ok(config::check(path, role, json, (&mut out, &mut err))?)

@@ -10,6 +10,7 @@ use dps_application::Service;
 use dps_application::ports::store::StoreError;
 use dps_domain::{Status, with_causes};
 use dps_host::http_server::{self, ServerLimits};
+use dps_host::mutual_tls::{self, ClientTls};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -29,21 +30,25 @@ pub async fn run(settings: &Settings, shutdown: CancellationToken) -> anyhow::Re
     let metrics = Metrics::new();
     let service = wiring::service(settings, &peers, Arc::new(metrics.clone())).await?;
     let listener = listen(settings.http.listen).await?;
-    serve(service, metrics, listener, shutdown).await
+    serve(service, peers.agent_tls, metrics, listener, shutdown).await
 }
 
 /// Runs workers, health and metrics until `shutdown`; then the workers drain first, so that health is answered meanwhile.
 pub(crate) async fn serve(
     service: Service,
+    agent_tls: Option<ClientTls>,
     metrics: Metrics,
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let drained = CancellationToken::new();
-    let checks: Vec<Arc<dyn HealthCheck>> = vec![
+    let mut checks: Vec<Arc<dyn HealthCheck>> = vec![
         Arc::new(StoreAnswers(service.clone())),
         Arc::new(CabinetAnswers(service.clone())),
     ];
+    if let Some(tls) = agent_tls.clone() {
+        checks.push(Arc::new(OurCertificate(tls, service.clone())));
+    }
     let readiness = Arc::new(Readiness::new(checks, shutdown.clone()));
     let surface = Surface {
         metrics: metrics.clone(),
@@ -55,7 +60,13 @@ pub(crate) async fn serve(
     };
     let server = http_server::serve(listener, router(surface), limits, drained.clone());
     let server = tokio::spawn(server);
-    let gauges = tokio::spawn(refresh(service.clone(), metrics, drained.clone()));
+    let gauges = tokio::spawn(refresh(
+        service.clone(),
+        agent_tls.clone(),
+        metrics,
+        drained.clone(),
+    ));
+    let files = agent_tls.map(|tls| tokio::spawn(mutual_tls::watch(move || tls.refresh(), drained.clone())));
     tracing::info!(
         edges = service.edges.len(),
         resolvers = service.resolvers.len(),
@@ -65,15 +76,21 @@ pub(crate) async fn serve(
     dps_application::run(service, shutdown).await;
     drained.cancel();
     gauges.await?;
+    if let Some(files) = files {
+        files.await?;
+    }
     server.await?;
     tracing::info!("service.drained");
     Ok(())
 }
 
 /// Keeps the gauges true without a query during a scrape.
-async fn refresh(service: Service, metrics: Metrics, stop: CancellationToken) {
+async fn refresh(service: Service, agent_tls: Option<ClientTls>, metrics: Metrics, stop: CancellationToken) {
     let (store, gauges) = (&service.store, &metrics);
     let look = async || -> Result<(), StoreError> {
+        if let Some(tls) = &agent_tls {
+            gauges.agent_tls_expiry(tls.state().expires_at, service.now());
+        }
         gauges.certificate_expiry(store.soonest_expiry().await?, service.now());
         gauges.outbox_waiting(store.outbox_oldest().await?, service.now());
         Ok(())
@@ -133,5 +150,38 @@ impl HealthCheck for CabinetAnswers {
     async fn check(&self) -> Result<(), String> {
         let page = self.0.cabinet.list(Status::PendingRemoval, None).await;
         page.map(drop).map_err(|error| error.to_string())
+    }
+}
+
+/// From so long before its end, the certificate that we show to agents is reported.
+const WARN_BEFORE_EXPIRY: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// The certificate that we show to agents: shown and not required, since it works until the moment that it does not.
+struct OurCertificate(ClientTls, Service);
+
+#[async_trait]
+impl HealthCheck for OurCertificate {
+    fn name(&self) -> &'static str {
+        "agentTls"
+    }
+
+    fn is_required(&self) -> bool {
+        false
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        let state = self.0.state();
+        if let Some(problem) = state.problem {
+            return Err(format!(
+                "the changed files of HAProxyAgent:Tls cannot be used: {problem}"
+            ));
+        }
+        if self.1.now() + WARN_BEFORE_EXPIRY < state.expires_at {
+            return Ok(());
+        }
+        Err(format!(
+            "the certificate of HAProxyAgent:Tls is valid until {}; renew it with `dps pki renew`",
+            state.expires_at
+        ))
     }
 }

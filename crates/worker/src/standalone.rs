@@ -63,7 +63,8 @@ pub async fn start(mut settings: Settings, shutdown: CancellationToken) -> anyho
         cabinet: base_url(cabinet_address)?,
         cabinet_token,
         agents: vec![base_url(agent_address)?],
-        agent_token,
+        agent_token: Some(agent_token),
+        agent_tls: None,
     };
     let metrics = Metrics::new();
     let service = wiring::service(&settings, &peers, Arc::new(metrics.clone())).await?;
@@ -77,7 +78,7 @@ pub async fn start(mut settings: Settings, shutdown: CancellationToken) -> anyho
         tokio::spawn(async move { agent.serve(stop_agent).await.context("the agent failed") }),
         tokio::spawn(async move { cabinet.run(stop_cabinet).await.context("the Cabinet failed") }),
     ];
-    let workers = tokio::spawn(service::serve(service.clone(), metrics, listener, shutdown));
+    let workers = tokio::spawn(service::serve(service.clone(), None, metrics, listener, shutdown));
     Ok(Standalone {
         cabinet: cabinet_address,
         agent: agent_address,

@@ -28,6 +28,7 @@ pub struct Metrics {
     renewal: Results,
     expiry_days: Gauge<f64, AtomicU64>,
     outbox_waiting: Gauge<f64, AtomicU64>,
+    agent_tls_expiry_days: Gauge<f64, AtomicU64>,
 }
 
 impl Default for Metrics {
@@ -43,6 +44,8 @@ impl Metrics {
         let expiry_days = Gauge::<f64, AtomicU64>::default();
         expiry_days.set(f64::NAN);
         let outbox_waiting = Gauge::<f64, AtomicU64>::default();
+        let agent_tls_expiry_days = Gauge::<f64, AtomicU64>::default();
+        agent_tls_expiry_days.set(f64::NAN);
         let mut registry = Registry::default();
         registry.register(
             "domain_verification",
@@ -70,6 +73,11 @@ impl Metrics {
             outbox_waiting.clone(),
         );
         registry.register(
+            "agent_tls_expiry_days",
+            "Days until the end of validity of the certificate that we show to agents; NaN without mutual TLS",
+            agent_tls_expiry_days.clone(),
+        );
+        registry.register(
             "dps_build",
             "The version of dps",
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
@@ -81,21 +89,19 @@ impl Metrics {
             renewal,
             expiry_days,
             outbox_waiting,
+            agent_tls_expiry_days,
         }
     }
 
     /// Sets `certificate_expiry_days` from the soonest end of validity among the served certificates; negative once it has passed.
     pub fn certificate_expiry(&self, soonest: Option<Timestamp>, now: Timestamp) {
-        let days = soonest.map_or(f64::NAN, |soonest| {
-            let micros = soonest.unix_micros().saturating_sub(now.unix_micros());
-            #[expect(
-                clippy::cast_precision_loss,
-                reason = "a gauge in days does not need microseconds"
-            )]
-            let micros = micros as f64;
-            micros / MICROS_PER_DAY
-        });
-        self.expiry_days.set(days);
+        self.expiry_days
+            .set(soonest.map_or(f64::NAN, |soonest| days_until(soonest, now)));
+    }
+
+    /// Sets `agent_tls_expiry_days` from the end of validity of the certificate that we show to agents.
+    pub fn agent_tls_expiry(&self, not_after: Timestamp, now: Timestamp) {
+        self.agent_tls_expiry_days.set(days_until(not_after, now));
     }
 
     /// Sets `cabinet_outbox_waiting_seconds` from the moment since which the oldest report waits.
@@ -113,6 +119,16 @@ impl Metrics {
         encode(&mut text, &self.registry)?;
         Ok(text)
     }
+}
+
+fn days_until(moment: Timestamp, now: Timestamp) -> f64 {
+    let micros = moment.unix_micros().saturating_sub(now.unix_micros());
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a gauge in days does not need microseconds"
+    )]
+    let micros = micros as f64;
+    micros / MICROS_PER_DAY
 }
 
 impl MetricsPort for Metrics {

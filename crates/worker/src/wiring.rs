@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use dps_agent_api::{AgentClient, ClientOptions};
+use dps_agent_api::{Access, AgentClient, ClientOptions};
 use dps_application::Service;
 use dps_application::ports::{DnsResolver, Edge, Metrics, Vault};
 use dps_application::wake::Wakers;
 use dps_host::Secret;
+use dps_host::mutual_tls::ClientTls;
 use dps_infrastructure::acme::{AcmeAuthority, AcmeSettings};
 use dps_infrastructure::cabinet::{CabinetSettings, HttpCabinet};
 use dps_infrastructure::dns::{DnsSettings, HickoryResolver};
@@ -31,8 +32,10 @@ pub struct Peers {
     pub cabinet_token: Secret,
     /// Where the agents are.
     pub agents: Vec<Url>,
-    /// What we show them.
-    pub agent_token: Secret,
+    /// What we show them, if we show a token.
+    pub agent_token: Option<Secret>,
+    /// The certificate that we show them, and the authority that theirs must come from.
+    pub agent_tls: Option<ClientTls>,
 }
 
 impl Peers {
@@ -53,8 +56,11 @@ impl Peers {
             agent_token: settings
                 .haproxy_agent
                 .token()
-                .context("HAProxyAgent:Token cannot be had")?
-                .context("HAProxyAgent:Token is missing")?,
+                .context("HAProxyAgent:Token cannot be had")?,
+            agent_tls: settings
+                .haproxy_agent
+                .client_tls()
+                .context("HAProxyAgent:Tls cannot be used")?,
         })
     }
 }
@@ -195,7 +201,11 @@ fn edges(settings: &Settings, peers: &Peers) -> anyhow::Result<Arc<[Arc<dyn Edge
     };
     let mut edges: Vec<Arc<dyn Edge>> = Vec::new();
     for url in &peers.agents {
-        let client = AgentClient::new(url.clone(), peers.agent_token.clone().into_inner(), options)
+        let access = Access {
+            token: peers.agent_token.clone().map(Secret::into_inner),
+            tls: peers.agent_tls.as_ref().map(ClientTls::config).transpose()?,
+        };
+        let client = AgentClient::new(url.clone(), access, options)
             .with_context(|| format!("HAProxyAgent:BaseUrl {url} cannot be used"))?;
         edges.push(Arc::new(AgentEdge::new(client)));
     }

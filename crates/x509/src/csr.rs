@@ -5,7 +5,7 @@ use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use time::OffsetDateTime;
 
-use crate::{CertificateChain, CertificateKey, KeyFault};
+use crate::{AuthorityFault, CertificateChain, CertificateKey, KeyFault};
 
 /// A request or certificate could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,9 @@ pub enum MakeError {
     /// What the library encoded cannot be read back.
     #[error("the new certificate cannot be read back")]
     Unreadable,
+    /// What is to sign it is no authority.
+    #[error("there is no usable certificate authority")]
+    Authority(#[from] AuthorityFault),
     /// A date outside the years that X.509 knows.
     #[error("the date is outside the range of X.509")]
     Date,
@@ -58,10 +61,10 @@ fn params(hostname: &Hostname) -> Result<CertificateParams, MakeError> {
     Ok(params)
 }
 
-fn signer(key: &CertificateKey) -> Result<KeyPair, MakeError> {
+pub(crate) fn signer(key: &CertificateKey) -> Result<KeyPair, MakeError> {
     KeyPair::try_from(&PrivatePkcs8KeyDer::from(key.pkcs8_der())).map_err(MakeError::Encode)
 }
 
-fn date(at: Timestamp) -> Result<OffsetDateTime, MakeError> {
+pub(crate) fn date(at: Timestamp) -> Result<OffsetDateTime, MakeError> {
     OffsetDateTime::from_unix_timestamp(at.unix_seconds()).map_err(|_| MakeError::Date)
 }

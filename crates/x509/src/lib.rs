@@ -4,6 +4,7 @@
 //! the certificate authority is parsed into a [`CertificateChain`] and must pass [`check`] (key, order of the chain, name,
 //! dates, strength) before it is stored; the agent at the edge runs the same check before it lets HAProxy see the chain.
 //! Whatever PEM comes in, the PEM that goes out is written by us: LF line ends, no blank lines, nothing between blocks.
+//! A [`PrivateAuthority`] makes certificates for connections between processes of ours.
 //! A chain is known everywhere by its **fingerprint**, the SHA-256 of its leaf in lower-case hex.
 
 mod chain;
@@ -11,8 +12,12 @@ mod check;
 mod csr;
 mod key;
 mod pem;
+mod private_authority;
 
 pub use chain::{CertificateChain, ChainError, Leaf, MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
 pub use check::{ChainFault, check};
 pub use csr::{MakeError, csr_der, self_signed};
 pub use key::{CertificateKey, KeyAlgorithm, KeyFault};
+pub use private_authority::{
+    AuthorityFault, PeerName, PeerNameError, PeerRole, PrivateAuthority, peer_names,
+};

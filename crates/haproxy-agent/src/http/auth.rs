@@ -1,15 +1,17 @@
-//! The bearer token.
+//! Who may give orders. Where there is no token, the TLS listener has seen to it that the caller is the service.
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use dps_agent_api::ProblemCode;
+use dps_host::BearerToken;
 
 use super::App;
 use super::problem::Rejection;
 
 pub(super) async fn require_token(State(app): State<App>, request: Request, next: Next) -> Response {
-    if app.token.is_in(request.headers()) {
+    let is_shown = |token: &BearerToken| token.is_in(request.headers());
+    if app.token.as_ref().is_none_or(is_shown) {
         return next.run(request).await;
     }
     Rejection::new(
@@ -17,4 +19,12 @@ pub(super) async fn require_token(State(app): State<App>, request: Request, next
         "send 'Authorization: Bearer <token>' with the token of Agent:Token",
     )
     .into_response()
+}
+
+/// For what is internal, on the listener that does not encrypt.
+pub(super) async fn only_over_tls() -> Rejection {
+    Rejection::new(
+        ProblemCode::Unauthorized,
+        "this agent answers internal calls over mutual TLS only, at the address of Agent:Tls:Listen",
+    )
 }

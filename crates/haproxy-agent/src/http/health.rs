@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use dps_agent_api::{Health, HealthStatus, ProblemCode};
+use dps_agent_api::{Health, HealthStatus, ProblemCode, TlsHealth};
 
 use super::App;
 use super::problem::Rejection;
@@ -26,6 +26,13 @@ fn look(app: &App) -> Health {
         challenges,
         quarantined: view.quarantined,
         last_repair_at: view.last_repair_at,
+        tls: app.tls.as_ref().map(|tls| {
+            let state = tls.state();
+            TlsHealth {
+                not_after: state.expires_at,
+                problem: state.problem,
+            }
+        }),
     }
 }
 
@@ -49,6 +56,9 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<Response, Rejectio
     app.metrics
         .in_sync
         .set(i64::from(health.status == HealthStatus::Ok));
+    if let Some(tls) = &health.tls {
+        app.metrics.tls(tls);
+    }
     let text = app
         .metrics
         .text()

@@ -1,4 +1,5 @@
-//! The agent's HTTP interface. `/internal/…` needs the bearer token; the challenge path is what HAProxy's backend asks for.
+//! The agent's HTTP interface. `/internal/…` is for the service, which proves itself by the bearer token, by its TLS certificate, or by
+//! both; the challenge path is what HAProxy's backend asks for, without either.
 
 mod auth;
 mod certificates;
@@ -14,9 +15,10 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::Method;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{any, get, post, put};
 use dps_agent_api::{CHALLENGE_PATH_PREFIX, ProblemCode};
 use dps_host::BearerToken;
+use dps_host::mutual_tls::ServerTls;
 
 use crate::challenges::Challenges;
 use crate::clock::Clock;
@@ -35,25 +37,28 @@ pub(crate) struct App {
     pub(crate) challenges: Arc<Challenges>,
     pub(crate) metrics: Metrics,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) token: BearerToken,
+    /// What the service must show, if the settings name a token.
+    pub(crate) token: Option<BearerToken>,
+    /// With `Agent:Tls`.
+    pub(crate) tls: Option<Arc<ServerTls>>,
     pub(crate) request_timeout: Duration,
 }
 
+/// Who comes in by a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// The service among others: what is internal is answered to who proves to be the service.
+    Service,
+    /// Everybody, while the service has a listener of its own with mutual TLS: what is internal is answered to nobody.
+    Public,
+}
+
 /// All routes.
-pub(crate) fn router(app: App) -> Router {
-    let internal = Router::new()
-        .route("/internal/v1/certificates", get(certificates::inventory))
-        .route("/internal/v1/certificates/apply", post(certificates::apply))
-        .route(
-            "/internal/v1/certificates/{hostname}",
-            axum::routing::delete(certificates::remove),
-        )
-        .route(
-            "/internal/v1/challenges/{token}",
-            put(challenges::publish).delete(challenges::withdraw),
-        )
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(from_fn_with_state(app.clone(), auth::require_token));
+pub(crate) fn router(app: App, door: Door) -> Router {
+    let internal = match door {
+        Door::Service => internal(&app),
+        Door::Public => Router::new().route("/internal/{*path}", any(auth::only_over_tls)),
+    };
     Router::new()
         .merge(internal)
         .route(
@@ -66,6 +71,22 @@ pub(crate) fn router(app: App) -> Router {
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(app.clone(), limit_time))
         .with_state(app)
+}
+
+fn internal(app: &App) -> Router<App> {
+    Router::new()
+        .route("/internal/v1/certificates", get(certificates::inventory))
+        .route("/internal/v1/certificates/apply", post(certificates::apply))
+        .route(
+            "/internal/v1/certificates/{hostname}",
+            axum::routing::delete(certificates::remove),
+        )
+        .route(
+            "/internal/v1/challenges/{token}",
+            put(challenges::publish).delete(challenges::withdraw),
+        )
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(from_fn_with_state(app.clone(), auth::require_token))
 }
 
 async fn no_such_path() -> Rejection {

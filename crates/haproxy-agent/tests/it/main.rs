@@ -8,6 +8,8 @@ mod challenges;
 mod command;
 mod crashes;
 mod disk;
+mod exposure;
+mod mutual_tls;
 mod refusals;
 mod restarts;
 mod shipped_configuration;

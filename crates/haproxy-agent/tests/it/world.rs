@@ -39,6 +39,7 @@ pub(crate) struct World {
 
 struct RunningAgent {
     address: SocketAddr,
+    tls_address: Option<SocketAddr>,
     stop: CancellationToken,
     task: JoinHandle<Result<(), AgentError>>,
 }
@@ -98,11 +99,17 @@ impl World {
 
     pub(crate) async fn start_agent(&mut self) {
         let agent = Agent::bind(&self.settings, Arc::new(SystemClock)).await.unwrap();
-        let (address, stop) = (agent.local_addr(), CancellationToken::new());
+        let (address, tls_address) = (agent.local_addr(), agent.tls_addr());
+        let stop = CancellationToken::new();
         let task = tokio::spawn(agent.serve(stop.clone()));
         // HAProxy's configuration names the port: the next agent takes the same.
         self.settings.listen = address;
-        self.agent = Some(RunningAgent { address, stop, task });
+        self.agent = Some(RunningAgent {
+            address,
+            tls_address,
+            stop,
+            task,
+        });
     }
 
     pub(crate) async fn stop_agent(&mut self) {
@@ -212,6 +219,12 @@ impl World {
 
     pub(crate) fn agent_url(&self) -> String {
         format!("http://{}", self.agent.as_ref().expect("an agent runs").address)
+    }
+
+    /// Where the agent speaks TLS.
+    pub(crate) fn tls_address(&self) -> SocketAddr {
+        let agent = self.agent.as_ref().expect("an agent runs");
+        agent.tls_address.expect("the agent speaks TLS")
     }
 
     pub(crate) fn client(&self) -> AgentClient {

@@ -237,7 +237,7 @@ fn what_a_role_does_not_need_is_not_asked_of_it() {
     assert_eq!(errors(Role::Cabinet), ["Cabinet", "Cabinet"]);
     let agent = settings.check(Role::Agent).errors.remove(0).to_string();
     assert!(
-        agent.starts_with("Agent:Token or Agent:TokenFile must be set"),
+        agent.starts_with("Agent:Token, Agent:TokenFile or the files of Agent:Tls must be set"),
         "{agent}"
     );
 }
@@ -286,6 +286,11 @@ fn each_unusable_value_is_named_with_what_to_do() {
         ),
         ("CertificateStore__MaxConnections", "0", "from 1 to 1000"),
         ("Dns__Timeout", "1h", "from 1s to 30s"),
+        (
+            "HAProxyAgent__BaseUrl",
+            "http://edge1.internal:9402",
+            "HAProxyAgent:AllowUnencrypted",
+        ),
         ("LetsEncrypt__DirectoryUrl", "http://ca.example/dir", "https://"),
         ("LetsEncrypt__CaCertificateFile", "/nowhere.pem", "No such file"),
         ("LetsEncrypt__UserAgent", "a\nb", "printable ASCII"),
@@ -321,6 +326,42 @@ fn each_unusable_value_is_named_with_what_to_do() {
         none.errors.iter().any(|finding| finding.key == "Dns:Resolvers"),
         "{none:?}"
     );
+}
+
+#[test]
+fn mutual_tls_needs_all_its_files_and_https_and_then_no_token() {
+    let errors = |variables: &[(&str, &str)]| {
+        let report = usable(variables).check(Role::Run);
+        let text: Vec<_> = report.errors.iter().map(Finding::to_string).collect();
+        text.join("\n")
+    };
+    let half = errors(&[("HAProxyAgent__Tls__KeyFile", "/k.pem")]);
+    assert!(
+        half.contains("Tls:CertificateFile") && half.contains("Tls:CaFile"),
+        "{half}"
+    );
+    let files = [
+        ("HAProxyAgent__Tls__CertificateFile", "/nowhere/c.pem"),
+        ("HAProxyAgent__Tls__KeyFile", "/nowhere/k.pem"),
+        ("HAProxyAgent__Tls__CaFile", "/nowhere/ca.pem"),
+    ];
+    let plain = errors(&files);
+    assert!(
+        plain.contains("/nowhere/c.pem cannot be read") && plain.contains("https://"),
+        "{plain}"
+    );
+
+    let text = r#"{
+        "CabinetApi": {"BaseUrl": "https://cabinet.example", "Token": "t"},
+        "HAProxyAgent": {"BaseUrl": "https://edge1.internal:9403"},
+        "LetsEncrypt": {"DirectoryUrl": "https://ca.example/dir", "TermsOfServiceAgreed": true}
+    }"#;
+    let report = |variables| load(text, variables).unwrap().check(Role::Run);
+    let without = report(&[]);
+    assert_eq!(without.errors[0].key, "HAProxyAgent:Token");
+    let with = report(&files);
+    assert_eq!(with.errors.len(), 1, "{with:?}");
+    assert_eq!(with.errors[0].key, "HAProxyAgent:Tls");
 }
 
 #[test]

@@ -58,6 +58,8 @@ pub(crate) struct Options {
     pub(crate) split_dns: bool,
     /// Whether there is a second HAProxy with an agent of its own, at [`SECOND_EDGE`].
     pub(crate) second_edge: bool,
+    /// Whether service and agents call each other by mutual TLS, with certificates of `dps pki init`, beside the token.
+    pub(crate) mutual_tls: bool,
 }
 
 impl Default for Options {
@@ -69,6 +71,7 @@ impl Default for Options {
             pebble: |_| {},
             split_dns: false,
             second_edge: false,
+            mutual_tls: false,
         }
     }
 }
@@ -135,6 +138,8 @@ struct Addresses {
     http: SocketAddr,
     https: SocketAddr,
     agent: SocketAddr,
+    /// With mutual TLS.
+    agent_tls: SocketAddr,
     cabinet: SocketAddr,
     service: SocketAddr,
 }
@@ -178,7 +183,22 @@ impl World {
         std::fs::write(home.path().join("ca.pem"), pebble.ca_pem()).unwrap();
 
         let dns = resolvers.each_ref().map(DnsServer::address);
-        let agents = [Some(at.agent), options.second_edge.then_some(second.agent)];
+        let agents = [Some(&at), options.second_edge.then_some(&second)];
+        if options.mutual_tls {
+            let machines = [
+                "--service",
+                "dps1",
+                "--edge",
+                "one=127.0.0.1",
+                "--edge",
+                "two=127.0.0.1",
+            ];
+            let made = dps(
+                home.path(),
+                &[["pki", "init", "--out", "pki"].as_slice(), &machines].concat(),
+            );
+            assert!(made.status.success(), "{made:?}");
+        }
         settings::write(home.path(), &options, &at, (&pebble.directory_url(), dns, agents));
         let start = |role| dps::start(home.path(), role, &options.environment);
         let (mut cabinet, mut agent) = (start("cabinet"), start("agent"));
@@ -186,7 +206,8 @@ impl World {
         agent.wait_for_port(at.agent, PATIENCE).await.unwrap();
         let haproxy = edge::start(home.path(), &at, entry.address()).await;
         let second_edge = if options.second_edge {
-            Some(SecondEdge::start(home.path(), &second, entry.address()).await)
+            let pki = options.mutual_tls.then(|| home.path().join("pki/edge-two"));
+            Some(SecondEdge::start(home.path(), &second, entry.address(), pki.as_deref()).await)
         } else {
             None
         };
@@ -370,10 +391,10 @@ impl World {
 }
 
 impl SecondEdge {
-    async fn start(home: &Path, at: &Addresses, entry: SocketAddr) -> Self {
+    async fn start(home: &Path, at: &Addresses, entry: SocketAddr, pki: Option<&Path>) -> Self {
         let home = home.join("second");
         std::fs::create_dir(&home).unwrap();
-        settings::write_agent(&home, at);
+        settings::write_agent(&home, at, pki);
         let mut agent = dps::start(&home, "agent", &[]);
         agent.wait_for_port(at.agent, PATIENCE).await.unwrap();
         let haproxy = edge::start(&home, at, entry).await;
@@ -392,6 +413,7 @@ impl Addresses {
             http: (SECOND_EDGE, self.http.port()).into(),
             https: (SECOND_EDGE, free_port().unwrap()).into(),
             agent: local(free_port().unwrap()),
+            agent_tls: local(free_port().unwrap()),
             ..*self
         }
     }
@@ -402,6 +424,7 @@ impl Addresses {
             http: next(),
             https: next(),
             agent: next(),
+            agent_tls: next(),
             cabinet: next(),
             service: next(),
         }

@@ -17,13 +17,17 @@ pub(super) fn write(
     home: &Path,
     options: &Options,
     at: &Addresses,
-    (directory_url, resolvers, agents): (&str, [SocketAddr; 2], [Option<SocketAddr>; 2]),
+    (directory_url, resolvers, agents): (&str, [SocketAddr; 2], [Option<&Addresses>; 2]),
 ) {
-    let agents: Vec<String> = agents
-        .iter()
-        .flatten()
-        .map(|agent| format!("http://{agent}"))
-        .collect();
+    let url = |edge: &Addresses| {
+        if options.mutual_tls {
+            format!("https://{}", edge.agent_tls)
+        } else {
+            format!("http://{}", edge.agent)
+        }
+    };
+    let agents: Vec<String> = agents.into_iter().flatten().map(url).collect();
+    let pki = options.mutual_tls.then(|| home.join("pki/edge-one"));
     let mut settings = json!({
         "CabinetApi": { "BaseUrl": format!("http://{}", at.cabinet) },
         "HAProxyAgent": { "BaseUrls": agents },
@@ -46,8 +50,11 @@ pub(super) fn write(
             "EdgeAddresses": [EDGE],
             "RetryMinInterval": "0s",
         },
-        "Agent": agent(home, at),
+        "Agent": agent(home, at, pki.as_deref()),
     });
+    if options.mutual_tls {
+        settings["HAProxyAgent"]["Tls"] = tls(&home.join("pki/service-dps1"), "CaFile");
+    }
     if let Database::Postgres(connection_string) = &options.database {
         let keys = home.join("kek");
         fs::write(&keys, format!("first:{FIRST_KEY}\n")).unwrap();
@@ -60,17 +67,31 @@ pub(super) fn write(
 }
 
 /// Writes the settings of an agent alone.
-pub(super) fn write_agent(home: &Path, at: &Addresses) {
-    let settings = json!({ "Agent": agent(home, at) });
+pub(super) fn write_agent(home: &Path, at: &Addresses, pki: Option<&Path>) {
+    let settings = json!({ "Agent": agent(home, at, pki) });
     fs::write(home.join("appsettings.json"), settings.to_string()).unwrap();
 }
 
-fn agent(home: &Path, at: &Addresses) -> Value {
-    json!({
+fn agent(home: &Path, at: &Addresses, pki: Option<&Path>) -> Value {
+    let mut agent = json!({
         "Listen": at.agent,
         "StateDirectory": home.join("agent"),
         "HaproxySocket": home.join("haproxy.sock"),
         "TlsAddress": at.https,
+    });
+    if let Some(folder) = pki {
+        agent["Tls"] = tls(folder, "ClientCaFile");
+        agent["Tls"]["Listen"] = json!(at.agent_tls);
+    }
+    agent
+}
+
+/// The files of a machine's folder, as `dps pki init --help` says.
+fn tls(folder: &Path, authority: &str) -> Value {
+    json!({
+        "CertificateFile": folder.join("certificate.pem"),
+        "KeyFile": folder.join("key.pem"),
+        authority: folder.join("ca.pem"),
     })
 }
 

@@ -1,0 +1,257 @@
+//! `dps pki …`: the certificates with which services and agents believe each other.
+//!
+//! A folder holds the private authority and, for each machine, a folder of its own with the three files that the machine needs. What is
+//! there is never overwritten by `init`, so it can be called again to add an edge. Keys are readable by their owner alone.
+
+mod folder;
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use clap::{Args, Subcommand};
+use dps_domain::Timestamp;
+use dps_x509::{PeerName, PeerRole, PrivateAuthority};
+
+use folder::Folder;
+
+/// Clocks of two machines may differ by so much.
+const BACKDATED: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// Ten years: replacing an authority is work on every machine.
+const AUTHORITY_DAYS: u32 = 3650;
+
+/// `dps pki …`.
+#[derive(Debug, Subcommand)]
+pub enum Pki {
+    /// Make a private authority and certificates for services and edges, all at once
+    ///
+    /// DIR gets ca.pem and ca.key, and one folder for each machine. Nothing that is there is overwritten: call it again with the same
+    /// DIR to add edges.
+    #[command(after_long_help = WHAT_TO_COPY)]
+    Init(Init),
+    /// Replace the certificates of all machines, or of those named, by new ones with new keys
+    #[command(after_long_help = WHAT_TO_COPY)]
+    Renew(Renew),
+}
+
+const WHAT_TO_COPY: &str = "\
+What to copy where:
+  DIR/service-NAME/  to the machine of dps run. Readable by its user alone.
+                     HAProxyAgent:BaseUrls            https://HOST:9403 for each edge
+                     HAProxyAgent:Tls:CertificateFile …/certificate.pem
+                     HAProxyAgent:Tls:KeyFile         …/key.pem
+                     HAProxyAgent:Tls:CaFile          …/ca.pem
+  DIR/edge-NAME/     to the machine of that HAProxy. Readable by the agent's user alone.
+                     Agent:Tls:CertificateFile        …/certificate.pem
+                     Agent:Tls:KeyFile                …/key.pem
+                     Agent:Tls:ClientCaFile           …/ca.pem
+  DIR/ca.key         nowhere. Keep DIR off the edges, best off line: whoever has this key can give orders to every agent.
+
+HAProxy's configuration stays as it is: challenges are answered at Agent:Listen, 127.0.0.1:9402.
+Copied files count within seconds, without a restart. /health and /metrics of both sides tell when a certificate ends.";
+
+/// `dps pki init`.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// The folder; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// A service (dps run); several with one certificate each, or all replicas with the same
+    #[arg(long = "service", value_name = "NAME")]
+    pub services: Vec<PeerName>,
+    /// An edge, with the hosts and addresses under which the service calls its agent if they are not NAME itself
+    #[arg(long = "edge", value_name = "NAME[=HOST,IP…]")]
+    pub edges: Vec<EdgeName>,
+    /// How long the certificates of the machines are valid
+    #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=825))]
+    pub days: u32,
+}
+
+/// `dps pki renew`.
+#[derive(Debug, Args)]
+pub struct Renew {
+    /// The folder that `dps pki init` made
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// The folders in it, such as edge-berlin; all without
+    #[arg(value_name = "MACHINE")]
+    pub machines: Vec<String>,
+    /// How long the new certificates are valid
+    #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=825))]
+    pub days: u32,
+}
+
+/// An edge on the command line.
+#[derive(Debug, Clone)]
+pub struct EdgeName {
+    name: PeerName,
+    called: Vec<PeerName>,
+}
+
+impl FromStr for EdgeName {
+    type Err = dps_x509::PeerNameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, called) = text.split_once('=').unwrap_or((text, ""));
+        let name: PeerName = name.parse()?;
+        let mut called = if called.is_empty() {
+            vec![name.clone()]
+        } else {
+            called.split(',').map(str::parse).collect::<Result<Vec<_>, _>>()?
+        };
+        let mut seen = Vec::new();
+        called.retain(|one| {
+            !seen.contains(one) && {
+                seen.push(one.clone());
+                true
+            }
+        });
+        Ok(Self { name, called })
+    }
+}
+
+/// Does what is asked, and says on standard output what there is now.
+///
+/// # Errors
+/// What is wrong with the folder, or what stands in the way.
+pub fn execute(command: Pki, now: Timestamp) -> anyhow::Result<()> {
+    match command {
+        Pki::Init(init) => {
+            make(&init, now)?;
+            list(&init.out)
+        }
+        Pki::Renew(asked) => {
+            renew(&asked, now)?;
+            list(&asked.out)
+        }
+    }
+}
+
+fn make(init: &Init, now: Timestamp) -> anyhow::Result<()> {
+    let mut wanted: Vec<(String, PeerRole, Vec<PeerName>)> = Vec::new();
+    for service in &init.services {
+        wanted.push((
+            folder_name("service", service),
+            PeerRole::Client,
+            vec![service.clone()],
+        ));
+    }
+    for edge in &init.edges {
+        wanted.push((
+            folder_name("edge", &edge.name),
+            PeerRole::Server,
+            edge.called.clone(),
+        ));
+    }
+    ensure!(
+        !wanted.is_empty(),
+        "name what to make: --service NAME, --edge NAME[=HOST,IP…]"
+    );
+    for (index, (name, ..)) in wanted.iter().enumerate() {
+        ensure!(
+            wanted[..index].iter().all(|(other, ..)| other != name),
+            "{name} is named twice"
+        );
+    }
+    let folder = Folder::make(&init.out)?;
+    let authority = match folder.authority()? {
+        Some(authority) => authority,
+        None => {
+            let name = format!("dps private authority {}", dps_host::randomness::hex(4));
+            let end = now + DAY * AUTHORITY_DAYS;
+            let authority = PrivateAuthority::create(&name, before(now), end)?;
+            folder.keep_authority(&authority)?;
+            authority
+        }
+    };
+    ensure!(
+        now < authority.expires_at(),
+        "the authority in {} has expired; begin anew in another folder",
+        init.out.display()
+    );
+    for (name, role, names) in wanted {
+        if let Some(held) = folder.names(&name)? {
+            if held != names {
+                let held: Vec<_> = held.iter().map(ToString::to_string).collect();
+                bail!(
+                    "{name} is there already, for {}; to change that, move {} away first",
+                    held.join(", "),
+                    init.out.join(&name).display()
+                );
+            }
+            println!("{name} is there already and stays as it is.");
+            continue;
+        }
+        let (chain, key) = authority.issue(role, &names, (before(now), now + DAY * init.days))?;
+        folder.add(&name, &authority, &chain, &key)?;
+    }
+    Ok(())
+}
+
+fn renew(asked: &Renew, now: Timestamp) -> anyhow::Result<()> {
+    let folder = Folder::open(&asked.out)?;
+    let authority = folder.authority()?.with_context(|| {
+        format!(
+            "{} holds no authority; dps pki init makes one",
+            asked.out.display()
+        )
+    })?;
+    let machines = if asked.machines.is_empty() {
+        folder.machines()?
+    } else {
+        asked.machines.clone()
+    };
+    for machine in machines {
+        let role = role_of(&machine)
+            .with_context(|| format!("{machine}: a machine's folder is service-NAME or edge-NAME"))?;
+        let names = folder
+            .names(&machine)?
+            .with_context(|| format!("{machine} is not in {}", asked.out.display()))?;
+        let (chain, key) = authority.issue(role, &names, (before(now), now + DAY * asked.days))?;
+        folder.replace(&machine, &chain, &key)?;
+    }
+    Ok(())
+}
+
+/// What there is, with the end of each certificate.
+fn list(out: &Path) -> anyhow::Result<()> {
+    let folder = Folder::open(out)?;
+    if let Some(authority) = folder.authority()? {
+        println!(
+            "{}  valid until {}",
+            out.join("ca.pem").display(),
+            authority.expires_at()
+        );
+    }
+    for machine in folder.machines()? {
+        let names = folder.names(&machine)?.unwrap_or_default();
+        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+        println!(
+            "{}  for {}  valid until {}",
+            out.join(&machine).display(),
+            names.join(", "),
+            folder.not_after(&machine)?
+        );
+    }
+    println!("`dps pki init --help` tells what to copy where.");
+    Ok(())
+}
+
+fn before(now: Timestamp) -> Timestamp {
+    now - BACKDATED
+}
+
+fn folder_name(kind: &str, name: &PeerName) -> String {
+    // An IPv6 address has colons, which some tools that copy files take for a host.
+    format!("{kind}-{}", name.to_string().replace(':', "-"))
+}
+
+fn role_of(machine: &str) -> Option<PeerRole> {
+    match machine.split_once('-')?.0 {
+        "service" => Some(PeerRole::Client),
+        "edge" => Some(PeerRole::Server),
+        _ => None,
+    }
+}

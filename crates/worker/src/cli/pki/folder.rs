@@ -1,0 +1,183 @@
+//! The folder on disk. Directories have mode 0700 and files 0600; a machine's folder is there as a whole or not at all.
+
+use std::fs;
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail, ensure};
+use dps_domain::Timestamp;
+use dps_x509::{CertificateChain, CertificateKey, PeerName, PrivateAuthority, peer_names};
+use secrecy::ExposeSecret as _;
+use zeroize::Zeroizing;
+
+const CA: &str = "ca.pem";
+const CA_KEY: &str = "ca.key";
+const CERTIFICATE: &str = "certificate.pem";
+const KEY: &str = "key.pem";
+
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    pub(super) fn make(path: &Path) -> anyhow::Result<Self> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .with_context(|| format!("{} cannot be made", path.display()))?;
+        Self::open(path)
+    }
+
+    pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
+        ensure!(path.is_dir(), "{} is no folder", path.display());
+        Ok(Self(path.to_owned()))
+    }
+
+    /// The authority, if there is one.
+    pub(super) fn authority(&self) -> anyhow::Result<Option<PrivateAuthority>> {
+        let (certificate, key) = (self.0.join(CA), self.0.join(CA_KEY));
+        match (certificate.exists(), key.exists()) {
+            (false, false) => Ok(None),
+            (true, true) => {
+                let chain = read_chain(&certificate)?;
+                let text = Zeroizing::new(read(&key)?);
+                let key = CertificateKey::from_pem(&text)
+                    .with_context(|| format!("{} cannot be used", key.display()))?;
+                let authority = PrivateAuthority::open(chain, key)
+                    .with_context(|| format!("the authority in {} cannot be used", self.0.display()))?;
+                Ok(Some(authority))
+            }
+            (true, false) => bail!("{} is missing beside {CA}", key.display()),
+            (false, true) => bail!("{} is missing beside {CA_KEY}", certificate.display()),
+        }
+    }
+
+    /// Keeps a new authority: the key first, so that no certificate stands there that nothing can be signed for.
+    pub(super) fn keep_authority(&self, authority: &PrivateAuthority) -> anyhow::Result<()> {
+        write_new(&self.0.join(CA_KEY), authority.key().to_pem().expose_secret())?;
+        write_new(&self.0.join(CA), &authority.chain().to_pem())?;
+        sync(&self.0)
+    }
+
+    /// The names of a machine's certificate, if its folder is there.
+    pub(super) fn names(&self, machine: &str) -> anyhow::Result<Option<Vec<PeerName>>> {
+        self.certificate(machine)
+            .map(|chain| chain.map(|chain| peer_names(&chain)))
+    }
+
+    /// The end of a machine's certificate.
+    pub(super) fn not_after(&self, machine: &str) -> anyhow::Result<Timestamp> {
+        let chain = self.certificate(machine)?;
+        Ok(chain
+            .with_context(|| format!("{machine} is gone"))?
+            .leaf()
+            .not_after)
+    }
+
+    /// The machines' folders by name.
+    pub(super) fn machines(&self) -> anyhow::Result<Vec<String>> {
+        let mut machines = Vec::new();
+        for entry in fs::read_dir(&self.0).with_context(|| format!("{} cannot be read", self.0.display()))? {
+            let name = entry?.file_name();
+            let Some(name) = name.to_str() else { continue };
+            if super::role_of(name).is_some() && self.0.join(name).join(CERTIFICATE).exists() {
+                machines.push(name.to_owned());
+            }
+        }
+        machines.sort();
+        Ok(machines)
+    }
+
+    /// A new machine's folder. It gets its name when it is complete.
+    pub(super) fn add(
+        &self,
+        machine: &str,
+        authority: &PrivateAuthority,
+        chain: &CertificateChain,
+        key: &CertificateKey,
+    ) -> anyhow::Result<()> {
+        let path = self.0.join(machine);
+        ensure!(
+            !path.exists(),
+            "{} is there but holds no {CERTIFICATE}",
+            path.display()
+        );
+        let unfinished = tempfile::Builder::new()
+            .prefix(".unfinished-")
+            .permissions(fs::Permissions::from_mode(0o700))
+            .tempdir_in(&self.0)
+            .with_context(|| format!("nothing can be written to {}", self.0.display()))?;
+        write_new(&unfinished.path().join(KEY), key.to_pem().expose_secret())?;
+        write_new(&unfinished.path().join(CERTIFICATE), &chain.to_pem())?;
+        write_new(&unfinished.path().join(CA), &authority.chain().to_pem())?;
+        sync(unfinished.path())?;
+        fs::rename(unfinished.path(), &path).with_context(|| format!("{} cannot be made", path.display()))?;
+        sync(&self.0)
+    }
+
+    /// Replaces a machine's certificate and key. Killed between the two, it is mended by calling it again.
+    pub(super) fn replace(
+        &self,
+        machine: &str,
+        chain: &CertificateChain,
+        key: &CertificateKey,
+    ) -> anyhow::Result<()> {
+        let path = self.0.join(machine);
+        for (name, text) in [
+            (KEY, key.to_pem().expose_secret()),
+            (CERTIFICATE, &chain.to_pem()),
+        ] {
+            let next = path.join(format!(".{name}.new"));
+            remove_leftover(&next)?;
+            write_new(&next, text)?;
+            fs::rename(&next, path.join(name))
+                .with_context(|| format!("{} cannot be replaced", path.join(name).display()))?;
+        }
+        sync(&path)
+    }
+
+    fn certificate(&self, machine: &str) -> anyhow::Result<Option<CertificateChain>> {
+        let path = self.0.join(machine).join(CERTIFICATE);
+        if path.exists() {
+            read_chain(&path).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
+}
+
+fn read_chain(path: &Path) -> anyhow::Result<CertificateChain> {
+    CertificateChain::from_pem(&read(path)?).with_context(|| format!("{} cannot be used", path.display()))
+}
+
+fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
+    let write = || {
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    };
+    write().with_context(|| format!("{} cannot be written", path.display()))
+}
+
+fn remove_leftover(path: &Path) -> anyhow::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("{} cannot be removed", path.display()))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn sync(folder: &Path) -> anyhow::Result<()> {
+    fs::File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .with_context(|| format!("{} cannot be written through", folder.display()))
+}

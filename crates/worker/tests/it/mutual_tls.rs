@@ -1,0 +1,83 @@
+//! Service and agents with nothing but the files of `dps pki init` between them.
+
+use dps_lab::wait;
+
+use crate::world::{Options, PATIENCE, World, dps};
+
+const HOST: &str = "shop.bakery.test";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_domain_becomes_active_on_two_edges_over_mutual_tls_and_renewed_files_count_without_a_restart() {
+    let mut world = World::start(Options {
+        second_edge: true,
+        mutual_tls: true,
+        ..Options::quick()
+    })
+    .await;
+    let id = world.add(HOST).await;
+    world.wait_for_status(&id, "Active").await;
+    let first = world.visit(HOST).await;
+    let second = world.second_edge.as_ref().unwrap().https;
+    let leaf = dps_lab::tls::served_leaf(second, HOST, &world.root_pem)
+        .await
+        .unwrap();
+    assert_eq!(leaf.fingerprint, first);
+
+    let days = |metrics: &str| {
+        let line = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix("agent_tls_expiry_days "));
+        line.unwrap().parse::<f64>().unwrap()
+    };
+    assert!((364.0..=365.0).contains(&days(&world.get("/metrics").await.1)));
+    let (status, report) = world.get("/health/ready").await;
+    assert!(status == 200 && report.contains("agentTls"), "{report}");
+
+    // Everybody's files change while all run: the service's soon end, which it says.
+    let renewed = dps(world.home(), &["pki", "renew", "--out", "pki", "--days", "3"]);
+    assert!(renewed.status.success(), "{renewed:?}");
+    let says = wait::until("the service has read its new files", PATIENCE, || async {
+        let report = world.get("/health/ready").await.1;
+        report.contains("dps pki renew").then_some(report)
+    });
+    let report = says.await.unwrap();
+    assert!(report.contains("\"status\":\"ready\""), "{report}");
+    let after = world.add("second.bakery.test").await;
+    world.wait_for_status(&after, "Active").await;
+    world.visit("second.bakery.test").await;
+    assert!(world.service.is_running());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_with_another_authoritys_certificate_gives_no_orders_and_says_why() {
+    let mut world = World::start(Options {
+        mutual_tls: true,
+        ..Options::quick()
+    })
+    .await;
+    let made = dps(
+        world.home(),
+        &["pki", "init", "--out", "stranger", "--service", "dps1"],
+    );
+    assert!(made.status.success(), "{made:?}");
+    let folder = world.home().join("stranger/service-dps1");
+    let file = |name: &str| folder.join(name).display().to_string();
+    let (certificate, key) = (file("certificate.pem"), file("key.pem"));
+    world
+        .start_service_again_with(&[
+            ("HAProxyAgent__Tls__CertificateFile", &certificate),
+            ("HAProxyAgent__Tls__KeyFile", &key),
+        ])
+        .await;
+    let id = world.add(HOST).await;
+    let told = world.wait_for_code(&id, "EDGE_UNREACHABLE").await;
+    assert_eq!(told["status"], "PendingHttpProbe", "{told}");
+    assert!(world.agent.log_text().contains("a TLS client was refused"));
+    let history = dps(world.home(), &["domains", "show", HOST]);
+    let history = String::from_utf8_lossy(&history.stdout).into_owned();
+    assert!(history.contains("alert"), "{history}");
+
+    world.start_service_again_with(&[]).await;
+    world.wait_for_status(&id, "Active").await;
+    world.visit(HOST).await;
+}
