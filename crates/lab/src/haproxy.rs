@@ -91,7 +91,7 @@ pub async fn check_config(home: &Path, config: &str) -> Result<(), LabError> {
     std::fs::write(home.join(name), config).map_err(LabError::io("write the configuration to check"))?;
     let mut command = tokio::process::Command::new(haproxy()?);
     command.args(["-c", "-f", name]).current_dir(home);
-    crate::process::run("haproxy -c", command).await
+    crate::process::run("haproxy -c", command).await.map(drop)
 }
 
 /// A directory for one HAProxy, removed on drop.

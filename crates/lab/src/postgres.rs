@@ -50,6 +50,9 @@ const SETTINGS: [&str; 10] = [
     "log_min_messages=warning",
 ];
 
+/// Laid over them for a server that is stopped at once in the middle of its work.
+const DURABLE: [&str; 3] = ["fsync=on", "synchronous_commit=on", "full_page_writes=on"];
+
 static SHARED: OnceCell<Postgres> = OnceCell::const_new();
 
 /// A running PostgreSQL server with its own data directory. Dropping it stops the server and removes the directory.
@@ -87,6 +90,18 @@ impl Postgres {
     /// # Errors
     /// [`LabError::MissingProgram`] without PostgreSQL's server package, else whatever `initdb` or the server said.
     pub async fn start() -> Result<Self, LabError> {
+        Self::start_with(&[]).await
+    }
+
+    /// As [`Self::start`], with a server that keeps what it has committed, however it ends.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_durable() -> Result<Self, LabError> {
+        Self::start_with(&DURABLE).await
+    }
+
+    async fn start_with(settings: &[&str]) -> Result<Self, LabError> {
         let binaries = find_binaries()?;
         let directory = ClusterDirectory::create(USER)?;
         init_cluster(&binaries, &directory).await?;
@@ -94,7 +109,7 @@ impl Postgres {
         loop {
             tries -= 1;
             let port = free_port()?;
-            match start_server(&binaries, &directory, port).await {
+            match start_server(&binaries, &directory, port, settings).await {
                 Ok(server) => {
                     let databases = AtomicU32::new(0);
                     return Ok(Self {
@@ -147,6 +162,17 @@ impl Postgres {
         wait_until_answering(&mut self.server, &self.binaries, self.port).await
     }
 
+    /// Stops the server at once, as a power cut does to its clients, and starts it on what it had committed.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn crash(&mut self) -> Result<(), LabError> {
+        // Immediate shutdown: no client is waited for, nothing is written, and the shared memory is given back.
+        self.server.signal("QUIT")?;
+        self.server.wait_for_exit(START_BOUND).await?;
+        self.restart().await
+    }
+
     /// The full path of one of PostgreSQL's programs of the same version, for example `pg_dump`.
     pub fn program(&self, name: &str) -> PathBuf {
         self.binaries.join(name)
@@ -170,8 +196,27 @@ impl Postgres {
     /// # Errors
     /// [`LabError::Failed`] with the server's words.
     pub async fn execute(&self, url: &str, sql: &str) -> Result<(), LabError> {
+        self.query(url, sql).await.map(drop)
+    }
+
+    /// As [`Self::execute`]; answers the rows as lines of columns separated by `|`.
+    ///
+    /// # Errors
+    /// As [`Self::execute`].
+    pub async fn query(&self, url: &str, sql: &str) -> Result<String, LabError> {
         let mut psql = tokio::process::Command::new(self.program("psql"));
-        psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", sql, "-d", url]);
+        psql.args([
+            "-X",
+            "-q",
+            "-A",
+            "-t",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-c",
+            sql,
+            "-d",
+            url,
+        ]);
         run("psql", psql).await
     }
 }
@@ -237,8 +282,13 @@ async fn init_cluster(binaries: &Path, directory: &ClusterDirectory) -> Result<(
     })
 }
 
-async fn start_server(binaries: &Path, directory: &ClusterDirectory, port: u16) -> Result<Process, LabError> {
-    let settings = SETTINGS.iter().flat_map(|setting| ["-c", setting]);
+async fn start_server(
+    binaries: &Path,
+    directory: &ClusterDirectory,
+    port: u16,
+    more: &[&str],
+) -> Result<Process, LabError> {
+    let settings = SETTINGS.iter().chain(more).flat_map(|setting| ["-c", setting]);
     let mut server = ProcessSpec::new("postgres", binaries.join("postgres"), directory.log())
         .arg("-D")
         .arg(directory.data())

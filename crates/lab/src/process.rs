@@ -213,8 +213,8 @@ impl Drop for Process {
     }
 }
 
-/// Runs a helper program to its end; its words become the error when it fails.
-pub(crate) async fn run(program: &str, mut command: tokio::process::Command) -> Result<(), LabError> {
+/// Runs a helper program to its end; answers what it printed, which becomes the error when it fails.
+pub(crate) async fn run(program: &str, mut command: tokio::process::Command) -> Result<String, LabError> {
     let output = command
         .kill_on_drop(true)
         .output()
@@ -225,7 +225,7 @@ pub(crate) async fn run(program: &str, mut command: tokio::process::Command) -> 
             source,
         })?;
     if output.status.success() {
-        return Ok(());
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let text = [output.stdout, output.stderr].concat();
     Err(LabError::Failed {

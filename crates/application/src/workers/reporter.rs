@@ -17,6 +17,7 @@ use crate::service::Service;
 use crate::wake::Bell;
 
 const AT_ONCE: usize = 16;
+/// The longest lease of a report: shorter than a step's may be, because nothing is waited for but the Cabinet.
 const LEASE: Duration = Duration::from_secs(60);
 const GLANCE: Duration = Duration::from_secs(2);
 const BACKOFF: Backoff = Backoff {

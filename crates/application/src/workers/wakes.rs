@@ -57,7 +57,9 @@ pub(super) async fn listen(wakers: Wakers, randomness: Arc<dyn Randomness>, shut
             heard = channel.heard() => match heard {
                 Ok(bells) => {
                     failures = 0;
-                    bells.into_iter().for_each(|bell| wakers.ring(bell));
+                    for bell in bells {
+                        wakers.ring(bell);
+                    }
                     continue;
                 }
                 Err(error) => {

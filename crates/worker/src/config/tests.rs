@@ -308,7 +308,7 @@ fn each_unusable_value_is_named_with_what_to_do() {
         ),
         ("Workers__HttpProbe__Concurrency", "0", "from 1 to 1024"),
         ("Workers__HttpProbe__Port", "0", "from 1 to 65535"),
-        ("Workers__LeaseDuration", "5s", "from 1m to 1h"),
+        ("Workers__LeaseDuration", "5s", "from 30s to 1h"),
     ] {
         let report = usable(&[(variable, value)]).check(Role::Run);
         let text: Vec<_> = report.errors.iter().map(Finding::to_string).collect();

@@ -343,6 +343,17 @@ impl World {
         root.join(disk.strip_prefix("/").unwrap())
     }
 
+    /// Starts one more replica of the service, with more environment variables, and waits until it answers.
+    pub(crate) async fn start_replica(&self, name: &str, environment: &[(&str, &str)]) -> Process {
+        let surface = local(free_port().unwrap());
+        let listen = surface.to_string();
+        let mut own = vec![("Http__Listen", listen.as_str()), ("Replica__Name", name)];
+        own.extend_from_slice(environment);
+        let mut process = dps::start_replica(self.home(), name, &own);
+        process.wait_for_port(surface, PATIENCE).await.unwrap();
+        process
+    }
+
     /// Starts the killed service again and waits until it answers.
     pub(crate) async fn restart_service(&mut self) {
         self.service.restart().unwrap();

@@ -23,7 +23,14 @@ const TOKENS: [(&str, &str); 5] = [
 
 /// Starts `dps <role>` in `home`, whose `appsettings.json` it finds by itself. Its log is `<role>.log` there.
 pub(super) fn start(home: &Path, role: &str, environment: &[(&str, &str)]) -> Process {
-    launch(home, role, (env!("CARGO_BIN_EXE_dps"), &[]), environment)
+    let log = format!("{role}.log");
+    launch(home, (role, &log), (env!("CARGO_BIN_EXE_dps"), &[]), environment)
+}
+
+/// Starts one more `dps run` in `home`, which calls itself `name`. Its log is `<name>.log` there.
+pub(super) fn start_replica(home: &Path, name: &str, environment: &[(&str, &str)]) -> Process {
+    let log = format!("{name}.log");
+    launch(home, ("run", &log), (env!("CARGO_BIN_EXE_dps"), &[]), environment)
 }
 
 /// Starts `dps run` with the directory `disk` on a file system of its own, of so many KiB. Only the process sees it, and who looks
@@ -35,17 +42,17 @@ pub(super) fn start_on_small_disk(home: &Path, disk: &Path, kib: u32) -> Process
     let dps = env!("CARGO_BIN_EXE_dps");
     let wrapper = ["--map-root-user", "--mount", "sh", "-c", &script, disk, dps];
     let environment = [("CertificateStore__ConnectionString", store.as_str())];
-    launch(home, "run", ("unshare", &wrapper), &environment)
+    launch(home, ("run", "run.log"), ("unshare", &wrapper), &environment)
 }
 
 /// `program` with its arguments runs the role, in the end.
 fn launch(
     home: &Path,
-    role: &str,
+    (role, log): (&str, &str),
     (program, arguments): (&str, &[&str]),
     environment: &[(&str, &str)],
 ) -> Process {
-    let log = home.join(format!("{role}.log"));
+    let log = home.join(log);
     let spec = ProcessSpec::new(format!("dps {role}"), program, log)
         .args(arguments)
         .arg(role)
