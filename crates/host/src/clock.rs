@@ -1,6 +1,12 @@
 //! The one place that reads the system clock.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// Differences up to this are the drift that NTP takes out little by little, in microseconds.
+const DRIFT: i64 = 2_000_000;
+/// How long a machine's clock must stand by a jump before it is believed, in microseconds.
+const PROBATION: i64 = 10 * 60 * 1_000_000;
 
 /// Microseconds since 1970-01-01T00:00:00Z; negative when the machine's clock stands before that.
 #[expect(
@@ -14,9 +20,121 @@ pub fn now_unix_micros() -> i64 {
     }
 }
 
+/// A clock that begins with the machine's and never jumps, whatever becomes of that one.
+#[derive(Debug, Clone, Copy)]
+pub struct SteadyClock {
+    began: Instant,
+    began_unix_micros: i64,
+}
+
+impl SteadyClock {
+    /// Begins now.
+    pub fn start() -> Self {
+        Self {
+            began: Instant::now(),
+            began_unix_micros: now_unix_micros(),
+        }
+    }
+
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    pub fn now_unix_micros(&self) -> i64 {
+        let elapsed = i64::try_from(self.began.elapsed().as_micros()).unwrap_or(i64::MAX);
+        self.began_unix_micros.saturating_add(elapsed)
+    }
+}
+
+/// The machine's clock, but its jumps are believed only after they have stood for ten minutes: a wrong hour or day that somebody
+/// puts right again is never seen.
+#[derive(Debug)]
+pub struct CarefulClock {
+    steady: SteadyClock,
+    belief: Mutex<Belief>,
+}
+
+/// By how much the machine's clock is ahead of the steady one, in microseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Belief {
+    ahead: i64,
+    /// Another value, and since when it is seen.
+    rumour: Option<(i64, i64)>,
+}
+
+/// What became of the belief.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum News {
+    None,
+    Jumped,
+    Believed,
+}
+
+impl CarefulClock {
+    /// Begins with the machine's time.
+    pub fn start() -> Self {
+        Self {
+            steady: SteadyClock::start(),
+            belief: Mutex::default(),
+        }
+    }
+
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    pub fn now_unix_micros(&self) -> i64 {
+        let (steady, machine) = (self.steady.now_unix_micros(), now_unix_micros());
+        let (belief, news) = {
+            let mut belief = self.belief.lock().unwrap_or_else(PoisonError::into_inner);
+            let news = belief.look(steady, machine);
+            (*belief, news)
+        };
+        let jump_ms = || (machine - steady - belief.ahead) / 1000;
+        match news {
+            News::None => {}
+            News::Jumped => {
+                tracing::error!(
+                    jump_ms = jump_ms(),
+                    "the machine's clock jumped; it is not followed for ten minutes"
+                );
+            }
+            News::Believed => tracing::warn!("the machine's clock stays where it jumped to and is followed"),
+        }
+        steady + belief.ahead
+    }
+}
+
+impl Belief {
+    fn look(&mut self, steady: i64, machine: i64) -> News {
+        let near = |a: i64, b: i64| (a - b).abs() <= DRIFT;
+        let seen = machine - steady;
+        if near(seen, self.ahead) {
+            *self = Self {
+                ahead: seen,
+                rumour: None,
+            };
+            return News::None;
+        }
+        match self.rumour {
+            Some((ahead, since)) if near(seen, ahead) => {
+                if steady - since < PROBATION {
+                    return News::None;
+                }
+                *self = Self {
+                    ahead: seen,
+                    rumour: None,
+                };
+                News::Believed
+            }
+            _ => {
+                self.rumour = Some((seen, steady));
+                News::Jumped
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SECOND: i64 = 1_000_000;
+    const HOUR: i64 = 3600 * SECOND;
 
     #[test]
     fn the_clock_counts_microseconds_of_this_age_and_does_not_run_backwards() {
@@ -26,5 +144,46 @@ mod tests {
         let start_of_2200 = 7_258_118_400_000_000;
         assert!((start_of_2024..start_of_2200).contains(&first), "{first}");
         assert!(second >= first);
+        for clock in [
+            SteadyClock::start().now_unix_micros(),
+            CarefulClock::start().now_unix_micros(),
+        ] {
+            assert!((clock - second).abs() < 60 * SECOND, "{clock}");
+        }
+    }
+
+    #[test]
+    fn a_drift_is_followed_at_once() {
+        let mut belief = Belief::default();
+        for second in 0..1000 {
+            let steady = second * SECOND;
+            assert_eq!(belief.look(steady, steady + second * 1000), News::None);
+        }
+        assert_eq!(belief.ahead, 999_000);
+    }
+
+    #[test]
+    fn a_jump_that_is_taken_back_is_never_seen() {
+        for jump in [-HOUR, 24 * HOUR] {
+            let mut belief = Belief::default();
+            assert_eq!(belief.look(0, jump), News::Jumped);
+            assert_eq!(belief.look(PROBATION - 1, PROBATION - 1 + jump), News::None);
+            assert_eq!(belief.ahead, 0);
+            assert_eq!(belief.look(PROBATION, PROBATION), News::None);
+            assert_eq!(belief, Belief::default());
+        }
+    }
+
+    #[test]
+    fn a_jump_that_stands_is_believed_after_a_while_and_a_second_one_begins_anew() {
+        let mut belief = Belief::default();
+        assert_eq!(belief.look(0, HOUR), News::Jumped);
+        assert_eq!(belief.look(SECOND, SECOND - HOUR), News::Jumped);
+        assert_eq!(belief.look(PROBATION, PROBATION - HOUR), News::None);
+        assert_eq!(
+            belief.look(PROBATION + SECOND, PROBATION + SECOND - HOUR),
+            News::Believed
+        );
+        assert_eq!(belief.ahead, -HOUR);
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dps_application::ports::Randomness;
+use dps_application::ports::{Clock, Randomness};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, Executor, SqlitePool};
@@ -23,6 +23,11 @@ const FILE_MODE: u32 = 0o600;
 pub struct StoreOptions {
     /// Where lease tokens come from.
     pub randomness: Arc<dyn Randomness>,
+    /// By whose time leases run on SQLite: a clock of this process that never jumps.
+    pub steady: Arc<dyn Clock>,
+    /// Whether leases on PostgreSQL run by the server's time, as replicas need it. If not they run by `steady` there too, for a test
+    /// that owns the time.
+    pub server_time: bool,
     /// Connections at most: to PostgreSQL in all (unless the connection string says `Maximum Pool Size`), on SQLite for reading.
     pub max_connections: u32,
     /// How long an operation waits for a free connection, and on SQLite for another process's write, before the store counts as
@@ -36,9 +41,11 @@ pub struct StoreOptions {
 
 impl StoreOptions {
     /// The usual bounds.
-    pub fn new(randomness: Arc<dyn Randomness>) -> Self {
+    pub fn new(randomness: Arc<dyn Randomness>, steady: Arc<dyn Clock>) -> Self {
         Self {
             randomness,
+            steady,
+            server_time: true,
             max_connections: 16,
             acquire_timeout: Duration::from_secs(10),
             events_per_domain: 200,
@@ -78,6 +85,8 @@ pub enum ConnectError {
 pub struct Store {
     pub(crate) database: Database,
     pub(crate) randomness: Arc<dyn Randomness>,
+    pub(crate) steady: Arc<dyn Clock>,
+    pub(crate) server_time: bool,
     pub(crate) events_per_domain: u32,
     pub(crate) events_max_age: Duration,
 }
@@ -110,6 +119,8 @@ impl Store {
         Ok(Self {
             database,
             randomness: options.randomness,
+            steady: options.steady,
+            server_time: options.server_time,
             events_per_domain: options.events_per_domain,
             events_max_age: options.events_max_age,
         })

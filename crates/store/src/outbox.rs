@@ -4,8 +4,6 @@
 //! index however many reports pile up behind a Cabinet that is down. Whoever adds or removes a report holds the domain's row
 //! first, so that two of them cannot both believe the other cares for the next one.
 
-use std::time::Duration;
-
 use dps_application::outbox::{Waiting, replaced};
 use dps_application::ports::cabinet::StatusReport;
 use dps_application::ports::store::{OutboxLease, StoreError};
@@ -17,6 +15,7 @@ use crate::json::to_json;
 use crate::row::Row;
 use crate::session::Session;
 use crate::sql::{Sql, args, statements};
+use crate::term::{Term, lease_now};
 
 const TABLE: &str = "outbox";
 
@@ -41,13 +40,15 @@ statements! {
     ACQUIRE = Sql::each(
         concat!(
             "WITH due AS (SELECT id AS due_id FROM outbox WHERE acquirable_at <= $1 \
+             AND (lease_expires_at IS NULL OR lease_expires_at <= ", lease_now!("$5"), ") \
              ORDER BY acquirable_at LIMIT $2 FOR UPDATE SKIP LOCKED) \
-             UPDATE outbox SET lease_token = $3, lease_expires_at = $4, attempt = attempt + 1 \
+             UPDATE outbox SET lease_token = $3, lease_expires_at = ", lease_now!("$5"), " + $4, attempt = attempt + 1 \
              FROM due WHERE id = due_id RETURNING ", columns!(),
         ),
         concat!(
-            "UPDATE outbox SET lease_token = $3, lease_expires_at = $4, attempt = attempt + 1 \
-             WHERE id IN (SELECT id FROM outbox WHERE acquirable_at <= $1 ORDER BY acquirable_at LIMIT $2) \
+            "UPDATE outbox SET lease_token = $3, lease_expires_at = $5 + $4, attempt = attempt + 1 \
+             WHERE id IN (SELECT id FROM outbox WHERE acquirable_at <= $1 \
+             AND (lease_expires_at IS NULL OR lease_expires_at <= $5) ORDER BY acquirable_at LIMIT $2) \
              RETURNING ", columns!(),
         ),
     );
@@ -121,13 +122,13 @@ fn read(row: &Row, token: LeaseToken) -> Result<OutboxLease, StoreError> {
 pub(crate) async fn acquire(
     database: &Database,
     now: Timestamp,
-    ttl: Duration,
+    term: Term,
     limit: usize,
     token: LeaseToken,
 ) -> Result<Vec<OutboxLease>, StoreError> {
     let mut session = database.write("lease due reports").await?;
     let rows = session
-        .fetch_all(ACQUIRE, args![now, limit, token, now + ttl])
+        .fetch_all(ACQUIRE, args![now, limit, token, term.micros, term.now])
         .await?;
     session.commit().await?;
     let mut leases = Vec::with_capacity(rows.len());

@@ -60,7 +60,7 @@ impl CertificateStore for Store {
         let ask = Ask {
             lane,
             now,
-            ttl,
+            term: self.term(ttl),
             limit,
             token,
             kept: self.events_per_domain,
@@ -205,7 +205,7 @@ impl CertificateStore for Store {
         limit: usize,
     ) -> Result<Vec<OutboxLease>, StoreError> {
         let token = self.new_token(now);
-        outbox::acquire(&self.database, now, ttl, limit, token).await
+        outbox::acquire(&self.database, now, self.term(ttl), limit, token).await
     }
 
     async fn outbox_oldest(&self) -> Result<Option<Timestamp>, StoreError> {

@@ -131,7 +131,7 @@ const HOT: [(&str, &str, &[&str]); 10] = [
     (
         "domains::lease::ACQUIRE",
         "custom_domains_due",
-        &["'verification'", "50", "10", "'token'", "90"],
+        &["'verification'", "50", "10", "'token'", "90", "50"],
     ),
     (
         "domains::lease::NEXT_DUE",
@@ -144,7 +144,11 @@ const HOT: [(&str, &str, &[&str]); 10] = [
         &["'host-77'", "'\"gone\"'"],
     ),
     ("domains::SOONEST_EXPIRY", "custom_domains_serving_not_after", &[]),
-    ("outbox::ACQUIRE", "outbox_due", &["50", "10", "'token'", "90"]),
+    (
+        "outbox::ACQUIRE",
+        "outbox_due",
+        &["50", "10", "'token'", "90", "50"],
+    ),
     ("outbox::NEXT_DUE", "outbox_due", &[]),
 ];
 

@@ -21,7 +21,7 @@ use dps_store::{Store, StoreOptions};
 use url::Url;
 
 use crate::config::{KeySource, Settings};
-use crate::system::{SystemClock, SystemRandomness};
+use crate::system::{ProcessClock, SystemClock, SystemRandomness};
 
 /// The parties of ours that the service talks to.
 #[derive(Debug, Clone)]
@@ -72,7 +72,7 @@ pub async fn open_store(settings: &Settings) -> anyhow::Result<Arc<Store>> {
         max_connections: section.max_connections,
         events_per_domain: section.events_per_domain,
         events_max_age: section.events_max_age.get(),
-        ..StoreOptions::new(Arc::new(SystemRandomness))
+        ..StoreOptions::new(Arc::new(SystemRandomness), Arc::new(ProcessClock::start()))
     };
     let store = Store::connect(section.connection_string.expose(), options)
         .await

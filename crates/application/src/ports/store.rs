@@ -49,15 +49,13 @@ pub struct DomainRecord {
     pub updated_at: Timestamp,
 }
 
-/// The right to step one record until `expires_at`. Completing it consumes it.
+/// The right to step one record for the time that was asked for, counted from before the asking. Completing it consumes it.
 #[derive(Debug)]
 pub struct Lease {
     /// The record as it was when leased.
     pub record: DomainRecord,
     /// Proof of the lease.
     pub token: LeaseToken,
-    /// When others may take over.
-    pub expires_at: Timestamp,
 }
 
 /// One line of a domain's history.
@@ -282,7 +280,8 @@ pub trait CertificateStore: Send + Sync {
     /// with the CA holds it and phase and target stay: nobody else may take up its order then.
     async fn domain_update(&self, completion: Completion) -> Result<bool, StoreError>;
 
-    /// Leases up to `limit` records of a lane that are due and that nobody holds, longest due first, and counts the attempt. A
+    /// Leases up to `limit` records of a lane that are due at `now` and that nobody holds, longest due first, for `ttl`, and counts
+    /// the attempt. Whether somebody holds a record is judged by the store's own time, not by `now`: replicas' clocks may jump. A
     /// row that cannot be read is parked for a while with `INTERNAL` and a log line, and stops no other.
     async fn acquire_due(
         &self,
@@ -409,7 +408,7 @@ pub trait CertificateStore: Send + Sync {
 
     // ---- outbox and cursors
 
-    /// Leases due reports, only the oldest of each domain.
+    /// Leases due reports, only the oldest of each domain. Time is as for [`Self::acquire_due`].
     async fn outbox_acquire(
         &self,
         now: Timestamp,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use dps_domain::{CertificateId, Event, Failure, OrderId, Timestamp};
 use secrecy::SecretString;
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::{Fault, Outcome, StepContext, Then};
 use crate::account::account;
@@ -188,17 +189,17 @@ pub(super) async fn pause(
     retry_after: Option<Timestamp>,
     wait: &mut Duration,
     longest: Duration,
-    ends: Timestamp,
+    ends: Instant,
 ) -> Option<Outcome> {
     let now = context.service.now();
-    let until = retry_after.unwrap_or(now + *wait);
+    let delay = retry_after.map_or(*wait, |until| until.since(now));
     *wait = (*wait * 2).min(longest);
-    if until >= ends {
+    if Instant::now() + delay >= ends {
         return Some(Outcome::Waiting {
-            until: until.max(now + longest),
+            until: now + delay.max(longest),
             kind: "ca.waiting",
         });
     }
-    tokio::time::sleep(until.since(now)).await;
+    tokio::time::sleep(delay).await;
     None
 }

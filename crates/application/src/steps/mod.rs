@@ -16,6 +16,7 @@ use dps_domain::decide::{Action, next_action};
 use dps_domain::failure::WantedRecords;
 use dps_domain::{Event, Failure, Timestamp, with_causes};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 pub use self::evidence::Evidence;
 use crate::account::AccountError;
@@ -78,12 +79,12 @@ pub enum Then {
     Stop,
 }
 
-/// Makes the one step that the record's phase asks for. `deadline` is when the lease must be given back; `evidence`
-/// takes what is seen on the way.
+/// Makes the one step that the record's phase asks for. `deadline` is when the lease must be given back, on the
+/// clock that never jumps; `evidence` takes what is seen on the way.
 pub async fn step(
     service: &Service,
     record: &DomainRecord,
-    deadline: Timestamp,
+    deadline: Instant,
     evidence: &Evidence,
 ) -> Outcome {
     let context = StepContext {
@@ -131,15 +132,15 @@ async fn act(context: &StepContext<'_>) -> Result<Outcome, Fault> {
 struct StepContext<'a> {
     service: &'a Service,
     record: &'a DomainRecord,
-    deadline: Timestamp,
+    deadline: Instant,
     evidence: &'a Evidence,
 }
 
 impl StepContext<'_> {
     /// When the step stops waiting for the CA and gives the record back.
-    fn patience_ends(&self) -> Timestamp {
+    fn patience_ends(&self) -> Instant {
         self.deadline
-            .min(self.service.now() + self.service.policy.ca_patience)
+            .min(Instant::now() + self.service.policy.ca_patience)
     }
 
     fn failed(&self, failure: Failure, then: Then) -> Outcome {

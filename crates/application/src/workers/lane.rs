@@ -8,6 +8,7 @@ use dps_domain::phase::{Issuance, Lane, Phase};
 use dps_domain::{Failure, LeaseToken, with_causes};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::crash_point::{self, Effect};
@@ -28,7 +29,7 @@ pub(super) async fn run(service: Arc<Service>, lane: Lane, shutdown: Cancellatio
     let mut steps = JoinSet::new();
     while !shutdown.is_cancelled() {
         while steps.try_join_next().is_some() {}
-        let pause = match acquire(&service, lane, &permits, &mut steps).await {
+        let pause = match acquire(&service, lane, (&permits, &mut steps), &shutdown).await {
             Ok(pause) => pause,
             Err(error) => {
                 tracing::error!(lane = lane.as_str(), error = %with_causes(&error), "store.failed");
@@ -48,8 +49,8 @@ pub(super) async fn run(service: Arc<Service>, lane: Lane, shutdown: Cancellatio
 async fn acquire(
     service: &Arc<Service>,
     lane: Lane,
-    permits: &Arc<Semaphore>,
-    steps: &mut JoinSet<()>,
+    (permits, steps): (&Arc<Semaphore>, &mut JoinSet<()>),
+    shutdown: &CancellationToken,
 ) -> Result<Duration, StoreError> {
     let free = permits.available_permits();
     let interval = service.policy.lane(lane).interval;
@@ -57,16 +58,17 @@ async fn acquire(
         // The end of any step wakes the lane.
         return Ok(interval);
     }
-    let leases = service
-        .store
-        .acquire_due(lane, service.now(), service.policy.lease, free)
-        .await?;
+    let (leases, deadline) = lease(service, lane, free).await?;
     let full = leases.len() == free;
     for lease in leases {
         let permit = Arc::clone(permits).acquire_owned().await;
-        let service = Arc::clone(service);
+        let (service, shutdown) = (Arc::clone(service), shutdown.clone());
         steps.spawn(async move {
-            run_step(&service, lane, lease).await;
+            if shutdown.is_cancelled() {
+                give_back(&service, lane, lease).await;
+            } else {
+                run_step(&service, lane, lease, deadline).await;
+            }
             drop(permit);
             service.wakers.ring(Bell::Lane(lane));
         });
@@ -79,30 +81,50 @@ async fn acquire(
     Ok(until_due.min(interval).min(GLANCE))
 }
 
+/// Leases up to `limit` due records, and says when their steps must be over. That is counted from before the store was asked, whose
+/// own count begins later, and on the clock that never jumps.
+async fn lease(service: &Service, lane: Lane, limit: usize) -> Result<(Vec<Lease>, Instant), StoreError> {
+    let policy = &service.policy;
+    let deadline = Instant::now() + policy.lease.saturating_sub(policy.skew_allowance);
+    let leases = service
+        .store
+        .acquire_due(lane, service.now(), policy.lease, limit)
+        .await?;
+    Ok((leases, deadline))
+}
+
+/// Leaves what was leased but not begun to the other replicas, at once.
+async fn give_back(service: &Service, lane: Lane, lease: Lease) {
+    let id = lease.record.id;
+    match service.store.release(id, lease.token).await {
+        Ok(()) => service.wakers.wake_all(Bell::Lane(lane)),
+        Err(StoreError::LeaseLost) => tracing::info!(domain.id = %id, "lease.lost"),
+        Err(error) => {
+            tracing::warn!(domain.id = %id, error = %with_causes(&error), "lease.not_given_back");
+        }
+    }
+}
+
 /// Leases and steps what is due in a lane now, one after the other; answers how many. For tests and tools that advance time themselves.
 pub async fn tick(service: &Service, lane: Lane) -> Result<usize, StoreError> {
     let concurrency = service.policy.lane(lane).concurrency.max(1);
-    let leases = service
-        .store
-        .acquire_due(lane, service.now(), service.policy.lease, concurrency)
-        .await?;
+    let (leases, deadline) = lease(service, lane, concurrency).await?;
     let count = leases.len();
     for lease in leases {
-        run_step(service, lane, lease).await;
+        run_step(service, lane, lease, deadline).await;
     }
     Ok(count)
 }
 
-async fn run_step(service: &Service, lane: Lane, lease: Lease) {
-    let started = service.now();
-    let deadline = lease.expires_at - service.policy.skew_allowance;
+async fn run_step(service: &Service, lane: Lane, lease: Lease, deadline: Instant) {
+    let started = Instant::now();
     let record = lease.record;
-    if next_action(&record.phase, started) == Action::Forget {
+    if next_action(&record.phase, service.now()) == Action::Forget {
         return forget(service, &record, lease.token).await;
     }
     let evidence = Evidence::default();
     let step = steps::step(service, &record, deadline, &evidence);
-    let outcome = tokio::time::timeout(deadline.since(started), step)
+    let outcome = tokio::time::timeout_at(deadline, step)
         .await
         .unwrap_or_else(|_| Outcome::Failed {
             failure: Failure::Internal {
@@ -117,7 +139,7 @@ async fn run_step(service: &Service, lane: Lane, lease: Lease) {
         policy: &service.policy,
         now,
         jitter: service.randomness.unit(),
-        took: now.since(started),
+        took: started.elapsed(),
         replica: &service.replica,
         evidence: &evidence.into_notes(),
     };

@@ -6,6 +6,7 @@ use std::time::Duration;
 use dps_domain::backoff::Backoff;
 use dps_domain::{Status, Timestamp, with_causes};
 use futures_util::future::join_all;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::circuit::{Change, Circuit, Permit};
@@ -17,7 +18,7 @@ use crate::service::Service;
 use crate::wake::Bell;
 
 const AT_ONCE: usize = 16;
-/// The longest lease of a report: shorter than a step's may be, because nothing is waited for but the Cabinet.
+/// The longest lease of a report; a crash delays it so long. A step's may be longer, but here only the Cabinet is waited for.
 const LEASE: Duration = Duration::from_secs(60);
 const GLANCE: Duration = Duration::from_secs(2);
 const BACKOFF: Backoff = Backoff {
@@ -77,8 +78,16 @@ impl Reporter {
             Permit::Probe => 1,
             Permit::Wait(wait) => return Ok(Delivered::Held(wait)),
         };
-        let leases = service.store.outbox_acquire(now, LEASE, limit).await?;
-        let tried = join_all(leases.iter().map(|lease| deliver_one(service, lease))).await;
+        let policy = &service.policy;
+        let term = policy.lease.min(LEASE);
+        // Counted from before the store is asked, as for a step.
+        let deadline = Instant::now() + term.saturating_sub(policy.skew_allowance);
+        let leases = service.store.outbox_acquire(now, term, limit).await?;
+        let deliveries = leases.iter().map(|lease| async move {
+            let delivery = tokio::time::timeout_at(deadline, deliver_one(service, lease)).await;
+            delivery.unwrap_or_else(|_| Err(too_slow().into()))
+        });
+        let tried = join_all(deliveries).await;
         let mut failures = Vec::new();
         let mut answered = false;
         for (lease, tried) in leases.iter().zip(tried) {
@@ -161,6 +170,15 @@ enum Undelivered {
     Cabinet(#[from] CabinetError),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// The Cabinet's answers took longer than the lease.
+fn too_slow() -> CabinetError {
+    CabinetError {
+        fault: CabinetFault::Away,
+        detail: "its answers take longer than the lease of a report".into(),
+        retry_after: None,
+    }
 }
 
 async fn deliver_one(service: &Service, lease: &OutboxLease) -> Result<(), Undelivered> {

@@ -78,6 +78,13 @@ impl FakeCa {
             .count()
     }
 
+    /// How many orders gave a certificate.
+    pub(crate) fn certificates(&self) -> usize {
+        let orders = self.orders.lock().unwrap();
+        let done = orders.values().filter(|order| order.status == OrderStatus::Valid);
+        done.count()
+    }
+
     /// Every order becomes invalid for this reason.
     pub(crate) fn invalidate_orders(&self, failure: &Failure) {
         for order in self.orders.lock().unwrap().values_mut() {

@@ -1,14 +1,18 @@
 //! The stories.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use dps_application::ports::Clock;
 use dps_application::ports::ca::CaError;
+use dps_application::ports::store::{Completion, StoreError};
 use dps_application::steps;
 use dps_domain::phase::{Next, Phase};
-use dps_domain::{Failure, FailureCode, Status};
+use dps_domain::{Failure, FailureCode, Status, Timestamp};
+use tokio_util::sync::CancellationToken;
 
 use super::ca::Slip;
-use super::world::{HOST, TARGET, World};
+use super::world::{HOST, LEASE, TARGET, World};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -255,7 +259,7 @@ async fn a_worker_that_deploys_after_the_removal_cleans_up_behind_itself() {
     let _lost = steps::step(
         &world.service,
         &held.record,
-        held.expires_at,
+        tokio::time::Instant::now() + LEASE,
         &steps::Evidence::default(),
     )
     .await;
@@ -309,4 +313,66 @@ async fn a_certificate_that_the_ca_cannot_find_yet_is_asked_for_again_and_not_or
     world.settle().await;
     assert_eq!(world.record().await.phase.status(), Status::Active);
     assert_eq!(world.ca.orders_for(HOST), 1);
+}
+
+#[tokio::test]
+async fn a_worker_that_slept_through_its_lease_disturbs_nobody_when_it_wakes() {
+    for steps_before in 0..6 {
+        let world = World::with_due_domain().await;
+        for _ in 0..steps_before {
+            world.step().await;
+        }
+        let slept = world.lease().await;
+        world.advance(LEASE + Duration::from_secs(1));
+        world.settle().await;
+        let (record, served) = (world.record().await, world.edges.served(HOST));
+        assert_eq!(record.phase.status(), Status::Active);
+        // What a suspended machine does when it goes on, before any of its timers can stop it.
+        let outcome = steps::step(
+            &world.service,
+            &slept.record,
+            tokio::time::Instant::now() + LEASE,
+            &steps::Evidence::default(),
+        )
+        .await;
+        assert!(matches!(outcome, steps::Outcome::Moved { .. }), "{outcome:?}");
+        let completion = Completion {
+            record: slept.record,
+            report: None,
+            event: None,
+        };
+        let late = world.service.store.complete(slept.token, completion).await;
+        assert!(matches!(late, Err(StoreError::LeaseLost)), "{late:?}");
+        world.settle().await;
+        assert_eq!(world.record().await, record, "slept at step {steps_before}");
+        assert_eq!(world.edges.served(HOST), served);
+        assert_eq!(world.ca.certificates(), 1, "slept at step {steps_before}");
+    }
+}
+
+/// Tells the time once, and then it is time to stop.
+struct LastLook(Timestamp, CancellationToken);
+
+impl Clock for LastLook {
+    fn now(&self) -> Timestamp {
+        self.1.cancel();
+        self.0
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_is_stopped_gives_back_what_it_has_not_begun() {
+    let mut world = World::with_due_domain().await;
+    let before = world.record().await;
+    let shutdown = CancellationToken::new();
+    // The wish to stop comes while the store is asked for work.
+    world.service.clock = Arc::new(LastLook(world.service.now(), shutdown.clone()));
+    dps_application::run(world.service.clone(), shutdown).await;
+    let after = world.record().await;
+    assert_eq!((after.attempt, &after.phase), (0, &before.phase));
+    assert_eq!(
+        world.lease().await.record.attempt,
+        1,
+        "nobody need wait for a lease to end"
+    );
 }

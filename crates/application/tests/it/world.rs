@@ -67,7 +67,7 @@ impl World {
     async fn empty() -> Self {
         let clock = Arc::new(MockClock(Mutex::new(Timestamp::from_unix_seconds(1_800_000_000))));
         let randomness: Arc<dyn Randomness> = Arc::new(CountingRandomness::default());
-        let store = memory_store(Arc::clone(&randomness)).await;
+        let store = memory_store(Arc::clone(&randomness), Arc::clone(&clock) as _).await;
         let edges = Edges::default();
         let ca = Arc::new(FakeCa::new(edges.clone(), Arc::clone(&clock) as Arc<dyn Clock>));
         let dns = Arc::new(FakeDns::default());
@@ -157,7 +157,7 @@ impl World {
         let _lost = steps::step(
             &self.service,
             &lease.record,
-            lease.expires_at,
+            tokio::time::Instant::now() + LEASE,
             &steps::Evidence::default(),
         )
         .await;
@@ -179,8 +179,8 @@ impl World {
     }
 }
 
-async fn memory_store(randomness: Arc<dyn Randomness>) -> Arc<dyn CertificateStore> {
-    let store = dps_store::Store::connect("sqlite::memory:", dps_store::StoreOptions::new(randomness))
+async fn memory_store(randomness: Arc<dyn Randomness>, clock: Arc<dyn Clock>) -> Arc<dyn CertificateStore> {
+    let store = dps_store::Store::connect("sqlite::memory:", dps_store::StoreOptions::new(randomness, clock))
         .await
         .unwrap();
     store.migrate().await.unwrap();

@@ -4,8 +4,6 @@
 //! moment their lease ends. So acquiring reads one range of one index from its start, whatever else is stored, and a record
 //! that kills its workers goes to the back of the queue by itself.
 
-use std::time::Duration;
-
 use dps_application::ports::store::{Completion, Lease, StoreError};
 use dps_domain::phase::Lane;
 use dps_domain::{DomainId, LeaseToken, Timestamp};
@@ -14,20 +12,23 @@ use super::park::park_in_tx;
 use super::{COMPLETE, TABLE, accompany_in_tx, columns, read, record_args};
 use crate::database::Database;
 use crate::sql::{Sql, args, statements};
+use crate::term::{Term, lease_now};
 
 statements! {
+    /// Whether a record is due is up to the caller's time, whether somebody holds it is not.
     /// SQLite has one writer, which holds the lock since BEGIN IMMEDIATE; PostgreSQL steps over rows that others are taking.
     ACQUIRE = Sql::each(
         concat!(
             "WITH due AS (SELECT id AS due_id FROM custom_domains WHERE lane = $1 AND acquirable_at <= $2 \
+             AND (lease_expires_at IS NULL OR lease_expires_at <= ", lease_now!("$6"), ") \
              ORDER BY acquirable_at LIMIT $3 FOR UPDATE SKIP LOCKED) \
-             UPDATE custom_domains SET lease_token = $4, lease_expires_at = $5, attempt = attempt + 1 \
-             FROM due WHERE id = due_id RETURNING ", columns!(),
+             UPDATE custom_domains SET lease_token = $4, lease_expires_at = ", lease_now!("$6"), " + $5, \
+             attempt = attempt + 1 FROM due WHERE id = due_id RETURNING ", columns!(),
         ),
         concat!(
-            "UPDATE custom_domains SET lease_token = $4, lease_expires_at = $5, attempt = attempt + 1 \
+            "UPDATE custom_domains SET lease_token = $4, lease_expires_at = $6 + $5, attempt = attempt + 1 \
              WHERE id IN (SELECT id FROM custom_domains WHERE lane = $1 AND acquirable_at <= $2 \
-             ORDER BY acquirable_at LIMIT $3) RETURNING ", columns!(),
+             AND (lease_expires_at IS NULL OR lease_expires_at <= $6) ORDER BY acquirable_at LIMIT $3) RETURNING ", columns!(),
         ),
     );
     NEXT_DUE = Sql::both("SELECT MIN(acquirable_at) AS at FROM custom_domains WHERE lane = $1");
@@ -43,7 +44,7 @@ statements! {
 pub(crate) struct Ask {
     pub(crate) lane: Lane,
     pub(crate) now: Timestamp,
-    pub(crate) ttl: Duration,
+    pub(crate) term: Term,
     pub(crate) limit: usize,
     /// One token for all records of this call; what proves a lease is the token together with the record.
     pub(crate) token: LeaseToken,
@@ -55,23 +56,18 @@ pub(crate) async fn acquire_due(database: &Database, ask: Ask) -> Result<Vec<Lea
     let Ask {
         lane,
         now,
-        ttl,
+        term,
         limit,
         token,
         kept,
     } = ask;
-    let expires_at = now + ttl;
     let mut session = database.write("lease due domains").await?;
-    let args = args![lane.as_str(), now, limit, token, expires_at];
+    let args = args![lane.as_str(), now, limit, token, term.micros, term.now];
     let rows = session.fetch_all(ACQUIRE, args).await?;
     let mut leases = Vec::with_capacity(rows.len());
     for row in &rows {
         match read(row) {
-            Ok(record) => leases.push(Lease {
-                record,
-                token,
-                expires_at,
-            }),
+            Ok(record) => leases.push(Lease { record, token }),
             Err(error) => park_in_tx(&mut session, row, token, now, (&error, kept)).await?,
         }
     }

@@ -128,27 +128,13 @@ pub(crate) async fn only_due_records_of_the_lane_are_leased(world: World) {
         (Lane::Renewal, 0),
         (Lane::Recheck, 0),
     ] {
-        assert_eq!(
-            world
-                .store
-                .acquire_due(lane, at(10), TTL, 10)
-                .await
-                .unwrap()
-                .len(),
-            count,
-            "{lane:?}"
-        );
+        assert_eq!(world.acquire_in(lane, at(10), 10).await.len(), count, "{lane:?}");
     }
     let lease = world.acquire_one(at(11)).await;
-    assert_eq!(lease.expires_at, at(11) + TTL);
     let mut next = lease.record;
     next.phase = Phase::Onboarding(Issuance::AwaitingHttpProbe);
     world.store.complete(lease.token, quiet(next)).await.unwrap();
-    let moved = world
-        .store
-        .acquire_due(Lane::HttpProbe, at(11), TTL, 10)
-        .await
-        .unwrap();
+    let moved = world.acquire_in(Lane::HttpProbe, at(11), 10).await;
     assert_eq!(moved.len(), 1, "a record changes its lane with its phase");
 }
 

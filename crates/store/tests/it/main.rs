@@ -6,6 +6,7 @@
 )]
 
 mod certificates;
+mod clocks;
 mod faults;
 mod leases;
 mod ledger;
@@ -68,6 +69,11 @@ contract! {
         a_parked_bucket_holds_everybody_even_without_a_limit,
         two_processes_never_spend_more_than_there_is,
         tokens_are_taken_in_chunks_and_buckets_that_are_full_are_forgotten,
+    ],
+    clocks: [
+        a_clock_that_jumps_steals_no_record,
+        a_lease_ends_by_the_stores_own_time,
+        a_clock_that_jumps_steals_no_report,
     ],
     outbox: [
         reports_of_a_domain_are_leased_one_by_one_in_order,

@@ -1,16 +1,16 @@
 //! One fresh database, stores on it, and raw SQL for what the port does not allow.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dps_application::ports::Randomness;
 use dps_application::ports::cabinet::StatusReport;
 use dps_application::ports::pki::CertificateFacts;
 use dps_application::ports::store::{
     CertificateStore, Completion, DomainEvent, DomainRecord, Lease, NewCertificate, OutboxLease, StoredOrder,
 };
 use dps_application::ports::vault::SealedSecret;
+use dps_application::ports::{Clock, Randomness};
 use dps_domain::phase::Lane;
 use dps_domain::{CertificateId, DomainId, Hostname, OrderId, Phase, Status, Timestamp};
 use dps_store::{Store, StoreOptions};
@@ -38,8 +38,32 @@ pub(crate) fn number() -> u128 {
     u128::from(DRAWN.fetch_add(1, Ordering::Relaxed))
 }
 
+/// A clock that stands where it was put.
+#[derive(Clone)]
+pub(crate) struct Hands(Arc<Mutex<Timestamp>>);
+
+impl Hands {
+    fn put(&self, now: Timestamp) {
+        *self.0.lock().unwrap() = now;
+    }
+}
+
+impl Clock for Hands {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
+/// The options of a store whose leases run by `hands`.
+pub(crate) fn options_by(hands: &Hands) -> StoreOptions {
+    StoreOptions {
+        server_time: false,
+        ..StoreOptions::new(Arc::new(Counting), Arc::new(hands.clone()))
+    }
+}
+
 pub(crate) fn options() -> StoreOptions {
-    StoreOptions::new(Arc::new(Counting))
+    options_by(&Hands(Arc::new(Mutex::new(at(0)))))
 }
 
 /// A moment some seconds into the story.
@@ -50,6 +74,7 @@ pub(crate) fn at(seconds: i64) -> Timestamp {
 pub(crate) struct World {
     pub(crate) store: Store,
     url: String,
+    hands: Hands,
     _directory: Option<tempfile::TempDir>,
 }
 
@@ -65,11 +90,13 @@ impl World {
     }
 
     async fn at(url: String, directory: Option<tempfile::TempDir>) -> Self {
-        let store = Store::connect(&url, options()).await.unwrap();
+        let hands = Hands(Arc::new(Mutex::new(at(0))));
+        let store = Store::connect(&url, options_by(&hands)).await.unwrap();
         store.migrate().await.unwrap();
         Self {
             store,
             url,
+            hands,
             _directory: directory,
         }
     }
@@ -80,7 +107,32 @@ impl World {
 
     /// Another process on the same database.
     pub(crate) async fn open_again(&self) -> Store {
-        Store::connect(&self.url, options()).await.unwrap()
+        Store::connect(&self.url, options_by(&self.hands)).await.unwrap()
+    }
+
+    /// Leases run by the store's own time from now on: the server's, or that of a clock which never jumps.
+    pub(crate) async fn with_its_own_time(mut self) -> Self {
+        let options = StoreOptions {
+            server_time: true,
+            ..options_by(&self.hands)
+        };
+        self.store = Store::connect(&self.url, options).await.unwrap();
+        self
+    }
+
+    /// So much of the store's own time goes by.
+    pub(crate) async fn pass(&self, time: Duration) {
+        if self.is_sqlite() {
+            let later = self.hands.now() + time;
+            return self.hands.put(later);
+        }
+        for table in ["custom_domains", "outbox"] {
+            let micros = time.as_micros();
+            self.sql(&format!(
+                "UPDATE {table} SET lease_expires_at = lease_expires_at - {micros}"
+            ))
+            .await;
+        }
     }
 
     /// A store on a new database without any table.
@@ -97,6 +149,7 @@ impl World {
         Self {
             store: Store::connect(&url, options()).await.unwrap(),
             url,
+            hands: self.hands.clone(),
             _directory: directory,
         }
     }
@@ -164,10 +217,18 @@ impl World {
     }
 
     pub(crate) async fn acquire(&self, now: Timestamp, limit: usize) -> Vec<Lease> {
-        self.store
-            .acquire_due(Lane::Verification, now, TTL, limit)
-            .await
-            .unwrap()
+        self.acquire_in(Lane::Verification, now, limit).await
+    }
+
+    /// Leases as a replica whose clock is right: it says what leases run by, too.
+    pub(crate) async fn acquire_in(&self, lane: Lane, now: Timestamp, limit: usize) -> Vec<Lease> {
+        self.hands.put(now);
+        self.acquire_elsewhere(lane, now, limit).await
+    }
+
+    /// Leases as a replica whose clock is its own affair.
+    pub(crate) async fn acquire_elsewhere(&self, lane: Lane, now: Timestamp, limit: usize) -> Vec<Lease> {
+        self.store.acquire_due(lane, now, TTL, limit).await.unwrap()
     }
 
     pub(crate) async fn acquire_one(&self, now: Timestamp) -> Lease {
@@ -189,6 +250,12 @@ impl World {
     }
 
     pub(crate) async fn reports(&self, now: Timestamp, limit: usize) -> Vec<OutboxLease> {
+        self.hands.put(now);
+        self.reports_elsewhere(now, limit).await
+    }
+
+    /// As [`Self::acquire_elsewhere`], of reports.
+    pub(crate) async fn reports_elsewhere(&self, now: Timestamp, limit: usize) -> Vec<OutboxLease> {
         self.store.outbox_acquire(now, TTL, limit).await.unwrap()
     }
 

@@ -9,7 +9,7 @@ use dps_application::ports::{CertificateStore as _, Vault as _};
 use dps_infrastructure::secrets::{EnvelopeVault, KeyRing};
 use dps_lab::postgres;
 use dps_store::{Store, StoreOptions};
-use dps_worker::system::SystemRandomness;
+use dps_worker::system::{ProcessClock, SystemRandomness};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use secrecy::ExposeSecret as _;
@@ -158,7 +158,10 @@ fn served_key(state: &Path) -> String {
 
 /// The key of the account at the CA, opened with the key-encryption key, which proves that the right thing is searched for.
 async fn account_key(connection_string: &str, directory_url: &str, key_file: &Path) -> String {
-    let options = StoreOptions::new(std::sync::Arc::new(SystemRandomness));
+    let options = StoreOptions::new(
+        std::sync::Arc::new(SystemRandomness),
+        std::sync::Arc::new(ProcessClock::start()),
+    );
     let store = Store::connect(connection_string, options).await.unwrap();
     let account = store.account(directory_url).await.unwrap().unwrap();
     let vault = EnvelopeVault::new(KeyRing::from_files(&[key_file]).unwrap());

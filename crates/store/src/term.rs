@@ -1,0 +1,42 @@
+//! How long a lease runs, and by whose time.
+//!
+//! Replicas judge each other's leases, so none may judge by its own machine's clock: one that jumps would steal what another holds, or
+//! lose its own. On PostgreSQL the server's clock decides, inside the statement; on SQLite a clock of the process that never jumps.
+
+use std::time::Duration;
+
+use dps_domain::Timestamp;
+
+use crate::connect::Store;
+use crate::database::Database;
+
+/// The term of leases that begin now.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Term {
+    /// The present moment, where the server does not tell it.
+    pub(crate) now: Option<Timestamp>,
+    /// How long, in microseconds.
+    pub(crate) micros: u64,
+}
+
+impl Store {
+    pub(crate) fn term(&self, ttl: Duration) -> Term {
+        let by_server = matches!(self.database, Database::Postgres(_)) && self.server_time;
+        Term {
+            now: (!by_server).then(|| self.steady.now()),
+            micros: u64::try_from(ttl.as_micros()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// The present moment of leases in a statement for PostgreSQL; `$given` is [`Term::now`].
+macro_rules! lease_now {
+    ($given:literal) => {
+        concat!(
+            "COALESCE(CAST(",
+            $given,
+            " AS BIGINT), CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000000 AS BIGINT))"
+        )
+    };
+}
+pub(crate) use lease_now;

@@ -1,0 +1,73 @@
+//! Replicas whose clocks jump. Leases run by the store's own time, so nobody takes what another holds, and nobody loses what he holds.
+
+use std::time::Duration;
+
+use dps_application::ports::CertificateStore;
+use dps_application::ports::store::StoreError;
+use dps_domain::phase::Lane;
+use dps_domain::{Issuance, Phase, Status};
+
+use crate::world::{TTL, World, at, quiet, record};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// The lanes of these stories' records.
+const LANE: Lane = Lane::Issuance;
+
+/// A record that has been due for long, whatever the clock of who looks.
+async fn due(world: &World, host: &str) -> dps_domain::DomainId {
+    let mut record = record(host);
+    record.phase = Phase::Onboarding(Issuance::Ordering);
+    record.next_attempt_at = Some(at(0) - 2 * HOUR);
+    world.insert(&record).await;
+    record.id
+}
+
+pub(crate) async fn a_clock_that_jumps_steals_no_record(world: World) {
+    let world = world.with_its_own_time().await;
+    due(&world, "shop.example").await;
+    for jumped in [at(0), at(0) - HOUR, at(0) + DAY] {
+        let held = world.acquire_elsewhere(LANE, jumped, 1).await.remove(0);
+        for other in [at(0), at(0) - HOUR, at(0) + DAY, at(0) + 365 * DAY] {
+            assert!(world.acquire_elsewhere(LANE, other, 10).await.is_empty());
+        }
+        // Whatever the clock says by now: the lease is still there.
+        world.store.release(held.record.id, held.token).await.unwrap();
+    }
+}
+
+pub(crate) async fn a_lease_ends_by_the_stores_own_time(world: World) {
+    let world = world.with_its_own_time().await;
+    let id = due(&world, "shop.example").await;
+    for jumped in [at(0) - HOUR, at(0) + DAY] {
+        let crashed = world.acquire_elsewhere(LANE, jumped, 1).await.remove(0);
+        world.pass(TTL / 2).await;
+        assert!(world.acquire_elsewhere(LANE, at(0) + DAY, 1).await.is_empty());
+        world.pass(TTL / 2 + Duration::from_secs(1)).await;
+        let winner = world.acquire_elsewhere(LANE, at(0) + HOUR, 1).await.remove(0);
+        let late = world.store.complete(crashed.token, quiet(crashed.record)).await;
+        assert!(matches!(late, Err(StoreError::LeaseLost)), "{late:?}");
+        world.store.release(id, winner.token).await.unwrap();
+    }
+}
+
+pub(crate) async fn a_clock_that_jumps_steals_no_report(world: World) {
+    let world = world.with_its_own_time().await;
+    let id = due(&world, "shop.example").await;
+    world.report(id, Status::Issuing, at(0) - 2 * HOUR).await;
+    for jumped in [at(0), at(0) - HOUR, at(0) + DAY] {
+        let held = world.reports_elsewhere(jumped, 1).await.remove(0);
+        for other in [at(0), at(0) - HOUR, at(0) + DAY, at(0) + 365 * DAY] {
+            assert!(world.reports_elsewhere(other, 10).await.is_empty());
+        }
+        world.pass(TTL + Duration::from_secs(1)).await;
+        let winner = world.reports_elsewhere(at(0) + HOUR, 1).await.remove(0);
+        let late = world.store.outbox_done(&held, None).await;
+        assert!(matches!(late, Err(StoreError::LeaseLost)), "{late:?}");
+        world
+            .store
+            .outbox_retry(&winner, at(0) - 2 * HOUR, None)
+            .await
+            .unwrap();
+    }
+}
