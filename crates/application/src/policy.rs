@@ -53,6 +53,10 @@ pub struct Policy {
     pub quarantine: Duration,
     /// The polling of the Cabinet by status.
     pub intake_interval: Duration,
+    /// Between two comparisons of all domains with the Cabinet.
+    pub resync_interval: Duration,
+    /// How long the Cabinet must not know a domain before it is taken down.
+    pub missing_grace: Duration,
     /// How long a customer's side is waited for before the domain fails.
     pub give_up_after: Duration,
     /// Addresses of our edges, for names that cannot have a CNAME.
@@ -114,6 +118,8 @@ pub(crate) mod tests {
             quarantine: Duration::from_secs(30 * 24 * 3600),
             removal: lane(30),
             intake_interval: Duration::from_secs(30),
+            resync_interval: Duration::from_secs(6 * 3600),
+            missing_grace: Duration::from_secs(30 * 24 * 3600),
             give_up_after: Duration::from_secs(7 * 24 * 3600),
             edge_addresses: vec![],
             lease: Duration::from_secs(120),

@@ -12,6 +12,9 @@ statements! {
     PUT = Sql::both(
         "INSERT INTO cursors (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
     );
+    /// Unless somebody else was first.
+    BEGIN = Sql::both("INSERT INTO cursors (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING");
+    ADVANCE = Sql::both("UPDATE cursors SET value = $3 WHERE name = $1 AND value = $2");
     SELECT = Sql::both("SELECT name, value FROM cursors WHERE name = $1");
 }
 
@@ -23,10 +26,19 @@ pub(crate) async fn get(database: &Database, name: &str) -> Result<Option<String
     }
 }
 
-pub(crate) async fn put(database: &Database, name: &str, value: &str) -> Result<(), StoreError> {
-    let mut session = database.write("store a cursor").await?;
-    session.execute(PUT, args![name, value]).await?;
-    session.commit().await
+pub(crate) async fn advance(
+    database: &Database,
+    name: &str,
+    from: Option<&str>,
+    to: &str,
+) -> Result<bool, StoreError> {
+    let mut session = database.write("move a cursor").await?;
+    let moved = match from {
+        Some(from) => session.execute(ADVANCE, args![name, from, to]).await?,
+        None => session.execute(BEGIN, args![name, to]).await?,
+    };
+    session.commit().await?;
+    Ok(moved == 1)
 }
 
 /// Writes and commits: a full disk, a read-only file or a standby server all fail here.

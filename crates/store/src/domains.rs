@@ -23,7 +23,7 @@ macro_rules! columns {
          failed_validations, order_not_before, last_failure, cabinet_version, revision, created_at, updated_at"
     };
 }
-use columns;
+pub(crate) use columns;
 
 /// What every write of a whole record sets, from `$3` to `$15`.
 macro_rules! assignments {
@@ -107,7 +107,7 @@ fn record_args(record: &DomainRecord, guard: impl Into<Arg>) -> Vec<Arg> {
     ]
 }
 
-fn read(row: &Row) -> Result<DomainRecord, StoreError> {
+pub(crate) fn read(row: &Row) -> Result<DomainRecord, StoreError> {
     let fields = row.fields(TABLE, "id");
     Ok(DomainRecord {
         id: fields.parse("id")?,

@@ -32,6 +32,7 @@ mod session;
 mod sql;
 #[cfg(test)]
 mod statement_tests;
+mod sync;
 mod term;
 mod wakes;
 

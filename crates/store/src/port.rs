@@ -18,7 +18,7 @@ use crate::domains::lease::{self, Ask};
 use crate::{accounts, certificates, cursors, domains, events, ledger, orders, outbox, secrets};
 
 impl Store {
-    fn new_token(&self, now: Timestamp) -> LeaseToken {
+    pub(crate) fn new_token(&self, now: Timestamp) -> LeaseToken {
         LeaseToken::new(now, self.randomness.id_bytes())
     }
 }
@@ -231,14 +231,6 @@ impl CertificateStore for Store {
 
     async fn outbox_drop(&self, domain: DomainId) -> Result<(), StoreError> {
         outbox::drop_all(&self.database, domain).await
-    }
-
-    async fn cursor(&self, name: &str) -> Result<Option<String>, StoreError> {
-        cursors::get(&self.database, name).await
-    }
-
-    async fn cursor_put(&self, name: &str, value: &str) -> Result<(), StoreError> {
-        cursors::put(&self.database, name, value).await
     }
 
     async fn secrets(

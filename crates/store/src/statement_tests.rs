@@ -9,7 +9,8 @@ use sqlx::{AssertSqlSafe, Executor, PgPool, Row, SqlSafeStr, SqlitePool, Stateme
 use crate::database::Database;
 use crate::sql::Sql;
 use crate::{
-    accounts, certificates, cursors, domains, events, ledger, migrations, orders, outbox, secrets, wakes,
+    accounts, certificates, cursors, domains, events, ledger, migrations, orders, outbox, secrets, sync,
+    wakes,
 };
 
 fn every_statement() -> Vec<(String, Sql)> {
@@ -25,6 +26,7 @@ fn every_statement() -> Vec<(String, Sql)> {
         ("orders", orders::ALL),
         ("outbox", outbox::ALL),
         ("secrets", secrets::ALL),
+        ("sync", sync::ALL),
         ("wakes", wakes::ALL),
     ];
     let named = |(module, all): (&str, &[(&str, Sql)])| {
@@ -108,7 +110,7 @@ fn the_dialects_take_the_same_parameters() {
 }
 
 /// Ten thousand records and reports, of which few are due.
-const FILL: [&str; 4] = [
+const FILL: [&str; 5] = [
     "INSERT INTO rate_limit_buckets (bucket, full_at) \
      WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 10000) SELECT 'bucket-' || n, n FROM n",
     "INSERT INTO custom_domains (id, tenant_id, hostname, cname_target, phase, lane, attempt, next_attempt_at, \
@@ -120,11 +122,18 @@ const FILL: [&str; 4] = [
      SELECT id, '', 0, created_at + next_attempt_at, 0 FROM custom_domains",
     "INSERT INTO domain_events (domain_id, seq, at, kind, phase, detail) \
      SELECT id, 1, next_attempt_at, '', '', '{}' FROM custom_domains",
+    "INSERT INTO cabinet_sightings (domain_id, run, missing_since) \
+     SELECT id, 7, CASE WHEN next_attempt_at % 500 = 0 THEN 1 END FROM custom_domains",
 ];
 
 /// The statements that run on every tick, with the index they must read and sample values for `$1`….
-const HOT: [(&str, &str, &[&str]); 10] = [
+const HOT: [(&str, &str, &[&str]); 11] = [
     ("ledger::PRUNE", "rate_limit_buckets_full_at", &["50", "10"]),
+    (
+        "sync::MISSING_PAGE",
+        "cabinet_sightings_missing",
+        &["7", "50", "''", "10"],
+    ),
     ("outbox::OLDEST", "outbox_created", &[]),
     ("outbox::WAITING", "outbox_domain", &["'id-77'"]),
     ("events::PRUNE_BY_AGE", "domain_events_at", &["50", "10"]),

@@ -12,6 +12,7 @@ use dps_domain::{CertificateId, DomainId, Failure, Hostname, LeaseToken, OrderId
 
 use super::cabinet::StatusReport;
 use super::pki::CertificateFacts;
+use super::sync::SyncStore;
 use super::vault::{SealedSecret, SecretPurpose};
 
 /// The work record of one custom domain.
@@ -257,7 +258,7 @@ pub enum StoreError {
 
 /// The CertificateStore.
 #[async_trait]
-pub trait CertificateStore: Send + Sync {
+pub trait CertificateStore: SyncStore {
     /// Answers if the database can be written to.
     async fn ping(&self) -> Result<(), StoreError>;
 
@@ -406,7 +407,7 @@ pub trait CertificateStore: Send + Sync {
     /// The account is registered under this URL.
     async fn account_registered(&self, directory_url: &str, url: &str) -> Result<(), StoreError>;
 
-    // ---- outbox and cursors
+    // ---- outbox
 
     /// Leases due reports, only the oldest of each domain. Time is as for [`Self::acquire_due`].
     async fn outbox_acquire(
@@ -435,12 +436,6 @@ pub trait CertificateStore: Send + Sync {
 
     /// Drops every report of a domain that is gone from the Cabinet.
     async fn outbox_drop(&self, domain: DomainId) -> Result<(), StoreError>;
-
-    /// A remembered position, such as that of the Cabinet's change feed.
-    async fn cursor(&self, name: &str) -> Result<Option<String>, StoreError>;
-
-    /// Remembers a position.
-    async fn cursor_put(&self, name: &str, value: &str) -> Result<(), StoreError>;
 
     // ---- key-encryption keys
 

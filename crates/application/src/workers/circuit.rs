@@ -8,7 +8,7 @@ use dps_domain::backoff::Backoff;
 /// Between two probes of a Cabinet that is away.
 const PROBES: Backoff = Backoff {
     initial: Duration::from_secs(1),
-    max: Duration::from_secs(60),
+    max: Duration::from_secs(30),
 };
 /// The longest that a Cabinet may ask to be left alone.
 const LONGEST: Duration = Duration::from_secs(300);
@@ -128,7 +128,7 @@ mod tests {
                 Permit::All => panic!("nobody came back"),
             }
         }
-        assert!((4_300..4_400).contains(&probes), "about one a minute: {probes}");
+        assert!((8_600..8_700).contains(&probes), "about two a minute: {probes}");
         assert_eq!(circuit.answered(now), Change::CameBack(now.since(NOW)));
         assert_eq!(circuit.permit(now), Permit::All);
     }

@@ -1,13 +1,15 @@
-//! Takes domains in from the Cabinet: by its change feed when it offers one, and by polling the pending statuses in any case.
+//! Takes domains in from the Cabinet: by its change feed when it offers one, else by polling the pending statuses.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use dps_domain::backoff::Backoff;
 use dps_domain::{Event, Failure, Hostname, Phase, Status, Timestamp, with_causes};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::lane::Wakes;
+use super::resync;
 use crate::policy::Policy;
 use crate::ports::cabinet::{CabinetDomain, CabinetError, CabinetFault, StatusReport};
 use crate::ports::store::{Completion, DomainEvent, DomainRecord, StoreError};
@@ -16,8 +18,15 @@ use crate::settle::current_report;
 
 const FEED_CURSOR: &str = "cabinet.changes";
 const FEED_WAIT: Duration = Duration::from_secs(25);
-/// The pause after the Cabinet or the store failed, unless the Cabinet says longer.
-const FAULT_PAUSE: Duration = Duration::from_secs(3);
+/// For so long a feed that is not offered is not asked for again.
+const FEED_REST: Duration = Duration::from_secs(600);
+/// The pause after the Cabinet or the store failed.
+const FAULTS: Backoff = Backoff {
+    initial: Duration::from_secs(2),
+    max: Duration::from_secs(30),
+};
+/// The longest pause that the Cabinet may ask for.
+const LONGEST: Duration = Duration::from_secs(300);
 /// How often a record that others write at the same time is read again before it is left to the next pass.
 const UPDATE_TRIES: usize = 5;
 /// The statuses that mean work. Active and Failed domains are not polled: nothing per pass may grow with them.
@@ -28,44 +37,80 @@ const POLLED: [Status; 4] = [
     Status::PendingRemoval,
 ];
 
+/// Why domains could not be taken in.
 #[derive(Debug, thiserror::Error)]
-enum IntakeError {
+pub enum IntakeError {
+    /// The Cabinet did not answer.
     #[error(transparent)]
     Cabinet(#[from] CabinetError),
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-impl IntakeError {
-    fn pause(&self) -> Duration {
-        match self {
-            Self::Cabinet(error) => error
-                .retry_after
-                .unwrap_or(FAULT_PAUSE)
-                .clamp(FAULT_PAUSE, Duration::from_secs(300)),
-            Self::Store(_) => FAULT_PAUSE,
-        }
-    }
-}
-
-/// Follows the change feed; looks again now and then whether a Cabinet without one has got it.
-pub(super) async fn follow(service: Arc<Service>, shutdown: CancellationToken) {
+/// Follows the Cabinet's change feed while it offers one, and polls the pending statuses while it does not or the feed fails. What
+/// either misses is found by the resync.
+pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
+    let mut intake = Intake::default();
     loop {
         let pause = tokio::select! {
             () = shutdown.cancelled() => return,
-            result = follow_once(&service) => match result {
-                Ok(true) => Duration::ZERO,
-                Ok(false) => Duration::from_secs(600),
-                Err(error) => {
-                    tracing::warn!(error = %with_causes(&error), "intake.feed_failed");
-                    error.pause()
-                }
-            },
+            pause = intake.round(&service) => pause,
         };
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }
+    }
+}
+
+/// Takes domains in, and remembers how the Cabinet likes to be asked.
+#[derive(Debug, Default)]
+pub struct Intake {
+    /// The feed is not offered; it is not asked for before this moment.
+    feed_not_before: Option<Timestamp>,
+    faults: u32,
+}
+
+impl Intake {
+    /// One page of the feed, or one poll. Answers how long to wait before the next.
+    pub async fn round(&mut self, service: &Service) -> Duration {
+        match self.take_in(service).await {
+            Ok(pause) => {
+                self.faults = 0;
+                pause
+            }
+            Err(error) => {
+                self.faults = self.faults.saturating_add(1);
+                tracing::warn!(error = %with_causes(&error), "intake.failed");
+                let pause = FAULTS.delay(self.faults, service.randomness.unit());
+                match error {
+                    IntakeError::Cabinet(error) => error
+                        .retry_after
+                        .map_or(pause, |asked| asked.clamp(pause, LONGEST)),
+                    IntakeError::Store(_) => pause,
+                }
+            }
+        }
+    }
+
+    async fn take_in(&mut self, service: &Service) -> Result<Duration, IntakeError> {
+        let now = service.now();
+        // A clock that was set back must not keep us from the feed.
+        let rests = |until: Timestamp| now < until && until.since(now) <= FEED_REST;
+        if !self.feed_not_before.is_some_and(rests) {
+            match follow_once(service).await {
+                Ok(true) => return Ok(Duration::ZERO),
+                Ok(false) => self.feed_not_before = Some(now + FEED_REST),
+                // The feed alone may be out of order.
+                Err(IntakeError::Cabinet(error)) if error.fault == CabinetFault::Call => {
+                    tracing::warn!(%error, "intake.feed_failed");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        poll_once(service).await?;
+        Ok(service.policy.intake_interval)
     }
 }
 
@@ -73,43 +118,29 @@ pub(super) async fn follow(service: Arc<Service>, shutdown: CancellationToken) {
 async fn follow_once(service: &Service) -> Result<bool, IntakeError> {
     let cursor = service.store.cursor(FEED_CURSOR).await?;
     let after = cursor.as_deref().filter(|cursor| !cursor.is_empty());
-    let page = match service.cabinet.changes(after, FEED_WAIT).await {
-        // Such as after a Cabinet was restored from a backup. Reading the feed from its start again is harmless.
+    let (page, next) = match service.cabinet.changes(after, FEED_WAIT).await {
+        Ok(None) => return Ok(false),
+        Ok(Some(page)) => (page.domains, page.next),
+        // Such as after a Cabinet was restored from a backup. Reading the feed from its start again is harmless; what went backwards
+        // there is found by a resync.
         Err(error) if error.fault == CabinetFault::CursorUnknown && after.is_some() => {
             tracing::warn!(%error, "intake.feed_begins_anew");
-            service.store.cursor_put(FEED_CURSOR, "").await?;
-            return Ok(true);
+            service.store.chore_call(resync::CHORE, service.now()).await?;
+            (Vec::new(), Some(String::new()))
         }
-        page => page?,
+        Err(error) => return Err(error.into()),
     };
-    let Some(page) = page else { return Ok(false) };
-    for domain in &page.domains {
+    for domain in &page {
         take(service, domain).await?;
     }
-    if let Some(next) = page.next.filter(|next| Some(next) != cursor.as_ref()) {
-        service.store.cursor_put(FEED_CURSOR, &next).await?;
+    if let Some(next) = next.filter(|next| Some(next) != cursor.as_ref()) {
+        // Another replica that was faster has moved it: ours would be behind.
+        service
+            .store
+            .cursor_advance(FEED_CURSOR, cursor.as_deref(), &next)
+            .await?;
     }
     Ok(true)
-}
-
-/// Polls the statuses that mean work, every interval.
-pub(super) async fn poll(service: Arc<Service>, shutdown: CancellationToken) {
-    loop {
-        let pause = tokio::select! {
-            () = shutdown.cancelled() => return,
-            result = poll_once(&service) => match result {
-                Ok(()) => service.policy.intake_interval,
-                Err(error) => {
-                    tracing::warn!(error = %with_causes(&error), "intake.poll_failed");
-                    error.pause()
-                }
-            },
-        };
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(pause) => {}
-        }
-    }
 }
 
 async fn poll_once(service: &Service) -> Result<(), IntakeError> {
@@ -134,6 +165,16 @@ struct Facts<'a> {
     policy: &'a Policy,
     replica: &'a str,
     now: Timestamp,
+    occasion: Occasion,
+}
+
+/// Why record and Cabinet are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Occasion {
+    /// The Cabinet says that something is new. It may be behind what we know.
+    News,
+    /// Whatever differs is a mistake of somebody's, and is mended.
+    Resync,
 }
 
 /// Brings our record in line with what the Cabinet says of one domain. A row that cannot be read keeps no other domain from being
@@ -170,26 +211,8 @@ async fn align(service: &Service, domain: &CabinetDomain) -> Result<(), StoreErr
         }
     };
     for _ in 0..UPDATE_TRIES {
-        let now = service.now();
-        let holder = service.store.domain_by_hostname(&hostname).await?;
-        let claimed = holder.is_some_and(|other| other.id != domain.id && other.phase != Phase::Gone);
         let record = service.store.domain(domain.id).await?;
-        let told = Facts {
-            policy: &service.policy,
-            replica: &service.replica,
-            now,
-        };
-        let written = match record {
-            None => match arrival(&told, domain, (&hostname, &target), claimed) {
-                Some(completion) => write(service, completion, now, true).await?,
-                None => true,
-            },
-            Some(record) => match change(&told, &record, domain, (&target, claimed)) {
-                Some(completion) => write(service, completion, now, false).await?,
-                None => true,
-            },
-        };
-        if written {
+        if decide(service, record, domain, (&hostname, &target), Occasion::News).await? {
             return Ok(());
         }
     }
@@ -197,7 +220,54 @@ async fn align(service: &Service, domain: &CabinetDomain) -> Result<(), StoreErr
     Ok(())
 }
 
-async fn write(
+/// Compares the record, as it was before the Cabinet was asked, with what the Cabinet said, and mends what differs. What somebody else
+/// writes meanwhile is left to the next resync.
+pub(super) async fn mend(
+    service: &Service,
+    record: Option<DomainRecord>,
+    domain: &CabinetDomain,
+) -> Result<(), StoreError> {
+    let names = (
+        Hostname::parse(&domain.canonical_host),
+        Hostname::parse(&domain.cname_target),
+    );
+    let (Ok(hostname), Ok(target)) = names else {
+        return take(service, domain).await;
+    };
+    decide(service, record, domain, (&hostname, &target), Occasion::Resync)
+        .await
+        .map(drop)
+}
+
+/// Writes what the Cabinet's view means. Answers `false` if somebody else wrote the record meanwhile.
+async fn decide(
+    service: &Service,
+    record: Option<DomainRecord>,
+    domain: &CabinetDomain,
+    (hostname, target): (&Hostname, &Hostname),
+    occasion: Occasion,
+) -> Result<bool, StoreError> {
+    let now = service.now();
+    let holder = service.store.domain_by_hostname(hostname).await?;
+    let claimed = holder.is_some_and(|other| other.id != domain.id && other.phase != Phase::Gone);
+    let facts = Facts {
+        policy: &service.policy,
+        replica: &service.replica,
+        now,
+        occasion,
+    };
+    let new = record.is_none();
+    let completion = match record {
+        None => arrival(&facts, domain, (hostname, target), claimed),
+        Some(record) => change(&facts, &record, domain, (target, claimed)),
+    };
+    match completion {
+        Some(completion) => write(service, completion, now, new).await,
+        None => Ok(true),
+    }
+}
+
+pub(super) async fn write(
     service: &Service,
     completion: Completion,
     now: Timestamp,
@@ -231,6 +301,8 @@ fn arrival(
     let phase = match domain.status {
         Some(Status::PendingDns | Status::PendingHttpProbe | Status::Issuing) => Phase::START,
         Some(Status::PendingRemoval) => Phase::Leaving,
+        // We have lost it, with its certificate.
+        Some(Status::Active) if facts.occasion == Occasion::Resync => Phase::START,
         Some(Status::Active | Status::Failed | Status::Removed) | None => return None,
     };
     let mut record = DomainRecord {
@@ -284,35 +356,44 @@ fn change(
         updated_at: now,
         ..record.clone()
     };
-    after.cabinet_version = record.cabinet_version.max(domain.version);
-    if newer {
+    let resync = facts.occasion == Occasion::Resync;
+    // A resync knows that the version was asked for after ours was read: one that is older is the Cabinet's own, as after a restore.
+    after.cabinet_version = if resync {
+        domain.version
+    } else {
+        record.cabinet_version.max(domain.version)
+    };
+    let retargeted = (newer || resync) && *target != record.cname_target;
+    if retargeted {
         after.cname_target = target.clone();
     }
-    let (kind, report) = match (domain.status?, &record.phase) {
-        (Status::PendingRemoval, Phase::Leaving) => return None,
-        (Status::PendingRemoval, Phase::Gone) if newer => ("removal.repeated", true),
-        (Status::PendingRemoval, Phase::Gone) => return None,
+    let theirs = domain.status?;
+    let wish = match (theirs, &record.phase) {
+        (Status::PendingRemoval, Phase::Leaving) => None,
+        (Status::PendingRemoval, Phase::Gone) => newer.then_some(("removal.repeated", true)),
         (Status::PendingRemoval, phase) => {
             after.phase = phase.clone().apply(Event::RemovalRequested).ok()?;
             restart(&mut after, now);
-            ("removal.requested", false)
+            Some(("removal.requested", false))
         }
         (Status::PendingDns, Phase::Failed) if newer && claimed => {
             after.last_failure = Some(Failure::NameAlreadyClaimed {});
-            ("retry.refused", true)
+            Some(("retry.refused", true))
         }
         (Status::PendingDns, Phase::Failed) if newer => {
             after.phase = record.phase.clone().apply(Event::RetryRequested).ok()?;
             restart(&mut after, now);
-            ("retry.requested", true)
+            Some(("retry.requested", true))
         }
         (Status::PendingDns, Phase::Onboarding(issuance)) if newer && before_order(issuance) => {
             after.phase = record.phase.clone().apply(Event::RetryRequested).ok()?;
             restart(&mut after, now);
-            ("retry.requested", false)
+            Some(("retry.requested", false))
         }
         // Further on than the Cabinet knows: an order or a certificate is never thrown away, the Cabinet is told again.
-        (Status::PendingDns, Phase::Onboarding(_) | Phase::Live { .. }) if newer => ("status.repeated", true),
+        (Status::PendingDns, Phase::Onboarding(_) | Phase::Live { .. }) if newer => {
+            Some(("status.repeated", true))
+        }
         (
             Status::PendingDns
             | Status::PendingHttpProbe
@@ -321,16 +402,44 @@ fn change(
             | Status::Failed
             | Status::Removed,
             _,
-        ) => return None,
+        ) => None,
+    };
+    let ours = record.phase.status();
+    let (kind, report) = match wish {
+        Some(wish) => wish,
+        None if resync && theirs != ours && theirs.may_report(ours) => ("status.repeated", true),
+        None if retargeted => {
+            if looks_at_dns(&after.phase) {
+                after.attempt = 0;
+                after.next_attempt_at = Some(now);
+            }
+            ("target.changed", false)
+        }
+        None if resync && domain.version < record.cabinet_version => ("cabinet.restored", false),
+        None => return None,
     };
     let report = report.then(|| current_report(&after, None, facts.policy));
-    let event = event(facts, kind, &after, json!({ "cabinetVersion": domain.version }));
+    let event = event(
+        facts,
+        kind,
+        &after,
+        json!({ "cabinetVersion": domain.version, "cabinetStatus": domain.status, "cnameTarget": &after.cname_target }),
+    );
     Some(Completion {
         ledger: Vec::new(),
         record: after,
         report,
         event: Some(event),
     })
+}
+
+/// Whether the next step would look at DNS, so that it need not be waited for when the target has changed.
+fn looks_at_dns(phase: &Phase) -> bool {
+    match phase {
+        Phase::Onboarding(issuance) => before_order(issuance),
+        Phase::Live { next, .. } => matches!(next, dps_domain::phase::Next::At(_)),
+        Phase::Failed | Phase::Leaving | Phase::Gone => false,
+    }
 }
 
 fn before_order(issuance: &dps_domain::Issuance) -> bool {
@@ -401,6 +510,7 @@ mod tests {
             policy,
             replica: "replica-1",
             now: NOW,
+            occasion: Occasion::News,
         }
     }
 

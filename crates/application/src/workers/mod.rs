@@ -5,6 +5,7 @@ mod housekeeping;
 mod intake;
 mod lane;
 mod reporter;
+mod resync;
 mod wakes;
 
 use std::sync::Arc;
@@ -16,9 +17,10 @@ use tokio_util::sync::CancellationToken;
 use crate::service::Service;
 
 pub use housekeeping::prune;
-pub use intake::take;
+pub use intake::{Intake, IntakeError, take};
 pub use lane::tick;
 pub use reporter::{Delivered, Reporter};
+pub use resync::resync;
 
 /// Runs all workers until `shutdown`, then drains: leased steps are finished and their outcomes recorded.
 pub async fn run(service: Service, shutdown: CancellationToken) {
@@ -29,8 +31,8 @@ pub async fn run(service: Service, shutdown: CancellationToken) {
     for lane in Lane::ALL {
         workers.spawn(lane::run(Arc::clone(&service), lane, shutdown.clone()));
     }
-    workers.spawn(intake::follow(Arc::clone(&service), shutdown.clone()));
-    workers.spawn(intake::poll(Arc::clone(&service), shutdown.clone()));
+    workers.spawn(intake::run(Arc::clone(&service), shutdown.clone()));
+    workers.spawn(resync::run(Arc::clone(&service), shutdown.clone()));
     workers.spawn(housekeeping::run(Arc::clone(&service), shutdown.clone()));
     workers.spawn(wakes::listen(
         service.wakers.clone(),

@@ -24,6 +24,10 @@ pub(crate) struct State {
     pub(crate) calls: u32,
     /// What every call is answered with.
     pub(crate) fault: Option<CabinetError>,
+    /// After so many more calls it goes away.
+    pub(crate) away_after: Option<u32>,
+    /// The pages that were asked for.
+    pub(crate) lists: Vec<(Status, Option<String>)>,
     /// What a report that says more than a status is answered with.
     pub(crate) refuses_content: bool,
     /// Whether reports of versions are compared; a Cabinet gone mad says that every version moved.
@@ -92,6 +96,11 @@ impl FakeCabinet {
     fn call(&self) -> Result<std::sync::MutexGuard<'_, State>, CabinetError> {
         let mut state = self.0.lock().unwrap();
         state.calls += 1;
+        match &mut state.away_after {
+            Some(0) => state.fault = Some(away()),
+            Some(left) => *left -= 1,
+            None => {}
+        }
         match &state.fault {
             Some(fault) => Err(fault.clone()),
             None => Ok(state),
@@ -117,7 +126,8 @@ impl State {
 #[async_trait]
 impl Cabinet for FakeCabinet {
     async fn list(&self, status: Status, cursor: Option<&str>) -> Result<CabinetPage, CabinetError> {
-        let state = self.call()?;
+        let mut state = self.call()?;
+        state.lists.push((status, cursor.map(str::to_owned)));
         let after = id(state.place(cursor)?);
         let found = state.domains.values();
         let found = found.filter(|domain| domain.status == Some(status) && domain.id > after);

@@ -6,6 +6,7 @@ mod ca;
 mod cabinet;
 mod outbox;
 mod outside;
+mod resync;
 mod stories;
 mod timeline;
 mod world;

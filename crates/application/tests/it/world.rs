@@ -202,6 +202,8 @@ fn policy() -> Policy {
         quarantine: Duration::from_secs(30 * 24 * 3600),
         removal: lane(30),
         intake_interval: Duration::from_secs(30),
+        resync_interval: Duration::from_secs(6 * 3600),
+        missing_grace: Duration::from_secs(30 * 24 * 3600),
         give_up_after: Duration::from_secs(7 * 24 * 3600),
         edge_addresses: vec![],
         lease: LEASE,

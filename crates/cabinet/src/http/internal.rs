@@ -154,7 +154,7 @@ pub(super) async fn one(State(app): Shared, PathId(id): PathId) -> Result<Respon
         (status = 200, body = CustomDomain, headers(("ETag" = String, description = "The version in quotes."))),
         (status = 400, body = Problem, description = "No JSON, or a bad `If-Match`."),
         (status = 401, body = Problem),
-        (status = 404, body = Problem, description = "The domain is gone."),
+        (status = 404, body = Problem, description = "There is no such domain. Only this document says so: a 404 without it is taken for a wrong route and waited out."),
         (status = 409, body = Problem, description = "The version moved; `current` is the domain as it is now."),
         (status = 413, body = Problem, description = "More than 16 KiB."),
         (status = 422, body = Problem, description = "A field is wrong, or the move is not allowed."),

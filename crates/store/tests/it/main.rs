@@ -15,6 +15,7 @@ mod orders;
 mod outbox;
 mod records;
 mod secrets;
+mod sync;
 mod wakes;
 mod world;
 
@@ -87,7 +88,14 @@ contract! {
         reports_added_while_others_finish_are_never_stranded,
         a_report_takes_the_place_of_a_waiting_one_that_it_makes_superfluous,
         a_report_under_way_is_told_as_it_was_leased,
-        a_cursor_is_remembered,
+    ],
+    sync: [
+        a_cursor_moves_on_only_from_where_it_was_read,
+        a_chore_is_in_one_pair_of_hands_and_goes_on_where_it_was_left,
+        a_chore_can_be_made_due_and_is_never_put_off_by_that,
+        the_domains_of_a_page_are_known_with_what_the_cabinet_has_yet_to_hear,
+        what_a_resync_saw_is_told_apart_from_what_it_did_not_see,
+        a_domain_is_missing_since_it_was_first_missed_until_it_is_seen,
     ],
     orders: [
         a_domain_has_one_open_order,

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use dps_application::ports::SyncStore as _;
 use dps_application::ports::store::{CertificateStore, StoreError};
 use dps_store::{ConnectError, MigrateError, Store};
 
@@ -89,7 +90,7 @@ async fn the_database_file_is_made_on_first_start_and_is_ours_alone() {
 async fn a_store_in_memory_lives_as_long_as_it_is_open() {
     let store = Store::connect("sqlite::memory:", options()).await.unwrap();
     store.migrate().await.unwrap();
-    store.cursor_put("feed", "7").await.unwrap();
+    assert!(store.cursor_advance("feed", None, "7").await.unwrap());
     assert_eq!(store.cursor("feed").await.unwrap().as_deref(), Some("7"));
     let other = Store::connect("sqlite::memory:", options()).await.unwrap();
     other.migrate().await.unwrap();

@@ -1,4 +1,4 @@
-//! Reports to the Cabinet, and cursors.
+//! Reports to the Cabinet.
 
 use dps_application::ports::store::{CertificateStore, StoreError};
 use dps_domain::{DomainId, Status};
@@ -243,17 +243,4 @@ pub(crate) async fn a_report_under_way_is_told_as_it_was_leased(world: World) {
     assert_eq!((again.id, again.attempt), (under_way.id, 2));
     world.store.outbox_done(&again, Some(2)).await.unwrap();
     assert_eq!(statuses(&world, at(5)).await, [Status::PendingDns]);
-}
-
-pub(crate) async fn a_cursor_is_remembered(world: World) {
-    assert_eq!(world.store.cursor("cabinet").await.unwrap(), None);
-    for value in ["", "opaque 'value' ✓"] {
-        world.store.cursor_put("cabinet", value).await.unwrap();
-        assert_eq!(
-            world.store.cursor("cabinet").await.unwrap().as_deref(),
-            Some(value)
-        );
-    }
-    world.store.ping().await.unwrap();
-    assert_eq!(world.store.cursor("other").await.unwrap(), None);
 }

@@ -82,6 +82,8 @@ impl Workers {
             ),
             quarantine: self.removal.quarantine.get(),
             intake_interval: self.intake.interval.get(),
+            resync_interval: self.intake.resync_interval.get(),
+            missing_grace: self.intake.missing_grace.get(),
             give_up_after: dns.give_up_after.get(),
             edge_addresses: dns.edge_addresses.iter().map(|address| address.0).collect(),
             lease: self.lease_duration.get(),

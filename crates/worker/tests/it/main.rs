@@ -15,6 +15,7 @@ mod operator;
 mod outages;
 mod pki;
 mod renewal;
+mod resync;
 mod secrets;
 mod units;
 mod unreadable;

@@ -90,12 +90,16 @@ pub struct Removal {
     pub quarantine: HumanDuration,
 }
 
-/// Polls the Cabinet for domains to take in.
+/// Takes domains in from the Cabinet.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Intake {
-    /// The pause between two polls.
+    /// The pause between two polls, for a Cabinet without change feed.
     pub interval: HumanDuration,
+    /// The time between two comparisons of all domains with the Cabinet.
+    pub resync_interval: HumanDuration,
+    /// How long the Cabinet must not know a domain before it is taken down.
+    pub missing_grace: HumanDuration,
 }
 
 impl Default for DomainVerification {
@@ -166,6 +170,8 @@ impl Default for Intake {
     fn default() -> Self {
         Self {
             interval: HumanDuration::from_secs(30),
+            resync_interval: HumanDuration::from_secs(6 * 3600),
+            missing_grace: HumanDuration::from_secs(30 * DAY),
         }
     }
 }
@@ -244,6 +250,16 @@ impl Removal {
 impl Intake {
     pub(super) fn check(&self, report: &mut Report) {
         check_interval(report, "Workers:Intake", self.interval);
+        let bounds = HumanDuration::from_secs(1)..=HumanDuration::from_secs(30 * DAY);
+        report.duration("Workers:Intake:ResyncInterval", self.resync_interval, bounds);
+        let bounds = HumanDuration::from_secs(1)..=HumanDuration::from_secs(3650 * DAY);
+        report.duration("Workers:Intake:MissingGrace", self.missing_grace, bounds);
+        if self.missing_grace < HumanDuration::from_secs(DAY) {
+            report.warning(
+                "Workers:Intake:MissingGrace",
+                "is shorter than a day: domains that the Cabinet loses by mistake are taken down before anybody looks",
+            );
+        }
     }
 }
 

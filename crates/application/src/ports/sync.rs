@@ -1,0 +1,104 @@
+//! What the CertificateStore keeps so that the service and the Cabinet stay the same: cursors, the resync's progress, and when the
+//! Cabinet was last seen to know each domain.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dps_domain::{DomainId, LeaseToken, Timestamp};
+
+use super::store::{DomainRecord, StoreError};
+
+/// Work that comes round by itself, in the hands of one replica.
+#[derive(Debug, Clone)]
+pub struct ChoreLease {
+    /// Which.
+    pub name: &'static str,
+    /// Proof of the lease.
+    pub token: LeaseToken,
+    /// How far it had come when somebody left off; `None` at its beginning.
+    pub progress: Option<String>,
+}
+
+/// A record beside what is to be known before it is compared with the Cabinet.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// The record.
+    pub record: DomainRecord,
+    /// Whether the Cabinet has yet to hear something of it.
+    pub reports_wait: bool,
+}
+
+/// Whether the Cabinet knows a domain that we have a record of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sighting {
+    /// The domain.
+    pub id: DomainId,
+    /// Whether the resync that asks has seen it.
+    pub seen: bool,
+    /// When the record was made.
+    pub created_at: Timestamp,
+}
+
+/// The part of the [`CertificateStore`](super::CertificateStore) that is about the Cabinet.
+#[async_trait]
+pub trait SyncStore: Send + Sync {
+    /// A remembered position, such as that of the Cabinet's change feed.
+    async fn cursor(&self, name: &str) -> Result<Option<String>, StoreError>;
+
+    /// Moves a position on from the one that was read. Answers whether nobody moved it meanwhile: a slow replica cannot take it back.
+    async fn cursor_advance(&self, name: &str, from: Option<&str>, to: &str) -> Result<bool, StoreError>;
+
+    /// Takes up a chore that is due and that nobody has in hand. One that is not known yet becomes due at `first_due`.
+    async fn chore_acquire(
+        &self,
+        name: &'static str,
+        now: Timestamp,
+        ttl: Duration,
+        first_due: Timestamp,
+    ) -> Result<Option<ChoreLease>, StoreError>;
+
+    /// Remembers how far the chore has come, and keeps it until the given moment. `LeaseLost` if somebody else took it up.
+    async fn chore_keep(
+        &self,
+        lease: &ChoreLease,
+        progress: &str,
+        until: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// Lays the chore down until `due_at`; without `progress` it begins anew then. `LeaseLost` if somebody else took it up.
+    async fn chore_release(
+        &self,
+        lease: &ChoreLease,
+        progress: Option<&str>,
+        due_at: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// Makes a chore due now, if it is not yet.
+    async fn chore_call(&self, name: &str, now: Timestamp) -> Result<(), StoreError>;
+
+    /// The records of these domains, as far as there are any that can be read.
+    async fn known(&self, ids: &[DomainId]) -> Result<Vec<Known>, StoreError>;
+
+    /// Notes that a resync saw these domains in the Cabinet. Those without a record are passed over.
+    async fn sighted(&self, run: i64, ids: &[DomainId]) -> Result<(), StoreError>;
+
+    /// Our records in the order of their ids, those that are leaving or gone left out, with what the resync has seen.
+    async fn sightings(
+        &self,
+        run: i64,
+        after: Option<DomainId>,
+        limit: u32,
+    ) -> Result<Vec<Sighting>, StoreError>;
+
+    /// Notes that the Cabinet said to a resync that it does not know the domain; answers since when it has been saying so.
+    async fn missing(&self, run: i64, id: DomainId, now: Timestamp) -> Result<Timestamp, StoreError>;
+
+    /// The domains in the order of their ids that were missing in this resync, and have been since before the given moment.
+    async fn missing_since(
+        &self,
+        run: i64,
+        before: Timestamp,
+        after: Option<DomainId>,
+        limit: u32,
+    ) -> Result<Vec<DomainId>, StoreError>;
+}

@@ -1,0 +1,391 @@
+//! Compares all domains with the Cabinet now and then, and mends what feed and polling missed.
+//!
+//! A round has three stages, each made of pages that are small however many domains there are. First the Cabinet's domains are read,
+//! status by status, and compared with our records; the ids of those we know are noted. Then our records are read in the order of their
+//! ids, and the Cabinet is asked for each that it did not name. Last, what it has not known for [`Policy::missing_grace`] is taken
+//! down. The place is stored after each page, so that whoever comes next goes on there; one replica makes a round at a time.
+//!
+//! [`Policy::missing_grace`]: crate::policy::Policy::missing_grace
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dps_domain::{DomainId, Event, Status, Timestamp, with_causes};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::intake::{self, IntakeError};
+use crate::ports::cabinet::{CabinetDomain, CabinetFault};
+use crate::ports::store::{Completion, DomainEvent, DomainRecord, StoreError};
+use crate::ports::sync::{ChoreLease, Known};
+use crate::service::Service;
+
+/// The chore's name in the store.
+pub(super) const CHORE: &str = "cabinet.resync";
+/// A replica that dies in a round is replaced after so long. Each page starts it anew; a page takes a call to the Cabinet for each domain
+/// that differs, and is noted in pieces.
+const LEASE: Duration = Duration::from_secs(600);
+/// Records on a page.
+const PAGE: u32 = 500;
+/// Between two pages, so that neither the Cabinet nor the store is busy with us alone.
+const BREATH: Duration = Duration::from_millis(50);
+/// Before a round that failed goes on.
+const FAULT_PAUSE: Duration = Duration::from_secs(30);
+/// So many missing domains are no reason for suspicion.
+const FEW: u64 = 10;
+/// The statuses whose domains are read. What is removed needs nothing.
+const READ: [Status; 6] = [
+    Status::PendingDns,
+    Status::PendingHttpProbe,
+    Status::Issuing,
+    Status::Active,
+    Status::Failed,
+    Status::PendingRemoval,
+];
+
+/// How far a round has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Progress {
+    run: i64,
+    began: Timestamp,
+    stage: Stage,
+    /// Domains that the Cabinet named.
+    named: u64,
+    /// Domains that differed.
+    different: u64,
+    /// Records of ours that should be in the Cabinet.
+    records: u64,
+    /// Of these, those that the Cabinet does not know.
+    missing: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum Stage {
+    /// Reading the Cabinet, this status after this cursor.
+    Cabinet(Status, Option<String>),
+    /// Reading our records after this one.
+    Records(Option<DomainId>),
+    /// Taking down what is missing, after this one.
+    Missing(Option<DomainId>),
+    Done,
+}
+
+impl Progress {
+    fn begin(now: Timestamp) -> Self {
+        Self {
+            run: now.unix_micros(),
+            began: now,
+            stage: Stage::Cabinet(READ[0], None),
+            named: 0,
+            different: 0,
+            records: 0,
+            missing: 0,
+        }
+    }
+
+    /// A Cabinet that has lost much at once has more likely lost its data than its customers.
+    fn is_suspicious(&self) -> bool {
+        self.missing > FEW && self.missing.saturating_mul(10) > self.records
+    }
+}
+
+/// Makes a round whenever one is due, until `shutdown`.
+pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
+    let look =
+        (service.policy.resync_interval / 4).clamp(Duration::from_millis(500), Duration::from_secs(60));
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            made = resync(&service) => if let Err(error) = made {
+                tracing::warn!(error = %with_causes(&error), "resync.interrupted");
+            }
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(look) => {}
+        }
+    }
+}
+
+/// Makes a round, or the rest of one, if it is due and nobody else makes it; answers whether.
+pub async fn resync(service: &Service) -> Result<bool, IntakeError> {
+    let (store, now) = (&service.store, service.now());
+    let interval = service.policy.resync_interval;
+    // The first at a random time, so that not every installation asks its Cabinet at its start.
+    let first = now + interval.mul_f64(service.randomness.unit());
+    let Some(lease) = store.chore_acquire(CHORE, now, LEASE, first).await? else {
+        return Ok(false);
+    };
+    let stored = lease.progress.as_deref();
+    let mut progress = stored
+        .and_then(|stored| serde_json::from_str(stored).ok())
+        .unwrap_or_else(|| Progress::begin(now));
+    match go_on(service, &lease, &mut progress).await {
+        Ok(()) => {
+            let Progress {
+                named,
+                different,
+                records,
+                missing,
+                ..
+            } = progress;
+            tracing::info!(named, different, records, missing, "resync.done");
+            let spread = 0.9 + 0.2 * service.randomness.unit();
+            let next = service.now() + interval.mul_f64(spread);
+            store.chore_release(&lease, None, next).await?;
+            Ok(true)
+        }
+        Err(IntakeError::Store(StoreError::LeaseLost)) => Ok(false),
+        Err(error) => {
+            let asked = match &error {
+                IntakeError::Cabinet(error) => error.retry_after,
+                IntakeError::Store(_) => None,
+            };
+            let pause = asked.unwrap_or(FAULT_PAUSE).max(FAULT_PAUSE);
+            let at = service.now() + pause;
+            store.chore_release(&lease, Some(&text(&progress)), at).await?;
+            Err(error)
+        }
+    }
+}
+
+fn text(progress: &Progress) -> String {
+    json!(progress).to_string()
+}
+
+async fn go_on(service: &Service, lease: &ChoreLease, progress: &mut Progress) -> Result<(), IntakeError> {
+    loop {
+        progress.stage = match progress.stage.clone() {
+            Stage::Cabinet(status, cursor) => read_cabinet(service, progress, status, cursor).await?,
+            Stage::Records(after) => read_records(service, progress, after).await?,
+            Stage::Missing(after) => take_down(service, progress, after).await?,
+            Stage::Done => return Ok(()),
+        };
+        let until = service.now() + LEASE;
+        service.store.chore_keep(lease, &text(progress), until).await?;
+        tokio::time::sleep(BREATH).await;
+    }
+}
+
+/// One page of the Cabinet's domains.
+async fn read_cabinet(
+    service: &Service,
+    progress: &mut Progress,
+    status: Status,
+    cursor: Option<String>,
+) -> Result<Stage, IntakeError> {
+    let page = match service.cabinet.list(status, cursor.as_deref()).await {
+        Ok(page) => page,
+        // It was restored meanwhile.
+        Err(error) if error.fault == CabinetFault::CursorUnknown && cursor.is_some() => {
+            return Ok(Stage::Cabinet(status, None));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let ids: Vec<DomainId> = page.domains.iter().map(|domain| domain.id).collect();
+    let known = service.store.known(&ids).await?;
+    let known: BTreeMap<DomainId, &Known> = known.iter().map(|known| (known.record.id, known)).collect();
+    for domain in &page.domains {
+        progress.named += 1;
+        if differs(known.get(&domain.id).copied(), domain) {
+            progress.different += 1;
+            look_closer(service, domain.id).await?;
+        }
+    }
+    service.store.sighted(progress.run, &ids).await?;
+    let following = READ.iter().skip_while(|read| **read != status).nth(1);
+    Ok(match (page.next, following) {
+        (Some(next), _) => Stage::Cabinet(status, Some(next)),
+        (None, Some(following)) => Stage::Cabinet(*following, None),
+        (None, None) => Stage::Records(None),
+    })
+}
+
+/// Whether a look at the domain alone is worth a call. A page may be older than what we did meanwhile.
+fn differs(known: Option<&Known>, domain: &CabinetDomain) -> bool {
+    let Some(theirs) = domain.status else { return false };
+    let Some(known) = known else {
+        return theirs != Status::Failed;
+    };
+    let record = &known.record;
+    domain.version != record.cabinet_version
+        || (theirs != record.phase.status() && !known.reports_wait)
+        || domain.cname_target != record.cname_target.as_str()
+}
+
+/// Asks for one domain, after its record was read, and mends the difference. Answers whether the Cabinet knows it. A row that cannot be
+/// read is told to the operator and keeps no other from being looked at.
+async fn look_closer(service: &Service, id: DomainId) -> Result<bool, IntakeError> {
+    match look_at(service, id).await {
+        Err(IntakeError::Store(error @ StoreError::Corrupt { .. })) => {
+            tracing::error!(domain.id = %id, %error, "resync.row_unreadable");
+            Ok(true)
+        }
+        other => other,
+    }
+}
+
+async fn look_at(service: &Service, id: DomainId) -> Result<bool, IntakeError> {
+    let before = service.store.known(&[id]).await?.pop();
+    let Some(domain) = service.cabinet.domain(id).await? else {
+        return Ok(false);
+    };
+    match before {
+        // What waits will be told, and what is older than it is settled then.
+        Some(known) if known.reports_wait => intake::take(service, &domain).await?,
+        Some(known) => {
+            warn_if_irreconcilable(&known.record, &domain);
+            intake::mend(service, Some(known.record), &domain).await?;
+        }
+        None => intake::mend(service, None, &domain).await?,
+    }
+    Ok(true)
+}
+
+fn warn_if_irreconcilable(record: &DomainRecord, domain: &CabinetDomain) {
+    let ours = record.phase.status();
+    if let Some(theirs) = domain.status
+        && theirs != ours
+        && !theirs.may_report(ours)
+        && !matches!(theirs, Status::PendingDns | Status::PendingRemoval)
+    {
+        tracing::warn!(domain.id = %record.id, domain.hostname = %record.hostname, %ours, %theirs, "resync.disagrees");
+    }
+}
+
+/// One page of our records: the Cabinet is asked for those that it did not name.
+async fn read_records(
+    service: &Service,
+    progress: &mut Progress,
+    after: Option<DomainId>,
+) -> Result<Stage, IntakeError> {
+    let store = &service.store;
+    let page = store.sightings(progress.run, after, PAGE).await?;
+    for sighting in &page {
+        progress.records += 1;
+        if sighting.seen || sighting.created_at >= progress.began {
+            continue;
+        }
+        if look_closer(service, sighting.id).await? {
+            // It moved from a status that was not read yet to one that was.
+            store.sighted(progress.run, &[sighting.id]).await?;
+            continue;
+        }
+        progress.missing += 1;
+        let now = service.now();
+        if store.missing(progress.run, sighting.id, now).await? == now {
+            note(service, sighting.id, "cabinet.missing", json!({}), None).await?;
+        }
+    }
+    Ok(match page.last() {
+        Some(last) => Stage::Records(Some(last.id)),
+        None if progress.is_suspicious() => {
+            let Progress { records, missing, .. } = progress;
+            tracing::error!(records, missing, "resync.too_many_missing");
+            Stage::Done
+        }
+        None => Stage::Missing(None),
+    })
+}
+
+/// One page of the domains that the Cabinet has not known for long enough.
+async fn take_down(
+    service: &Service,
+    progress: &Progress,
+    after: Option<DomainId>,
+) -> Result<Stage, IntakeError> {
+    let before = service.now() - service.policy.missing_grace;
+    let page = service
+        .store
+        .missing_since(progress.run, before, after, PAGE)
+        .await?;
+    for id in &page {
+        let detail = json!({ "missingSinceAtLeast": before });
+        note(
+            service,
+            *id,
+            "removal.missing",
+            detail,
+            Some(Event::RemovalRequested),
+        )
+        .await?;
+    }
+    Ok(page
+        .last()
+        .map_or(Stage::Done, |last| Stage::Missing(Some(*last))))
+}
+
+/// Adds a line to a domain's history, and moves it if there is an event. If somebody else writes the record at the same time, the next
+/// round will.
+async fn note(
+    service: &Service,
+    id: DomainId,
+    kind: &str,
+    detail: serde_json::Value,
+    event: Option<Event>,
+) -> Result<(), StoreError> {
+    let now = service.now();
+    let mut record = match service.store.domain(id).await {
+        Ok(Some(record)) => record,
+        Ok(None) | Err(StoreError::Corrupt { .. }) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if let Some(event) = event {
+        let Ok(phase) = record.phase.clone().apply(event) else {
+            return Ok(());
+        };
+        record.phase = phase;
+        record.attempt = 0;
+        record.next_attempt_at = Some(now);
+    }
+    record.updated_at = now;
+    let event = DomainEvent {
+        at: now,
+        kind: kind.to_owned(),
+        phase: record.phase.name().to_owned(),
+        detail,
+        duration: None,
+        replica: service.replica.to_string(),
+    };
+    let completion = Completion {
+        record,
+        report: None,
+        event: Some(event),
+        ledger: Vec::new(),
+    };
+    intake::write(service, completion, now, false).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cabinet_that_lost_a_tenth_at_once_is_not_believed_and_one_that_lost_a_few_is() {
+        let mut progress = Progress::begin(Timestamp::EPOCH);
+        (progress.records, progress.missing) = (12, 10);
+        assert!(!progress.is_suspicious());
+        (progress.records, progress.missing) = (1_000, 101);
+        assert!(progress.is_suspicious());
+        (progress.records, progress.missing) = (1_000, 100);
+        assert!(!progress.is_suspicious());
+    }
+
+    #[test]
+    fn progress_survives_its_text() {
+        let mut progress = Progress::begin(Timestamp::from_unix_seconds(7));
+        for stage in [
+            Stage::Cabinet(Status::Active, Some("c".into())),
+            Stage::Records(None),
+            Stage::Missing(Some(DomainId::new(Timestamp::EPOCH, [1; 10]))),
+        ] {
+            progress.stage = stage;
+            assert_eq!(
+                serde_json::from_str::<Progress>(&text(&progress)).unwrap(),
+                progress
+            );
+        }
+    }
+}

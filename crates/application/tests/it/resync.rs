@@ -1,0 +1,319 @@
+//! What feed and polling miss is found by comparing everything with the Cabinet now and then.
+
+use std::time::Duration;
+
+use dps_application::workers::{self, Delivered, Intake, Reporter};
+use dps_domain::{DomainId, Phase, Status};
+
+use super::cabinet::{away, id};
+use super::world::{HOST, TARGET, World};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+impl World {
+    /// Makes the round that is due within half a day.
+    async fn resync(&self) {
+        for _ in 0..12 {
+            if workers::resync(&self.service).await.unwrap() {
+                return;
+            }
+            self.advance(DAY / 24);
+        }
+        panic!("no round was due");
+    }
+
+    async fn deliver(&self) {
+        let mut reporter = Reporter::default();
+        while reporter.deliver(&self.service).await.unwrap() != Delivered::Some(0) {}
+    }
+
+    /// The domain is served, and the Cabinet knows.
+    async fn live() -> Self {
+        let world = Self::with_due_domain().await;
+        world.settle().await;
+        world.deliver().await;
+        assert_eq!(world.cabinet.says(id(1)).status, Some(Status::Active));
+        world
+    }
+
+    async fn kinds(&self, id: DomainId) -> Vec<String> {
+        let events = self.service.store.events(id, 100).await.unwrap();
+        events.into_iter().map(|event| event.kind).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_round_changes_nothing_where_nothing_differs() {
+    let world = World::live().await;
+    let before = world.record().await;
+    let calls = || world.cabinet.with(|state| state.calls);
+    let asked = calls();
+    world.resync().await;
+    assert_eq!(world.record().await, before);
+    assert_eq!(calls() - asked, 6, "one page of each status, and nothing beside");
+    assert!(
+        !workers::resync(&world.service).await.unwrap(),
+        "the next is not due"
+    );
+}
+
+#[tokio::test]
+async fn domains_that_were_created_behind_the_feed_are_taken_in_even_those_that_should_be_served_already() {
+    let world = World::live().await;
+    for number in 2..9 {
+        world.dns.point(&format!("shop-{number}.example.com"), TARGET);
+        world.cabinet.add(number, &format!("shop-{number}.example.com"));
+    }
+    // Our store lost this one.
+    world
+        .cabinet
+        .edit(id(5), |domain| domain.status = Some(Status::Active));
+    world
+        .cabinet
+        .edit(id(6), |domain| domain.status = Some(Status::Failed));
+    world.resync().await;
+    world.settle().await;
+    for number in [2, 3, 4, 5, 7, 8] {
+        let record = world.service.store.domain(id(number)).await.unwrap().unwrap();
+        assert_eq!(record.phase.status(), Status::Active, "{number}");
+    }
+    assert!(
+        world.service.store.domain(id(6)).await.unwrap().is_none(),
+        "it waits for a retry"
+    );
+}
+
+#[tokio::test]
+async fn a_target_that_changed_is_checked_against_at_once() {
+    let world = World::live().await;
+    world.cabinet.edit(id(1), |domain| {
+        domain.cname_target = "new-edge.platform.net".into();
+        domain.version += 1;
+    });
+    world.resync().await;
+    let record = world.record().await;
+    assert_eq!(record.cname_target.as_str(), "new-edge.platform.net");
+    assert_eq!(record.next_attempt_at, Some(world.service.now()));
+    assert_eq!(world.kinds(id(1)).await[0], "target.changed");
+    assert_eq!(record.cabinet_version, world.cabinet.says(id(1)).version);
+}
+
+#[tokio::test]
+async fn a_wish_that_the_feed_missed_is_granted() {
+    let world = World::live().await;
+    world.cabinet.edit(id(1), |domain| {
+        domain.status = Some(Status::PendingRemoval);
+        domain.version += 1;
+    });
+    world.resync().await;
+    world.settle().await;
+    assert_eq!(world.record().await.phase, Phase::Gone);
+    assert_eq!(world.edges.served(HOST), None);
+}
+
+#[tokio::test]
+async fn a_status_that_the_cabinet_has_wrong_is_told_again() {
+    let world = World::live().await;
+    world
+        .cabinet
+        .edit(id(1), |domain| domain.status = Some(Status::Issuing));
+    world.resync().await;
+    world.deliver().await;
+    assert_eq!(world.cabinet.says(id(1)).status, Some(Status::Active));
+    // One that we may not change is left alone.
+    world
+        .cabinet
+        .edit(id(1), |domain| domain.status = Some(Status::Failed));
+    world.resync().await;
+    world.deliver().await;
+    assert_eq!(world.cabinet.says(id(1)).status, Some(Status::Failed));
+    assert_eq!(world.record().await.phase.status(), Status::Active);
+}
+
+#[tokio::test]
+async fn a_cabinet_restored_from_a_backup_is_brought_up_to_date_and_its_feed_begun_anew() {
+    let world = World::with_due_domain().await;
+    world.cabinet.with(|state| state.feed = Some(vec![id(1)]));
+    let backup = world.cabinet.says(id(1));
+    let mut intake = Intake::default();
+    intake.round(&world.service).await;
+    world.settle().await;
+    world.deliver().await;
+    let told = world.record().await.cabinet_version;
+    world.cabinet.with(|state| {
+        state.domains.insert(backup.id, backup);
+        state.database = 1;
+    });
+    // The feed does not know our place; that makes a resync due at once.
+    intake.round(&world.service).await;
+    assert_eq!(
+        world
+            .service
+            .store
+            .cursor("cabinet.changes")
+            .await
+            .unwrap()
+            .as_deref(),
+        Some("")
+    );
+    assert!(workers::resync(&world.service).await.unwrap());
+    world.deliver().await;
+    assert_eq!(world.cabinet.says(id(1)).status, Some(Status::Active));
+    assert!(
+        world.record().await.cabinet_version < told,
+        "its versions count from the backup on"
+    );
+    intake.round(&world.service).await;
+    assert_eq!(
+        world
+            .service
+            .store
+            .cursor("cabinet.changes")
+            .await
+            .unwrap()
+            .as_deref(),
+        Some("1:1")
+    );
+    assert_eq!(world.record().await.phase.status(), Status::Active);
+}
+
+#[tokio::test]
+async fn a_domain_that_the_cabinet_lost_is_served_for_the_grace_and_taken_down_after_it() {
+    let world = World::live().await;
+    world.cabinet.with(|state| state.domains.clear());
+    world.resync().await;
+    assert_eq!(world.kinds(id(1)).await[0], "cabinet.missing");
+    for _ in 0..29 {
+        world.advance(DAY);
+        world.resync().await;
+        assert_eq!(world.record().await.phase.status(), Status::Active);
+    }
+    world.advance(2 * DAY);
+    world.resync().await;
+    assert_eq!(world.record().await.phase, Phase::Leaving);
+    assert_eq!(world.kinds(id(1)).await[0], "removal.missing");
+    world.settle().await;
+    assert_eq!(world.edges.served(HOST), None);
+    world.deliver().await;
+    assert_eq!(world.service.store.outbox_next_due().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_domain_that_comes_back_within_the_grace_has_never_been_away() {
+    let world = World::live().await;
+    let lost = world.cabinet.with(|state| state.domains.remove(&id(1))).unwrap();
+    world.resync().await;
+    world.advance(29 * DAY);
+    world
+        .cabinet
+        .with(|state| state.domains.insert(lost.id, lost.clone()));
+    world.resync().await;
+    world.cabinet.with(|state| state.domains.clear());
+    world.advance(10 * DAY);
+    world.resync().await;
+    assert_eq!(
+        world.record().await.phase.status(),
+        Status::Active,
+        "the grace begins anew"
+    );
+}
+
+#[tokio::test]
+async fn a_cabinet_that_lost_everything_takes_nothing_down_whatever_the_grace() {
+    let world = World::live().await;
+    for number in 2..20 {
+        let added = world.cabinet.add(number, &format!("shop-{number}.example.com"));
+        workers::take(&world.service, &world.cabinet.says(added))
+            .await
+            .unwrap();
+    }
+    world.cabinet.with(|state| state.domains.clear());
+    world.resync().await;
+    world.advance(60 * DAY);
+    world.resync().await;
+    assert_eq!(world.record().await.phase.status(), Status::Active);
+}
+
+#[tokio::test]
+async fn a_round_goes_on_where_it_was_when_the_cabinet_is_back_and_one_replica_makes_it() {
+    let world = World::live().await;
+    world.resync().await;
+    for number in 2..9 {
+        world.cabinet.add(number, &format!("shop-{number}.example.com"));
+    }
+    world.advance(DAY);
+    let other = world.service.clone();
+    // The Cabinet goes away in the middle of the pending domains.
+    world.cabinet.with(|state| state.away_after = Some(7));
+    assert!(workers::resync(&world.service).await.is_err());
+    assert!(
+        !workers::resync(&other).await.unwrap(),
+        "it rests before it goes on"
+    );
+    world.cabinet.with(|state| {
+        state.away_after = None;
+        state.fault = None;
+        state.lists.clear();
+    });
+    world.advance(DAY / 24);
+    assert!(workers::resync(&other).await.unwrap());
+    let first = world.cabinet.with(|state| state.lists.first().cloned()).unwrap();
+    assert_eq!(first.0, Status::PendingDns);
+    assert!(first.1.is_some(), "not from the start");
+    for number in 2..9 {
+        assert!(
+            world.service.store.domain(id(number)).await.unwrap().is_some(),
+            "{number}"
+        );
+    }
+    world.cabinet.with(|state| state.fault = Some(away()));
+    world.advance(DAY);
+    assert!(workers::resync(&world.service).await.is_err());
+    assert_eq!(world.record().await.phase.status(), Status::Active);
+}
+
+#[tokio::test]
+async fn without_a_feed_the_pending_domains_are_polled_and_with_one_they_are_not() {
+    let world = World::with_due_domain().await;
+    world.cabinet.add(2, "polled.example.com");
+    let mut intake = Intake::default();
+    let pause = intake.round(&world.service).await;
+    assert_eq!(pause, world.service.policy.intake_interval);
+    assert!(world.service.store.domain(id(2)).await.unwrap().is_some());
+    // The Cabinet learned to offer one.
+    world.cabinet.with(|state| {
+        state.feed = Some(Vec::new());
+        state.lists.clear();
+    });
+    world.advance(DAY / 24);
+    world.cabinet.add(3, "told.example.com");
+    assert_eq!(intake.round(&world.service).await, Duration::ZERO);
+    assert!(world.service.store.domain(id(3)).await.unwrap().is_some());
+    assert_eq!(world.cabinet.with(|state| state.lists.len()), 0);
+}
+
+#[tokio::test]
+async fn two_replicas_on_the_feed_take_each_wish_once() {
+    let world = World::with_due_domain().await;
+    world.cabinet.with(|state| state.feed = Some(vec![]));
+    for number in 2..8 {
+        world.cabinet.add(number, &format!("shop-{number}.example.com"));
+    }
+    let (mut here, mut there) = (Intake::default(), Intake::default());
+    for _ in 0..4 {
+        tokio::join!(here.round(&world.service), there.round(&world.service));
+    }
+    for number in 2..8 {
+        assert_eq!(world.kinds(id(number)).await, ["domain.taken_in"], "{number}");
+    }
+    assert_eq!(
+        world
+            .service
+            .store
+            .cursor("cabinet.changes")
+            .await
+            .unwrap()
+            .as_deref(),
+        Some("0:6")
+    );
+}

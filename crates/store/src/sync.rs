@@ -1,0 +1,232 @@
+//! What keeps us and the Cabinet the same: chores that one replica at a time does, and which domains the Cabinet was seen to know.
+//!
+//! Several identifiers at once travel as one JSON text, which both databases can take apart.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dps_application::ports::store::StoreError;
+use dps_application::ports::sync::{ChoreLease, Known, Sighting, SyncStore};
+use dps_domain::{DomainId, Phase, Timestamp};
+
+use crate::connect::Store;
+use crate::cursors;
+use crate::domains::{self, columns};
+use crate::json::to_json;
+use crate::row::Row;
+use crate::sql::{Sql, args, statements};
+
+const SIGHTINGS: &str = "cabinet_sightings";
+
+statements! {
+    CHORE_KNOW = Sql::both("INSERT INTO chores (name, due_at) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING");
+    CHORE_ACQUIRE = Sql::both(
+        "UPDATE chores SET lease_token = $3, lease_expires_at = $4 WHERE name = $1 AND due_at <= $2 \
+         AND (lease_expires_at IS NULL OR lease_expires_at <= $2) RETURNING name, progress",
+    );
+    CHORE_KEEP = Sql::both(
+        "UPDATE chores SET progress = $3, lease_expires_at = $4 WHERE name = $1 AND lease_token = $2",
+    );
+    CHORE_RELEASE = Sql::both(
+        "UPDATE chores SET progress = $3, due_at = $4, lease_token = NULL, lease_expires_at = NULL \
+         WHERE name = $1 AND lease_token = $2",
+    );
+    CHORE_CALL = Sql::both(
+        "INSERT INTO chores (name, due_at) VALUES ($1, $2) \
+         ON CONFLICT (name) DO UPDATE SET due_at = CASE WHEN chores.due_at < $2 THEN chores.due_at ELSE $2 END",
+    );
+    KNOWN = Sql::each(
+        concat!(
+            "SELECT ", columns!(), ", CAST(CASE WHEN EXISTS (SELECT 1 FROM outbox WHERE domain_id = custom_domains.id) \
+             THEN 1 ELSE 0 END AS BIGINT) AS reports FROM custom_domains \
+             WHERE id IN (SELECT json_array_elements_text(CAST($1 AS json)))",
+        ),
+        concat!(
+            "SELECT ", columns!(), ", EXISTS (SELECT 1 FROM outbox WHERE domain_id = custom_domains.id) AS reports \
+             FROM custom_domains WHERE id IN (SELECT value FROM json_each($1))",
+        ),
+    );
+    SIGHTED = Sql::each(
+        "INSERT INTO cabinet_sightings (domain_id, run) SELECT id, CAST($1 AS BIGINT) FROM custom_domains \
+         WHERE id IN (SELECT json_array_elements_text(CAST($2 AS json))) \
+         ON CONFLICT (domain_id) DO UPDATE SET run = excluded.run, missing_since = NULL",
+        "INSERT INTO cabinet_sightings (domain_id, run) SELECT id, $1 FROM custom_domains \
+         WHERE id IN (SELECT value FROM json_each($2)) \
+         ON CONFLICT (domain_id) DO UPDATE SET run = excluded.run, missing_since = NULL",
+    );
+    SIGHTINGS_PAGE = Sql::both(
+        "SELECT id, created_at, CAST(CASE WHEN run = $1 AND missing_since IS NULL THEN 1 ELSE 0 END AS BIGINT) AS seen \
+         FROM custom_domains LEFT JOIN cabinet_sightings ON domain_id = id \
+         WHERE id > $2 AND phase <> $3 AND phase <> $4 ORDER BY id LIMIT $5",
+    );
+    MISSING = Sql::each(
+        "INSERT INTO cabinet_sightings (domain_id, run, missing_since) SELECT id, CAST($1 AS BIGINT), CAST($3 AS BIGINT) \
+         FROM custom_domains WHERE id = $2 \
+         ON CONFLICT (domain_id) DO UPDATE SET run = excluded.run, \
+         missing_since = COALESCE(cabinet_sightings.missing_since, excluded.missing_since) \
+         RETURNING domain_id, missing_since",
+        "INSERT INTO cabinet_sightings (domain_id, run, missing_since) SELECT id, $1, $3 \
+         FROM custom_domains WHERE id = $2 \
+         ON CONFLICT (domain_id) DO UPDATE SET run = excluded.run, \
+         missing_since = COALESCE(cabinet_sightings.missing_since, excluded.missing_since) \
+         RETURNING domain_id, missing_since",
+    );
+    MISSING_PAGE = Sql::both(
+        "SELECT domain_id FROM cabinet_sightings WHERE missing_since IS NOT NULL AND domain_id > $3 AND run = $1 \
+         AND missing_since <= $2 ORDER BY domain_id LIMIT $4",
+    );
+}
+
+fn texts(ids: &[DomainId]) -> String {
+    to_json(&ids.iter().map(DomainId::to_string).collect::<Vec<_>>())
+}
+
+fn text(id: Option<DomainId>) -> String {
+    id.map(|id| id.to_string()).unwrap_or_default()
+}
+
+/// One bad row must not hide a page, nor stop a resync.
+fn readable<T>(rows: &[Row], read: impl Fn(&Row) -> Result<T, StoreError>) -> Vec<T> {
+    let keep = |row: &Row| {
+        read(row)
+            .inspect_err(|error| tracing::error!(%error, "an unreadable row is left out of a resync"))
+            .ok()
+    };
+    rows.iter().filter_map(keep).collect()
+}
+
+fn known(row: &Row) -> Result<Known, StoreError> {
+    let reports: i64 = row.fields(domains::TABLE, "id").get("reports")?;
+    Ok(Known {
+        record: domains::read(row)?,
+        reports_wait: reports != 0,
+    })
+}
+
+fn sighting(row: &Row) -> Result<Sighting, StoreError> {
+    let fields = row.fields(domains::TABLE, "id");
+    let seen: i64 = fields.get("seen")?;
+    Ok(Sighting {
+        id: fields.parse("id")?,
+        seen: seen != 0,
+        created_at: fields.at("created_at")?,
+    })
+}
+
+#[async_trait]
+impl SyncStore for Store {
+    async fn cursor(&self, name: &str) -> Result<Option<String>, StoreError> {
+        cursors::get(&self.database, name).await
+    }
+
+    async fn cursor_advance(&self, name: &str, from: Option<&str>, to: &str) -> Result<bool, StoreError> {
+        cursors::advance(&self.database, name, from, to).await
+    }
+
+    async fn chore_acquire(
+        &self,
+        name: &'static str,
+        now: Timestamp,
+        ttl: Duration,
+        first_due: Timestamp,
+    ) -> Result<Option<ChoreLease>, StoreError> {
+        let token = self.new_token(now);
+        let mut session = self.database.write("take up a chore").await?;
+        session.execute(CHORE_KNOW, args![name, first_due]).await?;
+        let row = session
+            .fetch(CHORE_ACQUIRE, args![name, now, token, now + ttl])
+            .await?;
+        session.commit().await?;
+        row.map(|row| {
+            Ok(ChoreLease {
+                name,
+                token,
+                progress: row.fields("chores", "name").get("progress")?,
+            })
+        })
+        .transpose()
+    }
+
+    async fn chore_keep(
+        &self,
+        lease: &ChoreLease,
+        progress: &str,
+        until: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut session = self.database.write("remember a chore's progress").await?;
+        let args = args![lease.name, lease.token, progress, until];
+        session.execute_leased(CHORE_KEEP, args).await?;
+        session.commit().await
+    }
+
+    async fn chore_release(
+        &self,
+        lease: &ChoreLease,
+        progress: Option<&str>,
+        due_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut session = self.database.write("lay a chore down").await?;
+        let args = args![lease.name, lease.token, progress, due_at];
+        session.execute_leased(CHORE_RELEASE, args).await?;
+        session.commit().await
+    }
+
+    async fn chore_call(&self, name: &str, now: Timestamp) -> Result<(), StoreError> {
+        let mut session = self.database.write("make a chore due").await?;
+        session.execute(CHORE_CALL, args![name, now]).await?;
+        session.commit().await
+    }
+
+    async fn known(&self, ids: &[DomainId]) -> Result<Vec<Known>, StoreError> {
+        let mut session = self.database.read("read the domains of a page").await?;
+        let rows = session.fetch_all(KNOWN, args![texts(ids)]).await?;
+        Ok(readable(&rows, known))
+    }
+
+    async fn sighted(&self, run: i64, ids: &[DomainId]) -> Result<(), StoreError> {
+        let mut session = self
+            .database
+            .write("note which domains the Cabinet knows")
+            .await?;
+        session.execute(SIGHTED, args![run, texts(ids)]).await?;
+        session.commit().await
+    }
+
+    async fn sightings(
+        &self,
+        run: i64,
+        after: Option<DomainId>,
+        limit: u32,
+    ) -> Result<Vec<Sighting>, StoreError> {
+        let mut session = self.database.read("read which domains the Cabinet knows").await?;
+        let done = [&Phase::Leaving, &Phase::Gone].map(to_json);
+        let [leaving, gone] = done;
+        let args = args![run, text(after), leaving, gone, limit];
+        let rows = session.fetch_all(SIGHTINGS_PAGE, args).await?;
+        Ok(readable(&rows, sighting))
+    }
+
+    async fn missing(&self, run: i64, id: DomainId, now: Timestamp) -> Result<Timestamp, StoreError> {
+        let mut session = self.database.write("note that a domain is missing").await?;
+        let row = session.fetch(MISSING, args![run, id, now]).await?;
+        session.commit().await?;
+        row.map_or(Ok(now), |row| {
+            row.fields(SIGHTINGS, "domain_id").at("missing_since")
+        })
+    }
+
+    async fn missing_since(
+        &self,
+        run: i64,
+        before: Timestamp,
+        after: Option<DomainId>,
+        limit: u32,
+    ) -> Result<Vec<DomainId>, StoreError> {
+        let mut session = self.database.read("read which domains are missing").await?;
+        let args = args![run, before, text(after), limit];
+        let rows = session.fetch_all(MISSING_PAGE, args).await?;
+        Ok(readable(&rows, |row| {
+            row.fields(SIGHTINGS, "domain_id").parse("domain_id")
+        }))
+    }
+}
