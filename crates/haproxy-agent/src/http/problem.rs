@@ -62,11 +62,11 @@ pub(super) fn read_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Rejection
                 Some(name) => return malformed(&name, "the field is missing"),
                 None => "the field has the wrong type".to_owned(),
             },
-            _ => format!(
-                "the body is not JSON (line {}, column {})",
-                inner.line(),
-                inner.column()
-            ),
+            // Where JSON breaks, the path may hold names that the sender made up, and so anything, a key included.
+            _ => {
+                let place = format!("(line {}, column {})", inner.line(), inner.column());
+                return malformed(".", &format!("the body is not JSON {place}"));
+            }
         };
         malformed(&field, &reason)
     })?;
@@ -112,6 +112,8 @@ mod tests {
         let host = refused(r#"{"hostname":"*.example","chainPem":"x"}"#);
         assert_eq!(host.field.as_deref(), Some("hostname"));
         assert!(host.detail.contains("wildcard"), "{}", host.detail);
-        assert!(refused("{\"hostname\": tru").detail.contains("not JSON"));
+        let broken = refused(r#"{"MIGHAgEA": tru"#);
+        assert!(broken.detail.contains("not JSON"));
+        assert!(!format!("{broken:?}").contains("MIGHAgEA"));
     }
 }

@@ -83,7 +83,29 @@ impl Authority {
         (from, to): (Timestamp, Timestamp),
         extensions: Vec<rcgen::CustomExtension>,
     ) -> Issued {
-        let key = CertificateKey::generate().unwrap();
+        self.make_with_key(
+            CertificateKey::generate().unwrap(),
+            hostname,
+            san,
+            (from, to),
+            extensions,
+        )
+    }
+
+    /// Like `issue_for`, for a key of another kind.
+    pub(crate) fn issue_with_key(&self, key: CertificateKey, hostname: &str, san: &str) -> Issued {
+        let now = SystemClock.now();
+        self.make_with_key(key, hostname, san, (now - DAY, now + 89 * DAY), Vec::new())
+    }
+
+    fn make_with_key(
+        &self,
+        key: CertificateKey,
+        hostname: &str,
+        san: &str,
+        (from, to): (Timestamp, Timestamp),
+        extensions: Vec<rcgen::CustomExtension>,
+    ) -> Issued {
         let mut params =
             CertificateParams::new(san.split(' ').map(str::to_owned).collect::<Vec<_>>()).unwrap();
         params.distinguished_name = rcgen::DistinguishedName::new();

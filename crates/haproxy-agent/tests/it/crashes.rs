@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use dps_agent_api::{AgentClient, AgentError, ClientOptions};
+use dps_agent_api::{AgentClient, AgentError};
 use dps_domain::Hostname;
 use dps_host::HumanDuration;
-use secrecy::SecretString;
 use tokio::task::JoinSet;
 
 use crate::authority::Issued;
@@ -101,7 +100,7 @@ impl History {
 }
 
 /// A child process that does not outlive the test.
-struct Guarded(Child);
+pub(crate) struct Guarded(pub(crate) Child);
 
 impl Drop for Guarded {
     fn drop(&mut self) {
@@ -112,7 +111,12 @@ impl Drop for Guarded {
 
 /// The agent as a process of its own, on the address that the world's HAProxy expects it.
 fn spawn_agent(world: &World) -> Guarded {
-    let child = Command::new(env!("CARGO_BIN_EXE_haproxy-domain-agent"))
+    spawn(world, Command::new(env!("CARGO_BIN_EXE_haproxy-domain-agent")))
+}
+
+/// A command that ends up as the agent, on the address that the world's HAProxy expects it.
+pub(crate) fn spawn(world: &World, mut command: Command) -> Guarded {
+    let child = command
         .env_clear()
         .env("Agent__Token", TOKEN)
         .env("Agent__Listen", world.settings.listen.to_string())
@@ -120,6 +124,7 @@ fn spawn_agent(world: &World) -> Guarded {
         .env("Agent__HaproxySocket", &world.settings.haproxy_socket)
         .env("Agent__TlsAddress", world.settings.tls_address.to_string())
         .env("Agent__WatchInterval", "100ms")
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -131,8 +136,7 @@ fn spawn_agent(world: &World) -> Guarded {
 async fn what_was_acknowledged_survives_the_agent_killed_in_the_middle_of_applies() {
     let mut world = World::new().await;
     world.stop_agent().await;
-    let url: url::Url = format!("http://{}", world.settings.listen).parse().unwrap();
-    let client = AgentClient::new(url, SecretString::from(TOKEN), ClientOptions::default()).unwrap();
+    let client = world.client_at_its_usual_address();
     let ready = async || {
         client
             .health()

@@ -227,6 +227,12 @@ impl World {
         agent.tls_address.expect("the agent speaks TLS")
     }
 
+    /// A client for an agent that runs as a process of its own, where the agent of this world did.
+    pub(crate) fn client_at_its_usual_address(&self) -> AgentClient {
+        let url = format!("http://{}", self.settings.listen).parse().unwrap();
+        AgentClient::new(url, SecretString::from(TOKEN), ClientOptions::default()).unwrap()
+    }
+
     pub(crate) fn client(&self) -> AgentClient {
         let url = self.agent_url().parse().unwrap();
         AgentClient::new(url, SecretString::from(TOKEN), ClientOptions::default()).unwrap()

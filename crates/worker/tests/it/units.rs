@@ -40,3 +40,22 @@ fn systemd_finds_nothing_wrong_with_the_shipped_units() {
         );
     }
 }
+
+/// systemd's figure for what a unit could still do, from 0 (nothing) to 10. What remains is what the processes are for: the network
+/// and UNIX sockets.
+#[test]
+fn the_shipped_units_are_confined_to_what_they_need() {
+    let analyze = find_program("systemd-analyze", "systemd", &[]).unwrap();
+    let home = tempfile::tempdir().unwrap();
+    for ((name, text, _), tenths) in UNITS.into_iter().zip(["14", "11"]) {
+        let unit = home.path().join(name);
+        std::fs::write(&unit, text).unwrap();
+        let output = Command::new(&analyze)
+            .args(["security", "--offline=true", "--no-pager", "--threshold", tenths])
+            .arg(&unit)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{name}: {said}");
+    }
+}
