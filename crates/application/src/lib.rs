@@ -20,6 +20,6 @@ pub mod steps;
 pub mod wake;
 pub mod workers;
 
-pub use policy::{LanePolicy, Policy};
+pub use policy::{LanePolicy, Policy, Shares};
 pub use service::Service;
 pub use workers::run;

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use dps_domain::backoff::Backoff;
-use dps_domain::phase::Lane;
+use dps_domain::lane::Lane;
+use dps_domain::shares;
 use ipnet::IpNet;
 
 /// Between two looks at a live domain that left, which may be a slip that its customer mends within the hour.
@@ -20,7 +21,7 @@ pub struct LanePolicy {
     pub interval: Duration,
     /// The longest delay after failures.
     pub max_backoff: Duration,
-    /// Steps at once.
+    /// Steps at once; those of `issuance` and `renewal` add up to the pool for work at the CA.
     pub concurrency: usize,
 }
 
@@ -32,6 +33,37 @@ impl LanePolicy {
             max: self.max_backoff,
         }
     }
+}
+
+/// What each kind of work at the CA may always have of the permits for such work, in percent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shares {
+    /// Renewals of certificates that will soon be of no use.
+    pub urgent: u32,
+    /// Other renewals.
+    pub renewal: u32,
+    /// First issuances.
+    pub first_issuance: u32,
+    /// Domains that failed again and again.
+    pub chronic: u32,
+}
+
+/// Lanes that draw from one pool of permits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pool {
+    /// Permits in all.
+    pub permits: usize,
+    /// Who draws, those to whom unused permits are lent first at the head.
+    pub drawers: Vec<PoolLanes>,
+}
+
+/// One that draws from a pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolLanes {
+    /// Its lanes, in the order in which they are looked at.
+    pub lanes: Vec<Lane>,
+    /// The permits that it may always have.
+    pub guaranteed: usize,
 }
 
 /// All of it.
@@ -49,6 +81,8 @@ pub struct Policy {
     pub recheck: LanePolicy,
     /// `RemovalWorker`.
     pub removal: LanePolicy,
+    /// How the permits of `issuance` and `renewal` are shared.
+    pub shares: Shares,
     /// How long the record of a removed domain is kept.
     pub quarantine: Duration,
     /// The polling of the Cabinet by status.
@@ -75,18 +109,49 @@ impl Policy {
         match lane {
             Lane::Verification => &self.verification,
             Lane::HttpProbe => &self.http_probe,
-            Lane::Issuance => &self.issuance,
-            Lane::Renewal => &self.renewal,
+            Lane::Issuance | Lane::Chronic => &self.issuance,
+            Lane::Renewal | Lane::Urgent => &self.renewal,
             Lane::Recheck => &self.recheck,
             Lane::Removal => &self.removal,
         }
+    }
+
+    /// The pools of permits. Every lane draws from one of them: work at the CA from a common one, the others each from its own.
+    pub fn pools(&self) -> Vec<Pool> {
+        let shares = [
+            (self.shares.urgent, vec![Lane::Urgent]),
+            (self.shares.renewal, vec![Lane::Renewal]),
+            (self.shares.first_issuance, vec![Lane::Issuance]),
+            (self.shares.chronic, vec![Lane::Chronic]),
+        ];
+        let permits = (self.issuance.concurrency + self.renewal.concurrency).max(shares.len());
+        let guarantees = shares::guarantees(permits, shares.each_ref().map(|(percent, _)| *percent));
+        let at_the_ca = Pool {
+            permits,
+            drawers: shares
+                .into_iter()
+                .zip(guarantees)
+                .map(|((_, lanes), guaranteed)| PoolLanes { lanes, guaranteed })
+                .collect(),
+        };
+        let alone = [Lane::Verification, Lane::HttpProbe, Lane::Recheck, Lane::Removal].map(|lane| {
+            let permits = self.lane(lane).concurrency.max(1);
+            Pool {
+                permits,
+                drawers: vec![PoolLanes {
+                    lanes: vec![lane],
+                    guaranteed: permits,
+                }],
+            }
+        });
+        alone.into_iter().chain([at_the_ca]).collect()
     }
 
     /// The back-off after a failure in a lane. A renewal's is that of an issuance: its own interval of hours is how often it looks,
     /// not how long it may leave a failed one.
     pub fn backoff(&self, lane: Lane) -> Backoff {
         match lane {
-            Lane::Renewal => self.issuance.backoff(),
+            Lane::Renewal | Lane::Urgent => self.issuance.backoff(),
             Lane::Recheck => DEPARTED,
             other => self.lane(other).backoff(),
         }
@@ -101,6 +166,13 @@ impl Policy {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+
+    const SHARES: Shares = Shares {
+        urgent: 20,
+        renewal: 40,
+        first_issuance: 30,
+        chronic: 10,
+    };
 
     /// The defaults of the configuration, for tests.
     pub(crate) fn policy() -> Policy {
@@ -117,6 +189,7 @@ pub(crate) mod tests {
             recheck: lane(24 * 3600),
             quarantine: Duration::from_secs(30 * 24 * 3600),
             removal: lane(30),
+            shares: SHARES,
             intake_interval: Duration::from_secs(30),
             resync_interval: Duration::from_secs(6 * 3600),
             missing_grace: Duration::from_secs(30 * 24 * 3600),
@@ -125,6 +198,26 @@ pub(crate) mod tests {
             lease: Duration::from_secs(120),
             skew_allowance: Duration::from_secs(5),
             ca_patience: Duration::from_secs(20),
+        }
+    }
+
+    #[test]
+    fn every_lane_draws_from_one_pool_that_covers_its_guarantees() {
+        let pools = policy().pools();
+        let lanes = pools
+            .iter()
+            .flat_map(|pool| &pool.drawers)
+            .flat_map(|drawer| drawer.lanes.clone());
+        let mut lanes: Vec<Lane> = lanes.collect();
+        lanes.sort_unstable();
+        assert_eq!(lanes, {
+            let mut all = Lane::ALL.to_vec();
+            all.sort_unstable();
+            all
+        });
+        for pool in pools {
+            let guaranteed: usize = pool.drawers.iter().map(|drawer| drawer.guaranteed).sum();
+            assert!(guaranteed <= pool.permits, "{pool:?}");
         }
     }
 

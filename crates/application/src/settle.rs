@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use dps_domain::failure::WantedRecords;
+use dps_domain::lane::usual_lane;
 use dps_domain::phase::{Issuance, Next};
-use dps_domain::{Event, Failure, FailureCode, IllegalTransition, Phase, Timestamp, backoff};
+use dps_domain::{Event, Failure, FailureCode, IllegalTransition, Phase, Timestamp, backoff, renewal};
 use serde_json::{Map, Value, json};
 
 use crate::policy::Policy;
@@ -44,6 +45,14 @@ pub fn settle(
     };
     let (kind, detail, message) = match outcome {
         Outcome::Moved { event, kind, detail } => {
+            if let Event::Deployed {
+                renew_at,
+                not_before,
+                not_after,
+            } = &event
+            {
+                record.urgent_from = Some(renewal::urgent_from(*not_before, *not_after, *renew_at));
+            }
             record.phase = record.phase.apply(event)?;
             record.attempt = 0;
             // Passing DNS again after a failed validation is no progress towards a certificate: the CA must be satisfied.
@@ -153,7 +162,7 @@ fn fail(
     facts: &Facts<'_>,
 ) -> Result<(), IllegalTransition> {
     let now = facts.now;
-    let backoff = record.phase.lane().map(|lane| {
+    let backoff = usual_lane(&record.phase).map(|lane| {
         facts
             .policy
             .backoff(lane)
@@ -246,6 +255,7 @@ pub fn current_report(record: &DomainRecord, message: Option<String>, policy: &P
 
 #[cfg(test)]
 mod tests {
+    use dps_domain::lane::Lane;
     use dps_domain::{CertificateId, DomainId, Hostname, OrderId, Status};
     use uuid::Uuid;
 
@@ -267,6 +277,7 @@ mod tests {
             pending_since: NOW,
             failed_validations: 0,
             order_not_before: Timestamp::EPOCH,
+            urgent_from: None,
             last_failure: None,
             cabinet_version: 1,
             revision: 0,
@@ -474,6 +485,7 @@ mod tests {
         });
         let event = Event::Deployed {
             renew_at: NOW + HOUR,
+            not_before: NOW - 18 * HOUR,
             not_after: NOW + 2 * HOUR,
         };
         let done = settled(
@@ -485,6 +497,16 @@ mod tests {
             },
         );
         assert_eq!(done.report.unwrap().certificate_not_after, Some(NOW + 2 * HOUR));
+        assert_eq!(
+            done.record.urgent_from,
+            Some(NOW + HOUR),
+            "a tenth would be left by now"
+        );
+        assert_eq!(
+            done.record.lane(),
+            Some(Lane::Urgent),
+            "its renewal will be due in the last tenth"
+        );
         assert_eq!(
             done.record.next_attempt_at,
             Some(NOW + HOUR),

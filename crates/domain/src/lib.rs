@@ -14,10 +14,12 @@ pub mod dns;
 pub mod failure;
 pub mod hostname;
 pub mod ids;
+pub mod lane;
 pub mod limits;
 pub mod phase;
 pub mod probe;
 pub mod renewal;
+pub mod shares;
 pub mod status;
 pub mod timestamp;
 

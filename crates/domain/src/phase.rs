@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::lane::Lane;
 use crate::{CertificateId, OrderId, Status, Timestamp};
 
 /// Where a custom domain stands. `Live` without a certificate cannot be written.
@@ -64,47 +65,6 @@ pub enum Issuance {
     },
 }
 
-/// Which worker steps a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Lane {
-    /// `DomainVerificationWorker`.
-    Verification,
-    /// `HttpProbeWorker`.
-    HttpProbe,
-    /// `AcmeIssuanceWorker`.
-    Issuance,
-    /// `RenewalWorker`: every step of a renewal, so that renewals never wait behind onboarding.
-    Renewal,
-    /// `RecheckWorker`: looks now and then whether a live domain still points at us, and begins its renewal when that is due.
-    Recheck,
-    /// `RemovalWorker`.
-    Removal,
-}
-
-impl Lane {
-    /// All lanes.
-    pub const ALL: [Self; 6] = [
-        Self::Verification,
-        Self::HttpProbe,
-        Self::Issuance,
-        Self::Renewal,
-        Self::Recheck,
-        Self::Removal,
-    ];
-
-    /// The name in the store and in logs.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Verification => "verification",
-            Self::HttpProbe => "http_probe",
-            Self::Issuance => "issuance",
-            Self::Renewal => "renewal",
-            Self::Recheck => "recheck",
-            Self::Removal => "removal",
-        }
-    }
-}
-
 /// What was seen, or asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -126,6 +86,8 @@ pub enum Event {
     Deployed {
         /// The stored renewal moment.
         renew_at: Timestamp,
+        /// The start of the certificate's validity.
+        not_before: Timestamp,
         /// The end of the certificate's validity.
         not_after: Timestamp,
     },
@@ -161,6 +123,16 @@ impl Issuance {
             Self::Validating { .. } => "validating",
             Self::Finalizing { .. } => "finalizing",
             Self::Deploying { .. } => "deploying",
+        }
+    }
+
+    /// Whether a step of this state may change something at the CA, so that no second worker may begin it meanwhile.
+    pub const fn is_at_ca(&self) -> bool {
+        match self {
+            Self::AwaitingDns | Self::AwaitingHttpProbe => false,
+            Self::Ordering | Self::Validating { .. } | Self::Finalizing { .. } | Self::Deploying { .. } => {
+                true
+            }
         }
     }
 
@@ -226,23 +198,6 @@ impl Phase {
         }
     }
 
-    /// The worker that steps a record in this phase; `None` when there is nothing to do until somebody asks.
-    pub const fn lane(&self) -> Option<Lane> {
-        match self {
-            Self::Onboarding(Issuance::AwaitingDns) => Some(Lane::Verification),
-            Self::Onboarding(Issuance::AwaitingHttpProbe) => Some(Lane::HttpProbe),
-            Self::Onboarding(_) => Some(Lane::Issuance),
-            Self::Live {
-                next: Next::At(_), ..
-            } => Some(Lane::Recheck),
-            Self::Live {
-                next: Next::Now(_), ..
-            } => Some(Lane::Renewal),
-            Self::Leaving | Self::Gone => Some(Lane::Removal),
-            Self::Failed => None,
-        }
-    }
-
     /// The run under way, if any.
     pub const fn issuance(&self) -> Option<&Issuance> {
         match self {
@@ -282,7 +237,9 @@ impl Phase {
                     next: Next::Now(Issuance::Deploying { certificate }),
                     ..
                 },
-                Event::Deployed { renew_at, not_after },
+                Event::Deployed {
+                    renew_at, not_after, ..
+                },
             ) => Self::Live {
                 serving: certificate,
                 not_after,
@@ -336,6 +293,7 @@ impl Next {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lane::usual_lane;
     use proptest::prelude::*;
     use uuid::Uuid;
 
@@ -360,6 +318,7 @@ mod tests {
             Event::CertificateStored(certificate(n)),
             Event::Deployed {
                 renew_at,
+                not_before: Timestamp::EPOCH,
                 not_after: Timestamp::EPOCH,
             },
         ]
@@ -383,10 +342,11 @@ mod tests {
         let renewing = run(live, events).unwrap();
         assert!(matches!(renewing, Phase::Live { serving, .. } if serving == certificate(1)));
         assert_eq!(renewing.status(), Status::Active);
-        assert_eq!(renewing.lane(), Some(Lane::Renewal));
+        assert_eq!(usual_lane(&renewing), Some(Lane::Renewal));
         let renewed = renewing
             .apply(Event::Deployed {
                 renew_at: at,
+                not_before: Timestamp::EPOCH,
                 not_after: Timestamp::EPOCH,
             })
             .unwrap();
@@ -408,6 +368,7 @@ mod tests {
                 Phase::START,
                 Event::Deployed {
                     renew_at: Timestamp::EPOCH,
+                    not_before: Timestamp::EPOCH,
                     not_after: Timestamp::EPOCH,
                 },
             ),
@@ -462,6 +423,7 @@ mod tests {
             Just(Event::CertificateStored(certificate(7))),
             Just(Event::Deployed {
                 renew_at: Timestamp::EPOCH,
+                not_before: Timestamp::EPOCH,
                 not_after: Timestamp::EPOCH
             }),
             Just(Event::RenewalDue),
@@ -480,7 +442,7 @@ mod tests {
                 phase = phase.clone().apply(event).unwrap_or(phase);
                 let json = serde_json::to_string(&phase).unwrap();
                 prop_assert_eq!(&serde_json::from_str::<Phase>(&json).unwrap(), &phase);
-                prop_assert_eq!(phase.lane().is_none(), matches!(phase, Phase::Failed));
+                prop_assert_eq!(usual_lane(&phase).is_none(), matches!(phase, Phase::Failed));
             }
         }
     }

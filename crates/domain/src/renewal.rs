@@ -34,6 +34,12 @@ pub fn renewal_moment(not_before: Timestamp, not_after: Timestamp, random: f64) 
     renewal_deadline(not_before, not_after) - window.mul_f64(random.clamp(0.0, 1.0))
 }
 
+/// From when on a renewal is urgent: a tenth of the lifetime is left. Never before its own moment `renew_at`.
+pub fn urgent_from(not_before: Timestamp, not_after: Timestamp, renew_at: Timestamp) -> Timestamp {
+    let tenth_left = not_after - not_after.since(not_before) / 10;
+    tenth_left.max(renew_at)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,6 +65,14 @@ mod tests {
             .as_secs()
             / 3600;
         assert_eq!(hours, 80);
+    }
+
+    #[test]
+    fn a_renewal_is_urgent_in_the_last_tenth_of_the_lifetime_but_never_before_it_is_due() {
+        let start = Timestamp::from_unix_seconds(1_800_000_000);
+        let end = start + 90 * DAY;
+        assert_eq!(urgent_from(start, end, start + 60 * DAY), start + 81 * DAY);
+        assert_eq!(urgent_from(start, end, start + 85 * DAY), start + 85 * DAY);
     }
 
     proptest! {

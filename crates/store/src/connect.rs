@@ -14,6 +14,7 @@ use sqlx::{Connection, Executor, SqlitePool};
 use crate::connection_string::{ConnectionStringError, PostgresTarget, Target};
 use crate::database::Database;
 use crate::migrations::{self, MigrateError};
+use crate::shard::Turns;
 
 /// Only the service's own user may read the database file: it holds sealed keys and customers' names.
 const FILE_MODE: u32 = 0o600;
@@ -89,6 +90,7 @@ pub struct Store {
     pub(crate) server_time: bool,
     pub(crate) events_per_domain: u32,
     pub(crate) events_max_age: Duration,
+    pub(crate) turns: Arc<Turns>,
 }
 
 impl std::fmt::Debug for Store {
@@ -123,6 +125,7 @@ impl Store {
             server_time: options.server_time,
             events_per_domain: options.events_per_domain,
             events_max_age: options.events_max_age,
+            turns: Arc::default(),
         })
     }
 

@@ -4,13 +4,14 @@ pub(crate) mod lease;
 pub(crate) mod park;
 
 use dps_application::ports::store::{Completion, DomainFilter, DomainRecord, StoreError};
-use dps_domain::phase::Lane;
-use dps_domain::{DomainId, Hostname, Phase, Timestamp};
+use dps_domain::lane::Lane;
+use dps_domain::{DomainId, Hostname, Issuance, Phase, Timestamp};
 
 use crate::database::Database;
 use crate::json::to_json;
 use crate::row::Row;
 use crate::session::Session;
+use crate::shard::shard_of;
 use crate::sql::{Arg, Sql, args, statements};
 use crate::{events, ledger, outbox};
 
@@ -20,24 +21,25 @@ pub(crate) const TABLE: &str = "custom_domains";
 macro_rules! columns {
     () => {
         "id, tenant_id, hostname, cname_target, phase, attempt, next_attempt_at, pending_since, \
-         failed_validations, order_not_before, last_failure, cabinet_version, revision, created_at, updated_at"
+         failed_validations, order_not_before, urgent_from, last_failure, cabinet_version, revision, created_at, updated_at"
     };
 }
 pub(crate) use columns;
 
-/// What every write of a whole record sets, from `$3` to `$15`.
+/// What every write of a whole record sets, from `$3` to `$17`.
 macro_rules! assignments {
     () => {
         "tenant_id = $3, hostname = $4, cname_target = $5, phase = $6, lane = $7, attempt = $8, \
          next_attempt_at = $9, pending_since = $10, failed_validations = $11, order_not_before = $12, \
-         last_failure = $13, serving_not_after = $14, updated_at = $15, revision = revision + 1"
+         last_failure = $13, serving_not_after = $14, updated_at = $15, tenant_shard = $16, urgent_from = $17, \
+         revision = revision + 1"
     };
 }
 
 /// Whether a write from outside leaves a lease alone: two workers with one order would be two orders at the CA.
 macro_rules! same_work {
     () => {
-        "lane IN ('issuance', 'renewal') AND phase = $6 AND cname_target = $5"
+        "$19 AND phase = $6 AND cname_target = $5"
     };
 }
 
@@ -45,8 +47,8 @@ statements! {
     INSERT = Sql::both(
         "INSERT INTO custom_domains (id, cabinet_version, tenant_id, hostname, cname_target, phase, lane, attempt, \
          next_attempt_at, pending_since, failed_validations, order_not_before, last_failure, serving_not_after, \
-         updated_at, created_at, revision) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 1) \
+         updated_at, tenant_shard, urgent_from, created_at, revision) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 1) \
          ON CONFLICT (id) DO NOTHING",
     );
     SELECT = Sql::both(concat!("SELECT ", columns!(), " FROM custom_domains WHERE id = $1"));
@@ -59,7 +61,7 @@ statements! {
          ORDER BY hostname, created_at LIMIT $3",
     ));
     UPDATE = Sql::both(concat!(
-        "UPDATE custom_domains SET cabinet_version = $16, ", assignments!(),
+        "UPDATE custom_domains SET cabinet_version = $18, ", assignments!(),
         ", lease_token = CASE WHEN ", same_work!(), " THEN lease_token END, \
          lease_expires_at = CASE WHEN ", same_work!(), " THEN lease_expires_at END \
          WHERE id = $1 AND revision = $2",
@@ -95,7 +97,7 @@ fn record_args(record: &DomainRecord, guard: impl Into<Arg>) -> Vec<Arg> {
         &record.hostname,
         &record.cname_target,
         to_json(&record.phase),
-        record.phase.lane().map(Lane::as_str),
+        record.lane().map(Lane::as_str),
         record.attempt,
         record.next_attempt_at,
         record.pending_since,
@@ -104,6 +106,8 @@ fn record_args(record: &DomainRecord, guard: impl Into<Arg>) -> Vec<Arg> {
         record.last_failure.as_ref().map(to_json),
         serving_not_after,
         record.updated_at,
+        shard_of(&record.tenant_id),
+        record.urgent_from,
     ]
 }
 
@@ -120,6 +124,7 @@ pub(crate) fn read(row: &Row) -> Result<DomainRecord, StoreError> {
         pending_since: fields.at("pending_since")?,
         failed_validations: fields.count("failed_validations")?,
         order_not_before: fields.at("order_not_before")?,
+        urgent_from: fields.at_if_any("urgent_from")?,
         last_failure: fields.json_if_any("last_failure")?,
         cabinet_version: fields.count("cabinet_version")?,
         revision: fields.get("revision")?,
@@ -233,6 +238,8 @@ pub(crate) async fn update(
     let mut session = database.write("write a domain").await?;
     let mut args = record_args(&completion.record, completion.record.revision);
     args.push(completion.record.cabinet_version.into());
+    let at_the_ca = completion.record.phase.issuance().is_some_and(Issuance::is_at_ca);
+    args.push(at_the_ca.into());
     if session.execute(UPDATE, args).await? == 0 {
         return Ok(false);
     }

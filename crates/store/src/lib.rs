@@ -29,6 +29,7 @@ mod port;
 mod row;
 mod secrets;
 mod session;
+mod shard;
 mod sql;
 #[cfg(test)]
 mod statement_tests;

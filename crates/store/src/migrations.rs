@@ -58,6 +58,7 @@ macro_rules! scripts {
             2 "0002" "certificates",
             3 "0003" "history_and_reports",
             4 "0004" "rate_limits",
+            5 "0005" "fair_lanes",
             6 "0006" "limits_ledger",
             8 "0008" "timeline_and_sync",
         )

@@ -9,8 +9,8 @@ use dps_application::ports::store::{
     SecretRow, StoreError, StoredAccount, StoredCertificate, StoredChallenge, StoredOrder, Taken,
 };
 use dps_application::ports::vault::{SealedSecret, SecretPurpose};
+use dps_domain::lane::Lane;
 use dps_domain::limits::{Bucket, BucketKey, Charge, Entry, Limit};
-use dps_domain::phase::Lane;
 use dps_domain::{CertificateId, DomainId, Hostname, LeaseToken, OrderId, Timestamp};
 
 use crate::connect::Store;
@@ -65,7 +65,7 @@ impl CertificateStore for Store {
             token,
             kept: self.events_per_domain,
         };
-        lease::acquire_due(&self.database, ask).await
+        lease::acquire_due(&self.database, &self.turns, &ask).await
     }
 
     async fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError> {

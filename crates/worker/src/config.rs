@@ -35,7 +35,8 @@ pub use logging::Logging;
 pub use replica::Replica;
 pub use report::{Finding, Report};
 pub use workers::{
-    AcmeIssuance, DomainVerification, EdgeAddress, HttpProbe, Intake, Recheck, Removal, Renewal, Workers,
+    AcmeIssuance, DomainVerification, EdgeAddress, HttpProbe, Intake, Recheck, Removal, Renewal, Shares,
+    Workers,
 };
 
 /// Everything that `appsettings.json` can say.

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use dps_application::Service;
 use dps_application::ports::store::StoreError;
+use dps_domain::lane::Lane;
 use dps_domain::{Status, with_causes};
 use dps_host::http_server::{self, ServerLimits};
 use dps_host::mutual_tls::{self, ClientTls};
@@ -93,6 +94,9 @@ async fn refresh(service: Service, agent_tls: Option<ClientTls>, metrics: Metric
         }
         gauges.certificate_expiry(store.soonest_expiry().await?, service.now());
         gauges.outbox_waiting(store.outbox_oldest().await?, service.now());
+        for lane in Lane::ALL {
+            gauges.oldest_due(lane, store.next_due(lane).await?, service.now());
+        }
         Ok(())
     };
     loop {

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 
 use dps_application::ports::Metrics as MetricsPort;
 use dps_domain::Timestamp;
+use dps_domain::lane::Lane;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -18,6 +19,7 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 const MICROS_PER_DAY: f64 = 86_400_000_000.0;
 
 type Results = Family<[(&'static str, &'static str); 1], Counter>;
+type ByLane<G> = Family<[(&'static str, &'static str); 1], G>;
 
 /// The service's metrics. Every service of a process has its own; cheap to clone.
 #[derive(Debug, Clone)]
@@ -29,6 +31,8 @@ pub struct Metrics {
     expiry_days: Gauge<f64, AtomicU64>,
     outbox_waiting: Gauge<f64, AtomicU64>,
     agent_tls_expiry_days: Gauge<f64, AtomicU64>,
+    in_flight: ByLane<Gauge>,
+    oldest_due: ByLane<Gauge<f64, AtomicU64>>,
 }
 
 impl Default for Metrics {
@@ -67,6 +71,20 @@ impl Metrics {
             "Days until the soonest end of validity among the served certificates; NaN without any",
             expiry_days.clone(),
         );
+        let (in_flight, oldest_due) = (ByLane::<Gauge>::default(), ByLane::default());
+        for lane in Lane::ALL {
+            drop(in_flight.get_or_create(&of(lane)));
+        }
+        registry.register(
+            "work_in_flight",
+            "Steps under way in this process",
+            in_flight.clone(),
+        );
+        registry.register(
+            "work_oldest_due_seconds",
+            "For how long the work that is due longest in a lane has been waiting; 0 when nothing is due",
+            oldest_due.clone(),
+        );
         registry.register(
             "cabinet_outbox_waiting_seconds",
             "How long the oldest report has been waiting for the Cabinet; 0 without any",
@@ -90,7 +108,15 @@ impl Metrics {
             expiry_days,
             outbox_waiting,
             agent_tls_expiry_days,
+            in_flight,
+            oldest_due,
         }
+    }
+
+    /// Sets `work_oldest_due_seconds` of a lane from the moment its next record is due.
+    pub fn oldest_due(&self, lane: Lane, due: Option<Timestamp>, now: Timestamp) {
+        let waiting = due.map_or(0.0, |due| now.since(due).as_secs_f64());
+        self.oldest_due.get_or_create(&of(lane)).set(waiting);
     }
 
     /// Sets `certificate_expiry_days` from the soonest end of validity among the served certificates; negative once it has passed.
@@ -143,6 +169,11 @@ impl MetricsPort for Metrics {
     fn renewal(&self, success: bool) {
         count(&self.renewal, success);
     }
+
+    fn under_way(&self, lane: Lane, steps: usize) {
+        let steps = i64::try_from(steps).unwrap_or(i64::MAX);
+        self.in_flight.get_or_create(&of(lane)).set(steps);
+    }
 }
 
 /// A counter that shows both results from the beginning, so that a rate over it is never empty.
@@ -156,6 +187,10 @@ fn results() -> Results {
 
 fn count(family: &Results, success: bool) {
     family.get_or_create(&label(success)).inc();
+}
+
+const fn of(lane: Lane) -> [(&'static str, &'static str); 1] {
+    [("lane", lane.as_str())]
 }
 
 const fn label(success: bool) -> [(&'static str, &'static str); 1] {
@@ -203,6 +238,22 @@ mod tests {
         has(&metrics, "acme_issuance_total{result=\"failed\"} 1");
         has(&metrics, "renewal_total{result=\"success\"} 1");
         has(&Metrics::new(), "renewal_total{result=\"success\"} 0");
+    }
+
+    #[test]
+    fn each_lane_tells_what_is_under_way_and_how_long_its_oldest_work_waits() {
+        let metrics = Metrics::new();
+        has(&metrics, "work_in_flight{lane=\"urgent\"} 0");
+        metrics.under_way(Lane::Urgent, 3);
+        has(&metrics, "work_in_flight{lane=\"urgent\"} 3");
+        let now = Timestamp::from_unix_seconds(1_800_000_000);
+        let lane = Lane::Chronic;
+        metrics.oldest_due(lane, Some(Timestamp::from_unix_seconds(1_799_999_990)), now);
+        has(&metrics, "work_oldest_due_seconds{lane=\"chronic\"} 10.0");
+        metrics.oldest_due(lane, Some(Timestamp::from_unix_seconds(1_800_000_001)), now);
+        has(&metrics, "work_oldest_due_seconds{lane=\"chronic\"} 0.0");
+        metrics.oldest_due(lane, None, now);
+        has(&metrics, "work_oldest_due_seconds{lane=\"chronic\"} 0.0");
     }
 
     #[test]

@@ -1,4 +1,6 @@
-//! The counters that dashboards know by name.
+//! What dashboards know by name.
+
+use dps_domain::lane::Lane;
 
 /// Counts results. No label per hostname, ever.
 pub trait Metrics: Send + Sync {
@@ -8,4 +10,6 @@ pub trait Metrics: Send + Sync {
     fn acme_issuance(&self, success: bool);
     /// One renewal ended with a deployed certificate, or an attempt failed: `renewal_total`.
     fn renewal(&self, success: bool);
+    /// So many steps of a lane are under way in this process now: `work_in_flight`.
+    fn under_way(&self, lane: Lane, steps: usize);
 }

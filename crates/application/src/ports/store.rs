@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use dps_domain::lane::{Lane, Standing};
 use dps_domain::limits::{Bucket, BucketKey, Charge, Entry, Limit, LimitKind};
-use dps_domain::phase::Lane;
 use dps_domain::{CertificateId, DomainId, Failure, Hostname, LeaseToken, OrderId, Phase, Timestamp};
 
 use super::cabinet::StatusReport;
@@ -38,6 +38,8 @@ pub struct DomainRecord {
     pub failed_validations: u32,
     /// Before this moment no order is placed for the name.
     pub order_not_before: Timestamp,
+    /// From when on the renewal is urgent; `None` while no certificate is served.
+    pub urgent_from: Option<Timestamp>,
     /// What went wrong last; cleared by progress.
     pub last_failure: Option<Failure>,
     /// The Cabinet's version of the domain, for `If-Match`.
@@ -48,6 +50,21 @@ pub struct DomainRecord {
     pub created_at: Timestamp,
     /// When it was last written.
     pub updated_at: Timestamp,
+}
+
+impl DomainRecord {
+    /// The lane in which it waits, as of the moment it is due. The store writes it with the record.
+    pub fn lane(&self) -> Option<Lane> {
+        let due = self.next_attempt_at.unwrap_or(self.updated_at);
+        let standing = Standing {
+            phase: &self.phase,
+            attempt: self.attempt,
+            failed_validations: self.failed_validations,
+            last_failure: self.last_failure.as_ref(),
+            urgent_from: self.urgent_from,
+        };
+        standing.lane(due.max(self.updated_at))
+    }
 }
 
 /// The right to step one record for the time that was asked for, counted from before the asking. Completing it consumes it.
@@ -264,7 +281,8 @@ pub trait CertificateStore: SyncStore {
 
     // ---- work records
 
-    /// Inserts a record unless its id is there already; answers whether it was inserted. The lane comes from its phase.
+    /// Inserts a record unless its id is there already; answers whether it was inserted. Every write puts the record into its
+    /// [`lane`](DomainRecord::lane).
     async fn domain_insert(&self, completion: Completion) -> Result<bool, StoreError>;
 
     /// One record.
@@ -277,13 +295,16 @@ pub trait CertificateStore: SyncStore {
     async fn domains(&self, filter: &DomainFilter) -> Result<Vec<DomainRecord>, StoreError>;
 
     /// Writes a record from outside a lease (intake, operator), if nobody wrote it since it was read (`revision`). Answers whether
-    /// it was written. Takes away a running lease, so that its holder will find it lost, unless a worker of the lanes that deal
-    /// with the CA holds it and phase and target stay: nobody else may take up its order then.
+    /// it was written. Takes away a running lease, so that its holder will find it lost, unless the phase is one in which a step
+    /// [changes something at the CA](dps_domain::Issuance::is_at_ca) and phase and target stay: nobody else may take up its order then.
     async fn domain_update(&self, completion: Completion) -> Result<bool, StoreError>;
 
-    /// Leases up to `limit` records of a lane that are due at `now` and that nobody holds, longest due first, for `ttl`, and counts
-    /// the attempt. Whether somebody holds a record is judged by the store's own time, not by `now`: replicas' clocks may jump. A
-    /// row that cannot be read is parked for a while with `INTERNAL` and a log line, and stops no other.
+    /// Leases up to `limit` records of a lane that are due at `now` and that nobody holds, for `ttl`, and counts the attempt. Whether
+    /// somebody holds a record is judged by the store's own time, not by `now`: replicas' clocks may jump. Tenants take turns: many
+    /// due records of one do not keep those of another waiting. Among one tenant's the longest due comes first. A row that
+    /// cannot be read is parked for a while with `INTERNAL` and a log line, and stops no other.
+    ///
+    /// Renewals that became urgent while they waited in another lane are in [`Lane::Urgent`] when that is acquired from.
     async fn acquire_due(
         &self,
         lane: Lane,

@@ -49,6 +49,7 @@ pub(super) async fn deploy(context: &StepContext<'_>, id: CertificateId) -> Resu
     Ok(Outcome::Moved {
         event: Event::Deployed {
             renew_at,
+            not_before: facts.not_before,
             not_after: facts.not_after,
         },
         kind: "deployed",

@@ -316,6 +316,7 @@ fn arrival(
         pending_since: now,
         failed_validations: 0,
         order_not_before: Timestamp::EPOCH,
+        urgent_from: None,
         last_failure: None,
         cabinet_version: domain.version,
         revision: 0,

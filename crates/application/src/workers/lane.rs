@@ -1,15 +1,10 @@
-//! The lease loop of one lane: lease as many due records as there are free permits, step each, record the outcome.
-
-use std::sync::Arc;
-use std::time::Duration;
+//! One leased step: make it, settle its outcome, record it, ring who has work now.
 
 use dps_domain::decide::{Action, next_action};
-use dps_domain::phase::{Issuance, Lane, Phase};
+use dps_domain::lane::{Lane, usual_lane};
+use dps_domain::phase::{Issuance, Phase};
 use dps_domain::{Failure, LeaseToken, with_causes};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::crash_point::{self, Effect};
 use crate::ports::store::{Completion, DomainRecord, Lease, StoreError};
@@ -18,72 +13,13 @@ use crate::settle::{Facts, settle};
 use crate::steps::{self, Evidence, Outcome, Then};
 use crate::wake::Bell;
 
-/// How soon work that another process made due is seen, whatever the lane's interval.
-const GLANCE: Duration = Duration::from_secs(2);
-/// The pause after the store failed.
-const STORE_PAUSE: Duration = Duration::from_secs(2);
-
-/// Runs the lane until `shutdown`, then waits for the steps under way.
-pub(super) async fn run(service: Arc<Service>, lane: Lane, shutdown: CancellationToken) {
-    let permits = Arc::new(Semaphore::new(service.policy.lane(lane).concurrency.max(1)));
-    let mut steps = JoinSet::new();
-    while !shutdown.is_cancelled() {
-        while steps.try_join_next().is_some() {}
-        let pause = match acquire(&service, lane, (&permits, &mut steps), &shutdown).await {
-            Ok(pause) => pause,
-            Err(error) => {
-                tracing::error!(lane = lane.as_str(), error = %with_causes(&error), "store.failed");
-                STORE_PAUSE
-            }
-        };
-        tokio::select! {
-            () = shutdown.cancelled() => break,
-            () = service.wakers.rung(Bell::Lane(lane)) => {}
-            () = tokio::time::sleep(pause) => {}
-        }
-    }
-    while steps.join_next().await.is_some() {}
-}
-
-/// Leases what is due and starts a step for each. Answers how long to wait when nothing wakes the lane before.
-async fn acquire(
-    service: &Arc<Service>,
-    lane: Lane,
-    (permits, steps): (&Arc<Semaphore>, &mut JoinSet<()>),
-    shutdown: &CancellationToken,
-) -> Result<Duration, StoreError> {
-    let free = permits.available_permits();
-    let interval = service.policy.lane(lane).interval;
-    if free == 0 {
-        // The end of any step wakes the lane.
-        return Ok(interval);
-    }
-    let (leases, deadline) = lease(service, lane, free).await?;
-    let full = leases.len() == free;
-    for lease in leases {
-        let permit = Arc::clone(permits).acquire_owned().await;
-        let (service, shutdown) = (Arc::clone(service), shutdown.clone());
-        steps.spawn(async move {
-            if shutdown.is_cancelled() {
-                give_back(&service, lane, lease).await;
-            } else {
-                run_step(&service, lane, lease, deadline).await;
-            }
-            drop(permit);
-            service.wakers.ring(Bell::Lane(lane));
-        });
-    }
-    if full {
-        return Ok(interval);
-    }
-    let due = service.store.next_due(lane).await?;
-    let until_due = due.map_or(interval, |due| due.since(service.now()));
-    Ok(until_due.min(interval).min(GLANCE))
-}
-
 /// Leases up to `limit` due records, and says when their steps must be over. That is counted from before the store was asked, whose
 /// own count begins later, and on the clock that never jumps.
-async fn lease(service: &Service, lane: Lane, limit: usize) -> Result<(Vec<Lease>, Instant), StoreError> {
+pub(super) async fn lease(
+    service: &Service,
+    lane: Lane,
+    limit: usize,
+) -> Result<(Vec<Lease>, Instant), StoreError> {
     let policy = &service.policy;
     let deadline = Instant::now() + policy.lease.saturating_sub(policy.skew_allowance);
     let leases = service
@@ -94,7 +30,7 @@ async fn lease(service: &Service, lane: Lane, limit: usize) -> Result<(Vec<Lease
 }
 
 /// Leaves what was leased but not begun to the other replicas, at once.
-async fn give_back(service: &Service, lane: Lane, lease: Lease) {
+pub(super) async fn give_back(service: &Service, lane: Lane, lease: Lease) {
     let id = lease.record.id;
     match service.store.release(id, lease.token).await {
         Ok(()) => service.wakers.wake_all(Bell::Lane(lane)),
@@ -116,7 +52,7 @@ pub async fn tick(service: &Service, lane: Lane) -> Result<usize, StoreError> {
     Ok(count)
 }
 
-async fn run_step(service: &Service, lane: Lane, lease: Lease, deadline: Instant) {
+pub(super) async fn run_step(service: &Service, lane: Lane, lease: Lease, deadline: Instant) {
     let started = Instant::now();
     let record = lease.record;
     if next_action(&record.phase, service.now()) == Action::Forget {
@@ -133,7 +69,7 @@ async fn run_step(service: &Service, lane: Lane, lease: Lease, deadline: Instant
             then: Then::Retry,
             message: "Something on our side takes longer than it should. You need do nothing.".into(),
         });
-    count(service, lane, &record.phase, &outcome);
+    count(service, &record.phase, &outcome);
     let now = service.now();
     let facts = Facts {
         policy: &service.policy,
@@ -201,7 +137,7 @@ impl Wakes {
         let record = &completion.record;
         let due_now = record.next_attempt_at.is_some_and(|at| at <= now);
         Self {
-            lane: record.phase.lane().filter(|_| due_now),
+            lane: record.lane().filter(|_| due_now),
             reporter: completion.report.is_some(),
         }
     }
@@ -217,17 +153,17 @@ impl Wakes {
 }
 
 /// The counters of results: an issuance ends well at the edge, or fails at the CA or the edge.
-fn count(service: &Service, lane: Lane, phase: &Phase, outcome: &Outcome) {
+fn count(service: &Service, phase: &Phase, outcome: &Outcome) {
     let deploying = matches!(phase.issuance(), Some(Issuance::Deploying { .. }));
     let success = match outcome {
         Outcome::Moved { .. } if deploying => true,
         Outcome::Failed { .. } => false,
         Outcome::Moved { .. } | Outcome::Confirmed { .. } | Outcome::Waiting { .. } => return,
     };
-    match lane {
-        Lane::Issuance => service.metrics.acme_issuance(success),
-        Lane::Renewal => service.metrics.renewal(success),
-        Lane::Verification | Lane::HttpProbe | Lane::Recheck | Lane::Removal => {}
+    match usual_lane(phase) {
+        Some(Lane::Issuance) => service.metrics.acme_issuance(success),
+        Some(Lane::Renewal) => service.metrics.renewal(success),
+        Some(_) | None => {}
     }
 }
 

@@ -1,16 +1,16 @@
-//! The workers: one lease loop per lane, the intake from the Cabinet and the reporter to it, and housekeeping.
+//! The workers: one lease loop per pool of permits, the intake from the Cabinet and the reporter to it, and housekeeping.
 
 mod circuit;
 mod housekeeping;
 mod intake;
 mod lane;
+mod pool;
 mod reporter;
 mod resync;
 mod wakes;
 
 use std::sync::Arc;
 
-use dps_domain::phase::Lane;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -28,8 +28,8 @@ pub async fn run(service: Service, shutdown: CancellationToken) {
     let drained = CancellationToken::new();
     let announcer = tokio::spawn(wakes::announce(service.wakers.clone(), drained.clone()));
     let mut workers = JoinSet::new();
-    for lane in Lane::ALL {
-        workers.spawn(lane::run(Arc::clone(&service), lane, shutdown.clone()));
+    for pool in service.policy.pools() {
+        workers.spawn(pool::run(Arc::clone(&service), pool, shutdown.clone()));
     }
     workers.spawn(intake::run(Arc::clone(&service), shutdown.clone()));
     workers.spawn(resync::run(Arc::clone(&service), shutdown.clone()));

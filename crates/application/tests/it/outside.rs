@@ -315,4 +315,5 @@ impl Metrics for Counters {
     fn renewal(&self, success: bool) {
         self.add("renewal", success);
     }
+    fn under_way(&self, _: dps_domain::phase::Lane, _: usize) {}
 }

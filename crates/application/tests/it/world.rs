@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dps_application::ports::store::{Completion, DomainRecord, Lease};
 use dps_application::ports::{CertificateStore, Clock, Randomness};
-use dps_application::{LanePolicy, Policy, Service, steps, workers};
+use dps_application::{LanePolicy, Policy, Service, Shares, steps, workers};
 use dps_domain::phase::Lane;
 use dps_domain::{DomainId, Event, Hostname, Phase, Timestamp};
 use uuid::Uuid;
@@ -48,6 +48,7 @@ impl World {
             pending_since: now,
             failed_validations: 0,
             order_not_before: Timestamp::EPOCH,
+            urgent_from: None,
             last_failure: None,
             cabinet_version: 1,
             revision: 0,
@@ -166,7 +167,7 @@ impl World {
 
     /// Leases the record, as a worker of its lane does.
     pub(crate) async fn lease(&self) -> Lease {
-        let lane = self.record().await.phase.lane().unwrap();
+        let lane = self.record().await.lane().unwrap();
         let now = self.service.now();
         let mut leases = self.service.store.acquire_due(lane, now, LEASE, 1).await.unwrap();
         leases.pop().expect("the record is due")
@@ -174,7 +175,7 @@ impl World {
 
     /// The step of the record's lane, recorded.
     pub(crate) async fn step(&self) {
-        let lane = self.record().await.phase.lane().unwrap();
+        let lane = self.record().await.lane().unwrap();
         assert_eq!(workers::tick(&self.service, lane).await.unwrap(), 1);
     }
 }
@@ -201,6 +202,12 @@ fn policy() -> Policy {
         recheck: lane(24 * 3600),
         quarantine: Duration::from_secs(30 * 24 * 3600),
         removal: lane(30),
+        shares: Shares {
+            urgent: 20,
+            renewal: 40,
+            first_issuance: 30,
+            chronic: 10,
+        },
         intake_interval: Duration::from_secs(30),
         resync_interval: Duration::from_secs(6 * 3600),
         missing_grace: Duration::from_secs(30 * 24 * 3600),

@@ -1,37 +1,80 @@
 //! Leases on work records: acquiring what is due, recording the outcome, giving back.
 //!
 //! A record can be acquired from its column `acquirable_at` on, which is the moment it is due or, while somebody holds it, the
-//! moment their lease ends. So acquiring reads one range of one index from its start, whatever else is stored, and a record
-//! that kills its workers goes to the back of the queue by itself.
+//! moment their lease ends. A lane is 64 queues in that order, one per shard of tenants, and acquiring takes from each queue in turn:
+//! it reads the heads of ranges of one index, whatever else is stored, and a record that kills its workers goes to the back of its
+//! queue by itself.
+//!
+//! Rounds: one record of each shard first; then as many of each as would fill the order if all had as many; then whatever there is.
+//! So an empty lane costs one statement, a lane full of tenants one, and a lane of one tenant two.
 
 use dps_application::ports::store::{Completion, Lease, StoreError};
-use dps_domain::phase::Lane;
+use dps_domain::lane::Lane;
 use dps_domain::{DomainId, LeaseToken, Timestamp};
 
 use super::park::park_in_tx;
 use super::{COMPLETE, TABLE, accompany_in_tx, columns, read, record_args};
 use crate::database::Database;
+use crate::row::Row;
+use crate::session::Session;
+use crate::shard::Turns;
 use crate::sql::{Sql, args, statements};
 use crate::term::{Term, lease_now};
 
+/// Renewals that are moved to the urgent lane at a time, for each that is asked for: enough that tenants can take turns.
+const PROMOTED_PER_LEASE: usize = 4;
+
+/// The numbers of all shards.
+macro_rules! shards {
+    () => {
+        "WITH RECURSIVE shards (shard) AS (SELECT 0 UNION ALL SELECT shard + 1 FROM shards WHERE shard < 63) "
+    };
+}
+
+/// The due records of one shard that nobody holds. Whether a record is due is up to the caller's time, whether somebody holds it is not.
+macro_rules! due_in_shard {
+    ($lease_now:expr) => {
+        concat!(
+            "SELECT id FROM custom_domains WHERE lane = $1 AND tenant_shard = (shard + $7) % 64 AND acquirable_at <= $2 \
+             AND (lease_expires_at IS NULL OR lease_expires_at <= ", $lease_now, ") ORDER BY acquirable_at LIMIT $8"
+        )
+    };
+}
+
 statements! {
-    /// Whether a record is due is up to the caller's time, whether somebody holds it is not.
-    /// SQLite has one writer, which holds the lock since BEGIN IMMEDIATE; PostgreSQL steps over rows that others are taking.
+    /// The shards are looked at one after the other, from `$7` on, and up to `$8` records of each are taken until there are `$3`: a row
+    /// is locked when it is taken and not before. PostgreSQL steps over rows that others are taking; SQLite has one writer, which
+    /// holds the lock since BEGIN IMMEDIATE.
     ACQUIRE = Sql::each(
         concat!(
-            "WITH due AS (SELECT id AS due_id FROM custom_domains WHERE lane = $1 AND acquirable_at <= $2 \
-             AND (lease_expires_at IS NULL OR lease_expires_at <= ", lease_now!("$6"), ") \
-             ORDER BY acquirable_at LIMIT $3 FOR UPDATE SKIP LOCKED) \
-             UPDATE custom_domains SET lease_token = $4, lease_expires_at = ", lease_now!("$6"), " + $5, \
-             attempt = attempt + 1 FROM due WHERE id = due_id RETURNING ", columns!(),
+            "UPDATE custom_domains SET lease_token = $4, lease_expires_at = ", lease_now!("$6"), " + $5, attempt = attempt + 1 \
+             WHERE id = ANY (ARRAY(", shards!(), "SELECT taken.id FROM shards CROSS JOIN LATERAL (",
+            due_in_shard!(lease_now!("$6")), " FOR UPDATE SKIP LOCKED) AS taken LIMIT $3)) \
+             RETURNING tenant_shard, ", columns!(),
         ),
         concat!(
             "UPDATE custom_domains SET lease_token = $4, lease_expires_at = $6 + $5, attempt = attempt + 1 \
-             WHERE id IN (SELECT id FROM custom_domains WHERE lane = $1 AND acquirable_at <= $2 \
-             AND (lease_expires_at IS NULL OR lease_expires_at <= $6) ORDER BY acquirable_at LIMIT $3) RETURNING ", columns!(),
+             WHERE id IN (", shards!(), "SELECT taken.value FROM shards CROSS JOIN json_each((\
+             SELECT json_group_array(id) FROM (", due_in_shard!("$6"), "))) AS taken LIMIT $3) \
+             RETURNING tenant_shard, ", columns!(),
         ),
     );
-    NEXT_DUE = Sql::both("SELECT MIN(acquirable_at) AS at FROM custom_domains WHERE lane = $1");
+    NEXT_DUE = Sql::both(concat!(
+        shards!(), "SELECT MIN((SELECT acquirable_at FROM custom_domains WHERE lane = $1 AND tenant_shard = shard \
+         AND acquirable_at IS NOT NULL ORDER BY acquirable_at LIMIT 1)) AS at FROM shards",
+    ));
+    /// Moves renewals to the urgent lane that became urgent while they waited.
+    PROMOTE = Sql::each(
+        "UPDATE custom_domains SET lane = $1 WHERE id = ANY (ARRAY(SELECT id FROM custom_domains \
+         WHERE lane IN ('renewal', 'recheck') AND urgent_from <= $2 \
+         ORDER BY urgent_from LIMIT $3 FOR UPDATE SKIP LOCKED))",
+        "UPDATE custom_domains SET lane = $1 WHERE id IN (SELECT id FROM custom_domains \
+         WHERE lane IN ('renewal', 'recheck') AND urgent_from <= $2 ORDER BY urgent_from LIMIT $3)",
+    );
+    NEXT_URGENT = Sql::both(
+        "SELECT urgent_from AS at FROM custom_domains WHERE lane IN ('renewal', 'recheck') AND urgent_from IS NOT NULL \
+         ORDER BY urgent_from LIMIT 1",
+    );
     RELEASE = Sql::both(
         "UPDATE custom_domains SET lease_token = NULL, lease_expires_at = NULL, \
          attempt = CASE WHEN attempt > 0 THEN attempt - 1 ELSE 0 END WHERE id = $1 AND lease_token = $2",
@@ -52,33 +95,84 @@ pub(crate) struct Ask {
     pub(crate) kept: u32,
 }
 
-pub(crate) async fn acquire_due(database: &Database, ask: Ask) -> Result<Vec<Lease>, StoreError> {
-    let Ask {
-        lane,
-        now,
-        term,
-        limit,
-        token,
-        kept,
-    } = ask;
+pub(crate) async fn acquire_due(
+    database: &Database,
+    turns: &Turns,
+    ask: &Ask,
+) -> Result<Vec<Lease>, StoreError> {
     let mut session = database.write("lease due domains").await?;
-    let args = args![lane.as_str(), now, limit, token, term.micros, term.now];
-    let rows = session.fetch_all(ACQUIRE, args).await?;
+    if ask.lane == Lane::Urgent {
+        let promoted = ask.limit.saturating_mul(PROMOTED_PER_LEASE);
+        session
+            .execute(PROMOTE, args![ask.lane.as_str(), ask.now, promoted])
+            .await?;
+    }
+    let first = turns.next(ask.lane);
+    let rows = take_in_turn(&mut session, first, ask).await?;
     let mut leases = Vec::with_capacity(rows.len());
+    let mut served = Vec::with_capacity(rows.len());
     for row in &rows {
+        let shard = row.fields(TABLE, "id").count("tenant_shard");
+        served.push(shard.unwrap_or(first));
         match read(row) {
-            Ok(record) => leases.push(Lease { record, token }),
-            Err(error) => park_in_tx(&mut session, row, token, now, (&error, kept)).await?,
+            Ok(record) => leases.push(Lease {
+                record,
+                token: ask.token,
+            }),
+            Err(error) => park_in_tx(&mut session, row, ask.token, ask.now, (&error, ask.kept)).await?,
         }
     }
     session.commit().await?;
+    turns.served(ask.lane, first, served.into_iter());
     leases.sort_by_key(|lease| (lease.record.next_attempt_at, lease.record.id));
     Ok(leases)
 }
 
+/// The rounds described above.
+async fn take_in_turn(session: &mut Session, first: u32, ask: &Ask) -> Result<Vec<Row>, StoreError> {
+    let mut taken = Vec::new();
+    let mut per_shard = 1;
+    while taken.len() < ask.limit {
+        let missing = ask.limit - taken.len();
+        let args = args![
+            ask.lane.as_str(),
+            ask.now,
+            missing,
+            ask.token,
+            ask.term.micros,
+            ask.term.now,
+            first,
+            per_shard,
+        ];
+        let round = session.fetch_all(ACQUIRE, args).await?;
+        let found = round.len();
+        taken.extend(round);
+        if found == 0 || per_shard >= missing {
+            break;
+        }
+        let missing = ask.limit - taken.len();
+        per_shard = if per_shard == 1 {
+            missing.div_ceil(found).max(2)
+        } else {
+            missing
+        };
+    }
+    Ok(taken)
+}
+
 pub(crate) async fn next_due(database: &Database, lane: Lane) -> Result<Option<Timestamp>, StoreError> {
     let mut session = database.read("find the next due domain").await?;
-    match session.fetch(NEXT_DUE, args![lane.as_str()]).await? {
+    let due = moment(session.fetch(NEXT_DUE, args![lane.as_str()]).await?.as_ref())?;
+    if lane != Lane::Urgent {
+        return Ok(due);
+    }
+    let urgent = moment(session.fetch(NEXT_URGENT, Vec::new()).await?.as_ref())?;
+    Ok(due.into_iter().chain(urgent).min())
+}
+
+/// The only column of a row that answers a moment.
+fn moment(row: Option<&Row>) -> Result<Option<Timestamp>, StoreError> {
+    match row {
         Some(row) => row.fields(TABLE, "at").at_if_any("at"),
         None => Ok(None),
     }

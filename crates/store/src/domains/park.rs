@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dps_application::ports::cabinet::StatusReport;
 use dps_application::ports::store::{DomainEvent, StoreError};
-use dps_domain::phase::Lane;
+use dps_domain::lane::Lane;
 use dps_domain::{DomainId, Failure, FailureCode, LeaseToken, Status, Timestamp};
 use serde_json::json;
 
@@ -88,6 +88,6 @@ fn status_of(lane: Option<&str>, serving_not_after: Option<Timestamp>) -> Option
         Lane::Verification => Some(Status::PendingDns),
         Lane::HttpProbe => Some(Status::PendingHttpProbe),
         Lane::Issuance => Some(Status::Issuing),
-        Lane::Renewal | Lane::Recheck | Lane::Removal => None,
+        Lane::Chronic | Lane::Renewal | Lane::Urgent | Lane::Recheck | Lane::Removal => None,
     }
 }

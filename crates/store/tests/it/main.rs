@@ -7,6 +7,7 @@
 
 mod certificates;
 mod clocks;
+mod fairness;
 mod faults;
 mod leases;
 mod ledger;
@@ -75,6 +76,15 @@ contract! {
         a_clock_that_jumps_steals_no_record,
         a_lease_ends_by_the_stores_own_time,
         a_clock_that_jumps_steals_no_report,
+    ],
+    fairness: [
+        a_tenant_with_five_due_domains_does_not_wait_behind_one_with_ten_thousand,
+        single_leases_are_dealt_out_in_turn,
+        a_tenants_own_records_come_longest_due_first,
+        an_order_is_filled_however_the_due_records_are_spread,
+        two_acquirers_share_out_all_that_is_due_and_neither_goes_away_empty_handed,
+        a_renewal_that_becomes_urgent_while_it_waits_is_in_the_urgent_lane,
+        a_renewal_that_nobody_was_there_to_begin_becomes_urgent_too,
     ],
     outbox: [
         reports_of_a_domain_are_leased_one_by_one_in_order,

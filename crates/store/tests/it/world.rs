@@ -284,6 +284,7 @@ pub(crate) fn record(name: &str) -> DomainRecord {
         pending_since: at(0),
         failed_validations: 0,
         order_not_before: Timestamp::EPOCH,
+        urgent_from: None,
         last_failure: None,
         cabinet_version: 1,
         revision: 0,

@@ -2,6 +2,7 @@
 
 mod edge_address;
 mod lanes;
+mod shares;
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use edge_address::EdgeAddress;
 pub use lanes::{AcmeIssuance, DomainVerification, HttpProbe, Intake, Recheck, Removal, Renewal};
+pub use shares::Shares;
 
 use super::report::Report;
 
@@ -35,6 +37,8 @@ pub struct Workers {
     pub recheck: Recheck,
     /// `RemovalWorker`.
     pub removal: Removal,
+    /// How work at the CA is shared out.
+    pub shares: Shares,
     /// The polling of the Cabinet.
     pub intake: Intake,
     /// How long a record is leased for one step; after a crash it rests that long.
@@ -50,6 +54,7 @@ impl Default for Workers {
             renewal: Renewal::default(),
             recheck: Recheck::default(),
             removal: Removal::default(),
+            shares: Shares::default(),
             intake: Intake::default(),
             lease_duration: HumanDuration::from_secs(120),
         }
@@ -80,6 +85,7 @@ impl Workers {
                 self.removal.max_backoff,
                 self.removal.concurrency,
             ),
+            shares: self.shares.policy(),
             quarantine: self.removal.quarantine.get(),
             intake_interval: self.intake.interval.get(),
             resync_interval: self.intake.resync_interval.get(),
@@ -100,6 +106,11 @@ impl Workers {
         self.recheck.check(report);
         self.removal.check(report);
         self.intake.check(report);
+        let permits = self
+            .acme_issuance
+            .concurrency
+            .saturating_add(self.renewal.concurrency);
+        self.shares.check(permits, report);
         // A step must have time for the CA's patience and for an edge; what a lease cuts short is done again.
         let bounds = HumanDuration::from_secs(30)..=HumanDuration::from_secs(3600);
         report.duration("Workers:LeaseDuration", self.lease_duration, bounds);

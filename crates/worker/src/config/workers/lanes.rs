@@ -52,7 +52,7 @@ pub struct AcmeIssuance {
     pub interval: HumanDuration,
     /// The longest delay between two tries for one domain, first issues and renewals alike.
     pub max_backoff: HumanDuration,
-    /// Issuances at once.
+    /// Adds so many permits to those for work at the CA, which `Workers:Shares` shares out.
     pub concurrency: u32,
 }
 
@@ -62,7 +62,7 @@ pub struct AcmeIssuance {
 pub struct Renewal {
     /// The periodic pass; each certificate has its own stored moment of renewal.
     pub interval: HumanDuration,
-    /// Renewals at once. First issues cannot take their place.
+    /// Adds so many permits to those for work at the CA, which `Workers:Shares` shares out.
     pub concurrency: u32,
 }
 

@@ -1,0 +1,200 @@
+//! The lease loop of the lanes that draw from one pool of permits: lease as many due records as there are permits for them, step each.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use dps_domain::lane::Lane;
+use dps_domain::shares::{self, Drawer};
+use dps_domain::{Timestamp, with_causes};
+use futures_util::future::select_all;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::lane::{give_back, lease, run_step};
+use crate::policy::Pool;
+use crate::ports::store::StoreError;
+use crate::service::Service;
+use crate::wake::{Bell, Wakers};
+
+/// How soon work that another process made due is seen, whatever the lane's interval.
+const GLANCE: Duration = Duration::from_secs(2);
+/// Between two looks at work that is due and cannot be had, because another replica has just locked it.
+const BREATH: Duration = Duration::from_millis(20);
+/// The pause after the store failed.
+const STORE_PAUSE: Duration = Duration::from_secs(2);
+
+/// Runs the lanes of the pool until `shutdown`, then waits for the steps under way.
+pub(super) async fn run(service: Arc<Service>, pool: Pool, shutdown: CancellationToken) {
+    let mut lanes = Lanes::new(&pool);
+    let mut steps = JoinSet::new();
+    while !shutdown.is_cancelled() {
+        while steps.try_join_next().is_some() {}
+        let pause = match lanes.lease(&service, &mut steps, &shutdown).await {
+            Ok(()) => lanes.pause(&service),
+            Err(error) => {
+                tracing::error!(lanes = %lanes.names(), error = %with_causes(&error), "store.failed");
+                STORE_PAUSE
+            }
+        };
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => break,
+            index = lanes.rung(&service.wakers) => lanes.queues[index].hungry = true,
+            () = lanes.ended.notified() => {}
+            () = tokio::time::sleep(pause) => lanes.queues.iter_mut().for_each(|queue| queue.hungry = true),
+        }
+    }
+    while steps.join_next().await.is_some() {}
+}
+
+/// The lanes of one pool, in the order in which they are served.
+struct Lanes {
+    permits: usize,
+    guaranteed: Vec<usize>,
+    queues: Vec<Queue>,
+    /// Rung by every step that ends, for its permit is free again.
+    ended: Arc<Notify>,
+}
+
+/// What is known of the work that waits in one lane.
+struct Queue {
+    lane: Lane,
+    /// The place of its drawer in the pool.
+    drawer: usize,
+    under_way: Arc<AtomicUsize>,
+    /// Whether there may be due work that nobody leased yet.
+    hungry: bool,
+    /// When there will be, as far as was seen last.
+    next_due: Option<Timestamp>,
+}
+
+impl Lanes {
+    fn new(pool: &Pool) -> Self {
+        let queue = |drawer, lane| Queue {
+            lane,
+            drawer,
+            under_way: Arc::default(),
+            hungry: true,
+            next_due: None,
+        };
+        let queues = pool.drawers.iter().enumerate();
+        Self {
+            permits: pool.permits,
+            guaranteed: pool.drawers.iter().map(|drawer| drawer.guaranteed).collect(),
+            queues: queues
+                .flat_map(|(index, drawer)| drawer.lanes.iter().map(move |lane| queue(index, *lane)))
+                .collect(),
+            ended: Arc::default(),
+        }
+    }
+
+    fn names(&self) -> String {
+        let names: Vec<&str> = self.queues.iter().map(|queue| queue.lane.as_str()).collect();
+        names.join(", ")
+    }
+
+    /// Leases what is due and may be stepped now, and starts the steps.
+    async fn lease(
+        &mut self,
+        service: &Arc<Service>,
+        steps: &mut JoinSet<()>,
+        shutdown: &CancellationToken,
+    ) -> Result<(), StoreError> {
+        while let Some((index, permits)) = self.next_grant() {
+            let queue = &mut self.queues[index];
+            let (leases, deadline) = lease(service, queue.lane, permits).await?;
+            if leases.len() < permits {
+                queue.hungry = false;
+                queue.next_due = service.store.next_due(queue.lane).await?;
+            }
+            for lease in leases {
+                let under_way = UnderWay::begin(service, queue.lane, &queue.under_way, &self.ended);
+                let (service, shutdown) = (Arc::clone(service), shutdown.clone());
+                steps.spawn(async move {
+                    if shutdown.is_cancelled() {
+                        give_back(&service, under_way.lane, lease).await;
+                    } else {
+                        run_step(&service, under_way.lane, lease, deadline).await;
+                    }
+                    drop(under_way);
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Which lane may lease next, and how many records.
+    fn next_grant(&self) -> Option<(usize, usize)> {
+        let drawer = |(index, guaranteed): (usize, &usize)| {
+            let queues = || self.queues.iter().filter(move |queue| queue.drawer == index);
+            Drawer {
+                guaranteed: *guaranteed,
+                held: queues().map(|queue| queue.under_way.load(Ordering::SeqCst)).sum(),
+                hungry: queues().any(|queue| queue.hungry),
+            }
+        };
+        let drawers: Vec<Drawer> = self.guaranteed.iter().enumerate().map(drawer).collect();
+        let (granted, permits) = shares::next_grant(self.permits, &drawers)?;
+        let first = self
+            .queues
+            .iter()
+            .position(|queue| queue.drawer == granted && queue.hungry)?;
+        Some((first, permits))
+    }
+
+    /// How long to wait when nobody rings and no step ends.
+    fn pause(&self, service: &Service) -> Duration {
+        let now = service.now();
+        let until_due = |queue: &Queue| {
+            let interval = service.policy.lane(queue.lane).interval;
+            match queue.next_due {
+                // The end of a step wakes who waits for a permit.
+                _ if queue.hungry => interval,
+                Some(due) => interval.min(due.since(now).max(BREATH)),
+                None => interval,
+            }
+        };
+        let soonest = self.queues.iter().map(until_due).min();
+        soonest.map_or(GLANCE, |soonest| soonest.min(GLANCE))
+    }
+
+    /// Waits until the bell of a lane is rung; answers the lane's place.
+    async fn rung(&self, wakers: &Wakers) -> usize {
+        let bells = self
+            .queues
+            .iter()
+            .map(|queue| Box::pin(wakers.rung(Bell::Lane(queue.lane))));
+        select_all(bells).await.1
+    }
+}
+
+/// A step under way. Gives its permit back when dropped, also by a panic.
+struct UnderWay {
+    service: Arc<Service>,
+    lane: Lane,
+    count: Arc<AtomicUsize>,
+    ended: Arc<Notify>,
+}
+
+impl UnderWay {
+    fn begin(service: &Arc<Service>, lane: Lane, count: &Arc<AtomicUsize>, ended: &Arc<Notify>) -> Self {
+        let now = count.fetch_add(1, Ordering::SeqCst) + 1;
+        service.metrics.under_way(lane, now);
+        Self {
+            service: Arc::clone(service),
+            lane,
+            count: Arc::clone(count),
+            ended: Arc::clone(ended),
+        }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let now = self.count.fetch_sub(1, Ordering::SeqCst) - 1;
+        self.service.metrics.under_way(self.lane, now);
+        self.ended.notify_one();
+    }
+}

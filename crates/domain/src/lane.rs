@@ -1,0 +1,253 @@
+//! Which worker a record waits for, and behind whom.
+
+use crate::phase::{Issuance, Next, Phase};
+use crate::{Failure, Timestamp};
+
+/// So many failures in a row that the customer must mend put a domain behind those that may succeed at once.
+const CHRONIC_AFTER: u32 = 3;
+
+/// Which worker steps a record. Records wait in lanes, so that nobody waits behind work of another kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Lane {
+    /// `DomainVerificationWorker`.
+    Verification,
+    /// `HttpProbeWorker`.
+    HttpProbe,
+    /// `AcmeIssuanceWorker`.
+    Issuance,
+    /// `RenewalWorker`: every step of a renewal, so that renewals never wait behind onboarding.
+    Renewal,
+    /// `RenewalWorker`, before anything else: renewals without which a certificate will soon be of no use.
+    Urgent,
+    /// What failed again and again for want of its customer's doing, until an order is placed for it.
+    Chronic,
+    /// `RecheckWorker`: looks now and then whether a live domain still points at us.
+    Recheck,
+    /// `RemovalWorker`.
+    Removal,
+}
+
+impl Lane {
+    /// All lanes.
+    pub const ALL: [Self; 8] = [
+        Self::Verification,
+        Self::HttpProbe,
+        Self::Issuance,
+        Self::Renewal,
+        Self::Urgent,
+        Self::Chronic,
+        Self::Recheck,
+        Self::Removal,
+    ];
+
+    /// The name in the store, in logs and in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Verification => "verification",
+            Self::HttpProbe => "http_probe",
+            Self::Issuance => "issuance",
+            Self::Renewal => "renewal",
+            Self::Urgent => "urgent",
+            Self::Chronic => "chronic",
+            Self::Recheck => "recheck",
+            Self::Removal => "removal",
+        }
+    }
+}
+
+/// What the lane of a record follows from.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing<'a> {
+    /// Where the record stands.
+    pub phase: &'a Phase,
+    /// Attempts since the last progress.
+    pub attempt: u32,
+    /// Failed validations at the CA in a row.
+    pub failed_validations: u32,
+    /// What went wrong last, if anything did since the last progress.
+    pub last_failure: Option<&'a Failure>,
+    /// From when on the renewal is urgent; `None` while no certificate is served.
+    pub urgent_from: Option<Timestamp>,
+}
+
+impl Standing<'_> {
+    /// The lane in which the record waits for a step at the moment `due`; `None` when there is nothing to do until somebody asks.
+    pub fn lane(&self, due: Timestamp) -> Option<Lane> {
+        let usual = usual_lane(self.phase)?;
+        let renewing = match self.phase {
+            Phase::Live {
+                next: Next::At(renew_at),
+                ..
+            } => *renew_at <= due,
+            Phase::Live {
+                next: Next::Now(_), ..
+            } => true,
+            Phase::Onboarding(_) | Phase::Failed | Phase::Leaving | Phase::Gone => false,
+        };
+        if self.is_chronic() {
+            return Some(Lane::Chronic);
+        }
+        if !renewing {
+            return Some(usual);
+        }
+        match self.urgent_from {
+            Some(from) if from <= due => Some(Lane::Urgent),
+            Some(_) | None => Some(Lane::Renewal),
+        }
+    }
+
+    /// Whether the record waits for its customer rather than for us. An order that was placed is always worth its steps; so is whatever
+    /// failed through an outage of ours or of the CA.
+    fn is_chronic(&self) -> bool {
+        let before_order = matches!(
+            self.phase.issuance(),
+            Some(Issuance::AwaitingDns | Issuance::AwaitingHttpProbe | Issuance::Ordering)
+        );
+        let customer_must_act = self.last_failure.is_some_and(Failure::counts_against_domain);
+        before_order && (self.failed_validations > 0 || (self.attempt >= CHRONIC_AFTER && customer_must_act))
+    }
+}
+
+/// The worker whose work the record's next step is, however the record fared so far; back-off follows it.
+pub const fn usual_lane(phase: &Phase) -> Option<Lane> {
+    match phase {
+        Phase::Onboarding(Issuance::AwaitingDns) => Some(Lane::Verification),
+        Phase::Onboarding(Issuance::AwaitingHttpProbe) => Some(Lane::HttpProbe),
+        Phase::Onboarding(_) => Some(Lane::Issuance),
+        Phase::Live {
+            next: Next::At(_), ..
+        } => Some(Lane::Recheck),
+        Phase::Live {
+            next: Next::Now(_), ..
+        } => Some(Lane::Renewal),
+        Phase::Leaving | Phase::Gone => Some(Lane::Removal),
+        Phase::Failed => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{CertificateId, OrderId};
+    use uuid::Uuid;
+
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+    const EARLIER: Timestamp = Timestamp::from_unix_seconds(1_799_999_999);
+    const LATER: Timestamp = Timestamp::from_unix_seconds(1_800_000_001);
+
+    fn live(next: Next) -> Phase {
+        Phase::Live {
+            serving: CertificateId::from_uuid(Uuid::nil()),
+            not_after: LATER,
+            next,
+        }
+    }
+
+    fn fresh(phase: &Phase) -> Standing<'_> {
+        Standing {
+            phase,
+            attempt: 0,
+            failed_validations: 0,
+            last_failure: None,
+            urgent_from: None,
+        }
+    }
+
+    #[test]
+    fn a_renewal_is_urgent_from_its_moment_on_and_not_before() {
+        for phase in [
+            live(Next::Now(Issuance::AwaitingDns)),
+            live(Next::Now(Issuance::Ordering)),
+            live(Next::At(NOW)),
+        ] {
+            let lane = |urgent_from| {
+                let standing = Standing {
+                    urgent_from,
+                    ..fresh(&phase)
+                };
+                standing.lane(NOW)
+            };
+            assert_eq!(lane(None), Some(Lane::Renewal), "{phase:?}");
+            assert_eq!(lane(Some(LATER)), Some(Lane::Renewal), "{phase:?}");
+            assert_eq!(lane(Some(NOW)), Some(Lane::Urgent), "{phase:?}");
+            assert_eq!(lane(Some(EARLIER)), Some(Lane::Urgent), "{phase:?}");
+        }
+    }
+
+    #[test]
+    fn a_live_domain_that_is_only_looked_at_is_never_urgent() {
+        let phase = live(Next::At(LATER));
+        let standing = Standing {
+            urgent_from: Some(EARLIER),
+            ..fresh(&phase)
+        };
+        assert_eq!(standing.lane(NOW), Some(Lane::Recheck));
+        assert_eq!(
+            standing.lane(LATER),
+            Some(Lane::Urgent),
+            "when the renewal is due it is"
+        );
+    }
+
+    #[test]
+    fn three_failures_that_the_customer_must_mend_are_chronic_until_an_order_is_placed() {
+        let nxdomain = Failure::DnsNxdomain {};
+        let order = OrderId::from_uuid(Uuid::nil());
+        let lane = |phase: &Phase, attempt| {
+            let standing = Standing {
+                attempt,
+                last_failure: Some(&nxdomain),
+                ..fresh(phase)
+            };
+            standing.lane(NOW)
+        };
+        let dns = Phase::START;
+        assert_eq!(lane(&dns, 2), Some(Lane::Verification));
+        assert_eq!(lane(&dns, 3), Some(Lane::Chronic));
+        let probe = Phase::Onboarding(Issuance::AwaitingHttpProbe);
+        assert_eq!(lane(&probe, 3), Some(Lane::Chronic));
+        let ordered = Phase::Onboarding(Issuance::Validating { order });
+        assert_eq!(lane(&ordered, 3), Some(Lane::Issuance));
+        let departed = live(Next::Now(Issuance::AwaitingDns));
+        assert_eq!(
+            lane(&departed, 3),
+            Some(Lane::Chronic),
+            "nobody but its customer can help it"
+        );
+    }
+
+    #[test]
+    fn an_outage_of_ours_makes_nobody_chronic() {
+        let outage = Failure::Internal {
+            detail: "the store is away".into(),
+        };
+        let standing = Standing {
+            attempt: 100,
+            last_failure: Some(&outage),
+            ..fresh(&Phase::START)
+        };
+        assert_eq!(standing.lane(NOW), Some(Lane::Verification));
+    }
+
+    #[test]
+    fn a_failed_validation_is_chronic_although_dns_was_right_since() {
+        let phase = Phase::Onboarding(Issuance::Ordering);
+        let standing = Standing {
+            failed_validations: 1,
+            ..fresh(&phase)
+        };
+        assert_eq!(standing.lane(NOW), Some(Lane::Chronic));
+    }
+
+    #[test]
+    fn what_nobody_works_at_has_no_lane() {
+        assert_eq!(fresh(&Phase::Failed).lane(NOW), None);
+        assert_eq!(fresh(&Phase::Leaving).lane(NOW), Some(Lane::Removal));
+    }
+
+    #[test]
+    fn names_are_told_apart() {
+        let names: std::collections::BTreeSet<_> = Lane::ALL.map(Lane::as_str).into();
+        assert_eq!(names.len(), Lane::ALL.len());
+    }
+}

@@ -1,0 +1,152 @@
+//! Who gets the next permits of a pool that several lanes draw from.
+//!
+//! Each drawer has a guaranteed number of permits. What some leave unused is lent to the others, those first in the list first; it comes
+//! back when the borrower's steps end, and whoever is below its guarantee by then is served before anybody borrows again.
+
+/// One that draws from a pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drawer {
+    /// Permits that nobody may keep from it, once those lent out have come back.
+    pub guaranteed: usize,
+    /// Permits that it holds.
+    pub held: usize,
+    /// Whether it may have work waiting.
+    pub hungry: bool,
+}
+
+/// The next permits to hand out: to which of the drawers, and how many at most. `None` when all are held or nobody is hungry. Ask
+/// again once they are taken, or once the drawer turned out to need fewer and is no longer hungry.
+pub fn next_grant(pool: usize, drawers: &[Drawer]) -> Option<(usize, usize)> {
+    let held = drawers
+        .iter()
+        .fold(0_usize, |sum, drawer| sum.saturating_add(drawer.held));
+    let free = pool.saturating_sub(held);
+    if free == 0 {
+        return None;
+    }
+    let owed = |drawer: &Drawer| drawer.guaranteed.saturating_sub(drawer.held);
+    let first =
+        |wanted: &dyn Fn(&Drawer) -> bool| drawers.iter().position(|drawer| drawer.hungry && wanted(drawer));
+    if let Some(index) = first(&|drawer| owed(drawer) > 0) {
+        return Some((index, owed(&drawers[index]).min(free)));
+    }
+    first(&|_| true).map(|index| (index, free))
+}
+
+/// The guarantees that shares in percent of a pool come to: one permit each, and of the rest each its share, rounded down. Their sum is
+/// never more than the pool if it has a permit for each, and the shares are no more than a hundred percent.
+pub fn guarantees<const N: usize>(pool: usize, percent: [u32; N]) -> [usize; N] {
+    let rest = pool.saturating_sub(N);
+    percent.map(|percent| 1 + rest.saturating_mul(percent as usize) / 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Hands out permits as the workers do: a drawer takes what it is granted or what it has work for.
+    fn hand_out(pool: usize, drawers: &mut [Drawer], waiting: &mut [usize]) {
+        for drawer in drawers.iter_mut() {
+            drawer.hungry = true;
+        }
+        while let Some((index, most)) = next_grant(pool, drawers) {
+            assert!(most > 0, "a grant of nothing would never end");
+            let taken = most.min(waiting[index]);
+            drawers[index].held += taken;
+            drawers[index].hungry = taken == most;
+            waiting[index] -= taken;
+        }
+    }
+
+    fn idle(guarantees: &[usize]) -> Vec<Drawer> {
+        let drawer = |&guaranteed| Drawer {
+            guaranteed,
+            held: 0,
+            hungry: false,
+        };
+        guarantees.iter().map(drawer).collect()
+    }
+
+    fn held(drawers: &[Drawer]) -> Vec<usize> {
+        drawers.iter().map(|drawer| drawer.held).collect()
+    }
+
+    #[test]
+    fn under_load_everybody_has_its_share_and_what_is_left_goes_to_the_first() {
+        let mut drawers = idle(&[5, 9, 6, 3]);
+        hand_out(24, &mut drawers, &mut [100, 100, 100, 100]);
+        assert_eq!(held(&drawers), [6, 9, 6, 3]);
+    }
+
+    #[test]
+    fn one_with_work_may_have_the_whole_pool() {
+        let mut drawers = idle(&[5, 9, 6, 3]);
+        hand_out(24, &mut drawers, &mut [0, 0, 0, 100]);
+        assert_eq!(held(&drawers), [0, 0, 0, 24]);
+    }
+
+    #[test]
+    fn what_was_lent_goes_back_to_its_owner_as_steps_end() {
+        let mut drawers = idle(&[5, 9, 6, 3]);
+        let mut waiting = [0, 0, 0, 100];
+        hand_out(24, &mut drawers, &mut waiting);
+        waiting[2] = 100;
+        for _ in 0..6 {
+            drawers[3].held -= 1;
+            hand_out(24, &mut drawers, &mut waiting);
+        }
+        assert_eq!(held(&drawers), [0, 0, 6, 18]);
+    }
+
+    #[test]
+    fn shares_come_to_whole_permits_and_nobody_is_left_without() {
+        assert_eq!(guarantees(24, [20, 40, 30, 10]), [5, 9, 7, 3]);
+        assert_eq!(guarantees(4, [97, 1, 1, 1]), [1, 1, 1, 1]);
+    }
+
+    proptest! {
+        #[test]
+        fn guarantees_hold_nothing_idles_and_the_pool_is_never_exceeded(
+            pool in 4_usize..200,
+            parts in prop::array::uniform4(0_u32..=25),
+            history in prop::collection::vec((prop::array::uniform4(0_usize..60), prop::array::uniform4(0_usize..60)), 1..40),
+        ) {
+            let guarantees = guarantees(pool, parts);
+            prop_assert!(guarantees.iter().sum::<usize>() <= pool);
+            let mut drawers = idle(&guarantees);
+            let mut waiting = [0_usize; 4];
+            for (arrivals, ends) in history {
+                for index in 0..4 {
+                    waiting[index] += arrivals[index];
+                    drawers[index].held -= ends[index].min(drawers[index].held);
+                }
+                let before = drawers.clone();
+                hand_out(pool, &mut drawers, &mut waiting);
+                let taken: usize = held(&drawers).iter().sum();
+                prop_assert!(taken <= pool);
+                prop_assert!(taken == pool || waiting.iter().all(|&left| left == 0), "permits idle while work waits");
+                for (drawer, left) in drawers.iter().zip(waiting) {
+                    let below = left > 0 && drawer.held < drawer.guaranteed;
+                    let lent = drawers.iter().zip(&before).any(|(now, before)| now.held > before.held && now.held > now.guaranteed);
+                    prop_assert!(!(below && lent), "lent to one while another is below its guarantee");
+                }
+            }
+        }
+
+        #[test]
+        fn from_an_idle_pool_each_gets_its_guarantee_at_once(
+            pool in 4_usize..200,
+            parts in prop::array::uniform4(0_u32..=25),
+            work in prop::array::uniform4(0_usize..300),
+        ) {
+            let guarantees = guarantees(pool, parts);
+            let mut drawers = idle(&guarantees);
+            let mut waiting = work;
+            hand_out(pool, &mut drawers, &mut waiting);
+            for index in 0..4 {
+                prop_assert!(drawers[index].held >= work[index].min(guarantees[index]));
+            }
+        }
+    }
+}

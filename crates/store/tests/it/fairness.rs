@@ -1,0 +1,181 @@
+//! Turns between tenants inside a lane, and what becomes urgent while it waits.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use dps_application::ports::store::{CertificateStore, DomainRecord, Lease};
+use dps_domain::lane::Lane;
+use dps_domain::phase::Next;
+use dps_domain::{CertificateId, Issuance, Phase, Timestamp};
+use tokio::sync::Barrier;
+use uuid::Uuid;
+
+use crate::world::{TTL, World, at, quiet, record};
+
+async fn with_due(world: &World, tenant: &str, count: usize, due: Timestamp) {
+    for n in 0..count {
+        let mut record = record(&format!("host-{n}.{tenant}.example"));
+        record.tenant_id = tenant.to_owned();
+        record.next_attempt_at = Some(due);
+        world.insert(&record).await;
+    }
+}
+
+/// Many due records of one tenant, quickly: copies of one that the store wrote.
+async fn with_copies(world: &World, tenant: &str, count: usize, due: Timestamp) {
+    with_due(world, tenant, 1, due).await;
+    let columns = "tenant_id, tenant_shard, hostname, cname_target, phase, lane, attempt, next_attempt_at, pending_since, \
+                   failed_validations, order_not_before, cabinet_version, revision, created_at, updated_at";
+    let copies = format!(
+        "INSERT INTO custom_domains (id, {columns}) \
+         WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {}) \
+         SELECT SUBSTR(id, 1, 24) || SUBSTR(CAST(100000000000 + n AS TEXT), 1, 12), {columns} FROM custom_domains, n \
+         WHERE tenant_id = '{tenant}'",
+        count - 1
+    );
+    world.sql(&copies).await;
+}
+
+fn by_tenant(leases: &[Lease]) -> BTreeMap<&str, usize> {
+    let mut counts = BTreeMap::new();
+    for lease in leases {
+        *counts.entry(lease.record.tenant_id.as_str()).or_default() += 1;
+    }
+    counts
+}
+
+pub(crate) async fn a_tenant_with_five_due_domains_does_not_wait_behind_one_with_ten_thousand(world: World) {
+    with_copies(&world, "large", 10_000, at(0)).await;
+    with_due(&world, "small", 5, at(100)).await;
+    let leases = world.acquire(at(200), 12).await;
+    assert_eq!(by_tenant(&leases), [("large", 7), ("small", 5)].into());
+}
+
+pub(crate) async fn single_leases_are_dealt_out_in_turn(world: World) {
+    with_due(&world, "large", 20, at(0)).await;
+    with_due(&world, "small", 5, at(100)).await;
+    let mut leases = Vec::new();
+    for _ in 0..10 {
+        leases.push(world.acquire_one(at(200)).await);
+    }
+    assert_eq!(by_tenant(&leases), [("large", 5), ("small", 5)].into());
+}
+
+pub(crate) async fn a_tenants_own_records_come_longest_due_first(world: World) {
+    for due in [50, 10, 40, 20, 30] {
+        for tenant in ["one", "two"] {
+            with_due(&world, tenant, 1, at(due)).await;
+        }
+    }
+    for due in [10, 20, 30, 40, 50] {
+        let leases = world.acquire(at(100), 2).await;
+        assert_eq!(by_tenant(&leases), [("one", 1), ("two", 1)].into());
+        for lease in leases {
+            assert_eq!(lease.record.next_attempt_at, Some(at(due)));
+        }
+    }
+}
+
+pub(crate) async fn an_order_is_filled_however_the_due_records_are_spread(world: World) {
+    with_due(&world, "large", 40, at(0)).await;
+    for n in 0..30 {
+        with_due(&world, &format!("tenant-{n}"), 1, at(1)).await;
+    }
+    with_due(&world, "middle", 9, at(2)).await;
+    with_due(&world, "later", 9, at(500)).await;
+    assert_eq!(world.acquire(at(10), 60).await.len(), 60);
+    assert_eq!(world.acquire(at(10), 60).await.len(), 19, "all that was left");
+    assert!(world.acquire(at(10), 60).await.is_empty());
+}
+
+/// Two processes, each on threads of its own, begin each round at the same moment.
+pub(crate) async fn two_acquirers_share_out_all_that_is_due_and_neither_goes_away_empty_handed(world: World) {
+    const ROUNDS: usize = 20;
+    const EACH: usize = 12;
+    for n in 0..ROUNDS * EACH * 2 {
+        with_due(&world, &format!("tenant-{}", n % 7), 1, at(0)).await;
+    }
+    let barrier = Arc::new(Barrier::new(2));
+    let stores = [world.store.clone(), world.open_again().await];
+    let acquirers = stores.map(|store| {
+        let barrier = Arc::clone(&barrier);
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let mut ids = Vec::new();
+                for round in 0..ROUNDS {
+                    barrier.wait().await;
+                    let leases = store.acquire_due(Lane::Verification, at(1), TTL, EACH).await;
+                    let leases = leases.unwrap();
+                    assert_eq!(leases.len(), EACH, "round {round}: there was enough for both");
+                    ids.extend(leases.into_iter().map(|lease| lease.record.id));
+                }
+                ids
+            })
+        })
+    });
+    let joined = tokio::task::spawn_blocking(|| acquirers.map(|acquirer| acquirer.join().unwrap()));
+    let ids = joined.await.unwrap().concat();
+    let distinct: HashSet<_> = ids.iter().collect();
+    assert_eq!(
+        (ids.len(), distinct.len()),
+        (ROUNDS * EACH * 2, ROUNDS * EACH * 2)
+    );
+    assert!(world.acquire(at(1), 1).await.is_empty());
+}
+
+fn live(name: &str, next: Next, due: Timestamp, urgent_from: Timestamp) -> DomainRecord {
+    let mut record = record(name);
+    record.phase = Phase::Live {
+        serving: CertificateId::from_uuid(Uuid::from_u128(1)),
+        not_after: urgent_from + Duration::from_secs(900),
+        next,
+    };
+    record.next_attempt_at = Some(due);
+    record.urgent_from = Some(urgent_from);
+    record
+}
+
+async fn ids(world: &World, lane: Lane, now: Timestamp) -> Vec<String> {
+    let leases = world.store.acquire_due(lane, now, TTL, 10).await.unwrap();
+    leases
+        .iter()
+        .map(|lease| lease.record.hostname.to_string())
+        .collect()
+}
+
+pub(crate) async fn a_renewal_that_becomes_urgent_while_it_waits_is_in_the_urgent_lane(world: World) {
+    let renewing = |name, urgent_from| live(name, Next::Now(Issuance::AwaitingDns), at(0), urgent_from);
+    world.insert(&renewing("soon.example", at(100))).await;
+    world.insert(&renewing("late.example", at(500))).await;
+    assert_eq!(ids(&world, Lane::Urgent, at(99)).await, [""; 0]);
+    let next = world.store.next_due(Lane::Urgent).await.unwrap();
+    assert_eq!(next, Some(at(100)), "nobody needs to write it before");
+    let mut urgent = world
+        .store
+        .acquire_due(Lane::Urgent, at(100), TTL, 10)
+        .await
+        .unwrap();
+    assert_eq!(ids(&world, Lane::Renewal, at(100)).await, ["late.example"]);
+
+    assert_eq!(urgent.len(), 1);
+    let lease = urgent.remove(0);
+    assert_eq!(lease.record.hostname.as_str(), "soon.example");
+    let mut waits = lease.record;
+    waits.updated_at = at(101);
+    waits.next_attempt_at = Some(at(110));
+    world.store.complete(lease.token, quiet(waits)).await.unwrap();
+    assert_eq!(ids(&world, Lane::Urgent, at(110)).await, ["soon.example"]);
+}
+
+pub(crate) async fn a_renewal_that_nobody_was_there_to_begin_becomes_urgent_too(world: World) {
+    let looked_at = live("shop.example", Next::At(at(50)), at(10), at(100));
+    world.insert(&looked_at).await;
+    assert_eq!(ids(&world, Lane::Urgent, at(99)).await, [""; 0]);
+    assert_eq!(ids(&world, Lane::Urgent, at(1_000)).await, ["shop.example"]);
+    assert_eq!(ids(&world, Lane::Recheck, at(1_000)).await, [""; 0]);
+}

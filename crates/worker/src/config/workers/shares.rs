@@ -1,0 +1,70 @@
+//! Who may always have how much of the work at the CA.
+
+use serde::{Deserialize, Serialize};
+
+use super::super::report::Report;
+
+/// The guaranteed shares, in percent, of the permits for work at the CA, which are `Workers:AcmeIssuance:Concurrency` and
+/// `Workers:Renewal:Concurrency` together. What one leaves unused is lent to the others, in this order.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Shares {
+    /// Renewals of certificates in the last tenth of their lifetime, and of revoked ones.
+    pub urgent: u32,
+    /// Other renewals.
+    pub renewal: u32,
+    /// First issuances.
+    pub first_issuance: u32,
+    /// Domains that failed again and again for want of their customers' doing.
+    pub chronic: u32,
+}
+
+impl Default for Shares {
+    fn default() -> Self {
+        Self {
+            urgent: 20,
+            renewal: 40,
+            first_issuance: 30,
+            chronic: 10,
+        }
+    }
+}
+
+impl Shares {
+    fn all(&self) -> [(&'static str, u32); 4] {
+        [
+            ("Urgent", self.urgent),
+            ("Renewal", self.renewal),
+            ("FirstIssuance", self.first_issuance),
+            ("Chronic", self.chronic),
+        ]
+    }
+
+    pub(super) fn policy(&self) -> dps_application::Shares {
+        dps_application::Shares {
+            urgent: self.urgent,
+            renewal: self.renewal,
+            first_issuance: self.first_issuance,
+            chronic: self.chronic,
+        }
+    }
+
+    pub(super) fn check(&self, permits: u32, report: &mut Report) {
+        for (name, percent) in self.all() {
+            report.count(&format!("Workers:Shares:{name}"), percent, 1..=97);
+        }
+        let sum: u64 = self.all().iter().map(|(_, percent)| u64::from(*percent)).sum();
+        if sum > 100 {
+            let what = format!(
+                "add up to {sum} percent; lower Urgent, Renewal, FirstIssuance or Chronic until they are no more than 100"
+            );
+            report.error("Workers:Shares", what);
+        }
+        if permits < 4 {
+            let what = format!(
+                "and Workers:Renewal:Concurrency are {permits} together; four kinds of work share them, so make them 4 or more"
+            );
+            report.error("Workers:AcmeIssuance:Concurrency", what);
+        }
+    }
+}
