@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dps_domain::Timestamp;
 use dps_host::BearerToken;
 use dps_host::http_server::{self, ServerLimits};
 use dps_host::mutual_tls;
@@ -70,7 +71,7 @@ impl Agent {
     /// listener, and begins to watch HAProxy. It need not run yet.
     pub async fn bind(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, AgentError> {
         let settings = settings.checked()?;
-        let (disk, view) = open(&settings).await?;
+        let (disk, view) = open(&settings, clock.now()).await?;
         let (listener, address) = listen(settings.listen).await?;
         let encrypted = match &settings.tls {
             Some(TlsListener { address, .. }) => Some(listen(*address).await?),
@@ -158,10 +159,11 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AgentE
     Ok((listener, address))
 }
 
-async fn open(settings: &Checked) -> Result<(Disk, View), AgentError> {
+async fn open(settings: &Checked, now: Timestamp) -> Result<(Disk, View), AgentError> {
     let root = settings.state_directory.clone();
     let read = move || {
         let disk = Disk::open(&root)?;
+        disk.ensure_default_certificate(now)?;
         let view = View {
             held: disk.load()?,
             quarantined: disk.quarantined(),

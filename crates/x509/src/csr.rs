@@ -36,7 +36,7 @@ pub fn csr_der(key: &CertificateKey, hostname: &Hostname) -> Result<Vec<u8>, Mak
     Ok(request.der().to_vec())
 }
 
-/// A certificate that vouches for itself, with a new key: for tests.
+/// A certificate that vouches for itself, with a new key: believed by nobody.
 pub fn self_signed(
     hostname: &Hostname,
     not_before: Timestamp,

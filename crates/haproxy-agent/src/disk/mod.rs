@@ -3,6 +3,7 @@
 //! ```text
 //! <StateDirectory>/               0700, one agent at a time (agent.lock)
 //!   crt-list.txt                  the truth about what is served; generated, replaced atomically
+//!   default.pem                   self-signed, for binds that must have a certificate for unknown names; made once
 //!   certs/<shard>/<host>.pem      0600, chain and key that a running HAProxy has accepted
 //!   staging/                      written and synced, not accepted yet; emptied at start
 //!   quarantine/                   set aside, because HAProxy could not have started with them
@@ -11,6 +12,7 @@
 //! A certificate is staged first, shown to HAProxy second, and only then renamed to where the crt-list finds it. So a crash
 //! at any point leaves a directory that loads, and never a listed file that HAProxy has refused.
 
+mod default_certificate;
 mod file;
 mod load;
 mod write;

@@ -125,7 +125,7 @@ pub(super) fn sync_folder(path: &Path) -> Result<(), DiskError> {
         .map_err(during("sync", path))
 }
 
-fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(super) fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .create_new(true)
         .write(true)

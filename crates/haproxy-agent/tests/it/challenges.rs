@@ -112,3 +112,58 @@ async fn health_and_metrics_tell_how_the_edge_is() {
     }
     assert!(!text.contains("shop.example.com"));
 }
+
+#[tokio::test]
+async fn a_flood_of_unknown_tokens_costs_nothing_and_publications_without_end_are_bounded() {
+    let mut world = World::with_settings(|settings| settings.max_challenges = 50).await;
+    world.start_haproxy().await;
+    let client = world.client();
+    let known = "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0".parse().unwrap();
+    client.publish_challenge(&known, "LoqX.thumbprint").await.unwrap();
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(Policy::none())
+        .build()
+        .unwrap();
+    for round in 0..500 {
+        let asked = format!(
+            "http://{}/.well-known/acme-challenge/{round}{}",
+            world.http,
+            "x".repeat(100)
+        );
+        let method = if round % 2 == 0 {
+            reqwest::Method::GET
+        } else {
+            reqwest::Method::HEAD
+        };
+        let answer = http.request(method, asked).send().await.unwrap();
+        assert_eq!(answer.status(), 404);
+        assert_eq!(answer.headers()["content-type"], "text/plain");
+        assert!(answer.content_length().unwrap_or(0) < 100);
+    }
+    assert_eq!(client.health().await.unwrap().challenges, 1);
+
+    let mut refused = 0;
+    for round in 0..200 {
+        let token = format!("{round}-token").parse().unwrap();
+        match client.publish_challenge(&token, &"x".repeat(512)).await {
+            Ok(()) => {}
+            Err(error) => {
+                assert!(error.to_string().contains("CAPACITY_EXHAUSTED"), "{error}");
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!((refused, client.health().await.unwrap().challenges), (151, 50));
+    // What is answered already still is, may be published again, and makes room when it is withdrawn.
+    client.publish_challenge(&known, "LoqX.thumbprint").await.unwrap();
+    assert_eq!(
+        client.read_challenge(&known).await.unwrap().as_deref(),
+        Some("LoqX.thumbprint")
+    );
+    client.withdraw_challenge(&known).await.unwrap();
+    client
+        .publish_challenge(&"one-more".parse().unwrap(), "x")
+        .await
+        .unwrap();
+}

@@ -35,6 +35,8 @@ pub(crate) struct World {
     haproxy: Option<Child>,
     agent: Option<RunningAgent>,
     folder: TempDir,
+    /// Lines of the shipped configuration that a test has HAProxy read otherwise.
+    changes: Vec<(String, String)>,
 }
 
 struct RunningAgent {
@@ -85,6 +87,7 @@ impl World {
             haproxy: None,
             agent: None,
             folder,
+            changes: Vec::new(),
         };
         world.start_agent().await;
         world
@@ -166,6 +169,11 @@ impl World {
         std::fs::read_to_string(self.folder.path().join("haproxy.log")).unwrap_or_default()
     }
 
+    /// Has HAProxy read another line in the place of one of the shipped configuration, from its next start on.
+    pub(crate) fn replace_in_configuration(&mut self, usual: &str, other: &str) {
+        self.changes.push((usual.to_owned(), other.to_owned()));
+    }
+
     /// The configuration that we ship, with this world's paths and ports in the place of the usual ones.
     fn write_configuration(&self) -> PathBuf {
         let shipped = include_str!("../../../../deploy/haproxy/haproxy.cfg");
@@ -174,6 +182,9 @@ impl World {
             .as_ref()
             .map_or(self.settings.listen, |agent| agent.address);
         let mut text = shipped.to_owned();
+        for (usual, other) in &self.changes {
+            text = text.replace(usual, other);
+        }
         for (usual, ours) in [
             (
                 "/run/haproxy/domain-agent.sock",

@@ -1,0 +1,38 @@
+//! A certificate for a bind that must have one whatever is asked for: made once, believed by nobody.
+
+use std::fs;
+use std::time::Duration;
+
+use dps_domain::{Hostname, Timestamp};
+use dps_x509::self_signed;
+use secrecy::ExposeSecret;
+
+use super::write::{sync_folder, write_synced};
+use super::{Disk, DiskError, during};
+use crate::random;
+
+/// Under no registry, so that it can be nobody's.
+const NAME: &str = "no-certificate-for-this-name.invalid";
+/// Nobody believes it, so its end matters to nobody.
+const VALIDITY: Duration = Duration::from_secs(20 * 365 * 86_400);
+
+impl Disk {
+    /// Makes `default.pem`, a self-signed certificate with its key, unless it is there: a HAProxy whose bind is not `strict-sni` starts
+    /// with it while there is no other certificate, and shows it to who asks for an unknown name. An operator may put another there.
+    pub(crate) fn ensure_default_certificate(&self, now: Timestamp) -> Result<(), DiskError> {
+        let to = self.root.join("default.pem");
+        if to.exists() {
+            return Ok(());
+        }
+        let refused = |error: String| during("make", &to)(std::io::Error::other(error));
+        let name = Hostname::parse(NAME).map_err(|error| refused(error.to_string()))?;
+        let (chain, key) =
+            self_signed(&name, now, now + VALIDITY).map_err(|error| refused(error.to_string()))?;
+        let key = key.to_pem();
+        let text = zeroize::Zeroizing::new(chain.to_pem() + key.expose_secret());
+        let from = self.root.join("staging").join(random::name());
+        write_synced(&from, text.as_bytes()).map_err(during("write", &from))?;
+        fs::rename(&from, &to).map_err(during("replace", &to))?;
+        sync_folder(&self.root)
+    }
+}
