@@ -23,7 +23,7 @@ STOPSIGNAL SIGTERM
 
 FROM runtime AS haproxy-domain-agent
 COPY --from=build /src/target/release/haproxy-domain-agent /usr/bin/haproxy-domain-agent
-EXPOSE 9402
+EXPOSE 9402 9403
 ENTRYPOINT ["/usr/bin/haproxy-domain-agent"]
 
 FROM runtime AS dps
