@@ -79,7 +79,7 @@ async fn the_command_line_lists_shows_nudges_and_renews_what_the_service_works_o
         "{shown}"
     );
     let told = said(&world, &["domains", "show", HOST]);
-    for part in ["dns.ready", "orderUrl: https://", "probes: ", replica, " ms  "] {
+    for part in ["dns.ready", "orderUrl: https://", "probes:", replica, " ms  "] {
         assert!(told.contains(part), "{part:?} is not in {told}");
     }
     let short = said(&world, &["domains", "show", HOST, "--events", "1"]);

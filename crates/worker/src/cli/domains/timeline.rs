@@ -32,7 +32,18 @@ fn text(events: &[DomainEvent]) -> String {
         );
         let _ = writeln!(text, "{}", line.trim_end());
         for (name, value) in event.detail.as_object().into_iter().flatten() {
-            let _ = writeln!(text, "          {name}: {}", words(value));
+            match value {
+                Value::Array(items) if items.iter().any(Value::is_object) => {
+                    let _ = writeln!(text, "          {name}:");
+                    for item in items {
+                        let _ = writeln!(text, "            {}", words(item));
+                    }
+                }
+                value if says_nothing(value) => {}
+                value => {
+                    let _ = writeln!(text, "          {name}: {}", words(value));
+                }
+            }
         }
     }
     text
@@ -53,16 +64,25 @@ fn took(took: Duration) -> String {
     }
 }
 
+fn says_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
 /// A value without JSON's quotes and braces. Control characters, which strangers may have put there, cannot reach the terminal.
 fn words(value: &Value) -> String {
     match value {
         Value::String(text) => text.chars().filter(|c| !c.is_control()).collect(),
         Value::Array(values) => values.iter().map(words).collect::<Vec<_>>().join(", "),
         Value::Object(fields) => {
-            let field = |(name, value): (&String, &Value)| format!("{name} {}", words(value));
-            format!("({})", fields.iter().map(field).collect::<Vec<_>>().join("; "))
+            let told = fields.iter().filter(|(_, value)| !says_nothing(value));
+            let told = told.map(|(name, value)| format!("{name} {}", words(value)));
+            told.collect::<Vec<_>>().join("; ")
         }
-        Value::Null => "none".to_owned(),
         other => other.to_string(),
     }
 }
@@ -107,8 +127,9 @@ mod tests {
             08:00:00.123  domain.taken_in          awaitingDns                  dps-1\n          \
             cabinetStatus: PendingDns\n      \
             08:00:01.000  dns_nxdomain             awaitingDns           43 ms  dps-1\n          \
-            resolvers: (answer 192.0.2.1, 192.0.2.2; chain edge.example; resolver 8.8.8.8:53), \
-            (answer does[2Jnot exist; chain ; resolver 1.1.1.1:53)\n    2027-01-16\n      \
+            resolvers:\n            \
+            answer 192.0.2.1, 192.0.2.2; chain edge.example; resolver 8.8.8.8:53\n            \
+            answer does[2Jnot exist; resolver 1.1.1.1:53\n    2027-01-16\n      \
             09:00:00.000  retry.by_operator        awaitingDns                  dps-1\n";
         assert_eq!(text(&events), expected);
     }
