@@ -17,7 +17,8 @@ pub struct ApplyRequest {
     pub private_key_pem: SecretString,
     /// SHA-256 of the leaf in lower-case hex, to catch a mixed-up chain before anything is touched.
     pub fingerprint: String,
-    /// Grows with every certificate of this hostname. An older one than the agent holds is refused.
+    /// Grows with every certificate of this hostname, up to 2^63 - 1. An older one than the agent holds, or has removed lately, is
+    /// refused.
     pub generation: u64,
 }
 
@@ -65,6 +66,23 @@ pub struct InventoryItem {
     pub not_after: Timestamp,
     /// The generation it was applied with.
     pub generation: u64,
+    /// Whether HAProxy serves it.
+    #[serde(default)]
+    pub state: CertificateState,
+}
+
+/// Whether HAProxy serves what the agent holds, as far as the agent knows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CertificateState {
+    /// HAProxy had it when the agent last compared.
+    Served,
+    /// HAProxy refused it when the agent tried to bring it back.
+    NotServed,
+    /// HAProxy is away or was not compared since it came back; also what an older agent leaves out and a newer one may invent.
+    #[default]
+    #[serde(other)]
+    Unknown,
 }
 
 /// `GET /internal/v1/certificates?limit=…&cursor=…`: a page of what the agent holds, by hostname.
@@ -76,7 +94,6 @@ pub struct InventoryPage {
     /// Send it back to get the next page; absent on the last one. Opaque.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
-    /// SHA-256 in lower-case hex over the line `hostname fingerprint generation` LF of every certificate, by hostname: equal
-    /// digests mean equal inventories.
+    /// The [`InventoryDigest`](crate::InventoryDigest) in lower-case hex: equal digests mean equal inventories.
     pub digest: String,
 }

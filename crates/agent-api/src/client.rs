@@ -1,5 +1,7 @@
 //! The service's side of the protocol.
 
+mod batch;
+
 use std::time::Duration;
 
 use dps_domain::Hostname;
@@ -95,6 +97,10 @@ impl AgentClient {
             .internal(Method::POST, &["internal", "v1", "certificates", "apply"])
             .json(request);
         let applied: Applied = self.json(self.send(call).await?).await?;
+        self.confirm(request, applied)
+    }
+
+    fn confirm(&self, request: &ApplyRequest, applied: Applied) -> Result<Applied, AgentError> {
         if applied.fingerprint != request.fingerprint || applied.hostname != request.hostname {
             let detail = format!(
                 "asked for {}, the agent reports {}",
@@ -213,20 +219,26 @@ impl AgentClient {
             let detail = problem.map_or_else(|| "it does not say why".to_owned(), |problem| problem.detail);
             return AgentError::Unauthorized { agent, detail };
         }
+        problem.map_or_else(
+            || self.not_an_agent(&format!("status {} without a problem document", status.as_u16())),
+            |problem| self.refused(problem),
+        )
+    }
+
+    fn refused(&self, problem: Problem) -> AgentError {
+        let agent = self.base.to_string();
+        let is_the_callers = (400..500).contains(&problem.status);
         match problem {
-            Some(problem) if problem.code == ProblemCode::EdgeMismatch => AgentError::Mismatch {
+            problem if problem.code == ProblemCode::EdgeMismatch => AgentError::Mismatch {
                 agent,
                 detail: problem.detail,
             },
-            Some(Problem { code, detail, .. })
-                if status.is_client_error() && code != ProblemCode::RequestTimeout =>
-            {
+            Problem { code, detail, .. } if is_the_callers && code != ProblemCode::RequestTimeout => {
                 AgentError::Refused { agent, code, detail }
             }
-            Some(Problem { code, detail, .. }) => {
+            Problem { code, detail, .. } => {
                 unreachable_because(&self.base, &format!("{code}: {detail}"), None)
             }
-            None => self.not_an_agent(&format!("status {} without a problem document", status.as_u16())),
         }
     }
 

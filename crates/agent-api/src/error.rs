@@ -45,6 +45,30 @@ pub enum AgentError {
 }
 
 impl AgentError {
+    /// The same failure for another certificate of the same call; what the HTTP client says stays with the first.
+    pub(crate) fn repeated(&self) -> Self {
+        match self {
+            Self::Unreachable { agent, detail, .. } => Self::Unreachable {
+                agent: agent.clone(),
+                detail: detail.clone(),
+                source: None,
+            },
+            Self::Refused { agent, code, detail } => Self::Refused {
+                agent: agent.clone(),
+                code: *code,
+                detail: detail.clone(),
+            },
+            Self::Unauthorized { agent, detail } => Self::Unauthorized {
+                agent: agent.clone(),
+                detail: detail.clone(),
+            },
+            Self::Mismatch { agent, detail } => Self::Mismatch {
+                agent: agent.clone(),
+                detail: detail.clone(),
+            },
+        }
+    }
+
     /// The stable code for metrics: the agent's own where it refused.
     pub const fn code(&self) -> &'static str {
         match self {

@@ -1,21 +1,25 @@
 //! Wire types of the HAProxyDomainAgent and a client for them.
 //!
-//! An agent stands next to each HAProxy. The service sends it certificates ([`ApplyRequest`]), asks what it holds
+//! An agent stands next to each HAProxy. The service sends it certificates ([`ApplyRequest`], or many in a [`BatchRequest`]), asks what it holds
 //! ([`InventoryPage`]) and publishes the answers to HTTP-01 challenges ([`ChallengePublication`]). Both sides share these types,
 //! so they cannot drift apart; unknown fields are passed over, so either side may be one version ahead. Every refusal is a
 //! [`Problem`] document (RFC 9457) with a stable [`ProblemCode`]; the [`AgentClient`] turns it into an [`AgentError`] that
 //! tells whether trying again later can help.
 
+mod batch;
 mod certificates;
 mod challenges;
 mod client;
+mod digest;
 mod error;
 mod health;
 mod problem;
 
-pub use certificates::{Applied, ApplyOutcome, ApplyRequest, InventoryItem, InventoryPage};
+pub use batch::{BatchAnswer, BatchRequest, BatchResult, MAX_BATCH_BYTES, MAX_BATCH_CERTIFICATES};
+pub use certificates::{Applied, ApplyOutcome, ApplyRequest, CertificateState, InventoryItem, InventoryPage};
 pub use challenges::{CHALLENGE_PATH_PREFIX, ChallengePublication, ChallengeToken, ChallengeTokenError};
 pub use client::{Access, AgentClient, ClientOptions};
+pub use digest::InventoryDigest;
 pub use error::AgentError;
 pub use health::{HaproxyHealth, Health, HealthStatus, TlsHealth};
 pub use problem::{PROBLEM_CONTENT_TYPE, Problem, ProblemCode};

@@ -14,23 +14,38 @@ use tokio::task::JoinHandle;
 
 /// Answers one request with the given bytes, then closes. The handle gives what was received.
 async fn agent_that_answers(answer: Vec<u8>) -> (AgentClient, JoinHandle<String>) {
+    let (client, received) = agent_that_answers_all(vec![answer]).await;
+    let first = tokio::spawn(async move { received.await.unwrap().remove(0) });
+    (client, first)
+}
+
+/// The same for one request after the other, each on a connection of its own.
+async fn agent_that_answers_all(answers: Vec<Vec<u8>>) -> (AgentClient, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let received = tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        let mut request = Vec::new();
-        let mut buffer = [0; 16_384];
-        while !is_complete(&request) {
-            let count = stream.read(&mut buffer).await.unwrap();
-            assert!(count > 0, "the client hung up early");
-            request.extend_from_slice(&buffer[..count]);
+        let mut requests = Vec::new();
+        for answer in answers {
+            requests.push(answer_one(&listener, &answer).await);
         }
-        // The client may hang up in the middle of an answer it does not like.
-        let _ = stream.write_all(&answer).await;
-        let _ = stream.shutdown().await;
-        String::from_utf8(request).unwrap()
+        requests
     });
     (client(&url), received)
+}
+
+async fn answer_one(listener: &TcpListener, answer: &[u8]) -> String {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut request = Vec::new();
+    let mut buffer = vec![0; 16_384];
+    while !is_complete(&request) {
+        let count = stream.read(&mut buffer).await.unwrap();
+        assert!(count > 0, "the client hung up early");
+        request.extend_from_slice(&buffer[..count]);
+    }
+    // The client may hang up in the middle of an answer it does not like.
+    let _ = stream.write_all(answer).await;
+    let _ = stream.shutdown().await;
+    String::from_utf8(request).unwrap()
 }
 
 fn is_complete(request: &[u8]) -> bool {
@@ -216,4 +231,67 @@ async fn a_degraded_agent_still_reports_its_health() {
 #[test]
 fn a_request_never_shows_its_key() {
     assert!(!format!("{:?}", request()).contains("the private key"));
+}
+
+#[tokio::test]
+async fn a_batch_is_one_call_and_each_result_is_typed() {
+    let refused = r#"{"type":"about:blank","title":"t","status":409,"detail":"d","code":"GENERATION_STALE"}"#;
+    let body = format!(
+        r#"{{"results":[{{"applied":{}}},{{"refused":{refused}}},{{"applied":{}}}]}}"#,
+        applied(&"aa".repeat(32)),
+        applied(&"bb".repeat(32)),
+    );
+    let (client, received) = agent_that_answers(answer("200 OK", &body)).await;
+    let results = client.apply_batch(&[request(), request(), request()]).await;
+    assert!(results[0].is_ok(), "{results:?}");
+    assert!(
+        matches!(
+            &results[1],
+            Err(AgentError::Refused {
+                code: ProblemCode::GenerationStale,
+                ..
+            })
+        ),
+        "{results:?}"
+    );
+    assert!(
+        matches!(&results[2], Err(AgentError::Mismatch { .. })),
+        "{results:?}"
+    );
+    let received = received.await.unwrap();
+    assert!(
+        received.starts_with("POST /internal/v1/certificates/apply-batch "),
+        "{received}"
+    );
+}
+
+#[tokio::test]
+async fn an_agent_too_old_for_batches_is_asked_one_by_one() {
+    let absent =
+        r#"{"type":"about:blank","title":"t","status":405,"detail":"d","code":"METHOD_NOT_ALLOWED"}"#;
+    let single = answer("200 OK", &applied(&"aa".repeat(32)));
+    let answers = vec![answer("405 Method Not Allowed", absent), single.clone(), single];
+    let (client, received) = agent_that_answers_all(answers).await;
+    for result in client.apply_batch(&[request(), request()]).await {
+        result.unwrap();
+    }
+    let received = received.await.unwrap();
+    assert!(
+        received[1].starts_with("POST /internal/v1/certificates/apply "),
+        "{received:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_batch_that_nobody_answers_fails_for_each_of_its_certificates() {
+    let refused = r#"{"type":"about:blank","title":"t","status":401,"detail":"d","code":"UNAUTHORIZED"}"#;
+    let (client, _) = agent_that_answers(answer("401 Unauthorized", refused)).await;
+    let results = client.apply_batch(&[request(), request()]).await;
+    assert_eq!(results.len(), 2);
+    for result in results {
+        assert!(
+            matches!(result, Err(AgentError::Unauthorized { .. })),
+            "{result:?}"
+        );
+    }
 }

@@ -13,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::challenges::Challenges;
 use crate::clock::Clock;
-use crate::disk::{Disk, DiskError};
+use crate::disk::{Disk, DiskError, Tombstones};
 use crate::edge::writer::{self, Writer};
-use crate::edge::{Edge, Shared, View};
+use crate::edge::{Edge, Parts, Rounds, Shared, View};
 use crate::handshake::Prober;
 use crate::http::{App, Door, router};
 use crate::metrics::Metrics;
@@ -71,7 +71,7 @@ impl Agent {
     /// listener, and begins to watch HAProxy. It need not run yet.
     pub async fn bind(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, AgentError> {
         let settings = settings.checked()?;
-        let (disk, view) = open(&settings, clock.now()).await?;
+        let (disk, view, removed) = open(&settings, clock.now()).await?;
         let (listener, address) = listen(settings.listen).await?;
         let encrypted = match &settings.tls {
             Some(TlsListener { address, .. }) => Some(listen(*address).await?),
@@ -81,16 +81,21 @@ impl Agent {
         tracing::info!(%address, tls = encrypted.as_ref().map(|(_, address)| address.to_string()), certificates = view.held.len(), crt_list = %disk.list(), "the agent is ready");
         let shared = Arc::new(Shared::new(view));
         let metrics = Metrics::new();
-        let edge = Edge::new(
+        let edge = Edge::from(Parts {
             disk,
-            RuntimeApi::new(settings.endpoint, settings.limits),
-            Prober::new(settings.tls_address, settings.handshake_timeout)?,
-            Arc::clone(&shared),
-            metrics.clone(),
-            Arc::clone(&clock),
-            settings.max_certificates,
-        );
-        let (edge, writer) = writer::start(edge, settings.watch_interval);
+            runtime: RuntimeApi::new(settings.endpoint, settings.limits),
+            prober: Prober::new(settings.tls_address, settings.handshake_timeout)?,
+            shared: Arc::clone(&shared),
+            metrics: metrics.clone(),
+            clock: Arc::clone(&clock),
+            max_certificates: settings.max_certificates,
+            removed,
+        });
+        let rounds = Rounds {
+            watch: settings.watch_interval,
+            audit: settings.audit_interval,
+        };
+        let (edge, writer) = writer::start(edge, rounds);
         let challenges = Arc::new(Challenges::new(settings.max_challenges, settings.challenge_ttl));
         let app = App {
             edge,
@@ -159,17 +164,20 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AgentE
     Ok((listener, address))
 }
 
-async fn open(settings: &Checked, now: Timestamp) -> Result<(Disk, View), AgentError> {
+async fn open(settings: &Checked, now: Timestamp) -> Result<(Disk, View, Tombstones), AgentError> {
     let root = settings.state_directory.clone();
     let read = move || {
         let disk = Disk::open(&root)?;
         disk.ensure_default_certificate(now)?;
+        let removed = disk.tombstones(now);
+        let held = disk.load(&removed, now)?;
+        disk.clean_quarantine(now);
         let view = View {
-            held: disk.load()?,
+            held,
             quarantined: disk.quarantined(),
             ..View::default()
         };
-        Ok((disk, view))
+        Ok((disk, view, removed))
     };
     match tokio::task::spawn_blocking(read).await {
         Ok(result) => result.map_err(AgentError::Disk),

@@ -13,6 +13,7 @@
 mod agent;
 mod challenges;
 mod clock;
+pub mod crash_point;
 mod disk;
 mod edge;
 mod handshake;

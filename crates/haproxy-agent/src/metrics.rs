@@ -13,6 +13,36 @@ use prometheus_client::registry::Registry;
 
 type Labels = [(&'static str, &'static str); 1];
 
+/// How HAProxy differs from the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Drift {
+    /// HAProxy does not have a certificate.
+    Missing,
+    /// It has it, but serves it for nobody.
+    Unlisted,
+    /// It has another one under its name.
+    Replaced,
+    /// It has one that the disk does not have.
+    Unwanted,
+    /// It serves the same one twice.
+    Duplicate,
+    /// It has the right one and presents another.
+    Presented,
+}
+
+impl Drift {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Unlisted => "unlisted",
+            Self::Replaced => "replaced",
+            Self::Unwanted => "unwanted",
+            Self::Duplicate => "duplicate",
+            Self::Presented => "presented",
+        }
+    }
+}
+
 /// The agent's metrics. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Metrics {
@@ -24,12 +54,15 @@ pub(crate) struct Metrics {
     pub(crate) haproxy_restarts: Counter,
     pub(crate) haproxy_up: Gauge,
     pub(crate) in_sync: Gauge,
-    pub(crate) certificates: Gauge,
+    drift: Family<Labels, Counter>,
+    certificates: Family<Labels, Gauge>,
+    pub(crate) disk_bytes: Gauge,
     pub(crate) challenges: Gauge,
     pub(crate) quarantined: Gauge,
     pub(crate) apply_seconds: Histogram,
     tls_not_after: Gauge,
     tls_files_usable: Gauge,
+    burst_certificates: Histogram,
     registry: Arc<Registry>,
 }
 
@@ -45,12 +78,15 @@ impl Metrics {
             haproxy_restarts: Counter::default(),
             haproxy_up: Gauge::default(),
             in_sync: Gauge::default(),
-            certificates: Gauge::default(),
+            drift: Family::default(),
+            certificates: Family::default(),
+            disk_bytes: Gauge::default(),
             challenges: Gauge::default(),
             quarantined: Gauge::default(),
             apply_seconds: Histogram::new(buckets),
             tls_not_after: Gauge::default(),
             tls_files_usable: Gauge::default(),
+            burst_certificates: Histogram::new([1.0, 4.0, 16.0, 64.0, 256.0]),
             registry: Arc::default(),
         };
         metrics.registry = Arc::new(metrics.register());
@@ -91,10 +127,23 @@ impl Metrics {
             "Whether HAProxy serves what is on disk",
             self.in_sync.clone(),
         );
-        registry.register("certificates", "Certificates held", self.certificates.clone());
+        registry.register(
+            "drift",
+            "Differences between disk and HAProxy that a comparison found, by kind",
+            self.drift.clone(),
+        );
+        registry.register(
+            "certificates",
+            "Certificates held, by whether HAProxy serves them",
+            self.certificates.clone(),
+        );
+        registry.register(
+            "disk_bytes",
+            "Size of the certificates' files",
+            self.disk_bytes.clone(),
+        );
         registry.register("challenges", "Challenges answered", self.challenges.clone());
         registry.register("quarantined_files", "Files set aside", self.quarantined.clone());
-        registry.register("apply_seconds", "Duration of applies", self.apply_seconds.clone());
         registry.register(
             "tls_not_after_timestamp_seconds",
             "End of validity of the certificate that the agent shows to the service, as a UNIX time; 0 without mutual TLS",
@@ -104,6 +153,16 @@ impl Metrics {
             "tls_files_usable",
             "Whether the files of Agent:Tls could be used when they were last read; 0 without mutual TLS",
             self.tls_files_usable.clone(),
+        );
+        registry.register(
+            "apply_seconds",
+            "Duration of applies, from the queue to the verdict",
+            self.apply_seconds.clone(),
+        );
+        registry.register(
+            "burst_certificates",
+            "Certificates that were worked together",
+            self.burst_certificates.clone(),
         );
         registry
     }
@@ -120,6 +179,24 @@ impl Metrics {
             ApplyOutcome::Unchanged => "unchanged",
         };
         self.applied.get_or_create(&[("outcome", outcome)]).inc();
+    }
+
+    pub(crate) fn count_drift(&self, kind: Drift) {
+        self.drift.get_or_create(&[("kind", kind.as_str())]).inc();
+    }
+
+    pub(crate) fn observe_burst(&self, certificates: usize) {
+        // A burst has a few hundred at most.
+        self.burst_certificates
+            .observe(u32::try_from(certificates).map_or(f64::INFINITY, f64::from));
+    }
+
+    /// How many certificates are in each state.
+    pub(crate) fn set_certificates(&self, by_state: [(&'static str, u64); 3]) {
+        for (state, count) in by_state {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            self.certificates.get_or_create(&[("state", state)]).set(count);
+        }
     }
 
     pub(crate) fn count_refused(&self, code: ProblemCode) {

@@ -44,6 +44,8 @@ pub struct Settings {
     pub max_certificates: usize,
     /// How often the agent looks whether HAProxy was restarted: 100 ms to 1 minute.
     pub watch_interval: HumanDuration,
+    /// How often the agent compares everything that HAProxy has with the disk although it is the same process: 1 second to 1 day.
+    pub audit_interval: HumanDuration,
     /// The longest that one Runtime API command may take: 100 ms to 1 minute.
     pub runtime_deadline: HumanDuration,
     /// The longest that the proving handshake may take: 100 ms to 1 minute.
@@ -69,6 +71,7 @@ impl Default for Settings {
             max_challenges: 10_000,
             max_certificates: 100_000,
             watch_interval: HumanDuration::from(Duration::from_millis(1500)),
+            audit_interval: HumanDuration::from_secs(15 * 60),
             runtime_deadline: HumanDuration::from_secs(10),
             handshake_timeout: HumanDuration::from_secs(5),
             request_timeout: HumanDuration::from_secs(60),
@@ -154,6 +157,7 @@ pub(crate) struct Checked {
     pub(crate) max_challenges: usize,
     pub(crate) max_certificates: usize,
     pub(crate) watch_interval: Duration,
+    pub(crate) audit_interval: Duration,
     pub(crate) request_timeout: Duration,
 }
 
@@ -211,6 +215,12 @@ impl Settings {
             max_challenges: count("MaxChallenges", self.max_challenges, 1, 1_000_000)?,
             max_certificates: count("MaxCertificates", self.max_certificates, 1, 1_000_000)?,
             watch_interval: within("WatchInterval", self.watch_interval, fast, minute)?,
+            audit_interval: within(
+                "AuditInterval",
+                self.audit_interval,
+                HumanDuration::from_secs(1),
+                HumanDuration::from_secs(86_400),
+            )?,
             request_timeout: within(
                 "RequestTimeout",
                 self.request_timeout,

@@ -32,7 +32,7 @@ pub(crate) enum FileFault {
     #[error("{0}")]
     Fault(ChainFault),
     #[error("it is not in the crt-list")]
-    Unlisted,
+    Unlisted { hostname: Hostname, generation: u64 },
 }
 
 impl StoredCertificate {

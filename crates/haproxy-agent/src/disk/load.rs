@@ -1,39 +1,46 @@
 //! Reading the directory back at start, and setting aside what HAProxy could not start with.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use dps_domain::Hostname;
+use dps_domain::{Hostname, Timestamp};
 use zeroize::Zeroizing;
 
 use super::file::FileFault;
-use super::{Disk, DiskError, Held, StoredCertificate, during, write};
-use crate::random;
+use super::{Disk, DiskError, Held, Inventory, StoredCertificate, Tombstones, during, write};
 
 /// A chain of 64 KiB, a key of 16 KiB and the first line.
 const MAX_FILE_BYTES: u64 = 96 * 1024;
 
 impl Disk {
-    /// Reads every certificate, moves what is bad or foreign into quarantine, and brings the crt-list in line. Afterwards HAProxy
-    /// can start with the directory.
-    pub(crate) fn load(&self) -> Result<BTreeMap<Hostname, Held>, DiskError> {
+    /// Reads every certificate, moves what is bad or foreign into quarantine, finishes removals that were interrupted, and brings the
+    /// crt-list in line. Afterwards HAProxy can start with the directory.
+    pub(crate) fn load(&self, removed: &Tombstones, now: Timestamp) -> Result<Inventory, DiskError> {
         let listed = self.listed()?;
-        let mut held = BTreeMap::new();
+        let mut held = Inventory::default();
         for path in self.certificate_files()? {
             let is_listed = listed
                 .as_ref()
                 .is_none_or(|names| path.to_str().is_some_and(|name| names.contains(name)));
             match self.judge(&path, is_listed) {
                 Ok(stored) => {
-                    held.insert(
-                        stored.hostname.clone(),
-                        Held::of(&stored.chain, stored.generation),
-                    );
+                    let about = Held::of(&stored, self.store_name(&stored.hostname)?);
+                    held.insert(stored.hostname, about);
                 }
-                Err(fault) => self.quarantine(&path, &fault)?,
+                Err(FileFault::Unlisted {
+                    hostname, generation, ..
+                }) if removed
+                    .get(&hostname)
+                    .is_some_and(|tombstone| tombstone.generation >= generation) =>
+                {
+                    tracing::info!(%hostname, "finishing a removal that was interrupted");
+                    fs::remove_file(&path).map_err(during("delete", &path))?;
+                    path.parent().map_or(Ok(()), write::sync_folder)?;
+                }
+                Err(fault) => self.quarantine(&path, &fault, now)?,
             }
         }
         for name in listed.iter().flatten() {
@@ -46,7 +53,7 @@ impl Disk {
                 );
             }
         }
-        self.write_list(held.keys())?;
+        self.write_list(&held.crt_list())?;
         Ok(held)
     }
 
@@ -55,11 +62,6 @@ impl Disk {
         let path = PathBuf::from(self.store_name(hostname)?.as_str());
         self.judge(&path, true)
             .map_err(|fault| during("use", &path)(io::Error::new(io::ErrorKind::InvalidData, fault)))
-    }
-
-    /// How many files are set aside.
-    pub(crate) fn quarantined(&self) -> u64 {
-        fs::read_dir(self.root.join("quarantine")).map_or(0, |entries| entries.flatten().count() as u64)
     }
 
     /// The names in the crt-list; `None` if there is no list, so that a lost list costs no certificate.
@@ -116,27 +118,15 @@ impl Disk {
             return Err(FileFault::Misplaced);
         }
         if !is_listed {
-            return Err(FileFault::Unlisted);
+            return Err(FileFault::Unlisted {
+                hostname: stored.hostname,
+                generation: stored.generation,
+            });
         }
         if about.permissions().mode() & 0o077 != 0 {
             tracing::warn!(path = %path.display(), "a private key was open to others; closing it");
             fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(|_| FileFault::Unreadable)?;
         }
         Ok(stored)
-    }
-
-    fn quarantine(&self, path: &Path, fault: &FileFault) -> Result<(), DiskError> {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let short: String = name.chars().take(200).collect();
-        let to = self
-            .root
-            .join("quarantine")
-            .join(format!("{short}.{}", &random::name()[..8]));
-        fs::rename(path, &to).map_err(during("set aside", path))?;
-        tracing::error!(path = %path.display(), quarantine = %to.display(), reason = %fault, "a file was set aside");
-        if let Some(folder) = path.parent() {
-            write::sync_folder(folder)?;
-        }
-        Ok(())
     }
 }

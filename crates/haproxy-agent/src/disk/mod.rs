@@ -5,8 +5,9 @@
 //!   crt-list.txt                  the truth about what is served; generated, replaced atomically
 //!   default.pem                   self-signed, for binds that must have a certificate for unknown names; made once
 //!   certs/<shard>/<host>.pem      0600, chain and key that a running HAProxy has accepted
+//!   removed.txt                   what was removed lately, and as of which generation
 //!   staging/                      written and synced, not accepted yet; emptied at start
-//!   quarantine/                   set aside, because HAProxy could not have started with them
+//!   quarantine/                   set aside with the reason, because HAProxy could not have started with them
 //! ```
 //!
 //! A certificate is staged first, shown to HAProxy second, and only then renamed to where the crt-list finds it. So a crash
@@ -14,7 +15,10 @@
 
 mod default_certificate;
 mod file;
+mod held;
 mod load;
+mod quarantine;
+mod tombstones;
 mod write;
 
 use std::fs::File;
@@ -22,10 +26,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
-use dps_domain::{Hostname, Timestamp};
-use dps_x509::CertificateChain;
+use dps_domain::Hostname;
 
 pub(crate) use file::StoredCertificate;
+pub(crate) use held::{Held, Inventory};
+pub(crate) use tombstones::{Tombstone, Tombstones, prune};
 pub(crate) use write::Staged;
 
 use crate::runtime_api::{ListName, StoreName};
@@ -54,38 +59,13 @@ pub enum DiskError {
     },
 }
 
-/// What the agent knows about a certificate that it holds, without its key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Held {
-    pub(crate) fingerprint: String,
-    pub(crate) fingerprint_sha1: String,
-    pub(crate) intermediates: usize,
-    pub(crate) generation: u64,
-    pub(crate) not_after: Timestamp,
-}
-
-impl Held {
-    pub(crate) fn of(chain: &CertificateChain, generation: u64) -> Self {
-        Self {
-            fingerprint: chain.fingerprint().to_owned(),
-            fingerprint_sha1: chain.leaf().fingerprint_sha1.clone(),
-            intermediates: chain.intermediates(),
-            generation,
-            not_after: chain.not_after(),
-        }
-    }
-
-    /// Whether both are the same certificate with as many intermediates.
-    pub(crate) fn is_same_chain(&self, other: &Self) -> bool {
-        self.fingerprint == other.fingerprint && self.intermediates == other.intermediates
-    }
-}
-
 /// The state directory. Its methods block; clones are cheap and share the lock.
 #[derive(Debug, Clone)]
 pub(crate) struct Disk {
     root: PathBuf,
     list: ListName,
+    /// The directory itself, open since before the first write, so that a sync tells of every write that failed since.
+    folder: std::sync::Arc<File>,
     _lock: std::sync::Arc<File>,
 }
 
@@ -102,12 +82,14 @@ impl Disk {
         let lock = write::private_file(&path).map_err(during("open", &path))?;
         lock.try_lock().map_err(|_| DiskError::Locked(root.to_owned()))?;
         write::empty_folder(&root.join("staging"))?;
+        let folder = File::open(root).map_err(during("open", root))?;
         let path = root.join("crt-list.txt");
         let list = ListName::parse(&path.to_string_lossy())
             .map_err(|fault| during("use", &path)(io::Error::new(io::ErrorKind::InvalidInput, fault)))?;
         Ok(Self {
             root: root.to_owned(),
             list,
+            folder: std::sync::Arc::new(folder),
             _lock: std::sync::Arc::new(lock),
         })
     }

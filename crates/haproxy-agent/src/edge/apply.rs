@@ -1,197 +1,391 @@
-//! Having a certificate served.
+//! Having certificates served, a burst at a time.
+//!
+//! Each certificate of a burst goes its own way: one that fails at any step is taken back to what was served and on disk before, and
+//! does not hold up the others. What costs the same for one as for many is done once: syncing the disk, the connection to HAProxy,
+//! the crt-list.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use dps_agent_api::{Applied, ApplyOutcome, ProblemCode};
 use dps_domain::{Hostname, with_causes};
-use tokio::time::sleep;
 
-use super::install::{install, serves, uninstall};
-use super::{Edge, Refusal};
-use crate::disk::{Disk, Held, Staged, StoredCertificate};
-use crate::handshake::HandshakeError;
-use crate::runtime_api::{Payload, RuntimeError, StoreName};
+use super::install::{self, Proofs, serves};
+use super::{Candidate, Edge, Refusal};
+use crate::crash_point::{self, Effect};
+use crate::disk::{Disk, Held, Staged};
+use crate::runtime_api::{Installation, Payload, RuntimeError, StoreName, StoreState};
 
-/// While a reload is under way, the old worker may still take a connection or two.
-const HANDSHAKE_ATTEMPTS: u32 = 5;
-const HANDSHAKE_PAUSE: Duration = Duration::from_millis(100);
+/// What became of one certificate. A failure that several share is one value.
+pub(crate) type Verdict = Result<Applied, Arc<Refusal>>;
 
-impl Edge {
-    /// Stages the certificate on disk, has HAProxy take it, reads it back, proves it by a handshake, publishes it on disk. After a
-    /// refusal at any step the one before is still served and on disk.
-    pub(super) async fn apply(&mut self, mut stored: StoredCertificate) -> Result<Applied, Refusal> {
-        let hostname = stored.hostname.clone();
-        let mut wanted = Held::of(&stored.chain, stored.generation);
-        let previous = self.shared.view().held.get(&hostname).cloned();
-        self.check_order(&hostname, &wanted, previous.as_ref())?;
-        self.ensure_known().await?;
-        let name = self.disk.store_name(&hostname)?;
+/// One certificate on its way.
+struct Item {
+    candidate: Arc<Candidate>,
+    previous: Option<Held>,
+    need: Need,
+    staged: Option<Staged>,
+    /// HAProxy may hold something else than the disk.
+    is_touched: bool,
+    failure: Option<Arc<Refusal>>,
+}
 
-        if let Some(previous) = previous
-            .as_ref()
-            .filter(|previous| previous.is_same_chain(&wanted))
-        {
-            if self.is_proven(&name, &hostname, previous).await? {
-                return self.confirm(stored, previous).await;
-            }
-            stored.generation = stored.generation.max(previous.generation);
-            wanted.generation = stored.generation;
+/// What has to be done for a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// HAProxy and disk.
+    Install,
+    /// It is served already, but under an older generation: disk only.
+    Remember,
+    /// It is served already.
+    Nothing,
+}
+
+impl Item {
+    const fn is_open(&self) -> bool {
+        self.failure.is_none()
+    }
+
+    fn fail(&mut self, refusal: impl Into<Arc<Refusal>>) {
+        self.failure.get_or_insert(refusal.into());
+    }
+
+    fn verdict(self) -> Verdict {
+        if let Some(failure) = self.failure {
+            return Err(failure);
         }
-        let payload = Payload::new(&stored.chain, &stored.key);
-        let staged = self.on_disk(move |disk| disk.stage(&stored)).await?;
-        if let Err(refusal) = self.serve(&name, &hostname, &payload, &wanted).await {
-            Disk::discard(&staged);
-            self.restore(&name, &hostname, previous.is_some()).await;
-            return Err(refusal);
-        }
-        if let Err(refusal) = self.publish(staged, &hostname, &wanted, previous.as_ref()).await {
-            self.restore(&name, &hostname, previous.is_some()).await;
-            return Err(refusal);
-        }
-        self.look_again().await;
-        let outcome = if previous.is_some() {
-            ApplyOutcome::Replaced
-        } else {
-            ApplyOutcome::Created
+        let outcome = match (self.need, &self.previous) {
+            (Need::Install, None) => ApplyOutcome::Created,
+            (Need::Install, Some(_)) => ApplyOutcome::Replaced,
+            (Need::Remember | Need::Nothing, _) => ApplyOutcome::Unchanged,
         };
-        Ok(applied(hostname, &wanted, outcome))
-    }
-
-    fn check_order(
-        &self,
-        hostname: &Hostname,
-        wanted: &Held,
-        previous: Option<&Held>,
-    ) -> Result<(), Refusal> {
-        let Some(previous) = previous else {
-            if self.shared.view().held.len() >= self.max_certificates {
-                let detail = format!(
-                    "{} certificates are held; raise Agent:MaxCertificates",
-                    self.max_certificates
-                );
-                return Err(Refusal::request(
-                    ProblemCode::CapacityExhausted,
-                    "hostname",
-                    detail,
-                ));
-            }
-            return Ok(());
-        };
-        if previous.is_same_chain(wanted) || wanted.generation > previous.generation {
-            return Ok(());
-        }
-        let (code, held) = (ProblemCode::GenerationStale, previous.generation);
-        if wanted.generation < held {
-            let detail = format!(
-                "generation {held} of {hostname} is held and {} is older",
-                wanted.generation
-            );
-            return Err(Refusal::request(code, "generation", detail));
-        }
-        let detail =
-            format!("generation {held} of {hostname} is held with another certificate; use a higher one");
-        Err(Refusal::request(
-            ProblemCode::GenerationConflict,
-            "generation",
-            detail,
-        ))
-    }
-
-    /// Whether HAProxy has the held certificate and presents it.
-    async fn is_proven(&self, name: &StoreName, hostname: &Hostname, held: &Held) -> Result<bool, Refusal> {
-        if !serves(self.runtime.inspect(name).await?.as_ref(), held) {
-            return Ok(false);
-        }
-        Ok(self
-            .prober
-            .presented(hostname)
-            .await
-            .is_ok_and(|presented| presented == held.fingerprint))
-    }
-
-    /// The same certificate again: nothing to do but to remember a higher generation.
-    async fn confirm(&self, stored: StoredCertificate, previous: &Held) -> Result<Applied, Refusal> {
-        let hostname = stored.hostname.clone();
-        let mut held = previous.clone();
-        if stored.generation > previous.generation {
-            held.generation = stored.generation;
-            self.on_disk(move |disk| disk.stage(&stored).and_then(|staged| disk.publish(&staged)))
-                .await?;
-            self.shared.change().held.insert(hostname.clone(), held.clone());
-        }
-        Ok(applied(hostname, &held, ApplyOutcome::Unchanged))
-    }
-
-    /// HAProxy takes the certificate, says so when asked, and presents it.
-    async fn serve(
-        &self,
-        name: &StoreName,
-        hostname: &Hostname,
-        payload: &Payload,
-        wanted: &Held,
-    ) -> Result<(), Refusal> {
-        install(&self.runtime, self.disk.list(), name, (hostname, payload)).await?;
-        let state = self.runtime.inspect(name).await?;
-        if !serves(state.as_ref(), wanted) {
-            let detail = format!("after the commit HAProxy shows {state:?} for {hostname}");
-            return Err(Refusal::Mismatch { detail });
-        }
-        let mut last = String::new();
-        for attempt in 0..HANDSHAKE_ATTEMPTS {
-            if attempt > 0 {
-                sleep(HANDSHAKE_PAUSE).await;
-            }
-            match self.prober.presented(hostname).await {
-                Ok(presented) if presented == wanted.fingerprint => return Ok(()),
-                Ok(presented) => last = format!("a handshake for {hostname} presents {presented}"),
-                Err(error @ HandshakeError::TimedOut { .. }) => {
-                    last = error.to_string();
-                    break;
-                }
-                Err(error) => last = with_causes(&error),
-            }
-        }
-        self.metrics.verify_failures.inc();
-        Err(Refusal::Mismatch {
-            detail: format!(
-                "{last}; expected {}; check that Agent:TlsAddress is a bind with our crt-list",
-                wanted.fingerprint
-            ),
+        let wanted = &self.candidate.wanted;
+        Ok(Applied {
+            hostname: self.candidate.hostname().clone(),
+            fingerprint: wanted.fingerprint.clone(),
+            generation: wanted.generation,
+            not_after: wanted.not_after,
+            outcome,
         })
     }
+}
 
-    async fn publish(
-        &self,
-        staged: Staged,
-        hostname: &Hostname,
-        wanted: &Held,
-        previous: Option<&Held>,
-    ) -> Result<(), Refusal> {
-        self.on_disk(move |disk| disk.publish(&staged)).await?;
-        self.shared.change().held.insert(hostname.clone(), wanted.clone());
-        if previous.is_none()
-            && let Err(error) = self.write_list().await
+/// The same failure for all that have none yet.
+fn fail_open(items: &mut [Item], refusal: impl Into<Arc<Refusal>>) {
+    let refusal = refusal.into();
+    for item in items.iter_mut().filter(|item| item.is_open()) {
+        item.fail(Arc::clone(&refusal));
+    }
+}
+
+/// The places of those that still need this.
+fn open(items: &[Item], needs: &[Need]) -> Vec<usize> {
+    let wanted = |item: &Item| item.is_open() && needs.contains(&item.need);
+    (0..items.len()).filter(|index| wanted(&items[*index])).collect()
+}
+
+impl Edge {
+    /// Stages the certificates on disk, has HAProxy take them, reads them back, proves each by a handshake, publishes them on disk.
+    /// After a refusal at any step the one before is still served and on disk. The hostnames must differ; the verdicts come in the
+    /// order of the candidates.
+    pub(super) async fn apply_all(&mut self, candidates: Vec<Candidate>) -> Vec<Verdict> {
+        let mut items = self.judge(candidates);
+        if items.iter().any(Item::is_open)
+            && let Err(refusal) = self.ensure_known().await
         {
-            self.shared.change().held.remove(hostname);
-            let forgotten = hostname.clone();
-            self.on_disk(move |disk| disk.delete(&forgotten)).await.ok();
-            return Err(error.into());
+            fail_open(&mut items, refusal);
+        }
+        if let Err(error) = self.recognise(&mut items).await {
+            fail_open(&mut items, Refusal::from(error));
+        }
+        self.stage(&mut items).await;
+        self.install(&mut items).await;
+        self.publish(&mut items).await;
+        self.take_back(&mut items).await;
+        if items.iter().any(|item| item.is_touched) {
+            self.look_again().await;
+        }
+        items.into_iter().map(Item::verdict).collect()
+    }
+
+    /// Refuses what is older than what is held or was removed, and what there is no room for.
+    fn judge(&self, candidates: Vec<Candidate>) -> Vec<Item> {
+        let view = self.shared.view();
+        let mut room = self.max_certificates.saturating_sub(view.held.len());
+        let mut items = Vec::with_capacity(candidates.len());
+        for mut candidate in candidates {
+            let previous = view.held.get(candidate.hostname()).cloned();
+            let checked = match &previous {
+                Some(held) => candidate.check_order(held),
+                None => self.check_new(&candidate, &mut room),
+            };
+            let same = |held: &&Held| held.is_same_chain(&candidate.wanted);
+            if let Some(generation) = previous.as_ref().filter(same).map(|held| held.generation) {
+                candidate.raise_generation(generation);
+            }
+            items.push(Item {
+                candidate: Arc::new(candidate),
+                previous,
+                need: Need::Install,
+                staged: None,
+                is_touched: false,
+                failure: checked.err().map(Arc::new),
+            });
+        }
+        items
+    }
+
+    fn check_new(&self, candidate: &Candidate, room: &mut usize) -> Result<(), Refusal> {
+        if let Some(tombstone) = self.removed.get(candidate.hostname()) {
+            candidate.check_removal(*tombstone)?;
+        }
+        if *room == 0 {
+            let detail = format!(
+                "{} certificates are held; raise Agent:MaxCertificates",
+                self.max_certificates
+            );
+            let code = ProblemCode::CapacityExhausted;
+            return Err(Refusal::request(code, "hostname", detail));
+        }
+        *room -= 1;
+        Ok(())
+    }
+
+    /// Finds those that HAProxy has and presents already.
+    async fn recognise(&self, items: &mut [Item]) -> Result<(), RuntimeError> {
+        let is_held = |item: &Item| {
+            let wanted = &item.candidate.wanted;
+            item.previous
+                .as_ref()
+                .is_some_and(|held| held.is_same_chain(wanted))
+        };
+        let mut same = open(items, &[Need::Install]);
+        same.retain(|index| is_held(&items[*index]));
+        let names: Vec<_> = same
+            .iter()
+            .map(|index| items[*index].candidate.name().clone())
+            .collect();
+        let mut proofs = Proofs::new(self.prober.clone(), 1);
+        for (index, state) in same.into_iter().zip(self.runtime.inspect_all(&names).await?) {
+            if serves(state.as_ref(), &items[index].candidate.wanted) {
+                proofs.begin(index, &items[index].candidate);
+            }
+        }
+        for (index, proof) in proofs.finish().await {
+            let item = &mut items[index];
+            let held = item.previous.as_ref().map(|held| held.generation);
+            item.need = match proof {
+                Ok(()) if held == Some(item.candidate.wanted.generation) => Need::Nothing,
+                Ok(()) => Need::Remember,
+                Err(_) => Need::Install,
+            };
         }
         Ok(())
     }
 
-    /// Puts back what was served before, which is what the disk holds. Why is logged with the refusal.
-    async fn restore(&mut self, name: &StoreName, hostname: &Hostname, had_previous: bool) {
-        let restored = if had_previous {
-            self.reinstall(name, hostname).await
-        } else {
-            uninstall(&self.runtime, self.disk.list(), name)
-                .await
-                .map_err(Refusal::from)
+    /// Writes the files, out of HAProxy's sight.
+    async fn stage(&self, items: &mut [Item]) {
+        let places = open(items, &[Need::Install, Need::Remember]);
+        if places.is_empty() {
+            return;
+        }
+        let candidates: Vec<_> = places
+            .iter()
+            .map(|index| Arc::clone(&items[*index].candidate))
+            .collect();
+        let staged = self
+            .on_disk(move |disk| disk.stage_all(candidates.iter().map(|candidate| &candidate.stored)))
+            .await;
+        match staged {
+            Ok(staged) => {
+                for (index, result) in places.into_iter().zip(staged) {
+                    match result {
+                        Ok(staged) => items[index].staged = Some(staged),
+                        Err(error) => items[index].fail(Refusal::from(error)),
+                    }
+                }
+            }
+            Err(error) => fail_open(items, Refusal::from(error)),
+        }
+    }
+
+    /// HAProxy takes the certificates, says so when asked, and presents them.
+    async fn install(&self, items: &mut [Item]) {
+        let places = open(items, &[Need::Install]);
+        if places.is_empty() {
+            return;
+        }
+        crash_point::before(Effect::CertificateInstall);
+        let mut proofs = Proofs::new(self.prober.clone(), install::ATTEMPTS);
+        match self.install_piped(items, &places, &mut proofs).await {
+            Ok(left) => {
+                for index in left {
+                    self.install_alone(index, &mut items[index], &mut proofs).await;
+                }
+            }
+            Err(error) => {
+                let refusal = Arc::new(Refusal::from(error));
+                for index in places {
+                    if items[index].is_open() && !proofs.has(index) {
+                        items[index].fail(Arc::clone(&refusal));
+                    }
+                }
+            }
+        }
+        crash_point::after(Effect::CertificateInstall);
+        for (index, proof) in proofs.finish().await {
+            if let Err(detail) = proof {
+                self.metrics.verify_failures.inc();
+                items[index].fail(Refusal::Mismatch { detail });
+            }
+        }
+        crash_point::after(Effect::CertificateProve);
+    }
+
+    /// Sends all of them over one connection, and begins to prove each as soon as HAProxy says that it has it. Gives those that met
+    /// somebody else's work on HAProxy's certificates and deserve another attempt.
+    async fn install_piped(
+        &self,
+        items: &mut [Item],
+        places: &[usize],
+        proofs: &mut Proofs,
+    ) -> Result<Vec<usize>, RuntimeError> {
+        let candidates: Vec<_> = places
+            .iter()
+            .map(|index| Arc::clone(&items[*index].candidate))
+            .collect();
+        let names: Vec<_> = candidates
+            .iter()
+            .map(|candidate| candidate.name().clone())
+            .collect();
+        let states = self.runtime.inspect_all(&names).await?;
+        let installations: Vec<_> = candidates
+            .iter()
+            .zip(&states)
+            .map(|(candidate, state)| Installation {
+                name: candidate.name(),
+                payload: &candidate.payload,
+                sni: candidate.hostname(),
+                is_new: state.is_none(),
+                is_listed: install::is_served(state.as_ref()),
+            })
+            .collect();
+        let mut left = Vec::new();
+        for index in places {
+            items[*index].is_touched = true;
+        }
+        let seen = |nth: usize, result: Result<Option<StoreState>, RuntimeError>| {
+            let index = places[nth];
+            match result {
+                Ok(state) => begin_proof(index, &mut items[index], state.as_ref(), proofs),
+                Err(RuntimeError::Locked | RuntimeError::ForeignTransaction { .. }) => left.push(index),
+                Err(error) => items[index].fail(Refusal::from(error)),
+            }
         };
-        if let Err(refusal) = restored {
-            tracing::warn!(%hostname, reason = %with_causes(&refusal), "going back failed; the next repair tries again");
-            self.doubt();
+        let list = self.disk.list();
+        self.runtime.install_all(list, &installations, seen).await?;
+        Ok(left)
+    }
+
+    /// The same with an answer awaited to every command, and with patience for others.
+    async fn install_alone(&self, index: usize, item: &mut Item, proofs: &mut Proofs) {
+        let candidate = Arc::clone(&item.candidate);
+        let (name, sni) = (candidate.name(), candidate.hostname());
+        let list = self.disk.list();
+        let installed = install::install(&self.runtime, list, name, (sni, &candidate.payload)).await;
+        let state = match installed {
+            Ok(()) => self.runtime.inspect(name).await,
+            Err(error) => Err(error),
+        };
+        match state {
+            Ok(state) => begin_proof(index, item, state.as_ref(), proofs),
+            Err(error) => item.fail(Refusal::from(error)),
+        }
+    }
+
+    /// Puts the files where a starting HAProxy finds them, and the new hostnames into the crt-list.
+    async fn publish(&self, items: &mut [Item]) {
+        let places = open(items, &[Need::Install, Need::Remember]);
+        let staged: Vec<_> = places
+            .iter()
+            .filter_map(|index| items[*index].staged.take())
+            .collect();
+        if staged.is_empty() {
+            return;
+        }
+        match self.on_disk(move |disk| disk.publish_all(staged)).await {
+            Ok(results) => {
+                for (index, result) in places.iter().zip(results) {
+                    if let Err(error) = result {
+                        items[*index].fail(Refusal::from(error));
+                    }
+                }
+            }
+            Err(error) => {
+                let refusal = Arc::new(Refusal::from(error));
+                for index in &places {
+                    items[*index].fail(Arc::clone(&refusal));
+                }
+            }
+        }
+        {
+            let mut view = self.shared.change();
+            for item in places
+                .iter()
+                .map(|index| &items[*index])
+                .filter(|item| item.is_open())
+            {
+                let hostname = item.candidate.hostname();
+                view.not_served.remove(hostname);
+                view.held.insert(hostname.clone(), item.candidate.wanted.clone());
+            }
+        }
+        self.list_new(items, &places).await;
+    }
+
+    async fn list_new(&self, items: &mut [Item], places: &[usize]) {
+        let is_new = |index: &&usize| items[**index].is_open() && items[**index].previous.is_none();
+        let new: Vec<_> = places.iter().filter(is_new).copied().collect();
+        if new.is_empty() {
+            return;
+        }
+        let Err(error) = self.write_list().await else {
+            return;
+        };
+        let refusal = Arc::new(Refusal::from(error));
+        let mut names = Vec::new();
+        for index in new {
+            self.shared
+                .change()
+                .held
+                .remove(items[index].candidate.hostname());
+            names.push(items[index].candidate.name().clone());
+            items[index].fail(Arc::clone(&refusal));
+        }
+        // Unlisted, they harm nothing; the next start sets aside what is left.
+        self.on_disk(move |disk| disk.delete_all(names.iter())).await.ok();
+    }
+
+    /// Puts back what was served before, which is what the disk holds, wherever something failed. Why is logged with the refusal.
+    async fn take_back(&mut self, items: &mut [Item]) {
+        for item in items.iter_mut().filter(|item| !item.is_open()) {
+            if let Some(staged) = item.staged.take() {
+                Disk::discard(&staged);
+            }
+        }
+        for item in items.iter().filter(|item| !item.is_open() && item.is_touched) {
+            let (name, hostname) = (item.candidate.name(), item.candidate.hostname());
+            let restored = match &item.previous {
+                Some(_) => self.reinstall(name, hostname).await,
+                None => install::uninstall(&self.runtime, self.disk.list(), name)
+                    .await
+                    .map_err(Refusal::from),
+            };
+            if let Err(refusal) = restored {
+                tracing::warn!(%hostname, reason = %with_causes(&refusal), "going back failed; the next repair tries again");
+                self.doubt();
+                // Whoever does not answer for one does not answer for the others either.
+                return;
+            }
         }
     }
 
@@ -206,7 +400,7 @@ impl Edge {
         let wanted = hostname.clone();
         let stored = self.on_disk(move |disk| disk.read(&wanted)).await?;
         let payload = Payload::new(&stored.chain, &stored.key);
-        install(&self.runtime, self.disk.list(), name, (hostname, &payload)).await?;
+        install::install(&self.runtime, self.disk.list(), name, (hostname, &payload)).await?;
         Ok(())
     }
 
@@ -229,12 +423,12 @@ impl Edge {
     }
 }
 
-fn applied(hostname: Hostname, held: &Held, outcome: ApplyOutcome) -> Applied {
-    Applied {
-        hostname,
-        fingerprint: held.fingerprint.clone(),
-        generation: held.generation,
-        not_after: held.not_after,
-        outcome,
+fn begin_proof(index: usize, item: &mut Item, state: Option<&StoreState>, proofs: &mut Proofs) {
+    if serves(state, &item.candidate.wanted) {
+        proofs.begin(index, &item.candidate);
+    } else {
+        let hostname = item.candidate.hostname();
+        let detail = format!("after the commit HAProxy shows {state:?} for {hostname}");
+        item.fail(Refusal::Mismatch { detail });
     }
 }

@@ -1,12 +1,21 @@
-//! The sequences of Runtime API commands that put a certificate into service, take it out, and look at the result.
+//! What puts one certificate into service, takes it out, and proves the result.
 
-use dps_domain::Hostname;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
 
+use dps_domain::{Hostname, with_causes};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::Candidate;
 use crate::disk::Held;
+use crate::handshake::{HandshakeError, Prober};
 use crate::runtime_api::{ListName, Payload, RuntimeApi, RuntimeError, Status, StoreName, StoreState};
 
 /// Whether a store is in the list already.
-fn is_served(state: Option<&StoreState>) -> bool {
+pub(super) fn is_served(state: Option<&StoreState>) -> bool {
     state.is_some_and(|state| state.status == Status::Used)
 }
 
@@ -95,4 +104,75 @@ pub(super) async fn uninstall(
         }
     }
     runtime.delete(name).await
+}
+
+/// While a reload is under way, the old worker may still take a connection or two.
+pub(super) const ATTEMPTS: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(100);
+/// Handshakes at once: enough to hide the time on the way, few enough to leave HAProxy to its clients.
+const HANDSHAKES: usize = 4;
+
+/// Handshakes that run while other work goes on.
+pub(super) struct Proofs {
+    prober: Prober,
+    attempts: u32,
+    permits: Arc<Semaphore>,
+    begun: HashSet<usize>,
+    tasks: JoinSet<(usize, Result<(), String>)>,
+}
+
+impl Proofs {
+    pub(super) fn new(prober: Prober, attempts: u32) -> Self {
+        Self {
+            prober,
+            attempts,
+            permits: Arc::new(Semaphore::new(HANDSHAKES)),
+            begun: HashSet::new(),
+            tasks: JoinSet::new(),
+        }
+    }
+
+    /// Begins to prove that a certificate is presented.
+    pub(super) fn begin(&mut self, index: usize, candidate: &Arc<Candidate>) {
+        let (prober, permits, attempts) = (self.prober.clone(), Arc::clone(&self.permits), self.attempts);
+        let candidate = Arc::clone(candidate);
+        self.begun.insert(index);
+        self.tasks.spawn(async move {
+            // The semaphore is never closed.
+            let _permit = permits.acquire_owned().await;
+            (index, prove(&prober, &candidate, attempts).await)
+        });
+    }
+
+    /// Whether this one was begun.
+    pub(super) fn has(&self, index: usize) -> bool {
+        self.begun.contains(&index)
+    }
+
+    /// All results, with what is presented instead in words.
+    pub(super) async fn finish(self) -> Vec<(usize, Result<(), String>)> {
+        self.tasks.join_all().await
+    }
+}
+
+async fn prove(prober: &Prober, candidate: &Candidate, attempts: u32) -> Result<(), String> {
+    let (hostname, wanted) = (candidate.hostname(), &candidate.wanted.fingerprint);
+    let mut last = String::new();
+    for attempt in 0..attempts {
+        if attempt > 0 {
+            sleep(PAUSE).await;
+        }
+        match prober.presented(hostname).await {
+            Ok(presented) if presented == *wanted => return Ok(()),
+            Ok(presented) => last = format!("a handshake for {hostname} presents {presented}"),
+            Err(error @ HandshakeError::TimedOut { .. }) => {
+                last = error.to_string();
+                break;
+            }
+            Err(error) => last = with_causes(&error),
+        }
+    }
+    Err(format!(
+        "{last}; expected {wanted}; check that Agent:TlsAddress is a bind with our crt-list"
+    ))
 }

@@ -2,9 +2,10 @@
 //!
 //! HAProxy has one certificate transaction per process, whoever opened it, and version 2.6.12 publishes one certificate under
 //! another's name when two overlap. So everything that changes certificates goes through one task ([`writer`]), which owns the
-//! [`Edge`] and works one job after the other. The disk is the truth: [`repair`] brings HAProxy in line with it after a restart.
+//! [`Edge`] and works what is waiting, one burst after the other. The disk is the truth: [`repair`] brings HAProxy in line with it after a restart.
 
 mod apply;
+mod candidate;
 mod install;
 mod refusal;
 mod remove;
@@ -14,12 +15,13 @@ pub(crate) mod writer;
 
 use std::sync::Arc;
 
+pub(crate) use candidate::Candidate;
 pub(crate) use refusal::{Refusal, parse_request};
 pub(crate) use state::{Shared, View};
-pub(crate) use writer::EdgeHandle;
+pub(crate) use writer::{EdgeHandle, Rounds};
 
 use crate::clock::Clock;
-use crate::disk::{Disk, DiskError};
+use crate::disk::{Disk, DiskError, Tombstones};
 use crate::handshake::Prober;
 use crate::metrics::Metrics;
 use crate::runtime_api::{Process, RuntimeApi, StoreName};
@@ -40,33 +42,41 @@ pub(crate) struct Edge {
     metrics: Metrics,
     clock: Arc<dyn Clock>,
     max_certificates: usize,
+    removed: Tombstones,
     /// `None` until HAProxy's memory has been brought in line with the disk, and again as soon as that is in doubt.
     known: Option<Known>,
 }
 
-impl Edge {
-    #[expect(clippy::too_many_arguments, reason = "called once, from the wiring")]
-    pub(crate) fn new(
-        disk: Disk,
-        runtime: RuntimeApi,
-        prober: Prober,
-        shared: Arc<Shared>,
-        metrics: Metrics,
-        clock: Arc<dyn Clock>,
-        max_certificates: usize,
-    ) -> Self {
+/// What an [`Edge`] works with.
+pub(crate) struct Parts {
+    pub(crate) disk: Disk,
+    pub(crate) runtime: RuntimeApi,
+    pub(crate) prober: Prober,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) metrics: Metrics,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) max_certificates: usize,
+    /// What was removed lately.
+    pub(crate) removed: Tombstones,
+}
+
+impl From<Parts> for Edge {
+    fn from(parts: Parts) -> Self {
         Self {
-            disk,
-            runtime,
-            prober,
-            shared,
-            metrics,
-            clock,
-            max_certificates,
+            disk: parts.disk,
+            runtime: parts.runtime,
+            prober: parts.prober,
+            shared: parts.shared,
+            metrics: parts.metrics,
+            clock: parts.clock,
+            max_certificates: parts.max_certificates,
+            removed: parts.removed,
             known: None,
         }
     }
+}
 
+impl Edge {
     /// Runs a blocking file operation away from the tasks that serve.
     async fn on_disk<T, F>(&self, operation: F) -> Result<T, DiskError>
     where
@@ -82,7 +92,7 @@ impl Edge {
 
     /// Rewrites the crt-list from the inventory.
     async fn write_list(&self) -> Result<(), DiskError> {
-        let hostnames: Vec<_> = self.shared.view().held.keys().cloned().collect();
-        self.on_disk(move |disk| disk.write_list(hostnames.iter())).await
+        let text = self.shared.view().held.crt_list();
+        self.on_disk(move |disk| disk.write_list(&text)).await
     }
 }

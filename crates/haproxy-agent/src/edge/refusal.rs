@@ -77,6 +77,9 @@ fn runtime_problem(error: &RuntimeError) -> Problem {
     }
 }
 
+/// What a database keeps as a signed number of 64 bits.
+const MAX_GENERATION: u64 = i64::MAX as u64;
+
 /// Reads and checks everything about a request that can be checked without asking anybody.
 pub(crate) fn parse_request(request: &ApplyRequest, now: Timestamp) -> Result<StoredCertificate, Refusal> {
     let chain = CertificateChain::from_pem(&request.chain_pem)
@@ -91,6 +94,14 @@ pub(crate) fn parse_request(request: &ApplyRequest, now: Timestamp) -> Result<St
         return Err(Refusal::request(
             ProblemCode::FingerprintMismatch,
             "fingerprint",
+            detail,
+        ));
+    }
+    if request.generation > MAX_GENERATION {
+        let detail = format!("a generation is at most {MAX_GENERATION}");
+        return Err(Refusal::request(
+            ProblemCode::RequestMalformed,
+            "generation",
             detail,
         ));
     }

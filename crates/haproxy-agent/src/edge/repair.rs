@@ -1,21 +1,25 @@
 //! Bringing HAProxy's memory in line with the disk.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use dps_domain::{Hostname, with_causes};
 
 use super::install::{serves, uninstall};
 use super::{Edge, Known, Refusal};
+use crate::metrics::Drift;
 use crate::random;
-use crate::runtime_api::{ListEntry, RuntimeError, Status, StoreListing, StoreName};
+use crate::runtime_api::{ListEntry, Process, RuntimeError, Status, StoreListing, StoreName, StoreState};
 
 /// What a repair did.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Repaired {
-    pub(super) installed: u64,
-    pub(super) removed: u64,
-    pub(super) failed: u64,
+struct Repaired {
+    installed: u64,
+    removed: u64,
+    failed: u64,
 }
+
+/// Names whose handshake is looked at in each comparison.
+const SAMPLE: usize = 16;
 
 impl Edge {
     /// Compares from now on: what HAProxy has is no longer certain.
@@ -28,7 +32,7 @@ impl Edge {
     pub(super) async fn ensure_known(&mut self) -> Result<(), Refusal> {
         let result = match self.look().await {
             Ok(true) => return Ok(()),
-            Ok(false) => self.repair().await.map(drop).inspect_err(|_| self.doubt()),
+            Ok(false) => self.repair().await.inspect_err(|_| self.doubt()),
             Err(error) => {
                 self.lost();
                 Err(error.into())
@@ -36,6 +40,22 @@ impl Edge {
         };
         self.remember(result.as_ref().err().map(|refusal| with_causes(refusal)));
         result
+    }
+
+    /// The slow round: compares everything although HAProxy is the same process, because somebody else may have had a hand in it.
+    pub(super) async fn audit(&mut self) {
+        let now = self.clock.now();
+        let cleaned = self.on_disk(move |disk| {
+            disk.clean_quarantine(now);
+            Ok(disk.quarantined())
+        });
+        if let Ok(quarantined) = cleaned.await {
+            self.shared.change().quarantined = quarantined;
+        }
+        if let Ok(true) = self.look().await {
+            let result = self.repair().await.inspect_err(|_| self.doubt());
+            self.remember(result.err().map(|refusal| with_causes(&refusal)));
+        }
     }
 
     /// Keeps why HAProxy is not in line, for `/health`, and logs it once.
@@ -79,9 +99,10 @@ impl Edge {
         view.haproxy.reachable = false;
     }
 
-    /// Compares all of HAProxy's memory with the disk and mends the differences, one certificate after the other. A certificate that
-    /// HAProxy refuses is logged and counted, and does not hold up the others.
-    async fn repair(&mut self) -> Result<Repaired, Refusal> {
+    /// Compares all of HAProxy's memory with the disk, and a sample of what it presents, and mends the differences, one certificate
+    /// after the other. A HAProxy that was just started has read everything from the disk itself, so there is nothing to send but
+    /// what was applied meanwhile. A certificate that HAProxy refuses is logged and counted, and does not hold up the others.
+    async fn repair(&mut self) -> Result<(), Refusal> {
         let process = self.runtime.process().await?;
         if process.stopping {
             return Err(RuntimeError::Stopping.into());
@@ -90,11 +111,13 @@ impl Edge {
         let entries = self.runtime.list_entries(&list).await?;
         let listing = self.runtime.stores().await?;
         self.abort_left_over(&listing).await?;
-        let wanted = self.wanted()?;
+        let wanted = self.wanted();
         let mut done = Repaired::default();
         self.remove_strangers(&listing, &wanted, &mut done).await?;
         self.remove_duplicates(&entries).await?;
-        self.install_missing(&entries, &wanted, &mut done).await?;
+        self.install_missing(&entries, &listing, &wanted, &mut done)
+            .await?;
+        self.prove_sample(&wanted, &mut done).await?;
         self.mark(process, &listing).await?;
         {
             let mut view = self.shared.change();
@@ -108,15 +131,15 @@ impl Edge {
             installed,
             removed,
             failed,
-            "HAProxy serves what is on disk"
+            "HAProxy was compared with the disk"
         );
-        Ok(done)
+        Ok(())
     }
 
-    fn wanted(&self) -> Result<BTreeMap<StoreName, Hostname>, Refusal> {
+    fn wanted(&self) -> BTreeMap<StoreName, Hostname> {
         let view = self.shared.view();
-        let pair = |hostname: &Hostname| Ok((self.disk.store_name(hostname)?, hostname.clone()));
-        view.held.keys().map(pair).collect()
+        let pair = |(hostname, held): (&Hostname, &crate::disk::Held)| (held.name.clone(), hostname.clone());
+        view.held.iter().map(pair).collect()
     }
 
     async fn abort_left_over(&self, listing: &StoreListing) -> Result<(), Refusal> {
@@ -144,6 +167,7 @@ impl Edge {
                 continue;
             };
             if !wanted.contains_key(&name) {
+                self.metrics.count_drift(Drift::Unwanted);
                 uninstall(&self.runtime, self.disk.list(), &name).await?;
                 done.removed += 1;
             }
@@ -164,6 +188,7 @@ impl Edge {
         for entry in extra.into_iter().rev() {
             if let Ok(name) = StoreName::parse(&entry.name) {
                 tracing::warn!(%name, line = entry.line, "a certificate is in the crt-list twice; removing the second line");
+                self.metrics.count_drift(Drift::Duplicate);
                 self.runtime
                     .list_remove(self.disk.list(), &name, Some(entry.line))
                     .await?;
@@ -175,37 +200,85 @@ impl Edge {
     async fn install_missing(
         &self,
         entries: &[ListEntry],
+        listing: &StoreListing,
         wanted: &BTreeMap<StoreName, Hostname>,
         done: &mut Repaired,
     ) -> Result<(), Refusal> {
-        let listed: std::collections::HashSet<_> = entries.iter().map(|entry| entry.name.as_str()).collect();
+        let listed: HashSet<_> = entries.iter().map(|entry| entry.name.as_str()).collect();
+        let stored: HashSet<_> = listing.names.iter().map(String::as_str).collect();
         let names: Vec<_> = wanted.keys().cloned().collect();
         let states = self.runtime.inspect_all(&names).await?;
         for ((name, hostname), state) in wanted.iter().zip(states) {
-            let held = self.shared.view().held.get(hostname).cloned();
-            let is_served =
-                held.is_some_and(|held| serves(state.as_ref(), &held)) && listed.contains(name.as_str());
-            if is_served {
+            let Some(held) = self.shared.view().held.get(hostname).cloned() else {
+                continue;
+            };
+            if serves(state.as_ref(), &held) && listed.contains(name.as_str()) {
                 continue;
             }
-            match self.reinstall(name, hostname).await {
-                Ok(()) => done.installed += 1,
-                Err(refusal @ (Refusal::Runtime(RuntimeError::Refused { .. }) | Refusal::Disk(_))) => {
-                    done.failed += 1;
-                    tracing::error!(%hostname, reason = %with_causes(&refusal), "a certificate on disk cannot be served");
+            let is_there = stored.contains(name.as_str());
+            self.metrics.count_drift(kind_of(state.as_ref(), is_there));
+            self.bring_back(name, hostname, done).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks a sample of the hostnames for what they present. HAProxy may hold the right certificate and yet present another, such as
+    /// one that an operator's list gives for the same name.
+    async fn prove_sample(
+        &self,
+        wanted: &BTreeMap<StoreName, Hostname>,
+        done: &mut Repaired,
+    ) -> Result<(), Refusal> {
+        for index in random::sample(wanted.len(), SAMPLE) {
+            let Some((name, hostname)) = wanted.iter().nth(index) else {
+                continue;
+            };
+            let held = self.shared.view().held.get(hostname).cloned();
+            let Some(held) = held.filter(|_| !self.shared.view().not_served.contains(hostname)) else {
+                continue;
+            };
+            match self.prober.presented(hostname).await {
+                Ok(presented) if presented == held.fingerprint => {}
+                Ok(presented) => {
+                    self.metrics.count_drift(Drift::Presented);
+                    self.metrics.verify_failures.inc();
+                    tracing::warn!(%hostname, presented, "another certificate is presented; putting ours first");
+                    uninstall(&self.runtime, self.disk.list(), name).await?;
+                    self.bring_back(name, hostname, done).await?;
                 }
-                Err(other) => return Err(other),
+                // An address that does not answer says nothing about this one certificate.
+                Err(error) => {
+                    self.metrics.verify_failures.inc();
+                    tracing::warn!(%hostname, error = %with_causes(&error), "a handshake of the comparison failed");
+                }
             }
         }
         Ok(())
     }
 
-    /// Leaves a mark in this process's memory, and removes those that an agent before us left.
-    async fn mark(
-        &mut self,
-        process: crate::runtime_api::Process,
-        listing: &StoreListing,
+    async fn bring_back(
+        &self,
+        name: &StoreName,
+        hostname: &Hostname,
+        done: &mut Repaired,
     ) -> Result<(), Refusal> {
+        match self.reinstall(name, hostname).await {
+            Ok(()) => {
+                done.installed += 1;
+                self.shared.change().not_served.remove(hostname);
+            }
+            Err(refusal @ (Refusal::Runtime(RuntimeError::Refused { .. }) | Refusal::Disk(_))) => {
+                done.failed += 1;
+                self.shared.change().not_served.insert(hostname.clone());
+                tracing::error!(%hostname, reason = %with_causes(&refusal), "a certificate on disk cannot be served");
+            }
+            Err(other) => return Err(other),
+        }
+        Ok(())
+    }
+
+    /// Leaves a mark in this process's memory, and removes those that an agent before us left.
+    async fn mark(&mut self, process: Process, listing: &StoreListing) -> Result<(), Refusal> {
         let prefix = self.disk.sentinel_prefix();
         for name in listing.names.iter().filter(|name| name.starts_with(&prefix)) {
             if let Ok(name) = StoreName::parse(name) {
@@ -217,5 +290,14 @@ impl Edge {
             self.known = Some(Known { process, sentinel });
         }
         Ok(())
+    }
+}
+
+/// How what HAProxy has under a name differs from what it should have.
+fn kind_of(state: Option<&StoreState>, is_stored: bool) -> Drift {
+    match state {
+        None if !is_stored => Drift::Missing,
+        Some(state) if state.status == Status::Used => Drift::Replaced,
+        None | Some(_) => Drift::Unlisted,
     }
 }

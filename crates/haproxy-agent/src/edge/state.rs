@@ -1,12 +1,12 @@
 //! What the writer knows and everybody may read.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use dps_agent_api::HaproxyHealth;
+use dps_agent_api::{CertificateState, HaproxyHealth};
 use dps_domain::{Hostname, Timestamp};
 
-use crate::disk::Held;
+use crate::disk::Inventory;
 
 /// The inventory and the state of HAProxy. Only the writer's task changes it.
 #[derive(Debug, Default)]
@@ -16,7 +16,9 @@ pub(crate) struct Shared(RwLock<View>);
 #[derive(Debug, Default)]
 pub(crate) struct View {
     /// Every certificate on disk.
-    pub(crate) held: BTreeMap<Hostname, Held>,
+    pub(crate) held: Inventory,
+    /// Those of them that HAProxy refused when they should have been brought back.
+    pub(crate) not_served: BTreeSet<Hostname>,
     /// What HAProxy said when last asked.
     pub(crate) haproxy: HaproxyHealth,
     /// Whether HAProxy serves what is on disk, as far as we know.
@@ -25,6 +27,24 @@ pub(crate) struct View {
     pub(crate) last_repair_at: Option<Timestamp>,
     /// Files set aside.
     pub(crate) quarantined: u64,
+}
+
+impl View {
+    /// Whether HAProxy serves a certificate that is held.
+    pub(crate) fn state_of(&self, hostname: &Hostname) -> CertificateState {
+        if self.not_served.contains(hostname) {
+            CertificateState::NotServed
+        } else if self.is_compared() {
+            CertificateState::Served
+        } else {
+            CertificateState::Unknown
+        }
+    }
+
+    /// Whether HAProxy answers and all that is wrong with it is known by name.
+    pub(crate) fn is_compared(&self) -> bool {
+        self.haproxy.reachable && (self.in_sync || !self.not_served.is_empty())
+    }
 }
 
 impl Shared {

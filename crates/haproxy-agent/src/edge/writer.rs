@@ -1,45 +1,77 @@
-//! The task that owns the [`Edge`]: jobs come in through a bounded queue, and between them it watches HAProxy.
+//! The task that owns the [`Edge`]: jobs come in through a bounded queue, those that wait are worked together, and between them it
+//! watches HAProxy.
 
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use dps_agent_api::Applied;
 use dps_domain::{Hostname, with_causes};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use tokio_util::sync::CancellationToken;
 
-use super::{Edge, Refusal};
-use crate::disk::StoredCertificate;
+use super::apply::Verdict;
+use super::{Candidate, Edge, Refusal};
+use crate::disk::{Disk, StoredCertificate};
 use crate::metrics::Metrics;
 
 /// Jobs that may wait. Beyond it callers wait for room, within their own time limit.
-const QUEUE: usize = 64;
+const QUEUE: usize = 512;
+/// Jobs that are worked together: enough to share the cost of a sync and of the crt-list, few enough that whoever comes alone in the
+/// middle of a mass deployment waits for less than a second.
+const BURST: usize = 256;
 
 enum Job {
-    Apply(Box<StoredCertificate>, oneshot::Sender<Result<Applied, Refusal>>),
-    Remove(Hostname, oneshot::Sender<Result<(), Refusal>>),
+    Apply(Box<Candidate>, Instant, oneshot::Sender<Verdict>),
+    Remove(Hostname, oneshot::Sender<Removal>),
+}
+
+/// What became of a removal.
+type Removal = Result<(), Arc<Refusal>>;
+
+impl Job {
+    fn hostname(&self) -> &Hostname {
+        match self {
+            Self::Apply(candidate, ..) => candidate.hostname(),
+            Self::Remove(hostname, _) => hostname,
+        }
+    }
 }
 
 /// Hands jobs to the writer. A job that was taken is finished even if its caller has gone.
 #[derive(Debug, Clone)]
-pub(crate) struct EdgeHandle(mpsc::Sender<Job>);
+pub(crate) struct EdgeHandle {
+    jobs: mpsc::Sender<Job>,
+    disk: Disk,
+}
 
 impl EdgeHandle {
+    /// Works out what can be worked out without waiting.
+    pub(crate) fn prepare(&self, stored: StoredCertificate) -> Result<Candidate, Refusal> {
+        Ok(Candidate::new(stored, &self.disk)?)
+    }
+
     /// Has a certificate served.
-    pub(crate) async fn apply(&self, stored: StoredCertificate) -> Result<Applied, Refusal> {
+    pub(crate) async fn apply(&self, candidate: Candidate) -> Verdict {
+        self.begin_apply(candidate).await?.await
+    }
+
+    /// Takes a place in the queue; the verdict is awaited apart, so that many can take places one behind the other.
+    pub(crate) async fn begin_apply(
+        &self,
+        candidate: Candidate,
+    ) -> Result<impl Future<Output = Verdict> + use<>, Arc<Refusal>> {
         let (reply, answer) = oneshot::channel();
-        self.0
-            .send(Job::Apply(Box::new(stored), reply))
-            .await
-            .map_err(|_| Refusal::Stopping)?;
-        answer.await.map_err(|_| Refusal::Stopping)?
+        let job = Job::Apply(Box::new(candidate), Instant::now(), reply);
+        self.jobs.send(job).await.map_err(|_| Refusal::Stopping)?;
+        Ok(async { answer.await.map_err(|_| Refusal::Stopping)? })
     }
 
     /// Has a hostname served no more.
-    pub(crate) async fn remove(&self, hostname: Hostname) -> Result<(), Refusal> {
+    pub(crate) async fn remove(&self, hostname: Hostname) -> Removal {
         let (reply, answer) = oneshot::channel();
-        self.0
+        self.jobs
             .send(Job::Remove(hostname, reply))
             .await
             .map_err(|_| Refusal::Stopping)?;
@@ -61,67 +93,125 @@ impl Writer {
     }
 }
 
-/// Starts the writer.
-pub(crate) fn start(edge: Edge, watch_interval: Duration) -> (EdgeHandle, Writer) {
-    let (sender, jobs) = mpsc::channel(QUEUE);
-    let stop = CancellationToken::new();
-    let task = tokio::spawn(run(edge, jobs, watch_interval, stop.clone()));
-    (EdgeHandle(sender), Writer { task, stop })
+/// How often the writer looks at HAProxy by itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rounds {
+    /// Whether it is still the same process.
+    pub(crate) watch: Duration,
+    /// Whether it still has everything.
+    pub(crate) audit: Duration,
 }
 
-async fn run(
-    mut edge: Edge,
-    mut jobs: mpsc::Receiver<Job>,
-    watch_interval: Duration,
-    stop: CancellationToken,
-) {
-    let mut watch = interval(watch_interval);
-    watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
+/// Starts the writer.
+pub(crate) fn start(edge: Edge, rounds: Rounds) -> (EdgeHandle, Writer) {
+    let (jobs, queue) = mpsc::channel(QUEUE);
+    let stop = CancellationToken::new();
+    let disk = edge.disk.clone();
+    let task = tokio::spawn(run(edge, queue, rounds, stop.clone()));
+    (EdgeHandle { jobs, disk }, Writer { task, stop })
+}
+
+async fn run(mut edge: Edge, mut queue: mpsc::Receiver<Job>, rounds: Rounds, stop: CancellationToken) {
+    let mut watch = interval(rounds.watch);
+    let mut audit = interval_at(Instant::now() + rounds.audit, rounds.audit);
+    for rounds in [&mut watch, &mut audit] {
+        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    }
     loop {
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            job = jobs.recv() => match job {
-                Some(job) => work(&mut edge, job).await,
+            // Before the jobs: it is rare, and a mass deployment must not put it off for ever.
+            _ = audit.tick() => edge.audit().await,
+            job = queue.recv() => match job {
+                Some(job) => work_all(&mut edge, job, &mut queue).await,
                 None => return,
             },
-            _ = watch.tick() => edge.watch().await,
+            // The reason of a failure is remembered and logged already.
+            _ = watch.tick() => drop(edge.ensure_known().await),
         }
     }
-    jobs.close();
-    while let Some(job) = jobs.recv().await {
-        work(&mut edge, job).await;
+    queue.close();
+    while let Some(job) = queue.recv().await {
+        work_all(&mut edge, job, &mut queue).await;
     }
 }
 
-async fn work(edge: &mut Edge, job: Job) {
-    match job {
-        // A caller that has gone before its job began does not want it any more: it will ask again.
-        Job::Apply(_, reply) if reply.is_closed() => {}
-        Job::Apply(stored, reply) => {
-            let hostname = stored.hostname.clone();
-            let started = Instant::now();
-            let result = edge.apply(*stored).await;
-            record_apply(&edge.metrics, &hostname, &result, started.elapsed());
-            reply.send(result).ok();
+/// Works a job and all that wait behind it, in bursts in which no hostname comes twice, so that jobs for the same hostname keep their
+/// order. Ends when nothing waits, or after one burst that nothing had to be put off from.
+async fn work_all(edge: &mut Edge, first: Job, queue: &mut mpsc::Receiver<Job>) {
+    let mut next = Some(first);
+    while let Some(job) = next {
+        let (burst, left) = gather(job, queue);
+        work(edge, burst).await;
+        next = left;
+    }
+}
+
+/// The jobs that can be worked together, and the first that cannot.
+fn gather(first: Job, queue: &mut mpsc::Receiver<Job>) -> (Vec<Job>, Option<Job>) {
+    let mut hostnames = HashSet::from([first.hostname().clone()]);
+    let mut burst = vec![first];
+    while burst.len() < BURST {
+        let Ok(job) = queue.try_recv() else { break };
+        if !hostnames.insert(job.hostname().clone()) {
+            return (burst, Some(job));
         }
-        Job::Remove(hostname, reply) => {
-            let result = edge.remove(&hostname).await;
-            match &result {
-                Ok(()) => {
-                    edge.metrics.removed.inc();
-                    tracing::info!(%hostname, "removed");
-                }
-                Err(refusal) => tracing::warn!(%hostname, reason = %with_causes(refusal), "not removed"),
+        burst.push(job);
+    }
+    (burst, None)
+}
+
+async fn work(edge: &mut Edge, burst: Vec<Job>) {
+    let (mut removals, mut applies) = (Vec::new(), Vec::new());
+    for job in burst {
+        match job {
+            // A caller that has gone before its job began does not want it any more: it will ask again.
+            Job::Apply(_, _, reply) if reply.is_closed() => {}
+            Job::Apply(candidate, since, reply) => applies.push((*candidate, since, reply)),
+            Job::Remove(hostname, reply) => removals.push((hostname, reply)),
+        }
+    }
+    if !removals.is_empty() {
+        work_removals(edge, removals).await;
+    }
+    if !applies.is_empty() {
+        work_applies(edge, applies).await;
+    }
+}
+
+async fn work_removals(edge: &mut Edge, removals: Vec<(Hostname, oneshot::Sender<Removal>)>) {
+    let (hostnames, replies): (Vec<_>, Vec<_>) = removals.into_iter().unzip();
+    let results = edge.remove_all(&hostnames).await;
+    for ((hostname, reply), result) in hostnames.iter().zip(replies).zip(results) {
+        match &result {
+            Ok(()) => {
+                edge.metrics.removed.inc();
+                tracing::info!(%hostname, "removed");
             }
-            reply.send(result).ok();
+            Err(refusal) => tracing::warn!(%hostname, reason = %with_causes(&**refusal), "not removed"),
         }
+        reply.send(result).ok();
     }
 }
 
-fn record_apply(metrics: &Metrics, hostname: &Hostname, result: &Result<Applied, Refusal>, took: Duration) {
+async fn work_applies(edge: &mut Edge, applies: Vec<(Candidate, Instant, oneshot::Sender<Verdict>)>) {
+    let (mut candidates, mut callers) = (Vec::new(), Vec::new());
+    for (candidate, since, reply) in applies {
+        callers.push((candidate.hostname().clone(), since, reply));
+        candidates.push(candidate);
+    }
+    edge.metrics.observe_burst(candidates.len());
+    let verdicts = edge.apply_all(candidates).await;
+    for ((hostname, since, reply), verdict) in callers.into_iter().zip(verdicts) {
+        record_apply(&edge.metrics, &hostname, &verdict, since.elapsed());
+        reply.send(verdict).ok();
+    }
+}
+
+fn record_apply(metrics: &Metrics, hostname: &Hostname, verdict: &Verdict, took: Duration) {
     metrics.apply_seconds.observe(took.as_secs_f64());
-    match result {
+    match verdict {
         Ok(applied) => {
             metrics.count_applied(applied.outcome);
             let (fingerprint, generation) = (&applied.fingerprint, applied.generation);
@@ -130,15 +220,7 @@ fn record_apply(metrics: &Metrics, hostname: &Hostname, result: &Result<Applied,
         Err(refusal) => {
             let code = refusal.problem().code;
             metrics.count_refused(code);
-            tracing::warn!(%hostname, %code, reason = %with_causes(refusal), "not applied");
+            tracing::warn!(%hostname, %code, reason = %with_causes(&**refusal), "not applied");
         }
-    }
-}
-
-impl Edge {
-    /// A light look, and a repair if HAProxy is another process than before.
-    async fn watch(&mut self) {
-        // The reason is remembered and logged already.
-        self.ensure_known().await.ok();
     }
 }

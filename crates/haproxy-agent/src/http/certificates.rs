@@ -1,22 +1,22 @@
 //! `/internal/v1/certificates`.
 
-use std::fmt::Write;
-use std::ops::Bound;
-
-use aws_lc_rs::digest;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use dps_agent_api::{Applied, ApplyRequest, InventoryItem, InventoryPage, ProblemCode};
+use dps_agent_api::{
+    Applied, ApplyRequest, BatchAnswer, BatchResult, InventoryItem, InventoryPage, MAX_BATCH_CERTIFICATES,
+    ProblemCode,
+};
 use dps_domain::Hostname;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::App;
 use super::problem::{Rejection, read_json};
-use crate::edge::{View, parse_request};
+use crate::edge::{Candidate, View, parse_request};
 
 const MAX_PAGE: usize = 1000;
 
@@ -26,14 +26,71 @@ pub(super) async fn apply(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Applied>, Rejection> {
     let body = Zeroizing::new(Vec::from(body.map_err(unreadable_body)?));
-    let request: ApplyRequest = read_json(&body)?;
+    let candidate = read_candidate(&app, &body)?;
     drop(body);
-    let stored = parse_request(&request, app.clock.now()).inspect_err(|refusal| {
+    Ok(Json(app.edge.apply(candidate).await?))
+}
+
+/// `POST /internal/v1/certificates/apply-batch`: serve these certificates.
+pub(super) async fn apply_batch(
+    State(app): State<App>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<BatchAnswer>, Rejection> {
+    let body = Zeroizing::new(Vec::from(body.map_err(unreadable_body)?));
+    let reading = app.clone();
+    // A full batch takes some 100 ms to check.
+    let read = move || -> Result<Vec<Result<Candidate, Rejection>>, Rejection> {
+        let batch: Batch<'_> = read_json(&body)?;
+        if batch.certificates.len() > MAX_BATCH_CERTIFICATES {
+            let detail = format!("a batch holds at most {MAX_BATCH_CERTIFICATES} certificates; send several");
+            return Err(Rejection::new(ProblemCode::RequestTooLarge, detail).about("certificates"));
+        }
+        let candidates = batch.certificates.iter();
+        Ok(candidates
+            .map(|one| read_candidate(&reading, one.get().as_bytes()))
+            .collect())
+    };
+    let candidates = match tokio::task::spawn_blocking(read).await {
+        Ok(candidates) => candidates?,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    };
+    let mut begun = Vec::with_capacity(candidates.len());
+    for candidate in candidates {
+        begun.push(match candidate {
+            Ok(candidate) => app.edge.begin_apply(candidate).await.map_err(Rejection::from),
+            Err(rejection) => Err(rejection),
+        });
+    }
+    let mut results = Vec::with_capacity(begun.len());
+    for one in begun {
+        let verdict = match one {
+            Ok(verdict) => verdict.await.map_err(Rejection::from),
+            Err(rejection) => Err(rejection),
+        };
+        results.push(match verdict {
+            Ok(applied) => BatchResult::Applied(applied),
+            Err(rejection) => BatchResult::Refused(rejection.into_problem()),
+        });
+    }
+    Ok(Json(BatchAnswer { results }))
+}
+
+/// A batch whose certificates are not looked at yet: one that cannot be read is refused alone.
+#[derive(Deserialize)]
+struct Batch<'a> {
+    #[serde(borrow)]
+    certificates: Vec<&'a RawValue>,
+}
+
+/// Reads and checks everything that can be checked without asking anybody.
+fn read_candidate(app: &App, json: &[u8]) -> Result<Candidate, Rejection> {
+    let request: ApplyRequest = read_json(json)?;
+    let parsed = parse_request(&request, app.clock.now()).and_then(|stored| app.edge.prepare(stored));
+    Ok(parsed.inspect_err(|refusal| {
         let problem = refusal.problem();
         app.metrics.count_refused(problem.code);
         tracing::warn!(hostname = %request.hostname, code = %problem.code, reason = %problem.detail, "not applied");
-    })?;
-    Ok(Json(app.edge.apply(stored).await?))
+    })?)
 }
 
 /// `DELETE /internal/v1/certificates/{hostname}`: serve it no more.
@@ -68,16 +125,11 @@ pub(super) async fn inventory(
         .map_err(|_| {
             Rejection::new(ProblemCode::RequestMalformed, "send back nextCursor as it was").about("cursor")
         })?;
-    let view = app.shared.view();
-    Ok(Json(InventoryPage {
-        digest: digest_of(&view),
-        ..page_of(&view, after, limit)
-    }))
+    Ok(Json(page_of(&app.shared.view(), after, limit)))
 }
 
 fn page_of(view: &View, after: Option<Hostname>, limit: usize) -> InventoryPage {
-    let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-    let mut rest = view.held.range((start, Bound::Unbounded));
+    let mut rest = view.held.after(after);
     let items: Vec<_> = rest
         .by_ref()
         .take(limit)
@@ -86,6 +138,7 @@ fn page_of(view: &View, after: Option<Hostname>, limit: usize) -> InventoryPage 
             fingerprint: held.fingerprint.clone(),
             not_after: held.not_after,
             generation: held.generation,
+            state: view.state_of(hostname),
         })
         .collect();
     let has_more = rest.next().is_some();
@@ -96,26 +149,17 @@ fn page_of(view: &View, after: Option<Hostname>, limit: usize) -> InventoryPage 
     InventoryPage {
         items,
         next_cursor,
-        digest: String::new(),
+        digest: view.held.digest().to_hex(),
     }
-}
-
-fn digest_of(view: &View) -> String {
-    let mut context = digest::Context::new(&digest::SHA256);
-    let mut line = String::new();
-    for (hostname, held) in &view.held {
-        line.clear();
-        // Writing to a String cannot fail.
-        let _ = writeln!(line, "{hostname} {} {}", held.fingerprint, held.generation);
-        context.update(line.as_bytes());
-    }
-    hex::encode(context.finish())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the signature that map_err wants")]
 pub(super) fn unreadable_body(rejection: BytesRejection) -> Rejection {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        return Rejection::new(ProblemCode::RequestTooLarge, "the body is longer than 256 KiB");
+        return Rejection::new(
+            ProblemCode::RequestTooLarge,
+            "the body is longer than is read here: 256 KiB, or 4 MiB for a batch",
+        );
     }
     Rejection::new(ProblemCode::RequestMalformed, "the body broke off")
 }

@@ -50,7 +50,22 @@ pub(super) async fn health(State(app): State<App>) -> Response {
 pub(super) async fn metrics(State(app): State<App>) -> Result<Response, Rejection> {
     let health = look(&app);
     let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    app.metrics.certificates.set(gauge(health.certificates));
+    {
+        let view = app.shared.view();
+        let (all, not_served) = (health.certificates, view.not_served.len() as u64);
+        let others = all.saturating_sub(not_served);
+        let (served, unknown) = if view.is_compared() {
+            (others, 0)
+        } else {
+            (0, others)
+        };
+        app.metrics.set_certificates([
+            ("served", served),
+            ("not_served", not_served),
+            ("unknown", unknown),
+        ]);
+        app.metrics.disk_bytes.set(gauge(view.held.bytes()));
+    }
     app.metrics.challenges.set(gauge(health.challenges));
     app.metrics.quarantined.set(gauge(health.quarantined));
     app.metrics

@@ -16,7 +16,7 @@ use axum::http::Method;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post, put};
-use dps_agent_api::{CHALLENGE_PATH_PREFIX, ProblemCode};
+use dps_agent_api::{CHALLENGE_PATH_PREFIX, MAX_BATCH_BYTES, ProblemCode};
 use dps_host::BearerToken;
 use dps_host::mutual_tls::ServerTls;
 
@@ -77,6 +77,10 @@ fn internal(app: &App) -> Router<App> {
     Router::new()
         .route("/internal/v1/certificates", get(certificates::inventory))
         .route("/internal/v1/certificates/apply", post(certificates::apply))
+        .route(
+            "/internal/v1/certificates/apply-batch",
+            post(certificates::apply_batch).layer(DefaultBodyLimit::max(MAX_BATCH_BYTES)),
+        )
         .route(
             "/internal/v1/certificates/{hostname}",
             axum::routing::delete(certificates::remove),

@@ -1,10 +1,12 @@
 //! Refusals on the wire.
 
+use std::sync::Arc;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use dps_agent_api::{PROBLEM_CONTENT_TYPE, Problem, ProblemCode};
 use dps_domain::HostnameError;
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 
 use crate::edge::Refusal;
 
@@ -19,6 +21,17 @@ impl Rejection {
 
     pub(super) fn about(self, field: &str) -> Self {
         Self(self.0.about(field))
+    }
+
+    /// The document, to send it as a part of an answer.
+    pub(super) fn into_problem(self) -> Problem {
+        self.0
+    }
+}
+
+impl From<Arc<Refusal>> for Rejection {
+    fn from(refusal: Arc<Refusal>) -> Self {
+        Self(refusal.problem())
     }
 }
 
@@ -51,7 +64,7 @@ impl IntoResponse for Rejection {
 }
 
 /// Reads a JSON body. The refusal names the field and never quotes the value, which may be a key.
-pub(super) fn read_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Rejection> {
+pub(super) fn read_json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Rejection> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let field = error.path().to_string();

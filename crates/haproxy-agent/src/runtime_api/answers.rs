@@ -69,6 +69,26 @@ pub fn split(answers: &str) -> Vec<&str> {
         .collect()
 }
 
+/// The first answer in prompt mode, once it is there whole, and how many bytes it took: it ends with an empty line (but that to
+/// `prompt` itself, which is empty) and the next prompt, and may begin with the prompts of payload lines.
+pub fn prompted(received: &[u8]) -> Option<(String, usize)> {
+    const END: &[u8] = b"\n> ";
+    let mut start = 0;
+    while received[start..].starts_with(b"+ ") {
+        start += 2;
+    }
+    let found = received[start..]
+        .windows(END.len())
+        .enumerate()
+        .find(|(at, bytes)| {
+            let before = &received[start..start + at];
+            *bytes == END && (before.is_empty() || before.ends_with(b"\n"))
+        });
+    let end = start + found?.0;
+    let answer = String::from_utf8_lossy(&received[start..end]);
+    Some((answer.trim_end_matches('\n').to_owned() + "\n", end + END.len()))
+}
+
 /// `show info`.
 pub fn process(answer: &str) -> Option<Process> {
     Some(Process {
@@ -227,6 +247,29 @@ mod tests {
     }
 
     #[test]
+    fn answers_between_prompts_are_told_apart_wherever_the_stream_is_cut() {
+        let stream = b"\n> New empty certificate store 'a'!\n\n> + + + Transaction created for certificate a!\n\n> Committing a\nSuccess!\n\n> ";
+        for cut in 1..stream.len() {
+            let (mut received, mut answers) = (Vec::new(), Vec::new());
+            for piece in [&stream[..cut], &stream[cut..]] {
+                received.extend_from_slice(piece);
+                while let Some((answer, length)) = prompted(&received) {
+                    received.drain(..length);
+                    answers.push(answer);
+                }
+            }
+            assert!(received.is_empty(), "{cut}");
+            assert_eq!(answers.len(), 4, "{cut}");
+            assert_eq!(
+                staged(&answers[2]),
+                Some(Staged::Created("a")),
+                "{cut}: {answers:?}"
+            );
+            assert!(is_success(&answers[3]), "{cut}: {answers:?}");
+        }
+    }
+
+    #[test]
     fn the_process_is_known_by_pid_and_start() {
         let answer = "Name: HAProxy\nVersion: 2.6.12-1+deb12u4\nPid: 24275\nUptime_sec: 0\nStopping: 0\nStart_time_sec: 1795470259\n";
         let process = process(answer).unwrap();
@@ -291,7 +334,7 @@ mod tests {
             for part in split(&answer) {
                 let _ = (store(part), process(part), list_entries(part), staged(part));
             }
-            let _ = (stores(&answer), ongoing_transaction(&answer), is_success(&answer));
+            let _ = (prompted(answer.as_bytes()), stores(&answer), ongoing_transaction(&answer), is_success(&answer));
         }
     }
 }

@@ -87,11 +87,8 @@ async fn the_internal_calls_are_not_reachable_through_haproxys_challenge_path() 
 #[tokio::test]
 async fn health_and_metrics_tell_how_the_edge_is() {
     let world = World::new().await;
-    world
-        .client()
-        .apply(&world.authority.issue("shop.example.com").request(1))
-        .await
-        .unwrap();
+    let issued = world.authority.issue("shop.example.com");
+    world.client().apply(&issued.request(1)).await.unwrap();
     let health = world.client().health().await.unwrap();
     assert_eq!((health.certificates, health.haproxy.pid), (1, Some(world.pid())));
     assert!(health.haproxy.version.is_some());
@@ -104,12 +101,21 @@ async fn health_and_metrics_tell_how_the_edge_is() {
     let text = answer.text().await.unwrap();
     for line in [
         "haproxy_domain_agent_applied_total{outcome=\"created\"} 1",
-        "haproxy_domain_agent_certificates 1",
+        "haproxy_domain_agent_certificates{state=\"served\"} 1",
+        "haproxy_domain_agent_certificates{state=\"not_served\"} 0",
+        "haproxy_domain_agent_burst_certificates_count 1",
+        "haproxy_domain_agent_apply_seconds_count 1",
         "haproxy_domain_agent_haproxy_up 1",
         "haproxy_domain_agent_in_sync 1",
     ] {
         assert!(text.contains(line), "{line} is missing in\n{text}");
     }
+    let disk_bytes = text
+        .lines()
+        .find_map(|line| line.strip_prefix("haproxy_domain_agent_disk_bytes "));
+    let file = world.store(&issued.hostname);
+    let size = std::fs::metadata(file.as_str()).unwrap().len();
+    assert_eq!(disk_bytes, Some(size.to_string().as_str()));
     assert!(!text.contains("shop.example.com"));
 }
 

@@ -4,6 +4,7 @@
 
 mod applies;
 mod authority;
+mod batches;
 mod challenges;
 mod command;
 mod corpus;

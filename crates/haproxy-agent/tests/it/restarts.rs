@@ -109,7 +109,11 @@ async fn an_agent_that_was_restarted_knows_everything() {
     world.assert_serves(&issued).await;
     world.start_agent().await;
 
-    assert_eq!(world.client().inventory(None, 10).await.unwrap(), before);
+    let client = world.client();
+    eventually("the inventory is as before", async || {
+        client.inventory(None, 10).await.unwrap() == before
+    })
+    .await;
     let stale = world
         .client()
         .apply(&world.authority.issue("shop.example.com").request(6))

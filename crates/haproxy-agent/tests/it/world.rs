@@ -1,7 +1,7 @@
 //! One HAProxy, one agent, one directory; everything ends with the test.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -47,7 +47,7 @@ struct RunningAgent {
 }
 
 fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    SocketAddr::from(([127, 0, 0, 1], dps_lab::free_port().unwrap()))
 }
 
 /// Waits until the condition holds; fails with the description after a bound.
@@ -185,11 +185,11 @@ impl World {
         for (usual, other) in &self.changes {
             text = text.replace(usual, other);
         }
+        let socket = self.settings.haproxy_socket.as_str();
+        // HAProxy and the agent spell a TCP socket differently.
+        let socket = socket.strip_prefix("tcp:").unwrap_or(socket);
         for (usual, ours) in [
-            (
-                "/run/haproxy/domain-agent.sock",
-                self.settings.haproxy_socket.as_str(),
-            ),
+            ("/run/haproxy/domain-agent.sock", socket),
             (
                 "/var/lib/haproxy-domain-agent",
                 self.settings.state_directory.to_str().unwrap(),

@@ -1,0 +1,91 @@
+//! Files that HAProxy could not have started with, set aside with the reason and not kept for ever.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dps_domain::Timestamp;
+
+use super::file::FileFault;
+use super::{Disk, DiskError, during, write};
+use crate::random;
+
+/// Files set aside at most; the oldest go first.
+const CAPACITY: usize = 1000;
+/// A file that nobody asked for in this time is deleted.
+const KEPT_FOR: Duration = Duration::from_secs(30 * 86_400);
+/// Ends the name of the text that says why.
+const REASON: &str = ".reason";
+
+impl Disk {
+    /// Moves a file or folder to `quarantine/<name>.<unix seconds>.<random>`, with its reason in a file beside it.
+    pub(super) fn quarantine(&self, path: &Path, fault: &FileFault, now: Timestamp) -> Result<(), DiskError> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let short: String = name.chars().take(180).collect();
+        let name = format!("{short}.{}.{}", now.unix_seconds(), &random::name()[..8]);
+        let to = self.root.join("quarantine").join(&name);
+        let reason = self.root.join("quarantine").join(format!("{name}{REASON}"));
+        write::write_private(&reason, format!("{}: {fault}\n", path.display()).as_bytes())
+            .map_err(during("write", &reason))?;
+        fs::rename(path, &to).map_err(during("set aside", path))?;
+        if fs::symlink_metadata(&to).is_ok_and(|about| about.is_file()) {
+            // It may hold a key.
+            fs::set_permissions(&to, Permissions::from_mode(0o600)).ok();
+        }
+        tracing::error!(path = %path.display(), quarantine = %to.display(), reason = %fault, "a file was set aside");
+        path.parent().map_or(Ok(()), write::sync_folder)
+    }
+
+    /// How many files are set aside.
+    pub(crate) fn quarantined(&self) -> u64 {
+        self.set_aside().len() as u64
+    }
+
+    /// Deletes what was set aside too long ago, and the oldest of what is too much.
+    pub(crate) fn clean_quarantine(&self, now: Timestamp) {
+        let mut aside: Vec<_> = self
+            .set_aside()
+            .into_iter()
+            .map(|path| (since(&path).unwrap_or(now), path))
+            .collect();
+        aside.sort();
+        let surplus = aside.len().saturating_sub(CAPACITY);
+        for (index, (since, path)) in aside.into_iter().enumerate() {
+            if index >= surplus && now.since(since) < KEPT_FOR {
+                continue;
+            }
+            let gone = if path.is_dir() {
+                fs::remove_dir_all(&path)
+            } else {
+                fs::remove_file(&path)
+            };
+            if let Err(error) = gone {
+                tracing::warn!(path = %path.display(), %error, "a quarantined file cannot be deleted");
+            }
+            fs::remove_file(reason_of(&path)).ok();
+        }
+    }
+
+    fn set_aside(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.root.join("quarantine")).into_iter().flatten();
+        entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| !path.to_string_lossy().ends_with(REASON))
+            .collect()
+    }
+}
+
+/// When a file was set aside: its name says so.
+fn since(path: &Path) -> Option<Timestamp> {
+    let name = path.file_name()?.to_str()?;
+    let seconds = name.rsplit('.').nth(1)?.parse().ok()?;
+    Some(Timestamp::from_unix_seconds(seconds))
+}
+
+fn reason_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(REASON);
+    name.into()
+}
