@@ -1,5 +1,7 @@
 //! The CA account: one per directory, its key stored before the CA hears of it.
 
+use dps_domain::Timestamp;
+use dps_domain::limits::{BucketKey, Change, Endpoint, Entry, LimitKind, Refused};
 use secrecy::SecretString;
 
 use crate::ports::ca::{Account, CaError};
@@ -13,6 +15,12 @@ pub enum AccountError {
     /// The CA said no, or nothing.
     #[error(transparent)]
     Ca(#[from] CaError),
+    /// Too many accounts were registered from here lately.
+    #[error("the CA's limit of new accounts is used up until {until}")]
+    Limited {
+        /// When another may be registered.
+        until: Timestamp,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -67,7 +75,37 @@ pub async fn register_again(service: &Service) -> Result<(), AccountError> {
 
 async fn register(service: &Service, key: &SecretString) -> Result<String, AccountError> {
     let directory_url = service.ca.directory_url();
-    let url = service.ca.register(key).await?;
+    let kind = LimitKind::NewAccounts;
+    let bucket = BucketKey::of_account(kind, directory_url);
+    let limit = service.limits.get(kind);
+    let now = service.now();
+    if limit.is_none() {
+        let parked_until = service.store.ledger_bucket(&bucket).await?.parked_until;
+        if parked_until > now {
+            return Err(AccountError::Limited { until: parked_until });
+        }
+    } else {
+        let taken = service.store.ledger_take(&bucket, &limit, now, 1).await?;
+        if taken.count == 0 {
+            return Err(AccountError::Limited { until: taken.next_at });
+        }
+    }
+    let registered = service.ca.register(key).await;
+    if let Err(CaError::RateLimited {
+        until: Some(until),
+        detail,
+    }) = &registered
+        && Refused::read(detail, Endpoint::NewAccount).kind == kind
+    {
+        let change = Change::Park(*until);
+        let entry = Entry {
+            key: bucket,
+            limit,
+            change,
+        };
+        service.store.ledger_apply(&[entry], now).await?;
+    }
+    let url = registered?;
     service.store.account_registered(directory_url, &url).await?;
     tracing::info!(account.url = %url, ca.directory = directory_url, "account.registered");
     Ok(url)

@@ -113,6 +113,7 @@ async fn change(
         alter(&mut record)?;
         record.next_attempt_at = Some(now);
         record.attempt = 0;
+        record.lift_pause();
         record.updated_at = now;
         let event = DomainEvent {
             at: now,

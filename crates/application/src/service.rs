@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use dps_domain::Timestamp;
+use dps_domain::limits::CaLimits;
 
 use crate::policy::Policy;
 use crate::ports::{
@@ -30,6 +31,8 @@ pub struct Service {
     pub randomness: Arc<dyn Randomness>,
     pub metrics: Arc<dyn Metrics>,
     pub policy: Arc<Policy>,
+    /// The limits of the CA, as published or configured.
+    pub limits: Arc<CaLimits>,
     pub wakers: Wakers,
     /// What this process calls itself in the domains' histories.
     pub replica: Arc<str>,

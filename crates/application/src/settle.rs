@@ -195,6 +195,14 @@ fn fail(
         } if *renew_at > now => due.min(*renew_at),
         Phase::Live { .. } | Phase::Onboarding(_) | Phase::Failed | Phase::Leaving | Phase::Gone => due,
     };
+    // To wait for the CA's limits is no attempt.
+    if failure.code() == FailureCode::AcmeRateLimited && matches!(then, Then::At(_)) {
+        record.attempt = record.attempt.saturating_sub(1);
+    }
+    // Only a human can lift a pause: no timer asks the CA again.
+    if failure.code() == FailureCode::AcmePaused {
+        record.order_not_before = Timestamp::NEVER;
+    }
     record.next_attempt_at = Some(due);
     let onboarding = matches!(record.phase, Phase::Onboarding(_));
     let waited_out =

@@ -17,6 +17,9 @@ impl Timestamp {
     /// The Unix epoch.
     pub const EPOCH: Self = Self(0);
 
+    /// Later than any other moment.
+    pub const NEVER: Self = Self(i64::MAX);
+
     /// From microseconds since the Unix epoch.
     pub const fn from_unix_micros(micros: i64) -> Self {
         Self(micros)

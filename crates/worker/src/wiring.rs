@@ -153,6 +153,7 @@ pub async fn service(
         randomness: Arc::new(SystemRandomness),
         metrics,
         policy: Arc::new(settings.workers.policy()),
+        limits: Arc::new(settings.lets_encrypt.effective_limits()),
         wakers,
         replica: settings.replica.name(&dps_host::randomness::hex(3)).into(),
     })

@@ -65,6 +65,13 @@ impl DomainRecord {
         };
         standing.lane(due.max(self.updated_at))
     }
+
+    /// Somebody asks to go on: if the CA had paused the name, it was unpaused there.
+    pub fn lift_pause(&mut self) {
+        if matches!(self.last_failure, Some(Failure::AcmePaused { .. })) {
+            self.order_not_before = Timestamp::EPOCH;
+        }
+    }
 }
 
 /// The right to step one record for the time that was asked for, counted from before the asking. Completing it consumes it.

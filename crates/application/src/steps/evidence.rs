@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Mutex;
 
 use dps_domain::dns::{DnsAnswer, ResolverView};
+use dps_domain::limits::Entry;
 use dps_domain::probe::{ProbeAnswer, ProbeObservation};
 use serde_json::{Map, Value, json};
 
@@ -14,7 +15,10 @@ const MAX_BYTES: usize = 4096;
 
 /// Notes of one step. They are kept when the step ends in a fault or takes too long. Never a key.
 #[derive(Debug, Default)]
-pub struct Evidence(Mutex<Map<String, Value>>);
+pub struct Evidence {
+    notes: Mutex<Map<String, Value>>,
+    ledger: Mutex<Vec<Entry>>,
+}
 
 impl Evidence {
     /// Keeps a note; a later one of the same name replaces it.
@@ -25,7 +29,7 @@ impl Evidence {
         } else {
             value
         };
-        if let Ok(mut notes) = self.0.lock() {
+        if let Ok(mut notes) = self.notes.lock() {
             notes.insert(name.to_owned(), value);
         }
     }
@@ -55,9 +59,19 @@ impl Evidence {
         );
     }
 
-    /// All notes.
-    pub fn into_notes(self) -> Map<String, Value> {
-        self.0.into_inner().unwrap_or_default()
+    /// Keeps what the CA counted, or did not.
+    pub(super) fn count(&self, entry: Entry) {
+        if let Ok(mut ledger) = self.ledger.lock() {
+            ledger.push(entry);
+        }
+    }
+
+    /// All notes, and what they mean for the ledger of the CA's limits.
+    pub fn into_parts(self) -> (Map<String, Value>, Vec<Entry>) {
+        (
+            self.notes.into_inner().unwrap_or_default(),
+            self.ledger.into_inner().unwrap_or_default(),
+        )
     }
 }
 
@@ -113,7 +127,7 @@ mod tests {
             control: name,
         }]);
         evidence.note("long", "x".repeat(MAX_BYTES));
-        let notes = evidence.into_notes();
+        let (notes, _) = evidence.into_parts();
         assert_eq!(
             notes["resolvers"][0]["answer"].as_array().unwrap().len(),
             MAX_ENTRIES

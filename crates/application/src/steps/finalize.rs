@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{Fault, Outcome, StepContext, Then};
+use super::{Fault, Outcome, StepContext, Then, ledger};
 use crate::account::account;
 use crate::crash_point::{self, Effect};
 use crate::ports::ca::{Account, CaError, OrderStatus};
@@ -23,6 +23,7 @@ pub(super) async fn finalize(context: &StepContext<'_>, id: OrderId) -> Result<O
     let service = context.service;
     // A certificate that was stored, but whose step died before it could say so, is gone on with.
     if let Some(stored) = service.store.certificate_of_order(id).await? {
+        ledger::issued(context);
         return Ok(stored_outcome(&stored));
     }
     let Some(order) = service.store.order(id).await? else {
@@ -36,6 +37,7 @@ pub(super) async fn finalize(context: &StepContext<'_>, id: OrderId) -> Result<O
     match issue(context, &account, &order, &key).await {
         Err(Fault::Ca(error @ (CaError::OrderGone { .. } | CaError::Validation { .. }))) => {
             service.store.order_close(id).await?;
+            ledger::order_lost(context);
             Err(Fault::Ca(error))
         }
         other => other,
@@ -84,6 +86,7 @@ async fn issue(
             }
             OrderStatus::Invalid => {
                 service.store.order_close(order.id).await?;
+                ledger::order_lost(context);
                 let failure = view.failure.unwrap_or(Failure::Internal {
                     detail: "the order became invalid while it was finalized".into(),
                 });
@@ -165,6 +168,7 @@ async fn store(
     crash_point::before(Effect::CertificateSave);
     let stored = service.store.certificate_insert(&certificate).await?;
     crash_point::after(Effect::CertificateSave);
+    ledger::issued(context);
     Ok(stored_outcome(&stored))
 }
 

@@ -6,6 +6,7 @@ mod deploy;
 mod edges;
 mod evidence;
 mod finalize;
+mod ledger;
 mod place_order;
 mod probe_http;
 mod recheck;
@@ -14,7 +15,9 @@ mod validate;
 
 use dps_domain::decide::{Action, next_action};
 use dps_domain::failure::WantedRecords;
-use dps_domain::{Event, Failure, Timestamp, with_causes};
+use dps_domain::limits::{Endpoint, LimitKind};
+use dps_domain::phase::Issuance;
+use dps_domain::{Event, Failure, LeaseToken, Timestamp, with_causes};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -79,17 +82,18 @@ pub enum Then {
     Stop,
 }
 
-/// Makes the one step that the record's phase asks for. `deadline` is when the lease must be given back, on the
+/// Makes the one step that the record's phase asks for, under the lease of `token`. `deadline` is when it must be given back, on the
 /// clock that never jumps; `evidence` takes what is seen on the way.
 pub async fn step(
     service: &Service,
     record: &DomainRecord,
-    deadline: Instant,
+    (token, deadline): (LeaseToken, Instant),
     evidence: &Evidence,
 ) -> Outcome {
     let context = StepContext {
         service,
         record,
+        token,
         deadline,
         evidence,
     };
@@ -132,6 +136,7 @@ async fn act(context: &StepContext<'_>) -> Result<Outcome, Fault> {
 struct StepContext<'a> {
     service: &'a Service,
     record: &'a DomainRecord,
+    token: LeaseToken,
     deadline: Instant,
     evidence: &'a Evidence,
 }
@@ -141,6 +146,37 @@ impl StepContext<'_> {
     fn patience_ends(&self) -> Instant {
         self.deadline
             .min(Instant::now() + self.service.policy.ca_patience)
+    }
+
+    /// What the step asks the CA for.
+    fn endpoint(&self) -> Endpoint {
+        match self.record.phase.issuance() {
+            Some(Issuance::Ordering) => Endpoint::NewOrder,
+            _ => Endpoint::Other,
+        }
+    }
+
+    /// What to do about an error of the CA. Whoever was told the same moment comes a little after it, each at another time.
+    fn after_ca_error(&self, error: &CaError) -> Then {
+        let service = self.service;
+        match error {
+            CaError::Unavailable {
+                retry_after: Some(at),
+                ..
+            }
+            | CaError::RateLimited { until: Some(at), .. } => {
+                Then::At(ledger::spread(*at, service.now(), service.randomness.unit()))
+            }
+            CaError::Unavailable {
+                retry_after: None, ..
+            }
+            | CaError::RateLimited { until: None, .. }
+            | CaError::Account { .. }
+            | CaError::Malformed { .. } => Then::Retry,
+            CaError::Paused { .. } | CaError::RejectedIdentifier { .. } => Then::Stop,
+            CaError::Validation { .. } => Then::NewOrder { rest: true },
+            CaError::OrderGone { .. } => Then::NewOrder { rest: false },
+        }
     }
 
     fn failed(&self, failure: Failure, then: Then) -> Outcome {
@@ -180,6 +216,8 @@ enum Fault {
     Store(#[from] StoreError),
     #[error(transparent)]
     Vault(#[from] VaultError),
+    #[error("the limit {kind} is used up until {until}")]
+    Limited { until: Timestamp, kind: LimitKind },
     #[error("{0}")]
     Inconsistent(String),
 }
@@ -188,6 +226,10 @@ impl From<AccountError> for Fault {
     fn from(error: AccountError) -> Self {
         match error {
             AccountError::Ca(error) => Self::Ca(error),
+            AccountError::Limited { until } => Self::Limited {
+                until,
+                kind: LimitKind::NewAccounts,
+            },
             AccountError::Store(error) => Self::Store(error),
             AccountError::Vault(error) => Self::Vault(error),
         }
@@ -204,35 +246,29 @@ impl Fault {
     /// The outcome that the fault means for the record, unless the step knows better.
     fn settle(self, context: &StepContext<'_>) -> Outcome {
         let then = match &self {
-            Self::Ca(error) => after_ca_error(error),
+            Self::Ca(error) => {
+                if let CaError::RateLimited {
+                    until: Some(at),
+                    detail,
+                } = error
+                {
+                    ledger::refused(context, context.endpoint(), detail, *at);
+                }
+                context.after_ca_error(error)
+            }
+            Self::Limited { until, .. } => Then::At(*until),
             Self::Store(_) | Self::Vault(_) | Self::Inconsistent(_) => Then::Retry,
         };
         let failure = match self {
             Self::Ca(error) => error.into(),
+            Self::Limited { until, kind } => Failure::AcmeRateLimited {
+                until: Some(until),
+                detail: format!("nothing is left of the CA's limit {kind} for now; nothing was sent"),
+            },
             other => Failure::Internal {
                 detail: with_causes(&other),
             },
         };
         context.failed(failure, then)
-    }
-}
-
-/// What to do about an error of the CA.
-fn after_ca_error(error: &CaError) -> Then {
-    match error {
-        CaError::Unavailable {
-            retry_after: Some(at),
-            ..
-        }
-        | CaError::RateLimited { until: Some(at), .. } => Then::At(*at),
-        CaError::Unavailable {
-            retry_after: None, ..
-        }
-        | CaError::RateLimited { until: None, .. }
-        | CaError::Account { .. }
-        | CaError::Malformed { .. } => Then::Retry,
-        CaError::Paused { .. } | CaError::RejectedIdentifier { .. } => Then::Stop,
-        CaError::Validation { .. } => Then::NewOrder { rest: true },
-        CaError::OrderGone { .. } => Then::NewOrder { rest: false },
     }
 }

@@ -1,9 +1,9 @@
 //! Place an order, and store its URL before anything is built on it.
 
-use dps_domain::{Event, Failure, OrderId};
+use dps_domain::{Event, Failure, OrderId, Timestamp};
 use serde_json::json;
 
-use super::{Fault, Outcome, StepContext, Then};
+use super::{Fault, Outcome, StepContext, Then, ledger};
 use crate::account::account;
 use crate::crash_point::{self, Effect};
 use crate::ports::store::StoredOrder;
@@ -23,8 +23,13 @@ pub(super) async fn place_order(context: &StepContext<'_>) -> Result<Outcome, Fa
         service.store.order_close(open.id).await?;
     }
     let account = account(service).await?;
+    let exemption = ledger::exemption(context, false).await?;
+    if let Some(waiting) = ledger::debit(context, exemption).await? {
+        return Ok(waiting);
+    }
     crash_point::before(Effect::OrderCreate);
-    let url = service.ca.new_order(&account, &record.hostname, None).await?;
+    let placed_at = service.ca.new_order(&account, &record.hostname, None).await;
+    let url = placed_at.inspect_err(|error| ledger::not_placed(context, exemption, error))?;
     crash_point::after(Effect::OrderCreate);
     let order = StoredOrder {
         id: OrderId::new(now, service.randomness.id_bytes()),
@@ -53,6 +58,11 @@ fn placed(order: &StoredOrder) -> Outcome {
 /// The name rests after failed validations: the CA's verdict stays what the customer reads.
 fn resting(context: &StepContext<'_>) -> Outcome {
     let until = context.record.order_not_before;
+    let then = if until == Timestamp::NEVER {
+        Then::Stop
+    } else {
+        Then::At(until)
+    };
     let failure = context
         .record
         .last_failure
@@ -61,5 +71,5 @@ fn resting(context: &StepContext<'_>) -> Outcome {
             until: Some(until),
             detail: "the name rests after a failed validation".into(),
         });
-    context.failed(failure, Then::At(until))
+    context.failed(failure, then)
 }

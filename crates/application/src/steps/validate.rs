@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dps_domain::{Event, Failure, FailureCode, OrderId};
 
-use super::{Fault, Outcome, StepContext, Then, edges, moved, probe_http};
+use super::{Fault, Outcome, StepContext, Then, edges, ledger, moved, probe_http};
 use crate::account::account;
 use crate::crash_point::{self, Effect};
 use crate::ports::ca::{Account, AuthorizationView, CaError, Http01, OrderStatus};
@@ -28,6 +28,11 @@ pub(super) async fn validate(context: &StepContext<'_>, id: OrderId) -> Result<O
     let outcome = match prove(context, &account, &order).await {
         Ok(outcome) => outcome,
         Err(Fault::Ca(error)) => {
+            match &error {
+                CaError::Validation { .. } => ledger::validation_failed(context),
+                CaError::OrderGone { .. } | CaError::RejectedIdentifier { .. } => ledger::order_lost(context),
+                _ => {}
+            }
             if matches!(
                 error,
                 CaError::OrderGone { .. } | CaError::Validation { .. } | CaError::RejectedIdentifier { .. }
@@ -56,7 +61,9 @@ pub(super) async fn validate(context: &StepContext<'_>, id: OrderId) -> Result<O
 
 async fn prove(context: &StepContext<'_>, account: &Account, order: &StoredOrder) -> Result<Outcome, Fault> {
     let service = context.service;
-    match service.ca.authorization(account, &order.url).await? {
+    let authorization = service.ca.authorization(account, &order.url).await?;
+    let proven = !matches!(authorization, AuthorizationView::Valid);
+    match authorization {
         AuthorizationView::Valid => {}
         AuthorizationView::Invalid(failure) => return invalid(context, order, failure).await,
         AuthorizationView::Processing(challenge) => {
@@ -73,7 +80,11 @@ async fn prove(context: &StepContext<'_>, account: &Account, order: &StoredOrder
             crash_point::after(Effect::ChallengeAcknowledge);
         }
     }
-    watch(context, account, order).await
+    let outcome = watch(context, account, order).await?;
+    if matches!(outcome, Outcome::Moved { .. }) {
+        ledger::validated(context, proven);
+    }
+    Ok(outcome)
 }
 
 /// Publishes the challenge at every edge. An outcome means that an edge could not, which is ours to wait out.
@@ -134,6 +145,10 @@ async fn watch(context: &StepContext<'_>, account: &Account, order: &StoredOrder
 /// The order is dead: a failed challenge cannot be tried again (RFC 8555 §7.1.6).
 async fn invalid(context: &StepContext<'_>, order: &StoredOrder, failure: Failure) -> Result<Outcome, Fault> {
     context.service.store.order_close(order.id).await?;
+    match failure.code() {
+        FailureCode::AcmeValidationFailed => ledger::validation_failed(context),
+        _ => ledger::order_lost(context),
+    }
     let rest = failure.counts_against_domain();
     match &failure {
         Failure::AcmeValidationFailed { sub_cause, detail } if sub_cause == "connection" => {

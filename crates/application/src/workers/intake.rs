@@ -455,6 +455,7 @@ fn before_order(issuance: &dps_domain::Issuance) -> bool {
 }
 
 fn restart(record: &mut DomainRecord, now: Timestamp) {
+    record.lift_pause();
     record.attempt = 0;
     record.next_attempt_at = Some(now);
     record.pending_since = now;

@@ -59,7 +59,7 @@ pub(super) async fn run_step(service: &Service, lane: Lane, lease: Lease, deadli
         return forget(service, &record, lease.token).await;
     }
     let evidence = Evidence::default();
-    let step = steps::step(service, &record, deadline, &evidence);
+    let step = steps::step(service, &record, (lease.token, deadline), &evidence);
     let outcome = tokio::time::timeout_at(deadline, step)
         .await
         .unwrap_or_else(|_| Outcome::Failed {
@@ -71,15 +71,16 @@ pub(super) async fn run_step(service: &Service, lane: Lane, lease: Lease, deadli
         });
     count(service, &record.phase, &outcome);
     let now = service.now();
+    let (evidence, ledger) = evidence.into_parts();
     let facts = Facts {
         policy: &service.policy,
         now,
         jitter: service.randomness.unit(),
         took: started.elapsed(),
         replica: &service.replica,
-        evidence: &evidence.into_notes(),
+        evidence: &evidence,
     };
-    let completion = match settle(&record, outcome, &facts) {
+    let mut completion = match settle(&record, outcome, &facts) {
         Ok(completion) => completion,
         Err(error) => {
             tracing::error!(domain.id = %record.id, domain.hostname = %record.hostname, %error, "step.illegal");
@@ -96,6 +97,7 @@ pub(super) async fn run_step(service: &Service, lane: Lane, lease: Lease, deadli
             }
         }
     };
+    completion.ledger = ledger;
     let wakes = Wakes::of(&completion, now);
     crash_point::before(Effect::OutcomeSave);
     match service.store.complete(lease.token, completion.clone()).await {

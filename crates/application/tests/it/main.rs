@@ -4,6 +4,7 @@
 
 mod ca;
 mod cabinet;
+mod limits;
 mod outbox;
 mod outside;
 mod resync;

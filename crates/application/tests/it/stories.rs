@@ -259,7 +259,7 @@ async fn a_worker_that_deploys_after_the_removal_cleans_up_behind_itself() {
     let _lost = steps::step(
         &world.service,
         &held.record,
-        tokio::time::Instant::now() + LEASE,
+        (held.token, tokio::time::Instant::now() + LEASE),
         &steps::Evidence::default(),
     )
     .await;

@@ -87,6 +87,7 @@ impl World {
             randomness,
             metrics: Arc::clone(&counters) as _,
             policy: Arc::new(policy()),
+            limits: Arc::default(),
             wakers: dps_application::wake::Wakers::default(),
             replica: "replica-1".into(),
         };
@@ -129,6 +130,20 @@ impl World {
         assert!(self.service.store.domain_update(completion).await.unwrap());
     }
 
+    /// Writes the record as somebody outside of the lanes does.
+    pub(crate) async fn change(&self, alter: impl FnOnce(&mut DomainRecord)) {
+        let mut record = self.record().await;
+        record.next_attempt_at = Some(self.service.now());
+        alter(&mut record);
+        let completion = Completion {
+            ledger: Vec::new(),
+            record,
+            report: None,
+            event: None,
+        };
+        assert!(self.service.store.domain_update(completion).await.unwrap());
+    }
+
     pub(crate) async fn record(&self) -> DomainRecord {
         self.service
             .store
@@ -158,7 +173,7 @@ impl World {
         let _lost = steps::step(
             &self.service,
             &lease.record,
-            tokio::time::Instant::now() + LEASE,
+            (lease.token, tokio::time::Instant::now() + LEASE),
             &steps::Evidence::default(),
         )
         .await;

@@ -37,6 +37,7 @@ pub fn check(
     };
     let report = loaded.settings.check(role);
     let mut effective = serde_json::to_value(&loaded.settings)?;
+    effective["LetsEncrypt"]["Limits"] = loaded.settings.lets_encrypt.effective_limits_shown();
     mask_credentials(&mut effective);
     if as_json {
         let text = |findings: &[Finding]| findings.iter().map(Finding::to_string).collect::<Vec<_>>();

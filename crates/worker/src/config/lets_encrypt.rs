@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use dps_domain::limits::CaLimits;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::limits::{self, Limits};
 use super::report::Report;
 use super::url_rules::{has_credentials, is_loopback};
 
@@ -25,6 +27,8 @@ pub struct LetsEncrypt {
     pub terms_of_service_agreed: bool,
     /// How we call ourselves to the CA, instead of `DomainProvisioningService/<version>`.
     pub user_agent: Option<String>,
+    /// The CA's limits where they differ from what it publishes.
+    pub limits: Limits,
 }
 
 impl Default for LetsEncrypt {
@@ -34,12 +38,24 @@ impl Default for LetsEncrypt {
             ca_certificate_file: None,
             terms_of_service_agreed: false,
             user_agent: None,
+            limits: Limits::default(),
         }
     }
 }
 
 impl LetsEncrypt {
+    /// The limits of the CA: those that it publishes with what is set here.
+    pub fn effective_limits(&self) -> CaLimits {
+        self.limits.effective(self.directory_url.as_str())
+    }
+
+    /// The same in the form of the section `LetsEncrypt:Limits`, with what is not set filled in.
+    pub fn effective_limits_shown(&self) -> serde_json::Value {
+        limits::shown(&self.effective_limits())
+    }
+
     pub(super) fn check(&self, report: &mut Report) {
+        self.limits.check(report);
         let url = &self.directory_url;
         let key = "LetsEncrypt:DirectoryUrl";
         if !(url.scheme() == "https" || url.scheme() == "http" && is_loopback(url)) {

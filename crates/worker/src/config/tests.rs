@@ -365,6 +365,43 @@ fn mutual_tls_needs_all_its_files_and_https_and_then_no_token() {
 }
 
 #[test]
+fn a_limit_of_the_ca_is_as_published_unless_it_is_set_and_a_bad_one_names_its_key() {
+    let production = (
+        "LetsEncrypt__DirectoryUrl",
+        "https://acme-v02.api.letsencrypt.org/directory",
+    );
+    let orders = |variables: &[(&str, &str)]| {
+        let limits = usable(variables).lets_encrypt.effective_limits();
+        let limit = limits.get(dps_domain::limits::LimitKind::NewOrders);
+        (limit.burst, limit.count, limit.period.as_secs())
+    };
+    assert_eq!(orders(&[production]), (300, 300, 3 * 3600));
+    let more = [
+        production,
+        ("LetsEncrypt__Limits__NewOrders__Count", "10000"),
+        ("LetsEncrypt__Limits__NewOrders__Period", "3h"),
+    ];
+    assert_eq!(orders(&more), (10_000, 10_000, 3 * 3600));
+    let lifted = [
+        production,
+        ("LetsEncrypt__Limits__NewOrders__Count", "0"),
+        ("LetsEncrypt__Limits__NewOrders__Period", "1s"),
+    ];
+    assert_eq!(orders(&lifted).1, 0);
+    for (field, value) in [("Period", "0s"), ("Period", "800d"), ("Burst", "0")] {
+        let variable = format!("LetsEncrypt__Limits__ExactSet__{field}");
+        let mut variables = vec![production, ("LetsEncrypt__Limits__ExactSet__Count", "5")];
+        if field == "Burst" {
+            variables.push(("LetsEncrypt__Limits__ExactSet__Period", "7d"));
+        }
+        variables.push((&variable, value));
+        let report = usable(&variables).check(Role::Run);
+        let key = format!("LetsEncrypt:Limits:ExactSet:{field}");
+        assert!(report.errors.iter().any(|error| error.key == key), "{report:?}");
+    }
+}
+
+#[test]
 fn what_is_risky_is_a_warning_and_starts() {
     for (variable, value, words) in [
         ("CabinetApi__BaseUrl", "http://cabinet.example", "not encrypted"),

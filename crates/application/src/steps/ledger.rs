@@ -1,0 +1,160 @@
+//! What an order costs in the ledger of the CA's limits, and what its outcome means there.
+//!
+//! The tokens are taken before anything is sent, so that a domain that must wait is told until when and the CA is not asked at all. What
+//! the CA then counted, or did not, is noted by the step and written in the transaction of its outcome.
+
+use std::time::Duration;
+
+use dps_domain::limits::{BucketKey, Change, Charge, Endpoint, Entry, Exemption, LimitKind, Refused};
+use dps_domain::phase::Phase;
+use dps_domain::{CertificateId, Failure, Timestamp};
+
+use super::{Fault, Outcome, StepContext, Then};
+use crate::ports::ca::CaError;
+use crate::ports::store::Debit;
+use crate::service::Service;
+
+/// An order for the same name as a certificate younger than this is a renewal to the CA.
+const RENEWAL_MEMORY: Duration = Duration::from_secs(120 * 24 * 60 * 60);
+/// Those who waited for the same moment begin within so much of the time they waited, and within a minute.
+const SPREAD: f64 = 0.1;
+const LONGEST_SPREAD: Duration = Duration::from_secs(60);
+
+/// What the order costs.
+const OF_ORDER: [LimitKind; 4] = [
+    LimitKind::FailedValidations,
+    LimitKind::ConsecutiveFailures,
+    LimitKind::RegisteredDomain,
+    LimitKind::ExactSet,
+];
+
+/// A moment a little after `at`, another one for everybody who waits for it.
+pub(super) fn spread(at: Timestamp, now: Timestamp, jitter: f64) -> Timestamp {
+    at + at.since(now).mul_f64(SPREAD).min(LONGEST_SPREAD).mul_f64(jitter)
+}
+
+/// What the CA will not count for this order. `replaces` tells that it names its predecessor within the CA's window.
+pub(super) async fn exemption(context: &StepContext<'_>, replaces: bool) -> Result<Exemption, Fault> {
+    let service = context.service;
+    if replaces {
+        return Ok(Exemption::Replaces);
+    }
+    let Phase::Live { serving, .. } = context.record.phase else {
+        return Ok(Exemption::None);
+    };
+    // Without limits it does not matter.
+    if !service.limits.is_empty() && issued_lately(service, serving).await? {
+        return Ok(Exemption::SameNames);
+    }
+    Ok(Exemption::None)
+}
+
+async fn issued_lately(service: &Service, serving: CertificateId) -> Result<bool, Fault> {
+    let Some(stored) = service.store.certificate(serving).await? else {
+        return Ok(false);
+    };
+    let certificate = stored.certificate;
+    if service.now().since(certificate.created_at) >= RENEWAL_MEMORY {
+        return Ok(false);
+    }
+    let order = service.store.order(certificate.order_id).await?;
+    Ok(order.is_some_and(|order| order.directory_url == service.ca.directory_url()))
+}
+
+/// Takes the tokens of an order. An outcome means that the domain waits, and that nothing is to be sent.
+pub(super) async fn debit(context: &StepContext<'_>, exemption: Exemption) -> Result<Option<Outcome>, Fault> {
+    let (service, record) = (context.service, context.record);
+    let now = service.now();
+    let directory_url = service.ca.directory_url();
+    let first = !record.phase.is_live();
+    let charges = Charge::for_order(&service.limits, directory_url, &record.hostname, exemption, first);
+    let debit = service
+        .store
+        .ledger_debit(record.id, context.token, &charges, now)
+        .await?;
+    Ok(match debit {
+        Debit::Granted => None,
+        Debit::Wait { until, kind } => {
+            // A slot is the domain's own; a park ends for all at once.
+            let begins = if service.limits.get(kind).is_none() {
+                spread(until, now, service.randomness.unit())
+            } else {
+                until
+            };
+            Some(limited(context, kind, begins, Then::At(begins)))
+        }
+        Debit::Queue { until } => {
+            let begins = spread(until, now, service.randomness.unit());
+            Some(limited(context, LimitKind::NewOrders, begins, Then::At(begins)))
+        }
+    })
+}
+
+fn limited(context: &StepContext<'_>, kind: LimitKind, until: Timestamp, then: Then) -> Outcome {
+    let failure = Failure::AcmeRateLimited {
+        until: Some(until),
+        detail: format!("nothing is left of the CA's limit {kind} for now; nothing was sent"),
+    };
+    context.failed(failure, then)
+}
+
+fn note(context: &StepContext<'_>, kind: LimitKind, change: Change) {
+    let service = context.service;
+    context.evidence.count(Entry {
+        key: BucketKey::of_order(kind, service.ca.directory_url(), &context.record.hostname),
+        limit: service.limits.get(kind),
+        change,
+    });
+}
+
+/// The CA refused the order, or did not answer. What it refused it did not count; without an answer, it may have.
+pub(super) fn not_placed(context: &StepContext<'_>, exemption: Exemption, error: &CaError) {
+    order_lost(context);
+    if exemption == Exemption::None && !matches!(error, CaError::Unavailable { .. }) {
+        note(context, LimitKind::NewOrders, Change::Refund);
+    }
+}
+
+/// The order leads to no certificate, and no validation failed.
+pub(super) fn order_lost(context: &StepContext<'_>) {
+    for kind in OF_ORDER {
+        note(context, kind, Change::Release);
+    }
+}
+
+/// The order is ready. `proven` tells that the CA validated just now instead of remembering an earlier validation.
+pub(super) fn validated(context: &StepContext<'_>, proven: bool) {
+    note(context, LimitKind::FailedValidations, Change::Release);
+    let consecutive = if proven { Change::Reset } else { Change::Release };
+    note(context, LimitKind::ConsecutiveFailures, consecutive);
+}
+
+/// The CA's validation failed.
+pub(super) fn validation_failed(context: &StepContext<'_>) {
+    note(context, LimitKind::FailedValidations, Change::Spend);
+    note(context, LimitKind::ConsecutiveFailures, Change::Spend);
+    note(context, LimitKind::RegisteredDomain, Change::Release);
+    note(context, LimitKind::ExactSet, Change::Release);
+}
+
+/// The CA issued. It counts the names of every certificate, those of a renewal too, but the domain's only of a new one.
+pub(super) fn issued(context: &StepContext<'_>) {
+    note(context, LimitKind::RegisteredDomain, Change::Confirm);
+    note(context, LimitKind::ExactSet, Change::Spend);
+}
+
+/// The CA said when to come again: whatever is behind the same bucket stays away as long.
+pub(super) fn refused(context: &StepContext<'_>, endpoint: Endpoint, detail: &str, until: Timestamp) {
+    let (service, host) = (context.service, &context.record.hostname);
+    let directory_url = service.ca.directory_url();
+    let Refused { kind, subject } = Refused::read(detail, endpoint);
+    let key = match subject {
+        Some(name) => BucketKey::of_name(kind, directory_url, &name),
+        None => BucketKey::of_order(kind, directory_url, host),
+    };
+    context.evidence.count(Entry {
+        key,
+        limit: service.limits.get(kind),
+        change: Change::Park(until),
+    });
+}

@@ -1,0 +1,264 @@
+//! Stories of a CA with limits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dps_application::ports::ca::CaError;
+use dps_domain::limits::{BucketKey, CaLimits, Limit, LimitKind};
+use dps_domain::phase::{Next, Phase};
+use dps_domain::{Failure, FailureCode, Hostname, Status, Timestamp};
+
+use super::world::{HOST, World};
+
+const CA: &str = "https://ca.test/dir";
+const HOUR: Duration = Duration::from_secs(3_600);
+
+fn limits() -> CaLimits {
+    CaLimits::default()
+        .with(LimitKind::NewOrders, Limit::per(300, 3 * HOUR))
+        .with(LimitKind::RegisteredDomain, Limit::per(50, 168 * HOUR))
+        .with(LimitKind::ExactSet, Limit::per(5, 168 * HOUR))
+        .with(LimitKind::FailedValidations, Limit::per(5, HOUR))
+        .with(
+            LimitKind::ConsecutiveFailures,
+            Limit::bursting(1_152, 1, 24 * HOUR),
+        )
+        .with(LimitKind::NewAccounts, Limit::per(10, 3 * HOUR))
+}
+
+async fn limited_world() -> World {
+    let mut world = World::with_due_domain().await;
+    world.service.limits = Arc::new(limits());
+    world
+}
+
+fn key(kind: LimitKind) -> BucketKey {
+    BucketKey::of_order(kind, CA, &Hostname::parse(HOST).unwrap())
+}
+
+async fn spent(world: &World, kind: LimitKind) -> u32 {
+    let bucket = world.service.store.ledger_bucket(&key(kind)).await.unwrap();
+    let now = world.service.now();
+    limits().get(kind).burst - bucket.tokens(&limits().get(kind), now)
+}
+
+/// Others took whatever there was.
+async fn use_up(world: &World, kind: LimitKind) {
+    let (key, limit, now) = (key(kind), limits().get(kind), world.service.now());
+    let taken = world.service.store.ledger_take(&key, &limit, now, u32::MAX);
+    assert!(taken.await.unwrap().count > 0);
+}
+
+fn until(failure: Option<&Failure>) -> Timestamp {
+    match failure {
+        Some(Failure::AcmeRateLimited { until: Some(at), .. }) => *at,
+        other => panic!("not limited: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_first_certificate_costs_one_of_each_that_the_ca_counts_and_a_success_no_failure() {
+    let world = limited_world().await;
+    world.settle().await;
+    assert_eq!(world.record().await.phase.status(), Status::Active);
+    for (kind, expected) in [
+        (LimitKind::NewOrders, 1),
+        (LimitKind::RegisteredDomain, 1),
+        (LimitKind::ExactSet, 1),
+        (LimitKind::FailedValidations, 0),
+        (LimitKind::ConsecutiveFailures, 0),
+        (LimitKind::NewAccounts, 1),
+    ] {
+        assert_eq!(spent(&world, kind).await, expected, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_renewal_of_the_same_name_costs_no_order_and_no_certificate_of_the_domain() {
+    let world = limited_world().await;
+    world.settle().await;
+    use_up(&world, LimitKind::RegisteredDomain).await;
+    let Phase::Live {
+        next: Next::At(at), ..
+    } = world.record().await.phase
+    else {
+        panic!("not live")
+    };
+    world.advance(at.since(world.service.now()));
+    world.settle().await;
+    assert_eq!(world.ca.orders_for(HOST), 2);
+    assert_eq!(
+        spent(&world, LimitKind::NewOrders).await,
+        0,
+        "the first is long forgiven"
+    );
+    assert_eq!(spent(&world, LimitKind::ExactSet).await, 1);
+}
+
+#[tokio::test]
+async fn a_domain_behind_a_used_up_limit_says_until_when_asks_nothing_and_goes_on_by_itself() {
+    let world = limited_world().await;
+    use_up(&world, LimitKind::RegisteredDomain).await;
+    world.settle().await;
+    let waiting = world.record().await;
+    let slot = until(waiting.last_failure.as_ref());
+    assert_eq!(waiting.next_attempt_at, Some(slot));
+    assert_eq!(waiting.phase.status(), Status::Issuing);
+    assert_eq!(waiting.attempt, 0, "to wait is no attempt");
+    assert_eq!(world.ca.orders_for(HOST), 0);
+    world.advance(slot.since(world.service.now()));
+    world.settle().await;
+    assert_eq!(world.record().await.phase.status(), Status::Active);
+}
+
+#[tokio::test]
+async fn a_failed_validation_is_counted_and_gives_the_rest_back() {
+    let world = limited_world().await;
+    for _ in 0..3 {
+        world.step().await;
+    }
+    world.ca.invalidate_orders(&Failure::AcmeValidationFailed {
+        sub_cause: "dns".into(),
+        detail: "no".into(),
+    });
+    world.step().await;
+    for (kind, expected) in [
+        (LimitKind::NewOrders, 1),
+        (LimitKind::FailedValidations, 1),
+        (LimitKind::ConsecutiveFailures, 1),
+        (LimitKind::RegisteredDomain, 0),
+        (LimitKind::ExactSet, 0),
+    ] {
+        assert_eq!(spent(&world, kind).await, expected, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn however_often_a_retry_is_forced_no_more_validations_fail_than_the_ca_allows() {
+    let world = limited_world().await;
+    for _ in 0..60 {
+        // Somebody forgets the rest and asks again, every minute of an hour.
+        world
+            .change(|record| {
+                record.order_not_before = Timestamp::EPOCH;
+                record.phase = Phase::START;
+            })
+            .await;
+        for _ in 0..3 {
+            world.step().await;
+        }
+        world.ca.invalidate_orders(&Failure::AcmeValidationFailed {
+            sub_cause: "dns".into(),
+            detail: "no".into(),
+        });
+        world.settle().await;
+        world.advance(Duration::from_secs(60));
+    }
+    // Five at once, and one more each twelve minutes.
+    assert!(
+        (5..=9).contains(&world.ca.orders_for(HOST)),
+        "{}",
+        world.ca.orders_for(HOST)
+    );
+}
+
+#[tokio::test]
+async fn what_the_ca_refuses_is_given_back_and_parks_everybody_behind_the_same_limit() {
+    for known in [true, false] {
+        let mut world = limited_world().await;
+        if !known {
+            world.service.limits = Arc::default();
+        }
+        world.step().await;
+        world.step().await;
+        // The account exists, so that the next call is the order.
+        dps_application::account::account(&world.service).await.unwrap();
+        let now = world.service.now();
+        let retry_after = now + HOUR;
+        world.ca.fail_next([CaError::RateLimited {
+            until: Some(retry_after),
+            detail: "too many new orders from this account".into(),
+        }]);
+        world.step().await;
+        let record = world.record().await;
+        assert_eq!(until(record.last_failure.as_ref()), retry_after);
+        let due = record.next_attempt_at.unwrap();
+        assert!(
+            due >= retry_after && due <= retry_after + Duration::from_secs(60),
+            "{due}"
+        );
+        if known {
+            assert_eq!(spent(&world, LimitKind::ExactSet).await, 0);
+        }
+        // Whoever comes meanwhile is not sent to the CA.
+        world.change(|record| record.next_attempt_at = Some(now)).await;
+        world.settle().await;
+        let again = world.record().await;
+        assert_eq!(
+            again.last_failure.map(|failure| failure.code()),
+            Some(FailureCode::AcmeRateLimited)
+        );
+        assert!(again.next_attempt_at.unwrap() >= retry_after);
+        assert_eq!(world.ca.orders_for(HOST), 0);
+        world.advance(2 * HOUR);
+        world.settle().await;
+        assert_eq!(
+            world.record().await.phase.status(),
+            Status::Active,
+            "known: {known}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_order_whose_step_died_is_not_paid_for_twice() {
+    let world = limited_world().await;
+    world.step().await;
+    world.step().await;
+    // Dies after the debit and the order, before its outcome.
+    world.step_and_die().await;
+    world.settle().await;
+    assert_eq!(world.record().await.phase.status(), Status::Active);
+    for kind in [LimitKind::RegisteredDomain, LimitKind::ExactSet] {
+        assert_eq!(spent(&world, kind).await, 1, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_the_ca_paused_is_not_asked_about_again_until_somebody_says_so() {
+    let world = limited_world().await;
+    world.settle().await;
+    let Phase::Live {
+        next: Next::At(at), ..
+    } = world.record().await.phase
+    else {
+        panic!("not live")
+    };
+    world.advance(at.since(world.service.now()));
+    world.change(|record| record.next_attempt_at = Some(at)).await;
+    for _ in 0..3 {
+        world.step().await;
+    }
+    world.ca.fail_next([CaError::Paused {
+        unpause_url: Some("https://ca.test/unpause".into()),
+        detail: "paused".into(),
+    }]);
+    world.step().await;
+    assert_eq!(
+        world.record().await.last_failure.map(|failure| failure.code()),
+        Some(FailureCode::AcmePaused)
+    );
+    for _ in 0..8 {
+        world.advance(7 * HOUR);
+        world.settle().await;
+        assert_eq!(world.ca.orders_for(HOST), 1, "no timer asks the CA");
+    }
+    let host = Hostname::parse(HOST).unwrap();
+    let (store, now) = (&*world.service.store, world.service.now());
+    dps_application::operator::retry(store, "operator", now, &host)
+        .await
+        .unwrap();
+    world.settle().await;
+    assert_eq!(world.ca.orders_for(HOST), 2);
+    assert_eq!(world.record().await.last_failure, None);
+}
