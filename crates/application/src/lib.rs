@@ -13,6 +13,7 @@ pub mod operator;
 pub mod outbox;
 pub mod policy;
 pub mod ports;
+pub mod request_tokens;
 pub mod rotation;
 pub mod service;
 pub mod settle;
@@ -21,5 +22,6 @@ pub mod wake;
 pub mod workers;
 
 pub use policy::{LanePolicy, Policy, Shares};
+pub use request_tokens::LedgerTokens;
 pub use service::Service;
 pub use workers::run;

@@ -11,6 +11,7 @@ mod authority;
 mod directory;
 mod exchange;
 mod nonces;
+mod pacer;
 mod problem;
 mod renewal_info;
 mod retry_after;

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use dps_agent_api::{Access, AgentClient, ClientOptions};
-use dps_application::Service;
 use dps_application::ports::{DnsResolver, Edge, Metrics, Vault};
 use dps_application::wake::Wakers;
+use dps_application::{LedgerTokens, Service};
 use dps_host::Secret;
 use dps_host::mutual_tls::ClientTls;
 use dps_infrastructure::acme::{AcmeAuthority, AcmeSettings};
@@ -118,7 +118,14 @@ pub async fn service(
     let vault: Arc<dyn Vault> = Arc::new(open_vault(settings)?);
     let store = open_store(settings).await?;
     let wakers = store.wake_channel().map(Wakers::shared).unwrap_or_default();
-    let ca = AcmeAuthority::new(&acme_settings(settings)?, Arc::new(SystemClock))
+    let limits = Arc::new(settings.lets_encrypt.effective_limits());
+    let tokens = LedgerTokens {
+        store: Arc::clone(&store) as _,
+        clock: Arc::new(SystemClock),
+        limits: Arc::clone(&limits),
+        directory_url: settings.lets_encrypt.directory_url.to_string(),
+    };
+    let ca = AcmeAuthority::paced(&acme_settings(settings)?, Arc::new(SystemClock), Arc::new(tokens))
         .context("LetsEncrypt:DirectoryUrl cannot be used")?;
     let cabinet_settings = CabinetSettings {
         total_timeout: settings.cabinet_api.timeout.get(),
@@ -153,7 +160,7 @@ pub async fn service(
         randomness: Arc::new(SystemRandomness),
         metrics,
         policy: Arc::new(settings.workers.policy()),
-        limits: Arc::new(settings.lets_encrypt.effective_limits()),
+        limits,
         wakers,
         replica: settings.replica.name(&dps_host::randomness::hex(3)).into(),
     })

@@ -331,12 +331,13 @@ async fn a_worker_that_slept_through_its_lease_disturbs_nobody_when_it_wakes() {
         let outcome = steps::step(
             &world.service,
             &slept.record,
-            tokio::time::Instant::now() + LEASE,
+            (slept.token, tokio::time::Instant::now() + LEASE),
             &steps::Evidence::default(),
         )
         .await;
         assert!(matches!(outcome, steps::Outcome::Moved { .. }), "{outcome:?}");
         let completion = Completion {
+            ledger: Vec::new(),
             record: slept.record,
             report: None,
             event: None,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use dps_application::ports::ca::{Account, AuthorizationView, CaError, Http01, OrderView, RenewalInfo};
+use dps_application::ports::requests::RequestTokens;
 use dps_application::ports::{CertificateAuthority, Clock};
 use dps_domain::Hostname;
 use dps_x509::CertificateKey;
@@ -35,11 +36,27 @@ pub struct AcmeAuthority {
 impl AcmeAuthority {
     /// The CA at `settings.directory_url`. Nothing is sent until the first call.
     pub fn new(settings: &AcmeSettings, clock: Arc<dyn Clock>) -> Result<Self, AcmeSetupError> {
-        Ok(Self {
-            transport: Transport::new(settings, clock)?,
+        Ok(Self::over(Transport::new(settings, clock, None)?, settings))
+    }
+
+    /// The same, within the CA's request rates: each request needs a token.
+    pub fn paced(
+        settings: &AcmeSettings,
+        clock: Arc<dyn Clock>,
+        tokens: Arc<dyn RequestTokens>,
+    ) -> Result<Self, AcmeSetupError> {
+        Ok(Self::over(
+            Transport::new(settings, clock, Some(tokens))?,
+            settings,
+        ))
+    }
+
+    fn over(transport: Transport, settings: &AcmeSettings) -> Self {
+        Self {
+            transport,
             accounts: AccountCache::default(),
             terms_of_service_agreed: settings.terms_of_service_agreed,
-        })
+        }
     }
 
     /// Makes `operation`, again while the CA refuses our nonces, and says in our words what went wrong.
@@ -288,6 +305,8 @@ impl CertificateAuthority for AcmeAuthority {
     }
 }
 
+/// Said of a request that was not sent.
+pub(super) const HELD: &str = "its limits leave no such request for now; nothing was sent";
 const NO_AUTHORIZATION: &str = "the order has no authorization";
 
 fn wrong_state(what: &str) -> CaError {
@@ -321,6 +340,10 @@ fn explain(error: &Error, seen: &Exchange, subject: Subject) -> CaError {
         Exchange::Fault(detail) => CaError::Unavailable {
             detail: detail.clone(),
             retry_after: None,
+        },
+        Exchange::Held(until) => CaError::Unavailable {
+            detail: HELD.to_owned(),
+            retry_after: Some(*until),
         },
         Exchange::None => CaError::Malformed {
             kind: "unsent".to_owned(),

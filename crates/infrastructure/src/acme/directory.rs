@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dps_domain::Timestamp;
+use dps_domain::limits::Endpoint;
 use serde::Deserialize;
 
 const LIFETIME: Duration = Duration::from_secs(24 * 3600);
@@ -22,26 +23,23 @@ struct State {
 struct Cached {
     body: Bytes,
     fetched_at: Timestamp,
-    terms_of_service: Option<String>,
-    renewal_info: Option<String>,
+    directory: Directory,
 }
 
 /// Just enough to tell a directory from another document.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Directory {
-    #[serde(rename = "newNonce")]
-    _new_nonce: String,
-    #[serde(rename = "newAccount")]
-    _new_account: String,
-    #[serde(rename = "newOrder")]
-    _new_order: String,
+    new_nonce: String,
+    new_account: String,
+    new_order: String,
+    revoke_cert: Option<String>,
     renewal_info: Option<String>,
     #[serde(default)]
     meta: Meta,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Meta {
     terms_of_service: Option<String>,
@@ -60,13 +58,37 @@ impl DirectoryCache {
 
     /// Where the fresh directory says its terms of service are.
     pub(super) fn terms_of_service(&self, now: Timestamp) -> Option<String> {
-        self.fresh(now, |_, cached| cached.terms_of_service.clone())
+        self.fresh(now, |_, cached| cached.directory.meta.terms_of_service.clone())
             .flatten()
     }
 
     /// Where the fresh directory says its renewal information is (RFC 9773 §3).
     pub(super) fn renewal_info(&self, now: Timestamp) -> Option<String> {
-        self.fresh(now, |_, cached| cached.renewal_info.clone()).flatten()
+        self.fresh(now, |_, cached| cached.directory.renewal_info.clone())
+            .flatten()
+    }
+
+    /// Which resource of the fresh directory a URL is.
+    pub(super) fn endpoint(&self, url: &str, now: Timestamp) -> Endpoint {
+        let found = self.fresh(now, |_, cached| {
+            let directory = &cached.directory;
+            let is = |resource: &Option<String>| resource.as_deref() == Some(url);
+            match url {
+                _ if url == directory.new_nonce => Endpoint::NewNonce,
+                _ if url == directory.new_account => Endpoint::NewAccount,
+                _ if url == directory.new_order => Endpoint::NewOrder,
+                _ if is(&directory.revoke_cert) => Endpoint::RevokeCert,
+                _ if directory
+                    .renewal_info
+                    .as_ref()
+                    .is_some_and(|info| url.starts_with(info.as_str())) =>
+                {
+                    Endpoint::RenewalInfo
+                }
+                _ => Endpoint::Other,
+            }
+        });
+        found.unwrap_or(Endpoint::Other)
     }
 
     /// Keeps a directory that was fetched at `now`, unless it is none.
@@ -79,8 +101,7 @@ impl DirectoryCache {
         state.current = Some(Cached {
             body: body.clone(),
             fetched_at: now,
-            terms_of_service: directory.meta.terms_of_service,
-            renewal_info: directory.renewal_info,
+            directory,
         });
     }
 

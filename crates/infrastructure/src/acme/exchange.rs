@@ -22,6 +22,8 @@ pub(super) enum Exchange {
     None,
     /// No whole answer came: no connection, no answer in time, a cut or oversized one.
     Fault(String),
+    /// Nothing was sent, because the CA's limits leave no request before this moment.
+    Held(Timestamp),
     /// A whole answer came.
     Answer(Answer),
 }
@@ -44,6 +46,7 @@ impl Exchange {
     pub(super) fn retry_after(&self) -> Option<Timestamp> {
         match self {
             Self::Answer(answer) => answer.retry_after,
+            Self::Held(until) => Some(*until),
             Self::None | Self::Fault(_) => None,
         }
     }
@@ -55,7 +58,7 @@ impl Exchange {
                 let location = answer.headers.get(LOCATION)?.to_str().ok()?;
                 Some(location.to_owned())
             }
-            Self::Answer(_) | Self::None | Self::Fault(_) => None,
+            Self::Answer(_) | Self::None | Self::Fault(_) | Self::Held(_) => None,
         }
     }
 }

@@ -10,6 +10,7 @@ use http::StatusCode;
 use instant_acme::CertificateIdentifier;
 use url::Url;
 
+use super::authority::HELD;
 use super::exchange::{Answer, Exchange, observe};
 use super::problem::{self, Subject};
 use super::transport::Transport;
@@ -52,6 +53,10 @@ fn unanswered(seen: &Exchange) -> CaError {
         Exchange::Fault(detail) => CaError::Unavailable {
             detail: detail.clone(),
             retry_after: None,
+        },
+        Exchange::Held(until) => CaError::Unavailable {
+            detail: HELD.to_owned(),
+            retry_after: Some(*until),
         },
         Exchange::None => CaError::Malformed {
             kind: "unsent".to_owned(),

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use dps_application::ports::Clock;
+use dps_application::ports::requests::RequestTokens;
+use dps_domain::limits::Endpoint;
 use dps_domain::{Timestamp, with_causes};
 use http::header::USER_AGENT;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
@@ -16,6 +18,7 @@ use tracing::debug;
 use super::directory::DirectoryCache;
 use super::exchange::{self, Answer, Exchange};
 use super::nonces::NoncePool;
+use super::pacer::{Held, Pacer};
 use super::{retry_after, settings::AcmeSettings, settings::AcmeSetupError};
 
 /// No answer of a CA is longer; a certificate chain has at most about 20 kB.
@@ -32,17 +35,23 @@ struct Shared {
     directory_url: String,
     directory: DirectoryCache,
     nonces: NoncePool,
+    pacer: Pacer,
     clock: Arc<dyn Clock>,
 }
 
 impl Transport {
-    pub(super) fn new(settings: &AcmeSettings, clock: Arc<dyn Clock>) -> Result<Self, AcmeSetupError> {
+    pub(super) fn new(
+        settings: &AcmeSettings,
+        clock: Arc<dyn Clock>,
+        tokens: Option<Arc<dyn RequestTokens>>,
+    ) -> Result<Self, AcmeSetupError> {
         Ok(Self(Arc::new(Shared {
             http: settings.http_client()?,
             user_agent: HeaderValue::from_str(&settings.user_agent).map_err(AcmeSetupError::UserAgent)?,
             directory_url: settings.directory_url.to_string(),
             directory: DirectoryCache::default(),
             nonces: NoncePool::default(),
+            pacer: Pacer::new(tokens, Arc::clone(&clock)),
             clock,
         })))
     }
@@ -127,8 +136,34 @@ impl Transport {
         Ok(response(&answer))
     }
 
-    /// One request and its whole, bounded answer, noted for the caller of the call.
+    /// One request when its turn has come, and its whole, bounded answer, noted for the caller of the call.
     async fn send(&self, request: Request<BodyWrapper<Bytes>>) -> Result<Answer, Error> {
+        let endpoint = self.endpoint(&request.uri().to_string());
+        if let Err(held) = self.0.pacer.admit(endpoint).await {
+            let seen = match held {
+                Held::Until(until) => Exchange::Held(until),
+                Held::Unknown(fault) => Exchange::Fault(fault),
+            };
+            exchange::note(seen);
+            return Err(Error::Str("the CA's limits leave no request for now"));
+        }
+        let answer = self.send_now(request).await?;
+        if let Some(until) = answer.retry_after
+            && wants_quiet(&answer, endpoint)
+        {
+            self.0.pacer.quiet(endpoint, until).await;
+        }
+        Ok(answer)
+    }
+
+    fn endpoint(&self, url: &str) -> Endpoint {
+        if url == self.directory_url() {
+            return Endpoint::Directory;
+        }
+        self.0.directory.endpoint(url, self.0.clock.now())
+    }
+
+    async fn send_now(&self, request: Request<BodyWrapper<Bytes>>) -> Result<Answer, Error> {
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let started = self.0.clock.now();
         let outcome = self.exchange(request).await;
@@ -184,6 +219,16 @@ impl HttpClient for Transport {
         request: Request<BodyWrapper<Bytes>>,
     ) -> Pin<Box<dyn Future<Output = Result<BytesResponse, Error>> + Send>> {
         Box::pin(self.clone().route(request))
+    }
+}
+
+/// Whether the answer asks us to leave the endpoint alone: it is overloaded, or our requests come too fast. What is limited at newOrder and
+/// newAccount is a matter of the account and the name, and does not concern other requests.
+fn wants_quiet(answer: &Answer, endpoint: Endpoint) -> bool {
+    match answer.status {
+        StatusCode::SERVICE_UNAVAILABLE => true,
+        StatusCode::TOO_MANY_REQUESTS => !matches!(endpoint, Endpoint::NewOrder | Endpoint::NewAccount),
+        _ => false,
     }
 }
 

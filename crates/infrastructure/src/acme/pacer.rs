@@ -1,0 +1,267 @@
+//! Keeps requests to the CA within its rates, and away from it while it wants quiet.
+//!
+//! Tokens come in small chunks from the ledger that all replicas share, and are spent here. What is left of a chunk after a moment is thrown
+//! away: it was counted then, and the CA would see it now. Without a limit nobody is asked.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use dps_application::ports::Clock;
+use dps_application::ports::requests::RequestTokens;
+use dps_domain::limits::{Endpoint, Limit};
+use dps_domain::{Timestamp, with_causes};
+
+/// How long tokens are worth something, and how much time a chunk lasts at the full rate.
+const CHUNK_LIFE: Duration = Duration::from_millis(100);
+/// A request waits so long for its token; beyond, its step gives the record back.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// No request now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Held {
+    /// Come again then.
+    Until(Timestamp),
+    /// The ledger cannot be asked.
+    Unknown(String),
+}
+
+/// What is left of the last chunk, and how long the CA wants quiet.
+#[derive(Debug, Clone, Copy, Default)]
+struct Desk {
+    left: u32,
+    worth_until: Timestamp,
+    quiet_until: Timestamp,
+}
+
+/// One per way to a CA.
+pub(super) struct Pacer {
+    tokens: Option<Arc<dyn RequestTokens>>,
+    clock: Arc<dyn Clock>,
+    desks: Mutex<HashMap<Endpoint, Desk>>,
+    /// One request fetches a chunk, and the others wait for it instead of fetching one each.
+    fetching: tokio::sync::Mutex<()>,
+}
+
+enum Found {
+    Token,
+    Quiet(Timestamp),
+    Nothing,
+}
+
+impl Pacer {
+    pub(super) fn new(tokens: Option<Arc<dyn RequestTokens>>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            tokens,
+            clock,
+            desks: Mutex::default(),
+            fetching: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Waits for this request's turn.
+    pub(super) async fn admit(&self, endpoint: Endpoint) -> Result<(), Held> {
+        let limit = self
+            .tokens
+            .as_ref()
+            .map_or(Limit::NONE, |tokens| tokens.limit(endpoint));
+        let ends = self.clock.now() + PATIENCE;
+        loop {
+            match self.find(endpoint, limit.is_none()) {
+                Found::Token => return Ok(()),
+                Found::Quiet(until) => return Err(Held::Until(until)),
+                Found::Nothing => {}
+            }
+            let next_at = self.fetch(endpoint, &limit).await?;
+            let now = self.clock.now();
+            if next_at > ends {
+                return Err(Held::Until(next_at));
+            }
+            tokio::time::sleep(next_at.since(now)).await;
+        }
+    }
+
+    fn find(&self, endpoint: Endpoint, free: bool) -> Found {
+        let now = self.clock.now();
+        let mut desks = self.desks.lock().unwrap_or_else(PoisonError::into_inner);
+        let desk = desks.entry(endpoint).or_default();
+        if desk.quiet_until > now {
+            return Found::Quiet(desk.quiet_until);
+        }
+        if free {
+            return Found::Token;
+        }
+        // A clock that went back must not make old tokens worth something.
+        let worth = desk.worth_until > now && desk.worth_until <= now + CHUNK_LIFE;
+        if desk.left == 0 || !worth {
+            return Found::Nothing;
+        }
+        desk.left -= 1;
+        Found::Token
+    }
+
+    /// Has a chunk fetched, by this request or another one; answers when to look again.
+    async fn fetch(&self, endpoint: Endpoint, limit: &Limit) -> Result<Timestamp, Held> {
+        let Some(tokens) = &self.tokens else {
+            return Ok(self.clock.now());
+        };
+        let _fetching = self.fetching.lock().await;
+        let now = self.clock.now();
+        let has = |desk: &Desk| desk.left > 0 && desk.worth_until > now;
+        if self.look(endpoint).as_ref().is_some_and(has) {
+            return Ok(now);
+        }
+        let taken = tokens
+            .take(endpoint, chunk(limit))
+            .await
+            .map_err(|error| Held::Unknown(with_causes(&error)))?;
+        if taken.count == 0 {
+            return Ok(taken.next_at);
+        }
+        let mut desks = self.desks.lock().unwrap_or_else(PoisonError::into_inner);
+        let desk = desks.entry(endpoint).or_default();
+        desk.left = taken.count;
+        desk.worth_until = now + CHUNK_LIFE;
+        Ok(now)
+    }
+
+    fn look(&self, endpoint: Endpoint) -> Option<Desk> {
+        let desks = self.desks.lock().unwrap_or_else(PoisonError::into_inner);
+        desks.get(&endpoint).copied()
+    }
+
+    /// The CA wants quiet at this endpoint: of us at once, of all replicas by the ledger.
+    pub(super) async fn quiet(&self, endpoint: Endpoint, until: Timestamp) {
+        {
+            let mut desks = self.desks.lock().unwrap_or_else(PoisonError::into_inner);
+            let desk = desks.entry(endpoint).or_default();
+            desk.quiet_until = desk.quiet_until.max(until);
+        }
+        if let Some(tokens) = &self.tokens
+            && let Err(error) = tokens.park(endpoint, until).await
+        {
+            tracing::warn!(error = %with_causes(&error), "acme.quiet_not_shared");
+        }
+    }
+}
+
+/// What the rate allows in the life of a chunk, one at least.
+fn chunk(limit: &Limit) -> u32 {
+    let interval = limit.interval().as_micros().max(1);
+    u32::try_from(CHUNK_LIFE.as_micros() / interval)
+        .unwrap_or(u32::MAX)
+        .max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use dps_application::ports::store::{StoreError, Taken};
+    use dps_domain::limits::Bucket;
+
+    use super::*;
+
+    /// Tokio's clock, which a test that only waits moves on by itself.
+    struct Paused(tokio::time::Instant);
+
+    impl Clock for Paused {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_unix_seconds(1_800_000_000) + self.0.elapsed()
+        }
+    }
+
+    /// The ledger of several replicas, which counts how often it is asked.
+    struct Ledger {
+        clock: Arc<Paused>,
+        limit: Limit,
+        bucket: Mutex<(Bucket, u32)>,
+    }
+
+    #[async_trait]
+    impl RequestTokens for Ledger {
+        fn limit(&self, _: Endpoint) -> Limit {
+            self.limit
+        }
+
+        async fn take(&self, _: Endpoint, most: u32) -> Result<Taken, StoreError> {
+            let now = self.clock.now();
+            let mut bucket = self.bucket.lock().unwrap();
+            let count = bucket.0.tokens(&self.limit, now).min(most);
+            *bucket = (bucket.0.count(&self.limit, now, count), bucket.1 + 1);
+            let next_at = bucket.0.token_at(&self.limit, now, 1);
+            Ok(Taken { count, next_at })
+        }
+
+        async fn park(&self, _: Endpoint, until: Timestamp) -> Result<(), StoreError> {
+            let mut bucket = self.bucket.lock().unwrap();
+            bucket.0 = bucket.0.park(&self.limit, until);
+            Ok(())
+        }
+    }
+
+    fn ledger(limit: Limit) -> (Arc<Paused>, Arc<Ledger>) {
+        let clock = Arc::new(Paused(tokio::time::Instant::now()));
+        let ledger = Ledger {
+            clock: Arc::clone(&clock),
+            limit,
+            bucket: Mutex::default(),
+        };
+        (clock, Arc::new(ledger))
+    }
+
+    fn pacer(clock: &Arc<Paused>, ledger: &Arc<Ledger>) -> Arc<Pacer> {
+        Arc::new(Pacer::new(Some(Arc::clone(ledger) as _), Arc::clone(clock) as _))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_replicas_together_send_no_faster_than_the_rate() {
+        let (clock, ledger) = ledger(Limit::bursting(10, 100, Duration::from_secs(1)));
+        let replicas = [pacer(&clock, &ledger), pacer(&clock, &ledger)];
+        let mut tasks = tokio::task::JoinSet::new();
+        for number in 0..400 {
+            let pacer = Arc::clone(&replicas[number % 2]);
+            let clock = Arc::clone(&clock);
+            tasks.spawn(async move {
+                pacer.admit(Endpoint::Other).await.unwrap();
+                clock.now()
+            });
+        }
+        let mut sent = tasks.join_all().await;
+        sent.sort_unstable();
+        for (n, window) in sent.windows(111).enumerate() {
+            let took = window[110].since(window[0]) + CHUNK_LIFE;
+            assert!(took >= Duration::from_secs(1), "{n}: 111 requests in {took:?}");
+        }
+        assert!(sent[399].since(sent[0]) < Duration::from_secs(5));
+        let asked = ledger.bucket.lock().unwrap().1;
+        assert!(
+            asked < 400,
+            "tokens come in chunks, but the ledger was asked {asked} times"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_limit_nobody_is_asked_and_a_quiet_endpoint_is_left_alone() {
+        let (clock, ledger) = ledger(Limit::NONE);
+        let pacer = pacer(&clock, &ledger);
+        for _ in 0..1_000 {
+            pacer.admit(Endpoint::NewOrder).await.unwrap();
+        }
+        assert_eq!(ledger.bucket.lock().unwrap().1, 0);
+        let until = clock.now() + Duration::from_secs(30);
+        pacer.quiet(Endpoint::NewOrder, until).await;
+        assert_eq!(pacer.admit(Endpoint::NewOrder).await, Err(Held::Until(until)));
+        assert_eq!(pacer.admit(Endpoint::Other).await, Ok(()));
+        tokio::time::advance(Duration::from_secs(30)).await;
+        assert_eq!(pacer.admit(Endpoint::NewOrder).await, Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_would_wait_long_is_told_when_to_come_again() {
+        let (clock, ledger) = ledger(Limit::per(1, Duration::from_secs(60)));
+        let pacer = pacer(&clock, &ledger);
+        pacer.admit(Endpoint::NewNonce).await.unwrap();
+        let next = clock.now() + Duration::from_secs(60);
+        assert_eq!(pacer.admit(Endpoint::NewNonce).await, Err(Held::Until(next)));
+    }
+}
