@@ -114,6 +114,37 @@ async fn a_limit_without_a_time_but_with_an_unpause_link_is_a_pause() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_is_overloaded_is_left_alone_until_it_says_and_the_others_are_not() {
+    let world = World::start().await;
+    let account = world.account().await;
+    let order = world
+        .authority
+        .new_order(&account, &world.host, None)
+        .await
+        .unwrap();
+    world.reply(Endpoint::NewOrder, Reply::html(503).header("Retry-After", "60"));
+    for _ in 0..3 {
+        let error = world.order_error(&account).await;
+        assert!(
+            matches!(error, CaError::Unavailable { retry_after: Some(at), .. } if at == START + Duration::from_secs(60)),
+            "{error}"
+        );
+    }
+    assert_eq!(
+        world.double.requests(Endpoint::NewOrder),
+        2,
+        "the second is sent, those after it are not"
+    );
+    world.authority.order(&account, &order).await.unwrap();
+    world.clock.advance(Duration::from_secs(60));
+    world
+        .authority
+        .new_order(&account, &world.host, None)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
 async fn an_overloaded_ca_is_unavailable_until_it_says() {
     let world = World::start().await;
     let account = world.account().await;
@@ -251,7 +282,7 @@ async fn nonces_are_recycled_and_a_ca_that_forgot_them_all_is_met_with_new_ones(
 async fn a_directory_that_is_down_is_an_outage_and_is_found_again_when_it_is_up() {
     let world = World::start().await;
     let down = Fault::Reply(Reply::html(503).header("Retry-After", "120"));
-    world.double.inject(Endpoint::Directory, 3, &down);
+    world.double.inject(Endpoint::Directory, 1, &down);
     let key = world.authority.new_account_key().unwrap();
     for _ in 0..3 {
         let error = world.authority.register(&key).await.unwrap_err();
@@ -260,6 +291,12 @@ async fn a_directory_that_is_down_is_an_outage_and_is_found_again_when_it_is_up(
             "{error}"
         );
     }
+    assert_eq!(
+        world.double.requests(Endpoint::Directory),
+        1,
+        "it is left alone until then"
+    );
+    world.clock.advance(Duration::from_secs(120));
     assert!(world.authority.register(&key).await.is_ok());
 }
 

@@ -32,7 +32,7 @@ pub use dns::{Dns, ResolverAddress};
 pub use haproxy_agent::HAProxyAgent;
 pub use http::Http;
 pub use lets_encrypt::LetsEncrypt;
-pub use limits::{Limits, OneLimit};
+pub use limits::Limits;
 pub use logging::Logging;
 pub use replica::Replica;
 pub use report::{Finding, Report};

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use dps_application::Service;
 use dps_application::ports::store::StoreError;
 use dps_domain::lane::Lane;
+use dps_domain::limits::{BucketKey, LimitKind};
 use dps_domain::{Status, with_causes};
 use dps_host::http_server::{self, ServerLimits};
 use dps_host::mutual_tls::{self, ClientTls};
@@ -93,6 +94,14 @@ async fn refresh(service: Service, agent_tls: Option<ClientTls>, metrics: Metric
             gauges.agent_tls_expiry(tls.state().expires_at, service.now());
         }
         gauges.certificate_expiry(store.soonest_expiry().await?, service.now());
+        for kind in [LimitKind::NewOrders, LimitKind::NewAccounts] {
+            let limit = service.limits.get(kind);
+            if !limit.is_none() {
+                let key = BucketKey::of_account(kind, service.ca.directory_url());
+                let bucket = store.ledger_bucket(&key).await?;
+                gauges.limit_remaining(kind, bucket.tokens(&limit, service.now()));
+            }
+        }
         gauges.outbox_waiting(store.outbox_oldest().await?, service.now());
         for lane in Lane::ALL {
             gauges.oldest_due(lane, store.next_due(lane).await?, service.now());

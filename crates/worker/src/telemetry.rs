@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 use dps_application::ports::Metrics as MetricsPort;
 use dps_domain::Timestamp;
 use dps_domain::lane::Lane;
+use dps_domain::limits::LimitKind;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -18,6 +19,8 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 
 const MICROS_PER_DAY: f64 = 86_400_000_000.0;
 
+/// By limit.
+type Limits = Family<[(&'static str, &'static str); 1], Gauge>;
 type Results = Family<[(&'static str, &'static str); 1], Counter>;
 type ByLane<G> = Family<[(&'static str, &'static str); 1], G>;
 
@@ -33,6 +36,7 @@ pub struct Metrics {
     agent_tls_expiry_days: Gauge<f64, AtomicU64>,
     in_flight: ByLane<Gauge>,
     oldest_due: ByLane<Gauge<f64, AtomicU64>>,
+    limit_remaining: Limits,
 }
 
 impl Default for Metrics {
@@ -50,6 +54,7 @@ impl Metrics {
         let outbox_waiting = Gauge::<f64, AtomicU64>::default();
         let agent_tls_expiry_days = Gauge::<f64, AtomicU64>::default();
         agent_tls_expiry_days.set(f64::NAN);
+        let limit_remaining = Limits::default();
         let mut registry = Registry::default();
         registry.register(
             "domain_verification",
@@ -96,6 +101,11 @@ impl Metrics {
             agent_tls_expiry_days.clone(),
         );
         registry.register(
+            "acme_limit_remaining",
+            "What the CA's limits of our account and address leave now; absent where there is no limit",
+            limit_remaining.clone(),
+        );
+        registry.register(
             "dps_build",
             "The version of dps",
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
@@ -110,6 +120,7 @@ impl Metrics {
             agent_tls_expiry_days,
             in_flight,
             oldest_due,
+            limit_remaining,
         }
     }
 
@@ -134,6 +145,13 @@ impl Metrics {
     pub fn outbox_waiting(&self, oldest: Option<Timestamp>, now: Timestamp) {
         let waiting = oldest.map_or(0.0, |oldest| now.since(oldest).as_secs_f64());
         self.outbox_waiting.set(waiting);
+    }
+
+    /// Sets `acme_limit_remaining` of one limit.
+    pub fn limit_remaining(&self, kind: LimitKind, tokens: u32) {
+        self.limit_remaining
+            .get_or_create(&[("limit", kind.as_str())])
+            .set(tokens.into());
     }
 
     /// All metrics as `OpenMetrics` text.
@@ -254,6 +272,15 @@ mod tests {
         has(&metrics, "work_oldest_due_seconds{lane=\"chronic\"} 0.0");
         metrics.oldest_due(lane, None, now);
         has(&metrics, "work_oldest_due_seconds{lane=\"chronic\"} 0.0");
+    }
+
+    #[test]
+    fn what_a_limit_leaves_is_told_by_its_name_once_it_is_known() {
+        let metrics = Metrics::new();
+        assert!(!metrics.encode().unwrap().contains("acme_limit_remaining{"));
+        metrics.limit_remaining(LimitKind::NewOrders, 300);
+        metrics.limit_remaining(LimitKind::NewOrders, 299);
+        has(&metrics, "acme_limit_remaining{limit=\"NewOrders\"} 299");
     }
 
     #[test]

@@ -341,7 +341,6 @@ async fn a_worker_that_slept_through_its_lease_disturbs_nobody_when_it_wakes() {
             record: slept.record,
             report: None,
             event: None,
-            ledger: Vec::new(),
         };
         let late = world.service.store.complete(slept.token, completion).await;
         assert!(matches!(late, Err(StoreError::LeaseLost)), "{late:?}");

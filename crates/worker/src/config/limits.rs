@@ -6,65 +6,46 @@ use serde::{Deserialize, Serialize};
 
 use super::report::Report;
 
+/// What lifts a limit.
+const LIFTED: &str = "none";
 /// Longer periods are a slip: no CA counts over more.
 const LONGEST_PERIOD: std::time::Duration = std::time::Duration::from_secs(366 * 24 * 60 * 60);
-
-/// One limit: so much per period.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct OneLimit {
-    /// How many per period; 0 lifts the limit.
-    pub count: u32,
-    /// The period.
-    pub period: HumanDuration,
-    /// How many at once, instead of `Count`.
-    #[serde(default)]
-    pub burst: Option<u32>,
-}
 
 /// The limits by name; what is not set is as the CA publishes it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Limits {
     /// Orders of the account.
-    pub new_orders: Option<OneLimit>,
+    pub new_orders: Option<String>,
     /// New certificates of a registered domain.
-    pub registered_domain: Option<OneLimit>,
+    pub registered_domain: Option<String>,
     /// Certificates for exactly the same name.
-    pub exact_set: Option<OneLimit>,
+    pub exact_set: Option<String>,
     /// Failed validations of a name.
-    pub failed_validations: Option<OneLimit>,
+    pub failed_validations: Option<String>,
     /// Failed validations of a name in a row.
-    pub consecutive_failures: Option<OneLimit>,
+    pub consecutive_failures: Option<String>,
     /// Accounts registered from our address.
-    pub new_accounts: Option<OneLimit>,
+    pub new_accounts: Option<String>,
     /// Requests for the directory.
-    pub directory_requests: Option<OneLimit>,
+    pub directory_requests: Option<String>,
     /// Requests for nonces.
-    pub new_nonce_requests: Option<OneLimit>,
+    pub new_nonce_requests: Option<String>,
     /// Requests to register.
-    pub new_account_requests: Option<OneLimit>,
+    pub new_account_requests: Option<String>,
     /// Requests for orders.
-    pub new_order_requests: Option<OneLimit>,
+    pub new_order_requests: Option<String>,
     /// Requests to revoke.
-    pub revoke_cert_requests: Option<OneLimit>,
+    pub revoke_cert_requests: Option<String>,
     /// Requests for renewal information.
-    pub renewal_info_requests: Option<OneLimit>,
+    pub renewal_info_requests: Option<String>,
     /// All other requests.
-    pub other_requests: Option<OneLimit>,
+    pub other_requests: Option<String>,
 }
 
-/// The limits in the form in which they are configured; null where there is none.
+/// The limits in the form in which they are configured.
 pub(super) fn shown(limits: &CaLimits) -> serde_json::Value {
-    let one = |kind| {
-        let limit = limits.get(kind);
-        let set = (!limit.is_none()).then(|| OneLimit {
-            count: limit.count,
-            period: limit.period.into(),
-            burst: Some(limit.burst),
-        });
-        (kind.as_str().to_owned(), serde_json::json!(set))
-    };
+    let one = |kind: LimitKind| (kind.as_str().to_owned(), written(&limits.get(kind)).into());
     LimitKind::ALL
         .into_iter()
         .map(one)
@@ -72,8 +53,46 @@ pub(super) fn shown(limits: &CaLimits) -> serde_json::Value {
         .into()
 }
 
+fn written(limit: &Limit) -> String {
+    if limit.is_none() {
+        return LIFTED.to_owned();
+    }
+    let per = format!("{} per {}", limit.count, HumanDuration::from(limit.period));
+    if limit.burst == limit.count {
+        return per;
+    }
+    format!("{per}, burst {}", limit.burst)
+}
+
+/// `300 per 3h`, `1 per 1d, burst 1152`, or `none`.
+fn read(text: &str) -> Result<Limit, String> {
+    if text.trim().eq_ignore_ascii_case(LIFTED) {
+        return Ok(Limit::NONE);
+    }
+    let form =
+        || format!("must be such as \"300 per 3h\", \"1 per 1d, burst 1152\" or \"{LIFTED}\", not {text:?}");
+    let (rate, burst) = match text.split_once(',') {
+        Some((rate, burst)) => (rate, Some(burst.trim().strip_prefix("burst ").ok_or_else(form)?)),
+        None => (text, None),
+    };
+    let (count, period) = rate.split_once(" per ").ok_or_else(form)?;
+    let number = |text: &str| match text.trim().parse::<u32>() {
+        Ok(0) | Err(_) => Err(form()),
+        Ok(number) => Ok(number),
+    };
+    let count = number(count)?;
+    let burst = burst.map_or(Ok(count), number)?;
+    let period: HumanDuration = period.trim().parse().map_err(|_| form())?;
+    if period.get().is_zero() || period.get() > LONGEST_PERIOD {
+        return Err(format!(
+            "counts over {period}, which must be more than nothing and at most a year"
+        ));
+    }
+    Ok(Limit::bursting(burst, count, period.get()))
+}
+
 impl Limits {
-    const fn of(&self, kind: LimitKind) -> Option<&OneLimit> {
+    fn of(&self, kind: LimitKind) -> Option<&str> {
         match kind {
             LimitKind::NewOrders => &self.new_orders,
             LimitKind::RegisteredDomain => &self.registered_domain,
@@ -89,38 +108,23 @@ impl Limits {
             LimitKind::Requests(Endpoint::RenewalInfo) => &self.renewal_info_requests,
             LimitKind::Requests(Endpoint::Other) => &self.other_requests,
         }
-        .as_ref()
+        .as_deref()
     }
 
-    /// The limits of the CA at this directory: the published ones with what is set here.
+    /// The limits of the CA at this directory: the published ones with what is set here and can be read.
     pub fn effective(&self, directory_url: &str) -> CaLimits {
         LimitKind::ALL
             .into_iter()
-            .filter_map(|kind| Some((kind, self.of(kind)?)))
-            .fold(CaLimits::published(directory_url), |limits, (kind, set)| {
-                let burst = set.burst.unwrap_or(set.count);
-                limits.with(kind, Limit::bursting(burst, set.count, set.period.get()))
+            .filter_map(|kind| Some((kind, read(self.of(kind)?).ok()?)))
+            .fold(CaLimits::published(directory_url), |limits, (kind, limit)| {
+                limits.with(kind, limit)
             })
     }
 
     pub(super) fn check(&self, report: &mut Report) {
         for kind in LimitKind::ALL {
-            let Some(set) = self.of(kind).filter(|set| set.count > 0) else {
-                continue;
-            };
-            let key = |field| format!("LetsEncrypt:Limits:{kind}:{field}");
-            let period = set.period.get();
-            if period.is_zero() || period > LONGEST_PERIOD {
-                report.error(
-                    &key("Period"),
-                    "must be more than nothing and at most a year; to lift the limit set Count to 0",
-                );
-            }
-            if set.burst == Some(0) {
-                report.error(
-                    &key("Burst"),
-                    "must be at least 1; to lift the limit set Count to 0",
-                );
+            if let Some(Err(reason)) = self.of(kind).map(read) {
+                report.error(&format!("LetsEncrypt:Limits:{kind}"), reason);
             }
         }
     }

@@ -376,29 +376,26 @@ fn a_limit_of_the_ca_is_as_published_unless_it_is_set_and_a_bad_one_names_its_ke
         (limit.burst, limit.count, limit.period.as_secs())
     };
     assert_eq!(orders(&[production]), (300, 300, 3 * 3600));
-    let more = [
-        production,
-        ("LetsEncrypt__Limits__NewOrders__Count", "10000"),
-        ("LetsEncrypt__Limits__NewOrders__Period", "3h"),
-    ];
-    assert_eq!(orders(&more), (10_000, 10_000, 3 * 3600));
-    let lifted = [
-        production,
-        ("LetsEncrypt__Limits__NewOrders__Count", "0"),
-        ("LetsEncrypt__Limits__NewOrders__Period", "1s"),
-    ];
-    assert_eq!(orders(&lifted).1, 0);
-    for (field, value) in [("Period", "0s"), ("Period", "800d"), ("Burst", "0")] {
-        let variable = format!("LetsEncrypt__Limits__ExactSet__{field}");
-        let mut variables = vec![production, ("LetsEncrypt__Limits__ExactSet__Count", "5")];
-        if field == "Burst" {
-            variables.push(("LetsEncrypt__Limits__ExactSet__Period", "7d"));
-        }
-        variables.push((&variable, value));
-        let report = usable(&variables).check(Role::Run);
-        let key = format!("LetsEncrypt:Limits:ExactSet:{field}");
-        assert!(report.errors.iter().any(|error| error.key == key), "{report:?}");
+    let set = |text| orders(&[production, ("LetsEncrypt__Limits__NewOrders", text)]);
+    assert_eq!(set("10000 per 3h"), (10_000, 10_000, 3 * 3600));
+    assert_eq!(set("1 per 1d, burst 1152"), (1_152, 1, 24 * 3600));
+    assert_eq!(set("None"), (0, 0, 0));
+    for bad in [
+        "300",
+        "0 per 3h",
+        "300 per 0s",
+        "5 per 800d",
+        "5 per 1h, burst 0",
+        "x per 3h",
+        "1 per 1h, 5",
+    ] {
+        let report = usable(&[production, ("LETSENCRYPT__LIMITS__EXACTSET", bad)]).check(Role::Run);
+        assert_eq!(report.errors.len(), 1, "{bad}: {report:?}");
+        assert_eq!(report.errors[0].key, "LetsEncrypt:Limits:ExactSet", "{bad}");
     }
+    let shown = usable(&[production]).lets_encrypt.effective_limits_shown();
+    assert_eq!(shown["ConsecutiveFailures"], "1 per 1d, burst 1152");
+    assert_eq!(shown["NewOrders"], "300 per 3h");
 }
 
 #[test]

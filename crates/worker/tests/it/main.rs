@@ -9,6 +9,7 @@ mod cluster;
 mod command_line;
 mod crashes;
 mod demo;
+mod limits;
 mod mistakes;
 mod mutual_tls;
 mod operator;
