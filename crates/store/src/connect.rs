@@ -1,9 +1,9 @@
 //! Opening the store.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use dps_application::ports::{Clock, Randomness};
@@ -17,7 +17,7 @@ use crate::migrations::{self, MigrateError};
 use crate::shard::Turns;
 
 /// Only the service's own user may read the database file: it holds sealed keys and customers' names.
-const FILE_MODE: u32 = 0o600;
+pub(crate) const FILE_MODE: u32 = 0o600;
 
 /// How a store is opened.
 #[derive(Clone)]
@@ -88,6 +88,10 @@ pub struct Store {
     pub(crate) randomness: Arc<dyn Randomness>,
     pub(crate) steady: Arc<dyn Clock>,
     pub(crate) server_time: bool,
+    /// The file on SQLite.
+    pub(crate) file: Option<PathBuf>,
+    /// The lock of who works on it.
+    pub(crate) claimed: Arc<OnceLock<File>>,
     pub(crate) events_per_domain: u32,
     pub(crate) events_max_age: Duration,
     pub(crate) turns: Arc<Turns>,
@@ -109,6 +113,7 @@ impl Store {
     /// Opens the database that `connection_string` names: `sqlite://path` (the file is made on first start),
     /// `sqlite::memory:`, `postgres://…` or `Host=…;Database=…` as Npgsql writes it. Call [`Self::migrate`] next.
     pub async fn connect(connection_string: &str, options: StoreOptions) -> Result<Self, ConnectError> {
+        let mut place = None;
         let database = match connection_string.parse()? {
             Target::Postgres(target) => connect_postgres(*target, &options).await?,
             Target::Memory => connect_memory().await?,
@@ -116,13 +121,19 @@ impl Store {
                 path,
                 read_only,
                 options: file,
-            } => connect_file(&path, read_only, *file, &options).await?,
+            } => {
+                let database = connect_file(&path, read_only, *file, &options).await?;
+                place = Some(path);
+                database
+            }
         };
         Ok(Self {
             database,
             randomness: options.randomness,
             steady: options.steady,
             server_time: options.server_time,
+            file: place,
+            claimed: Arc::default(),
             events_per_domain: options.events_per_domain,
             events_max_age: options.events_max_age,
             turns: Arc::default(),

@@ -13,6 +13,7 @@
 
 mod accounts;
 mod certificates;
+mod claim;
 mod connect;
 mod connection_string;
 mod cursors;
@@ -37,6 +38,7 @@ mod sync;
 mod term;
 mod wakes;
 
+pub use claim::ClaimError;
 pub use connect::{ConnectError, Store, StoreOptions};
 pub use connection_string::ConnectionStringError;
 pub use migrations::MigrateError;

@@ -9,14 +9,15 @@ use sqlx::{AssertSqlSafe, Executor, PgPool, Row, SqlSafeStr, SqlitePool, Stateme
 use crate::database::Database;
 use crate::sql::Sql;
 use crate::{
-    accounts, certificates, cursors, domains, events, ledger, migrations, orders, outbox, secrets, sync,
-    wakes,
+    accounts, certificates, claim, cursors, domains, events, ledger, migrations, orders, outbox, secrets,
+    sync, wakes,
 };
 
 fn every_statement() -> Vec<(String, Sql)> {
     let modules = [
         ("accounts", accounts::ALL),
         ("certificates", certificates::ALL),
+        ("claim", claim::ALL),
         ("cursors", cursors::ALL),
         ("domains", domains::ALL),
         ("domains::lease", domains::lease::ALL),

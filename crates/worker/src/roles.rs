@@ -24,10 +24,10 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Agent => serve(path, Role::Agent).await,
         Command::Cabinet => serve(path, Role::Cabinet).await,
         Command::Standalone => serve(path, Role::Standalone).await,
-        Command::Demo(options) => demo::run(demo::Options {
+        Command::Demo(options) => Box::pin(demo::run(demo::Options {
             once: options.once,
             json: options.json,
-        })
+        }))
         .await
         .map(|()| ExitCode::SUCCESS),
         Command::Migrate => {

@@ -117,6 +117,10 @@ pub async fn service(
 ) -> anyhow::Result<Service> {
     let vault: Arc<dyn Vault> = Arc::new(open_vault(settings)?);
     let store = open_store(settings).await?;
+    store
+        .claim()
+        .await
+        .context("the CertificateStore cannot be worked on")?;
     let wakers = store.wake_channel().map(Wakers::shared).unwrap_or_default();
     let limits = Arc::new(settings.lets_encrypt.effective_limits());
     let tokens = LedgerTokens {

@@ -6,6 +6,7 @@
 )]
 
 mod certificates;
+mod claims;
 mod clocks;
 mod fairness;
 mod faults;

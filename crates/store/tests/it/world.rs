@@ -66,9 +66,9 @@ pub(crate) fn options() -> StoreOptions {
     options_by(&Hands(Arc::new(Mutex::new(at(0)))))
 }
 
-/// A moment some seconds into the story.
+/// A moment some seconds into the story, which is set long after today: leases by the server's time end before it.
 pub(crate) fn at(seconds: i64) -> Timestamp {
-    Timestamp::from_unix_seconds(1_800_000_000 + seconds)
+    Timestamp::from_unix_seconds(4_000_000_000 + seconds)
 }
 
 pub(crate) struct World {
@@ -108,6 +108,12 @@ impl World {
     /// Another process on the same database.
     pub(crate) async fn open_again(&self) -> Store {
         Store::connect(&self.url, options_by(&self.hands)).await.unwrap()
+    }
+
+    /// The process with the first store is dead, and this is its successor's.
+    pub(crate) fn replaced_by(mut self, store: Store) -> Self {
+        self.store = store;
+        self
     }
 
     /// Leases run by the store's own time from now on: the server's, or that of a clock which never jumps.

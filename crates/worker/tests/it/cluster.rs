@@ -124,13 +124,11 @@ async fn kill_until_active(
         let pause = Duration::from_millis(2_000 + dice.below(2_000));
         let victim = dice.below(1 + NAMES.len() as u64);
         tokio::time::sleep(pause).await;
-        let mut still = Vec::new();
-        for id in waiting {
-            if world.customer.look(id).await["status"] != "Active" {
-                still.push(id);
-            }
+        while let Some(id) = waiting.last()
+            && world.customer.look(id).await["status"] == "Active"
+        {
+            waiting.pop();
         }
-        waiting = still;
         if waiting.is_empty() {
             assert!(crashed && kills > 0, "the drill was over before it began");
             return kills;

@@ -34,7 +34,6 @@ fn is_known_to_the_ca_alone(moment: &str) -> bool {
     matches!(moment, "order.create.after" | "order.save.before")
 }
 
-/// The records under way rest until their leases end, which is why this takes a minute.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_killed_at_any_moment_of_an_issuance_costs_neither_an_order_nor_a_certificate() {
     let settings = serde_json::json!({ "Workers": { "LeaseDuration": "60s" } });

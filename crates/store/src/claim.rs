@@ -1,0 +1,122 @@
+//! One process works on a SQLite file: it says so by a lock that ends with the process, however that ends.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dps_application::ports::store::StoreError;
+
+use crate::connect::{FILE_MODE, Store};
+use crate::sql::{Sql, statements};
+
+statements! {
+    SERVER_TIME = Sql::each(
+        "SELECT CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000000 AS BIGINT) AS at",
+        "SELECT 0 AS at",
+    );
+    FREE_RECORDS = Sql::both(
+        "UPDATE custom_domains SET lease_token = NULL, lease_expires_at = NULL WHERE lease_token IS NOT NULL",
+    );
+    FREE_REPORTS = Sql::both(
+        "UPDATE outbox SET lease_token = NULL, lease_expires_at = NULL WHERE lease_token IS NOT NULL",
+    );
+}
+
+/// A machine whose clock is further from the server's has a wrong clock: what it makes due would rest for as long for everybody.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(600);
+
+/// The process cannot work on the database.
+#[derive(Debug, thiserror::Error)]
+pub enum ClaimError {
+    /// Another process works on it.
+    #[error(
+        "another process of the service works on the database (it holds {}); a SQLite file serves one, use PostgreSQL for several",
+        path.display()
+    )]
+    Taken {
+        /// The lock.
+        path: PathBuf,
+    },
+    /// The lock cannot be made.
+    #[error("the lock {} cannot be had", path.display())]
+    Lock {
+        /// The lock.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: std::io::Error,
+    },
+    /// This machine's clock or the server's is wrong.
+    #[error(
+        "this machine's clock and that of the database server are {} s apart; set them right (NTP) and start again",
+        apart.as_secs()
+    )]
+    Clock {
+        /// How far they are apart.
+        apart: Duration,
+    },
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Store {
+    /// Before work begins on a SQLite file: makes this process the only one, as long as it lives, and takes over at once what a killed
+    /// process had leased; nobody else can be at it. PostgreSQL has many replicas: what a killed one had leased is taken over when the
+    /// lease ends. There only the clocks are compared.
+    pub async fn claim(&self) -> Result<(), ClaimError> {
+        let Some(file) = &self.file else {
+            return self.compare_clocks().await;
+        };
+        let lock = lock(file)?;
+        // A second claim by this very store found its own lock taken above.
+        let _ = self.claimed.set(lock);
+        let mut session = self.database.write("take over a killed process's leases").await?;
+        let records = session.execute(FREE_RECORDS, Vec::new()).await?;
+        let reports = session.execute(FREE_REPORTS, Vec::new()).await?;
+        session.commit().await?;
+        if records + reports > 0 {
+            tracing::info!(records, reports, "leases.taken_over");
+        }
+        Ok(())
+    }
+}
+
+impl Store {
+    async fn compare_clocks(&self) -> Result<(), ClaimError> {
+        if self.term(Duration::ZERO).now.is_some() {
+            return Ok(());
+        }
+        let mut session = self.database.read("read the server's clock").await?;
+        let Some(row) = session.fetch(SERVER_TIME, Vec::new()).await? else {
+            return Ok(());
+        };
+        let (server, ours) = (row.fields("the server", "at").at("at")?, self.steady.now());
+        let apart = server.since(ours).max(ours.since(server));
+        if apart > CLOCK_TOLERANCE {
+            return Err(ClaimError::Clock { apart });
+        }
+        Ok(())
+    }
+}
+
+fn lock(database: &Path) -> Result<File, ClaimError> {
+    let mut path = database.as_os_str().to_owned();
+    path.push(".lock");
+    let path = PathBuf::from(path);
+    let opened = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(FILE_MODE)
+        .open(&path);
+    match opened
+        .map_err(TryLockError::Error)
+        .and_then(|file| file.try_lock().map(|()| file))
+    {
+        Ok(file) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(ClaimError::Taken { path }),
+        Err(TryLockError::Error(source)) => Err(ClaimError::Lock { path, source }),
+    }
+}
