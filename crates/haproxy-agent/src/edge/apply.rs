@@ -232,6 +232,7 @@ impl Edge {
             }
         }
         crash_point::after(Effect::CertificateInstall);
+        crash_point::before(Effect::CertificateProve);
         for (index, proof) in proofs.finish().await {
             if let Err(detail) = proof {
                 self.metrics.verify_failures.inc();

@@ -115,7 +115,17 @@ fn spawn_agent(world: &World) -> Guarded {
 }
 
 /// A command that ends up as the agent, on the address that the world's HAProxy expects it.
-pub(crate) fn spawn(world: &World, mut command: Command) -> Guarded {
+pub(crate) fn spawn(world: &World, command: Command) -> Guarded {
+    spawn_with(world, command, &[])
+}
+
+/// The agent, told at which moment to end.
+pub(crate) fn spawn_agent_with(world: &World, environment: &[(&str, &str)]) -> Guarded {
+    let agent = Command::new(env!("CARGO_BIN_EXE_haproxy-domain-agent"));
+    spawn_with(world, agent, environment)
+}
+
+fn spawn_with(world: &World, mut command: Command, environment: &[(&str, &str)]) -> Guarded {
     let child = command
         .env_clear()
         .env("Agent__Token", TOKEN)
@@ -124,6 +134,7 @@ pub(crate) fn spawn(world: &World, mut command: Command) -> Guarded {
         .env("Agent__HaproxySocket", &world.settings.haproxy_socket)
         .env("Agent__TlsAddress", world.settings.tls_address.to_string())
         .env("Agent__WatchInterval", "100ms")
+        .envs(environment.iter().copied())
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -8,6 +8,7 @@ mod batches;
 mod challenges;
 mod command;
 mod corpus;
+mod crash_points;
 mod crashes;
 mod default_certificate;
 mod disk;
