@@ -5,6 +5,8 @@ use std::time::Duration;
 use dps_domain::failure::WantedRecords;
 use dps_domain::lane::usual_lane;
 use dps_domain::phase::{Issuance, Next};
+use dps_domain::renewal::advice::{RenewalAdvice, RenewalPlan};
+use dps_domain::upkeep::Upkeep;
 use dps_domain::{Event, Failure, FailureCode, IllegalTransition, Phase, Timestamp, backoff, renewal};
 use serde_json::{Map, Value, json};
 
@@ -75,6 +77,7 @@ pub fn settle(
             record.last_failure = None;
             ("dns.confirmed".to_owned(), json!({}), None)
         }
+        Outcome::Advised { advice, plan } => return advised(record, advice, plan, facts),
         Outcome::Waiting { until, kind } => {
             record.attempt = record.attempt.saturating_sub(1);
             record.next_attempt_at = Some(until.max(facts.now));
@@ -92,21 +95,94 @@ pub fn settle(
             (kind, detail, Some(message))
         }
     };
+    look_after_dns(&mut record, before, facts);
     let report = report(before, &record, message, facts.policy);
-    let event = Some(DomainEvent {
+    let event = Some(event(&record, kind, detail, facts));
+    Ok(Completion {
+        record,
+        report,
+        event,
+        ledger: Vec::new(),
+    })
+}
+
+fn event(record: &DomainRecord, kind: String, detail: Value, facts: &Facts<'_>) -> DomainEvent {
+    DomainEvent {
         at: facts.now,
         kind,
         phase: record.phase.name().to_owned(),
         detail: with_evidence(detail, facts.evidence),
         duration: Some(facts.took),
         replica: facts.replica.to_owned(),
-    });
+    }
+}
+
+/// The CA said, or did not say, when a live domain should be renewed. Nothing else about the domain changes, and history tells
+/// it only when the renewal moved: it is asked several times a day.
+fn advised(
+    mut record: DomainRecord,
+    advice: RenewalAdvice,
+    plan: Option<RenewalPlan>,
+    facts: &Facts<'_>,
+) -> Result<Completion, IllegalTransition> {
+    record.attempt = record.attempt.saturating_sub(1);
+    let mut line = None;
+    if let Some(plan) = plan {
+        let renew_at = plan.renew_at;
+        record.phase = record.phase.apply(Event::RenewalMoved(renew_at))?;
+        record.urgent_from = Some(plan.urgent_from);
+        let detail = json!({
+            "window": advice.window,
+            "explanationUrl": advice.explanation_url,
+            "renewAt": renew_at,
+            "urgent": plan.is_urgent(),
+        });
+        line = Some(event(&record, "renewal.moved".to_owned(), detail, facts));
+    }
+    if let Some(upkeep) = &mut record.upkeep {
+        upkeep.advice = advice;
+    }
+    record.next_attempt_at = next_care(&record);
     Ok(Completion {
         ledger: Vec::new(),
         record,
-        report,
-        event,
+        report: None,
+        event: line,
     })
+}
+
+/// A live domain has two moments besides that of its renewal: that of the next look at its DNS, which the outcome told, and that of the
+/// next question to the CA. It is due at the first of them.
+fn look_after_dns(record: &mut DomainRecord, before: &DomainRecord, facts: &Facts<'_>) {
+    let Phase::Live {
+        not_after,
+        next: Next::At(_),
+        ..
+    } = record.phase
+    else {
+        return;
+    };
+    let dns_at = record.next_attempt_at.unwrap_or(facts.now);
+    let same_certificate = record.phase.serving() == before.phase.serving();
+    let advice = match record.upkeep.take().filter(|_| same_certificate) {
+        Some(upkeep) => upkeep.advice,
+        None => RenewalAdvice::after_deployment(facts.now, not_after, facts.jitter),
+    };
+    record.upkeep = Some(Upkeep { dns_at, advice });
+    record.next_attempt_at = next_care(record);
+}
+
+/// When a live domain is due.
+fn next_care(record: &DomainRecord) -> Option<Timestamp> {
+    let Phase::Live {
+        next: Next::At(renew_at),
+        ..
+    } = record.phase
+    else {
+        return record.next_attempt_at;
+    };
+    let care = record.upkeep.as_ref().map_or(renew_at, Upkeep::next_at);
+    Some(renew_at.min(care))
 }
 
 /// What the outcome says comes first; what was seen beside it is added.
@@ -236,6 +312,20 @@ fn report(
     Some(current_report(after, message, policy))
 }
 
+/// When the customer's side is looked at next: asking the CA something about a live domain is no look at it.
+fn next_look(record: &DomainRecord) -> Option<Timestamp> {
+    match (&record.phase, &record.upkeep) {
+        (
+            Phase::Live {
+                next: Next::At(renew_at),
+                ..
+            },
+            Some(upkeep),
+        ) => Some(upkeep.dns_at.min(*renew_at)),
+        (_, _) => record.next_attempt_at,
+    }
+}
+
 /// The report that tells a record as it stands.
 pub fn current_report(record: &DomainRecord, message: Option<String>, policy: &Policy) -> StatusReport {
     let edge_addresses = policy.edge_hosts();
@@ -253,7 +343,7 @@ pub fn current_report(record: &DomainRecord, message: Option<String>, policy: &P
                 .as_ref()
                 .map(|failure| failure.message(&wanted))
         }),
-        next_attempt_at: record.last_failure.as_ref().and(record.next_attempt_at),
+        next_attempt_at: record.last_failure.as_ref().and(next_look(record)),
         certificate_not_after: match &record.phase {
             Phase::Live { not_after, .. } => Some(*not_after),
             Phase::Onboarding(_) | Phase::Failed | Phase::Leaving | Phase::Gone => None,
@@ -264,6 +354,7 @@ pub fn current_report(record: &DomainRecord, message: Option<String>, policy: &P
 #[cfg(test)]
 mod tests {
     use dps_domain::lane::Lane;
+    use dps_domain::renewal::advice::SuggestedWindow;
     use dps_domain::{CertificateId, DomainId, Hostname, OrderId, Status};
     use uuid::Uuid;
 
@@ -287,6 +378,7 @@ mod tests {
             order_not_before: Timestamp::EPOCH,
             urgent_from: None,
             last_failure: None,
+            upkeep: None,
             cabinet_version: 1,
             revision: 0,
             created_at: NOW,
@@ -510,16 +602,57 @@ mod tests {
             Some(NOW + HOUR),
             "a tenth would be left by now"
         );
+        let upkeep = done.record.upkeep.as_ref().unwrap();
         assert_eq!(
-            done.record.lane(),
-            Some(Lane::Urgent),
-            "its renewal will be due in the last tenth"
-        );
-        assert_eq!(
-            done.record.next_attempt_at,
-            Some(NOW + HOUR),
+            upkeep.dns_at,
+            NOW + HOUR,
             "the renewal is nearer than the next look"
         );
+        assert!(upkeep.advice.ask_at > NOW, "the CA is asked soon, not at once");
+        assert_eq!(done.record.next_attempt_at, Some(upkeep.advice.ask_at));
+        assert_eq!(done.record.lane(), Some(Lane::Recheck));
+    }
+
+    #[test]
+    fn a_certificate_that_the_ca_wants_gone_is_renewed_now_and_before_others() {
+        let mut before = record(Phase::Live {
+            serving: CertificateId::from_uuid(Uuid::from_u128(3)),
+            not_after: NOW + 90 * 24 * HOUR,
+            next: Next::At(NOW + 60 * 24 * HOUR),
+        });
+        let advice = RenewalAdvice {
+            window: SuggestedWindow::new(NOW - 2 * HOUR, NOW - HOUR).ok(),
+            explanation_url: None,
+            ask_at: NOW + 6 * HOUR,
+            failures: 0,
+        };
+        before.upkeep = Some(Upkeep {
+            dns_at: NOW + HOUR,
+            advice: RenewalAdvice {
+                window: None,
+                ..advice.clone()
+            },
+        });
+        before.last_failure = Some(Failure::DnsNxdomain {});
+        let advised = |plan| {
+            let advice = advice.clone();
+            settled(&before, Outcome::Advised { advice, plan })
+        };
+        let done = advised(Some(RenewalPlan {
+            renew_at: NOW,
+            urgent_from: NOW,
+        }));
+        assert_eq!(done.record.next_attempt_at, Some(NOW));
+        assert_eq!(done.record.lane(), Some(Lane::Urgent));
+        assert_eq!(done.event.unwrap().detail["urgent"], true);
+        assert_eq!(done.record.last_failure, before.last_failure);
+        let same = advised(None);
+        assert_eq!(
+            same.record.next_attempt_at,
+            Some(NOW + HOUR),
+            "the look at its DNS"
+        );
+        assert!(same.event.is_none() && same.report.is_none(), "nothing to tell");
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub mod renewal;
 pub mod shares;
 pub mod status;
 pub mod timestamp;
+pub mod upkeep;
 
 pub use causes::with_causes;
 pub use failure::{Actor, Failure, FailureCode};

@@ -91,6 +91,8 @@ pub enum Event {
         /// The end of the certificate's validity.
         not_after: Timestamp,
     },
+    /// The CA's wish moved the renewal of a live domain to this moment.
+    RenewalMoved(Timestamp),
     /// The renewal moment has come, or somebody asked for a renewal now.
     RenewalDue,
     /// The domain is stopped.
@@ -215,6 +217,14 @@ impl Phase {
         }
     }
 
+    /// The certificate that the edges present.
+    pub const fn serving(&self) -> Option<CertificateId> {
+        match self {
+            Self::Live { serving, .. } => Some(*serving),
+            Self::Onboarding(_) | Self::Failed | Self::Leaving | Self::Gone => None,
+        }
+    }
+
     /// Whether a certificate is served while this phase lasts.
     pub const fn is_live(&self) -> bool {
         matches!(self, Self::Live { .. })
@@ -256,6 +266,18 @@ impl Phase {
                 serving,
                 not_after,
                 next: next.begin(),
+            },
+            (
+                Self::Live {
+                    serving,
+                    not_after,
+                    next: Next::At(_),
+                },
+                Event::RenewalMoved(at),
+            ) => Self::Live {
+                serving,
+                not_after,
+                next: Next::At(at),
             },
             (Self::Onboarding(issuance), event) => Self::Onboarding(issuance.apply(event)?),
             (
@@ -336,6 +358,9 @@ mod tests {
                 next: Next::At(at)
             }
         );
+        let moved = Timestamp::from_unix_seconds(2);
+        let live = live.apply(Event::RenewalMoved(moved)).unwrap();
+        assert!(matches!(live, Phase::Live { next: Next::At(at), .. } if at == moved));
         let mut events = whole_issuance(2, at);
         events.insert(0, Event::RenewalDue);
         events.pop();
@@ -372,6 +397,7 @@ mod tests {
                     not_after: Timestamp::EPOCH,
                 },
             ),
+            (Phase::START, Event::RenewalMoved(Timestamp::EPOCH)),
             (Phase::Failed, Event::DnsReady),
             (Phase::Gone, Event::RetryRequested),
             (Phase::Leaving, Event::RetryRequested),
@@ -426,6 +452,7 @@ mod tests {
                 not_before: Timestamp::EPOCH,
                 not_after: Timestamp::EPOCH
             }),
+            Just(Event::RenewalMoved(Timestamp::from_unix_seconds(7))),
             Just(Event::RenewalDue),
             Just(Event::GaveUp),
             Just(Event::RetryRequested),

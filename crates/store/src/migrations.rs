@@ -60,6 +60,7 @@ macro_rules! scripts {
             4 "0004" "rate_limits",
             5 "0005" "fair_lanes",
             6 "0006" "limits_ledger",
+            7 "0007" "renewal_information",
             8 "0008" "timeline_and_sync",
         )
     };

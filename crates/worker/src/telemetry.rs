@@ -31,6 +31,7 @@ pub struct Metrics {
     verification: Results,
     issuance: Results,
     renewal: Results,
+    renewal_info: Results,
     expiry_days: Gauge<f64, AtomicU64>,
     outbox_waiting: Gauge<f64, AtomicU64>,
     agent_tls_expiry_days: Gauge<f64, AtomicU64>,
@@ -49,6 +50,7 @@ impl Metrics {
     /// All counters at zero, no certificate known.
     pub fn new() -> Self {
         let (verification, issuance, renewal) = (results(), results(), results());
+        let renewal_info = results();
         let expiry_days = Gauge::<f64, AtomicU64>::default();
         expiry_days.set(f64::NAN);
         let outbox_waiting = Gauge::<f64, AtomicU64>::default();
@@ -70,6 +72,11 @@ impl Metrics {
             "renewal",
             "Renewals that ended with a deployed certificate or failed",
             renewal.clone(),
+        );
+        registry.register(
+            "acme_renewal_info",
+            "Questions to the CA when to renew that were answered or failed",
+            renewal_info.clone(),
         );
         registry.register(
             "certificate_expiry_days",
@@ -115,6 +122,7 @@ impl Metrics {
             verification,
             issuance,
             renewal,
+            renewal_info,
             expiry_days,
             outbox_waiting,
             agent_tls_expiry_days,
@@ -188,6 +196,10 @@ impl MetricsPort for Metrics {
         count(&self.renewal, success);
     }
 
+    fn renewal_info(&self, success: bool) {
+        count(&self.renewal_info, success);
+    }
+
     fn under_way(&self, lane: Lane, steps: usize) {
         let steps = i64::try_from(steps).unwrap_or(i64::MAX);
         self.in_flight.get_or_create(&of(lane)).set(steps);
@@ -234,6 +246,7 @@ mod tests {
             "domain_verification_total",
             "acme_issuance_total",
             "renewal_total",
+            "acme_renewal_info_total",
         ] {
             has(&metrics, &format!("{name}{{result=\"success\"}} 0"));
             has(&metrics, &format!("{name}{{result=\"failed\"}} 0"));

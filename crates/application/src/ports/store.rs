@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dps_domain::lane::{Lane, Standing};
 use dps_domain::limits::{Bucket, BucketKey, Charge, Entry, Limit, LimitKind};
+use dps_domain::upkeep::Upkeep;
 use dps_domain::{CertificateId, DomainId, Failure, Hostname, LeaseToken, OrderId, Phase, Timestamp};
 
 use super::cabinet::StatusReport;
@@ -42,6 +43,8 @@ pub struct DomainRecord {
     pub urgent_from: Option<Timestamp>,
     /// What went wrong last; cleared by progress.
     pub last_failure: Option<Failure>,
+    /// When it is looked after once it is live; `None` before that, and for a domain that became live with an earlier version.
+    pub upkeep: Option<Upkeep>,
     /// The Cabinet's version of the domain, for `If-Match`.
     pub cabinet_version: u64,
     /// Counts writes of this record; guards [`CertificateStore::domain_update`].

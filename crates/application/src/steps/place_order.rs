@@ -3,6 +3,7 @@
 use dps_domain::{Event, Failure, OrderId, Timestamp};
 use serde_json::json;
 
+use super::served::replacement;
 use super::{Fault, Outcome, StepContext, Then, ledger};
 use crate::account::account;
 use crate::crash_point::{self, Effect};
@@ -23,12 +24,22 @@ pub(super) async fn place_order(context: &StepContext<'_>) -> Result<Outcome, Fa
         service.store.order_close(open.id).await?;
     }
     let account = account(service).await?;
-    let exemption = ledger::exemption(context, false).await?;
+    let replacement = replacement(context).await;
+    let exempt = replacement.as_ref().is_some_and(|replacement| replacement.exempt);
+    let exemption = ledger::exemption(context, exempt).await?;
     if let Some(waiting) = ledger::debit(context, exemption).await? {
         return Ok(waiting);
     }
+    let replaces = replacement.map(|replacement| replacement.ari_id);
+    if let Some(ari_id) = &replaces {
+        context.evidence.note("replaces", ari_id.as_str());
+        context.evidence.note("exemptFromLimits", exempt);
+    }
     crash_point::before(Effect::OrderCreate);
-    let placed_at = service.ca.new_order(&account, &record.hostname, None).await;
+    let placed_at = service
+        .ca
+        .new_order(&account, &record.hostname, replaces.as_deref())
+        .await;
     let url = placed_at.inspect_err(|error| ledger::not_placed(context, exemption, error))?;
     crash_point::after(Effect::OrderCreate);
     let order = StoredOrder {

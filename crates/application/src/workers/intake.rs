@@ -318,6 +318,7 @@ fn arrival(
         order_not_before: Timestamp::EPOCH,
         urgent_from: None,
         last_failure: None,
+        upkeep: None,
         cabinet_version: domain.version,
         revision: 0,
         created_at: now,

@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use dps_application::ports::CertificateAuthority;
 use dps_application::ports::ca::{
     Account, AuthorizationView, CaError, Http01, OrderStatus, OrderView, RenewalInfo,
 };
+use dps_domain::renewal::advice::SuggestedWindow;
 use dps_domain::{Failure, Hostname};
 use secrecy::SecretString;
 
@@ -29,6 +32,21 @@ pub(crate) enum Slip {
     CertificateElsewhere,
 }
 
+/// What the CA says of renewals, and what it was asked and told.
+struct RenewalDesk {
+    answer: Result<Option<Wish>, CaError>,
+    asked: Vec<String>,
+    /// One for each order.
+    replaced: Vec<Option<String>>,
+}
+
+/// When the CA wants a renewal, and how long after each question the next.
+#[derive(Debug, Clone)]
+pub(crate) struct Wish {
+    pub(crate) window: SuggestedWindow,
+    pub(crate) ask_again_after: Duration,
+}
+
 /// The CA. Validates a challenge by looking at the fake edges.
 pub(crate) struct FakeCa {
     edges: Edges,
@@ -36,6 +54,9 @@ pub(crate) struct FakeCa {
     accounts: Mutex<Vec<String>>,
     account_number: Mutex<u32>,
     errors: Mutex<VecDeque<CaError>>,
+    renewals: Mutex<RenewalDesk>,
+    is_another: AtomicBool,
+    lifetime: Mutex<Duration>,
     slips: Mutex<Vec<Slip>>,
     clock: std::sync::Arc<dyn dps_application::ports::Clock>,
 }
@@ -48,6 +69,13 @@ impl FakeCa {
             accounts: Mutex::default(),
             account_number: Mutex::default(),
             errors: Mutex::default(),
+            is_another: AtomicBool::new(false),
+            renewals: Mutex::new(RenewalDesk {
+                answer: Ok(None),
+                asked: Vec::new(),
+                replaced: Vec::new(),
+            }),
+            lifetime: Mutex::new(Duration::from_secs(90 * 86_400)),
             slips: Mutex::default(),
             clock,
         }
@@ -67,6 +95,31 @@ impl FakeCa {
         let mut slips = self.slips.lock().unwrap();
         let found = slips.iter().position(|planned| *planned == slip);
         found.map(|index| slips.remove(index)).is_some()
+    }
+
+    /// Questions when to renew are answered so from now on; at first the CA offers no renewal information.
+    pub(crate) fn advise(&self, answer: Result<Option<Wish>, CaError>) {
+        self.renewals.lock().unwrap().answer = answer;
+    }
+
+    /// The certificates that were asked about.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.renewals.lock().unwrap().asked.clone()
+    }
+
+    /// What each order replaces, in order.
+    pub(crate) fn replaced(&self) -> Vec<Option<String>> {
+        self.renewals.lock().unwrap().replaced.clone()
+    }
+
+    /// The operator has gone to another CA.
+    pub(crate) fn become_another(&self) {
+        self.is_another.store(true, Ordering::SeqCst);
+    }
+
+    /// How long certificates are valid from now on.
+    pub(crate) fn issue_for(&self, lifetime: Duration) {
+        *self.lifetime.lock().unwrap() = lifetime;
     }
 
     pub(crate) fn orders_for(&self, host: &str) -> usize {
@@ -127,8 +180,12 @@ fn challenge(url: &str) -> Http01 {
 
 #[async_trait]
 impl CertificateAuthority for FakeCa {
-    fn directory_url(&self) -> &'static str {
-        "https://ca.test/dir"
+    fn directory_url(&self) -> &str {
+        if self.is_another.load(Ordering::SeqCst) {
+            "https://another-ca.test/dir"
+        } else {
+            "https://ca.test/dir"
+        }
     }
 
     fn new_account_key(&self) -> Result<SecretString, CaError> {
@@ -145,15 +202,22 @@ impl CertificateAuthority for FakeCa {
         Ok(url)
     }
 
-    async fn renewal_info(&self, _ari_id: &str) -> Result<Option<RenewalInfo>, CaError> {
-        Ok(None)
+    async fn renewal_info(&self, ari_id: &str) -> Result<Option<RenewalInfo>, CaError> {
+        let mut desk = self.renewals.lock().unwrap();
+        desk.asked.push(ari_id.to_owned());
+        let wish = desk.answer.clone()?;
+        Ok(wish.map(|wish| RenewalInfo {
+            window: wish.window,
+            explanation_url: Some("https://ca.test/why".into()),
+            ask_again_at: self.clock.now() + wish.ask_again_after,
+        }))
     }
 
     async fn new_order(
         &self,
         account: &Account,
         host: &Hostname,
-        _replaces: Option<&str>,
+        replaces: Option<&str>,
     ) -> Result<String, CaError> {
         self.error()?;
         if !self.accounts.lock().unwrap().contains(&account.url) {
@@ -168,6 +232,8 @@ impl CertificateAuthority for FakeCa {
             status: OrderStatus::Pending,
             failure: None,
         };
+        let mut desk = self.renewals.lock().unwrap();
+        desk.replaced.push(replaces.map(str::to_owned));
         orders.insert(url.clone(), order);
         Ok(url)
     }
@@ -234,8 +300,9 @@ impl CertificateAuthority for FakeCa {
             });
         }
         let now = self.clock.now().unix_seconds();
+        let lifetime = i64::try_from(self.lifetime.lock().unwrap().as_secs()).unwrap();
         self.with(order_url, |order| {
-            format!("{}|{order_url}|{now}|{}", order.host, now + 90 * 86_400)
+            format!("{}|{order_url}|{now}|{}", order.host, now + lifetime)
         })
     }
 }

@@ -7,6 +7,7 @@ mod cabinet;
 mod limits;
 mod outbox;
 mod outside;
+mod renewal_information;
 mod resync;
 mod stories;
 mod timeline;

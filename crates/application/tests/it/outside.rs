@@ -240,7 +240,7 @@ impl Pki for FakePki {
             serial: parts[1].len().to_string(),
             not_before: second(2),
             not_after: second(3),
-            ari_id: None,
+            ari_id: Some(format!("issuer.{}", parts[1].rsplit('/').next().unwrap())),
             chain_pem: chain_pem.to_owned(),
         })
     }
@@ -316,4 +316,7 @@ impl Metrics for Counters {
         self.add("renewal", success);
     }
     fn under_way(&self, _: dps_domain::phase::Lane, _: usize) {}
+    fn renewal_info(&self, success: bool) {
+        self.add("renewal_info", success);
+    }
 }

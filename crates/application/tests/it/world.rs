@@ -50,6 +50,7 @@ impl World {
             order_not_before: Timestamp::EPOCH,
             urgent_from: None,
             last_failure: None,
+            upkeep: None,
             cabinet_version: 1,
             revision: 0,
             created_at: now,

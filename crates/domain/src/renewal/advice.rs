@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DAY, renewal_deadline};
+use super::{DAY, renewal_deadline, renewal_moment, urgent_from};
 use crate::Timestamp;
 use crate::backoff::Backoff;
 
@@ -135,8 +135,22 @@ pub enum RenewalAnswer {
 pub struct RenewalPlan {
     /// The one moment that is stored.
     pub renew_at: Timestamp,
-    /// The CA wants the certificate gone: before other renewals.
-    pub urgent: bool,
+    /// From when on it goes before other renewals: at once when the CA wants the certificate gone.
+    pub urgent_from: Timestamp,
+}
+
+impl RenewalPlan {
+    fn usual((not_before, not_after): (Timestamp, Timestamp), renew_at: Timestamp) -> Self {
+        Self {
+            renew_at,
+            urgent_from: urgent_from(not_before, not_after, renew_at),
+        }
+    }
+
+    /// Whether it goes before others from its beginning.
+    pub fn is_urgent(&self) -> bool {
+        self.urgent_from <= self.renew_at
+    }
 }
 
 impl RenewalAdvice {
@@ -166,11 +180,11 @@ impl RenewalAdvice {
             RenewalAnswer::Window {
                 window,
                 explanation_url,
-                ask_again_at,
+                ask_again_at: until,
             } => Self {
                 window: Some(*window),
                 explanation_url: explanation_url.clone(),
-                ask_at: *ask_again_at,
+                ask_at: ask_again_at(Some(*until), now),
                 failures: 0,
             },
             RenewalAnswer::NotOffered => Self {
@@ -186,6 +200,25 @@ impl RenewalAdvice {
             }
             RenewalAnswer::Unavailable { until: None } => failed(now + RETRY.delay(failures, jitter)),
             RenewalAnswer::Refused => failed(now + spread(USUAL)),
+        }
+    }
+
+    /// The renewal's new moment when the CA's wish changed from this to `after`; `None` while it is the same, whose moment was chosen
+    /// and is kept. A wish that is withdrawn leaves the rule by the certificate's own dates.
+    pub fn replan(
+        &self,
+        after: &Self,
+        validity: (Timestamp, Timestamp),
+        now: Timestamp,
+        random: f64,
+    ) -> Option<RenewalPlan> {
+        match after.window {
+            window if window == self.window => None,
+            Some(window) => Some(plan(validity, window, now, random)),
+            None => {
+                let renew_at = renewal_moment(validity.0, validity.1, random);
+                Some(RenewalPlan::usual(validity, renew_at))
+            }
         }
     }
 
@@ -219,18 +252,19 @@ pub fn plan(
     let lifetime = not_after.since(not_before);
     let earliest = not_before + EARLIEST_AGE.min(lifetime / 20);
     let latest = latest_renewal_moment(not_before, not_after);
-    let urgent = window.is_past(now);
-    let renew_at = if urgent {
-        now
-    } else if window.start >= latest {
+    if window.is_past(now) {
+        let renew_at = now.max(earliest);
+        return RenewalPlan {
+            renew_at,
+            urgent_from: renew_at,
+        };
+    }
+    let renew_at = if window.start >= latest {
         latest - (lifetime / 50).mul_f64(random.clamp(0.0, 1.0))
     } else {
         point(window.start.max(now), window.end.min(latest), random)
     };
-    RenewalPlan {
-        renew_at: renew_at.max(earliest),
-        urgent,
-    }
+    RenewalPlan::usual((not_before, not_after), renew_at.max(earliest))
 }
 
 /// One point from `start` up to, but not including, `end`; `start` if there is none.

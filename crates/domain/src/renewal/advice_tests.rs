@@ -37,7 +37,7 @@ fn the_usual_window_of_each_lifetime_in_use_is_kept_to() {
                 "{lifetime:?} {random} {}",
                 plan.renew_at
             );
-            assert!(!plan.urgent);
+            assert!(!plan.is_urgent());
         }
     }
 }
@@ -48,7 +48,7 @@ fn a_window_that_is_over_means_now_and_before_others() {
         let now = ISSUED + lifetime / 3;
         let over = window(now - HOUR, now - HOUR / 2);
         let plan = plan((ISSUED, ISSUED + lifetime), over, now, 0.7);
-        assert_eq!((plan.renew_at, plan.urgent), (now, true));
+        assert_eq!((plan.renew_at, plan.is_urgent()), (now, true));
     }
 }
 
@@ -66,7 +66,7 @@ fn a_ca_that_wants_every_certificate_gone_gets_one_order_a_day_at_most() {
     let over = window(ISSUED - HOUR, ISSUED);
     for (lifetime, age) in [(LIFETIMES[3], DAY), (LIFETIMES[0], 8 * HOUR)] {
         let plan = plan((ISSUED, ISSUED + lifetime), over, now, 0.5);
-        assert_eq!((plan.renew_at, plan.urgent), (ISSUED + age, true));
+        assert_eq!((plan.renew_at, plan.is_urgent()), (ISSUED + age, true));
     }
 }
 
@@ -125,6 +125,32 @@ fn failures_ask_again_with_growing_pauses_and_forget_nothing() {
 }
 
 #[test]
+fn a_moment_is_kept_until_the_window_changes() {
+    let validity = (ISSUED, ISSUED + 90 * DAY);
+    let unknown = RenewalAdvice::after_deployment(ISSUED, validity.1, 0.5);
+    let first = RenewalAdvice {
+        window: Some(window(ISSUED + 50 * DAY, ISSUED + 52 * DAY)),
+        ..unknown.clone()
+    };
+    let moved = RenewalAdvice {
+        window: Some(window(ISSUED + 20 * DAY, ISSUED + 22 * DAY)),
+        ..unknown.clone()
+    };
+    let at = |before: &RenewalAdvice, after: &RenewalAdvice| {
+        let plan = before.replan(after, validity, ISSUED + 5 * DAY, 0.5);
+        plan.map(|plan| plan.renew_at)
+    };
+    assert_eq!(at(&unknown, &unknown), None);
+    assert_eq!(at(&unknown, &first), Some(ISSUED + 51 * DAY));
+    assert_eq!(at(&first, &first), None);
+    assert_eq!(at(&first, &moved), Some(ISSUED + 21 * DAY));
+    assert_eq!(
+        at(&moved, &unknown),
+        Some(renewal_moment(validity.0, validity.1, 0.5))
+    );
+}
+
+#[test]
 fn an_order_is_exempt_inside_the_window_alone() {
     let advice = RenewalAdvice {
         window: Some(window(ISSUED, ISSUED + HOUR)),
@@ -172,7 +198,8 @@ proptest! {
         prop_assert!(plan.renew_at <= latest.max(now));
         prop_assert!(plan.renew_at >= start + EARLIEST_AGE.min(lifetime / 20));
         prop_assert!(latest < end - lifetime / 10, "an ordinary renewal begins before it is urgent");
-        prop_assert_eq!(plan.urgent, window.end() <= now);
+        prop_assert!(plan.is_urgent() || window.end() > now);
+        prop_assert!(plan.urgent_from >= plan.renew_at && plan.urgent_from < end.max(now));
     }
 
     #[test]

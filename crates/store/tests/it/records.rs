@@ -2,6 +2,8 @@
 
 use dps_application::ports::store::{CertificateStore, Completion, DomainFilter, StoreError};
 use dps_domain::phase::Lane;
+use dps_domain::renewal::advice::{RenewalAdvice, SuggestedWindow};
+use dps_domain::upkeep::Upkeep;
 use dps_domain::{Failure, Issuance, OrderId, Phase, Timestamp};
 use uuid::Uuid;
 
@@ -19,6 +21,15 @@ pub(crate) async fn a_record_comes_back_as_it_was_written(world: World) {
     written.last_failure = Some(Failure::DnsWrongTarget {
         chain: vec!["shop.example".to_owned(), "other.example".to_owned()],
         addresses: vec!["2001:db8::1".parse().unwrap()],
+    });
+    written.upkeep = Some(Upkeep {
+        dns_at: at(10),
+        advice: RenewalAdvice {
+            window: SuggestedWindow::new(at(20), at(30)).ok(),
+            explanation_url: Some("https://ca.example/why".to_owned()),
+            ask_at: at(11),
+            failures: 3,
+        },
     });
     written.cabinet_version = 42;
     world.insert(&written).await;

@@ -292,6 +292,7 @@ pub(crate) fn record(name: &str) -> DomainRecord {
         order_not_before: Timestamp::EPOCH,
         urgent_from: None,
         last_failure: None,
+        upkeep: None,
         cabinet_version: 1,
         revision: 0,
         created_at: at(0),

@@ -9,6 +9,7 @@ use dps_application::ports::CertificateStore;
 use dps_application::ports::store::{DomainEvent, DomainFilter, DomainRecord};
 use dps_domain::Hostname;
 use dps_domain::failure::WantedRecords;
+use dps_domain::phase::{Next, Phase};
 use serde_json::{Value, json};
 
 /// Prints domains by hostname.
@@ -91,6 +92,7 @@ pub async fn show(
     if let Some(at) = record.next_attempt_at {
         println!("  next attempt  {at}");
     }
+    show_renewal(&record);
     if let Some(failure) = &record.last_failure {
         println!(
             "  code          {} (to act: {:?})",
@@ -109,6 +111,48 @@ pub async fn show(
     println!("  history");
     timeline::print(&events);
     Ok(())
+}
+
+/// When the domain renews, and what the CA says to that.
+fn show_renewal(record: &DomainRecord) {
+    let Phase::Live { not_after, next, .. } = &record.phase else {
+        return;
+    };
+    println!("  valid until   {not_after}");
+    match next {
+        Next::At(at) => println!("  renews at     {at}"),
+        Next::Now(_) => println!("  renews at     now"),
+    }
+    let Some(upkeep) = &record.upkeep else { return };
+    if let Some(window) = upkeep.advice.window {
+        println!("  CA suggests   {} to {}", window.start(), window.end());
+    }
+    if let Some(url) = &upkeep.advice.explanation_url {
+        println!("  CA explains   {url}");
+    }
+    if matches!(next, Next::At(_)) {
+        println!("  CA asked at   {}", upkeep.advice.ask_at);
+        println!("  DNS seen at   {}", upkeep.dns_at);
+    }
+}
+
+fn renewal_value(record: &DomainRecord) -> Value {
+    let Phase::Live { not_after, next, .. } = &record.phase else {
+        return Value::Null;
+    };
+    let renew_at = match next {
+        Next::At(at) => Some(*at),
+        Next::Now(_) => None,
+    };
+    let upkeep = record.upkeep.as_ref();
+    json!({
+        "notAfter": not_after,
+        "renewAt": renew_at,
+        "window": upkeep.and_then(|upkeep| upkeep.advice.window),
+        "explanationUrl": upkeep.and_then(|upkeep| upkeep.advice.explanation_url.as_ref()),
+        "askAt": upkeep.map(|upkeep| upkeep.advice.ask_at),
+        "dnsAt": upkeep.map(|upkeep| upkeep.dns_at),
+    })
 }
 
 fn message(record: &DomainRecord) -> String {
@@ -135,6 +179,7 @@ fn value(record: &DomainRecord) -> Value {
         "attempt": record.attempt,
         "nextAttemptAt": record.next_attempt_at,
         "lastFailure": record.last_failure,
+        "renewal": renewal_value(record),
         "createdAt": record.created_at,
         "updatedAt": record.updated_at,
     })

@@ -26,6 +26,17 @@ fn both(output: &Output) -> String {
     texts.concat()
 }
 
+/// The live domain, with what is planned for it. Pebble suggests no window.
+fn shown_as_json(world: &World) -> Value {
+    let shown: Value = serde_json::from_str(&said(world, &["domains", "show", HOST, "--json"])).unwrap();
+    let renewal = &shown["renewal"];
+    for moment in ["notAfter", "renewAt", "askAt", "dnsAt"] {
+        assert!(renewal[moment].is_string(), "{moment}: {shown}");
+    }
+    assert!(renewal["window"].is_null(), "{shown}");
+    shown
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_line_lists_shows_nudges_and_renews_what_the_service_works_on() {
     let world = World::start(Options::default()).await;
@@ -53,7 +64,7 @@ async fn the_command_line_lists_shows_nudges_and_renews_what_the_service_works_o
         (&listed[0]["hostname"], &listed[0]["id"]),
         (&HOST.into(), &live.as_str().into())
     );
-    let shown: Value = serde_json::from_str(&said(&world, &["domains", "show", HOST, "--json"])).unwrap();
+    let shown = shown_as_json(&world);
     let events: Vec<&str> = shown["events"]
         .as_array()
         .unwrap()
@@ -79,7 +90,14 @@ async fn the_command_line_lists_shows_nudges_and_renews_what_the_service_works_o
         "{shown}"
     );
     let told = said(&world, &["domains", "show", HOST]);
-    for part in ["dns.ready", "orderUrl: https://", "probes:", replica, " ms  "] {
+    for part in [
+        "renews at",
+        "dns.ready",
+        "orderUrl: https://",
+        "probes:",
+        replica,
+        " ms  ",
+    ] {
         assert!(told.contains(part), "{part:?} is not in {told}");
     }
     let short = said(&world, &["domains", "show", HOST, "--events", "1"]);

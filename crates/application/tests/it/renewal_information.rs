@@ -1,0 +1,280 @@
+//! The CA says when to renew (RFC 9773), or does not.
+
+use std::time::Duration;
+
+use dps_application::ports::ca::CaError;
+use dps_application::ports::store::Completion;
+use dps_domain::phase::{Next, Phase};
+use dps_domain::renewal::advice::SuggestedWindow;
+use dps_domain::renewal::renewal_deadline;
+use dps_domain::{FailureCode, Timestamp};
+
+use super::ca::Wish;
+use super::world::{HOST, TARGET, World};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+/// The lifetimes in use today and soon.
+const LIFETIMES: [Duration; 4] = [
+    Duration::from_secs(160 * 3_600),
+    Duration::from_secs(45 * 86_400),
+    Duration::from_secs(64 * 86_400),
+    Duration::from_secs(90 * 86_400),
+];
+
+impl World {
+    /// A live domain whose certificate lasts so long.
+    async fn with_certificate_for(lifetime: Duration) -> Self {
+        let world = Self::with_due_domain().await;
+        world.ca.issue_for(lifetime);
+        world.settle().await;
+        world
+    }
+
+    /// The CA suggests a window from now on, and wants to be asked every so often.
+    fn suggest(&self, start: Timestamp, end: Timestamp, ask_again_after: Duration) {
+        self.ca.advise(Ok(Some(Wish {
+            window: SuggestedWindow::new(start, end).unwrap(),
+            ask_again_after,
+        })));
+    }
+
+    async fn renew_at(&self) -> Timestamp {
+        match self.record().await.phase {
+            Phase::Live {
+                next: Next::At(at), ..
+            } => at,
+            other => panic!("not between renewals: {other:?}"),
+        }
+    }
+
+    /// Does what is due, at its own moment, until `end`.
+    async fn live_until(&self, end: Timestamp) {
+        loop {
+            self.settle().await;
+            let now = self.service.now();
+            let due = self.record().await.next_attempt_at.unwrap_or(end).min(end);
+            self.advance(due.since(now));
+            if due >= end {
+                return;
+            }
+        }
+    }
+
+    /// Makes the next question to the CA due, and asks it.
+    async fn ask(&self) {
+        let ask_at = self.record().await.upkeep.unwrap().advice.ask_at;
+        self.live_until(ask_at).await;
+        self.settle().await;
+    }
+
+    fn certificates(&self) -> usize {
+        self.ca.orders_for(HOST)
+    }
+
+    fn counted(&self, name: &'static str, success: bool) -> u32 {
+        let counters = self.counters.0.lock().unwrap();
+        counters.get(&(name, success)).copied().unwrap_or_default()
+    }
+
+    async fn history(&self, kind: &str) -> Vec<serde_json::Value> {
+        let id = self.record().await.id;
+        let events = self.service.store.events(id, 1_000).await.unwrap();
+        let of_kind = events.into_iter().filter(|event| event.kind == kind);
+        of_kind.map(|event| event.detail).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_window_that_moves_moves_the_renewal_into_it_and_the_order_names_its_predecessor() {
+    for lifetime in LIFETIMES {
+        let world = World::with_certificate_for(lifetime).await;
+        let began = world.service.now();
+        let by_the_dates = world.renew_at().await;
+        let (start, end) = (began + lifetime / 4, began + lifetime / 4 + lifetime / 50);
+        world.suggest(start, end, 6 * HOUR);
+        world.ask().await;
+        let moved = world.renew_at().await;
+        assert!(start <= moved && moved < end && moved < by_the_dates, "{moved}");
+        world.suggest(start, end, 12 * HOUR);
+        world.ask().await;
+        assert_eq!(world.renew_at().await, moved, "the same window keeps its moment");
+        let told = world.history("renewal.moved").await;
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0]["explanationUrl"], "https://ca.test/why");
+        assert_eq!(told[0]["renewAt"], moved.to_string());
+
+        world.live_until(moved).await;
+        assert_eq!(world.certificates(), 1, "not before its moment");
+        world.settle().await;
+        assert_eq!(world.certificates(), 2);
+        assert_eq!(world.ca.replaced(), [None, Some("issuer.1".to_owned())]);
+        world.ask().await;
+        assert_eq!(
+            world.ca.asked().last().unwrap(),
+            "issuer.2",
+            "the new one is asked about"
+        );
+        let orders = world.history("order.placed").await;
+        assert_eq!(orders[0]["exemptFromLimits"], true);
+        assert_eq!(orders[0]["replaces"], "issuer.1");
+        assert!(
+            orders[1].get("replaces").is_none(),
+            "the first one replaces nothing"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_window_that_is_over_renews_at_once() {
+    for lifetime in LIFETIMES {
+        let world = World::with_certificate_for(lifetime).await;
+        world.live_until(world.service.now() + lifetime / 5).await;
+        let now = world.service.now();
+        world.suggest(now - HOUR, now - HOUR / 2, 6 * HOUR);
+        world.ask().await;
+        assert_eq!(world.certificates(), 2, "{lifetime:?}");
+        let told = world.history("renewal.moved").await;
+        assert_eq!(told.last().unwrap()["urgent"], true);
+        let orders = world.history("order.placed").await;
+        assert_eq!(orders[0]["exemptFromLimits"], false, "the window is over");
+    }
+}
+
+#[tokio::test]
+async fn a_ca_that_wants_every_new_certificate_gone_too_gets_an_order_a_day_and_no_more() {
+    let world = World::with_certificate_for(90 * DAY).await;
+    let began = world.service.now();
+    world.suggest(began - HOUR, began - HOUR / 2, HOUR);
+    world.live_until(began + 10 * DAY).await;
+    let orders = world.certificates();
+    assert!((8..=11).contains(&orders), "{orders}");
+}
+
+#[tokio::test]
+async fn a_week_without_an_answer_renews_by_the_dates_and_delays_no_look_at_the_dns() {
+    let world = World::with_certificate_for(160 * HOUR).await;
+    let began = world.service.now();
+    let deadline = renewal_deadline(began, began + 160 * HOUR);
+    let down = CaError::Unavailable {
+        detail: "503".into(),
+        retry_after: None,
+    };
+    world.ca.advise(Err(down));
+    // What was said before the week began is all that is known: nothing.
+    let planned = world.renew_at().await;
+    assert!(planned <= deadline);
+    world.live_until(planned).await;
+    assert_eq!(world.certificates(), 1);
+    world.settle().await;
+    assert_eq!(world.certificates(), 2);
+    let failed = world.counted("renewal_info", false);
+    assert!((10..=40).contains(&failed), "every few hours, not more: {failed}");
+    assert!(world.history("dns.confirmed").await.len() >= 3, "once a day");
+    assert_eq!(world.counted("renewal", false), 0);
+    assert_eq!(world.record().await.last_failure, None);
+}
+
+#[tokio::test]
+async fn a_window_once_known_is_kept_to_while_the_ca_does_not_answer() {
+    let world = World::with_certificate_for(90 * DAY).await;
+    let began = world.service.now();
+    world.suggest(began + 20 * DAY, began + 21 * DAY, 6 * HOUR);
+    world.ask().await;
+    let planned = world.renew_at().await;
+    let limited = CaError::RateLimited {
+        until: Some(began + 2 * DAY),
+        detail: "slow down".into(),
+    };
+    for error in [
+        limited,
+        CaError::Malformed {
+            kind: "malformed".into(),
+            detail: "no such certificate".into(),
+        },
+    ] {
+        world.ca.advise(Err(error));
+        world.ask().await;
+        world.ask().await;
+    }
+    assert_eq!(world.renew_at().await, planned);
+    assert_eq!(world.record().await.upkeep.unwrap().advice.failures, 4);
+    world.live_until(planned).await;
+    world.settle().await;
+    assert_eq!(world.certificates(), 2);
+}
+
+#[tokio::test]
+async fn no_window_however_late_lets_a_certificate_expire() {
+    for lifetime in LIFETIMES {
+        let world = World::with_certificate_for(lifetime).await;
+        let expires = world.service.now() + lifetime;
+        world.suggest(expires + DAY, expires + 2 * DAY, 6 * HOUR);
+        world.ask().await;
+        assert!(world.renew_at().await <= expires - lifetime / 8, "{lifetime:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_ca_without_renewal_information_is_met_by_the_dates_alone() {
+    for lifetime in LIFETIMES {
+        let world = World::with_certificate_for(lifetime).await;
+        let planned = world.renew_at().await;
+        world.live_until(planned).await;
+        world.settle().await;
+        assert_eq!(world.certificates(), 2);
+        assert_eq!(
+            world.counted("renewal_info", true) + world.counted("renewal_info", false),
+            0
+        );
+        assert!(world.history("renewal.moved").await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_departed_domain_stays_told_so_while_the_ca_is_asked() {
+    let world = World::with_certificate_for(90 * DAY).await;
+    let began = world.service.now();
+    world.suggest(began + 60 * DAY, began + 61 * DAY, HOUR);
+    world.dns.clear(HOST);
+    world.live_until(began + 3 * DAY).await;
+    let record = world.record().await;
+    assert_eq!(record.last_failure.unwrap().code(), FailureCode::DnsMoved);
+    assert!(world.counted("renewal_info", true) > 10);
+    // Each failed look waits longer, up to its own bound: the questions in between count for nothing.
+    assert!((10..=25).contains(&world.history("dns_moved").await.len()));
+    world.dns.point(HOST, TARGET);
+    world.live_until(began + 4 * DAY).await;
+    assert_eq!(world.record().await.last_failure, None);
+}
+
+#[tokio::test]
+async fn another_ca_is_neither_asked_about_a_certificate_nor_told_of_it() {
+    let world = World::with_certificate_for(90 * DAY).await;
+    let began = world.service.now();
+    let asked = world.ca.asked().len();
+    world.suggest(began + 20 * DAY, began + 21 * DAY, HOUR);
+    world.ca.become_another();
+    world.ask().await;
+    assert_eq!(world.ca.asked().len(), asked);
+    world.live_until(world.renew_at().await).await;
+    world.settle().await;
+    assert_eq!(world.ca.replaced(), [None, None]);
+}
+
+#[tokio::test]
+async fn a_domain_that_became_live_with_an_earlier_version_is_asked_for_after_its_next_look() {
+    let world = World::with_certificate_for(90 * DAY).await;
+    let mut record = world.record().await;
+    record.upkeep = None;
+    let completion = Completion {
+        record,
+        report: None,
+        event: None,
+        ledger: Vec::new(),
+    };
+    assert!(world.service.store.domain_update(completion).await.unwrap());
+    let asked = world.ca.asked().len();
+    world.live_until(world.service.now() + 3 * DAY).await;
+    assert!(world.ca.asked().len() > asked);
+}
