@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct Progress {
     started: Instant,
     done: Vec<Duration>,
+    /// How many were done, and the processor time that had been used.
+    used: Vec<(usize, Duration)>,
 }
 
 impl Progress {
@@ -13,12 +15,31 @@ impl Progress {
         Self {
             started: Instant::now(),
             done: Vec::new(),
+            used: Vec::new(),
         }
     }
 
     pub(crate) fn add(&mut self, count: usize) {
         let at = self.started.elapsed();
         self.done.extend(std::iter::repeat_n(at, count));
+    }
+
+    /// Notes the processor time that was used so far.
+    pub(crate) fn used(&mut self, time: Duration) {
+        self.used.push((self.done.len(), time));
+    }
+
+    /// Milliseconds of processor per certificate, over the first fifth and the last: unlike the rate, it does not hang on what else
+    /// this machine does.
+    pub(crate) fn processor_first_and_last(&self) -> Option<(f64, f64)> {
+        let fifth = self.used.len() / 5;
+        let each = |marks: &[(usize, Duration)]| {
+            let ((from, before), (to, after)) = (marks.first()?, marks.last()?);
+            let took = after.saturating_sub(*before);
+            (to > from).then(|| 1000.0 / rate(to - from, took))
+        };
+        let last = self.used.len().checked_sub(fifth + 1)?;
+        Some((each(self.used.get(..=fifth)?)?, each(self.used.get(last..)?)?))
     }
 
     pub(crate) fn rate(&self) -> f64 {

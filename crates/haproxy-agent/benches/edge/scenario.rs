@@ -129,7 +129,8 @@ async fn act(
     faults: &mut Vec<String>,
 ) -> Progress {
     let process = edge.runtime().process().await.unwrap();
-    let used = [edge.haproxy.pid(), edge.agent.pid()].map(processor_time);
+    let pids = [edge.haproxy.pid(), edge.agent.pid()];
+    let used = pids.map(processor_time);
     let probe = Probe::start(edge.https, EXISTING, Arc::clone(tls));
     let progress = Mutex::new(Progress::start());
     let batches = std::sync::Mutex::new(requests.chunks(MAX_BATCH_CERTIFICATES));
@@ -145,7 +146,9 @@ async fn act(
                 .iter()
                 .filter_map(|result| result.as_ref().err().map(ToString::to_string));
             failures.lock().await.extend(failed);
-            progress.lock().await.add(batch.len());
+            let mut progress = progress.lock().await;
+            progress.add(batch.len());
+            progress.used(pids.map(processor_time).iter().sum());
         }
     };
     // Two calls under way: one is read and checked while the other is worked.
@@ -160,7 +163,7 @@ async fn act(
         progress.rates()
     );
     report_client(what, probe.finish().await, faults);
-    let now = [edge.haproxy.pid(), edge.agent.pid()].map(processor_time);
+    let now = pids.map(processor_time);
     let each = |index: usize| {
         let took = now[index].saturating_sub(used[index]);
         1000.0 / rate(requests.len(), took)
@@ -172,6 +175,9 @@ async fn act(
         memory(edge.agent.pid()),
         each(1)
     );
+    if let Some((first, last)) = progress.processor_first_and_last() {
+        println!("  processor of both, each: {first:.2} ms in the first fifth, {last:.2} ms in the last");
+    }
     if let Some(first) = failures.first() {
         faults.push(format!("{} applies failed when {what}: {first}", failures.len()));
     }

@@ -89,3 +89,40 @@ fn reason_of(path: &Path) -> PathBuf {
     name.push(REASON);
     name.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_set_aside_says_why_and_is_deleted_when_it_is_old() {
+        let root = tempfile::tempdir().unwrap();
+        let disk = Disk::open(root.path()).unwrap();
+        let (early, late) = (
+            Timestamp::from_unix_seconds(1_000_000),
+            Timestamp::from_unix_seconds(1_000_001),
+        );
+        for (name, at) in [("a.pem", early), ("b.pem", late)] {
+            let path = root.path().join(name);
+            fs::write(&path, "damaged").unwrap();
+            disk.quarantine(&path, &FileFault::Header, at).unwrap();
+        }
+        let texts = || -> Vec<String> {
+            let entries = fs::read_dir(root.path().join("quarantine")).unwrap();
+            let texts = entries.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
+            texts.filter(|text| text != "damaged").collect()
+        };
+        assert_eq!(disk.quarantined(), 2);
+        assert!(
+            texts()
+                .iter()
+                .all(|text| text.contains(&FileFault::Header.to_string()))
+        );
+
+        disk.clean_quarantine(early + KEPT_FOR);
+
+        assert_eq!(disk.quarantined(), 1);
+        assert_eq!(texts().len(), 1);
+        assert!(texts()[0].contains("b.pem"));
+    }
+}
