@@ -9,6 +9,7 @@
 
 pub mod account;
 pub mod crash_point;
+mod insist;
 pub mod operator;
 pub mod outbox;
 pub mod policy;

@@ -21,7 +21,8 @@ macro_rules! columns {
 statements! {
     CLOSE_OTHERS = Sql::both("UPDATE acme_orders SET open = FALSE WHERE domain_id = $1 AND open");
     INSERT = Sql::both(concat!(
-        "INSERT INTO acme_orders (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO acme_orders (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7) \
+         ON CONFLICT (id) DO UPDATE SET open = excluded.open",
     ));
     SELECT = Sql::both(concat!("SELECT ", columns!(), " FROM acme_orders WHERE id = $1"));
     SELECT_OPEN = Sql::both(concat!("SELECT ", columns!(), " FROM acme_orders WHERE domain_id = $1 AND open"));

@@ -376,7 +376,7 @@ pub trait CertificateStore: SyncStore {
 
     // ---- orders
 
-    /// Stores a new order; it becomes the domain's only open one.
+    /// Stores a new order, unless it is stored already; it becomes the domain's only open one.
     async fn order_insert(&self, order: &StoredOrder) -> Result<(), StoreError>;
 
     /// One order.

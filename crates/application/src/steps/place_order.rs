@@ -7,6 +7,7 @@ use super::served::replacement;
 use super::{Fault, Outcome, StepContext, Then, ledger};
 use crate::account::account;
 use crate::crash_point::{self, Effect};
+use crate::insist::insist;
 use crate::ports::store::StoredOrder;
 
 pub(super) async fn place_order(context: &StepContext<'_>) -> Result<Outcome, Fault> {
@@ -52,7 +53,8 @@ pub(super) async fn place_order(context: &StepContext<'_>) -> Result<Outcome, Fa
         created_at: now,
     };
     crash_point::before(Effect::OrderSave);
-    service.store.order_insert(&order).await?;
+    // What nobody knows but the CA must not be lost to a database that is away for a moment.
+    insist(context.deadline, || service.store.order_insert(&order)).await?;
     crash_point::after(Effect::OrderSave);
     Ok(placed(&order))
 }

@@ -7,6 +7,7 @@ use dps_domain::{Failure, LeaseToken, with_causes};
 use tokio::time::Instant;
 
 use crate::crash_point::{self, Effect};
+use crate::insist::insist;
 use crate::ports::store::{Completion, DomainRecord, Lease, StoreError};
 use crate::service::Service;
 use crate::settle::{Facts, settle};
@@ -100,7 +101,11 @@ pub(super) async fn run_step(service: &Service, lane: Lane, lease: Lease, deadli
     completion.ledger = ledger;
     let wakes = Wakes::of(&completion, now);
     crash_point::before(Effect::OutcomeSave);
-    match service.store.complete(lease.token, completion.clone()).await {
+    // A second time it finds the lease gone, which is as good.
+    let recorded = insist(deadline, || {
+        service.store.complete(lease.token, completion.clone())
+    });
+    match recorded.await {
         Ok(()) => {
             crash_point::after(Effect::OutcomeSave);
             log(&completion, lane);

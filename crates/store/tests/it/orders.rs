@@ -17,6 +17,12 @@ pub(crate) async fn a_domain_has_one_open_order(world: World) {
         Some(second.clone())
     );
     assert!(!world.store.order(first.id).await.unwrap().unwrap().open);
+    world.store.order_insert(&second).await.unwrap();
+    assert_eq!(
+        world.store.order_open(domain).await.unwrap(),
+        Some(second.clone()),
+        "stored a second time, it is still the open one"
+    );
     world.store.order_close(second.id).await.unwrap();
     assert_eq!(world.store.order_open(domain).await.unwrap(), None);
     assert_eq!(world.store.order_open(neighbour).await.unwrap(), Some(theirs));

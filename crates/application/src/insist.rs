@@ -1,0 +1,81 @@
+//! Writes that must not be lost to a database that is away for a moment.
+
+use std::time::Duration;
+
+use dps_domain::with_causes;
+use tokio::time::Instant;
+
+use crate::ports::store::StoreError;
+
+/// The pause after the first failure; it doubles up to [`LAST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LAST_PAUSE: Duration = Duration::from_secs(2);
+/// Nothing is insisted on for longer, so that a service asked to stop while its database is away does stop.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Repeats a write while the store is unavailable, until `deadline` or for half a minute. The write must be harmless a second time:
+/// nobody knows whether a commit whose answer was lost has happened.
+pub(crate) async fn insist<T, F>(deadline: Instant, write: impl Fn() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let ends = deadline.min(Instant::now() + PATIENCE);
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match write().await {
+            Err(error @ StoreError::Unavailable { .. }) if Instant::now() + pause < ends => {
+                tracing::warn!(error = %with_causes(&error), "store.write_repeated");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LAST_PAUSE);
+            }
+            result => return result,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    fn unavailable() -> StoreError {
+        StoreError::Unavailable {
+            operation: "test",
+            source: "away".into(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_is_repeated_until_the_store_is_back() {
+        let tries = Cell::new(0);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let written = insist(deadline, || async {
+            tries.set(tries.get() + 1);
+            if tries.get() < 4 {
+                Err(unavailable())
+            } else {
+                Ok(7)
+            }
+        });
+        assert_eq!(written.await.unwrap(), 7);
+        assert_eq!(tries.get(), 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_ends_before_the_lease_does_and_repeats_nothing_else() {
+        let started = Instant::now();
+        let deadline = started + Duration::from_secs(5);
+        let away = insist::<(), _>(deadline, || async { Err(unavailable()) });
+        assert!(matches!(away.await, Err(StoreError::Unavailable { .. })));
+        assert!(Instant::now() < deadline && started.elapsed() > Duration::from_secs(2));
+
+        let tries = Cell::new(0);
+        let lost = insist::<(), _>(deadline, || async {
+            tries.set(tries.get() + 1);
+            Err(StoreError::LeaseLost)
+        });
+        assert!(matches!(lost.await, Err(StoreError::LeaseLost)));
+        assert_eq!(tries.get(), 1);
+    }
+}
