@@ -178,17 +178,23 @@ async fn an_explanation_that_no_browser_should_open_is_left_out() {
 
 #[tokio::test]
 async fn what_goes_wrong_here_is_told_apart_and_never_makes_the_directory_be_fetched_again() {
-    let world = World::with_certificate().await;
-    world.reply(Reply::html(503).header("Retry-After", "300"));
+    let throttled = World::with_certificate().await;
+    throttled.reply(Reply::html(503).header("Retry-After", "300"));
+    for _ in 0..2 {
+        let error = throttled.ask().await.unwrap_err();
+        assert_eq!(until(&error), Some(NOW + Duration::from_secs(300)), "{error}");
+    }
     assert_eq!(
-        until(&world.ask().await.unwrap_err()),
-        Some(NOW + Duration::from_secs(300))
+        throttled.double.requests(Endpoint::RenewalInfo),
+        1,
+        "a CA that wants quiet has it"
     );
-    world.reply(Reply::problem(429, "rateLimited", "slow down").header("Retry-After", "60"));
-    assert!(matches!(
-        world.ask().await.unwrap_err(),
-        CaError::RateLimited { until: Some(at), .. } if at == NOW + Duration::from_secs(60)
-    ));
+    let account = throttled.account().await;
+    assert!(
+        throttled.order_replacing(&account, ARI_ID).await.is_ok(),
+        "orders are another matter"
+    );
+    let world = World::with_certificate().await;
     world.reply(Reply::problem(500, "serverInternal", "oops"));
     assert_eq!(until(&world.ask().await.unwrap_err()), None);
     for fault in [Fault::CutBody, Fault::HugeBody, Fault::SlowBody, Fault::HangUp] {
@@ -206,6 +212,17 @@ async fn what_goes_wrong_here_is_told_apart_and_never_makes_the_directory_be_fet
         "it was not sent"
     );
     assert_eq!(world.double.requests(Endpoint::Directory), 1);
+}
+
+#[tokio::test]
+async fn a_limit_says_until_when_the_question_must_wait() {
+    let world = World::with_certificate().await;
+    world.reply(Reply::problem(429, "rateLimited", "slow down").header("Retry-After", "60"));
+    let error = world.ask().await.unwrap_err();
+    assert!(
+        matches!(error, CaError::RateLimited { until: Some(at), .. } if at == NOW + Duration::from_secs(60)),
+        "{error}"
+    );
 }
 
 #[tokio::test]

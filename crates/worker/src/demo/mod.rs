@@ -28,7 +28,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let stop = shutdown::token()?;
     let mut show = Show::new();
     show.line("Starting the world: DNS server, Pebble (ACME), HAProxy, Cabinet, agent and service, all on loopback…");
-    let world = World::start(stop.child_token()).await?;
+    let world = Box::pin(World::start(stop.child_token())).await?;
     let told = tokio::select! {
         told = story::tell(&world, &mut show) => Some(told),
         () = stop.cancelled() => None,
