@@ -109,7 +109,7 @@ impl Policy {
         match lane {
             Lane::Verification => &self.verification,
             Lane::HttpProbe => &self.http_probe,
-            Lane::Issuance | Lane::Chronic => &self.issuance,
+            Lane::Issuance | Lane::OrderQueue | Lane::Chronic => &self.issuance,
             Lane::Renewal | Lane::Urgent => &self.renewal,
             Lane::Recheck => &self.recheck,
             Lane::Removal => &self.removal,
@@ -121,7 +121,7 @@ impl Policy {
         let shares = [
             (self.shares.urgent, vec![Lane::Urgent]),
             (self.shares.renewal, vec![Lane::Renewal]),
-            (self.shares.first_issuance, vec![Lane::Issuance]),
+            (self.shares.first_issuance, vec![Lane::Issuance, Lane::OrderQueue]),
             (self.shares.chronic, vec![Lane::Chronic]),
         ];
         let permits = (self.issuance.concurrency + self.renewal.concurrency).max(shares.len());

@@ -208,7 +208,7 @@ fn still_explains(failure: Option<&Failure>, phase: &Phase) -> bool {
         Some(FailureCode::AcmeValidationFailed) => {
             matches!(
                 issuance,
-                Issuance::AwaitingDns | Issuance::AwaitingHttpProbe | Issuance::Ordering
+                Issuance::AwaitingDns | Issuance::AwaitingHttpProbe | Issuance::Ordering | Issuance::Queued
             )
         }
         Some(FailureCode::DnsMoved) => matches!(issuance, Issuance::AwaitingDns),
@@ -248,6 +248,10 @@ fn fail(
     let due = match then {
         Then::Retry => later,
         Then::At(at) => at.max(now),
+        Then::Queue => {
+            record.phase = record.phase.clone().apply(Event::OrdersUsedUp)?;
+            now
+        }
         Then::RecheckDns => {
             record.phase = record.phase.clone().apply(Event::DnsLost)?;
             later
@@ -272,7 +276,7 @@ fn fail(
         Phase::Live { .. } | Phase::Onboarding(_) | Phase::Failed | Phase::Leaving | Phase::Gone => due,
     };
     // To wait for the CA's limits is no attempt.
-    if failure.code() == FailureCode::AcmeRateLimited && matches!(then, Then::At(_)) {
+    if failure.code() == FailureCode::AcmeRateLimited && matches!(then, Then::At(_) | Then::Queue) {
         record.attempt = record.attempt.saturating_sub(1);
     }
     // Only a human can lift a pause: no timer asks the CA again.
@@ -326,6 +330,16 @@ fn next_look(record: &DomainRecord) -> Option<Timestamp> {
     }
 }
 
+/// When something is done about what went wrong. Whoever waits in the queue for the CA's limit is due all the while, so that tenants can take
+/// turns; what is told is when its turn will probably come.
+fn next_attempt_at(record: &DomainRecord) -> Option<Timestamp> {
+    let queued = matches!(record.phase.issuance(), Some(Issuance::Queued));
+    match record.last_failure.as_ref()? {
+        Failure::AcmeRateLimited { until: Some(at), .. } if queued => Some(*at),
+        _ => next_look(record),
+    }
+}
+
 /// The report that tells a record as it stands.
 pub fn current_report(record: &DomainRecord, message: Option<String>, policy: &Policy) -> StatusReport {
     let edge_addresses = policy.edge_hosts();
@@ -343,7 +357,7 @@ pub fn current_report(record: &DomainRecord, message: Option<String>, policy: &P
                 .as_ref()
                 .map(|failure| failure.message(&wanted))
         }),
-        next_attempt_at: record.last_failure.as_ref().and(next_look(record)),
+        next_attempt_at: next_attempt_at(record),
         certificate_not_after: match &record.phase {
             Phase::Live { not_after, .. } => Some(*not_after),
             Phase::Onboarding(_) | Phase::Failed | Phase::Leaving | Phase::Gone => None,

@@ -57,7 +57,7 @@ fn issuance_action(issuance: &Issuance) -> Action {
     match issuance {
         Issuance::AwaitingDns => Action::CheckDns,
         Issuance::AwaitingHttpProbe => Action::ProbeHttp,
-        Issuance::Ordering => Action::PlaceOrder,
+        Issuance::Ordering | Issuance::Queued => Action::PlaceOrder,
         Issuance::Validating { order } => Action::Validate(*order),
         Issuance::Finalizing { order } => Action::Finalize(*order),
         Issuance::Deploying { certificate } => Action::Deploy(*certificate),

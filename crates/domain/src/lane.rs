@@ -15,6 +15,8 @@ pub enum Lane {
     HttpProbe,
     /// `AcmeIssuanceWorker`.
     Issuance,
+    /// `AcmeIssuanceWorker`, as the CA's limit of orders allows: first issues that wait for one of its tokens.
+    OrderQueue,
     /// `RenewalWorker`: every step of a renewal, so that renewals never wait behind onboarding.
     Renewal,
     /// `RenewalWorker`, before anything else: renewals without which a certificate will soon be of no use.
@@ -29,10 +31,11 @@ pub enum Lane {
 
 impl Lane {
     /// All lanes.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Verification,
         Self::HttpProbe,
         Self::Issuance,
+        Self::OrderQueue,
         Self::Renewal,
         Self::Urgent,
         Self::Chronic,
@@ -46,6 +49,7 @@ impl Lane {
             Self::Verification => "verification",
             Self::HttpProbe => "http_probe",
             Self::Issuance => "issuance",
+            Self::OrderQueue => "order_queue",
             Self::Renewal => "renewal",
             Self::Urgent => "urgent",
             Self::Chronic => "chronic",
@@ -113,6 +117,7 @@ pub const fn usual_lane(phase: &Phase) -> Option<Lane> {
     match phase {
         Phase::Onboarding(Issuance::AwaitingDns) => Some(Lane::Verification),
         Phase::Onboarding(Issuance::AwaitingHttpProbe) => Some(Lane::HttpProbe),
+        Phase::Onboarding(Issuance::Queued) => Some(Lane::OrderQueue),
         Phase::Onboarding(_) => Some(Lane::Issuance),
         Phase::Live {
             next: Next::At(_), ..

@@ -48,6 +48,8 @@ pub enum Issuance {
     AwaitingHttpProbe,
     /// Everything is right for an order; none is stored yet.
     Ordering,
+    /// Everything is right for an order, and it waits for one of those that the CA's limit leaves the account.
+    Queued,
     /// The order's URL is stored; its authorization is not valid yet (RFC 8555 §7.5).
     Validating {
         /// The stored order.
@@ -74,6 +76,8 @@ pub enum Event {
     HttpReady,
     /// DNS no longer points at us although it did when the probe or the order began.
     DnsLost,
+    /// The CA's limit leaves the account no order for now.
+    OrdersUsedUp,
     /// The order's URL is stored.
     OrderPlaced(OrderId),
     /// The order is ready to be finalized.
@@ -122,6 +126,7 @@ impl Issuance {
             Self::AwaitingDns => "awaitingDns",
             Self::AwaitingHttpProbe => "awaitingHttpProbe",
             Self::Ordering => "ordering",
+            Self::Queued => "queued",
             Self::Validating { .. } => "validating",
             Self::Finalizing { .. } => "finalizing",
             Self::Deploying { .. } => "deploying",
@@ -132,9 +137,11 @@ impl Issuance {
     pub const fn is_at_ca(&self) -> bool {
         match self {
             Self::AwaitingDns | Self::AwaitingHttpProbe => false,
-            Self::Ordering | Self::Validating { .. } | Self::Finalizing { .. } | Self::Deploying { .. } => {
-                true
-            }
+            Self::Ordering
+            | Self::Queued
+            | Self::Validating { .. }
+            | Self::Finalizing { .. }
+            | Self::Deploying { .. } => true,
         }
     }
 
@@ -142,11 +149,16 @@ impl Issuance {
         Ok(match (self, event) {
             (Self::AwaitingDns, Event::DnsReady) => Self::AwaitingHttpProbe,
             (Self::AwaitingHttpProbe, Event::HttpReady) => Self::Ordering,
-            (Self::AwaitingHttpProbe | Self::Ordering, Event::DnsLost) => Self::AwaitingDns,
-            (Self::Ordering, Event::OrderPlaced(order)) => Self::Validating { order },
+            (Self::AwaitingHttpProbe | Self::Ordering | Self::Queued, Event::DnsLost) => Self::AwaitingDns,
+            (Self::Ordering | Self::Queued, Event::OrdersUsedUp) => Self::Queued,
+            (Self::Ordering | Self::Queued, Event::OrderPlaced(order)) => Self::Validating { order },
             (Self::Validating { order }, Event::OrderReady) => Self::Finalizing { order },
             (
-                Self::Ordering | Self::Validating { .. } | Self::Finalizing { .. } | Self::Deploying { .. },
+                Self::Ordering
+                | Self::Queued
+                | Self::Validating { .. }
+                | Self::Finalizing { .. }
+                | Self::Deploying { .. },
                 Event::OrderLost,
             ) => Self::AwaitingDns,
             (Self::Finalizing { .. }, Event::CertificateStored(certificate)) => {
@@ -189,6 +201,7 @@ impl Phase {
             Self::Onboarding(Issuance::AwaitingHttpProbe) => Status::PendingHttpProbe,
             Self::Onboarding(
                 Issuance::Ordering
+                | Issuance::Queued
                 | Issuance::Validating { .. }
                 | Issuance::Finalizing { .. }
                 | Issuance::Deploying { .. },
@@ -433,6 +446,16 @@ mod tests {
     }
 
     #[test]
+    fn a_domain_that_waits_for_the_cas_limit_goes_on_as_if_it_had_not() {
+        let queued = Phase::Onboarding(Issuance::Ordering)
+            .apply(Event::OrdersUsedUp)
+            .unwrap();
+        assert_eq!(queued.status(), Status::Issuing);
+        let placed = queued.apply(Event::OrderPlaced(order())).unwrap();
+        assert_eq!(placed, Phase::Onboarding(Issuance::Validating { order: order() }));
+    }
+
+    #[test]
     fn a_lost_order_starts_again_from_the_dns_check() {
         let validating = Phase::Onboarding(Issuance::Validating { order: order() });
         assert_eq!(validating.apply(Event::OrderLost).unwrap(), Phase::START);
@@ -443,6 +466,7 @@ mod tests {
             Just(Event::DnsReady),
             Just(Event::HttpReady),
             Just(Event::DnsLost),
+            Just(Event::OrdersUsedUp),
             Just(Event::OrderPlaced(order())),
             Just(Event::OrderReady),
             Just(Event::OrderLost),

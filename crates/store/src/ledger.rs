@@ -57,11 +57,17 @@ fn read(row: Option<&Row>) -> Result<Bucket, StoreError> {
     })
 }
 
-async fn lock_in_tx(session: &mut Session, key: &BucketKey) -> Result<Bucket, StoreError> {
+/// The bucket, locked until the end of the transaction.
+pub(crate) async fn lock_in_tx(session: &mut Session, key: &BucketKey) -> Result<Bucket, StoreError> {
     read(session.fetch(LOCK, args![key.as_str()]).await?.as_ref())
 }
 
-async fn write_in_tx(session: &mut Session, key: &BucketKey, bucket: Bucket) -> Result<(), StoreError> {
+/// Writes a locked bucket.
+pub(crate) async fn write_in_tx(
+    session: &mut Session,
+    key: &BucketKey,
+    bucket: Bucket,
+) -> Result<(), StoreError> {
     let args = args![key.as_str(), bucket.full_at, bucket.spent, bucket.parked_until];
     session.execute(WRITE, args).await.map(drop)
 }

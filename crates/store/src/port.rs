@@ -68,6 +68,28 @@ impl CertificateStore for Store {
         lease::acquire_due(&self.database, &self.turns, &ask).await
     }
 
+    async fn acquire_queued(
+        &self,
+        (orders, limit): (&BucketKey, &Limit),
+        now: Timestamp,
+        ttl: Duration,
+        most: usize,
+    ) -> Result<Vec<Lease>, StoreError> {
+        let ask = Ask {
+            lane: Lane::OrderQueue,
+            now,
+            term: self.term(ttl),
+            limit: most,
+            token: self.new_token(now),
+            kept: self.events_per_domain,
+        };
+        lease::acquire_queued(&self.database, &self.turns, (orders, limit), ask).await
+    }
+
+    async fn waiting(&self, lane: Lane, most: u32) -> Result<u32, StoreError> {
+        lease::waiting(&self.database, lane, most).await
+    }
+
     async fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError> {
         lease::next_due(&self.database, lane).await
     }

@@ -86,6 +86,9 @@ pub(crate) async fn serve(
     Ok(())
 }
 
+/// Longer queues are told as this long.
+const MOST_COUNTED: u32 = 100_000;
+
 /// Keeps the gauges true without a query during a scrape.
 async fn refresh(service: Service, agent_tls: Option<ClientTls>, metrics: Metrics, stop: CancellationToken) {
     let (store, gauges) = (&service.store, &metrics);
@@ -94,6 +97,7 @@ async fn refresh(service: Service, agent_tls: Option<ClientTls>, metrics: Metric
             gauges.agent_tls_expiry(tls.state().expires_at, service.now());
         }
         gauges.certificate_expiry(store.soonest_expiry().await?, service.now());
+        gauges.orders_waiting(store.waiting(Lane::OrderQueue, MOST_COUNTED).await?);
         for kind in [LimitKind::NewOrders, LimitKind::NewAccounts] {
             let limit = service.limits.get(kind);
             if !limit.is_none() {

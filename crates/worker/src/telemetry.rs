@@ -38,6 +38,7 @@ pub struct Metrics {
     in_flight: ByLane<Gauge>,
     oldest_due: ByLane<Gauge<f64, AtomicU64>>,
     limit_remaining: Limits,
+    orders_waiting: Gauge,
 }
 
 impl Default for Metrics {
@@ -57,6 +58,7 @@ impl Metrics {
         let agent_tls_expiry_days = Gauge::<f64, AtomicU64>::default();
         agent_tls_expiry_days.set(f64::NAN);
         let limit_remaining = Limits::default();
+        let orders_waiting = Gauge::default();
         let mut registry = Registry::default();
         registry.register(
             "domain_verification",
@@ -113,6 +115,11 @@ impl Metrics {
             limit_remaining.clone(),
         );
         registry.register(
+            "acme_orders_waiting",
+            "First issues that wait for the CA's limit of orders, counted up to 100000",
+            orders_waiting.clone(),
+        );
+        registry.register(
             "dps_build",
             "The version of dps",
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
@@ -129,6 +136,7 @@ impl Metrics {
             in_flight,
             oldest_due,
             limit_remaining,
+            orders_waiting,
         }
     }
 
@@ -160,6 +168,11 @@ impl Metrics {
         self.limit_remaining
             .get_or_create(&[("limit", kind.as_str())])
             .set(tokens.into());
+    }
+
+    /// Sets `acme_orders_waiting`.
+    pub fn orders_waiting(&self, waiting: u32) {
+        self.orders_waiting.set(waiting.into());
     }
 
     /// All metrics as `OpenMetrics` text.

@@ -323,6 +323,19 @@ pub trait CertificateStore: SyncStore {
         limit: usize,
     ) -> Result<Vec<Lease>, StoreError>;
 
+    /// The same for the queue of first issues, as many at most as the bucket of the account's orders has tokens, which are taken in the
+    /// same transaction: one for each record.
+    async fn acquire_queued(
+        &self,
+        (orders, limit): (&BucketKey, &Limit),
+        now: Timestamp,
+        ttl: Duration,
+        most: usize,
+    ) -> Result<Vec<Lease>, StoreError>;
+
+    /// How many records wait in a lane, due or not; counted up to `most`.
+    async fn waiting(&self, lane: Lane, most: u32) -> Result<u32, StoreError>;
+
     /// When the next record of the lane can be acquired.
     async fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError>;
 

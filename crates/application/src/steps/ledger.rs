@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
-use dps_domain::limits::{BucketKey, Change, Charge, Endpoint, Entry, Exemption, LimitKind, Refused};
-use dps_domain::phase::Phase;
+use dps_domain::lane::Lane;
+use dps_domain::limits::{BucketKey, Change, Charge, Endpoint, Entry, Exemption, Limit, LimitKind, Refused};
+use dps_domain::phase::{Issuance, Phase};
 use dps_domain::{CertificateId, Failure, Timestamp};
 
 use super::{Fault, Outcome, StepContext, Then};
@@ -19,6 +20,9 @@ const RENEWAL_MEMORY: Duration = Duration::from_secs(120 * 24 * 60 * 60);
 /// Those who waited for the same moment begin within so much of the time they waited, and within a minute.
 const SPREAD: f64 = 0.1;
 const LONGEST_SPREAD: Duration = Duration::from_secs(60);
+
+/// Longer queues are estimated as if they were this long.
+const LONGEST_QUEUE: u32 = 100_000;
 
 /// What the order costs.
 const OF_ORDER: [LimitKind; 4] = [
@@ -67,7 +71,15 @@ pub(super) async fn debit(context: &StepContext<'_>, exemption: Exemption) -> Re
     let now = service.now();
     let directory_url = service.ca.directory_url();
     let first = !record.phase.is_live();
-    let charges = Charge::for_order(&service.limits, directory_url, &record.hostname, exemption, first);
+    let mut charges = Charge::for_order(&service.limits, directory_url, &record.hostname, exemption, first);
+    if has_turn(context) {
+        charges.retain(|charge| charge.kind != LimitKind::NewOrders);
+    } else if first
+        && service.limits.get(LimitKind::NewOrders) != Limit::NONE
+        && somebody_queues(service).await?
+    {
+        return queue(context).await.map(Some);
+    }
     let debit = service
         .store
         .ledger_debit(record.id, context.token, &charges, now)
@@ -83,11 +95,37 @@ pub(super) async fn debit(context: &StepContext<'_>, exemption: Exemption) -> Re
             };
             Some(limited(context, kind, begins, Then::At(begins)))
         }
-        Debit::Queue { until } => {
-            let begins = spread(until, now, service.randomness.unit());
-            Some(limited(context, LimitKind::NewOrders, begins, Then::At(begins)))
-        }
+        Debit::Queue { .. } => Some(queue(context).await?),
     })
+}
+
+/// Whether the domain waited in the queue, and was leased with an order's token of the account's.
+fn has_turn(context: &StepContext<'_>) -> bool {
+    context.record.phase == Phase::Onboarding(Issuance::Queued)
+}
+
+/// Nobody is served before those who wait.
+async fn somebody_queues(service: &Service) -> Result<bool, Fault> {
+    let due = service.store.next_due(Lane::OrderQueue).await?;
+    Ok(due.is_some_and(|due| due <= service.now()))
+}
+
+/// Into the queue, told when a turn will come if all keep theirs.
+async fn queue(context: &StepContext<'_>) -> Result<Outcome, Fault> {
+    let service = context.service;
+    let kind = LimitKind::NewOrders;
+    let key = BucketKey::of_account(kind, service.ca.directory_url());
+    let before = service.store.waiting(Lane::OrderQueue, LONGEST_QUEUE).await?;
+    let bucket = service.store.ledger_bucket(&key).await?;
+    let turn = bucket.token_at(&service.limits.get(kind), service.now(), before.saturating_add(1));
+    Ok(limited(context, kind, turn, Then::Queue))
+}
+
+/// No order was sent: a token of the account's that came with the lease is given back.
+pub(super) fn not_sent(context: &StepContext<'_>) {
+    if has_turn(context) {
+        note(context, LimitKind::NewOrders, Change::Refund);
+    }
 }
 
 fn limited(context: &StepContext<'_>, kind: LimitKind, until: Timestamp, then: Then) -> Outcome {

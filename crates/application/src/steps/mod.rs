@@ -81,6 +81,8 @@ pub enum Then {
     Retry,
     /// The same step again at the time that somebody told us.
     At(Timestamp),
+    /// Into the queue for the CA's limit of orders.
+    Queue,
     /// Back to the DNS check, after a growing delay.
     RecheckDns,
     /// The order is dead: back to the DNS check, and a new order after that. `rest` when the CA's validation failed, so that the
@@ -172,7 +174,7 @@ impl StepContext<'_> {
     /// What the step asks the CA for.
     fn endpoint(&self) -> Endpoint {
         match self.record.phase.issuance() {
-            Some(Issuance::Ordering) => Endpoint::NewOrder,
+            Some(Issuance::Ordering | Issuance::Queued) => Endpoint::NewOrder,
             _ => Endpoint::Other,
         }
     }

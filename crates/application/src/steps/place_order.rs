@@ -1,5 +1,6 @@
 //! Place an order, and store its URL before anything is built on it.
 
+use dps_domain::limits::Exemption;
 use dps_domain::{Event, Failure, OrderId, Timestamp};
 use serde_json::json;
 
@@ -8,19 +9,47 @@ use super::{Fault, Outcome, StepContext, Then, ledger};
 use crate::account::account;
 use crate::crash_point::{self, Effect};
 use crate::insist::insist;
+use crate::ports::ca::Account;
 use crate::ports::store::StoredOrder;
 
 pub(super) async fn place_order(context: &StepContext<'_>) -> Result<Outcome, Fault> {
+    match prepare(context).await {
+        Ok(Ready::ToOrder {
+            account,
+            exemption,
+            replaces,
+        }) => order(context, &account, exemption, replaces.as_deref()).await,
+        Ok(Ready::Otherwise(outcome)) => {
+            ledger::not_sent(context);
+            Ok(outcome)
+        }
+        Err(fault) => {
+            ledger::not_sent(context);
+            Err(fault)
+        }
+    }
+}
+
+/// What there is to do once everything was looked at that must be seen before.
+enum Ready {
+    ToOrder {
+        account: Account,
+        exemption: Exemption,
+        replaces: Option<String>,
+    },
+    Otherwise(Outcome),
+}
+
+async fn prepare(context: &StepContext<'_>) -> Result<Ready, Fault> {
     let (service, record) = (context.service, context.record);
-    let now = service.now();
-    if record.order_not_before > now {
-        return Ok(resting(context));
+    if record.order_not_before > service.now() {
+        return Ok(Ready::Otherwise(resting(context)));
     }
     let directory_url = service.ca.directory_url();
     // An order that was stored, but whose step died before it could say so, is gone on with.
     if let Some(open) = service.store.order_open(record.id).await? {
         if open.directory_url == directory_url {
-            return Ok(placed(&open));
+            return Ok(Ready::Otherwise(placed(&open)));
         }
         service.store.order_close(open.id).await?;
     }
@@ -29,24 +58,36 @@ pub(super) async fn place_order(context: &StepContext<'_>) -> Result<Outcome, Fa
     let exempt = replacement.as_ref().is_some_and(|replacement| replacement.exempt);
     let exemption = ledger::exemption(context, exempt).await?;
     if let Some(waiting) = ledger::debit(context, exemption).await? {
-        return Ok(waiting);
+        return Ok(Ready::Otherwise(waiting));
     }
     let replaces = replacement.map(|replacement| replacement.ari_id);
     if let Some(ari_id) = &replaces {
         context.evidence.note("replaces", ari_id.as_str());
         context.evidence.note("exemptFromLimits", exempt);
     }
+    Ok(Ready::ToOrder {
+        account,
+        exemption,
+        replaces,
+    })
+}
+
+async fn order(
+    context: &StepContext<'_>,
+    account: &Account,
+    exemption: Exemption,
+    replaces: Option<&str>,
+) -> Result<Outcome, Fault> {
+    let (service, record) = (context.service, context.record);
+    let now = service.now();
     crash_point::before(Effect::OrderCreate);
-    let placed_at = service
-        .ca
-        .new_order(&account, &record.hostname, replaces.as_deref())
-        .await;
+    let placed_at = service.ca.new_order(account, &record.hostname, replaces).await;
     let url = placed_at.inspect_err(|error| ledger::not_placed(context, exemption, error))?;
     crash_point::after(Effect::OrderCreate);
     let order = StoredOrder {
         id: OrderId::new(now, service.randomness.id_bytes()),
         domain_id: record.id,
-        directory_url: directory_url.to_owned(),
+        directory_url: service.ca.directory_url().to_owned(),
         url,
         open: true,
         key: None,

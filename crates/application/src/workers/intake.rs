@@ -449,6 +449,7 @@ fn before_order(issuance: &dps_domain::Issuance) -> bool {
     match issuance {
         Issuance::AwaitingDns | Issuance::AwaitingHttpProbe => true,
         Issuance::Ordering
+        | Issuance::Queued
         | Issuance::Validating { .. }
         | Issuance::Finalizing { .. }
         | Issuance::Deploying { .. } => false,

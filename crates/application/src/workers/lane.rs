@@ -2,8 +2,9 @@
 
 use dps_domain::decide::{Action, next_action};
 use dps_domain::lane::{Lane, usual_lane};
+use dps_domain::limits::{BucketKey, Change, Entry, Limit, LimitKind};
 use dps_domain::phase::{Issuance, Phase};
-use dps_domain::{Failure, LeaseToken, with_causes};
+use dps_domain::{Failure, LeaseToken, Timestamp, with_causes};
 use tokio::time::Instant;
 
 use crate::crash_point::{self, Effect};
@@ -23,22 +24,62 @@ pub(super) async fn lease(
 ) -> Result<(Vec<Lease>, Instant), StoreError> {
     let policy = &service.policy;
     let deadline = Instant::now() + policy.lease.saturating_sub(policy.skew_allowance);
-    let leases = service
-        .store
-        .acquire_due(lane, service.now(), policy.lease, limit)
-        .await?;
+    let (store, now) = (&service.store, service.now());
+    let leases = if lane == Lane::OrderQueue {
+        let (orders, tokens) = orders(service);
+        store
+            .acquire_queued((&orders, &tokens), now, policy.lease, limit)
+            .await?
+    } else {
+        store.acquire_due(lane, now, policy.lease, limit).await?
+    };
     Ok((leases, deadline))
+}
+
+/// The bucket of the account's orders, which gates the queue of first issues.
+fn orders(service: &Service) -> (BucketKey, Limit) {
+    let kind = LimitKind::NewOrders;
+    let key = BucketKey::of_account(kind, service.ca.directory_url());
+    (key, service.limits.get(kind))
+}
+
+/// When there is something to lease in the lane: in the queue, not before there is an order for it too.
+pub(super) async fn next_due(service: &Service, lane: Lane) -> Result<Option<Timestamp>, StoreError> {
+    let due = service.store.next_due(lane).await?;
+    match due {
+        Some(due) if lane == Lane::OrderQueue => {
+            let (orders, limit) = orders(service);
+            let bucket = service.store.ledger_bucket(&orders).await?;
+            Ok(Some(due.max(bucket.token_at(&limit, service.now(), 1))))
+        }
+        due => Ok(due),
+    }
 }
 
 /// Leaves what was leased but not begun to the other replicas, at once.
 pub(super) async fn give_back(service: &Service, lane: Lane, lease: Lease) {
     let id = lease.record.id;
     match service.store.release(id, lease.token).await {
-        Ok(()) => service.wakers.wake_all(Bell::Lane(lane)),
+        Ok(()) => {
+            if lane == Lane::OrderQueue {
+                give_back_order(service).await;
+            }
+            service.wakers.wake_all(Bell::Lane(lane));
+        }
         Err(StoreError::LeaseLost) => tracing::info!(domain.id = %id, "lease.lost"),
         Err(error) => {
             tracing::warn!(domain.id = %id, error = %with_causes(&error), "lease.not_given_back");
         }
+    }
+}
+
+/// The order that was taken for a record of the queue.
+async fn give_back_order(service: &Service) {
+    let (key, limit) = orders(service);
+    let change = Change::Refund;
+    let entry = Entry { key, limit, change };
+    if let Err(error) = service.store.ledger_apply(&[entry], service.now()).await {
+        tracing::warn!(error = %with_causes(&error), "order.not_given_back");
     }
 }
 
@@ -140,7 +181,7 @@ pub(super) struct Wakes {
 }
 
 impl Wakes {
-    pub(super) fn of(completion: &Completion, now: dps_domain::Timestamp) -> Self {
+    pub(super) fn of(completion: &Completion, now: Timestamp) -> Self {
         let record = &completion.record;
         let due_now = record.next_attempt_at.is_some_and(|at| at <= now);
         Self {
@@ -171,7 +212,7 @@ fn count(service: &Service, phase: &Phase, outcome: &Outcome) {
         | Outcome::Waiting { .. } => return,
     };
     match usual_lane(phase) {
-        Some(Lane::Issuance) => service.metrics.acme_issuance(success),
+        Some(Lane::Issuance | Lane::OrderQueue) => service.metrics.acme_issuance(success),
         Some(Lane::Renewal) => service.metrics.renewal(success),
         Some(_) | None => {}
     }

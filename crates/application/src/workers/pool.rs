@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::lane::{give_back, lease, run_step};
+use super::lane::{give_back, lease, next_due, run_step};
 use crate::policy::Pool;
 use crate::ports::store::StoreError;
 use crate::service::Service;
@@ -107,7 +107,7 @@ impl Lanes {
             let (leases, deadline) = lease(service, queue.lane, permits).await?;
             if leases.len() < permits {
                 queue.hungry = false;
-                queue.next_due = service.store.next_due(queue.lane).await?;
+                queue.next_due = next_due(service, queue.lane).await?;
             }
             for lease in leases {
                 let under_way = UnderWay::begin(service, queue.lane, &queue.under_way, &self.ended);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dps_application::ports::ca::CaError;
 use dps_domain::limits::{BucketKey, CaLimits, Limit, LimitKind};
-use dps_domain::phase::{Next, Phase};
+use dps_domain::phase::{Issuance, Next, Phase};
 use dps_domain::{Failure, FailureCode, Hostname, Status, Timestamp};
 
 use super::world::{HOST, World};
@@ -194,11 +194,8 @@ async fn what_the_ca_refuses_is_given_back_and_parks_everybody_behind_the_same_l
         world.change(|record| record.next_attempt_at = Some(now)).await;
         world.settle().await;
         let again = world.record().await;
-        assert_eq!(
-            again.last_failure.map(|failure| failure.code()),
-            Some(FailureCode::AcmeRateLimited)
-        );
-        assert!(again.next_attempt_at.unwrap() >= retry_after);
+        assert!(until(again.last_failure.as_ref()) >= retry_after);
+        assert_eq!(again.phase.status(), Status::Issuing);
         assert_eq!(world.ca.orders_for(HOST), 0);
         world.advance(2 * HOUR);
         world.settle().await;
@@ -261,4 +258,84 @@ async fn a_name_that_the_ca_paused_is_not_asked_about_again_until_somebody_says_
     world.settle().await;
     assert_eq!(world.ca.orders_for(HOST), 2);
     assert_eq!(world.record().await.last_failure, None);
+}
+
+#[tokio::test]
+async fn first_issues_beyond_the_accounts_orders_queue_and_get_what_comes_in_turn() {
+    let mut world = World::with_due_domain().await;
+    let rate = Limit::bursting(3, 1, Duration::from_secs(60));
+    world.service.limits = Arc::new(CaLimits::default().with(LimitKind::NewOrders, rate));
+    for n in 2..=6 {
+        world.add(n, &format!("shop-{n}.example.com"), "big").await;
+    }
+    world.settle().await;
+    let active = async || {
+        let all = world.records().await;
+        all.iter()
+            .filter(|record| record.phase.status() == Status::Active)
+            .count()
+    };
+    assert_eq!(active().await, 3);
+    let waiting: Vec<_> = world
+        .records()
+        .await
+        .into_iter()
+        .filter(|record| record.phase == Phase::Onboarding(Issuance::Queued))
+        .collect();
+    assert_eq!(waiting.len(), 3);
+    let mut turns: Vec<_> = waiting
+        .iter()
+        .map(|record| until(record.last_failure.as_ref()))
+        .collect();
+    turns.sort_unstable();
+    // A minute after the burst and its margin, then one each minute.
+    let first = world.service.now() + Duration::from_secs(120);
+    assert_eq!(turns, [0, 1, 2].map(|n| first + Duration::from_secs(60) * n));
+    assert!(
+        waiting.iter().all(|record| record.attempt == 0),
+        "to queue is no attempt"
+    );
+    // Another tenant, much later than those who wait, is behind them but not behind all of the big one.
+    world.add(7, "small.example.com", "small").await;
+    world.settle().await;
+    assert_eq!(active().await, 3);
+    world.advance(Duration::from_secs(120));
+    world.settle().await;
+    assert_eq!(active().await, 4);
+    world.advance(Duration::from_secs(60));
+    world.settle().await;
+    assert_eq!(active().await, 5);
+    let small = world
+        .records()
+        .await
+        .into_iter()
+        .find(|record| record.tenant_id == "small");
+    assert_eq!(
+        small.unwrap().phase.status(),
+        Status::Active,
+        "tenants take turns"
+    );
+    world.advance(Duration::from_secs(600));
+    world.settle().await;
+    assert_eq!(active().await, 7);
+}
+
+#[tokio::test]
+async fn a_turn_that_cannot_be_used_is_given_back() {
+    let world = limited_world().await;
+    use_up(&world, LimitKind::RegisteredDomain).await;
+    world.step().await;
+    world.step().await;
+    world
+        .change(|record| record.phase = Phase::Onboarding(Issuance::Queued))
+        .await;
+    world.step().await;
+    let waiting = world.record().await;
+    let slot = until(waiting.last_failure.as_ref());
+    assert_eq!(waiting.phase, Phase::Onboarding(Issuance::Queued));
+    assert_eq!(waiting.next_attempt_at, Some(slot));
+    assert_eq!(spent(&world, LimitKind::NewOrders).await, 0);
+    world.advance(slot.since(world.service.now()));
+    world.settle().await;
+    assert_eq!(world.record().await.phase.status(), Status::Active);
 }

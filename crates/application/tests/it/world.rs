@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dps_application::ports::store::{Completion, DomainRecord, Lease};
+use dps_application::ports::store::{Completion, DomainFilter, DomainRecord, Lease};
 use dps_application::ports::{CertificateStore, Clock, Randomness};
 use dps_application::{LanePolicy, Policy, Service, Shares, steps, workers};
 use dps_domain::phase::Lane;
@@ -34,13 +34,19 @@ impl World {
     /// A world with one domain that is due and whose DNS is right.
     pub(crate) async fn with_due_domain() -> Self {
         let world = Self::empty().await;
-        world.dns.point(HOST, TARGET);
-        world.cabinet.add(1, HOST);
-        let now = world.service.now();
+        world.add(1, HOST, "acme").await;
+        world
+    }
+
+    /// One more domain that is due and whose DNS is right.
+    pub(crate) async fn add(&self, number: u128, host: &str, tenant: &str) {
+        self.dns.point(host, TARGET);
+        self.cabinet.add(number, host);
+        let now = self.service.now();
         let record = DomainRecord {
-            id: DomainId::from_uuid(Uuid::from_u128(1)),
-            tenant_id: "acme".into(),
-            hostname: Hostname::parse(HOST).unwrap(),
+            id: DomainId::from_uuid(Uuid::from_u128(number)),
+            tenant_id: tenant.into(),
+            hostname: Hostname::parse(host).unwrap(),
             cname_target: Hostname::parse(TARGET).unwrap(),
             phase: Phase::START,
             attempt: 0,
@@ -62,8 +68,16 @@ impl World {
             report: None,
             event: None,
         };
-        assert!(world.service.store.domain_insert(completion).await.unwrap());
-        world
+        assert!(self.service.store.domain_insert(completion).await.unwrap());
+    }
+
+    /// Every domain.
+    pub(crate) async fn records(&self) -> Vec<DomainRecord> {
+        let all = DomainFilter {
+            limit: 100,
+            ..DomainFilter::default()
+        };
+        self.service.store.domains(&all).await.unwrap()
     }
 
     async fn empty() -> Self {

@@ -10,11 +10,13 @@
 
 use dps_application::ports::store::{Completion, Lease, StoreError};
 use dps_domain::lane::Lane;
+use dps_domain::limits::{BucketKey, Limit};
 use dps_domain::{DomainId, LeaseToken, Timestamp};
 
 use super::park::park_in_tx;
 use super::{COMPLETE, TABLE, accompany_in_tx, columns, read, record_args};
 use crate::database::Database;
+use crate::ledger;
 use crate::row::Row;
 use crate::session::Session;
 use crate::shard::Turns;
@@ -59,6 +61,9 @@ statements! {
              RETURNING tenant_shard, ", columns!(),
         ),
     );
+    WAITING = Sql::both(
+        "SELECT COUNT(*) AS waiting FROM (SELECT lane FROM custom_domains WHERE lane = $1 LIMIT $2) AS queue",
+    );
     NEXT_DUE = Sql::both(concat!(
         shards!(), "SELECT MIN((SELECT acquirable_at FROM custom_domains WHERE lane = $1 AND tenant_shard = shard \
          AND acquirable_at IS NOT NULL ORDER BY acquirable_at LIMIT 1)) AS at FROM shards",
@@ -101,6 +106,48 @@ pub(crate) async fn acquire_due(
     ask: &Ask,
 ) -> Result<Vec<Lease>, StoreError> {
     let mut session = database.write("lease due domains").await?;
+    let leased = acquire_in_tx(&mut session, turns, ask).await?;
+    session.commit().await?;
+    Ok(leased.told(turns, ask))
+}
+
+/// As many as the bucket has tokens, and a token for each. The bucket is locked first and the records are stepped over where others hold
+/// them, so that nobody waits for anybody in a circle.
+pub(crate) async fn acquire_queued(
+    database: &Database,
+    turns: &Turns,
+    (orders, limit): (&BucketKey, &Limit),
+    mut ask: Ask,
+) -> Result<Vec<Lease>, StoreError> {
+    let mut session = database.write("lease queued domains").await?;
+    let bucket = ledger::lock_in_tx(&mut session, orders).await?;
+    let tokens = usize::try_from(bucket.tokens(limit, ask.now)).unwrap_or(usize::MAX);
+    ask.limit = ask.limit.min(tokens);
+    let leased = acquire_in_tx(&mut session, turns, &ask).await?;
+    let taken = u32::try_from(leased.leases.len()).unwrap_or(u32::MAX);
+    if taken > 0 {
+        ledger::write_in_tx(&mut session, orders, bucket.count(limit, ask.now, taken)).await?;
+    }
+    session.commit().await?;
+    Ok(leased.told(turns, &ask))
+}
+
+/// What one call leased, and which shards were served.
+struct Leased {
+    leases: Vec<Lease>,
+    first: u32,
+    served: Vec<u32>,
+}
+
+impl Leased {
+    /// Once it is certain, the next call begins with the shard after these.
+    fn told(self, turns: &Turns, ask: &Ask) -> Vec<Lease> {
+        turns.served(ask.lane, self.first, self.served.into_iter());
+        self.leases
+    }
+}
+
+async fn acquire_in_tx(session: &mut Session, turns: &Turns, ask: &Ask) -> Result<Leased, StoreError> {
     if ask.lane == Lane::Urgent {
         let promoted = ask.limit.saturating_mul(PROMOTED_PER_LEASE);
         session
@@ -108,7 +155,7 @@ pub(crate) async fn acquire_due(
             .await?;
     }
     let first = turns.next(ask.lane);
-    let rows = take_in_turn(&mut session, first, ask).await?;
+    let rows = take_in_turn(session, first, ask).await?;
     let mut leases = Vec::with_capacity(rows.len());
     let mut served = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -119,13 +166,23 @@ pub(crate) async fn acquire_due(
                 record,
                 token: ask.token,
             }),
-            Err(error) => park_in_tx(&mut session, row, ask.token, ask.now, (&error, ask.kept)).await?,
+            Err(error) => park_in_tx(session, row, ask.token, ask.now, (&error, ask.kept)).await?,
         }
     }
-    session.commit().await?;
-    turns.served(ask.lane, first, served.into_iter());
     leases.sort_by_key(|lease| (lease.record.next_attempt_at, lease.record.id));
-    Ok(leases)
+    Ok(Leased {
+        leases,
+        first,
+        served,
+    })
+}
+
+pub(crate) async fn waiting(database: &Database, lane: Lane, most: u32) -> Result<u32, StoreError> {
+    let mut session = database.read("count who waits").await?;
+    match session.fetch(WAITING, args![lane.as_str(), most]).await? {
+        Some(row) => row.fields(TABLE, "waiting").count("waiting"),
+        None => Ok(0),
+    }
 }
 
 /// The rounds described above.

@@ -87,7 +87,7 @@ fn status_of(lane: Option<&str>, serving_not_after: Option<Timestamp>) -> Option
     match lane {
         Lane::Verification => Some(Status::PendingDns),
         Lane::HttpProbe => Some(Status::PendingHttpProbe),
-        Lane::Issuance => Some(Status::Issuing),
+        Lane::Issuance | Lane::OrderQueue => Some(Status::Issuing),
         Lane::Chronic | Lane::Renewal | Lane::Urgent | Lane::Recheck | Lane::Removal => None,
     }
 }

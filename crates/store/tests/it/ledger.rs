@@ -1,13 +1,15 @@
 //! The ledger of a CA's limits.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use dps_application::ports::store::{CertificateStore, Completion, Debit, StoreError};
-use dps_domain::LeaseToken;
+use dps_domain::lane::Lane;
 use dps_domain::limits::{BucketKey, CaLimits, Change, Charge, Entry, Exemption, Limit, LimitKind};
+use dps_domain::{Issuance, LeaseToken, Phase};
 use uuid::Uuid;
 
-use crate::world::{World, at, host, quiet};
+use crate::world::{TTL, World, at, host, quiet, record};
 
 const CA: &str = "https://ca.example/dir";
 
@@ -252,4 +254,65 @@ pub(crate) async fn tokens_are_taken_in_chunks_and_buckets_that_are_full_are_for
     assert_eq!(world.count(buckets).await, 1);
     assert_eq!(world.store.ledger_prune(at(1_000), 10).await.unwrap(), 1);
     assert_eq!(world.count(buckets).await, 0);
+}
+
+async fn queued(world: &World, count: u128) {
+    for n in 0..count {
+        let mut record = record(&format!("host-{n}.example"));
+        record.phase = Phase::Onboarding(Issuance::Queued);
+        record.tenant_id = format!("tenant-{}", n % 4);
+        record.next_attempt_at = Some(at(0));
+        world.insert(&record).await;
+    }
+}
+
+pub(crate) async fn the_queue_is_leased_as_far_as_there_are_tokens_and_pays_for_each(world: World) {
+    queued(&world, 8).await;
+    let limit = limits().get(LimitKind::NewOrders);
+    let acquire = async |now, most| {
+        let key = orders();
+        let acquired = world.store.acquire_queued((&key, &limit), now, TTL, most);
+        acquired.await.unwrap()
+    };
+    assert_eq!(world.store.waiting(Lane::OrderQueue, 5).await.unwrap(), 5);
+    let first = acquire(at(0), 2).await;
+    let tenants: HashSet<_> = first.iter().map(|lease| lease.record.tenant_id.clone()).collect();
+    assert_eq!((first.len(), tenants.len()), (2, 2), "tenants take turns");
+    assert_eq!(
+        acquire(at(0), 10).await.len(),
+        1,
+        "three tokens are three records"
+    );
+    assert_eq!(acquire(at(0), 10).await.len(), 0);
+    assert_eq!(orders_left(&world, 0).await, 0);
+    let free = (
+        &BucketKey::of_account(LimitKind::NewOrders, "https://free.example"),
+        &Limit::NONE,
+    );
+    let rest = world.store.acquire_queued(free, at(0), TTL, 10).await.unwrap();
+    assert_eq!(rest.len(), 5, "a limit that was lifted holds nobody back");
+}
+
+pub(crate) async fn two_processes_lease_from_the_queue_no_more_than_there_are_tokens(world: World) {
+    queued(&world, 60).await;
+    let limit = Limit::bursting(17, 1, Duration::from_secs(3_600));
+    let processes = [world.store.clone(), world.open_again().await];
+    let workers: Vec<_> = (0..4)
+        .map(|worker| {
+            let store = processes[worker % 2].clone();
+            tokio::spawn(async move {
+                let (key, mut leased) = (orders(), 0);
+                for _ in 0..20 {
+                    let acquired = store.acquire_queued((&key, &limit), at(0), TTL, 3);
+                    leased += acquired.await.unwrap().len();
+                }
+                leased
+            })
+        })
+        .collect();
+    let mut leased = 0;
+    for worker in workers {
+        leased += worker.await.unwrap();
+    }
+    assert_eq!(leased, 17);
 }

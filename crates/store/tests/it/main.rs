@@ -71,6 +71,8 @@ contract! {
         an_outcome_settles_the_tokens_that_it_held_in_its_own_transaction,
         a_parked_bucket_holds_everybody_even_without_a_limit,
         two_processes_never_spend_more_than_there_is,
+        the_queue_is_leased_as_far_as_there_are_tokens_and_pays_for_each,
+        two_processes_lease_from_the_queue_no_more_than_there_are_tokens,
         tokens_are_taken_in_chunks_and_buckets_that_are_full_are_forgotten,
     ],
     clocks: [
