@@ -1,6 +1,6 @@
 //! Named moments just before and just after each effect, at which a drill ends the process as a power cut would.
 //!
-//! Without the feature `crash-points`, which only tests switch on, [`before`] and [`after`] are empty. With it, the process aborts
+//! Without the feature `crash-points`, which only tests switch on, `before` and `after` are empty. With it, the process aborts
 //! when it comes to the moment that the environment variable `DPS_CRASH_AT` names, such as `finalize.after`, or
 //! `edge.apply.after:2` for the second time.
 

@@ -1,7 +1,7 @@
 //! Named moments just before and just after each effect of an apply or a removal, at which a drill ends the process as a power cut
 //! would.
 //!
-//! Without the feature `crash-points`, which only tests switch on, [`before`] and [`after`] are empty. With it, the process aborts
+//! Without the feature `crash-points`, which only tests switch on, `before` and `after` are empty. With it, the process aborts
 //! when it comes to the moment that the environment variable `AGENT_CRASH_AT` names, such as `list.write.after`, or
 //! `file.publish.after:2` for the second time.
 
