@@ -91,7 +91,7 @@ async fn a_ca_that_is_away_and_then_knows_nobody_any_more_costs_only_time() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_is_away_turns_readiness_red_and_work_goes_on_when_it_returns() {
-    let mut postgres = Postgres::start().await.unwrap();
+    let mut postgres = Postgres::start_durable().await.unwrap();
     let url = postgres.create_database().await.unwrap();
     let mut world = World::start(Options {
         database: Database::Postgres(npgsql(&url)),
