@@ -129,6 +129,12 @@ async fn kill_until_active(
         let pause = Duration::from_millis(2_000 + dice.below(2_000));
         let victim = dice.below(1 + NAMES.len() as u64);
         tokio::time::sleep(pause).await;
+        // One that PostgreSQL's crash met at its start has ended; whoever supervises it starts it again.
+        for replica in std::iter::once(&mut world.service).chain(others.iter_mut()) {
+            if !replica.is_running() {
+                replica.restart().unwrap();
+            }
+        }
         while let Some(id) = waiting.last()
             && world.customer.look(id).await["status"] == "Active"
         {
@@ -152,12 +158,6 @@ async fn kill_until_active(
         };
         process.restart().unwrap();
         kills += 1;
-        // One that PostgreSQL's crash met at its start has ended; whoever supervises it starts it again.
-        for replica in std::iter::once(&mut world.service).chain(others.iter_mut()) {
-            if !replica.is_running() {
-                replica.restart().unwrap();
-            }
-        }
         if kills == 2 {
             postgres.crash().await.unwrap();
             crashed = true;
