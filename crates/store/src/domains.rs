@@ -158,20 +158,25 @@ async fn accompany_in_tx(
     Ok(())
 }
 
-pub(crate) async fn insert(
+/// Inserts what is new, in one transaction; answers for each whether it was.
+pub(crate) async fn insert_all(
     database: &Database,
-    completion: &Completion,
+    completions: &[Completion],
     kept: u32,
-) -> Result<bool, StoreError> {
-    let mut session = database.write("insert a domain").await?;
-    let mut args = record_args(&completion.record, completion.record.cabinet_version);
-    args.push(completion.record.created_at.into());
-    if session.execute(INSERT, args).await? == 0 {
-        return Ok(false);
+) -> Result<Vec<bool>, StoreError> {
+    let mut session = database.write("insert domains").await?;
+    let mut inserted = Vec::with_capacity(completions.len());
+    for completion in completions {
+        let mut args = record_args(&completion.record, completion.record.cabinet_version);
+        args.push(completion.record.created_at.into());
+        let new = session.execute(INSERT, args).await? > 0;
+        if new {
+            accompany_in_tx(&mut session, completion, kept).await?;
+        }
+        inserted.push(new);
     }
-    accompany_in_tx(&mut session, completion, kept).await?;
     session.commit().await?;
-    Ok(true)
+    Ok(inserted)
 }
 
 pub(crate) async fn by_id(database: &Database, id: DomainId) -> Result<Option<DomainRecord>, StoreError> {

@@ -21,6 +21,8 @@ mod database;
 mod domains;
 mod events;
 mod json;
+#[cfg(test)]
+mod lane_bench;
 mod ledger;
 mod migrations;
 mod npgsql;

@@ -62,6 +62,7 @@ macro_rules! scripts {
             6 "0006" "limits_ledger",
             7 "0007" "renewal_information",
             8 "0008" "timeline_and_sync",
+            14 "0014" "reports_of_progress",
         )
     };
     ($folder:literal: $($version:literal $digits:literal $name:literal,)+) => {

@@ -3,6 +3,9 @@
 //! Only the oldest report of a domain has a due time; the others get theirs when it leaves. So acquiring reads one range of one
 //! index however many reports pile up behind a Cabinet that is down. Whoever adds or removes a report holds the domain's row
 //! first, so that two of them cannot both believe the other cares for the next one.
+//!
+//! Reports of progress go first: a customer who waits for the certificate must not wait until thousands of others have read once more
+//! that their DNS is not ready.
 
 use dps_application::outbox::{Waiting, replaced};
 use dps_application::ports::cabinet::StatusReport;
@@ -27,6 +30,33 @@ macro_rules! columns {
     };
 }
 
+/// Leases due reports, the longest due first.
+macro_rules! acquire {
+    ($which:literal) => {
+        Sql::each(
+            concat!(
+                "WITH due AS (SELECT id AS due_id FROM outbox WHERE ",
+                $which,
+                "acquirable_at <= $1 AND (lease_expires_at IS NULL OR lease_expires_at <= ",
+                lease_now!("$5"),
+                ") ORDER BY acquirable_at LIMIT $2 FOR UPDATE SKIP LOCKED) \
+                 UPDATE outbox SET lease_token = $3, lease_expires_at = ",
+                lease_now!("$5"),
+                " + $4, attempt = attempt + 1 FROM due WHERE id = due_id RETURNING ",
+                columns!(),
+            ),
+            concat!(
+                "UPDATE outbox SET lease_token = $3, lease_expires_at = $5 + $4, attempt = attempt + 1 \
+                 WHERE id IN (SELECT id FROM outbox WHERE ",
+                $which,
+                "acquirable_at <= $1 AND (lease_expires_at IS NULL OR lease_expires_at <= $5) \
+                 ORDER BY acquirable_at LIMIT $2) RETURNING ",
+                columns!(),
+            ),
+        )
+    };
+}
+
 statements! {
     WAITING = Sql::both("SELECT id, status, lease_token FROM outbox WHERE domain_id = $1 ORDER BY id");
     /// Not if somebody has leased it meanwhile.
@@ -37,21 +67,8 @@ statements! {
          CASE WHEN EXISTS (SELECT 1 FROM outbox WHERE domain_id = $1) THEN NULL ELSE CAST($3 AS BIGINT) END, $3)",
     );
     OLDEST = Sql::both("SELECT MIN(created_at) AS at FROM outbox");
-    ACQUIRE = Sql::each(
-        concat!(
-            "WITH due AS (SELECT id AS due_id FROM outbox WHERE acquirable_at <= $1 \
-             AND (lease_expires_at IS NULL OR lease_expires_at <= ", lease_now!("$5"), ") \
-             ORDER BY acquirable_at LIMIT $2 FOR UPDATE SKIP LOCKED) \
-             UPDATE outbox SET lease_token = $3, lease_expires_at = ", lease_now!("$5"), " + $4, attempt = attempt + 1 \
-             FROM due WHERE id = due_id RETURNING ", columns!(),
-        ),
-        concat!(
-            "UPDATE outbox SET lease_token = $3, lease_expires_at = $5 + $4, attempt = attempt + 1 \
-             WHERE id IN (SELECT id FROM outbox WHERE acquirable_at <= $1 \
-             AND (lease_expires_at IS NULL OR lease_expires_at <= $5) ORDER BY acquirable_at LIMIT $2) \
-             RETURNING ", columns!(),
-        ),
-    );
+    ACQUIRE = acquire!("");
+    ACQUIRE_PROGRESS = acquire!("status <> 'PendingDns' AND ");
     NEXT_DUE = Sql::both("SELECT MIN(acquirable_at) AS at FROM outbox");
     DELETE = Sql::both("DELETE FROM outbox WHERE id = $1 AND lease_token = $2");
     PROMOTE = Sql::both(
@@ -127,9 +144,13 @@ pub(crate) async fn acquire(
     token: LeaseToken,
 ) -> Result<Vec<OutboxLease>, StoreError> {
     let mut session = database.write("lease due reports").await?;
-    let rows = session
-        .fetch_all(ACQUIRE, args![now, limit, token, term.micros, term.now])
+    let terms = |limit: usize| args![now, limit, token, term.micros, term.now];
+    // A quarter is left to the others, so that they come through however much progress there is.
+    let mut rows = session
+        .fetch_all(ACQUIRE_PROGRESS, terms(limit - limit / 4))
         .await?;
+    let others = limit.saturating_sub(rows.len());
+    rows.extend(session.fetch_all(ACQUIRE, terms(others)).await?);
     session.commit().await?;
     let mut leases = Vec::with_capacity(rows.len());
     for row in &rows {

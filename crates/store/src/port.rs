@@ -30,7 +30,12 @@ impl CertificateStore for Store {
     }
 
     async fn domain_insert(&self, completion: Completion) -> Result<bool, StoreError> {
-        domains::insert(&self.database, &completion, self.events_per_domain).await
+        let inserted = self.domains_insert(vec![completion]).await?;
+        Ok(inserted.contains(&true))
+    }
+
+    async fn domains_insert(&self, completions: Vec<Completion>) -> Result<Vec<bool>, StoreError> {
+        domains::insert_all(&self.database, &completions, self.events_per_domain).await
     }
 
     async fn domain(&self, id: DomainId) -> Result<Option<DomainRecord>, StoreError> {

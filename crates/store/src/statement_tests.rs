@@ -38,7 +38,7 @@ fn every_statement() -> Vec<(String, Sql)> {
     modules.into_iter().flat_map(named).collect()
 }
 
-fn statement(name: &str) -> Sql {
+pub(crate) fn statement(name: &str) -> Sql {
     let found = every_statement().into_iter().find(|(known, _)| known == name);
     found.unwrap_or_else(|| panic!("there is no statement {name}")).1
 }
@@ -119,8 +119,9 @@ const FILL: [&str; 5] = [
      WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 10000) \
      SELECT 'id-' || n, n % 64, n + 100, '', 'host-' || n, '', '', CASE WHEN n % 5 = 0 THEN 'renewal' ELSE 'verification' END, \
      0, n, 0, 0, 0, n, 0, 0, 0, 0 FROM n",
-    "INSERT INTO outbox (domain_id, report, attempt, next_attempt_at, created_at) \
-     SELECT id, '', 0, created_at + next_attempt_at, 0 FROM custom_domains",
+    "INSERT INTO outbox (domain_id, report, status, attempt, next_attempt_at, created_at) \
+     SELECT id, '', CASE WHEN next_attempt_at % 10 = 0 THEN 'Active' ELSE 'PendingDns' END, 0, created_at + next_attempt_at, 0 \
+     FROM custom_domains",
     "INSERT INTO domain_events (domain_id, seq, at, kind, phase, detail) \
      SELECT id, 1, next_attempt_at, '', '', '{}' FROM custom_domains",
     "INSERT INTO cabinet_sightings (domain_id, run, missing_since) \
@@ -131,7 +132,7 @@ const FILL: [&str; 5] = [
 const TABLES: [&str; 3] = ["custom_domains", "outbox", "domain_events"];
 
 /// The statements that run on every tick, with the index they must read and sample values for `$1`….
-const HOT: [(&str, &str, &[&str]); 13] = [
+const HOT: [(&str, &str, &[&str]); 14] = [
     ("ledger::PRUNE", "rate_limit_buckets_full_at", &["50", "10"]),
     (
         "sync::MISSING_PAGE",
@@ -164,6 +165,11 @@ const HOT: [(&str, &str, &[&str]); 13] = [
     ),
     ("domains::SOONEST_EXPIRY", "custom_domains_serving_not_after", &[]),
     (
+        "outbox::ACQUIRE_PROGRESS",
+        "outbox_progress",
+        &["50", "10", "'token'", "90", "50"],
+    ),
+    (
         "outbox::ACQUIRE",
         "outbox_due",
         &["50", "10", "'token'", "90", "50"],
@@ -171,7 +177,7 @@ const HOT: [(&str, &str, &[&str]); 13] = [
     ("outbox::NEXT_DUE", "outbox_due", &[]),
 ];
 
-fn with_values(text: &str, values: &[&str]) -> String {
+pub(crate) fn with_values(text: &str, values: &[&str]) -> String {
     let mut text = text.to_owned();
     for (number, value) in (1..=9).zip(values) {
         text = text.replace(&format!("${number}"), value);

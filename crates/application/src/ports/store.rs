@@ -295,6 +295,15 @@ pub trait CertificateStore: SyncStore {
     /// [`lane`](DomainRecord::lane).
     async fn domain_insert(&self, completion: Completion) -> Result<bool, StoreError>;
 
+    /// As [`Self::domain_insert`] for many, in one transaction where the store can: answers for each whether it was inserted.
+    async fn domains_insert(&self, completions: Vec<Completion>) -> Result<Vec<bool>, StoreError> {
+        let mut inserted = Vec::with_capacity(completions.len());
+        for completion in completions {
+            inserted.push(self.domain_insert(completion).await?);
+        }
+        Ok(inserted)
+    }
+
     /// One record.
     async fn domain(&self, id: DomainId) -> Result<Option<DomainRecord>, StoreError>;
 

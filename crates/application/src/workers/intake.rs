@@ -1,10 +1,12 @@
 //! Takes domains in from the Cabinet: by its change feed when it offers one, else by polling the pending statuses.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dps_domain::backoff::Backoff;
 use dps_domain::{Event, Failure, Hostname, Phase, Status, Timestamp, with_causes};
+use futures_util::future::join_all;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +31,10 @@ const FAULTS: Backoff = Backoff {
 const LONGEST: Duration = Duration::from_secs(300);
 /// How often a record that others write at the same time is read again before it is left to the next pass.
 const UPDATE_TRIES: usize = 5;
+/// New domains written in one transaction: short enough that nobody waits for it.
+const BATCH: usize = 100;
+/// Domains of a page that are looked up at once.
+const LOOKS: usize = 8;
 /// The statuses that mean work. Active and Failed domains are not polled: nothing per pass may grow with them.
 const POLLED: [Status; 4] = [
     Status::PendingDns,
@@ -130,9 +136,7 @@ async fn follow_once(service: &Service) -> Result<bool, IntakeError> {
         }
         Err(error) => return Err(error.into()),
     };
-    for domain in &page {
-        take(service, domain).await?;
-    }
+    take_page(service, &page).await?;
     if let Some(next) = next.filter(|next| Some(next) != cursor.as_ref()) {
         // Another replica that was faster has moved it: ours would be behind.
         service
@@ -148,9 +152,7 @@ async fn poll_once(service: &Service) -> Result<(), IntakeError> {
         let mut cursor: Option<String> = None;
         loop {
             let page = service.cabinet.list(status, cursor.as_deref()).await?;
-            for domain in &page.domains {
-                take(service, domain).await?;
-            }
+            take_page(service, &page.domains).await?;
             match page.next {
                 Some(next) if cursor.as_ref() != Some(&next) => cursor = Some(next),
                 Some(_) | None => break,
@@ -158,6 +160,75 @@ async fn poll_once(service: &Service) -> Result<(), IntakeError> {
         }
     }
     Ok(())
+}
+
+/// Brings our records in line with a page of what the Cabinet says, in its order. Domains that are new are written many at a time: one by
+/// one they would wait as long as the steps that are under way, each for its own turn to write.
+async fn take_page(service: &Service, page: &[CabinetDomain]) -> Result<(), StoreError> {
+    let mut arrived = BTreeSet::new();
+    let mut arrivals = Vec::new();
+    for domains in page.chunks(LOOKS) {
+        let looks = join_all(domains.iter().map(|domain| plain_arrival(service, domain))).await;
+        for (domain, arrival) in domains.iter().zip(looks) {
+            // What was looked up was so before the domains ahead of it were written.
+            let first_of_its_name = |completion: &Completion| {
+                let record = &completion.record;
+                arrived.insert(record.hostname.to_string()) & arrived.insert(record.id.to_string())
+            };
+            if let Some(completion) = arrival.filter(first_of_its_name) {
+                arrivals.push(completion);
+            } else {
+                insert(service, std::mem::take(&mut arrivals)).await?;
+                take(service, domain).await?;
+            }
+        }
+        if arrivals.len() >= BATCH {
+            insert(service, std::mem::take(&mut arrivals)).await?;
+        }
+    }
+    insert(service, arrivals).await
+}
+
+/// The record of a domain that is new to us; `None` for whatever takes more thought.
+async fn plain_arrival(service: &Service, domain: &CabinetDomain) -> Option<Completion> {
+    let hostname = Hostname::parse(&domain.canonical_host).ok()?;
+    let target = Hostname::parse(&domain.cname_target).ok()?;
+    if service.store.domain(domain.id).await.ok()?.is_some() {
+        return None;
+    }
+    if service.store.domain_by_hostname(&hostname).await.ok()?.is_some() {
+        return None;
+    }
+    let facts = Facts {
+        policy: &service.policy,
+        replica: &service.replica,
+        now: service.now(),
+        occasion: Occasion::News,
+    };
+    arrival(&facts, domain, (&hostname, &target), false)
+}
+
+/// Stores records that are new. One that another replica was faster with is as good as ours.
+async fn insert(service: &Service, arrivals: Vec<Completion>) -> Result<(), StoreError> {
+    if arrivals.is_empty() {
+        return Ok(());
+    }
+    let inserted = service.store.domains_insert(arrivals.clone()).await?;
+    for (completion, inserted) in arrivals.iter().zip(inserted) {
+        if inserted {
+            tell(service, completion);
+        }
+    }
+    Ok(())
+}
+
+/// What was written goes to the log, and rings who has work now.
+fn tell(service: &Service, completion: &Completion) {
+    let record = &completion.record;
+    if let Some(event) = &completion.event {
+        tracing::info!(domain.id = %record.id, domain.hostname = %record.hostname, phase = event.phase, "{}", event.kind);
+    }
+    Wakes::of(completion, record.updated_at).ring(service);
 }
 
 /// What is decided by, besides record and Cabinet.
@@ -248,7 +319,14 @@ async fn decide(
     occasion: Occasion,
 ) -> Result<bool, StoreError> {
     let now = service.now();
-    let holder = service.store.domain_by_hostname(hostname).await?;
+    let may_be_refused = record
+        .as_ref()
+        .is_none_or(|record| matches!(record.phase, Phase::Failed));
+    let holder = if may_be_refused {
+        service.store.domain_by_hostname(hostname).await?
+    } else {
+        None
+    };
     let claimed = holder.is_some_and(|other| other.id != domain.id && other.phase != Phase::Gone);
     let facts = Facts {
         policy: &service.policy,
@@ -262,30 +340,20 @@ async fn decide(
         Some(record) => change(&facts, &record, domain, (target, claimed)),
     };
     match completion {
-        Some(completion) => write(service, completion, now, new).await,
+        Some(completion) => write(service, completion, new).await,
         None => Ok(true),
     }
 }
 
-pub(super) async fn write(
-    service: &Service,
-    completion: Completion,
-    now: Timestamp,
-    new: bool,
-) -> Result<bool, StoreError> {
-    let wakes = Wakes::of(&completion, now);
-    let (id, hostname) = (completion.record.id, completion.record.hostname.clone());
-    let event = completion.event.clone();
+/// Writes a record, new or changed. Answers `false` if somebody else wrote it meanwhile.
+pub(super) async fn write(service: &Service, completion: Completion, new: bool) -> Result<bool, StoreError> {
     let written = if new {
-        service.store.domain_insert(completion).await?
+        service.store.domain_insert(completion.clone()).await?
     } else {
-        service.store.domain_update(completion).await?
+        service.store.domain_update(completion.clone()).await?
     };
     if written {
-        if let Some(event) = event {
-            tracing::info!(domain.id = %id, domain.hostname = %hostname, phase = event.phase, "{}", event.kind);
-        }
-        wakes.ring(service);
+        tell(service, &completion);
     }
     Ok(written)
 }

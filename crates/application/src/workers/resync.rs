@@ -355,7 +355,7 @@ async fn note(
         event: Some(event),
         ledger: Vec::new(),
     };
-    intake::write(service, completion, now, false).await.map(drop)
+    intake::write(service, completion, false).await.map(drop)
 }
 
 #[cfg(test)]

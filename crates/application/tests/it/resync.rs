@@ -293,6 +293,21 @@ async fn without_a_feed_the_pending_domains_are_polled_and_with_one_they_are_not
 }
 
 #[tokio::test]
+async fn of_two_domains_that_arrive_together_with_one_name_the_first_has_it() {
+    let world = World::with_due_domain().await;
+    for (number, host) in [(2, "other"), (3, "twin"), (4, "twin"), (5, "last")] {
+        world.cabinet.add(number, &format!("{host}.example.com"));
+    }
+    Intake::default().round(&world.service).await;
+    let mut phases = Vec::new();
+    for number in 2..6 {
+        let record = world.service.store.domain(id(number)).await.unwrap().unwrap();
+        phases.push(record.phase);
+    }
+    assert_eq!(phases, [Phase::START, Phase::START, Phase::Failed, Phase::START]);
+}
+
+#[tokio::test]
 async fn two_replicas_on_the_feed_take_each_wish_once() {
     let world = World::with_due_domain().await;
     world.cabinet.with(|state| state.feed = Some(vec![]));

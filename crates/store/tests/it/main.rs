@@ -44,6 +44,7 @@ contract! {
     records: [
         a_record_comes_back_as_it_was_written,
         an_id_is_inserted_once,
+        many_are_inserted_in_one_go_each_with_what_goes_along_and_each_id_once,
         an_update_needs_the_revision_that_was_read,
         an_update_takes_the_lease_away,
         a_word_about_a_domain_does_not_take_an_order_out_of_its_workers_hands,
@@ -92,6 +93,7 @@ contract! {
     outbox: [
         reports_of_a_domain_are_leased_one_by_one_in_order,
         a_leased_report_blocks_only_its_own_domain,
+        progress_is_told_before_looks_that_found_nothing_ready_and_does_not_keep_them_back,
         the_version_of_an_accepted_report_survives_a_later_complete,
         an_accepted_report_never_lowers_the_version,
         a_retried_report_comes_back_at_its_time_before_the_later_ones,

@@ -57,6 +57,40 @@ pub(crate) async fn a_leased_report_blocks_only_its_own_domain(world: World) {
     assert!(taken_over.iter().all(|lease| lease.attempt == 2));
 }
 
+pub(crate) async fn progress_is_told_before_looks_that_found_nothing_ready_and_does_not_keep_them_back(
+    world: World,
+) {
+    for n in 0..20 {
+        with_reports(&world, &format!("waits-{n}.example"), &[Status::PendingDns]).await;
+    }
+    for n in 0..10 {
+        let status = [
+            Status::PendingHttpProbe,
+            Status::Issuing,
+            Status::Active,
+            Status::Failed,
+        ][n % 4];
+        let id = world.with_due(&format!("moves-{n}.example"), at(0)).await.id;
+        world.report(id, status, at(50)).await;
+    }
+    let waiting = async || {
+        let leases = world.reports(at(100), 8).await;
+        let waiting = leases
+            .iter()
+            .filter(|lease| lease.report.status == Status::PendingDns);
+        (leases.len(), waiting.count())
+    };
+    assert_eq!(
+        waiting().await,
+        (8, 2),
+        "a quarter is theirs, although they came first"
+    );
+    assert_eq!(waiting().await, (8, 4), "and whatever the others leave");
+    assert_eq!(waiting().await, (8, 8));
+    assert_eq!(waiting().await, (6, 6));
+    assert_eq!(waiting().await, (0, 0));
+}
+
 pub(crate) async fn the_version_of_an_accepted_report_survives_a_later_complete(world: World) {
     let id = with_reports(&world, "a.example", &[Status::PendingDns]).await;
     let lease = world.acquire_one(at(1)).await;

@@ -4,10 +4,10 @@ use dps_application::ports::store::{CertificateStore, Completion, DomainFilter, 
 use dps_domain::phase::Lane;
 use dps_domain::renewal::advice::{RenewalAdvice, SuggestedWindow};
 use dps_domain::upkeep::Upkeep;
-use dps_domain::{Failure, Issuance, OrderId, Phase, Timestamp};
+use dps_domain::{Failure, Issuance, OrderId, Phase, Status, Timestamp};
 use uuid::Uuid;
 
-use crate::world::{TTL, World, at, event, host, quiet, record};
+use crate::world::{TTL, World, at, event, host, quiet, record, report};
 
 pub(crate) async fn a_record_comes_back_as_it_was_written(world: World) {
     let mut written = record("shop.example");
@@ -52,6 +52,26 @@ pub(crate) async fn an_id_is_inserted_once(world: World) {
     assert!(!world.store.domain_insert(completion).await.unwrap());
     assert_eq!(world.read(first.id).await.hostname, first.hostname);
     assert_eq!(world.store.events(first.id, 10).await.unwrap(), []);
+}
+
+pub(crate) async fn many_are_inserted_in_one_go_each_with_what_goes_along_and_each_id_once(world: World) {
+    let known = record("known.example");
+    world.insert(&known).await;
+    let new = [record("one.example"), record("two.example")];
+    let completions = [&new[0], &known, &new[1], &new[0]].map(|record| Completion {
+        ledger: Vec::new(),
+        record: record.clone(),
+        report: Some(report(Status::PendingDns)),
+        event: Some(event("created", at(1))),
+    });
+    let inserted = world.store.domains_insert(completions.into()).await.unwrap();
+    assert_eq!(inserted, [true, false, true, false]);
+    assert_eq!(world.store.events(known.id, 10).await.unwrap(), []);
+    for record in new {
+        assert_eq!(world.read(record.id).await.hostname, record.hostname);
+        assert_eq!(world.store.events(record.id, 10).await.unwrap().len(), 1);
+    }
+    assert_eq!(world.reports(at(1), 10).await.len(), 2);
 }
 
 pub(crate) async fn an_update_needs_the_revision_that_was_read(world: World) {

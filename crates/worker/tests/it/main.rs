@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod active;
+mod broken;
 mod clocks;
 mod cluster;
 mod command_line;

@@ -26,7 +26,12 @@ impl Customer {
 
     /// Adds a domain; answers its identifier.
     pub(crate) async fn add(&self, hostname: &str) -> String {
-        let body = json!({ "hostname": hostname, "tenantId": "tenant-1" }).to_string();
+        self.add_for("tenant-1", hostname).await
+    }
+
+    /// Adds a domain of a tenant; answers its identifier.
+    pub(crate) async fn add_for(&self, tenant: &str, hostname: &str) -> String {
+        let body = json!({ "hostname": hostname, "tenantId": tenant }).to_string();
         let request = self
             .request(Method::POST, "")
             .header("content-type", "application/json")

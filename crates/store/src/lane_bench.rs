@@ -1,0 +1,275 @@
+//! How long acquiring takes with many rows, and that it reads by index however they are spread. `DPS_BENCH_ROWS` says how many;
+//! `script/bench` runs it with a million.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dps_application::ports::store::{CertificateStore, Completion, DomainRecord};
+use dps_application::ports::{Clock, Randomness};
+use dps_domain::lane::Lane;
+use dps_domain::{DomainId, Issuance, Phase, Timestamp};
+use sqlx::{AssertSqlSafe, Executor, PgPool, Row, SqlitePool};
+use uuid::Uuid;
+
+use crate::statement_tests::{statement, with_values};
+use crate::{Store, StoreOptions};
+
+/// Few enough for every run of the tests.
+const ROWS: usize = 20_000;
+/// What all permits of the default settings may ask for.
+const LIMIT: usize = 24;
+const LANE: Lane = Lane::Issuance;
+const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+const TTL: Duration = Duration::from_secs(120);
+
+struct Still;
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        NOW
+    }
+}
+
+impl Randomness for Still {
+    fn fill(&self, bytes: &mut [u8]) {
+        bytes.fill(7);
+    }
+}
+
+/// How the rows are spread.
+#[derive(Debug, Clone, Copy)]
+enum Spread {
+    AllDue,
+    OnePercentDue,
+    OneTenantHasNineTenths,
+}
+
+enum Pool {
+    Postgres(PgPool),
+    Sqlite(SqlitePool),
+}
+
+impl Pool {
+    async fn run(&self, statement: String) {
+        let statement = AssertSqlSafe(statement);
+        match self {
+            Self::Postgres(pool) => drop(pool.execute(statement).await.unwrap()),
+            Self::Sqlite(pool) => drop(pool.execute(statement).await.unwrap()),
+        }
+    }
+}
+
+fn record(tenant: usize) -> DomainRecord {
+    DomainRecord {
+        id: DomainId::from_uuid(Uuid::from_u128(tenant as u128)),
+        tenant_id: format!("tenant-{tenant}"),
+        hostname: format!("shop-{tenant}.example").parse().unwrap(),
+        cname_target: "edge.platform.example".parse().unwrap(),
+        phase: Phase::Onboarding(Issuance::Ordering),
+        attempt: 0,
+        next_attempt_at: Some(NOW),
+        pending_since: NOW,
+        failed_validations: 0,
+        order_not_before: Timestamp::EPOCH,
+        urgent_from: None,
+        upkeep: None,
+        last_failure: None,
+        cabinet_version: 1,
+        revision: 0,
+        created_at: NOW,
+        updated_at: NOW,
+    }
+}
+
+fn outcome(record: DomainRecord) -> Completion {
+    Completion {
+        record,
+        report: None,
+        event: None,
+        ledger: Vec::new(),
+    }
+}
+
+fn tenants(rows: usize) -> usize {
+    (rows / 100).min(1_000)
+}
+
+/// Rows copied inside the database from one of each tenant that the store wrote, so that they are as it writes them.
+async fn fill(store: &Store, pool: &Pool, rows: usize, spread: Spread) {
+    const COPIED: &str = "tenant_id, tenant_shard, cname_target, phase, lane, attempt, pending_since, failed_validations, \
+                          order_not_before, cabinet_version, revision, created_at, updated_at";
+    let tenants = tenants(rows);
+    for tenant in 0..tenants {
+        assert!(store.domain_insert(outcome(record(tenant))).await.unwrap());
+    }
+    let (large, each) = match spread {
+        Spread::AllDue | Spread::OnePercentDue => (0, rows / tenants),
+        Spread::OneTenantHasNineTenths => (rows / 10 * 9, rows / 10 / tenants),
+    };
+    let now = NOW.unix_micros();
+    let due = match spread {
+        Spread::OnePercentDue => {
+            format!("CASE WHEN n % 100 = 0 THEN {now} - n ELSE {now} + 3600000000 + n END")
+        }
+        Spread::AllDue | Spread::OneTenantHasNineTenths => format!("{now} - n"),
+    };
+    for (whose, copies) in [
+        ("tenant_id <> 'tenant-0'", each),
+        ("tenant_id = 'tenant-0'", large.max(each)),
+    ] {
+        let copy = format!(
+            "INSERT INTO custom_domains (id, hostname, next_attempt_at, {COPIED}) \
+             WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {copies}), \
+             templates AS (SELECT * FROM custom_domains WHERE {whose} AND hostname LIKE 'shop-%') \
+             SELECT SUBSTR(id, 29, 8) || '-0000-4000-8000-' || SUBSTR(CAST(1000000000000 + n AS TEXT), 2), 'copy-' || n || '.' || hostname, {due}, {COPIED} FROM templates, n"
+        );
+        pool.run(copy).await;
+    }
+    pool.run("DELETE FROM custom_domains WHERE hostname LIKE 'shop-%'".to_owned())
+        .await;
+    pool.run("ANALYZE".to_owned()).await;
+}
+
+/// The plans for the statement as it is prepared: for values, and for whatever values come.
+async fn plans(pool: &Pool) -> Vec<String> {
+    let now = NOW.unix_micros().to_string();
+    let limit = LIMIT.to_string();
+    let lane = format!("'{}'", LANE.as_str());
+    let values = [
+        &lane,
+        now.as_str(),
+        &limit,
+        "'token'",
+        "120000000",
+        &now,
+        "7",
+        "1",
+    ];
+    let acquire = statement("domains::lease::ACQUIRE");
+    match pool {
+        Pool::Sqlite(pool) => {
+            let explain = format!("EXPLAIN QUERY PLAN {}", with_values(acquire.sqlite, &values));
+            let rows = pool.fetch_all(AssertSqlSafe(explain)).await.unwrap();
+            rows.iter().map(|row| row.get("detail")).collect()
+        }
+        Pool::Postgres(pool) => {
+            let mut connection = pool.acquire().await.unwrap();
+            let mut plan = Vec::new();
+            for mode in ["force_custom_plan", "force_generic_plan"] {
+                let prepare = format!(
+                    "DEALLOCATE ALL; SET plan_cache_mode = {mode}; PREPARE acquire AS {}",
+                    acquire.postgres
+                );
+                sqlx::raw_sql(AssertSqlSafe(prepare))
+                    .execute(&mut *connection)
+                    .await
+                    .unwrap();
+                let explain = format!("EXPLAIN EXECUTE acquire ({})", values.join(", "));
+                let rows = sqlx::raw_sql(AssertSqlSafe(explain))
+                    .fetch_all(&mut *connection)
+                    .await
+                    .unwrap();
+                plan.push(format!("-- {mode}"));
+                plan.extend(rows.iter().map(|row| row.get::<String, _>(0)));
+            }
+            plan
+        }
+    }
+}
+
+fn shown(mut times: Vec<Duration>) -> String {
+    times.sort_unstable();
+    let at = |percent: usize| times[(times.len() - 1) * percent / 100].as_secs_f64() * 1e3;
+    format!(
+        "p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms",
+        at(50),
+        at(99),
+        at(100)
+    )
+}
+
+async fn measure(url: &str, name: &str, spread: Spread) {
+    let rows = std::env::var("DPS_BENCH_ROWS").map_or(ROWS, |rows| rows.parse().unwrap());
+    let options = StoreOptions {
+        server_time: false,
+        ..StoreOptions::new(Arc::new(Still), Arc::new(Still))
+    };
+    let store = Store::connect(url, options).await.unwrap();
+    store.migrate().await.unwrap();
+    let pool = if url.starts_with("sqlite") {
+        Pool::Sqlite(SqlitePool::connect(url).await.unwrap())
+    } else {
+        Pool::Postgres(PgPool::connect(url).await.unwrap())
+    };
+    let started = Instant::now();
+    fill(&store, &pool, rows, spread).await;
+    println!(
+        "\n{name}, {rows} rows, {spread:?} (filled in {:.0?})",
+        started.elapsed()
+    );
+    let plan = plans(&pool).await;
+    let by_index = plan.iter().any(|line| line.contains("custom_domains_due"));
+    let scans =
+        |line: &String| line.contains("Seq Scan on custom_domains") || line.contains("SCAN custom_domains");
+    println!("  {}", plan.join("\n  "));
+    assert!(
+        by_index && !plan.iter().any(scans),
+        "{name}, {spread:?}: {plan:#?}"
+    );
+
+    let (mut acquiring, mut asking, mut completing) = (Vec::new(), Vec::new(), Vec::new());
+    let mut acquired = 0;
+    let rounds = if rows > ROWS { 200 } else { 20 };
+    for _ in 0..rounds {
+        let began = Instant::now();
+        let leases = store.acquire_due(LANE, NOW, TTL, LIMIT).await.unwrap();
+        acquiring.push(began.elapsed());
+        acquired += leases.len();
+        for lease in leases {
+            let mut done = lease.record;
+            done.next_attempt_at = Some(NOW + Duration::from_secs(7_200));
+            let began = Instant::now();
+            store.complete(lease.token, outcome(done)).await.unwrap();
+            completing.push(began.elapsed());
+        }
+        let began = Instant::now();
+        store.next_due(LANE).await.unwrap();
+        asking.push(began.elapsed());
+    }
+    let due = match spread {
+        Spread::OnePercentDue => rows / 100,
+        Spread::AllDue | Spread::OneTenantHasNineTenths => rows,
+    };
+    assert_eq!(
+        acquired,
+        due.min(rounds * LIMIT),
+        "every call got what it asked for while there was any"
+    );
+    println!("  acquire {LIMIT}: {}", shown(acquiring));
+    println!("  next_due:   {}", shown(asking));
+    println!("  complete:   {}", shown(completing));
+    store.close().await;
+}
+
+const SPREADS: [Spread; 3] = [
+    Spread::AllDue,
+    Spread::OnePercentDue,
+    Spread::OneTenantHasNineTenths,
+];
+
+#[tokio::test]
+async fn many_rows_are_acquired_by_index_however_they_are_spread_on_postgresql() {
+    for spread in SPREADS {
+        let url = dps_lab::postgres::fresh_database().await.unwrap();
+        measure(&url, "PostgreSQL", spread).await;
+    }
+}
+
+#[tokio::test]
+async fn many_rows_are_acquired_by_index_however_they_are_spread_on_sqlite() {
+    for spread in SPREADS {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/store.db", directory.path().display());
+        measure(&url, "SQLite", spread).await;
+    }
+}
