@@ -95,6 +95,8 @@ pub struct Policy {
     pub give_up_after: Duration,
     /// Addresses of our edges, for names that cannot have a CNAME.
     pub edge_addresses: Vec<IpNet>,
+    /// How soon work that another process made due is seen when nobody told of it.
+    pub glance: Duration,
     /// How long a record is leased for one step.
     pub lease: Duration,
     /// Taken off the lease's remaining time, for clocks that differ between replicas.
@@ -195,6 +197,7 @@ pub(crate) mod tests {
             missing_grace: Duration::from_secs(30 * 24 * 3600),
             give_up_after: Duration::from_secs(7 * 24 * 3600),
             edge_addresses: vec![],
+            glance: Duration::from_secs(2),
             lease: Duration::from_secs(120),
             skew_allowance: Duration::from_secs(5),
             ca_patience: Duration::from_secs(20),

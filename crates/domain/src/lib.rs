@@ -19,6 +19,7 @@ pub mod limits;
 pub mod phase;
 pub mod probe;
 pub mod renewal;
+pub mod shard;
 pub mod shares;
 pub mod status;
 pub mod timestamp;

@@ -62,6 +62,7 @@ impl Status {
             )
             | (Self::Active, Self::Active)
             | (Self::Failed, Self::Failed)
+            | (Self::PendingRemoval, Self::PendingRemoval)
             | (Self::PendingRemoval | Self::Removed, Self::Removed) => true,
             (
                 Self::PendingDns | Self::PendingHttpProbe | Self::Issuing,
@@ -120,6 +121,13 @@ mod tests {
     fn a_removed_domain_cannot_become_active() {
         assert!(!Status::Removed.may_report(Status::Active));
         assert!(!Status::PendingRemoval.may_report(Status::Failed));
+    }
+
+    #[test]
+    fn what_delays_a_removal_can_be_told() {
+        for status in Status::ALL {
+            assert!(status.may_report(status), "{status}");
+        }
     }
 
     #[test]

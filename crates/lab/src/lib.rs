@@ -8,13 +8,16 @@
 //! place, and [`acme_double`] a CA on its worst day; [`tls`] looks at an edge with a client's eyes, once or without pause
 //! while something changes underneath.
 //!
-//! Everything binds to 127.0.0.1 (or another loopback address), waits for conditions instead of times, and is torn down when
+//! [`simulation`] is another world, of models in virtual time around the real service, on the [`memory_store`].
+//!
+//! Everything else binds to 127.0.0.1 (or another loopback address), waits for conditions instead of times, and is torn down when
 //! its handle is dropped or the process dies, whichever comes first. Nothing here is meant to face real clients.
 
 pub mod acme_double;
 pub mod dns;
 pub mod error;
 pub mod haproxy;
+pub mod memory_store;
 pub mod pebble;
 pub mod port;
 pub mod postgres;

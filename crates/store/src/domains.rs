@@ -5,13 +5,13 @@ pub(crate) mod park;
 
 use dps_application::ports::store::{Completion, DomainFilter, DomainRecord, StoreError};
 use dps_domain::lane::Lane;
+use dps_domain::shard::shard_of;
 use dps_domain::{DomainId, Hostname, Issuance, Phase, Timestamp};
 
 use crate::database::Database;
 use crate::json::to_json;
 use crate::row::Row;
 use crate::session::Session;
-use crate::shard::shard_of;
 use crate::sql::{Arg, Sql, args, statements};
 use crate::{events, ledger, outbox};
 

@@ -3,6 +3,7 @@
 pub mod config;
 pub mod domains;
 pub mod pki;
+pub mod simulate;
 
 use std::path::PathBuf;
 
@@ -46,6 +47,8 @@ pub enum Command {
     Standalone,
     /// Show the whole on this machine, with a test CA, a DNS server and HAProxy, all on loopback
     Demo(Demo),
+    /// Try the service in virtual time, against a CA with limits, outages and revocations
+    Simulate(simulate::Simulate),
     /// Bring the database to this version's schema (`dps run` does so by itself)
     Migrate,
     /// Look at domains and nudge them
@@ -183,6 +186,7 @@ mod tests {
             "cabinet",
             "standalone",
             "demo",
+            "simulate",
             "migrate",
             "domains",
             "keys",

@@ -11,7 +11,7 @@ use dps_domain::Hostname;
 use dps_host::{shutdown, telemetry};
 use dps_store::Store;
 
-use crate::cli::{self, Cli, Command, Config, Domains, Keys, config, domains};
+use crate::cli::{self, Cli, Command, Config, Domains, Keys, config, domains, simulate};
 use crate::config::{Replica, Role, Settings};
 use crate::system::SystemClock;
 use crate::{demo, service, standalone, wiring};
@@ -30,6 +30,7 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         }))
         .await
         .map(|()| ExitCode::SUCCESS),
+        Command::Simulate(options) => simulate::simulate(options).await,
         Command::Migrate => {
             open_store(path).await?;
             println!("The database has this version's schema.");

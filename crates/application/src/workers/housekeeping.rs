@@ -21,6 +21,7 @@ pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     let mut pause = INTERVAL.mul_f64(service.randomness.unit());
     loop {
         tokio::select! {
+            biased;
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }

@@ -60,10 +60,12 @@ pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     let mut intake = Intake::default();
     loop {
         let pause = tokio::select! {
+            biased;
             () = shutdown.cancelled() => return,
             pause = intake.round(&service) => pause,
         };
         tokio::select! {
+            biased;
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }
@@ -340,7 +342,13 @@ async fn decide(
         Some(record) => change(&facts, &record, domain, (target, claimed)),
     };
     match completion {
-        Some(completion) => write(service, completion, new).await,
+        Some(completion) => {
+            if completion.record.phase == Phase::Leaving {
+                // A Cabinet that wants the domain gone refuses to hear how it was getting on.
+                service.store.outbox_drop(domain.id).await?;
+            }
+            write(service, completion, new).await
+        }
         None => Ok(true),
     }
 }

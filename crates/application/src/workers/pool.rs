@@ -18,8 +18,6 @@ use crate::ports::store::StoreError;
 use crate::service::Service;
 use crate::wake::{Bell, Wakers};
 
-/// How soon work that another process made due is seen, whatever the lane's interval.
-const GLANCE: Duration = Duration::from_secs(2);
 /// Between two looks at work that is due and cannot be had, because another replica has just locked it.
 const BREATH: Duration = Duration::from_millis(20);
 /// The pause after the store failed.
@@ -157,7 +155,8 @@ impl Lanes {
             }
         };
         let soonest = self.queues.iter().map(until_due).min();
-        soonest.map_or(GLANCE, |soonest| soonest.min(GLANCE))
+        let glance = service.policy.glance;
+        soonest.map_or(glance, |soonest| soonest.min(glance))
     }
 
     /// Waits until the bell of a lane is rung; answers the lane's place.

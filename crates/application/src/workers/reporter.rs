@@ -20,7 +20,10 @@ use crate::wake::Bell;
 const AT_ONCE: usize = 16;
 /// The longest lease of a report; a crash delays it so long. A step's may be longer, but here only the Cabinet is waited for.
 const LEASE: Duration = Duration::from_secs(60);
-const GLANCE: Duration = Duration::from_secs(2);
+/// Between two looks at reports that are due and cannot be had.
+const SHORTEST: Duration = Duration::from_millis(10);
+/// The pause after the store failed.
+const STORE_PAUSE: Duration = Duration::from_secs(2);
 const BACKOFF: Backoff = Backoff {
     initial: Duration::from_secs(1),
     max: Duration::from_secs(300),
@@ -36,10 +39,11 @@ pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
             Ok(Delivered::Held(wait)) => wait,
             Err(error) => {
                 tracing::error!(error = %with_causes(&error), "store.failed");
-                GLANCE
+                STORE_PAUSE
             }
         };
         tokio::select! {
+            biased;
             () = shutdown.cancelled() => return,
             () = service.wakers.rung(Bell::Reporter) => {}
             () = tokio::time::sleep(pause) => {}
@@ -48,9 +52,10 @@ pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
 }
 
 async fn idle(service: &Service) -> Duration {
+    let glance = service.policy.glance;
     match service.store.outbox_next_due().await {
-        Ok(Some(due)) => due.since(service.now()).clamp(Duration::from_millis(10), GLANCE),
-        Ok(None) | Err(_) => GLANCE,
+        Ok(Some(due)) => due.since(service.now()).clamp(SHORTEST, glance.max(SHORTEST)),
+        Ok(None) | Err(_) => glance,
     }
 }
 

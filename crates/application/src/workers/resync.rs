@@ -97,12 +97,14 @@ pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
         (service.policy.resync_interval / 4).clamp(Duration::from_millis(500), Duration::from_secs(60));
     loop {
         tokio::select! {
+            biased;
             () = shutdown.cancelled() => return,
             made = resync(&service) => if let Err(error) = made {
                 tracing::warn!(error = %with_causes(&error), "resync.interrupted");
             }
         }
         tokio::select! {
+            biased;
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(look) => {}
         }

@@ -24,10 +24,12 @@ pub(super) async fn announce(wakers: Wakers, drained: CancellationToken) {
     let Some(channel) = wakers.channel() else { return };
     loop {
         tokio::select! {
+            biased;
             () = drained.cancelled() => break,
             () = wakers.something_untold() => {}
         }
         tokio::select! {
+            biased;
             () = drained.cancelled() => break,
             () = tokio::time::sleep(GATHERING) => {}
         }
@@ -53,6 +55,7 @@ pub(super) async fn listen(wakers: Wakers, randomness: Arc<dyn Randomness>, shut
     let mut failures = 0;
     while !shutdown.is_cancelled() {
         let pause = tokio::select! {
+            biased;
             () = shutdown.cancelled() => return,
             heard = channel.heard() => match heard {
                 Ok(bells) => {
@@ -70,6 +73,7 @@ pub(super) async fn listen(wakers: Wakers, randomness: Arc<dyn Randomness>, shut
             }
         };
         tokio::select! {
+            biased;
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }

@@ -243,6 +243,7 @@ fn policy() -> Policy {
         missing_grace: Duration::from_secs(30 * 24 * 3600),
         give_up_after: Duration::from_secs(7 * 24 * 3600),
         edge_addresses: vec![],
+        glance: Duration::from_secs(2),
         lease: LEASE,
         skew_allowance: Duration::from_secs(5),
         ca_patience: Duration::from_secs(20),

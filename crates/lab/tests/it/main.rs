@@ -10,5 +10,6 @@ mod pebble;
 mod ports;
 mod postgres;
 mod process;
+mod random_operations;
 mod tls;
 mod web;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dps_application::ports::store::{CertificateStore, NewCertificate, StoreError};
+use dps_application::ports::store::{NewCertificate, StoreError};
 use dps_domain::phase::Next;
 use dps_domain::{DomainId, Phase};
 

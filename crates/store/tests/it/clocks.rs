@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use dps_application::ports::CertificateStore;
 use dps_application::ports::store::StoreError;
 use dps_domain::phase::Lane;
 use dps_domain::{Issuance, Phase, Status};

@@ -66,7 +66,7 @@ pub(crate) async fn a_read_only_database_is_unavailable(world: World) {
 
 pub(crate) async fn a_closed_store_is_unavailable(world: World) {
     let id = world.with_due("shop.example", at(0)).await.id;
-    world.store.close().await;
+    world.store.database().close().await;
     let error = world.store.domain(id).await.unwrap_err();
     assert_eq!(
         error.to_string(),

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dps_application::ports::store::{CertificateStore, Completion, StoreError};
+use dps_application::ports::store::{Completion, StoreError};
 use dps_domain::phase::Lane;
 use dps_domain::{DomainId, FailureCode, Issuance, LeaseToken, Phase, Status};
 use uuid::Uuid;

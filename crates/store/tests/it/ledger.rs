@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use dps_application::ports::store::{CertificateStore, Completion, Debit, StoreError};
+use dps_application::ports::store::{Completion, Debit, StoreError};
 use dps_domain::lane::Lane;
 use dps_domain::limits::{BucketKey, CaLimits, Change, Charge, Entry, Exemption, Limit, LimitKind};
 use dps_domain::{Issuance, LeaseToken, Phase};

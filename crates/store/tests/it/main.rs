@@ -1,4 +1,5 @@
-//! The contract of the CertificateStore, told once and run on SQLite and on PostgreSQL, each story in a database of its own.
+//! The contract of the CertificateStore, told once and run on SQLite, on PostgreSQL and on the lab's store in memory, each story in a
+//! store of its own. Stories that look below the port run on the databases alone.
 
 #![expect(
     clippy::unwrap_used,
@@ -21,125 +22,149 @@ mod sync;
 mod wakes;
 mod world;
 
-/// Runs each story on both databases.
+/// Runs each story on a world of this kind.
+macro_rules! stories {
+    ($world:ident: $($module:ident: [$($story:ident),+ $(,)?],)+) => {
+        $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $story() {
+            crate::$module::$story(crate::world::World::$world().await).await;
+        })+)+
+    };
+}
+
+/// Runs the stories of the port on every store, and those of databases on both of them.
 macro_rules! contract {
-    ($($module:ident: [$($story:ident),+ $(,)?],)+) => {
+    (port: {$($port:tt)*} databases: {$($databases:tt)*}) => {
         mod on_sqlite {
-            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $story() {
-                crate::$module::$story(crate::world::World::on_sqlite().await).await;
-            })+)+
+            stories! { on_sqlite: $($port)* $($databases)* }
         }
 
         mod on_postgres {
-            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $story() {
-                crate::$module::$story(crate::world::World::on_postgres().await).await;
-            })+)+
+            stories! { on_postgres: $($port)* $($databases)* }
+        }
+
+        mod in_memory {
+            stories! { in_memory: $($port)* }
         }
     };
 }
 
 contract! {
-    records: [
-        a_record_comes_back_as_it_was_written,
-        an_id_is_inserted_once,
-        many_are_inserted_in_one_go_each_with_what_goes_along_and_each_id_once,
-        an_update_needs_the_revision_that_was_read,
-        an_update_takes_the_lease_away,
-        a_word_about_a_domain_does_not_take_an_order_out_of_its_workers_hands,
-        the_newest_record_that_is_not_gone_holds_a_hostname,
-        people_page_through_hostnames_and_search_them_literally,
-        history_is_newest_first_and_bounded_per_domain,
-        history_that_is_too_old_is_dropped_in_batches_the_oldest_first,
-    ],
-    leases: [
-        a_worker_that_lost_its_lease_cannot_overwrite_the_winner,
-        two_acquirers_never_share_a_record,
-        the_longest_due_comes_first_and_the_limit_is_kept,
-        only_due_records_of_the_lane_are_leased,
-        an_attempt_counts_at_acquisition_and_a_release_gives_it_back,
-        a_release_with_a_stale_token_changes_nothing,
-        the_next_due_time_is_when_a_record_can_be_acquired,
-        outcome_report_and_event_are_written_together_or_not_at_all,
-        a_row_that_cannot_be_read_is_parked_alone,
-        a_record_that_kills_its_workers_goes_to_the_back,
-    ],
-    ledger: [
-        every_bucket_of_an_order_is_debited_or_none,
-        each_waiting_domain_has_a_slot_of_its_own_and_keeps_it,
-        a_stale_lease_debits_nothing,
-        an_outcome_settles_the_tokens_that_it_held_in_its_own_transaction,
-        a_parked_bucket_holds_everybody_even_without_a_limit,
-        two_processes_never_spend_more_than_there_is,
-        the_queue_is_leased_as_far_as_there_are_tokens_and_pays_for_each,
-        two_processes_lease_from_the_queue_no_more_than_there_are_tokens,
-        tokens_are_taken_in_chunks_and_buckets_that_are_full_are_forgotten,
-    ],
-    clocks: [
-        a_clock_that_jumps_steals_no_record,
-        a_lease_ends_by_the_stores_own_time,
-        a_clock_that_jumps_steals_no_report,
-    ],
-    fairness: [
-        a_tenant_with_five_due_domains_does_not_wait_behind_one_with_ten_thousand,
-        single_leases_are_dealt_out_in_turn,
-        a_tenants_own_records_come_longest_due_first,
-        an_order_is_filled_however_the_due_records_are_spread,
-        two_acquirers_share_out_all_that_is_due_and_neither_goes_away_empty_handed,
-        a_renewal_that_becomes_urgent_while_it_waits_is_in_the_urgent_lane,
-        a_renewal_that_nobody_was_there_to_begin_becomes_urgent_too,
-    ],
-    outbox: [
-        reports_of_a_domain_are_leased_one_by_one_in_order,
-        a_leased_report_blocks_only_its_own_domain,
-        progress_is_told_before_looks_that_found_nothing_ready_and_does_not_keep_them_back,
-        the_version_of_an_accepted_report_survives_a_later_complete,
-        an_accepted_report_never_lowers_the_version,
-        a_retried_report_comes_back_at_its_time_before_the_later_ones,
-        a_lost_report_lease_changes_nothing,
-        reports_of_a_domain_that_is_gone_are_dropped,
-        an_unreadable_report_is_dropped_and_the_next_one_follows,
-        reports_added_while_others_finish_are_never_stranded,
-        a_report_takes_the_place_of_a_waiting_one_that_it_makes_superfluous,
-        a_report_under_way_is_told_as_it_was_leased,
-    ],
-    sync: [
-        a_cursor_moves_on_only_from_where_it_was_read,
-        a_chore_is_in_one_pair_of_hands_and_goes_on_where_it_was_left,
-        a_chore_can_be_made_due_and_is_never_put_off_by_that,
-        the_domains_of_a_page_are_known_with_what_the_cabinet_has_yet_to_hear,
-        what_a_resync_saw_is_told_apart_from_what_it_did_not_see,
-        a_domain_is_missing_since_it_was_first_missed_until_it_is_seen,
-    ],
-    orders: [
-        a_domain_has_one_open_order,
-        two_workers_that_place_orders_leave_one_open,
-        an_order_key_put_twice_keeps_the_first,
-        an_orders_challenge_is_replaced_and_withdrawn,
-        an_account_is_stored_once_and_then_registered,
-    ],
-    certificates: [
-        a_certificate_is_stored_once_per_order_and_closes_it,
-        two_workers_that_store_one_orders_certificate_agree,
-        a_forgotten_domain_takes_all_that_is_its_own_along_and_needs_its_lease,
-        the_generation_grows_when_the_clock_goes_back,
-        the_soonest_expiry_is_that_of_a_certificate_in_service,
-        a_deployment_is_recorded_per_edge_and_forgotten,
-    ],
-    secrets: [
-        every_secret_is_listed_in_pages_and_replaced_if_unchanged,
-    ],
-    faults: [
-        a_row_edited_by_hand_is_named_with_its_column,
-        a_read_only_database_is_unavailable,
-        a_closed_store_is_unavailable,
-    ],
-    opening: [
-        processes_may_migrate_at_the_same_time,
-        migrating_again_changes_nothing,
-        a_database_of_a_newer_version_is_refused,
-        a_migration_in_another_form_is_refused,
-        reopening_keeps_everything,
-    ],
+    port: {
+        records: [
+            a_record_comes_back_as_it_was_written,
+            an_id_is_inserted_once,
+            many_are_inserted_in_one_go_each_with_what_goes_along_and_each_id_once,
+            an_update_needs_the_revision_that_was_read,
+            an_update_takes_the_lease_away,
+            a_word_about_a_domain_does_not_take_an_order_out_of_its_workers_hands,
+            the_newest_record_that_is_not_gone_holds_a_hostname,
+            people_page_through_hostnames_and_search_them_literally,
+            history_is_newest_first_and_bounded_per_domain,
+            history_that_is_too_old_is_dropped_in_batches_the_oldest_first,
+        ],
+        leases: [
+            a_worker_that_lost_its_lease_cannot_overwrite_the_winner,
+            two_acquirers_never_share_a_record,
+            the_longest_due_comes_first_and_the_limit_is_kept,
+            only_due_records_of_the_lane_are_leased,
+            an_attempt_counts_at_acquisition_and_a_release_gives_it_back,
+            a_release_with_a_stale_token_changes_nothing,
+            the_next_due_time_is_when_a_record_can_be_acquired,
+        ],
+        ledger: [
+            every_bucket_of_an_order_is_debited_or_none,
+            each_waiting_domain_has_a_slot_of_its_own_and_keeps_it,
+            a_stale_lease_debits_nothing,
+            a_parked_bucket_holds_everybody_even_without_a_limit,
+            two_processes_never_spend_more_than_there_is,
+            the_queue_is_leased_as_far_as_there_are_tokens_and_pays_for_each,
+            two_processes_lease_from_the_queue_no_more_than_there_are_tokens,
+        ],
+        clocks: [
+            a_clock_that_jumps_steals_no_record,
+            a_lease_ends_by_the_stores_own_time,
+            a_clock_that_jumps_steals_no_report,
+        ],
+        fairness: [
+            a_tenant_with_five_due_domains_does_not_wait_behind_one_with_ten_thousand,
+            single_leases_are_dealt_out_in_turn,
+            a_tenants_own_records_come_longest_due_first,
+            an_order_is_filled_however_the_due_records_are_spread,
+            two_acquirers_share_out_all_that_is_due_and_neither_goes_away_empty_handed,
+            a_renewal_that_becomes_urgent_while_it_waits_is_in_the_urgent_lane,
+            a_renewal_that_nobody_was_there_to_begin_becomes_urgent_too,
+        ],
+        outbox: [
+            reports_of_a_domain_are_leased_one_by_one_in_order,
+            a_leased_report_blocks_only_its_own_domain,
+            progress_is_told_before_looks_that_found_nothing_ready_and_does_not_keep_them_back,
+            the_version_of_an_accepted_report_survives_a_later_complete,
+            an_accepted_report_never_lowers_the_version,
+            a_retried_report_comes_back_at_its_time_before_the_later_ones,
+            reports_of_a_domain_that_is_gone_are_dropped,
+            reports_added_while_others_finish_are_never_stranded,
+        ],
+        sync: [
+            a_cursor_moves_on_only_from_where_it_was_read,
+            a_chore_is_in_one_pair_of_hands_and_goes_on_where_it_was_left,
+            a_chore_can_be_made_due_and_is_never_put_off_by_that,
+            what_a_resync_saw_is_told_apart_from_what_it_did_not_see,
+            a_domain_is_missing_since_it_was_first_missed_until_it_is_seen,
+        ],
+        orders: [
+            a_domain_has_one_open_order,
+            an_order_key_put_twice_keeps_the_first,
+            an_orders_challenge_is_replaced_and_withdrawn,
+            an_account_is_stored_once_and_then_registered,
+        ],
+        certificates: [
+            a_certificate_is_stored_once_per_order_and_closes_it,
+            two_workers_that_store_one_orders_certificate_agree,
+            a_forgotten_domain_takes_all_that_is_its_own_along_and_needs_its_lease,
+            the_generation_grows_when_the_clock_goes_back,
+            the_soonest_expiry_is_that_of_a_certificate_in_service,
+        ],
+        secrets: [
+            every_secret_is_listed_in_pages_and_replaced_if_unchanged,
+        ],
+    }
+    databases: {
+        sync: [
+            the_domains_of_a_page_are_known_with_what_the_cabinet_has_yet_to_hear,
+        ],
+        leases: [
+            outcome_report_and_event_are_written_together_or_not_at_all,
+            a_row_that_cannot_be_read_is_parked_alone,
+            a_record_that_kills_its_workers_goes_to_the_back,
+        ],
+        ledger: [
+            an_outcome_settles_the_tokens_that_it_held_in_its_own_transaction,
+            tokens_are_taken_in_chunks_and_buckets_that_are_full_are_forgotten,
+        ],
+        outbox: [
+            a_lost_report_lease_changes_nothing,
+            an_unreadable_report_is_dropped_and_the_next_one_follows,
+            a_report_takes_the_place_of_a_waiting_one_that_it_makes_superfluous,
+            a_report_under_way_is_told_as_it_was_leased,
+        ],
+        orders: [
+            two_workers_that_place_orders_leave_one_open,
+        ],
+        certificates: [
+            a_deployment_is_recorded_per_edge_and_forgotten,
+        ],
+        faults: [
+            a_row_edited_by_hand_is_named_with_its_column,
+            a_read_only_database_is_unavailable,
+            a_closed_store_is_unavailable,
+        ],
+        opening: [
+            processes_may_migrate_at_the_same_time,
+            migrating_again_changes_nothing,
+            a_database_of_a_newer_version_is_refused,
+            a_migration_in_another_form_is_refused,
+            reopening_keeps_everything,
+        ],
+    }
 }

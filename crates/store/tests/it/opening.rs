@@ -14,7 +14,7 @@ pub(crate) async fn processes_may_migrate_at_the_same_time(world: World) {
     let mut processes = Vec::new();
     for _ in 0..4 {
         let store = empty.open_again().await;
-        processes.push(tokio::spawn(async move { store.migrate().await }));
+        processes.push(tokio::spawn(async move { store.database().migrate().await }));
     }
     for process in processes {
         process.await.unwrap().unwrap();
@@ -24,7 +24,7 @@ pub(crate) async fn processes_may_migrate_at_the_same_time(world: World) {
 
 pub(crate) async fn migrating_again_changes_nothing(world: World) {
     let stored = world.with_due("shop.example", at(0)).await;
-    world.store.migrate().await.unwrap();
+    world.store.database().migrate().await.unwrap();
     assert_eq!(world.read(stored.id).await, stored);
 }
 
@@ -35,7 +35,7 @@ pub(crate) async fn a_database_of_a_newer_version_is_refused(world: World) {
              SELECT 9999, 'from_the_future', success, checksum, 0 FROM _sqlx_migrations WHERE version = 1",
         )
         .await;
-    let refused = world.store.migrate().await.unwrap_err();
+    let refused = world.store.database().migrate().await.unwrap_err();
     assert!(
         matches!(refused, MigrateError::NewerDatabase { version: 9999 }),
         "{refused:?}"
@@ -50,7 +50,7 @@ pub(crate) async fn a_migration_in_another_form_is_refused(world: World) {
              WHERE version = 1",
         )
         .await;
-    let refused = world.store.migrate().await.unwrap_err();
+    let refused = world.store.database().migrate().await.unwrap_err();
     assert!(
         matches!(refused, MigrateError::Altered { version: 1 }),
         "{refused:?}"
@@ -61,9 +61,9 @@ pub(crate) async fn reopening_keeps_everything(world: World) {
     let stored = world.with_due("shop.example", at(0)).await;
     let order = world.with_order(stored.id).await;
     let lease = world.acquire_one(at(1)).await;
-    world.store.close().await;
+    world.store.database().close().await;
     let again = world.open_again().await;
-    again.migrate().await.unwrap();
+    again.database().migrate().await.unwrap();
     assert_eq!(again.order_open(stored.id).await.unwrap(), Some(order));
     assert_eq!(again.domain(stored.id).await.unwrap().unwrap().attempt, 1);
     again.release(stored.id, lease.token).await.unwrap();

@@ -1,6 +1,6 @@
 //! Orders, challenges and accounts.
 
-use dps_application::ports::store::{CertificateStore, StoreError, StoredAccount, StoredChallenge};
+use dps_application::ports::store::{StoreError, StoredAccount, StoredChallenge};
 
 use crate::world::{World, at, order, sealed};
 

@@ -1,6 +1,6 @@
 //! Reports to the Cabinet.
 
-use dps_application::ports::store::{CertificateStore, StoreError};
+use dps_application::ports::store::StoreError;
 use dps_domain::{DomainId, Status};
 
 use crate::world::{TTL, World, at, quiet};

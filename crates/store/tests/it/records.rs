@@ -1,6 +1,6 @@
 //! Work records and their history.
 
-use dps_application::ports::store::{CertificateStore, Completion, DomainFilter, StoreError};
+use dps_application::ports::store::{Completion, DomainFilter, StoreError};
 use dps_domain::phase::Lane;
 use dps_domain::renewal::advice::{RenewalAdvice, SuggestedWindow};
 use dps_domain::upkeep::Upkeep;

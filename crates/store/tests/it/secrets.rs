@@ -1,6 +1,6 @@
 //! Sealed secrets as the key rotation sees them.
 
-use dps_application::ports::store::{CertificateStore, StoredAccount};
+use dps_application::ports::store::StoredAccount;
 use dps_application::ports::vault::SecretPurpose;
 
 use crate::world::{World, at, certificate, sealed};

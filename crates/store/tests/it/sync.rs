@@ -1,11 +1,9 @@
 //! What keeps us and the Cabinet the same: cursors, chores, sightings.
 
-use dps_application::ports::CertificateStore as _;
 use dps_application::ports::store::StoreError;
-use dps_application::ports::sync::SyncStore;
 use dps_domain::{Phase, Status};
 
-use crate::world::{TTL, World, at, number, quiet};
+use crate::world::{AnyStore, TTL, World, at, number, quiet};
 
 const CHORE: &str = "chore";
 
@@ -41,8 +39,7 @@ pub(crate) async fn a_cursor_moves_on_only_from_where_it_was_read(world: World) 
 
 pub(crate) async fn a_chore_is_in_one_pair_of_hands_and_goes_on_where_it_was_left(world: World) {
     let (here, there) = (&world.store, world.open_again().await);
-    let take =
-        async |store: &dps_store::Store, second| store.chore_acquire(CHORE, at(second), TTL, at(10)).await;
+    let take = async |store: &AnyStore, second| store.chore_acquire(CHORE, at(second), TTL, at(10)).await;
     assert!(
         take(here, 0).await.unwrap().is_none(),
         "it is due at 10 for the first time"

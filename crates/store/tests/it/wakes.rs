@@ -28,8 +28,8 @@ async fn listening(store: &dps_store::Store) -> Arc<dyn WakeChannel> {
 #[tokio::test]
 async fn replicas_hear_each_other_and_not_themselves() {
     let world = World::on_postgres().await;
-    let ours = listening(&world.store).await;
-    let theirs = listening(&world.open_again().await).await;
+    let ours = listening(world.store.database()).await;
+    let theirs = listening(world.open_again().await.database()).await;
     ours.announce(&[ISSUANCE]).await.unwrap();
     theirs.announce(&[Bell::Reporter, ISSUANCE]).await.unwrap();
     assert_eq!(heard(&ours).await, [Bell::Reporter, ISSUANCE]);
@@ -39,8 +39,8 @@ async fn replicas_hear_each_other_and_not_themselves() {
 #[tokio::test]
 async fn a_replica_whose_line_was_cut_rings_everything_and_hears_again() {
     let world = World::on_postgres().await;
-    let ours = listening(&world.store).await;
-    let theirs = world.open_again().await.wake_channel().unwrap();
+    let ours = listening(world.store.database()).await;
+    let theirs = world.open_again().await.database().wake_channel().unwrap();
     world
         .sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
         .await;
@@ -58,5 +58,5 @@ async fn a_replica_whose_line_was_cut_rings_everything_and_hears_again() {
 
 #[tokio::test]
 async fn a_file_has_no_other_replicas() {
-    assert!(World::on_sqlite().await.store.wake_channel().is_none());
+    assert!(World::on_sqlite().await.store.database().wake_channel().is_none());
 }

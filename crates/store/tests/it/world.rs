@@ -1,4 +1,4 @@
-//! One fresh database, stores on it, and raw SQL for what the port does not allow.
+//! One fresh store, on a database or in memory, and raw SQL for what the port does not allow.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,6 +13,7 @@ use dps_application::ports::vault::SealedSecret;
 use dps_application::ports::{Clock, Randomness};
 use dps_domain::phase::Lane;
 use dps_domain::{CertificateId, DomainId, Hostname, OrderId, Phase, Status, Timestamp};
+use dps_lab::memory_store::{MemoryStore, Retention};
 use dps_store::{Store, StoreOptions};
 use sqlx::{AssertSqlSafe, Executor, Row};
 use uuid::Uuid;
@@ -71,8 +72,36 @@ pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_unix_seconds(4_000_000_000 + seconds)
 }
 
+/// The store that a story is about, as its port and as what it is.
+#[derive(Clone)]
+pub(crate) enum AnyStore {
+    Database(Store),
+    Memory(MemoryStore),
+}
+
+impl std::ops::Deref for AnyStore {
+    type Target = dyn CertificateStore;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Database(store) => store,
+            Self::Memory(store) => store,
+        }
+    }
+}
+
+impl AnyStore {
+    /// The store on a database, for what is not in the port.
+    pub(crate) fn database(&self) -> &Store {
+        match self {
+            Self::Database(store) => store,
+            Self::Memory(_) => panic!("this story needs a database"),
+        }
+    }
+}
+
 pub(crate) struct World {
-    pub(crate) store: Store,
+    pub(crate) store: AnyStore,
     url: String,
     hands: Hands,
     _directory: Option<tempfile::TempDir>,
@@ -89,12 +118,22 @@ impl World {
         Self::at(dps_lab::postgres::fresh_database().await.unwrap(), None).await
     }
 
+    pub(crate) fn in_memory() -> std::future::Ready<Self> {
+        let hands = Hands(Arc::new(Mutex::new(at(0))));
+        std::future::ready(Self {
+            store: AnyStore::Memory(MemoryStore::new(Retention::default(), Arc::new(hands.clone()))),
+            url: "memory".to_owned(),
+            hands,
+            _directory: None,
+        })
+    }
+
     async fn at(url: String, directory: Option<tempfile::TempDir>) -> Self {
         let hands = Hands(Arc::new(Mutex::new(at(0))));
         let store = Store::connect(&url, options_by(&hands)).await.unwrap();
         store.migrate().await.unwrap();
         Self {
-            store,
+            store: AnyStore::Database(store),
             url,
             hands,
             _directory: directory,
@@ -105,30 +144,40 @@ impl World {
         self.url.starts_with("sqlite")
     }
 
-    /// Another process on the same database.
-    pub(crate) async fn open_again(&self) -> Store {
-        Store::connect(&self.url, options_by(&self.hands)).await.unwrap()
+    pub(crate) fn is_in_memory(&self) -> bool {
+        matches!(self.store, AnyStore::Memory(_))
+    }
+
+    /// Another process on the same store.
+    pub(crate) async fn open_again(&self) -> AnyStore {
+        if self.is_in_memory() {
+            return self.store.clone();
+        }
+        AnyStore::Database(Store::connect(&self.url, options_by(&self.hands)).await.unwrap())
     }
 
     /// The process with the first store is dead, and this is its successor's.
-    pub(crate) fn replaced_by(mut self, store: Store) -> Self {
+    pub(crate) fn replaced_by(mut self, store: AnyStore) -> Self {
         self.store = store;
         self
     }
 
     /// Leases run by the store's own time from now on: the server's, or that of a clock which never jumps.
     pub(crate) async fn with_its_own_time(mut self) -> Self {
+        if self.is_in_memory() {
+            return self;
+        }
         let options = StoreOptions {
             server_time: true,
             ..options_by(&self.hands)
         };
-        self.store = Store::connect(&self.url, options).await.unwrap();
+        self.store = AnyStore::Database(Store::connect(&self.url, options).await.unwrap());
         self
     }
 
     /// So much of the store's own time goes by.
     pub(crate) async fn pass(&self, time: Duration) {
-        if self.is_sqlite() {
+        if self.is_sqlite() || self.is_in_memory() {
             let later = self.hands.now() + time;
             return self.hands.put(later);
         }
@@ -153,7 +202,7 @@ impl World {
             (dps_lab::postgres::fresh_database().await.unwrap(), None)
         };
         Self {
-            store: Store::connect(&url, options()).await.unwrap(),
+            store: AnyStore::Database(Store::connect(&url, options()).await.unwrap()),
             url,
             hands: self.hands.clone(),
             _directory: directory,

@@ -18,6 +18,8 @@ use super::report::Report;
 
 /// Taken off a lease's remaining time, for clocks that differ between replicas.
 const SKEW_ALLOWANCE: Duration = Duration::from_secs(5);
+/// How soon work that another process made due is seen when nobody told of it.
+const GLANCE: Duration = Duration::from_secs(2);
 /// How long a step may wait for the CA before it gives the record back.
 const CA_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -92,6 +94,7 @@ impl Workers {
             missing_grace: self.intake.missing_grace.get(),
             give_up_after: dns.give_up_after.get(),
             edge_addresses: dns.edge_addresses.iter().map(|address| address.0).collect(),
+            glance: GLANCE,
             lease: self.lease_duration.get(),
             skew_allowance: SKEW_ALLOWANCE,
             ca_patience: CA_PATIENCE,

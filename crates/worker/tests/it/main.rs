@@ -20,6 +20,7 @@ mod pki;
 mod renewal;
 mod resync;
 mod secrets;
+mod simulate;
 mod units;
 mod unreadable;
 mod world;

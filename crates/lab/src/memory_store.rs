@@ -1,0 +1,136 @@
+//! A CertificateStore in memory, for runs in virtual time: what the port promises, without a database under it.
+//!
+//! It passes the stories of the store's contract that are about the port. Several replicas share one store by cloning it, and an
+//! operation is as atomic as a transaction: one lock, held for the whole of it and never across an await.
+
+mod certificates;
+mod claims;
+mod ledger;
+mod orders;
+mod outbox;
+mod port;
+mod records;
+mod sync;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use dps_application::ports::Clock;
+use dps_application::ports::store::{StoreError, StoredAccount};
+use dps_domain::lane::Lane;
+use dps_domain::limits::{Bucket, BucketKey};
+use dps_domain::{CertificateId, DomainId, Hostname, LeaseToken, OrderId, Timestamp};
+use uuid::Uuid;
+
+use records::Row;
+use sync::Chore;
+
+/// What a store keeps beside what work needs.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    /// Lines of history of each domain.
+    pub events_per_domain: usize,
+    /// How long lines of history are kept.
+    pub events_max_age: Duration,
+    /// Whether orders that are closed and certificates that were replaced are kept.
+    pub superseded: bool,
+}
+
+impl Default for Retention {
+    /// As the databases do.
+    fn default() -> Self {
+        Self {
+            events_per_domain: 200,
+            events_max_age: Duration::from_secs(180 * 24 * 3600),
+            superseded: true,
+        }
+    }
+}
+
+impl Retention {
+    /// Nothing that no step asks for: a million domains fit in a few gigabytes.
+    pub const MINIMAL: Self = Self {
+        events_per_domain: 0,
+        events_max_age: Duration::ZERO,
+        superseded: false,
+    };
+}
+
+/// The store; clones share their content.
+#[derive(Clone)]
+pub struct MemoryStore {
+    state: Arc<Mutex<State>>,
+    retention: Retention,
+    /// By whose time leases run.
+    steady: Arc<dyn Clock>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    rows: HashMap<DomainId, Row>,
+    ids: BTreeSet<DomainId>,
+    /// Newest last.
+    by_hostname: HashMap<Hostname, Vec<DomainId>>,
+    /// From when each record can be acquired, by lane and shard of tenants. None is empty.
+    queues: BTreeMap<(Lane, u32), BTreeSet<(Timestamp, DomainId)>>,
+    /// The shard that is served first.
+    turns: BTreeMap<Lane, u32>,
+    /// From when on renewals that wait elsewhere are urgent.
+    becoming_urgent: BTreeSet<(Timestamp, DomainId)>,
+    order_owners: HashMap<OrderId, DomainId>,
+    certificate_owners: HashMap<CertificateId, DomainId>,
+    /// From when the oldest report of each domain can be acquired.
+    reports_due: outbox::Due,
+    reports_written: i64,
+    buckets: HashMap<BucketKey, Bucket>,
+    /// When each bucket is like one that nobody used.
+    buckets_idle: BTreeSet<(Timestamp, BucketKey)>,
+    accounts: BTreeMap<String, StoredAccount>,
+    cursors: BTreeMap<String, String>,
+    chores: BTreeMap<String, Chore>,
+    tokens_drawn: u128,
+}
+
+impl MemoryStore {
+    /// An empty store. Leases run by `steady`, which never jumps, whatever the callers' clocks say.
+    pub fn new(retention: Retention, steady: Arc<dyn Clock>) -> Self {
+        Self {
+            state: Arc::default(),
+            retention,
+            steady,
+        }
+    }
+
+    /// Since when the record that waits longest in a lane could have been acquired.
+    pub fn waiting_since(&self, lane: Lane, now: Timestamp) -> Option<Timestamp> {
+        self.state().next_due(lane).filter(|at| *at <= now)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn new_token(&mut self) -> LeaseToken {
+        self.tokens_drawn += 1;
+        LeaseToken::from_uuid(Uuid::from_u128(self.tokens_drawn))
+    }
+}
+
+/// A row that refers to a record which is not there, as a foreign key would find.
+fn no_such_record(operation: &'static str) -> StoreError {
+    StoreError::Unavailable {
+        operation,
+        source: "there is no such record".into(),
+    }
+}
+
+fn not_stored(table: &'static str, row: &impl ToString) -> StoreError {
+    StoreError::Corrupt {
+        table,
+        row: row.to_string(),
+        reason: "it is not stored".to_owned(),
+    }
+}

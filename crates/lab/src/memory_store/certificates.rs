@@ -1,0 +1,52 @@
+//! Certificates.
+
+use dps_application::ports::store::{NewCertificate, StoreError, StoredCertificate};
+use dps_domain::{CertificateId, OrderId};
+
+use super::{State, no_such_record};
+
+impl State {
+    /// The next generation of a hostname: the time, or one more than the last when the clock went back.
+    fn next_generation(&self, new: &NewCertificate) -> u64 {
+        let by_clock = new.created_at.unix_micros().max(0).unsigned_abs();
+        let ids = self.by_hostname.get(&new.hostname).into_iter().flatten();
+        let rows = ids.filter_map(|id| self.rows.get(id));
+        let greatest = rows
+            .flat_map(|row| &row.certificates)
+            .filter(|stored| stored.certificate.hostname == new.hostname)
+            .map(|stored| stored.generation)
+            .max();
+        greatest.map_or(by_clock, |greatest| by_clock.max(greatest.saturating_add(1)))
+    }
+
+    pub(super) fn certificate_insert(
+        &mut self,
+        new: &NewCertificate,
+    ) -> Result<StoredCertificate, StoreError> {
+        if let Some(stored) = self.certificate_of_order(new.order_id) {
+            return Ok(stored.clone());
+        }
+        let stored = StoredCertificate {
+            certificate: new.clone(),
+            generation: self.next_generation(new),
+        };
+        let row = self.rows.get_mut(&new.domain_id);
+        let row = row.ok_or_else(|| no_such_record("store a certificate"))?;
+        row.certificates.push(stored.clone());
+        self.certificate_owners.insert(new.id, new.domain_id);
+        self.order_close(new.order_id);
+        Ok(stored)
+    }
+
+    pub(super) fn certificate(&self, id: CertificateId) -> Option<&StoredCertificate> {
+        let row = self.rows.get(self.certificate_owners.get(&id)?)?;
+        row.certificates.iter().find(|stored| stored.certificate.id == id)
+    }
+
+    pub(super) fn certificate_of_order(&self, order: OrderId) -> Option<&StoredCertificate> {
+        let row = self.rows.get(self.order_owners.get(&order)?)?;
+        row.certificates
+            .iter()
+            .find(|stored| stored.certificate.order_id == order)
+    }
+}

@@ -1,0 +1,167 @@
+//! Leases on work records.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use dps_application::ports::store::{Completion, DomainRecord, Lease, StoreError};
+use dps_domain::lane::Lane;
+use dps_domain::shard::SHARDS;
+use dps_domain::{DomainId, LeaseToken, Timestamp};
+
+use super::{Retention, State};
+
+/// When a lease is asked for, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Term {
+    /// What is due at this moment, by the caller's clock.
+    pub(super) now: Timestamp,
+    /// The moment by the store's own time.
+    pub(super) steady: Timestamp,
+    pub(super) ttl: Duration,
+}
+
+impl Term {
+    /// Whether somebody holds what is leased so.
+    pub(super) fn is_held(&self, lease: Option<(LeaseToken, Timestamp)>) -> bool {
+        lease.is_some_and(|(_, expires_at)| expires_at > self.steady)
+    }
+}
+
+impl State {
+    pub(super) fn acquire(&mut self, lane: Lane, term: Term, limit: usize) -> Vec<Lease> {
+        if lane == Lane::Urgent {
+            self.promote(term.now);
+        }
+        let ids = self.choose(lane, term, limit);
+        if ids.is_empty() {
+            return vec![];
+        }
+        let (token, expires_at) = (self.new_token(), term.steady + term.ttl);
+        let mut leases: Vec<Lease> = ids
+            .into_iter()
+            .filter_map(|id| {
+                self.alter(id, |row| {
+                    row.lease = Some((token, expires_at));
+                    row.record.attempt = row.record.attempt.saturating_add(1);
+                    Lease {
+                        record: row.record.clone(),
+                        token,
+                    }
+                })
+            })
+            .collect();
+        leases.sort_by_key(|lease| (lease.record.next_attempt_at, lease.record.id));
+        leases
+    }
+
+    /// Due records that nobody holds, tenants taking turns by their shards, each shard's longest due first.
+    fn choose(&mut self, lane: Lane, term: Term, limit: usize) -> Vec<DomainId> {
+        let first = self.turns.get(&lane).copied().unwrap_or_default();
+        let behind = self.queues.range((lane, first)..(lane, SHARDS));
+        let before = self.queues.range((lane, 0)..(lane, first));
+        let due = |(key, queue): (&(Lane, u32), &'_ BTreeSet<(Timestamp, DomainId)>)| {
+            let due = queue.iter().take_while(|(at, _)| *at <= term.now);
+            let free = due.map(|(_, id)| *id).filter(|id| {
+                let lease = self.rows.get(id).and_then(|row| row.lease);
+                !term.is_held(lease)
+            });
+            // More of one shard than all that is asked for is never needed.
+            let ids: Vec<DomainId> = free.take(limit).collect();
+            (key.1, ids.into_iter())
+        };
+        let mut shards: Vec<_> = behind.chain(before).map(due).collect();
+        let (mut ids, mut last) = (vec![], None);
+        while ids.len() < limit && !shards.is_empty() {
+            shards.retain_mut(|(shard, waiting)| {
+                let next = waiting.next().filter(|_| ids.len() < limit);
+                if let Some(id) = next {
+                    ids.push(id);
+                    last = last.max(Some((*shard + SHARDS - first) % SHARDS));
+                }
+                next.is_some()
+            });
+        }
+        if let Some(last) = last {
+            self.turns.insert(lane, (first + last + 1) % SHARDS);
+        }
+        ids
+    }
+
+    /// Moves renewals to the urgent lane that became urgent while they waited.
+    fn promote(&mut self, now: Timestamp) {
+        while let Some((at, id)) = self.becoming_urgent.first().copied()
+            && at <= now
+        {
+            self.alter(id, |row| row.lane = Some(Lane::Urgent));
+        }
+    }
+
+    /// How many records wait in a lane.
+    pub(super) fn waiting(&self, lane: Lane) -> u32 {
+        let queues = self.queues.range((lane, 0)..(lane, SHARDS));
+        let waiting: usize = queues.map(|(_, queue)| queue.len()).sum();
+        u32::try_from(waiting).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn next_due(&self, lane: Lane) -> Option<Timestamp> {
+        let queues = self.queues.range((lane, 0)..(lane, SHARDS));
+        let heads = queues.filter_map(|(_, queue)| queue.first());
+        let due = heads.map(|(at, _)| *at).min();
+        if lane != Lane::Urgent {
+            return due;
+        }
+        let urgent = self.becoming_urgent.first().map(|(at, _)| *at);
+        due.into_iter().chain(urgent).min()
+    }
+
+    pub(super) fn complete(
+        &mut self,
+        token: LeaseToken,
+        completion: Completion,
+        retention: Retention,
+    ) -> Result<(), StoreError> {
+        let new = &completion.record;
+        let written = self.alter(new.id, |row| {
+            if !row.is_held_by(token) {
+                return false;
+            }
+            row.lease = None;
+            row.write(DomainRecord {
+                cabinet_version: row.record.cabinet_version,
+                revision: row.record.revision + 1,
+                created_at: row.record.created_at,
+                ..new.clone()
+            });
+            true
+        });
+        if written != Some(true) {
+            return Err(StoreError::LeaseLost);
+        }
+        self.accompany(completion, retention);
+        Ok(())
+    }
+
+    pub(super) fn release(&mut self, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {
+        let released = self.alter(id, |row| {
+            if !row.is_held_by(token) {
+                return false;
+            }
+            row.lease = None;
+            row.record.attempt = row.record.attempt.saturating_sub(1);
+            true
+        });
+        if released == Some(true) {
+            Ok(())
+        } else {
+            Err(StoreError::LeaseLost)
+        }
+    }
+
+    pub(super) fn forget_held(&mut self, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {
+        if !self.rows.get(&id).is_some_and(|row| row.is_held_by(token)) {
+            return Err(StoreError::LeaseLost);
+        }
+        self.forget(id);
+        Ok(())
+    }
+}

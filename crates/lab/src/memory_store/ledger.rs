@@ -1,0 +1,127 @@
+//! The buckets of a CA's limits, and the tokens that domains hold of them.
+
+use dps_application::ports::store::{Debit, StoreError, Taken};
+use dps_domain::limits::{Bucket, BucketKey, Change, Charge, Entry, Limit, Position, Ruling, rule};
+use dps_domain::{DomainId, LeaseToken, Timestamp};
+
+use super::State;
+
+/// When nothing of a bucket is left to be remembered.
+fn idle_at(bucket: Bucket) -> Timestamp {
+    bucket.full_at.max(bucket.parked_until)
+}
+
+impl State {
+    pub(super) fn bucket(&self, key: &BucketKey) -> Bucket {
+        self.buckets.get(key).copied().unwrap_or_default()
+    }
+
+    fn write_bucket(&mut self, key: &BucketKey, bucket: Bucket) {
+        if let Some(before) = self.buckets.insert(key.clone(), bucket) {
+            self.buckets_idle.remove(&(idle_at(before), key.clone()));
+        }
+        self.buckets_idle.insert((idle_at(bucket), key.clone()));
+    }
+
+    fn position(&self, domain: Option<DomainId>, key: &BucketKey) -> Position {
+        let held = domain
+            .and_then(|domain| self.rows.get(&domain))
+            .map(|row| &row.slots);
+        let slot = held.and_then(|slots| slots.iter().find(|(held, _)| held == key));
+        Position {
+            bucket: self.bucket(key),
+            slot: slot.map(|(_, at)| *at),
+        }
+    }
+
+    fn write_position(
+        &mut self,
+        domain: Option<DomainId>,
+        key: &BucketKey,
+        before: Position,
+        after: Position,
+    ) {
+        if before.bucket != after.bucket {
+            self.write_bucket(key, after.bucket);
+        }
+        if before.slot != after.slot
+            && let Some(row) = domain.and_then(|domain| self.rows.get_mut(&domain))
+        {
+            row.slots.retain(|(held, _)| held != key);
+            row.slots.extend(after.slot.map(|at| (key.clone(), at)));
+            if row.slots.is_empty() {
+                row.slots = vec![];
+            }
+        }
+    }
+
+    pub(super) fn debit(
+        &mut self,
+        domain: DomainId,
+        token: LeaseToken,
+        charges: &[Charge],
+        now: Timestamp,
+    ) -> Result<Debit, StoreError> {
+        let unlimited = charges.iter().all(|charge| charge.limit.is_none());
+        if !unlimited && !self.rows.get(&domain).is_some_and(|row| row.is_held_by(token)) {
+            return Err(StoreError::LeaseLost);
+        }
+        let before: Vec<Position> = charges
+            .iter()
+            .map(|charge| self.position(Some(domain), &charge.key))
+            .collect();
+        let ruling = rule(charges, &before, now);
+        if let Ruling::Granted(after) | Ruling::Wait { positions: after, .. } = &ruling {
+            for ((charge, before), after) in charges.iter().zip(&before).zip(after) {
+                self.write_position(Some(domain), &charge.key, *before, *after);
+            }
+        }
+        Ok(match ruling {
+            Ruling::Granted(_) => Debit::Granted,
+            Ruling::Wait { until, charge, .. } => Debit::Wait {
+                until,
+                kind: charges[charge].kind,
+            },
+            Ruling::Queue { until, .. } => Debit::Queue { until },
+        })
+    }
+
+    pub(super) fn take_tokens(&mut self, key: &BucketKey, limit: &Limit, now: Timestamp, most: u32) -> Taken {
+        let bucket = self.bucket(key);
+        let count = bucket.tokens(limit, now).min(most);
+        let left = bucket.count(limit, now, count);
+        if count > 0 {
+            self.write_bucket(key, left);
+        }
+        Taken {
+            count,
+            next_at: left.token_at(limit, now, 1),
+        }
+    }
+
+    /// Writes what an outcome means for the buckets, those of `domain` with the tokens that it holds.
+    pub(super) fn apply_entries(&mut self, domain: Option<DomainId>, entries: &[Entry], now: Timestamp) {
+        let counts = |entry: &&Entry| matches!(entry.change, Change::Park(_)) || !entry.limit.is_none();
+        for entry in entries.iter().filter(counts) {
+            let before = self.position(domain, &entry.key);
+            self.write_position(domain, &entry.key, before, entry.apply(before, now));
+        }
+    }
+
+    pub(super) fn prune_buckets(&mut self, now: Timestamp, limit: u32) -> u64 {
+        let mut pruned = 0;
+        while pruned < u64::from(limit) {
+            let Some((at, _)) = self.buckets_idle.first() else {
+                break;
+            };
+            if *at > now {
+                break;
+            }
+            if let Some((_, key)) = self.buckets_idle.pop_first() {
+                self.buckets.remove(&key);
+            }
+            pruned += 1;
+        }
+        pruned
+    }
+}

@@ -1,0 +1,340 @@
+//! The port's methods, each one lock.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dps_application::ports::CertificateStore;
+use dps_application::ports::store::{
+    Completion, Debit, DomainEvent, DomainFilter, DomainRecord, Lease, NewCertificate, OutboxLease,
+    SecretRow, StoreError, StoredAccount, StoredCertificate, StoredChallenge, StoredOrder, Taken,
+};
+use dps_application::ports::vault::{SealedSecret, SecretPurpose};
+use dps_domain::lane::Lane;
+use dps_domain::limits::{Bucket, BucketKey, Charge, Entry, Limit};
+use dps_domain::{CertificateId, DomainId, Hostname, LeaseToken, OrderId, Timestamp};
+
+use super::claims::Term;
+use super::{MemoryStore, State, not_stored};
+
+impl MemoryStore {
+    fn term(&self, now: Timestamp, ttl: Duration) -> Term {
+        let steady = self.steady.now();
+        Term { now, steady, ttl }
+    }
+}
+
+#[async_trait]
+impl CertificateStore for MemoryStore {
+    async fn ping(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn domain_insert(&self, completion: Completion) -> Result<bool, StoreError> {
+        Ok(self.state().insert(completion, self.retention))
+    }
+
+    async fn domain(&self, id: DomainId) -> Result<Option<DomainRecord>, StoreError> {
+        Ok(self.state().rows.get(&id).map(|row| row.record.clone()))
+    }
+
+    async fn domain_by_hostname(&self, hostname: &Hostname) -> Result<Option<DomainRecord>, StoreError> {
+        Ok(self.state().holder(hostname).cloned())
+    }
+
+    async fn domains(&self, filter: &DomainFilter) -> Result<Vec<DomainRecord>, StoreError> {
+        Ok(self.state().page(filter))
+    }
+
+    async fn domain_update(&self, completion: Completion) -> Result<bool, StoreError> {
+        Ok(self.state().update(completion, self.retention))
+    }
+
+    async fn acquire_due(
+        &self,
+        lane: Lane,
+        now: Timestamp,
+        ttl: Duration,
+        limit: usize,
+    ) -> Result<Vec<Lease>, StoreError> {
+        Ok(self.state().acquire(lane, self.term(now, ttl), limit))
+    }
+
+    async fn acquire_queued(
+        &self,
+        (orders, limit): (&BucketKey, &Limit),
+        now: Timestamp,
+        ttl: Duration,
+        most: usize,
+    ) -> Result<Vec<Lease>, StoreError> {
+        let mut state = self.state();
+        let tokens = state.bucket(orders).tokens(limit, now);
+        let most = most.min(usize::try_from(tokens).unwrap_or(usize::MAX));
+        let leases = state.acquire(Lane::OrderQueue, self.term(now, ttl), most);
+        let taken = u32::try_from(leases.len()).unwrap_or(u32::MAX);
+        if taken > 0 {
+            state.take_tokens(orders, limit, now, taken);
+        }
+        Ok(leases)
+    }
+
+    async fn waiting(&self, lane: Lane, most: u32) -> Result<u32, StoreError> {
+        Ok(self.state().waiting(lane).min(most))
+    }
+
+    async fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.state().next_due(lane))
+    }
+
+    async fn complete(&self, token: LeaseToken, completion: Completion) -> Result<(), StoreError> {
+        self.state().complete(token, completion, self.retention)
+    }
+
+    async fn release(&self, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {
+        self.state().release(id, token)
+    }
+
+    async fn domain_forget(&self, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {
+        self.state().forget_held(id, token)
+    }
+
+    async fn events(&self, id: DomainId, limit: u32) -> Result<Vec<DomainEvent>, StoreError> {
+        let state = self.state();
+        let Some(row) = state.rows.get(&id) else {
+            return Ok(vec![]);
+        };
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Ok(row.events.iter().rev().take(limit).cloned().collect())
+    }
+
+    async fn events_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        if self.retention.events_per_domain == 0 {
+            return Ok(0);
+        }
+        let before = now - self.retention.events_max_age;
+        Ok(self.state().prune_events(before, limit))
+    }
+
+    async fn ledger_debit(
+        &self,
+        domain: DomainId,
+        token: LeaseToken,
+        charges: &[Charge],
+        now: Timestamp,
+    ) -> Result<Debit, StoreError> {
+        self.state().debit(domain, token, charges, now)
+    }
+
+    async fn ledger_take(
+        &self,
+        key: &BucketKey,
+        limit: &Limit,
+        now: Timestamp,
+        most: u32,
+    ) -> Result<Taken, StoreError> {
+        Ok(self.state().take_tokens(key, limit, now, most))
+    }
+
+    async fn ledger_apply(&self, entries: &[Entry], now: Timestamp) -> Result<(), StoreError> {
+        self.state().apply_entries(None, entries, now);
+        Ok(())
+    }
+
+    async fn ledger_bucket(&self, key: &BucketKey) -> Result<Bucket, StoreError> {
+        Ok(self.state().bucket(key))
+    }
+
+    async fn ledger_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        Ok(self.state().prune_buckets(now, limit))
+    }
+
+    async fn order_insert(&self, order: &StoredOrder) -> Result<(), StoreError> {
+        self.state().order_insert(order)
+    }
+
+    async fn order(&self, id: OrderId) -> Result<Option<StoredOrder>, StoreError> {
+        Ok(self.state().order(id).cloned())
+    }
+
+    async fn order_open(&self, domain: DomainId) -> Result<Option<StoredOrder>, StoreError> {
+        Ok(self.state().order_open(domain).cloned())
+    }
+
+    async fn order_put_key(&self, id: OrderId, key: &SealedSecret) -> Result<SealedSecret, StoreError> {
+        self.state().order_put_key(id, key)
+    }
+
+    async fn order_close(&self, id: OrderId) -> Result<(), StoreError> {
+        self.state().order_close(id);
+        Ok(())
+    }
+
+    async fn challenge_put(&self, challenge: &StoredChallenge) -> Result<(), StoreError> {
+        self.state().challenge_put(challenge)
+    }
+
+    async fn challenge(&self, order: OrderId) -> Result<Option<StoredChallenge>, StoreError> {
+        Ok(self.state().challenge(order).cloned())
+    }
+
+    async fn challenge_delete(&self, order: OrderId) -> Result<(), StoreError> {
+        self.state().challenge_delete(order);
+        Ok(())
+    }
+
+    async fn certificate_insert(
+        &self,
+        certificate: &NewCertificate,
+    ) -> Result<StoredCertificate, StoreError> {
+        self.state().certificate_insert(certificate)
+    }
+
+    async fn certificate(&self, id: CertificateId) -> Result<Option<StoredCertificate>, StoreError> {
+        Ok(self.state().certificate(id).cloned())
+    }
+
+    async fn certificate_of_order(&self, order: OrderId) -> Result<Option<StoredCertificate>, StoreError> {
+        Ok(self.state().certificate_of_order(order).cloned())
+    }
+
+    async fn soonest_expiry(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.state().soonest_expiry())
+    }
+
+    /// The port never reads which edge presents what, so nothing is kept of it.
+    async fn edge_deployed(
+        &self,
+        _domain: DomainId,
+        _edge: &str,
+        _certificate: CertificateId,
+        _at: Timestamp,
+    ) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn edge_removed(&self, _domain: DomainId, _edge: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn account(&self, directory_url: &str) -> Result<Option<StoredAccount>, StoreError> {
+        Ok(self.state().accounts.get(directory_url).cloned())
+    }
+
+    async fn account_insert(&self, account: &StoredAccount) -> Result<StoredAccount, StoreError> {
+        let mut state = self.state();
+        let kept = state.accounts.entry(account.directory_url.clone());
+        Ok(kept.or_insert_with(|| account.clone()).clone())
+    }
+
+    async fn account_registered(&self, directory_url: &str, url: &str) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let account = state.accounts.get_mut(directory_url);
+        let account = account.ok_or_else(|| not_stored("acme_accounts", &directory_url))?;
+        account.url = Some(url.to_owned());
+        Ok(())
+    }
+
+    async fn outbox_acquire(
+        &self,
+        now: Timestamp,
+        ttl: Duration,
+        limit: usize,
+    ) -> Result<Vec<OutboxLease>, StoreError> {
+        Ok(self.state().reports_acquire(self.term(now, ttl), limit))
+    }
+
+    async fn outbox_oldest(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.state().reports_oldest())
+    }
+
+    async fn outbox_next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.state().reports_next_due())
+    }
+
+    async fn outbox_done(&self, lease: &OutboxLease, version: Option<u64>) -> Result<(), StoreError> {
+        self.state().report_done(lease, version)
+    }
+
+    async fn outbox_retry(
+        &self,
+        lease: &OutboxLease,
+        at: Timestamp,
+        version: Option<u64>,
+    ) -> Result<(), StoreError> {
+        self.state().report_retry(lease, at, version)
+    }
+
+    async fn outbox_drop(&self, domain: DomainId) -> Result<(), StoreError> {
+        self.state().reports_drop(domain);
+        Ok(())
+    }
+
+    async fn secrets(
+        &self,
+        purpose: SecretPurpose,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<SecretRow>, StoreError> {
+        let mut rows = self.state().secrets(purpose);
+        rows.sort_by(|one, other| one.row.cmp(&other.row));
+        rows.retain(|row| row.row.as_str() > after.unwrap_or_default());
+        rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(rows)
+    }
+
+    async fn secret_replace(&self, row: &SecretRow, new: &SealedSecret) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        match state.secret(row).filter(|present| **present == row.sealed) {
+            Some(place) => {
+                *place = new.clone();
+                Ok(true)
+            }
+            None => Ok(false),
+        }
+    }
+}
+
+impl State {
+    fn secrets(&self, purpose: SecretPurpose) -> Vec<SecretRow> {
+        let row = |row: String, sealed: &SealedSecret| SecretRow {
+            purpose,
+            row,
+            sealed: sealed.clone(),
+        };
+        let domains = self.rows.values();
+        match purpose {
+            SecretPurpose::AccountKey => {
+                let accounts = self.accounts.values();
+                accounts
+                    .map(|account| row(account.directory_url.clone(), &account.key))
+                    .collect()
+            }
+            SecretPurpose::OrderKey => domains
+                .flat_map(|domain| &domain.orders)
+                .filter_map(|order| Some(row(order.id.to_string(), order.key.as_ref()?)))
+                .collect(),
+            SecretPurpose::CertificateKey => domains
+                .flat_map(|domain| &domain.certificates)
+                .map(|stored| row(stored.certificate.id.to_string(), &stored.certificate.key))
+                .collect(),
+        }
+    }
+
+    fn secret(&mut self, row: &SecretRow) -> Option<&mut SealedSecret> {
+        match row.purpose {
+            SecretPurpose::AccountKey => self.accounts.get_mut(&row.row).map(|account| &mut account.key),
+            SecretPurpose::OrderKey => {
+                let id: OrderId = row.row.parse().ok()?;
+                let domain = self.rows.get_mut(self.order_owners.get(&id)?)?;
+                let order = domain.orders.iter_mut().find(|order| order.id == id)?;
+                order.key.as_mut()
+            }
+            SecretPurpose::CertificateKey => {
+                let id: CertificateId = row.row.parse().ok()?;
+                let domain = self.rows.get_mut(self.certificate_owners.get(&id)?)?;
+                let mut certificates = domain.certificates.iter_mut();
+                let stored = certificates.find(|stored| stored.certificate.id == id)?;
+                Some(&mut stored.certificate.key)
+            }
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! Work records with all that is their own.
+
+use std::collections::VecDeque;
+
+use dps_application::ports::store::{
+    Completion, DomainEvent, DomainFilter, DomainRecord, StoredCertificate, StoredChallenge, StoredOrder,
+};
+use dps_domain::lane::Lane;
+use dps_domain::limits::BucketKey;
+use dps_domain::phase::Next;
+use dps_domain::shard::shard_of;
+use dps_domain::{DomainId, Hostname, Issuance, LeaseToken, OrderId, Phase, Timestamp};
+
+use super::outbox::Report;
+use super::sync::Sighted;
+use super::{Retention, State};
+
+/// A record and what goes when it goes.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) record: DomainRecord,
+    /// Where it waits, as of the last write.
+    pub(super) lane: Option<Lane>,
+    shard: u32,
+    /// What a resync last saw of it.
+    pub(super) sighting: Option<Sighted>,
+    pub(super) lease: Option<(LeaseToken, Timestamp)>,
+    pub(super) events: VecDeque<DomainEvent>,
+    pub(super) orders: Vec<StoredOrder>,
+    pub(super) challenges: Vec<StoredChallenge>,
+    pub(super) certificates: Vec<StoredCertificate>,
+    pub(super) reports: Vec<Report>,
+    /// Tokens of the CA's limits that the domain holds, and for when.
+    pub(super) slots: Vec<(BucketKey, Timestamp)>,
+}
+
+impl Row {
+    fn new(record: DomainRecord) -> Self {
+        Self {
+            lane: record.lane(),
+            shard: shard_of(&record.tenant_id),
+            record,
+            sighting: None,
+            lease: None,
+            events: VecDeque::new(),
+            orders: vec![],
+            challenges: vec![],
+            certificates: vec![],
+            reports: vec![],
+            slots: vec![],
+        }
+    }
+
+    /// Replaces the record; the lane follows from it.
+    pub(super) fn write(&mut self, record: DomainRecord) {
+        self.lane = record.lane();
+        self.record = record;
+    }
+
+    /// Where it is found: its queue with the moment from which it can be acquired, and the moment from which it is urgent although it
+    /// waits elsewhere.
+    fn places(&self) -> Places {
+        let until = |due: Timestamp| self.lease.map_or(due, |(_, expires_at)| expires_at.max(due));
+        let due = self.record.next_attempt_at.map(until);
+        let waits = matches!(self.lane, Some(Lane::Renewal | Lane::Recheck));
+        Places {
+            queue: self.lane.and_then(|lane| due.map(|at| ((lane, self.shard), at))),
+            urgent_from: self.record.urgent_from.filter(|_| waits),
+        }
+    }
+
+    pub(super) fn is_held_by(&self, token: LeaseToken) -> bool {
+        self.lease.is_some_and(|(held, _)| held == token)
+    }
+}
+
+/// Where a row is found.
+#[derive(PartialEq, Eq, Clone, Copy)]
+struct Places {
+    queue: Option<((Lane, u32), Timestamp)>,
+    urgent_from: Option<Timestamp>,
+}
+
+impl State {
+    fn take_out(&mut self, id: DomainId, places: Places) {
+        if let Some((key, at)) = places.queue
+            && let Some(queue) = self.queues.get_mut(&key)
+        {
+            queue.remove(&(at, id));
+            if queue.is_empty() {
+                self.queues.remove(&key);
+            }
+        }
+        if let Some(at) = places.urgent_from {
+            self.becoming_urgent.remove(&(at, id));
+        }
+    }
+
+    fn put_in(&mut self, id: DomainId, places: Places) {
+        if let Some((key, at)) = places.queue {
+            self.queues.entry(key).or_default().insert((at, id));
+        }
+        if let Some(at) = places.urgent_from {
+            self.becoming_urgent.insert((at, id));
+        }
+    }
+
+    /// Changes a row and keeps its place in the queues true.
+    pub(super) fn alter<T>(&mut self, id: DomainId, change: impl FnOnce(&mut Row) -> T) -> Option<T> {
+        let row = self.rows.get_mut(&id)?;
+        let before = row.places();
+        let result = change(row);
+        let after = row.places();
+        if before != after {
+            self.take_out(id, before);
+            self.put_in(id, after);
+        }
+        Some(result)
+    }
+
+    pub(super) fn insert(&mut self, completion: Completion, retention: Retention) -> bool {
+        let id = completion.record.id;
+        if self.rows.contains_key(&id) {
+            return false;
+        }
+        let hostname = completion.record.hostname.clone();
+        let row = Row::new(DomainRecord {
+            revision: 1,
+            ..completion.record.clone()
+        });
+        self.put_in(id, row.places());
+        self.ids.insert(id);
+        self.rows.insert(id, row);
+        self.by_hostname.entry(hostname).or_default().push(id);
+        self.accompany(completion, retention);
+        true
+    }
+
+    /// Writes what goes along with a record: the report and the line of history.
+    pub(super) fn accompany(&mut self, completion: Completion, retention: Retention) {
+        let (id, now) = (completion.record.id, completion.record.updated_at);
+        if let (Some(event), Some(row)) = (completion.event, self.rows.get_mut(&id))
+            && retention.events_per_domain > 0
+        {
+            row.events.push_back(event);
+            let surplus = row.events.len().saturating_sub(retention.events_per_domain);
+            row.events.drain(..surplus);
+        }
+        self.apply_entries(Some(id), &completion.ledger, now);
+        if let Some(report) = completion.report {
+            self.enqueue(id, report, now);
+        }
+        if !retention.superseded {
+            self.forget_superseded(id);
+        }
+    }
+
+    pub(super) fn update(&mut self, completion: Completion, retention: Retention) -> bool {
+        let new = &completion.record;
+        let written = self.alter(new.id, |row| {
+            if row.record.revision != new.revision {
+                return false;
+            }
+            // Two workers with one order would be two orders at the CA.
+            let same_work = new.phase.issuance().is_some_and(Issuance::is_at_ca)
+                && row.record.phase == new.phase
+                && row.record.cname_target == new.cname_target;
+            row.lease = row.lease.filter(|_| same_work);
+            row.write(DomainRecord {
+                revision: row.record.revision + 1,
+                created_at: row.record.created_at,
+                ..new.clone()
+            });
+            true
+        });
+        if written != Some(true) {
+            return false;
+        }
+        self.accompany(completion, retention);
+        true
+    }
+
+    pub(super) fn holder(&self, hostname: &Hostname) -> Option<&DomainRecord> {
+        let ids = self.by_hostname.get(hostname)?;
+        let records = ids.iter().filter_map(|id| self.rows.get(id));
+        records
+            .map(|row| &row.record)
+            .max_by_key(|record| (record.phase != Phase::Gone, record.created_at, record.id))
+    }
+
+    pub(super) fn page(&self, filter: &DomainFilter) -> Vec<DomainRecord> {
+        let wanted = filter.hostname_contains.as_deref().unwrap_or_default();
+        let wanted = wanted.to_lowercase();
+        let after = filter.after.as_ref().map_or("", Hostname::as_str);
+        let mut found: Vec<&DomainRecord> = self
+            .rows
+            .values()
+            .map(|row| &row.record)
+            .filter(|record| record.hostname.as_str() > after && record.hostname.as_str().contains(&wanted))
+            .collect();
+        found.sort_by_key(|record| (&record.hostname, record.created_at, record.id));
+        let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);
+        found.into_iter().take(limit).cloned().collect()
+    }
+
+    pub(super) fn soonest_expiry(&self) -> Option<Timestamp> {
+        let served = |row: &Row| match &row.record.phase {
+            Phase::Live { not_after, .. } => Some(*not_after),
+            Phase::Onboarding(_) | Phase::Failed | Phase::Leaving | Phase::Gone => None,
+        };
+        self.rows.values().filter_map(served).min()
+    }
+
+    pub(super) fn forget(&mut self, id: DomainId) {
+        let Some(row) = self.rows.remove(&id) else { return };
+        self.take_out(id, row.places());
+        self.ids.remove(&id);
+        if let Some(ids) = self.by_hostname.get_mut(&row.record.hostname) {
+            ids.retain(|other| *other != id);
+            if ids.is_empty() {
+                self.by_hostname.remove(&row.record.hostname);
+            }
+        }
+        for order in &row.orders {
+            self.order_owners.remove(&order.id);
+        }
+        for stored in &row.certificates {
+            self.certificate_owners.remove(&stored.certificate.id);
+        }
+        for report in &row.reports {
+            self.reports_due.remove(id, report);
+        }
+    }
+
+    /// While no renewal is under way: drops all certificates but the one that is served, and closed orders but that it came from.
+    fn forget_superseded(&mut self, id: DomainId) {
+        let Some(row) = self.rows.get_mut(&id) else { return };
+        let Phase::Live {
+            serving,
+            next: Next::At(_),
+            ..
+        } = row.record.phase
+        else {
+            return;
+        };
+        for old in row
+            .certificates
+            .extract_if(.., |stored| stored.certificate.id != serving)
+        {
+            self.certificate_owners.remove(&old.certificate.id);
+        }
+        let served: Vec<OrderId> = row
+            .certificates
+            .iter()
+            .map(|stored| stored.certificate.order_id)
+            .collect();
+        let superseded = |order: &mut StoredOrder| !order.open && !served.contains(&order.id);
+        for order in row.orders.extract_if(.., superseded) {
+            self.order_owners.remove(&order.id);
+        }
+        row.orders.shrink_to_fit();
+        row.certificates.shrink_to_fit();
+        row.challenges = vec![];
+    }
+
+    pub(super) fn prune_events(&mut self, before: Timestamp, limit: u32) -> u64 {
+        let mut old: Vec<(Timestamp, DomainId)> = vec![];
+        for (id, row) in &self.rows {
+            let times = row.events.iter().map(|event| event.at);
+            old.extend(times.filter(|at| *at < before).map(|at| (at, *id)));
+        }
+        old.sort_unstable();
+        old.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        for (at, id) in &old {
+            if let Some(row) = self.rows.get_mut(id)
+                && let Some(index) = row.events.iter().position(|event| event.at == *at)
+            {
+                row.events.remove(index);
+            }
+        }
+        u64::try_from(old.len()).unwrap_or(u64::MAX)
+    }
+}

@@ -1,0 +1,201 @@
+//! What keeps the service and the Cabinet the same: cursors, chores, and what a resync saw.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dps_application::ports::store::StoreError;
+use dps_application::ports::sync::{ChoreLease, Known, Sighting, SyncStore};
+use dps_domain::{DomainId, LeaseToken, Phase, Timestamp};
+
+use super::MemoryStore;
+
+/// Work that comes round by itself.
+#[derive(Debug)]
+pub(super) struct Chore {
+    due_at: Timestamp,
+    progress: Option<String>,
+    lease: Option<(LeaseToken, Timestamp)>,
+}
+
+/// What a resync last saw of a domain.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sighted {
+    run: i64,
+    missing_since: Option<Timestamp>,
+}
+
+impl Chore {
+    fn held_by(&mut self, lease: &ChoreLease) -> Result<&mut Self, StoreError> {
+        let held = self.lease.is_some_and(|(token, _)| token == lease.token);
+        if held {
+            Ok(self)
+        } else {
+            Err(StoreError::LeaseLost)
+        }
+    }
+}
+
+#[async_trait]
+impl SyncStore for MemoryStore {
+    async fn cursor(&self, name: &str) -> Result<Option<String>, StoreError> {
+        Ok(self.state().cursors.get(name).cloned())
+    }
+
+    async fn cursor_advance(&self, name: &str, from: Option<&str>, to: &str) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        if state.cursors.get(name).map(String::as_str) != from {
+            return Ok(false);
+        }
+        state.cursors.insert(name.to_owned(), to.to_owned());
+        Ok(true)
+    }
+
+    async fn chore_acquire(
+        &self,
+        name: &'static str,
+        now: Timestamp,
+        ttl: Duration,
+        first_due: Timestamp,
+    ) -> Result<Option<ChoreLease>, StoreError> {
+        let mut state = self.state();
+        let token = state.new_token();
+        let chore = state.chores.entry(name.to_owned()).or_insert(Chore {
+            due_at: first_due,
+            progress: None,
+            lease: None,
+        });
+        let held = chore.lease.is_some_and(|(_, expires_at)| expires_at > now);
+        if chore.due_at > now || held {
+            return Ok(None);
+        }
+        chore.lease = Some((token, now + ttl));
+        Ok(Some(ChoreLease {
+            name,
+            token,
+            progress: chore.progress.clone(),
+        }))
+    }
+
+    async fn chore_keep(
+        &self,
+        lease: &ChoreLease,
+        progress: &str,
+        until: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let chore = state.chores.get_mut(lease.name).ok_or(StoreError::LeaseLost)?;
+        let chore = chore.held_by(lease)?;
+        chore.progress = Some(progress.to_owned());
+        chore.lease = Some((lease.token, until));
+        Ok(())
+    }
+
+    async fn chore_release(
+        &self,
+        lease: &ChoreLease,
+        progress: Option<&str>,
+        due_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let chore = state.chores.get_mut(lease.name).ok_or(StoreError::LeaseLost)?;
+        let chore = chore.held_by(lease)?;
+        chore.progress = progress.map(str::to_owned);
+        chore.due_at = due_at;
+        chore.lease = None;
+        Ok(())
+    }
+
+    async fn chore_call(&self, name: &str, now: Timestamp) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let chore = state.chores.entry(name.to_owned()).or_insert(Chore {
+            due_at: now,
+            progress: None,
+            lease: None,
+        });
+        chore.due_at = chore.due_at.min(now);
+        Ok(())
+    }
+
+    async fn known(&self, ids: &[DomainId]) -> Result<Vec<Known>, StoreError> {
+        let state = self.state();
+        let rows = ids.iter().filter_map(|id| state.rows.get(id));
+        let known = rows.map(|row| Known {
+            record: row.record.clone(),
+            reports_wait: !row.reports.is_empty(),
+        });
+        Ok(known.collect())
+    }
+
+    async fn sighted(&self, run: i64, ids: &[DomainId]) -> Result<(), StoreError> {
+        let mut state = self.state();
+        for id in ids {
+            if let Some(row) = state.rows.get_mut(id) {
+                row.sighting = Some(Sighted {
+                    run,
+                    missing_since: None,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    async fn sightings(
+        &self,
+        run: i64,
+        after: Option<DomainId>,
+        limit: u32,
+    ) -> Result<Vec<Sighting>, StoreError> {
+        let state = self.state();
+        let rows = state
+            .after(after)
+            .filter_map(|id| Some((id, state.rows.get(&id)?)));
+        let ours = rows.filter(|(_, row)| !matches!(row.record.phase, Phase::Leaving | Phase::Gone));
+        let sightings = ours.map(|(id, row)| Sighting {
+            id,
+            seen: row
+                .sighting
+                .is_some_and(|seen| seen.run == run && seen.missing_since.is_none()),
+            created_at: row.record.created_at,
+        });
+        Ok(sightings.take(limit as usize).collect())
+    }
+
+    async fn missing(&self, run: i64, id: DomainId, now: Timestamp) -> Result<Timestamp, StoreError> {
+        let mut state = self.state();
+        let Some(row) = state.rows.get_mut(&id) else {
+            return Ok(now);
+        };
+        let since = row.sighting.and_then(|seen| seen.missing_since).unwrap_or(now);
+        row.sighting = Some(Sighted {
+            run,
+            missing_since: Some(since),
+        });
+        Ok(since)
+    }
+
+    async fn missing_since(
+        &self,
+        run: i64,
+        before: Timestamp,
+        after: Option<DomainId>,
+        limit: u32,
+    ) -> Result<Vec<DomainId>, StoreError> {
+        let state = self.state();
+        let missing = state.after(after).filter(|id| {
+            let sighting = state.rows.get(id).and_then(|row| row.sighting);
+            sighting.is_some_and(|seen| {
+                seen.run == run && seen.missing_since.is_some_and(|since| since <= before)
+            })
+        });
+        Ok(missing.take(limit as usize).collect())
+    }
+}
+
+impl super::State {
+    /// Identifiers in order, behind the given one.
+    fn after(&self, after: Option<DomainId>) -> impl Iterator<Item = DomainId> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let from = after.map_or(Unbounded, Excluded);
+        self.ids.range((from, Unbounded)).copied()
+    }
+}

@@ -1,0 +1,284 @@
+//! Whether a run went well, in numbers and words that are the same in every run with the same seed.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use dps_domain::Status;
+use dps_domain::lane::Lane;
+use dps_host::HumanDuration;
+use serde::Serialize;
+
+use super::observe::Sample;
+use super::plan::Mark;
+use super::scenario::Scenario;
+use super::world::World;
+
+/// What came of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// What was played.
+    pub scenario: Scenario,
+    /// With which seed.
+    pub seed: u64,
+    /// Whether what must hold held.
+    pub verdicts: Vec<Verdict>,
+    /// Further numbers, by name.
+    pub facts: Vec<(String, String)>,
+    /// The hourly looks.
+    pub samples: Vec<Sample>,
+    /// What happened when.
+    pub marks: Vec<Mark>,
+}
+
+/// Something that must hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verdict {
+    /// What.
+    pub rule: String,
+    /// Whether it held.
+    pub holds: bool,
+    /// By how much, or how not.
+    pub detail: String,
+}
+
+impl Outcome {
+    pub(super) fn of(
+        world: &World,
+        seed: u64,
+        (samples, marks): (Vec<Sample>, Vec<Mark>),
+        left_when_void: Option<usize>,
+    ) -> Self {
+        Self {
+            scenario: world.scenario.clone(),
+            seed,
+            verdicts: verdicts(world, left_when_void),
+            facts: facts(world, &samples),
+            samples,
+            marks,
+        }
+    }
+
+    /// Whether everything held.
+    pub fn is_good(&self) -> bool {
+        self.verdicts.iter().all(|verdict| verdict.holds)
+    }
+
+    /// For people.
+    pub fn to_text(&self) -> String {
+        let scenario = &self.scenario;
+        let mut text = format!(
+            "{}\n{} domains, {} days, certificates of {}, seed {}\n\n",
+            scenario.title,
+            grouped(scenario.domains.into()),
+            scenario.days,
+            scenario.ca.lifetime,
+            self.seed
+        );
+        let width = self
+            .facts
+            .iter()
+            .map(|(name, _)| name.chars().count())
+            .max()
+            .unwrap_or(0);
+        for (name, value) in &self.facts {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{name:width$}  {value}");
+        }
+        text.push('\n');
+        for verdict in &self.verdicts {
+            let word = if verdict.holds { "holds " } else { "FAILED" };
+            let _ = writeln!(text, "{word}  {}: {}", verdict.rule, verdict.detail);
+        }
+        text
+    }
+
+    /// For programs.
+    pub fn to_json(&self) -> serde_json::Value {
+        let samples: Vec<_> = self.samples.iter().map(sample_json).collect();
+        let facts: serde_json::Map<_, _> = self
+            .facts
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone().into()))
+            .collect();
+        serde_json::json!({
+            "scenario": self.scenario,
+            "seed": self.seed,
+            "good": self.is_good(),
+            "verdicts": self.verdicts,
+            "facts": facts,
+            "hours": samples,
+        })
+    }
+}
+
+fn sample_json(sample: &Sample) -> serde_json::Value {
+    let waiting: serde_json::Map<_, _> = Lane::ALL
+        .iter()
+        .zip(sample.waiting)
+        .map(|(lane, waiting)| (lane.as_str().to_owned(), waiting.as_secs().into()))
+        .collect();
+    serde_json::json!({
+        "hour": sample.at.as_secs() / 3_600,
+        "orders": sample.orders,
+        "issued": sample.issued,
+        "refused": sample.refused,
+        "headroom": (sample.headroom * 1_000.0).round() / 1_000.0,
+        "waitingSeconds": waiting,
+        "remainingHours": sample.remaining_hours,
+        "served": sample.served,
+    })
+}
+
+fn verdicts(world: &World, left_when_void: Option<usize>) -> Vec<Verdict> {
+    let tallies = &world.ca.tallies;
+    let none = |rule: &str, count: u64, good: &str, bad: &str| Verdict {
+        rule: rule.to_owned(),
+        holds: count == 0,
+        detail: if count == 0 {
+            good.to_owned()
+        } else {
+            format!("{} {bad}", grouped(count))
+        },
+    };
+    let refused = tallies.refused_by_limit.get() + tallies.refused_as_paused.get();
+    let mut verdicts = vec![
+        none(
+            "no served certificate expires for a domain that points to us",
+            world.edges.expired_while_served(),
+            "none did",
+            "did",
+        ),
+        none(
+            "no limit of the CA is exceeded",
+            refused,
+            "the CA refused nothing",
+            &format!("requests were refused: {:?}", world.ca.refusals()),
+        ),
+        none(
+            "nothing is ordered for a domain that left",
+            tallies.orders_for_departed.get(),
+            "nothing was",
+            "orders were placed",
+        ),
+        none(
+            "the Cabinet hears only of moves that it knows",
+            world.cabinet.refused_reports.get() + world.cabinet.told_backwards.get(),
+            "so it did",
+            "reports did not fit",
+        ),
+        none(
+            "no edge is handed an older certificate",
+            world.edges.refused_as_older.get(),
+            "none was",
+            "were",
+        ),
+        none(
+            "no certificate is lost",
+            lost(world),
+            "all that were issued were fetched",
+            "were issued and never fetched",
+        ),
+        none(
+            "no second order is placed for a name while one is live",
+            tallies.orders_doubled_without_cause.get(),
+            "none was, but where a crash or a lost answer hid the first",
+            "were",
+        ),
+    ];
+    if let Some(result) = world.ca.revocation() {
+        let left = left_when_void.unwrap_or(result.left);
+        let [half, most, last] = result.replaced_after.map(human);
+        verdicts.push(Verdict {
+            rule: "every revoked certificate is replaced before it is void".to_owned(),
+            holds: left == 0,
+            detail: format!(
+                "{} revoked, half replaced within {half}, 99 % within {most}, the last after {last}, {left} left when void",
+                grouped(result.total as u64)
+            ),
+        });
+    }
+    verdicts
+}
+
+/// Certificates that nobody fetched although their domain is still wanted.
+fn lost(world: &World) -> u64 {
+    let wanted = |number: &u32| {
+        let status = world.cabinet.status(*number);
+        !matches!(status, Some(Status::PendingRemoval | Status::Removed))
+    };
+    world.ca.unfetched().into_iter().filter(wanted).count() as u64
+}
+
+fn facts(world: &World, samples: &[Sample]) -> Vec<(String, String)> {
+    let tallies = &world.ca.tallies;
+    let mut facts = vec![];
+    let mut fact = |name: &str, value: String| facts.push((name.to_owned(), value));
+    let statuses = world.cabinet.count();
+    let told: Vec<String> = statuses
+        .iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(status, count)| format!("{} {}", grouped(*count as u64), Status::as_str(*status)))
+        .collect();
+    fact("domains at the end", told.join(", "));
+    let busiest = samples.iter().map(|sample| sample.orders).max().unwrap_or(0);
+    fact(
+        "orders",
+        format!(
+            "{}, {} of them named what they replace; at most {} in an hour",
+            grouped(tallies.orders.get()),
+            grouped(tallies.orders_that_replace.get()),
+            grouped(busiest)
+        ),
+    );
+    fact("certificates issued", grouped(tallies.issued.get()));
+    fact("failed validations", grouped(tallies.failed_validations.get()));
+    fact(
+        "orders while one was live",
+        grouped(tallies.orders_again_while_one_was_live.get()),
+    );
+    fact("requests to the CA", grouped(tallies.requests.get()));
+    fact(
+        "questions about renewals",
+        grouped(tallies.renewal_info_asked.get()),
+    );
+    fact("reports to the Cabinet", grouped(world.cabinet.reports.get()));
+    let least = samples.iter().map(|sample| sample.headroom).fold(1.0, f64::min);
+    fact("least headroom of new orders", format!("{:.1} %", least * 100.0));
+    for (index, lane) in Lane::ALL.iter().enumerate() {
+        let longest = samples.iter().map(|sample| sample.waiting[index]).max();
+        let longest = longest.unwrap_or_default();
+        if !longest.is_zero() {
+            fact(&format!("longest wait, {}", lane.as_str()), human(longest));
+        }
+    }
+    let shortest = samples.iter().filter_map(|sample| sample.remaining_hours);
+    if let Some(shortest) = shortest.map(|[soonest, _, _]| soonest).min() {
+        fact("shortest remaining lifetime", format!("{shortest} h"));
+    }
+    facts
+}
+
+fn human(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    // A day more or less makes no difference where a minute does not.
+    let rounded = if seconds >= 3_600 {
+        seconds / 60 * 60
+    } else {
+        seconds
+    };
+    HumanDuration::from_secs(rounded).to_string()
+}
+
+/// A number with commas between the thousands.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

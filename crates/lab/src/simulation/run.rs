@@ -1,0 +1,176 @@
+//! Lets a scenario happen.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dps_application::Policy;
+
+use super::observe::Observer;
+use super::outcome::Outcome;
+use super::plan::{Happening, Plan};
+use super::replica::{Recipe, Replica};
+use super::scenario::Scenario;
+use super::time::{ReplicaClock, Seeded};
+use super::wakes::Hub;
+use super::world::World;
+use crate::memory_store::{MemoryStore, Retention};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// Replicas wake each other, so nobody need look every other second whether he was not told of something.
+const GLANCE: Duration = Duration::from_secs(60);
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    /// Virtual days that are over.
+    pub day: u64,
+    /// Virtual days in all.
+    pub days: u32,
+    /// Orders that the CA took so far.
+    pub orders: u64,
+    /// Domains that are served.
+    pub served: u32,
+}
+
+/// Runs a scenario in a runtime of its own, as fast as it goes; `progress` hears of every virtual day. The caller must not be in a
+/// runtime itself. The error is the operating system's, about a new runtime.
+pub fn run(
+    scenario: &Scenario,
+    seed: u64,
+    policy: Policy,
+    progress: &mut dyn FnMut(Progress),
+) -> std::io::Result<Outcome> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()?;
+    Ok(runtime.block_on(play(scenario, seed, policy, progress)))
+}
+
+async fn play(scenario: &Scenario, seed: u64, policy: Policy, progress: &mut dyn FnMut(Progress)) -> Outcome {
+    let world = World::new(scenario, seed);
+    let steady = ReplicaClock::new(world.time);
+    let store = MemoryStore::new(Retention::MINIMAL, steady);
+    let plan = Plan::of(scenario, &Seeded::new(seed, 2));
+    let recipe = Recipe {
+        world: Arc::clone(&world),
+        store: Arc::new(store.clone()),
+        policy: Arc::new(adjusted(policy, scenario)),
+        hub: Hub::new(scenario.replicas.count),
+        seed,
+    };
+    let mut stage = Stage {
+        replicas: (0..scenario.replicas.count)
+            .map(|_| Replica::new(&world))
+            .collect(),
+        recipe,
+        generation: 0,
+        left_when_void: None,
+    };
+    for number in 0..scenario.replicas.count {
+        stage.start(number);
+    }
+    let mut observer = Observer::default();
+    let mut happenings = plan.happenings.iter().peekable();
+    let mut next_look = HOUR;
+    while next_look <= scenario.length() {
+        while let Some((at, happening)) = happenings.next_if(|(at, _)| *at < next_look) {
+            tokio::time::sleep_until(world.time.at(*at)).await;
+            stage.happen(*happening);
+        }
+        tokio::time::sleep_until(world.time.at(next_look)).await;
+        world.ca.note_replaced();
+        observer.look(&world, &store);
+        if next_look.as_secs().is_multiple_of(24 * 3_600) {
+            progress(Progress {
+                day: next_look.as_secs() / (24 * 3_600),
+                days: scenario.days,
+                orders: world.ca.tallies.orders.get(),
+                served: world.edges.served_domains(),
+            });
+        }
+        next_look += HOUR;
+    }
+    for replica in &mut stage.replicas {
+        replica.drain().await;
+    }
+    Outcome::of(&world, seed, (observer.samples, plan.marks), stage.left_when_void)
+}
+
+/// The operator's numbers with those that the scenario changes.
+fn adjusted(mut policy: Policy, scenario: &Scenario) -> Policy {
+    policy.glance = GLANCE;
+    let workers = &scenario.workers;
+    let concurrency = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    if let Some(interval) = workers.recheck_interval {
+        policy.recheck.interval = interval.get();
+    }
+    if let Some(interval) = workers.resync_interval {
+        policy.resync_interval = interval.get();
+    }
+    if let Some(number) = workers.acme_issuance_concurrency {
+        policy.issuance.concurrency = concurrency(number);
+    }
+    if let Some(number) = workers.renewal_concurrency {
+        policy.renewal.concurrency = concurrency(number);
+    }
+    if let Some(number) = workers.recheck_concurrency {
+        policy.recheck.concurrency = concurrency(number);
+    }
+    policy
+}
+
+/// The replicas, and what happens to them and around them.
+struct Stage {
+    recipe: Recipe,
+    replicas: Vec<Replica>,
+    generation: u64,
+    left_when_void: Option<usize>,
+}
+
+impl Stage {
+    fn start(&mut self, number: u32) {
+        self.generation += 1;
+        if let Some(replica) = self.replicas.get_mut(number as usize) {
+            replica.start(&self.recipe, number, self.generation);
+        }
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        let world = &self.recipe.world;
+        match happening {
+            Happening::Domains(count) => world.cabinet.grow_to(count),
+            Happening::Points(number) => {
+                world.names.point(number, true);
+                world.edges.count(number, true);
+            }
+            Happening::Leaves(number) => {
+                world.names.point(number, false);
+                world.edges.count(number, false);
+            }
+            Happening::Ca(up) => world.ca.line.set_down(!up),
+            Happening::RenewalInfo(up) => world.ca.renewal_info_throttled.set(!up),
+            Happening::Revocation(share) => world.ca.revoke(share),
+            Happening::Void => {
+                world.ca.note_replaced();
+                self.left_when_void = world.ca.revocation().map(|result| result.left);
+            }
+            Happening::EdgeRestarts(edge) => world.edges.restart(edge as usize),
+            Happening::Edge(edge, up) => {
+                if let Some(edge) = world.edges.edges.get(edge as usize) {
+                    edge.line.set_down(!up);
+                }
+            }
+            Happening::Cabinet(up) => world.cabinet.line.set_down(!up),
+            Happening::Resolvers(up) => world.names.line.set_down(!up),
+            Happening::Crash(number) => {
+                if let Some(replica) = self.replicas.get_mut(number as usize) {
+                    replica.crash();
+                    world.ca.crashes.count();
+                }
+            }
+            Happening::Start(number) => self.start(number),
+        }
+    }
+}

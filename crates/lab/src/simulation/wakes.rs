@@ -1,0 +1,65 @@
+//! Wakes between the replicas of a run.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use dps_application::ports::WakeChannel;
+use dps_application::ports::store::StoreError;
+use dps_application::wake::Bell;
+use tokio::sync::Notify;
+
+use super::world::locked;
+
+/// What was announced to each replica and not heard yet.
+#[derive(Debug)]
+pub struct Hub(Vec<Mailbox>);
+
+#[derive(Debug, Default)]
+struct Mailbox {
+    bells: Mutex<BTreeSet<Bell>>,
+    filled: Notify,
+}
+
+impl Hub {
+    /// A hub for so many replicas.
+    pub fn new(replicas: u32) -> Arc<Self> {
+        Arc::new(Self((0..replicas).map(|_| Mailbox::default()).collect()))
+    }
+
+    /// How the replica with this number tells the others; nobody to tell when it is alone.
+    pub fn channel(self: &Arc<Self>, number: u32) -> Option<Arc<dyn WakeChannel>> {
+        let (hub, number) = (Arc::clone(self), number as usize);
+        (self.0.len() > 1).then(|| Arc::new(Seat { hub, number }) as Arc<dyn WakeChannel>)
+    }
+}
+
+/// One replica's place at the hub.
+#[derive(Debug)]
+struct Seat {
+    hub: Arc<Hub>,
+    number: usize,
+}
+
+#[async_trait]
+impl WakeChannel for Seat {
+    async fn announce(&self, bells: &[Bell]) -> Result<(), StoreError> {
+        let others = self.hub.0.iter().enumerate();
+        for (_, mailbox) in others.filter(|(number, _)| *number != self.number) {
+            locked(&mailbox.bells).extend(bells);
+            mailbox.filled.notify_one();
+        }
+        Ok(())
+    }
+
+    async fn heard(&self) -> Result<Vec<Bell>, StoreError> {
+        let mailbox = &self.hub.0[self.number];
+        loop {
+            let bells = std::mem::take(&mut *locked(&mailbox.bells));
+            if !bells.is_empty() {
+                return Ok(bells.into_iter().collect());
+            }
+            mailbox.filled.notified().await;
+        }
+    }
+}
