@@ -10,7 +10,6 @@ mod batch;
 mod certificates;
 mod challenges;
 mod client;
-mod digest;
 mod error;
 mod health;
 mod problem;
@@ -19,7 +18,7 @@ pub use batch::{BatchAnswer, BatchRequest, BatchResult, MAX_BATCH_BYTES, MAX_BAT
 pub use certificates::{Applied, ApplyOutcome, ApplyRequest, CertificateState, InventoryItem, InventoryPage};
 pub use challenges::{CHALLENGE_PATH_PREFIX, ChallengePublication, ChallengeToken, ChallengeTokenError};
 pub use client::{Access, AgentClient, ClientOptions};
-pub use digest::InventoryDigest;
+pub use dps_domain::inventory::InventoryDigest;
 pub use error::AgentError;
 pub use health::{HaproxyHealth, Health, HealthStatus, TlsHealth};
 pub use problem::{PROBLEM_CONTENT_TYPE, Problem, ProblemCode};

@@ -9,6 +9,7 @@
 
 pub mod account;
 pub mod crash_point;
+pub mod fleet;
 mod insist;
 pub mod operator;
 pub mod outbox;
@@ -22,7 +23,8 @@ pub mod steps;
 pub mod wake;
 pub mod workers;
 
-pub use policy::{LanePolicy, Policy, Shares};
+pub use fleet::Fleet;
+pub use policy::{FleetPolicy, LanePolicy, Policy, Shares};
 pub use request_tokens::LedgerTokens;
 pub use service::Service;
 pub use workers::run;

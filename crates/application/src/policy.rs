@@ -66,6 +66,19 @@ pub struct PoolLanes {
     pub guaranteed: usize,
 }
 
+/// How the edges are looked after.
+#[derive(Debug, Clone, Copy)]
+pub struct FleetPolicy {
+    /// Between two looks at how each edge is.
+    pub check_interval: Duration,
+    /// Between two comparisons of an edge with what it should hold.
+    pub interval: Duration,
+    /// Certificates that an edge which lacks some is sent in a second.
+    pub certificates_per_second: u32,
+    /// Between two looks into the directory of edges.
+    pub find_interval: Duration,
+}
+
 /// All of it.
 #[derive(Debug, Clone)]
 pub struct Policy {
@@ -97,6 +110,10 @@ pub struct Policy {
     pub edge_addresses: Vec<IpNet>,
     /// How soon work that another process made due is seen when nobody told of it.
     pub glance: Duration,
+    /// How long an edge that does not do what it is asked is waited for.
+    pub unreachable_grace: Duration,
+    /// How the edges are kept as they should be.
+    pub fleet: FleetPolicy,
     /// How long a record is leased for one step.
     pub lease: Duration,
     /// Taken off the lease's remaining time, for clocks that differ between replicas.
@@ -198,6 +215,13 @@ pub(crate) mod tests {
             give_up_after: Duration::from_secs(7 * 24 * 3600),
             edge_addresses: vec![],
             glance: Duration::from_secs(2),
+            unreachable_grace: Duration::from_secs(120),
+            fleet: FleetPolicy {
+                check_interval: Duration::from_secs(5),
+                interval: Duration::from_secs(6 * 3600),
+                certificates_per_second: 200,
+                find_interval: Duration::from_secs(30),
+            },
             lease: Duration::from_secs(120),
             skew_allowance: Duration::from_secs(5),
             ca_patience: Duration::from_secs(20),

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use dps_domain::Timestamp;
 use dps_domain::limits::CaLimits;
 
+use crate::fleet::Fleet;
 use crate::policy::Policy;
 use crate::ports::{
-    Cabinet, CertificateAuthority, CertificateStore, Clock, DnsResolver, Edge, HttpProbe, Metrics, Pki,
-    Randomness, Vault,
+    Cabinet, CertificateAuthority, CertificateStore, Clock, DnsResolver, HttpProbe, Metrics, Pki, Randomness,
+    Vault,
 };
 use crate::wake::Wakers;
 
@@ -24,7 +25,7 @@ pub struct Service {
     pub cabinet: Arc<dyn Cabinet>,
     pub resolvers: Arc<[Arc<dyn DnsResolver>]>,
     pub probe: Arc<dyn HttpProbe>,
-    pub edges: Arc<[Arc<dyn Edge>]>,
+    pub fleet: Arc<Fleet>,
     pub pki: Arc<dyn Pki>,
     pub vault: Arc<dyn Vault>,
     pub clock: Arc<dyn Clock>,
@@ -42,10 +43,5 @@ impl Service {
     /// The present moment.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
-    }
-
-    /// Whether every edge is to be asked; none configured means that nothing can be proven.
-    pub(crate) fn has_edges(&self) -> bool {
-        !self.edges.is_empty()
     }
 }

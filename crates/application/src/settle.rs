@@ -247,6 +247,7 @@ fn fail(
     let later = now + backoff.unwrap_or(DEPARTED_RECHECK);
     let due = match then {
         Then::Retry => later,
+        Then::RetryBy(at) => later.min(at.max(now)),
         Then::At(at) => at.max(now),
         Then::Queue => {
             record.phase = record.phase.clone().apply(Event::OrdersUsedUp)?;

@@ -47,8 +47,13 @@ pub enum ProbeAnswer {
 }
 
 /// `Ok` when every address that we can reach answered as ours, and at least one did; else the first failure, IPv6 before IPv4, since
-/// a CA tries IPv6 first. `edges` are the addresses that are known to be ours: one of them that does not answer is our fault.
-pub fn verdict(observations: &[ProbeObservation], edges: &BTreeSet<IpAddr>) -> Result<(), Failure> {
+/// a CA tries IPv6 first. `edges` are the addresses that are known to be ours: one of them that does not answer is our fault, and excused
+/// while at least one other answers and no more are silent than edges are `absent`.
+pub fn verdict(
+    observations: &[ProbeObservation],
+    edges: &BTreeSet<IpAddr>,
+    absent: usize,
+) -> Result<(), Failure> {
     if observations.is_empty() {
         return Err(Failure::DnsNoCname { addresses: vec![] });
     }
@@ -62,6 +67,13 @@ pub fn verdict(observations: &[ProbeObservation], edges: &BTreeSet<IpAddr>) -> R
         });
     }
     ordered.sort_by_key(|seen| (seen.address.is_ipv4(), seen.address));
+    let is_silent = |seen: &&ProbeObservation| {
+        edges.contains(&seen.address) && matches!(seen.answer, ProbeAnswer::Refused | ProbeAnswer::Timeout)
+    };
+    let one_answers = ordered.iter().any(|seen| seen.answer == ProbeAnswer::Ours);
+    if one_answers && ordered.iter().copied().filter(is_silent).count() <= absent {
+        ordered.retain(|seen| !is_silent(seen));
+    }
     ordered
         .into_iter()
         .try_for_each(|seen| judge(seen, edges.contains(&seen.address)))
@@ -111,7 +123,7 @@ mod tests {
     use crate::FailureCode;
 
     fn verdict(observations: &[ProbeObservation]) -> Result<(), Failure> {
-        super::verdict(observations, &BTreeSet::new())
+        super::verdict(observations, &BTreeSet::new(), 0)
     }
 
     fn seen(address: &str, answer: ProbeAnswer) -> ProbeObservation {
@@ -160,12 +172,47 @@ mod tests {
     fn an_edge_of_ours_that_does_not_answer_is_our_fault_and_a_stranger_on_it_is_not() {
         let edges = BTreeSet::from(["8.8.8.8".parse().unwrap()]);
         let code = |answer| {
-            super::verdict(&[seen("8.8.8.8", answer)], &edges)
+            super::verdict(&[seen("8.8.8.8", answer)], &edges, 0)
                 .unwrap_err()
                 .code()
         };
         assert_eq!(code(ProbeAnswer::Refused), FailureCode::EdgeUnreachable);
         assert_eq!(code(ProbeAnswer::Timeout), FailureCode::EdgeUnreachable);
         assert_eq!(code(ProbeAnswer::Status(404)), FailureCode::HttpStatus);
+    }
+
+    #[test]
+    fn as_many_silent_addresses_of_ours_are_excused_as_edges_are_absent_while_one_answers() {
+        let edges: BTreeSet<IpAddr> = ["8.8.8.8", "8.8.4.4", "1.1.1.1"]
+            .map(|ip| ip.parse().unwrap())
+            .into();
+        let verdict = |observations: &[ProbeObservation], absent| {
+            super::verdict(observations, &edges, absent).map_err(|failure| failure.code())
+        };
+        let answers = || seen("8.8.8.8", ProbeAnswer::Ours);
+        let one = [answers(), seen("8.8.4.4", ProbeAnswer::Timeout)];
+        let two = [
+            answers(),
+            seen("8.8.4.4", ProbeAnswer::Refused),
+            seen("1.1.1.1", ProbeAnswer::Timeout),
+        ];
+        let unreachable = Err(FailureCode::EdgeUnreachable);
+        assert_eq!(verdict(&one, 1), Ok(()));
+        assert_eq!(verdict(&one, 0), unreachable);
+        assert_eq!(verdict(&two, 1), unreachable);
+        assert_eq!(verdict(&two, 2), Ok(()));
+        assert_eq!(verdict(&two[1..], 2), unreachable, "nobody answers");
+        let stranger = [answers(), seen("9.9.9.9", ProbeAnswer::Timeout)];
+        assert_eq!(
+            verdict(&stranger, 1),
+            Err(FailureCode::HttpTimeout),
+            "a stranger's address is not excused"
+        );
+        let wrong = [answers(), seen("8.8.4.4", ProbeAnswer::Status(404))];
+        assert_eq!(
+            verdict(&wrong, 1),
+            Err(FailureCode::HttpStatus),
+            "a wrong answer is not silence"
+        );
     }
 }

@@ -9,7 +9,7 @@
 //! time, to tell a loop from a broken server.
 
 mod combine;
-mod query;
+pub(crate) mod query;
 mod walk;
 
 use std::net::SocketAddr;

@@ -5,9 +5,10 @@
 //! certificate in the handshake is a mismatch. A challenge counts as published only when the agent's public path answers it.
 
 use async_trait::async_trait;
-use dps_agent_api::{AgentClient, AgentError, ApplyRequest, ChallengeToken};
+use dps_agent_api::{AgentClient, AgentError, ApplyRequest, ChallengeToken, ProblemCode};
 use dps_application::ports::Edge;
-use dps_application::ports::edge::{Deployment, EdgeError};
+use dps_application::ports::edge::{Deployment, EdgeError, EdgeHealth, InventoryPage};
+use dps_domain::inventory::Entry;
 use dps_domain::{Hostname, with_causes};
 
 /// An edge behind one agent.
@@ -53,12 +54,27 @@ impl AgentEdge {
                 edge,
                 detail: format!("it does not let us in: {detail}"),
             },
+            AgentError::Refused {
+                code: ProblemCode::GenerationStale,
+                detail,
+                ..
+            } => EdgeError::Newer { edge, detail },
             AgentError::Refused { code, detail, .. } => EdgeError::Rejected {
                 edge,
                 reason: format!("{code}: {detail}"),
             },
             AgentError::Mismatch { detail, .. } => EdgeError::Mismatch { edge, detail },
         }
+    }
+}
+
+fn request(deployment: &Deployment) -> ApplyRequest {
+    ApplyRequest {
+        hostname: deployment.hostname.clone(),
+        chain_pem: deployment.chain_pem.clone(),
+        private_key_pem: deployment.key_pem.clone(),
+        fingerprint: deployment.fingerprint.clone(),
+        generation: deployment.generation,
     }
 }
 
@@ -90,19 +106,46 @@ impl Edge for AgentEdge {
     }
 
     async fn apply(&self, deployment: &Deployment) -> Result<(), EdgeError> {
-        let request = ApplyRequest {
-            hostname: deployment.hostname.clone(),
-            chain_pem: deployment.chain_pem.clone(),
-            private_key_pem: deployment.key_pem.clone(),
-            fingerprint: deployment.fingerprint.clone(),
-            generation: deployment.generation,
-        };
-        let applied = self.client.apply(&request).await;
+        let applied = self.client.apply(&request(deployment)).await;
         applied.map(drop).map_err(|error| self.translate(error))
+    }
+
+    async fn apply_batch(&self, deployments: &[Deployment]) -> Vec<Result<(), EdgeError>> {
+        let requests: Vec<ApplyRequest> = deployments.iter().map(request).collect();
+        let results = self.client.apply_batch(&requests).await.into_iter();
+        let translate =
+            |result: Result<_, AgentError>| result.map(drop).map_err(|error| self.translate(error));
+        results.map(translate).collect()
     }
 
     async fn remove(&self, hostname: &Hostname) -> Result<(), EdgeError> {
         let removed = self.client.remove(hostname).await;
         removed.map_err(|error| self.translate(error))
+    }
+
+    async fn check(&self) -> Result<EdgeHealth, EdgeError> {
+        let health = self.client.health().await;
+        let health = health.map_err(|error| self.translate(error))?;
+        if !health.haproxy.reachable {
+            let problem = health.haproxy.problem.as_deref();
+            return Err(self.not_proven(problem.unwrap_or("its HAProxy does not answer")));
+        }
+        Ok(EdgeHealth { started_at: None })
+    }
+
+    async fn inventory(&self, cursor: Option<&str>, limit: u32) -> Result<InventoryPage, EdgeError> {
+        let page = self.client.inventory(cursor, limit).await;
+        let page = page.map_err(|error| self.translate(error))?;
+        let entries = page.items.into_iter().map(|item| Entry {
+            hostname: item.hostname,
+            fingerprint: item.fingerprint,
+            generation: item.generation,
+            not_after: item.not_after,
+        });
+        Ok(InventoryPage {
+            entries: entries.collect(),
+            next: page.next_cursor,
+            digest: page.digest,
+        })
     }
 }

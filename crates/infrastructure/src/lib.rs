@@ -11,6 +11,7 @@ pub mod acme;
 pub mod cabinet;
 pub mod dns;
 pub mod edge;
+pub mod edge_directory;
 pub mod http_probe;
 pub mod pki;
 pub mod secrets;

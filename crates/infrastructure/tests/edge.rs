@@ -134,15 +134,12 @@ async fn each_refusal_of_an_apply_has_its_kind() {
     let name = |error: &EdgeError| match error {
         EdgeError::Unreachable { .. } => "unreachable",
         EdgeError::Rejected { .. } => "rejected",
+        EdgeError::Newer { .. } => "newer",
         EdgeError::Mismatch { .. } => "mismatch",
     };
     for (answer, kind, words) in [
         (problem(422, "KEY_MISMATCH"), "rejected", "KEY_MISMATCH: said so"),
-        (
-            problem(409, "GENERATION_STALE"),
-            "rejected",
-            "GENERATION_STALE: said so",
-        ),
+        (problem(409, "GENERATION_STALE"), "newer", "said so"),
         (problem(500, "EDGE_MISMATCH"), "mismatch", "said so"),
         (
             problem(503, "HAPROXY_UNREACHABLE"),

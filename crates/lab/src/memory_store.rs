@@ -5,6 +5,7 @@
 
 mod certificates;
 mod claims;
+mod fleet;
 mod ledger;
 mod orders;
 mod outbox;
@@ -17,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dps_application::ports::Clock;
+use dps_application::ports::fleet::{Deployment, KnownEdge};
 use dps_application::ports::store::{StoreError, StoredAccount};
 use dps_domain::lane::Lane;
 use dps_domain::limits::{Bucket, BucketKey};
@@ -71,7 +73,7 @@ struct State {
     rows: HashMap<DomainId, Row>,
     ids: BTreeSet<DomainId>,
     /// Newest last.
-    by_hostname: HashMap<Hostname, Vec<DomainId>>,
+    by_hostname: BTreeMap<Hostname, Vec<DomainId>>,
     /// From when each record can be acquired, by lane and shard of tenants. None is empty.
     queues: BTreeMap<(Lane, u32), BTreeSet<(Timestamp, DomainId)>>,
     /// The shard that is served first.
@@ -89,6 +91,9 @@ struct State {
     accounts: BTreeMap<String, StoredAccount>,
     cursors: BTreeMap<String, String>,
     chores: BTreeMap<String, Chore>,
+    edges: BTreeMap<String, KnownEdge>,
+    /// What each edge was seen to hold, unless superseded things are not kept: nothing but people asks for it.
+    deployments: BTreeMap<DomainId, Vec<Deployment>>,
     tokens_drawn: u128,
 }
 

@@ -1,8 +1,8 @@
-//! Certificates, and which edge presents which.
+//! Certificates.
 
 use dps_application::ports::pki::CertificateFacts;
 use dps_application::ports::store::{NewCertificate, StoreError, StoredCertificate};
-use dps_domain::{CertificateId, DomainId, OrderId, Timestamp};
+use dps_domain::{CertificateId, OrderId};
 
 use crate::database::Database;
 use crate::domains::lock_in_tx;
@@ -30,12 +30,6 @@ statements! {
     GREATEST_GENERATION = Sql::both(
         "SELECT MAX(generation) AS generation FROM certificates WHERE hostname = $1",
     );
-    PUT_DEPLOYMENT = Sql::both(
-        "INSERT INTO edge_deployments (domain_id, edge, certificate_id, deployed_at) VALUES ($1, $2, $3, $4) \
-         ON CONFLICT (domain_id, edge) DO UPDATE SET certificate_id = excluded.certificate_id, \
-         deployed_at = excluded.deployed_at",
-    );
-    DELETE_DEPLOYMENT = Sql::both("DELETE FROM edge_deployments WHERE domain_id = $1 AND edge = $2");
 }
 
 fn read(row: &Row) -> Result<StoredCertificate, StoreError> {
@@ -131,24 +125,4 @@ pub(crate) async fn of_order(
         .as_ref()
         .map(read)
         .transpose()
-}
-
-pub(crate) async fn deployed(
-    database: &Database,
-    domain: DomainId,
-    edge: &str,
-    certificate: CertificateId,
-    at: Timestamp,
-) -> Result<(), StoreError> {
-    let mut session = database.write("record a deployment").await?;
-    session
-        .execute(PUT_DEPLOYMENT, args![domain, edge, certificate, at])
-        .await?;
-    session.commit().await
-}
-
-pub(crate) async fn removed(database: &Database, domain: DomainId, edge: &str) -> Result<(), StoreError> {
-    let mut session = database.write("forget a deployment").await?;
-    session.execute(DELETE_DEPLOYMENT, args![domain, edge]).await?;
-    session.commit().await
 }

@@ -26,20 +26,20 @@ macro_rules! columns {
 }
 pub(crate) use columns;
 
-/// What every write of a whole record sets, from `$3` to `$18`.
+/// What every write of a whole record sets, from `$3` to `$19`.
 macro_rules! assignments {
     () => {
         "tenant_id = $3, hostname = $4, cname_target = $5, phase = $6, lane = $7, attempt = $8, \
          next_attempt_at = $9, pending_since = $10, failed_validations = $11, order_not_before = $12, \
          last_failure = $13, serving_not_after = $14, updated_at = $15, tenant_shard = $16, urgent_from = $17, \
-         upkeep = $18, revision = revision + 1"
+         upkeep = $18, serving_certificate_id = $19, revision = revision + 1"
     };
 }
 
 /// Whether a write from outside leaves a lease alone: two workers with one order would be two orders at the CA.
 macro_rules! same_work {
     () => {
-        "$20 AND phase = $6 AND cname_target = $5"
+        "$21 AND phase = $6 AND cname_target = $5"
     };
 }
 
@@ -47,8 +47,8 @@ statements! {
     INSERT = Sql::both(
         "INSERT INTO custom_domains (id, cabinet_version, tenant_id, hostname, cname_target, phase, lane, attempt, \
          next_attempt_at, pending_since, failed_validations, order_not_before, last_failure, serving_not_after, \
-         updated_at, tenant_shard, urgent_from, upkeep, created_at, revision) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 1) \
+         updated_at, tenant_shard, urgent_from, upkeep, serving_certificate_id, created_at, revision) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, 1) \
          ON CONFLICT (id) DO NOTHING",
     );
     SELECT = Sql::both(concat!("SELECT ", columns!(), " FROM custom_domains WHERE id = $1"));
@@ -61,7 +61,7 @@ statements! {
          ORDER BY hostname, created_at LIMIT $3",
     ));
     UPDATE = Sql::both(concat!(
-        "UPDATE custom_domains SET cabinet_version = $19, ", assignments!(),
+        "UPDATE custom_domains SET cabinet_version = $20, ", assignments!(),
         ", lease_token = CASE WHEN ", same_work!(), " THEN lease_token END, \
          lease_expires_at = CASE WHEN ", same_work!(), " THEN lease_expires_at END \
          WHERE id = $1 AND revision = $2",
@@ -109,6 +109,7 @@ fn record_args(record: &DomainRecord, guard: impl Into<Arg>) -> Vec<Arg> {
         shard_of(&record.tenant_id),
         record.urgent_from,
         record.upkeep.as_ref().map(to_json),
+        record.phase.serving().map(|certificate| certificate.to_string()),
     ]
 }
 

@@ -20,6 +20,7 @@ mod cursors;
 mod database;
 mod domains;
 mod events;
+mod fleet;
 mod json;
 #[cfg(test)]
 mod lane_bench;

@@ -63,6 +63,7 @@ macro_rules! scripts {
             7 "0007" "renewal_information",
             8 "0008" "timeline_and_sync",
             14 "0014" "reports_of_progress",
+            15 "0015" "fleet",
         )
     };
     ($folder:literal: $($version:literal $digits:literal $name:literal,)+) => {

@@ -6,7 +6,7 @@ use dps_domain::{DomainId, OrderId};
 
 use crate::database::Database;
 use crate::domains::lock_in_tx;
-use crate::row::Row;
+use crate::row::{Row, readable};
 use crate::session::Session;
 use crate::sql::{Sql, args, statements};
 
@@ -35,6 +35,10 @@ statements! {
     );
     SELECT_CHALLENGE = Sql::both(
         "SELECT order_id, url, token, key_authorization FROM acme_challenges WHERE order_id = $1",
+    );
+    SELECT_CHALLENGES = Sql::both(
+        "SELECT order_id, acme_challenges.url, token, key_authorization FROM acme_challenges \
+         JOIN acme_orders ON acme_orders.id = order_id WHERE open LIMIT $1",
     );
     DELETE_CHALLENGE = Sql::both("DELETE FROM acme_challenges WHERE order_id = $1");
 }
@@ -141,16 +145,29 @@ pub(crate) async fn challenge(
     order: OrderId,
 ) -> Result<Option<StoredChallenge>, StoreError> {
     let mut session = database.read("read a challenge").await?;
-    let Some(row) = session.fetch(SELECT_CHALLENGE, args![order]).await? else {
-        return Ok(None);
-    };
+    session
+        .fetch(SELECT_CHALLENGE, args![order])
+        .await?
+        .as_ref()
+        .map(read_challenge)
+        .transpose()
+}
+
+/// Those of open orders.
+pub(crate) async fn challenges(database: &Database, limit: u32) -> Result<Vec<StoredChallenge>, StoreError> {
+    let mut session = database.read("read the challenges under way").await?;
+    let rows = session.fetch_all(SELECT_CHALLENGES, args![limit]).await?;
+    Ok(readable(&rows, read_challenge))
+}
+
+fn read_challenge(row: &Row) -> Result<StoredChallenge, StoreError> {
     let fields = row.fields("acme_challenges", "order_id");
-    Ok(Some(StoredChallenge {
+    Ok(StoredChallenge {
         order_id: fields.parse("order_id")?,
         url: fields.get("url")?,
         token: fields.get("token")?,
         key_authorization: fields.get("key_authorization")?,
-    }))
+    })
 }
 
 pub(crate) async fn delete_challenge(database: &Database, order: OrderId) -> Result<(), StoreError> {

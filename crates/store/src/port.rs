@@ -199,20 +199,6 @@ impl CertificateStore for Store {
         domains::soonest_expiry(&self.database).await
     }
 
-    async fn edge_deployed(
-        &self,
-        domain: DomainId,
-        edge: &str,
-        certificate: CertificateId,
-        at: Timestamp,
-    ) -> Result<(), StoreError> {
-        certificates::deployed(&self.database, domain, edge, certificate, at).await
-    }
-
-    async fn edge_removed(&self, domain: DomainId, edge: &str) -> Result<(), StoreError> {
-        certificates::removed(&self.database, domain, edge).await
-    }
-
     async fn account(&self, directory_url: &str) -> Result<Option<StoredAccount>, StoreError> {
         accounts::by_directory(&self.database, directory_url).await
     }

@@ -42,6 +42,16 @@ impl Row {
     }
 }
 
+/// The rows that can be read: one bad row must not hide a page.
+pub(crate) fn readable<T>(rows: &[Row], read: impl Fn(&Row) -> Result<T, StoreError>) -> Vec<T> {
+    let keep = |row: &Row| {
+        read(row)
+            .inspect_err(|error| tracing::error!(%error, "an unreadable row is left out"))
+            .ok()
+    };
+    rows.iter().filter_map(keep).collect()
+}
+
 /// The columns of one row.
 pub(crate) struct Fields<'r> {
     row: &'r Row,

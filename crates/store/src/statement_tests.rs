@@ -9,8 +9,8 @@ use sqlx::{AssertSqlSafe, Executor, PgPool, Row, SqlSafeStr, SqlitePool, Stateme
 use crate::database::Database;
 use crate::sql::Sql;
 use crate::{
-    accounts, certificates, claim, cursors, domains, events, ledger, migrations, orders, outbox, secrets,
-    sync, wakes,
+    accounts, certificates, claim, cursors, domains, events, fleet, ledger, migrations, orders, outbox,
+    secrets, sync, wakes,
 };
 
 fn every_statement() -> Vec<(String, Sql)> {
@@ -23,6 +23,7 @@ fn every_statement() -> Vec<(String, Sql)> {
         ("domains::lease", domains::lease::ALL),
         ("domains::park", domains::park::ALL),
         ("events", events::ALL),
+        ("fleet", fleet::ALL),
         ("ledger", ledger::ALL),
         ("orders", orders::ALL),
         ("outbox", outbox::ALL),

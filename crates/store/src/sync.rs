@@ -13,7 +13,7 @@ use crate::connect::Store;
 use crate::cursors;
 use crate::domains::{self, columns};
 use crate::json::to_json;
-use crate::row::Row;
+use crate::row::{Row, readable};
 use crate::sql::{Sql, args, statements};
 
 const SIGHTINGS: &str = "cabinet_sightings";
@@ -86,16 +86,6 @@ fn text(id: Option<DomainId>) -> String {
     id.map(|id| id.to_string()).unwrap_or_default()
 }
 
-/// One bad row must not hide a page, nor stop a resync.
-fn readable<T>(rows: &[Row], read: impl Fn(&Row) -> Result<T, StoreError>) -> Vec<T> {
-    let keep = |row: &Row| {
-        read(row)
-            .inspect_err(|error| tracing::error!(%error, "an unreadable row is left out of a resync"))
-            .ok()
-    };
-    rows.iter().filter_map(keep).collect()
-}
-
 fn known(row: &Row) -> Result<Known, StoreError> {
     let reports: i64 = row.fields(domains::TABLE, "id").get("reports")?;
     Ok(Known {
@@ -126,7 +116,7 @@ impl SyncStore for Store {
 
     async fn chore_acquire(
         &self,
-        name: &'static str,
+        name: &str,
         now: Timestamp,
         ttl: Duration,
         first_due: Timestamp,
@@ -140,7 +130,7 @@ impl SyncStore for Store {
         session.commit().await?;
         row.map(|row| {
             Ok(ChoreLease {
-                name,
+                name: name.to_owned(),
                 token,
                 progress: row.fields("chores", "name").get("progress")?,
             })
@@ -155,7 +145,7 @@ impl SyncStore for Store {
         until: Timestamp,
     ) -> Result<(), StoreError> {
         let mut session = self.database.write("remember a chore's progress").await?;
-        let args = args![lease.name, lease.token, progress, until];
+        let args = args![lease.name.as_str(), lease.token, progress, until];
         session.execute_leased(CHORE_KEEP, args).await?;
         session.commit().await
     }
@@ -167,7 +157,7 @@ impl SyncStore for Store {
         due_at: Timestamp,
     ) -> Result<(), StoreError> {
         let mut session = self.database.write("lay a chore down").await?;
-        let args = args![lease.name, lease.token, progress, due_at];
+        let args = args![lease.name.as_str(), lease.token, progress, due_at];
         session.execute_leased(CHORE_RELEASE, args).await?;
         session.commit().await
     }

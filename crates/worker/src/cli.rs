@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod domains;
+pub mod edges;
 pub mod pki;
 pub mod simulate;
 
@@ -54,6 +55,12 @@ pub enum Command {
     /// Look at domains and nudge them
     #[command(subcommand)]
     Domains(Domains),
+    /// Show how the edges are: which answer, what each should hold and lacks
+    Edges {
+        /// JSON instead of a table
+        #[arg(long)]
+        json: bool,
+    },
     /// Look at the keys that encrypt private keys in the store, and change them
     #[command(subcommand)]
     Keys(Keys),
@@ -189,6 +196,7 @@ mod tests {
             "simulate",
             "migrate",
             "domains",
+            "edges",
             "keys",
             "pki",
             "config",

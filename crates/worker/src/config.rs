@@ -7,6 +7,7 @@
 mod cabinet_api;
 mod certificate_store;
 mod connection_string;
+mod discovery;
 mod dns;
 mod haproxy_agent;
 mod http;
@@ -20,6 +21,7 @@ mod workers;
 
 use std::path::Path;
 
+use dps_application::Policy;
 use dps_domain::with_causes;
 use dps_host::Secret;
 use dps_host::settings::{Loaded, Loader, SettingsError};
@@ -28,6 +30,7 @@ use serde::{Deserialize, Serialize};
 pub use cabinet_api::CabinetApi;
 pub use certificate_store::{CertificateStore, KeySource};
 pub use connection_string::{ConnectionString, Database};
+pub use discovery::Discovery;
 pub use dns::{Dns, ResolverAddress};
 pub use haproxy_agent::HAProxyAgent;
 pub use http::Http;
@@ -37,8 +40,8 @@ pub use logging::Logging;
 pub use replica::Replica;
 pub use report::{Finding, Report};
 pub use workers::{
-    AcmeIssuance, DomainVerification, EdgeAddress, HttpProbe, Intake, Recheck, Removal, Renewal, Shares,
-    Workers,
+    AcmeIssuance, DomainVerification, EdgeAddress, EdgeReconcile, HttpProbe, Intake, Recheck, Removal,
+    Renewal, Shares, Workers,
 };
 
 /// Everything that `appsettings.json` can say.
@@ -91,6 +94,11 @@ impl Settings {
     /// All problems of all files and variables.
     pub fn load(config: Option<&Path>) -> Result<Loaded<Self>, SettingsError> {
         Loader::from_process(config).load()
+    }
+
+    /// What the operator set, in the application's words.
+    pub fn policy(&self) -> Policy {
+        self.workers.policy(&self.haproxy_agent)
     }
 
     /// What keeps this role from starting, and what its operator should know. Reads secret files.

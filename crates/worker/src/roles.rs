@@ -11,7 +11,7 @@ use dps_domain::Hostname;
 use dps_host::{shutdown, telemetry};
 use dps_store::Store;
 
-use crate::cli::{self, Cli, Command, Config, Domains, Keys, config, domains, simulate};
+use crate::cli::{self, Cli, Command, Config, Domains, Keys, config, domains, edges, simulate};
 use crate::config::{Replica, Role, Settings};
 use crate::system::SystemClock;
 use crate::{demo, service, standalone, wiring};
@@ -37,6 +37,10 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Domains(command) => ask(path, command).await,
+        Command::Edges { json } => {
+            edges::list(open_store(path).await?.as_ref(), json).await?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Keys(command) => keys(path, command).await,
         Command::Pki(command) => {
             cli::pki::execute(command, SystemClock.now())?;

@@ -47,6 +47,7 @@ pub(crate) async fn serve(
     let mut checks: Vec<Arc<dyn HealthCheck>> = vec![
         Arc::new(StoreAnswers(service.clone())),
         Arc::new(CabinetAnswers(service.clone())),
+        Arc::new(EdgesAnswer(service.clone())),
     ];
     if let Some(tls) = agent_tls.clone() {
         checks.push(Arc::new(OurCertificate(tls, service.clone())));
@@ -70,7 +71,7 @@ pub(crate) async fn serve(
     ));
     let files = agent_tls.map(|tls| tokio::spawn(mutual_tls::watch(move || tls.refresh(), drained.clone())));
     tracing::info!(
-        edges = service.edges.len(),
+        edges = service.fleet.members().len(),
         resolvers = service.resolvers.len(),
         replica = %service.replica,
         "service.started"
@@ -107,6 +108,12 @@ async fn refresh(service: Service, agent_tls: Option<ClientTls>, metrics: Metric
             }
         }
         gauges.outbox_waiting(store.outbox_oldest().await?, service.now());
+        let members = service.fleet.members();
+        let members: Vec<&str> = members.iter().map(|edge| edge.name()).collect();
+        let grace = service.policy.unreachable_grace;
+        gauges.edges(&members, &store.edges().await?, |reachability| {
+            reachability.is_live(service.now(), grace)
+        });
         for lane in Lane::ALL {
             gauges.oldest_due(lane, store.next_due(lane).await?, service.now());
         }
@@ -167,6 +174,43 @@ impl HealthCheck for CabinetAnswers {
     async fn check(&self) -> Result<(), String> {
         let page = self.0.cabinet.list(Status::PendingRemoval, None).await;
         page.map(drop).map_err(|error| error.to_string())
+    }
+}
+
+/// An edge that is away is waited for, then left out and caught up when it returns: shown, not required.
+struct EdgesAnswer(Service);
+
+#[async_trait]
+impl HealthCheck for EdgesAnswer {
+    fn name(&self) -> &'static str {
+        "edges"
+    }
+
+    fn is_required(&self) -> bool {
+        false
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        let members = self.0.fleet.members();
+        if members.is_empty() {
+            return Err("no edge is configured or found".into());
+        }
+        let known = self.0.store.edges().await.map_err(|error| with_causes(&error))?;
+        let silent: Vec<String> = known
+            .iter()
+            .filter(|known| known.reachability.is_silent())
+            .filter(|known| members.iter().any(|edge| edge.name() == known.name))
+            .map(|known| known.problem.clone().unwrap_or_else(|| known.name.clone()))
+            .collect();
+        if silent.is_empty() {
+            return Ok(());
+        }
+        Err(format!(
+            "{} of {} edges: {}",
+            silent.len(),
+            members.len(),
+            silent.join("; ")
+        ))
     }
 }
 

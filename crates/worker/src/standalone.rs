@@ -63,6 +63,7 @@ pub async fn start(mut settings: Settings, shutdown: CancellationToken) -> anyho
         cabinet: base_url(cabinet_address)?,
         cabinet_token,
         agents: vec![base_url(agent_address)?],
+        directory: None,
         agent_token: Some(agent_token),
         agent_tls: None,
     };

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use dps_application::ports::Metrics as MetricsPort;
+use dps_application::ports::fleet::KnownEdge;
 use dps_domain::Timestamp;
 use dps_domain::lane::Lane;
 use dps_domain::limits::LimitKind;
+use dps_domain::reachability::Reachability;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -22,6 +24,8 @@ const MICROS_PER_DAY: f64 = 86_400_000_000.0;
 /// By limit.
 type Limits = Family<[(&'static str, &'static str); 1], Gauge>;
 type Results = Family<[(&'static str, &'static str); 1], Counter>;
+/// By edge. Fleets are small, and their names are the operator's.
+type ByEdge = Family<[(&'static str, String); 1], Gauge>;
 type ByLane<G> = Family<[(&'static str, &'static str); 1], G>;
 
 /// The service's metrics. Every service of a process has its own; cheap to clone.
@@ -39,6 +43,11 @@ pub struct Metrics {
     oldest_due: ByLane<Gauge<f64, AtomicU64>>,
     limit_remaining: Limits,
     orders_waiting: Gauge,
+    edge_filled: Results,
+    edge_live: ByEdge,
+    edge_certificates: ByEdge,
+    edge_behind: ByEdge,
+    edge_unknown: ByEdge,
 }
 
 impl Default for Metrics {
@@ -119,6 +128,38 @@ impl Metrics {
             "First issues that wait for the CA's limit of orders, counted up to 100000",
             orders_waiting.clone(),
         );
+        let edge_filled = results();
+        registry.register(
+            "edge_filled",
+            "Certificates that an edge lacked and was sent, by whether it took them",
+            edge_filled.clone(),
+        );
+        let [edge_live, edge_certificates, edge_behind, edge_unknown] =
+            std::array::from_fn(|_| ByEdge::default());
+        for (name, help, family) in [
+            (
+                "edge_live",
+                "1 for an edge that certificates and challenges are waited for, 0 for one that is left out until it returns",
+                &edge_live,
+            ),
+            (
+                "edge_certificates",
+                "Certificates that the edge should have held when it was last compared",
+                &edge_certificates,
+            ),
+            (
+                "edge_certificates_behind",
+                "Of these, those that it would not take",
+                &edge_behind,
+            ),
+            (
+                "edge_certificates_unknown",
+                "Certificates that it held then and that we know nothing of",
+                &edge_unknown,
+            ),
+        ] {
+            registry.register(name, help, family.clone());
+        }
         registry.register(
             "dps_build",
             "The version of dps",
@@ -137,6 +178,11 @@ impl Metrics {
             oldest_due,
             limit_remaining,
             orders_waiting,
+            edge_filled,
+            edge_live,
+            edge_certificates,
+            edge_behind,
+            edge_unknown,
         }
     }
 
@@ -175,6 +221,31 @@ impl Metrics {
         self.orders_waiting.set(waiting.into());
     }
 
+    /// Sets the gauges of the edges in the fleet, and forgets those of others.
+    pub fn edges(&self, members: &[&str], known: &[KnownEdge], is_live: impl Fn(Reachability) -> bool) {
+        for family in [
+            &self.edge_live,
+            &self.edge_certificates,
+            &self.edge_behind,
+            &self.edge_unknown,
+        ] {
+            family.clear();
+        }
+        for edge in known.iter().filter(|edge| members.contains(&edge.name.as_str())) {
+            let label = [("edge", edge.name.clone())];
+            let set = |family: &ByEdge, value: u64| {
+                let value = i64::try_from(value).unwrap_or(i64::MAX);
+                family.get_or_create(&label).set(value);
+            };
+            set(&self.edge_live, is_live(edge.reachability).into());
+            if let Some(compared) = &edge.compared {
+                set(&self.edge_certificates, compared.certificates);
+                set(&self.edge_behind, compared.behind);
+                set(&self.edge_unknown, compared.unknown);
+            }
+        }
+    }
+
     /// All metrics as `OpenMetrics` text.
     ///
     /// # Errors
@@ -207,6 +278,13 @@ impl MetricsPort for Metrics {
 
     fn renewal(&self, success: bool) {
         count(&self.renewal, success);
+    }
+
+    fn edge_filled(&self, applied: usize, refused: usize) {
+        for (success, number) in [(true, applied), (false, refused)] {
+            let number = u64::try_from(number).unwrap_or(u64::MAX);
+            self.edge_filled.get_or_create(&label(success)).inc_by(number);
+        }
     }
 
     fn renewal_info(&self, success: bool) {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use dps_agent_api::{Access, AgentClient, ClientOptions};
-use dps_application::ports::{DnsResolver, Edge, Metrics, Vault};
+use dps_application::fleet::Fleet;
+use dps_application::ports::{DnsResolver, Edge, EdgeDirectory, Metrics, Vault};
 use dps_application::wake::Wakers;
 use dps_application::{LedgerTokens, Service};
 use dps_host::Secret;
@@ -14,6 +15,7 @@ use dps_infrastructure::acme::{AcmeAuthority, AcmeSettings};
 use dps_infrastructure::cabinet::{CabinetSettings, HttpCabinet};
 use dps_infrastructure::dns::{DnsSettings, HickoryResolver};
 use dps_infrastructure::edge::AgentEdge;
+use dps_infrastructure::edge_directory::{DirectorySettings, DnsDirectory};
 use dps_infrastructure::http_probe::{HyperProbe, ProbeSettings};
 use dps_infrastructure::pki::X509Pki;
 use dps_infrastructure::secrets::{EnvelopeVault, KeyRing, create_key_file};
@@ -32,6 +34,8 @@ pub struct Peers {
     pub cabinet_token: Secret,
     /// Where the agents are.
     pub agents: Vec<Url>,
+    /// Where more agents are found.
+    pub directory: Option<DirectorySettings>,
     /// What we show them, if we show a token.
     pub agent_token: Option<Secret>,
     /// The certificate that we show them, and the authority that theirs must come from.
@@ -53,6 +57,7 @@ impl Peers {
                 .context("CabinetApi:Token cannot be had")?
                 .context("CabinetApi:Token is missing")?,
             agents: settings.haproxy_agent.urls().into_iter().cloned().collect(),
+            directory: settings.haproxy_agent.discovery.settings(),
             agent_token: settings
                 .haproxy_agent
                 .token()
@@ -157,13 +162,13 @@ pub async fn service(
                 .get()
                 .min(Duration::from_secs(5)),
         })),
-        edges: edges(settings, peers)?,
+        fleet: Arc::new(fleet(settings, peers)?),
         pki: Arc::new(X509Pki),
         vault,
         clock: Arc::new(SystemClock),
         randomness: Arc::new(SystemRandomness),
         metrics,
-        policy: Arc::new(settings.workers.policy()),
+        policy: Arc::new(settings.policy()),
         limits,
         wakers,
         replica: settings.replica.name(&dps_host::randomness::hex(3)).into(),
@@ -206,20 +211,34 @@ fn resolvers(settings: &Settings) -> Arc<[Arc<dyn DnsResolver>]> {
         .collect()
 }
 
-fn edges(settings: &Settings, peers: &Peers) -> anyhow::Result<Arc<[Arc<dyn Edge>]>> {
+fn fleet(settings: &Settings, peers: &Peers) -> anyhow::Result<Fleet> {
+    let edges = peers.agents.iter().map(|url| {
+        let edge = edge(settings, peers, url.clone());
+        edge.with_context(|| format!("HAProxyAgent:BaseUrl {url} cannot be used"))
+    });
+    let edges: Vec<Arc<dyn Edge>> = edges.collect::<Result<_, _>>()?;
+    let Some(directory) = peers.directory.clone() else {
+        return Ok(Fleet::fixed(edges));
+    };
+    let (settings, peers) = (settings.clone(), peers.clone());
+    let connect = move |url| edge(&settings, &peers, url).map_err(|error| format!("{error:#}"));
+    let directory = DnsDirectory::new(directory, DnsSettings::default(), Box::new(connect))
+        .context("HAProxyAgent:Discovery cannot be used")?;
+    Ok(Fleet::new(
+        edges,
+        Some(Arc::new(directory) as Arc<dyn EdgeDirectory>),
+    ))
+}
+
+/// The edge of the agent at `url`.
+fn edge(settings: &Settings, peers: &Peers, url: Url) -> anyhow::Result<Arc<dyn Edge>> {
     let options = ClientOptions {
         total_timeout: settings.haproxy_agent.timeout.get(),
         ..ClientOptions::default()
     };
-    let mut edges: Vec<Arc<dyn Edge>> = Vec::new();
-    for url in &peers.agents {
-        let access = Access {
-            token: peers.agent_token.clone().map(Secret::into_inner),
-            tls: peers.agent_tls.as_ref().map(ClientTls::config).transpose()?,
-        };
-        let client = AgentClient::new(url.clone(), access, options)
-            .with_context(|| format!("HAProxyAgent:BaseUrl {url} cannot be used"))?;
-        edges.push(Arc::new(AgentEdge::new(client)));
-    }
-    Ok(edges.into())
+    let access = Access {
+        token: peers.agent_token.clone().map(Secret::into_inner),
+        tls: peers.agent_tls.as_ref().map(ClientTls::config).transpose()?,
+    };
+    Ok(Arc::new(AgentEdge::new(AgentClient::new(url, access, options)?)))
 }

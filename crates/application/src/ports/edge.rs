@@ -1,7 +1,10 @@
-//! One edge: an HAProxy with its `HAProxyDomainAgent`.
+//! One edge: an HAProxy with its `HAProxyDomainAgent`. And the list of those that there are.
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use dps_domain::{Failure, Hostname};
+use dps_domain::inventory::Entry;
+use dps_domain::{Failure, Hostname, Timestamp};
 use secrecy::SecretString;
 
 /// A certificate on its way to an edge.
@@ -34,9 +37,52 @@ pub trait Edge: Send + Sync {
     /// Applies a certificate; `Ok` only after the edge presented it in a TLS handshake.
     async fn apply(&self, deployment: &Deployment) -> Result<(), EdgeError>;
 
+    /// Applies many certificates in as few calls as possible; the results are in their order. After a call that failed as a whole nothing
+    /// more is asked.
+    async fn apply_batch(&self, deployments: &[Deployment]) -> Vec<Result<(), EdgeError>>;
+
     /// Undeploys a hostname; no error when it is not there.
     async fn remove(&self, hostname: &Hostname) -> Result<(), EdgeError>;
+
+    /// Answers if the edge can take and serve certificates.
+    async fn check(&self) -> Result<EdgeHealth, EdgeError>;
+
+    /// A page of what it holds, in the order of hostnames; `cursor` is that of the page before.
+    async fn inventory(&self, cursor: Option<&str>, limit: u32) -> Result<InventoryPage, EdgeError>;
 }
+
+/// How an edge that works is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EdgeHealth {
+    /// When its agent was started: another moment than before means that it may have lost what it had. `None` if it does not say.
+    pub started_at: Option<Timestamp>,
+}
+
+/// A page of what an edge holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InventoryPage {
+    /// Its certificates.
+    pub entries: Vec<Entry>,
+    /// Gets the next page; `None` on the last.
+    pub next: Option<String>,
+    /// The [`InventoryDigest`](dps_domain::inventory::InventoryDigest) of all that it holds, in hex.
+    pub digest: String,
+}
+
+/// Tells which edges there are, where that is not fixed.
+#[async_trait]
+pub trait EdgeDirectory: Send + Sync {
+    /// Every edge that there is now. The same edge keeps its name.
+    async fn find(&self) -> Result<Vec<Arc<dyn Edge>>, DirectoryError>;
+
+    /// An edge by its name, to go on with while the directory does not answer.
+    fn recall(&self, name: &str) -> Option<Arc<dyn Edge>>;
+}
+
+/// The directory does not say which edges there are.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("it is not known which edges there are: {0}")]
+pub struct DirectoryError(pub String);
 
 /// An edge did not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,6 +103,14 @@ pub enum EdgeError {
         /// The agent's code and detail.
         reason: String,
     },
+    /// The edge holds a newer certificate of the hostname.
+    #[error("the edge {edge} holds a newer certificate: {detail}")]
+    Newer {
+        /// The edge.
+        edge: String,
+        /// What the agent said.
+        detail: String,
+    },
     /// The edge presents another certificate than the one applied.
     #[error("the edge {edge} presents another certificate: {detail}")]
     Mismatch {
@@ -71,7 +125,9 @@ impl From<EdgeError> for Failure {
     fn from(error: EdgeError) -> Self {
         match error {
             EdgeError::Unreachable { edge, detail } => Self::EdgeUnreachable { edge, detail },
-            EdgeError::Rejected { edge, reason } => Self::EdgeRejected { edge, reason },
+            EdgeError::Rejected { edge, reason } | EdgeError::Newer { edge, detail: reason } => {
+                Self::EdgeRejected { edge, reason }
+            }
             EdgeError::Mismatch { edge, detail } => Self::EdgeMismatch { edge, detail },
         }
     }

@@ -12,6 +12,8 @@ pub trait Metrics: Send + Sync {
     fn renewal(&self, success: bool);
     /// So many steps of a lane are under way in this process now: `work_in_flight`.
     fn under_way(&self, lane: Lane, steps: usize);
+    /// An edge that lacked certificates took so many, and refused so many: `edge_filled_total`.
+    fn edge_filled(&self, applied: usize, refused: usize);
     /// The CA was asked when to renew and answered, or did not: `acme_renewal_info_total`.
     fn renewal_info(&self, success: bool);
 }

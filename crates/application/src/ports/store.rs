@@ -12,6 +12,7 @@ use dps_domain::upkeep::Upkeep;
 use dps_domain::{CertificateId, DomainId, Failure, Hostname, LeaseToken, OrderId, Phase, Timestamp};
 
 use super::cabinet::StatusReport;
+use super::fleet::FleetStore;
 use super::pki::CertificateFacts;
 use super::sync::SyncStore;
 use super::vault::{SealedSecret, SecretPurpose};
@@ -285,7 +286,7 @@ pub enum StoreError {
 
 /// The CertificateStore.
 #[async_trait]
-pub trait CertificateStore: SyncStore {
+pub trait CertificateStore: SyncStore + FleetStore {
     /// Answers if the database can be written to.
     async fn ping(&self) -> Result<(), StoreError>;
 
@@ -436,18 +437,6 @@ pub trait CertificateStore: SyncStore {
 
     /// The soonest end of validity among the certificates that live domains serve.
     async fn soonest_expiry(&self) -> Result<Option<Timestamp>, StoreError>;
-
-    /// Records that an edge presents a certificate.
-    async fn edge_deployed(
-        &self,
-        domain: DomainId,
-        edge: &str,
-        certificate: CertificateId,
-        at: Timestamp,
-    ) -> Result<(), StoreError>;
-
-    /// Forgets that an edge serves a domain.
-    async fn edge_removed(&self, domain: DomainId, edge: &str) -> Result<(), StoreError>;
 
     // ---- accounts
 

@@ -12,7 +12,7 @@ use super::store::{DomainRecord, StoreError};
 #[derive(Debug, Clone)]
 pub struct ChoreLease {
     /// Which.
-    pub name: &'static str,
+    pub name: String,
     /// Proof of the lease.
     pub token: LeaseToken,
     /// How far it had come when somebody left off; `None` at its beginning.
@@ -51,7 +51,7 @@ pub trait SyncStore: Send + Sync {
     /// Takes up a chore that is due and that nobody has in hand. One that is not known yet becomes due at `first_due`.
     async fn chore_acquire(
         &self,
-        name: &'static str,
+        name: &str,
         now: Timestamp,
         ttl: Duration,
         first_due: Timestamp,

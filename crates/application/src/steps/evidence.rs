@@ -8,6 +8,8 @@ use dps_domain::limits::Entry;
 use dps_domain::probe::{ProbeAnswer, ProbeObservation};
 use serde_json::{Map, Value, json};
 
+use super::edges::Reach;
+
 /// Entries kept of any one list: what strangers publish is kept short.
 const MAX_ENTRIES: usize = 16;
 /// The longest value that is kept, in bytes of JSON.
@@ -31,6 +33,16 @@ impl Evidence {
         };
         if let Ok(mut notes) = self.notes.lock() {
             notes.insert(name.to_owned(), value);
+        }
+    }
+
+    /// Keeps which edges did it, and which were left out.
+    pub(super) fn edges(&self, reach: &Reach) {
+        let names: Vec<&str> = reach.names().into_iter().take(MAX_ENTRIES).collect();
+        self.note("edges", names);
+        if !reach.absent.is_empty() {
+            let absent: Vec<&String> = reach.absent.iter().take(MAX_ENTRIES).collect();
+            self.note("absentEdges", json!(absent));
         }
     }
 

@@ -79,6 +79,8 @@ pub enum Outcome {
 pub enum Then {
     /// The same step again, after a growing delay.
     Retry,
+    /// As [`Then::Retry`], but no later than the given moment, when nobody need be waited for any more.
+    RetryBy(Timestamp),
     /// The same step again at the time that somebody told us.
     At(Timestamp),
     /// Into the queue for the CA's limit of orders.
@@ -266,6 +268,13 @@ impl From<crate::ports::pki::PkiError> for Fault {
 }
 
 impl Fault {
+    /// The failure of something of ours.
+    fn into_failure(self) -> Failure {
+        Failure::Internal {
+            detail: with_causes(&self),
+        }
+    }
+
     /// The outcome that the fault means for the record, unless the step knows better.
     fn settle(self, context: &StepContext<'_>) -> Outcome {
         let then = match &self {
@@ -288,9 +297,7 @@ impl Fault {
                 until: Some(until),
                 detail: format!("nothing is left of the CA's limit {kind} for now; nothing was sent"),
             },
-            other => Failure::Internal {
-                detail: with_causes(&other),
-            },
+            other => other.into_failure(),
         };
         context.failed(failure, then)
     }

@@ -11,14 +11,14 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use super::check_dns::{departed, look};
-use super::{Outcome, StepContext, Then, edges};
+use super::{Fault, Outcome, StepContext, Then, edges};
 
 /// More addresses than any edge fleet publishes under one name; a customer's list beyond it is not connected to.
 const MAX_ADDRESSES: usize = 16;
 
 pub(super) async fn probe_http(context: &StepContext<'_>) -> Outcome {
     match probe(context).await {
-        Ok(addresses) => Outcome::Moved {
+        Ok(Probed { addresses, .. }) => Outcome::Moved {
             event: Event::HttpReady,
             kind: "http.ready",
             detail: json!({ "addresses": addresses }),
@@ -31,6 +31,14 @@ pub(super) async fn probe_http(context: &StepContext<'_>) -> Outcome {
     }
 }
 
+/// Our responder was seen.
+pub(super) struct Probed {
+    /// At these addresses, but for those of ours at which an absent edge is.
+    addresses: BTreeSet<IpAddr>,
+    /// How many edges were absent.
+    pub(super) absent: usize,
+}
+
 /// Why our responder was not seen at every address.
 pub(super) struct Unready {
     pub(super) failure: Failure,
@@ -39,8 +47,8 @@ pub(super) struct Unready {
     edge_addresses: Vec<IpAddr>,
 }
 
-/// Looks at DNS again, and fetches a random token of ours from every address; answers these.
-pub(super) async fn probe(context: &StepContext<'_>) -> Result<BTreeSet<IpAddr>, Unready> {
+/// Looks at DNS again, and fetches a random token of ours from every address.
+pub(super) async fn probe(context: &StepContext<'_>) -> Result<Probed, Unready> {
     let (verdict, edge_addresses) = look(context).await;
     let unready = |failure, then| Unready {
         failure,
@@ -58,17 +66,17 @@ pub(super) async fn probe(context: &StepContext<'_>) -> Result<BTreeSet<IpAddr>,
         let stray = addresses.into_iter().skip(MAX_ADDRESSES).collect();
         return Err(unready(Failure::DnsStrayAddress { stray }, Then::RecheckDns));
     }
-    probe_all(context, &addresses, &ours)
+    let absent = probe_all(context, &addresses, &ours)
         .await
-        .map_err(|failure| unready(failure, Then::Retry))?;
-    Ok(addresses)
+        .map_err(|(failure, then)| unready(failure, then))?;
+    Ok(Probed { addresses, absent })
 }
 
 async fn probe_all(
     context: &StepContext<'_>,
     addresses: &BTreeSet<IpAddr>,
     ours: &BTreeSet<IpAddr>,
-) -> Result<(), Failure> {
+) -> Result<usize, (Failure, Then)> {
     let service = context.service;
     let mut random = [0; 32];
     service.randomness.fill(&mut random);
@@ -81,7 +89,12 @@ async fn probe_all(
         format!("probe-{}", &hex[..32]),
         format!("dps-probe.{}", &hex[32..]),
     );
-    edges::publish(service, &token, &body).await?;
+    let published = edges::publish(service, &token, &body).await;
+    let published = published.map_err(|error| (Fault::from(error).into_failure(), Then::Retry))?;
+    let absent = published.map_err(|unreached| {
+        let then = unreached.then();
+        (unreached.into_failure(), then)
+    })?;
     let host = &context.record.hostname;
     let seen: Vec<ProbeObservation> = join_all(addresses.iter().map(|address| async {
         ProbeObservation {
@@ -92,5 +105,6 @@ async fn probe_all(
     .await;
     edges::withdraw(service, &token).await;
     context.evidence.probes(&seen);
-    probe::verdict(&seen, ours)
+    probe::verdict(&seen, ours, absent).map_err(|failure| (failure, Then::Retry))?;
+    Ok(absent)
 }

@@ -1,9 +1,12 @@
-//! The Cabinet wants the domain gone: undeploy it from every edge.
+//! The Cabinet wants the domain gone: undeploy it from every live edge. One that is absent is cleaned when it returns.
+
+use std::sync::Arc;
 
 use dps_domain::Event;
 
-use super::{Fault, Outcome, StepContext, Then, edges, moved};
-use crate::ports::edge::EdgeError;
+use super::edges::Unreached;
+use super::{Fault, Outcome, StepContext, edges, moved};
+use crate::ports::Edge;
 
 pub(super) async fn undeploy(context: &StepContext<'_>) -> Result<Outcome, Fault> {
     let (service, record) = (context.service, context.record);
@@ -13,25 +16,26 @@ pub(super) async fn undeploy(context: &StepContext<'_>) -> Result<Outcome, Fault
         }
         service.store.order_close(order.id).await?;
     }
-    if let Err(error) = take_down(context).await? {
-        return Ok(context.failed(error.into(), Then::Retry));
+    if let Err(unreached) = take_down(context).await? {
+        return Ok(unreached.settle(context));
     }
-    let edges: Vec<&str> = service.edges.iter().map(|edge| edge.name()).collect();
-    context.evidence.note("edges", edges);
     Ok(moved(Event::Undeployed, "undeployed"))
 }
 
-/// Has no edge serve the name any more.
-pub(super) async fn take_down(context: &StepContext<'_>) -> Result<Result<(), EdgeError>, Fault> {
+/// Has no live edge serve the name any more.
+pub(super) async fn take_down(context: &StepContext<'_>) -> Result<Result<(), Unreached>, Fault> {
     let (service, record) = (context.service, context.record);
     // Another record may hold the name by now; what is served then is not this one's to remove.
     let holder = service.store.domain_by_hostname(&record.hostname).await?;
     let is_holder = holder.is_none_or(|holder| holder.id == record.id);
-    if is_holder && let Err(error) = edges::all(service, |edge| edge.remove(&record.hostname)).await {
-        return Ok(Err(error));
+    if !is_holder {
+        return Ok(Ok(()));
     }
-    for edge in service.edges.iter() {
-        service.store.edge_removed(record.id, edge.name()).await?;
+    let remove = |edge: Arc<dyn Edge>| async move { edge.remove(&record.hostname).await };
+    let reach = edges::reach(service, remove).await?;
+    for edge in reach.names() {
+        service.store.edge_removed(record.id, edge).await?;
     }
-    Ok(Ok(()))
+    context.evidence.edges(&reach);
+    Ok(reach.failed.map_or(Ok(()), Err))
 }

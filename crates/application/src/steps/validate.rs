@@ -47,7 +47,7 @@ pub(super) async fn validate(context: &StepContext<'_>, id: OrderId) -> Result<O
         || matches!(
             outcome,
             Outcome::Failed {
-                then: Then::Retry,
+                then: Then::Retry | Then::RetryBy(_),
                 ..
             }
         );
@@ -87,7 +87,7 @@ async fn prove(context: &StepContext<'_>, account: &Account, order: &StoredOrder
     Ok(outcome)
 }
 
-/// Publishes the challenge at every edge. An outcome means that an edge could not, which is ours to wait out.
+/// Publishes the challenge at every live edge. An outcome means that one could not, which is ours to wait out.
 async fn publish(
     context: &StepContext<'_>,
     order: &StoredOrder,
@@ -105,11 +105,9 @@ async fn publish(
     service.store.challenge_put(&stored).await?;
     crash_point::after(Effect::ChallengeSave);
     crash_point::before(Effect::ChallengePublish);
-    let published = edges::publish(service, &challenge.token, &challenge.key_authorization).await;
+    let published = edges::publish(service, &challenge.token, &challenge.key_authorization).await?;
     crash_point::after(Effect::ChallengePublish);
-    Ok(published
-        .err()
-        .map(|failure| context.failed(failure, Then::Retry)))
+    Ok(published.err().map(|unreached| unreached.settle(context)))
 }
 
 /// Looks at the order until it is decided or patience ends.
@@ -159,14 +157,18 @@ async fn invalid(context: &StepContext<'_>, order: &StoredOrder, failure: Failur
 }
 
 /// The CA could not connect. While the name points at us and nowhere else, it is our edge that it did not reach: an outage of
-/// ours, even if it is over by now. The name rests nevertheless when we see nothing wrong, because the CA counts the failure.
+/// ours, even if it is over by now. The name rests nevertheless when we see nothing wrong, because the CA counts the failure; while an
+/// edge is absent, chance decides which address the CA takes, and the next order is tried sooner.
 async fn not_connected(context: &StepContext<'_>, failure: &Failure, detail: &str) -> Outcome {
     let ours = || Failure::EdgeUnreachable {
         edge: "port 80".into(),
         detail: format!("the CA says: {detail}"),
     };
     match probe_http::probe(context).await {
-        Ok(_) => context.failed(ours(), Then::NewOrder { rest: true }),
+        Ok(probed) => {
+            let rest = probed.absent == 0;
+            context.failed(ours(), Then::NewOrder { rest })
+        }
         Err(found) if found.failure.code() == FailureCode::EdgeUnreachable => {
             context.failed(found.failure, Then::NewOrder { rest: false })
         }

@@ -1,13 +1,16 @@
-//! The workers: one lease loop per pool of permits, the intake from the Cabinet and the reporter to it, and housekeeping.
+//! The workers: one lease loop per pool of permits, the intake from the Cabinet and the reporter to it, two that look after the edges, and
+//! housekeeping.
 
 mod circuit;
 mod housekeeping;
 mod intake;
 mod lane;
 mod pool;
+mod reconcile;
 mod reporter;
 mod resync;
 mod wakes;
+mod watch;
 
 use std::sync::Arc;
 
@@ -19,8 +22,10 @@ use crate::service::Service;
 pub use housekeeping::prune;
 pub use intake::{Intake, IntakeError, take};
 pub use lane::tick;
+pub use reconcile::{CompareError, compare};
 pub use reporter::{Delivered, Reporter};
 pub use resync::resync;
+pub use watch::Watch;
 
 /// Runs all workers until `shutdown`, then drains: leased steps are finished and their outcomes recorded.
 pub async fn run(service: Service, shutdown: CancellationToken) {
@@ -33,6 +38,8 @@ pub async fn run(service: Service, shutdown: CancellationToken) {
     }
     workers.spawn(intake::run(Arc::clone(&service), shutdown.clone()));
     workers.spawn(resync::run(Arc::clone(&service), shutdown.clone()));
+    workers.spawn(watch::run(Arc::clone(&service), shutdown.clone()));
+    workers.spawn(reconcile::run(Arc::clone(&service), shutdown.clone()));
     workers.spawn(housekeeping::run(Arc::clone(&service), shutdown.clone()));
     workers.spawn(wakes::listen(
         service.wakers.clone(),

@@ -4,6 +4,7 @@
 
 mod ca;
 mod cabinet;
+mod fleet;
 mod limits;
 mod outbox;
 mod outside;

@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use dps_application::ports::edge::{Deployment, EdgeError};
+use dps_application::ports::edge::{Deployment, EdgeError, EdgeHealth, InventoryPage};
 use dps_application::ports::pki::{CertificateFacts, ChainRejected, PkiError};
 use dps_application::ports::vault::{SealedSecret, SecretContext, VaultError};
 use dps_application::ports::{Clock, DnsResolver, Edge, HttpProbe, Metrics, Pki, Randomness, Vault};
 use dps_domain::dns::{DnsAnswer, DnsObservation};
+use dps_domain::inventory::{Entry, InventoryDigest};
 use dps_domain::probe::ProbeAnswer;
 use dps_domain::{Hostname, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
@@ -21,7 +22,9 @@ pub(crate) const EDGE_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1
 struct EdgeState {
     down: AtomicBool,
     challenges: Mutex<BTreeMap<String, String>>,
-    served: Mutex<BTreeMap<String, String>>,
+    served: Mutex<BTreeMap<String, Entry>>,
+    started_at: Mutex<Option<Timestamp>>,
+    refuses: AtomicBool,
 }
 
 /// Two edges that share nothing.
@@ -46,6 +49,34 @@ impl Edges {
             .collect()
     }
 
+    /// The edge says that it is well, and does nothing that it is asked.
+    pub(crate) fn set_refusing(&self, index: usize, refuses: bool) {
+        self.0[index].refuses.store(refuses, Ordering::SeqCst);
+    }
+
+    /// The edge lost its disk, and its agent begins anew.
+    pub(crate) fn lose_all(&self, index: usize, started_at: Timestamp) {
+        self.0[index].served.lock().unwrap().clear();
+        self.0[index].challenges.lock().unwrap().clear();
+        *self.0[index].started_at.lock().unwrap() = Some(started_at);
+    }
+
+    /// What one edge serves for a name.
+    pub(crate) fn served_by(&self, index: usize, host: &str) -> Option<String> {
+        let served = self.0[index].served.lock().unwrap();
+        served.get(host).map(|entry| entry.fingerprint.clone())
+    }
+
+    /// Somebody else put a certificate there.
+    pub(crate) fn put(&self, index: usize, entry: Entry) {
+        let mut served = self.0[index].served.lock().unwrap();
+        served.insert(entry.hostname.to_string(), entry);
+    }
+
+    pub(crate) fn challenges_of(&self, index: usize) -> usize {
+        self.0[index].challenges.lock().unwrap().len()
+    }
+
     pub(crate) fn set_down(&self, index: usize, down: bool) {
         self.0[index].down.store(down, Ordering::SeqCst);
     }
@@ -55,19 +86,33 @@ impl Edges {
         let seen: BTreeSet<Option<String>> = self
             .0
             .iter()
-            .map(|edge| edge.served.lock().unwrap().get(host).cloned())
+            .map(|edge| {
+                edge.served
+                    .lock()
+                    .unwrap()
+                    .get(host)
+                    .map(|entry| entry.fingerprint.clone())
+            })
             .collect();
-        seen.into_iter().next().filter(|_| self.0.len() == 2).flatten()
+        let agree = seen.len() == 1;
+        seen.into_iter().next().filter(|_| agree).flatten()
     }
 
+    /// Whether every edge that is up answers the token, and one is.
     pub(crate) fn answer_everywhere(&self, token: &str, key_authorization: &str) -> bool {
-        self.0.iter().all(|edge| {
-            edge.challenges
-                .lock()
-                .unwrap()
-                .get(token)
-                .is_some_and(|answer| answer == key_authorization)
-        })
+        let mut up = self
+            .0
+            .iter()
+            .filter(|edge| !edge.down.load(Ordering::SeqCst))
+            .peekable();
+        up.peek().is_some()
+            && up.all(|edge| {
+                edge.challenges
+                    .lock()
+                    .unwrap()
+                    .get(token)
+                    .is_some_and(|answer| answer == key_authorization)
+            })
     }
 
     pub(crate) fn challenges(&self) -> usize {
@@ -84,6 +129,17 @@ struct FakeEdge {
 }
 
 impl FakeEdge {
+    fn works(&self) -> Result<&EdgeState, EdgeError> {
+        let state = self.up()?;
+        if state.refuses.load(Ordering::SeqCst) {
+            return Err(EdgeError::Unreachable {
+                edge: self.name().to_owned(),
+                detail: "the disk is full".into(),
+            });
+        }
+        Ok(state)
+    }
+
     fn up(&self) -> Result<&EdgeState, EdgeError> {
         let state = &self.all.0[self.index];
         if state.down.load(Ordering::SeqCst) {
@@ -121,12 +177,61 @@ impl Edge for FakeEdge {
             deployment.key_pem.expose_secret().contains("key"),
             "the key arrives in clear at the edge"
         );
-        self.up()?
-            .served
-            .lock()
-            .unwrap()
-            .insert(deployment.hostname.to_string(), deployment.fingerprint.clone());
+        let mut served = self.works()?.served.lock().unwrap();
+        let key = deployment.hostname.to_string();
+        if served
+            .get(&key)
+            .is_some_and(|entry| entry.generation > deployment.generation)
+        {
+            return Err(EdgeError::Newer {
+                edge: self.name().to_owned(),
+                detail: "a newer one".into(),
+            });
+        }
+        let entry = Entry {
+            hostname: deployment.hostname.clone(),
+            fingerprint: deployment.fingerprint.clone(),
+            generation: deployment.generation,
+            not_after: not_after(&deployment.chain_pem),
+        };
+        served.insert(key, entry);
         Ok(())
+    }
+
+    async fn apply_batch(&self, deployments: &[Deployment]) -> Vec<Result<(), EdgeError>> {
+        let mut results = Vec::new();
+        for deployment in deployments {
+            results.push(self.apply(deployment).await);
+        }
+        results
+    }
+
+    async fn check(&self) -> Result<EdgeHealth, EdgeError> {
+        let started_at = *self.up()?.started_at.lock().unwrap();
+        Ok(EdgeHealth { started_at })
+    }
+
+    async fn inventory(&self, cursor: Option<&str>, limit: u32) -> Result<InventoryPage, EdgeError> {
+        let served = self.up()?.served.lock().unwrap();
+        let mut digest = InventoryDigest::default();
+        for entry in served.values() {
+            digest.toggle(&entry.hostname, &entry.fingerprint, entry.generation);
+        }
+        let after = served
+            .iter()
+            .filter(|(host, _)| cursor.is_none_or(|cursor| host.as_str() > cursor));
+        // Small pages, so that a comparison has to turn them.
+        let mut after = after.map(|(_, entry)| entry.clone());
+        let entries: Vec<Entry> = after.by_ref().take(limit.min(3) as usize).collect();
+        let next = after
+            .next()
+            .and(entries.last())
+            .map(|last| last.hostname.to_string());
+        Ok(InventoryPage {
+            entries,
+            next,
+            digest: digest.to_hex(),
+        })
     }
 
     async fn remove(&self, hostname: &Hostname) -> Result<(), EdgeError> {
@@ -207,6 +312,10 @@ impl HttpProbe for FakeProbe {
             ProbeAnswer::Status(404)
         }
     }
+}
+
+fn not_after(chain: &str) -> Timestamp {
+    Timestamp::from_unix_seconds(chain.split('|').nth(3).unwrap().parse().unwrap())
 }
 
 /// Reads the fake CA's "chains".
@@ -316,6 +425,7 @@ impl Metrics for Counters {
         self.add("renewal", success);
     }
     fn under_way(&self, _: dps_domain::phase::Lane, _: usize) {}
+    fn edge_filled(&self, _: usize, _: usize) {}
     fn renewal_info(&self, success: bool) {
         self.add("renewal_info", success);
     }

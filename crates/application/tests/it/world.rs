@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dps_application::ports::store::{Completion, DomainFilter, DomainRecord, Lease};
 use dps_application::ports::{CertificateStore, Clock, Randomness};
-use dps_application::{LanePolicy, Policy, Service, Shares, steps, workers};
+use dps_application::{Fleet, FleetPolicy, LanePolicy, Policy, Service, Shares, steps, workers};
 use dps_domain::phase::Lane;
 use dps_domain::{DomainId, Event, Hostname, Phase, Timestamp};
 use uuid::Uuid;
@@ -18,6 +18,7 @@ use super::outside::{
 
 pub(crate) const TARGET: &str = "edge.platform.net";
 pub(crate) const HOST: &str = "shop.example.com";
+pub(crate) const GRACE: Duration = Duration::from_secs(120);
 pub(crate) const LEASE: Duration = Duration::from_secs(120);
 
 pub(crate) struct World {
@@ -95,7 +96,7 @@ impl World {
             cabinet: Arc::clone(&cabinet) as _,
             resolvers: vec![Arc::clone(&dns) as _].into(),
             probe: Arc::new(FakeProbe(edges.clone())),
-            edges: edges.ports().into(),
+            fleet: Arc::new(Fleet::fixed(edges.ports())),
             pki: Arc::new(FakePki),
             vault: Arc::new(FakeVault),
             clock: Arc::clone(&clock) as _,
@@ -244,6 +245,13 @@ fn policy() -> Policy {
         give_up_after: Duration::from_secs(7 * 24 * 3600),
         edge_addresses: vec![],
         glance: Duration::from_secs(2),
+        unreachable_grace: GRACE,
+        fleet: FleetPolicy {
+            check_interval: Duration::from_secs(5),
+            interval: Duration::from_secs(6 * 3600),
+            certificates_per_second: 10_000,
+            find_interval: Duration::from_secs(30),
+        },
         lease: LEASE,
         skew_allowance: Duration::from_secs(5),
         ca_patience: Duration::from_secs(20),

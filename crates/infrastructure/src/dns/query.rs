@@ -17,7 +17,7 @@ use super::DnsSettings;
 
 /// What came back for a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     /// NOERROR or NXDOMAIN, with the records of the answer section.
     Answer(Answer),
     /// SERVFAIL.
@@ -30,24 +30,24 @@ pub(super) enum Reply {
 
 /// The parts of an answer that matter here.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     /// The answer section, in the order of the packet.
-    pub(super) records: Vec<Record>,
+    pub(crate) records: Vec<Record>,
     /// NXDOMAIN. It speaks of the last name of the chain (RFC 6604 §3).
-    pub(super) name_missing: bool,
+    pub(crate) name_missing: bool,
     /// An SOA record came along: the end of the chain is known to hold nothing of the type asked (RFC 2308 §2.2).
-    pub(super) conclusive: bool,
+    pub(crate) conclusive: bool,
 }
 
 /// The way to one resolver. Holds no cache; equal questions at the same moment share one packet.
-pub(super) struct Upstream {
+pub(crate) struct Upstream {
     pool: NameServerPool<TokioRuntimeProvider>,
     address: SocketAddr,
     query_timeout: Duration,
 }
 
 impl Upstream {
-    pub(super) fn new(address: SocketAddr, settings: DnsSettings) -> Self {
+    pub(crate) fn new(address: SocketAddr, settings: DnsSettings) -> Self {
         let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
             connection.port = address.port();
             connection
@@ -69,12 +69,12 @@ impl Upstream {
         }
     }
 
-    pub(super) const fn address(&self) -> SocketAddr {
+    pub(crate) const fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Asks once; follows nothing. Comes back by `deadline` at the latest.
-    pub(super) async fn ask(&self, name: &Name, kind: RecordType, deadline: Instant) -> Reply {
+    pub(crate) async fn ask(&self, name: &Name, kind: RecordType, deadline: Instant) -> Reply {
         // Room for a second transport after a truncated answer, within the deadline.
         let latest = deadline.min(Instant::now() + self.query_timeout * 2);
         let query = Query::query(name.clone(), kind);

@@ -200,21 +200,6 @@ impl CertificateStore for MemoryStore {
         Ok(self.state().soonest_expiry())
     }
 
-    /// The port never reads which edge presents what, so nothing is kept of it.
-    async fn edge_deployed(
-        &self,
-        _domain: DomainId,
-        _edge: &str,
-        _certificate: CertificateId,
-        _at: Timestamp,
-    ) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn edge_removed(&self, _domain: DomainId, _edge: &str) -> Result<(), StoreError> {
-        Ok(())
-    }
-
     async fn account(&self, directory_url: &str) -> Result<Option<StoredAccount>, StoreError> {
         Ok(self.state().accounts.get(directory_url).cloned())
     }

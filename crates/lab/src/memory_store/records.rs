@@ -215,6 +215,7 @@ impl State {
         let Some(row) = self.rows.remove(&id) else { return };
         self.take_out(id, row.places());
         self.ids.remove(&id);
+        self.deployments.remove(&id);
         if let Some(ids) = self.by_hostname.get_mut(&row.record.hostname) {
             ids.retain(|other| *other != id);
             if ids.is_empty() {

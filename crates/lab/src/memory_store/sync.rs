@@ -52,7 +52,7 @@ impl SyncStore for MemoryStore {
 
     async fn chore_acquire(
         &self,
-        name: &'static str,
+        name: &str,
         now: Timestamp,
         ttl: Duration,
         first_due: Timestamp,
@@ -70,7 +70,7 @@ impl SyncStore for MemoryStore {
         }
         chore.lease = Some((token, now + ttl));
         Ok(Some(ChoreLease {
-            name,
+            name: name.to_owned(),
             token,
             progress: chore.progress.clone(),
         }))
@@ -83,7 +83,7 @@ impl SyncStore for MemoryStore {
         until: Timestamp,
     ) -> Result<(), StoreError> {
         let mut state = self.state();
-        let chore = state.chores.get_mut(lease.name).ok_or(StoreError::LeaseLost)?;
+        let chore = state.chores.get_mut(&lease.name).ok_or(StoreError::LeaseLost)?;
         let chore = chore.held_by(lease)?;
         chore.progress = Some(progress.to_owned());
         chore.lease = Some((lease.token, until));
@@ -97,7 +97,7 @@ impl SyncStore for MemoryStore {
         due_at: Timestamp,
     ) -> Result<(), StoreError> {
         let mut state = self.state();
-        let chore = state.chores.get_mut(lease.name).ok_or(StoreError::LeaseLost)?;
+        let chore = state.chores.get_mut(&lease.name).ok_or(StoreError::LeaseLost)?;
         let chore = chore.held_by(lease)?;
         chore.progress = progress.map(str::to_owned);
         chore.due_at = due_at;

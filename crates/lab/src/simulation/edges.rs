@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use dps_application::ports::edge::{Deployment, EdgeError};
+use dps_application::ports::edge::{Deployment, EdgeError, EdgeHealth, InventoryPage};
 use dps_application::ports::{Edge, HttpProbe};
-use dps_domain::Hostname;
+use dps_domain::inventory::{Entry, InventoryDigest};
 use dps_domain::probe::ProbeAnswer;
+use dps_domain::{Hostname, Timestamp};
 
 use super::dns::{Names, edge_index};
 use super::line::Line;
@@ -31,6 +32,9 @@ pub struct EdgeModel {
 struct EdgeState {
     challenges: BTreeMap<String, String>,
     served: Vec<Served>,
+    /// Of all that is served.
+    digest: InventoryDigest,
+    started_at: Timestamp,
 }
 
 /// What an edge presents for one name; a serial of 0 means nothing.
@@ -53,6 +57,9 @@ pub struct EdgeFleet {
     /// Certificates refused because the edge has a newer one.
     pub refused_as_older: Tally,
     expiries: Mutex<Expiries>,
+    /// The domains' numbers in the order of their hostnames.
+    order: Vec<u32>,
+    per_registered_domain: u32,
     names: Arc<Names>,
     time: WorldTime,
 }
@@ -92,9 +99,16 @@ impl EdgeFleet {
             state: Mutex::new(EdgeState {
                 challenges: BTreeMap::new(),
                 served: vec![Served::default(); domains],
+                digest: InventoryDigest::default(),
+                started_at: time.now(),
             }),
         };
+        let per_registered_domain = scenario.names_per_registered_domain;
+        let mut order: Vec<u32> = (0..scenario.domains).collect();
+        order.sort_by_cached_key(|number| names::hostname(*number, per_registered_domain));
         Self {
+            order,
+            per_registered_domain,
             edges: (0..scenario.edges.count).map(edge).collect(),
             refused_as_older: Tally::default(),
             expiries: Mutex::default(),
@@ -114,7 +128,9 @@ impl EdgeFleet {
     pub fn restart(&self, edge: usize) {
         if let Some(edge) = self.edges.get(edge) {
             edge.line.set_down(true);
-            locked(&edge.state).challenges.clear();
+            let mut state = locked(&edge.state);
+            state.challenges.clear();
+            state.started_at = self.time.now();
         }
     }
 
@@ -202,6 +218,17 @@ impl EdgeFleet {
             return Served::default();
         };
         let old = std::mem::replace(place, new);
+        for served in [old, new].iter().filter(|served| served.serial != 0) {
+            if let Some(Entry {
+                hostname,
+                fingerprint,
+                generation,
+                ..
+            }) = self.entry(number, *served)
+            {
+                state.digest.toggle(&hostname, &fingerprint, generation);
+            }
+        }
         drop(state);
         let mut expiries = locked(&self.expiries);
         let now = self.time.now().unix_micros();
@@ -233,6 +260,37 @@ impl EdgeFleet {
         old
     }
 
+    fn entry(&self, number: u32, served: Served) -> Option<Entry> {
+        Some(Entry {
+            hostname: Hostname::parse(&names::hostname(number, self.per_registered_domain)).ok()?,
+            fingerprint: served.serial.to_string(),
+            generation: served.generation,
+            not_after: Timestamp::from_unix_micros(served.not_after),
+        })
+    }
+
+    /// A page of what an edge holds; the cursor counts places in the order of hostnames.
+    fn inventory(&self, edge: usize, cursor: Option<&str>, limit: u32) -> InventoryPage {
+        let state = locked(&self.edges[edge].state);
+        let from = cursor.and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
+        let places = self.order.iter().enumerate().skip(from);
+        let mut held = places.filter_map(|(place, number)| {
+            let served = *state.served.get(*number as usize)?;
+            let served = Some(served).filter(|served| served.serial != 0)?;
+            Some((place, self.entry(*number, served)?))
+        });
+        let (mut entries, mut last) = (vec![], from);
+        for (place, entry) in held.by_ref().take(limit as usize) {
+            last = place + 1;
+            entries.push(entry);
+        }
+        InventoryPage {
+            entries,
+            next: held.next().map(|_| last.to_string()),
+            digest: state.digest.to_hex(),
+        }
+    }
+
     fn apply(&self, edge: usize, deployment: &Deployment) -> Result<(), EdgeError> {
         let rejected = |reason: &str| EdgeError::Rejected {
             edge: self.edges[edge].name.clone(),
@@ -243,8 +301,10 @@ impl EdgeFleet {
             .served(edge, leaf.number)
             .is_some_and(|served| served.generation > deployment.generation)
         {
-            self.refused_as_older.count();
-            return Err(rejected("a newer certificate is served"));
+            return Err(EdgeError::Newer {
+                edge: self.edges[edge].name.clone(),
+                detail: "a newer certificate is served".to_owned(),
+            });
         }
         let new = Served {
             serial: leaf.serial,
@@ -315,7 +375,18 @@ impl Edge for EdgePort {
     }
 
     async fn apply(&self, deployment: &Deployment) -> Result<(), EdgeError> {
-        self.call(|| self.fleet.apply(self.index, deployment)).await
+        let result = self.call(|| self.fleet.apply(self.index, deployment)).await;
+        if matches!(result, Err(EdgeError::Newer { .. })) {
+            self.fleet.refused_as_older.count();
+        }
+        result
+    }
+
+    /// What a comparison sends may be behind a deployment that came between; that is no fault.
+    async fn apply_batch(&self, deployments: &[Deployment]) -> Vec<Result<(), EdgeError>> {
+        let apply = |deployment| self.fleet.apply(self.index, deployment);
+        let results = self.call(|| Ok(deployments.iter().map(apply).collect())).await;
+        results.unwrap_or_else(|error| deployments.iter().map(|_| Err(error.clone())).collect())
     }
 
     async fn remove(&self, hostname: &Hostname) -> Result<(), EdgeError> {
@@ -326,6 +397,18 @@ impl Edge for EdgePort {
             Ok(())
         })
         .await
+    }
+
+    async fn check(&self) -> Result<EdgeHealth, EdgeError> {
+        let health = || EdgeHealth {
+            started_at: Some(locked(&self.edge().state).started_at),
+        };
+        self.call(|| Ok(health())).await
+    }
+
+    async fn inventory(&self, cursor: Option<&str>, limit: u32) -> Result<InventoryPage, EdgeError> {
+        self.call(|| Ok(self.fleet.inventory(self.index, cursor, limit)))
+            .await
     }
 }
 

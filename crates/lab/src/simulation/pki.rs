@@ -121,5 +121,6 @@ impl Metrics for NoMetrics {
     fn acme_issuance(&self, _success: bool) {}
     fn renewal(&self, _success: bool) {}
     fn under_way(&self, _lane: Lane, _steps: usize) {}
+    fn edge_filled(&self, _applied: usize, _refused: usize) {}
     fn renewal_info(&self, _success: bool) {}
 }

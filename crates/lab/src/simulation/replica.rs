@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dps_application::ports::CertificateStore;
 use dps_application::wake::Wakers;
-use dps_application::{Policy, Service, workers};
+use dps_application::{Fleet, Policy, Service, workers};
 use dps_domain::limits::published::LETS_ENCRYPT;
 use dps_domain::limits::{CaLimits, Limit, LimitKind};
 use tokio::task::JoinHandle;
@@ -108,7 +108,7 @@ impl Recipe {
             cabinet: Arc::clone(&world.cabinet) as _,
             resolvers: [resolver(1), resolver(2)].into(),
             probe: Arc::new(ProbeModel(Arc::clone(&world.edges))),
-            edges: EdgePort::all(&world.edges).into(),
+            fleet: Arc::new(Fleet::fixed(EdgePort::all(&world.edges))),
             pki: Arc::new(PaperPki),
             vault: Arc::new(PaperVault),
             clock,

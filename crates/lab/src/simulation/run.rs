@@ -101,6 +101,7 @@ async fn play(scenario: &Scenario, seed: u64, policy: Policy, progress: &mut dyn
 /// The operator's numbers with those that the scenario changes.
 fn adjusted(mut policy: Policy, scenario: &Scenario) -> Policy {
     policy.glance = GLANCE;
+    policy.fleet.check_interval = GLANCE;
     let workers = &scenario.workers;
     let concurrency = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     if let Some(interval) = workers.recheck_interval {
@@ -108,6 +109,9 @@ fn adjusted(mut policy: Policy, scenario: &Scenario) -> Policy {
     }
     if let Some(interval) = workers.resync_interval {
         policy.resync_interval = interval.get();
+    }
+    if let Some(interval) = workers.edge_reconcile_interval {
+        policy.fleet.interval = interval.get();
     }
     if let Some(number) = workers.acme_issuance_concurrency {
         policy.issuance.concurrency = concurrency(number);

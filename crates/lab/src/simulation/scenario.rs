@@ -309,6 +309,8 @@ pub struct Workers {
     pub recheck_interval: Option<Span>,
     /// `Workers:Intake:ResyncInterval`.
     pub resync_interval: Option<Span>,
+    /// `Workers:EdgeReconcile:Interval`.
+    pub edge_reconcile_interval: Option<Span>,
     /// `Workers:AcmeIssuance:Concurrency`.
     pub acme_issuance_concurrency: Option<u32>,
     /// `Workers:Renewal:Concurrency`.

@@ -7,7 +7,7 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
 
 use dps_application::policy::Shares;
-use dps_application::{LanePolicy, Policy};
+use dps_application::{FleetPolicy, LanePolicy, Policy};
 use dps_lab::simulation::drill::{Operation, Size, drill};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
@@ -49,6 +49,13 @@ fn policy() -> Policy {
         give_up_after: Duration::from_secs(7 * 24 * 3600),
         edge_addresses: vec![],
         glance: Duration::from_secs(300),
+        unreachable_grace: Duration::from_secs(120),
+        fleet: FleetPolicy {
+            check_interval: Duration::from_secs(60),
+            interval: Duration::from_secs(6 * 3600),
+            certificates_per_second: 200,
+            find_interval: Duration::from_secs(30),
+        },
         lease: Duration::from_secs(120),
         skew_allowance: Duration::from_secs(5),
         ca_patience: Duration::from_secs(20),

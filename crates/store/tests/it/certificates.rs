@@ -1,7 +1,8 @@
-//! Certificates and deployments.
+//! Certificates.
 
 use std::time::Duration;
 
+use dps_application::ports::fleet::Deployed;
 use dps_application::ports::store::{NewCertificate, StoreError};
 use dps_domain::phase::Next;
 use dps_domain::{DomainId, Phase};
@@ -9,7 +10,12 @@ use dps_domain::{DomainId, Phase};
 use crate::world::{TTL, World, at, certificate, quiet};
 
 /// A certificate of a new order of the domain.
-async fn stored(world: &World, domain: DomainId, name: &str, seconds: i64) -> (NewCertificate, u64) {
+pub(crate) async fn stored(
+    world: &World,
+    domain: DomainId,
+    name: &str,
+    seconds: i64,
+) -> (NewCertificate, u64) {
     let order = world.with_order(domain).await;
     let new = certificate(&order, name, at(seconds));
     let stored = world.store.certificate_insert(&new).await.unwrap();
@@ -120,38 +126,17 @@ pub(crate) async fn the_soonest_expiry_is_that_of_a_certificate_in_service(world
     assert_eq!(world.store.soonest_expiry().await.unwrap(), Some(expected[0]));
 }
 
-pub(crate) async fn a_deployment_is_recorded_per_edge_and_forgotten(world: World) {
-    let domain = world.with_due("shop.example", at(0)).await.id;
-    let (old, _) = stored(&world, domain, "shop.example", 1).await;
-    let (new, _) = stored(&world, domain, "shop.example", 2).await;
-    for edge in ["edge-1", "edge-2"] {
-        world
-            .store
-            .edge_deployed(domain, edge, old.id, at(5))
-            .await
-            .unwrap();
-    }
-    world
-        .store
-        .edge_deployed(domain, "edge-1", new.id, at(6))
-        .await
-        .unwrap();
-    let serving = async |id| {
-        let query = format!("SELECT COUNT(*) FROM edge_deployments WHERE certificate_id = '{id}'");
-        world.count(&query).await
-    };
-    assert_eq!((serving(old.id).await, serving(new.id).await), (1, 1));
-    world.store.edge_removed(domain, "edge-2").await.unwrap();
-    world.store.edge_removed(domain, "edge-2").await.unwrap();
-    assert_eq!((serving(old.id).await, serving(new.id).await), (0, 1));
-}
-
 pub(crate) async fn a_forgotten_domain_takes_all_that_is_its_own_along_and_needs_its_lease(world: World) {
     let domain = world.with_due("shop.example", at(0)).await.id;
     let (certificate, generation) = stored(&world, domain, "shop.example", 1).await;
+    let deployed = Deployed {
+        domain_id: domain,
+        certificate_id: certificate.id,
+        generation,
+    };
     world
         .store
-        .edge_deployed(domain, "http://edge", certificate.id, at(1))
+        .edge_deployed("http://edge", &[deployed], at(1))
         .await
         .unwrap();
     let stale = world.acquire_one(at(0)).await;

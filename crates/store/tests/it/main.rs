@@ -11,6 +11,7 @@ mod claims;
 mod clocks;
 mod fairness;
 mod faults;
+mod fleet;
 mod leases;
 mod ledger;
 mod opening;
@@ -125,6 +126,13 @@ contract! {
             the_generation_grows_when_the_clock_goes_back,
             the_soonest_expiry_is_that_of_a_certificate_in_service,
         ],
+        fleet: [
+            an_edge_that_fails_has_one_grace_however_often_it_is_told,
+            an_edge_that_answers_is_on_probation_until_it_presents_a_certificate,
+            an_edge_is_listed_compared_and_forgotten_with_what_it_held,
+            what_edges_should_hold_is_what_live_domains_serve_and_is_valid,
+            the_challenges_under_way_are_those_of_open_orders,
+        ],
         secrets: [
             every_secret_is_listed_in_pages_and_replaced_if_unchanged,
         ],
@@ -151,8 +159,8 @@ contract! {
         orders: [
             two_workers_that_place_orders_leave_one_open,
         ],
-        certificates: [
-            a_deployment_is_recorded_per_edge_and_forgotten,
+        fleet: [
+            a_deployment_is_recorded_per_edge_and_never_taken_back_by_an_older_one,
         ],
         faults: [
             a_row_edited_by_hand_is_named_with_its_column,

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use dps_application::ports::CertificateStore;
+use dps_application::ports::fleet::Deployment;
 use dps_application::ports::store::{DomainEvent, DomainFilter, DomainRecord};
 use dps_domain::Hostname;
 use dps_domain::failure::WantedRecords;
@@ -72,10 +73,12 @@ pub async fn show(
         .domain_by_hostname(hostname)
         .await?
         .with_context(|| format!("no domain {hostname} is known here; the Cabinet adds domains"))?;
+    let deployments = store.deployments(record.id).await?;
     let mut events = store.events(record.id, limit).await?;
     events.reverse();
     if as_json {
         let mut document = value(&record);
+        document["edges"] = deployments.iter().map(deployment_value).collect();
         document["events"] = events.iter().map(event_value).collect();
         println!("{document:#}");
         return Ok(());
@@ -93,6 +96,18 @@ pub async fn show(
         println!("  next attempt  {at}");
     }
     show_renewal(&record);
+    for deployment in &deployments {
+        let is_current = Some(deployment.certificate_id) == record.phase.serving();
+        let which = if is_current {
+            "the present certificate"
+        } else {
+            "another certificate"
+        };
+        println!(
+            "  edge          {} presents {which} since {}",
+            deployment.edge, deployment.deployed_at
+        );
+    }
     if let Some(failure) = &record.last_failure {
         println!(
             "  code          {} (to act: {:?})",
@@ -182,6 +197,15 @@ fn value(record: &DomainRecord) -> Value {
         "renewal": renewal_value(record),
         "createdAt": record.created_at,
         "updatedAt": record.updated_at,
+    })
+}
+
+fn deployment_value(deployment: &Deployment) -> Value {
+    json!({
+        "edge": deployment.edge,
+        "certificateId": deployment.certificate_id,
+        "generation": deployment.generation,
+        "deployedAt": deployment.deployed_at,
     })
 }
 

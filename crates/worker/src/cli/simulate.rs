@@ -82,7 +82,7 @@ fn scenario(options: &Simulate) -> Result<Scenario, dps_lab::simulation::scenari
 }
 
 fn play(scenario: &Scenario, seed: u64, began: Instant) -> std::io::Result<Outcome> {
-    let policy = Settings::default().workers.policy();
+    let policy = Settings::default().policy();
     let mut next_line = BETWEEN_LINES;
     dps_lab::simulation::run(scenario, seed, policy, &mut |progress| {
         let real = began.elapsed();

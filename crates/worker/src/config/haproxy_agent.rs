@@ -8,6 +8,7 @@ use dps_host::{HumanDuration, Secret, SecretError};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::discovery::Discovery;
 use super::report::Report;
 use super::url_rules::{check_base_url, is_loopback};
 
@@ -27,6 +28,10 @@ pub struct HAProxyAgent {
     pub tls: Tls,
     /// Whether agents on other machines may be called by http.
     pub allow_unencrypted: bool,
+    /// How long an edge that does not do what it is asked is waited for.
+    pub unreachable_grace: HumanDuration,
+    /// Agents that are found by DNS.
+    pub discovery: Discovery,
     /// For a whole call; applying a certificate includes the handshake that proves it.
     pub timeout: HumanDuration,
 }
@@ -67,6 +72,8 @@ impl Default for HAProxyAgent {
             token_file: None,
             tls: Tls::default(),
             allow_unencrypted: false,
+            unreachable_grace: HumanDuration::from_secs(120),
+            discovery: Discovery::default(),
             timeout: HumanDuration::from_secs(30),
         }
     }
@@ -99,10 +106,11 @@ impl HAProxyAgent {
     }
 
     pub(super) fn check(&self, report: &mut Report) {
-        if self.urls().is_empty() {
+        if self.urls().is_empty() && self.discovery.name.is_none() {
             report.error(
                 "HAProxyAgent:BaseUrl",
-                "is missing; set it (or the list HAProxyAgent:BaseUrls) to the URL of the agent, such as http://127.0.0.1:9402",
+                "is missing; set it (or the list HAProxyAgent:BaseUrls) to the URL of the agent, such as http://127.0.0.1:9402, or \
+                 HAProxyAgent:Discovery:Name to where the agents are found",
             );
         }
         if let Some(url) = &self.base_url {
@@ -114,6 +122,9 @@ impl HAProxyAgent {
         self.check_tls(report);
         let bounds = HumanDuration::from_secs(1)..=HumanDuration::from_secs(300);
         report.duration("HAProxyAgent:Timeout", self.timeout, bounds);
+        let bounds = HumanDuration::from_secs(1)..=HumanDuration::from_secs(24 * 3600);
+        report.duration("HAProxyAgent:UnreachableGrace", self.unreachable_grace, bounds);
+        self.discovery.check(self.allow_unencrypted, report);
     }
 
     /// Plain HTTP to another machine is an error here and not a warning, because private keys travel.

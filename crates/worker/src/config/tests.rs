@@ -180,7 +180,7 @@ fn the_names_of_the_specification_are_the_keys() {
         settings.dns.resolvers,
         [ResolverAddress(SocketAddr::from(([127, 0, 0, 1], 5353)))]
     );
-    let policy = settings.workers.policy();
+    let policy = settings.policy();
     assert_eq!(policy.verification.interval, Duration::from_secs(5));
     assert_eq!(policy.edge_addresses, ["192.0.2.0/24".parse().unwrap()]);
     assert_eq!(
@@ -194,7 +194,7 @@ fn the_names_of_the_specification_are_the_keys() {
 
 #[test]
 fn the_default_intervals_are_those_of_the_specification() {
-    let policy = Settings::default().workers.policy();
+    let policy = Settings::default().policy();
     let seconds = [
         policy.verification,
         policy.http_probe,

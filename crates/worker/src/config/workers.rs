@@ -1,6 +1,7 @@
 //! Section `Workers`: how often, how much at once, how long.
 
 mod edge_address;
+mod edge_reconcile;
 mod lanes;
 mod shares;
 
@@ -11,9 +12,11 @@ use dps_host::HumanDuration;
 use serde::{Deserialize, Serialize};
 
 pub use edge_address::EdgeAddress;
+pub use edge_reconcile::EdgeReconcile;
 pub use lanes::{AcmeIssuance, DomainVerification, HttpProbe, Intake, Recheck, Removal, Renewal};
 pub use shares::Shares;
 
+use super::haproxy_agent::HAProxyAgent;
 use super::report::Report;
 
 /// Taken off a lease's remaining time, for clocks that differ between replicas.
@@ -43,6 +46,8 @@ pub struct Workers {
     pub shares: Shares,
     /// The polling of the Cabinet.
     pub intake: Intake,
+    /// `EdgeReconcileWorker`.
+    pub edge_reconcile: EdgeReconcile,
     /// How long a record is leased for one step; after a crash it rests that long.
     pub lease_duration: HumanDuration,
 }
@@ -58,14 +63,15 @@ impl Default for Workers {
             removal: Removal::default(),
             shares: Shares::default(),
             intake: Intake::default(),
+            edge_reconcile: EdgeReconcile::default(),
             lease_duration: HumanDuration::from_secs(120),
         }
     }
 }
 
 impl Workers {
-    /// The same in the application's words.
-    pub fn policy(&self) -> Policy {
+    /// The same in the application's words, with what the section about the agents says.
+    pub(super) fn policy(&self, agents: &HAProxyAgent) -> Policy {
         let lane = |interval: HumanDuration, max_backoff: HumanDuration, concurrency: u32| LanePolicy {
             interval: interval.get(),
             max_backoff: max_backoff.get(),
@@ -95,6 +101,8 @@ impl Workers {
             give_up_after: dns.give_up_after.get(),
             edge_addresses: dns.edge_addresses.iter().map(|address| address.0).collect(),
             glance: GLANCE,
+            unreachable_grace: agents.unreachable_grace.get(),
+            fleet: self.edge_reconcile.policy(agents.discovery.interval),
             lease: self.lease_duration.get(),
             skew_allowance: SKEW_ALLOWANCE,
             ca_patience: CA_PATIENCE,
@@ -109,6 +117,7 @@ impl Workers {
         self.recheck.check(report);
         self.removal.check(report);
         self.intake.check(report);
+        self.edge_reconcile.check(report);
         let permits = self
             .acme_issuance
             .concurrency

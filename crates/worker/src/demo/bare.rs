@@ -31,7 +31,8 @@ pub(super) async fn exchange(world: &World) -> anyhow::Result<Duration> {
     let AuthorizationView::Pending(challenge) = ca.authorization(&account, &order).await? else {
         bail!("a new name needs no validation");
     };
-    let edge = service.edges.first().context("no edge")?;
+    let members = service.fleet.members();
+    let edge = members.first().context("no edge")?;
     edge.publish_challenge(&challenge.token, &challenge.key_authorization)
         .await?;
     ca.acknowledge(&account, &order, &challenge).await?;

@@ -1,0 +1,404 @@
+//! Keeps each edge as it should be: compares what it holds with what is served, and sends it what it lacks.
+//!
+//! A comparison is a chore of its own for each edge, which one replica at a time does: when the edge is new, when it returns, when its agent
+//! has begun anew, and now and then. Equal digests end it. Else both lists are walked in the order of their hostnames, and what the
+//! edge lacks is sent in batches at a bounded rate. A comparison that breaks off begins anew: what was sent is no difference any more.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use dps_domain::inventory::{Difference, Entry, InventoryDigest, differences};
+use dps_domain::{Hostname, Phase, with_causes};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::fleet::deployment;
+use crate::ports::Edge;
+use crate::ports::edge::EdgeError;
+use crate::ports::fleet::{Comparison, Deployed, Desired, comparison_chore};
+use crate::ports::store::StoreError;
+use crate::ports::sync::ChoreLease;
+use crate::service::Service;
+
+/// A replica that dies in a comparison is replaced after so long; each page starts it anew.
+const LEASE: Duration = Duration::from_secs(120);
+/// Certificates of ours that are compared at once.
+const PAGE: u32 = 500;
+/// Certificates of the edge that are read at once.
+const INVENTORY_PAGE: u32 = 1_000;
+/// Certificates sent at once: few enough that those of single domains get in between.
+const BATCH: u32 = 64;
+/// Before a comparison that broke off begins anew.
+const FAULT_PAUSE: Duration = Duration::from_secs(30);
+/// After so many certificates sent, the log tells how far it has come.
+const TELL_EVERY: u64 = 1_000;
+
+/// Why a comparison broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum CompareError {
+    /// The edge does not do its part.
+    #[error(transparent)]
+    Edge(#[from] EdgeError),
+    /// The store failed, or somebody else took the comparison up.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The process ends.
+    #[error("the process ends")]
+    Stopped,
+}
+
+/// Compares every edge when that is due, until `shutdown`.
+pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
+    let mut tasks = JoinSet::new();
+    let mut running: BTreeMap<String, AbortHandle> = BTreeMap::new();
+    while !shutdown.is_cancelled() {
+        while tasks.try_join_next().is_some() {}
+        running.retain(|_, task| !task.is_finished());
+        for edge in service.fleet.members().iter() {
+            if !running.contains_key(edge.name()) {
+                let (service, edge, shutdown) = (Arc::clone(&service), Arc::clone(edge), shutdown.clone());
+                let name = edge.name().to_owned();
+                let task = tasks.spawn(async move {
+                    if let Err(error) = compare(&service, edge.as_ref(), &shutdown).await {
+                        tracing::warn!(edge = edge.name(), error = %with_causes(&error), "edge.not_compared");
+                    }
+                });
+                running.insert(name, task);
+            }
+        }
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => {}
+            () = tokio::time::sleep(service.policy.fleet.check_interval) => {}
+        }
+    }
+    while tasks.join_next().await.is_some() {}
+}
+
+/// Compares an edge and sends it what it lacks, if that is due, nobody else does it and the edge answers; `None` otherwise.
+pub async fn compare(
+    service: &Service,
+    edge: &dyn Edge,
+    shutdown: &CancellationToken,
+) -> Result<Option<Comparison>, CompareError> {
+    let (store, now) = (&service.store, service.now());
+    let known = store.edges().await?;
+    let is_silent = |name: &str| {
+        let known = known.iter().find(|known| known.name == name);
+        known.is_some_and(|known| known.reachability.is_silent())
+    };
+    if is_silent(edge.name()) {
+        return Ok(None);
+    }
+    let Some(lease) = store
+        .chore_acquire(&comparison_chore(edge.name()), now, LEASE, now)
+        .await?
+    else {
+        return Ok(None);
+    };
+    match compare_now(service, edge, &lease, shutdown).await {
+        Ok(comparison) => {
+            store.edge_compared(edge.name(), &comparison).await?;
+            let spread = 0.9 + 0.2 * service.randomness.unit();
+            let next = service.now() + service.policy.fleet.interval.mul_f64(spread);
+            store.chore_release(&lease, None, next).await?;
+            Ok(Some(comparison))
+        }
+        Err(CompareError::Store(StoreError::LeaseLost)) => Ok(None),
+        Err(CompareError::Stopped) => {
+            store.chore_release(&lease, None, service.now()).await?;
+            Ok(None)
+        }
+        Err(error) => {
+            if let CompareError::Edge(problem @ EdgeError::Unreachable { .. }) = &error {
+                let (now, grace) = (service.now(), service.policy.unreachable_grace);
+                store
+                    .edge_failed(edge.name(), now, grace, &problem.to_string())
+                    .await?;
+            }
+            store
+                .chore_release(&lease, None, service.now() + FAULT_PAUSE)
+                .await?;
+            Err(error)
+        }
+    }
+}
+
+async fn compare_now(
+    service: &Service,
+    edge: &dyn Edge,
+    lease: &ChoreLease,
+    shutdown: &CancellationToken,
+) -> Result<Comparison, CompareError> {
+    let (digest, certificates) = desired_digest(service).await?;
+    if edge.inventory(None, 1).await?.digest == digest.to_hex() {
+        return Ok(Comparison {
+            at: service.now(),
+            certificates,
+            behind: 0,
+            unknown: 0,
+        });
+    }
+    let mut walk = Walk {
+        service,
+        edge,
+        lease,
+        shutdown,
+        held: Held::default(),
+        certificates: 0,
+        sent: 0,
+        behind: 0,
+        removed: 0,
+        unknown: 0,
+    };
+    walk.through_all().await?;
+    let Walk {
+        certificates,
+        sent,
+        behind,
+        removed,
+        unknown,
+        ..
+    } = walk;
+    tracing::info!(
+        edge = edge.name(),
+        certificates,
+        sent,
+        behind,
+        removed,
+        unknown,
+        "edge.compared"
+    );
+    if unknown > 0 {
+        tracing::warn!(
+            edge = edge.name(),
+            unknown,
+            "edge.holds_what_we_do_not_know: left alone while it is valid"
+        );
+    }
+    Ok(Comparison {
+        at: service.now(),
+        certificates,
+        behind,
+        unknown,
+    })
+}
+
+/// The digest of what every edge should hold, and how much that is.
+async fn desired_digest(service: &Service) -> Result<(InventoryDigest, u64), StoreError> {
+    let mut digest = InventoryDigest::default();
+    let mut count = 0;
+    let mut after: Option<Hostname> = None;
+    loop {
+        let page = service.store.desired(after.as_ref(), service.now(), PAGE).await?;
+        for Desired { entry, .. } in &page {
+            digest.toggle(&entry.hostname, &entry.fingerprint, entry.generation);
+            count += 1;
+        }
+        after = page.last().map(|desired| desired.entry.hostname.clone());
+        if after.is_none() {
+            return Ok((digest, count));
+        }
+    }
+}
+
+/// The edge's inventory, read as far as it is needed.
+#[derive(Default)]
+struct Held {
+    read: VecDeque<Entry>,
+    cursor: Option<String>,
+    is_complete: bool,
+}
+
+impl Held {
+    /// Takes what the edge holds up to this hostname, or all the rest.
+    async fn take_through(
+        &mut self,
+        edge: &dyn Edge,
+        end: Option<&Hostname>,
+    ) -> Result<Vec<Entry>, EdgeError> {
+        let is_beyond = |entry: &Entry| end.is_some_and(|end| entry.hostname > *end);
+        while !self.is_complete && !self.read.back().is_some_and(is_beyond) {
+            let page = edge.inventory(self.cursor.as_deref(), INVENTORY_PAGE).await?;
+            self.read.extend(page.entries);
+            self.is_complete = page.next.is_none() || page.next == self.cursor;
+            self.cursor = page.next;
+        }
+        let count = self.read.iter().take_while(|entry| !is_beyond(entry)).count();
+        Ok(self.read.drain(..count).collect())
+    }
+}
+
+/// A walk through both lists.
+struct Walk<'a> {
+    service: &'a Service,
+    edge: &'a dyn Edge,
+    lease: &'a ChoreLease,
+    shutdown: &'a CancellationToken,
+    held: Held,
+    certificates: u64,
+    sent: u64,
+    behind: u64,
+    removed: u64,
+    unknown: u64,
+}
+
+impl Walk<'_> {
+    async fn through_all(&mut self) -> Result<(), CompareError> {
+        let mut after: Option<Hostname> = None;
+        loop {
+            let store = &self.service.store;
+            let desired = store.desired(after.as_ref(), self.service.now(), PAGE).await?;
+            after = desired.last().map(|desired| desired.entry.hostname.clone());
+            self.certificates += u64::try_from(desired.len()).unwrap_or(u64::MAX);
+            let held = self.held.take_through(self.edge, after.as_ref()).await?;
+            let entries: Vec<Entry> = desired.iter().map(|desired| desired.entry.clone()).collect();
+            let mut lacking = Vec::new();
+            for difference in differences(&entries, &held) {
+                match difference {
+                    Difference::Lacks(entry) => {
+                        let place =
+                            desired.binary_search_by(|desired| desired.entry.hostname.cmp(&entry.hostname));
+                        lacking.extend(place.ok().map(|place| &desired[place]));
+                    }
+                    Difference::Extra(entry) => self.clear(entry).await?,
+                }
+            }
+            let rate = self.service.policy.fleet.certificates_per_second.max(1);
+            for batch in lacking.chunks(BATCH.min(rate) as usize) {
+                self.send(batch, rate).await?;
+            }
+            self.go_on().await?;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Keeps the chore, unless the process ends or somebody else has taken it up.
+    async fn go_on(&self) -> Result<(), CompareError> {
+        if self.shutdown.is_cancelled() {
+            return Err(CompareError::Stopped);
+        }
+        let until = self.service.now() + LEASE;
+        self.service.store.chore_keep(self.lease, "", until).await?;
+        Ok(())
+    }
+
+    /// Sends the edge certificates that it lacks, and waits as long as they take at the given rate per second.
+    async fn send(&mut self, batch: &[&Desired], rate: u32) -> Result<(), CompareError> {
+        let ends = Instant::now() + Duration::from_secs(1).mul_f64(batch.len() as f64 / f64::from(rate));
+        let (service, edge) = (self.service, self.edge);
+        let (mut deployments, mut deployed) = (Vec::new(), Vec::new());
+        for desired in batch {
+            // One that is not there any more was replaced meanwhile, and its successor deployed.
+            let Some(stored) = service.store.certificate(desired.certificate_id).await? else {
+                continue;
+            };
+            match deployment(service, &stored) {
+                Ok(deployment) => {
+                    deployments.push(deployment);
+                    deployed.push(Deployed {
+                        domain_id: desired.domain_id,
+                        certificate_id: desired.certificate_id,
+                        generation: stored.generation,
+                    });
+                }
+                Err(error) => {
+                    self.behind += 1;
+                    tracing::error!(
+                        domain.hostname = %desired.entry.hostname, error = %with_causes(&error),
+                        "edge.key_unreadable"
+                    );
+                }
+            }
+        }
+        let results = edge.apply_batch(&deployments).await;
+        let (mut done, mut refused, mut broken) = (Vec::new(), 0, None);
+        for (result, (deployment, deployed)) in results.into_iter().zip(deployments.iter().zip(deployed)) {
+            match result {
+                Ok(()) => done.push((&deployment.hostname, deployed)),
+                Err(EdgeError::Newer { .. }) => {}
+                Err(error @ EdgeError::Unreachable { .. }) => broken = broken.or(Some(error)),
+                Err(error) => {
+                    refused += 1;
+                    tracing::error!(domain.hostname = %deployment.hostname, %error, "edge.refused");
+                }
+            }
+        }
+        let rows: Vec<Deployed> = done.iter().map(|(_, deployed)| *deployed).collect();
+        service
+            .store
+            .edge_deployed(edge.name(), &rows, service.now())
+            .await?;
+        for (hostname, deployed) in &done {
+            self.take_back_if_removed(hostname, *deployed).await?;
+        }
+        service.metrics.edge_filled(rows.len(), refused);
+        self.behind += u64::try_from(refused).unwrap_or(u64::MAX);
+        self.tell(rows.len());
+        if let Some(error) = broken {
+            return Err(error.into());
+        }
+        self.go_on().await?;
+        tokio::time::sleep_until(ends).await;
+        Ok(())
+    }
+
+    fn tell(&mut self, sent: usize) {
+        let before = self.sent / TELL_EVERY;
+        self.sent += u64::try_from(sent).unwrap_or(u64::MAX);
+        if self.sent / TELL_EVERY > before {
+            tracing::info!(edge = self.edge.name(), sent = self.sent, "edge.filling");
+        }
+    }
+
+    /// A removal meanwhile may have passed the edge before us.
+    async fn take_back_if_removed(
+        &self,
+        hostname: &Hostname,
+        deployed: Deployed,
+    ) -> Result<(), CompareError> {
+        let store = &self.service.store;
+        let record = store.domain(deployed.domain_id).await?;
+        if record.is_none_or(|record| is_removed(&record.phase)) {
+            self.edge.remove(hostname).await?;
+            store.edge_removed(deployed.domain_id, self.edge.name()).await?;
+        }
+        Ok(())
+    }
+
+    /// Looks at a certificate that the edge should not hold. It is taken down only if we know that its domain was removed, or if it has
+    /// ended: a store that was restored from an old backup must not take customers' sites down.
+    async fn clear(&mut self, entry: &Entry) -> Result<(), CompareError> {
+        let store = &self.service.store;
+        let record = match store.domain_by_hostname(&entry.hostname).await {
+            Err(error @ StoreError::Corrupt { .. }) => {
+                tracing::error!(domain.hostname = %entry.hostname, %error, "edge.row_unreadable");
+                return Ok(());
+            }
+            other => other?,
+        };
+        match record {
+            Some(record) if is_removed(&record.phase) => {
+                self.edge.remove(&entry.hostname).await?;
+                store.edge_removed(record.id, self.edge.name()).await?;
+                self.removed += 1;
+            }
+            // Its first certificate is being deployed, or its last one has ended.
+            Some(_) => {}
+            None if entry.not_after <= self.service.now() => {
+                self.edge.remove(&entry.hostname).await?;
+                self.removed += 1;
+            }
+            None => self.unknown += 1,
+        }
+        Ok(())
+    }
+}
+
+const fn is_removed(phase: &Phase) -> bool {
+    matches!(phase, Phase::Leaving | Phase::Gone)
+}

@@ -1,0 +1,331 @@
+//! Stories of edges that are away, return, are new, lost what they had, or do not do what they say.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dps_application::ports::edge::DirectoryError;
+use dps_application::ports::fleet::Comparison;
+use dps_application::ports::store::{StoredChallenge, StoredOrder};
+use dps_application::ports::{Edge, EdgeDirectory};
+use dps_application::workers::{Watch, compare};
+use dps_application::{Fleet, Service};
+use dps_domain::inventory::Entry;
+use dps_domain::{FailureCode, Hostname, OrderId, Phase, Status, Timestamp};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::outside::Edges;
+use super::world::{GRACE, HOST, World};
+
+const A_MOMENT: Duration = Duration::from_secs(1);
+
+/// A look at the edges, and the comparisons that are due and come to an end.
+async fn look_after(world: &World, watch: &mut Watch) -> Vec<Option<Comparison>> {
+    watch.look(&world.service).await.unwrap();
+    let mut compared = Vec::new();
+    for edge in world.service.fleet.members().iter() {
+        let stop = CancellationToken::new();
+        compared.push(
+            compare(&world.service, edge.as_ref(), &stop)
+                .await
+                .unwrap_or_default(),
+        );
+    }
+    compared
+}
+
+async fn is_active(world: &World) -> bool {
+    world.record().await.phase.status() == Status::Active
+}
+
+/// A world with so many served domains.
+async fn with_served(count: u128) -> (World, Watch) {
+    let world = World::with_due_domain().await;
+    for number in 2..=count {
+        let host = format!("n{number}.example.com");
+        world.add(number, &host, "acme").await;
+    }
+    let mut watch = Watch::default();
+    world.settle().await;
+    look_after(&world, &mut watch).await;
+    (world, watch)
+}
+
+fn entry(host: &str, generation: u64, not_after: Timestamp) -> Entry {
+    Entry {
+        hostname: Hostname::parse(host).unwrap(),
+        fingerprint: format!("{host}/{generation}"),
+        generation,
+        not_after,
+    }
+}
+
+#[tokio::test]
+async fn an_edge_that_is_away_holds_nobody_up_for_longer_than_its_grace_and_is_caught_up_when_it_returns() {
+    let world = World::with_due_domain().await;
+    let mut watch = Watch::default();
+    world.edges.set_down(1, true);
+    look_after(&world, &mut watch).await;
+    let away_since = world.service.now();
+    world.advance(A_MOMENT);
+    world.settle().await;
+    let record = world.record().await;
+    assert_eq!(record.last_failure.unwrap().code(), FailureCode::EdgeUnreachable);
+    assert!(record.next_attempt_at.unwrap() <= away_since + GRACE);
+    world.advance(GRACE);
+    world.settle().await;
+    assert!(is_active(&world).await);
+    assert_eq!(world.edges.served_by(1, HOST), None);
+
+    world.edges.set_down(1, false);
+    world.advance(A_MOMENT);
+    let compared = look_after(&world, &mut watch).await;
+    assert_eq!(compared[1].unwrap().behind, 0);
+    assert!(world.edges.served(HOST).is_some(), "both edges agree");
+    let deployments = world.service.store.deployments(world.record().await.id).await;
+    assert_eq!(deployments.unwrap().len(), 2);
+    assert_eq!(world.ca.orders_for(HOST), 1);
+}
+
+#[tokio::test]
+async fn while_no_edge_is_there_nothing_becomes_active_and_the_first_that_returns_is_enough() {
+    let world = World::with_due_domain().await;
+    let mut watch = Watch::default();
+    for index in [0, 1] {
+        world.edges.set_down(index, true);
+    }
+    look_after(&world, &mut watch).await;
+    for _ in 0..5 {
+        world.advance(GRACE);
+        world.settle().await;
+    }
+    assert!(!is_active(&world).await);
+    assert_eq!(world.ca.orders_for(HOST), 0);
+    world.edges.set_down(0, false);
+    world.advance(Duration::from_secs(3600));
+    world.settle().await;
+    assert!(
+        is_active(&world).await,
+        "tried although the watch has not seen it yet"
+    );
+}
+
+#[tokio::test]
+async fn an_edge_that_says_it_is_well_and_does_nothing_holds_up_nobody_for_long_either() {
+    let world = World::with_due_domain().await;
+    let mut watch = Watch::default();
+    world.edges.set_refusing(1, true);
+    // Its health is good all the while.
+    for _ in 0..20 {
+        world.settle().await;
+        look_after(&world, &mut watch).await;
+        world.advance(Duration::from_secs(10));
+    }
+    assert!(is_active(&world).await);
+    world.add(2, "second.example.com", "acme").await;
+    world.settle().await;
+    let second = &world.records().await[0];
+    assert_eq!(second.hostname.as_str(), "second.example.com");
+    assert_eq!(
+        second.phase.status(),
+        Status::Active,
+        "the next one does not wait at all"
+    );
+
+    world.edges.set_refusing(1, false);
+    world.advance(Duration::from_secs(60));
+    look_after(&world, &mut watch).await;
+    assert!(world.edges.served("second.example.com").is_some());
+    let known = world.service.store.edges().await.unwrap();
+    assert_eq!(known[1].reachability.unreachable_since, None, "it proved itself");
+}
+
+#[tokio::test]
+async fn an_edge_that_lost_its_disk_gets_everything_again_and_equal_digests_send_nothing() {
+    let (world, mut watch) = with_served(8).await;
+    let digests = async || {
+        let mut digests = Vec::new();
+        for edge in world.service.fleet.members().iter() {
+            digests.push(edge.inventory(None, 1).await.unwrap().digest);
+        }
+        digests
+    };
+    let before = digests().await;
+    assert_eq!(before[0], before[1]);
+    world.edges.lose_all(1, world.service.now());
+    assert_eq!(
+        look_after(&world, &mut watch).await,
+        [None, None],
+        "the first thing this process hears of the agent is its start"
+    );
+    world.edges.lose_all(1, world.service.now() + A_MOMENT);
+    let compared = look_after(&world, &mut watch).await;
+    assert_eq!(compared[0], None);
+    let compared = compared[1].unwrap();
+    assert_eq!(
+        (compared.certificates, compared.behind, compared.unknown),
+        (8, 0, 0)
+    );
+    assert_eq!(digests().await, before);
+}
+
+#[tokio::test]
+async fn an_edge_is_compared_now_and_then_without_any_sign() {
+    let (world, mut watch) = with_served(2).await;
+    let stale = entry(HOST, 1, Timestamp::NEVER);
+    let served = world.edges.served(HOST);
+    world.edges.put(0, stale);
+    assert_eq!(look_after(&world, &mut watch).await, [None, None]);
+    world.advance(Duration::from_secs(7 * 3600));
+    let compared = look_after(&world, &mut watch).await;
+    assert_eq!(compared[0].unwrap().certificates, 2);
+    assert_eq!(world.edges.served(HOST), served);
+}
+
+#[tokio::test]
+async fn what_a_comparison_does_not_know_is_left_alone_unless_its_domain_was_removed_or_it_has_ended() {
+    let (world, mut watch) = with_served(3).await;
+    let now = world.service.now();
+    world.edges.set_down(1, true);
+    look_after(&world, &mut watch).await;
+    world.advance(GRACE);
+    world.request_removal().await;
+    world.settle().await;
+    assert_eq!(
+        world.record().await.phase,
+        Phase::Gone,
+        "an absent edge holds up no removal"
+    );
+    assert!(world.edges.served_by(1, HOST).is_some());
+    world
+        .edges
+        .put(1, entry("a-stranger.example.net", 1, Timestamp::NEVER));
+    world.edges.put(1, entry("z-ended.example.net", 1, now));
+    let newer = entry("n2.example.com", u64::MAX, Timestamp::NEVER);
+    world.edges.put(1, newer.clone());
+
+    world.edges.set_down(1, false);
+    let compared = look_after(&world, &mut watch).await[1].unwrap();
+    assert_eq!(
+        (compared.certificates, compared.behind, compared.unknown),
+        (2, 0, 1)
+    );
+    assert_eq!(world.edges.served_by(1, HOST), None, "removed while it was away");
+    assert_eq!(world.edges.served_by(1, "z-ended.example.net"), None);
+    assert!(world.edges.served_by(1, "a-stranger.example.net").is_some());
+    assert_eq!(
+        world.edges.served_by(1, "n2.example.com"),
+        Some(newer.fingerprint),
+        "what is being deployed just now is not taken back"
+    );
+}
+
+#[tokio::test]
+async fn an_edge_that_returns_answers_the_challenges_under_way_before_it_counts() {
+    let (world, mut watch) = with_served(1).await;
+    world.edges.set_down(1, true);
+    look_after(&world, &mut watch).await;
+    let order = StoredOrder {
+        id: OrderId::from_uuid(Uuid::from_u128(77)),
+        domain_id: world.record().await.id,
+        directory_url: world.service.ca.directory_url().to_owned(),
+        url: "https://ca/order/77".into(),
+        open: true,
+        key: None,
+        created_at: world.service.now(),
+    };
+    world.service.store.order_insert(&order).await.unwrap();
+    let challenge = StoredChallenge {
+        order_id: order.id,
+        url: "https://ca/challenge/77".into(),
+        token: "token".into(),
+        key_authorization: "token.thumbprint".into(),
+    };
+    world.service.store.challenge_put(&challenge).await.unwrap();
+    world.edges.set_down(1, false);
+    look_after(&world, &mut watch).await;
+    assert_eq!(
+        (world.edges.challenges_of(0), world.edges.challenges_of(1)),
+        (0, 1)
+    );
+}
+
+#[tokio::test]
+async fn an_edge_that_left_the_fleet_is_forgotten_after_a_while() {
+    let (mut world, mut watch) = with_served(2).await;
+    let members = world.edges.ports();
+    world.service.fleet = Arc::new(Fleet::fixed(members[..1].to_vec()));
+    look_after(&world, &mut watch).await;
+    assert_eq!(world.service.store.edges().await.unwrap().len(), 2);
+    world.advance(Duration::from_secs(8 * 24 * 3600));
+    look_after(&world, &mut watch).await;
+    assert_eq!(world.service.store.edges().await.unwrap().len(), 1);
+    let deployments = world.service.store.deployments(world.record().await.id).await;
+    assert_eq!(deployments.unwrap().len(), 1);
+}
+
+/// A directory that names the first `count` edges, or nothing.
+struct FakeDirectory {
+    edges: Edges,
+    count: AtomicUsize,
+    recalled: Mutex<Vec<String>>,
+}
+
+#[async_trait]
+impl EdgeDirectory for FakeDirectory {
+    async fn find(&self) -> Result<Vec<Arc<dyn Edge>>, DirectoryError> {
+        match self.count.load(Ordering::SeqCst) {
+            0 => Err(DirectoryError("no answer".into())),
+            count => Ok(self.edges.ports()[..count].to_vec()),
+        }
+    }
+
+    fn recall(&self, name: &str) -> Option<Arc<dyn Edge>> {
+        self.recalled.lock().unwrap().push(name.to_owned());
+        self.edges.ports().into_iter().find(|edge| edge.name() == name)
+    }
+}
+
+#[tokio::test]
+async fn edges_are_found_come_and_go_and_outlive_a_directory_that_does_not_answer() {
+    let mut world = World::with_due_domain().await;
+    let directory = Arc::new(FakeDirectory {
+        edges: world.edges.clone(),
+        count: AtomicUsize::new(1),
+        recalled: Mutex::default(),
+    });
+    let discovered = |world: &World| Service {
+        fleet: Arc::new(Fleet::new(vec![], Some(Arc::clone(&directory) as _))),
+        ..world.service.clone()
+    };
+    world.service = discovered(&world);
+    // A look at the directory is due at each new watch.
+    world.edges.set_down(1, true);
+    look_after(&world, &mut Watch::default()).await;
+    world.settle().await;
+    assert!(is_active(&world).await);
+    assert_eq!(world.edges.served_by(1, HOST), None);
+
+    world.edges.set_down(1, false);
+    directory.count.store(2, Ordering::SeqCst);
+    look_after(&world, &mut Watch::default()).await;
+    assert!(
+        world.edges.served(HOST).is_some(),
+        "an edge that is new is filled"
+    );
+
+    directory.count.store(0, Ordering::SeqCst);
+    look_after(&world, &mut Watch::default()).await;
+    assert_eq!(world.service.fleet.members().len(), 2, "the last list holds");
+    assert_eq!(directory.recalled.lock().unwrap().len(), 0);
+
+    // A process that begins while nobody answers goes on with the edges that were there last.
+    world.service = discovered(&world);
+    look_after(&world, &mut Watch::default()).await;
+    assert_eq!(world.service.fleet.members().len(), 2);
+    directory.count.store(1, Ordering::SeqCst);
+    look_after(&world, &mut Watch::default()).await;
+    assert_eq!(world.service.fleet.members().len(), 1);
+}

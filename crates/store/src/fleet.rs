@@ -1,0 +1,256 @@
+//! The edges: how they have been answering, what each should hold, and what each was seen to hold.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dps_application::ports::FleetStore;
+use dps_application::ports::fleet::{Comparison, Deployed, Deployment, Desired, KnownEdge, comparison_chore};
+use dps_application::ports::store::{StoreError, StoredChallenge};
+use dps_domain::inventory::Entry;
+use dps_domain::reachability::Reachability;
+use dps_domain::{DomainId, Hostname, Timestamp};
+
+use crate::connect::Store;
+use crate::orders;
+use crate::row::{Row, readable};
+use crate::session::Session;
+use crate::sql::{Sql, args, statements};
+
+const TABLE: &str = "edges";
+
+macro_rules! columns {
+    () => {
+        "name, unreachable_since, answered_again_at, problem, compared_at, certificates, behind, unknown, \
+         first_seen_at, listed_at"
+    };
+}
+
+statements! {
+    SELECT_ALL = Sql::both(concat!("SELECT ", columns!(), " FROM edges ORDER BY name"));
+    /// Held until the end of the transaction, so that two who saw it fail do not each begin a grace.
+    SELECT_LOCKED = Sql::each(
+        concat!("SELECT ", columns!(), " FROM edges WHERE name = $1 FOR UPDATE"),
+        concat!("SELECT ", columns!(), " FROM edges WHERE name = $1"),
+    );
+    KNOW = Sql::both("INSERT INTO edges (name, first_seen_at, listed_at) VALUES ($1, $2, $2) ON CONFLICT (name) DO NOTHING");
+    LIST = Sql::both("UPDATE edges SET listed_at = $2 WHERE name = $1");
+    STAND = Sql::both(
+        "UPDATE edges SET unreachable_since = $2, answered_again_at = $3, problem = $4 WHERE name = $1",
+    );
+    END_PROBATION = Sql::both(
+        "UPDATE edges SET unreachable_since = NULL, answered_again_at = NULL, problem = NULL \
+         WHERE name = $1 AND answered_again_at IS NOT NULL",
+    );
+    COMPARED = Sql::both(
+        "UPDATE edges SET compared_at = $2, certificates = $3, behind = $4, unknown = $5 WHERE name = $1",
+    );
+    FORGET_DEPLOYMENTS = Sql::both(
+        "DELETE FROM edge_deployments WHERE edge = $1 AND domain_id IN \
+         (SELECT domain_id FROM edge_deployments WHERE edge = $1 ORDER BY domain_id LIMIT $2)",
+    );
+    FORGET = Sql::both("DELETE FROM edges WHERE name = $1");
+    FORGET_CHORE = Sql::both("DELETE FROM chores WHERE name = $1");
+    DESIRED = Sql::both(
+        "SELECT custom_domains.id, custom_domains.hostname, certificates.id AS certificate_id, fingerprint, generation, \
+         not_after FROM custom_domains JOIN certificates ON certificates.id = serving_certificate_id \
+         WHERE custom_domains.hostname > $1 AND serving_certificate_id IS NOT NULL AND not_after > $2 \
+         ORDER BY custom_domains.hostname LIMIT $3",
+    );
+    PUT_DEPLOYMENT = Sql::both(
+        "INSERT INTO edge_deployments (domain_id, edge, certificate_id, generation, deployed_at) \
+         SELECT id, CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS BIGINT), CAST($5 AS BIGINT) FROM custom_domains WHERE id = $1 \
+         ON CONFLICT (domain_id, edge) DO UPDATE SET certificate_id = excluded.certificate_id, \
+         generation = excluded.generation, deployed_at = excluded.deployed_at \
+         WHERE edge_deployments.generation <= excluded.generation",
+    );
+    DELETE_DEPLOYMENT = Sql::both("DELETE FROM edge_deployments WHERE domain_id = $1 AND edge = $2");
+    SELECT_DEPLOYMENTS = Sql::both(
+        "SELECT edge, certificate_id, generation, deployed_at FROM edge_deployments WHERE domain_id = $1 ORDER BY edge",
+    );
+}
+
+fn read(row: &Row) -> Result<KnownEdge, StoreError> {
+    let fields = row.fields(TABLE, "name");
+    let comparison = |at| {
+        Ok(Comparison {
+            at,
+            certificates: fields.count("certificates")?,
+            behind: fields.count("behind")?,
+            unknown: fields.count("unknown")?,
+        })
+    };
+    Ok(KnownEdge {
+        name: fields.get("name")?,
+        reachability: Reachability {
+            unreachable_since: fields.at_if_any("unreachable_since")?,
+            answered_again_at: fields.at_if_any("answered_again_at")?,
+        },
+        problem: fields.get("problem")?,
+        first_seen_at: fields.at("first_seen_at")?,
+        listed_at: fields.at("listed_at")?,
+        compared: fields.at_if_any("compared_at")?.map(comparison).transpose()?,
+    })
+}
+
+fn desired(row: &Row) -> Result<Desired, StoreError> {
+    let fields = row.fields(TABLE, "hostname");
+    Ok(Desired {
+        domain_id: fields.parse("id")?,
+        certificate_id: fields.parse("certificate_id")?,
+        entry: Entry {
+            hostname: fields.parse("hostname")?,
+            fingerprint: fields.get("fingerprint")?,
+            generation: fields.count("generation")?,
+            not_after: fields.at("not_after")?,
+        },
+    })
+}
+
+fn deployment(row: &Row) -> Result<Deployment, StoreError> {
+    let fields = row.fields("edge_deployments", "edge");
+    Ok(Deployment {
+        edge: fields.get("edge")?,
+        certificate_id: fields.parse("certificate_id")?,
+        generation: fields.count("generation")?,
+        deployed_at: fields.at("deployed_at")?,
+    })
+}
+
+/// The edge as it stands; nobody else changes it before the transaction ends.
+async fn locked_in_tx(session: &mut Session, name: &str) -> Result<Option<Reachability>, StoreError> {
+    let row = session.fetch(SELECT_LOCKED, args![name]).await?;
+    row.map(|row| Ok(read(&row)?.reachability)).transpose()
+}
+
+async fn stand_in_tx(
+    session: &mut Session,
+    name: &str,
+    reachability: Reachability,
+    problem: Option<&str>,
+) -> Result<(), StoreError> {
+    let Reachability {
+        unreachable_since,
+        answered_again_at,
+    } = reachability;
+    let args = args![name, unreachable_since, answered_again_at, problem];
+    session.execute(STAND, args).await.map(drop)
+}
+
+#[async_trait]
+impl FleetStore for Store {
+    async fn edges(&self) -> Result<Vec<KnownEdge>, StoreError> {
+        let mut session = self.database.read("read the edges").await?;
+        let rows = session.fetch_all(SELECT_ALL, Vec::new()).await?;
+        Ok(readable(&rows, read))
+    }
+
+    async fn edges_listed(&self, names: &[String], now: Timestamp) -> Result<(), StoreError> {
+        let mut session = self.database.write("note the edges of the fleet").await?;
+        for name in names {
+            session.execute(KNOW, args![name.as_str(), now]).await?;
+            session.execute(LIST, args![name.as_str(), now]).await?;
+        }
+        session.commit().await
+    }
+
+    async fn edge_failed(
+        &self,
+        name: &str,
+        now: Timestamp,
+        grace: Duration,
+        problem: &str,
+    ) -> Result<Reachability, StoreError> {
+        let mut session = self.database.write("note that an edge failed").await?;
+        session.execute(KNOW, args![name, now]).await?;
+        let before = locked_in_tx(&mut session, name).await?.unwrap_or_default();
+        let after = before.failed(now, grace);
+        stand_in_tx(&mut session, name, after, Some(problem)).await?;
+        session.commit().await?;
+        Ok(after)
+    }
+
+    async fn edge_answered(&self, name: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let mut session = self.database.write("note that an edge answers").await?;
+        let Some(before) = locked_in_tx(&mut session, name)
+            .await?
+            .filter(|edge| edge.is_silent())
+        else {
+            return Ok(false);
+        };
+        stand_in_tx(&mut session, name, before.answered(now), None).await?;
+        session.commit().await?;
+        Ok(true)
+    }
+
+    async fn edge_compared(&self, name: &str, comparison: &Comparison) -> Result<(), StoreError> {
+        let mut session = self.database.write("note what an edge holds").await?;
+        let Comparison {
+            at,
+            certificates,
+            behind,
+            unknown,
+        } = *comparison;
+        session
+            .execute(COMPARED, args![name, at, certificates, behind, unknown])
+            .await?;
+        session.commit().await
+    }
+
+    async fn edge_forget(&self, name: &str, limit: u32) -> Result<u64, StoreError> {
+        let mut session = self.database.write("forget an edge").await?;
+        let forgotten = session.execute(FORGET_DEPLOYMENTS, args![name, limit]).await?;
+        if forgotten < u64::from(limit) {
+            session.execute(FORGET, args![name]).await?;
+            session
+                .execute(FORGET_CHORE, args![comparison_chore(name)])
+                .await?;
+        }
+        session.commit().await?;
+        Ok(forgotten)
+    }
+
+    async fn desired(
+        &self,
+        after: Option<&Hostname>,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Desired>, StoreError> {
+        let mut session = self.database.read("read what edges should hold").await?;
+        let after = after.map_or("", Hostname::as_str);
+        let rows = session.fetch_all(DESIRED, args![after, now, limit]).await?;
+        Ok(readable(&rows, desired))
+    }
+
+    async fn challenges(&self, limit: u32) -> Result<Vec<StoredChallenge>, StoreError> {
+        orders::challenges(&self.database, limit).await
+    }
+
+    async fn edge_deployed(
+        &self,
+        edge: &str,
+        deployed: &[Deployed],
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut session = self.database.write("record deployments").await?;
+        for one in deployed {
+            let args = args![one.domain_id, edge, one.certificate_id, one.generation, at];
+            session.execute(PUT_DEPLOYMENT, args).await?;
+        }
+        if !deployed.is_empty() {
+            session.execute(END_PROBATION, args![edge]).await?;
+        }
+        session.commit().await
+    }
+
+    async fn edge_removed(&self, domain: DomainId, edge: &str) -> Result<(), StoreError> {
+        let mut session = self.database.write("forget a deployment").await?;
+        session.execute(DELETE_DEPLOYMENT, args![domain, edge]).await?;
+        session.commit().await
+    }
+
+    async fn deployments(&self, domain: DomainId) -> Result<Vec<Deployment>, StoreError> {
+        let mut session = self.database.read("read a domain's deployments").await?;
+        let rows = session.fetch_all(SELECT_DEPLOYMENTS, args![domain]).await?;
+        rows.iter().map(deployment).collect()
+    }
+}

@@ -1,0 +1,104 @@
+//! Section `HAProxyAgent:Discovery`: agents that are found by DNS.
+
+use dps_host::HumanDuration;
+use dps_infrastructure::edge_directory::{DirectoryRecords, DirectorySettings};
+use serde::{Deserialize, Serialize};
+
+use super::dns::ResolverAddress;
+use super::report::Report;
+
+/// The agents behind one name, in addition to those that are listed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Discovery {
+    /// The name; without it, nothing is looked for.
+    pub name: Option<String>,
+    /// Under which of its records the agents are.
+    pub records: Records,
+    /// How agents are called.
+    pub scheme: Scheme,
+    /// The agents' port, where addresses are looked for.
+    pub port: u16,
+    /// Who is asked; without it, the first name server of this machine.
+    pub resolver: Option<ResolverAddress>,
+    /// The time between two looks.
+    pub interval: HumanDuration,
+}
+
+/// Kinds of records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Records {
+    /// SRV: each target with its port.
+    #[serde(rename = "SRV")]
+    Srv,
+    /// A and AAAA: each address.
+    #[serde(rename = "A")]
+    A,
+}
+
+/// How agents are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scheme {
+    /// With TLS.
+    Https,
+    /// Without.
+    Http,
+}
+
+impl Default for Discovery {
+    fn default() -> Self {
+        Self {
+            name: None,
+            records: Records::Srv,
+            scheme: Scheme::Https,
+            port: 9403,
+            resolver: None,
+            interval: HumanDuration::from_secs(30),
+        }
+    }
+}
+
+impl Discovery {
+    /// The same in the adapter's words; `None` if nothing is to be looked for.
+    pub fn settings(&self) -> Option<DirectorySettings> {
+        let scheme = match self.scheme {
+            Scheme::Https => "https",
+            Scheme::Http => "http",
+        };
+        Some(DirectorySettings {
+            name: self.name.clone()?,
+            records: match self.records {
+                Records::Srv => DirectoryRecords::Services,
+                Records::A => DirectoryRecords::Addresses(self.port),
+            },
+            scheme: scheme.to_owned(),
+            resolver: self.resolver.map(|resolver| resolver.0),
+        })
+    }
+
+    pub(super) fn check(&self, allow_unencrypted: bool, report: &mut Report) {
+        let Some(name) = &self.name else { return };
+        let is_label = |label: &str| {
+            let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+            (1..=63).contains(&label.len()) && label.bytes().all(legal)
+        };
+        let bare = name.strip_suffix('.').unwrap_or(name);
+        if bare.len() > 253 || !bare.split('.').all(is_label) {
+            report.error(
+                "HAProxyAgent:Discovery:Name",
+                format!("{name:?} is no DNS name; write one such as _haproxy-agent._tcp.edges.internal"),
+            );
+        }
+        if self.scheme == Scheme::Http && !allow_unencrypted {
+            report.error(
+                "HAProxyAgent:Discovery:Scheme",
+                "is http, and private keys would travel unencrypted; use https with HAProxyAgent:Tls, or set \
+                 HAProxyAgent:AllowUnencrypted if something else encrypts",
+            );
+        }
+        report.count("HAProxyAgent:Discovery:Port", self.port.into(), 1..=65_535);
+        let bounds = HumanDuration::from_secs(1)..=HumanDuration::from_secs(3600);
+        report.duration("HAProxyAgent:Discovery:Interval", self.interval, bounds);
+    }
+}

@@ -1,0 +1,52 @@
+//! How the edges are kept as they should be.
+
+use std::time::Duration;
+
+use dps_application::FleetPolicy;
+use dps_host::HumanDuration;
+use serde::{Deserialize, Serialize};
+
+use super::super::report::Report;
+
+/// Compares edges with what they should hold, every 6 hours by default and whenever one is new or returns, and sends what they lack.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct EdgeReconcile {
+    /// The time between two comparisons of an edge.
+    pub interval: HumanDuration,
+    /// The time between two looks at how each edge is.
+    pub check_interval: HumanDuration,
+    /// Certificates that an edge which lacks some is sent in a second.
+    pub certificates_per_second: u32,
+}
+
+impl Default for EdgeReconcile {
+    fn default() -> Self {
+        Self {
+            interval: HumanDuration::from_secs(6 * 3600),
+            check_interval: HumanDuration::from_secs(5),
+            certificates_per_second: 200,
+        }
+    }
+}
+
+impl EdgeReconcile {
+    pub(super) fn policy(&self, find_interval: HumanDuration) -> FleetPolicy {
+        FleetPolicy {
+            check_interval: self.check_interval.get(),
+            interval: self.interval.get(),
+            certificates_per_second: self.certificates_per_second,
+            find_interval: find_interval.get(),
+        }
+    }
+
+    pub(super) fn check(&self, report: &mut Report) {
+        let name = "Workers:EdgeReconcile";
+        let bounds = HumanDuration::from_secs(1)..=HumanDuration::from_secs(30 * 24 * 3600);
+        report.duration(&format!("{name}:Interval"), self.interval, bounds);
+        let bounds = HumanDuration::from(Duration::from_millis(100))..=HumanDuration::from_secs(300);
+        report.duration(&format!("{name}:CheckInterval"), self.check_interval, bounds);
+        let rate = self.certificates_per_second;
+        report.count(&format!("{name}:CertificatesPerSecond"), rate, 1..=10_000);
+    }
+}
