@@ -120,6 +120,15 @@ impl AgentClient {
         self.send(self.internal(Method::DELETE, &path)).await.map(drop)
     }
 
+    /// The same unless the agent holds a newer generation, which it answers with [`ProblemCode::GenerationStale`] and goes on serving.
+    /// An agent that is too old to know of generations here removes whatever it holds.
+    pub async fn remove_generation(&self, hostname: &Hostname, generation: u64) -> Result<(), AgentError> {
+        let path = ["internal", "v1", "certificates", hostname.as_str()];
+        let call = self.internal(Method::DELETE, &path);
+        let call = call.query(&[("generation", generation.to_string())]);
+        self.send(call).await.map(drop)
+    }
+
     /// A page of what the agent holds; `cursor` is the last page's `next_cursor`.
     pub async fn inventory(&self, cursor: Option<&str>, limit: u32) -> Result<InventoryPage, AgentError> {
         let mut call = self

@@ -127,6 +127,18 @@ async fn an_answer_about_another_certificate_is_a_mismatch() {
 }
 
 #[tokio::test]
+async fn a_removal_says_which_generation_it_knows_of() {
+    let host = "shop.example.com".parse().unwrap();
+    let (client, received) = agent_that_answers(answer("204 No Content", "")).await;
+    client.remove_generation(&host, 7).await.unwrap();
+    let received = received.await.unwrap();
+    assert!(
+        received.starts_with("DELETE /internal/v1/certificates/shop.example.com?generation=7 HTTP/1.1\r\n"),
+        "{received}"
+    );
+}
+
+#[tokio::test]
 async fn refusals_keep_the_agents_code_and_sentence() {
     let problem = r#"{"type":"about:blank","title":"t","status":409,"detail":"generation 9 is held","code":"GENERATION_STALE"}"#;
     let (client, _received) = agent_that_answers(answer("409 Conflict", problem)).await;

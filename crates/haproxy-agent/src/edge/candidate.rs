@@ -46,7 +46,8 @@ impl Candidate {
         }
         let generation = held.generation;
         if wanted.generation < generation {
-            return Err(self.stale(&format!("generation {generation} of {hostname} is held")));
+            let what_is = format!("generation {generation} of {hostname} is held");
+            return Err(Refusal::stale(&what_is, wanted.generation));
         }
         let detail = format!(
             "generation {generation} of {hostname} is held with another certificate; use a higher one"
@@ -61,11 +62,7 @@ impl Candidate {
             return Ok(());
         }
         let (generation, hostname) = (tombstone.generation, self.hostname());
-        Err(self.stale(&format!("generation {generation} of {hostname} was removed")))
-    }
-
-    fn stale(&self, what_is: &str) -> Refusal {
-        let detail = format!("{what_is} and {} is older", self.wanted.generation);
-        Refusal::request(ProblemCode::GenerationStale, "generation", detail)
+        let what_is = format!("generation {generation} of {hostname} was removed");
+        Err(Refusal::stale(&what_is, self.wanted.generation))
     }
 }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 pub(crate) use candidate::Candidate;
 pub(crate) use refusal::{Refusal, parse_request};
+pub(crate) use remove::Removal;
 pub(crate) use state::{Shared, View};
 pub(crate) use writer::{EdgeHandle, Rounds};
 

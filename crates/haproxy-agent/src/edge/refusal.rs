@@ -33,6 +33,12 @@ impl Refusal {
         Self::Request(Box::new(Problem::new(code, detail).about(field)))
     }
 
+    /// What was asked for is older than what there is.
+    pub(super) fn stale(what_is: &str, asked: u64) -> Self {
+        let detail = format!("{what_is} and {asked} is older");
+        Self::request(ProblemCode::GenerationStale, "generation", detail)
+    }
+
     /// The document to send.
     pub(crate) fn problem(&self) -> Problem {
         match self {
@@ -80,6 +86,19 @@ fn runtime_problem(error: &RuntimeError) -> Problem {
 /// What a database keeps as a signed number of 64 bits.
 const MAX_GENERATION: u64 = i64::MAX as u64;
 
+/// Refuses a generation that no caller can have.
+pub(super) fn check_generation(generation: u64) -> Result<(), Refusal> {
+    if generation <= MAX_GENERATION {
+        return Ok(());
+    }
+    let detail = format!("a generation is at most {MAX_GENERATION}");
+    Err(Refusal::request(
+        ProblemCode::RequestMalformed,
+        "generation",
+        detail,
+    ))
+}
+
 /// Reads and checks everything about a request that can be checked without asking anybody.
 pub(crate) fn parse_request(request: &ApplyRequest, now: Timestamp) -> Result<StoredCertificate, Refusal> {
     let chain = CertificateChain::from_pem(&request.chain_pem)
@@ -97,14 +116,7 @@ pub(crate) fn parse_request(request: &ApplyRequest, now: Timestamp) -> Result<St
             detail,
         ));
     }
-    if request.generation > MAX_GENERATION {
-        let detail = format!("a generation is at most {MAX_GENERATION}");
-        return Err(Refusal::request(
-            ProblemCode::RequestMalformed,
-            "generation",
-            detail,
-        ));
-    }
+    check_generation(request.generation)?;
     check(&chain, &key, &request.hostname, now).map_err(|fault| chain_refusal(&fault, &request.hostname))?;
     Ok(StoredCertificate {
         hostname: request.hostname.clone(),

@@ -5,28 +5,70 @@ use std::sync::Arc;
 use dps_domain::Hostname;
 
 use super::install::uninstall;
+use super::refusal::check_generation;
 use super::{Edge, Refusal};
 use crate::crash_point::{self, Effect};
 use crate::disk::{DiskError, Held, Tombstone, prune};
 
+/// A hostname that shall be served no more.
+#[derive(Debug)]
+pub(crate) struct Removal {
+    pub(super) hostname: Hostname,
+    /// The newest generation that the caller knows of. A newer one stays: the removal was under way for long.
+    up_to: Option<u64>,
+}
+
+impl Removal {
+    pub(crate) fn new(hostname: Hostname, up_to: Option<u64>) -> Result<Self, Refusal> {
+        up_to.map_or(Ok(()), check_generation)?;
+        Ok(Self { hostname, up_to })
+    }
+
+    fn check_order(&self, held: &Held) -> Result<(), Refusal> {
+        match self.up_to {
+            Some(up_to) if up_to < held.generation => {
+                let (generation, hostname) = (held.generation, &self.hostname);
+                let what_is = format!("generation {generation} of {hostname} is held");
+                Err(Refusal::stale(&what_is, up_to))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Edge {
     /// Takes the hostnames out of the crt-list first, so that no restart brings them back, then out of HAProxy, then deletes their
     /// keys. Idempotent: `Ok` means that HAProxy does not have it. A removal is remembered with its generation, so that an older
-    /// apply that comes late is refused.
-    pub(super) async fn remove_all(&mut self, hostnames: &[Hostname]) -> Vec<Result<(), Arc<Refusal>>> {
-        if let Err(error) = self.forget(hostnames).await {
-            let refusal = Arc::new(Refusal::from(error));
-            return hostnames.iter().map(|_| Err(Arc::clone(&refusal))).collect();
-        }
-        let mut results = Vec::with_capacity(hostnames.len());
-        for hostname in hostnames {
-            let removed = self.take_out(hostname).await;
-            if removed.is_err() {
+    /// apply that comes late is refused. A hostname that is held by a newer generation than the caller knows of stays as it is.
+    pub(super) async fn remove_all(&mut self, removals: &[Removal]) -> Vec<Result<(), Arc<Refusal>>> {
+        let mut results = self.judge_removals(removals);
+        let wanted = removals.iter().zip(&results).filter(|(_, result)| result.is_ok());
+        let wanted: Vec<_> = wanted.map(|(removal, _)| removal).collect();
+        let forgotten = self.forget(&wanted).await;
+        let forgotten = forgotten.map_err(|error| Arc::new(Refusal::from(error)));
+        for (removal, result) in removals.iter().zip(&mut results) {
+            if result.is_err() {
+                continue;
+            }
+            *result = match &forgotten {
+                Ok(()) => self.take_out(&removal.hostname).await.map_err(Arc::new),
+                Err(refusal) => Err(Arc::clone(refusal)),
+            };
+            if forgotten.is_ok() && result.is_err() {
                 self.doubt();
             }
-            results.push(removed.map_err(Arc::new));
         }
         results
+    }
+
+    /// Refuses what is older than what is held.
+    fn judge_removals(&self, removals: &[Removal]) -> Vec<Result<(), Arc<Refusal>>> {
+        let view = self.shared.view();
+        let judge = |removal: &Removal| match view.held.get(&removal.hostname) {
+            Some(held) => removal.check_order(held).map_err(Arc::new),
+            None => Ok(()),
+        };
+        removals.iter().map(judge).collect()
     }
 
     async fn take_out(&self, hostname: &Hostname) -> Result<(), Refusal> {
@@ -38,21 +80,25 @@ impl Edge {
     }
 
     /// The disk's part, durable when it is done.
-    async fn forget(&mut self, hostnames: &[Hostname]) -> Result<(), DiskError> {
+    async fn forget(&mut self, removals: &[&Removal]) -> Result<(), DiskError> {
+        let notes: Vec<_> = removals
+            .iter()
+            .filter_map(|removal| self.note_of(removal))
+            .collect();
         let held: Vec<(Hostname, Held)> = {
             let mut view = self.shared.change();
-            let forget = |hostname: &Hostname| {
-                view.not_served.remove(hostname);
-                Some((hostname.clone(), view.held.remove(hostname)?))
+            let forget = |removal: &&Removal| {
+                view.not_served.remove(&removal.hostname);
+                Some((removal.hostname.clone(), view.held.remove(&removal.hostname)?))
             };
-            hostnames.iter().filter_map(forget).collect()
+            removals.iter().filter_map(forget).collect()
         };
-        let names = hostnames
+        let names = removals
             .iter()
-            .map(|hostname| self.disk.store_name(hostname))
+            .map(|removal| self.disk.store_name(&removal.hostname))
             .collect::<Result<Vec<_>, _>>()?;
-        if !held.is_empty()
-            && let Err(error) = self.note_removal(&held).await
+        if !notes.is_empty()
+            && let Err(error) = self.note_removals(notes).await
         {
             let mut view = self.shared.change();
             for (hostname, held) in held {
@@ -63,15 +109,29 @@ impl Edge {
         self.on_disk(move |disk| disk.delete_all(names.iter())).await
     }
 
-    async fn note_removal(&mut self, held: &[(Hostname, Held)]) -> Result<(), DiskError> {
+    /// What is to be remembered of a removal: the generation that was held, or the newer one that the caller knows of, whose
+    /// predecessors may still be under way to us. Nothing where nothing changes by it.
+    fn note_of(&self, removal: &Removal) -> Option<(Hostname, u64)> {
+        let hostname = &removal.hostname;
+        if let Some(held) = self.shared.view().held.get(hostname) {
+            return Some((hostname.clone(), held.generation.max(removal.up_to.unwrap_or(0))));
+        }
+        let before = self.removed.get(hostname).map(|tombstone| tombstone.generation);
+        let up_to = removal
+            .up_to
+            .filter(|up_to| before.is_none_or(|before| before < *up_to))?;
+        Some((hostname.clone(), up_to))
+    }
+
+    async fn note_removals(&mut self, notes: Vec<(Hostname, u64)>) -> Result<(), DiskError> {
         let now = self.clock.now();
         let mut removed = self.removed.clone();
-        for (hostname, held) in held {
+        for (hostname, generation) in notes {
             let tombstone = Tombstone {
-                generation: held.generation,
+                generation,
                 removed_at: now,
             };
-            removed.insert(hostname.clone(), tombstone);
+            removed.insert(hostname, tombstone);
         }
         prune(&mut removed, now);
         let written = removed.clone();

@@ -12,7 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use super::apply::Verdict;
-use super::{Candidate, Edge, Refusal};
+use super::{Candidate, Edge, Refusal, Removal};
 use crate::disk::{Disk, StoredCertificate};
 use crate::metrics::Metrics;
 
@@ -24,17 +24,17 @@ const BURST: usize = 256;
 
 enum Job {
     Apply(Box<Candidate>, Instant, oneshot::Sender<Verdict>),
-    Remove(Hostname, oneshot::Sender<Removal>),
+    Remove(Removal, oneshot::Sender<Removed>),
 }
 
 /// What became of a removal.
-type Removal = Result<(), Arc<Refusal>>;
+type Removed = Result<(), Arc<Refusal>>;
 
 impl Job {
     fn hostname(&self) -> &Hostname {
         match self {
             Self::Apply(candidate, ..) => candidate.hostname(),
-            Self::Remove(hostname, _) => hostname,
+            Self::Remove(removal, _) => &removal.hostname,
         }
     }
 }
@@ -69,10 +69,10 @@ impl EdgeHandle {
     }
 
     /// Has a hostname served no more.
-    pub(crate) async fn remove(&self, hostname: Hostname) -> Removal {
+    pub(crate) async fn remove(&self, removal: Removal) -> Removed {
         let (reply, answer) = oneshot::channel();
         self.jobs
-            .send(Job::Remove(hostname, reply))
+            .send(Job::Remove(removal, reply))
             .await
             .map_err(|_| Refusal::Stopping)?;
         answer.await.map_err(|_| Refusal::Stopping)?
@@ -169,7 +169,7 @@ async fn work(edge: &mut Edge, burst: Vec<Job>) {
             // A caller that has gone before its job began does not want it any more: it will ask again.
             Job::Apply(_, _, reply) if reply.is_closed() => {}
             Job::Apply(candidate, since, reply) => applies.push((*candidate, since, reply)),
-            Job::Remove(hostname, reply) => removals.push((hostname, reply)),
+            Job::Remove(removal, reply) => removals.push((removal, reply)),
         }
     }
     if !removals.is_empty() {
@@ -180,10 +180,11 @@ async fn work(edge: &mut Edge, burst: Vec<Job>) {
     }
 }
 
-async fn work_removals(edge: &mut Edge, removals: Vec<(Hostname, oneshot::Sender<Removal>)>) {
-    let (hostnames, replies): (Vec<_>, Vec<_>) = removals.into_iter().unzip();
-    let results = edge.remove_all(&hostnames).await;
-    for ((hostname, reply), result) in hostnames.iter().zip(replies).zip(results) {
+async fn work_removals(edge: &mut Edge, removals: Vec<(Removal, oneshot::Sender<Removed>)>) {
+    let (removals, replies): (Vec<_>, Vec<_>) = removals.into_iter().unzip();
+    let results = edge.remove_all(&removals).await;
+    for ((removal, reply), result) in removals.iter().zip(replies).zip(results) {
+        let hostname = &removal.hostname;
         match &result {
             Ok(()) => {
                 edge.metrics.removed.inc();

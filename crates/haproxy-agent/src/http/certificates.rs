@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::App;
 use super::problem::{Rejection, read_json};
-use crate::edge::{Candidate, View, parse_request};
+use crate::edge::{Candidate, Removal, View, parse_request};
 
 const MAX_PAGE: usize = 1000;
 
@@ -93,14 +93,24 @@ fn read_candidate(app: &App, json: &[u8]) -> Result<Candidate, Rejection> {
     })?)
 }
 
-/// `DELETE /internal/v1/certificates/{hostname}`: serve it no more.
+#[derive(Debug, Deserialize)]
+pub(super) struct UpTo {
+    generation: Option<u64>,
+}
+
+/// `DELETE /internal/v1/certificates/{hostname}?generation=…`: serve it no more, unless a newer generation is held.
 pub(super) async fn remove(
     State(app): State<App>,
     hostname: Result<Path<String>, PathRejection>,
+    up_to: Result<Query<UpTo>, QueryRejection>,
 ) -> Result<StatusCode, Rejection> {
     let Path(hostname) =
         hostname.map_err(|_| Rejection::new(ProblemCode::RequestMalformed, "the path is not UTF-8"))?;
-    app.edge.remove(Hostname::parse(&hostname)?).await?;
+    let Query(up_to) = up_to.map_err(|_| {
+        Rejection::new(ProblemCode::RequestMalformed, "generation is a number").about("generation")
+    })?;
+    let removal = Removal::new(Hostname::parse(&hostname)?, up_to.generation)?;
+    app.edge.remove(removal).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

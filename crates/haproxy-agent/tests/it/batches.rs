@@ -236,16 +236,7 @@ async fn an_apply_that_is_older_than_a_removal_brings_nothing_back() {
             .client()
             .apply(&world.authority.issue("shop.example.com").request(4))
             .await;
-        assert!(
-            matches!(
-                &late,
-                Err(AgentError::Refused {
-                    code: ProblemCode::GenerationStale,
-                    ..
-                })
-            ),
-            "{restarted}: {late:?}"
-        );
+        assert_stale(&late);
         assert_eq!(world.visit(&issued.hostname).await, None);
         if !restarted {
             world.stop_agent().await;
@@ -255,6 +246,57 @@ async fn an_apply_that_is_older_than_a_removal_brings_nothing_back() {
     let again = world.authority.issue("shop.example.com");
     world.client().apply(&again.request(6)).await.unwrap();
     world.assert_serves(&again).await;
+}
+
+#[tokio::test]
+async fn a_removal_of_an_older_generation_than_is_held_takes_nothing_down() {
+    let mut world = World::new().await;
+    let client = world.client();
+    let issued = world.authority.issue("shop.example.com");
+    client.apply(&issued.request(5)).await.unwrap();
+    let before = world.files();
+
+    let late = client.remove_generation(&issued.hostname, 4).await;
+    assert_stale(&late);
+    world.assert_serves(&issued).await;
+    assert_eq!(world.files(), before);
+
+    // A generation that the agent never saw was meant to be removed as well, whether it is still under way or was lost.
+    client.remove_generation(&issued.hostname, 7).await.unwrap();
+    assert_eq!(world.visit(&issued.hostname).await, None);
+    world.stop_agent().await;
+    world.start_agent().await;
+    let client = world.client();
+    assert_stale(&client.apply(&issued.request(6)).await);
+    client.apply(&issued.request(7)).await.unwrap();
+    world.assert_serves(&issued).await;
+    world.assert_loadable();
+}
+
+#[tokio::test]
+async fn a_removal_with_a_generation_is_remembered_where_nothing_was_held() {
+    let world = World::new().await;
+    let client = world.client();
+    let issued = world.authority.issue("shop.example.com");
+    client.remove_generation(&issued.hostname, 3).await.unwrap();
+    client.remove_generation(&issued.hostname, 2).await.unwrap();
+    assert_stale(&client.apply(&issued.request(2)).await);
+    assert_eq!(world.visit(&issued.hostname).await, None);
+    client.apply(&issued.request(3)).await.unwrap();
+    world.assert_serves(&issued).await;
+}
+
+fn assert_stale<T: std::fmt::Debug>(verdict: &Result<T, AgentError>) {
+    let is_stale = |error: &AgentError| {
+        matches!(
+            error,
+            AgentError::Refused {
+                code: ProblemCode::GenerationStale,
+                ..
+            }
+        )
+    };
+    assert!(verdict.as_ref().is_err_and(is_stale), "{verdict:?}");
 }
 
 #[tokio::test]

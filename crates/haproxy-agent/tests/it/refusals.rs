@@ -122,6 +122,18 @@ async fn requests_that_are_none_are_refused_with_a_problem_document() {
             "REQUEST_MALFORMED",
         ),
         (
+            http.delete(url("/internal/v1/certificates/shop.example?generation=-1")),
+            400,
+            "REQUEST_MALFORMED",
+        ),
+        (
+            http.delete(url(
+                "/internal/v1/certificates/shop.example?generation=9223372036854775808",
+            )),
+            400,
+            "REQUEST_MALFORMED",
+        ),
+        (
             http.get(url("/internal/v1/certificates?limit=many")),
             400,
             "REQUEST_MALFORMED",
