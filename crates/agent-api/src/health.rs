@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 pub struct Health {
     /// The verdict.
     pub status: HealthStatus,
+    /// When this agent's process started, by its own clock. Another moment than was seen before means that the agent was restarted
+    /// and has forgotten the challenges that it was given. An older agent leaves it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
     /// The HAProxy next to the agent.
     pub haproxy: HaproxyHealth,
     /// Certificates on the agent's disk.

@@ -102,6 +102,7 @@ impl Agent {
             shared,
             challenges,
             metrics,
+            started_at: clock.now(),
             clock,
             token: settings.token.as_ref().map(BearerToken::new),
             tls: settings.tls.map(|listener| listener.tls),

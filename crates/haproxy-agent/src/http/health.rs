@@ -21,6 +21,7 @@ fn look(app: &App) -> Health {
         } else {
             HealthStatus::Degraded
         },
+        started_at: Some(app.started_at),
         haproxy: view.haproxy.clone(),
         certificates: view.held.len() as u64,
         challenges,

@@ -17,6 +17,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post, put};
 use dps_agent_api::{CHALLENGE_PATH_PREFIX, MAX_BATCH_BYTES, ProblemCode};
+use dps_domain::Timestamp;
 use dps_host::BearerToken;
 use dps_host::mutual_tls::ServerTls;
 
@@ -37,6 +38,7 @@ pub(crate) struct App {
     pub(crate) challenges: Arc<Challenges>,
     pub(crate) metrics: Metrics,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) started_at: Timestamp,
     /// What the service must show, if the settings name a token.
     pub(crate) token: Option<BearerToken>,
     /// With `Agent:Tls`.

@@ -105,11 +105,13 @@ async fn an_agent_that_was_restarted_knows_everything() {
     let issued = world.authority.issue("shop.example.com");
     world.client().apply(&issued.request(7)).await.unwrap();
     let before = world.client().inventory(None, 10).await.unwrap();
+    let started_at = world.client().health().await.unwrap().started_at;
     world.stop_agent().await;
     world.assert_serves(&issued).await;
     world.start_agent().await;
 
     let client = world.client();
+    assert!(client.health().await.unwrap().started_at > started_at);
     eventually("the inventory is as before", async || {
         client.inventory(None, 10).await.unwrap() == before
     })
