@@ -85,7 +85,8 @@ pub enum CertificateState {
     Unknown,
 }
 
-/// `GET /internal/v1/certificates?limit=…&cursor=…`: a page of what the agent holds, by hostname.
+/// `GET /internal/v1/certificates?limit=…&cursor=…`: a page of what the agent holds, by hostname. A cursor stays good whatever comes
+/// and goes between two pages: what is there all the time is told exactly once. Pages with different digests tell of different moments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InventoryPage {
@@ -94,6 +95,6 @@ pub struct InventoryPage {
     /// Send it back to get the next page; absent on the last one. Opaque.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
-    /// The [`InventoryDigest`](crate::InventoryDigest) in lower-case hex: equal digests mean equal inventories.
+    /// The [`InventoryDigest`](crate::InventoryDigest) of all that was held when this page was made, in lower-case hex: equal digests mean equal inventories.
     pub digest: String,
 }

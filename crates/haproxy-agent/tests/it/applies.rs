@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use dps_agent_api::ApplyOutcome;
+use dps_agent_api::{ApplyOutcome, InventoryDigest};
 use haproxy_domain_agent::runtime_api::{Payload, StoreName};
 use haproxy_domain_agent::{Clock, SystemClock};
 
@@ -209,6 +209,47 @@ async fn the_inventory_comes_in_pages_with_one_digest() {
     assert_eq!(second.next_cursor, None);
     assert_eq!(first.digest, second.digest);
     assert_ne!(first.digest, empty.digest);
+}
+
+#[tokio::test]
+async fn a_cursor_stays_good_when_certificates_come_and_go_between_two_pages() {
+    let world = World::new().await;
+    let client = world.client();
+    let apply = async |name: &str| {
+        let issued = world.authority.issue(name);
+        client.apply(&issued.request(1)).await.unwrap();
+        issued
+    };
+    let mut held = Vec::new();
+    for name in ["b.example.com", "c.example.com", "d.example.com"] {
+        held.push(apply(name).await);
+    }
+    let first = client.inventory(None, 2).await.unwrap();
+    let cursor = first.next_cursor.as_deref();
+
+    // The very one that the cursor was made of goes, one comes before it and one behind it.
+    client.remove(&held[1].hostname).await.unwrap();
+    apply("a.example.com").await;
+    apply("ca.example.com").await;
+
+    let rest = client.inventory(cursor, 2).await.unwrap();
+    let names: Vec<_> = rest.items.iter().map(|item| item.hostname.as_str()).collect();
+    assert_eq!(names, ["ca.example.com", "d.example.com"]);
+    assert_eq!(rest.next_cursor, None);
+    assert_ne!(first.digest, rest.digest);
+    // Everything may be gone, and what lies behind the last one is an empty page.
+    for issued in &held {
+        client.remove(&issued.hostname).await.unwrap();
+    }
+    let last = client.inventory(Some("zz.example.com"), 2).await.unwrap();
+    assert_eq!((last.items.len(), last.next_cursor), (0, None));
+
+    let all = client.inventory(None, 1000).await.unwrap();
+    let lines = all.items.iter();
+    let digest: InventoryDigest = lines
+        .map(|item| (&item.hostname, item.fingerprint.as_str(), item.generation))
+        .collect();
+    assert_eq!(digest.to_hex(), all.digest);
 }
 
 #[tokio::test]
