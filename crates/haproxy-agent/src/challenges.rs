@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dps_agent_api::ChallengeToken;
-use dps_domain::Timestamp;
+use tokio::time::Instant;
 
 const MAX_KEY_AUTHORIZATION_BYTES: usize = 512;
 
@@ -18,7 +18,8 @@ pub(crate) enum ChallengeError {
     Full,
 }
 
-/// Tokens with their key authorizations, bounded in number, size and time.
+/// Tokens with their key authorizations, bounded in number, size and time. The time is that which has passed, so that a clock which is
+/// set right neither ends a challenge nor keeps it.
 pub(crate) struct Challenges {
     answers: Mutex<HashMap<ChallengeToken, Answer>>,
     capacity: usize,
@@ -27,7 +28,7 @@ pub(crate) struct Challenges {
 
 struct Answer {
     key_authorization: String,
-    expires_at: Timestamp,
+    expires_at: Instant,
 }
 
 impl Challenges {
@@ -44,7 +45,7 @@ impl Challenges {
         &self,
         token: ChallengeToken,
         key_authorization: String,
-        now: Timestamp,
+        now: Instant,
     ) -> Result<(), ChallengeError> {
         let is_visible = key_authorization.bytes().all(|byte| byte.is_ascii_graphic());
         if key_authorization.is_empty()
@@ -76,7 +77,7 @@ impl Challenges {
     }
 
     /// The key authorization, if the token is known. The look-up hashes with a secret key, so its time tells nothing about others.
-    pub(crate) fn answer(&self, token: &ChallengeToken, now: Timestamp) -> Option<String> {
+    pub(crate) fn answer(&self, token: &ChallengeToken, now: Instant) -> Option<String> {
         let answers = self.lock();
         answers
             .get(token)
@@ -85,7 +86,7 @@ impl Challenges {
     }
 
     /// How many are answered. Forgets those whose time is over.
-    pub(crate) fn count(&self, now: Timestamp) -> usize {
+    pub(crate) fn count(&self, now: Instant) -> usize {
         let mut answers = self.lock();
         answers.retain(|_, answer| answer.expires_at > now);
         answers.len()
@@ -101,48 +102,49 @@ impl Challenges {
 mod tests {
     use super::*;
 
-    const NOON: Timestamp = Timestamp::from_unix_seconds(1_700_000_000);
-
     fn token(text: &str) -> ChallengeToken {
         ChallengeToken::parse(text).unwrap()
     }
 
     #[test]
     fn a_challenge_is_answered_until_it_is_withdrawn_or_its_time_is_over() {
+        let noon = Instant::now();
         let challenges = Challenges::new(10, Duration::from_secs(60));
         challenges
-            .publish(token("a"), "a.thumb".to_owned(), NOON)
+            .publish(token("a"), "a.thumb".to_owned(), noon)
             .unwrap();
-        assert_eq!(challenges.answer(&token("a"), NOON).as_deref(), Some("a.thumb"));
-        assert_eq!(challenges.answer(&token("b"), NOON), None);
+        assert_eq!(challenges.answer(&token("a"), noon).as_deref(), Some("a.thumb"));
+        assert_eq!(challenges.answer(&token("b"), noon), None);
         assert_eq!(
-            challenges.answer(&token("a"), NOON + Duration::from_secs(60)),
+            challenges.answer(&token("a"), noon + Duration::from_secs(60)),
             None
         );
         challenges.withdraw(&token("a"));
-        assert_eq!(challenges.answer(&token("a"), NOON), None);
+        assert_eq!(challenges.answer(&token("a"), noon), None);
     }
 
     #[test]
     fn memory_is_bounded_and_expired_challenges_make_room() {
+        let noon = Instant::now();
         let challenges = Challenges::new(2, Duration::from_secs(60));
-        challenges.publish(token("a"), "1".to_owned(), NOON).unwrap();
-        challenges.publish(token("b"), "2".to_owned(), NOON).unwrap();
-        challenges.publish(token("b"), "3".to_owned(), NOON).unwrap();
+        challenges.publish(token("a"), "1".to_owned(), noon).unwrap();
+        challenges.publish(token("b"), "2".to_owned(), noon).unwrap();
+        challenges.publish(token("b"), "3".to_owned(), noon).unwrap();
         assert_eq!(
-            challenges.publish(token("c"), "4".to_owned(), NOON),
+            challenges.publish(token("c"), "4".to_owned(), noon),
             Err(ChallengeError::Full)
         );
-        let later = NOON + Duration::from_secs(61);
+        let later = noon + Duration::from_secs(61);
         challenges.publish(token("c"), "4".to_owned(), later).unwrap();
         assert_eq!(challenges.count(later), 1);
     }
 
     #[test]
     fn a_key_authorization_is_visible_ascii_of_bounded_length() {
+        let noon = Instant::now();
         let challenges = Challenges::new(2, Duration::from_secs(60));
         for bad in ["", "a b", "a\r\nx: y", "ä", &"x".repeat(513)] {
-            let verdict = challenges.publish(token("a"), bad.to_owned(), NOON);
+            let verdict = challenges.publish(token("a"), bad.to_owned(), noon);
             assert_eq!(verdict, Err(ChallengeError::KeyAuthorization), "{bad:?}");
         }
     }

@@ -6,6 +6,7 @@ use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use dps_agent_api::{ChallengePublication, ChallengeToken, ProblemCode};
+use tokio::time::Instant;
 
 use super::App;
 use super::certificates::unreadable_body;
@@ -21,7 +22,7 @@ pub(super) async fn publish(
     let token = parse_token(token)?;
     let body: ChallengePublication = read_json(&body.map_err(unreadable_body)?)?;
     app.challenges
-        .publish(token, body.key_authorization, app.clock.now())
+        .publish(token, body.key_authorization, Instant::now())
         .map_err(|error| match error {
             ChallengeError::KeyAuthorization => {
                 Rejection::new(ProblemCode::RequestMalformed, error.to_string()).about("keyAuthorization")
@@ -44,7 +45,7 @@ pub(super) async fn withdraw(
 pub(super) async fn answer(State(app): State<App>, token: Result<Path<String>, PathRejection>) -> Response {
     let known = parse_token(token)
         .ok()
-        .and_then(|token| app.challenges.answer(&token, app.clock.now()));
+        .and_then(|token| app.challenges.answer(&token, Instant::now()));
     let headers = [
         (header::CONTENT_TYPE, "text/plain"),
         (header::CACHE_CONTROL, "no-store"),
