@@ -36,6 +36,9 @@ pub enum ApplyOutcome {
     Replaced,
     /// This very certificate was served already.
     Unchanged,
+    /// What only a newer agent does; the certificate is served.
+    #[serde(other)]
+    Unknown,
 }
 
 /// The answer to an apply: the edge presented exactly this certificate in a TLS handshake.

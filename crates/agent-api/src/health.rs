@@ -46,7 +46,8 @@ pub struct TlsHealth {
 pub enum HealthStatus {
     /// HAProxy answers and serves what is on disk.
     Ok,
-    /// HAProxy does not answer, or does not serve all that is on disk yet.
+    /// HAProxy does not answer, or does not serve all that is on disk yet; also whatever a newer agent says beside `ok`.
+    #[serde(other)]
     Degraded,
 }
 

@@ -177,6 +177,7 @@ impl Metrics {
             ApplyOutcome::Created => "created",
             ApplyOutcome::Replaced => "replaced",
             ApplyOutcome::Unchanged => "unchanged",
+            ApplyOutcome::Unknown => "unknown",
         };
         self.applied.get_or_create(&[("outcome", outcome)]).inc();
     }
