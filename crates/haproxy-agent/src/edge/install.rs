@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dps_domain::{Hostname, with_causes};
@@ -111,12 +112,16 @@ pub(super) const ATTEMPTS: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(100);
 /// Handshakes at once: enough to hide the time on the way, few enough to leave HAProxy to its clients.
 const HANDSHAKES: usize = 4;
+/// After so many in a burst that nobody answered in time, the others are not waited for.
+const SILENT: usize = 8;
 
 /// Handshakes that run while other work goes on.
 pub(super) struct Proofs {
     prober: Prober,
     attempts: u32,
     permits: Arc<Semaphore>,
+    /// Handshakes that nobody answered in time.
+    silent: Arc<AtomicUsize>,
     begun: HashSet<usize>,
     tasks: JoinSet<(usize, Result<(), String>)>,
 }
@@ -127,6 +132,7 @@ impl Proofs {
             prober,
             attempts,
             permits: Arc::new(Semaphore::new(HANDSHAKES)),
+            silent: Arc::default(),
             begun: HashSet::new(),
             tasks: JoinSet::new(),
         }
@@ -135,12 +141,12 @@ impl Proofs {
     /// Begins to prove that a certificate is presented.
     pub(super) fn begin(&mut self, index: usize, candidate: &Arc<Candidate>) {
         let (prober, permits, attempts) = (self.prober.clone(), Arc::clone(&self.permits), self.attempts);
-        let candidate = Arc::clone(candidate);
+        let (candidate, silent) = (Arc::clone(candidate), Arc::clone(&self.silent));
         self.begun.insert(index);
         self.tasks.spawn(async move {
             // The semaphore is never closed.
             let _permit = permits.acquire_owned().await;
-            (index, prove(&prober, &candidate, attempts).await)
+            (index, prove(&prober, &candidate, attempts, &silent).await)
         });
     }
 
@@ -155,10 +161,18 @@ impl Proofs {
     }
 }
 
-async fn prove(prober: &Prober, candidate: &Candidate, attempts: u32) -> Result<(), String> {
+async fn prove(
+    prober: &Prober,
+    candidate: &Candidate,
+    attempts: u32,
+    silent: &AtomicUsize,
+) -> Result<(), String> {
     let (hostname, wanted) = (candidate.hostname(), &candidate.wanted.fingerprint);
-    let mut last = String::new();
+    let mut last = "the handshakes before were not answered".to_owned();
     for attempt in 0..attempts {
+        if silent.load(Ordering::Relaxed) >= SILENT {
+            break;
+        }
         if attempt > 0 {
             sleep(PAUSE).await;
         }
@@ -166,6 +180,7 @@ async fn prove(prober: &Prober, candidate: &Candidate, attempts: u32) -> Result<
             Ok(presented) if presented == *wanted => return Ok(()),
             Ok(presented) => last = format!("a handshake for {hostname} presents {presented}"),
             Err(error @ HandshakeError::TimedOut { .. }) => {
+                silent.fetch_add(1, Ordering::Relaxed);
                 last = error.to_string();
                 break;
             }

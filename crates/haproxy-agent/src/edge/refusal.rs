@@ -39,6 +39,15 @@ impl Refusal {
         Self::request(ProblemCode::GenerationStale, "generation", detail)
     }
 
+    /// Whether it says something about one certificate only, and nothing about the others.
+    pub(super) const fn is_of_one_certificate(&self) -> bool {
+        match self {
+            Self::Request(_) | Self::Disk(_) | Self::Mismatch { .. } => true,
+            Self::Runtime(error) => matches!(error, RuntimeError::Refused { .. }),
+            Self::Stopping => false,
+        }
+    }
+
     /// The document to send.
     pub(crate) fn problem(&self) -> Problem {
         match self {
@@ -117,7 +126,8 @@ pub(crate) fn parse_request(request: &ApplyRequest, now: Timestamp) -> Result<St
         ));
     }
     check_generation(request.generation)?;
-    check(&chain, &key, &request.hostname, now).map_err(|fault| chain_refusal(&fault, &request.hostname))?;
+    check(&chain, &key, &request.hostname, now)
+        .map_err(|fault| chain_refusal(&fault, &request.hostname, now))?;
     Ok(StoredCertificate {
         hostname: request.hostname.clone(),
         generation: request.generation,
@@ -126,7 +136,7 @@ pub(crate) fn parse_request(request: &ApplyRequest, now: Timestamp) -> Result<St
     })
 }
 
-fn chain_refusal(fault: &ChainFault, hostname: &Hostname) -> Refusal {
+fn chain_refusal(fault: &ChainFault, hostname: &Hostname, now: Timestamp) -> Refusal {
     let (code, field) = match fault {
         ChainFault::KeyMismatch => (ProblemCode::KeyMismatch, "privateKeyPem"),
         ChainFault::OutOfOrder { .. } => (ProblemCode::ChainOutOfOrder, "chainPem"),
@@ -136,9 +146,16 @@ fn chain_refusal(fault: &ChainFault, hostname: &Hostname) -> Refusal {
         ChainFault::WeakKey => (ProblemCode::WeakKey, "chainPem"),
         ChainFault::WeakSignature { .. } => (ProblemCode::WeakSignature, "chainPem"),
     };
+    let clock = match fault {
+        // Where the machine's clock is wrong, this is how one finds out.
+        ChainFault::NotYetValid { .. } | ChainFault::Expired { .. } => {
+            format!("; the agent's clock says {now}")
+        }
+        _ => String::new(),
+    };
     Refusal::request(
         code,
         field,
-        format!("{fault}; nothing was changed for {hostname}"),
+        format!("{fault}{clock}; nothing was changed for {hostname}"),
     )
 }

@@ -46,16 +46,20 @@ impl Edge {
         let wanted: Vec<_> = wanted.map(|(removal, _)| removal).collect();
         let forgotten = self.forget(&wanted).await;
         let forgotten = forgotten.map_err(|error| Arc::new(Refusal::from(error)));
+        let mut silence = forgotten.err();
         for (removal, result) in removals.iter().zip(&mut results) {
             if result.is_err() {
                 continue;
             }
-            *result = match &forgotten {
-                Ok(()) => self.take_out(&removal.hostname).await.map_err(Arc::new),
-                Err(refusal) => Err(Arc::clone(refusal)),
-            };
-            if forgotten.is_ok() && result.is_err() {
+            if let Some(refusal) = &silence {
+                *result = Err(Arc::clone(refusal));
+                continue;
+            }
+            *result = self.take_out(&removal.hostname).await.map_err(Arc::new);
+            if let Err(refusal) = &*result {
                 self.doubt();
+                // Whoever does not answer for one does not answer for the others either; the next repair takes them out.
+                silence = Some(Arc::clone(refusal)).filter(|refusal| !refusal.is_of_one_certificate());
             }
         }
         results

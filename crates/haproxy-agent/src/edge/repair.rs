@@ -6,6 +6,7 @@ use dps_domain::{Hostname, with_causes};
 
 use super::install::{serves, uninstall};
 use super::{Edge, Known, Refusal};
+use crate::handshake::HandshakeError;
 use crate::metrics::Drift;
 use crate::random;
 use crate::runtime_api::{ListEntry, Process, RuntimeError, Status, StoreListing, StoreName, StoreState};
@@ -246,10 +247,13 @@ impl Edge {
                     uninstall(&self.runtime, self.disk.list(), name).await?;
                     self.bring_back(name, hostname, done).await?;
                 }
-                // An address that does not answer says nothing about this one certificate.
+                // An address that does not answer says nothing about this one certificate, and will not answer for the next.
                 Err(error) => {
                     self.metrics.verify_failures.inc();
                     tracing::warn!(%hostname, error = %with_causes(&error), "a handshake of the comparison failed");
+                    if matches!(error, HandshakeError::TimedOut { .. }) {
+                        break;
+                    }
                 }
             }
         }

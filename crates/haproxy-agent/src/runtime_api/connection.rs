@@ -1,5 +1,6 @@
 //! One connection: a request and its answer, or many commands in one go.
 
+use std::io;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
@@ -56,6 +57,7 @@ pub(super) struct Prompt {
 pub(super) struct CommandWriter {
     stream: WriteHalf<Box<dyn Stream>>,
     endpoint: Endpoint,
+    deadline: Duration,
 }
 
 /// The way back.
@@ -77,6 +79,7 @@ impl Prompt {
             commands: CommandWriter {
                 stream: writing,
                 endpoint: endpoint.clone(),
+                deadline,
             },
             answers: AnswerReader {
                 stream: reading,
@@ -97,9 +100,10 @@ impl Prompt {
 impl CommandWriter {
     /// Waits for room only, not for the answer.
     pub(super) async fn send(&mut self, text: &Zeroizing<String>) -> Result<(), RuntimeError> {
-        self.stream
-            .write_all(text.as_bytes())
+        let deadline = self.deadline;
+        timeout(deadline, self.stream.write_all(text.as_bytes()))
             .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
             .map_err(broken(&self.endpoint))
     }
 }
@@ -134,7 +138,7 @@ impl AnswerReader {
     }
 }
 
-fn broken(endpoint: &Endpoint) -> impl Fn(std::io::Error) -> RuntimeError {
+fn broken(endpoint: &Endpoint) -> impl Fn(io::Error) -> RuntimeError {
     let endpoint = endpoint.to_string();
     move |source| RuntimeError::Unreachable {
         endpoint: endpoint.clone(),

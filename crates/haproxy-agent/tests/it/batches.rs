@@ -9,18 +9,18 @@ use haproxy_domain_agent::runtime_api::{Payload, StoreName};
 use crate::authority::Issued;
 use crate::world::{TOKEN, World, eventually};
 
-fn issue_many(world: &World, count: usize) -> Vec<Issued> {
+pub(crate) fn issue_many(world: &World, count: usize) -> Vec<Issued> {
     (0..count)
         .map(|n| world.authority.issue(&format!("host{n}.example.com")))
         .collect()
 }
 
-fn requests(issued: &[Issued], generation: u64) -> Vec<ApplyRequest> {
+pub(crate) fn requests(issued: &[Issued], generation: u64) -> Vec<ApplyRequest> {
     issued.iter().map(|one| one.request(generation)).collect()
 }
 
 /// A metric's value, 0 where it was never counted.
-async fn metric(world: &World, name: &str) -> u64 {
+pub(crate) async fn metric(world: &World, name: &str) -> u64 {
     let answer = reqwest::get(format!("{}/metrics", world.agent_url()))
         .await
         .unwrap();

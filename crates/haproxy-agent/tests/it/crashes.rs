@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::authority::Issued;
 use crate::world::{TOKEN, World, eventually};
 
-fn signal(name: &str, pid: u32) {
+pub(crate) fn signal(name: &str, pid: u32) {
     assert!(
         Command::new("kill")
             .arg(name)

@@ -1,0 +1,217 @@
+//! HAProxy is stopped, reloaded or struck dumb in the middle of a batch, and callers contradict each other.
+
+use std::time::{Duration, Instant};
+
+use dps_agent_api::{AgentError, Applied, CertificateState};
+use dps_host::HumanDuration;
+use tokio::net::TcpListener;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::authority::Issued;
+use crate::batches::{issue_many, metric, requests};
+use crate::crashes::signal;
+use crate::world::{World, eventually};
+
+const SHORT: Duration = Duration::from_millis(400);
+
+async fn impatient() -> World {
+    let mut world = World::with_settings(|settings| {
+        settings.runtime_deadline = HumanDuration::from(SHORT);
+        settings.handshake_timeout = HumanDuration::from(SHORT);
+    })
+    .await;
+    world.start_haproxy().await;
+    world
+}
+
+type Verdicts = Vec<Result<Applied, AgentError>>;
+
+fn begin_batch(world: &World, issued: &[Issued], generation: u64) -> JoinHandle<Verdicts> {
+    let (client, batch) = (world.client(), requests(issued, generation));
+    tokio::spawn(async move { client.apply_batch(&batch).await })
+}
+
+/// Waits until HAProxy has begun with a batch.
+async fn begun(world: &World, stores: usize) {
+    eventually("HAProxy has some of the batch", async || {
+        let listing = world.operator().stores().await;
+        listing.is_ok_and(|listing| listing.names.len() > stores)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_haproxy_that_is_stopped_in_the_middle_of_a_batch_ends_with_what_was_acknowledged() {
+    let world = impatient().await;
+    let old = issue_many(&world, 150);
+    for verdict in world.client().apply_batch(&requests(&old[..30], 1)).await {
+        verdict.unwrap();
+    }
+    let new = issue_many(&world, 150);
+    let batch = begin_batch(&world, &new, 2);
+    begun(&world, 33).await;
+    let since = Instant::now();
+    signal("-STOP", world.pid());
+    let verdicts = batch.await.unwrap();
+    assert!(since.elapsed() < 20 * SHORT, "{:?}", since.elapsed());
+    assert!(verdicts.iter().any(Result::is_err));
+    world.assert_loadable();
+    signal("-CONT", world.pid());
+
+    eventually("the agent has HAProxy in line again", async || {
+        metric(&world, "in_sync").await == 1
+    })
+    .await;
+    for (index, verdict) in verdicts.iter().enumerate() {
+        let before = old.get(index).filter(|_| index < 30);
+        let expected = if verdict.is_ok() {
+            Some(&new[index])
+        } else {
+            before
+        };
+        assert_eq!(
+            world.visit(&new[index].hostname).await.as_deref(),
+            expected.map(Issued::fingerprint),
+            "{index} {verdict:?}"
+        );
+    }
+    for verdict in world.client().apply_batch(&requests(&new, 2)).await {
+        verdict.unwrap();
+    }
+    for one in &new {
+        world.assert_serves(one).await;
+    }
+    world.assert_loadable();
+}
+
+#[tokio::test]
+async fn removals_from_a_haproxy_that_is_stopped_are_answered_at_once_and_done_when_it_goes_on() {
+    let world = impatient().await;
+    let issued = issue_many(&world, 40);
+    for verdict in world.client().apply_batch(&requests(&issued, 1)).await {
+        verdict.unwrap();
+    }
+    signal("-STOP", world.pid());
+    let since = Instant::now();
+    let mut calls = JoinSet::new();
+    for one in &issued[..39] {
+        let (client, hostname) = (world.client(), one.hostname.clone());
+        calls.spawn(async move { client.remove(&hostname).await });
+    }
+    let verdicts = calls.join_all().await;
+    let took = since.elapsed();
+    signal("-CONT", world.pid());
+    // The first may be a burst alone, behind a look at HAProxy that was under way.
+    assert!(took < 8 * SHORT, "{took:?}");
+    assert!(verdicts.iter().all(Result::is_err));
+
+    eventually("all are gone", async || {
+        for one in &issued[..39] {
+            if world.visit(&one.hostname).await.is_some() {
+                return false;
+            }
+        }
+        true
+    })
+    .await;
+    world.assert_serves(&issued[39]).await;
+    world.assert_loadable();
+    world.client().remove(&issued[0].hostname).await.unwrap();
+}
+
+#[tokio::test]
+async fn where_nobody_answers_handshakes_a_batch_is_refused_within_a_few_timeouts() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut world = World::with_settings(|settings| {
+        settings.handshake_timeout = HumanDuration::from(SHORT);
+        settings.tls_address = listener.local_addr().unwrap();
+    })
+    .await;
+    let dumb = tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            held.push(stream);
+        }
+    });
+    world.start_haproxy().await;
+    let issued = issue_many(&world, 60);
+    let since = Instant::now();
+    for verdict in world.client().apply_batch(&requests(&issued, 1)).await {
+        assert!(matches!(verdict, Err(AgentError::Mismatch { .. })), "{verdict:?}");
+    }
+    // Sixty handshakes, four at once, would be fifteen.
+    assert!(since.elapsed() < 8 * SHORT, "{:?}", since.elapsed());
+    for one in &issued {
+        assert_eq!(world.visit(&one.hostname).await, None);
+    }
+    world.assert_loadable();
+    dumb.abort();
+}
+
+#[tokio::test]
+async fn a_reload_in_the_middle_of_a_batch_loses_nothing_that_was_acknowledged() {
+    let mut world = World::without_haproxy().await;
+    world.spawn_haproxy_with(&["-W"]);
+    eventually("HAProxy answers", async || metric(&world, "in_sync").await == 1).await;
+    let old = issue_many(&world, 100);
+    for verdict in world.client().apply_batch(&requests(&old[..50], 1)).await {
+        verdict.unwrap();
+    }
+    let new = issue_many(&world, 100);
+    let batch = begin_batch(&world, &new, 2);
+    begun(&world, 55).await;
+    signal("-USR2", world.pid());
+    let verdicts = batch.await.unwrap();
+    eventually("the agent has the new worker in line", async || {
+        metric(&world, "haproxy_restarts_total").await > 0 && metric(&world, "in_sync").await == 1
+    })
+    .await;
+    for (index, verdict) in verdicts.iter().enumerate() {
+        let before = old.get(index).filter(|_| index < 50);
+        let expected = if verdict.is_ok() {
+            Some(&new[index])
+        } else {
+            before
+        };
+        eventually("each is served as it was answered", async || {
+            world.visit(&new[index].hostname).await.as_deref() == expected.map(Issued::fingerprint)
+        })
+        .await;
+    }
+    world.assert_loadable();
+    for verdict in world.client().apply_batch(&requests(&new, 2)).await {
+        verdict.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn applies_and_removals_of_one_hostname_at_once_end_in_one_story() {
+    let world = World::new().await;
+    for round in 0..6_u64 {
+        let mut calls = JoinSet::new();
+        for n in 0..8_u64 {
+            let (client, generation) = (world.client(), 100 * round + n + 1);
+            let issued = world.authority.issue("shop.example.com");
+            calls.spawn(async move {
+                if n % 3 == 2 {
+                    client.remove_generation(&issued.hostname, generation).await.ok();
+                } else {
+                    client.apply(&issued.request(generation)).await.ok();
+                }
+            });
+        }
+        calls.join_all().await;
+        let held = world.client().inventory(None, 10).await.unwrap().items;
+        let host = "shop.example.com".parse().unwrap();
+        assert_eq!(
+            world.visit(&host).await,
+            held.first().map(|item| item.fingerprint.clone())
+        );
+        assert!(held.iter().all(|item| item.state == CertificateState::Served));
+        // The highest of all was an apply: whatever came before it cannot have taken it down.
+        assert_eq!(held.first().map(|item| item.generation), Some(100 * round + 8));
+        let entries = world.operator().list_entries(&world.list()).await.unwrap();
+        assert_eq!(entries.len(), held.len());
+        world.assert_loadable();
+    }
+}
