@@ -28,6 +28,10 @@ pub(crate) enum Drift {
     Duplicate,
     /// It has the right one and presents another.
     Presented,
+    /// A certificate's file is not as it was left.
+    File,
+    /// The crt-list is not as it was left.
+    List,
 }
 
 impl Drift {
@@ -39,6 +43,8 @@ impl Drift {
             Self::Unwanted => "unwanted",
             Self::Duplicate => "duplicate",
             Self::Presented => "presented",
+            Self::File => "file",
+            Self::List => "list",
         }
     }
 }

@@ -10,7 +10,8 @@ use dps_domain::{Hostname, Timestamp};
 use zeroize::Zeroizing;
 
 use super::file::FileFault;
-use super::{Disk, DiskError, Held, Inventory, StoredCertificate, Tombstones, during, write};
+use super::held::is_whole_list;
+use super::{Disk, DiskError, Held, Inventory, Stamp, StoredCertificate, Tombstones, during};
 
 /// A chain of 64 KiB, a key of 16 KiB and the first line.
 const MAX_FILE_BYTES: u64 = 96 * 1024;
@@ -19,7 +20,7 @@ impl Disk {
     /// Reads every certificate, moves what is bad or foreign into quarantine, finishes removals that were interrupted, and brings the
     /// crt-list in line. Afterwards HAProxy can start with the directory.
     pub(crate) fn load(&self, removed: &Tombstones, now: Timestamp) -> Result<Inventory, DiskError> {
-        let listed = self.listed()?;
+        let listed = self.listed(now)?;
         let mut held = Inventory::default();
         for path in self.certificate_files()? {
             let is_listed = listed
@@ -27,7 +28,10 @@ impl Disk {
                 .is_none_or(|names| path.to_str().is_some_and(|name| names.contains(name)));
             match self.judge(&path, is_listed) {
                 Ok(stored) => {
-                    let about = Held::of(&stored, self.store_name(&stored.hostname)?);
+                    let about = Held {
+                        stamp: Stamp::of(&path).ok(),
+                        ..Held::of(&stored, self.store_name(&stored.hostname)?)
+                    };
                     held.insert(stored.hostname, about);
                 }
                 Err(FileFault::Unlisted {
@@ -37,10 +41,12 @@ impl Disk {
                     .is_some_and(|tombstone| tombstone.generation >= generation) =>
                 {
                     tracing::info!(%hostname, "finishing a removal that was interrupted");
-                    fs::remove_file(&path).map_err(during("delete", &path))?;
-                    path.parent().map_or(Ok(()), write::sync_folder)?;
+                    let deleted = fs::remove_file(&path).and_then(|()| path.parent().map_or(Ok(()), sync));
+                    if let Err(error) = deleted {
+                        tracing::error!(%hostname, %error, "a removed certificate's file cannot be deleted");
+                    }
                 }
-                Err(fault) => self.quarantine(&path, &fault, now)?,
+                Err(fault) => self.quarantine(&path, &fault, now),
             }
         }
         for name in listed.iter().flatten() {
@@ -64,12 +70,20 @@ impl Disk {
             .map_err(|fault| during("use", &path)(io::Error::new(io::ErrorKind::InvalidData, fault)))
     }
 
-    /// The names in the crt-list; `None` if there is no list, so that a lost list costs no certificate.
-    fn listed(&self) -> Result<Option<HashSet<String>>, DiskError> {
+    /// The names in the crt-list; `None` if there is no list or one that we did not finish, so that a lost list costs no certificate.
+    fn listed(&self, now: Timestamp) -> Result<Option<HashSet<String>>, DiskError> {
         let path = Path::new(self.list.as_str());
+        if fs::metadata(path).is_ok_and(|about| !about.is_file()) {
+            self.quarantine(path, &FileFault::Unreadable, now);
+            return Ok(None);
+        }
         match fs::read(path) {
             Ok(bytes) => {
                 let text = String::from_utf8_lossy(&bytes);
+                if !is_whole_list(&text) {
+                    tracing::error!(list = %self.list, "the crt-list is cut or not ours; it is made anew from the certificates");
+                    return Ok(None);
+                }
                 let names = text.lines().filter(|line| !line.starts_with('#'));
                 Ok(Some(
                     names
@@ -91,7 +105,8 @@ impl Disk {
             .flatten()
             .map(|entry| entry.path())
         {
-            if shard.is_dir() {
+            // A link may lead to folders that are not ours.
+            if fs::symlink_metadata(&shard).is_ok_and(|about| about.is_dir()) {
                 let entries = fs::read_dir(&shard).map_err(during("list", &shard))?;
                 files.extend(entries.flatten().map(|entry| entry.path()));
             } else {
@@ -102,7 +117,7 @@ impl Disk {
         Ok(files)
     }
 
-    fn judge(&self, path: &Path, is_listed: bool) -> Result<StoredCertificate, FileFault> {
+    pub(super) fn judge(&self, path: &Path, is_listed: bool) -> Result<StoredCertificate, FileFault> {
         let about = fs::symlink_metadata(path).map_err(|_| FileFault::Unreadable)?;
         if !about.is_file() {
             return Err(FileFault::Unreadable);
@@ -129,4 +144,8 @@ impl Disk {
         }
         Ok(stored)
     }
+}
+
+fn sync(folder: &Path) -> io::Result<()> {
+    fs::File::open(folder)?.sync_all()
 }

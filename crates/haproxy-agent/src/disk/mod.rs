@@ -19,6 +19,7 @@ mod held;
 mod load;
 mod quarantine;
 mod tombstones;
+mod verify;
 mod write;
 
 use std::fs::File;
@@ -31,6 +32,7 @@ use dps_domain::Hostname;
 pub(crate) use file::StoredCertificate;
 pub(crate) use held::{Held, Inventory};
 pub(crate) use tombstones::{Tombstone, Tombstones, prune};
+pub(crate) use verify::{Found, Stamp};
 pub(crate) use write::Staged;
 
 use crate::runtime_api::{ListName, StoreName};
@@ -75,8 +77,9 @@ const MAX_READABLE_NAME: usize = 200;
 impl Disk {
     /// Makes the directory if needed, locks it, and empties the staging area.
     pub(crate) fn open(root: &Path) -> Result<Self, DiskError> {
-        for folder in ["", "certs", "staging", "quarantine"] {
-            write::private_folder(&root.join(folder))?;
+        write::private_folder(root)?;
+        for folder in ["certs", "staging", "quarantine"] {
+            write::own_folder(&root.join(folder))?;
         }
         let path = root.join("agent.lock");
         let lock = write::private_file(&path).map_err(during("open", &path))?;

@@ -5,36 +5,56 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dps_domain::Timestamp;
+use dps_domain::{Timestamp, with_causes};
 
 use super::file::FileFault;
 use super::{Disk, DiskError, during, write};
 use crate::random;
 
-/// Files set aside at most; the oldest go first.
+/// Files set aside at most; the oldest go first, but not before somebody had the time to look.
 const CAPACITY: usize = 1000;
+/// So long every file is kept.
+const KEPT_AT_LEAST: Duration = Duration::from_secs(86_400);
 /// A file that nobody asked for in this time is deleted.
 const KEPT_FOR: Duration = Duration::from_secs(30 * 86_400);
 /// Ends the name of the text that says why.
 const REASON: &str = ".reason";
 
 impl Disk {
-    /// Moves a file or folder to `quarantine/<name>.<unix seconds>.<random>`, with its reason in a file beside it.
-    pub(super) fn quarantine(&self, path: &Path, fault: &FileFault, now: Timestamp) -> Result<(), DiskError> {
+    /// Moves a file or folder to `quarantine/<name>.<unix seconds>.<random>`, with its reason in a file beside it. What cannot be
+    /// moved stays, and harms nothing as long as the crt-list does not name it.
+    pub(super) fn quarantine(&self, path: &Path, fault: &FileFault, now: Timestamp) {
+        match self.set_aside_with_reason(path, fault, now) {
+            Ok(to) => {
+                tracing::error!(path = %path.display(), quarantine = %to.display(), reason = %fault, "a file was set aside");
+            }
+            Err(error) => {
+                let error = with_causes(&error);
+                tracing::error!(path = %path.display(), reason = %fault, %error, "a file should be set aside and cannot be");
+            }
+        }
+    }
+
+    fn set_aside_with_reason(
+        &self,
+        path: &Path,
+        fault: &FileFault,
+        now: Timestamp,
+    ) -> Result<PathBuf, DiskError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let short: String = name.chars().take(180).collect();
         let name = format!("{short}.{}.{}", now.unix_seconds(), &random::name()[..8]);
         let to = self.root.join("quarantine").join(&name);
         let reason = self.root.join("quarantine").join(format!("{name}{REASON}"));
-        write::write_private(&reason, format!("{}: {fault}\n", path.display()).as_bytes())
-            .map_err(during("write", &reason))?;
         fs::rename(path, &to).map_err(during("set aside", path))?;
+        // The log has it as well: a full disk must keep no agent from starting.
+        write::write_private(&reason, format!("{}: {fault}\n", path.display()).as_bytes()).ok();
         if fs::symlink_metadata(&to).is_ok_and(|about| about.is_file()) {
             // It may hold a key.
             fs::set_permissions(&to, Permissions::from_mode(0o600)).ok();
         }
-        tracing::error!(path = %path.display(), quarantine = %to.display(), reason = %fault, "a file was set aside");
-        path.parent().map_or(Ok(()), write::sync_folder)
+        path.parent().map_or(Ok(()), write::sync_folder)?;
+        Ok(to)
     }
 
     /// How many files are set aside.
@@ -52,7 +72,8 @@ impl Disk {
         aside.sort();
         let surplus = aside.len().saturating_sub(CAPACITY);
         for (index, (since, path)) in aside.into_iter().enumerate() {
-            if index >= surplus && now.since(since) < KEPT_FOR {
+            let age = now.since(since);
+            if age < KEPT_AT_LEAST || index >= surplus && age < KEPT_FOR {
                 continue;
             }
             let gone = if path.is_dir() {
@@ -93,6 +114,7 @@ fn reason_of(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::Tombstones;
 
     #[test]
     fn what_is_set_aside_says_why_and_is_deleted_when_it_is_old() {
@@ -105,7 +127,7 @@ mod tests {
         for (name, at) in [("a.pem", early), ("b.pem", late)] {
             let path = root.path().join(name);
             fs::write(&path, "damaged").unwrap();
-            disk.quarantine(&path, &FileFault::Header, at).unwrap();
+            disk.quarantine(&path, &FileFault::Header, at);
         }
         let texts = || -> Vec<String> {
             let entries = fs::read_dir(root.path().join("quarantine")).unwrap();
@@ -119,10 +141,28 @@ mod tests {
                 .all(|text| text.contains(&FileFault::Header.to_string()))
         );
 
+        disk.clean_quarantine(early + KEPT_AT_LEAST);
+        assert_eq!(disk.quarantined(), 2);
         disk.clean_quarantine(early + KEPT_FOR);
 
         assert_eq!(disk.quarantined(), 1);
         assert_eq!(texts().len(), 1);
         assert!(texts()[0].contains("b.pem"));
+    }
+
+    #[test]
+    fn what_cannot_be_set_aside_keeps_no_agent_from_starting() {
+        let root = tempfile::tempdir().unwrap();
+        let disk = Disk::open(root.path()).unwrap();
+        let foreign = root.path().join("certs/foreign.pem");
+        fs::write(&foreign, "foreign").unwrap();
+        fs::remove_dir(root.path().join("quarantine")).unwrap();
+
+        let held = disk.load(&Tombstones::new(), Timestamp::EPOCH).unwrap();
+
+        assert_eq!(held.len(), 0);
+        assert!(foreign.exists());
+        let list = fs::read_to_string(disk.list().as_str()).unwrap();
+        assert!(!list.contains("foreign"), "{list}");
     }
 }

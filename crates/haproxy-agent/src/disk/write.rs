@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::{Disk, DiskError, StoredCertificate, during};
+use super::{Disk, DiskError, Stamp, StoredCertificate, during};
 use crate::crash_point::{self, Effect};
 use crate::random;
 use crate::runtime_api::StoreName;
@@ -72,7 +72,7 @@ impl Disk {
     pub(crate) fn publish_all(
         &self,
         mut staged: Vec<Staged>,
-    ) -> Result<Vec<Result<(), DiskError>>, DiskError> {
+    ) -> Result<Vec<Result<Stamp, DiskError>>, DiskError> {
         let results: Vec<_> = staged.iter_mut().map(|one| self.publish(one)).collect();
         crash_point::before(Effect::PublishSync);
         if let Err(error) = self.sync_published(&staged) {
@@ -92,12 +92,12 @@ impl Disk {
         Ok(results)
     }
 
-    fn publish(&self, staged: &mut Staged) -> Result<(), DiskError> {
+    fn publish(&self, staged: &mut Staged) -> Result<Stamp, DiskError> {
         crash_point::before(Effect::FilePublish);
         if let Some(shard) = staged.to.parent()
-            && !shard.is_dir()
+            && !fs::symlink_metadata(shard).is_ok_and(|about| about.is_dir())
         {
-            private_folder(shard)?;
+            own_folder(shard)?;
             sync_folder(&self.root.join("certs"))?;
         }
         let before = self.root.join("staging").join(random::name());
@@ -108,7 +108,7 @@ impl Disk {
         }
         fs::rename(&staged.from, &staged.to).map_err(during("replace", &staged.to))?;
         crash_point::after(Effect::FilePublish);
-        Ok(())
+        Stamp::of(&staged.to).map_err(during("look at", &staged.to))
     }
 
     fn sync_published(&self, staged: &[Staged]) -> Result<(), DiskError> {
@@ -126,13 +126,19 @@ impl Disk {
         discard_path(&staged.from);
     }
 
+    /// Whether the crt-list is this one.
+    pub(crate) fn has_list(&self, text: &str) -> bool {
+        let path = Path::new(self.list.as_str());
+        let is_same_length = fs::metadata(path).is_ok_and(|about| about.len() == text.len() as u64);
+        is_same_length && fs::read(path).is_ok_and(|present| present == text.as_bytes())
+    }
+
     /// Replaces the crt-list.
     pub(crate) fn write_list(&self, text: &str) -> Result<(), DiskError> {
-        let to = PathBuf::from(self.list.as_str());
-        let is_same_length = fs::metadata(&to).is_ok_and(|about| about.len() == text.len() as u64);
-        if is_same_length && fs::read(&to).is_ok_and(|present| present == text.as_bytes()) {
+        if self.has_list(text) {
             return Ok(());
         }
+        let to = PathBuf::from(self.list.as_str());
         crash_point::before(Effect::ListWrite);
         self.replace(&to, text.as_bytes())?;
         crash_point::after(Effect::ListWrite);
@@ -187,6 +193,15 @@ fn discard_path(path: &Path) {
     if let Err(error) = fs::remove_file(path) {
         tracing::warn!(path = %path.display(), %error, "a staged file stays behind until the next start");
     }
+}
+
+/// The same for a folder that is a part of ours: a link to another is refused, because what is in it may be somebody else's.
+pub(super) fn own_folder(path: &Path) -> Result<(), DiskError> {
+    if fs::symlink_metadata(path).is_ok_and(|about| about.is_symlink()) {
+        let error = io::Error::new(io::ErrorKind::InvalidInput, "it is a symbolic link");
+        return Err(during("use", path)(error));
+    }
+    private_folder(path)
 }
 
 /// Makes a folder that nobody else can look into; tightens one that is there.

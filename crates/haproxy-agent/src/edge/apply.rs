@@ -313,11 +313,13 @@ impl Edge {
         if staged.is_empty() {
             return;
         }
+        let mut stamps = Vec::with_capacity(places.len());
         match self.on_disk(move |disk| disk.publish_all(staged)).await {
             Ok(results) => {
                 for (index, result) in places.iter().zip(results) {
-                    if let Err(error) = result {
-                        items[*index].fail(Refusal::from(error));
+                    match result {
+                        Ok(stamp) => stamps.push((*index, stamp)),
+                        Err(error) => items[*index].fail(Refusal::from(error)),
                     }
                 }
             }
@@ -330,14 +332,15 @@ impl Edge {
         }
         {
             let mut view = self.shared.change();
-            for item in places
-                .iter()
-                .map(|index| &items[*index])
-                .filter(|item| item.is_open())
-            {
-                let hostname = item.candidate.hostname();
-                view.not_served.remove(hostname);
-                view.held.insert(hostname.clone(), item.candidate.wanted.clone());
+            for (index, stamp) in stamps {
+                let candidate = &items[index].candidate;
+                let held = Held {
+                    stamp: Some(stamp),
+                    ..candidate.wanted.clone()
+                };
+                view.not_served.remove(candidate.hostname());
+                view.orphans.remove(candidate.name());
+                view.held.insert(candidate.hostname().clone(), held);
             }
         }
         self.list_new(items, &places).await;

@@ -11,6 +11,7 @@ mod refusal;
 mod remove;
 mod repair;
 mod state;
+mod verify_disk;
 pub(crate) mod writer;
 
 use std::sync::Arc;

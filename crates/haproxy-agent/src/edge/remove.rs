@@ -93,6 +93,10 @@ impl Edge {
             let mut view = self.shared.change();
             let forget = |removal: &&Removal| {
                 view.not_served.remove(&removal.hostname);
+                // What is left of it in HAProxy goes as well.
+                if let Ok(name) = self.disk.store_name(&removal.hostname) {
+                    view.orphans.remove(&name);
+                }
                 Some((removal.hostname.clone(), view.held.remove(&removal.hostname)?))
             };
             removals.iter().filter_map(forget).collect()

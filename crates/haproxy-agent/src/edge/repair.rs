@@ -104,6 +104,7 @@ impl Edge {
     /// after the other. A HAProxy that was just started has read everything from the disk itself, so there is nothing to send but
     /// what was applied meanwhile. A certificate that HAProxy refuses is logged and counted, and does not hold up the others.
     async fn repair(&mut self) -> Result<(), Refusal> {
+        self.verify_disk().await?;
         let process = self.runtime.process().await?;
         if process.stopping {
             return Err(RuntimeError::Stopping.into());
@@ -167,7 +168,8 @@ impl Edge {
             let Ok(name) = StoreName::parse(name) else {
                 continue;
             };
-            if !wanted.contains_key(&name) {
+            let is_orphan = self.shared.view().orphans.contains(&name);
+            if !wanted.contains_key(&name) && !is_orphan {
                 self.metrics.count_drift(Drift::Unwanted);
                 uninstall(&self.runtime, self.disk.list(), &name).await?;
                 done.removed += 1;

@@ -7,6 +7,7 @@ use dps_agent_api::{CertificateState, HaproxyHealth};
 use dps_domain::{Hostname, Timestamp};
 
 use crate::disk::Inventory;
+use crate::runtime_api::StoreName;
 
 /// The inventory and the state of HAProxy. Only the writer's task changes it.
 #[derive(Debug, Default)]
@@ -19,6 +20,9 @@ pub(crate) struct View {
     pub(crate) held: Inventory,
     /// Those of them that HAProxy refused when they should have been brought back.
     pub(crate) not_served: BTreeSet<Hostname>,
+    /// Certificates whose file was lost or damaged under our feet. HAProxy serves them from its memory until the service sends new
+    /// ones; they are not held any more.
+    pub(crate) orphans: BTreeSet<StoreName>,
     /// What HAProxy said when last asked.
     pub(crate) haproxy: HaproxyHealth,
     /// Whether HAProxy serves what is on disk, as far as we know.

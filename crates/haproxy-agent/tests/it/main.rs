@@ -15,6 +15,7 @@ mod disk;
 mod exposure;
 mod hostile;
 mod hostile_haproxy;
+mod interference;
 mod mid_batch;
 mod mutual_tls;
 mod refusals;
