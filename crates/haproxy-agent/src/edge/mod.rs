@@ -47,6 +47,8 @@ pub(crate) struct Edge {
     removed: Tombstones,
     /// `None` until HAProxy's memory has been brought in line with the disk, and again as soon as that is in doubt.
     known: Option<Known>,
+    /// The process that answered last.
+    seen: Option<Process>,
 }
 
 /// What an [`Edge`] works with.
@@ -74,6 +76,7 @@ impl From<Parts> for Edge {
             max_certificates: parts.max_certificates,
             removed: parts.removed,
             known: None,
+            seen: None,
         }
     }
 }

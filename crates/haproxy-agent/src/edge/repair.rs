@@ -77,20 +77,30 @@ impl Edge {
             view.haproxy.version = Some(process.version.clone());
         }
         self.metrics.haproxy_up.set(1);
+        self.count_restart(&process);
         let Some(known) = &self.known else {
             return Ok(false);
         };
         if process.stopping || !known.process.is_same(&process) {
-            tracing::info!(
-                pid = process.pid,
-                before = known.process.pid,
-                "HAProxy was restarted or reloaded"
-            );
-            self.metrics.haproxy_restarts.inc();
             return Ok(false);
         }
         let sentinel = self.runtime.inspect(&known.sentinel).await?;
         Ok(sentinel.is_some_and(|state| state.status == Status::Empty))
+    }
+
+    /// Counts each process after the first one, also where what we knew of the one before was in doubt already.
+    fn count_restart(&mut self, process: &Process) {
+        if process.stopping || self.seen.as_ref().is_some_and(|seen| seen.is_same(process)) {
+            return;
+        }
+        if let Some(before) = self.seen.replace(process.clone()) {
+            tracing::info!(
+                pid = process.pid,
+                before = before.pid,
+                "HAProxy was restarted or reloaded"
+            );
+            self.metrics.haproxy_restarts.inc();
+        }
     }
 
     fn lost(&mut self) {
