@@ -82,6 +82,17 @@ impl InventoryDigest {
     }
 }
 
+/// Collects from `(hostname, fingerprint, generation)`, each hostname once.
+impl<'a> FromIterator<(&'a Hostname, &'a str, u64)> for InventoryDigest {
+    fn from_iter<I: IntoIterator<Item = (&'a Hostname, &'a str, u64)>>(certificates: I) -> Self {
+        let mut all = Self::default();
+        for (hostname, fingerprint, generation) in certificates {
+            all.toggle(hostname, fingerprint, generation);
+        }
+        all
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,6 +152,8 @@ mod tests {
         other.toggle(&host("a.example"), "aa", 9);
         other.toggle(&host("a.example"), "aa", 1);
         assert_eq!(one.to_hex(), other.to_hex());
+        let (a, b) = (host("a.example"), host("b.example"));
+        assert_eq!(one, [(&b, "bb", 2), (&a, "aa", 1)].into_iter().collect());
         assert_eq!(InventoryDigest::default().to_hex(), "0".repeat(64));
     }
 }

@@ -47,8 +47,8 @@ pub enum ProbeAnswer {
 }
 
 /// `Ok` when every address that we can reach answered as ours, and at least one did; else the first failure, IPv6 before IPv4, since
-/// a CA tries IPv6 first. `edges` are the addresses that are known to be ours: one of them that does not answer is our fault, and excused
-/// while at least one other answers and no more are silent than edges are `absent`.
+/// a CA tries IPv6 first. `edges` are the addresses that are known to be ours: one of them that does not answer is our fault. While edges are
+/// `absent`, as many of our addresses are excused that are silent, or answer as an HAProxy without its agent does, if another one answers.
 pub fn verdict(
     observations: &[ProbeObservation],
     edges: &BTreeSet<IpAddr>,
@@ -67,12 +67,16 @@ pub fn verdict(
         });
     }
     ordered.sort_by_key(|seen| (seen.address.is_ipv4(), seen.address));
-    let is_silent = |seen: &&ProbeObservation| {
-        edges.contains(&seen.address) && matches!(seen.answer, ProbeAnswer::Refused | ProbeAnswer::Timeout)
+    let is_out_of_order = |seen: &&ProbeObservation| {
+        edges.contains(&seen.address)
+            && matches!(
+                seen.answer,
+                ProbeAnswer::Refused | ProbeAnswer::Timeout | ProbeAnswer::Status(404 | 500..)
+            )
     };
     let one_answers = ordered.iter().any(|seen| seen.answer == ProbeAnswer::Ours);
-    if one_answers && ordered.iter().copied().filter(is_silent).count() <= absent {
-        ordered.retain(|seen| !is_silent(seen));
+    if one_answers && ordered.iter().copied().filter(is_out_of_order).count() <= absent {
+        ordered.retain(|seen| !is_out_of_order(seen));
     }
     ordered
         .into_iter()
@@ -182,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_silent_addresses_of_ours_are_excused_as_edges_are_absent_while_one_answers() {
+    fn as_many_addresses_of_ours_that_are_out_of_order_are_excused_as_edges_are_absent_while_one_answers() {
         let edges: BTreeSet<IpAddr> = ["8.8.8.8", "8.8.4.4", "1.1.1.1"]
             .map(|ip| ip.parse().unwrap())
             .into();
@@ -201,6 +205,9 @@ mod tests {
         assert_eq!(verdict(&one, 0), unreachable);
         assert_eq!(verdict(&two, 1), unreachable);
         assert_eq!(verdict(&two, 2), Ok(()));
+        let without_agent = [answers(), seen("8.8.4.4", ProbeAnswer::Status(503))];
+        assert_eq!(verdict(&without_agent, 1), Ok(()));
+        assert_eq!(verdict(&without_agent, 0), Err(FailureCode::HttpStatus));
         assert_eq!(verdict(&two[1..], 2), unreachable, "nobody answers");
         let stranger = [answers(), seen("9.9.9.9", ProbeAnswer::Timeout)];
         assert_eq!(
@@ -208,11 +215,14 @@ mod tests {
             Err(FailureCode::HttpTimeout),
             "a stranger's address is not excused"
         );
-        let wrong = [answers(), seen("8.8.4.4", ProbeAnswer::Status(404))];
+        let wrong = [
+            answers(),
+            seen("8.8.4.4", ProbeAnswer::WrongBody { server: None }),
+        ];
         assert_eq!(
             verdict(&wrong, 1),
-            Err(FailureCode::HttpStatus),
-            "a wrong answer is not silence"
+            Err(FailureCode::HttpWrongResponder),
+            "somebody else answers there"
         );
     }
 }

@@ -118,9 +118,16 @@ impl Edge for AgentEdge {
         results.map(translate).collect()
     }
 
-    async fn remove(&self, hostname: &Hostname) -> Result<(), EdgeError> {
-        let removed = self.client.remove(hostname).await;
-        removed.map_err(|error| self.translate(error))
+    async fn remove(&self, hostname: &Hostname, up_to: Option<u64>) -> Result<(), EdgeError> {
+        let removed = match up_to {
+            Some(generation) => self.client.remove_generation(hostname, generation).await,
+            None => self.client.remove(hostname).await,
+        };
+        match removed.map_err(|error| self.translate(error)) {
+            // What was to be removed is not there any more.
+            Err(EdgeError::Newer { .. }) => Ok(()),
+            other => other,
+        }
     }
 
     async fn check(&self) -> Result<EdgeHealth, EdgeError> {
@@ -130,7 +137,9 @@ impl Edge for AgentEdge {
             let problem = health.haproxy.problem.as_deref();
             return Err(self.not_proven(problem.unwrap_or("its HAProxy does not answer")));
         }
-        Ok(EdgeHealth { started_at: None })
+        Ok(EdgeHealth {
+            started_at: health.started_at,
+        })
     }
 
     async fn inventory(&self, cursor: Option<&str>, limit: u32) -> Result<InventoryPage, EdgeError> {

@@ -171,8 +171,94 @@ async fn withdrawing_and_removing_pass_on_what_the_agent_says() {
     let willing = agent(|_| response(204, "")).await;
     let hostname = Hostname::parse("shop.example.com").unwrap();
     edge(&willing).withdraw_challenge(CHALLENGE).await.unwrap();
-    edge(&willing).remove(&hostname).await.unwrap();
+    edge(&willing).remove(&hostname, None).await.unwrap();
     let down = agent(|_| problem(503, "HAPROXY_UNREACHABLE")).await;
-    assert!(edge(&down).remove(&hostname).await.is_err());
+    assert!(edge(&down).remove(&hostname, None).await.is_err());
     assert!(edge(&down).withdraw_challenge(CHALLENGE).await.is_err());
+}
+
+#[tokio::test]
+async fn a_removal_up_to_a_generation_is_done_when_a_newer_one_is_held() {
+    let newer = agent(|_| problem(409, "GENERATION_STALE")).await;
+    let hostname = Hostname::parse("shop.example.com").unwrap();
+    edge(&newer).remove(&hostname, Some(3)).await.unwrap();
+    let down = agent(|_| problem(503, "HAPROXY_UNREACHABLE")).await;
+    assert!(edge(&down).remove(&hostname, Some(3)).await.is_err());
+}
+
+#[tokio::test]
+async fn each_certificate_of_a_batch_has_its_own_result() {
+    let refused = |code: &str, status: u16| {
+        json!({ "refused": {
+            "type": "about:blank", "title": "t", "status": status, "detail": "said so", "code": code,
+        } })
+    };
+    let results = json!({ "results": [
+        { "applied": applied(FINGERPRINT) },
+        refused("GENERATION_STALE", 409),
+        refused("KEY_MISMATCH", 422),
+    ] });
+    let willing = agent(move |_| response(200, &results.to_string())).await;
+    let three = [deployment(), deployment(), deployment()];
+    let results = edge(&willing).apply_batch(&three).await;
+    assert!(
+        matches!(
+            results[..],
+            [
+                Ok(()),
+                Err(EdgeError::Newer { .. }),
+                Err(EdgeError::Rejected { .. })
+            ]
+        ),
+        "{results:?}"
+    );
+    let down = agent(|_| problem(503, "HAPROXY_UNREACHABLE")).await;
+    let results = edge(&down).apply_batch(&three).await;
+    assert_eq!(results.len(), 3);
+    assert!(
+        results
+            .iter()
+            .all(|result| matches!(result, Err(EdgeError::Unreachable { .. })))
+    );
+}
+
+#[tokio::test]
+async fn an_edge_is_well_when_its_haproxy_answers_whatever_it_still_has_to_repair() {
+    let health = |status: u16, haproxy: Value| {
+        let health = json!({
+            "status": "degraded", "haproxy": haproxy, "certificates": 3, "challenges": 0, "quarantined": 0,
+            "startedAt": "2026-11-01T00:00:00Z",
+        });
+        response(status, &health.to_string())
+    };
+    let repairing = agent(move |_| health(503, json!({ "reachable": true, "problem": "repairing" }))).await;
+    let well = edge(&repairing).check().await.unwrap();
+    assert_eq!(well.started_at, Some("2026-11-01T00:00:00Z".parse().unwrap()));
+    let alone = agent(move |_| health(503, json!({ "reachable": false, "problem": "no socket" }))).await;
+    let error = edge(&alone).check().await.unwrap_err();
+    assert!(matches!(error, EdgeError::Unreachable { .. }), "{error}");
+    assert!(error.to_string().contains("no socket"), "{error}");
+    let stranger = agent(|_| response(200, "<html>")).await;
+    assert!(edge(&stranger).check().await.is_err());
+}
+
+#[tokio::test]
+async fn a_page_of_the_inventory_comes_with_the_cursor_of_the_next_and_the_digest_of_all() {
+    let page = json!({
+        "items": [{
+            "hostname": "shop.example.com", "fingerprint": FINGERPRINT, "generation": 7,
+            "notAfter": "2027-01-15T08:00:00Z", "state": "served",
+        }],
+        "nextCursor": "shop.example.com", "digest": "d1",
+    });
+    let willing = agent(move |_| response(200, &page.to_string())).await;
+    let page = edge(&willing).inventory(None, 1).await.unwrap();
+    assert_eq!(page.next.as_deref(), Some("shop.example.com"));
+    assert_eq!(page.digest, "d1");
+    let entry = &page.entries[0];
+    assert_eq!(
+        (entry.hostname.as_str(), entry.generation),
+        ("shop.example.com", 7)
+    );
+    assert_eq!(entry.fingerprint, FINGERPRINT);
 }

@@ -170,8 +170,8 @@ async fn an_applied_certificate_is_served_and_a_removed_one_is_not() {
         matches!(older, EdgeError::Rejected { ref reason, .. } if reason.contains("GENERATION_STALE")),
         "{older}"
     );
-    edge.remove(&host()).await.unwrap();
-    edge.remove(&host()).await.unwrap();
+    edge.remove(&host(), None).await.unwrap();
+    edge.remove(&host(), None).await.unwrap();
     assert!(served_leaf(world.https, host().as_str(), &root).await.is_err());
 }
 

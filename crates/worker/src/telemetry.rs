@@ -320,6 +320,8 @@ const fn label(success: bool) -> [(&'static str, &'static str); 1] {
 
 #[cfg(test)]
 mod tests {
+    use dps_application::ports::fleet::Comparison;
+
     use super::*;
 
     fn has(metrics: &Metrics, line: &str) {
@@ -385,6 +387,37 @@ mod tests {
         metrics.limit_remaining(LimitKind::NewOrders, 300);
         metrics.limit_remaining(LimitKind::NewOrders, 299);
         has(&metrics, "acme_limit_remaining{limit=\"NewOrders\"} 299");
+    }
+
+    #[test]
+    fn each_edge_of_the_fleet_tells_how_it_is_and_one_that_left_tells_nothing() {
+        let metrics = Metrics::new();
+        let now = Timestamp::from_unix_seconds(1_800_000_000);
+        let edge = |name: &str| KnownEdge {
+            name: name.to_owned(),
+            reachability: Reachability::default(),
+            problem: None,
+            first_seen_at: now,
+            listed_at: now,
+            compared: Some(Comparison {
+                at: now,
+                certificates: 5,
+                behind: 2,
+                unknown: 1,
+            }),
+        };
+        let known = [edge("http://one"), edge("http://two")];
+        metrics.edges(&["http://one", "http://two"], &known, |_| false);
+        has(&metrics, "edge_live{edge=\"http://one\"} 0");
+        has(&metrics, "edge_certificates{edge=\"http://two\"} 5");
+        has(&metrics, "edge_certificates_behind{edge=\"http://two\"} 2");
+        has(&metrics, "edge_certificates_unknown{edge=\"http://two\"} 1");
+        metrics.edges(&["http://one"], &known, |_| true);
+        has(&metrics, "edge_live{edge=\"http://one\"} 1");
+        assert!(!metrics.encode().unwrap().contains("http://two"));
+        metrics.edge_filled(7, 1);
+        has(&metrics, "edge_filled_total{result=\"success\"} 7");
+        has(&metrics, "edge_filled_total{result=\"failed\"} 1");
     }
 
     #[test]

@@ -41,8 +41,8 @@ pub trait Edge: Send + Sync {
     /// more is asked.
     async fn apply_batch(&self, deployments: &[Deployment]) -> Vec<Result<(), EdgeError>>;
 
-    /// Undeploys a hostname; no error when it is not there.
-    async fn remove(&self, hostname: &Hostname) -> Result<(), EdgeError>;
+    /// Undeploys a hostname; no error when it is not there. With a generation, a newer certificate stays.
+    async fn remove(&self, hostname: &Hostname, up_to: Option<u64>) -> Result<(), EdgeError>;
 
     /// Answers if the edge can take and serve certificates.
     async fn check(&self) -> Result<EdgeHealth, EdgeError>;

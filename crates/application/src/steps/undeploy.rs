@@ -31,7 +31,7 @@ pub(super) async fn take_down(context: &StepContext<'_>) -> Result<Result<(), Un
     if !is_holder {
         return Ok(Ok(()));
     }
-    let remove = |edge: Arc<dyn Edge>| async move { edge.remove(&record.hostname).await };
+    let remove = |edge: Arc<dyn Edge>| async move { edge.remove(&record.hostname, None).await };
     let reach = edges::reach(service, remove).await?;
     for edge in reach.names() {
         service.store.edge_removed(record.id, edge).await?;

@@ -364,7 +364,7 @@ impl Walk<'_> {
         let store = &self.service.store;
         let record = store.domain(deployed.domain_id).await?;
         if record.is_none_or(|record| is_removed(&record.phase)) {
-            self.edge.remove(hostname).await?;
+            self.edge.remove(hostname, Some(deployed.generation)).await?;
             store.edge_removed(deployed.domain_id, self.edge.name()).await?;
         }
         Ok(())
@@ -383,14 +383,14 @@ impl Walk<'_> {
         };
         match record {
             Some(record) if is_removed(&record.phase) => {
-                self.edge.remove(&entry.hostname).await?;
+                self.edge.remove(&entry.hostname, Some(entry.generation)).await?;
                 store.edge_removed(record.id, self.edge.name()).await?;
                 self.removed += 1;
             }
             // Its first certificate is being deployed, or its last one has ended.
             Some(_) => {}
             None if entry.not_after <= self.service.now() => {
-                self.edge.remove(&entry.hostname).await?;
+                self.edge.remove(&entry.hostname, Some(entry.generation)).await?;
                 self.removed += 1;
             }
             None => self.unknown += 1,

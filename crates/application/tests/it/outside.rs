@@ -234,8 +234,10 @@ impl Edge for FakeEdge {
         })
     }
 
-    async fn remove(&self, hostname: &Hostname) -> Result<(), EdgeError> {
-        self.up()?.served.lock().unwrap().remove(hostname.as_str());
+    async fn remove(&self, hostname: &Hostname, up_to: Option<u64>) -> Result<(), EdgeError> {
+        let mut served = self.up()?.served.lock().unwrap();
+        let stays = |held: &Entry| up_to.is_some_and(|up_to| held.generation > up_to);
+        served.retain(|host, held| host != hostname.as_str() || stays(held));
         Ok(())
     }
 }

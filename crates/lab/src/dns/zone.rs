@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hickory_proto::rr::rdata::{A, AAAA, CAA, CNAME, TXT};
+use hickory_proto::rr::rdata::{A, AAAA, CAA, CNAME, SRV, TXT};
 use hickory_proto::rr::{Name, RData, RecordType};
 
 use crate::LabError;
@@ -23,6 +23,8 @@ pub enum Kind {
     Txt,
     /// Authorities allowed to certify (RFC 8659).
     Caa,
+    /// Hosts and ports of a service (RFC 2782).
+    Srv,
 }
 
 impl Kind {
@@ -33,6 +35,7 @@ impl Kind {
             RecordType::CNAME => Self::Cname,
             RecordType::TXT => Self::Txt,
             RecordType::CAA => Self::Caa,
+            RecordType::SRV => Self::Srv,
             _ => return None,
         })
     }
@@ -127,6 +130,21 @@ impl Zone {
             .collect::<Result<_, _>>()
             .map_err(|error| LabError::invalid("a CAA issuer", error))?;
         self.set(name, Kind::Caa, records);
+        Ok(())
+    }
+
+    /// Replaces the SRV records of `name`, one for each host and port; none removes them.
+    ///
+    /// # Errors
+    /// [`LabError::Invalid`] when a host is not a domain name.
+    pub fn set_srv(&self, name: &str, services: &[(&str, u16)]) -> Result<(), LabError> {
+        let records = services.iter().map(|(host, port)| {
+            let mut target = Name::from_ascii(host).map_err(|error| LabError::invalid(*host, error))?;
+            target.set_fqdn(true);
+            Ok(RData::SRV(SRV::new(0, 0, *port, target)))
+        });
+        let records = records.collect::<Result<_, LabError>>()?;
+        self.set(name, Kind::Srv, records);
         Ok(())
     }
 

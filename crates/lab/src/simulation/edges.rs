@@ -389,9 +389,13 @@ impl Edge for EdgePort {
         results.unwrap_or_else(|error| deployments.iter().map(|_| Err(error.clone())).collect())
     }
 
-    async fn remove(&self, hostname: &Hostname) -> Result<(), EdgeError> {
+    async fn remove(&self, hostname: &Hostname, up_to: Option<u64>) -> Result<(), EdgeError> {
         self.call(|| {
-            if let Some(number) = names::number(hostname) {
+            let number = names::number(hostname).filter(|number| {
+                let held = self.fleet.served(self.index, *number);
+                held.is_some_and(|held| up_to.is_none_or(|up_to| held.generation <= up_to))
+            });
+            if let Some(number) = number {
                 self.fleet.replace(self.index, number, Served::default());
             }
             Ok(())

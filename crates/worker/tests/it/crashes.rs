@@ -37,7 +37,7 @@ fn is_known_to_the_ca_alone(moment: &str) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_killed_at_any_moment_of_an_issuance_costs_neither_an_order_nor_a_certificate() {
     let mut world = World::start(Options {
-        second_edge: true,
+        more_edges: 1,
         ..Options::default()
     })
     .await;

@@ -9,7 +9,7 @@ const HOST: &str = "shop.bakery.test";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_domain_becomes_active_on_two_edges_over_mutual_tls_and_renewed_files_count_without_a_restart() {
     let mut world = World::start(Options {
-        second_edge: true,
+        more_edges: 1,
         mutual_tls: true,
         ..Options::quick()
     })
@@ -17,7 +17,7 @@ async fn a_domain_becomes_active_on_two_edges_over_mutual_tls_and_renewed_files_
     let id = world.add(HOST).await;
     world.wait_for_status(&id, "Active").await;
     let first = world.visit(HOST).await;
-    let second = world.second_edge.as_ref().unwrap().https;
+    let second = world.more_edges[0].https;
     let leaf = dps_lab::tls::served_leaf(second, HOST, &world.root_pem)
         .await
         .unwrap();

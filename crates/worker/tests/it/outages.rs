@@ -206,17 +206,17 @@ async fn a_haproxy_that_is_down_is_ours_and_the_domain_becomes_active_when_it_re
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_domain_is_active_only_when_all_edges_serve_it_whichever_was_away() {
     let mut world = World::start(Options {
-        second_edge: true,
+        more_edges: 1,
         ..Options::quick()
     })
     .await;
-    let second = world.second_edge.as_mut().unwrap();
+    let second = &mut world.more_edges[0];
     let https = second.https;
     second.agent.kill().unwrap();
     let id = world.add(HOST).await;
     let told = world.wait_for_code(&id, "EDGE_UNREACHABLE").await;
     assert_eq!(told["status"], "PendingHttpProbe", "{told}");
-    world.second_edge.as_mut().unwrap().agent.restart().unwrap();
+    world.more_edges[0].agent.restart().unwrap();
     world.wait_for_status(&id, "Active").await;
     let first = world.visit(HOST).await;
     let leaf = dps_lab::tls::served_leaf(https, HOST, &world.root_pem)

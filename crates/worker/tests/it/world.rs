@@ -19,18 +19,20 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub(crate) use self::customer::Customer;
-pub(crate) use self::dps::{Log, dps};
+pub(crate) use self::dps::{AGENT_TOKEN, Log, dps};
 
 /// Where customers point.
 pub(crate) const TARGET: &str = "customers.platform.test";
 /// The edge.
 pub(crate) const EDGE: Ipv4Addr = Ipv4Addr::LOCALHOST;
-/// The second edge, where there is one.
-pub(crate) const SECOND_EDGE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 4);
+/// The other edges, where there are any.
+pub(crate) const MORE_EDGES: [Ipv4Addr; 2] = [Ipv4Addr::new(127, 0, 0, 4), Ipv4Addr::new(127, 0, 0, 5)];
 /// An address that counts as ours, but where somebody else answers HTTP.
 pub(crate) const STRANGER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 /// An address that counts as ours, but where nobody answers HTTP in time.
 pub(crate) const SILENT: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
+/// Under which name the agents are found.
+pub(crate) const AGENTS: &str = "_haproxy-agent._tcp.platform.test";
 /// How long anything may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// What stands behind HAProxy.
@@ -56,8 +58,10 @@ pub(crate) struct Options {
     pub(crate) pebble: fn(&mut PebbleOptions),
     /// Whether the second resolver has a zone of its own.
     pub(crate) split_dns: bool,
-    /// Whether there is a second HAProxy with an agent of its own, at [`SECOND_EDGE`].
-    pub(crate) second_edge: bool,
+    /// How many more HAProxies there are, each with an agent of its own, at [`MORE_EDGES`].
+    pub(crate) more_edges: usize,
+    /// Whether agents are found by SRV records of [`AGENTS`], at first that of the first edge alone, instead of being listed.
+    pub(crate) discovery: bool,
     /// Whether service and agents call each other by mutual TLS, with certificates of `dps pki init`, beside the token.
     pub(crate) mutual_tls: bool,
 }
@@ -70,7 +74,8 @@ impl Default for Options {
             environment: Vec::new(),
             pebble: |_| {},
             split_dns: false,
-            second_edge: false,
+            more_edges: 0,
+            discovery: false,
             mutual_tls: false,
         }
     }
@@ -104,8 +109,8 @@ pub(crate) struct World {
     pub(crate) agent: Process,
     pub(crate) cabinet: Process,
     pub(crate) haproxy: HaProxy,
-    /// If the options want one.
-    pub(crate) second_edge: Option<SecondEdge>,
+    /// As many as the options want.
+    pub(crate) more_edges: Vec<MoreEdge>,
     pub(crate) pebble: Pebble,
     /// What the first resolver and the CA see.
     pub(crate) zone: Zone,
@@ -125,11 +130,15 @@ pub(crate) struct World {
 }
 
 /// Another HAProxy with its agent.
-pub(crate) struct SecondEdge {
+pub(crate) struct MoreEdge {
     pub(crate) agent: Process,
+    pub(crate) haproxy: HaProxy,
     /// Where its visitors come.
     pub(crate) https: SocketAddr,
-    _haproxy: HaProxy,
+    /// Where the agent listens without encryption.
+    pub(crate) listen: SocketAddr,
+    /// Where the agent keeps what it serves.
+    pub(crate) state: PathBuf,
 }
 
 /// Where the processes of ours listen.
@@ -154,15 +163,16 @@ impl World {
         } else {
             zone.clone()
         };
+        let more = &MORE_EDGES[..options.more_edges];
         for zone in [&zone, &second_zone] {
-            let edges: &[Ipv4Addr] = if options.second_edge {
-                &[EDGE, SECOND_EDGE]
-            } else {
-                &[EDGE]
-            };
-            zone.set_a(TARGET, edges);
+            let edges: Vec<Ipv4Addr> = std::iter::once(&EDGE).chain(more).copied().collect();
+            zone.set_a(TARGET, &edges);
         }
-        let second = at.second();
+        let more: Vec<Addresses> = more.iter().map(|address| at.of_edge(*address)).collect();
+        let agents: Vec<&Addresses> = std::iter::once(&at).chain(&more).collect();
+        if options.discovery {
+            zone.set_srv(AGENTS, &[("localhost", at.agent.port())]).unwrap();
+        }
         let resolvers = [
             DnsServer::start(local(0), zone.clone()).await.unwrap(),
             DnsServer::start(local(0), second_zone.clone()).await.unwrap(),
@@ -183,7 +193,6 @@ impl World {
         std::fs::write(home.path().join("ca.pem"), pebble.ca_pem()).unwrap();
 
         let dns = resolvers.each_ref().map(DnsServer::address);
-        let agents = [Some(&at), options.second_edge.then_some(&second)];
         if options.mutual_tls {
             let machines = [
                 "--service",
@@ -199,18 +208,23 @@ impl World {
             );
             assert!(made.status.success(), "{made:?}");
         }
-        settings::write(home.path(), &options, &at, (&pebble.directory_url(), dns, agents));
+        settings::write(
+            home.path(),
+            &options,
+            &at,
+            (&pebble.directory_url(), dns, &agents),
+        );
         let start = |role| dps::start(home.path(), role, &options.environment);
         let (mut cabinet, mut agent) = (start("cabinet"), start("agent"));
         cabinet.wait_for_port(at.cabinet, PATIENCE).await.unwrap();
         agent.wait_for_port(at.agent, PATIENCE).await.unwrap();
         let haproxy = edge::start(home.path(), &at, entry.address()).await;
-        let second_edge = if options.second_edge {
+        let mut more_edges = Vec::new();
+        for (number, at) in more.iter().enumerate() {
             let pki = options.mutual_tls.then(|| home.path().join("pki/edge-two"));
-            Some(SecondEdge::start(home.path(), &second, entry.address(), pki.as_deref()).await)
-        } else {
-            None
-        };
+            let home = home.path().join(format!("edge-{}", number + 2));
+            more_edges.push(MoreEdge::start(&home, at, entry.address(), pki.as_deref()).await);
+        }
         let mut service = start("run");
         service.wait_for_port(at.service, PATIENCE).await.unwrap();
         let [stranger, silent] = others;
@@ -219,7 +233,7 @@ impl World {
             agent,
             cabinet,
             haproxy,
-            second_edge,
+            more_edges,
             pebble,
             zone,
             second_zone,
@@ -385,6 +399,11 @@ impl World {
         process
     }
 
+    /// Where the agent of the first edge listens without encryption.
+    pub(crate) const fn agent_listen(&self) -> SocketAddr {
+        self.addresses.agent
+    }
+
     /// The events of the service's log so far.
     pub(crate) fn log(&self) -> Log {
         Log::parse(&self.service.log_text())
@@ -401,28 +420,42 @@ impl World {
     }
 }
 
-impl SecondEdge {
+impl MoreEdge {
     async fn start(home: &Path, at: &Addresses, entry: SocketAddr, pki: Option<&Path>) -> Self {
-        let home = home.join("second");
-        std::fs::create_dir(&home).unwrap();
-        settings::write_agent(&home, at, pki);
-        let mut agent = dps::start(&home, "agent", &[]);
+        std::fs::create_dir(home).unwrap();
+        settings::write_agent(home, at, pki);
+        let mut agent = dps::start(home, "agent", &[]);
         agent.wait_for_port(at.agent, PATIENCE).await.unwrap();
-        let haproxy = edge::start(&home, at, entry).await;
+        let haproxy = edge::start(home, at, entry).await;
         Self {
             agent,
+            haproxy,
             https: at.https,
-            _haproxy: haproxy,
+            listen: at.agent,
+            state: home.join("agent"),
         }
+    }
+
+    /// The machine goes down.
+    pub(crate) fn kill(&mut self) {
+        self.haproxy.kill().unwrap();
+        self.agent.kill().unwrap();
+    }
+
+    /// The machine comes up again.
+    pub(crate) async fn restart(&mut self) {
+        self.agent.restart().unwrap();
+        self.agent.wait_for_port(self.listen, PATIENCE).await.unwrap();
+        self.haproxy.restart().await.unwrap();
     }
 }
 
 impl Addresses {
     /// The same with another edge: its port 80 is the same, as the CA sees it.
-    fn second(&self) -> Self {
+    fn of_edge(&self, edge: Ipv4Addr) -> Self {
         Self {
-            http: (SECOND_EDGE, self.http.port()).into(),
-            https: (SECOND_EDGE, free_port().unwrap()).into(),
+            http: (edge, self.http.port()).into(),
+            https: (edge, free_port().unwrap()).into(),
             agent: local(free_port().unwrap()),
             agent_tls: local(free_port().unwrap()),
             ..*self

@@ -11,7 +11,7 @@ use super::customer::API_TOKEN;
 /// What the service shows to the Cabinet.
 const CABINET_TOKEN: &str = "cabinet-token-of-the-tests";
 /// What the service shows to the agent.
-const AGENT_TOKEN: &str = "agent-token-of-the-tests";
+pub(crate) const AGENT_TOKEN: &str = "agent-token-of-the-tests";
 
 const TOKENS: [(&str, &str); 5] = [
     ("CabinetApi__Token", CABINET_TOKEN),

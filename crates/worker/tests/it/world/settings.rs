@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{Addresses, Database, EDGE, Options, SILENT, STRANGER, TARGET};
+use super::{AGENTS, Addresses, Database, EDGE, MORE_EDGES, Options, SILENT, STRANGER, TARGET};
 
 /// 32 bytes in Base64, a key-encryption key of the tests.
 pub(super) const FIRST_KEY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
@@ -17,16 +17,17 @@ pub(super) fn write(
     home: &Path,
     options: &Options,
     at: &Addresses,
-    (directory_url, resolvers, agents): (&str, [SocketAddr; 2], [Option<&Addresses>; 2]),
+    (directory_url, resolvers, agents): (&str, [SocketAddr; 2], &[&Addresses]),
 ) {
-    let url = |edge: &Addresses| {
+    let url = |edge: &&Addresses| {
         if options.mutual_tls {
             format!("https://{}", edge.agent_tls)
         } else {
             format!("http://{}", edge.agent)
         }
     };
-    let agents: Vec<String> = agents.into_iter().flatten().map(url).collect();
+    let agents: Vec<String> = agents.iter().map(url).collect();
+    let edges = [EDGE, STRANGER, SILENT].into_iter().chain(MORE_EDGES);
     let pki = options.mutual_tls.then(|| home.join("pki/edge-one"));
     let mut settings = json!({
         "CabinetApi": { "BaseUrl": format!("http://{}", at.cabinet) },
@@ -39,7 +40,7 @@ pub(super) fn write(
         },
         "Dns": { "Resolvers": resolvers },
         "Workers": {
-            "DomainVerification": { "EdgeAddresses": [EDGE, STRANGER, SILENT] },
+            "DomainVerification": { "EdgeAddresses": edges.collect::<Vec<_>>() },
             "HttpProbe": { "Port": at.http.port(), "AllowPrivateAddresses": true },
         },
         "Http": { "Listen": at.service },
@@ -52,6 +53,12 @@ pub(super) fn write(
         },
         "Agent": agent(home, at, pki.as_deref()),
     });
+    if options.discovery {
+        settings["HAProxyAgent"] = json!({
+            "AllowUnencrypted": true,
+            "Discovery": { "Name": AGENTS, "Scheme": "http", "Resolver": resolvers[0], "Interval": "1s" },
+        });
+    }
     if options.mutual_tls {
         settings["HAProxyAgent"]["Tls"] = tls(&home.join("pki/service-dps1"), "CaFile");
     }

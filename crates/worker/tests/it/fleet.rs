@@ -1,0 +1,172 @@
+//! Several edges: one that is away holds up nobody for long, is caught up when it returns, and all of them end with the same.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use dps_agent_api::{AgentClient, ClientOptions};
+use dps_lab::wait;
+use futures_util::{StreamExt as _, stream};
+use secrecy::SecretString;
+use serde_json::json;
+
+use crate::world::{AGENT_TOKEN, AGENTS, Options, PATIENCE, World, dps};
+
+/// Calls to the Cabinet at once.
+const CALLS: usize = 8;
+
+/// How long an edge is waited for here.
+const GRACE: Duration = Duration::from_secs(2);
+
+fn options() -> Options {
+    Options::quick().with(&json!({
+        "HAProxyAgent": { "UnreachableGrace": "2s" },
+        "Workers": { "EdgeReconcile": { "CheckInterval": "200ms" } },
+    }))
+}
+
+fn hosts(name: &str, count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("{name}-{n}.bakery.test")).collect()
+}
+
+async fn all_become_active(world: &World, hosts: &[String]) {
+    let added = stream::iter(hosts).map(|host| world.add(host));
+    let ids: Vec<String> = added.buffered(CALLS).collect().await;
+    for id in ids {
+        world.wait_for_status(&id, "Active").await;
+    }
+}
+
+/// Where each edge's agent listens, and where its visitors come.
+fn edges(world: &World) -> Vec<(SocketAddr, SocketAddr)> {
+    let more = world.more_edges.iter().map(|edge| (edge.listen, edge.https));
+    std::iter::once((world.agent_listen(), world.https))
+        .chain(more)
+        .collect()
+}
+
+async fn digest(agent: SocketAddr) -> Option<String> {
+    let base = format!("http://{agent}").parse().unwrap();
+    let client = AgentClient::new(base, SecretString::from(AGENT_TOKEN), ClientOptions::default()).unwrap();
+    client.inventory(None, 1).await.ok().map(|page| page.digest)
+}
+
+/// Waits until the agents hold the same, and sees every edge present the same certificates to visitors.
+async fn all_edges_serve(world: &World, hosts: &[String]) {
+    let edges = edges(world);
+    let equal = wait::until("the digests are equal", PATIENCE, || async {
+        let digests = stream::iter(&edges).then(|(agent, _)| digest(*agent));
+        let digests: BTreeSet<Option<String>> = digests.collect().await;
+        (digests.len() == 1 && !digests.contains(&None)).then_some(())
+    });
+    if let Err(error) = equal.await {
+        panic!("{error}\n{}", world.service.log_tail());
+    }
+    for host in hosts {
+        let mut leaves = BTreeSet::new();
+        for (_, https) in &edges {
+            let leaf = dps_lab::tls::served_leaf(*https, host, &world.root_pem).await;
+            leaves.insert(leaf.unwrap().fingerprint);
+        }
+        assert_eq!(leaves.len(), 1, "{host}");
+    }
+}
+
+/// What `dps edges` says of an edge.
+fn told(world: &World, edge: SocketAddr) -> serde_json::Value {
+    let output = dps(world.home(), &["edges", "--json"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut edges = text
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let port = format!(":{}", edge.port());
+    edges
+        .find(|known| known["name"].as_str().unwrap().ends_with(&port))
+        .unwrap_or_else(|| panic!("{edge} is not in {text}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_edges_of_which_one_is_stopped_during_a_mass_deployment_end_with_the_same() {
+    let mut world = World::start(Options {
+        more_edges: 2,
+        ..options()
+    })
+    .await;
+    let before = hosts("before", 6);
+    all_become_active(&world, &before).await;
+    all_edges_serve(&world, &before).await;
+
+    let meanwhile = hosts("meanwhile", 24);
+    let added = stream::iter(&meanwhile).map(|host| world.add(host));
+    let ids: Vec<String> = added.buffered(CALLS).collect().await;
+    world.more_edges[1].kill();
+    let stopped = Instant::now();
+    for id in &ids {
+        world.wait_for_status(id, "Active").await;
+    }
+    println!(
+        "24 domains were active {:.2?} after an edge of three stopped, whose grace is {GRACE:?}",
+        stopped.elapsed()
+    );
+    let third = world.more_edges[1].listen;
+    assert_eq!(told(&world, third)["standing"], "silent");
+    let (_, ready) = world.get("/health/ready").await;
+    assert!(ready.contains("1 of 3 edges"), "{ready}");
+
+    world.more_edges[1].restart().await;
+    let all = [before, meanwhile].concat();
+    all_edges_serve(&world, &all).await;
+    let text = dps(world.home(), &["domains", "show", &all[29]]);
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert_eq!(
+        text.matches("presents the present certificate").count(),
+        3,
+        "{text}"
+    );
+
+    // Another edge loses its disk, and is filled anew.
+    world.more_edges[0].kill();
+    std::fs::remove_dir_all(&world.more_edges[0].state).unwrap();
+    world.more_edges[0].restart().await;
+    all_edges_serve(&world, &all).await;
+    wait::until("the comparison is noted", PATIENCE, || async {
+        let told = told(&world, world.more_edges[0].listen);
+        (told["certificates"] == 30 && told["behind"] == 0 && told["unknown"] == 0).then_some(())
+    })
+    .await
+    .unwrap();
+    assert_eq!(world.pebble.certificates(), 30, "none was issued twice");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn edges_that_are_found_by_dns_are_filled_when_they_appear_and_a_dead_zone_changes_nothing() {
+    let world = World::start(Options {
+        more_edges: 1,
+        discovery: true,
+        ..options()
+    })
+    .await;
+    // Nobody must be sent to an edge that is in no fleet.
+    world.zone.set_a(crate::world::TARGET, &[crate::world::EDGE]);
+    let early = hosts("early", 3);
+    all_become_active(&world, &early).await;
+    let [first, second] = [world.agent_listen(), world.more_edges[0].listen];
+    let empty = digest(second).await;
+    assert_ne!(digest(first).await, empty);
+
+    let services = [("localhost", first.port()), ("localhost", second.port())];
+    world.zone.set_srv(AGENTS, &services).unwrap();
+    all_edges_serve(&world, &early).await;
+    assert_ne!(digest(second).await, empty);
+
+    world.zone.set_srv(AGENTS, &[]).unwrap();
+    wait::until("the service sees that the zone is empty", PATIENCE, || async {
+        let seen = world.log().values("edges.not_found", "problem").count();
+        (seen > 0).then_some(())
+    })
+    .await
+    .unwrap();
+    let late = hosts("late", 3);
+    all_become_active(&world, &late).await;
+    all_edges_serve(&world, &[early, late].concat()).await;
+}
