@@ -9,6 +9,7 @@ use dps_agent_api::{AgentClient, ClientOptions, HealthStatus};
 use dps_application::ports::edge::{Deployment, EdgeError};
 use dps_application::ports::{Edge, HttpProbe};
 use dps_domain::Hostname;
+use dps_domain::inventory::InventoryDigest;
 use dps_domain::probe::ProbeAnswer;
 use dps_infrastructure::edge::AgentEdge;
 use dps_infrastructure::http_probe::{HyperProbe, ProbeSettings};
@@ -166,9 +167,18 @@ async fn an_applied_certificate_is_served_and_a_removed_one_is_not() {
         assert_eq!(leaf.fingerprint, wanted.fingerprint);
     }
     let older = edge.apply(&first).await.unwrap_err();
-    assert!(
-        matches!(older, EdgeError::Rejected { ref reason, .. } if reason.contains("GENERATION_STALE")),
-        "{older}"
+    assert!(matches!(older, EdgeError::Newer { .. }), "{older}");
+    edge.check().await.unwrap();
+    let mut digest = InventoryDigest::default();
+    digest.toggle(&host(), &second.fingerprint, 2);
+    let held = edge.inventory(None, 10).await.unwrap();
+    assert_eq!(held.digest, digest.to_hex());
+    assert_eq!(held.entries.len(), 1);
+    edge.remove(&host(), Some(1)).await.unwrap();
+    let leaf = served_leaf(world.https, host().as_str(), &root).await.unwrap();
+    assert_eq!(
+        leaf.fingerprint, second.fingerprint,
+        "a late removal takes nothing newer down"
     );
     edge.remove(&host(), None).await.unwrap();
     edge.remove(&host(), None).await.unwrap();

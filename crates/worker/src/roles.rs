@@ -65,7 +65,7 @@ async fn serve(path: Option<&Path>, role: Role) -> anyhow::Result<ExitCode> {
     telemetry::init(settings.logging.format, Some(&settings.logging.level))?;
     let stop = shutdown::token()?;
     match role {
-        Role::Run => service::run(&settings, stop).await?,
+        Role::Run => Box::pin(service::run(&settings, stop)).await?,
         Role::Agent => {
             let clock = Arc::new(haproxy_domain_agent::SystemClock);
             haproxy_domain_agent::run(&settings.agent, clock, stop).await?;
@@ -73,7 +73,10 @@ async fn serve(path: Option<&Path>, role: Role) -> anyhow::Result<ExitCode> {
         Role::Cabinet => {
             dps_cabinet::bind(settings.cabinet).await?.run(stop).await?;
         }
-        Role::Standalone => standalone::start(settings, stop).await?.finish().await?,
+        Role::Standalone => {
+            let standalone = Box::pin(standalone::start(settings, stop)).await?;
+            standalone.finish().await?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,7 @@
 //! What is counted, in the names that dashboards know. No label per hostname, ever.
 
+mod edges;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -16,6 +18,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use self::edges::EdgeGauges;
+
 /// Of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -24,8 +28,6 @@ const MICROS_PER_DAY: f64 = 86_400_000_000.0;
 /// By limit.
 type Limits = Family<[(&'static str, &'static str); 1], Gauge>;
 type Results = Family<[(&'static str, &'static str); 1], Counter>;
-/// By edge. Fleets are small, and their names are the operator's.
-type ByEdge = Family<[(&'static str, String); 1], Gauge>;
 type ByLane<G> = Family<[(&'static str, &'static str); 1], G>;
 
 /// The service's metrics. Every service of a process has its own; cheap to clone.
@@ -44,10 +46,7 @@ pub struct Metrics {
     limit_remaining: Limits,
     orders_waiting: Gauge,
     edge_filled: Results,
-    edge_live: ByEdge,
-    edge_certificates: ByEdge,
-    edge_behind: ByEdge,
-    edge_unknown: ByEdge,
+    edges: EdgeGauges,
 }
 
 impl Default for Metrics {
@@ -134,32 +133,7 @@ impl Metrics {
             "Certificates that an edge lacked and was sent, by whether it took them",
             edge_filled.clone(),
         );
-        let [edge_live, edge_certificates, edge_behind, edge_unknown] =
-            std::array::from_fn(|_| ByEdge::default());
-        for (name, help, family) in [
-            (
-                "edge_live",
-                "1 for an edge that certificates and challenges are waited for, 0 for one that is left out until it returns",
-                &edge_live,
-            ),
-            (
-                "edge_certificates",
-                "Certificates that the edge should have held when it was last compared",
-                &edge_certificates,
-            ),
-            (
-                "edge_certificates_behind",
-                "Of these, those that it would not take",
-                &edge_behind,
-            ),
-            (
-                "edge_certificates_unknown",
-                "Certificates that it held then and that we know nothing of",
-                &edge_unknown,
-            ),
-        ] {
-            registry.register(name, help, family.clone());
-        }
+        let edges = EdgeGauges::register(&mut registry);
         registry.register(
             "dps_build",
             "The version of dps",
@@ -179,10 +153,7 @@ impl Metrics {
             limit_remaining,
             orders_waiting,
             edge_filled,
-            edge_live,
-            edge_certificates,
-            edge_behind,
-            edge_unknown,
+            edges,
         }
     }
 
@@ -223,27 +194,7 @@ impl Metrics {
 
     /// Sets the gauges of the edges in the fleet, and forgets those of others.
     pub fn edges(&self, members: &[&str], known: &[KnownEdge], is_live: impl Fn(Reachability) -> bool) {
-        for family in [
-            &self.edge_live,
-            &self.edge_certificates,
-            &self.edge_behind,
-            &self.edge_unknown,
-        ] {
-            family.clear();
-        }
-        for edge in known.iter().filter(|edge| members.contains(&edge.name.as_str())) {
-            let label = [("edge", edge.name.clone())];
-            let set = |family: &ByEdge, value: u64| {
-                let value = i64::try_from(value).unwrap_or(i64::MAX);
-                family.get_or_create(&label).set(value);
-            };
-            set(&self.edge_live, is_live(edge.reachability).into());
-            if let Some(compared) = &edge.compared {
-                set(&self.edge_certificates, compared.certificates);
-                set(&self.edge_behind, compared.behind);
-                set(&self.edge_unknown, compared.unknown);
-            }
-        }
+        self.edges.set(members, known, is_live);
     }
 
     /// All metrics as `OpenMetrics` text.

@@ -289,7 +289,8 @@ impl Walk<'_> {
 
     /// Sends the edge certificates that it lacks, and waits as long as they take at the given rate per second.
     async fn send(&mut self, batch: &[&Desired], rate: u32) -> Result<(), CompareError> {
-        let ends = Instant::now() + Duration::from_secs(1).mul_f64(batch.len() as f64 / f64::from(rate));
+        let size = u32::try_from(batch.len()).unwrap_or(u32::MAX);
+        let ends = Instant::now() + Duration::from_secs(1) * size / rate;
         let (service, edge) = (self.service, self.edge);
         let (mut deployments, mut deployed) = (Vec::new(), Vec::new());
         for desired in batch {

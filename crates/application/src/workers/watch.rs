@@ -84,7 +84,7 @@ impl Watch {
             match check {
                 Ok(health) => {
                     self.answered(service, edge.as_ref(), reachability, health)
-                        .await?
+                        .await?;
                 }
                 Err(error) => failed(service, edge.name(), reachability, &error).await?,
             }

@@ -140,7 +140,7 @@ fn every_key_can_be_set_by_an_environment_variable_in_upper_case() {
             }
             Value::Array(items) => (format!("{name}__0"), items[0].as_str().unwrap().to_owned()),
             Value::String(text) => (name, text.clone()),
-            Value::Null => (name, "x:y".to_owned()),
+            Value::Null => (name, "127.0.0.1:1".to_owned()),
             other => (name, other.to_string()),
         };
         load("{}", &[(&name, &text)]).unwrap_or_else(|error| panic!("{name}={text}: {error}"));

@@ -1,0 +1,70 @@
+//! What is told of each edge of the fleet.
+
+use dps_application::ports::fleet::KnownEdge;
+use dps_domain::reachability::Reachability;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+/// By edge. Fleets are small, and their names are the operator's.
+type ByEdge = Family<[(&'static str, String); 1], Gauge>;
+
+/// The gauges of the edges.
+#[derive(Debug, Clone, Default)]
+pub(super) struct EdgeGauges {
+    live: ByEdge,
+    certificates: ByEdge,
+    behind: ByEdge,
+    unknown: ByEdge,
+}
+
+impl EdgeGauges {
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        let gauges = Self::default();
+        for (name, help, family) in [
+            (
+                "edge_live",
+                "1 for an edge that certificates and challenges are waited for, 0 for one that is left out until it returns",
+                &gauges.live,
+            ),
+            (
+                "edge_certificates",
+                "Certificates that the edge should have held when it was last compared",
+                &gauges.certificates,
+            ),
+            (
+                "edge_certificates_behind",
+                "Of these, those that it would not take",
+                &gauges.behind,
+            ),
+            (
+                "edge_certificates_unknown",
+                "Certificates that it held then and that we know nothing of",
+                &gauges.unknown,
+            ),
+        ] {
+            registry.register(name, help, family.clone());
+        }
+        gauges
+    }
+
+    /// Sets the gauges of the edges in the fleet, and forgets those of others.
+    pub(super) fn set(&self, members: &[&str], known: &[KnownEdge], is_live: impl Fn(Reachability) -> bool) {
+        for family in [&self.live, &self.certificates, &self.behind, &self.unknown] {
+            family.clear();
+        }
+        for edge in known.iter().filter(|edge| members.contains(&edge.name.as_str())) {
+            let label = [("edge", edge.name.clone())];
+            let set = |family: &ByEdge, value: u64| {
+                let value = i64::try_from(value).unwrap_or(i64::MAX);
+                family.get_or_create(&label).set(value);
+            };
+            set(&self.live, is_live(edge.reachability).into());
+            if let Some(compared) = &edge.compared {
+                set(&self.certificates, compared.certificates);
+                set(&self.behind, compared.behind);
+                set(&self.unknown, compared.unknown);
+            }
+        }
+    }
+}
