@@ -2,6 +2,9 @@
 
 use reqwest::redirect::Policy;
 
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+
 use crate::world::World;
 
 #[tokio::test]
@@ -172,4 +175,39 @@ async fn a_flood_of_unknown_tokens_costs_nothing_and_publications_without_end_ar
         .publish_challenge(&"one-more".parse().unwrap(), "x")
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn clients_that_send_slowly_or_without_end_keep_no_authority_from_its_answer() {
+    let world = World::new().await;
+    let token = "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0".parse().unwrap();
+    world
+        .client()
+        .publish_challenge(&token, "LoqX.thumbprint")
+        .await
+        .unwrap();
+    let path = format!("/.well-known/acme-challenge/{token}");
+    let mut slow = Vec::new();
+    // Half a head, a body that never ends, and the same straight at the agent, beside HAProxy.
+    for (address, count) in [(world.http, 150), (world.settings.listen, 150)] {
+        for round in 0..count {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let text = if round % 2 == 0 {
+                format!("GET {path} HTTP/1.1\r\nhost: shop.exam")
+            } else {
+                format!("POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000000\r\n\r\nx")
+            };
+            stream.write_all(text.as_bytes()).await.unwrap();
+            slow.push(stream);
+        }
+    }
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    for _ in 0..20 {
+        let asked = http.get(format!("http://{}{path}", world.http)).send();
+        let answer = tokio::time::timeout(std::time::Duration::from_secs(3), asked).await;
+        assert_eq!(answer.unwrap().unwrap().text().await.unwrap(), "LoqX.thumbprint");
+    }
+    let issued = world.authority.issue("shop.example.com");
+    world.client().apply(&issued.request(1)).await.unwrap();
+    drop(slow);
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use dps_agent_api::AgentError;
 use dps_host::randomness;
-use haproxy_domain_agent::runtime_api::{Endpoint, ListName, Payload, RuntimeApi, RuntimeLimits, StoreName};
+use haproxy_domain_agent::runtime_api::{
+    Endpoint, Installation, ListName, Payload, RuntimeApi, RuntimeError, RuntimeLimits, StoreName,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixListener;
 
@@ -68,6 +70,14 @@ async fn answers_mutated_at_random_end_in_a_value_or_an_error_that_repeats_no_ke
     imposter(&path, move || {
         let mut random = random.lock().unwrap();
         let mut answer = ANSWERS[random.below(ANSWERS.len())].as_bytes().to_vec();
+        // As HAProxy answers many commands on one connection.
+        if random.below(2) == 0 {
+            for _ in 0..random.below(30) {
+                answer.extend_from_slice(b"\n> ");
+                answer.extend_from_slice(ANSWERS[random.below(ANSWERS.len())].as_bytes());
+            }
+            answer.extend_from_slice(b"\n> ");
+        }
         for _ in 0..random.below(4) {
             change(&mut answer, &[], &mut random);
         }
@@ -93,7 +103,17 @@ async fn answers_mutated_at_random_end_in_a_value_or_an_error_that_repeats_no_ke
             api.list_add(&list, &name, &issued.hostname).await.err(),
             api.delete(&name).await.err(),
         ];
-        for error in errors.into_iter().flatten() {
+        let installation = Installation {
+            name: &name,
+            payload: &payload,
+            sni: &issued.hostname,
+            is_new: true,
+            is_listed: false,
+        };
+        let mut refusals = Vec::new();
+        let tell = |_, result: Result<_, RuntimeError>| refusals.extend(result.err());
+        let ended = api.install_all(&list, &[installation; 3], tell).await.err();
+        for error in errors.into_iter().flatten().chain(refusals).chain(ended) {
             let told = format!("{error} {error:?}");
             assert!(
                 told.len() < 2000

@@ -166,6 +166,41 @@ async fn requests_that_are_none_are_refused_with_a_problem_document() {
 }
 
 #[tokio::test]
+async fn absurd_pages_are_bounded_or_refused_by_name() {
+    let world = World::new().await;
+    for name in ["a.example.com", "b.example.com"] {
+        let issued = world.authority.issue(name);
+        world.client().apply(&issued.request(1)).await.unwrap();
+    }
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let long = "x".repeat(5000);
+    for (query, field) in [
+        ("limit=99999999999999999999999", "limit"),
+        ("limit=-1", "limit"),
+        ("limit=1&limit=2", "limit"),
+        ("cursor=..%2f..%2fetc%2fpasswd", "cursor"),
+        ("cursor=%00", "cursor"),
+        ("cursor=", "cursor"),
+        ("cursor=a%0d%0ashow%20info", "cursor"),
+        (&format!("cursor={long}"), "cursor"),
+    ] {
+        let call = http.get(format!("{}/internal/v1/certificates?{query}", world.agent_url()));
+        let answer = call.bearer_auth(TOKEN).send().await.unwrap();
+        assert_eq!(answer.status(), 400, "{query}");
+        let problem: serde_json::Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        assert_eq!(problem["field"].as_str(), Some(field), "{query} {problem}");
+    }
+    // What can be made sense of is cut to what is sent at once.
+    for (limit, expected) in [(0, 1), (u32::MAX, 2)] {
+        let page = world.client().inventory(None, limit).await.unwrap();
+        assert_eq!(
+            (page.items.len(), page.next_cursor.is_some()),
+            (expected, limit == 0)
+        );
+    }
+}
+
+#[tokio::test]
 async fn internal_calls_need_the_token() {
     let world = World::new().await;
     let url: url::Url = world.agent_url().parse().unwrap();
