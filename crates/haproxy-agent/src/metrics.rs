@@ -106,7 +106,11 @@ impl Metrics {
             "Certificates applied, by outcome",
             self.applied.clone(),
         );
-        registry.register("refused", "Applies refused, by code", self.refused.clone());
+        registry.register(
+            "refused",
+            "Applies and removals refused, by code",
+            self.refused.clone(),
+        );
         registry.register("removed", "Hostnames removed", self.removed.clone());
         registry.register(
             "repaired",

@@ -190,7 +190,11 @@ async fn work_removals(edge: &mut Edge, removals: Vec<(Removal, oneshot::Sender<
                 edge.metrics.removed.inc();
                 tracing::info!(%hostname, "removed");
             }
-            Err(refusal) => tracing::warn!(%hostname, reason = %with_causes(&**refusal), "not removed"),
+            Err(refusal) => {
+                let code = refusal.problem().code;
+                edge.metrics.count_refused(code);
+                tracing::warn!(%hostname, %code, reason = %with_causes(&**refusal), "not removed");
+            }
         }
         reply.send(result).ok();
     }

@@ -260,6 +260,10 @@ async fn a_removal_of_an_older_generation_than_is_held_takes_nothing_down() {
     assert_stale(&late);
     world.assert_serves(&issued).await;
     assert_eq!(world.files(), before);
+    assert_eq!(
+        metric(&world, "refused_total{code=\"GENERATION_STALE\"}").await,
+        1
+    );
 
     // A generation that the agent never saw was meant to be removed as well, whether it is still under way or was lost.
     client.remove_generation(&issued.hostname, 7).await.unwrap();
