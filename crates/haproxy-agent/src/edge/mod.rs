@@ -6,6 +6,7 @@
 
 mod apply;
 mod candidate;
+mod catch_up;
 mod install;
 mod refusal;
 mod remove;
@@ -14,6 +15,7 @@ mod state;
 mod verify_disk;
 pub(crate) mod writer;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 pub(crate) use candidate::Candidate;
@@ -21,6 +23,8 @@ pub(crate) use refusal::{Refusal, parse_request};
 pub(crate) use remove::Removal;
 pub(crate) use state::{Shared, View};
 pub(crate) use writer::{EdgeHandle, Rounds};
+
+use dps_domain::Hostname;
 
 use crate::clock::Clock;
 use crate::disk::{Disk, DiskError, Tombstones};
@@ -47,6 +51,8 @@ pub(crate) struct Edge {
     removed: Tombstones,
     /// `None` until HAProxy's memory has been brought in line with the disk, and again as soon as that is in doubt.
     known: Option<Known>,
+    /// What HAProxy lacks and is given back between jobs.
+    behind: VecDeque<Hostname>,
     /// The process that answered last.
     seen: Option<Process>,
 }
@@ -76,6 +82,7 @@ impl From<Parts> for Edge {
             max_certificates: parts.max_certificates,
             removed: parts.removed,
             known: None,
+            behind: VecDeque::new(),
             seen: None,
         }
     }

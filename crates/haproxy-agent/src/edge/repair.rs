@@ -1,6 +1,6 @@
 //! Bringing HAProxy's memory in line with the disk.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use dps_domain::{Hostname, with_causes};
 
@@ -13,8 +13,8 @@ use crate::runtime_api::{ListEntry, Process, RuntimeError, Status, StoreListing,
 
 /// What a repair did.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Repaired {
-    installed: u64,
+pub(super) struct Repaired {
+    pub(super) installed: u64,
     removed: u64,
     failed: u64,
 }
@@ -110,8 +110,8 @@ impl Edge {
         view.haproxy.reachable = false;
     }
 
-    /// Compares all of HAProxy's memory with the disk, and a sample of what it presents, and mends the differences, one certificate
-    /// after the other. A HAProxy that was just started has read everything from the disk itself, so there is nothing to send but
+    /// Compares all of HAProxy's memory with the disk, and a sample of what it presents, and mends the differences; of very many
+    /// certificates that are missing some now, and the others between the jobs that come in. A HAProxy that was just started has read everything from the disk itself, so there is nothing to send but
     /// what was applied meanwhile. A certificate that HAProxy refuses is logged and counted, and does not hold up the others.
     async fn repair(&mut self) -> Result<(), Refusal> {
         self.verify_disk().await?;
@@ -127,22 +127,24 @@ impl Edge {
         let mut done = Repaired::default();
         self.remove_strangers(&listing, &wanted, &mut done).await?;
         self.remove_duplicates(&entries).await?;
-        self.install_missing(&entries, &listing, &wanted, &mut done)
-            .await?;
+        self.behind = self.find_missing(&entries, &listing, &wanted).await?;
+        self.bring_back_some(&mut done).await?;
         self.prove_sample(&wanted, &mut done).await?;
         self.mark(process, &listing).await?;
         {
             let mut view = self.shared.change();
-            view.in_sync = done.failed == 0;
+            view.in_sync = self.behind.is_empty() && view.not_served.is_empty();
             view.last_repair_at = Some(self.clock.now());
         }
         self.metrics.repaired.inc_by(done.installed + done.removed);
-        let (installed, removed, failed) = (done.installed, done.removed, done.failed);
+        let (installed, removed, failed, behind) =
+            (done.installed, done.removed, done.failed, self.behind.len());
         tracing::info!(
             certificates = wanted.len(),
             installed,
             removed,
             failed,
+            behind,
             "HAProxy was compared with the disk"
         );
         Ok(())
@@ -210,17 +212,18 @@ impl Edge {
         Ok(())
     }
 
-    async fn install_missing(
+    /// The hostnames for which HAProxy does not have what it should.
+    async fn find_missing(
         &self,
         entries: &[ListEntry],
         listing: &StoreListing,
         wanted: &BTreeMap<StoreName, Hostname>,
-        done: &mut Repaired,
-    ) -> Result<(), Refusal> {
+    ) -> Result<VecDeque<Hostname>, Refusal> {
         let listed: HashSet<_> = entries.iter().map(|entry| entry.name.as_str()).collect();
         let stored: HashSet<_> = listing.names.iter().map(String::as_str).collect();
         let names: Vec<_> = wanted.keys().cloned().collect();
         let states = self.runtime.inspect_all(&names).await?;
+        let mut missing = VecDeque::new();
         for ((name, hostname), state) in wanted.iter().zip(states) {
             let Some(held) = self.shared.view().held.get(hostname).cloned() else {
                 continue;
@@ -230,9 +233,12 @@ impl Edge {
             }
             let is_there = stored.contains(name.as_str());
             self.metrics.count_drift(kind_of(state.as_ref(), is_there));
-            self.bring_back(name, hostname, done).await?;
+            missing.push_back(hostname.clone());
         }
-        Ok(())
+        let still: HashSet<_> = missing.iter().collect();
+        let not_served = &mut self.shared.change().not_served;
+        not_served.retain(|hostname| still.contains(hostname));
+        Ok(missing)
     }
 
     /// Asks a sample of the hostnames for what they present. HAProxy may hold the right certificate and yet present another, such as
@@ -247,7 +253,8 @@ impl Edge {
                 continue;
             };
             let held = self.shared.view().held.get(hostname).cloned();
-            let Some(held) = held.filter(|_| !self.shared.view().not_served.contains(hostname)) else {
+            let is_due = !self.shared.view().not_served.contains(hostname) && !self.behind.contains(hostname);
+            let Some(held) = held.filter(|_| is_due) else {
                 continue;
             };
             match self.prober.presented(hostname).await {
@@ -272,7 +279,7 @@ impl Edge {
         Ok(())
     }
 
-    async fn bring_back(
+    pub(super) async fn bring_back(
         &self,
         name: &StoreName,
         hostname: &Hostname,

@@ -124,11 +124,18 @@ async fn run(mut edge: Edge, mut queue: mpsc::Receiver<Job>, rounds: Rounds, sto
             // Before the jobs: it is rare, and a mass deployment must not put it off for ever.
             _ = audit.tick() => edge.audit().await,
             job = queue.recv() => match job {
-                Some(job) => work_all(&mut edge, job, &mut queue).await,
+                Some(job) => {
+                    work_all(&mut edge, job, &mut queue).await;
+                    // Jobs without end must not put this off for ever.
+                    if edge.is_behind() {
+                        edge.catch_up().await;
+                    }
+                }
                 None => return,
             },
             // The reason of a failure is remembered and logged already.
             _ = watch.tick() => drop(edge.ensure_known().await),
+            () = std::future::ready(()), if edge.is_behind() => edge.catch_up().await,
         }
     }
     queue.close();

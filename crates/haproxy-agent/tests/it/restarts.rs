@@ -3,6 +3,7 @@
 use dps_agent_api::{AgentError, ApplyOutcome, HealthStatus};
 use haproxy_domain_agent::runtime_api::Payload;
 
+use crate::batches::{issue_many, requests};
 use crate::world::{World, eventually};
 
 #[tokio::test]
@@ -231,4 +232,41 @@ async fn two_agents_never_share_a_directory() {
     let clock = std::sync::Arc::new(haproxy_domain_agent::SystemClock);
     let second = haproxy_domain_agent::Agent::bind(&settings, clock).await;
     assert!(matches!(second, Err(haproxy_domain_agent::AgentError::Disk(_))));
+}
+
+#[tokio::test]
+async fn a_haproxy_that_lost_very_many_is_given_them_back_and_a_newcomer_need_not_wait_for_all() {
+    let mut world = World::new().await;
+    let issued = issue_many(&world, 700);
+    for verdict in world.client().apply_batch(&requests(&issued, 1)).await {
+        verdict.unwrap();
+    }
+    world.kill_haproxy();
+    // As after a start with another configuration: it reads a list that names nobody.
+    std::fs::write(world.state("crt-list.txt"), "").unwrap();
+    world.spawn_haproxy();
+    let newcomer = world.authority.issue("newcomer.example.com");
+    eventually("the newcomer is applied", async || {
+        world.client().apply(&newcomer.request(1)).await.is_ok()
+    })
+    .await;
+    let behind = world.client().health().await.unwrap();
+    assert_eq!(behind.status, HealthStatus::Degraded);
+    world.assert_serves(&newcomer).await;
+    // One of those that wait goes, another is renewed.
+    world.client().remove(&issued[699].hostname).await.unwrap();
+    let renewed = world.authority.issue(issued[698].hostname.as_str());
+    world.client().apply(&renewed.request(2)).await.unwrap();
+
+    eventually("all are given back", async || {
+        world.client().health().await.unwrap().status == HealthStatus::Ok
+    })
+    .await;
+    for one in issued[..698].iter().step_by(50).chain([&renewed, &newcomer]) {
+        world.assert_serves(one).await;
+    }
+    assert_eq!(world.visit(&issued[699].hostname).await, None);
+    let entries = world.operator().list_entries(&world.list()).await.unwrap();
+    assert_eq!(entries.len(), 700);
+    world.assert_loadable();
 }
