@@ -53,29 +53,37 @@ impl Disk {
     fn stage(&self, stored: &StoredCertificate, is_synced: bool) -> Result<Staged, DiskError> {
         let to = PathBuf::from(self.store_name(&stored.hostname)?.as_str());
         let from = self.root.join("staging").join(random::name());
+        // First of all, so that nothing is begun where there would be no way back.
+        let before = self.keep(&to)?;
         let text = stored.to_text();
         let written = if is_synced {
             write_synced(&from, text.as_bytes())
         } else {
             write_private(&from, text.as_bytes())
         };
+        if let (Err(_), Some(before)) = (&written, &before) {
+            discard_path(before);
+        }
         written.map_err(during("write", &from))?;
-        Ok(Staged {
-            from,
-            to,
-            before: None,
-        })
+        Ok(Staged { from, to, before })
+    }
+
+    /// Gives the file that is to be replaced a second name, if there is one.
+    fn keep(&self, path: &Path) -> Result<Option<PathBuf>, DiskError> {
+        let second = self.root.join("staging").join(random::name());
+        match fs::hard_link(path, &second) {
+            Ok(()) => Ok(Some(second)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(during("keep", path)(error)),
+        }
     }
 
     /// Puts staged files where a starting HAProxy finds them, each in place of the one before. A file that cannot be put there does
     /// not hold up the others. After a sync that fails, all are as before.
-    pub(crate) fn publish_all(
-        &self,
-        mut staged: Vec<Staged>,
-    ) -> Result<Vec<Result<Stamp, DiskError>>, DiskError> {
-        let results: Vec<_> = staged.iter_mut().map(|one| self.publish(one)).collect();
+    pub(crate) fn publish_all(&self, staged: &[Staged]) -> Result<Vec<Result<Stamp, DiskError>>, DiskError> {
+        let results: Vec<_> = staged.iter().map(|one| self.publish(one)).collect();
         crash_point::before(Effect::PublishSync);
-        if let Err(error) = self.sync_published(&staged) {
+        if let Err(error) = self.sync_published(staged) {
             for (one, _) in staged.iter().zip(&results).filter(|(_, result)| result.is_ok()) {
                 take_back(one);
             }
@@ -92,19 +100,13 @@ impl Disk {
         Ok(results)
     }
 
-    fn publish(&self, staged: &mut Staged) -> Result<Stamp, DiskError> {
+    fn publish(&self, staged: &Staged) -> Result<Stamp, DiskError> {
         crash_point::before(Effect::FilePublish);
         if let Some(shard) = staged.to.parent()
             && !fs::symlink_metadata(shard).is_ok_and(|about| about.is_dir())
         {
             own_folder(shard)?;
             sync_folder(&self.root.join("certs"))?;
-        }
-        let before = self.root.join("staging").join(random::name());
-        match fs::hard_link(&staged.to, &before) {
-            Ok(()) => staged.before = Some(before),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(during("keep", &staged.to)(error)),
         }
         fs::rename(&staged.from, &staged.to).map_err(during("replace", &staged.to))?;
         crash_point::after(Effect::FilePublish);
@@ -124,6 +126,9 @@ impl Disk {
     /// Forgets a staged file.
     pub(crate) fn discard(staged: &Staged) {
         discard_path(&staged.from);
+        if let Some(before) = &staged.before {
+            discard_path(before);
+        }
     }
 
     /// Whether the crt-list is this one.

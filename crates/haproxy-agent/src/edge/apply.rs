@@ -314,7 +314,7 @@ impl Edge {
             return;
         }
         let mut stamps = Vec::with_capacity(places.len());
-        match self.on_disk(move |disk| disk.publish_all(staged)).await {
+        match self.on_disk(move |disk| disk.publish_all(&staged)).await {
             Ok(results) => {
                 for (index, result) in places.iter().zip(results) {
                     match result {

@@ -4,6 +4,8 @@
 //! directory, no capability, no new privileges, and the unit's own system call filter, under which any other call kills the process.
 
 use std::collections::BTreeSet;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -255,4 +257,71 @@ fn fill(file: &Path) {
     for size in [64 * 1024, 4096, 1] {
         while file.write_all(&vec![0; size]).is_ok() {}
     }
+}
+
+/// An agent that is nobody, and so meets what permissions say; root, who runs the tests, does not.
+const NOBODY: [&str; 4] = ["--reuid=65534", "--regid=65534", "--clear-groups", "--"];
+
+#[tokio::test]
+async fn a_directory_that_is_closed_to_the_agent_changes_nothing_until_it_is_open_again() {
+    let mut world = World::new().await;
+    world.stop_agent().await;
+    let state = world.settings.state_directory.clone();
+    let socket = PathBuf::from(&world.settings.haproxy_socket);
+    let set_mode = |path: &Path, mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    set_mode(state.parent().unwrap(), 0o755);
+    set_mode(&socket, 0o666);
+    let give = Command::new("chown")
+        .arg("-R")
+        .arg("65534:65534")
+        .arg(&state)
+        .status();
+    assert!(give.unwrap().success());
+    let mut become_nobody = Command::new("setpriv");
+    become_nobody
+        .args(NOBODY)
+        .arg(AGENT)
+        .env("Agent__AuditInterval", "1s");
+    let mut agent = spawn(&world, become_nobody);
+    let client = world.client_at_its_usual_address();
+    ready(&client).await;
+    let served = world.authority.issue("served.example.com");
+    client.apply(&served.request(1)).await.unwrap();
+    let (renewed, new) = (
+        world.authority.issue("served.example.com"),
+        world.authority.issue("new.example.com"),
+    );
+
+    // Given to root, as a careless restore of a backup does.
+    let take = |path: &Path| std::os::unix::fs::chown(path, Some(0), Some(0)).unwrap();
+    let give_back = |path: &Path| std::os::unix::fs::chown(path, Some(65534), Some(65534)).unwrap();
+    for closed in [state.join("staging"), state.join("certs"), state.clone()] {
+        take(&closed);
+        let before = client.inventory(None, 10).await.unwrap();
+        for request in [renewed.request(2), new.request(1)] {
+            let verdict = client.apply(&request).await;
+            assert!(verdict.is_err(), "{} {verdict:?}", closed.display());
+        }
+        eventually("the agent says that something is wrong", async || {
+            let text = reqwest::get(format!("http://{}/metrics", world.settings.listen)).await;
+            let text = text.unwrap().text().await.unwrap();
+            text.contains("refused_total{code=\"INTERNAL\"}") || text.contains("in_sync 0")
+        })
+        .await;
+        assert!(agent.0.try_wait().unwrap().is_none());
+        world.assert_serves(&served).await;
+        assert_eq!(world.visit(&new.hostname).await, None);
+        let after = client.inventory(None, 10).await.unwrap();
+        assert_eq!(before.digest, after.digest, "{}", closed.display());
+        world.assert_loadable();
+        give_back(&closed);
+    }
+    eventually("the agent works again", async || {
+        client.apply(&renewed.request(2)).await.is_ok()
+    })
+    .await;
+    client.apply(&new.request(1)).await.unwrap();
+    world.assert_serves(&renewed).await;
+    world.assert_serves(&new).await;
+    world.assert_loadable();
 }
