@@ -58,7 +58,7 @@ pub(crate) struct Options {
     pub(crate) pebble: fn(&mut PebbleOptions),
     /// Whether the second resolver has a zone of its own.
     pub(crate) split_dns: bool,
-    /// How many more HAProxies there are, each with an agent of its own, at [`MORE_EDGES`].
+    /// How many more edges there are, each with an agent of its own, at [`MORE_EDGES`].
     pub(crate) more_edges: usize,
     /// Whether agents are found by SRV records of [`AGENTS`], at first that of the first edge alone, instead of being listed.
     pub(crate) discovery: bool,
