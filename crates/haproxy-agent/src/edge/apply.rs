@@ -378,6 +378,10 @@ impl Edge {
         }
         for item in items.iter().filter(|item| !item.is_open() && item.is_touched) {
             let (name, hostname) = (item.candidate.name(), item.candidate.hostname());
+            if self.shared.view().orphans.contains(name) {
+                // Nobody has what was served before but HAProxy itself: it keeps what it has.
+                continue;
+            }
             let restored = match &item.previous {
                 Some(_) => self.reinstall(name, hostname).await,
                 None => install::uninstall(&self.runtime, self.disk.list(), name)

@@ -78,6 +78,11 @@ async fn files_that_are_lost_damaged_replaced_or_opened_are_found_before_haproxy
         world.assert_serves(one).await;
     }
 
+    // Also an apply that is refused leaves it to HAProxy.
+    let too_long = world.authority.issue_padded(names[0], 30_000);
+    world.client().apply(&too_long.request(1)).await.unwrap_err();
+    world.assert_serves(&issued[0]).await;
+
     for one in &issued[..2] {
         world.client().apply(&one.request(1)).await.unwrap();
     }
