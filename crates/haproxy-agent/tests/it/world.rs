@@ -101,7 +101,17 @@ impl World {
     }
 
     pub(crate) async fn start_agent(&mut self) {
-        let agent = Agent::bind(&self.settings, Arc::new(SystemClock)).await.unwrap();
+        let start = Instant::now();
+        // Another test may just have had the port that was free for a moment.
+        let agent = loop {
+            match Agent::bind(&self.settings, Arc::new(SystemClock)).await {
+                Ok(agent) => break agent,
+                Err(AgentError::Listen { .. }) if start.elapsed() < BOUND => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                Err(error) => panic!("the agent does not start: {error:?}"),
+            }
+        };
         let (address, tls_address) = (agent.local_addr(), agent.tls_addr());
         let stop = CancellationToken::new();
         let task = tokio::spawn(agent.serve(stop.clone()));
