@@ -11,17 +11,23 @@ use crate::database::Database;
 use crate::row::Row;
 use crate::session::Session;
 use crate::sql::{Sql, args, statements};
+use crate::term::lease_now;
 
 const TABLE: &str = "rate_limit_buckets";
 const SLOTS: &str = "rate_limit_slots";
 
 statements! {
     READ = Sql::both("SELECT bucket, full_at, spent, parked_until FROM rate_limit_buckets WHERE bucket = $1");
-    /// Makes the bucket if there is none, and locks it.
-    LOCK = Sql::both(
+    /// Makes the bucket if there is none, and locks it; tells the time that all replicas share.
+    LOCK = Sql::each(
+        concat!(
+            "INSERT INTO rate_limit_buckets (bucket, full_at, spent, parked_until) VALUES ($1, 0, 0, 0) \
+             ON CONFLICT (bucket) DO UPDATE SET full_at = rate_limit_buckets.full_at \
+             RETURNING bucket, full_at, spent, parked_until, ", lease_now!("$2"), " AS now_at",
+        ),
         "INSERT INTO rate_limit_buckets (bucket, full_at, spent, parked_until) VALUES ($1, 0, 0, 0) \
          ON CONFLICT (bucket) DO UPDATE SET full_at = rate_limit_buckets.full_at \
-         RETURNING bucket, full_at, spent, parked_until",
+         RETURNING bucket, full_at, spent, parked_until, $2 AS now_at",
     );
     WRITE = Sql::both(
         "UPDATE rate_limit_buckets SET full_at = $2, spent = $3, parked_until = $4 WHERE bucket = $1",
@@ -58,8 +64,27 @@ fn read(row: Option<&Row>) -> Result<Bucket, StoreError> {
 }
 
 /// The bucket, locked until the end of the transaction.
-pub(crate) async fn lock_in_tx(session: &mut Session, key: &BucketKey) -> Result<Bucket, StoreError> {
-    read(session.fetch(LOCK, args![key.as_str()]).await?.as_ref())
+async fn lock_in_tx(session: &mut Session, key: &BucketKey) -> Result<Bucket, StoreError> {
+    let args = args![key.as_str(), None::<Timestamp>];
+    read(session.fetch(LOCK, args).await?.as_ref())
+}
+
+/// As [`lock_in_tx`], without what a wrong clock wrote into it. `now` is [`Term::now`](crate::term::Term::now).
+pub(crate) async fn lock_believed_in_tx(
+    session: &mut Session,
+    (key, limit): (&BucketKey, &Limit),
+    now: Option<Timestamp>,
+) -> Result<Bucket, StoreError> {
+    let row = session.fetch(LOCK, args![key.as_str(), now]).await?;
+    let bucket = read(row.as_ref())?;
+    let Some(row) = &row else { return Ok(bucket) };
+    let believed = bucket.believed(limit, row.fields(TABLE, "bucket").at("now_at")?);
+    if believed != bucket {
+        let (full_at, believed_at) = (bucket.full_at, believed.full_at);
+        tracing::warn!(bucket = %key, %full_at, %believed_at, "limit.booked_by_a_wrong_clock");
+        write_in_tx(session, key, believed).await?;
+    }
+    Ok(believed)
 }
 
 /// Writes a locked bucket.
@@ -97,10 +122,10 @@ async fn hold_in_tx(
 
 pub(crate) async fn debit(
     database: &Database,
-    domain: DomainId,
-    token: LeaseToken,
+    (domain, token): (DomainId, LeaseToken),
     charges: &[Charge],
     now: Timestamp,
+    shared_now: Option<Timestamp>,
 ) -> Result<Debit, StoreError> {
     if charges.iter().all(|charge| charge.limit.is_none()) {
         return gates(database, charges, now).await;
@@ -119,7 +144,7 @@ pub(crate) async fn debit(
             }
         } else {
             Position {
-                bucket: lock_in_tx(&mut session, &charge.key).await?,
+                bucket: lock_believed_in_tx(&mut session, (&charge.key, &charge.limit), shared_now).await?,
                 slot: held(&mut session, domain, &charge.key).await?,
             }
         });
@@ -166,13 +191,13 @@ fn debited(ruling: &Ruling, charges: &[Charge]) -> Debit {
 
 pub(crate) async fn take(
     database: &Database,
-    key: &BucketKey,
-    limit: &Limit,
+    (key, limit): (&BucketKey, &Limit),
     now: Timestamp,
+    shared_now: Option<Timestamp>,
     most: u32,
 ) -> Result<Taken, StoreError> {
     let mut session = database.write("take tokens of a limit of the CA").await?;
-    let bucket = lock_in_tx(&mut session, key).await?;
+    let bucket = lock_believed_in_tx(&mut session, (key, limit), shared_now).await?;
     let count = bucket.tokens(limit, now).min(most);
     let left = bucket.count(limit, now, count);
     if count > 0 {

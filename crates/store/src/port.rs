@@ -126,7 +126,8 @@ impl CertificateStore for Store {
         charges: &[Charge],
         now: Timestamp,
     ) -> Result<Debit, StoreError> {
-        ledger::debit(&self.database, domain, token, charges, now).await
+        let shared_now = self.term(Duration::ZERO).now;
+        ledger::debit(&self.database, (domain, token), charges, now, shared_now).await
     }
 
     async fn ledger_take(
@@ -136,7 +137,8 @@ impl CertificateStore for Store {
         now: Timestamp,
         most: u32,
     ) -> Result<Taken, StoreError> {
-        ledger::take(&self.database, key, limit, now, most).await
+        let shared_now = self.term(Duration::ZERO).now;
+        ledger::take(&self.database, (key, limit), now, shared_now, most).await
     }
 
     async fn ledger_apply(&self, entries: &[Entry], now: Timestamp) -> Result<(), StoreError> {

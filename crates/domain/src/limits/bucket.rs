@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use crate::Timestamp;
 
+/// What the clocks of replicas may be apart. One that is further ahead is wrong.
+const CLOCKS_APART: Duration = Duration::from_secs(600);
+
 /// How much of something a CA allows: `burst` at once, and `count` more per `period`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
@@ -90,6 +93,24 @@ impl Bucket {
             }
         } else {
             self
+        }
+    }
+
+    /// The bucket without what only a replica with a wrong clock can have written: at `now`, by the time that all replicas share, what
+    /// was `spent` cannot keep it from being full for longer than that takes to come back. The CA's own word stands, however far it
+    /// reaches; and in a bucket smaller than its margin, where reserved tokens lie a margin apart, nothing tells the two from each other.
+    #[must_use]
+    pub fn believed(self, limit: &Limit, now: Timestamp) -> Self {
+        let interval = limit.interval();
+        let in_burst = interval.saturating_mul(limit.burst.saturating_sub(1));
+        if limit.is_none() || limit.margin > in_burst {
+            return self;
+        }
+        let from = (now + CLOCKS_APART).max(self.parked_until);
+        let latest = from + limit.margin + interval.saturating_mul(self.spent);
+        Self {
+            full_at: self.full_at.min(latest),
+            ..self
         }
     }
 
@@ -261,6 +282,33 @@ mod tests {
     fn counting_what_happened_anyway_can_leave_a_debt() {
         let indebted = emptied().count(&LIMIT, START, 1);
         assert_eq!(indebted.token_at(&LIMIT, START, 1), START + 22 * SECOND);
+    }
+
+    #[test]
+    fn what_a_clock_a_day_ahead_booked_holds_nobody_for_a_day() {
+        let tomorrow = START + 24 * 3_600 * SECOND;
+        let booked = Bucket::default().spend(&LIMIT, tomorrow, 5).unwrap();
+        assert!(booked.token_at(&LIMIT, START, 1) > tomorrow);
+        let believed = booked.believed(&LIMIT, START);
+        assert_eq!(believed.token_at(&LIMIT, START, 1), START + 612 * SECOND);
+        assert_eq!(believed.believed(&LIMIT, START), believed);
+        let lone = Limit::per(1, SECOND).with_margin(3 * SECOND);
+        assert_eq!(booked.believed(&lone, START), booked);
+    }
+
+    #[test]
+    fn whatever_right_clocks_book_reserve_and_park_is_believed() {
+        let mut bucket = Bucket::default();
+        for round in 0u32..400 {
+            let now = START + SECOND * round;
+            bucket = match round % 7 {
+                0 if round % 70 == 0 => bucket.park(&LIMIT, now + 500 * SECOND),
+                1 | 2 => bucket.count(&LIMIT, now, 2),
+                3 => bucket.refund(&LIMIT, now, 1),
+                _ => bucket.reserve(&LIMIT, now).0,
+            };
+            assert_eq!(bucket.believed(&LIMIT, now), bucket, "round {round}");
+        }
     }
 
     #[test]

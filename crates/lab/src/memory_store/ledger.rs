@@ -23,6 +23,16 @@ impl State {
         self.buckets_idle.insert((idle_at(bucket), key.clone()));
     }
 
+    /// The bucket without what a wrong clock wrote into it; `shared_now` is the time that all replicas share.
+    fn believed(&mut self, key: &BucketKey, limit: &Limit, shared_now: Timestamp) -> Bucket {
+        let bucket = self.bucket(key);
+        let believed = bucket.believed(limit, shared_now);
+        if believed != bucket {
+            self.write_bucket(key, believed);
+        }
+        believed
+    }
+
     fn position(&self, domain: Option<DomainId>, key: &BucketKey) -> Position {
         let held = domain
             .and_then(|domain| self.rows.get(&domain))
@@ -57,14 +67,17 @@ impl State {
 
     pub(super) fn debit(
         &mut self,
-        domain: DomainId,
-        token: LeaseToken,
+        (domain, token): (DomainId, LeaseToken),
         charges: &[Charge],
         now: Timestamp,
+        shared_now: Timestamp,
     ) -> Result<Debit, StoreError> {
         let unlimited = charges.iter().all(|charge| charge.limit.is_none());
         if !unlimited && !self.rows.get(&domain).is_some_and(|row| row.is_held_by(token)) {
             return Err(StoreError::LeaseLost);
+        }
+        for charge in charges {
+            self.believed(&charge.key, &charge.limit, shared_now);
         }
         let before: Vec<Position> = charges
             .iter()
@@ -86,8 +99,23 @@ impl State {
         })
     }
 
-    pub(super) fn take_tokens(&mut self, key: &BucketKey, limit: &Limit, now: Timestamp, most: u32) -> Taken {
-        let bucket = self.bucket(key);
+    pub(super) fn tokens(
+        &mut self,
+        (key, limit): (&BucketKey, &Limit),
+        now: Timestamp,
+        shared_now: Timestamp,
+    ) -> u32 {
+        self.believed(key, limit, shared_now).tokens(limit, now)
+    }
+
+    pub(super) fn take_tokens(
+        &mut self,
+        (key, limit): (&BucketKey, &Limit),
+        now: Timestamp,
+        shared_now: Timestamp,
+        most: u32,
+    ) -> Taken {
+        let bucket = self.believed(key, limit, shared_now);
         let count = bucket.tokens(limit, now).min(most);
         let left = bucket.count(limit, now, count);
         if count > 0 {

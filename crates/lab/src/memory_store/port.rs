@@ -66,13 +66,14 @@ impl CertificateStore for MemoryStore {
         ttl: Duration,
         most: usize,
     ) -> Result<Vec<Lease>, StoreError> {
+        let term = self.term(now, ttl);
         let mut state = self.state();
-        let tokens = state.bucket(orders).tokens(limit, now);
+        let tokens = state.tokens((orders, limit), now, term.steady);
         let most = most.min(usize::try_from(tokens).unwrap_or(usize::MAX));
-        let leases = state.acquire(Lane::OrderQueue, self.term(now, ttl), most);
+        let leases = state.acquire(Lane::OrderQueue, term, most);
         let taken = u32::try_from(leases.len()).unwrap_or(u32::MAX);
         if taken > 0 {
-            state.take_tokens(orders, limit, now, taken);
+            state.take_tokens((orders, limit), now, term.steady, taken);
         }
         Ok(leases)
     }
@@ -121,7 +122,8 @@ impl CertificateStore for MemoryStore {
         charges: &[Charge],
         now: Timestamp,
     ) -> Result<Debit, StoreError> {
-        self.state().debit(domain, token, charges, now)
+        let shared_now = self.steady.now();
+        self.state().debit((domain, token), charges, now, shared_now)
     }
 
     async fn ledger_take(
@@ -131,7 +133,8 @@ impl CertificateStore for MemoryStore {
         now: Timestamp,
         most: u32,
     ) -> Result<Taken, StoreError> {
-        Ok(self.state().take_tokens(key, limit, now, most))
+        let shared_now = self.steady.now();
+        Ok(self.state().take_tokens((key, limit), now, shared_now, most))
     }
 
     async fn ledger_apply(&self, entries: &[Entry], now: Timestamp) -> Result<(), StoreError> {

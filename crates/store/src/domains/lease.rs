@@ -120,7 +120,7 @@ pub(crate) async fn acquire_queued(
     mut ask: Ask,
 ) -> Result<Vec<Lease>, StoreError> {
     let mut session = database.write("lease queued domains").await?;
-    let bucket = ledger::lock_in_tx(&mut session, orders).await?;
+    let bucket = ledger::lock_believed_in_tx(&mut session, (orders, limit), ask.term.now).await?;
     let tokens = usize::try_from(bucket.tokens(limit, ask.now)).unwrap_or(usize::MAX);
     ask.limit = ask.limit.min(tokens);
     let leased = acquire_in_tx(&mut session, turns, &ask).await?;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use dps_application::ports::store::StoreError;
+use dps_domain::limits::{BucketKey, Limit, LimitKind};
 use dps_domain::phase::Lane;
 use dps_domain::{Issuance, Phase, Status};
 
@@ -69,4 +70,25 @@ pub(crate) async fn a_clock_that_jumps_steals_no_report(world: World) {
             .await
             .unwrap();
     }
+}
+
+/// What it booked a day ahead would keep everybody else from ordering for a day.
+pub(crate) async fn a_replica_whose_clock_was_a_day_ahead_leaves_no_limit_used_up_for_a_day(world: World) {
+    let limit = Limit::per(3, Duration::from_secs(3 * 60));
+    let key = BucketKey::of_account(LimitKind::NewOrders, "https://ca.example/dir");
+    let taken = world
+        .store
+        .ledger_take(&key, &limit, at(0) + DAY, 3)
+        .await
+        .unwrap();
+    assert_eq!(taken.count, 3);
+    let other = world.store.ledger_take(&key, &limit, at(0), 1).await.unwrap();
+    assert_eq!(other.count, 0, "the CA counted them");
+    assert!(other.next_at < at(0) + HOUR, "{}", other.next_at);
+    let later = world
+        .store
+        .ledger_take(&key, &limit, other.next_at, 1)
+        .await
+        .unwrap();
+    assert_eq!(later.count, 1);
 }

@@ -86,6 +86,7 @@ contract! {
             a_clock_that_jumps_steals_no_record,
             a_lease_ends_by_the_stores_own_time,
             a_clock_that_jumps_steals_no_report,
+            a_replica_whose_clock_was_a_day_ahead_leaves_no_limit_used_up_for_a_day,
         ],
         fairness: [
             a_tenant_with_five_due_domains_does_not_wait_behind_one_with_ten_thousand,
