@@ -17,7 +17,7 @@ const DEPARTED: Backoff = Backoff {
 /// How one worker works.
 #[derive(Debug, Clone, Copy)]
 pub struct LanePolicy {
-    /// The periodic pass, and the first delay after a failure.
+    /// The first delay after a failure.
     pub interval: Duration,
     /// The longest delay after failures.
     pub max_backoff: Duration,
@@ -108,7 +108,7 @@ pub struct Policy {
     pub give_up_after: Duration,
     /// Addresses of our edges, for names that cannot have a CNAME.
     pub edge_addresses: Vec<IpNet>,
-    /// How soon work that another process made due is seen when nobody told of it.
+    /// The periodic pass of the lease loops: how soon work that another process made due is seen when nobody told of it.
     pub glance: Duration,
     /// How long an edge that does not do what it is asked is waited for.
     pub unreachable_grace: Duration,

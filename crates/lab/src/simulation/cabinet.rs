@@ -17,6 +17,9 @@ use super::names::{self, TARGET};
 use super::scenario::Scenario;
 use super::world::{Tally, locked};
 
+/// A poll of the feed is held for so long while nothing changes, whatever it asks for: an empty answer every few seconds would be most
+/// of what a run is busy with.
+const HELD: Duration = Duration::from_secs(3_600);
 /// Domains on one page.
 const PAGE: usize = 500;
 
@@ -254,7 +257,7 @@ impl Cabinet for CabinetModel {
             return Ok(Some(page));
         }
         // A poll that finds nothing in time is answered with an empty page.
-        let _late = tokio::time::timeout(wait, changed).await;
+        let _late = tokio::time::timeout(wait.max(HELD), changed).await;
         let page = self.call(|| self.changes_after(after)).await?;
         Ok(Some(page.unwrap_or_else(|| CabinetPage {
             domains: vec![],

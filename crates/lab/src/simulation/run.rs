@@ -18,7 +18,7 @@ use crate::memory_store::{MemoryStore, Retention};
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Replicas wake each other, so nobody need look every other second whether he was not told of something.
-const GLANCE: Duration = Duration::from_secs(60);
+const GLANCE: Duration = Duration::from_secs(3_600);
 
 /// How far a run is.
 #[derive(Debug, Clone, Copy)]
@@ -81,6 +81,7 @@ async fn play(scenario: &Scenario, seed: u64, policy: Policy, progress: &mut dyn
         }
         tokio::time::sleep_until(world.time.at(next_look)).await;
         world.ca.note_replaced();
+        world.edges.expired_while_served();
         observer.look(&world, &store);
         if next_look.as_secs().is_multiple_of(24 * 3_600) {
             progress(Progress {

@@ -48,10 +48,10 @@ fn policy() -> Policy {
         missing_grace: Duration::from_secs(30 * 24 * 3600),
         give_up_after: Duration::from_secs(7 * 24 * 3600),
         edge_addresses: vec![],
-        glance: Duration::from_secs(300),
+        glance: Duration::from_secs(3_600),
         unreachable_grace: Duration::from_secs(120),
         fleet: FleetPolicy {
-            check_interval: Duration::from_secs(60),
+            check_interval: Duration::from_secs(300),
             interval: Duration::from_secs(6 * 3600),
             certificates_per_second: 200,
             find_interval: Duration::from_secs(30),

@@ -100,13 +100,26 @@ impl Workers {
             missing_grace: self.intake.missing_grace.get(),
             give_up_after: dns.give_up_after.get(),
             edge_addresses: dns.edge_addresses.iter().map(|address| address.0).collect(),
-            glance: GLANCE,
+            glance: self.shortest_pass().min(GLANCE),
             unreachable_grace: agents.unreachable_grace.get(),
             fleet: self.edge_reconcile.policy(agents.discovery.interval),
             lease: self.lease_duration.get(),
             skew_allowance: SKEW_ALLOWANCE,
             ca_patience: CA_PATIENCE,
         }
+    }
+
+    /// The shortest of the periodic passes.
+    fn shortest_pass(&self) -> Duration {
+        let passes = [
+            self.domain_verification.interval,
+            self.http_probe.interval,
+            self.acme_issuance.interval,
+            self.renewal.interval,
+            self.recheck.interval,
+            self.removal.interval,
+        ];
+        passes.map(HumanDuration::get).into_iter().min().unwrap_or(GLANCE)
     }
 
     pub(super) fn check(&self, report: &mut Report) {
