@@ -19,6 +19,8 @@ const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Replicas wake each other, so nobody need look every other second whether he was not told of something.
 const GLANCE: Duration = Duration::from_secs(3_600);
+/// Between two looks at how each edge is.
+const CHECK: Duration = Duration::from_secs(300);
 
 /// How far a run is.
 #[derive(Debug, Clone, Copy)]
@@ -102,7 +104,7 @@ async fn play(scenario: &Scenario, seed: u64, policy: Policy, progress: &mut dyn
 /// The operator's numbers with those that the scenario changes.
 fn adjusted(mut policy: Policy, scenario: &Scenario) -> Policy {
     policy.glance = GLANCE;
-    policy.fleet.check_interval = GLANCE;
+    policy.fleet.check_interval = CHECK;
     let workers = &scenario.workers;
     let concurrency = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     if let Some(interval) = workers.recheck_interval {
