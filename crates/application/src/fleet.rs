@@ -1,12 +1,23 @@
 //! The edges that there are: those of the configuration and those that a directory names, which come and go.
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
-use crate::ports::edge::{Deployment, DirectoryError};
+use crate::ports::edge::{Deployment, DirectoryError, EdgeError};
 use crate::ports::store::StoredCertificate;
 use crate::ports::vault::{SecretContext, SecretPurpose, VaultError};
 use crate::ports::{Edge, EdgeDirectory};
 use crate::service::Service;
+
+/// An edge that left the fleet so long ago is forgotten.
+pub(crate) const FORGOTTEN_AFTER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// The longest account of a problem that is kept, in characters.
+const MAX_PROBLEM: usize = 300;
+
+/// What is kept of an edge's error.
+pub(crate) fn problem(error: &EdgeError) -> String {
+    error.to_string().chars().take(MAX_PROBLEM).collect()
+}
 
 /// The edges, as of the last look into the directory.
 pub struct Fleet {

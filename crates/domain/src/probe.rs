@@ -75,7 +75,12 @@ pub fn verdict(
             )
     };
     let one_answers = ordered.iter().any(|seen| seen.answer == ProbeAnswer::Ours);
-    if one_answers && ordered.iter().copied().filter(is_out_of_order).count() <= absent {
+    // An edge may have an address of each family.
+    let out_of_order = |is_ipv4: bool| {
+        let of_family = ordered.iter().filter(|seen| seen.address.is_ipv4() == is_ipv4);
+        of_family.copied().filter(is_out_of_order).count()
+    };
+    if one_answers && out_of_order(true).max(out_of_order(false)) <= absent {
         ordered.retain(|seen| !is_out_of_order(seen));
     }
     ordered
@@ -205,6 +210,18 @@ mod tests {
         assert_eq!(verdict(&one, 0), unreachable);
         assert_eq!(verdict(&two, 1), unreachable);
         assert_eq!(verdict(&two, 2), Ok(()));
+        let edges: BTreeSet<IpAddr> = ["8.8.8.8", "8.8.4.4", "2606:4700::2"]
+            .map(|ip| ip.parse().unwrap())
+            .into();
+        let of_both_families = [
+            answers(),
+            seen("8.8.4.4", ProbeAnswer::Timeout),
+            seen("2606:4700::2", ProbeAnswer::Timeout),
+        ];
+        assert!(
+            super::verdict(&of_both_families, &edges, 1).is_ok(),
+            "one dead edge has two addresses"
+        );
         let without_agent = [answers(), seen("8.8.4.4", ProbeAnswer::Status(503))];
         assert_eq!(verdict(&without_agent, 1), Ok(()));
         assert_eq!(verdict(&without_agent, 0), Err(FailureCode::HttpStatus));

@@ -4,43 +4,65 @@ use std::time::Duration;
 
 use crate::Timestamp;
 
+/// An edge that failed although it said that it was well is believed no earlier than this later.
+const DOUBT: Duration = Duration::from_secs(60);
+
 /// What all replicas know together of whether an edge does what it is asked.
 ///
 /// An edge that fails is waited for until its grace is over; then it is absent, and work goes on without it. Once it answers again it
-/// is on probation: it is asked like any other, and the first failure makes it absent at once, since its health was said to be good before and
-/// it failed all the same. Only a certificate that it presented, or a probation as long as the grace, clears it.
+/// is on probation for as long as the grace: it is asked like any other, and the first failure makes it absent at once, since its health was
+/// said to be good and it failed all the same. For a while it is not believed then.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Reachability {
     /// When it first failed; `None` while all is well.
     pub unreachable_since: Option<Timestamp>,
     /// When it answered again after that.
     pub answered_again_at: Option<Timestamp>,
+    /// Before this moment it is not believed that it is well.
+    pub doubted_until: Option<Timestamp>,
 }
 
 impl Reachability {
     /// It did not do what it was asked at `now`.
     #[must_use]
     pub fn failed(self, now: Timestamp, grace: Duration) -> Self {
-        let over = |at: Timestamp| now.since(at) > grace;
-        let since = match self.answered_again_at {
-            Some(at) if over(at) => None,
-            _ => self.unreachable_since,
+        let (since, doubted_until) = match self.answered_again_at {
+            Some(at) if now.since(at) > grace => (None, None),
+            Some(_) => (self.unreachable_since, Some(now + DOUBT)),
+            None => (self.unreachable_since, self.doubted_until),
         };
         Self {
             // A clock that is set back must not make it absent for longer than it was.
             unreachable_since: Some(since.map_or(now, |since| since.min(now))),
             answered_again_at: None,
+            doubted_until,
         }
     }
 
     /// It says that it is well.
     #[must_use]
-    pub fn answered(self, now: Timestamp) -> Self {
-        Self {
-            answered_again_at: self
-                .unreachable_since
-                .map(|_| self.answered_again_at.unwrap_or(now)),
-            ..self
+    pub fn answered(self, now: Timestamp, grace: Duration) -> Self {
+        // A doubt that lies further ahead than any is a clock that was set back.
+        let doubted = |until: Timestamp| now < until && until.since(now) <= DOUBT;
+        match self {
+            Self {
+                unreachable_since: None,
+                ..
+            } => self,
+            Self {
+                answered_again_at: Some(at),
+                ..
+            } if now.since(at) > grace => Self::default(),
+            Self {
+                answered_again_at: None,
+                doubted_until,
+                ..
+            } if !doubted_until.is_some_and(doubted) => Self {
+                answered_again_at: Some(now),
+                doubted_until: None,
+                ..self
+            },
+            _ => self,
         }
     }
 
@@ -87,29 +109,50 @@ mod tests {
     }
 
     #[test]
-    fn an_edge_that_says_it_is_well_and_fails_again_is_absent_at_once() {
+    fn an_edge_that_says_it_is_well_and_fails_again_is_absent_at_once_and_not_believed_for_a_while() {
         let away = Reachability::default().failed(at(0), GRACE);
-        let back = away.answered(at(500));
+        let back = away.answered(at(500), GRACE);
         assert!(back.is_live(at(500), GRACE));
         assert_eq!(
-            back.answered(at(510)),
+            back.answered(at(510), GRACE),
             back,
             "probation begins with the first answer"
         );
-        assert!(!back.failed(at(560), GRACE).is_live(at(560), GRACE));
+        let again = back.failed(at(560), GRACE);
+        assert!(!again.is_live(at(560), GRACE));
+        assert_eq!(again.answered(at(619), GRACE), again);
+        assert_eq!(
+            again
+                .failed(at(600), GRACE)
+                .answered(at(619), GRACE)
+                .answered_again_at,
+            None
+        );
+        let believed = again.answered(at(620), GRACE);
+        assert!(believed.is_live(at(620), GRACE));
+        let set_back = again.answered(at(100), GRACE);
+        assert!(
+            set_back.is_live(at(100), GRACE),
+            "doubt does not last as long as a clock is set back"
+        );
     }
 
     #[test]
     fn an_edge_that_was_well_for_longer_than_the_grace_has_a_new_one() {
-        let back = Reachability::default().failed(at(0), GRACE).answered(at(500));
+        let back = Reachability::default()
+            .failed(at(0), GRACE)
+            .answered(at(500), GRACE);
         let again = back.failed(at(621), GRACE);
         assert!(again.is_live(at(621), GRACE));
         assert_eq!(again.unreachable_since, Some(at(621)));
+        assert_eq!(back.answered(at(620), GRACE), back);
+        assert_eq!(back.answered(at(621), GRACE), Reachability::default());
     }
 
     #[test]
     fn an_answer_of_an_edge_that_never_failed_changes_nothing() {
-        assert_eq!(Reachability::default().answered(at(1)), Reachability::default());
+        let well = Reachability::default();
+        assert_eq!(well.answered(at(1), GRACE), well);
     }
 
     #[test]

@@ -20,7 +20,7 @@ const TABLE: &str = "edges";
 
 macro_rules! columns {
     () => {
-        "name, unreachable_since, answered_again_at, problem, compared_at, certificates, behind, unknown, \
+        "name, unreachable_since, answered_again_at, doubted_until, problem, compared_at, certificates, behind, unknown, \
          first_seen_at, listed_at"
     };
 }
@@ -35,11 +35,7 @@ statements! {
     KNOW = Sql::both("INSERT INTO edges (name, first_seen_at, listed_at) VALUES ($1, $2, $2) ON CONFLICT (name) DO NOTHING");
     LIST = Sql::both("UPDATE edges SET listed_at = $2 WHERE name = $1");
     STAND = Sql::both(
-        "UPDATE edges SET unreachable_since = $2, answered_again_at = $3, problem = $4 WHERE name = $1",
-    );
-    END_PROBATION = Sql::both(
-        "UPDATE edges SET unreachable_since = NULL, answered_again_at = NULL, problem = NULL \
-         WHERE name = $1 AND answered_again_at IS NOT NULL",
+        "UPDATE edges SET unreachable_since = $2, answered_again_at = $3, doubted_until = $4, problem = $5 WHERE name = $1",
     );
     COMPARED = Sql::both(
         "UPDATE edges SET compared_at = $2, certificates = $3, behind = $4, unknown = $5 WHERE name = $1",
@@ -84,6 +80,7 @@ fn read(row: &Row) -> Result<KnownEdge, StoreError> {
         reachability: Reachability {
             unreachable_since: fields.at_if_any("unreachable_since")?,
             answered_again_at: fields.at_if_any("answered_again_at")?,
+            doubted_until: fields.at_if_any("doubted_until")?,
         },
         problem: fields.get("problem")?,
         first_seen_at: fields.at("first_seen_at")?,
@@ -131,8 +128,9 @@ async fn stand_in_tx(
     let Reachability {
         unreachable_since,
         answered_again_at,
+        doubted_until,
     } = reachability;
-    let args = args![name, unreachable_since, answered_again_at, problem];
+    let args = args![name, unreachable_since, answered_again_at, doubted_until, problem];
     session.execute(STAND, args).await.map(drop)
 }
 
@@ -146,6 +144,9 @@ impl FleetStore for Store {
 
     async fn edges_listed(&self, names: &[String], now: Timestamp) -> Result<(), StoreError> {
         let mut session = self.database.write("note the edges of the fleet").await?;
+        let mut names: Vec<&String> = names.iter().collect();
+        // Everybody locks them in the same order.
+        names.sort_unstable();
         for name in names {
             session.execute(KNOW, args![name.as_str(), now]).await?;
             session.execute(LIST, args![name.as_str(), now]).await?;
@@ -169,17 +170,20 @@ impl FleetStore for Store {
         Ok(after)
     }
 
-    async fn edge_answered(&self, name: &str, now: Timestamp) -> Result<bool, StoreError> {
+    async fn edge_answered(
+        &self,
+        name: &str,
+        now: Timestamp,
+        grace: Duration,
+    ) -> Result<Reachability, StoreError> {
         let mut session = self.database.write("note that an edge answers").await?;
-        let Some(before) = locked_in_tx(&mut session, name)
-            .await?
-            .filter(|edge| edge.is_silent())
-        else {
-            return Ok(false);
-        };
-        stand_in_tx(&mut session, name, before.answered(now), None).await?;
-        session.commit().await?;
-        Ok(true)
+        let before = locked_in_tx(&mut session, name).await?.unwrap_or_default();
+        let after = before.answered(now, grace);
+        if after != before {
+            stand_in_tx(&mut session, name, after, None).await?;
+            session.commit().await?;
+        }
+        Ok(after)
     }
 
     async fn edge_compared(&self, name: &str, comparison: &Comparison) -> Result<(), StoreError> {
@@ -235,9 +239,6 @@ impl FleetStore for Store {
         for one in deployed {
             let args = args![one.domain_id, edge, one.certificate_id, one.generation, at];
             session.execute(PUT_DEPLOYMENT, args).await?;
-        }
-        if !deployed.is_empty() {
-            session.execute(END_PROBATION, args![edge]).await?;
         }
         session.commit().await
     }

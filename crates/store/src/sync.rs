@@ -20,16 +20,18 @@ const SIGHTINGS: &str = "cabinet_sightings";
 
 statements! {
     CHORE_KNOW = Sql::both("INSERT INTO chores (name, due_at) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING");
+    /// While it is in hand it is due at `$5`, which is never: whatever is earlier then is a call that came meanwhile. One whose holder
+    /// died is taken over.
     CHORE_ACQUIRE = Sql::both(
-        "UPDATE chores SET lease_token = $3, lease_expires_at = $4 WHERE name = $1 AND due_at <= $2 \
-         AND (lease_expires_at IS NULL OR lease_expires_at <= $2) RETURNING name, progress",
+        "UPDATE chores SET lease_token = $3, lease_expires_at = $4, due_at = $5 WHERE name = $1 \
+         AND ((lease_expires_at IS NULL AND due_at <= $2) OR lease_expires_at <= $2) RETURNING name, progress",
     );
     CHORE_KEEP = Sql::both(
         "UPDATE chores SET progress = $3, lease_expires_at = $4 WHERE name = $1 AND lease_token = $2",
     );
     CHORE_RELEASE = Sql::both(
-        "UPDATE chores SET progress = $3, due_at = $4, lease_token = NULL, lease_expires_at = NULL \
-         WHERE name = $1 AND lease_token = $2",
+        "UPDATE chores SET progress = $3, due_at = CASE WHEN due_at < $4 THEN due_at ELSE $4 END, \
+         lease_token = NULL, lease_expires_at = NULL WHERE name = $1 AND lease_token = $2",
     );
     CHORE_CALL = Sql::both(
         "INSERT INTO chores (name, due_at) VALUES ($1, $2) \
@@ -125,7 +127,10 @@ impl SyncStore for Store {
         let mut session = self.database.write("take up a chore").await?;
         session.execute(CHORE_KNOW, args![name, first_due]).await?;
         let row = session
-            .fetch(CHORE_ACQUIRE, args![name, now, token, now + ttl])
+            .fetch(
+                CHORE_ACQUIRE,
+                args![name, now, token, now + ttl, Timestamp::NEVER],
+            )
             .await?;
         session.commit().await?;
         row.map(|row| {

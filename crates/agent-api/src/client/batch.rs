@@ -25,7 +25,17 @@ impl AgentClient {
                     ..
                 }) => {
                     for request in chunk {
-                        results.push(self.apply(request).await);
+                        let result = self.apply(request).await;
+                        let is_away = matches!(result, Err(AgentError::Unreachable { .. }));
+                        results.push(result);
+                        if is_away {
+                            break;
+                        }
+                    }
+                    if let Some(Err(error @ AgentError::Unreachable { .. })) = results.last() {
+                        let error = error.repeated();
+                        results.resize_with(requests.len(), || Err(error.repeated()));
+                        return results;
                     }
                 }
                 Err(error) => {

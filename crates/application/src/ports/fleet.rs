@@ -97,8 +97,13 @@ pub trait FleetStore: Send + Sync {
         problem: &str,
     ) -> Result<Reachability, StoreError>;
 
-    /// An edge says that it is well. Answers whether it was silent until now.
-    async fn edge_answered(&self, name: &str, now: Timestamp) -> Result<bool, StoreError>;
+    /// An edge says that it is well; answers how it stands now.
+    async fn edge_answered(
+        &self,
+        name: &str,
+        now: Timestamp,
+        grace: Duration,
+    ) -> Result<Reachability, StoreError>;
 
     /// An edge was compared with what it should hold.
     async fn edge_compared(&self, name: &str, comparison: &Comparison) -> Result<(), StoreError>;
@@ -118,7 +123,7 @@ pub trait FleetStore: Send + Sync {
     /// Up to `limit` challenges that are published just now.
     async fn challenges(&self, limit: u32) -> Result<Vec<StoredChallenge>, StoreError>;
 
-    /// Records that an edge presents these certificates. That ends its probation.
+    /// Records that an edge presents these certificates.
     async fn edge_deployed(&self, edge: &str, deployed: &[Deployed], at: Timestamp)
     -> Result<(), StoreError>;
 

@@ -65,7 +65,7 @@ pub trait SyncStore: Send + Sync {
         until: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Lays the chore down until `due_at`; without `progress` it begins anew then. `LeaseLost` if somebody else took it up.
+    /// Lays the chore down until `due_at`, or until it was called to meanwhile; without `progress` it begins anew then. `LeaseLost` if somebody else took it up.
     async fn chore_release(
         &self,
         lease: &ChoreLease,
@@ -73,8 +73,8 @@ pub trait SyncStore: Send + Sync {
         due_at: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Makes a chore due now, if it is not yet.
-    async fn chore_call(&self, name: &str, now: Timestamp) -> Result<(), StoreError>;
+    /// Makes a chore due at the given moment, if it is not due earlier. One that is in hand just now is taken up again then.
+    async fn chore_call(&self, name: &str, at: Timestamp) -> Result<(), StoreError>;
 
     /// The records of these domains, as far as there are any that can be read.
     async fn known(&self, ids: &[DomainId]) -> Result<Vec<Known>, StoreError>;

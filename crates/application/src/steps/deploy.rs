@@ -10,7 +10,7 @@ use super::{Fault, Outcome, StepContext, Then, undeploy};
 use crate::crash_point::{self, Effect};
 use crate::fleet::deployment;
 use crate::ports::Edge;
-use crate::ports::fleet::Deployed;
+use crate::ports::fleet::{Deployed, comparison_chore};
 use crate::ports::store::StoredCertificate;
 
 pub(super) async fn deploy(context: &StepContext<'_>, id: CertificateId) -> Result<Outcome, Fault> {
@@ -92,6 +92,12 @@ async fn apply_everywhere(
             .edge_deployed(edge, &[deployed], service.now())
             .await?;
         crash_point::after(Effect::EdgeRecord);
+    }
+    // One that returns before this step's outcome is stored would be compared with what was.
+    let settled = service.now() + service.policy.lease;
+    for edge in &reach.absent {
+        let chore = comparison_chore(edge);
+        service.store.chore_call(&chore, settled).await?;
     }
     Ok(reach.failed)
 }

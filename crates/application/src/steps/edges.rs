@@ -8,6 +8,7 @@ use dps_domain::{Failure, Timestamp};
 use futures_util::future::join_all;
 
 use super::{Outcome, StepContext, Then};
+use crate::fleet::{self, problem};
 use crate::ports::Edge;
 use crate::ports::edge::EdgeError;
 use crate::ports::store::{StoreError, StoredChallenge};
@@ -66,69 +67,109 @@ impl Unreached {
     }
 }
 
-/// Runs `call` at every live edge at once, and notes who could not be reached. While no edge is live, all are tried.
+/// Runs `call` at every live edge at once, and notes who did not do it. While no edge is live, all are tried. What one edge refuses and
+/// another does is that edge's fault, and waited for no longer than silence.
 pub(super) async fn reach<F, Fut>(service: &Service, call: F) -> Result<Reach, StoreError>
 where
     F: Fn(Arc<dyn Edge>) -> Fut,
     Fut: Future<Output = Result<(), EdgeError>>,
 {
-    let (now, grace) = (service.now(), service.policy.unreachable_grace);
-    let (asked, left_out) = live(service).await?;
+    let Standing { asked, left_out } = standing(service).await?;
     let mut reach = Reach {
         done: vec![],
-        absent: left_out.iter().map(|edge| edge.name().to_owned()).collect(),
+        absent: left_out,
         failed: None,
     };
-    let mut last_error = EdgeError::Unreachable {
-        edge: "none".into(),
-        detail: "no edge is configured or found".into(),
+    let calls = asked
+        .iter()
+        .map(|edge| bounded(service, edge, call(Arc::clone(edge))));
+    let results = join_all(calls).await;
+    let one_did_it = results.iter().any(Result::is_ok);
+    let (now, grace) = (service.now(), service.policy.unreachable_grace);
+    // Nobody knows better than to look again soon.
+    let mut last = Unreached {
+        error: EdgeError::Unreachable {
+            edge: "none".into(),
+            detail: "no edge is configured or found".into(),
+        },
+        until: Some(now + grace),
     };
-    let results = join_all(asked.iter().map(|edge| call(Arc::clone(edge)))).await;
     for (edge, result) in asked.into_iter().zip(results) {
-        match result {
-            Ok(()) => reach.done.push(edge),
-            Err(error @ EdgeError::Unreachable { .. }) => {
-                let (name, problem) = (edge.name(), error.to_string());
-                let reachability = service.store.edge_failed(name, now, grace, &problem).await?;
-                match reachability.absent_from(grace) {
-                    Some(until) if until > now => {
-                        reach.failed = Some(Unreached {
-                            error,
-                            until: Some(until),
-                        });
-                    }
-                    Some(_) | None => {
-                        reach.absent.push(name.to_owned());
-                        last_error = error;
-                    }
-                }
+        let Err(error) = result else {
+            reach.done.push(edge);
+            continue;
+        };
+        let is_this_edges = match &error {
+            EdgeError::Unreachable { .. } => true,
+            EdgeError::Rejected { .. } | EdgeError::Mismatch { .. } => one_did_it,
+            EdgeError::Newer { .. } => false,
+        };
+        if !is_this_edges {
+            reach.failed = Some(Unreached { error, until: None });
+            continue;
+        }
+        let (name, problem) = (edge.name(), problem(&error));
+        let reachability = service.store.edge_failed(name, now, grace, &problem).await?;
+        match reachability.absent_from(grace) {
+            Some(until) if until > now => {
+                let until = Some(until);
+                reach.failed = Some(Unreached { error, until });
             }
-            Err(error) => reach.failed = Some(Unreached { error, until: None }),
+            Some(_) | None => {
+                reach.absent.push(name.to_owned());
+                last.error = error;
+            }
         }
     }
     if reach.done.is_empty() && reach.failed.is_none() {
-        reach.failed = Some(Unreached {
-            error: last_error,
-            until: None,
-        });
+        reach.failed = Some(last);
     }
     Ok(reach)
 }
 
-/// The edges that are asked, and those that are left out.
-async fn live(service: &Service) -> Result<(Edges, Edges), StoreError> {
+/// A call, for a quarter of the time that a step has: one that hangs must be noted before the step is over.
+async fn bounded(
+    service: &Service,
+    edge: &Arc<dyn Edge>,
+    call: impl Future<Output = Result<(), EdgeError>>,
+) -> Result<(), EdgeError> {
+    let bound = service.policy.lease.saturating_sub(service.policy.skew_allowance) / 4;
+    let result = tokio::time::timeout(bound, call).await;
+    result.unwrap_or_else(|_| {
+        Err(EdgeError::Unreachable {
+            edge: edge.name().to_owned(),
+            detail: format!("no answer within {} s", bound.as_secs()),
+        })
+    })
+}
+
+/// Who is asked.
+struct Standing {
+    asked: Edges,
+    /// Edges that are absent, or that this process does not know (any more) and another one does, by name.
+    left_out: Vec<String>,
+}
+
+async fn standing(service: &Service) -> Result<Standing, StoreError> {
     let (now, grace) = (service.now(), service.policy.unreachable_grace);
     let known = service.store.edges().await?;
+    let members = service.fleet.members();
     let is_live = |edge: &Arc<dyn Edge>| {
         let known = known.iter().find(|known| known.name == edge.name());
         known.is_none_or(|known| known.reachability.is_live(now, grace))
     };
-    let (live, absent): (Edges, Edges) = service.fleet.members().iter().cloned().partition(is_live);
-    Ok(if live.is_empty() {
-        (absent, live)
-    } else {
-        (live, absent)
-    })
+    let (mut asked, mut absent): (Edges, Edges) = members.iter().cloned().partition(is_live);
+    if asked.is_empty() {
+        std::mem::swap(&mut asked, &mut absent);
+    }
+    let mut left_out: Vec<String> = absent.iter().map(|edge| edge.name().to_owned()).collect();
+    for known in known {
+        let is_member = members.iter().any(|edge| edge.name() == known.name);
+        if !is_member && now.since(known.listed_at) < fleet::FORGOTTEN_AFTER {
+            left_out.push(known.name);
+        }
+    }
+    Ok(Standing { asked, left_out })
 }
 
 /// Publishes a token at every live edge, each proven to answer it. An edge that is left out may answer on port 80 all the same, so it is told
@@ -139,8 +180,12 @@ pub(super) async fn publish(
     key_authorization: &str,
 ) -> Result<Result<usize, Unreached>, StoreError> {
     let publish = |edge: Arc<dyn Edge>| async move { edge.publish_challenge(token, key_authorization).await };
-    let (_, left_out) = live(service).await?;
-    let courtesy = join_all(left_out.into_iter().map(publish));
+    let Standing { left_out, .. } = standing(service).await?;
+    let members = service.fleet.members();
+    let absent = members
+        .iter()
+        .filter(|edge| left_out.iter().any(|name| name == edge.name()));
+    let courtesy = join_all(absent.cloned().map(publish));
     let (reach, _) = tokio::join!(reach(service, publish), tokio::time::timeout(COURTESY, courtesy));
     let reach = reach?;
     Ok(match reach.failed {
@@ -151,10 +196,13 @@ pub(super) async fn publish(
 
 /// Withdraws a token at every live edge. One that does not answer forgets it by its own time to live, and nothing is held against it.
 pub(super) async fn withdraw(service: &Service, token: &str) {
-    let Ok((live, _)) = live(service).await else {
+    let Ok(Standing { asked, .. }) = standing(service).await else {
         return;
     };
-    for result in join_all(live.iter().map(|edge| edge.withdraw_challenge(token))).await {
+    let calls = asked
+        .iter()
+        .map(|edge| bounded(service, edge, edge.withdraw_challenge(token)));
+    for result in join_all(calls).await {
         if let Err(error) = result {
             tracing::debug!(%error, "challenge.withdraw_failed");
         }

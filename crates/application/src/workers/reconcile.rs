@@ -9,15 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dps_domain::inventory::{Difference, Entry, InventoryDigest, differences};
-use dps_domain::{Hostname, Phase, with_causes};
+use dps_domain::{Hostname, Phase, Timestamp, with_causes};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::fleet::deployment;
+use crate::fleet::{self, deployment};
+use crate::policy::Policy;
 use crate::ports::Edge;
 use crate::ports::edge::EdgeError;
-use crate::ports::fleet::{Comparison, Deployed, Desired, comparison_chore};
+use crate::ports::fleet::{Comparison, Deployed, Desired, KnownEdge, comparison_chore};
 use crate::ports::store::StoreError;
 use crate::ports::sync::ChoreLease;
 use crate::service::Service;
@@ -85,25 +86,26 @@ pub async fn compare(
 ) -> Result<Option<Comparison>, CompareError> {
     let (store, now) = (&service.store, service.now());
     let known = store.edges().await?;
-    let is_silent = |name: &str| {
-        let known = known.iter().find(|known| known.name == name);
-        known.is_some_and(|known| known.reachability.is_silent())
-    };
-    if is_silent(edge.name()) {
+    let known = known.iter().find(|known| known.name == edge.name());
+    if known.is_some_and(|known| known.reachability.is_silent()) {
         return Ok(None);
     }
-    let Some(lease) = store
-        .chore_acquire(&comparison_chore(edge.name()), now, LEASE, now)
-        .await?
-    else {
+    let chore = comparison_chore(edge.name());
+    let Some(lease) = store.chore_acquire(&chore, now, LEASE, now).await? else {
         return Ok(None);
     };
     match compare_now(service, edge, &lease, shutdown).await {
-        Ok(comparison) => {
+        Ok((comparison, differed)) => {
             store.edge_compared(edge.name(), &comparison).await?;
+            let policy = &service.policy;
+            let has_settled = !differed && known.is_some_and(|known| is_settled(known, policy, now));
             let spread = 0.9 + 0.2 * service.randomness.unit();
-            let next = service.now() + service.policy.fleet.interval.mul_f64(spread);
-            store.chore_release(&lease, None, next).await?;
+            let pause = if has_settled {
+                policy.fleet.interval.mul_f64(spread)
+            } else {
+                policy.lease + policy.fleet.find_interval
+            };
+            store.chore_release(&lease, None, service.now() + pause).await?;
             Ok(Some(comparison))
         }
         Err(CompareError::Store(StoreError::LeaseLost)) => Ok(None),
@@ -115,7 +117,7 @@ pub async fn compare(
             if let CompareError::Edge(problem @ EdgeError::Unreachable { .. }) = &error {
                 let (now, grace) = (service.now(), service.policy.unreachable_grace);
                 store
-                    .edge_failed(edge.name(), now, grace, &problem.to_string())
+                    .edge_failed(edge.name(), now, grace, &fleet::problem(problem))
                     .await?;
             }
             store
@@ -126,20 +128,29 @@ pub async fn compare(
     }
 }
 
+/// Whether every step that does without the edge is over: those that began before it returned, and those of replicas that had not heard of
+/// it. Until then one comparison follows another.
+fn is_settled(known: &KnownEdge, policy: &Policy, now: Timestamp) -> bool {
+    let is_new = now.since(known.first_seen_at) < policy.lease + 2 * policy.fleet.find_interval;
+    !is_new && known.reachability.answered_again_at.is_none()
+}
+
+/// Answers whether there was a difference as well.
 async fn compare_now(
     service: &Service,
     edge: &dyn Edge,
     lease: &ChoreLease,
     shutdown: &CancellationToken,
-) -> Result<Comparison, CompareError> {
-    let (digest, certificates) = desired_digest(service).await?;
+) -> Result<(Comparison, bool), CompareError> {
+    let (digest, certificates) = desired_digest(service, lease, shutdown).await?;
     if edge.inventory(None, 1).await?.digest == digest.to_hex() {
-        return Ok(Comparison {
+        let comparison = Comparison {
             at: service.now(),
             certificates,
             behind: 0,
             unknown: 0,
-        });
+        };
+        return Ok((comparison, false));
     }
     let mut walk = Walk {
         service,
@@ -178,16 +189,21 @@ async fn compare_now(
             "edge.holds_what_we_do_not_know: left alone while it is valid"
         );
     }
-    Ok(Comparison {
+    let comparison = Comparison {
         at: service.now(),
         certificates,
         behind,
         unknown,
-    })
+    };
+    Ok((comparison, sent + removed > 0))
 }
 
 /// The digest of what every edge should hold, and how much that is.
-async fn desired_digest(service: &Service) -> Result<(InventoryDigest, u64), StoreError> {
+async fn desired_digest(
+    service: &Service,
+    lease: &ChoreLease,
+    shutdown: &CancellationToken,
+) -> Result<(InventoryDigest, u64), CompareError> {
     let mut digest = InventoryDigest::default();
     let mut count = 0;
     let mut after: Option<Hostname> = None;
@@ -201,7 +217,22 @@ async fn desired_digest(service: &Service) -> Result<(InventoryDigest, u64), Sto
         if after.is_none() {
             return Ok((digest, count));
         }
+        go_on(service, lease, shutdown).await?;
     }
+}
+
+/// Keeps the chore, unless the process ends or somebody else has taken it up.
+async fn go_on(
+    service: &Service,
+    lease: &ChoreLease,
+    shutdown: &CancellationToken,
+) -> Result<(), CompareError> {
+    if shutdown.is_cancelled() {
+        return Err(CompareError::Stopped);
+    }
+    let until = service.now() + LEASE;
+    service.store.chore_keep(lease, "", until).await?;
+    Ok(())
 }
 
 /// The edge's inventory, read as far as it is needed.
@@ -209,25 +240,41 @@ async fn desired_digest(service: &Service) -> Result<(InventoryDigest, u64), Sto
 struct Held {
     read: VecDeque<Entry>,
     cursor: Option<String>,
+    /// The hostname read last.
+    last: Option<Hostname>,
     is_complete: bool,
 }
 
 impl Held {
-    /// Takes what the edge holds up to this hostname, or all the rest.
-    async fn take_through(
-        &mut self,
-        edge: &dyn Edge,
-        end: Option<&Hostname>,
-    ) -> Result<Vec<Entry>, EdgeError> {
-        let is_beyond = |entry: &Entry| end.is_some_and(|end| entry.hostname > *end);
-        while !self.is_complete && !self.read.back().is_some_and(is_beyond) {
+    /// The next of what the edge holds, up to this hostname or a page at most; empty when there is no more.
+    async fn take(&mut self, edge: &dyn Edge, end: Option<&Hostname>) -> Result<Vec<Entry>, EdgeError> {
+        if self.read.is_empty() && !self.is_complete {
             let page = edge.inventory(self.cursor.as_deref(), INVENTORY_PAGE).await?;
+            for entry in &page.entries {
+                // The walk relies on it, and an inventory that goes round in circles has no end.
+                if self.last.as_ref().is_some_and(|last| *last >= entry.hostname) {
+                    return Err(EdgeError::Unreachable {
+                        edge: edge.name().to_owned(),
+                        detail: format!("its inventory is out of order at {}", entry.hostname),
+                    });
+                }
+                self.last = Some(entry.hostname.clone());
+            }
+            self.is_complete = page.next.is_none() || page.entries.is_empty();
             self.read.extend(page.entries);
-            self.is_complete = page.next.is_none() || page.next == self.cursor;
             self.cursor = page.next;
         }
-        let count = self.read.iter().take_while(|entry| !is_beyond(entry)).count();
+        let is_within = |entry: &&Entry| end.is_none_or(|end| entry.hostname <= *end);
+        let count = self.read.iter().take_while(is_within).count();
         Ok(self.read.drain(..count).collect())
+    }
+
+    /// Whether the edge holds nothing more up to this hostname.
+    fn is_done(&self, end: Option<&Hostname>) -> bool {
+        match self.read.front() {
+            Some(entry) => end.is_some_and(|end| entry.hostname > *end),
+            None => self.is_complete,
+        }
     }
 }
 
@@ -253,38 +300,42 @@ impl Walk<'_> {
             let desired = store.desired(after.as_ref(), self.service.now(), PAGE).await?;
             after = desired.last().map(|desired| desired.entry.hostname.clone());
             self.certificates += u64::try_from(desired.len()).unwrap_or(u64::MAX);
-            let held = self.held.take_through(self.edge, after.as_ref()).await?;
             let entries: Vec<Entry> = desired.iter().map(|desired| desired.entry.clone()).collect();
+            let mut rest = entries.as_slice();
             let mut lacking = Vec::new();
-            for difference in differences(&entries, &held) {
-                match difference {
-                    Difference::Lacks(entry) => {
-                        let place =
-                            desired.binary_search_by(|desired| desired.entry.hostname.cmp(&entry.hostname));
-                        lacking.extend(place.ok().map(|place| &desired[place]));
+            while !self.held.is_done(after.as_ref()) || !rest.is_empty() {
+                let held = self.held.take(self.edge, after.as_ref()).await?;
+                // What lies behind this page of the edge's is compared with its next one.
+                let through = match held.last().filter(|_| !self.held.is_done(after.as_ref())) {
+                    Some(last) => rest.partition_point(|entry| entry.hostname <= last.hostname),
+                    None => rest.len(),
+                };
+                let (now, later) = rest.split_at(through);
+                rest = later;
+                for difference in differences(now, &held) {
+                    match difference {
+                        Difference::Lacks(entry) => {
+                            let place = desired
+                                .binary_search_by(|desired| desired.entry.hostname.cmp(&entry.hostname));
+                            lacking.extend(place.ok().map(|place| &desired[place]));
+                        }
+                        Difference::Extra(entry) => self.clear(entry).await?,
                     }
-                    Difference::Extra(entry) => self.clear(entry).await?,
                 }
+                self.go_on().await?;
             }
             let rate = self.service.policy.fleet.certificates_per_second.max(1);
             for batch in lacking.chunks(BATCH.min(rate) as usize) {
                 self.send(batch, rate).await?;
             }
-            self.go_on().await?;
             if after.is_none() {
                 return Ok(());
             }
         }
     }
 
-    /// Keeps the chore, unless the process ends or somebody else has taken it up.
     async fn go_on(&self) -> Result<(), CompareError> {
-        if self.shutdown.is_cancelled() {
-            return Err(CompareError::Stopped);
-        }
-        let until = self.service.now() + LEASE;
-        self.service.store.chore_keep(self.lease, "", until).await?;
-        Ok(())
+        go_on(self.service, self.lease, self.shutdown).await
     }
 
     /// Sends the edge certificates that it lacks, and waits as long as they take at the given rate per second.
@@ -294,10 +345,16 @@ impl Walk<'_> {
         let (service, edge) = (self.service, self.edge);
         let (mut deployments, mut deployed) = (Vec::new(), Vec::new());
         for desired in batch {
-            // One that is not there any more was replaced meanwhile, and its successor deployed.
-            let Some(stored) = service.store.certificate(desired.certificate_id).await? else {
-                continue;
+            let stored = match service.store.certificate(desired.certificate_id).await {
+                Err(error @ StoreError::Corrupt { .. }) => {
+                    self.behind += 1;
+                    tracing::error!(domain.hostname = %desired.entry.hostname, %error, "edge.row_unreadable");
+                    continue;
+                }
+                other => other?,
             };
+            // One that is not there any more was replaced meanwhile, and its successor deployed.
+            let Some(stored) = stored else { continue };
             match deployment(service, &stored) {
                 Ok(deployment) => {
                     deployments.push(deployment);
@@ -363,12 +420,29 @@ impl Walk<'_> {
         deployed: Deployed,
     ) -> Result<(), CompareError> {
         let store = &self.service.store;
-        let record = store.domain(deployed.domain_id).await?;
-        if record.is_none_or(|record| is_removed(&record.phase)) {
-            self.edge.remove(hostname, Some(deployed.generation)).await?;
+        let record = match store.domain(deployed.domain_id).await {
+            // It is somewhere in its life, as far as anybody can tell.
+            Err(StoreError::Corrupt { .. }) => return Ok(()),
+            other => other?,
+        };
+        if record.is_none_or(|record| is_removed(&record.phase))
+            && self.remove(hostname, deployed.generation).await?
+        {
             store.edge_removed(deployed.domain_id, self.edge.name()).await?;
         }
         Ok(())
+    }
+
+    /// Takes a certificate down; answers whether. What the edge refuses keeps nothing else from being done.
+    async fn remove(&self, hostname: &Hostname, generation: u64) -> Result<bool, EdgeError> {
+        match self.edge.remove(hostname, Some(generation)).await {
+            Ok(()) => Ok(true),
+            Err(error @ EdgeError::Unreachable { .. }) => Err(error),
+            Err(error) => {
+                tracing::error!(domain.hostname = %hostname, %error, "edge.removal_refused");
+                Ok(false)
+            }
+        }
     }
 
     /// Looks at a certificate that the edge should not hold. It is taken down only if we know that its domain was removed, or if it has
@@ -384,15 +458,15 @@ impl Walk<'_> {
         };
         match record {
             Some(record) if is_removed(&record.phase) => {
-                self.edge.remove(&entry.hostname, Some(entry.generation)).await?;
-                store.edge_removed(record.id, self.edge.name()).await?;
-                self.removed += 1;
+                if self.remove(&entry.hostname, entry.generation).await? {
+                    store.edge_removed(record.id, self.edge.name()).await?;
+                    self.removed += 1;
+                }
             }
             // Its first certificate is being deployed, or its last one has ended.
             Some(_) => {}
             None if entry.not_after <= self.service.now() => {
-                self.edge.remove(&entry.hostname, Some(entry.generation)).await?;
-                self.removed += 1;
+                self.removed += u64::from(self.remove(&entry.hostname, entry.generation).await?);
             }
             None => self.unknown += 1,
         }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dps_domain::reachability::Reachability;
-use dps_domain::{Timestamp, with_causes};
+use dps_domain::with_causes;
 use futures_util::future::join_all;
+use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::fleet;
 use crate::ports::Edge;
 use crate::ports::edge::{EdgeError, EdgeHealth};
 use crate::ports::fleet::{KnownEdge, comparison_chore};
@@ -20,12 +22,12 @@ use crate::service::Service;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often it is noted that an edge is still in the fleet.
 const LISTED_EVERY: Duration = Duration::from_secs(60 * 60);
-/// An edge that left the fleet so long ago is forgotten.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Deployments forgotten in one transaction.
 const BATCH: u32 = 500;
 /// More challenges than can be under way at once.
 const MAX_CHALLENGES: u32 = 2_000;
+/// Challenges published at once at an edge that is back.
+const AT_ONCE: usize = 16;
 
 /// Looks after the edges until `shutdown`.
 pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
@@ -49,8 +51,8 @@ pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
 /// What this process remembers of the edges. The truth about them is in the store.
 #[derive(Debug, Default)]
 pub struct Watch {
-    /// When each agent was started, as it said last.
-    started: BTreeMap<String, Timestamp>,
+    /// The edges that were well at the last look, as they said.
+    seen: BTreeMap<String, EdgeHealth>,
     find_at: Option<Instant>,
     /// What was last said about a directory that does not answer, so that it is said once.
     directory_problem: Option<String>,
@@ -66,29 +68,26 @@ impl Watch {
         }
         let members = service.fleet.members();
         list(service, &known, &members).await?;
-        let checks = members.iter().map(|edge| async {
-            let check = tokio::time::timeout(PATIENCE, edge.check()).await;
-            check.unwrap_or_else(|_| {
-                Err(EdgeError::Unreachable {
-                    edge: edge.name().to_owned(),
-                    detail: "it does not say how it is".into(),
-                })
-            })
-        });
-        for (edge, check) in members.iter().zip(join_all(checks).await) {
-            let reachability = known
-                .iter()
-                .find(|known| known.name == edge.name())
-                .map(|known| known.reachability)
-                .unwrap_or_default();
-            match check {
-                Ok(health) => {
-                    self.answered(service, edge.as_ref(), reachability, health)
-                        .await?;
+        let mut looks = Vec::new();
+        for edge in members.iter() {
+            let known = known.iter().find(|known| known.name == edge.name());
+            let reachability = known.map(|known| known.reachability).unwrap_or_default();
+            let before = self.seen.get(edge.name()).copied();
+            looks.push(look_at(service, edge.as_ref(), reachability, before));
+        }
+        let mut seen = BTreeMap::new();
+        for (edge, look) in members.iter().zip(join_all(looks).await) {
+            match look {
+                Ok(Some(health)) => {
+                    seen.insert(edge.name().to_owned(), health);
                 }
-                Err(error) => failed(service, edge.name(), reachability, &error).await?,
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(edge = edge.name(), error = %with_causes(&error), "edge.not_looked_after");
+                }
             }
         }
+        self.seen = seen;
         forget(service, &known, &members).await
     }
 
@@ -112,45 +111,85 @@ impl Watch {
         }
         self.directory_problem = problem;
     }
-
-    /// The edge is well. One that was silent, or whose agent has begun anew, may have lost what it had.
-    async fn answered(
-        &mut self,
-        service: &Service,
-        edge: &dyn Edge,
-        reachability: Reachability,
-        health: EdgeHealth,
-    ) -> Result<(), StoreError> {
-        let name = edge.name();
-        let before = match health.started_at {
-            Some(at) => self.started.insert(name.to_owned(), at),
-            None => None,
-        };
-        let has_begun_anew = before.is_some_and(|before| Some(before) != health.started_at);
-        if !reachability.is_silent() && !has_begun_anew {
-            return Ok(());
-        }
-        // First the challenges: the CA may ask this edge for one as soon as it is believed to be back.
-        if let Err(error) = republish(service, edge).await? {
-            return failed(service, name, reachability, &error).await;
-        }
-        let now = service.now();
-        let was_silent = service.store.edge_answered(name, now).await?;
-        service.store.chore_call(&comparison_chore(name), now).await?;
-        tracing::info!(edge = name, was_silent, has_begun_anew, "edge.answers");
-        Ok(())
-    }
 }
 
-/// Publishes every challenge that is under way at an edge that may have forgotten them.
-async fn republish(service: &Service, edge: &dyn Edge) -> Result<Result<(), EdgeError>, StoreError> {
-    for challenge in service.store.challenges(MAX_CHALLENGES).await? {
-        let published = edge.publish_challenge(&challenge.token, &challenge.key_authorization);
-        if let Err(error) = published.await {
-            return Ok(Err(error));
+/// Asks an edge how it is; answers that if it is well and all is done that this calls for. One that was silent, that this process did not
+/// see well before, or whose agent has begun anew, may have lost what it had.
+async fn look_at(
+    service: &Service,
+    edge: &dyn Edge,
+    reachability: Reachability,
+    before: Option<EdgeHealth>,
+) -> Result<Option<EdgeHealth>, StoreError> {
+    let name = edge.name();
+    let health = match patiently(name, edge.check()).await {
+        Ok(health) => health,
+        Err(error) => {
+            failed(service, name, reachability, &error).await?;
+            return Ok(None);
+        }
+    };
+    let is_known = before == Some(health);
+    if is_known && reachability == Reachability::default() {
+        return Ok(Some(health));
+    }
+    // First the challenges: the CA may ask this edge for one as soon as it is believed to be back.
+    let republished = if is_known && !reachability.is_silent() {
+        Ok(())
+    } else {
+        patiently(name, republish(service, edge)).await
+    };
+    if let Err(error) = republished {
+        failed(service, name, reachability, &error).await?;
+        return Ok(None);
+    }
+    let (now, grace) = (service.now(), service.policy.unreachable_grace);
+    let stands = service.store.edge_answered(name, now, grace).await?;
+    if stands.is_silent() {
+        // It is not believed yet.
+        return Ok(None);
+    }
+    if !is_known || reachability.is_silent() {
+        let chore = comparison_chore(name);
+        service.store.chore_call(&chore, now).await?;
+        tracing::info!(edge = name, was_silent = reachability.is_silent(), "edge.answers");
+    }
+    Ok(Some(health))
+}
+
+/// Waits for an edge, within bounds.
+async fn patiently<T>(name: &str, call: impl Future<Output = Result<T, EdgeError>>) -> Result<T, EdgeError> {
+    let result = tokio::time::timeout(PATIENCE, call).await;
+    result.unwrap_or_else(|_| {
+        Err(EdgeError::Unreachable {
+            edge: name.to_owned(),
+            detail: format!("it does not answer within {} s", PATIENCE.as_secs()),
+        })
+    })
+}
+
+/// Publishes every challenge that is under way at an edge that may have forgotten them. One that it refuses is no reason to do without it.
+async fn republish(service: &Service, edge: &dyn Edge) -> Result<(), EdgeError> {
+    let challenges = match service.store.challenges(MAX_CHALLENGES).await {
+        Ok(challenges) => challenges,
+        Err(error) => {
+            tracing::warn!(error = %with_causes(&error), "challenges.not_republished");
+            return Ok(());
+        }
+    };
+    let mut publish = Vec::new();
+    for challenge in &challenges {
+        publish.push(edge.publish_challenge(&challenge.token, &challenge.key_authorization));
+    }
+    let mut results = stream::iter(publish).buffer_unordered(AT_ONCE);
+    while let Some(result) = results.next().await {
+        match result {
+            Err(error @ EdgeError::Unreachable { .. }) => return Err(error),
+            Err(error) => tracing::warn!(edge = edge.name(), %error, "challenge.not_republished"),
+            Ok(()) => {}
         }
     }
-    Ok(Ok(()))
+    Ok(())
 }
 
 async fn failed(
@@ -163,7 +202,7 @@ async fn failed(
         return Ok(());
     }
     let (now, grace) = (service.now(), service.policy.unreachable_grace);
-    let problem = error.to_string();
+    let problem = fleet::problem(error);
     let reachability = service.store.edge_failed(name, now, grace, &problem).await?;
     tracing::warn!(
         edge = name,
@@ -174,22 +213,13 @@ async fn failed(
     Ok(())
 }
 
-/// Notes who is in the fleet. An edge that is new, or was gone for a while, is compared at once.
+/// Notes who is in the fleet.
 async fn list(service: &Service, known: &[KnownEdge], members: &[Arc<dyn Edge>]) -> Result<(), StoreError> {
     let now = service.now();
     let mut names = Vec::new();
     for edge in members {
-        let listed_at = known
-            .iter()
-            .find(|known| known.name == edge.name())
-            .map(|known| known.listed_at);
-        if listed_at.is_none_or(|at| now.since(at) > 2 * LISTED_EVERY) {
-            service
-                .store
-                .chore_call(&comparison_chore(edge.name()), now)
-                .await?;
-        }
-        if listed_at.is_none_or(|at| now.since(at) > LISTED_EVERY) {
+        let known = known.iter().find(|known| known.name == edge.name());
+        if known.is_none_or(|known| now.since(known.listed_at) > LISTED_EVERY) {
             names.push(edge.name().to_owned());
         }
     }
@@ -204,7 +234,7 @@ async fn forget(service: &Service, known: &[KnownEdge], members: &[Arc<dyn Edge>
     let now = service.now();
     for known in known {
         let is_member = members.iter().any(|edge| edge.name() == known.name);
-        if !is_member && now.since(known.listed_at) > FORGOTTEN_AFTER {
+        if !is_member && now.since(known.listed_at) > fleet::FORGOTTEN_AFTER {
             let forgotten = service.store.edge_forget(&known.name, BATCH).await?;
             if forgotten < u64::from(BATCH) {
                 tracing::info!(edge = known.name, "edge.forgotten");

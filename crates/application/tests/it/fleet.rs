@@ -10,14 +10,14 @@ use dps_application::ports::fleet::Comparison;
 use dps_application::ports::store::{StoredChallenge, StoredOrder};
 use dps_application::ports::{Edge, EdgeDirectory};
 use dps_application::workers::{Watch, compare};
-use dps_application::{Fleet, Service};
+use dps_application::{Fleet, Policy, Service, steps};
 use dps_domain::inventory::Entry;
 use dps_domain::{FailureCode, Hostname, OrderId, Phase, Status, Timestamp};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::outside::Edges;
-use super::world::{GRACE, HOST, World};
+use super::world::{GRACE, HOST, LEASE, World};
 
 const A_MOMENT: Duration = Duration::from_secs(1);
 
@@ -138,8 +138,13 @@ async fn an_edge_that_says_it_is_well_and_does_nothing_holds_up_nobody_for_long_
     world.advance(Duration::from_secs(60));
     look_after(&world, &mut watch).await;
     assert!(world.edges.served("second.example.com").is_some());
+    world.advance(GRACE + A_MOMENT);
+    look_after(&world, &mut watch).await;
     let known = world.service.store.edges().await.unwrap();
-    assert_eq!(known[1].reachability.unreachable_since, None, "it proved itself");
+    assert_eq!(
+        known[1].reachability.unreachable_since, None,
+        "it was well for long enough"
+    );
 }
 
 #[tokio::test]
@@ -155,12 +160,6 @@ async fn an_edge_that_lost_its_disk_gets_everything_again_and_equal_digests_send
     let before = digests().await;
     assert_eq!(before[0], before[1]);
     world.edges.lose_all(1, world.service.now());
-    assert_eq!(
-        look_after(&world, &mut watch).await,
-        [None, None],
-        "the first thing this process hears of the agent is its start"
-    );
-    world.edges.lose_all(1, world.service.now() + A_MOMENT);
     let compared = look_after(&world, &mut watch).await;
     assert_eq!(compared[0], None);
     let compared = compared[1].unwrap();
@@ -168,6 +167,12 @@ async fn an_edge_that_lost_its_disk_gets_everything_again_and_equal_digests_send
         (compared.certificates, compared.behind, compared.unknown),
         (8, 0, 0)
     );
+    assert_eq!(digests().await, before);
+    assert_eq!(look_after(&world, &mut watch).await, [None, None]);
+
+    // Service and agent begin anew together, such as on one machine.
+    world.edges.lose_all(1, world.service.now() + A_MOMENT);
+    look_after(&world, &mut Watch::default()).await;
     assert_eq!(digests().await, before);
 }
 
@@ -264,6 +269,81 @@ async fn an_edge_that_left_the_fleet_is_forgotten_after_a_while() {
     assert_eq!(world.service.store.edges().await.unwrap().len(), 1);
     let deployments = world.service.store.deployments(world.record().await.id).await;
     assert_eq!(deployments.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn an_edge_that_returns_while_a_deployment_is_under_way_gets_it_as_well() {
+    let world = World::with_due_domain().await;
+    let mut watch = Watch::default();
+    look_after(&world, &mut watch).await;
+    for _ in 0..5 {
+        world.step().await;
+    }
+    assert_eq!(world.record().await.phase.issuance().unwrap().name(), "deploying");
+    world.edges.set_down(1, true);
+    look_after(&world, &mut watch).await;
+    world.advance(GRACE);
+    // The step has chosen its edges and deploys; the other edge returns and is compared before the outcome is stored.
+    let lease = world.lease().await;
+    let ends = tokio::time::Instant::now() + LEASE;
+    let evidence = steps::Evidence::default();
+    let outcome = steps::step(&world.service, &lease.record, (lease.token, ends), &evidence).await;
+    assert!(
+        matches!(outcome, steps::Outcome::Moved { kind: "deployed", .. }),
+        "{outcome:?}"
+    );
+    world.edges.set_down(1, false);
+    let compared = look_after(&world, &mut watch).await;
+    assert_eq!(compared[1].unwrap().certificates, 0);
+    world.advance(A_MOMENT);
+    world.record_outcome(lease, outcome).await;
+    assert!(is_active(&world).await);
+    assert_eq!(world.edges.served_by(1, HOST), None);
+    world.advance(2 * LEASE);
+    look_after(&world, &mut watch).await;
+    assert!(world.edges.served(HOST).is_some());
+}
+
+#[tokio::test]
+async fn an_edge_that_alone_refuses_a_certificate_is_waited_for_no_longer_than_one_that_is_silent() {
+    let world = World::with_due_domain().await;
+    look_after(&world, &mut Watch::default()).await;
+    world.edges.set_rejecting(1, true);
+    world.settle().await;
+    assert!(!is_active(&world).await);
+    world.advance(GRACE);
+    world.settle().await;
+    assert!(is_active(&world).await);
+
+    // What every edge refuses is the certificate's fault, or ours.
+    world.edges.set_rejecting(0, true);
+    world.add(2, "second.example.com", "acme").await;
+    for _ in 0..5 {
+        world.settle().await;
+        world.advance(GRACE);
+    }
+    let second = &world.records().await[0];
+    assert_eq!(second.phase.status(), Status::Issuing);
+    assert_eq!(
+        second.last_failure.as_ref().unwrap().code(),
+        FailureCode::EdgeRejected
+    );
+}
+
+#[tokio::test]
+async fn an_edge_that_hangs_is_noted_before_the_step_is_over() {
+    let mut world = World::with_due_domain().await;
+    let mut policy = Policy::clone(&world.service.policy);
+    // So that a step has a second.
+    policy.lease = policy.skew_allowance + A_MOMENT;
+    world.service.policy = Arc::new(policy);
+    world.edges.set_hanging(1, true);
+    world.settle().await;
+    let failure = world.record().await.last_failure.unwrap();
+    assert_eq!(failure.code(), FailureCode::EdgeUnreachable);
+    world.advance(GRACE);
+    world.settle().await;
+    assert!(is_active(&world).await);
 }
 
 /// A directory that names the first `count` edges, or nothing.

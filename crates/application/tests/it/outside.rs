@@ -25,6 +25,8 @@ struct EdgeState {
     served: Mutex<BTreeMap<String, Entry>>,
     started_at: Mutex<Option<Timestamp>>,
     refuses: AtomicBool,
+    rejects: AtomicBool,
+    hangs: AtomicBool,
 }
 
 /// Two edges that share nothing.
@@ -52,6 +54,16 @@ impl Edges {
     /// The edge says that it is well, and does nothing that it is asked.
     pub(crate) fn set_refusing(&self, index: usize, refuses: bool) {
         self.0[index].refuses.store(refuses, Ordering::SeqCst);
+    }
+
+    /// The edge takes no certificate.
+    pub(crate) fn set_rejecting(&self, index: usize, rejects: bool) {
+        self.0[index].rejects.store(rejects, Ordering::SeqCst);
+    }
+
+    /// The edge never answers whoever publishes a challenge.
+    pub(crate) fn set_hanging(&self, index: usize, hangs: bool) {
+        self.0[index].hangs.store(hangs, Ordering::SeqCst);
     }
 
     /// The edge lost its disk, and its agent begins anew.
@@ -103,7 +115,7 @@ impl Edges {
         let mut up = self
             .0
             .iter()
-            .filter(|edge| !edge.down.load(Ordering::SeqCst))
+            .filter(|edge| !edge.down.load(Ordering::SeqCst) && !edge.hangs.load(Ordering::SeqCst))
             .peekable();
         up.peek().is_some()
             && up.all(|edge| {
@@ -137,6 +149,12 @@ impl FakeEdge {
                 detail: "the disk is full".into(),
             });
         }
+        if state.rejects.load(Ordering::SeqCst) {
+            return Err(EdgeError::Rejected {
+                edge: self.name().to_owned(),
+                reason: "NOT_YET_VALID".into(),
+            });
+        }
         Ok(state)
     }
 
@@ -159,6 +177,9 @@ impl Edge for FakeEdge {
     }
 
     async fn publish_challenge(&self, token: &str, key_authorization: &str) -> Result<(), EdgeError> {
+        if self.all.0[self.index].hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         self.up()?
             .challenges
             .lock()

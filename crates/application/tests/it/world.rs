@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dps_application::ports::store::{Completion, DomainFilter, DomainRecord, Lease};
 use dps_application::ports::{CertificateStore, Clock, Randomness};
-use dps_application::{Fleet, FleetPolicy, LanePolicy, Policy, Service, Shares, steps, workers};
+use dps_application::{Fleet, FleetPolicy, LanePolicy, Policy, Service, Shares, settle, steps, workers};
 use dps_domain::phase::Lane;
 use dps_domain::{DomainId, Event, Hostname, Phase, Timestamp};
 use uuid::Uuid;
@@ -202,6 +202,24 @@ impl World {
         let now = self.service.now();
         let mut leases = self.service.store.acquire_due(lane, now, LEASE, 1).await.unwrap();
         leases.pop().expect("the record is due")
+    }
+
+    /// Stores what came of a step, as its worker does.
+    pub(crate) async fn record_outcome(&self, lease: Lease, outcome: steps::Outcome) {
+        let facts = settle::Facts {
+            policy: &self.service.policy,
+            now: self.service.now(),
+            jitter: 0.5,
+            took: Duration::ZERO,
+            replica: &self.service.replica,
+            evidence: &serde_json::Map::new(),
+        };
+        let completion = settle::settle(&lease.record, outcome, &facts).unwrap();
+        self.service
+            .store
+            .complete(lease.token, completion)
+            .await
+            .unwrap();
     }
 
     /// The step of the record's lane, recorded.

@@ -75,18 +75,22 @@ impl FleetStore for MemoryStore {
         Ok(edge.reachability)
     }
 
-    async fn edge_answered(&self, name: &str, now: Timestamp) -> Result<bool, StoreError> {
+    async fn edge_answered(
+        &self,
+        name: &str,
+        now: Timestamp,
+        grace: Duration,
+    ) -> Result<Reachability, StoreError> {
         let mut state = self.state();
-        let Some(edge) = state
-            .edges
-            .get_mut(name)
-            .filter(|edge| edge.reachability.is_silent())
-        else {
-            return Ok(false);
+        let Some(edge) = state.edges.get_mut(name) else {
+            return Ok(Reachability::default());
         };
-        edge.reachability = edge.reachability.answered(now);
-        edge.problem = None;
-        Ok(true)
+        let before = edge.reachability;
+        edge.reachability = before.answered(now, grace);
+        if edge.reachability != before {
+            edge.problem = None;
+        }
+        Ok(edge.reachability)
     }
 
     async fn edge_compared(&self, name: &str, comparison: &Comparison) -> Result<(), StoreError> {
@@ -150,12 +154,6 @@ impl FleetStore for MemoryStore {
         at: Timestamp,
     ) -> Result<(), StoreError> {
         let mut state = self.state();
-        if let Some(known) = state.edges.get_mut(edge).filter(|_| !deployed.is_empty())
-            && known.reachability.answered_again_at.is_some()
-        {
-            known.reachability = Reachability::default();
-            known.problem = None;
-        }
         if !self.retention.superseded {
             return Ok(());
         }

@@ -64,10 +64,15 @@ impl SyncStore for MemoryStore {
             progress: None,
             lease: None,
         });
-        let held = chore.lease.is_some_and(|(_, expires_at)| expires_at > now);
-        if chore.due_at > now || held {
+        let is_free = match chore.lease {
+            Some((_, expires_at)) => expires_at <= now,
+            None => chore.due_at <= now,
+        };
+        if !is_free {
             return Ok(None);
         }
+        // What is earlier when it is laid down is a call that came meanwhile.
+        chore.due_at = Timestamp::NEVER;
         chore.lease = Some((token, now + ttl));
         Ok(Some(ChoreLease {
             name: name.to_owned(),
@@ -100,7 +105,7 @@ impl SyncStore for MemoryStore {
         let chore = state.chores.get_mut(&lease.name).ok_or(StoreError::LeaseLost)?;
         let chore = chore.held_by(lease)?;
         chore.progress = progress.map(str::to_owned);
-        chore.due_at = due_at;
+        chore.due_at = chore.due_at.min(due_at);
         chore.lease = None;
         Ok(())
     }

@@ -7,6 +7,8 @@ CREATE TABLE edges (
     unreachable_since INTEGER,
     -- When it answered again after that; it is on probation then.
     answered_again_at INTEGER,
+    -- Before this moment it is not believed that it is well.
+    doubted_until INTEGER,
     -- What went wrong last; NULL while all is well.
     problem TEXT,
     -- When it was last compared with what it should hold; NULL before the first time.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use dps_application::ports::fleet::{Comparison, Deployed, KnownEdge, comparison_chore};
 use dps_application::ports::store::StoredChallenge;
 use dps_domain::phase::Next;
+use dps_domain::reachability::Reachability;
 use dps_domain::{Hostname, Phase};
 
 use crate::certificates::stored;
@@ -56,27 +57,27 @@ pub(crate) async fn an_edge_that_fails_has_one_grace_however_often_it_is_told(wo
     assert_eq!(known.reachability.unreachable_since, Some(at(0)));
 }
 
-pub(crate) async fn an_edge_that_answers_is_on_probation_until_it_presents_a_certificate(world: World) {
-    let one = live(&world, "a.example").await;
-    let deployed = async || {
-        world.store.edge_deployed(EDGE, &[one], at(400)).await.unwrap();
+pub(crate) async fn an_edge_that_answers_is_on_probation_for_as_long_as_its_grace(world: World) {
+    let answered = async |second| {
+        let reachability = world.store.edge_answered(EDGE, at(second), GRACE).await.unwrap();
+        assert_eq!(edge(&world).await.reachability, reachability);
+        reachability
     };
     world.store.edge_failed(EDGE, at(0), GRACE, "x").await.unwrap();
-    deployed().await;
-    assert!(
-        edge(&world).await.reachability.is_silent(),
-        "what was still under way when it fell silent proves nothing"
-    );
-    assert!(world.store.edge_answered(EDGE, at(300)).await.unwrap());
-    assert!(!world.store.edge_answered(EDGE, at(301)).await.unwrap());
-    let known = edge(&world).await;
-    assert_eq!(known.reachability.answered_again_at, Some(at(300)));
-    assert_eq!(known.problem, None);
-    world.store.edge_deployed(EDGE, &[], at(400)).await.unwrap();
-    assert_eq!(edge(&world).await.reachability.answered_again_at, Some(at(300)));
-    deployed().await;
-    assert_eq!(edge(&world).await.reachability.unreachable_since, None);
-    assert!(!world.store.edge_answered("https://nobody", at(1)).await.unwrap());
+    assert!(answered(300).await.is_live(at(300), GRACE));
+    assert_eq!(edge(&world).await.problem, None);
+    let again = world.store.edge_failed(EDGE, at(310), GRACE, "y").await.unwrap();
+    assert_eq!(edge(&world).await.reachability, again);
+    assert!(answered(320).await.is_silent(), "it is doubted");
+    assert_eq!(edge(&world).await.problem.as_deref(), Some("y"));
+    assert_eq!(answered(370).await.answered_again_at, Some(at(370)));
+    assert_eq!(answered(491).await, Reachability::default());
+    let stranger = world
+        .store
+        .edge_answered("https://nobody", at(1), GRACE)
+        .await
+        .unwrap();
+    assert_eq!(stranger, Reachability::default());
 }
 
 pub(crate) async fn an_edge_is_listed_compared_and_forgotten_with_what_it_held(world: World) {

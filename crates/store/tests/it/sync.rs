@@ -72,6 +72,15 @@ pub(crate) async fn a_chore_can_be_made_due_and_is_never_put_off_by_that(world: 
     store.chore_call(CHORE, at(50)).await.unwrap();
     let lease = store.chore_acquire(CHORE, at(5), TTL, at(1000)).await.unwrap();
     store.chore_release(&lease.unwrap(), None, at(500)).await.unwrap();
+    store.chore_call(CHORE, at(100)).await.unwrap();
+    let lease = store.chore_acquire(CHORE, at(100), TTL, at(1000)).await.unwrap();
+    store.chore_call(CHORE, at(400)).await.unwrap();
+    store.chore_release(&lease.unwrap(), None, at(500)).await.unwrap();
+    let early = store.chore_acquire(CHORE, at(399), TTL, at(0)).await.unwrap();
+    assert!(early.is_none());
+    let lease = store.chore_acquire(CHORE, at(400), TTL, at(0)).await.unwrap();
+    let lease = lease.expect("a call that comes while it is in hand is kept");
+    store.chore_release(&lease, None, at(500)).await.unwrap();
     store.chore_call(CHORE, at(60)).await.unwrap();
     assert!(
         store
