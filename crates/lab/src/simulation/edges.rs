@@ -47,6 +47,8 @@ pub struct Served {
     generation: u64,
     /// Whether it counts among the domains that are served as they should be.
     is_counted: bool,
+    /// Whether it was seen to be served beyond its end.
+    is_seen_expired: bool,
 }
 
 /// All edges.
@@ -70,7 +72,7 @@ struct Expiries {
     by_hour: BTreeMap<i64, Vec<(u32, u64)>>,
     /// Domains that point at us and are served by the first edge, by the hour in which that ends.
     serving_until: BTreeMap<i64, u32>,
-    replaced_expired: u64,
+    expired_while_served: u64,
 }
 
 impl Expiries {
@@ -146,25 +148,29 @@ impl EdgeFleet {
         }) && asked == self.edges.len()
     }
 
-    /// Certificates that ended while they were served for a name that points at us, up to now.
+    /// Certificates that ended while they were served for a name that points at us, up to now. To be asked every hour: who leaves or
+    /// is removed after his certificate ended is seen only by that.
     pub fn expired_while_served(&self) -> u64 {
         let now = self.time.now().unix_micros();
-        let mut expiries = locked(&self.expiries);
-        let ended = expiries.by_hour.range(..now / HOUR).map(|(hour, _)| *hour);
-        let ended: Vec<i64> = ended.collect();
-        for hour in ended {
-            for (number, serial) in expiries.by_hour.remove(&hour).unwrap_or_default() {
-                let mut edges = 0..self.edges.len();
-                let served = edges.any(|edge| {
-                    self.served(edge, number)
-                        .is_some_and(|served| served.serial == serial)
-                });
-                if served && self.is_ours(number) {
-                    expiries.replaced_expired += 1;
+        let ended: Vec<(u32, u64)> = {
+            let mut expiries = locked(&self.expiries);
+            let later = expiries.by_hour.split_off(&(now / HOUR));
+            let ended = std::mem::replace(&mut expiries.by_hour, later);
+            ended.into_values().flatten().collect()
+        };
+        for (number, serial) in ended.into_iter().filter(|(number, _)| self.is_ours(*number)) {
+            for edge in &self.edges {
+                let mut state = locked(&edge.state);
+                if let Some(served) = state.served.get_mut(number as usize)
+                    && served.serial == serial
+                    && !served.is_seen_expired
+                {
+                    served.is_seen_expired = true;
+                    locked(&self.expiries).expired_while_served += 1;
                 }
             }
         }
-        expiries.replaced_expired
+        locked(&self.expiries).expired_while_served
     }
 
     fn is_ours(&self, number: u32) -> bool {
@@ -232,14 +238,9 @@ impl EdgeFleet {
         drop(state);
         let mut expiries = locked(&self.expiries);
         let now = self.time.now().unix_micros();
-        if old.serial != 0
-            && old.serial != new.serial
-            && old.not_after < now
-            && old.not_after / HOUR == now / HOUR
-            && self.is_ours(number)
-        {
-            // Replaced within the hour in which it ended: the hourly look would not see it.
-            expiries.replaced_expired += 1;
+        let is_replaced = old.serial != 0 && old.serial != new.serial;
+        if is_replaced && old.not_after < now && !old.is_seen_expired && self.is_ours(number) {
+            expiries.expired_while_served += 1;
         }
         if new.serial != 0 && new.serial != old.serial {
             let hour = new.not_after / HOUR;
@@ -311,6 +312,7 @@ impl EdgeFleet {
             not_after: leaf.not_after.unix_micros(),
             generation: deployment.generation,
             is_counted: self.names.pointing_since(leaf.number).is_some(),
+            is_seen_expired: false,
         };
         self.replace(edge, leaf.number, new);
         Ok(())
@@ -436,5 +438,37 @@ impl HttpProbe for ProbeModel {
             Some(false) => ProbeAnswer::Status(404),
             None => ProbeAnswer::Refused,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
+    /// It was seen only if it was replaced in the hour of its end, or never.
+    #[tokio::test(start_paused = true)]
+    async fn a_certificate_that_was_replaced_hours_after_its_end_counts_as_expired_once() {
+        let scenario = Scenario::default();
+        let time = WorldTime::begin();
+        let names = Arc::new(Names::new(&scenario, time));
+        let fleet = EdgeFleet::new(&scenario, time, Arc::clone(&names));
+        names.point(0, true);
+        let served = |serial, lasts: Duration| Served {
+            serial,
+            not_after: (time.now() + lasts).unix_micros(),
+            ..Served::default()
+        };
+        fleet.replace(0, 0, served(1, 2 * DAY));
+        tokio::time::sleep(2 * DAY + DAY / 4).await;
+        fleet.replace(0, 0, served(2, 2 * DAY));
+        assert_eq!(fleet.expired_while_served(), 1, "replaced six hours late");
+        tokio::time::sleep(3 * DAY).await;
+        assert_eq!(fleet.expired_while_served(), 2, "served still");
+        fleet.replace(0, 0, served(3, 2 * DAY));
+        assert_eq!(fleet.expired_while_served(), 2, "seen already");
     }
 }

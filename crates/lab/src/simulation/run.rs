@@ -18,7 +18,7 @@ use crate::memory_store::{MemoryStore, Retention};
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Replicas wake each other, so nobody need look every other second whether he was not told of something.
-const GLANCE: Duration = Duration::from_secs(3_600);
+const GLANCE: Duration = Duration::from_secs(60);
 /// Between two looks at how each edge is.
 const CHECK: Duration = Duration::from_secs(300);
 

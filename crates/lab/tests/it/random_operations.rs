@@ -48,7 +48,7 @@ fn policy() -> Policy {
         missing_grace: Duration::from_secs(30 * 24 * 3600),
         give_up_after: Duration::from_secs(7 * 24 * 3600),
         edge_addresses: vec![],
-        glance: Duration::from_secs(3_600),
+        glance: Duration::from_secs(300),
         unreachable_grace: Duration::from_secs(120),
         fleet: FleetPolicy {
             check_interval: Duration::from_secs(300),
