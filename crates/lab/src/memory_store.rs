@@ -76,6 +76,7 @@ struct State {
     by_hostname: BTreeMap<Hostname, Vec<DomainId>>,
     /// From when each record can be acquired, by lane and shard of tenants. None is empty.
     queues: BTreeMap<(Lane, u32), BTreeSet<(Timestamp, DomainId)>>,
+    heads: claims::Heads,
     /// The shard that is served first.
     turns: BTreeMap<Lane, u32>,
     /// From when on renewals that wait elsewhere are urgent.

@@ -27,6 +27,39 @@ impl Term {
     }
 }
 
+/// When the first record of each queue can be acquired, so that not every queue is looked at for it.
+#[derive(Debug, Default)]
+pub(super) struct Heads(BTreeSet<(Lane, Timestamp, u32)>);
+
+impl Heads {
+    /// The head of a queue changed.
+    pub(super) fn moved(
+        &mut self,
+        (lane, shard): (Lane, u32),
+        before: Option<Timestamp>,
+        after: Option<Timestamp>,
+    ) {
+        if before != after {
+            if let Some(at) = before {
+                self.0.remove(&(lane, at, shard));
+            }
+            self.0.extend(after.map(|at| (lane, at, shard)));
+        }
+    }
+
+    fn first(&self, lane: Lane) -> Option<Timestamp> {
+        let mut heads = self
+            .0
+            .range((lane, Timestamp::EPOCH, 0)..=(lane, Timestamp::NEVER, SHARDS));
+        heads.next().map(|(_, at, _)| *at)
+    }
+
+    fn due(&self, lane: Lane, now: Timestamp) -> impl Iterator<Item = u32> {
+        let heads = self.0.range((lane, Timestamp::EPOCH, 0)..=(lane, now, SHARDS));
+        heads.map(|(_, _, shard)| *shard)
+    }
+}
+
 impl State {
     pub(super) fn acquire(&mut self, lane: Lane, term: Term, limit: usize) -> Vec<Lease> {
         if lane == Lane::Urgent {
@@ -57,27 +90,33 @@ impl State {
     /// Due records that nobody holds, tenants taking turns by their shards, each shard's longest due first.
     fn choose(&mut self, lane: Lane, term: Term, limit: usize) -> Vec<DomainId> {
         let first = self.turns.get(&lane).copied().unwrap_or_default();
-        let behind = self.queues.range((lane, first)..(lane, SHARDS));
-        let before = self.queues.range((lane, 0)..(lane, first));
-        let due = |(key, queue): (&(Lane, u32), &'_ BTreeSet<(Timestamp, DomainId)>)| {
-            let due = queue.iter().take_while(|(at, _)| *at <= term.now);
-            let free = due.map(|(_, id)| *id).filter(|id| {
+        let place = |shard: u32| (shard + SHARDS - first) % SHARDS;
+        let mut shards: Vec<u32> = self.heads.due(lane, term.now).collect();
+        shards.sort_unstable_by_key(|shard| place(*shard));
+        let waiting = |shard: u32| {
+            let queue = self.queues.get(&(lane, shard)).into_iter().flatten();
+            let due = queue.take_while(|(at, _)| *at <= term.now);
+            due.map(|(_, id)| *id).filter(|id| {
                 let lease = self.rows.get(id).and_then(|row| row.lease);
                 !term.is_held(lease)
-            });
-            // More of one shard than all that is asked for is never needed.
-            let ids: Vec<DomainId> = free.take(limit).collect();
-            (key.1, ids.into_iter())
+            })
         };
-        let mut shards: Vec<_> = behind.chain(before).map(due).collect();
-        let (mut ids, mut last) = (vec![], None);
-        while ids.len() < limit && !shards.is_empty() {
-            shards.retain_mut(|(shard, waiting)| {
+        let (mut ids, mut last, mut more) = (vec![], None, vec![]);
+        for shard in shards {
+            if ids.len() == limit {
+                break;
+            }
+            let mut waiting = waiting(shard);
+            if let Some(id) = waiting.next() {
+                ids.push(id);
+                last = Some(place(shard));
+                more.push(waiting);
+            }
+        }
+        while ids.len() < limit && !more.is_empty() {
+            more.retain_mut(|waiting| {
                 let next = waiting.next().filter(|_| ids.len() < limit);
-                if let Some(id) = next {
-                    ids.push(id);
-                    last = last.max(Some((*shard + SHARDS - first) % SHARDS));
-                }
+                ids.extend(next);
                 next.is_some()
             });
         }
@@ -104,9 +143,7 @@ impl State {
     }
 
     pub(super) fn next_due(&self, lane: Lane) -> Option<Timestamp> {
-        let queues = self.queues.range((lane, 0)..(lane, SHARDS));
-        let heads = queues.filter_map(|(_, queue)| queue.first());
-        let due = heads.map(|(at, _)| *at).min();
+        let due = self.heads.first(lane);
         if lane != Lane::Urgent {
             return due;
         }

@@ -86,7 +86,10 @@ impl State {
         if let Some((key, at)) = places.queue
             && let Some(queue) = self.queues.get_mut(&key)
         {
+            let before = queue.first().map(|(at, _)| *at);
             queue.remove(&(at, id));
+            let after = queue.first().map(|(at, _)| *at);
+            self.heads.moved(key, before, after);
             if queue.is_empty() {
                 self.queues.remove(&key);
             }
@@ -98,7 +101,11 @@ impl State {
 
     fn put_in(&mut self, id: DomainId, places: Places) {
         if let Some((key, at)) = places.queue {
-            self.queues.entry(key).or_default().insert((at, id));
+            let queue = self.queues.entry(key).or_default();
+            let before = queue.first().map(|(at, _)| *at);
+            queue.insert((at, id));
+            let after = queue.first().map(|(at, _)| *at);
+            self.heads.moved(key, before, after);
         }
         if let Some(at) = places.urgent_from {
             self.becoming_urgent.insert((at, id));
