@@ -17,6 +17,8 @@ const MARKS: f64 = 16.0;
 const PANEL: f64 = 190.0;
 const GAP: f64 = 46.0;
 const FOOT: f64 = 52.0;
+/// Text with a rim of the paper's colour, to be read across the lines of marks.
+const RIMMED: &str = "stroke=\"#fff\" stroke-width=\"3\" paint-order=\"stroke\"";
 
 /// A page of panels with one time axis.
 #[derive(Debug, Clone)]
@@ -209,7 +211,7 @@ impl Page {
     }
 
     fn draw_marks(&self, svg: &mut String, rows: &[usize], (top, foot): (f64, f64)) {
-        for ((label, from, to), row) in self.marks.iter().zip(rows) {
+        for ((_, from, to), row) in self.marks.iter().zip(rows) {
             let (left, right) = (self.x(*from), self.x(*to));
             let width = (right - left).max(1.0);
             let text_y = HEAD + MARKS * count(*row) - 4.0;
@@ -218,10 +220,18 @@ impl Page {
                 svg,
                 &format!(
                     "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{width:.1}\" height=\"{:.1}\" fill=\"#000\" fill-opacity=\"0.06\"/>\n\
-                 <line x1=\"{left:.1}\" y1=\"{line_from:.1}\" x2=\"{left:.1}\" y2=\"{foot:.1}\" stroke=\"#999\" stroke-width=\"0.7\"/>\n\
-                 <text x=\"{:.1}\" y=\"{text_y:.1}\" font-size=\"11\" fill=\"#444\">{}</text>\n",
+                 <line x1=\"{left:.1}\" y1=\"{line_from:.1}\" x2=\"{left:.1}\" y2=\"{foot:.1}\" stroke=\"#999\" stroke-width=\"0.7\"/>\n",
                     foot - top,
-                    self.label_begin(label, *from),
+                ),
+            );
+        }
+        // Above the lines of all.
+        for ((label, from, _), row) in self.marks.iter().zip(rows) {
+            let (text_x, text_y) = (self.label_begin(label, *from), HEAD + MARKS * count(*row) - 4.0);
+            put(
+                svg,
+                &format!(
+                    "<text x=\"{text_x:.1}\" y=\"{text_y:.1}\" font-size=\"11\" fill=\"#444\" {RIMMED}>{}</text>\n",
                     escaped(label)
                 ),
             );
@@ -236,7 +246,7 @@ impl Page {
         put(
             svg,
             &format!(
-                "<text x=\"{LEFT}\" y=\"{:.1}\" font-weight=\"bold\">{}</text>\n",
+                "<text x=\"{LEFT}\" y=\"{:.1}\" font-weight=\"bold\" {RIMMED}>{}</text>\n",
                 top - 8.0,
                 escaped(&panel.title)
             ),
@@ -266,10 +276,24 @@ impl Page {
                 ),
             );
         }
+        let mut points = panel.lines.iter().flat_map(|line| &line.points);
+        if points.all(|(_, value)| value.is_none()) {
+            put(
+                svg,
+                &format!(
+                    "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"#777\">nothing to show</text>\n",
+                    f64::midpoint(LEFT, right),
+                    top + height / 2.0
+                ),
+            );
+        }
         for (index, line) in panel.lines.iter().enumerate() {
             let (colour, dash) = (COLOURS[index % COLOURS.len()], DASHES[index % DASHES.len()]);
-            let style =
-                format!("fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.6\" stroke-dasharray=\"{dash}\"");
+            // The first line is seen below another that lies on it.
+            let width = if index == 0 { 3.0 } else { 1.5 };
+            let style = format!(
+                "fill=\"none\" stroke=\"{colour}\" stroke-width=\"{width}\" stroke-dasharray=\"{dash}\""
+            );
             put(
                 svg,
                 &format!(
@@ -401,6 +425,14 @@ mod tests {
         assert!(svg.contains("Orders &amp; &lt;more&gt;"), "{svg}");
         let path = svg.split("<path d=\"").nth(1).unwrap().split('"').next().unwrap();
         assert_eq!(path.matches('M').count(), 2, "{path}");
+    }
+
+    #[test]
+    fn a_panel_without_a_value_says_so() {
+        let mut page = page(&[]);
+        assert!(!page.to_svg().contains("nothing to show"));
+        page.panels[0].lines[0].points = vec![(1.0, None)];
+        assert!(page.to_svg().contains("nothing to show"));
     }
 
     #[test]

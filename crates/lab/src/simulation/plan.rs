@@ -68,6 +68,8 @@ impl Plan {
         plan.arrivals(scenario, draws);
         plan.faults(scenario);
         plan.happenings.sort_by_key(|(at, _)| *at);
+        // What would happen after the end does not.
+        plan.marks.retain(|mark| mark.from < scenario.length());
         plan.marks.sort_by_key(|mark| mark.from);
         plan
     }
