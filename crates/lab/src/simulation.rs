@@ -24,6 +24,7 @@ pub mod plan;
 pub mod replica;
 pub mod run;
 pub mod scenario;
+mod spans;
 pub mod time;
 pub mod wakes;
 pub mod world;

@@ -391,7 +391,7 @@ impl Scenario {
                 what,
             });
         }
-        Ok(())
+        super::spans::check(self)
     }
 
     /// How long the run is.

@@ -51,6 +51,10 @@ pub async fn simulate(options: Simulate) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(UNUSABLE));
         }
     };
+    if let Err(error) = prepare(&options) {
+        eprintln!("error: {error:#}");
+        return Ok(ExitCode::from(UNUSABLE));
+    }
     let began = Instant::now();
     let seed = options.seed;
     let played = tokio::task::spawn_blocking(move || play(&scenario, seed, began));
@@ -115,21 +119,57 @@ fn cost(real: Duration) -> String {
     format!("took {:.1} s{memory}", real.as_secs_f64())
 }
 
+/// A file of the outcome, written beside its place and put there whole.
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    let new = unfinished(path);
+    std::fs::write(&new, text)
+        .and_then(|()| std::fs::rename(&new, path))
+        .with_context(|| format!("{} cannot be written", path.display()))
+}
+
+fn unfinished(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    name.into()
+}
+
+/// Before a long run: whether its outcome can be written where it shall be.
+fn prepare(options: &Simulate) -> anyhow::Result<()> {
+    if let Some(directory) = &options.out {
+        std::fs::create_dir_all(directory).with_context(|| {
+            format!(
+                "--out: the directory {} cannot be made; name another",
+                directory.display()
+            )
+        })?;
+        probe("--out", &directory.join("outcome.txt"))?;
+    }
+    options.svg.as_deref().map_or(Ok(()), |path| probe("--svg", path))
+}
+
+fn probe(option: &str, path: &Path) -> anyhow::Result<()> {
+    let new = unfinished(path);
+    anyhow::ensure!(
+        !path.is_dir(),
+        "{option}: {} is a directory; name a file in it",
+        path.display()
+    );
+    std::fs::write(&new, "")
+        .and_then(|()| std::fs::remove_file(&new))
+        .with_context(|| {
+            format!(
+                "{option}: {} cannot be written; name another place",
+                path.display()
+            )
+        })
+}
+
 fn save(options: &Simulate, outcome: &Outcome) -> anyhow::Result<()> {
     let svg = || draw::page(outcome).to_svg();
     if let Some(directory) = &options.out {
-        std::fs::create_dir_all(directory)
-            .with_context(|| format!("{} cannot be made", directory.display()))?;
         write(&directory.join("outcome.txt"), &outcome.to_text())?;
         write(&directory.join("outcome.json"), &outcome.to_json().to_string())?;
         write(&directory.join("outcome.svg"), &svg())?;
     }
-    if let Some(path) = &options.svg {
-        write(path, &svg())?;
-    }
-    Ok(())
-}
-
-fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
+    options.svg.as_deref().map_or(Ok(()), |path| write(path, &svg()))
 }
