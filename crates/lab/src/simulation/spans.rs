@@ -98,7 +98,9 @@ fn apart(key: &'static str, outages: &Outages, parts: u32) -> Result<(), Scenari
     let mut begins: Vec<Duration> = outages.at.iter().map(|at| at.get()).collect();
     begins.sort_unstable();
     let lasts = outages.each_lasts.get().saturating_mul(parts);
-    let overlap = begins.windows(2).find(|pair| pair[1] - pair[0] < lasts);
+    let overlap = begins
+        .windows(2)
+        .find(|pair| pair[1] < pair[0].saturating_add(lasts));
     let late = begins.last().filter(|last| **last > EVER || lasts > EVER);
     match (overlap, late) {
         (Some(pair), _) => {

@@ -102,7 +102,7 @@ fn from_environment<T: std::str::FromStr>(name: &str) -> Option<T> {
 fn whatever_happens_every_domain_that_points_at_us_is_served_in_the_end_and_nothing_is_ordered_twice() {
     let seed: u64 =
         from_environment("DPS_DRILL_SEED").unwrap_or_else(|| RandomState::new().build_hasher().finish());
-    let cases = from_environment("DPS_DRILL_CASES").unwrap_or(40);
+    let cases = from_environment("DPS_DRILL_CASES").unwrap_or(30);
     println!("DPS_DRILL_SEED={seed} DPS_DRILL_CASES={cases}");
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
