@@ -266,6 +266,11 @@ fn fail(
             }
             later.max(record.order_not_before)
         }
+        Then::NewOrderAt(at) => {
+            record.phase = record.phase.clone().apply(Event::OrderLost)?;
+            record.order_not_before = at;
+            later.max(at)
+        }
         Then::Stop => now + DEPARTED_RECHECK,
     };
     // A live domain's renewal moment is never slept through.

@@ -93,6 +93,8 @@ pub enum Then {
         /// Whether the name rests.
         rest: bool,
     },
+    /// As [`Then::NewOrder`], but no order before the given moment.
+    NewOrderAt(Timestamp),
     /// Somebody must act first. A domain that is not live fails.
     Stop,
 }

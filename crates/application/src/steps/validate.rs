@@ -13,6 +13,9 @@ use crate::steps::finalize::pause;
 
 /// The first pause between looks at the order; it doubles up to [`LAST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
+/// Between two orders for a name that the CA validates by chance, and half as long at most on top: no more than four an hour, where a CA
+/// lets five validations fail.
+const BY_CHANCE: Duration = Duration::from_secs(15 * 60);
 /// The longest pause between looks.
 const LAST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -157,18 +160,20 @@ async fn invalid(context: &StepContext<'_>, order: &StoredOrder, failure: Failur
 }
 
 /// The CA could not connect. While the name points at us and nowhere else, it is our edge that it did not reach: an outage of
-/// ours, even if it is over by now. The name rests nevertheless when we see nothing wrong, because the CA counts the failure; while an
-/// edge is absent, chance decides which address the CA takes, and the next order is tried sooner.
+/// ours, even if it is over by now. The name rests nevertheless when we see nothing wrong, because the CA counts the failure. While an edge
+/// is absent, chance decides which address the CA takes, and the rest does not grow.
 async fn not_connected(context: &StepContext<'_>, failure: &Failure, detail: &str) -> Outcome {
     let ours = || Failure::EdgeUnreachable {
         edge: "port 80".into(),
         detail: format!("the CA says: {detail}"),
     };
     match probe_http::probe(context).await {
-        Ok(probed) => {
-            let rest = probed.absent == 0;
-            context.failed(ours(), Then::NewOrder { rest })
+        Ok(probed) if probed.absent > 0 => {
+            let service = context.service;
+            let rest = BY_CHANCE.mul_f64(1.0 + service.randomness.unit() / 2.0);
+            context.failed(ours(), Then::NewOrderAt(service.now() + rest))
         }
+        Ok(_) => context.failed(ours(), Then::NewOrder { rest: true }),
         Err(found) if found.failure.code() == FailureCode::EdgeUnreachable => {
             context.failed(found.failure, Then::NewOrder { rest: false })
         }
