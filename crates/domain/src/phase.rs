@@ -105,7 +105,7 @@ pub enum Event {
     RetryRequested,
     /// The Cabinet wants the domain gone.
     RemovalRequested,
-    /// Every edge has undeployed the domain.
+    /// Every live edge has undeployed the domain.
     Undeployed,
 }
 
