@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use dps_domain::with_causes;
+use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use crate::ports::store::StoreError;
@@ -33,6 +34,30 @@ where
     }
 }
 
+/// Writes all in one go; if that fails, insists on each by itself, so that one which cannot be written keeps no other from it.
+pub(crate) async fn insist_on_all<'a, T, F>(
+    deadline: Instant,
+    all: &'a [T],
+    write: impl Fn(&'a [T]) -> F,
+) -> Vec<Result<bool, StoreError>>
+where
+    F: Future<Output = Result<Vec<bool>, StoreError>>,
+{
+    let write = &write;
+    match write(all).await {
+        Ok(written) => written.into_iter().map(Ok).collect(),
+        Err(error) => {
+            tracing::warn!(error = %with_causes(&error), "store.writes_repeated_one_by_one");
+            let each = all.iter().map(|one| {
+                insist(deadline, move || async move {
+                    Ok(write(std::slice::from_ref(one)).await? == [true])
+                })
+            });
+            join_all(each).await
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
@@ -44,6 +69,28 @@ mod tests {
             operation: "test",
             source: "away".into(),
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_cannot_be_written_keeps_no_other_from_it() {
+        let store = |some: &'static [u8]| async move {
+            if some.contains(&2) {
+                Err(unavailable())
+            } else {
+                Ok(some.iter().map(|one| *one != 3).collect())
+            }
+        };
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let together = insist_on_all(deadline, &[1, 3, 4], store).await;
+        assert!(
+            matches!(together[..], [Ok(true), Ok(false), Ok(true)]),
+            "{together:?}"
+        );
+        let apart = insist_on_all(deadline, &[1, 2, 3, 4], store).await;
+        assert!(
+            matches!(apart[..], [Ok(true), Err(_), Ok(false), Ok(true)]),
+            "{apart:?}"
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A DNS name that a public CA can certify: lower case, A-labels (RFC 5890), no dot at the end, at least two labels,
 /// 253 octets at most, not a public suffix itself, no IP address, no wildcard.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Hostname(Box<str>);
+pub struct Hostname(Arc<str>);
 
 /// Why a text is not a [`Hostname`]. Each says what to change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -82,7 +83,7 @@ impl Hostname {
         if psl::suffix(ascii.as_bytes()).is_some_and(|suffix| is_icann_suffix(&suffix, &ascii)) {
             return Err(HostnameError::PublicSuffix);
         }
-        Ok(Self(ascii.into_boxed_str()))
+        Ok(Self(ascii.into()))
     }
 
     /// The name in A-label form.

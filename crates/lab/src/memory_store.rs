@@ -13,7 +13,7 @@ mod port;
 mod records;
 mod sync;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use dps_application::ports::store::{StoreError, StoredAccount};
 use dps_domain::lane::Lane;
 use dps_domain::limits::{Bucket, BucketKey};
 use dps_domain::{CertificateId, DomainId, Hostname, LeaseToken, OrderId, Timestamp};
+use rustc_hash::FxHashMap;
 use uuid::Uuid;
 
 use records::Row;
@@ -70,7 +71,7 @@ pub struct MemoryStore {
 
 #[derive(Debug, Default)]
 struct State {
-    rows: HashMap<DomainId, Row>,
+    rows: FxHashMap<DomainId, Row>,
     ids: BTreeSet<DomainId>,
     /// Newest last.
     by_hostname: BTreeMap<Hostname, Vec<DomainId>>,
@@ -81,12 +82,12 @@ struct State {
     turns: BTreeMap<Lane, u32>,
     /// From when on renewals that wait elsewhere are urgent.
     becoming_urgent: BTreeSet<(Timestamp, DomainId)>,
-    order_owners: HashMap<OrderId, DomainId>,
-    certificate_owners: HashMap<CertificateId, DomainId>,
+    order_owners: FxHashMap<OrderId, DomainId>,
+    certificate_owners: FxHashMap<CertificateId, DomainId>,
     /// From when the oldest report of each domain can be acquired.
     reports_due: outbox::Due,
     reports_written: i64,
-    buckets: HashMap<BucketKey, Bucket>,
+    buckets: FxHashMap<BucketKey, Bucket>,
     /// When each bucket is like one that nobody used.
     buckets_idle: BTreeSet<(Timestamp, BucketKey)>,
     accounts: BTreeMap<String, StoredAccount>,

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use dps_application::ports::CertificateStore;
 use dps_application::ports::store::{
     Completion, Debit, DomainEvent, DomainFilter, DomainRecord, Lease, NewCertificate, OutboxLease,
-    SecretRow, StoreError, StoredAccount, StoredCertificate, StoredChallenge, StoredOrder, Taken,
+    RenewalSubject, SecretRow, StoreError, StoredAccount, StoredCertificate, StoredChallenge, StoredOrder,
+    Taken,
 };
 use dps_application::ports::vault::{SealedSecret, SecretPurpose};
 use dps_domain::lane::Lane;
@@ -99,8 +100,8 @@ impl CertificateStore for Store {
         lease::next_due(&self.database, lane).await
     }
 
-    async fn complete(&self, token: LeaseToken, completion: Completion) -> Result<(), StoreError> {
-        lease::complete(&self.database, token, &completion, self.events_per_domain).await
+    async fn complete_all(&self, outcomes: &[(LeaseToken, Completion)]) -> Result<Vec<bool>, StoreError> {
+        lease::complete_all(&self.database, outcomes, self.events_per_domain).await
     }
 
     async fn domain_forget(&self, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {
@@ -191,6 +192,10 @@ impl CertificateStore for Store {
 
     async fn certificate(&self, id: CertificateId) -> Result<Option<StoredCertificate>, StoreError> {
         certificates::by_id(&self.database, id).await
+    }
+
+    async fn renewal_subject(&self, id: CertificateId) -> Result<Option<RenewalSubject>, StoreError> {
+        certificates::renewal_subject(&self.database, id).await
     }
 
     async fn certificate_of_order(&self, order: OrderId) -> Result<Option<StoredCertificate>, StoreError> {

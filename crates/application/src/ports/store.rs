@@ -218,6 +218,19 @@ pub struct StoredCertificate {
     pub generation: u64,
 }
 
+/// What the CA is asked about a certificate by, and what the answer is measured against.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenewalSubject {
+    /// The certificate's name at its CA (RFC 9773 §4.1), if it has one.
+    pub ari_id: Option<String>,
+    /// The CA that issued it.
+    pub directory_url: String,
+    /// From when on it is valid.
+    pub not_before: Timestamp,
+    /// Until when it is valid.
+    pub not_after: Timestamp,
+}
+
 /// A report that waits in the outbox, leased.
 #[derive(Debug, Clone)]
 pub struct OutboxLease {
@@ -349,9 +362,18 @@ pub trait CertificateStore: SyncStore + FleetStore {
     /// When the next record of the lane can be acquired.
     async fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError>;
 
-    /// Records the outcome and releases the lease in one transaction; `LeaseLost` if the token is stale. `cabinet_version` is
-    /// left as the store has it, since the outbox moves it meanwhile.
-    async fn complete(&self, token: LeaseToken, completion: Completion) -> Result<(), StoreError>;
+    /// Records outcomes and releases their leases in one transaction; answers for each whether it was recorded. Nothing is written of
+    /// one whose token is stale, and the others are recorded all the same. `cabinet_version` is left as the store has it, since
+    /// the outbox moves it meanwhile.
+    async fn complete_all(&self, outcomes: &[(LeaseToken, Completion)]) -> Result<Vec<bool>, StoreError>;
+
+    /// As [`Self::complete_all`] for one; `LeaseLost` if the token is stale.
+    async fn complete(&self, token: LeaseToken, completion: Completion) -> Result<(), StoreError> {
+        match self.complete_all(&[(token, completion)]).await?.as_slice() {
+            [true] => Ok(()),
+            _ => Err(StoreError::LeaseLost),
+        }
+    }
 
     /// Gives a lease back untouched, with its attempt.
     async fn release(&self, id: DomainId, token: LeaseToken) -> Result<(), StoreError>;
@@ -431,6 +453,9 @@ pub trait CertificateStore: SyncStore + FleetStore {
 
     /// One certificate.
     async fn certificate(&self, id: CertificateId) -> Result<Option<StoredCertificate>, StoreError>;
+
+    /// What concerns the renewal of a certificate, without its chain and key.
+    async fn renewal_subject(&self, id: CertificateId) -> Result<Option<RenewalSubject>, StoreError>;
 
     /// The certificate an order gave.
     async fn certificate_of_order(&self, order: OrderId) -> Result<Option<StoredCertificate>, StoreError>;

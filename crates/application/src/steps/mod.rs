@@ -128,16 +128,17 @@ pub async fn step(
     outcome
 }
 
+/// The large steps are boxed, so that the many small ones take little room.
 async fn act(context: &StepContext<'_>) -> Result<Outcome, Fault> {
     match next_action(&context.record.phase, context.service.now()) {
         Action::CheckDns => Ok(check_dns::check_dns(context).await),
-        Action::ProbeHttp => Ok(probe_http::probe_http(context).await),
-        Action::PlaceOrder => place_order::place_order(context).await,
-        Action::Validate(order) => validate::validate(context, order).await,
-        Action::Finalize(order) => finalize::finalize(context, order).await,
-        Action::Deploy(certificate) => deploy::deploy(context, certificate).await,
+        Action::ProbeHttp => Ok(Box::pin(probe_http::probe_http(context)).await),
+        Action::PlaceOrder => Box::pin(place_order::place_order(context)).await,
+        Action::Validate(order) => Box::pin(validate::validate(context, order)).await,
+        Action::Finalize(order) => Box::pin(finalize::finalize(context, order)).await,
+        Action::Deploy(certificate) => Box::pin(deploy::deploy(context, certificate)).await,
         Action::BeginRenewal => Ok(begin_renewal::begin_renewal()),
-        Action::Undeploy => undeploy::undeploy(context).await,
+        Action::Undeploy => Box::pin(undeploy::undeploy(context)).await,
         Action::Recheck { renew_at } => Ok(look_after(context, renew_at).await),
         Action::Rest | Action::Forget => {
             let failure = Failure::Internal {

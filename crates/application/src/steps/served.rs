@@ -42,16 +42,13 @@ pub(super) async fn served(context: &StepContext<'_>) -> Option<Served> {
 
 async fn read(context: &StepContext<'_>, id: CertificateId) -> Result<Option<Served>, StoreError> {
     let service = context.service;
-    let Some(stored) = service.store.certificate(id).await? else {
-        return Ok(None);
-    };
-    let certificate = stored.certificate;
-    let order = service.store.order(certificate.order_id).await?;
-    let ours = order.is_some_and(|order| order.directory_url == service.ca.directory_url());
-    let facts = certificate.facts;
-    Ok(Some(Served {
-        ari_id: facts.ari_id.filter(|_| ours),
-        validity: (facts.not_before, facts.not_after),
+    let subject = service.store.renewal_subject(id).await?;
+    Ok(subject.map(|subject| {
+        let ours = subject.directory_url == service.ca.directory_url();
+        Served {
+            ari_id: subject.ari_id.filter(|_| ours),
+            validity: (subject.not_before, subject.not_after),
+        }
     }))
 }
 

@@ -5,10 +5,12 @@ use dps_domain::lane::{Lane, usual_lane};
 use dps_domain::limits::{BucketKey, Change, Entry, Limit, LimitKind};
 use dps_domain::phase::{Issuance, Phase};
 use dps_domain::{Failure, LeaseToken, Timestamp, with_causes};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
 use crate::crash_point::{self, Effect};
-use crate::insist::insist;
+use crate::insist::insist_on_all;
 use crate::ports::store::{Completion, DomainRecord, Lease, StoreError};
 use crate::service::Service;
 use crate::settle::{Facts, settle};
@@ -89,16 +91,40 @@ pub async fn tick(service: &Service, lane: Lane) -> Result<usize, StoreError> {
     let (leases, deadline) = lease(service, lane, concurrency).await?;
     let count = leases.len();
     for lease in leases {
-        run_step(service, lane, lease, deadline).await;
+        step_together(service, lane, vec![(lease, ())], deadline).await;
     }
     Ok(count)
 }
 
-pub(super) async fn run_step(service: &Service, lane: Lane, lease: Lease, deadline: Instant) {
+/// Makes leased steps side by side. What ends at the same time is recorded in one transaction. `P` is a step's permit, dropped when
+/// its outcome is recorded.
+pub(super) async fn step_together<P>(
+    service: &Service,
+    lane: Lane,
+    leases: Vec<(Lease, P)>,
+    deadline: Instant,
+) {
+    let together = leases.len().max(1);
+    let steps = leases.into_iter().map(|(lease, permit)| async move {
+        let done = make_step(service, lease, deadline).await;
+        (done, permit)
+    });
+    let mut steps = steps.collect::<FuturesUnordered<_>>().ready_chunks(together);
+    while let Some(ended) = steps.next().await {
+        let (done, permits): (Vec<_>, Vec<P>) = ended.into_iter().unzip();
+        let done: Vec<_> = done.into_iter().flatten().collect();
+        record(service, lane, deadline, &done).await;
+        drop(permits);
+    }
+}
+
+/// Makes a leased step; answers what is to be recorded of it, if anything.
+async fn make_step(service: &Service, lease: Lease, deadline: Instant) -> Option<(LeaseToken, Completion)> {
     let started = Instant::now();
     let record = lease.record;
     if next_action(&record.phase, service.now()) == Action::Forget {
-        return forget(service, &record, lease.token).await;
+        forget(service, &record, lease.token).await;
+        return None;
     }
     let evidence = Evidence::default();
     let step = steps::step(service, &record, (lease.token, deadline), &evidence);
@@ -112,19 +138,17 @@ pub(super) async fn run_step(service: &Service, lane: Lane, lease: Lease, deadli
             message: "Something on our side takes longer than it should. You need do nothing.".into(),
         });
     count(service, &record.phase, &outcome);
-    let now = service.now();
     let (evidence, ledger) = evidence.into_parts();
     let facts = Facts {
         policy: &service.policy,
-        now,
+        now: service.now(),
         jitter: service.randomness.unit(),
         took: started.elapsed(),
         replica: &service.replica,
         evidence: &evidence,
     };
-    let mut completion = match settle(&record, outcome, &facts) {
-        Ok(completion) => completion,
-        Err(error) => {
+    let mut completion = settle(&record, outcome, &facts)
+        .or_else(|error| {
             tracing::error!(domain.id = %record.id, domain.hostname = %record.hostname, %error, "step.illegal");
             let parked = Outcome::Failed {
                 failure: Failure::Internal {
@@ -133,28 +157,36 @@ pub(super) async fn run_step(service: &Service, lane: Lane, lease: Lease, deadli
                 then: Then::Retry,
                 message: "Something on our side delays this domain. You need do nothing.".into(),
             };
-            match settle(&record, parked, &facts) {
-                Ok(completion) => completion,
-                Err(_) => return,
-            }
-        }
-    };
+            settle(&record, parked, &facts)
+        })
+        .ok()?;
     completion.ledger = ledger;
-    let wakes = Wakes::of(&completion, now);
+    Some((lease.token, completion))
+}
+
+/// Records what came of steps, and rings who has work now.
+async fn record(service: &Service, lane: Lane, deadline: Instant, done: &[(LeaseToken, Completion)]) {
+    if done.is_empty() {
+        return;
+    }
+    let now = service.now();
     crash_point::before(Effect::OutcomeSave);
-    // A second time it finds the lease gone, which is as good.
-    let recorded = insist(deadline, || {
-        service.store.complete(lease.token, completion.clone())
-    });
-    match recorded.await {
-        Ok(()) => {
-            crash_point::after(Effect::OutcomeSave);
-            log(&completion, lane);
-            wakes.ring(service);
-        }
-        Err(StoreError::LeaseLost) => tracing::info!(domain.id = %record.id, "lease.lost"),
-        Err(error) => {
-            tracing::error!(domain.id = %record.id, error = %with_causes(&error), "step.not_recorded");
+    // A second time an outcome finds its lease gone, which is as good.
+    let recorded = insist_on_all(deadline, done, |some| service.store.complete_all(some)).await;
+    if recorded.iter().any(Result::is_ok) {
+        crash_point::after(Effect::OutcomeSave);
+    }
+    for ((_, completion), recorded) in done.iter().zip(recorded) {
+        let id = completion.record.id;
+        match recorded {
+            Ok(true) => {
+                log(completion, lane);
+                Wakes::of(completion, now).ring(service);
+            }
+            Ok(false) => tracing::info!(domain.id = %id, "lease.lost"),
+            Err(error) => {
+                tracing::error!(domain.id = %id, error = %with_causes(&error), "step.not_recorded");
+            }
         }
     }
 }

@@ -10,11 +10,12 @@ use dps_domain::{Timestamp, with_causes};
 use futures_util::future::select_all;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::lane::{give_back, lease, next_due, run_step};
+use super::lane::{give_back, lease, next_due, step_together};
 use crate::policy::Pool;
-use crate::ports::store::StoreError;
+use crate::ports::store::{Lease, StoreError};
 use crate::service::Service;
 use crate::wake::{Bell, Wakers};
 
@@ -22,7 +23,7 @@ use crate::wake::{Bell, Wakers};
 const BREATH: Duration = Duration::from_millis(20);
 /// Nobody waits for a look at a live domain: those that are due within so much of each other are leased together, in one transaction
 /// instead of one each.
-const GATHERING: Duration = Duration::from_secs(10);
+const GATHERING: Duration = Duration::from_secs(60);
 /// The pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(2);
 
@@ -110,18 +111,16 @@ impl Lanes {
                 queue.hungry = false;
                 queue.next_due = next_due(service, queue.lane).await?;
             }
-            for lease in leases {
-                let under_way = UnderWay::begin(service, queue.lane, &queue.under_way, &self.ended);
-                let (service, shutdown) = (Arc::clone(service), shutdown.clone());
-                // Boxed, for the runtime moves a task several times.
-                steps.spawn(Box::pin(async move {
-                    if shutdown.is_cancelled() {
-                        give_back(&service, under_way.lane, lease).await;
-                    } else {
-                        run_step(&service, under_way.lane, lease, deadline).await;
-                    }
-                    drop(under_way);
-                }));
+            let begun = leases.into_iter().map(|lease| {
+                let permit = UnderWay::begin(service, queue.lane, &queue.under_way, &self.ended);
+                (lease, permit)
+            });
+            // Looks at live domains are little work each, and many: they share a task, and the transactions in which they are recorded.
+            if queue.lane == Lane::Recheck {
+                let begun: Vec<(Lease, UnderWay)> = begun.collect();
+                spawn(steps, service, (queue.lane, shutdown), begun, deadline);
+            } else {
+                begun.for_each(|one| spawn(steps, service, (queue.lane, shutdown), vec![one], deadline));
             }
         }
         Ok(())
@@ -169,6 +168,27 @@ impl Lanes {
             .map(|queue| Box::pin(wakers.rung(Bell::Lane(queue.lane))));
         select_all(bells).await.1
     }
+}
+
+/// Starts a task for what was leased.
+fn spawn(
+    steps: &mut JoinSet<()>,
+    service: &Arc<Service>,
+    (lane, shutdown): (Lane, &CancellationToken),
+    begun: Vec<(Lease, UnderWay)>,
+    deadline: Instant,
+) {
+    let (service, shutdown) = (Arc::clone(service), shutdown.clone());
+    // Boxed, for the runtime moves a task several times.
+    steps.spawn(Box::pin(async move {
+        if shutdown.is_cancelled() {
+            for (lease, _permit) in begun {
+                give_back(&service, lane, lease).await;
+            }
+        } else {
+            step_together(&service, lane, begun, deadline).await;
+        }
+    }));
 }
 
 /// A step under way. Gives its permit back when dropped, also by a panic.

@@ -27,6 +27,9 @@ impl Term {
     }
 }
 
+/// The queue of what somebody leased, in place of a shard: by when the lease ends, apart from what nobody has.
+pub(super) const LEASED: u32 = SHARDS;
+
 /// When the first record of each queue can be acquired, so that not every queue is looked at for it.
 #[derive(Debug, Default)]
 pub(super) struct Heads(BTreeSet<(Lane, Timestamp, u32)>);
@@ -50,12 +53,12 @@ impl Heads {
     fn first(&self, lane: Lane) -> Option<Timestamp> {
         let mut heads = self
             .0
-            .range((lane, Timestamp::EPOCH, 0)..=(lane, Timestamp::NEVER, SHARDS));
+            .range((lane, Timestamp::EPOCH, 0)..=(lane, Timestamp::NEVER, LEASED));
         heads.next().map(|(_, at, _)| *at)
     }
 
     fn due(&self, lane: Lane, now: Timestamp) -> impl Iterator<Item = u32> {
-        let heads = self.0.range((lane, Timestamp::EPOCH, 0)..=(lane, now, SHARDS));
+        let heads = self.0.range((lane, Timestamp::EPOCH, 0)..=(lane, now, LEASED));
         heads.map(|(_, _, shard)| *shard)
     }
 }
@@ -96,10 +99,9 @@ impl State {
         let waiting = |shard: u32| {
             let queue = self.queues.get(&(lane, shard)).into_iter().flatten();
             let due = queue.take_while(|(at, _)| *at <= term.now);
-            due.map(|(_, id)| *id).filter(|id| {
-                let lease = self.rows.get(id).and_then(|row| row.lease);
-                !term.is_held(lease)
-            })
+            let lease = |id: &DomainId| self.rows.get(id).and_then(|row| row.lease);
+            let held = move |id: &DomainId| shard == LEASED && term.is_held(lease(id));
+            due.map(|(_, id)| *id).filter(move |id| !held(id))
         };
         let (mut ids, mut last, mut more) = (vec![], None, vec![]);
         for shard in shards {
@@ -137,7 +139,7 @@ impl State {
 
     /// How many records wait in a lane.
     pub(super) fn waiting(&self, lane: Lane) -> u32 {
-        let queues = self.queues.range((lane, 0)..(lane, SHARDS));
+        let queues = self.queues.range((lane, 0)..=(lane, LEASED));
         let waiting: usize = queues.map(|(_, queue)| queue.len()).sum();
         u32::try_from(waiting).unwrap_or(u32::MAX)
     }
@@ -151,12 +153,13 @@ impl State {
         due.into_iter().chain(urgent).min()
     }
 
+    /// Answers whether the token was good.
     pub(super) fn complete(
         &mut self,
         token: LeaseToken,
-        completion: Completion,
+        completion: &Completion,
         retention: Retention,
-    ) -> Result<(), StoreError> {
+    ) -> bool {
         let new = &completion.record;
         let written = self.alter(new.id, |row| {
             if !row.is_held_by(token) {
@@ -165,17 +168,15 @@ impl State {
             row.lease = None;
             row.write(DomainRecord {
                 cabinet_version: row.record.cabinet_version,
-                revision: row.record.revision + 1,
-                created_at: row.record.created_at,
                 ..new.clone()
             });
             true
         });
         if written != Some(true) {
-            return Err(StoreError::LeaseLost);
+            return false;
         }
         self.accompany(completion, retention);
-        Ok(())
+        true
     }
 
     pub(super) fn release(&mut self, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use dps_application::ports::CertificateStore;
 use dps_application::ports::store::{
     Completion, Debit, DomainEvent, DomainFilter, DomainRecord, Lease, NewCertificate, OutboxLease,
-    SecretRow, StoreError, StoredAccount, StoredCertificate, StoredChallenge, StoredOrder, Taken,
+    RenewalSubject, SecretRow, StoreError, StoredAccount, StoredCertificate, StoredChallenge, StoredOrder,
+    Taken,
 };
 use dps_application::ports::vault::{SealedSecret, SecretPurpose};
 use dps_domain::lane::Lane;
@@ -30,7 +31,7 @@ impl CertificateStore for MemoryStore {
     }
 
     async fn domain_insert(&self, completion: Completion) -> Result<bool, StoreError> {
-        Ok(self.state().insert(completion, self.retention))
+        Ok(self.state().insert(&completion, self.retention))
     }
 
     async fn domain(&self, id: DomainId) -> Result<Option<DomainRecord>, StoreError> {
@@ -46,7 +47,7 @@ impl CertificateStore for MemoryStore {
     }
 
     async fn domain_update(&self, completion: Completion) -> Result<bool, StoreError> {
-        Ok(self.state().update(completion, self.retention))
+        Ok(self.state().update(&completion, self.retention))
     }
 
     async fn acquire_due(
@@ -86,8 +87,12 @@ impl CertificateStore for MemoryStore {
         Ok(self.state().next_due(lane))
     }
 
-    async fn complete(&self, token: LeaseToken, completion: Completion) -> Result<(), StoreError> {
-        self.state().complete(token, completion, self.retention)
+    async fn complete_all(&self, outcomes: &[(LeaseToken, Completion)]) -> Result<Vec<bool>, StoreError> {
+        let mut state = self.state();
+        let recorded = outcomes
+            .iter()
+            .map(|(token, completion)| state.complete(*token, completion, self.retention));
+        Ok(recorded.collect())
     }
 
     async fn release(&self, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {
@@ -193,6 +198,10 @@ impl CertificateStore for MemoryStore {
 
     async fn certificate(&self, id: CertificateId) -> Result<Option<StoredCertificate>, StoreError> {
         Ok(self.state().certificate(id).cloned())
+    }
+
+    async fn renewal_subject(&self, id: CertificateId) -> Result<Option<RenewalSubject>, StoreError> {
+        Ok(self.state().renewal_subject(id))
     }
 
     async fn certificate_of_order(&self, order: OrderId) -> Result<Option<StoredCertificate>, StoreError> {

@@ -11,6 +11,7 @@ use dps_domain::phase::Next;
 use dps_domain::shard::shard_of;
 use dps_domain::{DomainId, Hostname, Issuance, LeaseToken, OrderId, Phase, Timestamp};
 
+use super::claims::LEASED;
 use super::outbox::Report;
 use super::sync::Sighted;
 use super::{Retention, State};
@@ -51,8 +52,10 @@ impl Row {
         }
     }
 
-    /// Replaces the record; the lane follows from it.
-    pub(super) fn write(&mut self, record: DomainRecord) {
+    /// Replaces the record, but for when it was made, and counts the write; the lane follows from it.
+    pub(super) fn write(&mut self, mut record: DomainRecord) {
+        record.revision = self.record.revision + 1;
+        record.created_at = self.record.created_at;
         self.lane = record.lane();
         self.record = record;
     }
@@ -63,8 +66,9 @@ impl Row {
         let until = |due: Timestamp| self.lease.map_or(due, |(_, expires_at)| expires_at.max(due));
         let due = self.record.next_attempt_at.map(until);
         let waits = matches!(self.lane, Some(Lane::Renewal | Lane::Recheck));
+        let shard = if self.lease.is_some() { LEASED } else { self.shard };
         Places {
-            queue: self.lane.and_then(|lane| due.map(|at| ((lane, self.shard), at))),
+            queue: self.lane.and_then(|lane| due.map(|at| ((lane, shard), at))),
             urgent_from: self.record.urgent_from.filter(|_| waits),
         }
     }
@@ -75,40 +79,38 @@ impl Row {
 }
 
 /// Where a row is found.
-#[derive(PartialEq, Eq, Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Places {
     queue: Option<((Lane, u32), Timestamp)>,
     urgent_from: Option<Timestamp>,
 }
 
 impl State {
-    fn take_out(&mut self, id: DomainId, places: Places) {
-        if let Some((key, at)) = places.queue
-            && let Some(queue) = self.queues.get_mut(&key)
-        {
-            let before = queue.first().map(|(at, _)| *at);
-            queue.remove(&(at, id));
-            let after = queue.first().map(|(at, _)| *at);
-            self.heads.moved(key, before, after);
-            if queue.is_empty() {
-                self.queues.remove(&key);
+    /// Takes a row from where it was found, and puts it where it is found now.
+    fn move_row(&mut self, id: DomainId, before: Places, after: Places) {
+        if before.queue != after.queue {
+            if let Some((key, at)) = before.queue
+                && let Some(queue) = self.queues.get_mut(&key)
+            {
+                let head = queue.first().map(|(at, _)| *at);
+                queue.remove(&(at, id));
+                self.heads.moved(key, head, queue.first().map(|(at, _)| *at));
+                if queue.is_empty() {
+                    self.queues.remove(&key);
+                }
+            }
+            if let Some((key, at)) = after.queue {
+                let queue = self.queues.entry(key).or_default();
+                let head = queue.first().map(|(at, _)| *at);
+                queue.insert((at, id));
+                self.heads.moved(key, head, queue.first().map(|(at, _)| *at));
             }
         }
-        if let Some(at) = places.urgent_from {
-            self.becoming_urgent.remove(&(at, id));
-        }
-    }
-
-    fn put_in(&mut self, id: DomainId, places: Places) {
-        if let Some((key, at)) = places.queue {
-            let queue = self.queues.entry(key).or_default();
-            let before = queue.first().map(|(at, _)| *at);
-            queue.insert((at, id));
-            let after = queue.first().map(|(at, _)| *at);
-            self.heads.moved(key, before, after);
-        }
-        if let Some(at) = places.urgent_from {
-            self.becoming_urgent.insert((at, id));
+        if before.urgent_from != after.urgent_from {
+            if let Some(at) = before.urgent_from {
+                self.becoming_urgent.remove(&(at, id));
+            }
+            self.becoming_urgent.extend(after.urgent_from.map(|at| (at, id)));
         }
     }
 
@@ -118,14 +120,11 @@ impl State {
         let before = row.places();
         let result = change(row);
         let after = row.places();
-        if before != after {
-            self.take_out(id, before);
-            self.put_in(id, after);
-        }
+        self.move_row(id, before, after);
         Some(result)
     }
 
-    pub(super) fn insert(&mut self, completion: Completion, retention: Retention) -> bool {
+    pub(super) fn insert(&mut self, completion: &Completion, retention: Retention) -> bool {
         let id = completion.record.id;
         if self.rows.contains_key(&id) {
             return false;
@@ -135,7 +134,7 @@ impl State {
             revision: 1,
             ..completion.record.clone()
         });
-        self.put_in(id, row.places());
+        self.move_row(id, Places::default(), row.places());
         self.ids.insert(id);
         self.rows.insert(id, row);
         self.by_hostname.entry(hostname).or_default().push(id);
@@ -144,25 +143,28 @@ impl State {
     }
 
     /// Writes what goes along with a record: the report and the line of history.
-    pub(super) fn accompany(&mut self, completion: Completion, retention: Retention) {
+    pub(super) fn accompany(&mut self, completion: &Completion, retention: Retention) {
         let (id, now) = (completion.record.id, completion.record.updated_at);
-        if let (Some(event), Some(row)) = (completion.event, self.rows.get_mut(&id))
-            && retention.events_per_domain > 0
+        if let Some(event) = completion
+            .event
+            .as_ref()
+            .filter(|_| retention.events_per_domain > 0)
+            && let Some(row) = self.rows.get_mut(&id)
         {
-            row.events.push_back(event);
+            row.events.push_back(event.clone());
             let surplus = row.events.len().saturating_sub(retention.events_per_domain);
             row.events.drain(..surplus);
         }
         self.apply_entries(Some(id), &completion.ledger, now);
-        if let Some(report) = completion.report {
-            self.enqueue(id, report, now);
+        if let Some(report) = &completion.report {
+            self.enqueue(id, report.clone(), now);
         }
         if !retention.superseded {
             self.forget_superseded(id);
         }
     }
 
-    pub(super) fn update(&mut self, completion: Completion, retention: Retention) -> bool {
+    pub(super) fn update(&mut self, completion: &Completion, retention: Retention) -> bool {
         let new = &completion.record;
         let written = self.alter(new.id, |row| {
             if row.record.revision != new.revision {
@@ -173,11 +175,7 @@ impl State {
                 && row.record.phase == new.phase
                 && row.record.cname_target == new.cname_target;
             row.lease = row.lease.filter(|_| same_work);
-            row.write(DomainRecord {
-                revision: row.record.revision + 1,
-                created_at: row.record.created_at,
-                ..new.clone()
-            });
+            row.write(new.clone());
             true
         });
         if written != Some(true) {
@@ -220,7 +218,7 @@ impl State {
 
     pub(super) fn forget(&mut self, id: DomainId) {
         let Some(row) = self.rows.remove(&id) else { return };
-        self.take_out(id, row.places());
+        self.move_row(id, row.places(), Places::default());
         self.ids.remove(&id);
         self.deployments.remove(&id);
         if let Some(ids) = self.by_hostname.get_mut(&row.record.hostname) {

@@ -1,6 +1,6 @@
 //! A CA that validates, issues, limits, revokes and suggests as Let's Encrypt does.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use dps_application::ports::ca::{
 use dps_domain::limits::published::LETS_ENCRYPT;
 use dps_domain::renewal::advice::SuggestedWindow;
 use dps_domain::{Failure, Hostname, Timestamp};
+use rustc_hash::FxHashMap;
 use secrecy::SecretString;
 
 use super::ca_limits::{CaCounters, Rate, Rates, Refusal};
@@ -88,7 +89,7 @@ pub struct Tallies {
 struct State {
     counters: CaCounters,
     registered: bool,
-    orders: HashMap<u64, Order>,
+    orders: FxHashMap<u64, Order>,
     orders_placed: u64,
     serials: u64,
     /// The newest certificate and the newest order of each name.
@@ -193,7 +194,7 @@ impl CaModel {
             state: Mutex::new(State {
                 counters: CaCounters::new(rates),
                 registered: false,
-                orders: HashMap::new(),
+                orders: FxHashMap::default(),
                 orders_placed: 0,
                 serials: 0,
                 names: vec![NameState::default(); domains],

@@ -235,17 +235,28 @@ fn moment(row: Option<&Row>) -> Result<Option<Timestamp>, StoreError> {
     }
 }
 
-pub(crate) async fn complete(
+/// In the order of their ids, so that no two replicas wait for each other's rows in a circle.
+pub(crate) async fn complete_all(
     database: &Database,
-    token: LeaseToken,
-    completion: &Completion,
+    outcomes: &[(LeaseToken, Completion)],
     kept: u32,
-) -> Result<(), StoreError> {
-    let mut session = database.write("record a step's outcome").await?;
-    let args = record_args(&completion.record, token);
-    session.execute_leased(COMPLETE, args).await?;
-    accompany_in_tx(&mut session, completion, kept).await?;
-    session.commit().await
+) -> Result<Vec<bool>, StoreError> {
+    let mut session = database.write("record the outcomes of steps").await?;
+    let mut order: Vec<usize> = (0..outcomes.len()).collect();
+    order.sort_unstable_by_key(|index| outcomes[*index].1.record.id);
+    let mut recorded = vec![false; outcomes.len()];
+    for index in order {
+        let (token, completion) = &outcomes[index];
+        let args = record_args(&completion.record, *token);
+        match session.execute_leased(COMPLETE, args).await {
+            Ok(()) => accompany_in_tx(&mut session, completion, kept).await?,
+            Err(StoreError::LeaseLost) => continue,
+            Err(error) => return Err(error),
+        }
+        recorded[index] = true;
+    }
+    session.commit().await?;
+    Ok(recorded)
 }
 
 pub(crate) async fn release(database: &Database, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {

@@ -40,6 +40,41 @@ pub(crate) async fn a_worker_that_lost_its_lease_cannot_overwrite_the_winner(wor
     assert!(world.reports(later, 10).await.is_empty());
 }
 
+pub(crate) async fn outcomes_are_recorded_together_but_for_those_whose_lease_was_lost(world: World) {
+    for n in 0..3 {
+        world.with_due(&format!("host-{n}.example"), at(n)).await;
+    }
+    let slow = world.acquire(at(10), 3).await;
+    let later = at(10) + TTL;
+    let lost = world.acquire_one(later).await.record;
+    let outcomes: Vec<(LeaseToken, Completion)> = slow
+        .into_iter()
+        .map(|lease| {
+            let mut record = lease.record;
+            record.phase = Phase::Onboarding(Issuance::AwaitingHttpProbe);
+            let completion = Completion {
+                ledger: Vec::new(),
+                record,
+                report: Some(report(Status::PendingHttpProbe)),
+                event: Some(event("dns.ready", later)),
+            };
+            (lease.token, completion)
+        })
+        .collect();
+    let recorded = world.store.complete_all(&outcomes).await.unwrap();
+    assert!(world.store.complete_all(&[]).await.unwrap().is_empty());
+    for ((_, completion), recorded) in outcomes.iter().zip(recorded) {
+        let id = completion.record.id;
+        assert_eq!(recorded, id != lost.id);
+        let moved = world.read(id).await.phase == completion.record.phase;
+        let told = !world.store.events(id, 10).await.unwrap().is_empty();
+        assert_eq!((moved, told), (recorded, recorded));
+    }
+    assert_eq!(world.reports(later, 10).await.len(), 2);
+    let again = world.store.complete_all(&outcomes).await.unwrap();
+    assert_eq!(again, [false; 3], "an outcome consumes its lease");
+}
+
 /// Four workers of two processes lease, hold and give back the same 40 records, thousands of times.
 pub(crate) async fn two_acquirers_never_share_a_record(world: World) {
     const ACQUISITIONS: usize = 3_000;

@@ -66,6 +66,7 @@ contract! {
         ],
         leases: [
             a_worker_that_lost_its_lease_cannot_overwrite_the_winner,
+            outcomes_are_recorded_together_but_for_those_whose_lease_was_lost,
             two_acquirers_never_share_a_record,
             the_longest_due_comes_first_and_the_limit_is_kept,
             only_due_records_of_the_lane_are_leased,
