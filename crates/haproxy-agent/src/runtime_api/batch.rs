@@ -1,6 +1,7 @@
 //! Many certificates put into service over one connection.
 
 use dps_domain::Hostname;
+use zeroize::Zeroizing;
 
 use super::answers::StoreState;
 use super::command::{self, Command};
@@ -49,11 +50,18 @@ impl Script {
         })
     }
 
+    /// In one write: HAProxy finds the next command in its buffer when it has answered one.
     async fn send(&self, commands: &mut CommandWriter) -> Result<(), RuntimeError> {
-        for step in &self.steps {
-            commands.send(&step.text).await?;
-        }
-        commands.send(&self.read_back.text).await
+        let texts = || {
+            self.steps
+                .iter()
+                .map(|step| &step.text)
+                .chain([&self.read_back.text])
+        };
+        let length = texts().map(|text| text.len()).sum();
+        let mut all = Zeroizing::new(String::with_capacity(length));
+        texts().for_each(|text| all.push_str(text));
+        commands.send(&all).await
     }
 
     /// Reads all answers. The outer error means that no more will come; the inner one is the first refusal.
@@ -138,5 +146,6 @@ impl RuntimeApi {
     }
 }
 
-/// Certificates sent ahead of their answers: enough that HAProxy never waits for us.
-const AHEAD: usize = 8;
+/// Certificates sent ahead of their answers: some 60 ms of HAProxy's work, so that it does not wait for us even where we have to wait
+/// for a processor.
+const AHEAD: usize = 32;

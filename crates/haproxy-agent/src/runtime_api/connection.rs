@@ -14,6 +14,8 @@ use super::{Endpoint, RuntimeError, answers};
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// The longest answer to one of many commands.
 const MAX_PIPED_ANSWER_BYTES: usize = 256 * 1024;
+/// Read at once where there is as much: the answers to some ten certificates.
+const READ_BYTES: usize = 16 * 1024;
 
 /// Sends one request and reads to the end of the answer.
 pub(super) async fn ask(
@@ -85,7 +87,7 @@ impl Prompt {
                 stream: reading,
                 endpoint: endpoint.clone(),
                 deadline,
-                received: Vec::new(),
+                received: Vec::with_capacity(READ_BYTES),
             },
         };
         prompt
