@@ -29,17 +29,20 @@ impl Progress {
         self.used.push((self.done.len(), time));
     }
 
+    /// Milliseconds of processor per certificate.
+    pub(crate) fn processor(&self) -> Option<f64> {
+        milliseconds_each(&self.used)
+    }
+
     /// Milliseconds of processor per certificate, over the first fifth and the last: unlike the rate, it does not hang on what else
     /// this machine does.
     pub(crate) fn processor_first_and_last(&self) -> Option<(f64, f64)> {
         let fifth = self.used.len() / 5;
-        let each = |marks: &[(usize, Duration)]| {
-            let ((from, before), (to, after)) = (marks.first()?, marks.last()?);
-            let took = after.saturating_sub(*before);
-            (to > from).then(|| 1000.0 / rate(to - from, took))
-        };
         let last = self.used.len().checked_sub(fifth + 1)?;
-        Some((each(self.used.get(..=fifth)?)?, each(self.used.get(last..)?)?))
+        Some((
+            milliseconds_each(self.used.get(..=fifth)?)?,
+            milliseconds_each(self.used.get(last..)?)?,
+        ))
     }
 
     pub(crate) fn rate(&self) -> f64 {
@@ -69,6 +72,13 @@ impl Progress {
             _ => None,
         }
     }
+}
+
+/// Between the first mark and the last.
+fn milliseconds_each(marks: &[(usize, Duration)]) -> Option<f64> {
+    let ((from, before), (to, after)) = (marks.first()?, marks.last()?);
+    let took = after.saturating_sub(*before);
+    (to > from).then(|| 1000.0 / rate(to - from, took))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of certificates")]

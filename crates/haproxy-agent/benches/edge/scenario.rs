@@ -9,7 +9,7 @@ use rustls::ClientConfig;
 use tokio::sync::Mutex;
 
 use crate::authority::Authority;
-use crate::bare;
+use crate::bare::{self, Commands};
 use crate::edge::Edge;
 use crate::figures::{Progress, memory, processor_time, rate};
 use crate::probe::{Probe, Seen, connect};
@@ -55,8 +55,11 @@ pub(crate) async fn run(size: Size, judges_speed: bool) -> Vec<String> {
     println!("certificates made in {:.1?}", begun.elapsed());
     let tls = dps_lab::tls::client_config(authority.root_pem()).unwrap();
 
-    let bare = bare::add_all(&requests[..size.bare.min(requests.len())]).await;
-    println!("bare socket: {:.0} certificates/s", bare.rate());
+    let some = &requests[..size.bare.min(requests.len())];
+    let adding = bare::add_all(some, Commands::AddingAlone).await;
+    report_bare("adding commands alone", &adding);
+    let bare = bare::add_all(some, Commands::AsTheAgent).await;
+    report_bare("the agent's commands", &bare);
 
     let mut edge = Edge::start().await;
     edge.client().apply(&authority.issue(EXISTING, 1)).await.unwrap();
@@ -102,11 +105,22 @@ pub(crate) async fn run(size: Size, judges_speed: bool) -> Vec<String> {
     if judges_speed {
         judge("added", &added, &bare, &mut faults);
         println!(
+            "added at {:.2} of the bare rate of the adding commands alone",
+            added.rate() / adding.rate()
+        );
+        println!(
             "replaced at {:.2} of the bare rate of adding",
             replaced.rate() / bare.rate()
         );
     }
     faults
+}
+
+fn report_bare(what: &str, progress: &Progress) {
+    let used = progress.processor().map_or_else(String::new, |each| {
+        format!(" with {each:.2} ms of processor each")
+    });
+    println!("bare socket, {what}: {:.0} certificates/s{used}", progress.rate());
 }
 
 fn judge(what: &str, progress: &Progress, bare: &Progress, faults: &mut Vec<String>) {
