@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use dps_application::ports::edge::DirectoryError;
@@ -174,6 +174,52 @@ async fn an_edge_that_lost_its_disk_gets_everything_again_and_equal_digests_send
     world.edges.lose_all(1, world.service.now() + A_MOMENT);
     look_after(&world, &mut Watch::default()).await;
     assert_eq!(digests().await, before);
+}
+
+/// At two in a second, certificates go to an edge in batches of two.
+fn fill_slowly(world: &mut World, certificates_per_second: u32) {
+    let mut policy = Policy::clone(&world.service.policy);
+    policy.fleet.certificates_per_second = certificates_per_second;
+    world.service.policy = Arc::new(policy);
+}
+
+#[tokio::test]
+async fn an_edge_is_filled_no_faster_than_its_rate() {
+    let (mut world, mut watch) = with_served(6).await;
+    fill_slowly(&mut world, 2);
+    world.edges.lose_all(1, world.service.now());
+    let began = Instant::now();
+    let compared = look_after(&world, &mut watch).await;
+    assert_eq!(compared[1].unwrap().certificates, 6);
+    assert!(began.elapsed() >= Duration::from_secs(3), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_process_that_stops_while_it_fills_an_edge_leaves_the_rest_to_the_next_at_once() {
+    let (mut world, mut watch) = with_served(6).await;
+    fill_slowly(&mut world, 2);
+    world.edges.lose_all(1, world.service.now());
+    watch.look(&world.service).await.unwrap();
+    let edge = Arc::clone(&world.service.fleet.members()[1]);
+    let stop = CancellationToken::new();
+    let stopped_after_a_batch = async {
+        while world.edges.count(1) == 0 {
+            tokio::task::yield_now().await;
+        }
+        stop.cancel();
+    };
+    let fill = compare(&world.service, edge.as_ref(), &stop);
+    let (filled, ()) = tokio::join!(fill, stopped_after_a_batch);
+    assert_eq!(filled.unwrap(), None);
+    assert!((1..6).contains(&world.edges.count(1)), "{}", world.edges.count(1));
+
+    let next = CancellationToken::new();
+    let filled = compare(&world.service, edge.as_ref(), &next)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!((filled.certificates, filled.behind), (6, 0));
+    assert_eq!(world.edges.count(1), 6);
 }
 
 #[tokio::test]

@@ -79,6 +79,11 @@ impl Edges {
         served.get(host).map(|entry| entry.fingerprint.clone())
     }
 
+    /// How many certificates an edge holds.
+    pub(crate) fn count(&self, index: usize) -> usize {
+        self.0[index].served.lock().unwrap().len()
+    }
+
     /// Somebody else put a certificate there.
     pub(crate) fn put(&self, index: usize, entry: Entry) {
         let mut served = self.0[index].served.lock().unwrap();
