@@ -173,7 +173,7 @@ async fn record(service: &Service, lane: Lane, deadline: Instant, done: &[(Lease
     crash_point::before(Effect::OutcomeSave);
     // A second time an outcome finds its lease gone, which is as good.
     let recorded = insist_on_all(deadline, done, |some| service.store.complete_all(some)).await;
-    if recorded.iter().any(Result::is_ok) {
+    if recorded.iter().any(|recorded| matches!(recorded, Ok(true))) {
         crash_point::after(Effect::OutcomeSave);
     }
     for ((_, completion), recorded) in done.iter().zip(recorded) {

@@ -179,8 +179,7 @@ fn spawn(
     deadline: Instant,
 ) {
     let (service, shutdown) = (Arc::clone(service), shutdown.clone());
-    // Boxed, for the runtime moves a task several times.
-    steps.spawn(Box::pin(async move {
+    steps.spawn(async move {
         if shutdown.is_cancelled() {
             for (lease, _permit) in begun {
                 give_back(&service, lane, lease).await;
@@ -188,7 +187,7 @@ fn spawn(
         } else {
             step_together(&service, lane, begun, deadline).await;
         }
-    }));
+    });
 }
 
 /// A step under way. Gives its permit back when dropped, also by a panic.

@@ -176,17 +176,17 @@ async fn an_edge_that_lost_its_disk_gets_everything_again_and_equal_digests_send
     assert_eq!(digests().await, before);
 }
 
-/// At two in a second, certificates go to an edge in batches of two.
-fn fill_slowly(world: &mut World, certificates_per_second: u32) {
+/// Two certificates in a second, which go in batches of two.
+fn fill_slowly(world: &mut World) {
     let mut policy = Policy::clone(&world.service.policy);
-    policy.fleet.certificates_per_second = certificates_per_second;
+    policy.fleet.certificates_per_second = 2;
     world.service.policy = Arc::new(policy);
 }
 
 #[tokio::test]
 async fn an_edge_is_filled_no_faster_than_its_rate() {
     let (mut world, mut watch) = with_served(6).await;
-    fill_slowly(&mut world, 2);
+    fill_slowly(&mut world);
     world.edges.lose_all(1, world.service.now());
     let began = Instant::now();
     let compared = look_after(&world, &mut watch).await;
@@ -197,7 +197,7 @@ async fn an_edge_is_filled_no_faster_than_its_rate() {
 #[tokio::test]
 async fn a_process_that_stops_while_it_fills_an_edge_leaves_the_rest_to_the_next_at_once() {
     let (mut world, mut watch) = with_served(6).await;
-    fill_slowly(&mut world, 2);
+    fill_slowly(&mut world);
     world.edges.lose_all(1, world.service.now());
     watch.look(&world.service).await.unwrap();
     let edge = Arc::clone(&world.service.fleet.members()[1]);

@@ -44,13 +44,10 @@ impl State {
     }
 
     pub(super) fn renewal_subject(&self, id: CertificateId) -> Option<RenewalSubject> {
-        let row = self.rows.get(self.certificate_owners.get(&id)?)?;
-        let mut certificates = row.certificates.iter().map(|stored| &stored.certificate);
-        let certificate = certificates.find(|certificate| certificate.id == id)?;
-        let order = row.orders.iter().find(|order| order.id == certificate.order_id)?;
+        let certificate = &self.certificate(id)?.certificate;
         Some(RenewalSubject {
             ari_id: certificate.facts.ari_id.clone(),
-            directory_url: order.directory_url.clone(),
+            directory_url: self.order(certificate.order_id)?.directory_url.clone(),
             not_before: certificate.facts.not_before,
             not_after: certificate.facts.not_after,
         })
