@@ -1,10 +1,13 @@
 //! HAProxy is stopped, reloaded or struck dumb in the middle of a batch, and callers contradict each other.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use dps_agent_api::{AgentError, Applied, CertificateState};
 use dps_host::HumanDuration;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, UnixStream};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::authority::Issued;
@@ -40,20 +43,63 @@ async fn begun(world: &World, stores: usize) {
     .await;
 }
 
+/// Passes on what the agent says to HAProxy and back. While it is armed with HAProxy's process, it stops that just before a
+/// connection's hundredth commit gets there.
+async fn relay(listener: TcpListener, socket: PathBuf, armed: watch::Receiver<Option<u32>>) {
+    let mut connections = JoinSet::new();
+    while let Ok((agent, _)) = listener.accept().await {
+        // HAProxy may not have started yet: the agent finds the connection closed.
+        let Ok(haproxy) = UnixStream::connect(&socket).await else {
+            continue;
+        };
+        let armed = armed.clone();
+        connections.spawn(async move {
+            let ((mut said, mut heard), (mut answers, mut commands)) =
+                (agent.into_split(), haproxy.into_split());
+            let ask = async move {
+                let (mut buffer, mut commits) = (vec![0; 4096], 0);
+                while let Ok(length @ 1..) = said.read(&mut buffer).await {
+                    let text = String::from_utf8_lossy(&buffer[..length]);
+                    commits += text.matches("commit ssl cert").count();
+                    let victim = *armed.borrow();
+                    if let Some(pid) = victim.filter(|_| commits >= 100) {
+                        signal("-STOP", pid);
+                    }
+                    if commands.write_all(&buffer[..length]).await.is_err() {
+                        break;
+                    }
+                }
+            };
+            tokio::join!(ask, async move {
+                tokio::io::copy(&mut answers, &mut heard).await.ok();
+            });
+        });
+    }
+}
+
 #[tokio::test]
 async fn a_haproxy_that_is_stopped_in_the_middle_of_a_batch_ends_with_what_was_acknowledged() {
-    let world = impatient().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut world = World::with_settings(|settings| {
+        settings.runtime_deadline = HumanDuration::from(SHORT);
+        settings.handshake_timeout = HumanDuration::from(SHORT);
+        settings.haproxy_socket = format!("tcp:{}", listener.local_addr().unwrap());
+    })
+    .await;
+    let (arm, armed) = watch::channel(None);
+    let relay = tokio::spawn(relay(listener, world.put_socket_behind(), armed));
+    world.start_haproxy().await;
     let old = issue_many(&world, 150);
     for verdict in world.client().apply_batch(&requests(&old[..30], 1)).await {
         verdict.unwrap();
     }
     let new = issue_many(&world, 150);
-    let batch = begin_batch(&world, &new, 2);
-    begun(&world, 33).await;
+    arm.send_replace(Some(world.pid()));
     let since = Instant::now();
-    signal("-STOP", world.pid());
-    let verdicts = batch.await.unwrap();
+    let verdicts = begin_batch(&world, &new, 2).await.unwrap();
+    arm.send_replace(None);
     assert!(since.elapsed() < 20 * SHORT, "{:?}", since.elapsed());
+    assert!(verdicts.iter().any(Result::is_ok));
     assert!(verdicts.iter().any(Result::is_err));
     world.assert_loadable();
     signal("-CONT", world.pid());
@@ -82,6 +128,7 @@ async fn a_haproxy_that_is_stopped_in_the_middle_of_a_batch_ends_with_what_was_a
         world.assert_serves(one).await;
     }
     world.assert_loadable();
+    relay.abort();
 }
 
 #[tokio::test]

@@ -37,6 +37,8 @@ pub(crate) struct World {
     folder: TempDir,
     /// Lines of the shipped configuration that a test has HAProxy read otherwise.
     changes: Vec<(String, String)>,
+    /// Where HAProxy's socket is, if somebody stands between it and the agent.
+    behind: Option<String>,
 }
 
 struct RunningAgent {
@@ -88,6 +90,7 @@ impl World {
             agent: None,
             folder,
             changes: Vec::new(),
+            behind: None,
         };
         world.start_agent().await;
         world
@@ -184,6 +187,14 @@ impl World {
         self.changes.push((usual.to_owned(), other.to_owned()));
     }
 
+    /// Puts HAProxy's socket elsewhere than the agent looks for it: what listens where the agent looks passes on what is said. Answers
+    /// where.
+    pub(crate) fn put_socket_behind(&mut self) -> PathBuf {
+        let socket = self.folder.path().join("behind.sock");
+        self.behind = Some(socket.display().to_string());
+        socket
+    }
+
     /// The configuration that we ship, with this world's paths and ports in the place of the usual ones.
     fn write_configuration(&self) -> PathBuf {
         let shipped = include_str!("../../../../deploy/haproxy/haproxy.cfg");
@@ -195,7 +206,7 @@ impl World {
         for (usual, other) in &self.changes {
             text = text.replace(usual, other);
         }
-        let socket = self.settings.haproxy_socket.as_str();
+        let socket = self.socket();
         // HAProxy and the agent spell a TCP socket differently.
         let socket = socket.strip_prefix("tcp:").unwrap_or(socket);
         for (usual, ours) in [
@@ -217,6 +228,10 @@ impl World {
         let path = self.folder.path().join("haproxy.cfg");
         std::fs::write(&path, text).unwrap();
         path
+    }
+
+    fn socket(&self) -> &str {
+        self.behind.as_deref().unwrap_or(&self.settings.haproxy_socket)
     }
 
     /// `haproxy -c`: would a HAProxy that knows nothing start with the directory as it is?
@@ -266,7 +281,7 @@ impl World {
             lock_patience: Duration::from_secs(10),
             max_request_bytes: 15_872,
         };
-        RuntimeApi::new(self.settings.haproxy_socket.parse().unwrap(), limits)
+        RuntimeApi::new(self.socket().parse().unwrap(), limits)
     }
 
     pub(crate) fn list(&self) -> ListName {
