@@ -125,6 +125,7 @@ async fn change(
         };
         let completion = Completion {
             ledger: Vec::new(),
+            advice: None,
             record: record.clone(),
             report: None,
             event: Some(event),

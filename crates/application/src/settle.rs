@@ -6,7 +6,6 @@ use dps_domain::failure::WantedRecords;
 use dps_domain::lane::usual_lane;
 use dps_domain::phase::{Issuance, Next};
 use dps_domain::renewal::advice::{RenewalAdvice, RenewalPlan};
-use dps_domain::upkeep::Upkeep;
 use dps_domain::{Event, Failure, FailureCode, IllegalTransition, Phase, Timestamp, backoff, renewal};
 use serde_json::{Map, Value, json};
 
@@ -77,7 +76,6 @@ pub fn settle(
             record.last_failure = None;
             ("dns.confirmed".to_owned(), json!({}), None)
         }
-        Outcome::Advised { advice, plan } => return advised(record, advice, plan, facts),
         Outcome::Waiting { until, kind } => {
             record.attempt = record.attempt.saturating_sub(1);
             record.next_attempt_at = Some(until.max(facts.now));
@@ -95,7 +93,7 @@ pub fn settle(
             (kind, detail, Some(message))
         }
     };
-    look_after_dns(&mut record, before, facts);
+    let advice = first_advice(before, &record, facts);
     let report = report(before, &record, message, facts.policy);
     let event = Some(event(&record, kind, detail, facts));
     Ok(Completion {
@@ -103,6 +101,7 @@ pub fn settle(
         report,
         event,
         ledger: Vec::new(),
+        advice,
     })
 }
 
@@ -117,72 +116,52 @@ fn event(record: &DomainRecord, kind: String, detail: Value, facts: &Facts<'_>) 
     }
 }
 
-/// The CA said, or did not say, when a live domain should be renewed. Nothing else about the domain changes, and history tells
-/// it only when the renewal moved: it is asked several times a day.
-fn advised(
+/// A certificate that was just deployed is one of which nothing is known yet.
+fn first_advice(before: &DomainRecord, after: &DomainRecord, facts: &Facts<'_>) -> Option<RenewalAdvice> {
+    match &after.phase {
+        Phase::Live {
+            serving, not_after, ..
+        } if before.phase.serving() != Some(*serving) => Some(RenewalAdvice::after_deployment(
+            facts.now,
+            *not_after,
+            facts.jitter,
+        )),
+        Phase::Live { .. } | Phase::Onboarding(_) | Phase::Failed | Phase::Leaving | Phase::Gone => None,
+    }
+}
+
+/// The CA wants the certificate of a live domain renewed at another time. Nothing else about the domain changes.
+pub fn advised(
     mut record: DomainRecord,
     advice: RenewalAdvice,
-    plan: Option<RenewalPlan>,
+    plan: RenewalPlan,
     facts: &Facts<'_>,
 ) -> Result<Completion, IllegalTransition> {
-    record.attempt = record.attempt.saturating_sub(1);
-    let mut line = None;
-    if let Some(plan) = plan {
-        let renew_at = plan.renew_at;
-        record.phase = record.phase.apply(Event::RenewalMoved(renew_at))?;
-        record.urgent_from = Some(plan.urgent_from);
-        let detail = json!({
-            "window": advice.window,
-            "explanationUrl": advice.explanation_url,
-            "renewAt": renew_at,
-            "urgent": plan.is_urgent(),
-        });
-        line = Some(event(&record, "renewal.moved".to_owned(), detail, facts));
-    }
-    if let Some(upkeep) = &mut record.upkeep {
-        upkeep.advice = advice;
-    }
-    record.next_attempt_at = next_care(&record);
+    let RenewalPlan {
+        renew_at,
+        urgent_from,
+    } = plan;
+    record.phase = record.phase.apply(Event::RenewalMoved(renew_at))?;
+    record.urgent_from = Some(urgent_from);
+    record.next_attempt_at = record
+        .next_attempt_at
+        .map(|due| due.min(renew_at))
+        .or(Some(renew_at));
+    record.updated_at = facts.now;
+    let detail = json!({
+        "window": advice.window,
+        "explanationUrl": advice.explanation_url,
+        "renewAt": renew_at,
+        "urgent": plan.is_urgent(),
+    });
+    let event = Some(event(&record, "renewal.moved".to_owned(), detail, facts));
     Ok(Completion {
-        ledger: Vec::new(),
         record,
         report: None,
-        event: line,
+        event,
+        ledger: Vec::new(),
+        advice: Some(advice),
     })
-}
-
-/// A live domain has two moments besides that of its renewal: that of the next look at its DNS, which the outcome told, and that of the
-/// next question to the CA. It is due at the first of them.
-fn look_after_dns(record: &mut DomainRecord, before: &DomainRecord, facts: &Facts<'_>) {
-    let Phase::Live {
-        not_after,
-        next: Next::At(_),
-        ..
-    } = record.phase
-    else {
-        return;
-    };
-    let dns_at = record.next_attempt_at.unwrap_or(facts.now);
-    let same_certificate = record.phase.serving() == before.phase.serving();
-    let advice = match record.upkeep.take().filter(|_| same_certificate) {
-        Some(upkeep) => upkeep.advice,
-        None => RenewalAdvice::after_deployment(facts.now, not_after, facts.jitter),
-    };
-    record.upkeep = Some(Upkeep { dns_at, advice });
-    record.next_attempt_at = next_care(record);
-}
-
-/// When a live domain is due.
-fn next_care(record: &DomainRecord) -> Option<Timestamp> {
-    let Phase::Live {
-        next: Next::At(renew_at),
-        ..
-    } = record.phase
-    else {
-        return record.next_attempt_at;
-    };
-    let care = record.upkeep.as_ref().map_or(renew_at, Upkeep::next_at);
-    Some(renew_at.min(care))
 }
 
 /// What the outcome says comes first; what was seen beside it is added.
@@ -322,27 +301,13 @@ fn report(
     Some(current_report(after, message, policy))
 }
 
-/// When the customer's side is looked at next: asking the CA something about a live domain is no look at it.
-fn next_look(record: &DomainRecord) -> Option<Timestamp> {
-    match (&record.phase, &record.upkeep) {
-        (
-            Phase::Live {
-                next: Next::At(renew_at),
-                ..
-            },
-            Some(upkeep),
-        ) => Some(upkeep.dns_at.min(*renew_at)),
-        (_, _) => record.next_attempt_at,
-    }
-}
-
 /// When something is done about what went wrong. Whoever waits in the queue for the CA's limit is due all the while, so that tenants can take
 /// turns; what is told is when its turn will probably come.
 fn next_attempt_at(record: &DomainRecord) -> Option<Timestamp> {
     let queued = matches!(record.phase.issuance(), Some(Issuance::Queued));
     match record.last_failure.as_ref()? {
         Failure::AcmeRateLimited { until: Some(at), .. } if queued => Some(*at),
-        _ => next_look(record),
+        _ => record.next_attempt_at,
     }
 }
 
@@ -398,7 +363,6 @@ mod tests {
             order_not_before: Timestamp::EPOCH,
             urgent_from: None,
             last_failure: None,
-            upkeep: None,
             cabinet_version: 1,
             revision: 0,
             created_at: NOW,
@@ -406,17 +370,19 @@ mod tests {
         }
     }
 
-    fn settled(before: &DomainRecord, outcome: Outcome) -> Completion {
-        let policy = policy();
-        let facts = Facts {
-            policy: &policy,
+    fn with_facts<T>(settle: impl FnOnce(&Facts<'_>) -> T) -> T {
+        settle(&Facts {
+            policy: &policy(),
             now: NOW,
             jitter: 1.0,
             took: Duration::ZERO,
             replica: "replica-1",
             evidence: &Map::new(),
-        };
-        settle(before, outcome, &facts).unwrap()
+        })
+    }
+
+    fn settled(before: &DomainRecord, outcome: Outcome) -> Completion {
+        with_facts(|facts| settle(before, outcome, facts)).unwrap()
     }
 
     fn failed(failure: Failure, then: Then) -> Outcome {
@@ -622,15 +588,14 @@ mod tests {
             Some(NOW + HOUR),
             "a tenth would be left by now"
         );
-        let upkeep = done.record.upkeep.as_ref().unwrap();
         assert_eq!(
-            upkeep.dns_at,
-            NOW + HOUR,
+            done.record.next_attempt_at,
+            Some(NOW + HOUR),
             "the renewal is nearer than the next look"
         );
-        assert!(upkeep.advice.ask_at > NOW, "the CA is asked soon, not at once");
-        assert_eq!(done.record.next_attempt_at, Some(upkeep.advice.ask_at));
-        assert_eq!(done.record.lane(), Some(Lane::Recheck));
+        let advice = done.advice.unwrap();
+        assert!(advice.ask_at > NOW, "the CA is asked soon, not at once");
+        assert_eq!(done.record.lane(), Some(Lane::Urgent));
     }
 
     #[test]
@@ -640,39 +605,34 @@ mod tests {
             not_after: NOW + 90 * 24 * HOUR,
             next: Next::At(NOW + 60 * 24 * HOUR),
         });
+        before.next_attempt_at = Some(NOW + HOUR);
+        before.last_failure = Some(Failure::DnsNxdomain {});
         let advice = RenewalAdvice {
             window: SuggestedWindow::new(NOW - 2 * HOUR, NOW - HOUR).ok(),
             explanation_url: None,
             ask_at: NOW + 6 * HOUR,
             failures: 0,
         };
-        before.upkeep = Some(Upkeep {
-            dns_at: NOW + HOUR,
-            advice: RenewalAdvice {
-                window: None,
-                ..advice.clone()
-            },
-        });
-        before.last_failure = Some(Failure::DnsNxdomain {});
-        let advised = |plan| {
-            let advice = advice.clone();
-            settled(&before, Outcome::Advised { advice, plan })
+        let moved = |renew_at| {
+            let plan = RenewalPlan {
+                renew_at,
+                urgent_from: renew_at,
+            };
+            with_facts(|facts| advised(before.clone(), advice.clone(), plan, facts)).unwrap()
         };
-        let done = advised(Some(RenewalPlan {
-            renew_at: NOW,
-            urgent_from: NOW,
-        }));
+        let done = moved(NOW);
         assert_eq!(done.record.next_attempt_at, Some(NOW));
         assert_eq!(done.record.lane(), Some(Lane::Urgent));
         assert_eq!(done.event.unwrap().detail["urgent"], true);
         assert_eq!(done.record.last_failure, before.last_failure);
-        let same = advised(None);
+        assert!(done.report.is_none(), "nothing to tell");
+        assert_eq!(done.advice.as_ref(), Some(&advice));
+        let later = moved(NOW + 2 * HOUR);
         assert_eq!(
-            same.record.next_attempt_at,
+            later.record.next_attempt_at,
             Some(NOW + HOUR),
             "the look at its DNS"
         );
-        assert!(same.event.is_none() && same.report.is_none(), "nothing to tell");
     }
 
     #[test]

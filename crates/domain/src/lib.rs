@@ -25,7 +25,6 @@ pub mod shard;
 pub mod shares;
 pub mod status;
 pub mod timestamp;
-pub mod upkeep;
 
 pub use causes::with_causes;
 pub use failure::{Actor, Failure, FailureCode};

@@ -3,6 +3,7 @@
 //! It passes the stories of the store's contract that are about the port. Several replicas share one store by cloning it, and an
 //! operation is as atomic as a transaction: one lock, held for the whole of it and never across an await.
 
+mod advice;
 mod certificates;
 mod claims;
 mod fleet;
@@ -82,6 +83,7 @@ struct State {
     turns: BTreeMap<Lane, u32>,
     /// From when on renewals that wait elsewhere are urgent.
     becoming_urgent: BTreeSet<(Timestamp, DomainId)>,
+    questions: advice::Questions,
     order_owners: FxHashMap<OrderId, DomainId>,
     certificate_owners: FxHashMap<CertificateId, DomainId>,
     /// From when the oldest report of each domain can be acquired.

@@ -1,7 +1,7 @@
 //! Certificates.
 
 use dps_application::ports::pki::CertificateFacts;
-use dps_application::ports::store::{NewCertificate, RenewalSubject, StoreError, StoredCertificate};
+use dps_application::ports::store::{NewCertificate, StoreError, StoredCertificate};
 use dps_domain::{CertificateId, OrderId};
 
 use crate::database::Database;
@@ -26,11 +26,6 @@ statements! {
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     ));
     SELECT = Sql::both(concat!("SELECT ", columns!(), " FROM certificates WHERE id = $1"));
-    SELECT_SUBJECT = Sql::both(
-        "SELECT c.id AS id, c.ari_id AS ari_id, o.directory_url AS directory_url, c.not_before AS not_before, \
-         c.not_after AS not_after \
-         FROM certificates c JOIN acme_orders o ON o.id = c.order_id WHERE c.id = $1",
-    );
     SELECT_BY_ORDER = Sql::both(concat!("SELECT ", columns!(), " FROM certificates WHERE order_id = $1"));
     GREATEST_GENERATION = Sql::both(
         "SELECT MAX(generation) AS generation FROM certificates WHERE hostname = $1",
@@ -117,23 +112,6 @@ pub(crate) async fn by_id(
         .as_ref()
         .map(read)
         .transpose()
-}
-
-pub(crate) async fn renewal_subject(
-    database: &Database,
-    id: CertificateId,
-) -> Result<Option<RenewalSubject>, StoreError> {
-    let mut session = database.read("read a certificate's renewal").await?;
-    let Some(row) = session.fetch(SELECT_SUBJECT, args![id]).await? else {
-        return Ok(None);
-    };
-    let fields = row.fields(TABLE, "id");
-    Ok(Some(RenewalSubject {
-        ari_id: fields.get("ari_id")?,
-        directory_url: fields.get("directory_url")?,
-        not_before: fields.at("not_before")?,
-        not_after: fields.at("not_after")?,
-    }))
 }
 
 pub(crate) async fn of_order(

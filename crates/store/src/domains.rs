@@ -13,7 +13,7 @@ use crate::json::to_json;
 use crate::row::Row;
 use crate::session::Session;
 use crate::sql::{Arg, Sql, args, statements};
-use crate::{events, ledger, outbox};
+use crate::{advice, events, ledger, outbox};
 
 pub(crate) const TABLE: &str = "custom_domains";
 
@@ -21,25 +21,25 @@ pub(crate) const TABLE: &str = "custom_domains";
 macro_rules! columns {
     () => {
         "id, tenant_id, hostname, cname_target, phase, attempt, next_attempt_at, pending_since, \
-         failed_validations, order_not_before, urgent_from, last_failure, upkeep, cabinet_version, revision, created_at, updated_at"
+         failed_validations, order_not_before, urgent_from, last_failure, cabinet_version, revision, created_at, updated_at"
     };
 }
 pub(crate) use columns;
 
-/// What every write of a whole record sets, from `$3` to `$19`.
+/// What every write of a whole record sets, from `$3` to `$18`.
 macro_rules! assignments {
     () => {
         "tenant_id = $3, hostname = $4, cname_target = $5, phase = $6, lane = $7, attempt = $8, \
          next_attempt_at = $9, pending_since = $10, failed_validations = $11, order_not_before = $12, \
          last_failure = $13, serving_not_after = $14, updated_at = $15, tenant_shard = $16, urgent_from = $17, \
-         upkeep = $18, serving_certificate_id = $19, revision = revision + 1"
+         serving_certificate_id = $18, revision = revision + 1"
     };
 }
 
 /// Whether a write from outside leaves a lease alone: two workers with one order would be two orders at the CA.
 macro_rules! same_work {
     () => {
-        "$21 AND phase = $6 AND cname_target = $5"
+        "$20 AND phase = $6 AND cname_target = $5"
     };
 }
 
@@ -47,8 +47,8 @@ statements! {
     INSERT = Sql::both(
         "INSERT INTO custom_domains (id, cabinet_version, tenant_id, hostname, cname_target, phase, lane, attempt, \
          next_attempt_at, pending_since, failed_validations, order_not_before, last_failure, serving_not_after, \
-         updated_at, tenant_shard, urgent_from, upkeep, serving_certificate_id, created_at, revision) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, 1) \
+         updated_at, tenant_shard, urgent_from, serving_certificate_id, created_at, revision) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 1) \
          ON CONFLICT (id) DO NOTHING",
     );
     SELECT = Sql::both(concat!("SELECT ", columns!(), " FROM custom_domains WHERE id = $1"));
@@ -61,7 +61,7 @@ statements! {
          ORDER BY hostname, created_at LIMIT $3",
     ));
     UPDATE = Sql::both(concat!(
-        "UPDATE custom_domains SET cabinet_version = $20, ", assignments!(),
+        "UPDATE custom_domains SET cabinet_version = $19, ", assignments!(),
         ", lease_token = CASE WHEN ", same_work!(), " THEN lease_token END, \
          lease_expires_at = CASE WHEN ", same_work!(), " THEN lease_expires_at END \
          WHERE id = $1 AND revision = $2",
@@ -108,7 +108,6 @@ fn record_args(record: &DomainRecord, guard: impl Into<Arg>) -> Vec<Arg> {
         record.updated_at,
         shard_of(&record.tenant_id),
         record.urgent_from,
-        record.upkeep.as_ref().map(to_json),
         record.phase.serving().map(|certificate| certificate.to_string()),
     ]
 }
@@ -128,7 +127,6 @@ pub(crate) fn read(row: &Row) -> Result<DomainRecord, StoreError> {
         order_not_before: fields.at("order_not_before")?,
         urgent_from: fields.at_if_any("urgent_from")?,
         last_failure: fields.json_if_any("last_failure")?,
-        upkeep: fields.json_if_any("upkeep")?,
         cabinet_version: fields.count("cabinet_version")?,
         revision: fields.get("revision")?,
         created_at: fields.at("created_at")?,
@@ -136,7 +134,8 @@ pub(crate) fn read(row: &Row) -> Result<DomainRecord, StoreError> {
     })
 }
 
-/// Writes what goes along with a record: the report and the line of history, of which the newest `kept` stay.
+/// Writes what goes along with a record: the report, what is known of the CA's wishes, and the line of history, of which the newest
+/// `kept` stay.
 async fn accompany_in_tx(
     session: &mut Session,
     completion: &Completion,
@@ -156,7 +155,7 @@ async fn accompany_in_tx(
     if let Some(report) = &completion.report {
         outbox::enqueue_in_tx(session, id, report, completion.record.updated_at).await?;
     }
-    Ok(())
+    advice::accompany_in_tx(session, completion).await
 }
 
 /// Inserts what is new, in one transaction; answers for each whether it was.

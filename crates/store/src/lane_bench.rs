@@ -72,7 +72,6 @@ fn record(tenant: usize) -> DomainRecord {
         failed_validations: 0,
         order_not_before: Timestamp::EPOCH,
         urgent_from: None,
-        upkeep: None,
         last_failure: None,
         cabinet_version: 1,
         revision: 0,
@@ -87,6 +86,7 @@ fn outcome(record: DomainRecord) -> Completion {
         report: None,
         event: None,
         ledger: Vec::new(),
+        advice: None,
     }
 }
 

@@ -12,6 +12,7 @@
 //! writing connection that begins with the write lock, and several that read from the write-ahead log meanwhile.
 
 mod accounts;
+mod advice;
 mod certificates;
 mod claim;
 mod connect;

@@ -64,6 +64,7 @@ macro_rules! scripts {
             8 "0008" "timeline_and_sync",
             14 "0014" "reports_of_progress",
             15 "0015" "fleet",
+            16 "0016" "renewal_questions",
         )
     };
     ($folder:literal: $($version:literal $digits:literal $name:literal,)+) => {
@@ -109,4 +110,51 @@ pub(crate) async fn migrate(database: &Database) -> Result<(), MigrateError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::sqlite::SqlitePoolOptions;
+    use sqlx::{Executor, PgPool, Row as _};
+
+    use super::*;
+
+    /// A domain that is served and one that is not, as an earlier version wrote them.
+    const DOMAINS: &str = "INSERT INTO custom_domains (id, tenant_shard, tenant_id, hostname, cname_target, phase, attempt, \
+        next_attempt_at, pending_since, failed_validations, order_not_before, upkeep, serving_certificate_id, cabinet_version, \
+        revision, created_at, updated_at) VALUES \
+        ('served', 0, '', 'served.example', '', '', 0, 77, 0, 0, 0, 'of no form', 'certificate', 0, 0, 0, 0), \
+        ('waiting', 0, '', 'waiting.example', '', '', 0, 5, 0, 0, 0, NULL, NULL, 0, 0, 0, 0)";
+    const QUESTIONS: &str = "SELECT domain_id, certificate_id, ask_at FROM renewal_questions";
+
+    fn before(scripts: &[Script], version: i64) -> &[Script] {
+        let end = scripts.iter().position(|(number, _, _)| *number == version);
+        &scripts[..end.unwrap()]
+    }
+
+    /// Migrates as far as that version did, writes what it wrote, and migrates on; answers the questions there are then.
+    macro_rules! migrated {
+        ($connection:expr, $scripts:expr) => {{
+            let mut connection = $connection.await.unwrap();
+            let earlier = migrator(before($scripts, 16));
+            earlier.run_direct(None, &mut *connection, false).await.unwrap();
+            connection.execute(DOMAINS).await.unwrap();
+            let whole = migrator($scripts);
+            whole.run_direct(None, &mut *connection, false).await.unwrap();
+            let rows = connection.fetch_all(QUESTIONS).await.unwrap();
+            let question = rows.iter().map(|row| (row.get(0), row.get(1), row.get(2)));
+            question.collect::<Vec<(String, String, i64)>>()
+        }};
+    }
+
+    #[tokio::test]
+    async fn what_an_earlier_version_serves_is_asked_about_when_it_is_looked_at_next() {
+        let expected = [("served".to_owned(), "certificate".to_owned(), 77)];
+        let sqlite = SqlitePoolOptions::new().max_connections(1);
+        let sqlite = sqlite.connect("sqlite::memory:").await.unwrap();
+        assert_eq!(migrated!(sqlite.acquire(), SQLITE), expected);
+        let url = dps_lab::postgres::fresh_database().await.unwrap();
+        let postgres = PgPool::connect(&url).await.unwrap();
+        assert_eq!(migrated!(postgres.acquire(), POSTGRES), expected);
+    }
 }

@@ -6,8 +6,7 @@ use async_trait::async_trait;
 use dps_application::ports::CertificateStore;
 use dps_application::ports::store::{
     Completion, Debit, DomainEvent, DomainFilter, DomainRecord, Lease, NewCertificate, OutboxLease,
-    RenewalSubject, SecretRow, StoreError, StoredAccount, StoredCertificate, StoredChallenge, StoredOrder,
-    Taken,
+    SecretRow, StoreError, StoredAccount, StoredCertificate, StoredChallenge, StoredOrder, Taken,
 };
 use dps_application::ports::vault::{SealedSecret, SecretPurpose};
 use dps_domain::lane::Lane;
@@ -192,10 +191,6 @@ impl CertificateStore for Store {
 
     async fn certificate(&self, id: CertificateId) -> Result<Option<StoredCertificate>, StoreError> {
         certificates::by_id(&self.database, id).await
-    }
-
-    async fn renewal_subject(&self, id: CertificateId) -> Result<Option<RenewalSubject>, StoreError> {
-        certificates::renewal_subject(&self.database, id).await
     }
 
     async fn certificate_of_order(&self, order: OrderId) -> Result<Option<StoredCertificate>, StoreError> {

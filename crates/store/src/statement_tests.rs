@@ -9,13 +9,14 @@ use sqlx::{AssertSqlSafe, Executor, PgPool, Row, SqlSafeStr, SqlitePool, Stateme
 use crate::database::Database;
 use crate::sql::Sql;
 use crate::{
-    accounts, certificates, claim, cursors, domains, events, fleet, ledger, migrations, orders, outbox,
-    secrets, sync, wakes,
+    accounts, advice, certificates, claim, cursors, domains, events, fleet, ledger, migrations, orders,
+    outbox, secrets, sync, wakes,
 };
 
 fn every_statement() -> Vec<(String, Sql)> {
     let modules = [
         ("accounts", accounts::ALL),
+        ("advice", advice::ALL),
         ("certificates", certificates::ALL),
         ("claim", claim::ALL),
         ("cursors", cursors::ALL),
@@ -112,7 +113,7 @@ fn the_dialects_take_the_same_parameters() {
 }
 
 /// Ten thousand records and reports, of which few are due.
-const FILL: [&str; 5] = [
+const FILL: [&str; 6] = [
     "INSERT INTO rate_limit_buckets (bucket, full_at) \
      WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 10000) SELECT 'bucket-' || n, n FROM n",
     "INSERT INTO custom_domains (id, tenant_shard, urgent_from, tenant_id, hostname, cname_target, phase, lane, attempt, next_attempt_at, \
@@ -123,6 +124,7 @@ const FILL: [&str; 5] = [
     "INSERT INTO outbox (domain_id, report, status, attempt, next_attempt_at, created_at) \
      SELECT id, '', CASE WHEN next_attempt_at % 10 = 0 THEN 'Active' ELSE 'PendingDns' END, 0, created_at + next_attempt_at, 0 \
      FROM custom_domains",
+    "INSERT INTO renewal_questions (domain_id, certificate_id, ask_at, failures) SELECT id, '', next_attempt_at, 0 FROM custom_domains",
     "INSERT INTO domain_events (domain_id, seq, at, kind, phase, detail) \
      SELECT id, 1, next_attempt_at, '', '', '{}' FROM custom_domains",
     "INSERT INTO cabinet_sightings (domain_id, run, missing_since) \
@@ -130,10 +132,10 @@ const FILL: [&str; 5] = [
 ];
 
 /// Those that are filled.
-const TABLES: [&str; 3] = ["custom_domains", "outbox", "domain_events"];
+const TABLES: [&str; 4] = ["custom_domains", "outbox", "domain_events", "renewal_questions"];
 
 /// The statements that run on every tick, with the index they must read and sample values for `$1`….
-const HOT: [(&str, &str, &[&str]); 14] = [
+const HOT: [(&str, &str, &[&str]); 16] = [
     ("ledger::PRUNE", "rate_limit_buckets_full_at", &["50", "10"]),
     (
         "sync::MISSING_PAGE",
@@ -176,6 +178,8 @@ const HOT: [(&str, &str, &[&str]); 14] = [
         &["50", "10", "'token'", "90", "50"],
     ),
     ("outbox::NEXT_DUE", "outbox_due", &[]),
+    ("advice::CLAIM", "renewal_questions_due", &["50", "90", "10"]),
+    ("advice::NEXT_DUE", "renewal_questions_due", &[]),
 ];
 
 pub(crate) fn with_values(text: &str, values: &[&str]) -> String {

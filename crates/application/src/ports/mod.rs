@@ -1,5 +1,6 @@
 //! The outside of the service, as traits: one module per party.
 
+pub mod advice;
 pub mod ca;
 pub mod cabinet;
 pub mod dns;
@@ -15,6 +16,7 @@ pub mod time;
 pub mod vault;
 pub mod wakes;
 
+pub use advice::AdviceStore;
 pub use ca::CertificateAuthority;
 pub use cabinet::Cabinet;
 pub use dns::DnsResolver;

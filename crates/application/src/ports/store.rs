@@ -8,9 +8,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dps_domain::lane::{Lane, Standing};
 use dps_domain::limits::{Bucket, BucketKey, Charge, Entry, Limit, LimitKind};
-use dps_domain::upkeep::Upkeep;
+use dps_domain::renewal::advice::RenewalAdvice;
 use dps_domain::{CertificateId, DomainId, Failure, Hostname, LeaseToken, OrderId, Phase, Timestamp};
 
+use super::advice::AdviceStore;
 use super::cabinet::StatusReport;
 use super::fleet::FleetStore;
 use super::pki::CertificateFacts;
@@ -44,8 +45,6 @@ pub struct DomainRecord {
     pub urgent_from: Option<Timestamp>,
     /// What went wrong last; cleared by progress.
     pub last_failure: Option<Failure>,
-    /// When it is looked after once it is live; `None` before that, and for a domain that became live with an earlier version.
-    pub upkeep: Option<Upkeep>,
     /// The Cabinet's version of the domain, for `If-Match`.
     pub cabinet_version: u64,
     /// Counts writes of this record; guards [`CertificateStore::domain_update`].
@@ -115,6 +114,9 @@ pub struct Completion {
     pub event: Option<DomainEvent>,
     /// What it means for the buckets of the CA's limits.
     pub ledger: Vec<Entry>,
+    /// What is known from now on of the CA's wishes for the certificate that the record serves; `None` leaves that as it is. It goes
+    /// with a record that is leaving.
+    pub advice: Option<RenewalAdvice>,
 }
 
 /// What came of asking the ledger for the tokens of one order.
@@ -218,19 +220,6 @@ pub struct StoredCertificate {
     pub generation: u64,
 }
 
-/// What the CA is asked about a certificate by, and what the answer is measured against.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RenewalSubject {
-    /// The certificate's name at its CA (RFC 9773 §4.1), if it has one.
-    pub ari_id: Option<String>,
-    /// The CA that issued it.
-    pub directory_url: String,
-    /// From when on it is valid.
-    pub not_before: Timestamp,
-    /// Until when it is valid.
-    pub not_after: Timestamp,
-}
-
 /// A report that waits in the outbox, leased.
 #[derive(Debug, Clone)]
 pub struct OutboxLease {
@@ -299,7 +288,7 @@ pub enum StoreError {
 
 /// The CertificateStore.
 #[async_trait]
-pub trait CertificateStore: SyncStore + FleetStore {
+pub trait CertificateStore: SyncStore + FleetStore + AdviceStore {
     /// Answers if the database can be written to.
     async fn ping(&self) -> Result<(), StoreError>;
 
@@ -453,9 +442,6 @@ pub trait CertificateStore: SyncStore + FleetStore {
 
     /// One certificate.
     async fn certificate(&self, id: CertificateId) -> Result<Option<StoredCertificate>, StoreError>;
-
-    /// What concerns the renewal of a certificate, without its chain and key.
-    async fn renewal_subject(&self, id: CertificateId) -> Result<Option<RenewalSubject>, StoreError>;
 
     /// The certificate an order gave.
     async fn certificate_of_order(&self, order: OrderId) -> Result<Option<StoredCertificate>, StoreError>;

@@ -1,6 +1,5 @@
 //! One leased unit of work each: read the facts, decide, act through a port, say what came of it.
 
-mod ask_when_to_renew;
 mod begin_renewal;
 mod check_dns;
 mod deploy;
@@ -11,7 +10,7 @@ mod ledger;
 mod place_order;
 mod probe_http;
 mod recheck;
-mod served;
+mod replacement;
 mod undeploy;
 mod validate;
 
@@ -19,8 +18,6 @@ use dps_domain::decide::{Action, next_action};
 use dps_domain::failure::WantedRecords;
 use dps_domain::limits::{Endpoint, LimitKind};
 use dps_domain::phase::Issuance;
-use dps_domain::renewal::advice::{RenewalAdvice, RenewalPlan};
-use dps_domain::upkeep::Care;
 use dps_domain::{Event, Failure, LeaseToken, Timestamp, with_causes};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -48,13 +45,6 @@ pub enum Outcome {
     Confirmed {
         /// When to look again.
         until: Timestamp,
-    },
-    /// The CA was asked when the certificate of a live domain should be renewed.
-    Advised {
-        /// What is known now.
-        advice: RenewalAdvice,
-        /// The renewal's new moment, if it moved.
-        plan: Option<RenewalPlan>,
     },
     /// Not an error: somebody else needs time.
     Waiting {
@@ -139,23 +129,13 @@ async fn act(context: &StepContext<'_>) -> Result<Outcome, Fault> {
         Action::Deploy(certificate) => Box::pin(deploy::deploy(context, certificate)).await,
         Action::BeginRenewal => Ok(begin_renewal::begin_renewal()),
         Action::Undeploy => Box::pin(undeploy::undeploy(context)).await,
-        Action::Recheck { renew_at } => Ok(look_after(context, renew_at).await),
+        Action::Recheck { renew_at } => Ok(recheck::recheck(context, renew_at).await),
         Action::Rest | Action::Forget => {
             let failure = Failure::Internal {
                 detail: "a record was leased that has no step".into(),
             };
             Ok(context.failed(failure, Then::Stop))
         }
-    }
-}
-
-/// A live domain between its renewals.
-async fn look_after(context: &StepContext<'_>, renew_at: Timestamp) -> Outcome {
-    match &context.record.upkeep {
-        Some(upkeep) if upkeep.care(context.service.now()) == Care::AskWhenToRenew => {
-            ask_when_to_renew::ask_when_to_renew(context, upkeep).await
-        }
-        Some(_) | None => recheck::recheck(context, renew_at).await,
     }
 }
 

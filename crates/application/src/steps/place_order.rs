@@ -4,7 +4,7 @@ use dps_domain::limits::Exemption;
 use dps_domain::{Event, Failure, OrderId, Timestamp};
 use serde_json::json;
 
-use super::served::replacement;
+use super::replacement::replacement;
 use super::{Fault, Outcome, StepContext, Then, ledger};
 use crate::account::account;
 use crate::crash_point::{self, Effect};

@@ -394,7 +394,6 @@ fn arrival(
         order_not_before: Timestamp::EPOCH,
         urgent_from: None,
         last_failure: None,
-        upkeep: None,
         cabinet_version: domain.version,
         revision: 0,
         created_at: now,
@@ -415,6 +414,7 @@ fn arrival(
     );
     Some(Completion {
         ledger: Vec::new(),
+        advice: None,
         record,
         report,
         event: Some(event),
@@ -505,6 +505,7 @@ fn change(
     );
     Some(Completion {
         ledger: Vec::new(),
+        advice: None,
         record: after,
         report,
         event: Some(event),

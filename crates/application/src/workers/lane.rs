@@ -238,10 +238,7 @@ fn count(service: &Service, phase: &Phase, outcome: &Outcome) {
     let success = match outcome {
         Outcome::Moved { .. } if deploying => true,
         Outcome::Failed { .. } => false,
-        Outcome::Moved { .. }
-        | Outcome::Confirmed { .. }
-        | Outcome::Advised { .. }
-        | Outcome::Waiting { .. } => return,
+        Outcome::Moved { .. } | Outcome::Confirmed { .. } | Outcome::Waiting { .. } => return,
     };
     match usual_lane(phase) {
         Some(Lane::Issuance | Lane::OrderQueue) => service.metrics.acme_issuance(success),

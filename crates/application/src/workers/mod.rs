@@ -1,11 +1,12 @@
-//! The workers: one lease loop per pool of permits, the intake from the Cabinet and the reporter to it, two that look after the edges, and
-//! housekeeping.
+//! The workers: one lease loop per pool of permits, the intake from the Cabinet and the reporter to it, two that look after the edges, one that asks the
+//! CA when to renew, and housekeeping.
 
 mod circuit;
 mod housekeeping;
 mod intake;
 mod lane;
 mod pool;
+mod questions;
 mod reconcile;
 mod reporter;
 mod resync;
@@ -22,6 +23,7 @@ use crate::service::Service;
 pub use housekeeping::prune;
 pub use intake::{Intake, IntakeError, take};
 pub use lane::tick;
+pub use questions::ask;
 pub use reconcile::{CompareError, compare};
 pub use reporter::{Delivered, Reporter};
 pub use resync::resync;
@@ -40,6 +42,7 @@ pub async fn run(service: Service, shutdown: CancellationToken) {
     workers.spawn(resync::run(Arc::clone(&service), shutdown.clone()));
     workers.spawn(watch::run(Arc::clone(&service), shutdown.clone()));
     workers.spawn(reconcile::run(Arc::clone(&service), shutdown.clone()));
+    workers.spawn(questions::run(Arc::clone(&service), shutdown.clone()));
     workers.spawn(housekeeping::run(Arc::clone(&service), shutdown.clone()));
     workers.spawn(wakes::listen(
         service.wakers.clone(),

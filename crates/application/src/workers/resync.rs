@@ -356,6 +356,7 @@ async fn note(
         report: None,
         event: Some(event),
         ledger: Vec::new(),
+        advice: None,
     };
     intake::write(service, completion, false).await.map(drop)
 }

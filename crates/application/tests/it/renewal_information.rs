@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use dps_application::ports::ca::CaError;
-use dps_application::ports::store::Completion;
+use dps_application::{steps, workers};
 use dps_domain::phase::{Next, Phase};
-use dps_domain::renewal::advice::SuggestedWindow;
+use dps_domain::renewal::advice::{RenewalAdvice, SuggestedWindow};
 use dps_domain::renewal::renewal_deadline;
-use dps_domain::{FailureCode, Timestamp};
+use dps_domain::{Event, FailureCode, Timestamp};
 
 use super::ca::Wish;
 use super::world::{HOST, TARGET, World};
@@ -54,6 +54,7 @@ impl World {
             self.settle().await;
             let now = self.service.now();
             let due = self.record().await.next_attempt_at.unwrap_or(end).min(end);
+            let due = due.min(self.advice().await.ask_at);
             self.advance(due.since(now));
             if due >= end {
                 return;
@@ -61,9 +62,16 @@ impl World {
         }
     }
 
+    /// What is known of the CA's wishes.
+    async fn advice(&self) -> RenewalAdvice {
+        let id = self.record().await.id;
+        let question = self.service.store.question(id).await.unwrap();
+        question.expect("something is served").advice
+    }
+
     /// Makes the next question to the CA due, and asks it.
     async fn ask(&self) {
-        let ask_at = self.record().await.upkeep.unwrap().advice.ask_at;
+        let ask_at = self.advice().await.ask_at;
         self.live_until(ask_at).await;
         self.settle().await;
     }
@@ -198,7 +206,7 @@ async fn a_window_once_known_is_kept_to_while_the_ca_does_not_answer() {
         world.ask().await;
     }
     assert_eq!(world.renew_at().await, planned);
-    assert_eq!(world.record().await.upkeep.unwrap().advice.failures, 4);
+    assert_eq!(world.advice().await.failures, 4);
     world.live_until(planned).await;
     world.settle().await;
     assert_eq!(world.certificates(), 2);
@@ -263,18 +271,56 @@ async fn another_ca_is_neither_asked_about_a_certificate_nor_told_of_it() {
 }
 
 #[tokio::test]
-async fn a_domain_that_became_live_with_an_earlier_version_is_asked_for_after_its_next_look() {
+async fn a_ca_is_asked_while_a_renewal_is_under_way_and_moves_nothing_then() {
     let world = World::with_certificate_for(90 * DAY).await;
-    let mut record = world.record().await;
-    record.upkeep = None;
-    let completion = Completion {
-        record,
-        report: None,
-        event: None,
-        ledger: Vec::new(),
-    };
-    assert!(world.service.store.domain_update(completion).await.unwrap());
+    world.dns.clear(HOST);
+    world
+        .change(|record| record.phase = record.phase.clone().apply(Event::RenewalDue).unwrap())
+        .await;
+    let now = world.service.now();
+    world.suggest(now + DAY, now + 2 * DAY, 6 * HOUR);
+    let before = world.record().await.phase;
+    world.ask().await;
+    assert_eq!(world.record().await.phase, before);
+    assert!(world.history("renewal.moved").await.is_empty());
+    // The order is free of the CA's limits inside the window, which is known all the same.
+    world.live_until(now + DAY + HOUR).await;
+    world.dns.point(HOST, TARGET);
+    world.live_until(now + 2 * DAY - HOUR).await;
+    let orders = world.history("order.placed").await;
+    assert_eq!(orders[0]["exemptFromLimits"], true, "{orders:?}");
+}
+
+#[tokio::test]
+async fn a_renewal_moves_although_a_look_at_the_dns_is_under_way() {
+    let world = World::with_certificate_for(90 * DAY).await;
+    let began = world.service.now();
+    world.suggest(began + 20 * DAY, began + 21 * DAY, 6 * HOUR);
+    // A look at its DNS is under way.
+    world.change(|_| ()).await;
+    let lease = world.lease().await;
+    let ask_at = world.advice().await.ask_at;
+    world.advance(ask_at.since(world.service.now()));
+    assert_eq!(workers::ask(&world.service).await.unwrap(), 1);
+    let moved = world.renew_at().await;
+    assert!(moved >= began + 20 * DAY && moved < began + 21 * DAY);
+    let until = began + 30 * DAY;
+    let late = steps::Outcome::Confirmed { until };
+    assert!(
+        !world.try_to_record_outcome(lease, late).await,
+        "the look is made again"
+    );
+    world.settle().await;
+    assert_eq!(world.renew_at().await, moved);
+}
+
+#[tokio::test]
+async fn a_certificate_whose_time_is_over_is_not_asked_about() {
+    let world = World::with_certificate_for(90 * DAY).await;
+    let began = world.service.now();
+    world.dns.clear(HOST);
+    world.live_until(began + 91 * DAY).await;
     let asked = world.ca.asked().len();
-    world.live_until(world.service.now() + 3 * DAY).await;
-    assert!(world.ca.asked().len() > asked);
+    world.live_until(began + 95 * DAY).await;
+    assert_eq!(world.ca.asked().len(), asked);
 }

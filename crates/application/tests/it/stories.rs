@@ -338,6 +338,7 @@ async fn a_worker_that_slept_through_its_lease_disturbs_nobody_when_it_wakes() {
         assert!(matches!(outcome, steps::Outcome::Moved { .. }), "{outcome:?}");
         let completion = Completion {
             ledger: Vec::new(),
+            advice: None,
             record: slept.record,
             report: None,
             event: None,

@@ -57,7 +57,6 @@ impl World {
             order_not_before: Timestamp::EPOCH,
             urgent_from: None,
             last_failure: None,
-            upkeep: None,
             cabinet_version: 1,
             revision: 0,
             created_at: now,
@@ -65,6 +64,7 @@ impl World {
         };
         let completion = Completion {
             ledger: Vec::new(),
+            advice: None,
             record,
             report: None,
             event: None,
@@ -139,6 +139,7 @@ impl World {
         record.next_attempt_at = Some(self.service.now());
         let completion = Completion {
             ledger: Vec::new(),
+            advice: None,
             record,
             report: None,
             event: None,
@@ -153,6 +154,7 @@ impl World {
         alter(&mut record);
         let completion = Completion {
             ledger: Vec::new(),
+            advice: None,
             record,
             report: None,
             event: None,
@@ -169,13 +171,14 @@ impl World {
             .unwrap()
     }
 
-    /// Steps every lane until nothing is due now.
+    /// Steps every lane and asks the CA until nothing is due now.
     pub(crate) async fn settle(&self) {
         for _ in 0..50 {
             let mut stepped = 0;
             for lane in Lane::ALL {
                 stepped += workers::tick(&self.service, lane).await.unwrap();
             }
+            stepped += workers::ask(&self.service).await.unwrap();
             if stepped == 0 {
                 return;
             }
@@ -206,6 +209,14 @@ impl World {
 
     /// Stores what came of a step, as its worker does.
     pub(crate) async fn record_outcome(&self, lease: Lease, outcome: steps::Outcome) {
+        assert!(
+            self.try_to_record_outcome(lease, outcome).await,
+            "the lease was lost"
+        );
+    }
+
+    /// As [`Self::record_outcome`]; answers whether the lease still held.
+    pub(crate) async fn try_to_record_outcome(&self, lease: Lease, outcome: steps::Outcome) -> bool {
         let facts = settle::Facts {
             policy: &self.service.policy,
             now: self.service.now(),
@@ -215,11 +226,9 @@ impl World {
             evidence: &serde_json::Map::new(),
         };
         let completion = settle::settle(&lease.record, outcome, &facts).unwrap();
-        self.service
-            .store
-            .complete(lease.token, completion)
-            .await
-            .unwrap();
+        let outcomes = [(lease.token, completion)];
+        let recorded = self.service.store.complete_all(&outcomes).await.unwrap();
+        recorded == [true]
     }
 
     /// The step of the record's lane, recorded.

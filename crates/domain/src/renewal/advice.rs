@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{DAY, renewal_deadline, renewal_moment, urgent_from};
 use crate::Timestamp;
@@ -31,15 +31,8 @@ const RETRY: Backoff = Backoff {
 pub const EARLIEST_AGE: Duration = DAY;
 
 /// The window in which the CA suggests a renewal (RFC 9773 §4.2): its start belongs to it, its end does not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Bounds", into = "Bounds")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct SuggestedWindow {
-    start: Timestamp,
-    end: Timestamp,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Bounds {
     start: Timestamp,
     end: Timestamp,
 }
@@ -48,19 +41,6 @@ struct Bounds {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a renewal window must end after it starts")]
 pub struct EmptyWindow;
-
-impl TryFrom<Bounds> for SuggestedWindow {
-    type Error = EmptyWindow;
-    fn try_from(bounds: Bounds) -> Result<Self, EmptyWindow> {
-        Self::new(bounds.start, bounds.end)
-    }
-}
-
-impl From<SuggestedWindow> for Bounds {
-    fn from(SuggestedWindow { start, end }: SuggestedWindow) -> Self {
-        Self { start, end }
-    }
-}
 
 impl SuggestedWindow {
     /// The window from `start` up to `end`.
@@ -94,8 +74,7 @@ impl SuggestedWindow {
 }
 
 /// What is known of the CA's wishes for the certificate that a domain serves, and when it is asked again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenewalAdvice {
     /// The last window; it stays while asking fails.
     pub window: Option<SuggestedWindow>,

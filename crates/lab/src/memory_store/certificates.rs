@@ -1,6 +1,6 @@
 //! Certificates.
 
-use dps_application::ports::store::{NewCertificate, RenewalSubject, StoreError, StoredCertificate};
+use dps_application::ports::store::{NewCertificate, StoreError, StoredCertificate};
 use dps_domain::{CertificateId, OrderId};
 
 use super::{State, no_such_record};
@@ -41,16 +41,6 @@ impl State {
     pub(super) fn certificate(&self, id: CertificateId) -> Option<&StoredCertificate> {
         let row = self.rows.get(self.certificate_owners.get(&id)?)?;
         row.certificates.iter().find(|stored| stored.certificate.id == id)
-    }
-
-    pub(super) fn renewal_subject(&self, id: CertificateId) -> Option<RenewalSubject> {
-        let certificate = &self.certificate(id)?.certificate;
-        Some(RenewalSubject {
-            ari_id: certificate.facts.ari_id.clone(),
-            directory_url: self.order(certificate.order_id)?.directory_url.clone(),
-            not_before: certificate.facts.not_before,
-            not_after: certificate.facts.not_after,
-        })
     }
 
     pub(super) fn certificate_of_order(&self, order: OrderId) -> Option<&StoredCertificate> {

@@ -6,8 +6,7 @@ use async_trait::async_trait;
 use dps_application::ports::CertificateStore;
 use dps_application::ports::store::{
     Completion, Debit, DomainEvent, DomainFilter, DomainRecord, Lease, NewCertificate, OutboxLease,
-    RenewalSubject, SecretRow, StoreError, StoredAccount, StoredCertificate, StoredChallenge, StoredOrder,
-    Taken,
+    SecretRow, StoreError, StoredAccount, StoredCertificate, StoredChallenge, StoredOrder, Taken,
 };
 use dps_application::ports::vault::{SealedSecret, SecretPurpose};
 use dps_domain::lane::Lane;
@@ -198,10 +197,6 @@ impl CertificateStore for MemoryStore {
 
     async fn certificate(&self, id: CertificateId) -> Result<Option<StoredCertificate>, StoreError> {
         Ok(self.state().certificate(id).cloned())
-    }
-
-    async fn renewal_subject(&self, id: CertificateId) -> Result<Option<RenewalSubject>, StoreError> {
-        Ok(self.state().renewal_subject(id))
     }
 
     async fn certificate_of_order(&self, order: OrderId) -> Result<Option<StoredCertificate>, StoreError> {

@@ -159,6 +159,7 @@ impl State {
         if let Some(report) = &completion.report {
             self.enqueue(id, report.clone(), now);
         }
+        self.accompany_advice(completion);
         if !retention.superseded {
             self.forget_superseded(id);
         }
@@ -221,6 +222,7 @@ impl State {
         self.move_row(id, row.places(), Places::default());
         self.ids.remove(&id);
         self.deployments.remove(&id);
+        self.questions.remove(id);
         if let Some(ids) = self.by_hostname.get_mut(&row.record.hostname) {
             ids.retain(|other| *other != id);
             if ids.is_empty() {

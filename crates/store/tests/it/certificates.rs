@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dps_application::ports::fleet::Deployed;
-use dps_application::ports::store::{NewCertificate, RenewalSubject, StoreError};
+use dps_application::ports::store::{NewCertificate, StoreError};
 use dps_domain::phase::Next;
 use dps_domain::{DomainId, Phase};
 
@@ -56,16 +56,6 @@ pub(crate) async fn a_certificate_is_stored_once_per_order_and_closes_it(world: 
     }
     assert!(world.store.certificate(second.id).await.unwrap().is_none());
     assert_eq!(world.store.order_open(domain).await.unwrap(), None);
-
-    let subject = world.store.renewal_subject(first.id).await.unwrap();
-    let expected = RenewalSubject {
-        ari_id: first.facts.ari_id,
-        directory_url: order.directory_url,
-        not_before: first.facts.not_before,
-        not_after: first.facts.not_after,
-    };
-    assert_eq!(subject, Some(expected));
-    assert_eq!(world.store.renewal_subject(second.id).await.unwrap(), None);
 }
 
 /// A worker that lost its lease and its successor may both have finalized; the edges must get one of the two, not both.

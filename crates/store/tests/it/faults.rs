@@ -11,7 +11,6 @@ pub(crate) async fn a_row_edited_by_hand_is_named_with_its_column(world: World) 
         ("hostname", "'no host'"),
         ("attempt", "-1"),
         ("last_failure", "'{\"code\":\"NO_SUCH\"}'"),
-        ("upkeep", "'{}'"),
         ("cabinet_version", "-5"),
     ] {
         let id = world.with_due("shop.example", at(0)).await.id;

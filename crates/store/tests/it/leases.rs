@@ -26,6 +26,7 @@ pub(crate) async fn a_worker_that_lost_its_lease_cannot_overwrite_the_winner(wor
 
     let late = Completion {
         ledger: Vec::new(),
+        advice: None,
         record: slow.record,
         report: Some(report(Status::PendingDns)),
         event: Some(event("dns.ready", later)),
@@ -54,6 +55,7 @@ pub(crate) async fn outcomes_are_recorded_together_but_for_those_whose_lease_was
             record.phase = Phase::Onboarding(Issuance::AwaitingHttpProbe);
             let completion = Completion {
                 ledger: Vec::new(),
+                advice: None,
                 record,
                 report: Some(report(Status::PendingHttpProbe)),
                 event: Some(event("dns.ready", later)),
@@ -232,6 +234,7 @@ pub(crate) async fn outcome_report_and_event_are_written_together_or_not_at_all(
         record.phase = Phase::Onboarding(Issuance::AwaitingHttpProbe);
         Completion {
             ledger: Vec::new(),
+            advice: None,
             record,
             report: Some(report(Status::PendingHttpProbe)),
             event: Some(event("dns.ready", at(1))),

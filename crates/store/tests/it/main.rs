@@ -6,6 +6,7 @@
     reason = "a test that cannot go on fails where it stands"
 )]
 
+mod advice;
 mod certificates;
 mod claims;
 mod clocks;
@@ -128,6 +129,12 @@ contract! {
             the_generation_grows_when_the_clock_goes_back,
             the_soonest_expiry_is_that_of_a_certificate_in_service,
         ],
+        advice: [
+            a_question_is_about_the_certificate_that_is_served_and_is_claimed_once,
+            an_answer_to_a_claim_that_ended_changes_nothing,
+            a_question_stays_while_a_record_is_written_and_goes_with_what_was_served,
+            the_questions_that_are_due_longest_are_claimed_first_and_each_once,
+        ],
         fleet: [
             an_edge_that_fails_has_one_grace_however_often_it_is_told,
             an_edge_that_answers_is_on_probation_for_as_long_as_its_grace,
@@ -160,6 +167,9 @@ contract! {
         ],
         orders: [
             two_workers_that_place_orders_leave_one_open,
+        ],
+        advice: [
+            a_question_that_cannot_be_read_keeps_no_other_from_being_asked,
         ],
         fleet: [
             a_deployment_is_recorded_per_edge_and_never_taken_back_by_an_older_one,

@@ -213,6 +213,7 @@ pub(crate) async fn reports_added_while_others_finish_are_never_stranded(world: 
         report.next_attempt_at = Some(at(written + 1));
         let completion = dps_application::ports::store::Completion {
             ledger: Vec::new(),
+            advice: None,
             record,
             report: Some(report),
             event: None,

@@ -2,8 +2,6 @@
 
 use dps_application::ports::store::{Completion, DomainFilter, StoreError};
 use dps_domain::phase::Lane;
-use dps_domain::renewal::advice::{RenewalAdvice, SuggestedWindow};
-use dps_domain::upkeep::Upkeep;
 use dps_domain::{Failure, Issuance, OrderId, Phase, Status, Timestamp};
 use uuid::Uuid;
 
@@ -22,15 +20,6 @@ pub(crate) async fn a_record_comes_back_as_it_was_written(world: World) {
         chain: vec!["shop.example".to_owned(), "other.example".to_owned()],
         addresses: vec!["2001:db8::1".parse().unwrap()],
     });
-    written.upkeep = Some(Upkeep {
-        dns_at: at(10),
-        advice: RenewalAdvice {
-            window: SuggestedWindow::new(at(20), at(30)).ok(),
-            explanation_url: Some("https://ca.example/why".to_owned()),
-            ask_at: at(11),
-            failures: 3,
-        },
-    });
     written.cabinet_version = 42;
     world.insert(&written).await;
     let read = world.read(written.id).await;
@@ -45,6 +34,7 @@ pub(crate) async fn an_id_is_inserted_once(world: World) {
     second.hostname = host("other.example");
     let completion = Completion {
         ledger: Vec::new(),
+        advice: None,
         record: second,
         report: None,
         event: Some(event("created", at(1))),
@@ -60,6 +50,7 @@ pub(crate) async fn many_are_inserted_in_one_go_each_with_what_goes_along_and_ea
     let new = [record("one.example"), record("two.example")];
     let completions = [&new[0], &known, &new[1], &new[0]].map(|record| Completion {
         ledger: Vec::new(),
+        advice: None,
         record: record.clone(),
         report: Some(report(Status::PendingDns)),
         event: Some(event("created", at(1))),
@@ -198,6 +189,7 @@ pub(crate) async fn history_is_newest_first_and_bounded_per_domain(world: World)
     let write = async |id, n: i64| {
         let completion = Completion {
             ledger: Vec::new(),
+            advice: None,
             record: world.read(id).await,
             report: None,
             event: Some(event(&format!("event-{n}"), at(n))),
@@ -226,6 +218,7 @@ pub(crate) async fn history_that_is_too_old_is_dropped_in_batches_the_oldest_fir
         let id = ids[usize::from(day % 2 == 1)];
         let completion = Completion {
             ledger: Vec::new(),
+            advice: None,
             record: world.read(id).await,
             report: None,
             event: Some(event(&format!("day-{day}"), at(day * DAY))),
@@ -247,6 +240,7 @@ pub(crate) async fn history_that_is_too_old_is_dropped_in_batches_the_oldest_fir
     // What comes next is the newest, although the older lines are gone.
     let completion = Completion {
         ledger: Vec::new(),
+        advice: None,
         record: world.read(ids[0]).await,
         report: None,
         event: Some(event("later", at(200 * DAY))),

@@ -297,6 +297,7 @@ impl World {
         record.updated_at = now;
         let completion = Completion {
             ledger: Vec::new(),
+            advice: None,
             record,
             report: Some(report(status)),
             event: None,
@@ -341,7 +342,6 @@ pub(crate) fn record(name: &str) -> DomainRecord {
         order_not_before: Timestamp::EPOCH,
         urgent_from: None,
         last_failure: None,
-        upkeep: None,
         cabinet_version: 1,
         revision: 0,
         created_at: at(0),
@@ -353,6 +353,7 @@ pub(crate) fn record(name: &str) -> DomainRecord {
 pub(crate) fn quiet(record: DomainRecord) -> Completion {
     Completion {
         ledger: Vec::new(),
+        advice: None,
         record,
         report: None,
         event: None,

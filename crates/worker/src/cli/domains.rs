@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use dps_application::ports::CertificateStore;
+use dps_application::ports::advice::RenewalQuestion;
 use dps_application::ports::fleet::Deployment;
 use dps_application::ports::store::{DomainEvent, DomainFilter, DomainRecord};
 use dps_domain::Hostname;
@@ -30,7 +31,8 @@ pub async fn list(
         .await?;
     if as_json {
         for record in &records {
-            println!("{}", value(record));
+            let question = store.question(record.id).await?;
+            println!("{}", value(record, question.as_ref()));
         }
         return Ok(());
     }
@@ -74,10 +76,11 @@ pub async fn show(
         .await?
         .with_context(|| format!("no domain {hostname} is known here; the Cabinet adds domains"))?;
     let deployments = store.deployments(record.id).await?;
+    let question = store.question(record.id).await?;
     let mut events = store.events(record.id, limit).await?;
     events.reverse();
     if as_json {
-        let mut document = value(&record);
+        let mut document = value(&record, question.as_ref());
         document["edges"] = deployments.iter().map(deployment_value).collect();
         document["events"] = events.iter().map(event_value).collect();
         println!("{document:#}");
@@ -95,7 +98,7 @@ pub async fn show(
     if let Some(at) = record.next_attempt_at {
         println!("  next attempt  {at}");
     }
-    show_renewal(&record);
+    show_renewal(&record, question.as_ref());
     for deployment in &deployments {
         let is_current = Some(deployment.certificate_id) == record.phase.serving();
         let which = if is_current {
@@ -129,7 +132,7 @@ pub async fn show(
 }
 
 /// When the domain renews, and what the CA says to that.
-fn show_renewal(record: &DomainRecord) {
+fn show_renewal(record: &DomainRecord, question: Option<&RenewalQuestion>) {
     let Phase::Live { not_after, next, .. } = &record.phase else {
         return;
     };
@@ -138,20 +141,18 @@ fn show_renewal(record: &DomainRecord) {
         Next::At(at) => println!("  renews at     {at}"),
         Next::Now(_) => println!("  renews at     now"),
     }
-    let Some(upkeep) = &record.upkeep else { return };
-    if let Some(window) = upkeep.advice.window {
+    let Some(question) = question else { return };
+    let advice = &question.advice;
+    if let Some(window) = advice.window {
         println!("  CA suggests   {} to {}", window.start(), window.end());
     }
-    if let Some(url) = &upkeep.advice.explanation_url {
+    if let Some(url) = &advice.explanation_url {
         println!("  CA explains   {url}");
     }
-    if matches!(next, Next::At(_)) {
-        println!("  CA asked at   {}", upkeep.advice.ask_at);
-        println!("  DNS seen at   {}", upkeep.dns_at);
-    }
+    println!("  CA asked at   {}", advice.ask_at);
 }
 
-fn renewal_value(record: &DomainRecord) -> Value {
+fn renewal_value(record: &DomainRecord, question: Option<&RenewalQuestion>) -> Value {
     let Phase::Live { not_after, next, .. } = &record.phase else {
         return Value::Null;
     };
@@ -159,14 +160,13 @@ fn renewal_value(record: &DomainRecord) -> Value {
         Next::At(at) => Some(*at),
         Next::Now(_) => None,
     };
-    let upkeep = record.upkeep.as_ref();
+    let advice = question.map(|question| &question.advice);
     json!({
         "notAfter": not_after,
         "renewAt": renew_at,
-        "window": upkeep.and_then(|upkeep| upkeep.advice.window),
-        "explanationUrl": upkeep.and_then(|upkeep| upkeep.advice.explanation_url.as_ref()),
-        "askAt": upkeep.map(|upkeep| upkeep.advice.ask_at),
-        "dnsAt": upkeep.map(|upkeep| upkeep.dns_at),
+        "window": advice.and_then(|advice| advice.window),
+        "explanationUrl": advice.and_then(|advice| advice.explanation_url.as_ref()),
+        "askAt": advice.map(|advice| advice.ask_at),
     })
 }
 
@@ -183,7 +183,7 @@ fn message(record: &DomainRecord) -> String {
         .unwrap_or_default()
 }
 
-fn value(record: &DomainRecord) -> Value {
+fn value(record: &DomainRecord, question: Option<&RenewalQuestion>) -> Value {
     json!({
         "id": record.id,
         "tenantId": record.tenant_id,
@@ -194,7 +194,7 @@ fn value(record: &DomainRecord) -> Value {
         "attempt": record.attempt,
         "nextAttemptAt": record.next_attempt_at,
         "lastFailure": record.last_failure,
-        "renewal": renewal_value(record),
+        "renewal": renewal_value(record, question),
         "createdAt": record.created_at,
         "updatedAt": record.updated_at,
     })

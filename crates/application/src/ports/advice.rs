@@ -1,0 +1,58 @@
+//! What the CertificateStore keeps of the CA's wishes for the certificates that are served (RFC 9773), and when it is asked again.
+//!
+//! Each domain that is served has one question, about the certificate that it serves. It is made with the record, by
+//! [`Completion::advice`](super::store::Completion::advice), and goes when nothing is served any more. Asking takes no lease: there are
+//! many questions, an answer seldom changes anything, and one that is asked twice does no harm.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use dps_domain::renewal::advice::RenewalAdvice;
+use dps_domain::{CertificateId, DomainId, Hostname, Timestamp};
+
+use super::store::StoreError;
+
+/// What is asked about a certificate that is served, and what is known already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenewalQuestion {
+    /// The domain.
+    pub domain_id: DomainId,
+    /// Its name.
+    pub hostname: Hostname,
+    /// The certificate.
+    pub certificate_id: CertificateId,
+    /// The certificate's name at its CA (RFC 9773 §4.1), if it has one.
+    pub ari_id: Option<String>,
+    /// The CA that issued it.
+    pub directory_url: Arc<str>,
+    /// From when until when it is valid.
+    pub validity: (Timestamp, Timestamp),
+    /// What is known. Its `ask_at` is when the question is due, which tells one claim from the next.
+    pub advice: RenewalAdvice,
+}
+
+/// The part of the [`CertificateStore`](super::CertificateStore) that is about the CA's wishes.
+#[async_trait]
+pub trait AdviceStore: Send + Sync {
+    /// Claims up to `limit` questions that are due at `now`, the longest due first, by making them due at `until` instead: nobody else
+    /// has them before.
+    async fn questions_claim(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<RenewalQuestion>, StoreError>;
+
+    /// When the next question is due.
+    async fn questions_next_due(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Records what is known after claimed questions were answered. Nothing is written of one whose claim ended, or that is about a
+    /// certificate that is not served any more.
+    async fn questions_answered(
+        &self,
+        answered: &[(RenewalQuestion, RenewalAdvice)],
+    ) -> Result<(), StoreError>;
+
+    /// The question about the certificate that a domain serves.
+    async fn question(&self, domain: DomainId) -> Result<Option<RenewalQuestion>, StoreError>;
+}

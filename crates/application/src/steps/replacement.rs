@@ -1,0 +1,31 @@
+//! What an order replaces: the certificate that a live domain serves, as the CA knows it (RFC 9773 §5).
+
+use dps_domain::with_causes;
+
+use super::StepContext;
+
+/// What the CA is told of the certificate that an order follows.
+pub(super) struct Replacement {
+    /// Its name (RFC 9773 §5).
+    pub(super) ari_id: String,
+    /// Whether the order is free of the CA's limits: it comes inside the window that the CA suggested. A CA that holds the certificate
+    /// for replaced already knows better, and says so.
+    pub(super) exempt: bool,
+}
+
+/// What an order for this domain replaces. `None` for a first certificate, for one that has no name at our CA, and when it cannot be read:
+/// nothing about it may stop a renewal.
+pub(super) async fn replacement(context: &StepContext<'_>) -> Option<Replacement> {
+    let (service, record) = (context.service, context.record);
+    let serving = record.phase.serving()?;
+    let question = service.store.question(record.id).await.unwrap_or_else(|error| {
+        tracing::error!(
+            domain.id = %record.id, certificate.id = %serving, error = %with_causes(&error), "certificate.unreadable"
+        );
+        None
+    })?;
+    let ours = question.certificate_id == serving && *question.directory_url == *service.ca.directory_url();
+    let ari_id = question.ari_id.filter(|_| ours)?;
+    let exempt = question.advice.exempts(service.now());
+    Some(Replacement { ari_id, exempt })
+}

@@ -1,0 +1,24 @@
+-- When the CA is asked about each certificate that is served, and what it said (RFC 9773): apart from the work records, for it is asked
+-- several times a day and seldom says anything new.
+
+CREATE TABLE renewal_questions (
+    domain_id TEXT PRIMARY KEY REFERENCES custom_domains (id) ON DELETE CASCADE,
+    -- The certificate that the domain serves.
+    certificate_id TEXT NOT NULL,
+    -- When the CA is asked next; while somebody asks, when their claim ends.
+    ask_at INTEGER NOT NULL,
+    -- The window that the CA suggested; NULL while it named none.
+    window_start_at INTEGER,
+    window_end_at INTEGER,
+    -- Where the CA explains it to people.
+    explanation_url TEXT,
+    -- Askings in a row that failed.
+    failures INTEGER NOT NULL
+) STRICT;
+CREATE INDEX renewal_questions_due ON renewal_questions (ask_at);
+
+-- The CA is asked anew about everything that is served, when the domain is looked at next.
+INSERT INTO renewal_questions (domain_id, certificate_id, ask_at, failures)
+SELECT id, serving_certificate_id, COALESCE(next_attempt_at, updated_at), 0
+FROM custom_domains WHERE serving_certificate_id IS NOT NULL;
+ALTER TABLE custom_domains DROP COLUMN upkeep;
