@@ -130,23 +130,36 @@ fn first_advice(before: &DomainRecord, after: &DomainRecord, facts: &Facts<'_>) 
     }
 }
 
-/// The CA wants the certificate of a live domain renewed at another time. Nothing else about the domain changes.
+/// The CA wants the certificate of a live domain renewed at another time: nothing else about the domain changes. A renewal that is under
+/// way becomes urgent when the certificate must go, and is left alone otherwise; `None` then.
 pub fn advised(
     mut record: DomainRecord,
-    advice: RenewalAdvice,
+    advice: &RenewalAdvice,
     plan: RenewalPlan,
     facts: &Facts<'_>,
-) -> Result<Completion, IllegalTransition> {
+) -> Option<Completion> {
     let RenewalPlan {
         renew_at,
         urgent_from,
     } = plan;
-    record.phase = record.phase.apply(Event::RenewalMoved(renew_at))?;
-    record.urgent_from = Some(urgent_from);
-    record.next_attempt_at = record
-        .next_attempt_at
-        .map(|due| due.min(renew_at))
-        .or(Some(renew_at));
+    match record.phase {
+        Phase::Live {
+            next: Next::At(_), ..
+        } => {
+            record.phase = record.phase.apply(Event::RenewalMoved(renew_at)).ok()?;
+            record.urgent_from = Some(urgent_from);
+            let due = record.next_attempt_at.map_or(renew_at, |due| due.min(renew_at));
+            record.next_attempt_at = Some(due);
+        }
+        Phase::Live {
+            next: Next::Now(_), ..
+        } if plan.is_urgent() && record.urgent_from.is_none_or(|from| from > facts.now) => {
+            record.urgent_from = Some(facts.now);
+        }
+        Phase::Live { .. } | Phase::Onboarding(_) | Phase::Failed | Phase::Leaving | Phase::Gone => {
+            return None;
+        }
+    }
     record.updated_at = facts.now;
     let detail = json!({
         "window": advice.window,
@@ -155,12 +168,12 @@ pub fn advised(
         "urgent": plan.is_urgent(),
     });
     let event = Some(event(&record, "renewal.moved".to_owned(), detail, facts));
-    Ok(Completion {
+    Some(Completion {
         record,
         report: None,
         event,
         ledger: Vec::new(),
-        advice: Some(advice),
+        advice: Some(advice.clone()),
     })
 }
 
@@ -618,7 +631,7 @@ mod tests {
                 renew_at,
                 urgent_from: renew_at,
             };
-            with_facts(|facts| advised(before.clone(), advice.clone(), plan, facts)).unwrap()
+            with_facts(|facts| advised(before.clone(), &advice, plan, facts)).unwrap()
         };
         let done = moved(NOW);
         assert_eq!(done.record.next_attempt_at, Some(NOW));

@@ -20,7 +20,7 @@ pub(super) async fn replacement(context: &StepContext<'_>) -> Option<Replacement
     let serving = record.phase.serving()?;
     let question = service.store.question(record.id).await.unwrap_or_else(|error| {
         tracing::error!(
-            domain.id = %record.id, certificate.id = %serving, error = %with_causes(&error), "certificate.unreadable"
+            domain.id = %record.id, certificate.id = %serving, error = %with_causes(&error), "replacement.not_told"
         );
         None
     })?;

@@ -1,12 +1,14 @@
 //! One leased step: make it, settle its outcome, record it, ring who has work now.
 
+use std::panic::AssertUnwindSafe;
+
 use dps_domain::decide::{Action, next_action};
 use dps_domain::lane::{Lane, usual_lane};
 use dps_domain::limits::{BucketKey, Change, Entry, Limit, LimitKind};
 use dps_domain::phase::{Issuance, Phase};
 use dps_domain::{Failure, LeaseToken, Timestamp, with_causes};
-use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::time::Instant;
 
 use crate::crash_point::{self, Effect};
@@ -96,8 +98,9 @@ pub async fn tick(service: &Service, lane: Lane) -> Result<usize, StoreError> {
     Ok(count)
 }
 
-/// Makes leased steps side by side. What ends at the same time is recorded in one transaction. `P` is a step's permit, dropped when
-/// its outcome is recorded.
+/// Makes leased steps side by side. What ends at the same time is recorded in one transaction, during which the others stand still: steps that are
+/// made together must not use the store. `P` is a step's permit, dropped when its outcome is recorded. A step that panics is left to the end
+/// of its lease, and takes no other along.
 pub(super) async fn step_together<P>(
     service: &Service,
     lane: Lane,
@@ -106,7 +109,12 @@ pub(super) async fn step_together<P>(
 ) {
     let together = leases.len().max(1);
     let steps = leases.into_iter().map(|(lease, permit)| async move {
-        let done = make_step(service, lease, deadline).await;
+        let id = lease.record.id;
+        let step = AssertUnwindSafe(make_step(service, lease, deadline)).catch_unwind();
+        let done = step.await.unwrap_or_else(|_| {
+            tracing::error!(domain.id = %id, "step.panicked");
+            None
+        });
         (done, permit)
     });
     let mut steps = steps.collect::<FuturesUnordered<_>>().ready_chunks(together);

@@ -21,9 +21,6 @@ use crate::wake::{Bell, Wakers};
 
 /// Between two looks at work that is due and cannot be had, because another replica has just locked it.
 const BREATH: Duration = Duration::from_millis(20);
-/// Nobody waits for a look at a live domain: those that are due within so much of each other are leased together, in one transaction
-/// instead of one each.
-const GATHERING: Duration = Duration::from_secs(60);
 /// The pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(2);
 
@@ -118,7 +115,9 @@ impl Lanes {
             // Looks at live domains are little work each, and many: they share a task, and the transactions in which they are recorded.
             if queue.lane == Lane::Recheck {
                 let begun: Vec<(Lease, UnderWay)> = begun.collect();
-                spawn(steps, service, (queue.lane, shutdown), begun, deadline);
+                if !begun.is_empty() {
+                    spawn(steps, service, (queue.lane, shutdown), begun, deadline);
+                }
             } else {
                 begun.for_each(|one| spawn(steps, service, (queue.lane, shutdown), vec![one], deadline));
             }
@@ -151,9 +150,10 @@ impl Lanes {
         let until_due = |queue: &Queue| match queue.next_due {
             // The end of a step wakes who waits for a permit.
             _ if queue.hungry => None,
-            Some(due) if queue.lane == Lane::Recheck => Some(due.since(now) + GATHERING),
-            Some(due) => Some(due.since(now).max(BREATH)),
-            None => None,
+            // Nobody waits for a look at a live domain: those that come due until the next glance are leased together, in one transaction
+            // instead of one each.
+            Some(due) if queue.lane != Lane::Recheck => Some(due.since(now).max(BREATH)),
+            Some(_) | None => None,
         };
         let soonest = self.queues.iter().filter_map(until_due).min();
         let glance = service.policy.glance;

@@ -4,27 +4,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dps_domain::phase::{Next, Phase};
 use dps_domain::renewal::advice::{RenewalAdvice, RenewalAnswer, RenewalPlan};
 use dps_domain::with_causes;
 use futures_util::{StreamExt as _, stream};
 use serde_json::Map;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::lane::Wakes;
 use crate::ports::advice::RenewalQuestion;
 use crate::ports::ca::CaError;
-use crate::ports::store::{DomainRecord, StoreError};
+use crate::ports::store::StoreError;
 use crate::service::Service;
 use crate::settle::{Facts, advised};
 
-/// Questions claimed in one transaction.
+/// Questions claimed in one transaction, at most.
 const PAGE: usize = 256;
-/// How long a claim lasts. A page takes half of that when the CA answers nothing, with a concurrency of one in sixteen.
+/// How many of a page are asked one after the other where the concurrency is low.
+const IN_TURN: usize = 16;
+/// How long a claim lasts: twice what a page takes when the CA answers nothing.
 const CLAIM: Duration = Duration::from_secs(10 * 60);
-/// Nobody waits for an answer: those due within so much of each other are asked for together.
-const GATHERING: Duration = Duration::from_secs(60);
 /// The pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(2);
 /// How often a record is written that somebody else writes at the same time.
@@ -34,15 +34,22 @@ const TRIES: usize = 3;
 pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     let work = async {
         loop {
-            let pause = match ask(&service).await {
-                Ok(PAGE) => continue,
-                Ok(_) => pause(&service).await,
-                Err(error) => Err(error),
+            // In a task of its own, so that a panic costs a page. It ends with the set.
+            let mut page = JoinSet::new();
+            let asking = Arc::clone(&service);
+            page.spawn(async move { ask(&asking).await });
+            let pause = match page.join_next().await {
+                Some(Ok(Ok(1..))) => continue,
+                Some(Ok(Ok(0))) | None => service.policy.glance,
+                Some(Ok(Err(error))) => {
+                    tracing::error!(error = %with_causes(&error), "questions.not_asked");
+                    STORE_PAUSE
+                }
+                Some(Err(error)) => {
+                    tracing::error!(%error, "questions.not_asked");
+                    STORE_PAUSE
+                }
             };
-            let pause = pause.unwrap_or_else(|error| {
-                tracing::error!(error = %with_causes(&error), "questions.not_asked");
-                STORE_PAUSE
-            });
             tokio::time::sleep(pause).await;
         }
     };
@@ -53,32 +60,39 @@ pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     }
 }
 
-async fn pause(service: &Service) -> Result<Duration, StoreError> {
-    let glance = service.policy.glance;
-    let due = service.store.questions_next_due().await?;
-    Ok(due.map_or(glance, |due| (due.since(service.now()) + GATHERING).min(glance)))
-}
-
 /// Asks the CA a page of what is due now, and records what it says; answers how many questions there were.
+///
+/// The whole page is asked before anything of it is recorded: a question that waits for an answer may hold a connection to the store,
+/// to count itself against the CA's limits, and must go on while others are recorded.
 pub async fn ask(service: &Service) -> Result<usize, StoreError> {
+    let at_once = service.policy.recheck.concurrency.max(1);
     let now = service.now();
-    let questions = service.store.questions_claim(now, now + CLAIM, PAGE).await?;
+    let limit = PAGE.min(at_once.saturating_mul(IN_TURN));
+    let questions = service.store.questions_claim(now, now + CLAIM, limit).await?;
     let claimed = questions.len();
-    let mut answers = stream::iter(questions)
+    let answers: Vec<_> = stream::iter(questions)
         .map(|question| answered(service, question))
-        .buffer_unordered(service.policy.recheck.concurrency.max(1))
-        .ready_chunks(PAGE);
-    while let Some(some) = answers.next().await {
-        let mut known = Vec::with_capacity(some.len());
-        for (question, advice, plan) in some {
-            match plan {
-                Some(plan) if move_renewal(service, &question, &advice, plan).await? => {}
-                Some(_) | None => known.push((question, advice)),
-            }
+        .buffer_unordered(at_once)
+        .collect()
+        .await;
+    let mut known = Vec::with_capacity(answers.len());
+    for (question, advice, plan) in answers {
+        let told = match plan {
+            Some(plan) => move_renewal(service, &question, &advice, plan).await,
+            None => Ok(false),
+        };
+        match told {
+            Ok(true) => {}
+            Ok(false) => known.push((question, advice)),
+            // It keeps no other from being recorded, and is asked again when its claim ends.
+            Err(error) => tracing::error!(
+                domain.id = %question.domain_id, domain.hostname = %question.hostname,
+                error = %with_causes(&error), "renewal.not_moved"
+            ),
         }
-        if !known.is_empty() {
-            service.store.questions_answered(&known).await?;
-        }
+    }
+    if !known.is_empty() {
+        service.store.questions_answered(&known).await?;
     }
     Ok(claimed)
 }
@@ -141,9 +155,8 @@ fn no_answer() -> CaError {
     }
 }
 
-/// Moves the renewal of a domain and records why, in one write. Answers whether it did: not while a renewal is under way already, whose
-/// moment has come. When others write the record all the while, the question is due again at the end of its claim, as if nobody had
-/// asked it.
+/// Moves the renewal of a domain and records why, in one write. Answers whether the question is done with: it is not where there is
+/// nothing to move. When others write the record all the while, or somebody else asked meanwhile, it is left as it is.
 async fn move_renewal(
     service: &Service,
     question: &RenewalQuestion,
@@ -153,9 +166,15 @@ async fn move_renewal(
     let began = Instant::now();
     for _ in 0..TRIES {
         let record = service.store.domain(question.domain_id).await?;
-        let Some(record) = record.filter(|record| rests(record, question)) else {
+        let Some(record) = record.filter(|record| record.phase.serving() == Some(question.certificate_id))
+        else {
             return Ok(false);
         };
+        // After the record: who moves the renewal from here on changes its revision.
+        let claim = service.store.question(question.domain_id).await?;
+        if claim.is_none_or(|claim| claim.advice.ask_at != question.advice.ask_at) {
+            return Ok(true);
+        }
         let facts = Facts {
             policy: &service.policy,
             now: service.now(),
@@ -164,7 +183,7 @@ async fn move_renewal(
             replica: &service.replica,
             evidence: &Map::new(),
         };
-        let Ok(completion) = advised(record, advice.clone(), plan, &facts) else {
+        let Some(completion) = advised(record, advice, plan, &facts) else {
             return Ok(false);
         };
         let wakes = Wakes::of(&completion, facts.now);
@@ -179,14 +198,6 @@ async fn move_renewal(
     }
     tracing::info!(domain.id = %question.domain_id, domain.hostname = %question.hostname, "renewal.not_moved");
     Ok(true)
-}
-
-/// Whether the record serves the certificate in question and no renewal is under way.
-fn rests(record: &DomainRecord, question: &RenewalQuestion) -> bool {
-    matches!(
-        record.phase,
-        Phase::Live { serving, next: Next::At(_), .. } if serving == question.certificate_id
-    )
 }
 
 /// A CA that explains itself wants people to read it.

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dps_application::ports::CertificateAuthority;
 use dps_application::ports::ca::{
     Account, AuthorizationView, CaError, Http01, OrderStatus, OrderView, RenewalInfo,
 };
+use dps_application::ports::{CertificateAuthority, CertificateStore};
+use dps_domain::limits::{BucketKey, Limit, LimitKind};
 use dps_domain::renewal::advice::SuggestedWindow;
 use dps_domain::{Failure, Hostname};
 use secrecy::SecretString;
@@ -55,6 +56,8 @@ pub(crate) struct FakeCa {
     account_number: Mutex<u32>,
     errors: Mutex<VecDeque<CaError>>,
     renewals: Mutex<RenewalDesk>,
+    /// Where questions about renewals count themselves against a limit before they are sent.
+    counts_at: Mutex<Option<std::sync::Arc<dyn CertificateStore>>>,
     is_another: AtomicBool,
     lifetime: Mutex<Duration>,
     slips: Mutex<Vec<Slip>>,
@@ -75,6 +78,7 @@ impl FakeCa {
                 asked: Vec::new(),
                 replaced: Vec::new(),
             }),
+            counts_at: Mutex::default(),
             lifetime: Mutex::new(Duration::from_secs(90 * 86_400)),
             slips: Mutex::default(),
             clock,
@@ -100,6 +104,11 @@ impl FakeCa {
     /// Questions when to renew are answered so from now on; at first the CA offers no renewal information.
     pub(crate) fn advise(&self, answer: Result<Option<Wish>, CaError>) {
         self.renewals.lock().unwrap().answer = answer;
+    }
+
+    /// Questions about renewals count themselves against a limit in this store from now on, as those to a real CA do.
+    pub(crate) fn count_questions_at(&self, store: std::sync::Arc<dyn CertificateStore>) {
+        *self.counts_at.lock().unwrap() = Some(store);
     }
 
     /// The certificates that were asked about.
@@ -203,6 +212,15 @@ impl CertificateAuthority for FakeCa {
     }
 
     async fn renewal_info(&self, ari_id: &str) -> Result<Option<RenewalInfo>, CaError> {
+        let counts_at = self.counts_at.lock().unwrap().clone();
+        if let Some(store) = counts_at {
+            let key = BucketKey::of_account(LimitKind::NewOrders, "questions");
+            let limit = Limit::per(1_000, Duration::from_secs(1));
+            store
+                .ledger_take(&key, &limit, self.clock.now(), 1)
+                .await
+                .unwrap();
+        }
         let mut desk = self.renewals.lock().unwrap();
         desk.asked.push(ari_id.to_owned());
         let wish = desk.answer.clone()?;

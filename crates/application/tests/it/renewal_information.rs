@@ -1,10 +1,11 @@
 //! The CA says when to renew (RFC 9773), or does not.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use dps_application::ports::ca::CaError;
 use dps_application::{steps, workers};
-use dps_domain::phase::{Next, Phase};
+use dps_domain::phase::{Lane, Next, Phase};
 use dps_domain::renewal::advice::{RenewalAdvice, SuggestedWindow};
 use dps_domain::renewal::renewal_deadline;
 use dps_domain::{Event, FailureCode, Timestamp};
@@ -323,4 +324,45 @@ async fn a_certificate_whose_time_is_over_is_not_asked_about() {
     let asked = world.ca.asked().len();
     world.live_until(began + 11 * DAY).await;
     assert_eq!(world.ca.asked().len(), asked);
+}
+
+#[tokio::test]
+async fn questions_that_count_themselves_in_the_store_do_not_keep_answers_from_it() {
+    let world = World::with_due_domain().await;
+    for number in 2..40 {
+        world
+            .add(number, &format!("host-{number}.example.com"), "acme")
+            .await;
+    }
+    world.settle().await;
+    let now = world.service.now();
+    world.suggest(now + 30 * DAY, now + 31 * DAY, 6 * HOUR);
+    world.ca.count_questions_at(Arc::clone(&world.service.store));
+    world.advance(HOUR);
+    let asked = workers::ask(&world.service).await.unwrap();
+    assert_eq!((asked, world.ca.asked().len()), (39, 39));
+    for record in world.records().await {
+        let question = world.service.store.question(record.id).await.unwrap().unwrap();
+        assert!(question.advice.window.is_some(), "{}", record.hostname);
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_must_go_makes_the_renewal_that_is_under_way_urgent() {
+    let world = World::with_certificate_for(90 * DAY).await;
+    world.dns.clear(HOST);
+    world
+        .change(|record| record.phase = record.phase.clone().apply(Event::RenewalDue).unwrap())
+        .await;
+    world.settle().await;
+    assert_eq!(world.record().await.lane(), Some(Lane::Renewal));
+    let now = world.service.now();
+    world.suggest(now - HOUR, now - HOUR / 2, 6 * HOUR);
+    let before = world.record().await.phase;
+    world.ask().await;
+    let record = world.record().await;
+    assert_eq!((record.lane(), record.phase), (Some(Lane::Urgent), before));
+    assert_eq!(world.history("renewal.moved").await.len(), 1);
+    world.ask().await;
+    assert_eq!(world.history("renewal.moved").await.len(), 1, "it is told once");
 }

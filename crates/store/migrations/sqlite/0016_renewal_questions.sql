@@ -17,8 +17,9 @@ CREATE TABLE renewal_questions (
 ) STRICT;
 CREATE INDEX renewal_questions_due ON renewal_questions (ask_at);
 
+-- First, so that nobody writes a record meanwhile.
+ALTER TABLE custom_domains DROP COLUMN upkeep;
 -- The CA is asked anew about everything that is served, when the domain is looked at next.
 INSERT INTO renewal_questions (domain_id, certificate_id, ask_at, failures)
 SELECT id, serving_certificate_id, COALESCE(next_attempt_at, updated_at), 0
 FROM custom_domains WHERE serving_certificate_id IS NOT NULL;
-ALTER TABLE custom_domains DROP COLUMN upkeep;

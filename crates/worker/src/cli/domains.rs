@@ -9,9 +9,9 @@ use dps_application::ports::CertificateStore;
 use dps_application::ports::advice::RenewalQuestion;
 use dps_application::ports::fleet::Deployment;
 use dps_application::ports::store::{DomainEvent, DomainFilter, DomainRecord};
-use dps_domain::Hostname;
 use dps_domain::failure::WantedRecords;
 use dps_domain::phase::{Next, Phase};
+use dps_domain::{Hostname, with_causes};
 use serde_json::{Value, json};
 
 /// Prints domains by hostname.
@@ -31,7 +31,7 @@ pub async fn list(
         .await?;
     if as_json {
         for record in &records {
-            let question = store.question(record.id).await?;
+            let question = question(store, record).await;
             println!("{}", value(record, question.as_ref()));
         }
         return Ok(());
@@ -76,7 +76,7 @@ pub async fn show(
         .await?
         .with_context(|| format!("no domain {hostname} is known here; the Cabinet adds domains"))?;
     let deployments = store.deployments(record.id).await?;
-    let question = store.question(record.id).await?;
+    let question = question(store, &record).await;
     let mut events = store.events(record.id, limit).await?;
     events.reverse();
     if as_json {
@@ -129,6 +129,18 @@ pub async fn show(
     println!("  history");
     timeline::print(&events);
     Ok(())
+}
+
+/// What the CA is asked about the domain. Where that cannot be read, the rest is shown all the same.
+async fn question(store: &dyn CertificateStore, record: &DomainRecord) -> Option<RenewalQuestion> {
+    store.question(record.id).await.unwrap_or_else(|error| {
+        eprintln!(
+            "{}: what the CA was asked is left out: {}",
+            record.hostname,
+            with_causes(&error)
+        );
+        None
+    })
 }
 
 /// When the domain renews, and what the CA says to that.

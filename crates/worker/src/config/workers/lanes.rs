@@ -72,7 +72,7 @@ pub struct Renewal {
 pub struct Recheck {
     /// The time between two looks at a domain.
     pub interval: HumanDuration,
-    /// Domains looked at at once.
+    /// Domains looked at at once, and as many questions to the CA about renewals.
     pub concurrency: u32,
 }
 
