@@ -2,16 +2,16 @@
 
 use async_trait::async_trait;
 use dps_application::ports::AdviceStore;
-use dps_application::ports::advice::RenewalQuestion;
+use dps_application::ports::advice::{QuestionChange, RenewalQuestion};
 use dps_application::ports::store::{Completion, StoreError};
 use dps_domain::renewal::advice::{RenewalAdvice, SuggestedWindow};
-use dps_domain::{DomainId, Phase, Timestamp};
+use dps_domain::{DomainId, Timestamp};
 
 use crate::connect::Store;
 use crate::json::to_json;
 use crate::row::{Row, readable};
 use crate::session::Session;
-use crate::sql::{Sql, args, statements};
+use crate::sql::{Arg, Sql, args, statements};
 
 const TABLE: &str = "renewal_questions";
 
@@ -78,29 +78,33 @@ fn read(row: &Row) -> Result<RenewalQuestion, StoreError> {
     })
 }
 
+/// What is known, as `PUT` and `ANSWER` end with it.
+fn advice_args(advice: &RenewalAdvice) -> Vec<Arg> {
+    let window = advice.window;
+    args![
+        advice.ask_at,
+        window.map(SuggestedWindow::start),
+        window.map(SuggestedWindow::end),
+        advice.explanation_url.as_deref(),
+        advice.failures,
+    ]
+}
+
 /// What a record's write means for its question.
 pub(crate) async fn accompany_in_tx(
     session: &mut Session,
     completion: &Completion,
 ) -> Result<(), StoreError> {
-    let record = &completion.record;
-    let advice = completion.advice.as_ref();
-    if let Some((serving, advice)) = record.phase.serving().zip(advice) {
-        let window = advice.window;
-        let args = args![
-            record.id,
-            serving,
-            advice.ask_at,
-            window.map(SuggestedWindow::start),
-            window.map(SuggestedWindow::end),
-            advice.explanation_url.as_deref(),
-            advice.failures,
-        ];
-        session.execute(PUT, args).await?;
-    } else if matches!(record.phase, Phase::Leaving) {
-        session.execute(DELETE, args![record.id]).await?;
+    let id = completion.record.id;
+    match QuestionChange::of(completion) {
+        QuestionChange::Put(certificate, advice) => {
+            let mut args = args![id, certificate];
+            args.extend(advice_args(advice));
+            session.execute(PUT, args).await.map(drop)
+        }
+        QuestionChange::Drop => session.execute(DELETE, args![id]).await.map(drop),
+        QuestionChange::Keep => Ok(()),
     }
-    Ok(())
 }
 
 #[async_trait]
@@ -144,17 +148,9 @@ impl AdviceStore for Store {
         answered.sort_unstable_by_key(|(question, _)| question.domain_id);
         let mut session = self.database.write("record the CA's wishes").await?;
         for (question, advice) in answered {
-            let window = advice.window;
-            let args = args![
-                question.domain_id,
-                question.certificate_id,
-                question.advice.ask_at,
-                advice.ask_at,
-                window.map(SuggestedWindow::start),
-                window.map(SuggestedWindow::end),
-                advice.explanation_url.as_deref(),
-                advice.failures,
-            ];
+            let (domain, certificate) = (question.domain_id, question.certificate_id);
+            let mut args = args![domain, certificate, question.advice.ask_at];
+            args.extend(advice_args(advice));
             session.execute(ANSWER, args).await?;
         }
         session.commit().await

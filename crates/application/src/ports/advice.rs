@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use dps_domain::renewal::advice::RenewalAdvice;
-use dps_domain::{CertificateId, DomainId, Hostname, Timestamp};
+use dps_domain::{CertificateId, DomainId, Hostname, Phase, Timestamp};
 
-use super::store::StoreError;
+use super::store::{Completion, StoreError};
 
 /// What is asked about a certificate that is served, and what is known already.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,29 @@ pub struct RenewalQuestion {
     pub validity: (Timestamp, Timestamp),
     /// What is known. Its `ask_at` is when the question is due, which tells one claim from the next.
     pub advice: RenewalAdvice,
+}
+
+/// What becomes of a domain's question with the write of its record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QuestionChange<'a> {
+    /// It is about this certificate from now on, of which this is known.
+    Put(CertificateId, &'a RenewalAdvice),
+    /// Nothing is served any more.
+    Drop,
+    /// It stays as it is.
+    Keep,
+}
+
+impl<'a> QuestionChange<'a> {
+    /// What a completion means for the question.
+    pub fn of(completion: &'a Completion) -> Self {
+        let phase = &completion.record.phase;
+        match (phase.serving(), &completion.advice) {
+            (Some(serving), Some(advice)) => Self::Put(serving, advice),
+            _ if matches!(phase, Phase::Leaving) => Self::Drop,
+            (_, _) => Self::Keep,
+        }
+    }
 }
 
 /// The part of the [`CertificateStore`](super::CertificateStore) that is about the CA's wishes.

@@ -316,8 +316,8 @@ pub trait CertificateStore: SyncStore + FleetStore + AdviceStore {
     /// Records by hostname, for people.
     async fn domains(&self, filter: &DomainFilter) -> Result<Vec<DomainRecord>, StoreError>;
 
-    /// Writes a record from outside a lease (intake, operator, the CA's wishes), if nobody wrote it since it was read (`revision`). Answers whether
-    /// it was written. Takes away a running lease, so that its holder will find it lost, unless the phase is one in which a step
+    /// Writes a record from outside a lease (intake, operator, the CA's wishes), if nobody wrote it since it was read (`revision`).
+    /// Answers whether it was written. Takes away a running lease, so that its holder will find it lost, unless the phase is one in which a step
     /// [changes something at the CA](dps_domain::Issuance::is_at_ca) and phase and target stay: nobody else may take up its order then.
     async fn domain_update(&self, completion: Completion) -> Result<bool, StoreError>;
 

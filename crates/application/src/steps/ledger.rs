@@ -128,12 +128,16 @@ pub(super) fn not_sent(context: &StepContext<'_>) {
     }
 }
 
-fn limited(context: &StepContext<'_>, kind: LimitKind, until: Timestamp, then: Then) -> Outcome {
-    let failure = Failure::AcmeRateLimited {
+/// A limit of the CA is used up, and nothing was sent.
+pub(super) fn used_up(kind: LimitKind, until: Timestamp) -> Failure {
+    Failure::AcmeRateLimited {
         until: Some(until),
         detail: format!("nothing is left of the CA's limit {kind} for now; nothing was sent"),
-    };
-    context.failed(failure, then)
+    }
+}
+
+fn limited(context: &StepContext<'_>, kind: LimitKind, until: Timestamp, then: Then) -> Outcome {
+    context.failed(used_up(kind, until), then)
 }
 
 fn note(context: &StepContext<'_>, kind: LimitKind, change: Change) {

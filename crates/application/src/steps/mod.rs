@@ -276,10 +276,7 @@ impl Fault {
         };
         let failure = match self {
             Self::Ca(error) => error.into(),
-            Self::Limited { until, kind } => Failure::AcmeRateLimited {
-                until: Some(until),
-                detail: format!("nothing is left of the CA's limit {kind} for now; nothing was sent"),
-            },
+            Self::Limited { until, kind } => ledger::used_up(kind, until),
             other => other.into_failure(),
         };
         context.failed(failure, then)

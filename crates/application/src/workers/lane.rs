@@ -98,9 +98,9 @@ pub async fn tick(service: &Service, lane: Lane) -> Result<usize, StoreError> {
     Ok(count)
 }
 
-/// Makes leased steps side by side. What ends at the same time is recorded in one transaction, during which the others stand still: steps that are
-/// made together must not use the store. `P` is a step's permit, dropped when its outcome is recorded. A step that panics is left to the end
-/// of its lease, and takes no other along.
+/// Makes leased steps side by side. What ends at the same time is recorded in one transaction, during which the others stand still:
+/// steps that are made together must not use the store. `P` is a step's permit, dropped when its outcome is recorded. A step that
+/// panics is left to the end of its lease, and takes no other along.
 pub(super) async fn step_together<P>(
     service: &Service,
     lane: Lane,

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use dps_application::ports::AdviceStore;
-use dps_application::ports::advice::RenewalQuestion;
+use dps_application::ports::advice::{QuestionChange, RenewalQuestion};
 use dps_application::ports::store::{Completion, StoreError};
 use dps_domain::renewal::advice::RenewalAdvice;
-use dps_domain::{DomainId, Phase, Timestamp};
+use dps_domain::{DomainId, Timestamp};
 use rustc_hash::FxHashMap;
 
 use super::{MemoryStore, State};
@@ -80,33 +80,33 @@ impl Questions {
 impl State {
     /// What a record's write means for its question.
     pub(super) fn accompany_advice(&mut self, completion: &Completion) {
-        let record = &completion.record;
-        let advice = completion.advice.as_ref();
-        if let Some((serving, advice)) = record.phase.serving().zip(advice) {
-            let Some(certificate) = self.certificate(serving).map(|stored| &stored.certificate) else {
-                return;
-            };
-            let Some(order) = self.order(certificate.order_id) else {
-                return;
-            };
-            let url = order.directory_url.clone();
-            let question = RenewalQuestion {
-                domain_id: record.id,
-                hostname: certificate.hostname.clone(),
-                certificate_id: serving,
-                ari_id: certificate.facts.ari_id.clone(),
-                directory_url: Arc::default(),
-                validity: (certificate.facts.not_before, certificate.facts.not_after),
-                advice: advice.clone(),
-            };
-            let directory_url = self.questions.directory(&url);
-            self.questions.put(RenewalQuestion {
-                directory_url,
-                ..question
-            });
-        } else if matches!(record.phase, Phase::Leaving) {
-            self.questions.remove(record.id);
-        }
+        let domain_id = completion.record.id;
+        let (serving, advice) = match QuestionChange::of(completion) {
+            QuestionChange::Put(serving, advice) => (serving, advice),
+            QuestionChange::Drop => return self.questions.remove(domain_id),
+            QuestionChange::Keep => return,
+        };
+        let Some(certificate) = self.certificate(serving).map(|stored| &stored.certificate) else {
+            return;
+        };
+        let Some(order) = self.order(certificate.order_id) else {
+            return;
+        };
+        let url = order.directory_url.clone();
+        let question = RenewalQuestion {
+            domain_id,
+            hostname: certificate.hostname.clone(),
+            certificate_id: serving,
+            ari_id: certificate.facts.ari_id.clone(),
+            directory_url: Arc::default(),
+            validity: (certificate.facts.not_before, certificate.facts.not_after),
+            advice: advice.clone(),
+        };
+        let directory_url = self.questions.directory(&url);
+        self.questions.put(RenewalQuestion {
+            directory_url,
+            ..question
+        });
     }
 }
 

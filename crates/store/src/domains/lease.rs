@@ -235,8 +235,8 @@ fn moment(row: Option<&Row>) -> Result<Option<Timestamp>, StoreError> {
     }
 }
 
-/// In the order of their ids, so that no two replicas wait for each other's rows in a circle. Of several outcomes none writes to the ledger,
-/// whose buckets have an order of their own.
+/// In the order of their ids, so that no two replicas wait for each other's rows in a circle. Of several outcomes none writes to the
+/// ledger, whose buckets have an order of their own.
 pub(crate) async fn complete_all(
     database: &Database,
     outcomes: &[(LeaseToken, Completion)],

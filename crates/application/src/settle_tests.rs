@@ -1,0 +1,309 @@
+use dps_domain::lane::Lane;
+use dps_domain::renewal::advice::SuggestedWindow;
+use dps_domain::{CertificateId, DomainId, Hostname, OrderId, Status};
+use uuid::Uuid;
+
+use super::*;
+use crate::policy::tests::policy;
+
+const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn record(phase: Phase) -> DomainRecord {
+    DomainRecord {
+        id: DomainId::from_uuid(Uuid::from_u128(1)),
+        tenant_id: "acme".into(),
+        hostname: Hostname::parse("shop.example.com").unwrap(),
+        cname_target: Hostname::parse("edge.platform.net").unwrap(),
+        phase,
+        attempt: 1,
+        next_attempt_at: Some(NOW),
+        pending_since: NOW,
+        failed_validations: 0,
+        order_not_before: Timestamp::EPOCH,
+        urgent_from: None,
+        last_failure: None,
+        cabinet_version: 1,
+        revision: 0,
+        created_at: NOW,
+        updated_at: NOW,
+    }
+}
+
+fn with_facts<T>(settle: impl FnOnce(&Facts<'_>) -> T) -> T {
+    settle(&Facts {
+        policy: &policy(),
+        now: NOW,
+        jitter: 1.0,
+        took: Duration::ZERO,
+        replica: "replica-1",
+        evidence: &Map::new(),
+    })
+}
+
+fn settled(before: &DomainRecord, outcome: Outcome) -> Completion {
+    with_facts(|facts| settle(before, outcome, facts)).unwrap()
+}
+
+fn failed(failure: Failure, then: Then) -> Outcome {
+    Outcome::Failed {
+        failure,
+        then,
+        message: "told".into(),
+    }
+}
+
+fn validating() -> Phase {
+    Phase::Onboarding(Issuance::Validating {
+        order: OrderId::from_uuid(Uuid::from_u128(2)),
+    })
+}
+
+fn live() -> Phase {
+    let serving = CertificateId::from_uuid(Uuid::from_u128(3));
+    Phase::Live {
+        serving,
+        not_after: NOW + HOUR,
+        next: Next::Now(Issuance::AwaitingDns),
+    }
+}
+
+#[test]
+fn a_customer_who_edits_dns_for_days_stays_pending_and_is_told_the_next_look() {
+    let done = settled(
+        &record(Phase::START),
+        failed(Failure::DnsNxdomain {}, Then::Retry),
+    );
+    let report = done.report.unwrap();
+    assert_eq!(report.status, Status::PendingDns);
+    assert_eq!(report.next_attempt_at, Some(NOW + Duration::from_secs(30)));
+    assert_eq!(done.record.next_attempt_at, report.next_attempt_at);
+    assert_eq!(report.message.as_deref(), Some("told"));
+}
+
+#[test]
+fn after_the_give_up_time_a_fault_of_the_customer_fails_the_domain_and_a_fault_of_ours_does_not() {
+    let mut old = record(Phase::START);
+    old.pending_since = NOW - Duration::from_secs(8 * 24 * 3600);
+    assert_eq!(
+        settled(&old, failed(Failure::DnsNxdomain {}, Then::Retry))
+            .record
+            .phase,
+        Phase::Failed
+    );
+    for ours in [
+        Failure::DnsTimeout {
+            resolvers: vec![],
+            resolver_outage: true,
+        },
+        Failure::EdgeUnreachable {
+            edge: "e".into(),
+            detail: String::new(),
+        },
+        Failure::AcmeCaUnavailable {
+            detail: String::new(),
+        },
+        Failure::Internal {
+            detail: String::new(),
+        },
+    ] {
+        let done = settled(&old, failed(ours, Then::Retry));
+        assert_eq!(done.record.phase, Phase::START);
+        assert!(done.record.next_attempt_at.is_some());
+    }
+}
+
+#[test]
+fn a_failed_validation_rests_the_name_and_starts_from_dns_with_the_cas_words_kept() {
+    let failure = Failure::AcmeValidationFailed {
+        sub_cause: "dns".into(),
+        detail: "no".into(),
+    };
+    let done = settled(
+        &record(validating()),
+        failed(failure.clone(), Then::NewOrder { rest: true }),
+    );
+    assert_eq!(done.record.phase, Phase::START);
+    assert_eq!(done.record.failed_validations, 1);
+    assert!(done.record.order_not_before >= NOW + Duration::from_secs(600));
+    assert_eq!(done.record.next_attempt_at, Some(done.record.order_not_before));
+    let moved = Outcome::Moved {
+        event: Event::DnsReady,
+        kind: "dns.ready",
+        detail: json!({}),
+    };
+    let after_dns = settled(&done.record, moved);
+    assert_eq!(after_dns.record.last_failure, Some(failure));
+}
+
+#[test]
+fn a_domain_that_the_ca_never_validates_gives_up_although_its_dns_is_right() {
+    let mut stuck = record(Phase::START);
+    stuck.failed_validations = 3;
+    stuck.pending_since = NOW - Duration::from_secs(6 * 24 * 3600);
+    let ready = Outcome::Moved {
+        event: Event::DnsReady,
+        kind: "dns.ready",
+        detail: json!({}),
+    };
+    let mut again = settled(&stuck, ready).record;
+    assert_eq!(again.pending_since, stuck.pending_since);
+    again.phase = validating();
+    again.pending_since = NOW - Duration::from_secs(8 * 24 * 3600);
+    let failure = Failure::AcmeValidationFailed {
+        sub_cause: "dns".into(),
+        detail: "no".into(),
+    };
+    let done = settled(&again, failed(failure, Then::NewOrder { rest: true }));
+    assert_eq!(
+        (done.record.phase, done.record.next_attempt_at),
+        (Phase::Failed, None)
+    );
+}
+
+#[test]
+fn a_live_domain_stays_active_whatever_fails() {
+    let moved_away = Failure::DnsMoved {
+        cause: Box::new(Failure::DnsNxdomain {}),
+    };
+    for then in [Then::Retry, Then::Stop] {
+        let mut before = record(live());
+        before.pending_since = NOW - Duration::from_secs(30 * 24 * 3600);
+        let done = settled(&before, failed(moved_away.clone(), then));
+        let report = done.report.unwrap();
+        assert_eq!(
+            (report.status, report.certificate_not_after),
+            (Status::Active, Some(NOW + HOUR))
+        );
+        assert!(done.record.next_attempt_at.is_some());
+    }
+}
+
+#[test]
+fn waiting_costs_no_attempt_and_tells_nobody() {
+    let done = settled(
+        &record(validating()),
+        Outcome::Waiting {
+            until: NOW + HOUR,
+            kind: "ca.waiting",
+        },
+    );
+    assert_eq!(
+        (done.record.attempt, done.record.next_attempt_at),
+        (0, Some(NOW + HOUR))
+    );
+    assert!(done.report.is_none());
+}
+
+#[test]
+fn progress_clears_the_failure_and_tells_the_new_status_once() {
+    let mut before = record(Phase::START);
+    before.last_failure = Some(Failure::DnsNxdomain {});
+    let ready = || Outcome::Moved {
+        event: Event::DnsReady,
+        kind: "dns.ready",
+        detail: json!({}),
+    };
+    let done = settled(&before, ready());
+    assert_eq!(done.record.last_failure, None);
+    assert_eq!(done.report.unwrap().status, Status::PendingHttpProbe);
+    let ordering = settled(
+        &record(Phase::Onboarding(Issuance::Ordering)),
+        Outcome::Moved {
+            event: Event::OrderPlaced(OrderId::from_uuid(Uuid::nil())),
+            kind: "order.placed",
+            detail: json!({}),
+        },
+    );
+    assert!(ordering.report.is_none());
+}
+
+#[test]
+fn a_renewal_that_reached_the_edge_reports_the_new_end_of_validity() {
+    let serving = CertificateId::from_uuid(Uuid::from_u128(3));
+    let next = Next::Now(Issuance::Deploying {
+        certificate: CertificateId::from_uuid(Uuid::from_u128(4)),
+    });
+    let before = record(Phase::Live {
+        serving,
+        not_after: NOW,
+        next,
+    });
+    let event = Event::Deployed {
+        renew_at: NOW + HOUR,
+        not_before: NOW - 18 * HOUR,
+        not_after: NOW + 2 * HOUR,
+    };
+    let done = settled(
+        &before,
+        Outcome::Moved {
+            event,
+            kind: "deployed",
+            detail: json!({}),
+        },
+    );
+    assert_eq!(done.report.unwrap().certificate_not_after, Some(NOW + 2 * HOUR));
+    assert_eq!(
+        done.record.urgent_from,
+        Some(NOW + HOUR),
+        "a tenth would be left by now"
+    );
+    assert_eq!(
+        done.record.next_attempt_at,
+        Some(NOW + HOUR),
+        "the renewal is nearer than the next look"
+    );
+    let advice = done.advice.unwrap();
+    assert!(advice.ask_at > NOW, "the CA is asked soon, not at once");
+    assert_eq!(done.record.lane(), Some(Lane::Urgent));
+}
+
+#[test]
+fn a_certificate_that_the_ca_wants_gone_is_renewed_now_and_before_others() {
+    let mut before = record(Phase::Live {
+        serving: CertificateId::from_uuid(Uuid::from_u128(3)),
+        not_after: NOW + 90 * 24 * HOUR,
+        next: Next::At(NOW + 60 * 24 * HOUR),
+    });
+    before.next_attempt_at = Some(NOW + HOUR);
+    before.last_failure = Some(Failure::DnsNxdomain {});
+    let advice = RenewalAdvice {
+        window: SuggestedWindow::new(NOW - 2 * HOUR, NOW - HOUR).ok(),
+        explanation_url: None,
+        ask_at: NOW + 6 * HOUR,
+        failures: 0,
+    };
+    let moved = |renew_at| {
+        let plan = RenewalPlan {
+            renew_at,
+            urgent_from: renew_at,
+        };
+        with_facts(|facts| advised(before.clone(), &advice, plan, facts)).unwrap()
+    };
+    let done = moved(NOW);
+    assert_eq!(done.record.next_attempt_at, Some(NOW));
+    assert_eq!(done.record.lane(), Some(Lane::Urgent));
+    assert_eq!(done.event.unwrap().detail["urgent"], true);
+    assert_eq!(done.record.last_failure, before.last_failure);
+    assert!(done.report.is_none(), "nothing to tell");
+    assert_eq!(done.advice.as_ref(), Some(&advice));
+    let later = moved(NOW + 2 * HOUR);
+    assert_eq!(
+        later.record.next_attempt_at,
+        Some(NOW + HOUR),
+        "the look at its DNS"
+    );
+}
+
+#[test]
+fn a_name_that_the_ca_refuses_stops_at_once() {
+    let failure = Failure::AcmeRejectedIdentifier { detail: "no".into() };
+    let done = settled(
+        &record(Phase::Onboarding(Issuance::Ordering)),
+        failed(failure, Then::Stop),
+    );
+    assert_eq!(
+        (done.record.phase, done.record.next_attempt_at),
+        (Phase::Failed, None)
+    );
+}
