@@ -14,6 +14,10 @@ const DEPARTED: Backoff = Backoff {
     max: Duration::from_secs(6 * 60 * 60),
 };
 
+/// The longest time between two looks at one that left and did not come back before its certificate ended: there are more of them every
+/// month, and few return.
+const ENDED_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How one worker works.
 #[derive(Debug, Clone, Copy)]
 pub struct LanePolicy {
@@ -173,6 +177,15 @@ impl Policy {
             Lane::Renewal | Lane::Urgent => self.issuance.backoff(),
             Lane::Recheck => DEPARTED,
             other => self.lane(other).backoff(),
+        }
+    }
+
+    /// The back-off between looks at a live domain that left, whether its renewal is due or not; `ended` says whether its certificate has
+    /// ended.
+    pub const fn departed_backoff(ended: bool) -> Backoff {
+        Backoff {
+            max: if ended { ENDED_MAX } else { DEPARTED.max },
+            ..DEPARTED
         }
     }
 

@@ -230,13 +230,16 @@ fn fail(
     facts: &Facts<'_>,
 ) -> Result<(), IllegalTransition> {
     let now = facts.now;
-    let backoff = usual_lane(&record.phase).map(|lane| {
-        facts
-            .policy
-            .backoff(lane)
-            .delay(record.attempt.max(1), facts.jitter)
-    });
-    let later = now + backoff.unwrap_or(DEPARTED_RECHECK);
+    let backoff = match &record.phase {
+        Phase::Live { not_after, .. } if failure.code() == FailureCode::DnsMoved => {
+            Some(Policy::departed_backoff(*not_after <= now))
+        }
+        phase => usual_lane(phase).map(|lane| facts.policy.backoff(lane)),
+    };
+    let later = now
+        + backoff.map_or(DEPARTED_RECHECK, |backoff| {
+            backoff.delay(record.attempt.max(1), facts.jitter)
+        });
     let due = match then {
         Then::Retry => later,
         Then::RetryBy(at) => later.min(at.max(now)),

@@ -180,6 +180,31 @@ fn a_live_domain_stays_active_whatever_fails() {
 }
 
 #[test]
+fn a_domain_that_left_is_looked_at_ever_less_often_and_daily_once_its_certificate_ended() {
+    let rest = |next, not_after, attempt| {
+        let mut before = record(Phase::Live {
+            serving: CertificateId::from_uuid(Uuid::nil()),
+            not_after,
+            next,
+        });
+        before.attempt = attempt;
+        let left = Failure::DnsMoved {
+            cause: Box::new(Failure::DnsNxdomain {}),
+        };
+        let due = settled(&before, failed(left, Then::Retry)).record.next_attempt_at;
+        due.unwrap().since(NOW)
+    };
+    let within = |rest: Duration, most: Duration| rest > most / 2 && rest <= most;
+    for next in [Next::At(NOW + 24 * HOUR), Next::Now(Issuance::AwaitingDns)] {
+        assert!(within(rest(next.clone(), NOW + HOUR, 1), HOUR / 6), "{next:?}");
+        assert!(within(rest(next.clone(), NOW + HOUR, 1_000), 6 * HOUR), "{next:?}");
+    }
+    let ended = |attempt| rest(Next::Now(Issuance::AwaitingDns), NOW, attempt);
+    assert!(within(ended(1), HOUR / 6));
+    assert!(within(ended(1_000), 24 * HOUR));
+}
+
+#[test]
 fn waiting_costs_no_attempt_and_tells_nobody() {
     let done = settled(
         &record(validating()),
