@@ -30,8 +30,6 @@ pub struct Facts<'a> {
     pub took: Duration,
     /// The process that made the step.
     pub replica: &'a str,
-    /// What the step saw, kept with the line of history.
-    pub evidence: &'a Map<String, Value>,
 }
 
 /// The record's next state, the report for the Cabinet if there is something to tell, and the line of its history.
@@ -110,7 +108,7 @@ fn event(record: &DomainRecord, kind: String, detail: Value, facts: &Facts<'_>) 
         at: facts.now,
         kind,
         phase: record.phase.name().to_owned(),
-        detail: with_evidence(detail, facts.evidence),
+        detail,
         duration: Some(facts.took),
         replica: facts.replica.to_owned(),
     }
@@ -177,16 +175,13 @@ pub fn advised(
     })
 }
 
-/// What the outcome says comes first; what was seen beside it is added.
-fn with_evidence(detail: Value, evidence: &Map<String, Value>) -> Value {
-    match detail {
-        Value::Object(mut fields) => {
-            for (name, value) in evidence {
-                fields.entry(name.clone()).or_insert_with(|| value.clone());
-            }
-            Value::Object(fields)
+/// Keeps what a step saw with the line of history. What the outcome says comes first; what was seen beside it is added.
+pub fn add_evidence(completion: &mut Completion, evidence: Map<String, Value>) {
+    let detail = completion.event.as_mut().map(|event| &mut event.detail);
+    if let Some(Value::Object(fields)) = detail {
+        for (name, value) in evidence {
+            fields.entry(name).or_insert(value);
         }
-        other => other,
     }
 }
 

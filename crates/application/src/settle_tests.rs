@@ -37,7 +37,6 @@ fn with_facts<T>(settle: impl FnOnce(&Facts<'_>) -> T) -> T {
         jitter: 1.0,
         took: Duration::ZERO,
         replica: "replica-1",
-        evidence: &Map::new(),
     })
 }
 
@@ -197,7 +196,10 @@ fn a_domain_that_left_is_looked_at_ever_less_often_and_daily_once_its_certificat
     let within = |rest: Duration, most: Duration| rest > most / 2 && rest <= most;
     for next in [Next::At(NOW + 24 * HOUR), Next::Now(Issuance::AwaitingDns)] {
         assert!(within(rest(next.clone(), NOW + HOUR, 1), HOUR / 6), "{next:?}");
-        assert!(within(rest(next.clone(), NOW + HOUR, 1_000), 6 * HOUR), "{next:?}");
+        assert!(
+            within(rest(next.clone(), NOW + HOUR, 1_000), 6 * HOUR),
+            "{next:?}"
+        );
     }
     let ended = |attempt| rest(Next::Now(Issuance::AwaitingDns), NOW, attempt);
     assert!(within(ended(1), HOUR / 6));

@@ -157,28 +157,31 @@ pub fn instruction_addresses(configured: &[IpNet], views: &[ResolverView]) -> Ve
 }
 
 /// The addresses of a name whose chain goes through our target: the target's own, whatever it answers elsewhere.
-fn led_to_by_target(expected: &DnsExpectation<'_>, seen: &DnsObservation) -> BTreeSet<IpAddr> {
+fn led_to_by_target<'a>(
+    expected: &DnsExpectation<'_>,
+    seen: &'a DnsObservation,
+) -> impl Iterator<Item = IpAddr> + use<'a> {
     let through_target = seen
         .chain
         .iter()
         .any(|name| name == expected.cname_target.as_str());
-    if through_target {
-        addresses(&seen.answer)
-    } else {
-        BTreeSet::new()
-    }
+    through_target
+        .then(|| addresses(&seen.answer))
+        .into_iter()
+        .flatten()
 }
 
-fn addresses(answer: &DnsAnswer) -> BTreeSet<IpAddr> {
-    match answer {
-        DnsAnswer::Addresses(found) => found.clone(),
+fn addresses(answer: &DnsAnswer) -> impl Iterator<Item = IpAddr> {
+    let found = match answer {
+        DnsAnswer::Addresses(found) => Some(found),
         DnsAnswer::NoData
         | DnsAnswer::NxDomain
         | DnsAnswer::Loop
         | DnsAnswer::ServFail
         | DnsAnswer::Refused
-        | DnsAnswer::Timeout => BTreeSet::new(),
-    }
+        | DnsAnswer::Timeout => None,
+    };
+    found.into_iter().flatten().copied()
 }
 
 fn judge(
@@ -186,17 +189,19 @@ fn judge(
     ours: &BTreeSet<IpAddr>,
     seen: &DnsObservation,
 ) -> Result<(), Failure> {
-    let resolvers = vec![seen.resolver];
+    let resolvers = || vec![seen.resolver];
     let through_target = seen
         .chain
         .iter()
         .any(|name| name == expected.cname_target.as_str());
     match &seen.answer {
         DnsAnswer::Timeout => Err(Failure::DnsTimeout {
-            resolvers,
+            resolvers: resolvers(),
             resolver_outage: false,
         }),
-        DnsAnswer::ServFail | DnsAnswer::Refused => Err(Failure::DnsServfail { resolvers }),
+        DnsAnswer::ServFail | DnsAnswer::Refused => Err(Failure::DnsServfail {
+            resolvers: resolvers(),
+        }),
         DnsAnswer::Loop => Err(Failure::DnsCnameLoop {
             chain: seen.chain.clone(),
         }),

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{Outcome, StepContext, Then};
 
 pub(super) async fn check_dns(context: &StepContext<'_>) -> Outcome {
-    let (verdict, edge_addresses) = look(context).await;
+    let (verdict, views) = look(context).await;
     let metrics = &context.service.metrics;
     match verdict {
         DnsVerdict::PointsAtUs { addresses, .. } => {
@@ -24,6 +24,7 @@ pub(super) async fn check_dns(context: &StepContext<'_>) -> Outcome {
         }
         DnsVerdict::NotReady(failure) => {
             metrics.domain_verification(false);
+            let edge_addresses = instruction_addresses(context, &views);
             context.failed_with(departed(context, failure), Then::Retry, &edge_addresses)
         }
     }
@@ -40,8 +41,13 @@ pub(super) fn departed(context: &StepContext<'_>, failure: Failure) -> Failure {
     }
 }
 
-/// Asks all resolvers at once. Also answers the addresses that an instruction may name.
-pub(super) async fn look(context: &StepContext<'_>) -> (DnsVerdict, Vec<IpAddr>) {
+/// The addresses that an instruction for the customer may name, by what [`look`] saw.
+pub(super) fn instruction_addresses(context: &StepContext<'_>, views: &[ResolverView]) -> Vec<IpAddr> {
+    dns::instruction_addresses(&context.service.policy.edge_addresses, views)
+}
+
+/// Asks all resolvers at once. Also answers what each of them said.
+pub(super) async fn look(context: &StepContext<'_>) -> (DnsVerdict, Vec<ResolverView>) {
     let record = context.record;
     let views: Vec<ResolverView> = join_all(context.service.resolvers.iter().map(|resolver| async move {
         let (name, control) = join(
@@ -53,14 +59,10 @@ pub(super) async fn look(context: &StepContext<'_>) -> (DnsVerdict, Vec<IpAddr>)
     }))
     .await;
     context.evidence.resolvers(&views);
-    let edge_addresses = &context.service.policy.edge_addresses;
     let expected = DnsExpectation {
         hostname: &record.hostname,
         cname_target: &record.cname_target,
-        edge_addresses,
+        edge_addresses: &context.service.policy.edge_addresses,
     };
-    (
-        dns::verdict(&expected, &views),
-        dns::instruction_addresses(edge_addresses, &views),
-    )
+    (dns::verdict(&expected, &views), views)
 }

@@ -10,7 +10,7 @@ use dps_domain::{Event, Failure};
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::check_dns::{departed, look};
+use super::check_dns::{departed, instruction_addresses, look};
 use super::{Fault, Outcome, StepContext, Then, edges};
 
 /// More addresses than any edge fleet publishes under one name; a customer's list beyond it is not connected to.
@@ -49,11 +49,11 @@ pub(super) struct Unready {
 
 /// Looks at DNS again, and fetches a random token of ours from every address.
 pub(super) async fn probe(context: &StepContext<'_>) -> Result<Probed, Unready> {
-    let (verdict, edge_addresses) = look(context).await;
+    let (verdict, views) = look(context).await;
     let unready = |failure, then| Unready {
         failure,
         then,
-        edge_addresses: edge_addresses.clone(),
+        edge_addresses: instruction_addresses(context, &views),
     };
     let (addresses, ours) = match verdict {
         DnsVerdict::PointsAtUs { addresses, edges } => (addresses, edges),

@@ -5,14 +5,14 @@ use std::time::Duration;
 use dps_domain::Timestamp;
 use dps_domain::dns::DnsVerdict;
 
-use super::check_dns::{departed, look};
+use super::check_dns::{departed, instruction_addresses, look};
 use super::{Outcome, StepContext, Then};
 
 /// When to look again after an answer that says nothing about the customer.
 const INCONCLUSIVE: Duration = Duration::from_secs(10 * 60);
 
 pub(super) async fn recheck(context: &StepContext<'_>, renew_at: Timestamp) -> Outcome {
-    let (verdict, edge_addresses) = look(context).await;
+    let (verdict, views) = look(context).await;
     let service = context.service;
     let now = service.now();
     match verdict {
@@ -24,6 +24,7 @@ pub(super) async fn recheck(context: &StepContext<'_>, renew_at: Timestamp) -> O
             }
         }
         DnsVerdict::NotReady(failure) if failure.counts_against_domain() => {
+            let edge_addresses = instruction_addresses(context, &views);
             context.failed_with(departed(context, failure), Then::Retry, &edge_addresses)
         }
         DnsVerdict::NotReady(_) => Outcome::Waiting {

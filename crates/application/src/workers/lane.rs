@@ -15,7 +15,7 @@ use crate::crash_point::{self, Effect};
 use crate::insist::insist_on_all;
 use crate::ports::store::{Completion, DomainRecord, Lease, StoreError};
 use crate::service::Service;
-use crate::settle::{Facts, settle};
+use crate::settle::{Facts, add_evidence, settle};
 use crate::steps::{self, Evidence, Outcome, Then};
 use crate::wake::Bell;
 
@@ -93,30 +93,26 @@ pub async fn tick(service: &Service, lane: Lane) -> Result<usize, StoreError> {
     let (leases, deadline) = lease(service, lane, concurrency).await?;
     let count = leases.len();
     for lease in leases {
-        step_together(service, lane, vec![(lease, ())], deadline).await;
+        step_all(service, lane, vec![(lease, ())], deadline).await;
     }
     Ok(count)
 }
 
-/// Makes leased steps side by side. What ends at the same time is recorded in one transaction, during which the others stand still:
-/// steps that are made together must not use the store. `P` is a step's permit, dropped when its outcome is recorded. A step that
-/// panics is left to the end of its lease, and takes no other along.
-pub(super) async fn step_together<P>(
-    service: &Service,
-    lane: Lane,
-    leases: Vec<(Lease, P)>,
-    deadline: Instant,
-) {
-    let together = leases.len().max(1);
-    let steps = leases.into_iter().map(|(lease, permit)| async move {
-        let id = lease.record.id;
-        let step = AssertUnwindSafe(make_step(service, lease, deadline)).catch_unwind();
-        let done = step.await.unwrap_or_else(|_| {
-            tracing::error!(domain.id = %id, "step.panicked");
-            None
-        });
-        (done, permit)
-    });
+/// Makes leased steps, several of them side by side. What ends at the same time is recorded in one transaction, during which the others
+/// stand still: steps that are made together must not use the store. `P` is a step's permit, dropped when its outcome is recorded. A
+/// step that panics is left to the end of its lease, and takes no other along.
+pub(super) async fn step_all<P>(service: &Service, lane: Lane, leases: Vec<(Lease, P)>, deadline: Instant) {
+    let together = leases.len();
+    let mut steps = leases
+        .into_iter()
+        .map(|(lease, permit)| async move { (make_step_caught(service, lease, deadline).await, permit) });
+    if together <= 1 {
+        if let Some(step) = steps.next() {
+            let (done, _permit) = step.await;
+            record(service, lane, deadline, done.as_slice()).await;
+        }
+        return;
+    }
     let mut steps = steps.collect::<FuturesUnordered<_>>().ready_chunks(together);
     while let Some(ended) = steps.next().await {
         let (done, permits): (Vec<_>, Vec<P>) = ended.into_iter().unzip();
@@ -124,6 +120,19 @@ pub(super) async fn step_together<P>(
         record(service, lane, deadline, &done).await;
         drop(permits);
     }
+}
+
+async fn make_step_caught(
+    service: &Service,
+    lease: Lease,
+    deadline: Instant,
+) -> Option<(LeaseToken, Completion)> {
+    let id = lease.record.id;
+    let step = AssertUnwindSafe(make_step(service, lease, deadline)).catch_unwind();
+    step.await.unwrap_or_else(|_| {
+        tracing::error!(domain.id = %id, "step.panicked");
+        None
+    })
 }
 
 /// Makes a leased step; answers what is to be recorded of it, if anything.
@@ -153,7 +162,6 @@ async fn make_step(service: &Service, lease: Lease, deadline: Instant) -> Option
         jitter: service.randomness.unit(),
         took: started.elapsed(),
         replica: &service.replica,
-        evidence: &evidence,
     };
     let mut completion = settle(&record, outcome, &facts)
         .or_else(|error| {
@@ -168,6 +176,7 @@ async fn make_step(service: &Service, lease: Lease, deadline: Instant) -> Option
             settle(&record, parked, &facts)
         })
         .ok()?;
+    add_evidence(&mut completion, evidence);
     completion.ledger = ledger;
     Some((lease.token, completion))
 }

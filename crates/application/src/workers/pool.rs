@@ -7,13 +7,15 @@ use std::time::Duration;
 use dps_domain::lane::Lane;
 use dps_domain::shares::{self, Drawer};
 use dps_domain::{Timestamp, with_causes};
-use futures_util::future::select_all;
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::lane::{give_back, lease, next_due, step_together};
+use super::lane::{give_back, lease, next_due, step_all};
 use crate::policy::Pool;
 use crate::ports::store::{Lease, StoreError};
 use crate::service::Service;
@@ -27,6 +29,7 @@ const STORE_PAUSE: Duration = Duration::from_secs(2);
 /// Runs the lanes of the pool until `shutdown`, then waits for the steps under way.
 pub(super) async fn run(service: Arc<Service>, pool: Pool, shutdown: CancellationToken) {
     let mut lanes = Lanes::new(&pool);
+    let mut bells = Bells::hung(&lanes, &service.wakers);
     let mut steps = JoinSet::new();
     while !shutdown.is_cancelled() {
         while steps.try_join_next().is_some() {}
@@ -40,8 +43,9 @@ pub(super) async fn run(service: Arc<Service>, pool: Pool, shutdown: Cancellatio
         tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
-            index = lanes.rung(&service.wakers) => lanes.queues[index].hungry = true,
-            () = lanes.ended.notified() => {}
+            index = bells.rung(&service.wakers) => lanes.queues[index].hungry = true,
+            // A permit that is free again is of no use while nobody waits for one.
+            () = lanes.ended.notified(), if lanes.is_hungry() => {}
             () = tokio::time::sleep(pause) => lanes.queues.iter_mut().for_each(|queue| queue.hungry = true),
         }
     }
@@ -125,8 +129,15 @@ impl Lanes {
         Ok(())
     }
 
+    fn is_hungry(&self) -> bool {
+        self.queues.iter().any(|queue| queue.hungry)
+    }
+
     /// Which lane may lease next, and how many records.
     fn next_grant(&self) -> Option<(usize, usize)> {
+        if !self.is_hungry() {
+            return None;
+        }
         let drawer = |(index, guaranteed): (usize, &usize)| {
             let queues = || self.queues.iter().filter(move |queue| queue.drawer == index);
             Drawer {
@@ -159,14 +170,39 @@ impl Lanes {
         let glance = service.policy.glance;
         soonest.map_or(glance, |soonest| soonest.min(glance))
     }
+}
+
+/// The bells of the pool's lanes, listened to all the time.
+struct Bells(FuturesUnordered<BoxFuture<'static, (usize, Lane)>>);
+
+impl Bells {
+    fn hung(lanes: &Lanes, wakers: &Wakers) -> Self {
+        let bells = lanes.queues.iter().enumerate();
+        Self(
+            bells
+                .map(|(index, queue)| Self::bell(wakers, index, queue.lane))
+                .collect(),
+        )
+    }
+
+    fn bell(wakers: &Wakers, index: usize, lane: Lane) -> BoxFuture<'static, (usize, Lane)> {
+        let wakers = wakers.clone();
+        Box::pin(async move {
+            wakers.rung(Bell::Lane(lane)).await;
+            (index, lane)
+        })
+    }
 
     /// Waits until the bell of a lane is rung; answers the lane's place.
-    async fn rung(&self, wakers: &Wakers) -> usize {
-        let bells = self
-            .queues
-            .iter()
-            .map(|queue| Box::pin(wakers.rung(Bell::Lane(queue.lane))));
-        select_all(bells).await.1
+    async fn rung(&mut self, wakers: &Wakers) -> usize {
+        match self.0.next().await {
+            Some((index, lane)) => {
+                self.0.push(Self::bell(wakers, index, lane));
+                index
+            }
+            // A pool without lanes.
+            None => std::future::pending().await,
+        }
     }
 }
 
@@ -185,7 +221,7 @@ fn spawn(
                 give_back(&service, lane, lease).await;
             }
         } else {
-            step_together(&service, lane, begun, deadline).await;
+            step_all(&service, lane, begun, deadline).await;
         }
     });
 }

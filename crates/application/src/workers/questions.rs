@@ -7,7 +7,6 @@ use std::time::Duration;
 use dps_domain::renewal::advice::{RenewalAdvice, RenewalAnswer, RenewalPlan};
 use dps_domain::with_causes;
 use futures_util::{StreamExt as _, stream};
-use serde_json::Map;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -181,7 +180,6 @@ async fn move_renewal(
             jitter: 0.0,
             took: began.elapsed(),
             replica: &service.replica,
-            evidence: &Map::new(),
         };
         let Some(completion) = advised(record, advice, plan, &facts) else {
             return Ok(false);

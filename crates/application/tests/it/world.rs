@@ -223,7 +223,6 @@ impl World {
             jitter: 0.5,
             took: Duration::ZERO,
             replica: &self.service.replica,
-            evidence: &serde_json::Map::new(),
         };
         let completion = settle::settle(&lease.record, outcome, &facts).unwrap();
         let outcomes = [(lease.token, completion)];
