@@ -198,7 +198,9 @@ fn still_explains(failure: Option<&Failure>, phase: &Phase) -> bool {
                 Issuance::AwaitingDns | Issuance::AwaitingHttpProbe | Issuance::Ordering | Issuance::Queued
             )
         }
-        Some(FailureCode::DnsMoved) => matches!(issuance, Issuance::AwaitingDns),
+        Some(FailureCode::DnsMoved) => {
+            matches!(issuance, Issuance::AwaitingDns | Issuance::AwaitingHttpProbe)
+        }
         Some(_) | None => false,
     }
 }

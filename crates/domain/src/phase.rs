@@ -316,10 +316,10 @@ impl Phase {
 }
 
 impl Next {
-    /// A renewal under way goes on; otherwise one begins with the DNS check.
+    /// A renewal under way goes on; otherwise one begins with the preflight, which looks at DNS itself.
     fn begin(self) -> Self {
         match self {
-            Self::At(_) => Self::Now(Issuance::AwaitingDns),
+            Self::At(_) => Self::Now(Issuance::AwaitingHttpProbe),
             under_way @ Self::Now(_) => under_way,
         }
     }
@@ -375,7 +375,7 @@ mod tests {
         let live = live.apply(Event::RenewalMoved(moved)).unwrap();
         assert!(matches!(live, Phase::Live { next: Next::At(at), .. } if at == moved));
         let mut events = whole_issuance(2, at);
-        events.insert(0, Event::RenewalDue);
+        events[0] = Event::RenewalDue;
         events.pop();
         let renewing = run(live, events).unwrap();
         assert!(matches!(renewing, Phase::Live { serving, .. } if serving == certificate(1)));

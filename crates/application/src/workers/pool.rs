@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::lane::{give_back, lease, next_due, step_all};
@@ -31,6 +31,10 @@ pub(super) async fn run(service: Arc<Service>, pool: Pool, shutdown: Cancellatio
     let mut lanes = Lanes::new(&pool);
     let mut bells = Bells::hung(&lanes, &service.wakers);
     let mut steps = JoinSet::new();
+    // Apart from `pause`, which begins anew whenever a bell is rung: in a lane that nobody rings for, work must not wait for the others to
+    // fall silent.
+    let mut glance = tokio::time::interval(service.policy.glance);
+    glance.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !shutdown.is_cancelled() {
         while steps.try_join_next().is_some() {}
         let pause = match lanes.lease(&service, &mut steps, &shutdown).await {
@@ -43,10 +47,11 @@ pub(super) async fn run(service: Arc<Service>, pool: Pool, shutdown: Cancellatio
         tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
+            _ = glance.tick() => lanes.look_everywhere(),
             index = bells.rung(&service.wakers) => lanes.queues[index].hungry = true,
             // A permit that is free again is of no use while nobody waits for one.
             () = lanes.ended.notified(), if lanes.is_hungry() => {}
-            () = tokio::time::sleep(pause) => lanes.queues.iter_mut().for_each(|queue| queue.hungry = true),
+            () = tokio::time::sleep(pause) => lanes.look_everywhere(),
         }
     }
     while steps.join_next().await.is_some() {}
@@ -127,6 +132,10 @@ impl Lanes {
             }
         }
         Ok(())
+    }
+
+    fn look_everywhere(&mut self) {
+        self.queues.iter_mut().for_each(|queue| queue.hungry = true);
     }
 
     fn is_hungry(&self) -> bool {

@@ -233,7 +233,7 @@ async fn a_name_that_the_ca_paused_is_not_asked_about_again_until_somebody_says_
     };
     world.advance(at.since(world.service.now()));
     world.change(|record| record.next_attempt_at = Some(at)).await;
-    for _ in 0..3 {
+    for _ in 0..2 {
         world.step().await;
     }
     world.ca.fail_next([CaError::Paused {

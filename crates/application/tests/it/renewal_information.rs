@@ -278,6 +278,7 @@ async fn a_ca_is_asked_while_a_renewal_is_under_way_and_moves_nothing_then() {
     world
         .change(|record| record.phase = record.phase.clone().apply(Event::RenewalDue).unwrap())
         .await;
+    world.settle().await;
     let now = world.service.now();
     world.suggest(now + DAY, now + 2 * DAY, 6 * HOUR);
     let before = world.record().await.phase;

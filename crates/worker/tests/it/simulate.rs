@@ -111,6 +111,24 @@ fn a_run_in_which_something_failed_ends_with_exit_code_1_and_says_what() {
     assert!(outcome.contains("FAILED  every revoked certificate"), "{outcome}");
 }
 
+/// Nobody rings for a domain whose next look comes by time alone; it is seen although others of the pool are busy all the while.
+#[test]
+fn who_waits_for_a_customer_is_looked_at_in_time_while_others_are_issued_without_a_pause() {
+    let directory = tempfile::tempdir().unwrap();
+    let busy = r#"{
+        "Domains": 3000, "Days": 1,
+        "Arrivals": { "EachLasts": "12h" },
+        "Customers": { "Ready": 0.8, "DnsWithin": "1d" },
+    }"#;
+    let file = scenario(directory.path(), busy);
+    let [_, json, _] = written(directory.path(), &["--scenario", &file]);
+    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    for hour in json["hours"].as_array().unwrap() {
+        let waited = hour["waitingSeconds"]["chronic"].as_u64().unwrap();
+        assert!(waited <= 120, "{hour}");
+    }
+}
+
 /// Every scenario that is shipped is one that can be used.
 #[test]
 fn every_shipped_scenario_can_be_read_and_runs() {
