@@ -175,7 +175,7 @@ impl Policy {
     pub fn backoff(&self, lane: Lane) -> Backoff {
         match lane {
             Lane::Renewal | Lane::Urgent => self.issuance.backoff(),
-            Lane::Recheck => DEPARTED,
+            Lane::Recheck => Self::departed_backoff(false),
             other => self.lane(other).backoff(),
         }
     }

@@ -14,8 +14,8 @@ use crate::ports::cabinet::StatusReport;
 use crate::ports::store::{Completion, DomainEvent, DomainRecord};
 use crate::steps::{Outcome, Then};
 
-/// How long a live domain that cannot be renewed for the customer's reasons waits between DNS checks at most.
-const DEPARTED_RECHECK: Duration = Duration::from_secs(6 * 60 * 60);
+/// When a live domain is looked at again for which somebody must act first.
+const STOPPED_RECHECK: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// What settling takes besides record and outcome.
 #[derive(Debug, Clone, Copy)]
@@ -227,14 +227,19 @@ fn fail(
     facts: &Facts<'_>,
 ) -> Result<(), IllegalTransition> {
     let now = facts.now;
-    let backoff = match &record.phase {
-        Phase::Live { not_after, .. } if failure.code() == FailureCode::DnsMoved => {
+    let departed = |failure: &Failure| failure.code() == FailureCode::DnsMoved;
+    let growing = match &record.phase {
+        Phase::Live { not_after, .. } if departed(failure) => {
+            // What failed before for other reasons, an outage of resolvers maybe, does not make its customer one who left long ago.
+            if !record.last_failure.as_ref().is_some_and(departed) {
+                record.attempt = 1;
+            }
             Some(Policy::departed_backoff(*not_after <= now))
         }
         phase => usual_lane(phase).map(|lane| facts.policy.backoff(lane)),
     };
     let later = now
-        + backoff.map_or(DEPARTED_RECHECK, |backoff| {
+        + growing.map_or(STOPPED_RECHECK, |backoff| {
             backoff.delay(record.attempt.max(1), facts.jitter)
         });
     let due = match then {
@@ -263,7 +268,7 @@ fn fail(
             record.order_not_before = at;
             later.max(at)
         }
-        Then::Stop => now + DEPARTED_RECHECK,
+        Then::Stop => now + STOPPED_RECHECK,
     };
     // A live domain's renewal moment is never slept through.
     let due = match &record.phase {

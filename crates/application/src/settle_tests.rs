@@ -180,19 +180,21 @@ fn a_live_domain_stays_active_whatever_fails() {
 
 #[test]
 fn a_domain_that_left_is_looked_at_ever_less_often_and_daily_once_its_certificate_ended() {
-    let rest = |next, not_after, attempt| {
+    let left = Failure::DnsMoved {
+        cause: Box::new(Failure::DnsNxdomain {}),
+    };
+    let rest_after = |last_failure: &Failure, next, not_after, attempt| {
         let mut before = record(Phase::Live {
             serving: CertificateId::from_uuid(Uuid::nil()),
             not_after,
             next,
         });
         before.attempt = attempt;
-        let left = Failure::DnsMoved {
-            cause: Box::new(Failure::DnsNxdomain {}),
-        };
-        let due = settled(&before, failed(left, Then::Retry)).record.next_attempt_at;
-        due.unwrap().since(NOW)
+        before.last_failure = Some(last_failure.clone());
+        let done = settled(&before, failed(left.clone(), Then::Retry));
+        done.record.next_attempt_at.unwrap().since(NOW)
     };
+    let rest = |next, not_after, attempt| rest_after(&left, next, not_after, attempt);
     let within = |rest: Duration, most: Duration| rest > most / 2 && rest <= most;
     for next in [Next::At(NOW + 24 * HOUR), Next::Now(Issuance::AwaitingDns)] {
         assert!(within(rest(next.clone(), NOW + HOUR, 1), HOUR / 6), "{next:?}");
@@ -204,6 +206,12 @@ fn a_domain_that_left_is_looked_at_ever_less_often_and_daily_once_its_certificat
     let ended = |attempt| rest(Next::Now(Issuance::AwaitingDns), NOW, attempt);
     assert!(within(ended(1), HOUR / 6));
     assert!(within(ended(1_000), 24 * HOUR));
+    let outage = Failure::DnsTimeout {
+        resolvers: vec![],
+        resolver_outage: true,
+    };
+    let after_outage = rest_after(&outage, Next::Now(Issuance::AwaitingDns), NOW, 1_000);
+    assert!(within(after_outage, HOUR / 6), "{after_outage:?}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dps_domain::backoff::Backoff;
+use dps_domain::phase::Next;
 use dps_domain::{Event, Failure, Hostname, Phase, Status, Timestamp, with_causes};
 use futures_util::future::join_all;
 use serde_json::json;
@@ -516,7 +517,10 @@ fn change(
 fn looks_at_dns(phase: &Phase) -> bool {
     match phase {
         Phase::Onboarding(issuance) => before_order(issuance),
-        Phase::Live { next, .. } => matches!(next, dps_domain::phase::Next::At(_)),
+        Phase::Live { next, .. } => match next {
+            Next::At(_) => true,
+            Next::Now(issuance) => before_order(issuance),
+        },
         Phase::Failed | Phase::Leaving | Phase::Gone => false,
     }
 }
@@ -577,7 +581,7 @@ async fn refuse(service: &Service, domain: &CabinetDomain, failure: Failure) -> 
 
 #[cfg(test)]
 mod tests {
-    use dps_domain::phase::{Issuance, Next};
+    use dps_domain::phase::Issuance;
     use dps_domain::{CertificateId, DomainId, OrderId};
     use uuid::Uuid;
 

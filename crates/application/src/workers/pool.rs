@@ -7,9 +7,7 @@ use std::time::Duration;
 use dps_domain::lane::Lane;
 use dps_domain::shares::{self, Drawer};
 use dps_domain::{Timestamp, with_causes};
-use futures_util::StreamExt as _;
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
+use futures_util::future::select_all;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -29,7 +27,6 @@ const STORE_PAUSE: Duration = Duration::from_secs(2);
 /// Runs the lanes of the pool until `shutdown`, then waits for the steps under way.
 pub(super) async fn run(service: Arc<Service>, pool: Pool, shutdown: CancellationToken) {
     let mut lanes = Lanes::new(&pool);
-    let mut bells = Bells::hung(&lanes, &service.wakers);
     let mut steps = JoinSet::new();
     // Apart from `pause`, which begins anew whenever a bell is rung: in a lane that nobody rings for, work must not wait for the others to
     // fall silent.
@@ -48,7 +45,7 @@ pub(super) async fn run(service: Arc<Service>, pool: Pool, shutdown: Cancellatio
             biased;
             () = shutdown.cancelled() => break,
             _ = glance.tick() => lanes.look_everywhere(),
-            index = bells.rung(&service.wakers) => lanes.queues[index].hungry = true,
+            index = lanes.rung(&service.wakers) => lanes.queues[index].hungry = true,
             // A permit that is free again is of no use while nobody waits for one.
             () = lanes.ended.notified(), if lanes.is_hungry() => {}
             () = tokio::time::sleep(pause) => lanes.look_everywhere(),
@@ -110,13 +107,12 @@ impl Lanes {
         steps: &mut JoinSet<()>,
         shutdown: &CancellationToken,
     ) -> Result<(), StoreError> {
-        while let Some((index, permits)) = self.next_grant() {
+        while !shutdown.is_cancelled()
+            && let Some((index, permits)) = self.next_grant()
+        {
             let queue = &mut self.queues[index];
             let (leases, deadline) = lease(service, queue.lane, permits).await?;
-            if leases.len() < permits {
-                queue.hungry = false;
-                queue.next_due = next_due(service, queue.lane).await?;
-            }
+            queue.hungry = leases.len() == permits;
             let begun = leases.into_iter().map(|lease| {
                 let permit = UnderWay::begin(service, queue.lane, &queue.under_way, &self.ended);
                 (lease, permit)
@@ -129,6 +125,9 @@ impl Lanes {
                 }
             } else {
                 begun.for_each(|one| spawn(steps, service, (queue.lane, shutdown), vec![one], deadline));
+            }
+            if !queue.hungry {
+                queue.next_due = next_due(service, queue.lane).await?;
             }
         }
         Ok(())
@@ -144,9 +143,6 @@ impl Lanes {
 
     /// Which lane may lease next, and how many records.
     fn next_grant(&self) -> Option<(usize, usize)> {
-        if !self.is_hungry() {
-            return None;
-        }
         let drawer = |(index, guaranteed): (usize, &usize)| {
             let queues = || self.queues.iter().filter(move |queue| queue.drawer == index);
             Drawer {
@@ -164,7 +160,7 @@ impl Lanes {
         Some((first, permits))
     }
 
-    /// How long to wait when nobody rings and no step ends.
+    /// How long to wait when nobody rings, and no step ends that somebody waits for.
     fn pause(&self, service: &Service) -> Duration {
         let now = service.now();
         let until_due = |queue: &Queue| match queue.next_due {
@@ -179,39 +175,14 @@ impl Lanes {
         let glance = service.policy.glance;
         soonest.map_or(glance, |soonest| soonest.min(glance))
     }
-}
-
-/// The bells of the pool's lanes, listened to all the time.
-struct Bells(FuturesUnordered<BoxFuture<'static, (usize, Lane)>>);
-
-impl Bells {
-    fn hung(lanes: &Lanes, wakers: &Wakers) -> Self {
-        let bells = lanes.queues.iter().enumerate();
-        Self(
-            bells
-                .map(|(index, queue)| Self::bell(wakers, index, queue.lane))
-                .collect(),
-        )
-    }
-
-    fn bell(wakers: &Wakers, index: usize, lane: Lane) -> BoxFuture<'static, (usize, Lane)> {
-        let wakers = wakers.clone();
-        Box::pin(async move {
-            wakers.rung(Bell::Lane(lane)).await;
-            (index, lane)
-        })
-    }
 
     /// Waits until the bell of a lane is rung; answers the lane's place.
-    async fn rung(&mut self, wakers: &Wakers) -> usize {
-        match self.0.next().await {
-            Some((index, lane)) => {
-                self.0.push(Self::bell(wakers, index, lane));
-                index
-            }
-            // A pool without lanes.
-            None => std::future::pending().await,
-        }
+    async fn rung(&self, wakers: &Wakers) -> usize {
+        let bells = self
+            .queues
+            .iter()
+            .map(|queue| Box::pin(wakers.rung(Bell::Lane(queue.lane))));
+        select_all(bells).await.1
     }
 }
 

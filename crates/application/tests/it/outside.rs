@@ -285,7 +285,12 @@ impl Default for FakeDns {
 
 impl FakeDns {
     pub(crate) fn point(&self, host: &str, target: &str) {
-        let answer = DnsAnswer::Addresses(BTreeSet::from([EDGE_ADDRESS]));
+        self.point_at(host, target, BTreeSet::from([EDGE_ADDRESS]));
+    }
+
+    /// As [`Self::point`], with other addresses at the end.
+    pub(crate) fn point_at(&self, host: &str, target: &str, addresses: BTreeSet<IpAddr>) {
+        let answer = DnsAnswer::Addresses(addresses);
         self.names
             .lock()
             .unwrap()

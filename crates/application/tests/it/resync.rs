@@ -99,6 +99,23 @@ async fn a_target_that_changed_is_checked_against_at_once() {
 }
 
 #[tokio::test]
+async fn a_domain_that_left_is_looked_at_at_once_when_its_target_changes() {
+    let world = World::live().await;
+    world.dns.clear(HOST);
+    for _ in 0..70 {
+        world.advance(Duration::from_secs(24 * 3600));
+        world.settle().await;
+    }
+    assert!(world.record().await.next_attempt_at.unwrap() > world.service.now());
+    world.cabinet.edit(id(1), |domain| {
+        domain.cname_target = "new-edge.platform.net".into();
+        domain.version += 1;
+    });
+    world.resync().await;
+    assert_eq!(world.record().await.next_attempt_at, Some(world.service.now()));
+}
+
+#[tokio::test]
 async fn a_wish_that_the_feed_missed_is_granted() {
     let world = World::live().await;
     world.cabinet.edit(id(1), |domain| {

@@ -1,5 +1,6 @@
 //! The stories.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,6 +91,21 @@ async fn a_departed_domain_is_never_ordered_for_and_revives_when_dns_returns() {
     world.settle().await;
     assert_eq!(world.ca.orders_for(HOST), 2);
     assert_eq!(world.record().await.last_failure, None);
+}
+
+#[tokio::test]
+async fn a_name_with_more_addresses_than_any_fleet_has_is_not_connected_to_and_given_up_in_time() {
+    let world = World::with_due_domain().await;
+    let many = (0..65).map(|n| Ipv4Addr::new(198, 51, 100, n).into());
+    world.dns.point_at(HOST, TARGET, many.collect());
+    for _ in 0..9 {
+        world.settle().await;
+        world.advance(DAY);
+    }
+    let record = world.record().await;
+    assert_eq!(record.phase.status(), Status::Failed);
+    assert_eq!(record.last_failure.unwrap().code(), FailureCode::DnsStrayAddress);
+    assert_eq!(world.ca.orders_for(HOST), 0);
 }
 
 #[tokio::test]

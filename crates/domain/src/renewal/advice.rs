@@ -175,8 +175,9 @@ impl RenewalAdvice {
             // Never before the time that was named, and not everybody at that time; a CA that names one again and again is left alone as
             // long as one that names none.
             RenewalAnswer::Unavailable { until: Some(until) } => {
-                let told = ask_again_at(Some(*until), now).max(now + RETRY.delay(failures, jitter));
-                failed(told + (told.since(now) / 4).mul_f64(jitter.clamp(0.0, 1.0)))
+                let told = ask_again_at(Some(*until), now);
+                let spread = told + (told.since(now) / 4).mul_f64(jitter.clamp(0.0, 1.0));
+                failed(spread.max(now + RETRY.delay(failures, jitter)))
             }
             RenewalAnswer::Unavailable { until: None } => failed(now + RETRY.delay(failures, jitter)),
             RenewalAnswer::Refused => failed(now + spread(USUAL)),
