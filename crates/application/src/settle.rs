@@ -52,14 +52,20 @@ pub fn settle(
             {
                 record.urgent_from = Some(renewal::urgent_from(*not_before, *not_after, *renew_at));
             }
+            // That its renewal is due does not bring a departed domain back.
+            let still_departed = matches!(event, Event::RenewalDue) && is_departed(before);
             record.phase = record.phase.apply(event)?;
-            record.attempt = 0;
+            record.attempt = if still_departed {
+                before.attempt.saturating_sub(1)
+            } else {
+                0
+            };
             // Passing DNS again after a failed validation is no progress towards a certificate: the CA must be satisfied.
             if record.failed_validations == 0 {
                 record.pending_since = facts.now;
             }
             record.next_attempt_at = due_after_progress(&record.phase, facts);
-            if !still_explains(record.last_failure.as_ref(), &record.phase) {
+            if !still_departed && !still_explains(record.last_failure.as_ref(), &record.phase) {
                 record.last_failure = None;
             }
             if record.phase.is_live() && record.phase.issuance().is_none() {
@@ -185,8 +191,12 @@ pub fn add_evidence(completion: &mut Completion, evidence: Map<String, Value>) {
     }
 }
 
-/// While a name rests after a failed validation, passing the DNS check again does not make the CA's verdict untrue; and a renewal that
-/// begins does not bring a departed domain back.
+/// Whether a live domain is known not to point at us any more.
+pub fn is_departed(record: &DomainRecord) -> bool {
+    record.phase.is_live() && matches!(record.last_failure, Some(Failure::DnsMoved { .. }))
+}
+
+/// While a name rests after a failed validation, passing the DNS check again does not make the CA's verdict untrue.
 fn still_explains(failure: Option<&Failure>, phase: &Phase) -> bool {
     let Some(issuance) = phase.issuance() else {
         return false;
@@ -197,9 +207,6 @@ fn still_explains(failure: Option<&Failure>, phase: &Phase) -> bool {
                 issuance,
                 Issuance::AwaitingDns | Issuance::AwaitingHttpProbe | Issuance::Ordering | Issuance::Queued
             )
-        }
-        Some(FailureCode::DnsMoved) => {
-            matches!(issuance, Issuance::AwaitingDns | Issuance::AwaitingHttpProbe)
         }
         Some(_) | None => false,
     }
@@ -227,11 +234,10 @@ fn fail(
     facts: &Facts<'_>,
 ) -> Result<(), IllegalTransition> {
     let now = facts.now;
-    let departed = |failure: &Failure| failure.code() == FailureCode::DnsMoved;
     let growing = match &record.phase {
-        Phase::Live { not_after, .. } if departed(failure) => {
+        Phase::Live { not_after, .. } if failure.code() == FailureCode::DnsMoved => {
             // What failed before for other reasons, an outage of resolvers maybe, does not make its customer one who left long ago.
-            if !record.last_failure.as_ref().is_some_and(departed) {
+            if !is_departed(record) {
                 record.attempt = 1;
             }
             Some(Policy::departed_backoff(*not_after <= now))

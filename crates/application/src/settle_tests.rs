@@ -215,6 +215,35 @@ fn a_domain_that_left_is_looked_at_ever_less_often_and_daily_once_its_certificat
 }
 
 #[test]
+fn that_its_renewal_is_due_does_not_bring_a_domain_back_that_left() {
+    let mut before = record(Phase::Live {
+        serving: CertificateId::from_uuid(Uuid::nil()),
+        not_after: NOW + 24 * HOUR,
+        next: Next::At(NOW),
+    });
+    before.attempt = 8;
+    before.last_failure = Some(Failure::DnsMoved {
+        cause: Box::new(Failure::DnsNxdomain {}),
+    });
+    let moved = |before: &DomainRecord, event| {
+        let kind = "moved";
+        let detail = json!({});
+        settled(before, Outcome::Moved { event, kind, detail })
+    };
+    let begun = moved(&before, Event::RenewalDue);
+    assert_eq!(begun.record.last_failure, before.last_failure);
+    assert_eq!(begun.record.attempt, 7, "the lease's own is no look");
+    assert_eq!(begun.record.lane(), Some(Lane::Chronic));
+    assert!(begun.report.is_none());
+    let returned = moved(&begun.record, Event::HttpReady);
+    assert_eq!((returned.record.last_failure, returned.record.attempt), (None, 0));
+    assert!(
+        returned.report.is_some(),
+        "the customer hears that it is well again"
+    );
+}
+
+#[test]
 fn waiting_costs_no_attempt_and_tells_nobody() {
     let done = settled(
         &record(validating()),

@@ -38,13 +38,13 @@ pub enum Next {
     Now(Issuance),
 }
 
-/// One run from DNS check to edge. The first issue and every renewal share it.
+/// One run to the edge: of the first issue from the DNS check on, of a renewal from the preflight on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Issuance {
     /// Waiting for DNS to point at us.
     AwaitingDns,
-    /// DNS is right; waiting for our responder to answer on every address.
+    /// Waiting for our responder to answer on every address, after another look at DNS.
     AwaitingHttpProbe,
     /// Everything is right for an order; none is stored yet.
     Ordering,
@@ -74,7 +74,7 @@ pub enum Event {
     DnsReady,
     /// Our responder answered on every address.
     HttpReady,
-    /// DNS no longer points at us although it did when the probe or the order began.
+    /// DNS does not point at us, although the preflight or the order was due.
     DnsLost,
     /// The CA's limit leaves the account no order for now.
     OrdersUsedUp,

@@ -1,13 +1,18 @@
 //! Does the name point at us, in the eyes of every resolver?
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use dps_domain::dns::{self, DnsExpectation, DnsVerdict, ResolverView};
-use dps_domain::{Event, Failure};
+use dps_domain::{Event, Failure, FailureCode};
 use futures_util::future::{join, join_all};
 use serde_json::json;
 
 use super::{Outcome, StepContext, Then};
+use crate::settle::is_departed;
+
+/// When to look again after an answer that says nothing about the customer.
+pub(super) const INCONCLUSIVE: Duration = Duration::from_secs(10 * 60);
 
 pub(super) async fn check_dns(context: &StepContext<'_>) -> Outcome {
     let (verdict, views) = look(context).await;
@@ -24,6 +29,9 @@ pub(super) async fn check_dns(context: &StepContext<'_>) -> Outcome {
         }
         DnsVerdict::NotReady(failure) => {
             metrics.domain_verification(false);
+            if let Some(waiting) = nothing_new(context, &failure) {
+                return waiting;
+            }
             let edge_addresses = instruction_addresses(context, &views);
             context.failed_with(departed(context, failure), Then::Retry, &edge_addresses)
         }
@@ -39,6 +47,19 @@ pub(super) fn departed(context: &StepContext<'_>, failure: Failure) -> Failure {
     } else {
         failure
     }
+}
+
+/// A look that says nothing about the customer changes nothing about a domain that is known to have left: it is looked at again soon.
+pub(super) fn nothing_new(context: &StepContext<'_>, failure: &Failure) -> Option<Outcome> {
+    let of_dns = matches!(
+        failure.code(),
+        FailureCode::DnsTimeout | FailureCode::DnsServfail | FailureCode::DnsPropagating
+    );
+    let known = of_dns && !failure.counts_against_domain() && is_departed(context.record);
+    known.then(|| Outcome::Waiting {
+        until: context.service.now() + INCONCLUSIVE,
+        kind: "recheck.inconclusive",
+    })
 }
 
 /// The addresses that an instruction for the customer may name, by what [`look`] saw.

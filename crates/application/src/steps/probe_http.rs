@@ -10,7 +10,7 @@ use dps_domain::{Event, Failure};
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::check_dns::{departed, instruction_addresses, look};
+use super::check_dns::{departed, instruction_addresses, look, nothing_new};
 use super::{Fault, Outcome, StepContext, Then, edges};
 
 /// More addresses than any edge fleet publishes under one name; a customer's list beyond it is not connected to.
@@ -27,7 +27,8 @@ pub(super) async fn probe_http(context: &StepContext<'_>) -> Outcome {
             failure,
             then,
             edge_addresses,
-        }) => context.failed_with(failure, then, &edge_addresses),
+        }) => nothing_new(context, &failure)
+            .unwrap_or_else(|| context.failed_with(failure, then, &edge_addresses)),
     }
 }
 

@@ -1,15 +1,10 @@
 //! Does a live domain still point at us? Looked at now and then, so that a customer who left hears of it long before the renewal.
 
-use std::time::Duration;
-
 use dps_domain::Timestamp;
 use dps_domain::dns::DnsVerdict;
 
-use super::check_dns::{departed, instruction_addresses, look};
+use super::check_dns::{INCONCLUSIVE, departed, instruction_addresses, look};
 use super::{Outcome, StepContext, Then};
-
-/// When to look again after an answer that says nothing about the customer.
-const INCONCLUSIVE: Duration = Duration::from_secs(10 * 60);
 
 pub(super) async fn recheck(context: &StepContext<'_>, renew_at: Timestamp) -> Outcome {
     let (verdict, views) = look(context).await;

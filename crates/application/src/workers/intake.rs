@@ -483,17 +483,15 @@ fn change(
             _,
         ) => None,
     };
+    if retargeted && looks_at_dns(&after.phase) {
+        after.attempt = 0;
+        after.next_attempt_at = Some(now);
+    }
     let ours = record.phase.status();
     let (kind, report) = match wish {
         Some(wish) => wish,
         None if resync && theirs != ours && theirs.may_report(ours) => ("status.repeated", true),
-        None if retargeted => {
-            if looks_at_dns(&after.phase) {
-                after.attempt = 0;
-                after.next_attempt_at = Some(now);
-            }
-            ("target.changed", false)
-        }
+        None if retargeted => ("target.changed", false),
         None if resync && domain.version < record.cabinet_version => ("cabinet.restored", false),
         None => return None,
     };

@@ -30,7 +30,8 @@ pub(super) async fn run(service: Arc<Service>, pool: Pool, shutdown: Cancellatio
     let mut steps = JoinSet::new();
     // Apart from `pause`, which begins anew whenever a bell is rung: in a lane that nobody rings for, work must not wait for the others to
     // fall silent.
-    let mut glance = tokio::time::interval(service.policy.glance);
+    let period = service.policy.glance;
+    let mut glance = tokio::time::interval_at(Instant::now() + period, period);
     glance.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !shutdown.is_cancelled() {
         while steps.try_join_next().is_some() {}
@@ -38,6 +39,7 @@ pub(super) async fn run(service: Arc<Service>, pool: Pool, shutdown: Cancellatio
             Ok(()) => lanes.pause(&service),
             Err(error) => {
                 tracing::error!(lanes = %lanes.names(), error = %with_causes(&error), "store.failed");
+                glance.reset_after(STORE_PAUSE);
                 STORE_PAUSE
             }
         };
@@ -172,8 +174,7 @@ impl Lanes {
             Some(_) | None => None,
         };
         let soonest = self.queues.iter().filter_map(until_due).min();
-        let glance = service.policy.glance;
-        soonest.map_or(glance, |soonest| soonest.min(glance))
+        soonest.unwrap_or(service.policy.glance)
     }
 
     /// Waits until the bell of a lane is rung; answers the lane's place.

@@ -122,8 +122,10 @@ fn failures_ask_again_with_growing_pauses_and_forget_nothing() {
         failures: 20,
         ..known.clone()
     };
-    let again = throttled_long.after(&told, ISSUED, 0.0).ask_at;
-    assert!(again >= ISSUED + 4 * HOUR, "asked every hour: {again}");
+    for jitter in [0.0, 1.0] {
+        let again = throttled_long.after(&told, ISSUED, jitter).ask_at;
+        assert!(again >= ISSUED + 4 * HOUR && again <= ISSUED + USUAL, "{again}");
+    }
     let refused = known.after(&RenewalAnswer::Refused, ISSUED, 1.0);
     assert_eq!(refused.ask_at, ISSUED + USUAL);
     let gone = advice.after(&RenewalAnswer::NotOffered, ISSUED, 1.0);
