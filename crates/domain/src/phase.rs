@@ -44,7 +44,7 @@ pub enum Next {
 pub enum Issuance {
     /// Waiting for DNS to point at us.
     AwaitingDns,
-    /// Waiting for our responder to answer on every address, after another look at DNS.
+    /// Waiting for our responder to answer on every address, after a look at DNS.
     AwaitingHttpProbe,
     /// Everything is right for an order; none is stored yet.
     Ordering,

@@ -1,5 +1,7 @@
 //! What the CA said of the certificates that are served, and when it is asked again.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use dps_application::ports::AdviceStore;
 use dps_application::ports::advice::{QuestionChange, RenewalQuestion};
@@ -66,7 +68,7 @@ fn read(row: &Row) -> Result<RenewalQuestion, StoreError> {
         domain_id: fields.parse("domain_id")?,
         hostname: fields.parse("hostname")?,
         certificate_id: fields.parse("certificate_id")?,
-        ari_id: fields.get("ari_id")?,
+        ari_id: fields.get::<Option<String>>("ari_id")?.map(Arc::from),
         directory_url: fields.get::<String>("directory_url")?.into(),
         validity: (fields.at("not_before")?, fields.at("not_after")?),
         advice: RenewalAdvice {

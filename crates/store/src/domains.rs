@@ -36,6 +36,8 @@ macro_rules! assignments {
     };
 }
 
+pub(crate) use assignments;
+
 /// Whether a write from outside leaves a lease alone: two workers with one order would be two orders at the CA.
 macro_rules! same_work {
     () => {

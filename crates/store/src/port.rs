@@ -103,6 +103,17 @@ impl CertificateStore for Store {
         lease::complete_all(&self.database, outcomes, self.events_per_domain).await
     }
 
+    async fn complete_and_go_on(
+        &self,
+        token: LeaseToken,
+        completion: &Completion,
+        next: LeaseToken,
+        ttl: Duration,
+    ) -> Result<Lease, StoreError> {
+        let (term, kept) = (self.term(ttl), self.events_per_domain);
+        lease::complete_and_go_on(&self.database, (token, completion), (next, term), kept).await
+    }
+
     async fn domain_forget(&self, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {
         lease::forget(&self.database, id, token).await
     }

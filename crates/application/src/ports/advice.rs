@@ -22,7 +22,7 @@ pub struct RenewalQuestion {
     /// The certificate.
     pub certificate_id: CertificateId,
     /// The certificate's name at its CA (RFC 9773 §4.1), if it has one.
-    pub ari_id: Option<String>,
+    pub ari_id: Option<Arc<str>>,
     /// The CA that issued it.
     pub directory_url: Arc<str>,
     /// From when until when it is valid.

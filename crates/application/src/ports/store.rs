@@ -356,6 +356,17 @@ pub trait CertificateStore: SyncStore + FleetStore + AdviceStore {
     /// the outbox moves it meanwhile.
     async fn complete_all(&self, outcomes: &[(LeaseToken, Completion)]) -> Result<Vec<bool>, StoreError>;
 
+    /// Records the outcome of a step after which the record is due for its next one: as [`Self::complete`], but the lease goes on under
+    /// the token `next`, for `ttl` from now, and the attempt is counted. Answers that lease, also a second time, when the answer to the
+    /// first was lost; `LeaseLost` if the token is stale.
+    async fn complete_and_go_on(
+        &self,
+        token: LeaseToken,
+        completion: &Completion,
+        next: LeaseToken,
+        ttl: Duration,
+    ) -> Result<Lease, StoreError>;
+
     /// As [`Self::complete_all`] for one; `LeaseLost` if the token is stale.
     async fn complete(&self, token: LeaseToken, completion: Completion) -> Result<(), StoreError> {
         match self.complete_all(&[(token, completion)]).await?.as_slice() {

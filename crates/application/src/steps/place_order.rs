@@ -1,5 +1,7 @@
 //! Place an order, and store its URL before anything is built on it.
 
+use std::sync::Arc;
+
 use dps_domain::limits::Exemption;
 use dps_domain::{Event, Failure, OrderId, Timestamp};
 use serde_json::json;
@@ -35,7 +37,7 @@ enum Ready {
     ToOrder {
         account: Account,
         exemption: Exemption,
-        replaces: Option<String>,
+        replaces: Option<Arc<str>>,
     },
     Otherwise(Outcome),
 }
@@ -62,7 +64,7 @@ async fn prepare(context: &StepContext<'_>) -> Result<Ready, Fault> {
     }
     let replaces = replacement.map(|replacement| replacement.ari_id);
     if let Some(ari_id) = &replaces {
-        context.evidence.note("replaces", ari_id.as_str());
+        context.evidence.note("replaces", &**ari_id);
         context.evidence.note("exemptFromLimits", exempt);
     }
     Ok(Ready::ToOrder {

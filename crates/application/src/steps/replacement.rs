@@ -1,5 +1,7 @@
 //! What an order replaces: the certificate that a live domain serves, as the CA knows it (RFC 9773 §5).
 
+use std::sync::Arc;
+
 use dps_domain::with_causes;
 
 use super::StepContext;
@@ -7,7 +9,7 @@ use super::StepContext;
 /// What the CA is told of the certificate that an order follows.
 pub(super) struct Replacement {
     /// Its name (RFC 9773 §5).
-    pub(super) ari_id: String,
+    pub(super) ari_id: Arc<str>,
     /// Whether the order is free of the CA's limits: it comes inside the window that the CA suggested. A CA that holds the certificate
     /// for replaced already knows better, and says so.
     pub(super) exempt: bool,

@@ -171,18 +171,20 @@ async fn take_page(service: &Service, page: &[CabinetDomain]) -> Result<(), Stor
     let mut arrived = BTreeSet::new();
     let mut arrivals = Vec::new();
     for domains in page.chunks(LOOKS) {
-        let looks = join_all(domains.iter().map(|domain| plain_arrival(service, domain))).await;
-        for (domain, arrival) in domains.iter().zip(looks) {
+        let looks = join_all(domains.iter().map(|domain| look(service, domain))).await;
+        for (domain, look) in domains.iter().zip(looks) {
             // What was looked up was so before the domains ahead of it were written.
-            let first_of_its_name = |completion: &Completion| {
+            let mut first_of_its_name = |completion: &Completion| {
                 let record = &completion.record;
                 arrived.insert(record.hostname.to_string()) & arrived.insert(record.id.to_string())
             };
-            if let Some(completion) = arrival.filter(first_of_its_name) {
-                arrivals.push(completion);
-            } else {
-                insert(service, std::mem::take(&mut arrivals)).await?;
-                take(service, domain).await?;
+            match look {
+                Look::Known => {}
+                Look::Arrival(completion) if first_of_its_name(&completion) => arrivals.push(*completion),
+                Look::Arrival(_) | Look::Other => {
+                    insert(service, std::mem::take(&mut arrivals)).await?;
+                    take(service, domain).await?;
+                }
             }
         }
         if arrivals.len() >= BATCH {
@@ -192,13 +194,36 @@ async fn take_page(service: &Service, page: &[CabinetDomain]) -> Result<(), Stor
     insert(service, arrivals).await
 }
 
-/// The record of a domain that is new to us; `None` for whatever takes more thought.
+/// What a first look says of a domain in a page.
+enum Look {
+    /// It is new to us.
+    Arrival(Box<Completion>),
+    /// We know of it already, as of every report that was ours.
+    Known,
+    /// Whatever takes more thought.
+    Other,
+}
+
+async fn look(service: &Service, domain: &CabinetDomain) -> Look {
+    match service.store.domain(domain.id).await {
+        Ok(Some(record)) if is_known(&record, domain) => return Look::Known,
+        Ok(Some(_)) | Err(_) => return Look::Other,
+        Ok(None) => {}
+    }
+    plain_arrival(service, domain)
+        .await
+        .map_or(Look::Other, |completion| Look::Arrival(Box::new(completion)))
+}
+
+/// Whether news of a domain says nothing that is new. A removal is carried out whenever it is heard of.
+fn is_known(record: &DomainRecord, domain: &CabinetDomain) -> bool {
+    domain.version <= record.cabinet_version && domain.status != Some(Status::PendingRemoval)
+}
+
+/// The record of a domain that we have none of; `None` for whatever takes more thought.
 async fn plain_arrival(service: &Service, domain: &CabinetDomain) -> Option<Completion> {
     let hostname = Hostname::parse(&domain.canonical_host).ok()?;
     let target = Hostname::parse(&domain.cname_target).ok()?;
-    if service.store.domain(domain.id).await.ok()?.is_some() {
-        return None;
-    }
     if service.store.domain_by_hostname(&hostname).await.ok()?.is_some() {
         return None;
     }

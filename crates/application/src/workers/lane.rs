@@ -10,24 +10,34 @@ use dps_domain::{Failure, LeaseToken, Timestamp, with_causes};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::crash_point::{self, Effect};
-use crate::insist::insist_on_all;
+use crate::insist::{insist, insist_on_all};
 use crate::ports::store::{Completion, DomainRecord, Lease, StoreError};
 use crate::service::Service;
 use crate::settle::{Facts, add_evidence, settle};
 use crate::steps::{self, Evidence, Outcome, Then};
 use crate::wake::Bell;
 
-/// Leases up to `limit` due records, and says when their steps must be over. That is counted from before the store was asked, whose
-/// own count begins later, and on the clock that never jumps.
+/// The most steps that are made of one record before its permit is free for others. A whole renewal has six.
+const MAX_STEPS: usize = 8;
+
+/// When steps must be over whose lease is about to be asked for. It is counted from before the store is asked, whose own count begins
+/// later, and on the clock that never jumps.
+fn deadline(service: &Service) -> Instant {
+    let policy = &service.policy;
+    Instant::now() + policy.lease.saturating_sub(policy.skew_allowance)
+}
+
+/// Leases up to `limit` due records, and says when their steps must be over.
 pub(super) async fn lease(
     service: &Service,
     lane: Lane,
     limit: usize,
 ) -> Result<(Vec<Lease>, Instant), StoreError> {
     let policy = &service.policy;
-    let deadline = Instant::now() + policy.lease.saturating_sub(policy.skew_allowance);
+    let deadline = deadline(service);
     let (store, now) = (&service.store, service.now());
     let leases = if lane == Lane::OrderQueue {
         let (orders, tokens) = orders(service);
@@ -105,20 +115,40 @@ pub(super) async fn step_all<P>(service: &Service, lane: Lane, leases: Vec<(Leas
     let together = leases.len();
     let mut steps = leases
         .into_iter()
-        .map(|(lease, permit)| async move { (make_step_caught(service, lease, deadline).await, permit) });
-    if together <= 1 {
-        if let Some(step) = steps.next() {
-            let (done, _permit) = step.await;
-            record(service, lane, deadline, done.as_slice()).await;
-        }
-        return;
-    }
-    let mut steps = steps.collect::<FuturesUnordered<_>>().ready_chunks(together);
+        .map(|(lease, permit)| async move { (make_step_caught(service, lease, deadline).await, permit) })
+        .collect::<FuturesUnordered<_>>()
+        .ready_chunks(together);
     while let Some(ended) = steps.next().await {
         let (done, permits): (Vec<_>, Vec<P>) = ended.into_iter().unzip();
         let done: Vec<_> = done.into_iter().flatten().collect();
         record(service, lane, deadline, &done).await;
         drop(permits);
+    }
+}
+
+/// Makes a leased step and, as long as the record moves on to another that is due in the same lane, those that follow it. Each is
+/// recorded before the next begins, which has a lease and a time of its own.
+pub(super) async fn walk(
+    service: &Service,
+    lane: Lane,
+    (mut lease, mut deadline): (Lease, Instant),
+    shutdown: &CancellationToken,
+) {
+    for step in 1..=MAX_STEPS {
+        let before = lease.record.phase.clone();
+        let Some(done) = make_step_caught(service, lease, deadline).await else {
+            return;
+        };
+        let record = &done.1.record;
+        let is_due = record.next_attempt_at.is_some_and(|at| at <= service.now());
+        let moves_on = is_due && record.phase != before && record.lane() == Some(lane);
+        if !moves_on || step == MAX_STEPS || shutdown.is_cancelled() {
+            return self::record(service, lane, deadline, &[done]).await;
+        }
+        let Some(next) = go_on(service, lane, deadline, &done).await else {
+            return;
+        };
+        (lease, deadline) = next;
     }
 }
 
@@ -194,18 +224,53 @@ async fn record(service: &Service, lane: Lane, deadline: Instant, done: &[(Lease
         crash_point::after(Effect::OutcomeSave);
     }
     for ((_, completion), recorded) in done.iter().zip(recorded) {
-        let id = completion.record.id;
-        match recorded {
-            Ok(true) => {
-                log(completion, lane);
-                Wakes::of(completion, now).ring(service);
-            }
-            Ok(false) => tracing::info!(domain.id = %id, "lease.lost"),
-            Err(error) => {
-                tracing::error!(domain.id = %id, error = %with_causes(&error), "step.not_recorded");
-            }
+        let recorded = recorded.and_then(|held| held.then_some(()).ok_or(StoreError::LeaseLost));
+        if told(completion, lane, recorded).is_some() {
+            Wakes::of(completion, now).ring(service);
         }
     }
+}
+
+/// Records what came of a step, and keeps the record for the next one, which must be over by the answered moment.
+async fn go_on(
+    service: &Service,
+    lane: Lane,
+    recorded_by: Instant,
+    (token, completion): &(LeaseToken, Completion),
+) -> Option<(Lease, Instant)> {
+    let next = LeaseToken::new(service.now(), service.randomness.id_bytes());
+    let (ttl, deadline) = (service.policy.lease, deadline(service));
+    crash_point::before(Effect::OutcomeSave);
+    let lease = insist(recorded_by, || {
+        service.store.complete_and_go_on(*token, completion, next, ttl)
+    })
+    .await;
+    if lease.is_ok() {
+        crash_point::after(Effect::OutcomeSave);
+    }
+    let lease = told(completion, lane, lease)?;
+    Wakes {
+        lane: None,
+        ..Wakes::of(completion, service.now())
+    }
+    .ring(service);
+    Some((lease, deadline))
+}
+
+/// Says in the log what was recorded, or that it was not.
+fn told<T>(completion: &Completion, lane: Lane, recorded: Result<T, StoreError>) -> Option<T> {
+    let id = completion.record.id;
+    match recorded {
+        Ok(recorded) => {
+            log(completion, lane);
+            return Some(recorded);
+        }
+        Err(StoreError::LeaseLost) => tracing::info!(domain.id = %id, "lease.lost"),
+        Err(error) => {
+            tracing::error!(domain.id = %id, error = %with_causes(&error), "step.not_recorded");
+        }
+    }
+    None
 }
 
 /// The quarantine is over.
@@ -270,7 +335,7 @@ fn log(completion: &Completion, lane: Lane) {
     let took_ms = event
         .duration
         .map_or(0, |took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
-    let due = record.next_attempt_at.map(|at| at.to_string());
+    let due = record.next_attempt_at.map(tracing::field::display);
     if let Some(failure) = &record.last_failure {
         let code = failure.code();
         tracing::warn!(

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::lane::{give_back, lease, next_due, step_all};
+use super::lane::{give_back, lease, next_due, step_all, walk};
 use crate::policy::Pool;
 use crate::ports::store::{Lease, StoreError};
 use crate::service::Service;
@@ -196,15 +196,20 @@ fn spawn(
     deadline: Instant,
 ) {
     let (service, shutdown) = (Arc::clone(service), shutdown.clone());
-    steps.spawn(async move {
+    // On the heap by itself: the task, which the runtime moves and wants to be aligned, stays small.
+    steps.spawn(Box::pin(async move {
         if shutdown.is_cancelled() {
             for (lease, _permit) in begun {
                 give_back(&service, lane, lease).await;
             }
-        } else {
+        } else if lane == Lane::Recheck {
             step_all(&service, lane, begun, deadline).await;
+        } else {
+            for (lease, _permit) in begun {
+                walk(&service, lane, (lease, deadline), &shutdown).await;
+            }
         }
-    });
+    }));
 }
 
 /// A step under way. Gives its permit back when dropped, also by a panic.

@@ -457,7 +457,11 @@ impl Metrics for Counters {
     fn renewal(&self, success: bool) {
         self.add("renewal", success);
     }
-    fn under_way(&self, _: dps_domain::phase::Lane, _: usize) {}
+    fn under_way(&self, lane: dps_domain::phase::Lane, steps: usize) {
+        if lane == dps_domain::phase::Lane::Issuance && steps > 0 {
+            self.add("issuance begun", true);
+        }
+    }
     fn edge_filled(&self, _: usize, _: usize) {}
     fn renewal_info(&self, success: bool) {
         self.add("renewal_info", success);

@@ -379,24 +379,31 @@ async fn a_worker_that_slept_through_its_lease_disturbs_nobody_when_it_wakes() {
     }
 }
 
-/// Tells the time once, and then it is time to stop.
-struct LastLook(Timestamp, CancellationToken);
+/// Tells the time, and that it is time to stop once something is so.
+struct StopsOnce<F>(Timestamp, F, CancellationToken);
 
-impl Clock for LastLook {
+impl<F: Fn() -> bool + Send + Sync> Clock for StopsOnce<F> {
     fn now(&self) -> Timestamp {
-        self.1.cancel();
+        if self.1() {
+            self.2.cancel();
+        }
         self.0
     }
 }
 
+/// Lets the whole service work until something is so, and then finish what it began.
+async fn run_until(world: &World, so: impl Fn() -> bool + Send + Sync + 'static) {
+    let (mut service, shutdown) = (world.service.clone(), CancellationToken::new());
+    service.clock = Arc::new(StopsOnce(service.now(), so, shutdown.clone()));
+    dps_application::run(service, shutdown).await;
+}
+
 #[tokio::test]
 async fn a_worker_that_is_stopped_gives_back_what_it_has_not_begun() {
-    let mut world = World::with_due_domain().await;
+    let world = World::with_due_domain().await;
     let before = world.record().await;
-    let shutdown = CancellationToken::new();
     // The wish to stop comes while the store is asked for work.
-    world.service.clock = Arc::new(LastLook(world.service.now(), shutdown.clone()));
-    dps_application::run(world.service.clone(), shutdown).await;
+    run_until(&world, || true).await;
     let after = world.record().await;
     assert_eq!((after.attempt, &after.phase), (0, &before.phase));
     assert_eq!(
@@ -404,4 +411,31 @@ async fn a_worker_that_is_stopped_gives_back_what_it_has_not_begun() {
         1,
         "nobody need wait for a lease to end"
     );
+}
+
+#[tokio::test]
+async fn a_worker_that_is_stopped_leaves_the_next_step_to_others_at_once() {
+    let world = World::with_due_domain().await;
+    let ca = Arc::clone(&world.ca);
+    run_until(&world, move || ca.orders_for(HOST) > 0).await;
+    let after = world.record().await;
+    assert!(
+        matches!(
+            after.phase,
+            Phase::Onboarding(dps_domain::Issuance::Validating { .. })
+        ),
+        "{after:?}"
+    );
+    assert_eq!(world.lease().await.record.attempt, 1);
+}
+
+#[tokio::test]
+async fn what_follows_in_the_same_lane_is_done_under_the_same_permit() {
+    let world = World::with_due_domain().await;
+    let edges = world.edges.clone();
+    run_until(&world, move || edges.served(HOST).is_some()).await;
+    assert_eq!(world.record().await.phase.status(), Status::Active);
+    let begun = world.counters.0.lock().unwrap()[&("issuance begun", true)];
+    assert_eq!(begun, 1, "for order, validation, issue and deployment");
+    assert_eq!(world.ca.orders_for(HOST), 1);
 }

@@ -78,7 +78,7 @@ impl State {
             .filter_map(|id| {
                 self.alter(id, |row| {
                     row.lease = Some((token, expires_at));
-                    row.record.attempt = row.record.attempt.saturating_add(1);
+                    row.count_attempt();
                     Lease {
                         record: row.record.clone(),
                         token,
@@ -153,11 +153,12 @@ impl State {
         due.into_iter().chain(urgent).min()
     }
 
-    /// Answers whether the token was good.
+    /// Answers whether the token was good. The lease goes on as `next` if there is one.
     pub(super) fn complete(
         &mut self,
         token: LeaseToken,
         completion: &Completion,
+        next: Option<(LeaseToken, Timestamp)>,
         retention: Retention,
     ) -> bool {
         let new = &completion.record;
@@ -165,11 +166,14 @@ impl State {
             if !row.is_held_by(token) {
                 return false;
             }
-            row.lease = None;
+            row.lease = next;
             row.write(DomainRecord {
                 cabinet_version: row.record.cabinet_version,
                 ..new.clone()
             });
+            if next.is_some() {
+                row.count_attempt();
+            }
             true
         });
         if written != Some(true) {

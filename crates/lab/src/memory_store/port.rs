@@ -90,8 +90,26 @@ impl CertificateStore for MemoryStore {
         let mut state = self.state();
         let recorded = outcomes
             .iter()
-            .map(|(token, completion)| state.complete(*token, completion, self.retention));
+            .map(|(token, completion)| state.complete(*token, completion, None, self.retention));
         Ok(recorded.collect())
+    }
+
+    async fn complete_and_go_on(
+        &self,
+        token: LeaseToken,
+        completion: &Completion,
+        next: LeaseToken,
+        ttl: Duration,
+    ) -> Result<Lease, StoreError> {
+        let expires_at = self.steady.now() + ttl;
+        let mut state = self.state();
+        state.complete(token, completion, Some((next, expires_at)), self.retention);
+        let held = state
+            .rows
+            .get(&completion.record.id)
+            .filter(|row| row.is_held_by(next));
+        let record = held.ok_or(StoreError::LeaseLost)?.record.clone();
+        Ok(Lease { record, token: next })
     }
 
     async fn release(&self, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {

@@ -51,6 +51,12 @@ pub struct Served {
     is_seen_expired: bool,
 }
 
+impl Served {
+    fn fingerprint(self) -> String {
+        self.serial.to_string()
+    }
+}
+
 /// All edges.
 #[derive(Debug)]
 pub struct EdgeFleet {
@@ -218,22 +224,15 @@ impl EdgeFleet {
         locked(&self.expiries).serving_until.values().sum()
     }
 
-    fn replace(&self, edge: usize, number: u32, new: Served) -> Served {
+    fn replace(&self, edge: usize, (number, hostname): (u32, &Hostname), new: Served) -> Served {
         let mut state = locked(&self.edges[edge].state);
         let Some(place) = state.served.get_mut(number as usize) else {
             return Served::default();
         };
         let old = std::mem::replace(place, new);
         for served in [old, new].iter().filter(|served| served.serial != 0) {
-            if let Some(Entry {
-                hostname,
-                fingerprint,
-                generation,
-                ..
-            }) = self.entry(number, *served)
-            {
-                state.digest.toggle(&hostname, &fingerprint, generation);
-            }
+            let digest = &mut state.digest;
+            digest.toggle(hostname, &served.fingerprint(), served.generation);
         }
         drop(state);
         let mut expiries = locked(&self.expiries);
@@ -264,7 +263,7 @@ impl EdgeFleet {
     fn entry(&self, number: u32, served: Served) -> Option<Entry> {
         Some(Entry {
             hostname: Hostname::parse(&names::hostname(number, self.per_registered_domain)).ok()?,
-            fingerprint: served.serial.to_string(),
+            fingerprint: served.fingerprint(),
             generation: served.generation,
             not_after: Timestamp::from_unix_micros(served.not_after),
         })
@@ -314,7 +313,7 @@ impl EdgeFleet {
             is_counted: self.names.pointing_since(leaf.number).is_some(),
             is_seen_expired: false,
         };
-        self.replace(edge, leaf.number, new);
+        self.replace(edge, (leaf.number, &deployment.hostname), new);
         Ok(())
     }
 }
@@ -398,7 +397,8 @@ impl Edge for EdgePort {
                 held.is_some_and(|held| up_to.is_none_or(|up_to| held.generation <= up_to))
             });
             if let Some(number) = number {
-                self.fleet.replace(self.index, number, Served::default());
+                let place = (number, hostname);
+                self.fleet.replace(self.index, place, Served::default());
             }
             Ok(())
         })
@@ -462,13 +462,14 @@ mod tests {
             not_after: (time.now() + lasts).unix_micros(),
             ..Served::default()
         };
-        fleet.replace(0, 0, served(1, 2 * DAY));
+        let name = Hostname::parse(&names::hostname(0, 1)).unwrap();
+        fleet.replace(0, (0, &name), served(1, 2 * DAY));
         tokio::time::sleep(2 * DAY + DAY / 4).await;
-        fleet.replace(0, 0, served(2, 2 * DAY));
+        fleet.replace(0, (0, &name), served(2, 2 * DAY));
         assert_eq!(fleet.expired_while_served(), 1, "replaced six hours late");
         tokio::time::sleep(3 * DAY).await;
         assert_eq!(fleet.expired_while_served(), 2, "served still");
-        fleet.replace(0, 0, served(3, 2 * DAY));
+        fleet.replace(0, (0, &name), served(3, 2 * DAY));
         assert_eq!(fleet.expired_while_served(), 2, "seen already");
     }
 }

@@ -8,13 +8,13 @@
 //! Rounds: one record of each shard first; then as many of each as would fill the order if all had as many; then whatever there is.
 //! So an empty lane costs one statement, a lane full of tenants one, and a lane of one tenant two.
 
-use dps_application::ports::store::{Completion, Lease, StoreError};
+use dps_application::ports::store::{Completion, DomainRecord, Lease, StoreError};
 use dps_domain::lane::Lane;
 use dps_domain::limits::{BucketKey, Limit};
 use dps_domain::{DomainId, LeaseToken, Timestamp};
 
 use super::park::park_in_tx;
-use super::{COMPLETE, TABLE, accompany_in_tx, columns, read, record_args};
+use super::{COMPLETE, TABLE, accompany_in_tx, assignments, columns, read, record_args};
 use crate::database::Database;
 use crate::ledger;
 use crate::row::Row;
@@ -80,6 +80,19 @@ statements! {
         "SELECT urgent_from AS at FROM custom_domains WHERE lane IN ('renewal', 'recheck') AND urgent_from IS NOT NULL \
          ORDER BY urgent_from LIMIT 1",
     );
+    GO_ON = Sql::each(
+        concat!(
+            "UPDATE custom_domains SET ", assignments!(), ", lease_token = $19, lease_expires_at = ", lease_now!("$21"), " + $20 \
+             WHERE id = $1 AND lease_token = $2 RETURNING ", columns!(),
+        ),
+        concat!(
+            "UPDATE custom_domains SET ", assignments!(), ", lease_token = $19, lease_expires_at = $21 + $20 \
+             WHERE id = $1 AND lease_token = $2 RETURNING ", columns!(),
+        ),
+    );
+    HELD = Sql::both(concat!(
+        "SELECT ", columns!(), " FROM custom_domains WHERE id = $1 AND lease_token = $2",
+    ));
     RELEASE = Sql::both(
         "UPDATE custom_domains SET lease_token = NULL, lease_expires_at = NULL, \
          attempt = CASE WHEN attempt > 0 THEN attempt - 1 ELSE 0 END WHERE id = $1 AND lease_token = $2",
@@ -258,6 +271,32 @@ pub(crate) async fn complete_all(
     }
     session.commit().await?;
     Ok(recorded)
+}
+
+/// The lease goes on under the token `next`.
+pub(crate) async fn complete_and_go_on(
+    database: &Database,
+    (token, completion): (LeaseToken, &Completion),
+    (next, term): (LeaseToken, Term),
+    kept: u32,
+) -> Result<Lease, StoreError> {
+    let mut session = database.write("record the outcome of a step and go on").await?;
+    let settled = &completion.record;
+    let leased = DomainRecord {
+        attempt: settled.attempt.saturating_add(1),
+        ..settled.clone()
+    };
+    let mut args = record_args(&leased, token);
+    args.extend(args![next, term.micros, term.now]);
+    let row = if let Some(row) = session.fetch(GO_ON, args).await? {
+        accompany_in_tx(&mut session, completion, kept).await?;
+        Some(row)
+    } else {
+        session.fetch(HELD, args![settled.id, next]).await?
+    };
+    let record = read(row.as_ref().ok_or(StoreError::LeaseLost)?)?;
+    session.commit().await?;
+    Ok(Lease { record, token: next })
 }
 
 pub(crate) async fn release(database: &Database, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {

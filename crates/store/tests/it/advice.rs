@@ -1,5 +1,7 @@
 //! What the CA said of the certificates that are served.
 
+use std::sync::Arc;
+
 use std::collections::HashSet;
 
 use dps_application::ports::advice::RenewalQuestion;
@@ -50,7 +52,7 @@ async fn deploy(world: &World, record: DomainRecord, ask_at: i64) -> RenewalQues
         domain_id: id,
         hostname: new.hostname,
         certificate_id: new.id,
-        ari_id: facts.ari_id,
+        ari_id: facts.ari_id.map(Arc::from),
         directory_url: "https://ca.example/dir".into(),
         validity: (facts.not_before, facts.not_after),
         advice: nothing_known(ask_at),

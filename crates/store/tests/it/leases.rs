@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dps_application::ports::store::{Completion, StoreError};
+use dps_application::ports::store::{Completion, DomainRecord, StoreError};
 use dps_domain::phase::Lane;
 use dps_domain::{DomainId, FailureCode, Issuance, LeaseToken, Phase, Status};
 use uuid::Uuid;
@@ -75,6 +75,84 @@ pub(crate) async fn outcomes_are_recorded_together_but_for_those_whose_lease_was
     assert_eq!(world.reports(later, 10).await.len(), 2);
     let again = world.store.complete_all(&outcomes).await.unwrap();
     assert_eq!(again, [false; 3], "an outcome consumes its lease");
+}
+
+/// The record moves on to the preflight, and its report and its line of history go along.
+fn passed_dns(mut record: DomainRecord) -> Completion {
+    record.phase = Phase::Onboarding(Issuance::AwaitingHttpProbe);
+    record.attempt = 0;
+    Completion {
+        ledger: Vec::new(),
+        advice: None,
+        record,
+        report: Some(report(Status::PendingHttpProbe)),
+        event: Some(event("dns.ready", at(0))),
+    }
+}
+
+pub(crate) async fn a_lease_goes_on_with_the_outcome_and_counts_the_next_attempt(world: World) {
+    let id = world.with_due("shop.example", at(0)).await.id;
+    world.report(id, Status::PendingDns, at(0)).await;
+    let told = world.reports(at(0), 1).await;
+    let first = world.acquire_one(at(0)).await;
+    // Told while the step is under way.
+    world.store.outbox_done(&told[0], Some(7)).await.unwrap();
+
+    let (completion, next) = (passed_dns(first.record), a_token());
+    let go_on = async || {
+        world
+            .store
+            .complete_and_go_on(first.token, &completion, next, TTL)
+            .await
+    };
+    let second = go_on().await.unwrap();
+    assert_eq!(second.token, next);
+    assert_eq!(second.record, world.read(id).await);
+    assert_eq!(second.record.phase, completion.record.phase);
+    assert_eq!((second.record.attempt, second.record.cabinet_version), (1, 7));
+    let again = go_on().await.unwrap();
+    assert_eq!(
+        (again.token, again.record),
+        (next, second.record.clone()),
+        "the answer may have been lost"
+    );
+    assert_eq!(world.store.events(id, 10).await.unwrap().len(), 1);
+    assert_eq!(world.reports(at(1), 10).await.len(), 1);
+
+    let almost = at(0) + TTL - Duration::from_secs(1);
+    assert!(world.acquire_in(Lane::HttpProbe, almost, 1).await.is_empty());
+    let late = world.store.complete(first.token, completion.clone()).await;
+    assert!(matches!(late, Err(StoreError::LeaseLost)));
+    world.store.complete(next, quiet(second.record)).await.unwrap();
+    assert!(matches!(go_on().await, Err(StoreError::LeaseLost)));
+    assert_eq!(world.acquire_in(Lane::HttpProbe, almost, 1).await.len(), 1);
+}
+
+pub(crate) async fn a_lease_that_went_on_ends_like_any_other_and_is_lost_like_any_other(world: World) {
+    let id = world.with_due("shop.example", at(0)).await.id;
+    let first = world.acquire_one(at(0)).await;
+    let (completion, next) = (passed_dns(first.record), a_token());
+    world
+        .store
+        .complete_and_go_on(first.token, &completion, next, TTL)
+        .await
+        .unwrap();
+    let other = world.acquire_in(Lane::HttpProbe, at(0) + TTL, 1).await;
+    assert_eq!(other[0].record.attempt, 2, "a crash counts");
+    let before = world.read(id).await;
+    let mut late = other[0].record.clone();
+    late.phase = Phase::Onboarding(Issuance::Ordering);
+    let lost = world
+        .store
+        .complete_and_go_on(next, &quiet(late), a_token(), TTL)
+        .await;
+    assert!(matches!(lost, Err(StoreError::LeaseLost)));
+    assert_eq!(world.read(id).await, before);
+    assert_eq!(world.store.events(id, 10).await.unwrap().len(), 1);
+}
+
+fn a_token() -> LeaseToken {
+    LeaseToken::from_uuid(Uuid::from_u128(number()))
 }
 
 /// Four workers of two processes lease, hold and give back the same 40 records, thousands of times.
@@ -196,8 +274,7 @@ pub(crate) async fn an_attempt_counts_at_acquisition_and_a_release_gives_it_back
 pub(crate) async fn a_release_with_a_stale_token_changes_nothing(world: World) {
     let record = world.with_due("shop.example", at(0)).await;
     let lease = world.acquire_one(at(0)).await;
-    let stranger = LeaseToken::from_uuid(Uuid::from_u128(number()));
-    let refused = world.store.release(record.id, stranger).await;
+    let refused = world.store.release(record.id, a_token()).await;
     assert!(matches!(refused, Err(StoreError::LeaseLost)));
     assert!(world.acquire(at(1), 1).await.is_empty(), "the lease still holds");
     world.store.release(record.id, lease.token).await.unwrap();
