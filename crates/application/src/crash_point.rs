@@ -31,7 +31,7 @@ pub enum Effect {
     EdgeApply,
     /// The proof is stored.
     EdgeRecord,
-    /// A step's outcome is stored and its lease released.
+    /// A step's outcome is stored, and its lease released or gone on with.
     OutcomeSave,
     /// The Cabinet takes a report.
     StatusReport,

@@ -1,7 +1,7 @@
 //! Who gets the next permits of a pool that several lanes draw from.
 //!
 //! Each drawer has a guaranteed number of permits. What some leave unused is lent to the others, those first in the list first; it comes
-//! back when the borrower's steps end, and whoever is below its guarantee by then is served before anybody borrows again.
+//! back when the borrower's work ends, and whoever is below its guarantee by then is served before anybody borrows again.
 
 /// One that draws from a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -357,8 +357,8 @@ pub trait CertificateStore: SyncStore + FleetStore + AdviceStore {
     async fn complete_all(&self, outcomes: &[(LeaseToken, Completion)]) -> Result<Vec<bool>, StoreError>;
 
     /// Records the outcome of a step after which the record is due for its next one: as [`Self::complete`], but the lease goes on under
-    /// the token `next`, for `ttl` from now, and the attempt is counted. Answers that lease, also a second time, when the answer to the
-    /// first was lost; `LeaseLost` if the token is stale.
+    /// the token `next`, for `ttl` from now, and the attempt is counted. Answers that lease, and if the answer is lost, again and with its
+    /// time begun anew; `LeaseLost` if the token is stale.
     async fn complete_and_go_on(
         &self,
         token: LeaseToken,

@@ -198,7 +198,7 @@ async fn take_page(service: &Service, page: &[CabinetDomain]) -> Result<(), Stor
 enum Look {
     /// It is new to us.
     Arrival(Box<Completion>),
-    /// We know of it already, as of every report that was ours.
+    /// It says nothing newer than our record, such as an echo of our own report.
     Known,
     /// Whatever takes more thought.
     Other,
@@ -706,6 +706,36 @@ mod tests {
             let repeated = changed(phase.clone(), Status::PendingDns, 4).unwrap();
             assert_eq!(repeated.record.phase, phase);
             assert_eq!(repeated.report.unwrap().status, phase.status());
+        }
+    }
+
+    #[test]
+    fn what_is_passed_over_would_change_nothing() {
+        let order = OrderId::from_uuid(Uuid::from_u128(7));
+        let live = Phase::Live {
+            serving: CertificateId::from_uuid(Uuid::from_u128(8)),
+            not_after: NOW,
+            next: Next::At(NOW),
+        };
+        let ordered = Phase::Onboarding(Issuance::Validating { order });
+        let target = Hostname::parse("other.platform.net").unwrap();
+        for phase in [
+            Phase::START,
+            ordered,
+            live,
+            Phase::Failed,
+            Phase::Leaving,
+            Phase::Gone,
+        ] {
+            for status in Status::ALL {
+                for version in [2, 3, 4] {
+                    let (told, record) = (told(status, version), record(phase.clone()));
+                    let known = is_known(&record, &told);
+                    assert_eq!(known, version < 4 && status != Status::PendingRemoval);
+                    let change = change(&facts(&policy()), &record, &told, (&target, false));
+                    assert!(!known || change.is_none(), "{phase:?} {status:?} {version}");
+                }
+            }
         }
     }
 

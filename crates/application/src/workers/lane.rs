@@ -1,4 +1,4 @@
-//! One leased step: make it, settle its outcome, record it, ring who has work now.
+//! One leased step, and those that follow it in the same lane: make it, settle its outcome, record it, ring who has work now.
 
 use std::panic::AssertUnwindSafe;
 
@@ -97,7 +97,8 @@ async fn give_back_order(service: &Service) {
     }
 }
 
-/// Leases and steps what is due in a lane now, one after the other; answers how many. For tests and tools that advance time themselves.
+/// Leases and steps what is due in a lane now, one after the other; answers how many. No step is followed by another under the same
+/// permit. For tests and tools that advance time themselves.
 pub async fn tick(service: &Service, lane: Lane) -> Result<usize, StoreError> {
     let concurrency = service.policy.lane(lane).concurrency.max(1);
     let (leases, deadline) = lease(service, lane, concurrency).await?;
@@ -117,7 +118,7 @@ pub(super) async fn step_all<P>(service: &Service, lane: Lane, leases: Vec<(Leas
         .into_iter()
         .map(|(lease, permit)| async move { (make_step_caught(service, lease, deadline).await, permit) })
         .collect::<FuturesUnordered<_>>()
-        .ready_chunks(together);
+        .ready_chunks(together.max(1));
     while let Some(ended) = steps.next().await {
         let (done, permits): (Vec<_>, Vec<P>) = ended.into_iter().unzip();
         let done: Vec<_> = done.into_iter().flatten().collect();
@@ -139,16 +140,20 @@ pub(super) async fn walk(
         let Some(done) = make_step_caught(service, lease, deadline).await else {
             return;
         };
-        let record = &done.1.record;
-        let is_due = record.next_attempt_at.is_some_and(|at| at <= service.now());
-        let moves_on = is_due && record.phase != before && record.lane() == Some(lane);
+        let after = &done.1.record;
+        let is_due = after.next_attempt_at.is_some_and(|at| at <= service.now());
+        let moves_on = is_due && after.phase != before && after.lane() == Some(lane);
         if !moves_on || step == MAX_STEPS || shutdown.is_cancelled() {
-            return self::record(service, lane, deadline, &[done]).await;
+            return record(service, lane, deadline, &[done]).await;
         }
         let Some(next) = go_on(service, lane, deadline, &done).await else {
             return;
         };
         (lease, deadline) = next;
+        // Asked to stop while that was written.
+        if shutdown.is_cancelled() {
+            return give_back(service, lane, lease).await;
+        }
     }
 }
 
@@ -239,22 +244,25 @@ async fn go_on(
     (token, completion): &(LeaseToken, Completion),
 ) -> Option<(Lease, Instant)> {
     let next = LeaseToken::new(service.now(), service.randomness.id_bytes());
-    let (ttl, deadline) = (service.policy.lease, deadline(service));
+    let ttl = service.policy.lease;
     crash_point::before(Effect::OutcomeSave);
-    let lease = insist(recorded_by, || {
-        service.store.complete_and_go_on(*token, completion, next, ttl)
+    let leased = insist(recorded_by, || async {
+        // With each try the lease begins anew.
+        let deadline = deadline(service);
+        let lease = service.store.complete_and_go_on(*token, completion, next, ttl);
+        Ok((lease.await?, deadline))
     })
     .await;
-    if lease.is_ok() {
+    if leased.is_ok() {
         crash_point::after(Effect::OutcomeSave);
     }
-    let lease = told(completion, lane, lease)?;
+    let leased = told(completion, lane, leased)?;
     Wakes {
         lane: None,
         ..Wakes::of(completion, service.now())
     }
     .ring(service);
-    Some((lease, deadline))
+    Some(leased)
 }
 
 /// Says in the log what was recorded, or that it was not.

@@ -61,7 +61,7 @@ struct Lanes {
     permits: usize,
     guaranteed: Vec<usize>,
     queues: Vec<Queue>,
-    /// Rung by every step that ends, for its permit is free again.
+    /// Rung whenever a permit is free again.
     ended: Arc<Notify>,
 }
 
@@ -192,7 +192,7 @@ fn spawn(
     steps: &mut JoinSet<()>,
     service: &Arc<Service>,
     (lane, shutdown): (Lane, &CancellationToken),
-    begun: Vec<(Lease, UnderWay)>,
+    mut begun: Vec<(Lease, UnderWay)>,
     deadline: Instant,
 ) {
     let (service, shutdown) = (Arc::clone(service), shutdown.clone());
@@ -202,17 +202,15 @@ fn spawn(
             for (lease, _permit) in begun {
                 give_back(&service, lane, lease).await;
             }
-        } else if lane == Lane::Recheck {
+        } else if begun.len() > 1 {
             step_all(&service, lane, begun, deadline).await;
-        } else {
-            for (lease, _permit) in begun {
-                walk(&service, lane, (lease, deadline), &shutdown).await;
-            }
+        } else if let Some((lease, _permit)) = begun.pop() {
+            walk(&service, lane, (lease, deadline), &shutdown).await;
         }
     }));
 }
 
-/// A step under way. Gives its permit back when dropped, also by a panic.
+/// The permit of a step under way and of those that follow it. It is given back when dropped, also by a panic.
 struct UnderWay {
     service: Arc<Service>,
     lane: Lane,

@@ -1,12 +1,13 @@
 //! Asks the CA when the certificates that are served should be renewed (RFC 9773). Whatever comes of it, the renewal by a certificate's
 //! own dates stands.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dps_domain::renewal::advice::{RenewalAdvice, RenewalAnswer, RenewalPlan};
 use dps_domain::with_causes;
-use futures_util::future::join_all;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -20,8 +21,6 @@ use crate::settle::{Facts, advised};
 
 /// Questions claimed in one transaction, at most.
 const PAGE: usize = 256;
-/// Questions at once, at most: a CA that answers in a tenth of a second answers hundreds a second then, ten times what a million domains ask.
-const MOST_AT_ONCE: usize = 64;
 /// How many of a page are asked one after the other where the concurrency is low.
 const IN_TURN: usize = 16;
 /// How long a claim lasts: twice what a page takes when the CA answers nothing.
@@ -66,14 +65,23 @@ pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
 /// The whole page is asked before anything of it is recorded: a question that waits for an answer may hold a connection to the store,
 /// to count itself against the CA's limits, and must go on while others are recorded.
 pub async fn ask(service: &Service) -> Result<usize, StoreError> {
-    let at_once = service.policy.recheck.concurrency.clamp(1, MOST_AT_ONCE);
+    let at_once = service.policy.recheck.concurrency.max(1);
     let now = service.now();
     let limit = PAGE.min(at_once.saturating_mul(IN_TURN));
     let questions = service.store.questions_claim(now, now + CLAIM, limit).await?;
     let claimed = questions.len();
-    let (mut known, moved) = ask_all(service, questions, at_once).await;
-    for ((question, advice), plan) in moved {
-        match move_renewal(service, &question, &advice, plan).await {
+    let answers: Vec<_> = stream::iter(questions)
+        .map(|question| answered_caught(service, question))
+        .buffer_unordered(at_once)
+        .collect()
+        .await;
+    let mut known = Vec::with_capacity(answers.len());
+    for (question, advice, plan) in answers.into_iter().flatten() {
+        let told = match plan {
+            Some(plan) => move_renewal(service, &question, &advice, plan).await,
+            None => Ok(false),
+        };
+        match told {
             Ok(true) => {}
             Ok(false) => known.push((question, advice)),
             // It keeps no other from being recorded, and is asked again when its claim ends.
@@ -89,40 +97,20 @@ pub async fn ask(service: &Service) -> Result<usize, StoreError> {
     Ok(claimed)
 }
 
-/// A question, and what is known after it was asked.
-type Known = (RenewalQuestion, RenewalAdvice);
-
-/// Asks all questions, so many at once; answers what is known now, and apart from that where the CA's wish changed, with the renewal's
-/// new moment.
-async fn ask_all(
-    service: &Service,
-    questions: Vec<RenewalQuestion>,
-    at_once: usize,
-) -> (Vec<Known>, Vec<(Known, RenewalPlan)>) {
-    let askers = at_once.min(questions.len());
-    let known = Mutex::new((Vec::with_capacity(questions.len()), Vec::new()));
-    let waiting = Mutex::new(questions.into_iter());
-    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
-    // Each takes the next question when it is done with one.
-    join_all((0..askers).map(|_| async {
-        while let Some(question) = next() {
-            let (question, advice, plan) = answered(service, question).await;
-            let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-            match plan {
-                Some(plan) => known.1.push(((question, advice), plan)),
-                None => known.0.push((question, advice)),
-            }
-        }
-    }))
-    .await;
-    known.into_inner().unwrap_or_else(PoisonError::into_inner)
+/// As [`answered`]; a question that panics takes no other along, and is asked again when its claim ends.
+async fn answered_caught(service: &Service, question: RenewalQuestion) -> Option<Answered> {
+    let id = question.domain_id;
+    let answer = AssertUnwindSafe(answered(service, question)).catch_unwind();
+    answer
+        .await
+        .inspect_err(|_| tracing::error!(domain.id = %id, "question.panicked"))
+        .ok()
 }
 
-/// The question, what is known after it was asked, and the renewal's new moment if the CA's wish changed.
-async fn answered(
-    service: &Service,
-    question: RenewalQuestion,
-) -> (RenewalQuestion, RenewalAdvice, Option<RenewalPlan>) {
+/// A question, what is known after it was asked, and the renewal's new moment if the CA's wish changed.
+type Answered = (RenewalQuestion, RenewalAdvice, Option<RenewalPlan>);
+
+async fn answered(service: &Service, question: RenewalQuestion) -> Answered {
     let answer = answer(service, &question).await;
     let (now, random) = (service.now(), service.randomness.unit());
     let advice = question.advice.after(&answer, now, random);

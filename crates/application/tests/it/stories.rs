@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use dps_application::ports::Clock;
@@ -414,19 +415,19 @@ async fn a_worker_that_is_stopped_gives_back_what_it_has_not_begun() {
 }
 
 #[tokio::test]
-async fn a_worker_that_is_stopped_leaves_the_next_step_to_others_at_once() {
-    let world = World::with_due_domain().await;
-    let ca = Arc::clone(&world.ca);
-    run_until(&world, move || ca.orders_for(HOST) > 0).await;
-    let after = world.record().await;
-    assert!(
-        matches!(
-            after.phase,
-            Phase::Onboarding(dps_domain::Issuance::Validating { .. })
-        ),
-        "{after:?}"
-    );
-    assert_eq!(world.lease().await.record.attempt, 1);
+async fn a_worker_that_is_stopped_at_any_moment_leaves_the_next_step_to_others_at_once() {
+    for moment in 1.. {
+        let world = World::with_due_domain().await;
+        let looks = AtomicU32::new(0);
+        run_until(&world, move || looks.fetch_add(1, Ordering::Relaxed) >= moment).await;
+        let after = world.record().await;
+        if after.phase.status() == Status::Active {
+            assert!(moment > 20, "it was not stopped anywhere");
+            return;
+        }
+        let next = world.lease().await.record;
+        assert_eq!(next.attempt, 1, "stopped at look {moment}: {after:?}");
+    }
 }
 
 #[tokio::test]

@@ -78,7 +78,7 @@ impl State {
             .filter_map(|id| {
                 self.alter(id, |row| {
                     row.lease = Some((token, expires_at));
-                    row.count_attempt();
+                    row.record.attempt = row.record.attempt.saturating_add(1);
                     Lease {
                         record: row.record.clone(),
                         token,
@@ -169,11 +169,9 @@ impl State {
             row.lease = next;
             row.write(DomainRecord {
                 cabinet_version: row.record.cabinet_version,
+                attempt: new.attempt.saturating_add(u32::from(next.is_some())),
                 ..new.clone()
             });
-            if next.is_some() {
-                row.count_attempt();
-            }
             true
         });
         if written != Some(true) {
@@ -181,6 +179,22 @@ impl State {
         }
         self.accompany(completion, retention);
         true
+    }
+
+    /// Begins the time of a lease anew.
+    pub(super) fn prolong(
+        &mut self,
+        id: DomainId,
+        lease @ (token, _): (LeaseToken, Timestamp),
+    ) -> Result<(), StoreError> {
+        let held = self.alter(id, |row| {
+            let held = row.is_held_by(token);
+            if held {
+                row.lease = Some(lease);
+            }
+            held
+        });
+        held.filter(|held| *held).map(drop).ok_or(StoreError::LeaseLost)
     }
 
     pub(super) fn release(&mut self, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {

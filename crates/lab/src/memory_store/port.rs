@@ -101,14 +101,13 @@ impl CertificateStore for MemoryStore {
         next: LeaseToken,
         ttl: Duration,
     ) -> Result<Lease, StoreError> {
-        let expires_at = self.steady.now() + ttl;
+        let lease = (next, self.steady.now() + ttl);
         let mut state = self.state();
-        state.complete(token, completion, Some((next, expires_at)), self.retention);
-        let held = state
-            .rows
-            .get(&completion.record.id)
-            .filter(|row| row.is_held_by(next));
-        let record = held.ok_or(StoreError::LeaseLost)?.record.clone();
+        if !state.complete(token, completion, Some(lease), self.retention) {
+            state.prolong(completion.record.id, lease)?;
+        }
+        let row = state.rows.get(&completion.record.id);
+        let record = row.ok_or(StoreError::LeaseLost)?.record.clone();
         Ok(Lease { record, token: next })
     }
 

@@ -60,11 +60,6 @@ impl Row {
         self.record = record;
     }
 
-    /// It is leased for an attempt.
-    pub(super) fn count_attempt(&mut self) {
-        self.record.attempt = self.record.attempt.saturating_add(1);
-    }
-
     /// Where it is found: its queue with the moment from which it can be acquired, and the moment from which it is urgent although it
     /// waits elsewhere.
     fn places(&self) -> Places {

@@ -90,9 +90,15 @@ statements! {
              WHERE id = $1 AND lease_token = $2 RETURNING ", columns!(),
         ),
     );
-    HELD = Sql::both(concat!(
-        "SELECT ", columns!(), " FROM custom_domains WHERE id = $1 AND lease_token = $2",
-    ));
+    PROLONG = Sql::each(
+        concat!(
+            "UPDATE custom_domains SET lease_expires_at = ", lease_now!("$4"), " + $3 WHERE id = $1 AND lease_token = $2 RETURNING ",
+            columns!(),
+        ),
+        concat!(
+            "UPDATE custom_domains SET lease_expires_at = $4 + $3 WHERE id = $1 AND lease_token = $2 RETURNING ", columns!(),
+        ),
+    );
     RELEASE = Sql::both(
         "UPDATE custom_domains SET lease_token = NULL, lease_expires_at = NULL, \
          attempt = CASE WHEN attempt > 0 THEN attempt - 1 ELSE 0 END WHERE id = $1 AND lease_token = $2",
@@ -292,7 +298,9 @@ pub(crate) async fn complete_and_go_on(
         accompany_in_tx(&mut session, completion, kept).await?;
         Some(row)
     } else {
-        session.fetch(HELD, args![settled.id, next]).await?
+        // The answer to an earlier try was lost.
+        let args = args![settled.id, next, term.micros, term.now];
+        session.fetch(PROLONG, args).await?
     };
     let record = read(row.as_ref().ok_or(StoreError::LeaseLost)?)?;
     session.commit().await?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dps_application::ports::store::{Completion, DomainRecord, StoreError};
 use dps_domain::phase::Lane;
-use dps_domain::{DomainId, FailureCode, Issuance, LeaseToken, Phase, Status};
+use dps_domain::{DomainId, Failure, FailureCode, Issuance, LeaseToken, Phase, Status};
 use uuid::Uuid;
 
 use crate::world::{TTL, World, at, event, number, quiet, record, report};
@@ -110,6 +110,7 @@ pub(crate) async fn a_lease_goes_on_with_the_outcome_and_counts_the_next_attempt
     assert_eq!(second.record, world.read(id).await);
     assert_eq!(second.record.phase, completion.record.phase);
     assert_eq!((second.record.attempt, second.record.cabinet_version), (1, 7));
+    assert_eq!(world.reports(at(10), 10).await.len(), 1);
     let again = go_on().await.unwrap();
     assert_eq!(
         (again.token, again.record),
@@ -117,9 +118,9 @@ pub(crate) async fn a_lease_goes_on_with_the_outcome_and_counts_the_next_attempt
         "the answer may have been lost"
     );
     assert_eq!(world.store.events(id, 10).await.unwrap().len(), 1);
-    assert_eq!(world.reports(at(1), 10).await.len(), 1);
+    assert!(world.reports(at(10), 10).await.is_empty());
 
-    let almost = at(0) + TTL - Duration::from_secs(1);
+    let almost = at(10) + TTL - Duration::from_secs(1);
     assert!(world.acquire_in(Lane::HttpProbe, almost, 1).await.is_empty());
     let late = world.store.complete(first.token, completion.clone()).await;
     assert!(matches!(late, Err(StoreError::LeaseLost)));
@@ -149,6 +150,24 @@ pub(crate) async fn a_lease_that_went_on_ends_like_any_other_and_is_lost_like_an
     assert!(matches!(lost, Err(StoreError::LeaseLost)));
     assert_eq!(world.read(id).await, before);
     assert_eq!(world.store.events(id, 10).await.unwrap().len(), 1);
+}
+
+/// As one would be that was acquired anew: the attempt counts, and what failed too often is chronic.
+pub(crate) async fn a_lease_that_goes_on_waits_in_the_lane_of_its_attempt(world: World) {
+    world.with_due("shop.example", at(0)).await;
+    let first = world.acquire_one(at(0)).await;
+    let mut completion = passed_dns(first.record);
+    completion.record.attempt = 2;
+    completion.record.last_failure = Some(Failure::DnsNxdomain {});
+    let leased = world
+        .store
+        .complete_and_go_on(first.token, &completion, a_token(), TTL)
+        .await
+        .unwrap();
+    assert_eq!(leased.record.attempt, 3);
+    let ended = at(0) + TTL;
+    assert!(world.acquire_in(Lane::HttpProbe, ended, 1).await.is_empty());
+    assert_eq!(world.acquire_in(Lane::Chronic, ended, 1).await.len(), 1);
 }
 
 fn a_token() -> LeaseToken {

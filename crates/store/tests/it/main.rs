@@ -69,6 +69,7 @@ contract! {
             a_worker_that_lost_its_lease_cannot_overwrite_the_winner,
             outcomes_are_recorded_together_but_for_those_whose_lease_was_lost,
             a_lease_goes_on_with_the_outcome_and_counts_the_next_attempt,
+            a_lease_that_goes_on_waits_in_the_lane_of_its_attempt,
             a_lease_that_went_on_ends_like_any_other_and_is_lost_like_any_other,
             two_acquirers_never_share_a_record,
             the_longest_due_comes_first_and_the_limit_is_kept,

@@ -10,7 +10,8 @@ use crate::world::{Log, Options, PATIENCE, World};
 /// What `abort` ends a process with.
 const SIGABRT: i32 = 6;
 
-/// Every moment, as `DPS_CRASH_AT` names it. There are two edges, so what is done at each is also interrupted between the two.
+/// Every moment, as `DPS_CRASH_AT` names it. There are two edges, so what is done at each is also interrupted between the two. The first
+/// outcome releases its lease, the third goes on with it.
 fn moments() -> Vec<String> {
     let mut moments = Vec::new();
     for effect in Effect::ALL {
@@ -18,6 +19,9 @@ fn moments() -> Vec<String> {
             moments.push(format!("{}.{side}", effect.as_str()));
             if matches!(effect, Effect::EdgeApply | Effect::EdgeRecord) {
                 moments.push(format!("{}.{side}:2", effect.as_str()));
+            }
+            if effect == Effect::OutcomeSave {
+                moments.push(format!("{}.{side}:3", effect.as_str()));
             }
         }
     }
