@@ -24,4 +24,5 @@ mod secrets;
 mod simulate;
 mod units;
 mod unreadable;
+mod upgrade;
 mod world;

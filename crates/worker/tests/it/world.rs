@@ -64,7 +64,12 @@ pub(crate) struct Options {
     pub(crate) discovery: bool,
     /// Whether service and agents call each other by mutual TLS, with certificates of `dps pki init`, beside the token.
     pub(crate) mutual_tls: bool,
+    /// Called with the home and the CA's directory URL before a process of ours starts.
+    pub(crate) prepare: Option<Prepare>,
 }
+
+/// Prepares the files and databases that the processes find.
+pub(crate) type Prepare = Box<dyn FnOnce(&Path, &str) + Send>;
 
 impl Default for Options {
     fn default() -> Self {
@@ -77,6 +82,7 @@ impl Default for Options {
             more_edges: 0,
             discovery: false,
             mutual_tls: false,
+            prepare: None,
         }
     }
 }
@@ -154,7 +160,7 @@ struct Addresses {
 }
 
 impl World {
-    pub(crate) async fn start(options: Options) -> Self {
+    pub(crate) async fn start(mut options: Options) -> Self {
         let home = tempfile::Builder::new().prefix("dps-e2e-").tempdir().unwrap();
         let at = Addresses::free();
         let zone = Zone::new();
@@ -214,6 +220,9 @@ impl World {
             &at,
             (&pebble.directory_url(), dns, &agents),
         );
+        if let Some(prepare) = options.prepare.take() {
+            prepare(home.path(), &pebble.directory_url());
+        }
         let start = |role| dps::start(home.path(), role, &options.environment);
         let (mut cabinet, mut agent) = (start("cabinet"), start("agent"));
         cabinet.wait_for_port(at.cabinet, PATIENCE).await.unwrap();
@@ -320,11 +329,14 @@ impl World {
 
     /// Waits until a visitor is served.
     pub(crate) async fn wait_until_served(&self, host: &str) -> String {
+        self.wait_until_served_by(host, &self.root_pem).await
+    }
+
+    /// Waits until a visitor is served a certificate of the CA with this root.
+    pub(crate) async fn wait_until_served_by(&self, host: &str, root_pem: &str) -> String {
         let what = format!("{host} is served");
         let leaf = wait::until(&what, PATIENCE, || async {
-            dps_lab::tls::served_leaf(self.https, host, &self.root_pem)
-                .await
-                .ok()
+            dps_lab::tls::served_leaf(self.https, host, root_pem).await.ok()
         });
         match leaf.await {
             Ok(leaf) => leaf.fingerprint,

@@ -46,6 +46,13 @@ impl Customer {
         answer(self.request(Method::GET, &format!("/{id}"))).await
     }
 
+    /// The identifier of the domain with this hostname.
+    pub(crate) async fn id_of(&self, hostname: &str) -> String {
+        let found = answer(self.request(Method::GET, &format!("?hostname={hostname}"))).await;
+        let id = found["items"][0]["id"].as_str();
+        id.unwrap_or_else(|| panic!("{hostname}: {found}")).to_owned()
+    }
+
     /// Asks for another try.
     pub(crate) async fn retry(&self, id: &str) -> Value {
         answer(self.request(Method::POST, &format!("/{id}/retry"))).await

@@ -1,0 +1,221 @@
+//! A service that is upgraded goes on with the databases of its predecessor.
+//!
+//! The dumps in `tests/upgrade` were made by the program of 2026-11-29 with schema 16, which was
+//! killed in the middle of five issuances. Its CA and its edge are gone; the databases are left.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use dps_lab::postgres;
+use serde_json::json;
+
+use crate::world::{Database, Options, World, dps, npgsql};
+
+const SQLITE: Dump = Dump {
+    store: include_str!("../upgrade/store-sqlite.sql"),
+    cabinet: include_str!("../upgrade/cabinet-beside-sqlite.sql"),
+    directory_url: "https://127.0.0.1:44011/dir",
+    root_pem: include_str!("../upgrade/sqlite-root.pem"),
+    key_encryption_key: "key-1d40914b:vJdYok57HYQmF2Yb0PtN++p/e+DZ2cj/5gl6/Wo9sKg=",
+};
+const POSTGRES: Dump = Dump {
+    store: include_str!("../upgrade/store-postgres.sql"),
+    cabinet: include_str!("../upgrade/cabinet-beside-postgres.sql"),
+    directory_url: "https://127.0.0.1:32877/dir",
+    root_pem: include_str!("../upgrade/postgres-root.pem"),
+    key_encryption_key: "first:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=",
+};
+/// The key that the keys of a dump are sealed with anew.
+const NEW_KEY: &str = "second:CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk=";
+
+/// Domains that were served, whose DNS still points to us.
+const LIVE: &str = "live.upgrade.test";
+const RENEWING: &str = "renewing.upgrade.test";
+/// A domain that was served and had moved away.
+const MOVED: &str = "moved.upgrade.test";
+/// Domains whose order was under way, named after what was stored last.
+const ORDERED: [&str; 3] = [
+    "order-saved.upgrade.test",
+    "challenge-saved.upgrade.test",
+    "key-saved.upgrade.test",
+];
+/// A domain whose certificate was stored and not yet deployed.
+const ISSUED: &str = "certificate-saved.upgrade.test";
+
+/// The databases that a predecessor left.
+struct Dump {
+    store: &'static str,
+    cabinet: &'static str,
+    /// The directory of the CA that issued.
+    directory_url: &'static str,
+    /// The root of that CA.
+    root_pem: &'static str,
+    /// As in `CertificateStore:EncryptionKeyFile`.
+    key_encryption_key: &'static str,
+}
+
+/// An empty database for a dump of the store.
+#[derive(Clone)]
+enum Target {
+    Sqlite,
+    Postgres { psql: PathBuf, url: String },
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_goes_on_with_a_sqlite_store_of_schema_16() {
+    go_on(Target::Sqlite, &SQLITE).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_goes_on_with_a_postgresql_store_of_schema_16() {
+    go_on(Target::postgres().await, &POSTGRES).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_private_key_of_a_sqlite_store_of_schema_16_can_be_read() {
+    seal_anew(&Target::Sqlite, &SQLITE);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_private_key_of_a_postgresql_store_of_schema_16_can_be_read() {
+    seal_anew(&Target::postgres().await, &POSTGRES);
+}
+
+/// Starts everything on the predecessor's databases, with a CA and an edge that know nothing, and
+/// waits until each domain is where it belongs.
+async fn go_on(target: Target, dump: &'static Dump) {
+    let limits = json!({ "LetsEncrypt": { "Limits": {
+        "NewOrders": "300 per 3h", "RegisteredDomain": "50 per 7d",
+        "ExactSet": "5 per 7d", "FailedValidations": "5 per 1h",
+    } } });
+    let database = match &target {
+        Target::Sqlite => Database::Sqlite,
+        Target::Postgres { url, .. } => Database::Postgres(npgsql(url)),
+    };
+    let options = Options {
+        database,
+        prepare: Some(Box::new(move |home, directory_url| {
+            dump.load(home, &target, directory_url);
+        })),
+        ..Options::quick().with(&limits)
+    };
+    let world = World::start(options).await;
+    for host in [LIVE, RENEWING, ISSUED].into_iter().chain(ORDERED) {
+        world.point_at_us(host);
+    }
+
+    // An edge that has none of them at first serves what was served and issued.
+    for host in [LIVE, MOVED, ISSUED] {
+        world.wait_until_served_by(host, dump.root_pem).await;
+        assert_eq!(world.pebble.orders_for(host), 0, "{host}");
+    }
+    // Orders that were under way are unknown to this CA; each is placed once more.
+    for host in ORDERED.into_iter().chain([RENEWING]) {
+        world.wait_until_served(host).await;
+        assert_eq!(world.pebble.orders_for(host), 1, "{host}");
+    }
+    for host in [LIVE, RENEWING, ISSUED].into_iter().chain(ORDERED) {
+        let id = world.customer.id_of(host).await;
+        world.wait_for_status(&id, "Active").await;
+    }
+    let moved = world.customer.id_of(MOVED).await;
+    world.wait_for_code(&moved, "DNS_MOVED").await;
+    let rejected = world.customer.id_of("shop.rejected.test").await;
+    let rejected = world.wait_for_status(&rejected, "Failed").await;
+    assert_eq!(
+        rejected["lastErrorCode"], "ACME_REJECTED_IDENTIFIER",
+        "{rejected}"
+    );
+    let pending = world.customer.id_of("pending.upgrade.test").await;
+    let pending = world.wait_for_code(&pending, "DNS_NXDOMAIN").await;
+    assert_eq!(pending["status"], "PendingDns", "{pending}");
+    let log = world.service.log_text();
+    assert!(!log.contains(r#""level":"ERROR""#), "{log}");
+}
+
+/// Seals every private key of a dump anew, which takes reading each of them.
+fn seal_anew(target: &Target, dump: &Dump) {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    dump.load(home, target, dump.directory_url);
+    let store = match target {
+        Target::Sqlite => format!("sqlite://{}", home.join("dps.db").display()),
+        Target::Postgres { url, .. } => url.clone(),
+    };
+    let keys = home.join("kek");
+    write_secret(&keys, &format!("{NEW_KEY}\n{}\n", dump.key_encryption_key));
+    let settings = json!({ "CertificateStore": {
+        "ConnectionString": store, "EncryptionKeyFile": keys,
+    } });
+    fs::write(home.join("appsettings.json"), settings.to_string()).unwrap();
+    let said = |arguments: &[&str]| {
+        let done = dps(home, arguments);
+        assert!(done.status.success(), "{done:?}");
+        String::from_utf8(done.stdout).unwrap()
+    };
+    said(&["migrate"]);
+    // The keys of the account, of five certificates and of seven orders.
+    assert_eq!(
+        said(&["keys", "rotate"]),
+        "13 private keys were sealed anew, 0 were current already.\n"
+    );
+}
+
+impl Target {
+    async fn postgres() -> Self {
+        let server = postgres::shared().await.unwrap();
+        Self::Postgres {
+            psql: server.program("psql"),
+            url: server.create_database().await.unwrap(),
+        }
+    }
+}
+
+impl Dump {
+    /// Fills the databases, which are empty, as if the CA had been the one at `directory_url`.
+    fn load(&self, home: &Path, target: &Target, directory_url: &str) {
+        let server = |url: &str| url.trim_end_matches("/dir").to_owned();
+        let mut store = self
+            .store
+            .replace(&server(self.directory_url), &server(directory_url));
+        if directory_url != self.directory_url {
+            // The account's key is sealed for the directory that it was registered at.
+            store.push_str("DELETE FROM acme_accounts;\n");
+        }
+        match target {
+            Target::Sqlite => {
+                run(
+                    Command::new("sqlite3").arg("-bail").arg(home.join("dps.db")),
+                    &store,
+                );
+                let keys = format!("{}\n", self.key_encryption_key);
+                write_secret(&home.join("dps.kek"), &keys);
+            }
+            Target::Postgres { psql, url } => {
+                let options = ["-X", "-q", "-o", "/dev/null", "-v", "ON_ERROR_STOP=1"];
+                // The dump ends with an empty search path.
+                let store = store.replace("DELETE FROM ", "DELETE FROM public.");
+                run(Command::new(psql).args(options).arg(url), &store);
+            }
+        }
+        run(
+            Command::new("sqlite3").arg("-bail").arg(home.join("cabinet.db")),
+            self.cabinet,
+        );
+    }
+}
+
+/// Runs a program that reads its input to the end.
+fn run(command: &mut Command, input: &str) {
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success(), "{command:?}");
+}
+
+fn write_secret(file: &Path, content: &str) {
+    fs::write(file, content).unwrap();
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
+}
