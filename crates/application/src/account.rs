@@ -97,7 +97,8 @@ async fn register(service: &Service, key: &SecretString) -> Result<String, Accou
     }) = &registered
         && Refused::read(detail, Endpoint::NewAccount).kind == kind
     {
-        let change = Change::Park(*until);
+        let longest = kind.longest_wait(&limit);
+        let change = Change::Park(until.within(longest, now).at());
         let entry = Entry {
             key: bucket,
             limit,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use dps_domain::failure::WantedRecords;
 use dps_domain::lane::usual_lane;
 use dps_domain::phase::{Issuance, Next};
+use dps_domain::renewal::WaitCause;
 use dps_domain::renewal::advice::{RenewalAdvice, RenewalPlan};
 use dps_domain::{Event, Failure, FailureCode, IllegalTransition, Phase, Timestamp, backoff, renewal};
 use serde_json::{Map, Value, json};
@@ -13,6 +14,9 @@ use crate::policy::Policy;
 use crate::ports::cabinet::StatusReport;
 use crate::ports::store::{Completion, DomainEvent, DomainRecord};
 use crate::steps::{Outcome, Then};
+
+/// The shortest wait for somebody else that the Cabinet is told of.
+const REPORTED_WAIT: Duration = Duration::from_secs(60);
 
 /// When a live domain is looked at again for which somebody must act first.
 const STOPPED_RECHECK: Duration = Duration::from_secs(6 * 60 * 60);
@@ -82,8 +86,10 @@ pub fn settle(
         }
         Outcome::Waiting { until, kind } => {
             record.attempt = record.attempt.saturating_sub(1);
-            record.next_attempt_at = Some(until.max(facts.now));
-            (kind.to_owned(), json!({}), None)
+            let failure = record.last_failure.as_ref().filter(|_| is_departed(before));
+            let due = in_time(&record.phase, failure, until.max(facts.now), facts.now);
+            record.next_attempt_at = Some(due);
+            (kind.to_owned(), json!({ "until": due }), None)
         }
         Outcome::Failed {
             failure,
@@ -264,26 +270,19 @@ fn fail(
             record.phase = record.phase.clone().apply(Event::OrderLost)?;
             if rest {
                 record.failed_validations = record.failed_validations.saturating_add(1);
-                record.order_not_before =
-                    now + backoff::rest_after_failed_validation(record.failed_validations, facts.jitter);
+                let rest = backoff::rest_after_failed_validation(record.failed_validations, facts.jitter);
+                record.order_not_before = in_time(&record.phase, Some(failure), now + rest, now);
             }
             later.max(record.order_not_before)
         }
         Then::NewOrderAt(at) => {
             record.phase = record.phase.clone().apply(Event::OrderLost)?;
-            record.order_not_before = at;
-            later.max(at)
+            record.order_not_before = in_time(&record.phase, Some(failure), at, now);
+            later.max(record.order_not_before)
         }
         Then::Stop => now + STOPPED_RECHECK,
     };
-    // A live domain's renewal moment is never slept through.
-    let due = match &record.phase {
-        Phase::Live {
-            next: Next::At(renew_at),
-            ..
-        } if *renew_at > now => due.min(*renew_at),
-        Phase::Live { .. } | Phase::Onboarding(_) | Phase::Failed | Phase::Leaving | Phase::Gone => due,
-    };
+    let due = in_time(&record.phase, Some(failure), due, now);
     // To wait for the CA's limits is no attempt.
     if failure.code() == FailureCode::AcmeRateLimited && matches!(then, Then::At(_) | Then::Queue) {
         record.attempt = record.attempt.saturating_sub(1);
@@ -303,6 +302,39 @@ fn fail(
     Ok(())
 }
 
+/// The moment `due`, or a sooner one: no wait sleeps through the renewal moment of a live domain,
+/// or through the time in which its certificate can still be replaced.
+fn in_time(phase: &Phase, failure: Option<&Failure>, due: Timestamp, now: Timestamp) -> Timestamp {
+    match phase {
+        Phase::Live {
+            next: Next::At(renew_at),
+            ..
+        } if *renew_at > now => due.min(*renew_at),
+        phase => longest_wait(phase, failure, now).map_or(due, |longest| due.min(now + longest)),
+    }
+}
+
+/// The longest wait before the next attempt at a renewal that is under way, after `failure` if
+/// there was one; `None` without a bound.
+pub(crate) fn longest_wait(phase: &Phase, failure: Option<&Failure>, now: Timestamp) -> Option<Duration> {
+    let Phase::Live {
+        not_after,
+        next: Next::Now(_),
+        ..
+    } = phase
+    else {
+        return None;
+    };
+    let cause = match failure.map(Failure::code) {
+        // Only a human can lift a pause.
+        Some(FailureCode::AcmePaused) => return None,
+        Some(FailureCode::DnsMoved) => WaitCause::MovedAway,
+        Some(_) if failure.is_some_and(Failure::counts_against_domain) => WaitCause::Customer,
+        Some(_) | None => WaitCause::Others,
+    };
+    renewal::longest_wait(*not_after, now, cause)
+}
+
 /// What the Cabinet is told, if anything changed for it.
 fn report(
     before: &DomainRecord,
@@ -319,7 +351,9 @@ fn report(
             ..
         }
     ) && before.phase != after.phase;
-    if status == before.phase.status() && !told_by_failure && !renewed {
+    // A long wait for somebody else is reported, and so is the end of it.
+    let waits = is_waiting(before) || is_waiting(after);
+    if status == before.phase.status() && !told_by_failure && !renewed && !waits {
         return None;
     }
     Some(current_report(after, message, policy))
@@ -329,10 +363,19 @@ fn report(
 /// turns; what is told is when its turn will probably come.
 fn next_attempt_at(record: &DomainRecord) -> Option<Timestamp> {
     let queued = matches!(record.phase.issuance(), Some(Issuance::Queued));
-    match record.last_failure.as_ref()? {
-        Failure::AcmeRateLimited { until: Some(at), .. } if queued => Some(*at),
-        _ => record.next_attempt_at,
+    match record.last_failure.as_ref() {
+        Some(Failure::AcmeRateLimited { until: Some(at), .. }) if queued => Some(*at),
+        Some(_) => record.next_attempt_at,
+        None => record.next_attempt_at.filter(|_| is_waiting(record)),
     }
+}
+
+/// Whether a certificate is on its way and somebody else needs time for it, without a failure.
+fn is_waiting(record: &DomainRecord) -> bool {
+    let wait = record.next_attempt_at.map(|at| at.since(record.updated_at));
+    record.phase.issuance().is_some()
+        && record.last_failure.is_none()
+        && wait.is_some_and(|wait| wait > REPORTED_WAIT)
 }
 
 /// The report that tells a record as it stands.

@@ -1,6 +1,7 @@
 use dps_domain::lane::Lane;
 use dps_domain::renewal::advice::SuggestedWindow;
 use dps_domain::{CertificateId, DomainId, Hostname, OrderId, Status};
+use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
@@ -197,11 +198,9 @@ fn a_domain_that_left_is_looked_at_ever_less_often_and_daily_once_its_certificat
     let rest = |next, not_after, attempt| rest_after(&left, next, not_after, attempt);
     let within = |rest: Duration, most: Duration| rest > most / 2 && rest <= most;
     for next in [Next::At(NOW + 24 * HOUR), Next::Now(Issuance::AwaitingDns)] {
-        assert!(within(rest(next.clone(), NOW + HOUR, 1), HOUR / 6), "{next:?}");
-        assert!(
-            within(rest(next.clone(), NOW + HOUR, 1_000), 6 * HOUR),
-            "{next:?}"
-        );
+        let ends = NOW + 24 * HOUR;
+        assert!(within(rest(next.clone(), ends, 1), HOUR / 6), "{next:?}");
+        assert!(within(rest(next.clone(), ends, 1_000), 6 * HOUR), "{next:?}");
     }
     let ended = |attempt| rest(Next::Now(Issuance::AwaitingDns), NOW, attempt);
     assert!(within(ended(1), HOUR / 6));
@@ -244,7 +243,7 @@ fn that_its_renewal_is_due_does_not_bring_a_domain_back_that_left() {
 }
 
 #[test]
-fn waiting_costs_no_attempt_and_tells_nobody() {
+fn waiting_costs_no_attempt_and_is_told_when_it_is_long() {
     let done = settled(
         &record(validating()),
         Outcome::Waiting {
@@ -256,7 +255,123 @@ fn waiting_costs_no_attempt_and_tells_nobody() {
         (done.record.attempt, done.record.next_attempt_at),
         (0, Some(NOW + HOUR))
     );
-    assert!(done.report.is_none());
+    assert_eq!(done.report.unwrap().next_attempt_at, Some(NOW + HOUR));
+    assert_eq!(done.event.unwrap().detail["until"], json!(NOW + HOUR));
+    let ready = Outcome::Moved {
+        event: Event::OrderReady,
+        kind: "order.ready",
+        detail: json!({}),
+    };
+    let over = settled(&done.record, ready).report.unwrap();
+    assert_eq!(over.next_attempt_at, None, "the wait is over");
+    let moment = Outcome::Waiting {
+        until: NOW + Duration::from_secs(3),
+        kind: "ca.waiting",
+    };
+    assert!(settled(&record(validating()), moment).report.is_none());
+}
+
+/// Failures of a renewal, each with the longest wait that may go with it.
+fn outages() -> Vec<(Failure, Then)> {
+    let far = NOW + 400 * 24 * HOUR;
+    let limited = || Failure::AcmeRateLimited {
+        until: Some(far),
+        detail: String::new(),
+    };
+    let ca = || Failure::AcmeCaUnavailable {
+        detail: String::new(),
+    };
+    let edge = || Failure::EdgeUnreachable {
+        edge: "e".into(),
+        detail: String::new(),
+    };
+    let dns = Failure::DnsTimeout {
+        resolvers: vec![],
+        resolver_outage: true,
+    };
+    let internal = Failure::Internal {
+        detail: String::new(),
+    };
+    let validation = Failure::AcmeValidationFailed {
+        sub_cause: "connection".into(),
+        detail: String::new(),
+    };
+    let rejected = Failure::AcmeRejectedIdentifier {
+        detail: String::new(),
+    };
+    vec![
+        (ca(), Then::Retry),
+        (ca(), Then::At(far)),
+        (ca(), Then::NewOrder { rest: false }),
+        (limited(), Then::At(far)),
+        (edge(), Then::Retry),
+        (edge(), Then::RetryBy(far)),
+        (edge(), Then::NewOrder { rest: true }),
+        (edge(), Then::NewOrderAt(far)),
+        (dns, Then::Retry),
+        (internal, Then::Retry),
+        (validation, Then::NewOrder { rest: true }),
+        (rejected, Then::Stop),
+    ]
+}
+
+proptest! {
+    /// However long somebody was away, the next attempt follows within minutes or a tenth of what
+    /// is left.
+    #[test]
+    fn no_wait_passes_the_time_in_which_a_certificate_can_be_replaced(
+        minutes in 10u64..=400 * 24 * 60,
+        left_share in 0.01f64..=0.6,
+        outage_share in 0.0f64..=1.0,
+        attempts in 1u32..40,
+        jitter in 0.0f64..1.0,
+    ) {
+        let lifetime = Duration::from_secs(minutes * 60);
+        let left = lifetime.mul_f64(left_share);
+        let ends = NOW + left;
+        let back = NOW + left.mul_f64(outage_share);
+        let mut policy = policy();
+        policy.issuance.max_backoff = 6 * HOUR;
+        for (failure, then) in outages() {
+            let serving = CertificateId::from_uuid(Uuid::from_u128(3));
+            let renewing = |issuance| Phase::Live { serving, not_after: ends, next: Next::Now(issuance) };
+            let mut renewal = record(renewing(Issuance::Ordering));
+            (renewal.attempt, renewal.failed_validations) = (attempts, attempts);
+            let mut now = NOW;
+            while now < back {
+                renewal.attempt += 1;
+                let facts = Facts { policy: &policy, now, jitter, took: Duration::ZERO, replica: "r" };
+                renewal = settle(&renewal, failed(failure.clone(), then), &facts).unwrap().record;
+                renewal.phase = renewing(Issuance::Ordering);
+                now = renewal.next_attempt_at.unwrap().max(renewal.order_not_before);
+            }
+            let (late, left) = (now.since(back), ends.since(back));
+            let allowed = (left / 10).max(Duration::from_secs(5 * 60));
+            prop_assert!(late <= allowed, "{failure:?} {then:?}: {late:?} late with {left:?} left");
+            // Of a certificate of minutes, too, enough is left for an order.
+            if left >= Duration::from_secs(120) {
+                prop_assert!(now + Duration::from_secs(30) <= ends, "{failure:?} {then:?}: {left:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn only_a_human_lifts_a_pause_and_a_departed_domain_is_looked_at_before_its_certificate_ends() {
+    let paused = Failure::AcmePaused {
+        unpause_url: None,
+        detail: String::new(),
+    };
+    let done = settled(&record(live()), failed(paused, Then::Stop));
+    assert_eq!(done.record.next_attempt_at, Some(NOW + 6 * HOUR));
+    let moved_away = Failure::DnsMoved {
+        cause: Box::new(Failure::DnsNxdomain {}),
+    };
+    let mut departed = record(live());
+    departed.attempt = 40;
+    departed.last_failure = Some(moved_away.clone());
+    let done = settled(&departed, failed(moved_away, Then::Retry));
+    assert_eq!(done.record.next_attempt_at, Some(NOW + HOUR / 2));
 }
 
 #[test]

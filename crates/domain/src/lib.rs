@@ -25,6 +25,7 @@ pub mod shard;
 pub mod shares;
 pub mod status;
 pub mod timestamp;
+pub mod until;
 
 pub use causes::with_causes;
 pub use failure::{Actor, Failure, FailureCode};
@@ -33,3 +34,4 @@ pub use ids::{CertificateId, DomainId, LeaseToken, OrderId};
 pub use phase::{Event, IllegalTransition, Issuance, Phase};
 pub use status::Status;
 pub use timestamp::Timestamp;
+pub use until::{Purpose, Until};

@@ -7,6 +7,8 @@ use std::time::Duration;
 use crate::Timestamp;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest wait before another attempt once the certificate has ended.
+const AFTER_THE_END: Duration = Duration::from_secs(5 * 60);
 
 /// The latest moment by which a renewal should begin, from the certificate's own dates.
 ///
@@ -32,6 +34,46 @@ pub fn renewal_deadline(not_before: Timestamp, not_after: Timestamp) -> Timestam
 pub fn renewal_moment(not_before: Timestamp, not_after: Timestamp, random: f64) -> Timestamp {
     let window = not_after.since(not_before) / 50;
     renewal_deadline(not_before, not_after) - window.mul_f64(random.clamp(0.0, 1.0))
+}
+
+/// The earliest moment of a renewal that the certificate's dates or the CA's window suggest: a
+/// twentieth of the lifetime after `issued_at`.
+///
+/// `issued_at` is by our own clock. Neither a CA that backdates nor a clock that is ahead makes a
+/// fresh certificate due at once.
+pub fn earliest_renewal(issued_at: Timestamp, (not_before, not_after): (Timestamp, Timestamp)) -> Timestamp {
+    issued_at + not_after.since(not_before) / 20
+}
+
+/// The cause of a wait for a renewal under way, which bounds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitCause {
+    /// Anything that passes without the customer: an outage, a limit, an order in progress.
+    Others,
+    /// The customer's side: a failed validation, a name that the CA rejects.
+    Customer,
+    /// The name does not point at us any more.
+    MovedAway,
+}
+
+/// The longest wait before the next attempt to replace a certificate that is served until
+/// `not_after`; `None` without a bound.
+///
+/// It is a share of what is left, so that an attempt follows the end of an outage by a tenth of the
+/// remaining life at most.
+pub fn longest_wait(not_after: Timestamp, now: Timestamp, cause: WaitCause) -> Option<Duration> {
+    let left = not_after.since(now);
+    let (share, shortest) = match cause {
+        WaitCause::Others => (left / 10, Duration::from_secs(30)),
+        WaitCause::Customer => (left / 10, Duration::from_secs(60)),
+        // Most of them do not come back.
+        WaitCause::MovedAway => (left / 2, Duration::from_secs(60)),
+    };
+    if !left.is_zero() {
+        return Some(share.max(shortest));
+    }
+    // The site is down: nobody waits hours for the end of an outage that is over.
+    (cause == WaitCause::Others).then_some(AFTER_THE_END)
 }
 
 /// From when on a renewal is urgent: a tenth of the lifetime is left. Never before its own moment `renew_at`.
@@ -73,6 +115,21 @@ mod tests {
         let end = start + 90 * DAY;
         assert_eq!(urgent_from(start, end, start + 60 * DAY), start + 81 * DAY);
         assert_eq!(urgent_from(start, end, start + 85 * DAY), start + 85 * DAY);
+    }
+
+    #[test]
+    fn a_wait_is_a_share_of_what_is_left_and_a_site_that_is_down_waits_minutes() {
+        let now = Timestamp::from_unix_seconds(1_800_000_000);
+        let wait = |left: u64, cause| {
+            longest_wait(now + Duration::from_secs(left), now, cause).map(|wait| wait.as_secs())
+        };
+        assert_eq!(wait(36_000, WaitCause::Others), Some(3_600));
+        assert_eq!(wait(100, WaitCause::Others), Some(30));
+        assert_eq!(wait(100, WaitCause::Customer), Some(60));
+        assert_eq!(wait(36_000, WaitCause::MovedAway), Some(18_000));
+        assert_eq!(wait(0, WaitCause::Others), Some(300));
+        assert_eq!(wait(0, WaitCause::Customer), None);
+        assert_eq!(wait(0, WaitCause::MovedAway), None);
     }
 
     proptest! {

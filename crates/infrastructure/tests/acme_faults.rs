@@ -2,13 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests may")]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use dps_application::ports::ca::{Account, AuthorizationView, CaError, OrderStatus};
+use dps_application::ports::requests::RequestTokens;
+use dps_application::ports::store::{StoreError, Taken};
 use dps_application::ports::{CertificateAuthority, Clock};
-use dps_domain::{Hostname, Timestamp};
+use dps_domain::limits::Limit;
+use dps_domain::{Hostname, Purpose, Timestamp, Until};
 use dps_infrastructure::acme::{AcmeAuthority, AcmeSettings};
 use dps_lab::acme_double::{AcmeDouble, Endpoint, Fault, Reply};
 
@@ -31,7 +35,31 @@ impl Clock for TestClock {
     }
 }
 
+/// The ledger of all replicas, which notes what is parked in it.
+#[derive(Default)]
+struct Ledger(Mutex<Vec<Timestamp>>);
+
+#[async_trait]
+impl RequestTokens for Ledger {
+    fn limit(&self, _: dps_domain::limits::Endpoint) -> Limit {
+        Limit::NONE
+    }
+
+    async fn take(&self, _: dps_domain::limits::Endpoint, most: u32) -> Result<Taken, StoreError> {
+        Ok(Taken {
+            count: most,
+            next_at: START,
+        })
+    }
+
+    async fn park(&self, _: dps_domain::limits::Endpoint, until: Timestamp) -> Result<(), StoreError> {
+        self.0.lock().unwrap().push(until);
+        Ok(())
+    }
+}
+
 struct World {
+    ledger: Arc<Ledger>,
     double: AcmeDouble,
     clock: Arc<TestClock>,
     authority: AcmeAuthority,
@@ -44,8 +72,11 @@ impl World {
         let mut settings = AcmeSettings::new(double.directory_url().parse().unwrap());
         settings.request_timeout = Duration::from_secs(2);
         let clock = Arc::new(TestClock::default());
+        let ledger = Arc::new(Ledger::default());
+        let tokens = Arc::clone(&ledger) as Arc<dyn RequestTokens>;
         Self {
-            authority: AcmeAuthority::new(&settings, Arc::clone(&clock) as Arc<dyn Clock>).unwrap(),
+            authority: AcmeAuthority::paced(&settings, Arc::clone(&clock) as Arc<dyn Clock>, tokens).unwrap(),
+            ledger,
             double,
             clock,
             host: Hostname::parse("shop.example.com").unwrap(),
@@ -79,7 +110,11 @@ async fn a_limit_with_a_time_is_a_limit_until_then() {
     assert_eq!(
         world.order_error(&account).await,
         CaError::RateLimited {
-            until: Some(START + Duration::from_secs(36)),
+            until: Some(Until::named(
+                START + Duration::from_secs(36),
+                START,
+                Purpose::Limit
+            )),
             detail: "too many new orders".to_owned()
         }
     );
@@ -284,10 +319,11 @@ async fn a_directory_that_is_down_is_an_outage_and_is_found_again_when_it_is_up(
     let down = Fault::Reply(Reply::html(503).header("Retry-After", "120"));
     world.double.inject(Endpoint::Directory, 1, &down);
     let key = world.authority.new_account_key().unwrap();
-    for _ in 0..3 {
+    // The request itself waits as long as it was told, the others a minute at most.
+    for seconds in [120, 60, 60] {
         let error = world.authority.register(&key).await.unwrap_err();
         assert!(
-            matches!(error, CaError::Unavailable { retry_after: Some(at), .. } if at == START + Duration::from_secs(120)),
+            matches!(error, CaError::Unavailable { retry_after: Some(at), .. } if at == START + Duration::from_secs(seconds)),
             "{error}"
         );
     }
@@ -350,7 +386,10 @@ async fn a_ca_that_issues_slowly_says_when_to_ask_again() {
     world.reply(Endpoint::Order, slow.clone().header("Retry-After", "3"));
     let view = authority.order(&account, &order).await.unwrap();
     assert_eq!(view.status, OrderStatus::Processing);
-    assert_eq!(view.retry_after, Some(START + Duration::from_secs(3)));
+    assert!(
+        view.retry_after
+            .is_some_and(|until| until == START + Duration::from_secs(3))
+    );
     world.reply(Endpoint::Order, slow.header("Retry-After", "7"));
     let error = authority.certificate(&account, &order).await.unwrap_err();
     assert!(
@@ -436,4 +475,103 @@ async fn we_introduce_ourselves_by_our_own_name_and_show_no_key() {
     let error = world.order_error(&broken).await;
     assert!(matches!(error, CaError::Account { .. }), "{error}");
     assert!(!format!("{error:?}").contains("aHVudGVyMg"), "{error:?}");
+}
+
+/// Makes each call in turn until one fails, as a first issuance does.
+async fn issue(world: &World) -> Result<(), CaError> {
+    let authority = &world.authority;
+    let key = authority.new_account_key()?;
+    let url = authority.register(&key).await?;
+    let account = Account { url, key };
+    let order = authority.new_order(&account, &world.host, None).await?;
+    if let AuthorizationView::Pending(challenge) = authority.authorization(&account, &order).await? {
+        authority.acknowledge(&account, &order, &challenge).await?;
+    }
+    authority.finalize(&account, &order, b"request").await?;
+    authority.order(&account, &order).await?;
+    authority.certificate(&account, &order).await.map(drop)
+}
+
+/// A maintenance page with ten days in its `Retry-After` is an outage of one request, wherever it
+/// comes, and holds nobody else up.
+#[tokio::test]
+async fn a_page_that_is_not_acme_parks_nothing_and_waits_an_hour_at_most_at_every_endpoint() {
+    for endpoint in [
+        Endpoint::Directory,
+        Endpoint::NewNonce,
+        Endpoint::NewAccount,
+        Endpoint::NewOrder,
+        Endpoint::Authorization,
+        Endpoint::Challenge,
+        Endpoint::Finalize,
+        Endpoint::Order,
+        Endpoint::Certificate,
+    ] {
+        for page in [Reply::html(503), Reply::html(429), Reply::html(502)] {
+            let world = World::start().await;
+            let page = page.header("Retry-After", "864000");
+            world.double.inject(endpoint, 1, &Fault::Reply(page));
+            let error = issue(&world).await.unwrap_err();
+            let CaError::Unavailable {
+                retry_after: Some(until),
+                ..
+            } = error
+            else {
+                panic!("{endpoint:?}: {error}");
+            };
+            assert!(
+                until.at() <= START + Duration::from_secs(3_600),
+                "{endpoint:?}: {until:?}"
+            );
+            assert!(world.ledger.0.lock().unwrap().is_empty(), "{endpoint:?}");
+            world.clock.advance(Duration::from_secs(60));
+            issue(&world)
+                .await
+                .unwrap_or_else(|error| panic!("{endpoint:?}: {error}"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_limit_of_the_ca_is_shared_by_all_replicas_but_not_for_longer_than_it_can_last() {
+    let world = World::start().await;
+    let account = world.account().await;
+    let order = world
+        .authority
+        .new_order(&account, &world.host, None)
+        .await
+        .unwrap();
+    let limit = Reply::problem(429, "rateLimited", "slow down").header("Retry-After", "864000");
+    world.reply(Endpoint::Order, limit);
+    let error = world.authority.order(&account, &order).await.unwrap_err();
+    assert!(matches!(error, CaError::RateLimited { .. }), "{error}");
+    assert_eq!(
+        *world.ledger.0.lock().unwrap(),
+        [START + Duration::from_secs(3_600)]
+    );
+}
+
+/// Some CAs send a day with every answer.
+#[tokio::test]
+async fn an_order_is_looked_at_again_within_minutes_whatever_the_ca_says() {
+    let world = World::start().await;
+    let account = world.account().await;
+    let order = world
+        .authority
+        .new_order(&account, &world.host, None)
+        .await
+        .unwrap();
+    for status in ["pending", "processing"] {
+        let slow = format!(
+            r#"{{"status":"{status}","authorizations":[],"finalize":"","expires":"2027-01-20T00:00:00Z"}}"#
+        );
+        let slow = Reply::new(200, "application/json", &slow).header("Retry-After", "86400");
+        world.reply(Endpoint::Order, slow);
+        let view = world.authority.order(&account, &order).await.unwrap();
+        assert!(
+            view.retry_after
+                .is_some_and(|until| until == START + Purpose::Poll.ceiling())
+        );
+        assert_eq!(view.expires, Some("2027-01-20T00:00:00Z".parse().unwrap()));
+    }
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use dps_domain::renewal::advice::SuggestedWindow;
-use dps_domain::{Failure, Hostname, Timestamp};
+use dps_domain::{Failure, Hostname, Timestamp, Until};
 use secrecy::SecretString;
 
 /// A registered account (RFC 8555 §7.1.2).
@@ -35,7 +35,9 @@ pub struct OrderView {
     /// Its status.
     pub status: OrderStatus,
     /// When the CA wants to be asked again.
-    pub retry_after: Option<Timestamp>,
+    pub retry_after: Option<Until>,
+    /// The end of the order itself, beyond which it leads nowhere; absent if the CA does not say.
+    pub expires: Option<Timestamp>,
     /// Why it became invalid, if the CA says so on the order.
     pub failure: Option<Failure>,
 }
@@ -84,13 +86,13 @@ pub enum CaError {
         /// What happened.
         detail: String,
         /// When to come again.
-        retry_after: Option<Timestamp>,
+        retry_after: Option<Until>,
     },
-    /// `rateLimited` or 429, with or without a time.
+    /// `rateLimited`, with or without a time.
     #[error("the CA limits us: {detail}")]
     RateLimited {
         /// When to come again.
-        until: Option<Timestamp>,
+        until: Option<Until>,
         /// The CA's words.
         detail: String,
     },
@@ -142,7 +144,10 @@ impl From<CaError> for Failure {
     fn from(error: CaError) -> Self {
         match error {
             CaError::Unavailable { detail, .. } => Self::AcmeCaUnavailable { detail },
-            CaError::RateLimited { until, detail } => Self::AcmeRateLimited { until, detail },
+            CaError::RateLimited { until, detail } => Self::AcmeRateLimited {
+                until: until.map(Until::at),
+                detail,
+            },
             CaError::Paused { unpause_url, detail } => Self::AcmePaused { unpause_url, detail },
             CaError::RejectedIdentifier { detail } => Self::AcmeRejectedIdentifier { detail },
             CaError::Validation { sub_cause, detail } => Self::AcmeValidationFailed { sub_cause, detail },

@@ -44,7 +44,11 @@ pub(super) async fn deploy(context: &StepContext<'_>, id: CertificateId) -> Resu
     if let Some(unreached) = unreached {
         return Ok(unreached.settle(context));
     }
-    let renew_at = renewal::renewal_moment(facts.not_before, facts.not_after, service.randomness.unit());
+    let validity = (facts.not_before, facts.not_after);
+    // A clock that was ahead when the certificate was stored must not put its renewal off.
+    let issued_at = stored.certificate.created_at.min(service.now());
+    let renew_at = renewal::renewal_moment(validity.0, validity.1, service.randomness.unit())
+        .max(renewal::earliest_renewal(issued_at, validity));
     let detail = json!({
         "fingerprint": facts.fingerprint,
         "renewAt": renew_at,

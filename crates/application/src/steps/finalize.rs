@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use dps_domain::{CertificateId, Event, Failure, OrderId, Timestamp};
+use dps_domain::phase::Phase;
+use dps_domain::{CertificateId, Event, Failure, OrderId};
 use secrecy::SecretString;
 use serde_json::json;
 use tokio::time::Instant;
@@ -10,7 +11,7 @@ use tokio::time::Instant;
 use super::{Fault, Outcome, StepContext, Then, ledger};
 use crate::account::account;
 use crate::crash_point::{self, Effect};
-use crate::ports::ca::{Account, CaError, OrderStatus};
+use crate::ports::ca::{Account, CaError, OrderStatus, OrderView};
 use crate::ports::store::{NewCertificate, StoredCertificate, StoredOrder};
 use crate::ports::vault::{SecretContext, SecretPurpose};
 
@@ -18,6 +19,14 @@ use crate::ports::vault::{SecretContext, SecretPurpose};
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
 /// The longest pause between looks.
 const LAST_PAUSE: Duration = Duration::from_secs(3);
+
+/// The life of an order whose CA does not say when it expires.
+const ORDER_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// The time in which the certificate of a valid order must be had, for a domain that serves none.
+const CERTIFICATE_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The same for a certificate of minutes.
+const SHORTEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(super) async fn finalize(context: &StepContext<'_>, id: OrderId) -> Result<Outcome, Fault> {
     let service = context.service;
@@ -78,7 +87,13 @@ async fn issue(
     loop {
         let view = service.ca.order(account, &order.url).await?;
         match view.status {
-            OrderStatus::Valid => return store(context, account, order, key).await,
+            OrderStatus::Valid => {
+                let stored = store(context, account, order, key).await;
+                return match stored {
+                    Err(fault) => without_certificate(context, order, &view, fault).await,
+                    stored => stored,
+                };
+            }
             OrderStatus::Ready if !finalized => {
                 ask(context, account, order, key).await?;
                 finalized = true;
@@ -95,10 +110,73 @@ async fn issue(
             }
             OrderStatus::Ready | OrderStatus::Processing | OrderStatus::Pending => {}
         }
-        if let Some(waiting) = pause(context, view.retry_after, &mut wait, LAST_PAUSE, ends).await {
+        if let Some(ended) = ended(context, order, &view).await? {
+            return Ok(ended);
+        }
+        if let Some(waiting) = pause(context, &view, &mut wait, LAST_PAUSE, ends).await {
             return Ok(waiting);
         }
     }
+}
+
+/// The order is valid, and its certificate could not be had. It is paid for, so it is asked for
+/// again; another order is placed only when a whole time-out or the order's life has passed.
+async fn without_certificate(
+    context: &StepContext<'_>,
+    order: &StoredOrder,
+    view: &OrderView,
+    fault: Fault,
+) -> Result<Outcome, Fault> {
+    let service = context.service;
+    let detail = match &fault {
+        // A server that does not have it yet is behind.
+        Fault::Ca(CaError::OrderGone { detail }) => detail.clone(),
+        Fault::Rejected(rejected) => rejected.clone(),
+        _ => return Err(fault),
+    };
+    let timeout = match &context.record.phase {
+        // Before the certificate that is served ends, there must be time for another order.
+        Phase::Live { not_after, .. } => {
+            (not_after.since(order.created_at) / 4).clamp(SHORTEST_TIMEOUT, CERTIFICATE_TIMEOUT)
+        }
+        Phase::Onboarding(_) | Phase::Failed | Phase::Leaving | Phase::Gone => CERTIFICATE_TIMEOUT,
+    };
+    let given_up_at = view.expires.map_or(order.created_at + timeout, |expires| {
+        expires.min(order.created_at + timeout)
+    });
+    if service.now() < given_up_at {
+        return Err(match fault {
+            Fault::Ca(_) => Fault::Ca(CaError::Unavailable {
+                detail,
+                retry_after: None,
+            }),
+            other => other,
+        });
+    }
+    // The CA counted it all the same.
+    ledger::issued(context);
+    service.store.order_close(order.id).await?;
+    let detail = format!("the certificate of a valid order could not be had, another is ordered: {detail}");
+    Ok(context.failed(Failure::Internal { detail }, Then::NewOrder { rest: false }))
+}
+
+/// The outcome for an order whose life is over although the CA shows it still; `None` while it
+/// lives.
+pub(super) async fn ended(
+    context: &StepContext<'_>,
+    order: &StoredOrder,
+    view: &OrderView,
+) -> Result<Option<Outcome>, Fault> {
+    let service = context.service;
+    let ends = view.expires.unwrap_or(order.created_at + ORDER_LIFE);
+    if service.now() < ends {
+        return Ok(None);
+    }
+    ledger::order_lost(context);
+    service.store.order_close(order.id).await?;
+    let detail = format!("the order ended at {ends} without a certificate");
+    let outcome = context.failed(Failure::Internal { detail }, Then::NewOrder { rest: false });
+    Ok(Some(outcome))
 }
 
 /// Sends the signing request. Refused for the order's state, the order is not given up before its state was asked for: another
@@ -132,21 +210,13 @@ async fn store(
 ) -> Result<Outcome, Fault> {
     let (service, record) = (context.service, context.record);
     crash_point::before(Effect::CertificateFetch);
-    let chain_pem = match service.ca.certificate(account, &order.url).await {
-        // The order is valid: the certificate exists, and a server that does not have it yet is behind. Another order would be
-        // another certificate.
-        Err(CaError::OrderGone { detail }) => Err(CaError::Unavailable {
-            detail,
-            retry_after: None,
-        }),
-        other => other,
-    }?;
+    let chain_pem = service.ca.certificate(account, &order.url).await?;
     crash_point::after(Effect::CertificateFetch);
     let now = service.now();
     let facts = service
         .pki
         .inspect(&chain_pem, key, &record.hostname, now)
-        .map_err(|rejected| Fault::Inconsistent(rejected.to_string()))?;
+        .map_err(|rejected| Fault::Rejected(rejected.to_string()))?;
     let id = CertificateId::new(now, service.randomness.id_bytes());
     let row = id.to_string();
     let sealed = service.vault.seal(
@@ -190,13 +260,13 @@ fn stored_outcome(stored: &StoredCertificate) -> Outcome {
 /// beyond this step's patience and the record is given back until then.
 pub(super) async fn pause(
     context: &StepContext<'_>,
-    retry_after: Option<Timestamp>,
+    view: &OrderView,
     wait: &mut Duration,
     longest: Duration,
     ends: Instant,
 ) -> Option<Outcome> {
     let now = context.service.now();
-    let delay = retry_after.map_or(*wait, |until| until.since(now));
+    let delay = view.retry_after.map_or(*wait, |until| until.at().since(now));
     *wait = (*wait * 2).min(longest);
     if Instant::now() + delay >= ends {
         return Some(Outcome::Waiting {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use dps_domain::lane::Lane;
 use dps_domain::limits::{BucketKey, Change, Charge, Endpoint, Entry, Exemption, Limit, LimitKind, Refused};
 use dps_domain::phase::{Issuance, Phase};
-use dps_domain::{CertificateId, Failure, Timestamp};
+use dps_domain::{CertificateId, Failure, Timestamp, Until};
 
 use super::{Fault, Outcome, StepContext, Then};
 use crate::ports::ca::CaError;
@@ -185,8 +185,10 @@ pub(super) fn issued(context: &StepContext<'_>) {
     note(context, LimitKind::ExactSet, Change::Spend);
 }
 
-/// The CA said when to come again: whatever is behind the same bucket stays away as long.
-pub(super) fn refused(context: &StepContext<'_>, endpoint: Endpoint, detail: &str, until: Timestamp) {
+/// Parks the bucket of the limit that the CA named: whatever is behind it stays away as long.
+/// Returns until when, which is no longer than that limit can mean, and for a live domain no longer
+/// than its certificate can wait.
+pub(super) fn refused(context: &StepContext<'_>, endpoint: Endpoint, detail: &str, until: Until) -> Until {
     let (service, host) = (context.service, &context.record.hostname);
     let directory_url = service.ca.directory_url();
     let Refused { kind, subject } = Refused::read(detail, endpoint);
@@ -194,9 +196,15 @@ pub(super) fn refused(context: &StepContext<'_>, endpoint: Endpoint, detail: &st
         Some(name) => BucketKey::of_name(kind, directory_url, &name),
         None => BucketKey::of_order(kind, directory_url, host),
     };
+    let (now, limit) = (service.now(), service.limits.get(kind));
+    let mut until = until.within(kind.longest_wait(&limit), now);
+    if let Some(longest) = crate::settle::longest_wait(&context.record.phase, None, now) {
+        until = until.within(longest, now);
+    }
     context.evidence.count(Entry {
         key,
-        limit: service.limits.get(kind),
-        change: Change::Park(until),
+        limit,
+        change: Change::Park(until.at()),
     });
+    until
 }

@@ -18,7 +18,7 @@ use dps_domain::decide::{Action, next_action};
 use dps_domain::failure::WantedRecords;
 use dps_domain::limits::{Endpoint, LimitKind};
 use dps_domain::phase::Issuance;
-use dps_domain::{Event, Failure, LeaseToken, Timestamp, with_causes};
+use dps_domain::{Event, Failure, LeaseToken, Timestamp, Until, with_causes};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -169,12 +169,12 @@ impl StepContext<'_> {
         let service = self.service;
         match error {
             CaError::Unavailable {
-                retry_after: Some(at),
+                retry_after: Some(until),
                 ..
-            }
-            | CaError::RateLimited { until: Some(at), .. } => {
-                Then::At(ledger::spread(*at, service.now(), service.randomness.unit()))
-            }
+            } => self.at(until.within(service.policy.issuance.max_backoff, service.now())),
+            CaError::RateLimited {
+                until: Some(until), ..
+            } => self.at(*until),
             CaError::Unavailable {
                 retry_after: None, ..
             }
@@ -185,6 +185,16 @@ impl StepContext<'_> {
             CaError::Validation { .. } => Then::NewOrder { rest: true },
             CaError::OrderGone { .. } => Then::NewOrder { rest: false },
         }
+    }
+
+    /// A moment a little after the one that others were told as well.
+    fn at(&self, until: Until) -> Then {
+        let service = self.service;
+        Then::At(ledger::spread(
+            until.at(),
+            service.now(),
+            service.randomness.unit(),
+        ))
     }
 
     fn failed(&self, failure: Failure, then: Then) -> Outcome {
@@ -228,6 +238,8 @@ enum Fault {
     Limited { until: Timestamp, kind: LimitKind },
     #[error("{0}")]
     Inconsistent(String),
+    #[error("{0}")]
+    Rejected(String),
 }
 
 impl From<AccountError> for Fault {
@@ -259,20 +271,18 @@ impl Fault {
     }
 
     /// The outcome that the fault means for the record, unless the step knows better.
-    fn settle(self, context: &StepContext<'_>) -> Outcome {
+    fn settle(mut self, context: &StepContext<'_>) -> Outcome {
+        if let Self::Ca(CaError::RateLimited {
+            until: Some(until),
+            detail,
+        }) = &mut self
+        {
+            *until = ledger::refused(context, context.endpoint(), detail, *until);
+        }
         let then = match &self {
-            Self::Ca(error) => {
-                if let CaError::RateLimited {
-                    until: Some(at),
-                    detail,
-                } = error
-                {
-                    ledger::refused(context, context.endpoint(), detail, *at);
-                }
-                context.after_ca_error(error)
-            }
+            Self::Ca(error) => context.after_ca_error(error),
             Self::Limited { until, .. } => Then::At(*until),
-            Self::Store(_) | Self::Vault(_) | Self::Inconsistent(_) => Then::Retry,
+            Self::Store(_) | Self::Vault(_) | Self::Inconsistent(_) | Self::Rejected(_) => Then::Retry,
         };
         let failure = match self {
             Self::Ca(error) => error.into(),

@@ -9,7 +9,7 @@ use crate::account::account;
 use crate::crash_point::{self, Effect};
 use crate::ports::ca::{Account, AuthorizationView, CaError, Http01, OrderStatus};
 use crate::ports::store::{StoredChallenge, StoredOrder};
-use crate::steps::finalize::pause;
+use crate::steps::finalize::{ended, pause};
 
 /// The first pause between looks at the order; it doubles up to [`LAST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
@@ -137,7 +137,10 @@ async fn watch(context: &StepContext<'_>, account: &Account, order: &StoredOrder
             }
             OrderStatus::Pending => {}
         }
-        if let Some(waiting) = pause(context, view.retry_after, &mut wait, LAST_PAUSE, ends).await {
+        if let Some(ended) = ended(context, order, &view).await? {
+            return Ok(ended);
+        }
+        if let Some(waiting) = pause(context, &view, &mut wait, LAST_PAUSE, ends).await {
             return Ok(waiting);
         }
     }

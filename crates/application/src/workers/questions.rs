@@ -114,6 +114,7 @@ async fn answered(service: &Service, question: RenewalQuestion) -> Answered {
     let answer = answer(service, &question).await;
     let (now, random) = (service.now(), service.randomness.unit());
     let advice = question.advice.after(&answer, now, random);
+    let advice = advice.in_time_for(question.validity.1, now);
     let plan = question.advice.replan(&advice, question.validity, now, random);
     explain(&question, &advice);
     (question, advice, plan)
@@ -184,9 +185,14 @@ async fn move_renewal(
         if claim.is_none_or(|claim| claim.advice.ask_at != question.advice.ask_at) {
             return Ok(true);
         }
+        let issued = service.store.certificate(question.certificate_id).await?;
+        let now = service.now();
+        // A clock that was ahead when the certificate was stored must not put its renewal off.
+        let issued_at = issued.map_or(now, |stored| stored.certificate.created_at.min(now));
+        let plan = plan.after_issuance(issued_at, question.validity);
         let facts = Facts {
             policy: &service.policy,
-            now: service.now(),
+            now,
             jitter: 0.0,
             took: began.elapsed(),
             replica: &service.replica,

@@ -59,6 +59,8 @@ pub(crate) struct FakeCa {
     /// Where questions about renewals count themselves against a limit before they are sent.
     counts_at: Mutex<Option<std::sync::Arc<dyn CertificateStore>>>,
     is_another: AtomicBool,
+    loses_certificates: AtomicBool,
+    backdated: Mutex<Duration>,
     lifetime: Mutex<Duration>,
     slips: Mutex<Vec<Slip>>,
     clock: std::sync::Arc<dyn dps_application::ports::Clock>,
@@ -73,6 +75,8 @@ impl FakeCa {
             account_number: Mutex::default(),
             errors: Mutex::default(),
             is_another: AtomicBool::new(false),
+            loses_certificates: AtomicBool::new(false),
+            backdated: Mutex::default(),
             renewals: Mutex::new(RenewalDesk {
                 answer: Ok(None),
                 asked: Vec::new(),
@@ -124,6 +128,16 @@ impl FakeCa {
     /// The operator has gone to another CA.
     pub(crate) fn become_another(&self) {
         self.is_another.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether certificates of valid orders cannot be had from now on.
+    pub(crate) fn lose_certificates(&self, lost: bool) {
+        self.loses_certificates.store(lost, Ordering::SeqCst);
+    }
+
+    /// How much of their lifetime certificates have behind them when they are issued.
+    pub(crate) fn backdate(&self, by: Duration) {
+        *self.backdated.lock().unwrap() = by;
     }
 
     /// How long certificates are valid from now on.
@@ -261,6 +275,7 @@ impl CertificateAuthority for FakeCa {
         self.with(order_url, |order| OrderView {
             status: order.status,
             retry_after: None,
+            expires: None,
             failure: order.failure.clone(),
         })
     }
@@ -312,12 +327,12 @@ impl CertificateAuthority for FakeCa {
 
     async fn certificate(&self, _account: &Account, order_url: &str) -> Result<String, CaError> {
         self.error()?;
-        if self.slips(Slip::CertificateElsewhere) {
+        if self.slips(Slip::CertificateElsewhere) || self.loses_certificates.load(Ordering::SeqCst) {
             return Err(CaError::OrderGone {
                 detail: "HTTP 404 without a word".into(),
             });
         }
-        let now = self.clock.now().unix_seconds();
+        let now = (self.clock.now() - *self.backdated.lock().unwrap()).unix_seconds();
         let lifetime = i64::try_from(self.lifetime.lock().unwrap().as_secs()).unwrap();
         self.with(order_url, |order| {
             format!("{}|{order_url}|{now}|{}", order.host, now + lifetime)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use dps_application::ports::ca::CaError;
 use dps_domain::limits::{BucketKey, CaLimits, Limit, LimitKind};
 use dps_domain::phase::{Issuance, Next, Phase};
-use dps_domain::{Failure, FailureCode, Hostname, Status, Timestamp};
+use dps_domain::{Failure, FailureCode, Hostname, Purpose, Status, Timestamp, Until};
 
 use super::world::{HOST, World};
 
@@ -176,7 +176,7 @@ async fn what_the_ca_refuses_is_given_back_and_parks_everybody_behind_the_same_l
         let now = world.service.now();
         let retry_after = now + HOUR;
         world.ca.fail_next([CaError::RateLimited {
-            until: Some(retry_after),
+            until: Some(Until::named(retry_after, now, Purpose::Limit)),
             detail: "too many new orders from this account".into(),
         }]);
         world.step().await;

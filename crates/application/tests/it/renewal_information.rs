@@ -8,7 +8,7 @@ use dps_application::{steps, workers};
 use dps_domain::phase::{Lane, Next, Phase};
 use dps_domain::renewal::advice::{RenewalAdvice, SuggestedWindow};
 use dps_domain::renewal::renewal_deadline;
-use dps_domain::{Event, FailureCode, Timestamp};
+use dps_domain::{Event, FailureCode, Purpose, Timestamp, Until};
 
 use super::ca::Wish;
 use super::world::{HOST, TARGET, World};
@@ -192,7 +192,7 @@ async fn a_window_once_known_is_kept_to_while_the_ca_does_not_answer() {
     world.ask().await;
     let planned = world.renew_at().await;
     let limited = CaError::RateLimited {
-        until: Some(began + 2 * DAY),
+        until: Some(Until::named(began + 2 * DAY, began, Purpose::Limit)),
         detail: "slow down".into(),
     };
     for error in [

@@ -10,7 +10,7 @@ use dps_application::ports::ca::CaError;
 use dps_application::ports::store::{Completion, StoreError};
 use dps_application::steps;
 use dps_domain::phase::{Next, Phase};
-use dps_domain::{Failure, FailureCode, Status, Timestamp};
+use dps_domain::{Failure, FailureCode, Purpose, Status, Timestamp, Until};
 use tokio_util::sync::CancellationToken;
 
 use super::ca::Slip;
@@ -196,7 +196,7 @@ async fn the_ca_is_asked_again_exactly_when_it_said() {
     let until = world.service.now() + Duration::from_secs(777);
     // The account exists by then; the limit hits the new order.
     world.ca.fail_next([CaError::RateLimited {
-        until: Some(until),
+        until: Some(Until::named(until, world.service.now(), Purpose::Limit)),
         detail: "too many new orders".into(),
     }]);
     world.step().await;
@@ -341,6 +341,85 @@ async fn a_certificate_that_the_ca_cannot_find_yet_is_asked_for_again_and_not_or
     world.settle().await;
     assert_eq!(world.record().await.phase.status(), Status::Active);
     assert_eq!(world.ca.orders_for(HOST), 1);
+}
+
+#[tokio::test]
+async fn a_certificate_that_cannot_be_had_for_a_day_is_ordered_anew() {
+    let world = World::with_due_domain().await;
+    world.ca.lose_certificates(true);
+    for hour in 0..24 {
+        world.settle().await;
+        assert_eq!(world.ca.orders_for(HOST), 1, "it is paid for, hour {hour}");
+        world.advance(DAY / 24);
+    }
+    world.settle().await;
+    let told = world.record().await.last_failure.unwrap();
+    assert_eq!(told.code(), FailureCode::Internal);
+    world.ca.lose_certificates(false);
+    world.advance(DAY / 24);
+    world.settle().await;
+    assert_eq!(world.record().await.phase.status(), Status::Active);
+    assert_eq!(world.ca.orders_for(HOST), 2);
+}
+
+#[tokio::test]
+async fn a_renewal_whose_certificate_cannot_be_had_leaves_time_for_another_order() {
+    let world = World::with_due_domain().await;
+    world.ca.issue_for(DAY / 2);
+    world.settle().await;
+    world.ca.lose_certificates(true);
+    let ends = world.service.now() + DAY / 2;
+    while world.ca.orders_for(HOST) < 3 {
+        world.advance(Duration::from_secs(60));
+        world.settle().await;
+        assert!(
+            world.service.now() < ends,
+            "the certificate that is served has ended"
+        );
+    }
+    world.ca.lose_certificates(false);
+    while matches!(
+        world.record().await.phase,
+        Phase::Live {
+            next: Next::Now(_),
+            ..
+        }
+    ) {
+        world.advance(Duration::from_secs(60));
+        world.settle().await;
+        assert!(
+            world.service.now() < ends,
+            "the certificate that is served has ended"
+        );
+    }
+}
+
+/// A clock that is ahead, or a CA that backdates, makes a certificate older than it is.
+#[tokio::test]
+async fn a_certificate_that_looks_old_when_it_is_issued_is_not_renewed_at_once() {
+    let world = World::with_due_domain().await;
+    world.ca.backdate(DAY * 50 / 100);
+    world.ca.issue_for(DAY);
+    world.settle().await;
+    let issued_at = world.service.now();
+    for _ in 0..24 {
+        world.advance(Duration::from_secs(3_600));
+        world.settle().await;
+    }
+    let orders = world.ca.orders_for(HOST);
+    let lived = world.service.now().since(issued_at);
+    assert!(
+        orders <= 1 + usize::try_from(lived.as_secs() * 20 / DAY.as_secs()).unwrap(),
+        "{orders} orders in {lived:?}"
+    );
+    let Phase::Live {
+        next: Next::At(renew_at),
+        ..
+    } = world.record().await.phase
+    else {
+        panic!("not live");
+    };
+    assert!(renew_at > world.service.now());
 }
 
 #[tokio::test]

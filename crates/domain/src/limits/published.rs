@@ -81,6 +81,18 @@ impl LimitKind {
         }
     }
 
+    /// The longest wait that a limit of this kind can mean: the longer of its period at the CAs
+    /// that publish one and of its period here.
+    pub fn longest_wait(self, limit: &Limit) -> Duration {
+        let published = match self {
+            Self::NewOrders | Self::NewAccounts => 3 * HOUR,
+            Self::RegisteredDomain | Self::ExactSet => 7 * DAY,
+            Self::ConsecutiveFailures => DAY,
+            Self::FailedValidations | Self::Requests(_) => HOUR,
+        };
+        published.max(limit.period)
+    }
+
     /// How long what is debited for it may be on its way to the CA: a request waits for its turn, then for the network, and a
     /// certificate is counted only when it is issued.
     pub const fn margin(self) -> Duration {

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{DAY, renewal_deadline, renewal_moment, urgent_from};
+use super::{DAY, WaitCause, earliest_renewal, longest_wait, renewal_deadline, renewal_moment, urgent_from};
 use crate::Timestamp;
 use crate::backoff::Backoff;
+use crate::until::{Purpose, Until};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -103,7 +104,7 @@ pub enum RenewalAnswer {
     /// No answer for the moment; `until` if it was said when one may be had.
     Unavailable {
         /// When to ask again.
-        until: Option<Timestamp>,
+        until: Option<Until>,
     },
     /// An answer of no use, which will not change within minutes.
     Refused,
@@ -126,6 +127,21 @@ impl RenewalPlan {
         }
     }
 
+    /// The same plan, but never at once for a certificate that was just issued. A twentieth of the
+    /// lifetime must have passed since `issued_at`; at most a day of it where the CA wants the
+    /// certificate gone.
+    #[must_use]
+    pub fn after_issuance(self, issued_at: Timestamp, validity: (Timestamp, Timestamp)) -> Self {
+        let mut earliest = earliest_renewal(issued_at, validity);
+        if self.is_urgent() {
+            earliest = earliest.min(issued_at + EARLIEST_AGE);
+        }
+        Self {
+            renew_at: self.renew_at.max(earliest),
+            urgent_from: self.urgent_from.max(earliest),
+        }
+    }
+
     /// Whether it goes before others from its beginning.
     pub fn is_urgent(&self) -> bool {
         self.urgent_from <= self.renew_at
@@ -143,6 +159,16 @@ impl RenewalAdvice {
             ask_at: now + within.mul_f64(random.clamp(0.0, 1.0)),
             failures: 0,
         }
+    }
+
+    /// The same for a certificate that is served until `not_after`: the less of its life is left,
+    /// the sooner the CA is asked again.
+    #[must_use]
+    pub fn in_time_for(self, not_after: Timestamp, now: Timestamp) -> Self {
+        // One that has ended has nothing to ask about.
+        let longest = longest_wait(not_after, now, WaitCause::Others).filter(|_| not_after > now);
+        let ask_at = longest.map_or(self.ask_at, |wait| self.ask_at.min(now + wait.max(SHORTEST)));
+        Self { ask_at, ..self }
     }
 
     /// What is known after another answer. A failure forgets nothing.
@@ -175,7 +201,7 @@ impl RenewalAdvice {
             // Never before the time that was named, and not everybody at that time; a CA that names one again and again is left alone as
             // long as one that names none.
             RenewalAnswer::Unavailable { until: Some(until) } => {
-                let told = ask_again_at(Some(*until), now);
+                let told = ask_again_at(Some(until.at()), now);
                 let spread = told + (told.since(now) / 4).mul_f64(jitter.clamp(0.0, 1.0));
                 failed(spread.max(now + RETRY.delay(failures, jitter)))
             }
@@ -212,7 +238,12 @@ impl RenewalAdvice {
 /// When the CA is asked again, from its `Retry-After`: that very moment, but no sooner than in a minute and no later than in a day; in
 /// six hours when it does not say (RFC 9773 §4.3.2 and §4.3.3).
 pub fn ask_again_at(retry_after: Option<Timestamp>, now: Timestamp) -> Timestamp {
-    retry_after.map_or(now + USUAL, |at| at.clamp(now + SHORTEST, now + LONGEST))
+    let bounded = |at| {
+        Until::named(at, now, Purpose::RenewalInfo)
+            .at()
+            .max(now + SHORTEST)
+    };
+    retry_after.map_or(now + USUAL, bounded)
 }
 
 /// The moment by which a renewal begins whatever the CA suggests: half-way from [`renewal_deadline`] to the end of validity.

@@ -112,7 +112,7 @@ fn failures_ask_again_with_growing_pauses_and_forget_nothing() {
     }
     assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 320, 360, 360]);
     let told = RenewalAnswer::Unavailable {
-        until: Some(ISSUED + HOUR),
+        until: Some(Until::named(ISSUED + HOUR, ISSUED, Purpose::RenewalInfo)),
     };
     for jitter in [0.0, 1.0] {
         let again = known.after(&told, ISSUED, jitter).ask_at;

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use dps_application::ports::ca::{Account, AuthorizationView, CaError, Http01, OrderView, RenewalInfo};
 use dps_application::ports::requests::RequestTokens;
 use dps_application::ports::{CertificateAuthority, Clock};
-use dps_domain::Hostname;
+use dps_domain::{Hostname, Purpose};
 use dps_x509::CertificateKey;
 use instant_acme::{ChallengeStatus, Error, Identifier, NewOrder, OrderStatus};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -16,7 +16,7 @@ use secrecy::SecretString;
 use tracing::info;
 
 use super::accounts::{self, AccountCache};
-use super::exchange::{self, Answer, Exchange};
+use super::exchange::{self, Exchange};
 use super::problem::{self, Subject};
 use super::settings::{AcmeSettings, AcmeSetupError};
 use super::transport::Transport;
@@ -200,7 +200,7 @@ impl CertificateAuthority for AcmeAuthority {
         let open = self.open(account).await?;
         let read = || open.order(order_url.to_owned());
         let (mut order, seen) = self.call(Subject::Order, read).await?;
-        Ok(views::order(order.state(), seen.retry_after()))
+        Ok(views::order(order.state(), &seen))
     }
 
     async fn authorization(&self, account: &Account, order_url: &str) -> Result<AuthorizationView, CaError> {
@@ -318,7 +318,7 @@ fn wrong_state(what: &str) -> CaError {
 fn still_issuing() -> CaError {
     CaError::Unavailable {
         detail: "the CA is still issuing".to_owned(),
-        retry_after: exchange::last(Exchange::retry_after).flatten(),
+        retry_after: exchange::last(Exchange::next_poll).flatten(),
     }
 }
 
@@ -331,11 +331,9 @@ fn was_accepted(seen: &Exchange) -> bool {
 fn explain(error: &Error, seen: &Exchange, subject: Subject) -> CaError {
     match seen {
         Exchange::Answer(answer) if answer.is_error() => problem::error_of(answer, subject),
-        Exchange::Answer(Answer {
-            status, retry_after, ..
-        }) => CaError::Unavailable {
-            detail: format!("HTTP {} with an answer that is not ACME", status.as_u16()),
-            retry_after: *retry_after,
+        Exchange::Answer(answer) => CaError::Unavailable {
+            detail: format!("HTTP {} with an answer that is not ACME", answer.status.as_u16()),
+            retry_after: answer.until(Purpose::Outage),
         },
         Exchange::Fault(detail) => CaError::Unavailable {
             detail: detail.clone(),

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::future::Future;
 
 use bytes::Bytes;
-use dps_domain::Timestamp;
+use dps_domain::{Purpose, Timestamp, Until};
 use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
 
@@ -23,7 +23,7 @@ pub(super) enum Exchange {
     /// No whole answer came: no connection, no answer in time, a cut or oversized one.
     Fault(String),
     /// Nothing was sent, because the CA's limits leave no request before this moment.
-    Held(Timestamp),
+    Held(Until),
     /// A whole answer came.
     Answer(Answer),
 }
@@ -37,15 +37,17 @@ pub(super) struct Answer {
     pub(super) headers: HeaderMap,
     /// The raw body.
     pub(super) body: Bytes,
-    /// When the CA wants to be asked again.
+    /// The moment of its `Retry-After`, as the CA named it. [`Answer::until`] bounds it.
     pub(super) retry_after: Option<Timestamp>,
+    /// The moment at which it came.
+    pub(super) received_at: Timestamp,
 }
 
 impl Exchange {
-    /// When the CA wants to be asked again.
-    pub(super) fn retry_after(&self) -> Option<Timestamp> {
+    /// The next poll of an order, an authorization or a certificate that the CA asks for.
+    pub(super) fn next_poll(&self) -> Option<Until> {
         match self {
-            Self::Answer(answer) => answer.retry_after,
+            Self::Answer(answer) => answer.until(Purpose::Poll),
             Self::Held(until) => Some(*until),
             Self::None | Self::Fault(_) => None,
         }
@@ -64,6 +66,27 @@ impl Exchange {
 }
 
 impl Answer {
+    /// The moment of its `Retry-After`, within what the purpose of the wait allows.
+    pub(super) fn until(&self, purpose: Purpose) -> Option<Until> {
+        let until = |at| Until::named(at, self.received_at, purpose);
+        self.retry_after.map(until)
+    }
+
+    /// Whether it is a problem document that names a limit: the CA itself says so, not a page of
+    /// some box in between.
+    pub(super) fn is_limit(&self) -> bool {
+        self.is_error() && Problem::read(&self.body).is_some_and(|problem| problem.kind() == "rateLimited")
+    }
+
+    /// The end of the order that it shows (RFC 8555 §7.1.3), if it says one.
+    pub(super) fn expires(&self) -> Option<Timestamp> {
+        #[derive(serde::Deserialize)]
+        struct Shown {
+            expires: Option<Timestamp>,
+        }
+        serde_json::from_slice::<Shown>(&self.body).ok()?.expires
+    }
+
     /// Whether the request was refused or failed.
     pub(super) fn is_error(&self) -> bool {
         self.status.is_client_error() || self.status.is_server_error()

@@ -9,19 +9,23 @@ use std::time::Duration;
 
 use dps_application::ports::Clock;
 use dps_application::ports::requests::RequestTokens;
-use dps_domain::limits::{Endpoint, Limit};
-use dps_domain::{Timestamp, with_causes};
+use dps_domain::limits::{Endpoint, Limit, LimitKind};
+use dps_domain::{Purpose, Timestamp, Until, with_causes};
 
 /// How long tokens are worth something, and how much time a chunk lasts at the full rate.
 const CHUNK_LIFE: Duration = Duration::from_millis(100);
 /// A request waits so long for its token; beyond, its step gives the record back.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The longest time for which this process goes by what it remembers of a wait. After that it asks
+/// the ledger, where an operator may have lifted it, or the CA.
+const REMEMBERED: Duration = Duration::from_secs(60);
+
 /// No request now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Held {
     /// Come again then.
-    Until(Timestamp),
+    Until(Until),
     /// The ledger cannot be asked.
     Unknown(String),
 }
@@ -47,7 +51,7 @@ pub(super) struct Pacer {
 
 enum Found {
     Token,
-    Quiet(Timestamp),
+    Quiet(Until),
     Nothing,
 }
 
@@ -77,7 +81,7 @@ impl Pacer {
             let next_at = self.fetch(endpoint, &limit).await?;
             let now = self.clock.now();
             if next_at > ends {
-                return Err(Held::Until(next_at));
+                return Err(Held::Until(Until::named(next_at, now, Purpose::Limit)));
             }
             tokio::time::sleep(next_at.since(now)).await;
         }
@@ -88,7 +92,7 @@ impl Pacer {
         let mut desks = self.desks.lock().unwrap_or_else(PoisonError::into_inner);
         let desk = desks.entry(endpoint).or_default();
         if desk.quiet_until > now {
-            return Found::Quiet(desk.quiet_until);
+            return Found::Quiet(Until::named(desk.quiet_until, now, Purpose::Limit));
         }
         if free {
             return Found::Token;
@@ -124,8 +128,9 @@ impl Pacer {
         let desk = desks.entry(endpoint).or_default();
         if taken.count == 0 {
             // Tokens are waited for by the chunk, not one by one: the ledger has other work.
-            desk.empty_until = taken.next_at + limit.interval() * (chunk - 1);
-            return Ok(desk.empty_until);
+            let next_at = taken.next_at + limit.interval() * (chunk - 1);
+            desk.empty_until = next_at.min(now + REMEMBERED);
+            return Ok(next_at);
         }
         desk.left = taken.count;
         desk.worth_until = now + CHUNK_LIFE;
@@ -137,13 +142,24 @@ impl Pacer {
         desks.get(&endpoint).copied()
     }
 
-    /// The CA wants quiet at this endpoint: of us at once, of all replicas by the ledger.
-    pub(super) async fn quiet(&self, endpoint: Endpoint, until: Timestamp) {
-        {
-            let mut desks = self.desks.lock().unwrap_or_else(PoisonError::into_inner);
-            let desk = desks.entry(endpoint).or_default();
-            desk.quiet_until = desk.quiet_until.max(until);
-        }
+    /// Leaves this endpoint alone for a moment, in this process only.
+    pub(super) fn quiet(&self, endpoint: Endpoint, until: Until) {
+        let until = until.within(REMEMBERED, self.clock.now()).at();
+        let mut desks = self.desks.lock().unwrap_or_else(PoisonError::into_inner);
+        let desk = desks.entry(endpoint).or_default();
+        desk.quiet_until = desk.quiet_until.max(until);
+    }
+
+    /// Leaves this endpoint alone as long as the CA's limit says: here at once, in all replicas by
+    /// the ledger.
+    pub(super) async fn park(&self, endpoint: Endpoint, until: Until) {
+        self.quiet(endpoint, until);
+        let (kind, now) = (LimitKind::Requests(endpoint), self.clock.now());
+        let limit = self
+            .tokens
+            .as_ref()
+            .map_or(Limit::NONE, |tokens| tokens.limit(endpoint));
+        let until = until.within(kind.longest_wait(&limit), now).at();
         if let Some(tokens) = &self.tokens
             && let Err(error) = tokens.park(endpoint, until).await
         {
@@ -255,12 +271,33 @@ mod tests {
             pacer.admit(Endpoint::NewOrder).await.unwrap();
         }
         assert_eq!(ledger.bucket.lock().unwrap().1, 0);
-        let until = clock.now() + Duration::from_secs(30);
-        pacer.quiet(Endpoint::NewOrder, until).await;
+        let until = Until::named(
+            clock.now() + Duration::from_secs(30),
+            clock.now(),
+            Purpose::Outage,
+        );
+        pacer.quiet(Endpoint::NewOrder, until);
         assert_eq!(pacer.admit(Endpoint::NewOrder).await, Err(Held::Until(until)));
         assert_eq!(pacer.admit(Endpoint::Other).await, Ok(()));
         tokio::time::advance(Duration::from_secs(30)).await;
         assert_eq!(pacer.admit(Endpoint::NewOrder).await, Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_park_of_days_is_shared_within_an_hour_and_asked_about_again_after_a_minute() {
+        let (clock, ledger) = ledger(Limit::per(10, Duration::from_secs(1)));
+        let pacer = pacer(&clock, &ledger);
+        let days = clock.now() + Duration::from_secs(10 * 86_400);
+        let until = Until::named(days, clock.now(), Purpose::Limit);
+        pacer.park(Endpoint::Other, until).await;
+        let parked_until = ledger.bucket.lock().unwrap().0.parked_until;
+        assert_eq!(parked_until, clock.now() + Duration::from_secs(3_600));
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert!(pacer.admit(Endpoint::Other).await.is_err(), "the ledger says so");
+        // Somebody lifts it.
+        ledger.bucket.lock().unwrap().0 = Bucket::default();
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(pacer.admit(Endpoint::Other).await, Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
@@ -269,6 +306,7 @@ mod tests {
         let pacer = pacer(&clock, &ledger);
         pacer.admit(Endpoint::NewNonce).await.unwrap();
         let next = clock.now() + Duration::from_secs(60);
+        let next = Until::named(next, clock.now(), Purpose::Limit);
         assert_eq!(pacer.admit(Endpoint::NewNonce).await, Err(Held::Until(next)));
     }
 }

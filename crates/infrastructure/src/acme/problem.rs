@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use dps_application::ports::ca::CaError;
-use dps_domain::Timestamp;
+use dps_domain::{Purpose, Until};
 use http::StatusCode;
 use serde::Deserialize;
 
@@ -103,7 +103,7 @@ impl Problem {
         (url.len() <= MAX_URL_BYTES).then(|| url.to_owned())
     }
 
-    fn limit(&self, until: Option<Timestamp>) -> CaError {
+    fn limit(&self, until: Option<Until>) -> CaError {
         let detail = self.detail();
         if until.is_none() && self.is_pause() {
             let unpause_url = self.unpause_url();
@@ -113,18 +113,14 @@ impl Problem {
     }
 
     /// What the problem is for us.
-    pub(super) fn to_error(
-        &self,
-        subject: Subject,
-        status: Option<StatusCode>,
-        until: Option<Timestamp>,
-    ) -> CaError {
+    pub(super) fn to_error(&self, subject: Subject, answer: Option<&Answer>) -> CaError {
+        let status = answer.map(|answer| answer.status);
+        let until = |purpose| answer.and_then(|answer| answer.until(purpose));
         let (kind, detail) = (self.kind().to_owned(), self.detail());
         match kind.as_str() {
-            "rateLimited" => self.limit(until),
-            "serverInternal" | "badNonce" => unavailable(detail, until),
-            _ if status == Some(StatusCode::TOO_MANY_REQUESTS) => self.limit(until),
-            _ if status.is_some_and(is_outage) => unavailable(detail, until),
+            "rateLimited" => self.limit(until(Purpose::Limit)),
+            "serverInternal" | "badNonce" => unavailable(detail, until(Purpose::Outage)),
+            _ if status.is_some_and(is_outage) => unavailable(detail, until(Purpose::Outage)),
             "rejectedIdentifier" | "unsupportedIdentifier" => CaError::RejectedIdentifier { detail },
             "accountDoesNotExist"
             | "externalAccountRequired"
@@ -156,9 +152,9 @@ impl Problem {
 
 /// What an answer with an error status is for us.
 pub(super) fn error_of(answer: &Answer, subject: Subject) -> CaError {
-    let (status, until) = (answer.status, answer.retry_after);
+    let status = answer.status;
     if let Some(problem) = Problem::read(&answer.body) {
-        return problem.to_error(subject, Some(status), until);
+        return problem.to_error(subject, Some(answer));
     }
     // Some servers refuse so what they do not know. A page, in contrast, is somebody else's.
     if answer.body.is_empty() && subject != Subject::Account && is_absence(status) {
@@ -167,18 +163,20 @@ pub(super) fn error_of(answer: &Answer, subject: Subject) -> CaError {
     }
     // A page of some box in between, or nothing at all. Its text is of no use to anybody.
     let detail = format!("HTTP {} with an answer that is not ACME", status.as_u16());
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        return CaError::RateLimited { until, detail };
-    }
-    unavailable(detail, until)
+    unavailable(detail, answer.until(Purpose::Outage))
 }
 
-fn unavailable(detail: String, retry_after: Option<Timestamp>) -> CaError {
+fn unavailable(detail: String, retry_after: Option<Until>) -> CaError {
     CaError::Unavailable { detail, retry_after }
 }
 
 fn is_outage(status: StatusCode) -> bool {
-    status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT
+    // A 429 that names no limit is somebody's overload, not an account's limit.
+    status.is_server_error()
+        || matches!(
+            status,
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS
+        )
 }
 
 fn is_absence(status: StatusCode) -> bool {

@@ -1,9 +1,13 @@
+use std::time::Duration;
+
 use bytes::Bytes;
+use dps_domain::Timestamp;
 use http::HeaderMap;
 
 use super::*;
 
-const UNTIL: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+const UNTIL: Timestamp = Timestamp::from_unix_seconds(1_800_000_600);
 
 fn answer(status: u16, body: &str, retry_after: Option<Timestamp>) -> Answer {
     Answer {
@@ -11,6 +15,7 @@ fn answer(status: u16, body: &str, retry_after: Option<Timestamp>) -> Answer {
         headers: HeaderMap::new(),
         body: Bytes::copy_from_slice(body.as_bytes()),
         retry_after,
+        received_at: NOW,
     }
 }
 
@@ -129,12 +134,21 @@ fn an_answer_that_is_not_acme_is_an_outage_whose_page_is_not_repeated() {
             panic!("{status}: {error}");
         };
         assert!(!detail.contains("html"), "{detail}");
-        assert_eq!(retry_after, Some(UNTIL));
+        assert!(retry_after.is_some_and(|at| at == UNTIL));
     }
     let gone = error_of(&answer(404, "", None), Subject::Order);
     assert!(matches!(gone, CaError::OrderGone { .. }), "{gone}");
-    let limited = error_of(&answer(429, "slow down", None), Subject::Order);
-    assert!(matches!(limited, CaError::RateLimited { until: None, .. }));
+    let overload = error_of(&answer(429, "slow down", None), Subject::Order);
+    assert!(
+        matches!(
+            overload,
+            CaError::Unavailable {
+                retry_after: None,
+                ..
+            }
+        ),
+        "no limit is named: {overload}"
+    );
 }
 
 #[test]
@@ -142,4 +156,40 @@ fn hostile_words_become_one_short_line() {
     let line = tidy(&format!("first\nsecond\u{7}\t{}", "ü".repeat(5_000)));
     assert!(line.starts_with("first second ü"), "{line}");
     assert_eq!(line.chars().count(), MAX_DETAIL_CHARS + 1);
+}
+
+/// What other parties name is cut to what the purpose allows, whatever they say.
+#[test]
+fn no_wait_goes_beyond_what_an_outage_or_a_limit_can_be() {
+    let years = Some(NOW + Duration::from_secs(10 * 365 * 86_400));
+    for (status, body) in [
+        (503, "<html>maintenance</html>"),
+        (429, "<html>slow down</html>"),
+        (429, r#"{"type":"about:blank","detail":"slow down"}"#),
+        (
+            500,
+            r#"{"type":"urn:ietf:params:acme:error:serverInternal","detail":"oops"}"#,
+        ),
+    ] {
+        for subject in [Subject::Account, Subject::Order, Subject::Proof] {
+            let error = error_of(&answer(status, body, years), subject);
+            let CaError::Unavailable {
+                retry_after: Some(until),
+                ..
+            } = error
+            else {
+                panic!("{status} {body}: {error}");
+            };
+            assert_eq!(until.at(), NOW + Purpose::Outage.ceiling(), "{status} {body}");
+        }
+    }
+    let limit = r#"{"type":"urn:ietf:params:acme:error:rateLimited","detail":"too many"}"#;
+    let error = error_of(&answer(429, limit, years), Subject::Account);
+    let CaError::RateLimited {
+        until: Some(until), ..
+    } = error
+    else {
+        panic!("{error}");
+    };
+    assert_eq!(until.at(), NOW + Purpose::Limit.ceiling());
 }

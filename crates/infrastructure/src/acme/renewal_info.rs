@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use dps_application::ports::ca::{CaError, RenewalInfo};
-use dps_domain::Timestamp;
 use dps_domain::renewal::advice::{SuggestedWindow, ask_again_at};
+use dps_domain::{Purpose, Timestamp, Until};
 use http::StatusCode;
 use instant_acme::CertificateIdentifier;
 use url::Url;
@@ -70,7 +70,7 @@ fn read(answer: &Answer, now: Timestamp) -> Result<RenewalInfo, CaError> {
         return Err(problem::error_of(answer, Subject::Account));
     }
     // What is of no use now is of no use in a minute either (RFC 9773 §4.3.3).
-    let later = Some(ask_again_at(None, now));
+    let later = Some(Until::named(ask_again_at(None, now), now, Purpose::RenewalInfo));
     if answer.status != StatusCode::OK {
         return Err(of_no_use(
             answer,
@@ -105,7 +105,7 @@ fn read(answer: &Answer, now: Timestamp) -> Result<RenewalInfo, CaError> {
     })
 }
 
-fn of_no_use(answer: &Answer, what: &str, later: Option<Timestamp>) -> CaError {
+fn of_no_use(answer: &Answer, what: &str, later: Option<Until>) -> CaError {
     CaError::Unavailable {
         detail: format!("HTTP {} with {what}", answer.status.as_u16()),
         retry_after: later,

@@ -9,15 +9,14 @@ use time::PrimitiveDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
-/// Longer wishes are cut: no CA limit is longer than a week, and a nonsense value must not park a domain for ever.
-const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
-
 /// The date form that every server has sent since RFC 1123 (RFC 9110 §5.6.7).
 const IMF_FIXDATE: &[BorrowedFormatItem<'static>] =
     format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
 
-/// The moment named by `Retry-After`, as seconds from `now` or as a date. A date is read against the answer's own `Date`, so
-/// that a difference between the clocks does not matter. Never in the past; `None` when absent or unreadable.
+/// The moment named by `Retry-After`, as seconds from `now` or as a date. A date is read against
+/// the answer's own `Date`, so that a difference between the clocks does not matter. Never in the
+/// past; `None` when absent or unreadable. It may lie years ahead: whoever uses it bounds it by its
+/// purpose.
 pub(super) fn read(headers: &HeaderMap, now: Timestamp) -> Option<Timestamp> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = if let Ok(seconds) = text.parse::<u64>() {
@@ -29,7 +28,7 @@ pub(super) fn read(headers: &HeaderMap, now: Timestamp) -> Option<Timestamp> {
             .unwrap_or(now);
         date(text)?.since(sent_at)
     };
-    Some(now + wait.min(LONGEST))
+    Some(now + wait)
 }
 
 fn date(text: &str) -> Option<Timestamp> {
@@ -75,10 +74,10 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_no_wish_and_an_eternity_is_cut() {
+    fn nonsense_is_no_wish_and_an_eternity_is_a_moment_that_a_purpose_can_bound() {
         assert_eq!(read(&headers(&[(RETRY_AFTER, "soon")]), NOW), None);
         assert_eq!(read(&headers(&[]), NOW), None);
         let eternity = headers(&[(RETRY_AFTER, "18446744073709551615")]);
-        assert_eq!(read(&eternity, NOW), Some(NOW + LONGEST));
+        assert!(read(&eternity, NOW).is_some_and(|at| at > NOW));
     }
 }

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use dps_application::ports::Clock;
 use dps_application::ports::requests::RequestTokens;
 use dps_domain::limits::Endpoint;
-use dps_domain::{Timestamp, with_causes};
+use dps_domain::{Purpose, Timestamp, with_causes};
 use http::header::USER_AGENT;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -148,10 +148,16 @@ impl Transport {
             return Err(Error::Str("the CA's limits leave no request for now"));
         }
         let answer = self.send_now(request).await?;
-        if let Some(until) = answer.retry_after
-            && wants_quiet(&answer, endpoint)
-        {
-            self.0.pacer.quiet(endpoint, until).await;
+        if wants_quiet(&answer, endpoint) {
+            // Only the CA's own word about a limit binds the other replicas. A page of some box in
+            // between is an outage of this request.
+            if !answer.is_limit() {
+                if let Some(until) = answer.until(Purpose::Outage) {
+                    self.0.pacer.quiet(endpoint, until);
+                }
+            } else if let Some(until) = answer.until(Purpose::Limit) {
+                self.0.pacer.park(endpoint, until).await;
+            }
         }
         Ok(answer)
     }
@@ -207,6 +213,7 @@ impl Transport {
         Ok(Answer {
             status: answer.status(),
             retry_after: retry_after::read(answer.headers(), self.0.clock.now()),
+            received_at: self.0.clock.now(),
             headers: std::mem::take(answer.headers_mut()),
             body: body.freeze(),
         })

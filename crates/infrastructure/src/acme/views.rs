@@ -1,13 +1,14 @@
 //! The library's order and authorization, told in the words of our port.
 
 use dps_application::ports::ca::{AuthorizationView, CaError, Http01, OrderStatus, OrderView};
-use dps_domain::{Failure, Timestamp};
+use dps_domain::Failure;
 use instant_acme::{AuthorizationState, AuthorizationStatus, Challenge, ChallengeStatus, ChallengeType};
 
+use super::exchange::Exchange;
 use super::problem::{Problem, Subject};
 
-/// An order, with the time when the CA wants to be asked again.
-pub(super) fn order(state: &instant_acme::OrderState, retry_after: Option<Timestamp>) -> OrderView {
+/// An order, with what the answer that showed it says beside.
+pub(super) fn order(state: &instant_acme::OrderState, seen: &Exchange) -> OrderView {
     OrderView {
         status: match state.status {
             instant_acme::OrderStatus::Pending => OrderStatus::Pending,
@@ -16,7 +17,11 @@ pub(super) fn order(state: &instant_acme::OrderState, retry_after: Option<Timest
             instant_acme::OrderStatus::Valid => OrderStatus::Valid,
             instant_acme::OrderStatus::Invalid => OrderStatus::Invalid,
         },
-        retry_after,
+        retry_after: seen.next_poll(),
+        expires: match seen {
+            Exchange::Answer(answer) => answer.expires(),
+            Exchange::None | Exchange::Fault(_) | Exchange::Held(_) => None,
+        },
         failure: state.error.as_ref().map(validation_failure),
     }
 }
@@ -92,7 +97,5 @@ fn ended(how: &str) -> Failure {
 }
 
 fn validation_failure(problem: &instant_acme::Problem) -> Failure {
-    Problem::from(problem)
-        .to_error(Subject::Validation, None, None)
-        .into()
+    Problem::from(problem).to_error(Subject::Validation, None).into()
 }

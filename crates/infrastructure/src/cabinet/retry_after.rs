@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
+use dps_domain::Purpose;
 use http::{HeaderMap, HeaderName, header};
 use time::PrimitiveDateTime;
 use time::format_description::StaticFormatDescription;
 use time::macros::format_description;
-
-/// Longer waits are cut to this, so that a slip of the Cabinet's does not silence us for days.
-const MAX_WAIT: Duration = Duration::from_secs(60 * 60);
 
 const IMF_FIXDATE: StaticFormatDescription =
     format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
@@ -25,7 +23,7 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         );
         Duration::try_from(until - now).unwrap_or_default()
     };
-    Some(wait.min(MAX_WAIT))
+    Some(Purpose::Cabinet.bound(wait))
 }
 
 fn date(headers: &HeaderMap, name: &HeaderName) -> Option<PrimitiveDateTime> {
@@ -47,7 +45,7 @@ mod tests {
     fn seconds_and_dates_become_a_bounded_wait() {
         let now = "Mon, 23 Nov 2026 21:00:00 GMT";
         assert_eq!(read("17", now), Some(17));
-        assert_eq!(read("999999999", now), Some(3600));
+        assert_eq!(read("999999999", now), Some(300));
         assert_eq!(read("Mon, 23 Nov 2026 21:01:30 GMT", now), Some(90));
         assert_eq!(read("Mon, 23 Nov 2026 20:00:00 GMT", now), Some(0));
         assert_eq!(read("soon", now), None);

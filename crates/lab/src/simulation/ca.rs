@@ -11,7 +11,7 @@ use dps_application::ports::ca::{
 };
 use dps_domain::limits::published::LETS_ENCRYPT;
 use dps_domain::renewal::advice::SuggestedWindow;
-use dps_domain::{Failure, Hostname, Timestamp};
+use dps_domain::{Failure, Hostname, Purpose, Timestamp, Until};
 use rustc_hash::FxHashMap;
 use secrecy::SecretString;
 
@@ -304,7 +304,11 @@ impl CaModel {
                 let kind = detail.split('"').next().unwrap_or_default().trim().to_owned();
                 *state.refusals.entry(kind).or_default() += 1;
                 CaError::RateLimited {
-                    until: Some(self.time.now() + retry_after),
+                    until: Some(Until::named(
+                        self.time.now() + retry_after,
+                        self.time.now(),
+                        Purpose::Limit,
+                    )),
                     detail,
                 }
             }
@@ -492,13 +496,14 @@ impl CaModel {
         let view = |status| OrderView {
             status,
             retry_after: None,
+            expires: Some(order.placed_at + ORDER_LIFETIME),
             failure: None,
         };
         match &order.stage {
             Stage::Pending | Stage::Validating => view(OrderStatus::Pending),
             Stage::Ready => view(OrderStatus::Ready),
             Stage::Issued { from, .. } if *from > now => OrderView {
-                retry_after: Some(now + WHILE_ISSUING),
+                retry_after: Some(Until::named(now + WHILE_ISSUING, now, Purpose::Poll)),
                 ..view(OrderStatus::Processing)
             },
             Stage::Issued { .. } => view(OrderStatus::Valid),
@@ -558,7 +563,7 @@ impl CertificateAuthority for CaPort {
             if ca.renewal_info_throttled.is_on() {
                 return Err(CaError::Unavailable {
                     detail: "503".into(),
-                    retry_after: Some(now + WHILE_THROTTLED),
+                    retry_after: Some(Until::named(now + WHILE_THROTTLED, now, Purpose::Outage)),
                 });
             }
             let known = read_ari_id(ari_id).filter(|_| ca.settings.offers_renewal_info);
