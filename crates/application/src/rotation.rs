@@ -1,6 +1,6 @@
 //! Rotation of key-encryption keys: every secret is sealed again under the current one, while the service runs.
 
-use crate::ports::store::StoreError;
+use crate::ports::store::{SecretRow, StoreError};
 use crate::ports::vault::{SecretContext, SecretPurpose, VaultError};
 use crate::ports::{CertificateStore, Vault};
 
@@ -11,7 +11,7 @@ pub enum RotationError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A secret does not open.
-    #[error("the {purpose} of {row} cannot be resealed", purpose = .purpose.as_str())]
+    #[error("the {purpose} of {row} cannot be opened", purpose = .purpose.as_str())]
     Secret {
         /// What it is for.
         purpose: SecretPurpose,
@@ -37,29 +37,14 @@ const PAGE: u32 = 200;
 /// Seals every stored secret under the current key-encryption key.
 pub async fn rotate(store: &dyn CertificateStore, vault: &dyn Vault) -> Result<Rotated, RotationError> {
     let mut done = Rotated::default();
-    for purpose in [
-        SecretPurpose::AccountKey,
-        SecretPurpose::OrderKey,
-        SecretPurpose::CertificateKey,
-    ] {
+    for purpose in SecretPurpose::ALL {
         let mut after: Option<String> = None;
         loop {
             let rows = store.secrets(purpose, after.as_deref(), PAGE).await?;
             let Some(last) = rows.last() else { break };
             after = Some(last.row.clone());
             for row in &rows {
-                let context = SecretContext {
-                    purpose,
-                    row: &row.row,
-                };
-                let resealed =
-                    vault
-                        .reseal(context, &row.sealed)
-                        .map_err(|source| RotationError::Secret {
-                            purpose,
-                            row: row.row.clone(),
-                            source,
-                        })?;
+                let resealed = vault.reseal(context(row), &row.sealed).map_err(unusable(row))?;
                 match resealed {
                     // A row written meanwhile was sealed under the current key by its writer.
                     Some(new) if store.secret_replace(row, &new).await? => done.resealed += 1,
@@ -69,4 +54,19 @@ pub async fn rotate(store: &dyn CertificateStore, vault: &dyn Vault) -> Result<R
         }
     }
     Ok(done)
+}
+
+fn context(row: &SecretRow) -> SecretContext<'_> {
+    SecretContext {
+        purpose: row.purpose,
+        row: &row.row,
+    }
+}
+
+fn unusable(row: &SecretRow) -> impl FnOnce(VaultError) -> RotationError {
+    |source| RotationError::Secret {
+        purpose: row.purpose,
+        row: row.row.clone(),
+        source,
+    }
 }

@@ -1,7 +1,9 @@
 //! Listening and serving, with bounds that no client can stretch.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use dps_host::http_server::{self, ServerLimits};
@@ -10,16 +12,28 @@ use tokio_util::sync::CancellationToken;
 
 use crate::http::{self, App};
 use crate::settings::Settings;
+use crate::store::Store;
 use crate::{CabinetError, Ports, store};
 
 /// A Cabinet that listens; [`Bound::run`] serves.
-#[derive(Debug)]
 pub struct Bound {
     listener: TcpListener,
     local_addr: SocketAddr,
     router: Router,
     /// Ends long polls; fired when the shutdown begins.
     draining: CancellationToken,
+    store: Arc<dyn Store>,
+}
+
+/// How long the database is waited for when the Cabinet ends.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl fmt::Debug for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bound")
+            .field("local_addr", &self.local_addr)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Opens the database, applies migrations and listens, with the clock and the random numbers of this machine.
@@ -38,7 +52,7 @@ pub async fn bind_with(settings: Settings, ports: Ports) -> Result<Bound, Cabine
     let draining = CancellationToken::new();
     // Settings are checked before the database is touched.
     let draft = http::AppDraft::new(&settings, ports, draining.clone())?;
-    let store = store::open(settings.connection_string.expose()).await?;
+    let store = store::open(settings.database()?).await?;
     let listen = |source| CabinetError::Listen {
         address: settings.listen,
         source,
@@ -49,8 +63,9 @@ pub async fn bind_with(settings: Settings, ports: Ports) -> Result<Bound, Cabine
     Ok(Bound {
         listener,
         local_addr,
-        router: http::router(Arc::new(App::new(draft, store))),
+        router: http::router(Arc::new(App::new(draft, Arc::clone(&store)))),
         draining,
+        store,
     })
 }
 
@@ -60,7 +75,8 @@ impl Bound {
         self.local_addr
     }
 
-    /// Serves until `shutdown` fires and the running requests are answered. Long polls are answered at once then.
+    /// Serves until `shutdown` fires and the running requests are answered. Long polls are answered at once then. Closes the database
+    /// at last.
     ///
     /// # Errors
     /// None at present: a failed accept is logged and tried again.
@@ -72,6 +88,11 @@ impl Bound {
             draining.cancel();
         };
         tokio::join!(server, drain);
+        // SQLite folds its log into the file, which alone is the whole database then.
+        let closed = tokio::time::timeout(CLOSE_TIMEOUT, self.store.close()).await;
+        if closed.is_err() {
+            tracing::warn!("the Cabinet's database was still busy at the end");
+        }
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use dps_database::{ConnectionString, ConnectionStringError, Target, UnverifiedTls};
 use dps_domain::hostname::HostnameError;
 use dps_host::{HumanDuration, Secret, SecretError};
 use serde::{Deserialize, Serialize};
@@ -18,8 +19,10 @@ const MIN_TOKEN_BYTES: usize = 16;
 pub struct Settings {
     /// Address and port to listen on. Port 0 takes a free one.
     pub listen: SocketAddr,
-    /// `sqlite://file` or `postgres://user:password@host/database`.
-    pub connection_string: Secret,
+    /// `sqlite://file`, `postgres://user:password@host/database` or the Npgsql form.
+    pub connection_string: ConnectionString,
+    /// Whether a database server on another machine may be reached without proof that it is the right one.
+    pub allow_unverified_tls: bool,
     /// Where customers' DNS must point, unless the request names a target. `{id}` makes it unique per domain.
     pub cname_target: Option<String>,
     /// Addresses of the edges: what customers enter for names that cannot have a CNAME.
@@ -44,7 +47,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
-            connection_string: Secret::from("sqlite://cabinet.db"),
+            connection_string: ConnectionString::from("sqlite://cabinet.db"),
+            allow_unverified_tls: false,
             cname_target: None,
             edge_addresses: Vec::new(),
             blocked_names: Vec::new(),
@@ -72,6 +76,12 @@ pub enum SettingsError {
     /// A blocked name is no name.
     #[error("Cabinet:BlockedNames holds {0:?}, which is no name")]
     BlockedName(String),
+    /// The connection string cannot be read.
+    #[error("Cabinet:ConnectionString cannot be used")]
+    ConnectionString(#[from] ConnectionStringError),
+    /// The database is on another machine, and nobody proves which.
+    #[error("Cabinet:ConnectionString {0}")]
+    UnverifiedTls(#[from] UnverifiedTls),
     /// A token cannot be read.
     #[error("Cabinet:{name} cannot be read")]
     Token {
@@ -92,11 +102,22 @@ impl Settings {
     /// Everything that keeps a Cabinet from starting with these settings. Reads the tokens' files and touches nothing else.
     pub fn check(&self) -> Vec<SettingsError> {
         let names = NamePolicy::new(self).err();
+        let database = self.database().err();
         let tokens = [
             self.resolved_service_token().err(),
             self.resolved_api_token().err(),
         ];
-        names.into_iter().chain(tokens.into_iter().flatten()).collect()
+        let findings = names.into_iter().chain(database);
+        findings.chain(tokens.into_iter().flatten()).collect()
+    }
+
+    /// The database, if it may be used as it is set.
+    pub(crate) fn database(&self) -> Result<Target, SettingsError> {
+        let target = self.connection_string.target()?;
+        if !self.allow_unverified_tls {
+            target.require_verified_tls("Cabinet:AllowUnverifiedTls")?;
+        }
+        Ok(target)
     }
 
     /// The bearer token of the service.
@@ -132,7 +153,7 @@ mod tests {
     #[test]
     fn the_section_is_read_by_its_documented_names() {
         let settings: Settings = serde_json::from_str(
-            r#"{"Listen": "0.0.0.0:9000", "ConnectionString": "postgres://db/cabinet", "CnameTarget": "edge.platform.example",
+            r#"{"Listen": "0.0.0.0:9000", "ConnectionString": "postgres://db/cabinet?sslmode=verify-full", "CnameTarget": "edge.platform.example",
                 "EdgeAddresses": ["192.0.2.1"], "BlockedNames": ["platform.example"], "ServiceTokenFile": "/run/s",
                 "ApiToken": "0123456789abcdef", "RetryMinInterval": "1m", "MaxDomainsPerTenant": 5}"#,
         )
@@ -157,6 +178,29 @@ mod tests {
         assert!(
             found[0].contains("CnameTarget") && found[1].contains("ServiceToken"),
             "{found:?}"
+        );
+    }
+
+    #[test]
+    fn a_database_on_another_machine_must_prove_itself_or_be_allowed_not_to() {
+        let found = |text: &str, allow_unverified_tls| {
+            let settings = Settings {
+                connection_string: ConnectionString::from(text),
+                allow_unverified_tls,
+                ..Settings::default()
+            };
+            settings.database().map(drop).map_err(|error| error.to_string())
+        };
+        let error = found("Host=db;Username=u;Password=hunter2", false).unwrap_err();
+        assert!(
+            error.contains("Cabinet:AllowUnverifiedTls") && !error.contains("hunter2"),
+            "{error}"
+        );
+        assert_eq!(found("Host=db;Username=u;Password=hunter2", true), Ok(()));
+        assert_eq!(found("postgres://u:hunter2@127.0.0.1/cabinet", false), Ok(()));
+        assert_eq!(
+            found("postgres://u@db/cabinet?sslmode=verify-full", false),
+            Ok(())
         );
     }
 

@@ -4,6 +4,8 @@ mod backend;
 mod connect;
 mod row;
 
+use std::path::PathBuf;
+
 use async_trait::async_trait;
 use dps_cabinet_api::CustomDomain;
 use dps_domain::{DomainId, Status};
@@ -33,6 +35,9 @@ pub(crate) trait Store: Send + Sync {
 
     /// Reads a domain, decides, and writes, with nobody else between. `announce` puts the change into the feed.
     async fn update(&self, id: DomainId, announce: bool, decide: Decide) -> Result<Update, StoreError>;
+
+    /// Closes every connection, waiting for those in use.
+    async fn close(&self);
 }
 
 /// Decides on the record as it stands in the transaction.
@@ -73,12 +78,15 @@ pub(crate) struct Filter {
 /// The database cannot be used or gave something that is no domain.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The connection string names neither database.
-    #[error("the connection string must begin with sqlite:// or postgres://")]
-    UnknownDatabase,
-    /// The connection string cannot be read. What it says is not repeated: it may hold a password.
-    #[error("the connection string cannot be read")]
-    ConnectionString,
+    /// The database's file cannot be made or opened.
+    #[error("the database file {} cannot be opened", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: std::io::Error,
+    },
     /// The database does not answer, is busy, or refused a statement.
     #[error("the database failed")]
     Database(#[from] sqlx::Error),
@@ -108,9 +116,7 @@ impl StoreError {
                 ),
                 _ => false,
             },
-            Self::UnknownDatabase | Self::ConnectionString | Self::Migration(_) | Self::BadRow { .. } => {
-                false
-            }
+            Self::File { .. } | Self::Migration(_) | Self::BadRow { .. } => false,
         }
     }
 }

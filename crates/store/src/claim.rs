@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dps_application::ports::store::StoreError;
+use dps_database::FILE_MODE;
 
-use crate::connect::{FILE_MODE, Store};
+use crate::connect::Store;
 use crate::sql::{Sql, statements};
 
 statements! {

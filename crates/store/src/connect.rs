@@ -1,23 +1,20 @@
 //! Opening the store.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use dps_application::ports::{Clock, Randomness};
+use dps_database::{ConnectionStringError, PostgresTarget, Target, prepare_file};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, Executor, SqlitePool};
 
-use crate::connection_string::{ConnectionStringError, PostgresTarget, Target};
 use crate::database::Database;
-use crate::migrations::{self, MigrateError};
+use crate::migrations::{self, MigrateError, SchemaError};
 use crate::shard::Turns;
-
-/// Only the service's own user may read the database file: it holds sealed keys and customers' names.
-pub(crate) const FILE_MODE: u32 = 0o600;
 
 /// How a store is opened.
 #[derive(Clone)]
@@ -38,6 +35,8 @@ pub struct StoreOptions {
     pub events_per_domain: u32,
     /// How long lines of history are kept.
     pub events_max_age: Duration,
+    /// Whether a SQLite file that does not exist is made. If not, its journal mode is left alone too.
+    pub create: bool,
 }
 
 impl StoreOptions {
@@ -51,6 +50,7 @@ impl StoreOptions {
             acquire_timeout: Duration::from_secs(10),
             events_per_domain: 200,
             events_max_age: Duration::from_secs(180 * 24 * 3600),
+            create: true,
         }
     }
 }
@@ -61,6 +61,12 @@ pub enum ConnectError {
     /// The connection string is wrong.
     #[error(transparent)]
     ConnectionString(#[from] ConnectionStringError),
+    /// There is no database file, and none was to be made.
+    #[error("there is no database {}", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
     /// The database file cannot be made or opened.
     #[error("the database file {} cannot be opened", path.display())]
     File {
@@ -145,6 +151,11 @@ impl Store {
         migrations::migrate(&self.database).await
     }
 
+    /// Checks that the database has this program's schema, and changes nothing.
+    pub async fn check_schema(&self) -> Result<(), SchemaError> {
+        migrations::check(&self.database).await
+    }
+
     /// Closes every connection, waiting for those in use; later calls fail. SQLite folds its log into the file.
     pub async fn close(&self) {
         self.database.close().await;
@@ -205,15 +216,23 @@ async fn connect_file(
         path: path.to_path_buf(),
         source,
     };
-    prepare_file(path, read_only).map_err(file_error)?;
-    let file = file
+    let create = options.create && !read_only;
+    prepare_file(path, create).map_err(|source| match source.kind() {
+        ErrorKind::NotFound if !create => ConnectError::Missing {
+            path: path.to_path_buf(),
+        },
+        _ => file_error(source),
+    })?;
+    let mut file = file
         .read_only(read_only)
         .foreign_keys(true)
         .busy_timeout(options.acquire_timeout)
-        .journal_mode(SqliteJournalMode::Wal)
         // FULL syncs the log at every commit. With NORMAL a power cut may undo commits, and then a certificate's key that was
         // stored before finalize is gone while the CA has issued: a lost certificate is an outage and counts against its limits.
         .synchronous(SqliteSynchronous::Full);
+    if create {
+        file = file.journal_mode(SqliteJournalMode::Wal);
+    }
     let pool = |connections: u32, file: SqliteConnectOptions| {
         SqlitePoolOptions::new()
             .max_connections(connections)
@@ -230,29 +249,4 @@ async fn connect_file(
         Ok(Database::Sqlite { writer, readers })
     };
     connect.await.map_err(refused(place))
-}
-
-/// Makes the file, if there is none, readable by us alone; SQLite gives its log the same mode.
-fn prepare_file(path: &Path, read_only: bool) -> Result<(), std::io::Error> {
-    match std::fs::metadata(path) {
-        Ok(metadata) => {
-            let mode = metadata.permissions().mode() & 0o777;
-            if mode & 0o077 != 0 {
-                tracing::warn!(path = %path.display(), mode = format!("{mode:o}"), "others may read the database file");
-            }
-            Ok(())
-        }
-        Err(missing) if missing.kind() == std::io::ErrorKind::NotFound && !read_only => {
-            let made = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(FILE_MODE)
-                .open(path);
-            match made {
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-                other => other.map(drop),
-            }
-        }
-        Err(error) => Err(error),
-    }
 }

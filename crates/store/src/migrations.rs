@@ -31,6 +31,32 @@ pub enum MigrateError {
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// The database does not have this program's schema, and the process may not change it.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    /// An older program was here last, or none yet.
+    #[error(
+        "this database has schema {found}, this program wants {wanted}: run `dps migrate` (stop older versions of the service first)"
+    )]
+    Older {
+        /// The newest migration that the database has; 0 without any.
+        found: i64,
+        /// The newest migration that this program has.
+        wanted: i64,
+    },
+    /// A newer program was here.
+    #[error("this database has schema {found}, this program knows {known}: use the newer version's `dps`")]
+    Newer {
+        /// The newest migration that the database has.
+        found: i64,
+        /// The newest migration that this program has.
+        known: i64,
+    },
+    /// The database refused or is gone.
+    #[error("the database's schema cannot be read")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
 impl From<SqlxMigrateError> for MigrateError {
     fn from(error: SqlxMigrateError) -> Self {
         match error {
@@ -112,6 +138,46 @@ pub(crate) async fn migrate(database: &Database) -> Result<(), MigrateError> {
     Ok(())
 }
 
+/// Compares the database's migrations with this program's, and changes nothing.
+pub(crate) async fn check(database: &Database) -> Result<(), SchemaError> {
+    let sql = "SELECT version FROM _sqlx_migrations WHERE success";
+    let applied: Result<Vec<i64>, sqlx::Error> = match database {
+        Database::Postgres(pool) => sqlx::query_scalar(sql).fetch_all(pool).await,
+        Database::Sqlite { readers, .. } => sqlx::query_scalar(sql).fetch_all(readers).await,
+    };
+    let applied = match applied {
+        Ok(applied) => applied,
+        Err(error) if is_missing_table(&error) => Vec::new(),
+        Err(error) => return Err(SchemaError::Failed(Box::new(error))),
+    };
+    compare(&applied, SQLITE)
+}
+
+fn compare(applied: &[i64], scripts: &[Script]) -> Result<(), SchemaError> {
+    let ours = || scripts.iter().map(|(version, ..)| *version);
+    let found = applied.iter().copied().max().unwrap_or_default();
+    let wanted = ours().max().unwrap_or_default();
+    if applied
+        .iter()
+        .any(|version| !ours().any(|known| known == *version))
+    {
+        return Err(SchemaError::Newer { found, known: wanted });
+    }
+    if ours().all(|version| applied.contains(&version)) {
+        return Ok(());
+    }
+    Err(SchemaError::Older { found, wanted })
+}
+
+/// Whether nobody has migrated yet.
+fn is_missing_table(error: &sqlx::Error) -> bool {
+    let Some(error) = error.as_database_error() else {
+        return false;
+    };
+    // PostgreSQL's undefined_table; SQLite has no code of its own for it.
+    error.code().as_deref() == Some("42P01") || error.message().starts_with("no such table")
+}
+
 #[cfg(test)]
 mod tests {
     use sqlx::sqlite::SqlitePoolOptions;
@@ -145,6 +211,16 @@ mod tests {
             let question = rows.iter().map(|row| (row.get(0), row.get(1), row.get(2)));
             question.collect::<Vec<(String, String, i64)>>()
         }};
+    }
+
+    #[test]
+    fn a_schema_that_is_not_ours_is_named_with_what_to_do() {
+        let scripts: [Script; 2] = [(1, "one", ""), (4, "four", "")];
+        assert!(compare(&[1, 4], &scripts).is_ok());
+        let told = |applied: &[i64]| compare(applied, &scripts).unwrap_err().to_string();
+        assert!(told(&[]).contains("schema 0, this program wants 4: run `dps migrate`"));
+        assert!(told(&[1]).contains("schema 1, this program wants 4: run `dps migrate`"));
+        assert!(told(&[1, 4, 9]).contains("schema 9, this program knows 4"));
     }
 
     #[tokio::test]

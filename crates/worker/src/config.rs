@@ -6,7 +6,7 @@
 
 mod cabinet_api;
 mod certificate_store;
-mod connection_string;
+mod data_folder;
 mod discovery;
 mod dns;
 mod haproxy_agent;
@@ -19,9 +19,10 @@ mod report;
 mod url_rules;
 mod workers;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use dps_application::Policy;
+use dps_database::{ConnectionString, Target};
 use dps_domain::with_causes;
 use dps_host::Secret;
 use dps_host::settings::{Loaded, Loader, SettingsError};
@@ -29,7 +30,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cabinet_api::CabinetApi;
 pub use certificate_store::{CertificateStore, KeySource};
-pub use connection_string::{ConnectionString, Database};
+pub use data_folder::DataFolder;
 pub use discovery::Discovery;
 pub use dns::{Dns, ResolverAddress};
 pub use haproxy_agent::HAProxyAgent;
@@ -71,6 +72,9 @@ pub struct Settings {
     pub http: Http,
     /// What is logged.
     pub logging: Logging,
+    /// Where relative paths of data begin.
+    #[serde(skip)]
+    pub data: DataFolder,
 }
 
 /// What a process is to be, since each role needs only some of the sections.
@@ -93,7 +97,31 @@ impl Settings {
     /// # Errors
     /// All problems of all files and variables.
     pub fn load(config: Option<&Path>) -> Result<Loaded<Self>, SettingsError> {
-        Loader::from_process(config).load()
+        let mut loaded: Loaded<Self> = Loader::from_process(config).load()?;
+        let working_directory = std::env::current_dir().unwrap_or_default();
+        loaded
+            .settings
+            .keep_data_in(DataFolder::of(config, &working_directory));
+        Ok(loaded)
+    }
+
+    /// Lets relative paths of databases and key files begin in a folder.
+    fn keep_data_in(&mut self, mut data: DataFolder) {
+        let store = &mut self.certificate_store;
+        for (key, connection) in [
+            ("CertificateStore:ConnectionString", &mut store.connection_string),
+            ("Cabinet:ConnectionString", &mut self.cabinet.connection_string),
+        ] {
+            if let Some(path) = sqlite_file(connection) {
+                data.look_for(key, &path);
+            }
+            *connection = connection.in_folder(&data.path);
+        }
+        if let Some(path) = &mut store.encryption_key_file {
+            data.look_for("CertificateStore:EncryptionKeyFile", path);
+            *path = data.resolve(path);
+        }
+        self.data = data;
     }
 
     /// What the operator set, in the application's words.
@@ -106,11 +134,17 @@ impl Settings {
         let mut report = Report::default();
         self.logging.check(&mut report);
         if matches!(role, Role::Run | Role::Standalone) {
+            report
+                .errors
+                .extend(self.data.left_behind("CertificateStore").cloned());
             self.certificate_store.check(&mut report);
             self.lets_encrypt.check(&mut report);
             self.dns.check(&mut report);
             self.workers.check(&mut report);
             self.replica.check(&mut report);
+        }
+        if matches!(role, Role::Cabinet | Role::Standalone) {
+            report.errors.extend(self.data.left_behind("Cabinet").cloned());
         }
         match role {
             Role::Run => {
@@ -147,6 +181,14 @@ impl Settings {
             }
         }
         (agent, cabinet)
+    }
+}
+
+/// The file of a SQLite database.
+fn sqlite_file(connection: &ConnectionString) -> Option<PathBuf> {
+    match connection.target() {
+        Ok(Target::File { path, .. }) => Some(path),
+        Ok(Target::Memory | Target::Postgres(_)) | Err(_) => None,
     }
 }
 

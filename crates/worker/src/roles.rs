@@ -32,13 +32,17 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         .map(|()| ExitCode::SUCCESS),
         Command::Simulate(options) => simulate::simulate(options).await,
         Command::Migrate => {
-            open_store(path).await?;
+            let store = wiring::open_store(&load(path)?).await?;
+            wiring::close_store(&store).await;
             println!("The database has this version's schema.");
             Ok(ExitCode::SUCCESS)
         }
-        Command::Domains(command) => ask(path, command).await,
+        Command::Domains(command) => {
+            with_store(&load(path)?, async |store| ask(store, command).await).await?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Edges { json } => {
-            edges::list(open_store(path).await?.as_ref(), json).await?;
+            with_store(&load(path)?, async |store| edges::list(store, json).await).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Keys(command) => keys(path, command).await,
@@ -104,12 +108,18 @@ fn load(path: Option<&Path>) -> anyhow::Result<Settings> {
     Ok(Settings::load(path)?.settings)
 }
 
-async fn open_store(path: Option<&Path>) -> anyhow::Result<Arc<Store>> {
-    wiring::open_store(&load(path)?).await
+/// Opens the store that is there, does something with it, and closes it.
+async fn with_store<T>(
+    settings: &Settings,
+    act: impl AsyncFnOnce(&Store) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let store = wiring::open_existing_store(settings).await?;
+    let done = act(&store).await;
+    wiring::close_store(&store).await;
+    done
 }
 
-async fn ask(path: Option<&Path>, command: Domains) -> anyhow::Result<ExitCode> {
-    let store = open_store(path).await?;
+async fn ask(store: &Store, command: Domains) -> anyhow::Result<()> {
     let now = SystemClock.now();
     match command {
         Domains::List {
@@ -119,14 +129,13 @@ async fn ask(path: Option<&Path>, command: Domains) -> anyhow::Result<ExitCode> 
             json,
         } => {
             let after = after.as_deref().map(hostname).transpose()?;
-            domains::list(store.as_ref(), containing, after, limit, json).await?;
+            domains::list(store, containing, after, limit, json).await?;
         }
         Domains::Show { host, events, json } => {
-            domains::show(store.as_ref(), &hostname(&host)?, events, json).await?;
+            domains::show(store, &hostname(&host)?, events, json).await?;
         }
         Domains::Retry { host } => {
-            let record =
-                operator::retry(store.as_ref(), &Replica::operator(), now, &hostname(&host)?).await?;
+            let record = operator::retry(store, &Replica::operator(), now, &hostname(&host)?).await?;
             println!(
                 "{}: the next step is due now ({}).",
                 record.hostname,
@@ -134,15 +143,14 @@ async fn ask(path: Option<&Path>, command: Domains) -> anyhow::Result<ExitCode> 
             );
         }
         Domains::Renew { host } => {
-            let record =
-                operator::renew(store.as_ref(), &Replica::operator(), now, &hostname(&host)?).await?;
+            let record = operator::renew(store, &Replica::operator(), now, &hostname(&host)?).await?;
             println!(
                 "{}: renewal is due now; the present certificate is served meanwhile.",
                 record.hostname
             );
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn hostname(text: &str) -> anyhow::Result<Hostname> {
@@ -159,8 +167,8 @@ async fn keys(path: Option<&Path>, command: Keys) -> anyhow::Result<ExitCode> {
             }
         }
         Keys::Rotate => {
-            let store = wiring::open_store(&settings).await?;
-            let done = rotation::rotate(store.as_ref(), &vault).await?;
+            let rotate = async |store: &Store| Ok(rotation::rotate(store, &vault).await?);
+            let done = with_store(&settings, rotate).await?;
             println!(
                 "{} private keys were sealed anew, {} were current already.",
                 done.resealed, done.current

@@ -30,9 +30,16 @@ const HTTP_DRAIN: Duration = Duration::from_secs(2);
 pub async fn run(settings: &Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
     let peers = Peers::configured(settings)?;
     let metrics = Metrics::new();
-    let service = wiring::service(settings, &peers, Arc::new(metrics.clone())).await?;
-    let listener = listen(settings.http.listen).await?;
-    serve(service, peers.agent_tls, metrics, listener, shutdown).await
+    let store = wiring::open_store(settings).await?;
+    let run = async {
+        let port = Arc::new(metrics.clone());
+        let service = wiring::service(settings, &peers, port, Arc::clone(&store)).await?;
+        let listener = listen(settings.http.listen).await?;
+        serve(service, peers.agent_tls.clone(), metrics, listener, shutdown).await
+    };
+    let ran = run.await;
+    wiring::close_store(&store).await;
+    ran
 }
 
 /// Runs workers, health and metrics until `shutdown`; then the workers drain first, so that health is answered meanwhile.

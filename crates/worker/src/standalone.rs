@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use dps_application::Service;
 use dps_host::Secret;
+use dps_store::Store;
 use haproxy_domain_agent::{Agent, SystemClock as AgentClock};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,9 @@ use crate::config::Settings;
 use crate::service;
 use crate::telemetry::Metrics;
 use crate::wiring::{self, Peers};
+
+/// The platform's token for the Cabinet, beside the databases.
+pub(crate) const API_TOKEN_FILE: &str = "cabinet-api.token";
 
 /// All three, running.
 pub struct Standalone {
@@ -30,27 +34,46 @@ pub struct Standalone {
     workers: JoinHandle<anyhow::Result<()>>,
     parts: Vec<JoinHandle<anyhow::Result<()>>>,
     stop_parts: CancellationToken,
+    store: Arc<Store>,
 }
 
 /// Starts all three. What they show each other is drawn anew at every start unless it is set; the platform's own token for the Cabinet is
 /// kept in a file, made on the first start.
 pub async fn start(mut settings: Settings, shutdown: CancellationToken) -> anyhow::Result<Standalone> {
+    let store = wiring::open_store(&settings).await?;
+    draw_tokens(&mut settings)?;
+    let started = Box::pin(start_on(&settings, Arc::clone(&store), shutdown)).await;
+    if started.is_err() {
+        wiring::close_store(&store).await;
+    }
+    started
+}
+
+/// The tokens that are not set.
+fn draw_tokens(settings: &mut Settings) -> anyhow::Result<()> {
     let agent_token = token_or_random(
         settings.agent.token.as_ref(),
         settings.agent.token_file.as_deref(),
     )?;
-    settings.agent.token = Some(agent_token.clone());
+    settings.agent.token = Some(agent_token);
     settings.agent.token_file = None;
     let cabinet_token = token_or_random(
         settings.cabinet.service_token.as_ref(),
         settings.cabinet.service_token_file.as_deref(),
     )?;
-    settings.cabinet.service_token = Some(cabinet_token.clone());
+    settings.cabinet.service_token = Some(cabinet_token);
     settings.cabinet.service_token_file = None;
     if settings.cabinet.api_token.is_none() && settings.cabinet.api_token_file.is_none() {
-        settings.cabinet.api_token_file = Some(api_token_file()?);
+        settings.cabinet.api_token_file = Some(api_token_file(&settings.data.path)?);
     }
+    Ok(())
+}
 
+async fn start_on(
+    settings: &Settings,
+    store: Arc<Store>,
+    shutdown: CancellationToken,
+) -> anyhow::Result<Standalone> {
     let stop_parts = CancellationToken::new();
     let agent = Agent::bind(&settings.agent, Arc::new(AgentClock))
         .await
@@ -61,14 +84,18 @@ pub async fn start(mut settings: Settings, shutdown: CancellationToken) -> anyho
     let (agent_address, cabinet_address) = (agent.local_addr(), cabinet.local_addr());
     let peers = Peers {
         cabinet: base_url(cabinet_address)?,
-        cabinet_token,
+        cabinet_token: settings
+            .cabinet
+            .service_token
+            .clone()
+            .context("the Cabinet has no token for the service")?,
         agents: vec![base_url(agent_address)?],
         directory: None,
-        agent_token: Some(agent_token),
+        agent_token: settings.agent.token.clone(),
         agent_tls: None,
     };
     let metrics = Metrics::new();
-    let service = wiring::service(&settings, &peers, Arc::new(metrics.clone())).await?;
+    let service = wiring::service(settings, &peers, Arc::new(metrics.clone()), Arc::clone(&store)).await?;
     let listener = service::listen(settings.http.listen).await?;
     let http_address = listener
         .local_addr()
@@ -88,15 +115,23 @@ pub async fn start(mut settings: Settings, shutdown: CancellationToken) -> anyho
         workers,
         parts,
         stop_parts,
+        store,
     })
 }
 
 impl Standalone {
-    /// Waits until the shutdown has drained the service, then stops Cabinet and agent. If one of the parts ends by itself, all end.
+    /// Waits until the shutdown has drained the service, then stops Cabinet and agent and closes the store. If one of the parts ends by
+    /// itself, all end.
     pub async fn finish(mut self) -> anyhow::Result<()> {
+        let ended = self.end().await;
+        wiring::close_store(&self.store).await;
+        ended
+    }
+
+    async fn end(&mut self) -> anyhow::Result<()> {
         let result = (&mut self.workers).await.context("the service died")?;
         self.stop_parts.cancel();
-        for part in self.parts {
+        for part in &mut self.parts {
             part.await.context("a part died")??;
         }
         result
@@ -113,11 +148,18 @@ pub(crate) fn random_token() -> Secret {
 }
 
 /// The file with the platform's token for the Cabinet, made on first use and readable by its owner alone.
-fn api_token_file() -> anyhow::Result<PathBuf> {
+fn api_token_file(folder: &Path) -> anyhow::Result<PathBuf> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
-    let path = PathBuf::from("cabinet-api.token");
+    let path = folder.join(API_TOKEN_FILE);
     if !path.exists() {
+        // Where earlier versions kept it: a second one would lock the platform's backend out.
+        if Path::new(API_TOKEN_FILE).exists() {
+            anyhow::bail!(
+                "{API_TOKEN_FILE} lies in the working directory; move it to {}",
+                path.display()
+            );
+        }
         let mut file = std::fs::OpenOptions::new()
             .write(true)
             .create_new(true)

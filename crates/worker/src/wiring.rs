@@ -6,7 +6,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use dps_agent_api::{Access, AgentClient, ClientOptions};
 use dps_application::fleet::Fleet;
-use dps_application::ports::{DnsResolver, Edge, EdgeDirectory, Metrics, Vault};
+use dps_application::ports::vault::SecretPurpose;
+use dps_application::ports::{CertificateStore as _, DnsResolver, Edge, EdgeDirectory, Metrics, Vault};
 use dps_application::wake::Wakers;
 use dps_application::{LedgerTokens, Service};
 use dps_host::Secret;
@@ -19,7 +20,7 @@ use dps_infrastructure::edge_directory::{DirectorySettings, DnsDirectory};
 use dps_infrastructure::http_probe::{HyperProbe, ProbeSettings};
 use dps_infrastructure::pki::X509Pki;
 use dps_infrastructure::secrets::{EnvelopeVault, KeyRing, create_key_file};
-use dps_store::{Store, StoreOptions};
+use dps_store::{ConnectError, Store, StoreOptions};
 use url::Url;
 
 use crate::config::{KeySource, Settings};
@@ -70,23 +71,13 @@ impl Peers {
     }
 }
 
-/// Opens the CertificateStore and brings its schema up to date.
+/// How long connections in use are waited for when the store is closed.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Opens the CertificateStore, makes it if there is none, and brings its schema up to date: for the
+/// roles and `dps migrate`.
 pub async fn open_store(settings: &Settings) -> anyhow::Result<Arc<Store>> {
-    let section = &settings.certificate_store;
-    let options = StoreOptions {
-        max_connections: section.max_connections,
-        events_per_domain: section.events_per_domain,
-        events_max_age: section.events_max_age.get(),
-        ..StoreOptions::new(Arc::new(SystemRandomness), Arc::new(ProcessClock::start()))
-    };
-    let store = Store::connect(section.connection_string.expose(), options)
-        .await
-        .with_context(|| {
-            format!(
-                "the CertificateStore {} cannot be opened",
-                section.connection_string.masked()
-            )
-        })?;
+    let store = connect(settings, true).await?;
     store
         .migrate()
         .await
@@ -94,7 +85,59 @@ pub async fn open_store(settings: &Settings) -> anyhow::Result<Arc<Store>> {
     Ok(Arc::new(store))
 }
 
-/// The key-encryption keys. For the embedded default, a file is made beside the database on the first start.
+/// Opens the CertificateStore that is there, with the schema that it has: for every other command.
+pub async fn open_existing_store(settings: &Settings) -> anyhow::Result<Arc<Store>> {
+    let store = connect(settings, false).await?;
+    if let Err(error) = store.check_schema().await {
+        close_store(&store).await;
+        return Err(error).context(shown(settings));
+    }
+    Ok(Arc::new(store))
+}
+
+/// Closes the CertificateStore. On SQLite, the file alone is the whole database then.
+pub async fn close_store(store: &Store) {
+    let closed = tokio::time::timeout(CLOSE_TIMEOUT, store.close()).await;
+    if closed.is_err() {
+        tracing::warn!("store.busy_at_the_end");
+    }
+}
+
+async fn connect(settings: &Settings, create: bool) -> anyhow::Result<Store> {
+    let section = &settings.certificate_store;
+    if let Some(finding) = settings.data.left_behind("CertificateStore").next() {
+        anyhow::bail!("{finding}");
+    }
+    if let Err(what) = section.database() {
+        anyhow::bail!("CertificateStore:ConnectionString {what}");
+    }
+    let options = StoreOptions {
+        max_connections: section.max_connections,
+        events_per_domain: section.events_per_domain,
+        events_max_age: section.events_max_age.get(),
+        create,
+        ..StoreOptions::new(Arc::new(SystemRandomness), Arc::new(ProcessClock::start()))
+    };
+    let opened = Store::connect(section.connection_string.expose(), options).await;
+    opened.map_err(|error| {
+        let context = match &error {
+            ConnectError::Missing { .. } => format!(
+                "{}; `dps run` and `dps standalone` make it at their first start. Relative paths \
+                 begin beside the configuration file, for one in /etc/dps in /var/lib/dps",
+                shown(settings)
+            ),
+            _ => shown(settings),
+        };
+        anyhow::Error::new(error).context(context)
+    })
+}
+
+fn shown(settings: &Settings) -> String {
+    let store = settings.certificate_store.connection_string.masked();
+    format!("the CertificateStore {store} cannot be opened")
+}
+
+/// The key-encryption keys, which must exist.
 pub fn open_vault(settings: &Settings) -> anyhow::Result<EnvelopeVault> {
     let source = settings
         .certificate_store
@@ -102,30 +145,52 @@ pub fn open_vault(settings: &Settings) -> anyhow::Result<EnvelopeVault> {
         .map_err(|reason| anyhow::anyhow!("CertificateStore:EncryptionKey {reason}"))?;
     let keys = match source {
         KeySource::Value(text) => KeyRing::parse(&text.into_inner())?,
-        KeySource::File(path) => KeyRing::from_files(&[path])?,
-        KeySource::FileMadeOnFirstStart(path) => {
-            if !path.exists() {
-                create_key_file(&path)?;
-                tracing::warn!(path = %path.display(), "a key-encryption key was made; back it up apart from the database");
-            }
-            KeyRing::from_files(&[path])?
-        }
+        KeySource::File(path) | KeySource::FileMadeOnFirstStart(path) => KeyRing::from_files(&[path])?,
     };
     Ok(EnvelopeVault::new(keys))
 }
 
-/// The service with all its adapters.
+/// The key-encryption keys. For the embedded default, a file is made beside the database on the first
+/// start.
+async fn open_or_make_vault(settings: &Settings, store: &Store) -> anyhow::Result<EnvelopeVault> {
+    if let Ok(KeySource::FileMadeOnFirstStart(path)) = settings.certificate_store.key_source()
+        && !path.exists()
+    {
+        // A new key would open none of them, and a backup with the old one might still be found.
+        if holds_secrets(store).await? {
+            anyhow::bail!(
+                "the key-encryption key {} is missing, and the database holds private keys that \
+                 only it opens: put it back from the backup, beside the database",
+                path.display()
+            );
+        }
+        create_key_file(&path)?;
+        tracing::warn!(path = %path.display(), "a key-encryption key was made; back it up with the database");
+    }
+    open_vault(settings)
+}
+
+async fn holds_secrets(store: &Store) -> anyhow::Result<bool> {
+    for purpose in SecretPurpose::ALL {
+        if !store.secrets(purpose, None, 1).await?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The service with all its adapters, on an open store.
 pub async fn service(
     settings: &Settings,
     peers: &Peers,
     metrics: Arc<dyn Metrics>,
+    store: Arc<Store>,
 ) -> anyhow::Result<Service> {
-    let vault: Arc<dyn Vault> = Arc::new(open_vault(settings)?);
-    let store = open_store(settings).await?;
     store
         .claim()
         .await
         .context("the CertificateStore cannot be worked on")?;
+    let vault: Arc<dyn Vault> = Arc::new(open_or_make_vault(settings, &store).await?);
     let wakers = store.wake_channel().map(Wakers::shared).unwrap_or_default();
     let limits = Arc::new(settings.lets_encrypt.effective_limits());
     let tokens = LedgerTokens {

@@ -25,6 +25,9 @@ pub enum SecretPurpose {
 }
 
 impl SecretPurpose {
+    /// All purposes.
+    pub const ALL: [Self; 3] = [Self::AccountKey, Self::OrderKey, Self::CertificateKey];
+
     /// The name bound into the encryption. Never change one.
     pub const fn as_str(self) -> &'static str {
         match self {

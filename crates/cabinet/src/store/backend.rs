@@ -225,6 +225,11 @@ macro_rules! backend {
                     tx.commit().await?;
                     Ok(Update::Changed(next))
                 }
+
+                async fn close(&self) {
+                    self.readers.close().await;
+                    self.writer.close().await;
+                }
             }
         }
     };

@@ -1,11 +1,11 @@
 //! Opening a database and bringing its tables up to date.
 
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dps_database::{PostgresTarget, Target, prepare_file};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection as _, SqlSafeStr};
 
@@ -27,35 +27,37 @@ const MIGRATIONS: [(i64, &str, &str, &str); 1] = [(
     include_str!("../../migrations/sqlite/0001_domains.sql"),
 )];
 
-/// Opens the database of a connection string and applies what migrations it lacks.
-pub(crate) async fn open(connection_string: &str) -> Result<Arc<dyn Store>, StoreError> {
-    let scheme = connection_string.split(':').next().unwrap_or_default();
-    match scheme {
-        "sqlite" => open_sqlite(connection_string).await,
-        "postgres" | "postgresql" => open_postgres(connection_string).await,
-        _ => Err(StoreError::UnknownDatabase),
+/// Opens the database and applies what migrations it lacks.
+pub(crate) async fn open(target: Target) -> Result<Arc<dyn Store>, StoreError> {
+    match target {
+        Target::Postgres(server) => open_postgres(*server).await,
+        Target::File {
+            path,
+            read_only,
+            options,
+        } => {
+            prepare_file(&path, !read_only).map_err(|source| StoreError::File { path, source })?;
+            open_sqlite(options.read_only(read_only), false).await
+        }
+        Target::Memory => open_sqlite(SqliteConnectOptions::new().in_memory(true), true).await,
     }
 }
 
-async fn open_postgres(connection_string: &str) -> Result<Arc<dyn Store>, StoreError> {
-    let options = PgConnectOptions::from_str(connection_string).map_err(|_| StoreError::ConnectionString)?;
+async fn open_postgres(server: PostgresTarget) -> Result<Arc<dyn Store>, StoreError> {
     let pool = PgPoolOptions::new()
-        .max_connections(CONNECTIONS)
+        .max_connections(server.max_connections.unwrap_or(CONNECTIONS))
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_with(options.application_name("dps-cabinet"))
+        .connect_with(server.options.application_name("dps-cabinet"))
         .await?;
     migrator(|(_, _, postgres, _)| postgres).run(&pool).await?;
     Ok(Arc::new(pg::Backend::new(pool.clone(), pool)))
 }
 
-async fn open_sqlite(connection_string: &str) -> Result<Arc<dyn Store>, StoreError> {
-    let options = SqliteConnectOptions::from_str(connection_string)
-        .map_err(|_| StoreError::ConnectionString)?
-        .create_if_missing(true)
+async fn open_sqlite(options: SqliteConnectOptions, in_memory: bool) -> Result<Arc<dyn Store>, StoreError> {
+    let options = options
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Normal)
         .busy_timeout(ACQUIRE_TIMEOUT);
-    let in_memory = connection_string.contains(":memory:");
     let pool = |connections| {
         SqlitePoolOptions::new()
             .max_connections(connections)

@@ -78,7 +78,10 @@ async fn the_start_fails_with_the_reason_and_without_the_password() {
         let mut unusable = settings();
         unusable.connection_string = connection_string.into();
         let error = dps_cabinet::bind(unusable).await.unwrap_err();
-        assert!(matches!(error, CabinetError::Store(_)), "{connection_string}");
+        assert!(
+            matches!(error, CabinetError::Store(_) | CabinetError::Settings(_)),
+            "{connection_string}"
+        );
         assert!(
             !format!("{error} {error:?}").contains("hunter2"),
             "{connection_string}"

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use dps_database::{ConnectionString, Target};
 use dps_host::{HumanDuration, Secret};
 use serde::{Deserialize, Serialize};
 
-use super::connection_string::{ConnectionString, Database};
 use super::report::Report;
 
 const DAY: u64 = 24 * 3600;
@@ -16,6 +16,8 @@ const DAY: u64 = 24 * 3600;
 pub struct CertificateStore {
     /// The database.
     pub connection_string: ConnectionString,
+    /// Whether a server on another machine may be reached without proof that it is the right one.
+    pub allow_unverified_tls: bool,
     /// The key-encryption keys as `<id>:<base64 of 32 bytes>`, several separated by commas, the current one first.
     pub encryption_key: Option<Secret>,
     /// A file of such lines, readable by its owner alone.
@@ -43,6 +45,7 @@ impl Default for CertificateStore {
     fn default() -> Self {
         Self {
             connection_string: ConnectionString::from("sqlite://dps.db"),
+            allow_unverified_tls: false,
             encryption_key: None,
             encryption_key_file: None,
             max_connections: 10,
@@ -53,6 +56,23 @@ impl Default for CertificateStore {
 }
 
 impl CertificateStore {
+    /// The database, if it may be used as it is set.
+    ///
+    /// # Errors
+    /// The sentence about `CertificateStore:ConnectionString`, without any password.
+    pub fn database(&self) -> Result<Target, String> {
+        let target = self
+            .connection_string
+            .target()
+            .map_err(|error| format!("cannot be used: {error}"))?;
+        if !self.allow_unverified_tls {
+            target
+                .require_verified_tls("CertificateStore:AllowUnverifiedTls")
+                .map_err(|error| error.to_string())?;
+        }
+        Ok(target)
+    }
+
     /// Where the key-encryption keys come from: the value, the file, or for a SQLite file without either, `dps.kek` beside it.
     ///
     /// # Errors
@@ -62,8 +82,8 @@ impl CertificateStore {
             (Some(_), Some(_)) => Err("give either the value or the file, not both"),
             (Some(value), None) => Ok(KeySource::Value(value.clone())),
             (None, Some(path)) => Ok(KeySource::File(path.clone())),
-            (None, None) => match self.connection_string.database() {
-                Some(Database::Sqlite(Some(path))) => {
+            (None, None) => match self.connection_string.target() {
+                Ok(Target::File { path, .. }) => {
                     let beside = path.parent().unwrap_or(Path::new(""));
                     Ok(KeySource::FileMadeOnFirstStart(beside.join("dps.kek")))
                 }
@@ -77,12 +97,8 @@ impl CertificateStore {
     }
 
     pub(super) fn check(&self, report: &mut Report) {
-        if self.connection_string.database().is_none() {
-            report.error(
-                "CertificateStore:ConnectionString",
-                "has an unknown form; write sqlite://dps.db, postgres://user:password@host/database or \
-                 Host=…;Database=…;Username=…;Password=…",
-            );
+        if let Err(what) = self.database() {
+            report.error("CertificateStore:ConnectionString", what);
         } else if let Err(what) = self.key_source() {
             report.error("CertificateStore:EncryptionKey", what);
         }

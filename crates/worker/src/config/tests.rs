@@ -153,7 +153,10 @@ fn the_names_of_the_specification_are_the_keys() {
         ("CabinetApi__BaseUrl", "https://other.example"),
         ("HAProxyAgent__BaseUrls__0", "http://127.0.0.1:9403"),
         ("HAProxyAgent__BaseUrls__1", "http://127.0.0.1:9402"),
-        ("CertificateStore__ConnectionString", "Host=db;Database=dps"),
+        (
+            "CertificateStore__ConnectionString",
+            "Host=db;Database=dps;SSL Mode=VerifyFull",
+        ),
         ("LetsEncrypt__DirectoryUrl", "https://localhost:14000/dir"),
         ("Workers__DomainVerification__Interval", "00:00:05"),
         ("Workers__DomainVerification__EdgeAddresses__0", "192.0.2.0/24"),
@@ -172,10 +175,10 @@ fn the_names_of_the_specification_are_the_keys() {
         .map(|url| url.as_str())
         .collect();
     assert_eq!(urls, ["http://127.0.0.1:9402/", "http://127.0.0.1:9403/"]);
-    assert_eq!(
-        settings.certificate_store.connection_string.database(),
-        Some(Database::Postgres)
-    );
+    assert!(matches!(
+        settings.certificate_store.database(),
+        Ok(Target::Postgres(_))
+    ));
     assert_eq!(
         settings.dns.resolvers,
         [ResolverAddress(SocketAddr::from(([127, 0, 0, 1], 5353)))]
@@ -281,8 +284,13 @@ fn each_unusable_value_is_named_with_what_to_do() {
         ),
         (
             "CertificateStore__ConnectionString",
-            "postgres://db/dps",
+            "postgres://db/dps?sslmode=verify-full",
             "CertificateStore:EncryptionKeyFile",
+        ),
+        (
+            "CertificateStore__ConnectionString",
+            "postgres://dps:hunter2@db/dps",
+            "CertificateStore:AllowUnverifiedTls",
         ),
         ("CertificateStore__MaxConnections", "0", "from 1 to 1000"),
         ("Dns__Timeout", "1h", "from 1s to 30s"),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use dps_database::ConnectionString;
 use dps_domain::Timestamp;
 use dps_host::{HumanDuration, Secret, telemetry};
 use dps_lab::dns::{DnsServer, Zone};
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::cast::{CNAME_TARGET, EDGE, STRANGER, set_dns};
 use super::{dns_desk, haproxy};
-use crate::config::{ConnectionString, EdgeAddress, ResolverAddress, Settings};
+use crate::config::{EdgeAddress, ResolverAddress, Settings};
 use crate::standalone::{self, Standalone};
 
 /// Ports that are taken when they are free, so that a command typed twice fits twice.
@@ -200,7 +201,7 @@ fn settings(path: &Path, https: SocketAddr, http_port: u16, api_token: &Secret) 
     workers.http_probe.allow_private_addresses = true;
     workers.acme_issuance.interval = HumanDuration::from_secs(2);
     settings.cabinet.listen = local(port(CABINET_PORT)?);
-    settings.cabinet.connection_string = Secret::from(database("cabinet.db").as_str());
+    settings.cabinet.connection_string = ConnectionString::from(database("cabinet.db").as_str());
     settings.cabinet.cname_target = Some(CNAME_TARGET.to_owned());
     settings.cabinet.edge_addresses = vec![IpAddr::V4(EDGE)];
     settings.cabinet.api_token = Some(api_token.clone());

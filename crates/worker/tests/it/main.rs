@@ -22,6 +22,7 @@ mod renewal;
 mod resync;
 mod secrets;
 mod simulate;
+mod state;
 mod units;
 mod unreadable;
 mod upgrade;

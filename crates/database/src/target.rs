@@ -1,4 +1,4 @@
-//! What `CertificateStore:ConnectionString` may say: a SQLite path, a PostgreSQL URL or the Npgsql form.
+//! What a connection string may say: a SQLite path, a PostgreSQL URL or the Npgsql form.
 //!
 //! No error here repeats a value, since any of them may hold a password by mistake.
 
@@ -15,7 +15,8 @@ use crate::npgsql;
 pub enum ConnectionStringError {
     /// None of the known forms.
     #[error(
-        "the connection string must be sqlite://path, sqlite::memory:, postgres://user@host/database or Host=…;Database=…;Username=…"
+        "the connection string has an unknown form; write sqlite://dps.db, \
+         postgres://user:password@host/database or Host=…;Database=…;Username=…;Password=…"
     )]
     UnknownForm,
     /// A key of the Npgsql form or a parameter of the URL that does not exist here.
@@ -59,20 +60,28 @@ pub enum ConnectionStringError {
 
 /// Where the database is.
 #[derive(Debug)]
-pub(crate) enum Target {
+pub enum Target {
+    /// A PostgreSQL server.
     Postgres(Box<PostgresTarget>),
+    /// A SQLite file.
     File {
+        /// The file, as it is written.
         path: PathBuf,
+        /// Whether the connection string asks for reading alone.
         read_only: bool,
+        /// The driver's options.
         options: Box<SqliteConnectOptions>,
     },
+    /// SQLite in memory.
     Memory,
 }
 
 /// A server, and what the connection string says about the pool.
-pub(crate) struct PostgresTarget {
-    pub(crate) options: PgConnectOptions,
-    pub(crate) max_connections: Option<u32>,
+pub struct PostgresTarget {
+    /// The driver's options, with the password.
+    pub options: PgConnectOptions,
+    /// Connections at most, if the connection string says so.
+    pub max_connections: Option<u32>,
 }
 
 /// The driver's options print their password.
@@ -87,7 +96,7 @@ impl std::fmt::Debug for PostgresTarget {
 }
 
 /// The URL parameters that the PostgreSQL driver understands.
-const URL_KEYS: [&str; 8] = [
+pub(crate) const URL_KEYS: [&str; 8] = [
     "sslmode",
     "sslrootcert",
     "sslcert",

@@ -1,24 +1,46 @@
 //! The Npgsql form of a connection string: `Host=db;Port=5432;Database=dps;Username=dps;Password="a;b"`.
 //!
-//! Keys are matched without regard to case and spaces. A value may be quoted with `'` or `"`, doubled inside to mean itself.
+//! Keys are matched without regard to case and spaces. A value may be quoted with `'` or `"`, doubled
+//! inside to mean itself.
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
-use crate::connection_string::{ConnectionStringError, PostgresTarget};
+use crate::target::{ConnectionStringError, PostgresTarget};
+
+/// The keys that hold the password, as [`normal`] gives them.
+const PASSWORD_KEYS: [&str; 3] = ["password", "pwd", "psw"];
+
+/// One setting of the text.
+struct Setting<'a> {
+    /// As it is written.
+    key: &'a str,
+    /// Without quotes.
+    value: String,
+}
+
+impl Setting<'_> {
+    fn is_password(&self) -> bool {
+        PASSWORD_KEYS.contains(&normal(self.key).as_str())
+    }
+}
+
+/// A key without case and spaces.
+fn normal(key: &str) -> String {
+    let kept = key.chars().filter(|c| !c.is_whitespace());
+    kept.collect::<String>().to_ascii_lowercase()
+}
 
 /// Splits off the first setting: key, value and the rest.
-fn next_setting(text: &str, position: usize) -> Result<(&str, String, &str), ConnectionStringError> {
+fn next_setting(text: &str, position: usize) -> Result<(Setting<'_>, &str), ConnectionStringError> {
     let end = text.find(';').unwrap_or(text.len());
     let Some(equals) = text[..end].find('=') else {
         return Err(ConnectionStringError::NotASetting { position });
     };
     let key = text[..equals].trim();
     let after = text[equals + 1..].trim_start();
+    let unterminated = || ConnectionStringError::UnterminatedQuote { key: key.to_owned() };
     let (value, rest) = match after.chars().next() {
-        Some(quote @ ('\'' | '"')) => {
-            let missing_end = || ConnectionStringError::UnterminatedQuote { key: key.to_owned() };
-            quoted(&after[1..], quote).ok_or_else(missing_end)?
-        }
+        Some(quote @ ('\'' | '"')) => quoted(&after[1..], quote).ok_or_else(unterminated)?,
         _ => {
             let end = after.find(';').unwrap_or(after.len());
             (after[..end].trim_end().to_owned(), &after[end..])
@@ -26,9 +48,9 @@ fn next_setting(text: &str, position: usize) -> Result<(&str, String, &str), Con
     };
     let rest = rest.trim_start();
     match rest.strip_prefix(';') {
-        Some(rest) => Ok((key, value, rest)),
-        None if rest.is_empty() => Ok((key, value, rest)),
-        None => Err(ConnectionStringError::UnterminatedQuote { key: key.to_owned() }),
+        Some(rest) => Ok((Setting { key, value }, rest)),
+        None if rest.is_empty() => Ok((Setting { key, value }, rest)),
+        None => Err(unterminated()),
     }
 }
 
@@ -48,42 +70,63 @@ fn quoted(text: &str, quote: char) -> Option<(String, &str)> {
     None
 }
 
+/// All settings of the text, in order.
+fn settings(text: &str) -> Result<Vec<Setting<'_>>, ConnectionStringError> {
+    let mut settings: Vec<Setting<'_>> = Vec::new();
+    let mut rest = text;
+    while !rest.trim().is_empty() {
+        let after_password = settings.last().is_some_and(Setting::is_password);
+        let (setting, next) = match next_setting(rest, settings.len() + 1) {
+            Err(ConnectionStringError::NotASetting { .. }) if after_password => {
+                return Err(ConnectionStringError::UnquotedPassword);
+            }
+            other => other?,
+        };
+        settings.push(setting);
+        rest = next;
+    }
+    Ok(settings)
+}
+
 /// Parses the whole form.
 pub(crate) fn parse(text: &str) -> Result<PostgresTarget, ConnectionStringError> {
     let mut target = PostgresTarget {
         options: PgConnectOptions::new(),
         max_connections: None,
     };
-    let mut rest = text;
-    let mut position = 0;
     let mut has_host = false;
     let mut after_password = false;
-    while !rest.trim().is_empty() {
-        position += 1;
-        let setting = next_setting(rest, position);
-        let (key, value, next) = match setting {
-            Err(ConnectionStringError::NotASetting { .. }) if after_password => {
-                return Err(ConnectionStringError::UnquotedPassword);
-            }
-            other => other?,
-        };
-        let normal: String = key.chars().filter(|c| !c.is_whitespace()).collect();
-        let normal = normal.to_ascii_lowercase();
-        target = match apply(target, &normal, key, &value) {
+    for setting in settings(text)? {
+        let normal = normal(setting.key);
+        target = match apply(target, &normal, setting.key, &setting.value) {
             Err(ConnectionStringError::UnknownKey { .. }) if after_password => {
                 return Err(ConnectionStringError::UnquotedPassword);
             }
             other => other?,
         };
         has_host |= matches!(normal.as_str(), "host" | "server");
-        after_password = matches!(normal.as_str(), "password" | "pwd" | "psw");
-        rest = next;
+        after_password = setting.is_password();
     }
     if has_host {
         Ok(target)
     } else {
         Err(ConnectionStringError::Missing { key: "Host" })
     }
+}
+
+/// The text with `mask` in the place of each password; `None` when the text cannot be parsed, since
+/// any part of it may belong to a password then.
+pub(crate) fn masked(text: &str, mask: &str) -> Option<String> {
+    parse(text).ok()?;
+    let shown = settings(text).ok()?.into_iter().map(|setting| {
+        let value = if setting.is_password() {
+            mask
+        } else {
+            &setting.value
+        };
+        format!("{}={value}", setting.key)
+    });
+    Some(shown.collect::<Vec<_>>().join(";"))
 }
 
 fn apply(
@@ -105,7 +148,7 @@ fn apply(
         "port" => options.port(value.parse().map_err(|_| bad("a port number"))?),
         "database" | "db" => options.database(value),
         "username" | "userid" | "user" | "uid" => options.username(value),
-        "password" | "pwd" | "psw" => options.password(value),
+        key if PASSWORD_KEYS.contains(&key) => options.password(value),
         "sslmode" => options.ssl_mode(
             ssl_mode(value).ok_or_else(|| bad("Disable, Allow, Prefer, Require, VerifyCA or VerifyFull"))?,
         ),

@@ -1,0 +1,18 @@
+//! How a database is named, shown, reached and copied.
+//!
+//! The CertificateStore and the reference Cabinet keep their rows in SQLite or PostgreSQL. Both read
+//! their connection string here, so there is one grammar, one way to mask a password and one rule
+//! about unencrypted connections.
+
+mod connection_string;
+mod copy;
+mod file;
+mod npgsql;
+mod target;
+mod transport;
+
+pub use connection_string::ConnectionString;
+pub use copy::{CopyError, copy_sqlite};
+pub use file::{FILE_MODE, prepare_file};
+pub use target::{ConnectionStringError, PostgresTarget, Target};
+pub use transport::UnverifiedTls;

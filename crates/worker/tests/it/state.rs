@@ -1,0 +1,194 @@
+//! Where the state is: in one file after a clean end, beside the configuration, and made by no command
+//! that only looks.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _, SqliteConnection};
+use tempfile::TempDir;
+
+use crate::world::{Options, PATIENCE, World, dps};
+
+const HOST: &str = "shop.bakery.test";
+
+fn both(output: &Output) -> String {
+    let texts = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    texts.concat()
+}
+
+/// Runs `dps` in a folder, which must succeed; answers what it printed.
+fn said(folder: &Path, arguments: &[&str]) -> String {
+    let output = dps(folder, arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", both(&output));
+    both(&output)
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+async fn open(file: &Path) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(file);
+    options.connect().await.unwrap()
+}
+
+/// The hostnames that a Cabinet's database holds.
+async fn hosts_of_cabinet(file: &Path) -> Vec<String> {
+    let mut database = open(file).await;
+    let hosts = sqlx::query_scalar("SELECT canonical_host FROM cabinet_domains");
+    let hosts = hosts.fetch_all(&mut database).await.unwrap();
+    database.close().await.unwrap();
+    hosts
+}
+
+/// Copies the main files alone, without logs, and looks for the domain in the copies.
+async fn the_files_alone_are_everything(world: &World) {
+    let copy = TempDir::new().unwrap();
+    for name in ["dps.db", "cabinet.db"] {
+        fs::copy(world.home().join(name), copy.path().join(name)).unwrap();
+    }
+    let listed = said(copy.path(), &["domains", "list"]);
+    assert!(listed.contains(HOST), "{listed}");
+    assert_eq!(hosts_of_cabinet(&copy.path().join("cabinet.db")).await, [HOST]);
+    let logs = names_in(world.home());
+    assert!(!logs.iter().any(|name| name.ends_with("-wal")), "{logs:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_clean_end_the_file_alone_is_the_whole_database() {
+    let mut world = World::start(Options::default()).await;
+    let id = world.add(HOST).await;
+    world.wait_for_status(&id, "Active").await;
+    // A command that looks meanwhile leaves the log to those who write it, and closes what it opened.
+    said(world.home(), &["domains", "list"]);
+    assert_eq!(world.service.terminate(PATIENCE).await.unwrap().code(), Some(0));
+    assert_eq!(world.cabinet.terminate(PATIENCE).await.unwrap().code(), Some(0));
+    the_files_alone_are_everything(&world).await;
+
+    // The next writer is a command, which makes a log of its own.
+    said(world.home(), &["domains", "renew", HOST]);
+    the_files_alone_are_everything(&world).await;
+
+    assert_eq!(world.agent.terminate(PATIENCE).await.unwrap().code(), Some(0));
+    let mut standalone = world.start_standalone().await;
+    world.wait_for_status(&id, "Active").await;
+    assert_eq!(standalone.terminate(PATIENCE).await.unwrap().code(), Some(0));
+    the_files_alone_are_everything(&world).await;
+    let mode = |name: &str| world.home().join(name).metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("dps.db"), mode("cabinet.db")), (0o600, 0o600));
+}
+
+#[test]
+fn a_command_that_looks_makes_no_database() {
+    let folder = TempDir::new().unwrap();
+    for command in [
+        &["domains", "list"][..],
+        &["domains", "show", HOST],
+        &["domains", "retry", HOST],
+        &["domains", "renew", HOST],
+        &["edges"],
+        &["keys", "list"],
+        &["keys", "rotate"],
+    ] {
+        let output = dps(folder.path(), command);
+        assert_eq!(output.status.code(), Some(1), "{command:?}: {}", both(&output));
+        assert!(both(&output).contains("dps."), "{command:?}: {}", both(&output));
+        assert_eq!(names_in(folder.path()), [""; 0], "{command:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_command_that_looks_changes_no_schema_and_names_the_command_that_does() {
+    let folder = TempDir::new().unwrap();
+    said(folder.path(), &["migrate"]);
+    let file = folder.path().join("dps.db");
+    let newest = "DELETE FROM _sqlx_migrations WHERE version = (SELECT MAX(version) FROM _sqlx_migrations)";
+    let mut database = open(&file).await;
+    database.execute(newest).await.unwrap();
+    database.close().await.unwrap();
+    let before = fs::read(&file).unwrap();
+    let output = dps(folder.path(), &["domains", "list"]);
+    assert_eq!(output.status.code(), Some(1), "{}", both(&output));
+    assert!(both(&output).contains("run `dps migrate`"), "{}", both(&output));
+    assert_eq!(fs::read(&file).unwrap(), before);
+    assert_eq!(names_in(folder.path()), ["dps.db"]);
+}
+
+#[test]
+fn relative_paths_begin_beside_the_configuration_file() {
+    let (folder, elsewhere) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let config = folder.path().join("appsettings.json");
+    fs::write(&config, r#"{"CertificateStore": {"EncryptionKeyFile": "keys"}}"#).unwrap();
+    let keys = folder.path().join("keys");
+    fs::write(&keys, "one:CAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg=\n").unwrap();
+    fs::set_permissions(&keys, fs::Permissions::from_mode(0o600)).unwrap();
+    let config = config.to_str().unwrap();
+    said(elsewhere.path(), &["--config", config, "migrate"]);
+    said(elsewhere.path(), &["--config", config, "domains", "list"]);
+    assert!(said(elsewhere.path(), &["--config", config, "keys", "list"]).contains("one"));
+    assert_eq!(names_in(elsewhere.path()), [""; 0]);
+    assert_eq!(names_in(folder.path()), ["appsettings.json", "dps.db", "keys"]);
+
+    // What an earlier version kept in the working directory is not passed over for an empty database.
+    fs::rename(folder.path().join("dps.db"), elsewhere.path().join("dps.db")).unwrap();
+    for command in ["migrate", "run"] {
+        let output = dps(elsewhere.path(), &["--config", config, command]);
+        assert!(!output.status.success(), "{command}: {}", both(&output));
+        assert!(
+            both(&output).contains("lies in the working directory"),
+            "{}",
+            both(&output)
+        );
+        assert!(!folder.path().join("dps.db").exists());
+    }
+}
+
+#[test]
+fn a_database_server_on_another_machine_must_be_verified_before_a_password_is_sent() {
+    let folder = TempDir::new().unwrap();
+    let run = |arguments: &[&str], connection: &str| {
+        Command::new(env!("CARGO_BIN_EXE_dps"))
+            .args(arguments)
+            .current_dir(folder.path())
+            .env_clear()
+            .env("CertificateStore__ConnectionString", connection)
+            .env("Cabinet__ConnectionString", connection)
+            .output()
+            .unwrap()
+    };
+    let remote = "Host=db.example;Database=dps;Username=dps;Psw=hunter2";
+    for (arguments, code) in [
+        (&["run"][..], 2),
+        (&["cabinet"], 2),
+        (&["config", "check"], 2),
+        (&["domains", "list"], 1),
+        (&["migrate"], 1),
+        (&["config", "check", "--json"], 2),
+    ] {
+        let output = run(arguments, remote);
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{arguments:?}: {}",
+            both(&output)
+        );
+        assert!(
+            both(&output).contains("AllowUnverifiedTls"),
+            "{arguments:?}: {}",
+            both(&output)
+        );
+        assert!(
+            !both(&output).contains("hunter2"),
+            "{arguments:?}: {}",
+            both(&output)
+        );
+    }
+}
