@@ -56,6 +56,24 @@ pub async fn rotate(store: &dyn CertificateStore, vault: &dyn Vault) -> Result<R
     Ok(done)
 }
 
+/// Opens every stored secret, which proves that the keys belong to the store; returns how many there are.
+pub async fn open_all(store: &dyn CertificateStore, vault: &dyn Vault) -> Result<u64, RotationError> {
+    let mut opened = 0;
+    for purpose in SecretPurpose::ALL {
+        let mut after: Option<String> = None;
+        loop {
+            let rows = store.secrets(purpose, after.as_deref(), PAGE).await?;
+            let Some(last) = rows.last() else { break };
+            after = Some(last.row.clone());
+            for row in &rows {
+                vault.open(context(row), &row.sealed).map_err(unusable(row))?;
+                opened += 1;
+            }
+        }
+    }
+    Ok(opened)
+}
+
 fn context(row: &SecretRow) -> SecretContext<'_> {
     SecretContext {
         purpose: row.purpose,

@@ -1,5 +1,6 @@
 //! The command line of `dps`: what can be asked, with the help texts. What each command does is elsewhere.
 
+pub mod backup;
 pub mod config;
 pub mod domains;
 pub mod edges;
@@ -52,6 +53,15 @@ pub enum Command {
     Simulate(simulate::Simulate),
     /// Bring the database to this version's schema (`dps run` does so by itself)
     Migrate,
+    /// Copy database and keys to a new folder while the service runs, and check the copy
+    ///
+    /// For SQLite: the CertificateStore, its key-encryption keys, the Cabinet's database if it is on this machine, and the token that
+    /// `dps standalone` made. To restore, stop the service and put the files back where they were; their modes stay 0600. The copy
+    /// holds keys: keep it like the original. For PostgreSQL the command says what to run instead.
+    Backup {
+        /// The folder, which must not exist
+        folder: PathBuf,
+    },
     /// Look at domains and nudge them
     #[command(subcommand)]
     Domains(Domains),
@@ -195,6 +205,7 @@ mod tests {
             "demo",
             "simulate",
             "migrate",
+            "backup",
             "domains",
             "edges",
             "keys",

@@ -37,6 +37,10 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             println!("The database has this version's schema.");
             Ok(ExitCode::SUCCESS)
         }
+        Command::Backup { folder } => {
+            cli::backup::backup(&load(path)?, &folder).await?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Domains(command) => {
             with_store(&load(path)?, async |store| ask(store, command).await).await?;
             Ok(ExitCode::SUCCESS)

@@ -1,4 +1,4 @@
-//! Where the state is: in one file after a clean end, beside the configuration, and made by no command
+//! Where the state is: in one file after a clean end, in a backup that can be restored, beside the configuration, and made by no command
 //! that only looks.
 
 use std::fs;
@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use dps_lab::wait;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, SqliteConnection};
 use tempfile::TempDir;
@@ -86,6 +87,75 @@ async fn after_a_clean_end_the_file_alone_is_the_whole_database() {
     assert_eq!((mode("dps.db"), mode("cabinet.db")), (0o600, 0o600));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_of_a_running_service_can_be_restored() {
+    let mut world = World::start(Options::quick()).await;
+    let id = world.add(HOST).await;
+    world.wait_for_status(&id, "Active").await;
+    let copy = world.home().join("copy");
+    let told = said(world.home(), &["backup", "copy"]);
+    // The keys of the account, of the order and of the certificate, or what is left of them.
+    assert!(told.contains("private keys open"), "{told}");
+    assert_eq!(names_in(&copy), ["cabinet.db", "dps.db", "dps.kek"]);
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&copy), 0o700);
+    for name in names_in(&copy) {
+        assert_eq!(mode(&copy.join(&name)), 0o600, "{name}");
+    }
+    assert_eq!(hosts_of_cabinet(&copy.join("cabinet.db")).await, [HOST]);
+
+    let again = dps(world.home(), &["backup", "copy"]);
+    assert_eq!(again.status.code(), Some(1), "{}", both(&again));
+    assert!(both(&again).contains("overwrites nothing"), "{}", both(&again));
+
+    // Everything that the service had is lost.
+    let before = world.visit(HOST).await;
+    let database = format!("sqlite://{}", copy.join("dps.db").display());
+    world
+        .start_service_again_with(&[("CertificateStore__ConnectionString", &database)])
+        .await;
+    assert!(said(&copy, &["domains", "list"]).contains(HOST));
+    // A renewal needs the account's private key, sealed as it was.
+    said(&copy, &["domains", "renew", HOST]);
+    let renewed = wait::until("another certificate", PATIENCE, || async {
+        let now = world.visit(HOST).await;
+        (now != before).then_some(())
+    });
+    renewed
+        .await
+        .unwrap_or_else(|error| panic!("{error}\n{}", world.service.log_tail()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_whose_keys_do_not_open_it_is_given_up() {
+    let mut world = World::start(Options::default()).await;
+    let id = world.add(HOST).await;
+    world.wait_for_status(&id, "Active").await;
+    let keys = world.home().join("dps.kek");
+    fs::write(&keys, "other:CAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg=\n").unwrap();
+    let output = dps(world.home(), &["backup", "copy"]);
+    assert_eq!(output.status.code(), Some(1), "{}", both(&output));
+    assert!(
+        both(&output).contains("not all of its private keys open"),
+        "{}",
+        both(&output)
+    );
+    let left = names_in(world.home());
+    assert!(!left.iter().any(|name| name.contains("copy")), "{left:?}");
+
+    // A database without its keys gets no new ones: they would open nothing.
+    fs::remove_file(&keys).unwrap();
+    world.service.kill().unwrap();
+    let refused = dps(world.home(), &["run"]);
+    assert_eq!(refused.status.code(), Some(1), "{}", both(&refused));
+    assert!(
+        both(&refused).contains("put it back from the backup"),
+        "{}",
+        both(&refused)
+    );
+    assert!(!keys.exists());
+}
+
 #[test]
 fn a_command_that_looks_makes_no_database() {
     let folder = TempDir::new().unwrap();
@@ -97,6 +167,7 @@ fn a_command_that_looks_makes_no_database() {
         &["edges"],
         &["keys", "list"],
         &["keys", "rotate"],
+        &["backup", "copy"],
     ] {
         let output = dps(folder.path(), command);
         assert_eq!(output.status.code(), Some(1), "{command:?}: {}", both(&output));
