@@ -1,7 +1,6 @@
 //! What an operator may ask of one domain, beside the Cabinet.
 
-use dps_domain::phase::Next;
-use dps_domain::{Event, Hostname, Phase, Timestamp};
+use dps_domain::{Event, Failure, Hostname, Phase, Timestamp};
 use serde_json::json;
 
 use crate::ports::CertificateStore;
@@ -66,7 +65,7 @@ pub async fn renew(
     .await
 }
 
-/// Makes a waiting domain due now: its next look is not waited for. `who` is what the history calls the operator's process.
+/// Makes a domain's next look due now, in every state; one that failed starts over. `who` is what the history calls the operator's process.
 pub async fn retry(
     store: &dyn CertificateStore,
     who: &str,
@@ -80,19 +79,15 @@ pub async fn retry(
             remedy,
         };
         match &record.phase {
-            Phase::Onboarding(_)
-            | Phase::Live {
-                next: Next::Now(_), ..
+            Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. } | Phase::Leaving => Ok(()),
+            Phase::Failed if matches!(record.last_failure, Some(Failure::NameAlreadyClaimed {})) => {
+                Err(refused("another domain holds its name"))
             }
-            | Phase::Leaving => Ok(()),
-            Phase::Live {
-                next: Next::At(_), ..
-            } => Err(refused(
-                "it waits for nothing; to replace its certificate, renew it",
-            )),
-            Phase::Failed => Err(refused(
-                "the Cabinet, which owns the domain, must ask for the retry",
-            )),
+            Phase::Failed => {
+                record.phase = Phase::START;
+                record.pending_since = now;
+                Ok(())
+            }
             Phase::Gone => Err(refused("it was removed")),
         }
     })

@@ -110,6 +110,8 @@ pub struct Policy {
     pub missing_grace: Duration,
     /// How long a customer's side is waited for before the domain fails.
     pub give_up_after: Duration,
+    /// How long the return of a domain that moved away is waited for after its certificate ended.
+    pub release_after: Duration,
     /// Addresses of our edges, for names that cannot have a CNAME.
     pub edge_addresses: Vec<IpNet>,
     /// The periodic pass of the lease loops: how soon work that another process made due is seen when nobody told of it.
@@ -226,6 +228,7 @@ pub(crate) mod tests {
             resync_interval: Duration::from_secs(6 * 3600),
             missing_grace: Duration::from_secs(30 * 24 * 3600),
             give_up_after: Duration::from_secs(7 * 24 * 3600),
+            release_after: Duration::from_secs(30 * 24 * 3600),
             edge_addresses: vec![],
             glance: Duration::from_secs(2),
             unreachable_grace: Duration::from_secs(120),

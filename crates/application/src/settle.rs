@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dps_domain::failure::WantedRecords;
 use dps_domain::lane::usual_lane;
-use dps_domain::phase::{Issuance, Next};
+use dps_domain::phase::{Issuance, Lane, Next};
 use dps_domain::renewal::WaitCause;
 use dps_domain::renewal::advice::{RenewalAdvice, RenewalPlan};
 use dps_domain::{Event, Failure, FailureCode, IllegalTransition, Phase, Timestamp, backoff, renewal};
@@ -57,8 +57,17 @@ pub fn settle(
                 record.urgent_from = Some(renewal::urgent_from(*not_before, *not_after, *renew_at));
             }
             // That its renewal is due does not bring a departed domain back.
-            let still_departed = matches!(event, Event::RenewalDue) && is_departed(before);
+            let still_departed = match event {
+                Event::RenewalDue => is_departed(before),
+                Event::CertificateEnded => true,
+                _ => false,
+            };
             record.phase = record.phase.apply(event)?;
+            if matches!(record.phase, Phase::Expired { .. }) && record.last_failure.is_none() {
+                record.last_failure = Some(Failure::Internal {
+                    detail: "the certificate ended before it was renewed".into(),
+                });
+            }
             record.attempt = if still_departed {
                 before.attempt.saturating_sub(1)
             } else {
@@ -69,7 +78,8 @@ pub fn settle(
                 record.pending_since = facts.now;
             }
             record.next_attempt_at = due_after_progress(&record.phase, facts);
-            if !still_departed && !still_explains(record.last_failure.as_ref(), &record.phase) {
+            let explains = still_explains(record.last_failure.as_ref(), &record.phase);
+            if !still_departed && !explains {
                 record.last_failure = None;
             }
             if record.phase.is_live() && record.phase.issuance().is_none() {
@@ -103,6 +113,7 @@ pub fn settle(
             (kind, detail, Some(message))
         }
     };
+    record.next_attempt_at = by_the_certificates_end(&record, facts.now);
     let advice = first_advice(before, &record, facts);
     let report = report(before, &record, message, facts.policy);
     let event = Some(event(&record, kind, detail, facts));
@@ -136,7 +147,22 @@ fn first_advice(before: &DomainRecord, after: &DomainRecord, facts: &Facts<'_>) 
             *not_after,
             facts.jitter,
         )),
-        Phase::Live { .. } | Phase::Onboarding(_) | Phase::Failed | Phase::Leaving | Phase::Gone => None,
+        Phase::Live { .. }
+        | Phase::Onboarding(_)
+        | Phase::Expired { .. }
+        | Phase::Failed
+        | Phase::Leaving
+        | Phase::Gone => None,
+    }
+}
+
+/// The record's next attempt, at the end of the certificate that it serves at the latest: no edge presents it any longer then.
+fn by_the_certificates_end(record: &DomainRecord, now: Timestamp) -> Option<Timestamp> {
+    match record.phase {
+        Phase::Live { not_after, .. } if now < not_after => {
+            Some(record.next_attempt_at.map_or(not_after, |at| at.min(not_after)))
+        }
+        _ => record.next_attempt_at,
     }
 }
 
@@ -166,7 +192,12 @@ pub fn advised(
         } if plan.is_urgent() && record.urgent_from.is_none_or(|from| from > facts.now) => {
             record.urgent_from = Some(facts.now);
         }
-        Phase::Live { .. } | Phase::Onboarding(_) | Phase::Failed | Phase::Leaving | Phase::Gone => {
+        Phase::Live { .. }
+        | Phase::Onboarding(_)
+        | Phase::Expired { .. }
+        | Phase::Failed
+        | Phase::Leaving
+        | Phase::Gone => {
             return None;
         }
     }
@@ -197,13 +228,17 @@ pub fn add_evidence(completion: &mut Completion, evidence: Map<String, Value>) {
     }
 }
 
-/// Whether a live domain is known not to point at us any more.
+/// Whether a domain that was served is known not to point at us any more.
 pub fn is_departed(record: &DomainRecord) -> bool {
-    record.phase.is_live() && matches!(record.last_failure, Some(Failure::DnsMoved { .. }))
+    record.phase.was_served() && matches!(record.last_failure, Some(Failure::DnsMoved { .. }))
 }
 
-/// While a name rests after a failed validation, passing the DNS check again does not make the CA's verdict untrue.
+/// While a name rests after a failed validation, passing the DNS check again does not make the CA's verdict untrue. Until a domain without
+/// a certificate is served again, what took it away says why it is `Failed`.
 fn still_explains(failure: Option<&Failure>, phase: &Phase) -> bool {
+    if matches!(phase, Phase::Expired { .. }) {
+        return true;
+    }
     let Some(issuance) = phase.issuance() else {
         return false;
     };
@@ -227,6 +262,7 @@ fn due_after_progress(phase: &Phase, facts: &Facts<'_>) -> Option<Timestamp> {
         | Phase::Live {
             next: Next::Now(_), ..
         }
+        | Phase::Expired { .. }
         | Phase::Leaving => Some(facts.now),
         Phase::Gone => Some(facts.now + facts.policy.quarantine),
         Phase::Failed => None,
@@ -241,12 +277,13 @@ fn fail(
 ) -> Result<(), IllegalTransition> {
     let now = facts.now;
     let growing = match &record.phase {
-        Phase::Live { not_after, .. } if failure.code() == FailureCode::DnsMoved => {
+        Phase::Live { not_after, .. } if *not_after <= now => Some(facts.policy.backoff(Lane::Removal)),
+        phase if phase.was_served() && failure.code() == FailureCode::DnsMoved => {
             // What failed before for other reasons, an outage of resolvers maybe, does not make its customer one who left long ago.
             if !is_departed(record) {
                 record.attempt = 1;
             }
-            Some(Policy::departed_backoff(*not_after <= now))
+            Some(Policy::departed_backoff(!phase.is_live()))
         }
         phase => usual_lane(phase).map(|lane| facts.policy.backoff(lane)),
     };
@@ -292,10 +329,17 @@ fn fail(
         record.order_not_before = Timestamp::NEVER;
     }
     record.next_attempt_at = Some(due);
-    let onboarding = matches!(record.phase, Phase::Onboarding(_));
-    let waited_out =
-        failure.counts_against_domain() && now.since(record.pending_since) >= facts.policy.give_up_after;
-    if onboarding && (waited_out || matches!(then, Then::Stop)) {
+    let stops = match &record.phase {
+        Phase::Onboarding(_) => {
+            let waited_out = now.since(record.pending_since) >= facts.policy.give_up_after;
+            matches!(then, Then::Stop) || (waited_out && failure.counts_against_domain())
+        }
+        Phase::Expired { not_after, .. } => {
+            failure.counts_against_domain() && now.since(*not_after) >= facts.policy.release_after
+        }
+        Phase::Live { .. } | Phase::Failed | Phase::Leaving | Phase::Gone => false,
+    };
+    if stops {
         record.phase = record.phase.clone().apply(Event::GaveUp)?;
         record.next_attempt_at = None;
     }
@@ -317,11 +361,12 @@ fn in_time(phase: &Phase, failure: Option<&Failure>, due: Timestamp, now: Timest
 /// The longest wait before the next attempt at a renewal that is under way, after `failure` if
 /// there was one; `None` without a bound.
 pub(crate) fn longest_wait(phase: &Phase, failure: Option<&Failure>, now: Timestamp) -> Option<Duration> {
-    let Phase::Live {
+    let (Phase::Live {
         not_after,
         next: Next::Now(_),
         ..
-    } = phase
+    }
+    | Phase::Expired { not_after, .. }) = phase
     else {
         return None;
     };
@@ -396,10 +441,7 @@ pub fn current_report(record: &DomainRecord, message: Option<String>, policy: &P
                 .map(|failure| failure.message(&wanted))
         }),
         next_attempt_at: next_attempt_at(record),
-        certificate_not_after: match &record.phase {
-            Phase::Live { not_after, .. } => Some(*not_after),
-            Phase::Onboarding(_) | Phase::Failed | Phase::Leaving | Phase::Gone => None,
-        },
+        certificate_not_after: record.phase.certificate_not_after(),
     }
 }
 

@@ -184,33 +184,125 @@ fn a_domain_that_left_is_looked_at_ever_less_often_and_daily_once_its_certificat
     let left = Failure::DnsMoved {
         cause: Box::new(Failure::DnsNxdomain {}),
     };
-    let rest_after = |last_failure: &Failure, next, not_after, attempt| {
-        let mut before = record(Phase::Live {
-            serving: CertificateId::from_uuid(Uuid::nil()),
-            not_after,
-            next,
-        });
+    let moved_away = |next, not_after| Phase::Live {
+        serving: CertificateId::from_uuid(Uuid::nil()),
+        not_after,
+        next,
+    };
+    let rest_after = |last_failure: &Failure, phase: Phase, attempt| {
+        let mut before = record(phase);
         before.attempt = attempt;
         before.last_failure = Some(last_failure.clone());
         let done = settled(&before, failed(left.clone(), Then::Retry));
         done.record.next_attempt_at.unwrap().since(NOW)
     };
-    let rest = |next, not_after, attempt| rest_after(&left, next, not_after, attempt);
+    let end = NOW + 48 * HOUR;
+    let rest = |next, attempt| rest_after(&left, moved_away(next, end), attempt);
     let within = |rest: Duration, most: Duration| rest > most / 2 && rest <= most;
     for next in [Next::At(NOW + 24 * HOUR), Next::Now(Issuance::AwaitingDns)] {
-        let ends = NOW + 24 * HOUR;
-        assert!(within(rest(next.clone(), ends, 1), HOUR / 6), "{next:?}");
-        assert!(within(rest(next.clone(), ends, 1_000), 6 * HOUR), "{next:?}");
+        assert!(within(rest(next.clone(), 1), HOUR / 6), "{next:?}");
+        assert!(within(rest(next.clone(), 1_000), 6 * HOUR), "{next:?}");
     }
-    let ended = |attempt| rest(Next::Now(Issuance::AwaitingDns), NOW, attempt);
+    let expired = moved_away(Next::Now(Issuance::AwaitingDns), NOW)
+        .apply(Event::CertificateEnded)
+        .unwrap();
+    let ended = |attempt| rest_after(&left, expired.clone(), attempt);
     assert!(within(ended(1), HOUR / 6));
     assert!(within(ended(1_000), 24 * HOUR));
     let outage = Failure::DnsTimeout {
         resolvers: vec![],
         resolver_outage: true,
     };
-    let after_outage = rest_after(&outage, Next::Now(Issuance::AwaitingDns), NOW, 1_000);
+    let after_outage = rest_after(&outage, expired.clone(), 1_000);
     assert!(within(after_outage, HOUR / 6), "{after_outage:?}");
+}
+
+#[test]
+fn no_wait_of_a_live_domain_passes_the_end_of_its_certificate() {
+    let end = NOW + HOUR;
+    let phase = |next| Phase::Live {
+        serving: CertificateId::from_uuid(Uuid::nil()),
+        not_after: end,
+        next,
+    };
+    let later = NOW + 24 * HOUR;
+    let outage = || Failure::AcmeCaUnavailable {
+        detail: String::new(),
+    };
+    for outcome in [
+        Outcome::Confirmed { until: later },
+        Outcome::Waiting {
+            until: later,
+            kind: "ca.waiting",
+        },
+        failed(outage(), Then::At(later)),
+        failed(outage(), Then::Stop),
+    ] {
+        for next in [Next::At(end), Next::Now(Issuance::AwaitingDns)] {
+            let done = settled(&record(phase(next)), outcome.clone());
+            let due = done.record.next_attempt_at.unwrap();
+            assert!(due <= end, "{outcome:?}");
+            assert_eq!(
+                done.record.lane() == Some(Lane::Removal),
+                due == end,
+                "{outcome:?}"
+            );
+        }
+    }
+}
+
+fn end_of(mut before: DomainRecord, last_failure: Option<Failure>) -> Completion {
+    before.last_failure = last_failure;
+    let outcome = Outcome::Moved {
+        event: Event::CertificateEnded,
+        kind: "certificate.ended",
+        detail: json!({}),
+    };
+    settled(&before, outcome)
+}
+
+#[test]
+fn a_domain_whose_certificate_ended_is_failed_for_the_reason_that_kept_it_from_being_renewed() {
+    let ended = |failure| end_of(record(live()), failure);
+    let outage = Failure::AcmeCaUnavailable {
+        detail: String::new(),
+    };
+    for (before, code) in [
+        (Some(outage), FailureCode::AcmeCaUnavailable),
+        (None, FailureCode::Internal),
+    ] {
+        let done = ended(before);
+        let report = done.report.unwrap();
+        assert_eq!(report.status, Status::Failed);
+        assert_eq!(report.failure.unwrap().code(), code);
+        assert_eq!(report.certificate_not_after, Some(NOW + HOUR), "when it ended");
+        assert_eq!(done.record.next_attempt_at, Some(NOW), "it is tried on");
+    }
+}
+
+#[test]
+fn a_domain_that_stays_away_after_its_certificate_ended_is_released_and_an_outage_releases_nobody() {
+    let left = Failure::DnsMoved {
+        cause: Box::new(Failure::DnsNxdomain {}),
+    };
+    let ended_before = |days: u32| {
+        let mut phase = live();
+        if let Phase::Live { not_after, .. } = &mut phase {
+            *not_after = NOW - days * 24 * HOUR;
+        }
+        end_of(record(phase), Some(left.clone())).record
+    };
+    let looked = |days, failure| settled(&ended_before(days), failed(failure, Then::Retry)).record;
+    let away = looked(29, left.clone());
+    assert!(away.next_attempt_at.is_some());
+    assert_eq!(away.phase.name(), "expired");
+    let released = looked(30, left.clone());
+    assert_eq!((released.phase, released.next_attempt_at), (Phase::Failed, None));
+    assert_eq!(released.last_failure, Some(left.clone()));
+    let outage = Failure::AcmeCaUnavailable {
+        detail: String::new(),
+    };
+    assert_eq!(looked(300, outage).phase.name(), "expired");
 }
 
 #[test]
@@ -363,7 +455,9 @@ fn only_a_human_lifts_a_pause_and_a_departed_domain_is_looked_at_before_its_cert
         detail: String::new(),
     };
     let done = settled(&record(live()), failed(paused, Then::Stop));
-    assert_eq!(done.record.next_attempt_at, Some(NOW + 6 * HOUR));
+    // It leaves the edges then.
+    let end = done.record.phase.certificate_not_after();
+    assert_eq!(done.record.next_attempt_at, end);
     let moved_away = Failure::DnsMoved {
         cause: Box::new(Failure::DnsNxdomain {}),
     };

@@ -25,6 +25,8 @@ pub enum Action {
         /// The stored renewal moment.
         renew_at: Timestamp,
     },
+    /// Take the certificate that has ended off every edge.
+    Expire(CertificateId),
     /// Remove the domain from every edge.
     Undeploy,
     /// The quarantine is over: forget the record.
@@ -36,11 +38,15 @@ pub enum Action {
 /// What to do next, from the stored phase and the time: no I/O, no clock read, no randomness.
 pub fn next_action(phase: &Phase, now: Timestamp) -> Action {
     match phase {
+        Phase::Live {
+            serving, not_after, ..
+        } if *not_after <= now => Action::Expire(*serving),
         Phase::Onboarding(issuance)
         | Phase::Live {
             next: Next::Now(issuance),
             ..
-        } => issuance_action(issuance),
+        }
+        | Phase::Expired { issuance, .. } => issuance_action(issuance),
         Phase::Live {
             next: Next::At(at), ..
         } if *at <= now => Action::BeginRenewal,
@@ -75,7 +81,7 @@ mod tests {
         let at = Timestamp::from_unix_seconds(100);
         let live = Phase::Live {
             serving,
-            not_after: at,
+            not_after: Timestamp::from_unix_seconds(200),
             next: Next::At(at),
         };
         assert_eq!(
@@ -83,6 +89,28 @@ mod tests {
             Action::Recheck { renew_at: at }
         );
         assert_eq!(next_action(&live, at), Action::BeginRenewal);
+    }
+
+    #[test]
+    fn a_certificate_that_has_ended_leaves_the_edges_before_anything_else_is_done() {
+        let (serving, end) = (
+            CertificateId::from_uuid(Uuid::nil()),
+            Timestamp::from_unix_seconds(100),
+        );
+        for next in [
+            Next::At(end),
+            Next::Now(Issuance::AwaitingDns),
+            Next::Now(Issuance::Ordering),
+        ] {
+            let live = Phase::Live {
+                serving,
+                not_after: end,
+                next,
+            };
+            assert_eq!(next_action(&live, end), Action::Expire(serving));
+            let expired = live.apply(crate::Event::CertificateEnded).unwrap();
+            assert_ne!(next_action(&expired, end), Action::Expire(serving));
+        }
     }
 
     #[test]

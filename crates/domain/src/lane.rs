@@ -25,7 +25,7 @@ pub enum Lane {
     Chronic,
     /// `RecheckWorker`: looks now and then whether a live domain still points at us.
     Recheck,
-    /// `RemovalWorker`.
+    /// `RemovalWorker`: what leaves the edges, because its domain was removed or its certificate has ended.
     Removal,
 }
 
@@ -78,6 +78,9 @@ impl Standing<'_> {
     /// The lane in which the record waits for a step at the moment `due`; `None` when there is nothing to do until somebody asks.
     pub fn lane(&self, due: Timestamp) -> Option<Lane> {
         let usual = usual_lane(self.phase)?;
+        if matches!(self.phase, Phase::Live { not_after, .. } if *not_after <= due) {
+            return Some(Lane::Removal);
+        }
         let renewing = match self.phase {
             Phase::Live {
                 next: Next::At(renew_at),
@@ -85,7 +88,8 @@ impl Standing<'_> {
             } => *renew_at <= due,
             Phase::Live {
                 next: Next::Now(_), ..
-            } => true,
+            }
+            | Phase::Expired { .. } => true,
             Phase::Onboarding(_) | Phase::Failed | Phase::Leaving | Phase::Gone => false,
         };
         if self.is_chronic() {
@@ -124,7 +128,8 @@ pub const fn usual_lane(phase: &Phase) -> Option<Lane> {
         } => Some(Lane::Recheck),
         Phase::Live {
             next: Next::Now(_), ..
-        } => Some(Lane::Renewal),
+        }
+        | Phase::Expired { .. } => Some(Lane::Renewal),
         Phase::Leaving | Phase::Gone => Some(Lane::Removal),
         Phase::Failed => None,
     }
@@ -143,7 +148,7 @@ mod tests {
     fn live(next: Next) -> Phase {
         Phase::Live {
             serving: CertificateId::from_uuid(Uuid::nil()),
-            not_after: LATER,
+            not_after: LATER + std::time::Duration::from_secs(60),
             next,
         }
     }
@@ -242,6 +247,26 @@ mod tests {
             ..fresh(&phase)
         };
         assert_eq!(standing.lane(NOW), Some(Lane::Chronic));
+    }
+
+    #[test]
+    fn a_certificate_that_ends_is_taken_down_as_a_removal_and_replaced_as_urgently_as_before() {
+        let phase = Phase::Live {
+            serving: CertificateId::from_uuid(Uuid::nil()),
+            not_after: NOW,
+            next: Next::Now(Issuance::AwaitingDns),
+        };
+        let lane = |phase: &Phase, due| {
+            let standing = Standing {
+                urgent_from: Some(EARLIER),
+                ..fresh(phase)
+            };
+            standing.lane(due)
+        };
+        assert_eq!(lane(&phase, EARLIER), Some(Lane::Urgent));
+        assert_eq!(lane(&phase, NOW), Some(Lane::Removal));
+        let expired = phase.apply(crate::Event::CertificateEnded).unwrap();
+        assert_eq!(lane(&expired, NOW), Some(Lane::Urgent));
     }
 
     #[test]

@@ -20,7 +20,16 @@ pub enum Phase {
         /// When or how the next one comes.
         next: Next,
     },
-    /// Stopped before the first certificate; the record's last failure says why. A retry starts over.
+    /// The certificate ended before another was served, and no edge presents it any more. The next one is still worked for.
+    Expired {
+        /// The certificate that ended.
+        certificate: CertificateId,
+        /// The end of its validity.
+        not_after: Timestamp,
+        /// The run to the next certificate.
+        issuance: Issuance,
+    },
+    /// Stopped without a certificate; the record's last failure says why. A retry starts over.
     Failed,
     /// The Cabinet wants it gone; it is being undeployed.
     Leaving,
@@ -99,6 +108,8 @@ pub enum Event {
     RenewalMoved(Timestamp),
     /// The renewal moment has come, or somebody asked for a renewal now.
     RenewalDue,
+    /// The certificate that a live domain serves has ended.
+    CertificateEnded,
     /// The domain is stopped.
     GaveUp,
     /// The Cabinet asks to start over.
@@ -188,6 +199,7 @@ impl Phase {
             Self::Live {
                 next: Next::Now(_), ..
             } => "renewing",
+            Self::Expired { .. } => "expired",
             Self::Failed => "failed",
             Self::Leaving => "leaving",
             Self::Gone => "gone",
@@ -207,7 +219,7 @@ impl Phase {
                 | Issuance::Deploying { .. },
             ) => Status::Issuing,
             Self::Live { .. } => Status::Active,
-            Self::Failed => Status::Failed,
+            Self::Expired { .. } | Self::Failed => Status::Failed,
             Self::Leaving => Status::PendingRemoval,
             Self::Gone => Status::Removed,
         }
@@ -220,7 +232,8 @@ impl Phase {
             | Self::Live {
                 next: Next::Now(issuance),
                 ..
-            } => Some(issuance),
+            }
+            | Self::Expired { issuance, .. } => Some(issuance),
             Self::Live {
                 next: Next::At(_), ..
             }
@@ -234,8 +247,21 @@ impl Phase {
     pub const fn serving(&self) -> Option<CertificateId> {
         match self {
             Self::Live { serving, .. } => Some(*serving),
+            Self::Onboarding(_) | Self::Expired { .. } | Self::Failed | Self::Leaving | Self::Gone => None,
+        }
+    }
+
+    /// The end of the certificate that is served, or that was served last.
+    pub const fn certificate_not_after(&self) -> Option<Timestamp> {
+        match self {
+            Self::Live { not_after, .. } | Self::Expired { not_after, .. } => Some(*not_after),
             Self::Onboarding(_) | Self::Failed | Self::Leaving | Self::Gone => None,
         }
+    }
+
+    /// Whether the domain was served once and is not given up: a look at its DNS can only find that it moved away.
+    pub const fn was_served(&self) -> bool {
+        matches!(self, Self::Live { .. } | Self::Expired { .. })
     }
 
     /// Whether a certificate is served while this phase lasts.
@@ -247,17 +273,36 @@ impl Phase {
     pub fn apply(self, event: Event) -> Result<Self, IllegalTransition> {
         Ok(match (self, event) {
             (
-                Self::Onboarding(_) | Self::Live { .. } | Self::Failed | Self::Leaving,
+                Self::Onboarding(_) | Self::Live { .. } | Self::Expired { .. } | Self::Failed | Self::Leaving,
                 Event::RemovalRequested,
             ) => Self::Leaving,
             (Self::Leaving, Event::Undeployed) => Self::Gone,
             (Self::Gone, Event::RemovalRequested) => Self::Gone,
             (Self::Onboarding(_) | Self::Failed, Event::RetryRequested) => Self::START,
-            (Self::Onboarding(_), Event::GaveUp) => Self::Failed,
+            (Self::Onboarding(_) | Self::Expired { .. }, Event::GaveUp) => Self::Failed,
+            (
+                Self::Live {
+                    serving,
+                    not_after,
+                    next,
+                },
+                Event::CertificateEnded,
+            ) => Self::Expired {
+                certificate: serving,
+                not_after,
+                issuance: match next {
+                    Next::At(_) => Issuance::AwaitingDns,
+                    Next::Now(issuance) => issuance,
+                },
+            },
             (
                 Self::Onboarding(Issuance::Deploying { certificate })
                 | Self::Live {
                     next: Next::Now(Issuance::Deploying { certificate }),
+                    ..
+                }
+                | Self::Expired {
+                    issuance: Issuance::Deploying { certificate },
                     ..
                 },
                 Event::Deployed {
@@ -304,6 +349,18 @@ impl Phase {
                 serving,
                 not_after,
                 next: Next::Now(issuance.apply(event)?),
+            },
+            (
+                Self::Expired {
+                    certificate,
+                    not_after,
+                    issuance,
+                },
+                event,
+            ) => Self::Expired {
+                certificate,
+                not_after,
+                issuance: issuance.apply(event)?,
             },
             (phase, event) => {
                 return Err(IllegalTransition {
@@ -461,6 +518,31 @@ mod tests {
         assert_eq!(validating.apply(Event::OrderLost).unwrap(), Phase::START);
     }
 
+    #[test]
+    fn a_certificate_that_ends_takes_the_domain_out_of_active_and_keeps_the_run_under_way() {
+        let end = Timestamp::from_unix_seconds(9);
+        let live = |next| Phase::Live {
+            serving: certificate(1),
+            not_after: end,
+            next,
+        };
+        let ended = |next| live(next).apply(Event::CertificateEnded).unwrap();
+        let waiting = ended(Next::At(Timestamp::EPOCH));
+        assert_eq!(waiting.issuance(), Some(&Issuance::AwaitingDns));
+        assert_eq!((waiting.status(), waiting.serving()), (Status::Failed, None));
+        assert_eq!(waiting.certificate_not_after(), Some(end));
+        let order = order();
+        let ordered = ended(Next::Now(Issuance::Validating { order }));
+        assert_eq!(ordered.issuance(), Some(&Issuance::Validating { order }));
+        let events = whole_issuance(2, end);
+        let served = run(waiting, events).unwrap();
+        assert_eq!(
+            (served.status(), served.serving()),
+            (Status::Active, Some(certificate(2)))
+        );
+        assert_eq!(ordered.apply(Event::GaveUp), Ok(Phase::Failed));
+    }
+
     fn any_event() -> impl Strategy<Value = Event> {
         prop_oneof![
             Just(Event::DnsReady),
@@ -478,6 +560,7 @@ mod tests {
             }),
             Just(Event::RenewalMoved(Timestamp::from_unix_seconds(7))),
             Just(Event::RenewalDue),
+            Just(Event::CertificateEnded),
             Just(Event::GaveUp),
             Just(Event::RetryRequested),
             Just(Event::RemovalRequested),

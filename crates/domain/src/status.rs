@@ -53,23 +53,23 @@ impl Status {
     ///
     /// A report of the same status is always allowed: it refreshes the error and the next attempt's time. The way back from
     /// a later pending status to an earlier one is legal because DNS can be broken again before the certificate is issued.
-    /// Only the Cabinet's own side starts a retry (`Failed` to `PendingDns`) or a removal (to `PendingRemoval`).
+    /// `Active` becomes `Failed` when the certificate ends before another is served. A `Failed` domain may move on: its DNS returned, or
+    /// an operator asked for a retry. Only the Cabinet's own side starts a removal (to `PendingRemoval`).
     pub const fn may_report(self, next: Self) -> bool {
         match (self, next) {
             (
-                Self::PendingDns | Self::PendingHttpProbe | Self::Issuing,
+                Self::PendingDns | Self::PendingHttpProbe | Self::Issuing | Self::Failed,
                 Self::PendingDns | Self::PendingHttpProbe | Self::Issuing | Self::Active | Self::Failed,
             )
-            | (Self::Active, Self::Active)
-            | (Self::Failed, Self::Failed)
+            | (Self::Active, Self::Active | Self::Failed)
             | (Self::PendingRemoval, Self::PendingRemoval)
             | (Self::PendingRemoval | Self::Removed, Self::Removed) => true,
             (
-                Self::PendingDns | Self::PendingHttpProbe | Self::Issuing,
+                Self::PendingDns | Self::PendingHttpProbe | Self::Issuing | Self::Failed,
                 Self::PendingRemoval | Self::Removed,
             )
             | (
-                Self::Active | Self::Failed | Self::PendingRemoval | Self::Removed,
+                Self::Active | Self::PendingRemoval | Self::Removed,
                 Self::PendingDns
                 | Self::PendingHttpProbe
                 | Self::Issuing
@@ -131,8 +131,12 @@ mod tests {
     }
 
     #[test]
-    fn only_the_cabinet_starts_a_retry() {
-        assert!(!Status::Failed.may_report(Status::PendingDns));
-        assert!(Status::Issuing.may_report(Status::PendingDns));
+    fn a_certificate_that_ended_fails_an_active_domain_and_a_failed_one_may_come_back() {
+        assert!(Status::Active.may_report(Status::Failed));
+        assert!(!Status::Active.may_report(Status::PendingDns));
+        for next in [Status::PendingDns, Status::Issuing, Status::Active] {
+            assert!(Status::Failed.may_report(next), "{next}");
+        }
+        assert!(!Status::Failed.may_report(Status::PendingRemoval));
     }
 }

@@ -2,7 +2,7 @@
 
 use dps_application::ports::pki::CertificateFacts;
 use dps_application::ports::store::{NewCertificate, StoreError, StoredCertificate};
-use dps_domain::{CertificateId, OrderId};
+use dps_domain::{CertificateId, DomainId, LeaseToken, OrderId};
 
 use crate::database::Database;
 use crate::domains::lock_in_tx;
@@ -27,6 +27,10 @@ statements! {
     ));
     SELECT = Sql::both(concat!("SELECT ", columns!(), " FROM certificates WHERE id = $1"));
     SELECT_BY_ORDER = Sql::both(concat!("SELECT ", columns!(), " FROM certificates WHERE order_id = $1"));
+    GENERATION_HELD = Sql::both(
+        "SELECT (SELECT MAX(generation) FROM certificates WHERE domain_id = custom_domains.id) AS generation \
+         FROM custom_domains WHERE id = $1 AND lease_token = $2",
+    );
     GREATEST_GENERATION = Sql::both(
         "SELECT MAX(generation) AS generation FROM certificates WHERE hostname = $1",
     );
@@ -112,6 +116,18 @@ pub(crate) async fn by_id(
         .as_ref()
         .map(read)
         .transpose()
+}
+
+pub(crate) async fn generation_held(
+    database: &Database,
+    domain: DomainId,
+    token: LeaseToken,
+) -> Result<Option<u64>, StoreError> {
+    let mut session = database.read("find a domain's newest certificate").await?;
+    let row = session.fetch(GENERATION_HELD, args![domain, token]).await?;
+    let row = row.ok_or(StoreError::LeaseLost)?;
+    let generation: Option<i64> = row.fields(TABLE, "generation").get("generation")?;
+    Ok(generation.map(i64::unsigned_abs))
 }
 
 pub(crate) async fn of_order(

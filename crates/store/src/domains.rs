@@ -88,10 +88,10 @@ statements! {
 
 /// `$1` and `$2` are the id and what guards the write; the rest is common to all writes.
 fn record_args(record: &DomainRecord, guard: impl Into<Arg>) -> Vec<Arg> {
-    let serving_not_after = match &record.phase {
-        Phase::Live { not_after, .. } => Some(*not_after),
-        Phase::Onboarding(_) | Phase::Failed | Phase::Leaving | Phase::Gone => None,
-    };
+    let serving_not_after = record
+        .phase
+        .serving()
+        .and_then(|_| record.phase.certificate_not_after());
     args![
         record.id,
         guard.into(),

@@ -204,6 +204,10 @@ impl CertificateStore for Store {
         certificates::by_id(&self.database, id).await
     }
 
+    async fn generation_held(&self, domain: DomainId, token: LeaseToken) -> Result<Option<u64>, StoreError> {
+        certificates::generation_held(&self.database, domain, token).await
+    }
+
     async fn certificate_of_order(&self, order: OrderId) -> Result<Option<StoredCertificate>, StoreError> {
         certificates::of_order(&self.database, order).await
     }

@@ -454,6 +454,10 @@ pub trait CertificateStore: SyncStore + FleetStore + AdviceStore {
     /// One certificate.
     async fn certificate(&self, id: CertificateId) -> Result<Option<StoredCertificate>, StoreError>;
 
+    /// The newest generation among the certificates of a domain that the caller holds; `None` without any. `LeaseLost` if the token is
+    /// stale.
+    async fn generation_held(&self, domain: DomainId, token: LeaseToken) -> Result<Option<u64>, StoreError>;
+
     /// The certificate an order gave.
     async fn certificate_of_order(&self, order: OrderId) -> Result<Option<StoredCertificate>, StoreError>;
 

@@ -38,9 +38,9 @@ pub(super) async fn check_dns(context: &StepContext<'_>) -> Outcome {
     }
 }
 
-/// A live domain that stopped pointing at us has moved; its certificate is served until it expires.
+/// A domain that was served and stopped pointing at us has moved away.
 pub(super) fn departed(context: &StepContext<'_>, failure: Failure) -> Failure {
-    if context.record.phase.is_live() && failure.counts_against_domain() {
+    if context.record.phase.was_served() && failure.counts_against_domain() {
         Failure::DnsMoved {
             cause: Box::new(failure),
         }

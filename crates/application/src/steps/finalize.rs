@@ -136,7 +136,7 @@ async fn without_certificate(
     };
     let timeout = match &context.record.phase {
         // Before the certificate that is served ends, there must be time for another order.
-        Phase::Live { not_after, .. } => {
+        Phase::Live { not_after, .. } | Phase::Expired { not_after, .. } => {
             (not_after.since(order.created_at) / 4).clamp(SHORTEST_TIMEOUT, CERTIFICATE_TIMEOUT)
         }
         Phase::Onboarding(_) | Phase::Failed | Phase::Leaving | Phase::Gone => CERTIFICATE_TIMEOUT,

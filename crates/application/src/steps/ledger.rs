@@ -43,11 +43,15 @@ pub(super) async fn exemption(context: &StepContext<'_>, replaces: bool) -> Resu
     if replaces {
         return Ok(Exemption::Replaces);
     }
-    let Phase::Live { serving, .. } = context.record.phase else {
+    let (Phase::Live { serving: last, .. }
+    | Phase::Expired {
+        certificate: last, ..
+    }) = context.record.phase
+    else {
         return Ok(Exemption::None);
     };
     // Without limits it does not matter.
-    if !service.limits.is_empty() && issued_lately(service, serving).await? {
+    if !service.limits.is_empty() && issued_lately(service, last).await? {
         return Ok(Exemption::SameNames);
     }
     Ok(Exemption::None)
@@ -70,7 +74,7 @@ pub(super) async fn debit(context: &StepContext<'_>, exemption: Exemption) -> Re
     let (service, record) = (context.service, context.record);
     let now = service.now();
     let directory_url = service.ca.directory_url();
-    let first = !record.phase.is_live();
+    let first = !record.phase.was_served();
     let mut charges = Charge::for_order(&service.limits, directory_url, &record.hostname, exemption, first);
     if has_turn(context) {
         charges.retain(|charge| charge.kind != LimitKind::NewOrders);

@@ -5,6 +5,7 @@ mod check_dns;
 mod deploy;
 mod edges;
 mod evidence;
+mod expire;
 mod finalize;
 mod ledger;
 mod place_order;
@@ -128,6 +129,7 @@ async fn act(context: &StepContext<'_>) -> Result<Outcome, Fault> {
         Action::Finalize(order) => Box::pin(finalize::finalize(context, order)).await,
         Action::Deploy(certificate) => Box::pin(deploy::deploy(context, certificate)).await,
         Action::BeginRenewal => Ok(begin_renewal::begin_renewal()),
+        Action::Expire(serving) => Box::pin(expire::expire(context, serving)).await,
         Action::Undeploy => Box::pin(undeploy::undeploy(context)).await,
         Action::Recheck { renew_at } => Ok(recheck::recheck(context, renew_at).await),
         Action::Rest | Action::Forget => {

@@ -355,7 +355,7 @@ async fn decide(
     } else {
         None
     };
-    let claimed = holder.is_some_and(|other| other.id != domain.id && other.phase != Phase::Gone);
+    let claimed = holder.is_some_and(|other| other.id != domain.id && holds_its_name(&other));
     let facts = Facts {
         policy: &service.policy,
         replica: &service.replica,
@@ -494,9 +494,12 @@ fn change(
             restart(&mut after, now);
             Some(("retry.requested", false))
         }
-        // Further on than the Cabinet knows: an order or a certificate is never thrown away, the Cabinet is told again.
-        (Status::PendingDns, Phase::Onboarding(_) | Phase::Live { .. }) if newer => {
-            Some(("status.repeated", true))
+        // An order or a certificate is never thrown away: the next step is made now, and the Cabinet is told where the domain stands.
+        (Status::PendingDns, Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. }) if newer => {
+            after.lift_pause();
+            after.attempt = 0;
+            after.next_attempt_at = Some(now);
+            Some(("retry.requested", true))
         }
         (
             Status::PendingDns
@@ -536,6 +539,15 @@ fn change(
     })
 }
 
+/// Whether nobody else may have the record's name. One that moved away and was not waited for any longer gave it up.
+fn holds_its_name(record: &DomainRecord) -> bool {
+    match record.phase {
+        Phase::Gone => false,
+        Phase::Failed => !matches!(record.last_failure, Some(Failure::DnsMoved { .. })),
+        _ => true,
+    }
+}
+
 /// Whether the next step would look at DNS, so that it need not be waited for when the target has changed.
 fn looks_at_dns(phase: &Phase) -> bool {
     match phase {
@@ -544,6 +556,7 @@ fn looks_at_dns(phase: &Phase) -> bool {
             Next::At(_) => true,
             Next::Now(issuance) => before_order(issuance),
         },
+        Phase::Expired { issuance, .. } => before_order(issuance),
         Phase::Failed | Phase::Leaving | Phase::Gone => false,
     }
 }

@@ -463,11 +463,11 @@ impl Walk<'_> {
                     self.removed += 1;
                 }
             }
-            // Its first certificate is being deployed, or its last one has ended.
-            Some(_) => {}
-            None if entry.not_after <= self.service.now() => {
+            _ if entry.not_after <= self.service.now() => {
                 self.removed += u64::from(self.remove(&entry.hostname, entry.generation).await?);
             }
+            // Its first certificate is being deployed.
+            Some(_) => {}
             None => self.unknown += 1,
         }
         Ok(())

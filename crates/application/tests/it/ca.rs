@@ -94,6 +94,11 @@ impl FakeCa {
         self.errors.lock().unwrap().extend(errors);
     }
 
+    /// The errors that were to come do not come.
+    pub(crate) fn fail_no_more(&self) {
+        self.errors.lock().unwrap().clear();
+    }
+
     /// Slips once, when its moment comes.
     pub(crate) fn slip(&self, slip: Slip) {
         self.slips.lock().unwrap().push(slip);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dps_application::workers::{self, Delivered, Intake, Reporter};
-use dps_domain::{DomainId, Phase, Status};
+use dps_domain::{DomainId, Hostname, Phase, Status};
 
 use super::cabinet::{away, id};
 use super::world::{HOST, TARGET, World};
@@ -133,19 +133,101 @@ async fn a_wish_that_the_feed_missed_is_granted() {
 #[tokio::test]
 async fn a_status_that_the_cabinet_has_wrong_is_told_again() {
     let world = World::live().await;
-    world
-        .cabinet
-        .edit(id(1), |domain| domain.status = Some(Status::Issuing));
-    world.resync().await;
-    world.deliver().await;
-    assert_eq!(world.cabinet.says(id(1)).status, Some(Status::Active));
+    for wrong in [Status::Issuing, Status::Failed] {
+        world.cabinet.edit(id(1), |domain| domain.status = Some(wrong));
+        world.resync().await;
+        world.deliver().await;
+        assert_eq!(world.cabinet.says(id(1)).status, Some(Status::Active));
+    }
     // One that we may not change is left alone.
     world
         .cabinet
-        .edit(id(1), |domain| domain.status = Some(Status::Failed));
+        .edit(id(1), |domain| domain.status = Some(Status::Removed));
     world.resync().await;
     world.deliver().await;
+    assert_eq!(world.cabinet.says(id(1)).status, Some(Status::Removed));
+    assert_eq!(world.record().await.phase.status(), Status::Active);
+}
+
+/// Has a customer press retry in the Cabinet, and says how the domain is told to be right after that.
+async fn pressed_retry(world: &World) -> Option<Status> {
+    world.cabinet.edit(id(1), |domain| {
+        domain.status = Some(Status::PendingDns);
+        domain.version += 1;
+    });
+    let domain = world.cabinet.says(id(1));
+    workers::take(&world.service, &domain).await.unwrap();
+    world.settle().await;
+    world.deliver().await;
+    world.cabinet.says(id(1)).status
+}
+
+#[tokio::test]
+async fn a_customer_who_mends_dns_and_presses_retry_is_looked_at_now_in_every_state() {
+    let world = World::live().await;
+    let began = world.service.now();
+    world.dns.clear(HOST);
+    world.advance(Duration::from_secs(25 * 3600));
+    world.settle().await;
+    world.deliver().await;
+    // Active, and moved away: the next look would come by itself some minutes later.
+    assert_eq!(pressed_retry(&world).await, Some(Status::Active));
+    assert!(world.record().await.last_failure.is_some(), "still away");
+    world.dns.point(HOST, TARGET);
+    assert_eq!(pressed_retry(&world).await, Some(Status::Active));
+    assert_eq!(world.record().await.last_failure, None);
+
+    // Its certificate has ended: the next look would come up to a day later.
+    world.dns.clear(HOST);
+    while world.service.now().since(began) < Duration::from_secs(95 * 24 * 3600) {
+        world.advance(Duration::from_secs(24 * 3600));
+        world.settle().await;
+        world.deliver().await;
+    }
     assert_eq!(world.cabinet.says(id(1)).status, Some(Status::Failed));
+    assert_eq!(pressed_retry(&world).await, Some(Status::Failed));
+    assert_eq!(world.edges.served(HOST), None);
+    world.dns.point(HOST, TARGET);
+    assert_eq!(pressed_retry(&world).await, Some(Status::Active));
+    assert!(world.edges.served(HOST).is_some());
+
+    // It was given up after its certificate ended.
+    world.dns.clear(HOST);
+    world.advance(Duration::from_secs(95 * 24 * 3600));
+    for _ in 0..40 {
+        world.advance(Duration::from_secs(24 * 3600));
+        world.settle().await;
+    }
+    world.deliver().await;
+    assert_eq!(world.record().await.phase, Phase::Failed);
+    world.dns.point(HOST, TARGET);
+    assert_eq!(pressed_retry(&world).await, Some(Status::Active));
+}
+
+#[tokio::test]
+async fn an_operators_retry_is_a_look_now_in_every_state() {
+    let world = World::live().await;
+    let (store, host) = (&world.service.store, Hostname::parse(HOST).unwrap());
+    let retry = || async {
+        dps_application::operator::retry(store.as_ref(), "operator", world.service.now(), &host)
+            .await
+            .unwrap()
+    };
+    world.dns.clear(HOST);
+    retry().await;
+    world.settle().await;
+    assert!(
+        world.record().await.last_failure.is_some(),
+        "a live domain was looked at"
+    );
+    world.dns.point(HOST, TARGET);
+    retry().await;
+    world.settle().await;
+    assert_eq!(world.record().await.last_failure, None);
+
+    world.change(|record| record.phase = Phase::Failed).await;
+    retry().await;
+    world.settle().await;
     assert_eq!(world.record().await.phase.status(), Status::Active);
 }
 

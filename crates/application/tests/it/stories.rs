@@ -106,6 +106,152 @@ async fn a_departed_domain_is_never_ordered_for_and_revives_when_dns_returns() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_ends_leaves_every_edge_and_its_domain_is_failed_until_dns_returns() {
+    let world = World::with_due_domain().await;
+    world.settle().await;
+    world.dns.clear(HOST);
+    for _ in 0..91 {
+        world.advance(DAY);
+        world.settle().await;
+    }
+    let record = world.record().await;
+    assert_eq!(record.phase.status(), Status::Failed);
+    assert_eq!(record.last_failure.unwrap().code(), FailureCode::DnsMoved);
+    assert!(record.phase.certificate_not_after().unwrap() <= world.service.now());
+    for edge in [0, 1] {
+        assert_eq!(world.edges.served_by(edge, HOST), None, "edge {edge}");
+    }
+    assert!(
+        world
+            .service
+            .store
+            .deployments(record.id)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert!(record.next_attempt_at.unwrap() <= world.service.now() + DAY);
+    assert_eq!(world.ca.orders_for(HOST), 1);
+
+    world.dns.point(HOST, TARGET);
+    world.advance(DAY);
+    world.settle().await;
+    let record = world.record().await;
+    assert_eq!(
+        (record.phase.status(), record.last_failure),
+        (Status::Active, None)
+    );
+    assert!(world.edges.served(HOST).is_some());
+
+    world.dns.clear(HOST);
+    for _ in 0..130 {
+        world.advance(DAY);
+        world.settle().await;
+    }
+    let released = world.record().await;
+    assert_eq!((released.phase, released.next_attempt_at), (Phase::Failed, None));
+}
+
+#[tokio::test]
+async fn a_row_of_an_older_version_that_is_live_with_an_ended_certificate_leaves_the_edges_by_itself() {
+    let world = World::with_due_domain().await;
+    world.settle().await;
+    world.dns.clear(HOST);
+    world.advance(100 * DAY);
+    // As it was stored: live, and due for a look a day after the last one.
+    world
+        .change(|record| {
+            record.last_failure = Some(Failure::DnsMoved {
+                cause: Box::new(Failure::DnsNxdomain {}),
+            });
+        })
+        .await;
+    world.settle().await;
+    let record = world.record().await;
+    assert_eq!(
+        (record.phase.status(), record.phase.name()),
+        (Status::Failed, "expired")
+    );
+    assert_eq!(world.edges.served(HOST), None);
+}
+
+#[tokio::test]
+async fn a_certificate_that_ends_during_an_outage_of_the_ca_is_replaced_as_soon_as_it_is_back() {
+    let world = World::with_due_domain().await;
+    world.settle().await;
+    world.ca.fail_next((0..100_000).map(|_| CaError::Unavailable {
+        detail: "away".into(),
+        retry_after: None,
+    }));
+    for _ in 0..4 * 91 {
+        world.advance(DAY / 4);
+        world.settle().await;
+    }
+    let record = world.record().await;
+    assert_eq!(record.phase.status(), Status::Failed);
+    assert_eq!(
+        record.last_failure.unwrap().code(),
+        FailureCode::AcmeCaUnavailable
+    );
+    assert_eq!(world.edges.served(HOST), None);
+    world.ca.fail_no_more();
+    world.advance(DAY / 4);
+    world.settle().await;
+    assert_eq!(world.record().await.phase.status(), Status::Active);
+    assert!(world.edges.served(HOST).is_some());
+}
+
+#[tokio::test]
+async fn a_removal_takes_down_what_its_domain_was_served_with_and_no_later_claim_of_the_name() {
+    let world = World::with_due_domain().await;
+    world.settle().await;
+    world.request_removal().await;
+    // Leased, and suspended until the name belongs to somebody else.
+    let suspended = world.lease().await;
+    let record = &suspended.record;
+    let generation = world
+        .service
+        .store
+        .generation_held(record.id, suspended.token)
+        .await
+        .unwrap();
+    assert!(generation.is_some());
+    world.advance(LEASE + Duration::from_secs(1));
+    world.settle().await;
+    assert_eq!(world.edges.served(HOST), None);
+    world.add(2, HOST, "somebody else").await;
+    world.settle().await;
+    let theirs = world.edges.served(HOST).unwrap();
+
+    let woken = steps::step(
+        &world.service,
+        record,
+        (suspended.token, tokio::time::Instant::now() + LEASE),
+        &steps::Evidence::default(),
+    )
+    .await;
+    assert!(matches!(woken, steps::Outcome::Failed { .. }), "{woken:?}");
+    assert_eq!(world.edges.served(HOST), Some(theirs.clone()));
+    // One that had read its generation before it was suspended.
+    for edge in world.service.fleet.members().iter() {
+        edge.remove(&record.hostname, generation).await.unwrap();
+    }
+    assert_eq!(world.edges.served(HOST), Some(theirs));
+}
+
+#[tokio::test]
+async fn who_is_refused_a_name_and_goes_away_does_not_take_its_holder_down() {
+    let world = World::with_due_domain().await;
+    world.settle().await;
+    let served = world.edges.served(HOST);
+    world.advance(DAY);
+    world.add(2, HOST, "somebody else").await;
+    world.change_of(2, |record| record.phase = Phase::Leaving).await;
+    world.settle().await;
+    assert_eq!(world.edges.served(HOST), served);
+}
+
+#[tokio::test]
 async fn a_name_with_more_addresses_than_any_fleet_has_is_given_up_in_time() {
     let world = World::with_due_domain().await;
     let many = (0..65).map(|n| Ipv4Addr::new(198, 51, 100, n).into());

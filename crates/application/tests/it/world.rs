@@ -149,7 +149,13 @@ impl World {
 
     /// Writes the record as somebody outside of the lanes does.
     pub(crate) async fn change(&self, alter: impl FnOnce(&mut DomainRecord)) {
-        let mut record = self.record().await;
+        self.change_of(1, alter).await;
+    }
+
+    /// The same of the domain with this number.
+    pub(crate) async fn change_of(&self, number: u128, alter: impl FnOnce(&mut DomainRecord)) {
+        let id = DomainId::from_uuid(Uuid::from_u128(number));
+        let mut record = self.service.store.domain(id).await.unwrap().unwrap();
         record.next_attempt_at = Some(self.service.now());
         alter(&mut record);
         let completion = Completion {
@@ -269,6 +275,7 @@ fn policy() -> Policy {
         resync_interval: Duration::from_secs(6 * 3600),
         missing_grace: Duration::from_secs(30 * 24 * 3600),
         give_up_after: Duration::from_secs(7 * 24 * 3600),
+        release_after: Duration::from_secs(30 * 24 * 3600),
         edge_addresses: vec![],
         glance: Duration::from_secs(2),
         unreachable_grace: GRACE,

@@ -99,7 +99,7 @@ impl Failure {
                 list(stray)
             ),
             Self::DnsMoved { cause } => format!(
-                "{host} no longer points to us, so its certificate cannot be renewed. {}",
+                "{host} no longer points to us, so it cannot get another certificate. {}",
                 cause.message(wanted)
             ),
             other => other.message_beyond_dns(host),

@@ -216,6 +216,13 @@ impl CertificateStore for MemoryStore {
         Ok(self.state().certificate(id).cloned())
     }
 
+    async fn generation_held(&self, domain: DomainId, token: LeaseToken) -> Result<Option<u64>, StoreError> {
+        let state = self.state();
+        let row = state.rows.get(&domain).filter(|row| row.is_held_by(token));
+        let row = row.ok_or(StoreError::LeaseLost)?;
+        Ok(row.certificates.iter().map(|stored| stored.generation).max())
+    }
+
     async fn certificate_of_order(&self, order: OrderId) -> Result<Option<StoredCertificate>, StoreError> {
         Ok(self.state().certificate_of_order(order).cloned())
     }

@@ -210,9 +210,9 @@ impl State {
     }
 
     pub(super) fn soonest_expiry(&self) -> Option<Timestamp> {
-        let served = |row: &Row| match &row.record.phase {
-            Phase::Live { not_after, .. } => Some(*not_after),
-            Phase::Onboarding(_) | Phase::Failed | Phase::Leaving | Phase::Gone => None,
+        let served = |row: &Row| {
+            let phase = &row.record.phase;
+            phase.serving().and_then(|_| phase.certificate_not_after())
         };
         self.rows.values().filter_map(served).min()
     }

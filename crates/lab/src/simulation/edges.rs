@@ -179,6 +179,14 @@ impl EdgeFleet {
         locked(&self.expiries).expired_while_served
     }
 
+    /// Certificates that an edge holds although they ended more than a day ago, whoever they are for.
+    pub fn held_after_their_end(&self) -> u64 {
+        let latest = self.time.now().unix_micros() - 24 * HOUR;
+        let has_ended = |served: &&Served| served.serial != 0 && served.not_after < latest;
+        let count = |edge: &EdgeModel| locked(&edge.state).served.iter().filter(has_ended).count();
+        self.edges.iter().map(|edge| count(edge) as u64).sum()
+    }
+
     fn is_ours(&self, number: u32) -> bool {
         let since = self.names.pointing_since(number);
         since.is_some_and(|since| self.time.now().since(since) > GRACE)

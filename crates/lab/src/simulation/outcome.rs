@@ -150,6 +150,12 @@ fn verdicts(world: &World, left_when_void: Option<usize>) -> Vec<Verdict> {
             "did",
         ),
         none(
+            "no edge holds a certificate for longer than a day after its end",
+            world.edges.held_after_their_end(),
+            "none did",
+            "are held",
+        ),
+        none(
             "no limit of the CA is exceeded",
             refused,
             "the CA refused nothing",

@@ -47,6 +47,7 @@ fn policy() -> Policy {
         resync_interval: Duration::from_secs(6 * 3600),
         missing_grace: Duration::from_secs(30 * 24 * 3600),
         give_up_after: Duration::from_secs(7 * 24 * 3600),
+        release_after: Duration::from_secs(30 * 24 * 3600),
         edge_addresses: vec![],
         glance: Duration::from_secs(300),
         unreachable_grace: Duration::from_secs(120),

@@ -76,6 +76,29 @@ pub(crate) async fn two_workers_that_store_one_orders_certificate_agree(world: W
     }
 }
 
+pub(crate) async fn the_newest_generation_of_a_domain_is_told_to_whoever_holds_it(world: World) {
+    let (ours, theirs) = (
+        world.with_due("shop.example", at(0)).await.id,
+        world.with_due("shop.example", at(0)).await.id,
+    );
+    let (_, older) = stored(&world, ours, "shop.example", 100).await;
+    let (_, newest) = stored(&world, ours, "shop.example", 200).await;
+    let (_, of_another) = stored(&world, theirs, "shop.example", 300).await;
+    assert!(older < newest && newest < of_another);
+    let lane = dps_domain::lane::Lane::Verification;
+    let leases = world.store.acquire_due(lane, at(0), TTL, 2).await.unwrap();
+    let token = |id| leases.iter().find(|lease| lease.record.id == id).unwrap().token;
+    let mine = token(ours);
+    let held = |token| world.store.generation_held(ours, token);
+    assert_eq!(held(mine).await.unwrap(), Some(newest));
+    world.store.release(ours, mine).await.unwrap();
+    assert!(matches!(held(mine).await, Err(StoreError::LeaseLost)));
+    let bare = world.with_due("bare.example", at(0)).await.id;
+    let lease = world.store.acquire_due(lane, at(0), TTL, 2).await.unwrap();
+    let token = lease.iter().find(|lease| lease.record.id == bare).unwrap().token;
+    assert_eq!(world.store.generation_held(bare, token).await.unwrap(), None);
+}
+
 pub(crate) async fn the_generation_grows_when_the_clock_goes_back(world: World) {
     let domain = world.with_due("shop.example", at(0)).await.id;
     let micros = |seconds| at(seconds).unix_micros().unsigned_abs();

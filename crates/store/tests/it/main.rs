@@ -130,6 +130,7 @@ contract! {
             two_workers_that_store_one_orders_certificate_agree,
             a_forgotten_domain_takes_all_that_is_its_own_along_and_needs_its_lease,
             the_generation_grows_when_the_clock_goes_back,
+            the_newest_generation_of_a_domain_is_told_to_whoever_holds_it,
             the_soonest_expiry_is_that_of_a_certificate_in_service,
         ],
         advice: [

@@ -99,6 +99,7 @@ impl Workers {
             resync_interval: self.intake.resync_interval.get(),
             missing_grace: self.intake.missing_grace.get(),
             give_up_after: dns.give_up_after.get(),
+            release_after: self.recheck.release_after.get(),
             edge_addresses: dns.edge_addresses.iter().map(|address| address.0).collect(),
             glance: self.shortest_pass().min(GLANCE),
             unreachable_grace: agents.unreachable_grace.get(),

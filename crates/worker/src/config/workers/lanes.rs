@@ -72,6 +72,8 @@ pub struct Renewal {
 pub struct Recheck {
     /// The time between two looks at a domain.
     pub interval: HumanDuration,
+    /// How long the return of a domain that moved away is waited for after its certificate ended.
+    pub release_after: HumanDuration,
     /// Domains looked at at once, and as many questions to the CA about renewals.
     pub concurrency: u32,
 }
@@ -150,6 +152,7 @@ impl Default for Recheck {
     fn default() -> Self {
         Self {
             interval: HumanDuration::from_secs(DAY),
+            release_after: HumanDuration::from_secs(30 * DAY),
             concurrency: 16,
         }
     }
@@ -232,6 +235,8 @@ impl Recheck {
     pub(super) fn check(&self, report: &mut Report) {
         let bounds = HumanDuration::from_secs(60)..=HumanDuration::from_secs(30 * DAY);
         report.duration("Workers:Recheck:Interval", self.interval, bounds);
+        let bounds = HumanDuration::from_secs(DAY)..=HumanDuration::from_secs(3650 * DAY);
+        report.duration("Workers:Recheck:ReleaseAfter", self.release_after, bounds);
         check_concurrency(report, "Workers:Recheck", self.concurrency);
     }
 }

@@ -1,0 +1,27 @@
+//! Take the certificate of a live domain off every edge: it has ended, and nothing has replaced it.
+
+use dps_domain::{CertificateId, Event};
+
+use super::{Fault, Outcome, StepContext, moved, undeploy};
+use crate::ports::fleet::comparison_chore;
+
+/// Returns [`Event::CertificateEnded`] whatever the edges say: the domain is not `Active` any more, and an edge that is not reached now
+/// removes the certificate in its next comparison.
+pub(super) async fn expire(context: &StepContext<'_>, serving: CertificateId) -> Result<Outcome, Fault> {
+    let service = context.service;
+    let generation = match service.store.certificate(serving).await? {
+        Some(stored) => stored.generation,
+        None => 0,
+    };
+    let reach = undeploy::take_down(context, generation).await?;
+    let done = reach.names();
+    for edge in service.fleet.members().iter().map(|edge| edge.name()) {
+        if !done.contains(&edge) {
+            service
+                .store
+                .chore_call(&comparison_chore(edge), service.now())
+                .await?;
+        }
+    }
+    Ok(moved(Event::CertificateEnded, "certificate.ended"))
+}
