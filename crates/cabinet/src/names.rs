@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use dps_cabinet_api::{CustomDomain, ProblemCode, limits};
+use dps_domain::address::edge_address_fault;
 use dps_domain::failure::WantedRecords;
 use dps_domain::{DomainId, Hostname};
 
@@ -34,6 +35,14 @@ impl NamePolicy {
                 value: template.clone(),
                 source,
             })?;
+        }
+        for address in &settings.edge_addresses {
+            if let Some(fault) = edge_address_fault(*address) {
+                return Err(SettingsError::EdgeAddress {
+                    address: *address,
+                    fault,
+                });
+            }
         }
         Ok(Self {
             blocked,

@@ -65,6 +65,14 @@ impl Default for Settings {
 /// A setting cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
+    /// An address that customers cannot enter.
+    #[error("Cabinet:EdgeAddresses has {address}, which {fault}")]
+    EdgeAddress {
+        /// What was given.
+        address: IpAddr,
+        /// What is wrong with it.
+        fault: &'static str,
+    },
     /// The target is no hostname.
     #[error("Cabinet:CnameTarget {value:?} is no hostname")]
     CnameTarget {
