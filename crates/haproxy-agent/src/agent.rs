@@ -9,6 +9,7 @@ use dps_host::BearerToken;
 use dps_host::http_server::{self, ServerLimits};
 use dps_host::mutual_tls;
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::challenges::Challenges;
@@ -72,6 +73,7 @@ impl Agent {
     pub async fn bind(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, AgentError> {
         let settings = settings.checked()?;
         let (disk, view, removed) = open(&settings, clock.now()).await?;
+        let challenges = restored(&settings, disk.clone(), clock.now()).await;
         let (listener, address) = listen(settings.listen).await?;
         let encrypted = match &settings.tls {
             Some(TlsListener { address, .. }) => Some(listen(*address).await?),
@@ -82,7 +84,7 @@ impl Agent {
         let shared = Arc::new(Shared::new(view));
         let metrics = Metrics::new();
         let edge = Edge::from(Parts {
-            disk,
+            disk: disk.clone(),
             runtime: RuntimeApi::new(settings.endpoint, settings.limits),
             prober: Prober::new(settings.tls_address, settings.handshake_timeout)?,
             shared: Arc::clone(&shared),
@@ -96,11 +98,11 @@ impl Agent {
             audit: settings.audit_interval,
         };
         let (edge, writer) = writer::start(edge, rounds);
-        let challenges = Arc::new(Challenges::new(settings.max_challenges, settings.challenge_ttl));
         let app = App {
             edge,
             shared,
-            challenges,
+            challenges: Arc::new(challenges),
+            disk,
             metrics,
             started_at: clock.now(),
             clock,
@@ -163,6 +165,22 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AgentE
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))
+}
+
+/// The challenges that were answered before the last stop.
+async fn restored(settings: &Checked, disk: Disk, now: Timestamp) -> Challenges {
+    let (capacity, ttl) = (settings.max_challenges, settings.challenge_ttl);
+    let challenges = Challenges::new(capacity, ttl);
+    let read = tokio::task::spawn_blocking(move || disk.kept_challenges(capacity, ttl, now));
+    let kept = match read.await {
+        Ok(kept) => kept,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    };
+    for one in kept {
+        let rest = one.expires_at.since(now);
+        challenges.restore(one.token, one.key_authorization, Instant::now() + rest);
+    }
+    challenges
 }
 
 async fn open(settings: &Checked, now: Timestamp) -> Result<(Disk, View, Tombstones), AgentError> {

@@ -1,4 +1,4 @@
-//! The challenges that are answered right now. In memory: the service publishes again what it still needs.
+//! The challenges that are answered right now. What is answered is kept on the disk too, and answered again after a restart.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -40,26 +40,43 @@ impl Challenges {
         }
     }
 
-    /// Answers this token from now on, until its time is over.
+    /// Answers again what was answered before a restart, each for the rest of its time.
+    pub(crate) fn restore(&self, token: ChallengeToken, key_authorization: String, expires_at: Instant) {
+        let mut answers = self.lock();
+        if is_usable(&key_authorization) && answers.len() < self.capacity {
+            answers.insert(
+                token,
+                Answer {
+                    key_authorization,
+                    expires_at,
+                },
+            );
+        }
+    }
+
+    /// How long a challenge is answered.
+    pub(crate) const fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
+    /// Answers this token from now on, until its time is over. Returns the tokens whose time is over.
     pub(crate) fn publish(
         &self,
         token: ChallengeToken,
         key_authorization: String,
         now: Instant,
-    ) -> Result<(), ChallengeError> {
-        let is_visible = key_authorization.bytes().all(|byte| byte.is_ascii_graphic());
-        if key_authorization.is_empty()
-            || key_authorization.len() > MAX_KEY_AUTHORIZATION_BYTES
-            || !is_visible
-        {
+    ) -> Result<Vec<ChallengeToken>, ChallengeError> {
+        if !is_usable(&key_authorization) {
             return Err(ChallengeError::KeyAuthorization);
         }
         let mut answers = self.lock();
+        let over = answers
+            .extract_if(|_, answer| answer.expires_at <= now)
+            .map(|(token, _)| token)
+            .filter(|over| *over != token)
+            .collect();
         if answers.len() >= self.capacity && !answers.contains_key(&token) {
-            answers.retain(|_, answer| answer.expires_at > now);
-            if answers.len() >= self.capacity {
-                return Err(ChallengeError::Full);
-            }
+            return Err(ChallengeError::Full);
         }
         answers.insert(
             token,
@@ -68,7 +85,7 @@ impl Challenges {
                 expires_at: now + self.ttl,
             },
         );
-        Ok(())
+        Ok(over)
     }
 
     /// Answers this token no more.
@@ -85,17 +102,21 @@ impl Challenges {
             .map(|answer| answer.key_authorization.clone())
     }
 
-    /// How many are answered. Forgets those whose time is over.
+    /// How many are answered.
     pub(crate) fn count(&self, now: Instant) -> usize {
-        let mut answers = self.lock();
-        answers.retain(|_, answer| answer.expires_at > now);
-        answers.len()
+        let answers = self.lock();
+        answers.values().filter(|answer| answer.expires_at > now).count()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<ChallengeToken, Answer>> {
         // Every change is one insertion or removal, so a panic elsewhere leaves the map whole.
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_usable(key_authorization: &str) -> bool {
+    (1..=MAX_KEY_AUTHORIZATION_BYTES).contains(&key_authorization.len())
+        && key_authorization.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 #[cfg(test)]
@@ -135,8 +156,18 @@ mod tests {
             Err(ChallengeError::Full)
         );
         let later = noon + Duration::from_secs(61);
-        challenges.publish(token("c"), "4".to_owned(), later).unwrap();
+        let mut over = challenges.publish(token("c"), "4".to_owned(), later).unwrap();
+        over.sort();
+        assert_eq!(over, [token("a"), token("b")]);
         assert_eq!(challenges.count(later), 1);
+        challenges.restore(token("d"), "5".to_owned(), later + Duration::from_secs(9));
+        challenges.restore(token("e"), "6".to_owned(), later + Duration::from_secs(9));
+        assert_eq!(challenges.count(later), 2);
+        assert_eq!(challenges.answer(&token("d"), later).as_deref(), Some("5"));
+        assert_eq!(
+            challenges.answer(&token("d"), later + Duration::from_secs(9)),
+            None
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //!   crt-list.txt                  the truth about what is served; generated, replaced atomically
 //!   default.pem                   self-signed, for binds that must have a certificate for unknown names; made once
 //!   certs/<shard>/<host>.pem      0600, chain and key that a running HAProxy has accepted
+//!   challenges/<token>            0600, what is answered to the CA and until when
 //!   removed.txt                   what was removed lately, and as of which generation
 //!   staging/                      written and synced, not accepted yet; emptied at start
 //!   quarantine/                   set aside with the reason, because HAProxy could not have started with them
@@ -13,6 +14,7 @@
 //! A certificate is staged first, shown to HAProxy second, and only then renamed to where the crt-list finds it. So a crash
 //! at any point leaves a directory that loads, and never a listed file that HAProxy has refused.
 
+mod challenges;
 mod default_certificate;
 mod file;
 mod held;
@@ -29,6 +31,7 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::digest;
 use dps_domain::Hostname;
 
+pub(crate) use challenges::KeptChallenge;
 pub(crate) use file::StoredCertificate;
 pub(crate) use held::{Held, Inventory};
 pub(crate) use tombstones::{Tombstone, Tombstones, prune};
@@ -78,7 +81,7 @@ impl Disk {
     /// Makes the directory if needed, locks it, and empties the staging area.
     pub(crate) fn open(root: &Path) -> Result<Self, DiskError> {
         write::private_folder(root)?;
-        for folder in ["certs", "staging", "quarantine"] {
+        for folder in ["certs", "challenges", "staging", "quarantine"] {
             write::own_folder(&root.join(folder))?;
         }
         let path = root.join("agent.lock");

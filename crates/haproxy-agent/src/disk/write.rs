@@ -252,6 +252,16 @@ pub(super) fn sync_folder(path: &Path) -> Result<(), DiskError> {
         .map_err(during("sync", path))
 }
 
+/// Replaces a file through `folder`, on the same file system, without waiting for the disk.
+pub(super) fn replace_unsynced(folder: &Path, to: &Path, content: &[u8]) -> Result<(), DiskError> {
+    let from = folder.join(random::name());
+    write_private(&from, content).map_err(during("write", &from))?;
+    fs::rename(&from, to).map_err(|error| {
+        discard_path(&from);
+        during("replace", to)(error)
+    })
+}
+
 /// Writes a new file that nobody else can read.
 pub(super) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     write_new(path, content, |_| Ok(()))

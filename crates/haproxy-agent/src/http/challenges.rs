@@ -6,12 +6,14 @@ use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use dps_agent_api::{ChallengePublication, ChallengeToken, ProblemCode};
+use dps_domain::with_causes;
 use tokio::time::Instant;
 
 use super::App;
 use super::certificates::unreadable_body;
 use super::problem::{Rejection, read_json};
 use crate::challenges::ChallengeError;
+use crate::disk::{Disk, DiskError, KeptChallenge};
 
 /// `PUT /internal/v1/challenges/{token}`: answer this token.
 pub(super) async fn publish(
@@ -21,7 +23,13 @@ pub(super) async fn publish(
 ) -> Result<StatusCode, Rejection> {
     let token = parse_token(token)?;
     let body: ChallengePublication = read_json(&body.map_err(unreadable_body)?)?;
-    app.challenges
+    let kept = KeptChallenge {
+        token: token.clone(),
+        key_authorization: body.key_authorization.clone(),
+        expires_at: app.clock.now() + app.challenges.ttl(),
+    };
+    let over = app
+        .challenges
         .publish(token, body.key_authorization, Instant::now())
         .map_err(|error| match error {
             ChallengeError::KeyAuthorization => {
@@ -29,6 +37,11 @@ pub(super) async fn publish(
             }
             ChallengeError::Full => Rejection::new(ProblemCode::CapacityExhausted, error.to_string()),
         })?;
+    on_disk(&app, move |disk| {
+        let forgotten = over.iter().try_for_each(|token| disk.forget_challenge(token));
+        disk.keep_challenge(&kept).and(forgotten)
+    })
+    .await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -37,8 +50,20 @@ pub(super) async fn withdraw(
     State(app): State<App>,
     token: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Rejection> {
-    app.challenges.withdraw(&parse_token(token)?);
+    let token = parse_token(token)?;
+    app.challenges.withdraw(&token);
+    on_disk(&app, move |disk| disk.forget_challenge(&token)).await;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Changes what is kept for the next start. A disk that fails takes nothing from what is answered now.
+async fn on_disk(app: &App, change: impl FnOnce(&Disk) -> Result<(), DiskError> + Send + 'static) {
+    let disk = app.disk.clone();
+    match tokio::task::spawn_blocking(move || change(&disk)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(error = %with_causes(&error), "challenge.not_kept"),
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
 }
 
 /// `GET` and `HEAD /.well-known/acme-challenge/{token}`: the public call (RFC 8555 §8.3).

@@ -23,6 +23,7 @@ use dps_host::mutual_tls::ServerTls;
 
 use crate::challenges::Challenges;
 use crate::clock::Clock;
+use crate::disk::Disk;
 use crate::edge::{EdgeHandle, Shared};
 use crate::metrics::Metrics;
 use problem::Rejection;
@@ -36,6 +37,8 @@ pub(crate) struct App {
     pub(crate) edge: EdgeHandle,
     pub(crate) shared: Arc<Shared>,
     pub(crate) challenges: Arc<Challenges>,
+    /// Where challenges are kept for the next start.
+    pub(crate) disk: Disk,
     pub(crate) metrics: Metrics,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) started_at: Timestamp,

@@ -211,3 +211,27 @@ async fn clients_that_send_slowly_or_without_end_keep_no_authority_from_its_answ
     world.client().apply(&issued.request(1)).await.unwrap();
     drop(slow);
 }
+
+#[tokio::test]
+async fn a_challenge_is_answered_after_a_restart_until_it_is_withdrawn() {
+    let mut world = World::without_haproxy().await;
+    let (kept, withdrawn) = ("kept".parse().unwrap(), "withdrawn".parse().unwrap());
+    for token in [&kept, &withdrawn] {
+        let client = world.client();
+        client
+            .publish_challenge(token, &format!("{token}.thumbprint"))
+            .await
+            .unwrap();
+    }
+    world.client().withdraw_challenge(&withdrawn).await.unwrap();
+    world.stop_agent().await;
+    world.start_agent().await;
+    let client = world.client();
+    let answer = client.read_challenge(&kept).await.unwrap();
+    assert_eq!(answer.as_deref(), Some("kept.thumbprint"));
+    assert_eq!(client.read_challenge(&withdrawn).await.unwrap(), None);
+    client.withdraw_challenge(&kept).await.unwrap();
+    world.stop_agent().await;
+    world.start_agent().await;
+    assert_eq!(world.client().read_challenge(&kept).await.unwrap(), None);
+}
