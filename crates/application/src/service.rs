@@ -6,11 +6,12 @@ use dps_domain::Timestamp;
 use dps_domain::limits::CaLimits;
 
 use crate::fleet::Fleet;
+use crate::local_fault::{LocalFaultLog, LocalParty};
 use crate::policy::Policy;
 use crate::ports::{
-    Cabinet, CertificateAuthority, CertificateStore, Clock, DnsResolver, HttpProbe, Metrics, Pki, Randomness,
-    Vault,
+    Cabinet, CertificateAuthority, CertificateStore, Clock, HttpProbe, Metrics, Pki, Randomness, Vault,
 };
+use crate::resolvers::Resolvers;
 use crate::wake::Wakers;
 
 /// The service: its ports and its policy. Cloned into every task.
@@ -23,7 +24,7 @@ pub struct Service {
     pub store: Arc<dyn CertificateStore>,
     pub ca: Arc<dyn CertificateAuthority>,
     pub cabinet: Arc<dyn Cabinet>,
-    pub resolvers: Arc<[Arc<dyn DnsResolver>]>,
+    pub resolvers: Arc<Resolvers>,
     pub probe: Arc<dyn HttpProbe>,
     pub fleet: Arc<Fleet>,
     pub pki: Arc<dyn Pki>,
@@ -35,11 +36,21 @@ pub struct Service {
     /// The limits of the CA, as published or configured.
     pub limits: Arc<CaLimits>,
     pub wakers: Wakers,
+    /// When faults of our own machine were logged.
+    pub local_faults: Arc<LocalFaultLog>,
     /// What this process calls itself in the domains' histories.
     pub replica: Arc<str>,
 }
 
 impl Service {
+    /// Counts a fault of our own machine, and tells the operator.
+    pub fn local_fault(&self, party: LocalParty, detail: &str) {
+        self.metrics.local_fault(party);
+        if self.local_faults.admits(party, self.now()) {
+            tracing::error!(party = party.as_str(), detail, "machine.failed");
+        }
+    }
+
     /// The present moment.
     pub fn now(&self) -> Timestamp {
         self.clock.now()

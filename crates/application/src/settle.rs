@@ -62,6 +62,7 @@ pub fn settle(
                 Event::CertificateEnded => true,
                 _ => false,
             };
+            let is_doubted = matches!(event, Event::ValidationDoubted);
             record.phase = record.phase.apply(event)?;
             if matches!(record.phase, Phase::Expired { .. }) && record.last_failure.is_none() {
                 record.last_failure = Some(Failure::Internal {
@@ -76,6 +77,10 @@ pub fn settle(
             // Passing DNS again after a failed validation is no progress towards a certificate: the CA must be satisfied.
             if record.failed_validations == 0 {
                 record.pending_since = facts.now;
+            }
+            // The CA counts it, and the next one is believed.
+            if is_doubted {
+                record.failed_validations = record.failed_validations.saturating_add(1);
             }
             record.next_attempt_at = due_after_progress(&record.phase, facts);
             let explains = still_explains(record.last_failure.as_ref(), &record.phase);

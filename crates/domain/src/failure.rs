@@ -42,17 +42,30 @@ pub enum Failure {
     NameAlreadyClaimed {},
     /// The name does not exist in DNS.
     DnsNxdomain {},
-    /// The name exists but has no CNAME to us; `addresses` are what it has instead.
-    DnsNoCname { addresses: Vec<IpAddr> },
-    /// The name points elsewhere: the CNAME chain in order, and the addresses at its end.
+    /// The name exists but has no CNAME to us; `addresses` are some of what it has instead, and `more` counts the others. A name
+    /// that `is_zone` is a zone of its own, which cannot have a CNAME.
+    DnsNoCname {
+        addresses: Vec<IpAddr>,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        more: usize,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_zone: bool,
+    },
+    /// The name points elsewhere: the CNAME chain in order, some of the addresses at its end, and the number of the others.
     DnsWrongTarget {
         chain: Vec<String>,
         addresses: Vec<IpAddr>,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        more: usize,
     },
     /// The CNAME chain comes back to itself or is longer than resolvers follow.
     DnsCnameLoop { chain: Vec<String> },
-    /// The name's own DNS servers fail.
-    DnsServfail { resolvers: Vec<SocketAddr> },
+    /// The name's own DNS servers fail, at these resolvers. Others, if any, see the name pointing at us.
+    DnsServfail {
+        resolvers: Vec<SocketAddr>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        seen_by: Vec<SocketAddr>,
+    },
     /// DNSSEC signatures of the zone do not verify.
     DnsDnssecBogus { resolvers: Vec<SocketAddr> },
     /// No answer in time. `resolver_outage` tells that the resolvers answered nothing at all, which is ours.
@@ -65,8 +78,13 @@ pub enum Failure {
         seen_by: Vec<SocketAddr>,
         missing_at: Vec<SocketAddr>,
     },
-    /// Besides our addresses the name has others, to which a visitor or the CA may be sent.
-    DnsStrayAddress { stray: Vec<IpAddr> },
+    /// Besides our addresses the name has others, to which a visitor or the CA may be sent: some of them, and the number of the
+    /// rest.
+    DnsStrayAddress {
+        stray: Vec<IpAddr>,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        more: usize,
+    },
     /// The name of a live domain no longer points at us.
     DnsMoved { cause: Box<Failure> },
     /// A CAA record (RFC 8659) forbids the CA to issue.
@@ -115,6 +133,11 @@ pub enum Failure {
     EdgeMismatch { edge: String, detail: String },
     /// A fault of the service itself.
     Internal { detail: String },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
+const fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 macro_rules! codes {
@@ -281,6 +304,7 @@ mod tests {
             cause: Box::new(Failure::DnsWrongTarget {
                 chain: vec!["old.example".into()],
                 addresses: vec![],
+                more: 0,
             }),
         };
         let json = serde_json::to_value(&failure).unwrap();
@@ -293,6 +317,32 @@ mod tests {
         })
         .unwrap();
         assert_eq!(limited["code"], "ACME_RATE_LIMITED");
+    }
+
+    #[test]
+    fn failures_stored_before_addresses_were_counted_are_read() {
+        for (stored, code) in [
+            (
+                r#"{"code":"DNS_NO_CNAME","addresses":["192.0.2.1"]}"#,
+                FailureCode::DnsNoCname,
+            ),
+            (
+                r#"{"code":"DNS_WRONG_TARGET","chain":[],"addresses":[]}"#,
+                FailureCode::DnsWrongTarget,
+            ),
+            (
+                r#"{"code":"DNS_STRAY_ADDRESS","stray":["192.0.2.1"]}"#,
+                FailureCode::DnsStrayAddress,
+            ),
+            (
+                r#"{"code":"DNS_SERVFAIL","resolvers":["192.0.2.53:53"]}"#,
+                FailureCode::DnsServfail,
+            ),
+        ] {
+            let failure: Failure = serde_json::from_str(stored).unwrap();
+            assert_eq!(failure.code(), code);
+            assert_eq!(serde_json::to_string(&failure).unwrap(), stored);
+        }
     }
 
     #[test]

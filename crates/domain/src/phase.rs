@@ -93,6 +93,8 @@ pub enum Event {
     OrderReady,
     /// The order is invalid, expired, gone or was refused; a new one starts from the DNS check.
     OrderLost,
+    /// A validation failed that may have met a moment's outage of ours: a new order starts from the DNS check.
+    ValidationDoubted,
     /// The certificate of the order is stored.
     CertificateStored(CertificateId),
     /// Every live edge presents the certificate; the next renewal begins at the given moment.
@@ -170,7 +172,7 @@ impl Issuance {
                 | Self::Validating { .. }
                 | Self::Finalizing { .. }
                 | Self::Deploying { .. },
-                Event::OrderLost,
+                Event::OrderLost | Event::ValidationDoubted,
             ) => Self::AwaitingDns,
             (Self::Finalizing { .. }, Event::CertificateStored(certificate)) => {
                 Self::Deploying { certificate }
@@ -515,6 +517,8 @@ mod tests {
     #[test]
     fn a_lost_order_starts_again_from_the_dns_check() {
         let validating = Phase::Onboarding(Issuance::Validating { order: order() });
+        let doubted = validating.clone().apply(Event::ValidationDoubted);
+        assert_eq!(doubted.unwrap(), Phase::START);
         assert_eq!(validating.apply(Event::OrderLost).unwrap(), Phase::START);
     }
 
@@ -552,6 +556,7 @@ mod tests {
             Just(Event::OrderPlaced(order())),
             Just(Event::OrderReady),
             Just(Event::OrderLost),
+            Just(Event::ValidationDoubted),
             Just(Event::CertificateStored(certificate(7))),
             Just(Event::Deployed {
                 renew_at: Timestamp::EPOCH,

@@ -39,6 +39,11 @@ pub enum ProbeAnswer {
     Timeout,
     /// Our own machine has no route to this kind of address, such as IPv6: it says nothing about the customer.
     Unroutable,
+    /// Our own machine could not connect: no descriptor, no memory, no port. Says nothing about the address.
+    Local {
+        /// The system's reason.
+        detail: String,
+    },
     /// The address is not one we connect to.
     Forbidden {
         /// The kind of address.
@@ -55,7 +60,11 @@ pub fn verdict(
     absent: usize,
 ) -> Result<(), Failure> {
     if observations.is_empty() {
-        return Err(Failure::DnsNoCname { addresses: vec![] });
+        return Err(Failure::DnsNoCname {
+            addresses: vec![],
+            more: 0,
+            is_zone: false,
+        });
     }
     let mut ordered: Vec<&ProbeObservation> = observations
         .iter()
@@ -88,6 +97,14 @@ pub fn verdict(
         .try_for_each(|seen| judge(seen, edges.contains(&seen.address)))
 }
 
+/// Why our own machine could not ask one of the addresses, if so. The others tell nothing then, for every address must be ours.
+pub fn local_fault(observations: &[ProbeObservation]) -> Option<&str> {
+    observations.iter().find_map(|seen| match &seen.answer {
+        ProbeAnswer::Local { detail } => Some(detail.as_str()),
+        _ => None,
+    })
+}
+
 fn judge(seen: &ProbeObservation, is_edge: bool) -> Result<(), Failure> {
     let address = seen.address;
     Err(match &seen.answer {
@@ -101,6 +118,11 @@ fn judge(seen: &ProbeObservation, is_edge: bool) -> Result<(), Failure> {
             status: *status,
             location: location.clone(),
         },
+        // The token was published: it is our HAProxy that does not reach its agent.
+        ProbeAnswer::Status(status @ (404 | 500..)) if is_edge => unreachable(
+            address,
+            &format!("answers the challenge path with status {status} on port 80"),
+        ),
         ProbeAnswer::Status(status) => Failure::HttpStatus {
             address,
             status: *status,
@@ -111,6 +133,15 @@ fn judge(seen: &ProbeObservation, is_edge: bool) -> Result<(), Failure> {
         ProbeAnswer::Timeout => Failure::HttpTimeout { address },
         ProbeAnswer::Unroutable => Failure::Internal {
             detail: format!("our own machine has no route to {address}"),
+        },
+        ProbeAnswer::Local { detail } => Failure::Internal {
+            detail: format!("our own machine could not connect to {address}: {detail}"),
+        },
+        ProbeAnswer::Forbidden { kind } if is_edge => Failure::Internal {
+            detail: format!(
+                "our own target leads to {address}, a {kind} address, which is not connected to; give it public addresses, or set \
+                 Workers:HttpProbe:AllowPrivateAddresses"
+            ),
         },
         ProbeAnswer::Forbidden { kind } => Failure::HttpAddressForbidden {
             address,
@@ -178,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn an_edge_of_ours_that_does_not_answer_is_our_fault_and_a_stranger_on_it_is_not() {
+    fn an_edge_of_ours_that_does_not_answer_the_challenge_is_our_fault_and_a_stranger_on_it_is_not() {
         let edges = BTreeSet::from(["8.8.8.8".parse().unwrap()]);
         let code = |answer| {
             super::verdict(&[seen("8.8.8.8", answer)], &edges, 0)
@@ -187,7 +218,35 @@ mod tests {
         };
         assert_eq!(code(ProbeAnswer::Refused), FailureCode::EdgeUnreachable);
         assert_eq!(code(ProbeAnswer::Timeout), FailureCode::EdgeUnreachable);
-        assert_eq!(code(ProbeAnswer::Status(404)), FailureCode::HttpStatus);
+        assert_eq!(code(ProbeAnswer::Status(404)), FailureCode::EdgeUnreachable);
+        assert_eq!(code(ProbeAnswer::Status(503)), FailureCode::EdgeUnreachable);
+        assert_eq!(code(ProbeAnswer::Status(403)), FailureCode::HttpStatus);
+        let wrong = ProbeAnswer::WrongBody { server: None };
+        assert_eq!(code(wrong), FailureCode::HttpWrongResponder);
+    }
+
+    #[test]
+    fn a_private_address_of_our_own_target_is_the_operators_and_one_of_the_name_the_customers() {
+        let private = || seen("10.0.0.1", ProbeAnswer::Forbidden { kind: "private" });
+        let edges = BTreeSet::from(["10.0.0.1".parse().unwrap()]);
+        let ours = super::verdict(&[private()], &edges, 0).unwrap_err();
+        assert_eq!(ours.code(), FailureCode::Internal);
+        assert!(!ours.counts_against_domain());
+        assert_eq!(
+            verdict(&[private()]).unwrap_err().code(),
+            FailureCode::HttpAddressForbidden
+        );
+    }
+
+    #[test]
+    fn a_fault_of_our_own_machine_at_one_address_leaves_the_others_unjudged() {
+        let local = ProbeAnswer::Local {
+            detail: "too many open files".into(),
+        };
+        let observations = [seen("8.8.8.8", ProbeAnswer::Refused), seen("8.8.4.4", local)];
+        assert_eq!(local_fault(&observations), Some("too many open files"));
+        assert_eq!(local_fault(&observations[..1]), None);
+        assert!(!verdict(&observations[1..]).unwrap_err().counts_against_domain());
     }
 
     #[test]
@@ -224,7 +283,7 @@ mod tests {
         );
         let without_agent = [answers(), seen("8.8.4.4", ProbeAnswer::Status(503))];
         assert_eq!(verdict(&without_agent, 1), Ok(()));
-        assert_eq!(verdict(&without_agent, 0), Err(FailureCode::HttpStatus));
+        assert_eq!(verdict(&without_agent, 0), unreachable);
         assert_eq!(verdict(&two[1..], 2), unreachable, "nobody answers");
         let stranger = [answers(), seen("9.9.9.9", ProbeAnswer::Timeout)];
         assert_eq!(

@@ -5,11 +5,13 @@
 //! CNAMEs in order, and the response code that belongs to the end of it. Truncated answers are fetched again over TCP.
 //!
 //! A and AAAA are asked side by side and combined as a CA would take them: addresses of one family count even when the lookup
-//! of the other fails. Recursive resolvers answer SERVFAIL for a CNAME loop; the chain is then walked one CNAME question at a
+//! of the other fails. Of what strangers publish a bounded part is kept, and the rest is counted. A socket that our own machine
+//! cannot open is an answer of its own, which says nothing about name and resolver. Recursive resolvers answer SERVFAIL for a CNAME loop; the chain is then walked one CNAME question at a
 //! time, to tell a loop from a broken server.
 
 mod combine;
 pub(crate) mod query;
+mod sockets;
 mod walk;
 
 use std::net::SocketAddr;
@@ -24,7 +26,7 @@ use tokio::time::Instant;
 
 use self::combine::combine;
 use self::query::Upstream;
-use self::walk::{Outcome, walk};
+use self::walk::walk;
 
 /// How a resolver is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,11 +79,7 @@ impl DnsResolver for HickoryResolver {
         let resolver = self.address();
         let Ok(mut name) = Name::from_ascii(host.as_str()) else {
             // Not reachable for a parsed hostname, and harmless: a name that cannot be asked does not exist.
-            return DnsObservation {
-                resolver,
-                chain: Vec::new(),
-                answer: DnsAnswer::NxDomain,
-            };
+            return DnsObservation::new(resolver, Vec::new(), DnsAnswer::NxDomain);
         };
         name.set_fqdn(true);
         let deadline = Instant::now() + self.total_timeout;
@@ -89,11 +87,6 @@ impl DnsResolver for HickoryResolver {
             walk(&self.upstream, &name, RecordType::A, deadline),
             walk(&self.upstream, &name, RecordType::AAAA, deadline),
         );
-        let Outcome { chain, answer } = combine(v4, v6);
-        DnsObservation {
-            resolver,
-            chain,
-            answer,
-        }
+        combine(resolver, v4, v6)
     }
 }

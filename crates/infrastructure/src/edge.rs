@@ -11,6 +11,8 @@ use dps_application::ports::edge::{Deployment, EdgeError, EdgeHealth, InventoryP
 use dps_domain::inventory::Entry;
 use dps_domain::{Hostname, with_causes};
 
+use crate::local_fault;
+
 /// An edge behind one agent.
 #[derive(Debug, Clone)]
 pub struct AgentEdge {
@@ -42,14 +44,19 @@ impl AgentEdge {
     fn translate(&self, error: AgentError) -> EdgeError {
         let edge = self.name.clone();
         match error {
-            AgentError::Unreachable { detail, source, .. } => EdgeError::Unreachable {
-                edge,
-                // A failure keeps only text, so the causes are written out.
-                detail: match source {
-                    Some(source) => format!("{detail}: {}", with_causes(&source)),
-                    None => detail,
-                },
-            },
+            AgentError::Unreachable { detail, source, .. } => {
+                if let Some(detail) = source.as_ref().and_then(local_fault::of_call) {
+                    return EdgeError::Local { edge, detail };
+                }
+                EdgeError::Unreachable {
+                    edge,
+                    // A failure keeps only text, so the causes are written out.
+                    detail: match source {
+                        Some(source) => format!("{detail}: {}", with_causes(&source)),
+                        None => detail,
+                    },
+                }
+            }
             AgentError::Unauthorized { detail, .. } => EdgeError::Unreachable {
                 edge,
                 detail: format!("it does not let us in: {detail}"),
@@ -112,10 +119,22 @@ impl Edge for AgentEdge {
 
     async fn apply_batch(&self, deployments: &[Deployment]) -> Vec<Result<(), EdgeError>> {
         let requests: Vec<ApplyRequest> = deployments.iter().map(request).collect();
-        let results = self.client.apply_batch(&requests).await.into_iter();
-        let translate =
-            |result: Result<_, AgentError>| result.map(drop).map_err(|error| self.translate(error));
-        results.map(translate).collect()
+        let mut local = None;
+        let translate = |result: Result<_, AgentError>| {
+            // A call that failed as a whole has its cause with the first certificate only.
+            let is_repeated = matches!(&result, Err(AgentError::Unreachable { source: None, .. }));
+            let error = match (result, &local) {
+                (Ok(_), _) => return Ok(()),
+                (Err(_), Some(local)) if is_repeated => EdgeError::clone(local),
+                (Err(error), _) => self.translate(error),
+            };
+            if matches!(error, EdgeError::Local { .. }) {
+                local = Some(error.clone());
+            }
+            Err(error)
+        };
+        let results = self.client.apply_batch(&requests).await;
+        results.into_iter().map(translate).collect()
     }
 
     async fn remove(&self, hostname: &Hostname, up_to: Option<u64>) -> Result<(), EdgeError> {

@@ -85,6 +85,9 @@ impl DnsDirectory {
                 "{resolver} answers no question about {name}"
             ))),
             Reply::Timeout => Err(DirectoryError(format!("{resolver} does not answer"))),
+            Reply::Local(detail) => Err(DirectoryError(format!(
+                "our own machine could not ask {resolver}: {detail}"
+            ))),
         }
     }
 

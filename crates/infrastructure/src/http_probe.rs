@@ -7,6 +7,7 @@
 
 mod answer;
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -14,17 +15,21 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use dps_application::ports::HttpProbe;
 use dps_domain::Hostname;
-use dps_domain::address::forbidden_kind;
+use dps_domain::address::{forbidden_kind, is_within};
 use dps_domain::probe::ProbeAnswer;
 use http_body_util::Empty;
 use hyper::client::conn::http1;
 use hyper::{Request, Response, body::Incoming};
 use hyper_util::rt::TokioIo;
+use ipnet::IpNet;
+use rustix::io::Errno;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use dps_agent_api::CHALLENGE_PATH_PREFIX;
+
+use crate::local_fault::local_fault;
 
 /// The port a CA connects to (RFC 8555 §8.3).
 const HTTP_PORT: u16 = 80;
@@ -34,12 +39,14 @@ const MAX_HEAD_BYTES: usize = 16 * 1024;
 const MAX_HEADERS: usize = 64;
 
 /// How the preflight connects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeSettings {
     /// The port; 80 everywhere but in a lab.
     pub port: u16,
     /// Whether private, loopback and other special addresses may be connected to. Only for a lab or an intranet.
     pub allow_private: bool,
+    /// More networks that are never connected to, such as the operator's own public ones.
+    pub forbidden_networks: Vec<IpNet>,
     /// For the TCP connection.
     pub connect_timeout: Duration,
     /// For the whole exchange, connecting included.
@@ -51,6 +58,7 @@ impl Default for ProbeSettings {
         Self {
             port: HTTP_PORT,
             allow_private: false,
+            forbidden_networks: Vec::new(),
             connect_timeout: Duration::from_secs(5),
             // A CA gives up after about ten seconds.
             total_timeout: Duration::from_secs(10),
@@ -59,7 +67,7 @@ impl Default for ProbeSettings {
 }
 
 /// The preflight over plain HTTP/1.1.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct HyperProbe {
     settings: ProbeSettings,
 }
@@ -74,6 +82,8 @@ enum Broken {
     NotHttp,
     /// Not in time.
     Time,
+    /// Our own machine failed.
+    Local(String),
 }
 
 impl HyperProbe {
@@ -102,11 +112,12 @@ impl HyperProbe {
         let stream = timeout(self.settings.connect_timeout, TcpStream::connect(to))
             .await
             .map_err(|_| Broken::Time)?
-            .map_err(|error| Broken::from_io(&error))?;
+            .map_err(|error| Broken::from_connect(&error, to))?;
         // The kernel turns some addresses into others, such as 0.0.0.0 into loopback: what was vetted must be what is reached.
         match stream.peer_addr() {
             Ok(peer) if peer == to => Ok(stream),
-            Ok(_) | Err(_) => Err(Broken::Connection),
+            Ok(_) => Err(Broken::Connection),
+            Err(error) => Err(Broken::from_io(&error)),
         }
     }
 
@@ -136,6 +147,9 @@ impl HttpProbe for HyperProbe {
             && let Some(kind) = forbidden_kind(address)
         {
             return ProbeAnswer::Forbidden { kind };
+        }
+        if is_within(address, &self.settings.forbidden_networks) {
+            return ProbeAnswer::Forbidden { kind: "blocked" };
         }
         let to = SocketAddr::new(address, self.settings.port);
         timeout(
@@ -173,18 +187,28 @@ async fn fetch(
 }
 
 impl Broken {
-    fn from_io(error: &std::io::Error) -> Self {
+    fn from_connect(error: &io::Error, to: SocketAddr) -> Self {
+        // A machine without IPv6 has no address to connect from, or does not know the family.
+        let has_no_ipv6 = error.kind() == io::ErrorKind::AddrNotAvailable
+            || Errno::from_io_error(error) == Some(Errno::AFNOSUPPORT);
+        if to.is_ipv6() && has_no_ipv6 {
+            return Self::Network;
+        }
+        Self::from_io(error)
+    }
+
+    fn from_io(error: &io::Error) -> Self {
         match error.kind() {
-            std::io::ErrorKind::TimedOut => Self::Time,
-            std::io::ErrorKind::NetworkUnreachable => Self::Network,
-            _ => Self::Connection,
+            io::ErrorKind::TimedOut => Self::Time,
+            io::ErrorKind::NetworkUnreachable => Self::Network,
+            _ => local_fault(error).map_or(Self::Connection, Self::Local),
         }
     }
 
     fn from_hyper(error: &hyper::Error) -> Self {
         let mut cause = std::error::Error::source(error);
         while let Some(inner) = cause {
-            if let Some(io) = inner.downcast_ref::<std::io::Error>() {
+            if let Some(io) = inner.downcast_ref::<io::Error>() {
                 return Self::from_io(io);
             }
             cause = inner.source();
@@ -204,6 +228,7 @@ impl From<Broken> for ProbeAnswer {
             Broken::Network => Self::Unroutable,
             Broken::NotHttp => Self::WrongBody { server: None },
             Broken::Time => Self::Timeout,
+            Broken::Local(detail) => Self::Local { detail },
         }
     }
 }

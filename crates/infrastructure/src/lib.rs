@@ -13,5 +13,6 @@ pub mod dns;
 pub mod edge;
 pub mod edge_directory;
 pub mod http_probe;
+mod local_fault;
 pub mod pki;
 pub mod secrets;

@@ -366,6 +366,7 @@ fn failed() -> StatusReport {
     StatusReport {
         status: Status::PendingDns,
         failure: Some(Failure::DnsWrongTarget {
+            more: 0,
             chain: vec!["old.example.net".to_owned()],
             addresses: vec!["8.8.8.8".parse().unwrap()],
         }),

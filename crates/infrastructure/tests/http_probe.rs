@@ -28,6 +28,7 @@ fn settings(port: u16) -> ProbeSettings {
         allow_private: true,
         connect_timeout: Duration::from_millis(500),
         total_timeout: Duration::from_secs(1),
+        ..ProbeSettings::default()
     }
 }
 
@@ -322,6 +323,7 @@ async fn forbidden_addresses_are_refused_without_a_packet() {
     let server = RawServer::answering(response("200 OK", "", EXPECTED)).await;
     let strict = HyperProbe::new(ProbeSettings {
         allow_private: false,
+        forbidden_networks: vec!["100.20.0.0/16".parse().unwrap()],
         ..settings(server.address().port())
     });
     let host = Hostname::parse(HOST).unwrap();
@@ -333,6 +335,11 @@ async fn forbidden_addresses_are_refused_without_a_packet() {
         ("10.0.0.1", "private"),
         ("169.254.169.254", "link-local"),
         ("0.0.0.0", "reserved"),
+        ("::ffff:0.0.0.0", "reserved"),
+        ("168.63.129.16", "reserved"),
+        ("::ffff:0:7f00:1", "reserved"),
+        ("100.20.1.1", "blocked"),
+        ("::ffff:100.20.1.1", "blocked"),
     ] {
         let answer = strict
             .probe(&host, address.parse().unwrap(), TOKEN, EXPECTED)

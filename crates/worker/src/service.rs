@@ -55,6 +55,7 @@ pub(crate) async fn serve(
         Arc::new(StoreAnswers(service.clone())),
         Arc::new(CabinetAnswers(service.clone())),
         Arc::new(EdgesAnswer(service.clone())),
+        Arc::new(ResolversAnswer(service.clone())),
     ];
     if let Some(tls) = agent_tls.clone() {
         checks.push(Arc::new(OurCertificate(tls, service.clone())));
@@ -79,7 +80,7 @@ pub(crate) async fn serve(
     let files = agent_tls.map(|tls| tokio::spawn(mutual_tls::watch(move || tls.refresh(), drained.clone())));
     tracing::info!(
         edges = service.fleet.members().len(),
-        resolvers = service.resolvers.len(),
+        resolvers = service.resolvers.status().len(),
         replica = %service.replica,
         "service.started"
     );
@@ -101,6 +102,7 @@ const MOST_COUNTED: u32 = 100_000;
 async fn refresh(service: Service, agent_tls: Option<ClientTls>, metrics: Metrics, stop: CancellationToken) {
     let (store, gauges) = (&service.store, &metrics);
     let look = async || -> Result<(), StoreError> {
+        gauges.resolvers(&service.resolvers.status());
         if let Some(tls) = &agent_tls {
             gauges.agent_tls_expiry(tls.state().expires_at, service.now());
         }
@@ -222,6 +224,40 @@ impl HealthCheck for EdgesAnswer {
             silent.len(),
             members.len(),
             silent.join("; ")
+        ))
+    }
+}
+
+/// A resolver that does not answer is passed over while another works: shown, not required.
+struct ResolversAnswer(Service);
+
+#[async_trait]
+impl HealthCheck for ResolversAnswer {
+    fn name(&self) -> &'static str {
+        "resolvers"
+    }
+
+    fn is_required(&self) -> bool {
+        false
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        let all = self.0.resolvers.status();
+        let problems: Vec<String> = all
+            .iter()
+            .filter_map(|resolver| {
+                let problem = resolver.problem.as_ref()?;
+                Some(format!("{}: {problem}", resolver.address))
+            })
+            .collect();
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(format!(
+            "{} of {} resolvers: {}",
+            problems.len(),
+            all.len(),
+            problems.join("; ")
         ))
     }
 }

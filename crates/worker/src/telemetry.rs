@@ -1,12 +1,16 @@
 //! What is counted, in the names that dashboards know. No label per hostname, ever.
 
 mod edges;
+mod resolvers;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use dps_application::local_fault::LocalParty;
 use dps_application::ports::Metrics as MetricsPort;
 use dps_application::ports::fleet::KnownEdge;
+use dps_application::resolvers::ResolverStatus;
 use dps_domain::Timestamp;
 use dps_domain::lane::Lane;
 use dps_domain::limits::LimitKind;
@@ -19,6 +23,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use self::edges::EdgeGauges;
+use self::resolvers::ResolverMetrics;
 
 /// Of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -28,6 +33,7 @@ const MICROS_PER_DAY: f64 = 86_400_000_000.0;
 /// By limit.
 type Limits = Family<[(&'static str, &'static str); 1], Gauge>;
 type Results = Family<[(&'static str, &'static str); 1], Counter>;
+type ByParty = Family<[(&'static str, &'static str); 1], Counter>;
 type ByLane<G> = Family<[(&'static str, &'static str); 1], G>;
 
 /// The service's metrics. Every service of a process has its own; cheap to clone.
@@ -47,6 +53,8 @@ pub struct Metrics {
     orders_waiting: Gauge,
     edge_filled: Results,
     edges: EdgeGauges,
+    local_faults: ByParty,
+    resolvers: ResolverMetrics,
 }
 
 impl Default for Metrics {
@@ -134,6 +142,16 @@ impl Metrics {
             edge_filled.clone(),
         );
         let edges = EdgeGauges::register(&mut registry);
+        let local_faults = ByParty::default();
+        for party in LocalParty::ALL {
+            drop(local_faults.get_or_create(&[("party", party.as_str())]));
+        }
+        registry.register(
+            "local_fault",
+            "Calls that our own machine could not make: no descriptor, memory, port or route",
+            local_faults.clone(),
+        );
+        let resolvers = ResolverMetrics::register(&mut registry);
         registry.register(
             "dps_build",
             "The version of dps",
@@ -154,6 +172,8 @@ impl Metrics {
             orders_waiting,
             edge_filled,
             edges,
+            local_faults,
+            resolvers,
         }
     }
 
@@ -195,6 +215,11 @@ impl Metrics {
     /// Sets the gauges of the edges in the fleet, and forgets those of others.
     pub fn edges(&self, members: &[&str], known: &[KnownEdge], is_live: impl Fn(Reachability) -> bool) {
         self.edges.set(members, known, is_live);
+    }
+
+    /// Sets `dns_resolver_up` of each resolver.
+    pub fn resolvers(&self, resolvers: &[ResolverStatus]) {
+        self.resolvers.set(resolvers);
     }
 
     /// All metrics as `OpenMetrics` text.
@@ -240,6 +265,16 @@ impl MetricsPort for Metrics {
 
     fn renewal_info(&self, success: bool) {
         count(&self.renewal_info, success);
+    }
+
+    fn local_fault(&self, party: LocalParty) {
+        self.local_faults
+            .get_or_create(&[("party", party.as_str())])
+            .inc();
+    }
+
+    fn resolver_failed(&self, resolver: SocketAddr) {
+        self.resolvers.failed(resolver);
     }
 
     fn under_way(&self, lane: Lane, steps: usize) {
@@ -369,6 +404,32 @@ mod tests {
         metrics.edge_filled(7, 1);
         has(&metrics, "edge_filled_total{result=\"success\"} 7");
         has(&metrics, "edge_filled_total{result=\"failed\"} 1");
+    }
+
+    #[test]
+    fn faults_of_our_own_machine_and_of_each_resolver_are_counted() {
+        let metrics = Metrics::new();
+        has(&metrics, "local_fault_total{party=\"dns\"} 0");
+        metrics.local_fault(LocalParty::Probe);
+        has(&metrics, "local_fault_total{party=\"probe\"} 1");
+        let address = SocketAddr::from(([192, 0, 2, 53], 53));
+        let status = |problem: Option<&str>| ResolverStatus {
+            address,
+            problem: problem.map(str::to_owned),
+        };
+        metrics.resolvers(&[status(None)]);
+        has(&metrics, "dns_resolver_up{resolver=\"192.0.2.53:53\"} 1");
+        has(
+            &metrics,
+            "dns_resolver_failures_total{resolver=\"192.0.2.53:53\"} 0",
+        );
+        metrics.resolver_failed(address);
+        metrics.resolvers(&[status(Some("it does not answer"))]);
+        has(&metrics, "dns_resolver_up{resolver=\"192.0.2.53:53\"} 0");
+        has(
+            &metrics,
+            "dns_resolver_failures_total{resolver=\"192.0.2.53:53\"} 1",
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use dps_application::fleet::Fleet;
 use dps_application::ports::vault::SecretPurpose;
 use dps_application::ports::{CertificateStore as _, DnsResolver, Edge, EdgeDirectory, Metrics, Vault};
 use dps_application::wake::Wakers;
-use dps_application::{LedgerTokens, Service};
+use dps_application::{LedgerTokens, Resolvers, Service};
 use dps_host::Secret;
 use dps_host::mutual_tls::ClientTls;
 use dps_infrastructure::acme::{AcmeAuthority, AcmeSettings};
@@ -219,6 +219,7 @@ pub async fn service(
         probe: Arc::new(HyperProbe::new(ProbeSettings {
             port: settings.workers.http_probe.port,
             allow_private: settings.workers.http_probe.allow_private_addresses,
+            forbidden_networks: settings.workers.http_probe.networks(),
             total_timeout: settings.workers.http_probe.timeout.get(),
             connect_timeout: settings
                 .workers
@@ -236,6 +237,7 @@ pub async fn service(
         policy: Arc::new(settings.policy()),
         limits,
         wakers,
+        local_faults: Arc::default(),
         replica: settings.replica.name(&dps_host::randomness::hex(3)).into(),
     })
 }
@@ -260,20 +262,19 @@ fn acme_settings(settings: &Settings) -> anyhow::Result<AcmeSettings> {
     Ok(acme)
 }
 
-fn resolvers(settings: &Settings) -> Arc<[Arc<dyn DnsResolver>]> {
+fn resolvers(settings: &Settings) -> Arc<Resolvers> {
     let query_timeout = settings.dns.timeout.get();
     let dns = DnsSettings {
         query_timeout,
         total_timeout: query_timeout * 3,
+        randomize_case: settings.dns.randomize_case,
         ..DnsSettings::default()
     };
     let resolver = |address| Arc::new(HickoryResolver::new(address, dns)) as Arc<dyn DnsResolver>;
-    settings
-        .dns
-        .resolvers
-        .iter()
-        .map(|address| resolver(address.0))
-        .collect()
+    let addresses = settings.dns.resolvers.iter();
+    Arc::new(Resolvers::new(
+        addresses.map(|address| resolver(address.0)).collect(),
+    ))
 }
 
 fn fleet(settings: &Settings, peers: &Peers) -> anyhow::Result<Fleet> {
@@ -285,9 +286,14 @@ fn fleet(settings: &Settings, peers: &Peers) -> anyhow::Result<Fleet> {
     let Some(directory) = peers.directory.clone() else {
         return Ok(Fleet::fixed(edges));
     };
+    let settings_of_dns = settings.dns.clone();
     let (settings, peers) = (settings.clone(), peers.clone());
     let connect = move |url| edge(&settings, &peers, url).map_err(|error| format!("{error:#}"));
-    let directory = DnsDirectory::new(directory, DnsSettings::default(), Box::new(connect))
+    let dns = DnsSettings {
+        randomize_case: settings_of_dns.randomize_case,
+        ..DnsSettings::default()
+    };
+    let directory = DnsDirectory::new(directory, dns, Box::new(connect))
         .context("HAProxyAgent:Discovery cannot be used")?;
     Ok(Fleet::new(
         edges,

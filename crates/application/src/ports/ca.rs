@@ -88,6 +88,12 @@ pub enum CaError {
         /// When to come again.
         retry_after: Option<Until>,
     },
+    /// Our own machine could not call: no descriptor, no memory, no route. Says nothing about the CA.
+    #[error("our own machine could not call the CA: {detail}")]
+    Local {
+        /// The system's reason.
+        detail: String,
+    },
     /// `rateLimited`, with or without a time.
     #[error("the CA limits us: {detail}")]
     RateLimited {
@@ -144,6 +150,9 @@ impl From<CaError> for Failure {
     fn from(error: CaError) -> Self {
         match error {
             CaError::Unavailable { detail, .. } => Self::AcmeCaUnavailable { detail },
+            local @ CaError::Local { .. } => Self::Internal {
+                detail: local.to_string(),
+            },
             CaError::RateLimited { until, detail } => Self::AcmeRateLimited {
                 until: until.map(Until::at),
                 detail,

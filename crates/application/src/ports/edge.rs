@@ -119,6 +119,14 @@ pub enum EdgeError {
         /// What it presented.
         detail: String,
     },
+    /// Our own machine could not call: no descriptor, no memory, no route. Says nothing about the edge.
+    #[error("our own machine could not call the edge {edge}: {detail}")]
+    Local {
+        /// The edge.
+        edge: String,
+        /// The system's reason.
+        detail: String,
+    },
 }
 
 impl From<EdgeError> for Failure {
@@ -129,6 +137,9 @@ impl From<EdgeError> for Failure {
                 Self::EdgeRejected { edge, reason }
             }
             EdgeError::Mismatch { edge, detail } => Self::EdgeMismatch { edge, detail },
+            local @ EdgeError::Local { .. } => Self::Internal {
+                detail: local.to_string(),
+            },
         }
     }
 }

@@ -1,6 +1,10 @@
 //! What dashboards know by name.
 
+use std::net::SocketAddr;
+
 use dps_domain::lane::Lane;
+
+use crate::local_fault::LocalParty;
 
 /// Counts results. No label per hostname, ever.
 pub trait Metrics: Send + Sync {
@@ -16,4 +20,8 @@ pub trait Metrics: Send + Sync {
     fn edge_filled(&self, applied: usize, refused: usize);
     /// The CA was asked when to renew and answered, or did not: `acme_renewal_info_total`.
     fn renewal_info(&self, success: bool);
+    /// Our own machine could not call a party: `local_fault_total`.
+    fn local_fault(&self, party: LocalParty);
+    /// A resolver did not resolve our own target: `dns_resolver_failures_total`.
+    fn resolver_failed(&self, resolver: SocketAddr);
 }

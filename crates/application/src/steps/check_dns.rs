@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use dps_domain::dns::{self, DnsExpectation, DnsVerdict, ResolverView};
 use dps_domain::{Event, Failure, FailureCode};
-use futures_util::future::{join, join_all};
 use serde_json::json;
 
 use super::{Outcome, StepContext, Then};
+use crate::local_fault::LocalParty;
 use crate::settle::is_departed;
 
 /// When to look again after an answer that says nothing about the customer.
@@ -35,12 +35,13 @@ pub(super) async fn check_dns(context: &StepContext<'_>) -> Outcome {
             let edge_addresses = instruction_addresses(context, &views);
             context.failed_with(departed(context, failure), Then::Retry, &edge_addresses)
         }
+        DnsVerdict::Local { detail } => context.local_fault(LocalParty::Dns, &detail),
     }
 }
 
 /// A domain that was served and stopped pointing at us has moved away.
 pub(super) fn departed(context: &StepContext<'_>, failure: Failure) -> Failure {
-    if context.record.phase.was_served() && failure.counts_against_domain() {
+    if context.record.phase.was_served() && failure.counts_against_domain() && !is_seen_here(&failure) {
         Failure::DnsMoved {
             cause: Box::new(failure),
         }
@@ -49,13 +50,22 @@ pub(super) fn departed(context: &StepContext<'_>, failure: Failure) -> Failure {
     }
 }
 
+/// Whether a resolver sees the name pointing at us, whatever others fail to look up: it has not moved.
+pub(super) fn is_seen_here(failure: &Failure) -> bool {
+    matches!(failure, Failure::DnsServfail { seen_by, .. } if !seen_by.is_empty())
+}
+
 /// A look that says nothing about the customer changes nothing about a domain that is known to have left: it is looked at again soon.
 pub(super) fn nothing_new(context: &StepContext<'_>, failure: &Failure) -> Option<Outcome> {
     let of_dns = matches!(
         failure.code(),
-        FailureCode::DnsTimeout | FailureCode::DnsServfail | FailureCode::DnsPropagating
+        FailureCode::DnsTimeout
+            | FailureCode::DnsServfail
+            | FailureCode::DnsPropagating
+            | FailureCode::Internal
     );
-    let known = of_dns && !failure.counts_against_domain() && is_departed(context.record);
+    let is_inconclusive = !failure.counts_against_domain() || is_seen_here(failure);
+    let known = of_dns && is_inconclusive && is_departed(context.record);
     known.then(|| Outcome::Waiting {
         until: context.service.now() + INCONCLUSIVE,
         kind: "recheck.inconclusive",
@@ -70,16 +80,12 @@ pub(super) fn instruction_addresses(context: &StepContext<'_>, views: &[Resolver
 /// Asks all resolvers at once. Also answers what each of them said.
 pub(super) async fn look(context: &StepContext<'_>) -> (DnsVerdict, Vec<ResolverView>) {
     let record = context.record;
-    let views: Vec<ResolverView> = join_all(context.service.resolvers.iter().map(|resolver| async move {
-        let (name, control) = join(
-            resolver.observe(&record.hostname),
-            resolver.observe(&record.cname_target),
-        )
+    let service = context.service;
+    let views = service
+        .resolvers
+        .observe(service, &record.hostname, &record.cname_target)
         .await;
-        ResolverView { name, control }
-    }))
-    .await;
-    context.evidence.resolvers(&views);
+    context.evidence.answers(&views);
     let expected = DnsExpectation {
         hostname: &record.hostname,
         cname_target: &record.cname_target,

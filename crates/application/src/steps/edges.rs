@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 
 use super::{Outcome, StepContext, Then};
 use crate::fleet::{self, problem};
+use crate::local_fault::LocalParty;
 use crate::ports::Edge;
 use crate::ports::edge::EdgeError;
 use crate::ports::store::{StoreError, StoredChallenge};
@@ -47,6 +48,9 @@ pub(super) struct Unreached {
 impl Unreached {
     /// The step is tried again, at the latest when the edge is waited for no longer.
     pub(super) fn settle(self, context: &StepContext<'_>) -> Outcome {
+        if let EdgeError::Local { detail, .. } = &self.error {
+            return context.local_fault(LocalParty::Edge, detail);
+        }
         let then = self.then();
         context.failed(self.error.into(), then)
     }
@@ -102,7 +106,7 @@ where
         let is_this_edges = match &error {
             EdgeError::Unreachable { .. } => true,
             EdgeError::Rejected { .. } | EdgeError::Mismatch { .. } => one_did_it,
-            EdgeError::Newer { .. } => false,
+            EdgeError::Newer { .. } | EdgeError::Local { .. } => false,
         };
         if !is_this_edges {
             reach.failed = Some(Unreached { error, until: None });

@@ -45,16 +45,20 @@ impl Evidence {
     }
 
     /// Keeps what each resolver answered.
-    pub(super) fn resolvers(&self, views: &[ResolverView]) {
+    pub(super) fn answers(&self, views: &[ResolverView]) {
         let told = |view: &ResolverView| {
-            json!({
-                "resolver": view.name.resolver,
-                "chain": view.name.chain.iter().take(MAX_ENTRIES).collect::<Vec<_>>(),
-                "answer": answer(&view.name.answer),
-            })
+            let seen = &view.name;
+            let mut told = lookup(&seen.chain, &seen.answer, seen.more);
+            told.insert("resolver".to_owned(), json!(seen.resolver));
+            if let Some(ipv6) = &seen.ipv6 {
+                let apart = lookup(&ipv6.chain, &ipv6.answer, ipv6.more);
+                told.insert("ipv6".to_owned(), Value::Object(apart));
+            }
+            Value::Object(told)
         };
+        // Not `resolvers`: failures have a field of that name.
         self.note(
-            "resolvers",
+            "answers",
             views.iter().take(MAX_ENTRIES).map(told).collect::<Vec<_>>(),
         );
     }
@@ -102,6 +106,23 @@ impl Write for Room {
     }
 }
 
+fn lookup(chain: &[String], seen: &DnsAnswer, more: usize) -> Map<String, Value> {
+    let chain: Vec<&String> = chain.iter().take(MAX_ENTRIES).collect();
+    let mut told = Map::from_iter([
+        ("chain".to_owned(), json!(chain)),
+        ("answer".to_owned(), answer(seen)),
+    ]);
+    let addresses = match seen {
+        DnsAnswer::Addresses(found) => found.len(),
+        _ => 0,
+    };
+    let more = more + addresses.saturating_sub(MAX_ENTRIES);
+    if more > 0 {
+        told.insert("more".to_owned(), json!(more));
+    }
+    told
+}
+
 fn answer(answer: &DnsAnswer) -> Value {
     match answer {
         DnsAnswer::Addresses(addresses) => {
@@ -113,6 +134,7 @@ fn answer(answer: &DnsAnswer) -> Value {
         DnsAnswer::ServFail => json!("server failure"),
         DnsAnswer::Refused => json!("refused"),
         DnsAnswer::Timeout => json!("no answer"),
+        DnsAnswer::Local { .. } => json!("not asked: our own machine failed"),
     }
 }
 
@@ -125,6 +147,7 @@ fn response(answer: &ProbeAnswer) -> Value {
         ProbeAnswer::Refused => json!("refused"),
         ProbeAnswer::Timeout => json!("no answer"),
         ProbeAnswer::Unroutable => json!("no route from here"),
+        ProbeAnswer::Local { .. } => json!("not asked: our own machine failed"),
         ProbeAnswer::Forbidden { kind } => json!({ "notConnectedTo": kind }),
     }
 }
@@ -144,21 +167,25 @@ mod tests {
             .map(|n| IpAddr::V4(Ipv4Addr::from_bits(n)))
             .collect::<BTreeSet<_>>();
         let name = DnsObservation {
-            resolver: ([192, 0, 2, 53], 53).into(),
-            chain: vec!["a".repeat(60); 40],
-            answer: DnsAnswer::Addresses(many),
+            more: 7,
+            ..DnsObservation::new(
+                ([192, 0, 2, 53], 53).into(),
+                vec!["a".repeat(60); 40],
+                DnsAnswer::Addresses(many),
+            )
         };
         let evidence = Evidence::default();
-        evidence.resolvers(&[ResolverView {
+        evidence.answers(&[ResolverView {
             name: name.clone(),
             control: name,
         }]);
         evidence.note("long", "x".repeat(MAX_BYTES));
         let (notes, _) = evidence.into_parts();
         assert_eq!(
-            notes["resolvers"][0]["answer"].as_array().unwrap().len(),
+            notes["answers"][0]["answer"].as_array().unwrap().len(),
             MAX_ENTRIES
         );
+        assert_eq!(notes["answers"][0]["more"], 5007 - MAX_ENTRIES);
         assert_eq!(notes["long"], "(too long to keep)");
         assert!(Value::Object(notes).to_string().len() < 2 * MAX_BYTES);
     }

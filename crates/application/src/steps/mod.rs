@@ -15,6 +15,8 @@ mod replacement;
 mod undeploy;
 mod validate;
 
+use std::time::Duration;
+
 use dps_domain::decide::{Action, next_action};
 use dps_domain::failure::WantedRecords;
 use dps_domain::limits::{Endpoint, LimitKind};
@@ -25,10 +27,14 @@ use tokio::time::Instant;
 
 pub use self::evidence::Evidence;
 use crate::account::AccountError;
+use crate::local_fault::LocalParty;
 use crate::ports::ca::CaError;
 use crate::ports::store::{DomainRecord, StoreError};
 use crate::ports::vault::VaultError;
 use crate::service::Service;
+
+/// The shortest time until a step is made again that our own machine made impossible, and half of the longest.
+const LOCAL_FAULT_PAUSE: Duration = Duration::from_secs(10);
 
 /// What came of a step.
 #[derive(Debug, Clone, PartialEq)]
@@ -180,6 +186,7 @@ impl StepContext<'_> {
             CaError::Unavailable {
                 retry_after: None, ..
             }
+            | CaError::Local { .. }
             | CaError::RateLimited { until: None, .. }
             | CaError::Account { .. }
             | CaError::Malformed { .. } => Then::Retry,
@@ -197,6 +204,18 @@ impl StepContext<'_> {
             service.now(),
             service.randomness.unit(),
         ))
+    }
+
+    /// The outcome when our own machine could not call a party: the same step soon, as if this one had not been.
+    fn local_fault(&self, party: LocalParty, detail: &str) -> Outcome {
+        let service = self.service;
+        service.local_fault(party, detail);
+        self.evidence.note("machineFailed", detail);
+        let pause = LOCAL_FAULT_PAUSE.mul_f64(1.0 + service.randomness.unit());
+        Outcome::Waiting {
+            until: service.now() + pause,
+            kind: "machine.failed",
+        }
     }
 
     fn failed(&self, failure: Failure, then: Then) -> Outcome {
@@ -274,6 +293,9 @@ impl Fault {
 
     /// The outcome that the fault means for the record, unless the step knows better.
     fn settle(mut self, context: &StepContext<'_>) -> Outcome {
+        if let Self::Ca(CaError::Local { detail }) = &self {
+            return context.local_fault(LocalParty::Ca, detail);
+        }
         if let Self::Ca(CaError::RateLimited {
             until: Some(until),
             detail,

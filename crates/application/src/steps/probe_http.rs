@@ -4,31 +4,32 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use dps_domain::dns::DnsVerdict;
+use dps_domain::dns::{DnsVerdict, MAX_ADDRESSES, stray_addresses};
 use dps_domain::probe::{self, ProbeObservation};
 use dps_domain::{Event, Failure};
 use futures_util::future::join_all;
 use serde_json::json;
 
 use super::check_dns::{departed, instruction_addresses, look, nothing_new};
+use super::edges::Unreached;
 use super::{Fault, Outcome, StepContext, Then, edges};
-
-/// More addresses than any edge fleet publishes under one name; a customer's list beyond it is not connected to.
-const MAX_ADDRESSES: usize = 64;
+use crate::local_fault::LocalParty;
+use crate::ports::edge::EdgeError;
 
 pub(super) async fn probe_http(context: &StepContext<'_>) -> Outcome {
     match probe(context).await {
         Ok(Probed { addresses, .. }) => Outcome::Moved {
             event: Event::HttpReady,
             kind: "http.ready",
-            detail: json!({ "addresses": addresses }),
+            detail: json!({ "addresses": addresses.iter().take(MAX_ADDRESSES).collect::<Vec<_>>() }),
         },
-        Err(Unready {
+        Err(Unready::Failed {
             failure,
             then,
             edge_addresses,
         }) => nothing_new(context, &failure)
             .unwrap_or_else(|| context.failed_with(failure, then, &edge_addresses)),
+        Err(Unready::Local { party, detail }) => context.local_fault(party, &detail),
     }
 }
 
@@ -41,44 +42,86 @@ pub(super) struct Probed {
 }
 
 /// Why our responder was not seen at every address.
-pub(super) struct Unready {
-    pub(super) failure: Failure,
-    then: Then,
-    /// What the customer's instruction may name.
-    edge_addresses: Vec<IpAddr>,
+pub(super) enum Unready {
+    /// Something of the catalogue.
+    Failed {
+        /// What.
+        failure: Failure,
+        /// What follows.
+        then: Then,
+        /// What the customer's instruction may name.
+        edge_addresses: Vec<IpAddr>,
+    },
+    /// Our own machine could not look.
+    Local {
+        /// Whom it could not call.
+        party: LocalParty,
+        /// The system's reason.
+        detail: String,
+    },
 }
 
 /// Looks at DNS again, and fetches a random token of ours from every address.
 pub(super) async fn probe(context: &StepContext<'_>) -> Result<Probed, Unready> {
     let (verdict, views) = look(context).await;
-    let unready = |failure, then| Unready {
+    let unready = |failure, then| Unready::Failed {
         failure,
         then,
         edge_addresses: instruction_addresses(context, &views),
     };
-    let (addresses, ours) = match verdict {
-        DnsVerdict::PointsAtUs { addresses, edges } => (addresses, edges),
+    let (addresses, ours, more) = match verdict {
+        DnsVerdict::PointsAtUs {
+            addresses,
+            edges,
+            more,
+        } => (addresses, edges, more),
         DnsVerdict::NotReady(failure) if failure.counts_against_domain() => {
             return Err(unready(departed(context, failure), Then::RecheckDns));
         }
         DnsVerdict::NotReady(failure) => return Err(unready(failure, Then::Retry)),
+        DnsVerdict::Local { detail } => {
+            let party = LocalParty::Dns;
+            return Err(Unready::Local { party, detail });
+        }
     };
-    if addresses.len() > MAX_ADDRESSES {
+    if more > 0 || addresses.len() > MAX_ADDRESSES {
         let stray = addresses.into_iter().skip(MAX_ADDRESSES).collect();
         // Not back to the DNS check, which has nothing against them: passing it would count as progress.
-        return Err(unready(Failure::DnsStrayAddress { stray }, Then::Retry));
+        return Err(unready(stray_addresses(&stray, more), Then::Retry));
     }
     let absent = probe_all(context, &addresses, &ours)
         .await
-        .map_err(|(failure, then)| unready(failure, then))?;
+        .map_err(|stopped| match stopped {
+            Stopped::Failed(failure, then) => unready(failure, then),
+            Stopped::Local { party, detail } => Unready::Local { party, detail },
+        })?;
     Ok(Probed { addresses, absent })
+}
+
+/// Why not every address could be asked, or not every one is ours.
+enum Stopped {
+    Failed(Failure, Then),
+    Local { party: LocalParty, detail: String },
+}
+
+impl From<Unreached> for Stopped {
+    fn from(unreached: Unreached) -> Self {
+        let then = unreached.then();
+        match unreached.error() {
+            EdgeError::Local { detail, .. } => Self::Local {
+                party: LocalParty::Edge,
+                detail: detail.clone(),
+            },
+            _ => Self::Failed(unreached.into_failure(), then),
+        }
+    }
 }
 
 async fn probe_all(
     context: &StepContext<'_>,
     addresses: &BTreeSet<IpAddr>,
     ours: &BTreeSet<IpAddr>,
-) -> Result<usize, (Failure, Then)> {
+) -> Result<usize, Stopped> {
     let service = context.service;
     let mut random = [0; 32];
     service.randomness.fill(&mut random);
@@ -92,11 +135,9 @@ async fn probe_all(
         format!("dps-probe.{}", &hex[32..]),
     );
     let published = edges::publish(service, &token, &body).await;
-    let published = published.map_err(|error| (Fault::from(error).into_failure(), Then::Retry))?;
-    let absent = published.map_err(|unreached| {
-        let then = unreached.then();
-        (unreached.into_failure(), then)
-    })?;
+    let published =
+        published.map_err(|error| Stopped::Failed(Fault::from(error).into_failure(), Then::Retry))?;
+    let absent = published?;
     let host = &context.record.hostname;
     let seen: Vec<ProbeObservation> = join_all(addresses.iter().map(|address| async {
         ProbeObservation {
@@ -107,6 +148,12 @@ async fn probe_all(
     .await;
     edges::withdraw(service, &token).await;
     context.evidence.probes(&seen);
-    probe::verdict(&seen, ours, absent).map_err(|failure| (failure, Then::Retry))?;
+    if let Some(detail) = probe::local_fault(&seen) {
+        return Err(Stopped::Local {
+            party: LocalParty::Probe,
+            detail: detail.to_owned(),
+        });
+    }
+    probe::verdict(&seen, ours, absent).map_err(|failure| Stopped::Failed(failure, Then::Retry))?;
     Ok(absent)
 }

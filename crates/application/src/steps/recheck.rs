@@ -3,8 +3,9 @@
 use dps_domain::Timestamp;
 use dps_domain::dns::DnsVerdict;
 
-use super::check_dns::{INCONCLUSIVE, departed, instruction_addresses, look};
+use super::check_dns::{INCONCLUSIVE, departed, instruction_addresses, is_seen_here, look};
 use super::{Outcome, StepContext, Then};
+use crate::local_fault::LocalParty;
 
 pub(super) async fn recheck(context: &StepContext<'_>, renew_at: Timestamp) -> Outcome {
     let (verdict, views) = look(context).await;
@@ -18,9 +19,16 @@ pub(super) async fn recheck(context: &StepContext<'_>, renew_at: Timestamp) -> O
                 until: renew_at.min(now + interval),
             }
         }
-        DnsVerdict::NotReady(failure) if failure.counts_against_domain() => {
+        DnsVerdict::NotReady(failure) if failure.counts_against_domain() && !is_seen_here(&failure) => {
             let edge_addresses = instruction_addresses(context, &views);
             context.failed_with(departed(context, failure), Then::Retry, &edge_addresses)
+        }
+        DnsVerdict::Local { detail } => {
+            context.service.local_fault(LocalParty::Dns, &detail);
+            Outcome::Waiting {
+                until: renew_at.min(now + INCONCLUSIVE),
+                kind: "recheck.inconclusive",
+            }
         }
         DnsVerdict::NotReady(_) => Outcome::Waiting {
             until: renew_at.min(now + INCONCLUSIVE),

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use dps_domain::{Event, Failure, FailureCode, OrderId};
+use serde_json::json;
 
-use super::{Fault, Outcome, StepContext, Then, edges, ledger, moved, probe_http};
+use super::probe_http::{self, Unready};
+use super::{Fault, Outcome, StepContext, Then, edges, ledger, moved};
 use crate::account::account;
 use crate::crash_point::{self, Effect};
 use crate::ports::ca::{Account, AuthorizationView, CaError, Http01, OrderStatus};
@@ -155,31 +157,59 @@ async fn invalid(context: &StepContext<'_>, order: &StoredOrder, failure: Failur
     }
     let rest = failure.counts_against_domain();
     match &failure {
-        Failure::AcmeValidationFailed { sub_cause, detail } if sub_cause == "connection" => {
-            Ok(not_connected(context, &failure, detail).await)
+        Failure::AcmeValidationFailed { sub_cause, detail } if is_about_our_answer(sub_cause) => {
+            Ok(doubt(context, &failure, sub_cause, detail).await)
         }
         _ => Ok(context.failed(failure, Then::NewOrder { rest })),
     }
 }
 
-/// The CA could not connect. While the name points at us and nowhere else, it is our edge that it did not reach: an outage of
-/// ours, even if it is over by now. The name rests nevertheless when we see nothing wrong, because the CA counts the failure. While an edge
-/// is absent, chance decides which address the CA takes, and the rest does not grow.
-async fn not_connected(context: &StepContext<'_>, failure: &Failure, detail: &str) -> Outcome {
-    let ours = || Failure::EdgeUnreachable {
-        edge: "port 80".into(),
-        detail: format!("the CA says: {detail}"),
-    };
+/// Whether the CA found the name's addresses, and did not get the challenge's answer there (RFC 8555 §6.7).
+fn is_about_our_answer(sub_cause: &str) -> bool {
+    matches!(sub_cause, "connection" | "unauthorized" | "incorrectResponse")
+}
+
+/// The outcome when the CA did not get our answer. An edge or agent that was restarted between acknowledgement and fetch looks to the
+/// CA as a wrong server does, so the whole path is probed again first.
+async fn doubt(context: &StepContext<'_>, failure: &Failure, sub_cause: &str, detail: &str) -> Outcome {
+    let service = context.service;
+    let is_first = context.record.failed_validations == 0;
     match probe_http::probe(context).await {
+        // Chance decides which address the CA takes, and the rest does not grow.
         Ok(probed) if probed.absent > 0 => {
-            let service = context.service;
+            let ours = Failure::EdgeUnreachable {
+                edge: "port 80".into(),
+                detail: format!("the CA says: {detail}"),
+            };
             let rest = BY_CHANCE.mul_f64(1.0 + service.randomness.unit() / 2.0);
-            context.failed(ours(), Then::NewOrderAt(service.now() + rest))
+            context.failed(ours, Then::NewOrderAt(service.now() + rest))
         }
-        Ok(_) => context.failed(ours(), Then::NewOrder { rest: true }),
-        Err(found) if found.failure.code() == FailureCode::EdgeUnreachable => {
-            context.failed(found.failure, Then::NewOrder { rest: false })
+        // The path is right now. Once, that is taken for a moment's outage of ours, and nobody is told.
+        Ok(_) if is_first => doubted(sub_cause, detail),
+        // Twice, the CA sees other records than we do, or is kept out.
+        Ok(_) => context.failed(failure.clone(), Then::NewOrder { rest: true }),
+        Err(Unready::Failed { failure: found, .. }) if found.code() == FailureCode::EdgeUnreachable => {
+            context.failed(found, Then::NewOrder { rest: false })
         }
-        Err(_) => context.failed(failure.clone(), Then::NewOrder { rest: true }),
+        Err(Unready::Failed { .. }) => context.failed(failure.clone(), Then::NewOrder { rest: true }),
+        Err(Unready::Local { party, detail: fault }) => {
+            service.local_fault(party, &fault);
+            context.evidence.note("machineFailed", fault.as_str());
+            if is_first {
+                return doubted(sub_cause, detail);
+            }
+            let unknown = Failure::Internal {
+                detail: format!("our own machine cannot tell why the validation failed: {fault}"),
+            };
+            context.failed(unknown, Then::NewOrder { rest: true })
+        }
+    }
+}
+
+fn doubted(sub_cause: &str, detail: &str) -> Outcome {
+    Outcome::Moved {
+        event: Event::ValidationDoubted,
+        kind: "validation.doubted",
+        detail: json!({ "subCause": sub_cause, "detail": detail }),
     }
 }

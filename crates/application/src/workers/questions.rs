@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::lane::Wakes;
+use crate::local_fault::LocalParty;
 use crate::ports::advice::RenewalQuestion;
 use crate::ports::ca::CaError;
 use crate::ports::store::StoreError;
@@ -147,6 +148,10 @@ async fn answer(service: &Service, question: &RenewalQuestion) -> RenewalAnswer 
         error = %with_causes(&error), "renewal_info.failed"
     );
     match error {
+        CaError::Local { detail } => {
+            service.local_fault(LocalParty::Ca, &detail);
+            RenewalAnswer::Unavailable { until: None }
+        }
         CaError::Unavailable { retry_after, .. } => RenewalAnswer::Unavailable { until: retry_after },
         CaError::RateLimited { until, .. } => RenewalAnswer::Unavailable { until },
         CaError::Paused { .. }

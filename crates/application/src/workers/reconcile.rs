@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::fleet::{self, deployment};
+use crate::local_fault::LocalParty;
 use crate::policy::Policy;
 use crate::ports::Edge;
 use crate::ports::edge::EdgeError;
@@ -114,6 +115,9 @@ pub async fn compare(
             Ok(None)
         }
         Err(error) => {
+            if let CompareError::Edge(EdgeError::Local { detail, .. }) = &error {
+                service.local_fault(LocalParty::Edge, detail);
+            }
             if let CompareError::Edge(problem @ EdgeError::Unreachable { .. }) = &error {
                 let (now, grace) = (service.now(), service.policy.unreachable_grace);
                 store
@@ -379,7 +383,9 @@ impl Walk<'_> {
             match result {
                 Ok(()) => done.push((&deployment.hostname, deployed)),
                 Err(EdgeError::Newer { .. }) => {}
-                Err(error @ EdgeError::Unreachable { .. }) => broken = broken.or(Some(error)),
+                Err(error @ (EdgeError::Unreachable { .. } | EdgeError::Local { .. })) => {
+                    broken = broken.or(Some(error));
+                }
                 Err(error) => {
                     refused += 1;
                     tracing::error!(domain.hostname = %deployment.hostname, %error, "edge.refused");
@@ -437,7 +443,7 @@ impl Walk<'_> {
     async fn remove(&self, hostname: &Hostname, generation: u64) -> Result<bool, EdgeError> {
         match self.edge.remove(hostname, Some(generation)).await {
             Ok(()) => Ok(true),
-            Err(error @ EdgeError::Unreachable { .. }) => Err(error),
+            Err(error @ (EdgeError::Unreachable { .. } | EdgeError::Local { .. })) => Err(error),
             Err(error) => {
                 tracing::error!(domain.hostname = %hostname, %error, "edge.removal_refused");
                 Ok(false)

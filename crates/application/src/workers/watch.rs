@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::fleet;
+use crate::local_fault::LocalParty;
 use crate::ports::Edge;
 use crate::ports::edge::{EdgeError, EdgeHealth};
 use crate::ports::fleet::{KnownEdge, comparison_chore};
@@ -124,6 +125,11 @@ async fn look_at(
     let name = edge.name();
     let health = match patiently(name, edge.check()).await {
         Ok(health) => health,
+        // Nothing was learned about the edge.
+        Err(EdgeError::Local { detail, .. }) => {
+            service.local_fault(LocalParty::Edge, &detail);
+            return Ok(before);
+        }
         Err(error) => {
             failed(service, name, reachability, &error).await?;
             return Ok(None);
@@ -139,6 +145,10 @@ async fn look_at(
     } else {
         patiently(name, republish(service, edge)).await
     };
+    if let Err(EdgeError::Local { detail, .. }) = &republished {
+        service.local_fault(LocalParty::Edge, detail);
+        return Ok(None);
+    }
     if let Err(error) = republished {
         failed(service, name, reachability, &error).await?;
         return Ok(None);
@@ -184,7 +194,7 @@ async fn republish(service: &Service, edge: &dyn Edge) -> Result<(), EdgeError> 
     let mut results = stream::iter(publish).buffer_unordered(AT_ONCE);
     while let Some(result) = results.next().await {
         match result {
-            Err(error @ EdgeError::Unreachable { .. }) => return Err(error),
+            Err(error @ (EdgeError::Unreachable { .. } | EdgeError::Local { .. })) => return Err(error),
             Err(error) => tracing::warn!(edge = edge.name(), %error, "challenge.not_republished"),
             Ok(()) => {}
         }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use dps_application::local_fault::LocalParty;
 use dps_application::ports::edge::{Deployment, EdgeError, EdgeHealth, InventoryPage};
 use dps_application::ports::pki::{CertificateFacts, ChainRejected, PkiError};
 use dps_application::ports::vault::{SealedSecret, SecretContext, VaultError};
@@ -271,14 +272,16 @@ impl Edge for FakeEdge {
 /// A resolver whose answers can be set per name; our own target resolves unless it is dead.
 pub(crate) struct FakeDns {
     names: Mutex<BTreeMap<String, (Vec<String>, DnsAnswer)>>,
-    dead: AtomicBool,
+    fault: Mutex<Option<DnsAnswer>>,
+    asked: AtomicU64,
 }
 
 impl Default for FakeDns {
     fn default() -> Self {
         Self {
             names: Mutex::default(),
-            dead: AtomicBool::new(false),
+            fault: Mutex::default(),
+            asked: AtomicU64::new(0),
         }
     }
 }
@@ -302,7 +305,17 @@ impl FakeDns {
     }
 
     pub(crate) fn set_dead(&self, dead: bool) {
-        self.dead.store(dead, Ordering::SeqCst);
+        self.set_fault(dead.then_some(DnsAnswer::Timeout));
+    }
+
+    /// Every question ends so from now on.
+    pub(crate) fn set_fault(&self, fault: Option<DnsAnswer>) {
+        *self.fault.lock().unwrap() = fault;
+    }
+
+    /// How many names were asked for.
+    pub(crate) fn asked(&self) -> u64 {
+        self.asked.load(Ordering::SeqCst)
     }
 }
 
@@ -313,8 +326,10 @@ impl DnsResolver for FakeDns {
     }
 
     async fn observe(&self, host: &Hostname) -> DnsObservation {
-        let (chain, answer) = if self.dead.load(Ordering::SeqCst) {
-            (vec![], DnsAnswer::Timeout)
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let fault = self.fault.lock().unwrap().clone();
+        let (chain, answer) = if let Some(fault) = fault {
+            (vec![], fault)
         } else if host.as_str() == super::world::TARGET {
             (vec![], DnsAnswer::Addresses(BTreeSet::from([EDGE_ADDRESS])))
         } else {
@@ -325,11 +340,7 @@ impl DnsResolver for FakeDns {
                 .cloned()
                 .unwrap_or((vec![], DnsAnswer::NxDomain))
         };
-        DnsObservation {
-            resolver: self.address(),
-            chain,
-            answer,
-        }
+        DnsObservation::new(self.address(), chain, answer)
     }
 }
 
@@ -442,6 +453,16 @@ impl Randomness for CountingRandomness {
 pub(crate) struct Counters(pub(crate) Mutex<BTreeMap<(&'static str, bool), u32>>);
 
 impl Counters {
+    /// How often something failed.
+    pub(crate) fn failed(&self, name: &'static str) -> u32 {
+        self.0
+            .lock()
+            .unwrap()
+            .get(&(name, false))
+            .copied()
+            .unwrap_or_default()
+    }
+
     fn add(&self, name: &'static str, success: bool) {
         *self.0.lock().unwrap().entry((name, success)).or_default() += 1;
     }
@@ -465,5 +486,11 @@ impl Metrics for Counters {
     fn edge_filled(&self, _: usize, _: usize) {}
     fn renewal_info(&self, success: bool) {
         self.add("renewal_info", success);
+    }
+    fn local_fault(&self, party: LocalParty) {
+        self.add(party.as_str(), false);
+    }
+    fn resolver_failed(&self, _: SocketAddr) {
+        self.add("resolver", false);
     }
 }

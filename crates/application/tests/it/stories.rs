@@ -5,15 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use dps_application::Resolvers;
 use dps_application::ports::Clock;
 use dps_application::ports::ca::CaError;
 use dps_application::ports::store::{Completion, StoreError};
 use dps_application::steps;
+use dps_domain::dns::DnsAnswer;
 use dps_domain::phase::{Next, Phase};
-use dps_domain::{Failure, FailureCode, Purpose, Status, Timestamp, Until};
+use dps_domain::{Event, Failure, FailureCode, Purpose, Status, Timestamp, Until};
 use tokio_util::sync::CancellationToken;
 
 use super::ca::Slip;
+use super::outside::FakeDns;
 use super::world::{HOST, LEASE, TARGET, World};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -440,25 +443,159 @@ async fn a_worker_that_deploys_after_the_removal_cleans_up_behind_itself() {
     assert_eq!(world.edges.served(HOST), None);
 }
 
+fn not_answered(sub_cause: &str) -> Failure {
+    Failure::AcmeValidationFailed {
+        sub_cause: sub_cause.into(),
+        detail: "198.51.100.1: not what was expected".into(),
+    }
+}
+
 #[tokio::test]
-async fn a_ca_that_could_not_connect_to_an_edge_of_ours_is_not_held_against_the_domain() {
+async fn a_validation_that_may_have_met_a_moments_outage_of_ours_is_repeated_at_once_and_told_to_nobody() {
+    for sub_cause in ["connection", "unauthorized", "incorrectResponse"] {
+        let world = World::with_due_domain().await;
+        for _ in 0..3 {
+            world.step().await;
+        }
+        world.ca.invalidate_orders(&not_answered(sub_cause));
+        world.step().await;
+        let record = world.record().await;
+        assert_eq!(record.last_failure, None);
+        assert_eq!(record.failed_validations, 1, "the CA counts it");
+        world.settle().await;
+        let record = world.record().await;
+        assert_eq!(record.phase.status(), Status::Active);
+        assert_eq!(record.failed_validations, 0);
+        assert_eq!(world.ca.orders_for(HOST), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_ca_that_sees_another_dns_than_we_do_is_believed_the_second_time() {
+    let world = World::with_due_domain().await;
+    for _ in 0..2 {
+        for _ in 0..3 {
+            world.step().await;
+        }
+        world.ca.invalidate_orders(&not_answered("connection"));
+        world.step().await;
+    }
+    let record = world.record().await;
+    assert_eq!(record.last_failure, Some(not_answered("connection")));
+    assert_eq!(record.failed_validations, 2);
+    assert!(record.order_not_before > world.service.now(), "the name rests");
+    assert_eq!(world.ca.orders_for(HOST), 2);
+}
+
+#[tokio::test]
+async fn what_the_ca_says_of_dns_itself_is_believed_at_once() {
     let world = World::with_due_domain().await;
     for _ in 0..3 {
         world.step().await;
     }
-    let refused = Failure::AcmeValidationFailed {
-        sub_cause: "connection".into(),
-        detail: "refused".into(),
-    };
-    world.ca.invalidate_orders(&refused);
+    world.ca.invalidate_orders(&not_answered("dns"));
     world.step().await;
-    let record = world.record().await;
-    assert_eq!(record.last_failure.unwrap().code(), FailureCode::EdgeUnreachable);
-    assert_eq!(record.phase.status(), Status::PendingDns);
-    world.advance(DAY / 24);
+    let code = world.record().await.last_failure.unwrap().code();
+    assert_eq!(code, FailureCode::AcmeValidationFailed);
+}
+
+#[tokio::test]
+async fn a_fault_of_our_own_machine_is_no_attempt_and_told_to_no_customer() {
+    let famine = || {
+        Some(DnsAnswer::Local {
+            detail: "Too many open files".into(),
+        })
+    };
+    let world = World::with_due_domain().await;
+    world.dns.set_fault(famine());
+    for _ in 0..10 {
+        world.step().await;
+        let record = world.record().await;
+        assert_eq!((record.attempt, record.last_failure), (0, None));
+        world.advance(DAY / 24 / 60);
+    }
+    assert_eq!(world.service.store.outbox_oldest().await.unwrap(), None);
+    assert!(world.counters.failed("dns") >= 10);
+    world.dns.set_fault(None);
     world.settle().await;
     assert_eq!(world.record().await.phase.status(), Status::Active);
-    assert_eq!(world.ca.orders_for(HOST), 2);
+
+    // Its renewal waits, and nobody says that it moved.
+    world.dns.set_fault(famine());
+    world
+        .change(|record| record.phase = record.phase.clone().apply(Event::RenewalDue).unwrap())
+        .await;
+    for _ in 0..5 {
+        world.step().await;
+        assert_eq!(world.record().await.last_failure, None);
+        world.advance(DAY / 24 / 60);
+    }
+    world.dns.set_fault(None);
+    world.settle().await;
+    assert_eq!(world.ca.certificates(), 2);
+}
+
+#[tokio::test]
+async fn a_silent_resolver_is_passed_over_until_it_answers() {
+    let mut world = World::with_due_domain().await;
+    let silent = Arc::new(FakeDns::default());
+    silent.set_dead(true);
+    let both = vec![Arc::clone(&world.dns) as _, Arc::clone(&silent) as _];
+    world.service.resolvers = Arc::new(Resolvers::new(both));
+    world.dns.clear(HOST);
+    let look = async || {
+        world.change(|_| {}).await;
+        world.step().await;
+    };
+    for _ in 0..3 {
+        look().await;
+    }
+    let problems = || {
+        let status = world.service.resolvers.status();
+        status
+            .iter()
+            .filter(|resolver| resolver.problem.is_some())
+            .count()
+    };
+    assert_eq!(problems(), 1);
+    let asked = silent.asked();
+    for _ in 0..10 {
+        look().await;
+    }
+    assert_eq!(silent.asked(), asked, "looks do not wait for it");
+    silent.set_dead(false);
+    silent.point(HOST, TARGET);
+    world.advance(Duration::from_secs(6));
+    look().await;
+    while problems() > 0 {
+        tokio::task::yield_now().await;
+    }
+    look().await;
+    let code = world.record().await.last_failure.unwrap().code();
+    assert_eq!(code, FailureCode::DnsPropagating, "it is believed again");
+}
+
+#[tokio::test]
+async fn while_no_resolver_works_one_look_asks_and_the_others_learn_of_it_at_once() {
+    let world = World::with_due_domain().await;
+    world.dns.set_dead(true);
+    for _ in 0..3 {
+        world.change(|_| {}).await;
+        world.step().await;
+    }
+    let asked = world.dns.asked();
+    for _ in 0..10 {
+        world.change(|_| {}).await;
+        world.step().await;
+        let code = world.record().await.last_failure.unwrap().code();
+        assert_eq!(code, FailureCode::DnsTimeout);
+    }
+    assert_eq!(world.dns.asked(), asked);
+    world.dns.set_dead(false);
+    world.advance(Duration::from_secs(6));
+    world.change(|_| {}).await;
+    world.settle().await;
+    assert_eq!(world.record().await.phase.status(), Status::Active);
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ async fn every_step_leaves_a_line_with_what_it_saw() {
     );
     let seen = |index: usize| &history[index].1;
     assert_eq!(
-        seen(0)["resolvers"],
+        seen(0)["answers"],
         json!([{ "resolver": "192.0.2.53:53", "chain": ["edge.platform.net"], "answer": ["198.51.100.1"] }])
     );
     assert_eq!(
@@ -65,7 +65,7 @@ async fn a_failed_attempt_keeps_what_was_seen_before_it_failed() {
     let failed = history(&world).await.remove(0);
     assert_eq!(failed.0, "dns_nxdomain");
     assert_eq!(failed.1["code"], "DNS_NXDOMAIN");
-    assert_eq!(failed.1["resolvers"][0]["answer"], "does not exist");
+    assert_eq!(failed.1["answers"][0]["answer"], "does not exist");
 
     let world = World::with_due_domain().await;
     for _ in 0..5 {

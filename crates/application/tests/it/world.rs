@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use dps_application::ports::store::{Completion, DomainFilter, DomainRecord, Lease};
 use dps_application::ports::{CertificateStore, Clock, Randomness};
-use dps_application::{Fleet, FleetPolicy, LanePolicy, Policy, Service, Shares, settle, steps, workers};
+use dps_application::{
+    Fleet, FleetPolicy, LanePolicy, Policy, Resolvers, Service, Shares, settle, steps, workers,
+};
 use dps_domain::phase::Lane;
 use dps_domain::{DomainId, Event, Hostname, Phase, Timestamp};
 use uuid::Uuid;
@@ -94,7 +96,7 @@ impl World {
             store,
             ca: Arc::clone(&ca) as _,
             cabinet: Arc::clone(&cabinet) as _,
-            resolvers: vec![Arc::clone(&dns) as _].into(),
+            resolvers: Arc::new(Resolvers::new(vec![Arc::clone(&dns) as _])),
             probe: Arc::new(FakeProbe(edges.clone())),
             fleet: Arc::new(Fleet::fixed(edges.ports())),
             pki: Arc::new(FakePki),
@@ -105,6 +107,7 @@ impl World {
             policy: Arc::new(policy()),
             limits: Arc::default(),
             wakers: dps_application::wake::Wakers::default(),
+            local_faults: Arc::default(),
             replica: "replica-1".into(),
         };
         Self {

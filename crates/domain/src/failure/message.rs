@@ -19,15 +19,19 @@ pub struct WantedRecords<'a> {
 impl WantedRecords<'_> {
     /// The instruction that creates the right record, for this kind of name.
     pub fn instruction(&self) -> String {
-        let name = self.hostname.record_name();
-        let zone = self.hostname.registered_domain();
-        let cname = format!(
-            "create the record \"{name} CNAME {}.\" in the zone {zone}",
-            self.cname_target
-        );
-        if !self.hostname.is_apex() {
-            return cname;
+        if self.hostname.is_apex() {
+            return self.apex_instruction(self.hostname.record_name(), self.hostname.registered_domain());
         }
+        format!(
+            "create the record \"{} CNAME {}.\" in the zone {}",
+            self.hostname.record_name(),
+            self.cname_target,
+            self.hostname.registered_domain()
+        )
+    }
+
+    /// The instruction for a name at the top of its zone, where DNS allows no CNAME.
+    fn apex_instruction(&self, name: &str, zone: &str) -> String {
         if self.edge_addresses.is_empty() {
             return format!(
                 "create an ALIAS or ANAME record for {} that points to {}",
@@ -58,20 +62,34 @@ impl Failure {
                 format!("{host} is already in use on this platform. Remove it there first, or contact support.")
             }
             Self::DnsNxdomain {} => format!("{host} does not exist in DNS. To fix it, {fix}."),
-            Self::DnsNoCname { addresses } if addresses.is_empty() => {
-                format!("{host} has no record that points to us. To fix it, {fix}.")
+            Self::DnsNoCname { addresses, more, is_zone } => {
+                // In a zone of its own, the name is the top, whatever the zone above is called.
+                let fix = if *is_zone { wanted.apex_instruction("@", host.as_str()) } else { fix };
+                if addresses.is_empty() {
+                    return format!("{host} has no record that points to us. To fix it, {fix}.");
+                }
+                format!(
+                    "{host} has the address {} instead of a CNAME to us. To fix it, remove that record and {fix}. {PROXY}",
+                    list(addresses, *more)
+                )
             }
-            Self::DnsNoCname { addresses } => format!(
-                "{host} has the address {} instead of a CNAME to us. To fix it, remove that record and {fix}.",
-                list(addresses)
-            ),
-            Self::DnsWrongTarget { chain, addresses } => format!(
-                "{host} points to {}, not to us. To fix it, remove that record and {fix}.",
-                chain.last().cloned().unwrap_or_else(|| list(addresses))
-            ),
+            Self::DnsWrongTarget { chain, addresses, more } => match chain.last() {
+                Some(end) => {
+                    format!("{host} points to {end}, not to us. To fix it, remove that record and {fix}.")
+                }
+                None => format!(
+                    "{host} points to {}, not to us. To fix it, remove that record and {fix}. {PROXY}",
+                    list(addresses, *more)
+                ),
+            },
             Self::DnsCnameLoop { chain } => {
                 format!("The CNAME records of {host} never end ({}). To fix it, {fix}.", chain.join(" to "))
             }
+            Self::DnsServfail { seen_by, .. } if !seen_by.is_empty() => format!(
+                "Some resolvers cannot look up {host} (SERVFAIL), and others can. Ask your DNS provider to check the DNSSEC \
+                 signatures and the name servers of {}.",
+                host.registered_domain()
+            ),
             Self::DnsServfail { .. } => format!(
                 "The DNS servers of {} do not answer for {host} (SERVFAIL). Ask your DNS provider to repair the zone; {fix}.",
                 host.registered_domain()
@@ -93,10 +111,10 @@ impl Failure {
                 "Your DNS change is on its way: some resolvers already see it, others do not yet. Wait; we check {host} again \
                  by ourselves."
             ),
-            Self::DnsStrayAddress { stray } => format!(
+            Self::DnsStrayAddress { stray, more } => format!(
                 "{host} also has the address {}, which is not ours. Remove that record; visitors and the certificate \
                  authority may be sent there.",
-                list(stray)
+                list(stray, *more)
             ),
             Self::DnsMoved { cause } => format!(
                 "{host} no longer points to us, so it cannot get another certificate. {}",
@@ -182,12 +200,16 @@ impl Failure {
     }
 }
 
-fn list(addresses: &[IpAddr]) -> String {
-    addresses
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(", ")
+/// Behind a proxy, the record that the customer sees in the panel is not the one that resolvers see.
+const PROXY: &str = "If this record exists already, switch off the proxy (CDN) for it.";
+
+fn list(addresses: &[IpAddr], more: usize) -> String {
+    let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    let listed = texts.join(", ");
+    if more == 0 {
+        return listed;
+    }
+    format!("{listed} and {more} more")
 }
 
 #[cfg(test)]
@@ -222,10 +244,70 @@ mod tests {
             cname_target: &target,
             edge_addresses: &edges,
         };
-        let text = Failure::DnsNoCname { addresses: vec![] }.message(&wanted);
+        let missing = Failure::DnsNoCname {
+            addresses: vec![],
+            more: 0,
+            is_zone: false,
+        };
+        let text = missing.message(&wanted);
         assert!(
             text.contains("\"@ A 192.0.2.7\" and \"@ AAAA 2001:db8::7\""),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_name_that_is_a_zone_of_its_own_is_told_addresses_in_that_zone() {
+        let (name, target) = (host("shop.example.com"), host("edge.platform.net"));
+        let edges = ["192.0.2.7".parse().unwrap()];
+        let wanted = WantedRecords {
+            hostname: &name,
+            cname_target: &target,
+            edge_addresses: &edges,
+        };
+        let failure = Failure::DnsNoCname {
+            addresses: vec![],
+            more: 0,
+            is_zone: true,
+        };
+        let text = failure.message(&wanted);
+        assert!(
+            text.contains("\"@ A 192.0.2.7\" in the zone shop.example.com") && !text.contains("CNAME"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn addresses_without_a_visible_cname_may_be_those_of_a_proxy() {
+        let (sub, apex, target) = (
+            host("shop.example.com"),
+            host("example.com"),
+            host("edge.platform.net"),
+        );
+        let told = |hostname: &Hostname, failure: &Failure| {
+            failure.message(&WantedRecords {
+                hostname,
+                cname_target: &target,
+                edge_addresses: &[],
+            })
+        };
+        let addresses = vec!["104.16.132.229".parse().unwrap()];
+        let behind_proxy = Failure::DnsNoCname {
+            addresses: addresses.clone(),
+            more: 3,
+            is_zone: false,
+        };
+        let text = told(&sub, &behind_proxy);
+        assert!(
+            text.contains("104.16.132.229 and 3 more") && text.ends_with(PROXY),
+            "{text}"
+        );
+        let elsewhere = |chain: Vec<String>| Failure::DnsWrongTarget {
+            chain,
+            addresses: addresses.clone(),
+            more: 0,
+        };
+        assert!(told(&apex, &elsewhere(vec![])).ends_with(PROXY));
+        assert!(!told(&sub, &elsewhere(vec!["shops.example".into()])).contains("proxy"));
     }
 }

@@ -339,6 +339,9 @@ fn explain(error: &Error, seen: &Exchange, subject: Subject) -> CaError {
             detail: detail.clone(),
             retry_after: None,
         },
+        Exchange::Local(detail) => CaError::Local {
+            detail: detail.clone(),
+        },
         Exchange::Held(until) => CaError::Unavailable {
             detail: HELD.to_owned(),
             retry_after: Some(*until),

@@ -22,6 +22,8 @@ pub(super) enum Exchange {
     None,
     /// No whole answer came: no connection, no answer in time, a cut or oversized one.
     Fault(String),
+    /// Our own machine could not send the request.
+    Local(String),
     /// Nothing was sent, because the CA's limits leave no request before this moment.
     Held(Until),
     /// A whole answer came.
@@ -49,7 +51,7 @@ impl Exchange {
         match self {
             Self::Answer(answer) => answer.until(Purpose::Poll),
             Self::Held(until) => Some(*until),
-            Self::None | Self::Fault(_) => None,
+            Self::None | Self::Fault(_) | Self::Local(_) => None,
         }
     }
 
@@ -60,7 +62,7 @@ impl Exchange {
                 let location = answer.headers.get(LOCATION)?.to_str().ok()?;
                 Some(location.to_owned())
             }
-            Self::Answer(_) | Self::None | Self::Fault(_) | Self::Held(_) => None,
+            Self::Answer(_) | Self::None | Self::Fault(_) | Self::Local(_) | Self::Held(_) => None,
         }
     }
 }

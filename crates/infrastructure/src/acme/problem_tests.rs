@@ -70,6 +70,7 @@ fn every_problem_type_has_its_error() {
         let error = problem(status, kind, subject);
         let (actual, words) = match &error {
             CaError::Unavailable { detail, .. } => ("unavailable", detail),
+            CaError::Local { detail } => ("local", detail),
             CaError::RateLimited { detail, .. } => ("limited", detail),
             CaError::Paused { detail, .. } => ("paused", detail),
             CaError::RejectedIdentifier { detail } => ("rejected", detail),

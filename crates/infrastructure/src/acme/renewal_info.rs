@@ -54,6 +54,9 @@ fn unanswered(seen: &Exchange) -> CaError {
             detail: detail.clone(),
             retry_after: None,
         },
+        Exchange::Local(detail) => CaError::Local {
+            detail: detail.clone(),
+        },
         Exchange::Held(until) => CaError::Unavailable {
             detail: HELD.to_owned(),
             retry_after: Some(*until),
@@ -143,6 +146,7 @@ pub(super) fn may_refuse_replaces(error: &CaError) -> bool {
     match error {
         CaError::Malformed { .. } | CaError::Account { .. } | CaError::OrderGone { .. } => true,
         CaError::Unavailable { .. }
+        | CaError::Local { .. }
         | CaError::RateLimited { .. }
         | CaError::Paused { .. }
         | CaError::RejectedIdentifier { .. }

@@ -15,6 +15,8 @@ use http_body_util::BodyExt;
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
 use tracing::debug;
 
+use crate::local_fault;
+
 use super::directory::DirectoryCache;
 use super::exchange::{self, Answer, Exchange};
 use super::nonces::NoncePool;
@@ -181,16 +183,20 @@ impl Transport {
                 exchange::note(Exchange::Answer(answer.clone()));
                 Ok(answer)
             }
-            Err(detail) => {
-                debug!(http.method = %method, http.url = %uri, fault = %detail,
+            Err(fault) => {
+                debug!(http.method = %method, http.url = %uri, fault = %fault.detail(),
                     elapsed_seconds = elapsed.as_secs_f64(), "the CA did not answer");
-                exchange::note(Exchange::Fault(detail.clone()));
+                let detail = fault.detail().to_owned();
+                exchange::note(match fault {
+                    Fault::Call(detail) => Exchange::Fault(detail),
+                    Fault::Local(detail) => Exchange::Local(detail),
+                });
                 Err(Error::Other(detail.into()))
             }
         }
     }
 
-    async fn exchange(&self, request: Request<BodyWrapper<Bytes>>) -> Result<Answer, String> {
+    async fn exchange(&self, request: Request<BodyWrapper<Bytes>>) -> Result<Answer, Fault> {
         let (mut parts, body) = request.into_parts();
         parts.headers.insert(USER_AGENT, self.0.user_agent.clone());
         let Ok(body) = body.collect().await;
@@ -206,7 +212,9 @@ impl Transport {
         let mut body = BytesMut::new();
         while let Some(chunk) = answer.chunk().await.map_err(told)? {
             if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-                return Err(format!("the answer is longer than {MAX_ANSWER_BYTES} bytes"));
+                return Err(Fault::Call(format!(
+                    "the answer is longer than {MAX_ANSWER_BYTES} bytes"
+                )));
             }
             body.extend_from_slice(&chunk);
         }
@@ -255,8 +263,27 @@ fn response(answer: &Answer) -> BytesResponse {
     }
 }
 
+/// Why there is no whole answer.
+enum Fault {
+    /// On the way to the CA, or there.
+    Call(String),
+    /// In our own machine.
+    Local(String),
+}
+
+impl Fault {
+    fn detail(&self) -> &str {
+        match self {
+            Self::Call(detail) | Self::Local(detail) => detail,
+        }
+    }
+}
+
 /// The error with its causes, which is where reqwest keeps what happened.
 #[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
-fn told(error: reqwest::Error) -> String {
-    super::problem::tidy(&with_causes(&error))
+fn told(error: reqwest::Error) -> Fault {
+    match local_fault::of_call(&error) {
+        Some(reason) => Fault::Local(reason),
+        None => Fault::Call(super::problem::tidy(&with_causes(&error))),
+    }
 }

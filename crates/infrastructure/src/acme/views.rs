@@ -20,7 +20,7 @@ pub(super) fn order(state: &instant_acme::OrderState, seen: &Exchange) -> OrderV
         retry_after: seen.next_poll(),
         expires: match seen {
             Exchange::Answer(answer) => answer.expires(),
-            Exchange::None | Exchange::Fault(_) | Exchange::Held(_) => None,
+            Exchange::None | Exchange::Fault(_) | Exchange::Local(_) | Exchange::Held(_) => None,
         },
         failure: state.error.as_ref().map(validation_failure),
     }

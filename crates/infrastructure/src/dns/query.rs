@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverOpts, ServerOrderingStrategy};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer};
 use hickory_resolver::net::{DnsError, NetError};
-use hickory_resolver::proto::op::{DnsRequestOptions, Query, ResponseCode};
+use hickory_resolver::proto::op::{DnsRequestOptions, DnsResponse, Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name, Record, RecordType};
 use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
 use tokio::time::{Instant, timeout_at};
 
 use super::DnsSettings;
+use super::sockets::{LocalFaults, Sockets};
 
 /// What came back for a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub(crate) enum Reply {
     Refused,
     /// Nothing in time.
     Timeout,
+    /// Our own machine could not ask.
+    Local(String),
 }
 
 /// The parts of an answer that matter here.
@@ -37,11 +39,16 @@ pub(crate) struct Answer {
     pub(crate) name_missing: bool,
     /// An SOA record came along: the end of the chain is known to hold nothing of the type asked (RFC 2308 §2.2).
     pub(crate) conclusive: bool,
+    /// The owner of that SOA record: the zone that the answer is about (RFC 2308 §3).
+    pub(crate) zone: Option<Name>,
 }
 
 /// The way to one resolver. Holds no cache; equal questions at the same moment share one packet.
 pub(crate) struct Upstream {
-    pool: NameServerPool<TokioRuntimeProvider>,
+    pool: NameServerPool<Sockets>,
+    /// For resolvers that do not take EDNS: apart, so that no question shares a packet with one that has it.
+    plain_pool: NameServerPool<Sockets>,
+    faults: LocalFaults,
     address: SocketAddr,
     query_timeout: Duration,
 }
@@ -62,8 +69,18 @@ impl Upstream {
         options.server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
         let tls = TlsConfig::new().expect("plain DNS needs no TLS set-up that could fail");
         let context = Arc::new(PoolContext::new(options, tls));
+        let faults = LocalFaults::default();
+        let pool = || {
+            NameServerPool::from_config(
+                [server.clone()],
+                Arc::clone(&context),
+                Sockets::noting(faults.clone()),
+            )
+        };
         Self {
-            pool: NameServerPool::from_config([server], context, TokioRuntimeProvider::new()),
+            pool: pool(),
+            plain_pool: pool(),
+            faults,
             address,
             query_timeout: settings.query_timeout,
         }
@@ -75,37 +92,56 @@ impl Upstream {
 
     /// Asks once; follows nothing. Comes back by `deadline` at the latest.
     pub(crate) async fn ask(&self, name: &Name, kind: RecordType, deadline: Instant) -> Reply {
+        let begin = Instant::now();
         // Room for a second transport after a truncated answer, within the deadline.
-        let latest = deadline.min(Instant::now() + self.query_timeout * 2);
-        let query = Query::query(name.clone(), kind);
-        let answer = self
-            .pool
-            .lookup(query, DnsRequestOptions::default())
-            .first_answer();
-        let Ok(result) = timeout_at(latest, answer).await else {
-            return Reply::Timeout;
+        let latest = deadline.min(begin + self.query_timeout * 2);
+        let Ok(result) = timeout_at(latest, self.look_up(name, kind)).await else {
+            return self.unanswered(begin);
         };
         match result {
             Ok(response) => Reply::Answer(Answer {
                 name_missing: response.response_code == ResponseCode::NXDomain,
                 conclusive: response.soa().is_some(),
+                zone: response.soa().map(|soa| soa.name().clone()),
                 records: response.into_message().answers,
             }),
-            Err(error) => self.understand(name, kind, error),
+            Err(error) => self.understand(name, kind, error, begin),
         }
     }
 
-    fn understand(&self, name: &Name, kind: RecordType, error: NetError) -> Reply {
+    /// Asks again without EDNS when the resolver does not take it (RFC 6891 §7).
+    async fn look_up(&self, name: &Name, kind: RecordType) -> Result<DnsResponse, NetError> {
+        let query = || Query::query(name.clone(), kind);
+        let answer = self.pool.lookup(query(), DnsRequestOptions::default());
+        match answer.first_answer().await {
+            Err(NetError::Dns(DnsError::ResponseCode(
+                ResponseCode::FormErr | ResponseCode::NotImp | ResponseCode::BADVERS,
+            ))) => {
+                let mut plain = DnsRequestOptions::default();
+                plain.use_edns = false;
+                self.plain_pool.lookup(query(), plain).first_answer().await
+            }
+            answered => answered,
+        }
+    }
+
+    /// No answer came: an outage of the resolver, unless our own sockets failed meanwhile.
+    fn unanswered(&self, begin: Instant) -> Reply {
+        self.faults.since(begin).map_or(Reply::Timeout, Reply::Local)
+    }
+
+    fn understand(&self, name: &Name, kind: RecordType, error: NetError, begin: Instant) -> Reply {
         match error {
             NetError::Dns(DnsError::NoRecordsFound(found)) => Reply::Answer(Answer {
                 records: Vec::new(),
                 name_missing: found.response_code == ResponseCode::NXDomain,
                 conclusive: true,
+                zone: found.soa.map(|soa| soa.name.clone()),
             }),
             NetError::Dns(DnsError::ResponseCode(ResponseCode::ServFail)) => Reply::ServFail,
             NetError::Timeout | NetError::Busy | NetError::NoConnections | NetError::Io(_) => {
                 tracing::debug!(dns.resolver = %self.address, dns.name = %name, dns.kind = %kind, %error, "no answer");
-                Reply::Timeout
+                self.unanswered(begin)
             }
             error => {
                 tracing::debug!(dns.resolver = %self.address, dns.name = %name, dns.kind = %kind, %error, "refused");

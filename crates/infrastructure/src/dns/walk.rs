@@ -3,20 +3,27 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
-use dps_domain::dns::DnsAnswer;
+use dps_domain::dns::{DnsAnswer, MAX_ADDRESSES};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use tokio::time::Instant;
 
 use super::query::{Answer, Reply, Upstream};
 
-/// CNAMEs followed before a chain counts as endless.
-const MAX_HOPS: usize = 16;
+/// CNAMEs followed before a chain counts as endless. A CA gives up there too: Unbound, which they use, restarts a question 11 times
+/// at most (`max-query-restarts`).
+const MAX_HOPS: usize = 10;
+/// The longest text that is kept of a name; only names with escapes are longer.
+const MAX_NAME_CHARS: usize = 253;
 
 /// Where a walk for one record type ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Outcome {
     pub(super) chain: Vec<String>,
     pub(super) answer: DnsAnswer,
+    /// Addresses beyond those kept.
+    pub(super) more: usize,
+    /// A negative answer says that the name asked for is a zone of its own.
+    pub(super) is_zone: bool,
 }
 
 /// A chain under construction.
@@ -67,6 +74,8 @@ impl Chain {
         Outcome {
             chain: self.hops,
             answer,
+            more: 0,
+            is_zone: false,
         }
     }
 }
@@ -80,32 +89,44 @@ pub(super) async fn walk(upstream: &Upstream, host: &Name, kind: RecordType, dea
             Reply::Answer(answer) => answer,
             Reply::Refused => return chain.ends_with(DnsAnswer::Refused),
             Reply::Timeout => return chain.ends_with(DnsAnswer::Timeout),
+            Reply::Local(detail) => return chain.ends_with(DnsAnswer::Local { detail }),
             Reply::ServFail => return trace(upstream, host, deadline).await,
         };
         if chain.follow(&answer.records).is_err() {
             return chain.ends_with(DnsAnswer::Loop);
         }
         let stuck = chain.hops.len() == before;
-        if let Some(end) = at_the_end(&chain.end, &answer, stuck) {
-            return chain.ends_with(end);
+        if let Some((end, more)) = at_the_end(&chain.end, &answer, stuck) {
+            let is_zone =
+                chain.hops.is_empty() && answer.zone.is_some_and(|zone| zone.to_lowercase() == chain.end);
+            return Outcome {
+                more,
+                is_zone,
+                ..chain.ends_with(end)
+            };
         }
     }
 }
 
-/// What the answer says about the end of the chain; `None` when that name must be asked for by itself.
-fn at_the_end(end: &Name, answer: &Answer, stuck: bool) -> Option<DnsAnswer> {
-    let addresses: BTreeSet<IpAddr> = answer
+/// What the answer says about the end of the chain, and how many addresses are left out; `None` when that name must be asked for by
+/// itself.
+fn at_the_end(end: &Name, answer: &Answer, stuck: bool) -> Option<(DnsAnswer, usize)> {
+    let mut addresses: BTreeSet<IpAddr> = answer
         .records
         .iter()
         .filter(|record| record.name.to_lowercase() == *end)
         .filter_map(|record| record.data.ip_addr())
         .collect();
     if !addresses.is_empty() {
-        Some(DnsAnswer::Addresses(addresses))
+        let more = addresses.len().saturating_sub(MAX_ADDRESSES);
+        for _ in 0..more {
+            addresses.pop_last();
+        }
+        Some((DnsAnswer::Addresses(addresses), more))
     } else if answer.name_missing {
-        Some(DnsAnswer::NxDomain)
+        Some((DnsAnswer::NxDomain, 0))
     } else if answer.conclusive || stuck {
-        Some(DnsAnswer::NoData)
+        Some((DnsAnswer::NoData, 0))
     } else {
         None
     }
@@ -117,8 +138,12 @@ async fn trace(upstream: &Upstream, host: &Name, deadline: Instant) -> Outcome {
     let mut chain = Chain::from(host);
     loop {
         let before = chain.hops.len();
-        let Reply::Answer(answer) = upstream.ask(&chain.end, RecordType::CNAME, deadline).await else {
-            return chain.ends_with(DnsAnswer::ServFail);
+        let answer = match upstream.ask(&chain.end, RecordType::CNAME, deadline).await {
+            Reply::Answer(answer) => answer,
+            Reply::Local(detail) => return chain.ends_with(DnsAnswer::Local { detail }),
+            Reply::ServFail | Reply::Refused | Reply::Timeout => {
+                return chain.ends_with(DnsAnswer::ServFail);
+            }
         };
         if chain.follow(&answer.records).is_err() {
             return chain.ends_with(DnsAnswer::Loop);
@@ -129,10 +154,14 @@ async fn trace(upstream: &Upstream, host: &Name, deadline: Instant) -> Outcome {
     }
 }
 
-/// Lower case, no dot at the end.
+/// Lower case, no dot at the end, and not longer than a hostname.
 fn text(name: &Name) -> String {
     let text = name.to_ascii();
-    text.strip_suffix('.').unwrap_or(&text).to_owned()
+    let text = text.strip_suffix('.').unwrap_or(&text);
+    match text.char_indices().nth(MAX_NAME_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -162,11 +191,11 @@ mod tests {
     }
 
     #[test]
-    fn sixteen_hops_are_a_chain_and_seventeen_are_endless() {
-        let records: Vec<Record> = (0..17)
+    fn ten_hops_are_a_chain_and_eleven_are_endless() {
+        let records: Vec<Record> = (0..11)
             .map(|n| cname(&format!("n{n}.example."), &format!("n{}.example.", n + 1)))
             .collect();
-        assert!(Chain::from(&name("n0.example.")).follow(&records[..16]).is_ok());
+        assert!(Chain::from(&name("n0.example.")).follow(&records[..10]).is_ok());
         assert!(Chain::from(&name("n0.example.")).follow(&records).is_err());
     }
 
@@ -179,7 +208,13 @@ mod tests {
         };
         assert_eq!(
             at_the_end(&name("shop.example."), &answer, true),
-            Some(DnsAnswer::NoData)
+            Some((DnsAnswer::NoData, 0))
         );
+    }
+
+    #[test]
+    fn a_name_with_escapes_is_kept_in_part() {
+        let long = Name::from_labels([[255_u8; 60].as_slice(), &[255; 60], b"example"]).unwrap();
+        assert_eq!(text(&long).chars().count(), MAX_NAME_CHARS + 1);
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use hickory_resolver::proto::op::{Message, MessageType, ResponseCode};
-use hickory_resolver::proto::rr::rdata::{A, CNAME};
+use hickory_resolver::proto::rr::rdata::{A, AAAA, CNAME, SOA};
 use hickory_resolver::proto::rr::{Name, RData, Record};
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
@@ -44,6 +44,15 @@ impl ScriptedServer {
         .await
     }
 
+    /// Makes each response out of the request.
+    pub(crate) async fn start_with(answer: impl Fn(&Message) -> Message + Send + 'static) -> Self {
+        Self::serve(Arc::default(), move |packet| {
+            let request = Message::from_vec(packet).ok()?;
+            answer(&request).to_vec().ok()
+        })
+        .await
+    }
+
     /// Answers each packet with whatever bytes.
     pub(crate) async fn start_raw(answer: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) -> Self {
         Self::serve(Arc::default(), move |packet| Some(answer(packet))).await
@@ -79,6 +88,28 @@ impl ScriptedServer {
     pub(crate) fn spellings(&self) -> Vec<String> {
         self.spellings.lock().unwrap().clone()
     }
+}
+
+/// An empty response to `request`.
+pub(crate) fn response_to(request: &Message) -> Message {
+    let mut response = Message::new(
+        request.metadata.id,
+        MessageType::Response,
+        request.metadata.op_code,
+    );
+    response.metadata.recursion_available = true;
+    response.add_queries(request.queries.iter().cloned());
+    response
+}
+
+/// The SOA record of a zone.
+pub(crate) fn soa(zone: &str) -> Record {
+    let data = SOA::new(name("ns.example."), name("hostmaster.example."), 1, 1, 1, 1, 1);
+    Record::from_rdata(name(zone), 1, RData::SOA(data))
+}
+
+pub(crate) fn aaaa(owner: &str, address: &str) -> Record {
+    Record::from_rdata(name(owner), 1, RData::AAAA(AAAA(address.parse().unwrap())))
 }
 
 pub(crate) fn cname(owner: &str, target: &str) -> Record {

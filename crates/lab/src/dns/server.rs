@@ -1,6 +1,6 @@
 //! Sockets of the name server.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -127,6 +127,36 @@ async fn delayed(packet: Option<Vec<u8>>, fault: Option<Fault>) -> Option<Vec<u8
     packet
 }
 
+/// More answers than this are written by hand: the library stops compressing names after some, and thousands would not fit.
+const MANY_ANSWERS: usize = 200;
+
+/// The response as bytes. Many addresses of the name asked for take 16 or 28 bytes each, as from a server of others.
+fn encoded(response: &Message) -> Option<Vec<u8>> {
+    if response.answers.len() <= MANY_ANSWERS {
+        return response.to_vec().ok();
+    }
+    let mut head = response.clone();
+    head.answers.clear();
+    head.edns = None;
+    let mut bytes = head.to_vec().ok()?;
+    for record in &response.answers {
+        let data = match record.data.ip_addr()? {
+            IpAddr::V4(address) => address.octets().to_vec(),
+            IpAddr::V6(address) => address.octets().to_vec(),
+        };
+        // The name of the question (RFC 1035 §4.1.4).
+        bytes.extend([0xc0, 12]);
+        bytes.extend(u16::from(record.record_type()).to_be_bytes());
+        bytes.extend(u16::from(record.dns_class).to_be_bytes());
+        bytes.extend(record.ttl.to_be_bytes());
+        bytes.extend(u16::try_from(data.len()).ok()?.to_be_bytes());
+        bytes.extend(data);
+    }
+    let count = u16::try_from(response.answers.len()).ok()?;
+    bytes[6..8].copy_from_slice(&count.to_be_bytes());
+    Some(bytes)
+}
+
 async fn serve_tcp(listener: TcpListener, zone: Zone) {
     let mut clients = JoinSet::new();
     loop {
@@ -150,7 +180,7 @@ async fn serve_stream(mut stream: TcpStream, zone: Zone) {
             return;
         };
         let (response, fault) = answer(&request, &zone);
-        let Some(bytes) = delayed(response.to_vec().ok(), fault).await else {
+        let Some(bytes) = delayed(encoded(&response), fault).await else {
             // Silence: the client gives up first, or the idle bound ends the connection.
             continue;
         };

@@ -119,10 +119,6 @@ impl DnsResolver for ResolverModel {
                 (vec![], DnsAnswer::Timeout)
             }
         };
-        DnsObservation {
-            resolver: self.address,
-            chain,
-            answer,
-        }
+        DnsObservation::new(self.address, chain, answer)
     }
 }

@@ -1,5 +1,8 @@
 //! Keys and chains that cost nothing to make. What they protect is not what a simulation is about.
 
+use std::net::SocketAddr;
+
+use dps_application::local_fault::LocalParty;
 use dps_application::ports::pki::{CertificateFacts, ChainRejected, PkiError};
 use dps_application::ports::vault::{SealedSecret, SecretContext, VaultError};
 use dps_application::ports::{Metrics, Pki, Vault};
@@ -123,4 +126,6 @@ impl Metrics for NoMetrics {
     fn under_way(&self, _lane: Lane, _steps: usize) {}
     fn edge_filled(&self, _applied: usize, _refused: usize) {}
     fn renewal_info(&self, _success: bool) {}
+    fn local_fault(&self, _party: LocalParty) {}
+    fn resolver_failed(&self, _resolver: SocketAddr) {}
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dps_application::ports::CertificateStore;
 use dps_application::wake::Wakers;
-use dps_application::{Fleet, Policy, Service, workers};
+use dps_application::{Fleet, Policy, Resolvers, Service, workers};
 use dps_domain::limits::published::LETS_ENCRYPT;
 use dps_domain::limits::{CaLimits, Limit, LimitKind};
 use tokio::task::JoinHandle;
@@ -106,7 +106,7 @@ impl Recipe {
             store: Arc::clone(&self.store),
             ca: Arc::new(CaPort(Arc::clone(&world.ca))),
             cabinet: Arc::clone(&world.cabinet) as _,
-            resolvers: [resolver(1), resolver(2)].into(),
+            resolvers: Arc::new(Resolvers::new(vec![resolver(1), resolver(2)])),
             probe: Arc::new(ProbeModel(Arc::clone(&world.edges))),
             fleet: Arc::new(Fleet::fixed(EdgePort::all(&world.edges))),
             pki: Arc::new(PaperPki),
@@ -116,6 +116,7 @@ impl Recipe {
             metrics: Arc::new(NoMetrics),
             policy: Arc::clone(&self.policy),
             limits: Arc::new(limits(&world.scenario)),
+            local_faults: Arc::default(),
             wakers: self.hub.channel(number).map(Wakers::shared).unwrap_or_default(),
             replica: format!("replica-{}", number + 1).into(),
         }

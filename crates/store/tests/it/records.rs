@@ -17,6 +17,7 @@ pub(crate) async fn a_record_comes_back_as_it_was_written(world: World) {
     written.failed_validations = 2;
     written.order_not_before = at(9);
     written.last_failure = Some(Failure::DnsWrongTarget {
+        more: 0,
         chain: vec!["shop.example".to_owned(), "other.example".to_owned()],
         addresses: vec!["2001:db8::1".parse().unwrap()],
     });

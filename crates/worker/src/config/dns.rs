@@ -17,6 +17,9 @@ pub struct Dns {
     pub resolvers: Vec<ResolverAddress>,
     /// For one question to one resolver.
     pub timeout: HumanDuration,
+    /// Whether questions mix upper and lower case and answers must repeat the mix, against forged answers. Resolvers that answer in
+    /// lower case are asked over TCP.
+    pub randomize_case: bool,
 }
 
 /// `ip` (port 53) or `ip:port`; an IPv6 address with port in brackets.
@@ -36,6 +39,7 @@ impl Default for Dns {
         Self {
             resolvers: vec![resolver([8, 8, 8, 8]), resolver([1, 1, 1, 1])],
             timeout: HumanDuration::from_secs(3),
+            randomize_case: true,
         }
     }
 }

@@ -11,6 +11,7 @@ mod cluster;
 mod command_line;
 mod crashes;
 mod demo;
+mod famine;
 mod fleet;
 mod limits;
 mod mistakes;

@@ -1,5 +1,7 @@
 //! What customers get wrong: each mistake has its code and the sentence that mends it, and once mended nobody need tell the service.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use dps_lab::dns::Fault;
 use serde_json::{Value, json};
 
@@ -217,4 +219,29 @@ async fn a_failed_domain_is_tried_again_when_its_customer_asks() {
     world.customer.retry(&late).await;
     assert_no_complaint(&world.wait_for_status(&late, "Active").await);
     world.visit("late.florist.test").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_with_thousands_of_addresses_costs_no_more_than_others() {
+    const HOST: &str = "www.many.test";
+    /// For a line of the log, which holds all that is stored of a look.
+    const MOST: usize = 8 * 1024;
+    let world = World::start(Options::quick()).await;
+    let first = u32::from_be_bytes([203, 0, 0, 0]);
+    let ipv4: Vec<Ipv4Addr> = (0..4000).map(|n| Ipv4Addr::from_bits(first + n)).collect();
+    let first = Ipv6Addr::from([0x2a00, 0, 0, 0, 0, 0, 0, 0]).to_bits();
+    let ipv6: Vec<Ipv6Addr> = (0..2300).map(|n| Ipv6Addr::from_bits(first + n)).collect();
+    world.zone.set_a(HOST, &ipv4);
+    world.zone.set_aaaa(HOST, &ipv6);
+    let id = world.customer.add(HOST).await;
+    let told = world.wait_for_code(&id, "DNS_NO_CNAME").await;
+    let details = &told["errorDetails"];
+    assert_eq!(details["addresses"].as_array().unwrap().len(), 8, "{told}");
+    assert_eq!(details["more"], 6300 - 8, "{told}");
+    let sentence = told["lastErrorMessage"].as_str().unwrap();
+    assert!(sentence.contains("and 6292 more"), "{sentence}");
+    let log = world.service.log_text();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("dns_no_cname")).collect();
+    assert!(!lines.is_empty());
+    assert!(lines.iter().all(|line| line.len() < MOST), "{}", lines[0]);
 }

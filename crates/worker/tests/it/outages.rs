@@ -227,3 +227,22 @@ async fn a_domain_is_active_only_when_all_edges_serve_it_whichever_was_away() {
     assert_eq!(leaf.fingerprint, first);
     assert_eq!(world.pebble.orders_for(HOST), 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_killed_between_acknowledgement_and_fetch_costs_no_order() {
+    let mut world = World::start(Options {
+        // Some seconds of validation, so that the agent can be restarted meanwhile.
+        pebble: |pebble| pebble.pause_before_validation = true,
+        ..Options::default()
+    })
+    .await;
+    let id = world.add(HOST).await;
+    let pebble = &world.pebble;
+    let began = || std::future::ready(pebble.validations_for(HOST) > 0);
+    world.service.wait_until(HOST, PATIENCE, began).await.unwrap();
+    world.agent.kill().unwrap();
+    world.restart_agent().await;
+    world.wait_for_status(&id, "Active").await;
+    assert_eq!(world.pebble.orders_for(HOST), 1, "{}", world.service.log_tail());
+    assert_eq!(world.log().count(HOST, "acme_validation_failed"), 0);
+}

@@ -104,7 +104,7 @@ mod tests {
             duration,
             replica: "dps-1".into(),
         };
-        let seen = json!({ "resolvers": [
+        let seen = json!({ "answers": [
             { "resolver": "8.8.8.8:53", "chain": ["edge.example"], "answer": ["192.0.2.1", "192.0.2.2"] },
             { "resolver": "1.1.1.1:53", "chain": [], "answer": "does\u{1b}[2Jnot exist" },
         ] });
@@ -127,7 +127,7 @@ mod tests {
             08:00:00.123  domain.taken_in          awaitingDns                  dps-1\n          \
             cabinetStatus: PendingDns\n      \
             08:00:01.000  dns_nxdomain             awaitingDns           43 ms  dps-1\n          \
-            resolvers:\n            \
+            answers:\n            \
             answer 192.0.2.1, 192.0.2.2; chain edge.example; resolver 8.8.8.8:53\n            \
             answer does[2Jnot exist; resolver 1.1.1.1:53\n    2027-01-16\n      \
             09:00:00.000  retry.by_operator        awaitingDns                  dps-1\n";

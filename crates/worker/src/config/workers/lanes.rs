@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
+use dps_domain::address::edge_network_fault;
 use dps_host::HumanDuration;
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::super::report::Report;
 use super::EdgeAddress;
 
 const DAY: u64 = 24 * 3600;
+/// Each of them is looked at for every address that is probed.
+const MAX_FORBIDDEN_NETWORKS: usize = 1_000;
 
 /// Checks DNS, every 30 seconds by default.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -40,6 +44,8 @@ pub struct HttpProbe {
     pub timeout: HumanDuration,
     /// Whether private and loopback addresses may be connected to. Only for a lab or an intranet.
     pub allow_private_addresses: bool,
+    /// More networks that are never connected to, such as the operator's own public ones; at most 1,000.
+    pub forbidden_networks: Vec<EdgeAddress>,
     /// Domains probed at once.
     pub concurrency: u32,
 }
@@ -124,6 +130,7 @@ impl Default for HttpProbe {
             port: 80,
             timeout: HumanDuration::from_secs(10),
             allow_private_addresses: false,
+            forbidden_networks: Vec::new(),
             concurrency: 64,
         }
     }
@@ -187,10 +194,23 @@ impl DomainVerification {
         check_concurrency(report, name, self.concurrency);
         let bounds = HumanDuration::from_secs(1)..=HumanDuration::from_secs(365 * DAY);
         report.duration(&format!("{name}:GiveUpAfter"), self.give_up_after, bounds);
+        for address in &self.edge_addresses {
+            if let Some(fault) = edge_network_fault(&address.0) {
+                report.error(
+                    &format!("{name}:EdgeAddresses"),
+                    format!("has {address}, which {fault}"),
+                );
+            }
+        }
     }
 }
 
 impl HttpProbe {
+    /// The networks of `ForbiddenNetworks`.
+    pub fn networks(&self) -> Vec<IpNet> {
+        self.forbidden_networks.iter().map(|network| network.0).collect()
+    }
+
     pub(super) fn check(&self, report: &mut Report) {
         let name = "Workers:HttpProbe";
         check_interval(report, name, self.interval);
@@ -199,6 +219,10 @@ impl HttpProbe {
         report.count(&format!("{name}:Port"), self.port.into(), 1..=65_535);
         let bounds = HumanDuration::from_secs(1)..=HumanDuration::from_secs(30);
         report.duration(&format!("{name}:Timeout"), self.timeout, bounds);
+        if self.forbidden_networks.len() > MAX_FORBIDDEN_NETWORKS {
+            let key = format!("{name}:ForbiddenNetworks");
+            report.error(&key, format!("has more than {MAX_FORBIDDEN_NETWORKS} networks"));
+        }
         if self.port != 80 {
             report.warning(
                 &format!("{name}:Port"),

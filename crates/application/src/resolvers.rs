@@ -1,0 +1,259 @@
+//! The resolvers, and which of them are out of order.
+//!
+//! A resolver that does not resolve our own target several times in a row is passed over: a silent one would hold up every DNS check
+//! for the whole of its time-out. It is tried every few seconds, by no check while another resolver works. While none works, one check
+//! at a time asks, and the others learn of the outage at once.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use dps_domain::dns::{DnsAnswer, DnsObservation, ResolverView};
+use dps_domain::{Hostname, Timestamp};
+use futures_util::future::{join, join_all};
+
+use crate::ports::DnsResolver;
+use crate::service::Service;
+
+/// Failures in a row after which a resolver is passed over.
+const FAILURES: u32 = 3;
+/// The time between two trials of a resolver that is passed over.
+const TRIED_EVERY: Duration = Duration::from_secs(5);
+
+/// All configured resolvers.
+pub struct Resolvers(Vec<Member>);
+
+struct Member {
+    resolver: Arc<dyn DnsResolver>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct State {
+    /// In a row.
+    failures: u32,
+    out_of_order: Option<OutOfOrder>,
+}
+
+#[derive(Debug, Clone)]
+struct OutOfOrder {
+    since: Timestamp,
+    try_at: Timestamp,
+    answer: DnsAnswer,
+}
+
+/// How a resolver is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResolverStatus {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Why and since when it is passed over, if it is.
+    pub problem: Option<String>,
+}
+
+/// A change of a resolver's state.
+#[derive(Debug, PartialEq, Eq)]
+enum Change {
+    None,
+    LeftOrder,
+    /// It was out of order since the given moment.
+    Returned(Timestamp),
+}
+
+impl Resolvers {
+    /// Resolvers of which nothing is known yet.
+    pub fn new(resolvers: Vec<Arc<dyn DnsResolver>>) -> Self {
+        let member = |resolver| Member {
+            resolver,
+            state: Mutex::default(),
+        };
+        Self(resolvers.into_iter().map(member).collect())
+    }
+
+    /// How each of them is.
+    pub fn status(&self) -> Vec<ResolverStatus> {
+        let status = |member: &Member| ResolverStatus {
+            address: member.resolver.address(),
+            problem: member
+                .lock()
+                .out_of_order
+                .as_ref()
+                .map(|out| format!("{} since {}", problem(&out.answer), out.since)),
+        };
+        self.0.iter().map(status).collect()
+    }
+
+    /// Asks every resolver that works for `host` and, as a control, for our own `target`.
+    pub(crate) async fn observe(
+        &self,
+        service: &Service,
+        host: &Hostname,
+        target: &Hostname,
+    ) -> Vec<ResolverView> {
+        let now = service.now();
+        let (working, passed_over): (Vec<usize>, Vec<usize>) =
+            (0..self.0.len()).partition(|index| self.0[*index].lock().out_of_order.is_none());
+        let due: Vec<usize> = passed_over
+            .into_iter()
+            .filter(|index| self.0[*index].claim_trial(now))
+            .collect();
+        let asked = if working.is_empty() {
+            due
+        } else {
+            for index in due {
+                try_apart(service, index, target);
+            }
+            working
+        };
+        if asked.is_empty() {
+            return self.0.iter().map(Member::unasked).collect();
+        }
+        let asking = asked.iter().map(|index| async move {
+            let resolver = &self.0[*index].resolver;
+            let (name, control) = join(resolver.observe(host), resolver.observe(target)).await;
+            ResolverView { name, control }
+        });
+        let views = join_all(asking).await;
+        for (index, view) in asked.into_iter().zip(&views) {
+            if view.is_out_of_order() || is_resolvers_own(&view.control.answer) {
+                self.note(service, index, Err(&view.control.answer)).await;
+            } else if !matches!(view.control.answer, DnsAnswer::ServFail) {
+                self.note(service, index, Ok(())).await;
+            }
+        }
+        views
+    }
+
+    /// Notes whether a resolver resolved our own target.
+    async fn note(&self, service: &Service, index: usize, outcome: Result<(), &DnsAnswer>) {
+        let (member, now) = (&self.0[index], service.now());
+        let resolver = member.resolver.address();
+        if outcome.is_err() {
+            service.metrics.resolver_failed(resolver);
+        }
+        match member.lock().note(outcome, now) {
+            Change::None => {}
+            Change::LeftOrder => {
+                let problem = outcome.err().map(problem);
+                tracing::error!(dns.resolver = %resolver, problem, "resolver.out_of_order");
+            }
+            Change::Returned(since) => {
+                let seconds = now.since(since).as_secs();
+                tracing::info!(dns.resolver = %resolver, out_of_order_seconds = seconds, "resolver.answers");
+            }
+        }
+    }
+}
+
+/// Tries a resolver that is passed over, beside the checks.
+fn try_apart(service: &Service, index: usize, target: &Hostname) {
+    let (service, target) = (service.clone(), target.clone());
+    tokio::spawn(async move {
+        let resolvers = &service.resolvers;
+        let seen = resolvers.0[index].resolver.observe(&target).await.answer;
+        let outcome = if is_failure(&seen) { Err(&seen) } else { Ok(()) };
+        resolvers.note(&service, index, outcome).await;
+    });
+}
+
+impl Member {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the caller is to try the resolver now, and nobody else.
+    fn claim_trial(&self, now: Timestamp) -> bool {
+        let mut state = self.lock();
+        let Some(out) = &mut state.out_of_order else {
+            return false;
+        };
+        // A clock that is set back does not put trials off.
+        let is_due = out.try_at <= now || out.try_at.since(now) > TRIED_EVERY;
+        if is_due {
+            out.try_at = now + TRIED_EVERY;
+        }
+        is_due
+    }
+
+    /// What the resolver answered when it was asked last.
+    fn unasked(&self) -> ResolverView {
+        let answer = self.lock().out_of_order.as_ref().map(|out| out.answer.clone());
+        let answer = answer.unwrap_or(DnsAnswer::Timeout);
+        let seen = DnsObservation::new(self.resolver.address(), Vec::new(), answer);
+        ResolverView {
+            name: seen.clone(),
+            control: seen,
+        }
+    }
+}
+
+impl State {
+    fn note(&mut self, outcome: Result<(), &DnsAnswer>, now: Timestamp) -> Change {
+        let Err(answer) = outcome else {
+            self.failures = 0;
+            return self
+                .out_of_order
+                .take()
+                .map_or(Change::None, |out| Change::Returned(out.since));
+        };
+        self.failures = self.failures.saturating_add(1);
+        if let Some(out) = &mut self.out_of_order {
+            out.answer = answer.clone();
+            return Change::None;
+        }
+        if self.failures < FAILURES {
+            return Change::None;
+        }
+        self.out_of_order = Some(OutOfOrder {
+            since: now,
+            try_at: now + TRIED_EVERY,
+            answer: answer.clone(),
+        });
+        Change::LeftOrder
+    }
+}
+
+/// Whether the answer is a fault of the resolver, or of the way to it, whatever the name.
+const fn is_resolvers_own(answer: &DnsAnswer) -> bool {
+    matches!(
+        answer,
+        DnsAnswer::Timeout | DnsAnswer::Refused | DnsAnswer::Local { .. }
+    )
+}
+
+const fn is_failure(answer: &DnsAnswer) -> bool {
+    is_resolvers_own(answer) || matches!(answer, DnsAnswer::ServFail)
+}
+
+fn problem(answer: &DnsAnswer) -> String {
+    match answer {
+        DnsAnswer::Local { detail } => format!("our own machine cannot ask it: {detail}"),
+        DnsAnswer::Refused => "it refuses our questions".to_owned(),
+        DnsAnswer::ServFail => "it fails to resolve our own target".to_owned(),
+        _ => "it does not answer; one that answers in lower case and not over TCP needs Dns:RandomizeCase false".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resolver_leaves_order_by_failures_in_a_row_and_returns_by_one_answer() {
+        let noon = Timestamp::from_unix_seconds(1_800_000_000);
+        let mut state = State::default();
+        let silent = Err(&DnsAnswer::Timeout);
+        for _ in 0..10 {
+            assert_eq!(state.note(silent, noon), Change::None);
+            assert_eq!(state.note(silent, noon), Change::None);
+            assert_eq!(state.note(Ok(()), noon), Change::None);
+        }
+        let changes = [(); 4].map(|()| state.note(silent, noon));
+        assert_eq!(
+            changes,
+            [Change::None, Change::None, Change::LeftOrder, Change::None]
+        );
+        assert_eq!(state.note(Ok(()), noon), Change::Returned(noon));
+        assert_eq!(state.note(silent, noon), Change::None);
+    }
+}

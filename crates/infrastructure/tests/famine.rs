@@ -1,0 +1,102 @@
+//! What the adapters say when our own machine has no descriptors left: alone in their process, since all tests of one share them.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::fs::File;
+use std::time::Duration;
+
+use dps_agent_api::{AgentClient, ClientOptions};
+use dps_application::ports::ca::CaError;
+use dps_application::ports::edge::EdgeError;
+use dps_application::ports::{CertificateAuthority, Clock, DnsResolver, Edge, HttpProbe};
+use dps_domain::dns::{DnsAnswer, DnsExpectation, DnsVerdict, ResolverView, verdict};
+use dps_domain::probe::ProbeAnswer;
+use dps_domain::{Hostname, Timestamp};
+use dps_infrastructure::acme::{AcmeAuthority, AcmeSettings};
+use dps_infrastructure::dns::{DnsSettings, HickoryResolver};
+use dps_infrastructure::edge::AgentEdge;
+use dps_infrastructure::http_probe::{HyperProbe, ProbeSettings};
+use dps_lab::dns::DnsServer;
+use dps_lab::web::{Answer, WebServer};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use secrecy::SecretString;
+
+const HOST: &str = "shop.example.com";
+const TARGET: &str = "edge.platform.example";
+
+struct Now;
+
+impl Clock for Now {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_seconds(1_800_000_000)
+    }
+}
+
+/// Holds every descriptor that is left, up to the limit.
+fn take_all_descriptors() -> Vec<File> {
+    std::iter::from_fn(|| File::open("/dev/null").ok()).collect()
+}
+
+#[tokio::test]
+async fn without_descriptors_no_adapter_blames_the_other_side() {
+    dps_lab::tls::install_crypto_provider();
+    let dns = DnsServer::start_local().await.unwrap();
+    dns.zone().set_a(TARGET, &[[127, 0, 0, 1].into()]);
+    dns.zone().set_cname(HOST, TARGET).unwrap();
+    let web = WebServer::start(([127, 0, 0, 1], 0).into(), Answer::Silence)
+        .await
+        .unwrap();
+    let (host, target) = (Hostname::parse(HOST).unwrap(), Hostname::parse(TARGET).unwrap());
+    let resolver = HickoryResolver::new(
+        dns.address(),
+        DnsSettings {
+            query_timeout: Duration::from_secs(1),
+            ..DnsSettings::default()
+        },
+    );
+    let probe = HyperProbe::new(ProbeSettings {
+        port: web.address().port(),
+        allow_private: true,
+        ..ProbeSettings::default()
+    });
+    let base = url::Url::parse(&format!("http://{}", web.address())).unwrap();
+    let token = SecretString::from("t".repeat(16));
+    let edge = AgentEdge::new(AgentClient::new(base, token, ClientOptions::default()).unwrap());
+    let directory = url::Url::parse("https://localhost:14000/dir").unwrap();
+    let ca = AcmeAuthority::new(&AcmeSettings::new(directory), std::sync::Arc::new(Now)).unwrap();
+    let account_key = ca.new_account_key().unwrap();
+
+    let before = getrlimit(Resource::Nofile);
+    let few = Rlimit {
+        current: Some(64),
+        ..before
+    };
+    setrlimit(Resource::Nofile, few).unwrap();
+    let held = take_all_descriptors();
+    let view = ResolverView {
+        name: resolver.observe(&host).await,
+        control: resolver.observe(&target).await,
+    };
+    let probed = probe
+        .probe(&host, [127, 0, 0, 1].into(), "token", "token.key")
+        .await;
+    let published = edge.publish_challenge("token", "token.key").await;
+    let registered = ca.register(&account_key).await;
+    drop(held);
+    setrlimit(Resource::Nofile, before).unwrap();
+
+    assert!(matches!(view.name.answer, DnsAnswer::Local { .. }), "{view:?}");
+    let expected = DnsExpectation {
+        hostname: &host,
+        cname_target: &target,
+        edge_addresses: &[],
+    };
+    let verdict = verdict(&expected, &[view]);
+    assert!(matches!(verdict, DnsVerdict::Local { .. }), "{verdict:?}");
+    assert!(matches!(probed, ProbeAnswer::Local { .. }), "{probed:?}");
+    assert!(matches!(published, Err(EdgeError::Local { .. })), "{published:?}");
+    assert!(matches!(registered, Err(CaError::Local { .. })), "{registered:?}");
+
+    // Nothing is left of it.
+    let seen = resolver.observe(&host).await;
+    assert!(matches!(seen.answer, DnsAnswer::Addresses(_)), "{seen:?}");
+}
