@@ -1,30 +1,53 @@
-//! Serving HTTP/1.1 with bounds that no client can stretch, plain or over TLS in which the client shows a certificate.
+//! An HTTP/1.1 server within bounds that no client can stretch, plain or over mutual TLS.
+//!
+//! Connections are bounded per listener and per client address, and those that have proven nothing
+//! yet have a small pool and a short time of their own. At a bound, the connection that has been
+//! silent longest makes room, so a flood of idle connections keeps nobody out. All bounds are in
+//! [`ServerLimits`].
 
-use std::sync::Arc;
+mod register;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::register::{Bounds, Peer, Register, Stage};
 use crate::mutual_tls::ServerTls;
+use crate::process;
 
 /// The bounds of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServerLimits {
-    /// Connections served at once; more wait in the kernel's queue.
+    /// Connections open at once; more wait in the kernel's queue. Lowered to the listener's share of
+    /// the process's file descriptors ([`process::descriptors_of_a_listener`]).
     pub connections: usize,
-    /// How long a client may take for the TLS handshake, and for the head of a request, the wait between two requests included.
+    /// Connections open at once from one client: an IPv4 address or an IPv6 network of 64 bits.
+    pub connections_per_client: usize,
+    /// Connections that have completed neither a TLS handshake nor the head of a request.
+    pub unproven: usize,
+    /// The same, from one client.
+    pub unproven_per_client: usize,
+    /// Longest time for the TLS handshake; without TLS, for the head of the first request.
+    pub handshake_timeout: Duration,
+    /// Longest time for the head of a request, the wait between two requests included.
     pub head_timeout: Duration,
     /// Longest head of a request, in bytes; at least 8192.
     pub head_bytes: usize,
-    /// How long running requests may take to finish after the stop.
+    /// Longest time for running requests to finish after the stop.
     pub drain_timeout: Duration,
 }
 
@@ -32,6 +55,10 @@ impl Default for ServerLimits {
     fn default() -> Self {
         Self {
             connections: 1024,
+            connections_per_client: 256,
+            unproven: 256,
+            unproven_per_client: 64,
+            handshake_timeout: Duration::from_secs(5),
             head_timeout: Duration::from_secs(30),
             head_bytes: 16 * 1024,
             drain_timeout: Duration::from_secs(20),
@@ -39,8 +66,41 @@ impl Default for ServerLimits {
     }
 }
 
+impl ServerLimits {
+    /// These limits with at most so many connections.
+    fn at_most(self, connections: usize) -> Self {
+        if self.connections <= connections {
+            return self;
+        }
+        Self {
+            connections,
+            connections_per_client: self.connections_per_client.min(connections.div_ceil(2)),
+            unproven: self.unproven.min(connections.div_ceil(4)),
+            unproven_per_client: self.unproven_per_client.min(connections.div_ceil(8)),
+            ..self
+        }
+    }
+
+    const fn bounds(&self) -> Bounds {
+        Bounds {
+            total: self.connections,
+            per_peer: self.connections_per_client,
+            unproven: self.unproven,
+            unproven_per_peer: self.unproven_per_client,
+        }
+    }
+}
+
+/// The address at the other end of a request's connection: an extension of every request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientAddress(pub SocketAddr);
+
 /// Pause after a failed accept, such as one for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Time for an evicted connection to finish sending the answer before.
+const EVICTION_GRACE: Duration = Duration::from_millis(250);
+/// Shortest time between two log lines about connections closed for want of room.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Serves until `stop` fires; then idle connections are closed at once and running requests may finish within their bound.
 /// How long a request may take and how large its body may be is for the routes to say.
@@ -66,10 +126,27 @@ async fn serve_any(
     limits: ServerLimits,
     stop: CancellationToken,
 ) {
+    let wanted = limits.connections;
+    let limits = limits.at_most(process::descriptors_of_a_listener());
+    if limits.connections < wanted {
+        tracing::warn!(
+            address = listener.local_addr().ok().map(tracing::field::display),
+            connections = limits.connections,
+            wanted,
+            "http.connections_lowered: the limit of file descriptors is low; raise LimitNOFILE"
+        );
+    }
     let connections = TaskTracker::new();
+    let server = Server {
+        tls,
+        routes,
+        limits,
+        stop: stop.clone(),
+        open: Connections::new(limits),
+    };
     tokio::select! {
         () = stop.cancelled() => {}
-        () = accept((&listener, tls.as_ref()), &routes, limits, &connections, &stop) => {}
+        () = server.accept(&listener, &connections) => {}
     }
     drop(listener);
     connections.close();
@@ -84,76 +161,227 @@ async fn serve_any(
     }
 }
 
-async fn accept(
-    (listener, tls): (&TcpListener, Option<&Arc<ServerTls>>),
-    routes: &Router,
-    limits: ServerLimits,
-    connections: &TaskTracker,
-    stop: &CancellationToken,
-) {
-    let permits = Arc::new(Semaphore::new(limits.connections));
-    while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let connection = meet(stream, tls.cloned(), routes.clone(), limits, stop.clone());
-                connections.spawn(async move {
-                    connection.await;
-                    drop(permit);
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
-/// The handshake, if there is to be one, then all requests.
-async fn meet(
-    stream: TcpStream,
+/// The parts that every connection of a listener needs.
+#[derive(Clone)]
+struct Server {
     tls: Option<Arc<ServerTls>>,
     routes: Router,
     limits: ServerLimits,
     stop: CancellationToken,
-) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "small packets may be delayed on this connection");
+    open: Connections,
+}
+
+impl Server {
+    async fn accept(&self, listener: &TcpListener, connections: &TaskTracker) {
+        while let Ok(permit) = Arc::clone(&self.open.permits).acquire_owned().await {
+            match listener.accept().await {
+                Ok((stream, client)) => {
+                    let Some(place) = self.open.admit(client, permit) else {
+                        continue;
+                    };
+                    let made_room = place.made_room;
+                    connections.spawn(self.clone().meet(stream, client, place));
+                    if made_room {
+                        // In a flood, requests that have arrived go before more of the flood.
+                        tokio::task::yield_now().await;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
     }
-    let Some(tls) = tls else {
-        return converse(stream, routes, limits, stop).await;
-    };
-    let peer = stream.peer_addr().ok();
-    let handshake = tokio::time::timeout(limits.head_timeout, tls.acceptor().accept(stream));
-    match stop.run_until_cancelled(handshake).await {
-        Some(Ok(Ok(stream))) => converse(stream, routes, limits, stop).await,
-        Some(Ok(Err(error))) => tracing::info!(?peer, %error, "a TLS client was refused"),
-        Some(Err(_)) => tracing::debug!(?peer, "a TLS handshake took too long"),
-        None => {}
+
+    /// The handshake, if there is to be one, then all requests.
+    async fn meet(self, stream: TcpStream, client: SocketAddr, place: Place) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "small packets may be delayed on this connection");
+        }
+        let Some(tls) = &self.tls else {
+            return self.converse(stream, client, place).await;
+        };
+        let handshake = tokio::time::timeout(self.limits.handshake_timeout, tls.acceptor().accept(stream));
+        tokio::select! {
+            biased;
+            shaken = handshake => match shaken {
+                Ok(Ok(stream)) => {
+                    place.set_stage(Stage::Idle);
+                    self.converse(stream, client, place).await;
+                }
+                Ok(Err(error)) => tracing::info!(%client, %error, "a TLS client was refused"),
+                Err(_) => tracing::debug!(%client, "a TLS handshake took too long"),
+            },
+            () = place.evicted.cancelled() => {}
+            () = self.stop.cancelled() => {}
+        }
+    }
+
+    /// All requests of one connection.
+    async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        self,
+        stream: S,
+        client: SocketAddr,
+        place: Place,
+    ) {
+        let place = Arc::new(place);
+        let routes = TowerToHyperService::new(self.routes);
+        let busy = Arc::clone(&place);
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ClientAddress(client));
+            let under_way = UnderWay::begin(&busy);
+            let answer = routes.call(request);
+            async move {
+                let answer = answer.await;
+                drop(under_way);
+                answer
+            }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.head_timeout)
+            .max_buf_size(self.limits.head_bytes)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut connection = std::pin::pin!(connection);
+        let mut first_head = std::pin::pin!(tokio::time::sleep(self.limits.handshake_timeout));
+        let (mut expects_first_head, mut is_stopping) = (true, false);
+        let ended = loop {
+            tokio::select! {
+                biased;
+                ended = connection.as_mut() => break ended,
+                () = place.evicted.cancelled() => {
+                    if place.stage() == Some(Stage::Unproven) {
+                        return;
+                    }
+                    // The answer to the last request may not have been sent completely.
+                    connection.as_mut().graceful_shutdown();
+                    match tokio::time::timeout(EVICTION_GRACE, connection.as_mut()).await {
+                        Ok(ended) => break ended,
+                        Err(_) => return,
+                    }
+                }
+                () = self.stop.cancelled(), if !is_stopping => {
+                    is_stopping = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                () = first_head.as_mut(), if expects_first_head => {
+                    if place.stage() == Some(Stage::Unproven) {
+                        tracing::debug!(%client, "no request came in time");
+                        return;
+                    }
+                    expects_first_head = false;
+                }
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection ended badly");
+        }
     }
 }
 
-/// All requests of one connection.
-async fn converse<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    stream: S,
-    routes: Router,
-    limits: ServerLimits,
-    stop: CancellationToken,
-) {
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head_timeout)
-        .max_buf_size(limits.head_bytes)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+/// The open connections of a listener.
+#[derive(Clone)]
+struct Connections {
+    /// One for each open connection, so that their number is bounded whatever the register says.
+    permits: Arc<Semaphore>,
+    register: Arc<Mutex<Register>>,
+    evictions: Arc<Mutex<Evictions>>,
+}
+
+impl Connections {
+    fn new(limits: ServerLimits) -> Self {
+        Self {
+            permits: Arc::new(Semaphore::new(limits.connections)),
+            register: Arc::new(Mutex::new(Register::new(limits.bounds()))),
+            evictions: Arc::default(),
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended badly");
     }
+
+    /// A place for a new connection, or `None` when its client has as many requests under way as it
+    /// may have connections.
+    fn admit(&self, client: SocketAddr, permit: OwnedSemaphorePermit) -> Option<Place> {
+        let admitted = lock(&self.register).admit(Peer::from(client.ip()));
+        if admitted.as_ref().is_none_or(|admitted| admitted.made_room) {
+            lock(&self.evictions).log(client, Instant::now());
+        }
+        let admitted = admitted?;
+        Some(Place {
+            register: Arc::clone(&self.register),
+            id: admitted.id,
+            evicted: admitted.evicted,
+            made_room: admitted.made_room,
+            _permit: permit,
+        })
+    }
+}
+
+/// Connections closed for want of room since the last log line.
+#[derive(Default)]
+struct Evictions {
+    count: u64,
+    logged_at: Option<Instant>,
+}
+
+impl Evictions {
+    fn log(&mut self, client: SocketAddr, now: Instant) {
+        self.count += 1;
+        if self.logged_at.is_some_and(|last| now - last < LOG_INTERVAL) {
+            return;
+        }
+        tracing::warn!(
+            client = %client.ip(),
+            count = self.count,
+            "http.connections_closed: more connections than the bounds allow"
+        );
+        *self = Self {
+            count: 0,
+            logged_at: Some(now),
+        };
+    }
+}
+
+/// One connection's place in the register; dropping it gives the place back.
+struct Place {
+    register: Arc<Mutex<Register>>,
+    id: u64,
+    evicted: CancellationToken,
+    made_room: bool,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Place {
+    fn set_stage(&self, stage: Stage) {
+        lock(&self.register).set_stage(self.id, stage);
+    }
+
+    fn stage(&self) -> Option<Stage> {
+        lock(&self.register).stage(self.id)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        lock(&self.register).remove(self.id);
+    }
+}
+
+/// A request under way; its connection is not evicted meanwhile.
+struct UnderWay(Arc<Place>);
+
+impl UnderWay {
+    fn begin(place: &Arc<Place>) -> Self {
+        place.set_stage(Stage::Busy);
+        Self(Arc::clone(place))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.set_stage(Stage::Idle);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

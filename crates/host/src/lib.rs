@@ -11,6 +11,7 @@ pub mod clock;
 mod duration;
 pub mod http_server;
 pub mod mutual_tls;
+pub mod process;
 pub mod randomness;
 mod secret;
 pub mod settings;

@@ -165,3 +165,44 @@ async fn a_request_that_never_ends_does_not_hold_the_stop_for_ever() {
         .expect("the server ends")
         .unwrap();
 }
+
+#[tokio::test]
+async fn a_connection_without_a_request_is_closed_soon_although_idle_ones_are_kept_longer() {
+    let limits = ServerLimits {
+        handshake_timeout: Duration::from_millis(200),
+        head_timeout: Duration::from_secs(3600),
+        ..ServerLimits::default()
+    };
+    let server = server(limits).await;
+    let silent = server.send(b"").await;
+    let half = server.send(b"GET / HTT").await;
+    let request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    let mut kept = server.send(request).await;
+    for stream in [silent, half] {
+        assert_eq!(until_closed(stream).await, "");
+    }
+    // Later than the bound of the other two.
+    kept.write_all(request).await.unwrap();
+    let mut answers = String::new();
+    while answers.matches("hello").count() < 2 {
+        let mut buffer = [0; 1024];
+        let length = timeout(PATIENCE, kept.read(&mut buffer)).await.unwrap().unwrap();
+        assert!(length > 0, "closed: {answers}");
+        answers.push_str(std::str::from_utf8(&buffer[..length]).unwrap());
+    }
+}
+
+#[tokio::test]
+async fn the_connection_that_is_silent_longest_makes_room_for_a_client_with_a_request() {
+    let limits = ServerLimits {
+        connections: 4,
+        ..ServerLimits::default()
+    };
+    let server = server(limits).await;
+    let mut silent = Vec::new();
+    for _ in 0..8 {
+        silent.push(server.send(b"").await);
+    }
+    assert!(until_closed(server.send(CLOSING).await).await.ends_with("hello"));
+    assert_eq!(until_closed(silent.remove(0)).await, "");
+}

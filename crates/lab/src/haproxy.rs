@@ -105,7 +105,11 @@ pub fn home() -> Result<TempDir, LabError> {
         .map_err(LabError::io("make a directory for HAProxy"))
 }
 
-fn haproxy() -> Result<PathBuf, LabError> {
+/// The program.
+///
+/// # Errors
+/// [`LabError::MissingProgram`] without HAProxy.
+pub fn haproxy() -> Result<PathBuf, LabError> {
     find_program("haproxy", "haproxy", &[])
 }
 

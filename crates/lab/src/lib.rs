@@ -16,6 +16,7 @@
 pub mod acme_double;
 pub mod dns;
 pub mod error;
+pub mod flood;
 pub mod haproxy;
 pub mod memory_store;
 pub mod pebble;
