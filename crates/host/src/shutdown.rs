@@ -5,6 +5,8 @@ use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::exit;
+
 /// A token that is cancelled at the first SIGTERM or SIGINT: drain, then exit. At a second signal the process ends at once
 /// with 143 (SIGTERM) or 130 (SIGINT), whatever is still under way. Must be called inside a tokio runtime.
 pub fn token() -> io::Result<CancellationToken> {
@@ -42,8 +44,8 @@ struct Received {
 impl Signals {
     async fn next(&mut self) -> Received {
         tokio::select! {
-            _ = self.terminate.recv() => Received { name: "SIGTERM", exit_code: 143 },
-            _ = self.interrupt.recv() => Received { name: "SIGINT", exit_code: 130 },
+            _ = self.terminate.recv() => Received { name: "SIGTERM", exit_code: exit::TERMINATED },
+            _ = self.interrupt.recv() => Received { name: "SIGINT", exit_code: exit::INTERRUPTED },
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod filter;
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::io::{self, IsTerminal as _};
 
@@ -21,7 +22,7 @@ pub enum Format {
     /// One JSON object per line: `timestamp`, `level`, `target`, `message`, the event's fields beside them, the innermost span
     /// under `span`.
     Json,
-    /// Lines for people, in colour on a terminal.
+    /// Lines for people, in colour on a terminal unless `NO_COLOR` is set.
     Pretty,
 }
 
@@ -64,7 +65,10 @@ pub fn init(format: Format, level: Option<&str>) -> Result<(), TelemetryError> {
         Format::Pretty => true,
     };
     let look = if pretty {
-        Look::Lines { colour: is_terminal }
+        let (no_color, term) = (std::env::var_os("NO_COLOR"), std::env::var_os("TERM"));
+        Look::Lines {
+            colour: is_terminal && wants_colour(no_color.as_deref(), term.as_deref()),
+        }
     } else {
         Look::Json
     };
@@ -84,6 +88,11 @@ pub fn init_file(path: &std::path::Path, level: Option<&str>) -> Result<(), Tele
     subscriber(Look::Json, chosen_filter(level)?, std::sync::Mutex::new(file))
         .try_init()
         .map_err(|_| TelemetryError::Twice)
+}
+
+/// Whether a terminal is to be written to in colour: not with `NO_COLOR` (<https://no-color.org>), and not if it is a dumb one.
+fn wants_colour(no_color: Option<&OsStr>, term: Option<&OsStr>) -> bool {
+    no_color.is_none_or(OsStr::is_empty) && term.is_none_or(|term| term != "dumb")
 }
 
 fn chosen_filter(level: Option<&str>) -> Result<EnvFilter, TelemetryError> {

@@ -128,3 +128,12 @@ fn the_format_is_read_in_any_case() {
     let error = serde_json::from_str::<Format>("\"xml\"").unwrap_err().to_string();
     assert!(error.contains("expected Auto, Json or Pretty"), "{error}");
 }
+
+#[test]
+fn no_color_and_a_dumb_terminal_turn_colour_off() {
+    let wants = |no_color: Option<&str>, term: Option<&str>| {
+        wants_colour(no_color.map(OsStr::new), term.map(OsStr::new))
+    };
+    assert!(wants(None, Some("xterm")) && wants(None, None) && wants(Some(""), Some("xterm")));
+    assert!(!wants(Some("1"), Some("xterm")) && !wants(None, Some("dumb")));
+}
