@@ -10,6 +10,7 @@ mod bearer_token;
 pub mod clock;
 mod duration;
 pub mod exit;
+pub mod exposition;
 pub mod http_server;
 pub mod mutual_tls;
 pub mod process;
