@@ -16,6 +16,7 @@ pub mod mutual_tls;
 pub mod process;
 pub mod randomness;
 mod secret;
+pub mod service_manager;
 pub mod settings;
 pub mod shutdown;
 pub mod telemetry;
