@@ -6,6 +6,7 @@ use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use dps_x509::{ExposedFile, check_private_file};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -33,6 +34,9 @@ pub enum SecretError {
         /// Why.
         source: std::io::Error,
     },
+    /// Others may read or change the file.
+    #[error("the secret file {0}")]
+    Exposed(ExposedFile),
     /// Nothing but line ends in it.
     #[error("the secret file {} is empty", .0.display())]
     Empty(PathBuf),
@@ -53,7 +57,7 @@ impl Secret {
     }
 
     /// The secret of a pair of settings `X` and `XFile`: the value, or the content of the file without the line ends at its end,
-    /// or `None` when neither is given. A file that every user of the machine can read gives a warning in the log.
+    /// or `None` when neither is given. A file that others can read or change is refused.
     pub fn resolve(value: Option<&Self>, file: Option<&Path>) -> Result<Option<Self>, SecretError> {
         match (value, file) {
             (Some(_), Some(_)) => Err(SecretError::Both),
@@ -71,13 +75,7 @@ fn read(path: &Path) -> Result<Secret, SecretError> {
     };
     let file = File::open(path).map_err(unreadable)?;
     let mode = file.metadata().map_err(unreadable)?.permissions().mode();
-    if mode & 0o004 != 0 {
-        tracing::warn!(
-            path = %path.display(),
-            mode = format_args!("{:03o}", mode & 0o777),
-            "every user of this machine can read this secret file; chmod 600 it"
-        );
-    }
+    check_private_file(path, mode).map_err(SecretError::Exposed)?;
     let mut bytes = Vec::new();
     file.take(MAX_FILE_BYTES + 1)
         .read_to_end(&mut bytes)
@@ -165,6 +163,11 @@ mod tests {
 
     use super::*;
 
+    fn write(path: &Path, content: impl AsRef<[u8]>) {
+        fs::write(path, content).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
     #[test]
     fn a_secret_shows_itself_only_when_asked_by_name() {
         let secret = Secret::from("hunter2");
@@ -200,7 +203,7 @@ mod tests {
         let path = folder.path().join("token");
         let resolve = |value: Option<&Secret>, file| Secret::resolve(value, file);
         for content in ["from file", "from file\n", "from file\r\n", "from file\n\n"] {
-            fs::write(&path, content).unwrap();
+            write(&path, content);
             assert_eq!(resolve(None, Some(&path)).unwrap().unwrap().expose(), "from file");
         }
         let value = Secret::from("value");
@@ -219,20 +222,36 @@ mod tests {
         let error = Secret::resolve(None, Some(&path)).unwrap_err();
         assert!(matches!(&error, SecretError::Unreadable { .. }));
         assert!(error.to_string().contains("token"), "{error}");
-        fs::write(&path, "\n").unwrap();
+        write(&path, "\n");
         assert!(matches!(
             Secret::resolve(None, Some(&path)),
             Err(SecretError::Empty(_))
         ));
-        fs::write(&path, [0xff, 0xfe]).unwrap();
+        write(&path, [0xff, 0xfe]);
         assert!(matches!(
             Secret::resolve(None, Some(&path)),
             Err(SecretError::NotText(_))
         ));
-        fs::write(&path, vec![b'x'; 64 * 1024 + 1]).unwrap();
+        write(&path, vec![b'x'; 64 * 1024 + 1]);
         assert!(matches!(
             Secret::resolve(None, Some(&path)),
             Err(SecretError::NotText(_))
         ));
+    }
+
+    #[test]
+    fn a_file_that_others_may_read_or_change_is_refused_with_its_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        write(&path, "hunter2");
+        for (mode, is_private) in [(0o400, true), (0o440, true), (0o644, false), (0o660, false)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let read = Secret::resolve(None, Some(&path));
+            assert_eq!(read.is_ok(), is_private, "{mode:o}");
+            if let Err(error) = read {
+                let text = error.to_string();
+                assert!(text.contains("chmod 600") && !text.contains("hunter2"), "{text}");
+            }
+        }
     }
 }

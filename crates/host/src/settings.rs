@@ -12,6 +12,7 @@
 mod apply;
 mod decode;
 mod environment;
+mod exposed;
 mod json;
 mod nearest;
 mod problem;
@@ -81,6 +82,14 @@ impl Loader {
         }
     }
 
+    /// The settings that this process's environment variables give, without any file.
+    pub fn from_variables() -> Self {
+        Self {
+            base: PathBuf::new(),
+            ..Self::from_process(None)
+        }
+    }
+
     /// Settings from `appsettings.json` in this directory, without any environment variable.
     pub fn new(directory: &Path) -> Self {
         Self {
@@ -138,7 +147,11 @@ impl Loader {
         }
         let applied = apply::apply(&tree, &template, self.pass_over, &mut problems);
         let origins = applied.origins.clone();
-        match decode::decode(applied, &template, &mut problems) {
+        let settings = decode::decode(applied, &template, &mut problems);
+        if let Some(settings) = &settings {
+            exposed::check(settings, &origins, &mut problems);
+        }
+        match settings {
             Some(settings) if problems.is_empty() => Ok(Loaded {
                 settings,
                 environment,

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use dps_host::settings::{Loaded, Loader, Origin, Problem, SECTIONS, SettingsError};
@@ -78,7 +79,10 @@ impl Files {
     fn with(files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in files {
-            fs::write(folder.path().join(name), text).unwrap();
+            let path = folder.path().join(name);
+            fs::write(&path, text).unwrap();
+            // Some of them hold secrets.
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         }
         Self(folder)
     }
@@ -592,4 +596,37 @@ fn a_process_with_fewer_sections_can_share_the_file() {
     let files = Files::with(&[("appsettings.json", r#"{"Worker": {}}"#)]);
     assert!(messages(&files.loader().ignoring_other_sections())[0].starts_with("Worker "));
     assert!(SECTIONS.is_sorted());
+}
+
+#[test]
+fn a_file_with_a_secret_that_others_may_read_is_refused_and_one_without_is_not() {
+    let (secret, open) = (
+        r#"{"CabinetApi": {"Token": "hunter2"}}"#,
+        r#"{"CabinetApi": {"Retries": 4}}"#,
+    );
+    for (text, mode, is_refused) in [
+        (secret, 0o644, true),
+        (secret, 0o640, false),
+        (open, 0o644, false),
+    ] {
+        let files = Files::with(&[("appsettings.json", text)]);
+        let path = files.path("appsettings.json");
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        match files.loader().load::<Settings>() {
+            Ok(_) => assert!(!is_refused, "{mode:o} {text}"),
+            Err(error) => {
+                let error = error.to_string();
+                assert!(is_refused && error.contains("CabinetApi:Token"), "{error}");
+                assert!(
+                    error.contains("chmod 600") && !error.contains("hunter2"),
+                    "{error}"
+                );
+            }
+        }
+    }
+    // By a variable, the file's mode says nothing.
+    let files = Files::with(&[("appsettings.json", open)]);
+    let path = files.path("appsettings.json");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    load(&files.loader().variables([("CabinetApi__Token", "hunter2")]));
 }

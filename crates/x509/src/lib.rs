@@ -13,6 +13,7 @@ mod csr;
 mod key;
 mod pem;
 mod private_authority;
+mod private_file;
 
 pub use chain::{CertificateChain, ChainError, Leaf, MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
 pub use check::{ChainFault, check};
@@ -21,3 +22,4 @@ pub use key::{CertificateKey, KeyAlgorithm, KeyFault};
 pub use private_authority::{
     AuthorityFault, PeerName, PeerNameError, PeerRole, PrivateAuthority, peer_names,
 };
+pub use private_file::{ExposedFile, check_private_file};

@@ -2,12 +2,13 @@
 
 use std::fs::File;
 use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, Digest, SHA256};
 use dps_domain::Timestamp;
-use dps_x509::{CertificateChain, CertificateKey, ChainError, KeyFault};
+use dps_x509::{CertificateChain, CertificateKey, ChainError, ExposedFile, KeyFault, check_private_file};
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{default_provider, sign};
@@ -33,6 +34,9 @@ pub enum TlsError {
         /// Why.
         source: std::io::Error,
     },
+    /// Others may read or change the private key.
+    #[error("the key file {0}")]
+    Exposed(ExposedFile),
     /// A file is too long or not text.
     #[error("{} must be PEM text of at most 256 KiB", .0.display())]
     NotText(PathBuf),
@@ -89,7 +93,7 @@ impl Texts {
     pub(super) fn read(files: &TlsFiles) -> Result<Self, TlsError> {
         Ok(Self {
             certificate: read(&files.certificate)?.to_string(),
-            key: read(&files.key)?,
+            key: read_private(&files.key)?,
             authorities: read(&files.authorities)?.to_string(),
         })
     }
@@ -142,6 +146,16 @@ fn authorities(text: &str, path: &Path) -> Result<RootCertStore, TlsError> {
         return Err(unusable());
     }
     Ok(store)
+}
+
+/// As [`read`], of a file that holds a private key.
+fn read_private(path: &Path) -> Result<Zeroizing<String>, TlsError> {
+    let metadata = std::fs::metadata(path).map_err(|source| TlsError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    check_private_file(path, metadata.permissions().mode()).map_err(TlsError::Exposed)?;
+    read(path)
 }
 
 fn read(path: &Path) -> Result<Zeroizing<String>, TlsError> {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use dps_x509::ExposedFile;
+
 use super::tree::Origin;
 
 /// One thing that is wrong.
@@ -47,6 +49,13 @@ pub enum Problem {
         /// The variables.
         variables: [String; 2],
     },
+    /// Others may read or change a file that holds a secret.
+    Exposed {
+        /// The first key in it whose value is a secret.
+        key: String,
+        /// The file.
+        file: ExposedFile,
+    },
     /// The environment's name cannot be part of a file name.
     EnvironmentName {
         /// What was given.
@@ -77,6 +86,10 @@ impl fmt::Display for Problem {
                     "{key}: the environment variables {first} and {second} both set it, to different values"
                 )
             }
+            Self::Exposed { key, file } => write!(
+                f,
+                "{key} is a secret, and its file {file}; or set it by an environment variable, or in a file of its own"
+            ),
             Self::EnvironmentName { name } => write!(
                 f,
                 "the environment name {name:?} (DPS_ENVIRONMENT, DOTNET_ENVIRONMENT or ASPNETCORE_ENVIRONMENT) may only \

@@ -8,12 +8,11 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use dps_x509::{ExposedFile, check_private_file};
 use zeroize::Zeroizing;
 
 /// More is no key file.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
-/// Rights of others, and writing by the group. The group may read: orchestrators mount secrets so.
-const FORBIDDEN_RIGHTS: u32 = 0o027;
 
 /// A key file cannot be made or used.
 #[derive(Debug, thiserror::Error)]
@@ -25,17 +24,8 @@ pub enum KeyFileError {
         path: PathBuf,
     },
     /// Others may read or change it.
-    #[error(
-        "the key file {} has mode {mode:04o}: others may read or change it; run: chmod 600 {}",
-        path.display(),
-        path.display()
-    )]
-    TooOpen {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
+    #[error("the key file {0}")]
+    TooOpen(ExposedFile),
     /// It is no file of keys.
     #[error("the key file {} is no text of at most 64 KiB", path.display())]
     NotText {
@@ -123,13 +113,7 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
     };
     let file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
-    let mode = metadata.permissions().mode() & 0o7777;
-    if mode & FORBIDDEN_RIGHTS != 0 {
-        return Err(KeyFileError::TooOpen {
-            path: path.to_owned(),
-            mode,
-        });
-    }
+    check_private_file(path, metadata.permissions().mode()).map_err(KeyFileError::TooOpen)?;
     if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
         return Err(not_text());
     }

@@ -70,7 +70,10 @@ pub(super) fn write(
             json!({ "ConnectionString": connection_string, "EncryptionKeyFile": keys });
     }
     merge(&mut settings, &options.settings);
-    fs::write(home.join("appsettings.json"), format!("{settings:#}")).unwrap();
+    let file = home.join("appsettings.json");
+    fs::write(&file, format!("{settings:#}")).unwrap();
+    // It may hold the password of a database.
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 /// Writes the settings of an agent alone.
