@@ -1,20 +1,23 @@
 //! The `haproxy-domain-agent` command: the agent alone, for an edge that needs nothing else of us.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
+use dps_domain::with_causes;
 use dps_host::settings::Loader;
 use dps_host::telemetry::{self, Format};
-use haproxy_domain_agent::{Agent, Settings, SystemClock};
+use dps_host::{exit, process};
+use haproxy_domain_agent::{Settings, SystemClock};
 use serde::{Deserialize, Serialize};
 
 /// Applies certificates to the HAProxy on this machine, without a reload, and answers HTTP-01 challenges behind it.
 ///
 /// Settings come from section "Agent" of appsettings.json and from environment variables such as `Agent__Token`.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, after_help = exit::TABLE)]
 struct Cli {
     /// The settings file; appsettings.json in the current directory unless given
     #[arg(long, value_name = "FILE")]
@@ -50,21 +53,46 @@ impl Default for Logging {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
+    if let Err(error) = process::hide_memory() {
+        eprintln!("warning: other processes of this user may read this one's memory: {error}");
+    }
     let cli = Cli::parse();
-    let loaded = Loader::from_process(cli.config.as_deref())
-        .ignoring_other_sections()
-        .load::<Sections>()?;
-    let Sections { agent, logging } = loaded.settings;
-    agent.check()?;
+    let Sections { agent, logging } = match usable(cli.config.as_deref()) {
+        Ok(sections) => sections,
+        Err(problem) => {
+            eprintln!("error: {problem}");
+            return ExitCode::from(exit::UNUSABLE);
+        }
+    };
     if cli.check {
         println!("the settings of section Agent can be used");
-        return Ok(());
+        return ExitCode::SUCCESS;
     }
+    match serve(&agent, &logging).await {
+        Ok(()) => ExitCode::SUCCESS,
+        // Without the backtrace that `Debug` shows where RUST_BACKTRACE is set.
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(exit::FAILURE)
+        }
+    }
+}
+
+/// The settings, or what is wrong with them.
+fn usable(config: Option<&Path>) -> Result<Sections, String> {
+    let loader = Loader::from_process(config).ignoring_other_sections();
+    let sections = loader.load::<Sections>().map_err(|error| error.to_string())?;
+    let Sections { agent, logging } = &sections.settings;
+    agent.check().map_err(|error| with_causes(&error))?;
+    telemetry::check_level(&logging.level).map_err(|error| format!("Logging:Level: {error}"))?;
+    Ok(sections.settings)
+}
+
+async fn serve(agent: &Settings, logging: &Logging) -> anyhow::Result<()> {
     telemetry::init(logging.format, Some(&logging.level))?;
     let shutdown = dps_host::shutdown::token().context("signals cannot be listened to")?;
-    let agent = Agent::bind(&agent, Arc::new(SystemClock)).await?;
-    agent.serve(shutdown).await?;
+    haproxy_domain_agent::run(agent, Arc::new(SystemClock), shutdown).await?;
     tracing::info!("drained");
     Ok(())
 }

@@ -2,15 +2,14 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use dps_agent_api::{Health, HealthStatus, ProblemCode, TlsHealth};
+use dps_host::exposition;
 use tokio::time::Instant;
 
 use super::App;
 use super::problem::Rejection;
-
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 fn look(app: &App) -> Health {
     let challenges = app.challenges.count(Instant::now()) as u64;
@@ -49,7 +48,7 @@ pub(super) async fn health(State(app): State<App>) -> Response {
 }
 
 /// `GET /metrics`.
-pub(super) async fn metrics(State(app): State<App>) -> Result<Response, Rejection> {
+pub(super) async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response, Rejection> {
     let health = look(&app);
     let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     {
@@ -80,5 +79,5 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<Response, Rejectio
         .metrics
         .text()
         .map_err(|_| Rejection::new(ProblemCode::Internal, "the metrics cannot be written"))?;
-    Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response())
+    Ok(exposition::response(&headers, text))
 }

@@ -101,7 +101,8 @@ fn internal(app: &App) -> Router<App> {
 async fn no_such_path() -> Rejection {
     Rejection::new(
         ProblemCode::NotFound,
-        "no such path; the calls are listed in the agent's documentation",
+        "no such path; here are /health, /metrics, /.well-known/acme-challenge/{token} and the calls below \
+         /internal/v1, which deploy/haproxy/README.md lists",
     )
 }
 

@@ -100,7 +100,7 @@ async fn health_and_metrics_tell_how_the_edge_is() {
         .await
         .unwrap();
     let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
-    assert_eq!(kind, "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert_eq!(kind, "text/plain; version=0.0.4; charset=utf-8");
     let text = answer.text().await.unwrap();
     for line in [
         "haproxy_domain_agent_applied_total{outcome=\"created\"} 1",

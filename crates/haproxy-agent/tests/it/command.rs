@@ -1,8 +1,11 @@
 //! The executable: settings, signals, exit codes.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_haproxy-domain-agent"));
@@ -10,9 +13,21 @@ fn command() -> Command {
     command
 }
 
+/// A configuration of an agent whose HAProxy is away.
+fn lonely(folder: &Path) -> std::path::PathBuf {
+    let text = format!(
+        r#"{{"Agent": {{"Listen": "127.0.0.1:0", "StateDirectory": "{}", "HaproxySocket": "{}"}}, "Workers": {{}}}}"#,
+        folder.join("state").display(),
+        folder.join("none.sock").display()
+    );
+    settings(folder, &text)
+}
+
 fn settings(folder: &Path, text: &str) -> std::path::PathBuf {
     let path = folder.join("appsettings.json");
     std::fs::write(&path, text).unwrap();
+    // Some hold a token.
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     path
 }
 
@@ -20,12 +35,7 @@ fn settings(folder: &Path, text: &str) -> std::path::PathBuf {
 fn it_starts_from_file_and_environment_and_ends_with_0_on_sigterm() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state");
-    let text = format!(
-        r#"{{"Agent": {{"Listen": "127.0.0.1:0", "StateDirectory": "{}", "HaproxySocket": "{}"}}, "Workers": {{}}}}"#,
-        state.display(),
-        folder.path().join("none.sock").display()
-    );
-    let config = settings(folder.path(), &text);
+    let config = lonely(folder.path());
     let mut child = command()
         .env("Agent__Token", "s3cret-t0ken")
         .arg("--config")
@@ -64,14 +74,19 @@ fn unusable_settings_end_it_with_their_name() {
         ),
     ] {
         let output = command()
+            .env("RUST_BACKTRACE", "1")
             .arg("--check")
             .arg("--config")
             .arg(settings(folder.path(), text))
             .output()
             .unwrap();
-        assert!(!output.status.success());
+        assert_eq!(output.status.code(), Some(2), "as of dps");
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(error.contains(named), "{error}");
+        assert!(
+            !error.contains("backtrace") && error.lines().count() < 5,
+            "{error}"
+        );
     }
     let good = settings(folder.path(), r#"{"Agent": {"Token": "x"}}"#);
     assert!(
@@ -83,4 +98,26 @@ fn unusable_settings_end_it_with_their_name() {
             .unwrap()
             .success()
     );
+}
+
+#[test]
+fn the_service_manager_is_told_when_the_list_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify.sock");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let mut child = command()
+        .env("Agent__Token", "s3cret-t0ken-of-the-service")
+        .env("NOTIFY_SOCKET", &path)
+        .arg("--config")
+        .arg(lonely(folder.path()))
+        .spawn()
+        .unwrap();
+    let mut message = [0; 64];
+    let length = manager.recv(&mut message);
+    let is_there = folder.path().join("state/crt-list.txt").exists();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(&message[..length.unwrap()], b"READY=1");
+    assert!(is_there, "HAProxy would be started without its list");
 }

@@ -1,9 +1,14 @@
 //! Who is let in by certificate, and what the listener without encryption still answers.
 
+use std::fs::Permissions;
+use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use dps_agent_api::{Access, AgentClient, AgentError, ClientOptions};
 use dps_host::mutual_tls::{ClientTls, TlsFiles};
+use dps_lab::flood::Flood;
 use dps_x509::{PeerName, PeerRole, PrivateAuthority};
 use haproxy_domain_agent::{Clock, Settings, SystemClock, Tls};
 use secrecy::{ExposeSecret, SecretString};
@@ -39,7 +44,9 @@ impl Fleet {
             .unwrap();
         std::fs::create_dir_all(self.folder.path().join(machine)).unwrap();
         std::fs::write(self.file(machine, "certificate"), chain.to_pem()).unwrap();
-        std::fs::write(self.file(machine, "key"), key.to_pem().expose_secret()).unwrap();
+        let file = self.file(machine, "key");
+        std::fs::write(&file, key.to_pem().expose_secret()).unwrap();
+        std::fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
         std::fs::write(self.file(machine, "ca"), self.authority.chain().to_pem()).unwrap();
     }
 
@@ -258,4 +265,22 @@ async fn files_that_change_count_without_a_restart_and_bad_ones_change_nothing_b
     })
     .await;
     service_of(&world, &fleet).inventory(None, 1).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_connections_without_a_certificate_does_not_keep_the_service_out() {
+    let fleet = Fleet::new();
+    let world = world(&fleet, |_| ()).await;
+    let address = world.tls_address();
+    let patience = Duration::from_secs(60);
+    let flood = Flood::start(Ipv4Addr::new(127, 0, 0, 2), address, 1_100);
+    flood.goes_on(2_200, patience).await.unwrap();
+    for _ in 0..10 {
+        // A client of its own each time, so that each call begins with a handshake.
+        let client = service_of(&world, &fleet);
+        let held = tokio::time::timeout(Duration::from_secs(5), client.inventory(None, 1)).await;
+        held.expect("an answer in time").unwrap();
+        flood.goes_on(100, patience).await.unwrap();
+    }
+    flood.end().await;
 }
