@@ -22,8 +22,7 @@ use crate::config::Role;
 #[derive(Debug, Parser)]
 #[command(name = "dps", version, max_term_width = 100)]
 #[command(
-    after_help = "Configuration comes from appsettings.json in the current directory and from environment variables \
-                        such as CabinetApi__BaseUrl. `dps config check` shows what is effective."
+    after_help = after_help()
 )]
 pub struct Cli {
     /// Configuration file instead of ./appsettings.json
@@ -40,7 +39,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the service: take domains in, have certificates issued, deploy and renew them
-    Run,
+    Run(Run),
     /// Run the agent: the sidecar that applies certificates to the HAProxy on this machine
     Agent,
     /// Run the reference Cabinet: the API that customers' domains are created in
@@ -80,6 +79,16 @@ pub enum Command {
     /// Check the configuration, or print a sample
     #[command(subcommand)]
     Config(Config),
+}
+
+/// `dps run`.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Run {
+    /// While the settings cannot be used, stay up, answer /health with what is wrong, and look again every few seconds
+    ///
+    /// For containers: without it, the process ends with 2.
+    #[arg(long)]
+    pub wait_for_configuration: bool,
 }
 
 /// `dps demo`.
@@ -160,6 +169,15 @@ pub enum Config {
     },
     /// Print a configuration with a comment for every key
     Sample,
+}
+
+/// The end of `dps --help`.
+fn after_help() -> String {
+    format!(
+        "Configuration comes from appsettings.json in the current directory and from environment variables such as \
+         CabinetApi__BaseUrl. `dps config check` shows what is effective.\n\n{}",
+        dps_host::exit::TABLE
+    )
 }
 
 #[cfg(test)]

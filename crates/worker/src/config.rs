@@ -124,6 +124,22 @@ impl Settings {
         self.data = data;
     }
 
+    /// Reads where health and metrics are to be served, whatever may be wrong with the other sections, and from the environment alone
+    /// where the files cannot be read.
+    ///
+    /// # Errors
+    /// The problems of section `Http`.
+    pub fn load_http(config: Option<&Path>) -> Result<Http, SettingsError> {
+        #[derive(Default, Serialize, Deserialize)]
+        #[serde(rename_all = "PascalCase", default)]
+        struct Only {
+            http: Http,
+        }
+        let read = |loader: Loader| loader.ignoring_other_sections().load::<Only>();
+        let loaded = read(Loader::from_process(config)).or_else(|_| read(Loader::from_variables()))?;
+        Ok(loaded.settings.http)
+    }
+
     /// What the operator set, in the application's words.
     pub fn policy(&self) -> Policy {
         self.workers.policy(&self.haproxy_agent)

@@ -2,9 +2,9 @@
 //!
 //! | Path | Answer |
 //! | --- | --- |
-//! | `/health/live` | 200 as long as the process can answer at all |
-//! | `/health/ready`, `/health` | 200 if every required check passes, else 503; the body names each check |
-//! | `/metrics` | the metrics as `OpenMetrics` text |
+//! | `/health/live` | 200 from the start of the process to its end |
+//! | `/health/ready`, `/health` | 200 if every required check passes, else 503; the body names each check, and to clients on this machine its details |
+//! | `/metrics` | the metrics as Prometheus text, or as `OpenMetrics` text where the client prefers it |
 //!
 //! Errors are problem documents (RFC 9457). Every request is bounded in size and time.
 
@@ -16,16 +16,17 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::response::IntoResponse;
+use axum::http::HeaderMap;
+use axum::response::Response;
 use axum::routing::get;
+use dps_host::exposition;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 
 pub use health::{HealthCheck, Readiness};
 pub use problem::Problem;
 
-use crate::telemetry::{self, Metrics};
+use crate::telemetry::Metrics;
 
 /// Longest body of a request, in bytes.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -62,13 +63,9 @@ fn bounded(routes: Router) -> Router {
         .layer(CatchPanicLayer::custom(problem::after_panic))
 }
 
-async fn metrics(State(surface): State<Surface>) -> Result<impl IntoResponse, Problem> {
-    let headers = [
-        (CONTENT_TYPE, telemetry::CONTENT_TYPE),
-        (CACHE_CONTROL, "no-store"),
-    ];
+async fn metrics(State(surface): State<Surface>, headers: HeaderMap) -> Result<Response, Problem> {
     match surface.metrics.encode() {
-        Ok(text) => Ok((headers, text)),
+        Ok(text) => Ok(exposition::response(&headers, text)),
         Err(error) => {
             tracing::error!(%error, "the metrics cannot be written");
             Err(Problem::INTERNAL)

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use dps_host::{exit, process};
 use dps_worker::cli::Cli;
 use dps_worker::roles;
 
@@ -12,11 +13,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    if let Err(error) = process::hide_memory() {
+        eprintln!("warning: other processes of this user may read this one's memory: {error}");
+    }
     match roles::execute(Cli::parse()).await {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            ExitCode::from(exit::FAILURE)
         }
     }
 }

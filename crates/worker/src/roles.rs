@@ -3,27 +3,34 @@
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use dps_application::ports::Clock as _;
 use dps_application::{operator, rotation};
 use dps_domain::Hostname;
-use dps_host::{shutdown, telemetry};
+use dps_host::{exit, process, shutdown, telemetry};
 use dps_store::Store;
+use tokio_util::sync::CancellationToken;
 
 use crate::cli::{self, Cli, Command, Config, Domains, Keys, config, domains, edges, simulate};
-use crate::config::{Replica, Role, Settings};
+use crate::config::{Finding, Replica, Role, Settings};
+use crate::http::Readiness;
+use crate::service::Front;
 use crate::system::SystemClock;
 use crate::{demo, service, standalone, wiring};
+
+/// Pause between two looks at settings that cannot be used.
+const CONFIGURATION_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Does what the command line asks for. The exit code is 2 when the configuration cannot be used.
 pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     let path = cli.config.as_deref();
     match cli.command {
-        Command::Run => serve(path, Role::Run).await,
-        Command::Agent => serve(path, Role::Agent).await,
-        Command::Cabinet => serve(path, Role::Cabinet).await,
-        Command::Standalone => serve(path, Role::Standalone).await,
+        Command::Run(options) => serve(path, Role::Run, options.wait_for_configuration).await,
+        Command::Agent => serve(path, Role::Agent, false).await,
+        Command::Cabinet => serve(path, Role::Cabinet, false).await,
+        Command::Standalone => serve(path, Role::Standalone, false).await,
         Command::Demo(options) => Box::pin(demo::run(demo::Options {
             once: options.once,
             json: options.json,
@@ -66,12 +73,22 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 /// Runs a role until SIGTERM or SIGINT.
-async fn serve(path: Option<&Path>, role: Role) -> anyhow::Result<ExitCode> {
-    let Some(settings) = usable(path, role) else {
-        return Ok(ExitCode::from(config::UNUSABLE));
+async fn serve(path: Option<&Path>, role: Role, waits_for_configuration: bool) -> anyhow::Result<ExitCode> {
+    let stop = shutdown::token()?;
+    let settings = match usable(path, role) {
+        Ok(settings) => settings,
+        Err(problems) if waits_for_configuration => {
+            match wait_for_configuration(path, role, problems, &stop).await? {
+                Some(settings) => settings,
+                None => return Ok(ExitCode::SUCCESS),
+            }
+        }
+        Err(_) => return Ok(ExitCode::from(exit::UNUSABLE)),
     };
     telemetry::init(settings.logging.format, Some(&settings.logging.level))?;
-    let stop = shutdown::token()?;
+    if let Err(error) = process::raise_descriptor_limit() {
+        tracing::warn!(%error, "the limit of open files cannot be raised");
+    }
     match role {
         Role::Run => Box::pin(service::run(&settings, stop)).await?,
         Role::Agent => {
@@ -89,23 +106,54 @@ async fn serve(path: Option<&Path>, role: Role) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The settings, or `None` after all that is wrong with them was printed.
-fn usable(path: Option<&Path>, role: Role) -> Option<Settings> {
+/// The settings; or all that is wrong with them, after it was printed.
+fn usable(path: Option<&Path>, role: Role) -> Result<Settings, Vec<String>> {
+    let (settings, problems) = examine(path, role, |warning| eprintln!("warning: {warning}"));
+    for problem in &problems {
+        eprintln!("error: {problem}");
+    }
+    settings.ok_or(problems)
+}
+
+/// The settings, if they can be used, and all that is wrong with them.
+fn examine(path: Option<&Path>, role: Role, warn: impl Fn(&Finding)) -> (Option<Settings>, Vec<String>) {
     let settings = match Settings::load(path) {
         Ok(loaded) => loaded.settings,
-        Err(error) => {
-            eprintln!("{error}");
-            return None;
-        }
+        Err(error) => return (None, error.problems().iter().map(ToString::to_string).collect()),
     };
     let report = settings.check(role);
-    for warning in &report.warnings {
-        eprintln!("warning: {warning}");
+    report.warnings.iter().for_each(warn);
+    let problems: Vec<String> = report.errors.iter().map(ToString::to_string).collect();
+    (problems.is_empty().then_some(settings), problems)
+}
+
+/// Answers `/health` with the problems of the settings, until they can be used; `None` when `stop` comes first.
+async fn wait_for_configuration(
+    path: Option<&Path>,
+    role: Role,
+    mut problems: Vec<String>,
+    stop: &CancellationToken,
+) -> anyhow::Result<Option<Settings>> {
+    let http = Settings::load_http(path)?;
+    let readiness = Readiness::not_configured(problems.clone(), stop.clone());
+    let front = Front::open(http.listen, readiness).await?;
+    eprintln!(
+        "waiting for settings that can be used; http://{}/health says what is wrong",
+        front.address()
+    );
+    let next_look = || stop.run_until_cancelled(tokio::time::sleep(CONFIGURATION_INTERVAL));
+    let mut settings = None;
+    while settings.is_none() && next_look().await.is_some() {
+        let (found, now) = examine(path, role, |_| ());
+        settings = found;
+        if now != problems {
+            now.iter().for_each(|problem| eprintln!("error: {problem}"));
+            problems.clone_from(&now);
+            front.readiness().set_problems(now);
+        }
     }
-    for error in &report.errors {
-        eprintln!("error: {error}");
-    }
-    report.errors.is_empty().then_some(settings)
+    front.close().await?;
+    Ok(settings)
 }
 
 fn load(path: Option<&Path>) -> anyhow::Result<Settings> {

@@ -14,6 +14,7 @@ use dps_domain::{Status, with_causes};
 use dps_host::http_server::{self, ServerLimits};
 use dps_host::mutual_tls::{self, ClientTls};
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
@@ -29,28 +30,87 @@ const HTTP_DRAIN: Duration = Duration::from_secs(2);
 /// Runs the service as the settings say, until `shutdown`.
 pub async fn run(settings: &Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
     let peers = Peers::configured(settings)?;
-    let metrics = Metrics::new();
-    let store = wiring::open_store(settings).await?;
-    let run = async {
-        let port = Arc::new(metrics.clone());
-        let service = wiring::service(settings, &peers, port, Arc::clone(&store)).await?;
-        let listener = listen(settings.http.listen).await?;
-        serve(service, peers.agent_tls.clone(), metrics, listener, shutdown).await
+    let readiness = Readiness::starting(shutdown.clone());
+    let front = Front::open(settings.http.listen, readiness).await?;
+    // A migration may take long, and may wait for that of another replica.
+    let opening = wiring::open_store(settings);
+    let store = match shutdown.run_until_cancelled(opening).await {
+        Some(Ok(store)) => store,
+        Some(Err(error)) => {
+            front.close().await?;
+            return Err(error);
+        }
+        None => return front.close().await,
     };
-    let ran = run.await;
+    let port = Arc::new(front.metrics.clone());
+    let ran = match wiring::service(settings, &peers, port, Arc::clone(&store)).await {
+        Ok(service) => serve(service, peers.agent_tls.clone(), front, shutdown).await,
+        Err(error) => front.close().await.and(Err(error)),
+    };
     wiring::close_store(&store).await;
     ran
 }
 
-/// Runs workers, health and metrics until `shutdown`; then the workers drain first, so that health is answered meanwhile.
+/// Health and metrics of this process, answered from its start to its end.
+pub(crate) struct Front {
+    pub(crate) metrics: Metrics,
+    readiness: Arc<Readiness>,
+    address: SocketAddr,
+    server: JoinHandle<()>,
+    drained: CancellationToken,
+}
+
+impl Front {
+    /// Listens and answers from now on.
+    pub(crate) async fn open(listen: SocketAddr, readiness: Readiness) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(listen)
+            .await
+            .with_context(|| format!("Http:Listen {listen} cannot be bound"))?;
+        let address = listener.local_addr()?;
+        tracing::info!(%address, "http.listening");
+        let (metrics, readiness, drained) = (Metrics::new(), Arc::new(readiness), CancellationToken::new());
+        let surface = Surface {
+            metrics: metrics.clone(),
+            readiness: Arc::clone(&readiness),
+        };
+        let limits = ServerLimits {
+            drain_timeout: HTTP_DRAIN,
+            ..ServerLimits::default()
+        };
+        let server = http_server::serve(listener, router(surface), limits, drained.clone());
+        Ok(Self {
+            metrics,
+            readiness,
+            address,
+            server: tokio::spawn(server),
+            drained,
+        })
+    }
+
+    /// Where it listens; the real port if port 0 was asked for.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn readiness(&self) -> &Readiness {
+        &self.readiness
+    }
+
+    /// Answers what is under way, and listens no more.
+    pub(crate) async fn close(self) -> anyhow::Result<()> {
+        self.drained.cancel();
+        Ok(self.server.await?)
+    }
+}
+
+/// Runs the workers until `shutdown`; they drain first, so that health is answered meanwhile.
 pub(crate) async fn serve(
     service: Service,
     agent_tls: Option<ClientTls>,
-    metrics: Metrics,
-    listener: TcpListener,
+    front: Front,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let drained = CancellationToken::new();
+    let drained = front.drained.clone();
     let mut checks: Vec<Arc<dyn HealthCheck>> = vec![
         Arc::new(StoreAnswers(service.clone())),
         Arc::new(CabinetAnswers(service.clone())),
@@ -60,21 +120,11 @@ pub(crate) async fn serve(
     if let Some(tls) = agent_tls.clone() {
         checks.push(Arc::new(OurCertificate(tls, service.clone())));
     }
-    let readiness = Arc::new(Readiness::new(checks, shutdown.clone()));
-    let surface = Surface {
-        metrics: metrics.clone(),
-        readiness,
-    };
-    let limits = ServerLimits {
-        drain_timeout: HTTP_DRAIN,
-        ..ServerLimits::default()
-    };
-    let server = http_server::serve(listener, router(surface), limits, drained.clone());
-    let server = tokio::spawn(server);
+    front.readiness.started(checks);
     let gauges = tokio::spawn(refresh(
         service.clone(),
         agent_tls.clone(),
-        metrics,
+        front.metrics.clone(),
         drained.clone(),
     ));
     let files = agent_tls.map(|tls| tokio::spawn(mutual_tls::watch(move || tls.refresh(), drained.clone())));
@@ -90,7 +140,7 @@ pub(crate) async fn serve(
     if let Some(files) = files {
         files.await?;
     }
-    server.await?;
+    front.close().await?;
     tracing::info!("service.drained");
     Ok(())
 }
@@ -143,15 +193,6 @@ async fn refresh(service: Service, agent_tls: Option<ClientTls>, metrics: Metric
             () = tokio::time::sleep(GAUGE_PERIOD) => {}
         }
     }
-}
-
-/// Binds the service's own HTTP interface.
-pub(crate) async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("Http:Listen {address} cannot be bound"))?;
-    tracing::info!(address = %listener.local_addr()?, "http.listening");
-    Ok(listener)
 }
 
 /// Without the store nothing can be done.

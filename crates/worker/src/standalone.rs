@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::config::Settings;
-use crate::service;
-use crate::telemetry::Metrics;
+use crate::http::Readiness;
+use crate::service::{self, Front};
 use crate::wiring::{self, Peers};
 
 /// The platform's token for the Cabinet, beside the databases.
@@ -40,9 +40,10 @@ pub struct Standalone {
 /// Starts all three. What they show each other is drawn anew at every start unless it is set; the platform's own token for the Cabinet is
 /// kept in a file, made on the first start.
 pub async fn start(mut settings: Settings, shutdown: CancellationToken) -> anyhow::Result<Standalone> {
+    let front = Front::open(settings.http.listen, Readiness::starting(shutdown.clone())).await?;
     let store = wiring::open_store(&settings).await?;
     draw_tokens(&mut settings)?;
-    let started = Box::pin(start_on(&settings, Arc::clone(&store), shutdown)).await;
+    let started = Box::pin(start_on(&settings, Arc::clone(&store), front, shutdown)).await;
     if started.is_err() {
         wiring::close_store(&store).await;
     }
@@ -72,6 +73,7 @@ fn draw_tokens(settings: &mut Settings) -> anyhow::Result<()> {
 async fn start_on(
     settings: &Settings,
     store: Arc<Store>,
+    front: Front,
     shutdown: CancellationToken,
 ) -> anyhow::Result<Standalone> {
     let stop_parts = CancellationToken::new();
@@ -94,19 +96,16 @@ async fn start_on(
         agent_token: settings.agent.token.clone(),
         agent_tls: None,
     };
-    let metrics = Metrics::new();
-    let service = wiring::service(settings, &peers, Arc::new(metrics.clone()), Arc::clone(&store)).await?;
-    let listener = service::listen(settings.http.listen).await?;
-    let http_address = listener
-        .local_addr()
-        .context("the HTTP listener has no address")?;
+    let port = Arc::new(front.metrics.clone());
+    let service = wiring::service(settings, &peers, port, Arc::clone(&store)).await?;
+    let http_address = front.address();
 
     let (stop_agent, stop_cabinet) = (stop_parts.clone(), stop_parts.clone());
     let parts = vec![
         tokio::spawn(async move { agent.serve(stop_agent).await.context("the agent failed") }),
         tokio::spawn(async move { cabinet.run(stop_cabinet).await.context("the Cabinet failed") }),
     ];
-    let workers = tokio::spawn(service::serve(service.clone(), None, metrics, listener, shutdown));
+    let workers = tokio::spawn(service::serve(service.clone(), None, front, shutdown));
     Ok(Standalone {
         cabinet: cabinet_address,
         agent: agent_address,

@@ -25,9 +25,6 @@ use prometheus_client::registry::Registry;
 use self::edges::EdgeGauges;
 use self::resolvers::ResolverMetrics;
 
-/// Of [`Metrics::encode`].
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
 const MICROS_PER_DAY: f64 = 86_400_000_000.0;
 
 /// By limit.

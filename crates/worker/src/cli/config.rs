@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use dps_host::MASK;
+use dps_host::exit::UNUSABLE;
 use dps_host::settings::{Loaded, Origin};
 use serde_json::{Value, json};
 use url::Url;
@@ -14,9 +15,6 @@ use crate::config::{Finding, Role, Settings};
 
 /// A configuration with a comment for every key.
 pub const SAMPLE: &str = include_str!("../../../../docs/configuration/appsettings.sample.json");
-
-/// The exit code when the configuration cannot be used, the same as for a wrong command line.
-pub const UNUSABLE: u8 = 2;
 
 /// `dps config check`: what is effective, with secrets masked, on `out`; problems and warnings on `err`.
 ///

@@ -10,8 +10,8 @@ use clap::Args;
 use dps_lab::simulation::outcome::grouped;
 use dps_lab::simulation::{Outcome, Progress, Scenario, draw};
 
-use super::config::UNUSABLE;
 use crate::config::Settings;
+use dps_host::exit::UNUSABLE;
 
 /// Between two lines about how far the run is, in real time.
 const BETWEEN_LINES: Duration = Duration::from_secs(2);

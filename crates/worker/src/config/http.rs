@@ -1,4 +1,4 @@
-//! Section `Http`: where health and metrics are served.
+//! Section `Http`: where health and metrics are served. The container image sets it to all addresses.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -15,7 +15,7 @@ pub struct Http {
 impl Default for Http {
     fn default() -> Self {
         Self {
-            listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080)),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
         }
     }
 }

@@ -1,5 +1,6 @@
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use dps_host::MASK;
@@ -13,7 +14,9 @@ use crate::cli::config::SAMPLE;
 /// Settings from a file of this text and these variables.
 fn load(text: &str, variables: &[(&str, &str)]) -> Result<Settings, String> {
     let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join("appsettings.json"), text).unwrap();
+    let file = folder.path().join("appsettings.json");
+    fs::write(&file, text).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     let loader = Loader::new(folder.path()).variables(variables.iter().copied());
     loader
         .load()

@@ -1,14 +1,15 @@
 //! Alive and ready.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use dps_host::http_server::ClientAddress;
 use futures_util::future::join_all;
 use serde::Serialize;
 use tokio::sync::Mutex;
@@ -39,9 +40,19 @@ pub trait HealthCheck: Send + Sync {
 
 /// Whether this process should be given work.
 pub struct Readiness {
-    checks: Vec<Arc<dyn HealthCheck>>,
+    stage: SyncMutex<Stage>,
     draining: CancellationToken,
     last: Mutex<Option<(Instant, Report)>>,
+}
+
+/// How far the start of the process has come.
+#[derive(Clone)]
+enum Stage {
+    /// The settings cannot be used, for these reasons.
+    NotConfigured(Vec<String>),
+    /// The store is being opened and migrated.
+    Starting,
+    Started(Vec<Arc<dyn HealthCheck>>),
 }
 
 /// What the checks said.
@@ -50,11 +61,27 @@ struct Report {
     status: Overall,
     version: &'static str,
     checks: Vec<CheckResult>,
+    /// What is wrong with the settings.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<String>,
+}
+
+impl Report {
+    const fn new(status: Overall, checks: Vec<CheckResult>) -> Self {
+        Self {
+            status,
+            version: env!("CARGO_PKG_VERSION"),
+            checks,
+            problems: Vec::new(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 enum Overall {
+    NotConfigured,
+    Starting,
     Ready,
     NotReady,
     Draining,
@@ -79,20 +106,62 @@ enum CheckStatus {
 impl Readiness {
     /// Ready while all required `checks` pass and `draining` has not fired.
     pub fn new(checks: Vec<Arc<dyn HealthCheck>>, draining: CancellationToken) -> Self {
+        Self::at(Stage::Started(checks), draining)
+    }
+
+    /// Not ready, until [`Self::started`].
+    pub fn starting(draining: CancellationToken) -> Self {
+        Self::at(Stage::Starting, draining)
+    }
+
+    /// Not ready, because the settings have these problems.
+    pub fn not_configured(problems: Vec<String>, draining: CancellationToken) -> Self {
+        Self::at(Stage::NotConfigured(problems), draining)
+    }
+
+    fn at(stage: Stage, draining: CancellationToken) -> Self {
         Self {
-            checks,
+            stage: SyncMutex::new(stage),
             draining,
             last: Mutex::new(None),
         }
     }
 
+    /// From now on the process is ready while all required `checks` pass.
+    pub fn started(&self, checks: Vec<Arc<dyn HealthCheck>>) {
+        self.set_stage(Stage::Started(checks));
+    }
+
+    /// The problems that the settings have now.
+    pub fn set_problems(&self, problems: Vec<String>) {
+        self.set_stage(Stage::NotConfigured(problems));
+    }
+
+    fn set_stage(&self, stage: Stage) {
+        *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
+    }
+
+    fn stage(&self) -> Stage {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Asks all checks at once, or tells again what they said a moment ago. Callers at the same time share one answer.
     async fn report(&self) -> Report {
+        let checks = match self.stage() {
+            Stage::NotConfigured(problems) => {
+                return Report {
+                    problems,
+                    ..Report::new(Overall::NotConfigured, Vec::new())
+                };
+            }
+            Stage::Starting => return Report::new(Overall::Starting, Vec::new()),
+            Stage::Started(checks) => checks,
+        };
         let mut last = self.last.lock().await;
         let mut report = match &*last {
             Some((at, report)) if at.elapsed() < FRESH => report.clone(),
             _ => {
-                let report = self.ask().await;
+                let report = ask_all(&checks).await;
                 *last = Some((Instant::now(), report.clone()));
                 report
             }
@@ -102,21 +171,17 @@ impl Readiness {
         }
         report
     }
+}
 
-    async fn ask(&self) -> Report {
-        let checks = join_all(self.checks.iter().map(|check| ask(check.as_ref()))).await;
-        let is_down = |result: &CheckResult| result.required && result.status == CheckStatus::Failing;
-        let status = if checks.iter().any(is_down) {
-            Overall::NotReady
-        } else {
-            Overall::Ready
-        };
-        Report {
-            status,
-            version: env!("CARGO_PKG_VERSION"),
-            checks,
-        }
-    }
+async fn ask_all(checks: &[Arc<dyn HealthCheck>]) -> Report {
+    let checks = join_all(checks.iter().map(|check| ask(check.as_ref()))).await;
+    let is_down = |result: &CheckResult| result.required && result.status == CheckStatus::Failing;
+    let status = if checks.iter().any(is_down) {
+        Overall::NotReady
+    } else {
+        Overall::Ready
+    };
+    Report::new(status, checks)
 }
 
 async fn ask(check: &dyn HealthCheck) -> CheckResult {
@@ -148,11 +213,22 @@ pub(super) async fn live() -> Response {
 }
 
 /// `GET /health/ready` and `GET /health`: whether it should be given work, and what each check says.
-pub(super) async fn ready(State(surface): State<Surface>) -> Response {
-    let report = surface.readiness.report().await;
+///
+/// Details name edges and databases, so only clients on this machine read them.
+pub(super) async fn ready(
+    State(surface): State<Surface>,
+    client: Option<Extension<ClientAddress>>,
+) -> Response {
+    let mut report = surface.readiness.report().await;
+    let is_local = client.is_some_and(|Extension(client)| client.0.ip().to_canonical().is_loopback());
+    if !is_local {
+        report.checks.iter_mut().for_each(|check| check.detail = None);
+    }
     let status = match report.status {
         Overall::Ready => StatusCode::OK,
-        Overall::NotReady | Overall::Draining => StatusCode::SERVICE_UNAVAILABLE,
+        Overall::NotConfigured | Overall::Starting | Overall::NotReady | Overall::Draining => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
     };
     (status, [(CACHE_CONTROL, "no-store")], Json(report)).into_response()
 }

@@ -2,8 +2,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use axum::body::{Body, to_bytes};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, Request, StatusCode};
 use dps_application::ports::Metrics as _;
+use dps_host::http_server::ClientAddress;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
@@ -78,7 +80,14 @@ impl World {
     }
 
     async fn get(&self, path: &str) -> (StatusCode, String, String) {
-        self.ask(Request::get(path).body(Body::empty()).unwrap()).await
+        self.get_from("127.0.0.1:40000", path).await
+    }
+
+    /// What a client at this address reads.
+    async fn get_from(&self, client: &str, path: &str) -> (StatusCode, String, String) {
+        let client = ClientAddress(client.parse().unwrap());
+        let request = Request::get(path).extension(client).body(Body::empty());
+        self.ask(request.unwrap()).await
     }
 
     async fn ask(&self, request: Request<Body>) -> (StatusCode, String, String) {
@@ -176,16 +185,70 @@ async fn a_draining_process_is_not_ready_at_once() {
 }
 
 #[tokio::test]
-async fn metrics_are_open_metrics_text() {
+async fn only_clients_on_this_machine_read_details() {
+    let secret = "postgres at 10.0.0.7 is away";
+    let world = World::with(&[&stub("store", true, Answer::Broken(secret.into()))]);
+    for (client, is_local) in [
+        ("127.0.0.1:1", true),
+        ("[::1]:1", true),
+        ("[::ffff:127.0.0.1]:1", true),
+        ("192.0.2.1:1", false),
+        ("[2001:db8::1]:1", false),
+    ] {
+        let (status, _, body) = world.get_from(client, "/health").await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(
+            body.contains("\"name\":\"store\",\"status\":\"failing\""),
+            "{body}"
+        );
+        assert_eq!(body.contains(secret), is_local, "{client}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_is_not_configured_is_alive_and_says_what_is_missing() {
+    let draining = CancellationToken::new();
+    let readiness = Arc::new(Readiness::not_configured(
+        vec!["CabinetApi:Token: is missing".into()],
+        draining,
+    ));
+    let world = World {
+        router: router(Surface {
+            metrics: Metrics::new(),
+            readiness: Arc::clone(&readiness),
+        }),
+        metrics: Metrics::new(),
+        draining: CancellationToken::new(),
+    };
+    let (status, body) = world.health().await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(body["status"], "notConfigured");
+    assert_eq!(body["problems"], json!(["CabinetApi:Token: is missing"]));
+    assert_eq!(world.get("/health/live").await.0, StatusCode::OK);
+    readiness.started(vec![stub("store", true, Answer::Fine)]);
+    assert_eq!(world.health().await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn metrics_are_prometheus_text_unless_open_metrics_is_asked_for() {
     let world = World::with(&[]);
     world.metrics.acme_issuance(true);
-    let (status, kind, body) = world.get("/metrics").await;
-    assert_eq!(status, StatusCode::OK);
-    assert_eq!(kind, "application/openmetrics-text; version=1.0.0; charset=utf-8");
-    assert!(
-        body.contains("acme_issuance_total{result=\"success\"} 1\n"),
-        "{body}"
-    );
+    for (accept, expected) in [
+        ("*/*", "text/plain; version=0.0.4; charset=utf-8"),
+        (
+            "application/openmetrics-text; version=1.0.0",
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        ),
+    ] {
+        let request = Request::get("/metrics").header("accept", accept);
+        let (status, kind, body) = world.ask(request.body(Body::empty()).unwrap()).await;
+        assert_eq!((status, kind.as_str()), (StatusCode::OK, expected));
+        assert!(
+            body.contains("acme_issuance_total{result=\"success\"} 1\n"),
+            "{body}"
+        );
+        assert_eq!(body.contains("# EOF"), expected.contains("openmetrics"), "{body}");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The command line by itself: configuration, samples, help.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
@@ -9,7 +10,9 @@ use tempfile::TempDir;
 fn dps(appsettings: Option<&str>, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
     let folder = TempDir::new().unwrap();
     if let Some(text) = appsettings {
-        fs::write(folder.path().join("appsettings.json"), text).unwrap();
+        let file = folder.path().join("appsettings.json");
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     }
     Command::new(env!("CARGO_BIN_EXE_dps"))
         .args(arguments)
@@ -56,7 +59,7 @@ fn a_check_shows_what_is_effective_from_where_and_no_secret() {
         "{out}"
     );
     assert!(
-        line("Http:Listen = \"0.0.0.0:8080\"").ends_with("(default)"),
+        line("Http:Listen = \"127.0.0.1:8080\"").ends_with("(default)"),
         "{out}"
     );
     assert!(text(&output.stderr).starts_with("warning: LetsEncrypt:DirectoryUrl: "));
