@@ -27,7 +27,7 @@ fn the_paths_are_the_agents_defaults() {
     for default in [
         format!("stats socket {} ", defaults.haproxy_socket),
         format!("crt-list {}/crt-list.txt ", defaults.state_directory.display()),
-        format!("server agent {}\n", defaults.listen),
+        format!("server agent {} ", defaults.listen),
         format!("{},", defaults.tls_address.port()),
     ] {
         assert!(CONFIGURATION.contains(&default), "{default}");

@@ -219,8 +219,9 @@ impl World {
             (":443,[::]:443", &self.https.to_string()),
             ("127.0.0.1:9402", &agent.to_string()),
             // Only root may hand a socket to somebody else and become somebody else.
-            (" user haproxy group haproxy", ""),
+            (" user haproxy group haproxy-domain-agent", ""),
             ("    user haproxy\n    group haproxy\n", ""),
+            ("    chroot /var/lib/haproxy\n", ""),
         ] {
             assert!(text.contains(usual), "the shipped configuration has no {usual}");
             text = text.replace(usual, ours);

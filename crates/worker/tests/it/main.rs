@@ -22,6 +22,7 @@ mod pki;
 mod renewal;
 mod resync;
 mod secrets;
+mod shipped_haproxy;
 mod simulate;
 mod state;
 mod units;

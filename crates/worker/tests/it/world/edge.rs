@@ -25,8 +25,9 @@ fn config(home: &Path, at: &Addresses, entry: SocketAddr) -> String {
     let changes = [
         // HAProxy keeps running as whoever runs the tests.
         ("    user haproxy\n    group haproxy\n", String::new()),
+        ("    chroot /var/lib/haproxy\n", String::new()),
         (
-            "/run/haproxy/domain-agent.sock user haproxy group haproxy mode 660",
+            "/run/haproxy/domain-agent.sock user haproxy group haproxy-domain-agent mode 660",
             format!("{} mode 600", socket.display()),
         ),
         ("bind :80,[::]:80", format!("bind {}", at.http)),
@@ -39,7 +40,7 @@ fn config(home: &Path, at: &Addresses, entry: SocketAddr) -> String {
             "server agent 127.0.0.1:9402",
             format!("server agent {}", at.agent),
         ),
-        ("server entry 127.0.0.1:8081", format!("server entry {entry}")),
+        ("server entry 127.0.0.1:8000", format!("server entry {entry}")),
     ];
     changes
         .into_iter()
