@@ -150,7 +150,8 @@ fn seal_anew(target: &Target, dump: &Dump) {
     let settings = json!({ "CertificateStore": {
         "ConnectionString": store, "EncryptionKeyFile": keys,
     } });
-    fs::write(home.join("appsettings.json"), settings.to_string()).unwrap();
+    // It may hold the password of a database.
+    write_secret(&home.join("appsettings.json"), &settings.to_string());
     let said = |arguments: &[&str]| {
         let done = dps(home, arguments);
         assert!(done.status.success(), "{done:?}");
