@@ -57,7 +57,7 @@ pub async fn bind_with(settings: Settings, ports: Ports) -> Result<Bound, Cabine
         address: settings.listen,
         source,
     };
-    let listener = TcpListener::bind(settings.listen).await.map_err(listen)?;
+    let listener = http_server::listen(settings.listen).map_err(listen)?;
     let local_addr = listener.local_addr().map_err(listen)?;
     tracing::info!(%local_addr, "the Cabinet listens");
     Ok(Bound {

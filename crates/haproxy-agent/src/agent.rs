@@ -81,9 +81,9 @@ impl Agent {
         let settings = settings.checked()?;
         let (disk, view, removed) = open(&settings, clock.now()).await?;
         let challenges = restored(&settings, disk.clone(), clock.now()).await;
-        let (listener, address) = listen(settings.listen).await?;
+        let (listener, address) = listen(settings.listen)?;
         let encrypted = match &settings.tls {
-            Some(TlsListener { address, .. }) => Some(listen(*address).await?),
+            Some(TlsListener { address, .. }) => Some(listen(*address)?),
             None => None,
         };
 
@@ -167,9 +167,9 @@ impl Agent {
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AgentError> {
+fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AgentError> {
     let failed = |source| AgentError::Listen { address, source };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let listener = http_server::listen(address).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))
 }

@@ -1,16 +1,16 @@
 //! The text of `/metrics` in the format that the client asks for: the Prometheus text format 0.0.4,
-//! or OpenMetrics 1.0 where the `Accept` header prefers it.
+//! or `OpenMetrics` 1.0 where the `Accept` header prefers it.
 
 use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, VARY};
 use axum::response::{IntoResponse, Response};
 
-/// The content type of OpenMetrics.
+/// The content type of `OpenMetrics`.
 pub const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// The content type of the Prometheus text format.
 pub const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The answer to a request with these headers, made of OpenMetrics text.
+/// The answer to a request with these headers, made of `OpenMetrics` text.
 pub fn response(request: &HeaderMap, open_metrics: String) -> Response {
     let accepted = request.get_all(ACCEPT).iter();
     let accepted: Vec<&str> = accepted.filter_map(|value| value.to_str().ok()).collect();
@@ -27,7 +27,7 @@ pub fn response(request: &HeaderMap, open_metrics: String) -> Response {
     (headers, text).into_response()
 }
 
-/// Whether OpenMetrics is named, and not with a lower weight than plain text (RFC 9110 §12.5.1).
+/// Whether `OpenMetrics` is named, and not with a lower weight than plain text (RFC 9110 §12.5.1).
 fn prefers_open_metrics(accept: &str) -> bool {
     let weight_of = |wanted: &str| {
         let weights = accept.split(',').filter_map(|range| {
@@ -43,7 +43,7 @@ fn prefers_open_metrics(accept: &str) -> bool {
     open_metrics > 0.0 && open_metrics >= weight_of("text/plain")
 }
 
-/// OpenMetrics text as our metrics library writes it, in the Prometheus text format 0.0.4. There, the
+/// `OpenMetrics` text as our metrics library writes it, in the Prometheus text format 0.0.4. There, the
 /// name of a counter's family ends with `_total` as its samples do, an info is a gauge whose name
 /// ends with `_info`, and there are no units, exemplars or end mark.
 fn to_prometheus(open_metrics: &str) -> String {

@@ -7,6 +7,7 @@
 
 mod register;
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,7 +20,7 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -75,8 +76,8 @@ impl ServerLimits {
         Self {
             connections,
             connections_per_client: self.connections_per_client.min(connections.div_ceil(2)),
-            unproven: self.unproven.min(connections.div_ceil(4)),
-            unproven_per_client: self.unproven_per_client.min(connections.div_ceil(8)),
+            unproven: self.unproven.min(connections.div_ceil(2)),
+            unproven_per_client: self.unproven_per_client.min(connections.div_ceil(4)),
             ..self
         }
     }
@@ -101,6 +102,25 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const EVICTION_GRACE: Duration = Duration::from_millis(250);
 /// Shortest time between two log lines about connections closed for want of room.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Connections that may wait in the kernel's queue to be accepted, as far as the system allows it
+/// (`net.core.somaxconn`, 4096 by default). When it is full, a client tries again after a second or
+/// more, so it must hold a flood and those beside it.
+const QUEUE: u32 = 4096;
+
+/// Listens for [`serve`].
+///
+/// # Errors
+/// When the address is taken, or not one of this machine.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(QUEUE)
+}
 
 /// Serves until `stop` fires; then idle connections are closed at once and running requests may finish within their bound.
 /// How long a request may take and how large its body may be is for the routes to say.

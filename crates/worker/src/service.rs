@@ -13,7 +13,6 @@ use dps_domain::limits::{BucketKey, LimitKind};
 use dps_domain::{Status, with_causes};
 use dps_host::http_server::{self, ServerLimits};
 use dps_host::mutual_tls::{self, ClientTls};
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -63,9 +62,8 @@ pub(crate) struct Front {
 impl Front {
     /// Listens and answers from now on.
     pub(crate) async fn open(listen: SocketAddr, readiness: Readiness) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(listen)
-            .await
-            .with_context(|| format!("Http:Listen {listen} cannot be bound"))?;
+        let listener =
+            http_server::listen(listen).with_context(|| format!("Http:Listen {listen} cannot be bound"))?;
         let address = listener.local_addr()?;
         tracing::info!(%address, "http.listening");
         let (metrics, readiness, drained) = (Metrics::new(), Arc::new(readiness), CancellationToken::new());

@@ -253,7 +253,9 @@ mod tests {
         }
         assert_eq!(register.count(|_| true), 3);
         let ids: Vec<u64> = register.open.keys().copied().collect();
-        ids.into_iter().for_each(|id| register.remove(id));
+        for id in ids {
+            register.remove(id);
+        }
         assert_eq!(register.stage(1), None);
         assert!(!admit(&mut register, 1, Stage::Unproven).made_room);
     }
