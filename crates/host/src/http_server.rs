@@ -100,8 +100,8 @@ pub struct ClientAddress(pub SocketAddr);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Time for an evicted connection to finish sending the answer before.
 const EVICTION_GRACE: Duration = Duration::from_millis(250);
-/// Shortest time between two log lines about connections closed for want of room.
-const LOG_INTERVAL: Duration = Duration::from_secs(60);
+/// Shortest time between two log lines of one kind about what strangers do.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Connections that may wait in the kernel's queue to be accepted, as far as the system allows it
 /// (`net.core.somaxconn`, 4096 by default). When it is full, a client tries again after a second or
@@ -230,7 +230,11 @@ impl Server {
                     place.set_stage(Stage::Idle);
                     self.converse(stream, client, place).await;
                 }
-                Ok(Err(error)) => tracing::info!(%client, %error, "a TLS client was refused"),
+                Ok(Err(error)) => {
+                    if let Some(count) = lock(&self.open.refusals).is_due(Instant::now()) {
+                        tracing::info!(%client, %error, count, "a TLS client was refused");
+                    }
+                }
                 Err(_) => tracing::debug!(%client, "a TLS handshake took too long"),
             },
             () = place.evicted.cancelled() => {}
@@ -306,7 +310,8 @@ struct Connections {
     /// One for each open connection, so that their number is bounded whatever the register says.
     permits: Arc<Semaphore>,
     register: Arc<Mutex<Register>>,
-    evictions: Arc<Mutex<Evictions>>,
+    evictions: Arc<Mutex<LogThrottle>>,
+    refusals: Arc<Mutex<LogThrottle>>,
 }
 
 impl Connections {
@@ -315,6 +320,7 @@ impl Connections {
             permits: Arc::new(Semaphore::new(limits.connections)),
             register: Arc::new(Mutex::new(Register::new(limits.bounds()))),
             evictions: Arc::default(),
+            refusals: Arc::default(),
         }
     }
 
@@ -323,7 +329,14 @@ impl Connections {
     fn admit(&self, client: SocketAddr, permit: OwnedSemaphorePermit) -> Option<Place> {
         let admitted = lock(&self.register).admit(Peer::from(client.ip()));
         if admitted.as_ref().is_none_or(|admitted| admitted.made_room) {
-            lock(&self.evictions).log(client, Instant::now());
+            let count = lock(&self.evictions).is_due(Instant::now());
+            if let Some(count) = count {
+                tracing::warn!(
+                    client = %client.ip(),
+                    count,
+                    "http.connections_closed: more connections than the bounds allow"
+                );
+            }
         }
         let admitted = admitted?;
         Some(Place {
@@ -336,28 +349,23 @@ impl Connections {
     }
 }
 
-/// Connections closed for want of room since the last log line.
+/// Bounds the log lines of one kind, so that a flood does not fill the log.
 #[derive(Default)]
-struct Evictions {
+struct LogThrottle {
+    /// Events since the last line.
     count: u64,
     logged_at: Option<Instant>,
 }
 
-impl Evictions {
-    fn log(&mut self, client: SocketAddr, now: Instant) {
+impl LogThrottle {
+    /// Counts an event; the number of events since the last line, when a line is due.
+    fn is_due(&mut self, now: Instant) -> Option<u64> {
         self.count += 1;
         if self.logged_at.is_some_and(|last| now - last < LOG_INTERVAL) {
-            return;
+            return None;
         }
-        tracing::warn!(
-            client = %client.ip(),
-            count = self.count,
-            "http.connections_closed: more connections than the bounds allow"
-        );
-        *self = Self {
-            count: 0,
-            logged_at: Some(now),
-        };
+        self.logged_at = Some(now);
+        Some(std::mem::take(&mut self.count))
     }
 }
 
@@ -404,4 +412,33 @@ impl Drop for UnderWay {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_logged_once_in_a_while_with_its_count() {
+        let (mut throttle, start) = (LogThrottle::default(), Instant::now());
+        assert_eq!(throttle.is_due(start), Some(1));
+        assert_eq!(throttle.is_due(start), None);
+        assert_eq!(throttle.is_due(start + LOG_INTERVAL / 2), None);
+        assert_eq!(throttle.is_due(start + LOG_INTERVAL), Some(3));
+        assert_eq!(throttle.is_due(start + LOG_INTERVAL * 2), Some(1));
+    }
+
+    #[test]
+    fn bounds_lowered_for_want_of_descriptors_keep_their_proportions() {
+        let limits = ServerLimits::default();
+        assert_eq!(limits.at_most(1024), limits);
+        let lowered = limits.at_most(113).bounds();
+        let expected = Bounds {
+            total: 113,
+            per_peer: 57,
+            unproven: 57,
+            unproven_per_peer: 29,
+        };
+        assert_eq!(lowered, expected);
+    }
 }

@@ -136,7 +136,7 @@ async fn wait_for_configuration(
 ) -> anyhow::Result<Option<Settings>> {
     let http = Settings::load_http(path)?;
     let readiness = Readiness::not_configured(problems.clone(), stop.clone());
-    let front = Front::open(http.listen, readiness).await?;
+    let front = Front::open(http.listen, readiness)?;
     eprintln!(
         "waiting for settings that can be used; http://{}/health says what is wrong",
         front.address()
@@ -147,7 +147,9 @@ async fn wait_for_configuration(
         let (found, now) = examine(path, role, |_| ());
         settings = found;
         if now != problems {
-            now.iter().for_each(|problem| eprintln!("error: {problem}"));
+            for problem in &now {
+                eprintln!("error: {problem}");
+            }
             problems.clone_from(&now);
             front.readiness().set_problems(now);
         }

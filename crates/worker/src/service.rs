@@ -30,7 +30,7 @@ const HTTP_DRAIN: Duration = Duration::from_secs(2);
 pub async fn run(settings: &Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
     let peers = Peers::configured(settings)?;
     let readiness = Readiness::starting(shutdown.clone());
-    let front = Front::open(settings.http.listen, readiness).await?;
+    let front = Front::open(settings.http.listen, readiness)?;
     // A migration may take long, and may wait for that of another replica.
     let opening = wiring::open_store(settings);
     let store = match shutdown.run_until_cancelled(opening).await {
@@ -61,7 +61,7 @@ pub(crate) struct Front {
 
 impl Front {
     /// Listens and answers from now on.
-    pub(crate) async fn open(listen: SocketAddr, readiness: Readiness) -> anyhow::Result<Self> {
+    pub(crate) fn open(listen: SocketAddr, readiness: Readiness) -> anyhow::Result<Self> {
         let listener =
             http_server::listen(listen).with_context(|| format!("Http:Listen {listen} cannot be bound"))?;
         let address = listener.local_addr()?;

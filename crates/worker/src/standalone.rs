@@ -40,7 +40,7 @@ pub struct Standalone {
 /// Starts all three. What they show each other is drawn anew at every start unless it is set; the platform's own token for the Cabinet is
 /// kept in a file, made on the first start.
 pub async fn start(mut settings: Settings, shutdown: CancellationToken) -> anyhow::Result<Standalone> {
-    let front = Front::open(settings.http.listen, Readiness::starting(shutdown.clone())).await?;
+    let front = Front::open(settings.http.listen, Readiness::starting(shutdown.clone()))?;
     let store = wiring::open_store(&settings).await?;
     draw_tokens(&mut settings)?;
     let started = Box::pin(start_on(&settings, Arc::clone(&store), front, shutdown)).await;

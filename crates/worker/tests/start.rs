@@ -130,12 +130,10 @@ fn health_other_than(address: &str, status: &str) -> Value {
 /// The image's own health check, at this address.
 fn health_check(address: &str) -> bool {
     let dockerfile = include_str!("../../../Dockerfile");
-    let checks = dockerfile
+    let mut checks = dockerfile
         .lines()
         .filter_map(|line| line.trim().strip_prefix("CMD "));
-    let check = checks
-        .filter(|line| line.contains("/dev/tcp/127.0.0.1/8080"))
-        .next();
+    let check = checks.find(|line| line.contains("/dev/tcp/127.0.0.1/8080"));
     let (_, port) = address.split_once(':').unwrap();
     let check = check
         .expect("a HEALTHCHECK")
@@ -340,10 +338,10 @@ async fn a_flood_of_silent_connections_takes_no_listener_and_few_descriptors() {
         );
         let list = list.await.unwrap();
         assert!(list.starts_with("HTTP/1.1 200"), "{list}");
-        let (taken, bound) = (dps.sockets().saturating_sub(before), 1024 / 3);
+        let (open, bound) = (dps.sockets().saturating_sub(before), 1024 / 3);
         assert!(
-            taken <= bound,
-            "{taken} sockets, more than a third of the descriptors"
+            open <= bound,
+            "{open} sockets, more than a third of the descriptors"
         );
     }
     for flood in floods {
