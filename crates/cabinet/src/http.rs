@@ -17,7 +17,7 @@ use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use dps_cabinet_api::ProblemCode;
-use dps_host::BearerToken;
+use dps_host::TokenGuard;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -39,8 +39,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 pub(crate) struct AppDraft {
     ports: Ports,
     names: NamePolicy,
-    service_token: BearerToken,
-    api_token: BearerToken,
+    service_token: TokenGuard,
+    api_token: TokenGuard,
     retry_min_interval: Duration,
     max_domains_per_tenant: u32,
     draining: CancellationToken,
@@ -55,8 +55,8 @@ impl AppDraft {
         Ok(Self {
             ports,
             names: NamePolicy::new(settings)?,
-            service_token: BearerToken::new(&settings.resolved_service_token()?),
-            api_token: BearerToken::new(&settings.resolved_api_token()?),
+            service_token: TokenGuard::new("Cabinet:ServiceToken", &settings.resolved_service_token()?),
+            api_token: TokenGuard::new("Cabinet:ApiToken", &settings.resolved_api_token()?),
             retry_min_interval: settings.retry_min_interval.get(),
             max_domains_per_tenant: settings.max_domains_per_tenant,
             draining,

@@ -20,7 +20,9 @@ pub mod service_manager;
 pub mod settings;
 pub mod shutdown;
 pub mod telemetry;
+mod token_guard;
 
 pub use bearer_token::BearerToken;
 pub use duration::{DurationError, HumanDuration, OutOfBounds};
 pub use secret::{MASK, Secret, SecretError};
+pub use token_guard::TokenGuard;

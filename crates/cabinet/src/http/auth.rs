@@ -6,7 +6,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use dps_cabinet_api::ProblemCode;
-use dps_host::BearerToken;
+use dps_host::TokenGuard;
 
 use super::App;
 use crate::refusal::Refusal;
@@ -21,8 +21,8 @@ pub(super) async fn customer(State(app): State<Arc<App>>, request: Request, next
     pass(&app.draft.api_token, request, next).await
 }
 
-async fn pass(token: &BearerToken, request: Request, next: Next) -> Response {
-    if token.is_in(request.headers()) {
+async fn pass(guard: &TokenGuard, request: Request, next: Next) -> Response {
+    if guard.admits(request.headers(), request.extensions()).await {
         return next.run(request).await;
     }
     let detail = "send the header \"Authorization: Bearer\" with the token of this side of the API";

@@ -1,0 +1,207 @@
+//! Bearer tokens that callers must show, with a count, a bounded log and a delay for wrong ones.
+//!
+//! A right token passes at once, whatever its peer did before: a caller may share its address with
+//! somebody who guesses. A wrong one is answered later the more of them its peer has shown. An IPv4
+//! address is one peer; in IPv6 a network of 64 bits is.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::http::{Extensions, HeaderMap};
+use tokio::time::Instant;
+
+use crate::http_server::ClientAddress;
+use crate::{BearerToken, Secret};
+
+/// Delay of the first wrong token of a peer; it doubles with each further one.
+const FIRST_DELAY: Duration = Duration::from_millis(100);
+/// Longest delay of an answer to a wrong token.
+const MAX_DELAY: Duration = Duration::from_secs(5);
+/// A peer that shows no wrong token for this time starts anew.
+const FORGET_AFTER: Duration = Duration::from_secs(10 * 60);
+/// Peers remembered at once. The one that has been quiet longest makes room for a new one.
+const MAX_PEERS: usize = 1024;
+/// Shortest time between two log lines about wrong tokens.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Admits requests that show a token.
+#[derive(Debug)]
+pub struct TokenGuard {
+    /// What the token is for, in the log.
+    name: &'static str,
+    token: BearerToken,
+    refused: AtomicU64,
+    peers: Mutex<Peers>,
+}
+
+impl TokenGuard {
+    /// A guard that wants `token`; `name` says in the log what it is for.
+    pub fn new(name: &'static str, token: &Secret) -> Self {
+        Self {
+            name,
+            token: BearerToken::new(token),
+            refused: AtomicU64::new(0),
+            peers: Mutex::default(),
+        }
+    }
+
+    /// Whether a request with these headers and extensions shows the token. Returns late if it does not.
+    pub async fn admits(&self, headers: &HeaderMap, extensions: &Extensions) -> bool {
+        if self.token.is_in(headers) {
+            return true;
+        }
+        let peer = extensions.get::<ClientAddress>().map(|client| client.0.ip());
+        tokio::time::sleep(self.refuse(peer)).await;
+        false
+    }
+
+    /// Wrong tokens so far.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Counts and logs a wrong token; returns how long its answer is delayed.
+    fn refuse(&self, peer: Option<IpAddr>) -> Duration {
+        let total = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
+        let refusal = match self.peers.lock() {
+            Ok(mut peers) => peers.refuse(peer, Instant::now()),
+            Err(_) => Refusal {
+                of_peer: 1,
+                log: true,
+            },
+        };
+        if refusal.log {
+            tracing::warn!(
+                token = self.name,
+                ?peer,
+                of_peer = refusal.of_peer,
+                total,
+                "token.refused"
+            );
+        }
+        delay(refusal.of_peer)
+    }
+}
+
+/// What a wrong token comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Refusal {
+    /// Wrong tokens of this peer, this one included.
+    of_peer: u32,
+    /// Whether it is logged.
+    log: bool,
+}
+
+#[derive(Debug, Default)]
+struct Peers {
+    wrong: HashMap<Option<IpAddr>, (u32, Instant)>,
+    logged: Option<Instant>,
+}
+
+impl Peers {
+    fn refuse(&mut self, peer: Option<IpAddr>, now: Instant) -> Refusal {
+        let peer = peer.map(network);
+        if !self.wrong.contains_key(&peer) && self.wrong.len() >= MAX_PEERS {
+            self.make_room(now);
+        }
+        let (count, last) = self.wrong.entry(peer).or_insert((0, now));
+        if now.duration_since(*last) >= FORGET_AFTER {
+            *count = 0;
+        }
+        *count = count.saturating_add(1);
+        *last = now;
+        let log = self
+            .logged
+            .is_none_or(|logged| now.duration_since(logged) >= LOG_INTERVAL);
+        if log {
+            self.logged = Some(now);
+        }
+        Refusal { of_peer: *count, log }
+    }
+
+    fn make_room(&mut self, now: Instant) {
+        self.wrong
+            .retain(|_, (_, last)| now.duration_since(*last) < FORGET_AFTER);
+        if self.wrong.len() < MAX_PEERS {
+            return;
+        }
+        let quietest = self.wrong.iter().min_by_key(|(_, (_, last))| *last);
+        if let Some(peer) = quietest.map(|(peer, _)| *peer) {
+            self.wrong.remove(&peer);
+        }
+    }
+}
+
+/// The delay of the answer to a peer's `of_peer`th wrong token.
+fn delay(of_peer: u32) -> Duration {
+    FIRST_DELAY
+        .saturating_mul(1 << of_peer.saturating_sub(1).min(16))
+        .min(MAX_DELAY)
+}
+
+/// What counts as one peer. A customer of one provider usually has 2^64 addresses in IPv6.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(number: u32) -> Option<IpAddr> {
+        Some(std::net::Ipv4Addr::from_bits(number).into())
+    }
+
+    #[test]
+    fn a_guessing_peer_waits_ever_longer_and_no_other_does() {
+        let (mut peers, now) = (Peers::default(), Instant::now());
+        let mut waits = (0..10).map(|_| delay(peers.refuse(peer(1), now).of_peer));
+        assert_eq!(waits.next(), Some(FIRST_DELAY));
+        assert_eq!(waits.next(), Some(FIRST_DELAY * 2));
+        assert_eq!(waits.last(), Some(MAX_DELAY));
+        assert_eq!(peers.refuse(peer(2), now).of_peer, 1);
+        assert_eq!(peers.refuse(peer(1), now + FORGET_AFTER).of_peer, 1);
+        assert_eq!(delay(u32::MAX), MAX_DELAY);
+    }
+
+    #[test]
+    fn a_network_of_64_bits_is_one_peer_and_a_mapped_address_is_its_own() {
+        let network = |text: &str| network(text.parse().unwrap());
+        assert_eq!(network("2001:db8::1"), network("2001:db8::ffff:2"));
+        assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
+        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
+    }
+
+    #[test]
+    fn any_number_of_peers_takes_bounded_room_and_few_log_lines() {
+        let (mut peers, mut now, mut lines) = (Peers::default(), Instant::now(), 0);
+        for number in 0..20_000 {
+            lines += u32::from(peers.refuse(peer(number), now).log);
+            now += Duration::from_millis(1);
+        }
+        assert_eq!(peers.wrong.len(), MAX_PEERS);
+        assert_eq!(lines, 2, "20 seconds of guessing");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_right_token_passes_at_once_however_much_its_peer_guessed() {
+        let guard = TokenGuard::new("test", &Secret::from("0123456789abcdef"));
+        let mut extensions = Extensions::new();
+        extensions.insert(ClientAddress(([192, 0, 2, 1], 4711).into()));
+        for _ in 0..100 {
+            assert!(!guard.admits(&HeaderMap::new(), &extensions).await);
+        }
+        let started = Instant::now();
+        let mut headers = HeaderMap::new();
+        headers.insert("authorization", "Bearer 0123456789abcdef".parse().unwrap());
+        assert!(guard.admits(&headers, &extensions).await);
+        assert_eq!(started.elapsed(), Duration::ZERO);
+        assert_eq!(guard.refused(), 100);
+    }
+}
