@@ -40,6 +40,8 @@ pub enum Failure {
     NameBlocked { rule: String },
     /// Another tenant holds the name.
     NameAlreadyClaimed {},
+    /// The target that the Cabinet names is no hostname, or none of the platform's.
+    TargetNotAllowed { target: String, reason: String },
     /// The name does not exist in DNS.
     DnsNxdomain {},
     /// The name exists but has no CNAME to us; `addresses` are some of what it has instead, and `more` counts the others. A name
@@ -170,6 +172,7 @@ codes! {
     NameInvalid => "NAME_INVALID",
     NameBlocked => "NAME_BLOCKED",
     NameAlreadyClaimed => "NAME_ALREADY_CLAIMED",
+    TargetNotAllowed => "TARGET_NOT_ALLOWED",
     DnsNxdomain => "DNS_NXDOMAIN",
     DnsNoCname => "DNS_NO_CNAME",
     DnsWrongTarget => "DNS_WRONG_TARGET",
@@ -235,6 +238,7 @@ impl Failure {
             | Self::AcmeRejectedIdentifier { .. }
             | Self::AcmeValidationFailed { .. } => Actor::Customer,
             Self::NameBlocked { .. }
+            | Self::TargetNotAllowed { .. }
             | Self::DnsTimeout {
                 resolver_outage: true,
                 ..
@@ -257,6 +261,7 @@ impl Failure {
             Self::NameInvalid { .. }
             | Self::NameBlocked { .. }
             | Self::NameAlreadyClaimed { .. }
+            | Self::TargetNotAllowed { .. }
             | Self::AcmePaused { .. }
             | Self::AcmeRejectedIdentifier { .. } => false,
             Self::DnsNxdomain { .. }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::DomainId;
+
 /// A DNS name that a public CA can certify: lower case, A-labels (RFC 5890), no dot at the end, at least two labels,
 /// 253 octets at most, not a public suffix itself, no IP address, no wildcard.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,6 +86,11 @@ impl Hostname {
             return Err(HostnameError::PublicSuffix);
         }
         Ok(Self(ascii.into()))
+    }
+
+    /// A name that nobody can have (RFC 6761 §6.4), for the record of a domain whose own is no hostname.
+    pub fn stand_in(id: DomainId) -> Self {
+        Self(format!("name-{}.invalid", id.as_uuid().simple()).into())
     }
 
     /// The name in A-label form.
@@ -196,6 +203,13 @@ impl<'de> Deserialize<'de> for Hostname {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Timestamp;
+
+    #[test]
+    fn the_stand_in_for_a_name_is_a_hostname() {
+        let name = Hostname::stand_in(DomainId::new(Timestamp::EPOCH, [7; 10]));
+        assert_eq!(Hostname::parse(name.as_str()), Ok(name));
+    }
     use proptest::prelude::*;
 
     fn name(text: &str) -> Hostname {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::Timestamp;
+use crate::{Hostname, Timestamp};
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -58,6 +58,37 @@ id! {
     /// A custom domain, as the Cabinet names it.
     DomainId
 }
+/// Begins the identifiers of take-downs, so that none is taken for one of the Cabinet's.
+const TAKE_DOWN: &[u8; 6] = b"dps-td";
+
+impl DomainId {
+    /// The identifier of the record that takes down a name which this domain had until the given
+    /// version of the Cabinet (UUID version 8, RFC 9562 §5.8). The same each time.
+    pub fn take_down(self, old_name: &Hostname, version: u64) -> Self {
+        let parts = [
+            self.0.as_bytes(),
+            old_name.as_str().as_bytes(),
+            &version.to_be_bytes()[..],
+        ];
+        // FNV-1a. It need not be secret: two that are equal would only share a record.
+        let hash = parts
+            .concat()
+            .iter()
+            .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+                (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+            });
+        let mut bytes = [0; 16];
+        bytes[..6].copy_from_slice(TAKE_DOWN);
+        bytes[8..].copy_from_slice(&hash.to_be_bytes());
+        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    }
+
+    /// Whether the Cabinet knows nothing of it, since [`Self::take_down`] made it.
+    pub fn is_take_down(self) -> bool {
+        self.0.get_version_num() == 8 && self.0.as_bytes().starts_with(TAKE_DOWN)
+    }
+}
+
 id! {
     /// A stored certificate with its key.
     CertificateId
@@ -74,6 +105,17 @@ id! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_take_down_of_a_name_has_an_identifier_of_its_own_and_always_the_same() {
+        let id = DomainId::new(Timestamp::from_unix_seconds(1_000), [7; 10]);
+        let name = |text| Hostname::parse(text).unwrap();
+        let old = id.take_down(&name("a.example.com"), 3);
+        assert_eq!(old, id.take_down(&name("a.example.com"), 3));
+        assert_ne!(old, id.take_down(&name("a.example.com"), 4));
+        assert_ne!(old, id.take_down(&name("b.example.com"), 3));
+        assert!(old.is_take_down() && !id.is_take_down());
+    }
 
     #[test]
     fn new_ids_are_version_7_and_sort_by_time() {

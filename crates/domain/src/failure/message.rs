@@ -61,6 +61,9 @@ impl Failure {
             Self::NameAlreadyClaimed {} => {
                 format!("{host} is already in use on this platform. Remove it there first, or contact support.")
             }
+            Self::TargetNotAllowed { target, .. } => format!(
+                "The DNS target {target:?} is not one of this platform's. Nothing is wrong on your side. Contact support."
+            ),
             Self::DnsNxdomain {} => format!("{host} does not exist in DNS. To fix it, {fix}."),
             Self::DnsNoCname { addresses, more, is_zone } => {
                 // In a zone of its own, the name is the top, whatever the zone above is called.
@@ -186,6 +189,7 @@ impl Failure {
             Self::NameInvalid { .. }
             | Self::NameBlocked { .. }
             | Self::NameAlreadyClaimed { .. }
+            | Self::TargetNotAllowed { .. }
             | Self::DnsNxdomain { .. }
             | Self::DnsNoCname { .. }
             | Self::DnsWrongTarget { .. }

@@ -1,0 +1,201 @@
+//! The platform's rules for names: which a customer may not have, and where a CNAME may point.
+
+use serde::{Deserialize, Serialize};
+
+use crate::hostname::HostnameError;
+use crate::{Failure, Hostname};
+
+/// Stands in a template of targets for the domain's identifier.
+pub const ID_PLACEHOLDER: &str = "{id}";
+
+/// A name and all names below it, lower case and in A-labels. A single label such as `local` is allowed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct NameSuffix(Box<str>);
+
+impl TryFrom<String> for NameSuffix {
+    type Error = HostnameError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text)
+    }
+}
+
+impl From<NameSuffix> for String {
+    fn from(suffix: NameSuffix) -> Self {
+        suffix.0.into()
+    }
+}
+
+impl NameSuffix {
+    /// Parses `platform.example`, `*.platform.example` or `.platform.example.`.
+    ///
+    /// # Errors
+    /// What makes it no name.
+    pub fn parse(text: &str) -> Result<Self, HostnameError> {
+        let bare = text.trim().trim_start_matches("*.").trim_matches('.');
+        if bare.is_empty() {
+            return Err(HostnameError::Empty);
+        }
+        // Below a label of its own, any suffix, a public one included, is a hostname.
+        let below = Hostname::parse(&format!("x.{bare}"))?;
+        Ok(Self(below.as_str().strip_prefix("x.").unwrap_or_default().into()))
+    }
+
+    /// The suffix that all targets of a template share: what follows the label with `{id}`, else the whole.
+    ///
+    /// # Errors
+    /// What makes the template no name.
+    pub fn of_template(template: &str) -> Result<Self, HostnameError> {
+        let shared = match template.split_once(ID_PLACEHOLDER) {
+            Some((_, behind)) => behind.split_once('.').map_or("", |(_, shared)| shared),
+            None => template,
+        };
+        Self::parse(shared)
+    }
+
+    /// The registered domain of a name.
+    pub fn registered_domain_of(name: &Hostname) -> Self {
+        Self(name.registered_domain().into())
+    }
+
+    /// The registered domain of the suffix; `None` for a single label, a public suffix or the like.
+    pub fn registered_domain(&self) -> Option<Self> {
+        let name = Hostname::parse(&self.0).ok()?;
+        Some(Self::registered_domain_of(&name))
+    }
+
+    /// The suffix itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the name is the suffix or lies below it.
+    pub fn covers(&self, name: &Hostname) -> bool {
+        name.as_str()
+            .strip_suffix(&*self.0)
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    }
+}
+
+/// The platform's rules.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NameRules {
+    /// Names that no customer may have.
+    pub blocked: Vec<NameSuffix>,
+    /// Where targets must lie; anywhere when empty.
+    pub targets: Vec<NameSuffix>,
+    /// Whether customers may have names in the registered domain of their target, which is the platform's own.
+    pub allow_platform_names: bool,
+}
+
+impl NameRules {
+    /// The rule that keeps a customer from having this name, if one does.
+    pub fn blocking(&self, hostname: &Hostname, target: &Hostname) -> Option<NameSuffix> {
+        let own = NameSuffix::registered_domain_of(target);
+        let own = Some(&own).filter(|_| !self.allow_platform_names);
+        let mut rules = self.blocked.iter().chain(own);
+        rules.find(|rule| rule.covers(hostname)).cloned()
+    }
+
+    /// Whether a CNAME may have to point there.
+    pub fn allows_target(&self, target: &Hostname) -> bool {
+        self.targets.is_empty() || self.targets.iter().any(|rule| rule.covers(target))
+    }
+
+    /// Why a domain with this name and target is refused, if it is.
+    pub fn refusal(&self, hostname: &Hostname, target: &Hostname) -> Option<Failure> {
+        if !self.allows_target(target) {
+            return Some(Failure::TargetNotAllowed {
+                target: target.to_string(),
+                reason: "it lies under none of the allowed targets".to_owned(),
+            });
+        }
+        let rule = self.blocking(hostname, target)?;
+        Some(Failure::NameBlocked {
+            rule: format!("names at and below {}", rule.as_str()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(text: &str) -> Hostname {
+        Hostname::parse(text).unwrap()
+    }
+
+    fn suffix(text: &str) -> NameSuffix {
+        NameSuffix::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_suffix_covers_itself_and_what_is_below_and_nothing_beside() {
+        for (rule, name, covered) in [
+            ("bank.example", "bank.example", true),
+            ("*.bank.example.", "www.BANK.example", true),
+            ("bank.example", "mybank.example", false),
+            ("local", "a.local", true),
+            ("x.example", "y.example", false),
+            ("co.uk", "shop.co.uk", true),
+            ("bücher.example", "www.xn--bcher-kva.example", true),
+        ] {
+            assert_eq!(suffix(rule).covers(&host(name)), covered, "{rule} {name}");
+        }
+        for wrong in ["", "*", ".", "a b"] {
+            assert!(NameSuffix::parse(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn the_targets_of_a_template_share_what_follows_the_label_with_the_id() {
+        for (template, shared) in [
+            ("edge.platform.example", "edge.platform.example"),
+            ("{id}.edge.platform.example", "edge.platform.example"),
+            ("edge-{id}.platform.example", "platform.example"),
+        ] {
+            assert_eq!(
+                NameSuffix::of_template(template).unwrap(),
+                suffix(shared),
+                "{template}"
+            );
+        }
+        assert!(NameSuffix::of_template("{id}").is_err());
+    }
+
+    #[test]
+    fn the_platforms_own_names_are_nobody_elses_and_a_target_lies_where_it_may() {
+        let rules = NameRules {
+            targets: vec![suffix("edge.platform.example")],
+            ..NameRules::default()
+        };
+        let target = host("a1.edge.platform.example");
+        for own in [
+            "platform.example",
+            "www.platform.example",
+            "edge.platform.example",
+            "b2.edge.platform.example",
+        ] {
+            let refusal = rules.refusal(&host(own), &target);
+            assert!(matches!(refusal, Some(Failure::NameBlocked { .. })), "{own}");
+        }
+        assert_eq!(rules.refusal(&host("shop.example.com"), &target), None);
+        for elsewhere in ["anything.evil.example", "myedge.platform.example"] {
+            let refusal = rules.refusal(&host("shop.example.com"), &host(elsewhere));
+            assert!(
+                matches!(refusal, Some(Failure::TargetNotAllowed { .. })),
+                "{elsewhere}"
+            );
+        }
+        let lax = NameRules {
+            allow_platform_names: true,
+            ..NameRules::default()
+        };
+        assert_eq!(
+            lax.refusal(&host("www.platform.example"), &host("a.other.example")),
+            None
+        );
+        assert_eq!(lax.refusal(&host("www.platform.example"), &target), None);
+    }
+}
