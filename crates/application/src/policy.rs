@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use dps_domain::NameRules;
 use dps_domain::backoff::Backoff;
 use dps_domain::lane::Lane;
 use dps_domain::shares;
@@ -108,6 +109,10 @@ pub struct Policy {
     pub resync_interval: Duration,
     /// How long the Cabinet must not know a domain before it is taken down.
     pub missing_grace: Duration,
+    /// Removals in a day, in percent of the domains, beyond which an operator must say yes.
+    pub removal_brake_percent: u32,
+    /// Which names and targets are taken.
+    pub names: NameRules,
     /// How long a customer's side is waited for before the domain fails.
     pub give_up_after: Duration,
     /// How long the return of a domain that moved away is waited for after its certificate ended.
@@ -227,6 +232,8 @@ pub(crate) mod tests {
             intake_interval: Duration::from_secs(30),
             resync_interval: Duration::from_secs(6 * 3600),
             missing_grace: Duration::from_secs(30 * 24 * 3600),
+            removal_brake_percent: 10,
+            names: NameRules::default(),
             give_up_after: Duration::from_secs(7 * 24 * 3600),
             release_after: Duration::from_secs(30 * 24 * 3600),
             edge_addresses: vec![],

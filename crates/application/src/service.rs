@@ -5,6 +5,7 @@ use std::sync::Arc;
 use dps_domain::Timestamp;
 use dps_domain::limits::CaLimits;
 
+use crate::cabinet_health::CabinetHealth;
 use crate::fleet::Fleet;
 use crate::local_fault::{LocalFaultLog, LocalParty};
 use crate::policy::Policy;
@@ -38,6 +39,7 @@ pub struct Service {
     pub wakers: Wakers,
     /// When faults of our own machine were logged.
     pub local_faults: Arc<LocalFaultLog>,
+    pub cabinet_health: Arc<CabinetHealth>,
     /// What this process calls itself in the domains' histories.
     pub replica: Arc<str>,
 }

@@ -392,6 +392,10 @@ fn report(
     message: Option<String>,
     policy: &Policy,
 ) -> Option<StatusReport> {
+    // The Cabinet knows nothing of the record that takes an old name down.
+    if after.id.is_take_down() {
+        return None;
+    }
     let status = after.phase.status();
     let told_by_failure = message.is_some() || before.last_failure != after.last_failure;
     let renewed = matches!(

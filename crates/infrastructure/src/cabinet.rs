@@ -14,10 +14,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dps_application::ports::Cabinet;
 use dps_application::ports::cabinet::{CabinetDomain, CabinetError, CabinetPage, ReportAnswer, StatusReport};
-use dps_cabinet_api::{ChangesPage, CustomDomain, INTERNAL_PATH, Page, ProblemCode, limits, version_tag};
+use dps_cabinet_api::{ChangesPage, INTERNAL_PATH, Page, ProblemCode, limits, read_domain, version_tag};
 use dps_domain::{DomainId, Status};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, redirect};
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::value::RawValue;
 use url::Url;
 
 use self::answer::{error, json, refusal};
@@ -125,12 +126,12 @@ impl Cabinet for HttpCabinet {
         if answer.status() != StatusCode::OK {
             return Err(refusal(answer).await.into());
         }
-        let page: Page = json(answer, MAX_PAGE_BYTES).await?;
-        let next = page.next_cursor.clone().filter(|next| !next.is_empty());
+        let page: Page<Box<RawValue>> = json(answer, MAX_PAGE_BYTES).await?;
+        let next = page.next_cursor.filter(|next| !next.is_empty());
         if next.is_some() && next.as_deref() == cursor {
             return Err(error("a page names itself as the next one".to_owned()));
         }
-        wire::page(page.decode(), next)
+        wire::page(&page.items, next)
     }
 
     async fn changes(
@@ -141,9 +142,8 @@ impl Cabinet for HttpCabinet {
         let answer = self.feed(cursor, wait).await?;
         match answer.status() {
             StatusCode::OK => {
-                let page: ChangesPage = json(answer, MAX_PAGE_BYTES).await?;
-                let next = Some(page.next_cursor.clone());
-                wire::page(page.decode(), next).map(Some)
+                let page: ChangesPage<Box<RawValue>> = json(answer, MAX_PAGE_BYTES).await?;
+                wire::page(&page.items, Some(page.next_cursor)).map(Some)
             }
             StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => Ok(None),
             _ => Err(refusal(answer).await.into()),
@@ -154,8 +154,12 @@ impl Cabinet for HttpCabinet {
         let answer = self.send(self.call(Method::GET, &format!("/{id}"))).await?;
         match answer.status() {
             StatusCode::OK => {
-                let domain: CustomDomain = json(answer, MAX_DOMAIN_BYTES).await?;
-                Ok(Some(wire::domain(domain)))
+                let item: Box<RawValue> = json(answer, MAX_DOMAIN_BYTES).await?;
+                let entry = read_domain(&item).map_err(|refused| error(refused.to_string()))?;
+                if entry.id != id {
+                    return Err(error(format!("asked for the domain {id}, it sent {}", entry.id)));
+                }
+                Ok(Some(wire::domain(entry)))
             }
             _ => match refusal(answer).await {
                 gone if gone.is_not_found() => Ok(None),
@@ -177,7 +181,7 @@ impl Cabinet for HttpCabinet {
         let answer = self.send(call).await?;
         match answer.status() {
             status if status.is_success() => {
-                let version = wire::version(answer, MAX_DOMAIN_BYTES).await?;
+                let version = wire::version(answer, MAX_DOMAIN_BYTES).await;
                 Ok(ReportAnswer::Accepted { version })
             }
             // The contract says 409; RFC 9110 §13.1.1 would say 412.

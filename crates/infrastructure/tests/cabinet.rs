@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use dps_application::ports::Cabinet;
-use dps_application::ports::cabinet::{CabinetError, CabinetFault, ReportAnswer, StatusReport};
+use dps_application::ports::cabinet::{CabinetError, CabinetFault, CabinetPage, ReportAnswer, StatusReport};
 use dps_domain::{DomainId, Failure, Status, Timestamp};
 use dps_infrastructure::cabinet::{CabinetSettings, HttpCabinet};
 use raw::{RawServer, read_head};
@@ -151,6 +151,67 @@ async fn unreadable_items_and_duplicates_spoil_no_others() {
             (OTHER_ID.to_owned(), Some(Status::Active), 1)
         ]
     );
+}
+
+/// A page with a good item beside this one, by list and by feed.
+async fn beside(item: &str) -> Vec<CabinetPage> {
+    let body = format!(
+        r#"{{"items":[{item},{}],"nextCursor":"c2"}}"#,
+        domain(ID, "Active", 3)
+    );
+    let server = RawServer::answering(response("200 OK", "", &body)).await;
+    let listed = cabinet(server.address())
+        .list(Status::Active, None)
+        .await
+        .unwrap();
+    let server = RawServer::answering(response("200 OK", "", &body)).await;
+    let changed = cabinet(server.address())
+        .changes(None, Duration::ZERO)
+        .await
+        .unwrap();
+    vec![listed, changed.unwrap()]
+}
+
+#[tokio::test]
+async fn an_item_that_no_reader_takes_is_named_and_its_page_goes_on() {
+    for (field, value) in [
+        ("tenantId", r#""a\u0000b""#),
+        ("tenantId", r#""a\ud800b""#),
+        ("version", "9223372036854775808"),
+        ("id", r#""\udfff""#),
+    ] {
+        let mut item = domain(OTHER_ID, "PendingDns", 1);
+        item[field] = json!("@");
+        let item = item.to_string().replace("\"@\"", value);
+        for page in beside(&item).await {
+            assert_eq!(page.domains.len(), 1, "{field} {value}");
+            assert_eq!(page.domains[0].id, id());
+            let [refused] = page.refused.as_slice() else {
+                panic!("{:?}", page.refused)
+            };
+            assert_eq!((refused.field, refused.value.as_str()), (field, value));
+            assert!(field == "id" || refused.id == OTHER_ID, "{refused:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_service_does_not_use_of_an_item_is_not_looked_at() {
+    let mut item = domain(OTHER_ID, "PendingDns", 1);
+    item["createdAt"] = json!("2026-01-02T03:04:05.1234567");
+    item["updatedAt"] = Value::Null;
+    item["errorDetails"] = json!([]);
+    item["lastErrorMessage"] = json!("@");
+    let item = item.to_string().replace("\"@\"", r#""\ud800""#);
+    for page in beside(&item).await {
+        assert_eq!((page.domains.len(), page.refused.len()), (2, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_that_no_database_takes_is_an_error_of_its_call() {
+    let error = listing_error(response("200 OK", "", r#"{"items":[],"nextCursor":"a\u0000"}"#)).await;
+    assert!(error.detail.contains("cursor"), "{error}");
 }
 
 #[tokio::test]
@@ -357,9 +418,18 @@ async fn one_domain_is_there_or_gone() {
     assert_eq!((found.status, found.version), (None, 3));
     let server = RawServer::answering(response("404 Not Found", "", r#"{"code":"NOT_FOUND"}"#)).await;
     assert_eq!(cabinet(server.address()).domain(id()).await.unwrap(), None);
-    let server = RawServer::answering(response("404 Not Found", "", "<html>no such route</html>")).await;
+    let problem = "Content-Type: application/problem+json\r\n";
+    for answer in [
+        response("404 Not Found", "", "<html>no such route</html>"),
+        response("404 Not Found", problem, r#"{"title":"Not Found","status":404}"#),
+    ] {
+        let server = RawServer::answering(answer).await;
+        let error = cabinet(server.address()).domain(id()).await.unwrap_err();
+        assert!(error.detail.contains("no Cabinet that answers"), "{error}");
+    }
+    let server = serving(&domain(OTHER_ID, "Active", 3)).await;
     let error = cabinet(server.address()).domain(id()).await.unwrap_err();
-    assert!(error.detail.contains("no Cabinet that answers"), "{error}");
+    assert!(error.detail.contains(OTHER_ID), "{error}");
 }
 
 fn failed() -> StatusReport {
@@ -384,7 +454,7 @@ async fn a_report_carries_the_failure_as_code_sentence_and_typed_fields() {
         .report(id(), 7, &failed())
         .await
         .unwrap();
-    assert_eq!(answer, ReportAnswer::Accepted { version: 8 });
+    assert_eq!(answer, ReportAnswer::Accepted { version: Some(8) });
     let (head, body) = seen.recv().await.unwrap();
     assert!(
         head.starts_with(&format!(
@@ -411,11 +481,11 @@ async fn every_answer_to_a_report_has_its_meaning() {
     for (bytes, expected) in [
         (
             response("204 No Content", "ETag: \"9\"\r\n", ""),
-            ReportAnswer::Accepted { version: 9 },
+            ReportAnswer::Accepted { version: Some(9) },
         ),
         (
             response("200 OK", "", r#"{"version":10,"strange":true}"#),
-            ReportAnswer::Accepted { version: 10 },
+            ReportAnswer::Accepted { version: Some(10) },
         ),
         (response("409 Conflict", "", ""), ReportAnswer::VersionMoved),
         (
@@ -423,14 +493,21 @@ async fn every_answer_to_a_report_has_its_meaning() {
             ReportAnswer::VersionMoved,
         ),
         (
-            response("404 Not Found", problem, r#"{"title":"Not here"}"#),
-            ReportAnswer::Gone,
-        ),
-        (
             response("404 Not Found", "", r#"{"code":"NOT_FOUND"}"#),
             ReportAnswer::Gone,
         ),
-        (response("410 Gone", "", ""), ReportAnswer::Gone),
+        (
+            response("410 Gone", problem, r#"{"code":"NOT_FOUND"}"#),
+            ReportAnswer::Gone,
+        ),
+        (
+            response("200 OK", "", "fine"),
+            ReportAnswer::Accepted { version: None },
+        ),
+        (
+            response("204 No Content", "ETag: \"9223372036854775808\"\r\n", ""),
+            ReportAnswer::Accepted { version: None },
+        ),
         (
             response("422 No", "", illegal),
             ReportAnswer::IllegalMove {
@@ -487,8 +564,13 @@ async fn every_answer_to_a_report_has_its_meaning() {
             "Content-Type: application/json\r\n",
             r#"{"error":"no route"}"#,
         ),
-        response("200 OK", "", "fine"),
-        "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"version\":".to_owned(),
+        // A framework's answer for a route that it does not have.
+        response(
+            "404 Not Found",
+            problem,
+            r#"{"type":"https://tools.ietf.org/html/rfc9110#section-15.5.5","title":"Not Found","status":404}"#,
+        ),
+        response("410 Gone", "", ""),
     ] {
         let server = RawServer::answering(bytes.clone()).await;
         assert!(

@@ -161,14 +161,20 @@ async fn reports_are_taken_once_guarded_by_version_and_move() {
         next_attempt_at: Some(Timestamp::from_unix_seconds(1_900_000_000)),
         ..plain(Status::PendingDns)
     };
-    let ReportAnswer::Accepted { version } = service.report(id, found.version, &failed).await.unwrap() else {
-        panic!("not accepted")
+    let answer = service.report(id, found.version, &failed).await.unwrap();
+    let ReportAnswer::Accepted {
+        version: Some(version),
+    } = answer
+    else {
+        panic!("{answer:?}")
     };
     assert!(version > found.version);
     let again = service.report(id, found.version, &failed).await.unwrap();
     assert_eq!(
         again,
-        ReportAnswer::Accepted { version },
+        ReportAnswer::Accepted {
+            version: Some(version)
+        },
         "a report whose answer was lost is sent again"
     );
     let stale = service
@@ -176,10 +182,12 @@ async fn reports_are_taken_once_guarded_by_version_and_move() {
         .await
         .unwrap();
     assert_eq!(stale, ReportAnswer::VersionMoved);
-    let ReportAnswer::Accepted { version } =
-        service.report(id, version, &plain(Status::Active)).await.unwrap()
+    let answer = service.report(id, version, &plain(Status::Active)).await.unwrap();
+    let ReportAnswer::Accepted {
+        version: Some(version),
+    } = answer
     else {
-        panic!("not accepted")
+        panic!("{answer:?}")
     };
     let back = service
         .report(id, version, &plain(Status::PendingDns))

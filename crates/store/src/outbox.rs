@@ -66,6 +66,9 @@ statements! {
         "INSERT INTO outbox (domain_id, report, status, attempt, next_attempt_at, created_at) VALUES ($1, $2, $4, 0, \
          CASE WHEN EXISTS (SELECT 1 FROM outbox WHERE domain_id = $1) THEN NULL ELSE CAST($3 AS BIGINT) END, $3)",
     );
+    COUNT = Sql::both(
+        "SELECT COUNT(*) AS reports FROM (SELECT 1 AS one FROM outbox LIMIT $1) AS counted",
+    );
     OLDEST = Sql::both("SELECT MIN(created_at) AS at FROM outbox");
     ACQUIRE = acquire!("");
     ACQUIRE_PROGRESS = acquire!("status <> 'PendingDns' AND ");
@@ -113,6 +116,13 @@ fn waiting(row: &Row) -> Result<Waiting, StoreError> {
         status: status.parse().ok(),
         leased: token.is_some(),
     })
+}
+
+/// How many reports wait, up to `most`.
+pub(crate) async fn count(database: &Database, most: u32) -> Result<u32, StoreError> {
+    let mut session = database.read("count the reports").await?;
+    let row = session.fetch(COUNT, args![most]).await?;
+    row.map_or(Ok(0), |row| row.fields(TABLE, "reports").count("reports"))
 }
 
 /// Since when the oldest report has been waiting.

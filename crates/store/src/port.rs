@@ -238,6 +238,10 @@ impl CertificateStore for Store {
         outbox::acquire(&self.database, now, self.term(ttl), limit, token).await
     }
 
+    async fn outbox_count(&self, most: u32) -> Result<u32, StoreError> {
+        outbox::count(&self.database, most).await
+    }
+
     async fn outbox_oldest(&self) -> Result<Option<Timestamp>, StoreError> {
         outbox::oldest(&self.database).await
     }

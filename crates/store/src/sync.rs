@@ -48,6 +48,7 @@ statements! {
              FROM custom_domains WHERE id IN (SELECT value FROM json_each($1))",
         ),
     );
+    COUNT = Sql::both("SELECT COUNT(*) AS domains FROM custom_domains WHERE phase <> $1 AND phase <> $2");
     SIGHTED = Sql::each(
         "INSERT INTO cabinet_sightings (domain_id, run) SELECT id, CAST($1 AS BIGINT) FROM custom_domains \
          WHERE id IN (SELECT json_array_elements_text(CAST($2 AS json))) \
@@ -177,6 +178,15 @@ impl SyncStore for Store {
         let mut session = self.database.read("read the domains of a page").await?;
         let rows = session.fetch_all(KNOWN, args![texts(ids)]).await?;
         Ok(readable(&rows, known))
+    }
+
+    async fn count_domains(&self) -> Result<u64, StoreError> {
+        let mut session = self.database.read("count the domains").await?;
+        let [leaving, gone] = [&Phase::Leaving, &Phase::Gone].map(to_json);
+        let row = session.fetch(COUNT, args![leaving, gone]).await?;
+        row.map_or(Ok(0), |row| {
+            row.fields(domains::TABLE, "domains").count("domains")
+        })
     }
 
     async fn sighted(&self, run: i64, ids: &[DomainId]) -> Result<(), StoreError> {

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 use dps_application::Policy;
 use dps_database::{ConnectionString, Target};
-use dps_domain::with_causes;
+use dps_domain::{NameRules, NameSuffix, with_causes};
 use dps_host::Secret;
 use dps_host::settings::{Loaded, Loader, SettingsError};
 use serde::{Deserialize, Serialize};
@@ -142,7 +142,37 @@ impl Settings {
 
     /// What the operator set, in the application's words.
     pub fn policy(&self) -> Policy {
-        self.workers.policy(&self.haproxy_agent)
+        self.workers.policy(&self.haproxy_agent, self.names())
+    }
+
+    /// Which names and targets are taken. Names of the platform's own are those in the registered domains of its targets and of its
+    /// edges' names.
+    fn names(&self) -> NameRules {
+        let section = &self.workers.domain_verification;
+        let mut targets = section.allowed_targets.clone();
+        if targets.is_empty() {
+            let template = self.cabinet.cname_target.as_deref();
+            targets.extend(template.and_then(|template| NameSuffix::of_template(template).ok()));
+        }
+        let mut blocked = section.blocked_names.clone();
+        if !section.allow_platform_names {
+            let agents = self.haproxy_agent.urls();
+            let edges = agents.iter().filter_map(|url| url.domain());
+            let found = self.haproxy_agent.discovery.name.as_deref();
+            let edges = edges.chain(found).filter_map(|name| NameSuffix::parse(name).ok());
+            blocked.extend(
+                targets
+                    .iter()
+                    .cloned()
+                    .chain(edges)
+                    .filter_map(|own| own.registered_domain()),
+            );
+        }
+        NameRules {
+            blocked,
+            targets,
+            allow_platform_names: section.allow_platform_names,
+        }
     }
 
     /// What keeps this role from starting, and what its operator should know. Reads secret files.

@@ -112,6 +112,7 @@ pub(crate) async fn serve(
     let mut checks: Vec<Arc<dyn HealthCheck>> = vec![
         Arc::new(StoreAnswers(service.clone())),
         Arc::new(CabinetAnswers(service.clone())),
+        Arc::new(IntakeGoesOn(service.clone())),
         Arc::new(EdgesAnswer(service.clone())),
         Arc::new(ResolversAnswer(service.clone())),
     ];
@@ -164,6 +165,8 @@ async fn refresh(service: Service, agent_tls: Option<ClientTls>, metrics: Metric
                 gauges.limit_remaining(kind, bucket.tokens(&limit, service.now()));
             }
         }
+        let reports = store.outbox_count(MOST_COUNTED).await?;
+        gauges.cabinet(&service.cabinet_health.standing(), reports);
         gauges.outbox_waiting(store.outbox_oldest().await?, service.now());
         let members = service.fleet.members();
         let members: Vec<&str> = members.iter().map(|edge| edge.name()).collect();
@@ -227,6 +230,31 @@ impl HealthCheck for CabinetAnswers {
     async fn check(&self) -> Result<(), String> {
         let page = self.0.cabinet.list(Status::PendingRemoval, None).await;
         page.map(drop).map_err(|error| error.to_string())
+    }
+}
+
+/// Passes of the intake that may fail before it is shown.
+const LATE_PASSES: u32 = 10;
+/// An intake is not called late before this.
+const LATE: Duration = Duration::from_secs(5 * 60);
+
+/// Domains that the Cabinet offers but that are not taken in, or not removed: shown, not required.
+struct IntakeGoesOn(Service);
+
+#[async_trait]
+impl HealthCheck for IntakeGoesOn {
+    fn name(&self) -> &'static str {
+        "intake"
+    }
+
+    fn is_required(&self) -> bool {
+        false
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        let late_after = (self.0.policy.intake_interval * LATE_PASSES).max(LATE);
+        let standing = self.0.cabinet_health.standing();
+        standing.check(self.0.now(), late_after)
     }
 }
 

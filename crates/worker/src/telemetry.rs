@@ -1,5 +1,6 @@
 //! What is counted, in the names that dashboards know. No label per hostname, ever.
 
+mod cabinet;
 mod edges;
 mod resolvers;
 
@@ -7,9 +8,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use dps_application::cabinet_health::CabinetStanding;
 use dps_application::local_fault::LocalParty;
-use dps_application::ports::Metrics as MetricsPort;
 use dps_application::ports::fleet::KnownEdge;
+use dps_application::ports::{CabinetEvent, Metrics as MetricsPort};
 use dps_application::resolvers::ResolverStatus;
 use dps_domain::Timestamp;
 use dps_domain::lane::Lane;
@@ -22,6 +24,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use self::cabinet::CabinetMetrics;
 use self::edges::EdgeGauges;
 use self::resolvers::ResolverMetrics;
 
@@ -52,6 +55,7 @@ pub struct Metrics {
     edges: EdgeGauges,
     local_faults: ByParty,
     resolvers: ResolverMetrics,
+    cabinet: CabinetMetrics,
 }
 
 impl Default for Metrics {
@@ -149,6 +153,7 @@ impl Metrics {
             local_faults.clone(),
         );
         let resolvers = ResolverMetrics::register(&mut registry);
+        let cabinet = CabinetMetrics::register(&mut registry);
         registry.register(
             "dps_build",
             "The version of dps",
@@ -171,6 +176,7 @@ impl Metrics {
             edges,
             local_faults,
             resolvers,
+            cabinet,
         }
     }
 
@@ -217,6 +223,11 @@ impl Metrics {
     /// Sets `dns_resolver_up` of each resolver.
     pub fn resolvers(&self, resolvers: &[ResolverStatus]) {
         self.resolvers.set(resolvers);
+    }
+
+    /// Sets the gauges of the dealings with the Cabinet; `reports` wait for it.
+    pub fn cabinet(&self, standing: &CabinetStanding, reports: u32) {
+        self.cabinet.set(standing, reports);
     }
 
     /// All metrics as `OpenMetrics` text.
@@ -272,6 +283,10 @@ impl MetricsPort for Metrics {
 
     fn resolver_failed(&self, resolver: SocketAddr) {
         self.resolvers.failed(resolver);
+    }
+
+    fn cabinet(&self, event: CabinetEvent) {
+        self.cabinet.events.get_or_create(&cabinet::of(event)).inc();
     }
 
     fn under_way(&self, lane: Lane, steps: usize) {

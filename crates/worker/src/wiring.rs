@@ -238,6 +238,7 @@ pub async fn service(
         limits,
         wakers,
         local_faults: Arc::default(),
+        cabinet_health: Arc::default(),
         replica: settings.replica.name(&dps_host::randomness::hex(3)).into(),
     })
 }

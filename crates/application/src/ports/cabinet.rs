@@ -26,10 +26,25 @@ pub struct CabinetDomain {
 /// A page of domains.
 #[derive(Debug, Clone, Default)]
 pub struct CabinetPage {
-    /// The domains; unreadable items are left out and logged by the adapter.
+    /// The domains.
     pub domains: Vec<CabinetDomain>,
+    /// Items that cannot be used.
+    pub refused: Vec<RefusedItem>,
     /// Where the next page starts; `None` at the end of a listing.
     pub next: Option<String>,
+}
+
+/// An item of a page that cannot be used. All texts are short and without control characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedItem {
+    /// The beginning of its `id`; empty when it has none that is text.
+    pub id: String,
+    /// The field at fault, by its name on the wire.
+    pub field: &'static str,
+    /// The beginning of its value, as JSON.
+    pub value: String,
+    /// What is wrong with it.
+    pub reason: String,
 }
 
 /// What the Cabinet is told of a domain.
@@ -50,14 +65,14 @@ pub struct StatusReport {
 /// The Cabinet's answer to a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReportAnswer {
-    /// Taken; the domain now has this version.
+    /// Taken.
     Accepted {
-        /// The version after the report.
-        version: u64,
+        /// The domain's version after the report; `None` when the answer does not tell it.
+        version: Option<u64>,
     },
     /// The version moved (409, or 412 as RFC 9110 §13.1.1 has it): the customer did something meanwhile.
     VersionMoved,
-    /// The Cabinet says in so many words that it has no such domain (404 with its problem document, or 410).
+    /// The Cabinet says that it has no such domain: 404 or 410 with the code `NOT_FOUND`.
     Gone,
     /// The Cabinet's domain cannot go from its status to the reported one (422). Told again, it would be refused again.
     IllegalMove {

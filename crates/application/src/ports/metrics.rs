@@ -5,6 +5,38 @@ use std::net::SocketAddr;
 use dps_domain::lane::Lane;
 
 use crate::local_fault::LocalParty;
+/// What happens between us and the Cabinet and is worth a number of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CabinetEvent {
+    /// An item of a page could not be used.
+    ItemRefused,
+    /// A domain was refused for its name or target.
+    NameRefused,
+    /// A report met another version than we knew (409 or 412).
+    VersionConflict,
+    /// The Cabinet refused a report for good.
+    ReportRefused,
+}
+
+impl CabinetEvent {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::ItemRefused,
+        Self::NameRefused,
+        Self::VersionConflict,
+        Self::ReportRefused,
+    ];
+
+    /// The value of the label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ItemRefused => "item_refused",
+            Self::NameRefused => "name_refused",
+            Self::VersionConflict => "version_conflict",
+            Self::ReportRefused => "report_refused",
+        }
+    }
+}
 
 /// Counts results. No label per hostname, ever.
 pub trait Metrics: Send + Sync {
@@ -24,4 +56,6 @@ pub trait Metrics: Send + Sync {
     fn local_fault(&self, party: LocalParty);
     /// A resolver did not resolve our own target: `dns_resolver_failures_total`.
     fn resolver_failed(&self, resolver: SocketAddr);
+    /// Something happened between us and the Cabinet: `dps_cabinet_events_total`.
+    fn cabinet(&self, event: CabinetEvent);
 }

@@ -22,7 +22,7 @@ pub use cabinet::Cabinet;
 pub use dns::DnsResolver;
 pub use edge::{Edge, EdgeDirectory};
 pub use fleet::FleetStore;
-pub use metrics::Metrics;
+pub use metrics::{CabinetEvent, Metrics};
 pub use pki::Pki;
 pub use probe::HttpProbe;
 pub use requests::RequestTokens;

@@ -485,6 +485,9 @@ pub trait CertificateStore: SyncStore + FleetStore + AdviceStore {
         limit: usize,
     ) -> Result<Vec<OutboxLease>, StoreError>;
 
+    /// How many reports wait; counted up to `most`.
+    async fn outbox_count(&self, most: u32) -> Result<u32, StoreError>;
+
     /// Since when the oldest report has been waiting.
     async fn outbox_oldest(&self) -> Result<Option<Timestamp>, StoreError>;
 

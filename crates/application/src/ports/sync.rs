@@ -79,6 +79,9 @@ pub trait SyncStore: Send + Sync {
     /// The records of these domains, as far as there are any that can be read.
     async fn known(&self, ids: &[DomainId]) -> Result<Vec<Known>, StoreError>;
 
+    /// How many domains there are, those that are leaving or gone left out.
+    async fn count_domains(&self) -> Result<u64, StoreError>;
+
     /// Notes that a resync saw these domains in the Cabinet. Those without a record are passed over.
     async fn sighted(&self, run: i64, ids: &[DomainId]) -> Result<(), StoreError>;
 

@@ -5,16 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dps_domain::backoff::Backoff;
+use dps_domain::failure::WantedRecords;
 use dps_domain::phase::Next;
-use dps_domain::{Event, Failure, Hostname, Phase, Status, Timestamp, with_causes};
+use dps_domain::{DomainId, Event, Failure, Hostname, Phase, Status, Timestamp, with_causes};
 use futures_util::future::join_all;
 use serde_json::json;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::lane::Wakes;
-use super::resync;
+use super::names::{Names, shown};
+use super::pace::{CursorTrail, FeedPace, FeedPage, LIST_PAUSE};
+use super::{brake, resync};
 use crate::policy::Policy;
-use crate::ports::cabinet::{CabinetDomain, CabinetError, CabinetFault, StatusReport};
+use crate::ports::CabinetEvent;
+use crate::ports::cabinet::{CabinetDomain, CabinetError, CabinetFault, CabinetPage};
 use crate::ports::store::{Completion, DomainEvent, DomainRecord, StoreError};
 use crate::service::Service;
 use crate::settle::current_report;
@@ -36,6 +41,12 @@ const UPDATE_TRIES: usize = 5;
 const BATCH: usize = 100;
 /// Domains of a page that are looked up at once.
 const LOOKS: usize = 8;
+/// When a name is looked at again that the same tenant's earlier domain is just leaving.
+const TAKE_DOWN_PAUSE: Duration = Duration::from_secs(60);
+/// In a domain's history: its name or target cannot be used.
+const NAME_REFUSED: &str = "name.refused";
+/// In a domain's history: the Cabinet names a target that cannot be used.
+const TARGET_REFUSED: &str = "target.refused";
 /// The statuses that mean work. Active and Failed domains are not polled: nothing per pass may grow with them.
 const POLLED: [Status; 4] = [
     Status::PendingDns,
@@ -78,18 +89,24 @@ pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
 pub struct Intake {
     /// The feed is not offered; it is not asked for before this moment.
     feed_not_before: Option<Timestamp>,
+    feed: FeedPace,
     faults: u32,
 }
 
 impl Intake {
     /// One page of the feed, or one poll. Answers how long to wait before the next.
     pub async fn round(&mut self, service: &Service) -> Duration {
+        service.cabinet_health.begin(service.now());
         match self.take_in(service).await {
             Ok(pause) => {
                 self.faults = 0;
+                service.cabinet_health.up(true);
                 pause
             }
             Err(error) => {
+                if matches!(error, IntakeError::Cabinet(_)) {
+                    service.cabinet_health.up(false);
+                }
                 self.faults = self.faults.saturating_add(1);
                 tracing::warn!(error = %with_causes(&error), "intake.failed");
                 let pause = FAULTS.delay(self.faults, service.randomness.unit());
@@ -108,9 +125,9 @@ impl Intake {
         // A clock that was set back must not keep us from the feed.
         let rests = |until: Timestamp| now < until && until.since(now) <= FEED_REST;
         if !self.feed_not_before.is_some_and(rests) {
-            match follow_once(service).await {
-                Ok(true) => return Ok(Duration::ZERO),
-                Ok(false) => self.feed_not_before = Some(now + FEED_REST),
+            match self.follow_once(service).await {
+                Ok(Some(pause)) => return Ok(pause),
+                Ok(None) => self.feed_not_before = Some(now + FEED_REST),
                 // The feed alone may be out of order.
                 Err(IntakeError::Cabinet(error)) if error.fault == CabinetFault::Call => {
                     tracing::warn!(%error, "intake.feed_failed");
@@ -118,59 +135,129 @@ impl Intake {
                 Err(error) => return Err(error),
             }
         }
-        poll_once(service).await?;
+        let polled = poll_once(service).await;
+        if polled.is_err() {
+            // Both may have met the same wrong route: that the feed is not offered is not known.
+            self.feed_not_before = None;
+        }
+        let rounds: Vec<&str> = polled?.iter().map(|status| status.as_str()).collect();
+        let trouble = (!rounds.is_empty()).then(|| {
+            let rounds = rounds.join(" and ");
+            format!("the Cabinet's list of {rounds} comes back to pages that were read already")
+        });
+        note_progress(service, trouble.as_deref());
         Ok(service.policy.intake_interval)
     }
-}
 
-/// One page of the feed. Answers whether the feed is offered.
-async fn follow_once(service: &Service) -> Result<bool, IntakeError> {
-    let cursor = service.store.cursor(FEED_CURSOR).await?;
-    let after = cursor.as_deref().filter(|cursor| !cursor.is_empty());
-    let (page, next) = match service.cabinet.changes(after, FEED_WAIT).await {
-        Ok(None) => return Ok(false),
-        Ok(Some(page)) => (page.domains, page.next),
-        // Such as after a Cabinet was restored from a backup. Reading the feed from its start again is harmless; what went backwards
-        // there is found by a resync.
-        Err(error) if error.fault == CabinetFault::CursorUnknown && after.is_some() => {
-            tracing::warn!(%error, "intake.feed_begins_anew");
-            service.store.chore_call(resync::CHORE, service.now()).await?;
-            (Vec::new(), Some(String::new()))
+    /// One page of the feed. Returns how long to wait before the next; `None` when it is not offered.
+    async fn follow_once(&mut self, service: &Service) -> Result<Option<Duration>, IntakeError> {
+        let cursor = service.store.cursor(FEED_CURSOR).await?;
+        let after = cursor.as_deref().filter(|cursor| !cursor.is_empty());
+        let asked = Instant::now();
+        let (page, next) = match service.cabinet.changes(after, FEED_WAIT).await {
+            Ok(None) => return Ok(None),
+            Ok(Some(mut page)) => {
+                let next = page.next.take();
+                (page, next)
+            }
+            // Such as after a Cabinet was restored from a backup. Reading the feed from its start again is harmless; what went backwards
+            // there is found by a resync.
+            Err(error) if error.fault == CabinetFault::CursorUnknown && after.is_some() => {
+                tracing::warn!(%error, "intake.feed_begins_anew");
+                service.store.chore_call(resync::CHORE, service.now()).await?;
+                self.feed = FeedPace::default();
+                (CabinetPage::default(), Some(String::new()))
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let took = asked.elapsed();
+        let is_news = take_page(service, &page).await?;
+        let pace = self.feed.after(FeedPage {
+            next: next.as_deref().unwrap_or_default(),
+            has_items: !page.domains.is_empty() || !page.refused.is_empty(),
+            is_news,
+            took,
+        });
+        if let Some(next) = next.filter(|next| Some(next) != cursor.as_ref()) {
+            // Another replica that was faster has moved it: ours would be behind.
+            service
+                .store
+                .cursor_advance(FEED_CURSOR, cursor.as_deref(), &next)
+                .await?;
         }
-        Err(error) => return Err(error.into()),
-    };
-    take_page(service, &page).await?;
-    if let Some(next) = next.filter(|next| Some(next) != cursor.as_ref()) {
-        // Another replica that was faster has moved it: ours would be behind.
-        service
-            .store
-            .cursor_advance(FEED_CURSOR, cursor.as_deref(), &next)
-            .await?;
+        let trouble = "the Cabinet's change feed comes back to pages that were read already";
+        note_progress(service, pace.goes_round.then_some(trouble));
+        Ok(Some(pace.pause))
     }
-    Ok(true)
 }
 
-async fn poll_once(service: &Service) -> Result<(), IntakeError> {
+/// Notes that a pass ended, and says once when something is wrong with it and when it is right again.
+fn note_progress(service: &Service, trouble: Option<&str>) {
+    let is_new = service.cabinet_health.trouble(trouble);
+    match trouble {
+        Some(trouble) if is_new => tracing::error!(trouble, "intake.goes_round"),
+        Some(_) => {}
+        None => {
+            if is_new {
+                tracing::info!("intake.goes_on");
+            }
+            service.cabinet_health.good_pass(service.now());
+        }
+    }
+}
+
+/// Notes the items of a page that cannot be used. Each is logged when it is new.
+pub(super) fn note_refused(service: &Service, page: &CabinetPage) {
+    let now = service.now();
+    for item in &page.refused {
+        service.metrics.cabinet(CabinetEvent::ItemRefused);
+        if service.cabinet_health.refuse(item, now) {
+            tracing::warn!(
+                cabinet.item = item.id,
+                field = item.field,
+                value = item.value,
+                reason = item.reason,
+                "intake.item_refused"
+            );
+        }
+    }
+    let usable: Vec<DomainId> = page.domains.iter().map(|domain| domain.id).collect();
+    // Each resync sees every item again.
+    service
+        .cabinet_health
+        .forget_refused(&usable, now - service.policy.resync_interval * 2);
+}
+
+/// Polls each status once. Returns those whose lists go round in circles; they are left off there.
+async fn poll_once(service: &Service) -> Result<Vec<Status>, IntakeError> {
+    let mut rounds = Vec::new();
     for status in POLLED {
-        let mut cursor: Option<String> = None;
+        let (mut cursor, mut trail) = (None::<String>, CursorTrail::default());
         loop {
             let page = service.cabinet.list(status, cursor.as_deref()).await?;
-            take_page(service, &page.domains).await?;
+            take_page(service, &page).await?;
             match page.next {
-                Some(next) if cursor.as_ref() != Some(&next) => cursor = Some(next),
-                Some(_) | None => break,
+                Some(next) if trail.goes_round(&next) => {
+                    rounds.push(status);
+                    break;
+                }
+                Some(next) => cursor = Some(next),
+                None => break,
             }
+            tokio::time::sleep(LIST_PAUSE).await;
         }
     }
-    Ok(())
+    Ok(rounds)
 }
 
 /// Brings our records in line with a page of what the Cabinet says, in its order. Domains that are new are written many at a time: one by
-/// one they would wait as long as the steps that are under way, each for its own turn to write.
-async fn take_page(service: &Service, page: &[CabinetDomain]) -> Result<(), StoreError> {
+/// one they would wait as long as the steps that are under way, each for its own turn to write. Returns whether anything was new.
+async fn take_page(service: &Service, page: &CabinetPage) -> Result<bool, StoreError> {
+    note_refused(service, page);
+    let mut is_news = false;
     let mut arrived = BTreeSet::new();
     let mut arrivals = Vec::new();
-    for domains in page.chunks(LOOKS) {
+    for domains in page.domains.chunks(LOOKS) {
         let looks = join_all(domains.iter().map(|domain| look(service, domain))).await;
         for (domain, look) in domains.iter().zip(looks) {
             // What was looked up was so before the domains ahead of it were written.
@@ -180,10 +267,13 @@ async fn take_page(service: &Service, page: &[CabinetDomain]) -> Result<(), Stor
             };
             match look {
                 Look::Known => {}
-                Look::Arrival(completion) if first_of_its_name(&completion) => arrivals.push(*completion),
+                Look::Arrival(completion) if first_of_its_name(&completion) => {
+                    is_news = true;
+                    arrivals.push(*completion);
+                }
                 Look::Arrival(_) | Look::Other => {
                     insert(service, std::mem::take(&mut arrivals)).await?;
-                    take(service, domain).await?;
+                    is_news |= take(service, domain).await?;
                 }
             }
         }
@@ -191,7 +281,8 @@ async fn take_page(service: &Service, page: &[CabinetDomain]) -> Result<(), Stor
             insert(service, std::mem::take(&mut arrivals)).await?;
         }
     }
-    insert(service, arrivals).await
+    insert(service, arrivals).await?;
+    Ok(is_news)
 }
 
 /// What a first look says of a domain in a page.
@@ -222,9 +313,15 @@ fn is_known(record: &DomainRecord, domain: &CabinetDomain) -> bool {
 
 /// The record of a domain that we have none of; `None` for whatever takes more thought.
 async fn plain_arrival(service: &Service, domain: &CabinetDomain) -> Option<Completion> {
-    let hostname = Hostname::parse(&domain.canonical_host).ok()?;
-    let target = Hostname::parse(&domain.cname_target).ok()?;
-    if service.store.domain_by_hostname(&hostname).await.ok()?.is_some() {
+    let names = Names::of(domain, &service.policy.names);
+    if names.refusal.is_some()
+        || service
+            .store
+            .domain_by_hostname(&names.hostname)
+            .await
+            .ok()?
+            .is_some()
+    {
         return None;
     }
     let facts = Facts {
@@ -233,7 +330,7 @@ async fn plain_arrival(service: &Service, domain: &CabinetDomain) -> Option<Comp
         now: service.now(),
         occasion: Occasion::News,
     };
-    arrival(&facts, domain, (&hostname, &target), false)
+    arrival(&facts, domain, &names)
 }
 
 /// Stores records that are new. One that another replica was faster with is as good as ours.
@@ -276,47 +373,29 @@ enum Occasion {
     Resync,
 }
 
-/// Brings our record in line with what the Cabinet says of one domain. A row that cannot be read keeps no other domain from being
-/// taken in: the operator is told, and the next pass looks again.
-pub async fn take(service: &Service, domain: &CabinetDomain) -> Result<(), StoreError> {
+/// Brings our record in line with what the Cabinet says of one domain, and returns whether anything was written. A row that cannot be
+/// read keeps no other domain from being taken in: the operator is told, and the next pass looks again.
+pub async fn take(service: &Service, domain: &CabinetDomain) -> Result<bool, StoreError> {
     match align(service, domain).await {
         Err(error @ StoreError::Corrupt { .. }) => {
-            tracing::error!(domain.id = %domain.id, domain.hostname = domain.canonical_host, %error, "intake.row_unreadable");
-            Ok(())
+            tracing::error!(domain.id = %domain.id, domain.hostname = shown(&domain.canonical_host), %error, "intake.row_unreadable");
+            Ok(false)
         }
         other => other,
     }
 }
 
-async fn align(service: &Service, domain: &CabinetDomain) -> Result<(), StoreError> {
-    let (hostname, target) = match (
-        Hostname::parse(&domain.canonical_host),
-        Hostname::parse(&domain.cname_target),
-    ) {
-        (Ok(hostname), Ok(target)) => (hostname, target),
-        (Err(reason), _) => {
-            return refuse(
-                service,
-                domain,
-                Failure::NameInvalid {
-                    reason: reason.to_string(),
-                },
-            )
-            .await;
-        }
-        (Ok(_), Err(reason)) => {
-            tracing::error!(domain.id = %domain.id, cname_target = %domain.cname_target, %reason, "intake.bad_target");
-            return Ok(());
-        }
-    };
+async fn align(service: &Service, domain: &CabinetDomain) -> Result<bool, StoreError> {
     for _ in 0..UPDATE_TRIES {
         let record = service.store.domain(domain.id).await?;
-        if decide(service, record, domain, (&hostname, &target), Occasion::News).await? {
-            return Ok(());
+        match decide(service, record, domain, Occasion::News).await? {
+            Written::Yes => return Ok(true),
+            Written::Nothing => return Ok(false),
+            Written::Contended => {}
         }
     }
     tracing::warn!(domain.id = %domain.id, "intake.contended");
-    Ok(())
+    Ok(false)
 }
 
 /// Compares the record, as it was before the Cabinet was asked, with what the Cabinet said, and mends what differs. What somebody else
@@ -326,61 +405,140 @@ pub(super) async fn mend(
     record: Option<DomainRecord>,
     domain: &CabinetDomain,
 ) -> Result<(), StoreError> {
-    let names = (
-        Hostname::parse(&domain.canonical_host),
-        Hostname::parse(&domain.cname_target),
-    );
-    let (Ok(hostname), Ok(target)) = names else {
-        return take(service, domain).await;
-    };
-    decide(service, record, domain, (&hostname, &target), Occasion::Resync)
-        .await
-        .map(drop)
+    decide(service, record, domain, Occasion::Resync).await.map(drop)
 }
 
-/// Writes what the Cabinet's view means. Answers `false` if somebody else wrote the record meanwhile.
+/// What became of a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Written {
+    /// It was written.
+    Yes,
+    /// There is nothing to write.
+    Nothing,
+    /// Somebody else wrote the record meanwhile.
+    Contended,
+}
+
+/// Writes what the Cabinet's view means.
 async fn decide(
     service: &Service,
     record: Option<DomainRecord>,
     domain: &CabinetDomain,
-    (hostname, target): (&Hostname, &Hostname),
     occasion: Occasion,
-) -> Result<bool, StoreError> {
-    let now = service.now();
-    let may_be_refused = record
-        .as_ref()
-        .is_none_or(|record| matches!(record.phase, Phase::Failed));
-    let holder = if may_be_refused {
-        service.store.domain_by_hostname(hostname).await?
-    } else {
-        None
-    };
-    let claimed = holder.is_some_and(|other| other.id != domain.id && holds_its_name(&other));
+) -> Result<Written, StoreError> {
+    if domain.id.is_take_down() {
+        // The Cabinet has never heard of these identifiers from us, so it cannot mean ours.
+        return Ok(Written::Nothing);
+    }
+    let mut names = Names::of(domain, &service.policy.names);
+    let may_be_refused = record.as_ref().is_none_or(|record| {
+        matches!(record.phase, Phase::Failed | Phase::Gone) || record.hostname != names.hostname
+    });
+    if may_be_refused && names.refusal.is_none() {
+        let holder = service.store.domain_by_hostname(&names.hostname).await?;
+        let holder = holder.filter(|other| other.id != domain.id && holds_its_name(other));
+        if let Some(other) = holder {
+            // An earlier name of the same tenant's that is just being taken down comes free by itself.
+            if other.id.is_take_down() && other.tenant_id == domain.tenant_id {
+                let soon = service.now() + TAKE_DOWN_PAUSE;
+                service.store.chore_call(resync::CHORE, soon).await?;
+                return Ok(Written::Nothing);
+            }
+            names.refusal = Some(Failure::NameAlreadyClaimed {});
+        }
+    }
     let facts = Facts {
         policy: &service.policy,
         replica: &service.replica,
-        now,
+        now: service.now(),
         occasion,
     };
-    let new = record.is_none();
-    let completion = match record {
-        None => arrival(&facts, domain, (hostname, target), claimed),
-        Some(record) => change(&facts, &record, domain, (target, claimed)),
+    let Some(record) = record else {
+        return match arrival(&facts, domain, &names) {
+            Some(completion) => write(service, completion, true).await,
+            None => Ok(Written::Nothing),
+        };
     };
-    match completion {
-        Some(completion) => {
-            if completion.record.phase == Phase::Leaving {
-                // A Cabinet that wants the domain gone refuses to hear how it was getting on.
-                service.store.outbox_drop(domain.id).await?;
-            }
-            write(service, completion, new).await
-        }
-        None => Ok(true),
+    let Some(completion) = change(&facts, &record, domain, &names) else {
+        return Ok(Written::Nothing);
+    };
+    let leaves = completion.record.phase == Phase::Leaving && record.phase != Phase::Leaving;
+    if leaves && !brake::may_remove(service, domain.id).await? {
+        return Ok(Written::Nothing);
     }
+    if completion.record.phase == Phase::Leaving {
+        // A Cabinet that wants the domain gone refuses to hear how it was getting on.
+        service.store.outbox_drop(domain.id).await?;
+    }
+    if completion.record.hostname != record.hostname {
+        leave_old_name(service, &facts, &record).await?;
+    }
+    write(service, completion, false).await
 }
 
-/// Writes a record, new or changed. Answers `false` if somebody else wrote it meanwhile.
-pub(super) async fn write(service: &Service, completion: Completion, new: bool) -> Result<bool, StoreError> {
+/// Has the name that a domain had until now taken down by a record of its own, and ends its open order. Doing so twice is harmless.
+async fn leave_old_name(
+    service: &Service,
+    facts: &Facts<'_>,
+    before: &DomainRecord,
+) -> Result<(), StoreError> {
+    service.store.outbox_drop(before.id).await?;
+    if let Some(order) = service.store.order_open(before.id).await? {
+        service.store.order_close(order.id).await?;
+    }
+    if let Some(completion) = take_down_of(facts, before) {
+        insert(service, vec![completion]).await?;
+    }
+    Ok(())
+}
+
+/// The record that takes down the name which a domain had until now; `None` where no edge can have heard of it.
+fn take_down_of(facts: &Facts<'_>, before: &DomainRecord) -> Option<Completion> {
+    match before.phase {
+        Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. } => {}
+        Phase::Failed | Phase::Leaving | Phase::Gone => return None,
+    }
+    let mut record = DomainRecord {
+        id: before.id.take_down(&before.hostname, before.cabinet_version),
+        phase: Phase::Leaving,
+        revision: 0,
+        created_at: facts.now,
+        updated_at: facts.now,
+        ..before.clone()
+    };
+    begin_anew(&mut record, facts.now);
+    let detail = json!({ "domain": before.id });
+    let event = event(facts, "name.left", &record, detail);
+    Some(Completion {
+        ledger: Vec::new(),
+        advice: None,
+        record,
+        report: None,
+        event: Some(event),
+    })
+}
+
+/// Writes a record, new or changed.
+async fn write(service: &Service, completion: Completion, new: bool) -> Result<Written, StoreError> {
+    let is_refusal = completion
+        .event
+        .as_ref()
+        .is_some_and(|event| event.kind == NAME_REFUSED);
+    if !write_record(service, completion, new).await? {
+        return Ok(Written::Contended);
+    }
+    if is_refusal {
+        service.metrics.cabinet(CabinetEvent::NameRefused);
+    }
+    Ok(Written::Yes)
+}
+
+/// Writes a record, new or changed. Returns `false` if somebody else wrote it meanwhile.
+pub(super) async fn write_record(
+    service: &Service,
+    completion: Completion,
+    new: bool,
+) -> Result<bool, StoreError> {
     let written = if new {
         service.store.domain_insert(completion.clone()).await?
     } else {
@@ -392,13 +550,8 @@ pub(super) async fn write(service: &Service, completion: Completion, new: bool) 
     Ok(written)
 }
 
-/// A domain that we have no record of. `claimed` tells that another record holds its name.
-fn arrival(
-    facts: &Facts<'_>,
-    domain: &CabinetDomain,
-    (hostname, target): (&Hostname, &Hostname),
-    claimed: bool,
-) -> Option<Completion> {
+/// A domain that we have no record of.
+fn arrival(facts: &Facts<'_>, domain: &CabinetDomain, names: &Names) -> Option<Completion> {
     let now = facts.now;
     let phase = match domain.status {
         Some(Status::PendingDns | Status::PendingHttpProbe | Status::Issuing) => Phase::START,
@@ -407,11 +560,11 @@ fn arrival(
         Some(Status::Active) if facts.occasion == Occasion::Resync => Phase::START,
         Some(Status::Active | Status::Failed | Status::Removed) | None => return None,
     };
-    let mut record = DomainRecord {
+    let record = DomainRecord {
         id: domain.id,
         tenant_id: domain.tenant_id.clone(),
-        hostname: hostname.clone(),
-        cname_target: target.clone(),
+        hostname: names.hostname.clone(),
+        cname_target: target_of(domain, names),
         phase,
         attempt: 0,
         next_attempt_at: Some(now),
@@ -425,26 +578,54 @@ fn arrival(
         created_at: now,
         updated_at: now,
     };
-    let mut report = None;
-    if claimed && !matches!(record.phase, Phase::Leaving) {
-        record.phase = Phase::Failed;
-        record.next_attempt_at = None;
-        record.last_failure = Some(Failure::NameAlreadyClaimed {});
-        report = Some(current_report(&record, None, facts.policy));
-    }
-    let event = event(
-        facts,
-        "domain.taken_in",
-        &record,
-        json!({ "cabinetStatus": domain.status }),
-    );
-    Some(Completion {
+    Some(started(facts, record, domain, names, "domain.taken_in"))
+}
+
+/// The record that starts, or that cannot because its name or target is refused.
+fn started(
+    facts: &Facts<'_>,
+    mut record: DomainRecord,
+    domain: &CabinetDomain,
+    names: &Names,
+    kind: &str,
+) -> Completion {
+    let mut detail = json!({
+        "cabinetVersion": domain.version,
+        "cabinetStatus": domain.status,
+        "canonicalHost": shown(&domain.canonical_host),
+        "cnameTarget": shown(&domain.cname_target),
+    });
+    let refusal = names.refusal.as_ref().filter(|_| record.phase != Phase::Leaving);
+    let Some(failure) = refusal else {
+        let event = event(facts, kind, &record, detail);
+        return Completion {
+            ledger: Vec::new(),
+            advice: None,
+            record,
+            report: None,
+            event: Some(event),
+        };
+    };
+    record.phase = Phase::Failed;
+    record.next_attempt_at = None;
+    record.last_failure = Some(failure.clone());
+    detail["failure"] = json!(failure);
+    let event = event(facts, NAME_REFUSED, &record, detail);
+    Completion {
         ledger: Vec::new(),
         advice: None,
+        report: Some(current_report(&record, None, facts.policy)),
         record,
-        report,
         event: Some(event),
-    })
+    }
+}
+
+/// The target to write into a record that starts. One that is refused is kept nowhere but in the refusal.
+fn target_of(domain: &CabinetDomain, names: &Names) -> Hostname {
+    names
+        .target
+        .clone()
+        .unwrap_or_else(|| Hostname::stand_in(domain.id))
 }
 
 /// What the Cabinet's view means for a record that we have; `None` when nothing.
@@ -452,7 +633,7 @@ fn change(
     facts: &Facts<'_>,
     record: &DomainRecord,
     domain: &CabinetDomain,
-    (target, claimed): (&Hostname, bool),
+    names: &Names,
 ) -> Option<Completion> {
     let now = facts.now;
     let newer = domain.version > record.cabinet_version;
@@ -467,11 +648,44 @@ fn change(
     } else {
         record.cabinet_version.max(domain.version)
     };
-    let retargeted = (newer || resync) && *target != record.cname_target;
+    let theirs = domain.status?;
+    let is_wanted = matches!(
+        theirs,
+        Status::PendingDns | Status::PendingHttpProbe | Status::Issuing | Status::Active
+    );
+    let may_start = newer || resync;
+    if may_start && is_wanted {
+        let kind = match record.phase {
+            // It was taken down, since the Cabinet did not know it for long, say.
+            Phase::Gone => Some("domain.returned"),
+            Phase::Leaving => None,
+            _ if names.hostname != record.hostname => Some("name.changed"),
+            Phase::Failed if theirs == Status::PendingDns && newer => Some("retry.requested"),
+            Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. } | Phase::Failed => None,
+        };
+        if let Some(kind) = kind {
+            // A retry must not lift the rest that failed validations of the same name brought.
+            if names.hostname == record.hostname {
+                restart(&mut after, now);
+            } else {
+                begin_anew(&mut after, now);
+            }
+            after.phase = Phase::START;
+            after.hostname = names.hostname.clone();
+            after.cname_target = target_of(domain, names);
+            let mut completion = started(facts, after, domain, names, kind);
+            let report = current_report(&completion.record, None, facts.policy);
+            completion.report.get_or_insert(report);
+            return Some(completion);
+        }
+    }
+    let refused_target =
+        names.target.is_none() && (newer || (resync && domain.version != record.cabinet_version));
+    let target = names.target.as_ref().unwrap_or(&record.cname_target);
+    let retargeted = may_start && *target != record.cname_target;
     if retargeted {
         after.cname_target = target.clone();
     }
-    let theirs = domain.status?;
     let wish = match (theirs, &record.phase) {
         (Status::PendingRemoval, Phase::Leaving) => None,
         (Status::PendingRemoval, Phase::Gone) => newer.then_some(("removal.repeated", true)),
@@ -479,15 +693,6 @@ fn change(
             after.phase = phase.clone().apply(Event::RemovalRequested).ok()?;
             restart(&mut after, now);
             Some(("removal.requested", false))
-        }
-        (Status::PendingDns, Phase::Failed) if newer && claimed => {
-            after.last_failure = Some(Failure::NameAlreadyClaimed {});
-            Some(("retry.refused", true))
-        }
-        (Status::PendingDns, Phase::Failed) if newer => {
-            after.phase = record.phase.clone().apply(Event::RetryRequested).ok()?;
-            restart(&mut after, now);
-            Some(("retry.requested", true))
         }
         (Status::PendingDns, Phase::Onboarding(issuance)) if newer && before_order(issuance) => {
             after.phase = record.phase.clone().apply(Event::RetryRequested).ok()?;
@@ -518,17 +723,27 @@ fn change(
     let ours = record.phase.status();
     let (kind, report) = match wish {
         Some(wish) => wish,
+        // What is served stays served with the target that it has; the Cabinet hears what is wrong with the new one.
+        None if refused_target && is_wanted => (TARGET_REFUSED, true),
         None if resync && theirs != ours && theirs.may_report(ours) => ("status.repeated", true),
         None if retargeted => ("target.changed", false),
         None if resync && domain.version < record.cabinet_version => ("cabinet.restored", false),
         None => return None,
     };
-    let report = report.then(|| current_report(&after, None, facts.policy));
+    let mut report = report.then(|| current_report(&after, None, facts.policy));
+    if let (TARGET_REFUSED, Some(report), Some(failure)) = (kind, &mut report, &names.refusal) {
+        report.message = Some(message(failure, &after, facts.policy));
+        report.failure = Some(failure.clone());
+    }
     let event = event(
         facts,
         kind,
         &after,
-        json!({ "cabinetVersion": domain.version, "cabinetStatus": domain.status, "cnameTarget": &after.cname_target }),
+        json!({
+            "cabinetVersion": domain.version,
+            "cabinetStatus": domain.status,
+            "cnameTarget": shown(&domain.cname_target),
+        }),
     );
     Some(Completion {
         ledger: Vec::new(),
@@ -573,6 +788,23 @@ fn before_order(issuance: &dps_domain::Issuance) -> bool {
     }
 }
 
+/// Everything that was learnt about the name that the record has had is forgotten.
+fn begin_anew(record: &mut DomainRecord, now: Timestamp) {
+    restart(record, now);
+    record.failed_validations = 0;
+    record.order_not_before = Timestamp::EPOCH;
+    record.urgent_from = None;
+}
+
+fn message(failure: &Failure, record: &DomainRecord, policy: &Policy) -> String {
+    let edge_addresses = policy.edge_hosts();
+    failure.message(&WantedRecords {
+        hostname: &record.hostname,
+        cname_target: &record.cname_target,
+        edge_addresses: &edge_addresses,
+    })
+}
+
 fn restart(record: &mut DomainRecord, now: Timestamp) {
     record.lift_pause();
     record.attempt = 0;
@@ -590,29 +822,6 @@ fn event(facts: &Facts<'_>, kind: &str, record: &DomainRecord, detail: serde_jso
         duration: None,
         replica: facts.replica.to_owned(),
     }
-}
-
-/// A name that we cannot even keep a record of: the Cabinet is told at once, without the outbox.
-async fn refuse(service: &Service, domain: &CabinetDomain, failure: Failure) -> Result<(), StoreError> {
-    let Some(Status::PendingDns | Status::PendingHttpProbe | Status::Issuing) = domain.status else {
-        return Ok(());
-    };
-    let message = match &failure {
-        Failure::NameInvalid { reason } => format!("This hostname cannot be used: {reason}."),
-        other => other.code().to_string(),
-    };
-    let report = StatusReport {
-        status: Status::Failed,
-        failure: Some(failure),
-        message: Some(message),
-        next_attempt_at: None,
-        certificate_not_after: None,
-    };
-    match service.cabinet.report(domain.id, domain.version, &report).await {
-        Ok(answer) => tracing::info!(domain.id = %domain.id, ?answer, "intake.name_refused"),
-        Err(error) => tracing::warn!(domain.id = %domain.id, %error, "intake.refusal_not_reported"),
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -646,47 +855,35 @@ mod tests {
         }
     }
 
-    fn names() -> (Hostname, Hostname) {
-        (
-            Hostname::parse("shop.example.com").unwrap(),
-            Hostname::parse("edge.platform.net").unwrap(),
-        )
+    fn names(told: &CabinetDomain) -> Names {
+        Names::of(told, &policy().names)
     }
 
     fn record(phase: Phase) -> DomainRecord {
-        let (hostname, target) = names();
         let told = told(Status::PendingDns, 3);
-        let mut record = arrival(&facts(&policy()), &told, (&hostname, &target), false)
-            .unwrap()
-            .record;
+        let mut record = arrival(&facts(&policy()), &told, &names(&told)).unwrap().record;
         record.phase = phase;
         record.next_attempt_at = None;
         record
     }
 
     fn changed(phase: Phase, status: Status, version: u64) -> Option<Completion> {
-        change(
-            &facts(&policy()),
-            &record(phase),
-            &told(status, version),
-            (&names().1, false),
-        )
+        let told = told(status, version);
+        change(&facts(&policy()), &record(phase), &told, &names(&told))
     }
 
     #[test]
     fn a_new_domain_is_due_at_once_and_a_claimed_name_fails() {
-        let (hostname, target) = names();
-        let taken = |claimed| {
-            arrival(
-                &facts(&policy()),
-                &told(Status::PendingDns, 1),
-                (&hostname, &target),
-                claimed,
-            )
-            .unwrap()
+        let told = told(Status::PendingDns, 1);
+        let taken = |refusal| {
+            let names = Names {
+                refusal,
+                ..names(&told)
+            };
+            arrival(&facts(&policy()), &told, &names).unwrap()
         };
-        assert_eq!(taken(false).record.next_attempt_at, Some(NOW));
-        let refused = taken(true);
+        assert_eq!(taken(None).record.next_attempt_at, Some(NOW));
+        let refused = taken(Some(Failure::NameAlreadyClaimed {}));
         assert_eq!(refused.record.phase, Phase::Failed);
         assert_eq!(
             refused.report.unwrap().failure,
@@ -731,7 +928,6 @@ mod tests {
             next: Next::At(NOW),
         };
         let ordered = Phase::Onboarding(Issuance::Validating { order });
-        let target = Hostname::parse("other.platform.net").unwrap();
         for phase in [
             Phase::START,
             ordered,
@@ -742,14 +938,98 @@ mod tests {
         ] {
             for status in Status::ALL {
                 for version in [2, 3, 4] {
-                    let (told, record) = (told(status, version), record(phase.clone()));
+                    let (mut told, record) = (told(status, version), record(phase.clone()));
+                    told.cname_target = "other.platform.net".into();
+                    told.canonical_host = "other.example.com".into();
                     let known = is_known(&record, &told);
                     assert_eq!(known, version < 4 && status != Status::PendingRemoval);
-                    let change = change(&facts(&policy()), &record, &told, (&target, false));
+                    let change = change(&facts(&policy()), &record, &told, &names(&told));
                     assert!(!known || change.is_none(), "{phase:?} {status:?} {version}");
                 }
             }
         }
+    }
+
+    /// A domain of which the Cabinet says something else.
+    fn altered(phase: Phase, alter: impl Fn(&mut CabinetDomain)) -> Option<Completion> {
+        let mut told = told(Status::PendingDns, 4);
+        alter(&mut told);
+        change(&facts(&policy()), &record(phase), &told, &names(&told))
+    }
+
+    fn live() -> Phase {
+        Phase::Live {
+            serving: CertificateId::from_uuid(Uuid::from_u128(8)),
+            not_after: NOW,
+            next: Next::At(NOW),
+        }
+    }
+
+    #[test]
+    fn another_name_of_a_known_domain_is_a_new_issuance_and_the_old_one_is_taken_down() {
+        for phase in [
+            Phase::START,
+            Phase::Onboarding(Issuance::Ordering),
+            live(),
+            Phase::Failed,
+        ] {
+            let changed = altered(phase.clone(), |told| {
+                told.canonical_host = "new.example.com".into()
+            });
+            let after = changed.unwrap();
+            assert_eq!(after.record.phase, Phase::START, "{phase:?}");
+            assert_eq!(after.record.hostname.as_str(), "new.example.com");
+            assert_eq!(after.report.unwrap().status, Status::PendingDns);
+            let old = take_down_of(&facts(&policy()), &record(phase.clone()));
+            assert_eq!(old.is_none(), phase == Phase::Failed, "{phase:?}");
+            if let Some(old) = old {
+                assert_eq!((&old.record.phase, old.report.is_none()), (&Phase::Leaving, true));
+                assert_eq!(old.record.hostname.as_str(), "shop.example.com");
+                assert!(old.record.id.is_take_down());
+            }
+        }
+        let unusable = altered(live(), |told| told.canonical_host = "*".into()).unwrap();
+        assert_eq!(unusable.record.phase, Phase::Failed);
+        let removed = altered(live(), |told| {
+            told.canonical_host = "new.example.com".into();
+            told.status = Some(Status::PendingRemoval);
+        });
+        assert_eq!(removed.unwrap().record.hostname.as_str(), "shop.example.com");
+    }
+
+    #[test]
+    fn a_target_that_cannot_be_used_is_told_and_leaves_what_is_served_alone() {
+        let refused = altered(live(), |told| told.cname_target = "no target".into()).unwrap();
+        assert_eq!(refused.record.phase, live());
+        assert_eq!(refused.record.cname_target.as_str(), "edge.platform.net");
+        let report = refused.report.unwrap();
+        assert_eq!(report.status, Status::Active);
+        assert!(matches!(report.failure, Some(Failure::TargetNotAllowed { .. })));
+        assert!(report.message.unwrap().contains("\"no target\""));
+    }
+
+    #[test]
+    fn a_removed_domain_that_the_cabinet_wants_again_comes_back() {
+        let back = changed(Phase::Gone, Status::PendingDns, 4).unwrap();
+        assert_eq!(
+            (back.record.phase, back.record.next_attempt_at),
+            (Phase::START, Some(NOW))
+        );
+        assert!(changed(Phase::Gone, Status::PendingDns, 3).is_none(), "old news");
+        assert!(changed(Phase::Gone, Status::Removed, 9).is_none());
+    }
+
+    #[test]
+    fn a_retry_does_not_lift_the_rest_that_failed_validations_brought() {
+        let mut before = record(Phase::Failed);
+        before.failed_validations = 3;
+        before.order_not_before = NOW + Duration::from_secs(3600);
+        let told = told(Status::PendingDns, 4);
+        let after = change(&facts(&policy()), &before, &told, &names(&told))
+            .unwrap()
+            .record;
+        assert_eq!(after.failed_validations, 3);
+        assert_eq!(after.order_not_before, before.order_not_before);
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! The workers: one lease loop per pool of permits, the intake from the Cabinet and the reporter to it, two that look after the edges,
 //! one that asks the CA when to renew, and housekeeping.
 
+mod brake;
 mod circuit;
 mod housekeeping;
 mod intake;
 mod lane;
+mod names;
+mod pace;
 mod pool;
 mod questions;
 mod reconcile;
@@ -20,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::service::Service;
 
+pub use brake::{approve as approve_removals, removals};
 pub use housekeeping::prune;
 pub use intake::{Intake, IntakeError, take};
 pub use lane::tick;

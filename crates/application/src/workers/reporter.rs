@@ -1,23 +1,33 @@
-//! Tells the Cabinet, in order per domain. A Cabinet that is down holds up reports, and nothing else.
+//! Tells the Cabinet, in order per domain. A Cabinet that is down holds up reports, and nothing else; a report that it does not answer
+//! holds up no other.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dps_domain::backoff::Backoff;
-use dps_domain::{Status, Timestamp, with_causes};
-use futures_util::future::join_all;
+use dps_domain::{Status, with_causes};
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::circuit::{Change, Circuit, Permit};
 use super::intake;
 use crate::crash_point::{self, Effect};
+use crate::ports::CabinetEvent;
 use crate::ports::cabinet::{CabinetDomain, CabinetError, CabinetFault, ReportAnswer, StatusReport};
 use crate::ports::store::{OutboxLease, StoreError};
 use crate::service::Service;
 use crate::wake::Bell;
 
+/// Reports under way at once, slow ones apart.
 const AT_ONCE: usize = 16;
+/// A report that takes longer gives its place to another.
+const SLOW: Duration = Duration::from_secs(2);
+/// Reports under way at once, slow ones included.
+const AT_MOST: usize = 128;
+/// A report that was taken in no recognisable way is told so often.
+const UNCLEAR_TRIES: u32 = 8;
 /// The longest lease of a report; a crash delays it so long. A step's may be longer, but here only the Cabinet is waited for.
 const LEASE: Duration = Duration::from_secs(60);
 /// Between two looks at reports that are due and cannot be had.
@@ -33,22 +43,34 @@ const BACKOFF: Backoff = Backoff {
 pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     let mut reporter = Reporter::default();
     while !shutdown.is_cancelled() {
-        let pause = match reporter.deliver(&service).await {
+        let begun = reporter.begin(&service).await;
+        let pause = match begun {
             Ok(Delivered::Some(0)) => idle(&service).await,
             Ok(Delivered::Some(_)) => Duration::ZERO,
             Ok(Delivered::Held(wait)) => wait,
-            Err(error) => {
-                tracing::error!(error = %with_causes(&error), "store.failed");
-                STORE_PAUSE
-            }
+            Err(error) => store_failed(&error),
         };
         tokio::select! {
             biased;
-            () = shutdown.cancelled() => return,
+            () = shutdown.cancelled() => {}
+            Some(tried) = reporter.under_way.join_next_with_id() => {
+                if let Err(error) = reporter.settle(&service, tried).await {
+                    tokio::time::sleep(store_failed(&error)).await;
+                }
+            }
             () = service.wakers.rung(Bell::Reporter) => {}
             () = tokio::time::sleep(pause) => {}
         }
     }
+    if let Err(error) = reporter.finish(&service).await {
+        store_failed(&error);
+    }
+}
+
+/// Says that the store failed; returns the pause before it is asked again.
+fn store_failed(error: &StoreError) -> Duration {
+    tracing::error!(error = %with_causes(error), "store.failed");
+    STORE_PAUSE
 }
 
 async fn idle(service: &Service) -> Duration {
@@ -63,86 +85,156 @@ async fn idle(service: &Service) -> Duration {
 #[derive(Debug, Default)]
 pub struct Reporter {
     circuit: Circuit,
+    /// Tasks of their own: one that waits for the Cabinet must not hold what another needs of the store.
+    under_way: JoinSet<Tried>,
+    /// When each report that is under way was begun.
+    begun: HashMap<Id, Instant>,
+    /// The report that shows whether a Cabinet which was away is back.
+    probe: Option<Id>,
+    /// When the Cabinet last took something in.
+    answered_at: Option<Instant>,
+    /// When the Cabinet was found to be away.
+    away_since: Option<Instant>,
 }
 
-/// What a round came to.
+/// A report that was tried.
+struct Tried {
+    lease: OutboxLease,
+    result: Result<(), Undelivered>,
+}
+
+/// What came of looking for reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivered {
     /// So many reports were tried.
     Some(usize),
-    /// The Cabinet is away; it is asked again after so long.
+    /// The Cabinet is away, or enough is under way; it is looked again after so long.
     Held(Duration),
 }
 
 impl Reporter {
-    /// One round: reports that are due, only the oldest of each domain, all at once. While the Cabinet is away, one.
+    /// One round: reports that are due, only the oldest of each domain, all at once. While the Cabinet is away, one. Returns when each has
+    /// come to an end.
     pub async fn deliver(&mut self, service: &Service) -> Result<Delivered, StoreError> {
+        let begun = self.begin(service).await?;
+        self.finish(service).await?;
+        Ok(begun)
+    }
+
+    async fn finish(&mut self, service: &Service) -> Result<(), StoreError> {
+        while let Some(tried) = self.under_way.join_next_with_id().await {
+            self.settle(service, tried).await?;
+        }
+        Ok(())
+    }
+
+    /// Begins with reports that are due, as many as there is room for.
+    async fn begin(&mut self, service: &Service) -> Result<Delivered, StoreError> {
         let now = service.now();
         let limit = match self.circuit.permit(now) {
-            Permit::All => AT_ONCE,
+            Permit::All => match self.room(Instant::now()) {
+                Ok(room) => room,
+                Err(wait) => return Ok(Delivered::Held(wait)),
+            },
+            Permit::Probe if self.probe.is_some() => return Ok(Delivered::Held(SLOW)),
             Permit::Probe => 1,
             Permit::Wait(wait) => return Ok(Delivered::Held(wait)),
         };
         let policy = &service.policy;
         let term = policy.lease.min(LEASE);
         // Counted from before the store is asked, as for a step.
-        let deadline = Instant::now() + term.saturating_sub(policy.skew_allowance);
+        let asked = Instant::now();
+        let deadline = asked + term.saturating_sub(policy.skew_allowance);
         let leases = service.store.outbox_acquire(now, term, limit).await?;
-        let deliveries = leases.iter().map(|lease| async move {
-            let delivery = tokio::time::timeout_at(deadline, deliver_one(service, lease)).await;
-            delivery.unwrap_or_else(|_| Err(too_slow().into()))
-        });
-        let tried = join_all(deliveries).await;
-        let mut failures = Vec::new();
-        let mut answered = false;
-        for (lease, tried) in leases.iter().zip(tried) {
-            match tried {
-                Ok(()) => answered = true,
-                Err(Undelivered::Cabinet(error)) => failures.push((lease, error)),
-                Err(Undelivered::Store(StoreError::LeaseLost)) => {
-                    tracing::info!(domain.id = %lease.domain_id, "report.lease_lost");
-                }
-                Err(Undelivered::Store(error)) => return Err(error),
+        let number = leases.len();
+        for lease in leases {
+            let service = service.clone();
+            let task = self.under_way.spawn(async move {
+                let delivery = tokio::time::timeout_at(deadline, deliver_one(&service, &lease)).await;
+                let result = delivery.unwrap_or_else(|_| Err(too_slow().into()));
+                Tried { lease, result }
+            });
+            self.begun.insert(task.id(), asked);
+            if self.away_since.is_some() {
+                self.probe = Some(task.id());
             }
         }
-        self.learn(service, answered, &failures);
-        for (lease, error) in failures {
-            self.put_off(service, lease, &error).await?;
-        }
-        Ok(Delivered::Some(leases.len()))
+        Ok(Delivered::Some(number))
     }
 
-    fn learn(&mut self, service: &Service, answered: bool, failures: &[(&OutboxLease, CabinetError)]) {
-        let now = service.now();
-        let Some((_, last)) = failures.last() else {
-            if answered {
-                self.answered(now);
+    /// How many more reports may be begun; else how long to wait for room.
+    fn room(&self, now: Instant) -> Result<usize, Duration> {
+        let ages = self.begun.values().map(|begun| now.duration_since(*begun));
+        let quick: Vec<Duration> = ages.filter(|age| *age < SLOW).collect();
+        let places = AT_ONCE.saturating_sub(quick.len());
+        match places.min(AT_MOST.saturating_sub(self.begun.len())) {
+            0 => Err(quick.iter().max().map_or(SLOW, |oldest| SLOW - *oldest)),
+            room => Ok(room),
+        }
+    }
+
+    /// Learns from a report that was tried, and puts off one that was not delivered.
+    async fn settle(
+        &mut self,
+        service: &Service,
+        tried: Result<(Id, Tried), JoinError>,
+    ) -> Result<(), StoreError> {
+        let task = tried.as_ref().map_or_else(JoinError::id, |(task, _)| *task);
+        let begun = self.begun.remove(&task);
+        let was_probe = self.probe.take_if(|probe| *probe == task).is_some();
+        let Tried { lease, result } = match tried {
+            Ok((_, tried)) => tried,
+            Err(error) => {
+                // The report comes again at the end of its lease.
+                tracing::error!(%error, "report.died");
+                return Ok(());
             }
-            return;
         };
-        if answered {
-            return self.answered(now);
-        }
-        let calls = u32::try_from(failures.len()).unwrap_or(u32::MAX);
-        let away = failures
-            .iter()
-            .any(|(_, error)| error.fault == CabinetFault::Away);
-        let asked = failures.iter().filter_map(|(_, error)| error.retry_after).max();
-        let jitter = service.randomness.unit();
-        if self.circuit.failed((calls, away), now, asked, jitter) == Change::WentAway {
-            tracing::warn!(error = %last, "cabinet.away");
+        match result {
+            Ok(()) => {
+                self.answered_at = Some(Instant::now());
+                self.away_since = None;
+                service.cabinet_health.up(true);
+                if let Change::CameBack(after) = self.circuit.answered(service.now()) {
+                    tracing::info!(after_seconds = after.as_secs(), "cabinet.back");
+                }
+                Ok(())
+            }
+            Err(Undelivered::Store(StoreError::LeaseLost)) => {
+                tracing::info!(domain.id = %lease.domain_id, "report.lease_lost");
+                Ok(())
+            }
+            Err(Undelivered::Store(error)) => Err(error),
+            Err(Undelivered::Cabinet(error)) => {
+                let says_something = match (begun, self.away_since) {
+                    // It was begun before the Cabinet was found to be away, which says nothing new.
+                    (Some(begun), Some(away)) => was_probe || begun > away,
+                    (Some(begun), None) => self.answered_at.is_none_or(|answered| answered <= begun),
+                    (None, _) => false,
+                };
+                if says_something {
+                    self.learn(service, &error);
+                }
+                self.put_off(service, &lease, &error).await
+            }
         }
     }
 
-    fn answered(&mut self, now: Timestamp) {
-        if let Change::CameBack(after) = self.circuit.answered(now) {
-            tracing::info!(after_seconds = after.as_secs(), "cabinet.back");
+    /// A report failed, and none was taken since it was begun.
+    fn learn(&mut self, service: &Service, error: &CabinetError) {
+        let is_away = error.fault == CabinetFault::Away;
+        let jitter = service.randomness.unit();
+        let now = service.now();
+        if self.circuit.failed((1, is_away), now, error.retry_after, jitter) == Change::WentAway {
+            self.away_since = Some(Instant::now());
+            service.cabinet_health.up(false);
+            tracing::warn!(%error, "cabinet.away");
         }
     }
 
     /// A report that failed waits, so that the next probe is made with another: one that the Cabinet dies of holds up itself alone.
     async fn put_off(
-        &self,
+        &mut self,
         service: &Service,
         lease: &OutboxLease,
         error: &CabinetError,
@@ -188,7 +280,10 @@ fn too_slow() -> CabinetError {
 
 async fn deliver_one(service: &Service, lease: &OutboxLease) -> Result<(), Undelivered> {
     match tell(service, lease, &lease.report).await? {
-        ReportAnswer::Accepted { version } => accepted(service, lease, version).await,
+        ReportAnswer::Accepted {
+            version: Some(version),
+        } => accepted(service, lease, version).await,
+        ReportAnswer::Accepted { version: None } => perhaps_accepted(service, lease).await,
         ReportAnswer::VersionMoved => reconcile(service, lease).await,
         ReportAnswer::Gone => gone(service, lease).await,
         ReportAnswer::IllegalMove { detail } => refused(service, lease, &detail).await,
@@ -217,9 +312,27 @@ async fn accepted(service: &Service, lease: &OutboxLease, version: u64) -> Resul
     Ok(())
 }
 
+/// The answer is a success that tells no version, of the Cabinet or of something else that answers in its place. The domain itself tells
+/// which, and what version it has.
+async fn perhaps_accepted(service: &Service, lease: &OutboxLease) -> Result<(), Undelivered> {
+    match service.cabinet.domain(lease.domain_id).await? {
+        Some(domain) if domain.status == Some(lease.report.status) => {
+            accepted(service, lease, domain.version).await
+        }
+        Some(_) if lease.attempt < UNCLEAR_TRIES => Err(Undelivered::Cabinet(CabinetError {
+            fault: CabinetFault::Call,
+            detail: "it took a report, told no version, and does not say what was reported".into(),
+            retry_after: None,
+        })),
+        Some(_) => refused(service, lease, "it was taken again and again without effect").await,
+        None => gone(service, lease).await,
+    }
+}
+
 /// The Cabinet's own state does not allow the move, and will not by being told again: the report is dropped, and the next resync tells what
 /// can be told.
 async fn refused(service: &Service, lease: &OutboxLease, detail: &str) -> Result<(), Undelivered> {
+    service.metrics.cabinet(CabinetEvent::ReportRefused);
     tracing::error!(domain.id = %lease.domain_id, status = %lease.report.status, detail, "report.refused");
     Ok(service.store.outbox_done(lease, None).await?)
 }
@@ -233,7 +346,10 @@ async fn tell_status_alone(service: &Service, lease: &OutboxLease, detail: &str)
         ..lease.report.clone()
     };
     match tell(service, lease, &bare).await? {
-        ReportAnswer::Accepted { version } => accepted(service, lease, version).await,
+        ReportAnswer::Accepted {
+            version: Some(version),
+        } => accepted(service, lease, version).await,
+        ReportAnswer::Accepted { version: None } => perhaps_accepted(service, lease).await,
         ReportAnswer::VersionMoved => reconcile(service, lease).await,
         ReportAnswer::Gone => gone(service, lease).await,
         ReportAnswer::IllegalMove { detail } | ReportAnswer::ContentRefused { detail } => {
@@ -244,10 +360,16 @@ async fn tell_status_alone(service: &Service, lease: &OutboxLease, detail: &str)
 
 /// The customer did something meanwhile: what they did decides whether the report still holds.
 async fn reconcile(service: &Service, lease: &OutboxLease) -> Result<(), Undelivered> {
+    service.metrics.cabinet(CabinetEvent::VersionConflict);
+    // Once or twice is a customer who did something; the same again and again is a fault over there.
+    if lease.attempt > 2 && lease.attempt.is_power_of_two() {
+        tracing::error!(domain.id = %lease.domain_id, attempt = lease.attempt, "report.always_conflicts");
+    }
     match service.cabinet.domain(lease.domain_id).await? {
         Some(domain) if overtaken(lease, &domain) => {
             service.store.outbox_done(lease, None).await?;
-            Ok(intake::take(service, &domain).await?)
+            intake::take(service, &domain).await?;
+            Ok(())
         }
         Some(domain) => {
             // What the customer changed is taken in before its version is, by which intake knows it for new.

@@ -16,7 +16,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use super::brake::{self, FEW};
 use super::intake::{self, IntakeError};
+use super::names::Names;
+use super::pace::CursorTrail;
 use crate::ports::cabinet::{CabinetDomain, CabinetFault};
 use crate::ports::store::{Completion, DomainEvent, DomainRecord, StoreError};
 use crate::ports::sync::{ChoreLease, Known};
@@ -33,8 +36,8 @@ const PAGE: u32 = 500;
 const BREATH: Duration = Duration::from_millis(50);
 /// Before a round that failed goes on.
 const FAULT_PAUSE: Duration = Duration::from_secs(30);
-/// So many missing domains are no reason for suspicion.
-const FEW: u64 = 10;
+/// After so many calls in a row that failed for one domain each, it is not about the domains.
+const FAILED_IN_A_ROW: u32 = 16;
 /// The statuses whose domains are read. What is removed needs nothing.
 const READ: [Status; 6] = [
     Status::PendingDns,
@@ -59,6 +62,12 @@ struct Progress {
     records: u64,
     /// Of these, those that the Cabinet does not know.
     missing: u64,
+    /// The cursors of the list that is read.
+    #[serde(default)]
+    trail: CursorTrail,
+    /// Domains in a row of which the Cabinet could not say anything.
+    #[serde(default)]
+    failed_in_a_row: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +91,8 @@ impl Progress {
             different: 0,
             records: 0,
             missing: 0,
+            trail: CursorTrail::default(),
+            failed_in_a_row: 0,
         }
     }
 
@@ -186,19 +197,31 @@ async fn read_cabinet(
         }
         Err(error) => return Err(error.into()),
     };
+    intake::note_refused(service, &page);
     let ids: Vec<DomainId> = page.domains.iter().map(|domain| domain.id).collect();
     let known = service.store.known(&ids).await?;
     let known: BTreeMap<DomainId, &Known> = known.iter().map(|known| (known.record.id, known)).collect();
     for domain in &page.domains {
         progress.named += 1;
-        if differs(known.get(&domain.id).copied(), domain) {
+        let names = Names::of(domain, &service.policy.names);
+        if differs(known.get(&domain.id).copied(), domain, &names) {
             progress.different += 1;
-            look_closer(service, domain.id).await?;
+            look_closer(service, progress, domain.id).await?;
         }
     }
     service.store.sighted(progress.run, &ids).await?;
     let following = READ.iter().skip_while(|read| **read != status).nth(1);
-    Ok(match (page.next, following) {
+    let next = page.next.filter(|next| {
+        let goes_round = progress.trail.goes_round(next);
+        if goes_round {
+            tracing::error!(%status, "resync.goes_round");
+        }
+        !goes_round
+    });
+    if next.is_none() {
+        progress.trail = CursorTrail::default();
+    }
+    Ok(match (next, following) {
         (Some(next), _) => Stage::Cabinet(status, Some(next)),
         (None, Some(following)) => Stage::Cabinet(*following, None),
         (None, None) => Stage::Records(None),
@@ -206,7 +229,7 @@ async fn read_cabinet(
 }
 
 /// Whether a look at the domain alone is worth a call. A page may be older than what we did meanwhile.
-fn differs(known: Option<&Known>, domain: &CabinetDomain) -> bool {
+fn differs(known: Option<&Known>, domain: &CabinetDomain, names: &Names) -> bool {
     let Some(theirs) = domain.status else { return false };
     let Some(known) = known else {
         return theirs != Status::Failed;
@@ -214,18 +237,32 @@ fn differs(known: Option<&Known>, domain: &CabinetDomain) -> bool {
     let record = &known.record;
     domain.version != record.cabinet_version
         || (theirs != record.phase.status() && !known.reports_wait)
-        || domain.cname_target != record.cname_target.as_str()
+        || names
+            .target
+            .as_ref()
+            .is_some_and(|target| *target != record.cname_target)
+        || names.hostname != record.hostname
 }
 
-/// Asks for one domain, after its record was read, and mends the difference. Answers whether the Cabinet knows it. A row that cannot be
-/// read is told to the operator and keeps no other from being looked at.
-async fn look_closer(service: &Service, id: DomainId) -> Result<bool, IntakeError> {
+/// Asks for one domain, after its record was read, and mends the difference. Answers whether the Cabinet knows it. A row or an answer
+/// that cannot be read is told to the operator and keeps no other from being looked at.
+async fn look_closer(service: &Service, progress: &mut Progress, id: DomainId) -> Result<bool, IntakeError> {
     match look_at(service, id).await {
         Err(IntakeError::Store(error @ StoreError::Corrupt { .. })) => {
             tracing::error!(domain.id = %id, %error, "resync.row_unreadable");
             Ok(true)
         }
-        other => other,
+        Err(IntakeError::Cabinet(error))
+            if error.fault == CabinetFault::Call && progress.failed_in_a_row < FAILED_IN_A_ROW =>
+        {
+            tracing::warn!(domain.id = %id, %error, "resync.domain_unreadable");
+            progress.failed_in_a_row += 1;
+            Ok(true)
+        }
+        other => {
+            progress.failed_in_a_row = 0;
+            other
+        }
     }
 }
 
@@ -236,7 +273,9 @@ async fn look_at(service: &Service, id: DomainId) -> Result<bool, IntakeError> {
     };
     match before {
         // What waits will be told, and what is older than it is settled then.
-        Some(known) if known.reports_wait => intake::take(service, &domain).await?,
+        Some(known) if known.reports_wait => {
+            intake::take(service, &domain).await?;
+        }
         Some(known) => {
             warn_if_irreconcilable(&known.record, &domain);
             intake::mend(service, Some(known.record), &domain).await?;
@@ -270,7 +309,7 @@ async fn read_records(
         if sighting.seen || sighting.created_at >= progress.began {
             continue;
         }
-        if look_closer(service, sighting.id).await? {
+        if look_closer(service, progress, sighting.id).await? {
             // It moved from a status that was not read yet to one that was.
             store.sighted(progress.run, &[sighting.id]).await?;
             continue;
@@ -283,7 +322,7 @@ async fn read_records(
     }
     Ok(match page.last() {
         Some(last) => Stage::Records(Some(last.id)),
-        None if progress.is_suspicious() => {
+        None if progress.is_suspicious() && !brake::is_approved(service).await? => {
             let Progress { records, missing, .. } = progress;
             tracing::error!(records, missing, "resync.too_many_missing");
             Stage::Done
@@ -358,7 +397,7 @@ async fn note(
         ledger: Vec::new(),
         advice: None,
     };
-    intake::write(service, completion, false).await.map(drop)
+    intake::write_record(service, completion, false).await.map(drop)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dps_application::ports::Cabinet;
 use dps_application::ports::cabinet::{
-    CabinetDomain, CabinetError, CabinetFault, CabinetPage, ReportAnswer, StatusReport,
+    CabinetDomain, CabinetError, CabinetFault, CabinetPage, RefusedItem, ReportAnswer, StatusReport,
 };
 use dps_domain::{DomainId, Status};
 use uuid::Uuid;
@@ -32,6 +32,14 @@ pub(crate) struct State {
     pub(crate) refuses_content: bool,
     /// Whether reports of versions are compared; a Cabinet gone mad says that every version moved.
     pub(crate) always_moved: bool,
+    /// Whether its answers to reports tell no version.
+    pub(crate) unversioned: bool,
+    /// Items of every page that cannot be used.
+    pub(crate) refused: Vec<RefusedItem>,
+    /// Reports of these domains are never answered; how many are under way.
+    pub(crate) stalled: BTreeMap<DomainId, u32>,
+    /// The list whose last page leads to the first.
+    pub(crate) circular: Option<Status>,
     /// Domains in the order of their changes; `None` if it offers no feed.
     pub(crate) feed: Option<Vec<DomainId>>,
     /// Cursors of another database are not known.
@@ -134,7 +142,13 @@ impl Cabinet for FakeCabinet {
         let domains: Vec<CabinetDomain> = found.take(PAGE).cloned().collect();
         let next = domains.last().filter(|_| domains.len() == PAGE);
         let next = next.map(|last| format!("{}:{}", state.database, last.id.as_uuid().as_u128()));
-        Ok(CabinetPage { domains, next })
+        let again = || format!("{}:0", state.database);
+        let next = next.or_else(|| (state.circular == Some(status)).then(again));
+        Ok(CabinetPage {
+            domains,
+            next,
+            refused: state.refused.clone(),
+        })
     }
 
     async fn changes(
@@ -151,6 +165,7 @@ impl Cabinet for FakeCabinet {
         Ok(Some(CabinetPage {
             domains,
             next: Some(format!("{}:{next}", state.database)),
+            refused: state.refused.clone(),
         }))
     }
 
@@ -164,8 +179,15 @@ impl Cabinet for FakeCabinet {
         version: u64,
         report: &StatusReport,
     ) -> Result<ReportAnswer, CabinetError> {
+        let stalls = self.with(|state| {
+            let calls = state.stalled.get_mut(&id);
+            calls.map(|calls| *calls += 1).is_some()
+        });
+        if stalls {
+            std::future::pending::<()>().await;
+        }
         let mut state = self.call()?;
-        let (mad, picky) = (state.always_moved, state.refuses_content);
+        let (mad, picky, unversioned) = (state.always_moved, state.refuses_content, state.unversioned);
         let Some(domain) = state.domains.get_mut(&id) else {
             return Ok(ReportAnswer::Gone);
         };
@@ -189,6 +211,8 @@ impl Cabinet for FakeCabinet {
         domain.status = Some(report.status);
         let version = domain.version;
         state.told.push((id, report.clone()));
-        Ok(ReportAnswer::Accepted { version })
+        Ok(ReportAnswer::Accepted {
+            version: Some(version).filter(|_| !unversioned),
+        })
     }
 }

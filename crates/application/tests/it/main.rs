@@ -6,6 +6,7 @@ mod ca;
 mod cabinet;
 mod fleet;
 mod limits;
+mod odd_cabinet;
 mod outbox;
 mod outside;
 mod renewal_information;

@@ -10,7 +10,9 @@ use dps_application::local_fault::LocalParty;
 use dps_application::ports::edge::{Deployment, EdgeError, EdgeHealth, InventoryPage};
 use dps_application::ports::pki::{CertificateFacts, ChainRejected, PkiError};
 use dps_application::ports::vault::{SealedSecret, SecretContext, VaultError};
-use dps_application::ports::{Clock, DnsResolver, Edge, HttpProbe, Metrics, Pki, Randomness, Vault};
+use dps_application::ports::{
+    CabinetEvent, Clock, DnsResolver, Edge, HttpProbe, Metrics, Pki, Randomness, Vault,
+};
 use dps_domain::dns::{DnsAnswer, DnsObservation};
 use dps_domain::inventory::{Entry, InventoryDigest};
 use dps_domain::probe::ProbeAnswer;
@@ -492,5 +494,8 @@ impl Metrics for Counters {
     }
     fn resolver_failed(&self, _: SocketAddr) {
         self.add("resolver", false);
+    }
+    fn cabinet(&self, event: CabinetEvent) {
+        self.add(event.as_str(), true);
     }
 }

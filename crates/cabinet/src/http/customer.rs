@@ -6,12 +6,12 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
-use dps_cabinet_api::{CreateRequest, CustomDomain, CustomerView, Page, Problem, ProblemCode};
+use dps_cabinet_api::{CreateRequest, CustomDomain, CustomerView, Page, Problem, ProblemCode, is_tenant_id};
 use dps_domain::{DomainId, Status};
 
 use super::body::JsonBody;
 use super::internal::{self, wake};
-use super::params::{Params, PathId, TENANT_ID_RULE, is_tenant_id};
+use super::params::{Params, PathId, TENANT_ID_RULE};
 use super::reply::{self, customer_view, no_such_domain};
 use super::{App, Shared};
 use crate::refusal::Refusal;

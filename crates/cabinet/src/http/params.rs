@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri};
-use dps_cabinet_api::{ProblemCode, limits, parse_version_tag};
+use dps_cabinet_api::{ProblemCode, is_tenant_id, limits, parse_version_tag};
 use dps_domain::{DomainId, Hostname, Status};
 
 use super::reply::no_such_domain;
@@ -106,11 +106,6 @@ impl Params {
 
 /// What a tenant's identifier looks like, in words.
 pub(super) const TENANT_ID_RULE: &str = "give 1 to 200 bytes of text without control characters";
-
-/// Whether the text can be a tenant's identifier.
-pub(super) fn is_tenant_id(text: &str) -> bool {
-    (1..=limits::MAX_TENANT_ID_BYTES).contains(&text.len()) && !text.chars().any(char::is_control)
-}
 
 /// The domain of a path. What is no UUID is nobody's identifier.
 pub(super) struct PathId(pub(super) DomainId);

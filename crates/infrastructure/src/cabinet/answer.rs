@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dps_application::ports::cabinet::{CabinetError, CabinetFault};
-use dps_cabinet_api::{PROBLEM_CONTENT_TYPE, Problem, ProblemCode};
+use dps_cabinet_api::{Problem, ProblemCode, read_body};
 use dps_domain::with_causes;
 use reqwest::{Response, StatusCode};
 use serde::de::DeserializeOwned;
@@ -22,7 +22,6 @@ pub(super) struct Refusal {
     /// Status and problem in words.
     pub(super) detail: String,
     status: StatusCode,
-    is_problem: bool,
     retry_after: Option<Duration>,
 }
 
@@ -31,14 +30,10 @@ impl Refusal {
         self.code.as_deref() == Some(code.as_str())
     }
 
-    /// Whether the Cabinet itself says that it has no such thing. A 404 without its problem document comes from whatever stands in front
-    /// of it, and says nothing about a domain.
+    /// Whether the Cabinet itself says that it has no such thing: a 404 or 410 with the contract's
+    /// code. Any other comes from a wrong route or from what stands in front of the Cabinet.
     pub(super) fn is_not_found(&self) -> bool {
-        match self.status {
-            StatusCode::GONE => true,
-            StatusCode::NOT_FOUND => self.is_problem || self.is(ProblemCode::NotFound),
-            _ => false,
-        }
+        matches!(self.status, StatusCode::NOT_FOUND | StatusCode::GONE) && self.is(ProblemCode::NotFound)
     }
 
     fn fault(&self) -> CabinetFault {
@@ -95,13 +90,11 @@ pub(super) fn lost(failed: reqwest::Error) -> CabinetError {
 pub(super) async fn refusal(answer: Response) -> Refusal {
     let status = answer.status();
     let retry_after = retry_after(answer.headers());
-    let content_type = answer.headers().get(http::header::CONTENT_TYPE);
-    let is_problem =
-        content_type.is_some_and(|kind| kind.as_bytes().starts_with(PROBLEM_CONTENT_TYPE.as_bytes()));
     let problem: Option<Problem> = match body(answer, MAX_PROBLEM_BYTES).await {
-        Ok(body) => serde_json::from_slice(&body).ok(),
+        Ok(body) => read_body(&body).ok(),
         Err(_) => None,
     };
+    let code = problem.as_ref().map(|problem| problem.code.clone());
     let said = problem.as_ref().map_or("", |problem| {
         if problem.detail.is_empty() {
             problem.title.as_str()
@@ -111,7 +104,7 @@ pub(super) async fn refusal(answer: Response) -> Refusal {
     });
     let meaning = match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "it refuses our token; check it on both sides",
-        StatusCode::NOT_FOUND if !is_problem => {
+        StatusCode::NOT_FOUND if code.as_deref() != Some(ProblemCode::NotFound.as_str()) => {
             "it is no Cabinet that answers there; check the base URL and what stands in front of it"
         }
         _ if status.is_redirection() => "it redirects, which is not followed; check the base URL",
@@ -125,8 +118,7 @@ pub(super) async fn refusal(answer: Response) -> Refusal {
         }
     }
     Refusal {
-        is_problem: is_problem && problem.is_some(),
-        code: problem.map(|problem| problem.code),
+        code,
         detail,
         status,
         retry_after,
@@ -136,7 +128,7 @@ pub(super) async fn refusal(answer: Response) -> Refusal {
 /// Reads a JSON body of at most `limit` bytes.
 pub(super) async fn json<T: DeserializeOwned>(answer: Response, limit: usize) -> Result<T, CabinetError> {
     let body = body(answer, limit).await?;
-    serde_json::from_slice(&body).map_err(|cause| error(format!("the answer cannot be read: {cause}")))
+    read_body(&body).map_err(|cause| error(format!("the answer cannot be read: {cause}")))
 }
 
 async fn body(mut answer: Response, limit: usize) -> Result<Vec<u8>, CabinetError> {

@@ -2,58 +2,77 @@
 
 use std::collections::HashMap;
 
-use dps_application::ports::cabinet::{CabinetDomain, CabinetError, CabinetPage, StatusReport};
-use dps_cabinet_api::{CustomDomain, ItemError, limits, parse_version_tag};
+use dps_application::ports::cabinet::{CabinetDomain, CabinetError, CabinetPage, RefusedItem, StatusReport};
+use dps_cabinet_api::{DomainEntry, limits, parse_version_tag, read_domain};
 use dps_domain::{DomainId, Failure};
 use reqwest::Response;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::answer::{error, json};
 
-pub(super) fn domain(domain: CustomDomain) -> CabinetDomain {
+pub(super) fn domain(entry: DomainEntry) -> CabinetDomain {
     CabinetDomain {
-        status: domain.status(),
-        id: domain.id,
-        tenant_id: domain.tenant_id,
-        canonical_host: domain.canonical_host,
-        cname_target: domain.cname_target,
-        version: domain.version,
+        id: entry.id,
+        tenant_id: entry.tenant_id,
+        canonical_host: entry.canonical_host,
+        cname_target: entry.cname_target,
+        status: entry.status,
+        version: entry.version,
     }
 }
 
-/// A page without unreadable items and without duplicates: of a domain told twice, the newer version stays.
-pub(super) fn page(
-    items: impl Iterator<Item = Result<CustomDomain, ItemError>>,
-    next: Option<String>,
-) -> Result<CabinetPage, CabinetError> {
-    if next
-        .as_ref()
-        .is_some_and(|next| next.len() > limits::MAX_CURSOR_BYTES)
-    {
-        return Err(error("its cursor is longer than the contract allows".to_owned()));
+/// A page without duplicates: of a domain told twice, the newer version stays. Items that cannot be
+/// used are set aside.
+pub(super) fn page(items: &[Box<RawValue>], next: Option<String>) -> Result<CabinetPage, CabinetError> {
+    if let Some(next) = &next {
+        check_cursor(next)?;
     }
-    let mut domains: Vec<CabinetDomain> = Vec::new();
+    let mut page = CabinetPage {
+        next,
+        ..CabinetPage::default()
+    };
     let mut places: HashMap<DomainId, usize> = HashMap::new();
     for item in items {
-        let found = match item {
-            Ok(found) => domain(found),
-            Err(unreadable) => {
-                let id = unreadable.id.as_deref().unwrap_or("none");
-                tracing::warn!(cabinet.item = id, error = %unreadable.source, "the Cabinet sent an item that cannot be read; it is left out");
+        let found = match read_domain(item) {
+            Ok(entry) => domain(entry),
+            Err(unusable) => {
+                page.refused.push(RefusedItem {
+                    id: unusable.id,
+                    field: unusable.field,
+                    value: unusable.value,
+                    reason: unusable.reason,
+                });
                 continue;
             }
         };
-        match places.get(&found.id).and_then(|place| domains.get_mut(*place)) {
+        match places
+            .get(&found.id)
+            .and_then(|place| page.domains.get_mut(*place))
+        {
             Some(known) if known.version <= found.version => *known = found,
             Some(_) => {}
             None => {
-                places.insert(found.id, domains.len());
-                domains.push(found);
+                places.insert(found.id, page.domains.len());
+                page.domains.push(found);
             }
         }
     }
-    Ok(CabinetPage { domains, next })
+    Ok(page)
+}
+
+/// A cursor is kept in the store, so it must be text that every database takes.
+fn check_cursor(cursor: &str) -> Result<(), CabinetError> {
+    if cursor.len() > limits::MAX_CURSOR_BYTES {
+        return Err(error("its cursor is longer than the contract allows".to_owned()));
+    }
+    if cursor.chars().any(|c| c.is_control() || c == '\u{fffd}') {
+        return Err(error(
+            "its cursor holds control characters or broken text".to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 pub(super) fn report(report: &StatusReport) -> dps_cabinet_api::StatusReport {
@@ -83,15 +102,18 @@ fn details(failure: &Failure) -> Option<Map<String, Value>> {
     }
 }
 
-/// The version after a report: from the entity tag, else from the domain in the body.
-pub(super) async fn version(answer: Response, limit: usize) -> Result<u64, CabinetError> {
+/// The version after a report: from the entity tag, else from the domain in the body. `None` when
+/// neither tells it.
+pub(super) async fn version(answer: Response, limit: usize) -> Option<u64> {
     #[derive(Deserialize)]
     struct Versioned {
         version: u64,
     }
     let tag = answer.headers().get(http::header::ETAG);
-    if let Some(version) = tag.and_then(|tag| parse_version_tag(tag.to_str().ok()?)) {
-        return Ok(version);
-    }
-    json(answer, limit).await.map(|Versioned { version }| version)
+    let tagged = tag.and_then(|tag| parse_version_tag(tag.to_str().ok()?));
+    let version = match tagged {
+        Some(version) => version,
+        None => json::<Versioned>(answer, limit).await.ok()?.version,
+    };
+    i64::try_from(version).is_ok().then_some(version)
 }

@@ -150,6 +150,11 @@ impl State {
         first(&due.progress).into_iter().chain(first(&due.looks)).min()
     }
 
+    pub(super) fn reports_count(&self, most: u32) -> u32 {
+        let waiting: usize = self.rows.values().map(|row| row.reports.len()).sum();
+        u32::try_from(waiting).unwrap_or(u32::MAX).min(most)
+    }
+
     pub(super) fn reports_oldest(&self) -> Option<Timestamp> {
         let heads = self.reports_due.progress.iter().chain(&self.reports_due.looks);
         let heads = heads.filter_map(|(_, _, domain)| self.rows.get(domain)?.reports.first());

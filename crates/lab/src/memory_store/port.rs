@@ -258,6 +258,10 @@ impl CertificateStore for MemoryStore {
         Ok(self.state().reports_acquire(self.term(now, ttl), limit))
     }
 
+    async fn outbox_count(&self, most: u32) -> Result<u32, StoreError> {
+        Ok(self.state().reports_count(most))
+    }
+
     async fn outbox_oldest(&self) -> Result<Option<Timestamp>, StoreError> {
         Ok(self.state().reports_oldest())
     }

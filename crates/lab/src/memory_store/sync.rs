@@ -131,6 +131,13 @@ impl SyncStore for MemoryStore {
         Ok(known.collect())
     }
 
+    async fn count_domains(&self) -> Result<u64, StoreError> {
+        let state = self.state();
+        let rows = state.rows.values();
+        let ours = rows.filter(|row| !matches!(row.record.phase, Phase::Leaving | Phase::Gone));
+        Ok(ours.count() as u64)
+    }
+
     async fn sighted(&self, run: i64, ids: &[DomainId]) -> Result<(), StoreError> {
         let mut state = self.state();
         for id in ids {

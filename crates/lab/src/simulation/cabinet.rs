@@ -183,6 +183,7 @@ impl CabinetModel {
         (place > cursor).then(|| CabinetPage {
             domains,
             next: Some(place.to_string()),
+            refused: Vec::new(),
         })
     }
 
@@ -211,7 +212,9 @@ impl CabinetModel {
         drop(state);
         self.reports.count();
         self.changed.notify_waiters();
-        ReportAnswer::Accepted { version }
+        ReportAnswer::Accepted {
+            version: Some(version),
+        }
     }
 
     async fn call<T>(&self, effect: impl FnOnce() -> T) -> Result<T, CabinetError> {
@@ -238,6 +241,7 @@ impl Cabinet for CabinetModel {
             CabinetPage {
                 domains: domains.collect(),
                 next: next.flatten(),
+                refused: Vec::new(),
             }
         })
         .await
@@ -260,8 +264,8 @@ impl Cabinet for CabinetModel {
         let _late = tokio::time::timeout(wait.max(HELD), changed).await;
         let page = self.call(|| self.changes_after(after)).await?;
         Ok(Some(page.unwrap_or_else(|| CabinetPage {
-            domains: vec![],
             next: Some(after.to_string()),
+            ..CabinetPage::default()
         })))
     }
 

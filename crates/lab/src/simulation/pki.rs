@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use dps_application::local_fault::LocalParty;
 use dps_application::ports::pki::{CertificateFacts, ChainRejected, PkiError};
 use dps_application::ports::vault::{SealedSecret, SecretContext, VaultError};
-use dps_application::ports::{Metrics, Pki, Vault};
+use dps_application::ports::{CabinetEvent, Metrics, Pki, Vault};
 use dps_domain::lane::Lane;
 use dps_domain::{Hostname, Timestamp};
 use secrecy::SecretString;
@@ -128,4 +128,5 @@ impl Metrics for NoMetrics {
     fn renewal_info(&self, _success: bool) {}
     fn local_fault(&self, _party: LocalParty) {}
     fn resolver_failed(&self, _resolver: SocketAddr) {}
+    fn cabinet(&self, _event: CabinetEvent) {}
 }

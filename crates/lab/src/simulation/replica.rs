@@ -117,6 +117,7 @@ impl Recipe {
             policy: Arc::clone(&self.policy),
             limits: Arc::new(limits(&world.scenario)),
             local_faults: Arc::default(),
+            cabinet_health: Arc::default(),
             wakers: self.hub.channel(number).map(Wakers::shared).unwrap_or_default(),
             replica: format!("replica-{}", number + 1).into(),
         }

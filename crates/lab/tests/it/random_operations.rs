@@ -46,6 +46,8 @@ fn policy() -> Policy {
         intake_interval: Duration::from_secs(30),
         resync_interval: Duration::from_secs(6 * 3600),
         missing_grace: Duration::from_secs(30 * 24 * 3600),
+        removal_brake_percent: 10,
+        names: dps_domain::NameRules::default(),
         give_up_after: Duration::from_secs(7 * 24 * 3600),
         release_after: Duration::from_secs(30 * 24 * 3600),
         edge_addresses: vec![],

@@ -8,6 +8,7 @@ mod shares;
 use std::time::Duration;
 
 use dps_application::{LanePolicy, Policy};
+use dps_domain::NameRules;
 use dps_host::HumanDuration;
 use serde::{Deserialize, Serialize};
 
@@ -71,7 +72,7 @@ impl Default for Workers {
 
 impl Workers {
     /// The same in the application's words, with what the section about the agents says.
-    pub(super) fn policy(&self, agents: &HAProxyAgent) -> Policy {
+    pub(super) fn policy(&self, agents: &HAProxyAgent, names: NameRules) -> Policy {
         let lane = |interval: HumanDuration, max_backoff: HumanDuration, concurrency: u32| LanePolicy {
             interval: interval.get(),
             max_backoff: max_backoff.get(),
@@ -98,6 +99,8 @@ impl Workers {
             intake_interval: self.intake.interval.get(),
             resync_interval: self.intake.resync_interval.get(),
             missing_grace: self.intake.missing_grace.get(),
+            removal_brake_percent: self.removal.brake_percent,
+            names,
             give_up_after: dns.give_up_after.get(),
             release_after: self.recheck.release_after.get(),
             edge_addresses: dns.edge_addresses.iter().map(|address| address.0).collect(),

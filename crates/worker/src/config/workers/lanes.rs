@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dps_domain::NameSuffix;
 use dps_domain::address::edge_network_fault;
 use dps_host::HumanDuration;
 use ipnet::IpNet;
@@ -28,6 +29,12 @@ pub struct DomainVerification {
     pub concurrency: u32,
     /// Addresses of the edges, which names without CNAME (such as apex names) must have.
     pub edge_addresses: Vec<EdgeAddress>,
+    /// Names under which a domain's CNAME target must lie. Without any, that of `Cabinet:CnameTarget`.
+    pub allowed_targets: Vec<NameSuffix>,
+    /// Names that no domain may have, each with all names below it.
+    pub blocked_names: Vec<NameSuffix>,
+    /// Whether a domain may have a name of the platform's own.
+    pub allow_platform_names: bool,
 }
 
 /// Fetches a random token through the domain's own path, every 30 seconds by default.
@@ -96,6 +103,8 @@ pub struct Removal {
     pub concurrency: u32,
     /// How long the record of a removed domain is kept.
     pub quarantine: HumanDuration,
+    /// Removals in a day, in percent of the domains, beyond which an operator must say yes; 100 lets all through.
+    pub brake_percent: u32,
 }
 
 /// Takes domains in from the Cabinet.
@@ -118,6 +127,9 @@ impl Default for DomainVerification {
             give_up_after: HumanDuration::from_secs(7 * DAY),
             concurrency: 64,
             edge_addresses: Vec::new(),
+            allowed_targets: Vec::new(),
+            blocked_names: Vec::new(),
+            allow_platform_names: false,
         }
     }
 }
@@ -172,6 +184,7 @@ impl Default for Removal {
             max_backoff: HumanDuration::from_secs(3600),
             concurrency: 8,
             quarantine: HumanDuration::from_secs(30 * DAY),
+            brake_percent: 10,
         }
     }
 }
@@ -269,6 +282,7 @@ impl Removal {
     pub(super) fn check(&self, report: &mut Report) {
         let bounds = HumanDuration::from_secs(3600)..=HumanDuration::from_secs(3650 * DAY);
         report.duration("Workers:Removal:Quarantine", self.quarantine, bounds);
+        report.count("Workers:Removal:BrakePercent", self.brake_percent, 1..=100);
         let name = "Workers:Removal";
         check_interval(report, name, self.interval);
         check_backoff(report, name, self.interval, self.max_backoff);

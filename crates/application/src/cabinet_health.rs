@@ -1,0 +1,218 @@
+//! What this process knows of its dealings with the Cabinet, for readiness and metrics.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use dps_domain::{DomainId, Timestamp};
+
+use crate::ports::cabinet::RefusedItem;
+
+/// Refused items and held removals that are remembered; more of them are only counted by the metric.
+const MAX_REMEMBERED: usize = 1_000;
+
+/// Shared by the workers that talk to the Cabinet and by whoever shows how that goes.
+#[derive(Debug, Default)]
+pub struct CabinetHealth(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    is_up: Option<bool>,
+    began: Option<Timestamp>,
+    last_good_pass: Option<Timestamp>,
+    trouble: Option<String>,
+    refused: BTreeMap<(String, &'static str), (RefusedItem, Timestamp)>,
+    held: BTreeSet<DomainId>,
+}
+
+/// How the dealings with the Cabinet stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CabinetStanding {
+    /// Whether the Cabinet answered the last call; `None` before the first.
+    pub is_up: Option<bool>,
+    /// When the intake began.
+    pub began: Option<Timestamp>,
+    /// When the feed was last read to its end, or a whole poll was made.
+    pub last_good_pass: Option<Timestamp>,
+    /// A feed or list that goes round in circles, in words.
+    pub trouble: Option<String>,
+    /// An item that was refused, with their number.
+    pub refused: Option<(RefusedItem, usize)>,
+    /// Removals that wait for an operator.
+    pub held_removals: usize,
+}
+
+impl CabinetHealth {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The Cabinet answered, or did not.
+    pub(crate) fn up(&self, is_up: bool) {
+        self.state().is_up = Some(is_up);
+    }
+
+    /// The intake asks for the first time.
+    pub(crate) fn begin(&self, now: Timestamp) {
+        self.state().began.get_or_insert(now);
+    }
+
+    /// The feed was read to its end, or a whole poll was made.
+    pub(crate) fn good_pass(&self, now: Timestamp) {
+        self.state().last_good_pass = Some(now);
+    }
+
+    /// What is wrong with feed or list; `None` when nothing is. Returns whether that is new.
+    pub(crate) fn trouble(&self, trouble: Option<&str>) -> bool {
+        let mut state = self.state();
+        let is_new = state.trouble.as_deref() != trouble;
+        if is_new {
+            state.trouble = trouble.map(str::to_owned);
+        }
+        is_new
+    }
+
+    /// Remembers an item that was refused. Returns whether it was not remembered yet.
+    pub(crate) fn refuse(&self, item: &RefusedItem, now: Timestamp) -> bool {
+        let mut state = self.state();
+        let key = (item.id.clone(), item.field);
+        if !state.refused.contains_key(&key) && state.refused.len() >= MAX_REMEMBERED {
+            return false;
+        }
+        let before = state.refused.insert(key, (item.clone(), now));
+        before.is_none_or(|(before, _)| before.value != item.value)
+    }
+
+    /// Forgets refusals of an item that is usable now, or that was not sent since the given moment.
+    pub(crate) fn forget_refused(&self, usable: &[DomainId], unless_since: Timestamp) {
+        let mut state = self.state();
+        if state.refused.is_empty() {
+            return;
+        }
+        let usable: BTreeSet<String> = usable.iter().map(DomainId::to_string).collect();
+        state
+            .refused
+            .retain(|(id, _), (_, at)| *at >= unless_since && !usable.contains(id));
+    }
+
+    /// The removal waits for an operator. Returns whether it is the first that does.
+    pub(crate) fn hold(&self, id: DomainId) -> bool {
+        let mut state = self.state();
+        let is_first = state.held.is_empty();
+        if state.held.len() < MAX_REMEMBERED {
+            state.held.insert(id);
+        }
+        is_first
+    }
+
+    /// The removal waits no longer.
+    pub(crate) fn release(&self, id: DomainId) {
+        self.state().held.remove(&id);
+    }
+
+    /// How things stand.
+    pub fn standing(&self) -> CabinetStanding {
+        let state = self.state();
+        let refused = state.refused.values().next();
+        CabinetStanding {
+            is_up: state.is_up,
+            began: state.began,
+            last_good_pass: state.last_good_pass,
+            trouble: state.trouble.clone(),
+            refused: refused.map(|(item, _)| (item.clone(), state.refused.len())),
+            held_removals: state.held.len(),
+        }
+    }
+}
+
+impl CabinetStanding {
+    /// What an operator should look at, in words; `late_after` is how long no pass may succeed.
+    ///
+    /// # Errors
+    /// The sentence.
+    pub fn check(&self, now: Timestamp, late_after: Duration) -> Result<(), String> {
+        let mut findings = Vec::new();
+        if self.held_removals > 0 {
+            findings.push(format!(
+                "{} removals are held, more than a day usually brings; look at the Cabinet, then run `dps removals approve`",
+                self.held_removals
+            ));
+        }
+        if let Some(trouble) = &self.trouble {
+            findings.push(trouble.clone());
+        }
+        let last = self.last_good_pass.max(self.began);
+        if let Some(last) = last.filter(|last| now.since(*last) > late_after) {
+            findings.push(format!("nothing was taken in since {last}"));
+        }
+        if let Some((item, number)) = &self.refused {
+            let RefusedItem {
+                id,
+                field,
+                value,
+                reason,
+            } = item;
+            findings.push(format!(
+                "{number} items of the Cabinet cannot be used, such as {id:?}: {field} is {value}, {reason}"
+            ));
+        }
+        if findings.is_empty() {
+            Ok(())
+        } else {
+            Err(findings.join("; "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn item(id: &str) -> RefusedItem {
+        RefusedItem {
+            id: id.to_owned(),
+            field: "tenantId",
+            value: r#""a\u0000b""#.to_owned(),
+            reason: "control characters".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_refused_item_is_new_once_and_forgotten_when_it_is_mended_or_gone() {
+        let health = CabinetHealth::default();
+        let id = DomainId::new(NOW, [1; 10]);
+        assert!(health.refuse(&item(&id.to_string()), NOW));
+        assert!(!health.refuse(&item(&id.to_string()), NOW + MINUTE));
+        assert!(health.refuse(&item("x"), NOW));
+        let said = health.standing().check(NOW, MINUTE).unwrap_err();
+        assert!(said.contains("2 items") && said.contains("tenantId"), "{said}");
+        health.forget_refused(&[id], NOW);
+        assert_eq!(health.standing().refused, Some((item("x"), 1)));
+        health.forget_refused(&[], NOW + MINUTE);
+        assert_eq!(health.standing().check(NOW, MINUTE), Ok(()));
+    }
+
+    #[test]
+    fn any_number_of_refused_items_takes_bounded_room() {
+        let health = CabinetHealth::default();
+        for number in 0..5_000 {
+            health.refuse(&item(&number.to_string()), NOW);
+            health.hold(DomainId::new(NOW, [u8::try_from(number % 256).unwrap(); 10]));
+        }
+        assert_eq!(health.standing().refused.unwrap().1, MAX_REMEMBERED);
+    }
+
+    #[test]
+    fn an_intake_that_succeeds_no_more_is_told_after_a_while() {
+        let health = CabinetHealth::default();
+        assert_eq!(health.standing().check(NOW, MINUTE), Ok(()), "it has not begun");
+        health.begin(NOW);
+        assert_eq!(health.standing().check(NOW + MINUTE, MINUTE), Ok(()));
+        assert!(health.standing().check(NOW + 2 * MINUTE, MINUTE).is_err());
+        health.good_pass(NOW + 2 * MINUTE);
+        assert_eq!(health.standing().check(NOW + 3 * MINUTE, MINUTE), Ok(()));
+    }
+}

@@ -1,0 +1,114 @@
+//! The names of a domain as its record keeps them, whatever the Cabinet sent.
+
+use dps_domain::{Failure, Hostname, NameRules};
+
+use crate::ports::cabinet::CabinetDomain;
+
+/// Characters kept of a text that is no hostname.
+const SHOWN_CHARS: usize = 253;
+
+/// What a record is written with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Names {
+    /// The name to certify; a stand-in when the Cabinet's is no hostname.
+    pub(super) hostname: Hostname,
+    /// Where it must point; `None` when the Cabinet's is no hostname or not allowed.
+    pub(super) target: Option<Hostname>,
+    /// Why no certificate is to be had for it, if so.
+    pub(super) refusal: Option<Failure>,
+}
+
+impl Names {
+    /// What the Cabinet says, by the platform's rules.
+    pub(super) fn of(domain: &CabinetDomain, rules: &NameRules) -> Self {
+        let target = Hostname::parse(&domain.cname_target);
+        let hostname = match Hostname::parse(&domain.canonical_host) {
+            Ok(hostname) => hostname,
+            Err(reason) => {
+                let reason = reason.to_string();
+                return Self {
+                    hostname: Hostname::stand_in(domain.id),
+                    target: target.ok().filter(|target| rules.allows_target(target)),
+                    refusal: Some(Failure::NameInvalid { reason }),
+                };
+            }
+        };
+        match target {
+            Ok(target) => {
+                let refusal = rules.refusal(&hostname, &target);
+                Self {
+                    hostname,
+                    target: Some(target).filter(|target| rules.allows_target(target)),
+                    refusal,
+                }
+            }
+            Err(reason) => Self {
+                hostname,
+                target: None,
+                refusal: Some(Failure::TargetNotAllowed {
+                    target: shown(&domain.cname_target),
+                    reason: reason.to_string(),
+                }),
+            },
+        }
+    }
+}
+
+/// The beginning of a text from outside, without control characters.
+pub(super) fn shown(text: &str) -> String {
+    text.chars()
+        .filter(|c| !c.is_control())
+        .take(SHOWN_CHARS)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use dps_domain::{DomainId, Timestamp};
+
+    use super::*;
+
+    fn names(canonical_host: &str, cname_target: &str) -> Names {
+        let domain = CabinetDomain {
+            id: DomainId::new(Timestamp::EPOCH, [7; 10]),
+            tenant_id: "t".into(),
+            canonical_host: canonical_host.into(),
+            cname_target: cname_target.into(),
+            status: None,
+            version: 1,
+        };
+        Names::of(&domain, &NameRules::default())
+    }
+
+    #[test]
+    fn whatever_the_cabinet_sends_there_is_a_name_for_the_record_and_a_code_for_the_customer() {
+        for (host, target, code) in [
+            ("shop.example.com", "edge.platform.example", None),
+            ("*.example.com", "edge.platform.example", Some("NAME_INVALID")),
+            ("", "", Some("NAME_INVALID")),
+            (
+                "a\u{fffd}.example.com",
+                "edge.platform.example",
+                Some("NAME_INVALID"),
+            ),
+            ("shop.example.com", "", Some("TARGET_NOT_ALLOWED")),
+            ("shop.example.com", "a\u{0}b", Some("TARGET_NOT_ALLOWED")),
+            (
+                "www.platform.example",
+                "edge.platform.example",
+                Some("NAME_BLOCKED"),
+            ),
+        ] {
+            let names = names(host, target);
+            let found = names.refusal.as_ref().map(|failure| failure.code().as_str());
+            assert_eq!(found, code, "{host:?} {target:?}");
+        }
+        assert!(names("", "").hostname.as_str().ends_with(".invalid"));
+        let Some(Failure::TargetNotAllowed { target, .. }) =
+            names("a.example.com", &"é\u{0}".repeat(9_000)).refusal
+        else {
+            panic!("it is no target")
+        };
+        assert_eq!(target.chars().count(), SHOWN_CHARS);
+    }
+}

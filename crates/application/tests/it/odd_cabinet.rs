@@ -1,0 +1,347 @@
+//! A Cabinet that sends what it should not, changes its mind, or goes round in circles.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dps_application::ports::cabinet::RefusedItem;
+use dps_application::workers::{self, Delivered, Intake, Reporter};
+use dps_domain::lane::Lane;
+use dps_domain::{Failure, NameRules, NameSuffix, Phase, Status};
+use tokio_util::sync::CancellationToken;
+
+use super::cabinet::{away, id};
+use super::world::{HOST, TARGET, World};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+async fn deliver(world: &World) {
+    let mut reporter = Reporter::default();
+    while reporter.deliver(&world.service).await.unwrap() != Delivered::Some(0) {}
+}
+
+async fn take(world: &World, number: u128) {
+    let told = world.cabinet.says(id(number));
+    workers::take(&world.service, &told).await.unwrap();
+}
+
+async fn phase(world: &World, number: u128) -> Phase {
+    let record = world.service.store.domain(id(number)).await.unwrap();
+    record.unwrap().phase
+}
+
+fn counted(world: &World, name: &'static str) -> u32 {
+    let counters = world.counters.0.lock().unwrap();
+    counters.get(&(name, true)).copied().unwrap_or(0)
+}
+
+#[tokio::test]
+async fn an_item_that_cannot_be_used_is_counted_and_shown_and_the_others_are_taken_in() {
+    let world = World::with_due_domain().await;
+    let item = RefusedItem {
+        id: "018bcfe5-6800-7000-8000-000000000001".into(),
+        field: "tenantId",
+        value: r#""a\u0000b""#.into(),
+        reason: "control characters".into(),
+    };
+    for feed in [None, Some(vec![])] {
+        world.cabinet.with(|state| {
+            state.refused = vec![item.clone()];
+            state.feed = feed;
+        });
+        let number = 2 + u128::from(world.cabinet.with(|state| state.feed.is_some()));
+        world.cabinet.add(number, &format!("shop-{number}.example.com"));
+        Intake::default().round(&world.service).await;
+        assert_eq!(phase(&world, number).await, Phase::START);
+    }
+    assert!(counted(&world, "item_refused") >= 2);
+    let standing = world.service.cabinet_health.standing();
+    assert_eq!(standing.refused, Some((item, 1)));
+    let said = standing.check(world.service.now(), HOUR).unwrap_err();
+    assert!(said.contains("tenantId") && said.contains("018bcfe5"), "{said}");
+}
+
+#[tokio::test]
+async fn names_and_targets_that_cannot_be_used_are_told_through_the_outbox_like_everything_else() {
+    let world = World::with_due_domain().await;
+    let cases = [
+        (2, "*.example.com", TARGET, "NAME_INVALID"),
+        (3, "www.platform.net", TARGET, "NAME_BLOCKED"),
+        (4, "shop-4.example.com", "no target", "TARGET_NOT_ALLOWED"),
+    ];
+    for (number, host, target, _) in cases {
+        world.cabinet.add(number, host);
+        world
+            .cabinet
+            .edit(id(number), |domain| domain.cname_target = target.into());
+    }
+    // The Cabinet is asked nothing while they are taken in, so that it delays nobody if it stalls.
+    world.cabinet.with(|state| state.fault = Some(away()));
+    for (number, ..) in cases {
+        take(&world, number).await;
+        assert_eq!(phase(&world, number).await, Phase::Failed);
+    }
+    assert_eq!(world.cabinet.with(|state| state.calls), 0);
+    assert_eq!(counted(&world, "name_refused"), 3);
+    world.cabinet.with(|state| state.fault = None);
+    deliver(&world).await;
+    for (number, _, _, code) in cases {
+        let told = world.cabinet.with(|state| state.told.clone());
+        let told = told.into_iter().find(|(told, _)| *told == id(number)).unwrap().1;
+        assert_eq!(told.status, Status::Failed);
+        assert_eq!(told.failure.unwrap().code().as_str(), code);
+        assert!(told.message.is_some());
+    }
+    // A mended name is a retry.
+    world.cabinet.edit(id(2), |domain| {
+        domain.canonical_host = "mended.example.com".into();
+        domain.status = Some(Status::PendingDns);
+        domain.version += 1;
+    });
+    world.dns.point("mended.example.com", TARGET);
+    take(&world, 2).await;
+    world.settle().await;
+    assert_eq!(phase(&world, 2).await.status(), Status::Active);
+}
+
+#[tokio::test]
+async fn a_target_outside_the_allowed_ones_is_refused() {
+    let mut world = World::with_due_domain().await;
+    let mut policy = world.service.policy.as_ref().clone();
+    policy.names = NameRules {
+        targets: vec![NameSuffix::parse("edge.platform.net").unwrap()],
+        ..NameRules::default()
+    };
+    world.service.policy = Arc::new(policy);
+    world.cabinet.add(2, "shop-2.example.com");
+    world.cabinet.edit(id(2), |domain| {
+        domain.cname_target = "anything.evil.example".into()
+    });
+    take(&world, 2).await;
+    let record = world.service.store.domain(id(2)).await.unwrap().unwrap();
+    assert!(matches!(
+        record.last_failure,
+        Some(Failure::TargetNotAllowed { .. })
+    ));
+    assert_eq!(record.next_attempt_at, None, "nobody connects to where it leads");
+}
+
+#[tokio::test]
+async fn another_name_of_a_served_domain_is_issued_for_and_the_old_one_leaves_the_edges() {
+    let world = World::with_due_domain().await;
+    world.settle().await;
+    deliver(&world).await;
+    assert!(world.edges.served(HOST).is_some());
+    for by_resync in [false, true] {
+        let host = format!("renamed-{by_resync}.example.com");
+        let old = world.record().await.hostname.to_string();
+        world.dns.point(&host, TARGET);
+        world.cabinet.edit(id(1), |domain| {
+            domain.canonical_host = host.clone();
+            domain.status = Some(Status::PendingDns);
+            domain.version += 1;
+        });
+        if by_resync {
+            let now = world.service.now();
+            world
+                .service
+                .store
+                .chore_call("cabinet.resync", now)
+                .await
+                .unwrap();
+            assert!(workers::resync(&world.service).await.unwrap());
+        } else {
+            take(&world, 1).await;
+        }
+        assert_eq!(world.record().await.phase, Phase::START, "never Active unchecked");
+        for _ in 0..20 {
+            workers::tick(&world.service, Lane::Removal).await.unwrap();
+        }
+        world.settle().await;
+        deliver(&world).await;
+        assert_eq!(world.edges.served(&old), None, "{host}");
+        assert!(world.edges.served(&host).is_some());
+        assert_eq!(world.cabinet.says(id(1)).status, Some(Status::Active));
+        assert!(!world.cabinet.told(id(1)).contains(&Status::Removed));
+        assert_eq!(world.service.store.outbox_next_due().await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_domain_that_was_taken_down_as_missing_comes_back_with_the_cabinet() {
+    let world = World::with_due_domain().await;
+    world.settle().await;
+    deliver(&world).await;
+    let lost = world.cabinet.with(|state| state.domains.remove(&id(1))).unwrap();
+    world.request_removal().await;
+    world.settle().await;
+    deliver(&world).await;
+    assert_eq!(world.record().await.phase, Phase::Gone);
+    world.cabinet.with(|state| state.domains.insert(lost.id, lost));
+    let now = world.service.now();
+    world
+        .service
+        .store
+        .chore_call("cabinet.resync", now)
+        .await
+        .unwrap();
+    assert!(workers::resync(&world.service).await.unwrap());
+    world.settle().await;
+    assert_eq!(world.record().await.phase.status(), Status::Active);
+    assert!(world.edges.served(HOST).is_some());
+}
+
+#[tokio::test]
+async fn more_removals_than_a_day_brings_wait_for_an_operator() {
+    let world = World::with_due_domain().await;
+    for number in 2..40 {
+        world.cabinet.add(number, &format!("shop-{number}.example.com"));
+        take(&world, number).await;
+    }
+    for number in 2..40 {
+        world.cabinet.edit(id(number), |domain| {
+            domain.status = Some(Status::PendingRemoval);
+            domain.version += 1;
+        });
+        take(&world, number).await;
+    }
+    let removed = async || {
+        let mut removed = 0;
+        for number in 2..40 {
+            removed += u32::from(phase(&world, number).await == Phase::Leaving);
+        }
+        removed
+    };
+    assert_eq!(removed().await, 10);
+    let standing = world.service.cabinet_health.standing();
+    assert_eq!(standing.held_removals, 28);
+    let said = standing.check(world.service.now(), HOUR).unwrap_err();
+    assert!(said.contains("dps removals approve"), "{said}");
+    let now = world.service.now();
+    let until = workers::approve_removals(world.service.store.as_ref(), now)
+        .await
+        .unwrap();
+    assert!(until.is_some());
+    assert!(
+        workers::resync(&world.service).await.unwrap(),
+        "it is due at once"
+    );
+    assert_eq!(removed().await, 38);
+    assert_eq!(world.service.cabinet_health.standing().held_removals, 0);
+}
+
+#[tokio::test]
+async fn a_feed_that_goes_round_or_never_waits_is_slowed_and_told() {
+    let world = World::with_due_domain().await;
+    world.cabinet.with(|state| state.feed = Some(vec![]));
+    let mut intake = Intake::default();
+    // It answers at once that there is nothing new.
+    assert!(intake.round(&world.service).await >= Duration::from_millis(900));
+    assert!(world.service.cabinet_health.standing().last_good_pass.is_some());
+    let item = RefusedItem {
+        id: "x".into(),
+        field: "id",
+        value: "7".into(),
+        reason: "no UUID".into(),
+    };
+    // An item on a page whose cursor does not move.
+    world.cabinet.with(|state| state.refused = vec![item]);
+    let mut pause = Duration::ZERO;
+    for _ in 0..3 {
+        pause = intake.round(&world.service).await;
+    }
+    assert!(pause >= Duration::from_millis(900), "{pause:?}");
+    assert!(world.service.cabinet_health.standing().trouble.is_some());
+    world.cabinet.with(|state| state.refused.clear());
+    intake.round(&world.service).await;
+    assert_eq!(world.service.cabinet_health.standing().trouble, None);
+}
+
+#[tokio::test]
+async fn a_list_that_goes_round_ends_and_the_other_lists_are_read() {
+    let world = World::with_due_domain().await;
+    world
+        .cabinet
+        .with(|state| state.circular = Some(Status::PendingDns));
+    for number in 2..6 {
+        world.cabinet.add(number, &format!("shop-{number}.example.com"));
+    }
+    world
+        .cabinet
+        .edit(id(5), |domain| domain.status = Some(Status::Issuing));
+    let pause = Intake::default().round(&world.service).await;
+    assert_eq!(pause, world.service.policy.intake_interval);
+    let trouble = world.service.cabinet_health.standing().trouble.unwrap();
+    assert!(trouble.contains("PendingDns"), "{trouble}");
+    assert_eq!(phase(&world, 5).await, Phase::START, "of another list");
+    let now = world.service.now();
+    world
+        .service
+        .store
+        .chore_call("cabinet.resync", now)
+        .await
+        .unwrap();
+    assert!(
+        workers::resync(&world.service).await.unwrap(),
+        "a round comes to its end"
+    );
+}
+
+#[tokio::test]
+async fn a_report_that_is_never_answered_holds_up_no_other() {
+    let world = World::with_due_domain().await;
+    let stalled = [2, 3, 4];
+    for number in 2..60 {
+        world.cabinet.add(number, "*.example.com");
+        take(&world, number).await;
+    }
+    world.cabinet.with(|state| {
+        state.stalled = stalled.iter().map(|number| (id(*number), 0)).collect();
+    });
+    let shutdown = CancellationToken::new();
+    let workers = tokio::spawn(dps_application::run(world.service.clone(), shutdown.clone()));
+    let told = || (5..60).all(|number| world.cabinet.told(id(number)) == [Status::Failed]);
+    while !told() {
+        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for number in stalled {
+        let tries = world.cabinet.with(|state| state.stalled[&id(number)]);
+        assert!(tries <= 1, "its first try is still under way: {tries}");
+    }
+    workers.abort();
+}
+
+#[tokio::test]
+async fn a_report_that_is_taken_without_a_version_is_told_once() {
+    let world = World::with_due_domain().await;
+    world.settle().await;
+    world.cabinet.with(|state| state.unversioned = true);
+    deliver(&world).await;
+    let told = [Status::PendingHttpProbe, Status::Issuing, Status::Active];
+    assert_eq!(world.cabinet.told(id(1)), told);
+    assert_eq!(world.service.store.outbox_count(9).await.unwrap(), 0);
+    assert_eq!(
+        world.record().await.cabinet_version,
+        world.cabinet.says(id(1)).version
+    );
+}
+
+#[tokio::test]
+async fn versions_that_always_conflict_and_moves_that_are_refused_are_counted() {
+    let world = World::with_due_domain().await;
+    world.step().await;
+    world.cabinet.with(|state| state.always_moved = true);
+    let mut reporter = Reporter::default();
+    for _ in 0..5 {
+        reporter.deliver(&world.service).await.unwrap();
+        world.advance(HOUR);
+    }
+    assert!(counted(&world, "version_conflict") >= 5);
+    world.cabinet.with(|state| state.always_moved = false);
+    world
+        .cabinet
+        .edit(id(1), |domain| domain.status = Some(Status::Removed));
+    world.settle().await;
+    deliver(&world).await;
+    assert!(counted(&world, "report_refused") + counted(&world, "version_conflict") >= 6);
+}

@@ -1,0 +1,95 @@
+//! What is counted of the dealings with the Cabinet.
+
+use std::sync::atomic::AtomicU64;
+
+use dps_application::cabinet_health::CabinetStanding;
+use dps_application::ports::CabinetEvent;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+/// By event.
+type Events = Family<[(&'static str, &'static str); 1], Counter>;
+
+/// Of this process, but for the reports, which are those of all replicas.
+#[derive(Debug, Clone)]
+pub(super) struct CabinetMetrics {
+    pub(super) events: Events,
+    up: Gauge<f64, AtomicU64>,
+    last_intake: Gauge<f64, AtomicU64>,
+    reports: Gauge,
+    items_refused: Gauge,
+    removals_held: Gauge,
+}
+
+pub(super) const fn of(event: CabinetEvent) -> [(&'static str, &'static str); 1] {
+    [("event", event.as_str())]
+}
+
+impl CabinetMetrics {
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            events: Events::default(),
+            up: Gauge::default(),
+            last_intake: Gauge::default(),
+            reports: Gauge::default(),
+            items_refused: Gauge::default(),
+            removals_held: Gauge::default(),
+        };
+        for event in CabinetEvent::ALL {
+            drop(metrics.events.get_or_create(&of(event)));
+        }
+        metrics.up.set(f64::NAN);
+        metrics.last_intake.set(f64::NAN);
+        registry.register(
+            "dps_cabinet_events",
+            "Refused items, refused names, version conflicts and refused reports",
+            metrics.events.clone(),
+        );
+        registry.register(
+            "dps_cabinet_up",
+            "Whether the Cabinet answered this process's last call; NaN before the first",
+            metrics.up.clone(),
+        );
+        registry.register(
+            "dps_cabinet_last_intake_timestamp_seconds",
+            "When this process last took in all that the Cabinet offers; NaN before the first time",
+            metrics.last_intake.clone(),
+        );
+        registry.register(
+            "dps_cabinet_outbox_reports",
+            "Reports that wait for the Cabinet, counted up to 100000",
+            metrics.reports.clone(),
+        );
+        registry.register(
+            "dps_cabinet_items_unusable",
+            "Items of the Cabinet that cannot be used at present, counted up to 1000",
+            metrics.items_refused.clone(),
+        );
+        registry.register(
+            "dps_removals_held",
+            "Removals that wait for an operator, counted up to 1000",
+            metrics.removals_held.clone(),
+        );
+        metrics
+    }
+
+    pub(super) fn set(&self, standing: &CabinetStanding, reports: u32) {
+        if let Some(is_up) = standing.is_up {
+            self.up.set(if is_up { 1.0 } else { 0.0 });
+        }
+        if let Some(at) = standing.last_good_pass {
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a gauge in seconds does not need microseconds"
+            )]
+            self.last_intake.set(at.unix_micros() as f64 / 1e6);
+        }
+        self.reports.set(reports.into());
+        let refused = standing.refused.as_ref().map_or(0, |(_, number)| *number);
+        self.items_refused.set(i64::try_from(refused).unwrap_or(i64::MAX));
+        self.removals_held
+            .set(i64::try_from(standing.held_removals).unwrap_or(i64::MAX));
+    }
+}
