@@ -5,6 +5,7 @@ pub mod config;
 pub mod domains;
 pub mod edges;
 pub mod pki;
+pub mod removals;
 pub mod simulate;
 
 use std::path::PathBuf;
@@ -70,6 +71,9 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show how many domains were removed, and let through removals that are held
+    #[command(subcommand)]
+    Removals(Removals),
     /// Look at the keys that encrypt private keys in the store, and change them
     #[command(subcommand)]
     Keys(Keys),
@@ -141,6 +145,17 @@ pub enum Domains {
         /// The hostname
         host: String,
     },
+}
+
+/// `dps removals …`.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum Removals {
+    /// Show the removals of the present day, and whether further ones are let through
+    Show,
+    /// Let all removals through for a day
+    ///
+    /// More removals than a day usually brings are held, since a fault of the Cabinet's may have asked for them. Look there first.
+    Approve,
 }
 
 /// `dps keys …`.
@@ -226,6 +241,7 @@ mod tests {
             "backup",
             "domains",
             "edges",
+            "removals",
             "keys",
             "pki",
             "config",

@@ -13,7 +13,9 @@ use dps_host::{exit, process, shutdown, telemetry};
 use dps_store::Store;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{self, Cli, Command, Config, Domains, Keys, config, domains, edges, simulate};
+use crate::cli::{
+    self, Cli, Command, Config, Domains, Keys, Removals, config, domains, edges, removals, simulate,
+};
 use crate::config::{Finding, Replica, Role, Settings};
 use crate::http::Readiness;
 use crate::service::Front;
@@ -54,6 +56,15 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Edges { json } => {
             with_store(&load(path)?, async |store| edges::list(store, json).await).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Removals(command) => {
+            let now = SystemClock.now();
+            let act = async |store: &Store| match command {
+                Removals::Show => removals::show(store, now).await,
+                Removals::Approve => removals::approve(store, now).await,
+            };
+            with_store(&load(path)?, act).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Keys(command) => keys(path, command).await,

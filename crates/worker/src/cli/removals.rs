@@ -1,0 +1,33 @@
+//! `dps removals`: the brake on removals, for people.
+
+use anyhow::Context as _;
+use dps_application::ports::CertificateStore;
+use dps_application::workers;
+use dps_domain::Timestamp;
+
+/// Prints the removals of the present day.
+///
+/// # Errors
+/// When the store fails.
+pub async fn show(store: &dyn CertificateStore, now: Timestamp) -> anyhow::Result<()> {
+    let (removed, approved_until) = workers::removals(store, now).await?;
+    println!("Removed today: {removed}.");
+    match approved_until {
+        Some(until) => println!("All removals are let through until {until}."),
+        None => println!(
+            "Beyond Workers:Removal:BrakePercent of the domains, further removals are held until `dps removals approve`."
+        ),
+    }
+    Ok(())
+}
+
+/// Lets all removals through for a day.
+///
+/// # Errors
+/// When the store fails, or others wrote the count all the while.
+pub async fn approve(store: &dyn CertificateStore, now: Timestamp) -> anyhow::Result<()> {
+    let until = workers::approve_removals(store, now).await?;
+    let until = until.context("the count of removals is being written; try again")?;
+    println!("All removals are let through until {until}; those that were held are looked for now.");
+    Ok(())
+}
