@@ -28,7 +28,8 @@ statements! {
     SELECT = Sql::both(concat!("SELECT ", columns!(), " FROM certificates WHERE id = $1"));
     SELECT_BY_ORDER = Sql::both(concat!("SELECT ", columns!(), " FROM certificates WHERE order_id = $1"));
     GENERATION_HELD = Sql::both(
-        "SELECT (SELECT MAX(generation) FROM certificates WHERE domain_id = custom_domains.id) AS generation \
+        "SELECT (SELECT MAX(generation) FROM certificates WHERE hostname = custom_domains.hostname \
+         AND (domain_id = custom_domains.id OR $3)) AS generation \
          FROM custom_domains WHERE id = $1 AND lease_token = $2",
     );
     GREATEST_GENERATION = Sql::both(
@@ -124,7 +125,9 @@ pub(crate) async fn generation_held(
     token: LeaseToken,
 ) -> Result<Option<u64>, StoreError> {
     let mut session = database.read("find a domain's newest certificate").await?;
-    let row = session.fetch(GENERATION_HELD, args![domain, token]).await?;
+    let row = session
+        .fetch(GENERATION_HELD, args![domain, token, domain.is_take_down()])
+        .await?;
     let row = row.ok_or(StoreError::LeaseLost)?;
     let generation: Option<i64> = row.fields(TABLE, "generation").get("generation")?;
     Ok(generation.map(i64::unsigned_abs))

@@ -454,8 +454,8 @@ pub trait CertificateStore: SyncStore + FleetStore + AdviceStore {
     /// One certificate.
     async fn certificate(&self, id: CertificateId) -> Result<Option<StoredCertificate>, StoreError>;
 
-    /// The newest generation among the certificates of a domain that the caller holds; `None` without any. `LeaseLost` if the token is
-    /// stale.
+    /// The newest generation among the certificates of a domain that the caller holds, for the name that it has; `None` without any.
+    /// Of a [take-down](DomainId::take_down), the newest of the name. `LeaseLost` if the token is stale.
     async fn generation_held(&self, domain: DomainId, token: LeaseToken) -> Result<Option<u64>, StoreError>;
 
     /// The certificate an order gave.

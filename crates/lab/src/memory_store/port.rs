@@ -220,7 +220,12 @@ impl CertificateStore for MemoryStore {
         let state = self.state();
         let row = state.rows.get(&domain).filter(|row| row.is_held_by(token));
         let row = row.ok_or(StoreError::LeaseLost)?;
-        Ok(row.certificates.iter().map(|stored| stored.generation).max())
+        let name = &row.record.hostname;
+        let all = domain.is_take_down().then(|| state.rows.values());
+        let rows = all.into_iter().flatten().chain([row]);
+        let stored = rows.flat_map(|row| &row.certificates);
+        let of_name = stored.filter(|stored| stored.certificate.hostname == *name);
+        Ok(of_name.map(|stored| stored.generation).max())
     }
 
     async fn certificate_of_order(&self, order: OrderId) -> Result<Option<StoredCertificate>, StoreError> {

@@ -123,6 +123,9 @@ pub(crate) async fn the_domains_of_a_page_are_known_with_what_the_cabinet_has_ye
     known.sort();
     assert_eq!(known, [(told.id, false), (untold.id, true)]);
     assert!(world.store.known(&[]).await.unwrap().is_empty());
+    assert_eq!(world.store.count_domains().await.unwrap(), 4);
+    assert_eq!(world.store.outbox_count(9).await.unwrap(), 1);
+    assert_eq!(world.store.outbox_count(0).await.unwrap(), 0);
 }
 
 pub(crate) async fn what_a_resync_saw_is_told_apart_from_what_it_did_not_see(world: World) {

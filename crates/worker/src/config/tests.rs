@@ -456,3 +456,32 @@ fn the_key_encryption_key_is_made_beside_a_sqlite_file_and_nowhere_else() {
     assert!(matches!(source(&[key]), Ok(KeySource::Value(_))));
     assert!(source(&[file, key]).is_err());
 }
+
+#[test]
+fn the_platforms_own_names_and_targets_follow_from_the_settings() {
+    let host = |text| dps_domain::Hostname::parse(text).unwrap();
+    let mut settings = Settings::default();
+    settings.cabinet.cname_target = Some("{id}.edge.platform.example".to_owned());
+    settings.haproxy_agent.base_url = Some("https://edge-1.machines.example:9403".parse().unwrap());
+    let names = settings.policy().names;
+    assert!(names.allows_target(&host("a.edge.platform.example")));
+    assert!(!names.allows_target(&host("www.platform.example")));
+    let target = host("a.edge.platform.example");
+    for own in [
+        "www.platform.example",
+        "b.edge.platform.example",
+        "www.machines.example",
+    ] {
+        assert!(names.refusal(&host(own), &target).is_some(), "{own}");
+    }
+    assert_eq!(names.refusal(&host("shop.example.com"), &target), None);
+    settings.workers.domain_verification.allow_platform_names = true;
+    settings.workers.domain_verification.allowed_targets =
+        vec![dps_domain::NameSuffix::parse("other.example").unwrap()];
+    let names = settings.policy().names;
+    assert!(names.allows_target(&host("x.other.example")) && !names.allows_target(&target));
+    assert_eq!(
+        names.refusal(&host("www.other.example"), &host("x.other.example")),
+        None
+    );
+}

@@ -40,7 +40,10 @@ pub(super) fn write(
         },
         "Dns": { "Resolvers": resolvers },
         "Workers": {
-            "DomainVerification": { "EdgeAddresses": edges.collect::<Vec<_>>() },
+            "DomainVerification": {
+                "EdgeAddresses": edges.collect::<Vec<_>>(),
+                "AllowedTargets": ["platform.test"],
+            },
             "HttpProbe": { "Port": at.http.port(), "AllowPrivateAddresses": true },
         },
         "Http": { "Listen": at.service },
