@@ -476,8 +476,7 @@ fn the_platforms_own_names_and_targets_follow_from_the_settings() {
     }
     assert_eq!(names.refusal(&host("shop.example.com"), &target), None);
     settings.workers.domain_verification.allow_platform_names = true;
-    settings.workers.domain_verification.allowed_targets =
-        vec![dps_domain::NameSuffix::parse("other.example").unwrap()];
+    settings.workers.domain_verification.allowed_targets = vec![NameSuffix::parse("other.example").unwrap()];
     let names = settings.policy().names;
     assert!(names.allows_target(&host("x.other.example")) && !names.allows_target(&target));
     assert_eq!(
