@@ -52,12 +52,15 @@ pub enum HostnameError {
 }
 
 const MAX_LABELS: usize = 10;
+/// The dot and what IDNA takes for one (RFC 3490 §3.1).
+const DOTS: [char; 4] = ['.', '\u{3002}', '\u{FF0E}', '\u{FF61}'];
 
 impl Hostname {
     /// Parses what a customer typed: any case, Unicode or A-labels, with or without the dot at the end.
     pub fn parse(text: &str) -> Result<Self, HostnameError> {
         let text = text.trim();
-        let text = text.strip_suffix('.').unwrap_or(text);
+        // UTS 46 maps these to a dot wherever they stand, the end included.
+        let text = text.strip_suffix(DOTS).unwrap_or(text);
         if text.is_empty() {
             return Err(HostnameError::Empty);
         }
@@ -222,6 +225,24 @@ mod tests {
         assert_eq!(name("bücher.example").as_str(), "xn--bcher-kva.example");
         assert_eq!(name("XN--BCHER-KVA.example").as_str(), "xn--bcher-kva.example");
         assert_eq!(name("bücher.example").to_unicode(), "bücher.example");
+    }
+
+    #[test]
+    fn every_dot_of_idna_is_a_dot_wherever_it_stands() {
+        for dot in DOTS {
+            for host in ["shop.example.com", "xn--bcher-kva.example", "bücher.example"] {
+                let canonical = name(host);
+                let text = host.replace('.', &dot.to_string());
+                assert_eq!(name(&text), canonical, "{text}");
+                assert_eq!(name(&format!("{text}{dot}")), canonical, "{text}{dot}");
+                assert_eq!(name(&format!("{host}{dot}")), canonical, "{host}{dot}");
+            }
+            assert_eq!(Hostname::parse(&dot.to_string()), Err(HostnameError::Empty));
+            let doubled = Hostname::parse(&format!("shop.example.com{dot}{dot}"));
+            assert!(doubled.is_err(), "{doubled:?}");
+            let address = format!("192{dot}0{dot}2{dot}1{dot}");
+            assert_eq!(Hostname::parse(&address), Err(HostnameError::IpAddress));
+        }
     }
 
     #[test]
