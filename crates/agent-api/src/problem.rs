@@ -104,6 +104,10 @@ codes! {
     WeakKey = "WEAK_KEY", "The key is too weak", 422;
     /// A signature uses a broken hash.
     WeakSignature = "WEAK_SIGNATURE", "A signature is too weak", 422;
+    /// The certificate is not for TLS servers.
+    WrongUsage = "WRONG_USAGE", "The certificate is not for TLS servers", 422;
+    /// A certificate above the leaf is not an authority's.
+    NotAnAuthority = "NOT_AN_AUTHORITY", "An intermediate certificate may not issue others", 422;
     /// The fingerprint is not the chain's.
     FingerprintMismatch = "FINGERPRINT_MISMATCH", "The fingerprint is not the chain's", 422;
     /// Chain or key do not fit into HAProxy's buffer.

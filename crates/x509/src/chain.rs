@@ -19,7 +19,7 @@ pub const MAX_CHAIN_CERTIFICATES: usize = 5;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ChainError {
     /// More than [`MAX_CHAIN_BYTES`].
-    #[error("the certificate chain is longer than 64 KiB")]
+    #[error("the certificates are longer than allowed (64 KiB for a chain)")]
     TooLarge,
     /// Broken base64 or PEM framing.
     #[error("the certificate chain is not well-formed PEM")]
@@ -32,8 +32,9 @@ pub enum ChainError {
     /// No certificate at all.
     #[error("there is no certificate in the PEM text; send the leaf first, then its intermediates")]
     Missing,
-    /// More than [`MAX_CHAIN_CERTIFICATES`].
-    #[error("the certificate chain holds more than 5 certificates; send the leaf and its intermediates only")]
+    /// More than [`MAX_CHAIN_CERTIFICATES`], or in a bundle more than
+    /// [`MAX_BUNDLE_CERTIFICATES`](crate::MAX_BUNDLE_CERTIFICATES).
+    #[error("the certificate chain holds too many certificates; send the leaf and its intermediates only")]
     TooMany,
     /// The DER of one certificate cannot be read.
     #[error("certificate {position} of the chain (1 is the leaf) cannot be read as X.509")]
@@ -72,20 +73,7 @@ pub struct CertificateChain {
 impl CertificateChain {
     /// Reads PEM, leaf first. CRLF, blank lines and text between the blocks are passed over; any other kind of block is refused.
     pub fn from_pem(text: &str) -> Result<Self, ChainError> {
-        if text.len() > MAX_CHAIN_BYTES {
-            return Err(ChainError::TooLarge);
-        }
-        let mut certificates = Vec::new();
-        for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(text.as_bytes()) {
-            let (kind, der) = section.map_err(|_| ChainError::NotPem)?;
-            if kind != SectionKind::Certificate {
-                return Err(ChainError::ForeignBlock);
-            }
-            if certificates.len() == MAX_CHAIN_CERTIFICATES {
-                return Err(ChainError::TooMany);
-            }
-            certificates.push(der);
-        }
+        let certificates = pem_certificates(text, MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES)?;
         Self::from_der(certificates)
     }
 
@@ -147,6 +135,29 @@ impl fmt::Debug for CertificateChain {
             .field("certificates", &self.certificates.len())
             .finish()
     }
+}
+
+/// The DER of each certificate in a PEM text of `max_bytes`, at most `most`.
+pub(crate) fn pem_certificates(
+    text: &str,
+    max_bytes: usize,
+    most: usize,
+) -> Result<Vec<Vec<u8>>, ChainError> {
+    if text.len() > max_bytes {
+        return Err(ChainError::TooLarge);
+    }
+    let mut certificates = Vec::new();
+    for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(text.as_bytes()) {
+        let (kind, der) = section.map_err(|_| ChainError::NotPem)?;
+        if kind != SectionKind::Certificate {
+            return Err(ChainError::ForeignBlock);
+        }
+        if certificates.len() == most {
+            return Err(ChainError::TooMany);
+        }
+        certificates.push(der);
+    }
+    Ok(certificates)
 }
 
 /// Parses every certificate; bytes after one are an error.

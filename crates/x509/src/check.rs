@@ -48,6 +48,29 @@ pub enum ChainFault {
         "the certificate's key is too weak or of an unsupported kind; use ECDSA P-256, P-384 or RSA of at least 2048 bits"
     )]
     WeakKey,
+    /// The leaf may not serve TLS, by its key usage or extended key usage.
+    #[error("the certificate is not for TLS servers: {reason}")]
+    WrongUsage {
+        /// The extension and what it lacks.
+        reason: &'static str,
+    },
+    /// A certificate above the leaf may not sign the one below it.
+    #[error("certificate {position} of the chain may not issue certificates: {reason}")]
+    NotAnAuthority {
+        /// Place in the chain, 1 for the leaf.
+        position: usize,
+        /// The extension and what it says.
+        reason: &'static str,
+    },
+    /// A leaf alone whose issuer is no root.
+    #[error("the chain is not complete: it has no intermediate certificate, and no root issued the leaf")]
+    Incomplete,
+    /// No path leads to a root that is trusted.
+    #[error("the chain does not lead to a trusted root: {reason}")]
+    Untrusted {
+        /// The reason that path validation gives.
+        reason: String,
+    },
     /// Signed with SHA-1 or older.
     #[error("certificate {position} of the chain is signed with a broken hash; it must be SHA-256 or better")]
     WeakSignature {
@@ -67,14 +90,19 @@ impl ChainFault {
             Self::Expired { .. } => "EXPIRED",
             Self::WeakKey => "WEAK_KEY",
             Self::WeakSignature { .. } => "WEAK_SIGNATURE",
+            Self::WrongUsage { .. } => "WRONG_USAGE",
+            Self::NotAnAuthority { .. } => "NOT_AN_AUTHORITY",
+            Self::Incomplete => "CHAIN_INCOMPLETE",
+            Self::Untrusted { .. } => "CHAIN_UNTRUSTED",
         }
     }
 }
 
 /// Checks that `chain` with `key` may be served for `hostname` at `now`: the key belongs to the leaf and is strong enough,
-/// each certificate is signed by the next, the leaf covers the name, every certificate is valid, no signature uses SHA-1.
+/// each certificate is signed by the next and may be, the leaf is for TLS servers and covers the name, every certificate is
+/// valid, no signature uses SHA-1.
 ///
-/// Trust is not decided here: whether the last certificate leads to a root that anybody knows is the clients' business.
+/// Trust is not decided here but by [`CertificateBundle::path`](crate::CertificateBundle::path), which knows the roots.
 pub fn check(
     chain: &CertificateChain,
     key: &CertificateKey,
@@ -91,7 +119,9 @@ pub fn check(
     if *leaf.public_key().subject_public_key.data != *key.public_key() {
         return Err(ChainFault::KeyMismatch);
     }
+    check_usage(leaf)?;
     check_links(&certificates)?;
+    check_authorities(&certificates)?;
     if !chain
         .leaf()
         .dns_names
@@ -110,6 +140,57 @@ fn is_strong(leaf: &X509Certificate<'_>) -> bool {
         Ok(PublicKey::RSA(key)) => key.key_size() >= 2048,
         Ok(PublicKey::EC(point)) => matches!(point.key_size(), 256 | 384),
         Ok(_) | Err(_) => false,
+    }
+}
+
+/// The leaf may sign a handshake and is for servers, unless it says nothing of its usage (RFC 5280 §4.2.1.3, §4.2.1.12).
+fn check_usage(leaf: &X509Certificate<'_>) -> Result<(), ChainFault> {
+    let unreadable = ChainFault::WrongUsage {
+        reason: "an extension cannot be read",
+    };
+    let purposes = leaf.extended_key_usage().map_err(|_| unreadable.clone())?;
+    if purposes.is_some_and(|purposes| !purposes.value.server_auth && !purposes.value.any) {
+        return Err(ChainFault::WrongUsage {
+            reason: "its extended key usage lacks serverAuth",
+        });
+    }
+    let usage = leaf.key_usage().map_err(|_| unreadable)?;
+    if usage.is_some_and(|usage| !usage.value.digital_signature()) {
+        return Err(ChainFault::WrongUsage {
+            reason: "its key usage lacks digitalSignature",
+        });
+    }
+    Ok(())
+}
+
+/// Everything above the leaf is an authority for as many certificates as are below it (RFC 5280 §4.2.1.9).
+fn check_authorities(certificates: &[X509Certificate<'_>]) -> Result<(), ChainFault> {
+    for (below, certificate) in certificates.iter().skip(1).enumerate() {
+        if let Some(reason) = not_an_authority(certificate, below) {
+            return Err(ChainFault::NotAnAuthority {
+                position: below + 2,
+                reason,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Why a certificate may not sign one with `below` intermediates between it and the leaf; `None` if it may.
+pub(crate) fn not_an_authority(certificate: &X509Certificate<'_>, below: usize) -> Option<&'static str> {
+    let constraints = match certificate.basic_constraints() {
+        Ok(Some(constraints)) if constraints.value.ca => constraints.value,
+        Ok(_) => return Some("it is not marked as an authority"),
+        Err(_) => return Some("an extension cannot be read"),
+    };
+    let too_deep = |length: u32| usize::try_from(length).is_ok_and(|length| below > length);
+    if constraints.path_len_constraint.is_some_and(too_deep) {
+        return Some("its path length does not allow so many intermediates");
+    }
+    match certificate.key_usage() {
+        Ok(Some(usage)) if !usage.value.key_cert_sign() => Some("its key usage lacks keyCertSign"),
+        Ok(_) => None,
+        Err(_) => Some("an extension cannot be read"),
     }
 }
 

@@ -139,7 +139,12 @@ pub(crate) fn parse_request(request: &ApplyRequest, now: Timestamp) -> Result<St
 fn chain_refusal(fault: &ChainFault, hostname: &Hostname, now: Timestamp) -> Refusal {
     let (code, field) = match fault {
         ChainFault::KeyMismatch => (ProblemCode::KeyMismatch, "privateKeyPem"),
-        ChainFault::OutOfOrder { .. } => (ProblemCode::ChainOutOfOrder, "chainPem"),
+        // Path and roots are looked at by the service alone.
+        ChainFault::OutOfOrder { .. } | ChainFault::Incomplete | ChainFault::Untrusted { .. } => {
+            (ProblemCode::ChainOutOfOrder, "chainPem")
+        }
+        ChainFault::WrongUsage { .. } => (ProblemCode::WrongUsage, "chainPem"),
+        ChainFault::NotAnAuthority { .. } => (ProblemCode::NotAnAuthority, "chainPem"),
         ChainFault::NameNotCovered { .. } => (ProblemCode::NameNotCovered, "chainPem"),
         ChainFault::NotYetValid { .. } => (ProblemCode::NotYetValid, "chainPem"),
         ChainFault::Expired { .. } => (ProblemCode::Expired, "chainPem"),

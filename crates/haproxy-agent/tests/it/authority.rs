@@ -41,17 +41,26 @@ fn authority(name: &str) -> CertificateParams {
 
 impl Authority {
     pub(crate) fn new() -> Self {
+        Self::with_intermediate(authority("Test Intermediate"))
+    }
+
+    /// Its intermediate may not sign certificates, and does.
+    pub(crate) fn that_may_not_sign() -> Self {
+        let mut params = authority("Test Intermediate");
+        params.is_ca = IsCa::ExplicitNoCa;
+        Self::with_intermediate(params)
+    }
+
+    fn with_intermediate(params: CertificateParams) -> Self {
         let root_key = KeyPair::generate().unwrap();
         let root = authority("Test Root").self_signed(&root_key).unwrap();
         let root_issuer = Issuer::new(authority("Test Root"), root_key);
         let key = KeyPair::generate().unwrap();
-        let intermediate = authority("Test Intermediate")
-            .signed_by(&key, &root_issuer)
-            .unwrap();
+        let intermediate = params.signed_by(&key, &root_issuer).unwrap();
         Self {
             root,
             intermediate,
-            issuer: Issuer::new(authority("Test Intermediate"), key),
+            issuer: Issuer::new(params, key),
         }
     }
 
@@ -69,6 +78,14 @@ impl Authority {
             vec![4; bytes * 48 / 65],
         );
         self.make(hostname, hostname, (now - DAY, now + 89 * DAY), vec![padding])
+    }
+
+    /// Like `issue`, with a leaf for clients (extended key usage `clientAuth` alone).
+    pub(crate) fn issue_for_clients(&self, hostname: &str) -> Issued {
+        let now = SystemClock.now();
+        let client_auth = vec![0x30, 0x0A, 0x06, 0x08, 0x2B, 6, 1, 5, 5, 7, 3, 2];
+        let usage = rcgen::CustomExtension::from_oid_content(&[2, 5, 29, 37], client_auth);
+        self.make(hostname, hostname, (now - DAY, now + 89 * DAY), vec![usage])
     }
 
     /// `san` holds one name or several, with a space between.

@@ -2,7 +2,7 @@
 
 use dps_agent_api::ProblemCode::{
     self, ChainMalformed, ChainOutOfOrder, Expired, FingerprintMismatch, KeyMalformed, KeyMismatch,
-    NameNotCovered, PayloadTooLarge, RequestMalformed, RequestTooLarge,
+    NameNotCovered, NotAnAuthority, PayloadTooLarge, RequestMalformed, RequestTooLarge, WrongUsage,
 };
 use dps_x509::{CertificateChain, CertificateKey};
 use haproxy_domain_agent::{Clock, SystemClock};
@@ -199,6 +199,16 @@ pub(crate) fn specimens(authority: &Authority, generation: u64) -> Vec<Specimen>
             "a chain of damaged DER",
             with_chain(chain.replacen("MII", "MIX", 1)),
             chain_fault,
+        ),
+        (
+            "a leaf for clients",
+            request(&authority.issue_for_clients(HOST)),
+            Verdict::Refused(WrongUsage, Some("chainPem")),
+        ),
+        (
+            "an intermediate that may not sign",
+            request(&Authority::that_may_not_sign().issue(HOST)),
+            Verdict::Refused(NotAnAuthority, Some("chainPem")),
         ),
         ("twenty intermediates", with_chain(twenty), chain_fault),
         (
