@@ -6,7 +6,7 @@ use dps_domain::{CertificateId, DomainId, LeaseToken, OrderId};
 
 use crate::database::Database;
 use crate::domains::lock_in_tx;
-use crate::orders::close_in_tx;
+use crate::orders::complete_in_tx;
 use crate::row::Row;
 use crate::session::Session;
 use crate::sql::{Sql, args, statements};
@@ -31,6 +31,12 @@ statements! {
         "SELECT (SELECT MAX(generation) FROM certificates WHERE hostname = custom_domains.hostname \
          AND (domain_id = custom_domains.id OR $3)) AS generation \
          FROM custom_domains WHERE id = $1 AND lease_token = $2",
+    );
+    LIVE_DIRECTORIES = Sql::both(
+        "SELECT DISTINCT directory_url FROM custom_domains \
+         JOIN certificates ON certificates.id = serving_certificate_id \
+         JOIN acme_orders ON acme_orders.id = order_id \
+         WHERE serving_certificate_id IS NOT NULL ORDER BY directory_url",
     );
     GREATEST_GENERATION = Sql::both(
         "SELECT MAX(generation) AS generation FROM certificates WHERE hostname = $1",
@@ -98,7 +104,7 @@ pub(crate) async fn insert(
         new.created_at,
     ];
     session.execute(INSERT, args).await?;
-    close_in_tx(&mut session, new.order_id).await?;
+    complete_in_tx(&mut session, new.order_id).await?;
     session.commit().await?;
     Ok(StoredCertificate {
         certificate: new.clone(),
@@ -131,6 +137,14 @@ pub(crate) async fn generation_held(
     let row = row.ok_or(StoreError::LeaseLost)?;
     let generation: Option<i64> = row.fields(TABLE, "generation").get("generation")?;
     Ok(generation.map(i64::unsigned_abs))
+}
+
+pub(crate) async fn live_directories(database: &Database) -> Result<Vec<String>, StoreError> {
+    let mut session = database.read("find the directories of live certificates").await?;
+    let rows = session.fetch_all(LIVE_DIRECTORIES, Vec::new()).await?;
+    rows.iter()
+        .map(|row| row.fields("acme_orders", "directory_url").get("directory_url"))
+        .collect()
 }
 
 pub(crate) async fn of_order(

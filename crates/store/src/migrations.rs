@@ -91,6 +91,7 @@ macro_rules! scripts {
             14 "0014" "reports_of_progress",
             15 "0015" "fleet",
             16 "0016" "renewal_questions",
+            20 "0020" "keys_of_orders",
         )
     };
     ($folder:literal: $($version:literal $digits:literal $name:literal,)+) => {

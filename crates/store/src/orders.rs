@@ -19,15 +19,23 @@ macro_rules! columns {
 }
 
 statements! {
-    CLOSE_OTHERS = Sql::both("UPDATE acme_orders SET open = FALSE WHERE domain_id = $1 AND open");
+    /// Their keys go with them: the record goes on with the new order.
+    CLOSE_OTHERS = Sql::both(
+        "UPDATE acme_orders SET open = FALSE, key_sealed = NULL WHERE domain_id = $1 AND open AND id <> $2",
+    );
     INSERT = Sql::both(concat!(
         "INSERT INTO acme_orders (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7) \
          ON CONFLICT (id) DO UPDATE SET open = excluded.open",
     ));
     SELECT = Sql::both(concat!("SELECT ", columns!(), " FROM acme_orders WHERE id = $1"));
     SELECT_OPEN = Sql::both(concat!("SELECT ", columns!(), " FROM acme_orders WHERE domain_id = $1 AND open"));
-    PUT_KEY = Sql::both("UPDATE acme_orders SET key_sealed = $2 WHERE id = $1 AND key_sealed IS NULL");
+    PUT_KEY = Sql::both(
+        "UPDATE acme_orders SET key_sealed = $2 WHERE id = $1 AND key_sealed IS NULL \
+         AND NOT EXISTS (SELECT 1 FROM certificates WHERE order_id = $1)",
+    );
     CLOSE = Sql::both("UPDATE acme_orders SET open = FALSE WHERE id = $1");
+    /// Not for an order that is only closed: a step may still find it, and must not make another key for it.
+    COMPLETE = Sql::both("UPDATE acme_orders SET open = FALSE, key_sealed = NULL WHERE id = $1");
     PUT_CHALLENGE = Sql::both(
         "INSERT INTO acme_challenges (order_id, url, token, key_authorization) VALUES ($1, $2, $3, $4) \
          ON CONFLICT (order_id) DO UPDATE SET url = excluded.url, token = excluded.token, \
@@ -60,7 +68,9 @@ pub(crate) async fn insert(database: &Database, order: &StoredOrder) -> Result<(
     let mut session = database.write("store an order").await?;
     lock_in_tx(&mut session, order.domain_id).await?;
     if order.open {
-        session.execute(CLOSE_OTHERS, args![order.domain_id]).await?;
+        session
+            .execute(CLOSE_OTHERS, args![order.domain_id, order.id])
+            .await?;
     }
     let args = args![
         order.id,
@@ -106,23 +116,26 @@ pub(crate) async fn put_key(
     let mut session = database.write("store an order's key").await?;
     session.execute(PUT_KEY, args![id, key.0.as_slice()]).await?;
     let row = session.fetch(SELECT, args![id]).await?;
-    let kept = row.as_ref().map(read).transpose()?.and_then(|order| order.key);
+    let Some(order) = row.as_ref().map(read).transpose()? else {
+        return Err(StoreError::Corrupt {
+            table: TABLE,
+            row: id.to_string(),
+            reason: "the order is not stored".to_owned(),
+        });
+    };
     session.commit().await?;
-    kept.ok_or_else(|| StoreError::Corrupt {
-        table: TABLE,
-        row: id.to_string(),
-        reason: "the order is not stored".to_owned(),
-    })
+    order.key.ok_or(StoreError::LeaseLost)
 }
 
 pub(crate) async fn close(database: &Database, id: OrderId) -> Result<(), StoreError> {
     let mut session = database.write("close an order").await?;
-    close_in_tx(&mut session, id).await?;
+    session.execute(CLOSE, args![id]).await?;
     session.commit().await
 }
 
-pub(crate) async fn close_in_tx(session: &mut Session, id: OrderId) -> Result<(), StoreError> {
-    session.execute(CLOSE, args![id]).await.map(drop)
+/// The order's certificate is stored, and its key with it.
+pub(crate) async fn complete_in_tx(session: &mut Session, id: OrderId) -> Result<(), StoreError> {
+    session.execute(COMPLETE, args![id]).await.map(drop)
 }
 
 pub(crate) async fn put_challenge(

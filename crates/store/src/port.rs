@@ -212,6 +212,10 @@ impl CertificateStore for Store {
         certificates::of_order(&self.database, order).await
     }
 
+    async fn live_directories(&self) -> Result<Vec<String>, StoreError> {
+        certificates::live_directories(&self.database).await
+    }
+
     async fn soonest_expiry(&self) -> Result<Option<Timestamp>, StoreError> {
         domains::soonest_expiry(&self.database).await
     }

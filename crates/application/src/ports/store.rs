@@ -160,7 +160,7 @@ pub struct StoredOrder {
     pub url: String,
     /// Whether it can still lead to a certificate. At most one order of a domain is open.
     pub open: bool,
-    /// The certificate's key, stored before finalize.
+    /// The certificate's key, stored before finalize and erased when the certificate is stored.
     pub key: Option<SealedSecret>,
     /// When it was stored.
     pub created_at: Timestamp,
@@ -430,7 +430,8 @@ pub trait CertificateStore: SyncStore + FleetStore + AdviceStore {
     /// The domain's open order.
     async fn order_open(&self, domain: DomainId) -> Result<Option<StoredOrder>, StoreError>;
 
-    /// Stores the certificate's key unless the order has one; answers the one it has now.
+    /// Stores the certificate's key unless the order has one; answers the one it has now. `LeaseLost` if the order's
+    /// certificate is stored, by somebody else then.
     async fn order_put_key(&self, id: OrderId, key: &SealedSecret) -> Result<SealedSecret, StoreError>;
 
     /// The order leads no further.
@@ -447,7 +448,8 @@ pub trait CertificateStore: SyncStore + FleetStore + AdviceStore {
 
     // ---- certificates
 
-    /// Stores a certificate, once per order: a second time answers the first. Closes the order.
+    /// Stores a certificate, once per order: a second time answers the first. Closes the order and erases its key, which the
+    /// certificate has from now on.
     async fn certificate_insert(&self, certificate: &NewCertificate)
     -> Result<StoredCertificate, StoreError>;
 
@@ -460,6 +462,9 @@ pub trait CertificateStore: SyncStore + FleetStore + AdviceStore {
 
     /// The certificate an order gave.
     async fn certificate_of_order(&self, order: OrderId) -> Result<Option<StoredCertificate>, StoreError>;
+
+    /// The directories that the certificates which live domains serve come from.
+    async fn live_directories(&self) -> Result<Vec<String>, StoreError>;
 
     /// The soonest end of validity among the certificates that live domains serve.
     async fn soonest_expiry(&self) -> Result<Option<Timestamp>, StoreError>;

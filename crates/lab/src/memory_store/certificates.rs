@@ -1,5 +1,7 @@
 //! Certificates.
 
+use std::collections::BTreeSet;
+
 use dps_application::ports::store::{NewCertificate, StoreError, StoredCertificate};
 use dps_domain::{CertificateId, OrderId};
 
@@ -34,8 +36,17 @@ impl State {
         let row = row.ok_or_else(|| no_such_record("store a certificate"))?;
         row.certificates.push(stored.clone());
         self.certificate_owners.insert(new.id, new.domain_id);
-        self.order_close(new.order_id);
+        self.order_complete(new.order_id);
         Ok(stored)
+    }
+
+    pub(super) fn live_directories(&self) -> Vec<String> {
+        let serving = self.rows.values().filter_map(|row| row.record.phase.serving());
+        let orders = serving.filter_map(|id| self.certificate(id).map(|stored| stored.certificate.order_id));
+        let directories: BTreeSet<String> = orders
+            .filter_map(|id| self.order(id).map(|order| order.directory_url.clone()))
+            .collect();
+        directories.into_iter().collect()
     }
 
     pub(super) fn certificate(&self, id: CertificateId) -> Option<&StoredCertificate> {

@@ -12,7 +12,13 @@ impl State {
         let row = self.rows.get_mut(&order.domain_id);
         let row = row.ok_or_else(|| no_such_record("store an order"))?;
         if order.open {
-            row.orders.iter_mut().for_each(|other| other.open = false);
+            for other in row
+                .orders
+                .iter_mut()
+                .filter(|other| other.open && other.id != order.id)
+            {
+                (other.open, other.key) = (false, None);
+            }
         }
         match row.orders.iter_mut().find(|stored| stored.id == order.id) {
             Some(stored) => stored.open = order.open,
@@ -46,14 +52,25 @@ impl State {
         id: OrderId,
         key: &SealedSecret,
     ) -> Result<SealedSecret, StoreError> {
+        let is_complete = self.certificate_of_order(id).is_some();
         let order = self.order_mut(id);
         let order = order.ok_or_else(|| not_stored("acme_orders", &id))?;
+        if is_complete {
+            return Err(StoreError::LeaseLost);
+        }
         Ok(order.key.get_or_insert_with(|| key.clone()).clone())
     }
 
     pub(super) fn order_close(&mut self, id: OrderId) {
         if let Some(order) = self.order_mut(id) {
             order.open = false;
+        }
+    }
+
+    /// The order's certificate is stored, and its key with it.
+    pub(super) fn order_complete(&mut self, id: OrderId) {
+        if let Some(order) = self.order_mut(id) {
+            (order.open, order.key) = (false, None);
         }
     }
 

@@ -232,6 +232,10 @@ impl CertificateStore for MemoryStore {
         Ok(self.state().certificate_of_order(order).cloned())
     }
 
+    async fn live_directories(&self) -> Result<Vec<String>, StoreError> {
+        Ok(self.state().live_directories())
+    }
+
     async fn soonest_expiry(&self) -> Result<Option<Timestamp>, StoreError> {
         Ok(self.state().soonest_expiry())
     }

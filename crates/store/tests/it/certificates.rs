@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use dps_application::ports::fleet::Deployed;
 use dps_application::ports::store::{NewCertificate, StoreError};
+use dps_application::ports::vault::SecretPurpose;
 use dps_domain::phase::Next;
 use dps_domain::{DomainId, Phase};
 
-use crate::world::{TTL, World, at, certificate, quiet};
+use crate::world::{TTL, World, at, certificate, quiet, sealed};
 
 /// A certificate of a new order of the domain.
 pub(crate) async fn stored(
@@ -175,5 +176,74 @@ pub(crate) async fn a_forgotten_domain_takes_all_that_is_its_own_along_and_needs
     assert!(
         later > generation,
         "an edge that still knows the old one takes the new one"
+    );
+}
+
+pub(crate) async fn a_stored_certificate_erases_its_orders_key(world: World) {
+    let domain = world.with_due("shop.example", at(0)).await.id;
+    let order = world.with_order(domain).await;
+    world.store.order_put_key(order.id, &sealed("key")).await.unwrap();
+    let new = certificate(&order, "shop.example", at(1));
+    world.store.certificate_insert(&new).await.unwrap();
+    let done = world.store.order(order.id).await.unwrap().unwrap();
+    assert_eq!((done.open, done.key), (false, None));
+    // A worker that slept meanwhile makes no other key for it.
+    let late = world.store.order_put_key(order.id, &sealed("late")).await;
+    assert!(matches!(late, Err(StoreError::LeaseLost)), "{late:?}");
+    assert_eq!(world.store.order(order.id).await.unwrap().unwrap().key, None);
+    let secrets = world
+        .store
+        .secrets(SecretPurpose::OrderKey, None, 10)
+        .await
+        .unwrap();
+    assert!(secrets.is_empty());
+    assert_eq!(
+        world
+            .store
+            .certificate(new.id)
+            .await
+            .unwrap()
+            .unwrap()
+            .certificate
+            .key,
+        new.key
+    );
+    // An order that another one replaces before it gave a certificate leaves no key either.
+    let replaced = world.with_order(domain).await;
+    world
+        .store
+        .order_put_key(replaced.id, &sealed("key"))
+        .await
+        .unwrap();
+    world.with_order(domain).await;
+    assert_eq!(world.store.order(replaced.id).await.unwrap().unwrap().key, None);
+}
+
+pub(crate) async fn live_directories_are_those_that_served_certificates_come_from(world: World) {
+    assert!(world.store.live_directories().await.unwrap().is_empty());
+    for (name, directory_url) in [
+        ("a.example", "https://one.example/dir"),
+        ("b.example", "https://two.example/dir"),
+        ("c.example", "https://one.example/dir"),
+        ("d.example", "https://not-served.example/dir"),
+    ] {
+        let mut record = world.with_due(name, at(0)).await;
+        let mut order = crate::world::order(record.id);
+        order.directory_url = directory_url.to_owned();
+        world.store.order_insert(&order).await.unwrap();
+        let new = certificate(&order, name, at(1));
+        world.store.certificate_insert(&new).await.unwrap();
+        if name != "d.example" {
+            record.phase = Phase::Live {
+                serving: new.id,
+                not_after: new.facts.not_after,
+                next: Next::At(at(9_000)),
+            };
+            assert!(world.store.domain_update(quiet(record)).await.unwrap());
+        }
+    }
+    assert_eq!(
+        world.store.live_directories().await.unwrap(),
+        ["https://one.example/dir", "https://two.example/dir"]
     );
 }

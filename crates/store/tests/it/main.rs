@@ -132,6 +132,8 @@ contract! {
             the_generation_grows_when_the_clock_goes_back,
             the_newest_generation_of_a_domain_is_told_to_whoever_holds_it,
             the_soonest_expiry_is_that_of_a_certificate_in_service,
+            a_stored_certificate_erases_its_orders_key,
+            live_directories_are_those_that_served_certificates_come_from,
         ],
         advice: [
             a_question_is_about_the_certificate_that_is_served_and_is_claimed_once,

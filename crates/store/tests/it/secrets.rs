@@ -14,10 +14,12 @@ pub(crate) async fn every_secret_is_listed_in_pages_and_replaced_if_unchanged(wo
         let domain = world.with_due(&name, at(0)).await.id;
         let without_key = world.with_order(domain).await;
         world.store.order_close(without_key.id).await.unwrap();
+        let done = world.with_order(domain).await;
+        world.store.order_put_key(done.id, &sealed("old")).await.unwrap();
+        let new = certificate(&done, &name, at(n));
+        world.store.certificate_insert(&new).await.unwrap();
         let order = world.with_order(domain).await;
         world.store.order_put_key(order.id, &sealed("old")).await.unwrap();
-        let new = certificate(&order, &name, at(n));
-        world.store.certificate_insert(&new).await.unwrap();
         let account = StoredAccount {
             directory_url: format!("https://CA-{n}.example/dir"),
             key: sealed("old"),
