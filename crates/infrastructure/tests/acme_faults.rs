@@ -15,6 +15,7 @@ use dps_domain::limits::Limit;
 use dps_domain::{Hostname, Purpose, Timestamp, Until};
 use dps_infrastructure::acme::{AcmeAuthority, AcmeSettings};
 use dps_lab::acme_double::{AcmeDouble, Endpoint, Fault, Reply};
+use serde_json::json;
 
 const START: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 
@@ -574,4 +575,164 @@ async fn an_order_is_looked_at_again_within_minutes_whatever_the_ca_says() {
         );
         assert_eq!(view.expires, Some("2027-01-20T00:00:00Z".parse().unwrap()));
     }
+}
+
+#[tokio::test]
+async fn null_is_absent_in_every_answer() {
+    let world = World::start().await;
+    let base = world.double.directory_url().replace("/directory", "");
+    let directory = json!({
+        "newNonce": format!("{base}/new-nonce"),
+        "newAccount": format!("{base}/new-account"),
+        "newOrder": format!("{base}/new-order"),
+        "newAuthz": null, "revokeCert": null, "keyChange": null, "renewalInfo": null,
+        "meta": null,
+        "unknown": { "to": ["us"] },
+    });
+    world.reply(
+        Endpoint::Directory,
+        Reply::new(200, "application/json", directory.to_string()),
+    );
+    let account = world.account().await;
+    let problem = json!({
+        "type": "urn:ietf:params:acme:error:rejectedIdentifier",
+        "detail": "policy forbids",
+        "status": 400,
+        "subproblems": null,
+    });
+    world.reply(
+        Endpoint::NewOrder,
+        Reply::new(400, "application/problem+json", problem.to_string()),
+    );
+    assert_eq!(
+        world.order_error(&account).await,
+        CaError::RejectedIdentifier {
+            detail: "policy forbids".to_owned()
+        }
+    );
+    let order = world
+        .authority
+        .new_order(&account, &world.host, None)
+        .await
+        .unwrap();
+    let shown = json!({
+        "status": "pending",
+        "expires": null, "notBefore": null, "notAfter": null, "error": null, "certificate": null,
+        "replaces": null, "profile": null,
+        "identifiers": null,
+        "authorizations": [format!("{base}/authorization/1")],
+        "finalize": format!("{base}/finalize/1"),
+    });
+    world.reply(
+        Endpoint::Order,
+        Reply::new(200, "application/json", shown.to_string()),
+    );
+    let view = world.authority.order(&account, &order).await.unwrap();
+    assert_eq!(view.status, OrderStatus::Pending);
+    let offered = json!({
+        "status": "pending",
+        "identifier": null, "expires": null, "wildcard": null,
+        "challenges": [
+            null,
+            { "type": "dns-persist-01", "status": "pending", "url": format!("{base}/challenge/2"), "token": null },
+            { "type": "http-01", "status": "pending", "url": null, "token": "half" },
+            { "type": "http-01", "status": "pending", "url": format!("{base}/challenge/1"), "token": "whole",
+              "error": null, "validated": null },
+        ],
+    });
+    world.reply(
+        Endpoint::Authorization,
+        Reply::new(200, "application/json", offered.to_string()),
+    );
+    let view = world.authority.authorization(&account, &order).await.unwrap();
+    assert!(
+        matches!(&view, AuthorizationView::Pending(challenge) if challenge.token == "whole"),
+        "{view:?}"
+    );
+}
+
+#[tokio::test]
+async fn profiles_that_are_not_texts_do_not_cost_the_directory() {
+    for meta in [
+        json!({ "profiles": null }),
+        json!({ "profiles": { "classic": { "description": "the usual" }, "short": "six days" } }),
+        json!({ "profiles": ["classic"], "termsOfService": null, "caaIdentities": [null, 7, "ca.example"] }),
+        json!("none"),
+    ] {
+        let world = World::start().await;
+        let base = world.double.directory_url().replace("/directory", "");
+        let directory = json!({
+            "newNonce": format!("{base}/new-nonce"),
+            "newAccount": format!("{base}/new-account"),
+            "newOrder": format!("{base}/new-order"),
+            "meta": meta,
+        });
+        let reply = Reply::new(200, "application/json", directory.to_string());
+        world.reply(Endpoint::Directory, reply);
+        let account = world.account().await;
+        assert!(!account.url.is_empty(), "{meta}");
+        let identity = meta["caaIdentities"].is_array().then(|| "ca.example".to_owned());
+        assert_eq!(world.authority.caa_identity(), identity);
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_told_with_its_target_wherever_it_comes_and_never_followed() {
+    let target = "https://moved.example/directory";
+    for (status, endpoint) in [
+        (301, Endpoint::Directory),
+        (302, Endpoint::NewNonce),
+        (307, Endpoint::NewAccount),
+        (308, Endpoint::NewAccount),
+    ] {
+        let world = World::start().await;
+        world.reply(endpoint, Reply::html(status).header("Location", target));
+        let key = world.authority.new_account_key().unwrap();
+        let error = world.authority.register(&key).await.unwrap_err();
+        assert_told(&error, status, target);
+    }
+    let world = World::start().await;
+    let account = world.account().await;
+    world.reply(Endpoint::NewOrder, Reply::html(301).header("Location", target));
+    assert_told(&world.order_error(&account).await, 301, target);
+    let order = world
+        .authority
+        .new_order(&account, &world.host, None)
+        .await
+        .unwrap();
+    for endpoint in [Endpoint::Order, Endpoint::Authorization] {
+        world.reply(endpoint, Reply::html(302).header("Location", target));
+        let error = world.authority.authorization(&account, &order).await.unwrap_err();
+        assert_told(&error, 302, target);
+    }
+}
+
+fn assert_told(error: &CaError, status: u16, target: &str) {
+    let CaError::Unavailable { detail, .. } = error else {
+        panic!("{error:?}");
+    };
+    assert!(
+        detail.contains(target) && detail.contains(&status.to_string()),
+        "{detail}"
+    );
+    assert!(detail.contains("LetsEncrypt:DirectoryUrl"), "{detail}");
+}
+
+#[tokio::test]
+async fn another_host_is_not_called_unless_it_is_allowed() {
+    let (world, other) = (World::start().await, AcmeDouble::start().await.unwrap());
+    let account = world.account().await;
+    let elsewhere = other.directory_url().replace("directory", "order/1");
+    let before = other.requests(Endpoint::Order);
+    let error = world.authority.order(&account, &elsewhere).await.unwrap_err();
+    assert!(error.to_string().contains("LetsEncrypt:AllowedHosts"), "{error}");
+    assert_eq!(other.requests(Endpoint::Order), before, "nothing was sent");
+
+    let mut settings = AcmeSettings::new(world.double.directory_url().parse().unwrap());
+    let address = elsewhere.trim_start_matches("http://").split('/').next().unwrap();
+    settings.allowed_hosts = vec![address.to_owned()];
+    let authority = AcmeAuthority::new(&settings, Arc::clone(&world.clock) as Arc<dyn Clock>).unwrap();
+    let error = authority.order(&account, &elsewhere).await.unwrap_err();
+    assert!(!error.to_string().contains("LetsEncrypt:AllowedHosts"), "{error}");
+    assert!(other.requests(Endpoint::Order) > before);
 }

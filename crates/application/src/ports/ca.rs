@@ -177,6 +177,11 @@ pub trait CertificateAuthority: Send + Sync {
     /// The directory's URL: the identity of the CA.
     fn directory_url(&self) -> &str;
 
+    /// The name by which CAA records allow the CA (RFC 8659 §4.2), if its directory was seen and tells it.
+    fn caa_identity(&self) -> Option<String> {
+        None
+    }
+
     /// A new account key, PKCS#8 PEM. To be stored before [`register`](Self::register).
     fn new_account_key(&self) -> Result<SecretString, CaError>;
 

@@ -144,6 +144,10 @@ impl CertificateAuthority for AcmeAuthority {
         self.transport.directory_url()
     }
 
+    fn caa_identity(&self) -> Option<String> {
+        self.transport.caa_identity()
+    }
+
     fn new_account_key(&self) -> Result<SecretString, CaError> {
         CertificateKey::generate()
             .map(|key| key.to_pem())
@@ -332,7 +336,7 @@ fn explain(error: &Error, seen: &Exchange, subject: Subject) -> CaError {
     match seen {
         Exchange::Answer(answer) if answer.is_error() => problem::error_of(answer, subject),
         Exchange::Answer(answer) => CaError::Unavailable {
-            detail: format!("HTTP {} with an answer that is not ACME", answer.status.as_u16()),
+            detail: problem::not_acme(answer, "an answer that is not ACME"),
             retry_after: answer.until(Purpose::Outage),
         },
         Exchange::Fault(detail) => CaError::Unavailable {

@@ -4,8 +4,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use dps_domain::Timestamp;
 use dps_domain::limits::Endpoint;
+use dps_domain::{Hostname, Timestamp};
 use serde::Deserialize;
 
 const LIFETIME: Duration = Duration::from_secs(24 * 3600);
@@ -43,6 +43,8 @@ struct Directory {
 #[serde(rename_all = "camelCase")]
 struct Meta {
     terms_of_service: Option<String>,
+    #[serde(default)]
+    caa_identities: Vec<String>,
 }
 
 impl DirectoryCache {
@@ -60,6 +62,16 @@ impl DirectoryCache {
     pub(super) fn terms_of_service(&self, now: Timestamp) -> Option<String> {
         self.fresh(now, |_, cached| cached.directory.meta.terms_of_service.clone())
             .flatten()
+    }
+
+    /// The name by which CAA records allow the CA (RFC 8659 §4.2), if the fresh directory tells one that is a host name.
+    pub(super) fn caa_identity(&self, now: Timestamp) -> Option<String> {
+        self.fresh(now, |_, cached| {
+            let mut identities = cached.directory.meta.caa_identities.iter();
+            identities.find_map(|identity| Hostname::parse(identity).ok())
+        })
+        .flatten()
+        .map(|identity| identity.to_string())
     }
 
     /// Where the fresh directory says its renewal information is (RFC 9773 §3).

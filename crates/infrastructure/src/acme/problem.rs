@@ -5,11 +5,14 @@ use std::fmt::Write;
 use dps_application::ports::ca::CaError;
 use dps_domain::{Purpose, Until};
 use http::StatusCode;
+use http::header::LOCATION;
 use serde::Deserialize;
 
 use super::exchange::Answer;
 
 const ACME_PREFIX: &str = "urn:ietf:params:acme:error:";
+/// Longer problem types are cut; those of RFC 8555 have at most 23 characters.
+const MAX_KIND_CHARS: usize = 64;
 /// Longer words of the CA are cut: they end in rows, logs and mails.
 const MAX_DETAIL_CHARS: usize = 600;
 /// Longer unpause URLs are dropped; a cut one would not work.
@@ -62,15 +65,13 @@ impl Problem {
 
     /// The type without the prefix of ACME. The subproblems decide where the problem itself says nothing (`compound`,
     /// `malformed`) and they do.
-    pub(super) fn kind(&self) -> &str {
+    pub(super) fn kind(&self) -> String {
         let own = self.kind.as_deref().map_or("about:blank", short);
         if !matches!(own, "compound" | "malformed" | "about:blank") {
-            return own;
+            return tidy_to(own, MAX_KIND_CHARS);
         }
-        self.subproblems
-            .iter()
-            .find_map(|sub| sub.kind.as_deref())
-            .map_or(own, short)
+        let inner = self.subproblems.iter().find_map(|sub| sub.kind.as_deref());
+        tidy_to(inner.map_or(own, short), MAX_KIND_CHARS)
     }
 
     /// The CA's words on one line of bounded length, those of the subproblems included.
@@ -116,7 +117,7 @@ impl Problem {
     pub(super) fn to_error(&self, subject: Subject, answer: Option<&Answer>) -> CaError {
         let status = answer.map(|answer| answer.status);
         let until = |purpose| answer.and_then(|answer| answer.until(purpose));
-        let (kind, detail) = (self.kind().to_owned(), self.detail());
+        let (kind, detail) = (self.kind(), self.detail());
         match kind.as_str() {
             "rateLimited" => self.limit(until(Purpose::Limit)),
             "serverInternal" | "badNonce" => unavailable(detail, until(Purpose::Outage)),
@@ -162,8 +163,25 @@ pub(super) fn error_of(answer: &Answer, subject: Subject) -> CaError {
         return CaError::OrderGone { detail };
     }
     // A page of some box in between, or nothing at all. Its text is of no use to anybody.
-    let detail = format!("HTTP {} with an answer that is not ACME", status.as_u16());
+    let detail = not_acme(answer, "an answer that is not ACME");
     unavailable(detail, answer.until(Purpose::Outage))
+}
+
+/// An answer that is none, such as the page of some box in between or a redirect, in one line. Redirects are never
+/// followed: a signed request is for one URL (RFC 8555 §6.4).
+pub(super) fn not_acme(answer: &Answer, what: &str) -> String {
+    let status = answer.status.as_u16();
+    if !answer.status.is_redirection() {
+        return format!("HTTP {status} with {what}");
+    }
+    match answer.headers.get(LOCATION) {
+        Some(target) => format!(
+            "HTTP {status}, a redirect to {}, which is not followed; if the CA moved, set LetsEncrypt:DirectoryUrl to its \
+             new address",
+            tidy(&String::from_utf8_lossy(target.as_bytes()))
+        ),
+        None => format!("HTTP {status}, a redirect without a target"),
+    }
 }
 
 fn unavailable(detail: String, retry_after: Option<Until>) -> CaError {
@@ -184,19 +202,17 @@ fn is_absence(status: StatusCode) -> bool {
 }
 
 fn short(kind: &str) -> &str {
-    let kind = kind.strip_prefix(ACME_PREFIX).unwrap_or(kind);
-    // Types are short words; anything else is somebody's joke.
-    kind.get(..64).unwrap_or(kind)
+    kind.strip_prefix(ACME_PREFIX).unwrap_or(kind)
 }
 
 /// One line of at most [`MAX_DETAIL_CHARS`] characters without control characters.
 pub(super) fn tidy(text: &str) -> String {
+    tidy_to(text, MAX_DETAIL_CHARS)
+}
+
+fn tidy_to(text: &str, most: usize) -> String {
     let clean = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut line: String = clean
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(MAX_DETAIL_CHARS)
-        .collect();
+    let mut line: String = clean.chars().filter(|c| !c.is_control()).take(most).collect();
     if line.len() < clean.len() {
         line.push('…');
     }

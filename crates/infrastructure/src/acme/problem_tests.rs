@@ -194,3 +194,19 @@ fn no_wait_goes_beyond_what_an_outage_or_a_limit_can_be() {
     };
     assert_eq!(until.at(), NOW + Purpose::Limit.ceiling());
 }
+
+#[test]
+fn a_type_is_one_short_word_whatever_the_ca_sends() {
+    for kind in [
+        "a\u{e9}".repeat(100_000),
+        "\u{1b}[31mred\r\nInjected: yes".to_owned(),
+        "x".repeat(70),
+    ] {
+        let body = serde_json::json!({ "type": kind, "detail": "words" }).to_string();
+        let CaError::Malformed { kind, .. } = error_of(&answer(400, &body, None), Subject::Account) else {
+            panic!("a type of nobody's is a fault of ours");
+        };
+        assert!(kind.chars().count() <= MAX_KIND_CHARS + 1, "{} bytes", kind.len());
+        assert!(!kind.contains(char::is_control), "{kind:?}");
+    }
+}

@@ -110,7 +110,7 @@ fn read(answer: &Answer, now: Timestamp) -> Result<RenewalInfo, CaError> {
 
 fn of_no_use(answer: &Answer, what: &str, later: Option<Until>) -> CaError {
     CaError::Unavailable {
-        detail: format!("HTTP {} with {what}", answer.status.as_u16()),
+        detail: problem::not_acme(answer, what),
         retry_after: later,
     }
 }

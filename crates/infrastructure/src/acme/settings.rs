@@ -14,6 +14,8 @@ pub struct AcmeSettings {
     pub directory_url: Url,
     /// Roots to trust **instead of** the system's, as PEM, for a directory with a private certificate.
     pub root_certificates_pem: Option<String>,
+    /// Hosts besides the directory's that the CA may name for its resources, as `host` or `host:port`.
+    pub allowed_hosts: Vec<String>,
     /// Whether the operator agreed to the CA's terms of service, if it has any.
     pub terms_of_service_agreed: bool,
     /// How we call ourselves (RFC 8555 §6.1 wants a name), printable ASCII.
@@ -30,6 +32,7 @@ impl AcmeSettings {
         Self {
             directory_url,
             root_certificates_pem: None,
+            allowed_hosts: Vec::new(),
             terms_of_service_agreed: false,
             user_agent: OUR_NAME.to_owned(),
             connect_timeout: Duration::from_secs(10),

@@ -19,6 +19,8 @@ use crate::local_fault;
 
 use super::directory::DirectoryCache;
 use super::exchange::{self, Answer, Exchange};
+use super::hosts::Hosts;
+use super::lenient;
 use super::nonces::NoncePool;
 use super::pacer::{Held, Pacer};
 use super::{retry_after, settings::AcmeSettings, settings::AcmeSetupError};
@@ -35,6 +37,7 @@ struct Shared {
     http: reqwest::Client,
     user_agent: HeaderValue,
     directory_url: String,
+    hosts: Hosts,
     directory: DirectoryCache,
     nonces: NoncePool,
     pacer: Pacer,
@@ -51,6 +54,7 @@ impl Transport {
             http: settings.http_client()?,
             user_agent: HeaderValue::from_str(&settings.user_agent).map_err(AcmeSetupError::UserAgent)?,
             directory_url: settings.directory_url.to_string(),
+            hosts: Hosts::new(&settings.directory_url, &settings.allowed_hosts),
             directory: DirectoryCache::default(),
             nonces: NoncePool::default(),
             pacer: Pacer::new(tokens, Arc::clone(&clock)),
@@ -94,6 +98,11 @@ impl Transport {
     pub(super) async fn fetch(&self, url: &str) -> Result<Answer, Error> {
         let request = Request::get(url).body(BodyWrapper::default())?;
         self.send(request).await
+    }
+
+    /// The name by which CAA records allow the CA, if the directory was fetched and tells it.
+    pub(super) fn caa_identity(&self) -> Option<String> {
+        self.0.directory.caa_identity(self.0.clock.now())
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -140,6 +149,10 @@ impl Transport {
 
     /// One request when its turn has come, and its whole, bounded answer, noted for the caller of the call.
     async fn send(&self, request: Request<BodyWrapper<Bytes>>) -> Result<Answer, Error> {
+        if let Err(refusal) = self.0.hosts.check(request.uri()) {
+            exchange::note(Exchange::Fault(refusal));
+            return Err(Error::Str("an address that may be called"));
+        }
         let endpoint = self.endpoint(&request.uri().to_string());
         if let Err(held) = self.0.pacer.admit(endpoint).await {
             let seen = match held {
@@ -160,6 +173,10 @@ impl Transport {
             } else if let Some(until) = answer.until(Purpose::Limit) {
                 self.0.pacer.park(endpoint, until).await;
             }
+        }
+        // The library takes a redirect for success, and its target for the URL of a new account.
+        if answer.status.is_redirection() {
+            return Err(Error::Str("an answer without a redirect"));
         }
         Ok(answer)
     }
@@ -223,7 +240,7 @@ impl Transport {
             retry_after: retry_after::read(answer.headers(), self.0.clock.now()),
             received_at: self.0.clock.now(),
             headers: std::mem::take(answer.headers_mut()),
-            body: body.freeze(),
+            body: lenient::normalize(body.freeze()),
         })
     }
 }
