@@ -439,6 +439,7 @@ pub fn current_report(record: &DomainRecord, message: Option<String>, policy: &P
         hostname: &record.hostname,
         cname_target: &record.cname_target,
         edge_addresses: &edge_addresses,
+        caa_identity: None,
     };
     StatusReport {
         status: record.phase.status(),

@@ -106,6 +106,7 @@ impl NamePolicy {
                 hostname: &hostname,
                 cname_target: &cname_target,
                 edge_addresses: &self.edge_addresses,
+                caa_identity: None,
             }
             .instruction(),
             _ => format!("point {} to {}", domain.canonical_host, domain.cname_target),

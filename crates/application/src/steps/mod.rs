@@ -224,10 +224,12 @@ impl StepContext<'_> {
     }
 
     fn failed_with(&self, failure: Failure, then: Then, edge_addresses: &[std::net::IpAddr]) -> Outcome {
+        let caa_identity = self.service.ca.caa_identity();
         let wanted = WantedRecords {
             hostname: &self.record.hostname,
             cname_target: &self.record.cname_target,
             edge_addresses,
+            caa_identity: caa_identity.as_deref(),
         };
         let message = failure.message(&wanted);
         Outcome::Failed {

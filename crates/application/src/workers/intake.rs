@@ -802,6 +802,7 @@ fn message(failure: &Failure, record: &DomainRecord, policy: &Policy) -> String 
         hostname: &record.hostname,
         cname_target: &record.cname_target,
         edge_addresses: &edge_addresses,
+        caa_identity: None,
     })
 }
 

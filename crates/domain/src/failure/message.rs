@@ -14,9 +14,22 @@ pub struct WantedRecords<'a> {
     pub cname_target: &'a Hostname,
     /// The addresses of our edges, for names that cannot have a CNAME.
     pub edge_addresses: &'a [IpAddr],
+    /// The name by which CAA records allow the certificate authority (RFC 8659 §4.2), if it is known.
+    pub caa_identity: Option<&'a str>,
 }
 
 impl WantedRecords<'_> {
+    /// The instruction that lets the certificate authority issue for the name.
+    fn caa_instruction(&self) -> String {
+        let zone = self.hostname.registered_domain();
+        match self.caa_identity {
+            Some(identity) => format!(
+                "add the record @ CAA 0 issue \"{identity}\" in the zone {zone}, or remove the CAA records that forbid it"
+            ),
+            None => format!("remove the CAA records in the zone {zone} that forbid it"),
+        }
+    }
+
     /// The instruction that creates the right record, for this kind of name.
     pub fn instruction(&self) -> String {
         if self.hostname.is_apex() {
@@ -123,16 +136,20 @@ impl Failure {
                 "{host} no longer points to us, so it cannot get another certificate. {}",
                 cause.message(wanted)
             ),
+            Self::CaaForbids { record } => format!(
+                "The CAA record \"{record}\" forbids our certificate authority to issue for {host}. To fix it, {}.",
+                wanted.caa_instruction()
+            ),
+            Self::AcmeValidationFailed { sub_cause, detail } if sub_cause == "caa" => format!(
+                "A CAA record forbids our certificate authority to issue for {host} ({detail}). To fix it, {}.",
+                wanted.caa_instruction()
+            ),
             other => other.message_beyond_dns(host),
         }
     }
 
     fn message_beyond_dns(&self, host: &Hostname) -> String {
         match self {
-            Self::CaaForbids { record } => format!(
-                "The CAA record \"{record}\" forbids our certificate authority to issue for {host}. Add the record \
-                 \"0 issue letsencrypt.org\" beside it, or remove it."
-            ),
             Self::CaaLookupFailed { detail } => {
                 format!("The CAA records of {host} could not be looked up ({detail}). Ask your DNS provider to repair the zone.")
             }
@@ -186,7 +203,8 @@ impl Failure {
             | Self::Internal { .. } => {
                 format!("Something on our side delays {host}. We are on it; you need do nothing.")
             }
-            Self::NameInvalid { .. }
+            Self::CaaForbids { .. }
+            | Self::NameInvalid { .. }
             | Self::NameBlocked { .. }
             | Self::NameAlreadyClaimed { .. }
             | Self::TargetNotAllowed { .. }
@@ -231,6 +249,7 @@ mod tests {
             hostname: &name,
             cname_target: &target,
             edge_addresses: &[],
+            caa_identity: None,
         };
         let text = Failure::DnsNxdomain {}.message(&wanted);
         assert!(
@@ -247,6 +266,7 @@ mod tests {
             hostname: &name,
             cname_target: &target,
             edge_addresses: &edges,
+            caa_identity: None,
         };
         let missing = Failure::DnsNoCname {
             addresses: vec![],
@@ -268,6 +288,7 @@ mod tests {
             hostname: &name,
             cname_target: &target,
             edge_addresses: &edges,
+            caa_identity: None,
         };
         let failure = Failure::DnsNoCname {
             addresses: vec![],
@@ -293,6 +314,7 @@ mod tests {
                 hostname,
                 cname_target: &target,
                 edge_addresses: &[],
+                caa_identity: None,
             })
         };
         let addresses = vec!["104.16.132.229".parse().unwrap()];
@@ -313,5 +335,35 @@ mod tests {
         };
         assert!(told(&apex, &elsewhere(vec![])).ends_with(PROXY));
         assert!(!told(&sub, &elsewhere(vec!["shops.example".into()])).contains("proxy"));
+    }
+
+    #[test]
+    fn a_caa_record_that_forbids_is_told_with_the_name_of_the_configured_authority() {
+        let (name, target) = (host("shop.example.com"), host("edge.platform.net"));
+        let wanted = |caa_identity| WantedRecords {
+            hostname: &name,
+            cname_target: &target,
+            edge_addresses: &[],
+            caa_identity,
+        };
+        let found = [
+            Failure::CaaForbids {
+                record: "0 issue \"other.example\"".into(),
+            },
+            Failure::AcmeValidationFailed {
+                sub_cause: "caa".into(),
+                detail: "CAA record prevents issuance".into(),
+            },
+        ];
+        for failure in found {
+            let text = failure.message(&wanted(Some("sectigo.com")));
+            let record = "@ CAA 0 issue \"sectigo.com\" in the zone example.com";
+            assert!(text.contains(record), "{text}");
+            let text = failure.message(&wanted(None));
+            assert!(
+                !text.contains("letsencrypt") && text.contains("zone example.com"),
+                "{text}"
+            );
+        }
     }
 }

@@ -187,6 +187,7 @@ fn message(record: &DomainRecord) -> String {
         hostname: &record.hostname,
         cname_target: &record.cname_target,
         edge_addresses: &[],
+        caa_identity: None,
     };
     record
         .last_failure
