@@ -1,13 +1,32 @@
 //! The CA account: one per directory, its key stored before the CA hears of it.
+//!
+//! Registration is a chore: one step of one replica does it, the others wait for its result. A CA that refuses is not asked
+//! again for a while, however many domains are ready.
 
-use dps_domain::Timestamp;
+use std::time::Duration;
+
 use dps_domain::limits::{BucketKey, Change, Endpoint, Entry, LimitKind, Refused};
+use dps_domain::{Failure, Timestamp, Until};
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::ports::ca::{Account, CaError};
 use crate::ports::store::{StoreError, StoredAccount};
+use crate::ports::sync::ChoreLease;
 use crate::ports::vault::{SecretContext, SecretPurpose, VaultError};
 use crate::service::Service;
+
+/// The time after which others take over from a process that died while it registered. Two that register the same key find
+/// the same account.
+const LEASE: Duration = Duration::from_secs(30);
+/// The pause after a registration that failed or that replaced a lost account.
+const PAUSE: Duration = Duration::from_secs(60);
+/// The first pause of those who wait for somebody else's registration; it doubles up to [`LAST_WAIT`].
+const FIRST_WAIT: Duration = Duration::from_millis(25);
+const LAST_WAIT: Duration = Duration::from_secs(1);
+/// The time after which a domain that gave its record back looks again.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// The account could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +40,20 @@ pub enum AccountError {
         /// When another may be registered.
         until: Timestamp,
     },
+    /// Registration failed a moment ago, and is tried again later.
+    #[error("the CA account could not be registered ({}) and is tried again at {until}", failure.code())]
+    Blocked {
+        /// What the CA said.
+        failure: Box<Failure>,
+        /// When it is tried again.
+        until: Timestamp,
+    },
+    /// Somebody else is registering it.
+    #[error("the CA account is being registered")]
+    Pending {
+        /// When to look again.
+        until: Timestamp,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -29,48 +62,173 @@ pub enum AccountError {
     Vault(#[from] VaultError),
 }
 
+/// What a registration leaves for those that come after it, as the progress of its chore.
+#[derive(Debug, Serialize, Deserialize)]
+struct Pause {
+    until: Timestamp,
+    /// Why it failed; `None` after a success.
+    failure: Option<Failure>,
+}
+
 /// The account at the service's directory, registered on first use. Crash-safe: a key that was stored but not registered is
 /// registered next time, and registering twice finds the same account (RFC 8555 §7.3.1).
 pub async fn account(service: &Service) -> Result<Account, AccountError> {
-    let directory_url = service.ca.directory_url();
-    let context = SecretContext {
-        purpose: SecretPurpose::AccountKey,
-        row: directory_url,
-    };
-    let stored = match service.store.account(directory_url).await? {
-        Some(stored) => stored,
-        None => {
-            let key = service.vault.seal(context, &service.ca.new_account_key()?)?;
-            let account = StoredAccount {
-                directory_url: directory_url.to_owned(),
-                key,
-                url: None,
-                created_at: service.now(),
-            };
-            service.store.account_insert(&account).await?
-        }
-    };
-    let key = service.vault.open(context, &stored.key)?;
+    let stored = stored(service).await?;
+    let key = open(service, &stored)?;
     let url = match stored.url {
         Some(url) => url,
-        None => register(service, &key).await?,
+        None => first_registration(service, &key).await?,
     };
     Ok(Account { url, key })
 }
 
-/// The CA refused the account: it may have lost it, or show it under another URL by now. Registering the same key finds the account or
-/// makes it anew.
+/// The CA refused the account: it may have lost it, or show it under another URL by now. Registering the same key finds the
+/// account or makes it anew. Nothing is done where somebody does it or did it a moment ago.
 pub async fn register_again(service: &Service) -> Result<(), AccountError> {
-    let directory_url = service.ca.directory_url();
-    let Some(stored) = service.store.account(directory_url).await? else {
+    let Some(stored) = service.store.account(service.ca.directory_url()).await? else {
         return Ok(());
     };
-    let context = SecretContext {
+    let key = open(service, &stored)?;
+    let Some(lease) = take_up(service).await? else {
+        return Ok(());
+    };
+    if let Some(pause) = pause_of(service, &lease) {
+        return lay_down(service, &lease, Some(&pause)).await;
+    }
+    let registered = register(service, &key).await;
+    let failure = registered.as_ref().err().and_then(failure);
+    let until = pause_until(service, registered.as_ref().err());
+    lay_down(service, &lease, Some(&Pause { until, failure })).await?;
+    registered.map(drop)
+}
+
+async fn stored(service: &Service) -> Result<StoredAccount, AccountError> {
+    let directory_url = service.ca.directory_url();
+    if let Some(stored) = service.store.account(directory_url).await? {
+        return Ok(stored);
+    }
+    let key = service.ca.new_account_key()?;
+    let account = StoredAccount {
+        directory_url: directory_url.to_owned(),
+        key: service.vault.seal(secret(directory_url), &key)?,
+        url: None,
+        created_at: service.now(),
+    };
+    Ok(service.store.account_insert(&account).await?)
+}
+
+fn open(service: &Service, stored: &StoredAccount) -> Result<SecretString, VaultError> {
+    service.vault.open(secret(&stored.directory_url), &stored.key)
+}
+
+fn secret(directory_url: &str) -> SecretContext<'_> {
+    SecretContext {
         purpose: SecretPurpose::AccountKey,
         row: directory_url,
+    }
+}
+
+/// Registers the account, or waits until somebody else did, as long as a step waits for the CA.
+async fn first_registration(service: &Service, key: &SecretString) -> Result<String, AccountError> {
+    let ends = Instant::now() + service.policy.ca_patience;
+    let mut wait = FIRST_WAIT;
+    loop {
+        if let Some(lease) = take_up(service).await? {
+            return register_alone(service, key, &lease).await;
+        }
+        if Instant::now() + wait >= ends {
+            let until = service.now() + LOOK_AGAIN.mul_f64(1.0 + service.randomness.unit());
+            return Err(AccountError::Pending { until });
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(LAST_WAIT);
+        if let Some(url) = registered_url(service).await? {
+            return Ok(url);
+        }
+    }
+}
+
+async fn register_alone(
+    service: &Service,
+    key: &SecretString,
+    lease: &ChoreLease,
+) -> Result<String, AccountError> {
+    // Somebody may have registered it between our look and our turn.
+    if let Some(url) = registered_url(service).await? {
+        lay_down(service, lease, None).await?;
+        return Ok(url);
+    }
+    if let Some(pause) = pause_of(service, lease)
+        && let Some(failure) = pause.failure.clone()
+    {
+        lay_down(service, lease, Some(&pause)).await?;
+        let (failure, until) = (Box::new(failure), pause.until);
+        return Err(AccountError::Blocked { failure, until });
+    }
+    let registered = register(service, key).await;
+    let pause = registered.as_ref().err().and_then(|error| {
+        let (until, failure) = (pause_until(service, Some(error)), Some(failure(error)?));
+        Some(Pause { until, failure })
+    });
+    lay_down(service, lease, pause.as_ref()).await?;
+    registered
+}
+
+async fn registered_url(service: &Service) -> Result<Option<String>, StoreError> {
+    let stored = service.store.account(service.ca.directory_url()).await?;
+    Ok(stored.and_then(|stored| stored.url))
+}
+
+async fn take_up(service: &Service) -> Result<Option<ChoreLease>, StoreError> {
+    let (name, now) = (chore(service), service.now());
+    service.store.chore_acquire(&name, now, LEASE, now).await
+}
+
+/// Leaves the chore to whoever comes next, which is at once. One that was taken over meanwhile is theirs.
+async fn lay_down(service: &Service, lease: &ChoreLease, pause: Option<&Pause>) -> Result<(), AccountError> {
+    let progress = pause.and_then(|pause| serde_json::to_string(pause).ok());
+    let released = service
+        .store
+        .chore_release(lease, progress.as_deref(), service.now())
+        .await;
+    match released {
+        Ok(()) | Err(StoreError::LeaseLost) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn chore(service: &Service) -> String {
+    format!("ca.account {}", service.ca.directory_url())
+}
+
+/// The pause that an earlier registration left, while it lasts.
+fn pause_of(service: &Service, lease: &ChoreLease) -> Option<Pause> {
+    let pause: Pause = serde_json::from_str(lease.progress.as_deref()?).ok()?;
+    (pause.until > service.now()).then_some(pause)
+}
+
+/// What the CA's refusal is for every other domain; `None` for errors that are not the CA's.
+fn failure(error: &AccountError) -> Option<Failure> {
+    match error {
+        AccountError::Ca(error) => Some(error.clone().into()),
+        // The ledger knows of the limit, and tells the others.
+        AccountError::Limited { .. } => None,
+        AccountError::Blocked { .. } | AccountError::Pending { .. } => None,
+        AccountError::Store(_) | AccountError::Vault(_) => None,
+    }
+}
+
+fn pause_until(service: &Service, error: Option<&AccountError>) -> Timestamp {
+    let told = match error {
+        Some(AccountError::Ca(
+            CaError::Unavailable { retry_after, .. }
+            | CaError::RateLimited {
+                until: retry_after, ..
+            },
+        )) => retry_after.map(Until::at),
+        _ => None,
     };
-    let key = service.vault.open(context, &stored.key)?;
-    register(service, &key).await.map(drop)
+    told.unwrap_or_else(|| service.now() + PAUSE)
 }
 
 async fn register(service: &Service, key: &SecretString) -> Result<String, AccountError> {

@@ -259,6 +259,12 @@ enum Fault {
     Vault(#[from] VaultError),
     #[error("the limit {kind} is used up until {until}")]
     Limited { until: Timestamp, kind: LimitKind },
+    /// The account cannot be had for a reason that another step met a moment ago.
+    #[error("the CA account cannot be registered before {until}")]
+    AccountBlocked { failure: Failure, until: Timestamp },
+    /// Somebody else is registering the account.
+    #[error("the CA account is being registered")]
+    AccountPending { until: Timestamp },
     #[error("{0}")]
     Inconsistent(String),
     #[error("{0}")]
@@ -273,6 +279,11 @@ impl From<AccountError> for Fault {
                 until,
                 kind: LimitKind::NewAccounts,
             },
+            AccountError::Blocked { failure, until } => Self::AccountBlocked {
+                failure: *failure,
+                until,
+            },
+            AccountError::Pending { until } => Self::AccountPending { until },
             AccountError::Store(error) => Self::Store(error),
             AccountError::Vault(error) => Self::Vault(error),
         }
@@ -308,11 +319,22 @@ impl Fault {
         let then = match &self {
             Self::Ca(error) => context.after_ca_error(error),
             Self::Limited { until, .. } => Then::At(*until),
+            Self::AccountBlocked { until, .. } => {
+                let service = context.service;
+                Then::At(ledger::spread(*until, service.now(), service.randomness.unit()))
+            }
+            Self::AccountPending { until } => {
+                return Outcome::Waiting {
+                    until: *until,
+                    kind: "account.registering",
+                };
+            }
             Self::Store(_) | Self::Vault(_) | Self::Inconsistent(_) | Self::Rejected(_) => Then::Retry,
         };
         let failure = match self {
             Self::Ca(error) => error.into(),
             Self::Limited { until, kind } => ledger::used_up(kind, until),
+            Self::AccountBlocked { failure, .. } => failure,
             other => other.into_failure(),
         };
         context.failed(failure, then)

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -53,6 +53,7 @@ pub(crate) struct FakeCa {
     edges: Edges,
     orders: Mutex<BTreeMap<String, Order>>,
     accounts: Mutex<Vec<String>>,
+    registrations: AtomicUsize,
     account_number: Mutex<u32>,
     errors: Mutex<VecDeque<CaError>>,
     renewals: Mutex<RenewalDesk>,
@@ -72,6 +73,7 @@ impl FakeCa {
             edges,
             orders: Mutex::default(),
             accounts: Mutex::default(),
+            registrations: AtomicUsize::new(0),
             account_number: Mutex::default(),
             errors: Mutex::default(),
             is_another: AtomicBool::new(false),
@@ -180,6 +182,11 @@ impl FakeCa {
         *self.account_number.lock().unwrap() += 1;
     }
 
+    /// How often `newAccount` was called.
+    pub(crate) fn registrations(&self) -> usize {
+        self.registrations.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn accounts(&self) -> usize {
         self.accounts.lock().unwrap().len()
     }
@@ -221,6 +228,11 @@ impl CertificateAuthority for FakeCa {
     }
 
     async fn register(&self, _key: &SecretString) -> Result<String, CaError> {
+        self.registrations.fetch_add(1, Ordering::SeqCst);
+        // Others come while the CA thinks.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
         self.error()?;
         let mut accounts = self.accounts.lock().unwrap();
         let url = format!("https://ca.test/acct/{}", self.account_number.lock().unwrap());

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a story that cannot go on ends there")]
 
+mod accounts;
 mod ca;
 mod cabinet;
 mod fleet;
