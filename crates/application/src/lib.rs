@@ -10,6 +10,7 @@
 pub mod account;
 pub mod cabinet_health;
 pub mod crash_point;
+pub mod directory;
 pub mod fleet;
 mod insist;
 pub mod local_fault;

@@ -1,16 +1,72 @@
 //! Keys, signing requests and the reading of certificates, by `dps-x509`.
 
+use std::path::PathBuf;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dps_application::ports::Pki;
 use dps_application::ports::pki::{CertificateFacts, ChainRejected, PkiError};
 use dps_domain::{Hostname, Timestamp};
-use dps_x509::{CertificateChain, CertificateKey, Leaf};
+use dps_x509::{CertificateBundle, CertificateKey, Leaf, Roots};
 use secrecy::{ExposeSecret, SecretString};
 
-/// The [`Pki`] of the service: ECDSA P-256 keys, one hostname per request, chains checked before they are believed.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct X509Pki;
+/// The roots that issued chains must lead to.
+#[derive(Debug, Clone)]
+pub enum TrustedRoots {
+    /// These.
+    Fixed(Roots),
+    /// Those in a PEM file, read for each chain, so that a changed file counts without a restart.
+    File(PathBuf),
+}
+
+impl TrustedRoots {
+    /// The roots of this machine's trust store, as its TLS clients use them.
+    pub fn system() -> Result<Self, NoRoots> {
+        let found = rustls_native_certs::load_native_certs();
+        let roots = Roots::from_der(found.certs.into_iter().map(|der| der.to_vec()));
+        if roots.is_empty() {
+            let errors: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
+            return Err(NoRoots {
+                reason: errors.join("; "),
+            });
+        }
+        Ok(Self::Fixed(roots))
+    }
+
+    fn read(&self) -> Result<Roots, ChainRejected> {
+        match self {
+            Self::Fixed(roots) => Ok(roots.clone()),
+            Self::File(path) => {
+                let unreadable = |reason: String| ChainRejected {
+                    reason: format!("the file of roots {} cannot be used: {reason}", path.display()),
+                };
+                let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+                Roots::from_pem(&text).map_err(|error| unreadable(error.to_string()))
+            }
+        }
+    }
+}
+
+/// This machine has no trust store.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this machine has no root certificates; install them (ca-certificates) or name a file of roots {reason}"
+)]
+pub struct NoRoots {
+    reason: String,
+}
+
+/// The [`Pki`] of the service: ECDSA P-256 keys, one hostname per request, chains verified to the roots before they are
+/// believed.
+#[derive(Debug, Clone)]
+pub struct X509Pki(TrustedRoots);
+
+impl X509Pki {
+    /// Believes chains to these roots.
+    pub const fn new(roots: TrustedRoots) -> Self {
+        Self(roots)
+    }
+}
 
 impl Pki for X509Pki {
     fn new_key(&self) -> Result<SecretString, PkiError> {
@@ -31,9 +87,12 @@ impl Pki for X509Pki {
         host: &Hostname,
         now: Timestamp,
     ) -> Result<CertificateFacts, ChainRejected> {
-        let chain = CertificateChain::from_pem(chain_pem).map_err(|error| rejected(&error))?;
+        let sent = CertificateBundle::from_pem(chain_pem).map_err(|error| rejected(&error))?;
         let key = CertificateKey::from_pem(key.expose_secret()).map_err(|fault| rejected(&fault))?;
-        dps_x509::check(&chain, &key, host, now).map_err(|fault| rejected(&fault))?;
+        let roots = self.0.read()?;
+        let chain = sent
+            .path(&key, host, now, &roots)
+            .map_err(|fault| rejected(&fault))?;
         let leaf = chain.leaf();
         Ok(CertificateFacts {
             fingerprint: leaf.fingerprint.clone(),
@@ -71,6 +130,7 @@ fn rejected(error: &dyn std::error::Error) -> ChainRejected {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dps_x509::{PeerName, PeerRole, PrivateAuthority};
 
     fn host(text: &str) -> Hostname {
         Hostname::parse(text).unwrap()
@@ -96,26 +156,60 @@ mod tests {
         );
     }
 
+    /// A certificate that is its own root: whoever believes it needs no other.
+    fn lone(name: &Hostname) -> (String, SecretString, X509Pki) {
+        let authority = PrivateAuthority::create("Test", NOW, LATER).unwrap();
+        let peer = PeerName::Host(name.to_string());
+        let (chain, key) = authority.issue(PeerRole::Server, &[peer], (NOW, LATER)).unwrap();
+        let roots = Roots::from_der(authority.chain().der().to_vec());
+        (
+            chain.to_pem(),
+            key.to_pem(),
+            X509Pki::new(TrustedRoots::Fixed(roots)),
+        )
+    }
+
     #[test]
-    fn a_chain_is_read_only_with_its_own_key_name_and_time() {
+    fn a_chain_is_read_only_with_its_own_key_name_time_and_root() {
         let name = host("shop.example.com");
-        let (chain, key) = dps_x509::self_signed(&name, NOW, LATER).unwrap();
-        let (pem, key) = (chain.to_pem(), key.to_pem());
-        let facts = X509Pki.inspect(&pem, &key, &name, NOW).unwrap();
-        assert_eq!(facts.fingerprint, chain.fingerprint());
+        let (pem, key, pki) = lone(&name);
+        let facts = pki.inspect(&pem, &key, &name, NOW).unwrap();
         assert_eq!((facts.not_before, facts.not_after), (NOW, LATER));
         assert_eq!(facts.chain_pem, pem);
 
-        let foreign = X509Pki.new_key().unwrap();
-        assert!(X509Pki.inspect(&pem, &foreign, &name, NOW).is_err());
-        assert!(
-            X509Pki
-                .inspect(&pem, &key, &host("other.example.com"), NOW)
-                .is_err()
-        );
+        let foreign = pki.new_key().unwrap();
+        assert!(pki.inspect(&pem, &foreign, &name, NOW).is_err());
+        assert!(pki.inspect(&pem, &key, &host("other.example.com"), NOW).is_err());
         let expired = LATER + std::time::Duration::from_secs(1);
-        let rejection = X509Pki.inspect(&pem, &key, &name, expired).unwrap_err();
+        let rejection = pki.inspect(&pem, &key, &name, expired).unwrap_err();
         assert!(rejection.reason.contains("expired"), "{rejection}");
+        let (_, _, other) = lone(&name);
+        let rejection = other.inspect(&pem, &key, &name, NOW).unwrap_err();
+        assert!(
+            rejection.reason.contains("no root issued the leaf"),
+            "{rejection}"
+        );
+    }
+
+    #[test]
+    fn a_changed_file_of_roots_counts_at_once_and_a_broken_one_is_named() {
+        let name = host("shop.example.com");
+        let authority = PrivateAuthority::create("Test", NOW, LATER).unwrap();
+        let peer = PeerName::Host(name.to_string());
+        let (chain, key) = authority.issue(PeerRole::Server, &[peer], (NOW, LATER)).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("roots.pem");
+        let pki = X509Pki::new(TrustedRoots::File(path.clone()));
+        let inspect = || pki.inspect(&chain.to_pem(), &key.to_pem(), &name, NOW);
+        for text in [None, Some("nothing here\n")] {
+            if let Some(text) = text {
+                std::fs::write(&path, text).unwrap();
+            }
+            let rejection = inspect().unwrap_err();
+            assert!(rejection.reason.contains("roots.pem"), "{rejection}");
+        }
+        std::fs::write(&path, authority.chain().to_pem()).unwrap();
+        assert!(inspect().is_ok());
     }
 
     #[test]
@@ -123,7 +217,8 @@ mod tests {
         let broken = SecretString::from(
             "-----BEGIN PRIVATE KEY-----\nc2VjcmV0LWJ5dGVz\n-----END PRIVATE KEY-----\n".to_owned(),
         );
-        let error = X509Pki
+        let (_, _, pki) = lone(&host("shop.example.com"));
+        let error = pki
             .signing_request(&broken, &host("shop.example.com"))
             .unwrap_err();
         assert!(!error.to_string().contains("c2VjcmV0"), "{error}");

@@ -10,11 +10,12 @@ use dps_application::ports::ca::{Account, AuthorizationView, CaError, Http01, Or
 use dps_application::ports::{CertificateAuthority, Clock, Pki};
 use dps_domain::{Failure, Hostname, Timestamp};
 use dps_infrastructure::acme::{AcmeAuthority, AcmeSettings};
-use dps_infrastructure::pki::X509Pki;
+use dps_infrastructure::pki::{TrustedRoots, X509Pki};
 use dps_lab::dns::DnsServer;
 use dps_lab::pebble::{Pebble, PebbleOptions};
 use dps_lab::web::{Answer, WebServer};
-use secrecy::SecretString;
+use dps_x509::{CertificateKey, Roots};
+use secrecy::{ExposeSecret, SecretString};
 
 /// Bound on everything the CA does by itself.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -57,6 +58,12 @@ impl World {
         settings.root_certificates_pem = Some(self.pebble.ca_pem().to_owned());
         settings.terms_of_service_agreed = true;
         AcmeAuthority::new(&settings, Arc::new(WallClock)).unwrap()
+    }
+
+    /// Believes what this CA issues.
+    async fn pki(&self) -> X509Pki {
+        let root = self.pebble.root_pem().await.unwrap();
+        X509Pki::new(TrustedRoots::Fixed(Roots::from_pem(&root).unwrap()))
     }
 
     fn host(&self, name: &str) -> Hostname {
@@ -122,7 +129,8 @@ async fn issued(
     key: &SecretString,
     host: &Hostname,
 ) -> String {
-    let request = X509Pki.signing_request(key, host).unwrap();
+    let key = CertificateKey::from_pem(key.expose_secret()).unwrap();
+    let request = dps_x509::csr_der(&key, host).unwrap();
     authority.finalize(account, order, &request).await.unwrap();
     let last = match order_after(authority, account, order, OrderStatus::Ready).await {
         OrderStatus::Processing => order_after(authority, account, order, OrderStatus::Processing).await,
@@ -147,9 +155,13 @@ async fn a_certificate_is_issued_step_by_step_though_a_third_of_the_nonces_is_re
         authority.authorization(&account, &order).await.unwrap(),
         AuthorizationView::Valid
     ));
-    let key = X509Pki.new_key().unwrap();
+    let key = world.pki().await.new_key().unwrap();
     let chain = issued(&authority, &account, &order, &key, &host).await;
-    let facts = X509Pki.inspect(&chain, &key, &host, WallClock.now()).unwrap();
+    let facts = world
+        .pki()
+        .await
+        .inspect(&chain, &key, &host, WallClock.now())
+        .unwrap();
     assert!(facts.ari_id.is_some_and(|id| id.contains('.')));
     assert_eq!(
         world.pebble.certificate_status(&facts.serial).await.unwrap(),
@@ -175,9 +187,15 @@ async fn every_step_is_taken_by_another_process_that_knows_only_key_and_urls() {
         .unwrap();
     let ready = order_after(&world.authority(), &account, &order, OrderStatus::Pending).await;
     assert_eq!(ready, OrderStatus::Ready);
-    let key = X509Pki.new_key().unwrap();
+    let key = world.pki().await.new_key().unwrap();
     let chain = issued(&world.authority(), &account, &order, &key, &host).await;
-    assert!(X509Pki.inspect(&chain, &key, &host, WallClock.now()).is_ok());
+    assert!(
+        world
+            .pki()
+            .await
+            .inspect(&chain, &key, &host, WallClock.now())
+            .is_ok()
+    );
     assert_eq!(world.pebble.orders_for(host.as_str()), 1);
 }
 
@@ -194,7 +212,7 @@ async fn steps_that_were_done_already_may_be_done_again() {
     }
     order_after(&authority, &account, &order, OrderStatus::Pending).await;
     authority.acknowledge(&account, &order, &challenge).await.unwrap();
-    let key = X509Pki.new_key().unwrap();
+    let key = world.pki().await.new_key().unwrap();
     let first = issued(&authority, &account, &order, &key, &host).await;
     let second = issued(&authority, &account, &order, &key, &host).await;
     assert_eq!(first, second);
@@ -221,9 +239,15 @@ async fn an_order_whose_name_is_authorized_already_is_ready_at_once() {
         authority.authorization(&account, &second).await.unwrap(),
         AuthorizationView::Valid
     ));
-    let key = X509Pki.new_key().unwrap();
+    let key = world.pki().await.new_key().unwrap();
     let chain = issued(&authority, &account, &second, &key, &host).await;
-    assert!(X509Pki.inspect(&chain, &key, &host, WallClock.now()).is_ok());
+    assert!(
+        world
+            .pki()
+            .await
+            .inspect(&chain, &key, &host, WallClock.now())
+            .is_ok()
+    );
 }
 
 #[tokio::test]
@@ -251,9 +275,8 @@ async fn a_failed_validation_says_what_the_ca_met() {
         assert_eq!(sub_cause, cause, "{detail}");
         assert!(detail.contains(words), "{detail}");
         // What cannot be done any more is said to be gone.
-        let request = X509Pki
-            .signing_request(&X509Pki.new_key().unwrap(), &host)
-            .unwrap();
+        let pki = world.pki().await;
+        let request = pki.signing_request(&pki.new_key().unwrap(), &host).unwrap();
         let error = authority.finalize(&account, &order, &request).await.unwrap_err();
         assert!(matches!(error, CaError::OrderGone { .. }), "{error}");
     }

@@ -9,7 +9,7 @@ use dps_application::fleet::Fleet;
 use dps_application::ports::vault::SecretPurpose;
 use dps_application::ports::{CertificateStore as _, DnsResolver, Edge, EdgeDirectory, Metrics, Vault};
 use dps_application::wake::Wakers;
-use dps_application::{LedgerTokens, Resolvers, Service};
+use dps_application::{LedgerTokens, Resolvers, Service, directory};
 use dps_host::Secret;
 use dps_host::mutual_tls::ClientTls;
 use dps_infrastructure::acme::{AcmeAuthority, AcmeSettings};
@@ -18,9 +18,10 @@ use dps_infrastructure::dns::{DnsSettings, HickoryResolver};
 use dps_infrastructure::edge::AgentEdge;
 use dps_infrastructure::edge_directory::{DirectorySettings, DnsDirectory};
 use dps_infrastructure::http_probe::{HyperProbe, ProbeSettings};
-use dps_infrastructure::pki::X509Pki;
+use dps_infrastructure::pki::{TrustedRoots, X509Pki};
 use dps_infrastructure::secrets::{EnvelopeVault, KeyRing, create_key_file};
 use dps_store::{ConnectError, Store, StoreOptions};
+use dps_x509::Roots;
 use url::Url;
 
 use crate::config::{KeySource, Settings};
@@ -190,6 +191,13 @@ pub async fn service(
         .claim()
         .await
         .context("the CertificateStore cannot be worked on")?;
+    let section = &settings.lets_encrypt;
+    directory::claim(
+        store.as_ref(),
+        section.directory_url.as_str(),
+        section.accept_directory_change,
+    )
+    .await?;
     let vault: Arc<dyn Vault> = Arc::new(open_or_make_vault(settings, &store).await?);
     let wakers = store.wake_channel().map(Wakers::shared).unwrap_or_default();
     let limits = Arc::new(settings.lets_encrypt.effective_limits());
@@ -229,7 +237,7 @@ pub async fn service(
                 .min(Duration::from_secs(5)),
         })),
         fleet: Arc::new(fleet(settings, peers)?),
-        pki: Arc::new(X509Pki),
+        pki: Arc::new(X509Pki::new(issuing_roots(settings)?)),
         vault,
         clock: Arc::new(SystemClock),
         randomness: Arc::new(SystemRandomness),
@@ -243,6 +251,16 @@ pub async fn service(
     })
 }
 
+/// The roots that issued chains must lead to. Staging has none that anybody trusts: its chains are verified as far as they go.
+fn issuing_roots(settings: &Settings) -> anyhow::Result<TrustedRoots> {
+    let section = &settings.lets_encrypt;
+    match section.issuing_roots_file() {
+        Some(path) => Ok(TrustedRoots::File(path.to_owned())),
+        None if section.is_staging() => Ok(TrustedRoots::Fixed(Roots::unknown())),
+        None => TrustedRoots::system().context("LetsEncrypt:RootsFile is not set"),
+    }
+}
+
 fn acme_settings(settings: &Settings) -> anyhow::Result<AcmeSettings> {
     let section = &settings.lets_encrypt;
     let root_certificates_pem =
@@ -254,6 +272,7 @@ fn acme_settings(settings: &Settings) -> anyhow::Result<AcmeSettings> {
         };
     let mut acme = AcmeSettings {
         root_certificates_pem,
+        allowed_hosts: section.allowed_hosts.clone(),
         terms_of_service_agreed: section.terms_of_service_agreed,
         ..AcmeSettings::new(section.directory_url.clone())
     };

@@ -27,9 +27,10 @@ use tokio::time::Instant;
 
 pub use self::evidence::Evidence;
 use crate::account::AccountError;
+use crate::directory::{self, DirectoryError};
 use crate::local_fault::LocalParty;
 use crate::ports::ca::CaError;
-use crate::ports::store::{DomainRecord, StoreError};
+use crate::ports::store::{DomainRecord, StoreError, StoredOrder};
 use crate::ports::vault::VaultError;
 use crate::service::Service;
 
@@ -164,6 +165,19 @@ impl StepContext<'_> {
             .min(Instant::now() + self.service.policy.ca_patience)
     }
 
+    /// Whether an order was placed at another directory than this process's. Such an order leads no further here: the account
+    /// is unknown there.
+    async fn is_of_another_directory(&self, order: &StoredOrder) -> Result<bool, Fault> {
+        let service = self.service;
+        let directory_url = service.ca.directory_url();
+        if order.directory_url == directory_url {
+            return Ok(false);
+        }
+        // It may be this process that has the wrong directory.
+        directory::check(service.store.as_ref(), directory_url).await?;
+        Ok(true)
+    }
+
     /// What the step asks the CA for.
     fn endpoint(&self) -> Endpoint {
         match self.record.phase.issuance() {
@@ -286,6 +300,15 @@ impl From<AccountError> for Fault {
             AccountError::Pending { until } => Self::AccountPending { until },
             AccountError::Store(error) => Self::Store(error),
             AccountError::Vault(error) => Self::Vault(error),
+        }
+    }
+}
+
+impl From<DirectoryError> for Fault {
+    fn from(error: DirectoryError) -> Self {
+        match error {
+            DirectoryError::Store(error) => Self::Store(error),
+            other => Self::Inconsistent(other.to_string()),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::replacement::replacement;
 use super::{Fault, Outcome, StepContext, Then, ledger};
 use crate::account::account;
 use crate::crash_point::{self, Effect};
+use crate::directory;
 use crate::insist::insist;
 use crate::ports::ca::Account;
 use crate::ports::store::StoredOrder;
@@ -48,6 +49,7 @@ async fn prepare(context: &StepContext<'_>) -> Result<Ready, Fault> {
         return Ok(Ready::Otherwise(resting(context)));
     }
     let directory_url = service.ca.directory_url();
+    directory::check(service.store.as_ref(), directory_url).await?;
     // An order that was stored, but whose step died before it could say so, is gone on with.
     if let Some(open) = service.store.order_open(record.id).await? {
         if open.directory_url == directory_url {

@@ -29,6 +29,13 @@ pub(super) async fn validate(context: &StepContext<'_>, id: OrderId) -> Result<O
         )));
     };
     context.evidence.note("orderUrl", order.url.as_str());
+    if context.is_of_another_directory(&order).await? {
+        service.store.order_close(id).await?;
+        ledger::order_lost(context);
+        return Err(Fault::Ca(CaError::OrderGone {
+            detail: format!("it was placed at {}", order.directory_url),
+        }));
+    }
     let account = account(service).await?;
     let outcome = match prove(context, &account, &order).await {
         Ok(outcome) => outcome,

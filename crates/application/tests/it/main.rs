@@ -5,6 +5,7 @@
 mod accounts;
 mod ca;
 mod cabinet;
+mod directories;
 mod fleet;
 mod limits;
 mod odd_cabinet;

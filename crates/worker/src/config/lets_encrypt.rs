@@ -1,8 +1,9 @@
 //! Section `LetsEncrypt`: who issues the certificates.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use dps_domain::limits::CaLimits;
+use dps_x509::Roots;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -23,6 +24,12 @@ pub struct LetsEncrypt {
     pub directory_url: Url,
     /// PEM file of roots to trust instead of the system's, for a directory with a private certificate.
     pub ca_certificate_file: Option<PathBuf>,
+    /// PEM file of the roots that issued certificates must lead to, instead of `ca_certificate_file` or the system's.
+    pub roots_file: Option<PathBuf>,
+    /// Hosts besides the directory's that the CA may name for its resources, as `host` or `host:port`.
+    pub allowed_hosts: Vec<String>,
+    /// Whether live certificates of another directory are to be replaced by this one's.
+    pub accept_directory_change: bool,
     /// Whether the operator has read the CA's terms of service and agrees.
     pub terms_of_service_agreed: bool,
     /// How we call ourselves to the CA, instead of `DomainProvisioningService/<version>`.
@@ -36,6 +43,9 @@ impl Default for LetsEncrypt {
         Self {
             directory_url: Url::parse(STAGING).expect("the address of Let's Encrypt is a URL"),
             ca_certificate_file: None,
+            roots_file: None,
+            allowed_hosts: Vec::new(),
+            accept_directory_change: false,
             terms_of_service_agreed: false,
             user_agent: None,
             limits: Limits::default(),
@@ -54,6 +64,16 @@ impl LetsEncrypt {
         limits::shown(&self.effective_limits())
     }
 
+    /// The file of the roots that issued certificates must lead to; `None` for those of the system.
+    pub fn issuing_roots_file(&self) -> Option<&Path> {
+        self.roots_file.as_deref().or(self.ca_certificate_file.as_deref())
+    }
+
+    /// Whether the directory is Let's Encrypt's staging, whose roots are in no trust store.
+    pub fn is_staging(&self) -> bool {
+        self.directory_url.as_str() == STAGING
+    }
+
     pub(super) fn check(&self, report: &mut Report) {
         self.limits.check(report);
         let url = &self.directory_url;
@@ -65,7 +85,7 @@ impl LetsEncrypt {
             );
         } else if has_credentials(url) {
             report.error(key, "must not hold a user name or password");
-        } else if url.as_str() == STAGING {
+        } else if self.is_staging() {
             report.warning(key, format!("is Let's Encrypt's staging, whose certificates no browser trusts; for real ones: {PRODUCTION}"));
         }
         if !self.terms_of_service_agreed {
@@ -82,6 +102,28 @@ impl LetsEncrypt {
                 format!("{}: {error}", path.display()),
             );
         }
+        if let Some(path) = &self.roots_file {
+            let read = std::fs::read_to_string(path).map_err(|error| error.to_string());
+            if let Err(error) =
+                read.and_then(|text| Roots::from_pem(&text).map_err(|error| error.to_string()))
+            {
+                report.error("LetsEncrypt:RootsFile", format!("{}: {error}", path.display()));
+            }
+        }
+        for (index, host) in self.allowed_hosts.iter().enumerate() {
+            if !is_host(host) {
+                report.error(
+                    &format!("LetsEncrypt:AllowedHosts:{index}"),
+                    "must be a host name, or a host name and port, such as orders.example.com:8443",
+                );
+            }
+        }
+        if self.accept_directory_change {
+            report.warning(
+                "LetsEncrypt:AcceptDirectoryChange",
+                "is on: the next start with another directory replaces live certificates; take it out after that start",
+            );
+        }
         if self
             .user_agent
             .as_ref()
@@ -93,4 +135,16 @@ impl LetsEncrypt {
             );
         }
     }
+}
+
+/// Whether a text is a host, alone or with a port, and nothing else.
+fn is_host(text: &str) -> bool {
+    Url::parse(&format!("https://{text}/")).is_ok_and(|url| {
+        let authority = url.port().map_or_else(
+            || url.host_str().unwrap_or_default().to_owned(),
+            |port| format!("{}:{port}", url.host_str().unwrap_or_default()),
+        );
+        let asked = text.trim().to_ascii_lowercase();
+        authority == asked || format!("{authority}:443") == asked
+    })
 }

@@ -89,6 +89,7 @@ impl World {
         ];
         settings.lets_encrypt.directory_url = pebble.directory_url().parse().context("Pebble's URL")?;
         settings.lets_encrypt.ca_certificate_file = Some(pebble_ca);
+        settings.lets_encrypt.roots_file = Some(root_file.clone());
         let standalone = standalone::start(settings, stop.clone()).await?;
 
         let config = haproxy::config(

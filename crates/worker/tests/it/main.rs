@@ -25,6 +25,7 @@ mod secrets;
 mod shipped_haproxy;
 mod simulate;
 mod state;
+mod trust;
 mod units;
 mod unreadable;
 mod upgrade;

@@ -85,9 +85,11 @@ async fn a_ca_that_is_away_and_then_knows_nobody_any_more_costs_only_time() {
     assert!(told["nextAttemptAt"].is_string(), "{told}");
     // Pebble comes back without a memory: our account is unknown there, and its root is another.
     world.pebble.restart().await.unwrap();
+    let new_root = world.pebble.root_pem().await.unwrap();
+    world.trust(&new_root);
     world.wait_for_status(&id, "Active").await;
     world.visit("before.bakery.test").await;
-    world.root_pem = world.pebble.root_pem().await.unwrap();
+    world.root_pem = new_root;
     world.visit(HOST).await;
 }
 

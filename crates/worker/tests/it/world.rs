@@ -109,6 +109,9 @@ impl Options {
     }
 }
 
+/// The file of the roots that the service believes.
+const ROOTS: &str = "roots.pem";
+
 /// Everything, running. Fields are dropped in order: what asks stops before what answers.
 pub(crate) struct World {
     pub(crate) service: Process,
@@ -196,6 +199,7 @@ impl World {
         (options.pebble)(&mut pebble);
         let pebble = Pebble::start(&pebble).await.unwrap();
         let root_pem = pebble.root_pem().await.unwrap();
+        std::fs::write(home.path().join(ROOTS), &root_pem).unwrap();
         std::fs::write(home.path().join("ca.pem"), pebble.ca_pem()).unwrap();
 
         let dns = resolvers.each_ref().map(DnsServer::address);
@@ -314,6 +318,11 @@ impl World {
             .await
     }
 
+    /// Makes the service believe what this root issues, and nothing else.
+    pub(crate) fn trust(&self, root_pem: &str) {
+        std::fs::write(self.home.path().join(ROOTS), root_pem).unwrap();
+    }
+
     /// A visitor's request, verified against the CA's root.
     pub(crate) async fn visit(&self, host: &str) -> String {
         let reply = dps_lab::tls::https_get(self.https, host, "/", &self.root_pem).await;
@@ -355,6 +364,16 @@ impl World {
         self.service = dps::start(self.home.path(), "run", environment);
         let address = self.addresses.service;
         self.service.wait_for_port(address, PATIENCE).await.unwrap();
+    }
+
+    /// Ends the service if it still runs, starts `role` with these environment variables, and waits until it has ended by
+    /// itself. Answers what it said.
+    pub(crate) async fn start_in_vain(&mut self, role: &str, environment: &[(&str, &str)]) -> String {
+        self.service.kill().unwrap();
+        let mut process = dps::start(self.home.path(), role, environment);
+        let status = process.wait_for_exit(PATIENCE).await.unwrap();
+        assert!(!status.success(), "{}", process.log_tail());
+        process.log_text()
     }
 
     /// Starts the service anew with an empty database on a disk of so many KiB. Answers the disk's directory as the test sees it.

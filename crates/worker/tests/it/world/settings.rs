@@ -36,6 +36,7 @@ pub(super) fn write(
         "LetsEncrypt": {
             "DirectoryUrl": directory_url,
             "CaCertificateFile": home.join("ca.pem"),
+            "RootsFile": home.join("roots.pem"),
             "TermsOfServiceAgreed": true,
         },
         "Dns": { "Resolvers": resolvers },
