@@ -136,6 +136,7 @@ async fn each_refusal_of_an_apply_has_its_kind() {
         EdgeError::Rejected { .. } => "rejected",
         EdgeError::Newer { .. } => "newer",
         EdgeError::Mismatch { .. } => "mismatch",
+        EdgeError::Local { .. } => "local",
     };
     for (answer, kind, words) in [
         (problem(422, "KEY_MISMATCH"), "rejected", "KEY_MISMATCH: said so"),
