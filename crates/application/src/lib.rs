@@ -15,6 +15,7 @@ pub mod fleet;
 mod insist;
 pub mod local_fault;
 pub mod operator;
+pub mod outage;
 pub mod outbox;
 pub mod policy;
 pub mod ports;

@@ -12,6 +12,7 @@ use dps_domain::dns::{DnsAnswer, DnsObservation, ResolverView};
 use dps_domain::{Hostname, Timestamp};
 use futures_util::future::{join, join_all};
 
+use crate::outage::{self, Party};
 use crate::ports::DnsResolver;
 use crate::service::Service;
 
@@ -140,6 +141,7 @@ impl Resolvers {
             Change::Returned(since) => {
                 let seconds = now.since(since).as_secs();
                 tracing::info!(dns.resolver = %resolver, out_of_order_seconds = seconds, "resolver.answers");
+                outage::ended(service, Party::Resolvers);
             }
         }
     }

@@ -8,6 +8,7 @@ use dps_domain::limits::CaLimits;
 use crate::cabinet_health::CabinetHealth;
 use crate::fleet::Fleet;
 use crate::local_fault::{LocalFaultLog, LocalParty};
+use crate::outage::Outages;
 use crate::policy::Policy;
 use crate::ports::{
     Cabinet, CertificateAuthority, CertificateStore, Clock, HttpProbe, Metrics, Pki, Randomness, Vault,
@@ -37,6 +38,8 @@ pub struct Service {
     /// The limits of the CA, as published or configured.
     pub limits: Arc<CaLimits>,
     pub wakers: Wakers,
+    /// Which domains wait for the end of an outage of ours.
+    pub outages: Arc<Outages>,
     /// When faults of our own machine were logged.
     pub local_faults: Arc<LocalFaultLog>,
     pub cabinet_health: Arc<CabinetHealth>,

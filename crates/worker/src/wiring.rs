@@ -247,6 +247,7 @@ pub async fn service(
         wakers,
         local_faults: Arc::default(),
         cabinet_health: Arc::default(),
+        outages: Arc::default(),
         replica: settings.replica.name(&dps_host::randomness::hex(3)).into(),
     })
 }

@@ -113,6 +113,9 @@ pub async fn step(
         evidence,
     };
     let outcome = act(&context).await.unwrap_or_else(|fault| fault.settle(&context));
+    if let Outcome::Failed { failure, .. } = &outcome {
+        service.outages.note(record.id, failure);
+    }
     if matches!(
         &outcome,
         Outcome::Failed {

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::fleet;
 use crate::local_fault::LocalParty;
+use crate::outage::{self, Party};
 use crate::ports::Edge;
 use crate::ports::edge::{EdgeError, EdgeHealth};
 use crate::ports::fleet::{KnownEdge, comparison_chore};
@@ -163,6 +164,7 @@ async fn look_at(
         let chore = comparison_chore(name);
         service.store.chore_call(&chore, now).await?;
         tracing::info!(edge = name, was_silent = reachability.is_silent(), "edge.answers");
+        outage::ended(service, Party::Edges);
     }
     Ok(Some(health))
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use dps_application::Resolvers;
 use dps_application::ports::Clock;
 use dps_application::ports::ca::CaError;
-use dps_application::ports::store::{Completion, StoreError};
+use dps_application::ports::store::{Completion, DomainRecord, StoreError};
 use dps_application::steps;
 use dps_domain::dns::DnsAnswer;
 use dps_domain::phase::{Next, Phase};
@@ -573,6 +573,45 @@ async fn a_silent_resolver_is_passed_over_until_it_answers() {
     look().await;
     let code = world.record().await.last_failure.unwrap().code();
     assert_eq!(code, FailureCode::DnsPropagating, "it is believed again");
+}
+
+#[tokio::test]
+async fn the_end_of_an_outage_of_ours_brings_everybody_forward_within_seconds() {
+    let world = World::with_due_domain().await;
+    for number in 2..=20 {
+        world
+            .add(number, &format!("shop{number}.example.com"), "acme")
+            .await;
+    }
+    world.dns.set_dead(true);
+    for _ in 0..10 {
+        world.settle().await;
+        world.advance(Duration::from_secs(120));
+    }
+    let now = world.service.now();
+    let in_minutes = now + Duration::from_secs(60);
+    let due = |record: &DomainRecord| record.next_attempt_at.unwrap();
+    let late = world
+        .records()
+        .await
+        .iter()
+        .filter(|record| due(record) > in_minutes)
+        .count();
+    assert!(late > 10, "only {late} wait for longer than a minute");
+    world.dns.set_dead(false);
+    world.change(|_| {}).await;
+    world.step().await;
+    let soon = now + Duration::from_secs(2);
+    while world.records().await.iter().any(|record| due(record) > soon) {
+        tokio::task::yield_now().await;
+    }
+    world.advance(Duration::from_secs(2));
+    world.settle().await;
+    let all = world.records().await;
+    assert!(
+        all.iter().all(|record| record.phase.status() == Status::Active),
+        "{all:?}"
+    );
 }
 
 #[tokio::test]

@@ -109,6 +109,7 @@ impl World {
             wakers: dps_application::wake::Wakers::default(),
             local_faults: Arc::default(),
             cabinet_health: Arc::default(),
+            outages: Arc::default(),
             replica: "replica-1".into(),
         };
         Self {

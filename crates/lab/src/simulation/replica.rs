@@ -118,6 +118,7 @@ impl Recipe {
             limits: Arc::new(limits(&world.scenario)),
             local_faults: Arc::default(),
             cabinet_health: Arc::default(),
+            outages: Arc::default(),
             wakers: self.hub.channel(number).map(Wakers::shared).unwrap_or_default(),
             replica: format!("replica-{}", number + 1).into(),
         }

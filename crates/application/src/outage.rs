@@ -1,0 +1,150 @@
+//! Which domains wait for the end of an outage of ours, so that its end, and not each domain's own back-off, brings them forward.
+//!
+//! It is known to the process that met the outage, and within bounds: what is forgotten is tried again by its own back-off.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use dps_domain::lane::Lane;
+use dps_domain::{DomainId, Failure, with_causes};
+
+use crate::ports::store::{Completion, DomainRecord, StoreError};
+use crate::service::Service;
+use crate::wake::Bell;
+
+/// Domains remembered of each outage at most.
+const CAPACITY: usize = 50_000;
+/// The shortest and the longest time over which the domains are spread, and what each adds.
+const SPREAD: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
+const SPREAD_EACH: Duration = Duration::from_millis(5);
+
+/// Something of ours that can be away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Party {
+    /// The resolvers, all of them.
+    Resolvers,
+    /// An edge.
+    Edges,
+}
+
+impl Party {
+    const ALL: [Self; 2] = [Self::Resolvers, Self::Edges];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Resolvers => "resolvers",
+            Self::Edges => "edges",
+        }
+    }
+
+    /// Whose outage the failure is, if it is one.
+    const fn blamed_for(failure: &Failure) -> Option<Self> {
+        match failure {
+            Failure::DnsTimeout {
+                resolver_outage: true,
+                ..
+            } => Some(Self::Resolvers),
+            Failure::EdgeUnreachable { .. } => Some(Self::Edges),
+            _ => None,
+        }
+    }
+}
+
+/// The domains that wait for each party.
+#[derive(Debug, Default)]
+pub struct Outages([Mutex<BTreeSet<DomainId>>; Party::ALL.len()]);
+
+impl Outages {
+    /// Remembers a domain whose step failed by an outage of ours.
+    pub(crate) fn note(&self, id: DomainId, failure: &Failure) {
+        let Some(party) = Party::blamed_for(failure) else {
+            return;
+        };
+        let mut waiting = self.0[party as usize]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() < CAPACITY {
+            waiting.insert(id);
+        }
+    }
+
+    fn take(&self, party: Party) -> BTreeSet<DomainId> {
+        let mut waiting = self.0[party as usize]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *waiting)
+    }
+}
+
+/// The party answers again: makes due what waits for it, within seconds. Returns at once.
+pub(crate) fn ended(service: &Service, party: Party) {
+    let waiting = service.outages.take(party);
+    if waiting.is_empty() {
+        return;
+    }
+    let service = service.clone();
+    tokio::spawn(async move { bring_forward(&service, party, waiting).await });
+}
+
+async fn bring_forward(service: &Service, party: Party, waiting: BTreeSet<DomainId>) {
+    let (shortest, longest) = SPREAD;
+    let count = u32::try_from(waiting.len()).unwrap_or(u32::MAX);
+    let spread = SPREAD_EACH.saturating_mul(count).clamp(shortest, longest);
+    let (mut lanes, mut moved) = (Vec::new(), 0_u32);
+    for id in waiting {
+        match bring_one_forward(service, party, id, spread).await {
+            Ok(None) => {}
+            Ok(Some(lane)) => {
+                moved += 1;
+                if !lanes.contains(&lane) {
+                    lanes.push(lane);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(domain.id = %id, error = %with_causes(&error), "outage.domain_not_brought_forward");
+            }
+        }
+    }
+    // Workers that sleep until what they knew to be due look anew.
+    for lane in lanes {
+        service.wakers.wake_all(Bell::Lane(lane));
+    }
+    tracing::info!(party = party.as_str(), domains = moved, "outage.ended");
+}
+
+/// Makes a domain due within `spread`, if it waits for the party still; returns its lane then.
+async fn bring_one_forward(
+    service: &Service,
+    party: Party,
+    id: DomainId,
+    spread: Duration,
+) -> Result<Option<Lane>, StoreError> {
+    let Some(mut record) = service.store.domain(id).await? else {
+        return Ok(None);
+    };
+    let (now, at) = (
+        service.now(),
+        service.now() + spread.mul_f64(service.randomness.unit()),
+    );
+    if !waits_for(&record, party) || record.next_attempt_at.is_none_or(|due| due <= at) {
+        return Ok(None);
+    }
+    record.next_attempt_at = Some(at.max(record.order_not_before));
+    record.updated_at = now;
+    let lane = record.lane();
+    let completion = Completion {
+        record,
+        report: None,
+        event: None,
+        ledger: Vec::new(),
+        advice: None,
+    };
+    // Whoever wrote meanwhile knows better.
+    let written = service.store.domain_update(completion).await?;
+    Ok(lane.filter(|_| written))
+}
+
+fn waits_for(record: &DomainRecord, party: Party) -> bool {
+    record.last_failure.as_ref().and_then(Party::blamed_for) == Some(party)
+}
