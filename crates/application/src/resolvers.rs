@@ -117,16 +117,16 @@ impl Resolvers {
         let views = join_all(asking).await;
         for (index, view) in asked.into_iter().zip(&views) {
             if view.is_out_of_order() || is_resolvers_own(&view.control.answer) {
-                self.note(service, index, Err(&view.control.answer)).await;
+                self.note(service, index, Err(&view.control.answer));
             } else if !matches!(view.control.answer, DnsAnswer::ServFail) {
-                self.note(service, index, Ok(())).await;
+                self.note(service, index, Ok(()));
             }
         }
         views
     }
 
     /// Notes whether a resolver resolved our own target.
-    async fn note(&self, service: &Service, index: usize, outcome: Result<(), &DnsAnswer>) {
+    fn note(&self, service: &Service, index: usize, outcome: Result<(), &DnsAnswer>) {
         let (member, now) = (&self.0[index], service.now());
         let resolver = member.resolver.address();
         if outcome.is_err() {
@@ -154,7 +154,7 @@ fn try_apart(service: &Service, index: usize, target: &Hostname) {
         let resolvers = &service.resolvers;
         let seen = resolvers.0[index].resolver.observe(&target).await.answer;
         let outcome = if is_failure(&seen) { Err(&seen) } else { Ok(()) };
-        resolvers.note(&service, index, outcome).await;
+        resolvers.note(&service, index, outcome);
     });
 }
 

@@ -67,8 +67,7 @@ impl Default for Metrics {
 impl Metrics {
     /// All counters at zero, no certificate known.
     pub fn new() -> Self {
-        let (verification, issuance, renewal) = (results(), results(), results());
-        let renewal_info = results();
+        let [verification, issuance, renewal, renewal_info] = [(); 4].map(|()| results());
         let expiry_days = Gauge::<f64, AtomicU64>::default();
         expiry_days.set(f64::NAN);
         let outbox_waiting = Gauge::<f64, AtomicU64>::default();
@@ -143,15 +142,7 @@ impl Metrics {
             edge_filled.clone(),
         );
         let edges = EdgeGauges::register(&mut registry);
-        let local_faults = ByParty::default();
-        for party in LocalParty::ALL {
-            drop(local_faults.get_or_create(&[("party", party.as_str())]));
-        }
-        registry.register(
-            "local_fault",
-            "Calls that our own machine could not make: no descriptor, memory, port or route",
-            local_faults.clone(),
-        );
+        let local_faults = register_local_faults(&mut registry);
         let resolvers = ResolverMetrics::register(&mut registry);
         let cabinet = CabinetMetrics::register(&mut registry);
         registry.register(
@@ -293,6 +284,20 @@ impl MetricsPort for Metrics {
         let steps = i64::try_from(steps).unwrap_or(i64::MAX);
         self.in_flight.get_or_create(&of(lane)).set(steps);
     }
+}
+
+/// A counter that shows every party from the beginning.
+fn register_local_faults(registry: &mut Registry) -> ByParty {
+    let local_faults = ByParty::default();
+    for party in LocalParty::ALL {
+        drop(local_faults.get_or_create(&[("party", party.as_str())]));
+    }
+    registry.register(
+        "local_fault",
+        "Calls that our own machine could not make: no descriptor, memory, port or route",
+        local_faults.clone(),
+    );
+    local_faults
 }
 
 /// A counter that shows both results from the beginning, so that a rate over it is never empty.
