@@ -1,5 +1,4 @@
 //! What the adapters say when our own machine has no descriptors left: alone in their process, since all tests of one share them.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fs::File;
 use std::time::Duration;
