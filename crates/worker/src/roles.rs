@@ -104,7 +104,7 @@ async fn serve(path: Option<&Path>, role: Role, waits_for_configuration: bool) -
         Role::Run => Box::pin(service::run(&settings, stop)).await?,
         Role::Agent => {
             let clock = Arc::new(haproxy_domain_agent::SystemClock);
-            haproxy_domain_agent::run(&settings.agent, clock, stop).await?;
+            Box::pin(haproxy_domain_agent::run(&settings.agent, clock, stop)).await?;
         }
         Role::Cabinet => {
             dps_cabinet::bind(settings.cabinet).await?.run(stop).await?;
