@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dps_domain::Timestamp;
-use dps_host::BearerToken;
+use dps_host::TokenGuard;
 use dps_host::http_server::{self, ServerLimits};
 use dps_host::{mutual_tls, process, service_manager};
 use tokio::net::TcpListener;
@@ -113,7 +113,10 @@ impl Agent {
             metrics,
             started_at: clock.now(),
             clock,
-            token: settings.token.as_ref().map(BearerToken::new),
+            token: settings
+                .token
+                .as_ref()
+                .map(|token| Arc::new(TokenGuard::new("Agent:Token", token))),
             tls: settings.tls.map(|listener| listener.tls),
             request_timeout: settings.request_timeout,
         };

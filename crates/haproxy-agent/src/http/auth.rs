@@ -4,16 +4,19 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use dps_agent_api::ProblemCode;
-use dps_host::BearerToken;
 
 use super::App;
 use super::problem::Rejection;
 
 pub(super) async fn require_token(State(app): State<App>, request: Request, next: Next) -> Response {
-    let is_shown = |token: &BearerToken| token.is_in(request.headers());
-    if app.token.as_ref().is_none_or(is_shown) {
+    let is_admitted = match &app.token {
+        Some(guard) => guard.admits(request.headers(), request.extensions()).await,
+        None => true,
+    };
+    if is_admitted {
         return next.run(request).await;
     }
+    app.metrics.count_refused(ProblemCode::Unauthorized);
     Rejection::new(
         ProblemCode::Unauthorized,
         "send 'Authorization: Bearer <token>' with the token of Agent:Token",

@@ -18,7 +18,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post, put};
 use dps_agent_api::{CHALLENGE_PATH_PREFIX, MAX_BATCH_BYTES, ProblemCode};
 use dps_domain::Timestamp;
-use dps_host::BearerToken;
+use dps_host::TokenGuard;
 use dps_host::mutual_tls::ServerTls;
 
 use crate::challenges::Challenges;
@@ -43,7 +43,7 @@ pub(crate) struct App {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) started_at: Timestamp,
     /// What the service must show, if the settings name a token.
-    pub(crate) token: Option<BearerToken>,
+    pub(crate) token: Option<Arc<TokenGuard>>,
     /// With `Agent:Tls`.
     pub(crate) tls: Option<Arc<ServerTls>>,
     pub(crate) request_timeout: Duration,

@@ -201,6 +201,27 @@ async fn absurd_pages_are_bounded_or_refused_by_name() {
 }
 
 #[tokio::test]
+async fn wrong_tokens_are_counted_and_do_not_keep_the_right_one_out() {
+    let world = World::new().await;
+    let url: url::Url = world.agent_url().parse().unwrap();
+    let wrong = AgentClient::new(url, SecretString::from("guess"), ClientOptions::default()).unwrap();
+    for _ in 0..3 {
+        let refused = wrong.inventory(None, 1).await;
+        assert!(
+            matches!(refused, Err(AgentError::Unauthorized { .. })),
+            "{refused:?}"
+        );
+        world.client().inventory(None, 1).await.unwrap();
+    }
+    let metrics = reqwest::get(format!("{}/metrics", world.agent_url()))
+        .await
+        .unwrap();
+    let metrics = metrics.text().await.unwrap();
+    let counted = "haproxy_domain_agent_refused_total{code=\"UNAUTHORIZED\"} 3\n";
+    assert!(metrics.contains(counted), "{metrics}");
+}
+
+#[tokio::test]
 async fn internal_calls_need_the_token() {
     let world = World::new().await;
     let url: url::Url = world.agent_url().parse().unwrap();
