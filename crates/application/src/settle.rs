@@ -18,9 +18,6 @@ use crate::steps::{Outcome, Then};
 /// The shortest wait for somebody else that the Cabinet is told of.
 const REPORTED_WAIT: Duration = Duration::from_secs(60);
 
-/// When a live domain is looked at again for which somebody must act first.
-const STOPPED_RECHECK: Duration = Duration::from_secs(6 * 60 * 60);
-
 /// What settling takes besides record and outcome.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
@@ -293,7 +290,7 @@ fn fail(
         phase => usual_lane(phase).map(|lane| facts.policy.backoff(lane)),
     };
     let later = now
-        + growing.map_or(STOPPED_RECHECK, |backoff| {
+        + growing.map_or(facts.policy.renewal.interval, |backoff| {
             backoff.delay(record.attempt.max(1), facts.jitter)
         });
     let due = match then {
@@ -322,7 +319,8 @@ fn fail(
             record.order_not_before = in_time(&record.phase, Some(failure), at, now);
             later.max(record.order_not_before)
         }
-        Then::Stop => now + STOPPED_RECHECK,
+        // Somebody must act first, and nobody tells us when they did: the renewals' own pass.
+        Then::Stop => now + facts.policy.renewal.interval,
     };
     let due = in_time(&record.phase, Some(failure), due, now);
     // To wait for the CA's limits is no attempt.

@@ -580,3 +580,27 @@ fn a_name_that_the_ca_refuses_stops_at_once() {
         (Phase::Failed, None)
     );
 }
+
+#[test]
+fn a_live_domain_that_waits_for_somebody_is_looked_at_in_the_renewals_own_pass() {
+    let rejected = Failure::AcmeRejectedIdentifier { detail: "no".into() };
+    for hours in [1, 5] {
+        let mut policy = policy();
+        policy.renewal.interval = Duration::from_secs(hours * 3600);
+        let stopped = failed(rejected.clone(), Then::Stop);
+        let before = record(Phase::Live {
+            serving: CertificateId::from_uuid(Uuid::from_u128(3)),
+            not_after: NOW + Duration::from_secs(90 * 24 * 3600),
+            next: Next::Now(Issuance::Ordering),
+        });
+        let settle = |facts: &Facts<'_>| {
+            let facts = Facts {
+                policy: &policy,
+                ..*facts
+            };
+            settle(&before, stopped, &facts)
+        };
+        let done = with_facts(settle).unwrap();
+        assert_eq!(done.record.next_attempt_at, Some(NOW + policy.renewal.interval));
+    }
+}

@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
+use dps_domain::lane::Lane;
 use dps_host::MASK;
 use dps_host::settings::SECTIONS;
 use serde_json::Value;
@@ -210,6 +211,37 @@ fn the_default_intervals_are_those_of_the_specification() {
     .map(|lane| lane.interval.as_secs());
     assert_eq!(seconds, [30, 30, 60, 6 * 3600]);
     assert_eq!(policy.give_up_after, Duration::from_secs(7 * 86_400));
+}
+
+/// What the sample says about each `Interval`.
+#[test]
+fn an_interval_is_the_first_delay_and_no_work_waits_for_it() {
+    let settings = usable(&[
+        ("Workers__DomainVerification__Interval", "31s"),
+        ("Workers__HttpProbe__Interval", "32s"),
+        ("Workers__AcmeIssuance__Interval", "33s"),
+        ("Workers__Renewal__Interval", "5h"),
+        ("Workers__Removal__Interval", "35s"),
+    ]);
+    let policy = settings.policy();
+    for (lane, seconds) in [
+        (Lane::Verification, 31),
+        (Lane::HttpProbe, 32),
+        (Lane::Issuance, 33),
+        (Lane::OrderQueue, 33),
+        (Lane::Renewal, 33),
+        (Lane::Urgent, 33),
+        (Lane::Removal, 35),
+    ] {
+        let backoff = policy.backoff(lane);
+        assert_eq!(backoff.initial, Duration::from_secs(seconds), "{lane:?}");
+        assert!(backoff.max > backoff.initial, "{lane:?}");
+    }
+    assert_eq!(policy.renewal.interval, Duration::from_secs(5 * 3600));
+    let glance = |variables: &[(&str, &str)]| usable(variables).policy().glance;
+    assert_eq!(glance(&[]), Duration::from_secs(2));
+    let quick = [("Workers__HttpProbe__Interval", "300ms")];
+    assert_eq!(glance(&quick), Duration::from_millis(300));
 }
 
 #[test]

@@ -15,11 +15,11 @@ const DAY: u64 = 24 * 3600;
 /// Each of them is looked at for every address that is probed.
 const MAX_FORBIDDEN_NETWORKS: usize = 1_000;
 
-/// Checks DNS, every 30 seconds by default.
+/// Checks DNS; again after 30 seconds at first, by default.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct DomainVerification {
-    /// The periodic pass, and the first delay of the back-off.
+    /// The first delay of the back-off.
     pub interval: HumanDuration,
     /// The longest delay between two checks of one domain.
     pub max_backoff: HumanDuration,
@@ -37,11 +37,11 @@ pub struct DomainVerification {
     pub allow_platform_names: bool,
 }
 
-/// Fetches a random token through the domain's own path, every 30 seconds by default.
+/// Fetches a random token through the domain's own path; again after 30 seconds at first, by default.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct HttpProbe {
-    /// The periodic pass, and the first delay of the back-off.
+    /// The first delay of the back-off.
     pub interval: HumanDuration,
     /// The longest delay between two probes of one domain.
     pub max_backoff: HumanDuration,
@@ -57,11 +57,11 @@ pub struct HttpProbe {
     pub concurrency: u32,
 }
 
-/// Has certificates issued and deploys them; the pass is every 60 seconds by default.
+/// Has certificates issued and deploys them; a failed attempt is made again after 60 seconds at first, by default.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct AcmeIssuance {
-    /// The periodic pass, and the first delay of the back-off.
+    /// The first delay of the back-off.
     pub interval: HumanDuration,
     /// The longest delay between two tries for one domain, first issues and renewals alike.
     pub max_backoff: HumanDuration,
@@ -69,11 +69,11 @@ pub struct AcmeIssuance {
     pub concurrency: u32,
 }
 
-/// Renews certificates; the pass is every 6 hours by default.
+/// Renews certificates; those that stopped are tried again every 6 hours by default.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Renewal {
-    /// The periodic pass; each certificate has its own stored moment of renewal.
+    /// The pass over renewals that stopped until somebody acts. Others begin at the moment stored with each certificate.
     pub interval: HumanDuration,
     /// Adds so many permits to those for work at the CA, which `Workers:Shares` shares out.
     pub concurrency: u32,
@@ -95,7 +95,7 @@ pub struct Recheck {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Removal {
-    /// The periodic pass, and the first delay of the back-off.
+    /// The first delay of the back-off.
     pub interval: HumanDuration,
     /// The longest delay between two tries for one domain.
     pub max_backoff: HumanDuration,
