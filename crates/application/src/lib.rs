@@ -22,6 +22,7 @@ pub mod ports;
 pub mod request_tokens;
 pub mod resolvers;
 pub mod rotation;
+pub mod sentence;
 pub mod service;
 pub mod settle;
 pub mod steps;

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use dps_domain::failure::WantedRecords;
 use dps_domain::lane::usual_lane;
 use dps_domain::phase::{Issuance, Lane, Next};
 use dps_domain::renewal::WaitCause;
@@ -12,7 +11,8 @@ use serde_json::{Map, Value, json};
 
 use crate::policy::Policy;
 use crate::ports::cabinet::StatusReport;
-use crate::ports::store::{Completion, DomainEvent, DomainRecord};
+use crate::ports::store::{Completion, DNS_CONFIRMED, DomainEvent, DomainRecord};
+use crate::sentence::last_sentence;
 use crate::steps::{Outcome, Then};
 
 /// The shortest wait for somebody else that the Cabinet is told of.
@@ -94,7 +94,7 @@ pub fn settle(
             record.attempt = 0;
             record.next_attempt_at = Some(until);
             record.last_failure = None;
-            ("dns.confirmed".to_owned(), json!({}), None)
+            (DNS_CONFIRMED.to_owned(), json!({}), None)
         }
         Outcome::Waiting { until, kind } => {
             record.attempt = record.attempt.saturating_sub(1);
@@ -432,22 +432,10 @@ fn is_waiting(record: &DomainRecord) -> bool {
 
 /// The report that tells a record as it stands.
 pub fn current_report(record: &DomainRecord, message: Option<String>, policy: &Policy) -> StatusReport {
-    let edge_addresses = policy.edge_hosts();
-    let wanted = WantedRecords {
-        hostname: &record.hostname,
-        cname_target: &record.cname_target,
-        edge_addresses: &edge_addresses,
-        caa_identity: None,
-    };
     StatusReport {
         status: record.phase.status(),
         failure: record.last_failure.clone(),
-        message: message.or_else(|| {
-            record
-                .last_failure
-                .as_ref()
-                .map(|failure| failure.message(&wanted))
-        }),
+        message: message.or_else(|| last_sentence(record, policy, &[])),
         next_attempt_at: next_attempt_at(record),
         certificate_not_after: record.phase.certificate_not_after(),
     }

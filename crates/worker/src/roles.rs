@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use dps_application::ports::Clock as _;
-use dps_application::{operator, rotation};
+use dps_application::{Policy, operator, rotation};
 use dps_domain::Hostname;
 use dps_host::{exit, process, shutdown, telemetry};
 use dps_store::Store;
@@ -51,7 +51,9 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Domains(command) => {
-            with_store(&load(path)?, async |store| ask(store, command).await).await?;
+            let settings = load(path)?;
+            let policy = settings.policy();
+            with_store(&settings, async |store| ask(store, &policy, command).await).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Edges { json } => {
@@ -184,7 +186,7 @@ async fn with_store<T>(
     done
 }
 
-async fn ask(store: &Store, command: Domains) -> anyhow::Result<()> {
+async fn ask(store: &Store, policy: &Policy, command: Domains) -> anyhow::Result<()> {
     let now = SystemClock.now();
     match command {
         Domains::List {
@@ -194,10 +196,10 @@ async fn ask(store: &Store, command: Domains) -> anyhow::Result<()> {
             json,
         } => {
             let after = after.as_deref().map(hostname).transpose()?;
-            domains::list(store, containing, after, limit, json).await?;
+            domains::list(store, policy, containing, after, limit, json).await?;
         }
         Domains::Show { host, events, json } => {
-            domains::show(store, &hostname(&host)?, events, json).await?;
+            domains::show(store, policy, &hostname(&host)?, events, json).await?;
         }
         Domains::Retry { host } => {
             let record = operator::retry(store, &Replica::operator(), now, &hostname(&host)?).await?;

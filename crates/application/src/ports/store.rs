@@ -86,6 +86,9 @@ pub struct Lease {
     pub token: LeaseToken,
 }
 
+/// The kind of the line that says that a live domain still points at us.
+pub const DNS_CONFIRMED: &str = "dns.confirmed";
+
 /// One line of a domain's history.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DomainEvent {

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::{Outcome, StepContext, Then};
 use crate::local_fault::LocalParty;
+use crate::sentence::EDGE_ADDRESSES;
 use crate::settle::is_departed;
 
 /// When to look again after an answer that says nothing about the customer.
@@ -74,7 +75,16 @@ pub(super) fn nothing_new(context: &StepContext<'_>, failure: &Failure) -> Optio
 
 /// The addresses that an instruction for the customer may name, by what [`look`] saw.
 pub(super) fn instruction_addresses(context: &StepContext<'_>, views: &[ResolverView]) -> Vec<IpAddr> {
-    dns::instruction_addresses(&context.service.policy.edge_addresses, views)
+    let policy = &context.service.policy;
+    let addresses = dns::instruction_addresses(&policy.edge_addresses, views);
+    if policy.edge_hosts().is_empty() {
+        // Where the configuration names none, nobody could say later what the customer was told.
+        context.evidence.note(
+            EDGE_ADDRESSES,
+            addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        );
+    }
+    addresses
 }
 
 /// Asks all resolvers at once. Also answers what each of them said.

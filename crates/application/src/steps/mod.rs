@@ -18,7 +18,6 @@ mod validate;
 use std::time::Duration;
 
 use dps_domain::decide::{Action, next_action};
-use dps_domain::failure::WantedRecords;
 use dps_domain::limits::{Endpoint, LimitKind};
 use dps_domain::phase::Issuance;
 use dps_domain::{Event, Failure, LeaseToken, Timestamp, Until, with_causes};
@@ -33,6 +32,7 @@ use crate::ports::ca::CaError;
 use crate::ports::store::{DomainRecord, StoreError, StoredOrder};
 use crate::ports::vault::VaultError;
 use crate::service::Service;
+use crate::sentence::{CAA_IDENTITY, sentence};
 
 /// The shortest time until a step is made again that our own machine made impossible, and half of the longest.
 const LOCAL_FAULT_PAUSE: Duration = Duration::from_secs(10);
@@ -242,13 +242,10 @@ impl StepContext<'_> {
 
     fn failed_with(&self, failure: Failure, then: Then, edge_addresses: &[std::net::IpAddr]) -> Outcome {
         let caa_identity = self.service.ca.caa_identity();
-        let wanted = WantedRecords {
-            hostname: &self.record.hostname,
-            cname_target: &self.record.cname_target,
-            edge_addresses,
-            caa_identity: caa_identity.as_deref(),
-        };
-        let message = failure.message(&wanted);
+        if let (FailureCode::CaaForbids, Some(identity)) = (failure.code(), &caa_identity) {
+            self.evidence.note(CAA_IDENTITY, identity.to_string());
+        }
+        let message = sentence(&failure, self.record, edge_addresses, caa_identity.as_deref());
         Outcome::Failed {
             failure,
             then,

@@ -5,18 +5,20 @@ mod timeline;
 use anyhow::Context as _;
 use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use dps_application::Policy;
 use dps_application::ports::CertificateStore;
 use dps_application::ports::advice::RenewalQuestion;
 use dps_application::ports::fleet::Deployment;
-use dps_application::ports::store::{DomainEvent, DomainFilter, DomainRecord};
-use dps_domain::failure::WantedRecords;
+use dps_application::ports::store::{DomainEvent, DomainFilter, DomainRecord, StoreError};
+use dps_application::sentence::last_sentence;
 use dps_domain::phase::{Next, Phase};
-use dps_domain::{Hostname, with_causes};
+use dps_domain::{Failure, Hostname, with_causes};
 use serde_json::{Value, json};
 
 /// Prints domains by hostname.
 pub async fn list(
     store: &dyn CertificateStore,
+    policy: &Policy,
     hostname_contains: Option<String>,
     after: Option<Hostname>,
     limit: u32,
@@ -32,7 +34,8 @@ pub async fn list(
     if as_json {
         for record in &records {
             let question = question(store, record).await;
-            println!("{}", value(record, question.as_ref()));
+            let what_to_do = what_to_do(store, policy, record).await?;
+            println!("{}", value(record, question.as_ref(), what_to_do));
         }
         return Ok(());
     }
@@ -67,6 +70,7 @@ pub async fn list(
 /// Prints one domain with the newest `limit` lines of its history, newest last.
 pub async fn show(
     store: &dyn CertificateStore,
+    policy: &Policy,
     hostname: &Hostname,
     limit: u32,
     as_json: bool,
@@ -77,10 +81,11 @@ pub async fn show(
         .with_context(|| format!("no domain {hostname} is known here; the Cabinet adds domains"))?;
     let deployments = store.deployments(record.id).await?;
     let question = question(store, &record).await;
+    let what_to_do = what_to_do(store, policy, &record).await?;
     let mut events = store.events(record.id, limit).await?;
     events.reverse();
     if as_json {
-        let mut document = value(&record, question.as_ref());
+        let mut document = value(&record, question.as_ref(), what_to_do);
         document["edges"] = deployments.iter().map(deployment_value).collect();
         document["events"] = events.iter().map(event_value).collect();
         println!("{document:#}");
@@ -123,7 +128,7 @@ pub async fn show(
             "when a retry is asked for"
         };
         println!("  tried again   {again}");
-        println!("  what to do    {}", message(&record));
+        println!("  what to do    {}", what_to_do.unwrap_or_default());
         println!("  evidence      {}", json!(failure));
     }
     println!("  history");
@@ -182,21 +187,23 @@ fn renewal_value(record: &DomainRecord, question: Option<&RenewalQuestion>) -> V
     })
 }
 
-fn message(record: &DomainRecord) -> String {
-    let wanted = WantedRecords {
-        hostname: &record.hostname,
-        cname_target: &record.cname_target,
-        edge_addresses: &[],
-        caa_identity: None,
-    };
-    record
-        .last_failure
-        .as_ref()
-        .map(|failure| failure.message(&wanted))
-        .unwrap_or_default()
+/// How many lines of the history are read for what a look at DNS noted.
+const LINES_OF_EVIDENCE: u32 = 50;
+
+/// The sentence about the last failure that the customer reads in the Cabinet.
+async fn what_to_do(
+    store: &dyn CertificateStore,
+    policy: &Policy,
+    record: &DomainRecord,
+) -> Result<Option<String>, StoreError> {
+    if record.last_failure.is_none() {
+        return Ok(None);
+    }
+    let events = store.events(record.id, LINES_OF_EVIDENCE).await?;
+    Ok(last_sentence(record, policy, &events))
 }
 
-fn value(record: &DomainRecord, question: Option<&RenewalQuestion>) -> Value {
+fn value(record: &DomainRecord, question: Option<&RenewalQuestion>, what_to_do: Option<String>) -> Value {
     json!({
         "id": record.id,
         "tenantId": record.tenant_id,
@@ -207,6 +214,8 @@ fn value(record: &DomainRecord, question: Option<&RenewalQuestion>) -> Value {
         "attempt": record.attempt,
         "nextAttemptAt": record.next_attempt_at,
         "lastFailure": record.last_failure,
+        "message": what_to_do,
+        "actor": record.last_failure.as_ref().map(Failure::actor),
         "renewal": renewal_value(record, question),
         "createdAt": record.created_at,
         "updatedAt": record.updated_at,

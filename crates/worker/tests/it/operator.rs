@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Output;
 
 use dps_lab::wait;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::world::{Database, Options, PATIENCE, World, dps, npgsql_database};
 
@@ -153,6 +153,30 @@ async fn the_command_line_lists_shows_nudges_and_renews_what_the_service_works_o
     }
     for _ in 0..2 {
         assert!(said(&world, &["migrate"]).contains("schema"));
+    }
+}
+
+/// A name that cannot have a CNAME needs the edges' addresses: from the settings, or as a look at DNS found them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_line_gives_the_sentence_that_the_customer_reads() {
+    const APEX: &str = "bakery.test";
+    let network = json!({ "Workers": { "DomainVerification": { "EdgeAddresses": ["127.0.0.0/24"] } } });
+    for settings in [json!({}), network] {
+        let world = World::start(Options::quick().with(&settings)).await;
+        world.zone.set_a(APEX, &["203.0.113.9".parse().unwrap()]);
+        let id = world.customer.add(APEX).await;
+        let told = world
+            .wait_until(&id, "a sentence", |domain| domain["lastErrorMessage"].is_string())
+            .await;
+        let sentence = told["lastErrorMessage"].as_str().unwrap();
+        assert!(sentence.contains("127.0.0.1"), "{told}");
+        let shown: Value = serde_json::from_str(&said(&world, &["domains", "show", APEX, "--json"])).unwrap();
+        assert_eq!(shown["message"], sentence, "{shown}");
+        assert_eq!(shown["actor"], "customer", "{shown}");
+        let listed: Value = serde_json::from_str(&said(&world, &["domains", "list", "--json"])).unwrap();
+        assert_eq!(listed["message"], sentence, "{listed}");
+        let text = said(&world, &["domains", "show", APEX]);
+        assert!(text.contains(sentence), "{text}");
     }
 }
 
