@@ -19,6 +19,12 @@ statements! {
          SELECT $1, COALESCE(MAX(seq), 0) + 1, $2, $3, $4, $5, $6, $7 FROM domain_events WHERE domain_id = $1 \
          RETURNING domain_id, seq",
     );
+    /// Replaces the newest line if it is of the same kind.
+    REPLACE = Sql::both(
+        "UPDATE domain_events SET at = $2, phase = $4, detail = $5, duration_micros = $6, replica = $7 \
+         WHERE domain_id = $1 AND kind = $3 \
+         AND seq = (SELECT MAX(newest.seq) FROM domain_events AS newest WHERE newest.domain_id = $1)",
+    );
     PRUNE = Sql::both("DELETE FROM domain_events WHERE domain_id = $1 AND seq <= $2");
     /// Whoever prunes at the same time takes other rows.
     PRUNE_BY_AGE = Sql::each(
@@ -44,16 +50,21 @@ pub(crate) async fn append_in_tx(
     let micros = event
         .duration
         .map(|duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
-    let args = args![
-        domain,
-        event.at,
-        event.kind.as_str(),
-        event.phase.as_str(),
-        to_json(&event.detail),
-        micros,
-        event.replica.as_str(),
-    ];
-    let Some(row) = session.fetch(INSERT, args).await? else {
+    let line = || {
+        args![
+            domain,
+            event.at,
+            event.kind.as_str(),
+            event.phase.as_str(),
+            to_json(&event.detail),
+            micros,
+            event.replica.as_str(),
+        ]
+    };
+    if event.replaces_its_like() && session.execute(REPLACE, line()).await? > 0 {
+        return Ok(());
+    }
+    let Some(row) = session.fetch(INSERT, line()).await? else {
         return Ok(());
     };
     let seq: i64 = row.fields(TABLE, "domain_id").get("seq")?;

@@ -106,6 +106,14 @@ pub struct DomainEvent {
     pub replica: String,
 }
 
+impl DomainEvent {
+    /// Whether a line of the same kind is replaced by it, when that is the newest of the domain: what
+    /// is confirmed every day must not push out the lines that explain a fault.
+    pub fn replaces_its_like(&self) -> bool {
+        self.kind == DNS_CONFIRMED
+    }
+}
+
 /// What is written with a record in one transaction.
 #[derive(Debug, Clone)]
 pub struct Completion {

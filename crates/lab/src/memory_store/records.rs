@@ -152,6 +152,10 @@ impl State {
             && let Some(row) = self.rows.get_mut(&id)
         {
             row.events.push_back(event.clone());
+            let newest = row.events.back();
+            if event.replaces_its_like() && newest.is_some_and(|newest| newest.kind == event.kind) {
+                row.events.pop_back();
+            }
             let surplus = row.events.len().saturating_sub(retention.events_per_domain);
             row.events.drain(..surplus);
         }

@@ -63,6 +63,7 @@ contract! {
             the_newest_record_that_is_not_gone_holds_a_hostname,
             people_page_through_hostnames_and_search_them_literally,
             history_is_newest_first_and_bounded_per_domain,
+            what_is_confirmed_every_day_is_one_line_of_the_history,
             history_that_is_too_old_is_dropped_in_batches_the_oldest_first,
         ],
         leases: [

@@ -209,6 +209,39 @@ pub(crate) async fn history_is_newest_first_and_bounded_per_domain(world: World)
     assert_eq!(world.store.events(quiet_neighbour, 10).await.unwrap().len(), 1);
 }
 
+pub(crate) async fn what_is_confirmed_every_day_is_one_line_of_the_history(world: World) {
+    let id = world.with_due("live.example", at(0)).await.id;
+    let neighbour = world.with_due("other.example", at(0)).await.id;
+    let write = async |id, kind: &str, n: i64| {
+        let completion = Completion {
+            ledger: Vec::new(),
+            advice: None,
+            record: world.read(id).await,
+            report: None,
+            event: Some(event(kind, at(n))),
+        };
+        assert!(world.store.domain_update(completion).await.unwrap());
+    };
+    write(id, "deployed", 0).await;
+    for day in 1..=300 {
+        write(id, "dns.confirmed", day).await;
+    }
+    write(neighbour, "dns.confirmed", 7).await;
+    write(id, "renewal.moved", 301).await;
+    for day in 302..=303 {
+        write(id, "dns.confirmed", day).await;
+    }
+    let expected = [
+        event("dns.confirmed", at(303)),
+        event("renewal.moved", at(301)),
+        event("dns.confirmed", at(300)),
+        event("deployed", at(0)),
+    ];
+    assert_eq!(world.store.events(id, 10).await.unwrap(), expected);
+    let others = world.store.events(neighbour, 10).await.unwrap();
+    assert_eq!(others, [event("dns.confirmed", at(7))]);
+}
+
 pub(crate) async fn history_that_is_too_old_is_dropped_in_batches_the_oldest_first(world: World) {
     const DAY: i64 = 24 * 3600;
     let ids = [
