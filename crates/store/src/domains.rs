@@ -83,7 +83,11 @@ statements! {
     SET_CABINET_VERSION = Sql::both(
         "UPDATE custom_domains SET revision = revision + 1, cabinet_version = $2 WHERE id = $1",
     );
-    SOONEST_EXPIRY = Sql::both("SELECT MIN(serving_not_after) AS at FROM custom_domains");
+    /// Domains that moved away are served until their certificate ends, and nobody waits for a new one.
+    SOONEST_EXPIRY = Sql::both(
+        "SELECT MIN(serving_not_after) AS at FROM custom_domains \
+         WHERE substr(COALESCE(last_failure, ''), 1, 19) <> '{\"code\":\"DNS_MOVED\"'",
+    );
 }
 
 /// `$1` and `$2` are the id and what guards the write; the rest is common to all writes.

@@ -166,7 +166,7 @@ const HOT: [(&str, &str, &[&str]); 16] = [
         "custom_domains_hostname",
         &["'host-77'", "'\"gone\"'"],
     ),
-    ("domains::SOONEST_EXPIRY", "custom_domains_serving_not_after", &[]),
+    ("domains::SOONEST_EXPIRY", "custom_domains_soonest_expiry", &[]),
     (
         "outbox::ACQUIRE_PROGRESS",
         "outbox_progress",

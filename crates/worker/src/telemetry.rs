@@ -11,6 +11,7 @@ use std::sync::atomic::AtomicU64;
 use dps_application::cabinet_health::CabinetStanding;
 use dps_application::local_fault::LocalParty;
 use dps_application::ports::fleet::KnownEdge;
+use dps_application::ports::metrics::AcmeWait;
 use dps_application::ports::{CabinetEvent, Metrics as MetricsPort};
 use dps_application::resolvers::ResolverStatus;
 use dps_domain::Timestamp;
@@ -31,7 +32,7 @@ use self::resolvers::ResolverMetrics;
 const MICROS_PER_DAY: f64 = 86_400_000_000.0;
 
 /// By limit.
-type Limits = Family<[(&'static str, &'static str); 1], Gauge>;
+type Limits<M> = Family<[(&'static str, &'static str); 1], M>;
 type Results = Family<[(&'static str, &'static str); 1], Counter>;
 type ByParty = Family<[(&'static str, &'static str); 1], Counter>;
 type ByLane<G> = Family<[(&'static str, &'static str); 1], G>;
@@ -44,12 +45,13 @@ pub struct Metrics {
     issuance: Results,
     renewal: Results,
     renewal_info: Results,
+    acme_waits: Limits<Counter>,
     expiry_days: Gauge<f64, AtomicU64>,
     outbox_waiting: Gauge<f64, AtomicU64>,
     agent_tls_expiry_days: Gauge<f64, AtomicU64>,
     in_flight: ByLane<Gauge>,
     oldest_due: ByLane<Gauge<f64, AtomicU64>>,
-    limit_remaining: Limits,
+    limit_remaining: Limits<Gauge>,
     orders_waiting: Gauge,
     edge_filled: Results,
     edges: EdgeGauges,
@@ -73,23 +75,36 @@ impl Metrics {
         let outbox_waiting = Gauge::<f64, AtomicU64>::default();
         let agent_tls_expiry_days = Gauge::<f64, AtomicU64>::default();
         agent_tls_expiry_days.set(f64::NAN);
-        let limit_remaining = Limits::default();
+        let limit_remaining = Limits::<Gauge>::default();
         let orders_waiting = Gauge::default();
         let mut registry = Registry::default();
         registry.register(
             "domain_verification",
-            "DNS checks that ended",
+            "DNS checks that were answered: the name points at us, or does not; a domain that moved away counts once",
             verification.clone(),
         );
         registry.register(
             "acme_issuance",
-            "First issuances that ended with a deployed certificate or failed",
+            "First issuances that ended with a deployed certificate, and attempts that failed at the CA or an edge",
             issuance.clone(),
         );
         registry.register(
             "renewal",
-            "Renewals that ended with a deployed certificate or failed",
+            "Renewals that ended with a deployed certificate, and attempts that failed at the CA or an edge",
             renewal.clone(),
+        );
+        let acme_waits = Limits::<Counter>::default();
+        for wait in LimitKind::ALL
+            .map(AcmeWait::Limit)
+            .into_iter()
+            .chain([AcmeWait::Rest])
+        {
+            drop(acme_waits.get_or_create(&[("limit", wait.as_str())]));
+        }
+        registry.register(
+            "dps_acme_waits",
+            "Times that a domain was told to wait before the CA was asked, by the limit that was used up",
+            acme_waits.clone(),
         );
         registry.register(
             "acme_renewal_info",
@@ -98,7 +113,7 @@ impl Metrics {
         );
         registry.register(
             "certificate_expiry_days",
-            "Days until the soonest end of validity among the served certificates; NaN without any",
+            "Days until the soonest end of validity among the certificates of domains that point at us; NaN without any",
             expiry_days.clone(),
         );
         let (in_flight, oldest_due) = (ByLane::<Gauge>::default(), ByLane::default());
@@ -156,6 +171,7 @@ impl Metrics {
             issuance,
             renewal,
             renewal_info,
+            acme_waits,
             expiry_days,
             outbox_waiting,
             agent_tls_expiry_days,
@@ -177,7 +193,8 @@ impl Metrics {
         self.oldest_due.get_or_create(&of(lane)).set(waiting);
     }
 
-    /// Sets `certificate_expiry_days` from the soonest end of validity among the served certificates; negative once it has passed.
+    /// Sets `certificate_expiry_days` from the soonest end of validity among the certificates of domains that point at us; negative once
+    /// it has passed.
     pub fn certificate_expiry(&self, soonest: Option<Timestamp>, now: Timestamp) {
         self.expiry_days
             .set(soonest.map_or(f64::NAN, |soonest| days_until(soonest, now)));
@@ -253,6 +270,10 @@ impl MetricsPort for Metrics {
 
     fn renewal(&self, success: bool) {
         count(&self.renewal, success);
+    }
+
+    fn acme_wait(&self, wait: AcmeWait) {
+        self.acme_waits.get_or_create(&[("limit", wait.as_str())]).inc();
     }
 
     fn edge_filled(&self, applied: usize, refused: usize) {
@@ -359,6 +380,9 @@ mod tests {
         metrics.domain_verification(true);
         metrics.domain_verification(false);
         metrics.acme_issuance(false);
+        metrics.acme_wait(AcmeWait::Limit(LimitKind::NewOrders));
+        has(&metrics, "dps_acme_waits_total{limit=\"NewOrders\"} 1");
+        has(&metrics, "dps_acme_waits_total{limit=\"Rest\"} 0");
         metrics.clone().renewal(true);
         has(&metrics, "domain_verification_total{result=\"success\"} 2");
         has(&metrics, "domain_verification_total{result=\"failed\"} 1");

@@ -3,6 +3,26 @@
 use std::net::SocketAddr;
 
 use dps_domain::lane::Lane;
+use dps_domain::limits::LimitKind;
+
+/// Why a domain waits before the CA is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AcmeWait {
+    /// A limit of the CA leaves nothing for now.
+    Limit(LimitKind),
+    /// The name rests after a failed validation, or the CA paused it.
+    Rest,
+}
+
+impl AcmeWait {
+    /// The name in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Limit(kind) => kind.as_str(),
+            Self::Rest => "Rest",
+        }
+    }
+}
 
 use crate::local_fault::LocalParty;
 /// What happens between us and the Cabinet and is worth a number of its own.
@@ -40,12 +60,17 @@ impl CabinetEvent {
 
 /// Counts results. No label per hostname, ever.
 pub trait Metrics: Send + Sync {
-    /// One DNS check ended: `domain_verification_total`.
+    /// One DNS check was answered: `domain_verification_total`. A domain that is known to have moved
+    /// away is not counted again.
     fn domain_verification(&self, success: bool);
-    /// One first issuance ended with a deployed certificate, or an attempt failed: `acme_issuance_total`.
+    /// One first issuance ended with a deployed certificate, or an attempt at the CA or an edge
+    /// failed: `acme_issuance_total`.
     fn acme_issuance(&self, success: bool);
-    /// One renewal ended with a deployed certificate, or an attempt failed: `renewal_total`.
+    /// One renewal ended with a deployed certificate, or an attempt at the CA or an edge failed:
+    /// `renewal_total`.
     fn renewal(&self, success: bool);
+    /// A domain was told to wait, and the CA was not asked: `dps_acme_waits_total`.
+    fn acme_wait(&self, wait: AcmeWait);
     /// So many steps of a lane are under way in this process now: `work_in_flight`.
     fn under_way(&self, lane: Lane, steps: usize);
     /// An edge that lacked certificates took so many, and refused so many: `edge_filled_total`.

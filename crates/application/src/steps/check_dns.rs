@@ -29,20 +29,28 @@ pub(super) async fn check_dns(context: &StepContext<'_>) -> Outcome {
             }
         }
         DnsVerdict::NotReady(failure) => {
-            metrics.domain_verification(false);
+            let failure = departed(context, failure);
+            // A departure is counted once, and silent resolvers say nothing.
+            let counts = !matches!(failure.code(), FailureCode::DnsMoved | FailureCode::DnsTimeout);
+            if counts && !is_departed(context.record) {
+                metrics.domain_verification(false);
+            }
             if let Some(waiting) = nothing_new(context, &failure) {
                 return waiting;
             }
             let edge_addresses = instruction_addresses(context, &views);
-            context.failed_with(departed(context, failure), Then::Retry, &edge_addresses)
+            context.failed_with(failure, Then::Retry, &edge_addresses)
         }
         DnsVerdict::Local { detail } => context.local_fault(LocalParty::Dns, &detail),
     }
 }
 
-/// A domain that was served and stopped pointing at us has moved away.
+/// A domain that was served and stopped pointing at us has moved away. The look that finds it out is counted, those after it are not.
 pub(super) fn departed(context: &StepContext<'_>, failure: Failure) -> Failure {
     if context.record.phase.was_served() && failure.counts_against_domain() && !is_seen_here(&failure) {
+        if !is_departed(context.record) {
+            context.service.metrics.domain_verification(false);
+        }
         Failure::DnsMoved {
             cause: Box::new(failure),
         }

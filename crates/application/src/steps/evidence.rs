@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use dps_domain::dns::{DnsAnswer, ResolverView};
 use dps_domain::limits::Entry;
@@ -21,6 +22,8 @@ const MAX_BYTES: usize = 4096;
 pub struct Evidence {
     notes: Mutex<Map<String, Value>>,
     ledger: Mutex<Vec<Entry>>,
+    /// Set when the step waits for a limit or a rest and asks nobody.
+    nothing_sent: AtomicBool,
 }
 
 impl Evidence {
@@ -78,6 +81,16 @@ impl Evidence {
         if let Ok(mut ledger) = self.ledger.lock() {
             ledger.push(entry);
         }
+    }
+
+    /// Keeps that the step asked neither the CA nor an edge.
+    pub(super) fn nothing_sent(&self) {
+        self.nothing_sent.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the step asked neither the CA nor an edge.
+    pub(crate) fn nothing_was_sent(&self) -> bool {
+        self.nothing_sent.load(Ordering::Relaxed)
     }
 
     /// All notes, and what they mean for the ledger of the CA's limits.

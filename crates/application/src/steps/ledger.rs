@@ -12,6 +12,7 @@ use dps_domain::{CertificateId, Failure, Timestamp, Until};
 
 use super::{Fault, Outcome, StepContext, Then};
 use crate::ports::ca::CaError;
+use crate::ports::metrics::AcmeWait;
 use crate::ports::store::Debit;
 use crate::service::Service;
 
@@ -141,6 +142,7 @@ pub(super) fn used_up(kind: LimitKind, until: Timestamp) -> Failure {
 }
 
 fn limited(context: &StepContext<'_>, kind: LimitKind, until: Timestamp, then: Then) -> Outcome {
+    context.waits(AcmeWait::Limit(kind));
     context.failed(used_up(kind, until), then)
 }
 

@@ -20,7 +20,7 @@ use std::time::Duration;
 use dps_domain::decide::{Action, next_action};
 use dps_domain::limits::{Endpoint, LimitKind};
 use dps_domain::phase::Issuance;
-use dps_domain::{Event, Failure, LeaseToken, Timestamp, Until, with_causes};
+use dps_domain::{Event, Failure, FailureCode, LeaseToken, Timestamp, Until, with_causes};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -29,10 +29,11 @@ use crate::account::AccountError;
 use crate::directory::{self, DirectoryError};
 use crate::local_fault::LocalParty;
 use crate::ports::ca::CaError;
+use crate::ports::metrics::AcmeWait;
 use crate::ports::store::{DomainRecord, StoreError, StoredOrder};
 use crate::ports::vault::VaultError;
-use crate::service::Service;
 use crate::sentence::{CAA_IDENTITY, sentence};
+use crate::service::Service;
 
 /// The shortest time until a step is made again that our own machine made impossible, and half of the longest.
 const LOCAL_FAULT_PAUSE: Duration = Duration::from_secs(10);
@@ -235,6 +236,12 @@ impl StepContext<'_> {
         }
     }
 
+    /// Counts that the domain waits, and that nothing is sent.
+    fn waits(&self, wait: AcmeWait) {
+        self.evidence.nothing_sent();
+        self.service.metrics.acme_wait(wait);
+    }
+
     fn failed(&self, failure: Failure, then: Then) -> Outcome {
         let edge_addresses = self.service.policy.edge_hosts();
         self.failed_with(failure, then, &edge_addresses)
@@ -341,8 +348,12 @@ impl Fault {
         }
         let then = match &self {
             Self::Ca(error) => context.after_ca_error(error),
-            Self::Limited { until, .. } => Then::At(*until),
+            Self::Limited { until, kind } => {
+                context.waits(AcmeWait::Limit(*kind));
+                Then::At(*until)
+            }
             Self::AccountBlocked { until, .. } => {
+                context.evidence.nothing_sent();
                 let service = context.service;
                 Then::At(ledger::spread(*until, service.now(), service.randomness.unit()))
             }

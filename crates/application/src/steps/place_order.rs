@@ -13,6 +13,7 @@ use crate::crash_point::{self, Effect};
 use crate::directory;
 use crate::insist::insist;
 use crate::ports::ca::Account;
+use crate::ports::metrics::AcmeWait;
 use crate::ports::store::StoredOrder;
 
 pub(super) async fn place_order(context: &StepContext<'_>) -> Result<Outcome, Fault> {
@@ -115,6 +116,7 @@ fn placed(order: &StoredOrder) -> Outcome {
 
 /// The name rests after failed validations: the CA's verdict stays what the customer reads.
 fn resting(context: &StepContext<'_>) -> Outcome {
+    context.waits(AcmeWait::Rest);
     let until = context.record.order_not_before;
     let then = if until == Timestamp::NEVER {
         Then::Stop

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dps_domain::backoff::Backoff;
-use dps_domain::failure::WantedRecords;
 use dps_domain::phase::Next;
 use dps_domain::{DomainId, Event, Failure, Hostname, Phase, Status, Timestamp, with_causes};
 use futures_util::future::join_all;
@@ -21,6 +20,7 @@ use crate::policy::Policy;
 use crate::ports::CabinetEvent;
 use crate::ports::cabinet::{CabinetDomain, CabinetError, CabinetFault, CabinetPage};
 use crate::ports::store::{Completion, DomainEvent, DomainRecord, StoreError};
+use crate::sentence::sentence;
 use crate::service::Service;
 use crate::settle::current_report;
 
@@ -797,13 +797,7 @@ fn begin_anew(record: &mut DomainRecord, now: Timestamp) {
 }
 
 fn message(failure: &Failure, record: &DomainRecord, policy: &Policy) -> String {
-    let edge_addresses = policy.edge_hosts();
-    failure.message(&WantedRecords {
-        hostname: &record.hostname,
-        cname_target: &record.cname_target,
-        edge_addresses: &edge_addresses,
-        caa_identity: None,
-    })
+    sentence(failure, record, &policy.edge_hosts(), None)
 }
 
 fn restart(record: &mut DomainRecord, now: Timestamp) {

@@ -3,15 +3,15 @@
 use std::panic::AssertUnwindSafe;
 
 use dps_domain::decide::{Action, next_action};
-use dps_domain::lane::{Lane, usual_lane};
+use dps_domain::lane::Lane;
 use dps_domain::limits::{BucketKey, Change, Entry, Limit, LimitKind};
-use dps_domain::phase::{Issuance, Phase};
 use dps_domain::{Failure, LeaseToken, Timestamp, with_causes};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::count::count;
 use crate::crash_point::{self, Effect};
 use crate::insist::{insist, insist_on_all};
 use crate::ports::store::{Completion, DomainRecord, Lease, StoreError};
@@ -189,7 +189,7 @@ async fn make_step(service: &Service, lease: Lease, deadline: Instant) -> Option
             then: Then::Retry,
             message: "Something on our side takes longer than it should. You need do nothing.".into(),
         });
-    count(service, &record.phase, &outcome);
+    count(service, &record.phase, &outcome, &evidence);
     let (evidence, ledger) = evidence.into_parts();
     let facts = Facts {
         policy: &service.policy,
@@ -319,21 +319,6 @@ impl Wakes {
         if self.reporter {
             service.wakers.wake_all(Bell::Reporter);
         }
-    }
-}
-
-/// The counters of results: an issuance ends well at the edge, or fails at the CA or the edge.
-fn count(service: &Service, phase: &Phase, outcome: &Outcome) {
-    let deploying = matches!(phase.issuance(), Some(Issuance::Deploying { .. }));
-    let success = match outcome {
-        Outcome::Moved { .. } if deploying => true,
-        Outcome::Failed { .. } => false,
-        Outcome::Moved { .. } | Outcome::Confirmed { .. } | Outcome::Waiting { .. } => return,
-    };
-    match usual_lane(phase) {
-        Some(Lane::Issuance | Lane::OrderQueue) => service.metrics.acme_issuance(success),
-        Some(Lane::Renewal) => service.metrics.renewal(success),
-        Some(_) | None => {}
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod brake;
 mod circuit;
+mod count;
 mod housekeeping;
 mod intake;
 mod lane;

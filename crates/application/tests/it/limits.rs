@@ -106,6 +106,9 @@ async fn a_domain_behind_a_used_up_limit_says_until_when_asks_nothing_and_goes_o
     assert_eq!(waiting.phase.status(), Status::Issuing);
     assert_eq!(waiting.attempt, 0, "to wait is no attempt");
     assert_eq!(world.ca.orders_for(HOST), 0);
+    let counted = |name| world.counters.0.lock().unwrap().get(&(name, false)).copied();
+    assert_eq!(counted("issuance"), None, "nothing was asked of the CA");
+    assert_eq!(counted("RegisteredDomain"), Some(1));
     world.advance(slot.since(world.service.now()));
     world.settle().await;
     assert_eq!(world.record().await.phase.status(), Status::Active);

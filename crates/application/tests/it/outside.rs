@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use dps_application::local_fault::LocalParty;
 use dps_application::ports::edge::{Deployment, EdgeError, EdgeHealth, InventoryPage};
+use dps_application::ports::metrics::AcmeWait;
 use dps_application::ports::pki::{CertificateFacts, ChainRejected, PkiError};
 use dps_application::ports::vault::{SealedSecret, SecretContext, VaultError};
 use dps_application::ports::{
@@ -479,6 +480,9 @@ impl Metrics for Counters {
     }
     fn renewal(&self, success: bool) {
         self.add("renewal", success);
+    }
+    fn acme_wait(&self, wait: AcmeWait) {
+        self.add(wait.as_str(), false);
     }
     fn under_way(&self, lane: dps_domain::phase::Lane, steps: usize) {
         if lane == dps_domain::phase::Lane::Issuance && steps > 0 {

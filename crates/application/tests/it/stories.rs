@@ -91,6 +91,9 @@ async fn a_departed_domain_is_never_ordered_for_and_revives_when_dns_returns() {
     }
     assert_eq!(world.ca.orders_for(HOST), 1);
     assert!(world.edges.served(HOST).is_some(), "what was served is served");
+    let counted = |name| world.counters.0.lock().unwrap().get(&(name, false)).copied();
+    assert_eq!(counted("verification"), Some(1), "it moved away once");
+    assert_eq!(counted("renewal"), None, "the CA was not asked");
     // Resolvers that are away say nothing about it.
     let departed = world.record().await;
     world.dns.set_dead(true);

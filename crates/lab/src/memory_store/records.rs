@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use dps_application::ports::store::{
     Completion, DomainEvent, DomainFilter, DomainRecord, StoredCertificate, StoredChallenge, StoredOrder,
 };
+use dps_application::settle::is_departed;
 use dps_domain::lane::Lane;
 use dps_domain::limits::BucketKey;
 use dps_domain::phase::Next;
@@ -151,11 +152,11 @@ impl State {
             .filter(|_| retention.events_per_domain > 0)
             && let Some(row) = self.rows.get_mut(&id)
         {
-            row.events.push_back(event.clone());
             let newest = row.events.back();
             if event.replaces_its_like() && newest.is_some_and(|newest| newest.kind == event.kind) {
                 row.events.pop_back();
             }
+            row.events.push_back(event.clone());
             let surplus = row.events.len().saturating_sub(retention.events_per_domain);
             row.events.drain(..surplus);
         }
@@ -214,11 +215,13 @@ impl State {
     }
 
     pub(super) fn soonest_expiry(&self) -> Option<Timestamp> {
+        // Nobody waits for a new certificate of a domain that moved away.
+        let waited_for = self.rows.values().filter(|row| !is_departed(&row.record));
         let served = |row: &Row| {
             let phase = &row.record.phase;
             phase.serving().and_then(|_| phase.certificate_not_after())
         };
-        self.rows.values().filter_map(served).min()
+        waited_for.filter_map(served).min()
     }
 
     pub(super) fn forget(&mut self, id: DomainId) {

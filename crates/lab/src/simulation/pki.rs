@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use dps_application::local_fault::LocalParty;
+use dps_application::ports::metrics::AcmeWait;
 use dps_application::ports::pki::{CertificateFacts, ChainRejected, PkiError};
 use dps_application::ports::vault::{SealedSecret, SecretContext, VaultError};
 use dps_application::ports::{CabinetEvent, Metrics, Pki, Vault};
@@ -123,6 +124,7 @@ impl Metrics for NoMetrics {
     fn domain_verification(&self, _success: bool) {}
     fn acme_issuance(&self, _success: bool) {}
     fn renewal(&self, _success: bool) {}
+    fn acme_wait(&self, _wait: AcmeWait) {}
     fn under_way(&self, _lane: Lane, _steps: usize) {}
     fn edge_filled(&self, _applied: usize, _refused: usize) {}
     fn renewal_info(&self, _success: bool) {}

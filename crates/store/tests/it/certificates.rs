@@ -6,7 +6,7 @@ use dps_application::ports::fleet::Deployed;
 use dps_application::ports::store::{NewCertificate, StoreError};
 use dps_application::ports::vault::SecretPurpose;
 use dps_domain::phase::Next;
-use dps_domain::{DomainId, Phase};
+use dps_domain::{DomainId, Failure, Phase};
 
 use crate::world::{TTL, World, at, certificate, quiet, sealed};
 
@@ -139,6 +139,21 @@ pub(crate) async fn the_soonest_expiry_is_that_of_a_certificate_in_service(world
         expected.push(at(second) + Duration::from_secs(90 * 86_400));
     }
     assert_eq!(world.store.soonest_expiry().await.unwrap(), Some(expected[1]));
+    let moved = Failure::DnsMoved {
+        cause: Box::new(Failure::DnsNxdomain {}),
+    };
+    for (failure, soonest) in [
+        (Some(moved), expected[0]),
+        (Some(Failure::DnsNxdomain {}), expected[1]),
+        (None, expected[1]),
+    ] {
+        let host = "b.example".parse().unwrap();
+        let mut record = world.store.domain_by_hostname(&host).await.unwrap().unwrap();
+        record.last_failure = failure;
+        assert!(world.store.domain_update(quiet(record.clone())).await.unwrap());
+        let found = world.store.soonest_expiry().await.unwrap();
+        assert_eq!(found, Some(soonest), "{:?}", record.last_failure);
+    }
     let mut leaving = world
         .store
         .domain_by_hostname(&"b.example".parse().unwrap())
