@@ -1,7 +1,7 @@
 //! The CA account: one per directory, its key stored before the CA hears of it.
 //!
-//! Registration is a chore: one step of one replica does it, the others wait for its result. A CA that refuses is not asked
-//! again for a while, however many domains are ready.
+//! Registration is a chore: one step of one replica does it, the others wait for its result. A CA
+//! that refuses is not asked again for a while, however many domains are ready.
 
 use std::time::Duration;
 
@@ -17,12 +17,13 @@ use crate::ports::sync::ChoreLease;
 use crate::ports::vault::{SecretContext, SecretPurpose, VaultError};
 use crate::service::Service;
 
-/// The time after which others take over from a process that died while it registered. Two that register the same key find
-/// the same account.
+/// The time after which others take over from a process that died while it registered. Two that
+/// register the same key find the same account.
 const LEASE: Duration = Duration::from_secs(30);
 /// The pause after a registration that failed or that replaced a lost account.
 const PAUSE: Duration = Duration::from_secs(60);
-/// The first pause of those who wait for somebody else's registration; it doubles up to [`LAST_WAIT`].
+/// The first pause of those who wait for somebody else's registration; it doubles up to
+/// [`LAST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(25);
 const LAST_WAIT: Duration = Duration::from_secs(1);
 /// The time after which a domain that gave its record back looks again.
@@ -82,8 +83,9 @@ pub async fn account(service: &Service) -> Result<Account, AccountError> {
     Ok(Account { url, key })
 }
 
-/// The CA refused the account: it may have lost it, or show it under another URL by now. Registering the same key finds the
-/// account or makes it anew. Nothing is done where somebody does it or did it a moment ago.
+/// The CA refused the account: it may have lost it, or show it under another URL by now.
+/// Registering the same key finds the account or makes it anew. Nothing is done where somebody does
+/// it or did it a moment ago.
 pub async fn register_again(service: &Service) -> Result<(), AccountError> {
     let Some(stored) = service.store.account(service.ca.directory_url()).await? else {
         return Ok(());
@@ -184,7 +186,8 @@ async fn take_up(service: &Service) -> Result<Option<ChoreLease>, StoreError> {
     service.store.chore_acquire(&name, now, LEASE, now).await
 }
 
-/// Leaves the chore to whoever comes next, which is at once. One that was taken over meanwhile is theirs.
+/// Leaves the chore to whoever comes next, which is at once. One that was taken over meanwhile is
+/// theirs.
 async fn lay_down(service: &Service, lease: &ChoreLease, pause: Option<&Pause>) -> Result<(), AccountError> {
     let progress = pause.and_then(|pause| serde_json::to_string(pause).ok());
     let released = service

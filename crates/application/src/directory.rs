@@ -1,8 +1,9 @@
 //! The CA directory of the installation: another one takes its place only when an operator says so.
 //!
-//! Visitors who trust the old CA may not trust the new one, so a directory that changed by mistake turns each renewal into an
-//! outage. The store remembers the directory that certificates come from. A process with another one does not start, and a
-//! replica whose directory was replaced meanwhile places no order.
+//! Visitors who trust the old CA may not trust the new one, so a directory that changed by mistake
+//! turns each renewal into an outage. The store remembers the directory that certificates come
+//! from. A process with another one does not start, and a replica whose directory was replaced
+//! meanwhile places no order.
 
 use crate::ports::CertificateStore;
 use crate::ports::store::StoreError;
@@ -41,7 +42,8 @@ pub enum DirectoryError {
     Store(#[from] StoreError),
 }
 
-/// Before work begins: makes `configured` the directory of the installation, if it is not and may be.
+/// Before work begins: makes `configured` the directory of the installation, if it is not and may
+/// be.
 ///
 /// `accept` is the operator's word that another directory's certificates are to be replaced.
 pub async fn claim(

@@ -56,8 +56,8 @@ pub struct NoRoots {
     reason: String,
 }
 
-/// The [`Pki`] of the service: ECDSA P-256 keys, one hostname per request, chains verified to the roots before they are
-/// believed.
+/// The [`Pki`] of the service: ECDSA P-256 keys, one hostname per request, chains verified to the
+/// roots before they are believed.
 #[derive(Debug, Clone)]
 pub struct X509Pki(TrustedRoots);
 

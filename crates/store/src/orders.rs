@@ -34,7 +34,8 @@ statements! {
          AND NOT EXISTS (SELECT 1 FROM certificates WHERE order_id = $1)",
     );
     CLOSE = Sql::both("UPDATE acme_orders SET open = FALSE WHERE id = $1");
-    /// Not for an order that is only closed: a step may still find it, and must not make another key for it.
+    /// Not for an order that is only closed: a step may still find it, and must not make another
+    /// key for it.
     COMPLETE = Sql::both("UPDATE acme_orders SET open = FALSE, key_sealed = NULL WHERE id = $1");
     PUT_CHALLENGE = Sql::both(
         "INSERT INTO acme_challenges (order_id, url, token, key_authorization) VALUES ($1, $2, $3, $4) \

@@ -17,13 +17,14 @@ pub const MAX_BUNDLE_CERTIFICATES: usize = 16;
 /// The most paths that are tried. Authorities send one or two.
 const MAX_PATHS: usize = 64;
 
-/// A leaf among certificates in any order: intermediates, roots, duplicates and certificates of other paths (RFC 8446
-/// §4.4.2 warns of all of them).
+/// A leaf among certificates in any order: intermediates, roots, duplicates and certificates of
+/// other paths (RFC 8446 §4.4.2 warns of all of them).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateBundle(Vec<Vec<u8>>);
 
 impl CertificateBundle {
-    /// Reads PEM. CRLF, blank lines and text between the blocks are passed over; any other kind of block is refused.
+    /// Reads PEM. CRLF, blank lines and text between the blocks are passed over; any other kind of
+    /// block is refused.
     pub fn from_pem(text: &str) -> Result<Self, ChainError> {
         let mut certificates = pem_certificates(text, MAX_CHAIN_BYTES, MAX_BUNDLE_CERTIFICATES)?;
         if certificates.is_empty() {
@@ -34,10 +35,12 @@ impl CertificateBundle {
         Ok(Self(certificates))
     }
 
-    /// The chain from the leaf of `key`, as long as the authority sent it, that passes [`check`] and leads to `roots`.
+    /// The chain from the leaf of `key`, as long as the authority sent it, that passes [`check`]
+    /// and leads to `roots`.
     ///
-    /// Of several paths the longest is taken, so that a cross-signed certificate stays for visitors who know only its
-    /// issuer; of equally long ones the first in the authority's order. Roots are left out, since visitors have them.
+    /// Of several paths the longest is taken, so that a cross-signed certificate stays for visitors
+    /// who know only its issuer; of equally long ones the first in the authority's order. Roots are
+    /// left out, since visitors have them.
     pub fn path(
         &self,
         key: &CertificateKey,
@@ -113,8 +116,8 @@ impl<'a> Pool<'a> {
         paths
     }
 
-    /// The intermediates that may continue a path: valid, an authority, and not one that the path went through under
-    /// another certificate.
+    /// The intermediates that may continue a path: valid, an authority, and not one that the path
+    /// went through under another certificate.
     fn issuers(&self, path: &[usize]) -> impl Iterator<Item = usize> {
         let last = path.last().map(|last| &self.members[*last].1);
         self.members

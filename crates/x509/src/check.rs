@@ -98,11 +98,12 @@ impl ChainFault {
     }
 }
 
-/// Checks that `chain` with `key` may be served for `hostname` at `now`: the key belongs to the leaf and is strong enough,
-/// each certificate is signed by the next and may be, the leaf is for TLS servers and covers the name, every certificate is
-/// valid, no signature uses SHA-1.
+/// Checks that `chain` with `key` may be served for `hostname` at `now`: the key belongs to the
+/// leaf and is strong enough, each certificate is signed by the next and may be, the leaf is for
+/// TLS servers and covers the name, every certificate is valid, no signature uses SHA-1.
 ///
-/// Trust is not decided here but by [`CertificateBundle::path`](crate::CertificateBundle::path), which knows the roots.
+/// Trust is not decided here but by [`CertificateBundle::path`](crate::CertificateBundle::path),
+/// which knows the roots.
 pub fn check(
     chain: &CertificateChain,
     key: &CertificateKey,
@@ -143,7 +144,8 @@ fn is_strong(leaf: &X509Certificate<'_>) -> bool {
     }
 }
 
-/// The leaf may sign a handshake and is for servers, unless it says nothing of its usage (RFC 5280 §4.2.1.3, §4.2.1.12).
+/// The leaf may sign a handshake and is for servers, unless it says nothing of its usage (RFC 5280
+/// §4.2.1.3, §4.2.1.12).
 fn check_usage(leaf: &X509Certificate<'_>) -> Result<(), ChainFault> {
     let unreadable = ChainFault::WrongUsage {
         reason: "an extension cannot be read",
@@ -163,7 +165,8 @@ fn check_usage(leaf: &X509Certificate<'_>) -> Result<(), ChainFault> {
     Ok(())
 }
 
-/// Everything above the leaf is an authority for as many certificates as are below it (RFC 5280 §4.2.1.9).
+/// Everything above the leaf is an authority for as many certificates as are below it (RFC 5280
+/// §4.2.1.9).
 fn check_authorities(certificates: &[X509Certificate<'_>]) -> Result<(), ChainFault> {
     for (below, certificate) in certificates.iter().skip(1).enumerate() {
         if let Some(reason) = not_an_authority(certificate, below) {
@@ -176,7 +179,8 @@ fn check_authorities(certificates: &[X509Certificate<'_>]) -> Result<(), ChainFa
     Ok(())
 }
 
-/// Why a certificate may not sign one with `below` intermediates between it and the leaf; `None` if it may.
+/// Why a certificate may not sign one with `below` intermediates between it and the leaf; `None` if
+/// it may.
 pub(crate) fn not_an_authority(certificate: &X509Certificate<'_>, below: usize) -> Option<&'static str> {
     let constraints = match certificate.basic_constraints() {
         Ok(Some(constraints)) if constraints.value.ca => constraints.value,

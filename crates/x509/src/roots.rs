@@ -59,8 +59,8 @@ impl Roots {
         Self(Kind::Known(anchors.collect()))
     }
 
-    /// Any root, for an authority whose certificates nobody trusts, such as Let's Encrypt's staging. Chains must be complete
-    /// and right in every other respect.
+    /// Any root, for an authority whose certificates nobody trusts, such as Let's Encrypt's
+    /// staging. Chains must be complete and right in every other respect.
     pub const fn unknown() -> Self {
         Self(Kind::Unknown)
     }
@@ -70,7 +70,8 @@ impl Roots {
         matches!(&self.0, Kind::Known(anchors) if anchors.is_empty())
     }
 
-    /// Verifies that the chain leads to one of the roots and may be used by a TLS server at `now` (RFC 5280 §6).
+    /// Verifies that the chain leads to one of the roots and may be used by a TLS server at `now`
+    /// (RFC 5280 §6).
     ///
     /// `top` is the issuer of the chain's last certificate, if the authority sent it.
     pub(crate) fn verify(
@@ -128,7 +129,8 @@ fn untrusted(error: &webpki::Error) -> ChainFault {
     ChainFault::Untrusted { reason }
 }
 
-/// Whether no root issued the chain: none has the issuer's name, or one has its name and another key.
+/// Whether no root issued the chain: none has the issuer's name, or one has its name and another
+/// key.
 const fn is_foreign(error: &webpki::Error) -> bool {
     matches!(
         error,

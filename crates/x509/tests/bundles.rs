@@ -1,4 +1,5 @@
-//! Paths in what authorities send: shuffled, repeated, with roots, strangers and cross-signed certificates among them.
+//! Paths in what authorities send: shuffled, repeated, with roots, strangers and cross-signed
+//! certificates among them.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::time::Duration;

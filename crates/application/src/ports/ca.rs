@@ -177,7 +177,8 @@ pub trait CertificateAuthority: Send + Sync {
     /// The directory's URL: the identity of the CA.
     fn directory_url(&self) -> &str;
 
-    /// The name by which CAA records allow the CA (RFC 8659 §4.2), if its directory was seen and tells it.
+    /// The name by which CAA records allow the CA (RFC 8659 §4.2), if its directory was seen and
+    /// tells it.
     fn caa_identity(&self) -> Option<String> {
         None
     }

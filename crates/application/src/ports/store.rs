@@ -441,8 +441,8 @@ pub trait CertificateStore: SyncStore + FleetStore + AdviceStore {
     /// The domain's open order.
     async fn order_open(&self, domain: DomainId) -> Result<Option<StoredOrder>, StoreError>;
 
-    /// Stores the certificate's key unless the order has one; answers the one it has now. `LeaseLost` if the order's
-    /// certificate is stored, by somebody else then.
+    /// Stores the certificate's key unless the order has one; answers the one it has now.
+    /// `LeaseLost` if the order's certificate is stored, by somebody else then.
     async fn order_put_key(&self, id: OrderId, key: &SealedSecret) -> Result<SealedSecret, StoreError>;
 
     /// The order leads no further.
@@ -459,8 +459,8 @@ pub trait CertificateStore: SyncStore + FleetStore + AdviceStore {
 
     // ---- certificates
 
-    /// Stores a certificate, once per order: a second time answers the first. Closes the order and erases its key, which the
-    /// certificate has from now on.
+    /// Stores a certificate, once per order: a second time answers the first. Closes the order and
+    /// erases its key, which the certificate has from now on.
     async fn certificate_insert(&self, certificate: &NewCertificate)
     -> Result<StoredCertificate, StoreError>;
 

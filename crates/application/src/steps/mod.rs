@@ -169,8 +169,8 @@ impl StepContext<'_> {
             .min(Instant::now() + self.service.policy.ca_patience)
     }
 
-    /// Whether an order was placed at another directory than this process's. Such an order leads no further here: the account
-    /// is unknown there.
+    /// Whether an order was placed at another directory than this process's. Such an order leads no
+    /// further here: the account is unknown there.
     async fn is_of_another_directory(&self, order: &StoredOrder) -> Result<bool, Fault> {
         let service = self.service;
         let directory_url = service.ca.directory_url();

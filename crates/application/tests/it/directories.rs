@@ -1,4 +1,5 @@
-//! Another CA takes the place of the one that live certificates come from only when an operator says so.
+//! Another CA takes the place of the one that live certificates come from only when an operator
+//! says so.
 
 use std::time::Duration;
 

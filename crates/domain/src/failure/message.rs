@@ -14,7 +14,8 @@ pub struct WantedRecords<'a> {
     pub cname_target: &'a Hostname,
     /// The addresses of our edges, for names that cannot have a CNAME.
     pub edge_addresses: &'a [IpAddr],
-    /// The name by which CAA records allow the certificate authority (RFC 8659 §4.2), if it is known.
+    /// The name by which CAA records allow the certificate authority (RFC 8659 §4.2), if it is
+    /// known.
     pub caa_identity: Option<&'a str>,
 }
 

@@ -64,7 +64,8 @@ impl DirectoryCache {
             .flatten()
     }
 
-    /// The name by which CAA records allow the CA (RFC 8659 §4.2), if the fresh directory tells one that is a host name.
+    /// The name by which CAA records allow the CA (RFC 8659 §4.2), if the fresh directory tells one
+    /// that is a host name.
     pub(super) fn caa_identity(&self, now: Timestamp) -> Option<String> {
         self.fresh(now, |_, cached| {
             let mut identities = cached.directory.meta.caa_identities.iter();

@@ -25,8 +25,8 @@ impl Hosts {
         }
     }
 
-    /// Refuses an address on another host, with the remedy. A directory that is not what it was must not turn the service
-    /// into a caller of addresses inside the operator's network.
+    /// Refuses an address on another host, with the remedy. A directory that is not what it was
+    /// must not turn the service into a caller of addresses inside the operator's network.
     pub(super) fn check(&self, uri: &Uri) -> Result<(), String> {
         let host = uri.host().unwrap_or_default().to_ascii_lowercase();
         let default = if uri.scheme_str() == Some("http") { 80 } else { 443 };

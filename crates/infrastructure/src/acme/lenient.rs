@@ -1,8 +1,9 @@
-//! Answers of CAs made fit for strict decoders: `null` counts as absent, and optional members of a kind that we do not
-//! understand are left out.
+//! Answers of CAs made fit for strict decoders: `null` counts as absent, and optional members of a
+//! kind that we do not understand are left out.
 //!
-//! RFC 8555 §7.1 tells clients to ignore what they do not recognise. The protocol library refuses a whole answer for one
-//! `null`, one identifier type or one challenge that it does not know, so answers pass through here before it sees them.
+//! RFC 8555 §7.1 tells clients to ignore what they do not recognise. The protocol library refuses a
+//! whole answer for one `null`, one identifier type or one challenge that it does not know, so
+//! answers pass through here before it sees them.
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -79,7 +80,8 @@ fn order(answer: &mut Map<String, Value>) {
 
 fn authorization(answer: &mut Map<String, Value>) {
     keep_if(answer, "wildcard", Value::is_boolean);
-    // An authorization is asked for by its order's URL; the library reads its identifier, and nobody uses it.
+    // An authorization is asked for by its order's URL; the library reads its identifier, and
+    // nobody uses it.
     if !answer.get("identifier").is_some_and(is_identifier) {
         answer.insert("identifier".to_owned(), json!({ "type": "dns", "value": "" }));
     }
@@ -160,7 +162,8 @@ mod tests {
         serde_json::from_slice(&normalize(Bytes::from(answer.to_string())))
     }
 
-    /// The answer with one member after another made `null`, left out where `optional`, or of another type.
+    /// The answer with one member after another made `null`, left out where `optional`, or of
+    /// another type.
     fn disturbed<'a>(answer: &'a Value, optional: &'a [&str]) -> impl Iterator<Item = Value> + 'a {
         let others = [
             Value::Null,

@@ -167,8 +167,8 @@ pub(super) fn error_of(answer: &Answer, subject: Subject) -> CaError {
     unavailable(detail, answer.until(Purpose::Outage))
 }
 
-/// An answer that is none, such as the page of some box in between or a redirect, in one line. Redirects are never
-/// followed: a signed request is for one URL (RFC 8555 §6.4).
+/// An answer that is none, such as the page of some box in between or a redirect, in one line.
+/// Redirects are never followed: a signed request is for one URL (RFC 8555 §6.4).
 pub(super) fn not_acme(answer: &Answer, what: &str) -> String {
     let status = answer.status.as_u16();
     if !answer.status.is_redirection() {

@@ -14,7 +14,8 @@ pub struct AcmeSettings {
     pub directory_url: Url,
     /// Roots to trust **instead of** the system's, as PEM, for a directory with a private certificate.
     pub root_certificates_pem: Option<String>,
-    /// Hosts besides the directory's that the CA may name for its resources, as `host` or `host:port`.
+    /// Hosts besides the directory's that the CA may name for its resources, as `host` or
+    /// `host:port`.
     pub allowed_hosts: Vec<String>,
     /// Whether the operator agreed to the CA's terms of service, if it has any.
     pub terms_of_service_agreed: bool,

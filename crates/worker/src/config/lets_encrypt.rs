@@ -24,9 +24,11 @@ pub struct LetsEncrypt {
     pub directory_url: Url,
     /// PEM file of roots to trust instead of the system's, for a directory with a private certificate.
     pub ca_certificate_file: Option<PathBuf>,
-    /// PEM file of the roots that issued certificates must lead to, instead of `ca_certificate_file` or the system's.
+    /// PEM file of the roots that issued certificates must lead to, instead of
+    /// `ca_certificate_file` or the system's.
     pub roots_file: Option<PathBuf>,
-    /// Hosts besides the directory's that the CA may name for its resources, as `host` or `host:port`.
+    /// Hosts besides the directory's that the CA may name for its resources, as `host` or
+    /// `host:port`.
     pub allowed_hosts: Vec<String>,
     /// Whether live certificates of another directory are to be replaced by this one's.
     pub accept_directory_change: bool,

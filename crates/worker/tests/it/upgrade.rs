@@ -158,8 +158,8 @@ fn seal_anew(target: &Target, dump: &Dump) {
         String::from_utf8(done.stdout).unwrap()
     };
     said(&["migrate"]);
-    // The keys of the account, of five certificates and of two orders. Five more orders had the key of a certificate that is
-    // stored, which the migration erased.
+    // The keys of the account, of five certificates and of two orders. Five more orders had the key
+    // of a certificate that is stored, which the migration erased.
     assert_eq!(
         said(&["keys", "rotate"]),
         "8 private keys were sealed anew, 0 were current already.\n"

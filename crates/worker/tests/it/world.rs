@@ -366,8 +366,8 @@ impl World {
         self.service.wait_for_port(address, PATIENCE).await.unwrap();
     }
 
-    /// Ends the service if it still runs, starts `role` with these environment variables, and waits until it has ended by
-    /// itself. Answers what it said.
+    /// Ends the service if it still runs, starts `role` with these environment variables, and waits
+    /// until it has ended by itself. Answers what it said.
     pub(crate) async fn start_in_vain(&mut self, role: &str, environment: &[(&str, &str)]) -> String {
         self.service.kill().unwrap();
         let mut process = dps::start(self.home.path(), role, environment);
