@@ -154,19 +154,19 @@ fn network(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn peer(number: u32) -> Option<IpAddr> {
-        Some(std::net::Ipv4Addr::from_bits(number).into())
+    fn peer(number: u32) -> IpAddr {
+        std::net::Ipv4Addr::from_bits(number).into()
     }
 
     #[test]
     fn a_guessing_peer_waits_ever_longer_and_no_other_does() {
         let (mut peers, now) = (Peers::default(), Instant::now());
-        let mut waits = (0..10).map(|_| delay(peers.refuse(peer(1), now).of_peer));
+        let mut waits = (0..10).map(|_| delay(peers.refuse(Some(peer(1)), now).of_peer));
         assert_eq!(waits.next(), Some(FIRST_DELAY));
         assert_eq!(waits.next(), Some(FIRST_DELAY * 2));
         assert_eq!(waits.last(), Some(MAX_DELAY));
-        assert_eq!(peers.refuse(peer(2), now).of_peer, 1);
-        assert_eq!(peers.refuse(peer(1), now + FORGET_AFTER).of_peer, 1);
+        assert_eq!(peers.refuse(Some(peer(2)), now).of_peer, 1);
+        assert_eq!(peers.refuse(Some(peer(1)), now + FORGET_AFTER).of_peer, 1);
         assert_eq!(delay(u32::MAX), MAX_DELAY);
     }
 
@@ -182,7 +182,7 @@ mod tests {
     fn any_number_of_peers_takes_bounded_room_and_few_log_lines() {
         let (mut peers, mut now, mut lines) = (Peers::default(), Instant::now(), 0);
         for number in 0..20_000 {
-            lines += u32::from(peers.refuse(peer(number), now).log);
+            lines += u32::from(peers.refuse(Some(peer(number)), now).log);
             now += Duration::from_millis(1);
         }
         assert_eq!(peers.wrong.len(), MAX_PEERS);
