@@ -26,5 +26,7 @@ mod settings;
 pub use agent::{Agent, AgentError, run};
 pub use clock::{Clock, SystemClock};
 pub use disk::DiskError;
+#[cfg(feature = "fuzzing")]
+pub use http::fuzzing;
 pub use settings::tls::Tls;
 pub use settings::{Settings, SettingsError};

@@ -4,6 +4,8 @@
 mod auth;
 mod certificates;
 mod challenges;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod health;
 mod problem;
 
