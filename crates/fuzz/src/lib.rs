@@ -7,6 +7,7 @@
 
 mod agent;
 mod cabinet;
+mod outside;
 mod settings;
 mod x509;
 
@@ -14,10 +15,12 @@ mod x509;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 7] = [
+    ("acme_answer", outside::acme_answer),
     ("apply_request", agent::apply_request),
     ("cabinet_page", cabinet::page),
     ("certificate_path", x509::certificate_path),
+    ("dns_answer", outside::dns_answer),
     ("haproxy_answer", agent::haproxy_answer),
     ("settings", settings::settings),
 ];

@@ -13,6 +13,8 @@ mod accounts;
 mod authority;
 mod directory;
 mod exchange;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod hosts;
 mod lenient;
 mod nonces;

@@ -10,6 +10,8 @@
 //! time, to tell a loop from a broken server.
 
 mod combine;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub(crate) mod query;
 mod sockets;
 mod walk;

@@ -68,7 +68,7 @@ fn unanswered(seen: &Exchange) -> CaError {
     }
 }
 
-fn read(answer: &Answer, now: Timestamp) -> Result<RenewalInfo, CaError> {
+pub(super) fn read(answer: &Answer, now: Timestamp) -> Result<RenewalInfo, CaError> {
     if answer.is_error() {
         return Err(problem::error_of(answer, Subject::Account));
     }

@@ -43,6 +43,17 @@ pub(crate) struct Answer {
     pub(crate) zone: Option<Name>,
 }
 
+impl From<DnsResponse> for Answer {
+    fn from(response: DnsResponse) -> Self {
+        Self {
+            name_missing: response.response_code == ResponseCode::NXDomain,
+            conclusive: response.soa().is_some(),
+            zone: response.soa().map(|soa| soa.name().clone()),
+            records: response.into_message().answers,
+        }
+    }
+}
+
 /// The way to one resolver. Holds no cache; equal questions at the same moment share one packet.
 pub(crate) struct Upstream {
     pool: NameServerPool<Sockets>,
@@ -99,12 +110,7 @@ impl Upstream {
             return self.unanswered(begin);
         };
         match result {
-            Ok(response) => Reply::Answer(Answer {
-                name_missing: response.response_code == ResponseCode::NXDomain,
-                conclusive: response.soa().is_some(),
-                zone: response.soa().map(|soa| soa.name().clone()),
-                records: response.into_message().answers,
-            }),
+            Ok(response) => Reply::Answer(Answer::from(response)),
             Err(error) => self.understand(name, kind, error, begin),
         }
     }

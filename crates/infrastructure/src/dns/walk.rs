@@ -132,6 +132,22 @@ fn at_the_end(end: &Name, answer: &Answer, stuck: bool) -> Option<(DnsAnswer, us
     }
 }
 
+/// What one answer alone says about a name.
+#[cfg(feature = "fuzzing")]
+pub(super) fn outcome_of(host: &Name, answer: &Answer) -> Outcome {
+    let mut chain = Chain::from(host);
+    if chain.follow(&answer.records).is_err() {
+        return chain.ends_with(DnsAnswer::Loop);
+    }
+    match at_the_end(&chain.end, answer, true) {
+        Some((end, more)) => Outcome {
+            more,
+            ..chain.ends_with(end)
+        },
+        None => chain.ends_with(DnsAnswer::NoData),
+    }
+}
+
 /// After SERVFAIL: walks the CNAMEs one question at a time, which a resolver answers without looking at the target. Finds the
 /// loop if there is one; else the chain shows how far the name's servers answer.
 async fn trace(upstream: &Upstream, host: &Name, deadline: Instant) -> Outcome {
