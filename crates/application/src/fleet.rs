@@ -3,7 +3,10 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use dps_domain::Timestamp;
+
 use crate::ports::edge::{Deployment, DirectoryError, EdgeError};
+use crate::ports::fleet::KnownEdge;
 use crate::ports::store::StoredCertificate;
 use crate::ports::vault::{SecretContext, SecretPurpose, VaultError};
 use crate::ports::{Edge, EdgeDirectory};
@@ -24,6 +27,7 @@ pub struct Fleet {
     fixed: Vec<Arc<dyn Edge>>,
     directory: Option<Arc<dyn EdgeDirectory>>,
     members: RwLock<Arc<[Arc<dyn Edge>]>>,
+    waiting: RwLock<Arc<[String]>>,
 }
 
 impl Fleet {
@@ -34,6 +38,7 @@ impl Fleet {
             fixed,
             directory,
             members,
+            waiting: RwLock::new(Arc::new([])),
         }
     }
 
@@ -47,9 +52,14 @@ impl Fleet {
         Arc::clone(&self.members.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Looks into the directory. While it does not answer, the edges stay as they were; in a process that has just begun, those that
-    /// `known` names.
-    pub async fn find(&self, known: &[&str]) -> Result<(), DirectoryError> {
+    /// The names of edges that the directory named last and that nobody approved: they are told nothing and sent nothing.
+    pub fn waiting(&self) -> Arc<[String]> {
+        Arc::clone(&self.waiting.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Looks into the directory. While it does not answer, the edges stay as they were; in a process that has just begun, those of
+    /// `approved` that were listed after `since`. An edge that is found joins if it is `approved` or the configuration allows it.
+    pub async fn find(&self, known: &[KnownEdge], since: Timestamp) -> Result<(), DirectoryError> {
         let Some(directory) = &self.directory else {
             return Ok(());
         };
@@ -57,17 +67,28 @@ impl Fleet {
             Ok(found) => (found, Ok(())),
             Err(error) if self.members().len() > self.fixed.len() => return Err(error),
             Err(error) => {
-                let recalled = known.iter().filter_map(|name| directory.recall(name));
+                let recent = known.iter().filter(|known| known.listed_at > since);
+                let recalled = recent.filter_map(|known| directory.recall(&known.name));
                 (recalled.collect(), Err(error))
             }
         };
-        let mut members = self.fixed.clone();
+        let is_approved = |name: &str| {
+            let mut approved = known.iter().filter(|known| known.approved_at.is_some());
+            approved.any(|known| known.name == name) || directory.is_allowed(name)
+        };
+        let (mut members, mut waiting) = (self.fixed.clone(), Vec::new());
         for edge in found {
-            if !members.iter().any(|member| member.name() == edge.name()) {
+            if members.iter().any(|member| member.name() == edge.name()) {
+                continue;
+            }
+            if is_approved(edge.name()) {
                 members.push(edge);
+            } else {
+                waiting.push(edge.name().to_owned());
             }
         }
         *self.members.write().unwrap_or_else(PoisonError::into_inner) = members.into();
+        *self.waiting.write().unwrap_or_else(PoisonError::into_inner) = waiting.into();
         result
     }
 }

@@ -9,7 +9,7 @@ use dps_application::ports::edge::DirectoryError;
 use dps_application::ports::{Edge, EdgeDirectory};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use tokio::time::Instant;
-use url::Url;
+use url::{Host, Url};
 
 use crate::dns::DnsSettings;
 use crate::dns::query::{Reply, Upstream};
@@ -37,6 +37,8 @@ pub struct DirectorySettings {
     pub scheme: String,
     /// Who is asked; the first name server of this machine if none is given.
     pub resolver: Option<SocketAddr>,
+    /// Domain names in lower case; an agent whose host is one of them or below one needs no approval.
+    pub allowed_suffixes: Vec<String>,
 }
 
 /// Makes an edge of an agent's URL.
@@ -183,6 +185,19 @@ impl EdgeDirectory for DnsDirectory {
         let mut edges = self.edges.lock().unwrap_or_else(PoisonError::into_inner);
         edges.retain(|url, _| urls.contains(url));
         Ok(found)
+    }
+
+    fn is_allowed(&self, name: &str) -> bool {
+        let Ok(url) = Url::parse(name) else { return false };
+        // An address is below no name.
+        let Some(Host::Domain(host)) = url.host() else {
+            return false;
+        };
+        let is_below = |suffix: &String| {
+            let above = host.strip_suffix(suffix.as_str());
+            above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
+        };
+        self.settings.allowed_suffixes.iter().any(is_below)
     }
 
     fn recall(&self, name: &str) -> Option<Arc<dyn Edge>> {

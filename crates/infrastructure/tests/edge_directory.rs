@@ -23,6 +23,7 @@ fn directory(resolver: SocketAddr, records: DirectoryRecords) -> (DnsDirectory, 
         records,
         scheme: "https".to_owned(),
         resolver: Some(resolver),
+        allowed_suffixes: vec!["edges.internal".to_owned()],
     };
     let dns = DnsSettings {
         query_timeout: Duration::from_millis(300),
@@ -127,4 +128,20 @@ async fn an_edge_is_recalled_by_its_name_without_a_question() {
     assert_eq!(edge.name(), "https://edge-1.test:9403");
     assert!(directory.recall("no URL").is_none());
     assert_eq!(made.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn only_names_below_an_allowed_suffix_need_no_approval() {
+    let (directory, _) = directory(([127, 0, 0, 1], 9).into(), DirectoryRecords::Services);
+    for (name, is_allowed) in [
+        ("https://edge-1.edges.internal:9403", true),
+        ("https://edges.internal", true),
+        ("https://badedges.internal:9403", false),
+        ("https://edges.internal.evil.test:9403", false),
+        ("https://192.0.2.1:9403", false),
+        ("https://[2001:db8::1]:9403", false),
+        ("no URL", false),
+    ] {
+        assert_eq!(directory.is_allowed(name), is_allowed, "{name}");
+    }
 }

@@ -21,7 +21,7 @@ const TABLE: &str = "edges";
 macro_rules! columns {
     () => {
         "name, unreachable_since, answered_again_at, doubted_until, problem, compared_at, certificates, behind, unknown, \
-         first_seen_at, listed_at"
+         first_seen_at, listed_at, approved_at"
     };
 }
 
@@ -34,6 +34,10 @@ statements! {
     );
     KNOW = Sql::both("INSERT INTO edges (name, first_seen_at, listed_at) VALUES ($1, $2, $2) ON CONFLICT (name) DO NOTHING");
     LIST = Sql::both("UPDATE edges SET listed_at = $2 WHERE name = $1");
+    APPROVE = Sql::both(
+        "UPDATE edges SET approved_at = CASE WHEN approved_at IS NULL THEN $2 ELSE approved_at END WHERE name = $1",
+    );
+    COUNT_DEPLOYMENTS = Sql::both("SELECT COUNT(*) AS certificates FROM edge_deployments WHERE edge = $1");
     STAND = Sql::both(
         "UPDATE edges SET unreachable_since = $2, answered_again_at = $3, doubted_until = $4, problem = $5 WHERE name = $1",
     );
@@ -85,6 +89,7 @@ fn read(row: &Row) -> Result<KnownEdge, StoreError> {
         problem: fields.get("problem")?,
         first_seen_at: fields.at("first_seen_at")?,
         listed_at: fields.at("listed_at")?,
+        approved_at: fields.at_if_any("approved_at")?,
         compared: fields.at_if_any("compared_at")?.map(comparison).transpose()?,
     })
 }
@@ -150,8 +155,35 @@ impl FleetStore for Store {
         for name in names {
             session.execute(KNOW, args![name.as_str(), now]).await?;
             session.execute(LIST, args![name.as_str(), now]).await?;
+            session.execute(APPROVE, args![name.as_str(), now]).await?;
         }
         session.commit().await
+    }
+
+    async fn edges_found(&self, names: &[String], now: Timestamp) -> Result<(), StoreError> {
+        let mut session = self.database.write("note edges that were found").await?;
+        let mut names: Vec<&String> = names.iter().collect();
+        names.sort_unstable();
+        for name in names {
+            session.execute(KNOW, args![name.as_str(), now]).await?;
+            session.execute(LIST, args![name.as_str(), now]).await?;
+        }
+        session.commit().await
+    }
+
+    async fn edge_approve(&self, name: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let mut session = self.database.write("approve an edge").await?;
+        let known = session.execute(APPROVE, args![name, now]).await? > 0;
+        session.commit().await?;
+        Ok(known)
+    }
+
+    async fn edge_presents(&self, name: &str) -> Result<u64, StoreError> {
+        let mut session = self.database.read("count what an edge presents").await?;
+        match session.fetch(COUNT_DEPLOYMENTS, args![name]).await? {
+            Some(row) => row.fields(TABLE, "name").count("certificates"),
+            None => Ok(0),
+        }
     }
 
     async fn edge_failed(

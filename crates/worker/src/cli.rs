@@ -65,11 +65,15 @@ pub enum Command {
     /// Look at domains and nudge them
     #[command(subcommand)]
     Domains(Domains),
-    /// Show how the edges are: which answer, what each should hold and lacks
+    /// Show how the edges are: which answer, what each presents, should hold and lacks
+    #[command(args_conflicts_with_subcommands = true)]
     Edges {
         /// JSON instead of a table
         #[arg(long)]
         json: bool,
+        /// What to do instead of showing them
+        #[command(subcommand)]
+        command: Option<Edges>,
     },
     /// Show how many domains were removed, and let through removals that are held
     #[command(subcommand)]
@@ -156,6 +160,16 @@ pub enum Removals {
     ///
     /// More removals than a day usually brings are held, since a fault of the Cabinet's may have asked for them. Look there first.
     Approve,
+}
+
+/// `dps edges …`.
+#[derive(Debug, Subcommand)]
+pub enum Edges {
+    /// Let an edge that was found by DNS take part: it is sent certificates and their keys from now on
+    Approve {
+        /// The edge, as `dps edges` names it
+        url: String,
+    },
 }
 
 /// `dps keys …`.

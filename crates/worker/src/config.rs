@@ -33,7 +33,7 @@ pub use certificate_store::{CertificateStore, KeySource};
 pub use data_folder::DataFolder;
 pub use discovery::Discovery;
 pub use dns::{Dns, ResolverAddress};
-pub use haproxy_agent::HAProxyAgent;
+pub use haproxy_agent::{AgentTokens, HAProxyAgent};
 pub use http::Http;
 pub use lets_encrypt::LetsEncrypt;
 pub use limits::Limits;

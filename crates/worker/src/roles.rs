@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use dps_application::ports::Clock as _;
-use dps_application::{Policy, operator, rotation};
+use dps_application::ports::fleet::KnownEdge;
+use dps_application::{operator, rotation};
 use dps_domain::Hostname;
 use dps_host::{exit, process, shutdown, telemetry};
 use dps_store::Store;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{
-    self, Cli, Command, Config, Domains, Keys, Removals, config, domains, edges, removals, simulate,
+    self, Cli, Command, Config, Domains, Edges, Keys, Removals, config, domains, edges, removals, simulate,
 };
 use crate::config::{Finding, Replica, Role, Settings};
 use crate::http::Readiness;
@@ -52,12 +53,16 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Domains(command) => {
             let settings = load(path)?;
-            let policy = settings.policy();
-            with_store(&settings, async |store| ask(store, &policy, command).await).await?;
+            with_store(&settings, async |store| ask(store, &settings, command).await).await?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Edges { json } => {
-            with_store(&load(path)?, async |store| edges::list(store, json).await).await?;
+        Command::Edges { json, command } => {
+            let settings = load(path)?;
+            with_store(&settings, async |store| match &command {
+                None => edges::list(store, &settings.haproxy_agent, SystemClock.now(), json).await,
+                Some(Edges::Approve { url }) => edges::approve(store, url, SystemClock.now()).await,
+            })
+            .await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Removals(command) => {
@@ -186,7 +191,8 @@ async fn with_store<T>(
     done
 }
 
-async fn ask(store: &Store, policy: &Policy, command: Domains) -> anyhow::Result<()> {
+async fn ask(store: &Store, settings: &Settings, command: Domains) -> anyhow::Result<()> {
+    let policy = &settings.policy();
     let now = SystemClock.now();
     match command {
         Domains::List {
@@ -199,7 +205,8 @@ async fn ask(store: &Store, policy: &Policy, command: Domains) -> anyhow::Result
             domains::list(store, policy, containing, after, limit, json).await?;
         }
         Domains::Show { host, events, json } => {
-            domains::show(store, policy, &hostname(&host)?, events, json).await?;
+            let has_left = |edge: &KnownEdge| edges::has_left(edge, &settings.haproxy_agent, now);
+            domains::show(store, policy, &hostname(&host)?, (events, json), has_left).await?;
         }
         Domains::Retry { host } => {
             let record = operator::retry(store, &Replica::operator(), now, &hostname(&host)?).await?;

@@ -273,7 +273,8 @@ impl HealthCheck for EdgesAnswer {
 
     async fn check(&self) -> Result<(), String> {
         let members = self.0.fleet.members();
-        if members.is_empty() {
+        let waiting = self.0.fleet.waiting();
+        if members.is_empty() && waiting.is_empty() {
             return Err("no edge is configured or found".into());
         }
         let known = self.0.store.edges().await.map_err(|error| with_causes(&error))?;
@@ -283,15 +284,18 @@ impl HealthCheck for EdgesAnswer {
             .filter(|known| members.iter().any(|edge| edge.name() == known.name))
             .map(|known| known.problem.clone().unwrap_or_else(|| known.name.clone()))
             .collect();
-        if silent.is_empty() {
+        let mut problems = Vec::new();
+        if !silent.is_empty() {
+            let (count, all) = (silent.len(), members.len());
+            problems.push(format!("{count} of {all} edges: {}", silent.join("; ")));
+        }
+        if !waiting.is_empty() {
+            problems.push(format!("wait for `dps edges approve`: {}", waiting.join(", ")));
+        }
+        if problems.is_empty() {
             return Ok(());
         }
-        Err(format!(
-            "{} of {} edges: {}",
-            silent.len(),
-            members.len(),
-            silent.join("; ")
-        ))
+        Err(problems.join("; "))
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::config::Settings;
+use crate::config::{AgentTokens, Settings};
 use crate::http::Readiness;
 use crate::service::{self, Front};
 use crate::wiring::{self, Peers};
@@ -93,7 +93,7 @@ async fn start_on(
             .context("the Cabinet has no token for the service")?,
         agents: vec![base_url(agent_address)?],
         directory: None,
-        agent_token: settings.agent.token.clone(),
+        agent_tokens: AgentTokens::shared(settings.agent.token.clone()),
         agent_tls: None,
     };
     let port = Arc::new(front.metrics.clone());

@@ -421,6 +421,7 @@ mod tests {
         let metrics = Metrics::new();
         let now = Timestamp::from_unix_seconds(1_800_000_000);
         let edge = |name: &str| KnownEdge {
+            approved_at: Some(Timestamp::EPOCH),
             name: name.to_owned(),
             reachability: Reachability::default(),
             problem: None,

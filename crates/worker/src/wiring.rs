@@ -24,7 +24,7 @@ use dps_store::{ConnectError, Store, StoreOptions};
 use dps_x509::Roots;
 use url::Url;
 
-use crate::config::{KeySource, Settings};
+use crate::config::{AgentTokens, KeySource, Settings};
 use crate::system::{ProcessClock, SystemClock, SystemRandomness};
 
 /// The parties of ours that the service talks to.
@@ -38,8 +38,8 @@ pub struct Peers {
     pub agents: Vec<Url>,
     /// Where more agents are found.
     pub directory: Option<DirectorySettings>,
-    /// What we show them, if we show a token.
-    pub agent_token: Option<Secret>,
+    /// The tokens that we show them.
+    pub agent_tokens: AgentTokens,
     /// The certificate that we show them, and the authority that theirs must come from.
     pub agent_tls: Option<ClientTls>,
 }
@@ -60,9 +60,9 @@ impl Peers {
                 .context("CabinetApi:Token is missing")?,
             agents: settings.haproxy_agent.urls().into_iter().cloned().collect(),
             directory: settings.haproxy_agent.discovery.settings(),
-            agent_token: settings
+            agent_tokens: settings
                 .haproxy_agent
-                .token()
+                .tokens()
                 .context("HAProxyAgent:Token cannot be had")?,
             agent_tls: settings
                 .haproxy_agent
@@ -301,7 +301,8 @@ fn resolvers(settings: &Settings) -> Arc<Resolvers> {
 
 fn fleet(settings: &Settings, peers: &Peers) -> anyhow::Result<Fleet> {
     let edges = peers.agents.iter().map(|url| {
-        let edge = edge(settings, peers, url.clone());
+        let token = peers.agent_tokens.of_configured(url);
+        let edge = edge(settings, peers, url.clone(), token);
         edge.with_context(|| format!("HAProxyAgent:BaseUrl {url} cannot be used"))
     });
     let edges: Vec<Arc<dyn Edge>> = edges.collect::<Result<_, _>>()?;
@@ -310,7 +311,10 @@ fn fleet(settings: &Settings, peers: &Peers) -> anyhow::Result<Fleet> {
     };
     let settings_of_dns = settings.dns.clone();
     let (settings, peers) = (settings.clone(), peers.clone());
-    let connect = move |url| edge(&settings, &peers, url).map_err(|error| format!("{error:#}"));
+    let connect = move |url: Url| {
+        let token = peers.agent_tokens.of_found(&url);
+        edge(&settings, &peers, url, token).map_err(|error| format!("{error:#}"))
+    };
     let dns = DnsSettings {
         randomize_case: settings_of_dns.randomize_case,
         ..DnsSettings::default()
@@ -323,14 +327,19 @@ fn fleet(settings: &Settings, peers: &Peers) -> anyhow::Result<Fleet> {
     ))
 }
 
-/// The edge of the agent at `url`.
-fn edge(settings: &Settings, peers: &Peers, url: Url) -> anyhow::Result<Arc<dyn Edge>> {
+/// The edge of the agent at `url`, which is shown `token`.
+fn edge(
+    settings: &Settings,
+    peers: &Peers,
+    url: Url,
+    token: Option<Secret>,
+) -> anyhow::Result<Arc<dyn Edge>> {
     let options = ClientOptions {
         total_timeout: settings.haproxy_agent.timeout.get(),
         ..ClientOptions::default()
     };
     let access = Access {
-        token: peers.agent_token.clone().map(Secret::into_inner),
+        token: token.map(Secret::into_inner),
         tls: peers.agent_tls.as_ref().map(ClientTls::config).transpose()?,
     };
     Ok(Arc::new(AgentEdge::new(AgentClient::new(url, access, options)?)))

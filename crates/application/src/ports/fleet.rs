@@ -22,6 +22,8 @@ pub struct KnownEdge {
     pub first_seen_at: Timestamp,
     /// When it was last noted to be in the fleet, which is noted now and then.
     pub listed_at: Timestamp,
+    /// When it was approved; `None` for one that was found and waits for an operator.
+    pub approved_at: Option<Timestamp>,
     /// What the last comparison found.
     pub compared: Option<Comparison>,
 }
@@ -85,8 +87,17 @@ pub trait FleetStore: Send + Sync {
     /// Every edge that is or was in the fleet, by name.
     async fn edges(&self) -> Result<Vec<KnownEdge>, StoreError>;
 
-    /// Notes that these edges are in the fleet.
+    /// Notes that these edges are in the fleet, and approves them: the configuration names them, or an operator did.
     async fn edges_listed(&self, names: &[String], now: Timestamp) -> Result<(), StoreError>;
+
+    /// Notes that these edges were found, and approves none of them.
+    async fn edges_found(&self, names: &[String], now: Timestamp) -> Result<(), StoreError>;
+
+    /// Approves an edge that is known; returns whether it is known.
+    async fn edge_approve(&self, name: &str, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// The number of certificates that the edge was last seen to present.
+    async fn edge_presents(&self, name: &str) -> Result<u64, StoreError>;
 
     /// An edge did not do what it was asked; answers how it stands now. One that is not known yet is noted.
     async fn edge_failed(

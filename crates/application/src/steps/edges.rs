@@ -169,7 +169,8 @@ async fn standing(service: &Service) -> Result<Standing, StoreError> {
     let mut left_out: Vec<String> = absent.iter().map(|edge| edge.name().to_owned()).collect();
     for known in known {
         let is_member = members.iter().any(|edge| edge.name() == known.name);
-        if !is_member && now.since(known.listed_at) < fleet::FORGOTTEN_AFTER {
+        // One that nobody approved has no part in anything.
+        if !is_member && known.approved_at.is_some() && now.since(known.listed_at) < fleet::FORGOTTEN_AFTER {
             left_out.push(known.name);
         }
     }

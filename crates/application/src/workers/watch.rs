@@ -58,6 +58,8 @@ pub struct Watch {
     find_at: Option<Instant>,
     /// What was last said about a directory that does not answer, so that it is said once.
     directory_problem: Option<String>,
+    /// The edges that waited for approval at the last look, so that each is told once.
+    waiting: Arc<[String]>,
 }
 
 impl Watch {
@@ -94,17 +96,18 @@ impl Watch {
     }
 
     async fn find(&mut self, service: &Service, known: &[KnownEdge]) {
-        let now = service.now();
-        let recent = known
-            .iter()
-            .filter(|known| now.since(known.listed_at) < 2 * LISTED_EVERY);
-        let names: Vec<&str> = recent.map(|known| known.name.as_str()).collect();
-        let problem = service
-            .fleet
-            .find(&names)
-            .await
-            .err()
-            .map(|error| error.to_string());
+        let since = service.now() - 2 * LISTED_EVERY;
+        let found = service.fleet.find(known, since).await;
+        let problem = found.err().map(|error| error.to_string());
+        let waiting = service.fleet.waiting();
+        for edge in waiting.iter().filter(|edge| !self.waiting.contains(edge)) {
+            tracing::warn!(
+                edge,
+                "edge.awaits_approval: approve it by `dps edges approve`, or allow it by \
+                 HAProxyAgent:Discovery:AllowedSuffixes"
+            );
+        }
+        self.waiting = waiting;
         if let Some(problem) = problem
             .as_ref()
             .filter(|problem| Some(*problem) != self.directory_problem.as_ref())
@@ -231,14 +234,25 @@ async fn list(service: &Service, known: &[KnownEdge], members: &[Arc<dyn Edge>])
     let mut names = Vec::new();
     for edge in members {
         let known = known.iter().find(|known| known.name == edge.name());
-        if known.is_none_or(|known| now.since(known.listed_at) > LISTED_EVERY) {
+        let is_noted =
+            |known: &KnownEdge| known.approved_at.is_some() && now.since(known.listed_at) <= LISTED_EVERY;
+        if !known.is_some_and(is_noted) {
             names.push(edge.name().to_owned());
         }
     }
-    if names.is_empty() {
+    if !names.is_empty() {
+        service.store.edges_listed(&names, now).await?;
+    }
+    let is_noted = |name: &String| {
+        let known = known.iter().find(|known| known.name == *name);
+        known.is_some_and(|known| now.since(known.listed_at) <= LISTED_EVERY)
+    };
+    let waiting = service.fleet.waiting();
+    let found: Vec<String> = waiting.iter().filter(|name| !is_noted(name)).cloned().collect();
+    if found.is_empty() {
         return Ok(());
     }
-    service.store.edges_listed(&names, now).await
+    service.store.edges_found(&found, now).await
 }
 
 /// Forgets edges that left the fleet long ago, a batch at a time.

@@ -397,6 +397,8 @@ struct FakeDirectory {
     edges: Edges,
     count: AtomicUsize,
     recalled: Mutex<Vec<String>>,
+    /// The suffix of the names of edges that need no approval.
+    allowed: &'static str,
 }
 
 #[async_trait]
@@ -406,6 +408,10 @@ impl EdgeDirectory for FakeDirectory {
             0 => Err(DirectoryError("no answer".into())),
             count => Ok(self.edges.ports()[..count].to_vec()),
         }
+    }
+
+    fn is_allowed(&self, name: &str) -> bool {
+        name.ends_with(self.allowed)
     }
 
     fn recall(&self, name: &str) -> Option<Arc<dyn Edge>> {
@@ -421,6 +427,7 @@ async fn edges_are_found_come_and_go_and_outlive_a_directory_that_does_not_answe
         edges: world.edges.clone(),
         count: AtomicUsize::new(1),
         recalled: Mutex::default(),
+        allowed: "",
     });
     let discovered = |world: &World| Service {
         fleet: Arc::new(Fleet::new(vec![], Some(Arc::clone(&directory) as _))),
@@ -454,4 +461,67 @@ async fn edges_are_found_come_and_go_and_outlive_a_directory_that_does_not_answe
     directory.count.store(1, Ordering::SeqCst);
     look_after(&world, &mut Watch::default()).await;
     assert_eq!(world.service.fleet.members().len(), 1);
+}
+
+#[tokio::test]
+async fn an_edge_that_is_found_gets_nothing_before_an_operator_approves_it() {
+    let mut world = World::with_due_domain().await;
+    let names: Vec<String> = world
+        .edges
+        .ports()
+        .iter()
+        .map(|edge| edge.name().to_owned())
+        .collect();
+    let directory = Arc::new(FakeDirectory {
+        edges: world.edges.clone(),
+        count: AtomicUsize::new(2),
+        recalled: Mutex::default(),
+        allowed: "nothing",
+    });
+    let begin = |world: &World| Service {
+        fleet: Arc::new(Fleet::new(vec![], Some(Arc::clone(&directory) as _))),
+        ..world.service.clone()
+    };
+    world.service = begin(&world);
+    let store = Arc::clone(&world.service.store);
+    look_after(&world, &mut Watch::default()).await;
+    world.settle().await;
+    assert!(!is_active(&world).await);
+    assert_eq!(world.service.fleet.waiting().as_ref(), names);
+    assert_eq!(
+        (world.edges.challenges_of(0), world.edges.challenges_of(1)),
+        (0, 0)
+    );
+    let known = store.edges().await.unwrap();
+    assert_eq!(known.len(), 2);
+    assert!(known.iter().all(|known| known.approved_at.is_none()));
+
+    assert!(store.edge_approve(&names[0], world.service.now()).await.unwrap());
+    assert!(
+        !store
+            .edge_approve("https://nobody", world.service.now())
+            .await
+            .unwrap()
+    );
+    look_after(&world, &mut Watch::default()).await;
+    world.advance(Duration::from_secs(3600));
+    world.settle().await;
+    assert!(is_active(&world).await);
+    assert!(world.edges.served_by(0, HOST).is_some());
+    assert_eq!(world.edges.served_by(1, HOST), None);
+    // A process that begins while nobody answers goes on with those that are approved.
+    directory.count.store(0, Ordering::SeqCst);
+    world.service = begin(&world);
+    look_after(&world, &mut Watch::default()).await;
+    let members = world.service.fleet.members();
+    assert_eq!(
+        members.iter().map(|edge| edge.name()).collect::<Vec<_>>(),
+        names[..1]
+    );
+
+    directory.count.store(2, Ordering::SeqCst);
+    assert!(store.edge_approve(&names[1], world.service.now()).await.unwrap());
+    look_after(&world, &mut Watch::default()).await;
+    assert!(world.edges.served(HOST).is_some(), "it is filled");
+    assert_eq!(store.edge_presents(&names[1]).await.unwrap(), 1);
 }

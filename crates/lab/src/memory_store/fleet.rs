@@ -22,6 +22,7 @@ impl State {
             problem: None,
             first_seen_at: now,
             listed_at: now,
+            approved_at: None,
             compared: None,
         })
     }
@@ -56,9 +57,31 @@ impl FleetStore for MemoryStore {
     async fn edges_listed(&self, names: &[String], now: Timestamp) -> Result<(), StoreError> {
         let mut state = self.state();
         for name in names {
+            let edge = state.edge(name, now);
+            edge.listed_at = now;
+            edge.approved_at.get_or_insert(now);
+        }
+        Ok(())
+    }
+
+    async fn edges_found(&self, names: &[String], now: Timestamp) -> Result<(), StoreError> {
+        let mut state = self.state();
+        for name in names {
             state.edge(name, now).listed_at = now;
         }
         Ok(())
+    }
+
+    async fn edge_approve(&self, name: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        let edge = state.edges.get_mut(name);
+        Ok(edge.map(|edge| edge.approved_at.get_or_insert(now)).is_some())
+    }
+
+    async fn edge_presents(&self, name: &str) -> Result<u64, StoreError> {
+        let state = self.state();
+        let held = state.deployments.values().flatten();
+        Ok(held.filter(|held| held.edge == name).count() as u64)
     }
 
     async fn edge_failed(

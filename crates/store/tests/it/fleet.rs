@@ -227,3 +227,31 @@ pub(crate) async fn the_challenges_under_way_are_those_of_open_orders(world: Wor
     assert_eq!(found, expected);
     assert_eq!(world.store.challenges(1).await.unwrap().len(), 1);
 }
+
+pub(crate) async fn an_edge_that_was_found_waits_until_it_is_approved_and_one_that_is_listed_does_not(
+    world: World,
+) {
+    let found = [EDGE.to_owned()];
+    for second in [10, 20] {
+        world.store.edges_found(&found, at(second)).await.unwrap();
+    }
+    let waiting = edge(&world).await;
+    assert_eq!((waiting.approved_at, waiting.listed_at), (None, at(20)));
+    assert!(!world.store.edge_approve("https://nobody", at(30)).await.unwrap());
+    for second in [30, 40] {
+        assert!(world.store.edge_approve(EDGE, at(second)).await.unwrap());
+    }
+    world.store.edges_found(&found, at(50)).await.unwrap();
+    assert_eq!(edge(&world).await.approved_at, Some(at(30)));
+    let deployed = live(&world, "shop.example").await;
+    world
+        .store
+        .edge_deployed(EDGE, &[deployed], at(60))
+        .await
+        .unwrap();
+    assert_eq!(world.store.edge_presents(EDGE).await.unwrap(), 1);
+    assert_eq!(world.store.edge_presents("https://nobody").await.unwrap(), 0);
+    world.store.edge_forget(EDGE, 10).await.unwrap();
+    world.store.edges_listed(&found, at(70)).await.unwrap();
+    assert_eq!(edge(&world).await.approved_at, Some(at(70)));
+}

@@ -146,6 +146,7 @@ contract! {
             an_edge_that_fails_has_one_grace_however_often_it_is_told,
             an_edge_that_answers_is_on_probation_for_as_long_as_its_grace,
             an_edge_is_listed_compared_and_forgotten_with_what_it_held,
+            an_edge_that_was_found_waits_until_it_is_approved_and_one_that_is_listed_does_not,
             what_edges_should_hold_is_what_live_domains_serve_and_is_valid,
             the_challenges_under_way_are_those_of_open_orders,
         ],

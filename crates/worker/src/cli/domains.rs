@@ -8,7 +8,7 @@ use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use dps_application::Policy;
 use dps_application::ports::CertificateStore;
 use dps_application::ports::advice::RenewalQuestion;
-use dps_application::ports::fleet::Deployment;
+use dps_application::ports::fleet::{Deployment, KnownEdge};
 use dps_application::ports::store::{DomainEvent, DomainFilter, DomainRecord, StoreError};
 use dps_application::sentence::last_sentence;
 use dps_domain::phase::{Next, Phase};
@@ -72,21 +72,24 @@ pub async fn show(
     store: &dyn CertificateStore,
     policy: &Policy,
     hostname: &Hostname,
-    limit: u32,
-    as_json: bool,
+    (limit, as_json): (u32, bool),
+    has_left: impl Fn(&KnownEdge) -> bool,
 ) -> anyhow::Result<()> {
     let record = store
         .domain_by_hostname(hostname)
         .await?
         .with_context(|| format!("no domain {hostname} is known here; the Cabinet adds domains"))?;
     let deployments = store.deployments(record.id).await?;
+    let known = store.edges().await?;
+    let has_left = |edge: &str| known.iter().any(|known| known.name == edge && has_left(known));
     let question = question(store, &record).await;
     let what_to_do = what_to_do(store, policy, &record).await?;
     let mut events = store.events(record.id, limit).await?;
     events.reverse();
     if as_json {
         let mut document = value(&record, question.as_ref(), what_to_do);
-        document["edges"] = deployments.iter().map(deployment_value).collect();
+        let edge = |deployment| deployment_value(deployment, has_left(&deployment.edge));
+        document["edges"] = deployments.iter().map(edge).collect();
         document["events"] = events.iter().map(event_value).collect();
         println!("{document:#}");
         return Ok(());
@@ -111,10 +114,12 @@ pub async fn show(
         } else {
             "another certificate"
         };
-        println!(
-            "  edge          {} presents {which} since {}",
-            deployment.edge, deployment.deployed_at
-        );
+        let (edge, since) = (&deployment.edge, deployment.deployed_at);
+        if has_left(edge) {
+            println!("  edge          {edge} is no longer configured; it was sent {which} at {since}");
+        } else {
+            println!("  edge          {edge} presents {which} since {since}");
+        }
     }
     if let Some(failure) = &record.last_failure {
         println!(
@@ -222,9 +227,10 @@ fn value(record: &DomainRecord, question: Option<&RenewalQuestion>, what_to_do: 
     })
 }
 
-fn deployment_value(deployment: &Deployment) -> Value {
+fn deployment_value(deployment: &Deployment, has_left: bool) -> Value {
     json!({
         "edge": deployment.edge,
+        "isConfigured": !has_left,
         "certificateId": deployment.certificate_id,
         "generation": deployment.generation,
         "deployedAt": deployment.deployed_at,

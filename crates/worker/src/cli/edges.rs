@@ -1,15 +1,46 @@
-//! `dps edges`: how the edges are, for people and programs.
+//! `dps edges`: how the edges are, for people and programs, and an operator's approval of those that were found.
+
+use std::time::Duration;
 
 use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use dps_application::ports::FleetStore;
 use dps_application::ports::fleet::{Comparison, KnownEdge};
+use dps_domain::Timestamp;
 use serde_json::{Value, json};
 
+use crate::config::HAProxyAgent;
+
+/// A service notes each hour which edges are in the fleet; one that was not noted for so long is not.
+const NOTED_WITHIN: Duration = Duration::from_secs(2 * 3600);
+
+/// Whether an edge has no part in the fleet any more: the configuration does not name it, and the DNS does not either.
+pub fn has_left(edge: &KnownEdge, configured: &HAProxyAgent, now: Timestamp) -> bool {
+    let urls = configured.urls();
+    let is_named = |name: &str| urls.iter().any(|url| url.as_str().trim_end_matches('/') == name);
+    if is_named(&edge.name) {
+        return false;
+    }
+    // Without any URL this is `dps standalone`, whose agent is its own.
+    let may_be_unnamed = configured.discovery.name.is_some() || urls.is_empty();
+    !may_be_unnamed || now.since(edge.listed_at) > NOTED_WITHIN
+}
+
 /// How an edge stands, in a word and what there is to say about it.
-fn standing(edge: &KnownEdge) -> (&'static str, String) {
+fn standing(edge: &KnownEdge, configured: &HAProxyAgent, now: Timestamp) -> (&'static str, String) {
     let problem = || edge.problem.clone().unwrap_or_default();
     let reachability = edge.reachability;
+    if has_left(edge, configured, now) {
+        let note = format!("was last in the fleet at {}", edge.listed_at);
+        return ("no longer configured", note);
+    }
+    if edge.approved_at.is_none() {
+        let note = format!(
+            "was found at {}, and is sent nothing before `dps edges approve {}`",
+            edge.first_seen_at, edge.name
+        );
+        return ("waits for approval", note);
+    }
     match (reachability.unreachable_since, reachability.answered_again_at) {
         (None, _) => ("answers", String::new()),
         (Some(since), Some(at)) => (
@@ -20,12 +51,21 @@ fn standing(edge: &KnownEdge) -> (&'static str, String) {
     }
 }
 
-/// Prints every edge that is or was in the fleet.
-pub async fn list(store: &dyn FleetStore, as_json: bool) -> anyhow::Result<()> {
-    let edges = store.edges().await?;
+/// Prints every edge that is or was in the fleet, or waits for approval.
+pub async fn list(
+    store: &dyn FleetStore,
+    configured: &HAProxyAgent,
+    now: Timestamp,
+    as_json: bool,
+) -> anyhow::Result<()> {
+    let mut edges = Vec::new();
+    for edge in store.edges().await? {
+        let presents = store.edge_presents(&edge.name).await?;
+        edges.push((edge, presents));
+    }
     if as_json {
-        for edge in &edges {
-            println!("{}", value(edge));
+        for (edge, presents) in &edges {
+            println!("{}", value(edge, *presents, standing(edge, configured, now).0));
         }
         return Ok(());
     }
@@ -38,15 +78,16 @@ pub async fn list(store: &dyn FleetStore, as_json: bool) -> anyhow::Result<()> {
     table.set_header([
         "edge",
         "",
-        "certificates",
-        "behind",
-        "unknown",
+        "presents now",
         "compared",
+        "should have held",
+        "would not take",
+        "unknown",
         "in the fleet",
     ]);
     let mut notes = Vec::new();
-    for edge in &edges {
-        let (word, note) = standing(edge);
+    for (edge, presents) in &edges {
+        let (word, note) = standing(edge, configured, now);
         if !note.is_empty() {
             notes.push(format!("{} {note}", edge.name));
         }
@@ -57,29 +98,47 @@ pub async fn list(store: &dyn FleetStore, as_json: bool) -> anyhow::Result<()> {
         table.add_row([
             edge.name.clone(),
             word.to_owned(),
+            presents.to_string(),
+            edge.compared
+                .map_or_else(|| "never".to_owned(), |compared| compared.at.to_string()),
             number(|compared| compared.certificates),
             number(|compared| compared.behind),
             number(|compared| compared.unknown),
-            edge.compared
-                .map_or_else(|| "never".to_owned(), |compared| compared.at.to_string()),
             edge.listed_at.to_string(),
         ]);
     }
     println!("{table}");
+    println!(
+        "What an edge should have held, would not take and held unknown is of the time of its last comparison."
+    );
     for note in notes {
         println!("{note}");
     }
     Ok(())
 }
 
-fn value(edge: &KnownEdge) -> Value {
+/// Lets an edge that was found take part.
+pub async fn approve(store: &dyn FleetStore, url: &str, now: Timestamp) -> anyhow::Result<()> {
+    let name = url.trim_end_matches('/');
+    if !store.edge_approve(name, now).await? {
+        anyhow::bail!("no edge {name} is known; `dps edges` names those that wait for approval");
+    }
+    println!(
+        "{name} is approved: the service sends it certificates at its next look at HAProxyAgent:Discovery."
+    );
+    Ok(())
+}
+
+fn value(edge: &KnownEdge, presents: u64, standing: &str) -> Value {
     let compared = edge.compared;
     json!({
         "name": edge.name,
-        "standing": standing(edge).0,
+        "standing": standing,
+        "approvedAt": edge.approved_at,
         "unreachableSince": edge.reachability.unreachable_since,
         "answeredAgainAt": edge.reachability.answered_again_at,
         "problem": edge.problem,
+        "presents": presents,
         "certificates": compared.map(|compared| compared.certificates),
         "behind": compared.map(|compared| compared.behind),
         "unknown": compared.map(|compared| compared.unknown),
@@ -87,4 +146,49 @@ fn value(edge: &KnownEdge) -> Value {
         "firstSeenAt": edge.first_seen_at,
         "listedAt": edge.listed_at,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use dps_domain::reachability::Reachability;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+
+    fn known(name: &str) -> KnownEdge {
+        KnownEdge {
+            name: name.to_owned(),
+            reachability: Reachability::default(),
+            problem: None,
+            first_seen_at: NOW,
+            listed_at: NOW,
+            approved_at: Some(NOW),
+            compared: None,
+        }
+    }
+
+    #[test]
+    fn an_edge_that_is_not_named_any_more_is_told_apart_from_one_that_waits_or_answers() {
+        let mut configured = HAProxyAgent {
+            base_urls: vec!["https://edge1.internal:9403".parse().unwrap()],
+            ..HAProxyAgent::default()
+        };
+        let word = |edge: &KnownEdge, configured: &HAProxyAgent| standing(edge, configured, NOW).0;
+        assert_eq!(
+            word(&known("https://edge1.internal:9403"), &configured),
+            "answers"
+        );
+        let mut other = known("https://edge2.internal:9403");
+        other.reachability = Reachability::default()
+            .failed(NOW, NOTED_WITHIN)
+            .answered(NOW, NOTED_WITHIN);
+        assert_eq!(word(&other, &configured), "no longer configured");
+        configured.discovery.name = Some("_agent._tcp.edges.internal".to_owned());
+        assert_eq!(word(&other, &configured), "on probation");
+        other.approved_at = None;
+        assert_eq!(word(&other, &configured), "waits for approval");
+        other.listed_at = NOW - 2 * NOTED_WITHIN;
+        assert_eq!(word(&other, &configured), "no longer configured");
+    }
 }

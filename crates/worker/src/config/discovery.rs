@@ -23,6 +23,8 @@ pub struct Discovery {
     pub resolver: Option<ResolverAddress>,
     /// The time between two looks.
     pub interval: HumanDuration,
+    /// Domain names below which agents need no approval by `dps edges approve`.
+    pub allowed_suffixes: Vec<String>,
 }
 
 /// Kinds of records.
@@ -55,6 +57,7 @@ impl Default for Discovery {
             port: 9403,
             resolver: None,
             interval: HumanDuration::from_secs(30),
+            allowed_suffixes: Vec::new(),
         }
     }
 }
@@ -74,31 +77,56 @@ impl Discovery {
             },
             scheme: scheme.to_owned(),
             resolver: self.resolver.map(|resolver| resolver.0),
+            allowed_suffixes: self.allowed_suffixes.iter().map(|suffix| bare(suffix)).collect(),
         })
     }
 
-    pub(super) fn check(&self, allow_unencrypted: bool, report: &mut Report) {
+    /// `has_tls` tells whether the agents' certificates must come from the authority of `HAProxyAgent:Tls`.
+    pub(super) fn check(&self, has_tls: bool, report: &mut Report) {
         let Some(name) = &self.name else { return };
-        let is_label = |label: &str| {
-            let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-            (1..=63).contains(&label.len()) && label.bytes().all(legal)
-        };
-        let bare = name.strip_suffix('.').unwrap_or(name);
-        if bare.len() > 253 || !bare.split('.').all(is_label) {
+        if !is_dns_name(&bare(name)) {
             report.error(
                 "HAProxyAgent:Discovery:Name",
                 format!("{name:?} is no DNS name; write one such as _haproxy-agent._tcp.edges.internal"),
             );
         }
-        if self.scheme == Scheme::Http && !allow_unencrypted {
+        if self.scheme == Scheme::Http {
             report.error(
                 "HAProxyAgent:Discovery:Scheme",
-                "is http, and private keys would travel unencrypted; use https with HAProxyAgent:Tls, or set \
-                 HAProxyAgent:AllowUnencrypted if something else encrypts",
+                "is http: whoever forges an answer of the DNS would be sent every private key; use https with HAProxyAgent:Tls, or list \
+                 the agents in HAProxyAgent:BaseUrls",
             );
+        }
+        if !has_tls {
+            report.error(
+                "HAProxyAgent:Discovery:Name",
+                "needs HAProxyAgent:Tls: without an authority of your own, whoever forges an answer of the DNS would be sent every \
+                 private key; `dps pki init` makes the certificates",
+            );
+        }
+        for (index, suffix) in self.allowed_suffixes.iter().enumerate() {
+            if !is_dns_name(&bare(suffix)) {
+                report.error(
+                    &format!("HAProxyAgent:Discovery:AllowedSuffixes:{index}"),
+                    format!("{suffix:?} is no DNS name; write one such as edges.internal"),
+                );
+            }
         }
         report.count("HAProxyAgent:Discovery:Port", self.port.into(), 1..=65_535);
         let bounds = HumanDuration::from_secs(1)..=HumanDuration::from_secs(3600);
         report.duration("HAProxyAgent:Discovery:Interval", self.interval, bounds);
     }
+}
+
+/// A domain name in lower case, without dots at its ends.
+fn bare(name: &str) -> String {
+    name.trim_matches('.').to_ascii_lowercase()
+}
+
+fn is_dns_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        (1..=63).contains(&label.len()) && label.bytes().all(legal)
+    };
+    name.len() <= 253 && name.split('.').all(is_label)
 }

@@ -20,10 +20,14 @@ pub struct HAProxyAgent {
     pub base_url: Option<Url>,
     /// The agents, if there are several.
     pub base_urls: Vec<Url>,
-    /// The bearer token we show.
+    /// Agents with a bearer token of their own.
+    pub agents: Vec<OneAgent>,
+    /// The bearer token that is shown to agents without one of their own.
     pub token: Option<Secret>,
     /// A file that holds the token.
     pub token_file: Option<PathBuf>,
+    /// Whether several agents on other machines may be shown the same token.
+    pub shared_token: bool,
     /// What we show and believe where agents are called by https.
     pub tls: Tls,
     /// Whether agents on other machines may be called by http.
@@ -34,6 +38,58 @@ pub struct HAProxyAgent {
     pub discovery: Discovery,
     /// For a whole call; applying a certificate includes the handshake that proves it.
     pub timeout: HumanDuration,
+}
+
+/// An element of `HAProxyAgent:Agents`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct OneAgent {
+    /// Where it is.
+    pub base_url: Url,
+    /// The bearer token that is shown to it alone.
+    #[serde(default)]
+    pub token: Option<Secret>,
+    /// A file that holds the token.
+    #[serde(default)]
+    pub token_file: Option<PathBuf>,
+}
+
+impl OneAgent {
+    fn token(&self) -> Result<Option<Secret>, SecretError> {
+        Secret::resolve(self.token.as_ref(), self.token_file.as_deref())
+    }
+}
+
+/// The bearer tokens that agents are shown. What is stolen from one agent must not command another.
+#[derive(Debug, Clone, Default)]
+pub struct AgentTokens {
+    own: Vec<(Url, Secret)>,
+    shared: Option<Secret>,
+    found_are_shown_it: bool,
+}
+
+impl AgentTokens {
+    /// One token for every agent of the configuration.
+    pub const fn shared(token: Option<Secret>) -> Self {
+        Self {
+            own: Vec::new(),
+            shared: token,
+            found_are_shown_it: false,
+        }
+    }
+
+    /// The token that is shown to an agent of the configuration.
+    pub fn of_configured(&self, url: &Url) -> Option<Secret> {
+        let own = self.own.iter().find(|(of, _)| of == url);
+        own.map(|(_, token)| token).or(self.shared.as_ref()).cloned()
+    }
+
+    /// The token that is shown to an agent that was found by DNS.
+    pub fn of_found(&self, url: &Url) -> Option<Secret> {
+        let shared = self.shared.as_ref().filter(|_| self.found_are_shown_it);
+        let own = self.own.iter().find(|(of, _)| of == url);
+        own.map(|(_, token)| token).or(shared).cloned()
+    }
 }
 
 /// Section `HAProxyAgent:Tls`: mutual TLS. Without the three files, https goes by the authorities of the system and the token alone.
@@ -68,8 +124,10 @@ impl Default for HAProxyAgent {
         Self {
             base_url: None,
             base_urls: Vec::new(),
+            agents: Vec::new(),
             token: None,
             token_file: None,
+            shared_token: false,
             tls: Tls::default(),
             allow_unencrypted: false,
             unreachable_grace: HumanDuration::from_secs(120),
@@ -80,10 +138,11 @@ impl Default for HAProxyAgent {
 }
 
 impl HAProxyAgent {
-    /// Every agent once: `BaseUrl` and `BaseUrls` together.
+    /// Every agent once: `BaseUrl`, `BaseUrls` and `Agents` together.
     pub fn urls(&self) -> Vec<&Url> {
         let mut urls: Vec<&Url> = Vec::new();
-        for url in self.base_url.iter().chain(&self.base_urls) {
+        let with_token = self.agents.iter().map(|agent| &agent.base_url);
+        for url in self.base_url.iter().chain(&self.base_urls).chain(with_token) {
             if !urls.contains(&url) {
                 urls.push(url);
             }
@@ -94,6 +153,21 @@ impl HAProxyAgent {
     /// The token, by value or from its file.
     pub fn token(&self) -> Result<Option<Secret>, SecretError> {
         Secret::resolve(self.token.as_ref(), self.token_file.as_deref())
+    }
+
+    /// The tokens of all agents.
+    pub fn tokens(&self) -> Result<AgentTokens, SecretError> {
+        let mut own = Vec::new();
+        for agent in &self.agents {
+            if let Some(token) = agent.token()? {
+                own.push((agent.base_url.clone(), token));
+            }
+        }
+        Ok(AgentTokens {
+            own,
+            shared: self.token()?,
+            found_are_shown_it: self.shared_token,
+        })
     }
 
     /// What we show and believe over TLS, read from its files; `None` where none are given.
@@ -119,12 +193,42 @@ impl HAProxyAgent {
         for (index, url) in self.base_urls.iter().enumerate() {
             self.check_url(report, &format!("HAProxyAgent:BaseUrls:{index}"), url);
         }
+        for (index, agent) in self.agents.iter().enumerate() {
+            let key = format!("HAProxyAgent:Agents:{index}");
+            self.check_url(report, &format!("{key}:BaseUrl"), &agent.base_url);
+            report.token(&format!("{key}:Token"), &agent.token());
+        }
         self.check_tls(report);
+        self.check_shared_tokens(report);
         let bounds = HumanDuration::from_secs(1)..=HumanDuration::from_secs(300);
         report.duration("HAProxyAgent:Timeout", self.timeout, bounds);
         let bounds = HumanDuration::from_secs(1)..=HumanDuration::from_secs(24 * 3600);
         report.duration("HAProxyAgent:UnreachableGrace", self.unreachable_grace, bounds);
-        self.discovery.check(self.allow_unencrypted, report);
+        self.discovery
+            .check(matches!(self.tls.files(), Ok(Some(_))), report);
+    }
+
+    /// Agents on other machines that are shown the same token could command each other with it. Mutual TLS asks for more than a token.
+    fn check_shared_tokens(&self, report: &mut Report) {
+        let (false, Ok(None), Ok(tokens)) = (self.shared_token, self.tls.files(), self.tokens()) else {
+            return;
+        };
+        let mut shown: Vec<Secret> = Vec::new();
+        for url in self.urls().into_iter().filter(|url| !is_loopback(url)) {
+            let Some(token) = tokens.of_configured(url) else {
+                continue;
+            };
+            if shown.iter().any(|other| other.expose() == token.expose()) {
+                return report.error(
+                    "HAProxyAgent:Token",
+                    format!(
+                        "is shown to {url} and to another agent: stolen from one, it commands the other; give each its own in \
+                         HAProxyAgent:Agents, use HAProxyAgent:Tls, or set HAProxyAgent:SharedToken"
+                    ),
+                );
+            }
+            shown.push(token);
+        }
     }
 
     /// Plain HTTP to another machine is an error here and not a warning, because private keys travel.
@@ -167,7 +271,10 @@ impl HAProxyAgent {
         }
         // A certificate is proof enough; a token that is given must be usable all the same.
         let token = self.token();
-        if matches!(self.tls.files(), Ok(None)) || !matches!(token, Ok(None)) {
+        let has_own = |url: &Url| self.agents.iter().any(|agent| agent.base_url == *url);
+        let all_have_their_own = !self.agents.is_empty() && self.urls().into_iter().all(has_own);
+        let is_needed = matches!(self.tls.files(), Ok(None)) && !all_have_their_own;
+        if is_needed || !matches!(token, Ok(None)) {
             report.token("HAProxyAgent:Token", &token);
         }
     }

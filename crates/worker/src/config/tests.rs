@@ -139,6 +139,10 @@ fn every_key_can_be_set_by_an_environment_variable_in_upper_case() {
     for (key, value) in all_keys(&sample()) {
         let name = key.replace(':', "__").to_uppercase();
         let (name, text) = match &value {
+            // Its elements have members.
+            Value::Array(_) if key == "HAProxyAgent:Agents" => {
+                (format!("{name}__0__BaseUrl"), "http://127.0.0.1:1".to_owned())
+            }
             Value::Array(items) if items.is_empty() => {
                 (format!("{name}__0"), "http://127.0.0.1:1".to_owned())
             }
@@ -405,6 +409,100 @@ fn mutual_tls_needs_all_its_files_and_https_and_then_no_token() {
     let with = report(&files);
     assert_eq!(with.errors.len(), 1, "{with:?}");
     assert_eq!(with.errors[0].key, "HAProxyAgent:Tls");
+}
+
+/// What is wrong with this section `HAProxyAgent`, one line each.
+fn agent_errors(section: &str) -> String {
+    let text = format!(
+        r#"{{
+            "CabinetApi": {{"BaseUrl": "https://cabinet.example", "Token": "0123456789abcdef"}},
+            "HAProxyAgent": {section},
+            "LetsEncrypt": {{"DirectoryUrl": "https://ca.example/dir", "TermsOfServiceAgreed": true}}
+        }}"#
+    );
+    let report = load(&text, &[]).unwrap().check(Role::Run);
+    let mut text: Vec<_> = report.errors.iter().map(Finding::to_string).collect();
+    text.retain(|line| line.starts_with("HAProxyAgent"));
+    text.join("\n")
+}
+
+#[test]
+fn agents_that_are_found_by_dns_need_mutual_tls() {
+    let discovery = |more: &str| {
+        agent_errors(&format!(
+            r#"{{"Token": "0123456789abcdef", "AllowUnencrypted": true, "Discovery": {{"Name": "_agent._tcp.edges.internal"{more}}}}}"#
+        ))
+    };
+    let without = discovery("");
+    assert!(
+        without.contains("Discovery:Name") && without.contains("HAProxyAgent:Tls"),
+        "{without}"
+    );
+    let plain = discovery(r#", "Scheme": "http""#);
+    assert!(plain.contains("Discovery:Scheme"), "{plain}");
+    let suffix = discovery(r#", "AllowedSuffixes": ["edges.internal", "not a name"]"#);
+    assert!(suffix.contains("AllowedSuffixes:1"), "{suffix}");
+    assert!(!suffix.contains("AllowedSuffixes:0"), "{suffix}");
+    let with = agent_errors(
+        r#"{
+            "Tls": {"CertificateFile": "/nowhere/c.pem", "KeyFile": "/nowhere/k.pem", "CaFile": "/nowhere/ca.pem"},
+            "Discovery": {"Name": "_agent._tcp.edges.internal"}
+        }"#,
+    );
+    assert!(!with.contains("Discovery"), "{with}");
+}
+
+#[test]
+fn no_token_is_shown_to_two_agents_on_other_machines_unless_that_is_wanted() {
+    let (one, two) = ("https://edge1.internal:9403", "https://edge2.internal:9403");
+    let shared = |more: &str| {
+        agent_errors(&format!(
+            r#"{{"BaseUrls": ["{one}", "{two}"], "Token": "0123456789abcdef"{more}}}"#
+        ))
+    };
+    assert!(shared("").contains(two), "{}", shared(""));
+    assert_eq!(shared(r#", "SharedToken": true"#), "");
+    let own = |second: &str| {
+        agent_errors(&format!(
+            r#"{{"Agents": [
+                {{"BaseUrl": "{one}", "Token": "0123456789abcdef"}},
+                {{"BaseUrl": "{two}", "Token": "{second}"}}
+            ]}}"#
+        ))
+    };
+    assert_eq!(own("fedcba9876543210"), "");
+    assert!(own("0123456789abcdef").contains(two));
+    assert_eq!(
+        agent_errors(
+            r#"{"BaseUrls": ["http://127.0.0.1:9402", "http://127.0.0.2:9402"], "Token": "0123456789abcdef"}"#
+        ),
+        "",
+        "one machine"
+    );
+    let missing = agent_errors(&format!(r#"{{"Agents": [{{"BaseUrl": "{one}"}}]}}"#));
+    assert!(missing.contains("HAProxyAgent:Agents:0:Token"), "{missing}");
+}
+
+#[test]
+fn an_agent_is_shown_its_own_token_and_one_that_was_found_not_that_of_others() {
+    let settings = load(
+        r#"{"HAProxyAgent": {
+            "BaseUrls": ["https://edge1.internal:9403"],
+            "Token": "shared",
+            "Agents": [{"BaseUrl": "https://edge2.internal:9403", "Token": "own"}]
+        }}"#,
+        &[],
+    )
+    .unwrap();
+    let url = |text: &str| text.parse::<url::Url>().unwrap();
+    let [first, second] = [1, 2].map(|n| url(&format!("https://edge{n}.internal:9403")));
+    let tokens = settings.haproxy_agent.tokens().unwrap();
+    let shown = |token: Option<Secret>| token.map(|token| token.expose().to_owned());
+    assert_eq!(settings.haproxy_agent.urls(), [&first, &second]);
+    assert_eq!(shown(tokens.of_configured(&first)).as_deref(), Some("shared"));
+    assert_eq!(shown(tokens.of_configured(&second)).as_deref(), Some("own"));
+    assert_eq!(shown(tokens.of_found(&first)), None);
+    assert_eq!(shown(tokens.of_found(&second)).as_deref(), Some("own"));
 }
 
 #[test]

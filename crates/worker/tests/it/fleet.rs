@@ -72,6 +72,13 @@ async fn all_edges_serve(world: &World, hosts: &[String]) {
     }
 }
 
+/// An operator lets an edge that was found take part.
+fn approve(world: &World, edge: SocketAddr) {
+    let url = format!("https://localhost:{}", edge.port());
+    let done = dps(world.home(), &["edges", "approve", &url]);
+    assert!(done.status.success(), "{done:?}");
+}
+
 /// What `dps edges` says of an edge.
 fn told(world: &World, edge: SocketAddr) -> serde_json::Value {
     let output = dps(world.home(), &["edges", "--json"]);
@@ -139,25 +146,63 @@ async fn three_edges_of_which_one_is_stopped_during_a_mass_deployment_end_with_t
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn edges_that_are_found_by_dns_are_filled_when_they_appear_and_a_dead_zone_changes_nothing() {
+async fn edges_that_are_found_by_dns_are_filled_once_they_are_approved_and_a_dead_zone_changes_nothing() {
     let world = World::start(Options {
         more_edges: 1,
         discovery: true,
+        mutual_tls: true,
         ..options()
     })
     .await;
     // Nobody must be sent to an edge that is in no fleet.
     world.zone.set_a(crate::world::TARGET, &[crate::world::EDGE]);
+    let [first_tls, second_tls] = [world.agent_tls(), world.more_edges[0].tls];
+    let waits = async |edge: SocketAddr| {
+        wait::until("the edge waits for approval", PATIENCE, || async {
+            let output = dps(world.home(), &["edges", "--json"]);
+            let text = String::from_utf8(output.stdout).unwrap();
+            let name = format!("https://localhost:{}", edge.port());
+            let mut lines = text.lines();
+            let line = lines.find(|line| line.contains(&name))?;
+            line.contains("waits for approval").then_some(())
+        })
+        .await
+        .unwrap();
+    };
+    waits(first_tls).await;
+    let (_, ready) = world.get("/health/ready").await;
+    assert!(ready.contains("dps edges approve"), "{ready}");
+    approve(&world, first_tls);
     let early = hosts("early", 3);
     all_become_active(&world, &early).await;
-    let [first, second] = [world.agent_listen(), world.more_edges[0].listen];
-    let empty = digest(second).await;
-    assert_ne!(digest(first).await, empty);
+    // The agents' own listing is behind mutual TLS here: what visitors are shown says enough.
+    let shown = async |https: SocketAddr, host: &str| {
+        let leaf = dps_lab::tls::served_leaf(https, host, &world.root_pem).await;
+        leaf.ok().map(|leaf| leaf.fingerprint)
+    };
+    let on_both = async |hosts: &[String]| {
+        let (first, second) = (world.https, world.more_edges[0].https);
+        for host in hosts {
+            wait::until("both edges show the same", PATIENCE, || async {
+                let of_first = shown(first, host).await;
+                (of_first.is_some() && of_first == shown(second, host).await).then_some(())
+            })
+            .await
+            .unwrap();
+        }
+    };
 
-    let services = [("localhost", first.port()), ("localhost", second.port())];
+    let services = [("localhost", first_tls.port()), ("localhost", second_tls.port())];
     world.zone.set_srv(AGENTS, &services).unwrap();
-    all_edges_serve(&world, &early).await;
-    assert_ne!(digest(second).await, empty);
+    waits(second_tls).await;
+    let second = world.more_edges[0].https;
+    assert_eq!(
+        shown(second, &early[0]).await,
+        None,
+        "no key is sent before it is approved"
+    );
+    approve(&world, second_tls);
+    on_both(&early).await;
 
     world.zone.set_srv(AGENTS, &[]).unwrap();
     wait::until("the service sees that the zone is empty", PATIENCE, || async {
@@ -168,5 +213,5 @@ async fn edges_that_are_found_by_dns_are_filled_when_they_appear_and_a_dead_zone
     .unwrap();
     let late = hosts("late", 3);
     all_become_active(&world, &late).await;
-    all_edges_serve(&world, &[early, late].concat()).await;
+    on_both(&[early, late].concat()).await;
 }

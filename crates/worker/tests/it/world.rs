@@ -146,6 +146,8 @@ pub(crate) struct MoreEdge {
     pub(crate) https: SocketAddr,
     /// Where the agent listens without encryption.
     pub(crate) listen: SocketAddr,
+    /// Where the agent speaks TLS.
+    pub(crate) tls: SocketAddr,
     /// Where the agent keeps what it serves.
     pub(crate) state: PathBuf,
 }
@@ -180,7 +182,8 @@ impl World {
         let more: Vec<Addresses> = more.iter().map(|address| at.of_edge(*address)).collect();
         let agents: Vec<&Addresses> = std::iter::once(&at).chain(&more).collect();
         if options.discovery {
-            zone.set_srv(AGENTS, &[("localhost", at.agent.port())]).unwrap();
+            zone.set_srv(AGENTS, &[("localhost", at.agent_tls.port())])
+                .unwrap();
         }
         let resolvers = [
             DnsServer::start(local(0), zone.clone()).await.unwrap(),
@@ -208,9 +211,9 @@ impl World {
                 "--service",
                 "dps1",
                 "--edge",
-                "one=127.0.0.1",
+                "one=localhost,127.0.0.1",
                 "--edge",
-                "two=127.0.0.1",
+                "two=localhost,127.0.0.1",
             ];
             let made = dps(
                 home.path(),
@@ -430,6 +433,11 @@ impl World {
         process
     }
 
+    /// Where the agent of the first edge speaks TLS.
+    pub(crate) const fn agent_tls(&self) -> SocketAddr {
+        self.addresses.agent_tls
+    }
+
     /// Where the agent of the first edge listens without encryption.
     pub(crate) const fn agent_listen(&self) -> SocketAddr {
         self.addresses.agent
@@ -463,6 +471,7 @@ impl MoreEdge {
             haproxy,
             https: at.https,
             listen: at.agent,
+            tls: at.agent_tls,
             state: home.join("agent"),
         }
     }

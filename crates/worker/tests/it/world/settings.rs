@@ -59,8 +59,9 @@ pub(super) fn write(
     });
     if options.discovery {
         settings["HAProxyAgent"] = json!({
-            "AllowUnencrypted": true,
-            "Discovery": { "Name": AGENTS, "Scheme": "http", "Resolver": resolvers[0], "Interval": "1s" },
+            // These agents ask for certificate and token.
+            "SharedToken": true,
+            "Discovery": { "Name": AGENTS, "Resolver": resolvers[0], "Interval": "1s" },
         });
     }
     if options.mutual_tls {
