@@ -52,6 +52,7 @@ impl AppDraft {
         ports: Ports,
         draining: CancellationToken,
     ) -> Result<Self, SettingsError> {
+        settings.exposure()?;
         Ok(Self {
             ports,
             names: NamePolicy::new(settings)?,

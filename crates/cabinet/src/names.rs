@@ -5,18 +5,16 @@ use std::net::IpAddr;
 use dps_cabinet_api::{CustomDomain, ProblemCode, limits};
 use dps_domain::address::edge_address_fault;
 use dps_domain::failure::WantedRecords;
-use dps_domain::{DomainId, Hostname};
+use dps_domain::name_rules::ID_PLACEHOLDER;
+use dps_domain::{DomainId, Hostname, NameRules, NameSuffix};
 
 use crate::refusal::Refusal;
 use crate::settings::{Settings, SettingsError};
 
-/// Stands in `CnameTarget` for the domain's identifier.
-const ID_PLACEHOLDER: &str = "{id}";
-
 /// The platform's rules for names.
 #[derive(Debug)]
 pub(crate) struct NamePolicy {
-    blocked: Vec<String>,
+    rules: NameRules,
     cname_target: Option<String>,
     edge_addresses: Vec<IpAddr>,
 }
@@ -24,17 +22,23 @@ pub(crate) struct NamePolicy {
 impl NamePolicy {
     /// Reads and checks the rules in the settings.
     pub(crate) fn new(settings: &Settings) -> Result<Self, SettingsError> {
-        let blocked = settings
-            .blocked_names
-            .iter()
-            .map(|name| suffix(name))
-            .collect::<Result<_, _>>()?;
+        let suffixes = |names: &[String]| -> Result<Vec<NameSuffix>, SettingsError> {
+            let parse =
+                |name: &String| NameSuffix::parse(name).map_err(|_| SettingsError::NoName(name.clone()));
+            names.iter().map(parse).collect()
+        };
+        let mut blocked = suffixes(&settings.blocked_names)?;
+        let mut targets = suffixes(&settings.allowed_targets)?;
         if let Some(template) = &settings.cname_target {
             let sample = DomainId::from_uuid(uuid::Uuid::nil());
             Hostname::parse(&fill_in(template, sample)).map_err(|source| SettingsError::CnameTarget {
                 value: template.clone(),
                 source,
             })?;
+            targets.extend(NameSuffix::of_template(template).ok());
+        }
+        if !settings.allow_platform_names {
+            blocked.extend(targets.iter().filter_map(NameSuffix::registered_domain));
         }
         for address in &settings.edge_addresses {
             if let Some(fault) = edge_address_fault(*address) {
@@ -45,7 +49,11 @@ impl NamePolicy {
             }
         }
         Ok(Self {
-            blocked,
+            rules: NameRules {
+                blocked,
+                targets,
+                allow_platform_names: settings.allow_platform_names,
+            },
             cname_target: settings.cname_target.clone(),
             edge_addresses: settings.edge_addresses.clone(),
         })
@@ -58,17 +66,8 @@ impl NamePolicy {
             return Err(invalid(dps_domain::hostname::HostnameError::TooLong.to_string()));
         }
         let name = Hostname::parse(typed).map_err(|error| invalid(error.to_string()))?;
-        match self
-            .blocked
-            .iter()
-            .find(|rule| is_at_or_below(name.as_str(), rule))
-        {
-            Some(rule) => {
-                let detail = format!(
-                    "{name} is not allowed on this platform (names at and below {rule}); choose another name"
-                );
-                Err(Refusal::at(ProblemCode::NameBlocked, "hostname", detail))
-            }
+        match self.rules.blocked.iter().find(|rule| rule.covers(&name)) {
+            Some(rule) => Err(blocked(&name, rule)),
             None => Ok(name),
         }
     }
@@ -91,12 +90,16 @@ impl NamePolicy {
             }
         };
         let target = Hostname::parse(&text).map_err(|error| wrong(error.to_string()))?;
-        if target == *host {
+        // Without any rule, an empty list would let a request choose where this platform connects to.
+        if self.rules.targets.is_empty() || !self.rules.allows_target(&target) {
             return Err(wrong(format!(
-                "{host} cannot point to itself; name the platform's edge"
+                "{target} is no target of this platform; leave the field out, or have it added to Cabinet:AllowedTargets"
             )));
         }
-        Ok(target)
+        match self.rules.blocking(host, &target) {
+            Some(rule) => Err(blocked(host, &rule)),
+            None => Ok(target),
+        }
     }
 
     /// The exact record that the customer creates.
@@ -114,24 +117,16 @@ impl NamePolicy {
     }
 }
 
+fn blocked(name: &Hostname, rule: &NameSuffix) -> Refusal {
+    let detail = format!(
+        "{name} is not allowed on this platform (names at and below {}); choose another name",
+        rule.as_str()
+    );
+    Refusal::at(ProblemCode::NameBlocked, "hostname", detail)
+}
+
 fn fill_in(template: &str, id: DomainId) -> String {
     template.replace(ID_PLACEHOLDER, &id.as_uuid().simple().to_string())
-}
-
-/// A blocked suffix in canonical form. Single labels such as `local` are allowed here.
-fn suffix(name: &str) -> Result<String, SettingsError> {
-    let bare = name.trim().trim_start_matches("*.").trim_matches('.');
-    // Below a label of its own, any suffix, a public one included, is a hostname.
-    let below = format!("x.{bare}");
-    match Hostname::parse(&below) {
-        Ok(host) if !bare.is_empty() => Ok(host.as_str()["x.".len()..].to_owned()),
-        _ => Err(SettingsError::BlockedName(name.to_owned())),
-    }
-}
-
-fn is_at_or_below(name: &str, rule: &str) -> bool {
-    name.strip_suffix(rule)
-        .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 #[cfg(test)]
@@ -181,6 +176,44 @@ mod tests {
             "000000000000000000000000000000ab.edge.platform.example"
         );
         assert!(policy.target(Some("shop.example.com"), id, &host).is_err());
+    }
+
+    #[test]
+    fn the_platforms_own_names_are_blocked_and_a_request_cannot_choose_where_we_connect() {
+        let settings = Settings {
+            cname_target: Some("{id}.edge.platform.example".to_owned()),
+            allowed_targets: vec!["lb.other.example".to_owned()],
+            ..Settings::default()
+        };
+        let rules = policy(&settings);
+        for own in [
+            "www.platform.example",
+            "foo.edge.platform.example",
+            "other.example",
+        ] {
+            let refusal = rules.hostname(own).unwrap_err();
+            assert_eq!(refusal.problem.code(), Some(ProblemCode::NameBlocked), "{own}");
+        }
+        let (id, host) = (
+            DomainId::from_uuid(uuid::Uuid::nil()),
+            rules.hostname("shop.example.com").unwrap(),
+        );
+        assert!(rules.target(Some("eu.lb.other.example"), id, &host).is_ok());
+        for elsewhere in ["anything.evil.example", "www.platform.example"] {
+            let refusal = rules.target(Some(elsewhere), id, &host).unwrap_err();
+            assert_eq!(
+                refusal.problem.field.as_deref(),
+                Some("cnameTarget"),
+                "{elsewhere}"
+            );
+        }
+        let none = policy(&Settings::default());
+        assert!(none.target(Some("anything.evil.example"), id, &host).is_err());
+        let lax = policy(&Settings {
+            allow_platform_names: true,
+            ..settings
+        });
+        assert!(lax.hostname("www.platform.example").is_ok());
     }
 
     #[test]

@@ -29,6 +29,12 @@ pub struct Settings {
     pub edge_addresses: Vec<IpAddr>,
     /// Names that customers may not have, each with all names below it.
     pub blocked_names: Vec<String>,
+    /// Names under which a target that a request names must lie, besides those of `CnameTarget`.
+    pub allowed_targets: Vec<String>,
+    /// Whether customers may have names in the registered domains of the targets, which are the platform's own.
+    pub allow_platform_names: bool,
+    /// Whether calls may come without encryption on an address that other machines reach.
+    pub allow_unencrypted: bool,
     /// Bearer token of the service, for `/internal/v1`.
     pub service_token: Option<Secret>,
     /// File with the bearer token of the service, instead of `ServiceToken`.
@@ -52,6 +58,9 @@ impl Default for Settings {
             cname_target: None,
             edge_addresses: Vec::new(),
             blocked_names: Vec::new(),
+            allowed_targets: Vec::new(),
+            allow_platform_names: false,
+            allow_unencrypted: false,
             service_token: None,
             service_token_file: None,
             api_token: None,
@@ -82,8 +91,19 @@ pub enum SettingsError {
         source: HostnameError,
     },
     /// A blocked name is no name.
-    #[error("Cabinet:BlockedNames holds {0:?}, which is no name")]
-    BlockedName(String),
+    #[error("Cabinet:BlockedNames or AllowedTargets holds {0:?}, which is no name")]
+    NoName(String),
+    /// Both sides of the API show the same token.
+    #[error(
+        "Cabinet:ServiceToken and Cabinet:ApiToken must differ: who may create domains must not report on them"
+    )]
+    SameToken,
+    /// Tokens would travel in clear.
+    #[error(
+        "Cabinet:Listen {0} is reached by other machines, and what they send is not encrypted; listen on loopback behind something \
+         that does TLS, or set Cabinet:AllowUnencrypted if the network itself encrypts"
+    )]
+    Unencrypted(SocketAddr),
     /// The connection string cannot be read.
     #[error("Cabinet:ConnectionString cannot be used")]
     ConnectionString(#[from] ConnectionStringError),
@@ -115,8 +135,20 @@ impl Settings {
             self.resolved_service_token().err(),
             self.resolved_api_token().err(),
         ];
-        let findings = names.into_iter().chain(database);
+        let exposure = self.exposure().err();
+        let findings = names.into_iter().chain(database).chain(exposure);
         findings.chain(tokens.into_iter().flatten()).collect()
+    }
+
+    /// Whether tokens may travel as the settings have it, and whether they are told apart.
+    pub(crate) fn exposure(&self) -> Result<(), SettingsError> {
+        if !self.listen.ip().is_loopback() && !self.allow_unencrypted {
+            return Err(SettingsError::Unencrypted(self.listen));
+        }
+        match (self.resolved_service_token(), self.resolved_api_token()) {
+            (Ok(service), Ok(api)) if service.expose() == api.expose() => Err(SettingsError::SameToken),
+            _ => Ok(()),
+        }
     }
 
     /// The database, if it may be used as it is set.
@@ -210,6 +242,27 @@ mod tests {
             found("postgres://u@db/cabinet?sslmode=verify-full", false),
             Ok(())
         );
+    }
+
+    #[test]
+    fn tokens_travel_over_loopback_or_by_the_operators_word_and_each_side_has_its_own() {
+        let usable = Settings {
+            service_token: Some(Secret::from("0123456789abcdef")),
+            api_token: Some(Secret::from("fedcba9876543210")),
+            ..Settings::default()
+        };
+        assert!(usable.exposure().is_ok());
+        let mut exposed = usable.clone();
+        exposed.listen = SocketAddr::from(([0, 0, 0, 0], 8081));
+        let said = exposed.exposure().unwrap_err().to_string();
+        assert!(said.contains("AllowUnencrypted"), "{said}");
+        exposed.allow_unencrypted = true;
+        assert!(exposed.exposure().is_ok());
+        let same = Settings {
+            api_token: usable.service_token.clone(),
+            ..usable
+        };
+        assert!(matches!(same.exposure(), Err(SettingsError::SameToken)));
     }
 
     #[test]

@@ -14,6 +14,9 @@ pub(crate) use tls::TlsListener;
 
 pub(crate) mod tls;
 
+/// Shortest bearer token, in bytes.
+const MIN_TOKEN_BYTES: usize = 16;
+
 /// Section `Agent`. Every field has a default; a token or the files of `Tls` must be given, so that the service can prove itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
@@ -108,9 +111,9 @@ pub enum SettingsError {
     /// The token's file.
     #[error("Agent:Token cannot be had")]
     Token(#[source] SecretError),
-    /// A token that is empty.
-    #[error("Agent:Token is empty")]
-    TokenEmpty,
+    /// A token that can be guessed.
+    #[error("Agent:Token has fewer than {MIN_TOKEN_BYTES} characters, so it can be guessed")]
+    TokenShort,
     /// The socket.
     #[error("Agent:HaproxySocket is not usable")]
     Socket(#[source] EndpointError),
@@ -170,8 +173,11 @@ impl Settings {
     pub(crate) fn checked(&self) -> Result<Checked, SettingsError> {
         let token =
             Secret::resolve(self.token.as_ref(), self.token_file.as_deref()).map_err(SettingsError::Token)?;
-        if token.as_ref().is_some_and(|token| token.expose().is_empty()) {
-            return Err(SettingsError::TokenEmpty);
+        if token
+            .as_ref()
+            .is_some_and(|token| token.expose().len() < MIN_TOKEN_BYTES)
+        {
+            return Err(SettingsError::TokenShort);
         }
         let tls = self.tls.open()?;
         if tls.is_none() && token.is_none() {
@@ -264,7 +270,7 @@ mod tests {
 
     fn usable() -> Settings {
         Settings {
-            token: Some(Secret::from("t0ken")),
+            token: Some(Secret::from("t0ken-of-the-tests")),
             ..Settings::default()
         }
     }
@@ -320,7 +326,7 @@ mod tests {
             ),
             (
                 Settings {
-                    token: Some(Secret::from("")),
+                    token: Some(Secret::from("fifteen-letters")),
                     ..usable()
                 },
                 "Token",
@@ -353,7 +359,11 @@ mod tests {
 
     #[test]
     fn a_token_is_never_shown() {
-        assert!(!format!("{:?}", usable()).contains("t0ken"));
-        assert!(!serde_json::to_string(&usable()).unwrap().contains("t0ken"));
+        assert!(!format!("{:?}", usable()).contains("t0ken-of-the-tests"));
+        assert!(
+            !serde_json::to_string(&usable())
+                .unwrap()
+                .contains("t0ken-of-the-tests")
+        );
     }
 }

@@ -217,13 +217,21 @@ impl Settings {
     /// The sections with a stand-in for each token that is not set: a process that has all roles draws its own.
     fn with_tokens(&self) -> (haproxy_domain_agent::Settings, dps_cabinet::Settings) {
         let (mut agent, mut cabinet) = (self.agent.clone(), self.cabinet.clone());
-        for (token, file) in [
-            (&mut agent.token, &agent.token_file),
-            (&mut cabinet.service_token, &cabinet.service_token_file),
-            (&mut cabinet.api_token, &cabinet.api_token_file),
+        for (token, file, stand_in) in [
+            (&mut agent.token, &agent.token_file, "drawn for the agent"),
+            (
+                &mut cabinet.service_token,
+                &cabinet.service_token_file,
+                "drawn for the service",
+            ),
+            (
+                &mut cabinet.api_token,
+                &cabinet.api_token_file,
+                "drawn for the platform",
+            ),
         ] {
             if file.is_none() {
-                token.get_or_insert_with(|| Secret::from("drawn at the start"));
+                token.get_or_insert_with(|| Secret::from(stand_in));
             }
         }
         (agent, cabinet)

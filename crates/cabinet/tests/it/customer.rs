@@ -126,6 +126,7 @@ on_both_databases! {
     async fn the_target_is_the_domains_own_if_the_platform_wants_that(database: Database) {
         let world = World::with(&database, |settings| {
             settings.cname_target = Some("{id}.edge.platform.example".to_owned());
+            settings.allowed_targets = vec!["other.platform.example".to_owned()];
         })
         .await;
         let domain = answer(world.create("shop.example.com").await, 201).await;

@@ -37,7 +37,7 @@ fn it_starts_from_file_and_environment_and_ends_with_0_on_sigterm() {
     let state = folder.path().join("state");
     let config = lonely(folder.path());
     let mut child = command()
-        .env("Agent__Token", "s3cret-t0ken")
+        .env("Agent__Token", "s3cret-t0ken-of-the-tests")
         .arg("--config")
         .arg(config)
         .spawn()
@@ -56,7 +56,7 @@ fn it_starts_from_file_and_environment_and_ends_with_0_on_sigterm() {
         rest.last().is_some_and(|line| line.contains("drained")),
         "{rest:?}"
     );
-    assert!(!rest.iter().any(|line| line.contains("s3cret-t0ken")));
+    assert!(!rest.iter().any(|line| line.contains("s3cret-t0ken-of-the-tests")));
 }
 
 #[test]
@@ -65,11 +65,11 @@ fn unusable_settings_end_it_with_their_name() {
     for (text, named) in [
         ("{}", "Agent:Token"),
         (
-            r#"{"Agent": {"Token": "x", "Listn": "127.0.0.1:0"}}"#,
+            r#"{"Agent": {"Token": "token-of-the-tests", "Listn": "127.0.0.1:0"}}"#,
             "Agent:Listen",
         ),
         (
-            r#"{"Agent": {"Token": "x", "WatchInterval": "1h"}}"#,
+            r#"{"Agent": {"Token": "token-of-the-tests", "WatchInterval": "1h"}}"#,
             "WatchInterval",
         ),
     ] {
@@ -88,7 +88,7 @@ fn unusable_settings_end_it_with_their_name() {
             "{error}"
         );
     }
-    let good = settings(folder.path(), r#"{"Agent": {"Token": "x"}}"#);
+    let good = settings(folder.path(), r#"{"Agent": {"Token": "token-of-the-tests"}}"#);
     assert!(
         command()
             .arg("--check")
@@ -107,7 +107,7 @@ fn the_service_manager_is_told_when_the_list_is_there() {
     let manager = UnixDatagram::bind(&path).unwrap();
     manager.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let mut child = command()
-        .env("Agent__Token", "s3cret-t0ken-of-the-service")
+        .env("Agent__Token", "s3cret-t0ken-of-the-tests-of-the-service")
         .env("NOTIFY_SOCKET", &path)
         .arg("--config")
         .arg(lonely(folder.path()))

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::report::Report;
-use super::url_rules::check_base_url;
+use super::url_rules::{check_base_url, is_loopback};
 
 /// The Cabinet, the source of truth for custom domains.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -19,6 +19,8 @@ pub struct CabinetApi {
     pub token: Option<Secret>,
     /// A file that holds the token.
     pub token_file: Option<PathBuf>,
+    /// Whether a Cabinet on another machine may be called by http.
+    pub allow_unencrypted: bool,
     /// For a whole call.
     pub timeout: HumanDuration,
 }
@@ -29,6 +31,7 @@ impl Default for CabinetApi {
             base_url: None,
             token: None,
             token_file: None,
+            allow_unencrypted: false,
             timeout: HumanDuration::from_secs(20),
         }
     }
@@ -42,6 +45,13 @@ impl CabinetApi {
 
     pub(super) fn check(&self, report: &mut Report) {
         match &self.base_url {
+            Some(url) if url.scheme() == "http" && !is_loopback(url) && !self.allow_unencrypted => report.error(
+                "CabinetApi:BaseUrl",
+                format!(
+                    "{url} is not encrypted: whoever answers there can order removals, and our token would travel; use https, or set \
+                     CabinetApi:AllowUnencrypted if something else encrypts"
+                ),
+            ),
             Some(url) => check_base_url(report, "CabinetApi:BaseUrl", url),
             None => report.error(
                 "CabinetApi:BaseUrl",

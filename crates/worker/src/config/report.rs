@@ -7,6 +7,9 @@ use std::ops::RangeInclusive;
 use dps_domain::with_causes;
 use dps_host::{HumanDuration, Secret};
 
+/// Shortest bearer token, in bytes.
+const MIN_TOKEN_BYTES: usize = 16;
+
 /// One thing to know about a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -60,15 +63,19 @@ impl Report {
         }
     }
 
-    /// A secret `X` must be given by value or by `XFile`, and be usable as a bearer token (RFC 6750 §2.1).
+    /// A secret `X` must be given by value or by `XFile`, be usable as a bearer token (RFC 6750 §2.1), and be long enough not to be
+    /// guessed.
     pub fn token<E: Error>(&mut self, key: &str, resolved: &Result<Option<Secret>, E>) {
         match resolved {
             Ok(Some(token))
-                if !token.expose().is_empty()
+                if token.expose().len() >= MIN_TOKEN_BYTES
                     && token.expose().bytes().all(|byte| byte.is_ascii_graphic()) => {}
             Ok(Some(_)) => self.error(
                 key,
-                "must be printable ASCII without spaces, since it travels in an HTTP header",
+                format!(
+                    "must be at least {MIN_TOKEN_BYTES} printable ASCII characters without spaces, since it travels in an HTTP header \
+                     and must not be guessed"
+                ),
             ),
             Ok(None) => self.error(
                 key,

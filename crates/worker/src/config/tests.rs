@@ -28,8 +28,8 @@ fn load(text: &str, variables: &[(&str, &str)]) -> Result<Settings, String> {
 /// Settings that `dps run` takes, changed by these variables.
 fn usable(variables: &[(&str, &str)]) -> Settings {
     let text = r#"{
-        "CabinetApi": {"BaseUrl": "https://cabinet.example", "Token": "t"},
-        "HAProxyAgent": {"BaseUrl": "http://127.0.0.1:9402", "Token": "t"},
+        "CabinetApi": {"BaseUrl": "https://cabinet.example", "Token": "token-of-the-tests"},
+        "HAProxyAgent": {"BaseUrl": "http://127.0.0.1:9402", "Token": "token-of-the-tests"},
         "LetsEncrypt": {"DirectoryUrl": "https://ca.example/dir", "TermsOfServiceAgreed": true}
     }"#;
     load(text, variables).unwrap()
@@ -399,7 +399,7 @@ fn mutual_tls_needs_all_its_files_and_https_and_then_no_token() {
     );
 
     let text = r#"{
-        "CabinetApi": {"BaseUrl": "https://cabinet.example", "Token": "t"},
+        "CabinetApi": {"BaseUrl": "https://cabinet.example", "Token": "token-of-the-tests"},
         "HAProxyAgent": {"BaseUrl": "https://edge1.internal:9403"},
         "LetsEncrypt": {"DirectoryUrl": "https://ca.example/dir", "TermsOfServiceAgreed": true}
     }"#;
@@ -540,9 +540,30 @@ fn a_limit_of_the_ca_is_as_published_unless_it_is_set_and_a_bad_one_names_its_ke
 }
 
 #[test]
+fn a_cabinet_on_another_machine_is_called_by_https_or_by_the_operators_word() {
+    let url = ("CabinetApi__BaseUrl", "http://cabinet.example");
+    let report = usable(&[url]).check(Role::Run);
+    assert_eq!(report.errors.len(), 1, "{report:?}");
+    assert!(
+        report.errors[0].what.contains("CabinetApi:AllowUnencrypted"),
+        "{report:?}"
+    );
+    let report = usable(&[url, ("CabinetApi__AllowUnencrypted", "true")]).check(Role::Run);
+    assert!(report.errors.is_empty(), "{report:?}");
+}
+
+#[test]
+fn a_token_that_can_be_guessed_is_refused_everywhere() {
+    for key in ["CabinetApi__Token", "HAProxyAgent__Token"] {
+        let report = usable(&[(key, "fifteen-letters")]).check(Role::Run);
+        assert_eq!(report.errors.len(), 1, "{report:?}");
+        assert!(report.errors[0].what.contains("16"), "{report:?}");
+    }
+}
+
+#[test]
 fn what_is_risky_is_a_warning_and_starts() {
     for (variable, value, words) in [
-        ("CabinetApi__BaseUrl", "http://cabinet.example", "not encrypted"),
         (
             "LetsEncrypt__DirectoryUrl",
             "https://acme-staging-v02.api.letsencrypt.org/directory",

@@ -28,8 +28,8 @@ fn text(bytes: &[u8]) -> String {
 }
 
 const USABLE: &str = r#"{
-    "CabinetApi": {"BaseUrl": "https://cabinet.example", "Token": "hunter2"},
-    "HAProxyAgent": {"BaseUrl": "http://127.0.0.1:9402", "Token": "hunter2"},
+    "CabinetApi": {"BaseUrl": "https://cabinet.example", "Token": "hunter2-hunter2-hunter2"},
+    "HAProxyAgent": {"BaseUrl": "http://127.0.0.1:9402", "Token": "hunter2-hunter2-hunter2"},
     "CertificateStore": {"ConnectionString": "postgres://dps:hunter2@db/dps?sslmode=verify-full", "EncryptionKey": "a:hunter2"},
     "LetsEncrypt": {"TermsOfServiceAgreed": true},
 }"#;
