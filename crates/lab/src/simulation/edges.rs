@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use dps_application::ports::edge::{Deployment, EdgeError, EdgeHealth, InventoryPage};
@@ -68,6 +69,8 @@ pub struct EdgeFleet {
     /// The domains' numbers in the order of their hostnames.
     order: Vec<u32>,
     per_registered_domain: u32,
+    /// The grace for a name that points at us again, no longer than a certificate lives.
+    grace: Duration,
     names: Arc<Names>,
     time: WorldTime,
 }
@@ -94,8 +97,8 @@ impl Expiries {
 
 /// Microseconds in an hour.
 const HOUR: i64 = 3_600_000_000;
-/// A name that points at us again must be seen first.
-const GRACE: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+/// The grace for a name that points at us again: it must be seen first.
+const GRACE: Duration = Duration::from_secs(24 * 3600);
 
 impl EdgeFleet {
     /// Edges that serve nothing yet.
@@ -118,6 +121,7 @@ impl EdgeFleet {
             order,
             per_registered_domain,
             edges: (0..scenario.edges.count).map(edge).collect(),
+            grace: GRACE.min(scenario.ca.lifetime.get()),
             refused_as_older: Tally::default(),
             expiries: Mutex::default(),
             names,
@@ -189,7 +193,7 @@ impl EdgeFleet {
 
     fn is_ours(&self, number: u32) -> bool {
         let since = self.names.pointing_since(number);
-        since.is_some_and(|since| self.time.now().since(since) > GRACE)
+        since.is_some_and(|since| self.time.now().since(since) > self.grace)
     }
 
     /// A name begins or ceases to point at us, and to count.
@@ -451,8 +455,6 @@ impl HttpProbe for ProbeModel {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const DAY: Duration = Duration::from_secs(24 * 3600);

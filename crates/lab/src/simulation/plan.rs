@@ -28,6 +28,8 @@ pub enum Happening {
     EdgeRestarts(u32),
     /// An edge goes away or comes back.
     Edge(u32, bool),
+    /// All edges are up or away.
+    Fleet(bool),
     /// The Cabinet stops or starts to answer.
     Cabinet(bool),
     /// The resolvers stop or start to answer.
@@ -146,6 +148,7 @@ impl Plan {
         self.outages(&scenario.edges.outages, "edge 1 away", |up| {
             Happening::Edge(0, up)
         });
+        self.outages(&scenario.edges.fleet_outages, "all edges away", Happening::Fleet);
         let restarts = &scenario.edges.restarts;
         for at in &restarts.at {
             let (begin, each) = (at.get(), restarts.each_lasts.get());

@@ -103,8 +103,10 @@ async fn play(scenario: &Scenario, seed: u64, policy: Policy, progress: &mut dyn
 
 /// The operator's numbers with those that the scenario changes.
 fn adjusted(mut policy: Policy, scenario: &Scenario) -> Policy {
-    policy.glance = GLANCE;
-    policy.fleet.check_interval = CHECK;
+    // In a life of minutes, minutes matter.
+    let share = scenario.ca.lifetime.get() / 100;
+    policy.glance = policy.glance.max(GLANCE.min(share));
+    policy.fleet.check_interval = policy.fleet.check_interval.max(CHECK.min(share));
     let workers = &scenario.workers;
     let concurrency = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     if let Some(interval) = workers.recheck_interval {
@@ -166,6 +168,11 @@ impl Stage {
             Happening::EdgeRestarts(edge) => world.edges.restart(edge as usize),
             Happening::Edge(edge, up) => {
                 if let Some(edge) = world.edges.edges.get(edge as usize) {
+                    edge.line.set_down(!up);
+                }
+            }
+            Happening::Fleet(up) => {
+                for edge in &world.edges.edges {
                     edge.line.set_down(!up);
                 }
             }

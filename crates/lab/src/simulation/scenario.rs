@@ -247,6 +247,8 @@ pub struct Edges {
     pub restarts: Outages,
     /// When the first of them is away.
     pub outages: Outages,
+    /// When all of them are away.
+    pub fleet_outages: Outages,
 }
 
 impl Default for Edges {
@@ -259,6 +261,7 @@ impl Default for Edges {
                 ..Outages::default()
             },
             outages: Outages::default(),
+            fleet_outages: Outages::default(),
         }
     }
 }
@@ -345,7 +348,7 @@ impl Scenario {
 
     /// Whether it can be run.
     pub fn check(&self) -> Result<(), ScenarioError> {
-        let (shortest, longest) = (Duration::from_secs(HOUR), Duration::from_secs(400 * DAY));
+        let (shortest, longest) = (Duration::from_secs(600), Duration::from_secs(400 * DAY));
         let lifetime = self.ca.lifetime.get();
         let shares = [
             ("Customers:Ready", self.customers.ready),
@@ -385,7 +388,7 @@ impl Scenario {
             }
         }
         if !(shortest..=longest).contains(&lifetime) {
-            let what = format!("is {}, but must be from 1h to 400d", self.ca.lifetime);
+            let what = format!("is {}, but must be from 10m to 400d", self.ca.lifetime);
             return Err(ScenarioError::Value {
                 key: "Ca:Lifetime",
                 what,

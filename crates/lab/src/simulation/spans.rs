@@ -71,6 +71,7 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), ScenarioError> {
     apart("Ca:Outages:At", &ca.outages, 1)?;
     apart("RenewalInfo:Throttled:At", &renewal_info.throttled, 1)?;
     apart("Edges:Outages:At", &edges.outages, 1)?;
+    apart("Edges:FleetOutages:At", &edges.fleet_outages, 1)?;
     apart("Edges:Restarts:At", &edges.restarts, edges.count)?;
     apart("Cabinet:Outages:At", &cabinet.outages, 1)?;
     apart("Resolvers:Outages:At", &resolvers.outages, 1)

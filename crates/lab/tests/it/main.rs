@@ -6,6 +6,7 @@ mod acme_http;
 mod dns;
 mod haproxy;
 mod ledger;
+mod outages;
 mod pebble;
 mod ports;
 mod postgres;

@@ -23,7 +23,7 @@ const SIZE: Size = Size {
 };
 
 /// As a small installation sets it; replicas wake each other, so a glance is rare.
-fn policy() -> Policy {
+pub(crate) fn policy() -> Policy {
     let lane = |seconds, concurrency| LanePolicy {
         interval: Duration::from_secs(seconds),
         max_backoff: Duration::from_secs(3600),
