@@ -1,5 +1,7 @@
 //! What an operator may ask of one domain, beside the Cabinet.
 
+pub mod limits;
+
 use dps_domain::{Event, Failure, Hostname, Phase, Timestamp};
 use serde_json::json;
 

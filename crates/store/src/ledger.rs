@@ -43,6 +43,12 @@ statements! {
         "SELECT id FROM custom_domains WHERE id = $1 AND lease_token = $2 FOR UPDATE",
         "SELECT id FROM custom_domains WHERE id = $1 AND lease_token = $2",
     );
+    LIST = Sql::both(
+        "SELECT bucket, full_at, spent, parked_until FROM rate_limit_buckets WHERE bucket > $1 \
+         ORDER BY bucket LIMIT $2",
+    );
+    LIFT = Sql::both("DELETE FROM rate_limit_buckets WHERE bucket = $1");
+    LIFT_SLOTS = Sql::both("DELETE FROM rate_limit_slots WHERE bucket = $1");
     PRUNE = Sql::each(
         "DELETE FROM rate_limit_buckets WHERE bucket IN (SELECT bucket FROM rate_limit_buckets \
          WHERE full_at <= $1 AND parked_until <= $1 ORDER BY full_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
@@ -250,6 +256,29 @@ pub(crate) async fn apply_in_tx(
 pub(crate) async fn bucket(database: &Database, key: &BucketKey) -> Result<Bucket, StoreError> {
     let mut session = database.read("read a limit of the CA").await?;
     read(session.fetch(READ, args![key.as_str()]).await?.as_ref())
+}
+
+pub(crate) async fn buckets(
+    database: &Database,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<(BucketKey, Bucket)>, StoreError> {
+    let mut session = database.read("list the limits of the CA").await?;
+    let rows = session.fetch_all(LIST, args![after, limit]).await?;
+    let keyed = |row: &Row| {
+        let key = BucketKey::stored(row.fields(TABLE, "bucket").key());
+        Ok((key, read(Some(row))?))
+    };
+    rows.iter().map(keyed).collect()
+}
+
+pub(crate) async fn lift(database: &Database, key: &BucketKey) -> Result<(), StoreError> {
+    let mut session = database.write("lift a limit of the CA").await?;
+    // Locked first, as a debit does it, so that the two never wait for each other.
+    lock_in_tx(&mut session, key).await?;
+    session.execute(LIFT_SLOTS, args![key.as_str()]).await?;
+    session.execute(LIFT, args![key.as_str()]).await?;
+    session.commit().await
 }
 
 pub(crate) async fn prune(database: &Database, now: Timestamp, limit: u32) -> Result<u64, StoreError> {

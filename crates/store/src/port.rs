@@ -160,6 +160,14 @@ impl CertificateStore for Store {
         ledger::bucket(&self.database, key).await
     }
 
+    async fn ledger_buckets(&self, after: &str, limit: u32) -> Result<Vec<(BucketKey, Bucket)>, StoreError> {
+        ledger::buckets(&self.database, after, limit).await
+    }
+
+    async fn ledger_lift(&self, key: &BucketKey) -> Result<(), StoreError> {
+        ledger::lift(&self.database, key).await
+    }
+
     async fn ledger_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
         ledger::prune(&self.database, now, limit).await
     }

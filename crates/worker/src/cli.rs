@@ -4,6 +4,7 @@ pub mod backup;
 pub mod config;
 pub mod domains;
 pub mod edges;
+pub mod limits;
 pub mod pki;
 pub mod removals;
 pub mod simulate;
@@ -78,6 +79,9 @@ pub enum Command {
     /// Show how many domains were removed, and let through removals that are held
     #[command(subcommand)]
     Removals(Removals),
+    /// Show what is left of the CA's limits, and lift a wait
+    #[command(subcommand)]
+    Limits(Limits),
     /// Look at the keys that encrypt private keys in the store, and change them
     #[command(subcommand)]
     Keys(Keys),
@@ -172,6 +176,28 @@ pub enum Edges {
     },
 }
 
+/// `dps limits …`.
+#[derive(Debug, Subcommand)]
+pub enum Limits {
+    /// List the limits of the configured CA that are used in part or waited for
+    Show {
+        /// JSON instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Forget what was counted of a limit and what the CA said of it, and wake the domains that
+    /// wait for it
+    ///
+    /// For a wait that the CA named by mistake, or a limit that it raised. A request that it
+    /// refuses all the same is waited for again.
+    Lift {
+        /// The limit, as `dps limits show` names it
+        limit: String,
+        /// Only of this name; without it, of all
+        name: Option<String>,
+    },
+}
+
 /// `dps keys …`.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub enum Keys {
@@ -256,6 +282,7 @@ mod tests {
             "domains",
             "edges",
             "removals",
+            "limits",
             "keys",
             "pki",
             "config",

@@ -15,7 +15,8 @@ use dps_store::Store;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{
-    self, Cli, Command, Config, Domains, Edges, Keys, Removals, config, domains, edges, removals, simulate,
+    self, Cli, Command, Config, Domains, Edges, Keys, Limits, Removals, config, domains, edges, limits,
+    removals, simulate,
 };
 use crate::config::{Finding, Replica, Role, Settings};
 use crate::http::Readiness;
@@ -72,6 +73,12 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
                 Removals::Approve => removals::approve(store, now).await,
             };
             with_store(&load(path)?, act).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Limits(command) => {
+            let settings = load(path)?;
+            let asked = async |store: &Store| ask_limits(store, &settings, command).await;
+            with_store(&settings, asked).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Keys(command) => keys(path, command).await,
@@ -225,6 +232,14 @@ async fn ask(store: &Store, settings: &Settings, command: Domains) -> anyhow::Re
         }
     }
     Ok(())
+}
+
+async fn ask_limits(store: &Store, settings: &Settings, command: Limits) -> anyhow::Result<()> {
+    let (ca, now) = (&settings.lets_encrypt, SystemClock.now());
+    match command {
+        Limits::Show { json } => limits::print(store, ca, now, json).await,
+        Limits::Lift { limit, name } => limits::lift_by_name(store, ca, now, (&limit, name.as_deref())).await,
+    }
 }
 
 fn hostname(text: &str) -> anyhow::Result<Hostname> {

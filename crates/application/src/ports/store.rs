@@ -427,6 +427,13 @@ pub trait CertificateStore: SyncStore + FleetStore + AdviceStore {
     /// A bucket as it stands; full if nobody used it.
     async fn ledger_bucket(&self, key: &BucketKey) -> Result<Bucket, StoreError>;
 
+    /// Up to `limit` buckets in the order of their keys, from the first after `after` on.
+    async fn ledger_buckets(&self, after: &str, limit: u32) -> Result<Vec<(BucketKey, Bucket)>, StoreError>;
+
+    /// Makes a bucket full again: drops what was counted, what is parked, and the tokens that
+    /// domains hold of it.
+    async fn ledger_lift(&self, key: &BucketKey) -> Result<(), StoreError>;
+
     /// Forgets up to `limit` buckets that are full; answers how many.
     async fn ledger_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use dps_application::operator::limits as limits_of_operator;
 use dps_application::ports::ca::CaError;
 use dps_domain::limits::{BucketKey, CaLimits, Limit, LimitKind};
 use dps_domain::phase::{Issuance, Next, Phase};
@@ -321,6 +322,46 @@ async fn first_issues_beyond_the_accounts_orders_queue_and_get_what_comes_in_tur
     world.advance(Duration::from_secs(600));
     world.settle().await;
     assert_eq!(active().await, 7);
+}
+
+#[tokio::test]
+async fn what_the_ca_named_by_mistake_can_be_seen_and_lifted_and_whoever_waits_goes_on() {
+    let world = limited_world().await;
+    for _ in 0..2 {
+        world.step().await;
+    }
+    dps_application::account::account(&world.service).await.unwrap();
+    let now = world.service.now();
+    world.ca.fail_next([CaError::RateLimited {
+        until: Some(Until::named(now + 400 * HOUR, now, Purpose::Limit)),
+        detail: "too many certificates (50) already issued for \"example.com\" in the last 168h0m0s".into(),
+    }]);
+    world.step().await;
+    let waiting = world.record().await;
+    assert_eq!(
+        until(waiting.last_failure.as_ref()),
+        now + 168 * HOUR,
+        "a week at most"
+    );
+    let store = &*world.service.store;
+    let (kind, limits) = (LimitKind::RegisteredDomain, limits());
+    let shown = limits_of_operator::show(store, (CA, &limits), now).await.unwrap();
+    let parked = shown.iter().find(|state| state.kind == kind).unwrap();
+    assert_eq!(parked.subject.as_deref(), Some("example.com"));
+    assert_eq!(parked.parked_until, Some(now + 168 * HOUR));
+    let lift = async |name| {
+        let lifted = limits_of_operator::lift(store, ("operator", now), CA, (kind, Some(name)));
+        lifted.await.unwrap()
+    };
+    let others = lift("example.net").await;
+    assert_eq!((others.buckets.len(), others.woken), (0, 0));
+    let lifted = lift("example.com").await;
+    assert_eq!((lifted.buckets.len(), lifted.woken), (1, 1));
+    world.settle().await;
+    assert_eq!(world.record().await.phase.status(), Status::Active);
+    let events = store.events(waiting.id, 1_000).await.unwrap();
+    let noted = events.iter().filter(|event| event.kind == "limit.lifted");
+    assert_eq!(noted.count(), 1);
 }
 
 #[tokio::test]

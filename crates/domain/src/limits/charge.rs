@@ -34,6 +34,19 @@ impl BucketKey {
         }
     }
 
+    /// A key as it was stored.
+    pub fn stored(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The limit, the CA's directory, and what is counted, if it is a name. `None` for a key of a
+    /// newer version.
+    pub fn parts(&self) -> Option<(LimitKind, &str, Option<&str>)> {
+        let mut parts = self.0.splitn(3, ' ');
+        let kind = LimitKind::named(parts.next()?)?;
+        Some((kind, parts.next()?, parts.next()))
+    }
+
     /// The name as it is stored.
     pub fn as_str(&self) -> &str {
         &self.0

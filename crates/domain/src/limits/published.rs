@@ -81,6 +81,13 @@ impl LimitKind {
         }
     }
 
+    /// The limit of this name, in whatever case it is written.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str().eq_ignore_ascii_case(name))
+    }
+
     /// The longest wait that a limit of this kind can mean: the longer of its period at the CAs
     /// that publish one and of its period here.
     pub fn longest_wait(self, limit: &Limit) -> Duration {

@@ -136,6 +136,29 @@ impl State {
         }
     }
 
+    /// Up to `limit` buckets in the order of their keys, from the first after `after` on.
+    pub(super) fn buckets_after(&self, after: &str, limit: u32) -> Vec<(BucketKey, Bucket)> {
+        let mut buckets: Vec<_> = self
+            .buckets
+            .iter()
+            .filter(|(key, _)| key.as_str() > after)
+            .map(|(key, bucket)| (key.clone(), *bucket))
+            .collect();
+        buckets.sort_by(|(one, _), (other, _)| one.cmp(other));
+        buckets.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        buckets
+    }
+
+    /// Forgets a bucket and what domains hold of it.
+    pub(super) fn lift_bucket(&mut self, key: &BucketKey) {
+        if let Some(bucket) = self.buckets.remove(key) {
+            self.buckets_idle.remove(&(idle_at(bucket), key.clone()));
+        }
+        for row in self.rows.values_mut() {
+            row.slots.retain(|(held, _)| held != key);
+        }
+    }
+
     pub(super) fn prune_buckets(&mut self, now: Timestamp, limit: u32) -> u64 {
         let mut pruned = 0;
         while pruned < u64::from(limit) {

@@ -167,6 +167,15 @@ impl CertificateStore for MemoryStore {
         Ok(self.state().bucket(key))
     }
 
+    async fn ledger_buckets(&self, after: &str, limit: u32) -> Result<Vec<(BucketKey, Bucket)>, StoreError> {
+        Ok(self.state().buckets_after(after, limit))
+    }
+
+    async fn ledger_lift(&self, key: &BucketKey) -> Result<(), StoreError> {
+        self.state().lift_bucket(key);
+        Ok(())
+    }
+
     async fn ledger_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
         Ok(self.state().prune_buckets(now, limit))
     }

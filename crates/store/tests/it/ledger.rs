@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dps_application::ports::store::{Completion, Debit, StoreError};
 use dps_domain::lane::Lane;
-use dps_domain::limits::{BucketKey, CaLimits, Change, Charge, Entry, Exemption, Limit, LimitKind};
+use dps_domain::limits::{Bucket, BucketKey, CaLimits, Change, Charge, Entry, Exemption, Limit, LimitKind};
 use dps_domain::{Issuance, LeaseToken, Phase};
 use uuid::Uuid;
 
@@ -236,6 +236,35 @@ pub(crate) async fn two_processes_never_spend_more_than_there_is(world: World) {
     assert_eq!(granted, 36, "nine of each of four names, as the exact set allows");
     let bucket = world.store.ledger_bucket(&orders()).await.unwrap();
     assert_eq!(bucket.spent, 36);
+}
+
+pub(crate) async fn a_lifted_bucket_is_full_and_serves_whoever_had_a_slot_of_it(world: World) {
+    assert_eq!(debit(&world, "one.shop.example").await, Debit::Granted);
+    assert_eq!(debit(&world, "two.shop.example").await, Debit::Granted);
+    world.with_due("three.shop.example", at(0)).await;
+    let lease = world.acquire_one(at(0)).await;
+    let third = async || {
+        let charges = charges("three.shop.example");
+        let debit = world
+            .store
+            .ledger_debit(lease.record.id, lease.token, &charges, at(0));
+        debit.await.unwrap()
+    };
+    assert!(matches!(third().await, Debit::Wait { .. }));
+    let key = BucketKey::of_name(LimitKind::RegisteredDomain, CA, "shop.example");
+    let all = world.store.ledger_buckets("", 10).await.unwrap();
+    let keys: Vec<_> = all.iter().map(|(key, _)| key.clone()).collect();
+    assert!(keys.contains(&key) && keys.contains(&orders()), "{keys:?}");
+    let pages = [
+        world.store.ledger_buckets("", 1).await.unwrap(),
+        world.store.ledger_buckets(keys[0].as_str(), 10).await.unwrap(),
+    ];
+    assert_eq!(pages.concat(), all);
+    let parts = key.parts().unwrap();
+    assert_eq!(parts, (LimitKind::RegisteredDomain, CA, Some("shop.example")));
+    world.store.ledger_lift(&key).await.unwrap();
+    assert_eq!(world.store.ledger_bucket(&key).await.unwrap(), Bucket::default());
+    assert_eq!(third().await, Debit::Granted);
 }
 
 pub(crate) async fn tokens_are_taken_in_chunks_and_buckets_that_are_full_are_forgotten(world: World) {

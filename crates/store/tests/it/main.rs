@@ -84,6 +84,7 @@ contract! {
             each_waiting_domain_has_a_slot_of_its_own_and_keeps_it,
             a_stale_lease_debits_nothing,
             a_parked_bucket_holds_everybody_even_without_a_limit,
+            a_lifted_bucket_is_full_and_serves_whoever_had_a_slot_of_it,
             two_processes_never_spend_more_than_there_is,
             the_queue_is_leased_as_far_as_there_are_tokens_and_pays_for_each,
             two_processes_lease_from_the_queue_no_more_than_there_are_tokens,

@@ -1,10 +1,13 @@
 //! A CA that limits us, end to end: the customer reads until when, and the CA is left alone.
 
+use std::time::Duration;
+
+use dps_domain::Timestamp;
 use dps_lab::acme_double::{AcmeDouble, Endpoint, Fault, Reply};
 use dps_lab::wait;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::world::{Options, PATIENCE, World};
+use crate::world::{Options, PATIENCE, World, dps};
 
 /// A world whose CA is the double.
 async fn world_of(double: &AcmeDouble) -> World {
@@ -36,6 +39,61 @@ async fn a_throttling_ca_is_left_alone_until_it_says_by_the_domain_it_refused_an
     })
     .await
     .unwrap_or_else(|error| panic!("{error}\n{}", world.service.log_tail()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_that_the_ca_named_by_mistake_is_shown_and_lifted_while_the_service_runs() {
+    let double = AcmeDouble::start().await.unwrap();
+    let detail = "too many new orders (300) from this account in the last 3h0m0s";
+    answer_orders(&double, Reply::rate_limited(detail, 864_000));
+    let world = world_of(&double).await;
+    let id = world.add("shop.bakery.test").await;
+    let told = world.wait_for_code(&id, "ACME_RATE_LIMITED").await;
+    assert!(told["nextAttemptAt"].is_string(), "{told}");
+    let said = |arguments: &[&str]| {
+        let output = dps(world.home(), arguments);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let shown: Value = serde_json::from_str(said(&["limits", "show", "--json"]).trim()).unwrap();
+    assert_eq!(shown["limit"], "NewOrders", "{shown}");
+    assert!(shown["parkedUntil"].is_string(), "{shown}");
+    let table = said(&["limits", "show"]);
+    assert!(
+        table.contains("NewOrders") && table.contains("the account"),
+        "{table}"
+    );
+    let unknown = dps(world.home(), &["limits", "lift", "Orders"]);
+    assert!(
+        String::from_utf8_lossy(&unknown.stderr).contains("there are NewOrders, "),
+        "{unknown:?}"
+    );
+    let lifted = said(&["limits", "lift", "NewOrders"]);
+    assert!(
+        lifted.contains("1 lifted, 1 waiting domains are due now"),
+        "{lifted}"
+    );
+    wait::until("the order", PATIENCE, async || {
+        (double.requests(Endpoint::NewOrder) == 2).then_some(())
+    })
+    .await
+    .unwrap_or_else(|error| panic!("{error}\n{}", world.service.log_tail()));
+    assert!(said(&["limits", "show"]).contains("nobody waits"));
+}
+
+/// Ten days in the `Retry-After` of a maintenance page.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_maintenance_page_is_an_outage_of_an_hour_at_most_and_no_limit() {
+    let double = AcmeDouble::start().await.unwrap();
+    answer_orders(&double, Reply::html(503).header("Retry-After", "864000"));
+    let world = world_of(&double).await;
+    let id = world.add("shop.bakery.test").await;
+    let told = world.wait_for_code(&id, "ACME_CA_UNAVAILABLE").await;
+    let next: Timestamp = told["nextAttemptAt"].as_str().unwrap().parse().unwrap();
+    let updated: Timestamp = told["updatedAt"].as_str().unwrap().parse().unwrap();
+    assert!(next.since(updated) <= Duration::from_secs(3_700), "{told}");
+    let shown = dps(world.home(), &["limits", "show", "--json"]);
+    assert!(shown.status.success() && shown.stdout.is_empty(), "{shown:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,0 +1,176 @@
+//! An operator's view of the limits ledger, and the way to lift a wait in it.
+
+use dps_domain::limits::{Bucket, BucketKey, CaLimits, LimitKind};
+use dps_domain::{Failure, Hostname, Timestamp};
+use serde_json::json;
+
+use super::OperatorError;
+use crate::ports::CertificateStore;
+use crate::ports::store::{Completion, DomainEvent, DomainFilter, DomainRecord, StoreError};
+
+/// Buckets and records read at once.
+const PAGE: u32 = 500;
+/// Writes of a record that others write at the same time.
+const TRIES: usize = 5;
+
+/// A bucket of the ledger at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitState {
+    /// The limit.
+    pub kind: LimitKind,
+    /// The registered domain or hostname; absent for a limit of the account or the address.
+    pub subject: Option<String>,
+    /// Tokens that are left.
+    pub left: u32,
+    /// The moment of the next token; the present where one is left.
+    pub next_at: Timestamp,
+    /// The end of the wait that the CA named, if it has not passed.
+    pub parked_until: Option<Timestamp>,
+}
+
+/// The effect of a lift.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lifted {
+    /// The buckets that are full again.
+    pub buckets: Vec<BucketKey>,
+    /// The number of domains that waited and are due now.
+    pub woken: u32,
+}
+
+/// The buckets of one CA that are not full, in the order of their keys.
+pub async fn show(
+    store: &dyn CertificateStore,
+    (directory_url, limits): (&str, &CaLimits),
+    now: Timestamp,
+) -> Result<Vec<LimitState>, StoreError> {
+    let mut states = Vec::new();
+    for_each_bucket(store, directory_url, |_, kind, subject, bucket| {
+        let limit = limits.get(kind);
+        let state = LimitState {
+            kind,
+            subject: subject.map(str::to_owned),
+            left: bucket.tokens(&limit, now),
+            next_at: bucket.token_at(&limit, now, 1),
+            parked_until: Some(bucket.parked_until).filter(|until| *until > now),
+        };
+        if state.parked_until.is_some() || bucket.full_at > now {
+            states.push(state);
+        }
+    })
+    .await?;
+    Ok(states)
+}
+
+/// Empties the buckets of a limit of everything that was counted or parked, that of `subject` alone
+/// if one is named, and makes due whoever waits for it.
+///
+/// The CA may think otherwise. Then it refuses the next request, and the wait that it names is kept
+/// as before.
+pub async fn lift(
+    store: &dyn CertificateStore,
+    (who, now): (&str, Timestamp),
+    directory_url: &str,
+    (kind, subject): (LimitKind, Option<&str>),
+) -> Result<Lifted, OperatorError> {
+    let mut buckets = Vec::new();
+    for_each_bucket(store, directory_url, |key, found, of, _| {
+        if found == kind && subject.is_none_or(|subject| of == Some(subject)) {
+            buckets.push(key);
+        }
+    })
+    .await?;
+    for key in &buckets {
+        store.ledger_lift(key).await?;
+        tracing::warn!(bucket = %key, replica = who, "limit.lifted");
+    }
+    let only = subject.map(|subject| BucketKey::of_name(kind, directory_url, subject));
+    let waits = |record: &DomainRecord| {
+        let limited = matches!(record.last_failure, Some(Failure::AcmeRateLimited { .. }));
+        let later = record.next_attempt_at.is_some_and(|at| at > now);
+        let concerned = only
+            .as_ref()
+            .is_none_or(|key| *key == BucketKey::of_order(kind, directory_url, &record.hostname));
+        limited && later && concerned
+    };
+    let mut woken = 0;
+    let mut after: Option<Hostname> = None;
+    loop {
+        let filter = DomainFilter {
+            hostname_contains: None,
+            after,
+            limit: PAGE,
+        };
+        let page = store.domains(&filter).await?;
+        for record in page.iter().filter(|record| waits(record)) {
+            if wake(store, (who, now), record, kind, &waits).await? {
+                woken += 1;
+            }
+        }
+        match page.last() {
+            Some(last) => after = Some(last.hostname.clone()),
+            None => return Ok(Lifted { buckets, woken }),
+        }
+    }
+}
+
+/// Makes a record due, if it still waits. Returns whether it was written.
+async fn wake(
+    store: &dyn CertificateStore,
+    (who, now): (&str, Timestamp),
+    record: &DomainRecord,
+    kind: LimitKind,
+    waits: &(dyn Fn(&DomainRecord) -> bool + Sync),
+) -> Result<bool, StoreError> {
+    let mut record = record.clone();
+    for _ in 0..TRIES {
+        record.next_attempt_at = Some(now);
+        record.updated_at = now;
+        let event = DomainEvent {
+            at: now,
+            kind: "limit.lifted".to_owned(),
+            phase: record.phase.name().to_owned(),
+            detail: json!({ "limit": kind.as_str() }),
+            duration: None,
+            replica: who.to_owned(),
+        };
+        let completion = Completion {
+            record: record.clone(),
+            report: None,
+            event: Some(event),
+            ledger: Vec::new(),
+            advice: None,
+        };
+        if store.domain_update(completion).await? {
+            return Ok(true);
+        }
+        match store.domain(record.id).await? {
+            Some(fresh) if waits(&fresh) => record = fresh,
+            Some(_) | None => return Ok(false),
+        }
+    }
+    Ok(false)
+}
+
+/// Calls `visit` with every bucket of one CA: its key, limit, subject and state.
+async fn for_each_bucket(
+    store: &dyn CertificateStore,
+    directory_url: &str,
+    mut visit: impl FnMut(BucketKey, LimitKind, Option<&str>, Bucket),
+) -> Result<(), StoreError> {
+    let mut after = String::new();
+    loop {
+        let page = store.ledger_buckets(&after, PAGE).await?;
+        let Some((last, _)) = page.last() else {
+            return Ok(());
+        };
+        last.as_str().clone_into(&mut after);
+        for (key, bucket) in page {
+            let text = key.clone();
+            if let Some((kind, of, subject)) = text.parts()
+                && of == directory_url
+            {
+                visit(key, kind, subject, bucket);
+            }
+        }
+    }
+}
