@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dps_domain::phase::Lane;
+use futures_util::FutureExt as _;
 use tokio::sync::Notify;
 
 use crate::ports::WakeChannel;
@@ -76,6 +77,11 @@ impl Wakers {
     /// Waits until the bell is rung.
     pub async fn rung(&self, bell: Bell) {
         self.bell(bell).notified().await;
+    }
+
+    /// Whether the bell was rung since somebody last noticed; does not wait.
+    pub(crate) fn take_signal(&self, bell: Bell) -> bool {
+        self.bell(bell).notified().now_or_never().is_some()
     }
 
     /// The way to the other replicas, if there is one.

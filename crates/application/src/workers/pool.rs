@@ -7,10 +7,11 @@ use std::time::Duration;
 use dps_domain::lane::Lane;
 use dps_domain::shares::{self, Drawer};
 use dps_domain::{Timestamp, with_causes};
+use futures_util::FutureExt as _;
 use futures_util::future::select_all;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::lane::{give_back, lease, next_due, step_all, walk};
@@ -35,7 +36,7 @@ pub(super) async fn run(service: Arc<Service>, pool: Pool, shutdown: Cancellatio
     glance.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !shutdown.is_cancelled() {
         while steps.try_join_next().is_some() {}
-        let pause = match lanes.lease(&service, &mut steps, &shutdown).await {
+        let pause = match lanes.lease(&service, &mut steps, &mut glance, &shutdown).await {
             Ok(()) => lanes.pause(&service),
             Err(error) => {
                 tracing::error!(lanes = %lanes.names(), error = %with_causes(&error), "store.failed");
@@ -73,8 +74,17 @@ struct Queue {
     under_way: Arc<AtomicUsize>,
     /// Whether there may be due work that nobody leased yet.
     hungry: bool,
-    /// When there will be, as far as was seen last.
+    /// When there will be, as far as was seen last; at least [`BREATH`] after that.
     next_due: Option<Timestamp>,
+}
+
+impl Queue {
+    /// The moment at which the lane is looked at although nobody rings; `None` waits for the periodic pass.
+    fn wakes_at(&self) -> Option<Timestamp> {
+        // Nobody waits for a look at a live domain: those that come due until the next periodic
+        // pass are leased together, in one transaction instead of one each.
+        self.next_due.filter(|_| self.lane != Lane::Recheck)
+    }
 }
 
 impl Lanes {
@@ -107,11 +117,16 @@ impl Lanes {
         &mut self,
         service: &Arc<Service>,
         steps: &mut JoinSet<()>,
+        poll: &mut Interval,
         shutdown: &CancellationToken,
     ) -> Result<(), StoreError> {
-        while !shutdown.is_cancelled()
-            && let Some((index, permits)) = self.next_grant()
-        {
+        while !shutdown.is_cancelled() {
+            // A backlog of quick steps keeps this loop going for as long as it lasts. Work that
+            // becomes due in a lane above is noticed between two of its grants.
+            self.notice_due(service, poll);
+            let Some((index, permits)) = self.next_grant() else {
+                break;
+            };
             let queue = &mut self.queues[index];
             let (leases, deadline) = lease(service, queue.lane, permits).await?;
             queue.hungry = leases.len() == permits;
@@ -129,10 +144,24 @@ impl Lanes {
                 begun.for_each(|one| spawn(steps, service, (queue.lane, shutdown), vec![one], deadline));
             }
             if !queue.hungry {
-                queue.next_due = next_due(service, queue.lane).await?;
+                let soonest = service.now() + BREATH;
+                let due = next_due(service, queue.lane).await?;
+                queue.next_due = due.map(|due| due.max(soonest));
             }
         }
         Ok(())
+    }
+
+    /// Marks the lanes in which work may have become due since they were looked at, without waiting.
+    fn notice_due(&mut self, service: &Service, poll: &mut Interval) {
+        if poll.tick().now_or_never().is_some() {
+            return self.look_everywhere();
+        }
+        let now = service.now();
+        for queue in &mut self.queues {
+            let is_due = queue.wakes_at().is_some_and(|due| due <= now);
+            queue.hungry |= service.wakers.take_signal(Bell::Lane(queue.lane)) || is_due;
+        }
     }
 
     fn look_everywhere(&mut self) {
@@ -165,13 +194,10 @@ impl Lanes {
     /// How long to wait when nobody rings, and no step ends that somebody waits for.
     fn pause(&self, service: &Service) -> Duration {
         let now = service.now();
-        let until_due = |queue: &Queue| match queue.next_due {
+        let until_due = |queue: &Queue| {
             // The end of a step wakes who waits for a permit.
-            _ if queue.hungry => None,
-            // Nobody waits for a look at a live domain: those that come due until the next glance are leased together, in one transaction
-            // instead of one each.
-            Some(due) if queue.lane != Lane::Recheck => Some(due.since(now).max(BREATH)),
-            Some(_) | None => None,
+            let due = queue.wakes_at().filter(|_| !queue.hungry)?;
+            Some(due.since(now).max(BREATH))
         };
         let soonest = self.queues.iter().filter_map(until_due).min();
         soonest.unwrap_or(service.policy.glance)

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a story that cannot go on ends there")]
 
 mod accounts;
+mod backlog;
 mod ca;
 mod cabinet;
 mod directories;

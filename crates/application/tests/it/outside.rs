@@ -19,6 +19,7 @@ use dps_domain::inventory::{Entry, InventoryDigest};
 use dps_domain::probe::ProbeAnswer;
 use dps_domain::{Hostname, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::watch;
 
 pub(crate) const EDGE_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
 
@@ -277,6 +278,8 @@ pub(crate) struct FakeDns {
     names: Mutex<BTreeMap<String, (Vec<String>, DnsAnswer)>>,
     fault: Mutex<Option<DnsAnswer>>,
     asked: AtomicU64,
+    /// The names of domains that were asked for, in that order.
+    asked_for: watch::Sender<Vec<String>>,
 }
 
 impl Default for FakeDns {
@@ -285,6 +288,7 @@ impl Default for FakeDns {
             names: Mutex::default(),
             fault: Mutex::default(),
             asked: AtomicU64::new(0),
+            asked_for: watch::Sender::new(Vec::new()),
         }
     }
 }
@@ -305,6 +309,11 @@ impl FakeDns {
 
     pub(crate) fn clear(&self, host: &str) {
         self.names.lock().unwrap().remove(host);
+    }
+
+    /// The names of domains that were asked for so far, and those to come.
+    pub(crate) fn asked_for(&self) -> watch::Receiver<Vec<String>> {
+        self.asked_for.subscribe()
     }
 
     pub(crate) fn set_dead(&self, dead: bool) {
@@ -329,6 +338,9 @@ impl DnsResolver for FakeDns {
     }
 
     async fn observe(&self, host: &Hostname) -> DnsObservation {
+        if host.as_str() != super::world::TARGET {
+            self.asked_for.send_modify(|asked| asked.push(host.to_string()));
+        }
         self.asked.fetch_add(1, Ordering::SeqCst);
         let fault = self.fault.lock().unwrap().clone();
         let (chain, answer) = if let Some(fault) = fault {

@@ -84,9 +84,25 @@ impl World {
     }
 
     async fn empty() -> Self {
-        let clock = Arc::new(MockClock(Mutex::new(Timestamp::from_unix_seconds(1_800_000_000))));
-        let randomness: Arc<dyn Randomness> = Arc::new(CountingRandomness::default());
+        let (clock, randomness) = (clock(), randomness());
         let store = memory_store(Arc::clone(&randomness), Arc::clone(&clock) as _).await;
+        Self::around(store, clock, randomness)
+    }
+
+    /// A world on the database at `url`.
+    pub(crate) async fn on(url: &str) -> Self {
+        let (clock, randomness) = (clock(), randomness());
+        let options = dps_store::StoreOptions::new(Arc::clone(&randomness), Arc::clone(&clock) as _);
+        let store = dps_store::Store::connect(url, options).await.unwrap();
+        store.migrate().await.unwrap();
+        Self::around(Arc::new(store), clock, randomness)
+    }
+
+    fn around(
+        store: Arc<dyn CertificateStore>,
+        clock: Arc<MockClock>,
+        randomness: Arc<dyn Randomness>,
+    ) -> Self {
         let edges = Edges::default();
         let ca = Arc::new(FakeCa::new(edges.clone(), Arc::clone(&clock) as Arc<dyn Clock>));
         let dns = Arc::new(FakeDns::default());
@@ -246,6 +262,14 @@ impl World {
         let lane = self.record().await.lane().unwrap();
         assert_eq!(workers::tick(&self.service, lane).await.unwrap(), 1);
     }
+}
+
+fn clock() -> Arc<MockClock> {
+    Arc::new(MockClock(Mutex::new(Timestamp::from_unix_seconds(1_800_000_000))))
+}
+
+fn randomness() -> Arc<dyn Randomness> {
+    Arc::new(CountingRandomness::default())
 }
 
 async fn memory_store(randomness: Arc<dyn Randomness>, clock: Arc<dyn Clock>) -> Arc<dyn CertificateStore> {
