@@ -138,7 +138,7 @@ impl Policy {
     /// The policy of one lane.
     pub const fn lane(&self, lane: Lane) -> &LanePolicy {
         match lane {
-            Lane::Verification => &self.verification,
+            Lane::Verification | Lane::Retry => &self.verification,
             Lane::HttpProbe => &self.http_probe,
             Lane::Issuance | Lane::OrderQueue | Lane::Chronic => &self.issuance,
             Lane::Renewal | Lane::Urgent => &self.renewal,
@@ -165,7 +165,7 @@ impl Policy {
                 .map(|((_, lanes), guaranteed)| PoolLanes { lanes, guaranteed })
                 .collect(),
         };
-        let alone = [Lane::Verification, Lane::HttpProbe, Lane::Recheck, Lane::Removal].map(|lane| {
+        let alone = [Lane::HttpProbe, Lane::Recheck, Lane::Removal].map(|lane| {
             let permits = self.lane(lane).concurrency.max(1);
             Pool {
                 permits,
@@ -175,7 +175,25 @@ impl Policy {
                 }],
             }
         });
-        alone.into_iter().chain([at_the_ca]).collect()
+        alone.into_iter().chain([self.checks(), at_the_ca]).collect()
+    }
+
+    /// The pool of checks before the order. First checks go before repeated ones, which keep a
+    /// quarter of the permits so that no stream of new domains stops them.
+    fn checks(&self) -> Pool {
+        let permits = self.verification.concurrency.max(1);
+        let repeated = (permits / 4).max(usize::from(permits > 1));
+        let drawer = |lane, guaranteed| PoolLanes {
+            lanes: vec![lane],
+            guaranteed,
+        };
+        Pool {
+            permits,
+            drawers: vec![
+                drawer(Lane::Verification, permits - repeated),
+                drawer(Lane::Retry, repeated),
+            ],
+        }
     }
 
     /// The back-off after a failure in a lane. A renewal's is that of an issuance: its own interval of hours is for those that stopped.

@@ -23,6 +23,9 @@ pub enum Lane {
     Urgent,
     /// What failed again and again for want of its customer's doing, until an order is placed for it.
     Chronic,
+    /// `DomainVerificationWorker` and `HttpProbeWorker`: checks before the order that failed already,
+    /// behind those that nobody made yet.
+    Retry,
     /// `RecheckWorker`: looks now and then whether a live domain still points at us.
     Recheck,
     /// `RemovalWorker`: what leaves the edges, because its domain was removed or its certificate has ended.
@@ -31,7 +34,7 @@ pub enum Lane {
 
 impl Lane {
     /// All lanes.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Verification,
         Self::HttpProbe,
         Self::Issuance,
@@ -39,6 +42,7 @@ impl Lane {
         Self::Renewal,
         Self::Urgent,
         Self::Chronic,
+        Self::Retry,
         Self::Recheck,
         Self::Removal,
     ];
@@ -53,6 +57,7 @@ impl Lane {
             Self::Renewal => "renewal",
             Self::Urgent => "urgent",
             Self::Chronic => "chronic",
+            Self::Retry => "retry",
             Self::Recheck => "recheck",
             Self::Removal => "removal",
         }
@@ -95,6 +100,9 @@ impl Standing<'_> {
         if self.is_chronic() {
             return Some(Lane::Chronic);
         }
+        if self.is_repeated_check() {
+            return Some(Lane::Retry);
+        }
         if !renewing {
             return Some(usual);
         }
@@ -102,6 +110,16 @@ impl Standing<'_> {
             Some(from) if from <= due => Some(Lane::Urgent),
             Some(_) | None => Some(Lane::Renewal),
         }
+    }
+
+    /// Whether a new domain's next step is a check that failed already. A customer's retry counts
+    /// attempts anew, and so is served with the first checks.
+    fn is_repeated_check(&self) -> bool {
+        let is_check = matches!(
+            self.phase,
+            Phase::Onboarding(Issuance::AwaitingDns | Issuance::AwaitingHttpProbe)
+        );
+        is_check && self.attempt > 0 && self.last_failure.is_some()
     }
 
     /// Whether the record waits for its customer rather than for us. An order that was placed is always worth its steps; so is whatever
@@ -212,7 +230,7 @@ mod tests {
             standing.lane(NOW)
         };
         let dns = Phase::START;
-        assert_eq!(lane(&dns, 2), Some(Lane::Verification));
+        assert_eq!(lane(&dns, 2), Some(Lane::Retry));
         assert_eq!(lane(&dns, 3), Some(Lane::Chronic));
         let probe = Phase::Onboarding(Issuance::AwaitingHttpProbe);
         assert_eq!(lane(&probe, 3), Some(Lane::Chronic));
@@ -236,7 +254,26 @@ mod tests {
             last_failure: Some(&outage),
             ..fresh(&Phase::START)
         };
-        assert_eq!(standing.lane(NOW), Some(Lane::Verification));
+        assert_eq!(standing.lane(NOW), Some(Lane::Retry));
+    }
+
+    #[test]
+    fn a_first_check_is_in_another_lane_than_one_that_is_repeated() {
+        for (issuance, first) in [
+            (Issuance::AwaitingDns, Lane::Verification),
+            (Issuance::AwaitingHttpProbe, Lane::HttpProbe),
+        ] {
+            let phase = Phase::Onboarding(issuance);
+            assert_eq!(fresh(&phase).lane(NOW), Some(first));
+            let failure = Failure::DnsNxdomain {};
+            let after = |attempt| Standing {
+                attempt,
+                last_failure: Some(&failure),
+                ..fresh(&phase)
+            };
+            assert_eq!(after(1).lane(NOW), Some(Lane::Retry));
+            assert_eq!(after(0).lane(NOW), Some(first), "somebody asked for it");
+        }
     }
 
     #[test]

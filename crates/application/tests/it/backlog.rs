@@ -148,3 +148,27 @@ async fn work_above_a_backlog_starts_at_the_next_grant_on_postgres() {
     let url = dps_lab::postgres::fresh_database().await.unwrap();
     is_not_kept_waiting(World::on(&url).await).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn new_domains_are_looked_at_before_those_that_failed_already() {
+    const NEW: u128 = 60;
+    let directory = tempfile::tempdir().unwrap();
+    let world = World::on(&format!("sqlite://{}/store.db", directory.path().display())).await;
+    let now = world.service.now();
+    let known = (1_000..1_600).map(|number| broken(number, 1, now - Duration::from_secs(60)));
+    insert(&world, known.collect()).await;
+    let new = (1..=NEW).map(|number| record(number, &format!("new-{number}.example.com"), now));
+    insert(&world, new.collect()).await;
+    let asked = while_working(&world, async {
+        let is_new = |name: &&String| name.starts_with("new-");
+        let mut asked = world.dns.asked_for();
+        let all = asked.wait_for(|asked| asked.iter().filter(is_new).count() == NEW as usize);
+        all.await.unwrap().clone()
+    })
+    .await;
+    let repeated = asked.iter().filter(|name| name.starts_with("broken-")).count();
+    assert!(
+        repeated <= NEW as usize,
+        "{repeated} known ones before {NEW} new ones, of which one permit of four"
+    );
+}

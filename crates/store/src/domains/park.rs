@@ -88,6 +88,6 @@ fn status_of(lane: Option<&str>, serving_not_after: Option<Timestamp>) -> Option
         Lane::Verification => Some(Status::PendingDns),
         Lane::HttpProbe => Some(Status::PendingHttpProbe),
         Lane::Issuance | Lane::OrderQueue => Some(Status::Issuing),
-        Lane::Chronic | Lane::Renewal | Lane::Urgent | Lane::Recheck | Lane::Removal => None,
+        Lane::Chronic | Lane::Retry | Lane::Renewal | Lane::Urgent | Lane::Recheck | Lane::Removal => None,
     }
 }
