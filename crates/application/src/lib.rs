@@ -8,6 +8,7 @@
 //! may run twice.
 
 pub mod account;
+pub mod bounds;
 pub mod cabinet_health;
 pub mod crash_point;
 pub mod directory;

@@ -9,6 +9,7 @@ use dps_domain::renewal::advice::{RenewalAdvice, RenewalPlan};
 use dps_domain::{Event, Failure, FailureCode, IllegalTransition, Phase, Timestamp, backoff, renewal};
 use serde_json::{Map, Value, json};
 
+use crate::bounds;
 use crate::policy::Policy;
 use crate::ports::cabinet::StatusReport;
 use crate::ports::store::{Completion, DNS_CONFIRMED, DomainEvent, DomainRecord};
@@ -108,6 +109,7 @@ pub fn settle(
             then,
             message,
         } => {
+            let failure = bounds::failure(&failure).into_owned();
             fail(&mut record, &failure, then, facts)?;
             let detail = serde_json::to_value(&failure).unwrap_or_default();
             let kind = failure.code().as_str().to_ascii_lowercase();

@@ -3,6 +3,7 @@
 pub(crate) mod lease;
 pub(crate) mod park;
 
+use dps_application::bounds;
 use dps_application::ports::store::{Completion, DomainFilter, DomainRecord, StoreError};
 use dps_domain::lane::Lane;
 use dps_domain::shard::shard_of;
@@ -109,7 +110,10 @@ fn record_args(record: &DomainRecord, guard: impl Into<Arg>) -> Vec<Arg> {
         record.pending_since,
         record.failed_validations,
         record.order_not_before,
-        record.last_failure.as_ref().map(to_json),
+        record
+            .last_failure
+            .as_ref()
+            .map(|failure| to_json(&*bounds::failure(failure))),
         serving_not_after,
         record.updated_at,
         shard_of(&record.tenant_id),

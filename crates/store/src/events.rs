@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dps_application::bounds;
 use dps_application::ports::store::{DomainEvent, StoreError};
 use dps_domain::{DomainId, Timestamp};
 
@@ -47,6 +48,7 @@ pub(crate) async fn append_in_tx(
     event: &DomainEvent,
     kept: u32,
 ) -> Result<(), StoreError> {
+    let event = bounds::event(event);
     let micros = event
         .duration
         .map(|duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));

@@ -7,6 +7,7 @@
 //! Reports of progress go first: a customer who waits for the certificate must not wait until thousands of others have read once more
 //! that their DNS is not ready.
 
+use dps_application::bounds;
 use dps_application::outbox::{Waiting, replaced};
 use dps_application::ports::cabinet::StatusReport;
 use dps_application::ports::store::{OutboxLease, StoreError};
@@ -93,7 +94,7 @@ pub(crate) async fn enqueue_in_tx(
     report: &StatusReport,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let (status, text) = (report.status, to_json(report));
+    let (status, text) = (report.status, to_json(&*bounds::report(report)));
     let rows = session.fetch_all(WAITING, args![domain]).await?;
     let waiting = rows.iter().map(waiting).collect::<Result<Vec<_>, _>>()?;
     if let Some(place) = replaced(&waiting, status)

@@ -1,7 +1,9 @@
 //! Work records with all that is their own.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
+use dps_application::bounds;
 use dps_application::ports::store::{
     Completion, DomainEvent, DomainFilter, DomainRecord, StoredCertificate, StoredChallenge, StoredOrder,
 };
@@ -37,7 +39,8 @@ pub(super) struct Row {
 }
 
 impl Row {
-    fn new(record: DomainRecord) -> Self {
+    fn new(mut record: DomainRecord) -> Self {
+        bound(&mut record);
         Self {
             lane: record.lane(),
             shard: shard_of(&record.tenant_id),
@@ -57,6 +60,7 @@ impl Row {
     pub(super) fn write(&mut self, mut record: DomainRecord) {
         record.revision = self.record.revision + 1;
         record.created_at = self.record.created_at;
+        bound(&mut record);
         self.lane = record.lane();
         self.record = record;
     }
@@ -76,6 +80,15 @@ impl Row {
 
     pub(super) fn is_held_by(&self, token: LeaseToken) -> bool {
         self.lease.is_some_and(|(held, _)| held == token)
+    }
+}
+
+/// Keeps what strangers said of a domain as short as the databases do.
+fn bound(record: &mut DomainRecord) {
+    if let Some(failure) = &mut record.last_failure
+        && let Cow::Owned(short) = bounds::failure(failure)
+    {
+        *failure = short;
     }
 }
 
@@ -156,13 +169,13 @@ impl State {
             if event.replaces_its_like() && newest.is_some_and(|newest| newest.kind == event.kind) {
                 row.events.pop_back();
             }
-            row.events.push_back(event.clone());
+            row.events.push_back(bounds::event(event).into_owned());
             let surplus = row.events.len().saturating_sub(retention.events_per_domain);
             row.events.drain(..surplus);
         }
         self.apply_entries(Some(id), &completion.ledger, now);
         if let Some(report) = &completion.report {
-            self.enqueue(id, report.clone(), now);
+            self.enqueue(id, bounds::report(report).into_owned(), now);
         }
         self.accompany_advice(completion);
         if !retention.superseded {

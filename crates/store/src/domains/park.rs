@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dps_application::bounds;
 use dps_application::ports::cabinet::StatusReport;
 use dps_application::ports::store::{DomainEvent, StoreError};
 use dps_domain::lane::Lane;
@@ -46,7 +47,16 @@ pub(super) async fn park_in_tx(
         detail: error.to_string(),
     };
     let parked = session
-        .fetch(PARK, args![fields.key(), token, again, to_json(&failure), now])
+        .fetch(
+            PARK,
+            args![
+                fields.key(),
+                token,
+                again,
+                to_json(&*bounds::failure(&failure)),
+                now
+            ],
+        )
         .await?;
     let (Some(parked), Ok(id)) = (parked, fields.key().parse::<DomainId>()) else {
         return Ok(());
