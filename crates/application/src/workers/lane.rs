@@ -3,15 +3,18 @@
 use std::panic::AssertUnwindSafe;
 
 use dps_domain::decide::{Action, next_action};
+use dps_domain::failure::Actor;
 use dps_domain::lane::Lane;
 use dps_domain::limits::{BucketKey, Change, Entry, Limit, LimitKind};
-use dps_domain::{Failure, LeaseToken, Timestamp, with_causes};
+use dps_domain::{Failure, FailureCode, LeaseToken, Timestamp, with_causes};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Level;
 
 use super::count::count;
+use crate::bounds;
 use crate::crash_point::{self, Effect};
 use crate::insist::{insist, insist_on_all};
 use crate::ports::store::{Completion, DomainRecord, Lease, StoreError};
@@ -22,6 +25,9 @@ use crate::wake::Bell;
 
 /// The most steps that are made of one record before its permit is free for others. A whole renewal has six.
 const MAX_STEPS: usize = 8;
+
+/// The longest detail of an outcome in the log, in bytes of JSON. The history has the whole of it.
+const MAX_LOGGED: usize = 1024;
 
 /// When steps must be over whose lease is about to be asked for. It is counted from before the store is asked, whose own count begins
 /// later, and on the clock that never jumps.
@@ -121,8 +127,7 @@ pub(super) async fn step_all<P>(service: &Service, lane: Lane, leases: Vec<(Leas
         .ready_chunks(together.max(1));
     while let Some(ended) = steps.next().await {
         let (done, permits): (Vec<_>, Vec<P>) = ended.into_iter().unzip();
-        let done: Vec<_> = done.into_iter().flatten().collect();
-        record(service, lane, deadline, &done).await;
+        record(service, lane, deadline, done.into_iter().flatten().collect()).await;
         drop(permits);
     }
 }
@@ -140,11 +145,11 @@ pub(super) async fn walk(
         let Some(done) = make_step_caught(service, lease, deadline).await else {
             return;
         };
-        let after = &done.1.record;
+        let after = &done.outcome.1.record;
         let is_due = after.next_attempt_at.is_some_and(|at| at <= service.now());
         let moves_on = is_due && after.phase != before && after.lane() == Some(lane);
         if !moves_on || step == MAX_STEPS || shutdown.is_cancelled() {
-            return record(service, lane, deadline, &[done]).await;
+            return record(service, lane, deadline, vec![done]).await;
         }
         let Some(next) = go_on(service, lane, deadline, &done).await else {
             return;
@@ -157,11 +162,13 @@ pub(super) async fn walk(
     }
 }
 
-async fn make_step_caught(
-    service: &Service,
-    lease: Lease,
-    deadline: Instant,
-) -> Option<(LeaseToken, Completion)> {
+/// A step that was made and is not recorded yet.
+struct Done {
+    outcome: (LeaseToken, Completion),
+    level: Level,
+}
+
+async fn make_step_caught(service: &Service, lease: Lease, deadline: Instant) -> Option<Done> {
     let id = lease.record.id;
     let step = AssertUnwindSafe(make_step(service, lease, deadline)).catch_unwind();
     step.await.unwrap_or_else(|_| {
@@ -171,7 +178,7 @@ async fn make_step_caught(
 }
 
 /// Makes a leased step; answers what is to be recorded of it, if anything.
-async fn make_step(service: &Service, lease: Lease, deadline: Instant) -> Option<(LeaseToken, Completion)> {
+async fn make_step(service: &Service, lease: Lease, deadline: Instant) -> Option<Done> {
     let started = Instant::now();
     let record = lease.record;
     if next_action(&record.phase, service.now()) == Action::Forget {
@@ -213,36 +220,39 @@ async fn make_step(service: &Service, lease: Lease, deadline: Instant) -> Option
         .ok()?;
     add_evidence(&mut completion, evidence);
     completion.ledger = ledger;
-    Some((lease.token, completion))
+    if let Some(event) = &mut completion.event {
+        *event = bounds::event(event).into_owned();
+    }
+    Some(Done {
+        level: level(&record, &completion.record),
+        outcome: (lease.token, completion),
+    })
 }
 
 /// Records what came of steps, and rings who has work now.
-async fn record(service: &Service, lane: Lane, deadline: Instant, done: &[(LeaseToken, Completion)]) {
+async fn record(service: &Service, lane: Lane, deadline: Instant, done: Vec<Done>) {
     if done.is_empty() {
         return;
     }
+    let (done, levels): (Vec<_>, Vec<_>) = done.into_iter().map(|one| (one.outcome, one.level)).unzip();
     let now = service.now();
     crash_point::before(Effect::OutcomeSave);
     // A second time an outcome finds its lease gone, which is as good.
-    let recorded = insist_on_all(deadline, done, |some| service.store.complete_all(some)).await;
+    let recorded = insist_on_all(deadline, &done, |some| service.store.complete_all(some)).await;
     if recorded.iter().any(|recorded| matches!(recorded, Ok(true))) {
         crash_point::after(Effect::OutcomeSave);
     }
-    for ((_, completion), recorded) in done.iter().zip(recorded) {
+    for (((_, completion), level), recorded) in done.iter().zip(levels).zip(recorded) {
         let recorded = recorded.and_then(|held| held.then_some(()).ok_or(StoreError::LeaseLost));
-        if told(completion, lane, recorded).is_some() {
+        if told(completion, (lane, level), recorded).is_some() {
             Wakes::of(completion, now).ring(service);
         }
     }
 }
 
 /// Records what came of a step, and keeps the record for the next one, which must be over by the answered moment.
-async fn go_on(
-    service: &Service,
-    lane: Lane,
-    recorded_by: Instant,
-    (token, completion): &(LeaseToken, Completion),
-) -> Option<(Lease, Instant)> {
+async fn go_on(service: &Service, lane: Lane, recorded_by: Instant, done: &Done) -> Option<(Lease, Instant)> {
+    let (token, completion) = &done.outcome;
     let next = LeaseToken::new(service.now(), service.randomness.id_bytes());
     let ttl = service.policy.lease;
     crash_point::before(Effect::OutcomeSave);
@@ -256,7 +266,7 @@ async fn go_on(
     if leased.is_ok() {
         crash_point::after(Effect::OutcomeSave);
     }
-    let leased = told(completion, lane, leased)?;
+    let leased = told(completion, (lane, done.level), leased)?;
     Wakes {
         lane: None,
         ..Wakes::of(completion, service.now())
@@ -266,11 +276,15 @@ async fn go_on(
 }
 
 /// Says in the log what was recorded, or that it was not.
-fn told<T>(completion: &Completion, lane: Lane, recorded: Result<T, StoreError>) -> Option<T> {
+fn told<T>(
+    completion: &Completion,
+    (lane, level): (Lane, Level),
+    recorded: Result<T, StoreError>,
+) -> Option<T> {
     let id = completion.record.id;
     match recorded {
         Ok(recorded) => {
-            log(completion, lane);
+            log(completion, lane, level);
             return Some(recorded);
         }
         Err(StoreError::LeaseLost) => tracing::info!(domain.id = %id, "lease.lost"),
@@ -322,23 +336,111 @@ impl Wakes {
     }
 }
 
-fn log(completion: &Completion, lane: Lane) {
+/// How loud an outcome is in the log. A customer who has not set up DNS yet is the normal case, and
+/// so is a check that says the same again.
+fn level(before: &DomainRecord, after: &DomainRecord) -> Level {
+    let result = |record: &DomainRecord| record.last_failure.as_ref().map(result);
+    let says_the_same = before.phase == after.phase && result(before) == result(after);
+    match &after.last_failure {
+        _ if says_the_same => Level::DEBUG,
+        Some(failure) if failure.actor() == Actor::Operator => Level::WARN,
+        Some(_) | None => Level::INFO,
+    }
+}
+
+/// What a failure says without its facts, which may differ each time: addresses, times, an outage's words.
+fn result(failure: &Failure) -> (FailureCode, Actor, Option<FailureCode>) {
+    let cause = match failure {
+        Failure::DnsMoved { cause } => Some(cause.code()),
+        _ => None,
+    };
+    (failure.code(), failure.actor(), cause)
+}
+
+fn log(completion: &Completion, lane: Lane, level: Level) {
     let Some(event) = &completion.event else { return };
     let record = &completion.record;
     let took_ms = event
         .duration
         .map_or(0, |took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
     let due = record.next_attempt_at.map(tracing::field::display);
-    if let Some(failure) = &record.last_failure {
-        let code = failure.code();
-        tracing::warn!(
-            domain.id = %record.id, domain.hostname = %record.hostname, phase = event.phase, lane = lane.as_str(),
-            %code, detail = %event.detail, attempt = record.attempt, next_attempt_at = due, took_ms, "{}", event.kind
-        );
-    } else {
-        tracing::info!(
-            domain.id = %record.id, domain.hostname = %record.hostname, phase = event.phase, lane = lane.as_str(),
-            detail = %event.detail, attempt = record.attempt, next_attempt_at = due, took_ms, "{}", event.kind
-        );
+    let code = record
+        .last_failure
+        .as_ref()
+        .map(|failure| tracing::field::display(failure.code()));
+    macro_rules! log {
+        ($level:ident) => {
+            tracing::$level!(
+                domain.id = %record.id, domain.hostname = %record.hostname, phase = event.phase, lane = lane.as_str(),
+                code, detail = %bounds::detail(&event.detail, MAX_LOGGED), attempt = record.attempt,
+                next_attempt_at = due, took_ms, "{}", event.kind
+            )
+        };
+    }
+    match level {
+        Level::WARN => log!(warn),
+        Level::DEBUG => log!(debug),
+        _ => log!(info),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dps_domain::{DomainId, Hostname, Issuance, Phase};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn record(phase: Phase, last_failure: Option<Failure>) -> DomainRecord {
+        let now = Timestamp::from_unix_seconds(1_800_000_000);
+        DomainRecord {
+            id: DomainId::from_uuid(Uuid::nil()),
+            tenant_id: "tenant".into(),
+            hostname: Hostname::parse("shop.example.com").unwrap(),
+            cname_target: Hostname::parse("edge.platform.net").unwrap(),
+            phase,
+            attempt: 1,
+            next_attempt_at: Some(now),
+            pending_since: now,
+            failed_validations: 0,
+            order_not_before: Timestamp::EPOCH,
+            urgent_from: None,
+            last_failure,
+            cabinet_version: 1,
+            revision: 1,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    #[test]
+    fn a_check_that_says_the_same_again_is_quiet_and_only_an_operators_work_is_a_warning() {
+        let pending = |failure| record(Phase::START, failure);
+        let fresh = pending(None);
+        let missing = pending(Some(Failure::DnsNxdomain {}));
+        let pointing = |last: u8| {
+            pending(Some(Failure::DnsNoCname {
+                addresses: vec![[192, 0, 2, last].into()],
+                more: 0,
+                is_zone: false,
+            }))
+        };
+        let ours = pending(Some(Failure::Internal {
+            detail: "the store is away".into(),
+        }));
+        let probing = record(Phase::Onboarding(Issuance::AwaitingHttpProbe), None);
+        for (before, after, expected) in [
+            (&fresh, &missing, Level::INFO),
+            (&missing, &missing, Level::DEBUG),
+            (&missing, &pointing(1), Level::INFO),
+            (&pointing(1), &pointing(2), Level::DEBUG),
+            (&missing, &probing, Level::INFO),
+            (&missing, &fresh, Level::INFO),
+            (&fresh, &fresh, Level::DEBUG),
+            (&fresh, &ours, Level::WARN),
+            (&ours, &ours, Level::DEBUG),
+        ] {
+            assert_eq!(level(before, after), expected, "{before:?} {after:?}");
+        }
     }
 }
