@@ -58,10 +58,14 @@ id! {
     /// A custom domain, as the Cabinet names it.
     DomainId
 }
+
 /// Begins the identifiers of take-downs, so that none is taken for one of the Cabinet's.
 const TAKE_DOWN: &[u8; 6] = b"dps-td";
 
 impl DomainId {
+    /// Behind every other.
+    pub const LAST: Self = Self(Uuid::max());
+
     /// The identifier of the record that takes down a name which this domain had until the given
     /// version of the Cabinet (UUID version 8, RFC 9562 §5.8). The same each time.
     pub fn take_down(self, old_name: &Hostname, version: u64) -> Self {

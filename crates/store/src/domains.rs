@@ -60,8 +60,8 @@ statements! {
          ORDER BY CASE WHEN phase = $2 THEN 1 ELSE 0 END, created_at DESC, id DESC LIMIT 1",
     ));
     SELECT_PAGE = Sql::both(concat!(
-        "SELECT ", columns!(), " FROM custom_domains WHERE hostname > $1 AND hostname LIKE $2 ESCAPE '!' \
-         ORDER BY hostname, created_at LIMIT $3",
+        "SELECT ", columns!(), " FROM custom_domains WHERE (hostname, created_at, id) > ($1, $4, $5) \
+         AND hostname LIKE $2 ESCAPE '!' ORDER BY hostname, created_at, id LIMIT $3",
     ));
     UPDATE = Sql::both(concat!(
         "UPDATE custom_domains SET cabinet_version = $19, ", assignments!(),
@@ -217,11 +217,17 @@ pub(crate) async fn page(
     database: &Database,
     filter: &DomainFilter,
 ) -> Result<Vec<DomainRecord>, StoreError> {
-    let after = filter.after.as_ref().map_or("", Hostname::as_str);
+    let (hostname, created_at, id) = filter.after.as_ref().map_or_else(
+        || (String::new(), Timestamp::EPOCH, String::new()),
+        |key| (key.hostname.to_string(), key.created_at, key.id.to_string()),
+    );
     let pattern = like_pattern(filter.hostname_contains.as_deref().unwrap_or_default());
     let mut session = database.read("list domains").await?;
     let rows = session
-        .fetch_all(SELECT_PAGE, args![after, pattern, filter.limit])
+        .fetch_all(
+            SELECT_PAGE,
+            args![hostname, pattern, filter.limit, created_at, id],
+        )
         .await?;
     // People look for the others too: one bad row must not hide a page.
     let skip_unreadable = |row: &Row| match read(row) {

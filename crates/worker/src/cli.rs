@@ -122,7 +122,7 @@ pub enum Domains {
         /// Only hostnames that contain this
         #[arg(value_name = "TEXT")]
         containing: Option<String>,
-        /// Start after this hostname
+        /// Start after this hostname, or at the place that an earlier list ended with
         #[arg(long, value_name = "HOST")]
         after: Option<String>,
         /// At most so many

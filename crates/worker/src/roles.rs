@@ -208,7 +208,8 @@ async fn ask(store: &Store, settings: &Settings, command: Domains) -> anyhow::Re
             limit,
             json,
         } => {
-            let after = after.as_deref().map(hostname).transpose()?;
+            let after = after.as_deref().map(str::parse).transpose();
+            let after = after.map_err(anyhow::Error::msg)?;
             domains::list(store, policy, containing, after, limit, json).await?;
         }
         Domains::Show { host, events, json } => {

@@ -3,6 +3,8 @@
 //! Every method is one short transaction; none is held open while talking to anybody else. A lookup answers `Option`; a
 //! guarded write answers whether the guard held.
 
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -253,10 +255,67 @@ pub struct OutboxLease {
 pub struct DomainFilter {
     /// Only names that contain this.
     pub hostname_contains: Option<String>,
-    /// Start after this hostname.
-    pub after: Option<Hostname>,
+    /// Start after the record at this place.
+    pub after: Option<PageKey>,
     /// At most so many.
     pub limit: u32,
+}
+
+/// The place of a record in lists: by hostname, which several may share, and then by age.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PageKey {
+    /// The record's hostname.
+    pub hostname: Hostname,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Its identifier.
+    pub id: DomainId,
+}
+
+impl PageKey {
+    /// The place of a record.
+    pub fn of(record: &DomainRecord) -> Self {
+        Self {
+            hostname: record.hostname.clone(),
+            created_at: record.created_at,
+            id: record.id,
+        }
+    }
+
+    /// The place behind every record of a hostname.
+    pub const fn behind(hostname: Hostname) -> Self {
+        Self {
+            hostname,
+            created_at: Timestamp::NEVER,
+            id: DomainId::LAST,
+        }
+    }
+}
+
+impl fmt::Display for PageKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = self.created_at.unix_micros();
+        write!(f, "{}/{micros}/{}", self.hostname, self.id)
+    }
+}
+
+impl FromStr for PageKey {
+    type Err = String;
+
+    /// Reads what [`fmt::Display`] wrote, or a hostname alone: behind all records of that name.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let hostname = |text: &str| Hostname::parse(text).map_err(|error| format!("{text}: {error}"));
+        let Some((host, rest)) = text.split_once('/') else {
+            return Ok(Self::behind(hostname(text)?));
+        };
+        let wanted = || format!("{text}: give a hostname, or a place as an earlier page named it");
+        let (micros, id) = rest.split_once('/').ok_or_else(wanted)?;
+        Ok(Self {
+            hostname: hostname(host)?,
+            created_at: Timestamp::from_unix_micros(micros.parse().map_err(|_| wanted())?),
+            id: id.parse().map_err(|_| wanted())?,
+        })
+    }
 }
 
 /// A secret in its row, for the rotation of key-encryption keys.

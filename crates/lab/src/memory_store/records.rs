@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 
 use dps_application::bounds;
 use dps_application::ports::store::{
-    Completion, DomainEvent, DomainFilter, DomainRecord, StoredCertificate, StoredChallenge, StoredOrder,
+    Completion, DomainEvent, DomainFilter, DomainRecord, PageKey, StoredCertificate, StoredChallenge,
+    StoredOrder,
 };
 use dps_application::settle::is_departed;
 use dps_domain::lane::Lane;
@@ -215,12 +216,17 @@ impl State {
     pub(super) fn page(&self, filter: &DomainFilter) -> Vec<DomainRecord> {
         let wanted = filter.hostname_contains.as_deref().unwrap_or_default();
         let wanted = wanted.to_lowercase();
-        let after = filter.after.as_ref().map_or("", Hostname::as_str);
         let mut found: Vec<&DomainRecord> = self
             .rows
             .values()
             .map(|row| &row.record)
-            .filter(|record| record.hostname.as_str() > after && record.hostname.as_str().contains(&wanted))
+            .filter(|record| {
+                filter
+                    .after
+                    .as_ref()
+                    .is_none_or(|after| PageKey::of(record) > *after)
+            })
+            .filter(|record| record.hostname.as_str().contains(&wanted))
             .collect();
         found.sort_by_key(|record| (&record.hostname, record.created_at, record.id));
         let limit = usize::try_from(filter.limit).unwrap_or(usize::MAX);

@@ -62,6 +62,8 @@ contract! {
             a_word_about_a_domain_does_not_take_an_order_out_of_its_workers_hands,
             the_newest_record_that_is_not_gone_holds_a_hostname,
             people_page_through_hostnames_and_search_them_literally,
+            records_of_one_name_at_the_end_of_a_page_are_not_passed_over,
+            what_strangers_say_is_stored_short,
             history_is_newest_first_and_bounded_per_domain,
             what_is_confirmed_every_day_is_one_line_of_the_history,
             history_that_is_too_old_is_dropped_in_batches_the_oldest_first,

@@ -1,8 +1,10 @@
 //! Work records and their history.
 
-use dps_application::ports::store::{Completion, DomainFilter, StoreError};
+use dps_application::ports::cabinet::StatusReport;
+use dps_application::ports::store::{Completion, DomainFilter, PageKey, StoreError};
 use dps_domain::phase::Lane;
 use dps_domain::{Failure, Issuance, OrderId, Phase, Status, Timestamp};
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::world::{TTL, World, at, event, host, quiet, record, report};
@@ -157,7 +159,7 @@ pub(crate) async fn people_page_through_hostnames_and_search_them_literally(worl
     let list = async |contains: Option<&str>, after: Option<&str>, limit| {
         let filter = DomainFilter {
             hostname_contains: contains.map(str::to_owned),
-            after: after.map(host),
+            after: after.map(|name| PageKey::behind(host(name))),
             limit,
         };
         let records = world.store.domains(&filter).await.unwrap();
@@ -182,6 +184,71 @@ pub(crate) async fn people_page_through_hostnames_and_search_them_literally(worl
             "{literal} is no wildcard"
         );
     }
+}
+
+pub(crate) async fn records_of_one_name_at_the_end_of_a_page_are_not_passed_over(world: World) {
+    for name in [
+        "a.example",
+        "same.example",
+        "same.example",
+        "same.example",
+        "z.example",
+    ] {
+        world.insert(&record(name)).await;
+    }
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let filter = DomainFilter {
+            after,
+            limit: 2,
+            ..DomainFilter::default()
+        };
+        let page = world.store.domains(&filter).await.unwrap();
+        let Some(last) = page.last() else { break };
+        let key = PageKey::of(last);
+        assert_eq!(
+            key.to_string().parse(),
+            Ok(key.clone()),
+            "as a person passes it on"
+        );
+        after = Some(key);
+        seen.extend(page.iter().map(|record| record.id));
+    }
+    let distinct: std::collections::HashSet<_> = seen.iter().collect();
+    assert_eq!((seen.len(), distinct.len()), (5, 5));
+}
+
+pub(crate) async fn what_strangers_say_is_stored_short(world: World) {
+    let addresses = (0..4_000).map(|n| std::net::Ipv4Addr::from_bits(n).into());
+    let failure = Failure::DnsNoCname {
+        addresses: addresses.collect(),
+        more: 0,
+        is_zone: false,
+    };
+    let mut long = record("shop.example");
+    long.last_failure = Some(failure.clone());
+    let told = StatusReport {
+        failure: Some(failure.clone()),
+        message: Some("x".repeat(100_000)),
+        ..report(Status::PendingDns)
+    };
+    let mut line = event("dns_no_cname", at(0));
+    line.detail = json!(failure);
+    let completion = Completion {
+        report: Some(told),
+        event: Some(line),
+        ..quiet(long.clone())
+    };
+    assert!(world.store.domain_insert(completion).await.unwrap());
+    let length = |value: serde_json::Value| value.to_string().len();
+    let stored = world.read(long.id).await.last_failure.unwrap();
+    assert_eq!(stored.code(), failure.code());
+    assert!(length(json!(stored)) <= 2_048);
+    let line = world.store.events(long.id, 1).await.unwrap().remove(0);
+    assert!(line.kind.len() + line.phase.len() + length(line.detail.clone()) <= 4_096);
+    assert_eq!(line.detail["cut"], true);
+    let report = world.reports(at(1), 1).await.remove(0).report;
+    assert!(length(json!(report)) <= 8_192);
 }
 
 pub(crate) async fn history_is_newest_first_and_bounded_per_domain(world: World) {

@@ -9,7 +9,7 @@ use dps_application::Policy;
 use dps_application::ports::CertificateStore;
 use dps_application::ports::advice::RenewalQuestion;
 use dps_application::ports::fleet::{Deployment, KnownEdge};
-use dps_application::ports::store::{DomainEvent, DomainFilter, DomainRecord, StoreError};
+use dps_application::ports::store::{DomainEvent, DomainFilter, DomainRecord, PageKey, StoreError};
 use dps_application::sentence::last_sentence;
 use dps_domain::phase::{Next, Phase};
 use dps_domain::{Failure, Hostname, with_causes};
@@ -20,7 +20,7 @@ pub async fn list(
     store: &dyn CertificateStore,
     policy: &Policy,
     hostname_contains: Option<String>,
-    after: Option<Hostname>,
+    after: Option<PageKey>,
     limit: u32,
     as_json: bool,
 ) -> anyhow::Result<()> {
@@ -62,7 +62,7 @@ pub async fn list(
     if records.len() == limit as usize
         && let Some(last) = records.last()
     {
-        println!("There may be more: --after {}", last.hostname);
+        println!("There may be more: --after {}", PageKey::of(last));
     }
     Ok(())
 }
