@@ -39,6 +39,9 @@ const LONGEST: Duration = Duration::from_secs(300);
 const UPDATE_TRIES: usize = 5;
 /// New domains written in one transaction: short enough that nobody waits for it.
 const BATCH: usize = 100;
+/// Attempts that a customer's retry keeps: when it fails again, the name is where it was, and its next
+/// check is minutes away rather than hours.
+const ATTEMPTS_KEPT: u32 = 2;
 /// Domains of a page that are looked up at once.
 const LOOKS: usize = 8;
 /// When a name is looked at again that the same tenant's earlier domain is just leaving.
@@ -434,9 +437,12 @@ async fn decide(
     let may_be_refused = record.as_ref().is_none_or(|record| {
         matches!(record.phase, Phase::Failed | Phase::Gone) || record.hostname != names.hostname
     });
+    let mut predecessor = None;
     if may_be_refused && names.refusal.is_none() {
-        let holder = service.store.domain_by_hostname(&names.hostname).await?;
-        let holder = holder.filter(|other| other.id != domain.id && holds_its_name(other));
+        predecessor = service.store.domain_by_hostname(&names.hostname).await?;
+        let holder = predecessor
+            .as_ref()
+            .filter(|other| other.id != domain.id && holds_its_name(other));
         if let Some(other) = holder {
             // An earlier name of the same tenant's that is just being taken down comes free by itself.
             if other.id.is_take_down() && other.tenant_id == domain.tenant_id {
@@ -455,7 +461,10 @@ async fn decide(
     };
     let Some(record) = record else {
         return match arrival(&facts, domain, &names) {
-            Some(completion) => write(service, completion, true).await,
+            Some(completion) => {
+                let completion = after_predecessor(completion, predecessor.as_ref());
+                write(service, completion, true).await
+            }
             None => Ok(Written::Nothing),
         };
     };
@@ -628,6 +637,20 @@ fn target_of(domain: &CabinetDomain, names: &Names) -> Hostname {
         .unwrap_or_else(|| Hostname::stand_in(domain.id))
 }
 
+/// A name that was removed and added again under another id keeps what the CA thinks of it: its
+/// failed validations, and the pause before its next order.
+fn after_predecessor(mut arrival: Completion, predecessor: Option<&DomainRecord>) -> Completion {
+    if let Some(predecessor) = predecessor {
+        let record = &mut arrival.record;
+        record.failed_validations = predecessor.failed_validations;
+        // A pause that only a human can lift belongs to the record for which somebody is asked.
+        if predecessor.order_not_before != Timestamp::NEVER {
+            record.order_not_before = predecessor.order_not_before;
+        }
+    }
+    arrival
+}
+
 /// What the Cabinet's view means for a record that we have; `None` when nothing.
 fn change(
     facts: &Facts<'_>,
@@ -667,6 +690,9 @@ fn change(
             // A retry must not lift the rest that failed validations of the same name brought.
             if names.hostname == record.hostname {
                 restart(&mut after, now);
+                if record.phase == Phase::Failed {
+                    after.attempt = record.attempt.min(ATTEMPTS_KEPT);
+                }
             } else {
                 begin_anew(&mut after, now);
             }
@@ -696,7 +722,10 @@ fn change(
         }
         (Status::PendingDns, Phase::Onboarding(issuance)) if newer && before_order(issuance) => {
             after.phase = record.phase.clone().apply(Event::RetryRequested).ok()?;
+            // Asking again and again neither puts off the end of waiting nor makes a name look new.
             restart(&mut after, now);
+            after.attempt = record.attempt.min(ATTEMPTS_KEPT);
+            after.pending_since = record.pending_since;
             Some(("retry.requested", false))
         }
         // An order or a certificate is never thrown away: the next step is made now, and the Cabinet is told where the domain stands.
@@ -894,6 +923,46 @@ mod tests {
             (Phase::START, Some(NOW))
         );
         assert!(changed(Phase::Failed, Status::PendingDns, 3).is_none());
+    }
+
+    #[test]
+    fn a_retry_is_checked_with_the_new_domains_and_leads_back_to_where_the_name_was() {
+        use dps_domain::phase::Lane;
+        let mut waiting = record(Phase::START);
+        waiting.attempt = 9;
+        waiting.last_failure = Some(Failure::DnsNxdomain {});
+        waiting.pending_since = NOW - Duration::from_secs(6 * 24 * 3600);
+        assert_eq!(waiting.lane(), Some(Lane::Chronic));
+        let told = told(Status::PendingDns, 4);
+        let retried = change(&facts(&policy()), &waiting, &told, &names(&told));
+        let mut retried = retried.unwrap().record;
+        assert_eq!(retried.lane(), Some(Lane::Verification));
+        assert_eq!(retried.next_attempt_at, Some(NOW));
+        assert_eq!(
+            retried.pending_since, waiting.pending_since,
+            "it gives up in time"
+        );
+        retried.attempt += 1;
+        retried.last_failure = Some(Failure::DnsNxdomain {});
+        assert_eq!(retried.lane(), Some(Lane::Chronic), "as before");
+    }
+
+    #[test]
+    fn a_name_that_comes_back_under_another_id_keeps_its_failed_validations() {
+        let mut predecessor = record(Phase::Gone);
+        predecessor.failed_validations = 3;
+        predecessor.order_not_before = NOW + Duration::from_secs(3_600);
+        let told = told(Status::PendingDns, 1);
+        let new = || arrival(&facts(&policy()), &told, &names(&told)).unwrap();
+        let again = after_predecessor(new(), Some(&predecessor)).record;
+        assert_eq!(
+            (again.failed_validations, again.order_not_before),
+            (3, predecessor.order_not_before)
+        );
+        predecessor.order_not_before = Timestamp::NEVER;
+        let paused = after_predecessor(new(), Some(&predecessor)).record;
+        assert_eq!(paused.order_not_before, Timestamp::EPOCH);
+        assert_eq!(after_predecessor(new(), None).record.failed_validations, 0);
     }
 
     #[test]
