@@ -146,6 +146,14 @@ impl Issuance {
         }
     }
 
+    /// Whether an order is placed or wanted, so that tokens of the CA's limits may be held for it.
+    pub const fn holds_tokens(&self) -> bool {
+        match self {
+            Self::Ordering | Self::Queued | Self::Validating { .. } | Self::Finalizing { .. } => true,
+            Self::AwaitingDns | Self::AwaitingHttpProbe | Self::Deploying { .. } => false,
+        }
+    }
+
     /// Whether a step of this state may change something at the CA, so that no second worker may begin it meanwhile.
     pub const fn is_at_ca(&self) -> bool {
         match self {

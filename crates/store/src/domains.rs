@@ -6,6 +6,7 @@ pub(crate) mod park;
 use dps_application::bounds;
 use dps_application::ports::store::{Completion, DomainFilter, DomainRecord, StoreError};
 use dps_domain::lane::Lane;
+use dps_domain::phase::Next;
 use dps_domain::shard::shard_of;
 use dps_domain::{DomainId, Hostname, Issuance, Phase, Timestamp};
 
@@ -162,10 +163,28 @@ async fn accompany_in_tx(
         completion.record.updated_at,
     )
     .await?;
+    if may_have_ended_a_need(completion) {
+        ledger::release_in_tx(session, id, completion.record.updated_at).await?;
+    }
     if let Some(report) = &completion.report {
         outbox::enqueue_in_tx(session, id, report, completion.record.updated_at).await?;
     }
     advice::accompany_in_tx(session, completion).await
+}
+
+/// Whether tokens of the CA's limits that the domain holds are not needed any more. Looks at live
+/// domains, which are many, hold none.
+fn may_have_ended_a_need(completion: &Completion) -> bool {
+    let phase = &completion.record.phase;
+    let is_mere_look = completion.advice.is_none()
+        && matches!(
+            phase,
+            Phase::Live {
+                next: Next::At(_),
+                ..
+            }
+        );
+    !is_mere_look && !phase.issuance().is_some_and(Issuance::holds_tokens)
 }
 
 /// Inserts what is new, in one transaction; answers for each whether it was.

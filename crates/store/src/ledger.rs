@@ -3,8 +3,10 @@
 //! The arithmetic is the domain's; here it runs between two statements that lock and write each bucket. Buckets are locked in the
 //! order of their keys, after the record if there is one, so that two transactions never wait for each other.
 
+use std::time::Duration;
+
 use dps_application::ports::store::{Debit, StoreError, Taken};
-use dps_domain::limits::{Bucket, BucketKey, Change, Charge, Entry, Limit, Position, Ruling, rule};
+use dps_domain::limits::{Bucket, BucketKey, CaLimits, Change, Charge, Entry, Limit, Position, Ruling, rule};
 use dps_domain::{DomainId, LeaseToken, Timestamp};
 
 use crate::database::Database;
@@ -34,8 +36,18 @@ statements! {
     );
     HELD = Sql::both("SELECT bucket, slot_at FROM rate_limit_slots WHERE domain_id = $1 AND bucket = $2");
     HOLD = Sql::both(
-        "INSERT INTO rate_limit_slots (domain_id, bucket, slot_at) VALUES ($1, $2, $3) \
-         ON CONFLICT (domain_id, bucket) DO UPDATE SET slot_at = excluded.slot_at",
+        "INSERT INTO rate_limit_slots (domain_id, bucket, slot_at, interval_micros) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (domain_id, bucket) DO UPDATE SET slot_at = excluded.slot_at, \
+         interval_micros = excluded.interval_micros",
+    );
+    LET_ALL_GO = Sql::both("DELETE FROM rate_limit_slots WHERE domain_id = $1 RETURNING bucket, interval_micros");
+    /// The latest token that is held of a bucket.
+    LAST_HELD = Sql::both(
+        "SELECT bucket, slot_at FROM rate_limit_slots WHERE bucket = $1 ORDER BY slot_at DESC LIMIT 1",
+    );
+    USED = Sql::both(
+        "SELECT bucket, full_at, spent, parked_until FROM rate_limit_buckets WHERE bucket > $1 AND full_at > $2 \
+         ORDER BY bucket LIMIT $3",
     );
     LET_GO = Sql::both("DELETE FROM rate_limit_slots WHERE domain_id = $1 AND bucket = $2");
     /// Locks the record of whoever holds the lease.
@@ -116,11 +128,15 @@ async fn held(
 async fn hold_in_tx(
     session: &mut Session,
     domain: DomainId,
-    key: &BucketKey,
+    (key, limit): (&BucketKey, &Limit),
     slot: Option<Timestamp>,
 ) -> Result<(), StoreError> {
     match slot {
-        Some(slot) => session.execute(HOLD, args![domain, key.as_str(), slot]).await,
+        Some(slot) => {
+            let micros = u64::try_from(limit.interval().as_micros()).unwrap_or(u64::MAX);
+            let args = args![domain, key.as_str(), slot, micros];
+            session.execute(HOLD, args).await
+        }
         None => session.execute(LET_GO, args![domain, key.as_str()]).await,
     }
     .map(drop)
@@ -162,7 +178,7 @@ pub(crate) async fn debit(
                 write_in_tx(&mut session, &charge.key, after.bucket).await?;
             }
             if before.slot != after.slot {
-                hold_in_tx(&mut session, domain, &charge.key, after.slot).await?;
+                hold_in_tx(&mut session, domain, (&charge.key, &charge.limit), after.slot).await?;
             }
         }
     }
@@ -247,9 +263,82 @@ pub(crate) async fn apply_in_tx(
         if let Some(domain) = domain
             && before.slot != after.slot
         {
-            hold_in_tx(session, domain, &entry.key, after.slot).await?;
+            hold_in_tx(session, domain, (&entry.key, &entry.limit), after.slot).await?;
         }
     }
+    Ok(())
+}
+
+/// Gives back every token that the domain holds.
+pub(crate) async fn release_in_tx(
+    session: &mut Session,
+    domain: DomainId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let rows = session.fetch_all(LET_ALL_GO, args![domain]).await?;
+    let mut held = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let fields = row.fields(SLOTS, "bucket");
+        let micros: i64 = fields.get("interval_micros")?;
+        let interval = Duration::from_micros(micros.max(0).unsigned_abs());
+        held.push((BucketKey::stored(fields.key()), Limit::of_interval(interval)));
+    }
+    held.sort_by(|one, other| one.0.cmp(&other.0));
+    for (key, limit) in held {
+        let before = lock_in_tx(session, &key).await?;
+        let after = before.refund(&limit, now, 1);
+        if before != after {
+            write_in_tx(session, &key, after).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Each bucket in a transaction of its own, so that nobody waits for the page.
+pub(crate) async fn compact(
+    database: &Database,
+    limits: &CaLimits,
+    now: Timestamp,
+    after: Option<&BucketKey>,
+    page: u32,
+) -> Result<Option<BucketKey>, StoreError> {
+    let after = after.map_or("", BucketKey::as_str);
+    let mut session = database.read("read which limits are used").await?;
+    let rows = session.fetch_all(USED, args![after, now, page]).await?;
+    drop(session);
+    let mut last = None;
+    for row in &rows {
+        let key = BucketKey::stored(row.fields(TABLE, "bucket").key());
+        let (seen, limit) = (read(Some(row))?, limits.of_bucket(&key));
+        if seen.compacted(&limit, now, None) != seen {
+            compact_one(database, (&key, &limit), now).await?;
+        }
+        last = Some(key);
+    }
+    let is_full = rows.len() >= usize::try_from(page).unwrap_or(usize::MAX);
+    Ok(last.filter(|_| is_full))
+}
+
+async fn compact_one(
+    database: &Database,
+    (key, limit): (&BucketKey, &Limit),
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut session = database.write("compact a limit of the CA").await?;
+    let bucket = lock_in_tx(&mut session, key).await?;
+    // Whoever holds a token has locked the bucket before.
+    let held = session.fetch(LAST_HELD, args![key.as_str()]).await?;
+    let held = held
+        .map(|row| row.fields(SLOTS, "bucket").at("slot_at"))
+        .transpose()?;
+    let compacted = bucket.compacted(limit, now, held);
+    if compacted == bucket {
+        return Ok(());
+    }
+    write_in_tx(&mut session, key, compacted).await?;
+    session.commit().await?;
+    let (full_at, compacted_at) = (bucket.full_at, compacted.full_at);
+    tracing::info!(bucket = %key, %full_at, %compacted_at, "limit.compacted");
     Ok(())
 }
 

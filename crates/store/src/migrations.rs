@@ -91,6 +91,7 @@ macro_rules! scripts {
             14 "0014" "reports_of_progress",
             15 "0015" "fleet",
             16 "0016" "renewal_questions",
+            18 "0018" "limit_slots",
             20 "0020" "keys_of_orders",
             22 "0022" "approved_edges",
             23 "0023" "soonest_expiry",

@@ -10,7 +10,7 @@ use dps_application::ports::store::{
 };
 use dps_application::ports::vault::{SealedSecret, SecretPurpose};
 use dps_domain::lane::Lane;
-use dps_domain::limits::{Bucket, BucketKey, Charge, Entry, Limit};
+use dps_domain::limits::{Bucket, BucketKey, CaLimits, Charge, Entry, Limit};
 use dps_domain::{CertificateId, DomainId, Hostname, LeaseToken, OrderId, Timestamp};
 
 use crate::connect::Store;
@@ -170,6 +170,16 @@ impl CertificateStore for Store {
 
     async fn ledger_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
         ledger::prune(&self.database, now, limit).await
+    }
+
+    async fn ledger_compact(
+        &self,
+        limits: &CaLimits,
+        now: Timestamp,
+        after: Option<&BucketKey>,
+        limit: u32,
+    ) -> Result<Option<BucketKey>, StoreError> {
+        ledger::compact(&self.database, limits, now, after, limit).await
     }
 
     async fn order_insert(&self, order: &StoredOrder) -> Result<(), StoreError> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dps_domain::lane::{Lane, Standing};
-use dps_domain::limits::{Bucket, BucketKey, Charge, Entry, Limit, LimitKind};
+use dps_domain::limits::{Bucket, BucketKey, CaLimits, Charge, Entry, Limit, LimitKind};
 use dps_domain::renewal::advice::RenewalAdvice;
 use dps_domain::{CertificateId, DomainId, Failure, Hostname, LeaseToken, OrderId, Phase, Timestamp};
 
@@ -125,7 +125,8 @@ pub struct Completion {
     pub report: Option<StatusReport>,
     /// The line for the history.
     pub event: Option<DomainEvent>,
-    /// What it means for the buckets of the CA's limits.
+    /// What it means for the buckets of the CA's limits. Tokens that the domain holds are given back
+    /// besides, in the same transaction, once no order is under way or wanted.
     pub ledger: Vec<Entry>,
     /// What is known from now on of the CA's wishes for the certificate that the record serves; `None` leaves that as it is. It goes
     /// with a record that is leaving.
@@ -495,6 +496,17 @@ pub trait CertificateStore: SyncStore + FleetStore + AdviceStore {
 
     /// Forgets up to `limit` buckets that are full; answers how many.
     async fn ledger_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
+    /// Lowers buckets that neither a full burst nor the tokens that domains hold of them can account
+    /// for (see [`Bucket::compacted`]). Looks at up to `limit` of them behind `after`, in the order of
+    /// their keys, and returns where to go on; `None` at the end.
+    async fn ledger_compact(
+        &self,
+        limits: &CaLimits,
+        now: Timestamp,
+        after: Option<&BucketKey>,
+        limit: u32,
+    ) -> Result<Option<BucketKey>, StoreError>;
 
     // ---- orders
 

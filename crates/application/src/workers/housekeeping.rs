@@ -27,7 +27,12 @@ pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
         }
         pause = match prune(&service).await {
             Ok(pruned) if pruned >= u64::from(BATCH) => BREATH,
-            Ok(_) => INTERVAL,
+            Ok(_) => {
+                if let Err(error) = compact_limits(&service).await {
+                    tracing::warn!(error = %with_causes(&error), "limits.not_compacted");
+                }
+                INTERVAL
+            }
             Err(error) => {
                 tracing::warn!(error = %with_causes(&error), "history.not_pruned");
                 INTERVAL
@@ -42,4 +47,20 @@ pub async fn prune(service: &Service) -> Result<u64, StoreError> {
     let lines = service.store.events_prune(now, BATCH).await?;
     let buckets = service.store.ledger_prune(now, BATCH).await?;
     Ok(lines.max(buckets))
+}
+
+/// Lowers buckets of the CA's limits in which more is booked than issued certificates and waiting
+/// domains account for.
+pub async fn compact_limits(service: &Service) -> Result<(), StoreError> {
+    let mut after = None;
+    loop {
+        let (store, now) = (&service.store, service.now());
+        after = store
+            .ledger_compact(&service.limits, now, after.as_ref(), BATCH)
+            .await?;
+        if after.is_none() {
+            return Ok(());
+        }
+        tokio::time::sleep(BREATH).await;
+    }
 }

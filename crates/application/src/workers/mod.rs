@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::service::Service;
 
 pub use brake::{approve as approve_removals, removals};
-pub use housekeeping::prune;
+pub use housekeeping::{compact_limits, prune};
 pub use intake::{Intake, IntakeError, take};
 pub use lane::tick;
 pub use questions::ask;

@@ -50,6 +50,11 @@ impl Limit {
         Self { margin, ..self }
     }
 
+    /// A limit of which no more is known than how often a token comes back: enough to give one back.
+    pub const fn of_interval(interval: Duration) -> Self {
+        Self::bursting(1, 1, interval)
+    }
+
     /// Whether nothing is counted.
     pub const fn is_none(&self) -> bool {
         self.burst == 0 || self.count == 0
@@ -108,6 +113,23 @@ impl Bucket {
         }
         let from = (now + CLOCKS_APART).max(self.parked_until);
         let latest = from + limit.margin + interval.saturating_mul(self.spent);
+        Self {
+            full_at: self.full_at.min(latest),
+            ..self
+        }
+    }
+
+    /// The bucket without what neither the tokens held of it nor a full burst can account for. `last_held`
+    /// is the latest moment for which a token is held. Tokens that were booked for domains which are gone
+    /// keep nobody waiting longer than a used-up burst does.
+    #[must_use]
+    pub fn compacted(self, limit: &Limit, now: Timestamp, last_held: Option<Timestamp>) -> Self {
+        if limit.is_none() {
+            return self;
+        }
+        let from = (now + CLOCKS_APART).max(self.parked_until);
+        let from = last_held.map_or(from, |held| from.max(held));
+        let latest = from + limit.margin + limit.burst_offset();
         Self {
             full_at: self.full_at.min(latest),
             ..self

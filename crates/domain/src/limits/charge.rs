@@ -1,10 +1,14 @@
 //! Which buckets an order is charged to, and the decision over all of them at once.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::bucket::{Bucket, Limit};
 use super::published::{CaLimits, Endpoint, LimitKind};
 use crate::{Hostname, Timestamp};
+
+/// How far ahead tokens are booked for those who wait.
+const RESERVED_AHEAD: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// A bucket's name in the store: limit, CA, and what it is counted for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -236,6 +240,12 @@ fn answer(charge: &Charge, position: Position, now: Timestamp) -> Answer {
     }
     match bucket.spend(limit, now, 1) {
         Ok(bucket) => Answer::Ready(paid(bucket)),
+        Err(next) if charge.reserves && next.since(now) > RESERVED_AHEAD => {
+            // Nothing is booked so far ahead, where most who wait will be gone. Whoever comes again
+            // first, once the next token is near enough, gets it.
+            let again = (next - RESERVED_AHEAD).max(bucket.parked_until);
+            Answer::Wait(again, Position { bucket, slot: None })
+        }
         Err(_) if charge.reserves => {
             let (bucket, until) = bucket.reserve(limit, now);
             let slot = Some(until);

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::limits::published::LETS_ENCRYPT;
 
@@ -189,5 +191,95 @@ fn what_an_outcome_does_to_a_held_token() {
     assert_eq!(left(Change::Park(NOW + SECOND), held), 0);
     for change in [Change::Spend, Change::Confirm, Change::Release] {
         assert_eq!(entry(change).apply(held, NOW).slot, None);
+    }
+}
+
+#[test]
+fn nothing_is_booked_more_than_a_week_ahead() {
+    let charge = registered_domain();
+    let mut bucket = Bucket::default();
+    let mut booked = 0;
+    for _ in 0..1_000 {
+        let position = Position { bucket, slot: None };
+        match rule(std::slice::from_ref(&charge), &[position], NOW) {
+            Ruling::Granted(after) => bucket = after[0].bucket,
+            Ruling::Wait { until, positions, .. } => {
+                assert!(until <= NOW + RESERVED_AHEAD);
+                booked += usize::from(positions[0].slot.is_some());
+                bucket = positions[0].bucket;
+            }
+            Ruling::Queue { .. } => panic!("slots are kept of it"),
+        }
+    }
+    assert!((1..=50).contains(&booked), "{booked}");
+    assert!(bucket.full_at <= NOW + 2 * RESERVED_AHEAD + charge.limit.margin);
+}
+
+fn registered_domain() -> Charge {
+    let charges = charges(Exemption::None, true);
+    let index = index(&charges, LimitKind::RegisteredDomain);
+    charges[index].clone()
+}
+
+/// What a domain does, and how long after the one before.
+#[derive(Debug, Clone, Copy)]
+enum Move {
+    Order,
+    Issued,
+    Failed,
+    Removed,
+}
+
+fn moves() -> impl Strategy<Value = Vec<(u64, usize, Move)>> {
+    let gap = prop_oneof![6 => Just(0), 4 => 0_u64..40_000, 1 => 0_u64..900_000];
+    let what = prop_oneof![
+        5 => Just(Move::Order),
+        2 => Just(Move::Issued),
+        1 => Just(Move::Failed),
+        2 => Just(Move::Removed),
+    ];
+    prop::collection::vec((gap, 0_usize..24, what), 1..600)
+}
+
+proptest! {
+    #[test]
+    fn once_all_domains_are_gone_a_bucket_remembers_what_was_issued_and_no_more(moves in moves(), burst in 2_u32..60) {
+        let interval = Duration::from_secs(12_096);
+        let limit = Limit::bursting(burst, 1, interval).with_margin(Duration::from_secs(300));
+        let charge = Charge { limit, ..registered_domain() };
+        let entry = |change| Entry { key: charge.key.clone(), limit, change };
+        let mut domains = [(None, false); 24];
+        let (mut now, mut bucket, mut issued) = (NOW, Bucket::default(), 0_u32);
+        for (gap, domain, what) in moves {
+            now = now + Duration::from_secs(gap);
+            let (slot, ordered) = &mut domains[domain];
+            let position = Position { bucket, slot: *slot };
+            let after = match what {
+                Move::Order => match rule(std::slice::from_ref(&charge), &[position], now) {
+                    Ruling::Granted(after) => {
+                        *ordered = true;
+                        after[0]
+                    }
+                    Ruling::Wait { positions, .. } => positions[0],
+                    Ruling::Queue { .. } => position,
+                },
+                Move::Issued if *ordered => {
+                    *ordered = false;
+                    issued += 1;
+                    entry(Change::Confirm).apply(position, now)
+                }
+                Move::Issued => position,
+                Move::Failed | Move::Removed => {
+                    *ordered = false;
+                    entry(Change::Release).apply(position, now)
+                }
+            };
+            (bucket, *slot) = (after.bucket, after.slot);
+        }
+        for (slot, _) in domains {
+            bucket = entry(Change::Release).apply(Position { bucket, slot }, now).bucket;
+        }
+        let latest = now + interval * issued + limit.margin;
+        prop_assert!(bucket.full_at <= latest, "{} > {latest} with {issued} issued", bucket.full_at);
     }
 }

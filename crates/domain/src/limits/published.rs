@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::bucket::Limit;
+use super::charge::BucketKey;
 
 /// What a CA counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -132,6 +133,11 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 pub struct CaLimits(BTreeMap<LimitKind, Limit>);
 
 impl CaLimits {
+    /// The limit that a bucket is counted under; [`Limit::NONE`] for one of another version.
+    pub fn of_bucket(&self, key: &BucketKey) -> Limit {
+        key.parts().map_or(Limit::NONE, |(kind, _, _)| self.get(kind))
+    }
+
     /// What the CA at this directory publishes; nothing for one that we do not know.
     ///
     /// Let's Encrypt: <https://letsencrypt.org/docs/rate-limits/> and `/docs/staging-environment/`, August 2026.

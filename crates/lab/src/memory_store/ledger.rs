@@ -1,10 +1,23 @@
 //! The buckets of a CA's limits, and the tokens that domains hold of them.
 
+use std::time::Duration;
+
 use dps_application::ports::store::{Debit, StoreError, Taken};
-use dps_domain::limits::{Bucket, BucketKey, Change, Charge, Entry, Limit, Position, Ruling, rule};
+use dps_domain::limits::{Bucket, BucketKey, CaLimits, Change, Charge, Entry, Limit, Position, Ruling, rule};
 use dps_domain::{DomainId, LeaseToken, Timestamp};
+use rustc_hash::FxHashMap;
 
 use super::State;
+
+/// A token of one of the CA's limits that a domain holds.
+#[derive(Debug)]
+pub(super) struct Slot {
+    key: BucketKey,
+    /// The moment for which it is held.
+    at: Timestamp,
+    /// How often such a token comes back.
+    interval: Duration,
+}
 
 /// When nothing of a bucket is left to be remembered.
 fn idle_at(bucket: Bucket) -> Timestamp {
@@ -37,17 +50,17 @@ impl State {
         let held = domain
             .and_then(|domain| self.rows.get(&domain))
             .map(|row| &row.slots);
-        let slot = held.and_then(|slots| slots.iter().find(|(held, _)| held == key));
+        let slot = held.and_then(|slots| slots.iter().find(|slot| slot.key == *key));
         Position {
             bucket: self.bucket(key),
-            slot: slot.map(|(_, at)| *at),
+            slot: slot.map(|slot| slot.at),
         }
     }
 
     fn write_position(
         &mut self,
         domain: Option<DomainId>,
-        key: &BucketKey,
+        (key, limit): (&BucketKey, &Limit),
         before: Position,
         after: Position,
     ) {
@@ -57,8 +70,12 @@ impl State {
         if before.slot != after.slot
             && let Some(row) = domain.and_then(|domain| self.rows.get_mut(&domain))
         {
-            row.slots.retain(|(held, _)| held != key);
-            row.slots.extend(after.slot.map(|at| (key.clone(), at)));
+            row.slots.retain(|slot| slot.key != *key);
+            row.slots.extend(after.slot.map(|at| Slot {
+                key: key.clone(),
+                at,
+                interval: limit.interval(),
+            }));
             if row.slots.is_empty() {
                 row.slots = vec![];
             }
@@ -86,7 +103,7 @@ impl State {
         let ruling = rule(charges, &before, now);
         if let Ruling::Granted(after) | Ruling::Wait { positions: after, .. } = &ruling {
             for ((charge, before), after) in charges.iter().zip(&before).zip(after) {
-                self.write_position(Some(domain), &charge.key, *before, *after);
+                self.write_position(Some(domain), (&charge.key, &charge.limit), *before, *after);
             }
         }
         Ok(match ruling {
@@ -132,7 +149,39 @@ impl State {
         let counts = |entry: &&Entry| matches!(entry.change, Change::Park(_)) || !entry.limit.is_none();
         for entry in entries.iter().filter(counts) {
             let before = self.position(domain, &entry.key);
-            self.write_position(domain, &entry.key, before, entry.apply(before, now));
+            let after = entry.apply(before, now);
+            self.write_position(domain, (&entry.key, &entry.limit), before, after);
+        }
+    }
+
+    /// Gives back every token that the domain holds.
+    pub(super) fn release_tokens(&mut self, domain: DomainId, now: Timestamp) {
+        let Some(row) = self.rows.get_mut(&domain).filter(|row| !row.slots.is_empty()) else {
+            return;
+        };
+        for slot in std::mem::take(&mut row.slots) {
+            let limit = Limit::of_interval(slot.interval);
+            let bucket = self.bucket(&slot.key).refund(&limit, now, 1);
+            self.write_bucket(&slot.key, bucket);
+        }
+    }
+
+    /// Lowers every bucket that neither a full burst nor held tokens can account for.
+    pub(super) fn compact_buckets(&mut self, limits: &CaLimits, now: Timestamp) {
+        let mut last_held: FxHashMap<&BucketKey, Timestamp> = FxHashMap::default();
+        for slot in self.rows.values().flat_map(|row| &row.slots) {
+            let at = last_held.entry(&slot.key).or_insert(slot.at);
+            *at = slot.at.max(*at);
+        }
+        let mut lowered = vec![];
+        for (key, bucket) in &self.buckets {
+            let compacted = bucket.compacted(&limits.of_bucket(key), now, last_held.get(key).copied());
+            if compacted != *bucket {
+                lowered.push((key.clone(), compacted));
+            }
+        }
+        for (key, bucket) in lowered {
+            self.write_bucket(&key, bucket);
         }
     }
 

@@ -10,7 +10,7 @@ use dps_application::ports::store::{
 };
 use dps_application::ports::vault::{SealedSecret, SecretPurpose};
 use dps_domain::lane::Lane;
-use dps_domain::limits::{Bucket, BucketKey, Charge, Entry, Limit};
+use dps_domain::limits::{Bucket, BucketKey, CaLimits, Charge, Entry, Limit};
 use dps_domain::{CertificateId, DomainId, Hostname, LeaseToken, OrderId, Timestamp};
 
 use super::claims::Term;
@@ -178,6 +178,17 @@ impl CertificateStore for MemoryStore {
 
     async fn ledger_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
         Ok(self.state().prune_buckets(now, limit))
+    }
+
+    async fn ledger_compact(
+        &self,
+        limits: &CaLimits,
+        now: Timestamp,
+        _after: Option<&BucketKey>,
+        _limit: u32,
+    ) -> Result<Option<BucketKey>, StoreError> {
+        self.state().compact_buckets(limits, now);
+        Ok(None)
     }
 
     async fn order_insert(&self, order: &StoredOrder) -> Result<(), StoreError> {

@@ -10,12 +10,12 @@ use dps_application::ports::store::{
 };
 use dps_application::settle::is_departed;
 use dps_domain::lane::Lane;
-use dps_domain::limits::BucketKey;
 use dps_domain::phase::Next;
 use dps_domain::shard::shard_of;
 use dps_domain::{DomainId, Hostname, Issuance, LeaseToken, OrderId, Phase, Timestamp};
 
 use super::claims::LEASED;
+use super::ledger::Slot;
 use super::outbox::Report;
 use super::sync::Sighted;
 use super::{Retention, State};
@@ -35,8 +35,8 @@ pub(super) struct Row {
     pub(super) challenges: Vec<StoredChallenge>,
     pub(super) certificates: Vec<StoredCertificate>,
     pub(super) reports: Vec<Report>,
-    /// Tokens of the CA's limits that the domain holds, and for when.
-    pub(super) slots: Vec<(BucketKey, Timestamp)>,
+    /// Tokens of the CA's limits that the domain holds.
+    pub(super) slots: Vec<Slot>,
 }
 
 impl Row {
@@ -175,6 +175,10 @@ impl State {
             row.events.drain(..surplus);
         }
         self.apply_entries(Some(id), &completion.ledger, now);
+        let phase = &completion.record.phase;
+        if !phase.issuance().is_some_and(Issuance::holds_tokens) {
+            self.release_tokens(id, now);
+        }
         if let Some(report) = &completion.report {
             self.enqueue(id, bounds::report(report).into_owned(), now);
         }
@@ -244,6 +248,7 @@ impl State {
     }
 
     pub(super) fn forget(&mut self, id: DomainId) {
+        self.release_tokens(id, Timestamp::EPOCH);
         let Some(row) = self.rows.remove(&id) else { return };
         self.move_row(id, row.places(), Places::default());
         self.ids.remove(&id);

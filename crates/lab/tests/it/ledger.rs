@@ -167,6 +167,9 @@ struct Ledger {
     buckets: BTreeMap<BucketKey, Bucket>,
     slots: BTreeMap<(Hostname, BucketKey), Timestamp>,
     issued: BTreeMap<Hostname, u64>,
+    /// What the CA counted in each bucket.
+    counted: BTreeMap<BucketKey, u32>,
+    latest: u64,
 }
 
 impl Ledger {
@@ -176,6 +179,8 @@ impl Ledger {
             buckets: BTreeMap::new(),
             slots: BTreeMap::new(),
             issued: BTreeMap::new(),
+            counted: BTreeMap::new(),
+            latest: START,
         }
     }
 
@@ -219,7 +224,11 @@ impl Ledger {
         };
         for (charge, position) in charges.iter().zip(positions) {
             self.put(name, &charge.key, position);
+            if verdict.is_ok() && !charge.held {
+                *self.counted.entry(charge.key.clone()).or_default() += 1;
+            }
         }
+        self.latest = self.latest.max(now);
         verdict
     }
 
@@ -246,7 +255,32 @@ impl Ledger {
             let before = self.position(name, &key);
             let entry = Entry { key, limit, change };
             let after = entry.apply(before, at(now));
+            let counted = self.counted.entry(entry.key.clone()).or_default();
+            match change {
+                Change::Spend => *counted += 1,
+                Change::Confirm if before.slot.is_some() => *counted += 1,
+                Change::Reset => *counted = 0,
+                _ => {}
+            }
             self.put(name, &entry.key, after);
+        }
+        self.latest = self.latest.max(now);
+    }
+
+    /// Every domain is removed, whatever it waited for.
+    fn all_are_removed(&mut self) {
+        let now = at(self.latest);
+        for ((name, key), slot) in std::mem::take(&mut self.slots) {
+            let entry = Entry {
+                limit: self.limits.of_bucket(&key),
+                key,
+                change: Change::Release,
+            };
+            let before = Position {
+                bucket: self.position(&name, &entry.key).bucket,
+                slot: Some(slot),
+            };
+            self.put(&name, &entry.key, entry.apply(before, now));
         }
     }
 }
@@ -263,7 +297,7 @@ impl Agenda {
 }
 
 /// Plays the orders, with the ledger in front of the CA or without; answers how many the CA took, and what it refused.
-fn play(orders: &[Order], mut ledger: Option<Ledger>, reserves: bool) -> (usize, Vec<Refusal>) {
+fn play(orders: &[Order], mut ledger: Option<&mut Ledger>, reserves: bool) -> (usize, Vec<Refusal>) {
     let mut ca = CaCounters::new(Rates::LETS_ENCRYPT);
     let mut agenda = Agenda::default();
     let mut when = START;
@@ -351,7 +385,7 @@ proptest! {
 
     #[test]
     fn all_limits_of_lets_encrypt_at_once_let_through_nothing_that_it_refuses(orders in orders()) {
-        let (_, refused) = play(&orders, Some(Ledger::new()), false);
+        let (_, refused) = play(&orders, Some(&mut Ledger::new()), false);
         prop_assert_eq!(refused, vec![]);
     }
 
@@ -361,7 +395,7 @@ proptest! {
         for order in &mut orders {
             (order.to_ca, order.to_outcome) = (Duration::ZERO, Duration::ZERO);
         }
-        let (with, refused) = play(&orders, Some(Ledger::new()), false);
+        let (with, refused) = play(&orders, Some(&mut Ledger::new()), false);
         prop_assert_eq!(refused, vec![]);
         let (without, _) = play(&orders, None, false);
         let wasted = without.saturating_sub(with);
@@ -370,7 +404,24 @@ proptest! {
 
     #[test]
     fn domains_that_come_back_at_their_reserved_slots_are_never_refused(orders in orders()) {
-        let (_, refused) = play(&orders, Some(Ledger::new()), true);
+        let (_, refused) = play(&orders, Some(&mut Ledger::new()), true);
         prop_assert_eq!(refused, vec![]);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn once_all_domains_are_removed_nothing_is_booked_but_what_the_ca_counted(orders in orders()) {
+        let mut ledger = Ledger::new();
+        play(&orders, Some(&mut ledger), true);
+        ledger.all_are_removed();
+        for (key, bucket) in &ledger.buckets {
+            let limit = ledger.limits.of_bucket(key);
+            let counted = ledger.counted.get(key).copied().unwrap_or_default();
+            let latest = at(ledger.latest) + limit.interval() * counted + limit.margin;
+            prop_assert!(bucket.full_at <= latest, "{key}: {} > {latest} with {counted}", bucket.full_at);
+        }
     }
 }

@@ -103,7 +103,7 @@ statements! {
         "UPDATE custom_domains SET lease_token = NULL, lease_expires_at = NULL, \
          attempt = CASE WHEN attempt > 0 THEN attempt - 1 ELSE 0 END WHERE id = $1 AND lease_token = $2",
     );
-    /// What belongs to the record goes with it, by its foreign keys.
+    /// What belongs to the record goes with it, by its foreign keys; tokens that it holds are given back before.
     FORGET = Sql::both("DELETE FROM custom_domains WHERE id = $1 AND lease_token = $2");
 }
 
@@ -315,6 +315,7 @@ pub(crate) async fn release(database: &Database, id: DomainId, token: LeaseToken
 
 pub(crate) async fn forget(database: &Database, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {
     let mut session = database.write("forget a domain").await?;
+    ledger::release_in_tx(&mut session, id, Timestamp::EPOCH).await?;
     session.execute_leased(FORGET, args![id, token]).await?;
     session.commit().await
 }

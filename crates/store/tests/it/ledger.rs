@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use dps_application::ports::store::{Completion, Debit, StoreError};
+use dps_application::ports::store::{Completion, Debit, Lease, StoreError};
 use dps_domain::lane::Lane;
 use dps_domain::limits::{Bucket, BucketKey, CaLimits, Change, Charge, Entry, Exemption, Limit, LimitKind};
-use dps_domain::{Issuance, LeaseToken, Phase};
+use dps_domain::{CertificateId, Event, Issuance, LeaseToken, Phase, Timestamp};
 use uuid::Uuid;
 
 use crate::world::{TTL, World, at, host, quiet, record};
@@ -187,6 +187,131 @@ pub(crate) async fn a_parked_bucket_holds_everybody_even_without_a_limit(world: 
     let kind = LimitKind::NewOrders;
     assert_eq!(ask(&free).await, Debit::Wait { until, kind });
     assert_eq!(ask(&charges("shop.example")).await, Debit::Queue { until });
+}
+
+/// Five certificates of a registered domain in a week.
+fn five_a_week() -> CaLimits {
+    let limit = Limit::per(5, Duration::from_secs(7 * 24 * 3_600)).with_margin(Duration::from_secs(300));
+    CaLimits::default().with(LimitKind::RegisteredDomain, limit)
+}
+
+/// Leases a new domain that wants an order, and asks for its tokens.
+async fn wants_an_order(world: &World, name: &str, now: Timestamp) -> (Lease, bool) {
+    let mut ordering = record(name);
+    ordering.phase = Phase::Onboarding(Issuance::Ordering);
+    ordering.next_attempt_at = Some(now);
+    world.insert(&ordering).await;
+    let mut leases = world.acquire_in(Lane::Issuance, now, 50).await;
+    let index = leases.iter().position(|lease| lease.record.id == ordering.id);
+    let lease = leases.swap_remove(index.expect("it is due"));
+    let charges = Charge::for_order(&five_a_week(), CA, &host(name), Exemption::None, true);
+    let debit = world
+        .store
+        .ledger_debit(lease.record.id, lease.token, &charges, now);
+    let debit = debit.await.unwrap();
+    assert!(!matches!(debit, Debit::Queue { .. }));
+    (lease, debit == Debit::Granted)
+}
+
+/// However a domain ends that waits for a token or has an order under way.
+pub(crate) async fn tokens_that_domains_held_come_back_with_the_end_of_their_need(world: World) {
+    let key = BucketKey::of_order(LimitKind::RegisteredDomain, CA, &host("shared.example"));
+    let limit = five_a_week().get(LimitKind::RegisteredDomain);
+    let (mut now, mut issued) = (at(0), 0);
+    for n in 0..60_u32 {
+        now = now + Duration::from_secs(200 * u64::from(n % 3));
+        let name = format!("host-{n}.shared.example");
+        let (lease, granted) = wants_an_order(&world, &name, now).await;
+        let (id, token) = (lease.record.id, lease.token);
+        let mut after = lease.record;
+        after.updated_at = now;
+        after.next_attempt_at = None;
+        // Different ways at different states of the bucket.
+        match (n * 7 + n / 6) % 6 {
+            0 => {
+                let mut leaving = world.read(id).await;
+                leaving.phase = leaving.phase.apply(Event::RemovalRequested).unwrap();
+                leaving.updated_at = now;
+                assert!(world.store.domain_update(quiet(leaving)).await.unwrap());
+            }
+            1 => {
+                after.phase = after.phase.apply(Event::GaveUp).unwrap();
+                world.store.complete(token, quiet(after)).await.unwrap();
+            }
+            2 => {
+                after.phase = after.phase.apply(Event::DnsLost).unwrap();
+                world.store.complete(token, quiet(after)).await.unwrap();
+            }
+            3 => {
+                let mut renamed = world.read(id).await;
+                renamed.hostname = host(&format!("other-{n}.example"));
+                renamed.phase = Phase::START;
+                renamed.next_attempt_at = None;
+                assert!(world.store.domain_update(quiet(renamed)).await.unwrap());
+            }
+            4 if granted => {
+                issued += 1;
+                let certificate = CertificateId::from_uuid(Uuid::from_u128(n.into()));
+                after.phase = Phase::Onboarding(Issuance::Deploying { certificate });
+                let counted = Entry {
+                    key: key.clone(),
+                    limit,
+                    change: Change::Confirm,
+                };
+                let completion = Completion {
+                    ledger: vec![counted],
+                    ..quiet(after)
+                };
+                world.store.complete(token, completion).await.unwrap();
+            }
+            _ => world.store.domain_forget(id, token).await.unwrap(),
+        }
+    }
+    assert!(issued > 0);
+    let bucket = world.store.ledger_bucket(&key).await.unwrap();
+    let latest = now + limit.interval() * issued + limit.margin;
+    assert!(
+        bucket.full_at <= latest,
+        "{} > {latest} with {issued} issued",
+        bucket.full_at
+    );
+    if !world.is_in_memory() {
+        assert_eq!(world.count("SELECT COUNT(*) FROM rate_limit_slots").await, 0);
+    }
+}
+
+/// As an earlier version left it when domains were removed, or a foreign key took tokens along.
+pub(crate) async fn what_nobody_can_account_for_is_taken_out_of_a_bucket(world: World) {
+    let limit = five_a_week().get(LimitKind::RegisteredDomain);
+    let key = |name: &str| BucketKey::of_order(LimitKind::RegisteredDomain, CA, &host(name));
+    for name in ["left.example", "waits.example"] {
+        let entry = Entry {
+            key: key(name),
+            limit,
+            change: Change::Spend,
+        };
+        let used = vec![entry; 8];
+        world.store.ledger_apply(&used, at(0)).await.unwrap();
+    }
+    let (_, granted) = wants_an_order(&world, "shop.waits.example", at(0)).await;
+    assert!(!granted);
+    let full_at = async |name: &str| world.store.ledger_bucket(&key(name)).await.unwrap().full_at;
+    let before = full_at("waits.example").await;
+    let mut after = None;
+    loop {
+        let (limits, from) = (five_a_week(), after.take());
+        after = world
+            .store
+            .ledger_compact(&limits, at(0), from.as_ref(), 1)
+            .await
+            .unwrap();
+        if after.is_none() {
+            break;
+        }
+    }
+    let burst = at(0) + limit.interval() * 5 + limit.margin + Duration::from_secs(600);
+    assert_eq!(full_at("left.example").await, burst);
+    assert_eq!(full_at("waits.example").await, before, "a domain waits for it");
 }
 
 /// Four workers of two processes debit two orders of buckets that meet in the account's, each trying far more than there is.

@@ -88,6 +88,8 @@ contract! {
             a_parked_bucket_holds_everybody_even_without_a_limit,
             a_lifted_bucket_is_full_and_serves_whoever_had_a_slot_of_it,
             two_processes_never_spend_more_than_there_is,
+            tokens_that_domains_held_come_back_with_the_end_of_their_need,
+            what_nobody_can_account_for_is_taken_out_of_a_bucket,
             the_queue_is_leased_as_far_as_there_are_tokens_and_pays_for_each,
             two_processes_lease_from_the_queue_no_more_than_there_are_tokens,
         ],
