@@ -47,6 +47,20 @@ impl Lane {
         Self::Removal,
     ];
 
+    /// Whether one tenant can fill the lane: with names that never pass, say. What lives on grows too,
+    /// but is due at its own times.
+    pub const fn takes_crowds(self) -> bool {
+        match self {
+            Self::Verification
+            | Self::HttpProbe
+            | Self::Retry
+            | Self::Chronic
+            | Self::Issuance
+            | Self::OrderQueue => true,
+            Self::Renewal | Self::Urgent | Self::Recheck | Self::Removal => false,
+        }
+    }
+
     /// The name in the store, in logs and in metrics.
     pub const fn as_str(self) -> &'static str {
         match self {

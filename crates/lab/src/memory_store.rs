@@ -76,11 +76,12 @@ struct State {
     ids: BTreeSet<DomainId>,
     /// Newest last.
     by_hostname: BTreeMap<Hostname, Vec<DomainId>>,
-    /// From when each record can be acquired, by lane and shard of tenants. None is empty.
+    /// From when each record can be acquired, by lane and queue in it. None is empty.
     queues: BTreeMap<(Lane, u32), BTreeSet<(Timestamp, DomainId)>>,
     heads: claims::Heads,
-    /// The shard that is served first.
-    turns: BTreeMap<Lane, u32>,
+    /// The shard that is served first, and the shards of which the second queue is, one bit each.
+    turns: BTreeMap<Lane, (u32, u64)>,
+    crowds: records::Crowds,
     /// From when on renewals that wait elsewhere are urgent.
     becoming_urgent: BTreeSet<(Timestamp, DomainId)>,
     questions: advice::Questions,

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use dps_application::ports::{Clock, Randomness};
 use dps_database::{ConnectionStringError, PostgresTarget, Target, prepare_file};
+use dps_domain::shard::ShardKey;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, Executor, SqlitePool};
+use tokio::sync::OnceCell;
 
 use crate::database::Database;
 use crate::migrations::{self, MigrateError, SchemaError};
@@ -101,6 +103,7 @@ pub struct Store {
     pub(crate) events_per_domain: u32,
     pub(crate) events_max_age: Duration,
     pub(crate) turns: Arc<Turns>,
+    pub(crate) shard_key: Arc<OnceCell<ShardKey>>,
 }
 
 impl std::fmt::Debug for Store {
@@ -143,6 +146,7 @@ impl Store {
             events_per_domain: options.events_per_domain,
             events_max_age: options.events_max_age,
             turns: Arc::default(),
+            shard_key: Arc::default(),
         })
     }
 

@@ -7,7 +7,7 @@ use dps_application::bounds;
 use dps_application::ports::store::{Completion, DomainFilter, DomainRecord, StoreError};
 use dps_domain::lane::Lane;
 use dps_domain::phase::Next;
-use dps_domain::shard::shard_of;
+use dps_domain::shard::ShardKey;
 use dps_domain::{DomainId, Hostname, Issuance, Phase, Timestamp};
 
 use crate::database::Database;
@@ -28,13 +28,27 @@ macro_rules! columns {
 }
 pub(crate) use columns;
 
+/// The queue of its lane in which the record `$1` waits: that of the shard `$16`, or the second one of
+/// the shard when the tenant `$3` has [`FEW`](dps_domain::shard::FEW) others in the lane `$7`.
+macro_rules! queue {
+    () => {
+        "CAST($16 AS BIGINT) + CASE WHEN (SELECT COUNT(*) FROM (SELECT other.id FROM custom_domains AS other \
+         WHERE other.lane IN ('verification', 'http_probe', 'retry', 'chronic', 'issuance', 'order_queue') \
+         AND other.lane = $7 AND other.tenant_id = $3 AND other.id <> $1 LIMIT 16) AS crowd) >= 16 THEN 64 ELSE 0 END"
+    };
+}
+pub(crate) use queue;
+
 /// What every write of a whole record sets, from `$3` to `$18`.
 macro_rules! assignments {
     () => {
-        "tenant_id = $3, hostname = $4, cname_target = $5, phase = $6, lane = $7, attempt = $8, \
+        concat!(
+            "tenant_id = $3, hostname = $4, cname_target = $5, phase = $6, lane = $7, attempt = $8, \
          next_attempt_at = $9, pending_since = $10, failed_validations = $11, order_not_before = $12, \
-         last_failure = $13, serving_not_after = $14, updated_at = $15, tenant_shard = $16, urgent_from = $17, \
-         serving_certificate_id = $18, revision = revision + 1"
+         last_failure = $13, serving_not_after = $14, updated_at = $15, urgent_from = $17, \
+         serving_certificate_id = $18, revision = revision + 1, tenant_shard = ",
+            queue!(),
+        )
     };
 }
 
@@ -48,13 +62,13 @@ macro_rules! same_work {
 }
 
 statements! {
-    INSERT = Sql::both(
+    INSERT = Sql::both(concat!(
         "INSERT INTO custom_domains (id, cabinet_version, tenant_id, hostname, cname_target, phase, lane, attempt, \
          next_attempt_at, pending_since, failed_validations, order_not_before, last_failure, serving_not_after, \
          updated_at, tenant_shard, urgent_from, serving_certificate_id, created_at, revision) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 1) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, ", queue!(), ", $17, $18, $19, 1) \
          ON CONFLICT (id) DO NOTHING",
-    );
+    ));
     SELECT = Sql::both(concat!("SELECT ", columns!(), " FROM custom_domains WHERE id = $1"));
     SELECT_BY_HOSTNAME = Sql::both(concat!(
         "SELECT ", columns!(), " FROM custom_domains WHERE hostname = $1 \
@@ -92,8 +106,16 @@ statements! {
     );
 }
 
+/// What every write of a record goes by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    /// Lines that are kept of each history.
+    pub(crate) kept: u32,
+    pub(crate) shard_key: ShardKey,
+}
+
 /// `$1` and `$2` are the id and what guards the write; the rest is common to all writes.
-fn record_args(record: &DomainRecord, guard: impl Into<Arg>) -> Vec<Arg> {
+fn record_args(record: &DomainRecord, guard: impl Into<Arg>, rules: Rules) -> Vec<Arg> {
     let serving_not_after = record
         .phase
         .serving()
@@ -117,7 +139,7 @@ fn record_args(record: &DomainRecord, guard: impl Into<Arg>) -> Vec<Arg> {
             .map(|failure| to_json(&*bounds::failure(failure))),
         serving_not_after,
         record.updated_at,
-        shard_of(&record.tenant_id),
+        rules.shard_key.shard_of(&record.tenant_id),
         record.urgent_from,
         record.phase.serving().map(|certificate| certificate.to_string()),
     ]
@@ -145,16 +167,16 @@ pub(crate) fn read(row: &Row) -> Result<DomainRecord, StoreError> {
     })
 }
 
-/// Writes what goes along with a record: the report, what is known of the CA's wishes, and the line of history, of which the newest
-/// `kept` stay.
+/// Writes what goes along with a record: the report, what is known of the CA's wishes, what it means
+/// for the ledger, and the line of history.
 async fn accompany_in_tx(
     session: &mut Session,
     completion: &Completion,
-    kept: u32,
+    rules: Rules,
 ) -> Result<(), StoreError> {
     let id = completion.record.id;
     if let Some(event) = &completion.event {
-        events::append_in_tx(session, id, event, kept).await?;
+        events::append_in_tx(session, id, event, rules.kept).await?;
     }
     ledger::apply_in_tx(
         session,
@@ -191,16 +213,16 @@ fn may_have_ended_a_need(completion: &Completion) -> bool {
 pub(crate) async fn insert_all(
     database: &Database,
     completions: &[Completion],
-    kept: u32,
+    rules: Rules,
 ) -> Result<Vec<bool>, StoreError> {
     let mut session = database.write("insert domains").await?;
     let mut inserted = Vec::with_capacity(completions.len());
     for completion in completions {
-        let mut args = record_args(&completion.record, completion.record.cabinet_version);
+        let mut args = record_args(&completion.record, completion.record.cabinet_version, rules);
         args.push(completion.record.created_at.into());
         let new = session.execute(INSERT, args).await? > 0;
         if new {
-            accompany_in_tx(&mut session, completion, kept).await?;
+            accompany_in_tx(&mut session, completion, rules).await?;
         }
         inserted.push(new);
     }
@@ -275,17 +297,17 @@ fn like_pattern(text: &str) -> String {
 pub(crate) async fn update(
     database: &Database,
     completion: &Completion,
-    kept: u32,
+    rules: Rules,
 ) -> Result<bool, StoreError> {
     let mut session = database.write("write a domain").await?;
-    let mut args = record_args(&completion.record, completion.record.revision);
+    let mut args = record_args(&completion.record, completion.record.revision, rules);
     args.push(completion.record.cabinet_version.into());
     let at_the_ca = completion.record.phase.issuance().is_some_and(Issuance::is_at_ca);
     args.push(at_the_ca.into());
     if session.execute(UPDATE, args).await? == 0 {
         return Ok(false);
     }
-    accompany_in_tx(&mut session, completion, kept).await?;
+    accompany_in_tx(&mut session, completion, rules).await?;
     session.commit().await?;
     Ok(true)
 }

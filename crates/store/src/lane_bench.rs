@@ -144,6 +144,7 @@ async fn plans(pool: &Pool) -> Vec<String> {
         &now,
         "7",
         "1",
+        "5",
     ];
     let acquire = statement("domains::lease::ACQUIRE");
     match pool {

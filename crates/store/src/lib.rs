@@ -21,6 +21,7 @@ mod database;
 mod domains;
 mod events;
 mod fleet;
+mod installation;
 mod json;
 #[cfg(test)]
 mod lane_bench;

@@ -92,6 +92,7 @@ macro_rules! scripts {
             15 "0015" "fleet",
             16 "0016" "renewal_questions",
             18 "0018" "limit_slots",
+            19 "0019" "crowds",
             20 "0020" "keys_of_orders",
             22 "0022" "approved_edges",
             23 "0023" "soonest_expiry",

@@ -14,12 +14,20 @@ use dps_domain::limits::{Bucket, BucketKey, CaLimits, Charge, Entry, Limit};
 use dps_domain::{CertificateId, DomainId, Hostname, LeaseToken, OrderId, Timestamp};
 
 use crate::connect::Store;
+use crate::domains::Rules;
 use crate::domains::lease::{self, Ask};
 use crate::{accounts, certificates, cursors, domains, events, ledger, orders, outbox, secrets};
 
 impl Store {
     pub(crate) fn new_token(&self, now: Timestamp) -> LeaseToken {
         LeaseToken::new(now, self.randomness.id_bytes())
+    }
+
+    async fn rules(&self) -> Result<Rules, StoreError> {
+        Ok(Rules {
+            kept: self.events_per_domain,
+            shard_key: self.shard_key().await?,
+        })
     }
 }
 
@@ -35,7 +43,7 @@ impl CertificateStore for Store {
     }
 
     async fn domains_insert(&self, completions: Vec<Completion>) -> Result<Vec<bool>, StoreError> {
-        domains::insert_all(&self.database, &completions, self.events_per_domain).await
+        domains::insert_all(&self.database, &completions, self.rules().await?).await
     }
 
     async fn domain(&self, id: DomainId) -> Result<Option<DomainRecord>, StoreError> {
@@ -51,7 +59,7 @@ impl CertificateStore for Store {
     }
 
     async fn domain_update(&self, completion: Completion) -> Result<bool, StoreError> {
-        domains::update(&self.database, &completion, self.events_per_domain).await
+        domains::update(&self.database, &completion, self.rules().await?).await
     }
 
     async fn acquire_due(
@@ -100,7 +108,7 @@ impl CertificateStore for Store {
     }
 
     async fn complete_all(&self, outcomes: &[(LeaseToken, Completion)]) -> Result<Vec<bool>, StoreError> {
-        lease::complete_all(&self.database, outcomes, self.events_per_domain).await
+        lease::complete_all(&self.database, outcomes, self.rules().await?).await
     }
 
     async fn complete_and_go_on(
@@ -110,8 +118,8 @@ impl CertificateStore for Store {
         next: LeaseToken,
         ttl: Duration,
     ) -> Result<Lease, StoreError> {
-        let (term, kept) = (self.term(ttl), self.events_per_domain);
-        lease::complete_and_go_on(&self.database, (token, completion), (next, term), kept).await
+        let (rules, term) = (self.rules().await?, self.term(ttl));
+        lease::complete_and_go_on(&self.database, (token, completion), (next, term), rules).await
     }
 
     async fn domain_forget(&self, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {

@@ -9,8 +9,8 @@ use sqlx::{AssertSqlSafe, Executor, PgPool, Row, SqlSafeStr, SqlitePool, Stateme
 use crate::database::Database;
 use crate::sql::Sql;
 use crate::{
-    accounts, advice, certificates, claim, cursors, domains, events, fleet, ledger, migrations, orders,
-    outbox, secrets, sync, wakes,
+    accounts, advice, certificates, claim, cursors, domains, events, fleet, installation, ledger, migrations,
+    orders, outbox, secrets, sync, wakes,
 };
 
 fn every_statement() -> Vec<(String, Sql)> {
@@ -25,6 +25,7 @@ fn every_statement() -> Vec<(String, Sql)> {
         ("domains::park", domains::park::ALL),
         ("events", events::ALL),
         ("fleet", fleet::ALL),
+        ("installation", installation::ALL),
         ("ledger", ledger::ALL),
         ("orders", orders::ALL),
         ("outbox", outbox::ALL),
@@ -148,7 +149,7 @@ const HOT: [(&str, &str, &[&str]); 16] = [
     (
         "domains::lease::ACQUIRE",
         "custom_domains_due",
-        &["'verification'", "50", "10", "'token'", "90", "50", "7", "1"],
+        &["'verification'", "50", "10", "'token'", "90", "50", "7", "1", "5"],
     ),
     (
         "domains::lease::PROMOTE",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dps_application::ports::store::{Completion, DomainRecord, Lease, StoreError};
 use dps_domain::lane::Lane;
-use dps_domain::shard::SHARDS;
+use dps_domain::shard::{QUEUES, SHARDS};
 use dps_domain::{DomainId, LeaseToken, Timestamp};
 
 use super::{Retention, State};
@@ -28,7 +28,12 @@ impl Term {
 }
 
 /// The queue of what somebody leased, in place of a shard: by when the lease ends, apart from what nobody has.
-pub(super) const LEASED: u32 = SHARDS;
+pub(super) const LEASED: u32 = QUEUES;
+
+/// The shard of a queue; what is leased is apart.
+const fn shard_of(queue: u32) -> u32 {
+    if queue == LEASED { LEASED } else { queue % SHARDS }
+}
 
 /// When the first record of each queue can be acquired, so that not every queue is looked at for it.
 #[derive(Debug, Default)]
@@ -90,20 +95,30 @@ impl State {
         leases
     }
 
-    /// Due records that nobody holds, tenants taking turns by their shards, each shard's longest due first.
+    /// Due records that nobody holds, tenants taking turns by their shards. A shard's two queues take
+    /// turns as well; in each the longest due comes first.
     fn choose(&mut self, lane: Lane, term: Term, limit: usize) -> Vec<DomainId> {
-        let first = self.turns.get(&lane).copied().unwrap_or_default();
+        let (first, halves) = self.turns.get(&lane).copied().unwrap_or_default();
         let place = |shard: u32| (shard + SHARDS - first) % SHARDS;
-        let mut shards: Vec<u32> = self.heads.due(lane, term.now).collect();
+        let shards: BTreeSet<u32> = self.heads.due(lane, term.now).map(shard_of).collect();
+        let mut shards: Vec<u32> = shards.into_iter().collect();
         shards.sort_unstable_by_key(|shard| place(*shard));
-        let waiting = |shard: u32| {
-            let queue = self.queues.get(&(lane, shard)).into_iter().flatten();
-            let due = queue.take_while(|(at, _)| *at <= term.now);
+        let due_in = |queue: u32| {
+            let waiting = self.queues.get(&(lane, queue)).into_iter().flatten();
+            let due = waiting.take_while(|(at, _)| *at <= term.now);
             let lease = |id: &DomainId| self.rows.get(id).and_then(|row| row.lease);
-            let held = move |id: &DomainId| shard == LEASED && term.is_held(lease(id));
+            let held = move |id: &DomainId| queue == LEASED && term.is_held(lease(id));
             due.map(|(_, id)| *id).filter(move |id| !held(id))
         };
-        let (mut ids, mut last, mut more) = (vec![], None, vec![]);
+        let waiting = |shard: u32| {
+            let (one, other) = match shard {
+                LEASED => (LEASED, None),
+                _ if halves >> shard & 1 == 1 => (shard + SHARDS, Some(shard)),
+                _ => (shard, Some(shard + SHARDS)),
+            };
+            due_in(one).chain(other.into_iter().flat_map(due_in))
+        };
+        let (mut ids, mut last, mut served, mut more) = (vec![], None, 0_u64, vec![]);
         for shard in shards {
             if ids.len() == limit {
                 break;
@@ -112,6 +127,7 @@ impl State {
             if let Some(id) = waiting.next() {
                 ids.push(id);
                 last = Some(place(shard));
+                served |= 1_u64.checked_shl(shard).unwrap_or_default();
                 more.push(waiting);
             }
         }
@@ -123,7 +139,8 @@ impl State {
             });
         }
         if let Some(last) = last {
-            self.turns.insert(lane, (first + last + 1) % SHARDS);
+            let next = (first + last + 1) % SHARDS;
+            self.turns.insert(lane, (next, halves ^ served));
         }
         ids
     }

@@ -11,8 +11,10 @@ use dps_application::ports::store::{
 use dps_application::settle::is_departed;
 use dps_domain::lane::Lane;
 use dps_domain::phase::Next;
-use dps_domain::shard::shard_of;
+use dps_domain::shard::{FEW, SHARDS, ShardKey};
 use dps_domain::{DomainId, Hostname, Issuance, LeaseToken, OrderId, Phase, Timestamp};
+
+use rustc_hash::FxHashMap;
 
 use super::claims::LEASED;
 use super::ledger::Slot;
@@ -20,13 +22,17 @@ use super::outbox::Report;
 use super::sync::Sighted;
 use super::{Retention, State};
 
+/// Runs in virtual time are to be the same each time.
+const SHARD_KEY: ShardKey = ShardKey::from_bytes([7; 16]);
+
 /// A record and what goes when it goes.
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) record: DomainRecord,
     /// Where it waits, as of the last write.
     pub(super) lane: Option<Lane>,
-    shard: u32,
+    /// The queue of its lane, by the tenant's shard.
+    queue: u32,
     /// What a resync last saw of it.
     pub(super) sighting: Option<Sighted>,
     pub(super) lease: Option<(LeaseToken, Timestamp)>,
@@ -44,7 +50,7 @@ impl Row {
         bound(&mut record);
         Self {
             lane: record.lane(),
-            shard: shard_of(&record.tenant_id),
+            queue: SHARD_KEY.shard_of(&record.tenant_id),
             record,
             sighting: None,
             lease: None,
@@ -72,9 +78,9 @@ impl Row {
         let until = |due: Timestamp| self.lease.map_or(due, |(_, expires_at)| expires_at.max(due));
         let due = self.record.next_attempt_at.map(until);
         let waits = matches!(self.lane, Some(Lane::Renewal | Lane::Recheck));
-        let shard = if self.lease.is_some() { LEASED } else { self.shard };
+        let queue = if self.lease.is_some() { LEASED } else { self.queue };
         Places {
-            queue: self.lane.and_then(|lane| due.map(|at| ((lane, shard), at))),
+            queue: self.lane.and_then(|lane| due.map(|at| ((lane, queue), at))),
             urgent_from: self.record.urgent_from.filter(|_| waits),
         }
     }
@@ -98,6 +104,47 @@ fn bound(record: &mut DomainRecord) {
 struct Places {
     queue: Option<((Lane, u32), Timestamp)>,
     urgent_from: Option<Timestamp>,
+}
+
+/// How many records of each tenant wait in the lanes that one tenant can fill.
+#[derive(Debug, Default)]
+pub(super) struct Crowds(FxHashMap<Lane, FxHashMap<Box<str>, u32>>);
+
+impl Crowds {
+    fn enter(&mut self, lane: Option<Lane>, tenant: &str) {
+        let Some(lane) = lane.filter(|lane| lane.takes_crowds()) else {
+            return;
+        };
+        let tenants = self.0.entry(lane).or_default();
+        match tenants.get_mut(tenant) {
+            Some(count) => *count += 1,
+            None => drop(tenants.insert(tenant.into(), 1)),
+        }
+    }
+
+    fn leave(&mut self, lane: Option<Lane>, tenant: &str) {
+        let tenants = lane.and_then(|lane| self.0.get_mut(&lane));
+        if let Some(tenants) = tenants
+            && let Some(count) = tenants.get_mut(tenant)
+        {
+            *count -= 1;
+            if *count == 0 {
+                tenants.remove(tenant);
+            }
+        }
+    }
+
+    /// The queue in which one more record of the tenant waits.
+    fn queue(&self, lane: Option<Lane>, tenant: &str) -> u32 {
+        let tenants = lane.and_then(|lane| self.0.get(&lane));
+        let others = tenants.and_then(|tenants| tenants.get(tenant));
+        let shard = SHARD_KEY.shard_of(tenant);
+        if others.is_some_and(|others| *others >= FEW) {
+            shard + SHARDS
+        } else {
+            shard
+        }
+    }
 }
 
 impl State {
@@ -132,8 +179,15 @@ impl State {
     /// Changes a row and keeps its place in the queues true.
     pub(super) fn alter<T>(&mut self, id: DomainId, change: impl FnOnce(&mut Row) -> T) -> Option<T> {
         let row = self.rows.get_mut(&id)?;
-        let before = row.places();
+        let (before, lane) = (row.places(), row.lane);
+        let revision = row.record.revision;
+        self.crowds.leave(lane, &row.record.tenant_id);
         let result = change(row);
+        // As in the databases, the queue follows from a write of the record.
+        if row.record.revision != revision {
+            row.queue = self.crowds.queue(row.lane, &row.record.tenant_id);
+        }
+        self.crowds.enter(row.lane, &row.record.tenant_id);
         let after = row.places();
         self.move_row(id, before, after);
         Some(result)
@@ -145,10 +199,12 @@ impl State {
             return false;
         }
         let hostname = completion.record.hostname.clone();
-        let row = Row::new(DomainRecord {
+        let mut row = Row::new(DomainRecord {
             revision: 1,
             ..completion.record.clone()
         });
+        row.queue = self.crowds.queue(row.lane, &row.record.tenant_id);
+        self.crowds.enter(row.lane, &row.record.tenant_id);
         self.move_row(id, Places::default(), row.places());
         self.ids.insert(id);
         self.rows.insert(id, row);
@@ -250,6 +306,7 @@ impl State {
     pub(super) fn forget(&mut self, id: DomainId) {
         self.release_tokens(id, Timestamp::EPOCH);
         let Some(row) = self.rows.remove(&id) else { return };
+        self.crowds.leave(row.lane, &row.record.tenant_id);
         self.move_row(id, row.places(), Places::default());
         self.ids.remove(&id);
         self.deployments.remove(&id);

@@ -1,7 +1,8 @@
 //! Leases on work records: acquiring what is due, recording the outcome, giving back.
 //!
 //! A record can be acquired from its column `acquirable_at` on, which is the moment it is due or, while somebody holds it, the
-//! moment their lease ends. A lane is 64 queues in that order, one per shard of tenants, and acquiring takes from each queue in turn:
+//! moment their lease ends. A lane is 128 queues in that order, two for each of 64 shards of tenants, and acquiring takes from each shard
+//! in turn, now from one of its queues and now from the other:
 //! it reads the heads of ranges of one index, whatever else is stored, and a record that kills its workers goes to the back of its
 //! queue by itself.
 //!
@@ -11,10 +12,11 @@
 use dps_application::ports::store::{Completion, DomainRecord, Lease, StoreError};
 use dps_domain::lane::Lane;
 use dps_domain::limits::{BucketKey, Limit};
+use dps_domain::shard::SHARDS;
 use dps_domain::{DomainId, LeaseToken, Timestamp};
 
 use super::park::park_in_tx;
-use super::{COMPLETE, TABLE, accompany_in_tx, assignments, columns, read, record_args};
+use super::{COMPLETE, Rules, TABLE, accompany_in_tx, assignments, columns, queue, read, record_args};
 use crate::database::Database;
 use crate::ledger;
 use crate::row::Row;
@@ -26,18 +28,24 @@ use crate::term::{Term, lease_now};
 /// Renewals that are moved to the urgent lane at a time, for each that is asked for: enough that tenants can take turns.
 const PROMOTED_PER_LEASE: usize = 4;
 
-/// The numbers of all shards.
+/// The numbers from 0 to the given one, as `shards`.
 macro_rules! shards {
-    () => {
-        "WITH RECURSIVE shards (shard) AS (SELECT 0 UNION ALL SELECT shard + 1 FROM shards WHERE shard < 63) "
+    ($last:literal) => {
+        concat!(
+            "WITH RECURSIVE shards (shard) AS (SELECT 0 UNION ALL SELECT shard + 1 FROM shards WHERE shard < ",
+            $last,
+            ") "
+        )
     };
 }
 
-/// The due records of one shard that nobody holds. Whether a record is due is up to the caller's time, whether somebody holds it is not.
-macro_rules! due_in_shard {
+/// The due records of one queue that nobody holds: of the shard's two, the first or, where the bit of the shard is set in `$9`, the second
+/// comes first. Whether a record is due is up to the caller's time, whether somebody holds it is not.
+macro_rules! due_in_queue {
     ($lease_now:expr) => {
         concat!(
-            "SELECT id FROM custom_domains WHERE lane = $1 AND tenant_shard = (shard + $7) % 64 AND acquirable_at <= $2 \
+            "SELECT id FROM custom_domains WHERE lane = $1 AND tenant_shard = (shard + $7) % 64 \
+             + 64 * ((half + (CAST($9 AS BIGINT) >> CAST((shard + $7) % 64 AS INTEGER))) & 1) AND acquirable_at <= $2 \
              AND (lease_expires_at IS NULL OR lease_expires_at <= ", $lease_now, ") ORDER BY acquirable_at LIMIT $8"
         )
     };
@@ -50,14 +58,17 @@ statements! {
     ACQUIRE = Sql::each(
         concat!(
             "UPDATE custom_domains SET lease_token = $4, lease_expires_at = ", lease_now!("$6"), " + $5, attempt = attempt + 1 \
-             WHERE id = ANY (ARRAY(", shards!(), "SELECT taken.id FROM shards CROSS JOIN LATERAL (",
-            due_in_shard!(lease_now!("$6")), " FOR UPDATE SKIP LOCKED) AS taken LIMIT $3)) \
+             WHERE id = ANY (ARRAY(", shards!("63"), "SELECT taken.id FROM shards CROSS JOIN LATERAL (\
+             SELECT due.id FROM (VALUES (0), (1)) AS halves (half) CROSS JOIN LATERAL (",
+            due_in_queue!(lease_now!("$6")), " FOR UPDATE SKIP LOCKED) AS due LIMIT $8) AS taken LIMIT $3)) \
              RETURNING tenant_shard, ", columns!(),
         ),
         concat!(
             "UPDATE custom_domains SET lease_token = $4, lease_expires_at = $6 + $5, attempt = attempt + 1 \
-             WHERE id IN (", shards!(), "SELECT taken.value FROM shards CROSS JOIN json_each((\
-             SELECT json_group_array(id) FROM (", due_in_shard!("$6"), "))) AS taken LIMIT $3) \
+             WHERE id IN (", shards!("63"), "SELECT taken.value FROM shards CROSS JOIN json_each((\
+             SELECT json_group_array(id) FROM (SELECT due.value AS id FROM (SELECT 0 AS half UNION ALL SELECT 1) \
+             CROSS JOIN json_each((SELECT json_group_array(id) FROM (", due_in_queue!("$6"), "))) AS due LIMIT $8))) \
+             AS taken LIMIT $3) \
              RETURNING tenant_shard, ", columns!(),
         ),
     );
@@ -65,7 +76,7 @@ statements! {
         "SELECT COUNT(*) AS waiting FROM (SELECT lane FROM custom_domains WHERE lane = $1 LIMIT $2) AS queue",
     );
     NEXT_DUE = Sql::both(concat!(
-        shards!(), "SELECT MIN((SELECT acquirable_at FROM custom_domains WHERE lane = $1 AND tenant_shard = shard \
+        shards!("127"), "SELECT MIN((SELECT acquirable_at FROM custom_domains WHERE lane = $1 AND tenant_shard = shard \
          AND acquirable_at IS NOT NULL ORDER BY acquirable_at LIMIT 1)) AS at FROM shards",
     ));
     /// Moves renewals to the urgent lane that became urgent while they waited.
@@ -115,7 +126,7 @@ pub(crate) struct Ask {
     pub(crate) limit: usize,
     /// One token for all records of this call; what proves a lease is the token together with the record.
     pub(crate) token: LeaseToken,
-    /// Lines of history that stay of a row that is parked.
+    /// What is kept of the history of a row that is parked.
     pub(crate) kept: u32,
 }
 
@@ -161,7 +172,7 @@ struct Leased {
 impl Leased {
     /// Once it is certain, the next call begins with the shard after these.
     fn told(self, turns: &Turns, ask: &Ask) -> Vec<Lease> {
-        turns.served(ask.lane, self.first, self.served.into_iter());
+        turns.served(ask.lane, self.first, &self.served);
         self.leases
     }
 }
@@ -173,13 +184,13 @@ async fn acquire_in_tx(session: &mut Session, turns: &Turns, ask: &Ask) -> Resul
             .execute(PROMOTE, args![ask.lane.as_str(), ask.now, promoted])
             .await?;
     }
-    let first = turns.next(ask.lane);
-    let rows = take_in_turn(session, first, ask).await?;
+    let (first, halves) = turns.next(ask.lane);
+    let rows = take_in_turn(session, (first, halves), ask).await?;
     let mut leases = Vec::with_capacity(rows.len());
     let mut served = Vec::with_capacity(rows.len());
     for row in &rows {
         let shard = row.fields(TABLE, "id").count("tenant_shard");
-        served.push(shard.unwrap_or(first));
+        served.push(shard.unwrap_or(first) % SHARDS);
         match read(row) {
             Ok(record) => leases.push(Lease {
                 record,
@@ -205,7 +216,11 @@ pub(crate) async fn waiting(database: &Database, lane: Lane, most: u32) -> Resul
 }
 
 /// The rounds described above.
-async fn take_in_turn(session: &mut Session, first: u32, ask: &Ask) -> Result<Vec<Row>, StoreError> {
+async fn take_in_turn(
+    session: &mut Session,
+    (first, halves): (u32, i64),
+    ask: &Ask,
+) -> Result<Vec<Row>, StoreError> {
     let mut taken = Vec::new();
     let mut per_shard = 1;
     while taken.len() < ask.limit {
@@ -219,6 +234,7 @@ async fn take_in_turn(session: &mut Session, first: u32, ask: &Ask) -> Result<Ve
             ask.term.now,
             first,
             per_shard,
+            halves,
         ];
         let round = session.fetch_all(ACQUIRE, args).await?;
         let found = round.len();
@@ -259,7 +275,7 @@ fn moment(row: Option<&Row>) -> Result<Option<Timestamp>, StoreError> {
 pub(crate) async fn complete_all(
     database: &Database,
     outcomes: &[(LeaseToken, Completion)],
-    kept: u32,
+    rules: Rules,
 ) -> Result<Vec<bool>, StoreError> {
     let mut session = database.write("record the outcomes of steps").await?;
     let mut order: Vec<usize> = (0..outcomes.len()).collect();
@@ -267,9 +283,9 @@ pub(crate) async fn complete_all(
     let mut recorded = vec![false; outcomes.len()];
     for index in order {
         let (token, completion) = &outcomes[index];
-        let args = record_args(&completion.record, *token);
+        let args = record_args(&completion.record, *token, rules);
         match session.execute_leased(COMPLETE, args).await {
-            Ok(()) => accompany_in_tx(&mut session, completion, kept).await?,
+            Ok(()) => accompany_in_tx(&mut session, completion, rules).await?,
             Err(StoreError::LeaseLost) => continue,
             Err(error) => return Err(error),
         }
@@ -284,7 +300,7 @@ pub(crate) async fn complete_and_go_on(
     database: &Database,
     (token, completion): (LeaseToken, &Completion),
     (next, term): (LeaseToken, Term),
-    kept: u32,
+    rules: Rules,
 ) -> Result<Lease, StoreError> {
     let mut session = database.write("record the outcome of a step and go on").await?;
     let settled = &completion.record;
@@ -292,10 +308,10 @@ pub(crate) async fn complete_and_go_on(
         attempt: settled.attempt.saturating_add(1),
         ..settled.clone()
     };
-    let mut args = record_args(&leased, token);
+    let mut args = record_args(&leased, token, rules);
     args.extend(args![next, term.micros, term.now]);
     let row = if let Some(row) = session.fetch(GO_ON, args).await? {
-        accompany_in_tx(&mut session, completion, kept).await?;
+        accompany_in_tx(&mut session, completion, rules).await?;
         Some(row)
     } else {
         // The answer to an earlier try was lost.

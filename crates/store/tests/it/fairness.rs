@@ -92,6 +92,54 @@ pub(crate) async fn an_order_is_filled_however_the_due_records_are_spread(world:
     assert!(world.acquire(at(10), 60).await.is_empty());
 }
 
+/// With two hundred tenants, a few are in the shard of the one with a crowd.
+pub(crate) async fn a_tenant_with_a_crowd_does_not_starve_those_of_its_shard(world: World) {
+    with_due(&world, "crowd", 1_500, at(0)).await;
+    for n in 0..200 {
+        with_due(&world, &format!("tenant-{n}"), 1, at(100)).await;
+    }
+    let (mut of_crowd, mut of_others) = (0, 0);
+    while of_others < 200 {
+        let leases = world.acquire(at(200), 8).await;
+        assert!(!leases.is_empty());
+        let crowd = leases.iter().filter(|lease| lease.record.tenant_id == "crowd");
+        let crowd = crowd.count();
+        of_crowd += crowd;
+        of_others += leases.len() - crowd;
+    }
+    assert!(
+        of_crowd <= 100,
+        "{of_crowd} of the crowd before the last of 200 others"
+    );
+}
+
+pub(crate) async fn tenants_are_dealt_out_by_a_secret_of_the_installation(world: World) {
+    const SHARDS: &str = "SELECT CAST(COALESCE(SUM(tenant_shard * CAST(SUBSTR(tenant_id, 8) AS BIGINT)), 0) AS BIGINT) \
+                          FROM custom_domains";
+    let other = world.without_tables().await;
+    other.store.database().migrate().await.unwrap();
+    for world in [&world, &other] {
+        for n in 1..=64 {
+            with_due(world, &format!("tenant-{n}"), 1, at(0)).await;
+        }
+    }
+    let dealt = world.count(SHARDS).await;
+    assert_ne!(dealt, other.count(SHARDS).await);
+    let again = world.open_again().await;
+    for lease in again
+        .acquire_due(Lane::Verification, at(1), TTL, 100)
+        .await
+        .unwrap()
+    {
+        again.complete(lease.token, quiet(lease.record)).await.unwrap();
+    }
+    assert_eq!(
+        world.count(SHARDS).await,
+        dealt,
+        "another process has the same key"
+    );
+}
+
 /// Two processes, each on threads of its own, begin each round at the same moment.
 pub(crate) async fn two_acquirers_share_out_all_that_is_due_and_neither_goes_away_empty_handed(world: World) {
     const ROUNDS: usize = 20;

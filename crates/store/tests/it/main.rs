@@ -103,6 +103,7 @@ contract! {
             a_tenant_with_five_due_domains_does_not_wait_behind_one_with_ten_thousand,
             single_leases_are_dealt_out_in_turn,
             a_tenants_own_records_come_longest_due_first,
+            a_tenant_with_a_crowd_does_not_starve_those_of_its_shard,
             an_order_is_filled_however_the_due_records_are_spread,
             two_acquirers_share_out_all_that_is_due_and_neither_goes_away_empty_handed,
             a_renewal_that_becomes_urgent_while_it_waits_is_in_the_urgent_lane,
@@ -191,6 +192,9 @@ contract! {
             a_row_edited_by_hand_is_named_with_its_column,
             a_read_only_database_is_unavailable,
             a_closed_store_is_unavailable,
+        ],
+        fairness: [
+            tenants_are_dealt_out_by_a_secret_of_the_installation,
         ],
         opening: [
             processes_may_migrate_at_the_same_time,
