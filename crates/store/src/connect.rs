@@ -9,14 +9,18 @@ use std::time::Duration;
 use dps_application::ports::{Clock, Randomness};
 use dps_database::{ConnectionStringError, PostgresTarget, Target, prepare_file};
 use dps_domain::shard::ShardKey;
-use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection, Executor, SqlitePool};
+use sqlx::{Connection, Executor, PgConnection, SqlitePool};
 use tokio::sync::OnceCell;
 
 use crate::database::Database;
+use crate::driver_error::DriverError;
 use crate::migrations::{self, MigrateError, SchemaError};
 use crate::shard::Turns;
+
+/// The attempt that tells why all before it failed.
+const LAST_ATTEMPT: Duration = Duration::from_secs(2);
 
 /// How a store is opened.
 #[derive(Clone)]
@@ -78,14 +82,25 @@ pub enum ConnectError {
         #[source]
         source: std::io::Error,
     },
+    /// Nobody answers.
+    #[error(
+        "the database at {place} does not answer: {reason}; start it, or correct its host and port in the connection string"
+    )]
+    Silent {
+        /// The server's host and port.
+        place: String,
+        /// What the system says.
+        reason: String,
+    },
     /// The database does not let us in.
-    #[error("the database at {place} does not let us in")]
+    #[error("the database at {place} does not let us in: {reason}; {remedy}")]
     Refused {
         /// The file, or the server's host and port.
         place: String,
-        /// The driver's reason.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        /// The database's reason.
+        reason: String,
+        /// What to do about it.
+        remedy: &'static str,
     },
 }
 
@@ -168,9 +183,30 @@ impl Store {
 
 fn refused(place: impl Into<String>) -> impl FnOnce(sqlx::Error) -> ConnectError {
     let place = place.into();
-    move |source| ConnectError::Refused {
-        place,
-        source: Box::new(source),
+    move |error| {
+        let error = DriverError::from(error);
+        let reason = error.to_string();
+        if error.is_silent() {
+            return ConnectError::Silent { place, reason };
+        }
+        let remedy = error.remedy();
+        ConnectError::Refused {
+            place,
+            reason,
+            remedy,
+        }
+    }
+}
+
+/// Why a pool had no connection in time: it tries again and again, and keeps the reason to itself.
+async fn reason_for_silence(server: &PgConnectOptions, error: sqlx::Error) -> sqlx::Error {
+    if !matches!(error, sqlx::Error::PoolTimedOut) {
+        return error;
+    }
+    let attempt = PgConnection::connect_with(server);
+    match tokio::time::timeout(LAST_ATTEMPT, attempt).await {
+        Ok(Err(reason)) => reason,
+        Ok(Ok(_)) | Err(_) => error,
     }
 }
 
@@ -188,9 +224,12 @@ async fn connect_postgres(target: PostgresTarget, options: &StoreOptions) -> Res
             let bounds = "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'";
             Box::pin(async move { connection.execute(bounds).await.map(drop) })
         })
-        .connect_with(server)
-        .await
-        .map_err(refused(place))?;
+        .connect_with(server.clone())
+        .await;
+    let pool = match pool {
+        Ok(pool) => pool,
+        Err(error) => return Err(refused(place)(reason_for_silence(&server, error).await)),
+    };
     Ok(Database::Postgres(pool))
 }
 

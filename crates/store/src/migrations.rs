@@ -6,6 +6,7 @@ use sqlx::migrate::{MigrateError as SqlxMigrateError, Migration, MigrationType, 
 use sqlx::{Connection, PgConnection, SqlSafeStr};
 
 use crate::database::Database;
+use crate::driver_error::DriverError;
 
 /// The database could not be brought to this program's schema.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +63,7 @@ impl From<SqlxMigrateError> for MigrateError {
         match error {
             SqlxMigrateError::VersionMissing(version) => Self::NewerDatabase { version },
             SqlxMigrateError::VersionMismatch(version) => Self::Altered { version },
+            SqlxMigrateError::Execute(error) | SqlxMigrateError::ExecuteMigration(error, _) => error.into(),
             other => Self::Failed(Box::new(other)),
         }
     }
@@ -69,7 +71,7 @@ impl From<SqlxMigrateError> for MigrateError {
 
 impl From<sqlx::Error> for MigrateError {
     fn from(error: sqlx::Error) -> Self {
-        Self::Failed(Box::new(error))
+        Self::Failed(Box::new(DriverError::from(error)))
     }
 }
 

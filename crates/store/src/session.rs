@@ -6,6 +6,7 @@ use dps_application::ports::store::StoreError;
 use sqlx::pool::PoolConnection;
 use sqlx::{Database, Postgres, Sqlite, Transaction};
 
+use crate::driver_error::DriverError;
 use crate::row::Row;
 use crate::sql::{Arg, Sql};
 
@@ -129,7 +130,7 @@ pub(crate) async fn bounded<T>(
         Ok(Ok(value)) => Ok(value),
         Ok(Err(source)) => Err(StoreError::Unavailable {
             operation,
-            source: Box::new(source),
+            source: Box::new(DriverError::from(source)),
         }),
         Err(elapsed) => Err(StoreError::Unavailable {
             operation,

@@ -106,6 +106,41 @@ async fn a_file_in_a_directory_that_does_not_exist_is_named() {
     assert!(error.to_string().contains("/nonexistent/dps.db"));
 }
 
+async fn refusal(url: &str) -> String {
+    let mut options = options();
+    options.acquire_timeout = std::time::Duration::from_millis(500);
+    let error = Store::connect(url, options).await.unwrap_err();
+    dps_domain::with_causes(&error)
+}
+
+#[tokio::test]
+async fn why_a_server_does_not_let_us_in_is_told_once_with_what_to_do() {
+    let url = dps_lab::postgres::fresh_database().await.unwrap();
+    let (server, _) = url.rsplit_once('/').unwrap();
+    let address = server.rsplit_once('@').unwrap().1;
+    let missing = refusal(&format!("{server}/nowhere")).await;
+    assert_eq!(
+        missing,
+        format!(
+            "the database at {address} does not let us in: database \"nowhere\" does not exist; create it, or correct the database \
+             in the connection string"
+        )
+    );
+    let stranger = refusal(&format!("postgres://stranger@{address}/nowhere")).await;
+    assert!(
+        stranger.contains("role \"stranger\" does not exist; create the role"),
+        "{stranger}"
+    );
+    let port = dps_lab::free_port().unwrap();
+    let silent = refusal(&format!("postgres://dps@127.0.0.1:{port}/dps")).await;
+    assert!(
+        silent.starts_with(&format!(
+            "the database at 127.0.0.1:{port} does not answer: connection refused; start it"
+        )),
+        "{silent}"
+    );
+}
+
 #[tokio::test]
 async fn a_server_that_does_not_answer_is_named_without_the_password() {
     let port = dps_lab::free_port().unwrap();

@@ -1,0 +1,76 @@
+//! What a database driver reports, in one sentence.
+
+use std::borrow::Cow;
+use std::io;
+
+/// The driver's error without its own preamble, its repetitions and lines of the server's source.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub(crate) struct DriverError {
+    text: String,
+    /// The server's SQLSTATE, if the server said anything.
+    code: Option<String>,
+    is_silent: bool,
+}
+
+impl DriverError {
+    /// Whether nobody answered at all.
+    pub(crate) const fn is_silent(&self) -> bool {
+        self.is_silent
+    }
+
+    /// What an operator can do about a server that refuses a connection.
+    pub(crate) fn remedy(&self) -> &'static str {
+        match self.code.as_deref() {
+            // invalid_catalog_name
+            Some("3D000") => "create it, or correct the database in the connection string",
+            // invalid_password
+            Some("28P01") => "correct the user and the password in the connection string",
+            // invalid_authorization_specification
+            Some("28000") => {
+                "create the role, allow it in pg_hba.conf, or correct the user in the connection string"
+            }
+            // insufficient_privilege
+            Some("42501") => "grant the role the right to connect, or use another one",
+            // too_many_connections
+            Some("53300") => "raise max_connections there, or lower Maximum Pool Size here",
+            Some(_) => "the server's log tells more",
+            None => "check that it is a database of this service and that it is not damaged",
+        }
+    }
+}
+
+impl From<sqlx::Error> for DriverError {
+    fn from(error: sqlx::Error) -> Self {
+        let said = |text: String| Self {
+            text,
+            code: None,
+            is_silent: false,
+        };
+        match error {
+            sqlx::Error::Database(error) => Self {
+                code: error.code().map(Cow::into_owned),
+                ..said(error.message().to_owned())
+            },
+            sqlx::Error::Io(error) => Self {
+                is_silent: true,
+                ..said(in_words(&error))
+            },
+            sqlx::Error::PoolTimedOut => Self {
+                is_silent: true,
+                ..said("no connection became free in time".to_owned())
+            },
+            other => said(other.to_string()),
+        }
+    }
+}
+
+/// The kind of the error, which people know, before the system's own text.
+fn in_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        io::ErrorKind::TimedOut => "no answer in time".to_owned(),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof => "it hung up".to_owned(),
+        _ => error.to_string(),
+    }
+}
