@@ -1,12 +1,12 @@
 //! An operator's view of the limits ledger, and the way to lift a wait in it.
 
 use dps_domain::limits::{Bucket, BucketKey, CaLimits, LimitKind};
-use dps_domain::{Failure, Hostname, Timestamp};
+use dps_domain::{Failure, Timestamp};
 use serde_json::json;
 
 use super::OperatorError;
 use crate::ports::CertificateStore;
-use crate::ports::store::{Completion, DomainEvent, DomainFilter, DomainRecord, StoreError};
+use crate::ports::store::{Completion, DomainEvent, DomainFilter, DomainRecord, PageKey, StoreError};
 
 /// Buckets and records read at once.
 const PAGE: u32 = 500;
@@ -93,7 +93,7 @@ pub async fn lift(
         limited && later && concerned
     };
     let mut woken = 0;
-    let mut after: Option<Hostname> = None;
+    let mut after: Option<PageKey> = None;
     loop {
         let filter = DomainFilter {
             hostname_contains: None,
@@ -107,7 +107,7 @@ pub async fn lift(
             }
         }
         match page.last() {
-            Some(last) => after = Some(last.hostname.clone()),
+            Some(last) => after = Some(PageKey::of(last)),
             None => return Ok(Lifted { buckets, woken }),
         }
     }

@@ -204,7 +204,7 @@ impl State {
             self.buckets_idle.remove(&(idle_at(bucket), key.clone()));
         }
         for row in self.rows.values_mut() {
-            row.slots.retain(|(held, _)| held != key);
+            row.slots.retain(|slot| slot.key != *key);
         }
     }
 
