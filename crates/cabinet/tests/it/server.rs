@@ -98,7 +98,13 @@ async fn the_start_fails_with_the_reason_and_without_the_password() {
 
 #[tokio::test]
 async fn identifiers_of_the_system_ports_are_uuids_of_version_7_and_sort_by_time() {
-    let bound = dps_cabinet::bind(settings()).await.unwrap();
+    let targets = vec!["e.example".to_owned()];
+    let bound = dps_cabinet::bind(Settings {
+        allowed_targets: targets,
+        ..settings()
+    })
+    .await
+    .unwrap();
     let base = format!("http://{}/api/v1/custom-domains", bound.local_addr());
     let stop = tokio_util::sync::CancellationToken::new();
     let running = tokio::spawn(bound.run(stop.clone()));
