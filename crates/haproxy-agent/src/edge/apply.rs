@@ -8,12 +8,16 @@ use std::sync::Arc;
 
 use dps_agent_api::{Applied, ApplyOutcome, ProblemCode};
 use dps_domain::{Hostname, with_causes};
+use tokio::time::sleep;
 
 use super::install::{self, Proofs, serves};
 use super::{Candidate, Edge, Refusal};
 use crate::crash_point::{self, Effect};
 use crate::disk::{Disk, Held, Staged};
 use crate::runtime_api::{Installation, Payload, RuntimeError, StoreName, StoreState};
+
+/// Replacements of HAProxy during one burst that are followed; after more, the callers try again.
+const REPLACEMENTS: usize = 5;
 
 /// What became of one certificate. A failure that several share is one value.
 pub(crate) type Verdict = Result<Applied, Arc<Refusal>>;
@@ -101,8 +105,8 @@ impl Edge {
         self.install(&mut items).await;
         self.publish(&mut items).await;
         self.take_back(&mut items).await;
-        if items.iter().any(|item| item.is_touched) {
-            self.look_again().await;
+        if items.iter().any(|item| item.is_open() || item.is_touched) {
+            self.confirm_process(&mut items).await;
         }
         items.into_iter().map(Item::verdict).collect()
     }
@@ -412,20 +416,56 @@ impl Edge {
         Ok(())
     }
 
-    /// If HAProxy was replaced while we worked, it may have read the disk before we published: compare again.
-    async fn look_again(&mut self) {
-        let same = match self.runtime.process().await {
-            Ok(process) => self
-                .known
-                .as_ref()
-                .is_some_and(|known| known.process.is_same(&process)),
+    /// Acknowledges nothing that the process which serves now does not have. One that replaced HAProxy meanwhile may have read the disk
+    /// before it was published: what it lacks is installed and proven again.
+    async fn confirm_process(&mut self, items: &mut [Item]) {
+        for _ in 0..REPLACEMENTS {
+            if self.is_known_process().await {
+                return;
+            }
+            self.doubt();
+            match self.ensure_known().await {
+                Ok(()) => self.prove_again(items).await,
+                // The old worker still answers, and the new one will in a moment.
+                Err(Refusal::Runtime(RuntimeError::Stopping)) => sleep(install::PAUSE).await,
+                // Nobody serves; whoever starts next reads what is published.
+                Err(refusal) => {
+                    tracing::warn!(reason = %with_causes(&refusal), "HAProxy went away during an apply; it is repaired when it is back");
+                    return;
+                }
+            }
+        }
+        fail_open(items, Refusal::from(RuntimeError::Stopping));
+    }
+
+    /// Whether the process that answers is the one that was brought in line, and goes on serving.
+    async fn is_known_process(&self) -> bool {
+        match self.runtime.process().await {
+            Ok(process) => {
+                let known = self.known.as_ref();
+                !process.stopping && known.is_some_and(|known| known.process.is_same(&process))
+            }
+            // It is there and busy.
             Err(RuntimeError::Locked) => true,
             Err(_) => false,
-        };
-        if !same {
-            self.doubt();
-            if let Err(refusal) = self.ensure_known().await {
-                tracing::warn!(reason = %with_causes(&refusal), "HAProxy went away during an apply; it is repaired when it is back");
+        }
+    }
+
+    /// Proves all that is to be acknowledged once more, after installing what is lacking.
+    async fn prove_again(&mut self, items: &mut [Item]) {
+        let mut proofs = Proofs::new(self.prober.clone(), install::ATTEMPTS);
+        for item in items.iter_mut().enumerate().filter(|(_, item)| item.is_open()) {
+            let (index, item) = item;
+            let candidate = Arc::clone(&item.candidate);
+            match self.reinstall(candidate.name(), candidate.hostname()).await {
+                Ok(()) => proofs.begin(index, &candidate),
+                Err(refusal) => item.fail(refusal),
+            }
+        }
+        for (index, proof) in proofs.finish().await {
+            if let Err(detail) = proof {
+                self.metrics.verify_failures.inc();
+                items[index].fail(Refusal::Mismatch { detail });
             }
         }
     }

@@ -109,7 +109,7 @@ pub(super) async fn uninstall(
 
 /// While a reload is under way, the old worker may still take a connection or two.
 pub(super) const ATTEMPTS: u32 = 5;
-const PAUSE: Duration = Duration::from_millis(100);
+pub(super) const PAUSE: Duration = Duration::from_millis(100);
 /// Handshakes at once: enough to hide the time on the way, few enough to leave HAProxy to its clients.
 const HANDSHAKES: usize = 4;
 /// After so many in a burst that nobody answered in time, the others are not waited for.
