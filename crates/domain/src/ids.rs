@@ -68,6 +68,7 @@ impl DomainId {
 
     /// The identifier of the record that takes down a name which this domain had until the given
     /// version of the Cabinet (UUID version 8, RFC 9562 §5.8). The same each time.
+    #[must_use]
     pub fn take_down(self, old_name: &Hostname, version: u64) -> Self {
         let parts = [
             self.0.as_bytes(),
