@@ -548,6 +548,11 @@ async fn every_answer_to_a_report_has_its_meaning() {
             "{bytes}"
         );
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_the_cabinets_delivers_no_report() {
+    let problem = "Content-Type: application/problem+json; charset=utf-8\r\n";
     for bytes in [
         response("500 Oops", "", ""),
         response("401 Unauthorized", "", ""),

@@ -16,7 +16,7 @@ async fn main() -> ExitCode {
     if let Err(error) = process::hide_memory() {
         eprintln!("warning: other processes of this user may read this one's memory: {error}");
     }
-    match roles::execute(Cli::parse()).await {
+    match Box::pin(roles::execute(Cli::parse())).await {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -93,19 +93,7 @@ impl Metrics {
             "Renewals that ended with a deployed certificate, and attempts that failed at the CA or an edge",
             renewal.clone(),
         );
-        let acme_waits = Limits::<Counter>::default();
-        for wait in LimitKind::ALL
-            .map(AcmeWait::Limit)
-            .into_iter()
-            .chain([AcmeWait::Rest])
-        {
-            drop(acme_waits.get_or_create(&[("limit", wait.as_str())]));
-        }
-        registry.register(
-            "dps_acme_waits",
-            "Times that a domain was told to wait before the CA was asked, by the limit that was used up",
-            acme_waits.clone(),
-        );
+        let acme_waits = register_acme_waits(&mut registry);
         registry.register(
             "acme_renewal_info",
             "Questions to the CA when to renew that were answered or failed",
@@ -116,20 +104,7 @@ impl Metrics {
             "Days until the soonest end of validity among the certificates of domains that point at us; NaN without any",
             expiry_days.clone(),
         );
-        let (in_flight, oldest_due) = (ByLane::<Gauge>::default(), ByLane::default());
-        for lane in Lane::ALL {
-            drop(in_flight.get_or_create(&of(lane)));
-        }
-        registry.register(
-            "work_in_flight",
-            "Steps under way in this process",
-            in_flight.clone(),
-        );
-        registry.register(
-            "work_oldest_due_seconds",
-            "For how long the work that is due longest in a lane has been waiting; 0 when nothing is due",
-            oldest_due.clone(),
-        );
+        let (in_flight, oldest_due) = register_work(&mut registry);
         registry.register(
             "cabinet_outbox_waiting_seconds",
             "How long the oldest report has been waiting for the Cabinet; 0 without any",
@@ -305,6 +280,43 @@ impl MetricsPort for Metrics {
         let steps = i64::try_from(steps).unwrap_or(i64::MAX);
         self.in_flight.get_or_create(&of(lane)).set(steps);
     }
+}
+
+/// Registers `dps_acme_waits_total`, at zero for every limit.
+fn register_acme_waits(registry: &mut Registry) -> Limits<Counter> {
+    let acme_waits = Limits::<Counter>::default();
+    for wait in LimitKind::ALL
+        .map(AcmeWait::Limit)
+        .into_iter()
+        .chain([AcmeWait::Rest])
+    {
+        drop(acme_waits.get_or_create(&[("limit", wait.as_str())]));
+    }
+    registry.register(
+        "dps_acme_waits",
+        "Times that a domain was told to wait before the CA was asked, by the limit that was used up",
+        acme_waits.clone(),
+    );
+    acme_waits
+}
+
+/// Registers the gauges of each lane: steps under way, and for how long work has been due.
+fn register_work(registry: &mut Registry) -> (ByLane<Gauge>, ByLane<Gauge<f64, AtomicU64>>) {
+    let (in_flight, oldest_due) = (ByLane::<Gauge>::default(), ByLane::default());
+    for lane in Lane::ALL {
+        drop(in_flight.get_or_create(&of(lane)));
+    }
+    registry.register(
+        "work_in_flight",
+        "Steps under way in this process",
+        in_flight.clone(),
+    );
+    registry.register(
+        "work_oldest_due_seconds",
+        "For how long the work that is due longest in a lane has been waiting; 0 when nothing is due",
+        oldest_due.clone(),
+    );
+    (in_flight, oldest_due)
 }
 
 /// A counter that shows every party from the beginning.

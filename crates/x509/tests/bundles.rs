@@ -314,7 +314,7 @@ fn usage_constraints_and_names_are_those_of_a_server_under_an_authority() {
 fn a_path_length_is_kept_to() {
     let (root, key) = (Authority::new("Root"), CertificateKey::generate().unwrap());
     let upper = Authority::with("Upper", |params| {
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0))
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     });
     let lower = Authority::new("Lower");
     let (leaf, sent) = (

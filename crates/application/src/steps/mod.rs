@@ -250,7 +250,7 @@ impl StepContext<'_> {
     fn failed_with(&self, failure: Failure, then: Then, edge_addresses: &[std::net::IpAddr]) -> Outcome {
         let caa_identity = self.service.ca.caa_identity();
         if let (FailureCode::CaaForbids, Some(identity)) = (failure.code(), &caa_identity) {
-            self.evidence.note(CAA_IDENTITY, identity.to_string());
+            self.evidence.note(CAA_IDENTITY, identity.clone());
         }
         let message = sentence(&failure, self.record, edge_addresses, caa_identity.as_deref());
         Outcome::Failed {

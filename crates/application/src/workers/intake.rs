@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use dps_domain::backoff::Backoff;
 use dps_domain::phase::Next;
-use dps_domain::{DomainId, Event, Failure, Hostname, Phase, Status, Timestamp, with_causes};
+use dps_domain::{
+    DomainId, Event, Failure, Hostname, IllegalTransition, Phase, Status, Timestamp, with_causes,
+};
 use futures_util::future::join_all;
 use serde_json::json;
 use tokio::time::Instant;
@@ -175,7 +177,7 @@ impl Intake {
         };
         let took = asked.elapsed();
         let is_news = take_page(service, &page).await?;
-        let pace = self.feed.after(FeedPage {
+        let verdict = self.feed.after(FeedPage {
             next: next.as_deref().unwrap_or_default(),
             has_items: !page.domains.is_empty() || !page.refused.is_empty(),
             is_news,
@@ -189,8 +191,8 @@ impl Intake {
                 .await?;
         }
         let trouble = "the Cabinet's change feed comes back to pages that were read already";
-        note_progress(service, pace.goes_round.then_some(trouble));
-        Ok(Some(pace.pause))
+        note_progress(service, verdict.goes_round.then_some(trouble));
+        Ok(Some(verdict.pause))
     }
 }
 
@@ -712,39 +714,7 @@ fn change(
     if retargeted {
         after.cname_target = target.clone();
     }
-    let wish = match (theirs, &record.phase) {
-        (Status::PendingRemoval, Phase::Leaving) => None,
-        (Status::PendingRemoval, Phase::Gone) => newer.then_some(("removal.repeated", true)),
-        (Status::PendingRemoval, phase) => {
-            after.phase = phase.clone().apply(Event::RemovalRequested).ok()?;
-            restart(&mut after, now);
-            Some(("removal.requested", false))
-        }
-        (Status::PendingDns, Phase::Onboarding(issuance)) if newer && before_order(issuance) => {
-            after.phase = record.phase.clone().apply(Event::RetryRequested).ok()?;
-            // Asking again and again neither puts off the end of waiting nor makes a name look new.
-            restart(&mut after, now);
-            after.attempt = record.attempt.min(ATTEMPTS_KEPT);
-            after.pending_since = record.pending_since;
-            Some(("retry.requested", false))
-        }
-        // An order or a certificate is never thrown away: the next step is made now, and the Cabinet is told where the domain stands.
-        (Status::PendingDns, Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. }) if newer => {
-            after.lift_pause();
-            after.attempt = 0;
-            after.next_attempt_at = Some(now);
-            Some(("retry.requested", true))
-        }
-        (
-            Status::PendingDns
-            | Status::PendingHttpProbe
-            | Status::Issuing
-            | Status::Active
-            | Status::Failed
-            | Status::Removed,
-            _,
-        ) => None,
-    };
+    let wish = wish(theirs, newer, record, &mut after).ok()?;
     if retargeted && looks_at_dns(&after.phase) {
         after.attempt = 0;
         after.next_attempt_at = Some(now);
@@ -781,6 +751,51 @@ fn change(
         report,
         event: Some(event),
     })
+}
+
+/// What the Cabinet's status asks for, carried out on the record `after`: the word for the history
+/// and whether the Cabinet is told where the domain stands; `None` when it asks for nothing new.
+fn wish(
+    theirs: Status,
+    newer: bool,
+    record: &DomainRecord,
+    after: &mut DomainRecord,
+) -> Result<Option<(&'static str, bool)>, IllegalTransition> {
+    let now = after.updated_at;
+    let asked = match (theirs, &record.phase) {
+        (Status::PendingRemoval, Phase::Leaving) => None,
+        (Status::PendingRemoval, Phase::Gone) => newer.then_some(("removal.repeated", true)),
+        (Status::PendingRemoval, phase) => {
+            after.phase = phase.clone().apply(Event::RemovalRequested)?;
+            restart(after, now);
+            Some(("removal.requested", false))
+        }
+        (Status::PendingDns, Phase::Onboarding(issuance)) if newer && before_order(issuance) => {
+            after.phase = record.phase.clone().apply(Event::RetryRequested)?;
+            // Asking again and again neither puts off the end of waiting nor makes a name look new.
+            restart(after, now);
+            after.attempt = record.attempt.min(ATTEMPTS_KEPT);
+            after.pending_since = record.pending_since;
+            Some(("retry.requested", false))
+        }
+        // An order or a certificate is never thrown away: the next step is made now, and the Cabinet is told where the domain stands.
+        (Status::PendingDns, Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. }) if newer => {
+            after.lift_pause();
+            after.attempt = 0;
+            after.next_attempt_at = Some(now);
+            Some(("retry.requested", true))
+        }
+        (
+            Status::PendingDns
+            | Status::PendingHttpProbe
+            | Status::Issuing
+            | Status::Active
+            | Status::Failed
+            | Status::Removed,
+            _,
+        ) => None,
+    };
+    Ok(asked)
 }
 
 /// Whether nobody else may have the record's name. One that moved away and was not waited for any longer gave it up.
@@ -1038,7 +1053,7 @@ mod tests {
             Phase::Failed,
         ] {
             let changed = altered(phase.clone(), |told| {
-                told.canonical_host = "new.example.com".into()
+                told.canonical_host = "new.example.com".into();
             });
             let after = changed.unwrap();
             assert_eq!(after.record.phase, Phase::START, "{phase:?}");

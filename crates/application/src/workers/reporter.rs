@@ -168,7 +168,10 @@ impl Reporter {
         let quick: Vec<Duration> = ages.filter(|age| *age < SLOW).collect();
         let places = AT_ONCE.saturating_sub(quick.len());
         match places.min(AT_MOST.saturating_sub(self.begun.len())) {
-            0 => Err(quick.iter().max().map_or(SLOW, |oldest| SLOW - *oldest)),
+            0 => Err(quick
+                .iter()
+                .max()
+                .map_or(SLOW, |oldest| SLOW.saturating_sub(*oldest))),
             room => Ok(room),
         }
     }

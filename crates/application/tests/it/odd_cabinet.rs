@@ -114,7 +114,7 @@ async fn a_target_outside_the_allowed_ones_is_refused() {
     world.service.policy = Arc::new(policy);
     world.cabinet.add(2, "shop-2.example.com");
     world.cabinet.edit(id(2), |domain| {
-        domain.cname_target = "anything.evil.example".into()
+        domain.cname_target = "anything.evil.example".into();
     });
     take(&world, 2).await;
     let record = world.service.store.domain(id(2)).await.unwrap().unwrap();

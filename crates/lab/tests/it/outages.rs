@@ -34,13 +34,15 @@ type Away = fn(&mut Scenario, Outages);
 /// Plays an outage that takes `share` of the life that is left when renewals begin.
 fn play(lifetime: Duration, share: f64, away: Away) -> Outcome {
     let start = Timestamp::EPOCH;
-    let begins = renewal_deadline(start, start + lifetime).since(start) - lifetime / 50;
+    let begins = renewal_deadline(start, start + lifetime)
+        .since(start)
+        .saturating_sub(lifetime / 50);
     // A little longer than the first certificates last, and nothing before them.
     let days = (lifetime + lifetime / 50).as_secs().div_ceil(DAY.as_secs());
     let first_at = (DAY * u32::try_from(days).unwrap()).saturating_sub(lifetime * 2);
     let outages = Outages {
         at: vec![HumanDuration::from(first_at + begins)],
-        each_lasts: HumanDuration::from((lifetime - begins).mul_f64(share)),
+        each_lasts: HumanDuration::from(lifetime.saturating_sub(begins).mul_f64(share)),
     };
     let mut scenario = Scenario {
         title: format!("{} for {share}", HumanDuration::from(lifetime)),

@@ -35,7 +35,7 @@ pub async fn list(
         for record in &records {
             let question = question(store, record).await;
             let what_to_do = what_to_do(store, policy, record).await?;
-            println!("{}", value(record, question.as_ref(), what_to_do));
+            println!("{}", value(record, question.as_ref(), what_to_do.as_deref()));
         }
         return Ok(());
     }
@@ -87,7 +87,7 @@ pub async fn show(
     let mut events = store.events(record.id, limit).await?;
     events.reverse();
     if as_json {
-        let mut document = value(&record, question.as_ref(), what_to_do);
+        let mut document = value(&record, question.as_ref(), what_to_do.as_deref());
         let edge = |deployment| deployment_value(deployment, has_left(&deployment.edge));
         document["edges"] = deployments.iter().map(edge).collect();
         document["events"] = events.iter().map(event_value).collect();
@@ -208,7 +208,7 @@ async fn what_to_do(
     Ok(last_sentence(record, policy, &events))
 }
 
-fn value(record: &DomainRecord, question: Option<&RenewalQuestion>, what_to_do: Option<String>) -> Value {
+fn value(record: &DomainRecord, question: Option<&RenewalQuestion>, what_to_do: Option<&str>) -> Value {
     json!({
         "id": record.id,
         "tenantId": record.tenant_id,
