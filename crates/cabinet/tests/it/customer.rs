@@ -79,7 +79,7 @@ on_both_databases! {
         assert_eq!(answer(old, 200).await["status"], "Removed");
     }
 
-    async fn a_retry_starts_over_but_not_too_often_and_not_when_active(database: Database) {
+    async fn a_retry_starts_over_but_not_too_often_and_not_after_removal(database: Database) {
         let world = World::on(&database).await;
         let id = world.created("shop.example.com").await;
         let failed = StatusReport {
@@ -99,9 +99,14 @@ on_both_databases! {
         answer(retry().await.unwrap(), 202).await;
         answer(world.report(&id, 4, &StatusReport::of(Status::Active)).await, 200).await;
         world.advance(Duration::from_secs(60));
+        // An active domain is looked at again too; the service reports its status anew.
+        assert_eq!(answer(retry().await.unwrap(), 202).await["status"], "PendingDns");
+        let removal = world.platform(Method::DELETE, &format!("/{id}")).send();
+        answer(removal.await.unwrap(), 202).await;
+        world.advance(Duration::from_secs(60));
         let problem = refusal(retry().await.unwrap(), 409).await;
         assert_eq!(problem.code(), Some(ProblemCode::NotRetryable));
-        assert!(problem.detail.contains("active"));
+        assert!(problem.detail.contains("removed"));
     }
 
     async fn policy_refuses_blocked_names_and_full_tenants(database: Database) {
