@@ -14,20 +14,20 @@ pub struct CustomDomain {
     #[schema(value_type = String, format = Uuid)]
     pub id: DomainId,
     /// The platform's customer who holds the name.
-    #[schema(max_length = 200)]
+    #[schema(min_length = 1, max_length = 200)]
     pub tenant_id: String,
     /// The hostname as the customer typed it.
-    #[schema(max_length = 1024)]
+    #[schema(min_length = 1, max_length = 1024)]
     pub hostname: String,
     /// The name that is checked, probed and certified: lower case, A-labels, no dot at the end.
-    #[schema(max_length = 253, example = "shop.example.com")]
+    #[schema(min_length = 1, max_length = 253, example = "shop.example.com")]
     pub canonical_host: String,
     /// Where the customer's DNS must point.
-    #[schema(max_length = 253, example = "edge.platform.example")]
+    #[schema(min_length = 1, max_length = 253, example = "edge.platform.example")]
     pub cname_target: String,
     /// One of `PendingDns`, `PendingHttpProbe`, `Issuing`, `Active`, `Failed`, `PendingRemoval`, `Removed`. A reader passes over a
     /// domain whose status it does not know.
-    #[schema(example = "PendingDns")]
+    #[schema(min_length = 1, max_length = 64, example = "PendingDns")]
     pub status: String,
     /// Code of the failure catalogue, while something is wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -43,20 +43,20 @@ pub struct CustomDomain {
     pub error_details: Option<Map<String, Value>>,
     /// When the service looks at the domain again by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<String>, format = DateTime, min_length = 20, max_length = 35)]
     pub next_attempt_at: Option<Timestamp>,
     /// When the served certificate expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<String>, format = DateTime, min_length = 20, max_length = 35)]
     pub certificate_not_after: Option<Timestamp>,
     /// Grows with every change; the value for `If-Match`.
     #[schema(example = 1)]
     pub version: u64,
     /// When the domain was created.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = String, format = DateTime, min_length = 20, max_length = 35)]
     pub created_at: Timestamp,
     /// When anything about it changed last.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = String, format = DateTime, min_length = 20, max_length = 35)]
     pub updated_at: Timestamp,
 }
 

@@ -10,14 +10,14 @@ use crate::CustomDomain;
 #[serde(rename_all = "camelCase")]
 pub struct CreateRequest {
     /// The hostname in any spelling that means a DNS name: any case, Unicode or A-labels.
-    #[schema(max_length = 1024, example = "shop.example.com")]
+    #[schema(min_length = 1, max_length = 1024, example = "shop.example.com")]
     pub hostname: String,
     /// The platform's customer who will hold the name.
-    #[schema(max_length = 200, example = "tenant-1")]
+    #[schema(min_length = 1, max_length = 200, example = "tenant-1")]
     pub tenant_id: String,
     /// Where the customer's DNS must point, if not to the configured target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 253)]
+    #[schema(min_length = 1, max_length = 253)]
     pub cname_target: Option<String>,
 }
 

@@ -12,6 +12,7 @@ mod page;
 mod problem;
 mod reading;
 mod report;
+mod status_name;
 
 pub mod limits;
 
@@ -21,6 +22,7 @@ pub use page::{ChangesPage, Page};
 pub use problem::{PROBLEM_CONTENT_TYPE, Problem, ProblemCode};
 pub use reading::{DomainEntry, ItemError, is_tenant_id, read_body, read_domain};
 pub use report::StatusReport;
+pub use status_name::StatusName;
 
 /// Where the calls of the service live; `/{id}`, `/{id}/status` and `/changes` below it.
 pub const INTERNAL_PATH: &str = "/internal/v1/custom-domains";

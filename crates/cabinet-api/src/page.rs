@@ -12,6 +12,7 @@ pub struct Page<T = Value> {
     pub items: Vec<T>,
     /// Where the next page begins; absent on the last page. Opaque.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 200)]
     pub next_cursor: Option<String>,
 }
 
@@ -22,5 +23,6 @@ pub struct ChangesPage<T = Value> {
     /// The changed domains as they are now, the longest unchanged first.
     pub items: Vec<T>,
     /// What to send as `after` next time; present on an empty page too. Opaque.
+    #[schema(min_length = 1, max_length = 200)]
     pub next_cursor: String,
 }

@@ -24,7 +24,7 @@ pub struct Problem {
     pub title: String,
     /// The HTTP status.
     #[serde(default)]
-    #[schema(example = 422)]
+    #[schema(minimum = 400, maximum = 599, example = 422)]
     pub status: u16,
     /// What is wrong this time, and what to do.
     #[serde(default)]

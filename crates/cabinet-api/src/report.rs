@@ -5,14 +5,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::{CustomDomain, limits};
+use crate::{CustomDomain, StatusName, limits};
 
 /// A status report. It replaces all of these fields: what is absent is cleared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusReport {
     /// Where the domain stands now.
-    #[schema(value_type = String, example = "PendingDns")]
+    #[schema(value_type = StatusName, inline, example = "PendingDns")]
     pub status: Status,
     /// Code of the failure catalogue, while something is wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -28,11 +28,11 @@ pub struct StatusReport {
     pub error_details: Option<Map<String, Value>>,
     /// When the service looks at the domain again by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<String>, format = DateTime, min_length = 20, max_length = 35)]
     pub next_attempt_at: Option<Timestamp>,
     /// When the served certificate expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<String>, format = DateTime, min_length = 20, max_length = 35)]
     pub certificate_not_after: Option<Timestamp>,
 }
 

@@ -3,9 +3,11 @@
 mod auth;
 mod body;
 mod customer;
+mod examples;
 mod health;
 mod internal;
 mod params;
+mod refusals;
 mod reply;
 
 use std::any::Any;
@@ -16,13 +18,16 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use dps_cabinet_api::ProblemCode;
+use dps_cabinet_api::{Problem, ProblemCode};
 use dps_host::TokenGuard;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
-use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::server::ServerBuilder;
+use utoipa::openapi::tag::TagBuilder;
+use utoipa::openapi::{LicenseBuilder, OpenApi};
+use utoipa::{PartialSchema as _, ToSchema as _};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -143,10 +148,44 @@ pub fn openapi_document() -> OpenApi {
          (RFC 9457) with a stable code. Readers pass over fields they do not know."
             .to_owned(),
     );
-    let schemes = &mut document.components.get_or_insert_default().security_schemes;
-    for name in ["serviceToken", "apiToken"] {
-        let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-        schemes.insert(name.to_owned(), bearer.into());
+    let license = LicenseBuilder::new()
+        .name(env!("CARGO_PKG_LICENSE"))
+        .identifier(Some(env!("CARGO_PKG_LICENSE")));
+    document.info.license = Some(license.build());
+    document.servers = Some(vec![
+        ServerBuilder::new()
+            .url("/")
+            .description(Some("The Cabinet that serves this document."))
+            .build(),
+        ServerBuilder::new()
+            .url("http://127.0.0.1:8081")
+            .description(Some("The reference Cabinet with default settings."))
+            .build(),
+    ]);
+    let tags = [
+        ("internal", "Calls of the service."),
+        (
+            "customer",
+            "Calls of the platform's backend on behalf of its customers.",
+        ),
+        ("public", "Calls without a token."),
+    ];
+    let tag = |(name, text)| TagBuilder::new().name(name).description(Some(text)).build();
+    document.tags = Some(tags.map(tag).to_vec());
+    let components = document.components.get_or_insert_default();
+    // Refusals refer to it by name, which registers no schema.
+    components
+        .schemas
+        .insert(Problem::name().into_owned(), Problem::schema());
+    for (name, caller) in [
+        ("serviceToken", "the service"),
+        ("apiToken", "the platform's backend"),
+    ] {
+        let mut bearer = Http::new(HttpAuthScheme::Bearer);
+        bearer.description = Some(format!("The token of {caller}."));
+        components
+            .security_schemes
+            .insert(name.to_owned(), SecurityScheme::Http(bearer).into());
     }
     document
 }

@@ -6,12 +6,16 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
-use dps_cabinet_api::{CreateRequest, CustomDomain, CustomerView, Page, Problem, ProblemCode, is_tenant_id};
+use dps_cabinet_api::{
+    CreateRequest, CustomDomain, CustomerView, Page, ProblemCode, StatusName, is_tenant_id,
+};
 use dps_domain::{DomainId, Status};
 
 use super::body::JsonBody;
+use super::examples;
 use super::internal::{self, wake};
 use super::params::{Params, PathId, TENANT_ID_RULE};
+use super::refusals::{CreateRefusals, ListRefusals, OneRefusals, RetryRefusals};
 use super::reply::{self, customer_view, no_such_domain};
 use super::{App, Shared};
 use crate::refusal::Refusal;
@@ -22,15 +26,14 @@ use crate::store::{Decide, Filter, Inserted, Update};
 ///
 /// Asking again for a name that the tenant holds answers 200 with that domain unchanged. A removed name can be asked for anew.
 #[utoipa::path(post, path = "/api/v1/custom-domains", tag = "customer", security(("apiToken" = [])),
-    request_body = CreateRequest,
+    operation_id = "createCustomerDomain",
+    request_body(content = CreateRequest, description = "The wanted domain.", example = json!(examples::create())),
     responses(
-        (status = 201, body = CustomerView, description = "Created; `instruction` says what the customer does next."),
-        (status = 200, body = CustomerView, description = "The tenant holds the name already."),
-        (status = 400, body = Problem, description = "No JSON."),
-        (status = 401, body = Problem),
-        (status = 409, body = Problem, description = "Another tenant holds the name, it is being removed, or the tenant is full."),
-        (status = 413, body = Problem, description = "More than 16 KiB."),
-        (status = 422, body = Problem, description = "A field is wrong; `field` names it, `detail` says what to change."),
+        (status = 201, body = CustomerView, description = "Created; `instruction` says what the customer does next.",
+            headers(("ETag" = String, description = "The version in quotes.")), example = json!(examples::view())),
+        (status = 200, body = CustomerView, description = "The tenant holds the name already.",
+            headers(("ETag" = String, description = "The version in quotes.")), example = json!(examples::view())),
+        CreateRefusals,
     ))]
 pub(super) async fn create(
     State(app): Shared,
@@ -99,17 +102,17 @@ fn already_held(app: &App, held: CustomDomain, tenant_id: &str) -> Result<Respon
 
 /// Domains in order of creation, with what their customers have to do.
 #[utoipa::path(get, path = "/api/v1/custom-domains", tag = "customer", security(("apiToken" = [])),
+    operation_id = "listCustomerDomains",
     params(
-        ("tenantId" = Option<String>, Query, description = "Only domains of this tenant."),
-        ("status" = Option<String>, Query, description = "Only domains in this status."),
-        ("hostname" = Option<String>, Query, description = "Only domains with this name, in any spelling."),
-        ("limit" = Option<u32>, Query, description = "Largest number of items, 1 to 500; 100 without it."),
-        ("cursor" = Option<String>, Query, description = "The `nextCursor` of the page before."),
+        ("tenantId" = Option<String>, Query, min_length = 1, max_length = 200, description = "Only domains of this tenant."),
+        ("status" = inline(Option<StatusName>), Query, description = "Only domains in this status."),
+        ("hostname" = Option<String>, Query, min_length = 1, max_length = 1024, description = "Only domains with this name, in any spelling."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Largest number of items; 100 without it."),
+        ("cursor" = Option<String>, Query, min_length = 1, max_length = 200, description = "The `nextCursor` of the page before."),
     ),
     responses(
-        (status = 200, body = Page<CustomerView>),
-        (status = 400, body = Problem, description = "A parameter is wrong; `field` names it."),
-        (status = 401, body = Problem),
+        (status = 200, body = Page<CustomerView>, description = "One page.", example = json!(examples::page(examples::view()))),
+        ListRefusals,
     ))]
 pub(super) async fn list(State(app): Shared, uri: Uri) -> Result<Json<Page<CustomerView>>, Refusal> {
     let params = Params::read(&uri, &["tenantId", "status", "hostname", "limit", "cursor"])?;
@@ -132,11 +135,12 @@ pub(super) async fn list(State(app): Shared, uri: Uri) -> Result<Json<Page<Custo
 
 /// One domain, with its version as `ETag`.
 #[utoipa::path(get, path = "/api/v1/custom-domains/{id}", tag = "customer", security(("apiToken" = [])),
-    params(("id" = Uuid, Path)),
+    operation_id = "getCustomerDomain",
+    params(("id" = Uuid, Path, description = "Identifier of the domain.")),
     responses(
-        (status = 200, body = CustomerView, headers(("ETag" = String, description = "The version in quotes."))),
-        (status = 401, body = Problem),
-        (status = 404, body = Problem),
+        (status = 200, body = CustomerView, description = "The domain.",
+            headers(("ETag" = String, description = "The version in quotes.")), example = json!(examples::view())),
+        OneRefusals,
     ))]
 pub(super) async fn one(State(app): Shared, PathId(id): PathId) -> Result<Response, Refusal> {
     let record = app.store.find(id).await?.ok_or_else(no_such_domain)?;
@@ -145,11 +149,12 @@ pub(super) async fn one(State(app): Shared, PathId(id): PathId) -> Result<Respon
 
 /// Asks for the removal of a domain; asking again changes nothing.
 #[utoipa::path(delete, path = "/api/v1/custom-domains/{id}", tag = "customer", security(("apiToken" = [])),
-    params(("id" = Uuid, Path)),
+    operation_id = "removeCustomerDomain",
+    params(("id" = Uuid, Path, description = "Identifier of the domain.")),
     responses(
-        (status = 202, body = CustomerView, description = "It is being removed, or is removed."),
-        (status = 401, body = Problem),
-        (status = 404, body = Problem),
+        (status = 202, body = CustomerView, description = "It is being removed, or is removed.",
+            headers(("ETag" = String, description = "The version in quotes.")), example = json!(examples::removed())),
+        OneRefusals,
     ))]
 pub(super) async fn remove(State(app): Shared, PathId(id): PathId) -> Result<Response, Refusal> {
     let now = app.draft.ports.now();
@@ -163,13 +168,12 @@ pub(super) async fn remove(State(app): Shared, PathId(id): PathId) -> Result<Res
 
 /// Starts the checks over, now.
 #[utoipa::path(post, path = "/api/v1/custom-domains/{id}/retry", tag = "customer", security(("apiToken" = [])),
-    params(("id" = Uuid, Path)),
+    operation_id = "retryCustomerDomain",
+    params(("id" = Uuid, Path, description = "Identifier of the domain.")),
     responses(
-        (status = 202, body = CustomerView, description = "The checks start over."),
-        (status = 401, body = Problem),
-        (status = 404, body = Problem),
-        (status = 409, body = Problem, description = "There is nothing to retry; `detail` says why."),
-        (status = 429, body = Problem, headers(("Retry-After" = u64, description = "Seconds to wait."))),
+        (status = 202, body = CustomerView, description = "The checks start over.",
+            headers(("ETag" = String, description = "The version in quotes.")), example = json!(examples::retried())),
+        RetryRefusals,
     ))]
 pub(super) async fn retry(State(app): Shared, PathId(id): PathId) -> Result<Response, Refusal> {
     let (now, min_interval) = (app.draft.ports.now(), app.draft.retry_min_interval);

@@ -8,12 +8,14 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use dps_cabinet_api::{
-    ChangesPage, CustomDomain, INTERNAL_PATH, Page, Problem, ProblemCode, StatusReport, limits,
+    ChangesPage, CustomDomain, INTERNAL_PATH, Page, ProblemCode, StatusName, StatusReport, limits,
 };
 use tokio::time::Instant;
 
 use super::body::JsonBody;
+use super::examples;
 use super::params::{Params, PathId, if_match};
+use super::refusals::{FeedRefusals, ListRefusals, OneRefusals, ReportRefusals};
 use super::reply::{self, no_such_domain};
 use super::{App, Shared};
 use crate::cursor::CursorKind;
@@ -37,15 +39,15 @@ pub(super) fn longest_wait(uri: &Uri) -> Duration {
 ///
 /// A domain that is in the list throughout the paging is seen exactly once.
 #[utoipa::path(get, path = "/internal/v1/custom-domains", tag = "internal", security(("serviceToken" = [])),
+    operation_id = "listServiceDomains",
     params(
-        ("status" = Option<String>, Query, description = "Only domains in this status."),
-        ("limit" = Option<u32>, Query, description = "Largest number of items, 1 to 500; 100 without it."),
-        ("cursor" = Option<String>, Query, description = "The `nextCursor` of the page before."),
+        ("status" = inline(Option<StatusName>), Query, description = "Only domains in this status."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Largest number of items; 100 without it."),
+        ("cursor" = Option<String>, Query, min_length = 1, max_length = 200, description = "The `nextCursor` of the page before."),
     ),
     responses(
-        (status = 200, body = Page<CustomDomain>),
-        (status = 400, body = Problem, description = "A parameter is wrong; `field` names it."),
-        (status = 401, body = Problem),
+        (status = 200, body = Page<CustomDomain>, description = "One page.", example = json!(examples::page(examples::domain()))),
+        ListRefusals,
     ))]
 pub(super) async fn list(State(app): Shared, uri: Uri) -> Result<Json<Page<CustomDomain>>, Refusal> {
     let params = Params::read(&uri, &["status", "limit", "cursor"])?;
@@ -78,16 +80,16 @@ pub(super) async fn page(app: &App, filter: &Filter, params: &Params) -> Result<
 /// many seconds for a change and then answers an empty page. `400 CURSOR_INVALID` means that the feed does not know the cursor,
 /// after the database was restored for instance: start again without `after`.
 #[utoipa::path(get, path = "/internal/v1/custom-domains/changes", tag = "internal", security(("serviceToken" = [])),
+    operation_id = "listDomainChanges",
     params(
-        ("after" = Option<String>, Query, description = "The `nextCursor` of the page before."),
-        ("limit" = Option<u32>, Query, description = "Largest number of items, 1 to 500; 100 without it."),
-        ("wait" = Option<u64>, Query, description = "Seconds to wait for a change, 0 to 60; 0 without it."),
+        ("after" = Option<String>, Query, min_length = 1, max_length = 200, description = "The `nextCursor` of the page before."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Largest number of items; 100 without it."),
+        ("wait" = Option<u64>, Query, maximum = 60, description = "Seconds to wait for a change; 0 without it."),
     ),
     responses(
-        (status = 200, body = ChangesPage<CustomDomain>),
-        (status = 400, body = Problem, description = "A parameter is wrong; `field` names it."),
-        (status = 401, body = Problem),
-        (status = 404, body = Problem, description = "This Cabinet does not offer the feed; so does 501. Poll by status."),
+        (status = 200, body = ChangesPage<CustomDomain>, description = "One page, empty when nothing changed.",
+            example = json!(examples::changes())),
+        FeedRefusals,
     ))]
 pub(super) async fn changes(
     State(app): Shared,
@@ -128,11 +130,12 @@ async fn wait_for_changes(app: &App, after: i64, limit: u32, wait: Duration) -> 
 
 /// One domain, with its version as `ETag`.
 #[utoipa::path(get, path = "/internal/v1/custom-domains/{id}", tag = "internal", security(("serviceToken" = [])),
-    params(("id" = Uuid, Path)),
+    operation_id = "getServiceDomain",
+    params(("id" = Uuid, Path, description = "Identifier of the domain.")),
     responses(
-        (status = 200, body = CustomDomain, headers(("ETag" = String, description = "The version in quotes."))),
-        (status = 401, body = Problem),
-        (status = 404, body = Problem),
+        (status = 200, body = CustomDomain, description = "The domain.",
+            headers(("ETag" = String, description = "The version in quotes.")), example = json!(examples::domain())),
+        OneRefusals,
     ))]
 pub(super) async fn one(State(app): Shared, PathId(id): PathId) -> Result<Response, Refusal> {
     let record = app.store.find(id).await?.ok_or_else(no_such_domain)?;
@@ -145,20 +148,17 @@ pub(super) async fn one(State(app): Shared, PathId(id): PathId) -> Result<Respon
 /// what is absent is cleared. It is made for the version in `If-Match`. A report that says what the domain already says is
 /// answered with 200 and the current document at any version, so one whose answer was lost can be sent again.
 #[utoipa::path(post, path = "/internal/v1/custom-domains/{id}/status", tag = "internal", security(("serviceToken" = [])),
+    operation_id = "reportDomainStatus",
     params(
-        ("id" = Uuid, Path),
-        ("If-Match" = String, Header, description = "The version that the report is about, in quotes.", example = "\"1\""),
+        ("id" = Uuid, Path, description = "Identifier of the domain."),
+        ("If-Match" = String, Header, min_length = 3, max_length = 22, pattern = r#"^"[0-9]+"$"#,
+            description = "The version that the report is about, in quotes.", example = "\"1\""),
     ),
-    request_body = StatusReport,
+    request_body(content = StatusReport, description = "Where the domain stands.", example = json!(examples::report())),
     responses(
-        (status = 200, body = CustomDomain, headers(("ETag" = String, description = "The version in quotes."))),
-        (status = 400, body = Problem, description = "No JSON, or a bad `If-Match`."),
-        (status = 401, body = Problem),
-        (status = 404, body = Problem, description = "There is no such domain. Only this document says so: a 404 without it is taken for a wrong route and waited out."),
-        (status = 409, body = Problem, description = "The version moved; `current` is the domain as it is now."),
-        (status = 413, body = Problem, description = "More than 16 KiB."),
-        (status = 422, body = Problem, description = "A field is wrong, or the move is not allowed."),
-        (status = 428, body = Problem, description = "`If-Match` is missing."),
+        (status = 200, body = CustomDomain, description = "The domain as the report left it.",
+            headers(("ETag" = String, description = "The version in quotes.")), example = json!(examples::reported())),
+        ReportRefusals,
     ))]
 pub(super) async fn report(
     State(app): Shared,

@@ -1,9 +1,74 @@
-//! The `OpenAPI` document that is checked in is the one the code makes.
+//! The `OpenAPI` document: the checked-in text is the one that the code makes, and it keeps rules
+//! that no validator knows.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::LazyLock;
 
-/// Set to any value, this environment variable makes the test write the document instead of comparing it.
+use dps_cabinet_api::{PROBLEM_CONTENT_TYPE, ProblemCode, limits};
+use dps_domain::Status;
+use serde_json::{Value, json};
+
+/// Set to any value, this variable makes the test write the document instead of comparing it.
 const REWRITE: &str = "DPS_REWRITE_OPENAPI";
+
+static DOCUMENT: LazyLock<Value> =
+    LazyLock::new(|| serde_json::to_value(dps_cabinet::openapi_document()).unwrap());
+
+/// Method, path and description of every call.
+fn calls() -> impl Iterator<Item = (&'static str, &'static str, &'static Value)> {
+    entries(&DOCUMENT["paths"])
+        .flat_map(|(path, methods)| entries(methods).map(move |(method, call)| (method, path, call)))
+}
+
+/// Name and value of every member of an object; nothing for an absent one.
+fn entries(object: &'static Value) -> impl Iterator<Item = (&'static str, &'static Value)> {
+    let members = object.as_object().into_iter().flatten();
+    members.map(|(name, value)| (name.as_str(), value))
+}
+
+/// Status and description of every response, with the call in words.
+fn responses() -> impl Iterator<Item = (String, u16, &'static Value)> {
+    calls().flat_map(|(method, path, call)| {
+        entries(&call["responses"]).map(move |(status, response)| {
+            let status = status.parse().unwrap();
+            (format!("{method} {path} {status}"), status, response)
+        })
+    })
+}
+
+/// Whether the text is a sentence.
+fn is_told(text: &Value) -> bool {
+    text.as_str().is_some_and(|text| text.ends_with('.'))
+}
+
+/// Asserts that a response with this status and media type is documented for a call of this path.
+pub(crate) fn assert_documented(path: &str, status: u16, media_type: &str) {
+    let fits = |template: &str| {
+        let (given, wanted) = (path.split('/'), template.split('/'));
+        given.clone().count() == wanted.clone().count()
+            && given
+                .zip(wanted)
+                .all(|(given, wanted)| given == wanted || wanted == "{id}")
+    };
+    let templates: Vec<&str> = entries(&DOCUMENT["paths"]).map(|(path, _)| path).collect();
+    let exact = templates.contains(&path);
+    let mut known = false;
+    let documented = calls()
+        .filter(|(_, template, _)| if exact { *template == path } else { fits(template) })
+        .any(|(_, _, call)| {
+            known = true;
+            call["responses"][status.to_string()]["content"]
+                .get(media_type)
+                .is_some()
+        });
+    // A path or a method that nobody documents is refused in the same form.
+    let is_no_call = (!known && status == 404) || status == 405;
+    assert!(
+        documented || (is_no_call && media_type == PROBLEM_CONTENT_TYPE),
+        "{path} {status} {media_type} is not documented"
+    );
+}
 
 #[test]
 fn the_checked_in_openapi_document_is_current() {
@@ -21,37 +86,251 @@ fn the_checked_in_openapi_document_is_current() {
 }
 
 #[test]
-fn every_call_of_the_contract_is_documented_with_its_token() {
-    let document = serde_json::to_value(dps_cabinet::openapi_document()).unwrap();
-    let calls: Vec<(String, String, String)> = document["paths"]
-        .as_object()
-        .unwrap()
-        .iter()
-        .flat_map(|(path, methods)| {
-            methods.as_object().unwrap().iter().map(|(method, call)| {
-                let token = call["security"][0]
-                    .as_object()
-                    .and_then(|token| token.keys().next().cloned());
-                (method.clone(), path.clone(), token.unwrap_or_default())
-            })
+fn every_call_of_the_contract_is_documented_with_its_token_and_its_own_name() {
+    let found: BTreeMap<_, _> = calls()
+        .map(|(method, path, call)| {
+            let token = entries(&call["security"][0]).next().map_or("", |(name, _)| name);
+            let id = call["operationId"].as_str().unwrap_or_default();
+            (id, (method, path, token))
         })
         .collect();
-    let expected = [
-        ("get", "/internal/v1/custom-domains", "serviceToken"),
-        ("get", "/internal/v1/custom-domains/changes", "serviceToken"),
-        ("get", "/internal/v1/custom-domains/{id}", "serviceToken"),
-        ("post", "/internal/v1/custom-domains/{id}/status", "serviceToken"),
-        ("post", "/api/v1/custom-domains", "apiToken"),
-        ("get", "/api/v1/custom-domains", "apiToken"),
-        ("get", "/api/v1/custom-domains/{id}", "apiToken"),
-        ("delete", "/api/v1/custom-domains/{id}", "apiToken"),
-        ("post", "/api/v1/custom-domains/{id}/retry", "apiToken"),
-        ("get", "/health", ""),
-        ("get", "/openapi.json", ""),
-    ];
-    for (method, path, token) in expected {
-        let call = (method.to_owned(), path.to_owned(), token.to_owned());
-        assert!(calls.contains(&call), "{method} {path}");
+    let (list, feed) = (
+        "/internal/v1/custom-domains",
+        "/internal/v1/custom-domains/changes",
+    );
+    let (domain, status) = (
+        "/internal/v1/custom-domains/{id}",
+        "/internal/v1/custom-domains/{id}/status",
+    );
+    let (view, retry) = ("/api/v1/custom-domains/{id}", "/api/v1/custom-domains/{id}/retry");
+    let expected = BTreeMap::from([
+        ("listServiceDomains", ("get", list, "serviceToken")),
+        ("listDomainChanges", ("get", feed, "serviceToken")),
+        ("getServiceDomain", ("get", domain, "serviceToken")),
+        ("reportDomainStatus", ("post", status, "serviceToken")),
+        (
+            "createCustomerDomain",
+            ("post", "/api/v1/custom-domains", "apiToken"),
+        ),
+        (
+            "listCustomerDomains",
+            ("get", "/api/v1/custom-domains", "apiToken"),
+        ),
+        ("getCustomerDomain", ("get", view, "apiToken")),
+        ("removeCustomerDomain", ("delete", view, "apiToken")),
+        ("retryCustomerDomain", ("post", retry, "apiToken")),
+        ("getHealth", ("get", "/health", "")),
+        ("getOpenApiDocument", ("get", "/openapi.json", "")),
+    ]);
+    assert_eq!(found, expected);
+    assert_eq!(calls().count(), expected.len(), "a name occurs twice");
+}
+
+#[test]
+fn every_part_is_described() {
+    assert!(is_told(&DOCUMENT["info"]["description"]));
+    let lists = [&DOCUMENT["servers"], &DOCUMENT["tags"]];
+    for entry in lists.map(|list| list.as_array().unwrap()).into_iter().flatten() {
+        assert!(is_told(&entry["description"]), "{entry}");
     }
-    assert_eq!(calls.len(), expected.len());
+    for (method, path, call) in calls() {
+        assert!(is_told(&call["summary"]), "{method} {path}");
+        let body = &call["requestBody"];
+        assert!(
+            body.is_null() || is_told(&body["description"]),
+            "{method} {path} body"
+        );
+        for parameter in call["parameters"].as_array().into_iter().flatten() {
+            assert!(
+                is_told(&parameter["description"]),
+                "{method} {path} {}",
+                parameter["name"]
+            );
+        }
+    }
+    for (call, _, response) in responses() {
+        assert!(is_told(&response["description"]), "{call}");
+        for (name, header) in entries(&response["headers"]) {
+            assert!(is_told(&header["description"]), "{call} {name}");
+        }
+    }
+}
+
+#[test]
+fn every_error_is_a_problem_document_with_an_example_of_each_code() {
+    let mut codes = BTreeSet::new();
+    for (call, status, response) in responses().filter(|(_, status, _)| *status >= 400) {
+        let content: Vec<_> = entries(&response["content"]).collect();
+        assert_eq!(content.len(), 1, "{call}");
+        let (media_type, content) = content[0];
+        assert_eq!(media_type, PROBLEM_CONTENT_TYPE, "{call}");
+        assert_eq!(
+            content["schema"],
+            json!({"$ref": "#/components/schemas/Problem"}),
+            "{call}"
+        );
+        for (code, example) in entries(&content["examples"]) {
+            let example = &example["value"];
+            assert_eq!(example["code"], code, "{call}");
+            assert_eq!(example["status"], status, "{call} {code}");
+            assert!(is_told(&example["detail"]), "{call} {code}");
+            codes.insert(code);
+        }
+        let header = match status {
+            401 => Some("WWW-Authenticate"),
+            429 | 503 => Some("Retry-After"),
+            _ => None,
+        };
+        let headers: Vec<&str> = entries(&response["headers"]).map(|(name, _)| name).collect();
+        assert_eq!(headers, Vec::from_iter(header), "{call}");
+    }
+    // A method that is not allowed belongs to no documented call.
+    let all = ProblemCode::ALL.iter().map(|code| code.as_str());
+    let of_calls: BTreeSet<&str> = all.filter(|code| *code != "METHOD_NOT_ALLOWED").collect();
+    assert_eq!(codes, of_calls);
+}
+
+#[test]
+fn every_call_tells_the_errors_of_its_kind() {
+    for (method, path, call) in calls() {
+        let told: BTreeSet<u16> = entries(&call["responses"])
+            .map(|(status, _)| status.parse().unwrap())
+            .collect();
+        let mut wanted = BTreeSet::new();
+        if call.get("security").is_some() {
+            wanted.extend([401, 500, 503]);
+        }
+        if call.get("requestBody").is_some() {
+            wanted.extend([400, 408, 413, 415, 422]);
+        }
+        if path.contains("{id}") {
+            wanted.insert(404);
+        }
+        if !path.contains("{id}") && call.get("parameters").is_some() {
+            wanted.insert(400);
+        }
+        assert!(wanted.is_subset(&told), "{method} {path}: {told:?}");
+    }
+}
+
+#[test]
+fn every_body_has_an_example_with_fields_of_its_schema_alone() {
+    let bodies = calls().map(|(method, path, call)| (format!("{method} {path}"), &call["requestBody"]));
+    let answers = responses().map(|(call, _, response)| (call, response));
+    for (place, body) in bodies.chain(answers).filter(|(_, body)| !body.is_null()) {
+        assert!(!body["content"].is_null(), "{place}");
+        for (_, content) in entries(&body["content"]) {
+            let several = entries(&content["examples"]).map(|(_, example)| &example["value"]);
+            let examples: Vec<&Value> = content.get("example").into_iter().chain(several).collect();
+            assert!(!examples.is_empty(), "{place}");
+            let Some(schema) = content["schema"]["$ref"].as_str() else {
+                continue;
+            };
+            let schema = DOCUMENT.pointer(schema.trim_start_matches('#')).unwrap();
+            let (mut required, mut known) = (BTreeSet::new(), BTreeSet::new());
+            for part in std::iter::once(schema).chain(schema["allOf"].as_array().into_iter().flatten()) {
+                let part = match part["$ref"].as_str() {
+                    Some(name) => DOCUMENT.pointer(name.trim_start_matches('#')).unwrap(),
+                    None => part,
+                };
+                let names = part["required"].as_array().into_iter().flatten();
+                required.extend(names.map(|name| name.as_str().unwrap()));
+                known.extend(entries(&part["properties"]).map(|(name, _)| name));
+            }
+            for example in examples {
+                let given: BTreeSet<&str> = example.as_object().unwrap().keys().map(String::as_str).collect();
+                assert!(required.is_subset(&given), "{place}: {example}");
+                assert!(known.is_empty() || given.is_subset(&known), "{place}: {example}");
+            }
+        }
+    }
+}
+
+#[test]
+fn parameters_have_the_bounds_that_the_cabinet_keeps() {
+    for (method, path, call) in calls() {
+        for parameter in call["parameters"].as_array().into_iter().flatten() {
+            let (name, schema) = (parameter["name"].as_str().unwrap(), &parameter["schema"]);
+            let wanted = match name {
+                "limit" => {
+                    json!({"type": "integer", "format": "int32", "minimum": 1, "maximum": limits::MAX_PAGE_LIMIT})
+                }
+                "wait" => {
+                    json!({"type": "integer", "format": "int64", "minimum": 0, "maximum": limits::MAX_WAIT_SECONDS})
+                }
+                "cursor" | "after" => {
+                    json!({"type": "string", "minLength": 1, "maxLength": limits::MAX_CURSOR_BYTES})
+                }
+                "tenantId" => {
+                    json!({"type": "string", "minLength": 1, "maxLength": limits::MAX_TENANT_ID_BYTES})
+                }
+                "hostname" => {
+                    json!({"type": "string", "minLength": 1, "maxLength": limits::MAX_HOSTNAME_BYTES})
+                }
+                "status" => json!({"type": "string", "enum": Status::ALL.map(Status::as_str)}),
+                "id" => json!({"type": "string", "format": "uuid"}),
+                "If-Match" => {
+                    json!({"type": "string", "minLength": 3, "maxLength": 22, "pattern": "^\"[0-9]+\"$"})
+                }
+                other => panic!("{method} {path}: the bounds of {other} are not known here"),
+            };
+            assert_eq!(schema, &wanted, "{method} {path} {name}");
+        }
+    }
+}
+
+/// Every string of a schema by its name, with those of inline objects.
+fn strings(schema: &'static Value, found: &mut Vec<(&'static str, &'static Value)>) {
+    for (name, property) in entries(&schema["properties"]) {
+        let kind = &property["type"];
+        if kind == "string" || kind[0] == "string" {
+            found.push((name, property));
+        }
+        strings(property, found);
+        strings(&property["items"], found);
+    }
+    for part in schema["allOf"].as_array().into_iter().flatten() {
+        strings(part, found);
+    }
+}
+
+#[test]
+fn strings_of_bodies_have_bounds() {
+    let mut found = Vec::new();
+    for (_, schema) in entries(&DOCUMENT["components"]["schemas"]) {
+        strings(schema, &mut found);
+    }
+    let wanted = |name: &str| {
+        Some(match name {
+            "tenantId" => (1, limits::MAX_TENANT_ID_BYTES),
+            "hostname" => (1, limits::MAX_HOSTNAME_BYTES),
+            "nextCursor" => (1, limits::MAX_CURSOR_BYTES),
+            "canonicalHost" | "cnameTarget" => (1, 253),
+            "status" => (1, 64),
+            // From "2026-01-02T03:04:05Z" to nine digits of a second and an offset.
+            "createdAt" | "updatedAt" | "nextAttemptAt" | "certificateNotAfter" => (20, 35),
+            _ => return None,
+        })
+    };
+    let mut bounded = BTreeSet::new();
+    for (name, schema) in found {
+        match name {
+            "lastErrorCode" => assert_eq!(schema["maxLength"], limits::MAX_ERROR_CODE_BYTES),
+            "lastErrorMessage" => assert_eq!(schema["maxLength"], limits::MAX_ERROR_MESSAGE_BYTES),
+            // A closed list, in what a caller sends; or the word of the health check.
+            "status" if schema.get("enum").is_some() => {
+                assert_eq!(schema["enum"], json!(Status::ALL.map(Status::as_str)));
+            }
+            "status" if schema["example"] == "Healthy" => {}
+            _ => {
+                let Some((least, most)) = wanted(name) else {
+                    continue;
+                };
+                assert_eq!(schema["minLength"], least, "{name}");
+                assert_eq!(schema["maxLength"], most, "{name}");
+                bounded.insert(name);
+            }
+        }
+    }
+    assert_eq!(bounded.len(), 10, "{bounded:?}");
 }

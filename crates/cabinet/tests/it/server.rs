@@ -42,7 +42,7 @@ async fn an_outage_of_the_database_is_told_as_one_and_passes_by_itself() {
     assert!(response.headers().contains_key("retry-after"));
     assert_eq!(refusal(response, 503).await.code(), Some(ProblemCode::Timeout));
     let health = world.bare(Method::GET, "/health").send().await.unwrap();
-    assert_eq!(answer(health, 503).await["status"], "Unhealthy");
+    assert_eq!(refusal(health, 503).await.code(), Some(ProblemCode::Timeout));
     cluster.restart().await.unwrap();
     dps_lab::wait::until("a creation succeeds", Duration::from_secs(30), async || {
         (world.create("b.example.com").await.status() == 201).then_some(())

@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::document::assert_documented;
+
 pub(crate) const SERVICE_TOKEN: &str = "service-token-of-the-test";
 pub(crate) const API_TOKEN: &str = "platform-token-of-the-test";
 const START: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
@@ -184,10 +186,14 @@ fn ports(clock: &Arc<AtomicI64>) -> Ports {
     )
 }
 
-/// The body of an answer that must have the given status.
+/// The body of an answer that must have the given status, which the document must tell of this path.
 pub(crate) async fn answer(response: Response, status: u16) -> Value {
-    let (found, text) = (response.status().as_u16(), response.text().await.unwrap());
+    let found = response.status().as_u16();
+    let media_type = response.headers().get("content-type").cloned();
+    let path = response.url().path().to_owned();
+    let text = response.text().await.unwrap();
     assert_eq!(found, status, "{text}");
+    assert_documented(&path, status, media_type.unwrap().to_str().unwrap());
     serde_json::from_str(&text).unwrap()
 }
 
