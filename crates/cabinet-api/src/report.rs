@@ -3,7 +3,7 @@
 use dps_domain::{Status, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use utoipa::ToSchema;
+use utoipa::{PartialSchema as _, ToSchema};
 
 use crate::{CustomDomain, StatusName, limits};
 
@@ -12,7 +12,7 @@ use crate::{CustomDomain, StatusName, limits};
 #[serde(rename_all = "camelCase")]
 pub struct StatusReport {
     /// Where the domain stands now.
-    #[schema(value_type = StatusName, inline, example = "PendingDns")]
+    #[schema(schema_with = StatusName::schema)]
     pub status: Status,
     /// Code of the failure catalogue, while something is wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]

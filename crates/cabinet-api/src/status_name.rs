@@ -14,6 +14,7 @@ impl PartialSchema for StatusName {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new()
             .schema_type(Type::String)
+            .description(Some("Where a domain stands."))
             .enum_values(Some(Status::ALL.map(Status::as_str)))
             .into()
     }

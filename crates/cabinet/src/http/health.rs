@@ -27,7 +27,7 @@ pub(super) struct Health {
 }
 
 /// Whether the Cabinet and its database answer.
-#[utoipa::path(get, path = "/health", tag = "public", operation_id = "getHealth", responses(
+#[utoipa::path(get, path = "/health", tag = "public", security(()), operation_id = "getHealth", responses(
     (status = 200, body = Health, description = "Healthy.", example = json!({"status": "Healthy"})),
     HealthRefusals,
 ))]
@@ -42,7 +42,7 @@ pub(super) async fn health(State(app): Shared) -> Result<Json<Health>, Refusal> 
 }
 
 /// This contract as an `OpenAPI` document.
-#[utoipa::path(get, path = "/openapi.json", tag = "public", operation_id = "getOpenApiDocument", responses(
+#[utoipa::path(get, path = "/openapi.json", tag = "public", security(()), operation_id = "getOpenApiDocument", responses(
     (status = 200, body = Object, description = "The document.",
         example = json!({"openapi": "3.1.0", "info": {"title": "Cabinet API", "version": "1"}, "paths": {}})),
 ))]
