@@ -45,6 +45,7 @@ on_both_databases! {
             (tenant(json!("t".repeat(201))), "tenantId"),
             (tenant(json!({"$ne": null})), "tenantId"),
             (json!({"hostname": "a.example.com", "tenantId": "t", "cnameTarget": "*"}), "cnameTarget"),
+            (json!({"hostname": "a.example.com", "tenantId": "t", "cnameTarget": ""}), "cnameTarget"),
             (json!({"hostname": "a.example.com", "tenantId": "t", "cnameTarget": "A.example.com"}), "cnameTarget"),
         ] {
             let response = world.platform(Method::POST, "").json(&body).send().await.unwrap();
@@ -54,6 +55,8 @@ on_both_databases! {
         for (body, field) in [
             (json!({}), "status"),
             (json!({"status": "Sideways"}), "status"),
+            (json!({"status": ""}), "status"),
+            (json!({"status": "Failed", "certificateNotAfter": ""}), "certificateNotAfter"),
             (json!({"status": "S".repeat(10_000)}), "status"),
             (json!({"status": "Failed", "nextAttemptAt": "tomorrow"}), "nextAttemptAt"),
             (json!({"status": "Failed", "errorDetails": [1]}), "errorDetails"),
@@ -79,15 +82,17 @@ on_both_databases! {
             ("?cursor=l1%27%20OR%201=1", "cursor"),
             ("?cursor=c1", "cursor"),
             ("?status=pendingdns", "status"),
+            ("?status=", "status"),
             ("?statsu=Active", "statsu"),
             ("/changes?after=l1", "after"),
+            ("/changes?after=", "after"),
             ("/changes?wait=61", "wait"),
             ("/changes?wait=forever", "wait"),
         ] {
             let response = world.service(Method::GET, query).send().await.unwrap();
             assert_eq!(refusal(response, 400).await.field.as_deref(), Some(field), "{query}");
         }
-        for (query, field) in [("?tenantId=a%00b", "tenantId"), ("?hostname=*", "hostname")] {
+        for (query, field) in [("?tenantId=a%00b", "tenantId"), ("?tenantId=", "tenantId"), ("?hostname=*", "hostname"), ("?hostname=", "hostname")] {
             let response = world.platform(Method::GET, query).send().await.unwrap();
             assert_eq!(refusal(response, 400).await.field.as_deref(), Some(field), "{query}");
         }
