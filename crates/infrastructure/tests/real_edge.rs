@@ -117,7 +117,8 @@ fn shipped_config(settings: &Settings, agent: SocketAddr, http: SocketAddr, http
         (":443,[::]:443", &https),
         ("127.0.0.1:9402", &agent),
         // Only root may become somebody else.
-        (" user haproxy group haproxy", ""),
+        (" user haproxy group haproxy-domain-agent", ""),
+        ("    chroot /var/lib/haproxy\n", ""),
         ("    user haproxy\n    group haproxy\n", ""),
     ] {
         assert!(text.contains(usual), "the shipped configuration has no {usual}");

@@ -730,7 +730,9 @@ fn change(
         None => return None,
     };
     let mut report = report.then(|| current_report(&after, None, facts.policy));
-    if let (TARGET_REFUSED, Some(report), Some(failure)) = (kind, &mut report, &names.refusal) {
+    // Whatever else is told: the new target is what the customer has to mend.
+    let is_refused = refused_target && is_wanted;
+    if let (true, Some(report), Some(failure)) = (is_refused, &mut report, &names.refusal) {
         report.message = Some(message(failure, &after, facts.policy));
         report.failure = Some(failure.clone());
     }
