@@ -5,6 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 use crate::world::{API_TOKEN, SERVICE_TOKEN, World, answer, on_both_databases, refusal};
 
@@ -132,6 +133,8 @@ on_both_databases! {
             (&delete, format!("{customer}/{id}")),
             (&post, format!("{customer}/{id}/retry")),
         ];
+        // Answers to wrong tokens are slow, so all are asked for at once.
+        let mut answers = JoinSet::new();
         for (method, path) in calls {
             let others = if path.starts_with(internal) { API_TOKEN } else { SERVICE_TOKEN };
             for token in [None, Some(others), Some(""), Some("service-token-of-the-tes"), Some("ü")] {
@@ -140,10 +143,14 @@ on_both_databases! {
                     Some(token) => call.header("Authorization", format!("Bearer {token}").into_bytes()),
                     None => call,
                 };
-                let response = call.send().await.unwrap();
-                assert_eq!(response.headers()["www-authenticate"], "Bearer", "{method} {path}");
-                assert_eq!(refusal(response, 401).await.code(), Some(ProblemCode::Unauthorized));
+                let what = format!("{method} {path}");
+                answers.spawn(async move { (what, call.send().await.unwrap()) });
             }
+        }
+        while let Some(answer) = answers.join_next().await {
+            let (what, response) = answer.unwrap();
+            assert_eq!(response.headers()["www-authenticate"], "Bearer", "{what}");
+            assert_eq!(refusal(response, 401).await.code(), Some(ProblemCode::Unauthorized));
         }
     }
 
