@@ -113,6 +113,10 @@ problem_codes! {
     NotRetryable => "NOT_RETRYABLE", 409, "There is nothing to retry";
     /// A retry was asked for too soon after the one before.
     RetryTooSoon => "RETRY_TOO_SOON", 429, "Too many retries";
+    /// The tenant retried as often as it may in a day.
+    TooManyRetries => "TOO_MANY_RETRIES", 429, "Too many retries by the tenant";
+    /// The tenant created as many domains as it may in a day, removed ones included.
+    TooManyCreations => "TOO_MANY_CREATIONS", 429, "Too many creations by the tenant";
     /// The tenant holds as many domains as it may.
     TooManyDomains => "TOO_MANY_DOMAINS", 409, "The tenant holds too many domains";
     /// The Cabinet could not answer in time.

@@ -42,19 +42,21 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What handlers work with, but for the store.
 pub(crate) struct AppDraft {
-    ports: Ports,
+    ports: Arc<Ports>,
     names: NamePolicy,
     service_token: TokenGuard,
     api_token: TokenGuard,
     retry_min_interval: Duration,
     max_domains_per_tenant: u32,
+    max_creations_per_tenant_per_day: u32,
+    max_retries_per_tenant_per_day: u32,
     draining: CancellationToken,
 }
 
 impl AppDraft {
     pub(crate) fn new(
         settings: &Settings,
-        ports: Ports,
+        ports: Arc<Ports>,
         draining: CancellationToken,
     ) -> Result<Self, SettingsError> {
         settings.exposure()?;
@@ -65,6 +67,8 @@ impl AppDraft {
             api_token: TokenGuard::new("Cabinet:ApiToken", &settings.resolved_api_token()?),
             retry_min_interval: settings.retry_min_interval.get(),
             max_domains_per_tenant: settings.max_domains_per_tenant,
+            max_creations_per_tenant_per_day: settings.max_creations_per_tenant_per_day,
+            max_retries_per_tenant_per_day: settings.max_retries_per_tenant_per_day,
             draining,
         })
     }

@@ -11,13 +11,15 @@
 //! **Order.** Each change by the customer side takes the next position of one counter inside its transaction, so positions
 //! become visible in order: a cursor never skips a domain, and never shows one twice unless it changed. Lists are ordered by
 //! the position at creation, the change feed by that of the last change. Reports of the service do not move a domain in the
-//! feed: the service already knows what it said.
+//! feed: the service already knows what it said. Removed domains leave lists and feed
+//! after a time, by `pruning`.
 
 mod cursor;
 mod error;
 mod http;
 mod names;
 mod ports;
+mod pruning;
 mod refusal;
 mod rules;
 mod server;

@@ -19,6 +19,81 @@ pub(crate) struct Record {
     pub(crate) retried_at: Option<Timestamp>,
 }
 
+/// How often a tenant may do something within [`Quota::PERIOD`], at the time of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Quota {
+    /// Largest number of uses; 0 for any number.
+    max: u32,
+    now: Timestamp,
+    /// The name of the setting that holds `max`.
+    setting: &'static str,
+    /// The code of the refusal.
+    code: ProblemCode,
+}
+
+/// The uses that count against a [`Quota`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Window {
+    /// Uses at this time or earlier no longer count.
+    pub(crate) after: Timestamp,
+    /// Uses at this time or later do not count.
+    pub(crate) before: Timestamp,
+    /// How many of the newest uses leave room for one more.
+    pub(crate) skip: i64,
+}
+
+impl Quota {
+    /// The period in which uses are counted. It ends at the time of the call.
+    pub(crate) const PERIOD: Duration = Duration::from_secs(24 * 3600);
+
+    /// Domains that a tenant creates.
+    pub(crate) fn creations(max: u32, now: Timestamp) -> Self {
+        Self {
+            max,
+            now,
+            setting: "MaxCreationsPerTenantPerDay",
+            code: ProblemCode::TooManyCreations,
+        }
+    }
+
+    /// Retries of all domains of a tenant.
+    pub(crate) fn retries(max: u32, now: Timestamp) -> Self {
+        Self {
+            max,
+            now,
+            setting: "MaxRetriesPerTenantPerDay",
+            code: ProblemCode::TooManyRetries,
+        }
+    }
+
+    /// Returns the uses that count; `None` if any number is allowed.
+    pub(crate) fn window(self) -> Option<Window> {
+        let skip = self.max.checked_sub(1)?;
+        Some(Window {
+            after: self.now - Self::PERIOD,
+            // The clock of another process may be ahead of ours. A use further ahead was noted by a
+            // clock that was wrong, and must not block its tenant until then.
+            before: self.now + Self::PERIOD,
+            skip: i64::from(skip),
+        })
+    }
+
+    /// The time of the use that is being decided on.
+    pub(crate) fn now(self) -> Timestamp {
+        self.now
+    }
+
+    /// The refusal of a use that is possible only when the use at `used_at` no longer counts.
+    pub(crate) fn refuse(self, used_at: Timestamp) -> Refusal {
+        let next = used_at + Self::PERIOD;
+        let detail = format!(
+            "the tenant reached its limit of {} in 24 hours (Cabinet:{}); the next is possible at {next}",
+            self.max, self.setting
+        );
+        Refusal::at(self.code, "tenantId", detail).retry_after(next.since(self.now))
+    }
+}
+
 /// What to write: the changed record, or nothing.
 pub(crate) type Decision = Result<Option<Record>, Refusal>;
 
@@ -182,6 +257,17 @@ mod tests {
         assert_eq!(refusal.retry_after, Some(Duration::from_secs(1)));
         assert!(retry(&first, NOW + INTERVAL, INTERVAL).is_ok());
         assert!(retry(&first, NOW - Duration::from_secs(9_000), INTERVAL).is_ok());
+    }
+
+    #[test]
+    fn a_quota_counts_one_day_and_a_clock_slightly_ahead_but_not_a_wrong_one() {
+        let quota = Quota::creations(3, NOW);
+        let window = quota.window().unwrap();
+        assert_eq!(window.skip, 2);
+        assert_eq!(quota.refuse(window.after).retry_after, Some(Duration::ZERO));
+        assert!(window.before > NOW + INTERVAL && window.before < NOW + 2 * Quota::PERIOD);
+        assert_eq!(Quota::retries(0, NOW).window(), None);
+        assert_eq!(Quota::retries(1, NOW).window().map(|window| window.skip), Some(0));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::http::{self, App};
+use crate::pruning::Pruning;
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::{CabinetError, Ports, store};
@@ -23,6 +24,7 @@ pub struct Bound {
     /// Ends long polls; fired when the shutdown begins.
     draining: CancellationToken,
     store: Arc<dyn Store>,
+    pruning: Pruning,
 }
 
 /// How long the database is waited for when the Cabinet ends.
@@ -51,7 +53,9 @@ pub async fn bind(settings: Settings) -> Result<Bound, CabinetError> {
 pub async fn bind_with(settings: Settings, ports: Ports) -> Result<Bound, CabinetError> {
     let draining = CancellationToken::new();
     // Settings are checked before the database is touched.
-    let draft = http::AppDraft::new(&settings, ports, draining.clone())?;
+    let ports = Arc::new(ports);
+    let draft = http::AppDraft::new(&settings, Arc::clone(&ports), draining.clone())?;
+    let removed_retention = settings.removed_retention()?;
     let store = store::open(settings.database()?).await?;
     let listen = |source| CabinetError::Listen {
         address: settings.listen,
@@ -65,6 +69,11 @@ pub async fn bind_with(settings: Settings, ports: Ports) -> Result<Bound, Cabine
         local_addr,
         router: http::router(Arc::new(App::new(draft, Arc::clone(&store)))),
         draining,
+        pruning: Pruning {
+            store: Arc::clone(&store),
+            ports,
+            removed_retention,
+        },
         store,
     })
 }
@@ -75,8 +84,8 @@ impl Bound {
         self.local_addr
     }
 
-    /// Serves until `shutdown` fires and the running requests are answered. Long polls are answered at once then. Closes the database
-    /// at last.
+    /// Serves and prunes until `shutdown` fires and the running requests are answered. Long polls
+    /// are answered at once then. Closes the database at last.
     ///
     /// # Errors
     /// None at present: a failed accept is logged and tried again.
@@ -87,7 +96,7 @@ impl Bound {
             shutdown.cancelled().await;
             draining.cancel();
         };
-        tokio::join!(server, drain);
+        tokio::join!(server, drain, self.pruning.run(&shutdown));
         // SQLite folds its log into the file, which alone is the whole database then.
         let closed = tokio::time::timeout(CLOSE_TIMEOUT, self.store.close()).await;
         if closed.is_err() {

@@ -2,16 +2,24 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use dps_database::{ConnectionString, ConnectionStringError, Target, UnverifiedTls};
 use dps_domain::hostname::HostnameError;
-use dps_host::{HumanDuration, Secret, SecretError};
+use dps_host::{HumanDuration, OutOfBounds, Secret, SecretError};
 use serde::{Deserialize, Serialize};
 
 use crate::names::NamePolicy;
 
 /// Shortest token that is accepted, in bytes.
 const MIN_TOKEN_BYTES: usize = 16;
+/// Seconds of a day.
+const DAY: u64 = 24 * 3600;
+// Readers of the feed must find a removed domain for at least the time in which the service keeps
+// its own record of it (Workers:Removal:Quarantine, 30 days by default). Counting creations needs
+// a day.
+const SHORTEST_RETENTION: HumanDuration = HumanDuration::from_secs(30 * DAY);
+const LONGEST_RETENTION: HumanDuration = HumanDuration::from_secs(3650 * DAY);
 
 /// How a Cabinet runs. Every field has a default, but both tokens must be given.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -45,8 +53,15 @@ pub struct Settings {
     pub api_token_file: Option<PathBuf>,
     /// Shortest time between two retries of one domain.
     pub retry_min_interval: HumanDuration,
-    /// How many domains a tenant may hold; 0 for any number.
+    /// How many domains a tenant may hold, removed ones not counted; 0 for any number.
     pub max_domains_per_tenant: u32,
+    /// How many domains a tenant may create in 24 hours, with those removed since; 0 for any
+    /// number.
+    pub max_creations_per_tenant_per_day: u32,
+    /// How many retries a tenant may ask for in 24 hours, over all its domains; 0 for any number.
+    pub max_retries_per_tenant_per_day: u32,
+    /// How long a removed domain stays readable after its last report; from 30 days to 10 years.
+    pub removed_retention: HumanDuration,
 }
 
 impl Default for Settings {
@@ -66,7 +81,11 @@ impl Default for Settings {
             api_token: None,
             api_token_file: None,
             retry_min_interval: HumanDuration::from_secs(30),
-            max_domains_per_tenant: 0,
+            max_domains_per_tenant: 1_000,
+            // A CA accepts some thousand orders a day for the whole platform.
+            max_creations_per_tenant_per_day: 200,
+            max_retries_per_tenant_per_day: 300,
+            removed_retention: HumanDuration::from_secs(90 * DAY),
         }
     }
 }
@@ -110,6 +129,9 @@ pub enum SettingsError {
     /// The database is on another machine, and nobody proves which.
     #[error("Cabinet:ConnectionString {0}")]
     UnverifiedTls(#[from] UnverifiedTls),
+    /// Removed domains would vanish too early or practically never.
+    #[error("Cabinet:RemovedRetention {0}")]
+    RemovedRetention(#[from] OutOfBounds),
     /// A token cannot be read.
     #[error("Cabinet:{name} cannot be read")]
     Token {
@@ -136,7 +158,8 @@ impl Settings {
             self.resolved_api_token().err(),
         ];
         let exposure = self.exposure().err();
-        let findings = names.into_iter().chain(database).chain(exposure);
+        let retention = self.removed_retention().err();
+        let findings = names.into_iter().chain(database).chain(exposure).chain(retention);
         findings.chain(tokens.into_iter().flatten()).collect()
     }
 
@@ -158,6 +181,13 @@ impl Settings {
             target.require_verified_tls("Cabinet:AllowUnverifiedTls")?;
         }
         Ok(target)
+    }
+
+    /// How long a removed domain stays readable.
+    pub(crate) fn removed_retention(&self) -> Result<Duration, SettingsError> {
+        Ok(self
+            .removed_retention
+            .within(SHORTEST_RETENTION, LONGEST_RETENTION)?)
     }
 
     /// The bearer token of the service.
@@ -195,7 +225,8 @@ mod tests {
         let settings: Settings = serde_json::from_str(
             r#"{"Listen": "0.0.0.0:9000", "ConnectionString": "postgres://db/cabinet?sslmode=verify-full", "CnameTarget": "edge.platform.example",
                 "EdgeAddresses": ["192.0.2.1"], "BlockedNames": ["platform.example"], "ServiceTokenFile": "/run/s",
-                "ApiToken": "0123456789abcdef", "RetryMinInterval": "1m", "MaxDomainsPerTenant": 5}"#,
+                "ApiToken": "0123456789abcdef", "RetryMinInterval": "1m", "MaxDomainsPerTenant": 5,
+                "MaxCreationsPerTenantPerDay": 6, "MaxRetriesPerTenantPerDay": 0, "RemovedRetention": "30d"}"#,
         )
         .unwrap();
         assert_eq!(settings.retry_min_interval, HumanDuration::from_secs(60));
@@ -204,6 +235,19 @@ mod tests {
             "0123456789abcdef"
         );
         assert!(serde_json::from_str::<Settings>(r#"{"Listn": "0.0.0.0:9000"}"#).is_err());
+    }
+
+    #[test]
+    fn limits_per_tenant_are_set_by_default_and_removed_domains_outlive_the_quarantine() {
+        let mut settings = Settings::default();
+        assert!(settings.max_domains_per_tenant > 0);
+        assert!(settings.max_creations_per_tenant_per_day > 0);
+        assert!(settings.max_retries_per_tenant_per_day > 0);
+        assert!(settings.removed_retention().is_ok());
+        settings.removed_retention = HumanDuration::from_secs(30 * DAY - 1);
+        let said: Vec<_> = settings.check().iter().map(ToString::to_string).collect();
+        let fault = said.iter().find(|text| text.contains("Cabinet:RemovedRetention"));
+        assert!(fault.is_some_and(|text| text.contains("30d")), "{said:?}");
     }
 
     #[test]

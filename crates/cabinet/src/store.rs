@@ -8,18 +8,24 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use dps_cabinet_api::CustomDomain;
-use dps_domain::{DomainId, Status};
+use dps_domain::{DomainId, Status, Timestamp};
 
 use crate::refusal::Refusal;
-use crate::rules::{Decision, Record};
+use crate::rules::{Decision, Quota, Record};
 
 pub(crate) use connect::open;
 
 /// Keeps domains. Each call is one statement or one transaction.
 #[async_trait]
 pub(crate) trait Store: Send + Sync {
-    /// Adds a domain unless its name is held or its tenant has `max_per_tenant` already (0 for any number).
-    async fn insert(&self, domain: CustomDomain, max_per_tenant: u32) -> Result<Inserted, StoreError>;
+    /// Adds a domain unless its name is held, its tenant holds `max_per_tenant` already (0 for any
+    /// number), or the tenant's creations reached the quota.
+    async fn insert(
+        &self,
+        domain: CustomDomain,
+        max_per_tenant: u32,
+        creations: Quota,
+    ) -> Result<Inserted, StoreError>;
 
     /// One domain.
     async fn find(&self, id: DomainId) -> Result<Option<Record>, StoreError>;
@@ -33,8 +39,11 @@ pub(crate) trait Store: Send + Sync {
     /// The last position given away.
     async fn last_position(&self) -> Result<i64, StoreError>;
 
-    /// Reads a domain, decides, and writes, with nobody else between. `announce` puts the change into the feed.
-    async fn update(&self, id: DomainId, announce: bool, decide: Decide) -> Result<Update, StoreError>;
+    /// Reads a domain, decides, and writes, with nobody else between.
+    async fn update(&self, id: DomainId, change: Change, decide: Decide) -> Result<Update, StoreError>;
+
+    /// Deletes up to `limit` rows of one kind that are older than `before`; returns their number.
+    async fn prune(&self, kind: Prunable, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
     /// Closes every connection, waiting for those in use.
     async fn close(&self);
@@ -42,6 +51,26 @@ pub(crate) trait Store: Send + Sync {
 
 /// Decides on the record as it stands in the transaction.
 pub(crate) type Decide = Box<dyn FnOnce(&Record) -> Decision + Send>;
+
+/// The kind of change that an update makes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Change {
+    /// A report of the service: does not move the domain in the feed.
+    Report,
+    /// A removal by the customer side: moves the domain in the feed.
+    Removal,
+    /// A retry by the customer side: moves the domain in the feed, counts against its tenant.
+    Retry(Quota),
+}
+
+/// A kind of row that is deleted after a time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Prunable {
+    /// Removed domains, by the time of their last report.
+    RemovedDomains,
+    /// Counted retries.
+    Retries,
+}
 
 /// What became of an insertion.
 #[derive(Debug)]
@@ -52,6 +81,8 @@ pub(crate) enum Inserted {
     Held(Record),
     /// The tenant holds as many as it may.
     TenantFull,
+    /// The tenant created as many as it may for now.
+    Refused(Refusal),
 }
 
 /// What became of an update.
@@ -59,7 +90,7 @@ pub(crate) enum Inserted {
 pub(crate) enum Update {
     /// No such domain.
     Missing,
-    /// The decision was to refuse.
+    /// The decision was to refuse, or the tenant's quota is reached.
     Refused(Refusal),
     /// The decision was that nothing is to be done.
     Unchanged(Record),

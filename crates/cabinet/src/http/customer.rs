@@ -19,8 +19,8 @@ use super::refusals::{CreateRefusals, ListRefusals, OneRefusals, RetryRefusals};
 use super::reply::{self, customer_view, no_such_domain};
 use super::{App, Shared};
 use crate::refusal::Refusal;
-use crate::rules::{self, Record};
-use crate::store::{Decide, Filter, Inserted, Update};
+use crate::rules::{self, Quota, Record};
+use crate::store::{Change, Decide, Filter, Inserted, Update};
 
 /// Asks for a custom domain.
 ///
@@ -40,7 +40,10 @@ pub(super) async fn create(
     JsonBody(request): JsonBody<CreateRequest>,
 ) -> Result<Response, Refusal> {
     let domain = new_domain(&app, &request)?;
-    match app.store.insert(domain, app.draft.max_domains_per_tenant).await? {
+    let max_domains = app.draft.max_domains_per_tenant;
+    let max_creations = app.draft.max_creations_per_tenant_per_day;
+    let creations = Quota::creations(max_creations, domain.created_at);
+    match app.store.insert(domain, max_domains, creations).await? {
         Inserted::New(record) => {
             wake(&app);
             tracing::info!(domain.id = %record.domain.id, hostname = record.domain.canonical_host, "a domain was created");
@@ -51,6 +54,7 @@ pub(super) async fn create(
             let detail = "this tenant holds as many domains as the platform allows; remove one first";
             Err(Refusal::at(ProblemCode::TooManyDomains, "tenantId", detail))
         }
+        Inserted::Refused(refusal) => Err(refusal),
     }
 }
 
@@ -158,12 +162,8 @@ pub(super) async fn one(State(app): Shared, PathId(id): PathId) -> Result<Respon
     ))]
 pub(super) async fn remove(State(app): Shared, PathId(id): PathId) -> Result<Response, Refusal> {
     let now = app.draft.ports.now();
-    change(
-        &app,
-        id,
-        Box::new(move |record: &Record| Ok(rules::remove(record, now))),
-    )
-    .await
+    let decide = Box::new(move |record: &Record| Ok(rules::remove(record, now)));
+    change(&app, id, Change::Removal, decide).await
 }
 
 /// Starts the checks over, now.
@@ -178,11 +178,12 @@ pub(super) async fn remove(State(app): Shared, PathId(id): PathId) -> Result<Res
 pub(super) async fn retry(State(app): Shared, PathId(id): PathId) -> Result<Response, Refusal> {
     let (now, min_interval) = (app.draft.ports.now(), app.draft.retry_min_interval);
     let decide = Box::new(move |record: &Record| rules::retry(record, now, min_interval));
-    change(&app, id, decide).await
+    let retries = Quota::retries(app.draft.max_retries_per_tenant_per_day, now);
+    change(&app, id, Change::Retry(retries), decide).await
 }
 
-async fn change(app: &Arc<App>, id: DomainId, decide: Decide) -> Result<Response, Refusal> {
-    match app.store.update(id, true, decide).await? {
+async fn change(app: &Arc<App>, id: DomainId, change: Change, decide: Decide) -> Result<Response, Refusal> {
+    match app.store.update(id, change, decide).await? {
         Update::Changed(record) => {
             wake(app);
             tracing::info!(domain.id = %id, status = record.domain.status, "a customer changed a domain");

@@ -21,7 +21,7 @@ use super::{App, Shared};
 use crate::cursor::CursorKind;
 use crate::refusal::Refusal;
 use crate::rules::{self, Record};
-use crate::store::{Filter, Update};
+use crate::store::{Change, Filter, Update};
 
 /// How often a waiting call looks by itself, for changes made through another replica.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -170,7 +170,7 @@ pub(super) async fn report(
     check_fields(&report)?;
     let now = app.draft.ports.now();
     let decide = Box::new(move |record: &Record| rules::report(record, version, &report, now));
-    match app.store.update(id, false, decide).await? {
+    match app.store.update(id, Change::Report, decide).await? {
         Update::Changed(record) => {
             let domain = record.domain;
             tracing::info!(domain.id = %id, status = domain.status, code = domain.last_error_code, "the service reported");

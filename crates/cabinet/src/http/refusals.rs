@@ -146,6 +146,12 @@ const CREATE: &[Refused] = &[
         "tenantId",
         "Another field is missing or wrong; `field` names it.",
     ),
+    Refused::new(
+        ProblemCode::TooManyCreations,
+        "tenantId",
+        "The tenant created as many domains in the last 24 hours as it may, removed ones included. Try \
+         again after `Retry-After`.",
+    ),
 ];
 
 const RETRY: &[Refused] = &[
@@ -158,6 +164,11 @@ const RETRY: &[Refused] = &[
         ProblemCode::RetryTooSoon,
         "",
         "A retry was asked for a moment ago. Try again after `Retry-After`.",
+    ),
+    Refused::new(
+        ProblemCode::TooManyRetries,
+        "tenantId",
+        "The tenant retried as often in the last 24 hours as it may. Try again after `Retry-After`.",
     ),
 ];
 

@@ -1,19 +1,31 @@
 //! The store's statements, written once and compiled for each database.
 //!
-//! The dialects differ in two words: SQLite's writing transactions begin `IMMEDIATE` (one that reads first and writes later would
-//! fail when another writer came between), PostgreSQL locks the row it is about to change.
+//! The dialects differ in three words. SQLite's writing transactions begin `IMMEDIATE`: one that
+//! reads first and writes later would fail when another writer came between. PostgreSQL locks the
+//! row it is about to change, and prunes past rows that another process has locked.
 
 use async_trait::async_trait;
 use dps_cabinet_api::CustomDomain;
-use dps_domain::DomainId;
+use dps_domain::{DomainId, Timestamp};
 use sqlx::AssertSqlSafe;
 
 use super::row::{columns, details, micros, record, version};
-use super::{Decide, Filter, Inserted, Store, StoreError, Update};
-use crate::rules::Record;
+use super::{Change, Decide, Filter, Inserted, Prunable, Store, StoreError, Update};
+use crate::refusal::Refusal;
+use crate::rules::{Quota, Record};
+
+/// The creation that must leave the quota's period before the next one is possible. The rows of
+/// removed domains count too: they are kept for longer than the period.
+const CREATIONS: &str = "SELECT created_at FROM cabinet_domains \
+                         WHERE tenant_id = $1 AND created_at > $2 AND created_at < $3 \
+                         ORDER BY created_at DESC LIMIT 1 OFFSET $4";
+/// As [`CREATIONS`], for retries.
+const RETRIES: &str = "SELECT retried_at FROM cabinet_retries \
+                       WHERE tenant_id = $1 AND retried_at > $2 AND retried_at < $3 \
+                       ORDER BY retried_at DESC LIMIT 1 OFFSET $4";
 
 macro_rules! backend {
-    ($module:ident, $Database:ty, begin: $begin:literal, lock: $lock:literal) => {
+    ($module:ident, $Database:ty, begin: $begin:literal, lock: $lock:literal, skip_locked: $skip_locked:literal) => {
         pub(super) mod $module {
             use super::*;
 
@@ -63,6 +75,45 @@ macro_rules! backend {
                     .fetch_one(&mut **tx)
                     .await?;
                 Ok(held >= i64::from(max))
+            }
+
+            /// Refuses a use if `sql` finds that the tenant reached the quota.
+            async fn quota_refusal(
+                tx: &mut Tx,
+                sql: &'static str,
+                tenant_id: &str,
+                quota: Quota,
+            ) -> Result<Option<Refusal>, StoreError> {
+                let Some(window) = quota.window() else {
+                    return Ok(None);
+                };
+                let used_at: Option<i64> = sqlx::query_scalar(sql)
+                    .bind(tenant_id)
+                    .bind(window.after.unix_micros())
+                    .bind(window.before.unix_micros())
+                    .bind(window.skip)
+                    .fetch_optional(&mut **tx)
+                    .await?;
+                Ok(used_at.map(|micros| quota.refuse(Timestamp::from_unix_micros(micros))))
+            }
+
+            /// Counts a retry against its tenant, unless any number is allowed.
+            async fn count_retry(
+                tx: &mut Tx,
+                position: i64,
+                tenant_id: &str,
+                quota: Quota,
+            ) -> Result<(), StoreError> {
+                if quota.window().is_some() {
+                    let sql = "INSERT INTO cabinet_retries (position, tenant_id, retried_at) VALUES ($1, $2, $3)";
+                    sqlx::query(sql)
+                        .bind(position)
+                        .bind(tenant_id)
+                        .bind(quota.now().unix_micros())
+                        .execute(&mut **tx)
+                        .await?;
+                }
+                Ok(())
             }
 
             async fn add(tx: &mut Tx, new: &Record) -> Result<(), StoreError> {
@@ -119,7 +170,12 @@ macro_rules! backend {
 
             #[async_trait]
             impl Store for Backend {
-                async fn insert(&self, domain: CustomDomain, max_per_tenant: u32) -> Result<Inserted, StoreError> {
+                async fn insert(
+                    &self,
+                    domain: CustomDomain,
+                    max_per_tenant: u32,
+                    creations: Quota,
+                ) -> Result<Inserted, StoreError> {
                     let mut tx = self.writer.begin_with($begin).await?;
                     let position = next_position(&mut tx).await?;
                     if let Some(held) = holder(&mut tx, &domain.canonical_host).await? {
@@ -129,6 +185,10 @@ macro_rules! backend {
                     if is_full(&mut tx, &domain.tenant_id, max_per_tenant).await? {
                         tx.rollback().await?;
                         return Ok(Inserted::TenantFull);
+                    }
+                    if let Some(refusal) = quota_refusal(&mut tx, CREATIONS, &domain.tenant_id, creations).await? {
+                        tx.rollback().await?;
+                        return Ok(Inserted::Refused(refusal));
                     }
                     let new = Record {
                         domain,
@@ -194,11 +254,11 @@ macro_rules! backend {
                     Ok(sqlx::query_scalar(sql).fetch_one(&self.readers).await?)
                 }
 
-                async fn update(&self, id: DomainId, announce: bool, decide: Decide) -> Result<Update, StoreError> {
+                async fn update(&self, id: DomainId, change: Change, decide: Decide) -> Result<Update, StoreError> {
                     let mut tx = self.writer.begin_with($begin).await?;
-                    let change_position = match announce {
-                        true => Some(next_position(&mut tx).await?),
-                        false => None,
+                    let change_position = match change {
+                        Change::Removal | Change::Retry(_) => Some(next_position(&mut tx).await?),
+                        Change::Report => None,
                     };
                     let sql = concat!("SELECT ", columns!(), " FROM cabinet_domains WHERE id = $1", $lock);
                     let row = sqlx::query(sql)
@@ -221,9 +281,40 @@ macro_rules! backend {
                         }
                     };
                     next.change_position = change_position.unwrap_or(found.change_position);
+                    if let Change::Retry(quota) = change {
+                        let tenant_id = &found.domain.tenant_id;
+                        if let Some(refusal) = quota_refusal(&mut tx, RETRIES, tenant_id, quota).await? {
+                            tx.rollback().await?;
+                            return Ok(Update::Refused(refusal));
+                        }
+                        count_retry(&mut tx, next.change_position, tenant_id, quota).await?;
+                    }
                     write(&mut tx, &next).await?;
                     tx.commit().await?;
                     Ok(Update::Changed(next))
+                }
+
+                async fn prune(&self, kind: Prunable, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+                    let sql = match kind {
+                        Prunable::RemovedDomains => concat!(
+                            "DELETE FROM cabinet_domains WHERE id IN (SELECT id FROM cabinet_domains \
+                             WHERE status = 'Removed' AND updated_at < $1 ORDER BY updated_at LIMIT $2",
+                            $skip_locked,
+                            ")"
+                        ),
+                        Prunable::Retries => concat!(
+                            "DELETE FROM cabinet_retries WHERE position IN (SELECT position FROM cabinet_retries \
+                             WHERE retried_at < $1 ORDER BY retried_at LIMIT $2",
+                            $skip_locked,
+                            ")"
+                        ),
+                    };
+                    let done = sqlx::query(sql)
+                        .bind(before.unix_micros())
+                        .bind(i64::from(limit))
+                        .execute(&self.writer)
+                        .await?;
+                    Ok(done.rows_affected())
                 }
 
                 async fn close(&self) {
@@ -235,5 +326,5 @@ macro_rules! backend {
     };
 }
 
-backend!(pg, sqlx::Postgres, begin: "BEGIN", lock: " FOR UPDATE");
-backend!(lite, sqlx::Sqlite, begin: "BEGIN IMMEDIATE", lock: "");
+backend!(pg, sqlx::Postgres, begin: "BEGIN", lock: " FOR UPDATE", skip_locked: " FOR UPDATE SKIP LOCKED");
+backend!(lite, sqlx::Sqlite, begin: "BEGIN IMMEDIATE", lock: "", skip_locked: "");

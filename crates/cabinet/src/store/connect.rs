@@ -20,12 +20,20 @@ const CONNECTIONS: u32 = 16;
 const MIGRATIONS_TABLE: &str = "cabinet_migrations";
 
 /// Each migration by number and name, once per database.
-const MIGRATIONS: [(i64, &str, &str, &str); 1] = [(
-    1,
-    "domains",
-    include_str!("../../migrations/postgres/0001_domains.sql"),
-    include_str!("../../migrations/sqlite/0001_domains.sql"),
-)];
+const MIGRATIONS: [(i64, &str, &str, &str); 2] = [
+    (
+        1,
+        "domains",
+        include_str!("../../migrations/postgres/0001_domains.sql"),
+        include_str!("../../migrations/sqlite/0001_domains.sql"),
+    ),
+    (
+        2,
+        "tenant limits",
+        include_str!("../../migrations/postgres/0002_tenant_limits.sql"),
+        include_str!("../../migrations/sqlite/0002_tenant_limits.sql"),
+    ),
+];
 
 /// Opens the database and applies what migrations it lacks.
 pub(crate) async fn open(target: Target) -> Result<Arc<dyn Store>, StoreError> {

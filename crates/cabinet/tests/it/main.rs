@@ -7,6 +7,7 @@ mod document;
 mod feed;
 mod hostile;
 mod lists;
+mod quotas;
 mod reports;
 mod server;
 mod world;

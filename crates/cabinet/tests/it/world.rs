@@ -88,6 +88,15 @@ impl World {
     }
 
     pub(crate) async fn with(database: &Database, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::started_at(database, START, change).await
+    }
+
+    /// A Cabinet that starts this much later than the others.
+    pub(crate) async fn later(database: &Database, by: Duration) -> Self {
+        Self::started_at(database, START + by, |_| {}).await
+    }
+
+    async fn started_at(database: &Database, start: Timestamp, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings {
             listen: "127.0.0.1:0".parse().unwrap(),
             connection_string: database.url.as_str().into(),
@@ -97,7 +106,7 @@ impl World {
             ..Settings::default()
         };
         change(&mut settings);
-        let clock = Arc::new(AtomicI64::new(START.unix_micros()));
+        let clock = Arc::new(AtomicI64::new(start.unix_micros()));
         let bound = dps_cabinet::bind_with(settings, ports(&clock)).await.unwrap();
         let base = format!("http://{}", bound.local_addr());
         let shutdown = CancellationToken::new();
