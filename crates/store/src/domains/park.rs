@@ -73,7 +73,8 @@ pub(super) async fn park_in_tx(
     };
     events::append_in_tx(session, id, &event, kept).await?;
     let lane: Option<String> = parked.get("lane")?;
-    if let Some(status) = status_of(lane.as_deref(), serving_not_after) {
+    let last_failure: Option<String> = fields.get("last_failure").unwrap_or_default();
+    if let Some(status) = status_of(lane.as_deref(), serving_not_after, last_failure.as_deref()) {
         let report = StatusReport {
             status,
             failure: Some(failure),
@@ -89,7 +90,11 @@ pub(super) async fn park_in_tx(
 }
 
 /// What the Cabinet was told last, as far as the readable columns tell; `None` where there is nothing to add.
-fn status_of(lane: Option<&str>, serving_not_after: Option<Timestamp>) -> Option<Status> {
+fn status_of(
+    lane: Option<&str>,
+    serving_not_after: Option<Timestamp>,
+    last_failure: Option<&str>,
+) -> Option<Status> {
     if serving_not_after.is_some() {
         return Some(Status::Active);
     }
@@ -98,6 +103,8 @@ fn status_of(lane: Option<&str>, serving_not_after: Option<Timestamp>) -> Option
         Lane::Verification => Some(Status::PendingDns),
         Lane::HttpProbe => Some(Status::PendingHttpProbe),
         Lane::Issuance | Lane::OrderQueue => Some(Status::Issuing),
-        Lane::Chronic | Lane::Retry | Lane::Renewal | Lane::Urgent | Lane::Recheck | Lane::Removal => None,
+        // Checks of DNS and of HTTP wait here together; what failed last tells them apart.
+        Lane::Retry if last_failure?.contains("\"code\":\"DNS_") => Some(Status::PendingDns),
+        Lane::Retry | Lane::Chronic | Lane::Renewal | Lane::Urgent | Lane::Recheck | Lane::Removal => None,
     }
 }

@@ -133,7 +133,9 @@ fn commands_of_readme(said: &str) -> Vec<String> {
         url.unwrap().parse::<url::Url>().unwrap().port().unwrap()
     };
     let (desk, cabinet) = (format!(":{}", port("DNS desk")), format!(":{}", port("Cabinet")));
-    let text = README.replace("\\\n", " ");
+    let (_, text) = README.split_once("\n## See it").unwrap();
+    let (text, _) = text.split_once("\n## ").unwrap();
+    let text = text.replace("\\\n", " ");
     let commands = text.lines().filter_map(|line| line.strip_prefix("$ "));
     let curls = commands.filter(|command| command.starts_with("curl "));
     curls

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use dps_domain::FailureCode;
 use dps_lab::wait;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use serde_json::json;
 
 use crate::world::{Log, Options, PATIENCE, World, dps};
 
-/// Descriptors that are left: enough for some look-ups at a time, and not for all.
+/// Descriptors that are left now and then: enough for some look-ups at a time, and not for all.
 const LEFT: u64 = 6;
 /// Steps that must have failed for want of a descriptor.
 const FAILED_STEPS: usize = 10;
@@ -30,7 +31,9 @@ fn open_descriptors(world: &World) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_famine_of_descriptors_is_told_to_the_operator_and_to_no_customer() {
-    let world = World::start(Options::quick()).await;
+    // A step that changes nothing is told at this level only.
+    let debug = json!({ "Logging": { "Level": "Debug" } });
+    let world = World::start(Options::quick().with(&debug)).await;
     let hosts = |kind: &str| {
         (0..12)
             .map(|n| format!("{kind}{n}.famine.test"))
@@ -48,7 +51,8 @@ async fn a_famine_of_descriptors_is_told_to_the_operator_and_to_no_customer() {
     for host in &live {
         before.push(world.visit(host).await);
     }
-    let usual = limit(&world, open_descriptors(&world) + LEFT);
+    let mut taken = open_descriptors(&world);
+    let usual = limit(&world, taken);
     for host in &live {
         let renewed = dps(world.home(), &["domains", "renew", host]);
         assert!(renewed.status.success(), "{renewed:?}");
@@ -56,10 +60,15 @@ async fn a_famine_of_descriptors_is_told_to_the_operator_and_to_no_customer() {
     for host in &new {
         ids.push(world.add(host).await);
     }
+    let mut left = 0;
     let starved = wait::until("steps fail for want of descriptors", PATIENCE, || {
         let log = world.log();
         let all = live.iter().chain(&new);
         let failed: usize = all.map(|host| log.count(host, "machine.failed")).sum();
+        // Idle connections that are closed must not end the famine, and some look-ups succeed.
+        taken = taken.min(open_descriptors(&world));
+        left = LEFT - left;
+        limit(&world, taken + left);
         std::future::ready((failed >= FAILED_STEPS).then_some(()))
     });
     if let Err(error) = starved.await {

@@ -2,6 +2,7 @@
 
 use dps_lab::postgres::Postgres;
 use dps_lab::wait;
+use serde_json::json;
 
 use crate::world::{Database, Log, Options, PATIENCE, World, npgsql};
 
@@ -10,7 +11,9 @@ const HOST: &str = "shop.bakery.test";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cabinet_that_is_away_holds_up_nothing_but_its_own_news_which_come_later_in_order() {
     const BROKEN: &str = "www.nowhere.test";
-    let mut world = World::start(Options::quick()).await;
+    // A check that says the same again is told at this level only.
+    let debug = json!({ "Logging": { "Level": "Debug" } });
+    let mut world = World::start(Options::quick().with(&debug)).await;
     let id = world.customer.add(HOST).await;
     let broken = world.customer.add(BROKEN).await;
     let seen = |host, event: &'static str, times| {
