@@ -1,9 +1,6 @@
 //! Damage and left-overs in the directory are set aside, and HAProxy starts with the rest.
 
 use std::os::unix::fs::symlink;
-use std::sync::Arc;
-
-use haproxy_domain_agent::{Agent, SystemClock};
 
 use crate::world::World;
 
@@ -153,10 +150,7 @@ async fn links_in_the_directory_lead_the_agent_nowhere() {
     world.stop_agent().await;
     std::fs::remove_dir(world.state("staging")).unwrap();
     symlink(elsewhere.path(), world.state("staging")).unwrap();
-    let refused = Agent::bind(&world.settings, Arc::new(SystemClock))
-        .await
-        .err()
-        .unwrap();
+    let refused = world.bind_agent().await.err().unwrap();
     assert!(format!("{refused:?}").contains("symbolic link"), "{refused:?}");
     assert_eq!(std::fs::read_to_string(&stranger).unwrap(), "somebody else's");
     std::fs::remove_file(world.state("staging")).unwrap();

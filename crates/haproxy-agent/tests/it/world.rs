@@ -12,7 +12,7 @@ use dps_domain::Hostname;
 use dps_host::{HumanDuration, Secret};
 use dps_x509::CertificateChain;
 use haproxy_domain_agent::runtime_api::{ListName, RuntimeApi, RuntimeLimits, StoreName};
-use haproxy_domain_agent::{Agent, AgentError, Settings, SystemClock};
+use haproxy_domain_agent::{Agent, AgentError, DiskError, Settings, SystemClock};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use secrecy::SecretString;
@@ -103,17 +103,27 @@ impl World {
         world
     }
 
-    pub(crate) async fn start_agent(&mut self) {
+    /// An agent that does not serve yet, or why there is none.
+    pub(crate) async fn bind_agent(&self) -> Result<Agent, AgentError> {
         let start = Instant::now();
-        // Another test may just have had the port that was free for a moment.
-        let agent = loop {
+        loop {
             match Agent::bind(&self.settings, Arc::new(SystemClock)).await {
-                Ok(agent) => break agent,
-                Err(AgentError::Listen { .. }) if start.elapsed() < BOUND => {
+                // Another test may just have had the port that was free for a moment. A program that
+                // another test is starting has our descriptors, and so the lock, until its exec.
+                Err(AgentError::Listen { .. } | AgentError::Disk(DiskError::Locked(_)))
+                    if start.elapsed() < BOUND =>
+                {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
-                Err(error) => panic!("the agent does not start: {error:?}"),
+                bound => return bound,
             }
+        }
+    }
+
+    pub(crate) async fn start_agent(&mut self) {
+        let agent = match self.bind_agent().await {
+            Ok(agent) => agent,
+            Err(error) => panic!("the agent does not start: {error:?}"),
         };
         let (address, tls_address) = (agent.local_addr(), agent.tls_addr());
         let stop = CancellationToken::new();
