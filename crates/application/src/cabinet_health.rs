@@ -8,7 +8,8 @@ use dps_domain::{DomainId, Timestamp};
 
 use crate::ports::cabinet::RefusedItem;
 
-/// Refused items and held removals that are remembered; more of them are only counted by the metric.
+/// Refused items and held removals that are remembered; more of them are only counted by the
+/// metric.
 const MAX_REMEMBERED: usize = 1_000;
 
 /// Shared by the workers that talk to the Cabinet and by whoever shows how that goes.

@@ -52,13 +52,15 @@ impl Fleet {
         Arc::clone(&self.members.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The names of edges that the directory named last and that nobody approved: they are told nothing and sent nothing.
+    /// The names of edges that the directory named last and that nobody approved: they are told
+    /// nothing and sent nothing.
     pub fn waiting(&self) -> Arc<[String]> {
         Arc::clone(&self.waiting.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Looks into the directory. While it does not answer, the edges stay as they were; in a process that has just begun, those of
-    /// `approved` that were listed after `since`. An edge that is found joins if it is `approved` or the configuration allows it.
+    /// Looks into the directory. While it does not answer, the edges stay as they were; in a
+    /// process that has just begun, those of `approved` that were listed after `since`. An edge
+    /// that is found joins if it is `approved` or the configuration allows it.
     pub async fn find(&self, known: &[KnownEdge], since: Timestamp) -> Result<(), DirectoryError> {
         let Some(directory) = &self.directory else {
             return Ok(());

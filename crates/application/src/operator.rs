@@ -67,7 +67,8 @@ pub async fn renew(
     .await
 }
 
-/// Makes a domain's next look due now, in every state; one that failed starts over. `who` is what the history calls the operator's process.
+/// Makes a domain's next look due now, in every state; one that failed starts over. `who` is what
+/// the history calls the operator's process.
 pub async fn retry(
     store: &dyn CertificateStore,
     who: &str,

@@ -1,6 +1,8 @@
-//! Which domains wait for the end of an outage of ours, so that its end, and not each domain's own back-off, brings them forward.
+//! Which domains wait for the end of an outage of ours, so that its end, and not each domain's own
+//! back-off, brings them forward.
 //!
-//! It is known to the process that met the outage, and within bounds: what is forgotten is tried again by its own back-off.
+//! It is known to the process that met the outage, and within bounds: what is forgotten is tried
+//! again by its own back-off.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};

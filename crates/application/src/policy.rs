@@ -93,8 +93,8 @@ pub struct Policy {
     pub http_probe: LanePolicy,
     /// `AcmeIssuanceWorker`.
     pub issuance: LanePolicy,
-    /// `RenewalWorker`: its interval is the pass over renewals that stopped until somebody acts; other
-    /// retries follow `issuance`.
+    /// `RenewalWorker`: its interval is the pass over renewals that stopped until somebody acts;
+    /// other retries follow `issuance`.
     pub renewal: LanePolicy,
     /// `RecheckWorker`: its interval is the time between two looks at a live domain.
     pub recheck: LanePolicy,
@@ -196,7 +196,8 @@ impl Policy {
         }
     }
 
-    /// The back-off after a failure in a lane. A renewal's is that of an issuance: its own interval of hours is for those that stopped.
+    /// The back-off after a failure in a lane. A renewal's is that of an issuance: its own interval
+    /// of hours is for those that stopped.
     pub fn backoff(&self, lane: Lane) -> Backoff {
         match lane {
             Lane::Renewal | Lane::Urgent => self.issuance.backoff(),

@@ -1,8 +1,9 @@
 //! The resolvers, and which of them are out of order.
 //!
-//! A resolver that does not resolve our own target several times in a row is passed over: a silent one would hold up every DNS check
-//! for the whole of its time-out. It is tried every few seconds, by no check while another resolver works. While none works, one check
-//! at a time asks, and the others learn of the outage at once.
+//! A resolver that does not resolve our own target several times in a row is passed over: a silent
+//! one would hold up every DNS check for the whole of its time-out. It is tried every few seconds,
+//! by no check while another resolver works. While none works, one check at a time asks, and the
+//! others learn of the outage at once.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

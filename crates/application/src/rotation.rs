@@ -56,7 +56,8 @@ pub async fn rotate(store: &dyn CertificateStore, vault: &dyn Vault) -> Result<R
     Ok(done)
 }
 
-/// Opens every stored secret, which proves that the keys belong to the store; returns how many there are.
+/// Opens every stored secret, which proves that the keys belong to the store; returns how many
+/// there are.
 pub async fn open_all(store: &dyn CertificateStore, vault: &dyn Vault) -> Result<u64, RotationError> {
     let mut opened = 0;
     for purpose in SecretPurpose::ALL {

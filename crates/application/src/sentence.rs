@@ -14,8 +14,8 @@ pub(crate) const EDGE_ADDRESSES: &str = "edgeAddresses";
 /// The evidence under which a step keeps the CA's name for CAA records that it told the customer.
 pub(crate) const CAA_IDENTITY: &str = "caaIdentity";
 
-/// The customer's sentence about `failure`. `edge_addresses` are what a name without CNAME needs, and
-/// `caa_identity` is what a CAA record must name; `None` if the CA does not say.
+/// The customer's sentence about `failure`. `edge_addresses` are what a name without CNAME needs,
+/// and `caa_identity` is what a CAA record must name; `None` if the CA does not say.
 pub fn sentence(
     failure: &Failure,
     record: &DomainRecord,

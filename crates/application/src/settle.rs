@@ -160,7 +160,8 @@ fn first_advice(before: &DomainRecord, after: &DomainRecord, facts: &Facts<'_>) 
     }
 }
 
-/// The record's next attempt, at the end of the certificate that it serves at the latest: no edge presents it any longer then.
+/// The record's next attempt, at the end of the certificate that it serves at the latest: no edge
+/// presents it any longer then.
 fn by_the_certificates_end(record: &DomainRecord, now: Timestamp) -> Option<Timestamp> {
     match record.phase {
         Phase::Live { not_after, .. } if now < not_after => {
@@ -237,8 +238,9 @@ pub fn is_departed(record: &DomainRecord) -> bool {
     record.phase.was_served() && matches!(record.last_failure, Some(Failure::DnsMoved { .. }))
 }
 
-/// While a name rests after a failed validation, passing the DNS check again does not make the CA's verdict untrue. Until a domain without
-/// a certificate is served again, what took it away says why it is `Failed`.
+/// While a name rests after a failed validation, passing the DNS check again does not make the CA's
+/// verdict untrue. Until a domain without a certificate is served again, what took it away says why
+/// it is `Failed`.
 fn still_explains(failure: Option<&Failure>, phase: &Phase) -> bool {
     if matches!(phase, Phase::Expired { .. }) {
         return true;

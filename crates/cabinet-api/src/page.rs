@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-/// A page of a list. A reader uses raw items and decodes each by [`read_domain`](crate::read_domain).
+/// A page of a list. A reader uses raw items and decodes each by
+/// [`read_domain`](crate::read_domain).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Page<T = Value> {

@@ -1,8 +1,9 @@
 //! Reading what a Cabinet sends, so that one broken item spoils nothing else.
 //!
-//! A page is split into items before any of them is decoded, and of an item only the fields that the
-//! service uses are decoded. Text that no JSON reader takes (a lone surrogate, a control character,
-//! an unknown escape, bytes that are no UTF-8) is replaced by U+FFFD where that lets the rest be read.
+//! A page is split into items before any of them is decoded, and of an item only the fields that
+//! the service uses are decoded. Text that no JSON reader takes (a lone surrogate, a control
+//! character, an unknown escape, bytes that are no UTF-8) is replaced by U+FFFD where that lets the
+//! rest be read.
 
 use dps_domain::{DomainId, Status};
 use serde::Deserialize;
@@ -25,7 +26,8 @@ pub struct DomainEntry {
     pub tenant_id: String,
     /// The name to certify as the Cabinet writes it, usable or not; empty when absent.
     pub canonical_host: String,
-    /// Where the customer's DNS must point as the Cabinet writes it, usable or not; empty when absent.
+    /// Where the customer's DNS must point as the Cabinet writes it, usable or not; empty when
+    /// absent.
     pub cname_target: String,
     /// The status; `None` when absent or of a later contract.
     pub status: Option<Status>,
@@ -149,7 +151,8 @@ fn shown(text: &str) -> String {
         .collect()
 }
 
-/// The JSON text with U+FFFD for each part of a string that no reader takes, without a byte order mark.
+/// The JSON text with U+FFFD for each part of a string that no reader takes, without a byte order
+/// mark.
 fn repaired(json: &str) -> String {
     let json = json.trim_start_matches('\u{feff}');
     let mut repaired = String::with_capacity(json.len());

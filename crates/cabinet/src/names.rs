@@ -90,7 +90,8 @@ impl NamePolicy {
             }
         };
         let target = Hostname::parse(&text).map_err(|error| wrong(error.to_string()))?;
-        // Without any rule, an empty list would let a request choose where this platform connects to.
+        // Without any rule, an empty list would let a request choose where this platform connects
+        // to.
         if self.rules.targets.is_empty() || !self.rules.allows_target(&target) {
             return Err(wrong(format!(
                 "{target} is no target of this platform; leave the field out, or have it added to Cabinet:AllowedTargets"

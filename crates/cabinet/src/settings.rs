@@ -29,7 +29,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// `sqlite://file`, `postgres://user:password@host/database` or the Npgsql form.
     pub connection_string: ConnectionString,
-    /// Whether a database server on another machine may be reached without proof that it is the right one.
+    /// Whether a database server on another machine may be reached without proof that it is the
+    /// right one.
     pub allow_unverified_tls: bool,
     /// Where customers' DNS must point, unless the request names a target. `{id}` makes it unique per domain.
     pub cname_target: Option<String>,
@@ -39,7 +40,8 @@ pub struct Settings {
     pub blocked_names: Vec<String>,
     /// Names under which a target that a request names must lie, besides those of `CnameTarget`.
     pub allowed_targets: Vec<String>,
-    /// Whether customers may have names in the registered domains of the targets, which are the platform's own.
+    /// Whether customers may have names in the registered domains of the targets, which are the
+    /// platform's own.
     pub allow_platform_names: bool,
     /// Whether calls may come without encryption on an address that other machines reach.
     pub allow_unencrypted: bool,

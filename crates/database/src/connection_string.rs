@@ -25,8 +25,8 @@ impl ConnectionString {
         self.expose().parse()
     }
 
-    /// The text with [`MASK`] in the place of whatever may be a password. A text that cannot be parsed
-    /// is not shown.
+    /// The text with [`MASK`] in the place of whatever may be a password. A text that cannot be
+    /// parsed is not shown.
     pub fn masked(&self) -> String {
         let text = self.expose().trim();
         match text.split_once(':') {
@@ -55,8 +55,8 @@ impl ConnectionString {
     }
 }
 
-/// A PostgreSQL URL after `scheme://`. A password may hold any character, so the last `@` before the
-/// query ends it.
+/// A PostgreSQL URL after `scheme://`. A password may hold any character, so the last `@` before
+/// the query ends it.
 fn masked_url(scheme: &str, rest: &str) -> String {
     let place = rest.split('?').next().unwrap_or_default();
     let is_sound = format!("{scheme}://{place}").parse::<Target>().is_ok();

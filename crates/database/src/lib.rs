@@ -1,8 +1,8 @@
 //! How a database is named, shown, reached and copied.
 //!
-//! The CertificateStore and the reference Cabinet keep their rows in SQLite or PostgreSQL. Both read
-//! their connection string here, so there is one grammar, one way to mask a password and one rule
-//! about unencrypted connections.
+//! The CertificateStore and the reference Cabinet keep their rows in SQLite or PostgreSQL. Both
+//! read their connection string here, so there is one grammar, one way to mask a password and one
+//! rule about unencrypted connections.
 
 mod connection_string;
 mod copy;

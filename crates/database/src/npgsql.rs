@@ -1,7 +1,8 @@
-//! The Npgsql form of a connection string: `Host=db;Port=5432;Database=dps;Username=dps;Password="a;b"`.
+//! The Npgsql form of a connection string:
+//! `Host=db;Port=5432;Database=dps;Username=dps;Password="a;b"`.
 //!
-//! Keys are matched without regard to case and spaces. A value may be quoted with `'` or `"`, doubled
-//! inside to mean itself.
+//! Keys are matched without regard to case and spaces. A value may be quoted with `'` or `"`,
+//! doubled inside to mean itself.
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 

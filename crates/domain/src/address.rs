@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-/// Special-purpose blocks of RFC 6890 and its updates, with the word a customer reads. Of IPv6, only [`GLOBAL_UNICAST`] less these is
-/// allowed.
+/// Special-purpose blocks of RFC 6890 and its updates, with the word a customer reads. Of IPv6,
+/// only [`GLOBAL_UNICAST`] less these is allowed.
 const FORBIDDEN: &[(&str, &str)] = &[
     ("0.0.0.0/8", "reserved"),
     ("10.0.0.0/8", "private"),
@@ -78,7 +78,8 @@ fn embedded_ipv4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     }
 }
 
-/// The shortest prefixes of a network of edges, of IPv4 and IPv6: a site's own, not a share of the Internet.
+/// The shortest prefixes of a network of edges, of IPv4 and IPv6: a site's own, not a share of the
+/// Internet.
 const SHORTEST_PREFIX: (u8, u8) = (16, 32);
 
 /// Why `address` cannot be that of an edge, if so.
@@ -86,7 +87,8 @@ pub fn edge_address_fault(address: IpAddr) -> Option<&'static str> {
     edge_network_fault(&IpNet::from(address))
 }
 
-/// Why `network` cannot be that of edges, if so. In a network that is too large, whoever has an address would count as ours.
+/// Why `network` cannot be that of edges, if so. In a network that is too large, whoever has an
+/// address would count as ours.
 pub fn edge_network_fault(network: &IpNet) -> Option<&'static str> {
     let (v4, v6) = SHORTEST_PREFIX;
     let shortest = if network.addr().is_ipv4() { v4 } else { v6 };

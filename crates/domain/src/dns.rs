@@ -7,7 +7,8 @@ use ipnet::IpNet;
 
 use crate::{Failure, Hostname};
 
-/// Addresses of one family that are kept of a name: more than any fleet of edges publishes under one name.
+/// Addresses of one family that are kept of a name: more than any fleet of edges publishes under
+/// one name.
 pub const MAX_ADDRESSES: usize = 64;
 
 /// What one resolver said about a name.
@@ -21,9 +22,11 @@ pub struct DnsObservation {
     pub answer: DnsAnswer,
     /// Addresses at the end of the chain beyond those kept.
     pub more: usize,
-    /// The look-up of IPv6 addresses, if its chain differs from that of IPv4. `chain` and `answer` are those of IPv4 then.
+    /// The look-up of IPv6 addresses, if its chain differs from that of IPv4. `chain` and `answer`
+    /// are those of IPv4 then.
     pub ipv6: Option<Lookup>,
-    /// The name is a zone of its own: a negative answer carried an SOA record of this name (RFC 2308 §3).
+    /// The name is a zone of its own: a negative answer carried an SOA record of this name (RFC
+    /// 2308 §3).
     pub is_zone: bool,
 }
 
@@ -102,7 +105,8 @@ pub enum DnsAnswer {
     Refused,
     /// No answer in time.
     Timeout,
-    /// Our own machine could not ask: no descriptor, no memory, no route. Says nothing about name and resolver.
+    /// Our own machine could not ask: no descriptor, no memory, no route. Says nothing about name
+    /// and resolver.
     Local {
         /// The system's reason.
         detail: String,
@@ -161,7 +165,8 @@ pub struct ResolverView {
 }
 
 impl ResolverView {
-    /// Whether the resolver is no evidence against a customer: it cannot even resolve our own target.
+    /// Whether the resolver is no evidence against a customer: it cannot even resolve our own
+    /// target.
     pub fn is_out_of_order(&self) -> bool {
         matches!(self.name.answer, DnsAnswer::Local { .. })
             || (self.name.answer.is_failure() && self.control.answer.is_failure())
@@ -201,7 +206,8 @@ pub fn verdict(expected: &DnsExpectation<'_>, views: &[ResolverView]) -> DnsVerd
     }
 }
 
-/// No resolver resolves our own target. Silence is an outage of resolvers; an error of all of them is for an operator to mend.
+/// No resolver resolves our own target. Silence is an outage of resolvers; an error of all of them
+/// is for an operator to mend.
 fn resolver_outage(expected: &DnsExpectation<'_>, views: &[ResolverView]) -> Failure {
     let is_silent = |view: &ResolverView| {
         view.name.answer == DnsAnswer::Timeout || view.control.answer == DnsAnswer::Timeout
@@ -285,7 +291,8 @@ fn verdict_of_working(
     };
     let is_servfail = |result: &Result<(), Failure>| matches!(result, Err(Failure::DnsServfail { .. }));
     if bad.iter().all(|(_, result)| is_servfail(result)) {
-        // Waiting does not mend a zone that some resolvers cannot resolve, such as by a broken signature.
+        // Waiting does not mend a zone that some resolvers cannot resolve, such as by a broken
+        // signature.
         return DnsVerdict::NotReady(Failure::DnsServfail {
             resolvers: resolvers(&bad),
             seen_by: resolvers(&good),
@@ -311,7 +318,8 @@ fn points_at_us<'a>(
     for name in seen {
         for branch in name.branches() {
             addresses.extend(branch.addresses());
-            // The target's own addresses, whatever it answers elsewhere. A family that goes another way has none of them.
+            // The target's own addresses, whatever it answers elsewhere. A family that goes another
+            // way has none of them.
             if branch.goes_through(expected.cname_target) {
                 edges.extend(branch.addresses());
             }

@@ -44,8 +44,9 @@ pub enum Failure {
     TargetNotAllowed { target: String, reason: String },
     /// The name does not exist in DNS.
     DnsNxdomain {},
-    /// The name exists but has no CNAME to us; `addresses` are some of what it has instead, and `more` counts the others. A name
-    /// that `is_zone` is a zone of its own, which cannot have a CNAME.
+    /// The name exists but has no CNAME to us; `addresses` are some of what it has instead, and
+    /// `more` counts the others. A name that `is_zone` is a zone of its own, which cannot have a
+    /// CNAME.
     DnsNoCname {
         addresses: Vec<IpAddr>,
         #[serde(default, skip_serializing_if = "is_zero")]
@@ -53,7 +54,8 @@ pub enum Failure {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         is_zone: bool,
     },
-    /// The name points elsewhere: the CNAME chain in order, some of the addresses at its end, and the number of the others.
+    /// The name points elsewhere: the CNAME chain in order, some of the addresses at its end, and
+    /// the number of the others.
     DnsWrongTarget {
         chain: Vec<String>,
         addresses: Vec<IpAddr>,
@@ -62,7 +64,8 @@ pub enum Failure {
     },
     /// The CNAME chain comes back to itself or is longer than resolvers follow.
     DnsCnameLoop { chain: Vec<String> },
-    /// The name's own DNS servers fail, at these resolvers. Others, if any, see the name pointing at us.
+    /// The name's own DNS servers fail, at these resolvers. Others, if any, see the name pointing
+    /// at us.
     DnsServfail {
         resolvers: Vec<SocketAddr>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -80,8 +83,8 @@ pub enum Failure {
         seen_by: Vec<SocketAddr>,
         missing_at: Vec<SocketAddr>,
     },
-    /// Besides our addresses the name has others, to which a visitor or the CA may be sent: some of them, and the number of the
-    /// rest.
+    /// Besides our addresses the name has others, to which a visitor or the CA may be sent: some of
+    /// them, and the number of the rest.
     DnsStrayAddress {
         stray: Vec<IpAddr>,
         #[serde(default, skip_serializing_if = "is_zero")]

@@ -91,7 +91,8 @@ impl Hostname {
         Ok(Self(ascii.into()))
     }
 
-    /// A name that nobody can have (RFC 6761 §6.4), for the record of a domain whose own is no hostname.
+    /// A name that nobody can have (RFC 6761 §6.4), for the record of a domain whose own is no
+    /// hostname.
     pub fn stand_in(id: DomainId) -> Self {
         Self(format!("name-{}.invalid", id.as_uuid().simple()).into())
     }

@@ -23,12 +23,13 @@ pub enum Lane {
     Urgent,
     /// What failed again and again for want of its customer's doing, until an order is placed for it.
     Chronic,
-    /// `DomainVerificationWorker` and `HttpProbeWorker`: checks before the order that failed already,
-    /// behind those that nobody made yet.
+    /// `DomainVerificationWorker` and `HttpProbeWorker`: checks before the order that failed
+    /// already, behind those that nobody made yet.
     Retry,
     /// `RecheckWorker`: looks now and then whether a live domain still points at us.
     Recheck,
-    /// `RemovalWorker`: what leaves the edges, because its domain was removed or its certificate has ended.
+    /// `RemovalWorker`: what leaves the edges, because its domain was removed or its certificate
+    /// has ended.
     Removal,
 }
 
@@ -47,8 +48,8 @@ impl Lane {
         Self::Removal,
     ];
 
-    /// Whether one tenant can fill the lane: with names that never pass, say. What lives on grows too,
-    /// but is due at its own times.
+    /// Whether one tenant can fill the lane: with names that never pass, say. What lives on grows
+    /// too, but is due at its own times.
     pub const fn takes_crowds(self) -> bool {
         match self {
             Self::Verification

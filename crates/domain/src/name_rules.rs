@@ -8,7 +8,8 @@ use crate::{Failure, Hostname};
 /// Stands in a template of targets for the domain's identifier.
 pub const ID_PLACEHOLDER: &str = "{id}";
 
-/// A name and all names below it, lower case and in A-labels. A single label such as `local` is allowed.
+/// A name and all names below it, lower case and in A-labels. A single label such as `local` is
+/// allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct NameSuffix(Box<str>);
@@ -42,7 +43,8 @@ impl NameSuffix {
         Ok(Self(below.as_str().strip_prefix("x.").unwrap_or_default().into()))
     }
 
-    /// The suffix that all targets of a template share: what follows the label with `{id}`, else the whole.
+    /// The suffix that all targets of a template share: what follows the label with `{id}`, else
+    /// the whole.
     ///
     /// # Errors
     /// What makes the template no name.
@@ -85,7 +87,8 @@ pub struct NameRules {
     pub blocked: Vec<NameSuffix>,
     /// Where targets must lie; anywhere when empty.
     pub targets: Vec<NameSuffix>,
-    /// Whether customers may have names in the registered domain of their target, which is the platform's own.
+    /// Whether customers may have names in the registered domain of their target, which is the
+    /// platform's own.
     pub allow_platform_names: bool,
 }
 

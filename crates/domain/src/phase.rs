@@ -20,7 +20,8 @@ pub enum Phase {
         /// When or how the next one comes.
         next: Next,
     },
-    /// The certificate ended before another was served, and no edge presents it any more. The next one is still worked for.
+    /// The certificate ended before another was served, and no edge presents it any more. The next
+    /// one is still worked for.
     Expired {
         /// The certificate that ended.
         certificate: CertificateId,
@@ -93,7 +94,8 @@ pub enum Event {
     OrderReady,
     /// The order is invalid, expired, gone or was refused; a new one starts from the DNS check.
     OrderLost,
-    /// A validation failed that may have met a moment's outage of ours: a new order starts from the DNS check.
+    /// A validation failed that may have met a moment's outage of ours: a new order starts from the
+    /// DNS check.
     ValidationDoubted,
     /// The certificate of the order is stored.
     CertificateStored(CertificateId),
@@ -269,7 +271,8 @@ impl Phase {
         }
     }
 
-    /// Whether the domain was served once and is not given up: a look at its DNS can only find that it moved away.
+    /// Whether the domain was served once and is not given up: a look at its DNS can only find that
+    /// it moved away.
     pub const fn was_served(&self) -> bool {
         matches!(self, Self::Live { .. } | Self::Expired { .. })
     }

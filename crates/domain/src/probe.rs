@@ -39,7 +39,8 @@ pub enum ProbeAnswer {
     Timeout,
     /// Our own machine has no route to this kind of address, such as IPv6: it says nothing about the customer.
     Unroutable,
-    /// Our own machine could not connect: no descriptor, no memory, no port. Says nothing about the address.
+    /// Our own machine could not connect: no descriptor, no memory, no port. Says nothing about the
+    /// address.
     Local {
         /// The system's reason.
         detail: String,
@@ -97,7 +98,8 @@ pub fn verdict(
         .try_for_each(|seen| judge(seen, edges.contains(&seen.address)))
 }
 
-/// Why our own machine could not ask one of the addresses, if so. The others tell nothing then, for every address must be ours.
+/// Why our own machine could not ask one of the addresses, if so. The others tell nothing then, for
+/// every address must be ours.
 pub fn local_fault(observations: &[ProbeObservation]) -> Option<&str> {
     observations.iter().find_map(|seen| match &seen.answer {
         ProbeAnswer::Local { detail } => Some(detail.as_str()),

@@ -1,4 +1,5 @@
-//! Which queue of a lane a record waits in, so that tenants can take turns by queues (stochastic fairness queueing).
+//! Which queue of a lane a record waits in, so that tenants can take turns by queues (stochastic
+//! fairness queueing).
 
 /// The shards that tenants are dealt to. Stored rows depend on it.
 pub const SHARDS: u32 = 64;

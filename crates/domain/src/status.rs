@@ -51,10 +51,12 @@ impl Status {
 
     /// Whether the service may report `next` for a domain that the Cabinet shows in this status.
     ///
-    /// A report of the same status is always allowed: it refreshes the error and the next attempt's time. The way back from
-    /// a later pending status to an earlier one is legal because DNS can be broken again before the certificate is issued.
-    /// `Active` becomes `Failed` when the certificate ends before another is served. A `Failed` domain may move on: its DNS returned, or
-    /// an operator asked for a retry. Only the Cabinet's own side starts a removal (to `PendingRemoval`).
+    /// A report of the same status is always allowed: it refreshes the error and the next attempt's
+    /// time. The way back from a later pending status to an earlier one is legal because DNS can be
+    /// broken again before the certificate is issued. `Active` becomes `Failed` when the
+    /// certificate ends before another is served. A `Failed` domain may move on: its DNS returned,
+    /// or an operator asked for a retry. Only the Cabinet's own side starts a removal (to
+    /// `PendingRemoval`).
     pub const fn may_report(self, next: Self) -> bool {
         match (self, next) {
             (

@@ -2,8 +2,8 @@
 //!
 //! Each target takes arbitrary bytes and must return: no panic, no endless loop, no memory without
 //! bound. Where a target knows more, such as that what was read can be written and read again, it
-//! asserts that too. `script/fuzz` runs the targets under a coverage-guided fuzzer; the test of this
-//! crate runs the corpus in `fuzz/corpus`.
+//! asserts that too. `script/fuzz` runs the targets under a coverage-guided fuzzer; the test of
+//! this crate runs the corpus in `fuzz/corpus`.
 
 mod agent;
 mod cabinet;

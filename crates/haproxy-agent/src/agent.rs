@@ -58,8 +58,8 @@ pub struct Agent {
     writer: Writer,
 }
 
-/// Runs an agent as the service of its process until `shutdown` is cancelled: raises the limit of open files, binds, tells the service
-/// manager that it is ready, and serves.
+/// Runs an agent as the service of its process until `shutdown` is cancelled: raises the limit of
+/// open files, binds, tells the service manager that it is ready, and serves.
 pub async fn run(
     settings: &Settings,
     clock: Arc<dyn Clock>,

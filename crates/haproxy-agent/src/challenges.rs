@@ -1,4 +1,5 @@
-//! The challenges that are answered right now. What is answered is kept on the disk too, and answered again after a restart.
+//! The challenges that are answered right now. What is answered is kept on the disk too, and
+//! answered again after a restart.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -59,7 +60,8 @@ impl Challenges {
         self.ttl
     }
 
-    /// Answers this token from now on, until its time is over. Returns the tokens whose time is over.
+    /// Answers this token from now on, until its time is over. Returns the tokens whose time is
+    /// over.
     pub(crate) fn publish(
         &self,
         token: ChallengeToken,

@@ -43,9 +43,9 @@ fn prefers_open_metrics(accept: &str) -> bool {
     open_metrics > 0.0 && open_metrics >= weight_of("text/plain")
 }
 
-/// `OpenMetrics` text as our metrics library writes it, in the Prometheus text format 0.0.4. There, the
-/// name of a counter's family ends with `_total` as its samples do, an info is a gauge whose name
-/// ends with `_info`, and there are no units, exemplars or end mark.
+/// `OpenMetrics` text as our metrics library writes it, in the Prometheus text format 0.0.4. There,
+/// the name of a counter's family ends with `_total` as its samples do, an info is a gauge whose
+/// name ends with `_info`, and there are no units, exemplars or end mark.
 fn to_prometheus(open_metrics: &str) -> String {
     let mut text = String::with_capacity(open_metrics.len());
     // HELP comes before TYPE, which decides the name of both.

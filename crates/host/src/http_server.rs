@@ -33,8 +33,8 @@ use crate::process;
 /// The bounds of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServerLimits {
-    /// Connections open at once; more wait in the kernel's queue. Lowered to the listener's share of
-    /// the process's file descriptors ([`process::descriptors_of_a_listener`]).
+    /// Connections open at once; more wait in the kernel's queue. Lowered to the listener's share
+    /// of the process's file descriptors ([`process::descriptors_of_a_listener`]).
     pub connections: usize,
     /// Connections open at once from one client: an IPv4 address or an IPv6 network of 64 bits.
     pub connections_per_client: usize,

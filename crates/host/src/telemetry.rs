@@ -90,7 +90,8 @@ pub fn init_file(path: &std::path::Path, level: Option<&str>) -> Result<(), Tele
         .map_err(|_| TelemetryError::Twice)
 }
 
-/// Whether a terminal is to be written to in colour: not with `NO_COLOR` (<https://no-color.org>), and not if it is a dumb one.
+/// Whether a terminal is to be written to in colour: not with `NO_COLOR` (<https://no-color.org>),
+/// and not if it is a dumb one.
 fn wants_colour(no_color: Option<&OsStr>, term: Option<&OsStr>) -> bool {
     no_color.is_none_or(OsStr::is_empty) && term.is_none_or(|term| term != "dumb")
 }

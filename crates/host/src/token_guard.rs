@@ -48,7 +48,8 @@ impl TokenGuard {
         }
     }
 
-    /// Whether a request with these headers and extensions shows the token. Returns late if it does not.
+    /// Whether a request with these headers and extensions shows the token. Returns late if it does
+    /// not.
     pub async fn admits(&self, headers: &HeaderMap, extensions: &Extensions) -> bool {
         if self.token.is_in(headers) {
             return true;

@@ -4,10 +4,12 @@
 //! reports is what that resolver says now. Every question is sent as it stands and its whole answer is kept: the chain of
 //! CNAMEs in order, and the response code that belongs to the end of it. Truncated answers are fetched again over TCP.
 //!
-//! A and AAAA are asked side by side and combined as a CA would take them: addresses of one family count even when the lookup
-//! of the other fails. Of what strangers publish a bounded part is kept, and the rest is counted. A socket that our own machine
-//! cannot open is an answer of its own, which says nothing about name and resolver. Recursive resolvers answer SERVFAIL for a CNAME loop; the chain is then walked one CNAME question at a
-//! time, to tell a loop from a broken server.
+//! A and AAAA are asked side by side and combined as a CA would take them: addresses of one family
+//! count even when the lookup of the other fails. Of what strangers publish a bounded part is kept,
+//! and the rest is counted. A socket that our own machine cannot open is an answer of its own,
+//! which says nothing about name and resolver. Recursive resolvers answer SERVFAIL for a CNAME
+//! loop; the chain is then walked one CNAME question at a time, to tell a loop from a broken
+//! server.
 
 mod combine;
 #[cfg(feature = "fuzzing")]

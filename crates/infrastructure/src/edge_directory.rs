@@ -37,7 +37,8 @@ pub struct DirectorySettings {
     pub scheme: String,
     /// Who is asked; the first name server of this machine if none is given.
     pub resolver: Option<SocketAddr>,
-    /// Domain names in lower case; an agent whose host is one of them or below one needs no approval.
+    /// Domain names in lower case; an agent whose host is one of them or below one needs no
+    /// approval.
     pub allowed_suffixes: Vec<String>,
 }
 

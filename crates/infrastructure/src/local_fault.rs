@@ -1,7 +1,7 @@
 //! Errors of our own machine, told apart from those of the other side.
 //!
-//! A socket that cannot be opened says nothing about whom it was for. Every adapter asks here before it calls an error a fault of
-//! the other side.
+//! A socket that cannot be opened says nothing about whom it was for. Every adapter asks here
+//! before it calls an error a fault of the other side.
 
 use std::error::Error;
 use std::io::{self, ErrorKind};
@@ -43,7 +43,8 @@ pub(crate) fn among_causes(error: &(dyn Error + 'static)) -> Option<String> {
 
 /// The same for a call of the HTTP client.
 pub(crate) fn of_call(error: &reqwest::Error) -> Option<String> {
-    // Names are looked up by the system's library, which does not tell that it could not open a file or a socket.
+    // Names are looked up by the system's library, which does not tell that it could not open a
+    // file or a socket.
     among_causes(error).or_else(|| error.is_connect().then(out_of_descriptors).flatten())
 }
 

@@ -1,4 +1,5 @@
-//! What the adapters say when our own machine has no descriptors left: alone in their process, since all tests of one share them.
+//! What the adapters say when our own machine has no descriptors left: alone in their process,
+//! since all tests of one share them.
 
 use std::fs::File;
 use std::time::Duration;

@@ -41,7 +41,8 @@ pub struct StoreOptions {
     pub events_per_domain: u32,
     /// How long lines of history are kept.
     pub events_max_age: Duration,
-    /// Whether a SQLite file that does not exist is made. If not, its journal mode is left alone too.
+    /// Whether a SQLite file that does not exist is made. If not, its journal mode is left alone
+    /// too.
     pub create: bool,
 }
 

@@ -28,8 +28,8 @@ macro_rules! columns {
 }
 pub(crate) use columns;
 
-/// The queue of its lane in which the record `$1` waits: that of the shard `$16`, or the second one of
-/// the shard when the tenant `$3` has [`FEW`](dps_domain::shard::FEW) others in the lane `$7`.
+/// The queue of its lane in which the record `$1` waits: that of the shard `$16`, or the second one
+/// of the shard when the tenant `$3` has [`FEW`](dps_domain::shard::FEW) others in the lane `$7`.
 macro_rules! queue {
     () => {
         "CAST($16 AS BIGINT) + CASE WHEN (SELECT COUNT(*) FROM (SELECT other.id FROM custom_domains AS other \
@@ -99,7 +99,8 @@ statements! {
     SET_CABINET_VERSION = Sql::both(
         "UPDATE custom_domains SET revision = revision + 1, cabinet_version = $2 WHERE id = $1",
     );
-    /// Domains that moved away are served until their certificate ends, and nobody waits for a new one.
+    /// Domains that moved away are served until their certificate ends, and nobody waits for a new
+    /// one.
     SOONEST_EXPIRY = Sql::both(
         "SELECT MIN(serving_not_after) AS at FROM custom_domains \
          WHERE substr(COALESCE(last_failure, ''), 1, 19) <> '{\"code\":\"DNS_MOVED\"'",
@@ -167,8 +168,8 @@ pub(crate) fn read(row: &Row) -> Result<DomainRecord, StoreError> {
     })
 }
 
-/// Writes what goes along with a record: the report, what is known of the CA's wishes, what it means
-/// for the ledger, and the line of history.
+/// Writes what goes along with a record: the report, what is known of the CA's wishes, what it
+/// means for the ledger, and the line of history.
 async fn accompany_in_tx(
     session: &mut Session,
     completion: &Completion,

@@ -32,7 +32,8 @@ impl Turns {
         )
     }
 
-    /// These shards were served, beginning at `first`: the one after the last of them is next, and the other queue of each.
+    /// These shards were served, beginning at `first`: the one after the last of them is next, and
+    /// the other queue of each.
     pub(crate) fn served(&self, lane: Lane, first: u32, shards: &[u32]) {
         let turn = self.of(lane);
         let behind = shards.iter().map(|shard| (shard + SHARDS - first) % SHARDS).max();

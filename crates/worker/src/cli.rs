@@ -56,9 +56,10 @@ pub enum Command {
     Migrate,
     /// Copy database and keys to a new folder while the service runs, and check the copy
     ///
-    /// For SQLite: the CertificateStore, its key-encryption keys, the Cabinet's database if it is on this machine, and the token that
-    /// `dps standalone` made. To restore, stop the service and put the files back where they were; their modes stay 0600. The copy
-    /// holds keys: keep it like the original. For PostgreSQL the command says what to run instead.
+    /// For SQLite: the CertificateStore, its key-encryption keys, the Cabinet's database if it is
+    /// on this machine, and the token that `dps standalone` made. To restore, stop the service and
+    /// put the files back where they were; their modes stay 0600. The copy holds keys: keep it like
+    /// the original. For PostgreSQL the command says what to run instead.
     Backup {
         /// The folder, which must not exist
         folder: PathBuf,
@@ -96,7 +97,8 @@ pub enum Command {
 /// `dps run`.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Run {
-    /// While the settings cannot be used, stay up, answer /health with what is wrong, and look again every few seconds
+    /// While the settings cannot be used, stay up, answer /health with what is wrong, and look
+    /// again every few seconds
     ///
     /// For containers: without it, the process ends with 2.
     #[arg(long)]
@@ -162,14 +164,16 @@ pub enum Removals {
     Show,
     /// Let all removals through for a day
     ///
-    /// More removals than a day usually brings are held, since a fault of the Cabinet's may have asked for them. Look there first.
+    /// More removals than a day usually brings are held, since a fault of the Cabinet's may have
+    /// asked for them. Look there first.
     Approve,
 }
 
 /// `dps edges …`.
 #[derive(Debug, Subcommand)]
 pub enum Edges {
-    /// Let an edge that was found by DNS take part: it is sent certificates and their keys from now on
+    /// Let an edge that was found by DNS take part: it is sent certificates and their keys from now
+    /// on
     Approve {
         /// The edge, as `dps edges` names it
         url: String,

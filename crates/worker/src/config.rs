@@ -124,8 +124,8 @@ impl Settings {
         self.data = data;
     }
 
-    /// Reads where health and metrics are to be served, whatever may be wrong with the other sections, and from the environment alone
-    /// where the files cannot be read.
+    /// Reads where health and metrics are to be served, whatever may be wrong with the other
+    /// sections, and from the environment alone where the files cannot be read.
     ///
     /// # Errors
     /// The problems of section `Http`.
@@ -145,8 +145,8 @@ impl Settings {
         self.workers.policy(&self.haproxy_agent, self.names())
     }
 
-    /// Which names and targets are taken. Names of the platform's own are those in the registered domains of its targets and of its
-    /// edges' names.
+    /// Which names and targets are taken. Names of the platform's own are those in the registered
+    /// domains of its targets and of its edges' names.
     fn names(&self) -> NameRules {
         let section = &self.workers.domain_verification;
         let mut targets = section.allowed_targets.clone();

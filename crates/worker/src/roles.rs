@@ -152,7 +152,8 @@ fn examine(path: Option<&Path>, role: Role, warn: impl Fn(&Finding)) -> (Option<
     (problems.is_empty().then_some(settings), problems)
 }
 
-/// Answers `/health` with the problems of the settings, until they can be used; `None` when `stop` comes first.
+/// Answers `/health` with the problems of the settings, until they can be used; `None` when `stop`
+/// comes first.
 async fn wait_for_configuration(
     path: Option<&Path>,
     role: Role,

@@ -119,8 +119,8 @@ async fn start_on(
 }
 
 impl Standalone {
-    /// Waits until the shutdown has drained the service, then stops Cabinet and agent and closes the store. If one of the parts ends by
-    /// itself, all end.
+    /// Waits until the shutdown has drained the service, then stops Cabinet and agent and closes
+    /// the store. If one of the parts ends by itself, all end.
     pub async fn finish(mut self) -> anyhow::Result<()> {
         let ended = self.end().await;
         wiring::close_store(&self.store).await;

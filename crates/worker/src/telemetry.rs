@@ -168,8 +168,8 @@ impl Metrics {
         self.oldest_due.get_or_create(&of(lane)).set(waiting);
     }
 
-    /// Sets `certificate_expiry_days` from the soonest end of validity among the certificates of domains that point at us; negative once
-    /// it has passed.
+    /// Sets `certificate_expiry_days` from the soonest end of validity among the certificates of
+    /// domains that point at us; negative once it has passed.
     pub fn certificate_expiry(&self, soonest: Option<Timestamp>, now: Timestamp) {
         self.expiry_days
             .set(soonest.map_or(f64::NAN, |soonest| days_until(soonest, now)));

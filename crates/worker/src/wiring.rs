@@ -151,8 +151,8 @@ pub fn open_vault(settings: &Settings) -> anyhow::Result<EnvelopeVault> {
     Ok(EnvelopeVault::new(keys))
 }
 
-/// The key-encryption keys. For the embedded default, a file is made beside the database on the first
-/// start.
+/// The key-encryption keys. For the embedded default, a file is made beside the database on the
+/// first start.
 async fn open_or_make_vault(settings: &Settings, store: &Store) -> anyhow::Result<EnvelopeVault> {
     if let Ok(KeySource::FileMadeOnFirstStart(path)) = settings.certificate_store.key_source()
         && !path.exists()

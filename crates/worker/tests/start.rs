@@ -1,4 +1,5 @@
-//! The start of `dps` as a real process: it answers before it can work, and strangers cannot keep it from answering.
+//! The start of `dps` as a real process: it answers before it can work, and strangers cannot keep
+//! it from answering.
 
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
@@ -294,7 +295,8 @@ async fn a_flood_of_silent_connections_takes_no_listener_and_few_descriptors() {
         ("Agent__StateDirectory", state.to_str().unwrap()),
         ("Agent__HaproxySocket", "/nowhere/haproxy.sock"),
     ]);
-    // The usual limit of systemd and of shells; all of it, so that the server has as little as it may.
+    // The usual limit of systemd and of shells; all of it, so that the server has as little as it
+    // may.
     let line = ["sh", "-c", "ulimit -n 1024; exec \"$0\" standalone", DPS];
     let mut dps = Dps::start(folder.path(), &line, &variables);
     let listening = dps.logged(&[

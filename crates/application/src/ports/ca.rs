@@ -88,7 +88,8 @@ pub enum CaError {
         /// When to come again.
         retry_after: Option<Until>,
     },
-    /// Our own machine could not call: no descriptor, no memory, no route. Says nothing about the CA.
+    /// Our own machine could not call: no descriptor, no memory, no route. Says nothing about the
+    /// CA.
     #[error("our own machine could not call the CA: {detail}")]
     Local {
         /// The system's reason.

@@ -75,7 +75,8 @@ pub trait EdgeDirectory: Send + Sync {
     /// Every edge that there is now. The same edge keeps its name.
     async fn find(&self) -> Result<Vec<Arc<dyn Edge>>, DirectoryError>;
 
-    /// Whether an edge needs no operator's approval, because its name is among those that the configuration allows.
+    /// Whether an edge needs no operator's approval, because its name is among those that the
+    /// configuration allows.
     fn is_allowed(&self, _name: &str) -> bool {
         false
     }
@@ -124,7 +125,8 @@ pub enum EdgeError {
         /// What it presented.
         detail: String,
     },
-    /// Our own machine could not call: no descriptor, no memory, no route. Says nothing about the edge.
+    /// Our own machine could not call: no descriptor, no memory, no route. Says nothing about the
+    /// edge.
     #[error("our own machine could not call the edge {edge}: {detail}")]
     Local {
         /// The edge.

@@ -87,7 +87,8 @@ pub trait FleetStore: Send + Sync {
     /// Every edge that is or was in the fleet, by name.
     async fn edges(&self) -> Result<Vec<KnownEdge>, StoreError>;
 
-    /// Notes that these edges are in the fleet, and approves them: the configuration names them, or an operator did.
+    /// Notes that these edges are in the fleet, and approves them: the configuration names them, or
+    /// an operator did.
     async fn edges_listed(&self, names: &[String], now: Timestamp) -> Result<(), StoreError>;
 
     /// Notes that these edges were found, and approves none of them.

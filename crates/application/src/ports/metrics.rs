@@ -60,8 +60,8 @@ impl CabinetEvent {
 
 /// Counts results. No label per hostname, ever.
 pub trait Metrics: Send + Sync {
-    /// One DNS check was answered: `domain_verification_total`. A domain that is known to have moved
-    /// away is not counted again.
+    /// One DNS check was answered: `domain_verification_total`. A domain that is known to have
+    /// moved away is not counted again.
     fn domain_verification(&self, success: bool);
     /// One first issuance ended with a deployed certificate, or an attempt at the CA or an edge
     /// failed: `acme_issuance_total`.

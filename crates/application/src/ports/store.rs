@@ -109,8 +109,8 @@ pub struct DomainEvent {
 }
 
 impl DomainEvent {
-    /// Whether a line of the same kind is replaced by it, when that is the newest of the domain: what
-    /// is confirmed every day must not push out the lines that explain a fault.
+    /// Whether a line of the same kind is replaced by it, when that is the newest of the domain:
+    /// what is confirmed every day must not push out the lines that explain a fault.
     pub fn replaces_its_like(&self) -> bool {
         self.kind == DNS_CONFIRMED
     }
@@ -125,8 +125,8 @@ pub struct Completion {
     pub report: Option<StatusReport>,
     /// The line for the history.
     pub event: Option<DomainEvent>,
-    /// What it means for the buckets of the CA's limits. Tokens that the domain holds are given back
-    /// besides, in the same transaction, once no order is under way or wanted.
+    /// What it means for the buckets of the CA's limits. Tokens that the domain holds are given
+    /// back besides, in the same transaction, once no order is under way or wanted.
     pub ledger: Vec<Entry>,
     /// What is known from now on of the CA's wishes for the certificate that the record serves; `None` leaves that as it is. It goes
     /// with a record that is leaving.
@@ -497,9 +497,9 @@ pub trait CertificateStore: SyncStore + FleetStore + AdviceStore {
     /// Forgets up to `limit` buckets that are full; answers how many.
     async fn ledger_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
-    /// Lowers buckets that neither a full burst nor the tokens that domains hold of them can account
-    /// for (see [`Bucket::compacted`]). Looks at up to `limit` of them behind `after`, in the order of
-    /// their keys, and returns where to go on; `None` at the end.
+    /// Lowers buckets that neither a full burst nor the tokens that domains hold of them can
+    /// account for (see [`Bucket::compacted`]). Looks at up to `limit` of them behind `after`, in
+    /// the order of their keys, and returns where to go on; `None` at the end.
     async fn ledger_compact(
         &self,
         limits: &CaLimits,
@@ -545,8 +545,9 @@ pub trait CertificateStore: SyncStore + FleetStore + AdviceStore {
     /// One certificate.
     async fn certificate(&self, id: CertificateId) -> Result<Option<StoredCertificate>, StoreError>;
 
-    /// The newest generation among the certificates of a domain that the caller holds, for the name that it has; `None` without any.
-    /// Of a [take-down](DomainId::take_down), the newest of the name. `LeaseLost` if the token is stale.
+    /// The newest generation among the certificates of a domain that the caller holds, for the name
+    /// that it has; `None` without any. Of a [take-down](DomainId::take_down), the newest of the
+    /// name. `LeaseLost` if the token is stale.
     async fn generation_held(&self, domain: DomainId, token: LeaseToken) -> Result<Option<u64>, StoreError>;
 
     /// The certificate an order gave.

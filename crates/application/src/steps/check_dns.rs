@@ -45,7 +45,8 @@ pub(super) async fn check_dns(context: &StepContext<'_>) -> Outcome {
     }
 }
 
-/// A domain that was served and stopped pointing at us has moved away. The look that finds it out is counted, those after it are not.
+/// A domain that was served and stopped pointing at us has moved away. The look that finds it out
+/// is counted, those after it are not.
 pub(super) fn departed(context: &StepContext<'_>, failure: Failure) -> Failure {
     if context.record.phase.was_served() && failure.counts_against_domain() && !is_seen_here(&failure) {
         if !is_departed(context.record) {
@@ -59,7 +60,8 @@ pub(super) fn departed(context: &StepContext<'_>, failure: Failure) -> Failure {
     }
 }
 
-/// Whether a resolver sees the name pointing at us, whatever others fail to look up: it has not moved.
+/// Whether a resolver sees the name pointing at us, whatever others fail to look up: it has not
+/// moved.
 pub(super) fn is_seen_here(failure: &Failure) -> bool {
     matches!(failure, Failure::DnsServfail { seen_by, .. } if !seen_by.is_empty())
 }

@@ -5,8 +5,8 @@ use dps_domain::{CertificateId, Event};
 use super::{Fault, Outcome, StepContext, moved, undeploy};
 use crate::ports::fleet::comparison_chore;
 
-/// Returns [`Event::CertificateEnded`] whatever the edges say: the domain is not `Active` any more, and an edge that is not reached now
-/// removes the certificate in its next comparison.
+/// Returns [`Event::CertificateEnded`] whatever the edges say: the domain is not `Active` any more,
+/// and an edge that is not reached now removes the certificate in its next comparison.
 pub(super) async fn expire(context: &StepContext<'_>, serving: CertificateId) -> Result<Outcome, Fault> {
     let service = context.service;
     let generation = match service.store.certificate(serving).await? {

@@ -35,7 +35,8 @@ use crate::ports::vault::VaultError;
 use crate::sentence::{CAA_IDENTITY, sentence};
 use crate::service::Service;
 
-/// The shortest time until a step is made again that our own machine made impossible, and half of the longest.
+/// The shortest time until a step is made again that our own machine made impossible, and half of
+/// the longest.
 const LOCAL_FAULT_PAUSE: Duration = Duration::from_secs(10);
 
 /// What came of a step.
@@ -224,7 +225,8 @@ impl StepContext<'_> {
         ))
     }
 
-    /// The outcome when our own machine could not call a party: the same step soon, as if this one had not been.
+    /// The outcome when our own machine could not call a party: the same step soon, as if this one
+    /// had not been.
     fn local_fault(&self, party: LocalParty, detail: &str) -> Outcome {
         let service = self.service;
         service.local_fault(party, detail);

@@ -10,7 +10,8 @@ use crate::ports::Edge;
 
 pub(super) async fn undeploy(context: &StepContext<'_>) -> Result<Outcome, Fault> {
     let (service, record) = (context.service, context.record);
-    // Read under the lease: a worker that was suspended until its name was claimed anew must not learn of the new certificate.
+    // Read under the lease: a worker that was suspended until its name was claimed anew must not
+    // learn of the new certificate.
     let newest = service.store.generation_held(record.id, context.token).await?;
     if let Some(order) = service.store.order_open(record.id).await? {
         if let Some(challenge) = service.store.challenge(order.id).await? {
@@ -26,7 +27,8 @@ pub(super) async fn undeploy(context: &StepContext<'_>) -> Result<Outcome, Fault
     Ok(moved(Event::Undeployed, "undeployed"))
 }
 
-/// Has no live edge serve a certificate of the name up to this generation. A newer one belongs to a later claim of the name and stays.
+/// Has no live edge serve a certificate of the name up to this generation. A newer one belongs to a
+/// later claim of the name and stays.
 pub(super) async fn take_down(context: &StepContext<'_>, generation: u64) -> Result<Reach, Fault> {
     let (service, record) = (context.service, context.record);
     let remove = |edge: Arc<dyn Edge>| async move { edge.remove(&record.hostname, Some(generation)).await };

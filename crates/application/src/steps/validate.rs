@@ -171,13 +171,15 @@ async fn invalid(context: &StepContext<'_>, order: &StoredOrder, failure: Failur
     }
 }
 
-/// Whether the CA found the name's addresses, and did not get the challenge's answer there (RFC 8555 §6.7).
+/// Whether the CA found the name's addresses, and did not get the challenge's answer there (RFC
+/// 8555 §6.7).
 fn is_about_our_answer(sub_cause: &str) -> bool {
     matches!(sub_cause, "connection" | "unauthorized" | "incorrectResponse")
 }
 
-/// The outcome when the CA did not get our answer. An edge or agent that was restarted between acknowledgement and fetch looks to the
-/// CA as a wrong server does, so the whole path is probed again first.
+/// The outcome when the CA did not get our answer. An edge or agent that was restarted between
+/// acknowledgement and fetch looks to the CA as a wrong server does, so the whole path is probed
+/// again first.
 async fn doubt(context: &StepContext<'_>, failure: &Failure, sub_cause: &str, detail: &str) -> Outcome {
     let service = context.service;
     let is_first = context.record.failed_validations == 0;
@@ -191,7 +193,8 @@ async fn doubt(context: &StepContext<'_>, failure: &Failure, sub_cause: &str, de
             let rest = BY_CHANCE.mul_f64(1.0 + service.randomness.unit() / 2.0);
             context.failed(ours, Then::NewOrderAt(service.now() + rest))
         }
-        // The path is right now. Once, that is taken for a moment's outage of ours, and nobody is told.
+        // The path is right now. Once, that is taken for a moment's outage of ours, and nobody is
+        // told.
         Ok(_) if is_first => doubted(sub_cause, detail),
         // Twice, the CA sees other records than we do, or is kept out.
         Ok(_) => context.failed(failure.clone(), Then::NewOrder { rest: true }),

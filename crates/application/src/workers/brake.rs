@@ -81,7 +81,8 @@ fn judge(stored: Option<Removals>, domains: u64, percent: u32, now: Timestamp) -
     })
 }
 
-/// Whether the domain may be removed now. One that may not is asked for again by the next poll or resync.
+/// Whether the domain may be removed now. One that may not is asked for again by the next poll or
+/// resync.
 pub(super) async fn may_remove(service: &Service, id: DomainId) -> Result<bool, StoreError> {
     let percent = service.policy.removal_brake_percent;
     if percent >= 100 {
@@ -127,8 +128,8 @@ pub(super) async fn is_approved(service: &Service) -> Result<bool, StoreError> {
     Ok(stored.is_some_and(|removals| removals.is_approved(service.now())))
 }
 
-/// Lets all removals through for a day, and has them looked for at once. Returns the end of that time;
-/// `None` when others wrote the count all the while.
+/// Lets all removals through for a day, and has them looked for at once. Returns the end of that
+/// time; `None` when others wrote the count all the while.
 ///
 /// # Errors
 /// When the store fails.

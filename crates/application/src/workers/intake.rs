@@ -41,8 +41,8 @@ const LONGEST: Duration = Duration::from_secs(300);
 const UPDATE_TRIES: usize = 5;
 /// New domains written in one transaction: short enough that nobody waits for it.
 const BATCH: usize = 100;
-/// Attempts that a customer's retry keeps: when it fails again, the name is where it was, and its next
-/// check is minutes away rather than hours.
+/// Attempts that a customer's retry keeps: when it fails again, the name is where it was, and its
+/// next check is minutes away rather than hours.
 const ATTEMPTS_KEPT: u32 = 2;
 /// Domains of a page that are looked up at once.
 const LOOKS: usize = 8;
@@ -154,7 +154,8 @@ impl Intake {
         Ok(service.policy.intake_interval)
     }
 
-    /// One page of the feed. Returns how long to wait before the next; `None` when it is not offered.
+    /// One page of the feed. Returns how long to wait before the next; `None` when it is not
+    /// offered.
     async fn follow_once(&mut self, service: &Service) -> Result<Option<Duration>, IntakeError> {
         let cursor = service.store.cursor(FEED_CURSOR).await?;
         let after = cursor.as_deref().filter(|cursor| !cursor.is_empty());
@@ -165,8 +166,8 @@ impl Intake {
                 let next = page.next.take();
                 (page, next)
             }
-            // Such as after a Cabinet was restored from a backup. Reading the feed from its start again is harmless; what went backwards
-            // there is found by a resync.
+            // Such as after a Cabinet was restored from a backup. Reading the feed from its start
+            // again is harmless; what went backwards there is found by a resync.
             Err(error) if error.fault == CabinetFault::CursorUnknown && after.is_some() => {
                 tracing::warn!(%error, "intake.feed_begins_anew");
                 service.store.chore_call(resync::CHORE, service.now()).await?;
@@ -196,7 +197,8 @@ impl Intake {
     }
 }
 
-/// Notes that a pass ended, and says once when something is wrong with it and when it is right again.
+/// Notes that a pass ended, and says once when something is wrong with it and when it is right
+/// again.
 fn note_progress(service: &Service, trouble: Option<&str>) {
     let is_new = service.cabinet_health.trouble(trouble);
     match trouble {
@@ -255,8 +257,9 @@ async fn poll_once(service: &Service) -> Result<Vec<Status>, IntakeError> {
     Ok(rounds)
 }
 
-/// Brings our records in line with a page of what the Cabinet says, in its order. Domains that are new are written many at a time: one by
-/// one they would wait as long as the steps that are under way, each for its own turn to write. Returns whether anything was new.
+/// Brings our records in line with a page of what the Cabinet says, in its order. Domains that are
+/// new are written many at a time: one by one they would wait as long as the steps that are under
+/// way, each for its own turn to write. Returns whether anything was new.
 async fn take_page(service: &Service, page: &CabinetPage) -> Result<bool, StoreError> {
     note_refused(service, page);
     let mut is_news = false;
@@ -378,8 +381,9 @@ enum Occasion {
     Resync,
 }
 
-/// Brings our record in line with what the Cabinet says of one domain, and returns whether anything was written. A row that cannot be
-/// read keeps no other domain from being taken in: the operator is told, and the next pass looks again.
+/// Brings our record in line with what the Cabinet says of one domain, and returns whether anything
+/// was written. A row that cannot be read keeps no other domain from being taken in: the operator
+/// is told, and the next pass looks again.
 pub async fn take(service: &Service, domain: &CabinetDomain) -> Result<bool, StoreError> {
     match align(service, domain).await {
         Err(error @ StoreError::Corrupt { .. }) => {
@@ -446,7 +450,8 @@ async fn decide(
             .as_ref()
             .filter(|other| other.id != domain.id && holds_its_name(other));
         if let Some(other) = holder {
-            // An earlier name of the same tenant's that is just being taken down comes free by itself.
+            // An earlier name of the same tenant's that is just being taken down comes free by
+            // itself.
             if other.id.is_take_down() && other.tenant_id == domain.tenant_id {
                 let soon = service.now() + TAKE_DOWN_PAUSE;
                 service.store.chore_call(resync::CHORE, soon).await?;
@@ -487,7 +492,8 @@ async fn decide(
     write(service, completion, false).await
 }
 
-/// Has the name that a domain had until now taken down by a record of its own, and ends its open order. Doing so twice is harmless.
+/// Has the name that a domain had until now taken down by a record of its own, and ends its open
+/// order. Doing so twice is harmless.
 async fn leave_old_name(
     service: &Service,
     facts: &Facts<'_>,
@@ -503,7 +509,8 @@ async fn leave_old_name(
     Ok(())
 }
 
-/// The record that takes down the name which a domain had until now; `None` where no edge can have heard of it.
+/// The record that takes down the name which a domain had until now; `None` where no edge can have
+/// heard of it.
 fn take_down_of(facts: &Facts<'_>, before: &DomainRecord) -> Option<Completion> {
     match before.phase {
         Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. } => {}
@@ -631,7 +638,8 @@ fn started(
     }
 }
 
-/// The target to write into a record that starts. One that is refused is kept nowhere but in the refusal.
+/// The target to write into a record that starts. One that is refused is kept nowhere but in the
+/// refusal.
 fn target_of(domain: &CabinetDomain, names: &Names) -> Hostname {
     names
         .target
@@ -722,7 +730,8 @@ fn change(
     let ours = record.phase.status();
     let (kind, report) = match wish {
         Some(wish) => wish,
-        // What is served stays served with the target that it has; the Cabinet hears what is wrong with the new one.
+        // What is served stays served with the target that it has; the Cabinet hears what is wrong
+        // with the new one.
         None if refused_target && is_wanted => (TARGET_REFUSED, true),
         None if resync && theirs != ours && theirs.may_report(ours) => ("status.repeated", true),
         None if retargeted => ("target.changed", false),
@@ -780,7 +789,8 @@ fn wish(
             after.pending_since = record.pending_since;
             Some(("retry.requested", false))
         }
-        // An order or a certificate is never thrown away: the next step is made now, and the Cabinet is told where the domain stands.
+        // An order or a certificate is never thrown away: the next step is made now, and the
+        // Cabinet is told where the domain stands.
         (Status::PendingDns, Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. }) if newer => {
             after.lift_pause();
             after.attempt = 0;
@@ -800,7 +810,8 @@ fn wish(
     Ok(asked)
 }
 
-/// Whether nobody else may have the record's name. One that moved away and was not waited for any longer gave it up.
+/// Whether nobody else may have the record's name. One that moved away and was not waited for any
+/// longer gave it up.
 fn holds_its_name(record: &DomainRecord) -> bool {
     match record.phase {
         Phase::Gone => false,

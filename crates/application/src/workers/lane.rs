@@ -348,7 +348,8 @@ fn level(before: &DomainRecord, after: &DomainRecord) -> Level {
     }
 }
 
-/// What a failure says without its facts, which may differ each time: addresses, times, an outage's words.
+/// What a failure says without its facts, which may differ each time: addresses, times, an outage's
+/// words.
 fn result(failure: &Failure) -> (FailureCode, Actor, Option<FailureCode>) {
     let cause = match failure {
         Failure::DnsMoved { cause } => Some(cause.code()),

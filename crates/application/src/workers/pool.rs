@@ -79,7 +79,8 @@ struct Queue {
 }
 
 impl Queue {
-    /// The moment at which the lane is looked at although nobody rings; `None` waits for the periodic pass.
+    /// The moment at which the lane is looked at although nobody rings; `None` waits for the
+    /// periodic pass.
     fn wakes_at(&self) -> Option<Timestamp> {
         // Nobody waits for a look at a live domain: those that come due until the next periodic
         // pass are leased together, in one transaction instead of one each.
@@ -152,7 +153,8 @@ impl Lanes {
         Ok(())
     }
 
-    /// Marks the lanes in which work may have become due since they were looked at, without waiting.
+    /// Marks the lanes in which work may have become due since they were looked at, without
+    /// waiting.
     fn notice_due(&mut self, service: &Service, poll: &mut Interval) {
         if poll.tick().now_or_never().is_some() {
             return self.look_everywhere();

@@ -1,5 +1,5 @@
-//! Tells the Cabinet, in order per domain. A Cabinet that is down holds up reports, and nothing else; a report that it does not answer
-//! holds up no other.
+//! Tells the Cabinet, in order per domain. A Cabinet that is down holds up reports, and nothing
+//! else; a report that it does not answer holds up no other.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -85,7 +85,8 @@ async fn idle(service: &Service) -> Duration {
 #[derive(Debug, Default)]
 pub struct Reporter {
     circuit: Circuit,
-    /// Tasks of their own: one that waits for the Cabinet must not hold what another needs of the store.
+    /// Tasks of their own: one that waits for the Cabinet must not hold what another needs of the
+    /// store.
     under_way: JoinSet<Tried>,
     /// When each report that is under way was begun.
     begun: HashMap<Id, Instant>,
@@ -113,8 +114,8 @@ pub enum Delivered {
 }
 
 impl Reporter {
-    /// One round: reports that are due, only the oldest of each domain, all at once. While the Cabinet is away, one. Returns when each has
-    /// come to an end.
+    /// One round: reports that are due, only the oldest of each domain, all at once. While the
+    /// Cabinet is away, one. Returns when each has come to an end.
     pub async fn deliver(&mut self, service: &Service) -> Result<Delivered, StoreError> {
         let begun = self.begin(service).await?;
         self.finish(service).await?;
@@ -315,8 +316,8 @@ async fn accepted(service: &Service, lease: &OutboxLease, version: u64) -> Resul
     Ok(())
 }
 
-/// The answer is a success that tells no version, of the Cabinet or of something else that answers in its place. The domain itself tells
-/// which, and what version it has.
+/// The answer is a success that tells no version, of the Cabinet or of something else that answers
+/// in its place. The domain itself tells which, and what version it has.
 async fn perhaps_accepted(service: &Service, lease: &OutboxLease) -> Result<(), Undelivered> {
     match service.cabinet.domain(lease.domain_id).await? {
         Some(domain) if domain.status == Some(lease.report.status) => {
@@ -364,7 +365,8 @@ async fn tell_status_alone(service: &Service, lease: &OutboxLease, detail: &str)
 /// The customer did something meanwhile: what they did decides whether the report still holds.
 async fn reconcile(service: &Service, lease: &OutboxLease) -> Result<(), Undelivered> {
     service.metrics.cabinet(CabinetEvent::VersionConflict);
-    // Once or twice is a customer who did something; the same again and again is a fault over there.
+    // Once or twice is a customer who did something; the same again and again is a fault over
+    // there.
     if lease.attempt > 2 && lease.attempt.is_power_of_two() {
         tracing::error!(domain.id = %lease.domain_id, attempt = lease.attempt, "report.always_conflicts");
     }

@@ -244,8 +244,9 @@ fn differs(known: Option<&Known>, domain: &CabinetDomain, names: &Names) -> bool
         || names.hostname != record.hostname
 }
 
-/// Asks for one domain, after its record was read, and mends the difference. Answers whether the Cabinet knows it. A row or an answer
-/// that cannot be read is told to the operator and keeps no other from being looked at.
+/// Asks for one domain, after its record was read, and mends the difference. Answers whether the
+/// Cabinet knows it. A row or an answer that cannot be read is told to the operator and keeps no
+/// other from being looked at.
 async fn look_closer(service: &Service, progress: &mut Progress, id: DomainId) -> Result<bool, IntakeError> {
     match look_at(service, id).await {
         Err(IntakeError::Store(error @ StoreError::Corrupt { .. })) => {

@@ -78,7 +78,8 @@ async fn place_of(asked: &mut watch::Receiver<Vec<String>>, host: &str) -> usize
     asked.iter().position(|name| name == host).unwrap()
 }
 
-/// How many looks at chronic domains were begun between the moment at which something else was due and its own.
+/// How many looks at chronic domains were begun between the moment at which something else was due
+/// and its own.
 struct Overtaken {
     by_bell: usize,
     by_time: usize,
@@ -127,7 +128,8 @@ async fn overtaken(world: &World) -> Overtaken {
 
 async fn is_not_kept_waiting(world: World) {
     let overtaken = overtaken(&world).await;
-    // The pool has eight permits: those that were granted already, and those of the grant under way.
+    // The pool has eight permits: those that were granted already, and those of the grant under
+    // way.
     assert!(overtaken.by_bell <= 40, "{} before who rang", overtaken.by_bell);
     assert!(
         overtaken.by_time <= 40,

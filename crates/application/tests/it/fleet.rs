@@ -506,7 +506,8 @@ async fn an_edge_that_is_found_gets_nothing_before_an_operator_approves_it() {
     look_after(&world, &mut Watch::default()).await;
     world.advance(Duration::from_secs(3600));
     world.settle().await;
-    // The address of the other one is published, and does not answer: nobody waits for it, and it is not excused either.
+    // The address of the other one is published, and does not answer: nobody waits for it, and it
+    // is not excused either.
     assert!(!is_active(&world).await);
     assert_eq!((world.edges.count(1), world.edges.challenges_of(1)), (0, 0));
     // A process that begins while nobody answers goes on with those that are approved.

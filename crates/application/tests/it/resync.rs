@@ -149,7 +149,8 @@ async fn a_status_that_the_cabinet_has_wrong_is_told_again() {
     assert_eq!(world.record().await.phase.status(), Status::Active);
 }
 
-/// Has a customer press retry in the Cabinet, and says how the domain is told to be right after that.
+/// Has a customer press retry in the Cabinet, and says how the domain is told to be right after
+/// that.
 async fn pressed_retry(world: &World) -> Option<Status> {
     world.cabinet.edit(id(1), |domain| {
         domain.status = Some(Status::PendingDns);

@@ -195,7 +195,8 @@ fn ports(clock: &Arc<AtomicI64>) -> Ports {
     )
 }
 
-/// The body of an answer that must have the given status, which the document must tell of this path.
+/// The body of an answer that must have the given status, which the document must tell of this
+/// path.
 pub(crate) async fn answer(response: Response, status: u16) -> Value {
     let found = response.status().as_u16();
     let media_type = response.headers().get("content-type").cloned();

@@ -223,7 +223,8 @@ impl Failure {
     }
 }
 
-/// Behind a proxy, the record that the customer sees in the panel is not the one that resolvers see.
+/// Behind a proxy, the record that the customer sees in the panel is not the one that resolvers
+/// see.
 const PROXY: &str = "If this record exists already, switch off the proxy (CDN) for it.";
 
 fn list(addresses: &[IpAddr], more: usize) -> String {

@@ -50,7 +50,8 @@ impl Limit {
         Self { margin, ..self }
     }
 
-    /// A limit of which no more is known than how often a token comes back: enough to give one back.
+    /// A limit of which no more is known than how often a token comes back: enough to give one
+    /// back.
     pub const fn of_interval(interval: Duration) -> Self {
         Self::bursting(1, 1, interval)
     }
@@ -119,9 +120,9 @@ impl Bucket {
         }
     }
 
-    /// The bucket without what neither the tokens held of it nor a full burst can account for. `last_held`
-    /// is the latest moment for which a token is held. Tokens that were booked for domains which are gone
-    /// keep nobody waiting longer than a used-up burst does.
+    /// The bucket without what neither the tokens held of it nor a full burst can account for.
+    /// `last_held` is the latest moment for which a token is held. Tokens that were booked for
+    /// domains which are gone keep nobody waiting longer than a used-up burst does.
     #[must_use]
     pub fn compacted(self, limit: &Limit, now: Timestamp, last_held: Option<Timestamp>) -> Self {
         if limit.is_none() {

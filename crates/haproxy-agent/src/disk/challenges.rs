@@ -1,5 +1,5 @@
-//! The challenges that are answered, so that an agent which is restarted between the service's acknowledgement and the CA's fetch still
-//! answers.
+//! The challenges that are answered, so that an agent which is restarted between the service's
+//! acknowledgement and the CA's fetch still answers.
 
 use std::fs;
 use std::io;
@@ -23,7 +23,8 @@ pub(crate) struct KeptChallenge {
 }
 
 impl Disk {
-    /// Writes `challenges/<token>`. It is not synced: it must survive the process, and with the machine the CA's fetch fails too.
+    /// Writes `challenges/<token>`. It is not synced: it must survive the process, and with the
+    /// machine the CA's fetch fails too.
     pub(crate) fn keep_challenge(&self, kept: &KeptChallenge) -> Result<(), DiskError> {
         let line = format!("{} {}\n", kept.expires_at.unix_seconds(), kept.key_authorization);
         write::replace_unsynced(
@@ -42,7 +43,8 @@ impl Disk {
         }
     }
 
-    /// Reads at most `capacity` challenges that are still answered at `now`, for `ttl` at most, and deletes every other file.
+    /// Reads at most `capacity` challenges that are still answered at `now`, for `ttl` at most, and
+    /// deletes every other file.
     pub(crate) fn kept_challenges(
         &self,
         capacity: usize,

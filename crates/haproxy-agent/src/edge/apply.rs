@@ -416,8 +416,9 @@ impl Edge {
         Ok(())
     }
 
-    /// Acknowledges nothing that the process which serves now does not have. One that replaced HAProxy meanwhile may have read the disk
-    /// before it was published: what it lacks is installed and proven again.
+    /// Acknowledges nothing that the process which serves now does not have. One that replaced
+    /// HAProxy meanwhile may have read the disk before it was published: what it lacks is installed
+    /// and proven again.
     async fn confirm_process(&mut self, items: &mut [Item]) {
         for _ in 0..REPLACEMENTS {
             if self.is_known_process().await {

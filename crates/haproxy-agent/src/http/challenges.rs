@@ -56,7 +56,8 @@ pub(super) async fn withdraw(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Changes what is kept for the next start. A disk that fails takes nothing from what is answered now.
+/// Changes what is kept for the next start. A disk that fails takes nothing from what is answered
+/// now.
 async fn on_disk(app: &App, change: impl FnOnce(&Disk) -> Result<(), DiskError> + Send + 'static) {
     let disk = app.disk.clone();
     match tokio::task::spawn_blocking(move || change(&disk)).await {

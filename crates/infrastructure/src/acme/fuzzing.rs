@@ -14,8 +14,8 @@ use super::{lenient, renewal_info, retry_after, views};
 /// No error of the CA is told at more length.
 const MAX_ERROR_BYTES: usize = 16 * 1024;
 
-/// An answer of the CA, read as each resource that it could be. The first line holds the status and,
-/// after a space, the value of `Retry-After`; the body follows.
+/// An answer of the CA, read as each resource that it could be. The first line holds the status
+/// and, after a space, the value of `Retry-After`; the body follows.
 ///
 /// # Panics
 /// Where an answer is told without bound, or changes when it is normalized again.

@@ -57,7 +57,8 @@ impl From<DnsResponse> for Answer {
 /// The way to one resolver. Holds no cache; equal questions at the same moment share one packet.
 pub(crate) struct Upstream {
     pool: NameServerPool<Sockets>,
-    /// For resolvers that do not take EDNS: apart, so that no question shares a packet with one that has it.
+    /// For resolvers that do not take EDNS: apart, so that no question shares a packet with one
+    /// that has it.
     plain_pool: NameServerPool<Sockets>,
     faults: LocalFaults,
     address: SocketAddr,

@@ -1,4 +1,5 @@
-//! The resolver's sockets, watched for faults of our own machine: the resolver library tells only that no connection came about.
+//! The resolver's sockets, watched for faults of our own machine: the resolver library tells only
+//! that no connection came about.
 
 use std::future::Future;
 use std::io;
@@ -83,7 +84,8 @@ impl RuntimeProvider for Sockets {
             match binding.await {
                 Ok(socket) => Ok(WatchedSocket { socket, faults }),
                 Err(error) => {
-                    // Ports below 1024 or in use are tried at random and passed over; they are nothing to note.
+                    // Ports below 1024 or in use are tried at random and passed over; they are
+                    // nothing to note.
                     let is_retried = matches!(
                         error.kind(),
                         io::ErrorKind::PermissionDenied | io::ErrorKind::AddrInUse

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use super::query::{Answer, Reply, Upstream};
 
-/// CNAMEs followed before a chain counts as endless. A CA gives up there too: Unbound, which they use, restarts a question 11 times
-/// at most (`max-query-restarts`).
+/// CNAMEs followed before a chain counts as endless. A CA gives up there too: Unbound, which they
+/// use, restarts a question 11 times at most (`max-query-restarts`).
 const MAX_HOPS: usize = 10;
 /// The longest text that is kept of a name; only names with escapes are longer.
 const MAX_NAME_CHARS: usize = 253;
@@ -108,8 +108,8 @@ pub(super) async fn walk(upstream: &Upstream, host: &Name, kind: RecordType, dea
     }
 }
 
-/// What the answer says about the end of the chain, and how many addresses are left out; `None` when that name must be asked for by
-/// itself.
+/// What the answer says about the end of the chain, and how many addresses are left out; `None`
+/// when that name must be asked for by itself.
 fn at_the_end(end: &Name, answer: &Answer, stuck: bool) -> Option<(DnsAnswer, usize)> {
     let mut addresses: BTreeSet<IpAddr> = answer
         .records

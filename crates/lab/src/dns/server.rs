@@ -127,10 +127,12 @@ async fn delayed(packet: Option<Vec<u8>>, fault: Option<Fault>) -> Option<Vec<u8
     packet
 }
 
-/// More addresses than this are written by hand: the library stops compressing names after some, and thousands would not fit.
+/// More addresses than this are written by hand: the library stops compressing names after some,
+/// and thousands would not fit.
 const MANY_ANSWERS: usize = 200;
 
-/// The response as bytes. Many addresses of the name asked for take 16 or 28 bytes each, as from a server of others.
+/// The response as bytes. Many addresses of the name asked for take 16 or 28 bytes each, as from a
+/// server of others.
 fn encoded(response: &Message) -> Option<Vec<u8>> {
     let are_addresses = response
         .answers

@@ -95,8 +95,8 @@ impl State {
         leases
     }
 
-    /// Due records that nobody holds, tenants taking turns by their shards. A shard's two queues take
-    /// turns as well; in each the longest due comes first.
+    /// Due records that nobody holds, tenants taking turns by their shards. A shard's two queues
+    /// take turns as well; in each the longest due comes first.
     fn choose(&mut self, lane: Lane, term: Term, limit: usize) -> Vec<DomainId> {
         let (first, halves) = self.turns.get(&lane).copied().unwrap_or_default();
         let place = |shard: u32| (shard + SHARDS - first) % SHARDS;

@@ -183,7 +183,8 @@ impl EdgeFleet {
         locked(&self.expiries).expired_while_served
     }
 
-    /// Certificates that an edge holds although they ended more than a day ago, whoever they are for.
+    /// Certificates that an edge holds although they ended more than a day ago, whoever they are
+    /// for.
     pub fn held_after_their_end(&self) -> u64 {
         let latest = self.time.now().unix_micros() - 24 * HOUR;
         let has_ended = |served: &&Served| served.serial != 0 && served.not_after < latest;

@@ -1,10 +1,10 @@
 //! Leases on work records: acquiring what is due, recording the outcome, giving back.
 //!
-//! A record can be acquired from its column `acquirable_at` on, which is the moment it is due or, while somebody holds it, the
-//! moment their lease ends. A lane is 128 queues in that order, two for each of 64 shards of tenants, and acquiring takes from each shard
-//! in turn, now from one of its queues and now from the other:
-//! it reads the heads of ranges of one index, whatever else is stored, and a record that kills its workers goes to the back of its
-//! queue by itself.
+//! A record can be acquired from its column `acquirable_at` on, which is the moment it is due or,
+//! while somebody holds it, the moment their lease ends. A lane is 128 queues in that order, two
+//! for each of 64 shards of tenants, and acquiring takes from each shard in turn, now from one of
+//! its queues and now from the other: it reads the heads of ranges of one index, whatever else is
+//! stored, and a record that kills its workers goes to the back of its queue by itself.
 //!
 //! Rounds: one record of each shard first; then as many of each as would fill the order if all had as many; then whatever there is.
 //! So an empty lane costs one statement, a lane full of tenants one, and a lane of one tenant two.
@@ -39,8 +39,9 @@ macro_rules! shards {
     };
 }
 
-/// The due records of one queue that nobody holds: of the shard's two, the first or, where the bit of the shard is set in `$9`, the second
-/// comes first. Whether a record is due is up to the caller's time, whether somebody holds it is not.
+/// The due records of one queue that nobody holds: of the shard's two, the first or, where the bit
+/// of the shard is set in `$9`, the second comes first. Whether a record is due is up to the
+/// caller's time, whether somebody holds it is not.
 macro_rules! due_in_queue {
     ($lease_now:expr) => {
         concat!(
@@ -114,7 +115,8 @@ statements! {
         "UPDATE custom_domains SET lease_token = NULL, lease_expires_at = NULL, \
          attempt = CASE WHEN attempt > 0 THEN attempt - 1 ELSE 0 END WHERE id = $1 AND lease_token = $2",
     );
-    /// What belongs to the record goes with it, by its foreign keys; tokens that it holds are given back before.
+    /// What belongs to the record goes with it, by its foreign keys; tokens that it holds are given
+    /// back before.
     FORGET = Sql::both("DELETE FROM custom_domains WHERE id = $1 AND lease_token = $2");
 }
 

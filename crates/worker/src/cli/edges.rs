@@ -1,4 +1,5 @@
-//! `dps edges`: how the edges are, for people and programs, and an operator's approval of those that were found.
+//! `dps edges`: how the edges are, for people and programs, and an operator's approval of those
+//! that were found.
 
 use std::time::Duration;
 
@@ -11,10 +12,12 @@ use serde_json::{Value, json};
 
 use crate::config::HAProxyAgent;
 
-/// A service notes each hour which edges are in the fleet; one that was not noted for so long is not.
+/// A service notes each hour which edges are in the fleet; one that was not noted for so long is
+/// not.
 const NOTED_WITHIN: Duration = Duration::from_secs(2 * 3600);
 
-/// Whether an edge has no part in the fleet any more: the configuration does not name it, and the DNS does not either.
+/// Whether an edge has no part in the fleet any more: the configuration does not name it, and the
+/// DNS does not either.
 pub fn has_left(edge: &KnownEdge, configured: &HAProxyAgent, now: Timestamp) -> bool {
     let urls = configured.urls();
     let is_named = |name: &str| urls.iter().any(|url| url.as_str().trim_end_matches('/') == name);

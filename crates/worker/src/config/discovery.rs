@@ -81,7 +81,8 @@ impl Discovery {
         })
     }
 
-    /// `has_tls` tells whether the agents' certificates must come from the authority of `HAProxyAgent:Tls`.
+    /// `has_tls` tells whether the agents' certificates must come from the authority of
+    /// `HAProxyAgent:Tls`.
     pub(super) fn check(&self, has_tls: bool, report: &mut Report) {
         let Some(name) = &self.name else { return };
         if !is_dns_name(&bare(name)) {

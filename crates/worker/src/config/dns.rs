@@ -17,8 +17,8 @@ pub struct Dns {
     pub resolvers: Vec<ResolverAddress>,
     /// For one question to one resolver.
     pub timeout: HumanDuration,
-    /// Whether questions mix upper and lower case and answers must repeat the mix, against forged answers. Resolvers that answer in
-    /// lower case are asked over TCP.
+    /// Whether questions mix upper and lower case and answers must repeat the mix, against forged
+    /// answers. Resolvers that answer in lower case are asked over TCP.
     pub randomize_case: bool,
 }
 

@@ -208,7 +208,8 @@ impl HAProxyAgent {
             .check(matches!(self.tls.files(), Ok(Some(_))), report);
     }
 
-    /// Agents on other machines that are shown the same token could command each other with it. Mutual TLS asks for more than a token.
+    /// Agents on other machines that are shown the same token could command each other with it.
+    /// Mutual TLS asks for more than a token.
     fn check_shared_tokens(&self, report: &mut Report) {
         let (false, Ok(None), Ok(tokens)) = (self.shared_token, self.tls.files(), self.tokens()) else {
             return;

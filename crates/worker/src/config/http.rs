@@ -1,4 +1,5 @@
-//! Section `Http`: where health and metrics are served. The container image sets it to all addresses.
+//! Section `Http`: where health and metrics are served. The container image sets it to all
+//! addresses.
 
 use std::net::{Ipv4Addr, SocketAddr};
 

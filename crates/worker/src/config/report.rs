@@ -63,8 +63,8 @@ impl Report {
         }
     }
 
-    /// A secret `X` must be given by value or by `XFile`, be usable as a bearer token (RFC 6750 §2.1), and be long enough not to be
-    /// guessed.
+    /// A secret `X` must be given by value or by `XFile`, be usable as a bearer token (RFC 6750
+    /// §2.1), and be long enough not to be guessed.
     pub fn token<E: Error>(&mut self, key: &str, resolved: &Result<Option<Secret>, E>) {
         match resolved {
             Ok(Some(token))

@@ -27,7 +27,8 @@ const GLANCE: Duration = Duration::from_secs(2);
 /// How long a step may wait for the CA before it gives the record back.
 const CA_PATIENCE: Duration = Duration::from_secs(20);
 
-/// The workers. Work that is due begins at once; an interval is the first delay before it is tried again.
+/// The workers. Work that is due begins at once; an interval is the first delay before it is tried
+/// again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Workers {
@@ -113,7 +114,8 @@ impl Workers {
         }
     }
 
-    /// The shortest of the first delays: whoever sets seconds there does not want to wait for a glance.
+    /// The shortest of the first delays: whoever sets seconds there does not want to wait for a
+    /// glance.
     fn shortest_pass(&self) -> Duration {
         let passes = [
             self.domain_verification.interval,

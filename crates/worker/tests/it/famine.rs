@@ -1,4 +1,5 @@
-//! The service's own machine runs out of descriptors: no customer hears of it, and everything goes on by itself.
+//! The service's own machine runs out of descriptors: no customer hears of it, and everything goes
+//! on by itself.
 
 use std::collections::BTreeSet;
 

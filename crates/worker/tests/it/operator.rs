@@ -157,7 +157,8 @@ async fn the_command_line_lists_shows_nudges_and_renews_what_the_service_works_o
     }
 }
 
-/// A name that cannot have a CNAME needs the edges' addresses: from the settings, or as a look at DNS found them.
+/// A name that cannot have a CNAME needs the edges' addresses: from the settings, or as a look at
+/// DNS found them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_line_gives_the_sentence_that_the_customer_reads() {
     const APEX: &str = "bakery.test";

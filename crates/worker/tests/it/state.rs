@@ -1,5 +1,5 @@
-//! Where the state is: in one file after a clean end, in a backup that can be restored, beside the configuration, and made by no command
-//! that only looks.
+//! Where the state is: in one file after a clean end, in a backup that can be restored, beside the
+//! configuration, and made by no command that only looks.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -68,7 +68,8 @@ async fn after_a_clean_end_the_file_alone_is_the_whole_database() {
     let mut world = World::start(Options::default()).await;
     let id = world.add(HOST).await;
     world.wait_for_status(&id, "Active").await;
-    // A command that looks meanwhile leaves the log to those who write it, and closes what it opened.
+    // A command that looks meanwhile leaves the log to those who write it, and closes what it
+    // opened.
     said(world.home(), &["domains", "list"]);
     assert_eq!(world.service.terminate(PATIENCE).await.unwrap().code(), Some(0));
     assert_eq!(world.cabinet.terminate(PATIENCE).await.unwrap().code(), Some(0));
@@ -208,7 +209,8 @@ fn relative_paths_begin_beside_the_configuration_file() {
     assert_eq!(names_in(elsewhere.path()), [""; 0]);
     assert_eq!(names_in(folder.path()), ["appsettings.json", "dps.db", "keys"]);
 
-    // What an earlier version kept in the working directory is not passed over for an empty database.
+    // What an earlier version kept in the working directory is not passed over for an empty
+    // database.
     fs::rename(folder.path().join("dps.db"), elsewhere.path().join("dps.db")).unwrap();
     for command in ["migrate", "run"] {
         let output = dps(elsewhere.path(), &["--config", config, command]);

@@ -29,7 +29,8 @@ pub struct DomainVerification {
     pub concurrency: u32,
     /// Addresses of the edges, which names without CNAME (such as apex names) must have.
     pub edge_addresses: Vec<EdgeAddress>,
-    /// Names under which a domain's CNAME target must lie. Without any, that of `Cabinet:CnameTarget`.
+    /// Names under which a domain's CNAME target must lie. Without any, that of
+    /// `Cabinet:CnameTarget`.
     pub allowed_targets: Vec<NameSuffix>,
     /// Names that no domain may have, each with all names below it.
     pub blocked_names: Vec<NameSuffix>,
@@ -37,7 +38,8 @@ pub struct DomainVerification {
     pub allow_platform_names: bool,
 }
 
-/// Fetches a random token through the domain's own path; again after 30 seconds at first, by default.
+/// Fetches a random token through the domain's own path; again after 30 seconds at first, by
+/// default.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct HttpProbe {
@@ -51,13 +53,15 @@ pub struct HttpProbe {
     pub timeout: HumanDuration,
     /// Whether private and loopback addresses may be connected to. Only for a lab or an intranet.
     pub allow_private_addresses: bool,
-    /// More networks that are never connected to, such as the operator's own public ones; at most 1,000.
+    /// More networks that are never connected to, such as the operator's own public ones; at most
+    /// 1,000.
     pub forbidden_networks: Vec<EdgeAddress>,
     /// Domains probed at once.
     pub concurrency: u32,
 }
 
-/// Has certificates issued and deploys them; a failed attempt is made again after 60 seconds at first, by default.
+/// Has certificates issued and deploys them; a failed attempt is made again after 60 seconds at
+/// first, by default.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct AcmeIssuance {
@@ -73,7 +77,8 @@ pub struct AcmeIssuance {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Renewal {
-    /// The pass over renewals that stopped until somebody acts. Others begin at the moment stored with each certificate.
+    /// The pass over renewals that stopped until somebody acts. Others begin at the moment stored
+    /// with each certificate.
     pub interval: HumanDuration,
     /// Adds so many permits to those for work at the CA, which `Workers:Shares` shares out.
     pub concurrency: u32,
@@ -103,7 +108,8 @@ pub struct Removal {
     pub concurrency: u32,
     /// How long the record of a removed domain is kept.
     pub quarantine: HumanDuration,
-    /// Removals in a day, in percent of the domains, beyond which an operator must say yes; 100 lets all through.
+    /// Removals in a day, in percent of the domains, beyond which an operator must say yes; 100
+    /// lets all through.
     pub brake_percent: u32,
 }
 
