@@ -11,6 +11,53 @@ pub const QUEUES: u32 = 2 * SHARDS;
 /// Records of one tenant in a lane that wait in the first queue of its shard.
 pub const FEW: u32 = 16;
 
+/// One round of leasing due records of a lane. In each, the shard of which the fewest records are
+/// leased by any replica has the first turn. So a tenant whose steps take long holds no more permits
+/// than others once they have work, and all of them while nobody else has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Round {
+    /// One record of each shard.
+    First,
+    /// As many records as raise what is leased of a shard to this number.
+    Level(usize),
+    /// Whatever there is.
+    Rest,
+}
+
+impl Round {
+    /// The round after this one, in which `found` records were leased and after which `missing` more
+    /// are wanted. `None` when there is no use in another.
+    pub const fn next(self, found: usize, missing: usize) -> Option<Self> {
+        if missing == 0 {
+            return None;
+        }
+        match self {
+            Self::First if found == 0 => None,
+            Self::First => {
+                let even = missing.div_ceil(found);
+                if even < missing {
+                    // Each of the shards found holds one record more than before.
+                    Some(Self::Level(even + 1))
+                } else {
+                    Some(Self::Rest)
+                }
+            }
+            Self::Level(_) => Some(Self::Rest),
+            Self::Rest => None,
+        }
+    }
+
+    /// How many records are taken of a shard, and whether what is leased of it is part of that
+    /// number.
+    pub const fn per_shard(self, missing: usize) -> (usize, bool) {
+        match self {
+            Self::First => (1, false),
+            Self::Level(level) => (level, true),
+            Self::Rest => (missing, false),
+        }
+    }
+}
+
 /// The secret of an installation by which tenants are dealt out. Without it nobody can choose names
 /// of tenants that share a shard with a certain other.
 #[derive(Clone, Copy)]
@@ -106,6 +153,62 @@ mod tests {
             same.collect::<Vec<_>>()
         };
         assert_ne!(with_first(key()), with_first(other));
+    }
+
+    /// Leases as the stores do, from shards with so many records leased and due.
+    fn hand_out(permits: usize, shards: &mut [(usize, usize)]) -> usize {
+        let (mut round, mut missing, mut rounds) = (Some(Round::First), permits, 0);
+        while let Some(this) = round {
+            rounds += 1;
+            let mut order: Vec<usize> = (0..shards.len()).collect();
+            order.sort_by_key(|index| shards[*index].0);
+            let (per_shard, counts_leased) = this.per_shard(missing);
+            let mut found = 0;
+            for index in order {
+                let (leased, due) = &mut shards[index];
+                let allowed = per_shard.saturating_sub(if counts_leased { *leased } else { 0 });
+                let taken = allowed.min(*due).min(missing - found);
+                *leased += taken;
+                *due -= taken;
+                found += taken;
+            }
+            missing -= found;
+            round = this.next(found, missing);
+        }
+        assert!(rounds <= 3);
+        permits - missing
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_permit_idles_and_nobody_gets_more_while_another_with_less_has_work(
+            permits in 1_usize..40,
+            mut shards in proptest::collection::vec((0_usize..40, 0_usize..60), 1..20),
+        ) {
+            let before = shards.clone();
+            let due: usize = shards.iter().map(|(_, due)| due).sum();
+            proptest::prop_assert_eq!(hand_out(permits, &mut shards), permits.min(due));
+            // One that already holds an even share of these permits waits until others have theirs.
+            let waits = shards.iter().zip(&before).filter(|(after, before)| after.1 > 0 && after.0 == before.0);
+            let least = waits.map(|(after, _)| after.0).min();
+            for (after, before) in shards.iter().zip(&before) {
+                if let Some(least) = least && after.0 > before.0 {
+                    proptest::prop_assert!(before.0 <= least, "{:?} {:?}", before, shards);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_hangs_is_left_alone_while_others_have_work_and_has_all_permits_while_nobody_has() {
+        let mut alone = [(0, 100)];
+        assert_eq!(hand_out(16, &mut alone), 16);
+        let mut both = [(16, 84), (0, 100)];
+        hand_out(16, &mut both);
+        assert!(both[1].0 >= 15, "{both:?}");
+        let mut even = [(0, 100), (0, 100)];
+        hand_out(16, &mut even);
+        assert_eq!(even, [(8, 92), (8, 92)]);
     }
 
     #[test]

@@ -145,6 +145,7 @@ async fn plans(pool: &Pool) -> Vec<String> {
         "7",
         "1",
         "5",
+        "0",
     ];
     let acquire = statement("domains::lease::ACQUIRE");
     match pool {
@@ -209,7 +210,9 @@ async fn measure(url: &str, name: &str, spread: Spread) {
         started.elapsed()
     );
     let plan = plans(&pool).await;
-    let by_index = plan.iter().any(|line| line.contains("custom_domains_due"));
+    let by_index = ["custom_domains_due", "custom_domains_leased"]
+        .iter()
+        .all(|index| plan.iter().any(|line| line.contains(index)));
     let scans =
         |line: &String| line.contains("Seq Scan on custom_domains") || line.contains("SCAN custom_domains");
     println!("  {}", plan.join("\n  "));

@@ -98,6 +98,7 @@ macro_rules! scripts {
             20 "0020" "keys_of_orders",
             22 "0022" "approved_edges",
             23 "0023" "soonest_expiry",
+            24 "0024" "leased_records",
         )
     };
     ($folder:literal: $($version:literal $digits:literal $name:literal,)+) => {

@@ -1,6 +1,6 @@
 //! Leases on work records.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dps_application::ports::store::{Completion, DomainRecord, Lease, StoreError};
@@ -95,14 +95,20 @@ impl State {
         leases
     }
 
-    /// Due records that nobody holds, tenants taking turns by their shards. A shard's two queues
-    /// take turns as well; in each the longest due comes first.
+    /// Due records that nobody holds, tenants taking turns by their shards, that of which the fewest
+    /// are leased first. A shard's two queues take turns alike; in each the longest due comes first.
     fn choose(&mut self, lane: Lane, term: Term, limit: usize) -> Vec<DomainId> {
         let (first, halves) = self.turns.get(&lane).copied().unwrap_or_default();
         let place = |shard: u32| (shard + SHARDS - first) % SHARDS;
+        let leased = self.leased(lane, term);
+        let leased_of = |queue: u32| leased.get(&queue).copied().unwrap_or_default();
+        let leased_of_shard = |shard: u32| match shard {
+            LEASED => 0,
+            _ => leased_of(shard) + leased_of(shard + SHARDS),
+        };
         let shards: BTreeSet<u32> = self.heads.due(lane, term.now).map(shard_of).collect();
         let mut shards: Vec<u32> = shards.into_iter().collect();
-        shards.sort_unstable_by_key(|shard| place(*shard));
+        shards.sort_unstable_by_key(|shard| (leased_of_shard(*shard), place(*shard)));
         let due_in = |queue: u32| {
             let waiting = self.queues.get(&(lane, queue)).into_iter().flatten();
             let due = waiting.take_while(|(at, _)| *at <= term.now);
@@ -113,12 +119,20 @@ impl State {
         let waiting = |shard: u32| {
             let (one, other) = match shard {
                 LEASED => (LEASED, None),
-                _ if halves >> shard & 1 == 1 => (shard + SHARDS, Some(shard)),
-                _ => (shard, Some(shard + SHARDS)),
+                _ => {
+                    let order = leased_of(shard + SHARDS).cmp(&leased_of(shard));
+                    if order.then((halves >> shard & 1 == 0).cmp(&true)).is_lt() {
+                        (shard + SHARDS, Some(shard))
+                    } else {
+                        (shard, Some(shard + SHARDS))
+                    }
+                }
             };
             due_in(one).chain(other.into_iter().flat_map(due_in))
         };
-        let (mut ids, mut last, mut served, mut more) = (vec![], None, 0_u64, vec![]);
+        let (mut ids, mut last, mut served) = (vec![], None::<u32>, 0_u64);
+        // By what is leased of each, those that are due next.
+        let mut more = BTreeMap::new();
         for shard in shards {
             if ids.len() == limit {
                 break;
@@ -126,23 +140,36 @@ impl State {
             let mut waiting = waiting(shard);
             if let Some(id) = waiting.next() {
                 ids.push(id);
-                last = Some(place(shard));
+                last = last.max(Some(place(shard)));
                 served |= 1_u64.checked_shl(shard).unwrap_or_default();
-                more.push(waiting);
+                more.insert((leased_of_shard(shard) + 1, place(shard)), waiting);
             }
         }
-        while ids.len() < limit && !more.is_empty() {
-            more.retain_mut(|waiting| {
-                let next = waiting.next().filter(|_| ids.len() < limit);
-                ids.extend(next);
-                next.is_some()
-            });
+        while ids.len() < limit
+            && let Some(((leased, place), mut waiting)) = more.pop_first()
+        {
+            if let Some(id) = waiting.next() {
+                ids.push(id);
+                more.insert((leased + 1, place), waiting);
+            }
         }
         if let Some(last) = last {
             let next = (first + last + 1) % SHARDS;
             self.turns.insert(lane, (next, halves ^ served));
         }
         ids
+    }
+
+    /// How many records of each queue of a lane are leased.
+    fn leased(&self, lane: Lane, term: Term) -> BTreeMap<u32, u32> {
+        let mut counts = BTreeMap::new();
+        let leased = self.queues.get(&(lane, LEASED)).into_iter().flatten();
+        for row in leased.filter_map(|(_, id)| self.rows.get(id)) {
+            if term.is_held(row.lease) {
+                *counts.entry(row.queue).or_default() += 1;
+            }
+        }
+        counts
     }
 
     /// Moves renewals to the urgent lane that became urgent while they waited.

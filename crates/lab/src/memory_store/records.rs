@@ -32,7 +32,7 @@ pub(super) struct Row {
     /// Where it waits, as of the last write.
     pub(super) lane: Option<Lane>,
     /// The queue of its lane, by the tenant's shard.
-    queue: u32,
+    pub(super) queue: u32,
     /// What a resync last saw of it.
     pub(super) sighting: Option<Sighted>,
     pub(super) lease: Option<(LeaseToken, Timestamp)>,

@@ -6,13 +6,17 @@
 //! its queues and now from the other: it reads the heads of ranges of one index, whatever else is
 //! stored, and a record that kills its workers goes to the back of its queue by itself.
 //!
-//! Rounds: one record of each shard first; then as many of each as would fill the order if all had as many; then whatever there is.
-//! So an empty lane costs one statement, a lane full of tenants one, and a lane of one tenant two.
+//! The shard of which the fewest records are leased, by any replica, has the first turn. A tenant
+//! whose steps take long so holds no more permits than others, once others have work.
+//!
+//! Rounds: one record of each shard first; then as many of each as would fill the order if all had
+//! as many, less what is leased of it already; then whatever there is. So an empty lane costs one
+//! statement, a lane full of tenants one, and a lane of one tenant two.
 
 use dps_application::ports::store::{Completion, DomainRecord, Lease, StoreError};
 use dps_domain::lane::Lane;
 use dps_domain::limits::{BucketKey, Limit};
-use dps_domain::shard::SHARDS;
+use dps_domain::shard::{Round, SHARDS};
 use dps_domain::{DomainId, LeaseToken, Timestamp};
 
 use super::park::park_in_tx;
@@ -39,37 +43,65 @@ macro_rules! shards {
     };
 }
 
-/// The due records of one queue that nobody holds: of the shard's two, the first or, where the bit
-/// of the shard is set in `$9`, the second comes first. Whether a record is due is up to the
-/// caller's time, whether somebody holds it is not.
-macro_rules! due_in_queue {
+/// The shards in the order of their turns: that of which the fewest records are leased first, and
+/// from `$7` on among equals. `first_half` is the queue of the shard that comes first: that of which
+/// fewer are leased, else the one that the shard's bit in `$9` names. Held records are found by an
+/// index that has nothing else in it.
+macro_rules! turns {
     ($lease_now:expr) => {
         concat!(
-            "SELECT id FROM custom_domains WHERE lane = $1 AND tenant_shard = (shard + $7) % 64 \
-             + 64 * ((half + (CAST($9 AS BIGINT) >> CAST((shard + $7) % 64 AS INTEGER))) & 1) AND acquirable_at <= $2 \
-             AND (lease_expires_at IS NULL OR lease_expires_at <= ", $lease_now, ") ORDER BY acquirable_at LIMIT $8"
+            shards!("63"), ", held AS (SELECT tenant_shard AS queue, COUNT(*) AS leased FROM custom_domains \
+             WHERE lane = $1 AND lease_expires_at IS NOT NULL AND lease_expires_at > ", $lease_now, " GROUP BY tenant_shard), \
+             places AS (SELECT shard AS place, CAST((shard + $7) % 64 AS INTEGER) AS shard FROM shards), \
+             counted AS (SELECT place, places.shard, COALESCE(few.leased, 0) AS few, COALESCE(crowd.leased, 0) AS crowd FROM places \
+             LEFT JOIN held AS few ON few.queue = places.shard LEFT JOIN held AS crowd ON crowd.queue = places.shard + 64), \
+             turns AS (SELECT shard, few + crowd AS leased, CASE WHEN crowd < few THEN 1 WHEN crowd > few THEN 0 \
+             ELSE (CAST($9 AS BIGINT) >> shard) & 1 END AS first_half FROM counted ORDER BY few + crowd, place LIMIT 64) "
         )
     };
 }
 
+/// The due records of one queue that nobody holds. Whether a record is due is up to the caller's
+/// time, whether somebody holds it is not.
+macro_rules! due_in_queue {
+    ($lease_now:expr) => {
+        concat!(
+            "SELECT id FROM custom_domains WHERE lane = $1 AND tenant_shard = turns.shard \
+             + 64 * ((half + turns.first_half) & 1) AND acquirable_at <= $2 \
+             AND (lease_expires_at IS NULL OR lease_expires_at <= ",
+            $lease_now,
+            ") ORDER BY acquirable_at LIMIT $8"
+        )
+    };
+}
+
+/// How many records of the shard whose turn it is are taken: up to `$8`, or up to `$8` less what is
+/// leased of it where `$10` is 1.
+macro_rules! allowed {
+    () => {
+        "$8 - CAST($10 AS BIGINT) * turns.leased"
+    };
+}
+
 statements! {
-    /// The shards are looked at one after the other, from `$7` on, and up to `$8` records of each are taken until there are `$3`: a row
-    /// is locked when it is taken and not before. PostgreSQL steps over rows that others are taking; SQLite has one writer, which
-    /// holds the lock since BEGIN IMMEDIATE.
+    /// The shards are looked at one after the other, and records of each are taken until there are
+    /// `$3`: a row is locked when it is taken and not before. PostgreSQL steps over rows that others
+    /// are taking; SQLite has one writer, which holds the lock since BEGIN IMMEDIATE.
     ACQUIRE = Sql::each(
         concat!(
             "UPDATE custom_domains SET lease_token = $4, lease_expires_at = ", lease_now!("$6"), " + $5, attempt = attempt + 1 \
-             WHERE id = ANY (ARRAY(", shards!("63"), "SELECT taken.id FROM shards CROSS JOIN LATERAL (\
+             WHERE id = ANY (ARRAY(", turns!(lease_now!("$6")), "SELECT taken.id FROM turns CROSS JOIN LATERAL (\
              SELECT due.id FROM (VALUES (0), (1)) AS halves (half) CROSS JOIN LATERAL (",
-            due_in_queue!(lease_now!("$6")), " FOR UPDATE SKIP LOCKED) AS due LIMIT $8) AS taken LIMIT $3)) \
+            due_in_queue!(lease_now!("$6")), " FOR UPDATE SKIP LOCKED) AS due LIMIT GREATEST(", allowed!(), ", 0)) AS taken \
+             LIMIT $3)) \
              RETURNING tenant_shard, ", columns!(),
         ),
         concat!(
             "UPDATE custom_domains SET lease_token = $4, lease_expires_at = $6 + $5, attempt = attempt + 1 \
-             WHERE id IN (", shards!("63"), "SELECT taken.value FROM shards CROSS JOIN json_each((\
+             WHERE id IN (", turns!("$6"), "SELECT taken.value FROM turns CROSS JOIN json_each((\
              SELECT json_group_array(id) FROM (SELECT due.value AS id FROM (SELECT 0 AS half UNION ALL SELECT 1) \
              CROSS JOIN json_each((SELECT json_group_array(id) FROM (", due_in_queue!("$6"), "))) AS due LIMIT $8))) \
-             AS taken LIMIT $3) \
+             AS taken WHERE taken.key < ", allowed!(), " LIMIT $3) \
              RETURNING tenant_shard, ", columns!(),
         ),
     );
@@ -224,9 +256,10 @@ async fn take_in_turn(
     ask: &Ask,
 ) -> Result<Vec<Row>, StoreError> {
     let mut taken = Vec::new();
-    let mut per_shard = 1;
-    while taken.len() < ask.limit {
+    let mut round = Some(Round::First).filter(|_| ask.limit > 0);
+    while let Some(this) = round {
         let missing = ask.limit - taken.len();
+        let (per_shard, counts_leased) = this.per_shard(missing);
         let args = args![
             ask.lane.as_str(),
             ask.now,
@@ -237,19 +270,11 @@ async fn take_in_turn(
             first,
             per_shard,
             halves,
+            u32::from(counts_leased),
         ];
-        let round = session.fetch_all(ACQUIRE, args).await?;
-        let found = round.len();
-        taken.extend(round);
-        if found == 0 || per_shard >= missing {
-            break;
-        }
-        let missing = ask.limit - taken.len();
-        per_shard = if per_shard == 1 {
-            missing.div_ceil(found).max(2)
-        } else {
-            missing
-        };
+        let rows = session.fetch_all(ACQUIRE, args).await?;
+        round = this.next(rows.len(), missing - rows.len());
+        taken.extend(rows);
     }
     Ok(taken)
 }

@@ -113,6 +113,85 @@ pub(crate) async fn a_tenant_with_a_crowd_does_not_starve_those_of_its_shard(wor
     );
 }
 
+/// The name of a tenant that is in another shard than `tenant`, which has records.
+async fn stranger_to(world: &World, tenant: &str) -> String {
+    for n in 0..100 {
+        let name = format!("stranger-{n}");
+        if world.is_in_memory() {
+            return name;
+        }
+        with_due(world, &name, 1, at(1_000_000)).await;
+        let shard = |tenant: &str| {
+            format!("(SELECT MIN(tenant_shard % 64) FROM custom_domains WHERE tenant_id = '{tenant}')")
+        };
+        let differs = format!(
+            "SELECT CAST(COUNT(*) AS BIGINT) FROM (SELECT 1) AS one WHERE {} <> {}",
+            shard(tenant),
+            shard(&name)
+        );
+        if world.count(&differs).await == 1 {
+            return name;
+        }
+    }
+    panic!("all tenants are in one shard");
+}
+
+/// Steps of one tenant hang; those of the other end at once.
+pub(crate) async fn permits_that_come_free_go_to_tenants_of_which_fewer_records_are_leased(world: World) {
+    with_due(&world, "hanging", 40, at(0)).await;
+    assert_eq!(world.acquire(at(1), 16).await.len(), 16, "nobody else has work");
+    let quick = stranger_to(&world, "hanging").await;
+    with_due(&world, &quick, 20, at(10)).await;
+    let replica = world.open_again().await;
+    for _ in 0..20 {
+        let lease = replica.acquire_due(Lane::Verification, at(20), TTL, 1).await;
+        let lease = lease.unwrap().pop().unwrap();
+        assert_eq!(lease.record.tenant_id, quick);
+        let mut done = lease.record;
+        done.next_attempt_at = Some(at(5_000));
+        replica.complete(lease.token, quiet(done)).await.unwrap();
+    }
+    let rest = replica.acquire_due(Lane::Verification, at(20), TTL, 100);
+    assert_eq!(rest.await.unwrap().len(), 24, "no permit idles while work is due");
+}
+
+pub(crate) async fn what_is_leased_already_counts_when_many_permits_are_handed_out(world: World) {
+    with_due(&world, "hanging", 100, at(0)).await;
+    assert_eq!(world.acquire(at(1), 16).await.len(), 16);
+    let quick = stranger_to(&world, "hanging").await;
+    with_due(&world, &quick, 100, at(10)).await;
+    let leases = world.acquire(at(20), 16).await;
+    let of_quick = by_tenant(&leases)[quick.as_str()];
+    assert!(of_quick >= 15, "{of_quick} of 16");
+}
+
+/// The second queue of a shard, with the crowd, is behind the first while more of it is leased. Of
+/// the crowd only the few in the first queue may be in front of others.
+pub(crate) async fn a_crowd_whose_steps_hang_does_not_take_the_turns_of_its_shard(world: World) {
+    with_due(&world, "crowd", 300, at(0)).await;
+    let hanging = world.acquire(at(1), 64).await;
+    assert_eq!(hanging.len(), 64);
+    for n in 0..200 {
+        with_due(&world, &format!("tenant-{n}"), 1, at(10)).await;
+    }
+    let (mut of_crowd, mut of_others) = (0, 0);
+    while of_others < 200 {
+        let lease = world.acquire_one(at(20)).await;
+        if lease.record.tenant_id == "crowd" {
+            of_crowd += 1;
+            continue;
+        }
+        of_others += 1;
+        let mut done = lease.record;
+        done.next_attempt_at = Some(at(5_000));
+        world.store.complete(lease.token, quiet(done)).await.unwrap();
+    }
+    assert!(
+        of_crowd <= 16,
+        "{of_crowd} of the crowd before the last of 200 others"
+    );
+}
+
 pub(crate) async fn tenants_are_dealt_out_by_a_secret_of_the_installation(world: World) {
     const SHARDS: &str = "SELECT CAST(COALESCE(SUM(tenant_shard * CAST(SUBSTR(tenant_id, 8) AS BIGINT)), 0) AS BIGINT) \
                           FROM custom_domains";
