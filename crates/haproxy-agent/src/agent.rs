@@ -98,6 +98,8 @@ impl Agent {
             metrics: metrics.clone(),
             clock: Arc::clone(&clock),
             max_certificates: settings.max_certificates,
+            reload_grace: settings.reload_grace,
+            reload_timeout: settings.reload_timeout,
             removed,
         });
         let rounds = Rounds {

@@ -24,10 +24,10 @@ pub enum Effect {
     ListWrite,
     /// It is noted which hostnames were removed.
     TombstoneWrite,
-    /// A removed certificate's file is deleted.
-    FileDelete,
     /// HAProxy forgets a certificate.
     CertificateUninstall,
+    /// A removed certificate's file is deleted.
+    FileDelete,
 }
 
 impl Effect {
@@ -41,8 +41,8 @@ impl Effect {
         Self::PublishSync,
         Self::ListWrite,
         Self::TombstoneWrite,
-        Self::FileDelete,
         Self::CertificateUninstall,
+        Self::FileDelete,
     ];
 
     /// The name in `AGENT_CRASH_AT`, without `.before` or `.after`.

@@ -69,6 +69,8 @@ pub(crate) struct Metrics {
     tls_not_after: Gauge,
     tls_files_usable: Gauge,
     burst_certificates: Histogram,
+    pub(crate) reload_waits: Counter,
+    pub(crate) crt_list_watched: Gauge,
     registry: Arc<Registry>,
 }
 
@@ -93,6 +95,8 @@ impl Metrics {
             tls_not_after: Gauge::default(),
             tls_files_usable: Gauge::default(),
             burst_certificates: Histogram::new([1.0, 4.0, 16.0, 64.0, 256.0]),
+            reload_waits: Counter::default(),
+            crt_list_watched: Gauge::default(),
             registry: Arc::default(),
         };
         metrics.registry = Arc::new(metrics.register());
@@ -173,6 +177,16 @@ impl Metrics {
             "burst_certificates",
             "Certificates that were worked together",
             self.burst_certificates.clone(),
+        );
+        registry.register(
+            "reload_waits",
+            "Bursts of applies or removals that waited for a reload of HAProxy",
+            self.reload_waits.clone(),
+        );
+        registry.register(
+            "crt_list_watched",
+            "Whether the agent sees that HAProxy is reading the crt-list",
+            self.crt_list_watched.clone(),
         );
         registry
     }

@@ -55,6 +55,12 @@ pub struct Settings {
     pub handshake_timeout: HumanDuration,
     /// The longest that one call to the agent may take, waiting for others included: 1 second to 10 minutes.
     pub request_timeout: HumanDuration,
+    /// Grace after HAProxy has read the crt-list, in which its new worker is expected to take over; half a millisecond is added for
+    /// each certificate. More is needed where HAProxy reads other long lists after ours: 100 ms to 5 minutes.
+    pub reload_grace: HumanDuration,
+    /// Longest wait of an apply or a removal for a reload that began before it: 1 second to 10 minutes. Less than `RequestTimeout` and
+    /// than the service waits, so that the service is told the reason.
+    pub reload_timeout: HumanDuration,
     /// The longest Runtime API request: HAProxy's `tune.bufsize` less 512. Beyond its buffer HAProxy may drop the request or hang.
     pub max_runtime_request_bytes: usize,
 }
@@ -78,6 +84,8 @@ impl Default for Settings {
             runtime_deadline: HumanDuration::from_secs(10),
             handshake_timeout: HumanDuration::from_secs(5),
             request_timeout: HumanDuration::from_secs(60),
+            reload_grace: HumanDuration::from_secs(2),
+            reload_timeout: HumanDuration::from_secs(20),
             max_runtime_request_bytes: 15_872,
         }
     }
@@ -162,6 +170,8 @@ pub(crate) struct Checked {
     pub(crate) watch_interval: Duration,
     pub(crate) audit_interval: Duration,
     pub(crate) request_timeout: Duration,
+    pub(crate) reload_grace: Duration,
+    pub(crate) reload_timeout: Duration,
 }
 
 impl Settings {
@@ -230,6 +240,18 @@ impl Settings {
             request_timeout: within(
                 "RequestTimeout",
                 self.request_timeout,
+                HumanDuration::from_secs(1),
+                HumanDuration::from_secs(600),
+            )?,
+            reload_grace: within(
+                "ReloadGrace",
+                self.reload_grace,
+                fast,
+                HumanDuration::from_secs(300),
+            )?,
+            reload_timeout: within(
+                "ReloadTimeout",
+                self.reload_timeout,
                 HumanDuration::from_secs(1),
                 HumanDuration::from_secs(600),
             )?,

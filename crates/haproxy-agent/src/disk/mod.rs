@@ -18,7 +18,9 @@ mod challenges;
 mod default_certificate;
 mod file;
 mod held;
+mod list;
 mod load;
+mod loads;
 mod quarantine;
 mod tombstones;
 mod verify;
@@ -34,6 +36,7 @@ use dps_domain::Hostname;
 pub(crate) use challenges::KeptChallenge;
 pub(crate) use file::StoredCertificate;
 pub(crate) use held::{Held, Inventory};
+pub(crate) use loads::LoadState;
 pub(crate) use tombstones::{Tombstone, Tombstones, prune};
 pub(crate) use verify::{Found, Stamp};
 pub(crate) use write::Staged;
@@ -71,6 +74,7 @@ pub(crate) struct Disk {
     list: ListName,
     /// The directory itself, open since before the first write, so that a sync tells of every write that failed since.
     folder: std::sync::Arc<File>,
+    file: std::sync::Arc<list::ListFile>,
     _lock: std::sync::Arc<File>,
 }
 
@@ -96,6 +100,7 @@ impl Disk {
             root: root.to_owned(),
             list,
             folder: std::sync::Arc::new(folder),
+            file: std::sync::Arc::new(list::ListFile::new()),
             _lock: std::sync::Arc::new(lock),
         })
     }

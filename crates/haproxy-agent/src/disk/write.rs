@@ -57,7 +57,7 @@ impl Disk {
         let before = self.keep(&to)?;
         let text = stored.to_text();
         let written = if is_synced {
-            write_synced(&from, text.as_bytes())
+            write_synced(&from, text.as_bytes()).map(drop)
         } else {
             write_private(&from, text.as_bytes())
         };
@@ -131,25 +131,6 @@ impl Disk {
         }
     }
 
-    /// Whether the crt-list is this one.
-    pub(crate) fn has_list(&self, text: &str) -> bool {
-        let path = Path::new(self.list.as_str());
-        let is_same_length = fs::metadata(path).is_ok_and(|about| about.len() == text.len() as u64);
-        is_same_length && fs::read(path).is_ok_and(|present| present == text.as_bytes())
-    }
-
-    /// Replaces the crt-list.
-    pub(crate) fn write_list(&self, text: &str) -> Result<(), DiskError> {
-        if self.has_list(text) {
-            return Ok(());
-        }
-        let to = PathBuf::from(self.list.as_str());
-        crash_point::before(Effect::ListWrite);
-        self.replace(&to, text.as_bytes())?;
-        crash_point::after(Effect::ListWrite);
-        Ok(())
-    }
-
     /// Replaces a file so that a crash leaves the old one or the new one.
     pub(super) fn replace(&self, to: &Path, content: &[u8]) -> Result<(), DiskError> {
         let from = self.root.join("staging").join(random::name());
@@ -194,7 +175,7 @@ fn take_back(published: &Staged) {
     }
 }
 
-fn discard_path(path: &Path) {
+pub(super) fn discard_path(path: &Path) {
     if let Err(error) = fs::remove_file(path) {
         tracing::warn!(path = %path.display(), %error, "a staged file stays behind until the next start");
     }
@@ -264,16 +245,17 @@ pub(super) fn replace_unsynced(folder: &Path, to: &Path, content: &[u8]) -> Resu
 
 /// Writes a new file that nobody else can read.
 pub(super) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
-    write_new(path, content, |_| Ok(()))
+    write_new(path, content, |_| Ok(())).map(drop)
 }
 
-pub(super) fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(super) fn write_synced(path: &Path, content: &[u8]) -> io::Result<File> {
     write_new(path, content, File::sync_all)
 }
 
-fn write_new(path: &Path, content: &[u8], finish: fn(&File) -> io::Result<()>) -> io::Result<()> {
+fn write_new(path: &Path, content: &[u8], finish: fn(&File) -> io::Result<()>) -> io::Result<File> {
     let mut file = OpenOptions::new()
         .create_new(true)
+        .read(true)
         .write(true)
         .mode(0o600)
         .open(path)?;
@@ -282,5 +264,5 @@ fn write_new(path: &Path, content: &[u8], finish: fn(&File) -> io::Result<()>) -
         // A disk that is full must not stay fuller.
         let _ = fs::remove_file(path);
     }
-    written
+    written.map(|()| file)
 }

@@ -8,16 +8,14 @@ use std::sync::Arc;
 
 use dps_agent_api::{Applied, ApplyOutcome, ProblemCode};
 use dps_domain::{Hostname, with_causes};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::install::{self, Proofs, serves};
+use super::reload::REPLACEMENTS;
 use super::{Candidate, Edge, Refusal};
 use crate::crash_point::{self, Effect};
 use crate::disk::{Disk, Held, Staged};
 use crate::runtime_api::{Installation, Payload, RuntimeError, StoreName, StoreState};
-
-/// Replacements of HAProxy during one burst that are followed; after more, the callers try again.
-const REPLACEMENTS: usize = 5;
 
 /// What became of one certificate. A failure that several share is one value.
 pub(crate) type Verdict = Result<Applied, Arc<Refusal>>;
@@ -88,9 +86,10 @@ fn open(items: &[Item], needs: &[Need]) -> Vec<usize> {
 }
 
 impl Edge {
-    /// Stages the certificates on disk, has HAProxy take them, reads them back, proves each by a handshake, publishes them on disk.
-    /// After a refusal at any step the one before is still served and on disk. The hostnames must differ; the verdicts come in the
-    /// order of the candidates.
+    /// Stages the certificates on disk, has HAProxy take them, reads them back, proves each by a
+    /// handshake, publishes them on disk, waits for reloads. After a refusal at any step but the last
+    /// the one before is still served and on disk. The hostnames must differ; the verdicts come in
+    /// the order of the candidates.
     pub(super) async fn apply_all(&mut self, candidates: Vec<Candidate>) -> Vec<Verdict> {
         let mut items = self.judge(candidates);
         if items.iter().any(Item::is_open)
@@ -347,19 +346,25 @@ impl Edge {
                 view.held.insert(candidate.hostname().clone(), held);
             }
         }
-        self.list_new(items, &places).await;
+        self.list(items, &places).await;
     }
 
-    async fn list_new(&self, items: &mut [Item], places: &[usize]) {
-        let is_new = |index: &&usize| items[**index].is_open() && items[**index].previous.is_none();
-        let new: Vec<_> = places.iter().filter(is_new).copied().collect();
-        if new.is_empty() {
+    /// Puts the new hostnames into the crt-list, and makes sure that a load which begins from now on
+    /// finds all that was published.
+    async fn list(&self, items: &mut [Item], places: &[usize]) {
+        let is_new = |index: &usize| items[*index].is_open() && items[*index].previous.is_none();
+        let (new, listed): (Vec<_>, Vec<_>) = places.iter().copied().partition(is_new);
+        if new.is_empty() && !self.disk.is_list_opened() {
             return;
         }
-        let Err(error) = self.write_list().await else {
+        let Err(error) = self.renew_list().await else {
             return;
         };
         let refusal = Arc::new(Refusal::from(error));
+        // They are published; whether a load under way has them is not known.
+        for index in listed {
+            items[index].fail(Arc::clone(&refusal));
+        }
         let mut names = Vec::new();
         for index in new {
             self.shared
@@ -416,11 +421,18 @@ impl Edge {
         Ok(())
     }
 
-    /// Acknowledges nothing that the process which serves now does not have. One that replaced
-    /// HAProxy meanwhile may have read the disk before it was published: what it lacks is installed
-    /// and proven again.
+    /// Acknowledges nothing that the process which serves now, or takes over soon, does not have. One
+    /// that replaced HAProxy meanwhile may have read the disk before it was published: what it lacks
+    /// is installed and proven again. What is refused here is published; the next try finds it.
     async fn confirm_process(&mut self, items: &mut [Item]) {
+        let give_up = Instant::now() + self.reload_timeout;
         for _ in 0..REPLACEMENTS {
+            if items.iter().any(Item::is_open)
+                && let Err(error) = self.wait_for_reloads(give_up).await
+            {
+                fail_open(items, Refusal::from(error));
+                return;
+            }
             if self.is_known_process().await {
                 return;
             }
@@ -441,7 +453,7 @@ impl Edge {
 
     /// Whether the process that answers is the one that was brought in line, and goes on serving.
     async fn is_known_process(&self) -> bool {
-        match self.runtime.process().await {
+        match self.observe_process().await {
             Ok(process) => {
                 let known = self.known.as_ref();
                 !process.stopping && known.is_some_and(|known| known.process.is_same(&process))

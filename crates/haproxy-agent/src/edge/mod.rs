@@ -9,6 +9,7 @@ mod candidate;
 mod catch_up;
 mod install;
 mod refusal;
+mod reload;
 mod remove;
 mod repair;
 mod state;
@@ -17,6 +18,7 @@ pub(crate) mod writer;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) use candidate::Candidate;
 pub(crate) use refusal::{Refusal, parse_request};
@@ -48,6 +50,8 @@ pub(crate) struct Edge {
     metrics: Metrics,
     clock: Arc<dyn Clock>,
     max_certificates: usize,
+    reload_grace: Duration,
+    reload_timeout: Duration,
     removed: Tombstones,
     /// `None` until HAProxy's memory has been brought in line with the disk, and again as soon as that is in doubt.
     known: Option<Known>,
@@ -66,6 +70,8 @@ pub(crate) struct Parts {
     pub(crate) metrics: Metrics,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) max_certificates: usize,
+    pub(crate) reload_grace: Duration,
+    pub(crate) reload_timeout: Duration,
     /// What was removed lately.
     pub(crate) removed: Tombstones,
 }
@@ -80,6 +86,8 @@ impl From<Parts> for Edge {
             metrics: parts.metrics,
             clock: parts.clock,
             max_certificates: parts.max_certificates,
+            reload_grace: parts.reload_grace,
+            reload_timeout: parts.reload_timeout,
             removed: parts.removed,
             known: None,
             behind: VecDeque::new(),
@@ -102,9 +110,10 @@ impl Edge {
         }
     }
 
-    /// Rewrites the crt-list from the inventory.
-    async fn write_list(&self) -> Result<(), DiskError> {
+    /// Rewrites the crt-list from the inventory, after all else on the disk has changed: whoever
+    /// opens it from now on finds the changes.
+    async fn renew_list(&self) -> Result<(), DiskError> {
         let text = self.shared.view().held.crt_list();
-        self.on_disk(move |disk| disk.write_list(&text)).await
+        self.on_disk(move |disk| disk.renew_list(&text)).await
     }
 }

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use dps_domain::Hostname;
+use tokio::time::{Instant, sleep};
 
-use super::install::uninstall;
+use super::install::{self, uninstall};
 use super::refusal::check_generation;
+use super::reload::REPLACEMENTS;
 use super::{Edge, Refusal};
 use crate::crash_point::{self, Effect};
 use crate::disk::{DiskError, Held, Tombstone, prune};
+use crate::runtime_api::{Process, RuntimeError};
 
 /// A hostname that shall be served no more.
 #[derive(Debug)]
@@ -42,12 +45,32 @@ impl Edge {
     /// apply that comes late is refused. A hostname that is held by a newer generation than the caller knows of stays as it is.
     pub(super) async fn remove_all(&mut self, removals: &[Removal]) -> Vec<Result<(), Arc<Refusal>>> {
         let mut results = self.judge_removals(removals);
-        let wanted = removals.iter().zip(&results).filter(|(_, result)| result.is_ok());
-        let wanted: Vec<_> = wanted.map(|(removal, _)| removal).collect();
-        let forgotten = self.forget(&wanted).await;
-        let forgotten = forgotten.map_err(|error| Arc::new(Refusal::from(error)));
-        let mut silence = forgotten.err();
-        for (removal, result) in removals.iter().zip(&mut results) {
+        let is_wanted: Vec<_> = results.iter().map(Result::is_ok).collect();
+        let pairs = removals.iter().zip(&is_wanted);
+        let wanted: Vec<_> = pairs
+            .filter_map(|(removal, is_wanted)| is_wanted.then_some(removal))
+            .collect();
+        let serving = self.observe_process().await.ok();
+        if let Err(error) = self.forget(&wanted).await {
+            fail_all(&mut results, Refusal::from(error));
+            return results;
+        }
+        self.take_all_out(removals, &mut results).await;
+        // A load under way stops at a listed file that is missing, so the reload would fail.
+        if let Err(error) = self.outlast_reloads(serving, removals, &mut results).await {
+            fail_all(&mut results, Refusal::from(error));
+            return results;
+        }
+        if let Err(error) = self.delete_keys(&wanted).await {
+            fail_all(&mut results, Refusal::from(error));
+        }
+        results
+    }
+
+    /// Takes those out of HAProxy that nothing speaks against.
+    async fn take_all_out(&mut self, removals: &[Removal], results: &mut [Result<(), Arc<Refusal>>]) {
+        let mut silence = None;
+        for (removal, result) in removals.iter().zip(results) {
             if result.is_err() {
                 continue;
             }
@@ -62,7 +85,33 @@ impl Edge {
                 silence = Some(Arc::clone(refusal)).filter(|refusal| !refusal.is_of_one_certificate());
             }
         }
-        results
+    }
+
+    /// Takes the hostnames out of every process that takes over with what it read before they left
+    /// the crt-list.
+    async fn outlast_reloads(
+        &mut self,
+        mut serving: Option<Process>,
+        removals: &[Removal],
+        results: &mut [Result<(), Arc<Refusal>>],
+    ) -> Result<(), RuntimeError> {
+        let give_up = Instant::now() + self.reload_timeout;
+        for _ in 0..REPLACEMENTS {
+            self.wait_for_reloads(give_up).await?;
+            match self.observe_process().await {
+                Ok(process) if process.stopping => sleep(install::PAUSE).await,
+                Ok(process) if serving.as_ref().is_some_and(|serving| serving.is_same(&process)) => {
+                    return Ok(());
+                }
+                Ok(process) => {
+                    self.take_all_out(removals, results).await;
+                    serving = Some(process);
+                }
+                // Nobody serves; whoever starts next reads a list without them.
+                Err(_) => return Ok(()),
+            }
+        }
+        Err(RuntimeError::Stopping)
     }
 
     /// Refuses what is older than what is held.
@@ -83,7 +132,7 @@ impl Edge {
         Ok(())
     }
 
-    /// The disk's part, durable when it is done.
+    /// Takes the hostnames out of the inventory and the crt-list, durably.
     async fn forget(&mut self, removals: &[&Removal]) -> Result<(), DiskError> {
         let notes: Vec<_> = removals
             .iter()
@@ -101,10 +150,6 @@ impl Edge {
             };
             removals.iter().filter_map(forget).collect()
         };
-        let names = removals
-            .iter()
-            .map(|removal| self.disk.store_name(&removal.hostname))
-            .collect::<Result<Vec<_>, _>>()?;
         if !notes.is_empty()
             && let Err(error) = self.note_removals(notes).await
         {
@@ -114,6 +159,14 @@ impl Edge {
             }
             return Err(error);
         }
+        Ok(())
+    }
+
+    async fn delete_keys(&self, removals: &[&Removal]) -> Result<(), DiskError> {
+        let names = removals
+            .iter()
+            .map(|removal| self.disk.store_name(&removal.hostname))
+            .collect::<Result<Vec<_>, _>>()?;
         self.on_disk(move |disk| disk.delete_all(names.iter())).await
     }
 
@@ -147,6 +200,14 @@ impl Edge {
         self.on_disk(move |disk| disk.write_tombstones(&written)).await?;
         crash_point::after(Effect::TombstoneWrite);
         self.removed = removed;
-        self.write_list().await
+        self.renew_list().await
+    }
+}
+
+/// The same failure for all that have none yet.
+fn fail_all(results: &mut [Result<(), Arc<Refusal>>], refusal: Refusal) {
+    let refusal = Arc::new(refusal);
+    for result in results.iter_mut().filter(|result| result.is_ok()) {
+        *result = Err(Arc::clone(&refusal));
     }
 }

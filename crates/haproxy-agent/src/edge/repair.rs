@@ -69,7 +69,7 @@ impl Edge {
 
     /// Whether the process we know still answers with our mark in its memory.
     async fn look(&mut self) -> Result<bool, RuntimeError> {
-        let process = self.runtime.process().await?;
+        let process = self.observe_process().await?;
         {
             let mut view = self.shared.change();
             view.haproxy.reachable = true;

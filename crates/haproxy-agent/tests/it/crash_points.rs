@@ -28,8 +28,8 @@ const APPLY: [Effect; 7] = [
 const REMOVE: [Effect; 4] = [
     Effect::TombstoneWrite,
     Effect::ListWrite,
-    Effect::FileDelete,
     Effect::CertificateUninstall,
+    Effect::FileDelete,
 ];
 
 /// Before and after each effect, as `AGENT_CRASH_AT` names them.

@@ -19,6 +19,7 @@ mod interference;
 mod mid_batch;
 mod mutual_tls;
 mod refusals;
+mod reloads;
 mod restarts;
 mod sandbox;
 mod shipped_configuration;

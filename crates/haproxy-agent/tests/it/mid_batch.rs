@@ -232,35 +232,6 @@ async fn a_reload_in_the_middle_of_a_batch_loses_nothing_that_was_acknowledged()
 }
 
 #[tokio::test]
-async fn reloads_during_applies_lose_no_name_that_was_acknowledged() {
-    let mut world = World::without_haproxy().await;
-    world.spawn_haproxy_with(&["-W"]);
-    eventually("HAProxy answers", async || metric(&world, "in_sync").await == 1).await;
-    let issued = issue_many(&world, 40);
-    let mut acknowledged = Vec::new();
-    for (index, one) in issued.iter().enumerate() {
-        if index % 5 == 2 {
-            signal("-USR2", world.pid());
-        }
-        if world.client().apply(&one.request(1)).await.is_ok() {
-            acknowledged.push(one);
-        }
-    }
-    assert!(acknowledged.len() > 20, "{}", acknowledged.len());
-    eventually("the last worker is in line", async || {
-        metric(&world, "in_sync").await == 1
-    })
-    .await;
-    for one in acknowledged {
-        eventually("each is served", async || {
-            world.visit(&one.hostname).await.as_deref() == Some(one.fingerprint())
-        })
-        .await;
-    }
-    world.assert_loadable();
-}
-
-#[tokio::test]
 async fn applies_and_removals_of_one_hostname_at_once_end_in_one_story() {
     let world = World::new().await;
     for round in 0..6_u64 {

@@ -151,6 +151,7 @@ async fn the_agent_does_all_its_work_within_the_restrictions_of_its_unit() {
         reqwest::get(asked).await.unwrap().text().await.unwrap(),
         "LoqX.thumbprint"
     );
+    assert_eq!(watched(&world).await, "1");
     client.remove(&second.hostname).await.unwrap();
     assert_eq!(world.visit(&second.hostname).await, None);
     world.kill_haproxy();
@@ -184,6 +185,39 @@ fn assert_confined(agent: &Guarded) {
     }
     let refused = std::fs::write(proc.join("root/dps-test"), "x").unwrap_err();
     assert_eq!(refused.kind(), std::io::ErrorKind::ReadOnlyFilesystem);
+}
+
+/// Whether the agent, a process of its own, says that it watches the crt-list.
+async fn watched(world: &World) -> String {
+    let answer = reqwest::get(format!("http://{}/metrics", world.settings.listen)).await;
+    let text = answer.unwrap().text().await.unwrap();
+    let mut values = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("haproxy_domain_agent_crt_list_watched "));
+    values.next().unwrap_or_default().to_owned()
+}
+
+/// The system has no inotify instance left.
+const NO_INOTIFY: &str = r#"
+    echo 0 > /proc/sys/user/max_inotify_instances
+    exec "$@"
+"#;
+
+#[tokio::test]
+async fn an_agent_that_cannot_watch_the_crt_list_says_so_and_works() {
+    let mut world = World::new().await;
+    world.stop_agent().await;
+    let state = world.settings.state_directory.clone();
+    let agent = spawn(&world, in_namespace(&state, NO_INOTIFY, &[AGENT]));
+    let client = world.client_at_its_usual_address();
+    ready(&client).await;
+    assert_eq!(watched(&world).await, "0");
+    let issued = world.authority.issue("shop.example.com");
+    client.apply(&issued.request(1)).await.unwrap();
+    world.assert_serves(&issued).await;
+    client.remove(&issued.hostname).await.unwrap();
+    assert_eq!(world.visit(&issued.hostname).await, None);
+    drop(agent);
 }
 
 /// The state directory is on a file system of its own, of 400 KiB.

@@ -78,6 +78,8 @@ impl World {
             tls_address: https,
             watch_interval: HumanDuration::from(Duration::from_millis(100)),
             handshake_timeout: HumanDuration::from_secs(5),
+            // The tests have `haproxy -c` read the crt-list all the time.
+            reload_grace: HumanDuration::from(Duration::from_millis(100)),
             ..Settings::default()
         };
         change(&mut settings);
@@ -206,7 +208,7 @@ impl World {
     }
 
     /// The configuration that we ship, with this world's paths and ports in the place of the usual ones.
-    fn write_configuration(&self) -> PathBuf {
+    pub(crate) fn write_configuration(&self) -> PathBuf {
         let shipped = include_str!("../../../../deploy/haproxy/haproxy.cfg");
         let agent = self
             .agent
@@ -258,6 +260,18 @@ impl World {
             "{}",
             String::from_utf8_lossy(&output.stderr)
         );
+    }
+
+    /// Whether a process of HAProxy has the crt-list open.
+    pub(crate) fn is_loading(&self) -> bool {
+        let list = self.state("crt-list.txt");
+        let is_list = |file: PathBuf| {
+            std::fs::read_link(file).is_ok_and(|file| {
+                // The system marks the path of a file that was replaced.
+                file.to_string_lossy().starts_with(&*list.to_string_lossy())
+            })
+        };
+        processes("haproxy").any(|process| entries(&process.join("fd")).any(is_list))
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -353,6 +367,18 @@ impl World {
             issued.hostname
         );
     }
+}
+
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path())
+}
+
+/// The folders in `/proc` of all processes with this name.
+fn processes(name: &'static str) -> impl Iterator<Item = PathBuf> {
+    let name_of = |process: &PathBuf| std::fs::read_to_string(process.join("comm"));
+    entries(Path::new("/proc"))
+        .filter(move |process| name_of(process).is_ok_and(|found| found.trim() == name))
 }
 
 fn collect(folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {

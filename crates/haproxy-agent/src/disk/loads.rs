@@ -1,0 +1,297 @@
+//! Loads of the crt-list that HAProxy may have under way. Pure: fed with the events of the file.
+//!
+//! HAProxy opens the crt-list, loads every certificate that it lists, and closes it. Later the new
+//! worker takes over. A worker whose load began before a change of the disk may lack that change.
+//!
+//! The events do not count openings: the kernel merges equal events that nobody has read. So a
+//! change of the disk ends with a crt-list in a new file. Whoever opened the file before began too
+//! early. The kernel reports a replaced file as deleted once nobody has it open any more, which is
+//! exact.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::runtime_api::Process;
+
+/// Longest time that a file may be open and count as a load: this and, for each certificate, six
+/// times what HAProxy needs for it with OpenSSL 3.0. Whoever keeps it open for longer does not load.
+const LONGEST_LOAD: Duration = Duration::from_secs(60);
+const LONGEST_LOAD_PER_CERTIFICATE: Duration = Duration::from_millis(5);
+
+/// Time between the end of a load and the takeover, for each certificate; with OpenSSL 3.0 HAProxy
+/// needs 0.3 ms on a busy machine.
+const PREPARATION_PER_CERTIFICATE: Duration = Duration::from_micros(500);
+
+/// Kernel's number of a watched file.
+pub(super) type Watch = i32;
+
+/// How far the loads are that began before the last change of the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LoadState {
+    /// None can take over any more.
+    Over,
+    /// A process still has a crt-list open.
+    UnderWay,
+    /// The last one ended a moment ago, and its worker may take over.
+    MayTakeOver,
+}
+
+#[derive(Debug)]
+struct Watched {
+    watch: Watch,
+    /// Whether somebody else opened the file, as far as is known.
+    is_opened: bool,
+    /// The last time that it was closed.
+    closed_at: Option<Instant>,
+    /// When another file took its place. Absent for the file that a load would open now.
+    replaced_at: Option<Instant>,
+}
+
+/// The files of the crt-list that are watched.
+#[derive(Debug, Default)]
+pub(super) struct Loads {
+    watched: Vec<Watched>,
+    /// End of the last load that has not taken over yet.
+    ended_at: Option<Instant>,
+    /// The process that answered after the last load began.
+    before: Option<Process>,
+}
+
+impl Loads {
+    /// Puts a new file in the place of the present one. Absent if it cannot be watched.
+    pub(super) fn replace(&mut self, new: Option<Watch>, now: Instant) {
+        for file in &mut self.watched {
+            file.replaced_at.get_or_insert(now);
+        }
+        if let Some(watch) = new {
+            self.add(watch, false);
+        }
+    }
+
+    /// Adds a file that somebody may have opened before it was watched.
+    pub(super) fn adopt(&mut self, watch: Watch) {
+        self.add(watch, true);
+    }
+
+    fn add(&mut self, watch: Watch, is_opened: bool) {
+        // One file by two names has one watch.
+        self.watched.retain(|file| file.watch != watch);
+        self.watched.push(Watched {
+            watch,
+            is_opened,
+            closed_at: None,
+            replaced_at: None,
+        });
+    }
+
+    /// Somebody opened a file.
+    pub(super) fn opened(&mut self, watch: Watch) {
+        if let Some(file) = self.file(watch) {
+            file.is_opened = true;
+            self.before = None;
+        }
+    }
+
+    /// Somebody closed a file; others may still have it open.
+    pub(super) fn closed(&mut self, watch: Watch, now: Instant) {
+        if let Some(file) = self.file(watch) {
+            file.is_opened = true;
+            file.closed_at = Some(now);
+        }
+    }
+
+    /// Nobody has a file open, and nobody can open it any more.
+    pub(super) fn deleted(&mut self, watch: Watch) {
+        for file in self.watched.extract_if(.., |file| file.watch == watch) {
+            // Without an end there was no load: whoever has a file open closes it first.
+            self.ended_at = self.ended_at.max(file.closed_at);
+        }
+    }
+
+    /// Events were lost: each file may have been opened and closed.
+    pub(super) fn lost_events(&mut self, now: Instant) {
+        for file in &mut self.watched {
+            file.is_opened = true;
+            file.closed_at = Some(now);
+        }
+        self.before = None;
+    }
+
+    /// Notes which process serves, asked after the events were read. If it is another one than
+    /// before the end of a load, that load has taken over.
+    pub(super) fn observed(&mut self, process: &Process) {
+        let is_other = self
+            .before
+            .as_ref()
+            .is_some_and(|before| !before.is_same(process));
+        if is_other {
+            self.ended_at = None;
+        }
+        if is_other || self.before.is_none() {
+            self.before = Some(process.clone());
+        }
+    }
+
+    /// Whether a load may have begun since the present file took its place.
+    pub(super) fn is_opened(&self) -> bool {
+        let mut present = self.watched.iter().filter(|file| file.replaced_at.is_none());
+        present.any(|file| file.is_opened)
+    }
+
+    /// Forgets the replaced files that somebody has open for longer than any load takes.
+    pub(super) fn forget_overdue(&mut self, certificates: usize, now: Instant) -> Vec<(Watch, bool)> {
+        let longest = LONGEST_LOAD + per_certificate(LONGEST_LOAD_PER_CERTIFICATE, certificates);
+        let is_overdue = |file: &mut Watched| {
+            let replaced_at = file.replaced_at;
+            replaced_at.is_some_and(|replaced_at| now.duration_since(replaced_at) >= longest)
+        };
+        let overdue = self.watched.extract_if(.., is_overdue);
+        overdue.map(|file| (file.watch, file.is_opened)).collect()
+    }
+
+    /// How far the loads are that began before the present file took its place.
+    pub(super) fn state(&self, grace: Duration, certificates: usize, now: Instant) -> LoadState {
+        let is_under_way = |file: &Watched| file.is_opened && file.replaced_at.is_some();
+        if self.watched.iter().any(is_under_way) {
+            return LoadState::UnderWay;
+        }
+        let grace = grace + per_certificate(PREPARATION_PER_CERTIFICATE, certificates);
+        match self.ended_at {
+            Some(ended_at) if now.duration_since(ended_at) < grace => LoadState::MayTakeOver,
+            _ => LoadState::Over,
+        }
+    }
+
+    fn file(&mut self, watch: Watch) -> Option<&mut Watched> {
+        self.watched.iter_mut().find(|file| file.watch == watch)
+    }
+}
+
+fn per_certificate(time: Duration, certificates: usize) -> Duration {
+    time.saturating_mul(u32::try_from(certificates).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GRACE: Duration = Duration::from_secs(2);
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn process(pid: u32) -> Process {
+        Process {
+            version: String::new(),
+            pid,
+            started: 1,
+            stopping: false,
+        }
+    }
+
+    /// A file that HAProxy opened and another that took its place since.
+    fn under_way(now: Instant) -> Loads {
+        let mut loads = Loads::default();
+        loads.replace(Some(1), now);
+        loads.opened(1);
+        loads.observed(&process(7));
+        loads.replace(Some(2), now);
+        loads
+    }
+
+    #[test]
+    fn a_load_is_over_when_its_worker_has_taken_over() {
+        let now = Instant::now();
+        let mut loads = under_way(now);
+        assert_eq!(loads.state(GRACE, 0, now), LoadState::UnderWay);
+        loads.closed(1, now);
+        assert_eq!(loads.state(GRACE, 0, now), LoadState::UnderWay);
+        loads.deleted(1);
+        assert_eq!(loads.state(GRACE, 0, now), LoadState::MayTakeOver);
+        loads.observed(&process(7));
+        assert_eq!(loads.state(GRACE, 0, now), LoadState::MayTakeOver);
+        loads.observed(&process(8));
+        assert_eq!(loads.state(GRACE, 0, now), LoadState::Over);
+    }
+
+    #[test]
+    fn a_load_without_a_takeover_is_over_after_the_grace() {
+        let now = Instant::now();
+        let mut loads = under_way(now);
+        loads.closed(1, now);
+        loads.deleted(1);
+        assert_eq!(loads.state(GRACE, 0, now + SECOND), LoadState::MayTakeOver);
+        assert_eq!(loads.state(GRACE, 0, now + 2 * SECOND), LoadState::Over);
+        // Of many certificates the preparation takes longer.
+        assert_eq!(
+            loads.state(GRACE, 50_000, now + 26 * SECOND),
+            LoadState::MayTakeOver
+        );
+        assert_eq!(loads.state(GRACE, 50_000, now + 27 * SECOND), LoadState::Over);
+    }
+
+    #[test]
+    fn a_takeover_before_the_load_began_is_not_its_own() {
+        let now = Instant::now();
+        let mut loads = Loads::default();
+        loads.replace(Some(1), now);
+        loads.observed(&process(7));
+        // Opened, closed and replaced before anybody asked which process serves.
+        loads.opened(1);
+        loads.closed(1, now);
+        loads.replace(Some(2), now);
+        loads.deleted(1);
+        loads.observed(&process(8));
+        assert_eq!(loads.state(GRACE, 0, now), LoadState::MayTakeOver);
+        loads.observed(&process(9));
+        assert_eq!(loads.state(GRACE, 0, now), LoadState::Over);
+    }
+
+    #[test]
+    fn a_load_of_the_present_file_is_not_waited_for() {
+        let now = Instant::now();
+        let mut loads = Loads::default();
+        loads.replace(Some(1), now);
+        assert!(!loads.is_opened());
+        loads.opened(1);
+        assert!(loads.is_opened());
+        assert_eq!(loads.state(GRACE, 0, now), LoadState::Over);
+        loads.replace(Some(2), now);
+        assert!(!loads.is_opened());
+    }
+
+    #[test]
+    fn a_file_that_nobody_opened_is_not_waited_for() {
+        let now = Instant::now();
+        let mut loads = Loads::default();
+        loads.replace(Some(1), now);
+        loads.replace(Some(2), now);
+        assert_eq!(loads.state(GRACE, 0, now), LoadState::Over);
+        // Found at the start, it may be open until the kernel says otherwise.
+        loads.adopt(3);
+        assert!(loads.is_opened());
+        loads.replace(Some(4), now);
+        assert_eq!(loads.state(GRACE, 0, now), LoadState::UnderWay);
+        loads.deleted(3);
+        assert_eq!(loads.state(GRACE, 0, now), LoadState::Over);
+    }
+
+    #[test]
+    fn whoever_keeps_a_file_open_for_longer_than_any_load_is_forgotten() {
+        let now = Instant::now();
+        let mut loads = under_way(now);
+        assert!(loads.forget_overdue(100, now + 60 * SECOND).is_empty());
+        assert_eq!(loads.forget_overdue(100, now + 61 * SECOND), [(1, true)]);
+        assert_eq!(loads.state(GRACE, 0, now + 61 * SECOND), LoadState::Over);
+    }
+
+    #[test]
+    fn lost_events_count_as_a_load_of_every_file() {
+        let now = Instant::now();
+        let mut loads = Loads::default();
+        loads.replace(Some(1), now);
+        loads.replace(Some(2), now);
+        loads.lost_events(now);
+        assert!(loads.is_opened());
+        assert_eq!(loads.state(GRACE, 0, now), LoadState::UnderWay);
+    }
+}

@@ -1,0 +1,61 @@
+//! Waiting for reloads that began before a change of the disk was complete.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::Edge;
+use crate::disk::LoadState;
+use crate::runtime_api::{Process, RuntimeError};
+
+/// Replacements of HAProxy during one burst that are followed; after more, the callers try again.
+pub(super) const REPLACEMENTS: usize = 5;
+
+/// Time between two looks at a reload.
+const PAUSE: Duration = Duration::from_millis(20);
+
+impl Edge {
+    /// Asks HAProxy which process serves, after noting how far it is with loading.
+    pub(super) async fn observe_process(&self) -> Result<Process, RuntimeError> {
+        self.observe_loads();
+        let process = self.runtime.process().await?;
+        if !process.stopping {
+            self.disk.observe_process(&process);
+        }
+        Ok(process)
+    }
+
+    fn observe_loads(&self) {
+        self.disk.observe_loads(self.certificates());
+        let is_watched = self.disk.is_list_watched();
+        self.metrics.crt_list_watched.set(i64::from(is_watched));
+    }
+
+    /// Waits until no worker can take over that read the disk before the crt-list was last written:
+    /// it has taken over already, or its load ended long enough ago.
+    pub(super) async fn wait_for_reloads(&self, give_up: Instant) -> Result<(), RuntimeError> {
+        self.observe_loads();
+        if self.load_state() == LoadState::Over {
+            return Ok(());
+        }
+        self.metrics.reload_waits.inc();
+        tracing::debug!("HAProxy is reloading; waiting for its new worker");
+        while Instant::now() < give_up {
+            // A HAProxy that does not answer has not taken over yet.
+            self.observe_process().await.ok();
+            if self.load_state() == LoadState::Over {
+                return Ok(());
+            }
+            sleep(PAUSE).await;
+        }
+        Err(RuntimeError::Stopping)
+    }
+
+    fn load_state(&self) -> LoadState {
+        self.disk.load_state(self.reload_grace, self.certificates())
+    }
+
+    fn certificates(&self) -> usize {
+        self.shared.view().held.len()
+    }
+}
