@@ -96,9 +96,11 @@ impl Progress {
         }
     }
 
-    /// A Cabinet that has lost much at once has more likely lost its data than its customers.
-    fn is_suspicious(&self) -> bool {
-        self.missing > FEW && self.missing.saturating_mul(10) > self.records
+    /// A Cabinet that has lost more than `percent` of its domains at once has more likely lost its
+    /// data than its customers.
+    fn is_suspicious(&self, percent: u32) -> bool {
+        let share = self.records.saturating_mul(u64::from(percent));
+        self.missing > FEW && self.missing.saturating_mul(100) > share
     }
 }
 
@@ -323,7 +325,9 @@ async fn read_records(
     }
     Ok(match page.last() {
         Some(last) => Stage::Records(Some(last.id)),
-        None if progress.is_suspicious() && !brake::is_approved(service).await? => {
+        None if progress.is_suspicious(service.policy.removal_brake_percent)
+            && !brake::is_approved(service).await? =>
+        {
             let Progress { records, missing, .. } = progress;
             tracing::error!(records, missing, "resync.too_many_missing");
             Stage::Done
@@ -344,6 +348,10 @@ async fn take_down(
         .missing_since(progress.run, before, after, PAGE)
         .await?;
     for id in &page {
+        // Several rounds a day share one allowance, with what the Cabinet asks to be removed.
+        if !brake::may_remove(service, *id).await? {
+            continue;
+        }
         let detail = json!({ "missingSinceAtLeast": before });
         note(
             service,
@@ -408,12 +416,21 @@ mod tests {
     #[test]
     fn a_cabinet_that_lost_a_tenth_at_once_is_not_believed_and_one_that_lost_a_few_is() {
         let mut progress = Progress::begin(Timestamp::EPOCH);
-        (progress.records, progress.missing) = (12, 10);
-        assert!(!progress.is_suspicious());
-        (progress.records, progress.missing) = (1_000, 101);
-        assert!(progress.is_suspicious());
-        (progress.records, progress.missing) = (1_000, 100);
-        assert!(!progress.is_suspicious());
+        for (records, missing, percent, is_suspicious) in [
+            (12, 10, 10, false),
+            (1_000, 101, 10, true),
+            (1_000, 100, 10, false),
+            (1_000, 500, 50, false),
+            (1_000, 501, 50, true),
+            (1_000, 1_000, 100, false),
+        ] {
+            (progress.records, progress.missing) = (records, missing);
+            assert_eq!(
+                progress.is_suspicious(percent),
+                is_suspicious,
+                "{missing} of {records}, {percent} %"
+            );
+        }
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! What feed and polling miss is found by comparing everything with the Cabinet now and then.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use dps_application::policy::Policy;
+use dps_application::ports::store::DomainRecord;
 use dps_application::workers::{self, Delivered, Intake, Reporter};
 use dps_domain::{DomainId, Hostname, Phase, Status};
 
@@ -334,6 +337,41 @@ async fn a_cabinet_that_lost_everything_takes_nothing_down_whatever_the_grace() 
     world.advance(60 * DAY);
     world.resync().await;
     assert_eq!(world.record().await.phase.status(), Status::Active);
+}
+
+#[tokio::test]
+async fn missing_domains_leave_no_faster_than_the_days_allowance_for_all_removals() {
+    let mut world = World::with_due_domain().await;
+    world.service.policy = Arc::new(Policy {
+        missing_grace: DAY / 24,
+        ..world.service.policy.as_ref().clone()
+    });
+    for number in 2..40 {
+        let added = world.cabinet.add(number, &format!("shop-{number}.example.com"));
+        let told = world.cabinet.says(added);
+        workers::take(&world.service, &told).await.unwrap();
+    }
+    let leaving = async || {
+        let records = world.records().await;
+        let leaves = |record: &&DomainRecord| record.phase == Phase::Leaving;
+        records.iter().filter(leaves).count()
+    };
+    // So few are suspicious in no round, and the second ten are ready to leave within a day.
+    for lost in [2..12, 12..22] {
+        world.cabinet.with(|state| {
+            for number in lost {
+                state.domains.remove(&id(number));
+            }
+        });
+        world.resync().await;
+        world.resync().await;
+        assert_eq!(leaving().await, 10);
+    }
+    assert_eq!(world.service.cabinet_health.standing().held_removals, 10);
+    world.advance(DAY);
+    world.resync().await;
+    assert_eq!(leaving().await, 20);
+    assert_eq!(world.service.cabinet_health.standing().held_removals, 0);
 }
 
 #[tokio::test]
