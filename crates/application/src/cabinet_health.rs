@@ -23,7 +23,7 @@ struct State {
     last_good_pass: Option<Timestamp>,
     trouble: Option<String>,
     refused: BTreeMap<(String, &'static str), (RefusedItem, Timestamp)>,
-    held: BTreeSet<DomainId>,
+    held: BTreeMap<DomainId, Timestamp>,
 }
 
 /// How the dealings with the Cabinet stand.
@@ -84,9 +84,11 @@ impl CabinetHealth {
         before.is_none_or(|(before, _)| before.value != item.value)
     }
 
-    /// Forgets refusals of an item that is usable now, or that was not sent since the given moment.
-    pub(crate) fn forget_refused(&self, usable: &[DomainId], unless_since: Timestamp) {
+    /// Forgets refusals of items that are usable now. What was neither refused nor held since the
+    /// given moment is forgotten too: it is mended, withdrawn, or taken up by another replica.
+    pub(crate) fn forget_old(&self, usable: &[DomainId], unless_since: Timestamp) {
         let mut state = self.state();
+        state.held.retain(|_, at| *at >= unless_since);
         if state.refused.is_empty() {
             return;
         }
@@ -97,11 +99,11 @@ impl CabinetHealth {
     }
 
     /// The removal waits for an operator. Returns whether it is the first that does.
-    pub(crate) fn hold(&self, id: DomainId) -> bool {
+    pub(crate) fn hold(&self, id: DomainId, now: Timestamp) -> bool {
         let mut state = self.state();
         let is_first = state.held.is_empty();
-        if state.held.len() < MAX_REMEMBERED {
-            state.held.insert(id);
+        if state.held.contains_key(&id) || state.held.len() < MAX_REMEMBERED {
+            state.held.insert(id, now);
         }
         is_first
     }
@@ -190,9 +192,9 @@ mod tests {
         assert!(health.refuse(&item("x"), NOW));
         let said = health.standing().check(NOW, MINUTE).unwrap_err();
         assert!(said.contains("2 items") && said.contains("tenantId"), "{said}");
-        health.forget_refused(&[id], NOW);
+        health.forget_old(&[id], NOW);
         assert_eq!(health.standing().refused, Some((item("x"), 1)));
-        health.forget_refused(&[], NOW + MINUTE);
+        health.forget_old(&[], NOW + MINUTE);
         assert_eq!(health.standing().check(NOW, MINUTE), Ok(()));
     }
 
@@ -201,9 +203,23 @@ mod tests {
         let health = CabinetHealth::default();
         for number in 0..5_000 {
             health.refuse(&item(&number.to_string()), NOW);
-            health.hold(DomainId::new(NOW, [u8::try_from(number % 256).unwrap(); 10]));
+            health.hold(DomainId::new(NOW, [u8::try_from(number % 256).unwrap(); 10]), NOW);
         }
         assert_eq!(health.standing().refused.unwrap().1, MAX_REMEMBERED);
+    }
+
+    #[test]
+    fn a_removal_that_nobody_asks_for_any_more_is_not_held_for_ever() {
+        let health = CabinetHealth::default();
+        let (withdrawn, held) = (DomainId::new(NOW, [1; 10]), DomainId::new(NOW, [2; 10]));
+        assert!(health.hold(withdrawn, NOW));
+        assert!(!health.hold(held, NOW));
+        assert!(!health.hold(held, NOW + MINUTE));
+        health.forget_old(&[], NOW + MINUTE);
+        assert_eq!(health.standing().held_removals, 1);
+        assert!(health.standing().check(NOW, MINUTE).is_err());
+        health.forget_old(&[], NOW + 2 * MINUTE);
+        assert_eq!(health.standing().check(NOW, MINUTE), Ok(()));
     }
 
     #[test]

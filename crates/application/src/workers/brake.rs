@@ -104,7 +104,7 @@ pub(super) async fn may_remove(service: &Service, id: DomainId) -> Result<bool, 
                 return Ok(true);
             }
             Verdict::Held => {
-                if service.cabinet_health.hold(id) {
+                if service.cabinet_health.hold(id, now) {
                     tracing::error!(domain.id = %id, domains, "removals.held");
                 }
                 return Ok(false);

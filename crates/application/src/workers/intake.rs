@@ -232,7 +232,7 @@ pub(super) fn note_refused(service: &Service, page: &CabinetPage) {
     // Each resync sees every item again.
     service
         .cabinet_health
-        .forget_refused(&usable, now - service.policy.resync_interval * 2);
+        .forget_old(&usable, now - service.policy.resync_interval * 2);
 }
 
 /// Polls each status once. Returns those whose lists go round in circles; they are left off there.
