@@ -71,7 +71,7 @@ pub enum Failure {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         seen_by: Vec<SocketAddr>,
     },
-    /// DNSSEC signatures of the zone do not verify.
+    /// DNSSEC signatures of the zone do not verify. Nothing produces it yet.
     DnsDnssecBogus { resolvers: Vec<SocketAddr> },
     /// No answer in time. `resolver_outage` tells that the resolvers answered nothing at all, which is ours.
     DnsTimeout {
@@ -92,9 +92,10 @@ pub enum Failure {
     },
     /// The name of a live domain no longer points at us.
     DnsMoved { cause: Box<Failure> },
-    /// A CAA record (RFC 8659) forbids the CA to issue.
+    /// A CAA record (RFC 8659) forbids the CA to issue. Nothing produces it yet: what the CA says of
+    /// CAA is a failed validation.
     CaaForbids { record: String },
-    /// The CAA look-up failed, which forbids issuance too.
+    /// The CAA look-up failed, which forbids issuance too. Nothing produces it yet.
     CaaLookupFailed { detail: String },
     /// The connection to port 80 was refused or had no route.
     HttpRefused { address: IpAddr },
@@ -299,6 +300,15 @@ impl Failure {
     /// Whether it can count against the domain. What is ours or the CA's never makes a domain `Failed` by giving up.
     pub fn counts_against_domain(&self) -> bool {
         self.actor() == Actor::Customer
+    }
+
+    /// Whether its sentence tells which CAA record allows the CA to issue.
+    pub fn is_about_caa(&self) -> bool {
+        match self {
+            Self::CaaForbids { .. } => true,
+            Self::AcmeValidationFailed { sub_cause, .. } => sub_cause == "caa",
+            _ => false,
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use std::time::Duration;
 use dps_domain::decide::{Action, next_action};
 use dps_domain::limits::{Endpoint, LimitKind};
 use dps_domain::phase::Issuance;
-use dps_domain::{Event, Failure, FailureCode, LeaseToken, Timestamp, Until, with_causes};
+use dps_domain::{Event, Failure, LeaseToken, Timestamp, Until, with_causes};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -251,7 +251,7 @@ impl StepContext<'_> {
 
     fn failed_with(&self, failure: Failure, then: Then, edge_addresses: &[std::net::IpAddr]) -> Outcome {
         let caa_identity = self.service.ca.caa_identity();
-        if let (FailureCode::CaaForbids, Some(identity)) = (failure.code(), &caa_identity) {
+        if let (true, Some(identity)) = (failure.is_about_caa(), &caa_identity) {
             self.evidence.note(CAA_IDENTITY, identity.clone());
         }
         let message = sentence(&failure, self.record, edge_addresses, caa_identity.as_deref());

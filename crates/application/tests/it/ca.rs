@@ -223,6 +223,10 @@ impl CertificateAuthority for FakeCa {
         }
     }
 
+    fn caa_identity(&self) -> Option<String> {
+        Some("ca.test".into())
+    }
+
     fn new_account_key(&self) -> Result<SecretString, CaError> {
         Ok(SecretString::from("account-key"))
     }

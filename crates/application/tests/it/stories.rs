@@ -9,7 +9,9 @@ use dps_application::Resolvers;
 use dps_application::ports::Clock;
 use dps_application::ports::ca::CaError;
 use dps_application::ports::store::{Completion, DomainRecord, StoreError};
+use dps_application::sentence::last_sentence;
 use dps_application::steps;
+use dps_application::workers::{Delivered, Reporter};
 use dps_domain::dns::DnsAnswer;
 use dps_domain::phase::{Next, Phase};
 use dps_domain::{Event, Failure, FailureCode, Purpose, Status, Timestamp, Until};
@@ -500,6 +502,24 @@ async fn what_the_ca_says_of_dns_itself_is_believed_at_once() {
     world.step().await;
     let code = world.record().await.last_failure.unwrap().code();
     assert_eq!(code, FailureCode::AcmeValidationFailed);
+}
+
+#[tokio::test]
+async fn a_caa_record_to_add_is_named_alike_in_the_report_and_on_the_command_line() {
+    let world = World::with_due_domain().await;
+    for _ in 0..3 {
+        world.step().await;
+    }
+    world.ca.invalidate_orders(&not_answered("caa"));
+    world.step().await;
+    let mut reporter = Reporter::default();
+    while reporter.deliver(&world.service).await.unwrap() != Delivered::Some(0) {}
+    let record = world.record().await;
+    let told = world.cabinet.with(|state| state.told.clone());
+    let message = told.last().and_then(|(_, report)| report.message.clone());
+    assert!(message.as_deref().unwrap().contains("ca.test"), "{message:?}");
+    let events = world.service.store.events(record.id, 10).await.unwrap();
+    assert_eq!(last_sentence(&record, &world.service.policy, &events), message);
 }
 
 #[tokio::test]

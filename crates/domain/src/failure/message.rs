@@ -141,7 +141,7 @@ impl Failure {
                 "The CAA record \"{record}\" forbids our certificate authority to issue for {host}. To fix it, {}.",
                 wanted.caa_instruction()
             ),
-            Self::AcmeValidationFailed { sub_cause, detail } if sub_cause == "caa" => format!(
+            Self::AcmeValidationFailed { detail, .. } if self.is_about_caa() => format!(
                 "A CAA record forbids our certificate authority to issue for {host} ({detail}). To fix it, {}.",
                 wanted.caa_instruction()
             ),
