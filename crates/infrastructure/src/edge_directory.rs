@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use dps_application::ports::edge::DirectoryError;
@@ -48,6 +49,7 @@ pub type Connect = Box<dyn Fn(Url) -> Result<Arc<dyn Edge>, String> + Send + Syn
 /// The directory of edges in the DNS.
 pub struct DnsDirectory {
     upstream: Upstream,
+    total_timeout: Duration,
     name: Name,
     settings: DirectorySettings,
     connect: Connect,
@@ -71,6 +73,7 @@ impl DnsDirectory {
         };
         Ok(Self {
             upstream: Upstream::new(resolver, dns),
+            total_timeout: dns.total_timeout,
             name,
             settings,
             connect,
@@ -81,7 +84,7 @@ impl DnsDirectory {
     async fn ask(&self, kind: RecordType) -> Result<Vec<Record>, DirectoryError> {
         let name = &self.settings.name;
         let resolver = self.upstream.address();
-        let deadline = Instant::now() + DnsSettings::default().total_timeout;
+        let deadline = Instant::now() + self.total_timeout;
         match self.upstream.ask(&self.name, kind, deadline).await {
             Reply::Answer(answer) => Ok(answer.records),
             Reply::ServFail | Reply::Refused => Err(DirectoryError(format!(

@@ -13,21 +13,30 @@ use dps_infrastructure::edge::AgentEdge;
 use dps_infrastructure::edge_directory::{DirectoryRecords, DirectorySettings, DnsDirectory};
 use dps_lab::dns::{DnsServer, Fault};
 use secrecy::SecretString;
+use tokio::time::Instant;
 
 const NAME: &str = "_haproxy-agent._tcp.edges.test";
 
 /// A directory, and how many edges it had made.
 fn directory(resolver: SocketAddr, records: DirectoryRecords) -> (DnsDirectory, Arc<AtomicUsize>) {
+    let dns = DnsSettings {
+        query_timeout: Duration::from_millis(300),
+        ..DnsSettings::default()
+    };
+    directory_within(dns, resolver, records)
+}
+
+fn directory_within(
+    dns: DnsSettings,
+    resolver: SocketAddr,
+    records: DirectoryRecords,
+) -> (DnsDirectory, Arc<AtomicUsize>) {
     let settings = DirectorySettings {
         name: NAME.to_owned(),
         records,
         scheme: "https".to_owned(),
         resolver: Some(resolver),
         allowed_suffixes: vec!["edges.internal".to_owned()],
-    };
-    let dns = DnsSettings {
-        query_timeout: Duration::from_millis(300),
-        ..DnsSettings::default()
     };
     let made = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&made);
@@ -108,6 +117,23 @@ async fn a_directory_that_names_nobody_or_does_not_answer_is_an_error_and_not_an
         }
         zone.clear(NAME);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resolver_is_waited_for_no_longer_than_the_settings_say() {
+    let server = DnsServer::start_local().await.unwrap();
+    server.zone().set_fault(NAME, Fault::Silent);
+    let total_timeout = Duration::from_secs(1);
+    let impatient = DnsSettings {
+        total_timeout,
+        ..DnsSettings::default()
+    };
+    let (directory, _) = directory_within(impatient, server.address(), DirectoryRecords::Services);
+    let asked = Instant::now();
+    let problem = directory.find().await.err().unwrap().to_string();
+    assert!(problem.contains("does not answer"), "{problem}");
+    let waited = asked.elapsed();
+    assert!(waited < 2 * total_timeout, "{waited:?}");
 }
 
 #[tokio::test]

@@ -284,14 +284,19 @@ fn acme_settings(settings: &Settings) -> anyhow::Result<AcmeSettings> {
     Ok(acme)
 }
 
-fn resolvers(settings: &Settings) -> Arc<Resolvers> {
+/// How every resolver is asked, for customers' names and for edges.
+fn dns_settings(settings: &Settings) -> DnsSettings {
     let query_timeout = settings.dns.timeout.get();
-    let dns = DnsSettings {
+    DnsSettings {
         query_timeout,
         total_timeout: query_timeout * 3,
         randomize_case: settings.dns.randomize_case,
         ..DnsSettings::default()
-    };
+    }
+}
+
+fn resolvers(settings: &Settings) -> Arc<Resolvers> {
+    let dns = dns_settings(settings);
     let resolver = |address| Arc::new(HickoryResolver::new(address, dns)) as Arc<dyn DnsResolver>;
     let addresses = settings.dns.resolvers.iter();
     Arc::new(Resolvers::new(
@@ -309,15 +314,11 @@ fn fleet(settings: &Settings, peers: &Peers) -> anyhow::Result<Fleet> {
     let Some(directory) = peers.directory.clone() else {
         return Ok(Fleet::fixed(edges));
     };
-    let settings_of_dns = settings.dns.clone();
+    let dns = dns_settings(settings);
     let (settings, peers) = (settings.clone(), peers.clone());
     let connect = move |url: Url| {
         let token = peers.agent_tokens.of_found(&url);
         edge(&settings, &peers, url, token).map_err(|error| format!("{error:#}"))
-    };
-    let dns = DnsSettings {
-        randomize_case: settings_of_dns.randomize_case,
-        ..DnsSettings::default()
     };
     let directory = DnsDirectory::new(directory, dns, Box::new(connect))
         .context("HAProxyAgent:Discovery cannot be used")?;
