@@ -8,12 +8,13 @@ use anyhow::Context as _;
 use dps_application::Service;
 use dps_host::Secret;
 use dps_store::Store;
+use dps_x509::create_private_file;
 use haproxy_domain_agent::{Agent, SystemClock as AgentClock};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::config::{AgentTokens, Settings};
+use crate::config::{AgentTokens, DataFolder, Settings};
 use crate::http::Readiness;
 use crate::service::{self, Front};
 use crate::wiring::{self, Peers};
@@ -65,7 +66,7 @@ fn draw_tokens(settings: &mut Settings) -> anyhow::Result<()> {
     settings.cabinet.service_token = Some(cabinet_token);
     settings.cabinet.service_token_file = None;
     if settings.cabinet.api_token.is_none() && settings.cabinet.api_token_file.is_none() {
-        settings.cabinet.api_token_file = Some(api_token_file(&settings.data.path)?);
+        settings.cabinet.api_token_file = Some(api_token_file(&mut settings.data)?);
     }
     Ok(())
 }
@@ -146,27 +147,18 @@ pub(crate) fn random_token() -> Secret {
     Secret::from(dps_host::randomness::hex(32))
 }
 
-/// The file with the platform's token for the Cabinet, made on first use and readable by its owner alone.
-fn api_token_file(folder: &Path) -> anyhow::Result<PathBuf> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let path = folder.join(API_TOKEN_FILE);
+/// The file with the platform's token for the Cabinet, made on first use and readable by its owner
+/// alone.
+fn api_token_file(data: &mut DataFolder) -> anyhow::Result<PathBuf> {
+    let path = data.path.join(API_TOKEN_FILE);
     if !path.exists() {
         // Where earlier versions kept it: a second one would lock the platform's backend out.
-        if Path::new(API_TOKEN_FILE).exists() {
-            anyhow::bail!(
-                "{API_TOKEN_FILE} lies in the working directory; move it to {}",
-                path.display()
-            );
+        data.look_for("Cabinet:ApiTokenFile", Path::new(API_TOKEN_FILE));
+        if let Some(finding) = data.left_behind("Cabinet").next() {
+            anyhow::bail!("{finding}");
         }
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
+        create_private_file(&path, random_token().expose().as_bytes())
             .with_context(|| format!("{} cannot be made", path.display()))?;
-        file.write_all(random_token().expose().as_bytes())
-            .and_then(|()| file.sync_all())?;
         tracing::info!(path = %path.display(), "a token for the Cabinet's customer API was made");
     }
     Ok(path)

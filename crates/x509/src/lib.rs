@@ -1,4 +1,5 @@
-//! Reads, checks and makes X.509 certificate chains, keys and CSRs. Pure: no file, no socket, no clock.
+//! Reads, checks and makes X.509 certificate chains, keys and CSRs. Pure: no socket, no clock, and
+//! no file but by [`create_private_file`].
 //!
 //! The service makes a [`CertificateKey`] and a CSR from it ([`csr_der`]) before it finalizes an
 //! order. What comes back from the certificate authority is a [`CertificateBundle`]: its
@@ -28,5 +29,5 @@ pub use key::{CertificateKey, KeyAlgorithm, KeyFault};
 pub use private_authority::{
     AuthorityFault, PeerName, PeerNameError, PeerRole, PrivateAuthority, peer_names,
 };
-pub use private_file::{ExposedFile, check_private_file};
+pub use private_file::{ExposedFile, check_private_file, create_private_file};
 pub use roots::{Roots, RootsError};

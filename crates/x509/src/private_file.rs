@@ -1,6 +1,15 @@
-//! The one rule for files that hold private keys or other secrets, by their permission bits.
+//! Files that hold private keys or other secrets: how they are made, and the one rule about their
+//! permission bits.
 
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+
+use aws_lc_rs::rand;
+
+/// Mode of a new file with secrets.
+const PRIVATE_MODE: u32 = 0o600;
 
 /// Rights of others, and writing by the group. The group may read: orchestrators mount secrets so.
 const FORBIDDEN_RIGHTS: u32 = 0o027;
@@ -31,9 +40,67 @@ pub fn check_private_file(path: &Path, mode: u32) -> Result<(), ExposedFile> {
     })
 }
 
+/// Makes a file that its owner alone may read. Afterwards either the whole file is there, safe on
+/// disk, or none; a file that exists is not touched.
+///
+/// # Errors
+/// [`ErrorKind::AlreadyExists`] when the name is taken, and whatever the file system refuses.
+pub fn create_private_file(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut random = [0_u8; 8];
+    rand::fill(&mut random).map_err(|_| io::Error::other("no random file name could be made"))?;
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let draft = directory.join(format!(".private-{}", hex::encode(random)));
+    let written = write_new(&draft, content)
+        // A link, unlike a rename, fails if the name is taken.
+        .and_then(|()| fs::hard_link(&draft, path));
+    let removed = match fs::remove_file(&draft) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
+    };
+    written
+        .and(removed)
+        .and_then(|()| File::open(directory)?.sync_all())
+}
+
+fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(PRIVATE_MODE)
+        .open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
+
+    #[test]
+    fn a_private_file_is_there_as_a_whole_or_not_at_all_and_replaces_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = || {
+            let entries = fs::read_dir(folder.path()).unwrap();
+            let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        let path = folder.path().join("token");
+        create_private_file(&path, b"first").unwrap();
+        let taken = create_private_file(&path, b"second").unwrap_err();
+        assert_eq!(taken.kind(), ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(check_private_file(&path, mode), Ok(()));
+        let missing = folder.path().join("missing/token");
+        assert!(create_private_file(&missing, b"third").is_err());
+        assert_eq!(names(), ["token"], "no draft is left");
+    }
 
     #[test]
     fn the_owner_may_do_all_the_group_may_read_and_others_nothing() {

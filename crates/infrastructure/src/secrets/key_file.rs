@@ -1,14 +1,14 @@
 //! Key files: made once for the embedded default, read with a look at who else may.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use dps_x509::{ExposedFile, check_private_file};
+use dps_x509::{ExposedFile, check_private_file, create_private_file};
 use zeroize::Zeroizing;
 
 /// More is no key file.
@@ -73,32 +73,7 @@ pub fn create_key_file(path: &Path) -> Result<(), KeyFileError> {
     let encoded = Zeroizing::new(STANDARD.encode(key));
     let line = Zeroizing::new(format!("key-{}:{}\n", &suffix[..8], encoded.as_str()));
 
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let draft = directory.join(format!(".key-file-{suffix}"));
-    let written = write_new(&draft, line.as_bytes())
-        // A link, unlike a rename, fails if the name is taken.
-        .and_then(|()| fs::hard_link(&draft, path));
-    let removed = match fs::remove_file(&draft) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        other => other,
-    };
-    written
-        .and(removed)
-        .and_then(|()| File::open(directory)?.sync_all())
-        .map_err(failed)
-}
-
-fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(content)?;
-    file.sync_all()
+    create_private_file(path, line.as_bytes()).map_err(failed)
 }
 
 /// Reads a key file that nobody else may read.

@@ -35,15 +35,15 @@ impl DataFolder {
     }
 
     /// Notes a file that earlier versions kept in the working directory, where it still lies.
-    pub(super) fn look_for(&mut self, key: &str, written: &Path) {
+    pub(crate) fn look_for(&mut self, key: &str, written: &Path) {
         let here = self.resolve(written);
         if written.is_absolute() || here.exists() || !written.exists() {
             return;
         }
         let what = format!(
             "names {}, since relative paths begin in {}; but the file lies in the working directory. \
-             Move it there (stop the service first, and take {0}-wal and {0}-shm along if they exist), \
-             or write its absolute path",
+             Move it there (stop the service first; of a database, take {0}-wal and {0}-shm along if \
+             they exist), or write its absolute path",
             here.display(),
             self.path.display(),
         );

@@ -1,13 +1,15 @@
 //! The folder on disk. Directories have mode 0700 and files 0600; a machine's folder is there as a whole or not at all.
 
 use std::fs;
-use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
 use dps_domain::Timestamp;
-use dps_x509::{CertificateChain, CertificateKey, PeerName, PrivateAuthority, peer_names};
+use dps_x509::{
+    CertificateChain, CertificateKey, PeerName, PrivateAuthority, create_private_file, peer_names,
+};
 use secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
 
@@ -155,16 +157,8 @@ fn read_chain(path: &Path) -> anyhow::Result<CertificateChain> {
 }
 
 fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
-    let write = || {
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    };
-    write().with_context(|| format!("{} cannot be written", path.display()))
+    create_private_file(path, text.as_bytes())
+        .with_context(|| format!("{} cannot be written", path.display()))
 }
 
 fn remove_leftover(path: &Path) -> anyhow::Result<()> {
