@@ -6,13 +6,11 @@ use std::time::Duration;
 
 use dps_database::{ConnectionString, ConnectionStringError, Target, UnverifiedTls};
 use dps_domain::hostname::HostnameError;
-use dps_host::{HumanDuration, OutOfBounds, Secret, SecretError};
+use dps_host::{HumanDuration, OutOfBounds, Secret, SecretError, TOKEN_RULE};
 use serde::{Deserialize, Serialize};
 
 use crate::names::NamePolicy;
 
-/// Shortest token that is accepted, in bytes.
-const MIN_TOKEN_BYTES: usize = 16;
 /// Seconds of a day.
 const DAY: u64 = 24 * 3600;
 // Readers of the feed must find a removed domain for at least the time in which the service keeps
@@ -142,8 +140,8 @@ pub enum SettingsError {
         /// Why.
         source: SecretError,
     },
-    /// A token is missing or guessable.
-    #[error("set Cabinet:{name} or Cabinet:{name}File to a secret of at least {MIN_TOKEN_BYTES} characters")]
+    /// A token is missing, guessable, or one that no caller can show.
+    #[error("set Cabinet:{name} or Cabinet:{name}File; it {TOKEN_RULE}")]
     WeakToken {
         /// The setting.
         name: &'static str,
@@ -214,7 +212,7 @@ impl Settings {
 fn token(name: &'static str, value: Option<&Secret>, file: Option<&Path>) -> Result<Secret, SettingsError> {
     let secret = Secret::resolve(value, file).map_err(|source| SettingsError::Token { name, source })?;
     secret
-        .filter(|secret| secret.expose().len() >= MIN_TOKEN_BYTES)
+        .filter(Secret::is_usable_token)
         .ok_or(SettingsError::WeakToken { name })
 }
 
@@ -315,11 +313,13 @@ mod tests {
     fn a_missing_or_short_token_stops_the_start_and_is_not_shown() {
         let missing = Settings::default().resolved_service_token().unwrap_err();
         assert!(missing.to_string().contains("Cabinet:ServiceTokenFile"));
-        let short = Settings {
-            api_token: Some(Secret::from("hunter2")),
-            ..Settings::default()
-        };
-        let error = short.resolved_api_token().unwrap_err();
-        assert!(!error.to_string().contains("hunter2") && !format!("{short:?}").contains("hunter2"));
+        for unusable in ["hunter2", "hunter2 with spaces in it"] {
+            let settings = Settings {
+                api_token: Some(Secret::from(unusable)),
+                ..Settings::default()
+            };
+            let error = settings.resolved_api_token().unwrap_err();
+            assert!(!error.to_string().contains("hunter2") && !format!("{settings:?}").contains("hunter2"));
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dps_host::mutual_tls::TlsError;
-use dps_host::{HumanDuration, OutOfBounds, Secret, SecretError};
+use dps_host::{HumanDuration, OutOfBounds, Secret, SecretError, TOKEN_RULE};
 use serde::{Deserialize, Serialize};
 
 use crate::runtime_api::{Endpoint, EndpointError, NameError, RuntimeLimits};
@@ -13,9 +13,6 @@ use tls::Tls;
 pub(crate) use tls::TlsListener;
 
 pub(crate) mod tls;
-
-/// Shortest bearer token, in bytes.
-const MIN_TOKEN_BYTES: usize = 16;
 
 /// Section `Agent`. Every field has a default; a token or the files of `Tls` must be given, so that the service can prove itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -119,9 +116,9 @@ pub enum SettingsError {
     /// The token's file.
     #[error("Agent:Token cannot be had")]
     Token(#[source] SecretError),
-    /// A token that can be guessed.
-    #[error("Agent:Token has fewer than {MIN_TOKEN_BYTES} characters, so it can be guessed")]
-    TokenShort,
+    /// A token that can be guessed, or that no caller can show.
+    #[error("Agent:Token {TOKEN_RULE}")]
+    TokenUnusable,
     /// The socket.
     #[error("Agent:HaproxySocket is not usable")]
     Socket(#[source] EndpointError),
@@ -183,11 +180,8 @@ impl Settings {
     pub(crate) fn checked(&self) -> Result<Checked, SettingsError> {
         let token =
             Secret::resolve(self.token.as_ref(), self.token_file.as_deref()).map_err(SettingsError::Token)?;
-        if token
-            .as_ref()
-            .is_some_and(|token| token.expose().len() < MIN_TOKEN_BYTES)
-        {
-            return Err(SettingsError::TokenShort);
+        if token.as_ref().is_some_and(|token| !token.is_usable_token()) {
+            return Err(SettingsError::TokenUnusable);
         }
         let tls = self.tls.open()?;
         if tls.is_none() && token.is_none() {
@@ -349,6 +343,13 @@ mod tests {
             (
                 Settings {
                     token: Some(Secret::from("fifteen-letters")),
+                    ..usable()
+                },
+                "Token",
+            ),
+            (
+                Settings {
+                    token: Some(Secret::from("a token that no header carries")),
                     ..usable()
                 },
                 "Token",

@@ -24,5 +24,5 @@ mod token_guard;
 
 pub use bearer_token::BearerToken;
 pub use duration::{DurationError, HumanDuration, OutOfBounds};
-pub use secret::{MASK, Secret, SecretError};
+pub use secret::{MASK, Secret, SecretError, TOKEN_RULE};
 pub use token_guard::TokenGuard;

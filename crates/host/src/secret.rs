@@ -16,6 +16,13 @@ pub const MASK: &str = "***";
 /// Longer secret files are refused.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
 
+/// Shortest bearer token, in bytes.
+const MIN_TOKEN_BYTES: usize = 16;
+
+/// The rule of [`Secret::is_usable_token`], to follow a setting's name.
+pub const TOKEN_RULE: &str = "must be at least 16 printable ASCII characters without spaces, since it travels in an HTTP header \
+                              and must not be guessed";
+
 /// A secret of the settings. `Debug` and `Serialize` show [`MASK`]; only [`Secret::expose`] gives the text.
 #[derive(Clone)]
 pub struct Secret(SecretString);
@@ -49,6 +56,12 @@ impl Secret {
     /// The text itself: hand it on, never print it.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
+    }
+
+    /// Whether it can be a bearer token (RFC 6750 §2.1) that nobody guesses, as [`TOKEN_RULE`] says.
+    pub fn is_usable_token(&self) -> bool {
+        let text = self.expose();
+        text.len() >= MIN_TOKEN_BYTES && text.bytes().all(|byte| byte.is_ascii_graphic())
     }
 
     /// The text in the type of the `secrecy` crate.
@@ -175,6 +188,20 @@ mod tests {
         assert_eq!(serde_json::to_string(&secret).unwrap(), "\"***\"");
         assert_eq!(secret.expose(), "hunter2");
         assert_eq!(secret.into_inner().expose_secret(), "hunter2");
+    }
+
+    #[test]
+    fn a_token_that_can_be_guessed_or_not_be_shown_is_not_usable() {
+        for (text, is_usable) in [
+            ("0123456789abcdef", true),
+            ("0123456789abcde", false),
+            ("0123456789 abcdef", false),
+            ("0123456789abcdef\u{e9}", false),
+            ("0123456789abcdef\n", false),
+        ] {
+            assert_eq!(Secret::from(text).is_usable_token(), is_usable, "{text}");
+        }
+        assert!(TOKEN_RULE.contains(&format!("at least {MIN_TOKEN_BYTES} printable")));
     }
 
     #[test]

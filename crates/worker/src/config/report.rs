@@ -5,10 +5,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 use dps_domain::with_causes;
-use dps_host::{HumanDuration, Secret};
-
-/// Shortest bearer token, in bytes.
-const MIN_TOKEN_BYTES: usize = 16;
+use dps_host::{HumanDuration, Secret, TOKEN_RULE};
 
 /// One thing to know about a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,20 +60,11 @@ impl Report {
         }
     }
 
-    /// A secret `X` must be given by value or by `XFile`, be usable as a bearer token (RFC 6750
-    /// §2.1), and be long enough not to be guessed.
+    /// A secret `X` must be given by value or by `XFile`, and be usable as a bearer token.
     pub fn token<E: Error>(&mut self, key: &str, resolved: &Result<Option<Secret>, E>) {
         match resolved {
-            Ok(Some(token))
-                if token.expose().len() >= MIN_TOKEN_BYTES
-                    && token.expose().bytes().all(|byte| byte.is_ascii_graphic()) => {}
-            Ok(Some(_)) => self.error(
-                key,
-                format!(
-                    "must be at least {MIN_TOKEN_BYTES} printable ASCII characters without spaces, since it travels in an HTTP header \
-                     and must not be guessed"
-                ),
-            ),
+            Ok(Some(token)) if token.is_usable_token() => {}
+            Ok(Some(_)) => self.error(key, TOKEN_RULE),
             Ok(None) => self.error(
                 key,
                 format!(
