@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use dps_domain::lane::Lane;
+use dps_domain::shard::{FEW, SHARDS};
 use sqlx::sqlite::SqlitePoolOptions;
 use sqlx::{AssertSqlSafe, Executor, PgPool, Row, SqlSafeStr, SqlitePool, Statement};
 
@@ -110,6 +112,35 @@ async fn every_statement_prepares_on_postgresql() {
 fn the_dialects_take_the_same_parameters() {
     for (name, sql) in every_statement() {
         assert_eq!(parameters(sql.postgres), parameters(sql.sqlite), "{name}");
+    }
+}
+
+/// What stands in quotes between `IN (` and the next `)`.
+fn listed(text: &str) -> BTreeSet<&str> {
+    let (_, list) = text.split_once("IN (").unwrap();
+    let (list, _) = list.split_once(')').unwrap();
+    list.split(", ").map(|quoted| quoted.trim_matches('\'')).collect()
+}
+
+#[tokio::test]
+async fn what_makes_a_crowd_is_the_same_in_the_statements_the_index_and_the_domain() {
+    let crowded = Lane::ALL.into_iter().filter(|lane| lane.takes_crowds());
+    let crowded: BTreeSet<&str> = crowded.map(Lane::as_str).collect();
+    let queue = domains::queue!();
+    assert_eq!(listed(queue), crowded);
+    assert!(queue.contains(&format!("LIMIT {FEW}) AS crowd) >= {FEW} THEN {SHARDS} ELSE 0")));
+    let index = "SELECT sql FROM sqlite_master WHERE name = 'custom_domains_crowd'";
+    let index: String = sqlite().await.fetch_one(index).await.unwrap().get(0);
+    assert_eq!(listed(&index), crowded);
+    for (name, sql) in domains::lease::ALL {
+        for text in [sql.sqlite, sql.postgres] {
+            for (_, after) in text
+                .match_indices(" % ")
+                .map(|(at, found)| text.split_at(at + found.len()))
+            {
+                assert!(after.starts_with(&SHARDS.to_string()), "{name}: {text}");
+            }
+        }
     }
 }
 
