@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::message::WantedRecords;
+pub use self::message::{WantedRecords, internal_message};
 use crate::Timestamp;
 
 /// Who must act for the domain to go on.

@@ -18,6 +18,7 @@ use crate::bounds;
 use crate::crash_point::{self, Effect};
 use crate::insist::{insist, insist_on_all};
 use crate::ports::store::{Completion, DomainRecord, Lease, StoreError};
+use crate::sentence::sentence;
 use crate::service::Service;
 use crate::settle::{Facts, add_evidence, settle};
 use crate::steps::{self, Evidence, Outcome, Then};
@@ -189,13 +190,7 @@ async fn make_step(service: &Service, lease: Lease, deadline: Instant) -> Option
     let step = steps::step(service, &record, (lease.token, deadline), &evidence);
     let outcome = tokio::time::timeout_at(deadline, step)
         .await
-        .unwrap_or_else(|_| Outcome::Failed {
-            failure: Failure::Internal {
-                detail: "the step took longer than its lease".into(),
-            },
-            then: Then::Retry,
-            message: "Something on our side takes longer than it should. You need do nothing.".into(),
-        });
+        .unwrap_or_else(|_| fault_of_ours(&record, "the step took longer than its lease".into()));
     count(service, &record.phase, &outcome, &evidence);
     let (evidence, ledger) = evidence.into_parts();
     let facts = Facts {
@@ -208,14 +203,7 @@ async fn make_step(service: &Service, lease: Lease, deadline: Instant) -> Option
     let mut completion = settle(&record, outcome, &facts)
         .or_else(|error| {
             tracing::error!(domain.id = %record.id, domain.hostname = %record.hostname, %error, "step.illegal");
-            let parked = Outcome::Failed {
-                failure: Failure::Internal {
-                    detail: error.to_string(),
-                },
-                then: Then::Retry,
-                message: "Something on our side delays this domain. You need do nothing.".into(),
-            };
-            settle(&record, parked, &facts)
+            settle(&record, fault_of_ours(&record, error.to_string()), &facts)
         })
         .ok()?;
     add_evidence(&mut completion, evidence);
@@ -227,6 +215,15 @@ async fn make_step(service: &Service, lease: Lease, deadline: Instant) -> Option
         level: level(&record, &completion.record),
         outcome: (lease.token, completion),
     })
+}
+
+fn fault_of_ours(record: &DomainRecord, detail: String) -> Outcome {
+    let failure = Failure::Internal { detail };
+    Outcome::Failed {
+        message: sentence(&failure, record, &[], None),
+        failure,
+        then: Then::Retry,
+    }
 }
 
 /// Records what came of steps, and rings who has work now.
@@ -412,6 +409,16 @@ mod tests {
             created_at: now,
             updated_at: now,
         }
+    }
+
+    #[test]
+    fn a_fault_of_ours_is_told_in_the_words_of_the_catalogue() {
+        let record = record(Phase::START, None);
+        let Outcome::Failed { failure, message, .. } = fault_of_ours(&record, "late".into()) else {
+            panic!("no failure");
+        };
+        assert_eq!(message, sentence(&failure, &record, &[], None));
+        assert!(message.contains("shop.example.com"), "{message}");
     }
 
     #[test]

@@ -202,7 +202,7 @@ impl Failure {
             | Self::EdgeRejected { .. }
             | Self::EdgeMismatch { .. }
             | Self::Internal { .. } => {
-                format!("Something on our side delays {host}. We are on it; you need do nothing.")
+                internal_message(Some(host))
             }
             Self::CaaForbids { .. }
             | Self::NameInvalid { .. }
@@ -221,6 +221,12 @@ impl Failure {
             | Self::DnsMoved { .. } => format!("{}: {host}", self.code()),
         }
     }
+}
+
+/// The sentence about a fault of ours; `None` where the name cannot be read.
+pub fn internal_message(host: Option<&Hostname>) -> String {
+    let name = host.map_or("this domain", Hostname::as_str);
+    format!("Something on our side delays {name}. We are on it; you need do nothing.")
 }
 
 /// Behind a proxy, the record that the customer sees in the panel is not the one that resolvers

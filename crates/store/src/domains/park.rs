@@ -5,6 +5,7 @@ use std::time::Duration;
 use dps_application::bounds;
 use dps_application::ports::cabinet::StatusReport;
 use dps_application::ports::store::{DomainEvent, StoreError};
+use dps_domain::failure::internal_message;
 use dps_domain::lane::Lane;
 use dps_domain::{DomainId, Failure, FailureCode, LeaseToken, Status, Timestamp};
 use serde_json::json;
@@ -78,9 +79,7 @@ pub(super) async fn park_in_tx(
         let report = StatusReport {
             status,
             failure: Some(failure),
-            message: Some(
-                "Something on our side delays this domain. We are on it; you need do nothing.".into(),
-            ),
+            message: Some(internal_message(None)),
             next_attempt_at: Some(again),
             certificate_not_after: serving_not_after,
         };
