@@ -26,9 +26,7 @@ impl TrustedRoots {
         let roots = Roots::from_der(found.certs.into_iter().map(|der| der.to_vec()));
         if roots.is_empty() {
             let errors: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
-            return Err(NoRoots {
-                reason: errors.join("; "),
-            });
+            return Err(NoRoots::because(&errors));
         }
         Ok(Self::Fixed(roots))
     }
@@ -50,10 +48,21 @@ impl TrustedRoots {
 /// This machine has no trust store.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "this machine has no root certificates; install them (ca-certificates) or name a file of roots {reason}"
+    "this machine has no root certificates ({reason}); install ca-certificates or set LetsEncrypt:RootsFile"
 )]
 pub struct NoRoots {
     reason: String,
+}
+
+impl NoRoots {
+    fn because(errors: &[String]) -> Self {
+        let reason = if errors.is_empty() {
+            "its trust store is empty".to_owned()
+        } else {
+            errors.join("; ")
+        };
+        Self { reason }
+    }
 }
 
 /// The [`Pki`] of the service: ECDSA P-256 keys, one hostname per request, chains verified to the
@@ -138,6 +147,20 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
     const LATER: Timestamp = Timestamp::from_unix_seconds(1_800_600_000);
+
+    #[test]
+    fn a_machine_without_roots_is_told_why_and_what_to_do() {
+        for (errors, reason) in [
+            (vec![], "(its trust store is empty)"),
+            (vec!["denied".to_owned()], "(denied)"),
+        ] {
+            let said = NoRoots::because(&errors).to_string();
+            assert!(
+                said.contains(reason) && said.contains("LetsEncrypt:RootsFile"),
+                "{said}"
+            );
+        }
+    }
 
     #[test]
     fn the_renewal_identifier_is_that_of_the_example_in_rfc_9773() {
