@@ -722,7 +722,13 @@ fn change(
     if retargeted {
         after.cname_target = target.clone();
     }
-    let wish = wish(theirs, newer, record, &mut after).ok()?;
+    let wish = match wish(theirs, newer, record, &mut after) {
+        Ok(wish) => wish,
+        Err(error) => {
+            tracing::error!(domain.id = %record.id, domain.hostname = %record.hostname, %error, "intake.illegal");
+            return None;
+        }
+    };
     if retargeted && looks_at_dns(&after.phase) {
         after.attempt = 0;
         after.next_attempt_at = Some(now);

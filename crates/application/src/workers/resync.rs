@@ -383,10 +383,13 @@ async fn note(
         Err(error) => return Err(error),
     };
     if let Some(event) = event {
-        let Ok(phase) = record.phase.clone().apply(event) else {
-            return Ok(());
+        record.phase = match record.phase.clone().apply(event) {
+            Ok(phase) => phase,
+            Err(error) => {
+                tracing::error!(domain.id = %id, domain.hostname = %record.hostname, %error, "resync.illegal");
+                return Ok(());
+            }
         };
-        record.phase = phase;
         record.attempt = 0;
         record.next_attempt_at = Some(now);
     }
