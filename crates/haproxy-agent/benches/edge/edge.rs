@@ -66,6 +66,8 @@ impl Edge {
         let agent: PathBuf = env!("CARGO_BIN_EXE_haproxy-domain-agent").into();
         let spec = ProcessSpec::new("agent", agent, folder.path().join("agent.log"))
             .env("Agent__Token", TOKEN)
+            // It measures applies, not the wait after the load of a start.
+            .env("Agent__ReloadGrace", "100ms")
             .env("Agent__Listen", agent_address.to_string())
             .env("Agent__StateDirectory", &state)
             .env("Agent__HaproxySocket", &socket)
