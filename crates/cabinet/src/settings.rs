@@ -175,7 +175,10 @@ impl Settings {
     }
 
     /// The database, if it may be used as it is set.
-    pub(crate) fn database(&self) -> Result<Target, SettingsError> {
+    ///
+    /// # Errors
+    /// The connection string cannot be read, or its server would be reached without proof.
+    pub fn database(&self) -> Result<Target, SettingsError> {
         let target = self.connection_string.target()?;
         if !self.allow_unverified_tls {
             target.require_verified_tls("Cabinet:AllowUnverifiedTls")?;

@@ -6,6 +6,7 @@
 
 mod connection_string;
 mod copy;
+mod dump;
 mod file;
 mod npgsql;
 mod target;
@@ -13,6 +14,7 @@ mod transport;
 
 pub use connection_string::ConnectionString;
 pub use copy::{CopyError, copy_sqlite};
+pub use dump::{Dump, DumpError, PostgresPrograms, dump_postgres};
 pub use file::{FILE_MODE, prepare_file};
 pub use target::{ConnectionStringError, PostgresTarget, Target};
 pub use transport::UnverifiedTls;

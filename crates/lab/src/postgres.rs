@@ -22,7 +22,7 @@ use tokio::sync::OnceCell;
 
 use self::directory::ClusterDirectory;
 use crate::process::{Process, ProcessSpec, find_program, run};
-use crate::{LabError, free_port};
+use crate::{LabError, free_port, wait};
 
 /// The superuser of every cluster and the system user it runs as when we are root.
 const USER: &str = "postgres";
@@ -138,6 +138,37 @@ impl Postgres {
         Ok(self.url(&name))
     }
 
+    /// Creates a user who must show this password, with a database of the same name, and returns
+    /// its URL without the password.
+    ///
+    /// # Errors
+    /// [`LabError::Failed`] with the server's words.
+    pub async fn create_guarded_database(&self, user: &str, password: &str) -> Result<String, LabError> {
+        let admin = self.url("postgres");
+        let rules = self.query(&admin, "SHOW hba_file").await?;
+        let rules = Path::new(rules.trim());
+        let others = std::fs::read_to_string(rules).map_err(LabError::io("read the server's pg_hba.conf"))?;
+        std::fs::write(
+            rules,
+            format!("host all {user} 127.0.0.1/32 scram-sha-256\n{others}"),
+        )
+        .map_err(LabError::io("write the server's pg_hba.conf"))?;
+        let create = format!(
+            "CREATE ROLE {user} LOGIN PASSWORD '{}'",
+            password.replace('\'', "''")
+        );
+        self.execute(&admin, &create).await?;
+        self.execute(&admin, &format!("CREATE DATABASE {user} OWNER {user}"))
+            .await?;
+        self.execute(&admin, "SELECT pg_reload_conf()").await?;
+        let url = format!("postgres://{user}@127.0.0.1:{}/{user}", self.port);
+        wait::until("the server asks for the password", START_BOUND, || async {
+            self.execute(&url, "SELECT 1").await.err()
+        })
+        .await?;
+        Ok(url)
+    }
+
     /// The URL of a database in this cluster. Any password is accepted.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://{USER}@127.0.0.1:{}/{database}", self.port)
@@ -210,6 +241,7 @@ impl Postgres {
             "-q",
             "-A",
             "-t",
+            "-w",
             "-v",
             "ON_ERROR_STOP=1",
             "-c",

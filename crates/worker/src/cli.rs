@@ -56,13 +56,20 @@ pub enum Command {
     Migrate,
     /// Copy database and keys to a new folder while the service runs, and check the copy
     ///
-    /// For SQLite: the CertificateStore, its key-encryption keys, the Cabinet's database if it is
-    /// on this machine, and the token that `dps standalone` made. To restore, stop the service and
-    /// put the files back where they were; their modes stay 0600. The copy holds keys: keep it like
-    /// the original. For PostgreSQL the command says what to run instead.
+    /// The copy holds the CertificateStore, its key-encryption keys, the reference Cabinet's
+    /// database if there is one, and the token that `dps standalone` made. It holds keys: keep it
+    /// like the original.
+    ///
+    /// SQLite: to restore, stop the service and put the files back where they were; their modes
+    /// stay 0600. PostgreSQL: `pg_dump` of the server's version or a newer one dumps the whole
+    /// database. To restore, stop the service, run `pg_restore --no-owner` into an empty database,
+    /// and put the key file back.
     Backup {
         /// The folder, which must not exist
         folder: PathBuf,
+        /// The program `pg_dump`, with `pg_restore` beside it, instead of those in PATH
+        #[arg(long, value_name = "FILE")]
+        pg_dump: Option<PathBuf>,
     },
     /// Look at domains and nudge them
     #[command(subcommand)]

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use dps_application::ports::Clock as _;
 use dps_application::ports::fleet::KnownEdge;
 use dps_application::{operator, rotation};
+use dps_database::PostgresPrograms;
 use dps_domain::Hostname;
 use dps_host::{exit, process, shutdown, telemetry};
 use dps_store::Store;
@@ -48,8 +49,9 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             println!("The database has this version's schema.");
             Ok(ExitCode::SUCCESS)
         }
-        Command::Backup { folder } => {
-            cli::backup::backup(&load(path)?, &folder).await?;
+        Command::Backup { folder, pg_dump } => {
+            let programs = PostgresPrograms { pg_dump };
+            cli::backup::backup(&load(path)?, &folder, &programs).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Domains(command) => {

@@ -1,13 +1,15 @@
 //! `dps backup`: a consistent copy of databases and keys, made while the service runs.
 
+use anyhow::{Context as _, bail};
+use dps_application::rotation;
+use dps_database::{
+    ConnectionString, FILE_MODE, PostgresPrograms, PostgresTarget, Target, copy_sqlite, dump_postgres,
+};
+use dps_domain::with_causes;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
-
-use anyhow::{Context as _, bail};
-use dps_application::rotation;
-use dps_database::{ConnectionString, FILE_MODE, Target, copy_sqlite};
+use std::path::Path;
 use zeroize::Zeroizing;
 
 use crate::config::{KeySource, Settings};
@@ -15,12 +17,14 @@ use crate::standalone::API_TOKEN_FILE;
 use crate::wiring;
 
 const STORE: &str = "dps.db";
+const STORE_DUMP: &str = "dps.dump";
 const KEYS: &str = "dps.kek";
 const CABINET: &str = "cabinet.db";
+const CABINET_DUMP: &str = "cabinet.dump";
 
 /// Makes the folder with the copies in it. Either the folder is whole afterwards, or there is none.
-pub async fn backup(settings: &Settings, folder: &Path) -> anyhow::Result<()> {
-    let store = store_file(settings)?;
+pub async fn backup(settings: &Settings, folder: &Path, programs: &PostgresPrograms) -> anyhow::Result<()> {
+    let store = store_database(settings)?;
     if folder.symlink_metadata().is_ok() {
         bail!(
             "{} exists already; a backup overwrites nothing, name a new folder",
@@ -31,13 +35,18 @@ pub async fn backup(settings: &Settings, folder: &Path) -> anyhow::Result<()> {
     let (Some(parent), Some(name)) = (folder.parent(), folder.file_name()) else {
         bail!("{} is no folder that can be made", folder.display());
     };
+    let stop = dps_host::shutdown::token()?;
     let random = dps_host::randomness::hex(4);
     let draft = parent.join(format!(".{}.partial-{random}", name.display()));
     DirBuilder::new()
         .mode(0o700)
         .create(&draft)
         .with_context(|| format!("{} cannot be made", draft.display()))?;
-    let made = fill(settings, &store, &draft).await.and_then(|report| {
+    let filled = tokio::select! {
+        filled = fill(settings, &store, &draft, programs) => filled,
+        () = stop.cancelled() => Err(anyhow::anyhow!("the backup was interrupted; nothing is left of it")),
+    };
+    let made = filled.and_then(|report| {
         sync_directory(&draft)?;
         fs::rename(&draft, &folder)?;
         sync_directory(parent)?;
@@ -59,56 +68,42 @@ pub async fn backup(settings: &Settings, folder: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// The file of the CertificateStore.
-fn store_file(settings: &Settings) -> anyhow::Result<PathBuf> {
-    let section = &settings.certificate_store;
-    let keys = || match section.key_source() {
-        Ok(KeySource::File(path) | KeySource::FileMadeOnFirstStart(path)) => path.display().to_string(),
-        Ok(KeySource::Value(_)) | Err(_) => "the keys of CertificateStore:EncryptionKey".to_owned(),
-    };
-    match section.connection_string.target() {
-        Ok(Target::File { path, .. }) => Ok(path),
+/// The database of the CertificateStore.
+fn store_database(settings: &Settings) -> anyhow::Result<Target> {
+    match settings.certificate_store.database() {
         Ok(Target::Memory) => bail!("the CertificateStore is in memory; there is nothing to copy"),
-        Ok(Target::Postgres(server)) => bail!(
-            "the CertificateStore is on PostgreSQL, whose own tools make its backups; for one database: \
-             pg_dump --format=custom --file=dps.dump --host={} --port={} --username={} {} \
-             (restore: pg_restore --create or into an empty database). Keep {} with it: one is of no \
-             use without the other",
-            server.options.get_host(),
-            server.options.get_port(),
-            server.options.get_username(),
-            server.options.get_database().unwrap_or_default(),
-            keys(),
-        ),
-        Err(error) => bail!("CertificateStore:ConnectionString cannot be used: {error}"),
+        Ok(target) => Ok(target),
+        Err(what) => bail!("CertificateStore:ConnectionString {what}"),
     }
 }
 
 /// Copies everything into `draft`; returns what to say about it.
-async fn fill(settings: &Settings, store: &Path, draft: &Path) -> anyhow::Result<Vec<String>> {
+async fn fill(
+    settings: &Settings,
+    store: &Target,
+    draft: &Path,
+    programs: &PostgresPrograms,
+) -> anyhow::Result<Vec<String>> {
     let mut report = Vec::new();
-    copy_sqlite(store, &draft.join(STORE)).await?;
-    let source = settings
-        .certificate_store
-        .key_source()
-        .map_err(|reason| anyhow::anyhow!("CertificateStore:EncryptionKey {reason}"))?;
-    let keys = match source {
-        KeySource::File(path) | KeySource::FileMadeOnFirstStart(path) => {
-            copy_secret(&path, &draft.join(KEYS))?;
-            format!("{KEYS}, its key-encryption keys")
+    match store {
+        Target::File { path, .. } => {
+            copy_sqlite(path, &draft.join(STORE)).await?;
+            let keys = copy_keys(settings, draft)?;
+            let opened = prove_copy(settings, draft).await?;
+            report.push(format!(
+                "{STORE}, the CertificateStore; all its {opened} private keys open"
+            ));
+            report.push(keys);
         }
-        KeySource::Value(_) => {
-            "no keys: they are in CertificateStore:EncryptionKey; keep them apart, the copy is of no use without them"
-                .to_owned()
+        Target::Postgres(server) => {
+            let keys = copy_keys(settings, draft)?;
+            report.push(dump_store(settings, server, draft, programs).await?);
+            report.push(keys);
         }
-    };
-    let opened = prove(settings, draft).await?;
-    report.push(format!(
-        "{STORE}, the CertificateStore; all its {opened} private keys open"
-    ));
-    report.push(keys);
+        Target::Memory => {}
+    }
     // After the store: a domain that is in the Cabinet's copy alone is taken in again.
-    report.push(copy_cabinet(&settings.cabinet.connection_string, draft).await?);
+    report.push(copy_cabinet(settings, store, draft, programs).await?);
     let token = settings.data.path.join(API_TOKEN_FILE);
     if token.exists() {
         copy_secret(&token, &draft.join(API_TOKEN_FILE))?;
@@ -119,38 +114,121 @@ async fn fill(settings: &Settings, store: &Path, draft: &Path) -> anyhow::Result
     Ok(report)
 }
 
+/// Copies the key-encryption keys; returns what to say about them.
+fn copy_keys(settings: &Settings, draft: &Path) -> anyhow::Result<String> {
+    let source = settings
+        .certificate_store
+        .key_source()
+        .map_err(|reason| anyhow::anyhow!("CertificateStore:EncryptionKey {reason}"))?;
+    Ok(match source {
+        KeySource::File(path) | KeySource::FileMadeOnFirstStart(path) => {
+            copy_secret(&path, &draft.join(KEYS))?;
+            format!("{KEYS}, its key-encryption keys")
+        }
+        KeySource::Value(_) => {
+            "no keys: they are in CertificateStore:EncryptionKey; keep them apart, the copy is of no use without them"
+                .to_owned()
+        }
+    })
+}
+
 /// Opens every private key of the copy with the keys of the copy; returns how many there are.
-async fn prove(settings: &Settings, draft: &Path) -> anyhow::Result<u64> {
-    let mut restored = settings.clone();
-    let section = &mut restored.certificate_store;
+async fn prove_copy(settings: &Settings, draft: &Path) -> anyhow::Result<u64> {
+    let mut restored = with_copied_keys(settings, draft);
     let copy = ConnectionString::from(format!("sqlite://{STORE}?mode=ro").as_str());
-    section.connection_string = copy.in_folder(draft);
+    restored.certificate_store.connection_string = copy.in_folder(draft);
+    open_all_keys(&restored).await
+}
+
+/// The settings, with the key-encryption keys of the copy.
+fn with_copied_keys(settings: &Settings, draft: &Path) -> Settings {
+    let mut copied = settings.clone();
+    let section = &mut copied.certificate_store;
     if section.encryption_key.is_none() {
         section.encryption_key_file = Some(draft.join(KEYS));
     }
-    let vault = wiring::open_vault(&restored)?;
-    let store = wiring::open_existing_store(&restored).await?;
+    copied
+}
+
+async fn open_all_keys(settings: &Settings) -> anyhow::Result<u64> {
+    let vault = wiring::open_vault(settings)?;
+    let store = wiring::open_existing_store(settings).await?;
     let opened = rotation::open_all(store.as_ref(), &vault).await;
     wiring::close_store(&store).await;
     opened.context("the copy was given up: not all of its private keys open with the keys beside it")
 }
 
-async fn copy_cabinet(connection: &ConnectionString, draft: &Path) -> anyhow::Result<String> {
-    match connection.target() {
-        Ok(Target::File { path, .. }) if path.exists() => {
-            copy_sqlite(&path, &draft.join(CABINET)).await?;
+/// Dumps the CertificateStore; returns what to say about it.
+///
+/// A dump cannot be opened without a second server. So the private keys of the database itself must
+/// open with the copied keys, before and after the dump.
+async fn dump_store(
+    settings: &Settings,
+    server: &PostgresTarget,
+    draft: &Path,
+    programs: &PostgresPrograms,
+) -> anyhow::Result<String> {
+    let copied = with_copied_keys(settings, draft);
+    open_all_keys(&copied).await?;
+    let dump = dump_postgres(server, programs, &draft.join(STORE_DUMP)).await?;
+    let opened = open_all_keys(&copied).await?;
+    Ok(format!(
+        "{STORE_DUMP}, the CertificateStore as a dump of pg_dump, with {} tables, read to its end but not \
+         restored; the {opened} private keys of the database open with the copied keys. To restore: \
+         pg_restore --no-owner --exit-on-error --dbname=<an empty database> {STORE_DUMP}",
+        dump.tables
+    ))
+}
+
+/// Copies the database of the reference Cabinet, if there is one; returns what to say about it.
+async fn copy_cabinet(
+    settings: &Settings,
+    store: &Target,
+    draft: &Path,
+    programs: &PostgresPrograms,
+) -> anyhow::Result<String> {
+    let section = &settings.cabinet;
+    let target = section.database().map_err(|error| {
+        anyhow::anyhow!("Cabinet:ConnectionString cannot be used: {}", with_causes(&error))
+    })?;
+    match &target {
+        Target::File { path, .. } if path.exists() => {
+            copy_sqlite(path, &draft.join(CABINET)).await?;
             Ok(format!("{CABINET}, the database of the reference Cabinet"))
         }
-        Ok(Target::File { path, .. }) => Ok(format!(
+        Target::File { path, .. } => Ok(format!(
             "nothing of a reference Cabinet: there is no {}",
             path.display()
         )),
-        Ok(Target::Postgres(_)) => {
-            Ok("nothing of the reference Cabinet, whose database is on PostgreSQL: use pg_dump".to_owned())
+        Target::Postgres(server) if is_same_database(server, store) => Ok(format!(
+            "the reference Cabinet's tables in {STORE_DUMP}: it has the same database"
+        )),
+        Target::Postgres(server) => {
+            let dump = dump_postgres(server, programs, &draft.join(CABINET_DUMP)).await?;
+            Ok(format!(
+                "{CABINET_DUMP}, the database of the reference Cabinet as a dump of pg_dump, with {} \
+                 tables",
+                dump.tables
+            ))
         }
-        Ok(Target::Memory) => Ok("nothing of the reference Cabinet, which is in memory".to_owned()),
-        Err(error) => bail!("Cabinet:ConnectionString cannot be used: {error}"),
+        Target::Memory => Ok("nothing of the reference Cabinet, which is in memory".to_owned()),
     }
+}
+
+fn is_same_database(server: &PostgresTarget, other: &Target) -> bool {
+    let Target::Postgres(other) = other else {
+        return false;
+    };
+    let place = |server: &PostgresTarget| {
+        let options = &server.options;
+        let name = options
+            .get_database()
+            .unwrap_or(options.get_username())
+            .to_owned();
+        let socket = options.get_socket().cloned();
+        (socket, options.get_host().to_owned(), options.get_port(), name)
+    };
+    place(server) == place(other)
 }
 
 /// Copies a small file that is for its owner alone.

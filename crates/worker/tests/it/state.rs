@@ -5,13 +5,20 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::Arc;
 
+use dps_application::rotation;
+use dps_infrastructure::secrets::{EnvelopeVault, KeyRing};
+use dps_lab::postgres::{self, Postgres};
 use dps_lab::wait;
+use dps_store::{Store, StoreOptions};
+use dps_worker::system::{ProcessClock, SystemRandomness};
+use serde_json::json;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, SqliteConnection};
 use tempfile::TempDir;
 
-use crate::world::{Options, PATIENCE, World, dps};
+use crate::world::{Database, Options, PATIENCE, World, dps, npgsql};
 
 const HOST: &str = "shop.bakery.test";
 
@@ -155,6 +162,178 @@ async fn a_backup_whose_keys_do_not_open_it_is_given_up() {
         both(&refused)
     );
     assert!(!keys.exists());
+}
+
+/// Writes a program of the test.
+fn write_script(path: &Path, script: &str) {
+    fs::write(path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Restores a dump into a new database; returns its URL.
+async fn restored(server: &Postgres, dump: &Path) -> String {
+    let url = server.create_database().await.unwrap();
+    let restore = Command::new(server.program("pg_restore"))
+        .args(["--no-owner", "--exit-on-error", "--dbname", &url])
+        .arg(dump)
+        .output()
+        .unwrap();
+    assert!(restore.status.success(), "{}", both(&restore));
+    url
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_of_a_running_service_on_postgresql_can_be_restored() {
+    const PASSWORD: &str = "the:pass\\word 'of the' test%";
+    let server = Postgres::start().await.unwrap();
+    let guarded: url::Url = server
+        .create_guarded_database("dps", PASSWORD)
+        .await
+        .unwrap()
+        .parse()
+        .unwrap();
+    let connection = format!(
+        "Host=127.0.0.1;Port={};Database=dps;Username=dps;Password=\"{PASSWORD}\"",
+        guarded.port().unwrap()
+    );
+    let cabinet = server.create_database().await.unwrap();
+    let cabinet = json!({ "Cabinet": { "ConnectionString": cabinet } });
+    let mut world = World::start(Options {
+        database: Database::Postgres(connection),
+        ..Options::quick().with(&cabinet)
+    })
+    .await;
+    let id = world.add(HOST).await;
+    world.wait_for_status(&id, "Active").await;
+
+    // Notes what other users of the machine could see, and goes on as the real one.
+    let programs = TempDir::new().unwrap();
+    let (pg_dump, seen) = (programs.path().join("pg_dump"), programs.path().join("seen"));
+    let real = server.program("pg_dump");
+    let script = format!(
+        "{{ echo \"$@\"; env; }} >> {}\nexec {} \"$@\"",
+        seen.display(),
+        real.display()
+    );
+    write_script(&pg_dump, &script);
+    let pg_restore = server.program("pg_restore");
+    std::os::unix::fs::symlink(pg_restore, programs.path().join("pg_restore")).unwrap();
+
+    let told = said(
+        world.home(),
+        &["backup", "copy", "--pg-dump", pg_dump.to_str().unwrap()],
+    );
+    assert!(told.contains("read to its end but not restored"), "{told}");
+    let copy = world.home().join("copy");
+    assert_eq!(names_in(&copy), ["cabinet.dump", "dps.dump", "dps.kek"]);
+    for name in names_in(&copy) {
+        let mode = copy.join(&name).metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{name}");
+    }
+    let seen = fs::read_to_string(seen).unwrap();
+    assert!(seen.contains("PGPASSFILE=/dev/stdin"), "{seen}");
+    for part in ["the:pass", "word 'of the'", "-token-of-the-tests"] {
+        assert!(
+            !seen.contains(part) && !told.contains(part),
+            "{part}: {seen} {told}"
+        );
+    }
+
+    // Everything that the service had is lost.
+    let before = world.visit(HOST).await;
+    let cabinet = restored(&server, &copy.join("cabinet.dump")).await;
+    let hosts = server.query(&cabinet, "SELECT canonical_host FROM cabinet_domains");
+    assert_eq!(hosts.await.unwrap().trim(), HOST);
+    let store = restored(&server, &copy.join("dps.dump")).await;
+    let keys = copy.join("dps.kek");
+    every_key_opens(&store, &keys).await;
+    let environment = [
+        ("CertificateStore__ConnectionString", store.as_str()),
+        ("CertificateStore__EncryptionKeyFile", keys.to_str().unwrap()),
+    ];
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dps"));
+        command.args(arguments).current_dir(&copy).envs(environment);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", both(&output));
+        both(&output)
+    };
+    let shown = run(&["domains", "show", HOST]);
+    assert!(shown.contains("Active"), "{shown}");
+    world.start_service_again_with(&environment).await;
+    // A renewal needs the account's private key, sealed as it was.
+    run(&["domains", "renew", HOST]);
+    let renewed = wait::until("another certificate", PATIENCE, || async {
+        let now = world.visit(HOST).await;
+        (now != before).then_some(())
+    });
+    renewed
+        .await
+        .unwrap_or_else(|error| panic!("{error}\n{}", world.service.log_tail()));
+}
+
+/// Opens every private key of a database with the keys of a file.
+async fn every_key_opens(database: &str, keys: &Path) {
+    let options = StoreOptions::new(Arc::new(SystemRandomness), Arc::new(ProcessClock::start()));
+    let store = Store::connect(database, options).await.unwrap();
+    store.check_schema().await.unwrap();
+    let vault = EnvelopeVault::new(KeyRing::from_files(&[keys]).unwrap());
+    let opened = rotation::open_all(&store, &vault).await.unwrap();
+    // Of the account and the certificate at least.
+    assert!(opened >= 2, "{opened}");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_dump_that_cannot_be_made_leaves_nothing_and_names_the_remedy() {
+    let server = postgres::shared().await.unwrap();
+    let database = npgsql(&server.create_database().await.unwrap());
+    let folder = TempDir::new().unwrap();
+    let keys = folder.path().join("kek");
+    fs::write(&keys, "one:CAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg=\n").unwrap();
+    fs::set_permissions(&keys, fs::Permissions::from_mode(0o600)).unwrap();
+    let run = |arguments: &[&str], path: &Path| {
+        Command::new(env!("CARGO_BIN_EXE_dps"))
+            .args(arguments)
+            .current_dir(folder.path())
+            .env("PATH", path)
+            .env("CertificateStore__ConnectionString", &database)
+            .env("CertificateStore__EncryptionKeyFile", "kek")
+            .output()
+            .unwrap()
+    };
+    let migrated = run(&["migrate"], Path::new("/usr/bin"));
+    assert!(migrated.status.success(), "{}", both(&migrated));
+
+    let programs = TempDir::new().unwrap();
+    let none = programs.path().join("none");
+    let with = |name: &str, script: &str| {
+        let home = programs.path().join(name);
+        fs::create_dir(&home).unwrap();
+        write_script(&home.join("pg_dump"), script);
+        std::os::unix::fs::symlink(server.program("pg_restore"), home.join("pg_restore")).unwrap();
+        home
+    };
+    let version = "[ \"$1\" != --version ] || { echo 'pg_dump (PostgreSQL) 99.1'; exit; }";
+    let old = with("old", "echo 'pg_dump (PostgreSQL) 8.4.22'");
+    let broken = with("broken", &format!("{version}\n/bin/cat /dev/stdin >&2; exit 1"));
+    let empty = with("empty", version);
+    for (path, expected) in [
+        (
+            &none,
+            "pg_dump (looked for in PATH) is not there; install PostgreSQL's client",
+        ),
+        (&old, "has version 8, the server"),
+        // The password, if the program says it.
+        (&broken, "failed (exit status: 1): *:*:*:*:***"),
+        (&empty, "pg_restore failed"),
+    ] {
+        let output = run(&["backup", "copy"], path);
+        assert_eq!(output.status.code(), Some(1), "{}", both(&output));
+        assert!(both(&output).contains(expected), "{expected}: {}", both(&output));
+        assert!(!both(&output).contains("any; one"), "{}", both(&output));
+        assert_eq!(names_in(folder.path()), ["kek"], "{expected}");
+    }
 }
 
 #[test]
