@@ -19,11 +19,13 @@ pub enum LocalParty {
     Ca,
     /// An edge's agent.
     Edge,
+    /// The Cabinet.
+    Cabinet,
 }
 
 impl LocalParty {
     /// Every party.
-    pub const ALL: [Self; 4] = [Self::Dns, Self::Probe, Self::Ca, Self::Edge];
+    pub const ALL: [Self; 5] = [Self::Dns, Self::Probe, Self::Ca, Self::Edge, Self::Cabinet];
 
     /// The name in metrics and logs.
     pub const fn as_str(self) -> &'static str {
@@ -32,6 +34,7 @@ impl LocalParty {
             Self::Probe => "probe",
             Self::Ca => "ca",
             Self::Edge => "edge",
+            Self::Cabinet => "cabinet",
         }
     }
 }

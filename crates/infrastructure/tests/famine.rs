@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use dps_agent_api::{AgentClient, ClientOptions};
 use dps_application::ports::ca::CaError;
+use dps_application::ports::cabinet::CabinetFault;
 use dps_application::ports::edge::EdgeError;
-use dps_application::ports::{CertificateAuthority, Clock, DnsResolver, Edge, HttpProbe};
+use dps_application::ports::{Cabinet as _, CertificateAuthority, Clock, DnsResolver, Edge, HttpProbe};
 use dps_domain::dns::{DnsAnswer, DnsExpectation, DnsVerdict, ResolverView, verdict};
 use dps_domain::probe::ProbeAnswer;
-use dps_domain::{Hostname, Timestamp};
+use dps_domain::{Hostname, Status, Timestamp};
 use dps_infrastructure::acme::{AcmeAuthority, AcmeSettings};
+use dps_infrastructure::cabinet::{CabinetSettings, HttpCabinet};
 use dps_infrastructure::dns::{DnsSettings, HickoryResolver};
 use dps_infrastructure::edge::AgentEdge;
 use dps_infrastructure::http_probe::{HyperProbe, ProbeSettings};
@@ -64,6 +66,9 @@ async fn without_descriptors_no_adapter_blames_the_other_side() {
     let directory = url::Url::parse("https://localhost:14000/dir").unwrap();
     let ca = AcmeAuthority::new(&AcmeSettings::new(directory), std::sync::Arc::new(Now)).unwrap();
     let account_key = ca.new_account_key().unwrap();
+    let base = url::Url::parse("http://localhost:8081").unwrap();
+    let token = SecretString::from("t".repeat(16));
+    let cabinet = HttpCabinet::new(base, token, CabinetSettings::default()).unwrap();
 
     let before = getrlimit(Resource::Nofile);
     let few = Rlimit {
@@ -72,6 +77,7 @@ async fn without_descriptors_no_adapter_blames_the_other_side() {
     };
     setrlimit(Resource::Nofile, few).unwrap();
     let held = take_all_descriptors();
+    let listed = cabinet.list(Status::PendingDns, None).await;
     let view = ResolverView {
         name: resolver.observe(&host).await,
         control: resolver.observe(&target).await,
@@ -93,6 +99,10 @@ async fn without_descriptors_no_adapter_blames_the_other_side() {
     let verdict = verdict(&expected, &[view]);
     assert!(matches!(verdict, DnsVerdict::Local { .. }), "{verdict:?}");
     assert!(matches!(probed, ProbeAnswer::Local { .. }), "{probed:?}");
+    assert!(
+        matches!(&listed, Err(error) if error.fault == CabinetFault::Local),
+        "{listed:?}"
+    );
     assert!(matches!(published, Err(EdgeError::Local { .. })), "{published:?}");
     assert!(matches!(registered, Err(CaError::Local { .. })), "{registered:?}");
 

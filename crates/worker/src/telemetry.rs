@@ -466,6 +466,8 @@ mod tests {
         has(&metrics, "local_fault_total{party=\"dns\"} 0");
         metrics.local_fault(LocalParty::Probe);
         has(&metrics, "local_fault_total{party=\"probe\"} 1");
+        metrics.local_fault(LocalParty::Cabinet);
+        has(&metrics, "local_fault_total{party=\"cabinet\"} 1");
         let address = SocketAddr::from(([192, 0, 2, 53], 53));
         let status = |problem: Option<&str>| ResolverStatus {
             address,

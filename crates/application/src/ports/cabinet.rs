@@ -93,13 +93,25 @@ pub enum CabinetFault {
     Away,
     /// This call failed; another need not.
     Call,
+    /// Our own machine could not call: no descriptor, no memory, no route. Says nothing about the
+    /// Cabinet.
+    Local,
     /// The cursor of the call is not known there: it was restored from a backup, say.
     CursorUnknown,
 }
 
+impl CabinetFault {
+    const fn as_text(self) -> &'static str {
+        match self {
+            Self::Away | Self::Call | Self::CursorUnknown => "the Cabinet does not answer",
+            Self::Local => "our own machine could not call the Cabinet",
+        }
+    }
+}
+
 /// The Cabinet could not be asked or understood. Always ours to wait out, never a domain's fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the Cabinet does not answer: {detail}")]
+#[error("{}: {detail}", fault.as_text())]
 pub struct CabinetError {
     /// How far the fault reaches.
     pub fault: CabinetFault,

@@ -18,6 +18,7 @@ use super::lane::Wakes;
 use super::names::{Names, shown};
 use super::pace::{CursorTrail, FeedPace, FeedPage, LIST_PAUSE};
 use super::{brake, resync};
+use crate::local_fault::LocalParty;
 use crate::policy::Policy;
 use crate::ports::CabinetEvent;
 use crate::ports::cabinet::{CabinetDomain, CabinetError, CabinetFault, CabinetPage};
@@ -107,6 +108,10 @@ impl Intake {
                 self.faults = 0;
                 service.cabinet_health.up(true);
                 pause
+            }
+            Err(IntakeError::Cabinet(error)) if error.fault == CabinetFault::Local => {
+                service.local_fault(LocalParty::Cabinet, &error.detail);
+                FAULTS.delay(1, service.randomness.unit())
             }
             Err(error) => {
                 if matches!(error, IntakeError::Cabinet(_)) {

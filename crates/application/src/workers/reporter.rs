@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::circuit::{Change, Circuit, Permit};
 use super::intake;
 use crate::crash_point::{self, Effect};
+use crate::local_fault::LocalParty;
 use crate::ports::CabinetEvent;
 use crate::ports::cabinet::{CabinetDomain, CabinetError, CabinetFault, ReportAnswer, StatusReport};
 use crate::ports::store::{OutboxLease, StoreError};
@@ -209,6 +210,11 @@ impl Reporter {
                 Ok(())
             }
             Err(Undelivered::Store(error)) => Err(error),
+            Err(Undelivered::Cabinet(error)) if error.fault == CabinetFault::Local => {
+                service.local_fault(LocalParty::Cabinet, &error.detail);
+                let pause = BACKOFF.delay(1, service.randomness.unit());
+                put_off(service, &lease, pause).await
+            }
             Err(Undelivered::Cabinet(error)) => {
                 let says_something = match (begun, self.away_since) {
                     // It was begun before the Cabinet was found to be away, which says nothing new.
@@ -253,14 +259,16 @@ impl Reporter {
                     .map_or(pause, |asked| asked.clamp(pause, BACKOFF.max))
             }
         };
-        let put_off = service
-            .store
-            .outbox_retry(lease, service.now() + pause, None)
-            .await;
-        match put_off {
-            Err(StoreError::LeaseLost) => Ok(()),
-            other => other,
-        }
+        put_off(service, lease, pause).await
+    }
+}
+
+/// Tries the report again after the pause.
+async fn put_off(service: &Service, lease: &OutboxLease, pause: Duration) -> Result<(), StoreError> {
+    let until = service.now() + pause;
+    match service.store.outbox_retry(lease, until, None).await {
+        Err(StoreError::LeaseLost) => Ok(()),
+        other => other,
     }
 }
 

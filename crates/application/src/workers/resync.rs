@@ -20,6 +20,7 @@ use super::brake::{self, FEW};
 use super::intake::{self, IntakeError};
 use super::names::Names;
 use super::pace::CursorTrail;
+use crate::local_fault::LocalParty;
 use crate::ports::cabinet::{CabinetDomain, CabinetFault};
 use crate::ports::store::{Completion, DomainEvent, DomainRecord, StoreError};
 use crate::ports::sync::{ChoreLease, Known};
@@ -155,7 +156,12 @@ pub async fn resync(service: &Service) -> Result<bool, IntakeError> {
         Err(IntakeError::Store(StoreError::LeaseLost)) => Ok(false),
         Err(error) => {
             let asked = match &error {
-                IntakeError::Cabinet(error) => error.retry_after,
+                IntakeError::Cabinet(error) => {
+                    if error.fault == CabinetFault::Local {
+                        service.local_fault(LocalParty::Cabinet, &error.detail);
+                    }
+                    error.retry_after
+                }
                 IntakeError::Store(_) => None,
             };
             let pause = asked.unwrap_or(FAULT_PAUSE).max(FAULT_PAUSE);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dps_application::ports::cabinet::{CabinetError, CabinetFault};
-use dps_application::workers::{self, Delivered, Reporter};
+use dps_application::workers::{self, Delivered, Intake, Reporter};
 use dps_domain::{DomainId, Status};
 
 use super::cabinet::{away, id};
@@ -107,6 +107,44 @@ async fn a_report_that_the_cabinet_always_stumbles_over_holds_up_no_other_domain
     deliver(&world, &mut reporter).await;
     assert_eq!(world.cabinet.told(other), [Status::PendingDns]);
     assert_eq!(world.cabinet.told(id(1)).last(), Some(&Status::Active));
+}
+
+#[tokio::test]
+async fn a_fault_of_our_own_machine_does_not_make_the_cabinet_away() {
+    let world = World::with_due_domain().await;
+    world.settle().await;
+    let mut reporter = Reporter::default();
+    deliver(&world, &mut reporter).await;
+    let mut intake = Intake::default();
+    intake.round(&world.service).await;
+    assert_eq!(world.service.cabinet_health.standing().is_up, Some(true));
+    let other = taken_in(&world, 2, "other.example.com").await;
+    world.settle().await;
+    let starved = CabinetError {
+        fault: CabinetFault::Local,
+        detail: "Too many open files (os error 24)".into(),
+        retry_after: None,
+    };
+    assert!(starved.to_string().starts_with("our own machine"));
+    world.cabinet.with(|state| state.fault = Some(starved));
+    // Longer than a Cabinet that is away is waited for in vain.
+    for _ in 0..30 {
+        deliver(&world, &mut reporter).await;
+        intake.round(&world.service).await;
+        world.advance(Duration::from_secs(2));
+    }
+    assert_eq!(world.service.cabinet_health.standing().is_up, Some(true));
+    let counters = world.counters.0.lock().unwrap().clone();
+    assert!(
+        counters
+            .get(&("cabinet", false))
+            .is_some_and(|faults| *faults >= 30)
+    );
+
+    world.cabinet.with(|state| state.fault = None);
+    // At once, not after the pauses of an outage.
+    deliver(&world, &mut reporter).await;
+    assert_eq!(world.cabinet.told(other), [Status::PendingDns]);
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use reqwest::{Response, StatusCode};
 use serde::de::DeserializeOwned;
 
 use super::retry_after::retry_after;
+use crate::local_fault;
 
 /// Longest problem document that is read, in bytes.
 const MAX_PROBLEM_BYTES: usize = 64 * 1024;
@@ -74,6 +75,12 @@ pub(super) fn error(detail: String) -> CabinetError {
 
 /// No answer, or the answer broke off. The URL is left out; the chain of causes is kept.
 pub(super) fn lost(failed: reqwest::Error) -> CabinetError {
+    if let Some(reason) = local_fault::of_call(&failed) {
+        return CabinetError {
+            fault: CabinetFault::Local,
+            ..error(reason)
+        };
+    }
     let failed = failed.without_url();
     let detail = if failed.is_timeout() {
         "no complete answer in time".to_owned()
