@@ -213,6 +213,8 @@ fn pause_of(service: &Service, lease: &ChoreLease) -> Option<Pause> {
 /// What the CA's refusal is for every other domain; `None` for errors that are not the CA's.
 fn failure(error: &AccountError) -> Option<Failure> {
     match error {
+        // Others may fare better, and are told by their own calls.
+        AccountError::Ca(CaError::Local { .. } | CaError::Paced { .. }) => None,
         AccountError::Ca(error) => Some(error.clone().into()),
         // The ledger knows of the limit, and tells the others.
         AccountError::Limited { .. } => None,
@@ -252,6 +254,18 @@ async fn register(service: &Service, key: &SecretString) -> Result<String, Accou
         }
     }
     let registered = service.ca.register(key).await;
+    // Nothing was sent: the CA has nothing to count.
+    if let Err(CaError::Local { .. } | CaError::Paced { .. }) = &registered
+        && !limit.is_none()
+    {
+        let change = Change::Refund;
+        let entry = Entry {
+            key: bucket.clone(),
+            limit,
+            change,
+        };
+        service.store.ledger_apply(&[entry], now).await?;
+    }
     if let Err(CaError::RateLimited {
         until: Some(until),
         detail,

@@ -95,6 +95,12 @@ pub enum CaError {
         /// The system's reason.
         detail: String,
     },
+    /// Our own pacing leaves no request for now, and nothing was sent. Says nothing about the CA.
+    #[error("our own pacing leaves no request to the CA before {}", until.at())]
+    Paced {
+        /// The moment of the next request.
+        until: Until,
+    },
     /// `rateLimited`, with or without a time.
     #[error("the CA limits us: {detail}")]
     RateLimited {
@@ -153,6 +159,10 @@ impl From<CaError> for Failure {
             CaError::Unavailable { detail, .. } => Self::AcmeCaUnavailable { detail },
             local @ CaError::Local { .. } => Self::Internal {
                 detail: local.to_string(),
+            },
+            ref paced @ CaError::Paced { until } => Self::AcmeRateLimited {
+                until: Some(until.at()),
+                detail: paced.to_string(),
             },
             CaError::RateLimited { until, detail } => Self::AcmeRateLimited {
                 until: until.map(Until::at),

@@ -38,6 +38,8 @@ use crate::service::Service;
 /// The shortest time until a step is made again that our own machine made impossible, and half of
 /// the longest.
 const LOCAL_FAULT_PAUSE: Duration = Duration::from_secs(10);
+/// The longest wait for our own pacing that a customer is not told of.
+const UNTOLD_PAUSE: Duration = Duration::from_secs(60);
 
 /// What came of a step.
 #[derive(Debug, Clone, PartialEq)]
@@ -199,7 +201,8 @@ impl StepContext<'_> {
                 retry_after: Some(until),
                 ..
             } => self.at(until.within(service.policy.issuance.max_backoff, service.now())),
-            CaError::RateLimited {
+            CaError::Paced { until }
+            | CaError::RateLimited {
                 until: Some(until), ..
             } => self.at(*until),
             CaError::Unavailable {
@@ -236,6 +239,25 @@ impl StepContext<'_> {
             until: service.now() + pause,
             kind: "machine.failed",
         }
+    }
+
+    /// The outcome when our own pacing left no request to the CA. Nothing was sent, so it is no
+    /// attempt.
+    fn paced(&self, until: Until) -> Outcome {
+        let service = self.service;
+        let kind = LimitKind::Requests(self.endpoint());
+        self.waits(AcmeWait::Limit(kind));
+        let now = service.now();
+        let due = ledger::spread(until.at(), now, service.randomness.unit());
+        // The transport holds requests back for a moment after the CA was busy, too. Only a limit
+        // holds them for longer.
+        if until.at() <= now + UNTOLD_PAUSE {
+            return Outcome::Waiting {
+                until: due,
+                kind: "ca.paced",
+            };
+        }
+        self.failed(ledger::used_up(kind, until.at()), Then::At(due))
     }
 
     /// Counts that the domain waits, and that nothing is sent.
@@ -340,6 +362,9 @@ impl Fault {
     fn settle(mut self, context: &StepContext<'_>) -> Outcome {
         if let Self::Ca(CaError::Local { detail }) = &self {
             return context.local_fault(LocalParty::Ca, detail);
+        }
+        if let Self::Ca(CaError::Paced { until }) = &self {
+            return context.paced(*until);
         }
         if let Self::Ca(CaError::RateLimited {
             until: Some(until),

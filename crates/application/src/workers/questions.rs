@@ -142,25 +142,28 @@ async fn answer(service: &Service, question: &RenewalQuestion) -> RenewalAnswer 
         }
         Err(error) => error,
     };
-    service.metrics.renewal_info(false);
-    tracing::info!(
-        domain.id = %question.domain_id, domain.hostname = %question.hostname,
-        error = %with_causes(&error), "renewal_info.failed"
-    );
-    match error {
+    let answer = match &error {
+        // What was not asked did not fail.
         CaError::Local { detail } => {
-            service.local_fault(LocalParty::Ca, &detail);
-            RenewalAnswer::Unavailable { until: None }
+            service.local_fault(LocalParty::Ca, detail);
+            return RenewalAnswer::Unasked { until: None };
         }
-        CaError::Unavailable { retry_after, .. } => RenewalAnswer::Unavailable { until: retry_after },
-        CaError::RateLimited { until, .. } => RenewalAnswer::Unavailable { until },
+        CaError::Paced { until } => return RenewalAnswer::Unasked { until: Some(*until) },
+        CaError::Unavailable { retry_after, .. } => RenewalAnswer::Unavailable { until: *retry_after },
+        CaError::RateLimited { until, .. } => RenewalAnswer::Unavailable { until: *until },
         CaError::Paused { .. }
         | CaError::RejectedIdentifier { .. }
         | CaError::Validation { .. }
         | CaError::OrderGone { .. }
         | CaError::Account { .. }
         | CaError::Malformed { .. } => RenewalAnswer::Refused,
-    }
+    };
+    service.metrics.renewal_info(false);
+    tracing::info!(
+        domain.id = %question.domain_id, domain.hostname = %question.hostname,
+        error = %with_causes(&error), "renewal_info.failed"
+    );
+    answer
 }
 
 fn no_answer() -> CaError {

@@ -1,10 +1,12 @@
 //! One registration of the CA account, however many domains and replicas need it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use dps_application::account::{AccountError, account, register_again};
 use dps_application::ports::ca::CaError;
-use dps_domain::{FailureCode, Status};
+use dps_domain::limits::{BucketKey, CaLimits, Limit, LimitKind};
+use dps_domain::{FailureCode, Purpose, Status, Until};
 use futures_util::future::join_all;
 
 use super::world::{HOST, World};
@@ -63,6 +65,36 @@ async fn a_refused_registration_is_told_to_all_and_tried_again_once_after_a_paus
     world.settle().await;
     assert_eq!(world.ca.registrations(), 2);
     assert!(world.edges.served(HOST).is_some());
+}
+
+#[tokio::test]
+async fn a_registration_that_was_not_sent_blocks_nobody_and_takes_no_token() {
+    let mut world = World::with_due_domain().await;
+    let limit = Limit::per(10, 10 * MINUTE);
+    world.service.limits = Arc::new(CaLimits::default().with(LimitKind::NewAccounts, limit));
+    let now = world.service.now();
+    let bucket = BucketKey::of_account(LimitKind::NewAccounts, world.service.ca.directory_url());
+    let tokens = async || {
+        let bucket = world.service.store.ledger_bucket(&bucket).await.unwrap();
+        bucket.tokens(&world.service.limits.get(LimitKind::NewAccounts), now)
+    };
+    let before = tokens().await;
+    assert!(before > 0);
+    world.ca.fail_next([
+        CaError::Local {
+            detail: "Too many open files".into(),
+        },
+        CaError::Paced {
+            until: Until::named(now + MINUTE, now, Purpose::Limit),
+        },
+    ]);
+    for _ in 0..2 {
+        let error = account(&world.service).await.unwrap_err();
+        assert!(matches!(error, AccountError::Ca(_)), "{error}");
+        assert_eq!(tokens().await, before);
+    }
+    account(&world.service).await.unwrap();
+    assert_eq!(tokens().await, before - 1);
 }
 
 #[tokio::test]

@@ -218,6 +218,30 @@ async fn a_window_once_known_is_kept_to_while_the_ca_does_not_answer() {
 }
 
 #[tokio::test]
+async fn a_question_that_was_not_sent_did_not_fail() {
+    let world = World::with_certificate_for(90 * DAY).await;
+    let began = world.service.now();
+    world.suggest(began + 20 * DAY, began + 21 * DAY, 6 * HOUR);
+    world.ask().await;
+    let failed = world.counted("renewal_info", false);
+    let held = CaError::Paced {
+        until: Until::named(began + 7 * HOUR, began, Purpose::RenewalInfo),
+    };
+    let starved = CaError::Local {
+        detail: "Too many open files".into(),
+    };
+    for error in [held, starved] {
+        world.ca.advise(Err(error));
+        world.ask().await;
+        let advice = world.advice().await;
+        assert_eq!(advice.failures, 0);
+        assert!(advice.ask_at > world.service.now());
+    }
+    assert_eq!(world.counted("renewal_info", false), failed);
+    assert_eq!(world.counted("ca", false), 1);
+}
+
+#[tokio::test]
 async fn no_window_however_late_lets_a_certificate_expire() {
     for lifetime in LIFETIMES {
         let world = World::with_certificate_for(lifetime).await;

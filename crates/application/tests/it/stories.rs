@@ -362,6 +362,44 @@ async fn the_ca_is_asked_again_exactly_when_it_said() {
     assert_eq!(world.record().await.phase.status(), Status::Active);
 }
 
+/// Tells that the next call is held by our own pacing for so long, and takes the step.
+async fn held_for(world: &World, wait: Duration) -> DomainRecord {
+    let until = world.service.now() + wait;
+    world.ca.fail_next([CaError::Paced {
+        until: Until::named(until, world.service.now(), Purpose::Limit),
+    }]);
+    world.step().await;
+    world.record().await
+}
+
+#[tokio::test]
+async fn what_our_own_pacing_holds_is_no_attempt_and_no_outage_of_the_ca() {
+    let world = World::with_due_domain().await;
+    for _ in 0..2 {
+        world.step().await;
+    }
+    let before = world.record().await;
+    let minute = Duration::from_secs(60);
+    for wait in [minute, minute / 2] {
+        let record = held_for(&world, wait).await;
+        assert_eq!(record.attempt, before.attempt);
+        assert_eq!(record.last_failure, None);
+        assert_eq!(record.next_attempt_at, Some(world.service.now() + wait));
+        world.advance(wait);
+    }
+    // The ledger holds it for as long as a limit of the CA lasts: the customer reads that we wait.
+    let record = held_for(&world, 20 * minute).await;
+    assert_eq!(record.attempt, before.attempt);
+    assert_eq!(record.last_failure.unwrap().code(), FailureCode::AcmeRateLimited);
+    assert_eq!(record.next_attempt_at, Some(world.service.now() + 20 * minute));
+    world.advance(20 * minute);
+    world.settle().await;
+    assert_eq!(world.record().await.phase.status(), Status::Active);
+    let counters = world.counters.0.lock().unwrap();
+    assert_eq!(counters.get(&("issuance", false)), None);
+    assert_eq!(counters.get(&("issuance", true)), Some(&1));
+}
+
 #[tokio::test]
 async fn a_ca_that_forgot_the_account_is_told_of_it_again() {
     let world = World::with_due_domain().await;

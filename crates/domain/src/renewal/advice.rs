@@ -106,6 +106,11 @@ pub enum RenewalAnswer {
         /// When to ask again.
         until: Option<Until>,
     },
+    /// Nothing was asked, for a reason of ours; `until` if it is known when that ends.
+    Unasked {
+        /// When to ask.
+        until: Option<Until>,
+    },
     /// An answer of no use, which will not change within minutes.
     Refused,
 }
@@ -174,7 +179,12 @@ impl RenewalAdvice {
     /// What is known after another answer. A failure forgets nothing.
     #[must_use]
     pub fn after(&self, answer: &RenewalAnswer, now: Timestamp, jitter: f64) -> Self {
-        let spread = |wait: Duration| wait.mul_f64(0.75 + 0.25 * jitter.clamp(0.0, 1.0));
+        let jitter = jitter.clamp(0.0, 1.0);
+        let spread = |wait: Duration| wait.mul_f64(0.75 + 0.25 * jitter);
+        let a_little_after = |until: &Until| {
+            let told = ask_again_at(Some(until.at()), now);
+            told + (told.since(now) / 4).mul_f64(jitter)
+        };
         let failures = self.failures.saturating_add(1);
         let failed = |ask_at| Self {
             ask_at,
@@ -201,12 +211,16 @@ impl RenewalAdvice {
             // Never before the time that was named, and not everybody at that time; a CA that names one again and again is left alone as
             // long as one that names none.
             RenewalAnswer::Unavailable { until: Some(until) } => {
-                let told = ask_again_at(Some(until.at()), now);
-                let spread = told + (told.since(now) / 4).mul_f64(jitter.clamp(0.0, 1.0));
-                failed(spread.max(now + RETRY.delay(failures, jitter)))
+                failed(a_little_after(until).max(now + RETRY.delay(failures, jitter)))
             }
             RenewalAnswer::Unavailable { until: None } => failed(now + RETRY.delay(failures, jitter)),
             RenewalAnswer::Refused => failed(now + spread(USUAL)),
+            RenewalAnswer::Unasked { until } => Self {
+                ask_at: until
+                    .as_ref()
+                    .map_or_else(|| now + RETRY.delay(1, jitter), a_little_after),
+                ..self.clone()
+            },
         }
     }
 

@@ -309,8 +309,6 @@ impl CertificateAuthority for AcmeAuthority {
     }
 }
 
-/// Said of a request that was not sent.
-pub(super) const HELD: &str = "its limits leave no such request for now; nothing was sent";
 const NO_AUTHORIZATION: &str = "the order has no authorization";
 
 fn wrong_state(what: &str) -> CaError {
@@ -346,10 +344,7 @@ fn explain(error: &Error, seen: &Exchange, subject: Subject) -> CaError {
         Exchange::Local(detail) => CaError::Local {
             detail: detail.clone(),
         },
-        Exchange::Held(until) => CaError::Unavailable {
-            detail: HELD.to_owned(),
-            retry_after: Some(*until),
-        },
+        Exchange::Held(until) => CaError::Paced { until: *until },
         Exchange::None => CaError::Malformed {
             kind: "unsent".to_owned(),
             detail: problem::tidy(&error.to_string()),

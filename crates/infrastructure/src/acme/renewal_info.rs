@@ -10,7 +10,6 @@ use http::StatusCode;
 use instant_acme::CertificateIdentifier;
 use url::Url;
 
-use super::authority::HELD;
 use super::exchange::{Answer, Exchange, observe};
 use super::problem::{self, Subject};
 use super::transport::Transport;
@@ -57,10 +56,7 @@ fn unanswered(seen: &Exchange) -> CaError {
         Exchange::Local(detail) => CaError::Local {
             detail: detail.clone(),
         },
-        Exchange::Held(until) => CaError::Unavailable {
-            detail: HELD.to_owned(),
-            retry_after: Some(*until),
-        },
+        Exchange::Held(until) => CaError::Paced { until: *until },
         Exchange::None => CaError::Malformed {
             kind: "unsent".to_owned(),
             detail: "the CA's directory names an address that nothing can be sent to".to_owned(),
@@ -147,6 +143,7 @@ pub(super) fn may_refuse_replaces(error: &CaError) -> bool {
         CaError::Malformed { .. } | CaError::Account { .. } | CaError::OrderGone { .. } => true,
         CaError::Unavailable { .. }
         | CaError::Local { .. }
+        | CaError::Paced { .. }
         | CaError::RateLimited { .. }
         | CaError::Paused { .. }
         | CaError::RejectedIdentifier { .. }
