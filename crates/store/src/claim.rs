@@ -19,6 +19,10 @@ statements! {
     FREE_RECORDS = Sql::both(
         "UPDATE custom_domains SET lease_token = NULL, lease_expires_at = NULL WHERE lease_token IS NOT NULL",
     );
+    /// A lease that has ended is taken over whenever the chore is due; one that is absent is not.
+    FREE_CHORES = Sql::both(
+        "UPDATE chores SET lease_token = NULL, lease_expires_at = 0 WHERE lease_token IS NOT NULL",
+    );
     FREE_REPORTS = Sql::both(
         "UPDATE outbox SET lease_token = NULL, lease_expires_at = NULL WHERE lease_token IS NOT NULL",
     );
@@ -76,9 +80,10 @@ impl Store {
         let mut session = self.database.write("take over a killed process's leases").await?;
         let records = session.execute(FREE_RECORDS, Vec::new()).await?;
         let reports = session.execute(FREE_REPORTS, Vec::new()).await?;
+        let chores = session.execute(FREE_CHORES, Vec::new()).await?;
         session.commit().await?;
-        if records + reports > 0 {
-            tracing::info!(records, reports, "leases.taken_over");
+        if records + reports + chores > 0 {
+            tracing::info!(records, reports, chores, "leases.taken_over");
         }
         Ok(())
     }
