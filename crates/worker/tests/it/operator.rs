@@ -3,10 +3,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
 
-use dps_lab::wait;
+use dps_lab::{postgres, wait};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::world::{Database, Options, PATIENCE, World, dps, npgsql_database};
 
@@ -211,6 +212,40 @@ async fn health_and_metrics_tell_what_happened_in_the_agreed_names() {
     ] {
         assert_eq!(metric(&world, name).await, value, "{name}");
     }
+    // What would tell of a Cabinet or a resolver that is out of order.
+    let resolver = |number: usize| format!("{{resolver=\"{}\"}}", world.resolvers()[number]);
+    for (name, value) in [
+        ("dps_cabinet_up".to_owned(), "1.0"),
+        ("dps_cabinet_outbox_reports".to_owned(), "0"),
+        ("cabinet_outbox_waiting_seconds".to_owned(), "0.0"),
+        ("dps_cabinet_items_unusable".to_owned(), "0"),
+        ("dps_removals_held".to_owned(), "0"),
+        ("dps_cabinet_events_total{event=\"item_refused\"}".to_owned(), "0"),
+        ("dps_cabinet_events_total{event=\"name_refused\"}".to_owned(), "0"),
+        (
+            "dps_cabinet_events_total{event=\"report_refused\"}".to_owned(),
+            "0",
+        ),
+        (
+            "dps_cabinet_events_total{event=\"version_conflict\"}".to_owned(),
+            "0",
+        ),
+        (format!("dns_resolver_up{}", resolver(0)), "1"),
+        (format!("dns_resolver_failures_total{}", resolver(0)), "0"),
+        (format!("dns_resolver_failures_total{}", resolver(1)), "0"),
+        ("local_fault_total{party=\"cabinet\"}".to_owned(), "0"),
+    ] {
+        let what = format!("{name} is {value}");
+        let shown = wait::until(&what, PATIENCE, || async {
+            (metric(&world, &name).await == value).then_some(())
+        });
+        shown.await.unwrap();
+    }
+    let last_intake = metric(&world, "dps_cabinet_last_intake_timestamp_seconds").await;
+    assert!(
+        last_intake.parse::<f64>().unwrap() > 1_600_000_000.0,
+        "{last_intake}"
+    );
     assert!(
         !world.get("/metrics").await.1.contains("bakery"),
         "no label tells a hostname"
@@ -235,6 +270,50 @@ async fn health_and_metrics_tell_what_happened_in_the_agreed_names() {
         (report["checks"][1]["status"] == "failing").then_some(report)
     });
     assert_eq!(report.await.unwrap()["checks"][1]["name"], "cabinet");
+    let away = wait::until("the metric says it too", PATIENCE, || async {
+        (metric(&world, "dps_cabinet_up").await == "0.0").then_some(())
+    });
+    away.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_wrong_password_of_the_database_is_told_at_the_start_and_not_shown() {
+    let server = postgres::shared().await.unwrap();
+    let url = server
+        .create_guarded_database("guarded", "right horse")
+        .await
+        .unwrap();
+    let home = TempDir::new().unwrap();
+    let keys = home.path().join("kek");
+    fs::write(&keys, "one:CAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg=\n").unwrap();
+    fs::set_permissions(&keys, fs::Permissions::from_mode(0o600)).unwrap();
+    let connection = url.replace("guarded@", "guarded:hunter2@");
+    for command in [&["migrate"][..], &["domains", "list"], &["run"]] {
+        let output = Command::new(env!("CARGO_BIN_EXE_dps"))
+            .args(command)
+            .current_dir(home.path())
+            .env("CertificateStore__ConnectionString", &connection)
+            .env("CertificateStore__EncryptionKeyFile", &keys)
+            .env("CabinetApi__BaseUrl", "http://127.0.0.1:1")
+            .env("CabinetApi__Token", "token-of-the-tests")
+            .env("HAProxyAgent__BaseUrl", "http://127.0.0.1:1")
+            .env("HAProxyAgent__Token", "token-of-the-tests")
+            .env("LetsEncrypt__TermsOfServiceAgreed", "true")
+            .env("Http__Listen", "127.0.0.1:0")
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let said = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        let said = said.concat();
+        for part in [
+            "does not let us in: password authentication failed for user",
+            "correct the user and the password in the connection string",
+            "guarded:***@",
+        ] {
+            assert!(said.contains(part), "{command:?}, {part}: {said}");
+        }
+        assert!(!said.contains("hunter2"), "{command:?}: {said}");
+    }
 }
 
 /// The value of a metric.

@@ -133,7 +133,7 @@ pub(crate) struct World {
     /// What visitors trust.
     pub(crate) root_pem: String,
     addresses: Addresses,
-    _dns: [DnsServer; 2],
+    dns: [DnsServer; 2],
     _others: [WebServer; 3],
     home: TempDir,
 }
@@ -258,7 +258,7 @@ impl World {
             surface: at.service,
             root_pem,
             addresses: at,
-            _dns: resolvers,
+            dns: resolvers,
             _others: [entry, stranger, silent],
             home,
         }
@@ -446,6 +446,11 @@ impl World {
     /// The events of the service's log so far.
     pub(crate) fn log(&self) -> Log {
         Log::parse(&self.service.log_text())
+    }
+
+    /// The addresses of the resolvers.
+    pub(crate) fn resolvers(&self) -> [SocketAddr; 2] {
+        self.dns.each_ref().map(DnsServer::address)
     }
 
     /// The directory with the settings, the databases and the logs.
