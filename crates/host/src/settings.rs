@@ -57,7 +57,12 @@ pub struct Loader {
     must_exist: bool,
     variables: Vec<(OsString, OsString)>,
     pass_over: &'static [&'static str],
+    lists: &'static [ListOf],
 }
+
+/// A list of sections: its key, and the keys in each of its sections. The template, where the list
+/// is empty, does not tell them.
+pub type ListOf = (&'static str, &'static [&'static str]);
 
 /// Settings and where they came from.
 #[derive(Debug, Clone)]
@@ -97,6 +102,7 @@ impl Loader {
             must_exist: false,
             variables: Vec::new(),
             pass_over: &[],
+            lists: &[],
         }
     }
 
@@ -128,6 +134,13 @@ impl Loader {
         self
     }
 
+    /// Names the keys in the sections of lists, so that their case does not matter either.
+    #[must_use]
+    pub fn lists(mut self, lists: &'static [ListOf]) -> Self {
+        self.lists = lists;
+        self
+    }
+
     /// Reads everything, or reports all problems.
     pub fn load<T: Default + Serialize + DeserializeOwned>(&self) -> Result<Loaded<T>, SettingsError> {
         let template = serde_json::to_value(T::default()).map_err(|error| SettingsError::template(&error))?;
@@ -145,7 +158,7 @@ impl Loader {
         for node in environment::read(&self.variables, &template, &mut problems) {
             tree.merge(node);
         }
-        let applied = apply::apply(&tree, &template, self.pass_over, &mut problems);
+        let applied = apply::apply(&tree, &template, (self.pass_over, self.lists), &mut problems);
         let origins = applied.origins.clone();
         let settings = decode::decode(applied, &template, &mut problems);
         if let Some(settings) = &settings {

@@ -25,7 +25,7 @@ use dps_application::Policy;
 use dps_database::{ConnectionString, Target};
 use dps_domain::{NameRules, NameSuffix, with_causes};
 use dps_host::Secret;
-use dps_host::settings::{Loaded, Loader, SettingsError};
+use dps_host::settings::{ListOf, Loaded, Loader, SettingsError};
 use serde::{Deserialize, Serialize};
 
 pub use cabinet_api::CabinetApi;
@@ -44,6 +44,9 @@ pub use workers::{
     AcmeIssuance, DomainVerification, EdgeAddress, EdgeReconcile, HttpProbe, Intake, Recheck, Removal,
     Renewal, Shares, Workers,
 };
+
+/// The lists of sections.
+const LISTS: &[ListOf] = &[("HAProxyAgent:Agents", &["BaseUrl", "Token", "TokenFile"])];
 
 /// Everything that `appsettings.json` can say.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -97,7 +100,7 @@ impl Settings {
     /// # Errors
     /// All problems of all files and variables.
     pub fn load(config: Option<&Path>) -> Result<Loaded<Self>, SettingsError> {
-        let mut loaded: Loaded<Self> = Loader::from_process(config).load()?;
+        let mut loaded: Loaded<Self> = Loader::from_process(config).lists(LISTS).load()?;
         let working_directory = std::env::current_dir().unwrap_or_default();
         loaded
             .settings

@@ -7,7 +7,7 @@ use serde_json::{Map, Number, Value};
 use super::nearest::nearest;
 use super::problem::Problem;
 use super::tree::{Branch, Node, Origin};
-use super::{member, written};
+use super::{ListOf, member, written};
 use crate::MASK;
 
 /// The merged settings, not yet in their type.
@@ -23,12 +23,13 @@ pub(super) struct Applied {
 pub(super) fn apply(
     tree: &Node,
     template: &Value,
-    pass_over: &[&str],
+    (pass_over, lists): (&[&str], &[ListOf]),
     problems: &mut Vec<Problem>,
 ) -> Applied {
     let mut walk = Walk {
         template,
         pass_over,
+        lists,
         problems,
         path: Vec::new(),
         origins: BTreeMap::new(),
@@ -61,6 +62,7 @@ fn default_members(members: &Map<String, Value>) -> Map<String, Value> {
 struct Walk<'a> {
     template: &'a Value,
     pass_over: &'a [&'a str],
+    lists: &'a [ListOf],
     problems: &'a mut Vec<Problem>,
     path: Vec<String>,
     origins: BTreeMap<String, Origin>,
@@ -129,13 +131,18 @@ impl Walk<'_> {
         });
     }
 
-    /// Keys that only the settings type knows.
+    /// Keys that only the settings type knows, or a section of a list.
     fn map(&mut self, branch: &Branch) -> Value {
+        let list = self.path.split_last().map(|(_, list)| written(list));
+        let list = self.lists.iter().find(|(key, _)| Some(*key) == list.as_deref());
+        let known = list.map_or(&[][..], |(_, known)| *known);
         let mut members = Map::new();
         for (key, node) in &branch.children {
-            self.path.push(key.clone());
+            let same = known.iter().find(|known| known.eq_ignore_ascii_case(key));
+            let key = same.map_or(key.as_str(), |known| known);
+            self.path.push(key.to_owned());
             if let Some(value) = self.node(node, &Value::Null) {
-                members.insert(key.clone(), value);
+                members.insert(key.to_owned(), value);
             }
             self.path.pop();
         }

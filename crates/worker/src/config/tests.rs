@@ -18,7 +18,9 @@ fn load(text: &str, variables: &[(&str, &str)]) -> Result<Settings, String> {
     let file = folder.path().join("appsettings.json");
     fs::write(&file, text).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-    let loader = Loader::new(folder.path()).variables(variables.iter().copied());
+    let loader = Loader::new(folder.path())
+        .variables(variables.iter().copied())
+        .lists(LISTS);
     loader
         .load()
         .map(|loaded| loaded.settings)
@@ -141,7 +143,7 @@ fn every_key_can_be_set_by_an_environment_variable_in_upper_case() {
         let (name, text) = match &value {
             // Its elements have members.
             Value::Array(_) if key == "HAProxyAgent:Agents" => {
-                (format!("{name}__0__BaseUrl"), "http://127.0.0.1:1".to_owned())
+                (format!("{name}__0__BASEURL"), "http://127.0.0.1:1".to_owned())
             }
             Value::Array(items) if items.is_empty() => {
                 (format!("{name}__0"), "http://127.0.0.1:1".to_owned())
@@ -153,6 +155,32 @@ fn every_key_can_be_set_by_an_environment_variable_in_upper_case() {
         };
         load("{}", &[(&name, &text)]).unwrap_or_else(|error| panic!("{name}={text}: {error}"));
     }
+}
+
+#[test]
+fn agents_with_tokens_of_their_own_can_be_set_in_any_case_wherever_they_stand() {
+    let text =
+        r#"{"HAProxyAgent": {"agents": [{"baseUrl": "http://127.0.0.1:1", "TOKEN": "from the file"}]}}"#;
+    let variables = [
+        ("HAPROXYAGENT__AGENTS__0__TOKEN", "from a variable"),
+        ("haproxyagent__agents__1__baseurl", "http://127.0.0.1:2"),
+        ("HAProxyAgent__Agents__1__tokenfile", "/run/secrets/second"),
+    ];
+    let agents = load(text, &variables).unwrap().haproxy_agent.agents;
+    assert_eq!(agents.len(), 2);
+    assert_eq!(agents[0].base_url.as_str(), "http://127.0.0.1:1/");
+    assert_eq!(agents[0].token.as_ref().unwrap().expose(), "from a variable");
+    assert_eq!(agents[1].base_url.as_str(), "http://127.0.0.1:2/");
+    assert_eq!(
+        agents[1].token_file.as_deref(),
+        Some(Path::new("/run/secrets/second"))
+    );
+    let error = load(
+        "{}",
+        &[("HAProxyAgent__Agents__0__BaseUri", "http://127.0.0.1:1")],
+    )
+    .unwrap_err();
+    assert!(error.contains("BaseUri"), "{error}");
 }
 
 #[test]
