@@ -212,9 +212,26 @@ impl Settings {
                 }
                 check_agent(&mut report, &agent);
                 check_cabinet(&mut report, &cabinet);
+                self.check_retention(&mut report);
             }
         }
         report
+    }
+
+    /// Warns if the Cabinet forgets a removal while the service still keeps its record. Only a
+    /// process with both sections can compare them.
+    fn check_retention(&self, report: &mut Report) {
+        let (cabinet, service) = (self.cabinet.removed_retention, self.workers.removal.quarantine);
+        if cabinet.get() < service.get() {
+            report.warning(
+                "Cabinet:RemovedRetention",
+                format!(
+                    "is {cabinet}, shorter than Workers:Removal:Quarantine ({service}): the Cabinet forgets \
+                     removed domains that the service still keeps, and their history cannot be looked up \
+                     there. Set it to {service} or more"
+                ),
+            );
+        }
     }
 
     /// The sections with a stand-in for each token that is not set: a process that has all roles draws its own.

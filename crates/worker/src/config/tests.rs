@@ -184,6 +184,23 @@ fn agents_with_tokens_of_their_own_can_be_set_in_any_case_wherever_they_stand() 
 }
 
 #[test]
+fn a_cabinet_that_forgets_removals_before_the_service_does_is_told() {
+    let quarantine = |days: &str| {
+        let variables = [("Workers__Removal__Quarantine", days)];
+        let settings = usable(&variables);
+        [Role::Standalone, Role::Run, Role::Cabinet].map(|role| settings.check(role).warnings)
+    };
+    let [standalone, run, cabinet] = quarantine("91d");
+    let [warning] = standalone.as_slice() else {
+        panic!("{standalone:?}");
+    };
+    assert_eq!(warning.key, "Cabinet:RemovedRetention");
+    assert!(warning.what.contains("91d"), "{warning}");
+    assert_eq!((run, cabinet), (vec![], vec![]), "each knows its own section");
+    assert_eq!(quarantine("90d"), [vec![], vec![], vec![]]);
+}
+
+#[test]
 fn the_names_of_the_specification_are_the_keys() {
     let settings = usable(&[
         ("CabinetApi__BaseUrl", "https://other.example"),
