@@ -17,7 +17,7 @@ fn every_file_of_the_corpus_passes_its_target() {
             .unwrap_or_else(|error| panic!("the corpus of {name}: {error}"))
             .map(|file| file.unwrap().path())
             .collect();
-        let seeds = SEEDS.iter().filter(|(target, _)| target == name);
+        let seeds = SEEDS.iter().filter(|(target, _)| *target == name);
         files.extend(seeds.map(|(_, file)| corpus.join("../..").join(file)));
         assert!(
             !files.is_empty() && files.len() <= MAX_FILES,
