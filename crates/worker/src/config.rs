@@ -238,16 +238,16 @@ impl Settings {
     fn with_tokens(&self) -> (haproxy_domain_agent::Settings, dps_cabinet::Settings) {
         let (mut agent, mut cabinet) = (self.agent.clone(), self.cabinet.clone());
         for (token, file, stand_in) in [
-            (&mut agent.token, &agent.token_file, "drawn for the agent"),
+            (&mut agent.token, &agent.token_file, "drawn-for-the-agent"),
             (
                 &mut cabinet.service_token,
                 &cabinet.service_token_file,
-                "drawn for the service",
+                "drawn-for-the-service",
             ),
             (
                 &mut cabinet.api_token,
                 &cabinet.api_token_file,
-                "drawn for the platform",
+                "drawn-for-the-platform",
             ),
         ] {
             if file.is_none() {
