@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::authority::{Authority, Issued};
 
-pub(crate) const TOKEN: &str = "token of the tests";
+pub(crate) const TOKEN: &str = "token-of-the-tests";
 const BOUND: Duration = Duration::from_secs(30);
 
 pub(crate) struct World {
