@@ -13,6 +13,7 @@ use dps_lab::postgres::{self, Postgres};
 use dps_lab::wait;
 use dps_store::{Store, StoreOptions};
 use dps_worker::system::{ProcessClock, SystemRandomness};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, SqliteConnection};
@@ -334,6 +335,54 @@ async fn a_dump_that_cannot_be_made_leaves_nothing_and_names_the_remedy() {
         assert!(!both(&output).contains("any; one"), "{}", both(&output));
         assert_eq!(names_in(folder.path()), ["kek"], "{expected}");
     }
+}
+
+#[tokio::test]
+async fn a_backup_that_is_interrupted_leaves_nothing_and_ends_its_program() {
+    let database = npgsql(&postgres::fresh_database().await.unwrap());
+    let (folder, programs) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let keys = folder.path().join("kek");
+    fs::write(&keys, "one:CAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg=\n").unwrap();
+    fs::set_permissions(&keys, fs::Permissions::from_mode(0o600)).unwrap();
+    let command = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dps"));
+        command
+            .args(arguments)
+            .current_dir(folder.path())
+            .env("CertificateStore__ConnectionString", &database)
+            .env("CertificateStore__EncryptionKeyFile", "kek");
+        command
+    };
+    let migrated = command(&["migrate"]).output().unwrap();
+    assert!(migrated.status.success(), "{}", both(&migrated));
+    let (pg_dump, begun) = (programs.path().join("pg_dump"), programs.path().join("begun"));
+    let script = format!(
+        "[ \"$1\" != --version ] || {{ echo 'pg_dump (PostgreSQL) 99.1'; exit; }}\n\
+         echo $$ > {0}.new; mv {0}.new {0}; exec sleep 600",
+        begun.display()
+    );
+    write_script(&pg_dump, &script);
+    write_script(&programs.path().join("pg_restore"), "exit 1");
+    let mut backup = command(&["backup", "copy", "--pg-dump", pg_dump.to_str().unwrap()])
+        .spawn()
+        .unwrap();
+    let pid = wait::until("the dump has begun", PATIENCE, || async {
+        fs::read_to_string(&begun).ok()
+    });
+    let pid = pid.await.unwrap();
+    let dps = Pid::from_raw(i32::try_from(backup.id()).unwrap()).unwrap();
+    kill_process(dps, Signal::TERM).unwrap();
+    let status = tokio::task::spawn_blocking(move || backup.wait().unwrap());
+    assert_eq!(status.await.unwrap().code(), Some(1));
+    assert_eq!(names_in(folder.path()), ["kek"]);
+    let ended = wait::until("pg_dump has ended", PATIENCE, || async {
+        // A process that has ended has no arguments any more.
+        let arguments = fs::read(format!("/proc/{}/cmdline", pid.trim()));
+        arguments
+            .map_or(true, |arguments| arguments.is_empty())
+            .then_some(())
+    });
+    ended.await.unwrap();
 }
 
 #[test]
