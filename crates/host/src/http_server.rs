@@ -9,7 +9,7 @@ mod register;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -26,7 +26,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::register::{Bounds, Peer, Register, Stage};
+pub(crate) use self::register::Peer;
+use self::register::{Bounds, Register, Stage};
+use crate::log_throttle::{LogThrottle, lock};
 use crate::mutual_tls::ServerTls;
 use crate::process;
 
@@ -100,8 +102,6 @@ pub struct ClientAddress(pub SocketAddr);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Time for an evicted connection to finish sending the answer before.
 const EVICTION_GRACE: Duration = Duration::from_millis(250);
-/// Shortest time between two log lines of one kind about what strangers do.
-const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Connections that may wait in the kernel's queue to be accepted, as far as the system allows it
 /// (`net.core.somaxconn`, 4096 by default). When it is full, a client tries again after a second or
@@ -349,26 +349,6 @@ impl Connections {
     }
 }
 
-/// Bounds the log lines of one kind, so that a flood does not fill the log.
-#[derive(Default)]
-struct LogThrottle {
-    /// Events since the last line.
-    count: u64,
-    logged_at: Option<Instant>,
-}
-
-impl LogThrottle {
-    /// Counts an event; the number of events since the last line, when a line is due.
-    fn is_due(&mut self, now: Instant) -> Option<u64> {
-        self.count += 1;
-        if self.logged_at.is_some_and(|last| now - last < LOG_INTERVAL) {
-            return None;
-        }
-        self.logged_at = Some(now);
-        Some(std::mem::take(&mut self.count))
-    }
-}
-
 /// One connection's place in the register; dropping it gives the place back.
 struct Place {
     register: Arc<Mutex<Register>>,
@@ -410,23 +390,9 @@ impl Drop for UnderWay {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_flood_is_logged_once_in_a_while_with_its_count() {
-        let (mut throttle, start) = (LogThrottle::default(), Instant::now());
-        assert_eq!(throttle.is_due(start), Some(1));
-        assert_eq!(throttle.is_due(start), None);
-        assert_eq!(throttle.is_due(start + LOG_INTERVAL / 2), None);
-        assert_eq!(throttle.is_due(start + LOG_INTERVAL), Some(3));
-        assert_eq!(throttle.is_due(start + LOG_INTERVAL * 2), Some(1));
-    }
 
     #[test]
     fn bounds_lowered_for_want_of_descriptors_keep_their_proportions() {

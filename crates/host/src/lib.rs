@@ -12,6 +12,7 @@ mod duration;
 pub mod exit;
 pub mod exposition;
 pub mod http_server;
+mod log_throttle;
 pub mod mutual_tls;
 pub mod process;
 pub mod randomness;

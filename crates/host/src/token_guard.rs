@@ -5,7 +5,7 @@
 //! address is one peer; in IPv6 a network of 64 bits is.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,7 +13,8 @@ use std::time::Duration;
 use axum::http::{Extensions, HeaderMap};
 use tokio::time::Instant;
 
-use crate::http_server::ClientAddress;
+use crate::http_server::{ClientAddress, Peer};
+use crate::log_throttle::{LogThrottle, lock};
 use crate::{BearerToken, Secret};
 
 /// Delay of the first wrong token of a peer; it doubles with each further one.
@@ -24,8 +25,6 @@ const MAX_DELAY: Duration = Duration::from_secs(5);
 const FORGET_AFTER: Duration = Duration::from_secs(10 * 60);
 /// Peers remembered at once. The one that has been quiet longest makes room for a new one.
 const MAX_PEERS: usize = 1024;
-/// Shortest time between two log lines about wrong tokens.
-const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Admits requests that show a token.
 #[derive(Debug)]
@@ -67,13 +66,7 @@ impl TokenGuard {
     /// Counts and logs a wrong token; returns how long its answer is delayed.
     fn refuse(&self, peer: Option<IpAddr>) -> Duration {
         let total = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
-        let refusal = match self.peers.lock() {
-            Ok(mut peers) => peers.refuse(peer, Instant::now()),
-            Err(_) => Refusal {
-                of_peer: 1,
-                log: true,
-            },
-        };
+        let refusal = lock(&self.peers).refuse(peer.map(Peer::from), Instant::now());
         if refusal.log {
             tracing::warn!(
                 token = self.name,
@@ -98,13 +91,12 @@ struct Refusal {
 
 #[derive(Debug, Default)]
 struct Peers {
-    wrong: HashMap<Option<IpAddr>, (u32, Instant)>,
-    logged: Option<Instant>,
+    wrong: HashMap<Option<Peer>, (u32, Instant)>,
+    logged: LogThrottle,
 }
 
 impl Peers {
-    fn refuse(&mut self, peer: Option<IpAddr>, now: Instant) -> Refusal {
-        let peer = peer.map(network);
+    fn refuse(&mut self, peer: Option<Peer>, now: Instant) -> Refusal {
         if !self.wrong.contains_key(&peer) && self.wrong.len() >= MAX_PEERS {
             self.make_room(now);
         }
@@ -114,13 +106,10 @@ impl Peers {
         }
         *count = count.saturating_add(1);
         *last = now;
-        let log = self
-            .logged
-            .is_none_or(|logged| now.duration_since(logged) >= LOG_INTERVAL);
-        if log {
-            self.logged = Some(now);
+        Refusal {
+            of_peer: *count,
+            log: self.logged.is_due(now).is_some(),
         }
-        Refusal { of_peer: *count, log }
     }
 
     fn make_room(&mut self, now: Instant) {
@@ -143,20 +132,12 @@ fn delay(of_peer: u32) -> Duration {
         .min(MAX_DELAY)
 }
 
-/// What counts as one peer. A customer of one provider usually has 2^64 addresses in IPv6.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn peer(number: u32) -> IpAddr {
-        std::net::Ipv4Addr::from_bits(number).into()
+    fn peer(number: u32) -> Peer {
+        Peer::from(IpAddr::from(std::net::Ipv4Addr::from_bits(number)))
     }
 
     #[test]
@@ -169,14 +150,6 @@ mod tests {
         assert_eq!(peers.refuse(Some(peer(2)), now).of_peer, 1);
         assert_eq!(peers.refuse(Some(peer(1)), now + FORGET_AFTER).of_peer, 1);
         assert_eq!(delay(u32::MAX), MAX_DELAY);
-    }
-
-    #[test]
-    fn a_network_of_64_bits_is_one_peer_and_a_mapped_address_is_its_own() {
-        let network = |text: &str| network(text.parse().unwrap());
-        assert_eq!(network("2001:db8::1"), network("2001:db8::ffff:2"));
-        assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
-        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(super) struct Bounds {
 /// Whoever counts as one client: an IPv4 address, or the first 64 bits of an IPv6 address, since a
 /// host commonly has a network of that size to itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Peer(IpAddr);
+pub(crate) struct Peer(IpAddr);
 
 impl From<IpAddr> for Peer {
     fn from(address: IpAddr) -> Self {
