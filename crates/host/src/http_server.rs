@@ -98,6 +98,22 @@ impl ServerLimits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientAddress(pub SocketAddr);
 
+/// The connection that a request came by: an extension of every request.
+#[derive(Clone)]
+pub(crate) struct ClientConnection(Arc<Place>);
+
+impl ClientConnection {
+    /// Delays the answer. Meanwhile the connection makes room for a newcomer before any other of
+    /// its client; the delay ends at once then.
+    pub(crate) async fn delay_answer(&self, delay: Duration) {
+        self.0.set_stage(Stage::Delayed);
+        tokio::select! {
+            () = self.0.evicted.cancelled() => {}
+            () = tokio::time::sleep(delay) => {}
+        }
+    }
+}
+
 /// Pause after a failed accept, such as one for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Time for an evicted connection to finish sending the answer before.
@@ -254,6 +270,9 @@ impl Server {
         let busy = Arc::clone(&place);
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(ClientAddress(client));
+            request
+                .extensions_mut()
+                .insert(ClientConnection(Arc::clone(&busy)));
             let under_way = UnderWay::begin(&busy);
             let answer = routes.call(request);
             async move {

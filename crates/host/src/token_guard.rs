@@ -2,7 +2,8 @@
 //!
 //! A right token passes at once, whatever its peer did before: a caller may share its address with
 //! somebody who guesses. A wrong one is answered later the more of them its peer has shown. An IPv4
-//! address is one peer; in IPv6 a network of 64 bits is.
+//! address is one peer; in IPv6 a network of 64 bits is. A delayed answer holds no place: its
+//! connection makes room for a newcomer first.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use axum::http::{Extensions, HeaderMap};
 use tokio::time::Instant;
 
-use crate::http_server::{ClientAddress, Peer};
+use crate::http_server::{ClientAddress, ClientConnection, Peer};
 use crate::log_throttle::{LogThrottle, lock};
 use crate::{BearerToken, Secret};
 
@@ -54,7 +55,12 @@ impl TokenGuard {
             return true;
         }
         let peer = extensions.get::<ClientAddress>().map(|client| client.0.ip());
-        tokio::time::sleep(self.refuse(peer)).await;
+        let delay = self.refuse(peer);
+        match extensions.get::<ClientConnection>() {
+            Some(connection) => connection.delay_answer(delay).await,
+            // The routes are called without a server: nobody waits for the place.
+            None => tokio::time::sleep(delay).await,
+        }
         false
     }
 

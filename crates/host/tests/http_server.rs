@@ -7,16 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
 use axum::routing::get;
 use dps_host::http_server::{ServerLimits, serve};
+use dps_host::{Secret, TokenGuard};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 const PATIENCE: Duration = Duration::from_secs(20);
+const TOKEN: &str = "0123456789abcdef";
 
 struct Server {
     address: SocketAddr,
@@ -25,6 +29,8 @@ struct Server {
     arrived: Arc<Notify>,
     /// Lets that request be answered.
     release: Arc<Notify>,
+    /// Has a permit for each request for `/guarded` that has come in.
+    guarded: Arc<Semaphore>,
     task: JoinHandle<()>,
 }
 
@@ -41,8 +47,22 @@ async fn server(limits: ServerLimits) -> Server {
             "slow"
         }
     };
+    let guarded = Arc::new(Semaphore::new(0));
+    let guard = Arc::new(TokenGuard::new("test", &Secret::from(TOKEN)));
+    let shown = {
+        let guarded = Arc::clone(&guarded);
+        async move |request: Request| {
+            guarded.add_permits(1);
+            if guard.admits(request.headers(), request.extensions()).await {
+                StatusCode::OK
+            } else {
+                StatusCode::UNAUTHORIZED
+            }
+        }
+    };
     let routes = Router::new()
         .route("/", get(async || "hello"))
+        .route("/guarded", get(shown))
         .route("/slow", get(slow));
     let task = tokio::spawn(serve(listener, routes, limits, stop.clone()));
     Server {
@@ -50,11 +70,23 @@ async fn server(limits: ServerLimits) -> Server {
         stop,
         arrived,
         release,
+        guarded,
         task,
     }
 }
 
 impl Server {
+    /// Sends a request with this token; returns when it has arrived.
+    async fn show(&self, token: &str) -> TcpStream {
+        let head = format!(
+            "GET /guarded HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+        );
+        let stream = self.send(head.as_bytes()).await;
+        let arrival = timeout(PATIENCE, self.guarded.acquire()).await;
+        arrival.expect("the request arrives").unwrap().forget();
+        stream
+    }
+
     async fn send(&self, bytes: &[u8]) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(bytes).await.unwrap();
@@ -205,4 +237,24 @@ async fn the_connection_that_is_silent_longest_makes_room_for_a_client_with_a_re
     }
     assert!(until_closed(server.send(CLOSING).await).await.ends_with("hello"));
     assert_eq!(until_closed(silent.remove(0)).await, "");
+}
+
+#[tokio::test]
+async fn wrong_tokens_keep_out_nobody_behind_the_same_address() {
+    let server = server(ServerLimits::default()).await;
+    let mut wrong = Vec::new();
+    for _ in 0..300 {
+        wrong.push(server.show("fedcba9876543210").await);
+    }
+    for _ in 0..10 {
+        let answer = until_closed(server.show(TOKEN).await).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let answer = until_closed(server.send(CLOSING).await).await;
+        assert!(answer.ends_with("hello"), "{answer}");
+    }
+    // Those that made room were answered and not cut.
+    for stream in wrong {
+        let answer = until_closed(stream).await;
+        assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    }
 }

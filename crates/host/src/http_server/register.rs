@@ -2,7 +2,7 @@
 //!
 //! A newcomer never queues behind connections that say nothing: at a bound, the connection that has
 //! been waiting longest for its client is closed. Connections with a request under way are never
-//! closed for a newcomer.
+//! closed for a newcomer. One whose answer is only delayed is closed before any other of its peer.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
@@ -43,13 +43,15 @@ pub(super) enum Stage {
     Idle,
     /// A request is under way.
     Busy,
+    /// The answer to a wrong token is delayed.
+    Delayed,
 }
 
 #[derive(Debug)]
 struct Connection {
     peer: Peer,
     stage: Stage,
-    /// Position in the order in which connections began to wait for their clients.
+    /// Position in the order in which connections began to wait.
     waiting_since: u64,
     /// Cancelled when the connection must make room.
     evicted: CancellationToken,
@@ -139,7 +141,7 @@ impl Register {
             connection.waiting_since = self.clock;
         }
         // While all were busy, nothing could make room for who waits in the kernel's queue.
-        if stage == Stage::Idle && self.count(|_| true) >= self.bounds.total {
+        if stage != Stage::Busy && self.count(|_| true) >= self.bounds.total {
             self.evict_of_largest_peer(Connection::is_waiting);
         }
     }
@@ -157,14 +159,12 @@ impl Register {
         counted.count()
     }
 
-    /// Evicts the connection that has been waiting longest among these; whether there was one.
+    /// Evicts the connection that has been waiting longest among these, one with a delayed answer
+    /// before all others; whether there was one.
     fn evict(&self, which: impl Fn(&Connection) -> bool) -> bool {
         let counted = self.open.values().filter(|one| one.counts() && which(one));
-        let Some(oldest) = counted.min_by_key(|one| one.waiting_since) else {
-            return false;
-        };
-        oldest.evicted.cancel();
-        true
+        let first = counted.min_by_key(|one| (one.stage != Stage::Delayed, one.waiting_since));
+        first.inspect(|one| one.evicted.cancel()).is_some()
     }
 
     /// As [`Self::evict`], among those of the peer that has most of them.
@@ -221,6 +221,15 @@ mod tests {
         admit(&mut register, 3, Stage::Unproven);
         assert!(admit(&mut register, 4, Stage::Unproven).made_room);
         assert!(many[0].evicted.is_cancelled() && !few.evicted.is_cancelled());
+    }
+
+    #[test]
+    fn a_connection_with_a_delayed_answer_makes_room_before_an_idle_one() {
+        let mut register = Register::new(BOUNDS);
+        let idle = admit(&mut register, 1, Stage::Idle);
+        let delayed = [(); 5].map(|()| admit(&mut register, 1, Stage::Delayed));
+        assert!(admit(&mut register, 1, Stage::Unproven).made_room);
+        assert!(delayed[0].evicted.is_cancelled() && !idle.evicted.is_cancelled());
     }
 
     #[test]
