@@ -4,10 +4,14 @@
 //! been waiting longest for its client is closed. Connections with a request under way are never
 //! closed for a newcomer. One whose answer is only delayed is closed before any other of its peer.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
 
 use tokio_util::sync::CancellationToken;
+
+/// Part of the silent connections of one peer that is usual: a browser opens about six at once.
+const USUAL_SHARE: usize = 4;
 
 /// The bounds of a listener, in connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,11 +115,13 @@ impl Register {
                 return None;
             }
         } else if self.count(Connection::is_unproven) >= self.bounds.unproven {
-            made_room = self.evict_of_largest_peer(Connection::is_unproven);
+            // A count that honest clients reach too says nothing: age decides among such peers.
+            let usual = self.bounds.unproven_per_peer / USUAL_SHARE;
+            made_room = self.evict_of_largest_peer(Connection::is_unproven, usual);
         }
         // Before the newcomer is in, so that it does not evict itself.
         if self.count(|_| true) + 1 >= self.bounds.total {
-            made_room |= self.evict_of_largest_peer(Connection::is_waiting);
+            made_room |= self.evict_of_largest_peer(Connection::is_waiting, 0);
         }
         self.clock += 1;
         let evicted = CancellationToken::new();
@@ -142,7 +148,7 @@ impl Register {
         }
         // While all were busy, nothing could make room for who waits in the kernel's queue.
         if stage != Stage::Busy && self.count(|_| true) >= self.bounds.total {
-            self.evict_of_largest_peer(Connection::is_waiting);
+            self.evict_of_largest_peer(Connection::is_waiting, 0);
         }
     }
 
@@ -167,13 +173,18 @@ impl Register {
         first.inspect(|one| one.evicted.cancel()).is_some()
     }
 
-    /// As [`Self::evict`], among those of the peer that has most of them.
-    fn evict_of_largest_peer(&self, which: impl Fn(&Connection) -> bool) -> bool {
-        let mut counts: HashMap<Peer, usize> = HashMap::new();
+    /// As [`Self::evict`], among those of the peer that has most of them. Peers with at most
+    /// `usual` of them have equally many. Among equals it is the peer whose connection has been
+    /// waiting longest: a newcomer has had no time to speak yet.
+    fn evict_of_largest_peer(&self, which: impl Fn(&Connection) -> bool, usual: usize) -> bool {
+        let mut peers: HashMap<Peer, (usize, u64)> = HashMap::new();
         for one in self.open.values().filter(|one| one.counts() && which(one)) {
-            *counts.entry(one.peer).or_default() += 1;
+            let (count, oldest) = peers.entry(one.peer).or_insert((0, one.waiting_since));
+            *count += 1;
+            *oldest = one.waiting_since.min(*oldest);
         }
-        let largest = counts.into_iter().max_by_key(|(peer, count)| (*count, *peer));
+        let rank = |(count, oldest): (usize, u64)| (count.max(usual), Reverse(oldest));
+        let largest = peers.into_iter().max_by_key(|(_, held)| rank(*held));
         largest.is_some_and(|(peer, _)| self.evict(|one| one.peer == peer && which(one)))
     }
 }
@@ -221,6 +232,34 @@ mod tests {
         admit(&mut register, 3, Stage::Unproven);
         assert!(admit(&mut register, 4, Stage::Unproven).made_room);
         assert!(many[0].evicted.is_cancelled() && !few.evicted.is_cancelled());
+    }
+
+    #[test]
+    fn among_peers_with_equally_many_the_connection_that_waits_longest_makes_room() {
+        for newcomer in [0, 255] {
+            let mut register = Register::new(BOUNDS);
+            let silent = [11, 12, 13, 14].map(|last| admit(&mut register, last, Stage::Unproven));
+            let newest = admit(&mut register, newcomer, Stage::Unproven);
+            for (last, oldest) in (20..).zip(&silent) {
+                assert!(admit(&mut register, last, Stage::Unproven).made_room);
+                assert!(oldest.evicted.is_cancelled() && !newest.evicted.is_cancelled());
+            }
+        }
+    }
+
+    #[test]
+    fn a_few_connections_of_one_peer_go_no_sooner_than_one_of_another() {
+        let mut register = Register::new(Bounds {
+            unproven_per_peer: 12,
+            ..BOUNDS
+        });
+        let silent = [11, 12].map(|last| admit(&mut register, last, Stage::Unproven));
+        let usual = [(); 3].map(|()| admit(&mut register, 1, Stage::Unproven));
+        for (last, oldest) in (20..).zip(&silent) {
+            assert!(admit(&mut register, last, Stage::Unproven).made_room);
+            assert!(oldest.evicted.is_cancelled());
+        }
+        assert!(usual.iter().all(|one| !one.evicted.is_cancelled()));
     }
 
     #[test]
