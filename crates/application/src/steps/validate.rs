@@ -93,7 +93,14 @@ async fn prove(context: &StepContext<'_>, account: &Account, order: &StoredOrder
         }
     }
     let outcome = watch(context, account, order).await?;
-    if matches!(outcome, Outcome::Moved { .. }) {
+    let is_ready = matches!(
+        outcome,
+        Outcome::Moved {
+            event: Event::OrderReady,
+            ..
+        }
+    );
+    if is_ready {
         ledger::validated(context, proven);
     }
     Ok(outcome)

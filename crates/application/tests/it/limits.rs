@@ -138,6 +138,23 @@ async fn a_failed_validation_is_counted_and_gives_the_rest_back() {
 }
 
 #[tokio::test]
+async fn a_validation_that_is_doubted_once_counts_as_failed_all_the_same() {
+    let world = limited_world().await;
+    for _ in 0..3 {
+        world.step().await;
+    }
+    world.ca.invalidate_orders(&Failure::AcmeValidationFailed {
+        sub_cause: "connection".into(),
+        detail: "no".into(),
+    });
+    world.step().await;
+    assert_eq!(world.record().await.last_failure, None, "nobody is told");
+    for kind in [LimitKind::FailedValidations, LimitKind::ConsecutiveFailures] {
+        assert_eq!(spent(&world, kind).await, 1, "{kind}");
+    }
+}
+
+#[tokio::test]
 async fn however_often_a_retry_is_forced_no_more_validations_fail_than_the_ca_allows() {
     let world = limited_world().await;
     for _ in 0..60 {
