@@ -297,6 +297,19 @@ impl Failure {
         }
     }
 
+    /// Whether a domain that failed for it has no right to its name: it was refused at the start, or
+    /// was not waited for any longer after it had moved away.
+    pub const fn leaves_name_free(&self) -> bool {
+        matches!(
+            self,
+            Self::NameInvalid { .. }
+                | Self::NameBlocked { .. }
+                | Self::NameAlreadyClaimed { .. }
+                | Self::TargetNotAllowed { .. }
+                | Self::DnsMoved { .. }
+        )
+    }
+
     /// Whether it can count against the domain. What is ours or the CA's never makes a domain `Failed` by giving up.
     pub fn counts_against_domain(&self) -> bool {
         self.actor() == Actor::Customer

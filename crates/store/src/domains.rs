@@ -70,9 +70,12 @@ statements! {
          ON CONFLICT (id) DO NOTHING",
     ));
     SELECT = Sql::both(concat!("SELECT ", columns!(), " FROM custom_domains WHERE id = $1"));
+    /// In the order of [`NameHold`](dps_application::ports::store::NameHold), which the contract's
+    /// stories compare with what this answers.
     SELECT_BY_HOSTNAME = Sql::both(concat!(
-        "SELECT ", columns!(), " FROM custom_domains WHERE hostname = $1 \
-         ORDER BY CASE WHEN phase = $2 THEN 1 ELSE 0 END, created_at DESC, id DESC LIMIT 1",
+        "SELECT ", columns!(), " FROM custom_domains WHERE hostname = $1 ORDER BY CASE WHEN phase = $2 THEN 3 \
+         WHEN phase <> $3 THEN 0 WHEN last_failure LIKE '{\"code\":\"NAME%' OR last_failure LIKE '{\"code\":\"TARGET_NOT_ALLOWED\"%' \
+         OR last_failure LIKE '{\"code\":\"DNS_MOVED\"%' THEN 2 ELSE 1 END, created_at DESC, id DESC LIMIT 1",
     ));
     SELECT_PAGE = Sql::both(concat!(
         "SELECT ", columns!(), " FROM custom_domains WHERE (hostname, created_at, id) > ($1, $4, $5) \
@@ -246,7 +249,7 @@ pub(crate) async fn by_hostname(
     hostname: &Hostname,
 ) -> Result<Option<DomainRecord>, StoreError> {
     let mut session = database.read("find a hostname").await?;
-    let args = args![hostname, to_json(&Phase::Gone)];
+    let args = args![hostname, to_json(&Phase::Gone), to_json(&Phase::Failed)];
     session
         .fetch(SELECT_BY_HOSTNAME, args)
         .await?

@@ -223,7 +223,7 @@ const HOT: [(&str, &str, &[&str]); 17] = [
     (
         "domains::SELECT_BY_HOSTNAME",
         "custom_domains_hostname",
-        &["'host-77'", "'\"gone\"'"],
+        &["'host-77'", "'\"gone\"'", "'\"failed\"'"],
     ),
     ("domains::SOONEST_EXPIRY", "custom_domains_soonest_expiry", &[]),
     (

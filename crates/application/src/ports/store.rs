@@ -71,12 +71,39 @@ impl DomainRecord {
         standing.lane(due.max(self.updated_at))
     }
 
+    /// How firmly it holds its hostname.
+    pub fn name_hold(&self) -> NameHold {
+        match self.phase {
+            Phase::Gone => NameHold::Gone,
+            Phase::Failed if self.last_failure.as_ref().is_some_and(Failure::leaves_name_free) => {
+                NameHold::None
+            }
+            Phase::Failed => NameHold::Failed,
+            Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. } | Phase::Leaving => {
+                NameHold::Held
+            }
+        }
+    }
+
     /// Somebody asks to go on: if the CA had paused the name, it was unpaused there.
     pub fn lift_pause(&mut self) {
         if matches!(self.last_failure, Some(Failure::AcmePaused { .. })) {
             self.order_not_before = Timestamp::EPOCH;
         }
     }
+}
+
+/// How firmly a record holds its hostname, the loosest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NameHold {
+    /// It was removed.
+    Gone,
+    /// Its claim was refused, or it gave the name up when it had moved away for long.
+    None,
+    /// It failed and may be tried again.
+    Failed,
+    /// It is worked at or served.
+    Held,
 }
 
 /// The right to step one record for the time that was asked for, counted from before the asking. Completing it consumes it.
@@ -381,7 +408,8 @@ pub trait CertificateStore: SyncStore + FleetStore + AdviceStore {
     /// One record.
     async fn domain(&self, id: DomainId) -> Result<Option<DomainRecord>, StoreError>;
 
-    /// The record that holds a hostname: the newest that is not `Gone`, else the newest.
+    /// The record that holds a hostname most firmly, by [`DomainRecord::name_hold`]; the newest of
+    /// several.
     async fn domain_by_hostname(&self, hostname: &Hostname) -> Result<Option<DomainRecord>, StoreError>;
 
     /// Records by hostname, for people.

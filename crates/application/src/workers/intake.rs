@@ -22,7 +22,7 @@ use crate::local_fault::LocalParty;
 use crate::policy::Policy;
 use crate::ports::CabinetEvent;
 use crate::ports::cabinet::{CabinetDomain, CabinetError, CabinetFault, CabinetPage};
-use crate::ports::store::{Completion, DomainEvent, DomainRecord, StoreError};
+use crate::ports::store::{Completion, DomainEvent, DomainRecord, NameHold, StoreError};
 use crate::sentence::sentence;
 use crate::service::Service;
 use crate::settle::current_report;
@@ -46,6 +46,15 @@ const BATCH: usize = 100;
 /// next check is minutes away rather than hours.
 const ATTEMPTS_KEPT: u32 = 2;
 /// Domains of a page that are looked up at once.
+/// A retry sooner than this after the last one of the same domain is answered by the run that is
+/// under way or has just ended. The reference Cabinet refuses what comes sooner than 30 seconds.
+const RETRY_MIN_INTERVAL: Duration = Duration::from_secs(20);
+/// The newest lines of a history among which the last retry is looked for.
+const RETRY_LINES: u32 = 32;
+/// In a domain's history: somebody asked to try again.
+const RETRY_REQUESTED: &str = "retry.requested";
+/// In a domain's history: somebody asked to try again too soon after the last time.
+const RETRY_TOO_SOON: &str = "retry.too_soon";
 const LOOKS: usize = 8;
 /// When a name is looked at again that the same tenant's earlier domain is just leaving.
 const TAKE_DOWN_PAUSE: Duration = Duration::from_secs(60);
@@ -343,6 +352,7 @@ async fn plain_arrival(service: &Service, domain: &CabinetDomain) -> Option<Comp
         now: service.now(),
         occasion: Occasion::News,
     };
+        last_retry: None,
     arrival(&facts, domain, &names)
 }
 
@@ -376,6 +386,16 @@ struct Facts<'a> {
     now: Timestamp,
     occasion: Occasion,
 }
+    /// When somebody last asked to try the domain again, if that was lately.
+    last_retry: Option<Timestamp>,
+}
+
+impl Facts<'_> {
+    /// Whether a retry now comes too soon after the last one.
+    fn retry_is_too_soon(&self) -> bool {
+        self.last_retry
+            .is_some_and(|last| last <= self.now && self.now.since(last) < RETRY_MIN_INTERVAL)
+    }
 
 /// Why record and Cabinet are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -453,7 +473,7 @@ async fn decide(
         predecessor = service.store.domain_by_hostname(&names.hostname).await?;
         let holder = predecessor
             .as_ref()
-            .filter(|other| other.id != domain.id && holds_its_name(other));
+            .filter(|other| other.id != domain.id && other.name_hold() >= NameHold::Failed);
         if let Some(other) = holder {
             // An earlier name of the same tenant's that is just being taken down comes free by
             // itself.
@@ -466,11 +486,16 @@ async fn decide(
         }
     }
     let facts = Facts {
+    let last_retry = match &record {
+        Some(record) if asks_for_retry(record, domain) => last_retry(service, record.id).await?,
+        Some(_) | None => None,
+    };
         policy: &service.policy,
         replica: &service.replica,
         now: service.now(),
         occasion,
     };
+        last_retry,
     let Some(record) = record else {
         return match arrival(&facts, domain, &names) {
             Some(completion) => {
@@ -501,6 +526,20 @@ async fn decide(
 /// order. Doing so twice is harmless.
 async fn leave_old_name(
     service: &Service,
+/// Whether the Cabinet's news may be a customer's wish to try again.
+fn asks_for_retry(record: &DomainRecord, domain: &CabinetDomain) -> bool {
+    domain.status == Some(Status::PendingDns)
+        && domain.version > record.cabinet_version
+        && !matches!(record.phase, Phase::Leaving | Phase::Gone)
+}
+
+/// When somebody last asked to try a domain again, by the newest lines of its history.
+async fn last_retry(service: &Service, id: DomainId) -> Result<Option<Timestamp>, StoreError> {
+    let events = service.store.events(id, RETRY_LINES).await?;
+    let retry = events.iter().find(|event| event.kind == RETRY_REQUESTED);
+    Ok(retry.map(|event| event.at))
+}
+
     facts: &Facts<'_>,
     before: &DomainRecord,
 ) -> Result<(), StoreError> {
@@ -696,9 +735,14 @@ fn change(
         let kind = match record.phase {
             // It was taken down, since the Cabinet did not know it for long, say.
             Phase::Gone => Some("domain.returned"),
+    let is_retargeted = names
+        .target
+        .as_ref()
+        .is_some_and(|target| *target != record.cname_target);
+    let too_soon = facts.retry_is_too_soon() && !is_retargeted;
             Phase::Leaving => None,
             _ if names.hostname != record.hostname => Some("name.changed"),
-            Phase::Failed if theirs == Status::PendingDns && newer => Some("retry.requested"),
+            Phase::Failed if theirs == Status::PendingDns && newer && !too_soon => Some(RETRY_REQUESTED),
             Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. } | Phase::Failed => None,
         };
         if let Some(kind) = kind {
@@ -727,7 +771,7 @@ fn change(
     if retargeted {
         after.cname_target = target.clone();
     }
-    let wish = match wish(theirs, newer, record, &mut after) {
+    let wish = match wish(theirs, (newer, too_soon), record, &mut after) {
         Ok(wish) => wish,
         Err(error) => {
             tracing::error!(domain.id = %record.id, domain.hostname = %record.hostname, %error, "intake.illegal");
@@ -779,7 +823,7 @@ fn change(
 /// and whether the Cabinet is told where the domain stands; `None` when it asks for nothing new.
 fn wish(
     theirs: Status,
-    newer: bool,
+    (newer, too_soon): (bool, bool),
     record: &DomainRecord,
     after: &mut DomainRecord,
 ) -> Result<Option<(&'static str, bool)>, IllegalTransition> {
@@ -796,9 +840,14 @@ fn wish(
             after.phase = record.phase.clone().apply(Event::RetryRequested)?;
             // Asking again and again neither puts off the end of waiting nor makes a name look new.
             restart(after, now);
+        // The run that the last retry began is the answer to this one too.
+        (
+            Status::PendingDns,
+            Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. } | Phase::Failed,
+        ) if newer && too_soon => Some((RETRY_TOO_SOON, true)),
             after.attempt = record.attempt.min(ATTEMPTS_KEPT);
             after.pending_since = record.pending_since;
-            Some(("retry.requested", false))
+            Some((RETRY_REQUESTED, false))
         }
         // An order or a certificate is never thrown away: the next step is made now, and the
         // Cabinet is told where the domain stands.
@@ -806,7 +855,7 @@ fn wish(
             after.lift_pause();
             after.attempt = 0;
             after.next_attempt_at = Some(now);
-            Some(("retry.requested", true))
+            Some((RETRY_REQUESTED, true))
         }
         (
             Status::PendingDns
@@ -819,16 +868,6 @@ fn wish(
         ) => None,
     };
     Ok(asked)
-}
-
-/// Whether nobody else may have the record's name. One that moved away and was not waited for any
-/// longer gave it up.
-fn holds_its_name(record: &DomainRecord) -> bool {
-    match record.phase {
-        Phase::Gone => false,
-        Phase::Failed => !matches!(record.last_failure, Some(Failure::DnsMoved { .. })),
-        _ => true,
-    }
 }
 
 /// Whether the next step would look at DNS, so that it need not be waited for when the target has changed.
@@ -908,6 +947,7 @@ mod tests {
     }
 
     fn told(status: Status, version: u64) -> CabinetDomain {
+            last_retry: None,
         CabinetDomain {
             id: DomainId::from_uuid(Uuid::from_u128(1)),
             tenant_id: "acme".into(),
@@ -1126,6 +1166,46 @@ mod tests {
     fn a_retry_does_not_lift_the_rest_that_failed_validations_brought() {
         let mut before = record(Phase::Failed);
         before.failed_validations = 3;
+    #[test]
+    fn a_retry_too_soon_after_the_last_is_answered_by_the_same_run() {
+        let policy = policy();
+        let after = |phase: &Phase, ago: u64| {
+            let mut before = record(phase.clone());
+            before.attempt = 7;
+            before.next_attempt_at = Some(NOW + Duration::from_secs(600));
+            before.pending_since = NOW - Duration::from_secs(86_400);
+            before.last_failure = Some(Failure::DnsNxdomain {});
+            let told = told(Status::PendingDns, 4);
+            let facts = Facts {
+                last_retry: Some(NOW - Duration::from_secs(ago)),
+                ..facts(&policy)
+            };
+            let completion = change(&facts, &before, &told, &names(&told)).unwrap();
+            (before, completion)
+        };
+        let order = OrderId::from_uuid(Uuid::from_u128(7));
+        for phase in [
+            Phase::START,
+            Phase::Onboarding(Issuance::Validating { order }),
+            live(),
+            Phase::Failed,
+        ] {
+            let (before, completion) = after(&phase, 19);
+            assert_eq!(completion.event.unwrap().kind, RETRY_TOO_SOON, "{phase:?}");
+            let unchanged = DomainRecord {
+                cabinet_version: 4,
+                updated_at: NOW,
+                ..before
+            };
+            assert_eq!(completion.record, unchanged, "{phase:?}");
+            let told = completion.report.expect("the Cabinet hears where it stands");
+            assert_eq!(told.status, phase.status());
+            let (_, completion) = after(&phase, 20);
+            assert_eq!(completion.event.unwrap().kind, RETRY_REQUESTED, "{phase:?}");
+            assert_eq!(completion.record.next_attempt_at, Some(NOW), "{phase:?}");
+        }
+    }
+
         before.order_not_before = NOW + Duration::from_secs(3600);
         let told = told(Status::PendingDns, 4);
         let after = change(&facts(&policy()), &before, &told, &names(&told))

@@ -345,3 +345,41 @@ async fn versions_that_always_conflict_and_moves_that_are_refused_are_counted() 
     deliver(&world).await;
     assert!(counted(&world, "report_refused") + counted(&world, "version_conflict") >= 6);
 }
+
+/// Each retry looks at once, so that a Cabinet which limits none could have a name looked at as
+/// often as it likes.
+#[tokio::test]
+async fn retries_without_end_are_no_more_looks_than_one_in_twenty_seconds() {
+    let world = World::with_due_domain().await;
+    world.dns.clear(HOST);
+    world.settle().await;
+    let mut looks = 0;
+    for _ in 0..60 {
+        let mut told = world.cabinet.says(world.record().await.id);
+        told.status = Some(Status::PendingDns);
+        told.version = world.record().await.cabinet_version + 1;
+        workers::take(&world.service, &told).await.unwrap();
+        let record = world.record().await;
+        looks += usize::from(record.next_attempt_at.is_some_and(|at| at <= world.service.now()));
+        world.settle().await;
+        world.advance(Duration::from_secs(1));
+    }
+    assert!((3..=5).contains(&looks), "{looks} looks in a minute");
+}
+
+#[tokio::test]
+async fn a_refused_claim_keeps_the_name_from_nobody_once_its_holder_is_gone() {
+    let world = World::with_due_domain().await;
+    world.settle().await;
+    world.cabinet.add(2, HOST);
+    take(&world, 2).await;
+    assert_eq!(
+        phase(&world, 2).await,
+        Phase::Failed,
+        "it is served for somebody else"
+    );
+    world.change(|record| record.phase = Phase::Gone).await;
+    world.cabinet.add(3, HOST);
+    take(&world, 3).await;
+    assert_eq!(phase(&world, 3).await, Phase::START);
+}

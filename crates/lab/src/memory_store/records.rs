@@ -270,7 +270,7 @@ impl State {
         let records = ids.iter().filter_map(|id| self.rows.get(id));
         records
             .map(|row| &row.record)
-            .max_by_key(|record| (record.phase != Phase::Gone, record.created_at, record.id))
+            .max_by_key(|record| (record.name_hold(), record.created_at, record.id))
     }
 
     pub(super) fn page(&self, filter: &DomainFilter) -> Vec<DomainRecord> {

@@ -61,6 +61,7 @@ contract! {
             an_update_takes_the_lease_away,
             a_word_about_a_domain_does_not_take_an_order_out_of_its_workers_hands,
             the_newest_record_that_is_not_gone_holds_a_hostname,
+            a_refused_claim_holds_no_hostname_however_new_it_is,
             people_page_through_hostnames_and_search_them_literally,
             records_of_one_name_at_the_end_of_a_page_are_not_passed_over,
             what_strangers_say_is_stored_short,

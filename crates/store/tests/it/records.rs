@@ -152,6 +152,46 @@ pub(crate) async fn the_newest_record_that_is_not_gone_holds_a_hostname(world: W
     assert_eq!(holder.id, records[2], "all are gone, so the newest answers");
 }
 
+pub(crate) async fn a_refused_claim_holds_no_hostname_however_new_it_is(world: World) {
+    let name = host("shop.example");
+    let moved = Failure::DnsMoved {
+        cause: Box::new(Failure::DnsNxdomain {}),
+    };
+    let mut created = 0;
+    let mut insert = async |phase: Phase, failure: Option<Failure>| {
+        created += 1;
+        let mut record = record("shop.example");
+        record.created_at = at(created);
+        record.phase = phase;
+        record.last_failure = failure;
+        world.insert(&record).await;
+        record.id
+    };
+    // From the loosest hold to the firmest, then once more: the newer of the same hold answers.
+    let failed = Some(Failure::DnsNxdomain {});
+    let mut expected = insert(Phase::Gone, None).await;
+    let mut others = Vec::new();
+    for (phase, failure) in [
+        (Phase::Failed, Some(moved)),
+        (Phase::Failed, failed),
+        (Phase::START, None),
+    ] {
+        let holder = world.store.domain_by_hostname(&name).await.unwrap().unwrap();
+        assert_eq!(holder.id, expected);
+        expected = insert(phase, failure).await;
+        others.push(insert(Phase::Failed, Some(Failure::NameAlreadyClaimed {})).await);
+        if others.len() == 1 {
+            // Neither of the two has a right to it, so the newer answers.
+            expected = others[0];
+        }
+    }
+    let holder = world.store.domain_by_hostname(&name).await.unwrap().unwrap();
+    assert_eq!(
+        holder.id, expected,
+        "the live one, although three claims are newer"
+    );
+}
+
 pub(crate) async fn people_page_through_hostnames_and_search_them_literally(world: World) {
     for name in ["c.example", "a.shop.example", "b-x.example", "d.shop.example"] {
         world.insert(&record(name)).await;
