@@ -207,7 +207,10 @@ fn debited(ruling: &Ruling, charges: &[Charge]) -> Debit {
             until,
             kind: charges[charge].kind,
         },
-        Ruling::Queue { until, .. } => Debit::Queue { until },
+        Ruling::Queue { until, charge } => Debit::Queue {
+            until,
+            kind: charges[charge].kind,
+        },
     }
 }
 

@@ -87,9 +87,11 @@ pub async fn lift(
     let waits = |record: &DomainRecord| {
         let limited = matches!(record.last_failure, Some(Failure::AcmeRateLimited { .. }));
         let later = record.next_attempt_at.is_some_and(|at| at > now);
-        let concerned = only
-            .as_ref()
-            .is_none_or(|key| *key == BucketKey::of_order(kind, directory_url, &record.hostname));
+        let of_record = match kind {
+            LimitKind::UnprovenOrders => BucketKey::of_tenant(directory_url, &record.tenant_id),
+            _ => BucketKey::of_order(kind, directory_url, &record.hostname),
+        };
+        let concerned = only.as_ref().is_none_or(|key| *key == of_record);
         limited && later && concerned
     };
     let mut woken = 0;

@@ -172,10 +172,12 @@ pub enum Debit {
         /// The limit that clears last.
         kind: LimitKind,
     },
-    /// None was taken: the account's bucket is empty, and whoever has waited longest gets what comes.
+    /// None was taken: a bucket without slots is empty, that of the account or of the tenant.
     Queue {
         /// When it has a token next.
         until: Timestamp,
+        /// The limit.
+        kind: LimitKind,
     },
 }
 

@@ -13,7 +13,7 @@ use dps_domain::{CertificateId, Failure, Timestamp, Until};
 use super::{Fault, Outcome, StepContext, Then};
 use crate::ports::ca::CaError;
 use crate::ports::metrics::AcmeWait;
-use crate::ports::store::Debit;
+use crate::ports::store::{Debit, DomainRecord};
 use crate::service::Service;
 
 /// An order for the same name as a certificate younger than this is a renewal to the CA.
@@ -77,6 +77,11 @@ pub(super) async fn debit(context: &StepContext<'_>, exemption: Exemption) -> Re
     let directory_url = service.ca.directory_url();
     let first = !record.phase.was_served();
     let mut charges = Charge::for_order(&service.limits, directory_url, &record.hostname, exemption, first);
+    if first {
+        let charge = Charge::of_tenant(&service.limits, directory_url, &record.tenant_id);
+        charges.extend(Some(charge).filter(|charge| !charge.limit.is_none()));
+        charges.sort_by(|one, other| one.key.cmp(&other.key));
+    }
     if has_turn(context) {
         charges.retain(|charge| charge.kind != LimitKind::NewOrders);
     } else if first
@@ -100,6 +105,10 @@ pub(super) async fn debit(context: &StepContext<'_>, exemption: Exemption) -> Re
             };
             Some(limited(context, kind, begins, Then::At(begins)))
         }
+        Debit::Queue {
+            kind: LimitKind::UnprovenOrders,
+            ..
+        } => Some(too_many_unproven(context)),
         Debit::Queue { .. } => Some(queue(context).await?),
     })
 }
@@ -124,6 +133,53 @@ async fn queue(context: &StepContext<'_>) -> Result<Outcome, Fault> {
     let bucket = service.store.ledger_bucket(&key).await?;
     let turn = bucket.token_at(&service.limits.get(kind), service.now(), before.saturating_add(1));
     Ok(limited(context, kind, turn, Then::Queue))
+}
+
+/// The tenant has too many first orders that failed or are not decided yet. The back-off grows, so
+/// that a crowd of names does not come for each token, and ends at `MaxBackoff`.
+fn too_many_unproven(context: &StepContext<'_>) -> Outcome {
+    context.waits(AcmeWait::Limit(LimitKind::UnprovenOrders));
+    let failure = Failure::AcmeRateLimited {
+        until: None,
+        detail: "too many first orders of this tenant failed at the CA or are under way \
+                 (LetsEncrypt:Limits:UnprovenOrders); nothing was sent"
+            .to_owned(),
+    };
+    context.failed(failure, Then::Retry)
+}
+
+/// What became of a first order, for its tenant's limit. A success pays for one failure, so that a
+/// tenant is not held up as long as no more than half of its orders fail.
+fn decided(context: &StepContext<'_>, succeeded: bool) {
+    let changes: &[Change] = if succeeded {
+        &[Change::Release, Change::Refund]
+    } else {
+        &[Change::Spend]
+    };
+    for change in changes {
+        if let Some(entry) = entry_of_tenant(context.service, context.record, *change) {
+            context.evidence.count(entry);
+        }
+    }
+}
+
+/// An entry in the bucket of a tenant's unproven orders; `None` for a domain that had a
+/// certificate.
+fn entry_of_tenant(service: &Service, record: &DomainRecord, change: Change) -> Option<Entry> {
+    let is_first = !record.phase.was_served();
+    is_first.then(|| Entry {
+        key: BucketKey::of_tenant(service.ca.directory_url(), &record.tenant_id),
+        limit: service.limits.get(LimitKind::UnprovenOrders),
+        change,
+    })
+}
+
+/// What leaving a first order that the CA has not decided means for its tenant's limit: as much as
+/// a failure. Else names that are added and removed again would cost nothing.
+pub(crate) fn abandoned(service: &Service, before: &DomainRecord, after: &DomainRecord) -> Option<Entry> {
+    let is_undecided = matches!(before.phase.issuance(), Some(Issuance::Validating { .. }));
+    let is_left = before.phase != after.phase;
+    entry_of_tenant(service, before, Change::Spend).filter(|_| is_undecided && is_left)
 }
 
 /// No order was sent: a token of the account's that came with the lease is given back.
@@ -168,6 +224,9 @@ pub(super) fn order_lost(context: &StepContext<'_>) {
     for kind in OF_ORDER {
         note(context, kind, Change::Release);
     }
+    if let Some(entry) = entry_of_tenant(context.service, context.record, Change::Release) {
+        context.evidence.count(entry);
+    }
 }
 
 /// The order is ready. `proven` tells that the CA validated just now instead of remembering an earlier validation.
@@ -175,6 +234,14 @@ pub(super) fn validated(context: &StepContext<'_>, proven: bool) {
     note(context, LimitKind::FailedValidations, Change::Release);
     let consecutive = if proven { Change::Reset } else { Change::Release };
     note(context, LimitKind::ConsecutiveFailures, consecutive);
+    decided(context, true);
+}
+
+/// The CA declared the order invalid, but for a reason that it does not count as a failed
+/// validation.
+pub(super) fn order_refused(context: &StepContext<'_>) {
+    order_lost(context);
+    decided(context, false);
 }
 
 /// The CA's validation failed.
@@ -183,6 +250,7 @@ pub(super) fn validation_failed(context: &StepContext<'_>) {
     note(context, LimitKind::ConsecutiveFailures, Change::Spend);
     note(context, LimitKind::RegisteredDomain, Change::Release);
     note(context, LimitKind::ExactSet, Change::Release);
+    decided(context, false);
 }
 
 /// The CA issued. It counts the names of every certificate, those of a renewal too, but the domain's only of a new one.

@@ -25,6 +25,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 pub use self::evidence::Evidence;
+pub(crate) use self::ledger::abandoned;
 use crate::account::AccountError;
 use crate::directory::{self, DirectoryError};
 use crate::local_fault::LocalParty;

@@ -167,7 +167,7 @@ async fn invalid(context: &StepContext<'_>, order: &StoredOrder, failure: Failur
     context.service.store.order_close(order.id).await?;
     match failure.code() {
         FailureCode::AcmeValidationFailed => ledger::validation_failed(context),
-        _ => ledger::order_lost(context),
+        _ => ledger::order_refused(context),
     }
     let rest = failure.counts_against_domain();
     match &failure {

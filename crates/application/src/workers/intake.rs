@@ -26,6 +26,7 @@ use crate::ports::store::{Completion, DomainEvent, DomainRecord, NameHold, Store
 use crate::sentence::sentence;
 use crate::service::Service;
 use crate::settle::current_report;
+use crate::steps;
 
 const FEED_CURSOR: &str = "cabinet.changes";
 const FEED_WAIT: Duration = Duration::from_secs(25);
@@ -45,7 +46,6 @@ const BATCH: usize = 100;
 /// Attempts that a customer's retry keeps: when it fails again, the name is where it was, and its
 /// next check is minutes away rather than hours.
 const ATTEMPTS_KEPT: u32 = 2;
-/// Domains of a page that are looked up at once.
 /// A retry sooner than this after the last one of the same domain is answered by the run that is
 /// under way or has just ended. The reference Cabinet refuses what comes sooner than 30 seconds.
 const RETRY_MIN_INTERVAL: Duration = Duration::from_secs(20);
@@ -55,6 +55,7 @@ const RETRY_LINES: u32 = 32;
 const RETRY_REQUESTED: &str = "retry.requested";
 /// In a domain's history: somebody asked to try again too soon after the last time.
 const RETRY_TOO_SOON: &str = "retry.too_soon";
+/// Domains of a page that are looked up at once.
 const LOOKS: usize = 8;
 /// When a name is looked at again that the same tenant's earlier domain is just leaving.
 const TAKE_DOWN_PAUSE: Duration = Duration::from_secs(60);
@@ -351,8 +352,8 @@ async fn plain_arrival(service: &Service, domain: &CabinetDomain) -> Option<Comp
         replica: &service.replica,
         now: service.now(),
         occasion: Occasion::News,
-    };
         last_retry: None,
+    };
     arrival(&facts, domain, &names)
 }
 
@@ -385,7 +386,6 @@ struct Facts<'a> {
     replica: &'a str,
     now: Timestamp,
     occasion: Occasion,
-}
     /// When somebody last asked to try the domain again, if that was lately.
     last_retry: Option<Timestamp>,
 }
@@ -396,6 +396,7 @@ impl Facts<'_> {
         self.last_retry
             .is_some_and(|last| last <= self.now && self.now.since(last) < RETRY_MIN_INTERVAL)
     }
+}
 
 /// Why record and Cabinet are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -485,17 +486,17 @@ async fn decide(
             names.refusal = Some(Failure::NameAlreadyClaimed {});
         }
     }
-    let facts = Facts {
     let last_retry = match &record {
         Some(record) if asks_for_retry(record, domain) => last_retry(service, record.id).await?,
         Some(_) | None => None,
     };
+    let facts = Facts {
         policy: &service.policy,
         replica: &service.replica,
         now: service.now(),
         occasion,
-    };
         last_retry,
+    };
     let Some(record) = record else {
         return match arrival(&facts, domain, &names) {
             Some(completion) => {
@@ -505,9 +506,12 @@ async fn decide(
             None => Ok(Written::Nothing),
         };
     };
-    let Some(completion) = change(&facts, &record, domain, &names) else {
+    let Some(mut completion) = change(&facts, &record, domain, &names) else {
         return Ok(Written::Nothing);
     };
+    completion
+        .ledger
+        .extend(steps::abandoned(service, &record, &completion.record));
     let leaves = completion.record.phase == Phase::Leaving && record.phase != Phase::Leaving;
     if leaves && !brake::may_remove(service, domain.id).await? {
         return Ok(Written::Nothing);
@@ -522,10 +526,6 @@ async fn decide(
     write(service, completion, false).await
 }
 
-/// Has the name that a domain had until now taken down by a record of its own, and ends its open
-/// order. Doing so twice is harmless.
-async fn leave_old_name(
-    service: &Service,
 /// Whether the Cabinet's news may be a customer's wish to try again.
 fn asks_for_retry(record: &DomainRecord, domain: &CabinetDomain) -> bool {
     domain.status == Some(Status::PendingDns)
@@ -540,6 +540,10 @@ async fn last_retry(service: &Service, id: DomainId) -> Result<Option<Timestamp>
     Ok(retry.map(|event| event.at))
 }
 
+/// Has the name that a domain had until now taken down by a record of its own, and ends its open
+/// order. Doing so twice is harmless.
+async fn leave_old_name(
+    service: &Service,
     facts: &Facts<'_>,
     before: &DomainRecord,
 ) -> Result<(), StoreError> {
@@ -731,15 +735,15 @@ fn change(
         Status::PendingDns | Status::PendingHttpProbe | Status::Issuing | Status::Active
     );
     let may_start = newer || resync;
-    if may_start && is_wanted {
-        let kind = match record.phase {
-            // It was taken down, since the Cabinet did not know it for long, say.
-            Phase::Gone => Some("domain.returned"),
     let is_retargeted = names
         .target
         .as_ref()
         .is_some_and(|target| *target != record.cname_target);
     let too_soon = facts.retry_is_too_soon() && !is_retargeted;
+    if may_start && is_wanted {
+        let kind = match record.phase {
+            // It was taken down, since the Cabinet did not know it for long, say.
+            Phase::Gone => Some("domain.returned"),
             Phase::Leaving => None,
             _ if names.hostname != record.hostname => Some("name.changed"),
             Phase::Failed if theirs == Status::PendingDns && newer && !too_soon => Some(RETRY_REQUESTED),
@@ -836,15 +840,15 @@ fn wish(
             restart(after, now);
             Some(("removal.requested", false))
         }
-        (Status::PendingDns, Phase::Onboarding(issuance)) if newer && before_order(issuance) => {
-            after.phase = record.phase.clone().apply(Event::RetryRequested)?;
-            // Asking again and again neither puts off the end of waiting nor makes a name look new.
-            restart(after, now);
         // The run that the last retry began is the answer to this one too.
         (
             Status::PendingDns,
             Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. } | Phase::Failed,
         ) if newer && too_soon => Some((RETRY_TOO_SOON, true)),
+        (Status::PendingDns, Phase::Onboarding(issuance)) if newer && before_order(issuance) => {
+            after.phase = record.phase.clone().apply(Event::RetryRequested)?;
+            // Asking again and again neither puts off the end of waiting nor makes a name look new.
+            restart(after, now);
             after.attempt = record.attempt.min(ATTEMPTS_KEPT);
             after.pending_since = record.pending_since;
             Some((RETRY_REQUESTED, false))
@@ -943,11 +947,11 @@ mod tests {
             replica: "replica-1",
             now: NOW,
             occasion: Occasion::News,
+            last_retry: None,
         }
     }
 
     fn told(status: Status, version: u64) -> CabinetDomain {
-            last_retry: None,
         CabinetDomain {
             id: DomainId::from_uuid(Uuid::from_u128(1)),
             tenant_id: "acme".into(),
@@ -1163,10 +1167,6 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_does_not_lift_the_rest_that_failed_validations_brought() {
-        let mut before = record(Phase::Failed);
-        before.failed_validations = 3;
-    #[test]
     fn a_retry_too_soon_after_the_last_is_answered_by_the_same_run() {
         let policy = policy();
         let after = |phase: &Phase, ago: u64| {
@@ -1206,6 +1206,10 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_retry_does_not_lift_the_rest_that_failed_validations_brought() {
+        let mut before = record(Phase::Failed);
+        before.failed_validations = 3;
         before.order_not_before = NOW + Duration::from_secs(3600);
         let told = told(Status::PendingDns, 4);
         let after = change(&facts(&policy()), &before, &told, &names(&told))

@@ -64,6 +64,8 @@ pub(crate) struct FakeCa {
     backdated: Mutex<Duration>,
     lifetime: Mutex<Duration>,
     slips: Mutex<Vec<Slip>>,
+    /// Names that end so are not reached.
+    unreachable: Mutex<Vec<String>>,
     clock: std::sync::Arc<dyn dps_application::ports::Clock>,
 }
 
@@ -87,6 +89,7 @@ impl FakeCa {
             counts_at: Mutex::default(),
             lifetime: Mutex::new(Duration::from_secs(90 * 86_400)),
             slips: Mutex::default(),
+            unreachable: Mutex::default(),
             clock,
         }
     }
@@ -174,6 +177,16 @@ impl FakeCa {
             order.status = OrderStatus::Invalid;
             order.failure = Some(failure.clone());
         }
+    }
+
+    /// Names with this ending point elsewhere for the CA than for us.
+    pub(crate) fn sees_elsewhere(&self, ending: &str) {
+        self.unreachable.lock().unwrap().push(ending.to_owned());
+    }
+
+    /// How many orders were placed.
+    pub(crate) fn orders(&self) -> usize {
+        self.orders.lock().unwrap().len()
     }
 
     /// Loses every account, and gives the next one another URL.
@@ -315,8 +328,15 @@ impl CertificateAuthority for FakeCa {
         let answered = self
             .edges
             .answer_everywhere(&given.token, &given.key_authorization);
+        let unreachable = self.unreachable.lock().unwrap().clone();
         self.with(order_url, |order| {
-            if answered {
+            if unreachable.iter().any(|ending| order.host.ends_with(ending)) {
+                order.status = OrderStatus::Invalid;
+                order.failure = Some(Failure::AcmeValidationFailed {
+                    sub_cause: "connection".into(),
+                    detail: "198.51.100.1: Timeout during connect".into(),
+                });
+            } else if answered {
                 order.status = OrderStatus::Ready;
             } else {
                 order.status = OrderStatus::Invalid;

@@ -400,3 +400,117 @@ async fn a_turn_that_cannot_be_used_is_given_back() {
     world.settle().await;
     assert_eq!(world.record().await.phase.status(), Status::Active);
 }
+
+/// A world of which the account has twenty orders in three hours, and each tenant five unproven
+/// ones.
+async fn world_of_twenty_orders() -> World {
+    let mut world = World::with_due_domain().await;
+    let limits = CaLimits::default().with(LimitKind::NewOrders, Limit::per(20, 3 * HOUR));
+    world.service.limits = Arc::new(limits.with_tenants_part());
+    world
+}
+
+async fn active(world: &World, tenant: &str) -> usize {
+    let records = world.records().await;
+    let active = |record: &&dps_application::ports::store::DomainRecord| {
+        record.tenant_id == tenant && record.phase.status() == Status::Active
+    };
+    records.iter().filter(active).count()
+}
+
+#[tokio::test]
+async fn a_tenant_whose_names_the_ca_sees_elsewhere_leaves_the_accounts_orders_to_others() {
+    let world = world_of_twenty_orders().await;
+    world.ca.sees_elsewhere(".evil.test");
+    for n in 0..40 {
+        world.add(1_000 + n, &format!("shop-{n}.evil.test"), "evil").await;
+    }
+    for _ in 0..20 {
+        world.settle().await;
+        world.advance(Duration::from_secs(30));
+    }
+    let spent_by_evil = world.ca.orders() - world.ca.orders_for(HOST);
+    assert!(
+        (2..=6).contains(&spent_by_evil),
+        "{spent_by_evil} orders of twenty"
+    );
+    for n in 0..8 {
+        world
+            .add(2_000 + n, &format!("shop-{n}.honest.test"), "honest")
+            .await;
+    }
+    for _ in 0..3 {
+        world.settle().await;
+        world.advance(Duration::from_secs(60));
+    }
+    assert_eq!(
+        active(&world, "honest").await,
+        8,
+        "nobody waits for others' failures"
+    );
+
+    let now = world.service.now();
+    let records = world.records().await;
+    let waits = |record: &&dps_application::ports::store::DomainRecord| matches!(&record.last_failure, Some(Failure::AcmeRateLimited { detail, .. }) if detail.contains("UnprovenOrders"));
+    let waiting: Vec<_> = records.iter().filter(waits).collect();
+    assert!(waiting.len() >= 30, "{}", waiting.len());
+    for record in waiting {
+        assert_eq!(record.tenant_id, "evil");
+        assert_eq!(record.phase.status(), Status::Issuing, "it is not given up");
+        let longest = world.service.policy.issuance.max_backoff * 2;
+        assert!(record.next_attempt_at.is_some_and(|at| at <= now + longest));
+    }
+    assert!(
+        world
+            .counters
+            .0
+            .lock()
+            .unwrap()
+            .contains_key(&("UnprovenOrders", false)),
+        "the operator sees it"
+    );
+}
+
+#[tokio::test]
+async fn a_tenant_whose_orders_succeed_has_all_that_the_account_has() {
+    let world = world_of_twenty_orders().await;
+    for n in 0..18 {
+        world
+            .add(1_000 + n, &format!("shop-{n}.honest.test"), "honest")
+            .await;
+    }
+    for _ in 0..6 {
+        world.settle().await;
+        world.advance(Duration::from_secs(30));
+    }
+    assert_eq!(active(&world, "honest").await, 18);
+}
+
+#[tokio::test]
+async fn a_name_that_is_removed_before_the_ca_decides_costs_its_tenant_an_order() {
+    let world = world_of_twenty_orders().await;
+    for _ in 0..3 {
+        world.step().await;
+    }
+    let record = world.record().await;
+    assert!(matches!(
+        record.phase,
+        Phase::Onboarding(Issuance::Validating { .. })
+    ));
+    let key = BucketKey::of_tenant(CA, &record.tenant_id);
+    let left = async || {
+        let limit = world.service.limits.get(LimitKind::UnprovenOrders);
+        let bucket = world.service.store.ledger_bucket(&key).await.unwrap();
+        bucket.tokens(&limit, world.service.now())
+    };
+    assert_eq!(left().await, 4, "held while it is under way");
+    let mut told = world.cabinet.says(record.id);
+    told.status = Some(Status::PendingRemoval);
+    told.version += 1;
+    dps_application::workers::take(&world.service, &told)
+        .await
+        .unwrap();
+    world.settle().await;
+    assert_eq!(world.record().await.phase, Phase::Gone);
+    assert_eq!(left().await, 4, "and not given back");
+}

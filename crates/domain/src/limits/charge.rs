@@ -25,12 +25,19 @@ impl BucketKey {
         Self(format!("{kind} {directory_url} {name}").into())
     }
 
-    /// The bucket of `kind` that an order for `host` is counted in.
+    /// The bucket of a tenant's unproven orders.
+    pub fn of_tenant(directory_url: &str, tenant: &str) -> Self {
+        Self::of_name(LimitKind::UnprovenOrders, directory_url, tenant)
+    }
+
+    /// The bucket of `kind` that an order for `host` is counted in. A tenant's is that of
+    /// [`Self::of_tenant`].
     pub fn of_order(kind: LimitKind, directory_url: &str, host: &Hostname) -> Self {
         match kind {
-            LimitKind::NewOrders | LimitKind::NewAccounts | LimitKind::Requests(_) => {
-                Self::of_account(kind, directory_url)
-            }
+            LimitKind::NewOrders
+            | LimitKind::UnprovenOrders
+            | LimitKind::NewAccounts
+            | LimitKind::Requests(_) => Self::of_account(kind, directory_url),
             LimitKind::RegisteredDomain => Self::of_name(kind, directory_url, host.registered_domain()),
             LimitKind::ExactSet | LimitKind::FailedValidations | LimitKind::ConsecutiveFailures => {
                 Self::of_name(kind, directory_url, host.as_str())
@@ -124,6 +131,19 @@ impl Charge {
         charges.push(Self::gate(LimitKind::Requests(Endpoint::NewOrder), directory_url));
         charges.sort_by(|one, other| one.key.cmp(&other.key));
         charges
+    }
+
+    /// The charge of a first order to its tenant. It is held until the CA decides, and whoever finds
+    /// none tries again by its own back-off: a slot would be far away although others are done soon.
+    pub fn of_tenant(limits: &CaLimits, directory_url: &str, tenant: &str) -> Self {
+        let kind = LimitKind::UnprovenOrders;
+        Self {
+            key: BucketKey::of_tenant(directory_url, tenant),
+            kind,
+            limit: limits.get(kind),
+            held: true,
+            reserves: false,
+        }
     }
 
     /// Takes nothing, but waits while the bucket is parked.

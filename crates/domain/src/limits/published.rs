@@ -20,6 +20,9 @@ pub enum LimitKind {
     FailedValidations,
     /// Failed validations of a name by our account without a success between; the CA pauses the name beyond.
     ConsecutiveFailures,
+    /// Orders of one tenant for names without a certificate, as long as they are under way or when
+    /// they failed. A limit of ours, so that no tenant uses up [`LimitKind::NewOrders`].
+    UnprovenOrders,
     /// Accounts registered from our address.
     NewAccounts,
     /// Requests from our address.
@@ -47,12 +50,13 @@ pub enum Endpoint {
 
 impl LimitKind {
     /// Every limit.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::NewOrders,
         Self::RegisteredDomain,
         Self::ExactSet,
         Self::FailedValidations,
         Self::ConsecutiveFailures,
+        Self::UnprovenOrders,
         Self::NewAccounts,
         Self::Requests(Endpoint::Directory),
         Self::Requests(Endpoint::NewNonce),
@@ -71,6 +75,7 @@ impl LimitKind {
             Self::ExactSet => "ExactSet",
             Self::FailedValidations => "FailedValidations",
             Self::ConsecutiveFailures => "ConsecutiveFailures",
+            Self::UnprovenOrders => "UnprovenOrders",
             Self::NewAccounts => "NewAccounts",
             Self::Requests(Endpoint::Directory) => "DirectoryRequests",
             Self::Requests(Endpoint::NewNonce) => "NewNonceRequests",
@@ -93,7 +98,7 @@ impl LimitKind {
     /// that publish one and of its period here.
     pub fn longest_wait(self, limit: &Limit) -> Duration {
         let published = match self {
-            Self::NewOrders | Self::NewAccounts => 3 * HOUR,
+            Self::NewOrders | Self::UnprovenOrders | Self::NewAccounts => 3 * HOUR,
             Self::RegisteredDomain | Self::ExactSet => 7 * DAY,
             Self::ConsecutiveFailures => DAY,
             Self::FailedValidations | Self::Requests(_) => HOUR,
@@ -109,6 +114,8 @@ impl LimitKind {
             Self::RegisteredDomain | Self::ExactSet => Duration::from_secs(300),
             Self::ConsecutiveFailures => Duration::from_secs(3_600),
             Self::Requests(_) => Duration::from_millis(50),
+            // No CA counts it.
+            Self::UnprovenOrders => Duration::ZERO,
         }
     }
 }
@@ -124,6 +131,9 @@ pub const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
 /// Let's Encrypt's staging directory.
 pub const LETS_ENCRYPT_STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
 
+/// The part of the account's orders that the unproven ones of one tenant may take: one in so many.
+const TENANTS_PART: u32 = 4;
+
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -138,11 +148,12 @@ impl CaLimits {
         key.parts().map_or(Limit::NONE, |(kind, _, _)| self.get(kind))
     }
 
-    /// What the CA at this directory publishes; nothing for one that we do not know.
+    /// What the CA at this directory publishes, with our part of it for each tenant; nothing for one
+    /// that we do not know.
     ///
     /// Let's Encrypt: <https://letsencrypt.org/docs/rate-limits/> and `/docs/staging-environment/`, August 2026.
     pub fn published(directory_url: &str) -> Self {
-        match directory_url {
+        let published = match directory_url {
             LETS_ENCRYPT => [
                 (LimitKind::NewAccounts, Limit::per(10, 3 * HOUR)),
                 (LimitKind::NewOrders, Limit::per(300, 3 * HOUR)),
@@ -166,7 +177,8 @@ impl CaLimits {
             .chain(request_rates(half(20, 40), half(20, 20)))
             .fold(Self::default(), |limits, (kind, limit)| limits.with(kind, limit)),
             _ => Self::default(),
-        }
+        };
+        published.with_tenants_part()
     }
 
     /// The same with another limit of one kind; [`Limit::NONE`] lifts it. The margin is that of the kind.
@@ -178,6 +190,18 @@ impl CaLimits {
             self.0.insert(kind, limit.with_margin(kind.margin()));
         }
         self
+    }
+
+    /// The same with a limit for the unproven orders of each tenant: a quarter of the account's.
+    #[must_use]
+    pub fn with_tenants_part(self) -> Self {
+        let orders = self.get(LimitKind::NewOrders);
+        let part = Limit::bursting(
+            (orders.burst / TENANTS_PART).max(u32::from(orders.burst > 0)),
+            orders.count,
+            orders.period * TENANTS_PART,
+        );
+        self.with(LimitKind::UnprovenOrders, part)
     }
 
     /// The limit of a kind; [`Limit::NONE`] without one.
@@ -242,6 +266,22 @@ mod tests {
                 assert!(limit.margin < in_burst, "{kind} at {directory}");
             }
         }
+    }
+
+    #[test]
+    fn a_tenants_unproven_orders_are_a_quarter_of_the_accounts() {
+        let part = |orders| {
+            let limits = CaLimits::default()
+                .with(LimitKind::NewOrders, orders)
+                .with_tenants_part();
+            let part = limits.get(LimitKind::UnprovenOrders);
+            (part.burst, part.interval())
+        };
+        assert_eq!(part(Limit::per(300, 3 * HOUR)), (75, 144 * SECOND));
+        assert_eq!(part(Limit::bursting(1_152, 1, DAY)), (288, 4 * DAY));
+        assert_eq!(part(Limit::per(2, HOUR)), (1, 2 * HOUR));
+        let unlimited = CaLimits::default().with_tenants_part();
+        assert!(unlimited.get(LimitKind::UnprovenOrders).is_none());
     }
 
     #[test]

@@ -112,7 +112,10 @@ impl State {
                 until,
                 kind: charges[charge].kind,
             },
-            Ruling::Queue { until, .. } => Debit::Queue { until },
+            Ruling::Queue { until, charge } => Debit::Queue {
+                until,
+                kind: charges[charge].kind,
+            },
         })
     }
 

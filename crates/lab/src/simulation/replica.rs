@@ -91,7 +91,9 @@ fn limits(scenario: &Scenario) -> CaLimits {
         return CaLimits::default();
     }
     let new_orders = Limit::per(ca.new_orders_per_three_hours, Duration::from_secs(3 * 3600));
-    CaLimits::published(LETS_ENCRYPT).with(LimitKind::NewOrders, new_orders)
+    CaLimits::published(LETS_ENCRYPT)
+        .with(LimitKind::NewOrders, new_orders)
+        .with_tenants_part()
 }
 
 impl Recipe {

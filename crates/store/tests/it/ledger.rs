@@ -186,7 +186,8 @@ pub(crate) async fn a_parked_bucket_holds_everybody_even_without_a_limit(world: 
         .unwrap();
     let kind = LimitKind::NewOrders;
     assert_eq!(ask(&free).await, Debit::Wait { until, kind });
-    assert_eq!(ask(&charges("shop.example")).await, Debit::Queue { until });
+    let kind = LimitKind::NewOrders;
+    assert_eq!(ask(&charges("shop.example")).await, Debit::Queue { until, kind });
 }
 
 /// Five certificates of a registered domain in a week.

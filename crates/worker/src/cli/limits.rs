@@ -67,13 +67,15 @@ pub async fn lift_by_name(
         let known = LimitKind::ALL.map(LimitKind::as_str).join(", ");
         format!("{limit:?} is no limit; there are {known}")
     })?;
-    let name = name
-        .map(|name| Hostname::parse(name).with_context(|| format!("{name:?} cannot be used")))
-        .transpose()?;
-    let subject = name.as_ref().map(|name| match kind {
-        LimitKind::RegisteredDomain => name.registered_domain(),
-        _ => name.as_str(),
-    });
+    let hostname = |name| Hostname::parse(name).with_context(|| format!("{name:?} cannot be used"));
+    let subject = match (kind, name) {
+        (_, None) => None,
+        // Counted by tenant.
+        (LimitKind::UnprovenOrders, Some(tenant)) => Some(tenant.to_owned()),
+        (LimitKind::RegisteredDomain, Some(name)) => Some(hostname(name)?.registered_domain().to_owned()),
+        (_, Some(name)) => Some(hostname(name)?.as_str().to_owned()),
+    };
+    let subject = subject.as_deref();
     let directory_url = ca.directory_url.as_str();
     let Lifted { buckets, woken } =
         lift(store, (&Replica::operator(), now), directory_url, (kind, subject)).await?;

@@ -25,6 +25,8 @@ pub struct Limits {
     pub failed_validations: Option<String>,
     /// Failed validations of a name in a row.
     pub consecutive_failures: Option<String>,
+    /// Undecided and failed orders of one tenant for names without a certificate.
+    pub unproven_orders: Option<String>,
     /// Accounts registered from our address.
     pub new_accounts: Option<String>,
     /// Requests for the directory.
@@ -99,6 +101,7 @@ impl Limits {
             LimitKind::ExactSet => &self.exact_set,
             LimitKind::FailedValidations => &self.failed_validations,
             LimitKind::ConsecutiveFailures => &self.consecutive_failures,
+            LimitKind::UnprovenOrders => &self.unproven_orders,
             LimitKind::NewAccounts => &self.new_accounts,
             LimitKind::Requests(Endpoint::Directory) => &self.directory_requests,
             LimitKind::Requests(Endpoint::NewNonce) => &self.new_nonce_requests,
@@ -113,12 +116,17 @@ impl Limits {
 
     /// The limits of the CA at this directory: the published ones with what is set here and can be read.
     pub fn effective(&self, directory_url: &str) -> CaLimits {
-        LimitKind::ALL
+        let is_set = |kind| Some((kind, read(self.of(kind)?).ok()?));
+        let set = LimitKind::ALL.into_iter().filter_map(is_set);
+        let orders = is_set(LimitKind::NewOrders);
+        let base = orders
             .into_iter()
-            .filter_map(|kind| Some((kind, read(self.of(kind)?).ok()?)))
             .fold(CaLimits::published(directory_url), |limits, (kind, limit)| {
                 limits.with(kind, limit)
-            })
+            });
+        set.fold(base.with_tenants_part(), |limits, (kind, limit)| {
+            limits.with(kind, limit)
+        })
     }
 
     pub(super) fn check(&self, report: &mut Report) {

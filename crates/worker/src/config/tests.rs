@@ -582,6 +582,15 @@ fn a_limit_of_the_ca_is_as_published_unless_it_is_set_and_a_bad_one_names_its_ke
     let shown = usable(&[production]).lets_encrypt.effective_limits_shown();
     assert_eq!(shown["ConsecutiveFailures"], "1 per 1d, burst 1152");
     assert_eq!(shown["NewOrders"], "300 per 3h");
+    let unproven = |variables: &[(&str, &str)]| {
+        let limits = usable(variables).lets_encrypt.effective_limits();
+        limits.get(dps_domain::limits::LimitKind::UnprovenOrders).burst
+    };
+    assert_eq!(unproven(&[production]), 75);
+    let more = ("LetsEncrypt__Limits__NewOrders", "10000 per 3h");
+    assert_eq!(unproven(&[production, more]), 2_500);
+    let set = |text| unproven(&[production, more, ("LetsEncrypt__Limits__UnprovenOrders", text)]);
+    assert_eq!((set("7 per 1h"), set("none")), (7, 0));
 }
 
 #[test]
