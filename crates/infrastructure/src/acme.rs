@@ -21,7 +21,6 @@ mod nonces;
 mod pacer;
 mod problem;
 mod renewal_info;
-mod retry_after;
 mod settings;
 mod transport;
 mod views;

@@ -6,7 +6,6 @@
 //! decides when to ask again.
 
 mod answer;
-mod retry_after;
 mod wire;
 
 use std::time::Duration;

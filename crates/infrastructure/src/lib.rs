@@ -15,4 +15,5 @@ pub mod edge_directory;
 pub mod http_probe;
 mod local_fault;
 pub mod pki;
+mod retry_after;
 pub mod secrets;

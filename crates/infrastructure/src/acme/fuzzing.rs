@@ -9,7 +9,8 @@ use instant_acme::{AuthorizationState, OrderState};
 use super::directory::DirectoryCache;
 use super::exchange::{Answer, Exchange};
 use super::problem::{self, Subject};
-use super::{lenient, renewal_info, retry_after, views};
+use super::{lenient, renewal_info, views};
+use crate::retry_after;
 
 /// No error of the CA is told at more length.
 const MAX_ERROR_BYTES: usize = 16 * 1024;
@@ -41,7 +42,7 @@ pub fn read_answer(data: &[u8]) {
     );
     let answer = Answer {
         status: status.unwrap_or(StatusCode::OK),
-        retry_after: retry_after::read(&headers, now),
+        retry_after: retry_after::read(&headers, Some(now)).map(|wait| now + wait),
         headers,
         body,
         received_at: now,

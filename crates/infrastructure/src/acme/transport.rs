@@ -23,7 +23,8 @@ use super::hosts::Hosts;
 use super::lenient;
 use super::nonces::NoncePool;
 use super::pacer::{Held, Pacer};
-use super::{retry_after, settings::AcmeSettings, settings::AcmeSetupError};
+use super::{settings::AcmeSettings, settings::AcmeSetupError};
+use crate::retry_after;
 
 /// No answer of a CA is longer; a certificate chain has at most about 20 kB.
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
@@ -235,10 +236,11 @@ impl Transport {
             }
             body.extend_from_slice(&chunk);
         }
+        let now = self.0.clock.now();
         Ok(Answer {
             status: answer.status(),
-            retry_after: retry_after::read(answer.headers(), self.0.clock.now()),
-            received_at: self.0.clock.now(),
+            retry_after: retry_after::read(answer.headers(), Some(now)).map(|wait| now + wait),
+            received_at: now,
             headers: std::mem::take(answer.headers_mut()),
             body: lenient::normalize(body.freeze()),
         })

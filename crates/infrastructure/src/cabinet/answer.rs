@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use dps_application::ports::cabinet::{CabinetError, CabinetFault};
 use dps_cabinet_api::{Problem, ProblemCode, read_body};
-use dps_domain::with_causes;
+use dps_domain::{Purpose, with_causes};
 use reqwest::{Response, StatusCode};
 use serde::de::DeserializeOwned;
 
-use super::retry_after::retry_after;
-use crate::local_fault;
+use crate::{local_fault, retry_after};
 
 /// Longest problem document that is read, in bytes.
 const MAX_PROBLEM_BYTES: usize = 64 * 1024;
@@ -96,7 +95,7 @@ pub(super) fn lost(failed: reqwest::Error) -> CabinetError {
 /// Reads what an answer other than success says about itself.
 pub(super) async fn refusal(answer: Response) -> Refusal {
     let status = answer.status();
-    let retry_after = retry_after(answer.headers());
+    let retry_after = retry_after::read(answer.headers(), None).map(|wait| Purpose::Cabinet.bound(wait));
     let problem: Option<Problem> = match body(answer, MAX_PROBLEM_BYTES).await {
         Ok(body) => read_body(&body).ok(),
         Err(_) => None,
