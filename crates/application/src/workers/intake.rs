@@ -37,8 +37,6 @@ const FAULTS: Backoff = Backoff {
     initial: Duration::from_secs(2),
     max: Duration::from_secs(30),
 };
-/// The longest pause that the Cabinet may ask for.
-const LONGEST: Duration = Duration::from_secs(300);
 /// How often a record that others write at the same time is read again before it is left to the next pass.
 const UPDATE_TRIES: usize = 5;
 /// New domains written in one transaction: short enough that nobody waits for it.
@@ -131,9 +129,7 @@ impl Intake {
                 tracing::warn!(error = %with_causes(&error), "intake.failed");
                 let pause = FAULTS.delay(self.faults, service.randomness.unit());
                 match error {
-                    IntakeError::Cabinet(error) => error
-                        .retry_after
-                        .map_or(pause, |asked| asked.clamp(pause, LONGEST)),
+                    IntakeError::Cabinet(error) => error.retry_after.unwrap_or_default().max(pause),
                     IntakeError::Store(_) => pause,
                 }
             }
