@@ -113,20 +113,10 @@ async fn change(
         record.attempt = 0;
         record.lift_pause();
         record.updated_at = now;
-        let event = DomainEvent {
-            at: now,
-            kind: kind.to_owned(),
-            phase: record.phase.name().to_owned(),
-            detail: json!({}),
-            duration: None,
-            replica: who.to_owned(),
-        };
+        let event = DomainEvent::of(&record, kind, json!({}), who);
         let completion = Completion {
-            ledger: Vec::new(),
-            advice: None,
-            record: record.clone(),
-            report: None,
             event: Some(event),
+            ..Completion::of(record.clone())
         };
         if store.domain_update(completion).await? {
             return Ok(record);

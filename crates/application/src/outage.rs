@@ -135,13 +135,7 @@ async fn bring_one_forward(
     record.next_attempt_at = Some(at.max(record.order_not_before));
     record.updated_at = now;
     let lane = record.lane();
-    let completion = Completion {
-        record,
-        report: None,
-        event: None,
-        ledger: Vec::new(),
-        advice: None,
-    };
+    let completion = Completion::of(record);
     // Whoever wrote meanwhile knows better.
     let written = service.store.domain_update(completion).await?;
     Ok(lane.filter(|_| written))

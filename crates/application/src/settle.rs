@@ -122,22 +122,17 @@ pub fn settle(
     let report = report(before, &record, message, facts.policy);
     let event = Some(event(&record, kind, detail, facts));
     Ok(Completion {
-        record,
         report,
         event,
-        ledger: Vec::new(),
         advice,
+        ..Completion::of(record)
     })
 }
 
 fn event(record: &DomainRecord, kind: String, detail: Value, facts: &Facts<'_>) -> DomainEvent {
     DomainEvent {
-        at: facts.now,
-        kind,
-        phase: record.phase.name().to_owned(),
-        detail,
         duration: Some(facts.took),
-        replica: facts.replica.to_owned(),
+        ..DomainEvent::of(record, kind, detail, facts.replica)
     }
 }
 
@@ -215,11 +210,9 @@ pub fn advised(
     });
     let event = Some(event(&record, "renewal.moved".to_owned(), detail, facts));
     Some(Completion {
-        record,
-        report: None,
         event,
-        ledger: Vec::new(),
         advice: Some(advice.clone()),
+        ..Completion::of(record)
     })
 }
 

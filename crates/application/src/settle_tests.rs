@@ -11,23 +11,13 @@ const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn record(phase: Phase) -> DomainRecord {
+    let name = |text| Hostname::parse(text).unwrap();
+    let (host, target) = (name("shop.example.com"), name("edge.platform.net"));
+    let id = DomainId::from_uuid(Uuid::from_u128(1));
     DomainRecord {
-        id: DomainId::from_uuid(Uuid::from_u128(1)),
-        tenant_id: "acme".into(),
-        hostname: Hostname::parse("shop.example.com").unwrap(),
-        cname_target: Hostname::parse("edge.platform.net").unwrap(),
         phase,
         attempt: 1,
-        next_attempt_at: Some(NOW),
-        pending_since: NOW,
-        failed_validations: 0,
-        order_not_before: Timestamp::EPOCH,
-        urgent_from: None,
-        last_failure: None,
-        cabinet_version: 1,
-        revision: 0,
-        created_at: NOW,
-        updated_at: NOW,
+        ..DomainRecord::new(id, "acme".into(), host, target, 1, NOW)
     }
 }
 

@@ -61,33 +61,20 @@ impl Pool {
 
 fn record(tenant: usize) -> DomainRecord {
     DomainRecord {
-        id: DomainId::from_uuid(Uuid::from_u128(tenant as u128)),
-        tenant_id: format!("tenant-{tenant}"),
-        hostname: format!("shop-{tenant}.example").parse().unwrap(),
-        cname_target: "edge.platform.example".parse().unwrap(),
         phase: Phase::Onboarding(Issuance::Ordering),
-        attempt: 0,
-        next_attempt_at: Some(NOW),
-        pending_since: NOW,
-        failed_validations: 0,
-        order_not_before: Timestamp::EPOCH,
-        urgent_from: None,
-        last_failure: None,
-        cabinet_version: 1,
-        revision: 0,
-        created_at: NOW,
-        updated_at: NOW,
+        ..DomainRecord::new(
+            DomainId::from_uuid(Uuid::from_u128(tenant as u128)),
+            format!("tenant-{tenant}"),
+            format!("shop-{tenant}.example").parse().unwrap(),
+            "edge.platform.example".parse().unwrap(),
+            1,
+            NOW,
+        )
     }
 }
 
 fn outcome(record: DomainRecord) -> Completion {
-    Completion {
-        record,
-        report: None,
-        event: None,
-        ledger: Vec::new(),
-        advice: None,
-    }
+    Completion::of(record)
 }
 
 fn tenants(rows: usize) -> usize {

@@ -127,20 +127,11 @@ async fn wake(
     for _ in 0..TRIES {
         record.next_attempt_at = Some(now);
         record.updated_at = now;
-        let event = DomainEvent {
-            at: now,
-            kind: "limit.lifted".to_owned(),
-            phase: record.phase.name().to_owned(),
-            detail: json!({ "limit": kind.as_str() }),
-            duration: None,
-            replica: who.to_owned(),
-        };
+        let detail = json!({ "limit": kind.as_str() });
+        let event = DomainEvent::of(&record, "limit.lifted", detail, who);
         let completion = Completion {
-            record: record.clone(),
-            report: None,
             event: Some(event),
-            ledger: Vec::new(),
-            advice: None,
+            ..Completion::of(record.clone())
         };
         if store.domain_update(completion).await? {
             return Ok(true);

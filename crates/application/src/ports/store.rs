@@ -58,6 +58,35 @@ pub struct DomainRecord {
 }
 
 impl DomainRecord {
+    /// The record of a domain that is new: it begins at [`Phase::START`] and is due at once.
+    pub const fn new(
+        id: DomainId,
+        tenant_id: String,
+        hostname: Hostname,
+        cname_target: Hostname,
+        cabinet_version: u64,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            tenant_id,
+            hostname,
+            cname_target,
+            phase: Phase::START,
+            attempt: 0,
+            next_attempt_at: Some(now),
+            pending_since: now,
+            failed_validations: 0,
+            order_not_before: Timestamp::EPOCH,
+            urgent_from: None,
+            last_failure: None,
+            cabinet_version,
+            revision: 0,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
     /// The lane in which it waits, as of the moment it is due. The store writes it with the record.
     pub fn lane(&self) -> Option<Lane> {
         let due = self.next_attempt_at.unwrap_or(self.updated_at);
@@ -136,6 +165,23 @@ pub struct DomainEvent {
 }
 
 impl DomainEvent {
+    /// The line about a record that was just changed, at the moment of the change.
+    pub fn of(
+        record: &DomainRecord,
+        kind: impl Into<String>,
+        detail: serde_json::Value,
+        replica: &str,
+    ) -> Self {
+        Self {
+            at: record.updated_at,
+            kind: kind.into(),
+            phase: record.phase.name().to_owned(),
+            detail,
+            duration: None,
+            replica: replica.to_owned(),
+        }
+    }
+
     /// Whether a line of the same kind is replaced by it, when that is the newest of the domain:
     /// what is confirmed every day must not push out the lines that explain a fault.
     pub fn replaces_its_like(&self) -> bool {
@@ -158,6 +204,19 @@ pub struct Completion {
     /// What is known from now on of the CA's wishes for the certificate that the record serves; `None` leaves that as it is. It goes
     /// with a record that is leaving.
     pub advice: Option<RenewalAdvice>,
+}
+
+impl Completion {
+    /// The record alone.
+    pub const fn of(record: DomainRecord) -> Self {
+        Self {
+            record,
+            report: None,
+            event: None,
+            ledger: Vec::new(),
+            advice: None,
+        }
+    }
 }
 
 /// What came of asking the ledger for the tokens of one order.

@@ -570,13 +570,10 @@ fn take_down_of(facts: &Facts<'_>, before: &DomainRecord) -> Option<Completion> 
     };
     begin_anew(&mut record, facts.now);
     let detail = json!({ "domain": before.id });
-    let event = event(facts, "name.left", &record, detail);
+    let event = DomainEvent::of(&record, "name.left", detail, facts.replica);
     Some(Completion {
-        ledger: Vec::new(),
-        advice: None,
-        record,
-        report: None,
         event: Some(event),
+        ..Completion::of(record)
     })
 }
 
@@ -614,7 +611,6 @@ pub(super) async fn write_record(
 
 /// A domain that we have no record of.
 fn arrival(facts: &Facts<'_>, domain: &CabinetDomain, names: &Names) -> Option<Completion> {
-    let now = facts.now;
     let phase = match domain.status {
         Some(Status::PendingDns | Status::PendingHttpProbe | Status::Issuing) => Phase::START,
         Some(Status::PendingRemoval) => Phase::Leaving,
@@ -623,22 +619,15 @@ fn arrival(facts: &Facts<'_>, domain: &CabinetDomain, names: &Names) -> Option<C
         Some(Status::Active | Status::Failed | Status::Removed) | None => return None,
     };
     let record = DomainRecord {
-        id: domain.id,
-        tenant_id: domain.tenant_id.clone(),
-        hostname: names.hostname.clone(),
-        cname_target: target_of(domain, names),
         phase,
-        attempt: 0,
-        next_attempt_at: Some(now),
-        pending_since: now,
-        failed_validations: 0,
-        order_not_before: Timestamp::EPOCH,
-        urgent_from: None,
-        last_failure: None,
-        cabinet_version: domain.version,
-        revision: 0,
-        created_at: now,
-        updated_at: now,
+        ..DomainRecord::new(
+            domain.id,
+            domain.tenant_id.clone(),
+            names.hostname.clone(),
+            target_of(domain, names),
+            domain.version,
+            facts.now,
+        )
     };
     Some(started(facts, record, domain, names, "domain.taken_in"))
 }
@@ -659,26 +648,21 @@ fn started(
     });
     let refusal = names.refusal.as_ref().filter(|_| record.phase != Phase::Leaving);
     let Some(failure) = refusal else {
-        let event = event(facts, kind, &record, detail);
+        let event = DomainEvent::of(&record, kind, detail, facts.replica);
         return Completion {
-            ledger: Vec::new(),
-            advice: None,
-            record,
-            report: None,
             event: Some(event),
+            ..Completion::of(record)
         };
     };
     record.phase = Phase::Failed;
     record.next_attempt_at = None;
     record.last_failure = Some(failure.clone());
     detail["failure"] = json!(failure);
-    let event = event(facts, NAME_REFUSED, &record, detail);
+    let event = DomainEvent::of(&record, NAME_REFUSED, detail, facts.replica);
     Completion {
-        ledger: Vec::new(),
-        advice: None,
         report: Some(current_report(&record, None, facts.policy)),
-        record,
         event: Some(event),
+        ..Completion::of(record)
     }
 }
 
@@ -800,22 +784,16 @@ fn change(
         report.message = Some(message(failure, &after, facts.policy));
         report.failure = Some(failure.clone());
     }
-    let event = event(
-        facts,
-        kind,
-        &after,
-        json!({
-            "cabinetVersion": domain.version,
-            "cabinetStatus": domain.status,
-            "cnameTarget": shown(&domain.cname_target),
-        }),
-    );
+    let detail = json!({
+        "cabinetVersion": domain.version,
+        "cabinetStatus": domain.status,
+        "cnameTarget": shown(&domain.cname_target),
+    });
+    let event = DomainEvent::of(&after, kind, detail, facts.replica);
     Some(Completion {
-        ledger: Vec::new(),
-        advice: None,
-        record: after,
         report,
         event: Some(event),
+        ..Completion::of(after)
     })
 }
 
@@ -913,17 +891,6 @@ fn restart(record: &mut DomainRecord, now: Timestamp) {
     record.next_attempt_at = Some(now);
     record.pending_since = now;
     record.last_failure = None;
-}
-
-fn event(facts: &Facts<'_>, kind: &str, record: &DomainRecord, detail: serde_json::Value) -> DomainEvent {
-    DomainEvent {
-        at: facts.now,
-        kind: kind.to_owned(),
-        phase: record.phase.name().to_owned(),
-        detail,
-        duration: None,
-        replica: facts.replica.to_owned(),
-    }
 }
 
 #[cfg(test)]

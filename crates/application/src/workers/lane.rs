@@ -391,23 +391,13 @@ mod tests {
 
     fn record(phase: Phase, last_failure: Option<Failure>) -> DomainRecord {
         let now = Timestamp::from_unix_seconds(1_800_000_000);
+        let name = |text| Hostname::parse(text).unwrap();
+        let (host, target) = (name("shop.example.com"), name("edge.platform.net"));
+        let id = DomainId::from_uuid(Uuid::nil());
         DomainRecord {
-            id: DomainId::from_uuid(Uuid::nil()),
-            tenant_id: "tenant".into(),
-            hostname: Hostname::parse("shop.example.com").unwrap(),
-            cname_target: Hostname::parse("edge.platform.net").unwrap(),
             phase,
-            attempt: 1,
-            next_attempt_at: Some(now),
-            pending_since: now,
-            failed_validations: 0,
-            order_not_before: Timestamp::EPOCH,
-            urgent_from: None,
             last_failure,
-            cabinet_version: 1,
-            revision: 1,
-            created_at: now,
-            updated_at: now,
+            ..DomainRecord::new(id, "tenant".into(), host, target, 1, now)
         }
     }
 

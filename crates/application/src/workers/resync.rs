@@ -400,20 +400,10 @@ async fn note(
         record.next_attempt_at = Some(now);
     }
     record.updated_at = now;
-    let event = DomainEvent {
-        at: now,
-        kind: kind.to_owned(),
-        phase: record.phase.name().to_owned(),
-        detail,
-        duration: None,
-        replica: service.replica.to_string(),
-    };
+    let event = DomainEvent::of(&record, kind, detail, &service.replica);
     let completion = Completion {
-        record,
-        report: None,
         event: Some(event),
-        ledger: Vec::new(),
-        advice: None,
+        ..Completion::of(record)
     };
     intake::write_record(service, completion, false).await.map(drop)
 }

@@ -16,24 +16,14 @@ use super::world::{TARGET, World};
 const BACKLOG: u128 = 3_000;
 
 fn record(number: u128, host: &str, due: Timestamp) -> DomainRecord {
-    DomainRecord {
-        id: DomainId::from_uuid(Uuid::from_u128(number)),
-        tenant_id: format!("tenant-{}", number % 50),
-        hostname: Hostname::parse(host).unwrap(),
-        cname_target: Hostname::parse(TARGET).unwrap(),
-        phase: Phase::START,
-        attempt: 0,
-        next_attempt_at: Some(due),
-        pending_since: due,
-        failed_validations: 0,
-        order_not_before: Timestamp::EPOCH,
-        urgent_from: None,
-        last_failure: None,
-        cabinet_version: 1,
-        revision: 0,
-        created_at: due,
-        updated_at: due,
-    }
+    DomainRecord::new(
+        DomainId::from_uuid(Uuid::from_u128(number)),
+        format!("tenant-{}", number % 50),
+        Hostname::parse(host).unwrap(),
+        Hostname::parse(TARGET).unwrap(),
+        1,
+        due,
+    )
 }
 
 /// A domain that nobody mended after so many looks.
@@ -46,13 +36,7 @@ fn broken(number: u128, attempt: u32, due: Timestamp) -> DomainRecord {
 }
 
 fn quiet(record: DomainRecord) -> Completion {
-    Completion {
-        record,
-        report: None,
-        event: None,
-        ledger: Vec::new(),
-        advice: None,
-    }
+    Completion::of(record)
 }
 
 async fn insert(world: &World, records: Vec<DomainRecord>) {

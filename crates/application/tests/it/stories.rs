@@ -826,13 +826,7 @@ async fn a_worker_that_slept_through_its_lease_disturbs_nobody_when_it_wakes() {
         )
         .await;
         assert!(matches!(outcome, steps::Outcome::Moved { .. }), "{outcome:?}");
-        let completion = Completion {
-            ledger: Vec::new(),
-            advice: None,
-            record: slept.record,
-            report: None,
-            event: None,
-        };
+        let completion = Completion::of(slept.record);
         let late = world.service.store.complete(slept.token, completion).await;
         assert!(matches!(late, Err(StoreError::LeaseLost)), "{late:?}");
         world.settle().await;

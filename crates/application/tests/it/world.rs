@@ -9,7 +9,7 @@ use dps_application::{
     Fleet, FleetPolicy, LanePolicy, Policy, Resolvers, Service, Shares, settle, steps, workers,
 };
 use dps_domain::phase::Lane;
-use dps_domain::{DomainId, Event, Hostname, Phase, Timestamp};
+use dps_domain::{DomainId, Event, Hostname, Timestamp};
 use uuid::Uuid;
 
 use super::ca::FakeCa;
@@ -45,32 +45,15 @@ impl World {
     pub(crate) async fn add(&self, number: u128, host: &str, tenant: &str) {
         self.dns.point(host, TARGET);
         self.cabinet.add(number, host);
-        let now = self.service.now();
-        let record = DomainRecord {
-            id: DomainId::from_uuid(Uuid::from_u128(number)),
-            tenant_id: tenant.into(),
-            hostname: Hostname::parse(host).unwrap(),
-            cname_target: Hostname::parse(TARGET).unwrap(),
-            phase: Phase::START,
-            attempt: 0,
-            next_attempt_at: Some(now),
-            pending_since: now,
-            failed_validations: 0,
-            order_not_before: Timestamp::EPOCH,
-            urgent_from: None,
-            last_failure: None,
-            cabinet_version: 1,
-            revision: 0,
-            created_at: now,
-            updated_at: now,
-        };
-        let completion = Completion {
-            ledger: Vec::new(),
-            advice: None,
-            record,
-            report: None,
-            event: None,
-        };
+        let record = DomainRecord::new(
+            DomainId::from_uuid(Uuid::from_u128(number)),
+            tenant.into(),
+            Hostname::parse(host).unwrap(),
+            Hostname::parse(TARGET).unwrap(),
+            1,
+            self.service.now(),
+        );
+        let completion = Completion::of(record);
         assert!(self.service.store.domain_insert(completion).await.unwrap());
     }
 
@@ -158,13 +141,7 @@ impl World {
         let mut record = self.record().await;
         record.phase = record.phase.apply(Event::RemovalRequested).unwrap();
         record.next_attempt_at = Some(self.service.now());
-        let completion = Completion {
-            ledger: Vec::new(),
-            advice: None,
-            record,
-            report: None,
-            event: None,
-        };
+        let completion = Completion::of(record);
         assert!(self.service.store.domain_update(completion).await.unwrap());
     }
 
@@ -179,13 +156,7 @@ impl World {
         let mut record = self.service.store.domain(id).await.unwrap().unwrap();
         record.next_attempt_at = Some(self.service.now());
         alter(&mut record);
-        let completion = Completion {
-            ledger: Vec::new(),
-            advice: None,
-            record,
-            report: None,
-            event: None,
-        };
+        let completion = Completion::of(record);
         assert!(self.service.store.domain_update(completion).await.unwrap());
     }
 

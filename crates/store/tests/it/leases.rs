@@ -25,11 +25,9 @@ pub(crate) async fn a_worker_that_lost_its_lease_cannot_overwrite_the_winner(wor
         .unwrap();
 
     let late = Completion {
-        ledger: Vec::new(),
-        advice: None,
-        record: slow.record,
         report: Some(report(Status::PendingDns)),
         event: Some(event("dns.ready", later)),
+        ..Completion::of(slow.record)
     };
     let id = late.record.id;
     assert!(matches!(
@@ -54,11 +52,9 @@ pub(crate) async fn outcomes_are_recorded_together_but_for_those_whose_lease_was
             let mut record = lease.record;
             record.phase = Phase::Onboarding(Issuance::AwaitingHttpProbe);
             let completion = Completion {
-                ledger: Vec::new(),
-                advice: None,
-                record,
                 report: Some(report(Status::PendingHttpProbe)),
                 event: Some(event("dns.ready", later)),
+                ..Completion::of(record)
             };
             (lease.token, completion)
         })
@@ -82,11 +78,9 @@ fn passed_dns(mut record: DomainRecord) -> Completion {
     record.phase = Phase::Onboarding(Issuance::AwaitingHttpProbe);
     record.attempt = 0;
     Completion {
-        ledger: Vec::new(),
-        advice: None,
-        record,
         report: Some(report(Status::PendingHttpProbe)),
         event: Some(event("dns.ready", at(0))),
+        ..Completion::of(record)
     }
 }
 
@@ -329,11 +323,9 @@ pub(crate) async fn outcome_report_and_event_are_written_together_or_not_at_all(
         let mut record = lease.record.clone();
         record.phase = Phase::Onboarding(Issuance::AwaitingHttpProbe);
         Completion {
-            ledger: Vec::new(),
-            advice: None,
-            record,
             report: Some(report(Status::PendingHttpProbe)),
             event: Some(event("dns.ready", at(1))),
+            ..Completion::of(record)
         }
     };
     let before = world.read(id).await;

@@ -212,11 +212,8 @@ pub(crate) async fn reports_added_while_others_finish_are_never_stranded(world: 
         let mut report = crate::world::report(status);
         report.next_attempt_at = Some(at(written + 1));
         let completion = dps_application::ports::store::Completion {
-            ledger: Vec::new(),
-            advice: None,
-            record,
             report: Some(report),
-            event: None,
+            ..dps_application::ports::store::Completion::of(record)
         };
         // The sender moves the version meanwhile, and then the record is read again.
         written += i64::from(world.store.domain_update(completion).await.unwrap());

@@ -36,11 +36,8 @@ pub(crate) async fn an_id_is_inserted_once(world: World) {
     let mut second = first.clone();
     second.hostname = host("other.example");
     let completion = Completion {
-        ledger: Vec::new(),
-        advice: None,
-        record: second,
-        report: None,
         event: Some(event("created", at(1))),
+        ..Completion::of(second)
     };
     assert!(!world.store.domain_insert(completion).await.unwrap());
     assert_eq!(world.read(first.id).await.hostname, first.hostname);
@@ -52,11 +49,9 @@ pub(crate) async fn many_are_inserted_in_one_go_each_with_what_goes_along_and_ea
     world.insert(&known).await;
     let new = [record("one.example"), record("two.example")];
     let completions = [&new[0], &known, &new[1], &new[0]].map(|record| Completion {
-        ledger: Vec::new(),
-        advice: None,
-        record: record.clone(),
         report: Some(report(Status::PendingDns)),
         event: Some(event("created", at(1))),
+        ..Completion::of(record.clone())
     });
     let inserted = world.store.domains_insert(completions.into()).await.unwrap();
     assert_eq!(inserted, [true, false, true, false]);
@@ -296,11 +291,8 @@ pub(crate) async fn history_is_newest_first_and_bounded_per_domain(world: World)
     let busy = world.with_due("busy.example", at(0)).await.id;
     let write = async |id, n: i64| {
         let completion = Completion {
-            ledger: Vec::new(),
-            advice: None,
-            record: world.read(id).await,
-            report: None,
             event: Some(event(&format!("event-{n}"), at(n))),
+            ..Completion::of(world.read(id).await)
         };
         assert!(world.store.domain_update(completion).await.unwrap());
     };
@@ -321,11 +313,8 @@ pub(crate) async fn what_is_confirmed_every_day_is_one_line_of_the_history(world
     let neighbour = world.with_due("other.example", at(0)).await.id;
     let write = async |id, kind: &str, n: i64| {
         let completion = Completion {
-            ledger: Vec::new(),
-            advice: None,
-            record: world.read(id).await,
-            report: None,
             event: Some(event(kind, at(n))),
+            ..Completion::of(world.read(id).await)
         };
         assert!(world.store.domain_update(completion).await.unwrap());
     };
@@ -358,11 +347,8 @@ pub(crate) async fn history_that_is_too_old_is_dropped_in_batches_the_oldest_fir
     for day in 0..6 {
         let id = ids[usize::from(day % 2 == 1)];
         let completion = Completion {
-            ledger: Vec::new(),
-            advice: None,
-            record: world.read(id).await,
-            report: None,
             event: Some(event(&format!("day-{day}"), at(day * DAY))),
+            ..Completion::of(world.read(id).await)
         };
         assert!(world.store.domain_update(completion).await.unwrap());
     }
@@ -380,11 +366,8 @@ pub(crate) async fn history_that_is_too_old_is_dropped_in_batches_the_oldest_fir
     assert_eq!(world.store.events_prune(now, 3).await.unwrap(), 0);
     // What comes next is the newest, although the older lines are gone.
     let completion = Completion {
-        ledger: Vec::new(),
-        advice: None,
-        record: world.read(ids[0]).await,
-        report: None,
         event: Some(event("later", at(200 * DAY))),
+        ..Completion::of(world.read(ids[0]).await)
     };
     assert!(world.store.domain_update(completion).await.unwrap());
     assert_eq!(kinds(ids[0]).await, ["later", "day-4"]);

@@ -12,7 +12,7 @@ use dps_application::ports::store::{
 use dps_application::ports::vault::SealedSecret;
 use dps_application::ports::{Clock, Randomness};
 use dps_domain::phase::Lane;
-use dps_domain::{CertificateId, DomainId, Hostname, OrderId, Phase, Status, Timestamp};
+use dps_domain::{CertificateId, DomainId, Hostname, OrderId, Status, Timestamp};
 use dps_lab::memory_store::{MemoryStore, Retention};
 use dps_store::{Store, StoreOptions};
 use sqlx::{AssertSqlSafe, Executor, Row};
@@ -296,11 +296,8 @@ impl World {
         let mut record = self.read(id).await;
         record.updated_at = now;
         let completion = Completion {
-            ledger: Vec::new(),
-            advice: None,
-            record,
             report: Some(report(status)),
-            event: None,
+            ..Completion::of(record)
         };
         assert!(self.store.domain_update(completion).await.unwrap());
     }
@@ -329,35 +326,17 @@ pub(crate) fn host(name: &str) -> Hostname {
 
 /// A record that has just been made and rests.
 pub(crate) fn record(name: &str) -> DomainRecord {
+    let id = DomainId::from_uuid(Uuid::from_u128(number()));
+    let target = host("edge.platform.example");
     DomainRecord {
-        id: DomainId::from_uuid(Uuid::from_u128(number())),
-        tenant_id: "tenant-1".to_owned(),
-        hostname: host(name),
-        cname_target: host("edge.platform.example"),
-        phase: Phase::START,
-        attempt: 0,
         next_attempt_at: None,
-        pending_since: at(0),
-        failed_validations: 0,
-        order_not_before: Timestamp::EPOCH,
-        urgent_from: None,
-        last_failure: None,
-        cabinet_version: 1,
-        revision: 0,
-        created_at: at(0),
-        updated_at: at(0),
+        ..DomainRecord::new(id, "tenant-1".to_owned(), host(name), target, 1, at(0))
     }
 }
 
 /// A completion without report and event.
 pub(crate) fn quiet(record: DomainRecord) -> Completion {
-    Completion {
-        ledger: Vec::new(),
-        advice: None,
-        record,
-        report: None,
-        event: None,
-    }
+    Completion::of(record)
 }
 
 pub(crate) fn report(status: Status) -> StatusReport {
