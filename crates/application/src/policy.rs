@@ -20,7 +20,7 @@ const DEPARTED: Backoff = Backoff {
 const ENDED_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How one worker works.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LanePolicy {
     /// The first delay after a failure.
     pub interval: Duration,
@@ -72,7 +72,7 @@ pub struct PoolLanes {
 }
 
 /// How the edges are looked after.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FleetPolicy {
     /// Between two looks at how each edge is.
     pub check_interval: Duration,
@@ -85,7 +85,7 @@ pub struct FleetPolicy {
 }
 
 /// All of it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
     /// `DomainVerificationWorker`.
     pub verification: LanePolicy,
@@ -132,6 +132,56 @@ pub struct Policy {
     pub skew_allowance: Duration,
     /// How long a step may wait for the CA before it gives the record back.
     pub ca_patience: Duration,
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What holds when the operator sets nothing: the configuration takes its defaults from here.
+impl Default for Policy {
+    fn default() -> Self {
+        let lane = |interval, max_backoff, concurrency| LanePolicy {
+            interval,
+            max_backoff,
+            concurrency,
+        };
+        let soon = Duration::from_secs(30);
+        Self {
+            verification: lane(soon, HOUR, 64),
+            http_probe: lane(soon, HOUR, 64),
+            issuance: lane(MINUTE, 6 * HOUR, 16),
+            renewal: lane(6 * HOUR, 6 * HOUR, 8),
+            recheck: lane(DAY, DAY, 16),
+            removal: lane(soon, HOUR, 8),
+            shares: Shares {
+                urgent: 20,
+                renewal: 40,
+                first_issuance: 30,
+                chronic: 10,
+            },
+            quarantine: 30 * DAY,
+            intake_interval: soon,
+            resync_interval: 6 * HOUR,
+            missing_grace: 30 * DAY,
+            removal_brake_percent: 10,
+            names: NameRules::default(),
+            give_up_after: 7 * DAY,
+            release_after: 30 * DAY,
+            edge_addresses: Vec::new(),
+            glance: Duration::from_secs(2),
+            unreachable_grace: 2 * MINUTE,
+            fleet: FleetPolicy {
+                check_interval: Duration::from_secs(5),
+                interval: 6 * HOUR,
+                certificates_per_second: 200,
+                find_interval: soon,
+            },
+            lease: 2 * MINUTE,
+            skew_allowance: Duration::from_secs(5),
+            ca_patience: Duration::from_secs(20),
+        }
+    }
 }
 
 impl Policy {
@@ -222,57 +272,12 @@ impl Policy {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-
-    const SHARES: Shares = Shares {
-        urgent: 20,
-        renewal: 40,
-        first_issuance: 30,
-        chronic: 10,
-    };
-
-    /// The defaults of the configuration, for tests.
-    pub(crate) fn policy() -> Policy {
-        let lane = |seconds| LanePolicy {
-            interval: Duration::from_secs(seconds),
-            max_backoff: Duration::from_secs(3600),
-            concurrency: 4,
-        };
-        Policy {
-            verification: lane(30),
-            http_probe: lane(30),
-            issuance: lane(60),
-            renewal: lane(6 * 3600),
-            recheck: lane(24 * 3600),
-            quarantine: Duration::from_secs(30 * 24 * 3600),
-            removal: lane(30),
-            shares: SHARES,
-            intake_interval: Duration::from_secs(30),
-            resync_interval: Duration::from_secs(6 * 3600),
-            missing_grace: Duration::from_secs(30 * 24 * 3600),
-            removal_brake_percent: 10,
-            names: NameRules::default(),
-            give_up_after: Duration::from_secs(7 * 24 * 3600),
-            release_after: Duration::from_secs(30 * 24 * 3600),
-            edge_addresses: vec![],
-            glance: Duration::from_secs(2),
-            unreachable_grace: Duration::from_secs(120),
-            fleet: FleetPolicy {
-                check_interval: Duration::from_secs(5),
-                interval: Duration::from_secs(6 * 3600),
-                certificates_per_second: 200,
-                find_interval: Duration::from_secs(30),
-            },
-            lease: Duration::from_secs(120),
-            skew_allowance: Duration::from_secs(5),
-            ca_patience: Duration::from_secs(20),
-        }
-    }
 
     #[test]
     fn every_lane_draws_from_one_pool_that_covers_its_guarantees() {
-        let pools = policy().pools();
+        let pools = Policy::default().pools();
         let lanes = pools
             .iter()
             .flat_map(|pool| &pool.drawers)
@@ -292,6 +297,9 @@ pub(crate) mod tests {
 
     #[test]
     fn a_failed_renewal_is_tried_again_in_minutes_not_in_its_interval_of_hours() {
-        assert_eq!(policy().backoff(Lane::Renewal).initial, Duration::from_secs(60));
+        assert_eq!(
+            Policy::default().backoff(Lane::Renewal).initial,
+            Duration::from_secs(60)
+        );
     }
 }

@@ -5,7 +5,6 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::policy::tests::policy;
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -23,7 +22,7 @@ fn record(phase: Phase) -> DomainRecord {
 
 fn with_facts<T>(settle: impl FnOnce(&Facts<'_>) -> T) -> T {
     settle(&Facts {
-        policy: &policy(),
+        policy: &Policy::default(),
         now: NOW,
         jitter: 1.0,
         took: Duration::ZERO,
@@ -412,7 +411,7 @@ proptest! {
         let left = lifetime.mul_f64(left_share);
         let ends = NOW + left;
         let back = NOW + left.mul_f64(outage_share);
-        let mut policy = policy();
+        let mut policy = Policy::default();
         policy.issuance.max_backoff = 6 * HOUR;
         for (failure, then) in outages() {
             let serving = CertificateId::from_uuid(Uuid::from_u128(3));
@@ -575,7 +574,7 @@ fn a_name_that_the_ca_refuses_stops_at_once() {
 fn a_live_domain_that_waits_for_somebody_is_looked_at_in_the_renewals_own_pass() {
     let rejected = Failure::AcmeRejectedIdentifier { detail: "no".into() };
     for hours in [1, 5] {
-        let mut policy = policy();
+        let mut policy = Policy::default();
         policy.renewal.interval = Duration::from_secs(hours * 3600);
         let stopped = failed(rejected.clone(), Then::Stop);
         let before = record(Phase::Live {

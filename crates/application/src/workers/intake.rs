@@ -900,7 +900,6 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::policy::tests::policy;
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 
@@ -926,12 +925,14 @@ mod tests {
     }
 
     fn names(told: &CabinetDomain) -> Names {
-        Names::of(told, &policy().names)
+        Names::of(told, &Policy::default().names)
     }
 
     fn record(phase: Phase) -> DomainRecord {
         let told = told(Status::PendingDns, 3);
-        let mut record = arrival(&facts(&policy()), &told, &names(&told)).unwrap().record;
+        let mut record = arrival(&facts(&Policy::default()), &told, &names(&told))
+            .unwrap()
+            .record;
         record.phase = phase;
         record.next_attempt_at = None;
         record
@@ -939,7 +940,7 @@ mod tests {
 
     fn changed(phase: Phase, status: Status, version: u64) -> Option<Completion> {
         let told = told(status, version);
-        change(&facts(&policy()), &record(phase), &told, &names(&told))
+        change(&facts(&Policy::default()), &record(phase), &told, &names(&told))
     }
 
     #[test]
@@ -950,7 +951,7 @@ mod tests {
                 refusal,
                 ..names(&told)
             };
-            arrival(&facts(&policy()), &told, &names).unwrap()
+            arrival(&facts(&Policy::default()), &told, &names).unwrap()
         };
         assert_eq!(taken(None).record.next_attempt_at, Some(NOW));
         let refused = taken(Some(Failure::NameAlreadyClaimed {}));
@@ -980,7 +981,7 @@ mod tests {
         waiting.pending_since = NOW - Duration::from_secs(6 * 24 * 3600);
         assert_eq!(waiting.lane(), Some(Lane::Chronic));
         let told = told(Status::PendingDns, 4);
-        let retried = change(&facts(&policy()), &waiting, &told, &names(&told));
+        let retried = change(&facts(&Policy::default()), &waiting, &told, &names(&told));
         let mut retried = retried.unwrap().record;
         assert_eq!(retried.lane(), Some(Lane::Verification));
         assert_eq!(retried.next_attempt_at, Some(NOW));
@@ -999,7 +1000,7 @@ mod tests {
         predecessor.failed_validations = 3;
         predecessor.order_not_before = NOW + Duration::from_secs(3_600);
         let told = told(Status::PendingDns, 1);
-        let new = || arrival(&facts(&policy()), &told, &names(&told)).unwrap();
+        let new = || arrival(&facts(&Policy::default()), &told, &names(&told)).unwrap();
         let again = after_predecessor(new(), Some(&predecessor)).record;
         assert_eq!(
             (again.failed_validations, again.order_not_before),
@@ -1053,7 +1054,7 @@ mod tests {
                     told.canonical_host = "other.example.com".into();
                     let known = is_known(&record, &told);
                     assert_eq!(known, version < 4 && status != Status::PendingRemoval);
-                    let change = change(&facts(&policy()), &record, &told, &names(&told));
+                    let change = change(&facts(&Policy::default()), &record, &told, &names(&told));
                     assert!(!known || change.is_none(), "{phase:?} {status:?} {version}");
                 }
             }
@@ -1064,7 +1065,7 @@ mod tests {
     fn altered(phase: Phase, alter: impl Fn(&mut CabinetDomain)) -> Option<Completion> {
         let mut told = told(Status::PendingDns, 4);
         alter(&mut told);
-        change(&facts(&policy()), &record(phase), &told, &names(&told))
+        change(&facts(&Policy::default()), &record(phase), &told, &names(&told))
     }
 
     fn live() -> Phase {
@@ -1090,7 +1091,7 @@ mod tests {
             assert_eq!(after.record.phase, Phase::START, "{phase:?}");
             assert_eq!(after.record.hostname.as_str(), "new.example.com");
             assert_eq!(after.report.unwrap().status, Status::PendingDns);
-            let old = take_down_of(&facts(&policy()), &record(phase.clone()));
+            let old = take_down_of(&facts(&Policy::default()), &record(phase.clone()));
             assert_eq!(old.is_none(), phase == Phase::Failed, "{phase:?}");
             if let Some(old) = old {
                 assert_eq!((&old.record.phase, old.report.is_none()), (&Phase::Leaving, true));
@@ -1175,7 +1176,7 @@ mod tests {
         before.failed_validations = 3;
         before.order_not_before = NOW + Duration::from_secs(3600);
         let told = told(Status::PendingDns, 4);
-        let after = change(&facts(&policy()), &before, &told, &names(&told))
+        let after = change(&facts(&Policy::default()), &before, &told, &names(&told))
             .unwrap()
             .record;
         assert_eq!(after.failed_validations, 3);

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use dps_application::ports::store::{Completion, DomainFilter, DomainRecord, Lease};
 use dps_application::ports::{CertificateStore, Clock, Randomness};
-use dps_application::{
-    Fleet, FleetPolicy, LanePolicy, Policy, Resolvers, Service, Shares, settle, steps, workers,
-};
+use dps_application::{Fleet, FleetPolicy, LanePolicy, Policy, Resolvers, Service, settle, steps, workers};
 use dps_domain::phase::Lane;
 use dps_domain::{DomainId, Event, Hostname, Timestamp};
 use uuid::Uuid;
@@ -251,44 +249,27 @@ async fn memory_store(randomness: Arc<dyn Randomness>, clock: Arc<dyn Clock>) ->
     Arc::new(store)
 }
 
+/// The defaults, with few permits, first retries within the hour, and edges that are filled at once.
 fn policy() -> Policy {
-    let lane = |seconds| LanePolicy {
-        interval: Duration::from_secs(seconds),
+    let small = |lane: LanePolicy| LanePolicy {
         max_backoff: Duration::from_secs(3600),
         concurrency: 4,
+        ..lane
     };
+    let defaults = Policy::default();
     Policy {
-        verification: lane(30),
-        http_probe: lane(30),
-        issuance: lane(60),
-        renewal: lane(6 * 3600),
-        recheck: lane(24 * 3600),
-        quarantine: Duration::from_secs(30 * 24 * 3600),
-        removal: lane(30),
-        shares: Shares {
-            urgent: 20,
-            renewal: 40,
-            first_issuance: 30,
-            chronic: 10,
-        },
-        intake_interval: Duration::from_secs(30),
-        resync_interval: Duration::from_secs(6 * 3600),
-        missing_grace: Duration::from_secs(30 * 24 * 3600),
-        removal_brake_percent: 10,
-        names: dps_domain::NameRules::default(),
-        give_up_after: Duration::from_secs(7 * 24 * 3600),
-        release_after: Duration::from_secs(30 * 24 * 3600),
-        edge_addresses: vec![],
-        glance: Duration::from_secs(2),
+        verification: small(defaults.verification),
+        http_probe: small(defaults.http_probe),
+        issuance: small(defaults.issuance),
+        renewal: small(defaults.renewal),
+        recheck: small(defaults.recheck),
+        removal: small(defaults.removal),
         unreachable_grace: GRACE,
         fleet: FleetPolicy {
-            check_interval: Duration::from_secs(5),
-            interval: Duration::from_secs(6 * 3600),
             certificates_per_second: 10_000,
-            find_interval: Duration::from_secs(30),
+            ..defaults.fleet
         },
         lease: LEASE,
-        skew_allowance: Duration::from_secs(5),
-        ca_patience: Duration::from_secs(20),
+        ..defaults
     }
 }

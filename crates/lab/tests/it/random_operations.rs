@@ -6,7 +6,6 @@
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
 
-use dps_application::policy::Shares;
 use dps_application::{FleetPolicy, LanePolicy, Policy};
 use dps_lab::simulation::drill::{Operation, Size, drill};
 use proptest::prelude::*;
@@ -24,44 +23,25 @@ const SIZE: Size = Size {
 
 /// As a small installation sets it; replicas wake each other, so a glance is rare.
 pub(crate) fn policy() -> Policy {
-    let lane = |seconds, concurrency| LanePolicy {
-        interval: Duration::from_secs(seconds),
+    let small = |lane: LanePolicy, concurrency| LanePolicy {
         max_backoff: Duration::from_secs(3600),
         concurrency,
+        ..lane
     };
+    let defaults = Policy::default();
     Policy {
-        verification: lane(30, 8),
-        http_probe: lane(30, 8),
-        issuance: lane(60, 4),
-        renewal: lane(6 * 3600, 4),
-        recheck: lane(24 * 3600, 8),
-        removal: lane(30, 4),
-        shares: Shares {
-            urgent: 20,
-            renewal: 40,
-            first_issuance: 30,
-            chronic: 10,
-        },
-        quarantine: Duration::from_secs(30 * 24 * 3600),
-        intake_interval: Duration::from_secs(30),
-        resync_interval: Duration::from_secs(6 * 3600),
-        missing_grace: Duration::from_secs(30 * 24 * 3600),
-        removal_brake_percent: 10,
-        names: dps_domain::NameRules::default(),
-        give_up_after: Duration::from_secs(7 * 24 * 3600),
-        release_after: Duration::from_secs(30 * 24 * 3600),
-        edge_addresses: vec![],
+        verification: small(defaults.verification, 8),
+        http_probe: small(defaults.http_probe, 8),
+        issuance: small(defaults.issuance, 4),
+        renewal: small(defaults.renewal, 4),
+        recheck: small(defaults.recheck, 8),
+        removal: small(defaults.removal, 4),
         glance: Duration::from_secs(300),
-        unreachable_grace: Duration::from_secs(120),
         fleet: FleetPolicy {
             check_interval: Duration::from_secs(300),
-            interval: Duration::from_secs(6 * 3600),
-            certificates_per_second: 200,
-            find_interval: Duration::from_secs(30),
+            ..defaults.fleet
         },
-        lease: Duration::from_secs(120),
-        skew_allowance: Duration::from_secs(5),
-        ca_patience: Duration::from_secs(20),
+        ..defaults
     }
 }
 

@@ -1,5 +1,6 @@
 //! Section `HAProxyAgent:Discovery`: agents that are found by DNS.
 
+use dps_application::Policy;
 use dps_host::HumanDuration;
 use dps_infrastructure::edge_directory::{DirectoryRecords, DirectorySettings};
 use serde::{Deserialize, Serialize};
@@ -56,7 +57,7 @@ impl Default for Discovery {
             scheme: Scheme::Https,
             port: 9403,
             resolver: None,
-            interval: HumanDuration::from_secs(30),
+            interval: Policy::default().fleet.find_interval.into(),
             allowed_suffixes: Vec::new(),
         }
     }

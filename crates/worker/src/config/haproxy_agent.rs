@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use dps_application::Policy;
 use dps_domain::with_causes;
 use dps_host::mutual_tls::{ClientTls, TlsFiles};
 use dps_host::{HumanDuration, Secret, SecretError};
@@ -130,7 +131,7 @@ impl Default for HAProxyAgent {
             shared_token: false,
             tls: Tls::default(),
             allow_unencrypted: false,
-            unreachable_grace: HumanDuration::from_secs(120),
+            unreachable_grace: Policy::default().unreachable_grace.into(),
             discovery: Discovery::default(),
             timeout: HumanDuration::from_secs(30),
         }

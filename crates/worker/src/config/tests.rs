@@ -249,6 +249,11 @@ fn the_names_of_the_specification_are_the_keys() {
 }
 
 #[test]
+fn a_policy_of_which_nothing_is_set_is_the_applications_default() {
+    assert_eq!(Settings::default().policy(), Policy::default());
+}
+
+#[test]
 fn the_default_intervals_are_those_of_the_specification() {
     let policy = Settings::default().policy();
     let seconds = [

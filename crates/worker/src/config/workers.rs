@@ -20,13 +20,6 @@ pub use shares::Shares;
 use super::haproxy_agent::HAProxyAgent;
 use super::report::Report;
 
-/// Taken off a lease's remaining time, for clocks that differ between replicas.
-const SKEW_ALLOWANCE: Duration = Duration::from_secs(5);
-/// How soon work that another process made due is seen when nobody told of it.
-const GLANCE: Duration = Duration::from_secs(2);
-/// How long a step may wait for the CA before it gives the record back.
-const CA_PATIENCE: Duration = Duration::from_secs(20);
-
 /// The workers. Work that is due begins at once; an interval is the first delay before it is tried
 /// again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -66,7 +59,7 @@ impl Default for Workers {
             shares: Shares::default(),
             intake: Intake::default(),
             edge_reconcile: EdgeReconcile::default(),
-            lease_duration: HumanDuration::from_secs(120),
+            lease_duration: Policy::default().lease.into(),
         }
     }
 }
@@ -79,6 +72,7 @@ impl Workers {
             max_backoff: max_backoff.get(),
             concurrency: concurrency as usize,
         };
+        let defaults = Policy::default();
         let (dns, probe, acme) = (&self.domain_verification, &self.http_probe, &self.acme_issuance);
         Policy {
             verification: lane(dns.interval, dns.max_backoff, dns.concurrency),
@@ -105,25 +99,29 @@ impl Workers {
             give_up_after: dns.give_up_after.get(),
             release_after: self.recheck.release_after.get(),
             edge_addresses: dns.edge_addresses.iter().map(|address| address.0).collect(),
-            glance: self.shortest_pass().min(GLANCE),
+            glance: self.shortest_pass(defaults.glance),
             unreachable_grace: agents.unreachable_grace.get(),
             fleet: self.edge_reconcile.policy(agents.discovery.interval),
             lease: self.lease_duration.get(),
-            skew_allowance: SKEW_ALLOWANCE,
-            ca_patience: CA_PATIENCE,
+            // Nobody sets these.
+            skew_allowance: defaults.skew_allowance,
+            ca_patience: defaults.ca_patience,
         }
     }
 
-    /// The shortest of the first delays: whoever sets seconds there does not want to wait for a
-    /// glance.
-    fn shortest_pass(&self) -> Duration {
+    /// The shortest of the first delays and `longest`: whoever sets seconds there does not want to wait
+    /// for a glance.
+    fn shortest_pass(&self, longest: Duration) -> Duration {
         let passes = [
             self.domain_verification.interval,
             self.http_probe.interval,
             self.acme_issuance.interval,
             self.removal.interval,
         ];
-        passes.map(HumanDuration::get).into_iter().min().unwrap_or(GLANCE)
+        passes
+            .map(HumanDuration::get)
+            .into_iter()
+            .fold(longest, Duration::min)
     }
 
     pub(super) fn check(&self, report: &mut Report) {

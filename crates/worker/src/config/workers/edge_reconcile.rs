@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dps_application::FleetPolicy;
+use dps_application::{FleetPolicy, Policy};
 use dps_host::HumanDuration;
 use serde::{Deserialize, Serialize};
 
@@ -22,10 +22,11 @@ pub struct EdgeReconcile {
 
 impl Default for EdgeReconcile {
     fn default() -> Self {
+        let fleet = Policy::default().fleet;
         Self {
-            interval: HumanDuration::from_secs(6 * 3600),
-            check_interval: HumanDuration::from_secs(5),
-            certificates_per_second: 200,
+            interval: fleet.interval.into(),
+            check_interval: fleet.check_interval.into(),
+            certificates_per_second: fleet.certificates_per_second,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dps_application::Policy;
 use dps_domain::NameSuffix;
 use dps_domain::address::edge_network_fault;
 use dps_host::HumanDuration;
@@ -125,13 +126,19 @@ pub struct Intake {
     pub missing_grace: HumanDuration,
 }
 
+/// A setting of a number that the application counts with.
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
 impl Default for DomainVerification {
     fn default() -> Self {
+        let policy = Policy::default();
         Self {
-            interval: HumanDuration::from_secs(30),
-            max_backoff: HumanDuration::from_secs(3600),
-            give_up_after: HumanDuration::from_secs(7 * DAY),
-            concurrency: 64,
+            interval: policy.verification.interval.into(),
+            max_backoff: policy.verification.max_backoff.into(),
+            give_up_after: policy.give_up_after.into(),
+            concurrency: count(policy.verification.concurrency),
             edge_addresses: Vec::new(),
             allowed_targets: Vec::new(),
             blocked_names: Vec::new(),
@@ -142,65 +149,71 @@ impl Default for DomainVerification {
 
 impl Default for HttpProbe {
     fn default() -> Self {
+        let lane = Policy::default().http_probe;
         Self {
-            interval: HumanDuration::from_secs(30),
-            max_backoff: HumanDuration::from_secs(3600),
+            interval: lane.interval.into(),
+            max_backoff: lane.max_backoff.into(),
             port: 80,
             timeout: HumanDuration::from_secs(10),
             allow_private_addresses: false,
             forbidden_networks: Vec::new(),
-            concurrency: 64,
+            concurrency: count(lane.concurrency),
         }
     }
 }
 
 impl Default for AcmeIssuance {
     fn default() -> Self {
+        let lane = Policy::default().issuance;
         Self {
-            interval: HumanDuration::from_secs(60),
-            max_backoff: HumanDuration::from_secs(6 * 3600),
-            concurrency: 16,
+            interval: lane.interval.into(),
+            max_backoff: lane.max_backoff.into(),
+            concurrency: count(lane.concurrency),
         }
     }
 }
 
 impl Default for Renewal {
     fn default() -> Self {
+        let lane = Policy::default().renewal;
         Self {
-            interval: HumanDuration::from_secs(6 * 3600),
-            concurrency: 8,
+            interval: lane.interval.into(),
+            concurrency: count(lane.concurrency),
         }
     }
 }
 
 impl Default for Recheck {
     fn default() -> Self {
+        let policy = Policy::default();
         Self {
-            interval: HumanDuration::from_secs(DAY),
-            release_after: HumanDuration::from_secs(30 * DAY),
-            concurrency: 16,
+            interval: policy.recheck.interval.into(),
+            release_after: policy.release_after.into(),
+            concurrency: count(policy.recheck.concurrency),
         }
     }
 }
 
 impl Default for Removal {
     fn default() -> Self {
+        let policy = Policy::default();
         Self {
-            interval: HumanDuration::from_secs(30),
-            max_backoff: HumanDuration::from_secs(3600),
-            concurrency: 8,
-            quarantine: HumanDuration::from_secs(30 * DAY),
-            brake_percent: 10,
+            interval: policy.removal.interval.into(),
+            max_backoff: policy.removal.max_backoff.into(),
+            concurrency: count(policy.removal.concurrency),
+            quarantine: policy.quarantine.into(),
+            brake_percent: policy.removal_brake_percent,
         }
     }
 }
 
 impl Default for Intake {
     fn default() -> Self {
+        let policy = Policy::default();
         Self {
-            interval: HumanDuration::from_secs(30),
-            resync_interval: HumanDuration::from_secs(6 * 3600),
-            missing_grace: HumanDuration::from_secs(30 * DAY),
+            interval: policy.intake_interval.into(),
+            resync_interval: policy.resync_interval.into(),
+            missing_grace: policy.missing_grace.into(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Who may always have how much of the work at the CA.
 
+use dps_application::Policy;
 use serde::{Deserialize, Serialize};
 
 use super::super::report::Report;
@@ -21,11 +22,12 @@ pub struct Shares {
 
 impl Default for Shares {
     fn default() -> Self {
+        let shares = Policy::default().shares;
         Self {
-            urgent: 20,
-            renewal: 40,
-            first_issuance: 30,
-            chronic: 10,
+            urgent: shares.urgent,
+            renewal: shares.renewal,
+            first_issuance: shares.first_issuance,
+            chronic: shares.chronic,
         }
     }
 }
