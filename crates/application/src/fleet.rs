@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use dps_domain::Timestamp;
+use dps_domain::text::shown;
 
 use crate::ports::edge::{Deployment, DirectoryError, EdgeError};
 use crate::ports::fleet::KnownEdge;
@@ -19,7 +20,7 @@ const MAX_PROBLEM: usize = 300;
 
 /// What is kept of an edge's error.
 pub(crate) fn problem(error: &EdgeError) -> String {
-    error.to_string().chars().take(MAX_PROBLEM).collect()
+    shown(&error.to_string(), MAX_PROBLEM)
 }
 
 /// The edges, as of the last look into the directory.
@@ -110,4 +111,22 @@ pub(crate) fn deployment(service: &Service, stored: &StoredCertificate) -> Resul
         fingerprint: certificate.facts.fingerprint.clone(),
         generation: stored.generation,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_edge_says_cannot_take_over_the_operators_terminal() {
+        let error = EdgeError::Unreachable {
+            edge: "edge-1".into(),
+            detail: format!("\u{1b}[2J{}", "x".repeat(1_000)),
+        };
+        let kept = problem(&error);
+        assert!(
+            !kept.contains('\u{1b}') && kept.chars().count() == MAX_PROBLEM,
+            "{kept}"
+        );
+    }
 }

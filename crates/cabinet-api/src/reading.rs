@@ -5,6 +5,7 @@
 //! character, an unknown escape, bytes that are no UTF-8) is replaced by U+FFFD where that lets the
 //! rest be read.
 
+use dps_domain::text::shown;
 use dps_domain::{DomainId, Status};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -87,7 +88,7 @@ pub fn read_domain(item: &RawValue) -> Result<DomainEntry, ItemError> {
             Err(_) => Err(ItemError {
                 id: String::new(),
                 field: "item",
-                value: shown(item.get()),
+                value: shown(item.get(), SHOWN_CHARS),
                 reason: error.to_string(),
             }),
         },
@@ -95,11 +96,13 @@ pub fn read_domain(item: &RawValue) -> Result<DomainEntry, ItemError> {
 }
 
 fn entry(fields: &Fields<'_>) -> Result<DomainEntry, ItemError> {
-    let id = fields.id.map_or_else(String::new, |id| shown(&text(id)));
+    let id = fields
+        .id
+        .map_or_else(String::new, |id| shown(&text(id), SHOWN_CHARS));
     let refuse = |field, value: Option<&RawValue>, reason: String| ItemError {
         id: id.clone(),
         field,
-        value: value.map_or_else(|| "absent".to_owned(), |value| shown(value.get())),
+        value: value.map_or_else(|| "absent".to_owned(), |value| shown(value.get(), SHOWN_CHARS)),
         reason,
     };
     let parsed = text_or_empty(fields.id).parse();
@@ -142,13 +145,6 @@ fn text(raw: &RawValue) -> String {
     serde_json::from_str(json)
         .or_else(|_| serde_json::from_str(&repaired(json)))
         .unwrap_or_else(|_| json.to_owned())
-}
-
-fn shown(text: &str) -> String {
-    text.chars()
-        .filter(|c| !c.is_control())
-        .take(SHOWN_CHARS)
-        .collect()
 }
 
 /// The JSON text with U+FFFD for each part of a string that no reader takes, without a byte order

@@ -25,6 +25,7 @@ pub mod renewal;
 pub mod shard;
 pub mod shares;
 pub mod status;
+pub mod text;
 pub mod timestamp;
 pub mod until;
 

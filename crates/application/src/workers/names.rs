@@ -1,6 +1,6 @@
 //! The names of a domain as its record keeps them, whatever the Cabinet sent.
 
-use dps_domain::{Failure, Hostname, NameRules};
+use dps_domain::{Failure, Hostname, NameRules, text};
 
 use crate::ports::cabinet::CabinetDomain;
 
@@ -56,10 +56,7 @@ impl Names {
 
 /// The beginning of a text from outside, without control characters.
 pub(super) fn shown(text: &str) -> String {
-    text.chars()
-        .filter(|c| !c.is_control())
-        .take(SHOWN_CHARS)
-        .collect()
+    text::shown(text, SHOWN_CHARS)
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use std::io;
 use std::time::Duration;
 
+use dps_domain::text::shown;
+
 /// A Runtime API command failed. Texts from HAProxy are stripped of anything that could be key material.
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeError {
@@ -86,7 +88,7 @@ pub(super) fn redact(answer: &str) -> String {
             text.push_str(line);
         }
     }
-    text.chars().filter(|c| !c.is_control()).take(300).collect()
+    shown(&text, 300)
 }
 
 fn has_long_base64(line: &str) -> bool {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use dps_application::ports::cabinet::{CabinetError, CabinetFault};
 use dps_cabinet_api::{Problem, ProblemCode, read_body};
+use dps_domain::text::shown;
 use dps_domain::{Purpose, with_causes};
 use reqwest::{Response, StatusCode};
 use serde::de::DeserializeOwned;
@@ -117,7 +118,7 @@ pub(super) async fn refusal(answer: Response) -> Refusal {
         _ => "",
     };
     let mut detail = format!("status {}", status.as_u16());
-    for part in [meaning, &shortened(said)] {
+    for part in [meaning, &shown(said, MAX_DETAIL_CHARS)] {
         if !part.is_empty() {
             detail.push_str(": ");
             detail.push_str(part);
@@ -146,11 +147,4 @@ async fn body(mut answer: Response, limit: usize) -> Result<Vec<u8>, CabinetErro
         body.extend_from_slice(&chunk);
     }
     Ok(body)
-}
-
-fn shortened(text: &str) -> String {
-    text.chars()
-        .filter(|c| !c.is_control())
-        .take(MAX_DETAIL_CHARS)
-        .collect()
 }

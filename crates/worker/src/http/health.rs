@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
+use dps_domain::text::shown;
 use dps_host::http_server::ClientAddress;
 use futures_util::future::join_all;
 use serde::Serialize;
@@ -188,7 +189,7 @@ async fn ask(check: &dyn HealthCheck) -> CheckResult {
     let outcome = timeout(CHECK_TIMEOUT, check.check()).await;
     let detail = match outcome {
         Ok(Ok(())) => None,
-        Ok(Err(detail)) => Some(detail.chars().take(MAX_DETAIL).collect()),
+        Ok(Err(detail)) => Some(shown(&detail, MAX_DETAIL)),
         Err(_) => Some(format!("no answer within {} s", CHECK_TIMEOUT.as_secs())),
     };
     CheckResult {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use dps_application::ports::store::DomainEvent;
+use dps_domain::text::shown;
 use serde_json::Value;
 
 /// Prints the events in the given order.
@@ -76,7 +77,7 @@ fn says_nothing(value: &Value) -> bool {
 /// A value without JSON's quotes and braces. Control characters, which strangers may have put there, cannot reach the terminal.
 fn words(value: &Value) -> String {
     match value {
-        Value::String(text) => text.chars().filter(|c| !c.is_control()).collect(),
+        Value::String(text) => shown(text, usize::MAX),
         Value::Array(values) => values.iter().map(words).collect::<Vec<_>>().join(", "),
         Value::Object(fields) => {
             let told = fields.iter().filter(|(_, value)| !says_nothing(value));
