@@ -27,7 +27,7 @@ impl NamePolicy {
                 |name: &String| NameSuffix::parse(name).map_err(|_| SettingsError::NoName(name.clone()));
             names.iter().map(parse).collect()
         };
-        let mut blocked = suffixes(&settings.blocked_names)?;
+        let blocked = suffixes(&settings.blocked_names)?;
         let mut targets = suffixes(&settings.allowed_targets)?;
         if let Some(template) = &settings.cname_target {
             let sample = DomainId::from_uuid(uuid::Uuid::nil());
@@ -36,9 +36,6 @@ impl NamePolicy {
                 source,
             })?;
             targets.extend(NameSuffix::of_template(template).ok());
-        }
-        if !settings.allow_platform_names {
-            blocked.extend(targets.iter().filter_map(NameSuffix::registered_domain));
         }
         for address in &settings.edge_addresses {
             if let Some(fault) = edge_address_fault(*address) {
@@ -49,11 +46,7 @@ impl NamePolicy {
             }
         }
         Ok(Self {
-            rules: NameRules {
-                blocked,
-                targets,
-                allow_platform_names: settings.allow_platform_names,
-            },
+            rules: NameRules::new(blocked, targets, &[], settings.allow_platform_names),
             cname_target: settings.cname_target.clone(),
             edge_addresses: settings.edge_addresses.clone(),
         })

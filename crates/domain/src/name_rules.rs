@@ -57,7 +57,7 @@ impl NameSuffix {
     }
 
     /// The registered domain of a name.
-    pub fn registered_domain_of(name: &Hostname) -> Self {
+    fn registered_domain_of(name: &Hostname) -> Self {
         Self(name.registered_domain().into())
     }
 
@@ -93,6 +93,25 @@ pub struct NameRules {
 }
 
 impl NameRules {
+    /// The rules of a platform. Unless `allow_platform_names`, nobody may have names in the registered
+    /// domains of its targets and of its `own` names.
+    pub fn new(
+        mut blocked: Vec<NameSuffix>,
+        targets: Vec<NameSuffix>,
+        own: &[NameSuffix],
+        allow_platform_names: bool,
+    ) -> Self {
+        if !allow_platform_names {
+            let own = targets.iter().chain(own);
+            blocked.extend(own.filter_map(NameSuffix::registered_domain));
+        }
+        Self {
+            blocked,
+            targets,
+            allow_platform_names,
+        }
+    }
+
     /// The rule that keeps a customer from having this name, if one does.
     pub fn blocking(&self, hostname: &Hostname, target: &Hostname) -> Option<NameSuffix> {
         let own = NameSuffix::registered_domain_of(target);

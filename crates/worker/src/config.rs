@@ -157,25 +157,13 @@ impl Settings {
             let template = self.cabinet.cname_target.as_deref();
             targets.extend(template.and_then(|template| NameSuffix::of_template(template).ok()));
         }
-        let mut blocked = section.blocked_names.clone();
-        if !section.allow_platform_names {
-            let agents = self.haproxy_agent.urls();
-            let edges = agents.iter().filter_map(|url| url.domain());
-            let found = self.haproxy_agent.discovery.name.as_deref();
-            let edges = edges.chain(found).filter_map(|name| NameSuffix::parse(name).ok());
-            blocked.extend(
-                targets
-                    .iter()
-                    .cloned()
-                    .chain(edges)
-                    .filter_map(|own| own.registered_domain()),
-            );
-        }
-        NameRules {
-            blocked,
-            targets,
-            allow_platform_names: section.allow_platform_names,
-        }
+        let agents = self.haproxy_agent.urls();
+        let edges = agents.iter().filter_map(|url| url.domain());
+        let found = self.haproxy_agent.discovery.name.as_deref();
+        let edges = edges.chain(found).filter_map(|name| NameSuffix::parse(name).ok());
+        let own: Vec<NameSuffix> = edges.collect();
+        let blocked = section.blocked_names.clone();
+        NameRules::new(blocked, targets, &own, section.allow_platform_names)
     }
 
     /// What keeps this role from starting, and what its operator should know. Reads secret files.
