@@ -34,22 +34,47 @@ pub struct Rotated {
 
 const PAGE: u32 = 200;
 
+/// All stored secrets, read page by page.
+#[derive(Debug, Default)]
+struct Secrets {
+    /// Position in [`SecretPurpose::ALL`].
+    purpose: usize,
+    after: Option<String>,
+}
+
+impl Secrets {
+    /// The next page, which is not empty; `None` at the end.
+    async fn next_page(
+        &mut self,
+        store: &dyn CertificateStore,
+    ) -> Result<Option<Vec<SecretRow>>, StoreError> {
+        while let Some(purpose) = SecretPurpose::ALL.get(self.purpose) {
+            let rows = store.secrets(*purpose, self.after.as_deref(), PAGE).await?;
+            self.after = rows.last().map(|row| row.row.clone());
+            if self.after.is_some() {
+                return Ok(Some(rows));
+            }
+            self.purpose += 1;
+        }
+        Ok(None)
+    }
+}
+
+/// Whether no secret is stored.
+pub async fn is_empty(store: &dyn CertificateStore) -> Result<bool, StoreError> {
+    Ok(Secrets::default().next_page(store).await?.is_none())
+}
+
 /// Seals every stored secret under the current key-encryption key.
 pub async fn rotate(store: &dyn CertificateStore, vault: &dyn Vault) -> Result<Rotated, RotationError> {
-    let mut done = Rotated::default();
-    for purpose in SecretPurpose::ALL {
-        let mut after: Option<String> = None;
-        loop {
-            let rows = store.secrets(purpose, after.as_deref(), PAGE).await?;
-            let Some(last) = rows.last() else { break };
-            after = Some(last.row.clone());
-            for row in &rows {
-                let resealed = vault.reseal(context(row), &row.sealed).map_err(unusable(row))?;
-                match resealed {
-                    // A row written meanwhile was sealed under the current key by its writer.
-                    Some(new) if store.secret_replace(row, &new).await? => done.resealed += 1,
-                    Some(_) | None => done.current += 1,
-                }
+    let (mut done, mut secrets) = (Rotated::default(), Secrets::default());
+    while let Some(rows) = secrets.next_page(store).await? {
+        for row in &rows {
+            let resealed = vault.reseal(context(row), &row.sealed).map_err(unusable(row))?;
+            match resealed {
+                // A row written meanwhile was sealed under the current key by its writer.
+                Some(new) if store.secret_replace(row, &new).await? => done.resealed += 1,
+                Some(_) | None => done.current += 1,
             }
         }
     }
@@ -59,17 +84,11 @@ pub async fn rotate(store: &dyn CertificateStore, vault: &dyn Vault) -> Result<R
 /// Opens every stored secret, which proves that the keys belong to the store; returns how many
 /// there are.
 pub async fn open_all(store: &dyn CertificateStore, vault: &dyn Vault) -> Result<u64, RotationError> {
-    let mut opened = 0;
-    for purpose in SecretPurpose::ALL {
-        let mut after: Option<String> = None;
-        loop {
-            let rows = store.secrets(purpose, after.as_deref(), PAGE).await?;
-            let Some(last) = rows.last() else { break };
-            after = Some(last.row.clone());
-            for row in &rows {
-                vault.open(context(row), &row.sealed).map_err(unusable(row))?;
-                opened += 1;
-            }
+    let (mut opened, mut secrets) = (0, Secrets::default());
+    while let Some(rows) = secrets.next_page(store).await? {
+        for row in &rows {
+            vault.open(context(row), &row.sealed).map_err(unusable(row))?;
+            opened += 1;
         }
     }
     Ok(opened)

@@ -6,10 +6,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use dps_agent_api::{Access, AgentClient, ClientOptions};
 use dps_application::fleet::Fleet;
-use dps_application::ports::vault::SecretPurpose;
-use dps_application::ports::{CertificateStore as _, DnsResolver, Edge, EdgeDirectory, Metrics, Vault};
+use dps_application::ports::{DnsResolver, Edge, EdgeDirectory, Metrics, Vault};
 use dps_application::wake::Wakers;
-use dps_application::{LedgerTokens, Resolvers, Service, directory};
+use dps_application::{LedgerTokens, Resolvers, Service, directory, rotation};
 use dps_host::Secret;
 use dps_host::mutual_tls::ClientTls;
 use dps_infrastructure::acme::{AcmeAuthority, AcmeSettings};
@@ -158,7 +157,7 @@ async fn open_or_make_vault(settings: &Settings, store: &Store) -> anyhow::Resul
         && !path.exists()
     {
         // A new key would open none of them, and a backup with the old one might still be found.
-        if holds_secrets(store).await? {
+        if !rotation::is_empty(store).await? {
             anyhow::bail!(
                 "the key-encryption key {} is missing, and the database holds private keys that \
                  only it opens: put it back from the backup, beside the database",
@@ -169,15 +168,6 @@ async fn open_or_make_vault(settings: &Settings, store: &Store) -> anyhow::Resul
         tracing::warn!(path = %path.display(), "a key-encryption key was made; back it up with the database");
     }
     open_vault(settings)
-}
-
-async fn holds_secrets(store: &Store) -> anyhow::Result<bool> {
-    for purpose in SecretPurpose::ALL {
-        if !store.secrets(purpose, None, 1).await?.is_empty() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// The service with all its adapters, on an open store.
