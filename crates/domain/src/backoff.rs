@@ -19,8 +19,26 @@ impl Backoff {
     pub fn delay(&self, attempt: u32, jitter: f64) -> Duration {
         let doublings = attempt.saturating_sub(1).min(31);
         let step = self.initial.saturating_mul(1 << doublings).min(self.max);
-        step.mul_f64(0.75 + 0.25 * jitter.clamp(0.0, 1.0))
+        shortened(step, jitter)
     }
+}
+
+/// From nine tenths to eleven tenths of the interval of periodic work, placed by `jitter` in
+/// `0.0..1.0`, so that what began together does not stay together.
+pub fn about(interval: Duration, jitter: f64) -> Duration {
+    interval.mul_f64(0.9 + 0.2 * jitter.clamp(0.0, 1.0))
+}
+
+/// From three quarters of a wait to the whole, placed by `jitter` in `0.0..1.0`, for waits that have
+/// an end.
+pub fn shortened(wait: Duration, jitter: f64) -> Duration {
+    wait.mul_f64(0.75 + 0.25 * jitter.clamp(0.0, 1.0))
+}
+
+/// From a wait to one longer by the `share` of it, placed by `jitter` in `0.0..1.0`, for waits that
+/// somebody asked for.
+pub fn lengthened(wait: Duration, share: f64, jitter: f64) -> Duration {
+    wait.mul_f64(1.0 + share * jitter.clamp(0.0, 1.0))
 }
 
 /// How long a name rests after its `failures`-th failed validation (counted from 1) before another order may be placed:
@@ -32,7 +50,7 @@ pub fn rest_after_failed_validation(failures: u32, jitter: f64) -> Duration {
         2 => 100,
         _ => 24 * 60,
     };
-    Duration::from_secs(minutes * 60).mul_f64(1.0 + 0.1 * jitter.clamp(0.0, 1.0))
+    lengthened(Duration::from_secs(minutes * 60), 0.1, jitter)
 }
 
 #[cfg(test)]
@@ -51,6 +69,19 @@ mod tests {
         assert_eq!(
             [whole(1), whole(2), whole(3), whole(7), whole(8), whole(4_000_000)],
             [30, 60, 120, 1920, 3600, 3600]
+        );
+    }
+
+    #[test]
+    fn a_wait_is_spread_around_below_or_above_it() {
+        let wait = Duration::from_secs(100);
+        let ends =
+            |spread: &dyn Fn(f64) -> Duration| [0.0, 0.5, 1.0, 7.0].map(|jitter| spread(jitter).as_secs());
+        assert_eq!(ends(&|jitter| about(wait, jitter)), [90, 100, 110, 110]);
+        assert_eq!(ends(&|jitter| shortened(wait, jitter)), [75, 87, 100, 100]);
+        assert_eq!(
+            ends(&|jitter| lengthened(wait, 0.5, jitter)),
+            [100, 125, 150, 150]
         );
     }
 

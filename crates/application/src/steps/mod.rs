@@ -17,6 +17,7 @@ mod validate;
 
 use std::time::Duration;
 
+use dps_domain::backoff::lengthened;
 use dps_domain::decide::{Action, next_action};
 use dps_domain::limits::{Endpoint, LimitKind};
 use dps_domain::phase::Issuance;
@@ -235,7 +236,7 @@ impl StepContext<'_> {
         let service = self.service;
         service.local_fault(party, detail);
         self.evidence.note("machineFailed", detail);
-        let pause = LOCAL_FAULT_PAUSE.mul_f64(1.0 + service.randomness.unit());
+        let pause = lengthened(LOCAL_FAULT_PAUSE, 1.0, service.randomness.unit());
         Outcome::Waiting {
             until: service.now() + pause,
             kind: "machine.failed",

@@ -1,6 +1,7 @@
 //! Does a live domain still point at us? Looked at now and then, so that a customer who left hears of it long before the renewal.
 
 use dps_domain::Timestamp;
+use dps_domain::backoff::about;
 use dps_domain::dns::DnsVerdict;
 
 use super::check_dns::{INCONCLUSIVE, departed, instruction_addresses, is_seen_here, look};
@@ -11,10 +12,12 @@ pub(super) async fn recheck(context: &StepContext<'_>, renew_at: Timestamp) -> O
     let (verdict, views) = look(context).await;
     let service = context.service;
     let now = service.now();
+    if let DnsVerdict::Local { detail } = &verdict {
+        service.local_fault(LocalParty::Dns, detail);
+    }
     match verdict {
         DnsVerdict::PointsAtUs { .. } => {
-            let spread = 0.9 + 0.2 * service.randomness.unit();
-            let interval = service.policy.recheck.interval.mul_f64(spread);
+            let interval = about(service.policy.recheck.interval, service.randomness.unit());
             Outcome::Confirmed {
                 until: renew_at.min(now + interval),
             }
@@ -23,14 +26,7 @@ pub(super) async fn recheck(context: &StepContext<'_>, renew_at: Timestamp) -> O
             let edge_addresses = instruction_addresses(context, &views);
             context.failed_with(departed(context, failure), Then::Retry, &edge_addresses)
         }
-        DnsVerdict::Local { detail } => {
-            context.service.local_fault(LocalParty::Dns, &detail);
-            Outcome::Waiting {
-                until: renew_at.min(now + INCONCLUSIVE),
-                kind: "recheck.inconclusive",
-            }
-        }
-        DnsVerdict::NotReady(_) => Outcome::Waiting {
+        DnsVerdict::Local { .. } | DnsVerdict::NotReady(_) => Outcome::Waiting {
             until: renew_at.min(now + INCONCLUSIVE),
             kind: "recheck.inconclusive",
         },

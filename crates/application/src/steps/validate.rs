@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dps_domain::backoff::lengthened;
 use dps_domain::{Event, Failure, FailureCode, OrderId};
 use serde_json::json;
 
@@ -197,7 +198,7 @@ async fn doubt(context: &StepContext<'_>, failure: &Failure, sub_cause: &str, de
                 edge: "port 80".into(),
                 detail: format!("the CA says: {detail}"),
             };
-            let rest = BY_CHANCE.mul_f64(1.0 + service.randomness.unit() / 2.0);
+            let rest = lengthened(BY_CHANCE, 0.5, service.randomness.unit());
             context.failed(ours, Then::NewOrderAt(service.now() + rest))
         }
         // The path is right now. Once, that is taken for a moment's outage of ours, and nobody is

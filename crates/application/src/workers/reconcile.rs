@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use dps_domain::backoff::about;
 use dps_domain::inventory::{Difference, Entry, InventoryDigest, differences};
 use dps_domain::{Hostname, Phase, Timestamp, with_causes};
 use tokio::task::{AbortHandle, JoinSet};
@@ -100,9 +101,9 @@ pub async fn compare(
             store.edge_compared(edge.name(), &comparison).await?;
             let policy = &service.policy;
             let has_settled = !differed && known.is_some_and(|known| is_settled(known, policy, now));
-            let spread = 0.9 + 0.2 * service.randomness.unit();
+            let interval = about(policy.fleet.interval, service.randomness.unit());
             let pause = if has_settled {
-                policy.fleet.interval.mul_f64(spread)
+                interval
             } else {
                 policy.lease + policy.fleet.find_interval
             };

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dps_domain::backoff::about;
 use dps_domain::{DomainId, Event, Status, Timestamp, with_causes};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -148,8 +149,7 @@ pub async fn resync(service: &Service) -> Result<bool, IntakeError> {
                 ..
             } = progress;
             tracing::info!(named, different, records, missing, "resync.done");
-            let spread = 0.9 + 0.2 * service.randomness.unit();
-            let next = service.now() + interval.mul_f64(spread);
+            let next = service.now() + about(interval, service.randomness.unit());
             store.chore_release(&lease, None, next).await?;
             Ok(true)
         }

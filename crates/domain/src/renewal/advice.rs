@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{DAY, WaitCause, earliest_renewal, longest_wait, renewal_deadline, renewal_moment, urgent_from};
 use crate::Timestamp;
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, shortened};
 use crate::until::{Purpose, Until};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -179,11 +179,10 @@ impl RenewalAdvice {
     /// What is known after another answer. A failure forgets nothing.
     #[must_use]
     pub fn after(&self, answer: &RenewalAnswer, now: Timestamp, jitter: f64) -> Self {
-        let jitter = jitter.clamp(0.0, 1.0);
-        let spread = |wait: Duration| wait.mul_f64(0.75 + 0.25 * jitter);
+        let spread = |wait: Duration| shortened(wait, jitter);
         let a_little_after = |until: &Until| {
             let told = ask_again_at(Some(until.at()), now);
-            told + (told.since(now) / 4).mul_f64(jitter)
+            told + (told.since(now) / 4).mul_f64(jitter.clamp(0.0, 1.0))
         };
         let failures = self.failures.saturating_add(1);
         let failed = |ask_at| Self {
