@@ -1132,7 +1132,7 @@ mod tests {
 
     #[test]
     fn a_retry_too_soon_after_the_last_is_answered_by_the_same_run() {
-        let policy = policy();
+        let policy = Policy::default();
         let after = |phase: &Phase, ago: u64| {
             let mut before = record(phase.clone());
             before.attempt = 7;
