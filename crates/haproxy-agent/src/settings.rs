@@ -52,8 +52,8 @@ pub struct Settings {
     pub handshake_timeout: HumanDuration,
     /// The longest that one call to the agent may take, waiting for others included: 1 second to 10 minutes.
     pub request_timeout: HumanDuration,
-    /// Grace after HAProxy has read the crt-list, in which its new worker is expected to take over; half a millisecond is added for
-    /// each certificate. More is needed where HAProxy reads other long lists after ours: 100 ms to 5 minutes.
+    /// Grace after HAProxy has read the crt-list, in which its new worker is expected to take over. The time that it read is
+    /// added, at least half a millisecond for each certificate. More is needed where HAProxy reads other long lists after ours: 100 ms to 5 minutes.
     pub reload_grace: HumanDuration,
     /// Longest wait of an apply or a removal for a reload that began before it: 1 second to 10 minutes. Less than `RequestTimeout` and
     /// than the service waits, so that the service is told the reason.

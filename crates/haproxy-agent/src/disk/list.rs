@@ -91,7 +91,7 @@ impl Known {
                         self.loads.lost_events(now);
                     }
                     if what.contains(ReadFlags::OPEN) {
-                        self.loads.opened(watch);
+                        self.loads.opened(watch, now);
                     }
                     if what.contains(ReadFlags::CLOSE_NOWRITE) {
                         self.loads.closed(watch, now);

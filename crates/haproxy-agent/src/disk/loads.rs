@@ -19,8 +19,8 @@ use crate::runtime_api::Process;
 const LONGEST_LOAD: Duration = Duration::from_secs(60);
 const LONGEST_LOAD_PER_CERTIFICATE: Duration = Duration::from_millis(5);
 
-/// Time between the end of a load and the takeover, for each certificate; with OpenSSL 3.0 HAProxy
-/// needs 0.3 ms on a busy machine.
+/// Shortest time between the end of a load and the takeover that is allowed for, for each
+/// certificate. HAProxy needs a third of the time that the load took.
 const PREPARATION_PER_CERTIFICATE: Duration = Duration::from_micros(500);
 
 /// Kernel's number of a watched file.
@@ -42,10 +42,20 @@ struct Watched {
     watch: Watch,
     /// Whether somebody else opened the file, as far as is known.
     is_opened: bool,
+    /// When the last load of it began, as far as is known.
+    opened_at: Option<Instant>,
     /// The last time that it was closed.
     closed_at: Option<Instant>,
     /// When another file took its place. Absent for the file that a load would open now.
     replaced_at: Option<Instant>,
+}
+
+/// The end of a load.
+#[derive(Debug, Clone, Copy)]
+struct End {
+    at: Instant,
+    /// Duration of the load; zero if its begin was not seen.
+    took: Duration,
 }
 
 /// The files of the crt-list that are watched.
@@ -53,7 +63,7 @@ struct Watched {
 pub(super) struct Loads {
     watched: Vec<Watched>,
     /// End of the last load that has not taken over yet.
-    ended_at: Option<Instant>,
+    ended: Option<End>,
     /// The process that answered after the last load began.
     before: Option<Process>,
 }
@@ -80,15 +90,23 @@ impl Loads {
         self.watched.push(Watched {
             watch,
             is_opened,
+            opened_at: None,
             closed_at: None,
             replaced_at: None,
         });
     }
 
     /// Somebody opened a file.
-    pub(super) fn opened(&mut self, watch: Watch) {
+    pub(super) fn opened(&mut self, watch: Watch, now: Instant) {
         if let Some(file) = self.file(watch) {
             file.is_opened = true;
+            // While it is open, the first load counts.
+            if file
+                .opened_at
+                .is_none_or(|opened_at| file.closed_at > Some(opened_at))
+            {
+                file.opened_at = Some(now);
+            }
             self.before = None;
         }
     }
@@ -105,7 +123,13 @@ impl Loads {
     pub(super) fn deleted(&mut self, watch: Watch) {
         for file in self.watched.extract_if(.., |file| file.watch == watch) {
             // Without an end there was no load: whoever has a file open closes it first.
-            self.ended_at = self.ended_at.max(file.closed_at);
+            let Some(at) = file.closed_at else { continue };
+            let took = file.opened_at.map_or(Duration::ZERO, |opened_at| at - opened_at);
+            let before = self.ended.unwrap_or(End { at, took });
+            self.ended = Some(End {
+                at: at.max(before.at),
+                took: took.max(before.took),
+            });
         }
     }
 
@@ -126,7 +150,7 @@ impl Loads {
             .as_ref()
             .is_some_and(|before| !before.is_same(process));
         if is_other {
-            self.ended_at = None;
+            self.ended = None;
         }
         if is_other || self.before.is_none() {
             self.before = Some(process.clone());
@@ -156,9 +180,9 @@ impl Loads {
         if self.watched.iter().any(is_under_way) {
             return LoadState::UnderWay;
         }
-        let grace = grace + per_certificate(PREPARATION_PER_CERTIFICATE, certificates);
-        match self.ended_at {
-            Some(ended_at) if now.duration_since(ended_at) < grace => LoadState::MayTakeOver,
+        let least = per_certificate(PREPARATION_PER_CERTIFICATE, certificates);
+        match self.ended {
+            Some(end) if now.duration_since(end.at) < grace + least.max(end.took) => LoadState::MayTakeOver,
             _ => LoadState::Over,
         }
     }
@@ -192,7 +216,7 @@ mod tests {
     fn under_way(now: Instant) -> Loads {
         let mut loads = Loads::default();
         loads.replace(Some(1), now);
-        loads.opened(1);
+        loads.opened(1, now);
         loads.observed(&process(7));
         loads.replace(Some(2), now);
         loads
@@ -230,13 +254,25 @@ mod tests {
     }
 
     #[test]
+    fn the_grace_is_longer_after_a_load_that_took_long() {
+        let now = Instant::now();
+        let mut loads = under_way(now);
+        // Another reader meanwhile changes nothing.
+        loads.opened(1, now + SECOND);
+        loads.closed(1, now + 10 * SECOND);
+        loads.deleted(1);
+        assert_eq!(loads.state(GRACE, 0, now + 21 * SECOND), LoadState::MayTakeOver);
+        assert_eq!(loads.state(GRACE, 0, now + 22 * SECOND), LoadState::Over);
+    }
+
+    #[test]
     fn a_takeover_before_the_load_began_is_not_its_own() {
         let now = Instant::now();
         let mut loads = Loads::default();
         loads.replace(Some(1), now);
         loads.observed(&process(7));
         // Opened, closed and replaced before anybody asked which process serves.
-        loads.opened(1);
+        loads.opened(1, now);
         loads.closed(1, now);
         loads.replace(Some(2), now);
         loads.deleted(1);
@@ -252,7 +288,7 @@ mod tests {
         let mut loads = Loads::default();
         loads.replace(Some(1), now);
         assert!(!loads.is_opened());
-        loads.opened(1);
+        loads.opened(1, now);
         assert!(loads.is_opened());
         assert_eq!(loads.state(GRACE, 0, now), LoadState::Over);
         loads.replace(Some(2), now);

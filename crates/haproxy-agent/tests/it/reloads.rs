@@ -222,6 +222,10 @@ async fn a_load_that_does_not_end_refuses_changes_and_nothing_else() {
     world.assert_loadable();
 
     drop(load);
+    eventually("the grace is over", async || {
+        client.apply(&new.request(1)).await.is_ok()
+    })
+    .await;
     let applied = client.apply(&new.request(1)).await.unwrap();
     assert_eq!(applied.outcome, ApplyOutcome::Unchanged);
     client.apply(&renewed.request(2)).await.unwrap();
