@@ -147,14 +147,19 @@ pub(crate) async fn serve(
 /// Longer queues are told as this long.
 const MOST_COUNTED: u32 = 100_000;
 
+/// Sets the gauges of what this process knows by itself.
+fn show_known(service: &Service, agent_tls: Option<&ClientTls>, gauges: &Metrics) {
+    gauges.resolvers(&service.resolvers.status());
+    gauges.cabinet(&service.cabinet_health.standing());
+    if let Some(tls) = agent_tls {
+        gauges.agent_tls_expiry(tls.state().expires_at, service.now());
+    }
+}
+
 /// Keeps the gauges true without a query during a scrape.
 async fn refresh(service: Service, agent_tls: Option<ClientTls>, metrics: Metrics, stop: CancellationToken) {
     let (store, gauges) = (&service.store, &metrics);
     let look = async || -> Result<(), StoreError> {
-        gauges.resolvers(&service.resolvers.status());
-        if let Some(tls) = &agent_tls {
-            gauges.agent_tls_expiry(tls.state().expires_at, service.now());
-        }
         gauges.certificate_expiry(store.soonest_expiry().await?, service.now());
         gauges.orders_waiting(store.waiting(Lane::OrderQueue, MOST_COUNTED).await?);
         for kind in [LimitKind::NewOrders, LimitKind::NewAccounts] {
@@ -165,8 +170,7 @@ async fn refresh(service: Service, agent_tls: Option<ClientTls>, metrics: Metric
                 gauges.limit_remaining(kind, bucket.tokens(&limit, service.now()));
             }
         }
-        let reports = store.outbox_count(MOST_COUNTED).await?;
-        gauges.cabinet(&service.cabinet_health.standing(), reports);
+        gauges.outbox_reports(store.outbox_count(MOST_COUNTED).await?);
         gauges.outbox_waiting(store.outbox_oldest().await?, service.now());
         let members = service.fleet.members();
         let members: Vec<&str> = members.iter().map(|edge| edge.name()).collect();
@@ -185,6 +189,8 @@ async fn refresh(service: Service, agent_tls: Option<ClientTls>, metrics: Metric
         Ok(())
     };
     loop {
+        // First, so that an outage of the store does not stop them.
+        show_known(&service, agent_tls.as_ref(), gauges);
         match look().await {
             Ok(()) => {}
             Err(error) => tracing::warn!(%error, "metrics.not_refreshed"),

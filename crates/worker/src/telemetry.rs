@@ -208,9 +208,14 @@ impl Metrics {
         self.resolvers.set(resolvers);
     }
 
-    /// Sets the gauges of the dealings with the Cabinet; `reports` wait for it.
-    pub fn cabinet(&self, standing: &CabinetStanding, reports: u32) {
-        self.cabinet.set(standing, reports);
+    /// Sets the gauges of what this process knows of its dealings with the Cabinet.
+    pub fn cabinet(&self, standing: &CabinetStanding) {
+        self.cabinet.set(standing);
+    }
+
+    /// Sets `dps_cabinet_outbox_reports`.
+    pub fn outbox_reports(&self, reports: u32) {
+        self.cabinet.reports.set(reports.into());
     }
 
     /// All metrics as `OpenMetrics` text.

@@ -18,7 +18,7 @@ pub(super) struct CabinetMetrics {
     pub(super) events: Events,
     up: Gauge<f64, AtomicU64>,
     last_intake: Gauge<f64, AtomicU64>,
-    reports: Gauge,
+    pub(super) reports: Gauge,
     items_refused: Gauge,
     removals_held: Gauge,
 }
@@ -75,7 +75,7 @@ impl CabinetMetrics {
         metrics
     }
 
-    pub(super) fn set(&self, standing: &CabinetStanding, reports: u32) {
+    pub(super) fn set(&self, standing: &CabinetStanding) {
         if let Some(is_up) = standing.is_up {
             self.up.set(if is_up { 1.0 } else { 0.0 });
         }
@@ -86,7 +86,6 @@ impl CabinetMetrics {
             )]
             self.last_intake.set(at.unix_micros() as f64 / 1e6);
         }
-        self.reports.set(reports.into());
         let refused = standing.refused.as_ref().map_or(0, |(_, number)| *number);
         self.items_refused.set(i64::try_from(refused).unwrap_or(i64::MAX));
         self.removals_held

@@ -106,11 +106,26 @@ async fn a_database_that_is_away_turns_readiness_red_and_work_goes_on_when_it_re
     })
     .await;
     wait_for_readiness(&world, 200).await;
+    let failures = |world: &World| world.log().values("intake.failed", "level").count();
+    let before = failures(&world);
+    world.cabinet.kill().unwrap();
+    let told = wait::until("the log tells it", PATIENCE, || async {
+        (failures(&world) > before).then_some(())
+    });
+    told.await.unwrap();
     postgres.server().kill().unwrap();
     let report = wait_for_readiness(&world, 503).await;
     assert_eq!(report["checks"][0]["name"], "store", "{report}");
     assert_eq!(report["checks"][0]["status"], "failing", "{report}");
     assert_eq!(world.get("/health/live").await.0, 200);
+    // What the process knows by itself is true without the store.
+    let shown = wait::until("the gauge tells that the Cabinet is away", PATIENCE, || async {
+        let (_, metrics) = world.get("/metrics").await;
+        let is_down = metrics.lines().any(|line| line == "dps_cabinet_up 0.0");
+        is_down.then_some(())
+    });
+    shown.await.unwrap();
+    world.restart_cabinet().await;
     // Taken in by the Cabinet, which has a database of its own.
     let id = world.add(HOST).await;
     postgres.restart().await.unwrap();
