@@ -5,6 +5,7 @@ pub mod config;
 pub mod domains;
 pub mod edges;
 pub mod limits;
+pub mod output;
 pub mod pki;
 pub mod removals;
 pub mod simulate;

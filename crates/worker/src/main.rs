@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use dps_host::{exit, process};
 use dps_worker::cli::Cli;
+use dps_worker::cli::output::OutputError;
 use dps_worker::roles;
 
 /// A fifth less time for a simulated fleet than with the allocator of glibc: steps are many small pieces that live shortly.
@@ -18,6 +19,8 @@ async fn main() -> ExitCode {
     }
     match Box::pin(roles::execute(Cli::parse())).await {
         Ok(code) => code,
+        // What the reader of a pipe no longer wants is no fault.
+        Err(error) if matches!(error.downcast_ref(), Some(OutputError::ReaderGone)) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::from(exit::FAILURE)

@@ -15,6 +15,7 @@ use dps_host::{exit, process, shutdown, telemetry};
 use dps_store::Store;
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::output::outln;
 use crate::cli::{
     self, Cli, Command, Config, Domains, Edges, Keys, Limits, Removals, config, domains, edges, limits,
     removals, simulate,
@@ -46,7 +47,7 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Migrate => {
             let store = wiring::open_store(&load(path)?).await?;
             wiring::close_store(&store).await;
-            println!("The database has this version's schema.");
+            outln!("The database has this version's schema.")?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Backup { folder, pg_dump } => {
@@ -93,7 +94,7 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             Ok(config::check(path, role, json, (&mut out, &mut err))?)
         }
         Command::Config(Config::Sample) => {
-            print!("{}", config::SAMPLE);
+            cli::output::write(format_args!("{}", config::SAMPLE))?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -221,18 +222,18 @@ async fn ask(store: &Store, settings: &Settings, command: Domains) -> anyhow::Re
         }
         Domains::Retry { host } => {
             let record = operator::retry(store, &Replica::operator(), now, &hostname(&host)?).await?;
-            println!(
+            outln!(
                 "{}: the next step is due now ({}).",
                 record.hostname,
                 record.phase.name()
-            );
+            )?;
         }
         Domains::Renew { host } => {
             let record = operator::renew(store, &Replica::operator(), now, &hostname(&host)?).await?;
-            println!(
+            outln!(
                 "{}: renewal is due now; the present certificate is served meanwhile.",
                 record.hostname
-            );
+            )?;
         }
     }
     Ok(())
@@ -256,16 +257,17 @@ async fn keys(path: Option<&Path>, command: Keys) -> anyhow::Result<ExitCode> {
     match command {
         Keys::List => {
             for (index, id) in vault.key_ids().enumerate() {
-                println!("{id}{}", if index == 0 { "  (current)" } else { "" });
+                outln!("{id}{}", if index == 0 { "  (current)" } else { "" })?;
             }
         }
         Keys::Rotate => {
             let rotate = async |store: &Store| Ok(rotation::rotate(store, &vault).await?);
             let done = with_store(&settings, rotate).await?;
-            println!(
+            outln!(
                 "{} private keys were sealed anew, {} were current already.",
-                done.resealed, done.current
-            );
+                done.resealed,
+                done.current
+            )?;
         }
     }
     Ok(ExitCode::SUCCESS)

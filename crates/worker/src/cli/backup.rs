@@ -12,6 +12,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use zeroize::Zeroizing;
 
+use super::output::outln;
 use crate::config::{KeySource, Settings};
 use crate::standalone::API_TOKEN_FILE;
 use crate::wiring;
@@ -54,9 +55,9 @@ pub async fn backup(settings: &Settings, folder: &Path, programs: &PostgresProgr
     });
     match made {
         Ok(report) => {
-            println!("{} holds:", folder.display());
+            outln!("{} holds:", folder.display())?;
             for line in report {
-                println!("  {line}");
+                outln!("  {line}")?;
             }
             Ok(())
         }

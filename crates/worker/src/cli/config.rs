@@ -11,6 +11,7 @@ use dps_host::settings::{Loaded, Origin};
 use serde_json::{Value, json};
 use url::Url;
 
+use super::output::{OutputError, unless_reader_gone};
 use crate::config::{Finding, Role, Settings};
 
 /// A configuration with a comment for every key.
@@ -25,7 +26,7 @@ pub fn check(
     role: Role,
     as_json: bool,
     (out, err): (&mut dyn Write, &mut dyn Write),
-) -> io::Result<ExitCode> {
+) -> Result<ExitCode, OutputError> {
     let loaded = match Settings::load(config) {
         Ok(loaded) => loaded,
         Err(error) => {
@@ -34,7 +35,7 @@ pub fn check(
         }
     };
     let report = loaded.settings.check(role);
-    let mut effective = serde_json::to_value(&loaded.settings)?;
+    let mut effective = serde_json::to_value(&loaded.settings).map_err(io::Error::from)?;
     effective["LetsEncrypt"]["Limits"] = loaded.settings.lets_encrypt.effective_limits_shown();
     mask_credentials(&mut effective);
     if as_json {
@@ -46,9 +47,9 @@ pub fn check(
             "errors": text(&report.errors),
             "warnings": text(&report.warnings),
         });
-        writeln!(out, "{document:#}")?;
+        unless_reader_gone(writeln!(out, "{document:#}"))?;
     } else {
-        write_effective(&loaded, &effective, out)?;
+        unless_reader_gone(write_effective(&loaded, &effective, out))?;
         for warning in &report.warnings {
             writeln!(err, "warning: {warning}")?;
         }

@@ -15,6 +15,8 @@ use dps_domain::phase::{Next, Phase};
 use dps_domain::{Failure, Hostname, with_causes};
 use serde_json::{Value, json};
 
+use super::output::{OutputError, outln};
+
 /// Prints domains by hostname.
 pub async fn list(
     store: &dyn CertificateStore,
@@ -35,7 +37,7 @@ pub async fn list(
         for record in &records {
             let question = question(store, record).await;
             let what_to_do = what_to_do(store, policy, record).await?;
-            println!("{}", value(record, question.as_ref(), what_to_do.as_deref()));
+            outln!("{}", value(record, question.as_ref(), what_to_do.as_deref()))?;
         }
         return Ok(());
     }
@@ -58,11 +60,11 @@ pub async fn list(
                 .unwrap_or_default(),
         ]);
     }
-    println!("{table}");
+    outln!("{table}")?;
     if records.len() == limit as usize
         && let Some(last) = records.last()
     {
-        println!("There may be more: --after {}", PageKey::of(last));
+        outln!("There may be more: --after {}", PageKey::of(last))?;
     }
     Ok(())
 }
@@ -91,22 +93,22 @@ pub async fn show(
         let edge = |deployment| deployment_value(deployment, has_left(&deployment.edge));
         document["edges"] = deployments.iter().map(edge).collect();
         document["events"] = events.iter().map(event_value).collect();
-        println!("{document:#}");
+        outln!("{document:#}")?;
         return Ok(());
     }
-    println!("{} ({})", record.hostname.to_unicode(), record.hostname);
-    println!("  id            {}", record.id);
-    println!("  tenant        {}", record.tenant_id);
-    println!("  points to     {}", record.cname_target);
-    println!(
+    outln!("{} ({})", record.hostname.to_unicode(), record.hostname)?;
+    outln!("  id            {}", record.id)?;
+    outln!("  tenant        {}", record.tenant_id)?;
+    outln!("  points to     {}", record.cname_target)?;
+    outln!(
         "  status        {} ({})",
         record.phase.status(),
         record.phase.name()
-    );
+    )?;
     if let Some(at) = record.next_attempt_at {
-        println!("  next attempt  {at}");
+        outln!("  next attempt  {at}")?;
     }
-    show_renewal(&record, question.as_ref());
+    show_renewal(&record, question.as_ref())?;
     for deployment in &deployments {
         let is_current = Some(deployment.certificate_id) == record.phase.serving();
         let which = if is_current {
@@ -116,28 +118,28 @@ pub async fn show(
         };
         let (edge, since) = (&deployment.edge, deployment.deployed_at);
         if has_left(edge) {
-            println!("  edge          {edge} is no longer configured; it was sent {which} at {since}");
+            outln!("  edge          {edge} is no longer configured; it was sent {which} at {since}")?;
         } else {
-            println!("  edge          {edge} presents {which} since {since}");
+            outln!("  edge          {edge} presents {which} since {since}")?;
         }
     }
     if let Some(failure) = &record.last_failure {
-        println!(
+        outln!(
             "  code          {} (to act: {:?})",
             failure.code(),
             failure.actor()
-        );
+        )?;
         let again = if failure.is_retryable() {
             "by itself"
         } else {
             "when a retry is asked for"
         };
-        println!("  tried again   {again}");
-        println!("  what to do    {}", what_to_do.unwrap_or_default());
-        println!("  evidence      {}", json!(failure));
+        outln!("  tried again   {again}")?;
+        outln!("  what to do    {}", what_to_do.unwrap_or_default())?;
+        outln!("  evidence      {}", json!(failure))?;
     }
-    println!("  history");
-    timeline::print(&events);
+    outln!("  history")?;
+    timeline::print(&events)?;
     Ok(())
 }
 
@@ -154,24 +156,26 @@ async fn question(store: &dyn CertificateStore, record: &DomainRecord) -> Option
 }
 
 /// When the domain renews, and what the CA says to that.
-fn show_renewal(record: &DomainRecord, question: Option<&RenewalQuestion>) {
+fn show_renewal(record: &DomainRecord, question: Option<&RenewalQuestion>) -> Result<(), OutputError> {
     let Phase::Live { not_after, next, .. } = &record.phase else {
-        return;
+        return Ok(());
     };
-    println!("  valid until   {not_after}");
+    outln!("  valid until   {not_after}")?;
     match next {
-        Next::At(at) => println!("  renews at     {at}"),
-        Next::Now(_) => println!("  renews at     now"),
+        Next::At(at) => outln!("  renews at     {at}")?,
+        Next::Now(_) => outln!("  renews at     now")?,
     }
-    let Some(question) = question else { return };
+    let Some(question) = question else {
+        return Ok(());
+    };
     let advice = &question.advice;
     if let Some(window) = advice.window {
-        println!("  CA suggests   {} to {}", window.start(), window.end());
+        outln!("  CA suggests   {} to {}", window.start(), window.end())?;
     }
     if let Some(url) = &advice.explanation_url {
-        println!("  CA explains   {url}");
+        outln!("  CA explains   {url}")?;
     }
-    println!("  CA asked at   {}", advice.ask_at);
+    outln!("  CA asked at   {}", advice.ask_at)
 }
 
 fn renewal_value(record: &DomainRecord, question: Option<&RenewalQuestion>) -> Value {

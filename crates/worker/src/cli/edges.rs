@@ -10,6 +10,7 @@ use dps_application::ports::fleet::{Comparison, KnownEdge};
 use dps_domain::Timestamp;
 use serde_json::{Value, json};
 
+use super::output::outln;
 use crate::config::HAProxyAgent;
 
 /// A service notes each hour which edges are in the fleet; one that was not noted for so long is
@@ -68,12 +69,12 @@ pub async fn list(
     }
     if as_json {
         for (edge, presents) in &edges {
-            println!("{}", value(edge, *presents, standing(edge, configured, now).0));
+            outln!("{}", value(edge, *presents, standing(edge, configured, now).0))?;
         }
         return Ok(());
     }
     if edges.is_empty() {
-        println!("No edge is known yet; `dps run` notes those of HAProxyAgent.");
+        outln!("No edge is known yet; `dps run` notes those of HAProxyAgent.")?;
         return Ok(());
     }
     let mut table = Table::new();
@@ -110,12 +111,12 @@ pub async fn list(
             edge.listed_at.to_string(),
         ]);
     }
-    println!("{table}");
-    println!(
+    outln!("{table}")?;
+    outln!(
         "What an edge should have held, would not take and held unknown is of the time of its last comparison."
-    );
+    )?;
     for note in notes {
-        println!("{note}");
+        outln!("{note}")?;
     }
     Ok(())
 }
@@ -126,9 +127,9 @@ pub async fn approve(store: &dyn FleetStore, url: &str, now: Timestamp) -> anyho
     if !store.edge_approve(name, now).await? {
         anyhow::bail!("no edge {name} is known; `dps edges` names those that wait for approval");
     }
-    println!(
+    outln!(
         "{name} is approved: the service sends it certificates at its next look at HAProxyAgent:Discovery."
-    );
+    )?;
     Ok(())
 }
 

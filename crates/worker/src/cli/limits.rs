@@ -10,6 +10,7 @@ use dps_domain::limits::LimitKind;
 use dps_domain::{Hostname, Timestamp};
 use serde_json::{Value, json};
 
+use super::output::outln;
 use crate::config::{LetsEncrypt, Replica};
 
 /// Prints every limit of the configured CA that is used in part or waited for.
@@ -23,15 +24,15 @@ pub async fn print(
     let states = show(store, (ca.directory_url.as_str(), &limits), now).await?;
     if as_json {
         for state in &states {
-            println!("{}", value(state));
+            outln!("{}", value(state))?;
         }
         return Ok(());
     }
     if states.is_empty() {
-        println!(
+        outln!(
             "Nothing is used of the limits of {}, and nobody waits for one.",
             ca.directory_url
-        );
+        )?;
         return Ok(());
     }
     let mut table = Table::new();
@@ -52,7 +53,7 @@ pub async fn print(
                 .map_or_else(String::new, |until| until.to_string()),
         ]);
     }
-    println!("{table}");
+    outln!("{table}")?;
     Ok(())
 }
 
@@ -80,10 +81,10 @@ pub async fn lift_by_name(
     let Lifted { buckets, woken } =
         lift(store, (&Replica::operator(), now), directory_url, (kind, subject)).await?;
     let lifted = buckets.len();
-    println!("{kind}: {lifted} lifted, {woken} waiting domains are due now.");
-    println!(
+    outln!("{kind}: {lifted} lifted, {woken} waiting domains are due now.")?;
+    outln!(
         "A service that remembers the wait goes on within a minute. What the CA refuses is waited for again."
-    );
+    )?;
     Ok(())
 }
 

@@ -14,6 +14,7 @@ use clap::{Args, Subcommand};
 use dps_domain::Timestamp;
 use dps_x509::{PeerName, PeerRole, PrivateAuthority};
 
+use super::output::outln;
 use folder::Folder;
 
 /// Clocks of two machines may differ by so much.
@@ -171,6 +172,7 @@ fn make(init: &Init, now: Timestamp) -> anyhow::Result<()> {
         "the authority in {} has expired; begin anew in another folder",
         init.out.display()
     );
+    let mut kept = Vec::new();
     for (name, role, names) in wanted {
         if let Some(held) = folder.names(&name)? {
             if held != names {
@@ -181,11 +183,14 @@ fn make(init: &Init, now: Timestamp) -> anyhow::Result<()> {
                     init.out.join(&name).display()
                 );
             }
-            println!("{name} is there already and stays as it is.");
+            kept.push(name);
             continue;
         }
         let (chain, key) = authority.issue(role, &names, (before(now), now + DAY * init.days))?;
         folder.add(&name, &authority, &chain, &key)?;
+    }
+    for name in kept {
+        outln!("{name} is there already and stays as it is.")?;
     }
     Ok(())
 }
@@ -219,23 +224,23 @@ fn renew(asked: &Renew, now: Timestamp) -> anyhow::Result<()> {
 fn list(out: &Path) -> anyhow::Result<()> {
     let folder = Folder::open(out)?;
     if let Some(authority) = folder.authority()? {
-        println!(
+        outln!(
             "{}  valid until {}",
             out.join("ca.pem").display(),
             authority.expires_at()
-        );
+        )?;
     }
     for machine in folder.machines()? {
         let names = folder.names(&machine)?.unwrap_or_default();
         let names: Vec<_> = names.iter().map(ToString::to_string).collect();
-        println!(
+        outln!(
             "{}  for {}  valid until {}",
             out.join(&machine).display(),
             names.join(", "),
             folder.not_after(&machine)?
-        );
+        )?;
     }
-    println!("`dps pki init --help` tells what to copy where.");
+    outln!("`dps pki init --help` tells what to copy where.")?;
     Ok(())
 }
 

@@ -5,18 +5,20 @@ use dps_application::ports::CertificateStore;
 use dps_application::workers;
 use dps_domain::Timestamp;
 
+use super::output::outln;
+
 /// Prints the removals of the present day.
 ///
 /// # Errors
 /// When the store fails.
 pub async fn show(store: &dyn CertificateStore, now: Timestamp) -> anyhow::Result<()> {
     let (removed, approved_until) = workers::removals(store, now).await?;
-    println!("Removed today: {removed}.");
+    outln!("Removed today: {removed}.")?;
     match approved_until {
-        Some(until) => println!("All removals are let through until {until}."),
-        None => println!(
+        Some(until) => outln!("All removals are let through until {until}.")?,
+        None => outln!(
             "Beyond Workers:Removal:BrakePercent of the domains, further removals are held until `dps removals approve`."
-        ),
+        )?,
     }
     Ok(())
 }
@@ -28,6 +30,6 @@ pub async fn show(store: &dyn CertificateStore, now: Timestamp) -> anyhow::Resul
 pub async fn approve(store: &dyn CertificateStore, now: Timestamp) -> anyhow::Result<()> {
     let until = workers::approve_removals(store, now).await?;
     let until = until.context("the count of removals is being written; try again")?;
-    println!("All removals are let through until {until}; those that were held are looked for now.");
+    outln!("All removals are let through until {until}; those that were held are looked for now.")?;
     Ok(())
 }

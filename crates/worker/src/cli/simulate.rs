@@ -1,6 +1,5 @@
 //! `dps simulate`: the service in virtual time.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -10,6 +9,7 @@ use clap::Args;
 use dps_lab::simulation::outcome::grouped;
 use dps_lab::simulation::{Outcome, Progress, Scenario, draw};
 
+use super::output::{self, unless_reader_gone};
 use crate::config::Settings;
 use dps_host::exit::UNUSABLE;
 
@@ -66,7 +66,7 @@ pub async fn simulate(options: Simulate) -> anyhow::Result<ExitCode> {
     } else {
         outcome.to_text()
     };
-    std::io::stdout().write_all(text.as_bytes())?;
+    unless_reader_gone(output::write(format_args!("{text}")))?;
     Ok(if outcome.is_good() {
         ExitCode::SUCCESS
     } else {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -30,7 +30,7 @@ fn text(bytes: &[u8]) -> String {
 const USABLE: &str = r#"{
     "CabinetApi": {"BaseUrl": "https://cabinet.example", "Token": "hunter2-hunter2-hunter2"},
     "HAProxyAgent": {"BaseUrl": "http://127.0.0.1:9402", "Token": "hunter2-hunter2-hunter2"},
-    "CertificateStore": {"ConnectionString": "postgres://dps:hunter2@db/dps?sslmode=verify-full", "EncryptionKey": "a:hunter2"},
+    "CertificateStore": {"ConnectionString": "postgres://dps:hunter2@db/dps?sslmode=verify-full", "EncryptionKey": "a:hunter2hunter2hunter2hunter2hunter2hunter2A="},
     "LetsEncrypt": {"TermsOfServiceAgreed": true},
 }"#;
 
@@ -105,4 +105,36 @@ fn help_names_every_command_and_a_wrong_one_is_answered_with_the_right_one() {
         "{}",
         text(&output.stderr)
     );
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_a_command_quietly() {
+    let folder = TempDir::new().unwrap();
+    let run = |arguments: &[&str]| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        Command::new(env!("CARGO_BIN_EXE_dps"))
+            .args(arguments)
+            .current_dir(folder.path())
+            .env_clear()
+            .stdout(Stdio::from(writer))
+            .output()
+            .unwrap()
+    };
+    for arguments in [
+        &["migrate"][..],
+        &["config", "sample"],
+        &["domains", "list"],
+        &["edges"],
+        &["limits", "show"],
+        &["removals", "show"],
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
+        assert_eq!(text(&output.stderr), "", "{arguments:?}");
+    }
+    // What is wrong is said all the same.
+    let output = run(&["config", "check"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("CabinetApi:Token"), "{output:?}");
 }

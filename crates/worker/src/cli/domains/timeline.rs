@@ -7,9 +7,11 @@ use dps_application::ports::store::DomainEvent;
 use dps_domain::text::shown;
 use serde_json::Value;
 
+use crate::cli::output::{self, OutputError};
+
 /// Prints the events in the given order.
-pub(super) fn print(events: &[DomainEvent]) {
-    print!("{}", text(events));
+pub(super) fn print(events: &[DomainEvent]) -> Result<(), OutputError> {
+    output::write(format_args!("{}", text(events)))
 }
 
 fn text(events: &[DomainEvent]) -> String {
