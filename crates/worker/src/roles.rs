@@ -64,7 +64,9 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
             let settings = load(path)?;
             with_store(&settings, async |store| match &command {
                 None => edges::list(store, &settings.haproxy_agent, SystemClock.now(), json).await,
-                Some(Edges::Approve { url }) => edges::approve(store, url, SystemClock.now()).await,
+                Some(Edges::Approve { url }) => {
+                    edges::approve(store, &settings.haproxy_agent, url, SystemClock.now()).await
+                }
             })
             .await?;
             Ok(ExitCode::SUCCESS)

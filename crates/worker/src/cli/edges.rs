@@ -20,14 +20,18 @@ const NOTED_WITHIN: Duration = Duration::from_secs(2 * 3600);
 /// Whether an edge has no part in the fleet any more: the configuration does not name it, and the
 /// DNS does not either.
 pub fn has_left(edge: &KnownEdge, configured: &HAProxyAgent, now: Timestamp) -> bool {
-    let urls = configured.urls();
-    let is_named = |name: &str| urls.iter().any(|url| url.as_str().trim_end_matches('/') == name);
-    if is_named(&edge.name) {
+    if is_configured(&edge.name, configured) {
         return false;
     }
     // Without any URL this is `dps standalone`, whose agent is its own.
-    let may_be_unnamed = configured.discovery.name.is_some() || urls.is_empty();
+    let may_be_unnamed = configured.discovery.name.is_some() || configured.urls().is_empty();
     !may_be_unnamed || now.since(edge.listed_at) > NOTED_WITHIN
+}
+
+/// Whether the configuration names an edge.
+fn is_configured(name: &str, configured: &HAProxyAgent) -> bool {
+    let mut urls = configured.urls().into_iter();
+    urls.any(|url| url.as_str().trim_end_matches('/') == name)
 }
 
 /// How an edge stands, in a word and what there is to say about it.
@@ -122,8 +126,26 @@ pub async fn list(
 }
 
 /// Lets an edge that was found take part.
-pub async fn approve(store: &dyn FleetStore, url: &str, now: Timestamp) -> anyhow::Result<()> {
+pub async fn approve(
+    store: &dyn FleetStore,
+    configured: &HAProxyAgent,
+    url: &str,
+    now: Timestamp,
+) -> anyhow::Result<()> {
     let name = url.trim_end_matches('/');
+    if is_configured(name, configured) {
+        outln!("{name} is in the configuration, and such edges need no approval.")?;
+        return Ok(());
+    }
+    let known = store.edges().await?;
+    if let Some(at) = known
+        .iter()
+        .find(|edge| edge.name == name)
+        .and_then(|edge| edge.approved_at)
+    {
+        outln!("{name} needs no approval: it has taken part since {at}.")?;
+        return Ok(());
+    }
     if !store.edge_approve(name, now).await? {
         anyhow::bail!("no edge {name} is known; `dps edges` names those that wait for approval");
     }

@@ -138,3 +138,24 @@ fn a_reader_that_goes_away_ends_a_command_quietly() {
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("CabinetApi:Token"), "{output:?}");
 }
+
+#[test]
+fn an_edge_of_the_configuration_needs_no_approval() {
+    let folder = TempDir::new().unwrap();
+    let run = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_dps"))
+            .args(arguments)
+            .current_dir(folder.path())
+            .env_clear()
+            .env("HAProxyAgent__BaseUrl", "http://127.0.0.1:9402")
+            .output()
+            .unwrap();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    assert_eq!(run(&["migrate"]).0, Some(0));
+    let (code, said, _) = run(&["edges", "approve", "http://127.0.0.1:9402/"]);
+    assert_eq!(code, Some(0));
+    assert!(said.contains("such edges need no approval"), "{said}");
+    let (code, _, said) = run(&["edges", "approve", "http://127.0.0.1:9403"]);
+    assert!(code == Some(1) && said.contains("no edge"), "{said}");
+}

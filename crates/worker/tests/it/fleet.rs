@@ -75,8 +75,15 @@ async fn all_edges_serve(world: &World, hosts: &[String]) {
 /// An operator lets an edge that was found take part.
 fn approve(world: &World, edge: SocketAddr) {
     let url = format!("https://localhost:{}", edge.port());
-    let done = dps(world.home(), &["edges", "approve", &url]);
-    assert!(done.status.success(), "{done:?}");
+    let approve = || {
+        let done = dps(world.home(), &["edges", "approve", &url]);
+        assert!(done.status.success(), "{done:?}");
+        String::from_utf8(done.stdout).unwrap()
+    };
+    let said = approve();
+    assert!(said.contains("is approved"), "{said}");
+    let said = approve();
+    assert!(said.contains("it has taken part since"), "{said}");
 }
 
 /// What `dps edges` says of an edge.
