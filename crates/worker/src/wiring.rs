@@ -18,7 +18,7 @@ use dps_infrastructure::edge::AgentEdge;
 use dps_infrastructure::edge_directory::{DirectorySettings, DnsDirectory};
 use dps_infrastructure::http_probe::{HyperProbe, ProbeSettings};
 use dps_infrastructure::pki::{TrustedRoots, X509Pki};
-use dps_infrastructure::secrets::{EnvelopeVault, KeyRing, create_key_file};
+use dps_infrastructure::secrets::{EnvelopeVault, create_key_file};
 use dps_store::{ConnectError, Store, StoreOptions};
 use dps_x509::Roots;
 use url::Url;
@@ -143,11 +143,7 @@ pub fn open_vault(settings: &Settings) -> anyhow::Result<EnvelopeVault> {
         .certificate_store
         .key_source()
         .map_err(|reason| anyhow::anyhow!("CertificateStore:EncryptionKey {reason}"))?;
-    let keys = match source {
-        KeySource::Value(text) => KeyRing::parse(&text.into_inner())?,
-        KeySource::File(path) | KeySource::FileMadeOnFirstStart(path) => KeyRing::from_files(&[path])?,
-    };
-    Ok(EnvelopeVault::new(keys))
+    Ok(EnvelopeVault::new(source.read()?))
 }
 
 /// The key-encryption keys. For the embedded default, a file is made beside the database on the

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use dps_database::{ConnectionString, Target};
+use dps_domain::with_causes;
 use dps_host::{HumanDuration, Secret};
+use dps_infrastructure::secrets::{KeyRing, KeyRingError};
 use serde::{Deserialize, Serialize};
 
 use super::report::Report;
@@ -39,6 +41,27 @@ pub enum KeySource {
     File(PathBuf),
     /// From this file, which is made with a new key on the first start.
     FileMadeOnFirstStart(PathBuf),
+}
+
+impl KeySource {
+    /// The keys.
+    ///
+    /// # Errors
+    /// When there is no usable key.
+    pub fn read(self) -> Result<KeyRing, KeyRingError> {
+        match self {
+            Self::Value(text) => KeyRing::parse(&text.into_inner()),
+            Self::File(path) | Self::FileMadeOnFirstStart(path) => KeyRing::from_files(&[path]),
+        }
+    }
+
+    /// The setting that names it.
+    const fn key(&self) -> &'static str {
+        match self {
+            Self::Value(_) | Self::FileMadeOnFirstStart(_) => "CertificateStore:EncryptionKey",
+            Self::File(_) => "CertificateStore:EncryptionKeyFile",
+        }
+    }
 }
 
 impl Default for CertificateStore {
@@ -96,11 +119,23 @@ impl CertificateStore {
         }
     }
 
+    fn check_keys(&self, report: &mut Report) {
+        let source = match self.key_source() {
+            Ok(KeySource::FileMadeOnFirstStart(path)) if !path.exists() => return,
+            Ok(source) => source,
+            Err(what) => return report.error("CertificateStore:EncryptionKey", what),
+        };
+        let key = source.key();
+        if let Err(error) = source.read() {
+            report.error(key, with_causes(&error));
+        }
+    }
+
     pub(super) fn check(&self, report: &mut Report) {
         if let Err(what) = self.database() {
             report.error("CertificateStore:ConnectionString", what);
-        } else if let Err(what) = self.key_source() {
-            report.error("CertificateStore:EncryptionKey", what);
+        } else {
+            self.check_keys(report);
         }
         report.count("CertificateStore:MaxConnections", self.max_connections, 1..=1000);
         report.count(
