@@ -60,6 +60,8 @@ impl AppDraft {
         draining: CancellationToken,
     ) -> Result<Self, SettingsError> {
         settings.exposure()?;
+        settings.different_tokens()?;
+        settings.own_targets()?;
         Ok(Self {
             ports,
             names: NamePolicy::new(settings)?,

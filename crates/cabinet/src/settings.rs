@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dps_database::{ConnectionString, ConnectionStringError, Target, UnverifiedTls};
+use dps_domain::NameSuffix;
 use dps_domain::hostname::HostnameError;
+use dps_domain::name_rules::PUBLIC_TARGET;
 use dps_host::{HumanDuration, OutOfBounds, Secret, SecretError, TOKEN_RULE};
 use serde::{Deserialize, Serialize};
 
@@ -112,6 +114,9 @@ pub enum SettingsError {
     /// A blocked name is no name.
     #[error("Cabinet:BlockedNames or AllowedTargets holds {0:?}, which is no name")]
     NoName(String),
+    /// A target lies where anybody registers names.
+    #[error("Cabinet:AllowedTargets or CnameTarget has {0}, {PUBLIC_TARGET}")]
+    PublicTarget(String),
     /// Both sides of the API show the same token.
     #[error(
         "Cabinet:ServiceToken and Cabinet:ApiToken must differ: who may create domains must not report on them"
@@ -158,19 +163,43 @@ impl Settings {
             self.resolved_api_token().err(),
         ];
         let exposure = self.exposure().err();
+        let same_token = self.different_tokens().err();
+        let targets = self.own_targets().err();
         let retention = self.removed_retention().err();
-        let findings = names.into_iter().chain(database).chain(exposure).chain(retention);
+        let findings = names.into_iter().chain(targets).chain(database);
+        let findings = findings.chain(exposure).chain(same_token).chain(retention);
         findings.chain(tokens.into_iter().flatten()).collect()
     }
 
-    /// Whether tokens may travel as the settings have it, and whether they are told apart.
+    /// Whether tokens may travel as the settings have it.
     pub(crate) fn exposure(&self) -> Result<(), SettingsError> {
         if !self.listen.ip().is_loopback() && !self.allow_unencrypted {
             return Err(SettingsError::Unencrypted(self.listen));
         }
+        Ok(())
+    }
+
+    /// Whether the two sides of the API are told apart.
+    pub(crate) fn different_tokens(&self) -> Result<(), SettingsError> {
         match (self.resolved_service_token(), self.resolved_api_token()) {
             (Ok(service), Ok(api)) if service.expose() == api.expose() => Err(SettingsError::SameToken),
             _ => Ok(()),
+        }
+    }
+
+    /// Whether all targets lie below names of the platform's own, as far as they are names.
+    ///
+    /// # Errors
+    /// The target below which anybody registers names.
+    pub fn own_targets(&self) -> Result<(), SettingsError> {
+        let allowed = self.allowed_targets.iter().map(|name| NameSuffix::parse(name));
+        let shared = self
+            .cname_target
+            .iter()
+            .map(|template| NameSuffix::of_template(template));
+        match allowed.chain(shared).flatten().find(NameSuffix::is_public) {
+            Some(public) => Err(SettingsError::PublicTarget(public.as_str().to_owned())),
+            None => Ok(()),
         }
     }
 
@@ -307,9 +336,39 @@ mod tests {
         assert!(exposed.exposure().is_ok());
         let same = Settings {
             api_token: usable.service_token.clone(),
+            listen: SocketAddr::from(([0, 0, 0, 0], 8081)),
             ..usable
         };
-        assert!(matches!(same.exposure(), Err(SettingsError::SameToken)));
+        let said: Vec<_> = same.check().iter().map(ToString::to_string).collect();
+        for both in ["AllowUnencrypted", "must differ"] {
+            assert!(said.iter().any(|text| text.contains(both)), "{said:?}");
+        }
+    }
+
+    #[test]
+    fn a_target_where_anybody_registers_names_is_refused() {
+        let found = |template: Option<&str>, allowed: &[&str]| {
+            let settings = Settings {
+                cname_target: template.map(str::to_owned),
+                allowed_targets: allowed.iter().map(|&name| name.to_owned()).collect(),
+                ..Settings::default()
+            };
+            settings.own_targets().map_err(|error| error.to_string())
+        };
+        for public in [
+            found(Some("{id}.com"), &[]),
+            found(None, &["own.example", "*.co.uk"]),
+        ] {
+            let error = public.unwrap_err();
+            assert!(
+                error.starts_with("Cabinet:AllowedTargets or CnameTarget has co"),
+                "{error}"
+            );
+        }
+        assert_eq!(
+            found(Some("{id}.edge.platform.com"), &["platform.co.uk", "test"]),
+            Ok(())
+        );
     }
 
     #[test]

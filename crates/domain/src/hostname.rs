@@ -85,7 +85,7 @@ impl Hostname {
         if ends_in_number(&ascii) {
             return Err(HostnameError::IpAddress);
         }
-        if psl::suffix(ascii.as_bytes()).is_some_and(|suffix| is_icann_suffix(&suffix, &ascii)) {
+        if is_icann_suffix(&ascii) {
             return Err(HostnameError::PublicSuffix);
         }
         Ok(Self(ascii.into()))
@@ -130,8 +130,11 @@ impl Hostname {
 }
 
 /// Whether the whole name is a suffix of the list's ICANN section. An unlisted single label such as `test` is not.
-fn is_icann_suffix(suffix: &psl::Suffix<'_>, name: &str) -> bool {
-    suffix.is_known() && suffix.typ() == Some(psl::Type::Icann) && suffix.as_bytes() == name.as_bytes()
+pub(crate) fn is_icann_suffix(name: &str) -> bool {
+    psl::suffix(name.as_bytes()).is_some_and(|suffix| {
+        let is_icann = suffix.is_known() && suffix.typ() == Some(psl::Type::Icann);
+        is_icann && suffix.as_bytes() == name.as_bytes()
+    })
 }
 
 /// What others read as an IPv4 address, such as `0x7f.1`. No top-level domain is a number (RFC 3696 §2).

@@ -2,11 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::hostname::HostnameError;
+use crate::hostname::{HostnameError, is_icann_suffix};
 use crate::{Failure, Hostname};
 
 /// Stands in a template of targets for the domain's identifier.
 pub const ID_PLACEHOLDER: &str = "{id}";
+
+/// What is wrong with a public suffix among the allowed targets; a name stands before it.
+pub const PUBLIC_TARGET: &str = "below which anybody registers names, so that every target would be allowed; name one of the platform's own";
 
 /// A name and all names below it, lower case and in A-labels. A single label such as `local` is
 /// allowed.
@@ -65,6 +68,11 @@ impl NameSuffix {
     pub fn registered_domain(&self) -> Option<Self> {
         let name = Hostname::parse(&self.0).ok()?;
         Some(Self::registered_domain_of(&name))
+    }
+
+    /// Whether anybody can register names below it, as below `com` or `co.uk`.
+    pub fn is_public(&self) -> bool {
+        is_icann_suffix(&self.0)
     }
 
     /// The suffix itself.
@@ -164,6 +172,15 @@ mod tests {
             ("bücher.example", "www.xn--bcher-kva.example", true),
         ] {
             assert_eq!(suffix(rule).covers(&host(name)), covered, "{rule} {name}");
+        }
+        for (rule, is_public) in [
+            ("com", true),
+            ("*.co.uk", true),
+            ("platform.example", false),
+            ("test", false),
+            ("shop.co.uk", false),
+        ] {
+            assert_eq!(suffix(rule).is_public(), is_public, "{rule}");
         }
         for wrong in ["", "*", ".", "a b"] {
             assert!(NameSuffix::parse(wrong).is_err(), "{wrong:?}");

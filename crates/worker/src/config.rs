@@ -185,6 +185,9 @@ impl Settings {
         }
         match role {
             Role::Run => {
+                if let Err(error) = self.cabinet.own_targets() {
+                    report.error("Cabinet", with_causes(&error));
+                }
                 self.cabinet_api.check(&mut report);
                 self.haproxy_agent.check(&mut report);
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use dps_application::Policy;
 use dps_domain::NameSuffix;
 use dps_domain::address::edge_network_fault;
+use dps_domain::name_rules::PUBLIC_TARGET;
 use dps_host::HumanDuration;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -226,6 +227,12 @@ impl DomainVerification {
         check_concurrency(report, name, self.concurrency);
         let bounds = HumanDuration::from_secs(1)..=HumanDuration::from_secs(365 * DAY);
         report.duration(&format!("{name}:GiveUpAfter"), self.give_up_after, bounds);
+        for target in self.allowed_targets.iter().filter(|target| target.is_public()) {
+            report.error(
+                &format!("{name}:AllowedTargets"),
+                format!("has {}, {PUBLIC_TARGET}", target.as_str()),
+            );
+        }
         for address in &self.edge_addresses {
             if let Some(fault) = edge_network_fault(&address.0) {
                 report.error(
