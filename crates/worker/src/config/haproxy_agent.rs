@@ -198,6 +198,16 @@ impl HAProxyAgent {
             let key = format!("HAProxyAgent:Agents:{index}");
             self.check_url(report, &format!("{key}:BaseUrl"), &agent.base_url);
             report.token(&format!("{key}:Token"), &agent.token());
+            let mut earlier = self.agents[..index].iter();
+            if earlier.any(|other| other.base_url == agent.base_url) {
+                report.error(
+                    &format!("{key}:BaseUrl"),
+                    format!(
+                        "{} has an element before this one; give it one token",
+                        agent.base_url
+                    ),
+                );
+            }
         }
         self.check_tls(report);
         self.check_shared_tokens(report);

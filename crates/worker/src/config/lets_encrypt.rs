@@ -96,20 +96,15 @@ impl LetsEncrypt {
                 "must be true: read the terms of service of the CA, then set it",
             );
         }
-        if let Some(path) = &self.ca_certificate_file
-            && let Err(error) = std::fs::metadata(path)
-        {
-            report.error(
-                "LetsEncrypt:CaCertificateFile",
-                format!("{}: {error}", path.display()),
-            );
-        }
-        if let Some(path) = &self.roots_file {
+        for (key, file) in [
+            ("LetsEncrypt:CaCertificateFile", &self.ca_certificate_file),
+            ("LetsEncrypt:RootsFile", &self.roots_file),
+        ] {
+            let Some(path) = file else { continue };
             let read = std::fs::read_to_string(path).map_err(|error| error.to_string());
-            if let Err(error) =
-                read.and_then(|text| Roots::from_pem(&text).map_err(|error| error.to_string()))
-            {
-                report.error("LetsEncrypt:RootsFile", format!("{}: {error}", path.display()));
+            let roots = read.and_then(|text| Roots::from_pem(&text).map_err(|error| error.to_string()));
+            if let Err(error) = roots {
+                report.error(key, format!("{}: {error}", path.display()));
             }
         }
         for (index, host) in self.allowed_hosts.iter().enumerate() {
@@ -141,12 +136,15 @@ impl LetsEncrypt {
 
 /// Whether a text is a host, alone or with a port, and nothing else.
 fn is_host(text: &str) -> bool {
-    Url::parse(&format!("https://{text}/")).is_ok_and(|url| {
-        let authority = url.port().map_or_else(
-            || url.host_str().unwrap_or_default().to_owned(),
-            |port| format!("{}:{port}", url.host_str().unwrap_or_default()),
-        );
-        let asked = text.trim().to_ascii_lowercase();
-        authority == asked || format!("{authority}:443") == asked
-    })
+    // A URL may have these in its host, but no host has.
+    let is_pattern = text.contains(|character: char| "*,;!$&'()+=~".contains(character));
+    !is_pattern
+        && Url::parse(&format!("https://{text}/")).is_ok_and(|url| {
+            let authority = url.port().map_or_else(
+                || url.host_str().unwrap_or_default().to_owned(),
+                |port| format!("{}:{port}", url.host_str().unwrap_or_default()),
+            );
+            let asked = text.trim().to_ascii_lowercase();
+            authority == asked || format!("{authority}:443") == asked
+        })
 }

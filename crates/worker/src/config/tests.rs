@@ -27,6 +27,9 @@ fn load(text: &str, variables: &[(&str, &str)]) -> Result<Settings, String> {
         .map_err(|error| error.to_string())
 }
 
+/// A file without any certificate.
+const NO_PEM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+
 /// Settings that `dps run` takes, changed by these variables.
 fn usable(variables: &[(&str, &str)]) -> Settings {
     let text = r#"{
@@ -381,7 +384,23 @@ fn each_unusable_value_is_named_with_what_to_do() {
             "postgres://dps:hunter2@db/dps",
             "CertificateStore:AllowUnverifiedTls",
         ),
+        (
+            "CertificateStore__EncryptionKey",
+            "k:hunter2",
+            "base64 of 32 bytes",
+        ),
+        (
+            "CertificateStore__EncryptionKey",
+            "hunter2hunter2",
+            "of the form <id>:",
+        ),
+        (
+            "CertificateStore__EncryptionKeyFile",
+            "/nowhere/kek",
+            "/nowhere/kek",
+        ),
         ("CertificateStore__MaxConnections", "0", "from 1 to 1000"),
+        ("Cabinet__CnameTarget", "{id}.com", "anybody registers names"),
         ("Dns__Timeout", "1h", "from 1s to 30s"),
         (
             "HAProxyAgent__BaseUrl",
@@ -390,6 +409,10 @@ fn each_unusable_value_is_named_with_what_to_do() {
         ),
         ("LetsEncrypt__DirectoryUrl", "http://ca.example/dir", "https://"),
         ("LetsEncrypt__CaCertificateFile", "/nowhere.pem", "No such file"),
+        ("LetsEncrypt__CaCertificateFile", NO_PEM, "Cargo.toml: "),
+        ("LetsEncrypt__RootsFile", NO_PEM, "Cargo.toml: "),
+        ("LetsEncrypt__AllowedHosts__0", "*", "host name"),
+        ("LetsEncrypt__AllowedHosts__0", "*.ca.example", "host name"),
         ("LetsEncrypt__UserAgent", "a\nb", "printable ASCII"),
         ("Logging__Level", "loud", "Information"),
         ("Workers__DomainVerification__Interval", "1ms", "from 100ms to 1d"),
@@ -397,6 +420,11 @@ fn each_unusable_value_is_named_with_what_to_do() {
             "Workers__DomainVerification__MaxBackoff",
             "10s",
             "shorter than Workers:DomainVerification:Interval (30s)",
+        ),
+        (
+            "Workers__DomainVerification__AllowedTargets__0",
+            "com",
+            "anybody registers names",
         ),
         (
             "Workers__DomainVerification__GiveUpAfter",
@@ -412,7 +440,7 @@ fn each_unusable_value_is_named_with_what_to_do() {
         assert_eq!(text.len(), 1, "{variable}={value}: {text:?}");
         let section = variable.split("__").next().unwrap();
         assert!(
-            text[0].starts_with(section) && text[0].contains(words),
+            text[0].starts_with(section) && text[0].contains(words) && !text[0].contains("hunter2"),
             "{variable}={value}: {text:?}"
         );
     }
@@ -665,6 +693,44 @@ fn the_key_encryption_key_is_made_beside_a_sqlite_file_and_nowhere_else() {
     let key = ("CertificateStore__EncryptionKey", "a:b");
     assert!(matches!(source(&[key]), Ok(KeySource::Value(_))));
     assert!(source(&[file, key]).is_err());
+}
+
+#[test]
+fn a_file_of_keys_is_read_before_the_start_with_its_mode() {
+    let folder = TempDir::new().unwrap();
+    let errors = |key: &str, path: &Path| {
+        let report = usable(&[(key, path.to_str().unwrap())]).check(Role::Run);
+        let text = report.errors.iter().map(Finding::to_string);
+        text.collect::<Vec<_>>().join("\n")
+    };
+    let named = folder.path().join("keys");
+    fs::write(&named, "one:CAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg=\n").unwrap();
+    for (mode, is_usable) in [(0o600, true), (0o644, false)] {
+        fs::set_permissions(&named, fs::Permissions::from_mode(mode)).unwrap();
+        let found = errors("CertificateStore__EncryptionKeyFile", &named);
+        assert_eq!(found.is_empty(), is_usable, "{found}");
+    }
+    // The one beside the database, once it was made.
+    let made = folder.path().join("dps.kek");
+    let database = PathBuf::from(format!("sqlite://{}", folder.path().join("dps.db").display()));
+    assert_eq!(errors("CertificateStore__ConnectionString", &database), "");
+    fs::write(&made, "cut off").unwrap();
+    fs::set_permissions(&made, fs::Permissions::from_mode(0o600)).unwrap();
+    let found = errors("CertificateStore__ConnectionString", &database);
+    assert!(found.starts_with("CertificateStore:EncryptionKey"), "{found}");
+}
+
+#[test]
+fn an_agent_is_given_one_token() {
+    let settings = usable(&[
+        ("HAProxyAgent__Agents__0__BaseUrl", "https://edge1.internal:9403"),
+        ("HAProxyAgent__Agents__0__Token", "token-of-the-first-one"),
+        ("HAProxyAgent__Agents__1__BaseUrl", "https://edge1.internal:9403/"),
+        ("HAProxyAgent__Agents__1__Token", "token-of-another-one"),
+    ]);
+    let report = settings.check(Role::Run);
+    let keys: Vec<_> = report.errors.iter().map(|finding| finding.key.as_str()).collect();
+    assert_eq!(keys, ["HAProxyAgent:Agents:1:BaseUrl"], "{report:?}");
 }
 
 #[test]
