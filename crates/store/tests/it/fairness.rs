@@ -50,30 +50,35 @@ fn by_tenant(leases: &[Lease]) -> BTreeMap<&str, usize> {
 
 pub(crate) async fn a_tenant_with_five_due_domains_does_not_wait_behind_one_with_ten_thousand(world: World) {
     with_copies(&world, "large", 10_000, at(0)).await;
-    with_due(&world, "small", 5, at(100)).await;
+    let small = stranger_to(&world, "large").await;
+    with_due(&world, &small, 5, at(100)).await;
     let leases = world.acquire(at(200), 12).await;
-    assert_eq!(by_tenant(&leases), [("large", 7), ("small", 5)].into());
+    assert_eq!(by_tenant(&leases), [("large", 7), (small.as_str(), 5)].into());
 }
 
 pub(crate) async fn single_leases_are_dealt_out_in_turn(world: World) {
     with_due(&world, "large", 20, at(0)).await;
-    with_due(&world, "small", 5, at(100)).await;
+    let small = stranger_to(&world, "large").await;
+    with_due(&world, &small, 5, at(100)).await;
     let mut leases = Vec::new();
     for _ in 0..10 {
         leases.push(world.acquire_one(at(200)).await);
     }
-    assert_eq!(by_tenant(&leases), [("large", 5), ("small", 5)].into());
+    assert_eq!(by_tenant(&leases), [("large", 5), (small.as_str(), 5)].into());
 }
 
 pub(crate) async fn a_tenants_own_records_come_longest_due_first(world: World) {
-    for due in [50, 10, 40, 20, 30] {
-        for tenant in ["one", "two"] {
+    with_due(&world, "one", 1, at(50)).await;
+    let two = stranger_to(&world, "one").await;
+    with_due(&world, &two, 1, at(50)).await;
+    for due in [10, 40, 20, 30] {
+        for tenant in ["one", &two] {
             with_due(&world, tenant, 1, at(due)).await;
         }
     }
     for due in [10, 20, 30, 40, 50] {
         let leases = world.acquire(at(100), 2).await;
-        assert_eq!(by_tenant(&leases), [("one", 1), ("two", 1)].into());
+        assert_eq!(by_tenant(&leases), [("one", 1), (two.as_str(), 1)].into());
         for lease in leases {
             assert_eq!(lease.record.next_attempt_at, Some(at(due)));
         }
