@@ -50,7 +50,8 @@ impl Edge {
         let wanted: Vec<_> = pairs
             .filter_map(|(removal, is_wanted)| is_wanted.then_some(removal))
             .collect();
-        let serving = self.observe_process().await.ok();
+        let give_up = Instant::now() + self.reload_timeout;
+        let serving = self.serving_process(give_up).await.ok();
         if let Err(error) = self.forget(&wanted).await {
             fail_all(&mut results, Refusal::from(error));
             return results;

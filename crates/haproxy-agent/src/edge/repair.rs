@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use dps_domain::{Hostname, with_causes};
+use tokio::time::Instant;
 
 use super::install::{serves, uninstall};
 use super::{Edge, Known, Refusal};
@@ -115,7 +116,8 @@ impl Edge {
     /// what was applied meanwhile. A certificate that HAProxy refuses is logged and counted, and does not hold up the others.
     async fn repair(&mut self) -> Result<(), Refusal> {
         self.verify_disk().await?;
-        let process = self.runtime.process().await?;
+        let give_up = Instant::now() + self.reload_timeout;
+        let process = self.serving_process(give_up).await?;
         if process.stopping {
             return Err(RuntimeError::Stopping.into());
         }
