@@ -73,9 +73,9 @@ statements! {
     /// In the order of [`NameHold`](dps_application::ports::store::NameHold), which the contract's
     /// stories compare with what this answers.
     SELECT_BY_HOSTNAME = Sql::both(concat!(
-        "SELECT ", columns!(), " FROM custom_domains WHERE hostname = $1 ORDER BY CASE WHEN phase = $2 THEN 3 \
-         WHEN phase <> $3 THEN 0 WHEN last_failure LIKE '{\"code\":\"NAME%' OR last_failure LIKE '{\"code\":\"TARGET_NOT_ALLOWED\"%' \
-         OR last_failure LIKE '{\"code\":\"DNS_MOVED\"%' THEN 2 ELSE 1 END, created_at DESC, id DESC LIMIT 1",
+        "SELECT ", columns!(), " FROM custom_domains WHERE hostname = $1 ORDER BY CASE WHEN phase = $2 THEN 4 \
+         WHEN phase = $4 THEN 1 WHEN phase <> $3 THEN 0 WHEN last_failure LIKE '{\"code\":\"NAME%' OR last_failure LIKE '{\"code\":\"TARGET_NOT_ALLOWED\"%' \
+         OR last_failure LIKE '{\"code\":\"DNS_MOVED\"%' THEN 3 ELSE 2 END, created_at DESC, id DESC LIMIT 1",
     ));
     SELECT_PAGE = Sql::both(concat!(
         "SELECT ", columns!(), " FROM custom_domains WHERE (hostname, created_at, id) > ($1, $4, $5) \
@@ -249,7 +249,8 @@ pub(crate) async fn by_hostname(
     hostname: &Hostname,
 ) -> Result<Option<DomainRecord>, StoreError> {
     let mut session = database.read("find a hostname").await?;
-    let args = args![hostname, to_json(&Phase::Gone), to_json(&Phase::Failed)];
+    let [gone, failed, leaving] = [&Phase::Gone, &Phase::Failed, &Phase::Leaving].map(to_json);
+    let args = args![hostname, gone, failed, leaving];
     session
         .fetch(SELECT_BY_HOSTNAME, args)
         .await?

@@ -108,9 +108,8 @@ impl DomainRecord {
                 NameHold::None
             }
             Phase::Failed => NameHold::Failed,
-            Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. } | Phase::Leaving => {
-                NameHold::Held
-            }
+            Phase::Leaving => NameHold::Leaving,
+            Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. } => NameHold::Held,
         }
     }
 
@@ -131,6 +130,8 @@ pub enum NameHold {
     None,
     /// It failed and may be tried again.
     Failed,
+    /// It is being taken down.
+    Leaving,
     /// It is worked at or served.
     Held,
 }

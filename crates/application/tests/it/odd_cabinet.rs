@@ -229,6 +229,62 @@ async fn more_removals_than_a_day_brings_wait_for_an_operator() {
     assert_eq!(world.service.cabinet_health.standing().held_removals, 0);
 }
 
+/// Domains with the numbers of the range, served and told to the Cabinet.
+async fn served(numbers: std::ops::Range<u128>) -> World {
+    let world = World::with_due_domain().await;
+    for number in numbers {
+        world.add(number, &host(number), "acme").await;
+    }
+    world.settle().await;
+    deliver(&world).await;
+    world.cabinet.with(|state| state.told.clear());
+    world
+}
+
+fn host(number: u128) -> String {
+    format!("shop-{number}.example.com")
+}
+
+/// How many of the domains the edges serve under their first names, after all work is done.
+async fn still_served(world: &World, numbers: std::ops::Range<u128>) -> usize {
+    for _ in 0..20 {
+        world.advance(Duration::from_secs(60));
+        workers::tick(&world.service, Lane::Removal).await.unwrap();
+    }
+    numbers
+        .filter(|number| world.edges.served(&host(*number)).is_some())
+        .count()
+}
+
+#[tokio::test]
+async fn a_served_name_is_not_had_by_a_retry_or_a_removal_of_another_domain() {
+    let world = served(2..3).await;
+    for (number, status) in [(50, Status::PendingDns), (51, Status::PendingRemoval)] {
+        world.advance(Duration::from_secs(1));
+        world.cabinet.add(number, &host(2));
+        world.cabinet.edit(id(number), |domain| {
+            domain.tenant_id = "another".into();
+            domain.status = Some(status);
+        });
+        take(&world, number).await;
+        world.settle().await;
+    }
+    for _ in 0..2 {
+        deliver(&world).await;
+        assert_eq!(world.cabinet.says(id(50)).status, Some(Status::Failed));
+        world.cabinet.edit(id(50), |domain| {
+            domain.status = Some(Status::PendingDns);
+            domain.version += 1;
+        });
+        take(&world, 50).await;
+        world.settle().await;
+    }
+    assert_eq!(phase(&world, 50).await, Phase::Failed);
+    assert_eq!(phase(&world, 51).await, Phase::Gone);
+    assert_eq!(phase(&world, 2).await.status(), Status::Active);
+    assert_eq!(still_served(&world, 2..3).await, 1);
+}
+
 #[tokio::test]
 async fn a_feed_that_goes_round_or_never_waits_is_slowed_and_told() {
     let world = World::with_due_domain().await;

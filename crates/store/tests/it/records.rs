@@ -169,6 +169,7 @@ pub(crate) async fn a_refused_claim_holds_no_hostname_however_new_it_is(world: W
     for (phase, failure) in [
         (Phase::Failed, Some(moved)),
         (Phase::Failed, failed),
+        (Phase::Leaving, None),
         (Phase::START, None),
     ] {
         let holder = world.store.domain_by_hostname(&name).await.unwrap().unwrap();
@@ -180,10 +181,11 @@ pub(crate) async fn a_refused_claim_holds_no_hostname_however_new_it_is(world: W
             expected = others[0];
         }
     }
+    insert(Phase::Leaving, None).await;
     let holder = world.store.domain_by_hostname(&name).await.unwrap().unwrap();
     assert_eq!(
         holder.id, expected,
-        "the live one, although three claims are newer"
+        "the live one, although claims and one that leaves are newer"
     );
 }
 
