@@ -8,9 +8,10 @@ use dps_domain::{DomainId, Timestamp};
 
 use crate::ports::cabinet::RefusedItem;
 
-/// Refused items and held removals that are remembered; more of them are only counted by the
-/// metric.
+/// Refused items that are remembered; more of them are only counted by the metric.
 const MAX_REMEMBERED: usize = 1_000;
+/// Held removals that are remembered. Each is looked at again by every poll if it is not.
+const MAX_HELD: usize = 100_000;
 
 /// Shared by the workers that talk to the Cabinet and by whoever shows how that goes.
 #[derive(Debug, Default)]
@@ -23,7 +24,18 @@ struct State {
     last_good_pass: Option<Timestamp>,
     trouble: Option<String>,
     refused: BTreeMap<(String, &'static str), (RefusedItem, Timestamp)>,
-    held: BTreeMap<DomainId, Timestamp>,
+    held: BTreeMap<DomainId, Held>,
+    /// Domains at a moment.
+    domains: Option<(u64, Timestamp)>,
+}
+
+/// A removal that waits for an operator.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    /// The Cabinet's version that asks for it; `None` if the Cabinet does not know the domain.
+    version: Option<u64>,
+    /// When it was asked for last.
+    at: Timestamp,
 }
 
 /// How the dealings with the Cabinet stand.
@@ -88,7 +100,7 @@ impl CabinetHealth {
     /// given moment is forgotten too: it is mended, withdrawn, or taken up by another replica.
     pub(crate) fn forget_old(&self, usable: &[DomainId], unless_since: Timestamp) {
         let mut state = self.state();
-        state.held.retain(|_, at| *at >= unless_since);
+        state.held.retain(|_, held| held.at >= unless_since);
         if state.refused.is_empty() {
             return;
         }
@@ -99,13 +111,33 @@ impl CabinetHealth {
     }
 
     /// The removal waits for an operator. Returns whether it is the first that does.
-    pub(crate) fn hold(&self, id: DomainId, now: Timestamp) -> bool {
+    pub(crate) fn hold(&self, id: DomainId, version: Option<u64>, now: Timestamp) -> bool {
         let mut state = self.state();
         let is_first = state.held.is_empty();
-        if state.held.contains_key(&id) || state.held.len() < MAX_REMEMBERED {
-            state.held.insert(id, now);
+        if state.held.contains_key(&id) || state.held.len() < MAX_HELD {
+            state.held.insert(id, Held { version, at: now });
         }
         is_first
+    }
+
+    /// Whether the removal that this version asks for was held at or after `since`.
+    pub(crate) fn is_held(&self, id: DomainId, version: u64, since: Timestamp) -> bool {
+        let state = self.state();
+        let held = state.held.get(&id);
+        held.is_some_and(|held| held.version == Some(version) && held.at >= since)
+    }
+
+    /// Domains, if they were counted at or after `since`.
+    pub(crate) fn domains(&self, since: Timestamp, now: Timestamp) -> Option<u64> {
+        let counted = self.state().domains;
+        counted
+            .filter(|(_, at)| since <= *at && *at <= now)
+            .map(|(domains, _)| domains)
+    }
+
+    /// The domains were counted.
+    pub(crate) fn note_domains(&self, domains: u64, now: Timestamp) {
+        self.state().domains = Some((domains, now));
     }
 
     /// The removal waits no longer.
@@ -203,7 +235,8 @@ mod tests {
         let health = CabinetHealth::default();
         for number in 0..5_000 {
             health.refuse(&item(&number.to_string()), NOW);
-            health.hold(DomainId::new(NOW, [u8::try_from(number % 256).unwrap(); 10]), NOW);
+            let id = DomainId::new(NOW, [u8::try_from(number % 256).unwrap(); 10]);
+            health.hold(id, None, NOW);
         }
         assert_eq!(health.standing().refused.unwrap().1, MAX_REMEMBERED);
     }
@@ -212,9 +245,15 @@ mod tests {
     fn a_removal_that_nobody_asks_for_any_more_is_not_held_for_ever() {
         let health = CabinetHealth::default();
         let (withdrawn, held) = (DomainId::new(NOW, [1; 10]), DomainId::new(NOW, [2; 10]));
-        assert!(health.hold(withdrawn, NOW));
-        assert!(!health.hold(held, NOW));
-        assert!(!health.hold(held, NOW + MINUTE));
+        assert!(health.hold(withdrawn, None, NOW));
+        assert!(!health.hold(held, None, NOW));
+        assert!(!health.hold(held, Some(3), NOW + MINUTE));
+        assert!(health.is_held(held, 3, NOW + MINUTE));
+        assert!(
+            !health.is_held(held, 4, NOW + MINUTE),
+            "it asks for something else"
+        );
+        assert!(!health.is_held(held, 3, NOW + 2 * MINUTE));
         health.forget_old(&[], NOW + MINUTE);
         assert_eq!(health.standing().held_removals, 1);
         assert!(health.standing().check(NOW, MINUTE).is_err());

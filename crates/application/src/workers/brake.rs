@@ -1,4 +1,5 @@
 //! A brake on removals: more in a day than a day usually brings wait until an operator says yes.
+//! A served name that gives way to another one is a removal, too.
 //!
 //! The count is kept in the store, so that it holds over all replicas and restarts.
 
@@ -20,6 +21,9 @@ pub(super) const FEW: u64 = 10;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// How often the count is tried when others write it at the same time.
 const TRIES: usize = 8;
+/// How long a removal that was held is not asked for again by a poll, and the number of domains is
+/// taken for the present one.
+const HELD_FOR: Duration = Duration::from_secs(60);
 
 /// The removals of a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,9 +85,30 @@ fn judge(stored: Option<Removals>, domains: u64, percent: u32, now: Timestamp) -
     })
 }
 
-/// Whether the domain may be removed now. One that may not is asked for again by the next poll or
-/// resync.
-pub(super) async fn may_remove(service: &Service, id: DomainId) -> Result<bool, StoreError> {
+/// Whether what this version of the Cabinet's asks for was held just now. Polls pass over it, since
+/// each look costs the store several reads; an approval makes a resync due, which does not.
+pub(super) fn is_held(service: &Service, id: DomainId, version: u64) -> bool {
+    let since = service.now() - HELD_FOR;
+    service.cabinet_health.is_held(id, version, since)
+}
+
+/// Domains at present, or within the last minute.
+async fn count_domains(service: &Service, now: Timestamp) -> Result<u64, StoreError> {
+    if let Some(domains) = service.cabinet_health.domains(now - HELD_FOR, now) {
+        return Ok(domains);
+    }
+    let domains = service.store.count_domains().await?;
+    service.cabinet_health.note_domains(domains, now);
+    Ok(domains)
+}
+
+/// Whether the domain, or the name that it has, may be removed now. One that may not is asked for
+/// again by a later poll or resync. `version` is the Cabinet's, if it is the Cabinet that asks.
+pub(super) async fn may_remove(
+    service: &Service,
+    id: DomainId,
+    version: Option<u64>,
+) -> Result<bool, StoreError> {
     let percent = service.policy.removal_brake_percent;
     if percent >= 100 {
         return Ok(true);
@@ -96,7 +121,7 @@ pub(super) async fn may_remove(service: &Service, id: DomainId) -> Result<bool, 
         let domains = if is_few {
             0
         } else {
-            service.store.count_domains().await?
+            count_domains(service, now).await?
         };
         match judge(stored, domains, percent, now) {
             Verdict::Approved => {
@@ -104,7 +129,7 @@ pub(super) async fn may_remove(service: &Service, id: DomainId) -> Result<bool, 
                 return Ok(true);
             }
             Verdict::Held => {
-                if service.cabinet_health.hold(id, now) {
+                if service.cabinet_health.hold(id, version, now) {
                     tracing::error!(domain.id = %id, domains, "removals.held");
                 }
                 return Ok(false);

@@ -315,6 +315,9 @@ enum Look {
 }
 
 async fn look(service: &Service, domain: &CabinetDomain) -> Look {
+    if brake::is_held(service, domain.id, domain.version) {
+        return Look::Known;
+    }
     match service.store.domain(domain.id).await {
         Ok(Some(record)) if is_known(&record, domain) => return Look::Known,
         Ok(Some(_)) | Err(_) => return Look::Other,
@@ -509,7 +512,7 @@ async fn decide(
         .ledger
         .extend(steps::abandoned(service, &record, &completion.record));
     let leaves = completion.record.phase == Phase::Leaving && record.phase != Phase::Leaving;
-    if leaves && !brake::may_remove(service, domain.id).await? {
+    if leaves && !brake::may_remove(service, domain.id, Some(domain.version)).await? {
         return Ok(Written::Nothing);
     }
     if completion.record.phase == Phase::Leaving {

@@ -355,7 +355,7 @@ async fn take_down(
         .await?;
     for id in &page {
         // Several rounds a day share one allowance, with what the Cabinet asks to be removed.
-        if !brake::may_remove(service, *id).await? {
+        if !brake::may_remove(service, *id, None).await? {
             continue;
         }
         let detail = json!({ "missingSinceAtLeast": before });

@@ -286,6 +286,37 @@ async fn a_served_name_is_not_had_by_a_retry_or_a_removal_of_another_domain() {
 }
 
 #[tokio::test]
+async fn removals_that_are_held_cost_a_poll_nothing_for_a_minute() {
+    let world = served(2..40).await;
+    for number in 2..40 {
+        world.cabinet.edit(id(number), |domain| {
+            domain.status = Some(Status::PendingRemoval);
+            domain.version += 1;
+        });
+    }
+    let mut intake = Intake::default();
+    intake.round(&world.service).await;
+    let held = world.service.cabinet_health.standing().held_removals;
+    assert_eq!(held, 28);
+    // An operator's word, without the resync that comes with it: only a look at a removal lets it
+    // through.
+    let (store, now) = (world.service.store.as_ref(), world.service.now());
+    workers::approve_removals(store, now).await.unwrap();
+    world.advance(Duration::from_secs(60));
+    intake.round(&world.service).await;
+    let held = world.service.cabinet_health.standing().held_removals;
+    assert_eq!(held, 28, "nobody looked");
+    // Whatever is new of them is looked at, and so is everything a minute later.
+    world.cabinet.edit(id(39), |domain| domain.version += 1);
+    intake.round(&world.service).await;
+    let held = world.service.cabinet_health.standing().held_removals;
+    assert_eq!(held, 27);
+    world.advance(Duration::from_secs(1));
+    intake.round(&world.service).await;
+    assert_eq!(world.service.cabinet_health.standing().held_removals, 0);
+}
+
+#[tokio::test]
 async fn a_feed_that_goes_round_or_never_waits_is_slowed_and_told() {
     let world = World::with_due_domain().await;
     world.cabinet.with(|state| state.feed = Some(vec![]));
