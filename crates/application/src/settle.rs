@@ -62,7 +62,11 @@ pub fn settle(
             };
             let is_doubted = matches!(event, Event::ValidationDoubted);
             record.phase = record.phase.apply(event)?;
-            if matches!(record.phase, Phase::Expired { .. }) && record.last_failure.is_none() {
+            let is_unexplained = record
+                .last_failure
+                .as_ref()
+                .is_none_or(Failure::refuses_name_or_target);
+            if matches!(record.phase, Phase::Expired { .. }) && is_unexplained {
                 record.last_failure = Some(Failure::Internal {
                     detail: "the certificate ended before it was renewed".into(),
                 });
@@ -94,7 +98,10 @@ pub fn settle(
         Outcome::Confirmed { until } => {
             record.attempt = 0;
             record.next_attempt_at = Some(until);
-            record.last_failure = None;
+            // DNS says nothing about a name that the Cabinet wants in this one's place.
+            record
+                .last_failure
+                .take_if(|failure| !failure.refuses_name_or_target());
             (DNS_CONFIRMED.to_owned(), json!({}), None)
         }
         Outcome::Waiting { until, kind } => {
@@ -237,6 +244,10 @@ pub fn is_departed(record: &DomainRecord) -> bool {
 fn still_explains(failure: Option<&Failure>, phase: &Phase) -> bool {
     if matches!(phase, Phase::Expired { .. }) {
         return true;
+    }
+    // Another name that the Cabinet wants stays refused until it wants something else.
+    if failure.is_some_and(Failure::refuses_name_or_target) {
+        return matches!(phase, Phase::Onboarding(_) | Phase::Live { .. });
     }
     let Some(issuance) = phase.issuance() else {
         return false;

@@ -259,6 +259,17 @@ impl Failure {
         }
     }
 
+    /// Whether it refuses a name or a target that the Cabinet gives.
+    pub const fn refuses_name_or_target(&self) -> bool {
+        matches!(
+            self,
+            Self::NameInvalid { .. }
+                | Self::NameBlocked { .. }
+                | Self::NameAlreadyClaimed { .. }
+                | Self::TargetNotAllowed { .. }
+        )
+    }
+
     /// Whether the service tries again by itself. What is not retryable waits for somebody to ask for a retry.
     pub const fn is_retryable(&self) -> bool {
         match self {
@@ -300,14 +311,7 @@ impl Failure {
     /// Whether a domain that failed for it has no right to its name: it was refused at the start, or
     /// was not waited for any longer after it had moved away.
     pub const fn leaves_name_free(&self) -> bool {
-        matches!(
-            self,
-            Self::NameInvalid { .. }
-                | Self::NameBlocked { .. }
-                | Self::NameAlreadyClaimed { .. }
-                | Self::TargetNotAllowed { .. }
-                | Self::DnsMoved { .. }
-        )
+        self.refuses_name_or_target() || matches!(self, Self::DnsMoved { .. })
     }
 
     /// Whether it can count against the domain. What is ours or the CA's never makes a domain `Failed` by giving up.

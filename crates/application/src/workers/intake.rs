@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::lane::Wakes;
-use super::names::{Names, shown};
+use super::names::{Names, is_refusal_over, keeps_what_it_has, shown};
 use super::pace::{CursorTrail, FeedPace, FeedPage, LIST_PAUSE};
 use super::{brake, resync};
 use crate::local_fault::LocalParty;
@@ -57,10 +57,13 @@ const RETRY_TOO_SOON: &str = "retry.too_soon";
 const LOOKS: usize = 8;
 /// When a name is looked at again that the same tenant's earlier domain is just leaving.
 const TAKE_DOWN_PAUSE: Duration = Duration::from_secs(60);
-/// In a domain's history: its name or target cannot be used.
+/// In a domain's history: the Cabinet's name cannot be used; for a domain that starts, its target
+/// neither.
 const NAME_REFUSED: &str = "name.refused";
 /// In a domain's history: the Cabinet names a target that cannot be used.
 const TARGET_REFUSED: &str = "target.refused";
+/// In a domain's history: the Cabinet does not want any more what was refused.
+const REFUSAL_OVER: &str = "refusal.withdrawn";
 /// The statuses that mean work. Active and Failed domains are not polled: nothing per pass may grow with them.
 const POLLED: [Status; 4] = [
     Status::PendingDns,
@@ -420,9 +423,10 @@ pub async fn take(service: &Service, domain: &CabinetDomain) -> Result<bool, Sto
 }
 
 async fn align(service: &Service, domain: &CabinetDomain) -> Result<bool, StoreError> {
+    let mut brake = Brake::default();
     for _ in 0..UPDATE_TRIES {
         let record = service.store.domain(domain.id).await?;
-        match decide(service, record, domain, Occasion::News).await? {
+        match decide(service, record, domain, Occasion::News, &mut brake).await? {
             Written::Yes => return Ok(true),
             Written::Nothing => return Ok(false),
             Written::Contended => {}
@@ -439,7 +443,10 @@ pub(super) async fn mend(
     record: Option<DomainRecord>,
     domain: &CabinetDomain,
 ) -> Result<(), StoreError> {
-    decide(service, record, domain, Occasion::Resync).await.map(drop)
+    let brake = &mut Brake::default();
+    decide(service, record, domain, Occasion::Resync, brake)
+        .await
+        .map(drop)
 }
 
 /// What became of a decision.
@@ -459,6 +466,7 @@ async fn decide(
     record: Option<DomainRecord>,
     domain: &CabinetDomain,
     occasion: Occasion,
+    brake: &mut Brake,
 ) -> Result<Written, StoreError> {
     if domain.id.is_take_down() {
         // The Cabinet has never heard of these identifiers from us, so it cannot mean ours.
@@ -511,8 +519,8 @@ async fn decide(
     completion
         .ledger
         .extend(steps::abandoned(service, &record, &completion.record));
-    let leaves = completion.record.phase == Phase::Leaving && record.phase != Phase::Leaving;
-    if leaves && !brake::may_remove(service, domain.id, Some(domain.version)).await? {
+    let ends = EndOfService::of(&record, &completion.record);
+    if !brake.lets_through(service, &record, domain, ends).await? {
         return Ok(Written::Nothing);
     }
     if completion.record.phase == Phase::Leaving {
@@ -537,6 +545,58 @@ async fn last_retry(service: &Service, id: DomainId) -> Result<Option<Timestamp>
     let events = service.store.events(id, RETRY_LINES).await?;
     let retry = events.iter().find(|event| event.kind == RETRY_REQUESTED);
     Ok(retry.map(|event| event.at))
+}
+
+/// What a change ends, as the brake on removals counts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum EndOfService {
+    /// Nothing that is served.
+    None,
+    /// The domain leaves.
+    Removal,
+    /// The name that was served gives way to another.
+    Rename,
+}
+
+impl EndOfService {
+    fn of(before: &DomainRecord, after: &DomainRecord) -> Self {
+        if after.phase == Phase::Leaving && before.phase != Phase::Leaving {
+            Self::Removal
+        } else if after.hostname != before.hostname && before.phase.was_served() {
+            Self::Rename
+        } else {
+            Self::None
+        }
+    }
+}
+
+/// The brake on removals, asked once for a domain however often its record is written anew.
+#[derive(Debug, Default)]
+struct Brake {
+    let_through: bool,
+}
+
+impl Brake {
+    async fn lets_through(
+        &mut self,
+        service: &Service,
+        record: &DomainRecord,
+        domain: &CabinetDomain,
+        ends: EndOfService,
+    ) -> Result<bool, StoreError> {
+        self.let_through = self.let_through
+            || match ends {
+                EndOfService::None => return Ok(true),
+                EndOfService::Removal => false,
+                // A process that ended between the two writes of a rename was counted already.
+                EndOfService::Rename => {
+                    let begun = record.id.take_down(&record.hostname, record.cabinet_version);
+                    service.store.domain(begun).await?.is_some()
+                }
+            }
+            || brake::may_remove(service, domain.id, Some(domain.version)).await?;
+        Ok(self.let_through)
+    }
 }
 
 /// Has the name that a domain had until now taken down by a record of its own, and ends its open
@@ -703,15 +763,10 @@ fn change(
     let newer = domain.version > record.cabinet_version;
     let mut after = DomainRecord {
         updated_at: now,
+        cabinet_version: version_after(facts, record, domain),
         ..record.clone()
     };
     let resync = facts.occasion == Occasion::Resync;
-    // A resync knows that the version was asked for after ours was read: one that is older is the Cabinet's own, as after a restore.
-    after.cabinet_version = if resync {
-        domain.version
-    } else {
-        record.cabinet_version.max(domain.version)
-    };
     let theirs = domain.status?;
     let is_wanted = matches!(
         theirs,
@@ -723,37 +778,33 @@ fn change(
         .as_ref()
         .is_some_and(|target| *target != record.cname_target);
     let too_soon = facts.retry_is_too_soon() && !is_retargeted;
+    let refusal = names.refusal_beside(record).filter(|_| is_wanted);
     if may_start && is_wanted {
         let kind = match record.phase {
             // It was taken down, since the Cabinet did not know it for long, say.
             Phase::Gone => Some("domain.returned"),
             Phase::Leaving => None,
+            // What is served or on its way stays, and the Cabinet hears what is wrong.
+            _ if refusal.is_some() => None,
             _ if names.hostname != record.hostname => Some("name.changed"),
             Phase::Failed if theirs == Status::PendingDns && newer && !too_soon => Some(RETRY_REQUESTED),
             Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. } | Phase::Failed => None,
         };
         if let Some(kind) = kind {
-            // A retry must not lift the rest that failed validations of the same name brought.
-            if names.hostname == record.hostname {
-                restart(&mut after, now);
-                if record.phase == Phase::Failed {
-                    after.attempt = record.attempt.min(ATTEMPTS_KEPT);
-                }
-            } else {
-                begin_anew(&mut after, now);
-            }
-            after.phase = Phase::START;
-            after.hostname = names.hostname.clone();
-            after.cname_target = target_of(domain, names);
-            let mut completion = started(facts, after, domain, names, kind);
-            let report = current_report(&completion.record, None, facts.policy);
-            completion.report.get_or_insert(report);
-            return Some(completion);
+            return Some(begun(facts, record, domain, names, kind));
         }
     }
-    let refused_target =
-        names.target.is_none() && (newer || (resync && domain.version != record.cabinet_version));
-    let target = names.target.as_ref().unwrap_or(&record.cname_target);
+    // A refusal stands in the record unless something worse does. One that stands there was told.
+    let has_room = record
+        .last_failure
+        .as_ref()
+        .is_none_or(Failure::refuses_name_or_target);
+    let is_untold = has_room && refusal != record.last_failure.as_ref();
+    let tells_refusal =
+        refusal.is_some() && (newer || (resync && (is_untold || domain.version != record.cabinet_version)));
+    let is_over = may_start && is_wanted && is_refusal_over(record, names);
+    let target = names.target.as_ref().filter(|_| refusal.is_none());
+    let target = target.unwrap_or(&record.cname_target);
     let retargeted = may_start && *target != record.cname_target;
     if retargeted {
         after.cname_target = target.clone();
@@ -769,35 +820,86 @@ fn change(
         after.attempt = 0;
         after.next_attempt_at = Some(now);
     }
+    if is_over {
+        after.last_failure = None;
+    } else if tells_refusal && has_room && keeps_what_it_has(&after.phase) {
+        after.last_failure = refusal.cloned();
+    }
     let ours = record.phase.status();
     let (kind, report) = match wish {
         Some(wish) => wish,
-        // What is served stays served with the target that it has; the Cabinet hears what is wrong
-        // with the new one.
-        None if refused_target && is_wanted => (TARGET_REFUSED, true),
+        // What is served stays served as it is; the Cabinet hears what is wrong with its word.
+        None if tells_refusal && names.hostname != record.hostname => (NAME_REFUSED, true),
+        None if tells_refusal => (TARGET_REFUSED, true),
         None if resync && theirs != ours && theirs.may_report(ours) => ("status.repeated", true),
         None if retargeted => ("target.changed", false),
+        None if is_over => (REFUSAL_OVER, true),
         None if resync && domain.version < record.cabinet_version => ("cabinet.restored", false),
         None => return None,
     };
-    let mut report = report.then(|| current_report(&after, None, facts.policy));
-    // Whatever else is told: the new target is what the customer has to mend.
-    let is_refused = refused_target && is_wanted;
-    if let (true, Some(report), Some(failure)) = (is_refused, &mut report, &names.refusal) {
+    let is_told = report || tells_refusal || is_over;
+    let mut report = is_told.then(|| current_report(&after, None, facts.policy));
+    // Whatever else is told: the new name or target is what the customer has to mend.
+    if let (true, Some(report), Some(failure)) = (tells_refusal, &mut report, refusal) {
         report.message = Some(message(failure, &after, facts.policy));
         report.failure = Some(failure.clone());
     }
-    let detail = json!({
+    let mut detail = json!({
         "cabinetVersion": domain.version,
         "cabinetStatus": domain.status,
         "cnameTarget": shown(&domain.cname_target),
     });
+    if tells_refusal {
+        detail["canonicalHost"] = json!(shown(&domain.canonical_host));
+        detail["failure"] = json!(refusal);
+    }
     let event = DomainEvent::of(&after, kind, detail, facts.replica);
     Some(Completion {
         report,
         event: Some(event),
         ..Completion::of(after)
     })
+}
+
+/// The record that begins from the start, with the Cabinet's name and target.
+fn begun(
+    facts: &Facts<'_>,
+    record: &DomainRecord,
+    domain: &CabinetDomain,
+    names: &Names,
+    kind: &str,
+) -> Completion {
+    let mut after = DomainRecord {
+        updated_at: facts.now,
+        cabinet_version: version_after(facts, record, domain),
+        phase: Phase::START,
+        hostname: names.hostname.clone(),
+        cname_target: target_of(domain, names),
+        ..record.clone()
+    };
+    // A retry must not lift the rest that failed validations of the same name brought.
+    if names.hostname == record.hostname {
+        restart(&mut after, facts.now);
+        if record.phase == Phase::Failed {
+            after.attempt = record.attempt.min(ATTEMPTS_KEPT);
+        }
+    } else {
+        begin_anew(&mut after, facts.now);
+    }
+    let mut completion = started(facts, after, domain, names, kind);
+    let report = current_report(&completion.record, None, facts.policy);
+    completion.report.get_or_insert(report);
+    completion
+}
+
+/// The Cabinet's version that the record is to have.
+fn version_after(facts: &Facts<'_>, record: &DomainRecord, domain: &CabinetDomain) -> u64 {
+    match facts.occasion {
+        // The version was asked for after ours was read: one that is older is the Cabinet's own, as
+        // after a restore.
+        Occasion::Resync => domain.version,
+        Occasion::News => record.cabinet_version.max(domain.version),
+    }
 }
 
 /// What the Cabinet's status asks for, carried out on the record `after`: the word for the history
@@ -1102,8 +1204,18 @@ mod tests {
                 assert!(old.record.id.is_take_down());
             }
         }
-        let unusable = altered(live(), |told| told.canonical_host = "*".into()).unwrap();
-        assert_eq!(unusable.record.phase, Phase::Failed);
+        let unusable = |phase| altered(phase, |told| told.canonical_host = "*".into()).unwrap();
+        for phase in [Phase::START, Phase::Onboarding(Issuance::Ordering), live()] {
+            let refused = unusable(phase.clone());
+            assert_eq!(refused.record.phase.status(), phase.status());
+            assert_eq!(refused.record.hostname.as_str(), "shop.example.com");
+            let failure = refused.report.unwrap().failure;
+            assert!(
+                matches!(failure, Some(Failure::NameInvalid { .. })),
+                "{failure:?}"
+            );
+        }
+        assert_eq!(unusable(Phase::Failed).record.phase, Phase::Failed);
         let removed = altered(live(), |told| {
             told.canonical_host = "new.example.com".into();
             told.status = Some(Status::PendingRemoval);
@@ -1120,6 +1232,42 @@ mod tests {
         assert_eq!(report.status, Status::Active);
         assert!(matches!(report.failure, Some(Failure::TargetNotAllowed { .. })));
         assert!(report.message.unwrap().contains("\"no target\""));
+    }
+
+    #[test]
+    fn a_refusal_hides_no_worse_failure_and_is_told_again_only_by_a_new_version() {
+        let told = |version, host: &str| CabinetDomain {
+            canonical_host: host.into(),
+            ..told(Status::Active, version)
+        };
+        let policy = Policy::default();
+        let facts = Facts {
+            occasion: Occasion::Resync,
+            ..facts(&policy)
+        };
+        let changed =
+            |record: &DomainRecord, told: &CabinetDomain| change(&facts, record, told, &names(told));
+        let mut record = record(live());
+        let refused = changed(&record, &told(3, "*")).unwrap();
+        assert!(refused.report.is_some(), "although the version is the same");
+        assert!(changed(&refused.record, &told(3, "*")).is_none(), "it was told");
+        assert!(changed(&refused.record, &told(4, "*")).is_some(), "it is new");
+        let mended = changed(&refused.record, &told(3, "shop.example.com")).unwrap();
+        assert_eq!(mended.record.last_failure, None);
+        assert_eq!(mended.report.unwrap().failure, None);
+
+        let moved = Failure::DnsMoved {
+            cause: Box::new(Failure::DnsNxdomain {}),
+        };
+        record.last_failure = Some(moved.clone());
+        assert!(changed(&record, &told(3, "*")).is_none());
+        let news = changed(&record, &told(4, "*")).unwrap();
+        assert_eq!(news.record.last_failure, Some(moved), "its pauses go by it");
+        let failure = news.report.unwrap().failure;
+        assert!(
+            matches!(failure, Some(Failure::NameInvalid { .. })),
+            "{failure:?}"
+        );
     }
 
     #[test]

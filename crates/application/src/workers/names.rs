@@ -1,8 +1,9 @@
 //! The names of a domain as its record keeps them, whatever the Cabinet sent.
 
-use dps_domain::{Failure, Hostname, NameRules, text};
+use dps_domain::{Failure, Hostname, NameRules, Phase, text};
 
 use crate::ports::cabinet::CabinetDomain;
+use crate::ports::store::DomainRecord;
 
 /// Characters kept of a text that is no hostname.
 const SHOWN_CHARS: usize = 253;
@@ -52,6 +53,35 @@ impl Names {
             },
         }
     }
+}
+
+impl Names {
+    /// Why the name or the target cannot take the place of what the record has. `None` also where
+    /// both are the record's own, and where the record has nothing that a refusal could spare.
+    pub(super) fn refusal_beside(&self, record: &DomainRecord) -> Option<&Failure> {
+        let differ = self.hostname != record.hostname || self.target.as_ref() != Some(&record.cname_target);
+        self.refusal
+            .as_ref()
+            .filter(|_| differ && keeps_what_it_has(&record.phase))
+    }
+}
+
+/// Whether a domain is served or on its way, so that what the Cabinet says wrong must not stop it.
+pub(super) const fn keeps_what_it_has(phase: &Phase) -> bool {
+    match phase {
+        Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. } => true,
+        Phase::Failed | Phase::Leaving | Phase::Gone => false,
+    }
+}
+
+/// Whether the record says that something was refused which the Cabinet does not want any more.
+pub(super) fn is_refusal_over(record: &DomainRecord, names: &Names) -> bool {
+    keeps_what_it_has(&record.phase)
+        && names.refusal_beside(record).is_none()
+        && record
+            .last_failure
+            .as_ref()
+            .is_some_and(Failure::refuses_name_or_target)
 }
 
 /// The beginning of a text from outside, without control characters.

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::brake::{self, FEW};
 use super::intake::{self, IntakeError};
-use super::names::Names;
+use super::names::{Names, is_refusal_over};
 use super::pace::CursorTrail;
 use crate::local_fault::LocalParty;
 use crate::ports::cabinet::{CabinetDomain, CabinetFault};
@@ -250,6 +250,7 @@ fn differs(known: Option<&Known>, domain: &CabinetDomain, names: &Names) -> bool
             .as_ref()
             .is_some_and(|target| *target != record.cname_target)
         || names.hostname != record.hostname
+        || is_refusal_over(record, names)
 }
 
 /// Asks for one domain, after its record was read, and mends the difference. Answers whether the

@@ -245,6 +245,14 @@ fn host(number: u128) -> String {
     format!("shop-{number}.example.com")
 }
 
+/// Makes a round of the resync now.
+async fn resync_now(world: &World) {
+    let now = world.service.now();
+    let store = &world.service.store;
+    store.chore_call("cabinet.resync", now).await.unwrap();
+    assert!(workers::resync(&world.service).await.unwrap());
+}
+
 /// How many of the domains the edges serve under their first names, after all work is done.
 async fn still_served(world: &World, numbers: std::ops::Range<u128>) -> usize {
     for _ in 0..20 {
@@ -257,32 +265,123 @@ async fn still_served(world: &World, numbers: std::ops::Range<u128>) -> usize {
 }
 
 #[tokio::test]
-async fn a_served_name_is_not_had_by_a_retry_or_a_removal_of_another_domain() {
-    let world = served(2..3).await;
-    for (number, status) in [(50, Status::PendingDns), (51, Status::PendingRemoval)] {
-        world.advance(Duration::from_secs(1));
-        world.cabinet.add(number, &host(2));
-        world.cabinet.edit(id(number), |domain| {
-            domain.tenant_id = "another".into();
-            domain.status = Some(status);
-        });
-        take(&world, number).await;
-        world.settle().await;
+async fn names_that_become_unusable_are_told_once_and_leave_everything_served() {
+    let unusable = ["", "7", "*.example.com", "a\u{fffd}.example.com", "co.uk", HOST];
+    for by_news in [false, true] {
+        let world = served(2..27).await;
+        for number in 2..27 {
+            let wrong = unusable[usize::try_from(number).unwrap() % unusable.len()];
+            world.cabinet.edit(id(number), |domain| {
+                domain.canonical_host = wrong.into();
+                domain.version += u64::from(by_news);
+            });
+            if by_news {
+                take(&world, number).await;
+            }
+        }
+        for _ in 0..3 {
+            resync_now(&world).await;
+            deliver(&world).await;
+        }
+        assert_eq!(still_served(&world, 2..27).await, 25, "by news: {by_news}");
+        for number in 2..27 {
+            let told = world.cabinet.with(|state| state.told.clone());
+            let told: Vec<_> = told.into_iter().filter(|(told, _)| *told == id(number)).collect();
+            assert_eq!(told.len(), 1, "{number}: {told:?}");
+            assert_eq!(told[0].1.status, Status::Active);
+            let code = told[0].1.failure.as_ref().unwrap().code();
+            assert!(code.as_str().starts_with("NAME_"), "{number}: {code}");
+            assert!(told[0].1.message.is_some());
+        }
+        assert_eq!(world.service.cabinet_health.standing().held_removals, 0);
+
+        // Mended without a new version, as a fault of the Cabinet's is.
+        for number in 2..27 {
+            world
+                .cabinet
+                .edit(id(number), |domain| domain.canonical_host = host(number));
+        }
+        world.cabinet.with(|state| state.told.clear());
+        for _ in 0..2 {
+            resync_now(&world).await;
+            deliver(&world).await;
+        }
+        let told = world.cabinet.with(|state| state.told.clone());
+        assert_eq!(told.len(), 25, "that it is mended is told once, too");
+        assert!(
+            told.iter()
+                .all(|(_, report)| report.failure.is_none() && report.status == Status::Active)
+        );
     }
-    for _ in 0..2 {
-        deliver(&world).await;
-        assert_eq!(world.cabinet.says(id(50)).status, Some(Status::Failed));
-        world.cabinet.edit(id(50), |domain| {
+}
+
+#[tokio::test]
+async fn a_rename_that_cannot_be_carried_out_leaves_the_old_name_served() {
+    let world = served(2..5).await;
+    let renames = [
+        (2, "new.example.com", "no target", "TARGET_NOT_ALLOWED"),
+        (3, "www.platform.net", TARGET, "NAME_BLOCKED"),
+        (4, "shop-2.example.com", TARGET, "NAME_ALREADY_CLAIMED"),
+    ];
+    for (number, name, target, code) in renames {
+        world.cabinet.edit(id(number), |domain| {
+            domain.canonical_host = name.into();
+            domain.cname_target = target.into();
             domain.status = Some(Status::PendingDns);
             domain.version += 1;
         });
-        take(&world, 50).await;
+        take(&world, number).await;
+        deliver(&world).await;
+        let (_, told) = world.cabinet.with(|state| state.told.last().cloned()).unwrap();
+        assert_eq!(told.failure.unwrap().code().as_str(), code);
+        assert_eq!(world.cabinet.says(id(number)).status, Some(Status::Active));
+        // What is found by the daily look does not take the word back.
+        world.advance(25 * HOUR);
         world.settle().await;
+        deliver(&world).await;
+        let record = world.service.store.domain(id(number)).await.unwrap().unwrap();
+        assert_eq!(record.last_failure.unwrap().code().as_str(), code);
     }
-    assert_eq!(phase(&world, 50).await, Phase::Failed);
-    assert_eq!(phase(&world, 51).await, Phase::Gone);
-    assert_eq!(phase(&world, 2).await.status(), Status::Active);
-    assert_eq!(still_served(&world, 2..3).await, 1);
+    assert_eq!(still_served(&world, 2..5).await, 3);
+    // One that is on its way to its first certificate goes on, too.
+    world.add(9, &host(9), "acme").await;
+    world
+        .cabinet
+        .edit(id(9), |domain| domain.canonical_host = "*".into());
+    resync_now(&world).await;
+    world.settle().await;
+    deliver(&world).await;
+    assert_eq!(still_served(&world, 9..10).await, 1);
+}
+
+#[tokio::test]
+async fn renames_of_served_names_count_as_removals() {
+    let world = served(2..27).await;
+    for number in 2..27 {
+        let name = format!("renamed-{number}.example.com");
+        world.dns.point(&name, TARGET);
+        world.cabinet.edit(id(number), |domain| {
+            domain.canonical_host = name;
+            domain.status = Some(Status::PendingDns);
+            domain.version += 1;
+        });
+        take(&world, number).await;
+    }
+    for _ in 0..2 {
+        resync_now(&world).await;
+    }
+    assert_eq!(still_served(&world, 2..27).await, 15);
+    assert_eq!(world.service.cabinet_health.standing().held_removals, 15);
+    let (store, now) = (world.service.store.as_ref(), world.service.now());
+    workers::approve_removals(store, now).await.unwrap();
+    assert!(workers::resync(&world.service).await.unwrap());
+    assert_eq!(still_served(&world, 2..27).await, 0);
+    assert_eq!(world.service.cabinet_health.standing().held_removals, 0);
+    world.settle().await;
+    for number in 2..27 {
+        let name = format!("renamed-{number}.example.com");
+        assert!(world.edges.served(&name).is_some(), "{name}");
+    }
 }
 
 #[tokio::test]
@@ -314,6 +413,36 @@ async fn removals_that_are_held_cost_a_poll_nothing_for_a_minute() {
     world.advance(Duration::from_secs(1));
     intake.round(&world.service).await;
     assert_eq!(world.service.cabinet_health.standing().held_removals, 0);
+}
+
+#[tokio::test]
+async fn a_served_name_is_not_had_by_a_retry_or_a_removal_of_another_domain() {
+    let world = served(2..3).await;
+    for (number, status) in [(50, Status::PendingDns), (51, Status::PendingRemoval)] {
+        world.advance(Duration::from_secs(1));
+        world.cabinet.add(number, &host(2));
+        world.cabinet.edit(id(number), |domain| {
+            domain.tenant_id = "another".into();
+            domain.status = Some(status);
+        });
+        take(&world, number).await;
+        world.settle().await;
+    }
+    for _ in 0..2 {
+        deliver(&world).await;
+        world.advance(HOUR);
+        assert_eq!(world.cabinet.says(id(50)).status, Some(Status::Failed));
+        world.cabinet.edit(id(50), |domain| {
+            domain.status = Some(Status::PendingDns);
+            domain.version += 1;
+        });
+        take(&world, 50).await;
+        world.settle().await;
+    }
+    assert_eq!(phase(&world, 50).await, Phase::Failed);
+    assert_eq!(phase(&world, 51).await, Phase::Gone);
+    assert_eq!(phase(&world, 2).await.status(), Status::Active);
+    assert_eq!(still_served(&world, 2..3).await, 1);
 }
 
 #[tokio::test]

@@ -13,11 +13,11 @@ use super::output::outln;
 /// When the store fails.
 pub async fn show(store: &dyn CertificateStore, now: Timestamp) -> anyhow::Result<()> {
     let (removed, approved_until) = workers::removals(store, now).await?;
-    outln!("Removed today: {removed}.")?;
+    outln!("Removed or renamed today: {removed}.")?;
     match approved_until {
         Some(until) => outln!("All removals are let through until {until}.")?,
         None => outln!(
-            "Beyond Workers:Removal:BrakePercent of the domains, further removals are held until `dps removals approve`."
+            "Beyond Workers:Removal:BrakePercent of the domains, further ones are held until `dps removals approve`."
         )?,
     }
     Ok(())
