@@ -190,6 +190,7 @@ impl Settings {
                 }
                 self.cabinet_api.check(&mut report);
                 self.haproxy_agent.check(&mut report);
+                self.check_targets(&mut report);
             }
             Role::Agent => check_agent(&mut report, &self.agent),
             Role::Cabinet => check_cabinet(&mut report, &self.cabinet),
@@ -221,6 +222,17 @@ impl Settings {
                      removed domains that the service still keeps, and their history cannot be looked up \
                      there. Set it to {service} or more"
                 ),
+            );
+        }
+    }
+
+    /// Where targets may lie must be said, since any Cabinet may be called. The reference Cabinet
+    /// refuses targets by itself where it is told of none.
+    fn check_targets(&self, report: &mut Report) {
+        if self.names().targets.is_empty() {
+            report.error(
+                "Workers:DomainVerification:AllowedTargets",
+                "is empty, and Cabinet:CnameTarget is not set: whoever names a domain's target in the Cabinet                  could choose where this machine connects, and have your own names certified. Set it to the                  names that customers point to, such as [\"edge.platform.example\"]",
             );
         }
     }

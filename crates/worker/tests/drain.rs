@@ -39,6 +39,7 @@ impl Service {
                 ("LetsEncrypt__DirectoryUrl", "https://127.0.0.1:1/dir"),
                 ("LetsEncrypt__TermsOfServiceAgreed", "true"),
                 ("Dns__Resolvers__0", "127.0.0.1:1"),
+                ("Cabinet__CnameTarget", "edge.platform.example"),
                 ("Http__Listen", "127.0.0.1:0"),
                 ("Logging__Level", "Trace"),
             ])

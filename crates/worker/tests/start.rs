@@ -24,7 +24,7 @@ const ATTACKER: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const HONEST: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// What a service needs, with every outside party missing.
-const NEEDED: [(&str, &str); 7] = [
+const NEEDED: [(&str, &str); 8] = [
     ("CabinetApi__BaseUrl", "http://127.0.0.1:1"),
     ("CabinetApi__Token", TOKEN),
     ("HAProxyAgent__BaseUrl", "http://127.0.0.1:1"),
@@ -32,6 +32,7 @@ const NEEDED: [(&str, &str); 7] = [
     ("LetsEncrypt__DirectoryUrl", "https://127.0.0.1:1/dir"),
     ("LetsEncrypt__TermsOfServiceAgreed", "true"),
     ("Dns__Resolvers__0", "127.0.0.1:1"),
+    ("Cabinet__CnameTarget", "edge.platform.example"),
 ];
 
 /// A process that is ended with its handle.
@@ -165,6 +166,7 @@ fn without_settings_a_container_stays_up_and_says_what_is_missing_until_it_is_th
         "CabinetApi:BaseUrl",
         "HAProxyAgent:BaseUrl",
         "LetsEncrypt:TermsOfServiceAgreed",
+        "Workers:DomainVerification:AllowedTargets",
     ] {
         assert!(problems.contains(key), "{problems}");
     }

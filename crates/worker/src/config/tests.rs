@@ -35,7 +35,8 @@ fn usable(variables: &[(&str, &str)]) -> Settings {
     let text = r#"{
         "CabinetApi": {"BaseUrl": "https://cabinet.example", "Token": "token-of-the-tests"},
         "HAProxyAgent": {"BaseUrl": "http://127.0.0.1:9402", "Token": "token-of-the-tests"},
-        "LetsEncrypt": {"DirectoryUrl": "https://ca.example/dir", "TermsOfServiceAgreed": true}
+        "LetsEncrypt": {"DirectoryUrl": "https://ca.example/dir", "TermsOfServiceAgreed": true},
+        "Workers": {"DomainVerification": {"AllowedTargets": ["edge.platform.example"]}}
     }"#;
     load(text, variables).unwrap()
 }
@@ -324,7 +325,8 @@ fn what_a_role_does_not_need_is_not_asked_of_it() {
             "CabinetApi:BaseUrl",
             "CabinetApi:Token",
             "HAProxyAgent:BaseUrl",
-            "HAProxyAgent:Token"
+            "HAProxyAgent:Token",
+            "Workers:DomainVerification:AllowedTargets"
         ]
     );
     assert_eq!(errors(Role::Standalone), ["LetsEncrypt:TermsOfServiceAgreed"]);
@@ -479,7 +481,8 @@ fn mutual_tls_needs_all_its_files_and_https_and_then_no_token() {
     let text = r#"{
         "CabinetApi": {"BaseUrl": "https://cabinet.example", "Token": "token-of-the-tests"},
         "HAProxyAgent": {"BaseUrl": "https://edge1.internal:9403"},
-        "LetsEncrypt": {"DirectoryUrl": "https://ca.example/dir", "TermsOfServiceAgreed": true}
+        "LetsEncrypt": {"DirectoryUrl": "https://ca.example/dir", "TermsOfServiceAgreed": true},
+        "Workers": {"DomainVerification": {"AllowedTargets": ["edge.platform.example"]}}
     }"#;
     let report = |variables| load(text, variables).unwrap().check(Role::Run);
     let without = report(&[]);
@@ -670,6 +673,19 @@ fn what_is_risky_is_a_warning_and_starts() {
             "{report:?}"
         );
     }
+}
+
+#[test]
+fn a_service_that_would_take_any_target_does_not_start() {
+    let mut settings = usable(&[]);
+    settings.workers.domain_verification.allowed_targets.clear();
+    let errors = |settings: &Settings| settings.check(Role::Run).errors;
+    let found = errors(&settings);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].key, "Workers:DomainVerification:AllowedTargets");
+    assert!(found[0].what.contains("such as"), "{found:?}");
+    settings.cabinet.cname_target = Some("{id}.edge.platform.example".to_owned());
+    assert_eq!(errors(&settings), []);
 }
 
 #[test]

@@ -32,6 +32,7 @@ const USABLE: &str = r#"{
     "HAProxyAgent": {"BaseUrl": "http://127.0.0.1:9402", "Token": "hunter2-hunter2-hunter2"},
     "CertificateStore": {"ConnectionString": "postgres://dps:hunter2@db/dps?sslmode=verify-full", "EncryptionKey": "a:hunter2hunter2hunter2hunter2hunter2hunter2A="},
     "LetsEncrypt": {"TermsOfServiceAgreed": true},
+    "Workers": {"DomainVerification": {"AllowedTargets": ["edge.platform.example"]}},
 }"#;
 
 #[test]

@@ -299,6 +299,7 @@ async fn a_wrong_password_of_the_database_is_told_at_the_start_and_not_shown() {
             .env("HAProxyAgent__BaseUrl", "http://127.0.0.1:1")
             .env("HAProxyAgent__Token", "token-of-the-tests")
             .env("LetsEncrypt__TermsOfServiceAgreed", "true")
+            .env("Cabinet__CnameTarget", "edge.platform.example")
             .env("Http__Listen", "127.0.0.1:0")
             .output()
             .unwrap();

@@ -32,7 +32,7 @@ pub struct DomainVerification {
     /// Addresses of the edges, which names without CNAME (such as apex names) must have.
     pub edge_addresses: Vec<EdgeAddress>,
     /// Names under which a domain's CNAME target must lie. Without any, that of
-    /// `Cabinet:CnameTarget`.
+    /// `Cabinet:CnameTarget`; `dps run` needs one of the two.
     pub allowed_targets: Vec<NameSuffix>,
     /// Names that no domain may have, each with all names below it.
     pub blocked_names: Vec<NameSuffix>,
@@ -110,8 +110,8 @@ pub struct Removal {
     pub concurrency: u32,
     /// How long the record of a removed domain is kept.
     pub quarantine: HumanDuration,
-    /// Removals in a day, in percent of the domains, beyond which an operator must say yes; 100
-    /// lets all through.
+    /// Removals and renames of served names in a day, in percent of the domains, beyond which an
+    /// operator must say yes; 100 lets all through.
     pub brake_percent: u32,
 }
 
