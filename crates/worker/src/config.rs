@@ -232,7 +232,9 @@ impl Settings {
         if self.names().targets.is_empty() {
             report.error(
                 "Workers:DomainVerification:AllowedTargets",
-                "is empty, and Cabinet:CnameTarget is not set: whoever names a domain's target in the Cabinet                  could choose where this machine connects, and have your own names certified. Set it to the                  names that customers point to, such as [\"edge.platform.example\"]",
+                "is empty, and Cabinet:CnameTarget is not set: whoever names a domain's target in the \
+                 Cabinet could choose where this machine connects, and have your own names certified. \
+                 Set it to the names that customers point to, such as [\"edge.platform.example\"]",
             );
         }
     }

@@ -683,7 +683,8 @@ fn a_service_that_would_take_any_target_does_not_start() {
     let found = errors(&settings);
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0].key, "Workers:DomainVerification:AllowedTargets");
-    assert!(found[0].what.contains("such as"), "{found:?}");
+    let said = &found[0].what;
+    assert!(said.contains("such as") && !said.contains("  "), "{said}");
     settings.cabinet.cname_target = Some("{id}.edge.platform.example".to_owned());
     assert_eq!(errors(&settings), []);
 }
