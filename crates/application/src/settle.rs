@@ -85,12 +85,13 @@ pub fn settle(
                 record.failed_validations = record.failed_validations.saturating_add(1);
             }
             record.next_attempt_at = due_after_progress(&record.phase, facts);
-            let explains = still_explains(record.last_failure.as_ref(), &record.phase);
+            let explains = still_explains(&record);
             if !still_departed && !explains {
                 record.last_failure = None;
             }
             if record.phase.is_live() && record.phase.issuance().is_none() {
                 record.failed_validations = 0;
+                record.lost_orders = 0;
                 record.order_not_before = Timestamp::EPOCH;
             }
             (kind.to_owned(), detail, None)
@@ -240,24 +241,31 @@ pub fn is_departed(record: &DomainRecord) -> bool {
 
 /// While a name rests after a failed validation, passing the DNS check again does not make the CA's
 /// verdict untrue. Until a domain without a certificate is served again, what took it away says why
-/// it is `Failed`.
-fn still_explains(failure: Option<&Failure>, phase: &Phase) -> bool {
-    if matches!(phase, Phase::Expired { .. }) {
+/// it is `Failed`. What made orders lead to nothing is not over before a certificate is stored.
+fn still_explains(record: &DomainRecord) -> bool {
+    if matches!(record.phase, Phase::Expired { .. }) {
         return true;
     }
     // Another name that the Cabinet wants stays refused until it wants something else.
-    if failure.is_some_and(Failure::refuses_name_or_target) {
-        return matches!(phase, Phase::Onboarding(_) | Phase::Live { .. });
+    if record
+        .last_failure
+        .as_ref()
+        .is_some_and(Failure::refuses_name_or_target)
+    {
+        return matches!(record.phase, Phase::Onboarding(_) | Phase::Live { .. });
     }
-    let Some(issuance) = phase.issuance() else {
+    let Some(issuance) = record.phase.issuance() else {
         return false;
     };
-    match failure.map(Failure::code) {
+    match record.last_failure.as_ref().map(Failure::code) {
         Some(FailureCode::AcmeValidationFailed) => {
             matches!(
                 issuance,
                 Issuance::AwaitingDns | Issuance::AwaitingHttpProbe | Issuance::Ordering | Issuance::Queued
             )
+        }
+        Some(FailureCode::AcmeCaUnavailable | FailureCode::EdgeUnreachable | FailureCode::Internal) => {
+            record.lost_orders > 0 && !matches!(issuance, Issuance::Deploying { .. })
         }
         Some(_) | None => false,
     }
@@ -319,12 +327,14 @@ fn fail(
                 record.failed_validations = record.failed_validations.saturating_add(1);
                 let rest = backoff::rest_after_failed_validation(record.failed_validations, facts.jitter);
                 record.order_not_before = in_time(&record.phase, Some(failure), now + rest, now);
+            } else {
+                after_lost_order(record, failure, now, facts);
             }
             later.max(record.order_not_before)
         }
         Then::NewOrderAt(at) => {
             record.phase = record.phase.clone().apply(Event::OrderLost)?;
-            record.order_not_before = in_time(&record.phase, Some(failure), at, now);
+            after_lost_order(record, failure, at, facts);
             later.max(record.order_not_before)
         }
         // Somebody must act first, and nobody tells us when they did: the renewals' own pass.
@@ -355,6 +365,18 @@ fn fail(
         record.next_attempt_at = None;
     }
     Ok(())
+}
+
+/// Counts an order that led to no certificate, and puts the next one off until `earliest` or the end
+/// of a pause that doubles with each, whichever is later.
+fn after_lost_order(record: &mut DomainRecord, failure: &Failure, earliest: Timestamp, facts: &Facts<'_>) {
+    // Every check before the next order succeeds, so `attempt` knows nothing of the orders before.
+    record.lost_orders = record.lost_orders.saturating_add(1);
+    // The order itself was the first attempt.
+    let attempts = record.lost_orders.saturating_add(1);
+    let pause = facts.policy.issuance.backoff().delay(attempts, facts.jitter);
+    let end = earliest.max(facts.now + pause);
+    record.order_not_before = in_time(&record.phase, Some(failure), end, facts.now);
 }
 
 /// The moment `due`, or a sooner one: no wait sleeps through the renewal moment of a live domain,

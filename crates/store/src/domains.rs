@@ -23,7 +23,8 @@ pub(crate) const TABLE: &str = "custom_domains";
 macro_rules! columns {
     () => {
         "id, tenant_id, hostname, cname_target, phase, attempt, next_attempt_at, pending_since, \
-         failed_validations, order_not_before, urgent_from, last_failure, cabinet_version, revision, created_at, updated_at"
+         failed_validations, lost_orders, order_not_before, urgent_from, last_failure, cabinet_version, revision, \
+         created_at, updated_at"
     };
 }
 pub(crate) use columns;
@@ -39,14 +40,14 @@ macro_rules! queue {
 }
 pub(crate) use queue;
 
-/// What every write of a whole record sets, from `$3` to `$18`.
+/// What every write of a whole record sets, from `$3` to `$19`.
 macro_rules! assignments {
     () => {
         concat!(
             "tenant_id = $3, hostname = $4, cname_target = $5, phase = $6, lane = $7, attempt = $8, \
          next_attempt_at = $9, pending_since = $10, failed_validations = $11, order_not_before = $12, \
          last_failure = $13, serving_not_after = $14, updated_at = $15, urgent_from = $17, \
-         serving_certificate_id = $18, revision = revision + 1, tenant_shard = ",
+         serving_certificate_id = $18, lost_orders = $19, revision = revision + 1, tenant_shard = ",
             queue!(),
         )
     };
@@ -57,7 +58,7 @@ pub(crate) use assignments;
 /// Whether a write from outside leaves a lease alone: two workers with one order would be two orders at the CA.
 macro_rules! same_work {
     () => {
-        "$20 AND phase = $6 AND cname_target = $5"
+        "$21 AND phase = $6 AND cname_target = $5"
     };
 }
 
@@ -65,8 +66,8 @@ statements! {
     INSERT = Sql::both(concat!(
         "INSERT INTO custom_domains (id, cabinet_version, tenant_id, hostname, cname_target, phase, lane, attempt, \
          next_attempt_at, pending_since, failed_validations, order_not_before, last_failure, serving_not_after, \
-         updated_at, tenant_shard, urgent_from, serving_certificate_id, created_at, revision) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, ", queue!(), ", $17, $18, $19, 1) \
+         updated_at, tenant_shard, urgent_from, serving_certificate_id, lost_orders, created_at, revision) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, ", queue!(), ", $17, $18, $19, $20, 1) \
          ON CONFLICT (id) DO NOTHING",
     ));
     SELECT = Sql::both(concat!("SELECT ", columns!(), " FROM custom_domains WHERE id = $1"));
@@ -82,7 +83,7 @@ statements! {
          AND hostname LIKE $2 ESCAPE '!' ORDER BY hostname, created_at, id LIMIT $3",
     ));
     UPDATE = Sql::both(concat!(
-        "UPDATE custom_domains SET cabinet_version = $19, ", assignments!(),
+        "UPDATE custom_domains SET cabinet_version = $20, ", assignments!(),
         ", lease_token = CASE WHEN ", same_work!(), " THEN lease_token END, \
          lease_expires_at = CASE WHEN ", same_work!(), " THEN lease_expires_at END \
          WHERE id = $1 AND revision = $2",
@@ -146,6 +147,7 @@ fn record_args(record: &DomainRecord, guard: impl Into<Arg>, rules: Rules) -> Ve
         rules.shard_key.shard_of(&record.tenant_id),
         record.urgent_from,
         record.phase.serving().map(|certificate| certificate.to_string()),
+        record.lost_orders,
     ]
 }
 
@@ -161,6 +163,7 @@ pub(crate) fn read(row: &Row) -> Result<DomainRecord, StoreError> {
         next_attempt_at: fields.at_if_any("next_attempt_at")?,
         pending_since: fields.at("pending_since")?,
         failed_validations: fields.count("failed_validations")?,
+        lost_orders: fields.count("lost_orders")?,
         order_not_before: fields.at("order_not_before")?,
         urgent_from: fields.at_if_any("urgent_from")?,
         last_failure: fields.json_if_any("last_failure")?,

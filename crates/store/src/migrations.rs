@@ -99,6 +99,7 @@ macro_rules! scripts {
             22 "0022" "approved_edges",
             23 "0023" "soonest_expiry",
             24 "0024" "leased_records",
+            25 "0025" "lost_orders_and_old_keys",
         )
     };
     ($folder:literal: $($version:literal $digits:literal $name:literal,)+) => {

@@ -41,6 +41,8 @@ pub struct DomainRecord {
     pub pending_since: Timestamp,
     /// Failed validations at the CA in a row.
     pub failed_validations: u32,
+    /// Orders since the last deployed certificate that led to none, without a failed validation.
+    pub lost_orders: u32,
     /// Before this moment no order is placed for the name.
     pub order_not_before: Timestamp,
     /// From when on the renewal is urgent; `None` while no certificate is served.
@@ -77,6 +79,7 @@ impl DomainRecord {
             next_attempt_at: Some(now),
             pending_since: now,
             failed_validations: 0,
+            lost_orders: 0,
             order_not_before: Timestamp::EPOCH,
             urgent_from: None,
             last_failure: None,

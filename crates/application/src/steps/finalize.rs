@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dps_domain::phase::Phase;
-use dps_domain::{CertificateId, Event, Failure, OrderId};
+use dps_domain::{CertificateId, Event, Failure, OrderId, Timestamp};
 use secrecy::SecretString;
 use serde_json::json;
 use tokio::time::Instant;
@@ -27,6 +27,9 @@ const CERTIFICATE_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The same for a certificate of minutes.
 const SHORTEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The time that every order is given, whatever its CA and our clock make of its end.
+const SHORTEST_LIFE: Duration = Duration::from_secs(60 * 60);
 
 pub(super) async fn finalize(context: &StepContext<'_>, id: OrderId) -> Result<Outcome, Fault> {
     let service = context.service;
@@ -141,15 +144,9 @@ async fn without_certificate(
         Fault::Rejected(rejected) => rejected.clone(),
         _ => return Err(fault),
     };
-    let timeout = match &context.record.phase {
-        // Before the certificate that is served ends, there must be time for another order.
-        Phase::Live { not_after, .. } | Phase::Expired { not_after, .. } => {
-            (not_after.since(order.created_at) / 4).clamp(SHORTEST_TIMEOUT, CERTIFICATE_TIMEOUT)
-        }
-        Phase::Onboarding(_) | Phase::Failed | Phase::Leaving | Phase::Gone => CERTIFICATE_TIMEOUT,
-    };
-    let given_up_at = view.expires.map_or(order.created_at + timeout, |expires| {
-        expires.min(order.created_at + timeout)
+    let timeout = order.created_at + timeout(context, order, CERTIFICATE_TIMEOUT);
+    let given_up_at = view.expires.map_or(timeout, |expires| {
+        not_too_soon(context, order, expires).min(timeout)
     });
     if service.now() < given_up_at {
         return Err(match fault {
@@ -167,6 +164,23 @@ async fn without_certificate(
     Ok(context.failed(Failure::Internal { detail }, Then::NewOrder { rest: false }))
 }
 
+/// The time after which an order of the domain is given up, `longest` at most. Before the certificate
+/// that is served ends, there must be time for another order.
+fn timeout(context: &StepContext<'_>, order: &StoredOrder, longest: Duration) -> Duration {
+    match &context.record.phase {
+        Phase::Live { not_after, .. } | Phase::Expired { not_after, .. } => {
+            (not_after.since(order.created_at) / 4).clamp(SHORTEST_TIMEOUT, longest)
+        }
+        Phase::Onboarding(_) | Phase::Failed | Phase::Leaving | Phase::Gone => longest,
+    }
+}
+
+/// The end of an order that the CA names, or a later one that leaves it the time it needs.
+fn not_too_soon(context: &StepContext<'_>, order: &StoredOrder, expires: Timestamp) -> Timestamp {
+    // A CA that names a time in the past, or our clock if it is ahead, would end every order at once.
+    expires.max(order.created_at + timeout(context, order, SHORTEST_LIFE))
+}
+
 /// The outcome for an order whose life is over although the CA shows it still; `None` while it
 /// lives.
 pub(super) async fn ended(
@@ -176,6 +190,7 @@ pub(super) async fn ended(
 ) -> Result<Option<Outcome>, Fault> {
     let service = context.service;
     let ends = view.expires.unwrap_or(order.created_at + ORDER_LIFE);
+    let ends = not_too_soon(context, order, ends);
     if service.now() < ends {
         return Ok(None);
     }

@@ -114,7 +114,7 @@ fn placed(order: &StoredOrder) -> Outcome {
     }
 }
 
-/// The name rests after failed validations: the CA's verdict stays what the customer reads.
+/// The name rests after failed validations or lost orders: what the CA said stays what the customer reads.
 fn resting(context: &StepContext<'_>) -> Outcome {
     context.waits(AcmeWait::Rest);
     let until = context.record.order_not_before;
@@ -129,7 +129,7 @@ fn resting(context: &StepContext<'_>) -> Outcome {
         .clone()
         .unwrap_or(Failure::AcmeRateLimited {
             until: Some(until),
-            detail: "the name rests after a failed validation".into(),
+            detail: "the name rests after an order that led to no certificate".into(),
         });
     context.failed(failure, then)
 }

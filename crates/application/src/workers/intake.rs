@@ -739,11 +739,12 @@ fn target_of(domain: &CabinetDomain, names: &Names) -> Hostname {
 }
 
 /// A name that was removed and added again under another id keeps what the CA thinks of it: its
-/// failed validations, and the pause before its next order.
+/// failed validations and lost orders, and the pause before its next order.
 fn after_predecessor(mut arrival: Completion, predecessor: Option<&DomainRecord>) -> Completion {
     if let Some(predecessor) = predecessor {
         let record = &mut arrival.record;
         record.failed_validations = predecessor.failed_validations;
+        record.lost_orders = predecessor.lost_orders;
         // A pause that only a human can lift belongs to the record for which somebody is asked.
         if predecessor.order_not_before != Timestamp::NEVER {
             record.order_not_before = predecessor.order_not_before;
@@ -982,6 +983,7 @@ fn before_order(issuance: &dps_domain::Issuance) -> bool {
 fn begin_anew(record: &mut DomainRecord, now: Timestamp) {
     restart(record, now);
     record.failed_validations = 0;
+    record.lost_orders = 0;
     record.order_not_before = Timestamp::EPOCH;
     record.urgent_from = None;
 }

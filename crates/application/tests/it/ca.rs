@@ -12,10 +12,12 @@ use dps_application::ports::ca::{
 use dps_application::ports::{CertificateAuthority, CertificateStore};
 use dps_domain::limits::{BucketKey, Limit, LimitKind};
 use dps_domain::renewal::advice::SuggestedWindow;
-use dps_domain::{Failure, Hostname};
+use dps_domain::{Failure, Hostname, Purpose, Until};
 use secrecy::SecretString;
 
 use super::outside::Edges;
+
+const HOUR: Duration = Duration::from_secs(3_600);
 
 #[derive(Debug, Clone)]
 struct Order {
@@ -31,6 +33,50 @@ pub(crate) enum Slip {
     OthersFinalizeFirst,
     /// The server that is asked for the certificate does not have it yet.
     CertificateElsewhere,
+}
+
+/// What goes wrong with every order, from some point of it on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// The authorization becomes invalid by a fault of the CA.
+    InvalidAuthorization,
+    /// The order becomes invalid by a fault of the CA when it is finalized.
+    InvalidAtFinalize,
+    /// The same, and the order does not say why.
+    InvalidWithoutReason,
+    /// Nothing is known of the order right after it was placed.
+    Forgotten,
+    /// Nothing is known of the order when it is finalized.
+    ForgottenAtFinalize,
+    /// The order stays pending, and ended before it was placed.
+    PendingPastItsEnd,
+    /// The order stays in processing, and ended before it was placed.
+    ProcessingPastItsEnd,
+    /// The certificate cannot be had, and the order ended before it was placed.
+    NoCertificate,
+    /// The certificate has ended when it is issued.
+    EndedCertificate,
+}
+
+impl Trouble {
+    pub(crate) const ALL: [Self; 9] = [
+        Self::InvalidAuthorization,
+        Self::InvalidAtFinalize,
+        Self::InvalidWithoutReason,
+        Self::Forgotten,
+        Self::ForgottenAtFinalize,
+        Self::PendingPastItsEnd,
+        Self::ProcessingPastItsEnd,
+        Self::NoCertificate,
+        Self::EndedCertificate,
+    ];
+
+    const fn ends_at_once(self) -> bool {
+        matches!(
+            self,
+            Self::PendingPastItsEnd | Self::ProcessingPastItsEnd | Self::NoCertificate
+        )
+    }
 }
 
 /// What the CA says of renewals, and what it was asked and told.
@@ -66,6 +112,7 @@ pub(crate) struct FakeCa {
     slips: Mutex<Vec<Slip>>,
     /// Names that end so are not reached.
     unreachable: Mutex<Vec<String>>,
+    trouble: Mutex<Option<Trouble>>,
     clock: std::sync::Arc<dyn dps_application::ports::Clock>,
 }
 
@@ -90,6 +137,7 @@ impl FakeCa {
             lifetime: Mutex::new(Duration::from_secs(90 * 86_400)),
             slips: Mutex::default(),
             unreachable: Mutex::default(),
+            trouble: Mutex::default(),
             clock,
         }
     }
@@ -102,6 +150,15 @@ impl FakeCa {
     /// The errors that were to come do not come.
     pub(crate) fn fail_no_more(&self) {
         self.errors.lock().unwrap().clear();
+    }
+
+    /// Every order goes wrong so from now on, or none.
+    pub(crate) fn trouble(&self, trouble: Option<Trouble>) {
+        *self.trouble.lock().unwrap() = trouble;
+    }
+
+    fn has(&self, trouble: Trouble) -> bool {
+        *self.trouble.lock().unwrap() == Some(trouble)
     }
 
     /// Slips once, when its moment comes.
@@ -189,6 +246,15 @@ impl FakeCa {
         self.orders.lock().unwrap().len()
     }
 
+    /// Nothing is known of any order that gave no certificate.
+    pub(crate) fn forget_orders(&self) {
+        for order in self.orders.lock().unwrap().values_mut() {
+            if order.status != OrderStatus::Valid {
+                order.status = OrderStatus::Invalid;
+            }
+        }
+    }
+
     /// Loses every account, and gives the next one another URL.
     pub(crate) fn forget_accounts(&self) {
         self.accounts.lock().unwrap().clear();
@@ -214,6 +280,19 @@ impl FakeCa {
             detail: url.to_owned(),
         })?;
         Ok(act(order))
+    }
+}
+
+fn forgotten() -> CaError {
+    CaError::OrderGone {
+        detail: "HTTP 404 without a word".into(),
+    }
+}
+
+/// The CA's `serverInternal` in an order or an authorization.
+fn fault_of_ca() -> Failure {
+    Failure::AcmeCaUnavailable {
+        detail: "serverInternal".into(),
     }
 }
 
@@ -306,17 +385,26 @@ impl CertificateAuthority for FakeCa {
 
     async fn order(&self, _account: &Account, order_url: &str) -> Result<OrderView, CaError> {
         self.error()?;
+        let now = self.clock.now();
+        let ends_at_once = self.trouble.lock().unwrap().is_some_and(Trouble::ends_at_once);
+        // Nobody has to wait in real time for what stays as it is.
+        let later = ends_at_once.then(|| Until::named(now + HOUR, now, Purpose::Outage));
         self.with(order_url, |order| OrderView {
             status: order.status,
-            retry_after: None,
-            expires: None,
+            retry_after: later,
+            expires: ends_at_once.then(|| now - HOUR),
             failure: order.failure.clone(),
         })
     }
 
     async fn authorization(&self, _account: &Account, order_url: &str) -> Result<AuthorizationView, CaError> {
         self.error()?;
+        if self.has(Trouble::Forgotten) {
+            return Err(forgotten());
+        }
+        let is_invalid = self.has(Trouble::InvalidAuthorization);
         self.with(order_url, |order| match (&order.failure, order.status) {
+            _ if is_invalid => AuthorizationView::Invalid(fault_of_ca()),
             (Some(failure), _) => AuthorizationView::Invalid(failure.clone()),
             (None, OrderStatus::Pending) => AuthorizationView::Pending(challenge(order_url)),
             (None, _) => AuthorizationView::Valid,
@@ -336,6 +424,8 @@ impl CertificateAuthority for FakeCa {
                     sub_cause: "connection".into(),
                     detail: "198.51.100.1: Timeout during connect".into(),
                 });
+            } else if self.has(Trouble::PendingPastItsEnd) {
+                order.status = OrderStatus::Pending;
             } else if answered {
                 order.status = OrderStatus::Ready;
             } else {
@@ -350,6 +440,10 @@ impl CertificateAuthority for FakeCa {
 
     async fn finalize(&self, _account: &Account, order_url: &str, request: &[u8]) -> Result<(), CaError> {
         self.error()?;
+        if self.has(Trouble::ForgottenAtFinalize) {
+            self.with(order_url, |order| order.status = OrderStatus::Invalid)?;
+            return Err(forgotten());
+        }
         let request = String::from_utf8_lossy(request).into_owned();
         self.with(order_url, |order| {
             assert!(
@@ -357,6 +451,13 @@ impl CertificateAuthority for FakeCa {
                 "the request is for the order's name"
             );
             order.status = OrderStatus::Valid;
+            if self.has(Trouble::ProcessingPastItsEnd) {
+                order.status = OrderStatus::Processing;
+            }
+            if self.has(Trouble::InvalidAtFinalize) || self.has(Trouble::InvalidWithoutReason) {
+                order.status = OrderStatus::Invalid;
+                order.failure = self.has(Trouble::InvalidAtFinalize).then(fault_of_ca);
+            }
         })?;
         if self.slips(Slip::OthersFinalizeFirst) {
             return Err(CaError::OrderGone {
@@ -368,13 +469,20 @@ impl CertificateAuthority for FakeCa {
 
     async fn certificate(&self, _account: &Account, order_url: &str) -> Result<String, CaError> {
         self.error()?;
-        if self.slips(Slip::CertificateElsewhere) || self.loses_certificates.load(Ordering::SeqCst) {
+        if self.slips(Slip::CertificateElsewhere)
+            || self.loses_certificates.load(Ordering::SeqCst)
+            || self.has(Trouble::NoCertificate)
+        {
             return Err(CaError::OrderGone {
                 detail: "HTTP 404 without a word".into(),
             });
         }
         let now = (self.clock.now() - *self.backdated.lock().unwrap()).unix_seconds();
-        let lifetime = i64::try_from(self.lifetime.lock().unwrap().as_secs()).unwrap();
+        let lifetime = if self.has(Trouble::EndedCertificate) {
+            0
+        } else {
+            i64::try_from(self.lifetime.lock().unwrap().as_secs()).unwrap()
+        };
         self.with(order_url, |order| {
             format!("{}|{order_url}|{now}|{}", order.host, now + lifetime)
         })

@@ -9,6 +9,7 @@ mod cabinet;
 mod directories;
 mod fleet;
 mod limits;
+mod lost_orders;
 mod odd_cabinet;
 mod outbox;
 mod outside;

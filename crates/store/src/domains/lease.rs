@@ -126,11 +126,11 @@ statements! {
     );
     GO_ON = Sql::each(
         concat!(
-            "UPDATE custom_domains SET ", assignments!(), ", lease_token = $19, lease_expires_at = ", lease_now!("$21"), " + $20 \
+            "UPDATE custom_domains SET ", assignments!(), ", lease_token = $20, lease_expires_at = ", lease_now!("$22"), " + $21 \
              WHERE id = $1 AND lease_token = $2 RETURNING ", columns!(),
         ),
         concat!(
-            "UPDATE custom_domains SET ", assignments!(), ", lease_token = $19, lease_expires_at = $21 + $20 \
+            "UPDATE custom_domains SET ", assignments!(), ", lease_token = $20, lease_expires_at = $22 + $21 \
              WHERE id = $1 AND lease_token = $2 RETURNING ", columns!(),
         ),
     );

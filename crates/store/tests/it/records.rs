@@ -17,6 +17,7 @@ pub(crate) async fn a_record_comes_back_as_it_was_written(world: World) {
     written.attempt = 3;
     written.next_attempt_at = Some(Timestamp::from_unix_micros(1_800_000_000_123_456));
     written.failed_validations = 2;
+    written.lost_orders = 4;
     written.order_not_before = at(9);
     written.last_failure = Some(Failure::DnsWrongTarget {
         more: 0,
