@@ -7,7 +7,7 @@
 use async_trait::async_trait;
 use dps_agent_api::{AgentClient, AgentError, ApplyRequest, ChallengeToken, ProblemCode};
 use dps_application::ports::Edge;
-use dps_application::ports::edge::{Deployment, EdgeError, EdgeHealth, InventoryPage};
+use dps_application::ports::edge::{Deployment, EdgeError, EdgeHealth, InventoryPage, Removal};
 use dps_domain::inventory::Entry;
 use dps_domain::{Hostname, with_causes};
 
@@ -137,15 +137,15 @@ impl Edge for AgentEdge {
         results.into_iter().map(translate).collect()
     }
 
-    async fn remove(&self, hostname: &Hostname, up_to: Option<u64>) -> Result<(), EdgeError> {
+    async fn remove(&self, hostname: &Hostname, up_to: Option<u64>) -> Result<Removal, EdgeError> {
         let removed = match up_to {
             Some(generation) => self.client.remove_generation(hostname, generation).await,
             None => self.client.remove(hostname).await,
         };
         match removed.map_err(|error| self.translate(error)) {
-            // What was to be removed is not there any more.
-            Err(EdgeError::Newer { .. }) => Ok(()),
-            other => other,
+            Ok(()) => Ok(Removal::Done),
+            Err(EdgeError::Newer { .. }) => Ok(Removal::NewerStays),
+            Err(error) => Err(error),
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use dps_agent_api::{AgentClient, ClientOptions};
 use dps_application::ports::Edge;
-use dps_application::ports::edge::{Deployment, EdgeError};
+use dps_application::ports::edge::{Deployment, EdgeError, Removal};
 use dps_domain::Hostname;
 use dps_infrastructure::edge::AgentEdge;
 use raw::{RawServer, read_head};
@@ -172,7 +172,8 @@ async fn withdrawing_and_removing_pass_on_what_the_agent_says() {
     let willing = agent(|_| response(204, "")).await;
     let hostname = Hostname::parse("shop.example.com").unwrap();
     edge(&willing).withdraw_challenge(CHALLENGE).await.unwrap();
-    edge(&willing).remove(&hostname, None).await.unwrap();
+    let removed = edge(&willing).remove(&hostname, None).await.unwrap();
+    assert_eq!(removed, Removal::Done);
     let down = agent(|_| problem(503, "HAPROXY_UNREACHABLE")).await;
     assert!(edge(&down).remove(&hostname, None).await.is_err());
     assert!(edge(&down).withdraw_challenge(CHALLENGE).await.is_err());
@@ -182,7 +183,8 @@ async fn withdrawing_and_removing_pass_on_what_the_agent_says() {
 async fn a_removal_up_to_a_generation_is_done_when_a_newer_one_is_held() {
     let newer = agent(|_| problem(409, "GENERATION_STALE")).await;
     let hostname = Hostname::parse("shop.example.com").unwrap();
-    edge(&newer).remove(&hostname, Some(3)).await.unwrap();
+    let removed = edge(&newer).remove(&hostname, Some(3)).await.unwrap();
+    assert_eq!(removed, Removal::NewerStays);
     let down = agent(|_| problem(503, "HAPROXY_UNREACHABLE")).await;
     assert!(edge(&down).remove(&hostname, Some(3)).await.is_err());
 }

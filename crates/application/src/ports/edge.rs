@@ -42,13 +42,22 @@ pub trait Edge: Send + Sync {
     async fn apply_batch(&self, deployments: &[Deployment]) -> Vec<Result<(), EdgeError>>;
 
     /// Undeploys a hostname; no error when it is not there. With a generation, a newer certificate stays.
-    async fn remove(&self, hostname: &Hostname, up_to: Option<u64>) -> Result<(), EdgeError>;
+    async fn remove(&self, hostname: &Hostname, up_to: Option<u64>) -> Result<Removal, EdgeError>;
 
     /// Answers if the edge can take and serve certificates.
     async fn check(&self) -> Result<EdgeHealth, EdgeError>;
 
     /// A page of what it holds, in the order of hostnames; `cursor` is that of the page before.
     async fn inventory(&self, cursor: Option<&str>, limit: u32) -> Result<InventoryPage, EdgeError>;
+}
+
+/// The result of a removal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// The edge serves nothing of the hostname.
+    Done,
+    /// The edge serves a newer certificate than the one to be removed.
+    NewerStays,
 }
 
 /// How an edge that works is.

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dps_domain::{Failure, Timestamp};
+use dps_domain::{Failure, OrderId, Timestamp};
 use futures_util::future::join_all;
 
 use super::{Outcome, StepContext, Then};
+use crate::crash_point::{self, Effect};
 use crate::fleet::{self, problem};
 use crate::local_fault::LocalParty;
 use crate::ports::Edge;
@@ -212,6 +213,16 @@ pub(super) async fn withdraw(service: &Service, token: &str) {
             tracing::debug!(%error, "challenge.withdraw_failed");
         }
     }
+}
+
+/// Withdraws the challenge of an order, if there is one, and forgets it.
+pub(super) async fn withdraw_of(service: &Service, order: OrderId) -> Result<(), StoreError> {
+    if let Some(challenge) = service.store.challenge(order).await? {
+        crash_point::before(Effect::ChallengeWithdraw);
+        withdraw_stored(service, &challenge).await;
+        crash_point::after(Effect::ChallengeWithdraw);
+    }
+    Ok(())
 }
 
 /// Withdraws an order's challenge and forgets it.

@@ -1,12 +1,17 @@
 //! The Cabinet wants the domain gone: undeploy it from every live edge. One that is absent is cleaned when it returns.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use dps_domain::Event;
 
 use super::edges::Reach;
 use super::{Fault, Outcome, StepContext, edges, moved};
 use crate::ports::Edge;
+use crate::ports::edge::Removal;
+use crate::ports::fleet::comparison_chore;
+
+/// No certificate has a lower generation.
+const FIRST_GENERATION: u64 = 1;
 
 pub(super) async fn undeploy(context: &StepContext<'_>) -> Result<Outcome, Fault> {
     let (service, record) = (context.service, context.record);
@@ -14,27 +19,43 @@ pub(super) async fn undeploy(context: &StepContext<'_>) -> Result<Outcome, Fault
     // learn of the new certificate.
     let newest = service.store.generation_held(record.id, context.token).await?;
     if let Some(order) = service.store.order_open(record.id).await? {
-        if let Some(challenge) = service.store.challenge(order.id).await? {
-            edges::withdraw_stored(service, &challenge).await;
-        }
+        edges::withdraw_of(service, order.id).await?;
         service.store.order_close(order.id).await?;
     }
-    if let Some(generation) = newest
-        && let Some(unreached) = take_down(context, generation).await?.failed
-    {
+    // A store that was restored from a backup may not know of a certificate that is served.
+    let reach = take_down(context, newest.unwrap_or(FIRST_GENERATION)).await?;
+    if let Some(unreached) = reach.failed.filter(|_| newest.is_some()) {
         return Ok(unreached.settle(context));
     }
     Ok(moved(Event::Undeployed, "undeployed"))
 }
 
-/// Has no live edge serve a certificate of the name up to this generation. A newer one belongs to a
-/// later claim of the name and stays.
+/// Has no live edge serve a certificate of the name up to this generation. A newer one stays until a
+/// comparison of the edge knows whose it is.
 pub(super) async fn take_down(context: &StepContext<'_>, generation: u64) -> Result<Reach, Fault> {
     let (service, record) = (context.service, context.record);
-    let remove = |edge: Arc<dyn Edge>| async move { edge.remove(&record.hostname, Some(generation)).await };
+    let newer_at: Mutex<Vec<String>> = Mutex::default();
+    let remove = |edge: Arc<dyn Edge>| {
+        let newer_at = &newer_at;
+        async move {
+            let removal = edge.remove(&record.hostname, Some(generation)).await?;
+            if removal == Removal::NewerStays {
+                let mut names = newer_at.lock().unwrap_or_else(PoisonError::into_inner);
+                names.push(edge.name().to_owned());
+            }
+            Ok(())
+        }
+    };
     let reach = edges::reach(service, remove).await?;
     for edge in reach.names() {
         service.store.edge_removed(record.id, edge).await?;
+    }
+    // It belongs to a later claim of the name, or the store was restored from a backup and this
+    // domain's certificate is not known any more.
+    let newer_at = newer_at.into_inner().unwrap_or_else(PoisonError::into_inner);
+    for edge in newer_at {
+        let chore = comparison_chore(&edge);
+        service.store.chore_call(&chore, service.now()).await?;
     }
     context.evidence.edges(&reach);
     Ok(reach)

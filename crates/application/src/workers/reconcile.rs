@@ -19,7 +19,7 @@ use crate::fleet::{self, deployment};
 use crate::local_fault::LocalParty;
 use crate::policy::Policy;
 use crate::ports::Edge;
-use crate::ports::edge::EdgeError;
+use crate::ports::edge::{EdgeError, Removal};
 use crate::ports::fleet::{Comparison, Deployed, Desired, KnownEdge, comparison_chore};
 use crate::ports::store::StoreError;
 use crate::ports::sync::ChoreLease;
@@ -443,7 +443,9 @@ impl Walk<'_> {
     /// Takes a certificate down; answers whether. What the edge refuses keeps nothing else from being done.
     async fn remove(&self, hostname: &Hostname, generation: u64) -> Result<bool, EdgeError> {
         match self.edge.remove(hostname, Some(generation)).await {
-            Ok(()) => Ok(true),
+            Ok(Removal::Done) => Ok(true),
+            // It came after the inventory was read.
+            Ok(Removal::NewerStays) => Ok(false),
             Err(error @ (EdgeError::Unreachable { .. } | EdgeError::Local { .. })) => Err(error),
             Err(error) => {
                 tracing::error!(domain.hostname = %hostname, %error, "edge.removal_refused");

@@ -273,6 +273,32 @@ async fn what_a_comparison_does_not_know_is_left_alone_unless_its_domain_was_rem
     );
 }
 
+/// A store that was restored from a backup knows an older certificate than the edges serve, or none.
+#[tokio::test]
+async fn what_a_restored_store_does_not_know_is_taken_down_with_its_domain() {
+    for is_known in [true, false] {
+        let world = World::with_due_domain().await;
+        if is_known {
+            world.settle().await;
+        }
+        let mut watch = Watch::default();
+        for _ in 0..2 {
+            look_after(&world, &mut watch).await;
+            world.advance(2 * LEASE);
+        }
+        for edge in 0..2 {
+            world.edges.put(edge, entry(HOST, u64::MAX, Timestamp::NEVER));
+        }
+        world.request_removal().await;
+        world.settle().await;
+        assert_eq!(world.record().await.phase, Phase::Gone);
+        look_after(&world, &mut watch).await;
+        for edge in 0..2 {
+            assert_eq!(world.edges.served_by(edge, HOST), None, "known: {is_known}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_edge_that_returns_answers_the_challenges_under_way_before_it_counts() {
     let (world, mut watch) = with_served(1).await;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use dps_application::local_fault::LocalParty;
-use dps_application::ports::edge::{Deployment, EdgeError, EdgeHealth, InventoryPage};
+use dps_application::ports::edge::{Deployment, EdgeError, EdgeHealth, InventoryPage, Removal};
 use dps_application::ports::metrics::AcmeWait;
 use dps_application::ports::pki::{CertificateFacts, ChainRejected, PkiError};
 use dps_application::ports::vault::{SealedSecret, SecretContext, VaultError};
@@ -265,11 +265,14 @@ impl Edge for FakeEdge {
         })
     }
 
-    async fn remove(&self, hostname: &Hostname, up_to: Option<u64>) -> Result<(), EdgeError> {
+    async fn remove(&self, hostname: &Hostname, up_to: Option<u64>) -> Result<Removal, EdgeError> {
         let mut served = self.up()?.served.lock().unwrap();
         let stays = |held: &Entry| up_to.is_some_and(|up_to| held.generation > up_to);
-        served.retain(|host, held| host != hostname.as_str() || stays(held));
-        Ok(())
+        if served.get(hostname.as_str()).is_some_and(stays) {
+            return Ok(Removal::NewerStays);
+        }
+        served.remove(hostname.as_str());
+        Ok(Removal::Done)
     }
 }
 

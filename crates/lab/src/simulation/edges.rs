@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dps_application::ports::edge::{Deployment, EdgeError, EdgeHealth, InventoryPage};
+use dps_application::ports::edge::{Deployment, EdgeError, EdgeHealth, InventoryPage, Removal};
 use dps_application::ports::{Edge, HttpProbe};
 use dps_domain::inventory::{Entry, InventoryDigest};
 use dps_domain::probe::ProbeAnswer;
@@ -403,17 +403,20 @@ impl Edge for EdgePort {
         results.unwrap_or_else(|error| deployments.iter().map(|_| Err(error.clone())).collect())
     }
 
-    async fn remove(&self, hostname: &Hostname, up_to: Option<u64>) -> Result<(), EdgeError> {
+    async fn remove(&self, hostname: &Hostname, up_to: Option<u64>) -> Result<Removal, EdgeError> {
         self.call(|| {
-            let number = names::number(hostname).filter(|number| {
-                let held = self.fleet.served(self.index, *number);
-                held.is_some_and(|held| up_to.is_none_or(|up_to| held.generation <= up_to))
-            });
-            if let Some(number) = number {
-                let place = (number, hostname);
-                self.fleet.replace(self.index, place, Served::default());
+            let number = names::number(hostname);
+            let held =
+                number.and_then(|number| self.fleet.served(self.index, number).map(|held| (number, held)));
+            let Some((number, held)) = held else {
+                return Ok(Removal::Done);
+            };
+            if up_to.is_some_and(|up_to| held.generation > up_to) {
+                return Ok(Removal::NewerStays);
             }
-            Ok(())
+            let place = (number, hostname);
+            self.fleet.replace(self.index, place, Served::default());
+            Ok(Removal::Done)
         })
         .await
     }
