@@ -7,7 +7,7 @@ use dps_domain::{Event, Failure, OrderId, Timestamp};
 use serde_json::json;
 
 use super::replacement::replacement;
-use super::{Fault, Outcome, StepContext, Then, ledger};
+use super::{Fault, Outcome, StepContext, Then, edges, ledger};
 use crate::account::account;
 use crate::crash_point::{self, Effect};
 use crate::directory;
@@ -57,6 +57,7 @@ async fn prepare(context: &StepContext<'_>) -> Result<Ready, Fault> {
             return Ok(Ready::Otherwise(placed(&open)));
         }
         service.store.order_close(open.id).await?;
+        edges::withdraw_of(service, open.id).await?;
     }
     let account = account(service).await?;
     let replacement = replacement(context).await;

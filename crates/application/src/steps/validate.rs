@@ -33,6 +33,7 @@ pub(super) async fn validate(context: &StepContext<'_>, id: OrderId) -> Result<O
     if context.is_of_another_directory(&order).await? {
         service.store.order_close(id).await?;
         ledger::order_lost(context);
+        edges::withdraw_of(service, id).await?;
         return Err(Fault::Ca(CaError::OrderGone {
             detail: format!("it was placed at {}", order.directory_url),
         }));
@@ -51,6 +52,7 @@ pub(super) async fn validate(context: &StepContext<'_>, id: OrderId) -> Result<O
                 CaError::OrderGone { .. } | CaError::Validation { .. } | CaError::RejectedIdentifier { .. }
             ) {
                 service.store.order_close(id).await?;
+                edges::withdraw_of(service, id).await?;
             }
             return Err(Fault::Ca(error));
         }
@@ -64,10 +66,8 @@ pub(super) async fn validate(context: &StepContext<'_>, id: OrderId) -> Result<O
                 ..
             }
         );
-    if !still_needed && let Some(challenge) = service.store.challenge(id).await? {
-        crash_point::before(Effect::ChallengeWithdraw);
-        edges::withdraw_stored(service, &challenge).await;
-        crash_point::after(Effect::ChallengeWithdraw);
+    if !still_needed {
+        edges::withdraw_of(service, id).await?;
     }
     Ok(outcome)
 }

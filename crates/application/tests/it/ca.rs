@@ -113,6 +113,7 @@ pub(crate) struct FakeCa {
     /// Names that end so are not reached.
     unreachable: Mutex<Vec<String>>,
     trouble: Mutex<Option<Trouble>>,
+    at_orders: Mutex<Option<CaError>>,
     clock: std::sync::Arc<dyn dps_application::ports::Clock>,
 }
 
@@ -138,6 +139,7 @@ impl FakeCa {
             slips: Mutex::default(),
             unreachable: Mutex::default(),
             trouble: Mutex::default(),
+            at_orders: Mutex::default(),
             clock,
         }
     }
@@ -155,6 +157,11 @@ impl FakeCa {
     /// Every order goes wrong so from now on, or none.
     pub(crate) fn trouble(&self, trouble: Option<Trouble>) {
         *self.trouble.lock().unwrap() = trouble;
+    }
+
+    /// Questions about orders are answered with this error from now on.
+    pub(crate) fn fail_at_orders(&self, error: CaError) {
+        *self.at_orders.lock().unwrap() = Some(error);
     }
 
     fn has(&self, trouble: Trouble) -> bool {
@@ -385,6 +392,9 @@ impl CertificateAuthority for FakeCa {
 
     async fn order(&self, _account: &Account, order_url: &str) -> Result<OrderView, CaError> {
         self.error()?;
+        if let Some(error) = self.at_orders.lock().unwrap().clone() {
+            return Err(error);
+        }
         let now = self.clock.now();
         let ends_at_once = self.trouble.lock().unwrap().is_some_and(Trouble::ends_at_once);
         // Nobody has to wait in real time for what stays as it is.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use dps_application::ports::ca::CaError;
 use dps_domain::phase::{Issuance, Next, Phase};
 use dps_domain::renewal::{WaitCause, longest_wait};
 use dps_domain::{Failure, Status, Timestamp};
@@ -159,4 +160,32 @@ async fn the_cabinet_reads_the_fault_of_the_ca_until_a_certificate_is_stored() {
         Some(Issuance::Deploying { .. })
     ));
     assert_eq!(record.last_failure, None);
+}
+
+#[tokio::test]
+async fn the_challenge_of_an_order_that_the_ca_gave_up_is_withdrawn_at_once() {
+    let gone = CaError::OrderGone {
+        detail: "HTTP 404".into(),
+    };
+    let rejected = CaError::RejectedIdentifier { detail: "no".into() };
+    let invalid = CaError::Validation {
+        sub_cause: "dns".into(),
+        detail: "no".into(),
+    };
+    for error in [gone, rejected, invalid] {
+        let world = world().await;
+        for _ in 0..3 {
+            world.step().await;
+        }
+        let Some(Issuance::Validating { order }) = world.record().await.phase.issuance().cloned() else {
+            panic!("no order")
+        };
+        world.ca.fail_at_orders(error.clone());
+        world.step().await;
+        assert_eq!(world.edges.challenges(), 0, "{error:?}");
+        let stored = world.service.store.challenge(order).await.unwrap();
+        assert_eq!(stored, None, "{error:?}");
+        let order = world.service.store.order(order).await.unwrap().unwrap();
+        assert!(!order.open, "{error:?}");
+    }
 }
