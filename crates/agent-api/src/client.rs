@@ -2,18 +2,24 @@
 
 mod batch;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use dps_domain::Hostname;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 use crate::{
     AgentError, Applied, ApplyRequest, CHALLENGE_PATH_PREFIX, ChallengePublication, ChallengeToken, Health,
     InventoryPage, Problem, ProblemCode,
 };
+
+/// Calls to one agent at once, but for those that ask how it is. An agent has places for many more
+/// connections of one peer, and shares them with a second replica behind the same address.
+const MAX_CALLS: usize = 48;
 
 /// Longer answers are given up; a page of 1,000 inventory items has about 250 kB.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
@@ -54,12 +60,27 @@ impl From<SecretString> for Access {
     }
 }
 
+/// An answer, with the turn of its call until the body is read.
+#[derive(Debug)]
+struct Answer {
+    response: Response,
+    /// `None` for a call that takes no turn.
+    _turn: Option<OwnedSemaphorePermit>,
+}
+
+impl Answer {
+    fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+}
+
 /// Talks to one agent. Cheap to clone; connections are kept and shared.
 #[derive(Debug, Clone)]
 pub struct AgentClient {
     http: reqwest::Client,
     base: Url,
-    token: Option<std::sync::Arc<SecretString>>,
+    token: Option<Arc<SecretString>>,
+    turns: Arc<Semaphore>,
 }
 
 impl AgentClient {
@@ -75,6 +96,7 @@ impl AgentClient {
             .no_proxy()
             .redirect(redirect::Policy::none())
             .connect_timeout(options.connect_timeout)
+            .pool_max_idle_per_host(MAX_CALLS)
             .timeout(options.total_timeout)
             .user_agent(concat!("dps/", env!("CARGO_PKG_VERSION")))
             .build()
@@ -82,7 +104,8 @@ impl AgentClient {
         Ok(Self {
             http,
             base,
-            token: token.map(std::sync::Arc::new),
+            token: token.map(Arc::new),
+            turns: Arc::new(Semaphore::new(MAX_CALLS)),
         })
     }
 
@@ -165,7 +188,7 @@ impl AgentClient {
     pub async fn read_challenge(&self, token: &ChallengeToken) -> Result<Option<String>, AgentError> {
         let mut url = self.base.clone();
         url.set_path(&format!("{CHALLENGE_PATH_PREFIX}{token}"));
-        let answer = self.transport(self.http.get(url)).await?;
+        let answer = self.in_turn(self.http.get(url)).await?;
         if answer.status() == StatusCode::NOT_FOUND {
             return Ok(None);
         }
@@ -178,7 +201,10 @@ impl AgentClient {
 
     /// How the agent and its HAProxy are.
     pub async fn health(&self) -> Result<Health, AgentError> {
-        let answer = self.transport(self.internal(Method::GET, &["health"])).await?;
+        // How a busy agent is must not wait for its other calls.
+        let answer = self
+            .transport(self.internal(Method::GET, &["health"]), None)
+            .await?;
         // A degraded agent answers 503 with the same document.
         if !answer.status().is_success() && answer.status() != StatusCode::SERVICE_UNAVAILABLE {
             return Err(self.refusal(answer).await);
@@ -198,18 +224,33 @@ impl AgentClient {
         }
     }
 
-    async fn send(&self, call: RequestBuilder) -> Result<Response, AgentError> {
-        let answer = self.transport(call).await?;
+    async fn send(&self, call: RequestBuilder) -> Result<Answer, AgentError> {
+        let answer = self.in_turn(call).await?;
         self.accept(answer).await
     }
 
-    async fn transport(&self, call: RequestBuilder) -> Result<Response, AgentError> {
-        call.send()
-            .await
-            .map_err(|source| unreachable_because(&self.base, "no answer", Some(source.without_url())))
+    /// Sends the call once there is a turn for it.
+    async fn in_turn(&self, call: RequestBuilder) -> Result<Answer, AgentError> {
+        // Nobody closes the semaphore.
+        let turn = Arc::clone(&self.turns).acquire_owned().await.ok();
+        self.transport(call, turn).await
     }
 
-    async fn accept(&self, answer: Response) -> Result<Response, AgentError> {
+    async fn transport(
+        &self,
+        call: RequestBuilder,
+        turn: Option<OwnedSemaphorePermit>,
+    ) -> Result<Answer, AgentError> {
+        let response = call.send().await;
+        let response = response
+            .map_err(|source| unreachable_because(&self.base, "no answer", Some(source.without_url())))?;
+        Ok(Answer {
+            response,
+            _turn: turn,
+        })
+    }
+
+    async fn accept(&self, answer: Answer) -> Result<Answer, AgentError> {
         if answer.status().is_success() {
             Ok(answer)
         } else {
@@ -217,7 +258,7 @@ impl AgentClient {
         }
     }
 
-    async fn refusal(&self, answer: Response) -> AgentError {
+    async fn refusal(&self, answer: Answer) -> AgentError {
         let agent = self.base.to_string();
         let status = answer.status();
         let problem = match self.body(answer).await {
@@ -251,15 +292,15 @@ impl AgentClient {
         }
     }
 
-    async fn json<T: DeserializeOwned>(&self, answer: Response) -> Result<T, AgentError> {
+    async fn json<T: DeserializeOwned>(&self, answer: Answer) -> Result<T, AgentError> {
         let body = self.body(answer).await?;
         serde_json::from_slice(&body)
             .map_err(|error| self.not_an_agent(&format!("the answer cannot be read: {error}")))
     }
 
-    async fn body(&self, mut answer: Response) -> Result<Vec<u8>, AgentError> {
+    async fn body(&self, mut answer: Answer) -> Result<Vec<u8>, AgentError> {
         let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|source| {
+        while let Some(chunk) = answer.response.chunk().await.map_err(|source| {
             unreachable_because(&self.base, "the answer broke off", Some(source.without_url()))
         })? {
             if body.len() + chunk.len() > MAX_ANSWER_BYTES {

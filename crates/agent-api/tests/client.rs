@@ -307,3 +307,45 @@ async fn a_batch_that_nobody_answers_fails_for_each_of_its_certificates() {
         );
     }
 }
+
+/// Holds every call back until so many are under way as may be, and counts those that are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_more_calls_are_under_way_at_one_agent_than_it_has_places_for() {
+    const AT_ONCE: usize = 48;
+    const CALLS: usize = 300;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = client(&format!("http://{}", listener.local_addr().unwrap()));
+    let host = dps_domain::Hostname::parse("shop.example.com").unwrap();
+    let calls: Vec<_> = (0..CALLS)
+        .map(|_| {
+            let (client, host) = (client.clone(), host.clone());
+            tokio::spawn(async move { client.remove(&host).await })
+        })
+        .collect();
+    let (mut held, mut answered) = (Vec::new(), 0);
+    while answered < CALLS {
+        let expected = AT_ONCE.min(CALLS - answered);
+        while held.len() < expected {
+            held.push(listener.accept().await.unwrap().0);
+        }
+        // One that asks how the agent is does not wait for them.
+        let health = client.clone();
+        let health = tokio::spawn(async move { health.health().await });
+        let mut asking = listener.accept().await.unwrap().0;
+        let mut head = [0; 11];
+        asking.read_exact(&mut head).await.unwrap();
+        assert_eq!(&head, b"GET /health", "a call too many");
+        drop(asking);
+        assert!(health.await.unwrap().is_err());
+        answered += held.len();
+        for mut stream in held.drain(..) {
+            let answer = b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
+            stream.shutdown().await.unwrap();
+        }
+    }
+    for call in calls {
+        // The test reads no request, so that the end of a connection may come as a reset.
+        let _ = call.await.unwrap();
+    }
+}
