@@ -98,9 +98,13 @@ pub fn verdict(
         .try_for_each(|seen| judge(seen, edges.contains(&seen.address)))
 }
 
-/// Why our own machine could not ask one of the addresses, if so. The others tell nothing then, for
-/// every address must be ours.
+/// Why our own machine could not ask one of the addresses, or had a way to none of them, if so. The
+/// others tell nothing then, for every address must be ours.
 pub fn local_fault(observations: &[ProbeObservation]) -> Option<&str> {
+    let is_unroutable = |seen: &ProbeObservation| seen.answer == ProbeAnswer::Unroutable;
+    if !observations.is_empty() && observations.iter().all(is_unroutable) {
+        return Some("no route to any of the name's addresses");
+    }
     observations.iter().find_map(|seen| match &seen.answer {
         ProbeAnswer::Local { detail } => Some(detail.as_str()),
         _ => None,
@@ -189,6 +193,9 @@ mod tests {
         let v6 = || seen("2606:4700::1", ProbeAnswer::Unroutable);
         assert!(verdict(&[v6(), seen("8.8.8.8", ProbeAnswer::Ours)]).is_ok());
         assert!(!verdict(&[v6()]).unwrap_err().counts_against_domain());
+        assert!(local_fault(&[v6()]).is_some(), "it is told to the operator");
+        assert_eq!(local_fault(&[v6(), seen("8.8.8.8", ProbeAnswer::Refused)]), None);
+        assert_eq!(local_fault(&[]), None);
     }
 
     #[test]

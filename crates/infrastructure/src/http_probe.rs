@@ -8,7 +8,7 @@
 mod answer;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -112,7 +112,7 @@ impl HyperProbe {
         let stream = timeout(self.settings.connect_timeout, TcpStream::connect(to))
             .await
             .map_err(|_| Broken::Time)?
-            .map_err(|error| Broken::from_connect(&error, to))?;
+            .map_err(|error| Broken::from_connect(&error, to, has_route))?;
         // The kernel turns some addresses into others, such as 0.0.0.0 into loopback: what was vetted must be what is reached.
         match stream.peer_addr() {
             Ok(peer) if peer == to => Ok(stream),
@@ -186,8 +186,24 @@ async fn fetch(
     }
 }
 
+/// Whether our own machine knows a way to the address. Nothing is sent.
+fn has_route(to: SocketAddr) -> bool {
+    let from: SocketAddr = if to.is_ipv6() {
+        (Ipv6Addr::UNSPECIFIED, 0).into()
+    } else {
+        (Ipv4Addr::UNSPECIFIED, 0).into()
+    };
+    UdpSocket::bind(from)
+        .and_then(|socket| socket.connect(to))
+        .is_ok()
+}
+
 impl Broken {
-    fn from_connect(error: &io::Error, to: SocketAddr) -> Self {
+    fn from_connect(error: &io::Error, to: SocketAddr, has_route: impl Fn(SocketAddr) -> bool) -> Self {
+        // A router on the way may say so too, and then it is the address that cannot be reached.
+        if error.kind() == io::ErrorKind::NetworkUnreachable && has_route(to) {
+            return Self::Connection;
+        }
         // A machine without IPv6 has no address to connect from, or does not know the family.
         let has_no_ipv6 = error.kind() == io::ErrorKind::AddrNotAvailable
             || Errno::from_io_error(error) == Some(Errno::AFNOSUPPORT);
@@ -230,5 +246,20 @@ impl From<Broken> for ProbeAnswer {
             Broken::Time => Self::Timeout,
             Broken::Local(detail) => Self::Local { detail },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_that_cannot_be_reached_is_our_own_fault_only_without_a_route() {
+        let unreachable = io::Error::from_raw_os_error(Errno::NETUNREACH.raw_os_error());
+        let to = SocketAddr::from(([8, 8, 8, 8], 80));
+        let answer = |has_route| ProbeAnswer::from(Broken::from_connect(&unreachable, to, |_| has_route));
+        assert_eq!(answer(true), ProbeAnswer::Refused);
+        assert_eq!(answer(false), ProbeAnswer::Unroutable);
+        assert!(has_route(SocketAddr::from(([127, 0, 0, 1], 80))));
     }
 }
