@@ -2,7 +2,7 @@
 
 use dps_application::ports::pki::CertificateFacts;
 use dps_application::ports::store::{NewCertificate, StoreError, StoredCertificate};
-use dps_domain::{CertificateId, DomainId, LeaseToken, OrderId};
+use dps_domain::{CertificateId, DomainId, LeaseToken, OrderId, Timestamp};
 
 use crate::database::Database;
 use crate::domains::lock_in_tx;
@@ -25,6 +25,17 @@ statements! {
         "INSERT INTO certificates (", columns!(), ") \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     ));
+    MARK_SUPERSEDED = Sql::both(
+        "UPDATE certificates SET superseded_at = $3 \
+         WHERE domain_id = $1 AND id <> $2 AND superseded_at IS NULL AND length(key_sealed) > 0",
+    );
+    PRUNE_KEYS = Sql::both(
+        "UPDATE certificates SET key_sealed = $3, superseded_at = NULL WHERE id IN (\
+         SELECT old.id FROM certificates AS old JOIN custom_domains ON custom_domains.id = old.domain_id \
+         WHERE old.superseded_at <= $1 \
+         AND (serving_certificate_id IS NULL OR serving_certificate_id <> old.id) \
+         ORDER BY old.superseded_at, old.id LIMIT $2)",
+    );
     SELECT = Sql::both(concat!("SELECT ", columns!(), " FROM certificates WHERE id = $1"));
     SELECT_BY_ORDER = Sql::both(concat!("SELECT ", columns!(), " FROM certificates WHERE order_id = $1"));
     GENERATION_HELD = Sql::both(
@@ -104,12 +115,23 @@ pub(crate) async fn insert(
         new.created_at,
     ];
     session.execute(INSERT, args).await?;
+    let args = args![new.domain_id, new.id, new.created_at];
+    session.execute(MARK_SUPERSEDED, args).await?;
     complete_in_tx(&mut session, new.order_id).await?;
     session.commit().await?;
     Ok(StoredCertificate {
         certificate: new.clone(),
         generation,
     })
+}
+
+/// Erases up to `limit` keys of certificates that were superseded until `until`; returns how many.
+pub(crate) async fn prune_keys(database: &Database, until: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    let mut session = database.write("erase keys of superseded certificates").await?;
+    let erased: &[u8] = &[];
+    let pruned = session.execute(PRUNE_KEYS, args![until, limit, erased]).await?;
+    session.commit().await?;
+    Ok(pruned)
 }
 
 pub(crate) async fn by_id(

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use dps_application::ports::CertificateStore;
 use dps_application::ports::store::{
     Completion, Debit, DomainEvent, DomainFilter, DomainRecord, Lease, NewCertificate, OutboxLease,
-    SecretRow, StoreError, StoredAccount, StoredCertificate, StoredChallenge, StoredOrder, Taken,
+    SUPERSEDED_KEY_GRACE, SecretRow, StoreError, StoredAccount, StoredCertificate, StoredChallenge,
+    StoredOrder, Taken,
 };
 use dps_application::ports::vault::{SealedSecret, SecretPurpose};
 use dps_domain::lane::Lane;
@@ -220,6 +221,10 @@ impl CertificateStore for Store {
 
     async fn challenge_delete(&self, order: OrderId) -> Result<(), StoreError> {
         orders::delete_challenge(&self.database, order).await
+    }
+
+    async fn certificate_keys_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        certificates::prune_keys(&self.database, now - SUPERSEDED_KEY_GRACE, limit).await
     }
 
     async fn certificate_insert(&self, new: &NewCertificate) -> Result<StoredCertificate, StoreError> {

@@ -14,7 +14,7 @@ macro_rules! page_of {
             $key,
             " AS row_key, key_sealed FROM ",
             $table,
-            " WHERE key_sealed IS NOT NULL AND ",
+            " WHERE length(key_sealed) > 0 AND ",
             $key,
             " > $1 ORDER BY ",
             $key,

@@ -148,6 +148,10 @@ pub struct Lease {
     pub token: LeaseToken,
 }
 
+/// The time for which the key of a certificate is kept after a newer one is stored, for a deployment
+/// that is under way.
+pub const SUPERSEDED_KEY_GRACE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The kind of the line that says that a live domain still points at us.
 pub const DNS_CONFIRMED: &str = "dns.confirmed";
 
@@ -635,7 +639,11 @@ pub trait CertificateStore: SyncStore + FleetStore + AdviceStore {
     async fn certificate_insert(&self, certificate: &NewCertificate)
     -> Result<StoredCertificate, StoreError>;
 
-    /// One certificate.
+    /// Erases up to `limit` keys of certificates of which a newer one of the domain has been stored
+    /// for [`SUPERSEDED_KEY_GRACE`] at `now`, and that are not served; returns how many.
+    async fn certificate_keys_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
+
+    /// One certificate. Its key is empty once it was erased.
     async fn certificate(&self, id: CertificateId) -> Result<Option<StoredCertificate>, StoreError>;
 
     /// The newest generation among the certificates of a domain that the caller holds, for the name

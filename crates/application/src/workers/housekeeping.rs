@@ -41,12 +41,14 @@ pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     }
 }
 
-/// Drops one batch of lines that are too old, and one of buckets that are full again; answers how many of what there was more.
+/// Drops one batch each of lines that are too old, of buckets that are full again, and of keys of
+/// superseded certificates; returns how many of what there was most.
 pub async fn prune(service: &Service) -> Result<u64, StoreError> {
     let now = service.now();
     let lines = service.store.events_prune(now, BATCH).await?;
     let buckets = service.store.ledger_prune(now, BATCH).await?;
-    Ok(lines.max(buckets))
+    let keys = service.store.certificate_keys_prune(now, BATCH).await?;
+    Ok(lines.max(buckets).max(keys))
 }
 
 /// Lowers buckets of the CA's limits in which more is booked than issued certificates and waiting

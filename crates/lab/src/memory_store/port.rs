@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use dps_application::ports::CertificateStore;
 use dps_application::ports::store::{
     Completion, Debit, DomainEvent, DomainFilter, DomainRecord, Lease, NewCertificate, OutboxLease,
-    SecretRow, StoreError, StoredAccount, StoredCertificate, StoredChallenge, StoredOrder, Taken,
+    SUPERSEDED_KEY_GRACE, SecretRow, StoreError, StoredAccount, StoredCertificate, StoredChallenge,
+    StoredOrder, Taken,
 };
 use dps_application::ports::vault::{SealedSecret, SecretPurpose};
 use dps_domain::lane::Lane;
@@ -225,6 +226,11 @@ impl CertificateStore for MemoryStore {
         Ok(())
     }
 
+    async fn certificate_keys_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let until = now - SUPERSEDED_KEY_GRACE;
+        Ok(self.state().prune_certificate_keys(until, limit))
+    }
+
     async fn certificate_insert(
         &self,
         certificate: &NewCertificate,
@@ -363,6 +369,7 @@ impl State {
                 .collect(),
             SecretPurpose::CertificateKey => domains
                 .flat_map(|domain| &domain.certificates)
+                .filter(|stored| !stored.certificate.key.0.is_empty())
                 .map(|stored| row(stored.certificate.id.to_string(), &stored.certificate.key))
                 .collect(),
         }

@@ -1,9 +1,10 @@
 //! Certificates.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use dps_application::ports::fleet::Deployed;
-use dps_application::ports::store::{NewCertificate, StoreError};
+use dps_application::ports::store::{DomainRecord, NewCertificate, StoreError};
 use dps_application::ports::vault::SecretPurpose;
 use dps_domain::phase::Next;
 use dps_domain::{DomainId, Failure, Phase};
@@ -261,4 +262,60 @@ pub(crate) async fn live_directories_are_those_that_served_certificates_come_fro
         world.store.live_directories().await.unwrap(),
         ["https://one.example/dir", "https://two.example/dir"]
     );
+}
+
+pub(crate) async fn the_key_of_a_superseded_certificate_is_erased_after_a_day_unless_it_is_served(
+    world: World,
+) {
+    const DAY: i64 = 24 * 60 * 60;
+    let mut record = world.with_due("shop.example", at(0)).await;
+    let domain = record.id;
+    let (served, _) = stored(&world, domain, "shop.example", 100).await;
+    let serve = |mut record: DomainRecord, new: &NewCertificate| {
+        record.phase = Phase::Live {
+            serving: new.id,
+            not_after: new.facts.not_after,
+            next: Next::At(at(9_000)),
+        };
+        record
+    };
+    record = serve(record, &served);
+    assert!(world.store.domain_update(quiet(record.clone())).await.unwrap());
+    let (skipped, _) = stored(&world, domain, "shop.example", 200).await;
+    let (newest, _) = stored(&world, domain, "shop.example", 300).await;
+    let (alone, _) = {
+        let other = world.with_due("other.example", at(0)).await.id;
+        stored(&world, other, "other.example", 100).await
+    };
+    let prune = |seconds| world.store.certificate_keys_prune(at(seconds), 10);
+    assert_eq!(prune(300 + DAY - 1).await.unwrap(), 0, "within the grace");
+    assert_eq!(prune(300 + DAY).await.unwrap(), 1);
+    assert_eq!(prune(300 + DAY).await.unwrap(), 0);
+    let key = async |new: &NewCertificate| {
+        let found = world.store.certificate(new.id).await.unwrap().unwrap();
+        assert_eq!(found.certificate.facts, new.facts, "it is known for ever");
+        found.certificate.key
+    };
+    assert_eq!(key(&served).await, served.key);
+    assert_eq!(key(&skipped).await.0, Vec::<u8>::new());
+    assert_eq!(key(&newest).await, newest.key);
+    let of_order = world.store.certificate_of_order(skipped.order_id).await.unwrap();
+    assert_eq!(of_order.unwrap().certificate.id, skipped.id);
+    // Nothing is left of it to seal under another key-encryption key.
+    let secrets = async || {
+        let rows = world.store.secrets(SecretPurpose::CertificateKey, None, 10).await;
+        let rows = rows.unwrap().into_iter().map(|row| row.row);
+        rows.collect::<BTreeSet<_>>()
+    };
+    let ids = |kept: &[&NewCertificate]| kept.iter().map(|new| new.id.to_string()).collect::<BTreeSet<_>>();
+    assert_eq!(secrets().await, ids(&[&served, &newest, &alone]));
+    record = serve(world.read(domain).await, &newest);
+    assert!(world.store.domain_update(quiet(record)).await.unwrap());
+    let desired = world.store.desired(None, at(400), 10).await.unwrap();
+    assert_eq!(desired[0].certificate_id, newest.id);
+    assert_eq!(prune(300 + DAY).await.unwrap(), 1);
+    assert_eq!(secrets().await, ids(&[&newest, &alone]));
+    // The next one supersedes only what has its key.
+    stored(&world, domain, "shop.example", 500).await;
+    assert_eq!(prune(500 + DAY).await.unwrap(), 0, "served");
 }

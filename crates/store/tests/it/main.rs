@@ -144,6 +144,7 @@ contract! {
             the_newest_generation_of_a_domain_is_told_to_whoever_holds_it,
             the_soonest_expiry_is_that_of_a_certificate_in_service,
             a_stored_certificate_erases_its_orders_key,
+            the_key_of_a_superseded_certificate_is_erased_after_a_day_unless_it_is_served,
             live_directories_are_those_that_served_certificates_come_from,
         ],
         advice: [
