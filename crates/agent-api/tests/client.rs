@@ -332,9 +332,9 @@ async fn no_more_calls_are_under_way_at_one_agent_than_it_has_places_for() {
         let health = client.clone();
         let health = tokio::spawn(async move { health.health().await });
         let mut asking = listener.accept().await.unwrap().0;
-        let mut head = [0; 11];
-        asking.read_exact(&mut head).await.unwrap();
-        assert_eq!(&head, b"GET /health", "a call too many");
+        let mut line = [0; 11];
+        asking.read_exact(&mut line).await.unwrap();
+        assert_eq!(&line, b"GET /health", "a call too many");
         drop(asking);
         assert!(health.await.unwrap().is_err());
         answered += held.len();
