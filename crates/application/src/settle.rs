@@ -5,7 +5,7 @@ use std::time::Duration;
 use dps_domain::lane::usual_lane;
 use dps_domain::phase::{Issuance, Lane, Next};
 use dps_domain::renewal::WaitCause;
-use dps_domain::renewal::advice::{RenewalAdvice, RenewalPlan};
+use dps_domain::renewal::info::{RenewalInfo, RenewalPlan};
 use dps_domain::{Event, Failure, FailureCode, IllegalTransition, Phase, Timestamp, backoff, renewal};
 use serde_json::{Map, Value, json};
 
@@ -126,13 +126,13 @@ pub fn settle(
         }
     };
     record.next_attempt_at = by_the_certificates_end(&record, facts.now);
-    let advice = first_advice(before, &record, facts);
+    let info = first_renewal_info(before, &record, facts);
     let report = report(before, &record, message, facts.policy);
     let event = Some(event(&record, kind, detail, facts));
     Ok(Completion {
         report,
         event,
-        advice,
+        renewal_info: info,
         ..Completion::of(record)
     })
 }
@@ -145,15 +145,13 @@ fn event(record: &DomainRecord, kind: String, detail: Value, facts: &Facts<'_>) 
 }
 
 /// A certificate that was just deployed is one of which nothing is known yet.
-fn first_advice(before: &DomainRecord, after: &DomainRecord, facts: &Facts<'_>) -> Option<RenewalAdvice> {
+fn first_renewal_info(before: &DomainRecord, after: &DomainRecord, facts: &Facts<'_>) -> Option<RenewalInfo> {
     match &after.phase {
         Phase::Live {
             serving, not_after, ..
-        } if before.phase.serving() != Some(*serving) => Some(RenewalAdvice::after_deployment(
-            facts.now,
-            *not_after,
-            facts.jitter,
-        )),
+        } if before.phase.serving() != Some(*serving) => {
+            Some(RenewalInfo::after_deployment(facts.now, *not_after, facts.jitter))
+        }
         Phase::Live { .. }
         | Phase::Onboarding(_)
         | Phase::Expired { .. }
@@ -176,9 +174,9 @@ fn by_the_certificates_end(record: &DomainRecord, now: Timestamp) -> Option<Time
 
 /// The CA wants the certificate of a live domain renewed at another time: nothing else about the domain changes. A renewal that is under
 /// way becomes urgent when the certificate must go, and is left alone otherwise; `None` then.
-pub fn advised(
+pub fn apply_renewal_info(
     mut record: DomainRecord,
-    advice: &RenewalAdvice,
+    info: &RenewalInfo,
     plan: RenewalPlan,
     facts: &Facts<'_>,
 ) -> Option<Completion> {
@@ -211,15 +209,15 @@ pub fn advised(
     }
     record.updated_at = facts.now;
     let detail = json!({
-        "window": advice.window,
-        "explanationUrl": advice.explanation_url,
+        "window": info.window,
+        "explanationUrl": info.explanation_url,
         "renewAt": renew_at,
         "urgent": plan.is_urgent(),
     });
     let event = Some(event(&record, "renewal.moved".to_owned(), detail, facts));
     Some(Completion {
         event,
-        advice: Some(advice.clone()),
+        renewal_info: Some(info.clone()),
         ..Completion::of(record)
     })
 }

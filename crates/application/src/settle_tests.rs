@@ -1,5 +1,5 @@
 use dps_domain::lane::Lane;
-use dps_domain::renewal::advice::SuggestedWindow;
+use dps_domain::renewal::info::SuggestedWindow;
 use dps_domain::{CertificateId, DomainId, Hostname, OrderId, Status};
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -515,8 +515,8 @@ fn a_renewal_that_reached_the_edge_reports_the_new_end_of_validity() {
         Some(NOW + HOUR),
         "the renewal is nearer than the next look"
     );
-    let advice = done.advice.unwrap();
-    assert!(advice.ask_at > NOW, "the CA is asked soon, not at once");
+    let info = done.renewal_info.unwrap();
+    assert!(info.poll_at > NOW, "the CA is asked soon, not at once");
     assert_eq!(done.record.lane(), Some(Lane::Urgent));
 }
 
@@ -529,10 +529,10 @@ fn a_certificate_that_the_ca_wants_gone_is_renewed_now_and_before_others() {
     });
     before.next_attempt_at = Some(NOW + HOUR);
     before.last_failure = Some(Failure::DnsNxdomain {});
-    let advice = RenewalAdvice {
+    let info = RenewalInfo {
         window: SuggestedWindow::new(NOW - 2 * HOUR, NOW - HOUR).ok(),
         explanation_url: None,
-        ask_at: NOW + 6 * HOUR,
+        poll_at: NOW + 6 * HOUR,
         failures: 0,
     };
     let moved = |renew_at| {
@@ -540,7 +540,7 @@ fn a_certificate_that_the_ca_wants_gone_is_renewed_now_and_before_others() {
             renew_at,
             urgent_from: renew_at,
         };
-        with_facts(|facts| advised(before.clone(), &advice, plan, facts)).unwrap()
+        with_facts(|facts| apply_renewal_info(before.clone(), &info, plan, facts)).unwrap()
     };
     let done = moved(NOW);
     assert_eq!(done.record.next_attempt_at, Some(NOW));
@@ -548,7 +548,7 @@ fn a_certificate_that_the_ca_wants_gone_is_renewed_now_and_before_others() {
     assert_eq!(done.event.unwrap().detail["urgent"], true);
     assert_eq!(done.record.last_failure, before.last_failure);
     assert!(done.report.is_none(), "nothing to tell");
-    assert_eq!(done.advice.as_ref(), Some(&advice));
+    assert_eq!(done.renewal_info.as_ref(), Some(&info));
     let later = moved(NOW + 2 * HOUR);
     assert_eq!(
         later.record.next_attempt_at,

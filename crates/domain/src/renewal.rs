@@ -1,6 +1,6 @@
-//! When a certificate is renewed: by the CA's advice in [`advice`], else by its own dates.
+//! When a certificate is renewed: by the CA's info in [`info`], else by its own dates.
 
-pub mod advice;
+pub mod info;
 
 use std::time::Duration;
 

@@ -5,9 +5,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dps_application::ports::ca::{Account, CaError, RenewalInfo};
+use dps_application::ports::ca::{Account, CaError, RenewalInfoResponse};
 use dps_application::ports::{CertificateAuthority, Clock};
-use dps_domain::renewal::advice::SuggestedWindow;
+use dps_domain::renewal::info::SuggestedWindow;
 use dps_domain::{Hostname, Timestamp, Until};
 use dps_infrastructure::acme::{AcmeAuthority, AcmeSettings};
 use dps_lab::acme_double::{AcmeDouble, Endpoint, Fault, Reply, Suggestion};
@@ -52,7 +52,7 @@ impl World {
         world
     }
 
-    async fn ask(&self) -> Result<Option<RenewalInfo>, CaError> {
+    async fn ask(&self) -> Result<Option<RenewalInfoResponse>, CaError> {
         self.authority.renewal_info(ARI_ID).await
     }
 
@@ -87,10 +87,10 @@ async fn a_window_comes_with_its_explanation_and_the_time_of_the_next_question()
         ..Suggestion::new(&(NOW + HOUR), &(NOW + 2 * HOUR))
     };
     world.double.suggest(ARI_ID, suggestion);
-    let expected = RenewalInfo {
+    let expected = RenewalInfoResponse {
         window: SuggestedWindow::new(NOW + HOUR, NOW + 2 * HOUR).unwrap(),
         explanation_url: Some("https://ca.example/incident".into()),
-        ask_again_at: NOW + 6 * HOUR,
+        poll_again_at: NOW + 6 * HOUR,
     };
     assert_eq!(world.ask().await.unwrap(), Some(expected));
     assert_eq!(world.double.requests(Endpoint::NewNonce), 0, "nothing is signed");
@@ -122,7 +122,7 @@ async fn the_next_question_waits_a_minute_at_least_and_a_day_at_most() {
         world.double.suggest(ARI_ID, suggestion);
         let info = world.ask().await.unwrap().unwrap();
         assert_eq!(
-            info.ask_again_at,
+            info.poll_again_at,
             NOW + Duration::from_secs(seconds),
             "{retry_after:?}"
         );
@@ -180,7 +180,7 @@ async fn an_explanation_that_no_browser_should_open_is_left_out() {
 async fn what_goes_wrong_here_is_told_apart_and_never_makes_the_directory_be_fetched_again() {
     let throttled = World::with_certificate().await;
     throttled.reply(Reply::html(503).header("Retry-After", "300"));
-    // The question itself waits as long as it was told, the others a minute at most.
+    // The poll itself waits as long as it was told, the others a minute at most.
     let error = throttled.ask().await.unwrap_err();
     assert_eq!(until(&error), Some(NOW + Duration::from_secs(300)), "{error}");
     let error = throttled.ask().await.unwrap_err();

@@ -3,7 +3,6 @@
 //! It passes the stories of the store's contract that are about the port. Several replicas share one store by cloning it, and an
 //! operation is as atomic as a transaction: one lock, held for the whole of it and never across an await.
 
-mod advice;
 mod certificates;
 mod claims;
 mod fleet;
@@ -12,6 +11,7 @@ mod orders;
 mod outbox;
 mod port;
 mod records;
+mod renewal_info;
 mod sync;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,7 +84,7 @@ struct State {
     crowds: records::Crowds,
     /// From when on renewals that wait elsewhere are urgent.
     becoming_urgent: BTreeSet<(Timestamp, DomainId)>,
-    questions: advice::Questions,
+    polls: renewal_info::Polls,
     order_owners: FxHashMap<OrderId, DomainId>,
     certificate_owners: FxHashMap<CertificateId, DomainId>,
     /// From when the oldest report of each domain can be acquired.

@@ -15,7 +15,7 @@ use crate::json::to_json;
 use crate::row::Row;
 use crate::session::Session;
 use crate::sql::{Arg, Sql, args, statements};
-use crate::{advice, events, ledger, outbox};
+use crate::{events, ledger, outbox, renewal_info};
 
 pub(crate) const TABLE: &str = "custom_domains";
 
@@ -198,14 +198,14 @@ async fn accompany_in_tx(
     if let Some(report) = &completion.report {
         outbox::enqueue_in_tx(session, id, report, completion.record.updated_at).await?;
     }
-    advice::accompany_in_tx(session, completion).await
+    renewal_info::accompany_in_tx(session, completion).await
 }
 
 /// Whether tokens of the CA's limits that the domain holds are not needed any more. Looks at live
 /// domains, which are many, hold none.
 fn may_have_ended_a_need(completion: &Completion) -> bool {
     let phase = &completion.record.phase;
-    let is_mere_look = completion.advice.is_none()
+    let is_mere_look = completion.renewal_info.is_none()
         && matches!(
             phase,
             Phase::Live {

@@ -12,7 +12,6 @@
 //! writing connection that begins with the write lock, and several that read from the write-ahead log meanwhile.
 
 mod accounts;
-mod advice;
 mod certificates;
 mod claim;
 mod connect;
@@ -31,6 +30,7 @@ mod migrations;
 mod orders;
 mod outbox;
 mod port;
+mod renewal_info;
 mod row;
 mod secrets;
 mod session;

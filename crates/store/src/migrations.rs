@@ -207,7 +207,7 @@ mod tests {
         &scripts[..end.unwrap()]
     }
 
-    /// Migrates as far as that version did, writes what it wrote, and migrates on; answers the questions there are then.
+    /// Migrates as far as that version did, writes what it wrote, and migrates on; answers the polls there are then.
     macro_rules! migrated {
         ($connection:expr, $scripts:expr) => {{
             let mut connection = $connection.await.unwrap();
@@ -217,8 +217,8 @@ mod tests {
             let whole = migrator($scripts);
             whole.run_direct(None, &mut *connection, false).await.unwrap();
             let rows = connection.fetch_all(QUESTIONS).await.unwrap();
-            let question = rows.iter().map(|row| (row.get(0), row.get(1), row.get(2)));
-            question.collect::<Vec<(String, String, i64)>>()
+            let poll = rows.iter().map(|row| (row.get(0), row.get(1), row.get(2)));
+            poll.collect::<Vec<(String, String, i64)>>()
         }};
     }
 

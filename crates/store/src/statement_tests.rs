@@ -11,14 +11,14 @@ use sqlx::{AssertSqlSafe, Executor, PgPool, Row, SqlSafeStr, SqlitePool, Stateme
 use crate::database::Database;
 use crate::sql::Sql;
 use crate::{
-    accounts, advice, certificates, claim, cursors, domains, events, fleet, installation, ledger, migrations,
-    orders, outbox, secrets, sync, wakes,
+    accounts, certificates, claim, cursors, domains, events, fleet, installation, ledger, migrations, orders,
+    outbox, renewal_info, secrets, sync, wakes,
 };
 
 fn every_statement() -> Vec<(String, Sql)> {
     let modules = [
         ("accounts", accounts::ALL),
-        ("advice", advice::ALL),
+        ("renewal_info", renewal_info::ALL),
         ("certificates", certificates::ALL),
         ("claim", claim::ALL),
         ("cursors", cursors::ALL),
@@ -237,8 +237,12 @@ const HOT: [(&str, &str, &[&str]); 17] = [
         &["50", "10", "'token'", "90", "50"],
     ),
     ("outbox::NEXT_DUE", "outbox_due", &[]),
-    ("advice::CLAIM", "renewal_questions_due", &["50", "90", "10"]),
-    ("advice::NEXT_DUE", "renewal_questions_due", &[]),
+    (
+        "renewal_info::CLAIM",
+        "renewal_questions_due",
+        &["50", "90", "10"],
+    ),
+    ("renewal_info::NEXT_DUE", "renewal_questions_due", &[]),
 ];
 
 /// The sorts of few rows in a statement: records of one name, 64 shards.

@@ -182,7 +182,7 @@ async fn refresh(service: Service, agent_tls: Option<ClientTls>, metrics: Metric
             let mut due = store.next_due(lane).await?;
             // The CA's wishes are asked for beside the looks at live domains.
             if lane == Lane::Recheck {
-                due = due.into_iter().chain(store.questions_next_due().await?).min();
+                due = due.into_iter().chain(store.renewal_info_next_due().await?).min();
             }
             gauges.oldest_due(lane, due, service.now());
         }

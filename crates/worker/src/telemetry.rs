@@ -96,7 +96,7 @@ impl Metrics {
         let acme_waits = register_acme_waits(&mut registry);
         registry.register(
             "acme_renewal_info",
-            "Questions to the CA when to renew that were answered or failed",
+            "Polls to the CA when to renew that were answered or failed",
             renewal_info.clone(),
         );
         registry.register(

@@ -1,7 +1,7 @@
 //! A certificate authority that speaks ACME (RFC 8555), in the steps that our state machine makes.
 
 use async_trait::async_trait;
-use dps_domain::renewal::advice::SuggestedWindow;
+use dps_domain::renewal::info::SuggestedWindow;
 use dps_domain::{Failure, Hostname, Timestamp, Until};
 use secrecy::SecretString;
 
@@ -68,13 +68,13 @@ pub struct Http01 {
 
 /// When the CA suggests to renew a certificate (RFC 9773 §4.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RenewalInfo {
+pub struct RenewalInfoResponse {
     /// The suggested window.
     pub window: SuggestedWindow,
     /// Where the CA explains the window to people.
     pub explanation_url: Option<String>,
-    /// When the CA wants to be asked again, within the bounds of [`ask_again_at`](dps_domain::renewal::advice::ask_again_at).
-    pub ask_again_at: Timestamp,
+    /// When the CA wants to be asked again, within the bounds of [`poll_again_at`](dps_domain::renewal::info::poll_again_at).
+    pub poll_again_at: Timestamp,
 }
 
 /// What the CA, or the way to it, answered instead of doing what was asked.
@@ -201,7 +201,7 @@ pub trait CertificateAuthority: Send + Sync {
     async fn register(&self, key: &SecretString) -> Result<String, CaError>;
 
     /// The CA's renewal information for the certificate of this identifier (RFC 9773 §4.1); `None` if the CA offers none.
-    async fn renewal_info(&self, ari_id: &str) -> Result<Option<RenewalInfo>, CaError>;
+    async fn renewal_info(&self, ari_id: &str) -> Result<Option<RenewalInfoResponse>, CaError>;
 
     /// Places an order for `host` alone and answers its URL (RFC 8555 §7.4). `replaces` is the identifier of the certificate that the
     /// new one follows (RFC 9773 §5). It is left out for a CA that offers no renewal information, and an order that is

@@ -1,6 +1,5 @@
 //! The outside of the service, as traits: one module per party.
 
-pub mod advice;
 pub mod ca;
 pub mod cabinet;
 pub mod dns;
@@ -9,6 +8,7 @@ pub mod fleet;
 pub mod metrics;
 pub mod pki;
 pub mod probe;
+pub mod renewal_info;
 pub mod requests;
 pub mod store;
 pub mod sync;
@@ -16,7 +16,6 @@ pub mod time;
 pub mod vault;
 pub mod wakes;
 
-pub use advice::AdviceStore;
 pub use ca::CertificateAuthority;
 pub use cabinet::Cabinet;
 pub use dns::DnsResolver;
@@ -25,6 +24,7 @@ pub use fleet::FleetStore;
 pub use metrics::{CabinetEvent, Metrics};
 pub use pki::Pki;
 pub use probe::HttpProbe;
+pub use renewal_info::RenewalInfoStore;
 pub use requests::RequestTokens;
 pub use store::CertificateStore;
 pub use sync::SyncStore;

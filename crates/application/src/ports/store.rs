@@ -10,13 +10,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dps_domain::lane::{Lane, Standing};
 use dps_domain::limits::{Bucket, BucketKey, CaLimits, Charge, Entry, Limit, LimitKind};
-use dps_domain::renewal::advice::RenewalAdvice;
+use dps_domain::renewal::info::RenewalInfo;
 use dps_domain::{CertificateId, DomainId, Failure, Hostname, LeaseToken, OrderId, Phase, Timestamp};
 
-use super::advice::AdviceStore;
 use super::cabinet::StatusReport;
 use super::fleet::FleetStore;
 use super::pki::CertificateFacts;
+use super::renewal_info::RenewalInfoStore;
 use super::sync::SyncStore;
 use super::vault::{SealedSecret, SecretPurpose};
 
@@ -211,7 +211,7 @@ pub struct Completion {
     pub ledger: Vec<Entry>,
     /// What is known from now on of the CA's wishes for the certificate that the record serves; `None` leaves that as it is. It goes
     /// with a record that is leaving.
-    pub advice: Option<RenewalAdvice>,
+    pub renewal_info: Option<RenewalInfo>,
 }
 
 impl Completion {
@@ -222,7 +222,7 @@ impl Completion {
             report: None,
             event: None,
             ledger: Vec::new(),
-            advice: None,
+            renewal_info: None,
         }
     }
 }
@@ -455,7 +455,7 @@ pub enum StoreError {
 
 /// The CertificateStore.
 #[async_trait]
-pub trait CertificateStore: SyncStore + FleetStore + AdviceStore {
+pub trait CertificateStore: SyncStore + FleetStore + RenewalInfoStore {
     /// Answers if the database can be written to.
     async fn ping(&self) -> Result<(), StoreError>;
 

@@ -20,14 +20,14 @@ pub(super) struct Replacement {
 pub(super) async fn replacement(context: &StepContext<'_>) -> Option<Replacement> {
     let (service, record) = (context.service, context.record);
     let serving = record.phase.serving()?;
-    let question = service.store.question(record.id).await.unwrap_or_else(|error| {
+    let poll = service.store.poll(record.id).await.unwrap_or_else(|error| {
         tracing::error!(
             domain.id = %record.id, certificate.id = %serving, error = %with_causes(&error), "replacement.not_told"
         );
         None
     })?;
-    let ours = question.certificate_id == serving && *question.directory_url == *service.ca.directory_url();
-    let ari_id = question.ari_id.filter(|_| ours)?;
-    let exempt = question.advice.exempts(service.now());
+    let ours = poll.certificate_id == serving && *poll.directory_url == *service.ca.directory_url();
+    let ari_id = poll.ari_id.filter(|_| ours)?;
+    let exempt = poll.renewal_info.exempts(service.now());
     Some(Replacement { ari_id, exempt })
 }

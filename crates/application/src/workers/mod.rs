@@ -10,8 +10,8 @@ mod lane;
 mod names;
 mod pace;
 mod pool;
-mod questions;
 mod reconcile;
+mod renewal_info;
 mod reporter;
 mod resync;
 mod wakes;
@@ -28,8 +28,8 @@ pub use brake::{approve as approve_removals, removals};
 pub use housekeeping::{compact_limits, prune};
 pub use intake::{Intake, IntakeError, take};
 pub use lane::tick;
-pub use questions::ask;
 pub use reconcile::{CompareError, compare};
+pub use renewal_info::poll_renewal_info;
 pub use reporter::{Delivered, Reporter};
 pub use resync::resync;
 pub use watch::Watch;
@@ -47,7 +47,7 @@ pub async fn run(service: Service, shutdown: CancellationToken) {
     workers.spawn(resync::run(Arc::clone(&service), shutdown.clone()));
     workers.spawn(watch::run(Arc::clone(&service), shutdown.clone()));
     workers.spawn(reconcile::run(Arc::clone(&service), shutdown.clone()));
-    workers.spawn(questions::run(Arc::clone(&service), shutdown.clone()));
+    workers.spawn(renewal_info::run(Arc::clone(&service), shutdown.clone()));
     workers.spawn(housekeeping::run(Arc::clone(&service), shutdown.clone()));
     workers.spawn(wakes::listen(
         service.wakers.clone(),

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dps_application::ports::ca::{
-    Account, AuthorizationView, CaError, Http01, OrderStatus, OrderView, RenewalInfo,
+    Account, AuthorizationView, CaError, Http01, OrderStatus, OrderView, RenewalInfoResponse,
 };
 use dps_application::ports::{CertificateAuthority, CertificateStore};
 use dps_domain::limits::{BucketKey, Limit, LimitKind};
-use dps_domain::renewal::advice::SuggestedWindow;
+use dps_domain::renewal::info::SuggestedWindow;
 use dps_domain::{Failure, Hostname, Purpose, Until};
 use secrecy::SecretString;
 
@@ -87,7 +87,7 @@ struct RenewalDesk {
     replaced: Vec<Option<String>>,
 }
 
-/// When the CA wants a renewal, and how long after each question the next.
+/// When the CA wants a renewal, and how long after each poll the next.
 #[derive(Debug, Clone)]
 pub(crate) struct Wish {
     pub(crate) window: SuggestedWindow,
@@ -103,7 +103,7 @@ pub(crate) struct FakeCa {
     account_number: Mutex<u32>,
     errors: Mutex<VecDeque<CaError>>,
     renewals: Mutex<RenewalDesk>,
-    /// Where questions about renewals count themselves against a limit before they are sent.
+    /// Where polls about renewals count themselves against a limit before they are sent.
     counts_at: Mutex<Option<std::sync::Arc<dyn CertificateStore>>>,
     is_another: AtomicBool,
     loses_certificates: AtomicBool,
@@ -159,7 +159,7 @@ impl FakeCa {
         *self.trouble.lock().unwrap() = trouble;
     }
 
-    /// Questions about orders are answered with this error from now on.
+    /// Polls about orders are answered with this error from now on.
     pub(crate) fn fail_at_orders(&self, error: CaError) {
         *self.at_orders.lock().unwrap() = Some(error);
     }
@@ -179,12 +179,12 @@ impl FakeCa {
         found.map(|index| slips.remove(index)).is_some()
     }
 
-    /// Questions when to renew are answered so from now on; at first the CA offers no renewal information.
+    /// Polls when to renew are answered so from now on; at first the CA offers no renewal information.
     pub(crate) fn advise(&self, answer: Result<Option<Wish>, CaError>) {
         self.renewals.lock().unwrap().answer = answer;
     }
 
-    /// Questions about renewals count themselves against a limit in this store from now on, as those to a real CA do.
+    /// Polls about renewals count themselves against a limit in this store from now on, as those to a real CA do.
     pub(crate) fn count_questions_at(&self, store: std::sync::Arc<dyn CertificateStore>) {
         *self.counts_at.lock().unwrap() = Some(store);
     }
@@ -345,10 +345,10 @@ impl CertificateAuthority for FakeCa {
         Ok(url)
     }
 
-    async fn renewal_info(&self, ari_id: &str) -> Result<Option<RenewalInfo>, CaError> {
+    async fn renewal_info(&self, ari_id: &str) -> Result<Option<RenewalInfoResponse>, CaError> {
         let counts_at = self.counts_at.lock().unwrap().clone();
         if let Some(store) = counts_at {
-            let key = BucketKey::of_account(LimitKind::NewOrders, "questions");
+            let key = BucketKey::of_account(LimitKind::NewOrders, "polls");
             let limit = Limit::per(1_000, Duration::from_secs(1));
             store
                 .ledger_take(&key, &limit, self.clock.now(), 1)
@@ -358,10 +358,10 @@ impl CertificateAuthority for FakeCa {
         let mut desk = self.renewals.lock().unwrap();
         desk.asked.push(ari_id.to_owned());
         let wish = desk.answer.clone()?;
-        Ok(wish.map(|wish| RenewalInfo {
+        Ok(wish.map(|wish| RenewalInfoResponse {
             window: wish.window,
             explanation_url: Some("https://ca.test/why".into()),
-            ask_again_at: self.clock.now() + wish.ask_again_after,
+            poll_again_at: self.clock.now() + wish.ask_again_after,
         }))
     }
 

@@ -323,7 +323,7 @@ impl FakeDns {
         self.set_fault(dead.then_some(DnsAnswer::Timeout));
     }
 
-    /// Every question ends so from now on.
+    /// Every poll ends so from now on.
     pub(crate) fn set_fault(&self, fault: Option<DnsAnswer>) {
         *self.fault.lock().unwrap() = fault;
     }

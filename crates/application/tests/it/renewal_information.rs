@@ -6,7 +6,7 @@ use std::time::Duration;
 use dps_application::ports::ca::CaError;
 use dps_application::{steps, workers};
 use dps_domain::phase::{Lane, Next, Phase};
-use dps_domain::renewal::advice::{RenewalAdvice, SuggestedWindow};
+use dps_domain::renewal::info::{RenewalInfo, SuggestedWindow};
 use dps_domain::renewal::renewal_deadline;
 use dps_domain::{Event, FailureCode, Purpose, Timestamp, Until};
 
@@ -55,7 +55,7 @@ impl World {
             self.settle().await;
             let now = self.service.now();
             let due = self.record().await.next_attempt_at.unwrap_or(end).min(end);
-            let due = due.min(self.advice().await.ask_at);
+            let due = due.min(self.renewal_info().await.poll_at);
             self.advance(due.since(now));
             if due >= end {
                 return;
@@ -64,16 +64,16 @@ impl World {
     }
 
     /// What is known of the CA's wishes.
-    async fn advice(&self) -> RenewalAdvice {
+    async fn renewal_info(&self) -> RenewalInfo {
         let id = self.record().await.id;
-        let question = self.service.store.question(id).await.unwrap();
-        question.expect("something is served").advice
+        let poll = self.service.store.poll(id).await.unwrap();
+        poll.expect("something is served").renewal_info
     }
 
-    /// Makes the next question to the CA due, and asks it.
+    /// Makes the next poll to the CA due, and asks it.
     async fn ask(&self) {
-        let ask_at = self.advice().await.ask_at;
-        self.live_until(ask_at).await;
+        let poll_at = self.renewal_info().await.poll_at;
+        self.live_until(poll_at).await;
         self.settle().await;
     }
 
@@ -211,7 +211,7 @@ async fn a_window_once_known_is_kept_to_while_the_ca_does_not_answer() {
         world.ask().await;
     }
     assert_eq!(world.renew_at().await, planned);
-    assert_eq!(world.advice().await.failures, 4);
+    assert_eq!(world.renewal_info().await.failures, 4);
     world.live_until(planned).await;
     world.settle().await;
     assert_eq!(world.certificates(), 2);
@@ -233,9 +233,9 @@ async fn a_question_that_was_not_sent_did_not_fail() {
     for error in [held, starved] {
         world.ca.advise(Err(error));
         world.ask().await;
-        let advice = world.advice().await;
-        assert_eq!(advice.failures, 0);
-        assert!(advice.ask_at > world.service.now());
+        let info = world.renewal_info().await;
+        assert_eq!(info.failures, 0);
+        assert!(info.poll_at > world.service.now());
     }
     assert_eq!(world.counted("renewal_info", false), failed);
     assert_eq!(world.counted("ca", false), 1);
@@ -278,7 +278,7 @@ async fn a_departed_domain_stays_told_so_while_the_ca_is_asked() {
     let record = world.record().await;
     assert_eq!(record.last_failure.unwrap().code(), FailureCode::DnsMoved);
     assert!(world.counted("renewal_info", true) > 10);
-    // Each failed look waits longer, up to its own bound: the questions in between count for nothing.
+    // Each failed look waits longer, up to its own bound: the polls in between count for nothing.
     assert!((10..=25).contains(&world.history("dns_moved").await.len()));
     world.dns.point(HOST, TARGET);
     world.live_until(began + 4 * DAY).await;
@@ -329,9 +329,9 @@ async fn a_renewal_moves_although_a_look_at_the_dns_is_under_way() {
     // A look at its DNS is under way.
     world.change(|_| ()).await;
     let lease = world.lease().await;
-    let ask_at = world.advice().await.ask_at;
-    world.advance(ask_at.since(world.service.now()));
-    assert_eq!(workers::ask(&world.service).await.unwrap(), 1);
+    let poll_at = world.renewal_info().await.poll_at;
+    world.advance(poll_at.since(world.service.now()));
+    assert_eq!(workers::poll_renewal_info(&world.service).await.unwrap(), 1);
     let moved = world.renew_at().await;
     assert!(moved >= began + 20 * DAY && moved < began + 21 * DAY);
     let until = began + 30 * DAY;
@@ -368,11 +368,11 @@ async fn questions_that_count_themselves_in_the_store_do_not_keep_answers_from_i
     world.suggest(now + 30 * DAY, now + 31 * DAY, 6 * HOUR);
     world.ca.count_questions_at(Arc::clone(&world.service.store));
     world.advance(HOUR);
-    let asked = workers::ask(&world.service).await.unwrap();
+    let asked = workers::poll_renewal_info(&world.service).await.unwrap();
     assert_eq!((asked, world.ca.asked().len()), (39, 39));
     for record in world.records().await {
-        let question = world.service.store.question(record.id).await.unwrap().unwrap();
-        assert!(question.advice.window.is_some(), "{}", record.hostname);
+        let poll = world.service.store.poll(record.id).await.unwrap().unwrap();
+        assert!(poll.renewal_info.window.is_some(), "{}", record.hostname);
     }
 }
 

@@ -174,7 +174,7 @@ impl World {
             for lane in Lane::ALL {
                 stepped += workers::tick(&self.service, lane).await.unwrap();
             }
-            stepped += workers::ask(&self.service).await.unwrap();
+            stepped += workers::poll_renewal_info(&self.service).await.unwrap();
             if stepped == 0 {
                 return;
             }

@@ -5,7 +5,9 @@ use std::future::Future;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use dps_application::ports::ca::{Account, AuthorizationView, CaError, Http01, OrderView, RenewalInfo};
+use dps_application::ports::ca::{
+    Account, AuthorizationView, CaError, Http01, OrderView, RenewalInfoResponse,
+};
 use dps_application::ports::requests::RequestTokens;
 use dps_application::ports::{CertificateAuthority, Clock};
 use dps_domain::{Hostname, Purpose};
@@ -175,7 +177,7 @@ impl CertificateAuthority for AcmeAuthority {
         Ok(account.id().to_owned())
     }
 
-    async fn renewal_info(&self, ari_id: &str) -> Result<Option<RenewalInfo>, CaError> {
+    async fn renewal_info(&self, ari_id: &str) -> Result<Option<RenewalInfoResponse>, CaError> {
         renewal_info::ask(&self.transport, ari_id).await
     }
 

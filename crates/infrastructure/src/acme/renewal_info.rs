@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use dps_application::ports::ca::{CaError, RenewalInfo};
-use dps_domain::renewal::advice::{SuggestedWindow, ask_again_at};
+use dps_application::ports::ca::{CaError, RenewalInfoResponse};
+use dps_domain::renewal::info::{SuggestedWindow, poll_again_at};
 use dps_domain::{Purpose, Timestamp, Until};
 use http::StatusCode;
 use instant_acme::CertificateIdentifier;
@@ -23,7 +23,7 @@ const MAX_IDENTIFIER_BYTES: usize = 256;
 
 /// The suggestion for one certificate; `None` if the directory names no renewal information. A failure here does not make the
 /// directory be fetched anew: there are as many of these calls as certificates.
-pub(super) async fn ask(transport: &Transport, ari_id: &str) -> Result<Option<RenewalInfo>, CaError> {
+pub(super) async fn ask(transport: &Transport, ari_id: &str) -> Result<Option<RenewalInfoResponse>, CaError> {
     let (directory, seen) = observe(transport.fetch_directory()).await;
     if directory.is_err() {
         return Err(unanswered(&seen));
@@ -64,12 +64,12 @@ fn unanswered(seen: &Exchange) -> CaError {
     }
 }
 
-pub(super) fn read(answer: &Answer, now: Timestamp) -> Result<RenewalInfo, CaError> {
+pub(super) fn read(answer: &Answer, now: Timestamp) -> Result<RenewalInfoResponse, CaError> {
     if answer.is_error() {
         return Err(problem::error_of(answer, Subject::Account));
     }
     // What is of no use now is of no use in a minute either (RFC 9773 §4.3.3).
-    let later = Some(Until::named(ask_again_at(None, now), now, Purpose::RenewalInfo));
+    let later = Some(Until::named(poll_again_at(None, now), now, Purpose::RenewalInfo));
     if answer.status != StatusCode::OK {
         return Err(of_no_use(
             answer,
@@ -97,10 +97,10 @@ pub(super) fn read(answer: &Answer, now: Timestamp) -> Result<RenewalInfo, CaErr
             later,
         ));
     }
-    Ok(RenewalInfo {
+    Ok(RenewalInfoResponse {
         window,
         explanation_url: info.explanation_url.filter(|url| is_for_people(url)),
-        ask_again_at: ask_again_at(answer.retry_after, now),
+        poll_again_at: poll_again_at(answer.retry_after, now),
     })
 }
 

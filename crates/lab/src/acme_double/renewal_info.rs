@@ -36,7 +36,7 @@ impl RenewalInfo {
         self.hides_replaces = true;
     }
 
-    /// The answer to a question about one certificate.
+    /// The answer to a poll about one certificate.
     pub(super) fn answer(&self, ari_id: &str) -> Reply {
         let Some(suggestion) = self.suggestions.get(ari_id).filter(|_| self.offered) else {
             return Reply::problem(404, "malformed", "no such certificate");

@@ -238,7 +238,7 @@ impl State {
         if let Some(report) = &completion.report {
             self.enqueue(id, bounds::report(report).into_owned(), now);
         }
-        self.accompany_advice(completion);
+        self.update_renewal_info(completion);
         if !retention.superseded {
             self.forget_superseded(id);
         }
@@ -310,7 +310,7 @@ impl State {
         self.move_row(id, row.places(), Places::default());
         self.ids.remove(&id);
         self.deployments.remove(&id);
-        self.questions.remove(id);
+        self.polls.remove(id);
         if let Some(ids) = self.by_hostname.get_mut(&row.record.hostname) {
             ids.retain(|other| *other != id);
             if ids.is_empty() {

@@ -7,10 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dps_application::ports::CertificateAuthority;
 use dps_application::ports::ca::{
-    Account, AuthorizationView, CaError, Http01, OrderStatus, OrderView, RenewalInfo,
+    Account, AuthorizationView, CaError, Http01, OrderStatus, OrderView, RenewalInfoResponse,
 };
 use dps_domain::limits::published::LETS_ENCRYPT;
-use dps_domain::renewal::advice::SuggestedWindow;
+use dps_domain::renewal::info::SuggestedWindow;
 use dps_domain::{Failure, Hostname, Purpose, Timestamp, Until};
 use rustc_hash::FxHashMap;
 use secrecy::SecretString;
@@ -43,7 +43,7 @@ const JUST_LEFT: Duration = Duration::from_secs(10 * 60);
 pub struct CaModel {
     /// The way to it.
     pub line: Line,
-    /// Whether it answers 503 to questions about renewals.
+    /// Whether it answers 503 to polls about renewals.
     pub renewal_info_throttled: Switch,
     /// What it counted.
     pub tallies: Tallies,
@@ -555,7 +555,7 @@ impl CertificateAuthority for CaPort {
         .await
     }
 
-    async fn renewal_info(&self, ari_id: &str) -> Result<Option<RenewalInfo>, CaError> {
+    async fn renewal_info(&self, ari_id: &str) -> Result<Option<RenewalInfoResponse>, CaError> {
         let ca = &self.0;
         ca.call(|state| {
             ca.tallies.renewal_info_asked.count();
@@ -571,10 +571,10 @@ impl CertificateAuthority for CaPort {
                 let name = state.names.get(number as usize)?;
                 ca.window(*name, serial)
             });
-            Ok(window.map(|window| RenewalInfo {
+            Ok(window.map(|window| RenewalInfoResponse {
                 window,
                 explanation_url: None,
-                ask_again_at: now + ca.settings.ask_again_after,
+                poll_again_at: now + ca.settings.ask_again_after,
             }))
         })
         .await

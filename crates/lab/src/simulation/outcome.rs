@@ -244,10 +244,7 @@ fn facts(world: &World, samples: &[Sample]) -> Vec<(String, String)> {
         grouped(tallies.orders_again_while_one_was_live.get()),
     );
     fact("requests to the CA", grouped(tallies.requests.get()));
-    fact(
-        "questions about renewals",
-        grouped(tallies.renewal_info_asked.get()),
-    );
+    fact("polls about renewals", grouped(tallies.renewal_info_asked.get()));
     fact("reports to the Cabinet", grouped(world.cabinet.reports.get()));
     let least = samples.iter().map(|sample| sample.headroom).fold(1.0, f64::min);
     fact("least headroom of new orders", format!("{:.1} %", least * 100.0));

@@ -18,7 +18,7 @@ pub enum Happening {
     Leaves(u32),
     /// The CA stops or starts to answer.
     Ca(bool),
-    /// The CA stops or starts to answer questions about renewals.
+    /// The CA stops or starts to answer polls about renewals.
     RenewalInfo(bool),
     /// The CA revokes a share of its certificates.
     Revocation(f64),

@@ -199,7 +199,7 @@ pub struct RenewalInfo {
     pub offered: bool,
     /// When it wants to be asked again.
     pub ask_again_after: Span,
-    /// When it answers 503 to these questions alone.
+    /// When it answers 503 to these polls alone.
     pub throttled: Outages,
 }
 

@@ -124,7 +124,7 @@ async fn an_alias_to_nowhere_is_nxdomain_with_the_alias_and_a_loop_is_servfail()
 }
 
 #[tokio::test]
-async fn the_case_of_the_question_comes_back() {
+async fn the_case_of_the_poll_comes_back() {
     let server = DnsServer::start_local().await.unwrap();
     server.zone().set_a("Shop.TEST", &[SHOP]);
     let answer = ask(&server, "sHoP.tEsT.", RecordType::A).await;

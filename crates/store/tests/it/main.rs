@@ -6,7 +6,6 @@
     reason = "a test that cannot go on fails where it stands"
 )]
 
-mod advice;
 mod certificates;
 mod claims;
 mod clocks;
@@ -19,6 +18,7 @@ mod opening;
 mod orders;
 mod outbox;
 mod records;
+mod renewal_info;
 mod secrets;
 mod sync;
 mod wakes;
@@ -147,11 +147,11 @@ contract! {
             the_key_of_a_superseded_certificate_is_erased_after_a_day_unless_it_is_served,
             live_directories_are_those_that_served_certificates_come_from,
         ],
-        advice: [
-            a_question_is_about_the_certificate_that_is_served_and_is_claimed_once,
-            an_answer_to_a_claim_that_ended_changes_nothing,
-            a_question_stays_while_a_record_is_written_and_goes_with_what_was_served,
-            the_questions_that_are_due_longest_are_claimed_first_and_each_once,
+        renewal_info: [
+            a_poll_is_about_the_certificate_that_is_served_and_is_claimed_once,
+            an_result_of_a_claim_that_ended_changes_nothing,
+            a_poll_stays_while_a_record_is_written_and_goes_with_what_was_served,
+            the_polls_that_are_due_longest_are_claimed_first_and_each_once,
         ],
         fleet: [
             an_edge_that_fails_has_one_grace_however_often_it_is_told,
@@ -187,8 +187,8 @@ contract! {
         orders: [
             two_workers_that_place_orders_leave_one_open,
         ],
-        advice: [
-            a_question_that_cannot_be_read_keeps_no_other_from_being_asked,
+        renewal_info: [
+            a_poll_that_cannot_be_read_keeps_no_other_from_being_asked,
         ],
         fleet: [
             a_deployment_is_recorded_per_edge_and_never_taken_back_by_an_older_one,

@@ -7,8 +7,8 @@ use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use dps_application::Policy;
 use dps_application::ports::CertificateStore;
-use dps_application::ports::advice::RenewalQuestion;
 use dps_application::ports::fleet::{Deployment, KnownEdge};
+use dps_application::ports::renewal_info::RenewalInfoPoll;
 use dps_application::ports::store::{DomainEvent, DomainFilter, DomainRecord, PageKey, StoreError};
 use dps_application::sentence::last_sentence;
 use dps_domain::phase::{Next, Phase};
@@ -35,9 +35,9 @@ pub async fn list(
         .await?;
     if as_json {
         for record in &records {
-            let question = question(store, record).await;
+            let poll = poll(store, record).await;
             let what_to_do = what_to_do(store, policy, record).await?;
-            outln!("{}", value(record, question.as_ref(), what_to_do.as_deref()))?;
+            outln!("{}", value(record, poll.as_ref(), what_to_do.as_deref()))?;
         }
         return Ok(());
     }
@@ -84,12 +84,12 @@ pub async fn show(
     let deployments = store.deployments(record.id).await?;
     let known = store.edges().await?;
     let has_left = |edge: &str| known.iter().any(|known| known.name == edge && has_left(known));
-    let question = question(store, &record).await;
+    let poll = poll(store, &record).await;
     let what_to_do = what_to_do(store, policy, &record).await?;
     let mut events = store.events(record.id, limit).await?;
     events.reverse();
     if as_json {
-        let mut document = value(&record, question.as_ref(), what_to_do.as_deref());
+        let mut document = value(&record, poll.as_ref(), what_to_do.as_deref());
         let edge = |deployment| deployment_value(deployment, has_left(&deployment.edge));
         document["edges"] = deployments.iter().map(edge).collect();
         document["events"] = events.iter().map(event_value).collect();
@@ -108,7 +108,7 @@ pub async fn show(
     if let Some(at) = record.next_attempt_at {
         outln!("  next attempt  {at}")?;
     }
-    show_renewal(&record, question.as_ref())?;
+    show_renewal(&record, poll.as_ref())?;
     for deployment in &deployments {
         let is_current = Some(deployment.certificate_id) == record.phase.serving();
         let which = if is_current {
@@ -144,8 +144,8 @@ pub async fn show(
 }
 
 /// What the CA is asked about the domain. Where that cannot be read, the rest is shown all the same.
-async fn question(store: &dyn CertificateStore, record: &DomainRecord) -> Option<RenewalQuestion> {
-    store.question(record.id).await.unwrap_or_else(|error| {
+async fn poll(store: &dyn CertificateStore, record: &DomainRecord) -> Option<RenewalInfoPoll> {
+    store.poll(record.id).await.unwrap_or_else(|error| {
         eprintln!(
             "{}: what the CA was asked is left out: {}",
             record.hostname,
@@ -156,7 +156,7 @@ async fn question(store: &dyn CertificateStore, record: &DomainRecord) -> Option
 }
 
 /// When the domain renews, and what the CA says to that.
-fn show_renewal(record: &DomainRecord, question: Option<&RenewalQuestion>) -> Result<(), OutputError> {
+fn show_renewal(record: &DomainRecord, poll: Option<&RenewalInfoPoll>) -> Result<(), OutputError> {
     let Phase::Live { not_after, next, .. } = &record.phase else {
         return Ok(());
     };
@@ -165,20 +165,20 @@ fn show_renewal(record: &DomainRecord, question: Option<&RenewalQuestion>) -> Re
         Next::At(at) => outln!("  renews at     {at}")?,
         Next::Now(_) => outln!("  renews at     now")?,
     }
-    let Some(question) = question else {
+    let Some(poll) = poll else {
         return Ok(());
     };
-    let advice = &question.advice;
-    if let Some(window) = advice.window {
+    let info = &poll.renewal_info;
+    if let Some(window) = info.window {
         outln!("  CA suggests   {} to {}", window.start(), window.end())?;
     }
-    if let Some(url) = &advice.explanation_url {
+    if let Some(url) = &info.explanation_url {
         outln!("  CA explains   {url}")?;
     }
-    outln!("  CA asked at   {}", advice.ask_at)
+    outln!("  CA asked at   {}", info.poll_at)
 }
 
-fn renewal_value(record: &DomainRecord, question: Option<&RenewalQuestion>) -> Value {
+fn renewal_value(record: &DomainRecord, poll: Option<&RenewalInfoPoll>) -> Value {
     let Phase::Live { not_after, next, .. } = &record.phase else {
         return Value::Null;
     };
@@ -186,13 +186,13 @@ fn renewal_value(record: &DomainRecord, question: Option<&RenewalQuestion>) -> V
         Next::At(at) => Some(*at),
         Next::Now(_) => None,
     };
-    let advice = question.map(|question| &question.advice);
+    let info = poll.map(|poll| &poll.renewal_info);
     json!({
         "notAfter": not_after,
         "renewAt": renew_at,
-        "window": advice.and_then(|advice| advice.window),
-        "explanationUrl": advice.and_then(|advice| advice.explanation_url.as_ref()),
-        "askAt": advice.map(|advice| advice.ask_at),
+        "window": info.and_then(|info| info.window),
+        "explanationUrl": info.and_then(|info| info.explanation_url.as_ref()),
+        "askAt": info.map(|info| info.poll_at),
     })
 }
 
@@ -212,7 +212,7 @@ async fn what_to_do(
     Ok(last_sentence(record, policy, &events))
 }
 
-fn value(record: &DomainRecord, question: Option<&RenewalQuestion>, what_to_do: Option<&str>) -> Value {
+fn value(record: &DomainRecord, poll: Option<&RenewalInfoPoll>, what_to_do: Option<&str>) -> Value {
     json!({
         "id": record.id,
         "tenantId": record.tenant_id,
@@ -225,7 +225,7 @@ fn value(record: &DomainRecord, question: Option<&RenewalQuestion>, what_to_do: 
         "lastFailure": record.last_failure,
         "message": what_to_do,
         "actor": record.last_failure.as_ref().map(Failure::actor),
-        "renewal": renewal_value(record, question),
+        "renewal": renewal_value(record, poll),
         "createdAt": record.created_at,
         "updatedAt": record.updated_at,
     })

@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dps_domain::renewal::advice::{RenewalAdvice, RenewalAnswer, RenewalPlan};
+use dps_domain::renewal::info::{RenewalInfo, RenewalInfoAnswer, RenewalPlan};
 use dps_domain::with_causes;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use tokio::task::JoinSet;
@@ -14,13 +14,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::lane::Wakes;
 use crate::local_fault::LocalParty;
-use crate::ports::advice::RenewalQuestion;
 use crate::ports::ca::CaError;
+use crate::ports::renewal_info::RenewalInfoPoll;
 use crate::ports::store::StoreError;
 use crate::service::Service;
-use crate::settle::{Facts, advised};
+use crate::settle::{Facts, apply_renewal_info};
 
-/// Questions claimed in one transaction, at most.
+/// Polls claimed in one transaction, at most.
 const PAGE: usize = 256;
 /// How many of a page are asked one after the other where the concurrency is low.
 const IN_TURN: usize = 16;
@@ -37,17 +37,17 @@ pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
         loop {
             // In a task of its own, so that a panic costs a page. It ends with the set.
             let mut page = JoinSet::new();
-            let asking = Arc::clone(&service);
-            page.spawn(async move { ask(&asking).await });
+            let polled = Arc::clone(&service);
+            page.spawn(async move { poll_renewal_info(&polled).await });
             let pause = match page.join_next().await {
                 Some(Ok(Ok(1..))) => continue,
                 Some(Ok(Ok(0))) | None => service.policy.glance,
                 Some(Ok(Err(error))) => {
-                    tracing::error!(error = %with_causes(&error), "questions.not_asked");
+                    tracing::error!(error = %with_causes(&error), "renewal_info.poll_failed");
                     STORE_PAUSE
                 }
                 Some(Err(error)) => {
-                    tracing::error!(%error, "questions.not_asked");
+                    tracing::error!(%error, "renewal_info.poll_failed");
                     STORE_PAUSE
                 }
             };
@@ -61,83 +61,83 @@ pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     }
 }
 
-/// Asks the CA a page of what is due now, and records what it says; answers how many questions there were.
+/// Asks the CA a page of what is due now, and records what it says; answers how many polls there were.
 ///
-/// The whole page is asked before anything of it is recorded: a question that waits for an answer may hold a connection to the store,
+/// The whole page is asked before anything of it is recorded: a poll that waits for an answer may hold a connection to the store,
 /// to count itself against the CA's limits, and must go on while others are recorded.
-pub async fn ask(service: &Service) -> Result<usize, StoreError> {
+pub async fn poll_renewal_info(service: &Service) -> Result<usize, StoreError> {
     let at_once = service.policy.recheck.concurrency.max(1);
     let now = service.now();
     let limit = PAGE.min(at_once.saturating_mul(IN_TURN));
-    let questions = service.store.questions_claim(now, now + CLAIM, limit).await?;
-    let claimed = questions.len();
-    let answers: Vec<_> = stream::iter(questions)
-        .map(|question| answered_caught(service, question))
+    let polls = service.store.renewal_info_claim(now, now + CLAIM, limit).await?;
+    let claimed = polls.len();
+    let answers: Vec<_> = stream::iter(polls)
+        .map(|poll| answered_caught(service, poll))
         .buffer_unordered(at_once)
         .collect()
         .await;
     let mut known = Vec::with_capacity(answers.len());
-    for (question, advice, plan) in answers.into_iter().flatten() {
+    for (poll, info, plan) in answers.into_iter().flatten() {
         let told = match plan {
-            Some(plan) => move_renewal(service, &question, &advice, plan).await,
+            Some(plan) => move_renewal(service, &poll, &info, plan).await,
             None => Ok(false),
         };
         match told {
             Ok(true) => {}
-            Ok(false) => known.push((question, advice)),
+            Ok(false) => known.push((poll, info)),
             // It keeps no other from being recorded, and is asked again when its claim ends.
             Err(error) => tracing::error!(
-                domain.id = %question.domain_id, domain.hostname = %question.hostname,
+                domain.id = %poll.domain_id, domain.hostname = %poll.hostname,
                 error = %with_causes(&error), "renewal.not_moved"
             ),
         }
     }
     if !known.is_empty() {
-        service.store.questions_answered(&known).await?;
+        service.store.renewal_info_store(&known).await?;
     }
     Ok(claimed)
 }
 
-/// As [`answered`]; a question that panics takes no other along, and is asked again when its claim ends.
-async fn answered_caught(service: &Service, question: RenewalQuestion) -> Option<Answered> {
-    let id = question.domain_id;
-    let answer = AssertUnwindSafe(answered(service, question)).catch_unwind();
+/// As [`answered`]; a poll that panics takes no other along, and is asked again when its claim ends.
+async fn answered_caught(service: &Service, poll: RenewalInfoPoll) -> Option<Answered> {
+    let id = poll.domain_id;
+    let answer = AssertUnwindSafe(answered(service, poll)).catch_unwind();
     answer
         .await
-        .inspect_err(|_| tracing::error!(domain.id = %id, "question.panicked"))
+        .inspect_err(|_| tracing::error!(domain.id = %id, "renewal_info.poll_panicked"))
         .ok()
 }
 
-/// A question, what is known after it was asked, and the renewal's new moment if the CA's wish changed.
-type Answered = (RenewalQuestion, RenewalAdvice, Option<RenewalPlan>);
+/// A poll, what is known after it was asked, and the renewal's new moment if the CA's wish changed.
+type Answered = (RenewalInfoPoll, RenewalInfo, Option<RenewalPlan>);
 
-async fn answered(service: &Service, question: RenewalQuestion) -> Answered {
-    let answer = answer(service, &question).await;
+async fn answered(service: &Service, poll: RenewalInfoPoll) -> Answered {
+    let answer = answer(service, &poll).await;
     let (now, random) = (service.now(), service.randomness.unit());
-    let advice = question.advice.after(&answer, now, random);
-    let advice = advice.in_time_for(question.validity.1, now);
-    let plan = question.advice.replan(&advice, question.validity, now, random);
-    explain(&question, &advice);
-    (question, advice, plan)
+    let info = poll.renewal_info.after(&answer, now, random);
+    let info = info.in_time_for(poll.validity.1, now);
+    let plan = poll.renewal_info.replan(&info, poll.validity, now, random);
+    explain(&poll, &info);
+    (poll, info, plan)
 }
 
 /// A certificate that has no name at our CA is not asked about, nor one whose time is over.
-async fn answer(service: &Service, question: &RenewalQuestion) -> RenewalAnswer {
-    let ours = *question.directory_url == *service.ca.directory_url();
-    let valid = service.now() < question.validity.1;
-    let Some(ari_id) = question.ari_id.as_ref().filter(|_| ours && valid) else {
-        return RenewalAnswer::NotOffered;
+async fn answer(service: &Service, poll: &RenewalInfoPoll) -> RenewalInfoAnswer {
+    let ours = *poll.directory_url == *service.ca.directory_url();
+    let valid = service.now() < poll.validity.1;
+    let Some(ari_id) = poll.ari_id.as_ref().filter(|_| ours && valid) else {
+        return RenewalInfoAnswer::NotOffered;
     };
     let patience = service.policy.ca_patience;
     let asked = tokio::time::timeout(patience, service.ca.renewal_info(ari_id)).await;
     let error = match asked.unwrap_or_else(|_| Err(no_answer())) {
-        Ok(None) => return RenewalAnswer::NotOffered,
+        Ok(None) => return RenewalInfoAnswer::NotOffered,
         Ok(Some(info)) => {
             service.metrics.renewal_info(true);
-            return RenewalAnswer::Window {
+            return RenewalInfoAnswer::Window {
                 window: info.window,
                 explanation_url: info.explanation_url,
-                ask_again_at: info.ask_again_at,
+                poll_again_at: info.poll_again_at,
             };
         }
         Err(error) => error,
@@ -146,21 +146,21 @@ async fn answer(service: &Service, question: &RenewalQuestion) -> RenewalAnswer 
         // What was not asked did not fail.
         CaError::Local { detail } => {
             service.local_fault(LocalParty::Ca, detail);
-            return RenewalAnswer::Unasked { until: None };
+            return RenewalInfoAnswer::Unasked { until: None };
         }
-        CaError::Paced { until } => return RenewalAnswer::Unasked { until: Some(*until) },
-        CaError::Unavailable { retry_after, .. } => RenewalAnswer::Unavailable { until: *retry_after },
-        CaError::RateLimited { until, .. } => RenewalAnswer::Unavailable { until: *until },
+        CaError::Paced { until } => return RenewalInfoAnswer::Unasked { until: Some(*until) },
+        CaError::Unavailable { retry_after, .. } => RenewalInfoAnswer::Unavailable { until: *retry_after },
+        CaError::RateLimited { until, .. } => RenewalInfoAnswer::Unavailable { until: *until },
         CaError::Paused { .. }
         | CaError::RejectedIdentifier { .. }
         | CaError::Validation { .. }
         | CaError::OrderGone { .. }
         | CaError::Account { .. }
-        | CaError::Malformed { .. } => RenewalAnswer::Refused,
+        | CaError::Malformed { .. } => RenewalInfoAnswer::Refused,
     };
     service.metrics.renewal_info(false);
     tracing::info!(
-        domain.id = %question.domain_id, domain.hostname = %question.hostname,
+        domain.id = %poll.domain_id, domain.hostname = %poll.hostname,
         error = %with_causes(&error), "renewal_info.failed"
     );
     answer
@@ -173,31 +173,30 @@ fn no_answer() -> CaError {
     }
 }
 
-/// Moves the renewal of a domain and records why, in one write. Answers whether the question is done with: it is not where there is
+/// Moves the renewal of a domain and records why, in one write. Answers whether the poll is done with: it is not where there is
 /// nothing to move. When others write the record all the while, or somebody else asked meanwhile, it is left as it is.
 async fn move_renewal(
     service: &Service,
-    question: &RenewalQuestion,
-    advice: &RenewalAdvice,
+    poll: &RenewalInfoPoll,
+    info: &RenewalInfo,
     plan: RenewalPlan,
 ) -> Result<bool, StoreError> {
     let began = Instant::now();
     for _ in 0..TRIES {
-        let record = service.store.domain(question.domain_id).await?;
-        let Some(record) = record.filter(|record| record.phase.serving() == Some(question.certificate_id))
-        else {
+        let record = service.store.domain(poll.domain_id).await?;
+        let Some(record) = record.filter(|record| record.phase.serving() == Some(poll.certificate_id)) else {
             return Ok(false);
         };
         // After the record: who moves the renewal from here on changes its revision.
-        let claim = service.store.question(question.domain_id).await?;
-        if claim.is_none_or(|claim| claim.advice.ask_at != question.advice.ask_at) {
+        let claim = service.store.poll(poll.domain_id).await?;
+        if claim.is_none_or(|claim| claim.renewal_info.poll_at != poll.renewal_info.poll_at) {
             return Ok(true);
         }
-        let issued = service.store.certificate(question.certificate_id).await?;
+        let issued = service.store.certificate(poll.certificate_id).await?;
         let now = service.now();
         // A clock that was ahead when the certificate was stored must not put its renewal off.
         let issued_at = issued.map_or(now, |stored| stored.certificate.created_at.min(now));
-        let plan = plan.after_issuance(issued_at, question.validity);
+        let plan = plan.after_issuance(issued_at, poll.validity);
         let facts = Facts {
             policy: &service.policy,
             now,
@@ -205,30 +204,30 @@ async fn move_renewal(
             took: began.elapsed(),
             replica: &service.replica,
         };
-        let Some(completion) = advised(record, advice, plan, &facts) else {
+        let Some(completion) = apply_renewal_info(record, info, plan, &facts) else {
             return Ok(false);
         };
         let wakes = Wakes::of(&completion, facts.now);
         if service.store.domain_update(completion).await? {
             wakes.ring(service);
             tracing::info!(
-                domain.id = %question.domain_id, domain.hostname = %question.hostname, renew_at = %plan.renew_at,
+                domain.id = %poll.domain_id, domain.hostname = %poll.hostname, renew_at = %plan.renew_at,
                 urgent = plan.is_urgent(), "renewal.moved"
             );
             return Ok(true);
         }
     }
-    tracing::info!(domain.id = %question.domain_id, domain.hostname = %question.hostname, "renewal.not_moved");
+    tracing::info!(domain.id = %poll.domain_id, domain.hostname = %poll.hostname, "renewal.not_moved");
     Ok(true)
 }
 
 /// A CA that explains itself wants people to read it.
-fn explain(question: &RenewalQuestion, advice: &RenewalAdvice) {
-    if let Some(url) = &advice.explanation_url
-        && question.advice.explanation_url != advice.explanation_url
+fn explain(poll: &RenewalInfoPoll, info: &RenewalInfo) {
+    if let Some(url) = &info.explanation_url
+        && poll.renewal_info.explanation_url != info.explanation_url
     {
         tracing::warn!(
-            domain.id = %question.domain_id, domain.hostname = %question.hostname,
+            domain.id = %poll.domain_id, domain.hostname = %poll.hostname,
             explanation_url = url, "renewal_info.explained"
         );
     }

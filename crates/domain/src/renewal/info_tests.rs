@@ -84,67 +84,70 @@ fn a_window_too_late_to_be_safe_is_not_waited_for() {
 #[test]
 fn the_next_asking_is_when_the_ca_says_within_a_minute_and_a_day() {
     let at = |seconds| ISSUED + Duration::from_secs(seconds);
-    assert_eq!(ask_again_at(Some(at(21_600)), ISSUED), at(21_600));
-    assert_eq!(ask_again_at(Some(at(1)), ISSUED), at(60));
-    assert_eq!(ask_again_at(Some(at(900_000)), ISSUED), at(86_400));
-    assert_eq!(ask_again_at(None, ISSUED), at(21_600));
+    assert_eq!(poll_again_at(Some(at(21_600)), ISSUED), at(21_600));
+    assert_eq!(poll_again_at(Some(at(1)), ISSUED), at(60));
+    assert_eq!(poll_again_at(Some(at(900_000)), ISSUED), at(86_400));
+    assert_eq!(poll_again_at(None, ISSUED), at(21_600));
 }
 
 #[test]
 fn failures_ask_again_with_growing_pauses_and_forget_nothing() {
-    let known = RenewalAdvice {
+    let known = RenewalInfo {
         window: Some(window(ISSUED, ISSUED + DAY)),
         explanation_url: Some("https://ca.example/why".into()),
-        ask_at: ISSUED,
+        poll_at: ISSUED,
         failures: 0,
     };
-    let down = RenewalAnswer::Unavailable { until: None };
-    let mut advice = known.clone();
+    let down = RenewalInfoAnswer::Unavailable { until: None };
+    let mut info = known.clone();
     let mut pauses = Vec::new();
     for _ in 0..9 {
-        let now = advice.ask_at;
-        advice = advice.after(&down, now, 1.0);
-        pauses.push(advice.ask_at.since(now).as_secs() / 60);
+        let now = info.poll_at;
+        info = info.after(&down, now, 1.0);
+        pauses.push(info.poll_at.since(now).as_secs() / 60);
         assert_eq!(
-            (advice.window, &advice.explanation_url),
+            (info.window, &info.explanation_url),
             (known.window, &known.explanation_url)
         );
     }
     assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 320, 360, 360]);
-    let told = RenewalAnswer::Unavailable {
+    let told = RenewalInfoAnswer::Unavailable {
         until: Some(Until::named(ISSUED + HOUR, ISSUED, Purpose::RenewalInfo)),
     };
     for jitter in [0.0, 1.0] {
-        let again = known.after(&told, ISSUED, jitter).ask_at;
+        let again = known.after(&told, ISSUED, jitter).poll_at;
         assert!(again >= ISSUED + HOUR && again <= ISSUED + 2 * HOUR, "{again}");
     }
-    let throttled_long = RenewalAdvice {
+    let throttled_long = RenewalInfo {
         failures: 20,
         ..known.clone()
     };
     for jitter in [0.0, 1.0] {
-        let again = throttled_long.after(&told, ISSUED, jitter).ask_at;
+        let again = throttled_long.after(&told, ISSUED, jitter).poll_at;
         assert!(again >= ISSUED + 4 * HOUR && again <= ISSUED + USUAL, "{again}");
     }
-    let refused = known.after(&RenewalAnswer::Refused, ISSUED, 1.0);
-    assert_eq!(refused.ask_at, ISSUED + USUAL);
-    let gone = advice.after(&RenewalAnswer::NotOffered, ISSUED, 1.0);
-    assert_eq!((gone.window, gone.failures, gone.ask_at), (None, 0, ISSUED + DAY));
+    let refused = known.after(&RenewalInfoAnswer::Refused, ISSUED, 1.0);
+    assert_eq!(refused.poll_at, ISSUED + USUAL);
+    let gone = info.after(&RenewalInfoAnswer::NotOffered, ISSUED, 1.0);
+    assert_eq!(
+        (gone.window, gone.failures, gone.poll_at),
+        (None, 0, ISSUED + DAY)
+    );
 }
 
 #[test]
 fn a_moment_is_kept_until_the_window_changes() {
     let validity = (ISSUED, ISSUED + 90 * DAY);
-    let unknown = RenewalAdvice::after_deployment(ISSUED, validity.1, 0.5);
-    let first = RenewalAdvice {
+    let unknown = RenewalInfo::after_deployment(ISSUED, validity.1, 0.5);
+    let first = RenewalInfo {
         window: Some(window(ISSUED + 50 * DAY, ISSUED + 52 * DAY)),
         ..unknown.clone()
     };
-    let moved = RenewalAdvice {
+    let moved = RenewalInfo {
         window: Some(window(ISSUED + 20 * DAY, ISSUED + 22 * DAY)),
         ..unknown.clone()
     };
-    let at = |before: &RenewalAdvice, after: &RenewalAdvice| {
+    let at = |before: &RenewalInfo, after: &RenewalInfo| {
         let plan = before.replan(after, validity, ISSUED + 5 * DAY, 0.5);
         plan.map(|plan| plan.renew_at)
     };
@@ -160,19 +163,13 @@ fn a_moment_is_kept_until_the_window_changes() {
 
 #[test]
 fn an_order_is_exempt_inside_the_window_alone() {
-    let advice = RenewalAdvice {
+    let info = RenewalInfo {
         window: Some(window(ISSUED, ISSUED + HOUR)),
-        ..RenewalAdvice::after_deployment(ISSUED, ISSUED + 90 * DAY, 0.0)
+        ..RenewalInfo::after_deployment(ISSUED, ISSUED + 90 * DAY, 0.0)
     };
-    assert!(advice.exempts(ISSUED));
-    assert!(!advice.exempts(ISSUED + HOUR));
-    assert!(
-        !RenewalAdvice {
-            window: None,
-            ..advice
-        }
-        .exempts(ISSUED)
-    );
+    assert!(info.exempts(ISSUED));
+    assert!(!info.exempts(ISSUED + HOUR));
+    assert!(!RenewalInfo { window: None, ..info }.exempts(ISSUED));
 }
 
 #[test]
@@ -234,7 +231,7 @@ proptest! {
     #[test]
     fn domains_that_became_live_together_ask_within_the_hour_but_apart(hours in 1u64..50_000, random in 0.0f64..1.0) {
         let end = ISSUED + Duration::from_secs(hours * 3600);
-        let first = RenewalAdvice::after_deployment(ISSUED, end, random).ask_at;
+        let first = RenewalInfo::after_deployment(ISSUED, end, random).poll_at;
         let longest = HOUR.min(end.since(ISSUED) / 20);
         let off = first.since(ISSUED).abs_diff(longest.mul_f64(random));
         prop_assert!(off <= Duration::from_micros(1), "{off:?}");

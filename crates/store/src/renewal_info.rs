@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use dps_application::ports::AdviceStore;
-use dps_application::ports::advice::{QuestionChange, RenewalQuestion};
+use dps_application::ports::RenewalInfoStore;
+use dps_application::ports::renewal_info::{PollChange, RenewalInfoPoll};
 use dps_application::ports::store::{Completion, StoreError};
-use dps_domain::renewal::advice::{RenewalAdvice, SuggestedWindow};
+use dps_domain::renewal::info::{RenewalInfo, SuggestedWindow};
 use dps_domain::{DomainId, Timestamp};
 
 use crate::connect::Store;
@@ -54,7 +54,7 @@ statements! {
     );
 }
 
-fn read(row: &Row) -> Result<RenewalQuestion, StoreError> {
+fn read(row: &Row) -> Result<RenewalInfoPoll, StoreError> {
     let fields = row.fields(TABLE, "domain_id");
     let ends = (
         fields.at_if_any("window_start_at")?,
@@ -64,60 +64,60 @@ fn read(row: &Row) -> Result<RenewalQuestion, StoreError> {
         (Some(start), Some(end)) => SuggestedWindow::new(start, end).ok(),
         (_, _) => None,
     };
-    Ok(RenewalQuestion {
+    Ok(RenewalInfoPoll {
         domain_id: fields.parse("domain_id")?,
         hostname: fields.parse("hostname")?,
         certificate_id: fields.parse("certificate_id")?,
         ari_id: fields.get::<Option<String>>("ari_id")?.map(Arc::from),
         directory_url: fields.get::<String>("directory_url")?.into(),
         validity: (fields.at("not_before")?, fields.at("not_after")?),
-        advice: RenewalAdvice {
+        renewal_info: RenewalInfo {
             window,
             explanation_url: fields.get("explanation_url")?,
-            ask_at: fields.at("ask_at")?,
+            poll_at: fields.at("ask_at")?,
             failures: fields.count("failures")?,
         },
     })
 }
 
 /// What is known, as `PUT` and `ANSWER` end with it.
-fn advice_args(advice: &RenewalAdvice) -> Vec<Arg> {
-    let window = advice.window;
+fn info_args(info: &RenewalInfo) -> Vec<Arg> {
+    let window = info.window;
     args![
-        advice.ask_at,
+        info.poll_at,
         window.map(SuggestedWindow::start),
         window.map(SuggestedWindow::end),
-        advice.explanation_url.as_deref(),
-        advice.failures,
+        info.explanation_url.as_deref(),
+        info.failures,
     ]
 }
 
-/// What a record's write means for its question.
+/// What a record's write means for its poll.
 pub(crate) async fn accompany_in_tx(
     session: &mut Session,
     completion: &Completion,
 ) -> Result<(), StoreError> {
     let id = completion.record.id;
-    match QuestionChange::of(completion) {
-        QuestionChange::Put(certificate, advice) => {
+    match PollChange::of(completion) {
+        PollChange::Put(certificate, info) => {
             let mut args = args![id, certificate];
-            args.extend(advice_args(advice));
+            args.extend(info_args(info));
             session.execute(PUT, args).await.map(drop)
         }
-        QuestionChange::Drop => session.execute(DELETE, args![id]).await.map(drop),
-        QuestionChange::Keep => Ok(()),
+        PollChange::Drop => session.execute(DELETE, args![id]).await.map(drop),
+        PollChange::Keep => Ok(()),
     }
 }
 
 #[async_trait]
-impl AdviceStore for Store {
-    async fn questions_claim(
+impl RenewalInfoStore for Store {
+    async fn renewal_info_claim(
         &self,
         now: Timestamp,
         until: Timestamp,
         limit: usize,
-    ) -> Result<Vec<RenewalQuestion>, StoreError> {
-        let mut session = self.database.write("claim questions about renewals").await?;
+    ) -> Result<Vec<RenewalInfoPoll>, StoreError> {
+        let mut session = self.database.write("claim polls about renewals").await?;
         let claimed = session.fetch_all(CLAIM, args![now, until, limit]).await?;
         let ids = |row: &Row| row.fields(TABLE, "domain_id").get("domain_id");
         let ids: Vec<String> = readable(&claimed, ids);
@@ -130,11 +130,8 @@ impl AdviceStore for Store {
         Ok(readable(&rows, read))
     }
 
-    async fn questions_next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        let mut session = self
-            .database
-            .read("find the next question about a renewal")
-            .await?;
+    async fn renewal_info_next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        let mut session = self.database.read("find the next poll about a renewal").await?;
         match session.fetch(NEXT_DUE, Vec::new()).await? {
             Some(row) => row.fields(TABLE, "at").at_if_any("at"),
             None => Ok(None),
@@ -142,24 +139,24 @@ impl AdviceStore for Store {
     }
 
     /// In the order of the domains' ids, so that no two replicas wait for each other's rows in a circle.
-    async fn questions_answered(
+    async fn renewal_info_store(
         &self,
-        answered: &[(RenewalQuestion, RenewalAdvice)],
+        answered: &[(RenewalInfoPoll, RenewalInfo)],
     ) -> Result<(), StoreError> {
         let mut answered: Vec<_> = answered.iter().collect();
-        answered.sort_unstable_by_key(|(question, _)| question.domain_id);
+        answered.sort_unstable_by_key(|(poll, _)| poll.domain_id);
         let mut session = self.database.write("record the CA's wishes").await?;
-        for (question, advice) in answered {
-            let (domain, certificate) = (question.domain_id, question.certificate_id);
-            let mut args = args![domain, certificate, question.advice.ask_at];
-            args.extend(advice_args(advice));
+        for (poll, info) in answered {
+            let (domain, certificate) = (poll.domain_id, poll.certificate_id);
+            let mut args = args![domain, certificate, poll.renewal_info.poll_at];
+            args.extend(info_args(info));
             session.execute(ANSWER, args).await?;
         }
         session.commit().await
     }
 
-    async fn question(&self, domain: DomainId) -> Result<Option<RenewalQuestion>, StoreError> {
-        let mut session = self.database.read("read a question about a renewal").await?;
+    async fn poll(&self, domain: DomainId) -> Result<Option<RenewalInfoPoll>, StoreError> {
+        let mut session = self.database.read("read a poll about a renewal").await?;
         let row = session.fetch(SELECT, args![domain]).await?;
         row.as_ref().map(read).transpose()
     }

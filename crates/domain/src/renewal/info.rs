@@ -17,12 +17,12 @@ use crate::until::{Purpose, Until};
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// The shortest and the longest wait between two askings, whatever the CA says (RFC 9773 §4.3.2).
+/// The shortest and the longest wait between two polls, whatever the CA says (RFC 9773 §4.3.2).
 const SHORTEST: Duration = MINUTE;
 const LONGEST: Duration = DAY;
 /// The wait when the CA does not say, and after a failure that time alone does not mend (RFC 9773 §4.3.3).
 const USUAL: Duration = Duration::from_secs(6 * 60 * 60);
-/// Between askings that fail for the moment (RFC 9773 §4.3.3).
+/// Between polls that fail for the moment (RFC 9773 §4.3.3).
 const RETRY: Backoff = Backoff {
     initial: Duration::from_secs(5 * 60),
     max: USUAL,
@@ -76,20 +76,20 @@ impl SuggestedWindow {
 
 /// What is known of the CA's wishes for the certificate that a domain serves, and when it is asked again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RenewalAdvice {
+pub struct RenewalInfo {
     /// The last window; it stays while asking fails.
     pub window: Option<SuggestedWindow>,
     /// Where the CA explains the window to people.
     pub explanation_url: Option<String>,
     /// When the CA is asked again.
-    pub ask_at: Timestamp,
-    /// Askings in a row that failed. Apart from the attempts of the domain: what fails here delays nothing else.
+    pub poll_at: Timestamp,
+    /// Polls in a row that failed. Apart from the attempts of the domain: what fails here delays nothing else.
     pub failures: u32,
 }
 
 /// What asking came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RenewalAnswer {
+pub enum RenewalInfoAnswer {
     /// The CA named a window.
     Window {
         /// The window.
@@ -97,7 +97,7 @@ pub enum RenewalAnswer {
         /// Where the CA explains it to people.
         explanation_url: Option<String>,
         /// When the CA wants to be asked again.
-        ask_again_at: Timestamp,
+        poll_again_at: Timestamp,
     },
     /// The CA offers no renewal information, or the certificate has no name there.
     NotOffered,
@@ -153,7 +153,7 @@ impl RenewalPlan {
     }
 }
 
-impl RenewalAdvice {
+impl RenewalInfo {
     /// For a certificate that was just deployed: asked for soon, at a moment placed by `random` in `0.0..1.0`, so that domains that
     /// became live together do not ask together.
     pub fn after_deployment(now: Timestamp, not_after: Timestamp, random: f64) -> Self {
@@ -161,7 +161,7 @@ impl RenewalAdvice {
         Self {
             window: None,
             explanation_url: None,
-            ask_at: now + within.mul_f64(random.clamp(0.0, 1.0)),
+            poll_at: now + within.mul_f64(random.clamp(0.0, 1.0)),
             failures: 0,
         }
     }
@@ -172,50 +172,50 @@ impl RenewalAdvice {
     pub fn in_time_for(self, not_after: Timestamp, now: Timestamp) -> Self {
         // One that has ended has nothing to ask about.
         let longest = longest_wait(not_after, now, WaitCause::Others).filter(|_| not_after > now);
-        let ask_at = longest.map_or(self.ask_at, |wait| self.ask_at.min(now + wait.max(SHORTEST)));
-        Self { ask_at, ..self }
+        let poll_at = longest.map_or(self.poll_at, |wait| self.poll_at.min(now + wait.max(SHORTEST)));
+        Self { poll_at, ..self }
     }
 
     /// What is known after another answer. A failure forgets nothing.
     #[must_use]
-    pub fn after(&self, answer: &RenewalAnswer, now: Timestamp, jitter: f64) -> Self {
+    pub fn after(&self, answer: &RenewalInfoAnswer, now: Timestamp, jitter: f64) -> Self {
         let spread = |wait: Duration| shortened(wait, jitter);
         let a_little_after = |until: &Until| {
-            let told = ask_again_at(Some(until.at()), now);
+            let told = poll_again_at(Some(until.at()), now);
             told + (told.since(now) / 4).mul_f64(jitter.clamp(0.0, 1.0))
         };
         let failures = self.failures.saturating_add(1);
-        let failed = |ask_at| Self {
-            ask_at,
+        let failed = |poll_at| Self {
+            poll_at,
             failures,
             ..self.clone()
         };
         match answer {
-            RenewalAnswer::Window {
+            RenewalInfoAnswer::Window {
                 window,
                 explanation_url,
-                ask_again_at: until,
+                poll_again_at: until,
             } => Self {
                 window: Some(*window),
                 explanation_url: explanation_url.clone(),
-                ask_at: ask_again_at(Some(*until), now),
+                poll_at: poll_again_at(Some(*until), now),
                 failures: 0,
             },
-            RenewalAnswer::NotOffered => Self {
+            RenewalInfoAnswer::NotOffered => Self {
                 window: None,
                 explanation_url: None,
-                ask_at: now + spread(LONGEST),
+                poll_at: now + spread(LONGEST),
                 failures: 0,
             },
             // Never before the time that was named, and not everybody at that time; a CA that names one again and again is left alone as
             // long as one that names none.
-            RenewalAnswer::Unavailable { until: Some(until) } => {
+            RenewalInfoAnswer::Unavailable { until: Some(until) } => {
                 failed(a_little_after(until).max(now + RETRY.delay(failures, jitter)))
             }
-            RenewalAnswer::Unavailable { until: None } => failed(now + RETRY.delay(failures, jitter)),
-            RenewalAnswer::Refused => failed(now + spread(USUAL)),
-            RenewalAnswer::Unasked { until } => Self {
-                ask_at: until
+            RenewalInfoAnswer::Unavailable { until: None } => failed(now + RETRY.delay(failures, jitter)),
+            RenewalInfoAnswer::Refused => failed(now + spread(USUAL)),
+            RenewalInfoAnswer::Unasked { until } => Self {
+                poll_at: until
                     .as_ref()
                     .map_or_else(|| now + RETRY.delay(1, jitter), a_little_after),
                 ..self.clone()
@@ -250,7 +250,7 @@ impl RenewalAdvice {
 
 /// When the CA is asked again, from its `Retry-After`: that very moment, but no sooner than in a minute and no later than in a day; in
 /// six hours when it does not say (RFC 9773 §4.3.2 and §4.3.3).
-pub fn ask_again_at(retry_after: Option<Timestamp>, now: Timestamp) -> Timestamp {
+pub fn poll_again_at(retry_after: Option<Timestamp>, now: Timestamp) -> Timestamp {
     let bounded = |at| {
         Until::named(at, now, Purpose::RenewalInfo)
             .at()
@@ -299,5 +299,5 @@ fn point(start: Timestamp, end: Timestamp, random: f64) -> Timestamp {
 }
 
 #[cfg(test)]
-#[path = "advice_tests.rs"]
+#[path = "info_tests.rs"]
 mod tests;

@@ -4,37 +4,37 @@ use std::sync::Arc;
 
 use std::collections::HashSet;
 
-use dps_application::ports::advice::RenewalQuestion;
+use dps_application::ports::renewal_info::RenewalInfoPoll;
 use dps_application::ports::store::{Completion, DomainRecord};
 use dps_domain::phase::{Lane, Next};
-use dps_domain::renewal::advice::{RenewalAdvice, SuggestedWindow};
+use dps_domain::renewal::info::{RenewalInfo, SuggestedWindow};
 use dps_domain::{DomainId, Issuance, Phase};
 
 use crate::certificates::stored;
 use crate::world::{World, at, quiet};
 
 /// Nothing is known, and the CA is asked at this second.
-fn nothing_known(ask_at: i64) -> RenewalAdvice {
-    RenewalAdvice {
+fn nothing_known(poll_at: i64) -> RenewalInfo {
+    RenewalInfo {
         window: None,
         explanation_url: None,
-        ask_at: at(ask_at),
+        poll_at: at(poll_at),
         failures: 0,
     }
 }
 
 /// The CA named a window and explained it, and is asked again at this second.
-fn explained(ask_at: i64) -> RenewalAdvice {
-    RenewalAdvice {
+fn explained(poll_at: i64) -> RenewalInfo {
+    RenewalInfo {
         window: SuggestedWindow::new(at(700), at(800)).ok(),
         explanation_url: Some("https://ca.example/why".to_owned()),
         failures: 2,
-        ..nothing_known(ask_at)
+        ..nothing_known(poll_at)
     }
 }
 
 /// The record serves a new certificate, of which the CA is asked at this second.
-async fn deploy(world: &World, record: DomainRecord, ask_at: i64) -> RenewalQuestion {
+async fn deploy(world: &World, record: DomainRecord, poll_at: i64) -> RenewalInfoPoll {
     let name = record.hostname.to_string();
     let (new, _) = stored(world, record.id, &name, 1).await;
     let (id, facts) = (record.id, new.facts);
@@ -44,70 +44,70 @@ async fn deploy(world: &World, record: DomainRecord, ask_at: i64) -> RenewalQues
         next: Next::At(at(900)),
     };
     let completion = Completion {
-        advice: Some(nothing_known(ask_at)),
+        renewal_info: Some(nothing_known(poll_at)),
         ..quiet(DomainRecord { phase, ..record })
     };
     assert!(world.store.domain_update(completion).await.unwrap());
-    RenewalQuestion {
+    RenewalInfoPoll {
         domain_id: id,
         hostname: new.hostname,
         certificate_id: new.id,
         ari_id: facts.ari_id.map(Arc::from),
         directory_url: "https://ca.example/dir".into(),
         validity: (facts.not_before, facts.not_after),
-        advice: nothing_known(ask_at),
+        renewal_info: nothing_known(poll_at),
     }
 }
 
-async fn live(world: &World, name: &str, ask_at: i64) -> RenewalQuestion {
+async fn live(world: &World, name: &str, poll_at: i64) -> RenewalInfoPoll {
     let record = world.with_due(name, at(0)).await;
-    deploy(world, record, ask_at).await
+    deploy(world, record, poll_at).await
 }
 
 impl World {
-    async fn claim(&self, second: i64, until: i64) -> Vec<RenewalQuestion> {
-        let claimed = self.store.questions_claim(at(second), at(until), 10).await;
+    async fn claim(&self, second: i64, until: i64) -> Vec<RenewalInfoPoll> {
+        let claimed = self.store.renewal_info_claim(at(second), at(until), 10).await;
         claimed.unwrap()
     }
 
-    async fn known(&self, domain: DomainId) -> Option<RenewalAdvice> {
-        let question = self.store.question(domain).await.unwrap();
-        question.map(|question| question.advice)
+    async fn known(&self, domain: DomainId) -> Option<RenewalInfo> {
+        let poll = self.store.poll(domain).await.unwrap();
+        poll.map(|poll| poll.renewal_info)
     }
 }
 
-pub(crate) async fn a_question_is_about_the_certificate_that_is_served_and_is_claimed_once(world: World) {
+pub(crate) async fn a_poll_is_about_the_certificate_that_is_served_and_is_claimed_once(world: World) {
     let asked = live(&world, "shop.example", 50).await;
     world.with_due("waiting.example", at(0)).await;
     assert_eq!(
-        world.store.question(asked.domain_id).await.unwrap().as_ref(),
+        world.store.poll(asked.domain_id).await.unwrap().as_ref(),
         Some(&asked)
     );
-    assert_eq!(world.store.questions_next_due().await.unwrap(), Some(at(50)));
+    assert_eq!(world.store.renewal_info_next_due().await.unwrap(), Some(at(50)));
     assert_eq!(world.claim(49, 100).await, []);
     let claimed = world.claim(50, 100).await;
-    let expected = RenewalQuestion {
-        advice: nothing_known(100),
+    let expected = RenewalInfoPoll {
+        renewal_info: nothing_known(100),
         ..asked.clone()
     };
     assert_eq!(claimed, [expected]);
     assert_eq!(world.claim(99, 200).await, []);
-    assert_eq!(world.store.questions_next_due().await.unwrap(), Some(at(100)));
+    assert_eq!(world.store.renewal_info_next_due().await.unwrap(), Some(at(100)));
 
     let answers = [(claimed[0].clone(), explained(300))];
-    world.store.questions_answered(&answers).await.unwrap();
+    world.store.renewal_info_store(&answers).await.unwrap();
     assert_eq!(world.known(asked.domain_id).await, Some(explained(300)));
-    assert_eq!(world.store.questions_next_due().await.unwrap(), Some(at(300)));
-    world.store.questions_answered(&[]).await.unwrap();
+    assert_eq!(world.store.renewal_info_next_due().await.unwrap(), Some(at(300)));
+    world.store.renewal_info_store(&[]).await.unwrap();
 }
 
-pub(crate) async fn an_answer_to_a_claim_that_ended_changes_nothing(world: World) {
+pub(crate) async fn an_result_of_a_claim_that_ended_changes_nothing(world: World) {
     let asked = live(&world, "shop.example", 50).await;
     let slow = world.claim(50, 100).await.remove(0);
     let next = world.claim(100, 200).await.remove(0);
-    let answer = async |question: &RenewalQuestion, advice: RenewalAdvice| {
-        let answers = [(question.clone(), advice)];
-        world.store.questions_answered(&answers).await.unwrap();
+    let answer = async |poll: &RenewalInfoPoll, info: RenewalInfo| {
+        let answers = [(poll.clone(), info)];
+        world.store.renewal_info_store(&answers).await.unwrap();
     };
     answer(&slow, explained(1_000)).await;
     assert_eq!(world.known(asked.domain_id).await, Some(nothing_known(200)));
@@ -119,13 +119,10 @@ pub(crate) async fn an_answer_to_a_claim_that_ended_changes_nothing(world: World
     let record = world.read(asked.domain_id).await;
     let renewed = deploy(&world, record, 400).await;
     answer(&of_the_old, explained(1_000)).await;
-    assert_eq!(
-        world.store.question(asked.domain_id).await.unwrap(),
-        Some(renewed)
-    );
+    assert_eq!(world.store.poll(asked.domain_id).await.unwrap(), Some(renewed));
 }
 
-pub(crate) async fn a_question_stays_while_a_record_is_written_and_goes_with_what_was_served(world: World) {
+pub(crate) async fn a_poll_stays_while_a_record_is_written_and_goes_with_what_was_served(world: World) {
     let asked = live(&world, "shop.example", 50).await;
     let write = async |phase: Phase| {
         let record = world.read(asked.domain_id).await;
@@ -140,7 +137,7 @@ pub(crate) async fn a_question_stays_while_a_record_is_written_and_goes_with_wha
     .await;
     assert_eq!(world.known(asked.domain_id).await, Some(nothing_known(50)));
     let moved = Completion {
-        advice: Some(explained(60)),
+        renewal_info: Some(explained(60)),
         ..quiet(world.read(asked.domain_id).await)
     };
     assert!(world.store.domain_update(moved).await.unwrap());
@@ -148,7 +145,7 @@ pub(crate) async fn a_question_stays_while_a_record_is_written_and_goes_with_wha
     write(Phase::Leaving).await;
     assert_eq!(world.known(asked.domain_id).await, None);
     assert_eq!(world.claim(1_000, 2_000).await, []);
-    assert_eq!(world.store.questions_next_due().await.unwrap(), None);
+    assert_eq!(world.store.renewal_info_next_due().await.unwrap(), None);
 
     let forgotten = live(&world, "other.example", 50).await.domain_id;
     let record = world.read(forgotten).await;
@@ -164,7 +161,7 @@ pub(crate) async fn a_question_stays_while_a_record_is_written_and_goes_with_wha
     assert_eq!(world.claim(1_000, 2_000).await, []);
 }
 
-pub(crate) async fn the_questions_that_are_due_longest_are_claimed_first_and_each_once(world: World) {
+pub(crate) async fn the_polls_that_are_due_longest_are_claimed_first_and_each_once(world: World) {
     const QUESTIONS: i64 = 60;
     for second in 0..QUESTIONS {
         live(&world, &format!("host-{second}.example"), QUESTIONS - second).await;
@@ -183,7 +180,7 @@ pub(crate) async fn the_questions_that_are_due_longest_are_claimed_first_and_eac
         tokio::spawn(async move {
             let mut claimed = Vec::new();
             loop {
-                let page = store.questions_claim(at(1_000), at(2_000), 3).await.unwrap();
+                let page = store.renewal_info_claim(at(1_000), at(2_000), 3).await.unwrap();
                 if page.is_empty() {
                     return claimed;
                 }
@@ -204,11 +201,11 @@ pub(crate) async fn the_questions_that_are_due_longest_are_claimed_first_and_eac
         }
         claimed.extend(left);
     }
-    let domains: HashSet<DomainId> = claimed.iter().map(|question| question.domain_id).collect();
+    let domains: HashSet<DomainId> = claimed.iter().map(|poll| poll.domain_id).collect();
     assert_eq!((claimed.len(), domains.len()), (60, 60));
 }
 
-pub(crate) async fn a_question_that_cannot_be_read_keeps_no_other_from_being_asked(world: World) {
+pub(crate) async fn a_poll_that_cannot_be_read_keeps_no_other_from_being_asked(world: World) {
     let bad = live(&world, "bad.example", 50).await;
     let good = live(&world, "good.example", 50).await;
     world
@@ -219,16 +216,13 @@ pub(crate) async fn a_question_that_cannot_be_read_keeps_no_other_from_being_ask
         .await;
     let claimed = world.claim(60, 100).await;
     assert_eq!(
-        claimed
-            .iter()
-            .map(|question| question.domain_id)
-            .collect::<Vec<_>>(),
+        claimed.iter().map(|poll| poll.domain_id).collect::<Vec<_>>(),
         [good.domain_id]
     );
     assert_eq!(world.claim(60, 100).await, [], "it is not looked at all the time");
-    world.store.question(bad.domain_id).await.unwrap_err();
+    world.store.poll(bad.domain_id).await.unwrap_err();
     // A renewal writes it anew.
     let record = world.read(bad.domain_id).await;
     let renewed = deploy(&world, record, 70).await;
-    assert_eq!(world.store.question(bad.domain_id).await.unwrap(), Some(renewed));
+    assert_eq!(world.store.poll(bad.domain_id).await.unwrap(), Some(renewed));
 }

@@ -1,0 +1,79 @@
+//! What the CertificateStore keeps of the CA's wishes for the certificates that are served (RFC 9773), and when it is asked again.
+//!
+//! Each domain that is served has one poll, about the certificate that it serves. It is made with the record, by
+//! [`Completion::info`](super::store::Completion::info), and goes when nothing is served any more. Asking takes no lease: there are
+//! many polls, an answer seldom changes anything, and one that is asked twice does no harm.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use dps_domain::renewal::info::RenewalInfo;
+use dps_domain::{CertificateId, DomainId, Hostname, Phase, Timestamp};
+
+use super::store::{Completion, StoreError};
+
+/// What is asked about a certificate that is served, and what is known already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenewalInfoPoll {
+    /// The domain.
+    pub domain_id: DomainId,
+    /// Its name.
+    pub hostname: Hostname,
+    /// The certificate.
+    pub certificate_id: CertificateId,
+    /// The certificate's name at its CA (RFC 9773 §4.1), if it has one.
+    pub ari_id: Option<Arc<str>>,
+    /// The CA that issued it.
+    pub directory_url: Arc<str>,
+    /// From when until when it is valid.
+    pub validity: (Timestamp, Timestamp),
+    /// What is known. Its `poll_at` is when the poll is due, which tells one claim from the next.
+    pub renewal_info: RenewalInfo,
+}
+
+/// What becomes of a domain's poll with the write of its record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PollChange<'a> {
+    /// It is about this certificate from now on, of which this is known.
+    Put(CertificateId, &'a RenewalInfo),
+    /// Nothing is served any more.
+    Drop,
+    /// It stays as it is.
+    Keep,
+}
+
+impl<'a> PollChange<'a> {
+    /// What a completion means for the poll.
+    pub fn of(completion: &'a Completion) -> Self {
+        let phase = &completion.record.phase;
+        match (phase.serving(), &completion.renewal_info) {
+            (Some(serving), Some(info)) => Self::Put(serving, info),
+            _ if matches!(phase, Phase::Leaving) => Self::Drop,
+            (_, _) => Self::Keep,
+        }
+    }
+}
+
+/// The part of the [`CertificateStore`](super::CertificateStore) that is about the CA's wishes.
+#[async_trait]
+pub trait RenewalInfoStore: Send + Sync {
+    /// Claims up to `limit` polls that are due at `now`, the longest due first, by making them due at `until` instead: nobody else
+    /// has them before.
+    async fn renewal_info_claim(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<RenewalInfoPoll>, StoreError>;
+
+    /// When the next poll is due.
+    async fn renewal_info_next_due(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Records what is known after claimed polls were answered. Nothing is written of one whose claim ended, or that is about a
+    /// certificate that is not served any more.
+    async fn renewal_info_store(&self, answered: &[(RenewalInfoPoll, RenewalInfo)])
+    -> Result<(), StoreError>;
+
+    /// The poll about the certificate that a domain serves.
+    async fn poll(&self, domain: DomainId) -> Result<Option<RenewalInfoPoll>, StoreError>;
+}
