@@ -251,14 +251,14 @@ impl Policy {
     pub fn backoff(&self, lane: Lane) -> Backoff {
         match lane {
             Lane::Renewal | Lane::Urgent => self.issuance.backoff(),
-            Lane::Recheck => Self::departed_backoff(false),
+            Lane::Recheck => Self::moved_away_backoff(false),
             other => self.lane(other).backoff(),
         }
     }
 
     /// The back-off between looks at a live domain that left, whether its renewal is due or not; `ended` says whether its certificate has
     /// ended.
-    pub const fn departed_backoff(ended: bool) -> Backoff {
+    pub const fn moved_away_backoff(ended: bool) -> Backoff {
         Backoff {
             max: if ended { ENDED_MAX } else { DEPARTED.max },
             ..DEPARTED

@@ -55,8 +55,8 @@ pub fn settle(
                 record.urgent_from = Some(renewal::urgent_from(*not_before, *not_after, *renew_at));
             }
             // That its renewal is due does not bring a departed domain back.
-            let still_departed = match event {
-                Event::RenewalDue => is_departed(before),
+            let stays_moved_away = match event {
+                Event::RenewalDue => is_moved_away(before),
                 Event::CertificateEnded => true,
                 _ => false,
             };
@@ -71,7 +71,7 @@ pub fn settle(
                     detail: "the certificate ended before it was renewed".into(),
                 });
             }
-            record.attempt = if still_departed {
+            record.attempt = if stays_moved_away {
                 before.attempt.saturating_sub(1)
             } else {
                 0
@@ -86,7 +86,7 @@ pub fn settle(
             }
             record.next_attempt_at = due_after_progress(&record.phase, facts);
             let explains = still_explains(&record);
-            if !still_departed && !explains {
+            if !stays_moved_away && !explains {
                 record.last_failure = None;
             }
             if record.phase.is_live() && record.phase.issuance().is_none() {
@@ -107,7 +107,7 @@ pub fn settle(
         }
         Outcome::Waiting { until, kind } => {
             record.attempt = record.attempt.saturating_sub(1);
-            let failure = record.last_failure.as_ref().filter(|_| is_departed(before));
+            let failure = record.last_failure.as_ref().filter(|_| is_moved_away(before));
             let due = in_time(&record.phase, failure, until.max(facts.now), facts.now);
             record.next_attempt_at = Some(due);
             (kind.to_owned(), json!({ "until": due }), None)
@@ -233,7 +233,7 @@ pub fn add_evidence(completion: &mut Completion, evidence: Map<String, Value>) {
 }
 
 /// Whether a domain that was served is known not to point at us any more.
-pub fn is_departed(record: &DomainRecord) -> bool {
+pub fn is_moved_away(record: &DomainRecord) -> bool {
     record.phase.was_served() && matches!(record.last_failure, Some(Failure::DnsMoved { .. }))
 }
 
@@ -296,10 +296,10 @@ fn fail(
         Phase::Live { not_after, .. } if *not_after <= now => Some(facts.policy.backoff(Lane::Removal)),
         phase if phase.was_served() && failure.code() == FailureCode::DnsMoved => {
             // What failed before for other reasons, an outage of resolvers maybe, does not make its customer one who left long ago.
-            if !is_departed(record) {
+            if !is_moved_away(record) {
                 record.attempt = 1;
             }
-            Some(Policy::departed_backoff(!phase.is_live()))
+            Some(Policy::moved_away_backoff(!phase.is_live()))
         }
         phase => usual_lane(phase).map(|lane| facts.policy.backoff(lane)),
     };

@@ -438,7 +438,7 @@ proptest! {
 }
 
 #[test]
-fn only_a_human_lifts_a_pause_and_a_departed_domain_is_looked_at_before_its_certificate_ends() {
+fn only_a_human_lifts_a_pause_and_a_moved_away_domain_is_looked_at_before_its_certificate_ends() {
     let paused = Failure::AcmePaused {
         unpause_url: None,
         detail: String::new(),
@@ -450,10 +450,10 @@ fn only_a_human_lifts_a_pause_and_a_departed_domain_is_looked_at_before_its_cert
     let moved_away = Failure::DnsMoved {
         cause: Box::new(Failure::DnsNxdomain {}),
     };
-    let mut departed = record(live());
-    departed.attempt = 40;
-    departed.last_failure = Some(moved_away.clone());
-    let done = settled(&departed, failed(moved_away, Then::Retry));
+    let mut moved_record = record(live());
+    moved_record.attempt = 40;
+    moved_record.last_failure = Some(moved_away.clone());
+    let done = settled(&moved_record, failed(moved_away, Then::Retry));
     assert_eq!(done.record.next_attempt_at, Some(NOW + HOUR / 2));
 }
 

@@ -251,9 +251,9 @@ mod tests {
         assert_eq!(lane(&probe, 3), Some(Lane::Chronic));
         let ordered = Phase::Onboarding(Issuance::Validating { order });
         assert_eq!(lane(&ordered, 3), Some(Lane::Issuance));
-        let departed = live(Next::Now(Issuance::AwaitingDns));
+        let moved_away = live(Next::Now(Issuance::AwaitingDns));
         assert_eq!(
-            lane(&departed, 3),
+            lane(&moved_away, 3),
             Some(Lane::Chronic),
             "nobody but its customer can help it"
         );

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{Outcome, StepContext, Then};
 use crate::local_fault::LocalParty;
 use crate::sentence::EDGE_ADDRESSES;
-use crate::settle::is_departed;
+use crate::settle::is_moved_away;
 
 /// When to look again after an answer that says nothing about the customer.
 pub(super) const INCONCLUSIVE: Duration = Duration::from_secs(10 * 60);
@@ -29,10 +29,10 @@ pub(super) async fn check_dns(context: &StepContext<'_>) -> Outcome {
             }
         }
         DnsVerdict::NotReady(failure) => {
-            let failure = departed(context, failure);
+            let failure = moved_away(context, failure);
             // A departure is counted once, and silent resolvers say nothing.
             let counts = !matches!(failure.code(), FailureCode::DnsMoved | FailureCode::DnsTimeout);
-            if counts && !is_departed(context.record) {
+            if counts && !is_moved_away(context.record) {
                 metrics.domain_verification(false);
             }
             if let Some(waiting) = nothing_new(context, &failure) {
@@ -47,9 +47,9 @@ pub(super) async fn check_dns(context: &StepContext<'_>) -> Outcome {
 
 /// A domain that was served and stopped pointing at us has moved away. The look that finds it out
 /// is counted, those after it are not.
-pub(super) fn departed(context: &StepContext<'_>, failure: Failure) -> Failure {
+pub(super) fn moved_away(context: &StepContext<'_>, failure: Failure) -> Failure {
     if context.record.phase.was_served() && failure.counts_against_domain() && !is_seen_here(&failure) {
-        if !is_departed(context.record) {
+        if !is_moved_away(context.record) {
             context.service.metrics.domain_verification(false);
         }
         Failure::DnsMoved {
@@ -76,7 +76,7 @@ pub(super) fn nothing_new(context: &StepContext<'_>, failure: &Failure) -> Optio
             | FailureCode::Internal
     );
     let is_inconclusive = !failure.counts_against_domain() || is_seen_here(failure);
-    let known = of_dns && is_inconclusive && is_departed(context.record);
+    let known = of_dns && is_inconclusive && is_moved_away(context.record);
     known.then(|| Outcome::Waiting {
         until: context.service.now() + INCONCLUSIVE,
         kind: "recheck.inconclusive",

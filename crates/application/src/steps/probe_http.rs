@@ -10,7 +10,7 @@ use dps_domain::{Event, Failure};
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::check_dns::{departed, instruction_addresses, look, nothing_new};
+use super::check_dns::{instruction_addresses, look, moved_away, nothing_new};
 use super::edges::Unreached;
 use super::{Fault, Outcome, StepContext, Then, edges};
 use crate::local_fault::LocalParty;
@@ -76,7 +76,7 @@ pub(super) async fn probe(context: &StepContext<'_>) -> Result<Probed, Unready> 
             more,
         } => (addresses, edges, more),
         DnsVerdict::NotReady(failure) if failure.counts_against_domain() => {
-            return Err(unready(departed(context, failure), Then::RecheckDns));
+            return Err(unready(moved_away(context, failure), Then::RecheckDns));
         }
         DnsVerdict::NotReady(failure) => return Err(unready(failure, Then::Retry)),
         DnsVerdict::Local { detail } => {

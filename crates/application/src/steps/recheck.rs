@@ -4,7 +4,7 @@ use dps_domain::Timestamp;
 use dps_domain::backoff::about;
 use dps_domain::dns::DnsVerdict;
 
-use super::check_dns::{INCONCLUSIVE, departed, instruction_addresses, is_seen_here, look};
+use super::check_dns::{INCONCLUSIVE, instruction_addresses, is_seen_here, look, moved_away};
 use super::{Outcome, StepContext, Then};
 use crate::local_fault::LocalParty;
 
@@ -24,7 +24,7 @@ pub(super) async fn recheck(context: &StepContext<'_>, renew_at: Timestamp) -> O
         }
         DnsVerdict::NotReady(failure) if failure.counts_against_domain() && !is_seen_here(&failure) => {
             let edge_addresses = instruction_addresses(context, &views);
-            context.failed_with(departed(context, failure), Then::Retry, &edge_addresses)
+            context.failed_with(moved_away(context, failure), Then::Retry, &edge_addresses)
         }
         DnsVerdict::Local { .. } | DnsVerdict::NotReady(_) => Outcome::Waiting {
             until: renew_at.min(now + INCONCLUSIVE),

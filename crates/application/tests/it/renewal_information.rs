@@ -269,7 +269,7 @@ async fn a_ca_without_renewal_information_is_met_by_the_dates_alone() {
 }
 
 #[tokio::test]
-async fn a_departed_domain_stays_told_so_while_the_ca_is_asked() {
+async fn a_moved_away_domain_stays_told_so_while_the_ca_is_asked() {
     let world = World::with_certificate_for(90 * DAY).await;
     let began = world.service.now();
     world.suggest(began + 60 * DAY, began + 61 * DAY, HOUR);

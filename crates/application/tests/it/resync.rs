@@ -109,9 +109,9 @@ async fn a_domain_that_left_is_looked_at_at_once_when_its_target_changes() {
         world.advance(Duration::from_secs(24 * 3600));
         world.settle().await;
     }
-    let departed = world.record().await;
-    assert!(departed.phase.issuance().is_some(), "its renewal is due");
-    assert!(departed.next_attempt_at.unwrap() > world.service.now());
+    let moved_away = world.record().await;
+    assert!(moved_away.phase.issuance().is_some(), "its renewal is due");
+    assert!(moved_away.next_attempt_at.unwrap() > world.service.now());
     world.cabinet.edit(id(1), |domain| {
         domain.cname_target = "new-edge.platform.net".into();
         domain.version += 1;

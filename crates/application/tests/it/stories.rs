@@ -79,7 +79,7 @@ async fn a_renewal_replaces_the_certificate_while_the_old_one_is_served() {
 }
 
 #[tokio::test]
-async fn a_departed_domain_is_never_ordered_for_and_revives_when_dns_returns() {
+async fn a_moved_away_domain_is_never_ordered_for_and_revives_when_dns_returns() {
     let world = World::with_due_domain().await;
     world.settle().await;
     world.dns.clear(HOST);
@@ -97,15 +97,15 @@ async fn a_departed_domain_is_never_ordered_for_and_revives_when_dns_returns() {
     assert_eq!(counted("verification"), Some(1), "it moved away once");
     assert_eq!(counted("renewal"), None, "the CA was not asked");
     // Resolvers that are away say nothing about it.
-    let departed = world.record().await;
+    let moved_away = world.record().await;
     world.dns.set_dead(true);
     for _ in 0..10 {
         world.settle().await;
         world.advance(DAY);
     }
     let blind = world.record().await;
-    assert_eq!(blind.last_failure, departed.last_failure);
-    assert_eq!(blind.attempt, departed.attempt);
+    assert_eq!(blind.last_failure, moved_away.last_failure);
+    assert_eq!(blind.attempt, moved_away.attempt);
     world.dns.set_dead(false);
     world.dns.point(HOST, TARGET);
     world.settle().await;

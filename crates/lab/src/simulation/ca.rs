@@ -77,7 +77,7 @@ pub struct Tallies {
     pub orders_that_replace: Tally,
     pub orders_again_while_one_was_live: Tally,
     pub orders_doubled_without_cause: Tally,
-    pub orders_for_departed: Tally,
+    pub orders_for_moved_away: Tally,
     pub refused_by_limit: Tally,
     pub refused_as_paused: Tally,
     pub failed_validations: Tally,
@@ -372,7 +372,7 @@ impl CaModel {
         }
         let left = self.names.away_since(number);
         if left.is_some_and(|left| now.since(left) > JUST_LEFT) {
-            self.tallies.orders_for_departed.count();
+            self.tallies.orders_for_moved_away.count();
         }
         let earlier = state.names[number as usize].order;
         if let Some(order) = state.orders.get(&earlier) {

@@ -163,7 +163,7 @@ fn verdicts(world: &World, left_when_void: Option<usize>) -> Vec<Verdict> {
         ),
         none(
             "nothing is ordered for a domain that left",
-            tallies.orders_for_departed.get(),
+            tallies.orders_for_moved_away.get(),
             "nothing was",
             "orders were placed",
         ),
