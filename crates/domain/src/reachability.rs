@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::Timestamp;
 
 /// An edge that failed although it said that it was well is believed no earlier than this later.
-const DOUBT: Duration = Duration::from_secs(60);
+const DISTRUST: Duration = Duration::from_secs(60);
 
 /// What all replicas know together of whether an edge does what it is asked.
 ///
@@ -19,23 +19,23 @@ pub struct Reachability {
     /// When it answered again after that.
     pub answered_again_at: Option<Timestamp>,
     /// Before this moment it is not believed that it is well.
-    pub doubted_until: Option<Timestamp>,
+    pub unreachable_until: Option<Timestamp>,
 }
 
 impl Reachability {
     /// It did not do what it was asked at `now`.
     #[must_use]
     pub fn failed(self, now: Timestamp, grace: Duration) -> Self {
-        let (since, doubted_until) = match self.answered_again_at {
+        let (since, unreachable_until) = match self.answered_again_at {
             Some(at) if now.since(at) > grace => (None, None),
-            Some(_) => (self.unreachable_since, Some(now + DOUBT)),
-            None => (self.unreachable_since, self.doubted_until),
+            Some(_) => (self.unreachable_since, Some(now + DISTRUST)),
+            None => (self.unreachable_since, self.unreachable_until),
         };
         Self {
             // A clock that is set back must not make it absent for longer than it was.
             unreachable_since: Some(since.map_or(now, |since| since.min(now))),
             answered_again_at: None,
-            doubted_until,
+            unreachable_until,
         }
     }
 
@@ -43,7 +43,7 @@ impl Reachability {
     #[must_use]
     pub fn answered(self, now: Timestamp, grace: Duration) -> Self {
         // A doubt that lies further ahead than any is a clock that was set back.
-        let doubted = |until: Timestamp| now < until && until.since(now) <= DOUBT;
+        let doubted = |until: Timestamp| now < until && until.since(now) <= DISTRUST;
         match self {
             Self {
                 unreachable_since: None,
@@ -55,11 +55,11 @@ impl Reachability {
             } if now.since(at) > grace => Self::default(),
             Self {
                 answered_again_at: None,
-                doubted_until,
+                unreachable_until,
                 ..
-            } if !doubted_until.is_some_and(doubted) => Self {
+            } if !unreachable_until.is_some_and(doubted) => Self {
                 answered_again_at: Some(now),
-                doubted_until: None,
+                unreachable_until: None,
                 ..self
             },
             _ => self,
@@ -68,16 +68,16 @@ impl Reachability {
 
     /// Whether it is asked, and waited for.
     pub fn is_live(self, now: Timestamp, grace: Duration) -> bool {
-        self.absent_from(grace).is_none_or(|from| now < from)
+        self.unreachable_from(grace).is_none_or(|from| now < from)
     }
 
     /// Whether it failed and has not answered since.
-    pub const fn is_silent(self) -> bool {
+    pub const fn is_unreachable(self) -> bool {
         self.unreachable_since.is_some() && self.answered_again_at.is_none()
     }
 
     /// From when on work goes on without it; `None` while it answers.
-    pub fn absent_from(self, grace: Duration) -> Option<Timestamp> {
+    pub fn unreachable_from(self, grace: Duration) -> Option<Timestamp> {
         match self.answered_again_at {
             Some(_) => None,
             None => self.unreachable_since.map(|since| since + grace),
@@ -99,7 +99,7 @@ mod tests {
     fn an_edge_that_fails_is_waited_for_until_its_grace_is_over() {
         let away = Reachability::default().failed(at(0), GRACE);
         assert!(away.is_live(at(119), GRACE));
-        assert_eq!(away.absent_from(GRACE), Some(at(120)));
+        assert_eq!(away.unreachable_from(GRACE), Some(at(120)));
         assert!(!away.is_live(at(120), GRACE));
         assert_eq!(
             away.failed(at(60), GRACE),

@@ -84,7 +84,7 @@ fn read(row: &Row) -> Result<KnownEdge, StoreError> {
         reachability: Reachability {
             unreachable_since: fields.at_if_any("unreachable_since")?,
             answered_again_at: fields.at_if_any("answered_again_at")?,
-            doubted_until: fields.at_if_any("doubted_until")?,
+            unreachable_until: fields.at_if_any("doubted_until")?,
         },
         problem: fields.get("problem")?,
         first_seen_at: fields.at("first_seen_at")?,
@@ -133,9 +133,15 @@ async fn stand_in_tx(
     let Reachability {
         unreachable_since,
         answered_again_at,
-        doubted_until,
+        unreachable_until,
     } = reachability;
-    let args = args![name, unreachable_since, answered_again_at, doubted_until, problem];
+    let args = args![
+        name,
+        unreachable_since,
+        answered_again_at,
+        unreachable_until,
+        problem
+    ];
     session.execute(STAND, args).await.map(drop)
 }
 

@@ -286,7 +286,7 @@ impl HealthCheck for EdgesAnswer {
         let known = self.0.store.edges().await.map_err(|error| with_causes(&error))?;
         let silent: Vec<String> = known
             .iter()
-            .filter(|known| known.reachability.is_silent())
+            .filter(|known| known.reachability.is_unreachable())
             .filter(|known| members.iter().any(|edge| edge.name() == known.name))
             .map(|known| known.problem.clone().unwrap_or_else(|| known.name.clone()))
             .collect();

@@ -99,7 +99,7 @@ async fn apply_everywhere(
     }
     // One that returns before this step's outcome is stored would be compared with what was.
     let settled = service.now() + service.policy.lease;
-    for edge in &reach.absent {
+    for edge in &reach.unreachable {
         let chore = comparison_chore(edge);
         service.store.chore_call(&chore, settled).await?;
     }

@@ -17,7 +17,7 @@ use crate::ports::store::{StoreError, StoredChallenge};
 use crate::service::Service;
 
 /// How long an edge that is left out is given to take a challenge.
-const COURTESY: Duration = Duration::from_millis(500);
+const BEST_EFFORT: Duration = Duration::from_millis(500);
 
 type Edges = Vec<Arc<dyn Edge>>;
 
@@ -26,7 +26,7 @@ pub(super) struct Reach {
     /// The edges that did it.
     pub(super) done: Edges,
     /// The edges that were left out.
-    pub(super) absent: Vec<String>,
+    pub(super) unreachable: Vec<String>,
     /// Why it is not done everywhere where it must be.
     pub(super) failed: Option<Unreached>,
 }
@@ -79,10 +79,10 @@ where
     F: Fn(Arc<dyn Edge>) -> Fut,
     Fut: Future<Output = Result<(), EdgeError>>,
 {
-    let Standing { asked, left_out } = standing(service).await?;
+    let EdgePartition { asked, unreachable } = partition_edges(service).await?;
     let mut reach = Reach {
         done: vec![],
-        absent: left_out,
+        unreachable,
         failed: None,
     };
     let calls = asked
@@ -115,13 +115,13 @@ where
         }
         let (name, problem) = (edge.name(), problem(&error));
         let reachability = service.store.edge_failed(name, now, grace, &problem).await?;
-        match reachability.absent_from(grace) {
+        match reachability.unreachable_from(grace) {
             Some(until) if until > now => {
                 let until = Some(until);
                 reach.failed = Some(Unreached { error, until });
             }
             Some(_) | None => {
-                reach.absent.push(name.to_owned());
+                reach.unreachable.push(name.to_owned());
                 last.error = error;
             }
         }
@@ -149,13 +149,13 @@ async fn bounded(
 }
 
 /// Who is asked.
-struct Standing {
+struct EdgePartition {
     asked: Edges,
-    /// Edges that are absent, or that this process does not know (any more) and another one does, by name.
-    left_out: Vec<String>,
+    /// Edges that are unreachable, or that this process does not know (any more) and another one does, by name.
+    unreachable: Vec<String>,
 }
 
-async fn standing(service: &Service) -> Result<Standing, StoreError> {
+async fn partition_edges(service: &Service) -> Result<EdgePartition, StoreError> {
     let (now, grace) = (service.now(), service.policy.unreachable_grace);
     let known = service.store.edges().await?;
     let members = service.fleet.members();
@@ -163,19 +163,19 @@ async fn standing(service: &Service) -> Result<Standing, StoreError> {
         let known = known.iter().find(|known| known.name == edge.name());
         known.is_none_or(|known| known.reachability.is_live(now, grace))
     };
-    let (mut asked, mut absent): (Edges, Edges) = members.iter().cloned().partition(is_live);
+    let (mut asked, mut unreachable): (Edges, Edges) = members.iter().cloned().partition(is_live);
     if asked.is_empty() {
-        std::mem::swap(&mut asked, &mut absent);
+        std::mem::swap(&mut asked, &mut unreachable);
     }
-    let mut left_out: Vec<String> = absent.iter().map(|edge| edge.name().to_owned()).collect();
+    let mut unreachable: Vec<String> = unreachable.iter().map(|edge| edge.name().to_owned()).collect();
     for known in known {
         let is_member = members.iter().any(|edge| edge.name() == known.name);
         // One that nobody approved has no part in anything.
         if !is_member && known.approved_at.is_some() && now.since(known.listed_at) < fleet::FORGOTTEN_AFTER {
-            left_out.push(known.name);
+            unreachable.push(known.name);
         }
     }
-    Ok(Standing { asked, left_out })
+    Ok(EdgePartition { asked, unreachable })
 }
 
 /// Publishes a token at every live edge, each proven to answer it. An edge that is left out may answer on port 80 all the same, so it is told
@@ -186,23 +186,26 @@ pub(super) async fn publish(
     key_authorization: &str,
 ) -> Result<Result<usize, Unreached>, StoreError> {
     let publish = |edge: Arc<dyn Edge>| async move { edge.publish_challenge(token, key_authorization).await };
-    let Standing { left_out, .. } = standing(service).await?;
+    let EdgePartition { unreachable, .. } = partition_edges(service).await?;
     let members = service.fleet.members();
-    let absent = members
+    let unreachable = members
         .iter()
-        .filter(|edge| left_out.iter().any(|name| name == edge.name()));
-    let courtesy = join_all(absent.cloned().map(publish));
-    let (reach, _) = tokio::join!(reach(service, publish), tokio::time::timeout(COURTESY, courtesy));
+        .filter(|edge| unreachable.iter().any(|name| name == edge.name()));
+    let best_effort = join_all(unreachable.cloned().map(publish));
+    let (reach, _) = tokio::join!(
+        reach(service, publish),
+        tokio::time::timeout(BEST_EFFORT, best_effort)
+    );
     let reach = reach?;
     Ok(match reach.failed {
         Some(unreached) => Err(unreached),
-        None => Ok(reach.absent.len()),
+        None => Ok(reach.unreachable.len()),
     })
 }
 
 /// Withdraws a token at every live edge. One that does not answer forgets it by its own time to live, and nothing is held against it.
 pub(super) async fn withdraw(service: &Service, token: &str) {
-    let Ok(Standing { asked, .. }) = standing(service).await else {
+    let Ok(EdgePartition { asked, .. }) = partition_edges(service).await else {
         return;
     };
     let calls = asked

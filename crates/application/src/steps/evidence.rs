@@ -44,9 +44,9 @@ impl Evidence {
     pub(super) fn edges(&self, reach: &Reach) {
         let names: Vec<&str> = reach.names().into_iter().take(MAX_ENTRIES).collect();
         self.note("edges", names);
-        if !reach.absent.is_empty() {
-            let absent: Vec<&String> = reach.absent.iter().take(MAX_ENTRIES).collect();
-            self.note("absentEdges", json!(absent));
+        if !reach.unreachable.is_empty() {
+            let unreachable: Vec<&String> = reach.unreachable.iter().take(MAX_ENTRIES).collect();
+            self.note("unreachableEdges", json!(unreachable));
         }
     }
 

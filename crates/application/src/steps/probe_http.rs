@@ -35,10 +35,10 @@ pub(super) async fn probe_http(context: &StepContext<'_>) -> Outcome {
 
 /// Our responder was seen.
 pub(super) struct Probed {
-    /// At these addresses, but for those of ours at which an absent edge is.
+    /// At these addresses, but for those of ours at which an unreachable edge is.
     addresses: BTreeSet<IpAddr>,
-    /// How many edges were absent.
-    pub(super) absent: usize,
+    /// How many edges were unreachable.
+    pub(super) unreachable: usize,
 }
 
 /// Why our responder was not seen at every address.
@@ -89,13 +89,16 @@ pub(super) async fn probe(context: &StepContext<'_>) -> Result<Probed, Unready> 
         // Not back to the DNS check, which has nothing against them: passing it would count as progress.
         return Err(unready(stray_addresses(&stray, more), Then::Retry));
     }
-    let absent = probe_all(context, &addresses, &ours)
+    let unreachable = probe_all(context, &addresses, &ours)
         .await
         .map_err(|stopped| match stopped {
             Stopped::Failed(failure, then) => unready(failure, then),
             Stopped::Local { party, detail } => Unready::Local { party, detail },
         })?;
-    Ok(Probed { addresses, absent })
+    Ok(Probed {
+        addresses,
+        unreachable,
+    })
 }
 
 /// Why not every address could be asked, or not every one is ours.
@@ -137,7 +140,7 @@ async fn probe_all(
     let published = edges::publish(service, &token, &body).await;
     let published =
         published.map_err(|error| Stopped::Failed(Fault::from(error).into_failure(), Then::Retry))?;
-    let absent = published?;
+    let unreachable = published?;
     let host = &context.record.hostname;
     let seen: Vec<ProbeObservation> = join_all(addresses.iter().map(|address| async {
         ProbeObservation {
@@ -154,6 +157,6 @@ async fn probe_all(
             detail: detail.to_owned(),
         });
     }
-    probe::verdict(&seen, ours, absent).map_err(|failure| Stopped::Failed(failure, Then::Retry))?;
-    Ok(absent)
+    probe::verdict(&seen, ours, unreachable).map_err(|failure| Stopped::Failed(failure, Then::Retry))?;
+    Ok(unreachable)
 }

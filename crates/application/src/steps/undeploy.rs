@@ -1,4 +1,4 @@
-//! The Cabinet wants the domain gone: undeploy it from every live edge. One that is absent is cleaned when it returns.
+//! The Cabinet wants the domain gone: undeploy it from every live edge. One that is unreachable is cleaned when it returns.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

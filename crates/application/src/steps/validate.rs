@@ -193,7 +193,7 @@ async fn doubt(context: &StepContext<'_>, failure: &Failure, sub_cause: &str, de
     let is_first = context.record.failed_validations == 0;
     match probe_http::probe(context).await {
         // Chance decides which address the CA takes, and the rest does not grow.
-        Ok(probed) if probed.absent > 0 => {
+        Ok(probed) if probed.unreachable > 0 => {
             let ours = Failure::EdgeUnreachable {
                 edge: "port 80".into(),
                 detail: format!("the CA says: {detail}"),

@@ -89,7 +89,7 @@ pub async fn compare(
     let (store, now) = (&service.store, service.now());
     let known = store.edges().await?;
     let known = known.iter().find(|known| known.name == edge.name());
-    if known.is_some_and(|known| known.reachability.is_silent()) {
+    if known.is_some_and(|known| known.reachability.is_unreachable()) {
         return Ok(None);
     }
     let chore = comparison_chore(edge.name());

@@ -144,7 +144,7 @@ async fn look_at(
         return Ok(Some(health));
     }
     // First the challenges: the CA may ask this edge for one as soon as it is believed to be back.
-    let republished = if is_known && !reachability.is_silent() {
+    let republished = if is_known && !reachability.is_unreachable() {
         Ok(())
     } else {
         patiently(name, republish(service, edge)).await
@@ -159,14 +159,18 @@ async fn look_at(
     }
     let (now, grace) = (service.now(), service.policy.unreachable_grace);
     let stands = service.store.edge_answered(name, now, grace).await?;
-    if stands.is_silent() {
+    if stands.is_unreachable() {
         // It is not believed yet.
         return Ok(None);
     }
-    if !is_known || reachability.is_silent() {
+    if !is_known || reachability.is_unreachable() {
         let chore = comparison_chore(name);
         service.store.chore_call(&chore, now).await?;
-        tracing::info!(edge = name, was_silent = reachability.is_silent(), "edge.answers");
+        tracing::info!(
+            edge = name,
+            was_unreachable = reachability.is_unreachable(),
+            "edge.answers"
+        );
         outage::ended(service, Party::Edges);
     }
     Ok(Some(health))
@@ -213,7 +217,7 @@ async fn failed(
     reachability: Reachability,
     error: &EdgeError,
 ) -> Result<(), StoreError> {
-    if reachability.is_silent() {
+    if reachability.is_unreachable() {
         return Ok(());
     }
     let (now, grace) = (service.now(), service.policy.unreachable_grace);
@@ -222,7 +226,7 @@ async fn failed(
     tracing::warn!(
         edge = name,
         problem,
-        absent_from = reachability.absent_from(grace).map(|at| at.to_string()),
+        unreachable_from = reachability.unreachable_from(grace).map(|at| at.to_string()),
         "edge.does_not_answer"
     );
     Ok(())

@@ -399,7 +399,7 @@ impl Edge {
             };
             if let Err(refusal) = restored {
                 tracing::warn!(%hostname, reason = %with_causes(&refusal), "going back failed; the next repair tries again");
-                self.doubt();
+                self.mark_unsynced();
                 // Whoever does not answer for one does not answer for the others either.
                 return;
             }
@@ -436,7 +436,7 @@ impl Edge {
             if self.is_known_process().await {
                 return;
             }
-            self.doubt();
+            self.mark_unsynced();
             match self.ensure_known().await {
                 Ok(()) => self.prove_again(items).await,
                 // The old worker still answers, and the new one will in a moment.

@@ -15,7 +15,7 @@ const SLICE: usize = 128;
 
 impl Edge {
     /// Whether HAProxy still lacks certificates that are known by name.
-    pub(super) fn is_behind(&self) -> bool {
+    pub(super) fn is_restore_pending(&self) -> bool {
         self.known.is_some() && !self.behind.is_empty()
     }
 
@@ -26,7 +26,7 @@ impl Edge {
         self.metrics.repaired.inc_by(done.installed);
         if let Err(refusal) = result {
             tracing::warn!(reason = %with_causes(&refusal), "catching up broke off; the next comparison goes on");
-            self.doubt();
+            self.mark_unsynced();
         } else if self.behind.is_empty() {
             let mut view = self.shared.change();
             view.in_sync = view.not_served.is_empty();

@@ -81,7 +81,7 @@ impl Edge {
             }
             *result = self.take_out(&removal.hostname).await.map_err(Arc::new);
             if let Err(refusal) = &*result {
-                self.doubt();
+                self.mark_unsynced();
                 // Whoever does not answer for one does not answer for the others either; the next repair takes them out.
                 silence = Some(Arc::clone(refusal)).filter(|refusal| !refusal.is_of_one_certificate());
             }

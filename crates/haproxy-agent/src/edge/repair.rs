@@ -25,7 +25,7 @@ const SAMPLE: usize = 16;
 
 impl Edge {
     /// Compares from now on: what HAProxy has is no longer certain.
-    pub(super) fn doubt(&mut self) {
+    pub(super) fn mark_unsynced(&mut self) {
         self.known = None;
         self.shared.change().in_sync = false;
     }
@@ -34,7 +34,7 @@ impl Edge {
     pub(super) async fn ensure_known(&mut self) -> Result<(), Refusal> {
         let result = match self.look().await {
             Ok(true) => return Ok(()),
-            Ok(false) => self.repair().await.inspect_err(|_| self.doubt()),
+            Ok(false) => self.repair().await.inspect_err(|_| self.mark_unsynced()),
             Err(error) => {
                 self.lost();
                 Err(error.into())
@@ -55,7 +55,7 @@ impl Edge {
             self.shared.change().quarantined = quarantined;
         }
         if let Ok(true) = self.look().await {
-            let result = self.repair().await.inspect_err(|_| self.doubt());
+            let result = self.repair().await.inspect_err(|_| self.mark_unsynced());
             self.remember(result.err().map(|refusal| with_causes(&refusal)));
         }
     }
@@ -89,7 +89,7 @@ impl Edge {
         Ok(sentinel.is_some_and(|state| state.status == Status::Empty))
     }
 
-    /// Counts each process after the first one, also where what we knew of the one before was in doubt already.
+    /// Counts each process after the first one, also where what we knew of the one before was in mark_unsynced already.
     fn count_restart(&mut self, process: &Process) {
         if process.stopping || self.seen.as_ref().is_some_and(|seen| seen.is_same(process)) {
             return;

@@ -127,7 +127,7 @@ async fn run(mut edge: Edge, mut queue: mpsc::Receiver<Job>, rounds: Rounds, sto
                 Some(job) => {
                     work_all(&mut edge, job, &mut queue).await;
                     // Jobs without end must not put this off for ever.
-                    if edge.is_behind() {
+                    if edge.is_restore_pending() {
                         edge.catch_up().await;
                     }
                 }
@@ -135,7 +135,7 @@ async fn run(mut edge: Edge, mut queue: mpsc::Receiver<Job>, rounds: Rounds, sto
             },
             // The reason of a failure is remembered and logged already.
             _ = watch.tick() => drop(edge.ensure_known().await),
-            () = std::future::ready(()), if edge.is_behind() => edge.catch_up().await,
+            () = std::future::ready(()), if edge.is_restore_pending() => edge.catch_up().await,
         }
     }
     queue.close();
