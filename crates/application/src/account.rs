@@ -1,6 +1,6 @@
 //! The CA account: one per directory, its key stored before the CA hears of it.
 //!
-//! Registration is a chore: one step of one replica does it, the others wait for its result. A CA
+//! Registration is a task: one step of one replica does it, the others wait for its result. A CA
 //! that refuses is not asked again for a while, however many domains are ready.
 
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::ports::ca::{Account, CaError};
 use crate::ports::store::{StoreError, StoredAccount};
-use crate::ports::sync::ChoreLease;
+use crate::ports::sync::PeriodicTaskLease;
 use crate::ports::vault::{SecretContext, SecretPurpose, VaultError};
 use crate::service::Service;
 
@@ -64,7 +64,7 @@ pub enum AccountError {
     Vault(#[from] VaultError),
 }
 
-/// What a registration leaves for those that come after it, as the progress of its chore.
+/// What a registration leaves for those that come after it, as the progress of its task.
 #[derive(Debug, Serialize, Deserialize)]
 struct Pause {
     until: Timestamp,
@@ -154,7 +154,7 @@ async fn first_registration(service: &Service, key: &SecretString) -> Result<Str
 async fn register_alone(
     service: &Service,
     key: &SecretString,
-    lease: &ChoreLease,
+    lease: &PeriodicTaskLease,
 ) -> Result<String, AccountError> {
     // Somebody may have registered it between our look and our turn.
     if let Some(url) = registered_url(service).await? {
@@ -182,18 +182,22 @@ async fn registered_url(service: &Service) -> Result<Option<String>, StoreError>
     Ok(stored.and_then(|stored| stored.url))
 }
 
-async fn take_up(service: &Service) -> Result<Option<ChoreLease>, StoreError> {
-    let (name, now) = (chore(service), service.now());
-    service.store.chore_acquire(&name, now, LEASE, now).await
+async fn take_up(service: &Service) -> Result<Option<PeriodicTaskLease>, StoreError> {
+    let (name, now) = (task(service), service.now());
+    service.store.periodic_acquire(&name, now, LEASE, now).await
 }
 
-/// Leaves the chore to whoever comes next, which is at once. One that was taken over meanwhile is
+/// Leaves the task to whoever comes next, which is at once. One that was taken over meanwhile is
 /// theirs.
-async fn lay_down(service: &Service, lease: &ChoreLease, pause: Option<&Pause>) -> Result<(), AccountError> {
+async fn lay_down(
+    service: &Service,
+    lease: &PeriodicTaskLease,
+    pause: Option<&Pause>,
+) -> Result<(), AccountError> {
     let progress = pause.and_then(|pause| serde_json::to_string(pause).ok());
     let released = service
         .store
-        .chore_release(lease, progress.as_deref(), service.now())
+        .periodic_release(lease, progress.as_deref(), service.now())
         .await;
     match released {
         Ok(()) | Err(StoreError::LeaseLost) => Ok(()),
@@ -201,12 +205,12 @@ async fn lay_down(service: &Service, lease: &ChoreLease, pause: Option<&Pause>) 
     }
 }
 
-fn chore(service: &Service) -> String {
+fn task(service: &Service) -> String {
     format!("ca.account {}", service.ca.directory_url())
 }
 
 /// The pause that an earlier registration left, while it lasts.
-fn pause_of(service: &Service, lease: &ChoreLease) -> Option<Pause> {
+fn pause_of(service: &Service, lease: &PeriodicTaskLease) -> Option<Pause> {
     let pause: Pause = serde_json::from_str(lease.progress.as_deref()?).ok()?;
     (pause.until > service.now()).then_some(pause)
 }

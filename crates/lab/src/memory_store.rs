@@ -28,7 +28,7 @@ use rustc_hash::FxHashMap;
 use uuid::Uuid;
 
 use records::Row;
-use sync::Chore;
+use sync::PeriodicTask;
 
 /// What a store keeps beside what work needs.
 #[derive(Debug, Clone, Copy)]
@@ -95,7 +95,7 @@ struct State {
     buckets_idle: BTreeSet<(Timestamp, BucketKey)>,
     accounts: BTreeMap<String, StoredAccount>,
     cursors: BTreeMap<String, String>,
-    chores: BTreeMap<String, Chore>,
+    tasks: BTreeMap<String, PeriodicTask>,
     edges: BTreeMap<String, KnownEdge>,
     /// What each edge was seen to hold, unless superseded things are not kept: nothing but people asks for it.
     deployments: BTreeMap<DomainId, Vec<Deployment>>,

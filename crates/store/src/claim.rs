@@ -19,7 +19,7 @@ statements! {
     FREE_RECORDS = Sql::both(
         "UPDATE custom_domains SET lease_token = NULL, lease_expires_at = NULL WHERE lease_token IS NOT NULL",
     );
-    /// A lease that has ended is taken over whenever the chore is due; one that is absent is not.
+    /// A lease that has ended is taken over whenever the task is due; one that is absent is not.
     FREE_CHORES = Sql::both(
         "UPDATE chores SET lease_token = NULL, lease_expires_at = 0 WHERE lease_token IS NOT NULL",
     );

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dps_application::ports::FleetStore;
-use dps_application::ports::fleet::{Comparison, Deployed, Deployment, Desired, KnownEdge, comparison_chore};
+use dps_application::ports::fleet::{Comparison, Deployed, Deployment, Desired, KnownEdge, comparison_task};
 use dps_application::ports::store::{StoreError, StoredChallenge};
 use dps_domain::inventory::Entry;
 use dps_domain::reachability::Reachability;
@@ -244,7 +244,7 @@ impl FleetStore for Store {
         if forgotten < u64::from(limit) {
             session.execute(FORGET, args![name]).await?;
             session
-                .execute(FORGET_CHORE, args![comparison_chore(name)])
+                .execute(FORGET_CHORE, args![comparison_task(name)])
                 .await?;
         }
         session.commit().await?;

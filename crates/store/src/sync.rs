@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dps_application::ports::store::StoreError;
-use dps_application::ports::sync::{ChoreLease, Known, Sighting, SyncStore};
+use dps_application::ports::sync::{Known, PeriodicTaskLease, Sighting, SyncStore};
 use dps_domain::{DomainId, Phase, Timestamp};
 
 use crate::connect::Store;
@@ -117,15 +117,15 @@ impl SyncStore for Store {
         cursors::advance(&self.database, name, from, to).await
     }
 
-    async fn chore_acquire(
+    async fn periodic_acquire(
         &self,
         name: &str,
         now: Timestamp,
         ttl: Duration,
         first_due: Timestamp,
-    ) -> Result<Option<ChoreLease>, StoreError> {
+    ) -> Result<Option<PeriodicTaskLease>, StoreError> {
         let token = self.new_token(now);
-        let mut session = self.database.write("take up a chore").await?;
+        let mut session = self.database.write("take up a task").await?;
         session.execute(CHORE_KNOW, args![name, first_due]).await?;
         let row = session
             .fetch(
@@ -135,7 +135,7 @@ impl SyncStore for Store {
             .await?;
         session.commit().await?;
         row.map(|row| {
-            Ok(ChoreLease {
+            Ok(PeriodicTaskLease {
                 name: name.to_owned(),
                 token,
                 progress: row.fields("chores", "name").get("progress")?,
@@ -144,32 +144,32 @@ impl SyncStore for Store {
         .transpose()
     }
 
-    async fn chore_keep(
+    async fn periodic_extend(
         &self,
-        lease: &ChoreLease,
+        lease: &PeriodicTaskLease,
         progress: &str,
         until: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut session = self.database.write("remember a chore's progress").await?;
+        let mut session = self.database.write("remember a task's progress").await?;
         let args = args![lease.name.as_str(), lease.token, progress, until];
         session.execute_leased(CHORE_KEEP, args).await?;
         session.commit().await
     }
 
-    async fn chore_release(
+    async fn periodic_release(
         &self,
-        lease: &ChoreLease,
+        lease: &PeriodicTaskLease,
         progress: Option<&str>,
         due_at: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut session = self.database.write("lay a chore down").await?;
+        let mut session = self.database.write("lay a task down").await?;
         let args = args![lease.name.as_str(), lease.token, progress, due_at];
         session.execute_leased(CHORE_RELEASE, args).await?;
         session.commit().await
     }
 
-    async fn chore_call(&self, name: &str, now: Timestamp) -> Result<(), StoreError> {
-        let mut session = self.database.write("make a chore due").await?;
+    async fn periodic_make_due(&self, name: &str, now: Timestamp) -> Result<(), StoreError> {
+        let mut session = self.database.write("make a task due").await?;
         session.execute(CHORE_CALL, args![name, now]).await?;
         session.commit().await
     }

@@ -76,8 +76,8 @@ pub struct Deployment {
     pub deployed_at: Timestamp,
 }
 
-/// The name of the chore that compares an edge with what it should hold.
-pub fn comparison_chore(edge: &str) -> String {
+/// The name of the task that compares an edge with what it should hold.
+pub fn comparison_task(edge: &str) -> String {
     format!("edge.compare {edge}")
 }
 
@@ -121,7 +121,7 @@ pub trait FleetStore: Send + Sync {
     async fn edge_compared(&self, name: &str, comparison: &Comparison) -> Result<(), StoreError>;
 
     /// Forgets an edge that left the fleet, with up to `limit` of what it was seen to hold; answers how many. Once there were fewer, it is
-    /// forgotten itself, with its [chore](comparison_chore).
+    /// forgotten itself, with its [task](comparison_task).
     async fn edge_forget(&self, name: &str, limit: u32) -> Result<u64, StoreError>;
 
     /// The certificates that are served and valid at `now`, in the order of their hostnames, after the given one.

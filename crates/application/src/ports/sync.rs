@@ -10,7 +10,7 @@ use super::store::{DomainRecord, StoreError};
 
 /// Work that comes round by itself, in the hands of one replica.
 #[derive(Debug, Clone)]
-pub struct ChoreLease {
+pub struct PeriodicTaskLease {
     /// Which.
     pub name: String,
     /// Proof of the lease.
@@ -48,33 +48,33 @@ pub trait SyncStore: Send + Sync {
     /// Moves a position on from the one that was read. Answers whether nobody moved it meanwhile: a slow replica cannot take it back.
     async fn cursor_advance(&self, name: &str, from: Option<&str>, to: &str) -> Result<bool, StoreError>;
 
-    /// Takes up a chore that is due and that nobody has in hand. One that is not known yet becomes due at `first_due`.
-    async fn chore_acquire(
+    /// Takes up a task that is due and that nobody has in hand. One that is not known yet becomes due at `first_due`.
+    async fn periodic_acquire(
         &self,
         name: &str,
         now: Timestamp,
         ttl: Duration,
         first_due: Timestamp,
-    ) -> Result<Option<ChoreLease>, StoreError>;
+    ) -> Result<Option<PeriodicTaskLease>, StoreError>;
 
-    /// Remembers how far the chore has come, and keeps it until the given moment. `LeaseLost` if somebody else took it up.
-    async fn chore_keep(
+    /// Remembers how far the task has come, and keeps it until the given moment. `LeaseLost` if somebody else took it up.
+    async fn periodic_extend(
         &self,
-        lease: &ChoreLease,
+        lease: &PeriodicTaskLease,
         progress: &str,
         until: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Lays the chore down until `due_at`, or until it was called to meanwhile; without `progress` it begins anew then. `LeaseLost` if somebody else took it up.
-    async fn chore_release(
+    /// Lays the task down until `due_at`, or until it was called to meanwhile; without `progress` it begins anew then. `LeaseLost` if somebody else took it up.
+    async fn periodic_release(
         &self,
-        lease: &ChoreLease,
+        lease: &PeriodicTaskLease,
         progress: Option<&str>,
         due_at: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Makes a chore due at the given moment, if it is not due earlier. One that is in hand just now is taken up again then.
-    async fn chore_call(&self, name: &str, at: Timestamp) -> Result<(), StoreError>;
+    /// Makes a task due at the given moment, if it is not due earlier. One that is in hand just now is taken up again then.
+    async fn periodic_make_due(&self, name: &str, at: Timestamp) -> Result<(), StoreError>;
 
     /// The records of these domains, as far as there are any that can be read.
     async fn known(&self, ids: &[DomainId]) -> Result<Vec<Known>, StoreError>;

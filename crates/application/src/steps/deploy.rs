@@ -10,7 +10,7 @@ use super::{Fault, Outcome, StepContext, Then, undeploy};
 use crate::crash_point::{self, Effect};
 use crate::fleet::deployment;
 use crate::ports::Edge;
-use crate::ports::fleet::{Deployed, comparison_chore};
+use crate::ports::fleet::{Deployed, comparison_task};
 use crate::ports::store::StoredCertificate;
 
 pub(super) async fn deploy(context: &StepContext<'_>, id: CertificateId) -> Result<Outcome, Fault> {
@@ -100,8 +100,8 @@ async fn apply_everywhere(
     // One that returns before this step's outcome is stored would be compared with what was.
     let settled = service.now() + service.policy.lease;
     for edge in &reach.unreachable {
-        let chore = comparison_chore(edge);
-        service.store.chore_call(&chore, settled).await?;
+        let task = comparison_task(edge);
+        service.store.periodic_make_due(&task, settled).await?;
     }
     Ok(reach.failed)
 }

@@ -3,7 +3,7 @@
 use dps_domain::{CertificateId, Event};
 
 use super::{Fault, Outcome, StepContext, moved, undeploy};
-use crate::ports::fleet::comparison_chore;
+use crate::ports::fleet::comparison_task;
 
 /// Returns [`Event::CertificateEnded`] whatever the edges say: the domain is not `Active` any more,
 /// and an edge that is not reached now removes the certificate in its next comparison.
@@ -19,7 +19,7 @@ pub(super) async fn expire(context: &StepContext<'_>, serving: CertificateId) ->
         if !done.contains(&edge) {
             service
                 .store
-                .chore_call(&comparison_chore(edge), service.now())
+                .periodic_make_due(&comparison_task(edge), service.now())
                 .await?;
         }
     }

@@ -8,7 +8,7 @@ use super::edges::Reach;
 use super::{Fault, Outcome, StepContext, edges, moved};
 use crate::ports::Edge;
 use crate::ports::edge::Removal;
-use crate::ports::fleet::comparison_chore;
+use crate::ports::fleet::comparison_task;
 
 /// No certificate has a lower generation.
 const FIRST_GENERATION: u64 = 1;
@@ -54,8 +54,8 @@ pub(super) async fn take_down(context: &StepContext<'_>, generation: u64) -> Res
     // domain's certificate is not known any more.
     let newer_at = newer_at.into_inner().unwrap_or_else(PoisonError::into_inner);
     for edge in newer_at {
-        let chore = comparison_chore(&edge);
-        service.store.chore_call(&chore, service.now()).await?;
+        let task = comparison_task(&edge);
+        service.store.periodic_make_due(&task, service.now()).await?;
     }
     context.evidence.edges(&reach);
     Ok(reach)

@@ -170,7 +170,7 @@ pub async fn approve(store: &dyn CertificateStore, now: Timestamp) -> Result<Opt
         };
         let next = serde_json::json!(next).to_string();
         if store.cursor_advance(CURSOR, text.as_deref(), &next).await? {
-            store.chore_call(resync::CHORE, now).await?;
+            store.periodic_make_due(resync::TASK, now).await?;
             return Ok(Some(until));
         }
     }

@@ -184,7 +184,10 @@ impl Intake {
             // again is harmless; what went backwards there is found by a resync.
             Err(error) if error.fault == CabinetFault::CursorUnknown && after.is_some() => {
                 tracing::warn!(%error, "intake.feed_begins_anew");
-                service.store.chore_call(resync::CHORE, service.now()).await?;
+                service
+                    .store
+                    .periodic_make_due(resync::TASK, service.now())
+                    .await?;
                 self.feed = FeedPace::default();
                 (CabinetPage::default(), Some(String::new()))
             }
@@ -487,7 +490,7 @@ async fn decide(
             // itself.
             if other.id.is_take_down() && other.tenant_id == domain.tenant_id {
                 let soon = service.now() + TAKE_DOWN_PAUSE;
-                service.store.chore_call(resync::CHORE, soon).await?;
+                service.store.periodic_make_due(resync::TASK, soon).await?;
                 return Ok(Written::Nothing);
             }
             names.refusal = Some(Failure::NameAlreadyClaimed {});

@@ -1,6 +1,6 @@
 //! Keeps each edge as it should be: compares what it holds with what is served, and sends it what it lacks.
 //!
-//! A comparison is a chore of its own for each edge, which one replica at a time does: when the edge is new, when it returns, when its agent
+//! A comparison is a task of its own for each edge, which one replica at a time does: when the edge is new, when it returns, when its agent
 //! has begun anew, and now and then. Equal digests end it. Else both lists are walked in the order of their hostnames, and what the
 //! edge lacks is sent in batches at a bounded rate. A comparison that breaks off begins anew: what was sent is no difference any more.
 
@@ -20,9 +20,9 @@ use crate::local_fault::LocalParty;
 use crate::policy::Policy;
 use crate::ports::Edge;
 use crate::ports::edge::{EdgeError, Removal};
-use crate::ports::fleet::{Comparison, Deployed, Desired, KnownEdge, comparison_chore};
+use crate::ports::fleet::{Comparison, Deployed, Desired, KnownEdge, comparison_task};
 use crate::ports::store::StoreError;
-use crate::ports::sync::ChoreLease;
+use crate::ports::sync::PeriodicTaskLease;
 use crate::service::Service;
 
 /// A replica that dies in a comparison is replaced after so long; each page starts it anew.
@@ -92,8 +92,8 @@ pub async fn compare(
     if known.is_some_and(|known| known.reachability.is_unreachable()) {
         return Ok(None);
     }
-    let chore = comparison_chore(edge.name());
-    let Some(lease) = store.chore_acquire(&chore, now, LEASE, now).await? else {
+    let task = comparison_task(edge.name());
+    let Some(lease) = store.periodic_acquire(&task, now, LEASE, now).await? else {
         return Ok(None);
     };
     match compare_now(service, edge, &lease, shutdown).await {
@@ -107,12 +107,14 @@ pub async fn compare(
             } else {
                 policy.lease + policy.fleet.find_interval
             };
-            store.chore_release(&lease, None, service.now() + pause).await?;
+            store
+                .periodic_release(&lease, None, service.now() + pause)
+                .await?;
             Ok(Some(comparison))
         }
         Err(CompareError::Store(StoreError::LeaseLost)) => Ok(None),
         Err(CompareError::Stopped) => {
-            store.chore_release(&lease, None, service.now()).await?;
+            store.periodic_release(&lease, None, service.now()).await?;
             Ok(None)
         }
         Err(error) => {
@@ -126,7 +128,7 @@ pub async fn compare(
                     .await?;
             }
             store
-                .chore_release(&lease, None, service.now() + FAULT_PAUSE)
+                .periodic_release(&lease, None, service.now() + FAULT_PAUSE)
                 .await?;
             Err(error)
         }
@@ -144,7 +146,7 @@ fn is_settled(known: &KnownEdge, policy: &Policy, now: Timestamp) -> bool {
 async fn compare_now(
     service: &Service,
     edge: &dyn Edge,
-    lease: &ChoreLease,
+    lease: &PeriodicTaskLease,
     shutdown: &CancellationToken,
 ) -> Result<(Comparison, bool), CompareError> {
     let (digest, certificates) = desired_digest(service, lease, shutdown).await?;
@@ -206,7 +208,7 @@ async fn compare_now(
 /// The digest of what every edge should hold, and how much that is.
 async fn desired_digest(
     service: &Service,
-    lease: &ChoreLease,
+    lease: &PeriodicTaskLease,
     shutdown: &CancellationToken,
 ) -> Result<(InventoryDigest, u64), CompareError> {
     let mut digest = InventoryDigest::default();
@@ -226,17 +228,17 @@ async fn desired_digest(
     }
 }
 
-/// Keeps the chore, unless the process ends or somebody else has taken it up.
+/// Keeps the task, unless the process ends or somebody else has taken it up.
 async fn go_on(
     service: &Service,
-    lease: &ChoreLease,
+    lease: &PeriodicTaskLease,
     shutdown: &CancellationToken,
 ) -> Result<(), CompareError> {
     if shutdown.is_cancelled() {
         return Err(CompareError::Stopped);
     }
     let until = service.now() + LEASE;
-    service.store.chore_keep(lease, "", until).await?;
+    service.store.periodic_extend(lease, "", until).await?;
     Ok(())
 }
 
@@ -287,7 +289,7 @@ impl Held {
 struct Walk<'a> {
     service: &'a Service,
     edge: &'a dyn Edge,
-    lease: &'a ChoreLease,
+    lease: &'a PeriodicTaskLease,
     shutdown: &'a CancellationToken,
     held: Held,
     certificates: u64,

@@ -24,11 +24,11 @@ use super::pace::CursorTrail;
 use crate::local_fault::LocalParty;
 use crate::ports::cabinet::{CabinetDomain, CabinetFault};
 use crate::ports::store::{Completion, DomainEvent, DomainRecord, StoreError};
-use crate::ports::sync::{ChoreLease, Known};
+use crate::ports::sync::{Known, PeriodicTaskLease};
 use crate::service::Service;
 
-/// The chore's name in the store.
-pub(super) const CHORE: &str = "cabinet.resync";
+/// The task's name in the store.
+pub(super) const TASK: &str = "cabinet.resync";
 /// A replica that dies in a round is replaced after so long. Each page starts it anew; a page takes a call to the Cabinet for each domain
 /// that differs, and is noted in pieces.
 const LEASE: Duration = Duration::from_secs(600);
@@ -132,7 +132,7 @@ pub async fn resync(service: &Service) -> Result<bool, IntakeError> {
     let interval = service.policy.resync_interval;
     // The first at a random time, so that not every installation asks its Cabinet at its start.
     let first = now + interval.mul_f64(service.randomness.unit());
-    let Some(lease) = store.chore_acquire(CHORE, now, LEASE, first).await? else {
+    let Some(lease) = store.periodic_acquire(TASK, now, LEASE, first).await? else {
         return Ok(false);
     };
     let stored = lease.progress.as_deref();
@@ -150,7 +150,7 @@ pub async fn resync(service: &Service) -> Result<bool, IntakeError> {
             } = progress;
             tracing::info!(named, different, records, missing, "resync.done");
             let next = service.now() + about(interval, service.randomness.unit());
-            store.chore_release(&lease, None, next).await?;
+            store.periodic_release(&lease, None, next).await?;
             Ok(true)
         }
         Err(IntakeError::Store(StoreError::LeaseLost)) => Ok(false),
@@ -166,7 +166,7 @@ pub async fn resync(service: &Service) -> Result<bool, IntakeError> {
             };
             let pause = asked.unwrap_or(FAULT_PAUSE).max(FAULT_PAUSE);
             let at = service.now() + pause;
-            store.chore_release(&lease, Some(&text(&progress)), at).await?;
+            store.periodic_release(&lease, Some(&text(&progress)), at).await?;
             Err(error)
         }
     }
@@ -176,7 +176,11 @@ fn text(progress: &Progress) -> String {
     json!(progress).to_string()
 }
 
-async fn go_on(service: &Service, lease: &ChoreLease, progress: &mut Progress) -> Result<(), IntakeError> {
+async fn go_on(
+    service: &Service,
+    lease: &PeriodicTaskLease,
+    progress: &mut Progress,
+) -> Result<(), IntakeError> {
     loop {
         progress.stage = match progress.stage.clone() {
             Stage::Cabinet(status, cursor) => read_cabinet(service, progress, status, cursor).await?,
@@ -185,7 +189,10 @@ async fn go_on(service: &Service, lease: &ChoreLease, progress: &mut Progress) -
             Stage::Done => return Ok(()),
         };
         let until = service.now() + LEASE;
-        service.store.chore_keep(lease, &text(progress), until).await?;
+        service
+            .store
+            .periodic_extend(lease, &text(progress), until)
+            .await?;
         tokio::time::sleep(BREATH).await;
     }
 }

@@ -16,7 +16,7 @@ use crate::local_fault::LocalParty;
 use crate::outage::{self, Party};
 use crate::ports::Edge;
 use crate::ports::edge::{EdgeError, EdgeHealth};
-use crate::ports::fleet::{KnownEdge, comparison_chore};
+use crate::ports::fleet::{KnownEdge, comparison_task};
 use crate::ports::store::StoreError;
 use crate::service::Service;
 
@@ -164,8 +164,8 @@ async fn look_at(
         return Ok(None);
     }
     if !is_known || reachability.is_unreachable() {
-        let chore = comparison_chore(name);
-        service.store.chore_call(&chore, now).await?;
+        let task = comparison_task(name);
+        service.store.periodic_make_due(&task, now).await?;
         tracing::info!(
             edge = name,
             was_unreachable = reachability.is_unreachable(),

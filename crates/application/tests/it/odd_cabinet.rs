@@ -145,7 +145,7 @@ async fn another_name_of_a_served_domain_is_issued_for_and_the_old_one_leaves_th
             world
                 .service
                 .store
-                .chore_call("cabinet.resync", now)
+                .periodic_make_due("cabinet.resync", now)
                 .await
                 .unwrap();
             assert!(workers::resync(&world.service).await.unwrap());
@@ -181,7 +181,7 @@ async fn a_domain_that_was_taken_down_as_missing_comes_back_with_the_cabinet() {
     world
         .service
         .store
-        .chore_call("cabinet.resync", now)
+        .periodic_make_due("cabinet.resync", now)
         .await
         .unwrap();
     assert!(workers::resync(&world.service).await.unwrap());
@@ -249,7 +249,7 @@ fn host(number: u128) -> String {
 async fn resync_now(world: &World) {
     let now = world.service.now();
     let store = &world.service.store;
-    store.chore_call("cabinet.resync", now).await.unwrap();
+    store.periodic_make_due("cabinet.resync", now).await.unwrap();
     assert!(workers::resync(&world.service).await.unwrap());
 }
 
@@ -493,7 +493,7 @@ async fn a_list_that_goes_round_ends_and_the_other_lists_are_read() {
     world
         .service
         .store
-        .chore_call("cabinet.resync", now)
+        .periodic_make_due("cabinet.resync", now)
         .await
         .unwrap();
     assert!(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dps_application::ports::FleetStore;
-use dps_application::ports::fleet::{Comparison, Deployed, Deployment, Desired, KnownEdge, comparison_chore};
+use dps_application::ports::fleet::{Comparison, Deployed, Deployment, Desired, KnownEdge, comparison_task};
 use dps_application::ports::store::{StoreError, StoredChallenge};
 use dps_domain::inventory::Entry;
 use dps_domain::reachability::Reachability;
@@ -135,7 +135,7 @@ impl FleetStore for MemoryStore {
         }
         if domains.len() < limit as usize {
             state.edges.remove(name);
-            state.chores.remove(&comparison_chore(name));
+            state.tasks.remove(&comparison_task(name));
         }
         Ok(u64::try_from(domains.len()).unwrap_or(u64::MAX))
     }

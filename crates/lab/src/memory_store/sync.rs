@@ -1,17 +1,17 @@
-//! What keeps the service and the Cabinet the same: cursors, chores, and what a resync saw.
+//! What keeps the service and the Cabinet the same: cursors, tasks, and what a resync saw.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use dps_application::ports::store::StoreError;
-use dps_application::ports::sync::{ChoreLease, Known, Sighting, SyncStore};
+use dps_application::ports::sync::{Known, PeriodicTaskLease, Sighting, SyncStore};
 use dps_domain::{DomainId, LeaseToken, Phase, Timestamp};
 
 use super::MemoryStore;
 
 /// Work that comes round by itself.
 #[derive(Debug)]
-pub(super) struct Chore {
+pub(super) struct PeriodicTask {
     due_at: Timestamp,
     progress: Option<String>,
     lease: Option<(LeaseToken, Timestamp)>,
@@ -24,8 +24,8 @@ pub(super) struct Sighted {
     missing_since: Option<Timestamp>,
 }
 
-impl Chore {
-    fn held_by(&mut self, lease: &ChoreLease) -> Result<&mut Self, StoreError> {
+impl PeriodicTask {
+    fn held_by(&mut self, lease: &PeriodicTaskLease) -> Result<&mut Self, StoreError> {
         let held = self.lease.is_some_and(|(token, _)| token == lease.token);
         if held {
             Ok(self)
@@ -50,74 +50,74 @@ impl SyncStore for MemoryStore {
         Ok(true)
     }
 
-    async fn chore_acquire(
+    async fn periodic_acquire(
         &self,
         name: &str,
         now: Timestamp,
         ttl: Duration,
         first_due: Timestamp,
-    ) -> Result<Option<ChoreLease>, StoreError> {
+    ) -> Result<Option<PeriodicTaskLease>, StoreError> {
         let mut state = self.state();
         let token = state.new_token();
-        let chore = state.chores.entry(name.to_owned()).or_insert(Chore {
+        let task = state.tasks.entry(name.to_owned()).or_insert(PeriodicTask {
             due_at: first_due,
             progress: None,
             lease: None,
         });
-        let is_free = match chore.lease {
+        let is_free = match task.lease {
             Some((_, expires_at)) => expires_at <= now,
-            None => chore.due_at <= now,
+            None => task.due_at <= now,
         };
         if !is_free {
             return Ok(None);
         }
         // What is earlier when it is laid down is a call that came meanwhile.
-        chore.due_at = Timestamp::NEVER;
-        chore.lease = Some((token, now + ttl));
-        Ok(Some(ChoreLease {
+        task.due_at = Timestamp::NEVER;
+        task.lease = Some((token, now + ttl));
+        Ok(Some(PeriodicTaskLease {
             name: name.to_owned(),
             token,
-            progress: chore.progress.clone(),
+            progress: task.progress.clone(),
         }))
     }
 
-    async fn chore_keep(
+    async fn periodic_extend(
         &self,
-        lease: &ChoreLease,
+        lease: &PeriodicTaskLease,
         progress: &str,
         until: Timestamp,
     ) -> Result<(), StoreError> {
         let mut state = self.state();
-        let chore = state.chores.get_mut(&lease.name).ok_or(StoreError::LeaseLost)?;
-        let chore = chore.held_by(lease)?;
-        chore.progress = Some(progress.to_owned());
-        chore.lease = Some((lease.token, until));
+        let task = state.tasks.get_mut(&lease.name).ok_or(StoreError::LeaseLost)?;
+        let task = task.held_by(lease)?;
+        task.progress = Some(progress.to_owned());
+        task.lease = Some((lease.token, until));
         Ok(())
     }
 
-    async fn chore_release(
+    async fn periodic_release(
         &self,
-        lease: &ChoreLease,
+        lease: &PeriodicTaskLease,
         progress: Option<&str>,
         due_at: Timestamp,
     ) -> Result<(), StoreError> {
         let mut state = self.state();
-        let chore = state.chores.get_mut(&lease.name).ok_or(StoreError::LeaseLost)?;
-        let chore = chore.held_by(lease)?;
-        chore.progress = progress.map(str::to_owned);
-        chore.due_at = chore.due_at.min(due_at);
-        chore.lease = None;
+        let task = state.tasks.get_mut(&lease.name).ok_or(StoreError::LeaseLost)?;
+        let task = task.held_by(lease)?;
+        task.progress = progress.map(str::to_owned);
+        task.due_at = task.due_at.min(due_at);
+        task.lease = None;
         Ok(())
     }
 
-    async fn chore_call(&self, name: &str, now: Timestamp) -> Result<(), StoreError> {
+    async fn periodic_make_due(&self, name: &str, now: Timestamp) -> Result<(), StoreError> {
         let mut state = self.state();
-        let chore = state.chores.entry(name.to_owned()).or_insert(Chore {
+        let task = state.tasks.entry(name.to_owned()).or_insert(PeriodicTask {
             due_at: now,
             progress: None,
             lease: None,
         });
-        chore.due_at = chore.due_at.min(now);
+        task.due_at = task.due_at.min(now);
         Ok(())
     }
 

@@ -14,16 +14,16 @@ async fn a_file_serves_one_process_whose_successor_takes_over_at_once() {
     let killed = world.acquire_one(at(0)).await;
     let store = &world.store;
     for name in ["cabinet.resync", "edge.reconcile"] {
-        let chore = store.chore_acquire(name, at(0), TTL, at(0)).await.unwrap();
-        let chore = chore.expect("nobody has it");
-        store.chore_keep(&chore, "half of it", at(60)).await.unwrap();
+        let task = store.periodic_acquire(name, at(0), TTL, at(0)).await.unwrap();
+        let task = task.expect("nobody has it");
+        store.periodic_extend(&task, "half of it", at(60)).await.unwrap();
     }
     assert_eq!(world.reports(at(0), 1).await.len(), 1);
     let successor = world.open_again().await;
     let refused = successor.database().claim().await;
     assert!(matches!(refused, Err(ClaimError::Taken { .. })), "{refused:?}");
     assert!(world.acquire(at(1), 1).await.is_empty(), "and takes nothing away");
-    let taken = successor.chore_acquire("cabinet.resync", at(1), TTL, at(1));
+    let taken = successor.periodic_acquire("cabinet.resync", at(1), TTL, at(1));
     assert!(taken.await.unwrap().is_none());
 
     let world = world.replaced_by(successor);
@@ -33,9 +33,9 @@ async fn a_file_serves_one_process_whose_successor_takes_over_at_once() {
     assert_eq!(taken_over.record.attempt, 2, "the killed one's attempt counts");
     assert_eq!(world.reports(at(1), 1).await.len(), 1);
     for name in ["cabinet.resync", "edge.reconcile"] {
-        let chore = world.store.chore_acquire(name, at(1), TTL, at(1));
-        let chore = chore.await.unwrap().expect("it is taken over at once");
-        assert_eq!(chore.progress.as_deref(), Some("half of it"), "{name}");
+        let task = world.store.periodic_acquire(name, at(1), TTL, at(1));
+        let task = task.await.unwrap().expect("it is taken over at once");
+        assert_eq!(task.progress.as_deref(), Some("half of it"), "{name}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dps_application::ports::fleet::{Comparison, Deployed, KnownEdge, comparison_chore};
+use dps_application::ports::fleet::{Comparison, Deployed, KnownEdge, comparison_task};
 use dps_application::ports::store::StoredChallenge;
 use dps_domain::phase::Next;
 use dps_domain::reachability::Reachability;
@@ -112,7 +112,7 @@ pub(crate) async fn an_edge_is_listed_compared_and_forgotten_with_what_it_held(w
     }
     world
         .store
-        .chore_call(&comparison_chore(EDGE), at(50))
+        .periodic_make_due(&comparison_task(EDGE), at(50))
         .await
         .unwrap();
     assert_eq!(world.store.edge_forget(EDGE, 1).await.unwrap(), 1);
@@ -120,12 +120,12 @@ pub(crate) async fn an_edge_is_listed_compared_and_forgotten_with_what_it_held(w
     assert_eq!(world.store.edge_forget(EDGE, 5).await.unwrap(), 1);
     assert_eq!(edge(&world).await.name, "https://edge-0:9403");
     assert_eq!(world.store.deployments(one.domain_id).await.unwrap().len(), 1);
-    let chore = world
+    let task = world
         .store
-        .chore_acquire(&comparison_chore(EDGE), at(60), TTL, at(1_000))
+        .periodic_acquire(&comparison_task(EDGE), at(60), TTL, at(1_000))
         .await
         .unwrap();
-    assert!(chore.is_none(), "the chore is forgotten as well");
+    assert!(task.is_none(), "the task is forgotten as well");
 }
 
 pub(crate) async fn what_edges_should_hold_is_what_live_domains_serve_and_is_valid(world: World) {

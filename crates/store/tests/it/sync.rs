@@ -1,11 +1,11 @@
-//! What keeps us and the Cabinet the same: cursors, chores, sightings.
+//! What keeps us and the Cabinet the same: cursors, tasks, sightings.
 
 use dps_application::ports::store::StoreError;
 use dps_domain::{Phase, Status};
 
 use crate::world::{AnyStore, TTL, World, at, number, quiet};
 
-const CHORE: &str = "chore";
+const TASK: &str = "task";
 
 pub(crate) async fn a_cursor_moves_on_only_from_where_it_was_read(world: World) {
     let store = &world.store;
@@ -39,7 +39,7 @@ pub(crate) async fn a_cursor_moves_on_only_from_where_it_was_read(world: World) 
 
 pub(crate) async fn a_chore_is_in_one_pair_of_hands_and_goes_on_where_it_was_left(world: World) {
     let (here, there) = (&world.store, world.open_again().await);
-    let take = async |store: &AnyStore, second| store.chore_acquire(CHORE, at(second), TTL, at(10)).await;
+    let take = async |store: &AnyStore, second| store.periodic_acquire(TASK, at(second), TTL, at(10)).await;
     assert!(
         take(here, 0).await.unwrap().is_none(),
         "it is due at 10 for the first time"
@@ -47,51 +47,63 @@ pub(crate) async fn a_chore_is_in_one_pair_of_hands_and_goes_on_where_it_was_lef
     let first = take(here, 10).await.unwrap().unwrap();
     assert_eq!(first.progress, None);
     assert!(take(&there, 11).await.unwrap().is_none());
-    here.chore_keep(&first, "half", at(100)).await.unwrap();
+    here.periodic_extend(&first, "half", at(100)).await.unwrap();
     assert!(
         take(&there, 99).await.unwrap().is_none(),
         "it was kept for longer"
     );
     let second = take(&there, 100).await.unwrap().unwrap();
     assert_eq!(second.progress.as_deref(), Some("half"));
-    let lost = here.chore_keep(&first, "more", at(200)).await;
+    let lost = here.periodic_extend(&first, "more", at(200)).await;
     assert!(matches!(lost, Err(StoreError::LeaseLost)));
-    let lost = here.chore_release(&first, None, at(200)).await;
+    let lost = here.periodic_release(&first, None, at(200)).await;
     assert!(matches!(lost, Err(StoreError::LeaseLost)));
-    there.chore_release(&second, Some("most"), at(120)).await.unwrap();
+    there
+        .periodic_release(&second, Some("most"), at(120))
+        .await
+        .unwrap();
     assert!(take(here, 119).await.unwrap().is_none());
     let third = take(here, 120).await.unwrap().unwrap();
     assert_eq!(third.progress.as_deref(), Some("most"));
-    here.chore_release(&third, None, at(300)).await.unwrap();
+    here.periodic_release(&third, None, at(300)).await.unwrap();
     assert_eq!(take(here, 300).await.unwrap().unwrap().progress, None);
 }
 
 pub(crate) async fn a_chore_can_be_made_due_and_is_never_put_off_by_that(world: World) {
     let store = &world.store;
-    store.chore_call(CHORE, at(5)).await.unwrap();
-    store.chore_call(CHORE, at(50)).await.unwrap();
-    let lease = store.chore_acquire(CHORE, at(5), TTL, at(1000)).await.unwrap();
-    store.chore_release(&lease.unwrap(), None, at(500)).await.unwrap();
-    store.chore_call(CHORE, at(100)).await.unwrap();
-    let lease = store.chore_acquire(CHORE, at(100), TTL, at(1000)).await.unwrap();
-    store.chore_call(CHORE, at(400)).await.unwrap();
-    store.chore_release(&lease.unwrap(), None, at(500)).await.unwrap();
-    let early = store.chore_acquire(CHORE, at(399), TTL, at(0)).await.unwrap();
+    store.periodic_make_due(TASK, at(5)).await.unwrap();
+    store.periodic_make_due(TASK, at(50)).await.unwrap();
+    let lease = store.periodic_acquire(TASK, at(5), TTL, at(1000)).await.unwrap();
+    store
+        .periodic_release(&lease.unwrap(), None, at(500))
+        .await
+        .unwrap();
+    store.periodic_make_due(TASK, at(100)).await.unwrap();
+    let lease = store
+        .periodic_acquire(TASK, at(100), TTL, at(1000))
+        .await
+        .unwrap();
+    store.periodic_make_due(TASK, at(400)).await.unwrap();
+    store
+        .periodic_release(&lease.unwrap(), None, at(500))
+        .await
+        .unwrap();
+    let early = store.periodic_acquire(TASK, at(399), TTL, at(0)).await.unwrap();
     assert!(early.is_none());
-    let lease = store.chore_acquire(CHORE, at(400), TTL, at(0)).await.unwrap();
+    let lease = store.periodic_acquire(TASK, at(400), TTL, at(0)).await.unwrap();
     let lease = lease.expect("a call that comes while it is in hand is kept");
-    store.chore_release(&lease, None, at(500)).await.unwrap();
-    store.chore_call(CHORE, at(60)).await.unwrap();
+    store.periodic_release(&lease, None, at(500)).await.unwrap();
+    store.periodic_make_due(TASK, at(60)).await.unwrap();
     assert!(
         store
-            .chore_acquire(CHORE, at(59), TTL, at(0))
+            .periodic_acquire(TASK, at(59), TTL, at(0))
             .await
             .unwrap()
             .is_none()
     );
     assert!(
         store
-            .chore_acquire(CHORE, at(60), TTL, at(0))
+            .periodic_acquire(TASK, at(60), TTL, at(0))
             .await
             .unwrap()
             .is_some()
