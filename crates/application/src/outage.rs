@@ -13,7 +13,7 @@ use dps_domain::{DomainId, Failure, with_causes};
 
 use crate::ports::store::{Completion, DomainRecord, StoreError};
 use crate::service::Service;
-use crate::wake::Bell;
+use crate::wake::WakeSignal;
 
 /// Domains remembered of each outage at most.
 const CAPACITY: usize = 50_000;
@@ -110,7 +110,7 @@ async fn bring_forward(service: &Service, party: Party, waiting: BTreeSet<Domain
     }
     // Workers that sleep until what they knew to be due look anew.
     for lane in lanes {
-        service.wakers.wake_all(Bell::Lane(lane));
+        service.waker.notify_all(WakeSignal::Lane(lane));
     }
     tracing::info!(party = party.as_str(), domains = moved, "outage.ended");
 }

@@ -121,7 +121,7 @@ pub struct Policy {
     /// Addresses of our edges, for names that cannot have a CNAME.
     pub edge_addresses: Vec<IpNet>,
     /// The periodic pass of the lease loops: how soon work that another process made due is seen when nobody told of it.
-    pub glance: Duration,
+    pub poll_interval: Duration,
     /// How long an edge that does not do what it is asked is waited for.
     pub unreachable_grace: Duration,
     /// How the edges are kept as they should be.
@@ -169,7 +169,7 @@ impl Default for Policy {
             give_up_after: 7 * DAY,
             release_after: 30 * DAY,
             edge_addresses: Vec::new(),
-            glance: Duration::from_secs(2),
+            poll_interval: Duration::from_secs(2),
             unreachable_grace: 2 * MINUTE,
             fleet: FleetPolicy {
                 check_interval: Duration::from_secs(5),

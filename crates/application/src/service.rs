@@ -14,7 +14,7 @@ use crate::ports::{
     Cabinet, CertificateAuthority, CertificateStore, Clock, HttpProbe, Metrics, Pki, Randomness, Vault,
 };
 use crate::resolvers::Resolvers;
-use crate::wake::Wakers;
+use crate::wake::Waker;
 
 /// The service: its ports and its policy. Cloned into every task.
 #[derive(Clone)]
@@ -37,7 +37,7 @@ pub struct Service {
     pub policy: Arc<Policy>,
     /// The limits of the CA, as published or configured.
     pub limits: Arc<CaLimits>,
-    pub wakers: Wakers,
+    pub waker: Waker,
     /// Which domains wait for the end of an outage of ours.
     pub outages: Arc<Outages>,
     /// When faults of our own machine were logged.

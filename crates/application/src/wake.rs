@@ -11,15 +11,15 @@ use crate::ports::WakeChannel;
 
 /// Whom a wake is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Bell {
+pub enum WakeSignal {
     /// The worker of a lane.
     Lane(Lane),
     /// The reporter to the Cabinet.
     Reporter,
 }
 
-impl Bell {
-    /// Every bell.
+impl WakeSignal {
+    /// Every signal.
     pub fn all() -> impl Iterator<Item = Self> {
         Lane::ALL.into_iter().map(Self::Lane).chain([Self::Reporter])
     }
@@ -32,56 +32,56 @@ impl Bell {
         }
     }
 
-    /// The bell of this name; none for that of a newer version.
+    /// The signal of this name; none for that of a newer version.
     pub fn named(name: &str) -> Option<Self> {
-        Self::all().find(|bell| bell.as_str() == name)
+        Self::all().find(|signal| signal.as_str() == name)
     }
 }
 
-/// One bell per lane and one for the reporter, and what the other replicas have yet to be told.
+/// One signal per lane and one for the reporter, and what the other replicas have yet to be told.
 #[derive(Clone, Default)]
-pub struct Wakers(Arc<Bells>);
+pub struct Waker(Arc<Signals>);
 
 #[derive(Default)]
-struct Bells {
+struct Signals {
     lanes: [Notify; Lane::ALL.len()],
     reporter: Notify,
     channel: Option<Arc<dyn WakeChannel>>,
-    untold: Mutex<BTreeSet<Bell>>,
-    something_untold: Notify,
+    unsent: Mutex<BTreeSet<WakeSignal>>,
+    something_unsent: Notify,
 }
 
-impl Wakers {
+impl Waker {
     /// Wakes the workers of other replicas too, through `channel`, while [`workers::run`](crate::workers::run) runs.
     pub fn shared(channel: Arc<dyn WakeChannel>) -> Self {
-        Self(Arc::new(Bells {
+        Self(Arc::new(Signals {
             channel: Some(channel),
-            ..Bells::default()
+            ..Signals::default()
         }))
     }
 
     /// Something became due: wakes the worker here, and soon those of the other replicas.
-    pub fn wake_all(&self, bell: Bell) {
-        self.ring(bell);
+    pub fn notify_all(&self, signal: WakeSignal) {
+        self.notify(signal);
         if self.0.channel.is_some() {
-            self.untold().insert(bell);
-            self.0.something_untold.notify_one();
+            self.unsent().insert(signal);
+            self.0.something_unsent.notify_one();
         }
     }
 
     /// Wakes the worker of this process.
-    pub fn ring(&self, bell: Bell) {
-        self.bell(bell).notify_one();
+    pub fn notify(&self, signal: WakeSignal) {
+        self.signal(signal).notify_one();
     }
 
-    /// Waits until the bell is rung.
-    pub async fn rung(&self, bell: Bell) {
-        self.bell(bell).notified().await;
+    /// Waits until the signal is rung.
+    pub async fn wait(&self, signal: WakeSignal) {
+        self.signal(signal).notified().await;
     }
 
-    /// Whether the bell was rung since somebody last noticed; does not wait.
-    pub(crate) fn take_signal(&self, bell: Bell) -> bool {
-        self.bell(bell).notified().now_or_never().is_some()
+    /// Whether the signal was rung since somebody last noticed; does not wait.
+    pub(crate) fn take_notified(&self, signal: WakeSignal) -> bool {
+        self.signal(signal).notified().now_or_never().is_some()
     }
 
     /// The way to the other replicas, if there is one.
@@ -90,27 +90,27 @@ impl Wakers {
     }
 
     /// Waits until there is something to tell the other replicas.
-    pub(crate) async fn something_untold(&self) {
-        self.0.something_untold.notified().await;
+    pub(crate) async fn something_unsent(&self) {
+        self.0.something_unsent.notified().await;
     }
 
     /// Takes what the other replicas have yet to be told.
-    pub(crate) fn take_untold(&self) -> Vec<Bell> {
-        std::mem::take(&mut *self.untold()).into_iter().collect()
+    pub(crate) fn take_unsent(&self) -> Vec<WakeSignal> {
+        std::mem::take(&mut *self.unsent()).into_iter().collect()
     }
 
-    fn untold(&self) -> std::sync::MutexGuard<'_, BTreeSet<Bell>> {
-        self.0.untold.lock().unwrap_or_else(PoisonError::into_inner)
+    fn unsent(&self) -> std::sync::MutexGuard<'_, BTreeSet<WakeSignal>> {
+        self.0.unsent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn bell(&self, bell: Bell) -> &Notify {
-        match bell {
-            Bell::Lane(lane) => {
+    fn signal(&self, signal: WakeSignal) -> &Notify {
+        match signal {
+            WakeSignal::Lane(lane) => {
                 let index = Lane::ALL.iter().position(|known| *known == lane);
                 // Every lane is in the list of all.
                 &self.0.lanes[index.unwrap_or_default()]
             }
-            Bell::Reporter => &self.0.reporter,
+            WakeSignal::Reporter => &self.0.reporter,
         }
     }
 }
@@ -120,21 +120,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_bell_is_known_by_its_name() {
-        for bell in Bell::all() {
-            assert_eq!(Bell::named(bell.as_str()), Some(bell));
+    fn every_signal_is_known_by_its_name() {
+        for signal in WakeSignal::all() {
+            assert_eq!(WakeSignal::named(signal.as_str()), Some(signal));
         }
-        assert_eq!(Bell::named("of a newer version"), None);
+        assert_eq!(WakeSignal::named("of a newer version"), None);
     }
 
     #[tokio::test]
-    async fn every_bell_wakes_its_own_worker() {
-        let wakers = Wakers::default();
-        for bell in Bell::all() {
-            wakers.ring(bell);
+    async fn every_signal_wakes_its_own_worker() {
+        let waker = Waker::default();
+        for signal in WakeSignal::all() {
+            waker.notify(signal);
         }
-        for bell in Bell::all() {
-            wakers.rung(bell).await;
+        for signal in WakeSignal::all() {
+            waker.wait(signal).await;
         }
     }
 }

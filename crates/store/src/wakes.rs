@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dps_application::ports::WakeChannel;
 use dps_application::ports::store::StoreError;
-use dps_application::wake::Bell;
+use dps_application::wake::WakeSignal;
 use sqlx::postgres::{PgListener, PgNotification, PgPoolOptions};
 use sqlx::{Executor, PgPool};
 use tokio::sync::Mutex;
@@ -58,29 +58,29 @@ impl Store {
 }
 
 impl PostgresWakes {
-    /// The bells that a message of somebody else names; none for our own.
-    fn bells(&self, message: &PgNotification) -> Vec<Bell> {
+    /// The signals that a message of somebody else names; none for our own.
+    fn signals(&self, message: &PgNotification) -> Vec<WakeSignal> {
         let mut words = message.payload().split(' ');
         if words.next() == Some(&self.name) {
             return Vec::new();
         }
-        words.filter_map(Bell::named).collect()
+        words.filter_map(WakeSignal::named).collect()
     }
 
-    /// The bells of the next message of somebody else; all of them after the connection was lost.
-    async fn next(&self, listener: &mut PgListener) -> Result<Vec<Bell>, StoreError> {
+    /// The signals of the next message of somebody else; all of them after the connection was lost.
+    async fn next(&self, listener: &mut PgListener) -> Result<Vec<WakeSignal>, StoreError> {
         loop {
             let Ok(received) = tokio::time::timeout(SILENCE, listener.try_recv()).await else {
                 bounded("hear of other replicas", listener.execute("SELECT 1")).await?;
                 continue;
             };
-            let bells = match bounded("hear of other replicas", async { received }).await? {
-                Some(message) => self.bells(&message),
+            let signals = match bounded("hear of other replicas", async { received }).await? {
+                Some(message) => self.signals(&message),
                 // Reconnected: what was said meanwhile is lost.
-                None => Bell::all().collect(),
+                None => WakeSignal::all().collect(),
             };
-            if !bells.is_empty() {
-                return Ok(bells);
+            if !signals.is_empty() {
+                return Ok(signals);
             }
         }
     }
@@ -88,15 +88,15 @@ impl PostgresWakes {
 
 #[async_trait]
 impl WakeChannel for PostgresWakes {
-    async fn announce(&self, bells: &[Bell]) -> Result<(), StoreError> {
-        let words = bells.iter().map(|bell| bell.as_str());
+    async fn announce(&self, signals: &[WakeSignal]) -> Result<(), StoreError> {
+        let words = signals.iter().map(|signal| signal.as_str());
         let message = [self.name.as_str()].into_iter().chain(words);
         let message = message.collect::<Vec<_>>().join(" ");
         let mut session = self.database.read("wake other replicas").await?;
         session.fetch(ANNOUNCE, args![message]).await.map(drop)
     }
 
-    async fn heard(&self) -> Result<Vec<Bell>, StoreError> {
+    async fn heard(&self) -> Result<Vec<WakeSignal>, StoreError> {
         // Taken out while it is used: a listener whose wait was cancelled or failed half-way is not used again.
         let mut place = self.listener.lock().await;
         let Some(mut listener) = place.take() else {
@@ -106,10 +106,10 @@ impl WakeChannel for PostgresWakes {
                 Ok(listener)
             };
             *place = Some(bounded("listen to other replicas", connect).await?);
-            return Ok(Bell::all().collect());
+            return Ok(WakeSignal::all().collect());
         };
-        let bells = self.next(&mut listener).await?;
+        let signals = self.next(&mut listener).await?;
         *place = Some(listener);
-        Ok(bells)
+        Ok(signals)
     }
 }

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use dps_agent_api::{Access, AgentClient, ClientOptions};
 use dps_application::fleet::Fleet;
 use dps_application::ports::{DnsResolver, Edge, EdgeDirectory, Metrics, Vault};
-use dps_application::wake::Wakers;
+use dps_application::wake::Waker;
 use dps_application::{LedgerTokens, Resolvers, Service, directory, rotation};
 use dps_host::Secret;
 use dps_host::mutual_tls::ClientTls;
@@ -185,7 +185,7 @@ pub async fn service(
     )
     .await?;
     let vault: Arc<dyn Vault> = Arc::new(open_or_make_vault(settings, &store).await?);
-    let wakers = store.wake_channel().map(Wakers::shared).unwrap_or_default();
+    let waker = store.wake_channel().map(Waker::shared).unwrap_or_default();
     let limits = Arc::new(settings.lets_encrypt.effective_limits());
     let tokens = LedgerTokens {
         store: Arc::clone(&store) as _,
@@ -230,7 +230,7 @@ pub async fn service(
         metrics,
         policy: Arc::new(settings.policy()),
         limits,
-        wakers,
+        waker,
         local_faults: Arc::default(),
         cabinet_health: Arc::default(),
         outages: Arc::default(),

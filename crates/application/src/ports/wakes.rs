@@ -3,15 +3,15 @@
 use async_trait::async_trait;
 
 use super::store::StoreError;
-use crate::wake::Bell;
+use crate::wake::WakeSignal;
 
 /// Carries wakes between the replicas on one store. What gets lost costs time, never correctness: every worker looks by itself.
 #[async_trait]
 pub trait WakeChannel: Send + Sync {
-    /// Tells every other replica to ring these bells. Outside any transaction, after the commit.
-    async fn announce(&self, bells: &[Bell]) -> Result<(), StoreError>;
+    /// Tells every other replica to ring these signals. Outside any transaction, after the commit.
+    async fn announce(&self, signals: &[WakeSignal]) -> Result<(), StoreError>;
 
-    /// Waits until another replica announces something and answers which bells it named; all of them when something may have been
+    /// Waits until another replica announces something and answers which signals it named; all of them when something may have been
     /// missed. After an error, waiting again tries to connect again. One caller at a time.
-    async fn heard(&self) -> Result<Vec<Bell>, StoreError>;
+    async fn heard(&self) -> Result<Vec<WakeSignal>, StoreError>;
 }

@@ -382,7 +382,7 @@ fn tell(service: &Service, completion: &Completion) {
     if let Some(event) = &completion.event {
         tracing::info!(domain.id = %record.id, domain.hostname = %record.hostname, phase = event.phase, "{}", event.kind);
     }
-    Wakes::of(completion, record.updated_at).ring(service);
+    Wakes::of(completion, record.updated_at).notify(service);
 }
 
 /// What is decided by, besides record and Cabinet.

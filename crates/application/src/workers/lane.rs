@@ -22,7 +22,7 @@ use crate::sentence::sentence;
 use crate::service::Service;
 use crate::settle::{Facts, add_evidence, settle};
 use crate::steps::{self, Evidence, Outcome, Then};
-use crate::wake::Bell;
+use crate::wake::WakeSignal;
 
 /// The most steps that are made of one record before its permit is free for others. A whole renewal has six.
 const MAX_STEPS: usize = 8;
@@ -85,7 +85,7 @@ pub(super) async fn give_back(service: &Service, lane: Lane, lease: Lease) {
             if lane == Lane::OrderQueue {
                 give_back_order(service).await;
             }
-            service.wakers.wake_all(Bell::Lane(lane));
+            service.waker.notify_all(WakeSignal::Lane(lane));
         }
         Err(StoreError::LeaseLost) => tracing::info!(domain.id = %id, "lease.lost"),
         Err(error) => {
@@ -242,7 +242,7 @@ async fn record(service: &Service, lane: Lane, deadline: Instant, done: Vec<Done
     for (((_, completion), level), recorded) in done.iter().zip(levels).zip(recorded) {
         let recorded = recorded.and_then(|held| held.then_some(()).ok_or(StoreError::LeaseLost));
         if told(completion, (lane, level), recorded).is_some() {
-            Wakes::of(completion, now).ring(service);
+            Wakes::of(completion, now).notify(service);
         }
     }
 }
@@ -268,7 +268,7 @@ async fn go_on(service: &Service, lane: Lane, recorded_by: Instant, done: &Done)
         lane: None,
         ..Wakes::of(completion, service.now())
     }
-    .ring(service);
+    .notify(service);
     Some(leased)
 }
 
@@ -307,7 +307,7 @@ async fn forget(service: &Service, record: &DomainRecord, token: LeaseToken) {
     }
 }
 
-/// Which bells to ring once a completion is recorded.
+/// Which signals to ring once a completion is recorded.
 pub(super) struct Wakes {
     lane: Option<Lane>,
     reporter: bool,
@@ -323,12 +323,12 @@ impl Wakes {
         }
     }
 
-    pub(super) fn ring(&self, service: &Service) {
+    pub(super) fn notify(&self, service: &Service) {
         if let Some(lane) = self.lane {
-            service.wakers.wake_all(Bell::Lane(lane));
+            service.waker.notify_all(WakeSignal::Lane(lane));
         }
         if self.reporter {
-            service.wakers.wake_all(Bell::Reporter);
+            service.waker.notify_all(WakeSignal::Reporter);
         }
     }
 }

@@ -38,7 +38,7 @@ pub use watch::Watch;
 pub async fn run(service: Service, shutdown: CancellationToken) {
     let service = Arc::new(service);
     let drained = CancellationToken::new();
-    let announcer = tokio::spawn(wakes::announce(service.wakers.clone(), drained.clone()));
+    let announcer = tokio::spawn(wakes::announce(service.waker.clone(), drained.clone()));
     let mut workers = JoinSet::new();
     for pool in service.policy.pools() {
         workers.spawn(pool::run(Arc::clone(&service), pool, shutdown.clone()));
@@ -50,7 +50,7 @@ pub async fn run(service: Service, shutdown: CancellationToken) {
     workers.spawn(renewal_info::run(Arc::clone(&service), shutdown.clone()));
     workers.spawn(housekeeping::run(Arc::clone(&service), shutdown.clone()));
     workers.spawn(wakes::listen(
-        service.wakers.clone(),
+        service.waker.clone(),
         Arc::clone(&service.randomness),
         shutdown.clone(),
     ));

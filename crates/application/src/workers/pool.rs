@@ -18,7 +18,7 @@ use super::lane::{give_back, lease, next_due, step_all, walk};
 use crate::policy::Pool;
 use crate::ports::store::{Lease, StoreError};
 use crate::service::Service;
-use crate::wake::{Bell, Wakers};
+use crate::wake::{WakeSignal, Waker};
 
 /// Between two looks at work that is due and cannot be had, because another replica has just locked it.
 const BREATH: Duration = Duration::from_millis(20);
@@ -29,26 +29,29 @@ const STORE_PAUSE: Duration = Duration::from_secs(2);
 pub(super) async fn run(service: Arc<Service>, pool: Pool, shutdown: CancellationToken) {
     let mut lanes = Lanes::new(&pool);
     let mut steps = JoinSet::new();
-    // Apart from `pause`, which begins anew whenever a bell is rung: in a lane that nobody rings for, work must not wait for the others to
+    // Apart from `pause`, which begins anew whenever a signal is rung: in a lane that nobody rings for, work must not wait for the others to
     // fall silent.
-    let period = service.policy.glance;
-    let mut glance = tokio::time::interval_at(Instant::now() + period, period);
-    glance.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let period = service.policy.poll_interval;
+    let mut poll_interval = tokio::time::interval_at(Instant::now() + period, period);
+    poll_interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !shutdown.is_cancelled() {
         while steps.try_join_next().is_some() {}
-        let pause = match lanes.lease(&service, &mut steps, &mut glance, &shutdown).await {
+        let pause = match lanes
+            .lease(&service, &mut steps, &mut poll_interval, &shutdown)
+            .await
+        {
             Ok(()) => lanes.pause(&service),
             Err(error) => {
                 tracing::error!(lanes = %lanes.names(), error = %with_causes(&error), "store.failed");
-                glance.reset_after(STORE_PAUSE);
+                poll_interval.reset_after(STORE_PAUSE);
                 STORE_PAUSE
             }
         };
         tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
-            _ = glance.tick() => lanes.look_everywhere(),
-            index = lanes.rung(&service.wakers) => lanes.queues[index].hungry = true,
+            _ = poll_interval.tick() => lanes.look_everywhere(),
+            index = lanes.wait(&service.waker) => lanes.queues[index].hungry = true,
             // A permit that is free again is of no use while nobody waits for one.
             () = lanes.ended.notified(), if lanes.is_hungry() => {}
             () = tokio::time::sleep(pause) => lanes.look_everywhere(),
@@ -162,7 +165,7 @@ impl Lanes {
         let now = service.now();
         for queue in &mut self.queues {
             let is_due = queue.wakes_at().is_some_and(|due| due <= now);
-            queue.hungry |= service.wakers.take_signal(Bell::Lane(queue.lane)) || is_due;
+            queue.hungry |= service.waker.take_notified(WakeSignal::Lane(queue.lane)) || is_due;
         }
     }
 
@@ -202,16 +205,16 @@ impl Lanes {
             Some(due.since(now).max(BREATH))
         };
         let soonest = self.queues.iter().filter_map(until_due).min();
-        soonest.unwrap_or(service.policy.glance)
+        soonest.unwrap_or(service.policy.poll_interval)
     }
 
-    /// Waits until the bell of a lane is rung; answers the lane's place.
-    async fn rung(&self, wakers: &Wakers) -> usize {
-        let bells = self
+    /// Waits until the signal of a lane is rung; answers the lane's place.
+    async fn wait(&self, waker: &Waker) -> usize {
+        let signals = self
             .queues
             .iter()
-            .map(|queue| Box::pin(wakers.rung(Bell::Lane(queue.lane))));
-        select_all(bells).await.1
+            .map(|queue| Box::pin(waker.wait(WakeSignal::Lane(queue.lane))));
+        select_all(signals).await.1
     }
 }
 

@@ -41,7 +41,7 @@ pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
             page.spawn(async move { poll_renewal_info(&polled).await });
             let pause = match page.join_next().await {
                 Some(Ok(Ok(1..))) => continue,
-                Some(Ok(Ok(0))) | None => service.policy.glance,
+                Some(Ok(Ok(0))) | None => service.policy.poll_interval,
                 Some(Ok(Err(error))) => {
                     tracing::error!(error = %with_causes(&error), "renewal_info.poll_failed");
                     STORE_PAUSE
@@ -209,7 +209,7 @@ async fn move_renewal(
         };
         let wakes = Wakes::of(&completion, facts.now);
         if service.store.domain_update(completion).await? {
-            wakes.ring(service);
+            wakes.notify(service);
             tracing::info!(
                 domain.id = %poll.domain_id, domain.hostname = %poll.hostname, renew_at = %plan.renew_at,
                 urgent = plan.is_urgent(), "renewal.moved"

@@ -19,7 +19,7 @@ use crate::ports::CabinetEvent;
 use crate::ports::cabinet::{CabinetDomain, CabinetError, CabinetFault, ReportAnswer, StatusReport};
 use crate::ports::store::{OutboxLease, StoreError};
 use crate::service::Service;
-use crate::wake::Bell;
+use crate::wake::WakeSignal;
 
 /// Reports under way at once, slow ones apart.
 const AT_ONCE: usize = 16;
@@ -59,7 +59,7 @@ pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
                     tokio::time::sleep(store_failed(&error)).await;
                 }
             }
-            () = service.wakers.rung(Bell::Reporter) => {}
+            () = service.waker.wait(WakeSignal::Reporter) => {}
             () = tokio::time::sleep(pause) => {}
         }
     }
@@ -75,10 +75,12 @@ fn store_failed(error: &StoreError) -> Duration {
 }
 
 async fn idle(service: &Service) -> Duration {
-    let glance = service.policy.glance;
+    let poll_interval = service.policy.poll_interval;
     match service.store.outbox_next_due().await {
-        Ok(Some(due)) => due.since(service.now()).clamp(SHORTEST, glance.max(SHORTEST)),
-        Ok(None) | Err(_) => glance,
+        Ok(Some(due)) => due
+            .since(service.now())
+            .clamp(SHORTEST, poll_interval.max(SHORTEST)),
+        Ok(None) | Err(_) => poll_interval,
     }
 }
 

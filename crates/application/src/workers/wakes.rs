@@ -8,7 +8,7 @@ use dps_domain::with_causes;
 use tokio_util::sync::CancellationToken;
 
 use crate::ports::{Randomness, WakeChannel};
-use crate::wake::Wakers;
+use crate::wake::Waker;
 
 /// How long wakes are gathered before they are told: a burst of commits is one message.
 const GATHERING: Duration = Duration::from_millis(50);
@@ -20,48 +20,48 @@ const BACKOFF: Backoff = Backoff {
 
 /// Tells the other replicas what became due here, until `drained`, and then the rest: what a replica that stops leaves behind is
 /// taken up at once.
-pub(super) async fn announce(wakers: Wakers, drained: CancellationToken) {
-    let Some(channel) = wakers.channel() else { return };
+pub(super) async fn announce(waker: Waker, drained: CancellationToken) {
+    let Some(channel) = waker.channel() else { return };
     loop {
         tokio::select! {
             biased;
             () = drained.cancelled() => break,
-            () = wakers.something_untold() => {}
+            () = waker.something_unsent() => {}
         }
         tokio::select! {
             biased;
             () = drained.cancelled() => break,
             () = tokio::time::sleep(GATHERING) => {}
         }
-        tell(&wakers, &*channel).await;
+        tell(&waker, &*channel).await;
     }
-    tell(&wakers, &*channel).await;
+    tell(&waker, &*channel).await;
 }
 
 /// What cannot be told is dropped: the others look by themselves.
-async fn tell(wakers: &Wakers, channel: &dyn WakeChannel) {
-    let bells = wakers.take_untold();
-    if bells.is_empty() {
+async fn tell(waker: &Waker, channel: &dyn WakeChannel) {
+    let signals = waker.take_unsent();
+    if signals.is_empty() {
         return;
     }
-    if let Err(error) = channel.announce(&bells).await {
+    if let Err(error) = channel.announce(&signals).await {
         tracing::debug!(error = %with_causes(&error), "wakes.not_told");
     }
 }
 
-/// Rings the bells that other replicas name, until `shutdown`. Where the others cannot be heard, workers look by themselves.
-pub(super) async fn listen(wakers: Wakers, randomness: Arc<dyn Randomness>, shutdown: CancellationToken) {
-    let Some(channel) = wakers.channel() else { return };
+/// Rings the signals that other replicas name, until `shutdown`. Where the others cannot be heard, workers look by themselves.
+pub(super) async fn listen(waker: Waker, randomness: Arc<dyn Randomness>, shutdown: CancellationToken) {
+    let Some(channel) = waker.channel() else { return };
     let mut failures = 0;
     while !shutdown.is_cancelled() {
         let pause = tokio::select! {
             biased;
             () = shutdown.cancelled() => return,
             heard = channel.heard() => match heard {
-                Ok(bells) => {
+                Ok(signals) => {
                     failures = 0;
-                    for bell in bells {
-                        wakers.ring(bell);
+                    for signal in signals {
+                        waker.notify(signal);
                     }
                     continue;
                 }
@@ -89,7 +89,7 @@ mod tests {
 
     use super::*;
     use crate::ports::store::StoreError;
-    use crate::wake::Bell;
+    use crate::wake::WakeSignal;
 
     struct Zero;
 
@@ -101,8 +101,8 @@ mod tests {
 
     /// Two replicas that hear each other, but the first word is lost to a fault.
     struct Line {
-        to: UnboundedSender<Vec<Bell>>,
-        from: Mutex<UnboundedReceiver<Vec<Bell>>>,
+        to: UnboundedSender<Vec<WakeSignal>>,
+        from: Mutex<UnboundedReceiver<Vec<WakeSignal>>>,
         faults: std::sync::Mutex<u32>,
     }
 
@@ -119,12 +119,12 @@ mod tests {
 
     #[async_trait]
     impl WakeChannel for Line {
-        async fn announce(&self, bells: &[Bell]) -> Result<(), StoreError> {
-            self.to.send(bells.to_vec()).unwrap();
+        async fn announce(&self, signals: &[WakeSignal]) -> Result<(), StoreError> {
+            self.to.send(signals.to_vec()).unwrap();
             Ok(())
         }
 
-        async fn heard(&self) -> Result<Vec<Bell>, StoreError> {
+        async fn heard(&self) -> Result<Vec<WakeSignal>, StoreError> {
             if let Some(left) = { self.faults.lock().unwrap().checked_sub(1) } {
                 *self.faults.lock().unwrap() = left;
                 return Err(StoreError::LeaseLost);
@@ -133,17 +133,17 @@ mod tests {
         }
     }
 
-    const ISSUANCE: Bell = Bell::Lane(Lane::Issuance);
+    const ISSUANCE: WakeSignal = WakeSignal::Lane(Lane::Issuance);
 
     #[tokio::test(start_paused = true)]
     async fn a_worker_of_another_replica_is_woken_also_after_the_line_was_out_of_order() {
-        let [ours, theirs] = line(3).map(|line| Wakers::shared(line));
+        let [ours, theirs] = line(3).map(|line| Waker::shared(line));
         let stop = CancellationToken::new();
         let listener = tokio::spawn(listen(theirs.clone(), Arc::new(Zero), stop.clone()));
         let announcer = tokio::spawn(announce(ours.clone(), stop.clone()));
-        ours.wake_all(ISSUANCE);
-        ours.rung(ISSUANCE).await;
-        theirs.rung(ISSUANCE).await;
+        ours.notify_all(ISSUANCE);
+        ours.wait(ISSUANCE).await;
+        theirs.wait(ISSUANCE).await;
         stop.cancel();
         listener.await.unwrap();
         announcer.await.unwrap();
@@ -152,15 +152,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_burst_is_one_message_and_what_is_left_is_told_at_the_end() {
         let [ours, theirs] = line(0);
-        let wakers = Wakers::shared(ours);
+        let waker = Waker::shared(ours);
         let drained = CancellationToken::new();
-        let announcer = tokio::spawn(announce(wakers.clone(), drained.clone()));
+        let announcer = tokio::spawn(announce(waker.clone(), drained.clone()));
         for _ in 0..100 {
-            wakers.wake_all(ISSUANCE);
-            wakers.wake_all(Bell::Reporter);
+            waker.notify_all(ISSUANCE);
+            waker.notify_all(WakeSignal::Reporter);
         }
-        assert_eq!(theirs.heard().await.unwrap(), [ISSUANCE, Bell::Reporter]);
-        wakers.wake_all(ISSUANCE);
+        assert_eq!(theirs.heard().await.unwrap(), [ISSUANCE, WakeSignal::Reporter]);
+        waker.notify_all(ISSUANCE);
         drained.cancel();
         announcer.await.unwrap();
         assert_eq!(theirs.heard().await.unwrap(), [ISSUANCE]);

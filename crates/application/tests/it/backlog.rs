@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dps_application::ports::store::{Completion, DomainRecord};
-use dps_application::wake::Bell;
+use dps_application::wake::WakeSignal;
 use dps_application::workers;
 use dps_domain::phase::{Lane, Next};
 use dps_domain::{CertificateId, DomainId, Failure, Hostname, Issuance, Phase, Timestamp};
@@ -65,7 +65,7 @@ async fn place_of(asked: &mut watch::Receiver<Vec<String>>, host: &str) -> usize
 /// How many looks at chronic domains were begun between the moment at which something else was due
 /// and its own.
 struct Overtaken {
-    by_bell: usize,
+    by_signal: usize,
     by_time: usize,
 }
 
@@ -100,12 +100,12 @@ async fn overtaken(world: &World) -> Overtaken {
         asked.wait_for(|asked| asked.len() >= 100).await.unwrap();
         insert(world, vec![ordered]).await;
         let begun = asked.borrow().len();
-        world.service.wakers.ring(Bell::Lane(Lane::Renewal));
-        let by_bell = place_of(&mut asked, "asked-for.example.com").await - begun;
+        world.service.waker.notify(WakeSignal::Lane(Lane::Renewal));
+        let by_signal = place_of(&mut asked, "asked-for.example.com").await - begun;
         let begun = asked.borrow().len();
         world.advance(Duration::from_secs(1));
         let by_time = place_of(&mut asked, "urgent.example.com").await - begun;
-        Overtaken { by_bell, by_time }
+        Overtaken { by_signal, by_time }
     })
     .await
 }
@@ -114,7 +114,11 @@ async fn is_not_kept_waiting(world: World) {
     let overtaken = overtaken(&world).await;
     // The pool has eight permits: those that were granted already, and those of the grant under
     // way.
-    assert!(overtaken.by_bell <= 40, "{} before who rang", overtaken.by_bell);
+    assert!(
+        overtaken.by_signal <= 40,
+        "{} before who rang",
+        overtaken.by_signal
+    );
     assert!(
         overtaken.by_time <= 40,
         "{} before who came due",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dps_application::ports::CertificateStore;
-use dps_application::wake::Wakers;
+use dps_application::wake::Waker;
 use dps_application::{Fleet, Policy, Resolvers, Service, workers};
 use dps_domain::limits::published::LETS_ENCRYPT;
 use dps_domain::limits::{CaLimits, Limit, LimitKind};
@@ -121,7 +121,7 @@ impl Recipe {
             local_faults: Arc::default(),
             cabinet_health: Arc::default(),
             outages: Arc::default(),
-            wakers: self.hub.channel(number).map(Wakers::shared).unwrap_or_default(),
+            waker: self.hub.channel(number).map(Waker::shared).unwrap_or_default(),
             replica: format!("replica-{}", number + 1).into(),
         }
     }

@@ -18,7 +18,7 @@ use crate::memory_store::{MemoryStore, Retention};
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Replicas wake each other, so nobody need look every other second whether he was not told of something.
-const GLANCE: Duration = Duration::from_secs(60);
+const POLL_INTERVAL: Duration = Duration::from_secs(60);
 /// Between two looks at how each edge is.
 const CHECK: Duration = Duration::from_secs(300);
 
@@ -105,7 +105,7 @@ async fn play(scenario: &Scenario, seed: u64, policy: Policy, progress: &mut dyn
 fn adjusted(mut policy: Policy, scenario: &Scenario) -> Policy {
     // In a life of minutes, minutes matter.
     let share = scenario.ca.lifetime.get() / 100;
-    policy.glance = policy.glance.max(GLANCE.min(share));
+    policy.poll_interval = policy.poll_interval.max(POLL_INTERVAL.min(share));
     policy.fleet.check_interval = policy.fleet.check_interval.max(CHECK.min(share));
     let workers = &scenario.workers;
     let concurrency = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);

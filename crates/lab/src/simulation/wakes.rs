@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use dps_application::ports::WakeChannel;
 use dps_application::ports::store::StoreError;
-use dps_application::wake::Bell;
+use dps_application::wake::WakeSignal;
 use tokio::sync::Notify;
 
 use super::world::locked;
@@ -17,7 +17,7 @@ pub struct Hub(Vec<Mailbox>);
 
 #[derive(Debug, Default)]
 struct Mailbox {
-    bells: Mutex<BTreeSet<Bell>>,
+    signals: Mutex<BTreeSet<WakeSignal>>,
     filled: Notify,
 }
 
@@ -43,21 +43,21 @@ struct Seat {
 
 #[async_trait]
 impl WakeChannel for Seat {
-    async fn announce(&self, bells: &[Bell]) -> Result<(), StoreError> {
+    async fn announce(&self, signals: &[WakeSignal]) -> Result<(), StoreError> {
         let others = self.hub.0.iter().enumerate();
         for (_, mailbox) in others.filter(|(number, _)| *number != self.number) {
-            locked(&mailbox.bells).extend(bells);
+            locked(&mailbox.signals).extend(signals);
             mailbox.filled.notify_one();
         }
         Ok(())
     }
 
-    async fn heard(&self) -> Result<Vec<Bell>, StoreError> {
+    async fn heard(&self) -> Result<Vec<WakeSignal>, StoreError> {
         let mailbox = &self.hub.0[self.number];
         loop {
-            let bells = std::mem::take(&mut *locked(&mailbox.bells));
-            if !bells.is_empty() {
-                return Ok(bells.into_iter().collect());
+            let signals = std::mem::take(&mut *locked(&mailbox.signals));
+            if !signals.is_empty() {
+                return Ok(signals.into_iter().collect());
             }
             mailbox.filled.notified().await;
         }

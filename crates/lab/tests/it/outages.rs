@@ -62,7 +62,7 @@ fn play(lifetime: Duration, share: f64, away: Away) -> Outcome {
     policy.issuance.max_backoff = 6 * HOUR;
     // Nobody but the one replica makes work due, so looks for it are rare in a long life.
     let rare = (lifetime / 2_000).clamp(5 * SECOND, HOUR);
-    (policy.glance, policy.fleet.check_interval) = (rare, rare);
+    (policy.poll_interval, policy.fleet.check_interval) = (rare, rare);
     policy.fleet.find_interval = rare;
     run(&scenario, 1, policy, &mut |_| {}).unwrap()
 }

@@ -21,7 +21,7 @@ const SIZE: Size = Size {
     replicas: 2,
 };
 
-/// As a small installation sets it; replicas wake each other, so a glance is rare.
+/// As a small installation sets it; replicas wake each other, so a poll_interval is rare.
 pub(crate) fn policy() -> Policy {
     let small = |lane: LanePolicy, concurrency| LanePolicy {
         max_backoff: Duration::from_secs(3600),
@@ -36,7 +36,7 @@ pub(crate) fn policy() -> Policy {
         renewal: small(defaults.renewal, 4),
         recheck: small(defaults.recheck, 8),
         removal: small(defaults.removal, 4),
-        glance: Duration::from_secs(300),
+        poll_interval: Duration::from_secs(300),
         fleet: FleetPolicy {
             check_interval: Duration::from_secs(300),
             ..defaults.fleet

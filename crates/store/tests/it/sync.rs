@@ -112,9 +112,9 @@ pub(crate) async fn a_chore_can_be_made_due_and_is_never_put_off_by_that(world: 
 
 pub(crate) async fn the_domains_of_a_page_are_known_with_what_the_cabinet_has_yet_to_hear(world: World) {
     let told = world.with_due("told.example", at(0)).await;
-    let untold = world.with_due("untold.example", at(0)).await;
+    let unsent = world.with_due("unsent.example", at(0)).await;
     world.with_due("other.example", at(0)).await;
-    world.report(untold.id, Status::Issuing, at(1)).await;
+    world.report(unsent.id, Status::Issuing, at(1)).await;
     let broken = world.with_due("broken.example", at(0)).await;
     world
         .sql(&format!(
@@ -125,7 +125,7 @@ pub(crate) async fn the_domains_of_a_page_are_known_with_what_the_cabinet_has_ye
     let stranger = dps_domain::DomainId::from_uuid(uuid::Uuid::from_u128(number()));
     let known = world
         .store
-        .known(&[told.id, untold.id, broken.id, stranger])
+        .known(&[told.id, unsent.id, broken.id, stranger])
         .await
         .unwrap();
     let mut known: Vec<_> = known
@@ -133,7 +133,7 @@ pub(crate) async fn the_domains_of_a_page_are_known_with_what_the_cabinet_has_ye
         .map(|known| (known.record.id, known.reports_wait))
         .collect();
     known.sort();
-    assert_eq!(known, [(told.id, false), (untold.id, true)]);
+    assert_eq!(known, [(told.id, false), (unsent.id, true)]);
     assert!(world.store.known(&[]).await.unwrap().is_empty());
     assert_eq!(world.store.count_domains().await.unwrap(), 4);
     assert_eq!(world.store.outbox_count(9).await.unwrap(), 1);

@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dps_application::ports::WakeChannel;
-use dps_application::wake::Bell;
+use dps_application::wake::WakeSignal;
 use dps_domain::phase::Lane;
 
 use crate::world::World;
 
 /// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
-const ISSUANCE: Bell = Bell::Lane(Lane::Issuance);
+const ISSUANCE: WakeSignal = WakeSignal::Lane(Lane::Issuance);
 
-async fn heard(channel: &Arc<dyn WakeChannel>) -> Vec<Bell> {
+async fn heard(channel: &Arc<dyn WakeChannel>) -> Vec<WakeSignal> {
     let heard = tokio::time::timeout(PATIENCE, channel.heard()).await;
     heard.expect("somebody is heard in time").unwrap()
 }
@@ -21,7 +21,7 @@ async fn heard(channel: &Arc<dyn WakeChannel>) -> Vec<Bell> {
 /// A channel that listens from now on.
 async fn listening(store: &dps_store::Store) -> Arc<dyn WakeChannel> {
     let channel = store.wake_channel().unwrap();
-    assert_eq!(heard(&channel).await, Bell::all().collect::<Vec<_>>());
+    assert_eq!(heard(&channel).await, WakeSignal::all().collect::<Vec<_>>());
     channel
 }
 
@@ -31,8 +31,8 @@ async fn replicas_hear_each_other_and_not_themselves() {
     let ours = listening(world.store.database()).await;
     let theirs = listening(world.open_again().await.database()).await;
     ours.announce(&[ISSUANCE]).await.unwrap();
-    theirs.announce(&[Bell::Reporter, ISSUANCE]).await.unwrap();
-    assert_eq!(heard(&ours).await, [Bell::Reporter, ISSUANCE]);
+    theirs.announce(&[WakeSignal::Reporter, ISSUANCE]).await.unwrap();
+    assert_eq!(heard(&ours).await, [WakeSignal::Reporter, ISSUANCE]);
     assert_eq!(heard(&theirs).await, [ISSUANCE]);
 }
 
@@ -45,10 +45,10 @@ async fn a_replica_whose_line_was_cut_rings_everything_and_hears_again() {
         .sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
         .await;
     // Told in full, or refused once and then told in full: that is up to how the end of a connection arrives.
-    let all: Vec<Bell> = Bell::all().collect();
+    let all: Vec<WakeSignal> = WakeSignal::all().collect();
     let first = tokio::time::timeout(PATIENCE, ours.heard()).await.unwrap();
-    if let Ok(bells) = first {
-        assert_eq!(bells, all);
+    if let Ok(signals) = first {
+        assert_eq!(signals, all);
     } else {
         assert_eq!(heard(&ours).await, all);
     }

@@ -296,10 +296,10 @@ fn an_interval_is_the_first_delay_and_no_work_waits_for_it() {
         assert!(backoff.max > backoff.initial, "{lane:?}");
     }
     assert_eq!(policy.renewal.interval, Duration::from_secs(5 * 3600));
-    let glance = |variables: &[(&str, &str)]| usable(variables).policy().glance;
-    assert_eq!(glance(&[]), Duration::from_secs(2));
+    let poll_interval = |variables: &[(&str, &str)]| usable(variables).policy().poll_interval;
+    assert_eq!(poll_interval(&[]), Duration::from_secs(2));
     let quick = [("Workers__HttpProbe__Interval", "300ms")];
-    assert_eq!(glance(&quick), Duration::from_millis(300));
+    assert_eq!(poll_interval(&quick), Duration::from_millis(300));
 }
 
 #[test]

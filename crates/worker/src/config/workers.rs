@@ -99,7 +99,7 @@ impl Workers {
             give_up_after: dns.give_up_after.get(),
             release_after: self.recheck.release_after.get(),
             edge_addresses: dns.edge_addresses.iter().map(|address| address.0).collect(),
-            glance: self.shortest_pass(defaults.glance),
+            poll_interval: self.shortest_pass(defaults.poll_interval),
             unreachable_grace: agents.unreachable_grace.get(),
             fleet: self.edge_reconcile.policy(agents.discovery.interval),
             lease: self.lease_duration.get(),
@@ -110,7 +110,7 @@ impl Workers {
     }
 
     /// The shortest of the first delays and `longest`: whoever sets seconds there does not want to wait
-    /// for a glance.
+    /// for a poll_interval.
     fn shortest_pass(&self, longest: Duration) -> Duration {
         let passes = [
             self.domain_verification.interval,

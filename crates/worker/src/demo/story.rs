@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use dps_application::operator;
-use dps_application::wake::Bell;
+use dps_application::wake::WakeSignal;
 use dps_cabinet_api::CustomerView;
 use dps_domain::{FailureCode, Hostname, Status, Timestamp};
 use dps_lab::tls::{HandshakeWatcher, served_leaf};
@@ -19,7 +19,7 @@ use super::world::World;
 /// How long anything may take before the demo says that it failed.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// The pause between two looks at a domain.
-const GLANCE: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// The pause between two visits while a certificate is replaced.
 const VISIT: Duration = Duration::from_millis(5);
 /// Visits after the new certificate was seen, to see that nothing fails after it either.
@@ -217,7 +217,7 @@ async fn watch(
                 .collect();
             bail!("after {} s: {}", PATIENCE.as_secs(), stuck.join(", "));
         }
-        tokio::time::sleep(GLANCE).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
@@ -254,7 +254,9 @@ async fn renew(world: &World) -> anyhow::Result<Renewed> {
         &host,
     )
     .await?;
-    service.wakers.ring(Bell::Lane(dps_domain::phase::Lane::Renewal));
+    service
+        .waker
+        .notify(WakeSignal::Lane(dps_domain::phase::Lane::Renewal));
     let seen = visitor
         .wait_until("the new certificate to be served", PATIENCE, |report| {
             report.fingerprints.len() > 1
