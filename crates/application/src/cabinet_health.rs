@@ -40,7 +40,7 @@ struct Held {
 
 /// How the dealings with the Cabinet stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CabinetStanding {
+pub struct CabinetStatus {
     /// Whether the Cabinet answered the last call; `None` before the first.
     pub is_up: Option<bool>,
     /// When the intake began.
@@ -146,10 +146,10 @@ impl CabinetHealth {
     }
 
     /// How things stand.
-    pub fn standing(&self) -> CabinetStanding {
+    pub fn standing(&self) -> CabinetStatus {
         let state = self.state();
         let refused = state.refused.values().next();
-        CabinetStanding {
+        CabinetStatus {
             is_up: state.is_up,
             began: state.began,
             last_good_pass: state.last_good_pass,
@@ -160,7 +160,7 @@ impl CabinetHealth {
     }
 }
 
-impl CabinetStanding {
+impl CabinetStatus {
     /// What an operator should look at, in words; `late_after` is how long no pass may succeed.
     ///
     /// # Errors

@@ -59,7 +59,7 @@ pub struct Pool {
     /// Permits in all.
     pub permits: usize,
     /// Who draws, those to whom unused permits are lent first at the head.
-    pub drawers: Vec<PoolLanes>,
+    pub shares: Vec<PoolLanes>,
 }
 
 /// One that draws from a pool.
@@ -209,7 +209,7 @@ impl Policy {
         let guarantees = shares::guarantees(permits, shares.each_ref().map(|(percent, _)| *percent));
         let at_the_ca = Pool {
             permits,
-            drawers: shares
+            shares: shares
                 .into_iter()
                 .zip(guarantees)
                 .map(|((_, lanes), guaranteed)| PoolLanes { lanes, guaranteed })
@@ -219,7 +219,7 @@ impl Policy {
             let permits = self.lane(lane).concurrency.max(1);
             Pool {
                 permits,
-                drawers: vec![PoolLanes {
+                shares: vec![PoolLanes {
                     lanes: vec![lane],
                     guaranteed: permits,
                 }],
@@ -233,15 +233,15 @@ impl Policy {
     fn checks(&self) -> Pool {
         let permits = self.verification.concurrency.max(1);
         let repeated = (permits / 4).max(usize::from(permits > 1));
-        let drawer = |lane, guaranteed| PoolLanes {
+        let share = |lane, guaranteed| PoolLanes {
             lanes: vec![lane],
             guaranteed,
         };
         Pool {
             permits,
-            drawers: vec![
-                drawer(Lane::Verification, permits - repeated),
-                drawer(Lane::Retry, repeated),
+            shares: vec![
+                share(Lane::Verification, permits - repeated),
+                share(Lane::Retry, repeated),
             ],
         }
     }
@@ -280,8 +280,8 @@ mod tests {
         let pools = Policy::default().pools();
         let lanes = pools
             .iter()
-            .flat_map(|pool| &pool.drawers)
-            .flat_map(|drawer| drawer.lanes.clone());
+            .flat_map(|pool| &pool.shares)
+            .flat_map(|share| share.lanes.clone());
         let mut lanes: Vec<Lane> = lanes.collect();
         lanes.sort_unstable();
         assert_eq!(lanes, {
@@ -290,7 +290,7 @@ mod tests {
             all
         });
         for pool in pools {
-            let guaranteed: usize = pool.drawers.iter().map(|drawer| drawer.guaranteed).sum();
+            let guaranteed: usize = pool.shares.iter().map(|share| share.guaranteed).sum();
             assert!(guaranteed <= pool.permits, "{pool:?}");
         }
     }

@@ -21,7 +21,7 @@ const REPORTED_WAIT: Duration = Duration::from_secs(60);
 
 /// What settling takes besides record and outcome.
 #[derive(Debug, Clone, Copy)]
-pub struct Facts<'a> {
+pub struct SettleContext<'a> {
     /// The operator's numbers.
     pub policy: &'a Policy,
     /// The present moment.
@@ -38,10 +38,10 @@ pub struct Facts<'a> {
 pub fn settle(
     before: &DomainRecord,
     outcome: Outcome,
-    facts: &Facts<'_>,
+    context: &SettleContext<'_>,
 ) -> Result<Completion, IllegalTransition> {
     let mut record = DomainRecord {
-        updated_at: facts.now,
+        updated_at: context.now,
         ..before.clone()
     };
     let (kind, detail, message) = match outcome {
@@ -78,13 +78,13 @@ pub fn settle(
             };
             // Passing DNS again after a failed validation is no progress towards a certificate: the CA must be satisfied.
             if record.failed_validations == 0 {
-                record.pending_since = facts.now;
+                record.pending_since = context.now;
             }
             // The CA counts it, and the next one is believed.
             if is_doubted {
                 record.failed_validations = record.failed_validations.saturating_add(1);
             }
-            record.next_attempt_at = due_after_progress(&record.phase, facts);
+            record.next_attempt_at = due_after_progress(&record.phase, context);
             let explains = still_explains(&record);
             if !stays_moved_away && !explains {
                 record.last_failure = None;
@@ -108,7 +108,7 @@ pub fn settle(
         Outcome::Waiting { until, kind } => {
             record.attempt = record.attempt.saturating_sub(1);
             let failure = record.last_failure.as_ref().filter(|_| is_moved_away(before));
-            let due = in_time(&record.phase, failure, until.max(facts.now), facts.now);
+            let due = in_time(&record.phase, failure, until.max(context.now), context.now);
             record.next_attempt_at = Some(due);
             (kind.to_owned(), json!({ "until": due }), None)
         }
@@ -118,17 +118,17 @@ pub fn settle(
             message,
         } => {
             let failure = bounds::failure(&failure).into_owned();
-            fail(&mut record, &failure, then, facts)?;
+            fail(&mut record, &failure, then, context)?;
             let detail = serde_json::to_value(&failure).unwrap_or_default();
             let kind = failure.code().as_str().to_ascii_lowercase();
             record.last_failure = Some(failure);
             (kind, detail, Some(message))
         }
     };
-    record.next_attempt_at = by_the_certificates_end(&record, facts.now);
-    let info = first_renewal_info(before, &record, facts);
-    let report = report(before, &record, message, facts.policy);
-    let event = Some(event(&record, kind, detail, facts));
+    record.next_attempt_at = by_the_certificates_end(&record, context.now);
+    let info = first_renewal_info(before, &record, context);
+    let report = report(before, &record, message, context.policy);
+    let event = Some(event(&record, kind, detail, context));
     Ok(Completion {
         report,
         event,
@@ -137,21 +137,27 @@ pub fn settle(
     })
 }
 
-fn event(record: &DomainRecord, kind: String, detail: Value, facts: &Facts<'_>) -> DomainEvent {
+fn event(record: &DomainRecord, kind: String, detail: Value, context: &SettleContext<'_>) -> DomainEvent {
     DomainEvent {
-        duration: Some(facts.took),
-        ..DomainEvent::of(record, kind, detail, facts.replica)
+        duration: Some(context.took),
+        ..DomainEvent::of(record, kind, detail, context.replica)
     }
 }
 
 /// A certificate that was just deployed is one of which nothing is known yet.
-fn first_renewal_info(before: &DomainRecord, after: &DomainRecord, facts: &Facts<'_>) -> Option<RenewalInfo> {
+fn first_renewal_info(
+    before: &DomainRecord,
+    after: &DomainRecord,
+    context: &SettleContext<'_>,
+) -> Option<RenewalInfo> {
     match &after.phase {
         Phase::Live {
             serving, not_after, ..
-        } if before.phase.serving() != Some(*serving) => {
-            Some(RenewalInfo::after_deployment(facts.now, *not_after, facts.jitter))
-        }
+        } if before.phase.serving() != Some(*serving) => Some(RenewalInfo::after_deployment(
+            context.now,
+            *not_after,
+            context.jitter,
+        )),
         Phase::Live { .. }
         | Phase::Onboarding(_)
         | Phase::Expired { .. }
@@ -178,7 +184,7 @@ pub fn apply_renewal_info(
     mut record: DomainRecord,
     info: &RenewalInfo,
     plan: RenewalPlan,
-    facts: &Facts<'_>,
+    context: &SettleContext<'_>,
 ) -> Option<Completion> {
     let RenewalPlan {
         renew_at,
@@ -195,8 +201,8 @@ pub fn apply_renewal_info(
         }
         Phase::Live {
             next: Next::Now(_), ..
-        } if plan.is_urgent() && record.urgent_from.is_none_or(|from| from > facts.now) => {
-            record.urgent_from = Some(facts.now);
+        } if plan.is_urgent() && record.urgent_from.is_none_or(|from| from > context.now) => {
+            record.urgent_from = Some(context.now);
         }
         Phase::Live { .. }
         | Phase::Onboarding(_)
@@ -207,14 +213,14 @@ pub fn apply_renewal_info(
             return None;
         }
     }
-    record.updated_at = facts.now;
+    record.updated_at = context.now;
     let detail = json!({
         "window": info.window,
         "explanationUrl": info.explanation_url,
         "renewAt": renew_at,
         "urgent": plan.is_urgent(),
     });
-    let event = Some(event(&record, "renewal.moved".to_owned(), detail, facts));
+    let event = Some(event(&record, "renewal.moved".to_owned(), detail, context));
     Some(Completion {
         event,
         renewal_info: Some(info.clone()),
@@ -269,18 +275,18 @@ fn still_explains(record: &DomainRecord) -> bool {
     }
 }
 
-fn due_after_progress(phase: &Phase, facts: &Facts<'_>) -> Option<Timestamp> {
+fn due_after_progress(phase: &Phase, context: &SettleContext<'_>) -> Option<Timestamp> {
     match phase {
         Phase::Live {
             next: Next::At(at), ..
-        } => Some((*at).min(facts.now + facts.policy.recheck.interval)),
+        } => Some((*at).min(context.now + context.policy.recheck.interval)),
         Phase::Onboarding(_)
         | Phase::Live {
             next: Next::Now(_), ..
         }
         | Phase::Expired { .. }
-        | Phase::Leaving => Some(facts.now),
-        Phase::Gone => Some(facts.now + facts.policy.quarantine),
+        | Phase::Leaving => Some(context.now),
+        Phase::Gone => Some(context.now + context.policy.quarantine),
         Phase::Failed => None,
     }
 }
@@ -289,11 +295,11 @@ fn fail(
     record: &mut DomainRecord,
     failure: &Failure,
     then: Then,
-    facts: &Facts<'_>,
+    context: &SettleContext<'_>,
 ) -> Result<(), IllegalTransition> {
-    let now = facts.now;
+    let now = context.now;
     let growing = match &record.phase {
-        Phase::Live { not_after, .. } if *not_after <= now => Some(facts.policy.backoff(Lane::Removal)),
+        Phase::Live { not_after, .. } if *not_after <= now => Some(context.policy.backoff(Lane::Removal)),
         phase if phase.was_served() && failure.code() == FailureCode::DnsMoved => {
             // What failed before for other reasons, an outage of resolvers maybe, does not make its customer one who left long ago.
             if !is_moved_away(record) {
@@ -301,11 +307,11 @@ fn fail(
             }
             Some(Policy::moved_away_backoff(!phase.is_live()))
         }
-        phase => usual_lane(phase).map(|lane| facts.policy.backoff(lane)),
+        phase => usual_lane(phase).map(|lane| context.policy.backoff(lane)),
     };
     let later = now
-        + growing.map_or(facts.policy.renewal.interval, |backoff| {
-            backoff.delay(record.attempt.max(1), facts.jitter)
+        + growing.map_or(context.policy.renewal.interval, |backoff| {
+            backoff.delay(record.attempt.max(1), context.jitter)
         });
     let due = match then {
         Then::Retry => later,
@@ -323,20 +329,20 @@ fn fail(
             record.phase = record.phase.clone().apply(Event::OrderLost)?;
             if rest {
                 record.failed_validations = record.failed_validations.saturating_add(1);
-                let rest = backoff::rest_after_failed_validation(record.failed_validations, facts.jitter);
+                let rest = backoff::rest_after_failed_validation(record.failed_validations, context.jitter);
                 record.order_not_before = in_time(&record.phase, Some(failure), now + rest, now);
             } else {
-                after_lost_order(record, failure, now, facts);
+                after_lost_order(record, failure, now, context);
             }
             later.max(record.order_not_before)
         }
         Then::NewOrderAt(at) => {
             record.phase = record.phase.clone().apply(Event::OrderLost)?;
-            after_lost_order(record, failure, at, facts);
+            after_lost_order(record, failure, at, context);
             later.max(record.order_not_before)
         }
         // Somebody must act first, and nobody tells us when they did: the renewals' own pass.
-        Then::Stop => now + facts.policy.renewal.interval,
+        Then::Stop => now + context.policy.renewal.interval,
     };
     let due = in_time(&record.phase, Some(failure), due, now);
     // To wait for the CA's limits is no attempt.
@@ -350,11 +356,11 @@ fn fail(
     record.next_attempt_at = Some(due);
     let stops = match &record.phase {
         Phase::Onboarding(_) => {
-            let waited_out = now.since(record.pending_since) >= facts.policy.give_up_after;
+            let waited_out = now.since(record.pending_since) >= context.policy.give_up_after;
             matches!(then, Then::Stop) || (waited_out && failure.counts_against_domain())
         }
         Phase::Expired { not_after, .. } => {
-            failure.counts_against_domain() && now.since(*not_after) >= facts.policy.release_after
+            failure.counts_against_domain() && now.since(*not_after) >= context.policy.release_after
         }
         Phase::Live { .. } | Phase::Failed | Phase::Leaving | Phase::Gone => false,
     };
@@ -367,14 +373,19 @@ fn fail(
 
 /// Counts an order that led to no certificate, and puts the next one off until `earliest` or the end
 /// of a pause that doubles with each, whichever is later.
-fn after_lost_order(record: &mut DomainRecord, failure: &Failure, earliest: Timestamp, facts: &Facts<'_>) {
+fn after_lost_order(
+    record: &mut DomainRecord,
+    failure: &Failure,
+    earliest: Timestamp,
+    context: &SettleContext<'_>,
+) {
     // Every check before the next order succeeds, so `attempt` knows nothing of the orders before.
     record.lost_orders = record.lost_orders.saturating_add(1);
     // The order itself was the first attempt.
     let attempts = record.lost_orders.saturating_add(1);
-    let pause = facts.policy.issuance.backoff().delay(attempts, facts.jitter);
-    let end = earliest.max(facts.now + pause);
-    record.order_not_before = in_time(&record.phase, Some(failure), end, facts.now);
+    let pause = context.policy.issuance.backoff().delay(attempts, context.jitter);
+    let end = earliest.max(context.now + pause);
+    record.order_not_before = in_time(&record.phase, Some(failure), end, context.now);
 }
 
 /// The moment `due`, or a sooner one: no wait sleeps through the renewal moment of a live domain,

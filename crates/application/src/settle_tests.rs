@@ -20,8 +20,8 @@ fn record(phase: Phase) -> DomainRecord {
     }
 }
 
-fn with_facts<T>(settle: impl FnOnce(&Facts<'_>) -> T) -> T {
-    settle(&Facts {
+fn with_context<T>(settle: impl FnOnce(&SettleContext<'_>) -> T) -> T {
+    settle(&SettleContext {
         policy: &Policy::default(),
         now: NOW,
         jitter: 1.0,
@@ -31,7 +31,7 @@ fn with_facts<T>(settle: impl FnOnce(&Facts<'_>) -> T) -> T {
 }
 
 fn settled(before: &DomainRecord, outcome: Outcome) -> Completion {
-    with_facts(|facts| settle(before, outcome, facts)).unwrap()
+    with_context(|context| settle(before, outcome, context)).unwrap()
 }
 
 fn failed(failure: Failure, then: Then) -> Outcome {
@@ -421,8 +421,8 @@ proptest! {
             let mut now = NOW;
             while now < back {
                 renewal.attempt += 1;
-                let facts = Facts { policy: &policy, now, jitter, took: Duration::ZERO, replica: "r" };
-                renewal = settle(&renewal, failed(failure.clone(), then), &facts).unwrap().record;
+                let context = SettleContext { policy: &policy, now, jitter, took: Duration::ZERO, replica: "r" };
+                renewal = settle(&renewal, failed(failure.clone(), then), &context).unwrap().record;
                 renewal.phase = renewing(Issuance::Ordering);
                 now = renewal.next_attempt_at.unwrap().max(renewal.order_not_before);
             }
@@ -540,7 +540,7 @@ fn a_certificate_that_the_ca_wants_gone_is_renewed_now_and_before_others() {
             renew_at,
             urgent_from: renew_at,
         };
-        with_facts(|facts| apply_renewal_info(before.clone(), &info, plan, facts)).unwrap()
+        with_context(|context| apply_renewal_info(before.clone(), &info, plan, context)).unwrap()
     };
     let done = moved(NOW);
     assert_eq!(done.record.next_attempt_at, Some(NOW));
@@ -582,14 +582,14 @@ fn a_live_domain_that_waits_for_somebody_is_looked_at_in_the_renewals_own_pass()
             not_after: NOW + Duration::from_secs(90 * 24 * 3600),
             next: Next::Now(Issuance::Ordering),
         });
-        let settle = |facts: &Facts<'_>| {
-            let facts = Facts {
+        let settle = |context: &SettleContext<'_>| {
+            let context = SettleContext {
                 policy: &policy,
-                ..*facts
+                ..*context
             };
-            settle(&before, stopped, &facts)
+            settle(&before, stopped, &context)
         };
-        let done = with_facts(settle).unwrap();
+        let done = with_context(settle).unwrap();
         assert_eq!(done.record.next_attempt_at, Some(NOW + policy.renewal.interval));
     }
 }

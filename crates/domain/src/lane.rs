@@ -81,7 +81,7 @@ impl Lane {
 
 /// What the lane of a record follows from.
 #[derive(Debug, Clone, Copy)]
-pub struct Standing<'a> {
+pub struct LaneInputs<'a> {
     /// Where the record stands.
     pub phase: &'a Phase,
     /// Attempts since the last progress.
@@ -94,7 +94,7 @@ pub struct Standing<'a> {
     pub urgent_from: Option<Timestamp>,
 }
 
-impl Standing<'_> {
+impl LaneInputs<'_> {
     /// The lane in which the record waits for a step at the moment `due`; `None` when there is nothing to do until somebody asks.
     pub fn lane(&self, due: Timestamp) -> Option<Lane> {
         let usual = usual_lane(self.phase)?;
@@ -186,8 +186,8 @@ mod tests {
         }
     }
 
-    fn fresh(phase: &Phase) -> Standing<'_> {
-        Standing {
+    fn fresh(phase: &Phase) -> LaneInputs<'_> {
+        LaneInputs {
             phase,
             attempt: 0,
             failed_validations: 0,
@@ -204,7 +204,7 @@ mod tests {
             live(Next::At(NOW)),
         ] {
             let lane = |urgent_from| {
-                let standing = Standing {
+                let standing = LaneInputs {
                     urgent_from,
                     ..fresh(&phase)
                 };
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn a_live_domain_that_is_only_looked_at_is_never_urgent() {
         let phase = live(Next::At(LATER));
-        let standing = Standing {
+        let standing = LaneInputs {
             urgent_from: Some(EARLIER),
             ..fresh(&phase)
         };
@@ -237,7 +237,7 @@ mod tests {
         let nxdomain = Failure::DnsNxdomain {};
         let order = OrderId::from_uuid(Uuid::nil());
         let lane = |phase: &Phase, attempt| {
-            let standing = Standing {
+            let standing = LaneInputs {
                 attempt,
                 last_failure: Some(&nxdomain),
                 ..fresh(phase)
@@ -264,7 +264,7 @@ mod tests {
         let outage = Failure::Internal {
             detail: "the store is away".into(),
         };
-        let standing = Standing {
+        let standing = LaneInputs {
             attempt: 100,
             last_failure: Some(&outage),
             ..fresh(&Phase::START)
@@ -281,7 +281,7 @@ mod tests {
             let phase = Phase::Onboarding(issuance);
             assert_eq!(fresh(&phase).lane(NOW), Some(first));
             let failure = Failure::DnsNxdomain {};
-            let after = |attempt| Standing {
+            let after = |attempt| LaneInputs {
                 attempt,
                 last_failure: Some(&failure),
                 ..fresh(&phase)
@@ -294,7 +294,7 @@ mod tests {
     #[test]
     fn a_failed_validation_is_chronic_although_dns_was_right_since() {
         let phase = Phase::Onboarding(Issuance::Ordering);
-        let standing = Standing {
+        let standing = LaneInputs {
             failed_validations: 1,
             ..fresh(&phase)
         };
@@ -309,7 +309,7 @@ mod tests {
             next: Next::Now(Issuance::AwaitingDns),
         };
         let lane = |phase: &Phase, due| {
-            let standing = Standing {
+            let standing = LaneInputs {
                 urgent_from: Some(EARLIER),
                 ..fresh(phase)
             };

@@ -1,11 +1,11 @@
 //! Who gets the next permits of a pool that several lanes draw from.
 //!
-//! Each drawer has a guaranteed number of permits. What some leave unused is lent to the others, those first in the list first; it comes
+//! Each share has a guaranteed number of permits. What some leave unused is lent to the others, those first in the list first; it comes
 //! back when the borrower's work ends, and whoever is below its guarantee by then is served before anybody borrows again.
 
 /// One that draws from a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Drawer {
+pub struct PoolShare {
     /// Permits that nobody may keep from it, once those lent out have come back.
     pub guaranteed: usize,
     /// Permits that it holds.
@@ -14,21 +14,21 @@ pub struct Drawer {
     pub hungry: bool,
 }
 
-/// The next permits to hand out: to which of the drawers, and how many at most. `None` when all are held or nobody is hungry. Ask
-/// again once they are taken, or once the drawer turned out to need fewer and is no longer hungry.
-pub fn next_grant(pool: usize, drawers: &[Drawer]) -> Option<(usize, usize)> {
-    let held = drawers
+/// The next permits to hand out: to which of the shares, and how many at most. `None` when all are held or nobody is hungry. Ask
+/// again once they are taken, or once the share turned out to need fewer and is no longer hungry.
+pub fn next_grant(pool: usize, shares: &[PoolShare]) -> Option<(usize, usize)> {
+    let held = shares
         .iter()
-        .fold(0_usize, |sum, drawer| sum.saturating_add(drawer.held));
+        .fold(0_usize, |sum, share| sum.saturating_add(share.held));
     let free = pool.saturating_sub(held);
     if free == 0 {
         return None;
     }
-    let owed = |drawer: &Drawer| drawer.guaranteed.saturating_sub(drawer.held);
+    let owed = |share: &PoolShare| share.guaranteed.saturating_sub(share.held);
     let first =
-        |wanted: &dyn Fn(&Drawer) -> bool| drawers.iter().position(|drawer| drawer.hungry && wanted(drawer));
-    if let Some(index) = first(&|drawer| owed(drawer) > 0) {
-        return Some((index, owed(&drawers[index]).min(free)));
+        |wanted: &dyn Fn(&PoolShare) -> bool| shares.iter().position(|share| share.hungry && wanted(share));
+    if let Some(index) = first(&|share| owed(share) > 0) {
+        return Some((index, owed(&shares[index]).min(free)));
     }
     first(&|_| true).map(|index| (index, free))
 }
@@ -45,58 +45,58 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Hands out permits as the workers do: a drawer takes what it is granted or what it has work for.
-    fn hand_out(pool: usize, drawers: &mut [Drawer], waiting: &mut [usize]) {
-        for drawer in drawers.iter_mut() {
-            drawer.hungry = true;
+    /// Hands out permits as the workers do: a share takes what it is granted or what it has work for.
+    fn hand_out(pool: usize, shares: &mut [PoolShare], waiting: &mut [usize]) {
+        for share in shares.iter_mut() {
+            share.hungry = true;
         }
-        while let Some((index, most)) = next_grant(pool, drawers) {
+        while let Some((index, most)) = next_grant(pool, shares) {
             assert!(most > 0, "a grant of nothing would never end");
             let taken = most.min(waiting[index]);
-            drawers[index].held += taken;
-            drawers[index].hungry = taken == most;
+            shares[index].held += taken;
+            shares[index].hungry = taken == most;
             waiting[index] -= taken;
         }
     }
 
-    fn idle(guarantees: &[usize]) -> Vec<Drawer> {
-        let drawer = |&guaranteed| Drawer {
+    fn idle(guarantees: &[usize]) -> Vec<PoolShare> {
+        let share = |&guaranteed| PoolShare {
             guaranteed,
             held: 0,
             hungry: false,
         };
-        guarantees.iter().map(drawer).collect()
+        guarantees.iter().map(share).collect()
     }
 
-    fn held(drawers: &[Drawer]) -> Vec<usize> {
-        drawers.iter().map(|drawer| drawer.held).collect()
+    fn held(shares: &[PoolShare]) -> Vec<usize> {
+        shares.iter().map(|share| share.held).collect()
     }
 
     #[test]
     fn under_load_everybody_has_its_share_and_what_is_left_goes_to_the_first() {
-        let mut drawers = idle(&[5, 9, 6, 3]);
-        hand_out(24, &mut drawers, &mut [100, 100, 100, 100]);
-        assert_eq!(held(&drawers), [6, 9, 6, 3]);
+        let mut shares = idle(&[5, 9, 6, 3]);
+        hand_out(24, &mut shares, &mut [100, 100, 100, 100]);
+        assert_eq!(held(&shares), [6, 9, 6, 3]);
     }
 
     #[test]
     fn one_with_work_may_have_the_whole_pool() {
-        let mut drawers = idle(&[5, 9, 6, 3]);
-        hand_out(24, &mut drawers, &mut [0, 0, 0, 100]);
-        assert_eq!(held(&drawers), [0, 0, 0, 24]);
+        let mut shares = idle(&[5, 9, 6, 3]);
+        hand_out(24, &mut shares, &mut [0, 0, 0, 100]);
+        assert_eq!(held(&shares), [0, 0, 0, 24]);
     }
 
     #[test]
     fn what_was_lent_goes_back_to_its_owner_as_steps_end() {
-        let mut drawers = idle(&[5, 9, 6, 3]);
+        let mut shares = idle(&[5, 9, 6, 3]);
         let mut waiting = [0, 0, 0, 100];
-        hand_out(24, &mut drawers, &mut waiting);
+        hand_out(24, &mut shares, &mut waiting);
         waiting[2] = 100;
         for _ in 0..6 {
-            drawers[3].held -= 1;
-            hand_out(24, &mut drawers, &mut waiting);
+            shares[3].held -= 1;
+            hand_out(24, &mut shares, &mut waiting);
         }
-        assert_eq!(held(&drawers), [0, 0, 6, 18]);
+        assert_eq!(held(&shares), [0, 0, 6, 18]);
     }
 
     #[test]
@@ -114,21 +114,21 @@ mod tests {
         ) {
             let guarantees = guarantees(pool, parts);
             prop_assert!(guarantees.iter().sum::<usize>() <= pool);
-            let mut drawers = idle(&guarantees);
+            let mut shares = idle(&guarantees);
             let mut waiting = [0_usize; 4];
             for (arrivals, ends) in history {
                 for index in 0..4 {
                     waiting[index] += arrivals[index];
-                    drawers[index].held -= ends[index].min(drawers[index].held);
+                    shares[index].held -= ends[index].min(shares[index].held);
                 }
-                let before = drawers.clone();
-                hand_out(pool, &mut drawers, &mut waiting);
-                let taken: usize = held(&drawers).iter().sum();
+                let before = shares.clone();
+                hand_out(pool, &mut shares, &mut waiting);
+                let taken: usize = held(&shares).iter().sum();
                 prop_assert!(taken <= pool);
                 prop_assert!(taken == pool || waiting.iter().all(|&left| left == 0), "permits idle while work waits");
-                for (drawer, left) in drawers.iter().zip(waiting) {
-                    let below = left > 0 && drawer.held < drawer.guaranteed;
-                    let lent = drawers.iter().zip(&before).any(|(now, before)| now.held > before.held && now.held > now.guaranteed);
+                for (share, left) in shares.iter().zip(waiting) {
+                    let below = left > 0 && share.held < share.guaranteed;
+                    let lent = shares.iter().zip(&before).any(|(now, before)| now.held > before.held && now.held > now.guaranteed);
                     prop_assert!(!(below && lent), "lent to one while another is below its guarantee");
                 }
             }
@@ -141,11 +141,11 @@ mod tests {
             work in prop::array::uniform4(0_usize..300),
         ) {
             let guarantees = guarantees(pool, parts);
-            let mut drawers = idle(&guarantees);
+            let mut shares = idle(&guarantees);
             let mut waiting = work;
-            hand_out(pool, &mut drawers, &mut waiting);
+            hand_out(pool, &mut shares, &mut waiting);
             for index in 0..4 {
-                prop_assert!(drawers[index].held >= work[index].min(guarantees[index]));
+                prop_assert!(shares[index].held >= work[index].min(guarantees[index]));
             }
         }
     }

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use dps_application::cabinet_health::CabinetStanding;
+use dps_application::cabinet_health::CabinetStatus;
 use dps_application::local_fault::LocalParty;
 use dps_application::ports::fleet::KnownEdge;
 use dps_application::ports::metrics::AcmeWait;
@@ -209,7 +209,7 @@ impl Metrics {
     }
 
     /// Sets the gauges of what this process knows of its dealings with the Cabinet.
-    pub fn cabinet(&self, standing: &CabinetStanding) {
+    pub fn cabinet(&self, standing: &CabinetStatus) {
         self.cabinet.set(standing);
     }
 

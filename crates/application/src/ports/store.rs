@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dps_domain::lane::{Lane, Standing};
+use dps_domain::lane::{Lane, LaneInputs};
 use dps_domain::limits::{Bucket, BucketKey, CaLimits, Charge, Entry, Limit, LimitKind};
 use dps_domain::renewal::info::RenewalInfo;
 use dps_domain::{CertificateId, DomainId, Failure, Hostname, LeaseToken, OrderId, Phase, Timestamp};
@@ -93,7 +93,7 @@ impl DomainRecord {
     /// The lane in which it waits, as of the moment it is due. The store writes it with the record.
     pub fn lane(&self) -> Option<Lane> {
         let due = self.next_attempt_at.unwrap_or(self.updated_at);
-        let standing = Standing {
+        let standing = LaneInputs {
             phase: &self.phase,
             attempt: self.attempt,
             failed_validations: self.failed_validations,

@@ -352,14 +352,14 @@ async fn plain_arrival(service: &Service, domain: &CabinetDomain) -> Option<Comp
     {
         return None;
     }
-    let facts = Facts {
+    let context = AlignContext {
         policy: &service.policy,
         replica: &service.replica,
         now: service.now(),
         occasion: Occasion::News,
         last_retry: None,
     };
-    arrival(&facts, domain, &names)
+    arrival(&context, domain, &names)
 }
 
 /// Stores records that are new. One that another replica was faster with is as good as ours.
@@ -386,7 +386,7 @@ fn tell(service: &Service, completion: &Completion) {
 }
 
 /// What is decided by, besides record and Cabinet.
-struct Facts<'a> {
+struct AlignContext<'a> {
     policy: &'a Policy,
     replica: &'a str,
     now: Timestamp,
@@ -395,7 +395,7 @@ struct Facts<'a> {
     last_retry: Option<Timestamp>,
 }
 
-impl Facts<'_> {
+impl AlignContext<'_> {
     /// Whether a retry now comes too soon after the last one.
     fn retry_is_too_soon(&self) -> bool {
         self.last_retry
@@ -500,7 +500,7 @@ async fn decide(
         Some(record) if asks_for_retry(record, domain) => last_retry(service, record.id).await?,
         Some(_) | None => None,
     };
-    let facts = Facts {
+    let context = AlignContext {
         policy: &service.policy,
         replica: &service.replica,
         now: service.now(),
@@ -508,7 +508,7 @@ async fn decide(
         last_retry,
     };
     let Some(record) = record else {
-        return match arrival(&facts, domain, &names) {
+        return match arrival(&context, domain, &names) {
             Some(completion) => {
                 let completion = after_predecessor(completion, predecessor.as_ref());
                 write(service, completion, true).await
@@ -516,7 +516,7 @@ async fn decide(
             None => Ok(Written::Nothing),
         };
     };
-    let Some(mut completion) = change(&facts, &record, domain, &names) else {
+    let Some(mut completion) = change(&context, &record, domain, &names) else {
         return Ok(Written::Nothing);
     };
     completion
@@ -531,7 +531,7 @@ async fn decide(
         service.store.outbox_drop(domain.id).await?;
     }
     if completion.record.hostname != record.hostname {
-        leave_old_name(service, &facts, &record).await?;
+        leave_old_name(service, &context, &record).await?;
     }
     write(service, completion, false).await
 }
@@ -606,14 +606,14 @@ impl Brake {
 /// order. Doing so twice is harmless.
 async fn leave_old_name(
     service: &Service,
-    facts: &Facts<'_>,
+    context: &AlignContext<'_>,
     before: &DomainRecord,
 ) -> Result<(), StoreError> {
     service.store.outbox_drop(before.id).await?;
     if let Some(order) = service.store.order_open(before.id).await? {
         service.store.order_close(order.id).await?;
     }
-    if let Some(completion) = take_down_of(facts, before) {
+    if let Some(completion) = take_down_of(context, before) {
         insert(service, vec![completion]).await?;
     }
     Ok(())
@@ -621,7 +621,7 @@ async fn leave_old_name(
 
 /// The record that takes down the name which a domain had until now; `None` where no edge can have
 /// heard of it.
-fn take_down_of(facts: &Facts<'_>, before: &DomainRecord) -> Option<Completion> {
+fn take_down_of(context: &AlignContext<'_>, before: &DomainRecord) -> Option<Completion> {
     match before.phase {
         Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. } => {}
         Phase::Failed | Phase::Leaving | Phase::Gone => return None,
@@ -630,13 +630,13 @@ fn take_down_of(facts: &Facts<'_>, before: &DomainRecord) -> Option<Completion> 
         id: before.id.take_down(&before.hostname, before.cabinet_version),
         phase: Phase::Leaving,
         revision: 0,
-        created_at: facts.now,
-        updated_at: facts.now,
+        created_at: context.now,
+        updated_at: context.now,
         ..before.clone()
     };
-    begin_anew(&mut record, facts.now);
+    begin_anew(&mut record, context.now);
     let detail = json!({ "domain": before.id });
-    let event = DomainEvent::of(&record, "name.left", detail, facts.replica);
+    let event = DomainEvent::of(&record, "name.left", detail, context.replica);
     Some(Completion {
         event: Some(event),
         ..Completion::of(record)
@@ -676,12 +676,12 @@ pub(super) async fn write_record(
 }
 
 /// A domain that we have no record of.
-fn arrival(facts: &Facts<'_>, domain: &CabinetDomain, names: &Names) -> Option<Completion> {
+fn arrival(context: &AlignContext<'_>, domain: &CabinetDomain, names: &Names) -> Option<Completion> {
     let phase = match domain.status {
         Some(Status::PendingDns | Status::PendingHttpProbe | Status::Issuing) => Phase::START,
         Some(Status::PendingRemoval) => Phase::Leaving,
         // We have lost it, with its certificate.
-        Some(Status::Active) if facts.occasion == Occasion::Resync => Phase::START,
+        Some(Status::Active) if context.occasion == Occasion::Resync => Phase::START,
         Some(Status::Active | Status::Failed | Status::Removed) | None => return None,
     };
     let record = DomainRecord {
@@ -692,15 +692,15 @@ fn arrival(facts: &Facts<'_>, domain: &CabinetDomain, names: &Names) -> Option<C
             names.hostname.clone(),
             target_of(domain, names),
             domain.version,
-            facts.now,
+            context.now,
         )
     };
-    Some(started(facts, record, domain, names, "domain.taken_in"))
+    Some(started(context, record, domain, names, "domain.taken_in"))
 }
 
 /// The record that starts, or that cannot because its name or target is refused.
 fn started(
-    facts: &Facts<'_>,
+    context: &AlignContext<'_>,
     mut record: DomainRecord,
     domain: &CabinetDomain,
     names: &Names,
@@ -714,7 +714,7 @@ fn started(
     });
     let refusal = names.refusal.as_ref().filter(|_| record.phase != Phase::Leaving);
     let Some(failure) = refusal else {
-        let event = DomainEvent::of(&record, kind, detail, facts.replica);
+        let event = DomainEvent::of(&record, kind, detail, context.replica);
         return Completion {
             event: Some(event),
             ..Completion::of(record)
@@ -724,9 +724,9 @@ fn started(
     record.next_attempt_at = None;
     record.last_failure = Some(failure.clone());
     detail["failure"] = json!(failure);
-    let event = DomainEvent::of(&record, NAME_REFUSED, detail, facts.replica);
+    let event = DomainEvent::of(&record, NAME_REFUSED, detail, context.replica);
     Completion {
-        report: Some(current_report(&record, None, facts.policy)),
+        report: Some(current_report(&record, None, context.policy)),
         event: Some(event),
         ..Completion::of(record)
     }
@@ -758,19 +758,19 @@ fn after_predecessor(mut arrival: Completion, predecessor: Option<&DomainRecord>
 
 /// What the Cabinet's view means for a record that we have; `None` when nothing.
 fn change(
-    facts: &Facts<'_>,
+    context: &AlignContext<'_>,
     record: &DomainRecord,
     domain: &CabinetDomain,
     names: &Names,
 ) -> Option<Completion> {
-    let now = facts.now;
+    let now = context.now;
     let newer = domain.version > record.cabinet_version;
     let mut after = DomainRecord {
         updated_at: now,
-        cabinet_version: version_after(facts, record, domain),
+        cabinet_version: version_after(context, record, domain),
         ..record.clone()
     };
-    let resync = facts.occasion == Occasion::Resync;
+    let resync = context.occasion == Occasion::Resync;
     let theirs = domain.status?;
     let is_wanted = matches!(
         theirs,
@@ -781,7 +781,7 @@ fn change(
         .target
         .as_ref()
         .is_some_and(|target| *target != record.cname_target);
-    let too_soon = facts.retry_is_too_soon() && !is_retargeted;
+    let too_soon = context.retry_is_too_soon() && !is_retargeted;
     let refusal = names.refusal_beside(record).filter(|_| is_wanted);
     if may_start && is_wanted {
         let kind = match record.phase {
@@ -795,7 +795,7 @@ fn change(
             Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. } | Phase::Failed => None,
         };
         if let Some(kind) = kind {
-            return Some(begun(facts, record, domain, names, kind));
+            return Some(begun(context, record, domain, names, kind));
         }
     }
     // A refusal stands in the record unless something worse does. One that stands there was told.
@@ -842,10 +842,10 @@ fn change(
         None => return None,
     };
     let is_told = report || tells_refusal || is_over;
-    let mut report = is_told.then(|| current_report(&after, None, facts.policy));
+    let mut report = is_told.then(|| current_report(&after, None, context.policy));
     // Whatever else is told: the new name or target is what the customer has to mend.
     if let (true, Some(report), Some(failure)) = (tells_refusal, &mut report, refusal) {
-        report.message = Some(message(failure, &after, facts.policy));
+        report.message = Some(message(failure, &after, context.policy));
         report.failure = Some(failure.clone());
     }
     let mut detail = json!({
@@ -857,7 +857,7 @@ fn change(
         detail["canonicalHost"] = json!(shown(&domain.canonical_host));
         detail["failure"] = json!(refusal);
     }
-    let event = DomainEvent::of(&after, kind, detail, facts.replica);
+    let event = DomainEvent::of(&after, kind, detail, context.replica);
     Some(Completion {
         report,
         event: Some(event),
@@ -867,15 +867,15 @@ fn change(
 
 /// The record that begins from the start, with the Cabinet's name and target.
 fn begun(
-    facts: &Facts<'_>,
+    context: &AlignContext<'_>,
     record: &DomainRecord,
     domain: &CabinetDomain,
     names: &Names,
     kind: &str,
 ) -> Completion {
     let mut after = DomainRecord {
-        updated_at: facts.now,
-        cabinet_version: version_after(facts, record, domain),
+        updated_at: context.now,
+        cabinet_version: version_after(context, record, domain),
         phase: Phase::START,
         hostname: names.hostname.clone(),
         cname_target: target_of(domain, names),
@@ -883,22 +883,22 @@ fn begun(
     };
     // A retry must not lift the rest that failed validations of the same name brought.
     if names.hostname == record.hostname {
-        restart(&mut after, facts.now);
+        restart(&mut after, context.now);
         if record.phase == Phase::Failed {
             after.attempt = record.attempt.min(ATTEMPTS_KEPT);
         }
     } else {
-        begin_anew(&mut after, facts.now);
+        begin_anew(&mut after, context.now);
     }
-    let mut completion = started(facts, after, domain, names, kind);
-    let report = current_report(&completion.record, None, facts.policy);
+    let mut completion = started(context, after, domain, names, kind);
+    let report = current_report(&completion.record, None, context.policy);
     completion.report.get_or_insert(report);
     completion
 }
 
 /// The Cabinet's version that the record is to have.
-fn version_after(facts: &Facts<'_>, record: &DomainRecord, domain: &CabinetDomain) -> u64 {
-    match facts.occasion {
+fn version_after(context: &AlignContext<'_>, record: &DomainRecord, domain: &CabinetDomain) -> u64 {
+    match context.occasion {
         // The version was asked for after ours was read: one that is older is the Cabinet's own, as
         // after a restore.
         Occasion::Resync => domain.version,
@@ -1013,8 +1013,8 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 
-    fn facts(policy: &Policy) -> Facts<'_> {
-        Facts {
+    fn context(policy: &Policy) -> AlignContext<'_> {
+        AlignContext {
             policy,
             replica: "replica-1",
             now: NOW,
@@ -1040,7 +1040,7 @@ mod tests {
 
     fn record(phase: Phase) -> DomainRecord {
         let told = told(Status::PendingDns, 3);
-        let mut record = arrival(&facts(&Policy::default()), &told, &names(&told))
+        let mut record = arrival(&context(&Policy::default()), &told, &names(&told))
             .unwrap()
             .record;
         record.phase = phase;
@@ -1050,7 +1050,7 @@ mod tests {
 
     fn changed(phase: Phase, status: Status, version: u64) -> Option<Completion> {
         let told = told(status, version);
-        change(&facts(&Policy::default()), &record(phase), &told, &names(&told))
+        change(&context(&Policy::default()), &record(phase), &told, &names(&told))
     }
 
     #[test]
@@ -1061,7 +1061,7 @@ mod tests {
                 refusal,
                 ..names(&told)
             };
-            arrival(&facts(&Policy::default()), &told, &names).unwrap()
+            arrival(&context(&Policy::default()), &told, &names).unwrap()
         };
         assert_eq!(taken(None).record.next_attempt_at, Some(NOW));
         let refused = taken(Some(Failure::NameAlreadyClaimed {}));
@@ -1091,7 +1091,7 @@ mod tests {
         waiting.pending_since = NOW - Duration::from_secs(6 * 24 * 3600);
         assert_eq!(waiting.lane(), Some(Lane::Chronic));
         let told = told(Status::PendingDns, 4);
-        let retried = change(&facts(&Policy::default()), &waiting, &told, &names(&told));
+        let retried = change(&context(&Policy::default()), &waiting, &told, &names(&told));
         let mut retried = retried.unwrap().record;
         assert_eq!(retried.lane(), Some(Lane::Verification));
         assert_eq!(retried.next_attempt_at, Some(NOW));
@@ -1110,7 +1110,7 @@ mod tests {
         predecessor.failed_validations = 3;
         predecessor.order_not_before = NOW + Duration::from_secs(3_600);
         let told = told(Status::PendingDns, 1);
-        let new = || arrival(&facts(&Policy::default()), &told, &names(&told)).unwrap();
+        let new = || arrival(&context(&Policy::default()), &told, &names(&told)).unwrap();
         let again = after_predecessor(new(), Some(&predecessor)).record;
         assert_eq!(
             (again.failed_validations, again.order_not_before),
@@ -1164,7 +1164,7 @@ mod tests {
                     told.canonical_host = "other.example.com".into();
                     let known = is_known(&record, &told);
                     assert_eq!(known, version < 4 && status != Status::PendingRemoval);
-                    let change = change(&facts(&Policy::default()), &record, &told, &names(&told));
+                    let change = change(&context(&Policy::default()), &record, &told, &names(&told));
                     assert!(!known || change.is_none(), "{phase:?} {status:?} {version}");
                 }
             }
@@ -1175,7 +1175,7 @@ mod tests {
     fn altered(phase: Phase, alter: impl Fn(&mut CabinetDomain)) -> Option<Completion> {
         let mut told = told(Status::PendingDns, 4);
         alter(&mut told);
-        change(&facts(&Policy::default()), &record(phase), &told, &names(&told))
+        change(&context(&Policy::default()), &record(phase), &told, &names(&told))
     }
 
     fn live() -> Phase {
@@ -1201,7 +1201,7 @@ mod tests {
             assert_eq!(after.record.phase, Phase::START, "{phase:?}");
             assert_eq!(after.record.hostname.as_str(), "new.example.com");
             assert_eq!(after.report.unwrap().status, Status::PendingDns);
-            let old = take_down_of(&facts(&Policy::default()), &record(phase.clone()));
+            let old = take_down_of(&context(&Policy::default()), &record(phase.clone()));
             assert_eq!(old.is_none(), phase == Phase::Failed, "{phase:?}");
             if let Some(old) = old {
                 assert_eq!((&old.record.phase, old.report.is_none()), (&Phase::Leaving, true));
@@ -1246,12 +1246,12 @@ mod tests {
             ..told(Status::Active, version)
         };
         let policy = Policy::default();
-        let facts = Facts {
+        let context = AlignContext {
             occasion: Occasion::Resync,
-            ..facts(&policy)
+            ..context(&policy)
         };
         let changed =
-            |record: &DomainRecord, told: &CabinetDomain| change(&facts, record, told, &names(told));
+            |record: &DomainRecord, told: &CabinetDomain| change(&context, record, told, &names(told));
         let mut record = record(live());
         let refused = changed(&record, &told(3, "*")).unwrap();
         assert!(refused.report.is_some(), "although the version is the same");
@@ -1296,11 +1296,11 @@ mod tests {
             before.pending_since = NOW - Duration::from_secs(86_400);
             before.last_failure = Some(Failure::DnsNxdomain {});
             let told = told(Status::PendingDns, 4);
-            let facts = Facts {
+            let context = AlignContext {
                 last_retry: Some(NOW - Duration::from_secs(ago)),
-                ..facts(&policy)
+                ..context(&policy)
             };
-            let completion = change(&facts, &before, &told, &names(&told)).unwrap();
+            let completion = change(&context, &before, &told, &names(&told)).unwrap();
             (before, completion)
         };
         let order = OrderId::from_uuid(Uuid::from_u128(7));
@@ -1332,7 +1332,7 @@ mod tests {
         before.failed_validations = 3;
         before.order_not_before = NOW + Duration::from_secs(3600);
         let told = told(Status::PendingDns, 4);
-        let after = change(&facts(&Policy::default()), &before, &told, &names(&told))
+        let after = change(&context(&Policy::default()), &before, &told, &names(&told))
             .unwrap()
             .record;
         assert_eq!(after.failed_validations, 3);

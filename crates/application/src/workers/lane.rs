@@ -20,7 +20,7 @@ use crate::insist::{insist, insist_on_all};
 use crate::ports::store::{Completion, DomainRecord, Lease, StoreError};
 use crate::sentence::sentence;
 use crate::service::Service;
-use crate::settle::{Facts, add_evidence, settle};
+use crate::settle::{SettleContext, add_evidence, settle};
 use crate::steps::{self, Evidence, Outcome, Then};
 use crate::wake::WakeSignal;
 
@@ -193,17 +193,17 @@ async fn make_step(service: &Service, lease: Lease, deadline: Instant) -> Option
         .unwrap_or_else(|_| fault_of_ours(&record, "the step took longer than its lease".into()));
     count(service, &record.phase, &outcome, &evidence);
     let (evidence, ledger) = evidence.into_parts();
-    let facts = Facts {
+    let context = SettleContext {
         policy: &service.policy,
         now: service.now(),
         jitter: service.randomness.unit(),
         took: started.elapsed(),
         replica: &service.replica,
     };
-    let mut completion = settle(&record, outcome, &facts)
+    let mut completion = settle(&record, outcome, &context)
         .or_else(|error| {
             tracing::error!(domain.id = %record.id, domain.hostname = %record.hostname, %error, "step.illegal");
-            settle(&record, fault_of_ours(&record, error.to_string()), &facts)
+            settle(&record, fault_of_ours(&record, error.to_string()), &context)
         })
         .ok()?;
     add_evidence(&mut completion, evidence);
@@ -345,7 +345,7 @@ fn level(before: &DomainRecord, after: &DomainRecord) -> Level {
     }
 }
 
-/// What a failure says without its facts, which may differ each time: addresses, times, an outage's
+/// What a failure says without its context, which may differ each time: addresses, times, an outage's
 /// words.
 fn result(failure: &Failure) -> (FailureCode, Actor, Option<FailureCode>) {
     let cause = match failure {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dps_domain::lane::Lane;
-use dps_domain::shares::{self, Drawer};
+use dps_domain::shares::{self, PoolShare};
 use dps_domain::{Timestamp, with_causes};
 use futures_util::FutureExt as _;
 use futures_util::future::select_all;
@@ -72,8 +72,8 @@ struct Lanes {
 /// What is known of the work that waits in one lane.
 struct Queue {
     lane: Lane,
-    /// The place of its drawer in the pool.
-    drawer: usize,
+    /// The place of its share in the pool.
+    share: usize,
     under_way: Arc<AtomicUsize>,
     /// Whether there may be due work that nobody leased yet.
     hungry: bool,
@@ -93,19 +93,19 @@ impl Queue {
 
 impl Lanes {
     fn new(pool: &Pool) -> Self {
-        let queue = |drawer, lane| Queue {
+        let queue = |share, lane| Queue {
             lane,
-            drawer,
+            share,
             under_way: Arc::default(),
             hungry: true,
             next_due: None,
         };
-        let queues = pool.drawers.iter().enumerate();
+        let queues = pool.shares.iter().enumerate();
         Self {
             permits: pool.permits,
-            guaranteed: pool.drawers.iter().map(|drawer| drawer.guaranteed).collect(),
+            guaranteed: pool.shares.iter().map(|share| share.guaranteed).collect(),
             queues: queues
-                .flat_map(|(index, drawer)| drawer.lanes.iter().map(move |lane| queue(index, *lane)))
+                .flat_map(|(index, share)| share.lanes.iter().map(move |lane| queue(index, *lane)))
                 .collect(),
             ended: Arc::default(),
         }
@@ -179,20 +179,20 @@ impl Lanes {
 
     /// Which lane may lease next, and how many records.
     fn next_grant(&self) -> Option<(usize, usize)> {
-        let drawer = |(index, guaranteed): (usize, &usize)| {
-            let queues = || self.queues.iter().filter(move |queue| queue.drawer == index);
-            Drawer {
+        let share = |(index, guaranteed): (usize, &usize)| {
+            let queues = || self.queues.iter().filter(move |queue| queue.share == index);
+            PoolShare {
                 guaranteed: *guaranteed,
                 held: queues().map(|queue| queue.under_way.load(Ordering::SeqCst)).sum(),
                 hungry: queues().any(|queue| queue.hungry),
             }
         };
-        let drawers: Vec<Drawer> = self.guaranteed.iter().enumerate().map(drawer).collect();
-        let (granted, permits) = shares::next_grant(self.permits, &drawers)?;
+        let shares: Vec<PoolShare> = self.guaranteed.iter().enumerate().map(share).collect();
+        let (granted, permits) = shares::next_grant(self.permits, &shares)?;
         let first = self
             .queues
             .iter()
-            .position(|queue| queue.drawer == granted && queue.hungry)?;
+            .position(|queue| queue.share == granted && queue.hungry)?;
         Some((first, permits))
     }
 

@@ -18,7 +18,7 @@ use crate::ports::ca::CaError;
 use crate::ports::renewal_info::RenewalInfoPoll;
 use crate::ports::store::StoreError;
 use crate::service::Service;
-use crate::settle::{Facts, apply_renewal_info};
+use crate::settle::{SettleContext, apply_renewal_info};
 
 /// Polls claimed in one transaction, at most.
 const PAGE: usize = 256;
@@ -197,17 +197,17 @@ async fn move_renewal(
         // A clock that was ahead when the certificate was stored must not put its renewal off.
         let issued_at = issued.map_or(now, |stored| stored.certificate.created_at.min(now));
         let plan = plan.after_issuance(issued_at, poll.validity);
-        let facts = Facts {
+        let context = SettleContext {
             policy: &service.policy,
             now,
             jitter: 0.0,
             took: began.elapsed(),
             replica: &service.replica,
         };
-        let Some(completion) = apply_renewal_info(record, info, plan, &facts) else {
+        let Some(completion) = apply_renewal_info(record, info, plan, &context) else {
             return Ok(false);
         };
-        let wakes = Wakes::of(&completion, facts.now);
+        let wakes = Wakes::of(&completion, context.now);
         if service.store.domain_update(completion).await? {
             wakes.notify(service);
             tracing::info!(

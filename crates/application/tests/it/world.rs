@@ -213,14 +213,14 @@ impl World {
 
     /// As [`Self::record_outcome`]; answers whether the lease still held.
     pub(crate) async fn try_to_record_outcome(&self, lease: Lease, outcome: steps::Outcome) -> bool {
-        let facts = settle::Facts {
+        let context = settle::SettleContext {
             policy: &self.service.policy,
             now: self.service.now(),
             jitter: 0.5,
             took: Duration::ZERO,
             replica: &self.service.replica,
         };
-        let completion = settle::settle(&lease.record, outcome, &facts).unwrap();
+        let completion = settle::settle(&lease.record, outcome, &context).unwrap();
         let outcomes = [(lease.token, completion)];
         let recorded = self.service.store.complete_all(&outcomes).await.unwrap();
         recorded == [true]

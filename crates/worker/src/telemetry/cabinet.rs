@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicU64;
 
-use dps_application::cabinet_health::CabinetStanding;
+use dps_application::cabinet_health::CabinetStatus;
 use dps_application::ports::CabinetEvent;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -75,7 +75,7 @@ impl CabinetMetrics {
         metrics
     }
 
-    pub(super) fn set(&self, standing: &CabinetStanding) {
+    pub(super) fn set(&self, standing: &CabinetStatus) {
         if let Some(is_up) = standing.is_up {
             self.up.set(if is_up { 1.0 } else { 0.0 });
         }
