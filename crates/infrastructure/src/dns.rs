@@ -11,12 +11,12 @@
 //! loop; the chain is then walked one CNAME question at a time, to tell a loop from a broken
 //! server.
 
+mod chain;
 mod combine;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 pub(crate) mod query;
 mod sockets;
-mod walk;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -28,9 +28,9 @@ use dps_domain::dns::{DnsAnswer, DnsObservation};
 use hickory_resolver::proto::rr::{Name, RecordType};
 use tokio::time::Instant;
 
+use self::chain::follow_chain;
 use self::combine::combine;
 use self::query::Upstream;
-use self::walk::walk;
 
 /// How a resolver is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,8 +88,8 @@ impl DnsResolver for HickoryResolver {
         name.set_fqdn(true);
         let deadline = Instant::now() + self.total_timeout;
         let (v4, v6) = tokio::join!(
-            walk(&self.upstream, &name, RecordType::A, deadline),
-            walk(&self.upstream, &name, RecordType::AAAA, deadline),
+            follow_chain(&self.upstream, &name, RecordType::A, deadline),
+            follow_chain(&self.upstream, &name, RecordType::AAAA, deadline),
         );
         combine(resolver, v4, v6)
     }

@@ -112,7 +112,7 @@ impl CertificateStore for Store {
         lease::complete_all(&self.database, outcomes, self.rules().await?).await
     }
 
-    async fn complete_and_go_on(
+    async fn complete_and_extend(
         &self,
         token: LeaseToken,
         completion: &Completion,
@@ -120,7 +120,7 @@ impl CertificateStore for Store {
         ttl: Duration,
     ) -> Result<Lease, StoreError> {
         let (rules, term) = (self.rules().await?, self.term(ttl));
-        lease::complete_and_go_on(&self.database, (token, completion), (next, term), rules).await
+        lease::complete_and_extend(&self.database, (token, completion), (next, term), rules).await
     }
 
     async fn domain_forget(&self, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {

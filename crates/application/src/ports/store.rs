@@ -527,7 +527,7 @@ pub trait CertificateStore: SyncStore + FleetStore + RenewalInfoStore {
     /// Records the outcome of a step after which the record is due for its next one: as [`Self::complete`], but the lease goes on under
     /// the token `next`, for `ttl` from now, and the attempt is counted. Answers that lease, and if the answer is lost, again and with its
     /// time begun anew; `LeaseLost` if the token is stale.
-    async fn complete_and_go_on(
+    async fn complete_and_extend(
         &self,
         token: LeaseToken,
         completion: &Completion,

@@ -11,10 +11,10 @@ use super::{Fault, Outcome, StepContext, Then, edges, ledger};
 use crate::account::account;
 use crate::crash_point::{self, Effect};
 use crate::directory;
-use crate::insist::insist;
 use crate::ports::ca::Account;
 use crate::ports::metrics::AcmeWait;
 use crate::ports::store::StoredOrder;
+use crate::retry::retry_while_unavailable;
 
 pub(super) async fn place_order(context: &StepContext<'_>) -> Result<Outcome, Fault> {
     match prepare(context).await {
@@ -101,7 +101,7 @@ async fn order(
     };
     crash_point::before(Effect::OrderSave);
     // What nobody knows but the CA must not be lost to a database that is away for a moment.
-    insist(context.deadline, || service.store.order_insert(&order)).await?;
+    retry_while_unavailable(context.deadline, || service.store.order_insert(&order)).await?;
     crash_point::after(Effect::OrderSave);
     Ok(placed(&order))
 }

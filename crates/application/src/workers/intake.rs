@@ -370,14 +370,14 @@ async fn insert(service: &Service, arrivals: Vec<Completion>) -> Result<(), Stor
     let inserted = service.store.domains_insert(arrivals.clone()).await?;
     for (completion, inserted) in arrivals.iter().zip(inserted) {
         if inserted {
-            tell(service, completion);
+            log_and_notify(service, completion);
         }
     }
     Ok(())
 }
 
 /// What was written goes to the log, and rings who has work now.
-fn tell(service: &Service, completion: &Completion) {
+fn log_and_notify(service: &Service, completion: &Completion) {
     let record = &completion.record;
     if let Some(event) = &completion.event {
         tracing::info!(domain.id = %record.id, domain.hostname = %record.hostname, phase = event.phase, "{}", event.kind);
@@ -670,7 +670,7 @@ pub(super) async fn write_record(
         service.store.domain_update(completion.clone()).await?
     };
     if written {
-        tell(service, &completion);
+        log_and_notify(service, &completion);
     }
     Ok(written)
 }

@@ -16,8 +16,8 @@ use tracing::Level;
 use super::count::count;
 use crate::bounds;
 use crate::crash_point::{self, Effect};
-use crate::insist::{insist, insist_on_all};
 use crate::ports::store::{Completion, DomainRecord, Lease, StoreError};
+use crate::retry::{retry_all_while_unavailable, retry_while_unavailable};
 use crate::sentence::sentence;
 use crate::service::Service;
 use crate::settle::{SettleContext, add_evidence, settle};
@@ -135,7 +135,7 @@ pub(super) async fn step_all<P>(service: &Service, lane: Lane, leases: Vec<(Leas
 
 /// Makes a leased step and, as long as the record moves on to another that is due in the same lane, those that follow it. Each is
 /// recorded before the next begins, which has a lease and a time of its own.
-pub(super) async fn walk(
+pub(super) async fn run_consecutive_steps(
     service: &Service,
     lane: Lane,
     (mut lease, mut deadline): (Lease, Instant),
@@ -152,7 +152,7 @@ pub(super) async fn walk(
         if !moves_on || step == MAX_STEPS || shutdown.is_cancelled() {
             return record(service, lane, deadline, vec![done]).await;
         }
-        let Some(next) = go_on(service, lane, deadline, &done).await else {
+        let Some(next) = record_and_extend(service, lane, deadline, &done).await else {
             return;
         };
         (lease, deadline) = next;
@@ -235,35 +235,41 @@ async fn record(service: &Service, lane: Lane, deadline: Instant, done: Vec<Done
     let now = service.now();
     crash_point::before(Effect::OutcomeSave);
     // A second time an outcome finds its lease gone, which is as good.
-    let recorded = insist_on_all(deadline, &done, |some| service.store.complete_all(some)).await;
+    let recorded =
+        retry_all_while_unavailable(deadline, &done, |some| service.store.complete_all(some)).await;
     if recorded.iter().any(|recorded| matches!(recorded, Ok(true))) {
         crash_point::after(Effect::OutcomeSave);
     }
     for (((_, completion), level), recorded) in done.iter().zip(levels).zip(recorded) {
         let recorded = recorded.and_then(|held| held.then_some(()).ok_or(StoreError::LeaseLost));
-        if told(completion, (lane, level), recorded).is_some() {
+        if log_recorded(completion, (lane, level), recorded).is_some() {
             Wakes::of(completion, now).notify(service);
         }
     }
 }
 
 /// Records what came of a step, and keeps the record for the next one, which must be over by the answered moment.
-async fn go_on(service: &Service, lane: Lane, recorded_by: Instant, done: &Done) -> Option<(Lease, Instant)> {
+async fn record_and_extend(
+    service: &Service,
+    lane: Lane,
+    recorded_by: Instant,
+    done: &Done,
+) -> Option<(Lease, Instant)> {
     let (token, completion) = &done.outcome;
     let next = LeaseToken::new(service.now(), service.randomness.id_bytes());
     let ttl = service.policy.lease;
     crash_point::before(Effect::OutcomeSave);
-    let leased = insist(recorded_by, || async {
+    let leased = retry_while_unavailable(recorded_by, || async {
         // With each try the lease begins anew.
         let deadline = deadline(service);
-        let lease = service.store.complete_and_go_on(*token, completion, next, ttl);
+        let lease = service.store.complete_and_extend(*token, completion, next, ttl);
         Ok((lease.await?, deadline))
     })
     .await;
     if leased.is_ok() {
         crash_point::after(Effect::OutcomeSave);
     }
-    let leased = told(completion, (lane, done.level), leased)?;
+    let leased = log_recorded(completion, (lane, done.level), leased)?;
     Wakes {
         lane: None,
         ..Wakes::of(completion, service.now())
@@ -273,7 +279,7 @@ async fn go_on(service: &Service, lane: Lane, recorded_by: Instant, done: &Done)
 }
 
 /// Says in the log what was recorded, or that it was not.
-fn told<T>(
+fn log_recorded<T>(
     completion: &Completion,
     (lane, level): (Lane, Level),
     recorded: Result<T, StoreError>,

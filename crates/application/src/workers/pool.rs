@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::lane::{give_back, lease, next_due, step_all, walk};
+use super::lane::{give_back, lease, next_due, run_consecutive_steps, step_all};
 use crate::policy::Pool;
 use crate::ports::store::{Lease, StoreError};
 use crate::service::Service;
@@ -236,7 +236,7 @@ fn spawn(
         } else if begun.len() > 1 {
             step_all(&service, lane, begun, deadline).await;
         } else if let Some((lease, _permit)) = begun.pop() {
-            walk(&service, lane, (lease, deadline), &shutdown).await;
+            run_consecutive_steps(&service, lane, (lease, deadline), &shutdown).await;
         }
     }));
 }

@@ -159,7 +159,7 @@ async fn compare_now(
         };
         return Ok((comparison, false));
     }
-    let mut walk = Walk {
+    let mut comparing = Comparing {
         service,
         edge,
         lease,
@@ -171,15 +171,15 @@ async fn compare_now(
         removed: 0,
         unknown: 0,
     };
-    walk.through_all().await?;
-    let Walk {
+    comparing.through_all().await?;
+    let Comparing {
         certificates,
         sent,
         behind,
         removed,
         unknown,
         ..
-    } = walk;
+    } = comparing;
     tracing::info!(
         edge = edge.name(),
         certificates,
@@ -224,12 +224,12 @@ async fn desired_digest(
         if after.is_none() {
             return Ok((digest, count));
         }
-        go_on(service, lease, shutdown).await?;
+        extend_lease(service, lease, shutdown).await?;
     }
 }
 
 /// Keeps the task, unless the process ends or somebody else has taken it up.
-async fn go_on(
+async fn extend_lease(
     service: &Service,
     lease: &PeriodicTaskLease,
     shutdown: &CancellationToken,
@@ -258,7 +258,7 @@ impl Held {
         if self.read.is_empty() && !self.is_complete {
             let page = edge.inventory(self.cursor.as_deref(), INVENTORY_PAGE).await?;
             for entry in &page.entries {
-                // The walk relies on it, and an inventory that goes round in circles has no end.
+                // The comparing relies on it, and an inventory that goes round in circles has no end.
                 if self.last.as_ref().is_some_and(|last| *last >= entry.hostname) {
                     return Err(EdgeError::Unreachable {
                         edge: edge.name().to_owned(),
@@ -285,8 +285,8 @@ impl Held {
     }
 }
 
-/// A walk through both lists.
-struct Walk<'a> {
+/// A comparing through both lists.
+struct Comparing<'a> {
     service: &'a Service,
     edge: &'a dyn Edge,
     lease: &'a PeriodicTaskLease,
@@ -299,7 +299,7 @@ struct Walk<'a> {
     unknown: u64,
 }
 
-impl Walk<'_> {
+impl Comparing<'_> {
     async fn through_all(&mut self) -> Result<(), CompareError> {
         let mut after: Option<Hostname> = None;
         loop {
@@ -329,7 +329,7 @@ impl Walk<'_> {
                         Difference::Extra(entry) => self.clear(entry).await?,
                     }
                 }
-                self.go_on().await?;
+                self.extend_lease().await?;
             }
             let rate = self.service.policy.fleet.certificates_per_second.max(1);
             for batch in lacking.chunks(BATCH.min(rate) as usize) {
@@ -341,8 +341,8 @@ impl Walk<'_> {
         }
     }
 
-    async fn go_on(&self) -> Result<(), CompareError> {
-        go_on(self.service, self.lease, self.shutdown).await
+    async fn extend_lease(&self) -> Result<(), CompareError> {
+        extend_lease(self.service, self.lease, self.shutdown).await
     }
 
     /// Sends the edge certificates that it lacks, and waits as long as they take at the given rate per second.
@@ -409,7 +409,7 @@ impl Walk<'_> {
         if let Some(error) = broken {
             return Err(error.into());
         }
-        self.go_on().await?;
+        self.extend_lease().await?;
         tokio::time::sleep_until(ends).await;
         Ok(())
     }

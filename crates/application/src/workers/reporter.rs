@@ -293,7 +293,7 @@ fn too_slow() -> CabinetError {
 }
 
 async fn deliver_one(service: &Service, lease: &OutboxLease) -> Result<(), Undelivered> {
-    match tell(service, lease, &lease.report).await? {
+    match send(service, lease, &lease.report).await? {
         ReportAnswer::Accepted {
             version: Some(version),
         } => accepted(service, lease, version).await,
@@ -301,11 +301,11 @@ async fn deliver_one(service: &Service, lease: &OutboxLease) -> Result<(), Undel
         ReportAnswer::VersionMoved => reconcile(service, lease).await,
         ReportAnswer::Gone => gone(service, lease).await,
         ReportAnswer::IllegalMove { detail } => refused(service, lease, &detail).await,
-        ReportAnswer::ContentRefused { detail } => tell_status_alone(service, lease, &detail).await,
+        ReportAnswer::ContentRefused { detail } => send_status_alone(service, lease, &detail).await,
     }
 }
 
-async fn tell(
+async fn send(
     service: &Service,
     lease: &OutboxLease,
     report: &StatusReport,
@@ -352,14 +352,14 @@ async fn refused(service: &Service, lease: &OutboxLease, detail: &str) -> Result
 }
 
 /// Something that the report says beside the status cannot be taken. The status matters more: it is told alone, once.
-async fn tell_status_alone(service: &Service, lease: &OutboxLease, detail: &str) -> Result<(), Undelivered> {
+async fn send_status_alone(service: &Service, lease: &OutboxLease, detail: &str) -> Result<(), Undelivered> {
     tracing::error!(domain.id = %lease.domain_id, status = %lease.report.status, detail, "report.shortened");
     let bare = StatusReport {
         failure: None,
         message: None,
         ..lease.report.clone()
     };
-    match tell(service, lease, &bare).await? {
+    match send(service, lease, &bare).await? {
         ReportAnswer::Accepted {
             version: Some(version),
         } => accepted(service, lease, version).await,

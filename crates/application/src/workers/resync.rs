@@ -139,7 +139,7 @@ pub async fn resync(service: &Service) -> Result<bool, IntakeError> {
     let mut progress = stored
         .and_then(|stored| serde_json::from_str(stored).ok())
         .unwrap_or_else(|| Progress::begin(now));
-    match go_on(service, &lease, &mut progress).await {
+    match run_stages(service, &lease, &mut progress).await {
         Ok(()) => {
             let Progress {
                 named,
@@ -176,7 +176,7 @@ fn text(progress: &Progress) -> String {
     json!(progress).to_string()
 }
 
-async fn go_on(
+async fn run_stages(
     service: &Service,
     lease: &PeriodicTaskLease,
     progress: &mut Progress,

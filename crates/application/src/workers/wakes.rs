@@ -33,13 +33,13 @@ pub(super) async fn announce(waker: Waker, drained: CancellationToken) {
             () = drained.cancelled() => break,
             () = tokio::time::sleep(GATHERING) => {}
         }
-        tell(&waker, &*channel).await;
+        send_signals(&waker, &*channel).await;
     }
-    tell(&waker, &*channel).await;
+    send_signals(&waker, &*channel).await;
 }
 
 /// What cannot be told is dropped: the others look by themselves.
-async fn tell(waker: &Waker, channel: &dyn WakeChannel) {
+async fn send_signals(waker: &Waker, channel: &dyn WakeChannel) {
     let signals = waker.take_unsent();
     if signals.is_empty() {
         return;

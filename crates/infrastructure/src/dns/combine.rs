@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use dps_domain::dns::{DnsAnswer, DnsObservation, Lookup};
 
-use super::walk::Outcome;
+use super::chain::Outcome;
 
 /// Combines both families. Addresses of either count, even when the other lookup failed, since a CA
 /// goes on with what it got; with different chains they stay apart. Without addresses: what our own

@@ -4,8 +4,8 @@ use dps_domain::dns::{DnsAnswer, MAX_ADDRESSES};
 use hickory_resolver::proto::op::DnsResponse;
 use hickory_resolver::proto::rr::Name;
 
+use super::chain::outcome_of;
 use super::query::Answer;
-use super::walk::outcome_of;
 
 /// A packet of a resolver, read as the whole answer for `shop.example.com`.
 ///

@@ -95,7 +95,7 @@ impl CertificateStore for MemoryStore {
         Ok(recorded.collect())
     }
 
-    async fn complete_and_go_on(
+    async fn complete_and_extend(
         &self,
         token: LeaseToken,
         completion: &Completion,

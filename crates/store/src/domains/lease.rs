@@ -323,7 +323,7 @@ pub(crate) async fn complete_all(
 }
 
 /// The lease goes on under the token `next`.
-pub(crate) async fn complete_and_go_on(
+pub(crate) async fn complete_and_extend(
     database: &Database,
     (token, completion): (LeaseToken, &Completion),
     (next, term): (LeaseToken, Term),

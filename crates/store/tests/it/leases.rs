@@ -96,7 +96,7 @@ pub(crate) async fn a_lease_goes_on_with_the_outcome_and_counts_the_next_attempt
     let go_on = async || {
         world
             .store
-            .complete_and_go_on(first.token, &completion, next, TTL)
+            .complete_and_extend(first.token, &completion, next, TTL)
             .await
     };
     let second = go_on().await.unwrap();
@@ -129,7 +129,7 @@ pub(crate) async fn a_lease_that_went_on_ends_like_any_other_and_is_lost_like_an
     let (completion, next) = (passed_dns(first.record), a_token());
     world
         .store
-        .complete_and_go_on(first.token, &completion, next, TTL)
+        .complete_and_extend(first.token, &completion, next, TTL)
         .await
         .unwrap();
     let other = world.acquire_in(Lane::HttpProbe, at(0) + TTL, 1).await;
@@ -139,7 +139,7 @@ pub(crate) async fn a_lease_that_went_on_ends_like_any_other_and_is_lost_like_an
     late.phase = Phase::Onboarding(Issuance::Ordering);
     let lost = world
         .store
-        .complete_and_go_on(next, &quiet(late), a_token(), TTL)
+        .complete_and_extend(next, &quiet(late), a_token(), TTL)
         .await;
     assert!(matches!(lost, Err(StoreError::LeaseLost)));
     assert_eq!(world.read(id).await, before);
@@ -155,7 +155,7 @@ pub(crate) async fn a_lease_that_goes_on_waits_in_the_lane_of_its_attempt(world:
     completion.record.last_failure = Some(Failure::DnsNxdomain {});
     let leased = world
         .store
-        .complete_and_go_on(first.token, &completion, a_token(), TTL)
+        .complete_and_extend(first.token, &completion, a_token(), TTL)
         .await
         .unwrap();
     assert_eq!(leased.record.attempt, 3);

@@ -81,7 +81,12 @@ impl Chain {
 }
 
 /// Asks for the addresses of one family and follows the chain until there is nothing more to follow.
-pub(super) async fn walk(upstream: &Upstream, host: &Name, kind: RecordType, deadline: Instant) -> Outcome {
+pub(super) async fn follow_chain(
+    upstream: &Upstream,
+    host: &Name,
+    kind: RecordType,
+    deadline: Instant,
+) -> Outcome {
     let mut chain = Chain::from(host);
     loop {
         let before = chain.hops.len();

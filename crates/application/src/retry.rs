@@ -12,15 +12,18 @@ use crate::ports::store::StoreError;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(2);
 /// Nothing is insisted on for longer, so that a service asked to stop while its database is away does stop.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// Repeats a write while the store is unavailable, until `deadline` or for half a minute. The write must be harmless a second time:
 /// nobody knows whether a commit whose answer was lost has happened.
-pub(crate) async fn insist<T, F>(deadline: Instant, write: impl Fn() -> F) -> Result<T, StoreError>
+pub(crate) async fn retry_while_unavailable<T, F>(
+    deadline: Instant,
+    write: impl Fn() -> F,
+) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, StoreError>>,
 {
-    let ends = deadline.min(Instant::now() + PATIENCE);
+    let ends = deadline.min(Instant::now() + TIME_LIMIT);
     let mut pause = FIRST_PAUSE;
     loop {
         match write().await {
@@ -35,7 +38,7 @@ where
 }
 
 /// Writes all in one go; if that fails, insists on each by itself, so that one which cannot be written keeps no other from it.
-pub(crate) async fn insist_on_all<'a, T, F>(
+pub(crate) async fn retry_all_while_unavailable<'a, T, F>(
     deadline: Instant,
     all: &'a [T],
     write: impl Fn(&'a [T]) -> F,
@@ -49,7 +52,7 @@ where
         Err(error) => {
             tracing::warn!(error = %with_causes(&error), "store.writes_repeated_one_by_one");
             let each = all.iter().map(|one| {
-                insist(deadline, move || async move {
+                retry_while_unavailable(deadline, move || async move {
                     Ok(write(std::slice::from_ref(one)).await? == [true])
                 })
             });
@@ -81,12 +84,12 @@ mod tests {
             }
         };
         let deadline = Instant::now() + Duration::from_secs(60);
-        let together = insist_on_all(deadline, &[1, 3, 4], store).await;
+        let together = retry_all_while_unavailable(deadline, &[1, 3, 4], store).await;
         assert!(
             matches!(together[..], [Ok(true), Ok(false), Ok(true)]),
             "{together:?}"
         );
-        let apart = insist_on_all(deadline, &[1, 2, 3, 4], store).await;
+        let apart = retry_all_while_unavailable(deadline, &[1, 2, 3, 4], store).await;
         assert!(
             matches!(apart[..], [Ok(true), Err(_), Ok(false), Ok(true)]),
             "{apart:?}"
@@ -97,7 +100,7 @@ mod tests {
     async fn a_write_is_repeated_until_the_store_is_back() {
         let tries = Cell::new(0);
         let deadline = Instant::now() + Duration::from_secs(20);
-        let written = insist(deadline, || async {
+        let written = retry_while_unavailable(deadline, || async {
             tries.set(tries.get() + 1);
             if tries.get() < 4 {
                 Err(unavailable())
@@ -113,12 +116,12 @@ mod tests {
     async fn it_ends_before_the_lease_does_and_repeats_nothing_else() {
         let started = Instant::now();
         let deadline = started + Duration::from_secs(5);
-        let away = insist::<(), _>(deadline, || async { Err(unavailable()) });
+        let away = retry_while_unavailable::<(), _>(deadline, || async { Err(unavailable()) });
         assert!(matches!(away.await, Err(StoreError::Unavailable { .. })));
         assert!(Instant::now() < deadline && started.elapsed() > Duration::from_secs(2));
 
         let tries = Cell::new(0);
-        let lost = insist::<(), _>(deadline, || async {
+        let lost = retry_while_unavailable::<(), _>(deadline, || async {
             tries.set(tries.get() + 1);
             Err(StoreError::LeaseLost)
         });
