@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dps_application::ports::store::StoreError;
-use dps_application::ports::sync::{Known, PeriodicTaskLease, Sighting, SyncStore};
+use dps_application::ports::sync::{CabinetPresence, KnownRecord, PeriodicTaskLease, SyncStore};
 use dps_domain::{DomainId, Phase, Timestamp};
 
 use crate::connect::Store;
@@ -89,18 +89,18 @@ fn text(id: Option<DomainId>) -> String {
     id.map(|id| id.to_string()).unwrap_or_default()
 }
 
-fn known(row: &Row) -> Result<Known, StoreError> {
+fn known(row: &Row) -> Result<KnownRecord, StoreError> {
     let reports: i64 = row.fields(domains::TABLE, "id").get("reports")?;
-    Ok(Known {
+    Ok(KnownRecord {
         record: domains::read(row)?,
         reports_wait: reports != 0,
     })
 }
 
-fn sighting(row: &Row) -> Result<Sighting, StoreError> {
+fn presence(row: &Row) -> Result<CabinetPresence, StoreError> {
     let fields = row.fields(domains::TABLE, "id");
     let seen: i64 = fields.get("seen")?;
-    Ok(Sighting {
+    Ok(CabinetPresence {
         id: fields.parse("id")?,
         seen: seen != 0,
         created_at: fields.at("created_at")?,
@@ -174,7 +174,7 @@ impl SyncStore for Store {
         session.commit().await
     }
 
-    async fn known(&self, ids: &[DomainId]) -> Result<Vec<Known>, StoreError> {
+    async fn known(&self, ids: &[DomainId]) -> Result<Vec<KnownRecord>, StoreError> {
         let mut session = self.database.read("read the domains of a page").await?;
         let rows = session.fetch_all(KNOWN, args![texts(ids)]).await?;
         Ok(readable(&rows, known))
@@ -189,7 +189,7 @@ impl SyncStore for Store {
         })
     }
 
-    async fn sighted(&self, run: i64, ids: &[DomainId]) -> Result<(), StoreError> {
+    async fn cabinet_mark_seen(&self, run: i64, ids: &[DomainId]) -> Result<(), StoreError> {
         let mut session = self
             .database
             .write("note which domains the Cabinet knows")
@@ -198,21 +198,26 @@ impl SyncStore for Store {
         session.commit().await
     }
 
-    async fn sightings(
+    async fn cabinet_presences(
         &self,
         run: i64,
         after: Option<DomainId>,
         limit: u32,
-    ) -> Result<Vec<Sighting>, StoreError> {
+    ) -> Result<Vec<CabinetPresence>, StoreError> {
         let mut session = self.database.read("read which domains the Cabinet knows").await?;
         let done = [&Phase::Leaving, &Phase::Gone].map(to_json);
         let [leaving, gone] = done;
         let args = args![run, text(after), leaving, gone, limit];
         let rows = session.fetch_all(SIGHTINGS_PAGE, args).await?;
-        Ok(readable(&rows, sighting))
+        Ok(readable(&rows, presence))
     }
 
-    async fn missing(&self, run: i64, id: DomainId, now: Timestamp) -> Result<Timestamp, StoreError> {
+    async fn cabinet_mark_missing(
+        &self,
+        run: i64,
+        id: DomainId,
+        now: Timestamp,
+    ) -> Result<Timestamp, StoreError> {
         let mut session = self.database.write("note that a domain is missing").await?;
         let row = session.fetch(MISSING, args![run, id, now]).await?;
         session.commit().await?;
@@ -221,7 +226,7 @@ impl SyncStore for Store {
         })
     }
 
-    async fn missing_since(
+    async fn cabinet_missing_since(
         &self,
         run: i64,
         before: Timestamp,

@@ -21,7 +21,7 @@ pub struct PeriodicTaskLease {
 
 /// A record beside what is to be known before it is compared with the Cabinet.
 #[derive(Debug, Clone)]
-pub struct Known {
+pub struct KnownRecord {
     /// The record.
     pub record: DomainRecord,
     /// Whether the Cabinet has yet to hear something of it.
@@ -30,7 +30,7 @@ pub struct Known {
 
 /// Whether the Cabinet knows a domain that we have a record of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sighting {
+pub struct CabinetPresence {
     /// The domain.
     pub id: DomainId,
     /// Whether the resync that asks has seen it.
@@ -77,27 +77,32 @@ pub trait SyncStore: Send + Sync {
     async fn periodic_make_due(&self, name: &str, at: Timestamp) -> Result<(), StoreError>;
 
     /// The records of these domains, as far as there are any that can be read.
-    async fn known(&self, ids: &[DomainId]) -> Result<Vec<Known>, StoreError>;
+    async fn known(&self, ids: &[DomainId]) -> Result<Vec<KnownRecord>, StoreError>;
 
     /// How many domains there are, those that are leaving or gone left out.
     async fn count_domains(&self) -> Result<u64, StoreError>;
 
     /// Notes that a resync saw these domains in the Cabinet. Those without a record are passed over.
-    async fn sighted(&self, run: i64, ids: &[DomainId]) -> Result<(), StoreError>;
+    async fn cabinet_mark_seen(&self, run: i64, ids: &[DomainId]) -> Result<(), StoreError>;
 
     /// Our records in the order of their ids, those that are leaving or gone left out, with what the resync has seen.
-    async fn sightings(
+    async fn cabinet_presences(
         &self,
         run: i64,
         after: Option<DomainId>,
         limit: u32,
-    ) -> Result<Vec<Sighting>, StoreError>;
+    ) -> Result<Vec<CabinetPresence>, StoreError>;
 
     /// Notes that the Cabinet said to a resync that it does not know the domain; answers since when it has been saying so.
-    async fn missing(&self, run: i64, id: DomainId, now: Timestamp) -> Result<Timestamp, StoreError>;
+    async fn cabinet_mark_missing(
+        &self,
+        run: i64,
+        id: DomainId,
+        now: Timestamp,
+    ) -> Result<Timestamp, StoreError>;
 
     /// The domains in the order of their ids that were missing in this resync, and have been since before the given moment.
-    async fn missing_since(
+    async fn cabinet_missing_since(
         &self,
         run: i64,
         before: Timestamp,

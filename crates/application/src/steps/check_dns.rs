@@ -12,11 +12,11 @@ use crate::local_fault::LocalParty;
 use crate::sentence::EDGE_ADDRESSES;
 use crate::settle::is_moved_away;
 
-/// When to look again after an answer that says nothing about the customer.
+/// When to observe_dns again after an answer that says nothing about the customer.
 pub(super) const INCONCLUSIVE: Duration = Duration::from_secs(10 * 60);
 
 pub(super) async fn check_dns(context: &StepContext<'_>) -> Outcome {
-    let (verdict, views) = look(context).await;
+    let (verdict, views) = observe_dns(context).await;
     let metrics = &context.service.metrics;
     match verdict {
         DnsVerdict::PointsAtUs { addresses, .. } => {
@@ -45,7 +45,7 @@ pub(super) async fn check_dns(context: &StepContext<'_>) -> Outcome {
     }
 }
 
-/// A domain that was served and stopped pointing at us has moved away. The look that finds it out
+/// A domain that was served and stopped pointing at us has moved away. The observe_dns that finds it out
 /// is counted, those after it are not.
 pub(super) fn moved_away(context: &StepContext<'_>, failure: Failure) -> Failure {
     if context.record.phase.was_served() && failure.counts_against_domain() && !is_seen_here(&failure) {
@@ -60,13 +60,13 @@ pub(super) fn moved_away(context: &StepContext<'_>, failure: Failure) -> Failure
     }
 }
 
-/// Whether a resolver sees the name pointing at us, whatever others fail to look up: it has not
+/// Whether a resolver sees the name pointing at us, whatever others fail to observe_dns up: it has not
 /// moved.
 pub(super) fn is_seen_here(failure: &Failure) -> bool {
     matches!(failure, Failure::DnsServfail { seen_by, .. } if !seen_by.is_empty())
 }
 
-/// A look that says nothing about the customer changes nothing about a domain that is known to have left: it is looked at again soon.
+/// A observe_dns that says nothing about the customer changes nothing about a domain that is known to have left: it is looked at again soon.
 pub(super) fn nothing_new(context: &StepContext<'_>, failure: &Failure) -> Option<Outcome> {
     let of_dns = matches!(
         failure.code(),
@@ -83,7 +83,7 @@ pub(super) fn nothing_new(context: &StepContext<'_>, failure: &Failure) -> Optio
     })
 }
 
-/// The addresses that an instruction for the customer may name, by what [`look`] saw.
+/// The addresses that an instruction for the customer may name, by what [`observe_dns`] saw.
 pub(super) fn instruction_addresses(context: &StepContext<'_>, views: &[ResolverView]) -> Vec<IpAddr> {
     let policy = &context.service.policy;
     let addresses = dns::instruction_addresses(&policy.edge_addresses, views);
@@ -98,7 +98,7 @@ pub(super) fn instruction_addresses(context: &StepContext<'_>, views: &[Resolver
 }
 
 /// Asks all resolvers at once. Also answers what each of them said.
-pub(super) async fn look(context: &StepContext<'_>) -> (DnsVerdict, Vec<ResolverView>) {
+pub(super) async fn observe_dns(context: &StepContext<'_>) -> (DnsVerdict, Vec<ResolverView>) {
     let record = context.record;
     let service = context.service;
     let views = service

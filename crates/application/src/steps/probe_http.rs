@@ -10,7 +10,7 @@ use dps_domain::{Event, Failure};
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::check_dns::{instruction_addresses, look, moved_away, nothing_new};
+use super::check_dns::{instruction_addresses, moved_away, nothing_new, observe_dns};
 use super::edges::Unreached;
 use super::{Fault, Outcome, StepContext, Then, edges};
 use crate::local_fault::LocalParty;
@@ -52,7 +52,7 @@ pub(super) enum Unready {
         /// What the customer's instruction may name.
         edge_addresses: Vec<IpAddr>,
     },
-    /// Our own machine could not look.
+    /// Our own machine could not observe_dns.
     Local {
         /// Whom it could not call.
         party: LocalParty,
@@ -63,7 +63,7 @@ pub(super) enum Unready {
 
 /// Looks at DNS again, and fetches a random token of ours from every address.
 pub(super) async fn probe(context: &StepContext<'_>) -> Result<Probed, Unready> {
-    let (verdict, views) = look(context).await;
+    let (verdict, views) = observe_dns(context).await;
     let unready = |failure, then| Unready::Failed {
         failure,
         then,

@@ -4,12 +4,12 @@ use dps_domain::Timestamp;
 use dps_domain::backoff::about;
 use dps_domain::dns::DnsVerdict;
 
-use super::check_dns::{INCONCLUSIVE, instruction_addresses, is_seen_here, look, moved_away};
+use super::check_dns::{INCONCLUSIVE, instruction_addresses, is_seen_here, moved_away, observe_dns};
 use super::{Outcome, StepContext, Then};
 use crate::local_fault::LocalParty;
 
 pub(super) async fn recheck(context: &StepContext<'_>, renew_at: Timestamp) -> Outcome {
-    let (verdict, views) = look(context).await;
+    let (verdict, views) = observe_dns(context).await;
     let service = context.service;
     let now = service.now();
     if let DnsVerdict::Local { detail } = &verdict {

@@ -24,7 +24,7 @@ use super::pace::CursorTrail;
 use crate::local_fault::LocalParty;
 use crate::ports::cabinet::{CabinetDomain, CabinetFault};
 use crate::ports::store::{Completion, DomainEvent, DomainRecord, StoreError};
-use crate::ports::sync::{Known, PeriodicTaskLease};
+use crate::ports::sync::{KnownRecord, PeriodicTaskLease};
 use crate::service::Service;
 
 /// The task's name in the store.
@@ -215,16 +215,17 @@ async fn read_cabinet(
     intake::note_refused(service, &page);
     let ids: Vec<DomainId> = page.domains.iter().map(|domain| domain.id).collect();
     let known = service.store.known(&ids).await?;
-    let known: BTreeMap<DomainId, &Known> = known.iter().map(|known| (known.record.id, known)).collect();
+    let known: BTreeMap<DomainId, &KnownRecord> =
+        known.iter().map(|known| (known.record.id, known)).collect();
     for domain in &page.domains {
         progress.named += 1;
         let names = Names::of(domain, &service.policy.names);
         if differs(known.get(&domain.id).copied(), domain, &names) {
             progress.different += 1;
-            look_closer(service, progress, domain.id).await?;
+            compare_domain_caught(service, progress, domain.id).await?;
         }
     }
-    service.store.sighted(progress.run, &ids).await?;
+    service.store.cabinet_mark_seen(progress.run, &ids).await?;
     let following = READ.iter().skip_while(|read| **read != status).nth(1);
     let next = page.next.filter(|next| {
         let goes_round = progress.trail.goes_round(next);
@@ -244,7 +245,7 @@ async fn read_cabinet(
 }
 
 /// Whether a look at the domain alone is worth a call. A page may be older than what we did meanwhile.
-fn differs(known: Option<&Known>, domain: &CabinetDomain, names: &Names) -> bool {
+fn differs(known: Option<&KnownRecord>, domain: &CabinetDomain, names: &Names) -> bool {
     let Some(theirs) = domain.status else { return false };
     let Some(known) = known else {
         return theirs != Status::Failed;
@@ -263,8 +264,12 @@ fn differs(known: Option<&Known>, domain: &CabinetDomain, names: &Names) -> bool
 /// Asks for one domain, after its record was read, and mends the difference. Answers whether the
 /// Cabinet knows it. A row or an answer that cannot be read is told to the operator and keeps no
 /// other from being looked at.
-async fn look_closer(service: &Service, progress: &mut Progress, id: DomainId) -> Result<bool, IntakeError> {
-    match look_at(service, id).await {
+async fn compare_domain_caught(
+    service: &Service,
+    progress: &mut Progress,
+    id: DomainId,
+) -> Result<bool, IntakeError> {
+    match compare_domain(service, id).await {
         Err(IntakeError::Store(error @ StoreError::Corrupt { .. })) => {
             tracing::error!(domain.id = %id, %error, "resync.row_unreadable");
             Ok(true)
@@ -283,7 +288,7 @@ async fn look_closer(service: &Service, progress: &mut Progress, id: DomainId) -
     }
 }
 
-async fn look_at(service: &Service, id: DomainId) -> Result<bool, IntakeError> {
+async fn compare_domain(service: &Service, id: DomainId) -> Result<bool, IntakeError> {
     let before = service.store.known(&[id]).await?.pop();
     let Some(domain) = service.cabinet.domain(id).await? else {
         return Ok(false);
@@ -320,21 +325,21 @@ async fn read_records(
     after: Option<DomainId>,
 ) -> Result<Stage, IntakeError> {
     let store = &service.store;
-    let page = store.sightings(progress.run, after, PAGE).await?;
-    for sighting in &page {
+    let page = store.cabinet_presences(progress.run, after, PAGE).await?;
+    for presence in &page {
         progress.records += 1;
-        if sighting.seen || sighting.created_at >= progress.began {
+        if presence.seen || presence.created_at >= progress.began {
             continue;
         }
-        if look_closer(service, progress, sighting.id).await? {
+        if compare_domain_caught(service, progress, presence.id).await? {
             // It moved from a status that was not read yet to one that was.
-            store.sighted(progress.run, &[sighting.id]).await?;
+            store.cabinet_mark_seen(progress.run, &[presence.id]).await?;
             continue;
         }
         progress.missing += 1;
         let now = service.now();
-        if store.missing(progress.run, sighting.id, now).await? == now {
-            note(service, sighting.id, "cabinet.missing", json!({}), None).await?;
+        if store.cabinet_mark_missing(progress.run, presence.id, now).await? == now {
+            note(service, presence.id, "cabinet.missing", json!({}), None).await?;
         }
     }
     Ok(match page.last() {
@@ -359,7 +364,7 @@ async fn take_down(
     let before = service.now() - service.policy.missing_grace;
     let page = service
         .store
-        .missing_since(progress.run, before, after, PAGE)
+        .cabinet_missing_since(progress.run, before, after, PAGE)
         .await?;
     for id in &page {
         // Several rounds a day share one allowance, with what the Cabinet asks to be removed.

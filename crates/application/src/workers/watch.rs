@@ -38,7 +38,7 @@ pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
         tokio::select! {
             biased;
             () = shutdown.cancelled() => return,
-            looked = watch.look(&service) => if let Err(error) = looked {
+            looked = watch.check_edges(&service) => if let Err(error) = looked {
                 tracing::warn!(error = %with_causes(&error), "edges.not_looked_after");
             }
         }
@@ -53,18 +53,18 @@ pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
 /// What this process remembers of the edges. The truth about them is in the store.
 #[derive(Debug, Default)]
 pub struct Watch {
-    /// The edges that were well at the last look, as they said.
+    /// The edges that were well at the last check_edges, as they said.
     seen: BTreeMap<String, EdgeHealth>,
     find_at: Option<Instant>,
     /// What was last said about a directory that does not answer, so that it is said once.
     directory_problem: Option<String>,
-    /// The edges that waited for approval at the last look, so that each is told once.
+    /// The edges that waited for approval at the last check_edges, so that each is told once.
     waiting: Arc<[String]>,
 }
 
 impl Watch {
     /// Looks once at the directory, if that is due, and at every edge.
-    pub async fn look(&mut self, service: &Service) -> Result<(), StoreError> {
+    pub async fn check_edges(&mut self, service: &Service) -> Result<(), StoreError> {
         let known = service.store.edges().await?;
         if self.find_at.is_none_or(|at| at <= Instant::now()) {
             self.find_at = Some(Instant::now() + service.policy.fleet.find_interval);
@@ -77,11 +77,11 @@ impl Watch {
             let known = known.iter().find(|known| known.name == edge.name());
             let reachability = known.map(|known| known.reachability).unwrap_or_default();
             let before = self.seen.get(edge.name()).copied();
-            looks.push(look_at(service, edge.as_ref(), reachability, before));
+            looks.push(check_edge(service, edge.as_ref(), reachability, before));
         }
         let mut seen = BTreeMap::new();
-        for (edge, look) in members.iter().zip(join_all(looks).await) {
-            match look {
+        for (edge, check_edges) in members.iter().zip(join_all(looks).await) {
+            match check_edges {
                 Ok(Some(health)) => {
                     seen.insert(edge.name().to_owned(), health);
                 }
@@ -120,7 +120,7 @@ impl Watch {
 
 /// Asks an edge how it is; answers that if it is well and all is done that this calls for. One that was silent, that this process did not
 /// see well before, or whose agent has begun anew, may have lost what it had.
-async fn look_at(
+async fn check_edge(
     service: &Service,
     edge: &dyn Edge,
     reachability: Reachability,

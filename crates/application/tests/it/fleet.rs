@@ -23,7 +23,7 @@ const A_MOMENT: Duration = Duration::from_secs(1);
 
 /// A look at the edges, and the comparisons that are due and come to an end.
 async fn look_after(world: &World, watch: &mut Watch) -> Vec<Option<Comparison>> {
-    watch.look(&world.service).await.unwrap();
+    watch.check_edges(&world.service).await.unwrap();
     let mut compared = Vec::new();
     for edge in world.service.fleet.members().iter() {
         let stop = CancellationToken::new();
@@ -199,7 +199,7 @@ async fn a_process_that_stops_while_it_fills_an_edge_leaves_the_rest_to_the_next
     let (mut world, mut watch) = with_served(6).await;
     fill_slowly(&mut world);
     world.edges.lose_all(1, world.service.now());
-    watch.look(&world.service).await.unwrap();
+    watch.check_edges(&world.service).await.unwrap();
     let edge = Arc::clone(&world.service.fleet.members()[1]);
     let stop = CancellationToken::new();
     let stopped_after_a_batch = async {

@@ -36,7 +36,7 @@ use crate::runtime_api::{Process, RuntimeApi, StoreName};
 
 /// The process we know, and the mark that we left in its memory.
 #[derive(Debug, Clone)]
-struct Known {
+struct KnownProcess {
     process: Process,
     sentinel: StoreName,
 }
@@ -54,7 +54,7 @@ pub(crate) struct Edge {
     reload_timeout: Duration,
     removed: Tombstones,
     /// `None` until HAProxy's memory has been brought in line with the disk, and again as soon as that is in mark_unsynced.
-    known: Option<Known>,
+    known: Option<KnownProcess>,
     /// What HAProxy lacks and is given back between jobs.
     behind: VecDeque<Hostname>,
     /// The process that answered last.

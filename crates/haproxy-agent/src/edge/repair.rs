@@ -6,7 +6,7 @@ use dps_domain::{Hostname, with_causes};
 use tokio::time::Instant;
 
 use super::install::{serves, uninstall};
-use super::{Edge, Known, Refusal};
+use super::{Edge, KnownProcess, Refusal};
 use crate::handshake::HandshakeError;
 use crate::metrics::Drift;
 use crate::random;
@@ -312,7 +312,7 @@ impl Edge {
         }
         if let Some(sentinel) = self.disk.sentinel_name(&random::name()) {
             self.runtime.create(&sentinel).await?;
-            self.known = Some(Known { process, sentinel });
+            self.known = Some(KnownProcess { process, sentinel });
         }
         Ok(())
     }

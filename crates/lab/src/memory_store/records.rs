@@ -19,7 +19,7 @@ use rustc_hash::FxHashMap;
 use super::claims::LEASED;
 use super::ledger::Slot;
 use super::outbox::Report;
-use super::sync::Sighted;
+use super::sync::SeenInCabinet;
 use super::{Retention, State};
 
 /// Runs in virtual time are to be the same each time.
@@ -34,7 +34,7 @@ pub(super) struct Row {
     /// The queue of its lane, by the tenant's shard.
     pub(super) queue: u32,
     /// What a resync last saw of it.
-    pub(super) sighting: Option<Sighted>,
+    pub(super) presence: Option<SeenInCabinet>,
     pub(super) lease: Option<(LeaseToken, Timestamp)>,
     pub(super) events: VecDeque<DomainEvent>,
     pub(super) orders: Vec<StoredOrder>,
@@ -52,7 +52,7 @@ impl Row {
             lane: record.lane(),
             queue: SHARD_KEY.shard_of(&record.tenant_id),
             record,
-            sighting: None,
+            presence: None,
             lease: None,
             events: VecDeque::new(),
             orders: vec![],

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dps_application::ports::store::StoreError;
-use dps_application::ports::sync::{Known, PeriodicTaskLease, Sighting, SyncStore};
+use dps_application::ports::sync::{CabinetPresence, KnownRecord, PeriodicTaskLease, SyncStore};
 use dps_domain::{DomainId, LeaseToken, Phase, Timestamp};
 
 use super::MemoryStore;
@@ -19,7 +19,7 @@ pub(super) struct PeriodicTask {
 
 /// What a resync last saw of a domain.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sighted {
+pub(super) struct SeenInCabinet {
     run: i64,
     missing_since: Option<Timestamp>,
 }
@@ -121,10 +121,10 @@ impl SyncStore for MemoryStore {
         Ok(())
     }
 
-    async fn known(&self, ids: &[DomainId]) -> Result<Vec<Known>, StoreError> {
+    async fn known(&self, ids: &[DomainId]) -> Result<Vec<KnownRecord>, StoreError> {
         let state = self.state();
         let rows = ids.iter().filter_map(|id| state.rows.get(id));
-        let known = rows.map(|row| Known {
+        let known = rows.map(|row| KnownRecord {
             record: row.record.clone(),
             reports_wait: !row.reports.is_empty(),
         });
@@ -138,11 +138,11 @@ impl SyncStore for MemoryStore {
         Ok(ours.count() as u64)
     }
 
-    async fn sighted(&self, run: i64, ids: &[DomainId]) -> Result<(), StoreError> {
+    async fn cabinet_mark_seen(&self, run: i64, ids: &[DomainId]) -> Result<(), StoreError> {
         let mut state = self.state();
         for id in ids {
             if let Some(row) = state.rows.get_mut(id) {
-                row.sighting = Some(Sighted {
+                row.presence = Some(SeenInCabinet {
                     run,
                     missing_since: None,
                 });
@@ -151,41 +151,46 @@ impl SyncStore for MemoryStore {
         Ok(())
     }
 
-    async fn sightings(
+    async fn cabinet_presences(
         &self,
         run: i64,
         after: Option<DomainId>,
         limit: u32,
-    ) -> Result<Vec<Sighting>, StoreError> {
+    ) -> Result<Vec<CabinetPresence>, StoreError> {
         let state = self.state();
         let rows = state
             .after(after)
             .filter_map(|id| Some((id, state.rows.get(&id)?)));
         let ours = rows.filter(|(_, row)| !matches!(row.record.phase, Phase::Leaving | Phase::Gone));
-        let sightings = ours.map(|(id, row)| Sighting {
+        let cabinet_presences = ours.map(|(id, row)| CabinetPresence {
             id,
             seen: row
-                .sighting
+                .presence
                 .is_some_and(|seen| seen.run == run && seen.missing_since.is_none()),
             created_at: row.record.created_at,
         });
-        Ok(sightings.take(limit as usize).collect())
+        Ok(cabinet_presences.take(limit as usize).collect())
     }
 
-    async fn missing(&self, run: i64, id: DomainId, now: Timestamp) -> Result<Timestamp, StoreError> {
+    async fn cabinet_mark_missing(
+        &self,
+        run: i64,
+        id: DomainId,
+        now: Timestamp,
+    ) -> Result<Timestamp, StoreError> {
         let mut state = self.state();
         let Some(row) = state.rows.get_mut(&id) else {
             return Ok(now);
         };
-        let since = row.sighting.and_then(|seen| seen.missing_since).unwrap_or(now);
-        row.sighting = Some(Sighted {
+        let since = row.presence.and_then(|seen| seen.missing_since).unwrap_or(now);
+        row.presence = Some(SeenInCabinet {
             run,
             missing_since: Some(since),
         });
         Ok(since)
     }
 
-    async fn missing_since(
+    async fn cabinet_missing_since(
         &self,
         run: i64,
         before: Timestamp,
@@ -194,8 +199,8 @@ impl SyncStore for MemoryStore {
     ) -> Result<Vec<DomainId>, StoreError> {
         let state = self.state();
         let missing = state.after(after).filter(|id| {
-            let sighting = state.rows.get(id).and_then(|row| row.sighting);
-            sighting.is_some_and(|seen| {
+            let presence = state.rows.get(id).and_then(|row| row.presence);
+            presence.is_some_and(|seen| {
                 seen.run == run && seen.missing_since.is_some_and(|since| since <= before)
             })
         });

@@ -1,4 +1,4 @@
-//! What keeps us and the Cabinet the same: cursors, tasks, sightings.
+//! What keeps us and the Cabinet the same: cursors, tasks, cabinet_presences.
 
 use dps_application::ports::store::StoreError;
 use dps_domain::{Phase, Status};
@@ -149,12 +149,16 @@ pub(crate) async fn what_a_resync_saw_is_told_apart_from_what_it_did_not_see(wor
     gone.phase = Phase::Gone;
     assert!(world.store.domain_update(quiet(gone)).await.unwrap());
     let stranger = dps_domain::DomainId::from_uuid(uuid::Uuid::from_u128(number()));
-    world.store.sighted(1, &ids).await.unwrap();
-    world.store.sighted(2, &[ids[0], stranger]).await.unwrap();
-    let page = world.store.sightings(2, None, 2).await.unwrap();
-    let seen: Vec<_> = page.iter().map(|sighting| (sighting.id, sighting.seen)).collect();
+    world.store.cabinet_mark_seen(1, &ids).await.unwrap();
+    world
+        .store
+        .cabinet_mark_seen(2, &[ids[0], stranger])
+        .await
+        .unwrap();
+    let page = world.store.cabinet_presences(2, None, 2).await.unwrap();
+    let seen: Vec<_> = page.iter().map(|presence| (presence.id, presence.seen)).collect();
     assert_eq!(seen, [(ids[0], true), (ids[1], false)], "in the order of the ids");
-    let rest = world.store.sightings(2, Some(ids[1]), 10).await.unwrap();
+    let rest = world.store.cabinet_presences(2, Some(ids[1]), 10).await.unwrap();
     assert_eq!(rest.len(), 1, "what is gone is not looked for");
     assert_eq!(
         (rest[0].id, rest[0].seen, rest[0].created_at),
@@ -168,10 +172,15 @@ pub(crate) async fn a_domain_is_missing_since_it_was_first_missed_until_it_is_se
         world.with_due("a.example", at(0)).await.id,
         world.with_due("b.example", at(0)).await.id,
     );
-    assert_eq!(store.missing(1, a, at(10)).await.unwrap(), at(10));
-    assert_eq!(store.missing(2, a, at(20)).await.unwrap(), at(10));
-    assert_eq!(store.missing(2, b, at(21)).await.unwrap(), at(21));
-    let missing = async |run, before| store.missing_since(run, at(before), None, 10).await.unwrap();
+    assert_eq!(store.cabinet_mark_missing(1, a, at(10)).await.unwrap(), at(10));
+    assert_eq!(store.cabinet_mark_missing(2, a, at(20)).await.unwrap(), at(10));
+    assert_eq!(store.cabinet_mark_missing(2, b, at(21)).await.unwrap(), at(21));
+    let missing = async |run, before| {
+        store
+            .cabinet_missing_since(run, at(before), None, 10)
+            .await
+            .unwrap()
+    };
     assert_eq!(missing(2, 9).await, []);
     assert_eq!(missing(2, 20).await, [a]);
     assert_eq!(missing(2, 21).await, [a, b]);
@@ -180,12 +189,15 @@ pub(crate) async fn a_domain_is_missing_since_it_was_first_missed_until_it_is_se
         [],
         "this resync has not found them missing yet"
     );
-    assert_eq!(store.missing_since(2, at(21), Some(a), 10).await.unwrap(), [b]);
-    assert!(!store.sightings(2, None, 10).await.unwrap()[0].seen);
-    store.sighted(3, &[a]).await.unwrap();
+    assert_eq!(
+        store.cabinet_missing_since(2, at(21), Some(a), 10).await.unwrap(),
+        [b]
+    );
+    assert!(!store.cabinet_presences(2, None, 10).await.unwrap()[0].seen);
+    store.cabinet_mark_seen(3, &[a]).await.unwrap();
     assert_eq!(missing(3, 100).await, []);
     assert_eq!(
-        store.missing(4, a, at(40)).await.unwrap(),
+        store.cabinet_mark_missing(4, a, at(40)).await.unwrap(),
         at(40),
         "it begins anew"
     );
