@@ -133,7 +133,7 @@ fn secret(directory_url: &str) -> SecretContext<'_> {
 
 /// Registers the account, or waits until somebody else did, as long as a step waits for the CA.
 async fn first_registration(service: &Service, key: &SecretString) -> Result<String, AccountError> {
-    let ends = Instant::now() + service.policy.ca_patience;
+    let ends = Instant::now() + service.policy.ca_timeout;
     let mut wait = FIRST_WAIT;
     loop {
         if let Some(lease) = take_up(service).await? {
@@ -248,9 +248,9 @@ async fn register(service: &Service, key: &SecretString) -> Result<String, Accou
     let limit = service.limits.get(kind);
     let now = service.now();
     if limit.is_none() {
-        let parked_until = service.store.ledger_bucket(&bucket).await?.parked_until;
-        if parked_until > now {
-            return Err(AccountError::Limited { until: parked_until });
+        let blocked_until = service.store.ledger_bucket(&bucket).await?.blocked_until;
+        if blocked_until > now {
+            return Err(AccountError::Limited { until: blocked_until });
         }
     } else {
         let taken = service.store.ledger_take(&bucket, &limit, now, 1).await?;
@@ -278,7 +278,7 @@ async fn register(service: &Service, key: &SecretString) -> Result<String, Accou
         && Refused::read(detail, Endpoint::NewAccount).kind == kind
     {
         let longest = kind.longest_wait(&limit);
-        let change = Change::Park(until.within(longest, now).at());
+        let change = Change::Block(until.within(longest, now).at());
         let entry = Entry {
             key: bucket,
             limit,

@@ -131,7 +131,7 @@ pub struct Policy {
     /// Taken off the lease's remaining time, for clocks that differ between replicas.
     pub skew_allowance: Duration,
     /// How long a step may wait for the CA before it gives the record back.
-    pub ca_patience: Duration,
+    pub ca_timeout: Duration,
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -179,7 +179,7 @@ impl Default for Policy {
             },
             lease: 2 * MINUTE,
             skew_allowance: Duration::from_secs(5),
-            ca_patience: Duration::from_secs(20),
+            ca_timeout: Duration::from_secs(20),
         }
     }
 }

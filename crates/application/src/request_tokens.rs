@@ -39,11 +39,11 @@ impl RequestTokens for LedgerTokens {
         self.store.ledger_take(&key, &limit, self.clock.now(), most).await
     }
 
-    async fn park(&self, endpoint: Endpoint, until: Timestamp) -> Result<(), StoreError> {
+    async fn block(&self, endpoint: Endpoint, until: Timestamp) -> Result<(), StoreError> {
         let entry = Entry {
             key: self.bucket(endpoint),
             limit: self.limit(endpoint),
-            change: Change::Park(until),
+            change: Change::Block(until),
         };
         self.store.ledger_apply(&[entry], self.clock.now()).await
     }

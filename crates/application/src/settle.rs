@@ -329,7 +329,8 @@ fn fail(
             record.phase = record.phase.clone().apply(Event::OrderLost)?;
             if rest {
                 record.failed_validations = record.failed_validations.saturating_add(1);
-                let rest = backoff::rest_after_failed_validation(record.failed_validations, context.jitter);
+                let rest =
+                    backoff::backoff_after_failed_validation(record.failed_validations, context.jitter);
                 record.order_not_before = in_time(&record.phase, Some(failure), now + rest, now);
             } else {
                 after_lost_order(record, failure, now, context);

@@ -44,7 +44,7 @@ pub fn lengthened(wait: Duration, share: f64, jitter: f64) -> Duration {
 /// How long a name rests after its `failures`-th failed validation (counted from 1) before another order may be placed:
 /// 10 min, 100 min, then a day, as the CA's integration guide advises; so the CA's limit of five failed validations an hour and its
 /// pause after many are never reached.
-pub fn rest_after_failed_validation(failures: u32, jitter: f64) -> Duration {
+pub fn backoff_after_failed_validation(failures: u32, jitter: f64) -> Duration {
     let minutes = match failures {
         0 | 1 => 10,
         2 => 100,

@@ -32,7 +32,7 @@ pub enum Action {
     /// The quarantine is over: forget the record.
     Forget,
     /// Nothing until somebody asks.
-    Rest,
+    Idle,
 }
 
 /// What to do next, from the stored phase and the time: no I/O, no clock read, no randomness.
@@ -55,7 +55,7 @@ pub fn next_action(phase: &Phase, now: Timestamp) -> Action {
         } => Action::Recheck { renew_at: *at },
         Phase::Leaving => Action::Undeploy,
         Phase::Gone => Action::Forget,
-        Phase::Failed => Action::Rest,
+        Phase::Failed => Action::Idle,
     }
 }
 
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_stopped_domain_rests_and_a_removed_one_is_forgotten() {
-        assert_eq!(next_action(&Phase::Failed, Timestamp::EPOCH), Action::Rest);
+        assert_eq!(next_action(&Phase::Failed, Timestamp::EPOCH), Action::Idle);
         assert_eq!(next_action(&Phase::Gone, Timestamp::EPOCH), Action::Forget);
     }
 }

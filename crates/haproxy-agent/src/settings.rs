@@ -206,7 +206,7 @@ impl Settings {
             endpoint: self.haproxy_socket.parse().map_err(SettingsError::Socket)?,
             limits: RuntimeLimits {
                 deadline,
-                lock_patience: deadline,
+                lock_timeout: deadline,
                 max_request_bytes: count(
                     "MaxRuntimeRequestBytes",
                     self.max_runtime_request_bytes,

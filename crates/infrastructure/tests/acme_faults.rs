@@ -53,7 +53,7 @@ impl RequestTokens for Ledger {
         })
     }
 
-    async fn park(&self, _: dps_domain::limits::Endpoint, until: Timestamp) -> Result<(), StoreError> {
+    async fn block(&self, _: dps_domain::limits::Endpoint, until: Timestamp) -> Result<(), StoreError> {
         self.0.lock().unwrap().push(until);
         Ok(())
     }

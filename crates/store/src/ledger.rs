@@ -77,7 +77,7 @@ fn read(row: Option<&Row>) -> Result<Bucket, StoreError> {
     Ok(Bucket {
         full_at: fields.at("full_at")?,
         spent: fields.count("spent")?,
-        parked_until: fields.at("parked_until")?,
+        blocked_until: fields.at("parked_until")?,
     })
 }
 
@@ -111,7 +111,7 @@ pub(crate) async fn write_in_tx(
     key: &BucketKey,
     bucket: Bucket,
 ) -> Result<(), StoreError> {
-    let args = args![key.as_str(), bucket.full_at, bucket.spent, bucket.parked_until];
+    let args = args![key.as_str(), bucket.full_at, bucket.spent, bucket.blocked_until];
     session.execute(WRITE, args).await.map(drop)
 }
 
@@ -248,7 +248,7 @@ pub(crate) async fn apply_in_tx(
     entries: &[Entry],
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let parks = |entry: &&Entry| matches!(entry.change, Change::Park(_)) || !entry.limit.is_none();
+    let parks = |entry: &&Entry| matches!(entry.change, Change::Block(_)) || !entry.limit.is_none();
     let mut entries: Vec<_> = entries.iter().filter(parks).collect();
     entries.sort_by(|one, other| one.key.cmp(&other.key));
     for entry in entries {

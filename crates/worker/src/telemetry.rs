@@ -293,7 +293,7 @@ fn register_acme_waits(registry: &mut Registry) -> Limits<Counter> {
     for wait in LimitKind::ALL
         .map(AcmeWait::Limit)
         .into_iter()
-        .chain([AcmeWait::Rest])
+        .chain([AcmeWait::BackOff])
     {
         drop(acme_waits.get_or_create(&[("limit", wait.as_str())]));
     }

@@ -25,7 +25,7 @@ pub struct LimitState {
     /// The moment of the next token; the present where one is left.
     pub next_at: Timestamp,
     /// The end of the wait that the CA named, if it has not passed.
-    pub parked_until: Option<Timestamp>,
+    pub blocked_until: Option<Timestamp>,
 }
 
 /// The effect of a lift.
@@ -51,9 +51,9 @@ pub async fn show(
             subject: subject.map(str::to_owned),
             left: bucket.tokens(&limit, now),
             next_at: bucket.token_at(&limit, now, 1),
-            parked_until: Some(bucket.parked_until).filter(|until| *until > now),
+            blocked_until: Some(bucket.blocked_until).filter(|until| *until > now),
         };
-        if state.parked_until.is_some() || bucket.full_at > now {
+        if state.blocked_until.is_some() || bucket.full_at > now {
             states.push(state);
         }
     })

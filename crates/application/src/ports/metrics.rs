@@ -11,7 +11,7 @@ pub enum AcmeWait {
     /// A limit of the CA leaves nothing for now.
     Limit(LimitKind),
     /// The name rests after a failed validation, or the CA paused it.
-    Rest,
+    BackOff,
 }
 
 impl AcmeWait {
@@ -19,7 +19,7 @@ impl AcmeWait {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Limit(kind) => kind.as_str(),
-            Self::Rest => "Rest",
+            Self::BackOff => "BackOff",
         }
     }
 }

@@ -16,5 +16,5 @@ pub trait RequestTokens: Send + Sync {
     async fn take(&self, endpoint: Endpoint, most: u32) -> Result<Taken, StoreError>;
 
     /// The CA wants no request to this endpoint before `until`, from anybody.
-    async fn park(&self, endpoint: Endpoint, until: Timestamp) -> Result<(), StoreError>;
+    async fn block(&self, endpoint: Endpoint, until: Timestamp) -> Result<(), StoreError>;
 }

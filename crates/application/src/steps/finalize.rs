@@ -91,7 +91,7 @@ async fn issue(
     key: &SecretString,
 ) -> Result<Outcome, Fault> {
     let service = context.service;
-    let ends = context.patience_ends();
+    let ends = context.times_out_at();
     let mut wait = FIRST_PAUSE;
     let mut finalized = false;
     loop {
@@ -279,7 +279,7 @@ fn stored_outcome(stored: &StoredCertificate) -> Outcome {
 }
 
 /// Waits before the next look at an order: as long as the CA said, else a pause that doubles. An outcome means that the wait goes
-/// beyond this step's patience and the record is given back until then.
+/// beyond this step's timeout and the record is given back until then.
 pub(super) async fn pause(
     context: &StepContext<'_>,
     view: &OrderView,

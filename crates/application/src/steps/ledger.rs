@@ -278,7 +278,7 @@ pub(super) fn refused(context: &StepContext<'_>, endpoint: Endpoint, detail: &st
     context.evidence.count(Entry {
         key,
         limit,
-        change: Change::Park(until.at()),
+        change: Change::Block(until.at()),
     });
     until
 }

@@ -148,7 +148,7 @@ async fn act(context: &StepContext<'_>) -> Result<Outcome, Fault> {
         Action::Expire(serving) => Box::pin(expire::expire(context, serving)).await,
         Action::Undeploy => Box::pin(undeploy::undeploy(context)).await,
         Action::Recheck { renew_at } => Ok(recheck::recheck(context, renew_at).await),
-        Action::Rest | Action::Forget => {
+        Action::Idle | Action::Forget => {
             let failure = Failure::Internal {
                 detail: "a record was leased that has no step".into(),
             };
@@ -169,9 +169,8 @@ struct StepContext<'a> {
 
 impl StepContext<'_> {
     /// When the step stops waiting for the CA and gives the record back.
-    fn patience_ends(&self) -> Instant {
-        self.deadline
-            .min(Instant::now() + self.service.policy.ca_patience)
+    fn times_out_at(&self) -> Instant {
+        self.deadline.min(Instant::now() + self.service.policy.ca_timeout)
     }
 
     /// Whether an order was placed at another directory than this process's. Such an order leads no

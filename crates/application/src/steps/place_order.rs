@@ -117,7 +117,7 @@ fn placed(order: &StoredOrder) -> Outcome {
 
 /// The name rests after failed validations or lost orders: what the CA said stays what the customer reads.
 fn resting(context: &StepContext<'_>) -> Outcome {
-    context.waits(AcmeWait::Rest);
+    context.waits(AcmeWait::BackOff);
     let until = context.record.order_not_before;
     let then = if until == Timestamp::NEVER {
         Then::Stop

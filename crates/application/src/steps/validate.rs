@@ -130,10 +130,10 @@ async fn publish(
     Ok(published.err().map(|unreached| unreached.settle(context)))
 }
 
-/// Looks at the order until it is decided or patience ends.
+/// Looks at the order until it is decided or timeout ends.
 async fn watch(context: &StepContext<'_>, account: &Account, order: &StoredOrder) -> Result<Outcome, Fault> {
     let service = context.service;
-    let ends = context.patience_ends();
+    let ends = context.times_out_at();
     let mut wait = FIRST_PAUSE;
     loop {
         let view = service.ca.order(account, &order.url).await?;

@@ -128,8 +128,8 @@ async fn answer(service: &Service, poll: &RenewalInfoPoll) -> RenewalInfoAnswer 
     let Some(ari_id) = poll.ari_id.as_ref().filter(|_| ours && valid) else {
         return RenewalInfoAnswer::NotOffered;
     };
-    let patience = service.policy.ca_patience;
-    let asked = tokio::time::timeout(patience, service.ca.renewal_info(ari_id)).await;
+    let timeout = service.policy.ca_timeout;
+    let asked = tokio::time::timeout(timeout, service.ca.renewal_info(ari_id)).await;
     let error = match asked.unwrap_or_else(|_| Err(no_answer())) {
         Ok(None) => return RenewalInfoAnswer::NotOffered,
         Ok(Some(info)) => {

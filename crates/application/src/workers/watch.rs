@@ -127,7 +127,7 @@ async fn check_edge(
     before: Option<EdgeHealth>,
 ) -> Result<Option<EdgeHealth>, StoreError> {
     let name = edge.name();
-    let health = match patiently(name, edge.check()).await {
+    let health = match within_timeout(name, edge.check()).await {
         Ok(health) => health,
         // Nothing was learned about the edge.
         Err(EdgeError::Local { detail, .. }) => {
@@ -147,7 +147,7 @@ async fn check_edge(
     let republished = if is_known && !reachability.is_unreachable() {
         Ok(())
     } else {
-        patiently(name, republish(service, edge)).await
+        within_timeout(name, republish(service, edge)).await
     };
     if let Err(EdgeError::Local { detail, .. }) = &republished {
         service.local_fault(LocalParty::Edge, detail);
@@ -177,7 +177,10 @@ async fn check_edge(
 }
 
 /// Waits for an edge, within bounds.
-async fn patiently<T>(name: &str, call: impl Future<Output = Result<T, EdgeError>>) -> Result<T, EdgeError> {
+async fn within_timeout<T>(
+    name: &str,
+    call: impl Future<Output = Result<T, EdgeError>>,
+) -> Result<T, EdgeError> {
     let result = tokio::time::timeout(PATIENCE, call).await;
     result.unwrap_or_else(|_| {
         Err(EdgeError::Unreachable {

@@ -365,7 +365,7 @@ async fn what_the_ca_named_by_mistake_can_be_seen_and_lifted_and_whoever_waits_g
     let shown = limits_of_operator::show(store, (CA, &limits), now).await.unwrap();
     let parked = shown.iter().find(|state| state.kind == kind).unwrap();
     assert_eq!(parked.subject.as_deref(), Some("example.com"));
-    assert_eq!(parked.parked_until, Some(now + 168 * HOUR));
+    assert_eq!(parked.blocked_until, Some(now + 168 * HOUR));
     let lift = async |name| {
         let lifted = limits_of_operator::lift(store, ("operator", now), CA, (kind, Some(name)));
         lifted.await.unwrap()

@@ -87,14 +87,14 @@ pub struct Bucket {
     /// Tokens spent since it was full.
     pub spent: u32,
     /// The CA said that there is nothing before this moment.
-    pub parked_until: Timestamp,
+    pub blocked_until: Timestamp,
 }
 
 impl Bucket {
     fn settled(self, now: Timestamp) -> Self {
         if self.full_at <= now {
             Self {
-                parked_until: self.parked_until,
+                blocked_until: self.blocked_until,
                 ..Self::default()
             }
         } else {
@@ -112,7 +112,7 @@ impl Bucket {
         if limit.is_none() || limit.margin > in_burst {
             return self;
         }
-        let from = (now + CLOCKS_APART).max(self.parked_until);
+        let from = (now + CLOCKS_APART).max(self.blocked_until);
         let latest = from + limit.margin + interval.saturating_mul(self.spent);
         Self {
             full_at: self.full_at.min(latest),
@@ -128,7 +128,7 @@ impl Bucket {
         if limit.is_none() {
             return self;
         }
-        let from = (now + CLOCKS_APART).max(self.parked_until);
+        let from = (now + CLOCKS_APART).max(self.blocked_until);
         let from = last_held.map_or(from, |held| from.max(held));
         let latest = from + limit.margin + limit.burst_offset();
         Self {
@@ -139,7 +139,7 @@ impl Bucket {
 
     /// How many tokens can be spent at this moment.
     pub fn tokens(self, limit: &Limit, now: Timestamp) -> u32 {
-        if self.parked_until > now {
+        if self.blocked_until > now {
             return 0;
         }
         if limit.is_none() {
@@ -159,7 +159,7 @@ impl Bucket {
             return now;
         }
         if limit.is_none() {
-            return self.parked_until;
+            return self.blocked_until;
         }
         let (interval, margin) = (limit.interval(), limit.margin);
         let in_burst = interval.saturating_mul(limit.burst.saturating_sub(1));
@@ -169,7 +169,7 @@ impl Bucket {
         } else {
             self.full_at
         };
-        one.max(now).max(self.parked_until) + interval.saturating_mul(n.saturating_sub(1))
+        one.max(now).max(self.blocked_until) + interval.saturating_mul(n.saturating_sub(1))
     }
 
     /// Takes `n` tokens, or tells when one is there.
@@ -218,12 +218,12 @@ impl Bucket {
 
     /// There is nothing before `until`, by the CA's own word; one token then.
     #[must_use]
-    pub fn park(self, limit: &Limit, until: Timestamp) -> Self {
+    pub fn block(self, limit: &Limit, until: Timestamp) -> Self {
         let in_burst = limit.interval().saturating_mul(limit.burst.saturating_sub(1));
         Self {
             full_at: self.full_at.max(until + in_burst),
             spent: self.spent.max(limit.burst),
-            parked_until: self.parked_until.max(until),
+            blocked_until: self.blocked_until.max(until),
         }
     }
 }
@@ -281,11 +281,11 @@ mod tests {
     #[test]
     fn a_parked_bucket_gives_nothing_until_the_cas_moment_and_then_one_at_a_time() {
         let until = START + 3_600 * SECOND;
-        let parked = Bucket::default().park(&LIMIT, until);
+        let parked = Bucket::default().block(&LIMIT, until);
         assert_eq!(parked.spend(&LIMIT, START, 1), Err(until));
         assert_eq!(parked.tokens(&LIMIT, until), 1);
         assert_eq!(
-            parked.park(&LIMIT, START),
+            parked.block(&LIMIT, START),
             parked,
             "an earlier word does not shorten it"
         );
@@ -296,7 +296,7 @@ mod tests {
         let bucket = Bucket::default().spend(&Limit::NONE, START, 1_000).unwrap();
         assert_eq!(bucket, Bucket::default());
         let until = START + SECOND;
-        let parked = bucket.park(&Limit::NONE, until);
+        let parked = bucket.block(&Limit::NONE, until);
         assert_eq!(parked.spend(&Limit::NONE, START, 1), Err(until));
         assert!(parked.spend(&Limit::NONE, until, 1_000).is_ok());
     }
@@ -325,7 +325,7 @@ mod tests {
         for round in 0u32..400 {
             let now = START + SECOND * round;
             bucket = match round % 7 {
-                0 if round % 70 == 0 => bucket.park(&LIMIT, now + 500 * SECOND),
+                0 if round % 70 == 0 => bucket.block(&LIMIT, now + 500 * SECOND),
                 1 | 2 => bucket.count(&LIMIT, now, 2),
                 3 => bucket.refund(&LIMIT, now, 1),
                 _ => bucket.reserve(&LIMIT, now).0,

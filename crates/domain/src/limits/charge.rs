@@ -247,7 +247,7 @@ fn answer(charge: &Charge, position: Position, now: Timestamp) -> Answer {
         };
     }
     if let Some(slot) = slot {
-        let ready_at = slot.max(bucket.parked_until);
+        let ready_at = slot.max(bucket.blocked_until);
         if ready_at > now {
             return Answer::Wait(ready_at, position);
         }
@@ -263,7 +263,7 @@ fn answer(charge: &Charge, position: Position, now: Timestamp) -> Answer {
         Err(next) if charge.reserves && next.since(now) > RESERVED_AHEAD => {
             // Nothing is booked so far ahead, where most who wait will be gone. Whoever comes again
             // first, once the next token is near enough, gets it.
-            let again = (next - RESERVED_AHEAD).max(bucket.parked_until);
+            let again = (next - RESERVED_AHEAD).max(bucket.blocked_until);
             Answer::Wait(again, Position { bucket, slot: None })
         }
         Err(_) if charge.reserves => {
@@ -300,7 +300,7 @@ pub enum Change {
     /// The CA starts to count anew.
     Reset,
     /// The CA gives nothing before this moment.
-    Park(Timestamp),
+    Block(Timestamp),
 }
 
 impl Entry {
@@ -324,8 +324,8 @@ impl Entry {
                 slot,
             },
             Change::Reset => Position::default(),
-            Change::Park(until) => Position {
-                bucket: bucket.park(limit, until),
+            Change::Block(until) => Position {
+                bucket: bucket.block(limit, until),
                 slot,
             },
         }

@@ -157,7 +157,7 @@ fn a_park_holds_those_who_have_a_slot_already_and_those_without_a_limit() {
         let mut charge = Charge::gate(LimitKind::ExactSet, LETS_ENCRYPT);
         (charge.limit, charge.held, charge.reserves) = (limit, true, true);
         let slot = (!limit.is_none()).then_some(NOW);
-        let bucket = Bucket::default().park(&limit, until);
+        let bucket = Bucket::default().block(&limit, until);
         let ruling = rule(&[charge], &[Position { bucket, slot }], NOW);
         assert!(
             matches!(ruling, Ruling::Wait { until: found, .. } if found == until),
@@ -188,7 +188,7 @@ fn what_an_outcome_does_to_a_held_token() {
     assert_eq!(left(Change::Confirm, free), 4);
     assert_eq!(left(Change::Release, free), 4, "nothing is held");
     assert_eq!(left(Change::Refund, free), 5);
-    assert_eq!(left(Change::Park(NOW + SECOND), held), 0);
+    assert_eq!(left(Change::Block(NOW + SECOND), held), 0);
     for change in [Change::Spend, Change::Confirm, Change::Release] {
         assert_eq!(entry(change).apply(held, NOW).slot, None);
     }

@@ -50,7 +50,7 @@ pub(crate) fn start_haproxy(folder: &TempDir, https: SocketAddr, list: &str) -> 
 pub(crate) fn runtime(folder: &TempDir) -> RuntimeApi {
     let limits = RuntimeLimits {
         deadline: Duration::from_secs(10),
-        lock_patience: Duration::from_secs(10),
+        lock_timeout: Duration::from_secs(10),
         max_request_bytes: 15_872,
     };
     let socket = folder.path().join("haproxy.sock").display().to_string();

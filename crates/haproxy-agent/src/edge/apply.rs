@@ -290,7 +290,7 @@ impl Edge {
         Ok(left)
     }
 
-    /// The same with an answer awaited to every command, and with patience for others.
+    /// The same with an answer awaited to every command, and with timeout for others.
     async fn install_alone(&self, index: usize, item: &mut Item, proofs: &mut Proofs) {
         let candidate = Arc::clone(&item.candidate);
         let (name, sni) = (candidate.name(), candidate.hostname());

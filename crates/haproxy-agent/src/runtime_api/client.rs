@@ -21,7 +21,7 @@ pub struct RuntimeLimits {
     /// From connecting to the last byte of the answer.
     pub deadline: Duration,
     /// How long "currently locked" is retried.
-    pub lock_patience: Duration,
+    pub lock_timeout: Duration,
     /// The longest request, payload included: HAProxy's `tune.bufsize` less some room.
     pub max_request_bytes: usize,
 }
@@ -145,7 +145,7 @@ impl RuntimeApi {
 
     /// Sends one request on a connection of its own; "currently locked" is retried for a while.
     async fn ask(&self, request: &str) -> Result<String, RuntimeError> {
-        let give_up = Instant::now() + self.limits.lock_patience;
+        let give_up = Instant::now() + self.limits.lock_timeout;
         loop {
             let answer = match connection::ask(&self.endpoint, self.limits.deadline, request).await {
                 Ok(answer) if answers::is_locked(&answer) => None,

@@ -51,7 +51,7 @@ fn imposter(path: &Path, mut next: impl FnMut() -> Vec<u8> + Send + 'static) {
 fn client(path: &Path, deadline: Duration) -> RuntimeApi {
     let limits = RuntimeLimits {
         deadline,
-        lock_patience: deadline,
+        lock_timeout: deadline,
         max_request_bytes: 15_872,
     };
     RuntimeApi::new(Endpoint::Unix(path.to_owned()), limits)

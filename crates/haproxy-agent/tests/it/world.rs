@@ -303,7 +303,7 @@ impl World {
     pub(crate) fn operator(&self) -> RuntimeApi {
         let limits = RuntimeLimits {
             deadline: Duration::from_secs(10),
-            lock_patience: Duration::from_secs(10),
+            lock_timeout: Duration::from_secs(10),
             max_request_bytes: 15_872,
         };
         RuntimeApi::new(self.socket().parse().unwrap(), limits)

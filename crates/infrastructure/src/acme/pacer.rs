@@ -152,7 +152,7 @@ impl Pacer {
 
     /// Leaves this endpoint alone as long as the CA's limit says: here at once, in all replicas by
     /// the ledger.
-    pub(super) async fn park(&self, endpoint: Endpoint, until: Until) {
+    pub(super) async fn block(&self, endpoint: Endpoint, until: Until) {
         self.quiet(endpoint, until);
         let (kind, now) = (LimitKind::Requests(endpoint), self.clock.now());
         let limit = self
@@ -161,7 +161,7 @@ impl Pacer {
             .map_or(Limit::NONE, |tokens| tokens.limit(endpoint));
         let until = until.within(kind.longest_wait(&limit), now).at();
         if let Some(tokens) = &self.tokens
-            && let Err(error) = tokens.park(endpoint, until).await
+            && let Err(error) = tokens.block(endpoint, until).await
         {
             tracing::warn!(error = %with_causes(&error), "acme.quiet_not_shared");
         }
@@ -215,9 +215,9 @@ mod tests {
             Ok(Taken { count, next_at })
         }
 
-        async fn park(&self, _: Endpoint, until: Timestamp) -> Result<(), StoreError> {
+        async fn block(&self, _: Endpoint, until: Timestamp) -> Result<(), StoreError> {
             let mut bucket = self.bucket.lock().unwrap();
-            bucket.0 = bucket.0.park(&self.limit, until);
+            bucket.0 = bucket.0.block(&self.limit, until);
             Ok(())
         }
     }
@@ -289,9 +289,9 @@ mod tests {
         let pacer = pacer(&clock, &ledger);
         let days = clock.now() + Duration::from_secs(10 * 86_400);
         let until = Until::named(days, clock.now(), Purpose::Limit);
-        pacer.park(Endpoint::Other, until).await;
-        let parked_until = ledger.bucket.lock().unwrap().0.parked_until;
-        assert_eq!(parked_until, clock.now() + Duration::from_secs(3_600));
+        pacer.block(Endpoint::Other, until).await;
+        let blocked_until = ledger.bucket.lock().unwrap().0.blocked_until;
+        assert_eq!(blocked_until, clock.now() + Duration::from_secs(3_600));
         tokio::time::advance(Duration::from_secs(60)).await;
         assert!(pacer.admit(Endpoint::Other).await.is_err(), "the ledger says so");
         // Somebody lifts it.

@@ -172,7 +172,7 @@ impl Transport {
                     self.0.pacer.quiet(endpoint, until);
                 }
             } else if let Some(until) = answer.until(Purpose::Limit) {
-                self.0.pacer.park(endpoint, until).await;
+                self.0.pacer.block(endpoint, until).await;
             }
         }
         // The library takes a redirect for success, and its target for the URL of a new account.

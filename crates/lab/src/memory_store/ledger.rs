@@ -21,7 +21,7 @@ pub(super) struct Slot {
 
 /// When nothing of a bucket is left to be remembered.
 fn idle_at(bucket: Bucket) -> Timestamp {
-    bucket.full_at.max(bucket.parked_until)
+    bucket.full_at.max(bucket.blocked_until)
 }
 
 impl State {
@@ -149,7 +149,7 @@ impl State {
 
     /// Writes what an outcome means for the buckets, those of `domain` with the tokens that it holds.
     pub(super) fn apply_entries(&mut self, domain: Option<DomainId>, entries: &[Entry], now: Timestamp) {
-        let counts = |entry: &&Entry| matches!(entry.change, Change::Park(_)) || !entry.limit.is_none();
+        let counts = |entry: &&Entry| matches!(entry.change, Change::Block(_)) || !entry.limit.is_none();
         for entry in entries.iter().filter(counts) {
             let before = self.position(domain, &entry.key);
             let after = entry.apply(before, now);

@@ -166,7 +166,7 @@ pub(crate) async fn a_parked_bucket_holds_everybody_even_without_a_limit(world: 
     let park = |kind| Entry {
         key: BucketKey::of_account(kind, CA),
         limit: limits().get(kind),
-        change: Change::Park(until),
+        change: Change::Block(until),
     };
     let unknown = CaLimits::default();
     let free = Charge::for_order(&unknown, CA, &host("shop.example"), Exemption::None, true);

@@ -49,7 +49,7 @@ pub async fn print(
                 "now".to_owned()
             },
             state
-                .parked_until
+                .blocked_until
                 .map_or_else(String::new, |until| until.to_string()),
         ]);
     }
@@ -98,6 +98,6 @@ fn value(state: &LimitState) -> Value {
         "name": state.subject,
         "left": left(state),
         "nextAt": state.next_at,
-        "parkedUntil": state.parked_until,
+        "blockedUntil": state.blocked_until,
     })
 }

@@ -105,7 +105,7 @@ impl Workers {
             lease: self.lease_duration.get(),
             // Nobody sets these.
             skew_allowance: defaults.skew_allowance,
-            ca_patience: defaults.ca_patience,
+            ca_timeout: defaults.ca_timeout,
         }
     }
 
@@ -138,7 +138,7 @@ impl Workers {
             .concurrency
             .saturating_add(self.renewal.concurrency);
         self.shares.check(permits, report);
-        // A step must have time for the CA's patience and for an edge; what a lease cuts short is done again.
+        // A step must have time for the CA's timeout and for an edge; what a lease cuts short is done again.
         let bounds = HumanDuration::from_secs(30)..=HumanDuration::from_secs(3600);
         report.duration("Workers:LeaseDuration", self.lease_duration, bounds);
     }

@@ -57,7 +57,7 @@ async fn a_limit_that_the_ca_named_by_mistake_is_shown_and_lifted_while_the_serv
     };
     let shown: Value = serde_json::from_str(said(&["limits", "show", "--json"]).trim()).unwrap();
     assert_eq!(shown["limit"], "NewOrders", "{shown}");
-    assert!(shown["parkedUntil"].is_string(), "{shown}");
+    assert!(shown["blockedUntil"].is_string(), "{shown}");
     let table = said(&["limits", "show"]);
     assert!(
         table.contains("NewOrders") && table.contains("the account"),

@@ -184,10 +184,10 @@ async fn a_removed_domain_leaves_the_edge_and_may_come_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_domain_is_tried_again_when_its_customer_asks() {
-    let patience = json!({ "Workers": { "DomainVerification": { "GiveUpAfter": "1s" } } });
+    let timeout = json!({ "Workers": { "DomainVerification": { "GiveUpAfter": "1s" } } });
     let world = World::start(Options {
         pebble: |pebble| pebble.blocked_domains = vec!["forbidden.test".into()],
-        ..Options::quick().with(&patience)
+        ..Options::quick().with(&timeout)
     })
     .await;
     let refused = world.add("shop.forbidden.test").await;
