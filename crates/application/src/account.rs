@@ -287,7 +287,7 @@ async fn register(service: &Service, key: &SecretString) -> Result<String, Accou
         service.store.ledger_apply(&[entry], now).await?;
     }
     let url = registered?;
-    service.store.account_registered(directory_url, &url).await?;
+    service.store.account_set_url(directory_url, &url).await?;
     tracing::info!(account.url = %url, ca.directory = directory_url, "account.registered");
     Ok(url)
 }

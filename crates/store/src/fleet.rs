@@ -153,7 +153,7 @@ impl FleetStore for Store {
         Ok(readable(&rows, read))
     }
 
-    async fn edges_listed(&self, names: &[String], now: Timestamp) -> Result<(), StoreError> {
+    async fn edges_put_listed(&self, names: &[String], now: Timestamp) -> Result<(), StoreError> {
         let mut session = self.database.write("note the edges of the fleet").await?;
         let mut names: Vec<&String> = names.iter().collect();
         // Everybody locks them in the same order.
@@ -166,7 +166,7 @@ impl FleetStore for Store {
         session.commit().await
     }
 
-    async fn edges_found(&self, names: &[String], now: Timestamp) -> Result<(), StoreError> {
+    async fn edges_put_found(&self, names: &[String], now: Timestamp) -> Result<(), StoreError> {
         let mut session = self.database.write("note edges that were found").await?;
         let mut names: Vec<&String> = names.iter().collect();
         names.sort_unstable();
@@ -192,7 +192,7 @@ impl FleetStore for Store {
         }
     }
 
-    async fn edge_failed(
+    async fn edge_mark_failed(
         &self,
         name: &str,
         now: Timestamp,
@@ -208,7 +208,7 @@ impl FleetStore for Store {
         Ok(after)
     }
 
-    async fn edge_answered(
+    async fn edge_mark_answered(
         &self,
         name: &str,
         now: Timestamp,
@@ -224,7 +224,7 @@ impl FleetStore for Store {
         Ok(after)
     }
 
-    async fn edge_compared(&self, name: &str, comparison: &Comparison) -> Result<(), StoreError> {
+    async fn edge_store_comparison(&self, name: &str, comparison: &Comparison) -> Result<(), StoreError> {
         let mut session = self.database.write("note what an edge holds").await?;
         let Comparison {
             at,
@@ -267,7 +267,7 @@ impl FleetStore for Store {
         orders::challenges(&self.database, limit).await
     }
 
-    async fn edge_deployed(
+    async fn edge_store_deployed(
         &self,
         edge: &str,
         deployed: &[Deployed],
@@ -281,7 +281,7 @@ impl FleetStore for Store {
         session.commit().await
     }
 
-    async fn edge_removed(&self, domain: DomainId, edge: &str) -> Result<(), StoreError> {
+    async fn edge_forget_deployed(&self, domain: DomainId, edge: &str) -> Result<(), StoreError> {
         let mut session = self.database.write("forget a deployment").await?;
         session.execute(DELETE_DEPLOYMENT, args![domain, edge]).await?;
         session.commit().await

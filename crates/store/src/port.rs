@@ -259,7 +259,7 @@ impl CertificateStore for Store {
         accounts::insert(&self.database, account).await
     }
 
-    async fn account_registered(&self, directory_url: &str, url: &str) -> Result<(), StoreError> {
+    async fn account_set_url(&self, directory_url: &str, url: &str) -> Result<(), StoreError> {
         accounts::registered(&self.database, directory_url, url).await
     }
 
@@ -285,7 +285,7 @@ impl CertificateStore for Store {
         outbox::next_due(&self.database).await
     }
 
-    async fn outbox_done(&self, lease: &OutboxLease, version: Option<u64>) -> Result<(), StoreError> {
+    async fn outbox_finish(&self, lease: &OutboxLease, version: Option<u64>) -> Result<(), StoreError> {
         outbox::done(&self.database, lease, version).await
     }
 

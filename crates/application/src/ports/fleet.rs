@@ -89,10 +89,10 @@ pub trait FleetStore: Send + Sync {
 
     /// Notes that these edges are in the fleet, and approves them: the configuration names them, or
     /// an operator did.
-    async fn edges_listed(&self, names: &[String], now: Timestamp) -> Result<(), StoreError>;
+    async fn edges_put_listed(&self, names: &[String], now: Timestamp) -> Result<(), StoreError>;
 
     /// Notes that these edges were found, and approves none of them.
-    async fn edges_found(&self, names: &[String], now: Timestamp) -> Result<(), StoreError>;
+    async fn edges_put_found(&self, names: &[String], now: Timestamp) -> Result<(), StoreError>;
 
     /// Approves an edge that is known; returns whether it is known.
     async fn edge_approve(&self, name: &str, now: Timestamp) -> Result<bool, StoreError>;
@@ -101,7 +101,7 @@ pub trait FleetStore: Send + Sync {
     async fn edge_presents(&self, name: &str) -> Result<u64, StoreError>;
 
     /// An edge did not do what it was asked; answers how it stands now. One that is not known yet is noted.
-    async fn edge_failed(
+    async fn edge_mark_failed(
         &self,
         name: &str,
         now: Timestamp,
@@ -110,7 +110,7 @@ pub trait FleetStore: Send + Sync {
     ) -> Result<Reachability, StoreError>;
 
     /// An edge says that it is well; answers how it stands now.
-    async fn edge_answered(
+    async fn edge_mark_answered(
         &self,
         name: &str,
         now: Timestamp,
@@ -118,7 +118,7 @@ pub trait FleetStore: Send + Sync {
     ) -> Result<Reachability, StoreError>;
 
     /// An edge was compared with what it should hold.
-    async fn edge_compared(&self, name: &str, comparison: &Comparison) -> Result<(), StoreError>;
+    async fn edge_store_comparison(&self, name: &str, comparison: &Comparison) -> Result<(), StoreError>;
 
     /// Forgets an edge that left the fleet, with up to `limit` of what it was seen to hold; answers how many. Once there were fewer, it is
     /// forgotten itself, with its [task](comparison_task).
@@ -136,11 +136,15 @@ pub trait FleetStore: Send + Sync {
     async fn challenges(&self, limit: u32) -> Result<Vec<StoredChallenge>, StoreError>;
 
     /// Records that an edge presents these certificates.
-    async fn edge_deployed(&self, edge: &str, deployed: &[Deployed], at: Timestamp)
-    -> Result<(), StoreError>;
+    async fn edge_store_deployed(
+        &self,
+        edge: &str,
+        deployed: &[Deployed],
+        at: Timestamp,
+    ) -> Result<(), StoreError>;
 
     /// Forgets that an edge serves a domain.
-    async fn edge_removed(&self, domain: DomainId, edge: &str) -> Result<(), StoreError>;
+    async fn edge_forget_deployed(&self, domain: DomainId, edge: &str) -> Result<(), StoreError>;
 
     /// What each edge was seen to present for a domain, by edge.
     async fn deployments(&self, domain: DomainId) -> Result<Vec<Deployment>, StoreError>;

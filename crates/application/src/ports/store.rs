@@ -669,7 +669,7 @@ pub trait CertificateStore: SyncStore + FleetStore + RenewalInfoStore {
     async fn account_insert(&self, account: &StoredAccount) -> Result<StoredAccount, StoreError>;
 
     /// The account is registered under this URL.
-    async fn account_registered(&self, directory_url: &str, url: &str) -> Result<(), StoreError>;
+    async fn account_set_url(&self, directory_url: &str, url: &str) -> Result<(), StoreError>;
 
     // ---- outbox
 
@@ -691,7 +691,7 @@ pub trait CertificateStore: SyncStore + FleetStore + RenewalInfoStore {
     async fn outbox_next_due(&self) -> Result<Option<Timestamp>, StoreError>;
 
     /// The report was taken (with the new version) or is to be dropped (`None`).
-    async fn outbox_done(&self, lease: &OutboxLease, version: Option<u64>) -> Result<(), StoreError>;
+    async fn outbox_finish(&self, lease: &OutboxLease, version: Option<u64>) -> Result<(), StoreError>;
 
     /// The report is tried again later; `version` if the Cabinet's is known to have moved.
     async fn outbox_retry(

@@ -93,7 +93,7 @@ async fn apply_everywhere(
         crash_point::before(Effect::EdgeRecord);
         service
             .store
-            .edge_deployed(edge, &[deployed], service.now())
+            .edge_store_deployed(edge, &[deployed], service.now())
             .await?;
         crash_point::after(Effect::EdgeRecord);
     }

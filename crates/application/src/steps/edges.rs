@@ -114,7 +114,7 @@ where
             continue;
         }
         let (name, problem) = (edge.name(), problem(&error));
-        let reachability = service.store.edge_failed(name, now, grace, &problem).await?;
+        let reachability = service.store.edge_mark_failed(name, now, grace, &problem).await?;
         match reachability.unreachable_from(grace) {
             Some(until) if until > now => {
                 let until = Some(until);

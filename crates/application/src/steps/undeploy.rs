@@ -48,7 +48,7 @@ pub(super) async fn take_down(context: &StepContext<'_>, generation: u64) -> Res
     };
     let reach = edges::reach(service, remove).await?;
     for edge in reach.names() {
-        service.store.edge_removed(record.id, edge).await?;
+        service.store.edge_forget_deployed(record.id, edge).await?;
     }
     // It belongs to a later claim of the name, or the store was restored from a backup and this
     // domain's certificate is not known any more.

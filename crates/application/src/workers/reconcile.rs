@@ -98,7 +98,7 @@ pub async fn compare(
     };
     match compare_now(service, edge, &lease, shutdown).await {
         Ok((comparison, differed)) => {
-            store.edge_compared(edge.name(), &comparison).await?;
+            store.edge_store_comparison(edge.name(), &comparison).await?;
             let policy = &service.policy;
             let has_settled = !differed && known.is_some_and(|known| is_settled(known, policy, now));
             let interval = about(policy.fleet.interval, service.randomness.unit());
@@ -124,7 +124,7 @@ pub async fn compare(
             if let CompareError::Edge(problem @ EdgeError::Unreachable { .. }) = &error {
                 let (now, grace) = (service.now(), service.policy.unreachable_grace);
                 store
-                    .edge_failed(edge.name(), now, grace, &fleet::problem(problem))
+                    .edge_mark_failed(edge.name(), now, grace, &fleet::problem(problem))
                     .await?;
             }
             store
@@ -398,7 +398,7 @@ impl Comparing<'_> {
         let rows: Vec<Deployed> = done.iter().map(|(_, deployed)| *deployed).collect();
         service
             .store
-            .edge_deployed(edge.name(), &rows, service.now())
+            .edge_store_deployed(edge.name(), &rows, service.now())
             .await?;
         for (hostname, deployed) in &done {
             self.take_back_if_removed(hostname, *deployed).await?;
@@ -437,7 +437,9 @@ impl Comparing<'_> {
         if record.is_none_or(|record| is_removed(&record.phase))
             && self.remove(hostname, deployed.generation).await?
         {
-            store.edge_removed(deployed.domain_id, self.edge.name()).await?;
+            store
+                .edge_forget_deployed(deployed.domain_id, self.edge.name())
+                .await?;
         }
         Ok(())
     }
@@ -470,7 +472,7 @@ impl Comparing<'_> {
         match record {
             Some(record) if is_removed(&record.phase) => {
                 if self.remove(&entry.hostname, entry.generation).await? {
-                    store.edge_removed(record.id, self.edge.name()).await?;
+                    store.edge_forget_deployed(record.id, self.edge.name()).await?;
                     self.removed += 1;
                 }
             }

@@ -321,7 +321,7 @@ async fn send(
 
 async fn accepted(service: &Service, lease: &OutboxLease, version: u64) -> Result<(), Undelivered> {
     crash_point::before(Effect::ReportSettle);
-    service.store.outbox_done(lease, Some(version)).await?;
+    service.store.outbox_finish(lease, Some(version)).await?;
     crash_point::after(Effect::ReportSettle);
     Ok(())
 }
@@ -348,7 +348,7 @@ async fn perhaps_accepted(service: &Service, lease: &OutboxLease) -> Result<(), 
 async fn refused(service: &Service, lease: &OutboxLease, detail: &str) -> Result<(), Undelivered> {
     service.metrics.cabinet(CabinetEvent::ReportRefused);
     tracing::error!(domain.id = %lease.domain_id, status = %lease.report.status, detail, "report.refused");
-    Ok(service.store.outbox_done(lease, None).await?)
+    Ok(service.store.outbox_finish(lease, None).await?)
 }
 
 /// Something that the report says beside the status cannot be taken. The status matters more: it is told alone, once.
@@ -382,7 +382,7 @@ async fn reconcile(service: &Service, lease: &OutboxLease) -> Result<(), Undeliv
     }
     match service.cabinet.domain(lease.domain_id).await? {
         Some(domain) if overtaken(lease, &domain) => {
-            service.store.outbox_done(lease, None).await?;
+            service.store.outbox_finish(lease, None).await?;
             intake::take(service, &domain).await?;
             Ok(())
         }

@@ -158,7 +158,7 @@ async fn check_edge(
         return Ok(None);
     }
     let (now, grace) = (service.now(), service.policy.unreachable_grace);
-    let stands = service.store.edge_answered(name, now, grace).await?;
+    let stands = service.store.edge_mark_answered(name, now, grace).await?;
     if stands.is_unreachable() {
         // It is not believed yet.
         return Ok(None);
@@ -225,7 +225,7 @@ async fn failed(
     }
     let (now, grace) = (service.now(), service.policy.unreachable_grace);
     let problem = fleet::problem(error);
-    let reachability = service.store.edge_failed(name, now, grace, &problem).await?;
+    let reachability = service.store.edge_mark_failed(name, now, grace, &problem).await?;
     tracing::warn!(
         edge = name,
         problem,
@@ -248,7 +248,7 @@ async fn list(service: &Service, known: &[KnownEdge], members: &[Arc<dyn Edge>])
         }
     }
     if !names.is_empty() {
-        service.store.edges_listed(&names, now).await?;
+        service.store.edges_put_listed(&names, now).await?;
     }
     let is_noted = |name: &String| {
         let known = known.iter().find(|known| known.name == *name);
@@ -259,7 +259,7 @@ async fn list(service: &Service, known: &[KnownEdge], members: &[Arc<dyn Edge>])
     if found.is_empty() {
         return Ok(());
     }
-    service.store.edges_found(&found, now).await
+    service.store.edges_put_found(&found, now).await
 }
 
 /// Forgets edges that left the fleet long ago, a batch at a time.

@@ -54,7 +54,7 @@ impl FleetStore for MemoryStore {
         Ok(self.state().edges.values().cloned().collect())
     }
 
-    async fn edges_listed(&self, names: &[String], now: Timestamp) -> Result<(), StoreError> {
+    async fn edges_put_listed(&self, names: &[String], now: Timestamp) -> Result<(), StoreError> {
         let mut state = self.state();
         for name in names {
             let edge = state.edge(name, now);
@@ -64,7 +64,7 @@ impl FleetStore for MemoryStore {
         Ok(())
     }
 
-    async fn edges_found(&self, names: &[String], now: Timestamp) -> Result<(), StoreError> {
+    async fn edges_put_found(&self, names: &[String], now: Timestamp) -> Result<(), StoreError> {
         let mut state = self.state();
         for name in names {
             state.edge(name, now).listed_at = now;
@@ -84,7 +84,7 @@ impl FleetStore for MemoryStore {
         Ok(held.filter(|held| held.edge == name).count() as u64)
     }
 
-    async fn edge_failed(
+    async fn edge_mark_failed(
         &self,
         name: &str,
         now: Timestamp,
@@ -98,7 +98,7 @@ impl FleetStore for MemoryStore {
         Ok(edge.reachability)
     }
 
-    async fn edge_answered(
+    async fn edge_mark_answered(
         &self,
         name: &str,
         now: Timestamp,
@@ -116,7 +116,7 @@ impl FleetStore for MemoryStore {
         Ok(edge.reachability)
     }
 
-    async fn edge_compared(&self, name: &str, comparison: &Comparison) -> Result<(), StoreError> {
+    async fn edge_store_comparison(&self, name: &str, comparison: &Comparison) -> Result<(), StoreError> {
         if let Some(edge) = self.state().edges.get_mut(name) {
             edge.compared = Some(*comparison);
         }
@@ -170,7 +170,7 @@ impl FleetStore for MemoryStore {
         Ok(published)
     }
 
-    async fn edge_deployed(
+    async fn edge_store_deployed(
         &self,
         edge: &str,
         deployed: &[Deployed],
@@ -203,7 +203,7 @@ impl FleetStore for MemoryStore {
         Ok(())
     }
 
-    async fn edge_removed(&self, domain: DomainId, edge: &str) -> Result<(), StoreError> {
+    async fn edge_forget_deployed(&self, domain: DomainId, edge: &str) -> Result<(), StoreError> {
         if let Some(held) = self.state().deployments.get_mut(&domain) {
             held.retain(|held| held.edge != edge);
         }

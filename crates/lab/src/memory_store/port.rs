@@ -276,7 +276,7 @@ impl CertificateStore for MemoryStore {
         Ok(kept.or_insert_with(|| account.clone()).clone())
     }
 
-    async fn account_registered(&self, directory_url: &str, url: &str) -> Result<(), StoreError> {
+    async fn account_set_url(&self, directory_url: &str, url: &str) -> Result<(), StoreError> {
         let mut state = self.state();
         let account = state.accounts.get_mut(directory_url);
         let account = account.ok_or_else(|| not_stored("acme_accounts", &directory_url))?;
@@ -305,7 +305,7 @@ impl CertificateStore for MemoryStore {
         Ok(self.state().reports_next_due())
     }
 
-    async fn outbox_done(&self, lease: &OutboxLease, version: Option<u64>) -> Result<(), StoreError> {
+    async fn outbox_finish(&self, lease: &OutboxLease, version: Option<u64>) -> Result<(), StoreError> {
         self.state().report_done(lease, version)
     }
 

@@ -176,7 +176,7 @@ pub(crate) async fn a_forgotten_domain_takes_all_that_is_its_own_along_and_needs
     };
     world
         .store
-        .edge_deployed("http://edge", &[deployed], at(1))
+        .edge_store_deployed("http://edge", &[deployed], at(1))
         .await
         .unwrap();
     let stale = world.acquire_one(at(0)).await;

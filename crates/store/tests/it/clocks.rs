@@ -62,7 +62,7 @@ pub(crate) async fn a_clock_that_jumps_steals_no_report(world: World) {
         }
         world.pass(TTL + Duration::from_secs(1)).await;
         let winner = world.reports_elsewhere(at(0) + HOUR, 1).await.remove(0);
-        let late = world.store.outbox_done(&held, None).await;
+        let late = world.store.outbox_finish(&held, None).await;
         assert!(matches!(late, Err(StoreError::LeaseLost)), "{late:?}");
         world
             .store

@@ -44,7 +44,7 @@ pub(crate) async fn an_edge_that_fails_has_one_grace_however_often_it_is_told(wo
     let failed = async |second, problem| {
         let reachability = world
             .store
-            .edge_failed(EDGE, at(second), GRACE, problem)
+            .edge_mark_failed(EDGE, at(second), GRACE, problem)
             .await
             .unwrap();
         assert_eq!(edge(&world).await.reachability, reachability);
@@ -59,14 +59,26 @@ pub(crate) async fn an_edge_that_fails_has_one_grace_however_often_it_is_told(wo
 
 pub(crate) async fn an_edge_that_answers_is_on_probation_for_as_long_as_its_grace(world: World) {
     let answered = async |second| {
-        let reachability = world.store.edge_answered(EDGE, at(second), GRACE).await.unwrap();
+        let reachability = world
+            .store
+            .edge_mark_answered(EDGE, at(second), GRACE)
+            .await
+            .unwrap();
         assert_eq!(edge(&world).await.reachability, reachability);
         reachability
     };
-    world.store.edge_failed(EDGE, at(0), GRACE, "x").await.unwrap();
+    world
+        .store
+        .edge_mark_failed(EDGE, at(0), GRACE, "x")
+        .await
+        .unwrap();
     assert!(answered(300).await.is_live(at(300), GRACE));
     assert_eq!(edge(&world).await.problem, None);
-    let again = world.store.edge_failed(EDGE, at(310), GRACE, "y").await.unwrap();
+    let again = world
+        .store
+        .edge_mark_failed(EDGE, at(310), GRACE, "y")
+        .await
+        .unwrap();
     assert_eq!(edge(&world).await.reachability, again);
     assert!(answered(320).await.is_unreachable(), "it is doubted");
     assert_eq!(edge(&world).await.problem.as_deref(), Some("y"));
@@ -74,7 +86,7 @@ pub(crate) async fn an_edge_that_answers_is_on_probation_for_as_long_as_its_grac
     assert_eq!(answered(491).await, Reachability::default());
     let stranger = world
         .store
-        .edge_answered("https://nobody", at(1), GRACE)
+        .edge_mark_answered("https://nobody", at(1), GRACE)
         .await
         .unwrap();
     assert_eq!(stranger, Reachability::default());
@@ -84,8 +96,8 @@ pub(crate) async fn an_edge_is_listed_compared_and_forgotten_with_what_it_held(w
     let one = live(&world, "a.example").await;
     let other = live(&world, "b.example").await;
     let names = [EDGE.to_owned(), "https://edge-0:9403".to_owned()];
-    world.store.edges_listed(&names, at(10)).await.unwrap();
-    world.store.edges_listed(&names[..1], at(20)).await.unwrap();
+    world.store.edges_put_listed(&names, at(10)).await.unwrap();
+    world.store.edges_put_listed(&names[..1], at(20)).await.unwrap();
     let edges = world.store.edges().await.unwrap();
     let told: Vec<_> = edges
         .iter()
@@ -101,12 +113,16 @@ pub(crate) async fn an_edge_is_listed_compared_and_forgotten_with_what_it_held(w
         behind: 2,
         unknown: 1,
     };
-    world.store.edge_compared(EDGE, &comparison).await.unwrap();
+    world
+        .store
+        .edge_store_comparison(EDGE, &comparison)
+        .await
+        .unwrap();
     assert_eq!(world.store.edges().await.unwrap()[1].compared, Some(comparison));
     for name in &names {
         world
             .store
-            .edge_deployed(name, &[one, other], at(40))
+            .edge_store_deployed(name, &[one, other], at(40))
             .await
             .unwrap();
     }
@@ -182,7 +198,7 @@ pub(crate) async fn a_deployment_is_recorded_per_edge_and_never_taken_back_by_an
     ] {
         world
             .store
-            .edge_deployed(edge, &[deployed], at(second))
+            .edge_store_deployed(edge, &[deployed], at(second))
             .await
             .unwrap();
     }
@@ -199,7 +215,11 @@ pub(crate) async fn a_deployment_is_recorded_per_edge_and_never_taken_back_by_an
     ];
     assert_eq!(held().await, expected);
     for _ in 0..2 {
-        world.store.edge_removed(new.domain_id, "edge-2").await.unwrap();
+        world
+            .store
+            .edge_forget_deployed(new.domain_id, "edge-2")
+            .await
+            .unwrap();
         assert_eq!(held().await, expected[..1]);
     }
 }
@@ -233,7 +253,7 @@ pub(crate) async fn an_edge_that_was_found_waits_until_it_is_approved_and_one_th
 ) {
     let found = [EDGE.to_owned()];
     for second in [10, 20] {
-        world.store.edges_found(&found, at(second)).await.unwrap();
+        world.store.edges_put_found(&found, at(second)).await.unwrap();
     }
     let waiting = edge(&world).await;
     assert_eq!((waiting.approved_at, waiting.listed_at), (None, at(20)));
@@ -241,17 +261,17 @@ pub(crate) async fn an_edge_that_was_found_waits_until_it_is_approved_and_one_th
     for second in [30, 40] {
         assert!(world.store.edge_approve(EDGE, at(second)).await.unwrap());
     }
-    world.store.edges_found(&found, at(50)).await.unwrap();
+    world.store.edges_put_found(&found, at(50)).await.unwrap();
     assert_eq!(edge(&world).await.approved_at, Some(at(30)));
     let deployed = live(&world, "shop.example").await;
     world
         .store
-        .edge_deployed(EDGE, &[deployed], at(60))
+        .edge_store_deployed(EDGE, &[deployed], at(60))
         .await
         .unwrap();
     assert_eq!(world.store.edge_presents(EDGE).await.unwrap(), 1);
     assert_eq!(world.store.edge_presents("https://nobody").await.unwrap(), 0);
     world.store.edge_forget(EDGE, 10).await.unwrap();
-    world.store.edges_listed(&found, at(70)).await.unwrap();
+    world.store.edges_put_listed(&found, at(70)).await.unwrap();
     assert_eq!(edge(&world).await.approved_at, Some(at(70)));
 }

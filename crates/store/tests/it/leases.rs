@@ -90,7 +90,7 @@ pub(crate) async fn a_lease_goes_on_with_the_outcome_and_counts_the_next_attempt
     let told = world.reports(at(0), 1).await;
     let first = world.acquire_one(at(0)).await;
     // Told while the step is under way.
-    world.store.outbox_done(&told[0], Some(7)).await.unwrap();
+    world.store.outbox_finish(&told[0], Some(7)).await.unwrap();
 
     let (completion, next) = (passed_dns(first.record), a_token());
     let go_on = async || {

@@ -99,7 +99,7 @@ pub(crate) async fn an_account_is_stored_once_and_then_registered(world: World) 
     assert_eq!(world.store.account(directory).await.unwrap(), None);
     let unknown = world
         .store
-        .account_registered(directory, "https://ca.example/acct/1")
+        .account_set_url(directory, "https://ca.example/acct/1")
         .await;
     assert!(
         matches!(unknown, Err(StoreError::Corrupt { .. })),
@@ -111,7 +111,7 @@ pub(crate) async fn an_account_is_stored_once_and_then_registered(world: World) 
     }
     world
         .store
-        .account_registered(directory, "https://ca.example/acct/1")
+        .account_set_url(directory, "https://ca.example/acct/1")
         .await
         .unwrap();
     let registered = world.store.account(directory).await.unwrap().unwrap();

@@ -33,7 +33,7 @@ pub(crate) async fn reports_of_a_domain_are_leased_one_by_one_in_order(world: Wo
         assert_eq!((leases[0].domain_id, leases[0].attempt), (id, 1));
         world
             .store
-            .outbox_done(&leases[0], Some(leases[0].cabinet_version + 1))
+            .outbox_finish(&leases[0], Some(leases[0].cabinet_version + 1))
             .await
             .unwrap();
     }
@@ -95,7 +95,7 @@ pub(crate) async fn the_version_of_an_accepted_report_survives_a_later_complete(
     let id = with_reports(&world, "a.example", &[Status::PendingDns]).await;
     let lease = world.acquire_one(at(1)).await;
     let report = world.reports(at(1), 1).await.remove(0);
-    world.store.outbox_done(&report, Some(9)).await.unwrap();
+    world.store.outbox_finish(&report, Some(9)).await.unwrap();
     assert_eq!(lease.record.cabinet_version, 1);
     world
         .store
@@ -112,7 +112,7 @@ pub(crate) async fn an_accepted_report_never_lowers_the_version(world: World) {
     assert!(world.store.domain_update(quiet(known.clone())).await.unwrap());
     let report = world.reports(at(9), 1).await.remove(0);
     assert_eq!(report.cabinet_version, 12);
-    world.store.outbox_done(&report, Some(11)).await.unwrap();
+    world.store.outbox_finish(&report, Some(11)).await.unwrap();
     assert_eq!(
         world.read(id).await.cabinet_version,
         12,
@@ -144,12 +144,12 @@ pub(crate) async fn a_lost_report_lease_changes_nothing(world: World) {
     let id = with_reports(&world, "a.example", &[Status::PendingHttpProbe]).await;
     let slow = world.reports(at(10), 1).await.remove(0);
     let fast = world.reports(at(10) + TTL, 1).await.remove(0);
-    let lost = world.store.outbox_done(&slow, Some(7)).await;
+    let lost = world.store.outbox_finish(&slow, Some(7)).await;
     assert!(matches!(lost, Err(StoreError::LeaseLost)));
     let lost = world.store.outbox_retry(&slow, at(500), Some(7)).await;
     assert!(matches!(lost, Err(StoreError::LeaseLost)));
     assert_eq!(world.read(id).await.cabinet_version, 1);
-    world.store.outbox_done(&fast, None).await.unwrap();
+    world.store.outbox_finish(&fast, None).await.unwrap();
     assert_eq!(world.read(id).await.cabinet_version, 1);
     assert_eq!(world.count("SELECT COUNT(*) FROM outbox").await, 0);
 }
@@ -193,7 +193,7 @@ pub(crate) async fn reports_added_while_others_finish_are_never_stranded(world: 
         while sent.last() != Some(&at(REPORTS)) {
             for lease in sender.outbox_acquire(at(10), TTL, 10).await.unwrap() {
                 sender
-                    .outbox_done(&lease, Some(lease.cabinet_version + 1))
+                    .outbox_finish(&lease, Some(lease.cabinet_version + 1))
                     .await
                     .unwrap();
                 sent.push(lease.report.next_attempt_at.unwrap());
@@ -255,7 +255,7 @@ pub(crate) async fn a_report_takes_the_place_of_a_waiting_one_that_it_makes_supe
         told.push(lease.report.status);
         world
             .store
-            .outbox_done(lease, Some(lease.cabinet_version + 1))
+            .outbox_finish(lease, Some(lease.cabinet_version + 1))
             .await
             .unwrap();
     }
@@ -273,6 +273,6 @@ pub(crate) async fn a_report_under_way_is_told_as_it_was_leased(world: World) {
     world.store.outbox_retry(&under_way, at(4), None).await.unwrap();
     let again = world.reports(at(4), 1).await.remove(0);
     assert_eq!((again.id, again.attempt), (under_way.id, 2));
-    world.store.outbox_done(&again, Some(2)).await.unwrap();
+    world.store.outbox_finish(&again, Some(2)).await.unwrap();
     assert_eq!(statuses(&world, at(5)).await, [Status::PendingDns]);
 }
