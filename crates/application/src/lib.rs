@@ -7,32 +7,27 @@
 //! anywhere is harmless, because the record is the truth, effects are persisted before they are built upon, and every step
 //! may run twice.
 
-pub mod account;
 pub mod bounds;
-pub mod cabinet_health;
-pub mod crash_point;
-pub mod directory;
-pub mod fleet;
+pub mod ca;
+pub mod cabinet;
+pub mod edges;
+pub mod engine;
 pub mod local_fault;
 pub mod operator;
 pub mod outage;
-pub mod outbox;
 pub mod policy;
 pub mod ports;
-pub mod request_tokens;
 pub mod resolvers;
-mod retry;
 pub mod rotation;
 pub mod sentence;
 pub mod service;
 pub mod settle;
 pub mod steps;
-pub mod wake;
 pub mod workers;
 
-pub use fleet::Fleet;
+pub use ca::request_tokens::LedgerTokens;
+pub use edges::fleet::Fleet;
 pub use policy::{FleetPolicy, LanePolicy, Policy, Shares};
-pub use request_tokens::LedgerTokens;
 pub use resolvers::Resolvers;
 pub use service::Service;
 pub use workers::run;

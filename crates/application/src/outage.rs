@@ -11,9 +11,9 @@ use std::time::Duration;
 use dps_domain::lane::Lane;
 use dps_domain::{DomainId, Failure, with_causes};
 
+use crate::engine::wake::WakeSignal;
 use crate::ports::store::{Completion, DomainRecord, StoreError};
 use crate::service::Service;
-use crate::wake::WakeSignal;
 
 /// Domains remembered of each outage at most.
 const CAPACITY: usize = 50_000;

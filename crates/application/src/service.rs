@@ -5,8 +5,9 @@ use std::sync::Arc;
 use dps_domain::Timestamp;
 use dps_domain::limits::CaLimits;
 
-use crate::cabinet_health::CabinetHealth;
-use crate::fleet::Fleet;
+use crate::cabinet::health::CabinetHealth;
+use crate::edges::fleet::Fleet;
+use crate::engine::wake::Waker;
 use crate::local_fault::{LocalFaultLog, LocalParty};
 use crate::outage::Outages;
 use crate::policy::Policy;
@@ -14,7 +15,6 @@ use crate::ports::{
     Cabinet, CertificateAuthority, CertificateStore, Clock, HttpProbe, Metrics, Pki, Randomness, Vault,
 };
 use crate::resolvers::Resolvers;
-use crate::wake::Waker;
 
 /// The service: its ports and its policy. Cloned into every task.
 #[derive(Clone)]

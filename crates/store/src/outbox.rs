@@ -8,7 +8,7 @@
 //! that their DNS is not ready.
 
 use dps_application::bounds;
-use dps_application::outbox::{Waiting, replaced};
+use dps_application::cabinet::outbox::{Waiting, replaced};
 use dps_application::ports::cabinet::StatusReport;
 use dps_application::ports::store::{OutboxLease, StoreError};
 use dps_domain::{DomainId, LeaseToken, Timestamp};

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use dps_application::engine::wake::WakeSignal;
 use dps_application::ports::WakeChannel;
 use dps_application::ports::store::StoreError;
-use dps_application::wake::WakeSignal;
 use sqlx::postgres::{PgListener, PgNotification, PgPoolOptions};
 use sqlx::{Executor, PgPool};
 use tokio::sync::Mutex;

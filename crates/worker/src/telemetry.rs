@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use dps_application::cabinet_health::CabinetStatus;
+use dps_application::cabinet::health::CabinetStatus;
 use dps_application::local_fault::LocalParty;
 use dps_application::ports::fleet::KnownEdge;
 use dps_application::ports::metrics::AcmeWait;

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use dps_agent_api::{Access, AgentClient, ClientOptions};
-use dps_application::fleet::Fleet;
+use dps_application::ca::directory;
+use dps_application::edges::fleet::Fleet;
+use dps_application::engine::wake::Waker;
 use dps_application::ports::{DnsResolver, Edge, EdgeDirectory, Metrics, Vault};
-use dps_application::wake::Waker;
-use dps_application::{LedgerTokens, Resolvers, Service, directory, rotation};
+use dps_application::{LedgerTokens, Resolvers, Service, rotation};
 use dps_host::Secret;
 use dps_host::mutual_tls::ClientTls;
 use dps_infrastructure::acme::{AcmeAuthority, AcmeSettings};

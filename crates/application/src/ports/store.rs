@@ -202,7 +202,7 @@ impl DomainEvent {
 pub struct Completion {
     /// The new record. `id` and `created_at` never change; `revision` is counted by the store.
     pub record: DomainRecord,
-    /// What the Cabinet is to be told, put into the outbox as [`crate::outbox`] says.
+    /// What the Cabinet is to be told, put into the outbox as [`crate::cabinet::outbox`] says.
     pub report: Option<StatusReport>,
     /// The line for the history.
     pub event: Option<DomainEvent>,

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::store::StoreError;
-use crate::wake::WakeSignal;
+use crate::engine::wake::WakeSignal;
 
 /// Carries wakes between the replicas on one store. What gets lost costs time, never correctness: every worker looks by itself.
 #[async_trait]

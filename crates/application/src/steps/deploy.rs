@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::edges::{self, Unreached};
 use super::{Fault, Outcome, StepContext, Then, undeploy};
-use crate::crash_point::{self, Effect};
-use crate::fleet::deployment;
+use crate::edges::fleet::deployment;
+use crate::engine::crash_point::{self, Effect};
 use crate::ports::Edge;
 use crate::ports::fleet::{Deployed, comparison_task};
 use crate::ports::store::StoredCertificate;

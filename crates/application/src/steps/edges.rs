@@ -8,8 +8,8 @@ use dps_domain::{Failure, OrderId, Timestamp};
 use futures_util::future::join_all;
 
 use super::{Outcome, StepContext, Then};
-use crate::crash_point::{self, Effect};
-use crate::fleet::{self, problem};
+use crate::edges::fleet::{self, problem};
+use crate::engine::crash_point::{self, Effect};
 use crate::local_fault::LocalParty;
 use crate::ports::Edge;
 use crate::ports::edge::EdgeError;

@@ -9,8 +9,8 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::{Fault, Outcome, StepContext, Then, ledger};
-use crate::account::account;
-use crate::crash_point::{self, Effect};
+use crate::ca::account::account;
+use crate::engine::crash_point::{self, Effect};
 use crate::ports::ca::{Account, CaError, OrderStatus, OrderView};
 use crate::ports::store::{NewCertificate, StoredCertificate, StoredOrder};
 use crate::ports::vault::{SecretContext, SecretPurpose};

@@ -8,13 +8,13 @@ use serde_json::json;
 
 use super::replacement::replacement;
 use super::{Fault, Outcome, StepContext, Then, edges, ledger};
-use crate::account::account;
-use crate::crash_point::{self, Effect};
-use crate::directory;
+use crate::ca::account::account;
+use crate::ca::directory;
+use crate::engine::crash_point::{self, Effect};
+use crate::engine::retry::retry_while_unavailable;
 use crate::ports::ca::Account;
 use crate::ports::metrics::AcmeWait;
 use crate::ports::store::StoredOrder;
-use crate::retry::retry_while_unavailable;
 
 pub(super) async fn place_order(context: &StepContext<'_>) -> Result<Outcome, Fault> {
     match prepare(context).await {

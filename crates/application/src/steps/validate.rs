@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::probe_http::{self, Unready};
 use super::{Fault, Outcome, StepContext, Then, edges, ledger, moved};
-use crate::account::account;
-use crate::crash_point::{self, Effect};
+use crate::ca::account::account;
+use crate::engine::crash_point::{self, Effect};
 use crate::ports::ca::{Account, AuthorizationView, CaError, Http01, OrderStatus};
 use crate::ports::store::{StoredChallenge, StoredOrder};
 use crate::steps::finalize::{ended, pause};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dps_application::account::{AccountError, account, register_again};
+use dps_application::ca::account::{AccountError, account, register_again};
 use dps_application::ports::ca::CaError;
 use dps_domain::limits::{BucketKey, CaLimits, Limit, LimitKind};
 use dps_domain::{FailureCode, Purpose, Status, Until};

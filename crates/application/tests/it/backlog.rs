@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use dps_application::engine::wake::WakeSignal;
 use dps_application::ports::store::{Completion, DomainRecord};
-use dps_application::wake::WakeSignal;
 use dps_application::workers;
 use dps_domain::phase::{Lane, Next};
 use dps_domain::{CertificateId, DomainId, Failure, Hostname, Issuance, Phase, Timestamp};

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use dps_application::directory::{DirectoryError, claim};
+use dps_application::ca::directory::{DirectoryError, claim};
 use dps_domain::phase::{Next, Phase};
 use dps_domain::{FailureCode, Status};
 

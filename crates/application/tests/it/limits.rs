@@ -193,7 +193,9 @@ async fn what_the_ca_refuses_is_given_back_and_parks_everybody_behind_the_same_l
         world.step().await;
         world.step().await;
         // The account exists, so that the next call is the order.
-        dps_application::account::account(&world.service).await.unwrap();
+        dps_application::ca::account::account(&world.service)
+            .await
+            .unwrap();
         let now = world.service.now();
         let retry_after = now + HOUR;
         world.ca.fail_next([CaError::RateLimited {
@@ -347,7 +349,9 @@ async fn what_the_ca_named_by_mistake_can_be_seen_and_lifted_and_whoever_waits_g
     for _ in 0..2 {
         world.step().await;
     }
-    dps_application::account::account(&world.service).await.unwrap();
+    dps_application::ca::account::account(&world.service)
+        .await
+        .unwrap();
     let now = world.service.now();
     world.ca.fail_next([CaError::RateLimited {
         until: Some(Until::named(now + 400 * HOUR, now, Purpose::Limit)),

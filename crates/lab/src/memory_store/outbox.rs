@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dps_application::outbox::{Waiting, replaced};
+use dps_application::cabinet::outbox::{Waiting, replaced};
 use dps_application::ports::cabinet::StatusReport;
 use dps_application::ports::store::{OutboxLease, StoreError};
 use dps_domain::{DomainId, LeaseToken, Status, Timestamp};

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use dps_application::engine::wake::WakeSignal;
 use dps_application::ports::WakeChannel;
 use dps_application::ports::store::StoreError;
-use dps_application::wake::WakeSignal;
 use tokio::sync::Notify;
 
 use super::world::locked;

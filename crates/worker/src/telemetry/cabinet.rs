@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicU64;
 
-use dps_application::cabinet_health::CabinetStatus;
+use dps_application::cabinet::health::CabinetStatus;
 use dps_application::ports::CabinetEvent;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;

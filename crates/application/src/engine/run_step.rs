@@ -15,14 +15,14 @@ use tracing::Level;
 
 use super::count::count;
 use crate::bounds;
-use crate::crash_point::{self, Effect};
+use crate::engine::crash_point::{self, Effect};
+use crate::engine::retry::{retry_all_while_unavailable, retry_while_unavailable};
+use crate::engine::wake::WakeSignal;
 use crate::ports::store::{Completion, DomainRecord, Lease, StoreError};
-use crate::retry::{retry_all_while_unavailable, retry_while_unavailable};
 use crate::sentence::sentence;
 use crate::service::Service;
 use crate::settle::{SettleContext, add_evidence, settle};
 use crate::steps::{self, Evidence, Outcome, Then};
-use crate::wake::WakeSignal;
 
 /// The most steps that are made of one record before its permit is free for others. A whole renewal has six.
 const MAX_STEPS: usize = 8;
@@ -38,7 +38,7 @@ fn deadline(service: &Service) -> Instant {
 }
 
 /// Leases up to `limit` due records, and says when their steps must be over.
-pub(super) async fn lease(
+pub(crate) async fn lease(
     service: &Service,
     lane: Lane,
     limit: usize,
@@ -65,7 +65,7 @@ fn orders(service: &Service) -> (BucketKey, Limit) {
 }
 
 /// When there is something to lease in the lane: in the queue, not before there is an order for it too.
-pub(super) async fn next_due(service: &Service, lane: Lane) -> Result<Option<Timestamp>, StoreError> {
+pub(crate) async fn next_due(service: &Service, lane: Lane) -> Result<Option<Timestamp>, StoreError> {
     let due = service.store.next_due(lane).await?;
     match due {
         Some(due) if lane == Lane::OrderQueue => {
@@ -78,7 +78,7 @@ pub(super) async fn next_due(service: &Service, lane: Lane) -> Result<Option<Tim
 }
 
 /// Leaves what was leased but not begun to the other replicas, at once.
-pub(super) async fn give_back(service: &Service, lane: Lane, lease: Lease) {
+pub(crate) async fn give_back(service: &Service, lane: Lane, lease: Lease) {
     let id = lease.record.id;
     match service.store.release(id, lease.token).await {
         Ok(()) => {
@@ -119,7 +119,7 @@ pub async fn tick(service: &Service, lane: Lane) -> Result<usize, StoreError> {
 /// Makes leased steps, several of them side by side. What ends at the same time is recorded in one transaction, during which the others
 /// stand still: steps that are made together must not use the store. `P` is a step's permit, dropped when its outcome is recorded. A
 /// step that panics is left to the end of its lease, and takes no other along.
-pub(super) async fn step_all<P>(service: &Service, lane: Lane, leases: Vec<(Lease, P)>, deadline: Instant) {
+pub(crate) async fn step_all<P>(service: &Service, lane: Lane, leases: Vec<(Lease, P)>, deadline: Instant) {
     let together = leases.len();
     let mut steps = leases
         .into_iter()
@@ -135,7 +135,7 @@ pub(super) async fn step_all<P>(service: &Service, lane: Lane, leases: Vec<(Leas
 
 /// Makes a leased step and, as long as the record moves on to another that is due in the same lane, those that follow it. Each is
 /// recorded before the next begins, which has a lease and a time of its own.
-pub(super) async fn run_consecutive_steps(
+pub(crate) async fn run_consecutive_steps(
     service: &Service,
     lane: Lane,
     (mut lease, mut deadline): (Lease, Instant),
@@ -314,13 +314,13 @@ async fn forget(service: &Service, record: &DomainRecord, token: LeaseToken) {
 }
 
 /// Which signals to ring once a completion is recorded.
-pub(super) struct Wakes {
+pub(crate) struct Wakes {
     lane: Option<Lane>,
     reporter: bool,
 }
 
 impl Wakes {
-    pub(super) fn of(completion: &Completion, now: Timestamp) -> Self {
+    pub(crate) fn of(completion: &Completion, now: Timestamp) -> Self {
         let record = &completion.record;
         let due_now = record.next_attempt_at.is_some_and(|at| at <= now);
         Self {
@@ -329,7 +329,7 @@ impl Wakes {
         }
     }
 
-    pub(super) fn notify(&self, service: &Service) {
+    pub(crate) fn notify(&self, service: &Service) {
         if let Some(lane) = self.lane {
             service.waker.notify_all(WakeSignal::Lane(lane));
         }

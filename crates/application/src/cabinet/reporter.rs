@@ -13,13 +13,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::circuit::{Change, Circuit, Permit};
 use super::intake;
-use crate::crash_point::{self, Effect};
+use crate::engine::crash_point::{self, Effect};
+use crate::engine::wake::WakeSignal;
 use crate::local_fault::LocalParty;
 use crate::ports::CabinetEvent;
 use crate::ports::cabinet::{CabinetDomain, CabinetError, CabinetFault, ReportAnswer, StatusReport};
 use crate::ports::store::{OutboxLease, StoreError};
 use crate::service::Service;
-use crate::wake::WakeSignal;
 
 /// Reports under way at once, slow ones apart.
 const AT_ONCE: usize = 16;
@@ -41,7 +41,7 @@ const BACKOFF: Backoff = Backoff {
 };
 
 /// Delivers reports until `shutdown`; those under way are finished.
-pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
+pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     let mut reporter = Reporter::default();
     while !shutdown.is_cancelled() {
         let begun = reporter.begin(&service).await;

@@ -9,13 +9,13 @@ const IDLE_FLOOR: Duration = Duration::from_secs(1);
 /// Shortest time between two calls for pages that hold domains, all of them known.
 const KNOWN_FLOOR: Duration = Duration::from_millis(100);
 /// Pause between two pages of a list.
-pub(super) const LIST_PAUSE: Duration = Duration::from_millis(10);
+pub(crate) const LIST_PAUSE: Duration = Duration::from_millis(10);
 /// A list of more pages has no end.
 const MAX_PAGES: u32 = 100_000;
 
 /// Notices a cursor that comes back, in constant space (Brent's algorithm).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct CursorTrail {
+pub(crate) struct CursorTrail {
     mark: Option<String>,
     since_mark: u32,
     next_mark: u32,
@@ -24,7 +24,7 @@ pub(super) struct CursorTrail {
 
 impl CursorTrail {
     /// The next page begins at `cursor`. Returns whether the pages go round, or have no end.
-    pub(super) fn goes_round(&mut self, cursor: &str) -> bool {
+    pub(crate) fn goes_round(&mut self, cursor: &str) -> bool {
         self.pages = self.pages.saturating_add(1);
         if self.mark.as_deref() == Some(cursor) || self.pages >= MAX_PAGES {
             return true;
@@ -41,36 +41,36 @@ impl CursorTrail {
 
 /// A page of the feed.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct FeedPage<'a> {
+pub(crate) struct FeedPage<'a> {
     /// Where the next page begins.
-    pub(super) next: &'a str,
+    pub(crate) next: &'a str,
     /// Whether there are items on it.
-    pub(super) has_items: bool,
+    pub(crate) has_items: bool,
     /// Whether they said anything that was not known.
-    pub(super) is_news: bool,
+    pub(crate) is_news: bool,
     /// Time between request and answer.
-    pub(super) took: Duration,
+    pub(crate) took: Duration,
 }
 
 /// What follows from a page of the feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     /// Pause before the next call.
-    pub(super) pause: Duration,
+    pub(crate) pause: Duration,
     /// Whether the feed goes round in circles.
-    pub(super) goes_round: bool,
+    pub(crate) goes_round: bool,
 }
 
 /// Paces the calls for the feed.
 #[derive(Debug, Default)]
-pub(super) struct FeedPace {
+pub(crate) struct FeedPace {
     trail: CursorTrail,
     goes_round: bool,
 }
 
 impl FeedPace {
     /// Judges a page.
-    pub(super) fn after(&mut self, page: FeedPage<'_>) -> Pace {
+    pub(crate) fn after(&mut self, page: FeedPage<'_>) -> Pace {
         if !page.has_items {
             // Read to its end: the same cursor is right until something changes.
             *self = Self::default();

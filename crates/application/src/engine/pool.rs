@@ -14,11 +14,11 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::lane::{give_back, lease, next_due, run_consecutive_steps, step_all};
+use super::run_step::{give_back, lease, next_due, run_consecutive_steps, step_all};
+use crate::engine::wake::{WakeSignal, Waker};
 use crate::policy::Pool;
 use crate::ports::store::{Lease, StoreError};
 use crate::service::Service;
-use crate::wake::{WakeSignal, Waker};
 
 /// Between two looks at work that is due and cannot be had, because another replica has just locked it.
 const BREATH: Duration = Duration::from_millis(20);
@@ -26,7 +26,7 @@ const BREATH: Duration = Duration::from_millis(20);
 const STORE_PAUSE: Duration = Duration::from_secs(2);
 
 /// Runs the lanes of the pool until `shutdown`, then waits for the steps under way.
-pub(super) async fn run(service: Arc<Service>, pool: Pool, shutdown: CancellationToken) {
+pub(crate) async fn run(service: Arc<Service>, pool: Pool, shutdown: CancellationToken) {
     let mut lanes = Lanes::new(&pool);
     let mut steps = JoinSet::new();
     // Apart from `pause`, which begins anew whenever a signal is rung: in a lane that nobody rings for, work must not wait for the others to

@@ -7,8 +7,8 @@ use dps_domain::backoff::Backoff;
 use dps_domain::with_causes;
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::wake::Waker;
 use crate::ports::{Randomness, WakeChannel};
-use crate::wake::Waker;
 
 /// How long wakes are gathered before they are told: a burst of commits is one message.
 const GATHERING: Duration = Duration::from_millis(50);
@@ -20,7 +20,7 @@ const BACKOFF: Backoff = Backoff {
 
 /// Tells the other replicas what became due here, until `drained`, and then the rest: what a replica that stops leaves behind is
 /// taken up at once.
-pub(super) async fn announce(waker: Waker, drained: CancellationToken) {
+pub(crate) async fn announce(waker: Waker, drained: CancellationToken) {
     let Some(channel) = waker.channel() else { return };
     loop {
         tokio::select! {
@@ -50,7 +50,7 @@ async fn send_signals(waker: &Waker, channel: &dyn WakeChannel) {
 }
 
 /// Rings the signals that other replicas name, until `shutdown`. Where the others cannot be heard, workers look by themselves.
-pub(super) async fn listen(waker: Waker, randomness: Arc<dyn Randomness>, shutdown: CancellationToken) {
+pub(crate) async fn listen(waker: Waker, randomness: Arc<dyn Randomness>, shutdown: CancellationToken) {
     let Some(channel) = waker.channel() else { return };
     let mut failures = 0;
     while !shutdown.is_cancelled() {
@@ -88,8 +88,8 @@ mod tests {
     use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
     use super::*;
+    use crate::engine::wake::WakeSignal;
     use crate::ports::store::StoreError;
-    use crate::wake::WakeSignal;
 
     struct Zero;
 

@@ -17,7 +17,7 @@ const IN_A_ROW: u32 = 16;
 
 /// What is known of the Cabinet from the last calls.
 #[derive(Debug, Default)]
-pub(super) struct Circuit {
+pub(crate) struct Circuit {
     away: Option<Away>,
     /// Calls that failed since the last that did not.
     failed: u32,
@@ -32,7 +32,7 @@ struct Away {
 
 /// What may be asked now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Permit {
+pub(crate) enum Permit {
     /// As much as there is.
     All,
     /// One call, to see.
@@ -43,7 +43,7 @@ pub(super) enum Permit {
 
 /// What a batch of calls has shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Change {
+pub(crate) enum Change {
     /// Nothing new.
     None,
     /// The Cabinet has gone away.
@@ -53,7 +53,7 @@ pub(super) enum Change {
 }
 
 impl Circuit {
-    pub(super) fn permit(&self, now: Timestamp) -> Permit {
+    pub(crate) fn permit(&self, now: Timestamp) -> Permit {
         match self.away {
             None => Permit::All,
             Some(away) => {
@@ -69,7 +69,7 @@ impl Circuit {
     }
 
     /// The Cabinet answered at least one call of the batch.
-    pub(super) fn answered(&mut self, now: Timestamp) -> Change {
+    pub(crate) fn answered(&mut self, now: Timestamp) -> Change {
         self.failed = 0;
         match self.away.take() {
             Some(away) => Change::CameBack(now.since(away.since)),
@@ -78,7 +78,7 @@ impl Circuit {
     }
 
     /// No call of the batch was answered. `away` if one of them found nobody there; `asked` is what the Cabinet asked for.
-    pub(super) fn failed(
+    pub(crate) fn failed(
         &mut self,
         (calls, away): (u32, bool),
         now: Timestamp,

@@ -11,7 +11,7 @@ use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::fleet;
+use crate::edges::fleet;
 use crate::local_fault::LocalParty;
 use crate::outage::{self, Party};
 use crate::ports::Edge;
@@ -32,7 +32,7 @@ const MAX_CHALLENGES: u32 = 2_000;
 const AT_ONCE: usize = 16;
 
 /// Looks after the edges until `shutdown`.
-pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
+pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     let mut watch = Watch::default();
     loop {
         tokio::select! {

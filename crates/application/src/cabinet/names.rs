@@ -10,18 +10,18 @@ const SHOWN_CHARS: usize = 253;
 
 /// What a record is written with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Names {
+pub(crate) struct Names {
     /// The name to certify; a stand-in when the Cabinet's is no hostname.
-    pub(super) hostname: Hostname,
+    pub(crate) hostname: Hostname,
     /// Where it must point; `None` when the Cabinet's is no hostname or not allowed.
-    pub(super) target: Option<Hostname>,
+    pub(crate) target: Option<Hostname>,
     /// Why no certificate is to be had for it, if so.
-    pub(super) refusal: Option<Failure>,
+    pub(crate) refusal: Option<Failure>,
 }
 
 impl Names {
     /// What the Cabinet says, by the platform's rules.
-    pub(super) fn of(domain: &CabinetDomain, rules: &NameRules) -> Self {
+    pub(crate) fn of(domain: &CabinetDomain, rules: &NameRules) -> Self {
         let target = Hostname::parse(&domain.cname_target);
         let hostname = match Hostname::parse(&domain.canonical_host) {
             Ok(hostname) => hostname,
@@ -58,7 +58,7 @@ impl Names {
 impl Names {
     /// Why the name or the target cannot take the place of what the record has. `None` also where
     /// both are the record's own, and where the record has nothing that a refusal could spare.
-    pub(super) fn refusal_beside(&self, record: &DomainRecord) -> Option<&Failure> {
+    pub(crate) fn refusal_beside(&self, record: &DomainRecord) -> Option<&Failure> {
         let differ = self.hostname != record.hostname || self.target.as_ref() != Some(&record.cname_target);
         self.refusal
             .as_ref()
@@ -67,7 +67,7 @@ impl Names {
 }
 
 /// Whether a domain is served or on its way, so that what the Cabinet says wrong must not stop it.
-pub(super) const fn keeps_what_it_has(phase: &Phase) -> bool {
+pub(crate) const fn keeps_what_it_has(phase: &Phase) -> bool {
     match phase {
         Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. } => true,
         Phase::Failed | Phase::Leaving | Phase::Gone => false,
@@ -75,7 +75,7 @@ pub(super) const fn keeps_what_it_has(phase: &Phase) -> bool {
 }
 
 /// Whether the record says that something was refused which the Cabinet does not want any more.
-pub(super) fn is_refusal_over(record: &DomainRecord, names: &Names) -> bool {
+pub(crate) fn is_refusal_over(record: &DomainRecord, names: &Names) -> bool {
     keeps_what_it_has(&record.phase)
         && names.refusal_beside(record).is_none()
         && record
@@ -85,7 +85,7 @@ pub(super) fn is_refusal_over(record: &DomainRecord, names: &Names) -> bool {
 }
 
 /// The beginning of a text from outside, without control characters.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     text::shown(text, SHOWN_CHARS)
 }
 

@@ -28,7 +28,7 @@ use crate::ports::sync::{KnownRecord, PeriodicTaskLease};
 use crate::service::Service;
 
 /// The task's name in the store.
-pub(super) const TASK: &str = "cabinet.resync";
+pub(crate) const TASK: &str = "cabinet.resync";
 /// A replica that dies in a round is replaced after so long. Each page starts it anew; a page takes a call to the Cabinet for each domain
 /// that differs, and is noted in pieces.
 const LEASE: Duration = Duration::from_secs(600);
@@ -107,7 +107,7 @@ impl Progress {
 }
 
 /// Makes a round whenever one is due, until `shutdown`.
-pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
+pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     let look =
         (service.policy.resync_interval / 4).clamp(Duration::from_millis(500), Duration::from_secs(60));
     loop {

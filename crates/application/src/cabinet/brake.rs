@@ -16,7 +16,7 @@ use crate::service::Service;
 /// Where the count is kept.
 const CURSOR: &str = "cabinet.removals";
 /// So many removals in a day are no reason for suspicion, however few domains there are.
-pub(super) const FEW: u64 = 10;
+pub(crate) const FEW: u64 = 10;
 /// The time over which removals are counted, and for which an operator's yes holds.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// How often the count is tried when others write it at the same time.
@@ -87,7 +87,7 @@ fn judge(stored: Option<Removals>, domains: u64, percent: u32, now: Timestamp) -
 
 /// Whether what this version of the Cabinet's asks for was held just now. Polls pass over it, since
 /// each look costs the store several reads; an approval makes a resync due, which does not.
-pub(super) fn is_held(service: &Service, id: DomainId, version: u64) -> bool {
+pub(crate) fn is_held(service: &Service, id: DomainId, version: u64) -> bool {
     let since = service.now() - HELD_FOR;
     service.cabinet_health.is_held(id, version, since)
 }
@@ -104,7 +104,7 @@ async fn count_domains(service: &Service, now: Timestamp) -> Result<u64, StoreEr
 
 /// Whether the domain, or the name that it has, may be removed now. One that may not is asked for
 /// again by a later poll or resync. `version` is the Cabinet's, if it is the Cabinet that asks.
-pub(super) async fn may_remove(
+pub(crate) async fn may_remove(
     service: &Service,
     id: DomainId,
     version: Option<u64>,
@@ -148,7 +148,7 @@ pub(super) async fn may_remove(
 }
 
 /// Whether an operator lets all removals through at present.
-pub(super) async fn is_approved(service: &Service) -> Result<bool, StoreError> {
+pub(crate) async fn is_approved(service: &Service) -> Result<bool, StoreError> {
     let stored = Removals::read(service.store.cursor(CURSOR).await?.as_deref());
     Ok(stored.is_some_and(|removals| removals.is_approved(service.now())))
 }

@@ -17,7 +17,7 @@ const BATCH: u32 = 500;
 const BREATH: Duration = Duration::from_millis(200);
 
 /// Prunes the histories every hour, at another minute in each process, until `shutdown`.
-pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
+pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     let mut pause = INTERVAL.mul_f64(service.randomness.unit());
     loop {
         tokio::select! {

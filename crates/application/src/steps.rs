@@ -27,8 +27,8 @@ use tokio::time::Instant;
 
 pub use self::evidence::Evidence;
 pub(crate) use self::ledger::abandoned;
-use crate::account::AccountError;
-use crate::directory::{self, DirectoryError};
+use crate::ca::account::AccountError;
+use crate::ca::directory::{self, DirectoryError};
 use crate::local_fault::LocalParty;
 use crate::ports::ca::CaError;
 use crate::ports::metrics::AcmeWait;
@@ -128,7 +128,7 @@ pub async fn step(
             failure: Failure::AcmeAccount { .. },
             ..
         }
-    ) && let Err(error) = crate::account::register_again(service).await
+    ) && let Err(error) = crate::ca::account::register_again(service).await
     {
         tracing::error!(error = %with_causes(&error), "account.unusable");
     }

@@ -10,7 +10,7 @@ use crate::steps::{Evidence, Outcome};
 /// Counts the outcome of a step towards a certificate: a success once it is deployed, a failure
 /// when the CA or an edge was asked and it did not work out. Waits and faults of our own are
 /// neither.
-pub(super) fn count(service: &Service, phase: &Phase, outcome: &Outcome, evidence: &Evidence) {
+pub(crate) fn count(service: &Service, phase: &Phase, outcome: &Outcome, evidence: &Evidence) {
     let Some(success) = result_of(phase, outcome) else {
         return;
     };

@@ -15,7 +15,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::fleet::{self, deployment};
+use crate::edges::fleet::{self, deployment};
 use crate::local_fault::LocalParty;
 use crate::policy::Policy;
 use crate::ports::Edge;
@@ -53,7 +53,7 @@ pub enum CompareError {
 }
 
 /// Compares every edge when that is due, until `shutdown`.
-pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
+pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     let mut tasks = JoinSet::new();
     let mut running: BTreeMap<String, AbortHandle> = BTreeMap::new();
     while !shutdown.is_cancelled() {

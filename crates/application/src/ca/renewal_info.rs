@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::lane::Wakes;
+use crate::engine::run_step::Wakes;
 use crate::local_fault::LocalParty;
 use crate::ports::ca::CaError;
 use crate::ports::renewal_info::RenewalInfoPoll;
@@ -32,7 +32,7 @@ const STORE_PAUSE: Duration = Duration::from_secs(2);
 const TRIES: usize = 3;
 
 /// Asks what is due until `shutdown`. What is not answered by then is due again when its claim ends.
-pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
+pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     let work = async {
         loop {
             // In a task of its own, so that a panic costs a page. It ends with the set.

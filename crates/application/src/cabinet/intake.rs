@@ -14,10 +14,10 @@ use serde_json::json;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::lane::Wakes;
 use super::names::{Names, is_refusal_over, keeps_what_it_has, shown};
 use super::pace::{CursorTrail, FeedPace, FeedPage, LIST_PAUSE};
 use super::{brake, resync};
+use crate::engine::run_step::Wakes;
 use crate::local_fault::LocalParty;
 use crate::policy::Policy;
 use crate::ports::CabinetEvent;
@@ -85,7 +85,7 @@ pub enum IntakeError {
 
 /// Follows the Cabinet's change feed while it offers one, and polls the pending statuses while it does not or the feed fails. What
 /// either misses is found by the resync.
-pub(super) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
+pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     let mut intake = Intake::default();
     loop {
         let pause = tokio::select! {
@@ -231,7 +231,7 @@ fn note_progress(service: &Service, trouble: Option<&str>) {
 }
 
 /// Notes the items of a page that cannot be used. Each is logged when it is new.
-pub(super) fn note_refused(service: &Service, page: &CabinetPage) {
+pub(crate) fn note_refused(service: &Service, page: &CabinetPage) {
     let now = service.now();
     for item in &page.refused {
         service.metrics.cabinet(CabinetEvent::ItemRefused);
@@ -441,7 +441,7 @@ async fn align(service: &Service, domain: &CabinetDomain) -> Result<bool, StoreE
 
 /// Compares the record, as it was before the Cabinet was asked, with what the Cabinet said, and mends what differs. What somebody else
 /// writes meanwhile is left to the next resync.
-pub(super) async fn mend(
+pub(crate) async fn mend(
     service: &Service,
     record: Option<DomainRecord>,
     domain: &CabinetDomain,
@@ -659,7 +659,7 @@ async fn write(service: &Service, completion: Completion, new: bool) -> Result<W
 }
 
 /// Writes a record, new or changed. Returns `false` if somebody else wrote it meanwhile.
-pub(super) async fn write_record(
+pub(crate) async fn write_record(
     service: &Service,
     completion: Completion,
     new: bool,
