@@ -19,7 +19,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dps_application::ports::Clock;
-use dps_application::ports::fleet::{Deployment, KnownEdge};
+use dps_application::ports::fleet::KnownEdge;
+use dps_application::ports::store::Deployment;
 use dps_application::ports::store::{StoreError, StoredAccount};
 use dps_domain::lane::Lane;
 use dps_domain::limits::{Bucket, BucketKey};

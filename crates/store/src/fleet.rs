@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dps_application::ports::FleetStore;
-use dps_application::ports::fleet::{Comparison, Deployed, Deployment, Desired, KnownEdge, comparison_task};
+use dps_application::ports::fleet::{Comparison, KnownEdge};
+use dps_application::ports::store::DeploymentStore;
+use dps_application::ports::store::{Deployed, Deployment, Desired, comparison_task};
 use dps_application::ports::store::{StoreError, StoredChallenge};
 use dps_domain::inventory::Entry;
 use dps_domain::reachability::Reachability;
@@ -184,14 +186,6 @@ impl FleetStore for Store {
         Ok(known)
     }
 
-    async fn edge_presents(&self, name: &str) -> Result<u64, StoreError> {
-        let mut session = self.database.read("count what an edge presents").await?;
-        match session.fetch(COUNT_DEPLOYMENTS, args![name]).await? {
-            Some(row) => row.fields(TABLE, "name").count("certificates"),
-            None => Ok(0),
-        }
-    }
-
     async fn edge_mark_failed(
         &self,
         name: &str,
@@ -249,6 +243,17 @@ impl FleetStore for Store {
         }
         session.commit().await?;
         Ok(forgotten)
+    }
+}
+
+#[async_trait]
+impl DeploymentStore for Store {
+    async fn edge_presents(&self, name: &str) -> Result<u64, StoreError> {
+        let mut session = self.database.read("count what an edge presents").await?;
+        match session.fetch(COUNT_DEPLOYMENTS, args![name]).await? {
+            Some(row) => row.fields(TABLE, "name").count("certificates"),
+            None => Ok(0),
+        }
     }
 
     async fn desired(

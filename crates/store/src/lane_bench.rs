@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dps_application::ports::store::{CertificateStore, Completion, DomainRecord};
+use dps_application::ports::store::{Completion, DomainRecord};
+use dps_application::ports::store::{LeaseStore as _, RecordStore as _};
 use dps_application::ports::{Clock, Randomness};
 use dps_domain::lane::Lane;
 use dps_domain::{DomainId, Issuance, Phase, Timestamp};

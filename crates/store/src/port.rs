@@ -5,6 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dps_application::ports::CertificateStore;
 use dps_application::ports::store::{
+    AccountStore, IssuedStore, LeaseStore, LimitStore, OrderStore, OutboxStore, RecordStore, SecretStore,
+};
+use dps_application::ports::store::{
     Completion, Debit, DomainEvent, DomainFilter, DomainRecord, Lease, NewCertificate, OutboxLease,
     SUPERSEDED_KEY_GRACE, SecretRow, StoreError, StoredAccount, StoredCertificate, StoredChallenge,
     StoredOrder, Taken,
@@ -37,7 +40,10 @@ impl CertificateStore for Store {
     async fn ping(&self) -> Result<(), StoreError> {
         cursors::ping(&self.database).await
     }
+}
 
+#[async_trait]
+impl RecordStore for Store {
     async fn domain_insert(&self, completion: Completion) -> Result<bool, StoreError> {
         let inserted = self.domains_insert(vec![completion]).await?;
         Ok(inserted.contains(&true))
@@ -63,6 +69,21 @@ impl CertificateStore for Store {
         domains::update(&self.database, &completion, self.rules().await?).await
     }
 
+    async fn domain_forget(&self, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {
+        lease::forget(&self.database, id, token).await
+    }
+
+    async fn events(&self, id: DomainId, limit: u32) -> Result<Vec<DomainEvent>, StoreError> {
+        events::newest(&self.database, id, limit).await
+    }
+
+    async fn events_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        events::prune(&self.database, now - self.events_max_age, limit).await
+    }
+}
+
+#[async_trait]
+impl LeaseStore for Store {
     async fn acquire_due(
         &self,
         lane: Lane,
@@ -123,22 +144,13 @@ impl CertificateStore for Store {
         lease::complete_and_extend(&self.database, (token, completion), (next, term), rules).await
     }
 
-    async fn domain_forget(&self, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {
-        lease::forget(&self.database, id, token).await
-    }
-
     async fn release(&self, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {
         lease::release(&self.database, id, token).await
     }
+}
 
-    async fn events(&self, id: DomainId, limit: u32) -> Result<Vec<DomainEvent>, StoreError> {
-        events::newest(&self.database, id, limit).await
-    }
-
-    async fn events_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        events::prune(&self.database, now - self.events_max_age, limit).await
-    }
-
+#[async_trait]
+impl LimitStore for Store {
     async fn ledger_debit(
         &self,
         domain: DomainId,
@@ -190,7 +202,10 @@ impl CertificateStore for Store {
     ) -> Result<Option<BucketKey>, StoreError> {
         ledger::compact(&self.database, limits, now, after, limit).await
     }
+}
 
+#[async_trait]
+impl OrderStore for Store {
     async fn order_insert(&self, order: &StoredOrder) -> Result<(), StoreError> {
         orders::insert(&self.database, order).await
     }
@@ -222,7 +237,10 @@ impl CertificateStore for Store {
     async fn challenge_delete(&self, order: OrderId) -> Result<(), StoreError> {
         orders::delete_challenge(&self.database, order).await
     }
+}
 
+#[async_trait]
+impl IssuedStore for Store {
     async fn certificate_keys_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
         certificates::prune_keys(&self.database, now - SUPERSEDED_KEY_GRACE, limit).await
     }
@@ -250,7 +268,10 @@ impl CertificateStore for Store {
     async fn soonest_expiry(&self) -> Result<Option<Timestamp>, StoreError> {
         domains::soonest_expiry(&self.database).await
     }
+}
 
+#[async_trait]
+impl AccountStore for Store {
     async fn account(&self, directory_url: &str) -> Result<Option<StoredAccount>, StoreError> {
         accounts::by_directory(&self.database, directory_url).await
     }
@@ -262,7 +283,10 @@ impl CertificateStore for Store {
     async fn account_set_url(&self, directory_url: &str, url: &str) -> Result<(), StoreError> {
         accounts::registered(&self.database, directory_url, url).await
     }
+}
 
+#[async_trait]
+impl OutboxStore for Store {
     async fn outbox_acquire(
         &self,
         now: Timestamp,
@@ -301,7 +325,10 @@ impl CertificateStore for Store {
     async fn outbox_drop(&self, domain: DomainId) -> Result<(), StoreError> {
         outbox::drop_all(&self.database, domain).await
     }
+}
 
+#[async_trait]
+impl SecretStore for Store {
     async fn secrets(
         &self,
         purpose: SecretPurpose,

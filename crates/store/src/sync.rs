@@ -5,8 +5,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use dps_application::ports::store::PeriodicTaskLease;
+use dps_application::ports::store::PeriodicTaskStore;
 use dps_application::ports::store::StoreError;
-use dps_application::ports::sync::{CabinetPresence, KnownRecord, PeriodicTaskLease, SyncStore};
+use dps_application::ports::sync::{CabinetPresence, KnownRecord, SyncStore};
 use dps_domain::{DomainId, Phase, Timestamp};
 
 use crate::connect::Store;
@@ -117,63 +119,6 @@ impl SyncStore for Store {
         cursors::advance(&self.database, name, from, to).await
     }
 
-    async fn periodic_acquire(
-        &self,
-        name: &str,
-        now: Timestamp,
-        ttl: Duration,
-        first_due: Timestamp,
-    ) -> Result<Option<PeriodicTaskLease>, StoreError> {
-        let token = self.new_token(now);
-        let mut session = self.database.write("take up a task").await?;
-        session.execute(CHORE_KNOW, args![name, first_due]).await?;
-        let row = session
-            .fetch(
-                CHORE_ACQUIRE,
-                args![name, now, token, now + ttl, Timestamp::NEVER],
-            )
-            .await?;
-        session.commit().await?;
-        row.map(|row| {
-            Ok(PeriodicTaskLease {
-                name: name.to_owned(),
-                token,
-                progress: row.fields("chores", "name").get("progress")?,
-            })
-        })
-        .transpose()
-    }
-
-    async fn periodic_extend(
-        &self,
-        lease: &PeriodicTaskLease,
-        progress: &str,
-        until: Timestamp,
-    ) -> Result<(), StoreError> {
-        let mut session = self.database.write("remember a task's progress").await?;
-        let args = args![lease.name.as_str(), lease.token, progress, until];
-        session.execute_leased(CHORE_KEEP, args).await?;
-        session.commit().await
-    }
-
-    async fn periodic_release(
-        &self,
-        lease: &PeriodicTaskLease,
-        progress: Option<&str>,
-        due_at: Timestamp,
-    ) -> Result<(), StoreError> {
-        let mut session = self.database.write("lay a task down").await?;
-        let args = args![lease.name.as_str(), lease.token, progress, due_at];
-        session.execute_leased(CHORE_RELEASE, args).await?;
-        session.commit().await
-    }
-
-    async fn periodic_make_due(&self, name: &str, now: Timestamp) -> Result<(), StoreError> {
-        let mut session = self.database.write("make a task due").await?;
-        session.execute(CHORE_CALL, args![name, now]).await?;
-        session.commit().await
-    }
-
     async fn known(&self, ids: &[DomainId]) -> Result<Vec<KnownRecord>, StoreError> {
         let mut session = self.database.read("read the domains of a page").await?;
         let rows = session.fetch_all(KNOWN, args![texts(ids)]).await?;
@@ -239,5 +184,65 @@ impl SyncStore for Store {
         Ok(readable(&rows, |row| {
             row.fields(SIGHTINGS, "domain_id").parse("domain_id")
         }))
+    }
+}
+
+#[async_trait]
+impl PeriodicTaskStore for Store {
+    async fn periodic_acquire(
+        &self,
+        name: &str,
+        now: Timestamp,
+        ttl: Duration,
+        first_due: Timestamp,
+    ) -> Result<Option<PeriodicTaskLease>, StoreError> {
+        let token = self.new_token(now);
+        let mut session = self.database.write("take up a task").await?;
+        session.execute(CHORE_KNOW, args![name, first_due]).await?;
+        let row = session
+            .fetch(
+                CHORE_ACQUIRE,
+                args![name, now, token, now + ttl, Timestamp::NEVER],
+            )
+            .await?;
+        session.commit().await?;
+        row.map(|row| {
+            Ok(PeriodicTaskLease {
+                name: name.to_owned(),
+                token,
+                progress: row.fields("chores", "name").get("progress")?,
+            })
+        })
+        .transpose()
+    }
+
+    async fn periodic_extend(
+        &self,
+        lease: &PeriodicTaskLease,
+        progress: &str,
+        until: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut session = self.database.write("remember a task's progress").await?;
+        let args = args![lease.name.as_str(), lease.token, progress, until];
+        session.execute_leased(CHORE_KEEP, args).await?;
+        session.commit().await
+    }
+
+    async fn periodic_release(
+        &self,
+        lease: &PeriodicTaskLease,
+        progress: Option<&str>,
+        due_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut session = self.database.write("lay a task down").await?;
+        let args = args![lease.name.as_str(), lease.token, progress, due_at];
+        session.execute_leased(CHORE_RELEASE, args).await?;
+        session.commit().await
+    }
+
+    async fn periodic_make_due(&self, name: &str, now: Timestamp) -> Result<(), StoreError> {
+        let mut session = self.database.write("make a task due").await?;
+        session.execute(CHORE_CALL, args![name, now]).await?;
+        session.commit().await
     }
 }

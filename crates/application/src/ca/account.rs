@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::ports::ca::{Account, CaError};
+use crate::ports::store::PeriodicTaskLease;
 use crate::ports::store::{StoreError, StoredAccount};
-use crate::ports::sync::PeriodicTaskLease;
 use crate::ports::vault::{SecretContext, SecretPurpose, VaultError};
 use crate::service::Service;
 

@@ -23,8 +23,9 @@ use super::names::{Names, is_refusal_over};
 use super::pace::CursorTrail;
 use crate::local_fault::LocalParty;
 use crate::ports::cabinet::{CabinetDomain, CabinetFault};
+use crate::ports::store::PeriodicTaskLease;
 use crate::ports::store::{Completion, DomainEvent, DomainRecord, StoreError};
-use crate::ports::sync::{KnownRecord, PeriodicTaskLease};
+use crate::ports::sync::KnownRecord;
 use crate::service::Service;
 
 /// The task's name in the store.

@@ -16,8 +16,9 @@ use crate::local_fault::LocalParty;
 use crate::outage::{self, Party};
 use crate::ports::Edge;
 use crate::ports::edge::{EdgeError, EdgeHealth};
-use crate::ports::fleet::{KnownEdge, comparison_task};
+use crate::ports::fleet::KnownEdge;
 use crate::ports::store::StoreError;
+use crate::ports::store::comparison_task;
 use crate::service::Service;
 
 /// An edge that takes longer than this to say how it is, is not well.

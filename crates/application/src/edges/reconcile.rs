@@ -20,9 +20,10 @@ use crate::local_fault::LocalParty;
 use crate::policy::Policy;
 use crate::ports::Edge;
 use crate::ports::edge::{EdgeError, Removal};
-use crate::ports::fleet::{Comparison, Deployed, Desired, KnownEdge, comparison_task};
+use crate::ports::fleet::{Comparison, KnownEdge};
+use crate::ports::store::PeriodicTaskLease;
 use crate::ports::store::StoreError;
-use crate::ports::sync::PeriodicTaskLease;
+use crate::ports::store::{Deployed, Desired, comparison_task};
 use crate::service::Service;
 
 /// A replica that dies in a comparison is replaced after so long; each page starts it anew.

@@ -1,23 +1,10 @@
 //! What the CertificateStore keeps so that the service and the Cabinet stay the same: cursors, the resync's progress, and when the
 //! Cabinet was last seen to know each domain.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
-use dps_domain::{DomainId, LeaseToken, Timestamp};
+use dps_domain::{DomainId, Timestamp};
 
 use super::store::{DomainRecord, StoreError};
-
-/// Work that comes round by itself, in the hands of one replica.
-#[derive(Debug, Clone)]
-pub struct PeriodicTaskLease {
-    /// Which.
-    pub name: String,
-    /// Proof of the lease.
-    pub token: LeaseToken,
-    /// How far it had come when somebody left off; `None` at its beginning.
-    pub progress: Option<String>,
-}
 
 /// A record beside what is to be known before it is compared with the Cabinet.
 #[derive(Debug, Clone)]
@@ -47,34 +34,6 @@ pub trait SyncStore: Send + Sync {
 
     /// Moves a position on from the one that was read. Answers whether nobody moved it meanwhile: a slow replica cannot take it back.
     async fn cursor_advance(&self, name: &str, from: Option<&str>, to: &str) -> Result<bool, StoreError>;
-
-    /// Takes up a task that is due and that nobody has in hand. One that is not known yet becomes due at `first_due`.
-    async fn periodic_acquire(
-        &self,
-        name: &str,
-        now: Timestamp,
-        ttl: Duration,
-        first_due: Timestamp,
-    ) -> Result<Option<PeriodicTaskLease>, StoreError>;
-
-    /// Remembers how far the task has come, and keeps it until the given moment. `LeaseLost` if somebody else took it up.
-    async fn periodic_extend(
-        &self,
-        lease: &PeriodicTaskLease,
-        progress: &str,
-        until: Timestamp,
-    ) -> Result<(), StoreError>;
-
-    /// Lays the task down until `due_at`, or until it was called to meanwhile; without `progress` it begins anew then. `LeaseLost` if somebody else took it up.
-    async fn periodic_release(
-        &self,
-        lease: &PeriodicTaskLease,
-        progress: Option<&str>,
-        due_at: Timestamp,
-    ) -> Result<(), StoreError>;
-
-    /// Makes a task due at the given moment, if it is not due earlier. One that is in hand just now is taken up again then.
-    async fn periodic_make_due(&self, name: &str, at: Timestamp) -> Result<(), StoreError>;
 
     /// The records of these domains, as far as there are any that can be read.
     async fn known(&self, ids: &[DomainId]) -> Result<Vec<KnownRecord>, StoreError>;

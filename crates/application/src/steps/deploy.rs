@@ -10,8 +10,8 @@ use super::{Fault, Outcome, StepContext, Then, undeploy};
 use crate::edges::fleet::deployment;
 use crate::engine::crash_point::{self, Effect};
 use crate::ports::Edge;
-use crate::ports::fleet::{Deployed, comparison_task};
 use crate::ports::store::StoredCertificate;
+use crate::ports::store::{Deployed, comparison_task};
 
 pub(super) async fn deploy(context: &StepContext<'_>, id: CertificateId) -> Result<Outcome, Fault> {
     let service = context.service;

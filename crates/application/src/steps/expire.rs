@@ -3,7 +3,7 @@
 use dps_domain::{CertificateId, Event};
 
 use super::{Fault, Outcome, StepContext, moved, undeploy};
-use crate::ports::fleet::comparison_task;
+use crate::ports::store::comparison_task;
 
 /// Returns [`Event::CertificateEnded`] whatever the edges say: the domain is not `Active` any more,
 /// and an edge that is not reached now removes the certificate in its next comparison.

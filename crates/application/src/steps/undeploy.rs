@@ -8,7 +8,7 @@ use super::edges::Reach;
 use super::{Fault, Outcome, StepContext, edges, moved};
 use crate::ports::Edge;
 use crate::ports::edge::Removal;
-use crate::ports::fleet::comparison_task;
+use crate::ports::store::comparison_task;
 
 /// No certificate has a lower generation.
 const FIRST_GENERATION: u64 = 1;

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dps_application::ports::FleetStore;
-use dps_application::ports::fleet::{Comparison, Deployed, Deployment, Desired, KnownEdge, comparison_task};
+use dps_application::ports::fleet::{Comparison, KnownEdge};
+use dps_application::ports::store::DeploymentStore;
+use dps_application::ports::store::{Deployed, Deployment, Desired, comparison_task};
 use dps_application::ports::store::{StoreError, StoredChallenge};
 use dps_domain::inventory::Entry;
 use dps_domain::reachability::Reachability;
@@ -78,12 +80,6 @@ impl FleetStore for MemoryStore {
         Ok(edge.map(|edge| edge.approved_at.get_or_insert(now)).is_some())
     }
 
-    async fn edge_presents(&self, name: &str) -> Result<u64, StoreError> {
-        let state = self.state();
-        let held = state.deployments.values().flatten();
-        Ok(held.filter(|held| held.edge == name).count() as u64)
-    }
-
     async fn edge_mark_failed(
         &self,
         name: &str,
@@ -138,6 +134,15 @@ impl FleetStore for MemoryStore {
             state.tasks.remove(&comparison_task(name));
         }
         Ok(u64::try_from(domains.len()).unwrap_or(u64::MAX))
+    }
+}
+
+#[async_trait]
+impl DeploymentStore for MemoryStore {
+    async fn edge_presents(&self, name: &str) -> Result<u64, StoreError> {
+        let state = self.state();
+        let held = state.deployments.values().flatten();
+        Ok(held.filter(|held| held.edge == name).count() as u64)
     }
 
     async fn desired(

@@ -5,6 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dps_application::ports::CertificateStore;
 use dps_application::ports::store::{
+    AccountStore, IssuedStore, LeaseStore, LimitStore, OrderStore, OutboxStore, RecordStore, SecretStore,
+};
+use dps_application::ports::store::{
     Completion, Debit, DomainEvent, DomainFilter, DomainRecord, Lease, NewCertificate, OutboxLease,
     SUPERSEDED_KEY_GRACE, SecretRow, StoreError, StoredAccount, StoredCertificate, StoredChallenge,
     StoredOrder, Taken,
@@ -29,7 +32,10 @@ impl CertificateStore for MemoryStore {
     async fn ping(&self) -> Result<(), StoreError> {
         Ok(())
     }
+}
 
+#[async_trait]
+impl RecordStore for MemoryStore {
     async fn domain_insert(&self, completion: Completion) -> Result<bool, StoreError> {
         Ok(self.state().insert(&completion, self.retention))
     }
@@ -50,6 +56,30 @@ impl CertificateStore for MemoryStore {
         Ok(self.state().update(&completion, self.retention))
     }
 
+    async fn domain_forget(&self, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {
+        self.state().forget_held(id, token)
+    }
+
+    async fn events(&self, id: DomainId, limit: u32) -> Result<Vec<DomainEvent>, StoreError> {
+        let state = self.state();
+        let Some(row) = state.rows.get(&id) else {
+            return Ok(vec![]);
+        };
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Ok(row.events.iter().rev().take(limit).cloned().collect())
+    }
+
+    async fn events_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        if self.retention.events_per_domain == 0 {
+            return Ok(0);
+        }
+        let before = now - self.retention.events_max_age;
+        Ok(self.state().prune_events(before, limit))
+    }
+}
+
+#[async_trait]
+impl LeaseStore for MemoryStore {
     async fn acquire_due(
         &self,
         lane: Lane,
@@ -115,28 +145,10 @@ impl CertificateStore for MemoryStore {
     async fn release(&self, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {
         self.state().release(id, token)
     }
+}
 
-    async fn domain_forget(&self, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {
-        self.state().forget_held(id, token)
-    }
-
-    async fn events(&self, id: DomainId, limit: u32) -> Result<Vec<DomainEvent>, StoreError> {
-        let state = self.state();
-        let Some(row) = state.rows.get(&id) else {
-            return Ok(vec![]);
-        };
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        Ok(row.events.iter().rev().take(limit).cloned().collect())
-    }
-
-    async fn events_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        if self.retention.events_per_domain == 0 {
-            return Ok(0);
-        }
-        let before = now - self.retention.events_max_age;
-        Ok(self.state().prune_events(before, limit))
-    }
-
+#[async_trait]
+impl LimitStore for MemoryStore {
     async fn ledger_debit(
         &self,
         domain: DomainId,
@@ -191,7 +203,10 @@ impl CertificateStore for MemoryStore {
         self.state().compact_buckets(limits, now);
         Ok(None)
     }
+}
 
+#[async_trait]
+impl OrderStore for MemoryStore {
     async fn order_insert(&self, order: &StoredOrder) -> Result<(), StoreError> {
         self.state().order_insert(order)
     }
@@ -225,7 +240,10 @@ impl CertificateStore for MemoryStore {
         self.state().challenge_delete(order);
         Ok(())
     }
+}
 
+#[async_trait]
+impl IssuedStore for MemoryStore {
     async fn certificate_keys_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
         let until = now - SUPERSEDED_KEY_GRACE;
         Ok(self.state().prune_certificate_keys(until, limit))
@@ -265,7 +283,10 @@ impl CertificateStore for MemoryStore {
     async fn soonest_expiry(&self) -> Result<Option<Timestamp>, StoreError> {
         Ok(self.state().soonest_expiry())
     }
+}
 
+#[async_trait]
+impl AccountStore for MemoryStore {
     async fn account(&self, directory_url: &str) -> Result<Option<StoredAccount>, StoreError> {
         Ok(self.state().accounts.get(directory_url).cloned())
     }
@@ -283,7 +304,10 @@ impl CertificateStore for MemoryStore {
         account.url = Some(url.to_owned());
         Ok(())
     }
+}
 
+#[async_trait]
+impl OutboxStore for MemoryStore {
     async fn outbox_acquire(
         &self,
         now: Timestamp,
@@ -322,7 +346,10 @@ impl CertificateStore for MemoryStore {
         self.state().reports_drop(domain);
         Ok(())
     }
+}
 
+#[async_trait]
+impl SecretStore for MemoryStore {
     async fn secrets(
         &self,
         purpose: SecretPurpose,

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use dps_application::ports::store::PeriodicTaskLease;
+use dps_application::ports::store::PeriodicTaskStore;
 use dps_application::ports::store::StoreError;
-use dps_application::ports::sync::{CabinetPresence, KnownRecord, PeriodicTaskLease, SyncStore};
+use dps_application::ports::sync::{CabinetPresence, KnownRecord, SyncStore};
 use dps_domain::{DomainId, LeaseToken, Phase, Timestamp};
 
 use super::MemoryStore;
@@ -48,77 +50,6 @@ impl SyncStore for MemoryStore {
         }
         state.cursors.insert(name.to_owned(), to.to_owned());
         Ok(true)
-    }
-
-    async fn periodic_acquire(
-        &self,
-        name: &str,
-        now: Timestamp,
-        ttl: Duration,
-        first_due: Timestamp,
-    ) -> Result<Option<PeriodicTaskLease>, StoreError> {
-        let mut state = self.state();
-        let token = state.new_token();
-        let task = state.tasks.entry(name.to_owned()).or_insert(PeriodicTask {
-            due_at: first_due,
-            progress: None,
-            lease: None,
-        });
-        let is_free = match task.lease {
-            Some((_, expires_at)) => expires_at <= now,
-            None => task.due_at <= now,
-        };
-        if !is_free {
-            return Ok(None);
-        }
-        // What is earlier when it is laid down is a call that came meanwhile.
-        task.due_at = Timestamp::NEVER;
-        task.lease = Some((token, now + ttl));
-        Ok(Some(PeriodicTaskLease {
-            name: name.to_owned(),
-            token,
-            progress: task.progress.clone(),
-        }))
-    }
-
-    async fn periodic_extend(
-        &self,
-        lease: &PeriodicTaskLease,
-        progress: &str,
-        until: Timestamp,
-    ) -> Result<(), StoreError> {
-        let mut state = self.state();
-        let task = state.tasks.get_mut(&lease.name).ok_or(StoreError::LeaseLost)?;
-        let task = task.held_by(lease)?;
-        task.progress = Some(progress.to_owned());
-        task.lease = Some((lease.token, until));
-        Ok(())
-    }
-
-    async fn periodic_release(
-        &self,
-        lease: &PeriodicTaskLease,
-        progress: Option<&str>,
-        due_at: Timestamp,
-    ) -> Result<(), StoreError> {
-        let mut state = self.state();
-        let task = state.tasks.get_mut(&lease.name).ok_or(StoreError::LeaseLost)?;
-        let task = task.held_by(lease)?;
-        task.progress = progress.map(str::to_owned);
-        task.due_at = task.due_at.min(due_at);
-        task.lease = None;
-        Ok(())
-    }
-
-    async fn periodic_make_due(&self, name: &str, now: Timestamp) -> Result<(), StoreError> {
-        let mut state = self.state();
-        let task = state.tasks.entry(name.to_owned()).or_insert(PeriodicTask {
-            due_at: now,
-            progress: None,
-            lease: None,
-        });
-        task.due_at = task.due_at.min(now);
-        Ok(())
     }
 
     async fn known(&self, ids: &[DomainId]) -> Result<Vec<KnownRecord>, StoreError> {
@@ -205,6 +136,80 @@ impl SyncStore for MemoryStore {
             })
         });
         Ok(missing.take(limit as usize).collect())
+    }
+}
+
+#[async_trait]
+impl PeriodicTaskStore for MemoryStore {
+    async fn periodic_acquire(
+        &self,
+        name: &str,
+        now: Timestamp,
+        ttl: Duration,
+        first_due: Timestamp,
+    ) -> Result<Option<PeriodicTaskLease>, StoreError> {
+        let mut state = self.state();
+        let token = state.new_token();
+        let task = state.tasks.entry(name.to_owned()).or_insert(PeriodicTask {
+            due_at: first_due,
+            progress: None,
+            lease: None,
+        });
+        let is_free = match task.lease {
+            Some((_, expires_at)) => expires_at <= now,
+            None => task.due_at <= now,
+        };
+        if !is_free {
+            return Ok(None);
+        }
+        // What is earlier when it is laid down is a call that came meanwhile.
+        task.due_at = Timestamp::NEVER;
+        task.lease = Some((token, now + ttl));
+        Ok(Some(PeriodicTaskLease {
+            name: name.to_owned(),
+            token,
+            progress: task.progress.clone(),
+        }))
+    }
+
+    async fn periodic_extend(
+        &self,
+        lease: &PeriodicTaskLease,
+        progress: &str,
+        until: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let task = state.tasks.get_mut(&lease.name).ok_or(StoreError::LeaseLost)?;
+        let task = task.held_by(lease)?;
+        task.progress = Some(progress.to_owned());
+        task.lease = Some((lease.token, until));
+        Ok(())
+    }
+
+    async fn periodic_release(
+        &self,
+        lease: &PeriodicTaskLease,
+        progress: Option<&str>,
+        due_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let task = state.tasks.get_mut(&lease.name).ok_or(StoreError::LeaseLost)?;
+        let task = task.held_by(lease)?;
+        task.progress = progress.map(str::to_owned);
+        task.due_at = task.due_at.min(due_at);
+        task.lease = None;
+        Ok(())
+    }
+
+    async fn periodic_make_due(&self, name: &str, now: Timestamp) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let task = state.tasks.entry(name.to_owned()).or_insert(PeriodicTask {
+            due_at: now,
+            progress: None,
+            lease: None,
+        });
+        task.due_at = task.due_at.min(now);
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dps_application::Policy;
-use dps_application::ports::CertificateStore as _;
+use dps_application::ports::store::RecordStore as _;
 use dps_domain::Status;
 
 use super::names;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use dps_application::ports::fleet::Deployed;
+use dps_application::ports::store::Deployed;
 use dps_application::ports::store::{DomainRecord, NewCertificate, StoreError};
 use dps_application::ports::vault::SecretPurpose;
 use dps_domain::phase::Next;

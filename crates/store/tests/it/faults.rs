@@ -1,6 +1,7 @@
 //! What the store says when the database is not as it should be.
 
 use dps_application::ports::store::{CertificateStore, DomainFilter, StoreError};
+use dps_application::ports::store::{LeaseStore as _, RecordStore as _};
 use dps_domain::phase::Lane;
 
 use crate::world::{TTL, World, at, quiet, record};

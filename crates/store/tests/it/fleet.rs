@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use dps_application::ports::fleet::{Comparison, Deployed, KnownEdge, comparison_task};
+use dps_application::ports::fleet::{Comparison, KnownEdge};
 use dps_application::ports::store::StoredChallenge;
+use dps_application::ports::store::{Deployed, comparison_task};
 use dps_domain::phase::Next;
 use dps_domain::reachability::Reachability;
 use dps_domain::{Hostname, Phase};

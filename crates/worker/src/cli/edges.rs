@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use dps_application::ports::FleetStore;
+use dps_application::ports::CertificateStore;
 use dps_application::ports::fleet::{Comparison, KnownEdge};
 use dps_domain::Timestamp;
 use serde_json::{Value, json};
@@ -61,7 +61,7 @@ fn standing(edge: &KnownEdge, configured: &HAProxyAgent, now: Timestamp) -> (&'s
 
 /// Prints every edge that is or was in the fleet, or waits for approval.
 pub async fn list(
-    store: &dyn FleetStore,
+    store: &dyn CertificateStore,
     configured: &HAProxyAgent,
     now: Timestamp,
     as_json: bool,
@@ -127,7 +127,7 @@ pub async fn list(
 
 /// Lets an edge that was found take part.
 pub async fn approve(
-    store: &dyn FleetStore,
+    store: &dyn CertificateStore,
     configured: &HAProxyAgent,
     url: &str,
     now: Timestamp,

@@ -4,8 +4,9 @@
 use std::path::Path;
 use std::process::Command;
 
+use dps_application::ports::Vault as _;
+use dps_application::ports::store::AccountStore as _;
 use dps_application::ports::vault::{SecretContext, SecretPurpose};
-use dps_application::ports::{CertificateStore as _, Vault as _};
 use dps_infrastructure::secrets::{EnvelopeVault, KeyRing};
 use dps_lab::postgres;
 use dps_store::{Store, StoreOptions};

@@ -1,0 +1,34 @@
+//! Every sealed secret, for the rotation of key-encryption keys.
+
+use std::str::FromStr;
+
+use async_trait::async_trait;
+
+use super::error::StoreError;
+use crate::ports::vault::{SealedSecret, SecretPurpose};
+
+/// A secret in its row, for the rotation of key-encryption keys.
+#[derive(Debug, Clone)]
+pub struct SecretRow {
+    /// What the secret is for, which tells the table.
+    pub purpose: SecretPurpose,
+    /// The row's identity, as in [`super::vault::SecretContext`].
+    pub row: String,
+    /// The secret.
+    pub sealed: SealedSecret,
+}
+
+/// Every sealed secret, for the rotation of key-encryption keys.
+#[async_trait]
+pub trait SecretStore: Send + Sync {
+    /// Secrets of one purpose in the order of their rows, after the given row.
+    async fn secrets(
+        &self,
+        purpose: SecretPurpose,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<SecretRow>, StoreError>;
+
+    /// Replaces a sealed secret if it is still the one that was read; answers whether it was.
+    async fn secret_replace(&self, row: &SecretRow, new: &SealedSecret) -> Result<bool, StoreError>;
+}
