@@ -152,7 +152,7 @@ fn show_known(service: &Service, agent_tls: Option<&ClientTls>, gauges: &Metrics
     gauges.resolvers(&service.resolvers.status());
     gauges.cabinet(&service.cabinet_health.standing());
     if let Some(tls) = agent_tls {
-        gauges.agent_tls_expiry(tls.state().expires_at, service.now());
+        gauges.agent_tls_not_after(tls.state().expires_at);
     }
 }
 

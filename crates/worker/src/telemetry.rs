@@ -48,7 +48,7 @@ pub struct Metrics {
     acme_waits: Limits<Counter>,
     expiry_days: Gauge<f64, AtomicU64>,
     outbox_waiting: Gauge<f64, AtomicU64>,
-    agent_tls_expiry_days: Gauge<f64, AtomicU64>,
+    agent_tls_not_after: Gauge<f64, AtomicU64>,
     in_flight: ByLane<Gauge>,
     oldest_due: ByLane<Gauge<f64, AtomicU64>>,
     limit_remaining: Limits<Gauge>,
@@ -73,8 +73,8 @@ impl Metrics {
         let expiry_days = Gauge::<f64, AtomicU64>::default();
         expiry_days.set(f64::NAN);
         let outbox_waiting = Gauge::<f64, AtomicU64>::default();
-        let agent_tls_expiry_days = Gauge::<f64, AtomicU64>::default();
-        agent_tls_expiry_days.set(f64::NAN);
+        let agent_tls_not_after = Gauge::<f64, AtomicU64>::default();
+        agent_tls_not_after.set(f64::NAN);
         let limit_remaining = Limits::<Gauge>::default();
         let orders_waiting = Gauge::default();
         let mut registry = Registry::default();
@@ -95,7 +95,7 @@ impl Metrics {
         );
         let acme_waits = register_acme_waits(&mut registry);
         registry.register(
-            "acme_renewal_info",
+            "dps_acme_renewal_info_polls",
             "Polls to the CA when to renew that were answered or failed",
             renewal_info.clone(),
         );
@@ -106,28 +106,28 @@ impl Metrics {
         );
         let (in_flight, oldest_due) = register_work(&mut registry);
         registry.register(
-            "cabinet_outbox_waiting_seconds",
+            "dps_cabinet_outbox_waiting_seconds",
             "How long the oldest report has been waiting for the Cabinet; 0 without any",
             outbox_waiting.clone(),
         );
         registry.register(
-            "agent_tls_expiry_days",
-            "Days until the end of validity of the certificate that we show to agents; NaN without mutual TLS",
-            agent_tls_expiry_days.clone(),
+            "dps_agent_tls_not_after_timestamp_seconds",
+            "End of validity of the certificate that the service shows to agents, as a UNIX time; NaN without mutual TLS",
+            agent_tls_not_after.clone(),
         );
         registry.register(
-            "acme_limit_remaining",
+            "dps_acme_limit_remaining",
             "What the CA's limits of our account and address leave now; absent where there is no limit",
             limit_remaining.clone(),
         );
         registry.register(
-            "acme_orders_waiting",
+            "dps_acme_orders_waiting",
             "First issues that wait for the CA's limit of orders, counted up to 100000",
             orders_waiting.clone(),
         );
         let edge_filled = results();
         registry.register(
-            "edge_filled",
+            "dps_edge_reconcile_deployments",
             "Certificates that an edge lacked and was sent, by whether it took them",
             edge_filled.clone(),
         );
@@ -149,7 +149,7 @@ impl Metrics {
             acme_waits,
             expiry_days,
             outbox_waiting,
-            agent_tls_expiry_days,
+            agent_tls_not_after,
             in_flight,
             oldest_due,
             limit_remaining,
@@ -162,7 +162,7 @@ impl Metrics {
         }
     }
 
-    /// Sets `work_oldest_due_seconds` of a lane from the moment its next record is due.
+    /// Sets `dps_work_oldest_due_seconds` of a lane from the moment its next record is due.
     pub fn oldest_due(&self, lane: Lane, due: Option<Timestamp>, now: Timestamp) {
         let waiting = due.map_or(0.0, |due| now.since(due).as_secs_f64());
         self.oldest_due.get_or_create(&of(lane)).set(waiting);
@@ -175,25 +175,25 @@ impl Metrics {
             .set(soonest.map_or(f64::NAN, |soonest| days_until(soonest, now)));
     }
 
-    /// Sets `agent_tls_expiry_days` from the end of validity of the certificate that we show to agents.
-    pub fn agent_tls_expiry(&self, not_after: Timestamp, now: Timestamp) {
-        self.agent_tls_expiry_days.set(days_until(not_after, now));
+    /// Sets `agent_tls_not_after` from the end of validity of the certificate that we show to agents.
+    pub fn agent_tls_not_after(&self, not_after: Timestamp) {
+        self.agent_tls_not_after.set(unix_seconds(not_after));
     }
 
-    /// Sets `cabinet_outbox_waiting_seconds` from the moment since which the oldest report waits.
+    /// Sets `dps_cabinet_outbox_waiting_seconds` from the moment since which the oldest report waits.
     pub fn outbox_waiting(&self, oldest: Option<Timestamp>, now: Timestamp) {
         let waiting = oldest.map_or(0.0, |oldest| now.since(oldest).as_secs_f64());
         self.outbox_waiting.set(waiting);
     }
 
-    /// Sets `acme_limit_remaining` of one limit.
+    /// Sets `dps_acme_limit_remaining` of one limit.
     pub fn limit_remaining(&self, kind: LimitKind, tokens: u32) {
         self.limit_remaining
-            .get_or_create(&[("limit", kind.as_str())])
+            .get_or_create(&[("limit", kind.label())])
             .set(tokens.into());
     }
 
-    /// Sets `acme_orders_waiting`.
+    /// Sets `dps_acme_orders_waiting`.
     pub fn orders_waiting(&self, waiting: u32) {
         self.orders_waiting.set(waiting.into());
     }
@@ -203,7 +203,7 @@ impl Metrics {
         self.edges.set(members, known, is_live);
     }
 
-    /// Sets `dns_resolver_up` of each resolver.
+    /// Sets `dps_dns_resolver_up` of each resolver.
     pub fn resolvers(&self, resolvers: &[ResolverStatus]) {
         self.resolvers.set(resolvers);
     }
@@ -227,6 +227,16 @@ impl Metrics {
         encode(&mut text, &self.registry)?;
         Ok(text)
     }
+}
+
+/// A moment as a UNIX time in seconds.
+fn unix_seconds(moment: Timestamp) -> f64 {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a gauge in seconds does not need microseconds"
+    )]
+    let micros = moment.unix_micros() as f64;
+    micros / 1e6
 }
 
 fn days_until(moment: Timestamp, now: Timestamp) -> f64 {
@@ -253,7 +263,7 @@ impl MetricsPort for Metrics {
     }
 
     fn acme_wait(&self, wait: AcmeWait) {
-        self.acme_waits.get_or_create(&[("limit", wait.as_str())]).inc();
+        self.acme_waits.get_or_create(&[("limit", wait.label())]).inc();
     }
 
     fn edge_filled(&self, applied: usize, refused: usize) {
@@ -295,7 +305,7 @@ fn register_acme_waits(registry: &mut Registry) -> Limits<Counter> {
         .into_iter()
         .chain([AcmeWait::BackOff])
     {
-        drop(acme_waits.get_or_create(&[("limit", wait.as_str())]));
+        drop(acme_waits.get_or_create(&[("limit", wait.label())]));
     }
     registry.register(
         "dps_acme_waits",
@@ -312,12 +322,12 @@ fn register_work(registry: &mut Registry) -> (ByLane<Gauge>, ByLane<Gauge<f64, A
         drop(in_flight.get_or_create(&of(lane)));
     }
     registry.register(
-        "work_in_flight",
+        "dps_work_in_flight",
         "Steps under way in this process",
         in_flight.clone(),
     );
     registry.register(
-        "work_oldest_due_seconds",
+        "dps_work_oldest_due_seconds",
         "For how long the work that is due longest in a lane has been waiting; 0 when nothing is due",
         oldest_due.clone(),
     );
@@ -331,7 +341,7 @@ fn register_local_faults(registry: &mut Registry) -> ByParty {
         drop(local_faults.get_or_create(&[("party", party.as_str())]));
     }
     registry.register(
-        "local_fault",
+        "dps_local_faults",
         "Calls that our own machine could not make: no descriptor, memory, port or route",
         local_faults.clone(),
     );
@@ -380,13 +390,13 @@ mod tests {
             "domain_verification_total",
             "acme_issuance_total",
             "renewal_total",
-            "acme_renewal_info_total",
+            "dps_acme_renewal_info_polls_total",
         ] {
             has(&metrics, &format!("{name}{{result=\"success\"}} 0"));
             has(&metrics, &format!("{name}{{result=\"failed\"}} 0"));
         }
         has(&metrics, "certificate_expiry_days NaN");
-        has(&metrics, "cabinet_outbox_waiting_seconds 0.0");
+        has(&metrics, "dps_cabinet_outbox_waiting_seconds 0.0");
         assert!(metrics.encode().unwrap().ends_with("# EOF\n"));
     }
 
@@ -398,8 +408,8 @@ mod tests {
         metrics.domain_verification(false);
         metrics.acme_issuance(false);
         metrics.acme_wait(AcmeWait::Limit(LimitKind::NewOrders));
-        has(&metrics, "dps_acme_waits_total{limit=\"NewOrders\"} 1");
-        has(&metrics, "dps_acme_waits_total{limit=\"Rest\"} 0");
+        has(&metrics, "dps_acme_waits_total{limit=\"new_orders\"} 1");
+        has(&metrics, "dps_acme_waits_total{limit=\"name_blocked\"} 0");
         metrics.clone().renewal(true);
         has(&metrics, "domain_verification_total{result=\"success\"} 2");
         has(&metrics, "domain_verification_total{result=\"failed\"} 1");
@@ -411,26 +421,26 @@ mod tests {
     #[test]
     fn each_lane_tells_what_is_under_way_and_how_long_its_oldest_work_waits() {
         let metrics = Metrics::new();
-        has(&metrics, "work_in_flight{lane=\"urgent\"} 0");
+        has(&metrics, "dps_work_in_flight{lane=\"urgent\"} 0");
         metrics.under_way(Lane::Urgent, 3);
-        has(&metrics, "work_in_flight{lane=\"urgent\"} 3");
+        has(&metrics, "dps_work_in_flight{lane=\"urgent\"} 3");
         let now = Timestamp::from_unix_seconds(1_800_000_000);
         let lane = Lane::Chronic;
         metrics.oldest_due(lane, Some(Timestamp::from_unix_seconds(1_799_999_990)), now);
-        has(&metrics, "work_oldest_due_seconds{lane=\"chronic\"} 10.0");
+        has(&metrics, "dps_work_oldest_due_seconds{lane=\"chronic\"} 10.0");
         metrics.oldest_due(lane, Some(Timestamp::from_unix_seconds(1_800_000_001)), now);
-        has(&metrics, "work_oldest_due_seconds{lane=\"chronic\"} 0.0");
+        has(&metrics, "dps_work_oldest_due_seconds{lane=\"chronic\"} 0.0");
         metrics.oldest_due(lane, None, now);
-        has(&metrics, "work_oldest_due_seconds{lane=\"chronic\"} 0.0");
+        has(&metrics, "dps_work_oldest_due_seconds{lane=\"chronic\"} 0.0");
     }
 
     #[test]
     fn what_a_limit_leaves_is_told_by_its_name_once_it_is_known() {
         let metrics = Metrics::new();
-        assert!(!metrics.encode().unwrap().contains("acme_limit_remaining{"));
+        assert!(!metrics.encode().unwrap().contains("dps_acme_limit_remaining{"));
         metrics.limit_remaining(LimitKind::NewOrders, 300);
         metrics.limit_remaining(LimitKind::NewOrders, 299);
-        has(&metrics, "acme_limit_remaining{limit=\"NewOrders\"} 299");
+        has(&metrics, "dps_acme_limit_remaining{limit=\"new_orders\"} 299");
     }
 
     #[test]
@@ -453,43 +463,49 @@ mod tests {
         };
         let known = [edge("http://one"), edge("http://two")];
         metrics.edges(&["http://one", "http://two"], &known, |_| false);
-        has(&metrics, "edge_live{edge=\"http://one\"} 0");
-        has(&metrics, "edge_certificates{edge=\"http://two\"} 5");
-        has(&metrics, "edge_certificates_behind{edge=\"http://two\"} 2");
-        has(&metrics, "edge_certificates_unknown{edge=\"http://two\"} 1");
+        has(&metrics, "dps_edge_live{edge=\"http://one\"} 0");
+        has(&metrics, "dps_edge_certificates_expected{edge=\"http://two\"} 5");
+        has(&metrics, "dps_edge_certificates_refused{edge=\"http://two\"} 2");
+        has(&metrics, "dps_edge_certificates_unknown{edge=\"http://two\"} 1");
         metrics.edges(&["http://one"], &known, |_| true);
-        has(&metrics, "edge_live{edge=\"http://one\"} 1");
+        has(&metrics, "dps_edge_live{edge=\"http://one\"} 1");
         assert!(!metrics.encode().unwrap().contains("http://two"));
         metrics.edge_filled(7, 1);
-        has(&metrics, "edge_filled_total{result=\"success\"} 7");
-        has(&metrics, "edge_filled_total{result=\"failed\"} 1");
+        has(
+            &metrics,
+            "dps_edge_reconcile_deployments_total{result=\"success\"} 7",
+        );
+        has(
+            &metrics,
+            "dps_edge_reconcile_deployments_total{result=\"failed\"} 1",
+        );
     }
 
     #[test]
     fn faults_of_our_own_machine_and_of_each_resolver_are_counted() {
         let metrics = Metrics::new();
-        has(&metrics, "local_fault_total{party=\"dns\"} 0");
+        has(&metrics, "dps_local_faults_total{party=\"dns\"} 0");
         metrics.local_fault(LocalParty::Probe);
-        has(&metrics, "local_fault_total{party=\"probe\"} 1");
+        has(&metrics, "dps_local_faults_total{party=\"probe\"} 1");
         metrics.local_fault(LocalParty::Cabinet);
-        has(&metrics, "local_fault_total{party=\"cabinet\"} 1");
+        has(&metrics, "dps_local_faults_total{party=\"cabinet\"} 1");
         let address = SocketAddr::from(([192, 0, 2, 53], 53));
         let status = |problem: Option<&str>| ResolverStatus {
             address,
             problem: problem.map(str::to_owned),
         };
         metrics.resolvers(&[status(None)]);
-        has(&metrics, "dns_resolver_up{resolver=\"192.0.2.53:53\"} 1");
+        has(&metrics, "dps_dns_resolver_up{resolver=\"192.0.2.53:53\"} 1");
         has(
             &metrics,
-            "dns_resolver_failures_total{resolver=\"192.0.2.53:53\"} 0",
+            "dps_dns_resolver_failures_total{resolver=\"192.0.2.53:53\"} 0",
         );
         metrics.resolver_failed(address);
         metrics.resolvers(&[status(Some("it does not answer"))]);
-        has(&metrics, "dns_resolver_up{resolver=\"192.0.2.53:53\"} 0");
+        has(&metrics, "dps_dns_resolver_up{resolver=\"192.0.2.53:53\"} 0");
         has(
             &metrics,
-            "dns_resolver_failures_total{resolver=\"192.0.2.53:53\"} 1",
+            "dps_dns_resolver_failures_total{resolver=\"192.0.2.53:53\"} 1",
         );
     }
 

@@ -15,11 +15,11 @@ pub enum AcmeWait {
 }
 
 impl AcmeWait {
-    /// The name in metrics.
-    pub const fn as_str(self) -> &'static str {
+    /// The value of the label `limit` in metrics.
+    pub const fn label(self) -> &'static str {
         match self {
-            Self::Limit(kind) => kind.as_str(),
-            Self::BackOff => "BackOff",
+            Self::Limit(kind) => kind.label(),
+            Self::BackOff => "name_blocked",
         }
     }
 }
@@ -71,15 +71,15 @@ pub trait Metrics: Send + Sync {
     fn renewal(&self, success: bool);
     /// A domain was told to wait, and the CA was not asked: `dps_acme_waits_total`.
     fn acme_wait(&self, wait: AcmeWait);
-    /// So many steps of a lane are under way in this process now: `work_in_flight`.
+    /// So many steps of a lane are under way in this process now: `dps_work_in_flight`.
     fn under_way(&self, lane: Lane, steps: usize);
-    /// An edge that lacked certificates took so many, and refused so many: `edge_filled_total`.
+    /// An edge that lacked certificates took so many, and refused so many: `dps_edge_reconcile_deployments_total`.
     fn edge_filled(&self, applied: usize, refused: usize);
-    /// The CA was asked when to renew and answered, or did not: `acme_renewal_info_total`.
+    /// The CA was asked when to renew and answered, or did not: `dps_acme_renewal_info_polls_total`.
     fn renewal_info(&self, success: bool);
-    /// Our own machine could not call a party: `local_fault_total`.
+    /// Our own machine could not call a party: `dps_local_faults_total`.
     fn local_fault(&self, party: LocalParty);
-    /// A resolver did not resolve our own target: `dns_resolver_failures_total`.
+    /// A resolver did not resolve our own target: `dps_dns_resolver_failures_total`.
     fn resolver_failed(&self, resolver: SocketAddr);
     /// Something happened between us and the Cabinet: `dps_cabinet_events_total`.
     fn cabinet(&self, event: CabinetEvent);

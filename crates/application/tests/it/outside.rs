@@ -497,7 +497,7 @@ impl Metrics for Counters {
         self.add("renewal", success);
     }
     fn acme_wait(&self, wait: AcmeWait) {
-        self.add(wait.as_str(), false);
+        self.add(wait.label(), false);
     }
     fn under_way(&self, lane: dps_domain::phase::Lane, steps: usize) {
         if lane == dps_domain::phase::Lane::Issuance && steps > 0 {

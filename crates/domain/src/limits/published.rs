@@ -67,7 +67,7 @@ impl LimitKind {
         Self::Requests(Endpoint::Other),
     ];
 
-    /// The name in the store, in metrics, and in the configuration below `LetsEncrypt:Limits`.
+    /// The name in the store and in the configuration below `LetsEncrypt:Limits`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NewOrders => "NewOrders",
@@ -84,6 +84,26 @@ impl LimitKind {
             Self::Requests(Endpoint::RevokeCert) => "RevokeCertRequests",
             Self::Requests(Endpoint::RenewalInfo) => "RenewalInfoRequests",
             Self::Requests(Endpoint::Other) => "OtherRequests",
+        }
+    }
+
+    /// The value of the label `limit` in metrics.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::NewOrders => "new_orders",
+            Self::RegisteredDomain => "registered_domain",
+            Self::ExactSet => "exact_set",
+            Self::FailedValidations => "failed_validations",
+            Self::ConsecutiveFailures => "consecutive_failures",
+            Self::UnprovenOrders => "unproven_orders",
+            Self::NewAccounts => "new_accounts",
+            Self::Requests(Endpoint::Directory) => "directory_requests",
+            Self::Requests(Endpoint::NewNonce) => "new_nonce_requests",
+            Self::Requests(Endpoint::NewAccount) => "new_account_requests",
+            Self::Requests(Endpoint::NewOrder) => "new_order_requests",
+            Self::Requests(Endpoint::RevokeCert) => "revoke_cert_requests",
+            Self::Requests(Endpoint::RenewalInfo) => "renewal_info_requests",
+            Self::Requests(Endpoint::Other) => "other_requests",
         }
     }
 

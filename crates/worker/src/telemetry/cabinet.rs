@@ -80,11 +80,7 @@ impl CabinetMetrics {
             self.up.set(if is_up { 1.0 } else { 0.0 });
         }
         if let Some(at) = standing.last_good_pass {
-            #[expect(
-                clippy::cast_precision_loss,
-                reason = "a gauge in seconds does not need microseconds"
-            )]
-            self.last_intake.set(at.unix_micros() as f64 / 1e6);
+            self.last_intake.set(super::unix_seconds(at));
         }
         let refused = standing.refused.as_ref().map_or(0, |(_, number)| *number);
         self.items_refused.set(i64::try_from(refused).unwrap_or(i64::MAX));

@@ -23,22 +23,22 @@ impl EdgeGauges {
         let gauges = Self::default();
         for (name, help, family) in [
             (
-                "edge_live",
+                "dps_edge_live",
                 "1 for an edge that certificates and challenges are waited for, 0 for one that is left out until it returns",
                 &gauges.live,
             ),
             (
-                "edge_certificates",
+                "dps_edge_certificates_expected",
                 "Certificates that the edge should have held when it was last compared",
                 &gauges.certificates,
             ),
             (
-                "edge_certificates_behind",
+                "dps_edge_certificates_refused",
                 "Of these, those that it would not take",
                 &gauges.behind,
             ),
             (
-                "edge_certificates_unknown",
+                "dps_edge_certificates_unknown",
                 "Certificates that it held then and that we know nothing of",
                 &gauges.unknown,
             ),

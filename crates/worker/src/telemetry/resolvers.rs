@@ -22,12 +22,12 @@ impl ResolverMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         registry.register(
-            "dns_resolver_up",
+            "dps_dns_resolver_up",
             "1 for a resolver that is asked, 0 for one that is passed over because it does not answer",
             metrics.up.clone(),
         );
         registry.register(
-            "dns_resolver_failures",
+            "dps_dns_resolver_failures",
             "Questions for our own target that the resolver did not answer",
             metrics.failures.clone(),
         );

@@ -106,7 +106,7 @@ async fn a_famine_of_descriptors_is_told_to_the_operator_and_to_no_customer() {
     let (_, metrics) = world.get("/metrics").await;
     let counted = metrics
         .lines()
-        .filter_map(|line| line.strip_prefix("local_fault_total{"))
+        .filter_map(|line| line.strip_prefix("dps_local_faults_total{"))
         .any(|line| !line.ends_with(" 0"));
     assert!(counted, "{metrics}");
 }

@@ -24,10 +24,13 @@ async fn a_domain_becomes_active_on_two_edges_over_mutual_tls_and_renewed_files_
     assert_eq!(leaf.fingerprint, first);
 
     let days = |metrics: &str| {
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap();
         let line = metrics
             .lines()
-            .find_map(|line| line.strip_prefix("agent_tls_expiry_days "));
-        line.unwrap().parse::<f64>().unwrap()
+            .find_map(|line| line.strip_prefix("dps_agent_tls_not_after_timestamp_seconds "));
+        (line.unwrap().parse::<f64>().unwrap() - now.as_secs_f64()) / 86_400.0
     };
     assert!((364.0..=365.0).contains(&days(&world.get("/metrics").await.1)));
     let (status, report) = world.get("/health/ready").await;

@@ -217,7 +217,7 @@ async fn health_and_metrics_tell_what_happened_in_the_agreed_names() {
     for (name, value) in [
         ("dps_cabinet_up".to_owned(), "1.0"),
         ("dps_cabinet_outbox_reports".to_owned(), "0"),
-        ("cabinet_outbox_waiting_seconds".to_owned(), "0.0"),
+        ("dps_cabinet_outbox_waiting_seconds".to_owned(), "0.0"),
         ("dps_cabinet_items_unusable".to_owned(), "0"),
         ("dps_removals_held".to_owned(), "0"),
         ("dps_cabinet_events_total{event=\"item_refused\"}".to_owned(), "0"),
@@ -230,10 +230,10 @@ async fn health_and_metrics_tell_what_happened_in_the_agreed_names() {
             "dps_cabinet_events_total{event=\"version_conflict\"}".to_owned(),
             "0",
         ),
-        (format!("dns_resolver_up{}", resolver(0)), "1"),
-        (format!("dns_resolver_failures_total{}", resolver(0)), "0"),
-        (format!("dns_resolver_failures_total{}", resolver(1)), "0"),
-        ("local_fault_total{party=\"cabinet\"}".to_owned(), "0"),
+        (format!("dps_dns_resolver_up{}", resolver(0)), "1"),
+        (format!("dps_dns_resolver_failures_total{}", resolver(0)), "0"),
+        (format!("dps_dns_resolver_failures_total{}", resolver(1)), "0"),
+        ("dps_local_faults_total{party=\"cabinet\"}".to_owned(), "0"),
     ] {
         let what = format!("{name} is {value}");
         let shown = wait::until(&what, PATIENCE, || async {

@@ -34,7 +34,7 @@ async fn a_cabinet_that_is_away_holds_up_nothing_but_its_own_news_which_come_lat
         let (_, metrics) = world.get("/metrics").await;
         let value = metrics
             .lines()
-            .find_map(|line| line.strip_prefix("cabinet_outbox_waiting_seconds "));
+            .find_map(|line| line.strip_prefix("dps_cabinet_outbox_waiting_seconds "));
         (value.unwrap().parse::<f64>().unwrap() > 0.0).then_some(())
     });
     waiting.await.unwrap();
