@@ -63,7 +63,7 @@ pub async fn bind_with(settings: Settings, ports: Ports) -> Result<Bound, Cabine
     };
     let listener = http_server::listen(settings.listen).map_err(listen)?;
     let local_addr = listener.local_addr().map_err(listen)?;
-    tracing::info!(%local_addr, "the Cabinet listens");
+    tracing::info!(%local_addr, "cabinet.started");
     Ok(Bound {
         listener,
         local_addr,
@@ -100,7 +100,7 @@ impl Bound {
         // SQLite folds its log into the file, which alone is the whole database then.
         let closed = tokio::time::timeout(CLOSE_TIMEOUT, self.store.close()).await;
         if closed.is_err() {
-            tracing::warn!("the Cabinet's database was still busy at the end");
+            tracing::warn!("database.close_timed_out");
         }
         Ok(())
     }

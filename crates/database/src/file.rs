@@ -18,7 +18,7 @@ pub fn prepare_file(path: &Path, create: bool) -> Result<(), Error> {
                 tracing::warn!(
                     path = %path.display(),
                     mode = format!("{mode:o}"),
-                    "others may read the database file"
+                    remedy = "restrict the file to its owner (chmod 600)", "database.file_exposed"
                 );
             }
             Ok(())

@@ -66,7 +66,7 @@ pub async fn run(
     shutdown: CancellationToken,
 ) -> Result<(), AgentError> {
     if let Err(error) = process::raise_descriptor_limit() {
-        tracing::warn!(%error, "the limit of open files cannot be raised");
+        tracing::warn!(%error, "process.open_files_limited");
     }
     let agent = Agent::bind(settings, clock).await?;
     // The crt-list is there now, so a unit ordered after ours may start HAProxy.
@@ -87,7 +87,7 @@ impl Agent {
             None => None,
         };
 
-        tracing::info!(%address, tls = encrypted.as_ref().map(|(_, address)| address.to_string()), certificates = view.held.len(), crt_list = %disk.list(), "the agent is ready");
+        tracing::info!(%address, tls = encrypted.as_ref().map(|(_, address)| address.to_string()), certificates = view.held.len(), crt_list = %disk.list(), "agent.started");
         let shared = Arc::new(Shared::new(view));
         let metrics = Metrics::new();
         let edge = Edge::from(Parts {
@@ -166,7 +166,7 @@ impl Agent {
             http_server::serve(self.listener, router(app, Door::Service), limits, shutdown).await;
         }
         if tokio::time::timeout(DRAIN, writer.finish()).await.is_err() {
-            tracing::warn!("the certificate under way did not end in time; the next start repairs it");
+            tracing::warn!("apply.interrupted");
         }
         Ok(())
     }

@@ -93,6 +93,6 @@ async fn serve(agent: &Settings, logging: &Logging) -> anyhow::Result<()> {
     telemetry::init(logging.format, Some(&logging.level))?;
     let shutdown = dps_host::shutdown::token().context("signals cannot be listened to")?;
     haproxy_domain_agent::run(agent, Arc::new(SystemClock), shutdown).await?;
-    tracing::info!("drained");
+    tracing::info!("agent.drained");
     Ok(())
 }

@@ -88,12 +88,9 @@ impl CarefulClock {
         match news {
             News::None => {}
             News::Jumped => {
-                tracing::error!(
-                    jump_ms = jump_ms(),
-                    "the machine's clock jumped; it is not followed for ten minutes"
-                );
+                tracing::error!(jump_ms = jump_ms(), "clock.jump_ignored");
             }
-            News::Believed => tracing::warn!("the machine's clock stays where it jumped to and is followed"),
+            News::Believed => tracing::warn!("clock.jump_accepted"),
         }
         steady + belief.ahead
     }

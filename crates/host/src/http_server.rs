@@ -169,7 +169,8 @@ async fn serve_any(
             address = listener.local_addr().ok().map(tracing::field::display),
             connections = limits.connections,
             wanted,
-            "http.connections_lowered: the limit of file descriptors is low; raise LimitNOFILE"
+            remedy = "raise LimitNOFILE",
+            "http.connections_lowered"
         );
     }
     let connections = TaskTracker::new();
@@ -190,10 +191,7 @@ async fn serve_any(
         .await
         .is_err()
     {
-        tracing::warn!(
-            open = connections.len(),
-            "requests were still running when the server stopped"
-        );
+        tracing::warn!(open = connections.len(), "http.requests_cut_off");
     }
 }
 
@@ -223,7 +221,7 @@ impl Server {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    tracing::warn!(%error, "http.accept_failed");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -233,7 +231,7 @@ impl Server {
     /// The handshake, if there is to be one, then all requests.
     async fn meet(self, stream: TcpStream, client: SocketAddr, place: Place) {
         if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "small packets may be delayed on this connection");
+            tracing::debug!(%error, "http.nodelay_failed");
         }
         let Some(tls) = &self.tls else {
             return self.converse(stream, client, place).await;
@@ -248,10 +246,10 @@ impl Server {
                 }
                 Ok(Err(error)) => {
                     if let Some(count) = lock(&self.open.refusals).is_due(Instant::now()) {
-                        tracing::info!(%client, %error, count, "a TLS client was refused");
+                        tracing::info!(%client, %error, count, "tls.client_refused");
                     }
                 }
-                Err(_) => tracing::debug!(%client, "a TLS handshake took too long"),
+                Err(_) => tracing::debug!(%client, "tls.handshake_timed_out"),
             },
             () = place.evicted.cancelled() => {}
             () = self.stop.cancelled() => {}
@@ -310,7 +308,7 @@ impl Server {
                 }
                 () = first_head.as_mut(), if expects_first_head => {
                     if place.stage() == Some(Stage::Unproven) {
-                        tracing::debug!(%client, "no request came in time");
+                        tracing::debug!(%client, "http.request_timed_out");
                         return;
                     }
                     expects_first_head = false;
@@ -318,7 +316,7 @@ impl Server {
             }
         };
         if let Err(error) = ended {
-            tracing::debug!(%error, "a connection ended badly");
+            tracing::debug!(%error, "http.connection_failed");
         }
     }
 }
@@ -353,7 +351,7 @@ impl Connections {
                 tracing::warn!(
                     client = %client.ip(),
                     count,
-                    "http.connections_closed: more connections than the bounds allow"
+                    "http.connections_closed"
                 );
             }
         }

@@ -13,7 +13,7 @@ pub fn notify_ready() {
         return;
     };
     if let Err(error) = send(&name, b"READY=1") {
-        tracing::warn!(%error, socket = %name.display(), "the service manager could not be told that we are ready");
+        tracing::warn!(%error, socket = %name.display(), "process.notify_failed");
     }
 }
 

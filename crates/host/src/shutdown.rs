@@ -18,13 +18,10 @@ pub fn token() -> io::Result<CancellationToken> {
     let stop = token.clone();
     tokio::spawn(async move {
         let first = signals.next().await;
-        tracing::info!(
-            signal = first.name,
-            "draining; a second signal ends the process at once"
-        );
+        tracing::info!(signal = first.name, "process.draining");
         stop.cancel();
         let second = signals.next().await;
-        tracing::warn!(signal = second.name, "ending at once");
+        tracing::warn!(signal = second.name, "process.killed");
         std::process::exit(second.exit_code);
     });
     Ok(token)

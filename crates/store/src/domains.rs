@@ -282,7 +282,7 @@ pub(crate) async fn page(
     let skip_unreadable = |row: &Row| match read(row) {
         Ok(record) => Some(record),
         Err(error) => {
-            tracing::error!(%error, "an unreadable row is left out of a list");
+            tracing::error!(%error, "row.unreadable");
             None
         }
     };

@@ -181,7 +181,7 @@ async fn discard(
     token: LeaseToken,
     error: &StoreError,
 ) -> Result<(), StoreError> {
-    tracing::error!(%error, "a report to the Cabinet cannot be read and is dropped");
+    tracing::error!(%error, "report.unreadable");
     let fields = row.fields(TABLE, "id");
     let id: i64 = fields.get("id")?;
     let domain: String = fields.get("domain_id")?;

@@ -46,7 +46,7 @@ impl Row {
 pub(crate) fn readable<T>(rows: &[Row], read: impl Fn(&Row) -> Result<T, StoreError>) -> Vec<T> {
     let keep = |row: &Row| {
         read(row)
-            .inspect_err(|error| tracing::error!(%error, "an unreadable row is left out"))
+            .inspect_err(|error| tracing::error!(%error, "row.unreadable"))
             .ok()
     };
     rows.iter().filter_map(keep).collect()

@@ -67,7 +67,7 @@ async fn metrics(State(surface): State<Surface>, headers: HeaderMap) -> Result<R
     match surface.metrics.encode() {
         Ok(text) => Ok(exposition::response(&headers, text)),
         Err(error) => {
-            tracing::error!(%error, "the metrics cannot be written");
+            tracing::error!(%error, "metrics.encode_failed");
             Err(Problem::INTERNAL)
         }
     }

@@ -117,7 +117,7 @@ async fn serve(path: Option<&Path>, role: Role, waits_for_configuration: bool) -
     };
     telemetry::init(settings.logging.format, Some(&settings.logging.level))?;
     if let Err(error) = process::raise_descriptor_limit() {
-        tracing::warn!(%error, "the limit of open files cannot be raised");
+        tracing::warn!(%error, "process.open_files_limited");
     }
     match role {
         Role::Run => Box::pin(service::run(&settings, stop)).await?,

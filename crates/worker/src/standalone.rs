@@ -159,7 +159,7 @@ fn api_token_file(data: &mut DataFolder) -> anyhow::Result<PathBuf> {
         }
         create_private_file(&path, random_token().expose().as_bytes())
             .with_context(|| format!("{} cannot be made", path.display()))?;
-        tracing::info!(path = %path.display(), "a token for the Cabinet's customer API was made");
+        tracing::info!(path = %path.display(), "cabinet.token_created");
     }
     Ok(path)
 }

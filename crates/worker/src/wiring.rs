@@ -162,7 +162,7 @@ async fn open_or_make_vault(settings: &Settings, store: &Store) -> anyhow::Resul
             );
         }
         create_key_file(&path)?;
-        tracing::warn!(path = %path.display(), "a key-encryption key was made; back it up with the database");
+        tracing::warn!(path = %path.display(), remedy = "back it up with the database", "key_encryption_key.created");
     }
     open_vault(settings)
 }

@@ -303,8 +303,8 @@ async fn a_flood_of_silent_connections_takes_no_listener_and_few_descriptors() {
     let mut dps = Dps::start(folder.path(), &line, &variables);
     let listening = dps.logged(&[
         "http.listening",
-        "the Cabinet listens",
-        "the agent is ready",
+        "cabinet.started",
+        "agent.started",
         "service.started",
     ]);
     let address = |line: &Value, field: &str| line[field].as_str().unwrap().parse::<SocketAddr>().unwrap();

@@ -191,11 +191,7 @@ async fn compare_now(
         "edge.compared"
     );
     if unknown > 0 {
-        tracing::warn!(
-            edge = edge.name(),
-            unknown,
-            "edge.holds_what_we_do_not_know: left alone while it is valid"
-        );
+        tracing::warn!(edge = edge.name(), unknown, "edge.unknown_certificates_kept");
     }
     let comparison = Comparison {
         at: service.now(),

@@ -46,7 +46,7 @@ pub(super) async fn create(
     match app.store.insert(domain, max_domains, creations).await? {
         Inserted::New(record) => {
             wake(&app);
-            tracing::info!(domain.id = %record.domain.id, hostname = record.domain.canonical_host, "a domain was created");
+            tracing::info!(domain.id = %record.domain.id, hostname = record.domain.canonical_host, "domain.created");
             Ok(reply::view(&app, StatusCode::CREATED, record.domain))
         }
         Inserted::Held(held) => already_held(&app, held.domain, &request.tenant_id),
@@ -186,7 +186,7 @@ async fn change(app: &Arc<App>, id: DomainId, change: Change, decide: Decide) ->
     match app.store.update(id, change, decide).await? {
         Update::Changed(record) => {
             wake(app);
-            tracing::info!(domain.id = %id, status = record.domain.status, "a customer changed a domain");
+            tracing::info!(domain.id = %id, status = record.domain.status, "domain.changed_by_customer");
             Ok(reply::view(app, StatusCode::ACCEPTED, record.domain))
         }
         Update::Unchanged(record) => Ok(reply::view(app, StatusCode::ACCEPTED, record.domain)),

@@ -173,7 +173,7 @@ pub(super) async fn report(
     match app.store.update(id, Change::Report, decide).await? {
         Update::Changed(record) => {
             let domain = record.domain;
-            tracing::info!(domain.id = %id, status = domain.status, code = domain.last_error_code, "the service reported");
+            tracing::info!(domain.id = %id, status = domain.status, code = domain.last_error_code, "domain.status_reported");
             Ok(reply::domain(domain))
         }
         Update::Unchanged(record) => Ok(reply::domain(record.domain)),

@@ -58,7 +58,7 @@ impl From<StoreError> for Refusal {
         tracing::error!(
             error = &error as &dyn std::error::Error,
             transient,
-            "a call failed in the store"
+            "store.call_failed"
         );
         if transient {
             Self::new(ProblemCode::Timeout, "the database is busy; try again")

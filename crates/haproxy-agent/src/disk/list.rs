@@ -53,7 +53,7 @@ impl ListFile {
 fn warn_unwatched(errno: Errno) {
     tracing::warn!(
         error = %errno,
-        "the crt-list cannot be watched, so a reload under way is not seen; raise fs.inotify.max_user_instances and max_user_watches"
+        remedy = "raise fs.inotify.max_user_instances and max_user_watches", "crt_list.watch_failed"
     );
 }
 
@@ -212,7 +212,7 @@ impl Disk {
         for (watch, was_opened) in known.loads.forget_overdue(certificates, now) {
             known.remove_watch(watch);
             if was_opened {
-                tracing::warn!("somebody keeps a former crt-list open for longer than a load takes");
+                tracing::warn!("crt_list.held_open");
             }
         }
     }

@@ -40,10 +40,10 @@ impl Disk {
                     .get(&hostname)
                     .is_some_and(|tombstone| tombstone.generation >= generation) =>
                 {
-                    tracing::info!(%hostname, "finishing a removal that was interrupted");
+                    tracing::info!(%hostname, "removal.resumed");
                     let deleted = fs::remove_file(&path).and_then(|()| path.parent().map_or(Ok(()), sync));
                     if let Err(error) = deleted {
-                        tracing::error!(%hostname, %error, "a removed certificate's file cannot be deleted");
+                        tracing::error!(%hostname, %error, "certificate.delete_failed");
                     }
                 }
                 Err(fault) => self.quarantine(&path, &fault, now),
@@ -51,11 +51,12 @@ impl Disk {
         }
         for name in listed.iter().flatten() {
             if !Path::new(name).is_file() {
-                tracing::warn!(name, "a line of the crt-list names no file and is dropped");
+                tracing::warn!(name, "crt_list.line_dropped");
             } else if !name.starts_with(&self.store_prefix()) {
                 tracing::warn!(
                     name,
-                    "a line of the crt-list is not ours and is dropped; use a list of your own for it"
+                    remedy = "use a crt-list of your own for it",
+                    "crt_list.foreign_line_dropped"
                 );
             }
         }
@@ -81,7 +82,7 @@ impl Disk {
             Ok(bytes) => {
                 let text = String::from_utf8_lossy(&bytes);
                 if !is_whole_list(&text) {
-                    tracing::error!(list = %self.list, "the crt-list is cut or not ours; it is made anew from the certificates");
+                    tracing::error!(list = %self.list, "crt_list.rebuilt");
                     return Ok(None);
                 }
                 let names = text.lines().filter(|line| !line.starts_with('#'));
@@ -139,7 +140,7 @@ impl Disk {
             });
         }
         if about.permissions().mode() & 0o077 != 0 {
-            tracing::warn!(path = %path.display(), "a private key was open to others; closing it");
+            tracing::warn!(path = %path.display(), "key.mode_corrected");
             fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(|_| FileFault::Unreadable)?;
         }
         Ok(stored)

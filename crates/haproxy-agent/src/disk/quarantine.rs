@@ -26,11 +26,11 @@ impl Disk {
     pub(super) fn quarantine(&self, path: &Path, fault: &FileFault, now: Timestamp) {
         match self.set_aside_with_reason(path, fault, now) {
             Ok(to) => {
-                tracing::error!(path = %path.display(), quarantine = %to.display(), reason = %fault, "a file was set aside");
+                tracing::error!(path = %path.display(), quarantine = %to.display(), reason = %fault, "file.quarantined");
             }
             Err(error) => {
                 let error = with_causes(&error);
-                tracing::error!(path = %path.display(), reason = %fault, %error, "a file should be set aside and cannot be");
+                tracing::error!(path = %path.display(), reason = %fault, %error, "file.quarantine_failed");
             }
         }
     }
@@ -82,7 +82,7 @@ impl Disk {
                 fs::remove_file(&path)
             };
             if let Err(error) = gone {
-                tracing::warn!(path = %path.display(), %error, "a quarantined file cannot be deleted");
+                tracing::warn!(path = %path.display(), %error, "quarantine.delete_failed");
             }
             fs::remove_file(reason_of(&path)).ok();
         }

@@ -171,13 +171,13 @@ fn take_back(published: &Staged) {
         None => fs::remove_file(&published.to),
     };
     if let Err(error) = result {
-        tracing::error!(path = %published.to.display(), %error, "the file before cannot be put back");
+        tracing::error!(path = %published.to.display(), %error, "file.restore_failed");
     }
 }
 
 pub(super) fn discard_path(path: &Path) {
     if let Err(error) = fs::remove_file(path) {
-        tracing::warn!(path = %path.display(), %error, "a staged file stays behind until the next start");
+        tracing::warn!(path = %path.display(), %error, "file.staged_left");
     }
 }
 
@@ -221,7 +221,7 @@ pub(super) fn private_file(path: &Path) -> io::Result<File> {
 pub(super) fn empty_folder(path: &Path) -> Result<(), DiskError> {
     for entry in fs::read_dir(path).map_err(during("list", path))?.flatten() {
         if let Err(error) = fs::remove_file(entry.path()) {
-            tracing::warn!(path = %entry.path().display(), %error, "a left-over of an interrupted write stays behind");
+            tracing::warn!(path = %entry.path().display(), %error, "file.draft_left");
         }
     }
     Ok(())

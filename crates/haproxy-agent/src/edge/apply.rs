@@ -398,7 +398,7 @@ impl Edge {
                     .map_err(Refusal::from),
             };
             if let Err(refusal) = restored {
-                tracing::warn!(%hostname, reason = %with_causes(&refusal), "going back failed; the next repair tries again");
+                tracing::warn!(%hostname, reason = %with_causes(&refusal), "apply.rollback_failed");
                 self.mark_unsynced();
                 // Whoever does not answer for one does not answer for the others either.
                 return;
@@ -443,7 +443,7 @@ impl Edge {
                 Err(Refusal::Runtime(RuntimeError::Stopping)) => sleep(install::PAUSE).await,
                 // Nobody serves; whoever starts next reads what is published.
                 Err(refusal) => {
-                    tracing::warn!(reason = %with_causes(&refusal), "HAProxy went away during an apply; it is repaired when it is back");
+                    tracing::warn!(reason = %with_causes(&refusal), "haproxy.lost_during_apply");
                     return;
                 }
             }

@@ -25,13 +25,13 @@ impl Edge {
         let result = self.bring_back_some(&mut done).await;
         self.metrics.repaired.inc_by(done.installed);
         if let Err(refusal) = result {
-            tracing::warn!(reason = %with_causes(&refusal), "catching up broke off; the next comparison goes on");
+            tracing::warn!(reason = %with_causes(&refusal), "haproxy.restore_interrupted");
             self.mark_unsynced();
         } else if self.behind.is_empty() {
             let mut view = self.shared.change();
             view.in_sync = view.not_served.is_empty();
             view.last_repair_at = Some(self.clock.now());
-            tracing::info!("HAProxy has caught up with the disk");
+            tracing::info!("haproxy.restored");
         }
     }
 

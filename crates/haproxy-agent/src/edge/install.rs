@@ -55,7 +55,7 @@ async fn update(runtime: &RuntimeApi, name: &StoreName, payload: &Payload) -> Re
     match runtime.stage(name, payload).await {
         // Our payload may lie in a transaction that somebody left open; nobody may commit that any more.
         Err(RuntimeError::ForeignTransaction { transaction }) => {
-            tracing::warn!(%transaction, "aborting a certificate transaction that was left open");
+            tracing::warn!(%transaction, "haproxy.transaction_aborted");
             if let Ok(stranger) = StoreName::parse(&transaction) {
                 runtime.abort(&stranger).await?;
             }
@@ -70,10 +70,10 @@ async fn update(runtime: &RuntimeApi, name: &StoreName, payload: &Payload) -> Re
 /// Leaves no open transaction and no store that was not there. Failures are logged only: the next repair looks again.
 async fn undo(runtime: &RuntimeApi, name: &StoreName, was_absent: bool) {
     if let Err(error) = runtime.abort(name).await {
-        tracing::debug!(%name, %error, "the transaction could not be aborted");
+        tracing::debug!(%name, %error, "haproxy.abort_failed");
     }
     if was_absent && let Err(error) = runtime.delete(name).await {
-        tracing::warn!(%name, %error, "an unused certificate store stays behind until the next repair");
+        tracing::warn!(%name, %error, "haproxy.unused_store_left");
     }
 }
 

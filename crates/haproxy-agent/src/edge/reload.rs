@@ -43,7 +43,7 @@ impl Edge {
             return Ok(());
         }
         self.metrics.reload_waits.inc();
-        tracing::debug!("HAProxy is reloading; waiting for its new worker");
+        tracing::debug!("haproxy.reload_awaited");
         while Instant::now() < give_up {
             // A HAProxy that does not answer has not taken over yet.
             self.observe_process().await.ok();

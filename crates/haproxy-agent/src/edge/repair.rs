@@ -64,7 +64,7 @@ impl Edge {
     fn remember(&self, problem: Option<String>) {
         let before = std::mem::replace(&mut self.shared.change().haproxy.problem, problem.clone());
         if let Some(problem) = problem.filter(|problem| before.as_ref() != Some(problem)) {
-            tracing::warn!(%problem, "HAProxy cannot be brought in line with the disk; trying again and again");
+            tracing::warn!(%problem, "haproxy.repair_failed");
         }
     }
 
@@ -95,11 +95,7 @@ impl Edge {
             return;
         }
         if let Some(before) = self.seen.replace(process.clone()) {
-            tracing::info!(
-                pid = process.pid,
-                before = before.pid,
-                "HAProxy was restarted or reloaded"
-            );
+            tracing::info!(pid = process.pid, before = before.pid, "haproxy.process_changed");
             self.metrics.haproxy_restarts.inc();
         }
     }
@@ -147,7 +143,7 @@ impl Edge {
             removed,
             failed,
             behind,
-            "HAProxy was compared with the disk"
+            "haproxy.compared"
         );
         Ok(())
     }
@@ -164,7 +160,7 @@ impl Edge {
             .as_deref()
             .and_then(|name| StoreName::parse(name).ok())
         {
-            tracing::warn!(%name, "aborting a certificate transaction that was left open");
+            tracing::warn!(%name, "haproxy.transaction_aborted");
             self.runtime.abort(&name).await?;
         }
         Ok(())
@@ -204,7 +200,7 @@ impl Edge {
         }
         for entry in extra.into_iter().rev() {
             if let Ok(name) = StoreName::parse(&entry.name) {
-                tracing::warn!(%name, line = entry.line, "a certificate is in the crt-list twice; removing the second line");
+                tracing::warn!(%name, line = entry.line, "haproxy.duplicate_removed");
                 self.metrics.count_drift(Drift::Duplicate);
                 self.runtime
                     .list_remove(self.disk.list(), &name, Some(entry.line))
@@ -264,14 +260,14 @@ impl Edge {
                 Ok(presented) => {
                     self.metrics.count_drift(Drift::Presented);
                     self.metrics.verify_failures.inc();
-                    tracing::warn!(%hostname, presented, "another certificate is presented; putting ours first");
+                    tracing::warn!(%hostname, presented, "haproxy.precedence_corrected");
                     uninstall(&self.runtime, self.disk.list(), name).await?;
                     self.bring_back(name, hostname, done).await?;
                 }
                 // An address that does not answer says nothing about this one certificate, and will not answer for the next.
                 Err(error) => {
                     self.metrics.verify_failures.inc();
-                    tracing::warn!(%hostname, error = %with_causes(&error), "a handshake of the comparison failed");
+                    tracing::warn!(%hostname, error = %with_causes(&error), "haproxy.handshake_failed");
                     if matches!(error, HandshakeError::TimedOut { .. }) {
                         break;
                     }
@@ -295,7 +291,7 @@ impl Edge {
             Err(refusal @ (Refusal::Runtime(RuntimeError::Refused { .. }) | Refusal::Disk(_))) => {
                 done.failed += 1;
                 self.shared.change().not_served.insert(hostname.clone());
-                tracing::error!(%hostname, reason = %with_causes(&refusal), "a certificate on disk cannot be served");
+                tracing::error!(%hostname, reason = %with_causes(&refusal), "certificate.not_served");
             }
             Err(other) => return Err(other),
         }

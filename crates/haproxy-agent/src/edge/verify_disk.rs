@@ -28,7 +28,7 @@ impl Edge {
             Ok(is_as_left)
         });
         if !is_as_left.await? {
-            tracing::warn!(list = %self.disk.list(), "the crt-list was not as it was left and is written anew");
+            tracing::warn!(list = %self.disk.list(), "crt_list.rewritten");
             self.metrics.count_drift(Drift::List);
         }
         Ok(())
@@ -41,13 +41,13 @@ impl Edge {
             Found::Certificate(held) => {
                 let is_same = before.is_some_and(|before| before.is_same_chain(&held));
                 if !is_same {
-                    tracing::warn!(%hostname, fingerprint = held.fingerprint, "another certificate lies on the disk and is served from now on");
+                    tracing::warn!(%hostname, fingerprint = held.fingerprint, "certificate.replaced_on_disk");
                     self.metrics.count_drift(Drift::File);
                 }
                 view.held.insert(hostname.clone(), held);
             }
             Found::Nothing => {
-                tracing::error!(%hostname, "the certificate's file is lost or damaged; it must be applied again");
+                tracing::error!(%hostname, "certificate.file_lost");
                 self.metrics.count_drift(Drift::File);
                 view.not_served.remove(hostname);
                 view.orphans.extend(before.map(|before| before.name));

@@ -78,6 +78,6 @@ pub(super) async fn metrics(State(app): State<App>, headers: HeaderMap) -> Resul
     let text = app
         .metrics
         .text()
-        .map_err(|_| Rejection::new(ProblemCode::Internal, "the metrics cannot be written"))?;
+        .map_err(|_| Rejection::new(ProblemCode::Internal, "metrics.encode_failed"))?;
     Ok(exposition::response(&headers, text))
 }

@@ -165,7 +165,7 @@ impl RuntimeApi {
                 Some(answer) => return Ok(answer),
                 None if Instant::now() >= give_up => return Err(RuntimeError::Locked),
                 None => {
-                    tracing::debug!("HAProxy's certificates are locked, trying again");
+                    tracing::debug!("haproxy.locked");
                     sleep(random::jitter(
                         Duration::from_millis(10),
                         Duration::from_millis(200),

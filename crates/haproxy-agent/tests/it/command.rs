@@ -45,7 +45,7 @@ fn it_starts_from_file_and_environment_and_ends_with_0_on_sigterm() {
     let pid = child.id().to_string();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let ready = lines.next().expect("a log line").unwrap();
-    assert!(ready.contains("the agent is ready"), "{ready}");
+    assert!(ready.contains("agent.started"), "{ready}");
     assert!(state.join("crt-list.txt").exists(), "HAProxy could not start now");
 
     let signal = Command::new("kill").arg("-TERM").arg(pid).status().unwrap();
@@ -53,7 +53,7 @@ fn it_starts_from_file_and_environment_and_ends_with_0_on_sigterm() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
     let rest: Vec<String> = lines.map_while(Result::ok).collect();
     assert!(
-        rest.last().is_some_and(|line| line.contains("drained")),
+        rest.last().is_some_and(|line| line.contains("agent.drained")),
         "{rest:?}"
     );
     assert!(!rest.iter().any(|line| line.contains("s3cret-t0ken-of-the-tests")));

@@ -87,7 +87,7 @@ impl<T> Reloading<T> {
         current.seen = seen;
         match made {
             Ok((expires_at, made)) => {
-                tracing::info!(certificate = %self.files.certificate.display(), not_after = %expires_at, "a changed TLS certificate counts from now on");
+                tracing::info!(certificate = %self.files.certificate.display(), not_after = %expires_at, "tls.certificate_reloaded");
                 current.made = Arc::new(made);
                 current.state = State {
                     expires_at,
@@ -97,10 +97,7 @@ impl<T> Reloading<T> {
             Err(error) => {
                 let problem = with_causes(&error);
                 if current.state.problem.as_ref() != Some(&problem) {
-                    tracing::warn!(
-                        error = problem,
-                        "the changed TLS files cannot be used; those before stay in force"
-                    );
+                    tracing::warn!(error = problem, "tls.reload_failed");
                 }
                 current.state.problem = Some(problem);
             }

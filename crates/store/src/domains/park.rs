@@ -42,7 +42,7 @@ pub(super) async fn park_in_tx(
     let again = now + REST;
     tracing::error!(
         domain.id = fields.key(), %error, next_attempt_at = %again,
-        "a work record cannot be read: run the version that wrote it, or repair the row; it rests meanwhile"
+        remedy = "run the version that wrote the row, or repair it", "record.unreadable"
     );
     let failure = Failure::Internal {
         detail: error.to_string(),

@@ -81,7 +81,7 @@ pub(super) fn after_panic(panic: Box<dyn Any + Send>) -> Response {
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     tracing::error!(
         panic = message.unwrap_or("without a message"),
-        "a request handler panicked"
+        "http.handler_panicked"
     );
     Problem::INTERNAL.into_response()
 }

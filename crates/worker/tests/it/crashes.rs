@@ -73,7 +73,7 @@ async fn a_service_killed_at_any_moment_of_an_issuance_costs_neither_an_order_no
     let log = Log::parse(&world.cabinet.log_text());
     for (moment, id) in &ids {
         let reported: Vec<&str> = log
-            .values_of("the service reported", "domain.id", id, "status")
+            .values_of("domain.status_reported", "domain.id", id, "status")
             .collect();
         assert!(
             reported.is_sorted_by_key(|status| rank(status)),

@@ -75,7 +75,7 @@ async fn a_service_with_another_authoritys_certificate_gives_no_orders_and_says_
     let id = world.add(HOST).await;
     let told = world.wait_for_code(&id, "EDGE_UNREACHABLE").await;
     assert_eq!(told["status"], "PendingHttpProbe", "{told}");
-    assert!(world.agent.log_text().contains("a TLS client was refused"));
+    assert!(world.agent.log_text().contains("tls.client_refused"));
     let history = dps(world.home(), &["domains", "show", HOST]);
     let history = String::from_utf8_lossy(&history.stdout).into_owned();
     assert!(history.contains("alert"), "{history}");

@@ -52,7 +52,7 @@ async fn a_cabinet_that_is_away_holds_up_nothing_but_its_own_news_which_come_lat
     world.wait_for_code(&broken, "DNS_NXDOMAIN").await;
     let reports = Log::parse(&world.cabinet.log_text());
     let reports_of = |id| -> Vec<&str> {
-        let of = reports.values_of("the service reported", "domain.id", id, "status");
+        let of = reports.values_of("domain.status_reported", "domain.id", id, "status");
         of.filter(|status| *status != "PendingDns").collect()
     };
     assert_eq!(reports_of(&id), ["PendingHttpProbe", "Issuing", "Active"]);
