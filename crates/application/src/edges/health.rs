@@ -54,12 +54,12 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
 /// What this process remembers of the edges. The truth about them is in the store.
 #[derive(Debug, Default)]
 pub struct Watch {
-    /// The edges that were well at the last check_edges, as they said.
+    /// The edges that were well at the last check, as they said.
     seen: BTreeMap<String, EdgeHealth>,
     find_at: Option<Instant>,
     /// What was last said about a directory that does not answer, so that it is said once.
     directory_problem: Option<String>,
-    /// The edges that waited for approval at the last check_edges, so that each is told once.
+    /// The edges that waited for approval at the last check, so that each is told once.
     waiting: Arc<[String]>,
 }
 

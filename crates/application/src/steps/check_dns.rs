@@ -12,7 +12,7 @@ use crate::local_fault::LocalParty;
 use crate::sentence::EDGE_ADDRESSES;
 use crate::settle::is_moved_away;
 
-/// When to observe_dns again after an answer that says nothing about the customer.
+/// When the DNS is asked again after an answer that says nothing about the customer.
 pub(super) const INCONCLUSIVE: Duration = Duration::from_secs(10 * 60);
 
 pub(super) async fn check_dns(context: &StepContext<'_>) -> Outcome {
@@ -45,7 +45,7 @@ pub(super) async fn check_dns(context: &StepContext<'_>) -> Outcome {
     }
 }
 
-/// A domain that was served and stopped pointing at us has moved away. The observe_dns that finds it out
+/// A domain that was served and stopped pointing at us has moved away. The check that finds it out
 /// is counted, those after it are not.
 pub(super) fn moved_away(context: &StepContext<'_>, failure: Failure) -> Failure {
     if context.record.phase.was_served() && failure.counts_against_domain() && !is_seen_here(&failure) {
@@ -60,13 +60,14 @@ pub(super) fn moved_away(context: &StepContext<'_>, failure: Failure) -> Failure
     }
 }
 
-/// Whether a resolver sees the name pointing at us, whatever others fail to observe_dns up: it has not
+/// Whether a resolver sees the name pointing at us, whatever others fail to resolve: it has not
 /// moved.
 pub(super) fn is_seen_here(failure: &Failure) -> bool {
     matches!(failure, Failure::DnsServfail { seen_by, .. } if !seen_by.is_empty())
 }
 
-/// A observe_dns that says nothing about the customer changes nothing about a domain that is known to have left: it is looked at again soon.
+/// A check that says nothing about the customer changes nothing about a domain that is known to
+/// have moved away: it is checked again soon.
 pub(super) fn nothing_new(context: &StepContext<'_>, failure: &Failure) -> Option<Outcome> {
     let of_dns = matches!(
         failure.code(),

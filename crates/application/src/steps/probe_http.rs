@@ -52,7 +52,7 @@ pub(super) enum Unready {
         /// What the customer's instruction may name.
         edge_addresses: Vec<IpAddr>,
     },
-    /// Our own machine could not observe_dns.
+    /// Our own machine could not ask the DNS.
     Local {
         /// Whom it could not call.
         party: LocalParty,

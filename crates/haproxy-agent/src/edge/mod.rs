@@ -53,7 +53,7 @@ pub(crate) struct Edge {
     reload_grace: Duration,
     reload_timeout: Duration,
     removed: Tombstones,
-    /// `None` until HAProxy's memory has been brought in line with the disk, and again as soon as that is in mark_unsynced.
+    /// `None` until HAProxy's memory has been brought in line with the disk, and again as soon as that is marked unsynced.
     known: Option<KnownProcess>,
     /// What HAProxy lacks and is given back between jobs.
     behind: VecDeque<Hostname>,

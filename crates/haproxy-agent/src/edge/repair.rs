@@ -89,7 +89,7 @@ impl Edge {
         Ok(sentinel.is_some_and(|state| state.status == Status::Empty))
     }
 
-    /// Counts each process after the first one, also where what we knew of the one before was in mark_unsynced already.
+    /// Counts each process after the first one, also where what we knew of the one before was marked unsynced already.
     fn count_restart(&mut self, process: &Process) {
         if process.stopping || self.seen.as_ref().is_some_and(|seen| seen.is_same(process)) {
             return;

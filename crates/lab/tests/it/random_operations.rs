@@ -21,7 +21,7 @@ const SIZE: Size = Size {
     replicas: 2,
 };
 
-/// As a small installation sets it; replicas wake each other, so a poll_interval is rare.
+/// As a small installation sets it; replicas wake each other, so they poll rarely.
 pub(crate) fn policy() -> Policy {
     let small = |lane: LanePolicy, concurrency| LanePolicy {
         max_backoff: Duration::from_secs(3600),

@@ -1,4 +1,4 @@
-//! What keeps us and the Cabinet the same: cursors, tasks, cabinet_presences.
+//! What keeps us and the Cabinet the same: cursors, periodic tasks, what a resync saw.
 
 use dps_application::ports::store::StoreError;
 use dps_domain::{Phase, Status};

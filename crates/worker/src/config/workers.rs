@@ -110,7 +110,7 @@ impl Workers {
     }
 
     /// The shortest of the first delays and `longest`: whoever sets seconds there does not want to wait
-    /// for a poll_interval.
+    /// for a poll.
     fn shortest_pass(&self, longest: Duration) -> Duration {
         let passes = [
             self.domain_verification.interval,

@@ -24,13 +24,11 @@ async fn a_domain_becomes_active_on_two_edges_over_mutual_tls_and_renewed_files_
     assert_eq!(leaf.fingerprint, first);
 
     let days = |metrics: &str| {
-        let now = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap();
+        let now = dps_host::clock::now_unix_micros() / 1_000_000;
         let line = metrics
             .lines()
             .find_map(|line| line.strip_prefix("dps_agent_tls_not_after_timestamp_seconds "));
-        (line.unwrap().parse::<f64>().unwrap() - now.as_secs_f64()) / 86_400.0
+        (line.unwrap().parse::<f64>().unwrap() - f64::from(u32::try_from(now).unwrap())) / 86_400.0
     };
     assert!((364.0..=365.0).contains(&days(&world.get("/metrics").await.1)));
     let (status, report) = world.get("/health/ready").await;

@@ -1,6 +1,5 @@
 //! The certificates that were issued.
 
-use std::str::FromStr;
 use std::time::Duration;
 
 use async_trait::async_trait;

@@ -1,6 +1,5 @@
 //! The leases under which records are stepped.
 
-use std::str::FromStr;
 use std::time::Duration;
 
 use async_trait::async_trait;

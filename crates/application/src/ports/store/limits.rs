@@ -1,7 +1,5 @@
 //! The buckets of the CA's limits.
 
-use std::str::FromStr;
-
 use async_trait::async_trait;
 use dps_domain::limits::{Bucket, BucketKey, CaLimits, Charge, Entry, Limit, LimitKind};
 use dps_domain::{DomainId, LeaseToken, Timestamp};

@@ -1,6 +1,5 @@
 //! The reports that wait for the Cabinet.
 
-use std::str::FromStr;
 use std::time::Duration;
 
 use async_trait::async_trait;

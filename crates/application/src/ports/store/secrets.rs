@@ -1,7 +1,5 @@
 //! Every sealed secret, for the rotation of key-encryption keys.
 
-use std::str::FromStr;
-
 use async_trait::async_trait;
 
 use super::error::StoreError;
