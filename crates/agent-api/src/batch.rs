@@ -9,8 +9,9 @@ pub const MAX_BATCH_CERTIFICATES: usize = 256;
 /// The longest body of a batch, in bytes.
 pub const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
 
-/// `POST /internal/v1/certificates/apply-batch`: serve these certificates, each for its hostname. Each is applied or refused on its
-/// own; a hostname that comes twice is worked in the order of the list.
+/// `POST /internal/v1/certificates/apply-batch`: serve these certificates, each for its hostname.
+/// Each is applied or refused on its own; a hostname that comes twice is worked in the order of the
+/// list.
 #[derive(Debug, Serialize)]
 pub struct BatchRequest<'a> {
     /// At most [`MAX_BATCH_CERTIFICATES`].

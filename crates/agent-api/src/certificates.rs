@@ -17,8 +17,8 @@ pub struct ApplyRequest {
     pub private_key_pem: SecretString,
     /// SHA-256 of the leaf in lower-case hex, to catch a mixed-up chain before anything is touched.
     pub fingerprint: String,
-    /// Grows with every certificate of this hostname, up to 2^63 - 1. An older one than the agent holds, or has removed lately, is
-    /// refused.
+    /// Grows with every certificate of this hostname, up to 2^63 - 1. An older one than the agent
+    /// holds, or has removed lately, is refused.
     pub generation: u64,
 }
 
@@ -82,14 +82,16 @@ pub enum CertificateState {
     Served,
     /// HAProxy refused it when the agent tried to bring it back.
     NotServed,
-    /// HAProxy is away or was not compared since it came back; also what an older agent leaves out and a newer one may invent.
+    /// HAProxy is away or was not compared since it came back; also what an older agent leaves out
+    /// and a newer one may invent.
     #[default]
     #[serde(other)]
     Unknown,
 }
 
-/// `GET /internal/v1/certificates?limit=…&cursor=…`: a page of what the agent holds, by hostname. A cursor stays good whatever comes
-/// and goes between two pages: what is there all the time is told exactly once. Pages with different digests tell of different moments.
+/// `GET /internal/v1/certificates?limit=…&cursor=…`: a page of what the agent holds, by hostname. A
+/// cursor stays good whatever comes and goes between two pages: what is there all the time is told
+/// exactly once. Pages with different digests tell of different moments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InventoryPage {
@@ -98,6 +100,7 @@ pub struct InventoryPage {
     /// Send it back to get the next page; absent on the last one. Opaque.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
-    /// The [`InventoryDigest`](crate::InventoryDigest) of all that was held when this page was made, in lower-case hex: equal digests mean equal inventories.
+    /// The [`InventoryDigest`](crate::InventoryDigest) of all that was held when this page was
+    /// made, in lower-case hex: equal digests mean equal inventories.
     pub digest: String,
 }

@@ -16,7 +16,8 @@ pub struct ChallengePublication {
     pub key_authorization: String,
 }
 
-/// A challenge token: 1 to 128 characters of base64url (RFC 8555 §8.3), so it can stand in a path as it is.
+/// A challenge token: 1 to 128 characters of base64url (RFC 8555 §8.3), so it can stand in a path
+/// as it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChallengeToken(Box<str>);
 
@@ -71,7 +72,11 @@ mod tests {
             assert_eq!(ChallengeToken::parse(good).unwrap().as_str(), good);
         }
         for bad in ["", "a/b", "../x", "a b", "a=", "ä", &"x".repeat(129), "a\n"] {
-            assert_eq!(ChallengeToken::parse(bad), Err(ChallengeTokenError), "{bad:?}");
+            assert_eq!(
+                ChallengeToken::parse(bad),
+                Err(ChallengeTokenError),
+                "{bad:?}"
+            );
         }
     }
 }

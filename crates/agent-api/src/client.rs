@@ -13,8 +13,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 use crate::{
-    AgentError, Applied, ApplyRequest, CHALLENGE_PATH_PREFIX, ChallengePublication, ChallengeToken, Health,
-    InventoryPage, Problem, ProblemCode,
+    AgentError, Applied, ApplyRequest, CHALLENGE_PATH_PREFIX, ChallengePublication, ChallengeToken,
+    Health, InventoryPage, Problem, ProblemCode,
 };
 
 /// Calls to one agent at once, but for those that ask how it is. An agent has places for many more
@@ -47,7 +47,8 @@ impl Default for ClientOptions {
 pub struct Access {
     /// The bearer token to show with every internal call.
     pub token: Option<SecretString>,
-    /// The TLS configuration that holds our certificate and the authorities that we believe; without it, those of the system.
+    /// The TLS configuration that holds our certificate and the authorities that we believe;
+    /// without it, those of the system.
     pub tls: Option<rustls::ClientConfig>,
 }
 
@@ -84,9 +85,13 @@ pub struct AgentClient {
 }
 
 impl AgentClient {
-    /// A client for the agent at `base` (such as `http://127.0.0.1:9402`) that proves itself by `access`. It uses no proxy and
-    /// follows no redirect.
-    pub fn new(base: Url, access: impl Into<Access>, options: ClientOptions) -> Result<Self, AgentError> {
+    /// A client for the agent at `base` (such as `http://127.0.0.1:9402`) that proves itself by
+    /// `access`. It uses no proxy and follows no redirect.
+    pub fn new(
+        base: Url,
+        access: impl Into<Access>,
+        options: ClientOptions,
+    ) -> Result<Self, AgentError> {
         let Access { token, tls } = access.into();
         let builder = match tls {
             Some(tls) => reqwest::Client::builder().tls_backend_preconfigured(tls),
@@ -100,7 +105,9 @@ impl AgentClient {
             .timeout(options.total_timeout)
             .user_agent(concat!("dps/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|source| unreachable_because(&base, "no HTTP client can be built", Some(source)))?;
+            .map_err(|source| {
+                unreachable_because(&base, "no HTTP client can be built", Some(source))
+            })?;
         Ok(Self {
             http,
             base,
@@ -114,7 +121,8 @@ impl AgentClient {
         &self.base
     }
 
-    /// Has a certificate served. `Ok` means that the edge presented exactly this certificate in a handshake.
+    /// Has a certificate served. `Ok` means that the edge presented exactly this certificate in a
+    /// handshake.
     pub async fn apply(&self, request: &ApplyRequest) -> Result<Applied, AgentError> {
         let call = self
             .internal(Method::POST, &["internal", "v1", "certificates", "apply"])
@@ -140,12 +148,19 @@ impl AgentClient {
     /// Has a hostname served no more. Idempotent.
     pub async fn remove(&self, hostname: &Hostname) -> Result<(), AgentError> {
         let path = ["internal", "v1", "certificates", hostname.as_str()];
-        self.send(self.internal(Method::DELETE, &path)).await.map(drop)
+        self.send(self.internal(Method::DELETE, &path))
+            .await
+            .map(drop)
     }
 
-    /// The same unless the agent holds a newer generation, which it answers with [`ProblemCode::GenerationStale`] and goes on serving.
-    /// An agent that is too old to know of generations here removes whatever it holds.
-    pub async fn remove_generation(&self, hostname: &Hostname, generation: u64) -> Result<(), AgentError> {
+    /// The same unless the agent holds a newer generation, which it answers with
+    /// [`ProblemCode::GenerationStale`] and goes on serving. An agent that is too old to know of
+    /// generations here removes whatever it holds.
+    pub async fn remove_generation(
+        &self,
+        hostname: &Hostname,
+        generation: u64,
+    ) -> Result<(), AgentError> {
         let path = ["internal", "v1", "certificates", hostname.as_str()];
         let call = self.internal(Method::DELETE, &path);
         let call = call.query(&[("generation", generation.to_string())]);
@@ -153,7 +168,11 @@ impl AgentClient {
     }
 
     /// A page of what the agent holds; `cursor` is the last page's `next_cursor`.
-    pub async fn inventory(&self, cursor: Option<&str>, limit: u32) -> Result<InventoryPage, AgentError> {
+    pub async fn inventory(
+        &self,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<InventoryPage, AgentError> {
         let mut call = self
             .internal(Method::GET, &["internal", "v1", "certificates"])
             .query(&[("limit", limit.to_string())]);
@@ -163,7 +182,8 @@ impl AgentClient {
         self.json(self.send(call).await?).await
     }
 
-    /// Has a challenge answered with this key authorization until it is withdrawn or its time to live is over.
+    /// Has a challenge answered with this key authorization until it is withdrawn or its time to
+    /// live is over.
     pub async fn publish_challenge(
         &self,
         token: &ChallengeToken,
@@ -181,11 +201,17 @@ impl AgentClient {
     /// Has a challenge answered no more. Idempotent.
     pub async fn withdraw_challenge(&self, token: &ChallengeToken) -> Result<(), AgentError> {
         let path = ["internal", "v1", "challenges", token.as_str()];
-        self.send(self.internal(Method::DELETE, &path)).await.map(drop)
+        self.send(self.internal(Method::DELETE, &path))
+            .await
+            .map(drop)
     }
 
-    /// Asks the agent for a challenge as a CA would, on the public path: `None` if it does not know the token.
-    pub async fn read_challenge(&self, token: &ChallengeToken) -> Result<Option<String>, AgentError> {
+    /// Asks the agent for a challenge as a CA would, on the public path: `None` if it does not know
+    /// the token.
+    pub async fn read_challenge(
+        &self,
+        token: &ChallengeToken,
+    ) -> Result<Option<String>, AgentError> {
         let mut url = self.base.clone();
         url.set_path(&format!("{CHALLENGE_PATH_PREFIX}{token}"));
         let answer = self.in_turn(self.http.get(url)).await?;
@@ -242,8 +268,9 @@ impl AgentClient {
         turn: Option<OwnedSemaphorePermit>,
     ) -> Result<Answer, AgentError> {
         let response = call.send().await;
-        let response = response
-            .map_err(|source| unreachable_because(&self.base, "no answer", Some(source.without_url())))?;
+        let response = response.map_err(|source| {
+            unreachable_because(&self.base, "no answer", Some(source.without_url()))
+        })?;
         Ok(Answer {
             response,
             _turn: turn,
@@ -266,11 +293,19 @@ impl AgentClient {
             Err(error) => return error,
         };
         if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN {
-            let detail = problem.map_or_else(|| "it does not say why".to_owned(), |problem| problem.detail);
+            let detail = problem.map_or_else(
+                || "it does not say why".to_owned(),
+                |problem| problem.detail,
+            );
             return AgentError::Unauthorized { agent, detail };
         }
         problem.map_or_else(
-            || self.not_an_agent(&format!("status {} without a problem document", status.as_u16())),
+            || {
+                self.not_an_agent(&format!(
+                    "status {} without a problem document",
+                    status.as_u16()
+                ))
+            },
             |problem| self.refused(problem),
         )
     }
@@ -283,8 +318,14 @@ impl AgentClient {
                 agent,
                 detail: problem.detail,
             },
-            Problem { code, detail, .. } if is_the_callers && code != ProblemCode::RequestTimeout => {
-                AgentError::Refused { agent, code, detail }
+            Problem { code, detail, .. }
+                if is_the_callers && code != ProblemCode::RequestTimeout =>
+            {
+                AgentError::Refused {
+                    agent,
+                    code,
+                    detail,
+                }
             }
             Problem { code, detail, .. } => {
                 unreachable_because(&self.base, &format!("{code}: {detail}"), None)
@@ -301,7 +342,11 @@ impl AgentClient {
     async fn body(&self, mut answer: Answer) -> Result<Vec<u8>, AgentError> {
         let mut body = Vec::new();
         while let Some(chunk) = answer.response.chunk().await.map_err(|source| {
-            unreachable_because(&self.base, "the answer broke off", Some(source.without_url()))
+            unreachable_because(
+                &self.base,
+                "the answer broke off",
+                Some(source.without_url()),
+            )
         })? {
             if body.len() + chunk.len() > MAX_ANSWER_BYTES {
                 return Err(self.not_an_agent("the answer is longer than 1 MiB"));

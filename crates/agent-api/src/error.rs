@@ -5,7 +5,8 @@ use crate::ProblemCode;
 /// A call to an agent failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
-    /// Nobody answered in time, or what answered is in no state to do the work (any 5xx), or is no agent. Try again later.
+    /// Nobody answered in time, or what answered is in no state to do the work (any 5xx), or is no
+    /// agent. Try again later.
     #[error("the agent at {agent} cannot do it now: {detail}")]
     Unreachable {
         /// The agent's base URL.
@@ -34,7 +35,8 @@ pub enum AgentError {
         /// The agent's sentence.
         detail: String,
     },
-    /// HAProxy took the certificate, but a handshake showed another one; the agent went back to the one before.
+    /// HAProxy took the certificate, but a handshake showed another one; the agent went back to the
+    /// one before.
     #[error("the edge of {agent} presents another certificate: {detail}")]
     Mismatch {
         /// The agent's base URL.
@@ -45,7 +47,8 @@ pub enum AgentError {
 }
 
 impl AgentError {
-    /// The same failure for another certificate of the same call; what the HTTP client says stays with the first.
+    /// The same failure for another certificate of the same call; what the HTTP client says stays
+    /// with the first.
     pub(crate) fn repeated(&self) -> Self {
         match self {
             Self::Unreachable { agent, detail, .. } => Self::Unreachable {
@@ -53,7 +56,11 @@ impl AgentError {
                 detail: detail.clone(),
                 source: None,
             },
-            Self::Refused { agent, code, detail } => Self::Refused {
+            Self::Refused {
+                agent,
+                code,
+                detail,
+            } => Self::Refused {
                 agent: agent.clone(),
                 code: *code,
                 detail: detail.clone(),

@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 pub struct Health {
     /// The verdict.
     pub status: HealthStatus,
-    /// When this agent's process started, by its own clock. Another moment than was seen before means that the agent was restarted
-    /// and has forgotten the challenges that it was given. An older agent leaves it out.
+    /// When this agent's process started, by its own clock. Another moment than was seen before
+    /// means that the agent was restarted and has forgotten the challenges that it was given. An
+    /// older agent leaves it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
     /// The HAProxy next to the agent.
@@ -46,7 +47,8 @@ pub struct TlsHealth {
 pub enum HealthStatus {
     /// HAProxy answers and serves what is on disk.
     Ok,
-    /// HAProxy does not answer, or does not serve all that is on disk yet; also whatever a newer agent says beside `ok`.
+    /// HAProxy does not answer, or does not serve all that is on disk yet; also whatever a newer
+    /// agent says beside `ok`.
     #[serde(other)]
     Degraded,
 }

@@ -1,10 +1,11 @@
 //! Wire types of the HAProxyDomainAgent and a client for them.
 //!
-//! An agent stands next to each HAProxy. The service sends it certificates ([`ApplyRequest`], or many in a [`BatchRequest`]), asks what it holds
-//! ([`InventoryPage`]) and publishes the answers to HTTP-01 challenges ([`ChallengePublication`]). Both sides share these types,
-//! so they cannot drift apart; unknown fields are passed over, so either side may be one version ahead. Every refusal is a
-//! [`Problem`] document (RFC 9457) with a stable [`ProblemCode`]; the [`AgentClient`] turns it into an [`AgentError`] that
-//! tells whether trying again later can help.
+//! An agent stands next to each HAProxy. The service sends it certificates ([`ApplyRequest`], or
+//! many in a [`BatchRequest`]), asks what it holds ([`InventoryPage`]) and publishes the answers to
+//! HTTP-01 challenges ([`ChallengePublication`]). Both sides share these types, so they cannot
+//! drift apart; unknown fields are passed over, so either side may be one version ahead. Every
+//! refusal is a [`Problem`] document (RFC 9457) with a stable [`ProblemCode`]; the [`AgentClient`]
+//! turns it into an [`AgentError`] that tells whether trying again later can help.
 
 mod batch;
 mod certificates;
@@ -15,8 +16,12 @@ mod health;
 mod problem;
 
 pub use batch::{BatchAnswer, BatchRequest, BatchResult, MAX_BATCH_BYTES, MAX_BATCH_CERTIFICATES};
-pub use certificates::{Applied, ApplyOutcome, ApplyRequest, CertificateState, InventoryItem, InventoryPage};
-pub use challenges::{CHALLENGE_PATH_PREFIX, ChallengePublication, ChallengeToken, ChallengeTokenError};
+pub use certificates::{
+    Applied, ApplyOutcome, ApplyRequest, CertificateState, InventoryItem, InventoryPage,
+};
+pub use challenges::{
+    CHALLENGE_PATH_PREFIX, ChallengePublication, ChallengeToken, ChallengeTokenError,
+};
 pub use client::{Access, AgentClient, ClientOptions};
 pub use dps_domain::inventory::InventoryDigest;
 pub use error::AgentError;

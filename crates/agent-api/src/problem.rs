@@ -29,7 +29,8 @@ pub struct Problem {
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $text:literal, $title:literal, $status:literal;)*) => {
-        /// Every reason for which the agent refuses. Stable; clients take new ones as [`ProblemCode::Unknown`].
+        /// Every reason for which the agent refuses. Stable; clients take new ones as
+        /// [`ProblemCode::Unknown`].
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
         pub enum ProblemCode {
             $($(#[$doc])* #[serde(rename = $text)] $variant,)*
@@ -168,8 +169,7 @@ mod tests {
 
     #[test]
     fn a_code_of_a_newer_agent_is_read_as_unknown() {
-        let text =
-            r#"{"type":"about:blank","title":"t","status":422,"detail":"d","code":"BRAND_NEW","more":1}"#;
+        let text = r#"{"type":"about:blank","title":"t","status":422,"detail":"d","code":"BRAND_NEW","more":1}"#;
         assert_eq!(
             serde_json::from_str::<Problem>(text).unwrap().code,
             ProblemCode::Unknown

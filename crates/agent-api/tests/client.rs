@@ -1,11 +1,12 @@
-//! What the client sends, and what it makes of good, bad and hostile answers: against a socket that answers as told.
+//! What the client sends, and what it makes of good, bad and hostile answers: against a socket that
+//! answers as told.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::time::Duration;
 
 use dps_agent_api::{
-    AgentClient, AgentError, ApplyOutcome, ApplyRequest, ChallengeToken, ClientOptions, HealthStatus,
-    ProblemCode,
+    AgentClient, AgentError, ApplyOutcome, ApplyRequest, ChallengeToken, ClientOptions,
+    HealthStatus, ProblemCode,
 };
 use secrecy::SecretString;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -119,7 +120,8 @@ async fn an_apply_travels_with_token_and_camel_case_and_comes_back_typed() {
 
 #[tokio::test]
 async fn an_answer_about_another_certificate_is_a_mismatch() {
-    let (client, _received) = agent_that_answers(answer("200 OK", &applied(&"bb".repeat(32)))).await;
+    let (client, _received) =
+        agent_that_answers(answer("200 OK", &applied(&"bb".repeat(32)))).await;
     assert!(matches!(
         client.apply(&request()).await,
         Err(AgentError::Mismatch { .. })
@@ -133,7 +135,9 @@ async fn a_removal_says_which_generation_it_knows_of() {
     client.remove_generation(&host, 7).await.unwrap();
     let received = received.await.unwrap();
     assert!(
-        received.starts_with("DELETE /internal/v1/certificates/shop.example.com?generation=7 HTTP/1.1\r\n"),
+        received.starts_with(
+            "DELETE /internal/v1/certificates/shop.example.com?generation=7 HTTP/1.1\r\n"
+        ),
         "{received}"
     );
 }
@@ -159,9 +163,9 @@ async fn a_wrong_token_an_edge_mismatch_and_an_outage_are_told_apart() {
         Err(AgentError::Unauthorized { .. })
     ));
 
-    let mismatch =
-        r#"{"type":"about:blank","title":"t","status":500,"detail":"other leaf","code":"EDGE_MISMATCH"}"#;
-    let (client, _received) = agent_that_answers(answer("500 Internal Server Error", mismatch)).await;
+    let mismatch = r#"{"type":"about:blank","title":"t","status":500,"detail":"other leaf","code":"EDGE_MISMATCH"}"#;
+    let (client, _received) =
+        agent_that_answers(answer("500 Internal Server Error", mismatch)).await;
     assert!(matches!(
         client.apply(&request()).await,
         Err(AgentError::Mismatch { .. })
@@ -170,7 +174,9 @@ async fn a_wrong_token_an_edge_mismatch_and_an_outage_are_told_apart() {
     let outage = r#"{"type":"about:blank","title":"t","status":503,"detail":"no socket","code":"HAPROXY_UNREACHABLE"}"#;
     let (client, _received) = agent_that_answers(answer("503 Service Unavailable", outage)).await;
     let error = client.apply(&request()).await.unwrap_err();
-    assert!(matches!(&error, AgentError::Unreachable { detail, .. } if detail.contains("no socket")));
+    assert!(
+        matches!(&error, AgentError::Unreachable { detail, .. } if detail.contains("no socket"))
+    );
 }
 
 #[tokio::test]
@@ -178,7 +184,8 @@ async fn answers_that_no_agent_gives_are_an_outage_and_not_a_refusal() {
     let endless = answer("200 OK", &"x".repeat(2 * 1024 * 1024));
     let cut = b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"items\":".to_vec();
     let elsewhere =
-        b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n".to_vec();
+        b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n"
+            .to_vec();
     let html = answer("404 Not Found", "<html>not here</html>");
     for bytes in [
         endless,
@@ -247,7 +254,8 @@ fn a_request_never_shows_its_key() {
 
 #[tokio::test]
 async fn a_batch_is_one_call_and_each_result_is_typed() {
-    let refused = r#"{"type":"about:blank","title":"t","status":409,"detail":"d","code":"GENERATION_STALE"}"#;
+    let refused =
+        r#"{"type":"about:blank","title":"t","status":409,"detail":"d","code":"GENERATION_STALE"}"#;
     let body = format!(
         r#"{{"results":[{{"applied":{}}},{{"refused":{refused}}},{{"applied":{}}}]}}"#,
         applied(&"aa".repeat(32)),
@@ -279,10 +287,13 @@ async fn a_batch_is_one_call_and_each_result_is_typed() {
 
 #[tokio::test]
 async fn an_agent_too_old_for_batches_is_asked_one_by_one() {
-    let absent =
-        r#"{"type":"about:blank","title":"t","status":405,"detail":"d","code":"METHOD_NOT_ALLOWED"}"#;
+    let absent = r#"{"type":"about:blank","title":"t","status":405,"detail":"d","code":"METHOD_NOT_ALLOWED"}"#;
     let single = answer("200 OK", &applied(&"aa".repeat(32)));
-    let answers = vec![answer("405 Method Not Allowed", absent), single.clone(), single];
+    let answers = vec![
+        answer("405 Method Not Allowed", absent),
+        single.clone(),
+        single,
+    ];
     let (client, received) = agent_that_answers_all(answers).await;
     for result in client.apply_batch(&[request(), request()]).await {
         result.unwrap();
@@ -296,7 +307,8 @@ async fn an_agent_too_old_for_batches_is_asked_one_by_one() {
 
 #[tokio::test]
 async fn a_batch_that_nobody_answers_fails_for_each_of_its_certificates() {
-    let refused = r#"{"type":"about:blank","title":"t","status":401,"detail":"d","code":"UNAUTHORIZED"}"#;
+    let refused =
+        r#"{"type":"about:blank","title":"t","status":401,"detail":"d","code":"UNAUTHORIZED"}"#;
     let (client, _) = agent_that_answers(answer("401 Unauthorized", refused)).await;
     let results = client.apply_batch(&[request(), request()]).await;
     assert_eq!(results.len(), 2);

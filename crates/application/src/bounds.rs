@@ -70,7 +70,9 @@ pub fn report(report: &StatusReport) -> Cow<'_, StatusReport> {
 pub fn event(event: &DomainEvent) -> Cow<'_, DomainEvent> {
     let words = [&event.kind, &event.phase, &event.replica].map(|word| text(word, MAX_WORD));
     let detail = detail(&event.detail, MAX_DETAIL);
-    if matches!(detail, Cow::Borrowed(_)) && words.iter().all(|word| matches!(word, Cow::Borrowed(_))) {
+    if matches!(detail, Cow::Borrowed(_))
+        && words.iter().all(|word| matches!(word, Cow::Borrowed(_)))
+    {
         return Cow::Borrowed(event);
     }
     let [kind, phase, replica] = words.map(Cow::into_owned);
@@ -244,7 +246,8 @@ mod tests {
                 replica: "r".repeat(5_000),
             };
             let short = event(&line);
-            let whole = short.kind.len() + short.phase.len() + short.replica.len() + length(&short.detail);
+            let whole =
+                short.kind.len() + short.phase.len() + short.replica.len() + length(&short.detail);
             assert!(whole <= MAX_LINE, "{whole}");
             assert_eq!(short.detail["cut"], true);
         }

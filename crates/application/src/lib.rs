@@ -1,11 +1,12 @@
 //! What the service does, without knowing how the outside is reached.
 //!
-//! A [`ports::CertificateStore`] holds one work record per custom domain. Workers lease due records, make one step of work
-//! each ([`steps`]), and hand back the outcome in one transaction that also releases the lease. A step reads the facts,
-//! lets `dps-domain` decide, acts through a port and returns an [`Outcome`](steps::Outcome); [`settle`] turns the outcome into the
-//! new record. The parties outside (CA, DNS, edges, Cabinet) are traits in [`ports`]; time and randomness are ports too. A crash
-//! anywhere is harmless, because the record is the truth, effects are persisted before they are built upon, and every step
-//! may run twice.
+//! A [`ports::CertificateStore`] holds one work record per custom domain. Workers lease due
+//! records, make one step of work each ([`steps`]), and hand back the outcome in one transaction
+//! that also releases the lease. A step reads the facts, lets `dps-domain` decide, acts through a
+//! port and returns an [`Outcome`](steps::Outcome); [`settle`] turns the outcome into the new
+//! record. The parties outside (CA, DNS, edges, Cabinet) are traits in [`ports`]; time and
+//! randomness are ports too. A crash anywhere is harmless, because the record is the truth, effects
+//! are persisted before they are built upon, and every step may run twice.
 
 pub mod bounds;
 pub mod ca;

@@ -42,8 +42,8 @@ pub enum OperatorError {
 
 const TRIES: usize = 5;
 
-/// Begins the renewal of a live domain now, whatever its stored moment. The present certificate is served meanwhile. `who` is what the
-/// history calls the operator's process.
+/// Begins the renewal of a live domain now, whatever its stored moment. The present certificate is
+/// served meanwhile. `who` is what the history calls the operator's process.
 pub async fn renew(
     store: &dyn CertificateStore,
     who: &str,
@@ -82,8 +82,12 @@ pub async fn retry(
             remedy,
         };
         match &record.phase {
-            Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. } | Phase::Leaving => Ok(()),
-            Phase::Failed if matches!(record.last_failure, Some(Failure::NameAlreadyClaimed {})) => {
+            Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. } | Phase::Leaving => {
+                Ok(())
+            }
+            Phase::Failed
+                if matches!(record.last_failure, Some(Failure::NameAlreadyClaimed {})) =>
+            {
                 Err(refused("another domain holds its name"))
             }
             Phase::Failed => {

@@ -9,14 +9,15 @@ use dps_domain::lane::Lane;
 use dps_domain::shares;
 use ipnet::IpNet;
 
-/// Between two looks at a live domain that left, which may be a slip that its customer mends within the hour.
+/// Between two looks at a live domain that left, which may be a slip that its customer mends within
+/// the hour.
 const DEPARTED: Backoff = Backoff {
     initial: Duration::from_secs(10 * 60),
     max: Duration::from_secs(6 * 60 * 60),
 };
 
-/// The longest time between two looks at one that left and did not come back before its certificate ended: there are more of them every
-/// month, and few return.
+/// The longest time between two looks at one that left and did not come back before its certificate
+/// ended: there are more of them every month, and few return.
 const ENDED_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How one worker works.
@@ -120,7 +121,8 @@ pub struct Policy {
     pub release_after: Duration,
     /// Addresses of our edges, for names that cannot have a CNAME.
     pub edge_addresses: Vec<IpNet>,
-    /// The periodic pass of the lease loops: how soon work that another process made due is seen when nobody told of it.
+    /// The periodic pass of the lease loops: how soon work that another process made due is seen
+    /// when nobody told of it.
     pub poll_interval: Duration,
     /// How long an edge that does not do what it is asked is waited for.
     pub unreachable_grace: Duration,
@@ -197,16 +199,21 @@ impl Policy {
         }
     }
 
-    /// The pools of permits. Every lane draws from one of them: work at the CA from a common one, the others each from its own.
+    /// The pools of permits. Every lane draws from one of them: work at the CA from a common one,
+    /// the others each from its own.
     pub fn pools(&self) -> Vec<Pool> {
         let shares = [
             (self.shares.urgent, vec![Lane::Urgent]),
             (self.shares.renewal, vec![Lane::Renewal]),
-            (self.shares.first_issuance, vec![Lane::Issuance, Lane::OrderQueue]),
+            (
+                self.shares.first_issuance,
+                vec![Lane::Issuance, Lane::OrderQueue],
+            ),
             (self.shares.chronic, vec![Lane::Chronic]),
         ];
         let permits = (self.issuance.concurrency + self.renewal.concurrency).max(shares.len());
-        let guarantees = shares::guarantees(permits, shares.each_ref().map(|(percent, _)| *percent));
+        let guarantees =
+            shares::guarantees(permits, shares.each_ref().map(|(percent, _)| *percent));
         let at_the_ca = Pool {
             permits,
             shares: shares
@@ -225,7 +232,10 @@ impl Policy {
                 }],
             }
         });
-        alone.into_iter().chain([self.checks(), at_the_ca]).collect()
+        alone
+            .into_iter()
+            .chain([self.checks(), at_the_ca])
+            .collect()
     }
 
     /// The pool of checks before the order. First checks go before repeated ones, which keep a
@@ -256,8 +266,8 @@ impl Policy {
         }
     }
 
-    /// The back-off between looks at a live domain that left, whether its renewal is due or not; `ended` says whether its certificate has
-    /// ended.
+    /// The back-off between looks at a live domain that left, whether its renewal is due or not;
+    /// `ended` says whether its certificate has ended.
     pub const fn moved_away_backoff(ended: bool) -> Backoff {
         Backoff {
             max: if ended { ENDED_MAX } else { DEPARTED.max },

@@ -154,7 +154,11 @@ fn try_apart(service: &Service, index: usize, target: &Hostname) {
     tokio::spawn(async move {
         let resolvers = &service.resolvers;
         let seen = resolvers.0[index].resolver.observe(&target).await.answer;
-        let outcome = if is_failure(&seen) { Err(&seen) } else { Ok(()) };
+        let outcome = if is_failure(&seen) {
+            Err(&seen)
+        } else {
+            Ok(())
+        };
         resolvers.note(&service, index, outcome);
     });
 }
@@ -180,7 +184,11 @@ impl Member {
 
     /// What the resolver answered when it was asked last.
     fn unasked(&self) -> ResolverView {
-        let answer = self.lock().out_of_order.as_ref().map(|out| out.answer.clone());
+        let answer = self
+            .lock()
+            .out_of_order
+            .as_ref()
+            .map(|out| out.answer.clone());
         let answer = answer.unwrap_or(DnsAnswer::Timeout);
         let seen = DnsObservation::new(self.resolver.address(), Vec::new(), answer);
         ResolverView {

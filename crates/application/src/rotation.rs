@@ -1,4 +1,5 @@
-//! Rotation of key-encryption keys: every secret is sealed again under the current one, while the service runs.
+//! Rotation of key-encryption keys: every secret is sealed again under the current one, while the
+//! service runs.
 
 use crate::ports::store::{SecretRow, StoreError};
 use crate::ports::vault::{SecretContext, SecretPurpose, VaultError};
@@ -66,11 +67,16 @@ pub async fn is_empty(store: &dyn CertificateStore) -> Result<bool, StoreError> 
 }
 
 /// Seals every stored secret under the current key-encryption key.
-pub async fn rotate(store: &dyn CertificateStore, vault: &dyn Vault) -> Result<Rotated, RotationError> {
+pub async fn rotate(
+    store: &dyn CertificateStore,
+    vault: &dyn Vault,
+) -> Result<Rotated, RotationError> {
     let (mut done, mut secrets) = (Rotated::default(), Secrets::default());
     while let Some(rows) = secrets.next_page(store).await? {
         for row in &rows {
-            let resealed = vault.reseal(context(row), &row.sealed).map_err(unusable(row))?;
+            let resealed = vault
+                .reseal(context(row), &row.sealed)
+                .map_err(unusable(row))?;
             match resealed {
                 // A row written meanwhile was sealed under the current key by its writer.
                 Some(new) if store.secret_replace(row, &new).await? => done.resealed += 1,
@@ -83,11 +89,16 @@ pub async fn rotate(store: &dyn CertificateStore, vault: &dyn Vault) -> Result<R
 
 /// Opens every stored secret, which proves that the keys belong to the store; returns how many
 /// there are.
-pub async fn open_all(store: &dyn CertificateStore, vault: &dyn Vault) -> Result<u64, RotationError> {
+pub async fn open_all(
+    store: &dyn CertificateStore,
+    vault: &dyn Vault,
+) -> Result<u64, RotationError> {
     let (mut opened, mut secrets) = (0, Secrets::default());
     while let Some(rows) = secrets.next_page(store).await? {
         for row in &rows {
-            vault.open(context(row), &row.sealed).map_err(unusable(row))?;
+            vault
+                .open(context(row), &row.sealed)
+                .map_err(unusable(row))?;
             opened += 1;
         }
     }

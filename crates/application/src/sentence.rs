@@ -32,7 +32,11 @@ pub fn sentence(
 
 /// The sentence about a record's last failure, as the customer read it; `None` without a failure.
 /// `events` are the newest lines of the history, the newest first.
-pub fn last_sentence(record: &DomainRecord, policy: &Policy, events: &[DomainEvent]) -> Option<String> {
+pub fn last_sentence(
+    record: &DomainRecord,
+    policy: &Policy,
+    events: &[DomainEvent],
+) -> Option<String> {
     let failure = record.last_failure.as_ref()?;
     let mut edge_addresses = policy.edge_hosts();
     if edge_addresses.is_empty() {

@@ -12,7 +12,8 @@ use crate::local_fault::{LocalFaultLog, LocalParty};
 use crate::outage::Outages;
 use crate::policy::Policy;
 use crate::ports::{
-    Cabinet, CertificateAuthority, CertificateStore, Clock, HttpProbe, Metrics, Pki, Randomness, Vault,
+    Cabinet, CertificateAuthority, CertificateStore, Clock, HttpProbe, Metrics, Pki, Randomness,
+    Vault,
 };
 use crate::resolvers::Resolvers;
 

@@ -1,4 +1,5 @@
-//! Turns a step's outcome into the record's next state: a pure function of record, outcome, time and jitter.
+//! Turns a step's outcome into the record's next state: a pure function of record, outcome, time
+//! and jitter.
 
 use std::time::Duration;
 
@@ -6,7 +7,9 @@ use dps_domain::lane::usual_lane;
 use dps_domain::phase::{Issuance, Lane, Next};
 use dps_domain::renewal::WaitCause;
 use dps_domain::renewal::info::{RenewalInfo, RenewalPlan};
-use dps_domain::{Event, Failure, FailureCode, IllegalTransition, Phase, Timestamp, backoff, renewal};
+use dps_domain::{
+    Event, Failure, FailureCode, IllegalTransition, Phase, Timestamp, backoff, renewal,
+};
 use serde_json::{Map, Value, json};
 
 use crate::bounds;
@@ -34,7 +37,8 @@ pub struct SettleContext<'a> {
     pub replica: &'a str,
 }
 
-/// The record's next state, the report for the Cabinet if there is something to tell, and the line of its history.
+/// The record's next state, the report for the Cabinet if there is something to tell, and the line
+/// of its history.
 pub fn settle(
     before: &DomainRecord,
     outcome: Outcome,
@@ -45,7 +49,11 @@ pub fn settle(
         ..before.clone()
     };
     let (kind, detail, message) = match outcome {
-        Outcome::Moved { event, kind, detail } => {
+        Outcome::Moved {
+            event,
+            kind,
+            detail,
+        } => {
             if let Event::Deployed {
                 renew_at,
                 not_before,
@@ -76,7 +84,8 @@ pub fn settle(
             } else {
                 0
             };
-            // Passing DNS again after a failed validation is no progress towards a certificate: the CA must be satisfied.
+            // Passing DNS again after a failed validation is no progress towards a certificate: the
+            // CA must be satisfied.
             if record.failed_validations == 0 {
                 record.pending_since = context.now;
             }
@@ -107,7 +116,10 @@ pub fn settle(
         }
         Outcome::Waiting { until, kind } => {
             record.attempt = record.attempt.saturating_sub(1);
-            let failure = record.last_failure.as_ref().filter(|_| is_moved_away(before));
+            let failure = record
+                .last_failure
+                .as_ref()
+                .filter(|_| is_moved_away(before));
             let due = in_time(&record.phase, failure, until.max(context.now), context.now);
             record.next_attempt_at = Some(due);
             (kind.to_owned(), json!({ "until": due }), None)
@@ -137,7 +149,12 @@ pub fn settle(
     })
 }
 
-fn event(record: &DomainRecord, kind: String, detail: Value, context: &SettleContext<'_>) -> DomainEvent {
+fn event(
+    record: &DomainRecord,
+    kind: String,
+    detail: Value,
+    context: &SettleContext<'_>,
+) -> DomainEvent {
     DomainEvent {
         duration: Some(context.took),
         ..DomainEvent::of(record, kind, detail, context.replica)
@@ -171,15 +188,18 @@ fn first_renewal_info(
 /// presents it any longer then.
 fn by_the_certificates_end(record: &DomainRecord, now: Timestamp) -> Option<Timestamp> {
     match record.phase {
-        Phase::Live { not_after, .. } if now < not_after => {
-            Some(record.next_attempt_at.map_or(not_after, |at| at.min(not_after)))
-        }
+        Phase::Live { not_after, .. } if now < not_after => Some(
+            record
+                .next_attempt_at
+                .map_or(not_after, |at| at.min(not_after)),
+        ),
         _ => record.next_attempt_at,
     }
 }
 
-/// The CA wants the certificate of a live domain renewed at another time: nothing else about the domain changes. A renewal that is under
-/// way becomes urgent when the certificate must go, and is left alone otherwise; `None` then.
+/// The CA wants the certificate of a live domain renewed at another time: nothing else about the
+/// domain changes. A renewal that is under way becomes urgent when the certificate must go, and is
+/// left alone otherwise; `None` then.
 pub fn apply_renewal_info(
     mut record: DomainRecord,
     info: &RenewalInfo,
@@ -196,7 +216,9 @@ pub fn apply_renewal_info(
         } => {
             record.phase = record.phase.apply(Event::RenewalMoved(renew_at)).ok()?;
             record.urgent_from = Some(urgent_from);
-            let due = record.next_attempt_at.map_or(renew_at, |due| due.min(renew_at));
+            let due = record
+                .next_attempt_at
+                .map_or(renew_at, |due| due.min(renew_at));
             record.next_attempt_at = Some(due);
         }
         Phase::Live {
@@ -228,7 +250,8 @@ pub fn apply_renewal_info(
     })
 }
 
-/// Keeps what a step saw with the line of history. What the outcome says comes first; what was seen beside it is added.
+/// Keeps what a step saw with the line of history. What the outcome says comes first; what was seen
+/// beside it is added.
 pub fn add_evidence(completion: &mut Completion, evidence: Map<String, Value>) {
     let detail = completion.event.as_mut().map(|event| &mut event.detail);
     if let Some(Value::Object(fields)) = detail {
@@ -265,12 +288,15 @@ fn still_explains(record: &DomainRecord) -> bool {
         Some(FailureCode::AcmeValidationFailed) => {
             matches!(
                 issuance,
-                Issuance::AwaitingDns | Issuance::AwaitingHttpProbe | Issuance::Ordering | Issuance::Queued
+                Issuance::AwaitingDns
+                    | Issuance::AwaitingHttpProbe
+                    | Issuance::Ordering
+                    | Issuance::Queued
             )
         }
-        Some(FailureCode::AcmeCaUnavailable | FailureCode::EdgeUnreachable | FailureCode::Internal) => {
-            record.lost_orders > 0 && !matches!(issuance, Issuance::Deploying { .. })
-        }
+        Some(
+            FailureCode::AcmeCaUnavailable | FailureCode::EdgeUnreachable | FailureCode::Internal,
+        ) => record.lost_orders > 0 && !matches!(issuance, Issuance::Deploying { .. }),
         Some(_) | None => false,
     }
 }
@@ -299,9 +325,12 @@ fn fail(
 ) -> Result<(), IllegalTransition> {
     let now = context.now;
     let growing = match &record.phase {
-        Phase::Live { not_after, .. } if *not_after <= now => Some(context.policy.backoff(Lane::Removal)),
+        Phase::Live { not_after, .. } if *not_after <= now => {
+            Some(context.policy.backoff(Lane::Removal))
+        }
         phase if phase.was_served() && failure.code() == FailureCode::DnsMoved => {
-            // What failed before for other reasons, an outage of resolvers maybe, does not make its customer one who left long ago.
+            // What failed before for other reasons, an outage of resolvers maybe, does not make its
+            // customer one who left long ago.
             if !is_moved_away(record) {
                 record.attempt = 1;
             }
@@ -329,8 +358,10 @@ fn fail(
             record.phase = record.phase.clone().apply(Event::OrderLost)?;
             if rest {
                 record.failed_validations = record.failed_validations.saturating_add(1);
-                let rest =
-                    backoff::backoff_after_failed_validation(record.failed_validations, context.jitter);
+                let rest = backoff::backoff_after_failed_validation(
+                    record.failed_validations,
+                    context.jitter,
+                );
                 record.order_not_before = in_time(&record.phase, Some(failure), now + rest, now);
             } else {
                 after_lost_order(record, failure, now, context);
@@ -372,8 +403,8 @@ fn fail(
     Ok(())
 }
 
-/// Counts an order that led to no certificate, and puts the next one off until `earliest` or the end
-/// of a pause that doubles with each, whichever is later.
+/// Counts an order that led to no certificate, and puts the next one off until `earliest` or the
+/// end of a pause that doubles with each, whichever is later.
 fn after_lost_order(
     record: &mut DomainRecord,
     failure: &Failure,
@@ -384,7 +415,11 @@ fn after_lost_order(
     record.lost_orders = record.lost_orders.saturating_add(1);
     // The order itself was the first attempt.
     let attempts = record.lost_orders.saturating_add(1);
-    let pause = context.policy.issuance.backoff().delay(attempts, context.jitter);
+    let pause = context
+        .policy
+        .issuance
+        .backoff()
+        .delay(attempts, context.jitter);
     let end = earliest.max(context.now + pause);
     record.order_not_before = in_time(&record.phase, Some(failure), end, context.now);
 }
@@ -403,7 +438,11 @@ fn in_time(phase: &Phase, failure: Option<&Failure>, due: Timestamp, now: Timest
 
 /// The longest wait before the next attempt at a renewal that is under way, after `failure` if
 /// there was one; `None` without a bound.
-pub(crate) fn longest_wait(phase: &Phase, failure: Option<&Failure>, now: Timestamp) -> Option<Duration> {
+pub(crate) fn longest_wait(
+    phase: &Phase,
+    failure: Option<&Failure>,
+    now: Timestamp,
+) -> Option<Duration> {
     let (Phase::Live {
         not_after,
         next: Next::Now(_),
@@ -451,12 +490,15 @@ fn report(
     Some(current_report(after, message, policy))
 }
 
-/// When something is done about what went wrong. Whoever waits in the queue for the CA's limit is due all the while, so that tenants can take
-/// turns; what is told is when its turn will probably come.
+/// When something is done about what went wrong. Whoever waits in the queue for the CA's limit is
+/// due all the while, so that tenants can take turns; what is told is when its turn will probably
+/// come.
 fn next_attempt_at(record: &DomainRecord) -> Option<Timestamp> {
     let queued = matches!(record.phase.issuance(), Some(Issuance::Queued));
     match record.last_failure.as_ref() {
-        Some(Failure::AcmeRateLimited { until: Some(at), .. }) if queued => Some(*at),
+        Some(Failure::AcmeRateLimited {
+            until: Some(at), ..
+        }) if queued => Some(*at),
         Some(_) => record.next_attempt_at,
         None => record.next_attempt_at.filter(|_| is_waiting(record)),
     }
@@ -471,7 +513,11 @@ fn is_waiting(record: &DomainRecord) -> bool {
 }
 
 /// The report that tells a record as it stands.
-pub fn current_report(record: &DomainRecord, message: Option<String>, policy: &Policy) -> StatusReport {
+pub fn current_report(
+    record: &DomainRecord,
+    message: Option<String>,
+    policy: &Policy,
+) -> StatusReport {
     StatusReport {
         status: record.phase.status(),
         failure: record.last_failure.clone(),

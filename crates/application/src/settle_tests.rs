@@ -115,7 +115,10 @@ fn a_failed_validation_rests_the_name_and_starts_from_dns_with_the_cas_words_kep
     assert_eq!(done.record.phase, Phase::START);
     assert_eq!(done.record.failed_validations, 1);
     assert!(done.record.order_not_before >= NOW + Duration::from_secs(600));
-    assert_eq!(done.record.next_attempt_at, Some(done.record.order_not_before));
+    assert_eq!(
+        done.record.next_attempt_at,
+        Some(done.record.order_not_before)
+    );
     let moved = Outcome::Moved {
         event: Event::DnsReady,
         kind: "dns.ready",
@@ -264,13 +267,18 @@ fn a_domain_whose_certificate_ended_is_failed_for_the_reason_that_kept_it_from_b
         let report = done.report.unwrap();
         assert_eq!(report.status, Status::Failed);
         assert_eq!(report.failure.unwrap().code(), code);
-        assert_eq!(report.certificate_not_after, Some(NOW + HOUR), "when it ended");
+        assert_eq!(
+            report.certificate_not_after,
+            Some(NOW + HOUR),
+            "when it ended"
+        );
         assert_eq!(done.record.next_attempt_at, Some(NOW), "it is tried on");
     }
 }
 
 #[test]
-fn a_domain_that_stays_away_after_its_certificate_ended_is_released_and_an_outage_releases_nobody() {
+fn a_domain_that_stays_away_after_its_certificate_ended_is_released_and_an_outage_releases_nobody()
+{
     let left = Failure::DnsMoved {
         cause: Box::new(Failure::DnsNxdomain {}),
     };
@@ -286,7 +294,10 @@ fn a_domain_that_stays_away_after_its_certificate_ended_is_released_and_an_outag
     assert!(away.next_attempt_at.is_some());
     assert_eq!(away.phase.name(), "expired");
     let released = looked(30, left.clone());
-    assert_eq!((released.phase, released.next_attempt_at), (Phase::Failed, None));
+    assert_eq!(
+        (released.phase, released.next_attempt_at),
+        (Phase::Failed, None)
+    );
     assert_eq!(released.last_failure, Some(left.clone()));
     let outage = Failure::AcmeCaUnavailable {
         detail: String::new(),
@@ -308,7 +319,14 @@ fn that_its_renewal_is_due_does_not_bring_a_domain_back_that_left() {
     let moved = |before: &DomainRecord, event| {
         let kind = "moved";
         let detail = json!({});
-        settled(before, Outcome::Moved { event, kind, detail })
+        settled(
+            before,
+            Outcome::Moved {
+                event,
+                kind,
+                detail,
+            },
+        )
     };
     let begun = moved(&before, Event::RenewalDue);
     assert_eq!(begun.record.last_failure, before.last_failure);
@@ -316,7 +334,10 @@ fn that_its_renewal_is_due_does_not_bring_a_domain_back_that_left() {
     assert_eq!(begun.record.lane(), Some(Lane::Chronic));
     assert!(begun.report.is_none());
     let returned = moved(&begun.record, Event::HttpReady);
-    assert_eq!((returned.record.last_failure, returned.record.attempt), (None, 0));
+    assert_eq!(
+        (returned.record.last_failure, returned.record.attempt),
+        (None, 0)
+    );
     assert!(
         returned.report.is_some(),
         "the customer hears that it is well again"
@@ -504,7 +525,10 @@ fn a_renewal_that_reached_the_edge_reports_the_new_end_of_validity() {
             detail: json!({}),
         },
     );
-    assert_eq!(done.report.unwrap().certificate_not_after, Some(NOW + 2 * HOUR));
+    assert_eq!(
+        done.report.unwrap().certificate_not_after,
+        Some(NOW + 2 * HOUR)
+    );
     assert_eq!(
         done.record.urgent_from,
         Some(NOW + HOUR),
@@ -559,7 +583,9 @@ fn a_certificate_that_the_ca_wants_gone_is_renewed_now_and_before_others() {
 
 #[test]
 fn a_name_that_the_ca_refuses_stops_at_once() {
-    let failure = Failure::AcmeRejectedIdentifier { detail: "no".into() };
+    let failure = Failure::AcmeRejectedIdentifier {
+        detail: "no".into(),
+    };
     let done = settled(
         &record(Phase::Onboarding(Issuance::Ordering)),
         failed(failure, Then::Stop),
@@ -572,7 +598,9 @@ fn a_name_that_the_ca_refuses_stops_at_once() {
 
 #[test]
 fn a_live_domain_that_waits_for_somebody_is_looked_at_in_the_renewals_own_pass() {
-    let rejected = Failure::AcmeRejectedIdentifier { detail: "no".into() };
+    let rejected = Failure::AcmeRejectedIdentifier {
+        detail: "no".into(),
+    };
     for hours in [1, 5] {
         let mut policy = Policy::default();
         policy.renewal.interval = Duration::from_secs(hours * 3600);
@@ -590,6 +618,9 @@ fn a_live_domain_that_waits_for_somebody_is_looked_at_in_the_renewals_own_pass()
             settle(&before, stopped, &context)
         };
         let done = with_context(settle).unwrap();
-        assert_eq!(done.record.next_attempt_at, Some(NOW + policy.renewal.interval));
+        assert_eq!(
+            done.record.next_attempt_at,
+            Some(NOW + policy.renewal.interval)
+        );
     }
 }

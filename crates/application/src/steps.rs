@@ -83,7 +83,8 @@ pub enum Outcome {
 pub enum Then {
     /// The same step again, after a growing delay.
     Retry,
-    /// As [`Then::Retry`], but no later than the given moment, when nobody need be waited for any more.
+    /// As [`Then::Retry`], but no later than the given moment, when nobody need be waited for any
+    /// more.
     RetryBy(Timestamp),
     /// The same step again at the time that somebody told us.
     At(Timestamp),
@@ -91,8 +92,8 @@ pub enum Then {
     Queue,
     /// Back to the DNS check, after a growing delay.
     RecheckDns,
-    /// The order is dead: back to the DNS check, and a new order after that. `rest` when the CA's validation failed, so that the
-    /// name rests before the next order.
+    /// The order is dead: back to the DNS check, and a new order after that. `rest` when the CA's
+    /// validation failed, so that the name rests before the next order.
     NewOrder {
         /// Whether the name rests.
         rest: bool,
@@ -103,8 +104,9 @@ pub enum Then {
     Stop,
 }
 
-/// Makes the one step that the record's phase asks for, under the lease of `token`. `deadline` is when it must be given back, on the
-/// clock that never jumps; `evidence` takes what is seen on the way.
+/// Makes the one step that the record's phase asks for, under the lease of `token`. `deadline` is
+/// when it must be given back, on the clock that never jumps; `evidence` takes what is seen on the
+/// way.
 pub async fn step(
     service: &Service,
     record: &DomainRecord,
@@ -118,7 +120,9 @@ pub async fn step(
         deadline,
         evidence,
     };
-    let outcome = act(&context).await.unwrap_or_else(|fault| fault.settle(&context));
+    let outcome = act(&context)
+        .await
+        .unwrap_or_else(|fault| fault.settle(&context));
     if let Outcome::Failed { failure, .. } = &outcome {
         service.outages.note(record.id, failure);
     }
@@ -170,7 +174,8 @@ struct StepContext<'a> {
 impl StepContext<'_> {
     /// When the step stops waiting for the CA and gives the record back.
     fn times_out_at(&self) -> Instant {
-        self.deadline.min(Instant::now() + self.service.policy.ca_timeout)
+        self.deadline
+            .min(Instant::now() + self.service.policy.ca_timeout)
     }
 
     /// Whether an order was placed at another directory than this process's. Such an order leads no
@@ -194,7 +199,8 @@ impl StepContext<'_> {
         }
     }
 
-    /// What to do about an error of the CA. Whoever was told the same moment comes a little after it, each at another time.
+    /// What to do about an error of the CA. Whoever was told the same moment comes a little after
+    /// it, each at another time.
     fn after_ca_error(&self, error: &CaError) -> Then {
         let service = self.service;
         match error {
@@ -272,12 +278,22 @@ impl StepContext<'_> {
         self.failed_with(failure, then, &edge_addresses)
     }
 
-    fn failed_with(&self, failure: Failure, then: Then, edge_addresses: &[std::net::IpAddr]) -> Outcome {
+    fn failed_with(
+        &self,
+        failure: Failure,
+        then: Then,
+        edge_addresses: &[std::net::IpAddr],
+    ) -> Outcome {
         let caa_identity = self.service.ca.caa_identity();
         if let (true, Some(identity)) = (failure.is_about_caa(), &caa_identity) {
             self.evidence.note(CAA_IDENTITY, identity.clone());
         }
-        let message = sentence(&failure, self.record, edge_addresses, caa_identity.as_deref());
+        let message = sentence(
+            &failure,
+            self.record,
+            edge_addresses,
+            caa_identity.as_deref(),
+        );
         Outcome::Failed {
             failure,
             then,
@@ -383,7 +399,11 @@ impl Fault {
             Self::AccountBlocked { until, .. } => {
                 context.evidence.nothing_sent();
                 let service = context.service;
-                Then::At(ledger::spread(*until, service.now(), service.randomness.unit()))
+                Then::At(ledger::spread(
+                    *until,
+                    service.now(),
+                    service.randomness.unit(),
+                ))
             }
             Self::AccountPending { until } => {
                 return Outcome::Waiting {
@@ -391,7 +411,9 @@ impl Fault {
                     kind: "account.registering",
                 };
             }
-            Self::Store(_) | Self::Vault(_) | Self::Inconsistent(_) | Self::Rejected(_) => Then::Retry,
+            Self::Store(_) | Self::Vault(_) | Self::Inconsistent(_) | Self::Rejected(_) => {
+                Then::Retry
+            }
         };
         let failure = match self {
             Self::Ca(error) => error.into(),

@@ -1,5 +1,5 @@
-//! The workers: one lease loop per pool of permits, the intake from the Cabinet and the reporter to it, two that look after the edges,
-//! one that asks the CA when to renew, and housekeeping.
+//! The workers: one lease loop per pool of permits, the intake from the Cabinet and the reporter to
+//! it, two that look after the edges, one that asks the CA when to renew, and housekeeping.
 
 use std::sync::Arc;
 
@@ -22,7 +22,8 @@ pub use crate::edges::reconcile::{CompareError, compare};
 pub use crate::engine::housekeeping::{compact_limits, prune};
 pub use crate::engine::run_step::tick;
 
-/// Runs all workers until `shutdown`, then drains: leased steps are finished and their outcomes recorded.
+/// Runs all workers until `shutdown`, then drains: leased steps are finished and their outcomes
+/// recorded.
 pub async fn run(service: Service, shutdown: CancellationToken) {
     let service = Arc::new(service);
     let drained = CancellationToken::new();

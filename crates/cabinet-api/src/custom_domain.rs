@@ -25,8 +25,8 @@ pub struct CustomDomain {
     /// Where the customer's DNS must point.
     #[schema(min_length = 1, max_length = 253, example = "edge.platform.example")]
     pub cname_target: String,
-    /// One of `PendingDns`, `PendingHttpProbe`, `Issuing`, `Active`, `Failed`, `PendingRemoval`, `Removed`. A reader passes over a
-    /// domain whose status it does not know.
+    /// One of `PendingDns`, `PendingHttpProbe`, `Issuing`, `Active`, `Failed`, `PendingRemoval`,
+    /// `Removed`. A reader passes over a domain whose status it does not know.
     #[schema(min_length = 1, max_length = 64, example = "PendingDns")]
     pub status: String,
     /// Code of the failure catalogue, while something is wrong.
@@ -112,7 +112,10 @@ mod tests {
         .unwrap();
         assert_eq!(domain.status(), None);
         assert!(domain.canonical_host().is_err());
-        assert_eq!(domain.cname_target().unwrap().as_str(), "edge.platform.example");
+        assert_eq!(
+            domain.cname_target().unwrap().as_str(),
+            "edge.platform.example"
+        );
         assert_eq!(domain.updated_at.to_string(), "2026-01-02T02:04:05Z");
     }
 

@@ -29,6 +29,8 @@ pub struct CustomerView {
     #[serde(flatten)]
     pub domain: CustomDomain,
     /// The exact DNS record to create.
-    #[schema(example = "create the record \"shop CNAME edge.platform.example.\" in the zone example.com")]
+    #[schema(
+        example = "create the record \"shop CNAME edge.platform.example.\" in the zone example.com"
+    )]
     pub instruction: String,
 }

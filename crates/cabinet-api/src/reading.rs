@@ -72,8 +72,9 @@ struct Fields<'a> {
 /// # Errors
 /// What is wrong with the body as it was sent.
 pub fn read_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
-    serde_json::from_slice(body)
-        .or_else(|error| serde_json::from_str(&repaired(&String::from_utf8_lossy(body))).map_err(|_| error))
+    serde_json::from_slice(body).or_else(|error| {
+        serde_json::from_str(&repaired(&String::from_utf8_lossy(body))).map_err(|_| error)
+    })
 }
 
 /// Decodes one domain.
@@ -102,12 +103,17 @@ fn entry(fields: &Fields<'_>) -> Result<DomainEntry, ItemError> {
     let refuse = |field, value: Option<&RawValue>, reason: String| ItemError {
         id: id.clone(),
         field,
-        value: value.map_or_else(|| "absent".to_owned(), |value| shown(value.get(), SHOWN_CHARS)),
+        value: value.map_or_else(
+            || "absent".to_owned(),
+            |value| shown(value.get(), SHOWN_CHARS),
+        ),
         reason,
     };
     let parsed = text_or_empty(fields.id).parse();
     let tenant_id = text_or_empty(fields.tenant_id);
-    let is_string = fields.tenant_id.is_some_and(|raw| raw.get().starts_with('"'));
+    let is_string = fields
+        .tenant_id
+        .is_some_and(|raw| raw.get().starts_with('"'));
     if !is_string || !is_tenant_id(&tenant_id) {
         let reason = "where 1 to 200 bytes of text without control characters are needed";
         return Err(refuse("tenantId", fields.tenant_id, reason.to_owned()));
@@ -278,7 +284,11 @@ mod tests {
             ] {
                 let items = page(&with(field, json));
                 assert_eq!(items.len(), 2, "{field} {json}");
-                assert_eq!(items[1].as_ref().unwrap().id.to_string(), ID, "{field} {json}");
+                assert_eq!(
+                    items[1].as_ref().unwrap().id.to_string(),
+                    ID,
+                    "{field} {json}"
+                );
                 if let Err(error) = &items[0] {
                     assert_eq!(error.field, field, "{json}");
                     assert!(error.to_string().len() < 400, "{error}");
@@ -297,14 +307,22 @@ mod tests {
             assert!(items[0].is_err() && items[1].is_ok(), "{whole}");
         }
         let items = page(b"{\"id\":\"\xff\xfe\",\"tenantId\":\"t\"}");
-        assert!(items[0].is_err() && items[1].is_ok(), "bytes that are no UTF-8");
+        assert!(
+            items[0].is_err() && items[1].is_ok(),
+            "bytes that are no UTF-8"
+        );
     }
 
     #[test]
     fn a_refusal_names_the_item_the_field_and_the_value() {
-        let error = page(&with("tenantId", r#""a\u0000b""#)).remove(0).unwrap_err();
+        let error = page(&with("tenantId", r#""a\u0000b""#))
+            .remove(0)
+            .unwrap_err();
         assert_eq!(error.id, "018bcfe5-6800-7000-8000-000000000002");
-        assert_eq!((error.field, error.value.as_str()), ("tenantId", r#""a\u0000b""#));
+        assert_eq!(
+            (error.field, error.value.as_str()),
+            ("tenantId", r#""a\u0000b""#)
+        );
         let error = page(&with("version", "null")).remove(0).unwrap_err();
         assert_eq!((error.field, error.value.as_str()), ("version", "absent"));
         let long = page(&with("tenantId", &format!("\"{}\"", "x".repeat(5_000)))).remove(0);
@@ -324,7 +342,10 @@ mod tests {
             assert_eq!((entry.version, entry.status), (7, None), "{field}");
         }
         let entry = page(&with("cnameTarget", "null")).remove(0).unwrap();
-        assert_eq!(entry.cname_target, "", "the domain's own finding, not the page's");
+        assert_eq!(
+            entry.cname_target, "",
+            "the domain's own finding, not the page's"
+        );
         let entry = page(&with("canonicalHost", r#""a\ud800.example.com""#))
             .remove(0)
             .unwrap();

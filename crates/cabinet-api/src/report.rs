@@ -49,7 +49,8 @@ impl StatusReport {
         }
     }
 
-    /// Whether the domain already says what this report says, so that applying it would change nothing.
+    /// Whether the domain already says what this report says, so that applying it would change
+    /// nothing.
     pub fn is_what(&self, domain: &CustomDomain) -> bool {
         domain.status == self.status.as_str()
             && domain.last_error_code == self.last_error_code
@@ -59,8 +60,9 @@ impl StatusReport {
             && domain.certificate_not_after == self.certificate_not_after
     }
 
-    /// The report within the contract's [`limits`]: a long message is cut, details that are too large are left out. A sender
-    /// calls this so that a report cannot be refused for its size for ever.
+    /// The report within the contract's [`limits`]: a long message is cut, details that are too
+    /// large are left out. A sender calls this so that a report cannot be refused for its size for
+    /// ever.
     #[must_use]
     pub fn within_limits(mut self) -> Self {
         if let Some(code) = &mut self.last_error_code {
@@ -75,7 +77,8 @@ impl StatusReport {
 
     /// The first field that is over its limit, by its name on the wire.
     pub fn field_over_limit(&self) -> Option<&'static str> {
-        let long = |text: &Option<String>, limit| text.as_ref().is_some_and(|text| text.len() > limit);
+        let long =
+            |text: &Option<String>, limit| text.as_ref().is_some_and(|text| text.len() > limit);
         if long(&self.last_error_code, limits::MAX_ERROR_CODE_BYTES) {
             Some("lastErrorCode")
         } else if long(&self.last_error_message, limits::MAX_ERROR_MESSAGE_BYTES) {

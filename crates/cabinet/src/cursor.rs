@@ -46,7 +46,8 @@ impl CursorKind {
     /// The refusal of a cursor.
     pub(crate) fn refuse(self, why: &str) -> Refusal {
         let field = self.parameter();
-        let detail = format!("the cursor in {field:?} cannot be used: {why}; start again without it");
+        let detail =
+            format!("the cursor in {field:?} cannot be used: {why}; start again without it");
         Refusal::at(ProblemCode::CursorInvalid, field, detail)
     }
 }

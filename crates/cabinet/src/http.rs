@@ -65,7 +65,10 @@ impl AppDraft {
         Ok(Self {
             ports,
             names: NamePolicy::new(settings)?,
-            service_token: TokenGuard::new("Cabinet:ServiceToken", &settings.resolved_service_token()?),
+            service_token: TokenGuard::new(
+                "Cabinet:ServiceToken",
+                &settings.resolved_service_token()?,
+            ),
             api_token: TokenGuard::new("Cabinet:ApiToken", &settings.resolved_api_token()?),
             retry_min_interval: settings.retry_min_interval.get(),
             max_domains_per_tenant: settings.max_domains_per_tenant,
@@ -100,10 +103,14 @@ impl App {
 /// All routes.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let (public, internal, customer) = (public_routes(), internal_routes(), customer_routes());
-    let internal =
-        Router::from(internal).layer(middleware::from_fn_with_state(Arc::clone(&app), auth::service));
-    let customer =
-        Router::from(customer).layer(middleware::from_fn_with_state(Arc::clone(&app), auth::customer));
+    let internal = Router::from(internal).layer(middleware::from_fn_with_state(
+        Arc::clone(&app),
+        auth::service,
+    ));
+    let customer = Router::from(customer).layer(middleware::from_fn_with_state(
+        Arc::clone(&app),
+        auth::customer,
+    ));
     Router::from(public)
         .merge(internal)
         .merge(customer)
@@ -196,7 +203,8 @@ pub fn openapi_document() -> OpenApi {
     document
 }
 
-/// Ends a call that takes too long. The changes call has a bound of its own, which includes its wait.
+/// Ends a call that takes too long. The changes call has a bound of its own, which includes its
+/// wait.
 async fn in_time(request: Request, next: Next) -> Response {
     let bound = CALL_TIMEOUT + internal::longest_wait(request.uri());
     match tokio::time::timeout(bound, next.run(request)).await {

@@ -23,17 +23,20 @@ impl NamePolicy {
     /// Reads and checks the rules in the settings.
     pub(crate) fn new(settings: &Settings) -> Result<Self, SettingsError> {
         let suffixes = |names: &[String]| -> Result<Vec<NameSuffix>, SettingsError> {
-            let parse =
-                |name: &String| NameSuffix::parse(name).map_err(|_| SettingsError::NoName(name.clone()));
+            let parse = |name: &String| {
+                NameSuffix::parse(name).map_err(|_| SettingsError::NoName(name.clone()))
+            };
             names.iter().map(parse).collect()
         };
         let blocked = suffixes(&settings.blocked_names)?;
         let mut targets = suffixes(&settings.allowed_targets)?;
         if let Some(template) = &settings.cname_target {
             let sample = DomainId::from_uuid(uuid::Uuid::nil());
-            Hostname::parse(&fill_in(template, sample)).map_err(|source| SettingsError::CnameTarget {
-                value: template.clone(),
-                source,
+            Hostname::parse(&fill_in(template, sample)).map_err(|source| {
+                SettingsError::CnameTarget {
+                    value: template.clone(),
+                    source,
+                }
             })?;
             targets.extend(NameSuffix::of_template(template).ok());
         }
@@ -56,7 +59,9 @@ impl NamePolicy {
     pub(crate) fn hostname(&self, typed: &str) -> Result<Hostname, Refusal> {
         let invalid = |detail: String| Refusal::at(ProblemCode::NameInvalid, "hostname", detail);
         if typed.len() > limits::MAX_HOSTNAME_BYTES {
-            return Err(invalid(dps_domain::hostname::HostnameError::TooLong.to_string()));
+            return Err(invalid(
+                dps_domain::hostname::HostnameError::TooLong.to_string(),
+            ));
         }
         let name = Hostname::parse(typed).map_err(|error| invalid(error.to_string()))?;
         match self.rules.blocked.iter().find(|rule| rule.covers(&name)) {
@@ -186,7 +191,11 @@ mod tests {
             "other.example",
         ] {
             let refusal = rules.hostname(own).unwrap_err();
-            assert_eq!(refusal.problem.code(), Some(ProblemCode::NameBlocked), "{own}");
+            assert_eq!(
+                refusal.problem.code(),
+                Some(ProblemCode::NameBlocked),
+                "{own}"
+            );
         }
         let (id, host) = (
             DomainId::from_uuid(uuid::Uuid::nil()),
@@ -202,7 +211,10 @@ mod tests {
             );
         }
         let none = policy(&Settings::default());
-        assert!(none.target(Some("anything.evil.example"), id, &host).is_err());
+        assert!(
+            none.target(Some("anything.evil.example"), id, &host)
+                .is_err()
+        );
         let lax = policy(&Settings {
             allow_platform_names: true,
             ..settings

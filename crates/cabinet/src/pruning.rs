@@ -63,12 +63,18 @@ impl Pruning {
     }
 
     /// Deletes rows older than `before`, batch after batch; returns their number.
-    async fn prune(&self, kind: Prunable, before: Timestamp, batch: u32) -> Result<u64, PruneError> {
+    async fn prune(
+        &self,
+        kind: Prunable,
+        before: Timestamp,
+        batch: u32,
+    ) -> Result<u64, PruneError> {
         let mut rows = 0;
         loop {
-            let deleted = tokio::time::timeout(BATCH_TIMEOUT, self.store.prune(kind, before, batch))
-                .await
-                .map_err(|_| PruneError::TimedOut)??;
+            let deleted =
+                tokio::time::timeout(BATCH_TIMEOUT, self.store.prune(kind, before, batch))
+                    .await
+                    .map_err(|_| PruneError::TimedOut)??;
             rows += deleted;
             // A process that prunes at the same time may hold the rest: it deletes them.
             if deleted < u64::from(batch) {
@@ -118,7 +124,9 @@ mod tests {
     }
 
     async fn add_removed(store: &dyn Store, number: u8) {
-        let added = store.insert(domain(number), 0, Quota::creations(0, START)).await;
+        let added = store
+            .insert(domain(number), 0, Quota::creations(0, START))
+            .await;
         let Ok(Inserted::New(record)) = added else {
             panic!("{added:?}")
         };
@@ -128,11 +136,18 @@ mod tests {
         let retried = store.update(id, retry, Box::new(decide)).await.unwrap();
         assert!(matches!(retried, Update::Changed(_)), "{retried:?}");
         let decide = |record: &Record| Ok(crate::rules::remove(record, START));
-        store.update(id, Change::Removal, Box::new(decide)).await.unwrap();
+        store
+            .update(id, Change::Removal, Box::new(decide))
+            .await
+            .unwrap();
         let removed = StatusReport::of(Status::Removed);
-        let decide =
-            move |record: &Record| crate::rules::report(record, record.domain.version, &removed, START);
-        store.update(id, Change::Report, Box::new(decide)).await.unwrap();
+        let decide = move |record: &Record| {
+            crate::rules::report(record, record.domain.version, &removed, START)
+        };
+        store
+            .update(id, Change::Report, Box::new(decide))
+            .await
+            .unwrap();
     }
 
     async fn rows_go_batch_by_batch_and_not_before_their_time(url: &str) {

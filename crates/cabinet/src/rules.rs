@@ -102,7 +102,11 @@ pub(crate) type Decision = Result<Option<Record>, Refusal>;
 pub(crate) fn retry(record: &Record, now: Timestamp, min_interval: Duration) -> Decision {
     let why_not = match record.domain.status() {
         Some(
-            Status::PendingDns | Status::PendingHttpProbe | Status::Issuing | Status::Active | Status::Failed,
+            Status::PendingDns
+            | Status::PendingHttpProbe
+            | Status::Issuing
+            | Status::Active
+            | Status::Failed,
         ) => None,
         Some(Status::PendingRemoval) => {
             Some("the domain is being removed; create it again once it is removed")
@@ -116,7 +120,8 @@ pub(crate) fn retry(record: &Record, now: Timestamp, min_interval: Duration) -> 
         let earliest = last + min_interval;
         if now < earliest && last <= now {
             let wait = earliest.since(now);
-            let detail = format!("a retry was asked for a moment ago; the next is possible at {earliest}");
+            let detail =
+                format!("a retry was asked for a moment ago; the next is possible at {earliest}");
             return Err(Refusal::new(ProblemCode::RetryTooSoon, detail).retry_after(wait));
         }
     }
@@ -130,7 +135,11 @@ pub(crate) fn remove(record: &Record, now: Timestamp) -> Option<Record> {
     match record.domain.status() {
         Some(Status::PendingRemoval | Status::Removed) => None,
         Some(
-            Status::PendingDns | Status::PendingHttpProbe | Status::Issuing | Status::Active | Status::Failed,
+            Status::PendingDns
+            | Status::PendingHttpProbe
+            | Status::Issuing
+            | Status::Active
+            | Status::Failed,
         )
         | None => Some(moved(record, Status::PendingRemoval, now)),
     }
@@ -138,7 +147,8 @@ pub(crate) fn remove(record: &Record, now: Timestamp) -> Option<Record> {
 
 /// The service reports on the domain as it saw it at `expected_version`.
 ///
-/// A report that changes nothing is accepted at any version, so that one whose answer was lost can be sent again.
+/// A report that changes nothing is accepted at any version, so that one whose answer was lost can
+/// be sent again.
 pub(crate) fn report(
     record: &Record,
     expected_version: u64,
@@ -169,7 +179,9 @@ pub(crate) fn report(
         return Err(problem.with_current(current.clone()).into());
     }
     let mut next = moved(record, report.status, now);
-    next.domain.last_error_code.clone_from(&report.last_error_code);
+    next.domain
+        .last_error_code
+        .clone_from(&report.last_error_code);
     next.domain
         .last_error_message
         .clone_from(&report.last_error_message);
@@ -240,7 +252,10 @@ mod tests {
                 Ok(Some(next)) => {
                     assert!(may, "{status}");
                     assert_eq!(next.domain.status(), Some(Status::PendingDns));
-                    assert_eq!((next.domain.version, next.domain.last_error_code), (4, None));
+                    assert_eq!(
+                        (next.domain.version, next.domain.last_error_code),
+                        (4, None)
+                    );
                 }
                 refused => {
                     assert!(!may, "{status}");
@@ -252,7 +267,9 @@ mod tests {
 
     #[test]
     fn a_second_retry_waits_for_the_interval_and_not_for_a_clock_that_went_back() {
-        let first = retry(&record(Status::Failed), NOW, INTERVAL).unwrap().unwrap();
+        let first = retry(&record(Status::Failed), NOW, INTERVAL)
+            .unwrap()
+            .unwrap();
         let soon = NOW + Duration::from_secs(29);
         let refusal = retry(&first, soon, INTERVAL).unwrap_err();
         assert_eq!(refusal.retry_after, Some(Duration::from_secs(1)));
@@ -268,7 +285,10 @@ mod tests {
         assert_eq!(quota.refuse(window.after).retry_after, Some(Duration::ZERO));
         assert!(window.before > NOW + INTERVAL && window.before < NOW + 2 * Quota::PERIOD);
         assert_eq!(Quota::retries(0, NOW).window(), None);
-        assert_eq!(Quota::retries(1, NOW).window().map(|window| window.skip), Some(0));
+        assert_eq!(
+            Quota::retries(1, NOW).window().map(|window| window.skip),
+            Some(0)
+        );
     }
 
     #[test]
@@ -298,6 +318,9 @@ mod tests {
         assert_eq!(report(&next, 3, &said, NOW), Ok(None));
         let refusal = report(&next, 3, &StatusReport::of(Status::Active), NOW).unwrap_err();
         assert_eq!(refusal.problem.code(), Some(ProblemCode::VersionMoved));
-        assert_eq!(refusal.problem.current.map(|current| current.version), Some(4));
+        assert_eq!(
+            refusal.problem.current.map(|current| current.version),
+            Some(4)
+        );
     }
 }

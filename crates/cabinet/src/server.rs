@@ -38,7 +38,8 @@ impl fmt::Debug for Bound {
     }
 }
 
-/// Opens the database, applies migrations and listens, with the clock and the random numbers of this machine.
+/// Opens the database, applies migrations and listens, with the clock and the random numbers of
+/// this machine.
 ///
 /// # Errors
 /// Bad settings, an unusable database, or an address that is taken.
@@ -91,7 +92,12 @@ impl Bound {
     /// None at present: a failed accept is logged and tried again.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), CabinetError> {
         let draining = self.draining.clone();
-        let server = http_server::serve(self.listener, self.router, ServerLimits::default(), self.draining);
+        let server = http_server::serve(
+            self.listener,
+            self.router,
+            ServerLimits::default(),
+            self.draining,
+        );
         let drain = async {
             shutdown.cancelled().await;
             draining.cancel();

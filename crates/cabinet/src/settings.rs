@@ -32,7 +32,8 @@ pub struct Settings {
     /// Whether a database server on another machine may be reached without proof that it is the
     /// right one.
     pub allow_unverified_tls: bool,
-    /// Where customers' DNS must point, unless the request names a target. `{id}` makes it unique per domain.
+    /// Where customers' DNS must point, unless the request names a target. `{id}` makes it unique
+    /// per domain.
     pub cname_target: Option<String>,
     /// Addresses of the edges: what customers enter for names that cannot have a CNAME.
     pub edge_addresses: Vec<IpAddr>,
@@ -154,7 +155,8 @@ pub enum SettingsError {
 }
 
 impl Settings {
-    /// Everything that keeps a Cabinet from starting with these settings. Reads the tokens' files and touches nothing else.
+    /// Everything that keeps a Cabinet from starting with these settings. Reads the tokens' files
+    /// and touches nothing else.
     pub fn check(&self) -> Vec<SettingsError> {
         let names = NamePolicy::new(self).err();
         let database = self.database().err();
@@ -182,7 +184,9 @@ impl Settings {
     /// Whether the two sides of the API are told apart.
     pub(crate) fn different_tokens(&self) -> Result<(), SettingsError> {
         match (self.resolved_service_token(), self.resolved_api_token()) {
-            (Ok(service), Ok(api)) if service.expose() == api.expose() => Err(SettingsError::SameToken),
+            (Ok(service), Ok(api)) if service.expose() == api.expose() => {
+                Err(SettingsError::SameToken)
+            }
             _ => Ok(()),
         }
     }
@@ -192,7 +196,10 @@ impl Settings {
     /// # Errors
     /// The target below which anybody registers names.
     pub fn own_targets(&self) -> Result<(), SettingsError> {
-        let allowed = self.allowed_targets.iter().map(|name| NameSuffix::parse(name));
+        let allowed = self
+            .allowed_targets
+            .iter()
+            .map(|name| NameSuffix::parse(name));
         let shared = self
             .cname_target
             .iter()
@@ -241,8 +248,13 @@ impl Settings {
     }
 }
 
-fn token(name: &'static str, value: Option<&Secret>, file: Option<&Path>) -> Result<Secret, SettingsError> {
-    let secret = Secret::resolve(value, file).map_err(|source| SettingsError::Token { name, source })?;
+fn token(
+    name: &'static str,
+    value: Option<&Secret>,
+    file: Option<&Path>,
+) -> Result<Secret, SettingsError> {
+    let secret =
+        Secret::resolve(value, file).map_err(|source| SettingsError::Token { name, source })?;
     secret
         .filter(Secret::is_usable_token)
         .ok_or(SettingsError::WeakToken { name })
@@ -278,7 +290,9 @@ mod tests {
         assert!(settings.removed_retention().is_ok());
         settings.removed_retention = HumanDuration::from_secs(30 * DAY - 1);
         let said: Vec<_> = settings.check().iter().map(ToString::to_string).collect();
-        let fault = said.iter().find(|text| text.contains("Cabinet:RemovedRetention"));
+        let fault = said
+            .iter()
+            .find(|text| text.contains("Cabinet:RemovedRetention"));
         assert!(fault.is_some_and(|text| text.contains("30d")), "{said:?}");
     }
 
@@ -305,7 +319,10 @@ mod tests {
                 allow_unverified_tls,
                 ..Settings::default()
             };
-            settings.database().map(drop).map_err(|error| error.to_string())
+            settings
+                .database()
+                .map(drop)
+                .map_err(|error| error.to_string())
         };
         let error = found("Host=db;Username=u;Password=hunter2", false).unwrap_err();
         assert!(
@@ -313,7 +330,10 @@ mod tests {
             "{error}"
         );
         assert_eq!(found("Host=db;Username=u;Password=hunter2", true), Ok(()));
-        assert_eq!(found("postgres://u:hunter2@127.0.0.1/cabinet", false), Ok(()));
+        assert_eq!(
+            found("postgres://u:hunter2@127.0.0.1/cabinet", false),
+            Ok(())
+        );
         assert_eq!(
             found("postgres://u@db/cabinet?sslmode=verify-full", false),
             Ok(())
@@ -381,7 +401,10 @@ mod tests {
                 ..Settings::default()
             };
             let error = settings.resolved_api_token().unwrap_err();
-            assert!(!error.to_string().contains("hunter2") && !format!("{settings:?}").contains("hunter2"));
+            assert!(
+                !error.to_string().contains("hunter2")
+                    && !format!("{settings:?}").contains("hunter2")
+            );
         }
     }
 }

@@ -31,19 +31,31 @@ pub(crate) trait Store: Send + Sync {
     async fn find(&self, id: DomainId) -> Result<Option<Record>, StoreError>;
 
     /// Up to `limit` domains after a position, in order of creation.
-    async fn list(&self, filter: &Filter, after: i64, limit: u32) -> Result<Vec<Record>, StoreError>;
+    async fn list(
+        &self,
+        filter: &Filter,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<Record>, StoreError>;
 
-    /// Up to `limit` domains whose last change by the customer side is after a position, in order of that change.
+    /// Up to `limit` domains whose last change by the customer side is after a position, in order
+    /// of that change.
     async fn changes(&self, after: i64, limit: u32) -> Result<Vec<Record>, StoreError>;
 
     /// The last position given away.
     async fn last_position(&self) -> Result<i64, StoreError>;
 
     /// Reads a domain, decides, and writes, with nobody else between.
-    async fn update(&self, id: DomainId, change: Change, decide: Decide) -> Result<Update, StoreError>;
+    async fn update(
+        &self,
+        id: DomainId,
+        change: Change,
+        decide: Decide,
+    ) -> Result<Update, StoreError>;
 
     /// Deletes up to `limit` rows of one kind that are older than `before`; returns their number.
-    async fn prune(&self, kind: Prunable, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+    async fn prune(&self, kind: Prunable, before: Timestamp, limit: u32)
+    -> Result<u64, StoreError>;
 
     /// Closes every connection, waiting for those in use.
     async fn close(&self);

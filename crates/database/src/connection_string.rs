@@ -48,7 +48,9 @@ impl ConnectionString {
             return self.clone();
         }
         let query = self.expose().trim().split_once('?');
-        let query = query.map(|(_, query)| format!("?{query}")).unwrap_or_default();
+        let query = query
+            .map(|(_, query)| format!("?{query}"))
+            .unwrap_or_default();
         let path = folder.join(path).display().to_string();
         let path = path.replace('%', "%25").replace('?', "%3F");
         Self::from(format!("sqlite://{path}{query}").as_str())
@@ -139,8 +141,14 @@ mod tests {
         for (text, masked) in [
             ("sqlite://dps.db", "sqlite://dps.db"),
             ("sqlite://dps.db?key=hunter2", "sqlite://dps.db?key=***"),
-            ("postgres://u:hunter2@db:5432/dps", "postgres://u:***@db:5432/dps"),
-            ("postgres://u:hun@ter2/hunter2@db/dps", "postgres://u:***@db/dps"),
+            (
+                "postgres://u:hunter2@db:5432/dps",
+                "postgres://u:***@db:5432/dps",
+            ),
+            (
+                "postgres://u:hun@ter2/hunter2@db/dps",
+                "postgres://u:***@db/dps",
+            ),
             (
                 "postgres://u@db/dps?password=hunter2&sslmode=require",
                 "postgres://u@db/dps?password=***&sslmode=require",
@@ -188,7 +196,10 @@ mod tests {
             let moved = in_folder(text);
             let expected = PathBuf::from("/var/lib/100% dps?/dps.db");
             assert_eq!(file(moved.expose()), Some(expected), "{moved:?}");
-            assert_eq!(moved.expose().contains("?mode=rw"), text.contains("?mode=rw"));
+            assert_eq!(
+                moved.expose().contains("?mode=rw"),
+                text.contains("?mode=rw")
+            );
         }
         for text in [
             "sqlite:///srv/dps.db",

@@ -52,10 +52,12 @@ pub async fn copy_sqlite(from: &Path, to: &Path) -> Result<(), CopyError> {
     };
     // SQLite writes into an empty file and keeps its mode; it would make one for everybody to read.
     make_file(to).map_err(file_error)?;
-    let finding = vacuum_into(from, to).await.map_err(|source| CopyError::Sqlite {
-        path: from.to_path_buf(),
-        source,
-    })?;
+    let finding = vacuum_into(from, to)
+        .await
+        .map_err(|source| CopyError::Sqlite {
+            path: from.to_path_buf(),
+            source,
+        })?;
     if finding != "ok" {
         return Err(CopyError::Damaged {
             path: from.to_path_buf(),
@@ -115,7 +117,11 @@ mod tests {
 
         copy_sqlite(&from, &to).await.unwrap();
         assert_eq!(to.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        let mut copy = SqliteConnectOptions::new().filename(&to).connect().await.unwrap();
+        let mut copy = SqliteConnectOptions::new()
+            .filename(&to)
+            .connect()
+            .await
+            .unwrap();
         let sum: i64 = sqlx::query_scalar("SELECT SUM(x) FROM t")
             .fetch_one(&mut copy)
             .await

@@ -147,11 +147,15 @@ pub async fn dump_postgres(
     let dump = to.display().to_string();
     let list = pg_restore.run(&["--list", &dump], None).await?;
     if let Some(table) = tables.iter().find(|table| !lists_rows_of(&list, table)) {
-        return Err(DumpError::Incomplete { table: table.clone() });
+        return Err(DumpError::Incomplete {
+            table: table.clone(),
+        });
     }
     // Reads and unpacks every row, as a restore does.
     pg_restore.run(&["--file=/dev/null", &dump], None).await?;
-    Ok(Dump { tables: tables.len() })
+    Ok(Dump {
+        tables: tables.len(),
+    })
 }
 
 /// The server's major version, and the names of the tables.
@@ -166,7 +170,9 @@ async fn look(options: &PgConnectOptions, login: &Login) -> Result<(u32, Vec<Str
         let version: String = sqlx::query_scalar("SHOW server_version_num")
             .fetch_one(&mut connection)
             .await?;
-        let tables: Vec<String> = sqlx::query_scalar(TABLES).fetch_all(&mut connection).await?;
+        let tables: Vec<String> = sqlx::query_scalar(TABLES)
+            .fetch_all(&mut connection)
+            .await?;
         connection.close().await?;
         Ok::<_, sqlx::Error>((version, tables))
     };

@@ -39,7 +39,9 @@ fn next_setting(text: &str, position: usize) -> Result<(Setting<'_>, &str), Conn
     };
     let key = text[..equals].trim();
     let after = text[equals + 1..].trim_start();
-    let unterminated = || ConnectionStringError::UnterminatedQuote { key: key.to_owned() };
+    let unterminated = || ConnectionStringError::UnterminatedQuote {
+        key: key.to_owned(),
+    };
     let (value, rest) = match after.chars().next() {
         Some(quote @ ('\'' | '"')) => quoted(&after[1..], quote).ok_or_else(unterminated)?,
         _ => {
@@ -151,7 +153,8 @@ fn apply(
         "username" | "userid" | "user" | "uid" => options.username(value),
         key if PASSWORD_KEYS.contains(&key) => options.password(value),
         "sslmode" => options.ssl_mode(
-            ssl_mode(value).ok_or_else(|| bad("Disable, Allow, Prefer, Require, VerifyCA or VerifyFull"))?,
+            ssl_mode(value)
+                .ok_or_else(|| bad("Disable, Allow, Prefer, Require, VerifyCA or VerifyFull"))?,
         ),
         "rootcertificate" => options.ssl_root_cert(value),
         "sslcertificate" => options.ssl_client_cert(value),
@@ -162,7 +165,11 @@ fn apply(
             max_connections = Some(size.ok_or_else(|| bad("a number above zero"))?);
             options
         }
-        _ => return Err(ConnectionStringError::UnknownKey { key: key.to_owned() }),
+        _ => {
+            return Err(ConnectionStringError::UnknownKey {
+                key: key.to_owned(),
+            });
+        }
     };
     Ok(PostgresTarget {
         options,
@@ -220,7 +227,9 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_named_unless_it_may_be_part_of_a_password() {
-        let unknown = |key: &str| ConnectionStringError::UnknownKey { key: key.to_owned() };
+        let unknown = |key: &str| ConnectionStringError::UnknownKey {
+            key: key.to_owned(),
+        };
         assert_eq!(parse("Host=db;Databse=x").err(), Some(unknown("Databse")));
         assert_eq!(
             parse("Password=a;b=c;Host=db").err(),

@@ -138,7 +138,11 @@ fn sqlite(text: &str) -> Result<Target, ConnectionStringError> {
     for (key, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
         match key {
             "mode" => mode = value,
-            _ => return Err(ConnectionStringError::UnknownKey { key: key.to_owned() }),
+            _ => {
+                return Err(ConnectionStringError::UnknownKey {
+                    key: key.to_owned(),
+                });
+            }
         }
     }
     match (path, mode) {
@@ -152,10 +156,11 @@ fn sqlite(text: &str) -> Result<Target, ConnectionStringError> {
             });
         }
     }
-    let options = SqliteConnectOptions::from_str(place).map_err(|_| ConnectionStringError::BadValue {
-        key: "path".to_owned(),
-        expected: "a path in UTF-8, percent-encoded where needed",
-    })?;
+    let options =
+        SqliteConnectOptions::from_str(place).map_err(|_| ConnectionStringError::BadValue {
+            key: "path".to_owned(),
+            expected: "a path in UTF-8, percent-encoded where needed",
+        })?;
     Ok(Target::File {
         path: options.get_filename().to_path_buf(),
         read_only: mode == "ro",
@@ -176,7 +181,9 @@ fn postgres_url(text: &str) -> Result<Target, ConnectionStringError> {
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let key = pair.split('=').next().unwrap_or_default();
         if !URL_KEYS.contains(&key) {
-            return Err(ConnectionStringError::UnknownKey { key: key.to_owned() });
+            return Err(ConnectionStringError::UnknownKey {
+                key: key.to_owned(),
+            });
         }
     }
     let options = PgConnectOptions::from_str(text).map_err(|_| bad())?;
@@ -215,7 +222,10 @@ mod tests {
         assert!(matches!("sqlite::memory:".parse(), Ok(Target::Memory)));
         assert!(matches!(
             "sqlite://x.db?mode=ro".parse(),
-            Ok(Target::File { read_only: true, .. })
+            Ok(Target::File {
+                read_only: true,
+                ..
+            })
         ));
         assert_eq!(
             refused("sqlite://"),

@@ -88,7 +88,10 @@ mod tests {
             ("Host=127.0.0.1.example;SSL Mode=Disable", "disable"),
         ] {
             let error = check(text).unwrap_err().to_string();
-            assert!(error.contains(&format!("sslmode={mode}")), "{text}: {error}");
+            assert!(
+                error.contains(&format!("sslmode={mode}")),
+                "{text}: {error}"
+            );
             assert!(error.contains("Store:AllowUnverifiedTls"), "{error}");
             assert!(!error.contains("hunter2"), "{error}");
         }

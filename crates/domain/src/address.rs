@@ -41,8 +41,9 @@ const FORBIDDEN: &[(&str, &str)] = &[
 /// The only block of IPv6 from which public addresses are given (RFC 4291 §2.4, IANA's registry).
 const GLOBAL_UNICAST: &str = "2000::/3";
 
-/// Why a public service must not connect to `address`, or `None` when it is an ordinary public address. IPv6 forms that
-/// carry an IPv4 address (mapped, NAT64, 6to4) are judged by the address they carry.
+/// Why a public service must not connect to `address`, or `None` when it is an ordinary public
+/// address. IPv6 forms that carry an IPv4 address (mapped, NAT64, 6to4) are judged by the address
+/// they carry.
 pub fn forbidden_kind(address: IpAddr) -> Option<&'static str> {
     let address = match address {
         IpAddr::V6(v6) => embedded_ipv4(v6).map_or(IpAddr::V6(v6), IpAddr::V4),

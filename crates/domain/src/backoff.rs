@@ -14,8 +14,8 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The delay after the `attempt`-th attempt (counted from 1), between three quarters and the whole of the step, placed by
-    /// `jitter` in `0.0..1.0`.
+    /// The delay after the `attempt`-th attempt (counted from 1), between three quarters and the
+    /// whole of the step, placed by `jitter` in `0.0..1.0`.
     pub fn delay(&self, attempt: u32, jitter: f64) -> Duration {
         let doublings = attempt.saturating_sub(1).min(31);
         let step = self.initial.saturating_mul(1 << doublings).min(self.max);
@@ -29,8 +29,8 @@ pub fn about(interval: Duration, jitter: f64) -> Duration {
     interval.mul_f64(0.9 + 0.2 * jitter.clamp(0.0, 1.0))
 }
 
-/// From three quarters of a wait to the whole, placed by `jitter` in `0.0..1.0`, for waits that have
-/// an end.
+/// From three quarters of a wait to the whole, placed by `jitter` in `0.0..1.0`, for waits that
+/// have an end.
 pub fn shortened(wait: Duration, jitter: f64) -> Duration {
     wait.mul_f64(0.75 + 0.25 * jitter.clamp(0.0, 1.0))
 }
@@ -41,9 +41,9 @@ pub fn lengthened(wait: Duration, share: f64, jitter: f64) -> Duration {
     wait.mul_f64(1.0 + share * jitter.clamp(0.0, 1.0))
 }
 
-/// How long a name rests after its `failures`-th failed validation (counted from 1) before another order may be placed:
-/// 10 min, 100 min, then a day, as the CA's integration guide advises; so the CA's limit of five failed validations an hour and its
-/// pause after many are never reached.
+/// How long a name rests after its `failures`-th failed validation (counted from 1) before another
+/// order may be placed: 10 min, 100 min, then a day, as the CA's integration guide advises; so the
+/// CA's limit of five failed validations an hour and its pause after many are never reached.
 pub fn backoff_after_failed_validation(failures: u32, jitter: f64) -> Duration {
     let minutes = match failures {
         0 | 1 => 10,
@@ -67,7 +67,14 @@ mod tests {
     fn doubles_up_to_the_maximum() {
         let whole = |attempt| POLICY.delay(attempt, 1.0).as_secs();
         assert_eq!(
-            [whole(1), whole(2), whole(3), whole(7), whole(8), whole(4_000_000)],
+            [
+                whole(1),
+                whole(2),
+                whole(3),
+                whole(7),
+                whole(8),
+                whole(4_000_000)
+            ],
             [30, 60, 120, 1920, 3600, 3600]
         );
     }
@@ -75,8 +82,9 @@ mod tests {
     #[test]
     fn a_wait_is_spread_around_below_or_above_it() {
         let wait = Duration::from_secs(100);
-        let ends =
-            |spread: &dyn Fn(f64) -> Duration| [0.0, 0.5, 1.0, 7.0].map(|jitter| spread(jitter).as_secs());
+        let ends = |spread: &dyn Fn(f64) -> Duration| {
+            [0.0, 0.5, 1.0, 7.0].map(|jitter| spread(jitter).as_secs())
+        };
         assert_eq!(ends(&|jitter| about(wait, jitter)), [90, 100, 110, 110]);
         assert_eq!(ends(&|jitter| shortened(wait, jitter)), [75, 87, 100, 100]);
         assert_eq!(

@@ -16,7 +16,8 @@ pub const MAX_ADDRESSES: usize = 64;
 pub struct DnsObservation {
     /// The resolver asked.
     pub resolver: SocketAddr,
-    /// The CNAME targets in order (RFC 1034 §3.6.2), lower case, no dot at the end; empty when the name has no CNAME.
+    /// The CNAME targets in order (RFC 1034 §3.6.2), lower case, no dot at the end; empty when the
+    /// name has no CNAME.
     pub chain: Vec<String>,
     /// What stands at the end of the chain.
     pub answer: DnsAnswer,
@@ -160,7 +161,8 @@ pub enum DnsVerdict {
 pub struct ResolverView {
     /// The customer's name.
     pub name: DnsObservation,
-    /// `cname_target` at the same resolver: proves that the resolver works, and tells our own addresses.
+    /// `cname_target` at the same resolver: proves that the resolver works, and tells our own
+    /// addresses.
     pub control: DnsObservation,
 }
 
@@ -192,16 +194,22 @@ pub fn verdict(expected: &DnsExpectation<'_>, views: &[ResolverView]) -> DnsVerd
                 detail: detail.clone(),
             })
     };
-    let working: Vec<&ResolverView> = views.iter().filter(|view| !view.is_out_of_order()).collect();
+    let working: Vec<&ResolverView> = views
+        .iter()
+        .filter(|view| !view.is_out_of_order())
+        .collect();
     if working.is_empty() {
-        return local_fault().unwrap_or_else(|| DnsVerdict::NotReady(resolver_outage(expected, views)));
+        return local_fault()
+            .unwrap_or_else(|| DnsVerdict::NotReady(resolver_outage(expected, views)));
     }
     let known = OurAddresses::seen_by(expected, &working);
     let verdict = verdict_of_working(expected, &known, &working);
     match verdict {
         // A resolver that we could not ask may have seen the name as it should be.
         DnsVerdict::NotReady(_) => local_fault().unwrap_or(verdict),
-        DnsVerdict::PointsAtUs { .. } if known.addresses.is_empty() => local_fault().unwrap_or(verdict),
+        DnsVerdict::PointsAtUs { .. } if known.addresses.is_empty() => {
+            local_fault().unwrap_or(verdict)
+        }
         DnsVerdict::PointsAtUs { .. } | DnsVerdict::Local { .. } => verdict,
     }
 }
@@ -257,7 +265,11 @@ impl<'a> OurAddresses<'a> {
     }
 
     fn contain(&self, address: IpAddr) -> bool {
-        self.addresses.contains(&address) || self.networks.iter().any(|network| network.contains(&address))
+        self.addresses.contains(&address)
+            || self
+                .networks
+                .iter()
+                .any(|network| network.contains(&address))
     }
 }
 
@@ -279,7 +291,9 @@ fn verdict_of_working(
     } else {
         answered
     };
-    let (good, bad): (Vec<_>, Vec<_>) = considered.into_iter().partition(|(_, result)| result.is_ok());
+    let (good, bad): (Vec<_>, Vec<_>) = considered
+        .into_iter()
+        .partition(|(_, result)| result.is_ok());
     let Some(first_failure) = bad.iter().find_map(|(_, result)| result.as_ref().err()) else {
         return points_at_us(expected, known, good.iter().map(|(view, _)| &view.name));
     };
@@ -289,7 +303,8 @@ fn verdict_of_working(
     let resolvers = |views: &[&(&ResolverView, Result<(), Failure>)]| -> Vec<SocketAddr> {
         views.iter().map(|(view, _)| view.name.resolver).collect()
     };
-    let is_servfail = |result: &Result<(), Failure>| matches!(result, Err(Failure::DnsServfail { .. }));
+    let is_servfail =
+        |result: &Result<(), Failure>| matches!(result, Err(Failure::DnsServfail { .. }));
     if bad.iter().all(|(_, result)| is_servfail(result)) {
         // Waiting does not mend a zone that some resolvers cannot resolve, such as by a broken
         // signature.
@@ -336,7 +351,8 @@ fn points_at_us<'a>(
 /// The most addresses of our target that an instruction names.
 const MAX_INSTRUCTED: usize = 16;
 
-/// The addresses that a customer's instruction can name: the single addresses of the configuration, or without any those of the target.
+/// The addresses that a customer's instruction can name: the single addresses of the configuration,
+/// or without any those of the target.
 pub fn instruction_addresses(configured: &[IpNet], views: &[ResolverView]) -> Vec<IpAddr> {
     let single = |net: &IpNet| net.prefix_len() == net.max_prefix_len();
     let configured: BTreeSet<IpAddr> = configured
@@ -476,7 +492,10 @@ const MAX_NAMED: usize = 4;
 /// A few addresses of each family, and the number of the others.
 fn bounded_addresses(found: &BTreeSet<IpAddr>, more: usize) -> (Vec<IpAddr>, usize) {
     let of_family = |is_ipv4| {
-        let family = found.iter().copied().filter(move |ip| ip.is_ipv4() == is_ipv4);
+        let family = found
+            .iter()
+            .copied()
+            .filter(move |ip| ip.is_ipv4() == is_ipv4);
         family.take(MAX_NAMED)
     };
     let named: Vec<IpAddr> = of_family(true).chain(of_family(false)).collect();
@@ -522,7 +541,10 @@ mod tests {
     }
 
     fn verdict_of(host: &str, nets: &[IpNet], views: &[ResolverView]) -> DnsVerdict {
-        let (hostname, target) = (Hostname::parse(host).unwrap(), Hostname::parse(TARGET).unwrap());
+        let (hostname, target) = (
+            Hostname::parse(host).unwrap(),
+            Hostname::parse(TARGET).unwrap(),
+        );
         let expected = DnsExpectation {
             hostname: &hostname,
             cname_target: &target,
@@ -562,7 +584,12 @@ mod tests {
                 None,
             ),
             (shop, vec![], at(&["203.0.113.3"]), None),
-            ("example.com", vec![], at(&["203.0.113.3", "198.51.100.1"]), None),
+            (
+                "example.com",
+                vec![],
+                at(&["203.0.113.3", "198.51.100.1"]),
+                None,
+            ),
             (
                 "example.com",
                 vec![],
@@ -575,9 +602,24 @@ mod tests {
                 at(&["8.8.8.8"]),
                 Some(FailureCode::DnsWrongTarget),
             ),
-            (shop, vec![], at(&["8.8.8.8"]), Some(FailureCode::DnsNoCname)),
-            (shop, vec![], DnsAnswer::NoData, Some(FailureCode::DnsNoCname)),
-            (shop, vec![], DnsAnswer::NxDomain, Some(FailureCode::DnsNxdomain)),
+            (
+                shop,
+                vec![],
+                at(&["8.8.8.8"]),
+                Some(FailureCode::DnsNoCname),
+            ),
+            (
+                shop,
+                vec![],
+                DnsAnswer::NoData,
+                Some(FailureCode::DnsNoCname),
+            ),
+            (
+                shop,
+                vec![],
+                DnsAnswer::NxDomain,
+                Some(FailureCode::DnsNxdomain),
+            ),
             (
                 shop,
                 vec!["old.example.org"],
@@ -597,8 +639,18 @@ mod tests {
                 DnsAnswer::Loop,
                 Some(FailureCode::DnsCnameLoop),
             ),
-            (shop, vec![], DnsAnswer::ServFail, Some(FailureCode::DnsServfail)),
-            (shop, vec![], DnsAnswer::Timeout, Some(FailureCode::DnsTimeout)),
+            (
+                shop,
+                vec![],
+                DnsAnswer::ServFail,
+                Some(FailureCode::DnsServfail),
+            ),
+            (
+                shop,
+                vec![],
+                DnsAnswer::Timeout,
+                Some(FailureCode::DnsTimeout),
+            ),
             (
                 shop,
                 vec![TARGET],
@@ -667,7 +719,10 @@ mod tests {
                 resolvers: vec![resolver(2)],
                 seen_by: vec![resolver(1)],
             };
-            assert_eq!(failure("shop.example.com", &[good(), broken()]), Some(expected));
+            assert_eq!(
+                failure("shop.example.com", &[good(), broken()]),
+                Some(expected)
+            );
             let missing = view(3, &[], DnsAnswer::NxDomain);
             let propagating = Failure::DnsPropagating {
                 seen_by: vec![resolver(1)],
@@ -695,8 +750,9 @@ mod tests {
     fn a_fault_of_our_own_machine_is_never_the_customers() {
         let shop = "shop.example.com";
         let nets: &[IpNet] = &["203.0.113.0/28".parse().unwrap()];
-        let is_local =
-            |views: &[ResolverView]| matches!(verdict_of(shop, nets, views), DnsVerdict::Local { .. });
+        let is_local = |views: &[ResolverView]| {
+            matches!(verdict_of(shop, nets, views), DnsVerdict::Local { .. })
+        };
         let missing = || view(1, &[], DnsAnswer::NxDomain);
         let unasked = || view(2, &[], local());
         assert!(is_local(&[unasked()]));
@@ -711,7 +767,11 @@ mod tests {
             "whose address it is decides who is to blame"
         );
         let good = view(1, &[TARGET], at(&["198.51.100.1"]));
-        assert_eq!(code(shop, &[good, unasked()]), None, "what was seen is seen");
+        assert_eq!(
+            code(shop, &[good, unasked()]),
+            None,
+            "what was seen is seen"
+        );
     }
 
     #[test]
@@ -744,7 +804,8 @@ mod tests {
             more: 0,
         };
         mixed.name.ipv6 = Some(through);
-        let DnsVerdict::PointsAtUs { edges, .. } = verdict_of("shop.example.com", &[], &[mixed.clone()])
+        let DnsVerdict::PointsAtUs { edges, .. } =
+            verdict_of("shop.example.com", &[], &[mixed.clone()])
         else {
             panic!("not ready")
         };
@@ -756,7 +817,8 @@ mod tests {
             more: 0,
         });
         let nets = ["2600:1901::/32".parse().unwrap()];
-        let DnsVerdict::PointsAtUs { edges, .. } = verdict_of("shop.example.com", &nets, &[mixed]) else {
+        let DnsVerdict::PointsAtUs { edges, .. } = verdict_of("shop.example.com", &nets, &[mixed])
+        else {
             panic!("not ready")
         };
         assert!(!edges.contains(&"2600:1901::1".parse().unwrap()));
@@ -767,7 +829,10 @@ mod tests {
         let many: BTreeSet<IpAddr> = (0..64).map(|n| IpAddr::from([8, 8, 8, n])).collect();
         let mut seen = view(1, &[], DnsAnswer::Addresses(many));
         seen.name.more = 3936;
-        let Some(Failure::DnsNoCname { addresses, more, .. }) = failure("shop.example.com", &[seen]) else {
+        let Some(Failure::DnsNoCname {
+            addresses, more, ..
+        }) = failure("shop.example.com", &[seen])
+        else {
             panic!("another failure")
         };
         assert_eq!((addresses.len(), more), (4, 3996));

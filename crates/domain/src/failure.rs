@@ -1,4 +1,5 @@
-//! The closed catalogue of what can go wrong, each with its code, who must act, and the customer's sentence.
+//! The closed catalogue of what can go wrong, each with its code, who must act, and the customer's
+//! sentence.
 
 mod message;
 
@@ -22,7 +23,8 @@ pub enum Actor {
     Nobody,
 }
 
-/// What went wrong, with its facts as typed fields. Serialises as an object with `code` and the fields.
+/// What went wrong, with its facts as typed fields. Serialises as an object with `code` and the
+/// fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     tag = "code",
@@ -73,7 +75,8 @@ pub enum Failure {
     },
     /// DNSSEC signatures of the zone do not verify. Nothing produces it yet.
     DnsDnssecBogus { resolvers: Vec<SocketAddr> },
-    /// No answer in time. `resolver_outage` tells that the resolvers answered nothing at all, which is ours.
+    /// No answer in time. `resolver_outage` tells that the resolvers answered nothing at all, which
+    /// is ours.
     DnsTimeout {
         resolvers: Vec<SocketAddr>,
         resolver_outage: bool,
@@ -92,8 +95,8 @@ pub enum Failure {
     },
     /// The name of a live domain no longer points at us.
     DnsMoved { cause: Box<Failure> },
-    /// A CAA record (RFC 8659) forbids the CA to issue. Nothing produces it yet: what the CA says of
-    /// CAA is a failed validation.
+    /// A CAA record (RFC 8659) forbids the CA to issue. Nothing produces it yet: what the CA says
+    /// of CAA is a failed validation.
     CaaForbids { record: String },
     /// The CAA look-up failed, which forbids issuance too. Nothing produces it yet.
     CaaLookupFailed { detail: String },
@@ -102,7 +105,10 @@ pub enum Failure {
     /// No answer in time on port 80.
     HttpTimeout { address: IpAddr },
     /// Somebody else answered the challenge path.
-    HttpWrongResponder { address: IpAddr, server: Option<String> },
+    HttpWrongResponder {
+        address: IpAddr,
+        server: Option<String>,
+    },
     /// The challenge path was answered with a status other than 200.
     HttpStatus { address: IpAddr, status: u16 },
     /// The challenge path was answered with a redirect.
@@ -125,7 +131,8 @@ pub enum Failure {
     },
     /// The CA does not certify this name.
     AcmeRejectedIdentifier { detail: String },
-    /// The CA's validation failed; `sub_cause` is the problem type of RFC 8555 §6.7 without its prefix.
+    /// The CA's validation failed; `sub_cause` is the problem type of RFC 8555 §6.7 without its
+    /// prefix.
     AcmeValidationFailed { sub_cause: String, detail: String },
     /// The CA cannot be reached or fails.
     AcmeCaUnavailable { detail: String },
@@ -141,14 +148,18 @@ pub enum Failure {
     Internal { detail: String },
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the shape that serde asks for"
+)]
 const fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident => $text:literal,)*) => {
-        /// The code of a [`Failure`]: the same word in the Cabinet, the API, the command line, logs and metrics.
+        /// The code of a [`Failure`]: the same word in the Cabinet, the API, the command line, logs
+        /// and metrics.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[expect(missing_docs, reason = "documented at the failure of the same name")]
         pub enum FailureCode { $($variant,)* }
@@ -253,9 +264,9 @@ impl Failure {
             | Self::EdgeRejected { .. }
             | Self::EdgeMismatch { .. }
             | Self::Internal { .. } => Actor::Operator,
-            Self::DnsPropagating { .. } | Self::AcmeRateLimited { .. } | Self::AcmeCaUnavailable { .. } => {
-                Actor::Nobody
-            }
+            Self::DnsPropagating { .. }
+            | Self::AcmeRateLimited { .. }
+            | Self::AcmeCaUnavailable { .. } => Actor::Nobody,
         }
     }
 
@@ -270,7 +281,8 @@ impl Failure {
         )
     }
 
-    /// Whether the service tries again by itself. What is not retryable waits for somebody to ask for a retry.
+    /// Whether the service tries again by itself. What is not retryable waits for somebody to ask
+    /// for a retry.
     pub const fn is_retryable(&self) -> bool {
         match self {
             Self::NameInvalid { .. }
@@ -308,13 +320,14 @@ impl Failure {
         }
     }
 
-    /// Whether a domain that failed for it has no right to its name: it was refused at the start, or
-    /// was not waited for any longer after it had moved away.
+    /// Whether a domain that failed for it has no right to its name: it was refused at the start,
+    /// or was not waited for any longer after it had moved away.
     pub const fn leaves_name_free(&self) -> bool {
         self.refuses_name_or_target() || matches!(self, Self::DnsMoved { .. })
     }
 
-    /// Whether it can count against the domain. What is ours or the CA's never makes a domain `Failed` by giving up.
+    /// Whether it can count against the domain. What is ours or the CA's never makes a domain
+    /// `Failed` by giving up.
     pub fn counts_against_domain(&self) -> bool {
         self.actor() == Actor::Customer
     }

@@ -9,8 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::DomainId;
 
-/// A DNS name that a public CA can certify: lower case, A-labels (RFC 5890), no dot at the end, at least two labels,
-/// 253 octets at most, not a public suffix itself, no IP address, no wildcard.
+/// A DNS name that a public CA can certify: lower case, A-labels (RFC 5890), no dot at the end, at
+/// least two labels, 253 octets at most, not a public suffix itself, no IP address, no wildcard.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hostname(Arc<str>);
 
@@ -21,7 +21,9 @@ pub enum HostnameError {
     #[error("the hostname is empty; enter a name such as www.example.com")]
     Empty,
     /// A URL, a path, a port or white space was given along with the name.
-    #[error("enter the bare hostname, without scheme, port, path or spaces, such as www.example.com")]
+    #[error(
+        "enter the bare hostname, without scheme, port, path or spaces, such as www.example.com"
+    )]
     NotBare,
     /// An IPv4 or IPv6 address.
     #[error("this is an IP address; enter a hostname such as www.example.com")]
@@ -56,7 +58,8 @@ const MAX_LABELS: usize = 10;
 const DOTS: [char; 4] = ['.', '\u{3002}', '\u{FF0E}', '\u{FF61}'];
 
 impl Hostname {
-    /// Parses what a customer typed: any case, Unicode or A-labels, with or without the dot at the end.
+    /// Parses what a customer typed: any case, Unicode or A-labels, with or without the dot at the
+    /// end.
     pub fn parse(text: &str) -> Result<Self, HostnameError> {
         let text = text.trim();
         // UTS 46 maps these to a dot wherever they stand, the end included.
@@ -79,7 +82,8 @@ impl Hostname {
         let ascii = if text.is_ascii() && !text.to_ascii_lowercase().contains("xn--") {
             text.to_ascii_lowercase()
         } else {
-            idna::domain_to_ascii_strict(text).map_err(|_| HostnameError::IllegalInternationalName)?
+            idna::domain_to_ascii_strict(text)
+                .map_err(|_| HostnameError::IllegalInternationalName)?
         };
         check_labels(&ascii)?;
         if ends_in_number(&ascii) {
@@ -105,22 +109,28 @@ impl Hostname {
     /// The name as people read it, with U-labels where it has them.
     pub fn to_unicode(&self) -> String {
         let (text, result) = idna::domain_to_unicode(&self.0);
-        if result.is_ok() { text } else { self.0.to_string() }
+        if result.is_ok() {
+            text
+        } else {
+            self.0.to_string()
+        }
     }
 
-    /// The registered domain: public suffix (private section included) plus one label. A name that is itself a private
-    /// suffix is its own registered domain, as certificate authorities count it.
+    /// The registered domain: public suffix (private section included) plus one label. A name that
+    /// is itself a private suffix is its own registered domain, as certificate authorities count
+    /// it.
     pub fn registered_domain(&self) -> &str {
         psl::domain_str(&self.0).unwrap_or(&self.0)
     }
 
-    /// Whether the name is its own registered domain, where DNS allows no CNAME beside SOA and NS (RFC 1034 §3.6.2).
+    /// Whether the name is its own registered domain, where DNS allows no CNAME beside SOA and NS
+    /// (RFC 1034 §3.6.2).
     pub fn is_apex(&self) -> bool {
         self.registered_domain() == self.as_str()
     }
 
-    /// The labels in front of the registered domain: what a customer types into a DNS provider's "name" field.
-    /// `@` for the apex.
+    /// The labels in front of the registered domain: what a customer types into a DNS provider's
+    /// "name" field. `@` for the apex.
     pub fn record_name(&self) -> &str {
         match self.0.strip_suffix(self.registered_domain()) {
             Some(prefix) if !prefix.is_empty() => prefix.trim_end_matches('.'),
@@ -129,7 +139,8 @@ impl Hostname {
     }
 }
 
-/// Whether the whole name is a suffix of the list's ICANN section. An unlisted single label such as `test` is not.
+/// Whether the whole name is a suffix of the list's ICANN section. An unlisted single label such as
+/// `test` is not.
 pub(crate) fn is_icann_suffix(name: &str) -> bool {
     psl::suffix(name.as_bytes()).is_some_and(|suffix| {
         let is_icann = suffix.is_known() && suffix.typ() == Some(psl::Type::Icann);
@@ -137,7 +148,8 @@ pub(crate) fn is_icann_suffix(name: &str) -> bool {
     })
 }
 
-/// What others read as an IPv4 address, such as `0x7f.1`. No top-level domain is a number (RFC 3696 §2).
+/// What others read as an IPv4 address, such as `0x7f.1`. No top-level domain is a number (RFC 3696
+/// §2).
 fn ends_in_number(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or(name);
     let is_hex = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -158,7 +170,8 @@ fn check_labels(name: &str) -> Result<(), HostnameError> {
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         let reserved = label.as_bytes().get(2..4) == Some(b"--") && !label.starts_with("xn--");
-        if label.is_empty() || !legal || reserved || label.starts_with('-') || label.ends_with('-') {
+        if label.is_empty() || !legal || reserved || label.starts_with('-') || label.ends_with('-')
+        {
             return Err(HostnameError::IllegalLabel);
         }
     }
@@ -227,14 +240,21 @@ mod tests {
     fn what_customers_type_becomes_one_canonical_form() {
         assert_eq!(name("  WWW.Example.COM. ").as_str(), "www.example.com");
         assert_eq!(name("bücher.example").as_str(), "xn--bcher-kva.example");
-        assert_eq!(name("XN--BCHER-KVA.example").as_str(), "xn--bcher-kva.example");
+        assert_eq!(
+            name("XN--BCHER-KVA.example").as_str(),
+            "xn--bcher-kva.example"
+        );
         assert_eq!(name("bücher.example").to_unicode(), "bücher.example");
     }
 
     #[test]
     fn every_dot_of_idna_is_a_dot_wherever_it_stands() {
         for dot in DOTS {
-            for host in ["shop.example.com", "xn--bcher-kva.example", "bücher.example"] {
+            for host in [
+                "shop.example.com",
+                "xn--bcher-kva.example",
+                "bücher.example",
+            ] {
                 let canonical = name(host);
                 let text = host.replace('.', &dot.to_string());
                 assert_eq!(name(&text), canonical, "{text}");
@@ -269,7 +289,10 @@ mod tests {
             ("ab--cd.example.com", HostnameError::IllegalLabel),
             ("co.uk", HostnameError::PublicSuffix),
             ("a.b.c.d.e.f.g.h.i.j.example", HostnameError::TooManyLabels),
-            ("xn--zzzzzzz999.example", HostnameError::IllegalInternationalName),
+            (
+                "xn--zzzzzzz999.example",
+                HostnameError::IllegalInternationalName,
+            ),
         ] {
             assert_eq!(Hostname::parse(text), Err(expected), "{text}");
         }
@@ -277,12 +300,18 @@ mod tests {
             Hostname::parse(&format!("{}.com", "a".repeat(64))),
             Err(HostnameError::TooLong)
         );
-        assert_eq!(Hostname::parse(&"a.".repeat(2000)), Err(HostnameError::TooLong));
+        assert_eq!(
+            Hostname::parse(&"a.".repeat(2000)),
+            Err(HostnameError::TooLong)
+        );
     }
 
     #[test]
     fn the_registered_domain_counts_private_suffixes() {
-        assert_eq!(name("a.b.example.co.uk").registered_domain(), "example.co.uk");
+        assert_eq!(
+            name("a.b.example.co.uk").registered_domain(),
+            "example.co.uk"
+        );
         assert_eq!(name("me.github.io").registered_domain(), "me.github.io");
         assert_eq!(name("github.io").registered_domain(), "github.io");
         assert!(name("example.co.uk").is_apex());

@@ -29,8 +29,8 @@ pub enum Difference<'a> {
     Extra(&'a Entry),
 }
 
-/// What an edge lacks and what it has beyond, both lists being in the order of their hostnames. A newer certificate than the desired
-/// one is no difference: it is being deployed just now.
+/// What an edge lacks and what it has beyond, both lists being in the order of their hostnames. A
+/// newer certificate than the desired one is no difference: it is being deployed just now.
 pub fn differences<'a>(desired: &'a [Entry], actual: &'a [Entry]) -> Vec<Difference<'a>> {
     let (mut desired, mut actual) = (desired.iter().peekable(), actual.iter().peekable());
     let mut found = Vec::new();
@@ -57,9 +57,10 @@ fn is_as_good(held: &Entry, wanted: &Entry) -> bool {
         || (held.generation == wanted.generation && held.fingerprint == wanted.fingerprint)
 }
 
-/// One number for a whole inventory, which can be kept up to date change by change: the exclusive or of SHA-256 over the line
-/// `hostname fingerprint generation` LF of every certificate. Adding and taking away are the same operation and cost the same however many
-/// certificates there are; the order does not matter.
+/// One number for a whole inventory, which can be kept up to date change by change: the exclusive
+/// or of SHA-256 over the line `hostname fingerprint generation` LF of every certificate. Adding
+/// and taking away are the same operation and cost the same however many certificates there are;
+/// the order does not matter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct InventoryDigest([u8; 32]);
 
@@ -136,7 +137,10 @@ mod tests {
     #[test]
     fn the_same_generation_of_another_certificate_is_a_difference() {
         let (desired, actual) = ([entry("a.example", "aa", 1)], [entry("a.example", "xx", 1)]);
-        assert_eq!(differences(&desired, &actual), [Difference::Lacks(&desired[0])]);
+        assert_eq!(
+            differences(&desired, &actual),
+            [Difference::Lacks(&desired[0])]
+        );
     }
 
     #[test]

@@ -3,10 +3,12 @@
 use crate::phase::{Issuance, Next, Phase};
 use crate::{Failure, Timestamp};
 
-/// So many failures in a row that the customer must mend put a domain behind those that may succeed at once.
+/// So many failures in a row that the customer must mend put a domain behind those that may succeed
+/// at once.
 const CHRONIC_AFTER: u32 = 3;
 
-/// Which worker steps a record. Records wait in lanes, so that nobody waits behind work of another kind.
+/// Which worker steps a record. Records wait in lanes, so that nobody waits behind work of another
+/// kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Lane {
     /// `DomainVerificationWorker`.
@@ -15,13 +17,16 @@ pub enum Lane {
     HttpProbe,
     /// `AcmeIssuanceWorker`.
     Issuance,
-    /// `AcmeIssuanceWorker`, as the CA's limit of orders allows: first issues that wait for one of its tokens.
+    /// `AcmeIssuanceWorker`, as the CA's limit of orders allows: first issues that wait for one of
+    /// its tokens.
     OrderQueue,
     /// `RenewalWorker`: every step of a renewal, so that renewals never wait behind onboarding.
     Renewal,
-    /// `RenewalWorker`, before anything else: renewals without which a certificate will soon be of no use.
+    /// `RenewalWorker`, before anything else: renewals without which a certificate will soon be of
+    /// no use.
     Urgent,
-    /// What failed again and again for want of its customer's doing, until an order is placed for it.
+    /// What failed again and again for want of its customer's doing, until an order is placed for
+    /// it.
     Chronic,
     /// `DomainVerificationWorker` and `HttpProbeWorker`: checks before the order that failed
     /// already, behind those that nobody made yet.
@@ -95,7 +100,8 @@ pub struct LaneInputs<'a> {
 }
 
 impl LaneInputs<'_> {
-    /// The lane in which the record waits for a step at the moment `due`; `None` when there is nothing to do until somebody asks.
+    /// The lane in which the record waits for a step at the moment `due`; `None` when there is
+    /// nothing to do until somebody asks.
     pub fn lane(&self, due: Timestamp) -> Option<Lane> {
         let usual = usual_lane(self.phase)?;
         if matches!(self.phase, Phase::Live { not_after, .. } if *not_after <= due) {
@@ -137,19 +143,23 @@ impl LaneInputs<'_> {
         is_check && self.attempt > 0 && self.last_failure.is_some()
     }
 
-    /// Whether the record waits for its customer rather than for us. An order that was placed is always worth its steps; so is whatever
-    /// failed through an outage of ours or of the CA.
+    /// Whether the record waits for its customer rather than for us. An order that was placed is
+    /// always worth its steps; so is whatever failed through an outage of ours or of the CA.
     fn is_chronic(&self) -> bool {
         let before_order = matches!(
             self.phase.issuance(),
             Some(Issuance::AwaitingDns | Issuance::AwaitingHttpProbe | Issuance::Ordering)
         );
-        let customer_must_act = self.last_failure.is_some_and(Failure::counts_against_domain);
-        before_order && (self.failed_validations > 0 || (self.attempt >= CHRONIC_AFTER && customer_must_act))
+        let customer_must_act = self
+            .last_failure
+            .is_some_and(Failure::counts_against_domain);
+        before_order
+            && (self.failed_validations > 0 || (self.attempt >= CHRONIC_AFTER && customer_must_act))
     }
 }
 
-/// The worker whose work the record's next step is, however the record fared so far; back-off follows it.
+/// The worker whose work the record's next step is, however the record fared so far; back-off
+/// follows it.
 pub const fn usual_lane(phase: &Phase) -> Option<Lane> {
     match phase {
         Phase::Onboarding(Issuance::AwaitingDns) => Some(Lane::Verification),

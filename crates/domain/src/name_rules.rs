@@ -43,7 +43,9 @@ impl NameSuffix {
         }
         // Below a label of its own, any suffix, a public one included, is a hostname.
         let below = Hostname::parse(&format!("x.{bare}"))?;
-        Ok(Self(below.as_str().strip_prefix("x.").unwrap_or_default().into()))
+        Ok(Self(
+            below.as_str().strip_prefix("x.").unwrap_or_default().into(),
+        ))
     }
 
     /// The suffix that all targets of a template share: what follows the label with `{id}`, else
@@ -101,8 +103,8 @@ pub struct NameRules {
 }
 
 impl NameRules {
-    /// The rules of a platform. Unless `allow_platform_names`, nobody may have names in the registered
-    /// domains of its targets and of its `own` names.
+    /// The rules of a platform. Unless `allow_platform_names`, nobody may have names in the
+    /// registered domains of its targets and of its `own` names.
     pub fn new(
         mut blocked: Vec<NameSuffix>,
         targets: Vec<NameSuffix>,
@@ -217,7 +219,10 @@ mod tests {
             "b2.edge.platform.example",
         ] {
             let refusal = rules.refusal(&host(own), &target);
-            assert!(matches!(refusal, Some(Failure::NameBlocked { .. })), "{own}");
+            assert!(
+                matches!(refusal, Some(Failure::NameBlocked { .. })),
+                "{own}"
+            );
         }
         assert_eq!(rules.refusal(&host("shop.example.com"), &target), None);
         for elsewhere in ["anything.evil.example", "myedge.platform.example"] {

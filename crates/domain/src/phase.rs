@@ -48,7 +48,8 @@ pub enum Next {
     Now(Issuance),
 }
 
-/// One run to the edge: of the first issue from the DNS check on, of a renewal from the preflight on.
+/// One run to the edge: of the first issue from the DNS check on, of a renewal from the preflight
+/// on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Issuance {
@@ -58,7 +59,8 @@ pub enum Issuance {
     AwaitingHttpProbe,
     /// Everything is right for an order; none is stored yet.
     Ordering,
-    /// Everything is right for an order, and it waits for one of those that the CA's limit leaves the account.
+    /// Everything is right for an order, and it waits for one of those that the CA's limit leaves
+    /// the account.
     Queued,
     /// The order's URL is stored; its authorization is not valid yet (RFC 8555 §7.5).
     Validating {
@@ -151,12 +153,15 @@ impl Issuance {
     /// Whether an order is placed or wanted, so that tokens of the CA's limits may be held for it.
     pub const fn holds_tokens(&self) -> bool {
         match self {
-            Self::Ordering | Self::Queued | Self::Validating { .. } | Self::Finalizing { .. } => true,
+            Self::Ordering | Self::Queued | Self::Validating { .. } | Self::Finalizing { .. } => {
+                true
+            }
             Self::AwaitingDns | Self::AwaitingHttpProbe | Self::Deploying { .. } => false,
         }
     }
 
-    /// Whether a step of this state may change something at the CA, so that no second worker may begin it meanwhile.
+    /// Whether a step of this state may change something at the CA, so that no second worker may
+    /// begin it meanwhile.
     pub const fn is_at_ca(&self) -> bool {
         match self {
             Self::AwaitingDns | Self::AwaitingHttpProbe => false,
@@ -172,9 +177,13 @@ impl Issuance {
         Ok(match (self, event) {
             (Self::AwaitingDns, Event::DnsReady) => Self::AwaitingHttpProbe,
             (Self::AwaitingHttpProbe, Event::HttpReady) => Self::Ordering,
-            (Self::AwaitingHttpProbe | Self::Ordering | Self::Queued, Event::DnsLost) => Self::AwaitingDns,
+            (Self::AwaitingHttpProbe | Self::Ordering | Self::Queued, Event::DnsLost) => {
+                Self::AwaitingDns
+            }
             (Self::Ordering | Self::Queued, Event::OrdersUsedUp) => Self::Queued,
-            (Self::Ordering | Self::Queued, Event::OrderPlaced(order)) => Self::Validating { order },
+            (Self::Ordering | Self::Queued, Event::OrderPlaced(order)) => {
+                Self::Validating { order }
+            }
             (Self::Validating { order }, Event::OrderReady) => Self::Finalizing { order },
             (
                 Self::Ordering
@@ -259,7 +268,11 @@ impl Phase {
     pub const fn serving(&self) -> Option<CertificateId> {
         match self {
             Self::Live { serving, .. } => Some(*serving),
-            Self::Onboarding(_) | Self::Expired { .. } | Self::Failed | Self::Leaving | Self::Gone => None,
+            Self::Onboarding(_)
+            | Self::Expired { .. }
+            | Self::Failed
+            | Self::Leaving
+            | Self::Gone => None,
         }
     }
 
@@ -286,7 +299,11 @@ impl Phase {
     pub fn apply(self, event: Event) -> Result<Self, IllegalTransition> {
         Ok(match (self, event) {
             (
-                Self::Onboarding(_) | Self::Live { .. } | Self::Expired { .. } | Self::Failed | Self::Leaving,
+                Self::Onboarding(_)
+                | Self::Live { .. }
+                | Self::Expired { .. }
+                | Self::Failed
+                | Self::Leaving,
                 Event::RemovalRequested,
             ) => Self::Leaving,
             (Self::Leaving, Event::Undeployed) => Self::Gone,
@@ -319,7 +336,9 @@ impl Phase {
                     ..
                 },
                 Event::Deployed {
-                    renew_at, not_after, ..
+                    renew_at,
+                    not_after,
+                    ..
                 },
             ) => Self::Live {
                 serving: certificate,
@@ -386,7 +405,8 @@ impl Phase {
 }
 
 impl Next {
-    /// A renewal under way goes on; otherwise one begins with the preflight, which looks at DNS itself.
+    /// A renewal under way goes on; otherwise one begins with the preflight, which looks at DNS
+    /// itself.
     fn begin(self) -> Self {
         match self {
             Self::At(_) => Self::Now(Issuance::AwaitingHttpProbe),
@@ -522,7 +542,10 @@ mod tests {
             .unwrap();
         assert_eq!(queued.status(), Status::Issuing);
         let placed = queued.apply(Event::OrderPlaced(order())).unwrap();
-        assert_eq!(placed, Phase::Onboarding(Issuance::Validating { order: order() }));
+        assert_eq!(
+            placed,
+            Phase::Onboarding(Issuance::Validating { order: order() })
+        );
     }
 
     #[test]
@@ -544,7 +567,10 @@ mod tests {
         let ended = |next| live(next).apply(Event::CertificateEnded).unwrap();
         let waiting = ended(Next::At(Timestamp::EPOCH));
         assert_eq!(waiting.issuance(), Some(&Issuance::AwaitingDns));
-        assert_eq!((waiting.status(), waiting.serving()), (Status::Failed, None));
+        assert_eq!(
+            (waiting.status(), waiting.serving()),
+            (Status::Failed, None)
+        );
         assert_eq!(waiting.certificate_not_after(), Some(end));
         let order = order();
         let ordered = ended(Next::Now(Issuance::Validating { order }));

@@ -19,7 +19,8 @@ pub struct ProbeObservation {
 pub enum ProbeAnswer {
     /// Our own key authorization, with status 200.
     Ours,
-    /// Status 200 with another body, or an answer that is not HTTP; `server` is the `Server` header if there was one.
+    /// Status 200 with another body, or an answer that is not HTTP; `server` is the `Server` header
+    /// if there was one.
     WrongBody {
         /// The `Server` header, shortened.
         server: Option<String>,
@@ -37,7 +38,8 @@ pub enum ProbeAnswer {
     Refused,
     /// No complete answer in time.
     Timeout,
-    /// Our own machine has no route to this kind of address, such as IPv6: it says nothing about the customer.
+    /// Our own machine has no route to this kind of address, such as IPv6: it says nothing about
+    /// the customer.
     Unroutable,
     /// Our own machine could not connect: no descriptor, no memory, no port. Says nothing about the
     /// address.
@@ -52,9 +54,11 @@ pub enum ProbeAnswer {
     },
 }
 
-/// `Ok` when every address that we can reach answered as ours, and at least one did; else the first failure, IPv6 before IPv4, since
-/// a CA tries IPv6 first. `edges` are the addresses that are known to be ours: one of them that does not answer is our fault. While edges are
-/// `absent`, as many of our addresses are excused that are silent, or answer as an HAProxy without its agent does, if another one answers.
+/// `Ok` when every address that we can reach answered as ours, and at least one did; else the first
+/// failure, IPv6 before IPv4, since a CA tries IPv6 first. `edges` are the addresses that are known
+/// to be ours: one of them that does not answer is our fault. While edges are `absent`, as many of
+/// our addresses are excused that are silent, or answer as an HAProxy without its agent does, if
+/// another one answers.
 pub fn verdict(
     observations: &[ProbeObservation],
     edges: &BTreeSet<IpAddr>,
@@ -87,7 +91,9 @@ pub fn verdict(
     let one_answers = ordered.iter().any(|seen| seen.answer == ProbeAnswer::Ours);
     // An edge may have an address of each family.
     let out_of_order = |is_ipv4: bool| {
-        let of_family = ordered.iter().filter(|seen| seen.address.is_ipv4() == is_ipv4);
+        let of_family = ordered
+            .iter()
+            .filter(|seen| seen.address.is_ipv4() == is_ipv4);
         of_family.copied().filter(is_out_of_order).count()
     };
     if one_answers && out_of_order(true).max(out_of_order(false)) <= absent {
@@ -134,7 +140,9 @@ fn judge(seen: &ProbeObservation, is_edge: bool) -> Result<(), Failure> {
             status: *status,
         },
         ProbeAnswer::Refused if is_edge => unreachable(address, "refuses connections on port 80"),
-        ProbeAnswer::Timeout if is_edge => unreachable(address, "does not answer on port 80 in time"),
+        ProbeAnswer::Timeout if is_edge => {
+            unreachable(address, "does not answer on port 80 in time")
+        }
         ProbeAnswer::Refused => Failure::HttpRefused { address },
         ProbeAnswer::Timeout => Failure::HttpTimeout { address },
         ProbeAnswer::Unroutable => Failure::Internal {
@@ -194,7 +202,10 @@ mod tests {
         assert!(verdict(&[v6(), seen("8.8.8.8", ProbeAnswer::Ours)]).is_ok());
         assert!(!verdict(&[v6()]).unwrap_err().counts_against_domain());
         assert!(local_fault(&[v6()]).is_some(), "it is told to the operator");
-        assert_eq!(local_fault(&[v6(), seen("8.8.8.8", ProbeAnswer::Refused)]), None);
+        assert_eq!(
+            local_fault(&[v6(), seen("8.8.8.8", ProbeAnswer::Refused)]),
+            None
+        );
         assert_eq!(local_fault(&[]), None);
     }
 
@@ -218,7 +229,8 @@ mod tests {
     }
 
     #[test]
-    fn an_edge_of_ours_that_does_not_answer_the_challenge_is_our_fault_and_a_stranger_on_it_is_not() {
+    fn an_edge_of_ours_that_does_not_answer_the_challenge_is_our_fault_and_a_stranger_on_it_is_not()
+    {
         let edges = BTreeSet::from(["8.8.8.8".parse().unwrap()]);
         let code = |answer| {
             super::verdict(&[seen("8.8.8.8", answer)], &edges, 0)
@@ -252,14 +264,22 @@ mod tests {
         let local = ProbeAnswer::Local {
             detail: "too many open files".into(),
         };
-        let observations = [seen("8.8.8.8", ProbeAnswer::Refused), seen("8.8.4.4", local)];
+        let observations = [
+            seen("8.8.8.8", ProbeAnswer::Refused),
+            seen("8.8.4.4", local),
+        ];
         assert_eq!(local_fault(&observations), Some("too many open files"));
         assert_eq!(local_fault(&observations[..1]), None);
-        assert!(!verdict(&observations[1..]).unwrap_err().counts_against_domain());
+        assert!(
+            !verdict(&observations[1..])
+                .unwrap_err()
+                .counts_against_domain()
+        );
     }
 
     #[test]
-    fn as_many_addresses_of_ours_that_are_out_of_order_are_excused_as_edges_are_absent_while_one_answers() {
+    fn as_many_addresses_of_ours_that_are_out_of_order_are_excused_as_edges_are_absent_while_one_answers()
+     {
         let edges: BTreeSet<IpAddr> = ["8.8.8.8", "8.8.4.4", "1.1.1.1"]
             .map(|ip| ip.parse().unwrap())
             .into();

@@ -9,9 +9,10 @@ const DISTRUST: Duration = Duration::from_secs(60);
 
 /// What all replicas know together of whether an edge does what it is asked.
 ///
-/// An edge that fails is waited for until its grace is over; then it is absent, and work goes on without it. Once it answers again it
-/// is on probation for as long as the grace: it is asked like any other, and the first failure makes it absent at once, since its health was
-/// said to be good and it failed all the same. For a while it is not believed then.
+/// An edge that fails is waited for until its grace is over; then it is absent, and work goes on
+/// without it. Once it answers again it is on probation for as long as the grace: it is asked like
+/// any other, and the first failure makes it absent at once, since its health was said to be good
+/// and it failed all the same. For a while it is not believed then.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Reachability {
     /// When it first failed; `None` while all is well.
@@ -109,7 +110,8 @@ mod tests {
     }
 
     #[test]
-    fn an_edge_that_says_it_is_well_and_fails_again_is_absent_at_once_and_not_believed_for_a_while() {
+    fn an_edge_that_says_it_is_well_and_fails_again_is_absent_at_once_and_not_believed_for_a_while()
+    {
         let away = Reachability::default().failed(at(0), GRACE);
         let back = away.answered(at(500), GRACE);
         assert!(back.is_live(at(500), GRACE));

@@ -12,9 +12,10 @@ const AFTER_THE_END: Duration = Duration::from_secs(5 * 60);
 
 /// The latest moment by which a renewal should begin, from the certificate's own dates.
 ///
-/// Under ten days of lifetime: half of it. Otherwise the earlier of "a third of the lifetime left" and "30 days before expiry",
-/// where the 30 days count only if they lie in the second half of the lifetime: for a 45-day certificate they would mean a
-/// renewal every 15 days, and for one of 20 days a renewal without end.
+/// Under ten days of lifetime: half of it. Otherwise the earlier of "a third of the lifetime left"
+/// and "30 days before expiry", where the 30 days count only if they lie in the second half of the
+/// lifetime: for a 45-day certificate they would mean a renewal every 15 days, and for one of 20
+/// days a renewal without end.
 pub fn renewal_deadline(not_before: Timestamp, not_after: Timestamp) -> Timestamp {
     let lifetime = not_after.since(not_before);
     if lifetime < 10 * DAY {
@@ -29,8 +30,9 @@ pub fn renewal_deadline(not_before: Timestamp, not_after: Timestamp) -> Timestam
     }
 }
 
-/// The stored renewal moment: one point, placed by `random` in `0.0..1.0`, of the window that ends at [`renewal_deadline`] and
-/// is a fiftieth of the lifetime wide. Spreads certificates that were issued together.
+/// The stored renewal moment: one point, placed by `random` in `0.0..1.0`, of the window that ends
+/// at [`renewal_deadline`] and is a fiftieth of the lifetime wide. Spreads certificates that were
+/// issued together.
 pub fn renewal_moment(not_before: Timestamp, not_after: Timestamp, random: f64) -> Timestamp {
     let window = not_after.since(not_before) / 50;
     renewal_deadline(not_before, not_after) - window.mul_f64(random.clamp(0.0, 1.0))
@@ -41,7 +43,10 @@ pub fn renewal_moment(not_before: Timestamp, not_after: Timestamp, random: f64) 
 ///
 /// `issued_at` is by our own clock. Neither a CA that backdates nor a clock that is ahead makes a
 /// fresh certificate due at once.
-pub fn earliest_renewal(issued_at: Timestamp, (not_before, not_after): (Timestamp, Timestamp)) -> Timestamp {
+pub fn earliest_renewal(
+    issued_at: Timestamp,
+    (not_before, not_after): (Timestamp, Timestamp),
+) -> Timestamp {
     issued_at + not_after.since(not_before) / 20
 }
 
@@ -76,7 +81,8 @@ pub fn longest_wait(not_after: Timestamp, now: Timestamp, cause: WaitCause) -> O
     (cause == WaitCause::Others).then_some(AFTER_THE_END)
 }
 
-/// From when on a renewal is urgent: a tenth of the lifetime is left. Never before its own moment `renew_at`.
+/// From when on a renewal is urgent: a tenth of the lifetime is left. Never before its own moment
+/// `renew_at`.
 pub fn urgent_from(not_before: Timestamp, not_after: Timestamp, renew_at: Timestamp) -> Timestamp {
     let tenth_left = not_after - not_after.since(not_before) / 10;
     tenth_left.max(renew_at)

@@ -12,8 +12,8 @@ pub const QUEUES: u32 = 2 * SHARDS;
 pub const FEW: u32 = 16;
 
 /// One round of leasing due records of a lane. In each, the shard of which the fewest records are
-/// leased by any replica has the first turn. So a tenant whose steps take long holds no more permits
-/// than others once they have work, and all of them while nobody else has.
+/// leased by any replica has the first turn. So a tenant whose steps take long holds no more
+/// permits than others once they have work, and all of them while nobody else has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Round {
     /// One record of each shard.
@@ -25,8 +25,8 @@ pub enum Round {
 }
 
 impl Round {
-    /// The round after this one, in which `found` records were leased and after which `missing` more
-    /// are wanted. `None` when there is no use in another.
+    /// The round after this one, in which `found` records were leased and after which `missing`
+    /// more are wanted. `None` when there is no use in another.
     pub const fn next(self, found: usize, missing: usize) -> Option<Self> {
         if missing == 0 {
             return None;

@@ -1,7 +1,8 @@
 //! Who gets the next permits of a pool that several lanes draw from.
 //!
-//! Each share has a guaranteed number of permits. What some leave unused is lent to the others, those first in the list first; it comes
-//! back when the borrower's work ends, and whoever is below its guarantee by then is served before anybody borrows again.
+//! Each share has a guaranteed number of permits. What some leave unused is lent to the others,
+//! those first in the list first; it comes back when the borrower's work ends, and whoever is below
+//! its guarantee by then is served before anybody borrows again.
 
 /// One that draws from a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,8 +15,9 @@ pub struct PoolShare {
     pub hungry: bool,
 }
 
-/// The next permits to hand out: to which of the shares, and how many at most. `None` when all are held or nobody is hungry. Ask
-/// again once they are taken, or once the share turned out to need fewer and is no longer hungry.
+/// The next permits to hand out: to which of the shares, and how many at most. `None` when all are
+/// held or nobody is hungry. Ask again once they are taken, or once the share turned out to need
+/// fewer and is no longer hungry.
 pub fn next_grant(pool: usize, shares: &[PoolShare]) -> Option<(usize, usize)> {
     let held = shares
         .iter()
@@ -25,16 +27,20 @@ pub fn next_grant(pool: usize, shares: &[PoolShare]) -> Option<(usize, usize)> {
         return None;
     }
     let owed = |share: &PoolShare| share.guaranteed.saturating_sub(share.held);
-    let first =
-        |wanted: &dyn Fn(&PoolShare) -> bool| shares.iter().position(|share| share.hungry && wanted(share));
+    let first = |wanted: &dyn Fn(&PoolShare) -> bool| {
+        shares
+            .iter()
+            .position(|share| share.hungry && wanted(share))
+    };
     if let Some(index) = first(&|share| owed(share) > 0) {
         return Some((index, owed(&shares[index]).min(free)));
     }
     first(&|_| true).map(|index| (index, free))
 }
 
-/// The guarantees that shares in percent of a pool come to: one permit each, and of the rest each its share, rounded down. Their sum is
-/// never more than the pool if it has a permit for each, and the shares are no more than a hundred percent.
+/// The guarantees that shares in percent of a pool come to: one permit each, and of the rest each
+/// its share, rounded down. Their sum is never more than the pool if it has a permit for each, and
+/// the shares are no more than a hundred percent.
 pub fn guarantees<const N: usize>(pool: usize, percent: [u32; N]) -> [usize; N] {
     let rest = pool.saturating_sub(N);
     percent.map(|percent| 1 + rest.saturating_mul(percent as usize) / 100)
@@ -45,7 +51,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Hands out permits as the workers do: a share takes what it is granted or what it has work for.
+    /// Hands out permits as the workers do: a share takes what it is granted or what it has work
+    /// for.
     fn hand_out(pool: usize, shares: &mut [PoolShare], waiting: &mut [usize]) {
         for share in shares.iter_mut() {
             share.hungry = true;

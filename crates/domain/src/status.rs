@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The life of a domain in the Cabinet's words. Anything finer is a [`Phase`](crate::Phase) and stays with the service.
+/// The life of a domain in the Cabinet's words. Anything finer is a [`Phase`](crate::Phase) and
+/// stays with the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Status {
     /// Waiting for the customer's DNS records to point at us.
@@ -61,7 +62,11 @@ impl Status {
         match (self, next) {
             (
                 Self::PendingDns | Self::PendingHttpProbe | Self::Issuing | Self::Failed,
-                Self::PendingDns | Self::PendingHttpProbe | Self::Issuing | Self::Active | Self::Failed,
+                Self::PendingDns
+                | Self::PendingHttpProbe
+                | Self::Issuing
+                | Self::Active
+                | Self::Failed,
             )
             | (Self::Active, Self::Active | Self::Failed)
             | (Self::PendingRemoval, Self::PendingRemoval)

@@ -3,7 +3,10 @@
 /// The beginning of a text, at most `max_chars` characters, without control characters: those could
 /// take over the terminal on which a log or an error ends.
 pub fn shown(text: &str, max_chars: usize) -> String {
-    text.chars().filter(|c| !c.is_control()).take(max_chars).collect()
+    text.chars()
+        .filter(|c| !c.is_control())
+        .take(max_chars)
+        .collect()
 }
 
 #[cfg(test)]

@@ -11,7 +11,8 @@ pub(crate) fn settings(data: &[u8]) {
         .suffix(".json")
         .tempfile()
         .expect("a temporary file");
-    file.write_all(data).expect("a temporary file can be written");
+    file.write_all(data)
+        .expect("a temporary file can be written");
     let loader = Loader::new(file.path()).config(file.path());
     if let Err(error) = loader.load::<Settings>() {
         assert!(!error.to_string().is_empty(), "a refusal says why");

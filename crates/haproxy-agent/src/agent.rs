@@ -75,8 +75,8 @@ pub async fn run(
 }
 
 impl Agent {
-    /// Checks the settings, reads the state directory (after which HAProxy can start, since the crt-list is there), binds the
-    /// listener, and begins to watch HAProxy. It need not run yet.
+    /// Checks the settings, reads the state directory (after which HAProxy can start, since the
+    /// crt-list is there), binds the listener, and begins to watch HAProxy. It need not run yet.
     pub async fn bind(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, AgentError> {
         let settings = settings.checked()?;
         let (disk, view, removed) = open(&settings, clock.now()).await?;

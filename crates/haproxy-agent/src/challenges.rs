@@ -19,8 +19,8 @@ pub(crate) enum ChallengeError {
     Full,
 }
 
-/// Tokens with their key authorizations, bounded in number, size and time. The time is that which has passed, so that a clock which is
-/// set right neither ends a challenge nor keeps it.
+/// Tokens with their key authorizations, bounded in number, size and time. The time is that which
+/// has passed, so that a clock which is set right neither ends a challenge nor keeps it.
 pub(crate) struct Challenges {
     answers: Mutex<HashMap<ChallengeToken, Answer>>,
     capacity: usize,
@@ -42,7 +42,12 @@ impl Challenges {
     }
 
     /// Answers again what was answered before a restart, each for the rest of its time.
-    pub(crate) fn restore(&self, token: ChallengeToken, key_authorization: String, expires_at: Instant) {
+    pub(crate) fn restore(
+        &self,
+        token: ChallengeToken,
+        key_authorization: String,
+        expires_at: Instant,
+    ) {
         let mut answers = self.lock();
         if is_usable(&key_authorization) && answers.len() < self.capacity {
             answers.insert(
@@ -95,7 +100,8 @@ impl Challenges {
         self.lock().remove(token);
     }
 
-    /// The key authorization, if the token is known. The look-up hashes with a secret key, so its time tells nothing about others.
+    /// The key authorization, if the token is known. The look-up hashes with a secret key, so its
+    /// time tells nothing about others.
     pub(crate) fn answer(&self, token: &ChallengeToken, now: Instant) -> Option<String> {
         let answers = self.lock();
         answers
@@ -107,7 +113,10 @@ impl Challenges {
     /// How many are answered.
     pub(crate) fn count(&self, now: Instant) -> usize {
         let answers = self.lock();
-        answers.values().filter(|answer| answer.expires_at > now).count()
+        answers
+            .values()
+            .filter(|answer| answer.expires_at > now)
+            .count()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<ChallengeToken, Answer>> {
@@ -118,7 +127,9 @@ impl Challenges {
 
 fn is_usable(key_authorization: &str) -> bool {
     (1..=MAX_KEY_AUTHORIZATION_BYTES).contains(&key_authorization.len())
-        && key_authorization.bytes().all(|byte| byte.is_ascii_graphic())
+        && key_authorization
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic())
 }
 
 #[cfg(test)]
@@ -136,7 +147,10 @@ mod tests {
         challenges
             .publish(token("a"), "a.thumb".to_owned(), noon)
             .unwrap();
-        assert_eq!(challenges.answer(&token("a"), noon).as_deref(), Some("a.thumb"));
+        assert_eq!(
+            challenges.answer(&token("a"), noon).as_deref(),
+            Some("a.thumb")
+        );
         assert_eq!(challenges.answer(&token("b"), noon), None);
         assert_eq!(
             challenges.answer(&token("a"), noon + Duration::from_secs(60)),
@@ -150,15 +164,23 @@ mod tests {
     fn memory_is_bounded_and_expired_challenges_make_room() {
         let noon = Instant::now();
         let challenges = Challenges::new(2, Duration::from_secs(60));
-        challenges.publish(token("a"), "1".to_owned(), noon).unwrap();
-        challenges.publish(token("b"), "2".to_owned(), noon).unwrap();
-        challenges.publish(token("b"), "3".to_owned(), noon).unwrap();
+        challenges
+            .publish(token("a"), "1".to_owned(), noon)
+            .unwrap();
+        challenges
+            .publish(token("b"), "2".to_owned(), noon)
+            .unwrap();
+        challenges
+            .publish(token("b"), "3".to_owned(), noon)
+            .unwrap();
         assert_eq!(
             challenges.publish(token("c"), "4".to_owned(), noon),
             Err(ChallengeError::Full)
         );
         let later = noon + Duration::from_secs(61);
-        let mut over = challenges.publish(token("c"), "4".to_owned(), later).unwrap();
+        let mut over = challenges
+            .publish(token("c"), "4".to_owned(), later)
+            .unwrap();
         over.sort();
         assert_eq!(over, [token("a"), token("b")]);
         assert_eq!(challenges.count(later), 1);

@@ -56,11 +56,12 @@ impl Prober {
     pub(crate) fn new(address: SocketAddr, limit: Duration) -> Result<Self, TlsError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let verifier = AnyIssuer(provider.signature_verification_algorithms);
-        let mut config = ClientConfig::builder_with_provider(Arc::<CryptoProvider>::clone(&provider))
-            .with_safe_default_protocol_versions()?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
+        let mut config =
+            ClientConfig::builder_with_provider(Arc::<CryptoProvider>::clone(&provider))
+                .with_safe_default_protocol_versions()?
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(verifier))
+                .with_no_client_auth();
         // A resumed session would show the certificate of the handshake before.
         config.resumption = rustls::client::Resumption::disabled();
         Ok(Self {
@@ -70,7 +71,8 @@ impl Prober {
         })
     }
 
-    /// The fingerprint of the leaf that is presented for this name; the server has proved that it holds the key.
+    /// The fingerprint of the leaf that is presented for this name; the server has proved that it
+    /// holds the key.
     pub(crate) async fn presented(&self, hostname: &Hostname) -> Result<String, HandshakeError> {
         let (address, limit) = (self.address, self.limit);
         timeout(limit, self.handshake(hostname))
@@ -91,7 +93,8 @@ impl Prober {
     }
 }
 
-/// Takes any issuer and any name, because the fingerprint is compared afterwards; the handshake's signature must be right.
+/// Takes any issuer and any name, because the fingerprint is compared afterwards; the handshake's
+/// signature must be right.
 #[derive(Debug)]
 struct AnyIssuer(WebPkiSupportedAlgorithms);
 

@@ -13,9 +13,11 @@ use dps_host::{exit, process};
 use haproxy_domain_agent::{Settings, SystemClock};
 use serde::{Deserialize, Serialize};
 
-/// Applies certificates to the HAProxy on this machine, without a reload, and answers HTTP-01 challenges behind it.
+/// Applies certificates to the HAProxy on this machine, without a reload, and answers HTTP-01
+/// challenges behind it.
 ///
-/// Settings come from section "Agent" of appsettings.json and from environment variables such as `Agent__Token`.
+/// Settings come from section "Agent" of appsettings.json and from environment variables such as
+/// `Agent__Token`.
 #[derive(Debug, Parser)]
 #[command(version, after_help = exit::TABLE)]
 struct Cli {
@@ -82,7 +84,9 @@ async fn main() -> ExitCode {
 /// The settings, or what is wrong with them.
 fn usable(config: Option<&Path>) -> Result<Sections, String> {
     let loader = Loader::from_process(config).ignoring_other_sections();
-    let sections = loader.load::<Sections>().map_err(|error| error.to_string())?;
+    let sections = loader
+        .load::<Sections>()
+        .map_err(|error| error.to_string())?;
     let Sections { agent, logging } = &sections.settings;
     agent.check().map_err(|error| with_causes(&error))?;
     telemetry::check_level(&logging.level).map_err(|error| format!("Logging:Level: {error}"))?;

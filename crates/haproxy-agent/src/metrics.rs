@@ -76,7 +76,9 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     pub(crate) fn new() -> Self {
-        let buckets = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
+        let buckets = [
+            0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0,
+        ];
         let mut metrics = Self {
             applied: Family::default(),
             refused: Family::default(),
@@ -157,7 +159,11 @@ impl Metrics {
             self.disk_bytes.clone(),
         );
         registry.register("challenges", "Challenges answered", self.challenges.clone());
-        registry.register("quarantined_files", "Files set aside", self.quarantined.clone());
+        registry.register(
+            "quarantined_files",
+            "Files set aside",
+            self.quarantined.clone(),
+        );
         registry.register(
             "tls_not_after_timestamp_seconds",
             "End of validity of the certificate that the agent shows to the service, as a UNIX time; 0 without mutual TLS",
@@ -193,7 +199,8 @@ impl Metrics {
 
     pub(crate) fn tls(&self, health: &TlsHealth) {
         self.tls_not_after.set(health.not_after.unix_seconds());
-        self.tls_files_usable.set(i64::from(health.problem.is_none()));
+        self.tls_files_usable
+            .set(i64::from(health.problem.is_none()));
     }
 
     pub(crate) fn count_applied(&self, outcome: ApplyOutcome) {
@@ -220,7 +227,9 @@ impl Metrics {
     pub(crate) fn set_certificates(&self, by_state: [(&'static str, u64); 3]) {
         for (state, count) in by_state {
             let count = i64::try_from(count).unwrap_or(i64::MAX);
-            self.certificates.get_or_create(&[("state", state)]).set(count);
+            self.certificates
+                .get_or_create(&[("state", state)])
+                .set(count);
         }
     }
 

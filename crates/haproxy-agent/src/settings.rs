@@ -14,23 +14,25 @@ pub(crate) use tls::TlsListener;
 
 pub(crate) mod tls;
 
-/// Section `Agent`. Every field has a default; a token or the files of `Tls` must be given, so that the service can prove itself.
+/// Section `Agent`. Every field has a default; a token or the files of `Tls` must be given, so that
+/// the service can prove itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
 pub struct Settings {
-    /// Where the agent listens without encryption: for HAProxy's challenge backend, for monitoring and, unless `Tls` is set, for the
-    /// service (`/internal/…`).
+    /// Where the agent listens without encryption: for HAProxy's challenge backend, for monitoring
+    /// and, unless `Tls` is set, for the service (`/internal/…`).
     pub listen: SocketAddr,
     /// Where and how it listens with mutual TLS.
     pub tls: Tls,
-    /// Whether the service may be listened for without encryption on an address that other machines reach.
+    /// Whether the service may be listened for without encryption on an address that other machines
+    /// reach.
     pub allow_unencrypted: bool,
     /// The bearer token that the service shows.
     pub token: Option<Secret>,
     /// A file that holds the bearer token, instead of `Token`.
     pub token_file: Option<PathBuf>,
-    /// Where certificates, keys and the crt-list live; absolute, letters, digits and `. _ - /` only. HAProxy's configuration names
-    /// `<StateDirectory>/crt-list.txt`, spelled the same way.
+    /// Where certificates, keys and the crt-list live; absolute, letters, digits and `. _ - /`
+    /// only. HAProxy's configuration names `<StateDirectory>/crt-list.txt`, spelled the same way.
     pub state_directory: PathBuf,
     /// HAProxy's stats socket with `level admin`: a path, or `tcp:host:port`.
     pub haproxy_socket: String,
@@ -44,21 +46,26 @@ pub struct Settings {
     pub max_certificates: usize,
     /// How often the agent looks whether HAProxy was restarted: 100 ms to 1 minute.
     pub watch_interval: HumanDuration,
-    /// How often the agent compares everything that HAProxy has with the disk although it is the same process: 1 second to 1 day.
+    /// How often the agent compares everything that HAProxy has with the disk although it is the
+    /// same process: 1 second to 1 day.
     pub audit_interval: HumanDuration,
     /// The longest that one Runtime API command may take: 100 ms to 1 minute.
     pub runtime_deadline: HumanDuration,
     /// The longest that the proving handshake may take: 100 ms to 1 minute.
     pub handshake_timeout: HumanDuration,
-    /// The longest that one call to the agent may take, waiting for others included: 1 second to 10 minutes.
+    /// The longest that one call to the agent may take, waiting for others included: 1 second to 10
+    /// minutes.
     pub request_timeout: HumanDuration,
-    /// Grace after HAProxy has read the crt-list, in which its new worker is expected to take over. The time that it read is
-    /// added, at least half a millisecond for each certificate. More is needed where HAProxy reads other long lists after ours: 100 ms to 5 minutes.
+    /// Grace after HAProxy has read the crt-list, in which its new worker is expected to take over.
+    /// The time that it read is added, at least half a millisecond for each certificate. More is
+    /// needed where HAProxy reads other long lists after ours: 100 ms to 5 minutes.
     pub reload_grace: HumanDuration,
-    /// Longest wait of an apply or a removal for a reload that began before it: 1 second to 10 minutes. Less than `RequestTimeout` and
-    /// than the service waits, so that the service is told the reason.
+    /// Longest wait of an apply or a removal for a reload that began before it: 1 second to 10
+    /// minutes. Less than `RequestTimeout` and than the service waits, so that the service is told
+    /// the reason.
     pub reload_timeout: HumanDuration,
-    /// The longest Runtime API request: HAProxy's `tune.bufsize` less 512. Beyond its buffer HAProxy may drop the request or hang.
+    /// The longest Runtime API request: HAProxy's `tune.bufsize` less 512. Beyond its buffer
+    /// HAProxy may drop the request or hang.
     pub max_runtime_request_bytes: usize,
 }
 
@@ -172,14 +179,15 @@ pub(crate) struct Checked {
 }
 
 impl Settings {
-    /// Whether the agent could start with these settings. Reads the files that they name and touches nothing else.
+    /// Whether the agent could start with these settings. Reads the files that they name and
+    /// touches nothing else.
     pub fn check(&self) -> Result<(), SettingsError> {
         self.checked().map(drop)
     }
 
     pub(crate) fn checked(&self) -> Result<Checked, SettingsError> {
-        let token =
-            Secret::resolve(self.token.as_ref(), self.token_file.as_deref()).map_err(SettingsError::Token)?;
+        let token = Secret::resolve(self.token.as_ref(), self.token_file.as_deref())
+            .map_err(SettingsError::Token)?;
         if token.as_ref().is_some_and(|token| !token.is_usable_token()) {
             return Err(SettingsError::TokenUnusable);
         }
@@ -253,11 +261,20 @@ impl Settings {
     }
 }
 
-fn count(setting: &'static str, value: usize, least: usize, most: usize) -> Result<usize, SettingsError> {
+fn count(
+    setting: &'static str,
+    value: usize,
+    least: usize,
+    most: usize,
+) -> Result<usize, SettingsError> {
     if (least..=most).contains(&value) {
         Ok(value)
     } else {
-        Err(SettingsError::Count { setting, least, most })
+        Err(SettingsError::Count {
+            setting,
+            least,
+            most,
+        })
     }
 }
 
@@ -266,7 +283,9 @@ fn usable_directory(path: &Path) -> Result<PathBuf, SettingsError> {
         path: path.to_owned(),
         source,
     };
-    let text = path.to_str().ok_or_else(|| bad(NameError::IllegalCharacter))?;
+    let text = path
+        .to_str()
+        .ok_or_else(|| bad(NameError::IllegalCharacter))?;
     let text = if text.len() > 1 {
         text.trim_end_matches('/')
     } else {

@@ -7,8 +7,8 @@ use axum::http::{HeaderMap, HeaderValue};
 
 use crate::Secret;
 
-/// A token by its SHA-256. Digests have one length and are compared in constant time, so a refusal tells nothing about the token,
-/// not even how long it is.
+/// A token by its SHA-256. Digests have one length and are compared in constant time, so a refusal
+/// tells nothing about the token, not even how long it is.
 #[derive(Debug, Clone)]
 pub struct BearerToken(Digest);
 
@@ -18,7 +18,8 @@ impl BearerToken {
         Self(digest(&SHA256, secret.expose().as_bytes()))
     }
 
-    /// Whether a request with these headers shows it: `Authorization: Bearer <token>`, the scheme in any case.
+    /// Whether a request with these headers shows it: `Authorization: Bearer <token>`, the scheme
+    /// in any case.
     pub fn is_in(&self, headers: &HeaderMap) -> bool {
         headers
             .get(AUTHORIZATION)
@@ -39,7 +40,10 @@ mod tests {
 
     fn shows(header: &str) -> bool {
         let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, HeaderValue::from_bytes(header.as_bytes()).unwrap());
+        headers.insert(
+            AUTHORIZATION,
+            HeaderValue::from_bytes(header.as_bytes()).unwrap(),
+        );
         BearerToken::new(&Secret::from("s3cret")).is_in(&headers)
     }
 

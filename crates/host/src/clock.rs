@@ -16,7 +16,9 @@ const PROBATION: i64 = 10 * 60 * 1_000_000;
 pub fn now_unix_micros() -> i64 {
     match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
-        Err(before) => i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |micros| -micros),
+        Err(before) => {
+            i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |micros| -micros)
+        }
     }
 }
 
@@ -43,8 +45,8 @@ impl SteadyClock {
     }
 }
 
-/// The machine's clock, but its jumps are believed only after they have stood for ten minutes: a wrong hour or day that somebody
-/// puts right again is never seen.
+/// The machine's clock, but its jumps are believed only after they have stood for ten minutes: a
+/// wrong hour or day that somebody puts right again is never seen.
 #[derive(Debug)]
 pub struct CarefulClock {
     steady: SteadyClock,

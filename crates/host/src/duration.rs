@@ -9,14 +9,17 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// Longer durations are refused: adding one to a timestamp can then never overflow.
 const LONGEST: Duration = Duration::from_secs(36_500 * 86_400);
 
-/// A duration written with a unit (`500ms`, `30s`, `5m`, `6h`, `7d`, `1h30m`) or as a .NET `TimeSpan` (`00:00:30`,
-/// `7.00:00:00`). It is written back with the largest units that tell it exactly.
+/// A duration written with a unit (`500ms`, `30s`, `5m`, `6h`, `7d`, `1h30m`) or as a .NET
+/// `TimeSpan` (`00:00:30`, `7.00:00:00`). It is written back with the largest units that tell it
+/// exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct HumanDuration(Duration);
 
 /// The text is not a [`HumanDuration`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not a duration: write it like \"30s\", \"5m\", \"6h\", \"7d\" or \"00:00:30\"{hint}")]
+#[error(
+    "{text:?} is not a duration: write it like \"30s\", \"5m\", \"6h\", \"7d\" or \"00:00:30\"{hint}"
+)]
 pub struct DurationError {
     text: String,
     hint: &'static str,
@@ -113,7 +116,8 @@ fn with_units(text: &str) -> Option<Duration> {
     Some(total)
 }
 
-/// `[days.]hours:minutes[:seconds[.fraction]]` with the ranges of .NET: hours to 23, minutes and seconds to 59.
+/// `[days.]hours:minutes[:seconds[.fraction]]` with the ranges of .NET: hours to 23, minutes and
+/// seconds to 59.
 fn time_span(text: &str) -> Option<Duration> {
     let (days, clock) = match text.split_once(':')?.0.split_once('.') {
         Some((days, _)) => (days, &text[days.len() + 1..]),
@@ -126,7 +130,8 @@ fn time_span(text: &str) -> Option<Duration> {
     }
     let (seconds, fraction) = seconds.split_once('.').unwrap_or((seconds, "0"));
     let days = u64::from(whole(days, 36_500)?);
-    let seconds = u64::from(whole(hours, 23)? * 3600 + whole(minutes, 59)? * 60 + whole(seconds, 59)?);
+    let seconds =
+        u64::from(whole(hours, 23)? * 3600 + whole(minutes, 59)? * 60 + whole(seconds, 59)?);
     if fraction.len() > 7 {
         return None;
     }
@@ -217,7 +222,11 @@ mod tests {
             ("1.02:03:04.5", 93_784_500),
             ("36500d", 3_153_600_000_000),
         ] {
-            assert_eq!(parse(text).unwrap(), Duration::from_millis(millis), "{text}");
+            assert_eq!(
+                parse(text).unwrap(),
+                Duration::from_millis(millis),
+                "{text}"
+            );
         }
     }
 
@@ -248,7 +257,12 @@ mod tests {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.contains("write it like \"30s\""), "{text}: {error}");
         }
-        assert!(parse("30").unwrap_err().to_string().contains("a unit is missing"));
+        assert!(
+            parse("30")
+                .unwrap_err()
+                .to_string()
+                .contains("a unit is missing")
+        );
         assert!(
             parse("36501d")
                 .unwrap_err()
@@ -270,7 +284,10 @@ mod tests {
             let duration: HumanDuration = text.parse().unwrap();
             let json = serde_json::to_string(&duration).unwrap();
             assert_eq!(json, format!("\"{written}\""));
-            assert_eq!(serde_json::from_str::<HumanDuration>(&json).unwrap(), duration);
+            assert_eq!(
+                serde_json::from_str::<HumanDuration>(&json).unwrap(),
+                duration
+            );
         }
     }
 
@@ -279,7 +296,10 @@ mod tests {
         let error = serde_json::from_str::<HumanDuration>("30")
             .unwrap_err()
             .to_string();
-        assert!(error.contains("expected a duration with its unit"), "{error}");
+        assert!(
+            error.contains("expected a duration with its unit"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -289,7 +309,10 @@ mod tests {
             HumanDuration::from_secs(1).within(shortest, longest),
             Ok(Duration::from_secs(1))
         );
-        assert_eq!(longest.within(shortest, longest), Ok(Duration::from_secs(3600)));
+        assert_eq!(
+            longest.within(shortest, longest),
+            Ok(Duration::from_secs(3600))
+        );
         let error = HumanDuration::from_secs(7200)
             .within(shortest, longest)
             .unwrap_err();

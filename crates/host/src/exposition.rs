@@ -33,7 +33,8 @@ fn prefers_open_metrics(accept: &str) -> bool {
         let weights = accept.split(',').filter_map(|range| {
             let mut parts = range.split(';').map(str::trim);
             let is_wanted = parts.next()?.eq_ignore_ascii_case(wanted);
-            let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+            let weight =
+                parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
             let weight = weight.map_or(Some(1.0), |text| text.parse::<f32>().ok())?;
             is_wanted.then_some(weight)
         });
@@ -101,9 +102,15 @@ mod tests {
             (None, PROMETHEUS),
             (Some("*/*"), PROMETHEUS),
             (Some("text/plain; version=0.0.4"), PROMETHEUS),
-            (Some("text/plain, application/openmetrics-text;q=0.5"), PROMETHEUS),
+            (
+                Some("text/plain, application/openmetrics-text;q=0.5"),
+                PROMETHEUS,
+            ),
             (Some("application/openmetrics-text;q=0"), PROMETHEUS),
-            (Some("application/openmetrics-text; version=1.0.0"), OPEN_METRICS),
+            (
+                Some("application/openmetrics-text; version=1.0.0"),
+                OPEN_METRICS,
+            ),
             (
                 Some(
                     "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",

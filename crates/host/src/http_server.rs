@@ -138,9 +138,15 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(QUEUE)
 }
 
-/// Serves until `stop` fires; then idle connections are closed at once and running requests may finish within their bound.
-/// How long a request may take and how large its body may be is for the routes to say.
-pub async fn serve(listener: TcpListener, routes: Router, limits: ServerLimits, stop: CancellationToken) {
+/// Serves until `stop` fires; then idle connections are closed at once and running requests may
+/// finish within their bound. How long a request may take and how large its body may be is for the
+/// routes to say.
+pub async fn serve(
+    listener: TcpListener,
+    routes: Router,
+    limits: ServerLimits,
+    stop: CancellationToken,
+) {
     serve_any(listener, None, routes, limits, stop).await;
 }
 
@@ -236,7 +242,8 @@ impl Server {
         let Some(tls) = &self.tls else {
             return self.converse(stream, client, place).await;
         };
-        let handshake = tokio::time::timeout(self.limits.handshake_timeout, tls.acceptor().accept(stream));
+        let handshake =
+            tokio::time::timeout(self.limits.handshake_timeout, tls.acceptor().accept(stream));
         tokio::select! {
             biased;
             shaken = handshake => match shaken {

@@ -1,9 +1,12 @@
-//! What every process of ours needs of its machine: settings, logs, signals, the clock, randomness, HTTP within bounds.
+//! What every process of ours needs of its machine: settings, logs, signals, the clock, randomness,
+//! HTTP within bounds.
 //!
-//! A process first reads its [`settings`] (files and environment variables, by the rules of .NET's configuration), then starts
-//! [`telemetry`], then asks [`shutdown`] for the token that tells it to drain, and serves HTTP within the bounds of
-//! [`http_server`] to callers that show a [`BearerToken`] or, by [`mutual_tls`], a certificate. The system clock and the operating system's randomness are read here and nowhere else ([`clock`],
-//! [`randomness`]); other crates wrap these functions in their ports. Types that settings are made of live here too:
+//! A process first reads its [`settings`] (files and environment variables, by the rules of .NET's
+//! configuration), then starts [`telemetry`], then asks [`shutdown`] for the token that tells it to
+//! drain, and serves HTTP within the bounds of [`http_server`] to callers that show a
+//! [`BearerToken`] or, by [`mutual_tls`], a certificate. The system clock and the operating
+//! system's randomness are read here and nowhere else ([`clock`], [`randomness`]); other crates
+//! wrap these functions in their ports. Types that settings are made of live here too:
 //! [`HumanDuration`] and [`Secret`].
 
 mod bearer_token;

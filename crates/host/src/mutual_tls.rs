@@ -1,9 +1,10 @@
 //! TLS in which both sides show a certificate, between processes of ours.
 //!
-//! Each side has three PEM files: its certificate chain, the key of it, and the authorities that it believes. [`ServerTls`] and
-//! [`ClientTls`] read them at the start and again when they change, so that a renewed certificate counts for the next connection
-//! without a restart. Files that cannot be used leave what was read before in force, and say so. Only TLS 1.3 is spoken, and no
-//! session is resumed: every connection is judged by the files of its own moment.
+//! Each side has three PEM files: its certificate chain, the key of it, and the authorities that it
+//! believes. [`ServerTls`] and [`ClientTls`] read them at the start and again when they change, so
+//! that a renewed certificate counts for the next connection without a restart. Files that cannot
+//! be used leave what was read before in force, and say so. Only TLS 1.3 is spoken, and no session
+//! is resumed: every connection is judged by the files of its own moment.
 
 mod client;
 mod material;
@@ -47,7 +48,9 @@ impl TlsFiles {
             (None, None, None) => Ok(None),
             given => {
                 let given = [given.0, given.1, given.2];
-                Err((0..given.len()).filter(|place| given[*place].is_none()).collect())
+                Err((0..given.len())
+                    .filter(|place| given[*place].is_none())
+                    .collect())
             }
         }
     }

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use rand::Rng as _;
 
-/// Fills `buffer` from the thread's cryptographically secure generator, which the operating system seeds.
+/// Fills `buffer` from the thread's cryptographically secure generator, which the operating system
+/// seeds.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place that draws random numbers; everybody else is given a Randomness"

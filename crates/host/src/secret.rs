@@ -23,7 +23,8 @@ const MIN_TOKEN_BYTES: usize = 16;
 pub const TOKEN_RULE: &str = "must be at least 16 printable ASCII characters without spaces, since it travels in an HTTP header \
                               and must not be guessed";
 
-/// A secret of the settings. `Debug` and `Serialize` show [`MASK`]; only [`Secret::expose`] gives the text.
+/// A secret of the settings. `Debug` and `Serialize` show [`MASK`]; only [`Secret::expose`] gives
+/// the text.
 #[derive(Clone)]
 pub struct Secret(SecretString);
 
@@ -58,7 +59,8 @@ impl Secret {
         self.0.expose_secret()
     }
 
-    /// Whether it can be a bearer token (RFC 6750 §2.1) that nobody guesses, as [`TOKEN_RULE`] says.
+    /// Whether it can be a bearer token (RFC 6750 §2.1) that nobody guesses, as [`TOKEN_RULE`]
+    /// says.
     pub fn is_usable_token(&self) -> bool {
         let text = self.expose();
         text.len() >= MIN_TOKEN_BYTES && text.bytes().all(|byte| byte.is_ascii_graphic())
@@ -69,8 +71,9 @@ impl Secret {
         self.0
     }
 
-    /// The secret of a pair of settings `X` and `XFile`: the value, or the content of the file without the line ends at its end,
-    /// or `None` when neither is given. A file that others can read or change is refused.
+    /// The secret of a pair of settings `X` and `XFile`: the value, or the content of the file
+    /// without the line ends at its end, or `None` when neither is given. A file that others can
+    /// read or change is refused.
     pub fn resolve(value: Option<&Self>, file: Option<&Path>) -> Result<Option<Self>, SecretError> {
         match (value, file) {
             (Some(_), Some(_)) => Err(SecretError::Both),
@@ -134,7 +137,8 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// Takes numbers and truth values as text, so that no error message ever quotes what may be a secret.
+/// Takes numbers and truth values as text, so that no error message ever quotes what may be a
+/// secret.
 struct Visitor;
 
 impl de::Visitor<'_> for Visitor {
@@ -211,7 +215,10 @@ mod tests {
             "123456"
         );
         assert_eq!(serde_json::from_str::<Secret>("-1").unwrap().expose(), "-1");
-        assert_eq!(serde_json::from_str::<Secret>("true").unwrap().expose(), "true");
+        assert_eq!(
+            serde_json::from_str::<Secret>("true").unwrap().expose(),
+            "true"
+        );
         let error = serde_json::from_str::<Secret>("[\"hunter2\"]")
             .unwrap_err()
             .to_string();
@@ -220,7 +227,9 @@ mod tests {
 
     #[test]
     fn the_mask_is_not_taken_for_a_secret() {
-        let error = serde_json::from_str::<Secret>("\"***\"").unwrap_err().to_string();
+        let error = serde_json::from_str::<Secret>("\"***\"")
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("give the real one"), "{error}");
     }
 
@@ -231,10 +240,16 @@ mod tests {
         let resolve = |value: Option<&Secret>, file| Secret::resolve(value, file);
         for content in ["from file", "from file\n", "from file\r\n", "from file\n\n"] {
             write(&path, content);
-            assert_eq!(resolve(None, Some(&path)).unwrap().unwrap().expose(), "from file");
+            assert_eq!(
+                resolve(None, Some(&path)).unwrap().unwrap().expose(),
+                "from file"
+            );
         }
         let value = Secret::from("value");
-        assert_eq!(resolve(Some(&value), None).unwrap().unwrap().expose(), "value");
+        assert_eq!(
+            resolve(Some(&value), None).unwrap().unwrap().expose(),
+            "value"
+        );
         assert!(resolve(None, None).unwrap().is_none());
         assert!(matches!(
             resolve(Some(&value), Some(&path)),
@@ -277,7 +292,10 @@ mod tests {
             assert_eq!(read.is_ok(), is_private, "{mode:o}");
             if let Err(error) = read {
                 let text = error.to_string();
-                assert!(text.contains("chmod 600") && !text.contains("hunter2"), "{text}");
+                assert!(
+                    text.contains("chmod 600") && !text.contains("hunter2"),
+                    "{text}"
+                );
             }
         }
     }

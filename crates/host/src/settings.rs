@@ -1,13 +1,16 @@
 //! Settings by the rules of .NET's configuration.
 //!
-//! What counts, from weak to strong: the defaults of the settings type; `appsettings.json`; `appsettings.{Environment}.json`;
-//! environment variables with `__` between the parts of a key. Keys are compared without regard to case. A list is, as in .NET, a
-//! set of numbered keys: a stronger source replaces single elements (`Dns__Resolvers__0`) and leaves the others. Unlike .NET, a
-//! list that any source sets replaces a default list instead of being appended to it, and `[]` in a file empties the list.
+//! What counts, from weak to strong: the defaults of the settings type; `appsettings.json`;
+//! `appsettings.{Environment}.json`; environment variables with `__` between the parts of a key.
+//! Keys are compared without regard to case. A list is, as in .NET, a set of numbered keys: a
+//! stronger source replaces single elements (`Dns__Resolvers__0`) and leaves the others. Unlike
+//! .NET, a list that any source sets replaces a default list instead of being appended to it, and
+//! `[]` in a file empties the list.
 //!
-//! The serialised default of the settings type is the template. It says which keys exist, and decides what a text becomes: a
-//! number, a truth value or text. Where it has `null` (an `Option` without default), the settings type itself decides. A default
-//! of an empty map accepts any keys. All problems are reported at once, each with its full key and its source.
+//! The serialised default of the settings type is the template. It says which keys exist, and
+//! decides what a text becomes: a number, a truth value or text. Where it has `null` (an `Option`
+//! without default), the settings type itself decides. A default of an empty map accepts any keys.
+//! All problems are reported at once, each with its full key and its source.
 
 mod apply;
 mod decode;
@@ -31,8 +34,8 @@ pub use tree::Origin;
 
 use tree::Node;
 
-/// The sections of the one `appsettings.json` that all our processes share. A process that knows only some of them passes over
-/// the others (see [`Loader::ignoring_other_sections`]).
+/// The sections of the one `appsettings.json` that all our processes share. A process that knows
+/// only some of them passes over the others (see [`Loader::ignoring_other_sections`]).
 pub const SECTIONS: [&str; 11] = [
     "Agent",
     "Cabinet",
@@ -48,7 +51,11 @@ pub const SECTIONS: [&str; 11] = [
 ];
 
 /// The variables that name the environment, the strongest first.
-const ENVIRONMENT_VARIABLES: [&str; 3] = ["DPS_ENVIRONMENT", "DOTNET_ENVIRONMENT", "ASPNETCORE_ENVIRONMENT"];
+const ENVIRONMENT_VARIABLES: [&str; 3] = [
+    "DPS_ENVIRONMENT",
+    "DOTNET_ENVIRONMENT",
+    "ASPNETCORE_ENVIRONMENT",
+];
 
 /// Where settings are looked for.
 #[derive(Debug, Clone)]
@@ -78,7 +85,8 @@ pub struct Loaded<T> {
 }
 
 impl Loader {
-    /// The settings of this process: `config` or `appsettings.json` in the current directory, and the environment variables.
+    /// The settings of this process: `config` or `appsettings.json` in the current directory, and
+    /// the environment variables.
     pub fn from_process(config: Option<&Path>) -> Self {
         let loader = Self::new(Path::new("")).variables(std::env::vars_os());
         match config {
@@ -106,7 +114,8 @@ impl Loader {
         }
     }
 
-    /// Another base file, which must exist. `prod.json` brings `prod.{Environment}.json` beside it into play.
+    /// Another base file, which must exist. `prod.json` brings `prod.{Environment}.json` beside it
+    /// into play.
     #[must_use]
     pub fn config(mut self, path: &Path) -> Self {
         path.clone_into(&mut self.base);
@@ -142,8 +151,11 @@ impl Loader {
     }
 
     /// Reads everything, or reports all problems.
-    pub fn load<T: Default + Serialize + DeserializeOwned>(&self) -> Result<Loaded<T>, SettingsError> {
-        let template = serde_json::to_value(T::default()).map_err(|error| SettingsError::template(&error))?;
+    pub fn load<T: Default + Serialize + DeserializeOwned>(
+        &self,
+    ) -> Result<Loaded<T>, SettingsError> {
+        let template =
+            serde_json::to_value(T::default()).map_err(|error| SettingsError::template(&error))?;
         let mut problems = Vec::new();
         let environment = self.environment(&mut problems);
         let mut files = Vec::new();
@@ -158,7 +170,12 @@ impl Loader {
         for node in environment::read(&self.variables, &template, &mut problems) {
             tree.merge(node);
         }
-        let applied = apply::apply(&tree, &template, (self.pass_over, self.lists), &mut problems);
+        let applied = apply::apply(
+            &tree,
+            &template,
+            (self.pass_over, self.lists),
+            &mut problems,
+        );
         let origins = applied.origins.clone();
         let settings = decode::decode(applied, &template, &mut problems);
         if let Some(settings) = &settings {
@@ -197,7 +214,13 @@ fn written(parts: &[String]) -> String {
     parts.join(":")
 }
 
-/// The value of an object under a key, without regard to case, with the key as the template writes it.
-fn member<'a>(object: &'a serde_json::Map<String, Value>, key: &str) -> Option<(&'a String, &'a Value)> {
-    object.iter().find(|(known, _)| known.eq_ignore_ascii_case(key))
+/// The value of an object under a key, without regard to case, with the key as the template writes
+/// it.
+fn member<'a>(
+    object: &'a serde_json::Map<String, Value>,
+    key: &str,
+) -> Option<(&'a String, &'a Value)> {
+    object
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(key))
 }

@@ -7,8 +7,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::exit;
 
-/// A token that is cancelled at the first SIGTERM or SIGINT: drain, then exit. At a second signal the process ends at once
-/// with 143 (SIGTERM) or 130 (SIGINT), whatever is still under way. Must be called inside a tokio runtime.
+/// A token that is cancelled at the first SIGTERM or SIGINT: drain, then exit. At a second signal
+/// the process ends at once with 143 (SIGTERM) or 130 (SIGINT), whatever is still under way. Must
+/// be called inside a tokio runtime.
 pub fn token() -> io::Result<CancellationToken> {
     let mut signals = Signals {
         terminate: signal(SignalKind::terminate())?,

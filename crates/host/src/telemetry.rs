@@ -19,8 +19,8 @@ pub enum Format {
     /// [`Format::Pretty`] when standard output is a terminal, else [`Format::Json`].
     #[default]
     Auto,
-    /// One JSON object per line: `timestamp`, `level`, `target`, `message`, the event's fields beside them, the innermost span
-    /// under `span`.
+    /// One JSON object per line: `timestamp`, `level`, `target`, `message`, the event's fields
+    /// beside them, the innermost span under `span`.
     Json,
     /// Lines for people, in colour on a terminal unless `NO_COLOR` is set.
     Pretty,
@@ -51,11 +51,12 @@ pub enum TelemetryError {
     Twice,
 }
 
-/// Starts logging for the whole process. The filter is the environment's `RUST_LOG` if set, else `level` (a level, as .NET
-/// or as Rust names it, or directives), else `info`.
+/// Starts logging for the whole process. The filter is the environment's `RUST_LOG` if set, else
+/// `level` (a level, as .NET or as Rust names it, or directives), else `info`.
 ///
-/// A bare level is meant for this project's own code. Libraries log at `warn` and at most at `info`, even when the level
-/// is `trace`, because some of them print the bytes they send and receive; a directive that names a library lifts that for it.
+/// A bare level is meant for this project's own code. Libraries log at `warn` and at most at
+/// `info`, even when the level is `trace`, because some of them print the bytes they send and
+/// receive; a directive that names a library lifts that for it.
 pub fn init(format: Format, level: Option<&str>) -> Result<(), TelemetryError> {
     let filter = chosen_filter(level)?;
     let is_terminal = io::stdout().is_terminal();
@@ -77,17 +78,24 @@ pub fn init(format: Format, level: Option<&str>) -> Result<(), TelemetryError> {
         .map_err(|_| TelemetryError::Twice)
 }
 
-/// Starts logging for the whole process as JSON lines appended to a file, for a process whose standard output is for people.
-/// The filter is chosen as by [`init`].
+/// Starts logging for the whole process as JSON lines appended to a file, for a process whose
+/// standard output is for people. The filter is chosen as by [`init`].
 pub fn init_file(path: &std::path::Path, level: Option<&str>) -> Result<(), TelemetryError> {
-    let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path);
     let file = file.map_err(|source| TelemetryError::File {
         path: path.to_owned(),
         source,
     })?;
-    subscriber(Look::Json, chosen_filter(level)?, std::sync::Mutex::new(file))
-        .try_init()
-        .map_err(|_| TelemetryError::Twice)
+    subscriber(
+        Look::Json,
+        chosen_filter(level)?,
+        std::sync::Mutex::new(file),
+    )
+    .try_init()
+    .map_err(|_| TelemetryError::Twice)
 }
 
 /// Whether a terminal is to be written to in colour: not with `NO_COLOR` (<https://no-color.org>),
@@ -121,7 +129,9 @@ where
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(writer);
     match look {
-        Look::Json => Box::new(registry.with(layer.json().flatten_event(true).with_span_list(false))),
+        Look::Json => {
+            Box::new(registry.with(layer.json().flatten_event(true).with_span_list(false)))
+        }
         Look::Lines { colour } => Box::new(registry.with(layer.compact().with_ansi(colour))),
     }
 }
@@ -138,7 +148,9 @@ impl<'de> Deserialize<'de> for Format {
         [Self::Auto, Self::Json, Self::Pretty]
             .into_iter()
             .find(|format| format.to_string().eq_ignore_ascii_case(&text))
-            .ok_or_else(|| de::Error::invalid_value(de::Unexpected::Str(&text), &"Auto, Json or Pretty"))
+            .ok_or_else(|| {
+                de::Error::invalid_value(de::Unexpected::Str(&text), &"Auto, Json or Pretty")
+            })
     }
 }
 

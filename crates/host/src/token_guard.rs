@@ -54,7 +54,9 @@ impl TokenGuard {
         if self.token.is_in(headers) {
             return true;
         }
-        let peer = extensions.get::<ClientAddress>().map(|client| client.0.ip());
+        let peer = extensions
+            .get::<ClientAddress>()
+            .map(|client| client.0.ip());
         let delay = self.refuse(peer);
         match extensions.get::<ClientConnection>() {
             Some(connection) => connection.delay_answer(delay).await,

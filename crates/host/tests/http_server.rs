@@ -218,7 +218,10 @@ async fn a_connection_without_a_request_is_closed_soon_although_idle_ones_are_ke
     let mut answers = String::new();
     while answers.matches("hello").count() < 2 {
         let mut buffer = [0; 1024];
-        let length = timeout(PATIENCE, kept.read(&mut buffer)).await.unwrap().unwrap();
+        let length = timeout(PATIENCE, kept.read(&mut buffer))
+            .await
+            .unwrap()
+            .unwrap();
         assert!(length > 0, "closed: {answers}");
         answers.push_str(std::str::from_utf8(&buffer[..length]).unwrap());
     }
@@ -235,7 +238,11 @@ async fn the_connection_that_is_silent_longest_makes_room_for_a_client_with_a_re
     for _ in 0..8 {
         silent.push(server.send(b"").await);
     }
-    assert!(until_closed(server.send(CLOSING).await).await.ends_with("hello"));
+    assert!(
+        until_closed(server.send(CLOSING).await)
+            .await
+            .ends_with("hello")
+    );
     assert_eq!(until_closed(silent.remove(0)).await, "");
 }
 

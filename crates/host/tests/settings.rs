@@ -108,7 +108,11 @@ fn from_file(text: &str) -> Settings {
 }
 
 fn from_variables(variables: &[(&str, &str)]) -> Settings {
-    load(&Files::with(&[]).loader().variables(variables.iter().copied()))
+    load(
+        &Files::with(&[])
+            .loader()
+            .variables(variables.iter().copied()),
+    )
 }
 
 fn refused(loader: &Loader) -> SettingsError {
@@ -126,7 +130,11 @@ fn messages(loader: &Loader) -> Vec<String> {
 }
 
 fn messages_for_variables(variables: &[(&str, &str)]) -> Vec<String> {
-    messages(&Files::with(&[]).loader().variables(variables.iter().copied()))
+    messages(
+        &Files::with(&[])
+            .loader()
+            .variables(variables.iter().copied()),
+    )
 }
 
 #[test]
@@ -140,8 +148,9 @@ fn without_any_source_the_defaults_count_even_for_masked_secrets() {
 
 #[test]
 fn a_nested_file_in_pascal_case_sets_what_it_names_and_leaves_the_rest() {
-    let settings =
-        from_file(r#"{"CabinetApi": {"BaseUrl": "https://c.example", "Retries": 5}, "Verbose": true}"#);
+    let settings = from_file(
+        r#"{"CabinetApi": {"BaseUrl": "https://c.example", "Retries": 5}, "Verbose": true}"#,
+    );
     assert_eq!(settings.cabinet_api.base_url, "https://c.example");
     assert_eq!(settings.cabinet_api.retries, 5);
     assert_eq!(settings.cabinet_api.timeout, HumanDuration::from_secs(10));
@@ -158,7 +167,11 @@ fn keys_are_compared_without_regard_to_case_in_files_and_variables() {
         "cabinetapi__baseurl",
         "CabinetApi:BaseUrl",
     ] {
-        assert_eq!(from_variables(&[(name, "b")]).cabinet_api.base_url, "b", "{name}");
+        assert_eq!(
+            from_variables(&[(name, "b")]).cabinet_api.base_url,
+            "b",
+            "{name}"
+        );
     }
 }
 
@@ -180,7 +193,10 @@ fn files_are_laid_over_each_other_and_variables_over_all() {
     ]);
     let loaded: Loaded<Settings> = files
         .loader()
-        .variables([("DOTNET_ENVIRONMENT", "Staging"), ("CABINETAPI__RETRIES", "3")])
+        .variables([
+            ("DOTNET_ENVIRONMENT", "Staging"),
+            ("CABINETAPI__RETRIES", "3"),
+        ])
         .load()
         .unwrap();
     let cabinet = loaded.settings.cabinet_api;
@@ -203,13 +219,18 @@ fn files_are_laid_over_each_other_and_variables_over_all() {
         Origin::Variable("CABINETAPI__RETRIES".into())
     );
     let staging = files.path("appsettings.Staging.json");
-    assert_eq!(origin("CabinetApi:Proxy"), Origin::File(staging.as_path().into()));
+    assert_eq!(
+        origin("CabinetApi:Proxy"),
+        Origin::File(staging.as_path().into())
+    );
 }
 
 #[test]
 fn the_environment_is_production_unless_a_variable_names_another() {
     let name = |variables: &[(&str, &str)]| {
-        let loader = Files::with(&[]).loader().variables(variables.iter().copied());
+        let loader = Files::with(&[])
+            .loader()
+            .variables(variables.iter().copied());
         loader.load::<Settings>().unwrap().environment
     };
     assert_eq!(name(&[]), "Production");
@@ -263,8 +284,9 @@ fn numbers_and_truth_values_come_from_texts_too() {
     );
     assert!((cabinet.ratio - 0.25).abs() < f64::EPSILON);
     assert_eq!(cabinet.timeout, HumanDuration::from_secs(90));
-    let settings =
-        from_file(r#"{"CabinetApi": {"Retries": "7", "Follow": "FALSE", "Ratio": 2, "BaseUrl": 12}}"#);
+    let settings = from_file(
+        r#"{"CabinetApi": {"Retries": "7", "Follow": "FALSE", "Ratio": 2, "BaseUrl": 12}}"#,
+    );
     assert_eq!(
         (settings.cabinet_api.retries, settings.cabinet_api.follow),
         (7, false)
@@ -288,7 +310,10 @@ fn optional_values_become_what_their_type_wants() {
     );
     let settings = from_file(r#"{"CabinetApi": {"Proxy": 8443, "Port": "8443", "Token": 4711}}"#);
     assert_eq!(
-        (settings.cabinet_api.proxy.as_deref(), settings.cabinet_api.port),
+        (
+            settings.cabinet_api.proxy.as_deref(),
+            settings.cabinet_api.port
+        ),
         (Some("8443"), Some(8443))
     );
     assert_eq!(settings.cabinet_api.token.unwrap().expose(), "4711");
@@ -319,7 +344,10 @@ fn an_empty_variable_or_a_null_leaves_an_optional_value_unset() {
 fn list_elements_are_replaced_one_by_one() {
     let files = Files::with(&[
         ("appsettings.json", r#"{"Dns": {"Names": ["a", "b", "c"]}}"#),
-        ("appsettings.Production.json", r#"{"Dns": {"Names": ["A"]}}"#),
+        (
+            "appsettings.Production.json",
+            r#"{"Dns": {"Names": ["A"]}}"#,
+        ),
     ]);
     let names = |variables: &[(&str, &str)]| {
         load(&files.loader().variables(variables.iter().copied()))
@@ -337,7 +365,9 @@ fn list_elements_are_replaced_one_by_one() {
 
 #[test]
 fn a_list_that_is_set_replaces_the_default_list_and_an_empty_one_empties_it() {
-    let resolvers = from_variables(&[("Dns__Resolvers__0", "9.9.9.9")]).dns.resolvers;
+    let resolvers = from_variables(&[("Dns__Resolvers__0", "9.9.9.9")])
+        .dns
+        .resolvers;
     assert_eq!(resolvers, ["9.9.9.9".parse::<IpAddr>().unwrap()]);
     assert!(
         from_file(r#"{"Dns": {"Resolvers": []}}"#)
@@ -403,7 +433,10 @@ fn an_unknown_key_names_its_path_its_source_and_the_key_that_was_meant() {
             .to_owned(),
         format!("Dms ({path}): unknown key; did you mean Dns?"),
     ]);
-    let files = Files::with(&[("appsettings.json", r#"{"Serilog": {"MinimumLevel": "Debug"}}"#)]);
+    let files = Files::with(&[(
+        "appsettings.json",
+        r#"{"Serilog": {"MinimumLevel": "Debug"}}"#,
+    )]);
     assert!(
         messages(&files.loader())[0].contains("Serilog"),
         "the message names the key"
@@ -444,7 +477,10 @@ fn a_bad_value_names_key_source_what_was_found_and_what_is_expected() {
         let message = message.unwrap_or_else(|| panic!("nothing about {key} in {messages:#?}"));
         assert!(words.iter().all(|word| message.contains(word)), "{message}");
     };
-    told("CabinetApi:Follow", &["found \"yes\"", "expected true or false"]);
+    told(
+        "CabinetApi:Follow",
+        &["found \"yes\"", "expected true or false"],
+    );
     told("CabinetApi:Port", &["70000", "expected u16"]);
     told("CabinetApi:Ratio", &["found \"nan\"", "expected a number"]);
     told(
@@ -487,7 +523,10 @@ fn every_bad_list_element_is_reported_under_its_own_index() {
         .iter()
         .map(|message| message.split(' ').next().unwrap().to_owned())
         .collect();
-    assert_eq!(keys, ["Dns:Resolvers:0", "Dns:Resolvers:2", "Dns:Resolvers:3"]);
+    assert_eq!(
+        keys,
+        ["Dns:Resolvers:0", "Dns:Resolvers:2", "Dns:Resolvers:3"]
+    );
 }
 
 #[test]
@@ -523,7 +562,10 @@ fn no_message_holds_a_secret() {
         r#"{"CabinetApi": {"Token": ["hunter2"], "FixedToken": {"a": "hunter2"}}}"#,
     )]);
     let error = refused(&files.loader());
-    assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+    assert!(
+        !format!("{error} {error:?}").contains("hunter2"),
+        "{error:?}"
+    );
     assert_eq!(error.problems().len(), 2, "{error}");
 }
 
@@ -531,7 +573,8 @@ fn no_message_holds_a_secret() {
 fn two_variables_that_differ_in_case_only_must_agree() {
     let same = [("CabinetApi__BaseUrl", "a"), ("CABINETAPI__BASEURL", "a")];
     assert_eq!(from_variables(&same).cabinet_api.base_url, "a");
-    let messages = messages_for_variables(&[("CabinetApi__BaseUrl", "a"), ("CABINETAPI__BASEURL", "b")]);
+    let messages =
+        messages_for_variables(&[("CabinetApi__BaseUrl", "a"), ("CABINETAPI__BASEURL", "b")]);
     assert_eq!(
         messages,
         [
@@ -590,7 +633,9 @@ fn broken_files_are_refused_with_the_place_of_the_fault() {
 fn a_process_with_fewer_sections_can_share_the_file() {
     let text = r#"{"$schema": "x", "Workers": {"anything": 1}, "letsencrypt": {}, "Dns": {"Names": ["a"]}}"#;
     let files = Files::with(&[("appsettings.json", text)]);
-    let loader = files.loader().variables([("WORKERS__RENEWAL__INTERVAL", "6h")]);
+    let loader = files
+        .loader()
+        .variables([("WORKERS__RENEWAL__INTERVAL", "6h")]);
     assert_eq!(refused(&loader).problems().len(), 2);
     assert_eq!(load(&loader.ignoring_other_sections()).dns.names, ["a"]);
     let files = Files::with(&[("appsettings.json", r#"{"Worker": {}}"#)]);

@@ -13,7 +13,9 @@ const ROLE: &str = "DPS_HOST_SHUTDOWN_TEST_ROLE";
 /// Not a test of its own: the process that the tests below start and send signals to.
 #[test]
 fn stand_in_process() {
-    let Ok(role) = std::env::var(ROLE) else { return };
+    let Ok(role) = std::env::var(ROLE) else {
+        return;
+    };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let token = dps_host::shutdown::token().unwrap();
@@ -41,7 +43,12 @@ struct Process {
 impl Process {
     fn start(role: &str) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "stand_in_process", "--nocapture", "--test-threads=1"])
+            .args([
+                "--exact",
+                "stand_in_process",
+                "--nocapture",
+                "--test-threads=1",
+            ])
             .env(ROLE, role)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -54,7 +61,11 @@ impl Process {
     }
 
     fn until_it_says(&mut self, word: &str) {
-        let said = self.lines.by_ref().map_while(Result::ok).any(|line| line == word);
+        let said = self
+            .lines
+            .by_ref()
+            .map_while(Result::ok)
+            .any(|line| line == word);
         assert!(said, "the process ended without saying {word:?}");
     }
 
@@ -93,7 +104,11 @@ fn the_first_signal_drains_and_the_process_ends_by_itself() {
 
 #[test]
 fn a_second_signal_ends_a_stuck_process_with_the_code_of_that_signal() {
-    for (first, second, code) in [("TERM", "TERM", 143), ("INT", "INT", 130), ("TERM", "INT", 130)] {
+    for (first, second, code) in [
+        ("TERM", "TERM", 143),
+        ("INT", "INT", 130),
+        ("TERM", "INT", 130),
+    ] {
         let mut process = Process::start("stuck");
         process.signal(first);
         process.until_it_says("draining");

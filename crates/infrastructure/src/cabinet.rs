@@ -1,9 +1,10 @@
 //! The Cabinet over HTTP: contract v1 of `dps-cabinet-api`.
 //!
-//! The Cabinet may be somebody else's, slow, down or wrong, and the service must go on. So [`HttpCabinet`] bounds every call in
-//! time and size, takes a page item by item, and turns whatever it cannot use into one [`CabinetError`] that says what was seen.
-//! It uses no proxy, follows no redirect (a bearer token must not travel further), and never retries by itself: the caller
-//! decides when to ask again.
+//! The Cabinet may be somebody else's, slow, down or wrong, and the service must go on. So
+//! [`HttpCabinet`] bounds every call in time and size, takes a page item by item, and turns
+//! whatever it cannot use into one [`CabinetError`] that says what was seen. It uses no proxy,
+//! follows no redirect (a bearer token must not travel further), and never retries by itself: the
+//! caller decides when to ask again.
 
 mod answer;
 mod wire;
@@ -12,8 +13,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dps_application::ports::Cabinet;
-use dps_application::ports::cabinet::{CabinetDomain, CabinetError, CabinetPage, ReportAnswer, StatusReport};
-use dps_cabinet_api::{ChangesPage, INTERNAL_PATH, Page, ProblemCode, limits, read_domain, version_tag};
+use dps_application::ports::cabinet::{
+    CabinetDomain, CabinetError, CabinetPage, ReportAnswer, StatusReport,
+};
+use dps_cabinet_api::{
+    ChangesPage, INTERNAL_PATH, Page, ProblemCode, limits, read_domain, version_tag,
+};
 use dps_domain::{DomainId, Status};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, redirect};
 use secrecy::{ExposeSecret, SecretString};
@@ -58,12 +63,16 @@ pub struct HttpCabinet {
 }
 
 impl HttpCabinet {
-    /// A client for the Cabinet at `base` (such as `https://cabinet.platform.example`, a path in front of the contract's is
-    /// kept), showing `token` with every call.
+    /// A client for the Cabinet at `base` (such as `https://cabinet.platform.example`, a path in
+    /// front of the contract's is kept), showing `token` with every call.
     ///
     /// # Errors
     /// When `base` cannot carry a path, or no HTTP client can be built.
-    pub fn new(base: Url, token: SecretString, settings: CabinetSettings) -> Result<Self, CabinetError> {
+    pub fn new(
+        base: Url,
+        token: SecretString,
+        settings: CabinetSettings,
+    ) -> Result<Self, CabinetError> {
         if base.cannot_be_a_base() {
             return Err(error(format!("{base} is no URL that calls can be made to")));
         }
@@ -85,7 +94,10 @@ impl HttpCabinet {
 
     fn call(&self, method: Method, below: &str) -> RequestBuilder {
         let mut url = self.base.clone();
-        let path = format!("{}{INTERNAL_PATH}{below}", self.base.path().trim_end_matches('/'));
+        let path = format!(
+            "{}{INTERNAL_PATH}{below}",
+            self.base.path().trim_end_matches('/')
+        );
         url.set_path(&path);
         self.http
             .request(method, url)
@@ -116,7 +128,11 @@ impl HttpCabinet {
 
 #[async_trait]
 impl Cabinet for HttpCabinet {
-    async fn list(&self, status: Status, cursor: Option<&str>) -> Result<CabinetPage, CabinetError> {
+    async fn list(
+        &self,
+        status: Status,
+        cursor: Option<&str>,
+    ) -> Result<CabinetPage, CabinetError> {
         let mut call = self.paged("").query(&[("status", status.as_str())]);
         if let Some(cursor) = cursor {
             call = call.query(&[("cursor", cursor)]);
@@ -144,7 +160,9 @@ impl Cabinet for HttpCabinet {
                 let page: ChangesPage<Box<RawValue>> = json(answer, MAX_PAGE_BYTES).await?;
                 wire::page(&page.items, Some(page.next_cursor)).map(Some)
             }
-            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => Ok(None),
+            StatusCode::NOT_FOUND
+            | StatusCode::METHOD_NOT_ALLOWED
+            | StatusCode::NOT_IMPLEMENTED => Ok(None),
             _ => Err(refusal(answer).await.into()),
         }
     }
@@ -156,7 +174,10 @@ impl Cabinet for HttpCabinet {
                 let item: Box<RawValue> = json(answer, MAX_DOMAIN_BYTES).await?;
                 let entry = read_domain(&item).map_err(|refused| error(refused.to_string()))?;
                 if entry.id != id {
-                    return Err(error(format!("asked for the domain {id}, it sent {}", entry.id)));
+                    return Err(error(format!(
+                        "asked for the domain {id}, it sent {}",
+                        entry.id
+                    )));
                 }
                 Ok(Some(wire::domain(entry)))
             }
@@ -184,10 +205,13 @@ impl Cabinet for HttpCabinet {
                 Ok(ReportAnswer::Accepted { version })
             }
             // The contract says 409; RFC 9110 §13.1.1 would say 412.
-            StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => Ok(ReportAnswer::VersionMoved),
+            StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => {
+                Ok(ReportAnswer::VersionMoved)
+            }
             status => {
                 let refusal = refusal(answer).await;
-                let content = refusal.is(ProblemCode::FieldInvalid) || refusal.is(ProblemCode::BodyInvalid);
+                let content =
+                    refusal.is(ProblemCode::FieldInvalid) || refusal.is(ProblemCode::BodyInvalid);
                 match status {
                     _ if refusal.is_not_found() => Ok(ReportAnswer::Gone),
                     StatusCode::UNPROCESSABLE_ENTITY if !content => Ok(ReportAnswer::IllegalMove {

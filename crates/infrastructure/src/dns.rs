@@ -1,8 +1,9 @@
 //! DNS: one recursive resolver, asked packet by packet.
 //!
-//! [`HickoryResolver`] speaks to exactly one upstream address, without a cache, a hosts file or a search list, so that what it
-//! reports is what that resolver says now. Every question is sent as it stands and its whole answer is kept: the chain of
-//! CNAMEs in order, and the response code that belongs to the end of it. Truncated answers are fetched again over TCP.
+//! [`HickoryResolver`] speaks to exactly one upstream address, without a cache, a hosts file or a
+//! search list, so that what it reports is what that resolver says now. Every question is sent as
+//! it stands and its whole answer is kept: the chain of CNAMEs in order, and the response code that
+//! belongs to the end of it. Truncated answers are fetched again over TCP.
 //!
 //! A and AAAA are asked side by side and combined as a CA would take them: addresses of one family
 //! count even when the lookup of the other fails. Of what strangers publish a bounded part is kept,
@@ -39,8 +40,9 @@ pub struct DnsSettings {
     pub query_timeout: Duration,
     /// For a whole observation: all questions for one name.
     pub total_timeout: Duration,
-    /// Mixes upper and lower case in questions and insists on the same mix in answers, against forged packets
-    /// (draft-vixie-dnsext-dns0x20). Some servers do not echo the case; they are then asked over TCP.
+    /// Mixes upper and lower case in questions and insists on the same mix in answers, against
+    /// forged packets (draft-vixie-dnsext-dns0x20). Some servers do not echo the case; they are
+    /// then asked over TCP.
     pub randomize_case: bool,
     /// Questions in flight at once. More wait for their turn.
     pub max_active_requests: usize,
@@ -82,7 +84,8 @@ impl DnsResolver for HickoryResolver {
     async fn observe(&self, host: &Hostname) -> DnsObservation {
         let resolver = self.address();
         let Ok(mut name) = Name::from_ascii(host.as_str()) else {
-            // Not reachable for a parsed hostname, and harmless: a name that cannot be asked does not exist.
+            // Not reachable for a parsed hostname, and harmless: a name that cannot be asked does
+            // not exist.
             return DnsObservation::new(resolver, Vec::new(), DnsAnswer::NxDomain);
         };
         name.set_fqdn(true);

@@ -1,8 +1,9 @@
 //! One edge, reached through its HAProxyDomainAgent.
 //!
-//! [`AgentEdge`] says in the application's words what `dps-agent-api`'s client does: an agent that does not answer, answers
-//! with a 5xx or does not let us in is an edge out of order; an agent that looked and refused is a rejection; another
-//! certificate in the handshake is a mismatch. A challenge counts as published only when the agent's public path answers it.
+//! [`AgentEdge`] says in the application's words what `dps-agent-api`'s client does: an agent that
+//! does not answer, answers with a 5xx or does not let us in is an edge out of order; an agent that
+//! looked and refused is a rejection; another certificate in the handshake is a mismatch. A
+//! challenge counts as published only when the agent's public path answers it.
 
 use async_trait::async_trait;
 use dps_agent_api::{AgentClient, AgentError, ApplyRequest, ChallengeToken, ProblemCode};
@@ -91,15 +92,26 @@ impl Edge for AgentEdge {
         &self.name
     }
 
-    async fn publish_challenge(&self, token: &str, key_authorization: &str) -> Result<(), EdgeError> {
+    async fn publish_challenge(
+        &self,
+        token: &str,
+        key_authorization: &str,
+    ) -> Result<(), EdgeError> {
         let token = self.token(token)?;
-        let published = self.client.publish_challenge(&token, key_authorization).await;
+        let published = self
+            .client
+            .publish_challenge(&token, key_authorization)
+            .await;
         published.map_err(|error| self.translate(error))?;
         let read = self.client.read_challenge(&token).await;
         match read.map_err(|error| self.translate(error))? {
             Some(answer) if answer.trim_ascii_end() == key_authorization.trim_ascii_end() => Ok(()),
-            Some(_) => Err(self.not_proven("the public path answers the challenge with another text")),
-            None => Err(self.not_proven("the public path does not know the challenge just published")),
+            Some(_) => {
+                Err(self.not_proven("the public path answers the challenge with another text"))
+            }
+            None => {
+                Err(self.not_proven("the public path does not know the challenge just published"))
+            }
         }
     }
 
@@ -161,7 +173,11 @@ impl Edge for AgentEdge {
         })
     }
 
-    async fn inventory(&self, cursor: Option<&str>, limit: u32) -> Result<InventoryPage, EdgeError> {
+    async fn inventory(
+        &self,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<InventoryPage, EdgeError> {
         let page = self.client.inventory(cursor, limit).await;
         let page = page.map_err(|error| self.translate(error))?;
         let entries = page.items.into_iter().map(|item| Entry {

@@ -21,7 +21,8 @@ const MAX_EDGES: usize = 256;
 /// Under which records of a name the agents are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DirectoryRecords {
-    /// SRV (RFC 2782): each target with its port. Priority and weight do not matter: all of them are edges.
+    /// SRV (RFC 2782): each target with its port. Priority and weight do not matter: all of them
+    /// are edges.
     Services,
     /// A and AAAA: each address, with this port.
     Addresses(u16),
@@ -115,11 +116,14 @@ impl DnsDirectory {
             DirectoryRecords::Addresses(port) => {
                 let (v4, v6) = tokio::join!(self.ask(RecordType::A), self.ask(RecordType::AAAA));
                 let (v4, v6) = (v4?, v6?);
-                let addresses = v4.iter().chain(&v6).filter_map(|record| match &record.data {
-                    RData::A(address) => Some(IpAddr::V4(address.0)),
-                    RData::AAAA(address) => Some(IpAddr::V6(address.0)),
-                    _ => None,
-                });
+                let addresses = v4
+                    .iter()
+                    .chain(&v6)
+                    .filter_map(|record| match &record.data {
+                        RData::A(address) => Some(IpAddr::V4(address.0)),
+                        RData::AAAA(address) => Some(IpAddr::V6(address.0)),
+                        _ => None,
+                    });
                 addresses
                     .filter_map(|address| url(host_of(address), port))
                     .collect()
@@ -192,7 +196,9 @@ impl EdgeDirectory for DnsDirectory {
     }
 
     fn is_allowed(&self, name: &str) -> bool {
-        let Ok(url) = Url::parse(name) else { return false };
+        let Ok(url) = Url::parse(name) else {
+            return false;
+        };
         // An address is below no name.
         let Some(Host::Domain(host)) = url.host() else {
             return false;

@@ -1,9 +1,11 @@
-//! The HTTP preflight: fetches a challenge token as a CA would, from an address that somebody else chose.
+//! The HTTP preflight: fetches a challenge token as a CA would, from an address that somebody else
+//! chose.
 //!
-//! Customers decide where their names point, so [`HyperProbe`] treats every address and every byte as hostile. It connects to
-//! exactly the address it was given, after [`forbidden_kind`] let it pass, and never resolves, redirects or reuses anything. One
-//! request per connection; head, body, connecting and the whole exchange are bounded. What came back is an answer about that
-//! address, never an error.
+//! Customers decide where their names point, so [`HyperProbe`] treats every address and every byte
+//! as hostile. It connects to exactly the address it was given, after [`forbidden_kind`] let it
+//! pass, and never resolves, redirects or reuses anything. One request per connection; head, body,
+//! connecting and the whole exchange are bounded. What came back is an answer about that address,
+//! never an error.
 
 mod answer;
 
@@ -43,7 +45,8 @@ const MAX_HEADERS: usize = 64;
 pub struct ProbeSettings {
     /// The port; 80 everywhere but in a lab.
     pub port: u16,
-    /// Whether private, loopback and other special addresses may be connected to. Only for a lab or an intranet.
+    /// Whether private, loopback and other special addresses may be connected to. Only for a lab or
+    /// an intranet.
     pub allow_private: bool,
     /// More networks that are never connected to, such as the operator's own public ones.
     pub forbidden_networks: Vec<IpNet>,
@@ -92,9 +95,16 @@ impl HyperProbe {
         Self { settings }
     }
 
-    async fn exchange(&self, host: &Hostname, to: SocketAddr, token: &str, expected: &str) -> ProbeAnswer {
+    async fn exchange(
+        &self,
+        host: &Hostname,
+        to: SocketAddr,
+        token: &str,
+        expected: &str,
+    ) -> ProbeAnswer {
         let Some(request) = self.request(host, token) else {
-            // Tokens are ours and base64url; another one names no path, which no server could answer.
+            // Tokens are ours and base64url; another one names no path, which no server could
+            // answer.
             return ProbeAnswer::Status(400);
         };
         let stream = match self.connect(to).await {
@@ -113,7 +123,8 @@ impl HyperProbe {
             .await
             .map_err(|_| Broken::Time)?
             .map_err(|error| Broken::from_connect(&error, to, has_route))?;
-        // The kernel turns some addresses into others, such as 0.0.0.0 into loopback: what was vetted must be what is reached.
+        // The kernel turns some addresses into others, such as 0.0.0.0 into loopback: what was
+        // vetted must be what is reached.
         match stream.peer_addr() {
             Ok(peer) if peer == to => Ok(stream),
             Ok(_) => Err(Broken::Connection),
@@ -142,7 +153,13 @@ impl HyperProbe {
 
 #[async_trait]
 impl HttpProbe for HyperProbe {
-    async fn probe(&self, host: &Hostname, address: IpAddr, token: &str, expected: &str) -> ProbeAnswer {
+    async fn probe(
+        &self,
+        host: &Hostname,
+        address: IpAddr,
+        token: &str,
+        expected: &str,
+    ) -> ProbeAnswer {
         if !self.settings.allow_private
             && let Some(kind) = forbidden_kind(address)
         {
@@ -161,7 +178,8 @@ impl HttpProbe for HyperProbe {
     }
 }
 
-/// Sends the request and reads the head of the answer. The returned set drives the connection; dropping it closes the socket.
+/// Sends the request and reads the head of the answer. The returned set drives the connection;
+/// dropping it closes the socket.
 async fn fetch(
     stream: TcpStream,
     request: Request<Empty<Bytes>>,
@@ -199,7 +217,11 @@ fn has_route(to: SocketAddr) -> bool {
 }
 
 impl Broken {
-    fn from_connect(error: &io::Error, to: SocketAddr, has_route: impl Fn(SocketAddr) -> bool) -> Self {
+    fn from_connect(
+        error: &io::Error,
+        to: SocketAddr,
+        has_route: impl Fn(SocketAddr) -> bool,
+    ) -> Self {
         // A router on the way may say so too, and then it is the address that cannot be reached.
         if error.kind() == io::ErrorKind::NetworkUnreachable && has_route(to) {
             return Self::Connection;
@@ -257,7 +279,8 @@ mod tests {
     fn a_network_that_cannot_be_reached_is_our_own_fault_only_without_a_route() {
         let unreachable = io::Error::from_raw_os_error(Errno::NETUNREACH.raw_os_error());
         let to = SocketAddr::from(([8, 8, 8, 8], 80));
-        let answer = |has_route| ProbeAnswer::from(Broken::from_connect(&unreachable, to, |_| has_route));
+        let answer =
+            |has_route| ProbeAnswer::from(Broken::from_connect(&unreachable, to, |_| has_route));
         assert_eq!(answer(true), ProbeAnswer::Refused);
         assert_eq!(answer(false), ProbeAnswer::Unroutable);
         assert!(has_route(SocketAddr::from(([127, 0, 0, 1], 80))));

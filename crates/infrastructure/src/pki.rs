@@ -36,9 +36,13 @@ impl TrustedRoots {
             Self::Fixed(roots) => Ok(roots.clone()),
             Self::File(path) => {
                 let unreadable = |reason: String| ChainRejected {
-                    reason: format!("the file of roots {} cannot be used: {reason}", path.display()),
+                    reason: format!(
+                        "the file of roots {} cannot be used: {reason}",
+                        path.display()
+                    ),
                 };
-                let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+                let text =
+                    std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
                 Roots::from_pem(&text).map_err(|error| unreadable(error.to_string()))
             }
         }
@@ -85,7 +89,8 @@ impl Pki for X509Pki {
     }
 
     fn signing_request(&self, key: &SecretString, host: &Hostname) -> Result<Vec<u8>, PkiError> {
-        let key = CertificateKey::from_pem(key.expose_secret()).map_err(|fault| unusable(&fault))?;
+        let key =
+            CertificateKey::from_pem(key.expose_secret()).map_err(|fault| unusable(&fault))?;
         dps_x509::csr_der(&key, host).map_err(|error| unusable(&error))
     }
 
@@ -97,7 +102,8 @@ impl Pki for X509Pki {
         now: Timestamp,
     ) -> Result<CertificateFacts, ChainRejected> {
         let sent = CertificateBundle::from_pem(chain_pem).map_err(|error| rejected(&error))?;
-        let key = CertificateKey::from_pem(key.expose_secret()).map_err(|fault| rejected(&fault))?;
+        let key =
+            CertificateKey::from_pem(key.expose_secret()).map_err(|fault| rejected(&fault))?;
         let roots = self.0.read()?;
         let chain = sent
             .path(&key, host, now, &roots)
@@ -114,7 +120,8 @@ impl Pki for X509Pki {
     }
 }
 
-/// RFC 9773 §4.1: key identifier of the issuer, dot, serial number as its DER content octets, both base64url.
+/// RFC 9773 §4.1: key identifier of the issuer, dot, serial number as its DER content octets, both
+/// base64url.
 fn ari_id(leaf: &Leaf) -> Option<String> {
     let issuer = leaf.authority_key_identifier.as_ref()?;
     Some(format!(
@@ -167,8 +174,8 @@ mod tests {
         let (chain, _) = dps_x509::self_signed(&host("shop.example.com"), NOW, LATER).unwrap();
         let leaf = Leaf {
             authority_key_identifier: Some(vec![
-                0x69, 0x88, 0x5B, 0x6B, 0x87, 0x46, 0x40, 0x41, 0xE1, 0xB3, 0x7B, 0x84, 0x7B, 0xA0, 0xAE,
-                0x2C, 0xDE, 0x01, 0xC8, 0xD4,
+                0x69, 0x88, 0x5B, 0x6B, 0x87, 0x46, 0x40, 0x41, 0xE1, 0xB3, 0x7B, 0x84, 0x7B, 0xA0,
+                0xAE, 0x2C, 0xDE, 0x01, 0xC8, 0xD4,
             ]),
             serial: vec![0x00, 0x87, 0x65, 0x43, 0x21],
             ..chain.leaf().clone()
@@ -183,7 +190,9 @@ mod tests {
     fn lone(name: &Hostname) -> (String, SecretString, X509Pki) {
         let authority = PrivateAuthority::create("Test", NOW, LATER).unwrap();
         let peer = PeerName::Host(name.to_string());
-        let (chain, key) = authority.issue(PeerRole::Server, &[peer], (NOW, LATER)).unwrap();
+        let (chain, key) = authority
+            .issue(PeerRole::Server, &[peer], (NOW, LATER))
+            .unwrap();
         let roots = Roots::from_der(authority.chain().der().to_vec());
         (
             chain.to_pem(),
@@ -202,7 +211,10 @@ mod tests {
 
         let foreign = pki.new_key().unwrap();
         assert!(pki.inspect(&pem, &foreign, &name, NOW).is_err());
-        assert!(pki.inspect(&pem, &key, &host("other.example.com"), NOW).is_err());
+        assert!(
+            pki.inspect(&pem, &key, &host("other.example.com"), NOW)
+                .is_err()
+        );
         let expired = LATER + std::time::Duration::from_secs(1);
         let rejection = pki.inspect(&pem, &key, &name, expired).unwrap_err();
         assert!(rejection.reason.contains("expired"), "{rejection}");
@@ -219,7 +231,9 @@ mod tests {
         let name = host("shop.example.com");
         let authority = PrivateAuthority::create("Test", NOW, LATER).unwrap();
         let peer = PeerName::Host(name.to_string());
-        let (chain, key) = authority.issue(PeerRole::Server, &[peer], (NOW, LATER)).unwrap();
+        let (chain, key) = authority
+            .issue(PeerRole::Server, &[peer], (NOW, LATER))
+            .unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("roots.pem");
         let pki = X509Pki::new(TrustedRoots::File(path.clone()));

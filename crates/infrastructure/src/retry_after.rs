@@ -10,19 +10,22 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
 /// The date form that every server has sent since RFC 1123 (RFC 9110 §5.6.7).
-const IMF_FIXDATE: &[BorrowedFormatItem<'static>] =
-    format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
+const IMF_FIXDATE: &[BorrowedFormatItem<'static>] = format_description!(
+    "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+);
 
 /// The wait that `Retry-After` names, in seconds or as a date. A date is read against the answer's
-/// own `Date`, so that a difference between the clocks does not matter; `now` stands in for one that
-/// is missing. `None` when absent or unreadable. It may be years: whoever uses it bounds it by its
-/// purpose.
+/// own `Date`, so that a difference between the clocks does not matter; `now` stands in for one
+/// that is missing. `None` when absent or unreadable. It may be years: whoever uses it bounds it by
+/// its purpose.
 pub(crate) fn read(headers: &HeaderMap, now: Option<Timestamp>) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
-    let sent_at = headers.get(DATE).and_then(|value| date(value.to_str().ok()?));
+    let sent_at = headers
+        .get(DATE)
+        .and_then(|value| date(value.to_str().ok()?));
     Some(date(text)?.since(sent_at.or(now)?))
 }
 
@@ -69,7 +72,10 @@ mod tests {
         assert_eq!(read(&ahead, None), None);
         let past = headers(&[(RETRY_AFTER, "Fri, 31 Dec 1999 23:59:59 GMT")]);
         assert_eq!(read(&past, Some(NOW)), Some(Duration::ZERO));
-        let undated = headers(&[(RETRY_AFTER, "Wed, 15 Jul 2026 10:36:47 GMT"), (DATE, "unknown")]);
+        let undated = headers(&[
+            (RETRY_AFTER, "Wed, 15 Jul 2026 10:36:47 GMT"),
+            (DATE, "unknown"),
+        ]);
         assert_eq!(read(&undated, None), None);
     }
 
@@ -77,7 +83,11 @@ mod tests {
     fn nonsense_is_no_wish_and_an_eternity_is_a_wait_that_a_purpose_can_bound() {
         assert_eq!(read(&headers(&[(RETRY_AFTER, "soon")]), Some(NOW)), None);
         assert_eq!(read(&headers(&[]), Some(NOW)), None);
-        let eternity = read(&headers(&[(RETRY_AFTER, "18446744073709551615")]), Some(NOW)).unwrap();
+        let eternity = read(
+            &headers(&[(RETRY_AFTER, "18446744073709551615")]),
+            Some(NOW),
+        )
+        .unwrap();
         assert!(NOW + eternity > NOW);
         assert_eq!(Purpose::Cabinet.bound(eternity), Duration::from_secs(300));
     }

@@ -1,6 +1,9 @@
 //! The ACME adapter on a CA's bad days: limits, outages, and answers that are none.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests may")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests may panic as tests may"
+)]
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -53,7 +56,11 @@ impl RequestTokens for Ledger {
         })
     }
 
-    async fn block(&self, _: dps_domain::limits::Endpoint, until: Timestamp) -> Result<(), StoreError> {
+    async fn block(
+        &self,
+        _: dps_domain::limits::Endpoint,
+        until: Timestamp,
+    ) -> Result<(), StoreError> {
         self.0.lock().unwrap().push(until);
         Ok(())
     }
@@ -76,7 +83,12 @@ impl World {
         let ledger = Arc::new(Ledger::default());
         let tokens = Arc::clone(&ledger) as Arc<dyn RequestTokens>;
         Self {
-            authority: AcmeAuthority::paced(&settings, Arc::clone(&clock) as Arc<dyn Clock>, tokens).unwrap(),
+            authority: AcmeAuthority::paced(
+                &settings,
+                Arc::clone(&clock) as Arc<dyn Clock>,
+                tokens,
+            )
+            .unwrap(),
             ledger,
             double,
             clock,
@@ -106,7 +118,8 @@ impl World {
 async fn a_limit_with_a_time_is_a_limit_until_then() {
     let world = World::start().await;
     let account = world.account().await;
-    let limit = Reply::problem(429, "rateLimited", "too many new orders").header("Retry-After", "36");
+    let limit =
+        Reply::problem(429, "rateLimited", "too many new orders").header("Retry-After", "36");
     world.reply(Endpoint::NewOrder, limit);
     assert_eq!(
         world.order_error(&account).await,
@@ -132,7 +145,10 @@ async fn a_limit_without_a_time_but_with_an_unpause_link_is_a_pause() {
     let account = world.account().await;
     let words = "Your account is temporarily prevented from requesting certificates for shop.example.com and \
                  possibly others. Please visit: https://ca.example/sfe/v1/unpause?jwt=abc.def";
-    world.reply(Endpoint::NewOrder, Reply::problem(429, "rateLimited", words));
+    world.reply(
+        Endpoint::NewOrder,
+        Reply::problem(429, "rateLimited", words),
+    );
     let error = world.order_error(&account).await;
     assert!(
         matches!(&error, CaError::Paused { unpause_url: Some(url), .. } if url == "https://ca.example/sfe/v1/unpause?jwt=abc.def"),
@@ -158,7 +174,10 @@ async fn an_endpoint_that_is_overloaded_is_left_alone_until_it_says_and_the_othe
         .new_order(&account, &world.host, None)
         .await
         .unwrap();
-    world.reply(Endpoint::NewOrder, Reply::html(503).header("Retry-After", "60"));
+    world.reply(
+        Endpoint::NewOrder,
+        Reply::html(503).header("Retry-After", "60"),
+    );
     let until = START + Duration::from_secs(60);
     let error = world.order_error(&account).await;
     assert!(
@@ -268,14 +287,20 @@ async fn a_body_that_never_ends_is_given_up_after_the_time_out() {
         ),
         "{error}"
     );
-    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
 #[tokio::test]
 async fn a_storm_of_refused_nonces_is_weathered_inside_and_an_endless_one_is_an_outage() {
     let world = World::start().await;
     let account = world.account().await;
-    world.double.inject(Endpoint::NewOrder, 10, &Fault::BadNonce);
+    world
+        .double
+        .inject(Endpoint::NewOrder, 10, &Fault::BadNonce);
     world
         .authority
         .new_order(&account, &world.host, None)
@@ -283,7 +308,9 @@ async fn a_storm_of_refused_nonces_is_weathered_inside_and_an_endless_one_is_an_
         .unwrap();
     assert_eq!(world.double.requests(Endpoint::NewOrder), 11);
 
-    world.double.inject(Endpoint::NewOrder, 1_000, &Fault::BadNonce);
+    world
+        .double
+        .inject(Endpoint::NewOrder, 1_000, &Fault::BadNonce);
     let error = world.order_error(&account).await;
     assert!(matches!(error, CaError::Unavailable { .. }), "{error}");
     assert!(
@@ -303,7 +330,11 @@ async fn nonces_are_recycled_and_a_ca_that_forgot_them_all_is_met_with_new_ones(
             .await
             .unwrap();
     }
-    assert_eq!(world.double.requests(Endpoint::NewNonce), 1, "the first one only");
+    assert_eq!(
+        world.double.requests(Endpoint::NewNonce),
+        1,
+        "the first one only"
+    );
     world.double.forget_nonces();
     world
         .authority
@@ -385,13 +416,20 @@ async fn a_ca_that_issues_slowly_says_when_to_ask_again() {
     let account = world.account().await;
     let (authority, host) = (&world.authority, &world.host);
     let order = authority.new_order(&account, host, None).await.unwrap();
-    let AuthorizationView::Pending(challenge) = authority.authorization(&account, &order).await.unwrap()
+    let AuthorizationView::Pending(challenge) =
+        authority.authorization(&account, &order).await.unwrap()
     else {
         panic!("the authorization is not pending");
     };
-    authority.acknowledge(&account, &order, &challenge).await.unwrap();
+    authority
+        .acknowledge(&account, &order, &challenge)
+        .await
+        .unwrap();
     world.double.issue_slowly("3");
-    authority.finalize(&account, &order, b"request").await.unwrap();
+    authority
+        .finalize(&account, &order, b"request")
+        .await
+        .unwrap();
     let slow = Reply::new(
         200,
         "application/json",
@@ -419,13 +457,20 @@ async fn an_acknowledged_challenge_is_not_acknowledged_twice() {
     let account = world.account().await;
     let (authority, host) = (&world.authority, &world.host);
     let order = authority.new_order(&account, host, None).await.unwrap();
-    let AuthorizationView::Pending(challenge) = authority.authorization(&account, &order).await.unwrap()
+    let AuthorizationView::Pending(challenge) =
+        authority.authorization(&account, &order).await.unwrap()
     else {
         panic!("the authorization is not pending");
     };
     // The CA takes it, but its answer is lost on the way back.
-    authority.acknowledge(&account, &order, &challenge).await.unwrap();
-    authority.acknowledge(&account, &order, &challenge).await.unwrap();
+    authority
+        .acknowledge(&account, &order, &challenge)
+        .await
+        .unwrap();
+    authority
+        .acknowledge(&account, &order, &challenge)
+        .await
+        .unwrap();
     assert_eq!(world.double.requests(Endpoint::Challenge), 1);
     let stranger = dps_application::ports::ca::Http01 {
         url: format!("{}x", challenge.url),
@@ -479,7 +524,10 @@ async fn we_introduce_ourselves_by_our_own_name_and_show_no_key() {
     settings.user_agent = "Platform X (ops@platform.example)".to_owned();
     let named = AcmeAuthority::new(&settings, Arc::clone(&world.clock) as Arc<dyn Clock>).unwrap();
     named.register(&account.key).await.unwrap();
-    assert_eq!(world.double.user_agent(), "Platform X (ops@platform.example)");
+    assert_eq!(
+        world.double.user_agent(),
+        "Platform X (ops@platform.example)"
+    );
     let shown = format!("{:?} {account:?}", world.authority);
     assert!(!shown.contains("PRIVATE KEY"), "{shown}");
     let broken = Account {
@@ -498,7 +546,8 @@ async fn issue(world: &World) -> Result<(), CaError> {
     let url = authority.register(&key).await?;
     let account = Account { url, key };
     let order = authority.new_order(&account, &world.host, None).await?;
-    if let AuthorizationView::Pending(challenge) = authority.authorization(&account, &order).await? {
+    if let AuthorizationView::Pending(challenge) = authority.authorization(&account, &order).await?
+    {
         authority.acknowledge(&account, &order, &challenge).await?;
     }
     authority.finalize(&account, &order, b"request").await?;
@@ -657,7 +706,11 @@ async fn null_is_absent_in_every_answer() {
         Endpoint::Authorization,
         Reply::new(200, "application/json", offered.to_string()),
     );
-    let view = world.authority.authorization(&account, &order).await.unwrap();
+    let view = world
+        .authority
+        .authorization(&account, &order)
+        .await
+        .unwrap();
     assert!(
         matches!(&view, AuthorizationView::Pending(challenge) if challenge.token == "whole"),
         "{view:?}"
@@ -684,7 +737,9 @@ async fn profiles_that_are_not_texts_do_not_cost_the_directory() {
         world.reply(Endpoint::Directory, reply);
         let account = world.account().await;
         assert!(!account.url.is_empty(), "{meta}");
-        let identity = meta["caaIdentities"].is_array().then(|| "ca.example".to_owned());
+        let identity = meta["caaIdentities"]
+            .is_array()
+            .then(|| "ca.example".to_owned());
         assert_eq!(world.authority.caa_identity(), identity);
     }
 }
@@ -706,7 +761,10 @@ async fn a_redirect_is_told_with_its_target_wherever_it_comes_and_never_followed
     }
     let world = World::start().await;
     let account = world.account().await;
-    world.reply(Endpoint::NewOrder, Reply::html(301).header("Location", target));
+    world.reply(
+        Endpoint::NewOrder,
+        Reply::html(301).header("Location", target),
+    );
     assert_told(&world.order_error(&account).await, 301, target);
     let order = world
         .authority
@@ -715,7 +773,11 @@ async fn a_redirect_is_told_with_its_target_wherever_it_comes_and_never_followed
         .unwrap();
     for endpoint in [Endpoint::Order, Endpoint::Authorization] {
         world.reply(endpoint, Reply::html(302).header("Location", target));
-        let error = world.authority.authorization(&account, &order).await.unwrap_err();
+        let error = world
+            .authority
+            .authorization(&account, &order)
+            .await
+            .unwrap_err();
         assert_told(&error, 302, target);
     }
 }
@@ -737,15 +799,30 @@ async fn another_host_is_not_called_unless_it_is_allowed() {
     let account = world.account().await;
     let elsewhere = other.directory_url().replace("directory", "order/1");
     let before = other.requests(Endpoint::Order);
-    let error = world.authority.order(&account, &elsewhere).await.unwrap_err();
-    assert!(error.to_string().contains("LetsEncrypt:AllowedHosts"), "{error}");
+    let error = world
+        .authority
+        .order(&account, &elsewhere)
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("LetsEncrypt:AllowedHosts"),
+        "{error}"
+    );
     assert_eq!(other.requests(Endpoint::Order), before, "nothing was sent");
 
     let mut settings = AcmeSettings::new(world.double.directory_url().parse().unwrap());
-    let address = elsewhere.trim_start_matches("http://").split('/').next().unwrap();
+    let address = elsewhere
+        .trim_start_matches("http://")
+        .split('/')
+        .next()
+        .unwrap();
     settings.allowed_hosts = vec![address.to_owned()];
-    let authority = AcmeAuthority::new(&settings, Arc::clone(&world.clock) as Arc<dyn Clock>).unwrap();
+    let authority =
+        AcmeAuthority::new(&settings, Arc::clone(&world.clock) as Arc<dyn Clock>).unwrap();
     let error = authority.order(&account, &elsewhere).await.unwrap_err();
-    assert!(!error.to_string().contains("LetsEncrypt:AllowedHosts"), "{error}");
+    assert!(
+        !error.to_string().contains("LetsEncrypt:AllowedHosts"),
+        "{error}"
+    );
     assert!(other.requests(Endpoint::Order) > before);
 }

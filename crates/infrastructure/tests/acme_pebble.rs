@@ -1,6 +1,9 @@
 //! The ACME adapter against a real Pebble, which validates by HTTP-01 through real DNS.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests may")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests may panic as tests may"
+)]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -74,7 +77,8 @@ impl World {
     fn answer_challenge(&self, challenge: &Http01) {
         let path = format!("/.well-known/acme-challenge/{}", challenge.token);
         let body = challenge.key_authorization.clone();
-        self.web.set_path(&path, Answer::Content { status: 200, body });
+        self.web
+            .set_path(&path, Answer::Content { status: 200, body });
     }
 }
 
@@ -115,7 +119,10 @@ async fn order_after(
 async fn validated(world: &World, authority: &AcmeAuthority, account: &Account, order: &str) {
     let challenge = pending_challenge(authority, account, order).await;
     world.answer_challenge(&challenge);
-    authority.acknowledge(account, order, &challenge).await.unwrap();
+    authority
+        .acknowledge(account, order, &challenge)
+        .await
+        .unwrap();
     assert_eq!(
         order_after(authority, account, order, OrderStatus::Pending).await,
         OrderStatus::Ready
@@ -133,7 +140,9 @@ async fn issued(
     let request = dps_x509::csr_der(&key, host).unwrap();
     authority.finalize(account, order, &request).await.unwrap();
     let last = match order_after(authority, account, order, OrderStatus::Ready).await {
-        OrderStatus::Processing => order_after(authority, account, order, OrderStatus::Processing).await,
+        OrderStatus::Processing => {
+            order_after(authority, account, order, OrderStatus::Processing).await
+        }
         other => other,
     };
     assert_eq!(last, OrderStatus::Valid);
@@ -164,7 +173,11 @@ async fn a_certificate_is_issued_step_by_step_though_a_third_of_the_nonces_is_re
         .unwrap();
     assert!(facts.ari_id.is_some_and(|id| id.contains('.')));
     assert_eq!(
-        world.pebble.certificate_status(&facts.serial).await.unwrap(),
+        world
+            .pebble
+            .certificate_status(&facts.serial)
+            .await
+            .unwrap(),
         "Valid"
     );
     assert_eq!(world.pebble.orders_for(host.as_str()), 1);
@@ -175,10 +188,17 @@ async fn every_step_is_taken_by_another_process_that_knows_only_key_and_urls() {
     let world = World::start(|options| options).await;
     let host = world.host("shop.example.com");
     let account = registered(&world.authority()).await;
-    let order = world.authority().new_order(&account, &host, None).await.unwrap();
+    let order = world
+        .authority()
+        .new_order(&account, &host, None)
+        .await
+        .unwrap();
     let challenge = pending_challenge(&world.authority(), &account, &order).await;
     let again = pending_challenge(&world.authority(), &account, &order).await;
-    assert_eq!(challenge, again, "the challenge is the CA's, not the process's");
+    assert_eq!(
+        challenge, again,
+        "the challenge is the CA's, not the process's"
+    );
     world.answer_challenge(&challenge);
     let acknowledging = world.authority();
     acknowledging
@@ -208,10 +228,16 @@ async fn steps_that_were_done_already_may_be_done_again() {
     let challenge = pending_challenge(&authority, &account, &order).await;
     world.answer_challenge(&challenge);
     for _ in 0..3 {
-        authority.acknowledge(&account, &order, &challenge).await.unwrap();
+        authority
+            .acknowledge(&account, &order, &challenge)
+            .await
+            .unwrap();
     }
     order_after(&authority, &account, &order, OrderStatus::Pending).await;
-    authority.acknowledge(&account, &order, &challenge).await.unwrap();
+    authority
+        .acknowledge(&account, &order, &challenge)
+        .await
+        .unwrap();
     let key = world.pki().await.new_key().unwrap();
     let first = issued(&authority, &account, &order, &key, &host).await;
     let second = issued(&authority, &account, &order, &key, &host).await;
@@ -255,7 +281,8 @@ async fn a_failed_validation_says_what_the_ca_met() {
     let world = World::start(|options| options).await;
     let authority = world.authority();
     let account = registered(&authority).await;
-    // The web server answers 404 for a token that nobody published; the other name does not exist at all.
+    // The web server answers 404 for a token that nobody published; the other name does not exist
+    // at all.
     let answered = world.host("shop.example.com");
     let unknown = Hostname::parse("nowhere.example.com").unwrap();
     for (host, cause, words) in [
@@ -264,7 +291,10 @@ async fn a_failed_validation_says_what_the_ca_met() {
     ] {
         let order = authority.new_order(&account, &host, None).await.unwrap();
         let challenge = pending_challenge(&authority, &account, &order).await;
-        authority.acknowledge(&account, &order, &challenge).await.unwrap();
+        authority
+            .acknowledge(&account, &order, &challenge)
+            .await
+            .unwrap();
         let end = order_after(&authority, &account, &order, OrderStatus::Pending).await;
         assert_eq!(end, OrderStatus::Invalid);
         let AuthorizationView::Invalid(Failure::AcmeValidationFailed { sub_cause, detail }) =
@@ -277,7 +307,10 @@ async fn a_failed_validation_says_what_the_ca_met() {
         // What cannot be done any more is said to be gone.
         let pki = world.pki().await;
         let request = pki.signing_request(&pki.new_key().unwrap(), &host).unwrap();
-        let error = authority.finalize(&account, &order, &request).await.unwrap_err();
+        let error = authority
+            .finalize(&account, &order, &request)
+            .await
+            .unwrap_err();
         assert!(matches!(error, CaError::OrderGone { .. }), "{error}");
     }
 }
@@ -316,7 +349,10 @@ async fn a_name_that_the_ca_blocks_is_rejected() {
     .await;
     let (authority, host) = (world.authority(), world.host("shop.blocked.example.com"));
     let account = registered(&authority).await;
-    let error = authority.new_order(&account, &host, None).await.unwrap_err();
+    let error = authority
+        .new_order(&account, &host, None)
+        .await
+        .unwrap_err();
     assert!(
         matches!(&error, CaError::RejectedIdentifier { detail } if !detail.is_empty()),
         "{error}"
@@ -330,7 +366,8 @@ async fn a_ca_that_forgot_everything_is_told_from_one_that_is_away() {
     let account = registered(&authority).await;
     let order = authority.new_order(&account, &host, None).await.unwrap();
     world.pebble.restart().await.unwrap();
-    // A connection that was kept alive died with the old process; that, and only that, may be told first.
+    // A connection that was kept alive died with the old process; that, and only that, may be told
+    // first.
     let error = match authority.order(&account, &order).await.unwrap_err() {
         CaError::Unavailable { .. } => authority.order(&account, &order).await.unwrap_err(),
         other => other,

@@ -1,6 +1,9 @@
 //! Renewal information (RFC 9773): what a CA suggests, and orders that name their predecessor.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests may")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests may panic as tests may"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,7 +60,8 @@ impl World {
     }
 
     fn reply(&self, reply: Reply) {
-        self.double.inject(Endpoint::RenewalInfo, 1, &Fault::Reply(reply));
+        self.double
+            .inject(Endpoint::RenewalInfo, 1, &Fault::Reply(reply));
     }
 
     async fn account(&self) -> Account {
@@ -93,7 +97,11 @@ async fn a_window_comes_with_its_explanation_and_the_time_of_the_next_question()
         poll_again_at: NOW + 6 * HOUR,
     };
     assert_eq!(world.ask().await.unwrap(), Some(expected));
-    assert_eq!(world.double.requests(Endpoint::NewNonce), 0, "nothing is signed");
+    assert_eq!(
+        world.double.requests(Endpoint::NewNonce),
+        0,
+        "nothing is signed"
+    );
 }
 
 #[tokio::test]
@@ -142,7 +150,11 @@ async fn windows_that_make_no_sense_are_no_answer_for_six_hours() {
     ] {
         world.double.suggest(ARI_ID, Suggestion::new(&start, &end));
         let error = world.ask().await.unwrap_err();
-        assert_eq!(until(&error), Some(NOW + 6 * HOUR), "{start} {end}: {error}");
+        assert_eq!(
+            until(&error),
+            Some(NOW + 6 * HOUR),
+            "{start} {end}: {error}"
+        );
     }
     for body in [
         "",
@@ -182,7 +194,11 @@ async fn what_goes_wrong_here_is_told_apart_and_never_makes_the_directory_be_fet
     throttled.reply(Reply::html(503).header("Retry-After", "300"));
     // The poll itself waits as long as it was told, the others a minute at most.
     let error = throttled.ask().await.unwrap_err();
-    assert_eq!(until(&error), Some(NOW + Duration::from_secs(300)), "{error}");
+    assert_eq!(
+        until(&error),
+        Some(NOW + Duration::from_secs(300)),
+        "{error}"
+    );
     let error = throttled.ask().await.unwrap_err();
     assert!(
         matches!(error, CaError::Paced { until } if until == NOW + Duration::from_secs(60)),
@@ -201,14 +217,23 @@ async fn what_goes_wrong_here_is_told_apart_and_never_makes_the_directory_be_fet
     let world = World::with_certificate().await;
     world.reply(Reply::problem(500, "serverInternal", "oops"));
     assert_eq!(until(&world.ask().await.unwrap_err()), None);
-    for fault in [Fault::CutBody, Fault::HugeBody, Fault::SlowBody, Fault::HangUp] {
+    for fault in [
+        Fault::CutBody,
+        Fault::HugeBody,
+        Fault::SlowBody,
+        Fault::HangUp,
+    ] {
         world.double.inject(Endpoint::RenewalInfo, 1, &fault);
         assert_eq!(until(&world.ask().await.unwrap_err()), None, "{fault:?}");
     }
     let unknown = world.authority.renewal_info("AAAA.BBBB").await.unwrap_err();
     assert!(matches!(unknown, CaError::Malformed { .. }), "{unknown}");
     let asked = world.double.requests(Endpoint::RenewalInfo);
-    let nonsense = world.authority.renewal_info("../directory").await.unwrap_err();
+    let nonsense = world
+        .authority
+        .renewal_info("../directory")
+        .await
+        .unwrap_err();
     assert!(matches!(nonsense, CaError::Malformed { .. }), "{nonsense}");
     assert_eq!(
         world.double.requests(Endpoint::RenewalInfo),
@@ -240,14 +265,20 @@ async fn a_renewal_names_its_predecessor_and_goes_on_without_when_that_is_refuse
     for ari_id in [ARI_ID, "AAAA.BBBB"] {
         let before = world.double.requests(Endpoint::NewOrder);
         world.order_replacing(&account, ari_id).await.unwrap();
-        assert_eq!(world.double.requests(Endpoint::NewOrder), before + 2, "{ari_id}");
+        assert_eq!(
+            world.double.requests(Endpoint::NewOrder),
+            before + 2,
+            "{ari_id}"
+        );
     }
     for refusal in [
         Reply::problem(409, "conflict", "replaced already"),
         Reply::problem(403, "unauthorized", "the certificate is another account's"),
         Reply::problem(400, "malformed", "no name in common with the predecessor"),
     ] {
-        world.double.inject(Endpoint::NewOrder, 1, &Fault::Reply(refusal));
+        world
+            .double
+            .inject(Endpoint::NewOrder, 1, &Fault::Reply(refusal));
         world.order_replacing(&account, ARI_ID).await.unwrap();
     }
 }
@@ -273,7 +304,9 @@ async fn a_limit_or_an_outage_is_not_argued_with_for_the_sake_of_the_predecessor
         Reply::problem(400, "rejectedIdentifier", "no"),
     ] {
         let before = world.double.requests(Endpoint::NewOrder);
-        world.double.inject(Endpoint::NewOrder, 1, &Fault::Reply(reply));
+        world
+            .double
+            .inject(Endpoint::NewOrder, 1, &Fault::Reply(reply));
         world.order_replacing(&account, ARI_ID).await.unwrap_err();
         assert_eq!(world.double.requests(Endpoint::NewOrder), before + 1);
     }

@@ -8,7 +8,9 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use dps_application::ports::Cabinet;
-use dps_application::ports::cabinet::{CabinetError, CabinetFault, CabinetPage, ReportAnswer, StatusReport};
+use dps_application::ports::cabinet::{
+    CabinetError, CabinetFault, CabinetPage, ReportAnswer, StatusReport,
+};
 use dps_domain::{DomainId, Failure, Status, Timestamp};
 use dps_infrastructure::cabinet::{CabinetSettings, HttpCabinet};
 use raw::{RawServer, read_head};
@@ -56,7 +58,9 @@ async fn serving(body: &Value) -> RawServer {
 /// The error of a listing at a server that answers with these bytes.
 async fn listing_error(bytes: impl Into<Vec<u8>>) -> CabinetError {
     let server = RawServer::answering(bytes).await;
-    let listed = cabinet(server.address()).list(Status::PendingDns, None).await;
+    let listed = cabinet(server.address())
+        .list(Status::PendingDns, None)
+        .await;
     let error = listed.unwrap_err();
     assert!(!error.to_string().contains(TOKEN), "{error}");
     error
@@ -87,7 +91,8 @@ async fn recording(answer: String) -> (RawServer, mpsc::UnboundedReceiver<(Strin
 
 #[tokio::test]
 async fn a_page_is_read_and_the_request_is_the_contracts() {
-    let body = json!({"items": [domain(ID, "PendingDns", 7)], "nextCursor": "c2", "total": 9}).to_string();
+    let body =
+        json!({"items": [domain(ID, "PendingDns", 7)], "nextCursor": "c2", "total": 9}).to_string();
     let (server, mut seen) = recording(response("200 OK", "", &body)).await;
     let page = cabinet(server.address())
         .list(Status::PendingDns, Some("c 1&x="))
@@ -115,9 +120,14 @@ async fn a_page_is_read_and_the_request_is_the_contracts() {
 #[tokio::test]
 async fn a_path_in_the_base_url_is_kept() {
     let (server, mut seen) = recording(response("200 OK", "", r#"{"items":[]}"#)).await;
-    let base = format!("http://{}/cabinet/", server.address()).parse().unwrap();
+    let base = format!("http://{}/cabinet/", server.address())
+        .parse()
+        .unwrap();
     let prefixed = HttpCabinet::new(base, TOKEN.into(), CabinetSettings::default()).unwrap();
-    assert_eq!(prefixed.list(Status::Active, None).await.unwrap().next, None);
+    assert_eq!(
+        prefixed.list(Status::Active, None).await.unwrap().next,
+        None
+    );
     let (head, _) = seen.recv().await.unwrap();
     assert!(
         head.starts_with("GET /cabinet/internal/v1/custom-domains?"),
@@ -210,7 +220,12 @@ async fn what_the_service_does_not_use_of_an_item_is_not_looked_at() {
 
 #[tokio::test]
 async fn a_cursor_that_no_database_takes_is_an_error_of_its_call() {
-    let error = listing_error(response("200 OK", "", r#"{"items":[],"nextCursor":"a\u0000"}"#)).await;
+    let error = listing_error(response(
+        "200 OK",
+        "",
+        r#"{"items":[],"nextCursor":"a\u0000"}"#,
+    ))
+    .await;
     assert!(error.detail.contains("cursor"), "{error}");
 }
 
@@ -257,9 +272,15 @@ async fn broken_answers_are_errors_that_say_what_was_seen() {
             ),
             "limit is wrong",
         ),
-        (response("200 OK", "", "<html>login</html>"), "cannot be read"),
+        (
+            response("200 OK", "", "<html>login</html>"),
+            "cannot be read",
+        ),
         (response("200 OK", "", r#"{"items":{}}"#), "cannot be read"),
-        (response("200 OK", "", &"[".repeat(100_000)), "cannot be read"),
+        (
+            response("200 OK", "", &"[".repeat(100_000)),
+            "cannot be read",
+        ),
         (
             response(
                 "200 OK",
@@ -356,7 +377,10 @@ async fn changes_wait_longer_than_other_calls_and_tell_where_to_go_on() {
         .await
         .unwrap()
         .unwrap();
-    assert_eq!((changes.domains.len(), changes.next.as_deref()), (1, Some("c9")));
+    assert_eq!(
+        (changes.domains.len(), changes.next.as_deref()),
+        (1, Some("c9"))
+    );
     let head = received.recv().await.unwrap();
     let line = "GET /internal/v1/custom-domains/changes?limit=100&wait=25&after=c8 HTTP/1.1\r\n";
     assert!(head.starts_with(line), "{head}");
@@ -391,7 +415,10 @@ async fn a_feed_that_is_not_offered_is_told_apart_from_one_that_fails() {
 async fn how_far_a_fault_reaches_is_told_apart() {
     let unknown = r#"{"code":"CURSOR_INVALID","detail":"unknown cursor"}"#;
     for (bytes, expected) in [
-        (response("400 Bad", "", unknown), CabinetFault::CursorUnknown),
+        (
+            response("400 Bad", "", unknown),
+            CabinetFault::CursorUnknown,
+        ),
         (response("400 Bad", "", ""), CabinetFault::Call),
         (response("500 Oops", "", ""), CabinetFault::Call),
         (response("200 OK", "", "<html>"), CabinetFault::Call),
@@ -399,7 +426,10 @@ async fn how_far_a_fault_reaches_is_told_apart() {
         (response("502 Bad Gateway", "", ""), CabinetFault::Away),
         (response("429 Slowly", "", ""), CabinetFault::Away),
         (response("401 Unauthorized", "", ""), CabinetFault::Away),
-        (response("302 Found", "Location: /\r\n", ""), CabinetFault::Away),
+        (
+            response("302 Found", "Location: /\r\n", ""),
+            CabinetFault::Away,
+        ),
         (String::new(), CabinetFault::Away),
     ] {
         let server = RawServer::answering(bytes.clone()).await;
@@ -414,14 +444,23 @@ async fn how_far_a_fault_reaches_is_told_apart() {
 #[tokio::test]
 async fn one_domain_is_there_or_gone() {
     let server = serving(&domain(ID, "Whatever", 3)).await;
-    let found = cabinet(server.address()).domain(id()).await.unwrap().unwrap();
+    let found = cabinet(server.address())
+        .domain(id())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((found.status, found.version), (None, 3));
-    let server = RawServer::answering(response("404 Not Found", "", r#"{"code":"NOT_FOUND"}"#)).await;
+    let server =
+        RawServer::answering(response("404 Not Found", "", r#"{"code":"NOT_FOUND"}"#)).await;
     assert_eq!(cabinet(server.address()).domain(id()).await.unwrap(), None);
     let problem = "Content-Type: application/problem+json\r\n";
     for answer in [
         response("404 Not Found", "", "<html>no such route</html>"),
-        response("404 Not Found", problem, r#"{"title":"Not Found","status":404}"#),
+        response(
+            "404 Not Found",
+            problem,
+            r#"{"title":"Not Found","status":404}"#,
+        ),
     ] {
         let server = RawServer::answering(answer).await;
         let error = cabinet(server.address()).domain(id()).await.unwrap_err();
@@ -448,8 +487,12 @@ fn failed() -> StatusReport {
 
 #[tokio::test]
 async fn a_report_carries_the_failure_as_code_sentence_and_typed_fields() {
-    let (server, mut seen) =
-        recording(response("200 OK", "", &domain(ID, "PendingDns", 8).to_string())).await;
+    let (server, mut seen) = recording(response(
+        "200 OK",
+        "",
+        &domain(ID, "PendingDns", 8).to_string(),
+    ))
+    .await;
     let answer = cabinet(server.address())
         .report(id(), 7, &failed())
         .await

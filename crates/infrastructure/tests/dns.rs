@@ -43,8 +43,12 @@ fn addresses(texts: &[&str]) -> DnsAnswer {
 
 async fn server_with_target() -> DnsServer {
     let server = DnsServer::start_local().await.unwrap();
-    server.zone().set_a(TARGET, &["203.0.113.7".parse().unwrap()]);
-    server.zone().set_aaaa(TARGET, &["2001:db8::7".parse().unwrap()]);
+    server
+        .zone()
+        .set_a(TARGET, &["203.0.113.7".parse().unwrap()]);
+    server
+        .zone()
+        .set_aaaa(TARGET, &["2001:db8::7".parse().unwrap()]);
     server
 }
 
@@ -60,7 +64,9 @@ async fn a_name_without_cname_is_reported_with_both_families_of_addresses() {
 #[tokio::test]
 async fn one_family_is_enough() {
     let server = DnsServer::start_local().await.unwrap();
-    server.zone().set_aaaa(HOST, &["2001:db8::9".parse().unwrap()]);
+    server
+        .zone()
+        .set_aaaa(HOST, &["2001:db8::9".parse().unwrap()]);
     assert_eq!(
         observe(server.address(), HOST).await.answer,
         addresses(&["2001:db8::9"])
@@ -72,7 +78,8 @@ async fn a_chain_is_reported_in_order_in_lower_case_without_final_dots() {
     let server = server_with_target().await;
     let zone = server.zone();
     zone.set_cname(HOST, "WWW.Example.COM.").unwrap();
-    zone.set_cname("www.example.com", "cdn.example.net").unwrap();
+    zone.set_cname("www.example.com", "cdn.example.net")
+        .unwrap();
     zone.set_cname("cdn.example.net", TARGET).unwrap();
     let seen = observe(server.address(), HOST).await;
     assert_eq!(seen.chain, ["www.example.com", "cdn.example.net", TARGET]);
@@ -83,9 +90,15 @@ async fn a_chain_is_reported_in_order_in_lower_case_without_final_dots() {
 async fn a_missing_name_and_a_name_without_addresses_are_told_apart() {
     let server = DnsServer::start_local().await.unwrap();
     server.zone().set_txt(HOST, &["here, but no address"]);
-    assert_eq!(observe(server.address(), HOST).await.answer, DnsAnswer::NoData);
+    assert_eq!(
+        observe(server.address(), HOST).await.answer,
+        DnsAnswer::NoData
+    );
     let missing = observe(server.address(), "nobody.example.com").await;
-    assert_eq!((missing.chain, missing.answer), (vec![], DnsAnswer::NxDomain));
+    assert_eq!(
+        (missing.chain, missing.answer),
+        (vec![], DnsAnswer::NxDomain)
+    );
 }
 
 #[tokio::test]
@@ -116,15 +129,24 @@ async fn a_chain_to_a_name_without_addresses_is_its_chain_and_no_data() {
 async fn servfail_and_refused_are_told_apart() {
     let server = DnsServer::start_local().await.unwrap();
     server.zone().set_fault(HOST, Fault::ServFail);
-    assert_eq!(observe(server.address(), HOST).await.answer, DnsAnswer::ServFail);
+    assert_eq!(
+        observe(server.address(), HOST).await.answer,
+        DnsAnswer::ServFail
+    );
     server.zone().set_fault(HOST, Fault::Refused);
-    assert_eq!(observe(server.address(), HOST).await.answer, DnsAnswer::Refused);
+    assert_eq!(
+        observe(server.address(), HOST).await.answer,
+        DnsAnswer::Refused
+    );
 }
 
 #[tokio::test]
 async fn servfail_behind_a_cname_is_reported_with_the_chain_that_leads_there() {
     let broken = ScriptedServer::start(|name, kind| match (name, kind) {
-        (HOST, "CNAME") => Some((ResponseCode::NoError, vec![cname(HOST, "broken.example.net")])),
+        (HOST, "CNAME") => Some((
+            ResponseCode::NoError,
+            vec![cname(HOST, "broken.example.net")],
+        )),
         (_, _) => Some((ResponseCode::ServFail, vec![])),
     })
     .await;
@@ -137,11 +159,20 @@ async fn servfail_behind_a_cname_is_reported_with_the_chain_that_leads_there() {
 async fn a_loop_that_the_resolver_answers_with_servfail_is_proven_cname_by_cname() {
     let server = DnsServer::start_local().await.unwrap();
     server.zone().set_cname(HOST, "a.example.net").unwrap();
-    server.zone().set_cname("a.example.net", "b.example.net").unwrap();
-    server.zone().set_cname("b.example.net", "a.example.net").unwrap();
+    server
+        .zone()
+        .set_cname("a.example.net", "b.example.net")
+        .unwrap();
+    server
+        .zone()
+        .set_cname("b.example.net", "a.example.net")
+        .unwrap();
     let seen = observe(server.address(), HOST).await;
     assert_eq!(seen.answer, DnsAnswer::Loop);
-    assert_eq!(seen.chain, ["a.example.net", "b.example.net", "a.example.net"]);
+    assert_eq!(
+        seen.chain,
+        ["a.example.net", "b.example.net", "a.example.net"]
+    );
     assert!(
         server.zone().queries_of(HOST, Kind::Cname) > 0,
         "the loop was never walked"
@@ -218,8 +249,12 @@ async fn an_address_of_one_family_counts_when_the_other_lookup_fails() {
 #[tokio::test]
 async fn no_data_of_one_family_is_not_believed_while_the_other_is_silent() {
     let server =
-        ScriptedServer::start(|_, kind| (kind == "A").then(|| (ResponseCode::NoError, vec![]))).await;
-    assert_eq!(observe(server.address(), HOST).await.answer, DnsAnswer::Timeout);
+        ScriptedServer::start(|_, kind| (kind == "A").then(|| (ResponseCode::NoError, vec![])))
+            .await;
+    assert_eq!(
+        observe(server.address(), HOST).await.answer,
+        DnsAnswer::Timeout
+    );
 }
 
 #[tokio::test]
@@ -244,8 +279,12 @@ async fn of_a_name_with_thousands_of_addresses_a_few_are_kept_and_the_others_cou
         Ipv4Addr::new(203, 0, 0, 0),
         Ipv6Addr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0]),
     );
-    let v4: Vec<_> = (0..4000).map(|n| Ipv4Addr::from_bits(v4.to_bits() + n)).collect();
-    let v6: Vec<_> = (0..2300).map(|n| Ipv6Addr::from_bits(v6.to_bits() + n)).collect();
+    let v4: Vec<_> = (0..4000)
+        .map(|n| Ipv4Addr::from_bits(v4.to_bits() + n))
+        .collect();
+    let v6: Vec<_> = (0..2300)
+        .map(|n| Ipv6Addr::from_bits(v6.to_bits() + n))
+        .collect();
     server.zone().set_a(HOST, &v4);
     server.zone().set_aaaa(HOST, &v6);
     let seen = observe(server.address(), HOST).await;
@@ -290,7 +329,10 @@ async fn a_resolver_that_answers_in_lower_case_and_not_over_tcp_works_by_the_set
         response
     })
     .await;
-    assert_eq!(observe(server.address(), HOST).await.answer, DnsAnswer::Timeout);
+    assert_eq!(
+        observe(server.address(), HOST).await.answer,
+        DnsAnswer::Timeout
+    );
     let plain = DnsSettings {
         randomize_case: false,
         ..settings()
@@ -318,12 +360,19 @@ async fn families_that_go_different_ways_are_told_apart() {
         (vec![TARGET.to_owned()], addresses(&["203.0.113.7"]))
     );
     let ipv6 = seen.ipv6.unwrap();
-    assert_eq!((ipv6.chain, ipv6.answer), (vec![], addresses(&["2001:db8::bad"])));
+    assert_eq!(
+        (ipv6.chain, ipv6.answer),
+        (vec![], addresses(&["2001:db8::bad"]))
+    );
 }
 
 #[tokio::test]
 async fn a_name_that_is_a_zone_of_its_own_is_known_by_its_negative_answer() {
-    for (zone, is_zone) in [(HOST, true), ("SHOP.example.com", true), ("example.com", false)] {
+    for (zone, is_zone) in [
+        (HOST, true),
+        ("SHOP.example.com", true),
+        ("example.com", false),
+    ] {
         let server = ScriptedServer::start_with(move |request| {
             let mut response = response_to(request);
             response.add_authorities([soa(zone)]);
@@ -367,8 +416,10 @@ async fn mixed_case_questions_and_answers_lead_to_one_spelling() {
 
 #[tokio::test]
 async fn case_is_left_alone_when_the_setting_says_so() {
-    let server =
-        ScriptedServer::start(|name, _| Some((ResponseCode::NoError, vec![a(name, [203, 0, 113, 7])]))).await;
+    let server = ScriptedServer::start(|name, _| {
+        Some((ResponseCode::NoError, vec![a(name, [203, 0, 113, 7])]))
+    })
+    .await;
     let plain = DnsSettings {
         randomize_case: false,
         ..settings()
@@ -397,11 +448,17 @@ async fn special_names_are_asked_for_like_any_other() {
 async fn nothing_is_remembered_between_observations() {
     let server = server_with_target().await;
     let resolver = HickoryResolver::new(server.address(), settings());
-    assert_eq!(resolver.observe(&host(HOST)).await.answer, DnsAnswer::NxDomain);
+    assert_eq!(
+        resolver.observe(&host(HOST)).await.answer,
+        DnsAnswer::NxDomain
+    );
     server.zone().set_cname(HOST, TARGET).unwrap();
     assert_eq!(resolver.observe(&host(HOST)).await.chain, [TARGET]);
     server.zone().clear(HOST);
-    assert_eq!(resolver.observe(&host(HOST)).await.answer, DnsAnswer::NxDomain);
+    assert_eq!(
+        resolver.observe(&host(HOST)).await.answer,
+        DnsAnswer::NxDomain
+    );
 }
 
 #[tokio::test]
@@ -472,7 +529,10 @@ async fn garbage_packets_are_survived() {
 async fn two_resolvers_each_tell_their_own_view() {
     let (fresh, stale) = (server_with_target().await, server_with_target().await);
     fresh.zone().set_cname(HOST, TARGET).unwrap();
-    let (first, second) = tokio::join!(observe(fresh.address(), HOST), observe(stale.address(), HOST));
+    let (first, second) = tokio::join!(
+        observe(fresh.address(), HOST),
+        observe(stale.address(), HOST)
+    );
     assert_eq!(
         (first.resolver, first.chain),
         (fresh.address(), vec![TARGET.to_owned()])
@@ -488,8 +548,11 @@ async fn many_observations_at_once_lose_none() {
     let server = server_with_target().await;
     server.zone().set_cname("*.many.example", TARGET).unwrap();
     let resolver = HickoryResolver::new(server.address(), settings());
-    let names: Vec<Hostname> = (0..300).map(|n| host(&format!("n{n}.many.example"))).collect();
-    let seen = futures_util::future::join_all(names.iter().map(|name| resolver.observe(name))).await;
+    let names: Vec<Hostname> = (0..300)
+        .map(|n| host(&format!("n{n}.many.example")))
+        .collect();
+    let seen =
+        futures_util::future::join_all(names.iter().map(|name| resolver.observe(name))).await;
     for one in seen {
         assert_eq!(one.answer, addresses(&["203.0.113.7", "2001:db8::7"]));
     }

@@ -36,8 +36,7 @@ fn response(status: u16, body: &str) -> String {
 }
 
 fn problem(status: u16, code: &str) -> String {
-    let body =
-        json!({"type": "about:blank", "title": "t", "status": status, "detail": "said so", "code": code});
+    let body = json!({"type": "about:blank", "title": "t", "status": status, "detail": "said so", "code": code});
     response(status, &body.to_string())
 }
 
@@ -139,7 +138,11 @@ async fn each_refusal_of_an_apply_has_its_kind() {
         EdgeError::Local { .. } => "local",
     };
     for (answer, kind, words) in [
-        (problem(422, "KEY_MISMATCH"), "rejected", "KEY_MISMATCH: said so"),
+        (
+            problem(422, "KEY_MISMATCH"),
+            "rejected",
+            "KEY_MISMATCH: said so",
+        ),
         (problem(409, "GENERATION_STALE"), "newer", "said so"),
         (problem(500, "EDGE_MISMATCH"), "mismatch", "said so"),
         (
@@ -234,10 +237,15 @@ async fn an_edge_is_well_when_its_haproxy_answers_whatever_it_still_has_to_repai
         });
         response(status, &health.to_string())
     };
-    let repairing = agent(move |_| health(503, json!({ "reachable": true, "problem": "repairing" }))).await;
+    let repairing =
+        agent(move |_| health(503, json!({ "reachable": true, "problem": "repairing" }))).await;
     let well = edge(&repairing).check().await.unwrap();
-    assert_eq!(well.started_at, Some("2026-11-01T00:00:00Z".parse().unwrap()));
-    let alone = agent(move |_| health(503, json!({ "reachable": false, "problem": "no socket" }))).await;
+    assert_eq!(
+        well.started_at,
+        Some("2026-11-01T00:00:00Z".parse().unwrap())
+    );
+    let alone =
+        agent(move |_| health(503, json!({ "reachable": false, "problem": "no socket" }))).await;
     let error = edge(&alone).check().await.unwrap_err();
     assert!(matches!(error, EdgeError::Unreachable { .. }), "{error}");
     assert!(error.to_string().contains("no socket"), "{error}");

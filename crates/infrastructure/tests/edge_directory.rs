@@ -46,7 +46,10 @@ fn directory_within(
         let client = client.map_err(|error| error.to_string())?;
         Ok(Arc::new(AgentEdge::new(client)) as Arc<dyn Edge>)
     };
-    (DnsDirectory::new(settings, dns, Box::new(connect)).unwrap(), made)
+    (
+        DnsDirectory::new(settings, dns, Box::new(connect)).unwrap(),
+        made,
+    )
 }
 
 async fn names(directory: &DnsDirectory) -> Vec<String> {
@@ -75,7 +78,11 @@ async fn each_service_is_an_edge_by_its_own_name_and_port() {
     ];
     assert_eq!(names(&directory).await, expected);
     assert_eq!(names(&directory).await, expected);
-    assert_eq!(made.load(Ordering::SeqCst), 3, "an edge keeps its connections");
+    assert_eq!(
+        made.load(Ordering::SeqCst),
+        3,
+        "an edge keeps its connections"
+    );
     zone.set_srv(NAME, &[("edge-1.test", 9403)]).unwrap();
     assert_eq!(names(&directory).await, expected[..1]);
 }
@@ -103,7 +110,10 @@ async fn each_address_of_either_family_is_an_edge_also_behind_an_alias() {
 async fn a_directory_that_names_nobody_or_does_not_answer_is_an_error_and_not_an_empty_fleet() {
     let server = DnsServer::start_local().await.unwrap();
     let zone = server.zone();
-    for records in [DirectoryRecords::Services, DirectoryRecords::Addresses(9403)] {
+    for records in [
+        DirectoryRecords::Services,
+        DirectoryRecords::Addresses(9403),
+    ] {
         let (directory, _) = directory(server.address(), records);
         let problem = async || directory.find().await.err().unwrap().to_string();
         assert!(problem().await.contains("no records"), "NXDOMAIN");

@@ -8,7 +8,9 @@ use dps_agent_api::{AgentClient, ClientOptions};
 use dps_application::ports::ca::CaError;
 use dps_application::ports::cabinet::CabinetFault;
 use dps_application::ports::edge::EdgeError;
-use dps_application::ports::{Cabinet as _, CertificateAuthority, Clock, DnsResolver, Edge, HttpProbe};
+use dps_application::ports::{
+    Cabinet as _, CertificateAuthority, Clock, DnsResolver, Edge, HttpProbe,
+};
 use dps_domain::dns::{DnsAnswer, DnsExpectation, DnsVerdict, ResolverView, verdict};
 use dps_domain::probe::ProbeAnswer;
 use dps_domain::{Hostname, Status, Timestamp};
@@ -47,7 +49,10 @@ async fn without_descriptors_no_adapter_blames_the_other_side() {
     let web = WebServer::start(([127, 0, 0, 1], 0).into(), Answer::Silence)
         .await
         .unwrap();
-    let (host, target) = (Hostname::parse(HOST).unwrap(), Hostname::parse(TARGET).unwrap());
+    let (host, target) = (
+        Hostname::parse(HOST).unwrap(),
+        Hostname::parse(TARGET).unwrap(),
+    );
     let resolver = HickoryResolver::new(
         dns.address(),
         DnsSettings {
@@ -90,7 +95,10 @@ async fn without_descriptors_no_adapter_blames_the_other_side() {
     drop(held);
     setrlimit(Resource::Nofile, before).unwrap();
 
-    assert!(matches!(view.name.answer, DnsAnswer::Local { .. }), "{view:?}");
+    assert!(
+        matches!(view.name.answer, DnsAnswer::Local { .. }),
+        "{view:?}"
+    );
     let expected = DnsExpectation {
         hostname: &host,
         cname_target: &target,
@@ -103,8 +111,14 @@ async fn without_descriptors_no_adapter_blames_the_other_side() {
         matches!(&listed, Err(error) if error.fault == CabinetFault::Local),
         "{listed:?}"
     );
-    assert!(matches!(published, Err(EdgeError::Local { .. })), "{published:?}");
-    assert!(matches!(registered, Err(CaError::Local { .. })), "{registered:?}");
+    assert!(
+        matches!(published, Err(EdgeError::Local { .. })),
+        "{published:?}"
+    );
+    assert!(
+        matches!(registered, Err(CaError::Local { .. })),
+        "{registered:?}"
+    );
 
     // Nothing is left of it.
     let seen = resolver.observe(&host).await;

@@ -1,4 +1,5 @@
-//! What the preflight reports, against servers that answer wrongly, slowly, endlessly or not at all.
+//! What the preflight reports, against servers that answer wrongly, slowly, endlessly or not at
+//! all.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "support/raw.rs"]
@@ -69,7 +70,9 @@ async fn our_own_answer_is_recognised_with_white_space_behind_it() {
 async fn our_own_answer_is_recognised_in_every_framing() {
     let length = EXPECTED.len();
     for bytes in [
-        format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{length:x}\r\n{EXPECTED}\r\n0\r\n\r\n"),
+        format!(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{length:x}\r\n{EXPECTED}\r\n0\r\n\r\n"
+        ),
         format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{EXPECTED}"),
         format!("HTTP/1.0 200 OK\r\n\r\n{EXPECTED}"),
     ] {
@@ -149,7 +152,12 @@ async fn a_body_that_breaks_off_is_not_ours() {
 async fn redirects_are_reported_and_never_followed() {
     let other = RawServer::answering(response("200 OK", "", EXPECTED)).await;
     let location = format!("http://{}/elsewhere", other.address());
-    let answer = answer_to(response("301 Moved", &format!("Location: {location}\r\n"), "")).await;
+    let answer = answer_to(response(
+        "301 Moved",
+        &format!("Location: {location}\r\n"),
+        "",
+    ))
+    .await;
     let location = Some(location);
     assert_eq!(
         answer,
@@ -159,7 +167,11 @@ async fn redirects_are_reported_and_never_followed() {
         }
     );
     assert_eq!(other.connections(), 0);
-    for status in ["302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
+    for status in [
+        "302 Found",
+        "307 Temporary Redirect",
+        "308 Permanent Redirect",
+    ] {
         let answer = answer_to(response(status, "", "")).await;
         assert!(
             matches!(answer, ProbeAnswer::Redirect { location: None, .. }),
@@ -217,9 +229,15 @@ async fn what_is_not_http_is_a_wrong_responder_and_no_panic() {
 #[tokio::test]
 async fn huge_and_countless_headers_are_given_up() {
     let huge = format!("X-Big: {}\r\n", "x".repeat(64 * 1024));
-    assert_eq!(answer_to(response("200 OK", &huge, EXPECTED)).await, wrong(None));
+    assert_eq!(
+        answer_to(response("200 OK", &huge, EXPECTED)).await,
+        wrong(None)
+    );
     let many = "X-Many: 1\r\n".repeat(500);
-    assert_eq!(answer_to(response("200 OK", &many, EXPECTED)).await, wrong(None));
+    assert_eq!(
+        answer_to(response("200 OK", &many, EXPECTED)).await,
+        wrong(None)
+    );
     let endless = RawServer::start(|mut stream| async move {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n").await;
         while stream
@@ -236,7 +254,9 @@ async fn huge_and_countless_headers_are_given_up() {
 async fn an_endless_body_is_given_up_at_once() {
     let server = RawServer::start(|mut stream| async move {
         read_head(&mut stream).await;
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nServer: hose\r\n\r\n").await;
+        let _ = stream
+            .write_all(b"HTTP/1.1 200 OK\r\nServer: hose\r\n\r\n")
+            .await;
         while stream.write_all(&[b'x'; 4096]).await.is_ok() {}
     })
     .await;
@@ -344,7 +364,11 @@ async fn forbidden_addresses_are_refused_without_a_packet() {
         let answer = strict
             .probe(&host, address.parse().unwrap(), TOKEN, EXPECTED)
             .await;
-        assert_eq!(answer, ProbeAnswer::Forbidden { kind: expected }, "{address}");
+        assert_eq!(
+            answer,
+            ProbeAnswer::Forbidden { kind: expected },
+            "{address}"
+        );
     }
     assert_eq!(server.connections(), 0);
     assert_eq!(

@@ -1,4 +1,5 @@
-//! Edge and preflight against a real agent beside a real HAProxy with the configuration that we ship.
+//! Edge and preflight against a real agent beside a real HAProxy with the configuration that we
+//! ship.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::net::SocketAddr;
@@ -103,12 +104,21 @@ impl World {
     }
 }
 
-/// The configuration that we ship, with this world's paths and ports in the place of the usual ones.
-fn shipped_config(settings: &Settings, agent: SocketAddr, http: SocketAddr, https: SocketAddr) -> String {
+/// The configuration that we ship, with this world's paths and ports in the place of the usual
+/// ones.
+fn shipped_config(
+    settings: &Settings,
+    agent: SocketAddr,
+    http: SocketAddr,
+    https: SocketAddr,
+) -> String {
     let mut text = include_str!("../../../deploy/haproxy/haproxy.cfg").to_owned();
     let (agent, http, https) = (agent.to_string(), http.to_string(), https.to_string());
     for (usual, ours) in [
-        ("/run/haproxy/domain-agent.sock", settings.haproxy_socket.as_str()),
+        (
+            "/run/haproxy/domain-agent.sock",
+            settings.haproxy_socket.as_str(),
+        ),
         (
             "/var/lib/haproxy-domain-agent",
             settings.state_directory.to_str().unwrap(),
@@ -121,7 +131,10 @@ fn shipped_config(settings: &Settings, agent: SocketAddr, http: SocketAddr, http
         ("    chroot /var/lib/haproxy\n", ""),
         ("    user haproxy\n    group haproxy\n", ""),
     ] {
-        assert!(text.contains(usual), "the shipped configuration has no {usual}");
+        assert!(
+            text.contains(usual),
+            "the shipped configuration has no {usual}"
+        );
         text = text.replace(usual, ours);
     }
     text
@@ -148,8 +161,12 @@ async fn a_published_challenge_is_seen_by_the_preflight_until_it_is_withdrawn() 
     let world = World::start().await;
     let edge = world.edge();
     assert_eq!(world.probe().await, ProbeAnswer::Status(404));
-    edge.publish_challenge(CHALLENGE, AUTHORIZATION).await.unwrap();
-    edge.publish_challenge(CHALLENGE, AUTHORIZATION).await.unwrap();
+    edge.publish_challenge(CHALLENGE, AUTHORIZATION)
+        .await
+        .unwrap();
+    edge.publish_challenge(CHALLENGE, AUTHORIZATION)
+        .await
+        .unwrap();
     assert_eq!(world.probe().await, ProbeAnswer::Ours);
     edge.withdraw_challenge(CHALLENGE).await.unwrap();
     edge.withdraw_challenge(CHALLENGE).await.unwrap();
@@ -164,7 +181,9 @@ async fn an_applied_certificate_is_served_and_a_removed_one_is_not() {
     let root = authority.root_pem();
     for wanted in [&first, &second, &second] {
         edge.apply(wanted).await.unwrap();
-        let leaf = served_leaf(world.https, host().as_str(), &root).await.unwrap();
+        let leaf = served_leaf(world.https, host().as_str(), &root)
+            .await
+            .unwrap();
         assert_eq!(leaf.fingerprint, wanted.fingerprint);
     }
     let older = edge.apply(&first).await.unwrap_err();
@@ -176,14 +195,20 @@ async fn an_applied_certificate_is_served_and_a_removed_one_is_not() {
     assert_eq!(held.digest, digest.to_hex());
     assert_eq!(held.entries.len(), 1);
     edge.remove(&host(), Some(1)).await.unwrap();
-    let leaf = served_leaf(world.https, host().as_str(), &root).await.unwrap();
+    let leaf = served_leaf(world.https, host().as_str(), &root)
+        .await
+        .unwrap();
     assert_eq!(
         leaf.fingerprint, second.fingerprint,
         "a late removal takes nothing newer down"
     );
     edge.remove(&host(), None).await.unwrap();
     edge.remove(&host(), None).await.unwrap();
-    assert!(served_leaf(world.https, host().as_str(), &root).await.is_err());
+    assert!(
+        served_leaf(world.https, host().as_str(), &root)
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]
@@ -220,6 +245,10 @@ async fn an_edge_whose_haproxy_died_or_whose_token_differs_is_unreachable() {
         "{error}"
     );
     world.haproxy.kill().unwrap();
-    let error = world.edge().apply(&deployment(&authority, 1)).await.unwrap_err();
+    let error = world
+        .edge()
+        .apply(&deployment(&authority, 1))
+        .await
+        .unwrap_err();
     assert!(matches!(error, EdgeError::Unreachable { .. }), "{error}");
 }

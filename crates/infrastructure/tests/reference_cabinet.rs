@@ -114,8 +114,14 @@ async fn a_list_is_read_page_by_page_to_its_end() {
         .list(Status::PendingDns, first.next.as_deref())
         .await
         .unwrap();
-    assert_eq!((hosts(&second), &second.next), (vec!["c.example.com"], &None));
-    assert_eq!(service.list(Status::Active, None).await.unwrap().domains, []);
+    assert_eq!(
+        (hosts(&second), &second.next),
+        (vec!["c.example.com"], &None)
+    );
+    assert_eq!(
+        service.list(Status::Active, None).await.unwrap().domains,
+        []
+    );
 }
 
 #[tokio::test]
@@ -123,7 +129,11 @@ async fn the_feed_wakes_a_waiting_service_and_says_when_it_does_not_know_the_pla
     let world = World::start().await;
     world.create("a.example.com").await;
     let service = world.service(SERVICE_TOKEN, 100);
-    let seen = service.changes(None, Duration::ZERO).await.unwrap().unwrap();
+    let seen = service
+        .changes(None, Duration::ZERO)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(hosts(&seen), ["a.example.com"]);
     let quiet = service
         .changes(seen.next.as_deref(), Duration::ZERO)
@@ -182,7 +192,10 @@ async fn reports_are_taken_once_guarded_by_version_and_move() {
         .await
         .unwrap();
     assert_eq!(stale, ReportAnswer::VersionMoved);
-    let answer = service.report(id, version, &plain(Status::Active)).await.unwrap();
+    let answer = service
+        .report(id, version, &plain(Status::Active))
+        .await
+        .unwrap();
     let ReportAnswer::Accepted {
         version: Some(version),
     } = answer
@@ -202,7 +215,11 @@ async fn a_removal_is_seen_in_the_feed_and_reported_back() {
     let id = world.create("shop.example.com").await;
     let service = world.service(SERVICE_TOKEN, 100);
     world.delete(id).await;
-    let feed = service.changes(None, Duration::ZERO).await.unwrap().unwrap();
+    let feed = service
+        .changes(None, Duration::ZERO)
+        .await
+        .unwrap()
+        .unwrap();
     let [leaving] = feed.domains.as_slice() else {
         panic!("{:?}", feed.domains)
     };
@@ -211,7 +228,10 @@ async fn a_removal_is_seen_in_the_feed_and_reported_back() {
         .report(id, leaving.version, &plain(Status::Removed))
         .await
         .unwrap();
-    assert!(matches!(answer, ReportAnswer::Accepted { .. }), "{answer:?}");
+    assert!(
+        matches!(answer, ReportAnswer::Accepted { .. }),
+        "{answer:?}"
+    );
 }
 
 #[tokio::test]
@@ -220,7 +240,10 @@ async fn a_domain_that_never_was_is_gone() {
     let service = world.service(SERVICE_TOKEN, 100);
     let nobody: DomainId = "018bcfe5-6800-7000-8000-000000000001".parse().unwrap();
     assert_eq!(service.domain(nobody).await.unwrap(), None);
-    let answer = service.report(nobody, 1, &plain(Status::Active)).await.unwrap();
+    let answer = service
+        .report(nobody, 1, &plain(Status::Active))
+        .await
+        .unwrap();
     assert_eq!(answer, ReportAnswer::Gone);
 }
 

@@ -1,6 +1,9 @@
 //! The vault and its key files.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests may")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests may panic as tests may"
+)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +11,9 @@ use std::path::{Path, PathBuf};
 
 use dps_application::ports::Vault;
 use dps_application::ports::vault::{SealedSecret, SecretContext, SecretPurpose, VaultError};
-use dps_infrastructure::secrets::{EnvelopeVault, KeyFileError, KeyRing, KeyRingError, create_key_file};
+use dps_infrastructure::secrets::{
+    EnvelopeVault, KeyFileError, KeyRing, KeyRingError, create_key_file,
+};
 use secrecy::{ExposeSecret, SecretString};
 
 const OLD: &str = "old:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -34,10 +39,20 @@ fn sealed_by(text: &str) -> SealedSecret {
 #[test]
 fn what_was_sealed_opens_again_and_is_unreadable_meanwhile() {
     let sealed = sealed_by(OLD);
-    assert_eq!(vault(OLD).open(HOME, &sealed).unwrap().expose_secret(), SECRET);
+    assert_eq!(
+        vault(OLD).open(HOME, &sealed).unwrap().expose_secret(),
+        SECRET
+    );
     let raw = String::from_utf8_lossy(&sealed.0).into_owned();
-    assert!(!raw.contains("hunter2") && !raw.contains("PRIVATE"), "{raw}");
-    assert_ne!(sealed, sealed_by(OLD), "the same secret never looks the same");
+    assert!(
+        !raw.contains("hunter2") && !raw.contains("PRIVATE"),
+        "{raw}"
+    );
+    assert_ne!(
+        sealed,
+        sealed_by(OLD),
+        "the same secret never looks the same"
+    );
 }
 
 #[test]
@@ -97,7 +112,10 @@ fn rotation_opens_old_secrets_and_moves_them_to_the_current_key() {
         .unwrap()
         .expect("it was under the old key");
     assert_eq!(EnvelopeVault::key_id_of(&moved), Some("new"));
-    assert_eq!(vault(NEW).open(HOME, &moved).unwrap().expose_secret(), SECRET);
+    assert_eq!(
+        vault(NEW).open(HOME, &moved).unwrap().expose_secret(),
+        SECRET
+    );
     assert_eq!(
         both.reseal(HOME, &moved).unwrap(),
         None,
@@ -116,7 +134,10 @@ fn a_missing_key_is_named() {
 fn nothing_that_can_be_printed_shows_a_key() {
     let ring = ring(OLD).unwrap();
     let shown = format!("{ring:?} {:?} {:?}", vault(OLD), sealed_by(OLD));
-    assert!(!shown.contains("AAEC") && !shown.contains("hunter2"), "{shown}");
+    assert!(
+        !shown.contains("AAEC") && !shown.contains("hunter2"),
+        "{shown}"
+    );
     for broken in [
         "old:c2VjcmV0LXdvcmQ=",
         "c2VjcmV0LXdvcmQ=",
@@ -131,13 +152,21 @@ fn nothing_that_can_be_printed_shows_a_key() {
 
 #[test]
 fn keys_come_by_lines_or_commas_and_each_identifier_once() {
-    let ids = |text: &str| ring(text).unwrap().ids().map(str::to_owned).collect::<Vec<_>>();
+    let ids = |text: &str| {
+        ring(text)
+            .unwrap()
+            .ids()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
     assert_eq!(
         ids(&format!("# rotated in May\n\n {NEW} \n{OLD}")),
         ["new", "old"]
     );
     assert_eq!(ids(&format!("{OLD},{NEW}")), ["old", "new"]);
-    assert!(matches!(ring(&format!("{OLD}\n{OLD}")), Err(KeyRingError::Duplicate { id }) if id == "old"));
+    assert!(
+        matches!(ring(&format!("{OLD}\n{OLD}")), Err(KeyRingError::Duplicate { id }) if id == "old")
+    );
     assert!(matches!(ring("# nothing\n"), Err(KeyRingError::Empty)));
     let too_long = format!("{}AA==", OLD.trim_end_matches('='));
     assert!(matches!(ring(&too_long), Err(KeyRingError::BadKey { .. })));
@@ -211,7 +240,11 @@ fn several_files_make_one_ring_and_a_wrong_one_is_named() {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         path
     };
-    let (new, old, broken) = (file("new", NEW), file("old", OLD), file("broken", "old:short"));
+    let (new, old, broken) = (
+        file("new", NEW),
+        file("old", OLD),
+        file("broken", "old:short"),
+    );
     let ring = KeyRing::from_files(&[&new, &old]).unwrap();
     assert_eq!(ring.ids().collect::<Vec<_>>(), ["new", "old"]);
     let error = KeyRing::from_files(&[&new, &broken]).unwrap_err();

@@ -1,8 +1,9 @@
 //! An ACME server that fails on purpose.
 //!
-//! Pebble is the real counterpart and should be used for everything it can do. It has no rate limits, never pauses a name, and
-//! cannot be made to answer like an overloaded balancer or a broken box in between; this double can. It keeps just enough of
-//! RFC 8555 that a client takes it for a CA: nonces are checked, orders move on, signatures and challenges are believed.
+//! Pebble is the real counterpart and should be used for everything it can do. It has no rate
+//! limits, never pauses a name, and cannot be made to answer like an overloaded balancer or a
+//! broken box in between; this double can. It keeps just enough of RFC 8555 that a client takes it
+//! for a CA: nonces are checked, orders move on, signatures and challenges are believed.
 
 mod fault;
 mod protocol;
@@ -65,7 +66,8 @@ impl AcmeDouble {
         lock(&self.ca).nonces.clear();
     }
 
-    /// Answers finalize with `processing` and this `Retry-After`, until the order is asked for again.
+    /// Answers finalize with `processing` and this `Retry-After`, until the order is asked for
+    /// again.
     pub fn issue_slowly(&self, retry_after: &str) {
         lock(&self.ca).processing = Some(retry_after.to_owned());
     }
@@ -75,8 +77,8 @@ impl AcmeDouble {
         lock(&self.ca).renewal_info.offer();
     }
 
-    /// Knows a certificate by its identifier (RFC 9773 §4.1) and suggests this for it from now on. Only known certificates can be
-    /// replaced, each once.
+    /// Knows a certificate by its identifier (RFC 9773 §4.1) and suggests this for it from now on.
+    /// Only known certificates can be replaced, each once.
     pub fn suggest(&self, ari_id: &str, suggestion: Suggestion) {
         lock(&self.ca).renewal_info.suggest(ari_id, suggestion);
     }

@@ -1,8 +1,10 @@
-//! A name server that plays resolver: real packets over UDP and TCP, data that changes at run time, faults on demand.
+//! A name server that plays resolver: real packets over UDP and TCP, data that changes at run time,
+//! faults on demand.
 //!
-//! A [`Zone`] holds the data; a [`DnsServer`] answers from one. Two servers on two zones are two resolvers that disagree, two
-//! servers on one zone agree. Like a recursive resolver, the server follows CNAMEs through its own data and puts the whole
-//! chain into the answer, with the recursion-available bit set and the authoritative bit clear.
+//! A [`Zone`] holds the data; a [`DnsServer`] answers from one. Two servers on two zones are two
+//! resolvers that disagree, two servers on one zone agree. Like a recursive resolver, the server
+//! follows CNAMEs through its own data and puts the whole chain into the answer, with the
+//! recursion-available bit set and the authoritative bit clear.
 
 mod answer;
 mod server;

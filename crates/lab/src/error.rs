@@ -5,7 +5,8 @@ use std::time::Duration;
 
 /// A part of the lab could not be built, or did not do in time what was asked of it.
 ///
-/// The text is made for whoever reads a failed test: it names the program, what was expected and the end of the log.
+/// The text is made for whoever reads a failed test: it names the program, what was expected and
+/// the end of the log.
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
     /// A program the lab needs is not installed.

@@ -14,7 +14,8 @@ const START_BOUND: Duration = Duration::from_secs(30);
 /// The name of the configuration file in the home directory.
 const CONFIG: &str = "haproxy.cfg";
 
-/// A running HAProxy, one process in the foreground. Dropping it stops it; whoever owns its home directory keeps it.
+/// A running HAProxy, one process in the foreground. Dropping it stops it; whoever owns its home
+/// directory keeps it.
 #[derive(Debug)]
 pub struct HaProxy {
     process: Process,
@@ -23,13 +24,19 @@ pub struct HaProxy {
 }
 
 impl HaProxy {
-    /// Writes `config` to `home`, starts HAProxy there, and waits until it listens at every address in `ready_at`.
+    /// Writes `config` to `home`, starts HAProxy there, and waits until it listens at every address
+    /// in `ready_at`.
     ///
     /// `home` is the working directory, so the configuration may name files relative to it.
     ///
     /// # Errors
-    /// [`LabError::MissingProgram`] without HAProxy, [`LabError::Exited`] with HAProxy's words when it refuses the configuration.
-    pub async fn start(home: &Path, config: &str, ready_at: &[SocketAddr]) -> Result<Self, LabError> {
+    /// [`LabError::MissingProgram`] without HAProxy, [`LabError::Exited`] with HAProxy's words when
+    /// it refuses the configuration.
+    pub async fn start(
+        home: &Path,
+        config: &str,
+        ready_at: &[SocketAddr],
+    ) -> Result<Self, LabError> {
         write_config(home, config)?;
         let spec = ProcessSpec::new("haproxy", haproxy()?, home.join("haproxy.log"));
         let process = spec.args(["-db", "-f", CONFIG]).directory(home).start()?;
@@ -88,7 +95,8 @@ impl HaProxy {
 /// [`LabError::Failed`] with HAProxy's words when it would not start.
 pub async fn check_config(home: &Path, config: &str) -> Result<(), LabError> {
     let name = "check.cfg";
-    std::fs::write(home.join(name), config).map_err(LabError::io("write the configuration to check"))?;
+    std::fs::write(home.join(name), config)
+        .map_err(LabError::io("write the configuration to check"))?;
     let mut command = tokio::process::Command::new(haproxy()?);
     command.args(["-c", "-f", name]).current_dir(home);
     crate::process::run("haproxy -c", command).await.map(drop)

@@ -1,7 +1,9 @@
-//! A CertificateStore in memory, for runs in virtual time: what the port promises, without a database under it.
+//! A CertificateStore in memory, for runs in virtual time: what the port promises, without a
+//! database under it.
 //!
-//! It passes the stories of the store's contract that are about the port. Several replicas share one store by cloning it, and an
-//! operation is as atomic as a transaction: one lock, held for the whole of it and never across an await.
+//! It passes the stories of the store's contract that are about the port. Several replicas share
+//! one store by cloning it, and an operation is as atomic as a transaction: one lock, held for the
+//! whole of it and never across an await.
 
 mod certificates;
 mod claims;
@@ -98,7 +100,8 @@ struct State {
     cursors: BTreeMap<String, String>,
     tasks: BTreeMap<String, PeriodicTask>,
     edges: BTreeMap<String, KnownEdge>,
-    /// What each edge was seen to hold, unless superseded things are not kept: nothing but people asks for it.
+    /// What each edge was seen to hold, unless superseded things are not kept: nothing but people
+    /// asks for it.
     deployments: BTreeMap<DomainId, Vec<Deployment>>,
     tokens_drawn: u128,
 }

@@ -45,7 +45,8 @@ impl Pebble {
         let identity = authority.certify(&["127.0.0.1", "localhost"])?;
         write(&home, "cert.pem", &identity.certificate_pem)?;
         write(&home, "key.pem", &identity.key_pem())?;
-        let spec = ProcessSpec::new("pebble", program, home.path().join("pebble.log")).directory(home.path());
+        let spec = ProcessSpec::new("pebble", program, home.path().join("pebble.log"))
+            .directory(home.path());
         let spec = options.apply(spec.args(["-config", "config.json"]));
         let ca_pem = authority.root_pem();
         let http = http_client(&ca_pem)?;
@@ -86,7 +87,8 @@ impl Pebble {
         &self.ca_pem
     }
 
-    /// The root of the certificates Pebble issues: what visitors of an edge must trust. New at every start.
+    /// The root of the certificates Pebble issues: what visitors of an edge must trust. New at
+    /// every start.
     ///
     /// # Errors
     /// [`LabError::Invalid`] when Pebble does not give it.
@@ -133,7 +135,9 @@ impl Pebble {
     /// How many challenges of `host` were taken up for validation, by Pebble's log.
     pub fn validations_for(&self, host: &str) -> usize {
         let value = format!("Value:\"{}\"", host.to_ascii_lowercase());
-        self.log_lines(|line| line.contains("Pulled a task from the Tasks queue") && line.contains(&value))
+        self.log_lines(|line| {
+            line.contains("Pulled a task from the Tasks queue") && line.contains(&value)
+        })
     }
 
     /// Everything Pebble has logged.
@@ -146,8 +150,8 @@ impl Pebble {
         &mut self.process
     }
 
-    /// Starts a killed or running Pebble anew on the same ports. Accounts, orders and roots are forgotten by Pebble; what
-    /// the counting methods say goes on.
+    /// Starts a killed or running Pebble anew on the same ports. Accounts, orders and roots are
+    /// forgotten by Pebble; what the counting methods say goes on.
     ///
     /// # Errors
     /// As [`Self::start`], without a second try when a port was taken meanwhile.
@@ -178,7 +182,8 @@ async fn launch(
     home: &TempDir,
     options: &PebbleOptions,
 ) -> Result<(Process, SocketAddr, SocketAddr), LabError> {
-    let [directory, management] = free_ports()?.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    let [directory, management] =
+        free_ports()?.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     write(home, "config.json", &options.config(directory, management))?;
     let mut process = spec.clone().start()?;
     process.wait_for_port(directory, START_BOUND).await?;
@@ -186,14 +191,21 @@ async fn launch(
     Ok((process, directory, management))
 }
 
-async fn wait_until_answering(process: &mut Process, management: SocketAddr) -> Result<(), LabError> {
+async fn wait_until_answering(
+    process: &mut Process,
+    management: SocketAddr,
+) -> Result<(), LabError> {
     process
         .wait_for_log("ACME directory available at", START_BOUND)
         .await?;
     process.wait_for_port(management, START_BOUND).await
 }
 
-async fn start_relay(identity: &ServerIdentity, ca_pem: &str, target: SocketAddr) -> Result<Relay, LabError> {
+async fn start_relay(
+    identity: &ServerIdentity,
+    ca_pem: &str,
+    target: SocketAddr,
+) -> Result<Relay, LabError> {
     Relay::start(identity, client_config(ca_pem)?, target).await
 }
 

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::LabError;
 
-/// Below the ports that Linux gives to connections and to sockets bound to port 0 (`ip_local_port_range`, 32768 and up), so that
-/// nobody is given one by chance before the program binds it.
+/// Below the ports that Linux gives to connections and to sockets bound to port 0
+/// (`ip_local_port_range`, 32768 and up), so that nobody is given one by chance before the program
+/// binds it.
 const FIRST: u16 = 12_000;
 const COUNT: u16 = 20_000;
 
@@ -15,8 +16,9 @@ static LOOKED_AT: AtomicU32 = AtomicU32::new(0);
 
 /// A TCP port on 127.0.0.1 that nobody listened on a moment ago.
 ///
-/// Within one process no port is handed out twice before all were. Processes begin at different places, each at one that follows from
-/// its id; should two meet nevertheless, one of their programs finds its port taken.
+/// Within one process no port is handed out twice before all were. Processes begin at different
+/// places, each at one that follows from its id; should two meet nevertheless, one of their
+/// programs finds its port taken.
 ///
 /// # Errors
 /// [`LabError::Invalid`] when every port is taken.
@@ -29,7 +31,10 @@ pub fn free_port() -> Result<u16, LabError> {
             return Ok(port);
         }
     }
-    Err(LabError::invalid("the range of ports", "every port is taken"))
+    Err(LabError::invalid(
+        "the range of ports",
+        "every port is taken",
+    ))
 }
 
 /// Several different ports as from [`free_port`].

@@ -8,8 +8,9 @@
 //! # Ok(()) }
 //! ```
 //!
-//! The shared cluster lives in a directory named with our process id. Statics are not dropped, so the server stops because the
-//! kernel tells it that its parent died, and the directory is swept by the next process that starts a cluster.
+//! The shared cluster lives in a directory named with our process id. Statics are not dropped, so
+//! the server stops because the kernel tells it that its parent died, and the directory is swept by
+//! the next process that starts a cluster.
 
 mod directory;
 
@@ -55,7 +56,8 @@ const DURABLE: [&str; 3] = ["fsync=on", "synchronous_commit=on", "full_page_writ
 
 static SHARED: OnceCell<Postgres> = OnceCell::const_new();
 
-/// A running PostgreSQL server with its own data directory. Dropping it stops the server and removes the directory.
+/// A running PostgreSQL server with its own data directory. Dropping it stops the server and
+/// removes the directory.
 #[derive(Debug)]
 pub struct Postgres {
     // Field order is drop order: the server stops before its directory goes.
@@ -88,7 +90,8 @@ impl Postgres {
     /// As root it runs as the system user `postgres`, because the server refuses to be root.
     ///
     /// # Errors
-    /// [`LabError::MissingProgram`] without PostgreSQL's server package, else whatever `initdb` or the server said.
+    /// [`LabError::MissingProgram`] without PostgreSQL's server package, else whatever `initdb` or
+    /// the server said.
     pub async fn start() -> Result<Self, LabError> {
         Self::start_with(&[]).await
     }
@@ -143,11 +146,16 @@ impl Postgres {
     ///
     /// # Errors
     /// [`LabError::Failed`] with the server's words.
-    pub async fn create_guarded_database(&self, user: &str, password: &str) -> Result<String, LabError> {
+    pub async fn create_guarded_database(
+        &self,
+        user: &str,
+        password: &str,
+    ) -> Result<String, LabError> {
         let admin = self.url("postgres");
         let rules = self.query(&admin, "SHOW hba_file").await?;
         let rules = Path::new(rules.trim());
-        let others = std::fs::read_to_string(rules).map_err(LabError::io("read the server's pg_hba.conf"))?;
+        let others = std::fs::read_to_string(rules)
+            .map_err(LabError::io("read the server's pg_hba.conf"))?;
         std::fs::write(
             rules,
             format!("host all {user} 127.0.0.1/32 scram-sha-256\n{others}"),
@@ -184,7 +192,8 @@ impl Postgres {
         &mut self.server
     }
 
-    /// Kills the server if it runs, starts it again on the same port and data, and waits until it answers.
+    /// Kills the server if it runs, starts it again on the same port and data, and waits until it
+    /// answers.
     ///
     /// # Errors
     /// As [`Self::start`].
@@ -193,12 +202,14 @@ impl Postgres {
         wait_until_answering(&mut self.server, &self.binaries, self.port).await
     }
 
-    /// Stops the server at once, as a power cut does to its clients, and starts it on what it had committed.
+    /// Stops the server at once, as a power cut does to its clients, and starts it on what it had
+    /// committed.
     ///
     /// # Errors
     /// As [`Self::start`].
     pub async fn crash(&mut self) -> Result<(), LabError> {
-        // Immediate shutdown: no client is waited for, nothing is written, and the shared memory is given back.
+        // Immediate shutdown: no client is waited for, nothing is written, and the shared memory is
+        // given back.
         self.server.signal("QUIT")?;
         self.server.wait_for_exit(START_BOUND).await?;
         self.restart().await
@@ -209,7 +220,8 @@ impl Postgres {
         self.binaries.join(name)
     }
 
-    /// Has new transactions in a database only read, or write again; connections of before are ended.
+    /// Has new transactions in a database only read, or write again; connections of before are
+    /// ended.
     ///
     /// # Errors
     /// [`LabError::Failed`] with the server's words.
@@ -253,7 +265,8 @@ impl Postgres {
     }
 }
 
-/// The directory of the newest installed PostgreSQL that has all the programs needed: Debian's, else that of `initdb` in `PATH`.
+/// The directory of the newest installed PostgreSQL that has all the programs needed: Debian's,
+/// else that of `initdb` in `PATH`.
 fn find_binaries() -> Result<PathBuf, LabError> {
     let mut versions: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
@@ -269,16 +282,26 @@ fn find_binaries() -> Result<PathBuf, LabError> {
     versions.sort();
     let in_path = || {
         // A link in PATH points to where its sisters are.
-        let initdb = find_program("initdb", PACKAGE, &[]).ok()?.canonicalize().ok()?;
+        let initdb = find_program("initdb", PACKAGE, &[])
+            .ok()?
+            .canonicalize()
+            .ok()?;
         initdb.parent().map(Path::to_path_buf)
     };
-    let is_complete = |directory: &PathBuf| PROGRAMS.iter().all(|program| directory.join(program).is_file());
+    let is_complete = |directory: &PathBuf| {
+        PROGRAMS
+            .iter()
+            .all(|program| directory.join(program).is_file())
+    };
     let installed: Vec<PathBuf> = versions
         .into_iter()
         .rev()
         .map(|(_, directory)| directory)
         .collect();
-    let complete = installed.iter().find(|directory| is_complete(directory)).cloned();
+    let complete = installed
+        .iter()
+        .find(|directory| is_complete(directory))
+        .cloned();
     complete
         .or_else(|| in_path().filter(is_complete))
         .ok_or_else(|| LabError::MissingProgram {
@@ -320,7 +343,10 @@ async fn start_server(
     port: u16,
     more: &[&str],
 ) -> Result<Process, LabError> {
-    let settings = SETTINGS.iter().chain(more).flat_map(|setting| ["-c", setting]);
+    let settings = SETTINGS
+        .iter()
+        .chain(more)
+        .flat_map(|setting| ["-c", setting]);
     let mut server = ProcessSpec::new("postgres", binaries.join("postgres"), directory.log())
         .arg("-D")
         .arg(directory.data())
@@ -335,7 +361,11 @@ async fn start_server(
     Ok(server)
 }
 
-async fn wait_until_answering(server: &mut Process, binaries: &Path, port: u16) -> Result<(), LabError> {
+async fn wait_until_answering(
+    server: &mut Process,
+    binaries: &Path,
+    port: u16,
+) -> Result<(), LabError> {
     let pg_isready = binaries.join("pg_isready");
     let port = port.to_string();
     server
@@ -349,8 +379,9 @@ async fn wait_until_answering(server: &mut Process, binaries: &Path, port: u16) 
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        // SIGKILL would leave shared memory behind; an immediate shutdown does not. The process itself is killed and reaped by
-        // its own drop, so only the server's own chance to clean up is given here.
+        // SIGKILL would leave shared memory behind; an immediate shutdown does not. The process
+        // itself is killed and reaped by its own drop, so only the server's own chance to clean up
+        // is given here.
         if self.server.signal("QUIT").is_ok() {
             self.server.reap(Duration::from_secs(5));
         }

@@ -1,4 +1,5 @@
-//! Programs under supervision: started with their output in a file, waited for by condition, never left behind.
+//! Programs under supervision: started with their output in a file, waited for by condition, never
+//! left behind.
 
 mod program;
 mod spawner;
@@ -18,7 +19,8 @@ const TAIL_LINES: usize = 25;
 
 /// A started program. Dropping it kills it.
 ///
-/// Where `setpriv` (util-linux) exists the program also dies when this process does, however that happens.
+/// Where `setpriv` (util-linux) exists the program also dies when this process does, however that
+/// happens.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -36,7 +38,8 @@ impl Process {
         &self.spec
     }
 
-    /// Everything it has written so far, from all its starts. Bytes that are not UTF-8 are replaced.
+    /// Everything it has written so far, from all its starts. Bytes that are not UTF-8 are
+    /// replaced.
     pub fn log_text(&self) -> String {
         std::fs::read(self.spec.log_path())
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
@@ -63,7 +66,8 @@ impl Process {
     /// Waits until `condition` holds.
     ///
     /// # Errors
-    /// [`LabError::Exited`] as soon as the program ends, [`LabError::NotReady`] when `bound` passed; both with the end of its log.
+    /// [`LabError::Exited`] as soon as the program ends, [`LabError::NotReady`] when `bound`
+    /// passed; both with the end of its log.
     pub async fn wait_until<F>(
         &mut self,
         what: &str,
@@ -75,7 +79,8 @@ impl Process {
     {
         let deadline = Instant::now() + bound;
         loop {
-            // Looked at before the condition: somebody else's listener must not pass for a program that is gone.
+            // Looked at before the condition: somebody else's listener must not pass for a program
+            // that is gone.
             if let Some(status) = self.exit_status() {
                 return Err(LabError::Exited {
                     program: self.spec.name().to_owned(),
@@ -98,7 +103,11 @@ impl Process {
     ///
     /// # Errors
     /// As [`Self::wait_until`].
-    pub async fn wait_for_port(&mut self, address: SocketAddr, bound: Duration) -> Result<(), LabError> {
+    pub async fn wait_for_port(
+        &mut self,
+        address: SocketAddr,
+        bound: Duration,
+    ) -> Result<(), LabError> {
         self.wait_until(&format!("a listener at {address}"), bound, || async move {
             tokio::net::TcpStream::connect(address).await.is_ok()
         })
@@ -112,7 +121,8 @@ impl Process {
     pub async fn wait_for_log(&mut self, text: &str, bound: Duration) -> Result<(), LabError> {
         let log = self.spec.log_path().to_owned();
         self.wait_until(&format!("a log line with `{text}`"), bound, || {
-            let found = std::fs::read(&log).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text));
+            let found = std::fs::read(&log)
+                .is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text));
             std::future::ready(found)
         })
         .await
@@ -187,7 +197,8 @@ impl Process {
         self.wait_for_exit(bound).await
     }
 
-    /// Blocks until it has ended, at most for `bound`; for `Drop` implementations, which cannot wait otherwise.
+    /// Blocks until it has ended, at most for `bound`; for `Drop` implementations, which cannot
+    /// wait otherwise.
     pub(crate) fn reap(&mut self, bound: Duration) {
         let deadline = Instant::now() + bound;
         while self.is_running() && Instant::now() < deadline {
@@ -195,7 +206,8 @@ impl Process {
         }
     }
 
-    /// Starts the same program anew, killing it first if it still runs. The log goes on in the same file.
+    /// Starts the same program anew, killing it first if it still runs. The log goes on in the same
+    /// file.
     ///
     /// # Errors
     /// As [`Self::kill`] and [`ProcessSpec::start`].
@@ -213,8 +225,12 @@ impl Drop for Process {
     }
 }
 
-/// Runs a helper program to its end; answers what it printed, which becomes the error when it fails.
-pub(crate) async fn run(program: &str, mut command: tokio::process::Command) -> Result<String, LabError> {
+/// Runs a helper program to its end; answers what it printed, which becomes the error when it
+/// fails.
+pub(crate) async fn run(
+    program: &str,
+    mut command: tokio::process::Command,
+) -> Result<String, LabError> {
     let output = command
         .kill_on_drop(true)
         .output()

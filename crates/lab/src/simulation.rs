@@ -1,9 +1,11 @@
 //! The real service in virtual time, the same in every run with the same seed.
 //!
-//! What runs is `dps_application::run` with all its lanes, intake and reporter, once per replica, on one [`MemoryStore`]. What
-//! stands around it are models: a CA that counts as Let's Encrypt does ([`ca`], [`ca_limits`]), customers' DNS ([`dns`]), edges
-//! ([`edges`]) and a Cabinet ([`cabinet`]). A [`scenario`] says what happens when; [`run()`] lets it happen on tokio's paused clock,
-//! which leaps to the next timer whenever nobody has anything to do; [`outcome`] says whether it went well, and [`draw`] draws it.
+//! What runs is `dps_application::run` with all its lanes, intake and reporter, once per replica,
+//! on one [`MemoryStore`]. What stands around it are models: a CA that counts as Let's Encrypt does
+//! ([`ca`], [`ca_limits`]), customers' DNS ([`dns`]), edges ([`edges`]) and a Cabinet
+//! ([`cabinet`]). A [`scenario`] says what happens when; [`run()`] lets it happen on tokio's paused
+//! clock, which leaps to the next timer whenever nobody has anything to do; [`outcome`] says
+//! whether it went well, and [`draw`] draws it.
 //!
 //! [`MemoryStore`]: crate::memory_store::MemoryStore
 

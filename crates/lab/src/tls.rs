@@ -18,13 +18,15 @@ pub use watcher::{HandshakeReport, HandshakeWatcher};
 
 use crate::LabError;
 
-/// Makes aws-lc-rs the process's TLS cryptography. Any number of calls, also beside others that do the same, are fine.
+/// Makes aws-lc-rs the process's TLS cryptography. Any number of calls, also beside others that do
+/// the same, are fine.
 pub fn install_crypto_provider() {
     // An error only says that a provider is installed already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }
 
-/// A client that trusts exactly the certificates in `root_pem` and never resumes a session, so that each handshake is a full one.
+/// A client that trusts exactly the certificates in `root_pem` and never resumes a session, so that
+/// each handshake is a full one.
 ///
 /// # Errors
 /// [`LabError::Invalid`] when there is no usable certificate in it.

@@ -12,8 +12,13 @@ pub(crate) const PAUSE: Duration = Duration::from_millis(10);
 /// `what` completes the sentence of the error: "`what`: not within 5s".
 ///
 /// # Errors
-/// [`LabError::TimedOut`] when the bound passed; the condition is looked at least once even with a bound of zero.
-pub async fn until<T, F>(what: &str, bound: Duration, mut condition: impl FnMut() -> F) -> Result<T, LabError>
+/// [`LabError::TimedOut`] when the bound passed; the condition is looked at least once even with a
+/// bound of zero.
+pub async fn until<T, F>(
+    what: &str,
+    bound: Duration,
+    mut condition: impl FnMut() -> F,
+) -> Result<T, LabError>
 where
     F: Future<Output = Option<T>>,
 {

@@ -138,7 +138,11 @@ async fn answer(mut client: TcpStream, state: &Mutex<State>) -> std::io::Result<
     };
     let answer = {
         let mut state = lock(state);
-        let answer = state.paths.get(&received.path).unwrap_or(&state.default).clone();
+        let answer = state
+            .paths
+            .get(&received.path)
+            .unwrap_or(&state.default)
+            .clone();
         state.received.push(received);
         answer
     };
@@ -146,7 +150,10 @@ async fn answer(mut client: TcpStream, state: &Mutex<State>) -> std::io::Result<
         Answer::Close => Ok(()),
         Answer::Silence => wait_for_the_end(&mut client).await,
         Answer::Content { status, body } => {
-            let head = format!("content-type: text/plain\r\ncontent-length: {}\r\n", body.len());
+            let head = format!(
+                "content-type: text/plain\r\ncontent-length: {}\r\n",
+                body.len()
+            );
             write_response(&mut client, status, &head, &body).await
         }
         Answer::Redirect { status, location } => {
@@ -162,7 +169,12 @@ async fn answer(mut client: TcpStream, state: &Mutex<State>) -> std::io::Result<
     }
 }
 
-async fn write_response(client: &mut TcpStream, status: u16, head: &str, body: &str) -> std::io::Result<()> {
+async fn write_response(
+    client: &mut TcpStream,
+    status: u16,
+    head: &str,
+    body: &str,
+) -> std::io::Result<()> {
     let response = format!("HTTP/1.1 {status} Lab\r\nconnection: close\r\n{head}\r\n{body}");
     client.write_all(response.as_bytes()).await
 }
@@ -179,7 +191,8 @@ async fn read_head(client: &mut TcpStream) -> Option<Received> {
     let path = text.split(' ').nth(1)?.to_owned();
     let host = text.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("host").then(|| value.trim().to_owned())
+        name.eq_ignore_ascii_case("host")
+            .then(|| value.trim().to_owned())
     });
     Some(Received {
         path,

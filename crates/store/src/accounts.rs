@@ -65,7 +65,8 @@ pub(crate) async fn insert(
     session.execute(INSERT, args).await?;
     let kept = session.fetch(SELECT, args![directory_url]).await?;
     session.commit().await?;
-    kept.as_ref().map_or_else(|| Err(not_stored(directory_url)), read)
+    kept.as_ref()
+        .map_or_else(|| Err(not_stored(directory_url)), read)
 }
 
 pub(crate) async fn registered(
@@ -74,7 +75,11 @@ pub(crate) async fn registered(
     url: &str,
 ) -> Result<(), StoreError> {
     let mut session = database.write("store a CA account's URL").await?;
-    if session.execute(REGISTERED, args![directory_url, url]).await? != 1 {
+    if session
+        .execute(REGISTERED, args![directory_url, url])
+        .await?
+        != 1
+    {
         return Err(not_stored(directory_url));
     }
     session.commit().await

@@ -78,14 +78,21 @@ fn read(row: &Row) -> Result<StoredCertificate, StoreError> {
 }
 
 /// The next generation of a hostname: the time, or one more than the last when the clock went back.
-async fn next_generation_in_tx(session: &mut Session, new: &NewCertificate) -> Result<u64, StoreError> {
-    let row = session.fetch(GREATEST_GENERATION, args![&new.hostname]).await?;
+async fn next_generation_in_tx(
+    session: &mut Session,
+    new: &NewCertificate,
+) -> Result<u64, StoreError> {
+    let row = session
+        .fetch(GREATEST_GENERATION, args![&new.hostname])
+        .await?;
     let greatest: Option<i64> = match &row {
         Some(row) => row.fields(TABLE, "generation").get("generation")?,
         None => None,
     };
     let by_clock = new.created_at.unix_micros().max(0);
-    let next = greatest.map_or(by_clock, |greatest| by_clock.max(greatest.saturating_add(1)));
+    let next = greatest.map_or(by_clock, |greatest| {
+        by_clock.max(greatest.saturating_add(1))
+    });
     Ok(next.unsigned_abs())
 }
 
@@ -126,10 +133,18 @@ pub(crate) async fn insert(
 }
 
 /// Erases up to `limit` keys of certificates that were superseded until `until`; returns how many.
-pub(crate) async fn prune_keys(database: &Database, until: Timestamp, limit: u32) -> Result<u64, StoreError> {
-    let mut session = database.write("erase keys of superseded certificates").await?;
+pub(crate) async fn prune_keys(
+    database: &Database,
+    until: Timestamp,
+    limit: u32,
+) -> Result<u64, StoreError> {
+    let mut session = database
+        .write("erase keys of superseded certificates")
+        .await?;
     let erased: &[u8] = &[];
-    let pruned = session.execute(PRUNE_KEYS, args![until, limit, erased]).await?;
+    let pruned = session
+        .execute(PRUNE_KEYS, args![until, limit, erased])
+        .await?;
     session.commit().await?;
     Ok(pruned)
 }
@@ -162,10 +177,15 @@ pub(crate) async fn generation_held(
 }
 
 pub(crate) async fn live_directories(database: &Database) -> Result<Vec<String>, StoreError> {
-    let mut session = database.read("find the directories of live certificates").await?;
+    let mut session = database
+        .read("find the directories of live certificates")
+        .await?;
     let rows = session.fetch_all(LIVE_DIRECTORIES, Vec::new()).await?;
     rows.iter()
-        .map(|row| row.fields("acme_orders", "directory_url").get("directory_url"))
+        .map(|row| {
+            row.fields("acme_orders", "directory_url")
+                .get("directory_url")
+        })
         .collect()
 }
 

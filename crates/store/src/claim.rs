@@ -1,4 +1,5 @@
-//! One process works on a SQLite file: it says so by a lock that ends with the process, however that ends.
+//! One process works on a SQLite file: it says so by a lock that ends with the process, however
+//! that ends.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
@@ -28,7 +29,8 @@ statements! {
     );
 }
 
-/// A machine whose clock is further from the server's has a wrong clock: what it makes due would rest for as long for everybody.
+/// A machine whose clock is further from the server's has a wrong clock: what it makes due would
+/// rest for as long for everybody.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(600);
 
 /// The process cannot work on the database.
@@ -67,9 +69,10 @@ pub enum ClaimError {
 }
 
 impl Store {
-    /// Before work begins on a SQLite file: makes this process the only one, as long as it lives, and takes over at once what a killed
-    /// process had leased; nobody else can be at it. PostgreSQL has many replicas: what a killed one had leased is taken over when the
-    /// lease ends. There only the clocks are compared.
+    /// Before work begins on a SQLite file: makes this process the only one, as long as it lives,
+    /// and takes over at once what a killed process had leased; nobody else can be at it.
+    /// PostgreSQL has many replicas: what a killed one had leased is taken over when the lease
+    /// ends. There only the clocks are compared.
     pub async fn claim(&self) -> Result<(), ClaimError> {
         let Some(file) = &self.file else {
             return self.compare_clocks().await;
@@ -77,7 +80,10 @@ impl Store {
         let lock = lock(file)?;
         // A second claim by this very store found its own lock taken above.
         let _ = self.claimed.set(lock);
-        let mut session = self.database.write("take over a killed process's leases").await?;
+        let mut session = self
+            .database
+            .write("take over a killed process's leases")
+            .await?;
         let records = session.execute(FREE_RECORDS, Vec::new()).await?;
         let reports = session.execute(FREE_REPORTS, Vec::new()).await?;
         let chores = session.execute(FREE_CHORES, Vec::new()).await?;

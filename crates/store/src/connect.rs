@@ -29,13 +29,14 @@ pub struct StoreOptions {
     pub randomness: Arc<dyn Randomness>,
     /// By whose time leases run on SQLite: a clock of this process that never jumps.
     pub steady: Arc<dyn Clock>,
-    /// Whether leases on PostgreSQL run by the server's time, as replicas need it. If not they run by `steady` there too, for a test
-    /// that owns the time.
+    /// Whether leases on PostgreSQL run by the server's time, as replicas need it. If not they run
+    /// by `steady` there too, for a test that owns the time.
     pub server_time: bool,
-    /// Connections at most: to PostgreSQL in all (unless the connection string says `Maximum Pool Size`), on SQLite for reading.
+    /// Connections at most: to PostgreSQL in all (unless the connection string says `Maximum Pool
+    /// Size`), on SQLite for reading.
     pub max_connections: u32,
-    /// How long an operation waits for a free connection, and on SQLite for another process's write, before the store counts as
-    /// unavailable.
+    /// How long an operation waits for a free connection, and on SQLite for another process's
+    /// write, before the store counts as unavailable.
     pub acquire_timeout: Duration,
     /// How many lines of history are kept of each domain.
     pub events_per_domain: u32,
@@ -135,9 +136,13 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    /// Opens the database that `connection_string` names: `sqlite://path` (the file is made on first start),
-    /// `sqlite::memory:`, `postgres://…` or `Host=…;Database=…` as Npgsql writes it. Call [`Self::migrate`] next.
-    pub async fn connect(connection_string: &str, options: StoreOptions) -> Result<Self, ConnectError> {
+    /// Opens the database that `connection_string` names: `sqlite://path` (the file is made on
+    /// first start), `sqlite::memory:`, `postgres://…` or `Host=…;Database=…` as Npgsql writes it.
+    /// Call [`Self::migrate`] next.
+    pub async fn connect(
+        connection_string: &str,
+        options: StoreOptions,
+    ) -> Result<Self, ConnectError> {
         let mut place = None;
         let database = match connection_string.parse()? {
             Target::Postgres(target) => connect_postgres(*target, &options).await?,
@@ -176,7 +181,8 @@ impl Store {
         migrations::check(&self.database).await
     }
 
-    /// Closes every connection, waiting for those in use; later calls fail. SQLite folds its log into the file.
+    /// Closes every connection, waiting for those in use; later calls fail. SQLite folds its log
+    /// into the file.
     pub async fn close(&self) {
         self.database.close().await;
     }
@@ -211,8 +217,15 @@ async fn reason_for_silence(server: &PgConnectOptions, error: sqlx::Error) -> sq
     }
 }
 
-async fn connect_postgres(target: PostgresTarget, options: &StoreOptions) -> Result<Database, ConnectError> {
-    let place = format!("{}:{}", target.options.get_host(), target.options.get_port());
+async fn connect_postgres(
+    target: PostgresTarget,
+    options: &StoreOptions,
+) -> Result<Database, ConnectError> {
+    let place = format!(
+        "{}:{}",
+        target.options.get_host(),
+        target.options.get_port()
+    );
     let mut server = target.options;
     if server.get_application_name().is_none() {
         server = server.application_name("dps");
@@ -222,7 +235,8 @@ async fn connect_postgres(target: PostgresTarget, options: &StoreOptions) -> Res
         .acquire_timeout(options.acquire_timeout)
         .after_connect(|connection, _| {
             // The server gives up with us, and never keeps a lock for a client that is gone.
-            let bounds = "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'";
+            let bounds =
+                "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'";
             Box::pin(async move { connection.execute(bounds).await.map(drop) })
         })
         .connect_with(server.clone())
@@ -241,7 +255,11 @@ async fn connect_memory() -> Result<Database, ConnectError> {
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
-        .connect_with(SqliteConnectOptions::new().in_memory(true).foreign_keys(true))
+        .connect_with(
+            SqliteConnectOptions::new()
+                .in_memory(true)
+                .foreign_keys(true),
+        )
         .await
         .map_err(refused("sqlite::memory:"))?;
     Ok(Database::Sqlite {
@@ -271,8 +289,9 @@ async fn connect_file(
         .read_only(read_only)
         .foreign_keys(true)
         .busy_timeout(options.acquire_timeout)
-        // FULL syncs the log at every commit. With NORMAL a power cut may undo commits, and then a certificate's key that was
-        // stored before finalize is gone while the CA has issued: a lost certificate is an outage and counts against its limits.
+        // FULL syncs the log at every commit. With NORMAL a power cut may undo commits, and then a
+        // certificate's key that was stored before finalize is gone while the CA has issued: a lost
+        // certificate is an outage and counts against its limits.
         .synchronous(SqliteSynchronous::Full);
     if create {
         file = file.journal_mode(SqliteJournalMode::Wal);
@@ -282,7 +301,8 @@ async fn connect_file(
             .max_connections(connections)
             .acquire_timeout(options.acquire_timeout)
             .test_before_acquire(false)
-            // A full disk ends a transaction inside SQLite, where the driver does not see it: it would count one more for ever.
+            // A full disk ends a transaction inside SQLite, where the driver does not see it: it
+            // would count one more for ever.
             .after_release(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
             .connect_with(file)
     };

@@ -43,7 +43,9 @@ pub(crate) async fn advance(
 
 /// Writes and commits: a full disk, a read-only file or a standby server all fail here.
 pub(crate) async fn ping(database: &Database) -> Result<(), StoreError> {
-    let mut session = database.write("test that the database takes writes").await?;
+    let mut session = database
+        .write("test that the database takes writes")
+        .await?;
     session.execute(PUT, args![PING, ""]).await?;
     session.commit().await
 }

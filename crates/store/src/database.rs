@@ -10,9 +10,12 @@ use crate::session::{Handle, Link, Session, bounded};
 pub(crate) enum Database {
     /// A server, shared with other replicas.
     Postgres(PgPool),
-    /// A file of this process: one connection writes, others read beside it (write-ahead log). In memory both are the same
-    /// single connection.
-    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    /// A file of this process: one connection writes, others read beside it (write-ahead log). In
+    /// memory both are the same single connection.
+    Sqlite {
+        writer: SqlitePool,
+        readers: SqlitePool,
+    },
 }
 
 impl Database {
@@ -21,7 +24,9 @@ impl Database {
         let acquire = async {
             Ok(match self {
                 Self::Postgres(pool) => Link::Postgres(Handle::Reading(pool.acquire().await?)),
-                Self::Sqlite { readers, .. } => Link::Sqlite(Handle::Reading(readers.acquire().await?)),
+                Self::Sqlite { readers, .. } => {
+                    Link::Sqlite(Handle::Reading(readers.acquire().await?))
+                }
             })
         };
         Ok(Session::new(bounded(operation, acquire).await?, operation))
@@ -29,8 +34,8 @@ impl Database {
 
     /// A transaction.
     ///
-    /// On SQLite it takes the write lock at once: a transaction that read first and then wrote could fail without waiting when
-    /// another process wrote in between.
+    /// On SQLite it takes the write lock at once: a transaction that read first and then wrote
+    /// could fail without waiting when another process wrote in between.
     pub(crate) async fn write(&self, operation: &'static str) -> Result<Session, StoreError> {
         let begin = async {
             Ok(match self {

@@ -55,7 +55,8 @@ macro_rules! assignments {
 
 pub(crate) use assignments;
 
-/// Whether a write from outside leaves a lease alone: two workers with one order would be two orders at the CA.
+/// Whether a write from outside leaves a lease alone: two workers with one order would be two
+/// orders at the CA.
 macro_rules! same_work {
     () => {
         "$21 AND phase = $6 AND cname_target = $5"
@@ -146,7 +147,10 @@ fn record_args(record: &DomainRecord, guard: impl Into<Arg>, rules: Rules) -> Ve
         record.updated_at,
         rules.shard_key.shard_of(&record.tenant_id),
         record.urgent_from,
-        record.phase.serving().map(|certificate| certificate.to_string()),
+        record
+            .phase
+            .serving()
+            .map(|certificate| certificate.to_string()),
         record.lost_orders,
     ]
 }
@@ -237,7 +241,10 @@ pub(crate) async fn insert_all(
     Ok(inserted)
 }
 
-pub(crate) async fn by_id(database: &Database, id: DomainId) -> Result<Option<DomainRecord>, StoreError> {
+pub(crate) async fn by_id(
+    database: &Database,
+    id: DomainId,
+) -> Result<Option<DomainRecord>, StoreError> {
     let mut session = database.read("read a domain").await?;
     session
         .fetch(SELECT, args![id])
@@ -310,7 +317,11 @@ pub(crate) async fn update(
     let mut session = database.write("write a domain").await?;
     let mut args = record_args(&completion.record, completion.record.revision, rules);
     args.push(completion.record.cabinet_version.into());
-    let at_the_ca = completion.record.phase.issuance().is_some_and(Issuance::is_at_ca);
+    let at_the_ca = completion
+        .record
+        .phase
+        .issuance()
+        .is_some_and(Issuance::is_at_ca);
     args.push(at_the_ca.into());
     if session.execute(UPDATE, args).await? == 0 {
         return Ok(false);
@@ -328,7 +339,8 @@ pub(crate) async fn soonest_expiry(database: &Database) -> Result<Option<Timesta
     }
 }
 
-/// Makes other transactions that write about the domain wait for this one, so that what they count is complete.
+/// Makes other transactions that write about the domain wait for this one, so that what they count
+/// is complete.
 pub(crate) async fn lock_in_tx(session: &mut Session, id: DomainId) -> Result<(), StoreError> {
     session.fetch(LOCK, args![id]).await.map(drop)
 }

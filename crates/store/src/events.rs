@@ -40,8 +40,8 @@ statements! {
     );
 }
 
-/// Adds a line and drops the oldest beyond the bound. The caller has written the domain's row in the same transaction, so nobody
-/// counts at the same time.
+/// Adds a line and drops the oldest beyond the bound. The caller has written the domain's row in
+/// the same transaction, so nobody counts at the same time.
 pub(crate) async fn append_in_tx(
     session: &mut Session,
     domain: DomainId,
@@ -78,7 +78,11 @@ pub(crate) async fn append_in_tx(
 }
 
 /// Drops up to `limit` lines that are older than `before`, the oldest first; answers how many.
-pub(crate) async fn prune(database: &Database, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+pub(crate) async fn prune(
+    database: &Database,
+    before: Timestamp,
+    limit: u32,
+) -> Result<u64, StoreError> {
     let mut session = database.write("prune histories").await?;
     let pruned = session.execute(PRUNE_BY_AGE, args![before, limit]).await?;
     session.commit().await?;

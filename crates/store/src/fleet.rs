@@ -29,7 +29,8 @@ macro_rules! columns {
 
 statements! {
     SELECT_ALL = Sql::both(concat!("SELECT ", columns!(), " FROM edges ORDER BY name"));
-    /// Held until the end of the transaction, so that two who saw it fail do not each begin a grace.
+    /// Held until the end of the transaction, so that two who saw it fail do not each begin a
+    /// grace.
     SELECT_LOCKED = Sql::each(
         concat!("SELECT ", columns!(), " FROM edges WHERE name = $1 FOR UPDATE"),
         concat!("SELECT ", columns!(), " FROM edges WHERE name = $1"),
@@ -92,7 +93,10 @@ fn read(row: &Row) -> Result<KnownEdge, StoreError> {
         first_seen_at: fields.at("first_seen_at")?,
         listed_at: fields.at("listed_at")?,
         approved_at: fields.at_if_any("approved_at")?,
-        compared: fields.at_if_any("compared_at")?.map(comparison).transpose()?,
+        compared: fields
+            .at_if_any("compared_at")?
+            .map(comparison)
+            .transpose()?,
     })
 }
 
@@ -121,7 +125,10 @@ fn deployment(row: &Row) -> Result<Deployment, StoreError> {
 }
 
 /// The edge as it stands; nobody else changes it before the transaction ends.
-async fn locked_in_tx(session: &mut Session, name: &str) -> Result<Option<Reachability>, StoreError> {
+async fn locked_in_tx(
+    session: &mut Session,
+    name: &str,
+) -> Result<Option<Reachability>, StoreError> {
     let row = session.fetch(SELECT_LOCKED, args![name]).await?;
     row.map(|row| Ok(read(&row)?.reachability)).transpose()
 }
@@ -218,7 +225,11 @@ impl FleetStore for Store {
         Ok(after)
     }
 
-    async fn edge_store_comparison(&self, name: &str, comparison: &Comparison) -> Result<(), StoreError> {
+    async fn edge_store_comparison(
+        &self,
+        name: &str,
+        comparison: &Comparison,
+    ) -> Result<(), StoreError> {
         let mut session = self.database.write("note what an edge holds").await?;
         let Comparison {
             at,
@@ -234,7 +245,9 @@ impl FleetStore for Store {
 
     async fn edge_forget(&self, name: &str, limit: u32) -> Result<u64, StoreError> {
         let mut session = self.database.write("forget an edge").await?;
-        let forgotten = session.execute(FORGET_DEPLOYMENTS, args![name, limit]).await?;
+        let forgotten = session
+            .execute(FORGET_DEPLOYMENTS, args![name, limit])
+            .await?;
         if forgotten < u64::from(limit) {
             session.execute(FORGET, args![name]).await?;
             session
@@ -288,7 +301,9 @@ impl DeploymentStore for Store {
 
     async fn edge_forget_deployed(&self, domain: DomainId, edge: &str) -> Result<(), StoreError> {
         let mut session = self.database.write("forget a deployment").await?;
-        session.execute(DELETE_DEPLOYMENT, args![domain, edge]).await?;
+        session
+            .execute(DELETE_DEPLOYMENT, args![domain, edge])
+            .await?;
         session.commit().await
     }
 

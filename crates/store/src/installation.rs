@@ -44,7 +44,9 @@ impl Store {
     async fn draw_shard_key(&self) -> Result<ShardKey, StoreError> {
         let random = [self.randomness.id_bytes(), self.randomness.id_bytes()].concat();
         let mut session = self.database.write("draw the key of the shards").await?;
-        session.execute(DRAW, args![SHARD_KEY, &random[..16]]).await?;
+        session
+            .execute(DRAW, args![SHARD_KEY, &random[..16]])
+            .await?;
         session.commit().await?;
         let stored = self.stored_shard_key().await?;
         stored.ok_or_else(|| StoreError::Corrupt {

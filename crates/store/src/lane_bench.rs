@@ -1,5 +1,5 @@
-//! How long acquiring takes with many rows, and that it reads by index however they are spread. `DPS_BENCH_ROWS` says how many;
-//! `script/bench` runs it with a million.
+//! How long acquiring takes with many rows, and that it reads by index however they are spread.
+//! `DPS_BENCH_ROWS` says how many; `script/bench` runs it with a million.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -82,7 +82,8 @@ fn tenants(rows: usize) -> usize {
     (rows / 100).min(1_000)
 }
 
-/// Rows copied inside the database from one of each tenant that the store wrote, so that they are as it writes them.
+/// Rows copied inside the database from one of each tenant that the store wrote, so that they are
+/// as it writes them.
 async fn fill(store: &Store, pool: &Pool, rows: usize, spread: Spread) {
     const COPIED: &str = "tenant_id, tenant_shard, cname_target, phase, lane, attempt, pending_since, failed_validations, \
                           order_not_before, cabinet_version, revision, created_at, updated_at";
@@ -138,7 +139,10 @@ async fn plans(pool: &Pool) -> Vec<String> {
     let acquire = statement("domains::lease::ACQUIRE");
     match pool {
         Pool::Sqlite(pool) => {
-            let explain = format!("EXPLAIN QUERY PLAN {}", with_values(acquire.sqlite, &values));
+            let explain = format!(
+                "EXPLAIN QUERY PLAN {}",
+                with_values(acquire.sqlite, &values)
+            );
             let rows = pool.fetch_all(AssertSqlSafe(explain)).await.unwrap();
             rows.iter().map(|row| row.get("detail")).collect()
         }
@@ -201,8 +205,9 @@ async fn measure(url: &str, name: &str, spread: Spread) {
     let by_index = ["custom_domains_due", "custom_domains_leased"]
         .iter()
         .all(|index| plan.iter().any(|line| line.contains(index)));
-    let scans =
-        |line: &String| line.contains("Seq Scan on custom_domains") || line.contains("SCAN custom_domains");
+    let scans = |line: &String| {
+        line.contains("Seq Scan on custom_domains") || line.contains("SCAN custom_domains")
+    };
     println!("  {}", plan.join("\n  "));
     assert!(
         by_index && !plan.iter().any(scans),

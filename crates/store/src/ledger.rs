@@ -1,12 +1,16 @@
-//! The ledger of a CA's limits: buckets that all replicas share, and the tokens that domains hold of them.
+//! The ledger of a CA's limits: buckets that all replicas share, and the tokens that domains hold
+//! of them.
 //!
-//! The arithmetic is the domain's; here it runs between two statements that lock and write each bucket. Buckets are locked in the
-//! order of their keys, after the record if there is one, so that two transactions never wait for each other.
+//! The arithmetic is the domain's; here it runs between two statements that lock and write each
+//! bucket. Buckets are locked in the order of their keys, after the record if there is one, so that
+//! two transactions never wait for each other.
 
 use std::time::Duration;
 
 use dps_application::ports::store::{Debit, StoreError, Taken};
-use dps_domain::limits::{Bucket, BucketKey, CaLimits, Change, Charge, Entry, Limit, Position, Ruling, rule};
+use dps_domain::limits::{
+    Bucket, BucketKey, CaLimits, Change, Charge, Entry, Limit, Position, Ruling, rule,
+};
 use dps_domain::{DomainId, LeaseToken, Timestamp};
 
 use crate::database::Database;
@@ -87,7 +91,8 @@ async fn lock_in_tx(session: &mut Session, key: &BucketKey) -> Result<Bucket, St
     read(session.fetch(LOCK, args).await?.as_ref())
 }
 
-/// As [`lock_in_tx`], without what a wrong clock wrote into it. `now` is [`Term::now`](crate::term::Term::now).
+/// As [`lock_in_tx`], without what a wrong clock wrote into it. `now` is
+/// [`Term::now`](crate::term::Term::now).
 pub(crate) async fn lock_believed_in_tx(
     session: &mut Session,
     (key, limit): (&BucketKey, &Limit),
@@ -111,7 +116,12 @@ pub(crate) async fn write_in_tx(
     key: &BucketKey,
     bucket: Bucket,
 ) -> Result<(), StoreError> {
-    let args = args![key.as_str(), bucket.full_at, bucket.spent, bucket.blocked_until];
+    let args = args![
+        key.as_str(),
+        bucket.full_at,
+        bucket.spent,
+        bucket.blocked_until
+    ];
     session.execute(WRITE, args).await.map(drop)
 }
 
@@ -166,19 +176,30 @@ pub(crate) async fn debit(
             }
         } else {
             Position {
-                bucket: lock_believed_in_tx(&mut session, (&charge.key, &charge.limit), shared_now).await?,
+                bucket: lock_believed_in_tx(&mut session, (&charge.key, &charge.limit), shared_now)
+                    .await?,
                 slot: held(&mut session, domain, &charge.key).await?,
             }
         });
     }
     let ruling = rule(charges, &before, now);
-    if let Ruling::Granted(after) | Ruling::Wait { positions: after, .. } = &ruling {
+    if let Ruling::Granted(after)
+    | Ruling::Wait {
+        positions: after, ..
+    } = &ruling
+    {
         for ((charge, before), after) in charges.iter().zip(&before).zip(after) {
             if before.bucket != after.bucket {
                 write_in_tx(&mut session, &charge.key, after.bucket).await?;
             }
             if before.slot != after.slot {
-                hold_in_tx(&mut session, domain, (&charge.key, &charge.limit), after.slot).await?;
+                hold_in_tx(
+                    &mut session,
+                    domain,
+                    (&charge.key, &charge.limit),
+                    after.slot,
+                )
+                .await?;
             }
         }
     }
@@ -187,7 +208,11 @@ pub(crate) async fn debit(
 }
 
 /// Without a limit there is nothing to take, only the CA's word to be obeyed.
-async fn gates(database: &Database, charges: &[Charge], now: Timestamp) -> Result<Debit, StoreError> {
+async fn gates(
+    database: &Database,
+    charges: &[Charge],
+    now: Timestamp,
+) -> Result<Debit, StoreError> {
     let mut session = database.read("read the limits of the CA").await?;
     let mut positions = Vec::with_capacity(charges.len());
     for charge in charges {
@@ -235,7 +260,11 @@ pub(crate) async fn take(
     })
 }
 
-pub(crate) async fn apply(database: &Database, entries: &[Entry], now: Timestamp) -> Result<(), StoreError> {
+pub(crate) async fn apply(
+    database: &Database,
+    entries: &[Entry],
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let mut session = database.write("correct the limits of the CA").await?;
     apply_in_tx(&mut session, None, entries, now).await?;
     session.commit().await
@@ -284,7 +313,10 @@ pub(crate) async fn release_in_tx(
         let fields = row.fields(SLOTS, "bucket");
         let micros: i64 = fields.get("interval_micros")?;
         let interval = Duration::from_micros(micros.max(0).unsigned_abs());
-        held.push((BucketKey::stored(fields.key()), Limit::of_interval(interval)));
+        held.push((
+            BucketKey::stored(fields.key()),
+            Limit::of_interval(interval),
+        ));
     }
     held.sort_by(|one, other| one.0.cmp(&other.0));
     for (key, limit) in held {
@@ -373,7 +405,11 @@ pub(crate) async fn lift(database: &Database, key: &BucketKey) -> Result<(), Sto
     session.commit().await
 }
 
-pub(crate) async fn prune(database: &Database, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+pub(crate) async fn prune(
+    database: &Database,
+    now: Timestamp,
+    limit: u32,
+) -> Result<u64, StoreError> {
     let mut session = database.write("forget full buckets").await?;
     let pruned = session.execute(PRUNE, args![now, limit]).await?;
     session.commit().await?;

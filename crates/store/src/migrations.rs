@@ -46,7 +46,9 @@ pub enum SchemaError {
         wanted: i64,
     },
     /// A newer program was here.
-    #[error("this database has schema {found}, this program knows {known}: use the newer version's `dps`")]
+    #[error(
+        "this database has schema {found}, this program knows {known}: use the newer version's `dps`"
+    )]
     Newer {
         /// The newest migration that the database has.
         found: i64,
@@ -63,7 +65,9 @@ impl From<SqlxMigrateError> for MigrateError {
         match error {
             SqlxMigrateError::VersionMissing(version) => Self::NewerDatabase { version },
             SqlxMigrateError::VersionMismatch(version) => Self::Altered { version },
-            SqlxMigrateError::Execute(error) | SqlxMigrateError::ExecuteMigration(error, _) => error.into(),
+            SqlxMigrateError::Execute(error) | SqlxMigrateError::ExecuteMigration(error, _) => {
+                error.into()
+            }
             other => Self::Failed(Box::new(other)),
         }
     }
@@ -117,17 +121,25 @@ pub(crate) const SQLITE: &[Script] = scripts!("sqlite");
 fn migrator(scripts: &[Script]) -> Migrator {
     let migration = |&(version, name, text): &Script| {
         let sql = text.into_sql_str();
-        Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql, false)
+        Migration::new(
+            version,
+            Cow::Borrowed(name),
+            MigrationType::Simple,
+            sql,
+            false,
+        )
     };
     Migrator::with_migrations(scripts.iter().map(migration).collect())
 }
 
 /// Applies what is missing. Processes that do so at the same time wait for each other.
 ///
-/// `run_direct`, because the future of `run` on a borrowed connection cannot be sent between threads.
+/// `run_direct`, because the future of `run` on a borrowed connection cannot be sent between
+/// threads.
 pub(crate) async fn migrate(database: &Database) -> Result<(), MigrateError> {
     match database {
-        // A connection of its own, without the pool's bounds: a migration may take long. The migrator holds an advisory lock.
+        // A connection of its own, without the pool's bounds: a migration may take long. The
+        // migrator holds an advisory lock.
         Database::Postgres(pool) => {
             let mut connection = PgConnection::connect_with(&pool.connect_options()).await?;
             migrator(POSTGRES)
@@ -135,7 +147,8 @@ pub(crate) async fn migrate(database: &Database) -> Result<(), MigrateError> {
                 .await?;
             connection.close().await?;
         }
-        // One transaction around all, begun with the write lock, because the migrator itself does not lock SQLite.
+        // One transaction around all, begun with the write lock, because the migrator itself does
+        // not lock SQLite.
         Database::Sqlite { writer, .. } => {
             let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
             migrator(SQLITE)
@@ -170,7 +183,10 @@ fn compare(applied: &[i64], scripts: &[Script]) -> Result<(), SchemaError> {
         .iter()
         .any(|version| !ours().any(|known| known == *version))
     {
-        return Err(SchemaError::Newer { found, known: wanted });
+        return Err(SchemaError::Newer {
+            found,
+            known: wanted,
+        });
     }
     if ours().all(|version| applied.contains(&version)) {
         return Ok(());
@@ -207,15 +223,22 @@ mod tests {
         &scripts[..end.unwrap()]
     }
 
-    /// Migrates as far as that version did, writes what it wrote, and migrates on; answers the polls there are then.
+    /// Migrates as far as that version did, writes what it wrote, and migrates on; answers the
+    /// polls there are then.
     macro_rules! migrated {
         ($connection:expr, $scripts:expr) => {{
             let mut connection = $connection.await.unwrap();
             let earlier = migrator(before($scripts, 16));
-            earlier.run_direct(None, &mut *connection, false).await.unwrap();
+            earlier
+                .run_direct(None, &mut *connection, false)
+                .await
+                .unwrap();
             connection.execute(DOMAINS).await.unwrap();
             let whole = migrator($scripts);
-            whole.run_direct(None, &mut *connection, false).await.unwrap();
+            whole
+                .run_direct(None, &mut *connection, false)
+                .await
+                .unwrap();
             let rows = connection.fetch_all(QUESTIONS).await.unwrap();
             let poll = rows.iter().map(|row| (row.get(0), row.get(1), row.get(2)));
             poll.collect::<Vec<(String, String, i64)>>()

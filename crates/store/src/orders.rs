@@ -86,7 +86,10 @@ pub(crate) async fn insert(database: &Database, order: &StoredOrder) -> Result<(
     session.commit().await
 }
 
-pub(crate) async fn by_id(database: &Database, id: OrderId) -> Result<Option<StoredOrder>, StoreError> {
+pub(crate) async fn by_id(
+    database: &Database,
+    id: OrderId,
+) -> Result<Option<StoredOrder>, StoreError> {
     let mut session = database.read("read an order").await?;
     session
         .fetch(SELECT, args![id])
@@ -115,7 +118,9 @@ pub(crate) async fn put_key(
     key: &SealedSecret,
 ) -> Result<SealedSecret, StoreError> {
     let mut session = database.write("store an order's key").await?;
-    session.execute(PUT_KEY, args![id, key.0.as_slice()]).await?;
+    session
+        .execute(PUT_KEY, args![id, key.0.as_slice()])
+        .await?;
     let row = session.fetch(SELECT, args![id]).await?;
     let Some(order) = row.as_ref().map(read).transpose()? else {
         return Err(StoreError::Corrupt {
@@ -168,7 +173,10 @@ pub(crate) async fn challenge(
 }
 
 /// Those of open orders.
-pub(crate) async fn challenges(database: &Database, limit: u32) -> Result<Vec<StoredChallenge>, StoreError> {
+pub(crate) async fn challenges(
+    database: &Database,
+    limit: u32,
+) -> Result<Vec<StoredChallenge>, StoreError> {
     let mut session = database.read("read the challenges under way").await?;
     let rows = session.fetch_all(SELECT_CHALLENGES, args![limit]).await?;
     Ok(readable(&rows, read_challenge))
@@ -184,7 +192,10 @@ fn read_challenge(row: &Row) -> Result<StoredChallenge, StoreError> {
     })
 }
 
-pub(crate) async fn delete_challenge(database: &Database, order: OrderId) -> Result<(), StoreError> {
+pub(crate) async fn delete_challenge(
+    database: &Database,
+    order: OrderId,
+) -> Result<(), StoreError> {
     let mut session = database.write("withdraw a challenge").await?;
     session.execute(DELETE_CHALLENGE, args![order]).await?;
     session.commit().await

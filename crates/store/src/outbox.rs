@@ -1,11 +1,12 @@
 //! Reports that wait for the Cabinet, in order per domain.
 //!
-//! Only the oldest report of a domain has a due time; the others get theirs when it leaves. So acquiring reads one range of one
-//! index however many reports pile up behind a Cabinet that is down. Whoever adds or removes a report holds the domain's row
-//! first, so that two of them cannot both believe the other cares for the next one.
+//! Only the oldest report of a domain has a due time; the others get theirs when it leaves. So
+//! acquiring reads one range of one index however many reports pile up behind a Cabinet that is
+//! down. Whoever adds or removes a report holds the domain's row first, so that two of them cannot
+//! both believe the other cares for the next one.
 //!
-//! Reports of progress go first: a customer who waits for the certificate must not wait until thousands of others have read once more
-//! that their DNS is not ready.
+//! Reports of progress go first: a customer who waits for the certificate must not wait until
+//! thousands of others have read once more that their DNS is not ready.
 
 use dps_application::bounds;
 use dps_application::cabinet::outbox::{Waiting, replaced};
@@ -86,8 +87,9 @@ statements! {
     DELETE_ALL = Sql::both("DELETE FROM outbox WHERE domain_id = $1");
 }
 
-/// Adds a report, or puts it in the place of one that it makes superfluous. The caller has written the domain's row in the same
-/// transaction, so nobody adds or removes another meanwhile; only the oldest can become leased.
+/// Adds a report, or puts it in the place of one that it makes superfluous. The caller has written
+/// the domain's row in the same transaction, so nobody adds or removes another meanwhile; only the
+/// oldest can become leased.
 pub(crate) async fn enqueue_in_tx(
     session: &mut Session,
     domain: DomainId,
@@ -98,7 +100,10 @@ pub(crate) async fn enqueue_in_tx(
     let rows = session.fetch_all(WAITING, args![domain]).await?;
     let waiting = rows.iter().map(waiting).collect::<Result<Vec<_>, _>>()?;
     if let Some(place) = replaced(&waiting, status)
-        && session.execute(REPLACE, args![place, text.as_str()]).await? == 1
+        && session
+            .execute(REPLACE, args![place, text.as_str()])
+            .await?
+            == 1
     {
         session.execute(DELETE_BEHIND, args![domain, place]).await?;
         return Ok(());
@@ -111,7 +116,8 @@ pub(crate) async fn enqueue_in_tx(
 
 fn waiting(row: &Row) -> Result<Waiting, StoreError> {
     let fields = row.fields(TABLE, "id");
-    let (status, token): (String, Option<String>) = (fields.get("status")?, fields.get("lease_token")?);
+    let (status, token): (String, Option<String>) =
+        (fields.get("status")?, fields.get("lease_token")?);
     Ok(Waiting {
         id: fields.get("id")?,
         status: status.parse().ok(),
@@ -174,7 +180,8 @@ pub(crate) async fn acquire(
     Ok(leases)
 }
 
-/// Drops a report that cannot be read: the domain's record still holds what it said, and the next report will say it.
+/// Drops a report that cannot be read: the domain's record still holds what it said, and the next
+/// report will say it.
 async fn discard(
     database: &Database,
     row: &Row,

@@ -5,7 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dps_application::ports::CertificateStore;
 use dps_application::ports::store::{
-    AccountStore, IssuedStore, LeaseStore, LimitStore, OrderStore, OutboxStore, RecordStore, SecretStore,
+    AccountStore, IssuedStore, LeaseStore, LimitStore, OrderStore, OutboxStore, RecordStore,
+    SecretStore,
 };
 use dps_application::ports::store::{
     Completion, Debit, DomainEvent, DomainFilter, DomainRecord, Lease, NewCertificate, OutboxLease,
@@ -57,7 +58,10 @@ impl RecordStore for Store {
         domains::by_id(&self.database, id).await
     }
 
-    async fn domain_by_hostname(&self, hostname: &Hostname) -> Result<Option<DomainRecord>, StoreError> {
+    async fn domain_by_hostname(
+        &self,
+        hostname: &Hostname,
+    ) -> Result<Option<DomainRecord>, StoreError> {
         domains::by_hostname(&self.database, hostname).await
     }
 
@@ -129,7 +133,10 @@ impl LeaseStore for Store {
         lease::next_due(&self.database, lane).await
     }
 
-    async fn complete_all(&self, outcomes: &[(LeaseToken, Completion)]) -> Result<Vec<bool>, StoreError> {
+    async fn complete_all(
+        &self,
+        outcomes: &[(LeaseToken, Completion)],
+    ) -> Result<Vec<bool>, StoreError> {
         lease::complete_all(&self.database, outcomes, self.rules().await?).await
     }
 
@@ -181,7 +188,11 @@ impl LimitStore for Store {
         ledger::bucket(&self.database, key).await
     }
 
-    async fn ledger_buckets(&self, after: &str, limit: u32) -> Result<Vec<(BucketKey, Bucket)>, StoreError> {
+    async fn ledger_buckets(
+        &self,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<(BucketKey, Bucket)>, StoreError> {
         ledger::buckets(&self.database, after, limit).await
     }
 
@@ -218,7 +229,11 @@ impl OrderStore for Store {
         orders::open_of(&self.database, domain).await
     }
 
-    async fn order_put_key(&self, id: OrderId, key: &SealedSecret) -> Result<SealedSecret, StoreError> {
+    async fn order_put_key(
+        &self,
+        id: OrderId,
+        key: &SealedSecret,
+    ) -> Result<SealedSecret, StoreError> {
         orders::put_key(&self.database, id, key).await
     }
 
@@ -245,19 +260,32 @@ impl IssuedStore for Store {
         certificates::prune_keys(&self.database, now - SUPERSEDED_KEY_GRACE, limit).await
     }
 
-    async fn certificate_insert(&self, new: &NewCertificate) -> Result<StoredCertificate, StoreError> {
+    async fn certificate_insert(
+        &self,
+        new: &NewCertificate,
+    ) -> Result<StoredCertificate, StoreError> {
         certificates::insert(&self.database, new).await
     }
 
-    async fn certificate(&self, id: CertificateId) -> Result<Option<StoredCertificate>, StoreError> {
+    async fn certificate(
+        &self,
+        id: CertificateId,
+    ) -> Result<Option<StoredCertificate>, StoreError> {
         certificates::by_id(&self.database, id).await
     }
 
-    async fn generation_held(&self, domain: DomainId, token: LeaseToken) -> Result<Option<u64>, StoreError> {
+    async fn generation_held(
+        &self,
+        domain: DomainId,
+        token: LeaseToken,
+    ) -> Result<Option<u64>, StoreError> {
         certificates::generation_held(&self.database, domain, token).await
     }
 
-    async fn certificate_of_order(&self, order: OrderId) -> Result<Option<StoredCertificate>, StoreError> {
+    async fn certificate_of_order(
+        &self,
+        order: OrderId,
+    ) -> Result<Option<StoredCertificate>, StoreError> {
         certificates::of_order(&self.database, order).await
     }
 
@@ -309,7 +337,11 @@ impl OutboxStore for Store {
         outbox::next_due(&self.database).await
     }
 
-    async fn outbox_finish(&self, lease: &OutboxLease, version: Option<u64>) -> Result<(), StoreError> {
+    async fn outbox_finish(
+        &self,
+        lease: &OutboxLease,
+        version: Option<u64>,
+    ) -> Result<(), StoreError> {
         outbox::done(&self.database, lease, version).await
     }
 
@@ -338,7 +370,11 @@ impl SecretStore for Store {
         secrets::page(&self.database, purpose, after, limit).await
     }
 
-    async fn secret_replace(&self, row: &SecretRow, new: &SealedSecret) -> Result<bool, StoreError> {
+    async fn secret_replace(
+        &self,
+        row: &SecretRow,
+        new: &SealedSecret,
+    ) -> Result<bool, StoreError> {
         secrets::replace(&self.database, row, new).await
     }
 }

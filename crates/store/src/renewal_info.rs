@@ -124,21 +124,27 @@ impl RenewalInfoStore for Store {
         let rows = if ids.is_empty() {
             vec![]
         } else {
-            session.fetch_all(SELECT_CLAIMED, args![to_json(&ids)]).await?
+            session
+                .fetch_all(SELECT_CLAIMED, args![to_json(&ids)])
+                .await?
         };
         session.commit().await?;
         Ok(readable(&rows, read))
     }
 
     async fn renewal_info_next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        let mut session = self.database.read("find the next poll about a renewal").await?;
+        let mut session = self
+            .database
+            .read("find the next poll about a renewal")
+            .await?;
         match session.fetch(NEXT_DUE, Vec::new()).await? {
             Some(row) => row.fields(TABLE, "at").at_if_any("at"),
             None => Ok(None),
         }
     }
 
-    /// In the order of the domains' ids, so that no two replicas wait for each other's rows in a circle.
+    /// In the order of the domains' ids, so that no two replicas wait for each other's rows in a
+    /// circle.
     async fn renewal_info_store(
         &self,
         answered: &[(RenewalInfoPoll, RenewalInfo)],

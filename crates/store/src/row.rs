@@ -79,7 +79,9 @@ impl Fields<'_> {
         T: for<'r> Decode<'r, Postgres> + Type<Postgres>,
         T: for<'r> Decode<'r, Sqlite> + Type<Sqlite>,
     {
-        self.row.get(column).map_err(|error| self.corrupt(column, error))
+        self.row
+            .get(column)
+            .map_err(|error| self.corrupt(column, error))
     }
 
     /// A text that is parsed.
@@ -134,7 +136,10 @@ impl Fields<'_> {
     }
 
     /// A sealed secret or NULL.
-    pub(crate) fn sealed_if_any(&self, column: &'static str) -> Result<Option<SealedSecret>, StoreError> {
+    pub(crate) fn sealed_if_any(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<SealedSecret>, StoreError> {
         let bytes: Option<Vec<u8>> = self.get(column)?;
         Ok(bytes.map(SealedSecret))
     }

@@ -48,7 +48,9 @@ const fn place_of(purpose: SecretPurpose) -> (&'static str, Sql, Sql) {
     match purpose {
         SecretPurpose::AccountKey => ("acme_accounts", ACCOUNT_KEYS, REPLACE_ACCOUNT_KEY),
         SecretPurpose::OrderKey => ("acme_orders", ORDER_KEYS, REPLACE_ORDER_KEY),
-        SecretPurpose::CertificateKey => ("certificates", CERTIFICATE_KEYS, REPLACE_CERTIFICATE_KEY),
+        SecretPurpose::CertificateKey => {
+            ("certificates", CERTIFICATE_KEYS, REPLACE_CERTIFICATE_KEY)
+        }
     }
 }
 

@@ -10,7 +10,8 @@ use crate::driver_error::DriverError;
 use crate::row::Row;
 use crate::sql::{Arg, Sql};
 
-/// No statement may take longer, wherever the database is; work is leased, so the next pass tries again.
+/// No statement may take longer, wherever the database is; work is leased, so the next pass tries
+/// again.
 const STATEMENT_BOUND: Duration = Duration::from_secs(30);
 
 /// What statements run on. Dropping a transaction that was not committed rolls it back.
@@ -59,16 +60,24 @@ impl Session {
     }
 
     /// All rows that the statement answers.
-    pub(crate) async fn fetch_all(&mut self, sql: Sql, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {
+    pub(crate) async fn fetch_all(
+        &mut self,
+        sql: Sql,
+        args: Vec<Arg>,
+    ) -> Result<Vec<Row>, StoreError> {
         let link = &mut self.link;
         let work = async {
             Ok(match link {
                 Link::Postgres(handle) => {
-                    let rows = bind!(sql.postgres, args).fetch_all(handle.connection()).await?;
+                    let rows = bind!(sql.postgres, args)
+                        .fetch_all(handle.connection())
+                        .await?;
                     rows.into_iter().map(Row::Postgres).collect()
                 }
                 Link::Sqlite(handle) => {
-                    let rows = bind!(sql.sqlite, args).fetch_all(handle.connection()).await?;
+                    let rows = bind!(sql.sqlite, args)
+                        .fetch_all(handle.connection())
+                        .await?;
                     rows.into_iter().map(Row::Sqlite).collect()
                 }
             })
@@ -77,7 +86,11 @@ impl Session {
     }
 
     /// The only row that the statement answers, if any.
-    pub(crate) async fn fetch(&mut self, sql: Sql, args: Vec<Arg>) -> Result<Option<Row>, StoreError> {
+    pub(crate) async fn fetch(
+        &mut self,
+        sql: Sql,
+        args: Vec<Arg>,
+    ) -> Result<Option<Row>, StoreError> {
         Ok(self.fetch_all(sql, args).await?.into_iter().next())
     }
 
@@ -87,7 +100,9 @@ impl Session {
         let work = async {
             Ok(match link {
                 Link::Postgres(handle) => {
-                    let done = bind!(sql.postgres, args).execute(handle.connection()).await?;
+                    let done = bind!(sql.postgres, args)
+                        .execute(handle.connection())
+                        .await?;
                     done.rows_affected()
                 }
                 Link::Sqlite(handle) => {
@@ -99,8 +114,13 @@ impl Session {
         bounded(self.operation, work).await
     }
 
-    /// As [`Self::execute`] for a write that a lease token guards: any number of rows but one means that the lease is lost.
-    pub(crate) async fn execute_leased(&mut self, sql: Sql, args: Vec<Arg>) -> Result<(), StoreError> {
+    /// As [`Self::execute`] for a write that a lease token guards: any number of rows but one means
+    /// that the lease is lost.
+    pub(crate) async fn execute_leased(
+        &mut self,
+        sql: Sql,
+        args: Vec<Arg>,
+    ) -> Result<(), StoreError> {
         match self.execute(sql, args).await? {
             1 => Ok(()),
             _ => Err(StoreError::LeaseLost),

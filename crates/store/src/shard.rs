@@ -36,7 +36,10 @@ impl Turns {
     /// the other queue of each.
     pub(crate) fn served(&self, lane: Lane, first: u32, shards: &[u32]) {
         let turn = self.of(lane);
-        let behind = shards.iter().map(|shard| (shard + SHARDS - first) % SHARDS).max();
+        let behind = shards
+            .iter()
+            .map(|shard| (shard + SHARDS - first) % SHARDS)
+            .max();
         if let Some(behind) = behind {
             let next = (first + behind + 1) % SHARDS;
             turn.shard.store(next, Ordering::Relaxed);

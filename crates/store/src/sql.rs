@@ -24,7 +24,8 @@ impl Sql {
     }
 }
 
-/// Names the statements of a module and lists them in `ALL`, so that a test can prepare each on both databases.
+/// Names the statements of a module and lists them in `ALL`, so that a test can prepare each on
+/// both databases.
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident = $sql:expr;)+) => {
         $($(#[$doc])* const $name: $crate::sql::Sql = $sql;)+

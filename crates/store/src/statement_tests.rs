@@ -11,8 +11,8 @@ use sqlx::{AssertSqlSafe, Executor, PgPool, Row, SqlSafeStr, SqlitePool, Stateme
 use crate::database::Database;
 use crate::sql::Sql;
 use crate::{
-    accounts, certificates, claim, cursors, domains, events, fleet, installation, ledger, migrations, orders,
-    outbox, renewal_info, secrets, sync, wakes,
+    accounts, certificates, claim, cursors, domains, events, fleet, installation, ledger,
+    migrations, orders, outbox, renewal_info, secrets, sync, wakes,
 };
 
 fn every_statement() -> Vec<(String, Sql)> {
@@ -44,8 +44,12 @@ fn every_statement() -> Vec<(String, Sql)> {
 }
 
 pub(crate) fn statement(name: &str) -> Sql {
-    let found = every_statement().into_iter().find(|(known, _)| known == name);
-    found.unwrap_or_else(|| panic!("there is no statement {name}")).1
+    let found = every_statement()
+        .into_iter()
+        .find(|(known, _)| known == name);
+    found
+        .unwrap_or_else(|| panic!("there is no statement {name}"))
+        .1
 }
 
 async fn sqlite() -> SqlitePool {
@@ -74,7 +78,9 @@ async fn postgres() -> PgPool {
 /// How many parameters a text uses, `$1` up to the greatest.
 fn parameters(text: &str) -> usize {
     let numbers = text.split('$').skip(1).map(|after| {
-        let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
+        let end = after
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(after.len());
         after[..end].parse().unwrap()
     });
     numbers.max().unwrap_or(0)
@@ -119,7 +125,9 @@ fn the_dialects_take_the_same_parameters() {
 fn listed(text: &str) -> BTreeSet<&str> {
     let (_, list) = text.split_once("IN (").unwrap();
     let (list, _) = list.split_once(')').unwrap();
-    list.split(", ").map(|quoted| quoted.trim_matches('\'')).collect()
+    list.split(", ")
+        .map(|quoted| quoted.trim_matches('\''))
+        .collect()
 }
 
 #[tokio::test]
@@ -128,7 +136,9 @@ async fn what_makes_a_crowd_is_the_same_in_the_statements_the_index_and_the_doma
     let crowded: BTreeSet<&str> = crowded.map(Lane::as_str).collect();
     let queue = domains::queue!();
     assert_eq!(listed(queue), crowded);
-    assert!(queue.contains(&format!("LIMIT {FEW}) AS crowd) >= {FEW} THEN {SHARDS} ELSE 0")));
+    assert!(queue.contains(&format!(
+        "LIMIT {FEW}) AS crowd) >= {FEW} THEN {SHARDS} ELSE 0"
+    )));
     let index = "SELECT sql FROM sqlite_master WHERE name = 'custom_domains_crowd'";
     let index: String = sqlite().await.fetch_one(index).await.unwrap().get(0);
     assert_eq!(listed(&index), crowded);
@@ -164,9 +174,15 @@ const FILL: [&str; 6] = [
 ];
 
 /// Those that are filled.
-const TABLES: [&str; 4] = ["custom_domains", "outbox", "domain_events", "renewal_questions"];
+const TABLES: [&str; 4] = [
+    "custom_domains",
+    "outbox",
+    "domain_events",
+    "renewal_questions",
+];
 
-/// The statements that run on every tick, with the index they must read and sample values for `$1`….
+/// The statements that run on every tick, with the index they must read and sample values for
+/// `$1`….
 const HOT: [(&str, &str, &[&str]); 17] = [
     ("ledger::PRUNE", "rate_limit_buckets_full_at", &["50", "10"]),
     (
@@ -225,7 +241,11 @@ const HOT: [(&str, &str, &[&str]); 17] = [
         "custom_domains_hostname",
         &["'host-77'", "'\"gone\"'", "'\"failed\"'"],
     ),
-    ("domains::SOONEST_EXPIRY", "custom_domains_soonest_expiry", &[]),
+    (
+        "domains::SOONEST_EXPIRY",
+        "custom_domains_soonest_expiry",
+        &[],
+    ),
     (
         "outbox::ACQUIRE_PROGRESS",
         "outbox_progress",
@@ -275,10 +295,12 @@ async fn hot_statements_read_an_index_range_on_sqlite() {
         let rows = pool.fetch_all(explain).await.unwrap();
         let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
         assert!(
-            plan.iter().any(|line| line.contains(&format!("INDEX {index}"))),
+            plan.iter()
+                .any(|line| line.contains(&format!("INDEX {index}"))),
             "{name}: {plan:#?}"
         );
-        // MIN over a whole index is told as a search too; a SCAN of a table would read it all, and a sort would need all that is due.
+        // MIN over a whole index is told as a search too; a SCAN of a table would read it all, and
+        // a sort would need all that is due.
         let bad = |line: &String| {
             TABLES
                 .iter()
@@ -302,8 +324,9 @@ async fn hot_statements_read_an_index_range_on_postgresql() {
         let explain = AssertSqlSafe(format!("EXPLAIN {text}"));
         let rows = pool.fetch_all(explain).await.unwrap();
         let plan: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-        let by_index =
-            |line: &String| line.contains(index) && (line.contains("Scan using") || line.contains("Bitmap"));
+        let by_index = |line: &String| {
+            line.contains(index) && (line.contains("Scan using") || line.contains("Bitmap"))
+        };
         assert!(plan.iter().any(by_index), "{name}: {plan:#?}");
         assert!(
             !plan.iter().any(|line| line.contains("Seq Scan")),
@@ -311,7 +334,8 @@ async fn hot_statements_read_an_index_range_on_postgresql() {
         );
         let sorts = plan.iter().filter(|line| line.contains("Sort Key")).count();
         assert!(sorts <= small_sorts(name), "{name}: {plan:#?}");
-        let sorts_records = |line: &String| line.contains("Sort Key") && line.contains("acquirable_at");
+        let sorts_records =
+            |line: &String| line.contains("Sort Key") && line.contains("acquirable_at");
         assert!(!plan.iter().any(sorts_records), "{name}: {plan:#?}");
     }
 }

@@ -1,4 +1,5 @@
-//! What keeps us and the Cabinet the same: chores that one replica at a time does, and which domains the Cabinet was seen to know.
+//! What keeps us and the Cabinet the same: chores that one replica at a time does, and which
+//! domains the Cabinet was seen to know.
 //!
 //! Several identifiers at once travel as one JSON text, which both databases can take apart.
 
@@ -22,8 +23,8 @@ const SIGHTINGS: &str = "cabinet_sightings";
 
 statements! {
     CHORE_KNOW = Sql::both("INSERT INTO chores (name, due_at) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING");
-    /// While it is in hand it is due at `$5`, which is never: whatever is earlier then is a call that came meanwhile. One whose holder
-    /// died is taken over.
+    /// While it is in hand it is due at `$5`, which is never: whatever is earlier then is a call
+    /// that came meanwhile. One whose holder died is taken over.
     CHORE_ACQUIRE = Sql::both(
         "UPDATE chores SET lease_token = $3, lease_expires_at = $4, due_at = $5 WHERE name = $1 \
          AND ((lease_expires_at IS NULL AND due_at <= $2) OR lease_expires_at <= $2) RETURNING name, progress",
@@ -59,7 +60,8 @@ statements! {
          WHERE id IN (SELECT value FROM json_each($2)) \
          ON CONFLICT (domain_id) DO UPDATE SET run = excluded.run, missing_since = NULL",
     );
-    /// `domain_id > $2` says nothing new, but lets a merge of both indexes begin at the page instead of at the first row.
+    /// `domain_id > $2` says nothing new, but lets a merge of both indexes begin at the page
+    /// instead of at the first row.
     SIGHTINGS_PAGE = Sql::both(
         "SELECT id, created_at, CAST(CASE WHEN run = $1 AND missing_since IS NULL THEN 1 ELSE 0 END AS BIGINT) AS seen \
          FROM custom_domains LEFT JOIN cabinet_sightings ON domain_id = id AND domain_id > $2 \
@@ -115,7 +117,12 @@ impl SyncStore for Store {
         cursors::get(&self.database, name).await
     }
 
-    async fn cursor_advance(&self, name: &str, from: Option<&str>, to: &str) -> Result<bool, StoreError> {
+    async fn cursor_advance(
+        &self,
+        name: &str,
+        from: Option<&str>,
+        to: &str,
+    ) -> Result<bool, StoreError> {
         cursors::advance(&self.database, name, from, to).await
     }
 
@@ -149,7 +156,10 @@ impl SyncStore for Store {
         after: Option<DomainId>,
         limit: u32,
     ) -> Result<Vec<CabinetPresence>, StoreError> {
-        let mut session = self.database.read("read which domains the Cabinet knows").await?;
+        let mut session = self
+            .database
+            .read("read which domains the Cabinet knows")
+            .await?;
         let done = [&Phase::Leaving, &Phase::Gone].map(to_json);
         let [leaving, gone] = done;
         let args = args![run, text(after), leaving, gone, limit];

@@ -1,7 +1,8 @@
 //! How long a lease runs, and by whose time.
 //!
-//! Replicas judge each other's leases, so none may judge by its own machine's clock: one that jumps would steal what another holds, or
-//! lose its own. On PostgreSQL the server's clock decides, inside the statement; on SQLite a clock of the process that never jumps.
+//! Replicas judge each other's leases, so none may judge by its own machine's clock: one that jumps
+//! would steal what another holds, or lose its own. On PostgreSQL the server's clock decides,
+//! inside the statement; on SQLite a clock of the process that never jumps.
 
 use std::time::Duration;
 

@@ -18,7 +18,8 @@ use crate::sql::{Sql, args, statements};
 
 /// The channel on which replicas call each other.
 const CHANNEL: &str = "dps_wakes";
-/// After so long without a word the connection is tried: a server that went away without a goodbye is noticed at last.
+/// After so long without a word the connection is tried: a server that went away without a goodbye
+/// is noticed at last.
 const SILENCE: Duration = Duration::from_secs(60);
 
 statements! {
@@ -97,7 +98,8 @@ impl WakeChannel for PostgresWakes {
     }
 
     async fn heard(&self) -> Result<Vec<WakeSignal>, StoreError> {
-        // Taken out while it is used: a listener whose wait was cancelled or failed half-way is not used again.
+        // Taken out while it is used: a listener whose wait was cancelled or failed half-way is not
+        // used again.
         let mut place = self.listener.lock().await;
         let Some(mut listener) = place.take() else {
             let connect = async {

@@ -1,4 +1,5 @@
-//! The command line of `dps`: what can be asked, with the help texts. What each command does is elsewhere.
+//! The command line of `dps`: what can be asked, with the help texts. What each command does is
+//! elsewhere.
 
 pub mod backup;
 pub mod config;
@@ -18,10 +19,11 @@ use crate::config::Role;
 
 /// Custom domains with certificates, from DNS check to every HAProxy edge.
 ///
-/// A customer's hostname goes from "created in the Cabinet" to "served over HTTPS by every edge", and stays there: DNS check,
-/// HTTP preflight, ACME HTTP-01, deployment without reload, renewal.
+/// A customer's hostname goes from "created in the Cabinet" to "served over HTTPS by every edge",
+/// and stays there: DNS check, HTTP preflight, ACME HTTP-01, deployment without reload, renewal.
 ///
-/// New here? `dps demo` shows the whole of it on this machine. `dps config sample` prints a commented configuration.
+/// New here? `dps demo` shows the whole of it on this machine. `dps config sample` prints a
+/// commented configuration.
 #[derive(Debug, Parser)]
 #[command(name = "dps", version, max_term_width = 100)]
 #[command(
@@ -30,7 +32,8 @@ use crate::config::Role;
 pub struct Cli {
     /// Configuration file instead of ./appsettings.json
     ///
-    /// Its sibling for the environment applies too: for dps.json in the environment Staging, dps.Staging.json.
+    /// Its sibling for the environment applies too: for dps.json in the environment Staging,
+    /// dps.Staging.json.
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// What to do.
@@ -94,7 +97,8 @@ pub enum Command {
     /// Look at the keys that encrypt private keys in the store, and change them
     #[command(subcommand)]
     Keys(Keys),
-    /// Make and renew the certificates with which service and agents believe each other (mutual TLS)
+    /// Make and renew the certificates with which service and agents believe each other (mutual
+    /// TLS)
     #[command(subcommand)]
     Pki(pki::Pki),
     /// Check the configuration, or print a sample
@@ -217,8 +221,9 @@ pub enum Keys {
     List,
     /// Encrypt every stored private key anew under the current key, while the service runs
     ///
-    /// A service knows the keys that it started with, so: put the new key in front of the old one, start every service anew, rotate, take
-    /// the old key away. A service that was not started anew meets keys that it cannot open and retries until it is.
+    /// A service knows the keys that it started with, so: put the new key in front of the old one,
+    /// start every service anew, rotate, take the old key away. A service that was not started anew
+    /// meets keys that it cannot open and retries until it is.
     Rotate,
 }
 
@@ -278,7 +283,10 @@ mod tests {
         let mut command = Cli::command();
         command.build();
         command.clone().debug_assert();
-        for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+        for sub in command
+            .get_subcommands()
+            .filter(|sub| sub.get_name() != "help")
+        {
             visit(sub);
         }
         let text = help(&mut command);
@@ -312,7 +320,10 @@ mod tests {
             ["dps", "--config", "x.json", "run"],
             ["dps", "run", "--config", "x.json"],
         ] {
-            assert_eq!(Cli::parse_from(line).config.unwrap(), PathBuf::from("x.json"));
+            assert_eq!(
+                Cli::parse_from(line).config.unwrap(),
+                PathBuf::from("x.json")
+            );
         }
         let cli = Cli::parse_from(["dps", "demo", "--once", "--json"]);
         assert!(matches!(

@@ -1,8 +1,9 @@
 //! The configuration of `dps`: one struct per section of `appsettings.json`.
 //!
-//! Reading is `dps-host`'s part: by the time a struct exists, every key was known and every value had the right form. What a single
-//! value cannot tell is checked here, for the role that is to start: ranges, what must be given, what does not fit together. All
-//! findings are collected in a [`Report`], each with its key and the remedy.
+//! Reading is `dps-host`'s part: by the time a struct exists, every key was known and every value
+//! had the right form. What a single value cannot tell is checked here, for the role that is to
+//! start: ranges, what must be given, what does not fit together. All findings are collected in a
+//! [`Report`], each with its key and the remedy.
 
 mod cabinet_api;
 mod certificate_store;
@@ -41,8 +42,8 @@ pub use logging::Logging;
 pub use replica::Replica;
 pub use report::{Finding, Report};
 pub use workers::{
-    AcmeIssuance, DomainVerification, EdgeAddress, EdgeReconcile, HttpProbe, Intake, Recheck, Removal,
-    Renewal, Shares, Workers,
+    AcmeIssuance, DomainVerification, EdgeAddress, EdgeReconcile, HttpProbe, Intake, Recheck,
+    Removal, Renewal, Shares, Workers,
 };
 
 /// The lists of sections.
@@ -112,8 +113,14 @@ impl Settings {
     fn keep_data_in(&mut self, mut data: DataFolder) {
         let store = &mut self.certificate_store;
         for (key, connection) in [
-            ("CertificateStore:ConnectionString", &mut store.connection_string),
-            ("Cabinet:ConnectionString", &mut self.cabinet.connection_string),
+            (
+                "CertificateStore:ConnectionString",
+                &mut store.connection_string,
+            ),
+            (
+                "Cabinet:ConnectionString",
+                &mut self.cabinet.connection_string,
+            ),
         ] {
             if let Some(path) = sqlite_file(connection) {
                 data.look_for(key, &path);
@@ -139,7 +146,8 @@ impl Settings {
             http: Http,
         }
         let read = |loader: Loader| loader.ignoring_other_sections().load::<Only>();
-        let loaded = read(Loader::from_process(config)).or_else(|_| read(Loader::from_variables()))?;
+        let loaded =
+            read(Loader::from_process(config)).or_else(|_| read(Loader::from_variables()))?;
         Ok(loaded.settings.http)
     }
 
@@ -160,7 +168,9 @@ impl Settings {
         let agents = self.haproxy_agent.urls();
         let edges = agents.iter().filter_map(|url| url.domain());
         let found = self.haproxy_agent.discovery.name.as_deref();
-        let edges = edges.chain(found).filter_map(|name| NameSuffix::parse(name).ok());
+        let edges = edges
+            .chain(found)
+            .filter_map(|name| NameSuffix::parse(name).ok());
         let own: Vec<NameSuffix> = edges.collect();
         let blocked = section.blocked_names.clone();
         NameRules::new(blocked, targets, &own, section.allow_platform_names)
@@ -181,7 +191,9 @@ impl Settings {
             self.replica.check(&mut report);
         }
         if matches!(role, Role::Cabinet | Role::Standalone) {
-            report.errors.extend(self.data.left_behind("Cabinet").cloned());
+            report
+                .errors
+                .extend(self.data.left_behind("Cabinet").cloned());
         }
         match role {
             Role::Run => {
@@ -213,7 +225,10 @@ impl Settings {
     /// Warns if the Cabinet forgets a removal while the service still keeps its record. Only a
     /// process with both sections can compare them.
     fn check_retention(&self, report: &mut Report) {
-        let (cabinet, service) = (self.cabinet.removed_retention, self.workers.removal.quarantine);
+        let (cabinet, service) = (
+            self.cabinet.removed_retention,
+            self.workers.removal.quarantine,
+        );
         if cabinet.get() < service.get() {
             report.warning(
                 "Cabinet:RemovedRetention",
@@ -239,7 +254,8 @@ impl Settings {
         }
     }
 
-    /// The sections with a stand-in for each token that is not set: a process that has all roles draws its own.
+    /// The sections with a stand-in for each token that is not set: a process that has all roles
+    /// draws its own.
     fn with_tokens(&self) -> (haproxy_domain_agent::Settings, dps_cabinet::Settings) {
         let (mut agent, mut cabinet) = (self.agent.clone(), self.cabinet.clone());
         for (token, file, stand_in) in [

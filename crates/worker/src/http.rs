@@ -1,10 +1,10 @@
 //! The service's own HTTP interface: health and metrics.
 //!
-//! | Path | Answer |
-//! | --- | --- |
-//! | `/health/live` | 200 from the start of the process to its end |
-//! | `/health/ready`, `/health` | 200 if every required check passes, else 503; the body names each check, and to clients on this machine its details |
-//! | `/metrics` | the metrics as Prometheus text, or as `OpenMetrics` text where the client prefers it |
+//! - `/health/live`: 200 from the start of the process to its end.
+//! - `/health/ready`, `/health`: 200 if every required check passes, else 503. The body names each
+//!   check, and to clients on this machine its details.
+//! - `/metrics`: the metrics as Prometheus text, or as `OpenMetrics` text where the client prefers
+//!   it.
 //!
 //! Errors are problem documents (RFC 9457). Every request is bounded in size and time.
 

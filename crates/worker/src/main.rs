@@ -8,7 +8,8 @@ use dps_worker::cli::Cli;
 use dps_worker::cli::output::OutputError;
 use dps_worker::roles;
 
-/// A fifth less time for a simulated fleet than with the allocator of glibc: steps are many small pieces that live shortly.
+/// A fifth less time for a simulated fleet than with the allocator of glibc: steps are many small
+/// pieces that live shortly.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -20,7 +21,9 @@ async fn main() -> ExitCode {
     match Box::pin(roles::execute(Cli::parse())).await {
         Ok(code) => code,
         // What the reader of a pipe no longer wants is no fault.
-        Err(error) if matches!(error.downcast_ref(), Some(OutputError::ReaderGone)) => ExitCode::SUCCESS,
+        Err(error) if matches!(error.downcast_ref(), Some(OutputError::ReaderGone)) => {
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::from(exit::FAILURE)

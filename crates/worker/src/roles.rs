@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::output::outln;
 use crate::cli::{
-    self, Cli, Command, Config, Domains, Edges, Keys, Limits, Removals, config, domains, edges, limits,
-    removals, simulate,
+    self, Cli, Command, Config, Domains, Edges, Keys, Limits, Removals, config, domains, edges,
+    limits, removals, simulate,
 };
 use crate::config::{Finding, Replica, Role, Settings};
 use crate::http::Readiness;
@@ -57,7 +57,10 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Domains(command) => {
             let settings = load(path)?;
-            with_store(&settings, async |store| ask(store, &settings, command).await).await?;
+            with_store(&settings, async |store| {
+                ask(store, &settings, command).await
+            })
+            .await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Edges { json, command } => {
@@ -103,7 +106,11 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 /// Runs a role until SIGTERM or SIGINT.
-async fn serve(path: Option<&Path>, role: Role, waits_for_configuration: bool) -> anyhow::Result<ExitCode> {
+async fn serve(
+    path: Option<&Path>,
+    role: Role,
+    waits_for_configuration: bool,
+) -> anyhow::Result<ExitCode> {
     let stop = shutdown::token()?;
     let settings = match usable(path, role) {
         Ok(settings) => settings,
@@ -146,10 +153,19 @@ fn usable(path: Option<&Path>, role: Role) -> Result<Settings, Vec<String>> {
 }
 
 /// The settings, if they can be used, and all that is wrong with them.
-fn examine(path: Option<&Path>, role: Role, warn: impl Fn(&Finding)) -> (Option<Settings>, Vec<String>) {
+fn examine(
+    path: Option<&Path>,
+    role: Role,
+    warn: impl Fn(&Finding),
+) -> (Option<Settings>, Vec<String>) {
     let settings = match Settings::load(path) {
         Ok(loaded) => loaded.settings,
-        Err(error) => return (None, error.problems().iter().map(ToString::to_string).collect()),
+        Err(error) => {
+            return (
+                None,
+                error.problems().iter().map(ToString::to_string).collect(),
+            );
+        }
     };
     let report = settings.check(role);
     report.warnings.iter().for_each(warn);
@@ -223,7 +239,8 @@ async fn ask(store: &Store, settings: &Settings, command: Domains) -> anyhow::Re
             domains::show(store, policy, &hostname(&host)?, (events, json), has_left).await?;
         }
         Domains::Retry { host } => {
-            let record = operator::retry(store, &Replica::operator(), now, &hostname(&host)?).await?;
+            let record =
+                operator::retry(store, &Replica::operator(), now, &hostname(&host)?).await?;
             outln!(
                 "{}: the next step is due now ({}).",
                 record.hostname,
@@ -231,7 +248,8 @@ async fn ask(store: &Store, settings: &Settings, command: Domains) -> anyhow::Re
             )?;
         }
         Domains::Renew { host } => {
-            let record = operator::renew(store, &Replica::operator(), now, &hostname(&host)?).await?;
+            let record =
+                operator::renew(store, &Replica::operator(), now, &hostname(&host)?).await?;
             outln!(
                 "{}: renewal is due now; the present certificate is served meanwhile.",
                 record.hostname
@@ -245,7 +263,9 @@ async fn ask_limits(store: &Store, settings: &Settings, command: Limits) -> anyh
     let (ca, now) = (&settings.lets_encrypt, SystemClock.now());
     match command {
         Limits::Show { json } => limits::print(store, ca, now, json).await,
-        Limits::Lift { limit, name } => limits::lift_by_name(store, ca, now, (&limit, name.as_deref())).await,
+        Limits::Lift { limit, name } => {
+            limits::lift_by_name(store, ca, now, (&limit, name.as_deref())).await
+        }
     }
 }
 

@@ -62,11 +62,15 @@ pub(crate) struct Front {
 impl Front {
     /// Listens and answers from now on.
     pub(crate) fn open(listen: SocketAddr, readiness: Readiness) -> anyhow::Result<Self> {
-        let listener =
-            http_server::listen(listen).with_context(|| format!("Http:Listen {listen} cannot be bound"))?;
+        let listener = http_server::listen(listen)
+            .with_context(|| format!("Http:Listen {listen} cannot be bound"))?;
         let address = listener.local_addr()?;
         tracing::info!(%address, "http.listening");
-        let (metrics, readiness, drained) = (Metrics::new(), Arc::new(readiness), CancellationToken::new());
+        let (metrics, readiness, drained) = (
+            Metrics::new(),
+            Arc::new(readiness),
+            CancellationToken::new(),
+        );
         let surface = Surface {
             metrics: metrics.clone(),
             readiness: Arc::clone(&readiness),
@@ -126,7 +130,8 @@ pub(crate) async fn serve(
         front.metrics.clone(),
         drained.clone(),
     ));
-    let files = agent_tls.map(|tls| tokio::spawn(mutual_tls::watch(move || tls.refresh(), drained.clone())));
+    let files = agent_tls
+        .map(|tls| tokio::spawn(mutual_tls::watch(move || tls.refresh(), drained.clone())));
     tracing::info!(
         edges = service.fleet.members().len(),
         resolvers = service.resolvers.status().len(),
@@ -157,7 +162,12 @@ fn show_known(service: &Service, agent_tls: Option<&ClientTls>, gauges: &Metrics
 }
 
 /// Keeps the gauges true without a query during a scrape.
-async fn refresh(service: Service, agent_tls: Option<ClientTls>, metrics: Metrics, stop: CancellationToken) {
+async fn refresh(
+    service: Service,
+    agent_tls: Option<ClientTls>,
+    metrics: Metrics,
+    stop: CancellationToken,
+) {
     let (store, gauges) = (&service.store, &metrics);
     let look = async || -> Result<(), StoreError> {
         gauges.certificate_expiry(store.soonest_expiry().await?, service.now());
@@ -182,7 +192,10 @@ async fn refresh(service: Service, agent_tls: Option<ClientTls>, metrics: Metric
             let mut due = store.next_due(lane).await?;
             // The CA's wishes are asked for beside the looks at live domains.
             if lane == Lane::Recheck {
-                due = due.into_iter().chain(store.renewal_info_next_due().await?).min();
+                due = due
+                    .into_iter()
+                    .chain(store.renewal_info_next_due().await?)
+                    .min();
             }
             gauges.oldest_due(lane, due, service.now());
         }
@@ -216,11 +229,16 @@ impl HealthCheck for StoreAnswers {
     }
 
     async fn check(&self) -> Result<(), String> {
-        self.0.store.ping().await.map_err(|error| with_causes(&error))
+        self.0
+            .store
+            .ping()
+            .await
+            .map_err(|error| with_causes(&error))
     }
 }
 
-/// Without the Cabinet no domain comes in and no report goes out, but renewals go on: shown, not required.
+/// Without the Cabinet no domain comes in and no report goes out, but renewals go on: shown, not
+/// required.
 struct CabinetAnswers(Service);
 
 #[async_trait]
@@ -264,7 +282,8 @@ impl HealthCheck for IntakeGoesOn {
     }
 }
 
-/// An edge that is away is waited for, then left out and caught up when it returns: shown, not required.
+/// An edge that is away is waited for, then left out and caught up when it returns: shown, not
+/// required.
 struct EdgesAnswer(Service);
 
 #[async_trait]
@@ -283,7 +302,12 @@ impl HealthCheck for EdgesAnswer {
         if members.is_empty() && waiting.is_empty() {
             return Err("no edge is configured or found".into());
         }
-        let known = self.0.store.edges().await.map_err(|error| with_causes(&error))?;
+        let known = self
+            .0
+            .store
+            .edges()
+            .await
+            .map_err(|error| with_causes(&error))?;
         let silent: Vec<String> = known
             .iter()
             .filter(|known| known.reachability.is_unreachable())
@@ -296,7 +320,10 @@ impl HealthCheck for EdgesAnswer {
             problems.push(format!("{count} of {all} edges: {}", silent.join("; ")));
         }
         if !waiting.is_empty() {
-            problems.push(format!("wait for `dps edges approve`: {}", waiting.join(", ")));
+            problems.push(format!(
+                "wait for `dps edges approve`: {}",
+                waiting.join(", ")
+            ));
         }
         if problems.is_empty() {
             return Ok(());
@@ -342,7 +369,8 @@ impl HealthCheck for ResolversAnswer {
 /// From so long before its end, the certificate that we show to agents is reported.
 const WARN_BEFORE_EXPIRY: Duration = Duration::from_secs(14 * 24 * 3600);
 
-/// The certificate that we show to agents: shown and not required, since it works until the moment that it does not.
+/// The certificate that we show to agents: shown and not required, since it works until the moment
+/// that it does not.
 struct OurCertificate(ClientTls, Service);
 
 #[async_trait]

@@ -38,9 +38,12 @@ pub struct Standalone {
     store: Arc<Store>,
 }
 
-/// Starts all three. What they show each other is drawn anew at every start unless it is set; the platform's own token for the Cabinet is
-/// kept in a file, made on the first start.
-pub async fn start(mut settings: Settings, shutdown: CancellationToken) -> anyhow::Result<Standalone> {
+/// Starts all three. What they show each other is drawn anew at every start unless it is set; the
+/// platform's own token for the Cabinet is kept in a file, made on the first start.
+pub async fn start(
+    mut settings: Settings,
+    shutdown: CancellationToken,
+) -> anyhow::Result<Standalone> {
     let front = Front::open(settings.http.listen, Readiness::starting(shutdown.clone()))?;
     let store = wiring::open_store(&settings).await?;
     draw_tokens(&mut settings)?;
@@ -104,7 +107,12 @@ async fn start_on(
     let (stop_agent, stop_cabinet) = (stop_parts.clone(), stop_parts.clone());
     let parts = vec![
         tokio::spawn(async move { agent.serve(stop_agent).await.context("the agent failed") }),
-        tokio::spawn(async move { cabinet.run(stop_cabinet).await.context("the Cabinet failed") }),
+        tokio::spawn(async move {
+            cabinet
+                .run(stop_cabinet)
+                .await
+                .context("the Cabinet failed")
+        }),
     ];
     let workers = tokio::spawn(service::serve(service.clone(), None, front, shutdown));
     Ok(Standalone {
@@ -167,7 +175,9 @@ fn api_token_file(data: &mut DataFolder) -> anyhow::Result<PathBuf> {
 /// The URL under which this process reaches a listener of its own.
 fn base_url(address: SocketAddr) -> anyhow::Result<Url> {
     let reachable = match address.ip() {
-        ip if ip.is_unspecified() && ip.is_ipv4() => SocketAddr::from(([127, 0, 0, 1], address.port())),
+        ip if ip.is_unspecified() && ip.is_ipv4() => {
+            SocketAddr::from(([127, 0, 0, 1], address.port()))
+        }
         ip if ip.is_unspecified() => SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], address.port())),
         _ => address,
     };

@@ -175,12 +175,14 @@ impl Metrics {
             .set(soonest.map_or(f64::NAN, |soonest| days_until(soonest, now)));
     }
 
-    /// Sets `agent_tls_not_after` from the end of validity of the certificate that we show to agents.
+    /// Sets `agent_tls_not_after` from the end of validity of the certificate that we show to
+    /// agents.
     pub fn agent_tls_not_after(&self, not_after: Timestamp) {
         self.agent_tls_not_after.set(unix_seconds(not_after));
     }
 
-    /// Sets `dps_cabinet_outbox_waiting_seconds` from the moment since which the oldest report waits.
+    /// Sets `dps_cabinet_outbox_waiting_seconds` from the moment since which the oldest report
+    /// waits.
     pub fn outbox_waiting(&self, oldest: Option<Timestamp>, now: Timestamp) {
         let waiting = oldest.map_or(0.0, |oldest| now.since(oldest).as_secs_f64());
         self.outbox_waiting.set(waiting);
@@ -199,7 +201,12 @@ impl Metrics {
     }
 
     /// Sets the gauges of the edges in the fleet, and forgets those of others.
-    pub fn edges(&self, members: &[&str], known: &[KnownEdge], is_live: impl Fn(Reachability) -> bool) {
+    pub fn edges(
+        &self,
+        members: &[&str],
+        known: &[KnownEdge],
+        is_live: impl Fn(Reachability) -> bool,
+    ) {
         self.edges.set(members, known, is_live);
     }
 
@@ -263,13 +270,17 @@ impl MetricsPort for Metrics {
     }
 
     fn acme_wait(&self, wait: AcmeWait) {
-        self.acme_waits.get_or_create(&[("limit", wait.label())]).inc();
+        self.acme_waits
+            .get_or_create(&[("limit", wait.label())])
+            .inc();
     }
 
     fn edge_filled(&self, applied: usize, refused: usize) {
         for (success, number) in [(true, applied), (false, refused)] {
             let number = u64::try_from(number).unwrap_or(u64::MAX);
-            self.edge_filled.get_or_create(&label(success)).inc_by(number);
+            self.edge_filled
+                .get_or_create(&label(success))
+                .inc_by(number);
         }
     }
 
@@ -427,20 +438,37 @@ mod tests {
         let now = Timestamp::from_unix_seconds(1_800_000_000);
         let lane = Lane::Chronic;
         metrics.oldest_due(lane, Some(Timestamp::from_unix_seconds(1_799_999_990)), now);
-        has(&metrics, "dps_work_oldest_due_seconds{lane=\"chronic\"} 10.0");
+        has(
+            &metrics,
+            "dps_work_oldest_due_seconds{lane=\"chronic\"} 10.0",
+        );
         metrics.oldest_due(lane, Some(Timestamp::from_unix_seconds(1_800_000_001)), now);
-        has(&metrics, "dps_work_oldest_due_seconds{lane=\"chronic\"} 0.0");
+        has(
+            &metrics,
+            "dps_work_oldest_due_seconds{lane=\"chronic\"} 0.0",
+        );
         metrics.oldest_due(lane, None, now);
-        has(&metrics, "dps_work_oldest_due_seconds{lane=\"chronic\"} 0.0");
+        has(
+            &metrics,
+            "dps_work_oldest_due_seconds{lane=\"chronic\"} 0.0",
+        );
     }
 
     #[test]
     fn what_a_limit_leaves_is_told_by_its_name_once_it_is_known() {
         let metrics = Metrics::new();
-        assert!(!metrics.encode().unwrap().contains("dps_acme_limit_remaining{"));
+        assert!(
+            !metrics
+                .encode()
+                .unwrap()
+                .contains("dps_acme_limit_remaining{")
+        );
         metrics.limit_remaining(LimitKind::NewOrders, 300);
         metrics.limit_remaining(LimitKind::NewOrders, 299);
-        has(&metrics, "dps_acme_limit_remaining{limit=\"new_orders\"} 299");
+        has(
+            &metrics,
+            "dps_acme_limit_remaining{limit=\"new_orders\"} 299",
+        );
     }
 
     #[test]
@@ -464,9 +492,18 @@ mod tests {
         let known = [edge("http://one"), edge("http://two")];
         metrics.edges(&["http://one", "http://two"], &known, |_| false);
         has(&metrics, "dps_edge_live{edge=\"http://one\"} 0");
-        has(&metrics, "dps_edge_certificates_expected{edge=\"http://two\"} 5");
-        has(&metrics, "dps_edge_certificates_refused{edge=\"http://two\"} 2");
-        has(&metrics, "dps_edge_certificates_unknown{edge=\"http://two\"} 1");
+        has(
+            &metrics,
+            "dps_edge_certificates_expected{edge=\"http://two\"} 5",
+        );
+        has(
+            &metrics,
+            "dps_edge_certificates_refused{edge=\"http://two\"} 2",
+        );
+        has(
+            &metrics,
+            "dps_edge_certificates_unknown{edge=\"http://two\"} 1",
+        );
         metrics.edges(&["http://one"], &known, |_| true);
         has(&metrics, "dps_edge_live{edge=\"http://one\"} 1");
         assert!(!metrics.encode().unwrap().contains("http://two"));
@@ -495,14 +532,20 @@ mod tests {
             problem: problem.map(str::to_owned),
         };
         metrics.resolvers(&[status(None)]);
-        has(&metrics, "dps_dns_resolver_up{resolver=\"192.0.2.53:53\"} 1");
+        has(
+            &metrics,
+            "dps_dns_resolver_up{resolver=\"192.0.2.53:53\"} 1",
+        );
         has(
             &metrics,
             "dps_dns_resolver_failures_total{resolver=\"192.0.2.53:53\"} 0",
         );
         metrics.resolver_failed(address);
         metrics.resolvers(&[status(Some("it does not answer"))]);
-        has(&metrics, "dps_dns_resolver_up{resolver=\"192.0.2.53:53\"} 0");
+        has(
+            &metrics,
+            "dps_dns_resolver_up{resolver=\"192.0.2.53:53\"} 0",
+        );
         has(
             &metrics,
             "dps_dns_resolver_failures_total{resolver=\"192.0.2.53:53\"} 1",
@@ -513,9 +556,15 @@ mod tests {
     fn the_expiry_is_told_in_days_even_when_it_has_passed() {
         let metrics = Metrics::new();
         let now = Timestamp::from_unix_seconds(1_800_000_000);
-        metrics.certificate_expiry(Some(Timestamp::from_unix_seconds(1_800_000_000 + 36 * 3600)), now);
+        metrics.certificate_expiry(
+            Some(Timestamp::from_unix_seconds(1_800_000_000 + 36 * 3600)),
+            now,
+        );
         has(&metrics, "certificate_expiry_days 1.5");
-        metrics.certificate_expiry(Some(Timestamp::from_unix_seconds(1_800_000_000 - 86_400)), now);
+        metrics.certificate_expiry(
+            Some(Timestamp::from_unix_seconds(1_800_000_000 - 86_400)),
+            now,
+        );
         has(&metrics, "certificate_expiry_days -1.0");
         metrics.certificate_expiry(None, now);
         has(&metrics, "certificate_expiry_days NaN");

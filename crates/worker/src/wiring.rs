@@ -194,8 +194,12 @@ pub async fn service(
         limits: Arc::clone(&limits),
         directory_url: settings.lets_encrypt.directory_url.to_string(),
     };
-    let ca = AcmeAuthority::paced(&acme_settings(settings)?, Arc::new(SystemClock), Arc::new(tokens))
-        .context("LetsEncrypt:DirectoryUrl cannot be used")?;
+    let ca = AcmeAuthority::paced(
+        &acme_settings(settings)?,
+        Arc::new(SystemClock),
+        Arc::new(tokens),
+    )
+    .context("LetsEncrypt:DirectoryUrl cannot be used")?;
     let cabinet_settings = CabinetSettings {
         total_timeout: settings.cabinet_api.timeout.get(),
         ..CabinetSettings::default()
@@ -252,13 +256,15 @@ fn issuing_roots(settings: &Settings) -> anyhow::Result<TrustedRoots> {
 
 fn acme_settings(settings: &Settings) -> anyhow::Result<AcmeSettings> {
     let section = &settings.lets_encrypt;
-    let root_certificates_pem =
-        match &section.ca_certificate_file {
-            Some(path) => Some(std::fs::read_to_string(path).with_context(|| {
-                format!("LetsEncrypt:CaCertificateFile {} cannot be read", path.display())
-            })?),
-            None => None,
-        };
+    let root_certificates_pem = match &section.ca_certificate_file {
+        Some(path) => Some(std::fs::read_to_string(path).with_context(|| {
+            format!(
+                "LetsEncrypt:CaCertificateFile {} cannot be read",
+                path.display()
+            )
+        })?),
+        None => None,
+    };
     let mut acme = AcmeSettings {
         root_certificates_pem,
         allowed_hosts: section.allowed_hosts.clone(),
@@ -328,7 +334,13 @@ fn edge(
     };
     let access = Access {
         token: token.map(Secret::into_inner),
-        tls: peers.agent_tls.as_ref().map(ClientTls::config).transpose()?,
+        tls: peers
+            .agent_tls
+            .as_ref()
+            .map(ClientTls::config)
+            .transpose()?,
     };
-    Ok(Arc::new(AgentEdge::new(AgentClient::new(url, access, options)?)))
+    Ok(Arc::new(AgentEdge::new(AgentClient::new(
+        url, access, options,
+    )?)))
 }

@@ -1,4 +1,5 @@
-//! `dps run` as a real process: it serves health while nobody it needs is there, tells no secret, and drains.
+//! `dps run` as a real process: it serves health while nobody it needs is there, tells no secret,
+//! and drains.
 
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
@@ -65,7 +66,8 @@ impl Service {
                 "the log ended without {message}: {:#?}",
                 self.lines
             );
-            let line: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line}"));
+            let line: Value =
+                serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line}"));
             self.lines.push(line.clone());
             if line["message"] == message {
                 return line;
@@ -115,7 +117,8 @@ fn get(address: &str, path: &str) -> String {
 }
 
 #[test]
-fn a_service_without_any_peer_is_alive_tells_no_secret_and_drains_although_a_request_is_half_sent() {
+fn a_service_without_any_peer_is_alive_tells_no_secret_and_drains_although_a_request_is_half_sent()
+{
     let mut service = Service::start();
     let address = service.logged("http.listening")["address"]
         .as_str()
@@ -125,7 +128,8 @@ fn a_service_without_any_peer_is_alive_tells_no_secret_and_drains_although_a_req
     assert!(get(&address, "/health/live").starts_with("HTTP/1.1 200"));
     let health = get(&address, "/health");
     assert!(
-        health.starts_with("HTTP/1.1 200") && health.contains("\"name\":\"cabinet\",\"status\":\"failing\""),
+        health.starts_with("HTTP/1.1 200")
+            && health.contains("\"name\":\"cabinet\",\"status\":\"failing\""),
         "{health}"
     );
     assert!(get(&address, "/metrics").contains("renewal_total{result=\"success\"} 0"));

@@ -65,7 +65,10 @@ impl Dps {
         let mut found = vec![Value::Null; messages.len()];
         for line in BufReader::new(self.0.stdout.take().unwrap()).lines() {
             let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
-            if let Some(place) = messages.iter().position(|message| line["message"] == *message) {
+            if let Some(place) = messages
+                .iter()
+                .position(|message| line["message"] == *message)
+            {
                 found[place] = line;
             }
             if found.iter().all(|line| !line.is_null()) {
@@ -112,7 +115,10 @@ fn get(address: &str, path: &str) -> (u16, String) {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    (
+        head.split(' ').nth(1).unwrap().parse().unwrap(),
+        body.to_owned(),
+    )
 }
 
 /// Asks for `/health` until the status in its body is another than this one.
@@ -179,7 +185,10 @@ fn without_settings_a_container_stays_up_and_says_what_is_missing_until_it_is_th
     }
     // An index is no list in JSON.
     settings.remove("Dns:Resolvers:0");
-    settings.insert("Dns".into(), serde_json::json!({ "Resolvers": ["127.0.0.1:1"] }));
+    settings.insert(
+        "Dns".into(),
+        serde_json::json!({ "Resolvers": ["127.0.0.1:1"] }),
+    );
     let file = std::fs::OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -198,7 +207,13 @@ fn without_settings_a_container_stays_up_and_says_what_is_missing_until_it_is_th
 
     let dps = Dps::start(
         folder.path(),
-        &[DPS, "run", "--wait-for-configuration", "--config", "none.json"],
+        &[
+            DPS,
+            "run",
+            "--wait-for-configuration",
+            "--config",
+            "none.json",
+        ],
         &[("Http__Listen", &address)],
     );
     assert_eq!(health_other_than(&address, "")["status"], "notConfigured");
@@ -214,7 +229,10 @@ async fn it_is_alive_before_the_store_is_migrated_and_ready_afterwards() {
         .journal_mode(SqliteJournalMode::Wal);
     let mut other = SqliteConnection::connect_with(&options).await.unwrap();
     // The lock of a migration.
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    sqlx::query("BEGIN IMMEDIATE")
+        .execute(&mut other)
+        .await
+        .unwrap();
     let address = free_address();
     let variables = [&NEEDED[..], &[("Http__Listen", &address)]].concat();
     let dps = Dps::start(folder.path(), &[DPS, "run"], &variables);
@@ -241,7 +259,10 @@ fn a_signal_ends_it_while_it_waits_for_a_migration() {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal);
         let mut other = SqliteConnection::connect_with(&options).await.unwrap();
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+        sqlx::query("BEGIN IMMEDIATE")
+            .execute(&mut other)
+            .await
+            .unwrap();
         let variables = [&NEEDED[..], &[("Http__Listen", &address)]].concat();
         let dps = Dps::start(folder.path(), &[DPS, "run"], &variables);
         assert_eq!(get(&address, "/health/live").0, 200);
@@ -279,7 +300,10 @@ fn it_takes_all_file_descriptors_that_it_may_have_and_hides_its_memory() {
     assert_eq!(numbers[0], numbers[1], "{files}");
     assert_ne!(numbers[0], "200", "{files}");
     let owner = std::fs::metadata(format!("{proc}/environ")).unwrap().uid();
-    assert_eq!(owner, 0, "the memory of a process that is not dumpable is root's");
+    assert_eq!(
+        owner, 0,
+        "the memory of a process that is not dumpable is root's"
+    );
     assert_eq!(dps.terminate(), Some(0));
 }
 
@@ -307,7 +331,8 @@ async fn a_flood_of_silent_connections_takes_no_listener_and_few_descriptors() {
         "agent.started",
         "service.started",
     ]);
-    let address = |line: &Value, field: &str| line[field].as_str().unwrap().parse::<SocketAddr>().unwrap();
+    let address =
+        |line: &Value, field: &str| line[field].as_str().unwrap().parse::<SocketAddr>().unwrap();
     let (http, cabinet, agent) = (
         address(&listening[0], "address"),
         address(&listening[1], "local_addr"),
@@ -323,7 +348,11 @@ async fn a_flood_of_silent_connections_takes_no_listener_and_few_descriptors() {
         for flood in &floods {
             flood.goes_on(500, PATIENCE).await.unwrap();
         }
-        for (to, path) in [(http, "/health/live"), (cabinet, "/health"), (agent, "/health")] {
+        for (to, path) in [
+            (http, "/health/live"),
+            (cabinet, "/health"),
+            (agent, "/health"),
+        ] {
             for from in [ATTACKER, HONEST] {
                 let answer = get_from(from, to, (path, "none"), PROBE_TIMEOUT).await;
                 assert!(

@@ -8,8 +8,8 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use crate::chain::pem_certificates;
 use crate::check::not_an_authority;
 use crate::{
-    CertificateChain, CertificateKey, ChainError, ChainFault, MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES, Roots,
-    check,
+    CertificateChain, CertificateKey, ChainError, ChainFault, MAX_CHAIN_BYTES,
+    MAX_CHAIN_CERTIFICATES, Roots, check,
 };
 
 /// The most certificates of a bundle.
@@ -58,7 +58,8 @@ impl CertificateBundle {
                 continue;
             };
             let top = path.last().and_then(|last| pool.root_of(*last));
-            let verified = check(&chain, key, hostname, now).and_then(|()| roots.verify(&chain, top, now));
+            let verified =
+                check(&chain, key, hostname, now).and_then(|()| roots.verify(&chain, top, now));
             match verified {
                 Ok(()) => return Ok(chain),
                 Err(fault) => first_fault = first_fault.or(Some(fault)),
@@ -91,9 +92,9 @@ impl<'a> Pool<'a> {
 
     /// The first certificate of the key.
     fn leaf(&self, key: &CertificateKey) -> Option<usize> {
-        self.members
-            .iter()
-            .position(|(_, member)| *member.public_key().subject_public_key.data == *key.public_key())
+        self.members.iter().position(|(_, member)| {
+            *member.public_key().subject_public_key.data == *key.public_key()
+        })
     }
 
     /// The paths that begin at `leaf`, longest first.

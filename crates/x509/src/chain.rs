@@ -34,7 +34,9 @@ pub enum ChainError {
     Missing,
     /// More than [`MAX_CHAIN_CERTIFICATES`], or in a bundle more than
     /// [`MAX_BUNDLE_CERTIFICATES`](crate::MAX_BUNDLE_CERTIFICATES).
-    #[error("the certificate chain holds too many certificates; send the leaf and its intermediates only")]
+    #[error(
+        "the certificate chain holds too many certificates; send the leaf and its intermediates only"
+    )]
     TooMany,
     /// The DER of one certificate cannot be read.
     #[error("certificate {position} of the chain (1 is the leaf) cannot be read as X.509")]
@@ -51,7 +53,8 @@ pub struct Leaf {
     pub fingerprint: String,
     /// SHA-1 of the DER in upper-case hex, as HAProxy's Runtime API shows it.
     pub fingerprint_sha1: String,
-    /// The serial number's DER content octets, sign octet included (RFC 9773 §4.1 needs them as they are).
+    /// The serial number's DER content octets, sign octet included (RFC 9773 §4.1 needs them as
+    /// they are).
     pub serial: Vec<u8>,
     /// The key identifier of the issuer's key (RFC 5280 §4.2.1.1), if given.
     pub authority_key_identifier: Option<Vec<u8>>,
@@ -63,7 +66,8 @@ pub struct Leaf {
     pub dns_names: Vec<String>,
 }
 
-/// A parsed certificate chain, leaf first. That it hangs together is for [`check`](crate::check) to say.
+/// A parsed certificate chain, leaf first. That it hangs together is for [`check`](crate::check) to
+/// say.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CertificateChain {
     certificates: Vec<Vec<u8>>,
@@ -71,7 +75,8 @@ pub struct CertificateChain {
 }
 
 impl CertificateChain {
-    /// Reads PEM, leaf first. CRLF, blank lines and text between the blocks are passed over; any other kind of block is refused.
+    /// Reads PEM, leaf first. CRLF, blank lines and text between the blocks are passed over; any
+    /// other kind of block is refused.
     pub fn from_pem(text: &str) -> Result<Self, ChainError> {
         let certificates = pem_certificates(text, MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES)?;
         Self::from_der(certificates)
@@ -84,7 +89,8 @@ impl CertificateChain {
         }
         let parsed = parse_all(&certificates)?;
         let first = parsed.first().ok_or(ChainError::Missing)?;
-        let leaf = read_leaf(first, &certificates[0]).ok_or(ChainError::Malformed { position: 1 })?;
+        let leaf =
+            read_leaf(first, &certificates[0]).ok_or(ChainError::Malformed { position: 1 })?;
         Ok(Self { certificates, leaf })
     }
 
@@ -167,7 +173,9 @@ pub(crate) fn parse_all(certificates: &[Vec<u8>]) -> Result<Vec<X509Certificate<
         .enumerate()
         .map(|(index, der)| match X509Certificate::from_der(der) {
             Ok(([], certificate)) => Ok(certificate),
-            Ok(_) | Err(_) => Err(ChainError::Malformed { position: index + 1 }),
+            Ok(_) | Err(_) => Err(ChainError::Malformed {
+                position: index + 1,
+            }),
         })
         .collect()
 }

@@ -63,7 +63,9 @@ pub enum ChainFault {
         reason: &'static str,
     },
     /// A leaf alone whose issuer is no root.
-    #[error("the chain is not complete: it has no intermediate certificate, and no root issued the leaf")]
+    #[error(
+        "the chain is not complete: it has no intermediate certificate, and no root issued the leaf"
+    )]
     Incomplete,
     /// No path leads to a root that is trusted.
     #[error("the chain does not lead to a trusted root: {reason}")]
@@ -72,7 +74,9 @@ pub enum ChainFault {
         reason: String,
     },
     /// Signed with SHA-1 or older.
-    #[error("certificate {position} of the chain is signed with a broken hash; it must be SHA-256 or better")]
+    #[error(
+        "certificate {position} of the chain is signed with a broken hash; it must be SHA-256 or better"
+    )]
     WeakSignature {
         /// Place in the chain, 1 for the leaf.
         position: usize,
@@ -181,7 +185,10 @@ fn check_authorities(certificates: &[X509Certificate<'_>]) -> Result<(), ChainFa
 
 /// Why a certificate may not sign one with `below` intermediates between it and the leaf; `None` if
 /// it may.
-pub(crate) fn not_an_authority(certificate: &X509Certificate<'_>, below: usize) -> Option<&'static str> {
+pub(crate) fn not_an_authority(
+    certificate: &X509Certificate<'_>,
+    below: usize,
+) -> Option<&'static str> {
     let constraints = match certificate.basic_constraints() {
         Ok(Some(constraints)) if constraints.value.ca => constraints.value,
         Ok(_) => return Some("it is not marked as an authority"),
@@ -204,7 +211,13 @@ fn check_links(certificates: &[X509Certificate<'_>]) -> Result<(), ChainFault> {
         // A root at the end signs itself; nobody relies on that signature.
         let is_root = index > 0 && certificate.subject().as_raw() == certificate.issuer().as_raw();
         if !is_root
-            && BROKEN_SIGNATURES.contains(&certificate.signature_algorithm.algorithm.to_id_string().as_str())
+            && BROKEN_SIGNATURES.contains(
+                &certificate
+                    .signature_algorithm
+                    .algorithm
+                    .to_id_string()
+                    .as_str(),
+            )
         {
             return Err(ChainFault::WeakSignature { position });
         }
@@ -212,7 +225,11 @@ fn check_links(certificates: &[X509Certificate<'_>]) -> Result<(), ChainFault> {
             continue;
         };
         let named = certificate.issuer().as_raw() == issuer.subject().as_raw();
-        if !named || certificate.verify_signature(Some(issuer.public_key())).is_err() {
+        if !named
+            || certificate
+                .verify_signature(Some(issuer.public_key()))
+                .is_err()
+        {
             return Err(ChainFault::OutOfOrder { position });
         }
     }
@@ -233,22 +250,32 @@ const BROKEN_SIGNATURES: [&str; 7] = [
 fn check_dates(certificates: &[X509Certificate<'_>], now: Timestamp) -> Result<(), ChainFault> {
     for (index, certificate) in certificates.iter().enumerate() {
         let position = index + 1;
-        let not_before = Timestamp::from_unix_seconds(certificate.validity().not_before.timestamp());
+        let not_before =
+            Timestamp::from_unix_seconds(certificate.validity().not_before.timestamp());
         let not_after = Timestamp::from_unix_seconds(certificate.validity().not_after.timestamp());
         if now < not_before {
-            return Err(ChainFault::NotYetValid { position, not_before });
+            return Err(ChainFault::NotYetValid {
+                position,
+                not_before,
+            });
         }
         if now > not_after {
-            return Err(ChainFault::Expired { position, not_after });
+            return Err(ChainFault::Expired {
+                position,
+                not_after,
+            });
         }
     }
     Ok(())
 }
 
-/// Whether a DNS name of a certificate covers a hostname: equal, or a wildcard for exactly the first label (RFC 6125 §6.4.3).
+/// Whether a DNS name of a certificate covers a hostname: equal, or a wildcard for exactly the
+/// first label (RFC 6125 §6.4.3).
 fn covers(pattern: &str, hostname: &str) -> bool {
     match pattern.strip_prefix("*.") {
         None => pattern == hostname,
-        Some(parent) => hostname.split_once('.').is_some_and(|(_, rest)| rest == parent),
+        Some(parent) => hostname
+            .split_once('.')
+            .is_some_and(|(_, rest)| rest == parent),
     }
 }

@@ -27,8 +27,8 @@ pub enum MakeError {
     Date,
 }
 
-/// A PKCS#10 request (RFC 2986) in DER for one hostname: the name in the subject alternative name, an empty subject (a common
-/// name is deprecated and limited to 64 octets).
+/// A PKCS#10 request (RFC 2986) in DER for one hostname: the name in the subject alternative name,
+/// an empty subject (a common name is deprecated and limited to 64 octets).
 pub fn csr_der(key: &CertificateKey, hostname: &Hostname) -> Result<Vec<u8>, MakeError> {
     let request = params(hostname)?
         .serialize_request(&signer(key)?)
@@ -49,14 +49,17 @@ pub fn self_signed(
     params
         .distinguished_name
         .push(DnType::OrganizationName, "self-signed");
-    let certificate = params.self_signed(&signer(&key)?).map_err(MakeError::Encode)?;
-    let chain =
-        CertificateChain::from_der(vec![certificate.der().to_vec()]).map_err(|_| MakeError::Unreadable)?;
+    let certificate = params
+        .self_signed(&signer(&key)?)
+        .map_err(MakeError::Encode)?;
+    let chain = CertificateChain::from_der(vec![certificate.der().to_vec()])
+        .map_err(|_| MakeError::Unreadable)?;
     Ok((chain, key))
 }
 
 fn params(hostname: &Hostname) -> Result<CertificateParams, MakeError> {
-    let mut params = CertificateParams::new(vec![hostname.as_str().to_owned()]).map_err(MakeError::Encode)?;
+    let mut params =
+        CertificateParams::new(vec![hostname.as_str().to_owned()]).map_err(MakeError::Encode)?;
     params.distinguished_name = DistinguishedName::new();
     Ok(params)
 }

@@ -5,8 +5,8 @@ use std::fmt;
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
-    KeyPair,
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair,
+    EcdsaSigningAlgorithm, KeyPair,
 };
 use rustls_pki_types::pem::{PemObject, SectionKind};
 use secrecy::SecretString;
@@ -41,7 +41,9 @@ pub enum KeyFault {
     #[error("there is more than one private key in the PEM text; send exactly one")]
     Several,
     /// The key is protected by a pass phrase.
-    #[error("the private key is encrypted; send it unencrypted, HAProxy cannot ask for a pass phrase")]
+    #[error(
+        "the private key is encrypted; send it unencrypted, HAProxy cannot ask for a pass phrase"
+    )]
     Encrypted,
     /// The text is longer than any key we take.
     #[error("the private key text is longer than 16 KiB")]
@@ -59,7 +61,8 @@ pub enum KeyFault {
     Generation,
 }
 
-/// A certificate's private key, kept as PKCS#8 and wiped from memory when dropped. `Debug` shows its kind only.
+/// A certificate's private key, kept as PKCS#8 and wiped from memory when dropped. `Debug` shows
+/// its kind only.
 pub struct CertificateKey {
     pkcs8: Zeroizing<Vec<u8>>,
     algorithm: KeyAlgorithm,
@@ -69,13 +72,13 @@ pub struct CertificateKey {
 impl CertificateKey {
     /// A new ECDSA P-256 key.
     pub fn generate() -> Result<Self, KeyFault> {
-        let key =
-            EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).map_err(|_| KeyFault::Generation)?;
+        let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING)
+            .map_err(|_| KeyFault::Generation)?;
         Self::from_ec(&key, KeyAlgorithm::EcP256).map_err(|_| KeyFault::Generation)
     }
 
-    /// Reads an unencrypted key in PKCS#8 (`PRIVATE KEY`), SEC1 (`EC PRIVATE KEY`) or PKCS#1 (`RSA PRIVATE KEY`) PEM. An
-    /// `EC PARAMETERS` block beside it, as OpenSSL writes it, is passed over.
+    /// Reads an unencrypted key in PKCS#8 (`PRIVATE KEY`), SEC1 (`EC PRIVATE KEY`) or PKCS#1 (`RSA
+    /// PRIVATE KEY`) PEM. An `EC PARAMETERS` block beside it, as OpenSSL writes it, is passed over.
     pub fn from_pem(text: &str) -> Result<Self, KeyFault> {
         if text.len() > MAX_KEY_PEM_BYTES {
             return Err(KeyFault::TooLarge);

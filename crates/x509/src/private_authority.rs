@@ -1,4 +1,5 @@
-//! A certificate authority of our own, for connections between processes of ours. No browser believes it.
+//! A certificate authority of our own, for connections between processes of ours. No browser
+//! believes it.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,8 +7,8 @@ use std::str::FromStr;
 
 use dps_domain::Timestamp;
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
 use rustls_pki_types::CertificateDer;
 use x509_parser::extensions::GeneralName;
@@ -16,8 +17,8 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use crate::csr::{date, signer};
 use crate::{CertificateChain, CertificateKey, MakeError};
 
-/// Which side of a connection a certificate is for. It is good for that side alone, so that whoever steals an edge's key cannot give
-/// orders to the other edges with it.
+/// Which side of a connection a certificate is for. It is good for that side alone, so that whoever
+/// steals an edge's key cannot give orders to the other edges with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerRole {
     /// The side that calls: extended key usage `clientAuth`.
@@ -26,7 +27,8 @@ pub enum PeerRole {
     Server,
 }
 
-/// A name or address under which a peer is called: a host name of any number of labels, or an IP address.
+/// A name or address under which a peer is called: a host name of any number of labels, or an IP
+/// address.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PeerName {
     /// A host name in lower case.
@@ -63,12 +65,18 @@ pub struct PrivateAuthority {
 
 impl PrivateAuthority {
     /// A new authority under this name. It signs peers and no further authorities.
-    pub fn create(name: &str, not_before: Timestamp, not_after: Timestamp) -> Result<Self, MakeError> {
+    pub fn create(
+        name: &str,
+        not_before: Timestamp,
+        not_after: Timestamp,
+    ) -> Result<Self, MakeError> {
         let key = CertificateKey::generate()?;
         let mut params = named(name, not_before, not_after)?;
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let certificate = params.self_signed(&signer(&key)?).map_err(MakeError::Encode)?;
+        let certificate = params
+            .self_signed(&signer(&key)?)
+            .map_err(MakeError::Encode)?;
         let chain = CertificateChain::from_der(vec![certificate.der().to_vec()])
             .map_err(|_| MakeError::Unreadable)?;
         Self::open(chain, key)
@@ -91,7 +99,8 @@ impl PrivateAuthority {
         Ok(Self { chain, key, issuer })
     }
 
-    /// A certificate for a peer, with a new key. Its chain is the certificate alone, since the other side has the authority.
+    /// A certificate for a peer, with a new key. Its chain is the certificate alone, since the
+    /// other side has the authority.
     pub fn issue(
         &self,
         role: PeerRole,
@@ -102,7 +111,10 @@ impl PrivateAuthority {
         let first = names.first().map(PeerName::to_string).unwrap_or_default();
         // No later than the authority itself: beyond that nobody would believe it.
         let mut params = named(&first, not_before, not_after.min(self.expires_at()))?;
-        params.subject_alt_names = names.iter().map(alternative_name).collect::<Result<_, _>>()?;
+        params.subject_alt_names = names
+            .iter()
+            .map(alternative_name)
+            .collect::<Result<_, _>>()?;
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![match role {
@@ -136,7 +148,11 @@ impl PrivateAuthority {
 
 /// The names and addresses that a peer's certificate is for, in its order.
 pub fn peer_names(chain: &CertificateChain) -> Vec<PeerName> {
-    let Some(Ok((_, leaf))) = chain.der().first().map(|der| X509Certificate::from_der(der)) else {
+    let Some(Ok((_, leaf))) = chain
+        .der()
+        .first()
+        .map(|der| X509Certificate::from_der(der))
+    else {
         return Vec::new();
     };
     let Ok(Some(extension)) = leaf.subject_alternative_name() else {
@@ -151,15 +167,26 @@ pub fn peer_names(chain: &CertificateChain) -> Vec<PeerName> {
             .ok(),
         _ => None,
     };
-    extension.value.general_names.iter().filter_map(name).collect()
+    extension
+        .value
+        .general_names
+        .iter()
+        .filter_map(name)
+        .collect()
 }
 
-fn named(name: &str, not_before: Timestamp, not_after: Timestamp) -> Result<CertificateParams, MakeError> {
+fn named(
+    name: &str,
+    not_before: Timestamp,
+    not_after: Timestamp,
+) -> Result<CertificateParams, MakeError> {
     let mut params = CertificateParams::new(Vec::new()).map_err(MakeError::Encode)?;
     params.distinguished_name = DistinguishedName::new();
     // RFC 5280 bounds a common name to 64 characters; nobody goes by it here.
     let common_name: String = name.chars().take(64).collect();
-    params.distinguished_name.push(DnType::CommonName, common_name);
+    params
+        .distinguished_name
+        .push(DnType::CommonName, common_name);
     params.not_before = date(not_before)?;
     params.not_after = date(not_after)?;
     Ok(params)
@@ -168,7 +195,9 @@ fn named(name: &str, not_before: Timestamp, not_after: Timestamp) -> Result<Cert
 fn alternative_name(name: &PeerName) -> Result<SanType, MakeError> {
     Ok(match name {
         PeerName::Ip(address) => SanType::IpAddress(*address),
-        PeerName::Host(host) => SanType::DnsName(host.as_str().try_into().map_err(MakeError::Encode)?),
+        PeerName::Host(host) => {
+            SanType::DnsName(host.as_str().try_into().map_err(MakeError::Encode)?)
+        }
     })
 }
 
@@ -187,7 +216,9 @@ impl FromStr for PeerName {
                 && !label.ends_with('-')
         };
         // What looks like an address but is none must not become a name.
-        let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        let is_number = text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.');
         if text.len() > 253 || is_number || !text.split('.').all(is_label) {
             return Err(PeerNameError(text.chars().take(300).collect()));
         }
@@ -223,7 +254,10 @@ mod tests {
             let (chain, key) = authority.issue(role, &wanted, (START, END)).unwrap();
             assert_eq!(peer_names(&chain), wanted);
             let (_, leaf) = X509Certificate::from_der(&chain.der()[0]).unwrap();
-            assert_eq!(*leaf.public_key().subject_public_key.data, *key.public_key());
+            assert_eq!(
+                *leaf.public_key().subject_public_key.data,
+                *key.public_key()
+            );
             let usage = leaf.extended_key_usage().unwrap().unwrap().value;
             assert_eq!((usage.client_auth, usage.server_auth), (client, !client));
             let usage = leaf.key_usage().unwrap().unwrap().value;

@@ -43,7 +43,9 @@ impl Roots {
         let count = certificates.len();
         let roots = Self::from_der(certificates);
         match &roots.0 {
-            Kind::Known(anchors) if anchors.is_empty() || anchors.len() < count => Err(RootsError::Missing),
+            Kind::Known(anchors) if anchors.is_empty() || anchors.len() < count => {
+                Err(RootsError::Missing)
+            }
             _ => Ok(roots),
         }
     }
@@ -114,7 +116,9 @@ impl Roots {
         );
         match verified {
             Ok(_) => Ok(()),
-            Err(error) if is_foreign(&error) && intermediates.is_empty() => Err(ChainFault::Incomplete),
+            Err(error) if is_foreign(&error) && intermediates.is_empty() => {
+                Err(ChainFault::Incomplete)
+            }
             Err(error) => Err(untrusted(&error)),
         }
     }

@@ -10,8 +10,8 @@ use dps_x509::{
 };
 use proptest::prelude::*;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer,
-    KeyPair, KeyUsagePurpose, NameConstraints,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, NameConstraints,
 };
 use secrecy::ExposeSecret;
 
@@ -79,7 +79,11 @@ impl Authority {
         self.leaf_with(key, |_| {})
     }
 
-    fn leaf_with(&self, key: &CertificateKey, change: impl FnOnce(&mut CertificateParams)) -> Vec<u8> {
+    fn leaf_with(
+        &self,
+        key: &CertificateKey,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Vec<u8> {
         let mut params = CertificateParams::new(vec![host().as_str().to_owned()]).unwrap();
         params.not_before = at(now() - DAY);
         params.not_after = at(now() + 89 * DAY);
@@ -87,7 +91,11 @@ impl Authority {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         change(&mut params);
         let key = KeyPair::from_pem(key.to_pem().expose_secret()).unwrap();
-        params.signed_by(&key, &self.issuer()).unwrap().der().to_vec()
+        params
+            .signed_by(&key, &self.issuer())
+            .unwrap()
+            .der()
+            .to_vec()
     }
 }
 
@@ -126,11 +134,19 @@ impl World {
 }
 
 fn pem(sent: &[&Vec<u8>]) -> String {
-    let one = |der: &&Vec<u8>| CertificateChain::from_der(vec![(*der).clone()]).unwrap().to_pem();
+    let one = |der: &&Vec<u8>| {
+        CertificateChain::from_der(vec![(*der).clone()])
+            .unwrap()
+            .to_pem()
+    };
     sent.iter().map(one).collect()
 }
 
-fn path(sent: &[&Vec<u8>], key: &CertificateKey, roots: &Roots) -> Result<Vec<Vec<u8>>, ChainFault> {
+fn path(
+    sent: &[&Vec<u8>],
+    key: &CertificateKey,
+    roots: &Roots,
+) -> Result<Vec<Vec<u8>>, ChainFault> {
     let bundle = CertificateBundle::from_pem(&pem(sent)).unwrap();
     bundle
         .path(key, &host(), now(), roots)
@@ -148,7 +164,12 @@ fn the_path_is_kept_and_the_rest_is_dropped() {
     let short = vec![w.leaf.clone(), w.intermediate.clone()];
     let long = vec![w.leaf.clone(), w.intermediate.clone(), w.crossed.clone()];
     for (name, sent, roots, expected) in [
-        ("as it should be", vec![&w.leaf, &w.intermediate], &young, &short),
+        (
+            "as it should be",
+            vec![&w.leaf, &w.intermediate],
+            &young,
+            &short,
+        ),
         (
             "root at the end",
             vec![&w.leaf, &w.intermediate, &w.young],
@@ -218,7 +239,10 @@ fn the_path_is_kept_and_the_rest_is_dropped() {
 #[test]
 fn what_leads_nowhere_is_refused_with_the_reason() {
     let w = World::new();
-    let (young, other) = (roots(&[&w.young]), roots(&[&Authority::new("Other").root()]));
+    let (young, other) = (
+        roots(&[&w.young]),
+        roots(&[&Authority::new("Other").root()]),
+    );
     let untrusted = |fault: &ChainFault| fault.code() == "CHAIN_UNTRUSTED";
     assert!(
         w.path(&[&w.leaf, &w.intermediate], &other)
@@ -228,7 +252,10 @@ fn what_leads_nowhere_is_refused_with_the_reason() {
         w.path(&[&w.leaf, &w.intermediate], &roots(&[]))
             .is_err_and(|fault| untrusted(&fault))
     );
-    let expired = w.path(&[&w.leaf, &w.intermediate, &w.crossed_expired], &roots(&[&w.old]));
+    let expired = w.path(
+        &[&w.leaf, &w.intermediate, &w.crossed_expired],
+        &roots(&[&w.old]),
+    );
     assert!(expired.is_err_and(|fault| untrusted(&fault)));
     for roots in [&young, &Roots::unknown()] {
         assert_eq!(w.path(&[&w.leaf], roots), Err(ChainFault::Incomplete));
@@ -273,11 +300,21 @@ fn usage_constraints_and_names_are_those_of_a_server_under_an_authority() {
     let client = good.leaf_with(&key, |leaf| {
         leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     });
-    assert_eq!(codes(&good, &client), [Err("WRONG_USAGE"), Err("WRONG_USAGE")]);
-    let agreement = good.leaf_with(&key, |leaf| leaf.key_usages = vec![KeyUsagePurpose::KeyAgreement]);
-    assert_eq!(codes(&good, &agreement), [Err("WRONG_USAGE"), Err("WRONG_USAGE")]);
+    assert_eq!(
+        codes(&good, &client),
+        [Err("WRONG_USAGE"), Err("WRONG_USAGE")]
+    );
+    let agreement = good.leaf_with(&key, |leaf| {
+        leaf.key_usages = vec![KeyUsagePurpose::KeyAgreement]
+    });
+    assert_eq!(
+        codes(&good, &agreement),
+        [Err("WRONG_USAGE"), Err("WRONG_USAGE")]
+    );
     let elsewhere = good.leaf_with(&key, |leaf| {
-        leaf.subject_alt_names = vec![rcgen::SanType::DnsName("other.example.com".try_into().unwrap())];
+        leaf.subject_alt_names = vec![rcgen::SanType::DnsName(
+            "other.example.com".try_into().unwrap(),
+        )];
     });
     assert_eq!(
         codes(&good, &elsewhere),
@@ -337,14 +374,20 @@ fn a_certificate_that_cannot_be_read_is_on_no_path() {
     let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     let sent = format!("{garbage}{}", pem(&[&w.leaf, &w.intermediate]));
     let bundle = CertificateBundle::from_pem(&sent).unwrap();
-    let chain = bundle.path(&w.key, &host(), now(), &roots(&[&w.young])).unwrap();
+    let chain = bundle
+        .path(&w.key, &host(), now(), &roots(&[&w.young]))
+        .unwrap();
     assert_eq!(chain.der(), [w.leaf, w.intermediate]);
 }
 
 #[test]
 fn a_file_of_roots_is_read_whole_or_not_at_all() {
     let w = World::new();
-    assert!(!Roots::from_pem(&pem(&[&w.old, &w.young])).unwrap().is_empty());
+    assert!(
+        !Roots::from_pem(&pem(&[&w.old, &w.young]))
+            .unwrap()
+            .is_empty()
+    );
     assert_eq!(Roots::from_pem("").unwrap_err(), RootsError::Missing);
     let key = w.key.to_pem();
     let fault = Roots::from_pem(key.expose_secret()).unwrap_err();

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use dps_domain::{Hostname, Timestamp};
 use dps_x509::{
-    CertificateChain, CertificateKey, ChainError, ChainFault, KeyAlgorithm, KeyFault, check, csr_der,
-    self_signed,
+    CertificateChain, CertificateKey, ChainError, ChainFault, KeyAlgorithm, KeyFault, check,
+    csr_der, self_signed,
 };
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use secrecy::ExposeSecret;
@@ -26,7 +26,8 @@ fn at(moment: Timestamp) -> time::OffsetDateTime {
     time::OffsetDateTime::from_unix_timestamp(moment.unix_seconds()).unwrap()
 }
 
-/// A leaf for `san` valid from a day ago to 89 days ahead, signed by an intermediate that follows it.
+/// A leaf for `san` valid from a day ago to 89 days ahead, signed by an intermediate that follows
+/// it.
 fn issued(san: &str) -> (CertificateChain, CertificateKey) {
     let authority_key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
     let mut authority = CertificateParams::new(Vec::new()).unwrap();
@@ -45,8 +46,11 @@ fn issued(san: &str) -> (CertificateChain, CertificateKey) {
     leaf.not_after = at(now() + 89 * DAY);
     let leaf_key = KeyPair::from_pem(key.to_pem().expose_secret()).unwrap();
     let leaf = leaf.signed_by(&leaf_key, &issuer).unwrap();
-    let chain =
-        CertificateChain::from_der(vec![leaf.der().to_vec(), authority_certificate.der().to_vec()]).unwrap();
+    let chain = CertificateChain::from_der(vec![
+        leaf.der().to_vec(),
+        authority_certificate.der().to_vec(),
+    ])
+    .unwrap();
     (chain, key)
 }
 
@@ -84,7 +88,10 @@ fn each_fault_is_told_apart() {
     let (chain, key) = issued("shop.example.com");
     let host = name("shop.example.com");
     let other = CertificateKey::generate().unwrap();
-    assert_eq!(check(&chain, &other, &host, now()), Err(ChainFault::KeyMismatch));
+    assert_eq!(
+        check(&chain, &other, &host, now()),
+        Err(ChainFault::KeyMismatch)
+    );
 
     let elsewhere = check(&chain, &key, &name("other.example.com"), now());
     assert!(matches!(elsewhere, Err(ChainFault::NameNotCovered { .. })));
@@ -99,17 +106,24 @@ fn each_fault_is_told_apart() {
     );
 
     let early = check(&chain, &key, &host, now() - 2 * DAY);
-    assert!(matches!(early, Err(ChainFault::NotYetValid { position: 1, .. })));
+    assert!(matches!(
+        early,
+        Err(ChainFault::NotYetValid { position: 1, .. })
+    ));
 
     let (stranger, _) = issued("stranger.example.com");
-    let mixed = CertificateChain::from_der(vec![chain.der()[0].clone(), stranger.der()[1].clone()]).unwrap();
+    let mixed = CertificateChain::from_der(vec![chain.der()[0].clone(), stranger.der()[1].clone()])
+        .unwrap();
     assert_eq!(
         check(&mixed, &key, &host, now()),
         Err(ChainFault::OutOfOrder { position: 1 })
     );
 
     let reversed = CertificateChain::from_der(chain.der().iter().rev().cloned().collect()).unwrap();
-    assert_eq!(check(&reversed, &key, &host, now()), Err(ChainFault::KeyMismatch));
+    assert_eq!(
+        check(&reversed, &key, &host, now()),
+        Err(ChainFault::KeyMismatch)
+    );
 }
 
 #[test]
@@ -169,7 +183,10 @@ fn a_key_survives_its_pem_form_and_never_shows_itself() {
     let read = CertificateKey::from_pem(pem.expose_secret()).unwrap();
     assert_eq!(read.public_key(), key.public_key());
     assert_eq!(read.algorithm(), KeyAlgorithm::EcP256);
-    assert_eq!(format!("{key:?}"), "CertificateKey { algorithm: EcP256, .. }");
+    assert_eq!(
+        format!("{key:?}"),
+        "CertificateKey { algorithm: EcP256, .. }"
+    );
     assert!(format!("{pem:?}").contains("REDACTED"));
 }
 
@@ -206,7 +223,9 @@ fn a_request_carries_the_name_as_alternative_name_and_no_subject() {
     let info = &request.certification_request_info;
     assert_eq!(info.subject.iter().count(), 0);
     assert_eq!(*info.subject_pki.subject_public_key.data, *key.public_key());
-    let wire = der.windows(21).any(|window| window == b"xn--bcher-kva.example");
+    let wire = der
+        .windows(21)
+        .any(|window| window == b"xn--bcher-kva.example");
     assert!(wire);
 }
 
@@ -258,7 +277,10 @@ mod openssl {
     #[test]
     fn a_weak_rsa_key_is_refused() {
         let rsa = openssl(&["genrsa", "1024"]);
-        assert_eq!(CertificateKey::from_pem(&rsa).unwrap_err(), KeyFault::Unsupported);
+        assert_eq!(
+            CertificateKey::from_pem(&rsa).unwrap_err(),
+            KeyFault::Unsupported
+        );
     }
 
     #[test]
@@ -286,7 +308,12 @@ mod openssl {
         let chain = CertificateChain::from_pem(&pem).unwrap();
         let key = CertificateKey::from_pem(&std::fs::read_to_string(&key_file).unwrap()).unwrap();
         std::fs::remove_dir_all(&folder).unwrap();
-        let verdict = check(&chain, &key, &name("old.example.com"), chain.leaf().not_before);
+        let verdict = check(
+            &chain,
+            &key,
+            &name("old.example.com"),
+            chain.leaf().not_before,
+        );
         assert_eq!(verdict, Err(ChainFault::WeakSignature { position: 1 }));
     }
 }

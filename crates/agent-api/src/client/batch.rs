@@ -10,9 +10,10 @@ use crate::{
 };
 
 impl AgentClient {
-    /// Has many certificates served, in as few calls as their number and size allow. The results come in the order of the requests.
-    /// After a call that failed as a whole nothing more is asked, and every result that is missing is that failure. An agent that
-    /// is too old for batches is asked one by one.
+    /// Has many certificates served, in as few calls as their number and size allow. The results
+    /// come in the order of the requests. After a call that failed as a whole nothing more is
+    /// asked, and every result that is missing is that failure. An agent that is too old for
+    /// batches is asked one by one.
     pub async fn apply_batch(&self, requests: &[ApplyRequest]) -> Vec<Result<Applied, AgentError>> {
         let mut results = Vec::with_capacity(requests.len());
         let mut rest = requests;
@@ -21,7 +22,10 @@ impl AgentClient {
             match self.apply_chunk(chunk).await {
                 Ok(answers) => results.extend(answers),
                 Err(AgentError::Refused {
-                    code: ProblemCode::NotFound | ProblemCode::MethodNotAllowed | ProblemCode::RequestTooLarge,
+                    code:
+                        ProblemCode::NotFound
+                        | ProblemCode::MethodNotAllowed
+                        | ProblemCode::RequestTooLarge,
                     ..
                 }) => {
                     for request in chunk {
@@ -39,7 +43,8 @@ impl AgentClient {
                     }
                 }
                 Err(error) => {
-                    let others: Vec<_> = rest.iter().skip(1).map(|_| Err(error.repeated())).collect();
+                    let others: Vec<_> =
+                        rest.iter().skip(1).map(|_| Err(error.repeated())).collect();
                     results.push(Err(error));
                     results.extend(others);
                     return results;
@@ -55,8 +60,13 @@ impl AgentClient {
         chunk: &[ApplyRequest],
     ) -> Result<Vec<Result<Applied, AgentError>>, AgentError> {
         let call = self
-            .internal(Method::POST, &["internal", "v1", "certificates", "apply-batch"])
-            .json(&BatchRequest { certificates: chunk });
+            .internal(
+                Method::POST,
+                &["internal", "v1", "certificates", "apply-batch"],
+            )
+            .json(&BatchRequest {
+                certificates: chunk,
+            });
         let answer: BatchAnswer = self.json(self.send(call).await?).await?;
         if answer.results.len() != chunk.len() {
             let detail = format!(
@@ -80,12 +90,16 @@ impl AgentClient {
 fn chunk_length(requests: &[ApplyRequest]) -> usize {
     let mut bytes = 0;
     let fits = |request: &&ApplyRequest| {
-        // A line feed in PEM takes two bytes in JSON, once in 65; names and numbers take less than 700.
+        // A line feed in PEM takes two bytes in JSON, once in 65; names and numbers take less than
+        // 700.
         let pem = request.chain_pem.len() + request.private_key_pem.expose_secret().len();
         bytes += pem + pem / 30 + 700;
         bytes <= MAX_BATCH_BYTES
     };
-    let count = requests.iter().take(MAX_BATCH_CERTIFICATES).take_while(fits);
+    let count = requests
+        .iter()
+        .take(MAX_BATCH_CERTIFICATES)
+        .take_while(fits);
     count.count().max(1)
 }
 

@@ -72,8 +72,9 @@ struct Pause {
     failure: Option<Failure>,
 }
 
-/// The account at the service's directory, registered on first use. Crash-safe: a key that was stored but not registered is
-/// registered next time, and registering twice finds the same account (RFC 8555 §7.3.1).
+/// The account at the service's directory, registered on first use. Crash-safe: a key that was
+/// stored but not registered is registered next time, and registering twice finds the same account
+/// (RFC 8555 §7.3.1).
 pub async fn account(service: &Service) -> Result<Account, AccountError> {
     let stored = stored(service).await?;
     let key = open(service, &stored)?;
@@ -121,7 +122,9 @@ async fn stored(service: &Service) -> Result<StoredAccount, AccountError> {
 }
 
 fn open(service: &Service, stored: &StoredAccount) -> Result<SecretString, VaultError> {
-    service.vault.open(secret(&stored.directory_url), &stored.key)
+    service
+        .vault
+        .open(secret(&stored.directory_url), &stored.key)
 }
 
 fn secret(directory_url: &str) -> SecretContext<'_> {
@@ -250,12 +253,16 @@ async fn register(service: &Service, key: &SecretString) -> Result<String, Accou
     if limit.is_none() {
         let blocked_until = service.store.ledger_bucket(&bucket).await?.blocked_until;
         if blocked_until > now {
-            return Err(AccountError::Limited { until: blocked_until });
+            return Err(AccountError::Limited {
+                until: blocked_until,
+            });
         }
     } else {
         let taken = service.store.ledger_take(&bucket, &limit, now, 1).await?;
         if taken.count == 0 {
-            return Err(AccountError::Limited { until: taken.next_at });
+            return Err(AccountError::Limited {
+                until: taken.next_at,
+            });
         }
     }
     let registered = service.ca.register(key).await;

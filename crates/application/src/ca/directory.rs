@@ -81,7 +81,10 @@ pub async fn claim(
 }
 
 /// Before an order: whether the directory is still that of the installation.
-pub(crate) async fn check(store: &dyn CertificateStore, configured: &str) -> Result<(), DirectoryError> {
+pub(crate) async fn check(
+    store: &dyn CertificateStore,
+    configured: &str,
+) -> Result<(), DirectoryError> {
     match store.cursor(CURSOR).await? {
         Some(in_use) if in_use != configured => Err(DirectoryError::Changed {
             configured: configured.to_owned(),

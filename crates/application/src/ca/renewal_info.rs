@@ -1,5 +1,5 @@
-//! Asks the CA when the certificates that are served should be renewed (RFC 9773). Whatever comes of it, the renewal by a certificate's
-//! own dates stands.
+//! Asks the CA when the certificates that are served should be renewed (RFC 9773). Whatever comes
+//! of it, the renewal by a certificate's own dates stands.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -31,7 +31,8 @@ const STORE_PAUSE: Duration = Duration::from_secs(2);
 /// How often a record is written that somebody else writes at the same time.
 const TRIES: usize = 3;
 
-/// Asks what is due until `shutdown`. What is not answered by then is due again when its claim ends.
+/// Asks what is due until `shutdown`. What is not answered by then is due again when its claim
+/// ends.
 pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     let work = async {
         loop {
@@ -61,15 +62,20 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     }
 }
 
-/// Asks the CA a page of what is due now, and records what it says; answers how many polls there were.
+/// Asks the CA a page of what is due now, and records what it says; answers how many polls there
+/// were.
 ///
-/// The whole page is asked before anything of it is recorded: a poll that waits for an answer may hold a connection to the store,
-/// to count itself against the CA's limits, and must go on while others are recorded.
+/// The whole page is asked before anything of it is recorded: a poll that waits for an answer may
+/// hold a connection to the store, to count itself against the CA's limits, and must go on while
+/// others are recorded.
 pub async fn poll_renewal_info(service: &Service) -> Result<usize, StoreError> {
     let at_once = service.policy.recheck.concurrency.max(1);
     let now = service.now();
     let limit = PAGE.min(at_once.saturating_mul(IN_TURN));
-    let polls = service.store.renewal_info_claim(now, now + CLAIM, limit).await?;
+    let polls = service
+        .store
+        .renewal_info_claim(now, now + CLAIM, limit)
+        .await?;
     let claimed = polls.len();
     let answers: Vec<_> = stream::iter(polls)
         .map(|poll| answered_caught(service, poll))
@@ -98,7 +104,8 @@ pub async fn poll_renewal_info(service: &Service) -> Result<usize, StoreError> {
     Ok(claimed)
 }
 
-/// As [`answered`]; a poll that panics takes no other along, and is asked again when its claim ends.
+/// As [`answered`]; a poll that panics takes no other along, and is asked again when its claim
+/// ends.
 async fn answered_caught(service: &Service, poll: RenewalInfoPoll) -> Option<Answered> {
     let id = poll.domain_id;
     let answer = AssertUnwindSafe(answered(service, poll)).catch_unwind();
@@ -148,8 +155,14 @@ async fn answer(service: &Service, poll: &RenewalInfoPoll) -> RenewalInfoAnswer 
             service.local_fault(LocalParty::Ca, detail);
             return RenewalInfoAnswer::Unasked { until: None };
         }
-        CaError::Paced { until } => return RenewalInfoAnswer::Unasked { until: Some(*until) },
-        CaError::Unavailable { retry_after, .. } => RenewalInfoAnswer::Unavailable { until: *retry_after },
+        CaError::Paced { until } => {
+            return RenewalInfoAnswer::Unasked {
+                until: Some(*until),
+            };
+        }
+        CaError::Unavailable { retry_after, .. } => RenewalInfoAnswer::Unavailable {
+            until: *retry_after,
+        },
         CaError::RateLimited { until, .. } => RenewalInfoAnswer::Unavailable { until: *until },
         CaError::Paused { .. }
         | CaError::RejectedIdentifier { .. }
@@ -173,8 +186,9 @@ fn no_answer() -> CaError {
     }
 }
 
-/// Moves the renewal of a domain and records why, in one write. Answers whether the poll is done with: it is not where there is
-/// nothing to move. When others write the record all the while, or somebody else asked meanwhile, it is left as it is.
+/// Moves the renewal of a domain and records why, in one write. Answers whether the poll is done
+/// with: it is not where there is nothing to move. When others write the record all the while, or
+/// somebody else asked meanwhile, it is left as it is.
 async fn move_renewal(
     service: &Service,
     poll: &RenewalInfoPoll,
@@ -184,7 +198,9 @@ async fn move_renewal(
     let began = Instant::now();
     for _ in 0..TRIES {
         let record = service.store.domain(poll.domain_id).await?;
-        let Some(record) = record.filter(|record| record.phase.serving() == Some(poll.certificate_id)) else {
+        let Some(record) =
+            record.filter(|record| record.phase.serving() == Some(poll.certificate_id))
+        else {
             return Ok(false);
         };
         // After the record: who moves the renewal from here on changes its revision.

@@ -36,7 +36,9 @@ impl RequestTokens for LedgerTokens {
 
     async fn take(&self, endpoint: Endpoint, most: u32) -> Result<Taken, StoreError> {
         let (key, limit) = (self.bucket(endpoint), self.limit(endpoint));
-        self.store.ledger_take(&key, &limit, self.clock.now(), most).await
+        self.store
+            .ledger_take(&key, &limit, self.clock.now(), most)
+            .await
     }
 
     async fn block(&self, endpoint: Endpoint, until: Timestamp) -> Result<(), StoreError> {

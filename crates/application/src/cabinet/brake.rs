@@ -117,7 +117,8 @@ pub(crate) async fn may_remove(
         let text = service.store.cursor(CURSOR).await?;
         let (stored, now) = (Removals::read(text.as_deref()), service.now());
         // The domains are counted only when few would not be few any more.
-        let is_few = stored.is_none_or(|removals| removals.taken < FEW || removals.is_approved(now));
+        let is_few =
+            stored.is_none_or(|removals| removals.taken < FEW || removals.is_approved(now));
         let domains = if is_few {
             0
         } else {
@@ -158,7 +159,10 @@ pub(crate) async fn is_approved(service: &Service) -> Result<bool, StoreError> {
 ///
 /// # Errors
 /// When the store fails.
-pub async fn approve(store: &dyn CertificateStore, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+pub async fn approve(
+    store: &dyn CertificateStore,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, StoreError> {
     let until = now + DAY;
     for _ in 0..TRIES {
         let text = store.cursor(CURSOR).await?;
@@ -230,7 +234,9 @@ mod tests {
         let hour = Duration::from_secs(3600);
         assert_eq!(judge(Some(full), 1, 10, NOW + hour), Verdict::Held);
         for now in [NOW + DAY, NOW - hour] {
-            assert!(matches!(judge(Some(full), 1, 10, now), Verdict::Counted(next) if next.taken == 1));
+            assert!(
+                matches!(judge(Some(full), 1, 10, now), Verdict::Counted(next) if next.taken == 1)
+            );
         }
         let approved = Removals {
             approved_until: Some(NOW + DAY),

@@ -1,4 +1,5 @@
-//! Whether the Cabinet is worth asking: its being away is found out once, not once per waiting report.
+//! Whether the Cabinet is worth asking: its being away is found out once, not once per waiting
+//! report.
 
 use std::time::Duration;
 
@@ -77,7 +78,8 @@ impl Circuit {
         }
     }
 
-    /// No call of the batch was answered. `away` if one of them found nobody there; `asked` is what the Cabinet asked for.
+    /// No call of the batch was answered. `away` if one of them found nobody there; `asked` is what
+    /// the Cabinet asked for.
     pub(crate) fn failed(
         &mut self,
         (calls, away): (u32, bool),
@@ -128,7 +130,10 @@ mod tests {
                 Permit::All => panic!("nobody came back"),
             }
         }
-        assert!((8_600..8_700).contains(&probes), "about two a minute: {probes}");
+        assert!(
+            (8_600..8_700).contains(&probes),
+            "about two a minute: {probes}"
+        );
         assert_eq!(circuit.answered(now), Change::CameBack(now.since(NOW)));
         assert_eq!(circuit.permit(now), Permit::All);
     }
@@ -152,6 +157,9 @@ mod tests {
         assert_eq!(circuit.permit(NOW), Permit::Wait(Duration::from_secs(17)));
         circuit.failed((1, true), NOW, Some(Duration::from_secs(9_999)), 1.0);
         assert_eq!(circuit.permit(NOW), Permit::Wait(LONGEST));
-        assert_eq!(circuit.permit(NOW - Duration::from_secs(3600)), Permit::Probe);
+        assert_eq!(
+            circuit.permit(NOW - Duration::from_secs(3600)),
+            Permit::Probe
+        );
     }
 }

@@ -223,7 +223,10 @@ mod tests {
         assert!(!health.refuse(&item(&id.to_string()), NOW + MINUTE));
         assert!(health.refuse(&item("x"), NOW));
         let said = health.standing().check(NOW, MINUTE).unwrap_err();
-        assert!(said.contains("2 items") && said.contains("tenantId"), "{said}");
+        assert!(
+            said.contains("2 items") && said.contains("tenantId"),
+            "{said}"
+        );
         health.forget_old(&[id], NOW);
         assert_eq!(health.standing().refused, Some((item("x"), 1)));
         health.forget_old(&[], NOW + MINUTE);
@@ -264,7 +267,11 @@ mod tests {
     #[test]
     fn an_intake_that_succeeds_no_more_is_told_after_a_while() {
         let health = CabinetHealth::default();
-        assert_eq!(health.standing().check(NOW, MINUTE), Ok(()), "it has not begun");
+        assert_eq!(
+            health.standing().check(NOW, MINUTE),
+            Ok(()),
+            "it has not begun"
+        );
         health.begin(NOW);
         assert_eq!(health.standing().check(NOW + MINUTE, MINUTE), Ok(()));
         assert!(health.standing().check(NOW + 2 * MINUTE, MINUTE).is_err());

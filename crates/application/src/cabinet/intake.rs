@@ -1,4 +1,5 @@
-//! Takes domains in from the Cabinet: by its change feed when it offers one, else by polling the pending statuses.
+//! Takes domains in from the Cabinet: by its change feed when it offers one, else by polling the
+//! pending statuses.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -37,7 +38,8 @@ const FAULTS: Backoff = Backoff {
     initial: Duration::from_secs(2),
     max: Duration::from_secs(30),
 };
-/// How often a record that others write at the same time is read again before it is left to the next pass.
+/// How often a record that others write at the same time is read again before it is left to the
+/// next pass.
 const UPDATE_TRIES: usize = 5;
 /// New domains written in one transaction: short enough that nobody waits for it.
 const BATCH: usize = 100;
@@ -64,7 +66,8 @@ const NAME_REFUSED: &str = "name.refused";
 const TARGET_REFUSED: &str = "target.refused";
 /// In a domain's history: the Cabinet does not want any more what was refused.
 const REFUSAL_OVER: &str = "refusal.withdrawn";
-/// The statuses that mean work. Active and Failed domains are not polled: nothing per pass may grow with them.
+/// The statuses that mean work. Active and Failed domains are not polled: nothing per pass may grow
+/// with them.
 const POLLED: [Status; 4] = [
     Status::PendingDns,
     Status::PendingHttpProbe,
@@ -83,8 +86,8 @@ pub enum IntakeError {
     Store(#[from] StoreError),
 }
 
-/// Follows the Cabinet's change feed while it offers one, and polls the pending statuses while it does not or the feed fails. What
-/// either misses is found by the resync.
+/// Follows the Cabinet's change feed while it offers one, and polls the pending statuses while it
+/// does not or the feed fails. What either misses is found by the resync.
 pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     let mut intake = Intake::default();
     loop {
@@ -331,10 +334,13 @@ async fn look(service: &Service, domain: &CabinetDomain) -> Look {
     }
     plain_arrival(service, domain)
         .await
-        .map_or(Look::Other, |completion| Look::Arrival(Box::new(completion)))
+        .map_or(Look::Other, |completion| {
+            Look::Arrival(Box::new(completion))
+        })
 }
 
-/// Whether news of a domain says nothing that is new. A removal is carried out whenever it is heard of.
+/// Whether news of a domain says nothing that is new. A removal is carried out whenever it is heard
+/// of.
 fn is_known(record: &DomainRecord, domain: &CabinetDomain) -> bool {
     domain.version <= record.cabinet_version && domain.status != Some(Status::PendingRemoval)
 }
@@ -439,8 +445,8 @@ async fn align(service: &Service, domain: &CabinetDomain) -> Result<bool, StoreE
     Ok(false)
 }
 
-/// Compares the record, as it was before the Cabinet was asked, with what the Cabinet said, and mends what differs. What somebody else
-/// writes meanwhile is left to the next resync.
+/// Compares the record, as it was before the Cabinet was asked, with what the Cabinet said, and
+/// mends what differs. What somebody else writes meanwhile is left to the next resync.
 pub(crate) async fn mend(
     service: &Service,
     record: Option<DomainRecord>,
@@ -593,7 +599,9 @@ impl Brake {
                 EndOfService::Removal => false,
                 // A process that ended between the two writes of a rename was counted already.
                 EndOfService::Rename => {
-                    let begun = record.id.take_down(&record.hostname, record.cabinet_version);
+                    let begun = record
+                        .id
+                        .take_down(&record.hostname, record.cabinet_version);
                     service.store.domain(begun).await?.is_some()
                 }
             }
@@ -627,7 +635,9 @@ fn take_down_of(context: &AlignContext<'_>, before: &DomainRecord) -> Option<Com
         Phase::Failed | Phase::Leaving | Phase::Gone => return None,
     }
     let mut record = DomainRecord {
-        id: before.id.take_down(&before.hostname, before.cabinet_version),
+        id: before
+            .id
+            .take_down(&before.hostname, before.cabinet_version),
         phase: Phase::Leaving,
         revision: 0,
         created_at: context.now,
@@ -644,7 +654,11 @@ fn take_down_of(context: &AlignContext<'_>, before: &DomainRecord) -> Option<Com
 }
 
 /// Writes a record, new or changed.
-async fn write(service: &Service, completion: Completion, new: bool) -> Result<Written, StoreError> {
+async fn write(
+    service: &Service,
+    completion: Completion,
+    new: bool,
+) -> Result<Written, StoreError> {
     let is_refusal = completion
         .event
         .as_ref()
@@ -676,7 +690,11 @@ pub(crate) async fn write_record(
 }
 
 /// A domain that we have no record of.
-fn arrival(context: &AlignContext<'_>, domain: &CabinetDomain, names: &Names) -> Option<Completion> {
+fn arrival(
+    context: &AlignContext<'_>,
+    domain: &CabinetDomain,
+    names: &Names,
+) -> Option<Completion> {
     let phase = match domain.status {
         Some(Status::PendingDns | Status::PendingHttpProbe | Status::Issuing) => Phase::START,
         Some(Status::PendingRemoval) => Phase::Leaving,
@@ -712,7 +730,10 @@ fn started(
         "canonicalHost": shown(&domain.canonical_host),
         "cnameTarget": shown(&domain.cname_target),
     });
-    let refusal = names.refusal.as_ref().filter(|_| record.phase != Phase::Leaving);
+    let refusal = names
+        .refusal
+        .as_ref()
+        .filter(|_| record.phase != Phase::Leaving);
     let Some(failure) = refusal else {
         let event = DomainEvent::of(&record, kind, detail, context.replica);
         return Completion {
@@ -791,8 +812,12 @@ fn change(
             // What is served or on its way stays, and the Cabinet hears what is wrong.
             _ if refusal.is_some() => None,
             _ if names.hostname != record.hostname => Some("name.changed"),
-            Phase::Failed if theirs == Status::PendingDns && newer && !too_soon => Some(RETRY_REQUESTED),
-            Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. } | Phase::Failed => None,
+            Phase::Failed if theirs == Status::PendingDns && newer && !too_soon => {
+                Some(RETRY_REQUESTED)
+            }
+            Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. } | Phase::Failed => {
+                None
+            }
         };
         if let Some(kind) = kind {
             return Some(begun(context, record, domain, names, kind));
@@ -804,8 +829,8 @@ fn change(
         .as_ref()
         .is_none_or(Failure::refuses_name_or_target);
     let is_untold = has_room && refusal != record.last_failure.as_ref();
-    let tells_refusal =
-        refusal.is_some() && (newer || (resync && (is_untold || domain.version != record.cabinet_version)));
+    let tells_refusal = refusal.is_some()
+        && (newer || (resync && (is_untold || domain.version != record.cabinet_version)));
     let is_over = may_start && is_wanted && is_refusal_over(record, names);
     let target = names.target.as_ref().filter(|_| refusal.is_none());
     let target = target.unwrap_or(&record.cname_target);
@@ -938,7 +963,9 @@ fn wish(
         }
         // An order or a certificate is never thrown away: the next step is made now, and the
         // Cabinet is told where the domain stands.
-        (Status::PendingDns, Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. }) if newer => {
+        (Status::PendingDns, Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. })
+            if newer =>
+        {
             after.lift_pause();
             after.attempt = 0;
             after.next_attempt_at = Some(now);
@@ -957,7 +984,8 @@ fn wish(
     Ok(asked)
 }
 
-/// Whether the next step would look at DNS, so that it need not be waited for when the target has changed.
+/// Whether the next step would look at DNS, so that it need not be waited for when the target has
+/// changed.
 fn looks_at_dns(phase: &Phase) -> bool {
     match phase {
         Phase::Onboarding(issuance) => before_order(issuance),
@@ -1050,7 +1078,12 @@ mod tests {
 
     fn changed(phase: Phase, status: Status, version: u64) -> Option<Completion> {
         let told = told(status, version);
-        change(&context(&Policy::default()), &record(phase), &told, &names(&told))
+        change(
+            &context(&Policy::default()),
+            &record(phase),
+            &told,
+            &names(&told),
+        )
     }
 
     #[test]
@@ -1074,7 +1107,9 @@ mod tests {
 
     #[test]
     fn a_retry_starts_a_failed_domain_over_but_only_once_per_version() {
-        let retried = changed(Phase::Failed, Status::PendingDns, 4).unwrap().record;
+        let retried = changed(Phase::Failed, Status::PendingDns, 4)
+            .unwrap()
+            .record;
         assert_eq!(
             (retried.phase, retried.next_attempt_at),
             (Phase::START, Some(NOW))
@@ -1164,7 +1199,8 @@ mod tests {
                     told.canonical_host = "other.example.com".into();
                     let known = is_known(&record, &told);
                     assert_eq!(known, version < 4 && status != Status::PendingRemoval);
-                    let change = change(&context(&Policy::default()), &record, &told, &names(&told));
+                    let change =
+                        change(&context(&Policy::default()), &record, &told, &names(&told));
                     assert!(!known || change.is_none(), "{phase:?} {status:?} {version}");
                 }
             }
@@ -1175,7 +1211,12 @@ mod tests {
     fn altered(phase: Phase, alter: impl Fn(&mut CabinetDomain)) -> Option<Completion> {
         let mut told = told(Status::PendingDns, 4);
         alter(&mut told);
-        change(&context(&Policy::default()), &record(phase), &told, &names(&told))
+        change(
+            &context(&Policy::default()),
+            &record(phase),
+            &told,
+            &names(&told),
+        )
     }
 
     fn live() -> Phase {
@@ -1204,7 +1245,10 @@ mod tests {
             let old = take_down_of(&context(&Policy::default()), &record(phase.clone()));
             assert_eq!(old.is_none(), phase == Phase::Failed, "{phase:?}");
             if let Some(old) = old {
-                assert_eq!((&old.record.phase, old.report.is_none()), (&Phase::Leaving, true));
+                assert_eq!(
+                    (&old.record.phase, old.report.is_none()),
+                    (&Phase::Leaving, true)
+                );
                 assert_eq!(old.record.hostname.as_str(), "shop.example.com");
                 assert!(old.record.id.is_take_down());
             }
@@ -1225,7 +1269,10 @@ mod tests {
             told.canonical_host = "new.example.com".into();
             told.status = Some(Status::PendingRemoval);
         });
-        assert_eq!(removed.unwrap().record.hostname.as_str(), "shop.example.com");
+        assert_eq!(
+            removed.unwrap().record.hostname.as_str(),
+            "shop.example.com"
+        );
     }
 
     #[test]
@@ -1235,7 +1282,10 @@ mod tests {
         assert_eq!(refused.record.cname_target.as_str(), "edge.platform.net");
         let report = refused.report.unwrap();
         assert_eq!(report.status, Status::Active);
-        assert!(matches!(report.failure, Some(Failure::TargetNotAllowed { .. })));
+        assert!(matches!(
+            report.failure,
+            Some(Failure::TargetNotAllowed { .. })
+        ));
         assert!(report.message.unwrap().contains("\"no target\""));
     }
 
@@ -1250,13 +1300,20 @@ mod tests {
             occasion: Occasion::Resync,
             ..context(&policy)
         };
-        let changed =
-            |record: &DomainRecord, told: &CabinetDomain| change(&context, record, told, &names(told));
+        let changed = |record: &DomainRecord, told: &CabinetDomain| {
+            change(&context, record, told, &names(told))
+        };
         let mut record = record(live());
         let refused = changed(&record, &told(3, "*")).unwrap();
         assert!(refused.report.is_some(), "although the version is the same");
-        assert!(changed(&refused.record, &told(3, "*")).is_none(), "it was told");
-        assert!(changed(&refused.record, &told(4, "*")).is_some(), "it is new");
+        assert!(
+            changed(&refused.record, &told(3, "*")).is_none(),
+            "it was told"
+        );
+        assert!(
+            changed(&refused.record, &told(4, "*")).is_some(),
+            "it is new"
+        );
         let mended = changed(&refused.record, &told(3, "shop.example.com")).unwrap();
         assert_eq!(mended.record.last_failure, None);
         assert_eq!(mended.report.unwrap().failure, None);
@@ -1282,7 +1339,10 @@ mod tests {
             (back.record.phase, back.record.next_attempt_at),
             (Phase::START, Some(NOW))
         );
-        assert!(changed(Phase::Gone, Status::PendingDns, 3).is_none(), "old news");
+        assert!(
+            changed(Phase::Gone, Status::PendingDns, 3).is_none(),
+            "old news"
+        );
         assert!(changed(Phase::Gone, Status::Removed, 9).is_none());
     }
 
@@ -1318,7 +1378,9 @@ mod tests {
                 ..before
             };
             assert_eq!(completion.record, unchanged, "{phase:?}");
-            let told = completion.report.expect("the Cabinet hears where it stands");
+            let told = completion
+                .report
+                .expect("the Cabinet hears where it stands");
             assert_eq!(told.status, phase.status());
             let (_, completion) = after(&phase, 20);
             assert_eq!(completion.event.unwrap().kind, RETRY_REQUESTED, "{phase:?}");

@@ -59,7 +59,8 @@ impl Names {
     /// Why the name or the target cannot take the place of what the record has. `None` also where
     /// both are the record's own, and where the record has nothing that a refusal could spare.
     pub(crate) fn refusal_beside(&self, record: &DomainRecord) -> Option<&Failure> {
-        let differ = self.hostname != record.hostname || self.target.as_ref() != Some(&record.cname_target);
+        let differ =
+            self.hostname != record.hostname || self.target.as_ref() != Some(&record.cname_target);
         self.refusal
             .as_ref()
             .filter(|_| differ && keeps_what_it_has(&record.phase))
@@ -111,7 +112,11 @@ mod tests {
     fn whatever_the_cabinet_sends_there_is_a_name_for_the_record_and_a_code_for_the_customer() {
         for (host, target, code) in [
             ("shop.example.com", "edge.platform.example", None),
-            ("*.example.com", "edge.platform.example", Some("NAME_INVALID")),
+            (
+                "*.example.com",
+                "edge.platform.example",
+                Some("NAME_INVALID"),
+            ),
             ("", "", Some("NAME_INVALID")),
             (
                 "a\u{fffd}.example.com",
@@ -127,7 +132,10 @@ mod tests {
             ),
         ] {
             let names = names(host, target);
-            let found = names.refusal.as_ref().map(|failure| failure.code().as_str());
+            let found = names
+                .refusal
+                .as_ref()
+                .map(|failure| failure.code().as_str());
             assert_eq!(found, code, "{host:?} {target:?}");
         }
         assert!(names("", "").hostname.as_str().ends_with(".invalid"));

@@ -1,10 +1,12 @@
 //! Which waiting report a new one makes superfluous.
 //!
-//! A report says all that the Cabinet is to know of a domain, so the newest alone is true. What the older ones still tell is the way:
-//! which statuses the domain went through, in order. A new report therefore takes the place of the first waiting one with the same
-//! status, and what lies between, a detour that ended where it began, is dropped. The Cabinet sees the statuses in the order in which they
-//! came, each move among them is one that was made, and what it sees last is what is. No status waits twice, so a domain's queue
-//! holds as many reports as there are statuses, and one under way, however long the Cabinet is away.
+//! A report says all that the Cabinet is to know of a domain, so the newest alone is true. What the
+//! older ones still tell is the way: which statuses the domain went through, in order. A new report
+//! therefore takes the place of the first waiting one with the same status, and what lies between,
+//! a detour that ended where it began, is dropped. The Cabinet sees the statuses in the order in
+//! which they came, each move among them is one that was made, and what it sees last is what is. No
+//! status waits twice, so a domain's queue holds as many reports as there are statuses, and one
+//! under way, however long the Cabinet is away.
 
 use dps_domain::Status;
 
@@ -19,7 +21,8 @@ pub struct Waiting {
     pub leased: bool,
 }
 
-/// The report whose place a new one with `status` takes; all behind that one are dropped. `None` puts it at the end.
+/// The report whose place a new one with `status` takes; all behind that one are dropped. `None`
+/// puts it at the end.
 pub fn replaced(waiting: &[Waiting], status: Status) -> Option<i64> {
     waiting
         .iter()

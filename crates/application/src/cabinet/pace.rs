@@ -80,7 +80,9 @@ impl FeedPace {
         }
         let floor = match page {
             _ if self.goes_round => IDLE_FLOOR,
-            FeedPage { has_items: false, .. } => IDLE_FLOOR,
+            FeedPage {
+                has_items: false, ..
+            } => IDLE_FLOOR,
             FeedPage { is_news: false, .. } => KNOWN_FLOOR,
             FeedPage { .. } => Duration::ZERO,
         };
@@ -108,7 +110,8 @@ mod tests {
     fn a_circle_of_cursors_of_any_length_is_noticed_and_a_long_list_is_none() {
         for length in [1, 2, 3, 10, 1_000] {
             let mut trail = CursorTrail::default();
-            let noticed = (0..10 * length + 10).find(|page| trail.goes_round(&(page % length).to_string()));
+            let noticed =
+                (0..10 * length + 10).find(|page| trail.goes_round(&(page % length).to_string()));
             assert!(noticed.is_some(), "{length}");
         }
         let mut trail = CursorTrail::default();
@@ -135,7 +138,11 @@ mod tests {
             took: Duration::from_secs(25),
             ..page("1000", false, false)
         };
-        assert_eq!(pace.after(held).pause, Duration::ZERO, "the feed itself waited");
+        assert_eq!(
+            pace.after(held).pause,
+            Duration::ZERO,
+            "the feed itself waited"
+        );
     }
 
     #[test]
@@ -143,9 +150,14 @@ mod tests {
         for length in [1, 2, 7] {
             let mut pace = FeedPace::default();
             // Items that are news each time do not make it a feed that goes on.
-            let paces = (0..1_000).map(|number| pace.after(page(&(number % length).to_string(), true, true)));
+            let paces = (0..1_000)
+                .map(|number| pace.after(page(&(number % length).to_string(), true, true)));
             let last = paces.last().unwrap();
-            assert_eq!((last.pause, last.goes_round), (IDLE_FLOOR, true), "{length}");
+            assert_eq!(
+                (last.pause, last.goes_round),
+                (IDLE_FLOOR, true),
+                "{length}"
+            );
             let end = pace.after(page("x", false, false));
             assert!(!end.goes_round, "{length}");
         }

@@ -17,7 +17,9 @@ use crate::engine::crash_point::{self, Effect};
 use crate::engine::wake::WakeSignal;
 use crate::local_fault::LocalParty;
 use crate::ports::CabinetEvent;
-use crate::ports::cabinet::{CabinetDomain, CabinetError, CabinetFault, ReportAnswer, StatusReport};
+use crate::ports::cabinet::{
+    CabinetDomain, CabinetError, CabinetFault, ReportAnswer, StatusReport,
+};
 use crate::ports::store::{OutboxLease, StoreError};
 use crate::service::Service;
 
@@ -29,7 +31,8 @@ const SLOW: Duration = Duration::from_secs(2);
 const AT_MOST: usize = 128;
 /// A report that was taken in no recognisable way is told so often.
 const UNCLEAR_TRIES: u32 = 8;
-/// The longest lease of a report; a crash delays it so long. A step's may be longer, but here only the Cabinet is waited for.
+/// The longest lease of a report; a crash delays it so long. A step's may be longer, but here only
+/// the Cabinet is waited for.
 const LEASE: Duration = Duration::from_secs(60);
 /// Between two looks at reports that are due and cannot be had.
 const SHORTEST: Duration = Duration::from_millis(10);
@@ -154,7 +157,8 @@ impl Reporter {
         for lease in leases {
             let service = service.clone();
             let task = self.under_way.spawn(async move {
-                let delivery = tokio::time::timeout_at(deadline, deliver_one(&service, &lease)).await;
+                let delivery =
+                    tokio::time::timeout_at(deadline, deliver_one(&service, &lease)).await;
                 let result = delivery.unwrap_or_else(|_| Err(too_slow().into()));
                 Tried { lease, result }
             });
@@ -221,7 +225,9 @@ impl Reporter {
                 let says_something = match (begun, self.away_since) {
                     // It was begun before the Cabinet was found to be away, which says nothing new.
                     (Some(begun), Some(away)) => was_probe || begun > away,
-                    (Some(begun), None) => self.answered_at.is_none_or(|answered| answered <= begun),
+                    (Some(begun), None) => {
+                        self.answered_at.is_none_or(|answered| answered <= begun)
+                    }
                     (None, _) => false,
                 };
                 if says_something {
@@ -237,14 +243,19 @@ impl Reporter {
         let is_away = error.fault == CabinetFault::Away;
         let jitter = service.randomness.unit();
         let now = service.now();
-        if self.circuit.failed((1, is_away), now, error.retry_after, jitter) == Change::WentAway {
+        if self
+            .circuit
+            .failed((1, is_away), now, error.retry_after, jitter)
+            == Change::WentAway
+        {
             self.away_since = Some(Instant::now());
             service.cabinet_health.up(false);
             tracing::warn!(%error, "cabinet.away");
         }
     }
 
-    /// A report that failed waits, so that the next probe is made with another: one that the Cabinet dies of holds up itself alone.
+    /// A report that failed waits, so that the next probe is made with another: one that the
+    /// Cabinet dies of holds up itself alone.
     async fn put_off(
         &mut self,
         service: &Service,
@@ -266,7 +277,11 @@ impl Reporter {
 }
 
 /// Tries the report again after the pause.
-async fn put_off(service: &Service, lease: &OutboxLease, pause: Duration) -> Result<(), StoreError> {
+async fn put_off(
+    service: &Service,
+    lease: &OutboxLease,
+    pause: Duration,
+) -> Result<(), StoreError> {
     let until = service.now() + pause;
     match service.store.outbox_retry(lease, until, None).await {
         Err(StoreError::LeaseLost) => Ok(()),
@@ -338,21 +353,33 @@ async fn perhaps_accepted(service: &Service, lease: &OutboxLease) -> Result<(), 
             detail: "it took a report, told no version, and does not say what was reported".into(),
             retry_after: None,
         })),
-        Some(_) => refused(service, lease, "it was taken again and again without effect").await,
+        Some(_) => {
+            refused(
+                service,
+                lease,
+                "it was taken again and again without effect",
+            )
+            .await
+        }
         None => gone(service, lease).await,
     }
 }
 
-/// The Cabinet's own state does not allow the move, and will not by being told again: the report is dropped, and the next resync tells what
-/// can be told.
+/// The Cabinet's own state does not allow the move, and will not by being told again: the report is
+/// dropped, and the next resync tells what can be told.
 async fn refused(service: &Service, lease: &OutboxLease, detail: &str) -> Result<(), Undelivered> {
     service.metrics.cabinet(CabinetEvent::ReportRefused);
     tracing::error!(domain.id = %lease.domain_id, status = %lease.report.status, detail, "report.refused");
     Ok(service.store.outbox_finish(lease, None).await?)
 }
 
-/// Something that the report says beside the status cannot be taken. The status matters more: it is told alone, once.
-async fn send_status_alone(service: &Service, lease: &OutboxLease, detail: &str) -> Result<(), Undelivered> {
+/// Something that the report says beside the status cannot be taken. The status matters more: it is
+/// told alone, once.
+async fn send_status_alone(
+    service: &Service,
+    lease: &OutboxLease,
+    detail: &str,
+) -> Result<(), Undelivered> {
     tracing::error!(domain.id = %lease.domain_id, status = %lease.report.status, detail, "report.shortened");
     let bare = StatusReport {
         failure: None,
@@ -387,7 +414,8 @@ async fn reconcile(service: &Service, lease: &OutboxLease) -> Result<(), Undeliv
             Ok(())
         }
         Some(domain) => {
-            // What the customer changed is taken in before its version is, by which intake knows it for new.
+            // What the customer changed is taken in before its version is, by which intake knows it
+            // for new.
             intake::take(service, &domain).await?;
             // A Cabinet that says so again and again is not asked without a pause.
             let pause = match lease.attempt {
@@ -408,12 +436,14 @@ fn overtaken(lease: &OutboxLease, domain: &CabinetDomain) -> bool {
     match domain.status {
         Some(Status::PendingRemoval | Status::Removed) => lease.report.status != Status::Removed,
         Some(Status::PendingDns) => lease.report.status == Status::Failed,
-        Some(Status::PendingHttpProbe | Status::Issuing | Status::Active | Status::Failed) | None => false,
+        Some(Status::PendingHttpProbe | Status::Issuing | Status::Active | Status::Failed)
+        | None => false,
     }
 }
 
-/// The Cabinet does not know the domain any more. What is served stays served: only a removal that the Cabinet asks for in so many
-/// words takes a site down, not a 404 that a fault over there may have caused.
+/// The Cabinet does not know the domain any more. What is served stays served: only a removal that
+/// the Cabinet asks for in so many words takes a site down, not a 404 that a fault over there may
+/// have caused.
 async fn gone(service: &Service, lease: &OutboxLease) -> Result<(), Undelivered> {
     tracing::warn!(domain.id = %lease.domain_id, status = %lease.report.status, "report.domain_gone");
     Ok(service.store.outbox_drop(lease.domain_id).await?)

@@ -1,9 +1,11 @@
 //! Compares all domains with the Cabinet now and then, and mends what feed and polling missed.
 //!
-//! A round has three stages, each made of pages that are small however many domains there are. First the Cabinet's domains are read,
-//! status by status, and compared with our records; the ids of those we know are noted. Then our records are read in the order of their
-//! ids, and the Cabinet is asked for each that it did not name. Last, what it has not known for [`Policy::missing_grace`] is taken
-//! down. The place is stored after each page, so that whoever comes next goes on there; one replica makes a round at a time.
+//! A round has three stages, each made of pages that are small however many domains there are.
+//! First the Cabinet's domains are read, status by status, and compared with our records; the ids
+//! of those we know are noted. Then our records are read in the order of their ids, and the Cabinet
+//! is asked for each that it did not name. Last, what it has not known for
+//! [`Policy::missing_grace`] is taken down. The place is stored after each page, so that whoever
+//! comes next goes on there; one replica makes a round at a time.
 //!
 //! [`Policy::missing_grace`]: crate::policy::Policy::missing_grace
 
@@ -30,8 +32,8 @@ use crate::service::Service;
 
 /// The task's name in the store.
 pub(crate) const TASK: &str = "cabinet.resync";
-/// A replica that dies in a round is replaced after so long. Each page starts it anew; a page takes a call to the Cabinet for each domain
-/// that differs, and is noted in pieces.
+/// A replica that dies in a round is replaced after so long. Each page starts it anew; a page takes
+/// a call to the Cabinet for each domain that differs, and is noted in pieces.
 const LEASE: Duration = Duration::from_secs(600);
 /// Records on a page.
 const PAGE: u32 = 500;
@@ -109,8 +111,8 @@ impl Progress {
 
 /// Makes a round whenever one is due, until `shutdown`.
 pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
-    let look =
-        (service.policy.resync_interval / 4).clamp(Duration::from_millis(500), Duration::from_secs(60));
+    let look = (service.policy.resync_interval / 4)
+        .clamp(Duration::from_millis(500), Duration::from_secs(60));
     loop {
         tokio::select! {
             biased;
@@ -167,7 +169,9 @@ pub async fn resync(service: &Service) -> Result<bool, IntakeError> {
             };
             let pause = asked.unwrap_or(FAULT_PAUSE).max(FAULT_PAUSE);
             let at = service.now() + pause;
-            store.periodic_release(&lease, Some(&text(&progress)), at).await?;
+            store
+                .periodic_release(&lease, Some(&text(&progress)), at)
+                .await?;
             Err(error)
         }
     }
@@ -184,7 +188,9 @@ async fn run_stages(
 ) -> Result<(), IntakeError> {
     loop {
         progress.stage = match progress.stage.clone() {
-            Stage::Cabinet(status, cursor) => read_cabinet(service, progress, status, cursor).await?,
+            Stage::Cabinet(status, cursor) => {
+                read_cabinet(service, progress, status, cursor).await?
+            }
             Stage::Records(after) => read_records(service, progress, after).await?,
             Stage::Missing(after) => take_down(service, progress, after).await?,
             Stage::Done => return Ok(()),
@@ -245,9 +251,12 @@ async fn read_cabinet(
     })
 }
 
-/// Whether a look at the domain alone is worth a call. A page may be older than what we did meanwhile.
+/// Whether a look at the domain alone is worth a call. A page may be older than what we did
+/// meanwhile.
 fn differs(known: Option<&KnownRecord>, domain: &CabinetDomain, names: &Names) -> bool {
-    let Some(theirs) = domain.status else { return false };
+    let Some(theirs) = domain.status else {
+        return false;
+    };
     let Some(known) = known else {
         return theirs != Status::Failed;
     };
@@ -334,12 +343,18 @@ async fn read_records(
         }
         if compare_domain_caught(service, progress, presence.id).await? {
             // It moved from a status that was not read yet to one that was.
-            store.cabinet_mark_seen(progress.run, &[presence.id]).await?;
+            store
+                .cabinet_mark_seen(progress.run, &[presence.id])
+                .await?;
             continue;
         }
         progress.missing += 1;
         let now = service.now();
-        if store.cabinet_mark_missing(progress.run, presence.id, now).await? == now {
+        if store
+            .cabinet_mark_missing(progress.run, presence.id, now)
+            .await?
+            == now
+        {
             note(service, presence.id, "cabinet.missing", json!({}), None).await?;
         }
     }
@@ -348,7 +363,9 @@ async fn read_records(
         None if progress.is_suspicious(service.policy.removal_brake_percent)
             && !brake::is_approved(service).await? =>
         {
-            let Progress { records, missing, .. } = progress;
+            let Progress {
+                records, missing, ..
+            } = progress;
             tracing::error!(records, missing, "resync.too_many_missing");
             Stage::Done
         }
@@ -387,8 +404,8 @@ async fn take_down(
         .map_or(Stage::Done, |last| Stage::Missing(Some(*last))))
 }
 
-/// Adds a line to a domain's history, and moves it if there is an event. If somebody else writes the record at the same time, the next
-/// round will.
+/// Adds a line to a domain's history, and moves it if there is an event. If somebody else writes
+/// the record at the same time, the next round will.
 async fn note(
     service: &Service,
     id: DomainId,
@@ -419,7 +436,9 @@ async fn note(
         event: Some(event),
         ..Completion::of(record)
     };
-    intake::write_record(service, completion, false).await.map(drop)
+    intake::write_record(service, completion, false)
+        .await
+        .map(drop)
 }
 
 #[cfg(test)]

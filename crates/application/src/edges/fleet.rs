@@ -1,4 +1,5 @@
-//! The edges that there are: those of the configuration and those that a directory names, which come and go.
+//! The edges that there are: those of the configuration and those that a directory names, which
+//! come and go.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -97,7 +98,10 @@ impl Fleet {
 }
 
 /// A stored certificate as it travels to an edge.
-pub(crate) fn deployment(service: &Service, stored: &StoredCertificate) -> Result<Deployment, VaultError> {
+pub(crate) fn deployment(
+    service: &Service,
+    stored: &StoredCertificate,
+) -> Result<Deployment, VaultError> {
     let certificate = &stored.certificate;
     let row = certificate.id.to_string();
     let place = SecretContext {

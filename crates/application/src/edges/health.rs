@@ -1,4 +1,5 @@
-//! Knows how the edges are: looks into the directory of edges, asks each how it is, and has one that was away caught up.
+//! Knows how the edges are: looks into the directory of edges, asks each how it is, and has one
+//! that was away caught up.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -113,14 +114,19 @@ impl Watch {
             .as_ref()
             .filter(|problem| Some(*problem) != self.directory_problem.as_ref())
         {
-            tracing::error!(problem, edges = service.fleet.members().len(), "edges.not_found");
+            tracing::error!(
+                problem,
+                edges = service.fleet.members().len(),
+                "edges.not_found"
+            );
         }
         self.directory_problem = problem;
     }
 }
 
-/// Asks an edge how it is; answers that if it is well and all is done that this calls for. One that was silent, that this process did not
-/// see well before, or whose agent has begun anew, may have lost what it had.
+/// Asks an edge how it is; answers that if it is well and all is done that this calls for. One that
+/// was silent, that this process did not see well before, or whose agent has begun anew, may have
+/// lost what it had.
 async fn check_edge(
     service: &Service,
     edge: &dyn Edge,
@@ -191,7 +197,8 @@ async fn within_timeout<T>(
     })
 }
 
-/// Publishes every challenge that is under way at an edge that may have forgotten them. One that it refuses is no reason to do without it.
+/// Publishes every challenge that is under way at an edge that may have forgotten them. One that it
+/// refuses is no reason to do without it.
 async fn republish(service: &Service, edge: &dyn Edge) -> Result<(), EdgeError> {
     let challenges = match service.store.challenges(MAX_CHALLENGES).await {
         Ok(challenges) => challenges,
@@ -207,7 +214,9 @@ async fn republish(service: &Service, edge: &dyn Edge) -> Result<(), EdgeError> 
     let mut results = stream::iter(publish).buffer_unordered(AT_ONCE);
     while let Some(result) = results.next().await {
         match result {
-            Err(error @ (EdgeError::Unreachable { .. } | EdgeError::Local { .. })) => return Err(error),
+            Err(error @ (EdgeError::Unreachable { .. } | EdgeError::Local { .. })) => {
+                return Err(error);
+            }
             Err(error) => tracing::warn!(edge = edge.name(), %error, "challenge.not_republished"),
             Ok(()) => {}
         }
@@ -226,24 +235,34 @@ async fn failed(
     }
     let (now, grace) = (service.now(), service.policy.unreachable_grace);
     let problem = fleet::problem(error);
-    let reachability = service.store.edge_mark_failed(name, now, grace, &problem).await?;
+    let reachability = service
+        .store
+        .edge_mark_failed(name, now, grace, &problem)
+        .await?;
     tracing::warn!(
         edge = name,
         problem,
-        unreachable_from = reachability.unreachable_from(grace).map(|at| at.to_string()),
+        unreachable_from = reachability
+            .unreachable_from(grace)
+            .map(|at| at.to_string()),
         "edge.does_not_answer"
     );
     Ok(())
 }
 
 /// Notes who is in the fleet.
-async fn list(service: &Service, known: &[KnownEdge], members: &[Arc<dyn Edge>]) -> Result<(), StoreError> {
+async fn list(
+    service: &Service,
+    known: &[KnownEdge],
+    members: &[Arc<dyn Edge>],
+) -> Result<(), StoreError> {
     let now = service.now();
     let mut names = Vec::new();
     for edge in members {
         let known = known.iter().find(|known| known.name == edge.name());
-        let is_noted =
-            |known: &KnownEdge| known.approved_at.is_some() && now.since(known.listed_at) <= LISTED_EVERY;
+        let is_noted = |known: &KnownEdge| {
+            known.approved_at.is_some() && now.since(known.listed_at) <= LISTED_EVERY
+        };
         if !known.is_some_and(is_noted) {
             names.push(edge.name().to_owned());
         }
@@ -256,7 +275,11 @@ async fn list(service: &Service, known: &[KnownEdge], members: &[Arc<dyn Edge>])
         known.is_some_and(|known| now.since(known.listed_at) <= LISTED_EVERY)
     };
     let waiting = service.fleet.waiting();
-    let found: Vec<String> = waiting.iter().filter(|name| !is_noted(name)).cloned().collect();
+    let found: Vec<String> = waiting
+        .iter()
+        .filter(|name| !is_noted(name))
+        .cloned()
+        .collect();
     if found.is_empty() {
         return Ok(());
     }
@@ -264,7 +287,11 @@ async fn list(service: &Service, known: &[KnownEdge], members: &[Arc<dyn Edge>])
 }
 
 /// Forgets edges that left the fleet long ago, a batch at a time.
-async fn forget(service: &Service, known: &[KnownEdge], members: &[Arc<dyn Edge>]) -> Result<(), StoreError> {
+async fn forget(
+    service: &Service,
+    known: &[KnownEdge],
+    members: &[Arc<dyn Edge>],
+) -> Result<(), StoreError> {
     let now = service.now();
     for known in known {
         let is_member = members.iter().any(|edge| edge.name() == known.name);

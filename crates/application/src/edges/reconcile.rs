@@ -1,8 +1,11 @@
-//! Keeps each edge as it should be: compares what it holds with what is served, and sends it what it lacks.
+//! Keeps each edge as it should be: compares what it holds with what is served, and sends it what
+//! it lacks.
 //!
-//! A comparison is a task of its own for each edge, which one replica at a time does: when the edge is new, when it returns, when its agent
-//! has begun anew, and now and then. Equal digests end it. Else both lists are walked in the order of their hostnames, and what the
-//! edge lacks is sent in batches at a bounded rate. A comparison that breaks off begins anew: what was sent is no difference any more.
+//! A comparison is a task of its own for each edge, which one replica at a time does: when the edge
+//! is new, when it returns, when its agent has begun anew, and now and then. Equal digests end it.
+//! Else both lists are walked in the order of their hostnames, and what the edge lacks is sent in
+//! batches at a bounded rate. A comparison that breaks off begins anew: what was sent is no
+//! difference any more.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -62,7 +65,8 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
         running.retain(|_, task| !task.is_finished());
         for edge in service.fleet.members().iter() {
             if !running.contains_key(edge.name()) {
-                let (service, edge, shutdown) = (Arc::clone(&service), Arc::clone(edge), shutdown.clone());
+                let (service, edge, shutdown) =
+                    (Arc::clone(&service), Arc::clone(edge), shutdown.clone());
                 let name = edge.name().to_owned();
                 let task = tasks.spawn(async move {
                     if let Err(error) = compare(&service, edge.as_ref(), &shutdown).await {
@@ -81,7 +85,8 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     while tasks.join_next().await.is_some() {}
 }
 
-/// Compares an edge and sends it what it lacks, if that is due, nobody else does it and the edge answers; `None` otherwise.
+/// Compares an edge and sends it what it lacks, if that is due, nobody else does it and the edge
+/// answers; `None` otherwise.
 pub async fn compare(
     service: &Service,
     edge: &dyn Edge,
@@ -99,9 +104,12 @@ pub async fn compare(
     };
     match compare_now(service, edge, &lease, shutdown).await {
         Ok((comparison, differed)) => {
-            store.edge_store_comparison(edge.name(), &comparison).await?;
+            store
+                .edge_store_comparison(edge.name(), &comparison)
+                .await?;
             let policy = &service.policy;
-            let has_settled = !differed && known.is_some_and(|known| is_settled(known, policy, now));
+            let has_settled =
+                !differed && known.is_some_and(|known| is_settled(known, policy, now));
             let interval = about(policy.fleet.interval, service.randomness.unit());
             let pause = if has_settled {
                 interval
@@ -136,8 +144,8 @@ pub async fn compare(
     }
 }
 
-/// Whether every step that does without the edge is over: those that began before it returned, and those of replicas that had not heard of
-/// it. Until then one comparison follows another.
+/// Whether every step that does without the edge is over: those that began before it returned, and
+/// those of replicas that had not heard of it. Until then one comparison follows another.
 fn is_settled(known: &KnownEdge, policy: &Policy, now: Timestamp) -> bool {
     let is_new = now.since(known.first_seen_at) < policy.lease + 2 * policy.fleet.find_interval;
     !is_new && known.reachability.answered_again_at.is_none()
@@ -191,7 +199,11 @@ async fn compare_now(
         "edge.compared"
     );
     if unknown > 0 {
-        tracing::warn!(edge = edge.name(), unknown, "edge.unknown_certificates_kept");
+        tracing::warn!(
+            edge = edge.name(),
+            unknown,
+            "edge.unknown_certificates_kept"
+        );
     }
     let comparison = Comparison {
         at: service.now(),
@@ -212,7 +224,10 @@ async fn desired_digest(
     let mut count = 0;
     let mut after: Option<Hostname> = None;
     loop {
-        let page = service.store.desired(after.as_ref(), service.now(), PAGE).await?;
+        let page = service
+            .store
+            .desired(after.as_ref(), service.now(), PAGE)
+            .await?;
         for Desired { entry, .. } in &page {
             digest.toggle(&entry.hostname, &entry.fingerprint, entry.generation);
             count += 1;
@@ -250,13 +265,25 @@ struct Held {
 }
 
 impl Held {
-    /// The next of what the edge holds, up to this hostname or a page at most; empty when there is no more.
-    async fn take(&mut self, edge: &dyn Edge, end: Option<&Hostname>) -> Result<Vec<Entry>, EdgeError> {
+    /// The next of what the edge holds, up to this hostname or a page at most; empty when there is
+    /// no more.
+    async fn take(
+        &mut self,
+        edge: &dyn Edge,
+        end: Option<&Hostname>,
+    ) -> Result<Vec<Entry>, EdgeError> {
         if self.read.is_empty() && !self.is_complete {
-            let page = edge.inventory(self.cursor.as_deref(), INVENTORY_PAGE).await?;
+            let page = edge
+                .inventory(self.cursor.as_deref(), INVENTORY_PAGE)
+                .await?;
             for entry in &page.entries {
-                // The comparing relies on it, and an inventory that goes round in circles has no end.
-                if self.last.as_ref().is_some_and(|last| *last >= entry.hostname) {
+                // The comparing relies on it, and an inventory that goes round in circles has no
+                // end.
+                if self
+                    .last
+                    .as_ref()
+                    .is_some_and(|last| *last >= entry.hostname)
+                {
                     return Err(EdgeError::Unreachable {
                         edge: edge.name().to_owned(),
                         detail: format!("its inventory is out of order at {}", entry.hostname),
@@ -301,10 +328,15 @@ impl Comparing<'_> {
         let mut after: Option<Hostname> = None;
         loop {
             let store = &self.service.store;
-            let desired = store.desired(after.as_ref(), self.service.now(), PAGE).await?;
+            let desired = store
+                .desired(after.as_ref(), self.service.now(), PAGE)
+                .await?;
             after = desired.last().map(|desired| desired.entry.hostname.clone());
             self.certificates += u64::try_from(desired.len()).unwrap_or(u64::MAX);
-            let entries: Vec<Entry> = desired.iter().map(|desired| desired.entry.clone()).collect();
+            let entries: Vec<Entry> = desired
+                .iter()
+                .map(|desired| desired.entry.clone())
+                .collect();
             let mut rest = entries.as_slice();
             let mut lacking = Vec::new();
             while !self.held.is_done(after.as_ref()) || !rest.is_empty() {
@@ -319,8 +351,9 @@ impl Comparing<'_> {
                 for difference in differences(now, &held) {
                     match difference {
                         Difference::Lacks(entry) => {
-                            let place = desired
-                                .binary_search_by(|desired| desired.entry.hostname.cmp(&entry.hostname));
+                            let place = desired.binary_search_by(|desired| {
+                                desired.entry.hostname.cmp(&entry.hostname)
+                            });
                             lacking.extend(place.ok().map(|place| &desired[place]));
                         }
                         Difference::Extra(entry) => self.clear(entry).await?,
@@ -342,7 +375,8 @@ impl Comparing<'_> {
         extend_lease(self.service, self.lease, self.shutdown).await
     }
 
-    /// Sends the edge certificates that it lacks, and waits as long as they take at the given rate per second.
+    /// Sends the edge certificates that it lacks, and waits as long as they take at the given rate
+    /// per second.
     async fn send(&mut self, batch: &[&Desired], rate: u32) -> Result<(), CompareError> {
         let size = u32::try_from(batch.len()).unwrap_or(u32::MAX);
         let ends = Instant::now() + Duration::from_secs(1) * size / rate;
@@ -379,7 +413,9 @@ impl Comparing<'_> {
         }
         let results = edge.apply_batch(&deployments).await;
         let (mut done, mut refused, mut broken) = (Vec::new(), 0, None);
-        for (result, (deployment, deployed)) in results.into_iter().zip(deployments.iter().zip(deployed)) {
+        for (result, (deployment, deployed)) in
+            results.into_iter().zip(deployments.iter().zip(deployed))
+        {
             match result {
                 Ok(()) => done.push((&deployment.hostname, deployed)),
                 Err(EdgeError::Newer { .. }) => {}
@@ -441,7 +477,8 @@ impl Comparing<'_> {
         Ok(())
     }
 
-    /// Takes a certificate down; answers whether. What the edge refuses keeps nothing else from being done.
+    /// Takes a certificate down; answers whether. What the edge refuses keeps nothing else from
+    /// being done.
     async fn remove(&self, hostname: &Hostname, generation: u64) -> Result<bool, EdgeError> {
         match self.edge.remove(hostname, Some(generation)).await {
             Ok(Removal::Done) => Ok(true),
@@ -455,8 +492,9 @@ impl Comparing<'_> {
         }
     }
 
-    /// Looks at a certificate that the edge should not hold. It is taken down only if we know that its domain was removed, or if it has
-    /// ended: a store that was restored from an old backup must not take customers' sites down.
+    /// Looks at a certificate that the edge should not hold. It is taken down only if we know that
+    /// its domain was removed, or if it has ended: a store that was restored from an old backup
+    /// must not take customers' sites down.
     async fn clear(&mut self, entry: &Entry) -> Result<(), CompareError> {
         let store = &self.service.store;
         let record = match store.domain_by_hostname(&entry.hostname).await {
@@ -469,7 +507,9 @@ impl Comparing<'_> {
         match record {
             Some(record) if is_removed(&record.phase) => {
                 if self.remove(&entry.hostname, entry.generation).await? {
-                    store.edge_forget_deployed(record.id, self.edge.name()).await?;
+                    store
+                        .edge_forget_deployed(record.id, self.edge.name())
+                        .await?;
                     self.removed += 1;
                 }
             }

@@ -1,8 +1,9 @@
-//! Named moments just before and just after each effect, at which a drill ends the process as a power cut would.
+//! Named moments just before and just after each effect, at which a drill ends the process as a
+//! power cut would.
 //!
-//! Without the feature `crash-points`, which only tests switch on, `before` and `after` are empty. With it, the process aborts
-//! when it comes to the moment that the environment variable `DPS_CRASH_AT` names, such as `finalize.after`, or
-//! `edge.apply.after:2` for the second time.
+//! Without the feature `crash-points`, which only tests switch on, `before` and `after` are empty.
+//! With it, the process aborts when it comes to the moment that the environment variable
+//! `DPS_CRASH_AT` names, such as `finalize.after`, or `edge.apply.after:2` for the second time.
 
 /// What is about to happen, or has just happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +108,9 @@ fn reached(effect: Effect, side: &str) {
         Some((moment.to_owned(), AtomicU32::new(passes)))
     });
 
-    let Some((moment, passes)) = &*WANTED else { return };
+    let Some((moment, passes)) = &*WANTED else {
+        return;
+    };
     if moment
         .strip_suffix(side)
         .and_then(|effect| effect.strip_suffix('.'))

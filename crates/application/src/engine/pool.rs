@@ -1,4 +1,5 @@
-//! The lease loop of the lanes that draw from one pool of permits: lease as many due records as there are permits for them, step each.
+//! The lease loop of the lanes that draw from one pool of permits: lease as many due records as
+//! there are permits for them, step each.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +21,8 @@ use crate::policy::Pool;
 use crate::ports::store::{Lease, StoreError};
 use crate::service::Service;
 
-/// Between two looks at work that is due and cannot be had, because another replica has just locked it.
+/// Between two looks at work that is due and cannot be had, because another replica has just locked
+/// it.
 const BREATH: Duration = Duration::from_millis(20);
 /// The pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(2);
@@ -29,8 +31,8 @@ const STORE_PAUSE: Duration = Duration::from_secs(2);
 pub(crate) async fn run(service: Arc<Service>, pool: Pool, shutdown: CancellationToken) {
     let mut lanes = Lanes::new(&pool);
     let mut steps = JoinSet::new();
-    // Apart from `pause`, which begins anew whenever a signal is rung: in a lane that nobody rings for, work must not wait for the others to
-    // fall silent.
+    // Apart from `pause`, which begins anew whenever a signal is rung: in a lane that nobody rings
+    // for, work must not wait for the others to fall silent.
     let period = service.policy.poll_interval;
     let mut poll_interval = tokio::time::interval_at(Instant::now() + period, period);
     poll_interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -112,7 +114,11 @@ impl Lanes {
     }
 
     fn names(&self) -> String {
-        let names: Vec<&str> = self.queues.iter().map(|queue| queue.lane.as_str()).collect();
+        let names: Vec<&str> = self
+            .queues
+            .iter()
+            .map(|queue| queue.lane.as_str())
+            .collect();
         names.join(", ")
     }
 
@@ -138,14 +144,17 @@ impl Lanes {
                 let permit = UnderWay::begin(service, queue.lane, &queue.under_way, &self.ended);
                 (lease, permit)
             });
-            // Looks at live domains are little work each, and many: they share a task, and the transactions in which they are recorded.
+            // Looks at live domains are little work each, and many: they share a task, and the
+            // transactions in which they are recorded.
             if queue.lane == Lane::Recheck {
                 let begun: Vec<(Lease, UnderWay)> = begun.collect();
                 if !begun.is_empty() {
                     spawn(steps, service, (queue.lane, shutdown), begun, deadline);
                 }
             } else {
-                begun.for_each(|one| spawn(steps, service, (queue.lane, shutdown), vec![one], deadline));
+                begun.for_each(|one| {
+                    spawn(steps, service, (queue.lane, shutdown), vec![one], deadline)
+                });
             }
             if !queue.hungry {
                 let soonest = service.now() + BREATH;
@@ -183,7 +192,9 @@ impl Lanes {
             let queues = || self.queues.iter().filter(move |queue| queue.share == index);
             PoolShare {
                 guaranteed: *guaranteed,
-                held: queues().map(|queue| queue.under_way.load(Ordering::SeqCst)).sum(),
+                held: queues()
+                    .map(|queue| queue.under_way.load(Ordering::SeqCst))
+                    .sum(),
                 hungry: queues().any(|queue| queue.hungry),
             }
         };
@@ -227,7 +238,8 @@ fn spawn(
     deadline: Instant,
 ) {
     let (service, shutdown) = (Arc::clone(service), shutdown.clone());
-    // On the heap by itself: the task, which the runtime moves and wants to be aligned, stays small.
+    // On the heap by itself: the task, which the runtime moves and wants to be aligned, stays
+    // small.
     steps.spawn(Box::pin(async move {
         if shutdown.is_cancelled() {
             for (lease, _permit) in begun {
@@ -241,7 +253,8 @@ fn spawn(
     }));
 }
 
-/// The permit of a step under way and of those that follow it. It is given back when dropped, also by a panic.
+/// The permit of a step under way and of those that follow it. It is given back when dropped, also
+/// by a panic.
 struct UnderWay {
     service: Arc<Service>,
     lane: Lane,
@@ -250,7 +263,12 @@ struct UnderWay {
 }
 
 impl UnderWay {
-    fn begin(service: &Arc<Service>, lane: Lane, count: &Arc<AtomicUsize>, ended: &Arc<Notify>) -> Self {
+    fn begin(
+        service: &Arc<Service>,
+        lane: Lane,
+        count: &Arc<AtomicUsize>,
+        ended: &Arc<Notify>,
+    ) -> Self {
         let now = count.fetch_add(1, Ordering::SeqCst) + 1;
         service.metrics.under_way(lane, now);
         Self {

@@ -11,11 +11,13 @@ use crate::ports::store::StoreError;
 /// The pause after the first failure; it doubles up to [`LAST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(2);
-/// Nothing is insisted on for longer, so that a service asked to stop while its database is away does stop.
+/// Nothing is insisted on for longer, so that a service asked to stop while its database is away
+/// does stop.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
-/// Repeats a write while the store is unavailable, until `deadline` or for half a minute. The write must be harmless a second time:
-/// nobody knows whether a commit whose answer was lost has happened.
+/// Repeats a write while the store is unavailable, until `deadline` or for half a minute. The write
+/// must be harmless a second time: nobody knows whether a commit whose answer was lost has
+/// happened.
 pub(crate) async fn retry_while_unavailable<T, F>(
     deadline: Instant,
     write: impl Fn() -> F,
@@ -37,7 +39,8 @@ where
     }
 }
 
-/// Writes all in one go; if that fails, insists on each by itself, so that one which cannot be written keeps no other from it.
+/// Writes all in one go; if that fails, insists on each by itself, so that one which cannot be
+/// written keeps no other from it.
 pub(crate) async fn retry_all_while_unavailable<'a, T, F>(
     deadline: Instant,
     all: &'a [T],

@@ -1,4 +1,5 @@
-//! One leased step, and those that follow it in the same lane: make it, settle its outcome, record it, ring who has work now.
+//! One leased step, and those that follow it in the same lane: make it, settle its outcome, record
+//! it, ring who has work now.
 
 use std::panic::AssertUnwindSafe;
 
@@ -24,14 +25,15 @@ use crate::service::Service;
 use crate::settle::{SettleContext, add_evidence, settle};
 use crate::steps::{self, Evidence, Outcome, Then};
 
-/// The most steps that are made of one record before its permit is free for others. A whole renewal has six.
+/// The most steps that are made of one record before its permit is free for others. A whole renewal
+/// has six.
 const MAX_STEPS: usize = 8;
 
 /// The longest detail of an outcome in the log, in bytes of JSON. The history has the whole of it.
 const MAX_LOGGED: usize = 1024;
 
-/// When steps must be over whose lease is about to be asked for. It is counted from before the store is asked, whose own count begins
-/// later, and on the clock that never jumps.
+/// When steps must be over whose lease is about to be asked for. It is counted from before the
+/// store is asked, whose own count begins later, and on the clock that never jumps.
 fn deadline(service: &Service) -> Instant {
     let policy = &service.policy;
     Instant::now() + policy.lease.saturating_sub(policy.skew_allowance)
@@ -64,8 +66,12 @@ fn orders(service: &Service) -> (BucketKey, Limit) {
     (key, service.limits.get(kind))
 }
 
-/// When there is something to lease in the lane: in the queue, not before there is an order for it too.
-pub(crate) async fn next_due(service: &Service, lane: Lane) -> Result<Option<Timestamp>, StoreError> {
+/// When there is something to lease in the lane: in the queue, not before there is an order for it
+/// too.
+pub(crate) async fn next_due(
+    service: &Service,
+    lane: Lane,
+) -> Result<Option<Timestamp>, StoreError> {
     let due = service.store.next_due(lane).await?;
     match due {
         Some(due) if lane == Lane::OrderQueue => {
@@ -104,8 +110,8 @@ async fn give_back_order(service: &Service) {
     }
 }
 
-/// Leases and steps what is due in a lane now, one after the other; answers how many. No step is followed by another under the same
-/// permit. For tests and tools that advance time themselves.
+/// Leases and steps what is due in a lane now, one after the other; answers how many. No step is
+/// followed by another under the same permit. For tests and tools that advance time themselves.
 pub async fn tick(service: &Service, lane: Lane) -> Result<usize, StoreError> {
     let concurrency = service.policy.lane(lane).concurrency.max(1);
     let (leases, deadline) = lease(service, lane, concurrency).await?;
@@ -116,25 +122,41 @@ pub async fn tick(service: &Service, lane: Lane) -> Result<usize, StoreError> {
     Ok(count)
 }
 
-/// Makes leased steps, several of them side by side. What ends at the same time is recorded in one transaction, during which the others
-/// stand still: steps that are made together must not use the store. `P` is a step's permit, dropped when its outcome is recorded. A
-/// step that panics is left to the end of its lease, and takes no other along.
-pub(crate) async fn step_all<P>(service: &Service, lane: Lane, leases: Vec<(Lease, P)>, deadline: Instant) {
+/// Makes leased steps, several of them side by side. What ends at the same time is recorded in one
+/// transaction, during which the others stand still: steps that are made together must not use the
+/// store. `P` is a step's permit, dropped when its outcome is recorded. A step that panics is left
+/// to the end of its lease, and takes no other along.
+pub(crate) async fn step_all<P>(
+    service: &Service,
+    lane: Lane,
+    leases: Vec<(Lease, P)>,
+    deadline: Instant,
+) {
     let together = leases.len();
-    let mut steps = leases
-        .into_iter()
-        .map(|(lease, permit)| async move { (make_step_caught(service, lease, deadline).await, permit) })
-        .collect::<FuturesUnordered<_>>()
-        .ready_chunks(together.max(1));
+    let mut steps =
+        leases
+            .into_iter()
+            .map(|(lease, permit)| async move {
+                (make_step_caught(service, lease, deadline).await, permit)
+            })
+            .collect::<FuturesUnordered<_>>()
+            .ready_chunks(together.max(1));
     while let Some(ended) = steps.next().await {
         let (done, permits): (Vec<_>, Vec<P>) = ended.into_iter().unzip();
-        record(service, lane, deadline, done.into_iter().flatten().collect()).await;
+        record(
+            service,
+            lane,
+            deadline,
+            done.into_iter().flatten().collect(),
+        )
+        .await;
         drop(permits);
     }
 }
 
-/// Makes a leased step and, as long as the record moves on to another that is due in the same lane, those that follow it. Each is
-/// recorded before the next begins, which has a lease and a time of its own.
+/// Makes a leased step and, as long as the record moves on to another that is due in the same lane,
+/// those that follow it. Each is recorded before the next begins, which has a lease and a time of
+/// its own.
 pub(crate) async fn run_consecutive_steps(
     service: &Service,
     lane: Lane,
@@ -231,7 +253,8 @@ async fn record(service: &Service, lane: Lane, deadline: Instant, done: Vec<Done
     if done.is_empty() {
         return;
     }
-    let (done, levels): (Vec<_>, Vec<_>) = done.into_iter().map(|one| (one.outcome, one.level)).unzip();
+    let (done, levels): (Vec<_>, Vec<_>) =
+        done.into_iter().map(|one| (one.outcome, one.level)).unzip();
     let now = service.now();
     crash_point::before(Effect::OutcomeSave);
     // A second time an outcome finds its lease gone, which is as good.
@@ -248,7 +271,8 @@ async fn record(service: &Service, lane: Lane, deadline: Instant, done: Vec<Done
     }
 }
 
-/// Records what came of a step, and keeps the record for the next one, which must be over by the answered moment.
+/// Records what came of a step, and keeps the record for the next one, which must be over by the
+/// answered moment.
 async fn record_and_extend(
     service: &Service,
     lane: Lane,
@@ -262,7 +286,9 @@ async fn record_and_extend(
     let leased = retry_while_unavailable(recorded_by, || async {
         // With each try the lease begins anew.
         let deadline = deadline(service);
-        let lease = service.store.complete_and_extend(*token, completion, next, ttl);
+        let lease = service
+            .store
+            .complete_and_extend(*token, completion, next, ttl);
         Ok((lease.await?, deadline))
     })
     .await;
@@ -351,8 +377,8 @@ fn level(before: &DomainRecord, after: &DomainRecord) -> Level {
     }
 }
 
-/// What a failure says without its context, which may differ each time: addresses, times, an outage's
-/// words.
+/// What a failure says without its context, which may differ each time: addresses, times, an
+/// outage's words.
 fn result(failure: &Failure) -> (FailureCode, Actor, Option<FailureCode>) {
     let cause = match failure {
         Failure::DnsMoved { cause } => Some(cause.code()),
@@ -362,11 +388,13 @@ fn result(failure: &Failure) -> (FailureCode, Actor, Option<FailureCode>) {
 }
 
 fn log(completion: &Completion, lane: Lane, level: Level) {
-    let Some(event) = &completion.event else { return };
+    let Some(event) = &completion.event else {
+        return;
+    };
     let record = &completion.record;
-    let took_ms = event
-        .duration
-        .map_or(0, |took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+    let took_ms = event.duration.map_or(0, |took| {
+        u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+    });
     let due = record.next_attempt_at.map(tracing::field::display);
     let code = record
         .last_failure
@@ -410,7 +438,10 @@ mod tests {
     #[test]
     fn a_fault_of_ours_is_told_in_the_words_of_the_catalogue() {
         let record = record(Phase::START, None);
-        let Outcome::Failed { failure, message, .. } = fault_of_ours(&record, "late".into()) else {
+        let Outcome::Failed {
+            failure, message, ..
+        } = fault_of_ours(&record, "late".into())
+        else {
             panic!("no failure");
         };
         assert_eq!(message, sentence(&failure, &record, &[], None));

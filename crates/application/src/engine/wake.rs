@@ -1,4 +1,5 @@
-//! Wakes workers early, here and in other replicas. An optimisation: the periodic pass is what makes the service correct.
+//! Wakes workers early, here and in other replicas. An optimisation: the periodic pass is what
+//! makes the service correct.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +22,10 @@ pub enum WakeSignal {
 impl WakeSignal {
     /// Every signal.
     pub fn all() -> impl Iterator<Item = Self> {
-        Lane::ALL.into_iter().map(Self::Lane).chain([Self::Reporter])
+        Lane::ALL
+            .into_iter()
+            .map(Self::Lane)
+            .chain([Self::Reporter])
     }
 
     /// The name between replicas.
@@ -52,7 +56,8 @@ struct Signals {
 }
 
 impl Waker {
-    /// Wakes the workers of other replicas too, through `channel`, while [`workers::run`](crate::workers::run) runs.
+    /// Wakes the workers of other replicas too, through `channel`, while
+    /// [`workers::run`](crate::workers::run) runs.
     pub fn shared(channel: Arc<dyn WakeChannel>) -> Self {
         Self(Arc::new(Signals {
             channel: Some(channel),

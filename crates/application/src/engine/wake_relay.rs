@@ -18,10 +18,12 @@ const BACKOFF: Backoff = Backoff {
     max: Duration::from_secs(60),
 };
 
-/// Tells the other replicas what became due here, until `drained`, and then the rest: what a replica that stops leaves behind is
-/// taken up at once.
+/// Tells the other replicas what became due here, until `drained`, and then the rest: what a
+/// replica that stops leaves behind is taken up at once.
 pub(crate) async fn announce(waker: Waker, drained: CancellationToken) {
-    let Some(channel) = waker.channel() else { return };
+    let Some(channel) = waker.channel() else {
+        return;
+    };
     loop {
         tokio::select! {
             biased;
@@ -49,9 +51,16 @@ async fn send_signals(waker: &Waker, channel: &dyn WakeChannel) {
     }
 }
 
-/// Rings the signals that other replicas name, until `shutdown`. Where the others cannot be heard, workers look by themselves.
-pub(crate) async fn listen(waker: Waker, randomness: Arc<dyn Randomness>, shutdown: CancellationToken) {
-    let Some(channel) = waker.channel() else { return };
+/// Rings the signals that other replicas name, until `shutdown`. Where the others cannot be heard,
+/// workers look by themselves.
+pub(crate) async fn listen(
+    waker: Waker,
+    randomness: Arc<dyn Randomness>,
+    shutdown: CancellationToken,
+) {
+    let Some(channel) = waker.channel() else {
+        return;
+    };
     let mut failures = 0;
     while !shutdown.is_cancelled() {
         let pause = tokio::select! {
@@ -159,7 +168,10 @@ mod tests {
             waker.notify_all(ISSUANCE);
             waker.notify_all(WakeSignal::Reporter);
         }
-        assert_eq!(theirs.heard().await.unwrap(), [ISSUANCE, WakeSignal::Reporter]);
+        assert_eq!(
+            theirs.heard().await.unwrap(),
+            [ISSUANCE, WakeSignal::Reporter]
+        );
         waker.notify_all(ISSUANCE);
         drained.cancel();
         announcer.await.unwrap();

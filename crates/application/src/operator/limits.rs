@@ -6,7 +6,9 @@ use serde_json::json;
 
 use super::OperatorError;
 use crate::ports::CertificateStore;
-use crate::ports::store::{Completion, DomainEvent, DomainFilter, DomainRecord, PageKey, StoreError};
+use crate::ports::store::{
+    Completion, DomainEvent, DomainFilter, DomainRecord, PageKey, StoreError,
+};
 
 /// Buckets and records read at once.
 const PAGE: u32 = 500;

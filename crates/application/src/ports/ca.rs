@@ -73,14 +73,16 @@ pub struct RenewalInfoResponse {
     pub window: SuggestedWindow,
     /// Where the CA explains the window to people.
     pub explanation_url: Option<String>,
-    /// When the CA wants to be asked again, within the bounds of [`poll_again_at`](dps_domain::renewal::info::poll_again_at).
+    /// When the CA wants to be asked again, within the bounds of
+    /// [`poll_again_at`](dps_domain::renewal::info::poll_again_at).
     pub poll_again_at: Timestamp,
 }
 
 /// What the CA, or the way to it, answered instead of doing what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CaError {
-    /// No connection, no answer in time, 5xx, or an answer that is not ACME. `retry_after` when it said when.
+    /// No connection, no answer in time, 5xx, or an answer that is not ACME. `retry_after` when it
+    /// said when.
     #[error("the CA is unavailable: {detail}")]
     Unavailable {
         /// What happened.
@@ -123,7 +125,8 @@ pub enum CaError {
         /// The CA's words.
         detail: String,
     },
-    /// Validation or policy failed: `caa`, `dns`, `connection`, `unauthorized`, `incorrectResponse`, `tls`.
+    /// Validation or policy failed: `caa`, `dns`, `connection`, `unauthorized`,
+    /// `incorrectResponse`, `tls`.
     #[error("the CA could not validate the name ({sub_cause}): {detail}")]
     Validation {
         /// The problem type without its prefix.
@@ -168,9 +171,17 @@ impl From<CaError> for Failure {
                 until: until.map(Until::at),
                 detail,
             },
-            CaError::Paused { unpause_url, detail } => Self::AcmePaused { unpause_url, detail },
+            CaError::Paused {
+                unpause_url,
+                detail,
+            } => Self::AcmePaused {
+                unpause_url,
+                detail,
+            },
             CaError::RejectedIdentifier { detail } => Self::AcmeRejectedIdentifier { detail },
-            CaError::Validation { sub_cause, detail } => Self::AcmeValidationFailed { sub_cause, detail },
+            CaError::Validation { sub_cause, detail } => {
+                Self::AcmeValidationFailed { sub_cause, detail }
+            }
             CaError::OrderGone { detail } => Self::Internal {
                 detail: format!("the order is gone at the CA: {detail}"),
             },
@@ -197,15 +208,18 @@ pub trait CertificateAuthority: Send + Sync {
     /// A new account key, PKCS#8 PEM. To be stored before [`register`](Self::register).
     fn new_account_key(&self) -> Result<SecretString, CaError>;
 
-    /// Registers the key, or finds the account it already has (RFC 8555 §7.3.1). Answers the account's URL.
+    /// Registers the key, or finds the account it already has (RFC 8555 §7.3.1). Answers the
+    /// account's URL.
     async fn register(&self, key: &SecretString) -> Result<String, CaError>;
 
-    /// The CA's renewal information for the certificate of this identifier (RFC 9773 §4.1); `None` if the CA offers none.
+    /// The CA's renewal information for the certificate of this identifier (RFC 9773 §4.1); `None`
+    /// if the CA offers none.
     async fn renewal_info(&self, ari_id: &str) -> Result<Option<RenewalInfoResponse>, CaError>;
 
-    /// Places an order for `host` alone and answers its URL (RFC 8555 §7.4). `replaces` is the identifier of the certificate that the
-    /// new one follows (RFC 9773 §5). It is left out for a CA that offers no renewal information, and an order that is
-    /// refused with it is placed once more without.
+    /// Places an order for `host` alone and answers its URL (RFC 8555 §7.4). `replaces` is the
+    /// identifier of the certificate that the new one follows (RFC 9773 §5). It is left out for a
+    /// CA that offers no renewal information, and an order that is refused with it is placed once
+    /// more without.
     async fn new_order(
         &self,
         account: &Account,
@@ -217,7 +231,11 @@ pub trait CertificateAuthority: Send + Sync {
     async fn order(&self, account: &Account, order_url: &str) -> Result<OrderView, CaError>;
 
     /// The order's authorization with its HTTP-01 challenge (POST-as-GET).
-    async fn authorization(&self, account: &Account, order_url: &str) -> Result<AuthorizationView, CaError>;
+    async fn authorization(
+        &self,
+        account: &Account,
+        order_url: &str,
+    ) -> Result<AuthorizationView, CaError>;
 
     /// Tells the CA that the challenge is ready to be validated (RFC 8555 §7.5.1).
     async fn acknowledge(

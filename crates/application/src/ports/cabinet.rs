@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use dps_domain::{DomainId, Failure, Status, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// A custom domain as the Cabinet tells it. Texts are not parsed yet: a bad one is a finding about that domain alone.
+/// A custom domain as the Cabinet tells it. Texts are not parsed yet: a bad one is a finding about
+/// that domain alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CabinetDomain {
     /// The domain.
@@ -70,16 +71,19 @@ pub enum ReportAnswer {
         /// The domain's version after the report; `None` when the answer does not tell it.
         version: Option<u64>,
     },
-    /// The version moved (409, or 412 as RFC 9110 §13.1.1 has it): the customer did something meanwhile.
+    /// The version moved (409, or 412 as RFC 9110 §13.1.1 has it): the customer did something
+    /// meanwhile.
     VersionMoved,
     /// The Cabinet says that it has no such domain: 404 or 410 with the code `NOT_FOUND`.
     Gone,
-    /// The Cabinet's domain cannot go from its status to the reported one (422). Told again, it would be refused again.
+    /// The Cabinet's domain cannot go from its status to the reported one (422). Told again, it
+    /// would be refused again.
     IllegalMove {
         /// The Cabinet's reason.
         detail: String,
     },
-    /// The Cabinet cannot take what the report says beside the status (422 for a field, 413, 400 for the body).
+    /// The Cabinet cannot take what the report says beside the status (422 for a field, 413, 400
+    /// for the body).
     ContentRefused {
         /// The Cabinet's reason.
         detail: String,
@@ -125,10 +129,12 @@ pub struct CabinetError {
 #[async_trait]
 pub trait Cabinet: Send + Sync {
     /// Domains in one status, page by page.
-    async fn list(&self, status: Status, cursor: Option<&str>) -> Result<CabinetPage, CabinetError>;
+    async fn list(&self, status: Status, cursor: Option<&str>)
+    -> Result<CabinetPage, CabinetError>;
 
-    /// Changed domains after `cursor` in order; waits up to `wait` for one. `None` when the feed is not offered (404, 501);
-    /// the error is [`CabinetFault::CursorUnknown`] when the feed must be read from its start.
+    /// Changed domains after `cursor` in order; waits up to `wait` for one. `None` when the feed is
+    /// not offered (404, 501); the error is [`CabinetFault::CursorUnknown`] when the feed must be
+    /// read from its start.
     async fn changes(
         &self,
         cursor: Option<&str>,

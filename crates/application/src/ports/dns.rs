@@ -12,6 +12,7 @@ pub trait DnsResolver: Send + Sync {
     /// Its address.
     fn address(&self) -> SocketAddr;
 
-    /// Follows the CNAME chain of `host` and looks up A and AAAA at its end. Every fault is part of the observation.
+    /// Follows the CNAME chain of `host` and looks up A and AAAA at its end. Every fault is part of
+    /// the observation.
     async fn observe(&self, host: &Hostname) -> DnsObservation;
 }

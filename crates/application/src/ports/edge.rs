@@ -29,7 +29,11 @@ pub trait Edge: Send + Sync {
     fn name(&self) -> &str;
 
     /// Makes the edge answer `token` with `key_authorization`, and proves that it does.
-    async fn publish_challenge(&self, token: &str, key_authorization: &str) -> Result<(), EdgeError>;
+    async fn publish_challenge(
+        &self,
+        token: &str,
+        key_authorization: &str,
+    ) -> Result<(), EdgeError>;
 
     /// Withdraws a challenge; no error when it is not there.
     async fn withdraw_challenge(&self, token: &str) -> Result<(), EdgeError>;
@@ -37,18 +41,20 @@ pub trait Edge: Send + Sync {
     /// Applies a certificate; `Ok` only after the edge presented it in a TLS handshake.
     async fn apply(&self, deployment: &Deployment) -> Result<(), EdgeError>;
 
-    /// Applies many certificates in as few calls as possible; the results are in their order. After a call that failed as a whole nothing
-    /// more is asked.
+    /// Applies many certificates in as few calls as possible; the results are in their order. After
+    /// a call that failed as a whole nothing more is asked.
     async fn apply_batch(&self, deployments: &[Deployment]) -> Vec<Result<(), EdgeError>>;
 
-    /// Undeploys a hostname; no error when it is not there. With a generation, a newer certificate stays.
+    /// Undeploys a hostname; no error when it is not there. With a generation, a newer certificate
+    /// stays.
     async fn remove(&self, hostname: &Hostname, up_to: Option<u64>) -> Result<Removal, EdgeError>;
 
     /// Answers if the edge can take and serve certificates.
     async fn check(&self) -> Result<EdgeHealth, EdgeError>;
 
     /// A page of what it holds, in the order of hostnames; `cursor` is that of the page before.
-    async fn inventory(&self, cursor: Option<&str>, limit: u32) -> Result<InventoryPage, EdgeError>;
+    async fn inventory(&self, cursor: Option<&str>, limit: u32)
+    -> Result<InventoryPage, EdgeError>;
 }
 
 /// The result of a removal.
@@ -63,7 +69,8 @@ pub enum Removal {
 /// How an edge that works is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EdgeHealth {
-    /// When its agent was started: another moment than before means that it may have lost what it had. `None` if it does not say.
+    /// When its agent was started: another moment than before means that it may have lost what it
+    /// had. `None` if it does not say.
     pub started_at: Option<Timestamp>,
 }
 
@@ -74,7 +81,8 @@ pub struct InventoryPage {
     pub entries: Vec<Entry>,
     /// Gets the next page; `None` on the last.
     pub next: Option<String>,
-    /// The [`InventoryDigest`](dps_domain::inventory::InventoryDigest) of all that it holds, in hex.
+    /// The [`InventoryDigest`](dps_domain::inventory::InventoryDigest) of all that it holds, in
+    /// hex.
     pub digest: String,
 }
 
@@ -149,9 +157,11 @@ impl From<EdgeError> for Failure {
     fn from(error: EdgeError) -> Self {
         match error {
             EdgeError::Unreachable { edge, detail } => Self::EdgeUnreachable { edge, detail },
-            EdgeError::Rejected { edge, reason } | EdgeError::Newer { edge, detail: reason } => {
-                Self::EdgeRejected { edge, reason }
-            }
+            EdgeError::Rejected { edge, reason }
+            | EdgeError::Newer {
+                edge,
+                detail: reason,
+            } => Self::EdgeRejected { edge, reason },
             EdgeError::Mismatch { edge, detail } => Self::EdgeMismatch { edge, detail },
             local @ EdgeError::Local { .. } => Self::Internal {
                 detail: local.to_string(),

@@ -1,4 +1,5 @@
-//! What the CertificateStore keeps of the edges: which there are, how they have been answering, what each should hold and was seen to hold.
+//! What the CertificateStore keeps of the edges: which there are, how they have been answering,
+//! what each should hold and was seen to hold.
 
 use std::time::Duration;
 
@@ -56,7 +57,8 @@ pub trait FleetStore: Send + Sync {
     /// Approves an edge that is known; returns whether it is known.
     async fn edge_approve(&self, name: &str, now: Timestamp) -> Result<bool, StoreError>;
 
-    /// An edge did not do what it was asked; answers how it stands now. One that is not known yet is noted.
+    /// An edge did not do what it was asked; answers how it stands now. One that is not known yet
+    /// is noted.
     async fn edge_mark_failed(
         &self,
         name: &str,
@@ -74,9 +76,13 @@ pub trait FleetStore: Send + Sync {
     ) -> Result<Reachability, StoreError>;
 
     /// An edge was compared with what it should hold.
-    async fn edge_store_comparison(&self, name: &str, comparison: &Comparison) -> Result<(), StoreError>;
+    async fn edge_store_comparison(
+        &self,
+        name: &str,
+        comparison: &Comparison,
+    ) -> Result<(), StoreError>;
 
-    /// Forgets an edge that left the fleet, with up to `limit` of what it was seen to hold; answers how many. Once there were fewer, it is
-    /// forgotten itself, with its [task](comparison_task).
+    /// Forgets an edge that left the fleet, with up to `limit` of what it was seen to hold; answers
+    /// how many. Once there were fewer, it is forgotten itself, with its [task](comparison_task).
     async fn edge_forget(&self, name: &str, limit: u32) -> Result<u64, StoreError>;
 }

@@ -73,9 +73,11 @@ pub trait Metrics: Send + Sync {
     fn acme_wait(&self, wait: AcmeWait);
     /// So many steps of a lane are under way in this process now: `dps_work_in_flight`.
     fn under_way(&self, lane: Lane, steps: usize);
-    /// An edge that lacked certificates took so many, and refused so many: `dps_edge_reconcile_deployments_total`.
+    /// An edge that lacked certificates took so many, and refused so many:
+    /// `dps_edge_reconcile_deployments_total`.
     fn edge_filled(&self, applied: usize, refused: usize);
-    /// The CA was asked when to renew and answered, or did not: `dps_acme_renewal_info_polls_total`.
+    /// The CA was asked when to renew and answered, or did not:
+    /// `dps_acme_renewal_info_polls_total`.
     fn renewal_info(&self, success: bool);
     /// Our own machine could not call a party: `dps_local_faults_total`.
     fn local_fault(&self, party: LocalParty);

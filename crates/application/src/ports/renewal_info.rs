@@ -1,8 +1,10 @@
-//! What the CertificateStore keeps of the CA's wishes for the certificates that are served (RFC 9773), and when it is asked again.
+//! What the CertificateStore keeps of the CA's wishes for the certificates that are served (RFC
+//! 9773), and when it is asked again.
 //!
-//! Each domain that is served has one poll, about the certificate that it serves. It is made with the record, by
-//! [`Completion::info`](super::store::Completion::info), and goes when nothing is served any more. Asking takes no lease: there are
-//! many polls, an answer seldom changes anything, and one that is asked twice does no harm.
+//! Each domain that is served has one poll, about the certificate that it serves. It is made with
+//! the record, by [`Completion::info`](super::store::Completion::info), and goes when nothing is
+//! served any more. Asking takes no lease: there are many polls, an answer seldom changes anything,
+//! and one that is asked twice does no harm.
 
 use std::sync::Arc;
 
@@ -57,8 +59,8 @@ impl<'a> PollChange<'a> {
 /// The part of the [`CertificateStore`](super::CertificateStore) that is about the CA's wishes.
 #[async_trait]
 pub trait RenewalInfoStore: Send + Sync {
-    /// Claims up to `limit` polls that are due at `now`, the longest due first, by making them due at `until` instead: nobody else
-    /// has them before.
+    /// Claims up to `limit` polls that are due at `now`, the longest due first, by making them due
+    /// at `until` instead: nobody else has them before.
     async fn renewal_info_claim(
         &self,
         now: Timestamp,
@@ -69,10 +71,12 @@ pub trait RenewalInfoStore: Send + Sync {
     /// When the next poll is due.
     async fn renewal_info_next_due(&self) -> Result<Option<Timestamp>, StoreError>;
 
-    /// Records what is known after claimed polls were answered. Nothing is written of one whose claim ended, or that is about a
-    /// certificate that is not served any more.
-    async fn renewal_info_store(&self, answered: &[(RenewalInfoPoll, RenewalInfo)])
-    -> Result<(), StoreError>;
+    /// Records what is known after claimed polls were answered. Nothing is written of one whose
+    /// claim ended, or that is about a certificate that is not served any more.
+    async fn renewal_info_store(
+        &self,
+        answered: &[(RenewalInfoPoll, RenewalInfo)],
+    ) -> Result<(), StoreError>;
 
     /// The poll about the certificate that a domain serves.
     async fn poll(&self, domain: DomainId) -> Result<Option<RenewalInfoPoll>, StoreError>;

@@ -1,7 +1,7 @@
 //! The CertificateStore: work records, certificates, orders, accounts, events and the outbox.
 //!
-//! Every method is one short transaction; none is held open while talking to anybody else. A lookup answers `Option`; a
-//! guarded write answers whether the guard held.
+//! Every method is one short transaction; none is held open while talking to anybody else. A lookup
+//! answers `Option`; a guarded write answers whether the guard held.
 
 pub mod accounts;
 pub mod certificates;
@@ -31,7 +31,8 @@ pub use orders::{OrderStore, StoredChallenge, StoredOrder};
 pub use outbox::{OutboxLease, OutboxStore};
 pub use periodic::{PeriodicTaskLease, PeriodicTaskStore, comparison_task};
 pub use records::{
-    Completion, DNS_CONFIRMED, DomainEvent, DomainFilter, DomainRecord, NameHold, PageKey, RecordStore,
+    Completion, DNS_CONFIRMED, DomainEvent, DomainFilter, DomainRecord, NameHold, PageKey,
+    RecordStore,
 };
 pub use secrets::{SecretRow, SecretStore};
 

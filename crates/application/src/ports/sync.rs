@@ -1,5 +1,5 @@
-//! What the CertificateStore keeps so that the service and the Cabinet stay the same: cursors, the resync's progress, and when the
-//! Cabinet was last seen to know each domain.
+//! What the CertificateStore keeps so that the service and the Cabinet stay the same: cursors, the
+//! resync's progress, and when the Cabinet was last seen to know each domain.
 
 use async_trait::async_trait;
 use dps_domain::{DomainId, Timestamp};
@@ -32,8 +32,14 @@ pub trait SyncStore: Send + Sync {
     /// A remembered position, such as that of the Cabinet's change feed.
     async fn cursor(&self, name: &str) -> Result<Option<String>, StoreError>;
 
-    /// Moves a position on from the one that was read. Answers whether nobody moved it meanwhile: a slow replica cannot take it back.
-    async fn cursor_advance(&self, name: &str, from: Option<&str>, to: &str) -> Result<bool, StoreError>;
+    /// Moves a position on from the one that was read. Answers whether nobody moved it meanwhile: a
+    /// slow replica cannot take it back.
+    async fn cursor_advance(
+        &self,
+        name: &str,
+        from: Option<&str>,
+        to: &str,
+    ) -> Result<bool, StoreError>;
 
     /// The records of these domains, as far as there are any that can be read.
     async fn known(&self, ids: &[DomainId]) -> Result<Vec<KnownRecord>, StoreError>;
@@ -41,10 +47,12 @@ pub trait SyncStore: Send + Sync {
     /// How many domains there are, those that are leaving or gone left out.
     async fn count_domains(&self) -> Result<u64, StoreError>;
 
-    /// Notes that a resync saw these domains in the Cabinet. Those without a record are passed over.
+    /// Notes that a resync saw these domains in the Cabinet. Those without a record are passed
+    /// over.
     async fn cabinet_mark_seen(&self, run: i64, ids: &[DomainId]) -> Result<(), StoreError>;
 
-    /// Our records in the order of their ids, those that are leaving or gone left out, with what the resync has seen.
+    /// Our records in the order of their ids, those that are leaving or gone left out, with what
+    /// the resync has seen.
     async fn cabinet_presences(
         &self,
         run: i64,
@@ -52,7 +60,8 @@ pub trait SyncStore: Send + Sync {
         limit: u32,
     ) -> Result<Vec<CabinetPresence>, StoreError>;
 
-    /// Notes that the Cabinet said to a resync that it does not know the domain; answers since when it has been saying so.
+    /// Notes that the Cabinet said to a resync that it does not know the domain; answers since when
+    /// it has been saying so.
     async fn cabinet_mark_missing(
         &self,
         run: i64,
@@ -60,7 +69,8 @@ pub trait SyncStore: Send + Sync {
         now: Timestamp,
     ) -> Result<Timestamp, StoreError>;
 
-    /// The domains in the order of their ids that were missing in this resync, and have been since before the given moment.
+    /// The domains in the order of their ids that were missing in this resync, and have been since
+    /// before the given moment.
     async fn cabinet_missing_since(
         &self,
         run: i64,

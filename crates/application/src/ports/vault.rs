@@ -4,7 +4,8 @@ use std::fmt;
 
 use secrecy::SecretString;
 
-/// What a secret belongs to; bound into its encryption, so that a secret moved to another row or purpose does not open.
+/// What a secret belongs to; bound into its encryption, so that a secret moved to another row or
+/// purpose does not open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SecretContext<'a> {
     /// What the secret is for.
@@ -51,10 +52,18 @@ impl fmt::Debug for SealedSecret {
 /// Seals and opens secrets.
 pub trait Vault: Send + Sync {
     /// Encrypts with the current key-encryption key.
-    fn seal(&self, context: SecretContext<'_>, secret: &SecretString) -> Result<SealedSecret, VaultError>;
+    fn seal(
+        &self,
+        context: SecretContext<'_>,
+        secret: &SecretString,
+    ) -> Result<SealedSecret, VaultError>;
 
     /// Decrypts with whichever configured key-encryption key it was sealed under.
-    fn open(&self, context: SecretContext<'_>, sealed: &SealedSecret) -> Result<SecretString, VaultError>;
+    fn open(
+        &self,
+        context: SecretContext<'_>,
+        sealed: &SealedSecret,
+    ) -> Result<SecretString, VaultError>;
 
     /// The same secret under the current key-encryption key; `None` when it is already.
     fn reseal(

@@ -4,7 +4,8 @@ use dps_domain::Event;
 
 use super::{Outcome, moved};
 
-/// Begins with the preflight, which looks at DNS itself: a domain that left us is never ordered for.
+/// Begins with the preflight, which looks at DNS itself: a domain that left us is never ordered
+/// for.
 pub(super) fn begin_renewal() -> Outcome {
     moved(Event::RenewalDue, "renewal.due")
 }

@@ -31,7 +31,10 @@ pub(super) async fn check_dns(context: &StepContext<'_>) -> Outcome {
         DnsVerdict::NotReady(failure) => {
             let failure = moved_away(context, failure);
             // A departure is counted once, and silent resolvers say nothing.
-            let counts = !matches!(failure.code(), FailureCode::DnsMoved | FailureCode::DnsTimeout);
+            let counts = !matches!(
+                failure.code(),
+                FailureCode::DnsMoved | FailureCode::DnsTimeout
+            );
             if counts && !is_moved_away(context.record) {
                 metrics.domain_verification(false);
             }
@@ -48,7 +51,10 @@ pub(super) async fn check_dns(context: &StepContext<'_>) -> Outcome {
 /// A domain that was served and stopped pointing at us has moved away. The check that finds it out
 /// is counted, those after it are not.
 pub(super) fn moved_away(context: &StepContext<'_>, failure: Failure) -> Failure {
-    if context.record.phase.was_served() && failure.counts_against_domain() && !is_seen_here(&failure) {
+    if context.record.phase.was_served()
+        && failure.counts_against_domain()
+        && !is_seen_here(&failure)
+    {
         if !is_moved_away(context.record) {
             context.service.metrics.domain_verification(false);
         }
@@ -85,14 +91,20 @@ pub(super) fn nothing_new(context: &StepContext<'_>, failure: &Failure) -> Optio
 }
 
 /// The addresses that an instruction for the customer may name, by what [`observe_dns`] saw.
-pub(super) fn instruction_addresses(context: &StepContext<'_>, views: &[ResolverView]) -> Vec<IpAddr> {
+pub(super) fn instruction_addresses(
+    context: &StepContext<'_>,
+    views: &[ResolverView],
+) -> Vec<IpAddr> {
     let policy = &context.service.policy;
     let addresses = dns::instruction_addresses(&policy.edge_addresses, views);
     if policy.edge_hosts().is_empty() {
         // Where the configuration names none, nobody could say later what the customer was told.
         context.evidence.note(
             EDGE_ADDRESSES,
-            addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            addresses
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>(),
         );
     }
     addresses

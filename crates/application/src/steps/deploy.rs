@@ -32,7 +32,10 @@ pub(super) async fn deploy(context: &StepContext<'_>, id: CertificateId) -> Resu
     // A removal meanwhile took our lease and may have passed the edges before us.
     let record = service.store.domain(context.record.id).await?;
     if record.is_none_or(|record| matches!(record.phase, Phase::Leaving | Phase::Gone)) {
-        let detail = match undeploy::take_down(context, stored.generation).await?.failed {
+        let detail = match undeploy::take_down(context, stored.generation)
+            .await?
+            .failed
+        {
             None => "the domain was removed meanwhile".into(),
             Some(unreached) => {
                 let error = with_causes(unreached.error());

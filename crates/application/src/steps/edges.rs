@@ -1,5 +1,5 @@
-//! What is done at every live edge at once. One that does not do its part is waited for until its grace is over; after that, work goes on
-//! without it, and it is caught up when it returns.
+//! What is done at every live edge at once. One that does not do its part is waited for until its
+//! grace is over; after that, work goes on without it, and it is caught up when it returns.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,8 +72,9 @@ impl Unreached {
     }
 }
 
-/// Runs `call` at every live edge at once, and notes who did not do it. While no edge is live, all are tried. What one edge refuses and
-/// another does is that edge's fault, and waited for no longer than silence.
+/// Runs `call` at every live edge at once, and notes who did not do it. While no edge is live, all
+/// are tried. What one edge refuses and another does is that edge's fault, and waited for no longer
+/// than silence.
 pub(super) async fn reach<F, Fut>(service: &Service, call: F) -> Result<Reach, StoreError>
 where
     F: Fn(Arc<dyn Edge>) -> Fut,
@@ -114,7 +115,10 @@ where
             continue;
         }
         let (name, problem) = (edge.name(), problem(&error));
-        let reachability = service.store.edge_mark_failed(name, now, grace, &problem).await?;
+        let reachability = service
+            .store
+            .edge_mark_failed(name, now, grace, &problem)
+            .await?;
         match reachability.unreachable_from(grace) {
             Some(until) if until > now => {
                 let until = Some(until);
@@ -132,13 +136,18 @@ where
     Ok(reach)
 }
 
-/// A call, for a quarter of the time that a step has: one that hangs must be noted before the step is over.
+/// A call, for a quarter of the time that a step has: one that hangs must be noted before the step
+/// is over.
 async fn bounded(
     service: &Service,
     edge: &Arc<dyn Edge>,
     call: impl Future<Output = Result<(), EdgeError>>,
 ) -> Result<(), EdgeError> {
-    let bound = service.policy.lease.saturating_sub(service.policy.skew_allowance) / 4;
+    let bound = service
+        .policy
+        .lease
+        .saturating_sub(service.policy.skew_allowance)
+        / 4;
     let result = tokio::time::timeout(bound, call).await;
     result.unwrap_or_else(|_| {
         Err(EdgeError::Unreachable {
@@ -151,7 +160,8 @@ async fn bounded(
 /// Who is asked.
 struct EdgePartition {
     asked: Edges,
-    /// Edges that are unreachable, or that this process does not know (any more) and another one does, by name.
+    /// Edges that are unreachable, or that this process does not know (any more) and another one
+    /// does, by name.
     unreachable: Vec<String>,
 }
 
@@ -167,25 +177,33 @@ async fn partition_edges(service: &Service) -> Result<EdgePartition, StoreError>
     if asked.is_empty() {
         std::mem::swap(&mut asked, &mut unreachable);
     }
-    let mut unreachable: Vec<String> = unreachable.iter().map(|edge| edge.name().to_owned()).collect();
+    let mut unreachable: Vec<String> = unreachable
+        .iter()
+        .map(|edge| edge.name().to_owned())
+        .collect();
     for known in known {
         let is_member = members.iter().any(|edge| edge.name() == known.name);
         // One that nobody approved has no part in anything.
-        if !is_member && known.approved_at.is_some() && now.since(known.listed_at) < fleet::FORGOTTEN_AFTER {
+        if !is_member
+            && known.approved_at.is_some()
+            && now.since(known.listed_at) < fleet::FORGOTTEN_AFTER
+        {
             unreachable.push(known.name);
         }
     }
     Ok(EdgePartition { asked, unreachable })
 }
 
-/// Publishes a token at every live edge, each proven to answer it. An edge that is left out may answer on port 80 all the same, so it is told
-/// as well, and not waited for. Answers how many edges were left out.
+/// Publishes a token at every live edge, each proven to answer it. An edge that is left out may
+/// answer on port 80 all the same, so it is told as well, and not waited for. Answers how many
+/// edges were left out.
 pub(super) async fn publish(
     service: &Service,
     token: &str,
     key_authorization: &str,
 ) -> Result<Result<usize, Unreached>, StoreError> {
-    let publish = |edge: Arc<dyn Edge>| async move { edge.publish_challenge(token, key_authorization).await };
+    let publish =
+        |edge: Arc<dyn Edge>| async move { edge.publish_challenge(token, key_authorization).await };
     let EdgePartition { unreachable, .. } = partition_edges(service).await?;
     let members = service.fleet.members();
     let unreachable = members
@@ -203,7 +221,8 @@ pub(super) async fn publish(
     })
 }
 
-/// Withdraws a token at every live edge. One that does not answer forgets it by its own time to live, and nothing is held against it.
+/// Withdraws a token at every live edge. One that does not answer forgets it by its own time to
+/// live, and nothing is held against it.
 pub(super) async fn withdraw(service: &Service, token: &str) {
     let Ok(EdgePartition { asked, .. }) = partition_edges(service).await else {
         return;

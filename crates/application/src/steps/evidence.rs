@@ -71,8 +71,7 @@ impl Evidence {
 
     /// Keeps what each address answered to the probe.
     pub(super) fn probes(&self, seen: &[ProbeObservation]) {
-        let told =
-            |seen: &ProbeObservation| json!({ "address": seen.address, "answer": response(&seen.answer) });
+        let told = |seen: &ProbeObservation| json!({ "address": seen.address, "answer": response(&seen.answer) });
         self.note(
             "probes",
             seen.iter().take(MAX_ENTRIES).map(told).collect::<Vec<_>>(),
@@ -141,7 +140,9 @@ fn response(answer: &ProbeAnswer) -> Value {
     match answer {
         ProbeAnswer::Ours => json!("ours"),
         ProbeAnswer::WrongBody { server } => json!({ "somebodyElse": server }),
-        ProbeAnswer::Redirect { status, location } => json!({ "status": status, "location": location }),
+        ProbeAnswer::Redirect { status, location } => {
+            json!({ "status": status, "location": location })
+        }
         ProbeAnswer::Status(status) => json!({ "status": status }),
         ProbeAnswer::Refused => json!("refused"),
         ProbeAnswer::Timeout => json!("no answer"),

@@ -7,7 +7,10 @@ use crate::ports::store::comparison_task;
 
 /// Returns [`Event::CertificateEnded`] whatever the edges say: the domain is not `Active` any more,
 /// and an edge that is not reached now removes the certificate in its next comparison.
-pub(super) async fn expire(context: &StepContext<'_>, serving: CertificateId) -> Result<Outcome, Fault> {
+pub(super) async fn expire(
+    context: &StepContext<'_>,
+    serving: CertificateId,
+) -> Result<Outcome, Fault> {
     let service = context.service;
     let generation = match service.store.certificate(serving).await? {
         Some(stored) => stored.generation,

@@ -63,7 +63,8 @@ pub(super) async fn finalize(context: &StepContext<'_>, id: OrderId) -> Result<O
     }
 }
 
-/// The certificate's key: made and stored once per order, before the CA sees a request signed with it.
+/// The certificate's key: made and stored once per order, before the CA sees a request signed with
+/// it.
 async fn order_key(context: &StepContext<'_>, order: &StoredOrder) -> Result<SecretString, Fault> {
     let service = context.service;
     let row = order.id.to_string();
@@ -160,12 +161,13 @@ async fn without_certificate(
     // The CA counted it all the same.
     ledger::issued(context);
     service.store.order_close(order.id).await?;
-    let detail = format!("the certificate of a valid order could not be had, another is ordered: {detail}");
+    let detail =
+        format!("the certificate of a valid order could not be had, another is ordered: {detail}");
     Ok(context.failed(Failure::Internal { detail }, Then::NewOrder { rest: false }))
 }
 
-/// The time after which an order of the domain is given up, `longest` at most. Before the certificate
-/// that is served ends, there must be time for another order.
+/// The time after which an order of the domain is given up, `longest` at most. Before the
+/// certificate that is served ends, there must be time for another order.
 fn timeout(context: &StepContext<'_>, order: &StoredOrder, longest: Duration) -> Duration {
     match &context.record.phase {
         Phase::Live { not_after, .. } | Phase::Expired { not_after, .. } => {
@@ -177,7 +179,8 @@ fn timeout(context: &StepContext<'_>, order: &StoredOrder, longest: Duration) ->
 
 /// The end of an order that the CA names, or a later one that leaves it the time it needs.
 fn not_too_soon(context: &StepContext<'_>, order: &StoredOrder, expires: Timestamp) -> Timestamp {
-    // A CA that names a time in the past, or our clock if it is ahead, would end every order at once.
+    // A CA that names a time in the past, or our clock if it is ahead, would end every order at
+    // once.
     expires.max(order.created_at + timeout(context, order, SHORTEST_LIFE))
 }
 
@@ -201,8 +204,9 @@ pub(super) async fn ended(
     Ok(Some(outcome))
 }
 
-/// Sends the signing request. Refused for the order's state, the order is not given up before its state was asked for: another
-/// worker's request may have been taken just before ours, and then the order leads to the certificate.
+/// Sends the signing request. Refused for the order's state, the order is not given up before its
+/// state was asked for: another worker's request may have been taken just before ours, and then the
+/// order leads to the certificate.
 async fn ask(
     context: &StepContext<'_>,
     account: &Account,
@@ -278,8 +282,9 @@ fn stored_outcome(stored: &StoredCertificate) -> Outcome {
     }
 }
 
-/// Waits before the next look at an order: as long as the CA said, else a pause that doubles. An outcome means that the wait goes
-/// beyond this step's timeout and the record is given back until then.
+/// Waits before the next look at an order: as long as the CA said, else a pause that doubles. An
+/// outcome means that the wait goes beyond this step's timeout and the record is given back until
+/// then.
 pub(super) async fn pause(
     context: &StepContext<'_>,
     view: &OrderView,
@@ -288,7 +293,9 @@ pub(super) async fn pause(
     ends: Instant,
 ) -> Option<Outcome> {
     let now = context.service.now();
-    let delay = view.retry_after.map_or(*wait, |until| until.at().since(now));
+    let delay = view
+        .retry_after
+        .map_or(*wait, |until| until.at().since(now));
     *wait = (*wait * 2).min(longest);
     if Instant::now() + delay >= ends {
         return Some(Outcome::Waiting {

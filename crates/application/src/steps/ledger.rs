@@ -1,12 +1,15 @@
 //! What an order costs in the ledger of the CA's limits, and what its outcome means there.
 //!
-//! The tokens are taken before anything is sent, so that a domain that must wait is told until when and the CA is not asked at all. What
-//! the CA then counted, or did not, is noted by the step and written in the transaction of its outcome.
+//! The tokens are taken before anything is sent, so that a domain that must wait is told until when
+//! and the CA is not asked at all. What the CA then counted, or did not, is noted by the step and
+//! written in the transaction of its outcome.
 
 use std::time::Duration;
 
 use dps_domain::lane::Lane;
-use dps_domain::limits::{BucketKey, Change, Charge, Endpoint, Entry, Exemption, Limit, LimitKind, Refused};
+use dps_domain::limits::{
+    BucketKey, Change, Charge, Endpoint, Entry, Exemption, Limit, LimitKind, Refused,
+};
 use dps_domain::phase::{Issuance, Phase};
 use dps_domain::{CertificateId, Failure, Timestamp, Until};
 
@@ -18,7 +21,8 @@ use crate::service::Service;
 
 /// An order for the same name as a certificate younger than this is a renewal to the CA.
 const RENEWAL_MEMORY: Duration = Duration::from_secs(120 * 24 * 60 * 60);
-/// Those who waited for the same moment begin within so much of the time they waited, and within a minute.
+/// Those who waited for the same moment begin within so much of the time they waited, and within a
+/// minute.
 const SPREAD: f64 = 0.1;
 const LONGEST_SPREAD: Duration = Duration::from_secs(60);
 
@@ -35,11 +39,19 @@ const OF_ORDER: [LimitKind; 4] = [
 
 /// A moment a little after `at`, another one for everybody who waits for it.
 pub(super) fn spread(at: Timestamp, now: Timestamp, jitter: f64) -> Timestamp {
-    at + at.since(now).mul_f64(SPREAD).min(LONGEST_SPREAD).mul_f64(jitter)
+    at + at
+        .since(now)
+        .mul_f64(SPREAD)
+        .min(LONGEST_SPREAD)
+        .mul_f64(jitter)
 }
 
-/// What the CA will not count for this order. `replaces` tells that it names its predecessor within the CA's window.
-pub(super) async fn exemption(context: &StepContext<'_>, replaces: bool) -> Result<Exemption, Fault> {
+/// What the CA will not count for this order. `replaces` tells that it names its predecessor within
+/// the CA's window.
+pub(super) async fn exemption(
+    context: &StepContext<'_>,
+    replaces: bool,
+) -> Result<Exemption, Fault> {
     let service = context.service;
     if replaces {
         return Ok(Exemption::Replaces);
@@ -70,13 +82,23 @@ async fn issued_lately(service: &Service, serving: CertificateId) -> Result<bool
     Ok(order.is_some_and(|order| order.directory_url == service.ca.directory_url()))
 }
 
-/// Takes the tokens of an order. An outcome means that the domain waits, and that nothing is to be sent.
-pub(super) async fn debit(context: &StepContext<'_>, exemption: Exemption) -> Result<Option<Outcome>, Fault> {
+/// Takes the tokens of an order. An outcome means that the domain waits, and that nothing is to be
+/// sent.
+pub(super) async fn debit(
+    context: &StepContext<'_>,
+    exemption: Exemption,
+) -> Result<Option<Outcome>, Fault> {
     let (service, record) = (context.service, context.record);
     let now = service.now();
     let directory_url = service.ca.directory_url();
     let first = !record.phase.was_served();
-    let mut charges = Charge::for_order(&service.limits, directory_url, &record.hostname, exemption, first);
+    let mut charges = Charge::for_order(
+        &service.limits,
+        directory_url,
+        &record.hostname,
+        exemption,
+        first,
+    );
     if first {
         let charge = Charge::of_tenant(&service.limits, directory_url, &record.tenant_id);
         charges.extend(Some(charge).filter(|charge| !charge.limit.is_none()));
@@ -129,9 +151,16 @@ async fn queue(context: &StepContext<'_>) -> Result<Outcome, Fault> {
     let service = context.service;
     let kind = LimitKind::NewOrders;
     let key = BucketKey::of_account(kind, service.ca.directory_url());
-    let before = service.store.waiting(Lane::OrderQueue, LONGEST_QUEUE).await?;
+    let before = service
+        .store
+        .waiting(Lane::OrderQueue, LONGEST_QUEUE)
+        .await?;
     let bucket = service.store.ledger_bucket(&key).await?;
-    let turn = bucket.token_at(&service.limits.get(kind), service.now(), before.saturating_add(1));
+    let turn = bucket.token_at(
+        &service.limits.get(kind),
+        service.now(),
+        before.saturating_add(1),
+    );
     Ok(limited(context, kind, turn, Then::Queue))
 }
 
@@ -176,7 +205,11 @@ fn entry_of_tenant(service: &Service, record: &DomainRecord, change: Change) -> 
 
 /// What leaving a first order that the CA has not decided means for its tenant's limit: as much as
 /// a failure. Else names that are added and removed again would cost nothing.
-pub(crate) fn abandoned(service: &Service, before: &DomainRecord, after: &DomainRecord) -> Option<Entry> {
+pub(crate) fn abandoned(
+    service: &Service,
+    before: &DomainRecord,
+    after: &DomainRecord,
+) -> Option<Entry> {
     let is_undecided = matches!(before.phase.issuance(), Some(Issuance::Validating { .. }));
     let is_left = before.phase != after.phase;
     entry_of_tenant(service, before, Change::Spend).filter(|_| is_undecided && is_left)
@@ -211,7 +244,8 @@ fn note(context: &StepContext<'_>, kind: LimitKind, change: Change) {
     });
 }
 
-/// The CA refused the order, or did not answer. What it refused it did not count; without an answer, it may have.
+/// The CA refused the order, or did not answer. What it refused it did not count; without an
+/// answer, it may have.
 pub(super) fn not_placed(context: &StepContext<'_>, exemption: Exemption, error: &CaError) {
     order_lost(context);
     if exemption == Exemption::None && !matches!(error, CaError::Unavailable { .. }) {
@@ -229,10 +263,15 @@ pub(super) fn order_lost(context: &StepContext<'_>) {
     }
 }
 
-/// The order is ready. `proven` tells that the CA validated just now instead of remembering an earlier validation.
+/// The order is ready. `proven` tells that the CA validated just now instead of remembering an
+/// earlier validation.
 pub(super) fn validated(context: &StepContext<'_>, proven: bool) {
     note(context, LimitKind::FailedValidations, Change::Release);
-    let consecutive = if proven { Change::Reset } else { Change::Release };
+    let consecutive = if proven {
+        Change::Reset
+    } else {
+        Change::Release
+    };
     note(context, LimitKind::ConsecutiveFailures, consecutive);
     decided(context, true);
 }
@@ -253,7 +292,8 @@ pub(super) fn validation_failed(context: &StepContext<'_>) {
     decided(context, false);
 }
 
-/// The CA issued. It counts the names of every certificate, those of a renewal too, but the domain's only of a new one.
+/// The CA issued. It counts the names of every certificate, those of a renewal too, but the
+/// domain's only of a new one.
 pub(super) fn issued(context: &StepContext<'_>) {
     note(context, LimitKind::RegisteredDomain, Change::Confirm);
     note(context, LimitKind::ExactSet, Change::Spend);
@@ -262,7 +302,12 @@ pub(super) fn issued(context: &StepContext<'_>) {
 /// Parks the bucket of the limit that the CA named: whatever is behind it stays away as long.
 /// Returns until when, which is no longer than that limit can mean, and for a live domain no longer
 /// than its certificate can wait.
-pub(super) fn refused(context: &StepContext<'_>, endpoint: Endpoint, detail: &str, until: Until) -> Until {
+pub(super) fn refused(
+    context: &StepContext<'_>,
+    endpoint: Endpoint,
+    detail: &str,
+    until: Until,
+) -> Until {
     let (service, host) = (context.service, &context.record.hostname);
     let directory_url = service.ca.directory_url();
     let Refused { kind, subject } = Refused::read(detail, endpoint);

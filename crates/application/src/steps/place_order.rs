@@ -61,7 +61,9 @@ async fn prepare(context: &StepContext<'_>) -> Result<Ready, Fault> {
     }
     let account = account(service).await?;
     let replacement = replacement(context).await;
-    let exempt = replacement.as_ref().is_some_and(|replacement| replacement.exempt);
+    let exempt = replacement
+        .as_ref()
+        .is_some_and(|replacement| replacement.exempt);
     let exemption = ledger::exemption(context, exempt).await?;
     if let Some(waiting) = ledger::debit(context, exemption).await? {
         return Ok(Ready::Otherwise(waiting));
@@ -87,7 +89,10 @@ async fn order(
     let (service, record) = (context.service, context.record);
     let now = service.now();
     crash_point::before(Effect::OrderCreate);
-    let placed_at = service.ca.new_order(account, &record.hostname, replaces).await;
+    let placed_at = service
+        .ca
+        .new_order(account, &record.hostname, replaces)
+        .await;
     let url = placed_at.inspect_err(|error| ledger::not_placed(context, exemption, error))?;
     crash_point::after(Effect::OrderCreate);
     let order = StoredOrder {
@@ -115,7 +120,8 @@ fn placed(order: &StoredOrder) -> Outcome {
     }
 }
 
-/// The name rests after failed validations or lost orders: what the CA said stays what the customer reads.
+/// The name rests after failed validations or lost orders: what the CA said stays what the customer
+/// reads.
 fn resting(context: &StepContext<'_>) -> Outcome {
     context.waits(AcmeWait::BackOff);
     let until = context.record.order_not_before;

@@ -86,15 +86,17 @@ pub(super) async fn probe(context: &StepContext<'_>) -> Result<Probed, Unready> 
     };
     if more > 0 || addresses.len() > MAX_ADDRESSES {
         let stray = addresses.into_iter().skip(MAX_ADDRESSES).collect();
-        // Not back to the DNS check, which has nothing against them: passing it would count as progress.
+        // Not back to the DNS check, which has nothing against them: passing it would count as
+        // progress.
         return Err(unready(stray_addresses(&stray, more), Then::Retry));
     }
-    let unreachable = probe_all(context, &addresses, &ours)
-        .await
-        .map_err(|stopped| match stopped {
-            Stopped::Failed(failure, then) => unready(failure, then),
-            Stopped::Local { party, detail } => Unready::Local { party, detail },
-        })?;
+    let unreachable =
+        probe_all(context, &addresses, &ours)
+            .await
+            .map_err(|stopped| match stopped {
+                Stopped::Failed(failure, then) => unready(failure, then),
+                Stopped::Local { party, detail } => Unready::Local { party, detail },
+            })?;
     Ok(Probed {
         addresses,
         unreachable,
@@ -138,8 +140,8 @@ async fn probe_all(
         format!("dps-probe.{}", &hex[32..]),
     );
     let published = edges::publish(service, &token, &body).await;
-    let published =
-        published.map_err(|error| Stopped::Failed(Fault::from(error).into_failure(), Then::Retry))?;
+    let published = published
+        .map_err(|error| Stopped::Failed(Fault::from(error).into_failure(), Then::Retry))?;
     let unreachable = published?;
     let host = &context.record.hostname;
     let seen: Vec<ProbeObservation> = join_all(addresses.iter().map(|address| async {
@@ -157,6 +159,7 @@ async fn probe_all(
             detail: detail.to_owned(),
         });
     }
-    probe::verdict(&seen, ours, unreachable).map_err(|failure| Stopped::Failed(failure, Then::Retry))?;
+    probe::verdict(&seen, ours, unreachable)
+        .map_err(|failure| Stopped::Failed(failure, Then::Retry))?;
     Ok(unreachable)
 }

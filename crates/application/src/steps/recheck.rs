@@ -1,10 +1,13 @@
-//! Does a live domain still point at us? Looked at now and then, so that a customer who left hears of it long before the renewal.
+//! Does a live domain still point at us? Looked at now and then, so that a customer who left hears
+//! of it long before the renewal.
 
 use dps_domain::Timestamp;
 use dps_domain::backoff::about;
 use dps_domain::dns::DnsVerdict;
 
-use super::check_dns::{INCONCLUSIVE, instruction_addresses, is_seen_here, moved_away, observe_dns};
+use super::check_dns::{
+    INCONCLUSIVE, instruction_addresses, is_seen_here, moved_away, observe_dns,
+};
 use super::{Outcome, StepContext, Then};
 use crate::local_fault::LocalParty;
 
@@ -22,7 +25,9 @@ pub(super) async fn recheck(context: &StepContext<'_>, renew_at: Timestamp) -> O
                 until: renew_at.min(now + interval),
             }
         }
-        DnsVerdict::NotReady(failure) if failure.counts_against_domain() && !is_seen_here(&failure) => {
+        DnsVerdict::NotReady(failure)
+            if failure.counts_against_domain() && !is_seen_here(&failure) =>
+        {
             let edge_addresses = instruction_addresses(context, &views);
             context.failed_with(moved_away(context, failure), Then::Retry, &edge_addresses)
         }

@@ -1,4 +1,5 @@
-//! What an order replaces: the certificate that a live domain serves, as the CA knows it (RFC 9773 §5).
+//! What an order replaces: the certificate that a live domain serves, as the CA knows it (RFC 9773
+//! §5).
 
 use std::sync::Arc;
 
@@ -10,13 +11,13 @@ use super::StepContext;
 pub(super) struct Replacement {
     /// Its name (RFC 9773 §5).
     pub(super) ari_id: Arc<str>,
-    /// Whether the order is free of the CA's limits: it comes inside the window that the CA suggested. A CA that holds the certificate
-    /// for replaced already knows better, and says so.
+    /// Whether the order is free of the CA's limits: it comes inside the window that the CA
+    /// suggested. A CA that holds the certificate for replaced already knows better, and says so.
     pub(super) exempt: bool,
 }
 
-/// What an order for this domain replaces. `None` for a first certificate, for one that has no name at our CA, and when it cannot be read:
-/// nothing about it may stop a renewal.
+/// What an order for this domain replaces. `None` for a first certificate, for one that has no name
+/// at our CA, and when it cannot be read: nothing about it may stop a renewal.
 pub(super) async fn replacement(context: &StepContext<'_>) -> Option<Replacement> {
     let (service, record) = (context.service, context.record);
     let serving = record.phase.serving()?;

@@ -1,4 +1,5 @@
-//! The Cabinet wants the domain gone: undeploy it from every live edge. One that is unreachable is cleaned when it returns.
+//! The Cabinet wants the domain gone: undeploy it from every live edge. One that is unreachable is
+//! cleaned when it returns.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,7 +18,10 @@ pub(super) async fn undeploy(context: &StepContext<'_>) -> Result<Outcome, Fault
     let (service, record) = (context.service, context.record);
     // Read under the lease: a worker that was suspended until its name was claimed anew must not
     // learn of the new certificate.
-    let newest = service.store.generation_held(record.id, context.token).await?;
+    let newest = service
+        .store
+        .generation_held(record.id, context.token)
+        .await?;
     if let Some(order) = service.store.order_open(record.id).await? {
         edges::withdraw_of(service, order.id).await?;
         service.store.order_close(order.id).await?;
@@ -30,8 +34,8 @@ pub(super) async fn undeploy(context: &StepContext<'_>) -> Result<Outcome, Fault
     Ok(moved(Event::Undeployed, "undeployed"))
 }
 
-/// Has no live edge serve a certificate of the name up to this generation. A newer one stays until a
-/// comparison of the edge knows whose it is.
+/// Has no live edge serve a certificate of the name up to this generation. A newer one stays until
+/// a comparison of the edge knows whose it is.
 pub(super) async fn take_down(context: &StepContext<'_>, generation: u64) -> Result<Reach, Fault> {
     let (service, record) = (context.service, context.record);
     let newer_at: Mutex<Vec<String>> = Mutex::default();
@@ -52,10 +56,15 @@ pub(super) async fn take_down(context: &StepContext<'_>, generation: u64) -> Res
     }
     // It belongs to a later claim of the name, or the store was restored from a backup and this
     // domain's certificate is not known any more.
-    let newer_at = newer_at.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let newer_at = newer_at
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
     for edge in newer_at {
         let task = comparison_task(&edge);
-        service.store.periodic_make_due(&task, service.now()).await?;
+        service
+            .store
+            .periodic_make_due(&task, service.now())
+            .await?;
     }
     context.evidence.edges(&reach);
     Ok(reach)

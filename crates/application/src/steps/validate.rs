@@ -16,8 +16,8 @@ use crate::steps::finalize::{ended, pause};
 
 /// The first pause between looks at the order; it doubles up to [`LAST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
-/// Between two orders for a name that the CA validates by chance, and half as long at most on top: no more than four an hour, where a CA
-/// lets five validations fail.
+/// Between two orders for a name that the CA validates by chance, and half as long at most on top:
+/// no more than four an hour, where a CA lets five validations fail.
 const BY_CHANCE: Duration = Duration::from_secs(15 * 60);
 /// The longest pause between looks.
 const LAST_PAUSE: Duration = Duration::from_secs(2);
@@ -44,12 +44,16 @@ pub(super) async fn validate(context: &StepContext<'_>, id: OrderId) -> Result<O
         Err(Fault::Ca(error)) => {
             match &error {
                 CaError::Validation { .. } => ledger::validation_failed(context),
-                CaError::OrderGone { .. } | CaError::RejectedIdentifier { .. } => ledger::order_lost(context),
+                CaError::OrderGone { .. } | CaError::RejectedIdentifier { .. } => {
+                    ledger::order_lost(context)
+                }
                 _ => {}
             }
             if matches!(
                 error,
-                CaError::OrderGone { .. } | CaError::Validation { .. } | CaError::RejectedIdentifier { .. }
+                CaError::OrderGone { .. }
+                    | CaError::Validation { .. }
+                    | CaError::RejectedIdentifier { .. }
             ) {
                 service.store.order_close(id).await?;
                 edges::withdraw_of(service, id).await?;
@@ -72,7 +76,11 @@ pub(super) async fn validate(context: &StepContext<'_>, id: OrderId) -> Result<O
     Ok(outcome)
 }
 
-async fn prove(context: &StepContext<'_>, account: &Account, order: &StoredOrder) -> Result<Outcome, Fault> {
+async fn prove(
+    context: &StepContext<'_>,
+    account: &Account,
+    order: &StoredOrder,
+) -> Result<Outcome, Fault> {
     let service = context.service;
     let authorization = service.ca.authorization(account, &order.url).await?;
     let proven = !matches!(authorization, AuthorizationView::Valid);
@@ -89,7 +97,10 @@ async fn prove(context: &StepContext<'_>, account: &Account, order: &StoredOrder
                 return Ok(outcome);
             }
             crash_point::before(Effect::ChallengeAcknowledge);
-            service.ca.acknowledge(account, &order.url, &challenge).await?;
+            service
+                .ca
+                .acknowledge(account, &order.url, &challenge)
+                .await?;
             crash_point::after(Effect::ChallengeAcknowledge);
         }
     }
@@ -107,7 +118,8 @@ async fn prove(context: &StepContext<'_>, account: &Account, order: &StoredOrder
     Ok(outcome)
 }
 
-/// Publishes the challenge at every live edge. An outcome means that one could not, which is ours to wait out.
+/// Publishes the challenge at every live edge. An outcome means that one could not, which is ours
+/// to wait out.
 async fn publish(
     context: &StepContext<'_>,
     order: &StoredOrder,
@@ -121,7 +133,9 @@ async fn publish(
         key_authorization: challenge.key_authorization.clone(),
     };
     crash_point::before(Effect::ChallengeSave);
-    context.evidence.note("challengeUrl", challenge.url.as_str());
+    context
+        .evidence
+        .note("challengeUrl", challenge.url.as_str());
     service.store.challenge_put(&stored).await?;
     crash_point::after(Effect::ChallengeSave);
     crash_point::before(Effect::ChallengePublish);
@@ -131,7 +145,11 @@ async fn publish(
 }
 
 /// Looks at the order until it is decided or timeout ends.
-async fn watch(context: &StepContext<'_>, account: &Account, order: &StoredOrder) -> Result<Outcome, Fault> {
+async fn watch(
+    context: &StepContext<'_>,
+    account: &Account,
+    order: &StoredOrder,
+) -> Result<Outcome, Fault> {
     let service = context.service;
     let ends = context.times_out_at();
     let mut wait = FIRST_PAUSE;
@@ -146,9 +164,11 @@ async fn watch(context: &StepContext<'_>, account: &Account, order: &StoredOrder
                     AuthorizationView::Invalid(failure) => failure,
                     AuthorizationView::Valid
                     | AuthorizationView::Pending(_)
-                    | AuthorizationView::Processing(_) => view.failure.unwrap_or(Failure::Internal {
-                        detail: "the order became invalid without a reason".into(),
-                    }),
+                    | AuthorizationView::Processing(_) => {
+                        view.failure.unwrap_or(Failure::Internal {
+                            detail: "the order became invalid without a reason".into(),
+                        })
+                    }
                 };
                 return invalid(context, order, failure).await;
             }
@@ -164,7 +184,11 @@ async fn watch(context: &StepContext<'_>, account: &Account, order: &StoredOrder
 }
 
 /// The order is dead: a failed challenge cannot be tried again (RFC 8555 §7.1.6).
-async fn invalid(context: &StepContext<'_>, order: &StoredOrder, failure: Failure) -> Result<Outcome, Fault> {
+async fn invalid(
+    context: &StepContext<'_>,
+    order: &StoredOrder,
+    failure: Failure,
+) -> Result<Outcome, Fault> {
     context.service.store.order_close(order.id).await?;
     match failure.code() {
         FailureCode::AcmeValidationFailed => ledger::validation_failed(context),
@@ -182,13 +206,21 @@ async fn invalid(context: &StepContext<'_>, order: &StoredOrder, failure: Failur
 /// Whether the CA found the name's addresses, and did not get the challenge's answer there (RFC
 /// 8555 §6.7).
 fn is_about_our_answer(sub_cause: &str) -> bool {
-    matches!(sub_cause, "connection" | "unauthorized" | "incorrectResponse")
+    matches!(
+        sub_cause,
+        "connection" | "unauthorized" | "incorrectResponse"
+    )
 }
 
 /// The outcome when the CA did not get our answer. An edge or agent that was restarted between
 /// acknowledgement and fetch looks to the CA as a wrong server does, so the whole path is probed
 /// again first.
-async fn doubt(context: &StepContext<'_>, failure: &Failure, sub_cause: &str, detail: &str) -> Outcome {
+async fn doubt(
+    context: &StepContext<'_>,
+    failure: &Failure,
+    sub_cause: &str,
+    detail: &str,
+) -> Outcome {
     let service = context.service;
     let is_first = context.record.failed_validations == 0;
     match probe_http::probe(context).await {
@@ -206,11 +238,18 @@ async fn doubt(context: &StepContext<'_>, failure: &Failure, sub_cause: &str, de
         Ok(_) if is_first => doubted(sub_cause, detail),
         // Twice, the CA sees other records than we do, or is kept out.
         Ok(_) => context.failed(failure.clone(), Then::NewOrder { rest: true }),
-        Err(Unready::Failed { failure: found, .. }) if found.code() == FailureCode::EdgeUnreachable => {
+        Err(Unready::Failed { failure: found, .. })
+            if found.code() == FailureCode::EdgeUnreachable =>
+        {
             context.failed(found, Then::NewOrder { rest: false })
         }
-        Err(Unready::Failed { .. }) => context.failed(failure.clone(), Then::NewOrder { rest: true }),
-        Err(Unready::Local { party, detail: fault }) => {
+        Err(Unready::Failed { .. }) => {
+            context.failed(failure.clone(), Then::NewOrder { rest: true })
+        }
+        Err(Unready::Local {
+            party,
+            detail: fault,
+        }) => {
             service.local_fault(party, &fault);
             context.evidence.note("machineFailed", fault.as_str());
             if is_first {

@@ -45,7 +45,10 @@ async fn replicas_that_need_the_account_at_the_same_time_register_one() {
     let replicas = [&world.service, &other];
     let accounts = join_all((0..40).map(|number| account(replicas[number % 2]))).await;
     assert_eq!(world.ca.registrations(), 1);
-    let urls: Vec<String> = accounts.into_iter().map(|account| account.unwrap().url).collect();
+    let urls: Vec<String> = accounts
+        .into_iter()
+        .map(|account| account.unwrap().url)
+        .collect();
     assert!(urls.iter().all(|url| *url == urls[0]));
 }
 
@@ -118,7 +121,10 @@ async fn the_reason_of_a_failed_registration_stays_the_cas() {
         retry_after: None,
     }]);
     let first = account(&world.service).await.unwrap_err();
-    assert!(matches!(first, AccountError::Ca(CaError::Unavailable { .. })));
+    assert!(matches!(
+        first,
+        AccountError::Ca(CaError::Unavailable { .. })
+    ));
     let second = account(&world.service).await.unwrap_err();
     assert!(
         matches!(&second, AccountError::Blocked { failure, until }

@@ -42,7 +42,12 @@ fn quiet(record: DomainRecord) -> Completion {
 async fn insert(world: &World, records: Vec<DomainRecord>) {
     let completions: Vec<Completion> = records.into_iter().map(quiet).collect();
     for some in completions.chunks(500) {
-        world.service.store.domains_insert(some.to_vec()).await.unwrap();
+        world
+            .service
+            .store
+            .domains_insert(some.to_vec())
+            .await
+            .unwrap();
     }
 }
 
@@ -156,7 +161,10 @@ async fn new_domains_are_looked_at_before_those_that_failed_already() {
         all.await.unwrap().clone()
     })
     .await;
-    let repeated = asked.iter().filter(|name| name.starts_with("broken-")).count();
+    let repeated = asked
+        .iter()
+        .filter(|name| name.starts_with("broken-"))
+        .count();
     assert!(
         repeated <= NEW as usize,
         "{repeated} known ones before {NEW} new ones, of which one permit of four"

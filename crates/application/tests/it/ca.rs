@@ -118,7 +118,10 @@ pub(crate) struct FakeCa {
 }
 
 impl FakeCa {
-    pub(crate) fn new(edges: Edges, clock: std::sync::Arc<dyn dps_application::ports::Clock>) -> Self {
+    pub(crate) fn new(
+        edges: Edges,
+        clock: std::sync::Arc<dyn dps_application::ports::Clock>,
+    ) -> Self {
         Self {
             edges,
             orders: Mutex::default(),
@@ -179,12 +182,14 @@ impl FakeCa {
         found.map(|index| slips.remove(index)).is_some()
     }
 
-    /// Polls when to renew are answered so from now on; at first the CA offers no renewal information.
+    /// Polls when to renew are answered so from now on; at first the CA offers no renewal
+    /// information.
     pub(crate) fn advise(&self, answer: Result<Option<Wish>, CaError>) {
         self.renewals.lock().unwrap().answer = answer;
     }
 
-    /// Polls about renewals count themselves against a limit in this store from now on, as those to a real CA do.
+    /// Polls about renewals count themselves against a limit in this store from now on, as those to
+    /// a real CA do.
     pub(crate) fn count_questions_at(&self, store: std::sync::Arc<dyn CertificateStore>) {
         *self.counts_at.lock().unwrap() = Some(store);
     }
@@ -231,7 +236,9 @@ impl FakeCa {
     /// How many orders gave a certificate.
     pub(crate) fn certificates(&self) -> usize {
         let orders = self.orders.lock().unwrap();
-        let done = orders.values().filter(|order| order.status == OrderStatus::Valid);
+        let done = orders
+            .values()
+            .filter(|order| order.status == OrderStatus::Valid);
         done.count()
     }
 
@@ -338,7 +345,10 @@ impl CertificateAuthority for FakeCa {
         }
         self.error()?;
         let mut accounts = self.accounts.lock().unwrap();
-        let url = format!("https://ca.test/acct/{}", self.account_number.lock().unwrap());
+        let url = format!(
+            "https://ca.test/acct/{}",
+            self.account_number.lock().unwrap()
+        );
         if !accounts.contains(&url) {
             accounts.push(url.clone());
         }
@@ -396,7 +406,11 @@ impl CertificateAuthority for FakeCa {
             return Err(error);
         }
         let now = self.clock.now();
-        let ends_at_once = self.trouble.lock().unwrap().is_some_and(Trouble::ends_at_once);
+        let ends_at_once = self
+            .trouble
+            .lock()
+            .unwrap()
+            .is_some_and(Trouble::ends_at_once);
         // Nobody has to wait in real time for what stays as it is.
         let later = ends_at_once.then(|| Until::named(now + HOUR, now, Purpose::Outage));
         self.with(order_url, |order| OrderView {
@@ -407,7 +421,11 @@ impl CertificateAuthority for FakeCa {
         })
     }
 
-    async fn authorization(&self, _account: &Account, order_url: &str) -> Result<AuthorizationView, CaError> {
+    async fn authorization(
+        &self,
+        _account: &Account,
+        order_url: &str,
+    ) -> Result<AuthorizationView, CaError> {
         self.error()?;
         if self.has(Trouble::Forgotten) {
             return Err(forgotten());
@@ -421,14 +439,22 @@ impl CertificateAuthority for FakeCa {
         })
     }
 
-    async fn acknowledge(&self, _account: &Account, order_url: &str, given: &Http01) -> Result<(), CaError> {
+    async fn acknowledge(
+        &self,
+        _account: &Account,
+        order_url: &str,
+        given: &Http01,
+    ) -> Result<(), CaError> {
         self.error()?;
         let answered = self
             .edges
             .answer_everywhere(&given.token, &given.key_authorization);
         let unreachable = self.unreachable.lock().unwrap().clone();
         self.with(order_url, |order| {
-            if unreachable.iter().any(|ending| order.host.ends_with(ending)) {
+            if unreachable
+                .iter()
+                .any(|ending| order.host.ends_with(ending))
+            {
                 order.status = OrderStatus::Invalid;
                 order.failure = Some(Failure::AcmeValidationFailed {
                     sub_cause: "connection".into(),
@@ -448,7 +474,12 @@ impl CertificateAuthority for FakeCa {
         })
     }
 
-    async fn finalize(&self, _account: &Account, order_url: &str, request: &[u8]) -> Result<(), CaError> {
+    async fn finalize(
+        &self,
+        _account: &Account,
+        order_url: &str,
+        request: &[u8],
+    ) -> Result<(), CaError> {
         self.error()?;
         if self.has(Trouble::ForgottenAtFinalize) {
             self.with(order_url, |order| order.status = OrderStatus::Invalid)?;

@@ -1,4 +1,5 @@
-//! A Cabinet that keeps the contract, and can be away, restored from a backup, or edited behind everybody's back.
+//! A Cabinet that keeps the contract, and can be away, restored from a backup, or edited behind
+//! everybody's back.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -133,7 +134,11 @@ impl State {
 
 #[async_trait]
 impl Cabinet for FakeCabinet {
-    async fn list(&self, status: Status, cursor: Option<&str>) -> Result<CabinetPage, CabinetError> {
+    async fn list(
+        &self,
+        status: Status,
+        cursor: Option<&str>,
+    ) -> Result<CabinetPage, CabinetError> {
         let mut state = self.call()?;
         state.lists.push((status, cursor.map(str::to_owned)));
         let after = id(state.place(cursor)?);
@@ -157,10 +162,14 @@ impl Cabinet for FakeCabinet {
         _wait: Duration,
     ) -> Result<Option<CabinetPage>, CabinetError> {
         let state = self.call()?;
-        let Some(feed) = &state.feed else { return Ok(None) };
+        let Some(feed) = &state.feed else {
+            return Ok(None);
+        };
         let after = usize::try_from(state.place(cursor)?).unwrap();
         let ids = feed.iter().skip(after).take(PAGE);
-        let domains: Vec<CabinetDomain> = ids.filter_map(|id| state.domains.get(id).cloned()).collect();
+        let domains: Vec<CabinetDomain> = ids
+            .filter_map(|id| state.domains.get(id).cloned())
+            .collect();
         let next = feed.len().min(after + PAGE);
         Ok(Some(CabinetPage {
             domains,
@@ -187,7 +196,8 @@ impl Cabinet for FakeCabinet {
             std::future::pending::<()>().await;
         }
         let mut state = self.call()?;
-        let (mad, picky, unversioned) = (state.always_moved, state.refuses_content, state.unversioned);
+        let (mad, picky, unversioned) =
+            (state.always_moved, state.refuses_content, state.unversioned);
         let Some(domain) = state.domains.get_mut(&id) else {
             return Ok(ReportAnswer::Gone);
         };

@@ -72,7 +72,10 @@ async fn a_replica_whose_directory_was_replaced_renews_nothing_and_the_others_do
     let failure = world.record().await.last_failure.unwrap();
     assert_eq!(failure.code(), FailureCode::Internal);
     let detail = serde_json::to_string(&failure).unwrap();
-    assert!(detail.contains("LetsEncrypt:AcceptDirectoryChange"), "{detail}");
+    assert!(
+        detail.contains("LetsEncrypt:AcceptDirectoryChange"),
+        "{detail}"
+    );
     assert_eq!(world.edges.served(HOST), served);
     assert_eq!(world.ca.orders_for(HOST), 1);
 
@@ -97,7 +100,11 @@ async fn an_order_under_way_at_the_old_directory_gives_way_to_one_at_the_new() {
             world.settle().await;
             world.advance(DAY / 24);
         }
-        assert_eq!(world.record().await.phase.status(), Status::Active, "{steps}");
+        assert_eq!(
+            world.record().await.phase.status(),
+            Status::Active,
+            "{steps}"
+        );
         assert_eq!(world.ca.orders_for(HOST), 2, "{steps}");
     }
 }

@@ -63,7 +63,8 @@ fn entry(host: &str, generation: u64, not_after: Timestamp) -> Entry {
 }
 
 #[tokio::test]
-async fn an_edge_that_is_away_holds_nobody_up_for_longer_than_its_grace_and_is_caught_up_when_it_returns() {
+async fn an_edge_that_is_away_holds_nobody_up_for_longer_than_its_grace_and_is_caught_up_when_it_returns()
+ {
     let world = World::with_due_domain().await;
     let mut watch = Watch::default();
     world.edges.set_down(1, true);
@@ -72,7 +73,10 @@ async fn an_edge_that_is_away_holds_nobody_up_for_longer_than_its_grace_and_is_c
     world.advance(A_MOMENT);
     world.settle().await;
     let record = world.record().await;
-    assert_eq!(record.last_failure.unwrap().code(), FailureCode::EdgeUnreachable);
+    assert_eq!(
+        record.last_failure.unwrap().code(),
+        FailureCode::EdgeUnreachable
+    );
     assert!(record.next_attempt_at.unwrap() <= away_since + GRACE);
     world.advance(GRACE);
     world.settle().await;
@@ -84,7 +88,11 @@ async fn an_edge_that_is_away_holds_nobody_up_for_longer_than_its_grace_and_is_c
     let compared = look_after(&world, &mut watch).await;
     assert_eq!(compared[1].unwrap().behind, 0);
     assert!(world.edges.served(HOST).is_some(), "both edges agree");
-    let deployments = world.service.store.deployments(world.record().await.id).await;
+    let deployments = world
+        .service
+        .store
+        .deployments(world.record().await.id)
+        .await;
     assert_eq!(deployments.unwrap().len(), 2);
     assert_eq!(world.ca.orders_for(HOST), 1);
 }
@@ -191,7 +199,11 @@ async fn an_edge_is_filled_no_faster_than_its_rate() {
     let began = Instant::now();
     let compared = look_after(&world, &mut watch).await;
     assert_eq!(compared[1].unwrap().certificates, 6);
-    assert!(began.elapsed() >= Duration::from_secs(3), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() >= Duration::from_secs(3),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 #[tokio::test]
@@ -211,7 +223,11 @@ async fn a_process_that_stops_while_it_fills_an_edge_leaves_the_rest_to_the_next
     let fill = compare(&world.service, edge.as_ref(), &stop);
     let (filled, ()) = tokio::join!(fill, stopped_after_a_batch);
     assert_eq!(filled.unwrap(), None);
-    assert!((1..6).contains(&world.edges.count(1)), "{}", world.edges.count(1));
+    assert!(
+        (1..6).contains(&world.edges.count(1)),
+        "{}",
+        world.edges.count(1)
+    );
 
     let next = CancellationToken::new();
     let filled = compare(&world.service, edge.as_ref(), &next)
@@ -236,7 +252,8 @@ async fn an_edge_is_compared_now_and_then_without_any_sign() {
 }
 
 #[tokio::test]
-async fn what_a_comparison_does_not_know_is_left_alone_unless_its_domain_was_removed_or_it_has_ended() {
+async fn what_a_comparison_does_not_know_is_left_alone_unless_its_domain_was_removed_or_it_has_ended()
+ {
     let (world, mut watch) = with_served(3).await;
     let now = world.service.now();
     world.edges.set_down(1, true);
@@ -263,7 +280,11 @@ async fn what_a_comparison_does_not_know_is_left_alone_unless_its_domain_was_rem
         (compared.certificates, compared.behind, compared.unknown),
         (2, 0, 1)
     );
-    assert_eq!(world.edges.served_by(1, HOST), None, "removed while it was away");
+    assert_eq!(
+        world.edges.served_by(1, HOST),
+        None,
+        "removed while it was away"
+    );
     assert_eq!(world.edges.served_by(1, "z-ended.example.net"), None);
     assert!(world.edges.served_by(1, "a-stranger.example.net").is_some());
     assert_eq!(
@@ -273,7 +294,8 @@ async fn what_a_comparison_does_not_know_is_left_alone_unless_its_domain_was_rem
     );
 }
 
-/// A store that was restored from a backup knows an older certificate than the edges serve, or none.
+/// A store that was restored from a backup knows an older certificate than the edges serve, or
+/// none.
 #[tokio::test]
 async fn what_a_restored_store_does_not_know_is_taken_down_with_its_domain() {
     for is_known in [true, false] {
@@ -287,7 +309,9 @@ async fn what_a_restored_store_does_not_know_is_taken_down_with_its_domain() {
             world.advance(2 * LEASE);
         }
         for edge in 0..2 {
-            world.edges.put(edge, entry(HOST, u64::MAX, Timestamp::NEVER));
+            world
+                .edges
+                .put(edge, entry(HOST, u64::MAX, Timestamp::NEVER));
         }
         world.request_removal().await;
         world.settle().await;
@@ -339,7 +363,11 @@ async fn an_edge_that_left_the_fleet_is_forgotten_after_a_while() {
     world.advance(Duration::from_secs(8 * 24 * 3600));
     look_after(&world, &mut watch).await;
     assert_eq!(world.service.store.edges().await.unwrap().len(), 1);
-    let deployments = world.service.store.deployments(world.record().await.id).await;
+    let deployments = world
+        .service
+        .store
+        .deployments(world.record().await.id)
+        .await;
     assert_eq!(deployments.unwrap().len(), 1);
 }
 
@@ -351,17 +379,33 @@ async fn an_edge_that_returns_while_a_deployment_is_under_way_gets_it_as_well() 
     for _ in 0..5 {
         world.step().await;
     }
-    assert_eq!(world.record().await.phase.issuance().unwrap().name(), "deploying");
+    assert_eq!(
+        world.record().await.phase.issuance().unwrap().name(),
+        "deploying"
+    );
     world.edges.set_down(1, true);
     look_after(&world, &mut watch).await;
     world.advance(GRACE);
-    // The step has chosen its edges and deploys; the other edge returns and is compared before the outcome is stored.
+    // The step has chosen its edges and deploys; the other edge returns and is compared before the
+    // outcome is stored.
     let lease = world.lease().await;
     let ends = tokio::time::Instant::now() + LEASE;
     let evidence = steps::Evidence::default();
-    let outcome = steps::step(&world.service, &lease.record, (lease.token, ends), &evidence).await;
+    let outcome = steps::step(
+        &world.service,
+        &lease.record,
+        (lease.token, ends),
+        &evidence,
+    )
+    .await;
     assert!(
-        matches!(outcome, steps::Outcome::Moved { kind: "deployed", .. }),
+        matches!(
+            outcome,
+            steps::Outcome::Moved {
+                kind: "deployed",
+                ..
+            }
+        ),
         "{outcome:?}"
     );
     world.edges.set_down(1, false);
@@ -377,7 +421,8 @@ async fn an_edge_that_returns_while_a_deployment_is_under_way_gets_it_as_well() 
 }
 
 #[tokio::test]
-async fn an_edge_that_alone_refuses_a_certificate_is_waited_for_no_longer_than_one_that_is_silent() {
+async fn an_edge_that_alone_refuses_a_certificate_is_waited_for_no_longer_than_one_that_is_silent()
+{
     let world = World::with_due_domain().await;
     look_after(&world, &mut Watch::default()).await;
     world.edges.set_rejecting(1, true);
@@ -442,7 +487,10 @@ impl EdgeDirectory for FakeDirectory {
 
     fn recall(&self, name: &str) -> Option<Arc<dyn Edge>> {
         self.recalled.lock().unwrap().push(name.to_owned());
-        self.edges.ports().into_iter().find(|edge| edge.name() == name)
+        self.edges
+            .ports()
+            .into_iter()
+            .find(|edge| edge.name() == name)
     }
 }
 
@@ -477,7 +525,11 @@ async fn edges_are_found_come_and_go_and_outlive_a_directory_that_does_not_answe
 
     directory.count.store(0, Ordering::SeqCst);
     look_after(&world, &mut Watch::default()).await;
-    assert_eq!(world.service.fleet.members().len(), 2, "the last list holds");
+    assert_eq!(
+        world.service.fleet.members().len(),
+        2,
+        "the last list holds"
+    );
     assert_eq!(directory.recalled.lock().unwrap().len(), 0);
 
     // A process that begins while nobody answers goes on with the edges that were there last.
@@ -522,7 +574,12 @@ async fn an_edge_that_is_found_gets_nothing_before_an_operator_approves_it() {
     assert_eq!(known.len(), 2);
     assert!(known.iter().all(|known| known.approved_at.is_none()));
 
-    assert!(store.edge_approve(&names[0], world.service.now()).await.unwrap());
+    assert!(
+        store
+            .edge_approve(&names[0], world.service.now())
+            .await
+            .unwrap()
+    );
     assert!(
         !store
             .edge_approve("https://nobody", world.service.now())
@@ -547,7 +604,12 @@ async fn an_edge_that_is_found_gets_nothing_before_an_operator_approves_it() {
     );
 
     directory.count.store(2, Ordering::SeqCst);
-    assert!(store.edge_approve(&names[1], world.service.now()).await.unwrap());
+    assert!(
+        store
+            .edge_approve(&names[1], world.service.now())
+            .await
+            .unwrap()
+    );
     look_after(&world, &mut Watch::default()).await;
     world.advance(Duration::from_secs(3600));
     world.settle().await;

@@ -52,7 +52,9 @@ async fn use_up(world: &World, kind: LimitKind) {
 
 fn until(failure: Option<&Failure>) -> Timestamp {
     match failure {
-        Some(Failure::AcmeRateLimited { until: Some(at), .. }) => *at,
+        Some(Failure::AcmeRateLimited {
+            until: Some(at), ..
+        }) => *at,
         other => panic!("not limited: {other:?}"),
     }
 }
@@ -107,7 +109,15 @@ async fn a_domain_behind_a_used_up_limit_says_until_when_asks_nothing_and_goes_o
     assert_eq!(waiting.phase.status(), Status::Issuing);
     assert_eq!(waiting.attempt, 0, "to wait is no attempt");
     assert_eq!(world.ca.orders_for(HOST), 0);
-    let counted = |name| world.counters.0.lock().unwrap().get(&(name, false)).copied();
+    let counted = |name| {
+        world
+            .counters
+            .0
+            .lock()
+            .unwrap()
+            .get(&(name, false))
+            .copied()
+    };
     assert_eq!(counted("issuance"), None, "nothing was asked of the CA");
     assert_eq!(counted("RegisteredDomain"), Some(1));
     world.advance(slot.since(world.service.now()));
@@ -214,7 +224,9 @@ async fn what_the_ca_refuses_is_given_back_and_parks_everybody_behind_the_same_l
             assert_eq!(spent(&world, LimitKind::ExactSet).await, 0);
         }
         // Whoever comes meanwhile is not sent to the CA.
-        world.change(|record| record.next_attempt_at = Some(now)).await;
+        world
+            .change(|record| record.next_attempt_at = Some(now))
+            .await;
         world.settle().await;
         let again = world.record().await;
         assert!(until(again.last_failure.as_ref()) >= retry_after);
@@ -255,7 +267,9 @@ async fn a_name_that_the_ca_paused_is_not_asked_about_again_until_somebody_says_
         panic!("not live")
     };
     world.advance(at.since(world.service.now()));
-    world.change(|record| record.next_attempt_at = Some(at)).await;
+    world
+        .change(|record| record.next_attempt_at = Some(at))
+        .await;
     for _ in 0..2 {
         world.step().await;
     }
@@ -265,7 +279,11 @@ async fn a_name_that_the_ca_paused_is_not_asked_about_again_until_somebody_says_
     }]);
     world.step().await;
     assert_eq!(
-        world.record().await.last_failure.map(|failure| failure.code()),
+        world
+            .record()
+            .await
+            .last_failure
+            .map(|failure| failure.code()),
         Some(FailureCode::AcmePaused)
     );
     for _ in 0..8 {
@@ -313,12 +331,16 @@ async fn first_issues_beyond_the_accounts_orders_queue_and_get_what_comes_in_tur
     turns.sort_unstable();
     // A minute after the burst and its margin, then one each minute.
     let first = world.service.now() + Duration::from_secs(120);
-    assert_eq!(turns, [0, 1, 2].map(|n| first + Duration::from_secs(60) * n));
+    assert_eq!(
+        turns,
+        [0, 1, 2].map(|n| first + Duration::from_secs(60) * n)
+    );
     assert!(
         waiting.iter().all(|record| record.attempt == 0),
         "to queue is no attempt"
     );
-    // Another tenant, much later than those who wait, is behind them but not behind all of the big one.
+    // Another tenant, much later than those who wait, is behind them but not behind all of the big
+    // one.
     world.add(7, "small.example.com", "small").await;
     world.settle().await;
     assert_eq!(active().await, 3);
@@ -355,7 +377,9 @@ async fn what_the_ca_named_by_mistake_can_be_seen_and_lifted_and_whoever_waits_g
     let now = world.service.now();
     world.ca.fail_next([CaError::RateLimited {
         until: Some(Until::named(now + 400 * HOUR, now, Purpose::Limit)),
-        detail: "too many certificates (50) already issued for \"example.com\" in the last 168h0m0s".into(),
+        detail:
+            "too many certificates (50) already issued for \"example.com\" in the last 168h0m0s"
+                .into(),
     }]);
     world.step().await;
     let waiting = world.record().await;
@@ -366,7 +390,9 @@ async fn what_the_ca_named_by_mistake_can_be_seen_and_lifted_and_whoever_waits_g
     );
     let store = &*world.service.store;
     let (kind, limits) = (LimitKind::RegisteredDomain, limits());
-    let shown = limits_of_operator::show(store, (CA, &limits), now).await.unwrap();
+    let shown = limits_of_operator::show(store, (CA, &limits), now)
+        .await
+        .unwrap();
     let parked = shown.iter().find(|state| state.kind == kind).unwrap();
     assert_eq!(parked.subject.as_deref(), Some("example.com"));
     assert_eq!(parked.blocked_until, Some(now + 168 * HOUR));
@@ -427,7 +453,9 @@ async fn a_tenant_whose_names_the_ca_sees_elsewhere_leaves_the_accounts_orders_t
     let world = world_of_twenty_orders().await;
     world.ca.sees_elsewhere(".evil.test");
     for n in 0..40 {
-        world.add(1_000 + n, &format!("shop-{n}.evil.test"), "evil").await;
+        world
+            .add(1_000 + n, &format!("shop-{n}.evil.test"), "evil")
+            .await;
     }
     for _ in 0..20 {
         world.settle().await;

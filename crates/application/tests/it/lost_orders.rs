@@ -37,7 +37,10 @@ async fn work_until(world: &World, end: Timestamp) {
         } = record.phase
         {
             let longest = longest_wait(not_after, now, WaitCause::Others).unwrap();
-            assert!(due <= now + longest, "{due} is too late at {now}: {record:?}");
+            assert!(
+                due <= now + longest,
+                "{due} is too late at {now}: {record:?}"
+            );
         }
         if due >= end {
             break;
@@ -68,7 +71,11 @@ async fn a_ca_that_loses_every_order_gets_few_and_ever_fewer_of_a_domain() {
         world.ca.forget_orders();
         work_until(&world, start + 3 * DAY).await;
         let record = world.record().await;
-        assert_eq!(record.phase.status(), Status::Active, "{trouble:?}: {record:?}");
+        assert_eq!(
+            record.phase.status(),
+            Status::Active,
+            "{trouble:?}: {record:?}"
+        );
         assert_eq!(
             (record.lost_orders, record.last_failure),
             (0, None),
@@ -120,7 +127,10 @@ async fn a_renewal_whose_orders_are_lost_is_tried_in_time_and_with_few_orders() 
         let before = world.ca.orders_for(HOST);
         work_until(&world, renew_at + DAY).await;
         let orders = world.ca.orders_for(HOST) - before;
-        assert!((1..=MOST_IN_A_DAY).contains(&orders), "{trouble:?}: {orders}");
+        assert!(
+            (1..=MOST_IN_A_DAY).contains(&orders),
+            "{trouble:?}: {orders}"
+        );
         let record = world.record().await;
         assert_eq!(record.phase.status(), Status::Active);
         world.ca.trouble(None);
@@ -167,7 +177,9 @@ async fn the_challenge_of_an_order_that_the_ca_gave_up_is_withdrawn_at_once() {
     let gone = CaError::OrderGone {
         detail: "HTTP 404".into(),
     };
-    let rejected = CaError::RejectedIdentifier { detail: "no".into() };
+    let rejected = CaError::RejectedIdentifier {
+        detail: "no".into(),
+    };
     let invalid = CaError::Validation {
         sub_cause: "dns".into(),
         detail: "no".into(),
@@ -177,7 +189,8 @@ async fn the_challenge_of_an_order_that_the_ca_gave_up_is_withdrawn_at_once() {
         for _ in 0..3 {
             world.step().await;
         }
-        let Some(Issuance::Validating { order }) = world.record().await.phase.issuance().cloned() else {
+        let Some(Issuance::Validating { order }) = world.record().await.phase.issuance().cloned()
+        else {
             panic!("no order")
         };
         world.ca.fail_at_orders(error.clone());

@@ -49,7 +49,9 @@ async fn an_item_that_cannot_be_used_is_counted_and_shown_and_the_others_are_tak
             state.feed = feed;
         });
         let number = 2 + u128::from(world.cabinet.with(|state| state.feed.is_some()));
-        world.cabinet.add(number, &format!("shop-{number}.example.com"));
+        world
+            .cabinet
+            .add(number, &format!("shop-{number}.example.com"));
         Intake::default().round(&world.service).await;
         assert_eq!(phase(&world, number).await, Phase::START);
     }
@@ -57,7 +59,10 @@ async fn an_item_that_cannot_be_used_is_counted_and_shown_and_the_others_are_tak
     let standing = world.service.cabinet_health.standing();
     assert_eq!(standing.refused, Some((item, 1)));
     let said = standing.check(world.service.now(), HOUR).unwrap_err();
-    assert!(said.contains("tenantId") && said.contains("018bcfe5"), "{said}");
+    assert!(
+        said.contains("tenantId") && said.contains("018bcfe5"),
+        "{said}"
+    );
 }
 
 #[tokio::test]
@@ -86,7 +91,11 @@ async fn names_and_targets_that_cannot_be_used_are_told_through_the_outbox_like_
     deliver(&world).await;
     for (number, _, _, code) in cases {
         let told = world.cabinet.with(|state| state.told.clone());
-        let told = told.into_iter().find(|(told, _)| *told == id(number)).unwrap().1;
+        let told = told
+            .into_iter()
+            .find(|(told, _)| *told == id(number))
+            .unwrap()
+            .1;
         assert_eq!(told.status, Status::Failed);
         assert_eq!(told.failure.unwrap().code().as_str(), code);
         assert!(told.message.is_some());
@@ -122,7 +131,10 @@ async fn a_target_outside_the_allowed_ones_is_refused() {
         record.last_failure,
         Some(Failure::TargetNotAllowed { .. })
     ));
-    assert_eq!(record.next_attempt_at, None, "nobody connects to where it leads");
+    assert_eq!(
+        record.next_attempt_at, None,
+        "nobody connects to where it leads"
+    );
 }
 
 #[tokio::test]
@@ -152,7 +164,11 @@ async fn another_name_of_a_served_domain_is_issued_for_and_the_old_one_leaves_th
         } else {
             take(&world, 1).await;
         }
-        assert_eq!(world.record().await.phase, Phase::START, "never Active unchecked");
+        assert_eq!(
+            world.record().await.phase,
+            Phase::START,
+            "never Active unchecked"
+        );
         for _ in 0..20 {
             workers::tick(&world.service, Lane::Removal).await.unwrap();
         }
@@ -171,12 +187,17 @@ async fn a_domain_that_was_taken_down_as_missing_comes_back_with_the_cabinet() {
     let world = World::with_due_domain().await;
     world.settle().await;
     deliver(&world).await;
-    let lost = world.cabinet.with(|state| state.domains.remove(&id(1))).unwrap();
+    let lost = world
+        .cabinet
+        .with(|state| state.domains.remove(&id(1)))
+        .unwrap();
     world.request_removal().await;
     world.settle().await;
     deliver(&world).await;
     assert_eq!(world.record().await.phase, Phase::Gone);
-    world.cabinet.with(|state| state.domains.insert(lost.id, lost));
+    world
+        .cabinet
+        .with(|state| state.domains.insert(lost.id, lost));
     let now = world.service.now();
     world
         .service
@@ -194,7 +215,9 @@ async fn a_domain_that_was_taken_down_as_missing_comes_back_with_the_cabinet() {
 async fn more_removals_than_a_day_brings_wait_for_an_operator() {
     let world = World::with_due_domain().await;
     for number in 2..40 {
-        world.cabinet.add(number, &format!("shop-{number}.example.com"));
+        world
+            .cabinet
+            .add(number, &format!("shop-{number}.example.com"));
         take(&world, number).await;
     }
     for number in 2..40 {
@@ -249,7 +272,10 @@ fn host(number: u128) -> String {
 async fn resync_now(world: &World) {
     let now = world.service.now();
     let store = &world.service.store;
-    store.periodic_make_due("cabinet.resync", now).await.unwrap();
+    store
+        .periodic_make_due("cabinet.resync", now)
+        .await
+        .unwrap();
     assert!(workers::resync(&world.service).await.unwrap());
 }
 
@@ -266,7 +292,14 @@ async fn still_served(world: &World, numbers: std::ops::Range<u128>) -> usize {
 
 #[tokio::test]
 async fn names_that_become_unusable_are_told_once_and_leave_everything_served() {
-    let unusable = ["", "7", "*.example.com", "a\u{fffd}.example.com", "co.uk", HOST];
+    let unusable = [
+        "",
+        "7",
+        "*.example.com",
+        "a\u{fffd}.example.com",
+        "co.uk",
+        HOST,
+    ];
     for by_news in [false, true] {
         let world = served(2..27).await;
         for number in 2..27 {
@@ -286,7 +319,10 @@ async fn names_that_become_unusable_are_told_once_and_leave_everything_served() 
         assert_eq!(still_served(&world, 2..27).await, 25, "by news: {by_news}");
         for number in 2..27 {
             let told = world.cabinet.with(|state| state.told.clone());
-            let told: Vec<_> = told.into_iter().filter(|(told, _)| *told == id(number)).collect();
+            let told: Vec<_> = told
+                .into_iter()
+                .filter(|(told, _)| *told == id(number))
+                .collect();
             assert_eq!(told.len(), 1, "{number}: {told:?}");
             assert_eq!(told[0].1.status, Status::Active);
             let code = told[0].1.failure.as_ref().unwrap().code();
@@ -332,14 +368,23 @@ async fn a_rename_that_cannot_be_carried_out_leaves_the_old_name_served() {
         });
         take(&world, number).await;
         deliver(&world).await;
-        let (_, told) = world.cabinet.with(|state| state.told.last().cloned()).unwrap();
+        let (_, told) = world
+            .cabinet
+            .with(|state| state.told.last().cloned())
+            .unwrap();
         assert_eq!(told.failure.unwrap().code().as_str(), code);
         assert_eq!(world.cabinet.says(id(number)).status, Some(Status::Active));
         // What is found by the daily look does not take the word back.
         world.advance(25 * HOUR);
         world.settle().await;
         deliver(&world).await;
-        let record = world.service.store.domain(id(number)).await.unwrap().unwrap();
+        let record = world
+            .service
+            .store
+            .domain(id(number))
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(record.last_failure.unwrap().code().as_str(), code);
     }
     assert_eq!(still_served(&world, 2..5).await, 3);
@@ -452,7 +497,14 @@ async fn a_feed_that_goes_round_or_never_waits_is_slowed_and_told() {
     let mut intake = Intake::default();
     // It answers at once that there is nothing new.
     assert!(intake.round(&world.service).await >= Duration::from_millis(900));
-    assert!(world.service.cabinet_health.standing().last_good_pass.is_some());
+    assert!(
+        world
+            .service
+            .cabinet_health
+            .standing()
+            .last_good_pass
+            .is_some()
+    );
     let item = RefusedItem {
         id: "x".into(),
         field: "id",
@@ -479,7 +531,9 @@ async fn a_list_that_goes_round_ends_and_the_other_lists_are_read() {
         .cabinet
         .with(|state| state.circular = Some(Status::PendingDns));
     for number in 2..6 {
-        world.cabinet.add(number, &format!("shop-{number}.example.com"));
+        world
+            .cabinet
+            .add(number, &format!("shop-{number}.example.com"));
     }
     world
         .cabinet
@@ -514,7 +568,10 @@ async fn a_report_that_is_never_answered_holds_up_no_other() {
         state.stalled = stalled.iter().map(|number| (id(*number), 0)).collect();
     });
     let shutdown = CancellationToken::new();
-    let workers = tokio::spawn(dps_application::run(world.service.clone(), shutdown.clone()));
+    let workers = tokio::spawn(dps_application::run(
+        world.service.clone(),
+        shutdown.clone(),
+    ));
     let told = || (5..60).all(|number| world.cabinet.told(id(number)) == [Status::Failed]);
     while !told() {
         tokio::task::yield_now().await;
@@ -576,7 +633,11 @@ async fn retries_without_end_are_no_more_looks_than_one_in_twenty_seconds() {
         told.version = world.record().await.cabinet_version + 1;
         workers::take(&world.service, &told).await.unwrap();
         let record = world.record().await;
-        looks += usize::from(record.next_attempt_at.is_some_and(|at| at <= world.service.now()));
+        looks += usize::from(
+            record
+                .next_attempt_at
+                .is_some_and(|at| at <= world.service.now()),
+        );
         world.settle().await;
         world.advance(Duration::from_secs(1));
     }

@@ -186,7 +186,11 @@ impl Edge for FakeEdge {
         ["http://edge-0", "http://edge-1"][self.index]
     }
 
-    async fn publish_challenge(&self, token: &str, key_authorization: &str) -> Result<(), EdgeError> {
+    async fn publish_challenge(
+        &self,
+        token: &str,
+        key_authorization: &str,
+    ) -> Result<(), EdgeError> {
         if self.all.0[self.index].hangs.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
         }
@@ -242,7 +246,11 @@ impl Edge for FakeEdge {
         Ok(EdgeHealth { started_at })
     }
 
-    async fn inventory(&self, cursor: Option<&str>, limit: u32) -> Result<InventoryPage, EdgeError> {
+    async fn inventory(
+        &self,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<InventoryPage, EdgeError> {
         let served = self.up()?.served.lock().unwrap();
         let mut digest = InventoryDigest::default();
         for entry in served.values() {
@@ -342,7 +350,8 @@ impl DnsResolver for FakeDns {
 
     async fn observe(&self, host: &Hostname) -> DnsObservation {
         if host.as_str() != super::world::TARGET {
-            self.asked_for.send_modify(|asked| asked.push(host.to_string()));
+            self.asked_for
+                .send_modify(|asked| asked.push(host.to_string()));
         }
         self.asked.fetch_add(1, Ordering::SeqCst);
         let fault = self.fault.lock().unwrap().clone();
@@ -367,7 +376,13 @@ pub(crate) struct FakeProbe(pub(crate) Edges);
 
 #[async_trait]
 impl HttpProbe for FakeProbe {
-    async fn probe(&self, _host: &Hostname, address: IpAddr, token: &str, expected: &str) -> ProbeAnswer {
+    async fn probe(
+        &self,
+        _host: &Hostname,
+        address: IpAddr,
+        token: &str,
+        expected: &str,
+    ) -> ProbeAnswer {
         if address == EDGE_ADDRESS && self.0.answer_everywhere(token, expected) {
             ProbeAnswer::Ours
         } else {
@@ -421,7 +436,11 @@ impl Pki for FakePki {
 pub(crate) struct FakeVault;
 
 impl Vault for FakeVault {
-    fn seal(&self, context: SecretContext<'_>, secret: &SecretString) -> Result<SealedSecret, VaultError> {
+    fn seal(
+        &self,
+        context: SecretContext<'_>,
+        secret: &SecretString,
+    ) -> Result<SealedSecret, VaultError> {
         let text = format!(
             "{}|{}|{}",
             context.purpose.as_str(),
@@ -431,7 +450,11 @@ impl Vault for FakeVault {
         Ok(SealedSecret(text.into_bytes()))
     }
 
-    fn open(&self, context: SecretContext<'_>, sealed: &SealedSecret) -> Result<SecretString, VaultError> {
+    fn open(
+        &self,
+        context: SecretContext<'_>,
+        sealed: &SealedSecret,
+    ) -> Result<SecretString, VaultError> {
         let prefix = format!("{}|{}|", context.purpose.as_str(), context.row);
         let text = String::from_utf8(sealed.0.clone()).map_err(|_| VaultError::Tampered)?;
         text.strip_prefix(&prefix)
@@ -439,7 +462,11 @@ impl Vault for FakeVault {
             .ok_or(VaultError::Tampered)
     }
 
-    fn reseal(&self, _: SecretContext<'_>, _: &SealedSecret) -> Result<Option<SealedSecret>, VaultError> {
+    fn reseal(
+        &self,
+        _: SecretContext<'_>,
+        _: &SealedSecret,
+    ) -> Result<Option<SealedSecret>, VaultError> {
         Ok(None)
     }
 }

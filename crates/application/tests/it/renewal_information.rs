@@ -104,10 +104,17 @@ async fn a_window_that_moves_moves_the_renewal_into_it_and_the_order_names_its_p
         world.suggest(start, end, 6 * HOUR);
         world.ask().await;
         let moved = world.renew_at().await;
-        assert!(start <= moved && moved < end && moved < by_the_dates, "{moved}");
+        assert!(
+            start <= moved && moved < end && moved < by_the_dates,
+            "{moved}"
+        );
         world.suggest(start, end, 12 * HOUR);
         world.ask().await;
-        assert_eq!(world.renew_at().await, moved, "the same window keeps its moment");
+        assert_eq!(
+            world.renew_at().await,
+            moved,
+            "the same window keeps its moment"
+        );
         let told = world.history("renewal.moved").await;
         assert_eq!(told.len(), 1);
         assert_eq!(told[0]["explanationUrl"], "https://ca.test/why");
@@ -178,7 +185,10 @@ async fn a_week_without_an_answer_renews_by_the_dates_and_delays_no_look_at_the_
     world.settle().await;
     assert_eq!(world.certificates(), 2);
     let failed = world.counted("renewal_info", false);
-    assert!((10..=40).contains(&failed), "every few hours, not more: {failed}");
+    assert!(
+        (10..=40).contains(&failed),
+        "every few hours, not more: {failed}"
+    );
     assert_eq!(
         world.history("dns.confirmed").await.len(),
         1,
@@ -248,7 +258,10 @@ async fn no_window_however_late_lets_a_certificate_expire() {
         let expires = world.service.now() + lifetime;
         world.suggest(expires + DAY, expires + 2 * DAY, 6 * HOUR);
         world.ask().await;
-        assert!(world.renew_at().await <= expires - lifetime / 8, "{lifetime:?}");
+        assert!(
+            world.renew_at().await <= expires - lifetime / 8,
+            "{lifetime:?}"
+        );
     }
 }
 
@@ -366,7 +379,9 @@ async fn questions_that_count_themselves_in_the_store_do_not_keep_answers_from_i
     world.settle().await;
     let now = world.service.now();
     world.suggest(now + 30 * DAY, now + 31 * DAY, 6 * HOUR);
-    world.ca.count_questions_at(Arc::clone(&world.service.store));
+    world
+        .ca
+        .count_questions_at(Arc::clone(&world.service.store));
     world.advance(HOUR);
     let asked = workers::poll_renewal_info(&world.service).await.unwrap();
     assert_eq!((asked, world.ca.asked().len()), (39, 39));
@@ -393,5 +408,9 @@ async fn a_certificate_that_must_go_makes_the_renewal_that_is_under_way_urgent()
     assert_eq!((record.lane(), record.phase), (Some(Lane::Urgent), before));
     assert_eq!(world.history("renewal.moved").await.len(), 1);
     world.ask().await;
-    assert_eq!(world.history("renewal.moved").await.len(), 1, "it is told once");
+    assert_eq!(
+        world.history("renewal.moved").await.len(),
+        1,
+        "it is told once"
+    );
 }

@@ -53,7 +53,11 @@ async fn a_round_changes_nothing_where_nothing_differs() {
     let asked = calls();
     world.resync().await;
     assert_eq!(world.record().await, before);
-    assert_eq!(calls() - asked, 6, "one page of each status, and nothing beside");
+    assert_eq!(
+        calls() - asked,
+        6,
+        "one page of each status, and nothing beside"
+    );
     assert!(
         !workers::resync(&world.service).await.unwrap(),
         "the next is not due"
@@ -61,11 +65,16 @@ async fn a_round_changes_nothing_where_nothing_differs() {
 }
 
 #[tokio::test]
-async fn domains_that_were_created_behind_the_feed_are_taken_in_even_those_that_should_be_served_already() {
+async fn domains_that_were_created_behind_the_feed_are_taken_in_even_those_that_should_be_served_already()
+ {
     let world = World::live().await;
     for number in 2..9 {
-        world.dns.point(&format!("shop-{number}.example.com"), TARGET);
-        world.cabinet.add(number, &format!("shop-{number}.example.com"));
+        world
+            .dns
+            .point(&format!("shop-{number}.example.com"), TARGET);
+        world
+            .cabinet
+            .add(number, &format!("shop-{number}.example.com"));
     }
     // Our store lost this one.
     world
@@ -77,7 +86,13 @@ async fn domains_that_were_created_behind_the_feed_are_taken_in_even_those_that_
     world.resync().await;
     world.settle().await;
     for number in [2, 3, 4, 5, 7, 8] {
-        let record = world.service.store.domain(id(number)).await.unwrap().unwrap();
+        let record = world
+            .service
+            .store
+            .domain(id(number))
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(record.phase.status(), Status::Active, "{number}");
     }
     assert!(
@@ -117,7 +132,10 @@ async fn a_domain_that_left_is_looked_at_at_once_when_its_target_changes() {
         domain.version += 1;
     });
     world.resync().await;
-    assert_eq!(world.record().await.next_attempt_at, Some(world.service.now()));
+    assert_eq!(
+        world.record().await.next_attempt_at,
+        Some(world.service.now())
+    );
 }
 
 #[tokio::test]
@@ -137,7 +155,9 @@ async fn a_wish_that_the_feed_missed_is_granted() {
 async fn a_status_that_the_cabinet_has_wrong_is_told_again() {
     let world = World::live().await;
     for wrong in [Status::Issuing, Status::Failed] {
-        world.cabinet.edit(id(1), |domain| domain.status = Some(wrong));
+        world
+            .cabinet
+            .edit(id(1), |domain| domain.status = Some(wrong));
         world.resync().await;
         world.deliver().await;
         assert_eq!(world.cabinet.says(id(1)).status, Some(Status::Active));
@@ -308,7 +328,10 @@ async fn a_domain_that_the_cabinet_lost_is_served_for_the_grace_and_taken_down_a
 #[tokio::test]
 async fn a_domain_that_comes_back_within_the_grace_has_never_been_away() {
     let world = World::live().await;
-    let lost = world.cabinet.with(|state| state.domains.remove(&id(1))).unwrap();
+    let lost = world
+        .cabinet
+        .with(|state| state.domains.remove(&id(1)))
+        .unwrap();
     world.resync().await;
     world.advance(29 * DAY);
     world
@@ -329,7 +352,9 @@ async fn a_domain_that_comes_back_within_the_grace_has_never_been_away() {
 async fn a_cabinet_that_lost_everything_takes_nothing_down_whatever_the_grace() {
     let world = World::live().await;
     for number in 2..20 {
-        let added = world.cabinet.add(number, &format!("shop-{number}.example.com"));
+        let added = world
+            .cabinet
+            .add(number, &format!("shop-{number}.example.com"));
         workers::take(&world.service, &world.cabinet.says(added))
             .await
             .unwrap();
@@ -349,7 +374,9 @@ async fn missing_domains_leave_no_faster_than_the_days_allowance_for_all_removal
         ..world.service.policy.as_ref().clone()
     });
     for number in 2..40 {
-        let added = world.cabinet.add(number, &format!("shop-{number}.example.com"));
+        let added = world
+            .cabinet
+            .add(number, &format!("shop-{number}.example.com"));
         let told = world.cabinet.says(added);
         workers::take(&world.service, &told).await.unwrap();
     }
@@ -381,7 +408,9 @@ async fn a_round_goes_on_where_it_was_when_the_cabinet_is_back_and_one_replica_m
     let world = World::live().await;
     world.resync().await;
     for number in 2..9 {
-        world.cabinet.add(number, &format!("shop-{number}.example.com"));
+        world
+            .cabinet
+            .add(number, &format!("shop-{number}.example.com"));
     }
     world.advance(DAY);
     let other = world.service.clone();
@@ -399,12 +428,21 @@ async fn a_round_goes_on_where_it_was_when_the_cabinet_is_back_and_one_replica_m
     });
     world.advance(DAY / 24);
     assert!(workers::resync(&other).await.unwrap());
-    let first = world.cabinet.with(|state| state.lists.first().cloned()).unwrap();
+    let first = world
+        .cabinet
+        .with(|state| state.lists.first().cloned())
+        .unwrap();
     assert_eq!(first.0, Status::PendingDns);
     assert!(first.1.is_some(), "not from the start");
     for number in 2..9 {
         assert!(
-            world.service.store.domain(id(number)).await.unwrap().is_some(),
+            world
+                .service
+                .store
+                .domain(id(number))
+                .await
+                .unwrap()
+                .is_some(),
             "{number}"
         );
     }
@@ -443,10 +481,19 @@ async fn of_two_domains_that_arrive_together_with_one_name_the_first_has_it() {
     Intake::default().round(&world.service).await;
     let mut phases = Vec::new();
     for number in 2..6 {
-        let record = world.service.store.domain(id(number)).await.unwrap().unwrap();
+        let record = world
+            .service
+            .store
+            .domain(id(number))
+            .await
+            .unwrap()
+            .unwrap();
         phases.push(record.phase);
     }
-    assert_eq!(phases, [Phase::START, Phase::START, Phase::Failed, Phase::START]);
+    assert_eq!(
+        phases,
+        [Phase::START, Phase::START, Phase::Failed, Phase::START]
+    );
 }
 
 #[tokio::test]
@@ -454,14 +501,20 @@ async fn two_replicas_on_the_feed_take_each_wish_once() {
     let world = World::with_due_domain().await;
     world.cabinet.with(|state| state.feed = Some(vec![]));
     for number in 2..8 {
-        world.cabinet.add(number, &format!("shop-{number}.example.com"));
+        world
+            .cabinet
+            .add(number, &format!("shop-{number}.example.com"));
     }
     let (mut here, mut there) = (Intake::default(), Intake::default());
     for _ in 0..4 {
         tokio::join!(here.round(&world.service), there.round(&world.service));
     }
     for number in 2..8 {
-        assert_eq!(world.kinds(id(number)).await, ["domain.taken_in"], "{number}");
+        assert_eq!(
+            world.kinds(id(number)).await,
+            ["domain.taken_in"],
+            "{number}"
+        );
     }
     assert_eq!(
         world

@@ -75,7 +75,10 @@ async fn a_renewal_replaces_the_certificate_while_the_old_one_is_served() {
     let second = world.edges.served(HOST).unwrap();
     assert_ne!(first, second);
     assert_eq!(world.ca.orders_for(HOST), 2);
-    assert_eq!(world.counters.0.lock().unwrap().get(&("renewal", true)), Some(&1));
+    assert_eq!(
+        world.counters.0.lock().unwrap().get(&("renewal", true)),
+        Some(&1)
+    );
 }
 
 #[tokio::test]
@@ -92,8 +95,19 @@ async fn a_moved_away_domain_is_never_ordered_for_and_revives_when_dns_returns()
         world.advance(DAY);
     }
     assert_eq!(world.ca.orders_for(HOST), 1);
-    assert!(world.edges.served(HOST).is_some(), "what was served is served");
-    let counted = |name| world.counters.0.lock().unwrap().get(&(name, false)).copied();
+    assert!(
+        world.edges.served(HOST).is_some(),
+        "what was served is served"
+    );
+    let counted = |name| {
+        world
+            .counters
+            .0
+            .lock()
+            .unwrap()
+            .get(&(name, false))
+            .copied()
+    };
     assert_eq!(counted("verification"), Some(1), "it moved away once");
     assert_eq!(counted("renewal"), None, "the CA was not asked");
     // Resolvers that are away say nothing about it.
@@ -157,11 +171,15 @@ async fn a_certificate_that_ends_leaves_every_edge_and_its_domain_is_failed_unti
         world.settle().await;
     }
     let released = world.record().await;
-    assert_eq!((released.phase, released.next_attempt_at), (Phase::Failed, None));
+    assert_eq!(
+        (released.phase, released.next_attempt_at),
+        (Phase::Failed, None)
+    );
 }
 
 #[tokio::test]
-async fn a_row_of_an_older_version_that_is_live_with_an_ended_certificate_leaves_the_edges_by_itself() {
+async fn a_row_of_an_older_version_that_is_live_with_an_ended_certificate_leaves_the_edges_by_itself()
+ {
     let world = World::with_due_domain().await;
     world.settle().await;
     world.dns.clear(HOST);
@@ -187,10 +205,12 @@ async fn a_row_of_an_older_version_that_is_live_with_an_ended_certificate_leaves
 async fn a_certificate_that_ends_during_an_outage_of_the_ca_is_replaced_as_soon_as_it_is_back() {
     let world = World::with_due_domain().await;
     world.settle().await;
-    world.ca.fail_next((0..100_000).map(|_| CaError::Unavailable {
-        detail: "away".into(),
-        retry_after: None,
-    }));
+    world
+        .ca
+        .fail_next((0..100_000).map(|_| CaError::Unavailable {
+            detail: "away".into(),
+            retry_after: None,
+        }));
     for _ in 0..4 * 91 {
         world.advance(DAY / 4);
         world.settle().await;
@@ -254,7 +274,9 @@ async fn who_is_refused_a_name_and_goes_away_does_not_take_its_holder_down() {
     let served = world.edges.served(HOST);
     world.advance(DAY);
     world.add(2, HOST, "somebody else").await;
-    world.change_of(2, |record| record.phase = Phase::Leaving).await;
+    world
+        .change_of(2, |record| record.phase = Phase::Leaving)
+        .await;
     world.settle().await;
     assert_eq!(world.edges.served(HOST), served);
 }
@@ -270,7 +292,10 @@ async fn a_name_with_more_addresses_than_any_fleet_has_is_given_up_in_time() {
     }
     let record = world.record().await;
     assert_eq!(record.phase.status(), Status::Failed);
-    assert_eq!(record.last_failure.unwrap().code(), FailureCode::DnsStrayAddress);
+    assert_eq!(
+        record.last_failure.unwrap().code(),
+        FailureCode::DnsStrayAddress
+    );
     assert_eq!(world.ca.orders_for(HOST), 0);
 }
 
@@ -313,7 +338,10 @@ async fn active_needs_every_live_edge() {
     world.step().await;
     let record = world.record().await;
     assert_eq!(record.phase.status(), Status::Issuing);
-    assert_eq!(record.last_failure.unwrap().code(), FailureCode::EdgeUnreachable);
+    assert_eq!(
+        record.last_failure.unwrap().code(),
+        FailureCode::EdgeUnreachable
+    );
     world.edges.set_down(1, false);
     world.advance(Duration::from_secs(60));
     world.settle().await;
@@ -356,7 +384,10 @@ async fn the_ca_is_asked_again_exactly_when_it_said() {
     world.step().await;
     let record = world.record().await;
     assert_eq!(record.next_attempt_at, Some(until));
-    assert_eq!(record.last_failure.unwrap().code(), FailureCode::AcmeRateLimited);
+    assert_eq!(
+        record.last_failure.unwrap().code(),
+        FailureCode::AcmeRateLimited
+    );
     world.advance(Duration::from_secs(777));
     world.settle().await;
     assert_eq!(world.record().await.phase.status(), Status::Active);
@@ -390,8 +421,14 @@ async fn what_our_own_pacing_holds_is_no_attempt_and_no_outage_of_the_ca() {
     // The ledger holds it for as long as a limit of the CA lasts: the customer reads that we wait.
     let record = held_for(&world, 20 * minute).await;
     assert_eq!(record.attempt, before.attempt);
-    assert_eq!(record.last_failure.unwrap().code(), FailureCode::AcmeRateLimited);
-    assert_eq!(record.next_attempt_at, Some(world.service.now() + 20 * minute));
+    assert_eq!(
+        record.last_failure.unwrap().code(),
+        FailureCode::AcmeRateLimited
+    );
+    assert_eq!(
+        record.next_attempt_at,
+        Some(world.service.now() + 20 * minute)
+    );
     world.advance(20 * minute);
     world.settle().await;
     assert_eq!(world.record().await.phase.status(), Status::Active);
@@ -494,7 +531,8 @@ fn not_answered(sub_cause: &str) -> Failure {
 }
 
 #[tokio::test]
-async fn a_validation_that_may_have_met_a_moments_outage_of_ours_is_repeated_at_once_and_told_to_nobody() {
+async fn a_validation_that_may_have_met_a_moments_outage_of_ours_is_repeated_at_once_and_told_to_nobody()
+ {
     for sub_cause in ["connection", "unauthorized", "incorrectResponse"] {
         let world = World::with_due_domain().await;
         for _ in 0..3 {
@@ -526,7 +564,10 @@ async fn a_ca_that_sees_another_dns_than_we_do_is_believed_the_second_time() {
     let record = world.record().await;
     assert_eq!(record.last_failure, Some(not_answered("connection")));
     assert_eq!(record.failed_validations, 2);
-    assert!(record.order_not_before > world.service.now(), "the name rests");
+    assert!(
+        record.order_not_before > world.service.now(),
+        "the name rests"
+    );
     assert_eq!(world.ca.orders_for(HOST), 2);
 }
 
@@ -555,9 +596,15 @@ async fn a_caa_record_to_add_is_named_alike_in_the_report_and_on_the_command_lin
     let record = world.record().await;
     let told = world.cabinet.with(|state| state.told.clone());
     let message = told.last().and_then(|(_, report)| report.message.clone());
-    assert!(message.as_deref().unwrap().contains("ca.test"), "{message:?}");
+    assert!(
+        message.as_deref().unwrap().contains("ca.test"),
+        "{message:?}"
+    );
     let events = world.service.store.events(record.id, 10).await.unwrap();
-    assert_eq!(last_sentence(&record, &world.service.policy, &events), message);
+    assert_eq!(
+        last_sentence(&record, &world.service.policy, &events),
+        message
+    );
 }
 
 #[tokio::test]
@@ -663,14 +710,20 @@ async fn the_end_of_an_outage_of_ours_brings_everybody_forward_within_seconds() 
     world.change(|_| {}).await;
     world.step().await;
     let soon = now + Duration::from_secs(2);
-    while world.records().await.iter().any(|record| due(record) > soon) {
+    while world
+        .records()
+        .await
+        .iter()
+        .any(|record| due(record) > soon)
+    {
         tokio::task::yield_now().await;
     }
     world.advance(Duration::from_secs(2));
     world.settle().await;
     let all = world.records().await;
     assert!(
-        all.iter().all(|record| record.phase.status() == Status::Active),
+        all.iter()
+            .all(|record| record.phase.status() == Status::Active),
         "{all:?}"
     );
 }
@@ -825,7 +878,10 @@ async fn a_worker_that_slept_through_its_lease_disturbs_nobody_when_it_wakes() {
             &steps::Evidence::default(),
         )
         .await;
-        assert!(matches!(outcome, steps::Outcome::Moved { .. }), "{outcome:?}");
+        assert!(
+            matches!(outcome, steps::Outcome::Moved { .. }),
+            "{outcome:?}"
+        );
         let completion = Completion::of(slept.record);
         let late = world.service.store.complete(slept.token, completion).await;
         assert!(matches!(late, Err(StoreError::LeaseLost)), "{late:?}");
@@ -875,7 +931,10 @@ async fn a_worker_that_is_stopped_at_any_moment_leaves_the_next_step_to_others_a
     for moment in 1.. {
         let world = World::with_due_domain().await;
         let looks = AtomicU32::new(0);
-        run_until(&world, move || looks.fetch_add(1, Ordering::Relaxed) >= moment).await;
+        run_until(&world, move || {
+            looks.fetch_add(1, Ordering::Relaxed) >= moment
+        })
+        .await;
         let after = world.record().await;
         if after.phase.status() == Status::Active {
             assert!(moment > 20, "it was not stopped anywhere");

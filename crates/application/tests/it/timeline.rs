@@ -1,4 +1,5 @@
-//! What a domain's history says: every move and every attempt, with what was seen, by whom and for how long.
+//! What a domain's history says: every move and every attempt, with what was seen, by whom and for
+//! how long.
 
 use dps_application::operator;
 use dps_domain::Hostname;
@@ -14,7 +15,10 @@ async fn history(world: &World) -> Vec<(String, Value)> {
     for event in &events {
         assert_eq!(event.replica, "replica-1", "{event:?}");
         assert!(event.duration.is_some(), "{event:?}");
-        assert!(!event.detail.to_string().contains("certificate-key"), "{event:?}");
+        assert!(
+            !event.detail.to_string().contains("certificate-key"),
+            "{event:?}"
+        );
     }
     events
         .into_iter()
@@ -88,8 +92,14 @@ async fn what_an_operator_asks_for_is_in_the_history_under_their_name() {
     let host = Hostname::parse(HOST).unwrap();
     let store = world.service.store.as_ref();
     let now = world.service.now();
-    operator::retry(store, "operator@desk", now, &host).await.unwrap();
-    let line = store.events(world.record().await.id, 1).await.unwrap().remove(0);
+    operator::retry(store, "operator@desk", now, &host)
+        .await
+        .unwrap();
+    let line = store
+        .events(world.record().await.id, 1)
+        .await
+        .unwrap()
+        .remove(0);
     assert_eq!(
         (line.kind.as_str(), line.replica.as_str()),
         ("retry.by_operator", "operator@desk")

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use dps_application::ports::store::{Completion, DomainFilter, DomainRecord, Lease};
 use dps_application::ports::{CertificateStore, Clock, Randomness};
-use dps_application::{Fleet, FleetPolicy, LanePolicy, Policy, Resolvers, Service, settle, steps, workers};
+use dps_application::{
+    Fleet, FleetPolicy, LanePolicy, Policy, Resolvers, Service, settle, steps, workers,
+};
 use dps_domain::phase::Lane;
 use dps_domain::{DomainId, Event, Hostname, Timestamp};
 use uuid::Uuid;
@@ -73,7 +75,8 @@ impl World {
     /// A world on the database at `url`.
     pub(crate) async fn on(url: &str) -> Self {
         let (clock, randomness) = (clock(), randomness());
-        let options = dps_store::StoreOptions::new(Arc::clone(&randomness), Arc::clone(&clock) as _);
+        let options =
+            dps_store::StoreOptions::new(Arc::clone(&randomness), Arc::clone(&clock) as _);
         let store = dps_store::Store::connect(url, options).await.unwrap();
         store.migrate().await.unwrap();
         Self::around(Arc::new(store), clock, randomness)
@@ -85,7 +88,10 @@ impl World {
         randomness: Arc<dyn Randomness>,
     ) -> Self {
         let edges = Edges::default();
-        let ca = Arc::new(FakeCa::new(edges.clone(), Arc::clone(&clock) as Arc<dyn Clock>));
+        let ca = Arc::new(FakeCa::new(
+            edges.clone(),
+            Arc::clone(&clock) as Arc<dyn Clock>,
+        ));
         let dns = Arc::new(FakeDns::default());
         let counters = Arc::new(Counters::default());
         let cabinet = Arc::new(FakeCabinet::default());
@@ -199,7 +205,12 @@ impl World {
     pub(crate) async fn lease(&self) -> Lease {
         let lane = self.record().await.lane().unwrap();
         let now = self.service.now();
-        let mut leases = self.service.store.acquire_due(lane, now, LEASE, 1).await.unwrap();
+        let mut leases = self
+            .service
+            .store
+            .acquire_due(lane, now, LEASE, 1)
+            .await
+            .unwrap();
         leases.pop().expect("the record is due")
     }
 
@@ -212,7 +223,11 @@ impl World {
     }
 
     /// As [`Self::record_outcome`]; answers whether the lease still held.
-    pub(crate) async fn try_to_record_outcome(&self, lease: Lease, outcome: steps::Outcome) -> bool {
+    pub(crate) async fn try_to_record_outcome(
+        &self,
+        lease: Lease,
+        outcome: steps::Outcome,
+    ) -> bool {
         let context = settle::SettleContext {
             policy: &self.service.policy,
             now: self.service.now(),
@@ -234,22 +249,31 @@ impl World {
 }
 
 fn clock() -> Arc<MockClock> {
-    Arc::new(MockClock(Mutex::new(Timestamp::from_unix_seconds(1_800_000_000))))
+    Arc::new(MockClock(Mutex::new(Timestamp::from_unix_seconds(
+        1_800_000_000,
+    ))))
 }
 
 fn randomness() -> Arc<dyn Randomness> {
     Arc::new(CountingRandomness::default())
 }
 
-async fn memory_store(randomness: Arc<dyn Randomness>, clock: Arc<dyn Clock>) -> Arc<dyn CertificateStore> {
-    let store = dps_store::Store::connect("sqlite::memory:", dps_store::StoreOptions::new(randomness, clock))
-        .await
-        .unwrap();
+async fn memory_store(
+    randomness: Arc<dyn Randomness>,
+    clock: Arc<dyn Clock>,
+) -> Arc<dyn CertificateStore> {
+    let store = dps_store::Store::connect(
+        "sqlite::memory:",
+        dps_store::StoreOptions::new(randomness, clock),
+    )
+    .await
+    .unwrap();
     store.migrate().await.unwrap();
     Arc::new(store)
 }
 
-/// The defaults, with few permits, first retries within the hour, and edges that are filled at once.
+/// The defaults, with few permits, first retries within the hour, and edges that are filled at
+/// once.
 fn policy() -> Policy {
     let small = |lane: LanePolicy| LanePolicy {
         max_backoff: Duration::from_secs(3600),

@@ -17,7 +17,11 @@ pub(super) async fn service(State(app): State<Arc<App>>, request: Request, next:
 }
 
 /// Lets the platform's own backend pass.
-pub(super) async fn customer(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub(super) async fn customer(
+    State(app): State<Arc<App>>,
+    request: Request,
+    next: Next,
+) -> Response {
     pass(&app.draft.api_token, request, next).await
 }
 

@@ -14,7 +14,8 @@ use crate::refusal::Refusal;
 
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How much of a body that is too large is read and thrown away, so that its sender can read the refusal.
+/// How much of a body that is too large is read and thrown away, so that its sender can read the
+/// refusal.
 const DRAIN_BYTES: usize = 1024 * 1024;
 /// How much of the caller's own input a refusal repeats.
 const SHOWN_CHARS: usize = 300;
@@ -54,7 +55,13 @@ impl<T: Contract, S: Send + Sync> FromRequest<S> for JsonBody<T> {
         }
         let bytes = tokio::time::timeout(BODY_TIMEOUT, collect(request.into_body()))
             .await
-            .map_err(|_| Refusal::at(ProblemCode::BodyTimeout, "body", "send the body without a pause"))??;
+            .map_err(|_| {
+                Refusal::at(
+                    ProblemCode::BodyTimeout,
+                    "body",
+                    "send the body without a pause",
+                )
+            })??;
         decode(&bytes).map(Self)
     }
 }
@@ -64,7 +71,9 @@ async fn collect(mut body: Body) -> Result<Vec<u8>, Refusal> {
     let mut seen = 0_usize;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| invalid("the body was cut off"))?;
-        let Ok(data) = frame.into_data() else { continue };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
         seen = seen.saturating_add(data.len());
         if seen <= limits::MAX_BODY_BYTES {
             bytes.extend_from_slice(&data);
@@ -80,8 +89,8 @@ async fn collect(mut body: Body) -> Result<Vec<u8>, Refusal> {
 }
 
 fn decode<T: Contract>(bytes: &[u8]) -> Result<T, Refusal> {
-    let value: Value =
-        serde_json::from_slice(bytes).map_err(|error| invalid(format!("this is no JSON: {error}")))?;
+    let value: Value = serde_json::from_slice(bytes)
+        .map_err(|error| invalid(format!("this is no JSON: {error}")))?;
     let Some(object) = value.as_object() else {
         return Err(invalid("send a JSON object"));
     };

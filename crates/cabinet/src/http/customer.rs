@@ -24,7 +24,8 @@ use crate::store::{Change, Decide, Filter, Inserted, Update};
 
 /// Asks for a custom domain.
 ///
-/// Asking again for a name that the tenant holds answers 200 with that domain unchanged. A removed name can be asked for anew.
+/// Asking again for a name that the tenant holds answers 200 with that domain unchanged. A removed
+/// name can be asked for anew.
 #[utoipa::path(post, path = "/api/v1/custom-domains", tag = "customer", security(("apiToken" = [])),
     operation_id = "createCustomerDomain",
     request_body(content = CreateRequest, description = "The wanted domain.", example = json!(examples::create())),
@@ -51,7 +52,8 @@ pub(super) async fn create(
         }
         Inserted::Held(held) => already_held(&app, held.domain, &request.tenant_id),
         Inserted::TenantFull => {
-            let detail = "this tenant holds as many domains as the platform allows; remove one first";
+            let detail =
+                "this tenant holds as many domains as the platform allows; remove one first";
             Err(Refusal::at(ProblemCode::TooManyDomains, "tenantId", detail))
         }
         Inserted::Refused(refusal) => Err(refusal),
@@ -61,7 +63,11 @@ pub(super) async fn create(
 fn new_domain(app: &App, request: &CreateRequest) -> Result<CustomDomain, Refusal> {
     let host = app.draft.names.hostname(&request.hostname)?;
     if !is_tenant_id(&request.tenant_id) {
-        return Err(Refusal::at(ProblemCode::FieldInvalid, "tenantId", TENANT_ID_RULE));
+        return Err(Refusal::at(
+            ProblemCode::FieldInvalid,
+            "tenantId",
+            TENANT_ID_RULE,
+        ));
     }
     let (id, now) = (app.draft.ports.new_id(), app.draft.ports.now());
     let target = app
@@ -92,7 +98,11 @@ fn already_held(app: &App, held: CustomDomain, tenant_id: &str) -> Result<Respon
             "{} is already in use on this platform; remove it there first, or contact support",
             held.canonical_host
         );
-        return Err(Refusal::at(ProblemCode::NameAlreadyClaimed, "hostname", detail));
+        return Err(Refusal::at(
+            ProblemCode::NameAlreadyClaimed,
+            "hostname",
+            detail,
+        ));
     }
     if held.status() == Some(Status::PendingRemoval) {
         let detail = format!(
@@ -118,7 +128,10 @@ fn already_held(app: &App, held: CustomDomain, tenant_id: &str) -> Result<Respon
         (status = 200, body = Page<CustomerView>, description = "One page.", example = json!(examples::page(examples::view()))),
         ListRefusals,
     ))]
-pub(super) async fn list(State(app): Shared, uri: Uri) -> Result<Json<Page<CustomerView>>, Refusal> {
+pub(super) async fn list(
+    State(app): Shared,
+    uri: Uri,
+) -> Result<Json<Page<CustomerView>>, Refusal> {
     let params = Params::read(&uri, &["tenantId", "status", "hostname", "limit", "cursor"])?;
     let filter = Filter {
         status: params.status()?,
@@ -182,7 +195,12 @@ pub(super) async fn retry(State(app): Shared, PathId(id): PathId) -> Result<Resp
     change(&app, id, Change::Retry(retries), decide).await
 }
 
-async fn change(app: &Arc<App>, id: DomainId, change: Change, decide: Decide) -> Result<Response, Refusal> {
+async fn change(
+    app: &Arc<App>,
+    id: DomainId,
+    change: Change,
+    decide: Decide,
+) -> Result<Response, Refusal> {
     match app.store.update(id, change, decide).await? {
         Update::Changed(record) => {
             wake(app);

@@ -37,8 +37,9 @@ pub(super) fn domain() -> CustomDomain {
 pub(super) fn view() -> CustomerView {
     CustomerView {
         domain: domain(),
-        instruction: "create the record \"shop CNAME edge.platform.example.\" in the zone example.com"
-            .to_owned(),
+        instruction:
+            "create the record \"shop CNAME edge.platform.example.\" in the zone example.com"
+                .to_owned(),
     }
 }
 

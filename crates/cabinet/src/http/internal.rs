@@ -32,7 +32,11 @@ pub(super) fn longest_wait(uri: &Uri) -> Duration {
         .path()
         .strip_prefix(INTERNAL_PATH)
         .is_some_and(|rest| rest == "/changes");
-    Duration::from_secs(if is_changes { limits::MAX_WAIT_SECONDS } else { 0 })
+    Duration::from_secs(if is_changes {
+        limits::MAX_WAIT_SECONDS
+    } else {
+        0
+    })
 }
 
 /// Domains, those of one status if asked so, in order of creation.
@@ -49,7 +53,10 @@ pub(super) fn longest_wait(uri: &Uri) -> Duration {
         (status = 200, body = Page<CustomDomain>, description = "One page.", example = json!(examples::page(examples::domain()))),
         ListRefusals,
     ))]
-pub(super) async fn list(State(app): Shared, uri: Uri) -> Result<Json<Page<CustomDomain>>, Refusal> {
+pub(super) async fn list(
+    State(app): Shared,
+    uri: Uri,
+) -> Result<Json<Page<CustomDomain>>, Refusal> {
     let params = Params::read(&uri, &["status", "limit", "cursor"])?;
     let filter = Filter {
         status: params.status()?,
@@ -60,7 +67,11 @@ pub(super) async fn list(State(app): Shared, uri: Uri) -> Result<Json<Page<Custo
 }
 
 /// One page of a list. One more than asked for is read, to know whether there is a next page.
-pub(super) async fn page(app: &App, filter: &Filter, params: &Params) -> Result<Page<CustomDomain>, Refusal> {
+pub(super) async fn page(
+    app: &App,
+    filter: &Filter,
+    params: &Params,
+) -> Result<Page<CustomDomain>, Refusal> {
     let (after, limit) = (params.position(CursorKind::List)?, params.limit()?);
     let mut records = app.store.list(filter, after, limit + 1).await?;
     let more = records.len() > limit as usize;
@@ -73,12 +84,14 @@ pub(super) async fn page(app: &App, filter: &Filter, params: &Params) -> Result<
     Ok(Page { items, next_cursor })
 }
 
-/// Domains changed by the customer side (created, retried, removed) since a cursor, in order of the change.
+/// Domains changed by the customer side (created, retried, removed) since a cursor, in order of the
+/// change.
 ///
-/// Without `after` the feed begins with the domain that has not changed for longest. A domain that changed several times
-/// appears once, as it is now. Reports of the service do not put a domain into the feed. With `wait` the call waits up to that
-/// many seconds for a change and then answers an empty page. `400 CURSOR_INVALID` means that the feed does not know the cursor,
-/// after the database was restored for instance: start again without `after`.
+/// Without `after` the feed begins with the domain that has not changed for longest. A domain that
+/// changed several times appears once, as it is now. Reports of the service do not put a domain
+/// into the feed. With `wait` the call waits up to that many seconds for a change and then answers
+/// an empty page. `400 CURSOR_INVALID` means that the feed does not know the cursor, after the
+/// database was restored for instance: start again without `after`.
 #[utoipa::path(get, path = "/internal/v1/custom-domains/changes", tag = "internal", security(("serviceToken" = [])),
     operation_id = "listDomainChanges",
     params(
@@ -109,7 +122,12 @@ pub(super) async fn changes(
     }))
 }
 
-async fn wait_for_changes(app: &App, after: i64, limit: u32, wait: Duration) -> Result<Vec<Record>, Refusal> {
+async fn wait_for_changes(
+    app: &App,
+    after: i64,
+    limit: u32,
+    wait: Duration,
+) -> Result<Vec<Record>, Refusal> {
     let deadline = Instant::now() + wait;
     // Subscribed before the first look, so that no change falls between look and wait.
     let mut changed = app.changed.subscribe();
@@ -144,9 +162,10 @@ pub(super) async fn one(State(app): Shared, PathId(id): PathId) -> Result<Respon
 
 /// The service says where a domain stands.
 ///
-/// The report replaces `status`, `lastErrorCode`, `lastErrorMessage`, `errorDetails`, `nextAttemptAt` and `certificateNotAfter`:
-/// what is absent is cleared. It is made for the version in `If-Match`. A report that says what the domain already says is
-/// answered with 200 and the current document at any version, so one whose answer was lost can be sent again.
+/// The report replaces `status`, `lastErrorCode`, `lastErrorMessage`, `errorDetails`,
+/// `nextAttemptAt` and `certificateNotAfter`: what is absent is cleared. It is made for the version
+/// in `If-Match`. A report that says what the domain already says is answered with 200 and the
+/// current document at any version, so one whose answer was lost can be sent again.
 #[utoipa::path(post, path = "/internal/v1/custom-domains/{id}/status", tag = "internal", security(("serviceToken" = [])),
     operation_id = "reportDomainStatus",
     params(

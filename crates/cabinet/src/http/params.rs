@@ -12,7 +12,8 @@ use super::reply::no_such_domain;
 use crate::cursor::CursorKind;
 use crate::refusal::Refusal;
 
-/// The query parameters of a call. Unknown and repeated ones are refused: a misspelt filter must not list everything.
+/// The query parameters of a call. Unknown and repeated ones are refused: a misspelt filter must
+/// not list everything.
 pub(super) struct Params(BTreeMap<String, String>);
 
 impl Params {
@@ -23,7 +24,10 @@ impl Params {
         for (name, value) in pairs {
             if !known.contains(&name.as_str()) {
                 let shown: String = name.chars().take(64).collect();
-                let detail = format!("this parameter is not known here; known are {}", known.join(", "));
+                let detail = format!(
+                    "this parameter is not known here; known are {}",
+                    known.join(", ")
+                );
                 return Err(refuse(&shown, detail));
             }
             if params.insert(name.clone(), value).is_some() {
@@ -78,7 +82,10 @@ impl Params {
 
     pub(super) fn status(&self) -> Result<Option<Status>, Refusal> {
         self.get("status")
-            .map(|text| text.parse().map_err(|error| refuse("status", format!("{error}"))))
+            .map(|text| {
+                text.parse()
+                    .map_err(|error| refuse("status", format!("{error}")))
+            })
             .transpose()
     }
 
@@ -124,7 +131,8 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
 pub(super) fn if_match(headers: &HeaderMap) -> Result<u64, Refusal> {
     const FIELD: &str = "If-Match";
     let Some(value) = headers.get(axum::http::header::IF_MATCH) else {
-        let detail = "send the version of the domain that the report is about, such as If-Match: \"1\"";
+        let detail =
+            "send the version of the domain that the report is about, such as If-Match: \"1\"";
         return Err(Refusal::at(ProblemCode::VersionRequired, FIELD, detail));
     };
     value

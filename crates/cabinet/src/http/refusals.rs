@@ -30,7 +30,10 @@ impl Refused {
         if !self.field.is_empty() {
             problem = problem.at(self.field);
         }
-        if matches!(self.code, ProblemCode::VersionMoved | ProblemCode::IllegalMove) {
+        if matches!(
+            self.code,
+            ProblemCode::VersionMoved | ProblemCode::IllegalMove
+        ) {
             problem = problem.with_current(examples::domain());
         }
         problem
@@ -60,7 +63,11 @@ const BUSY: Refused = Refused::new(
 
 /// Refusals of every call with a body.
 const BODY: &[Refused] = &[
-    Refused::new(ProblemCode::BodyInvalid, "body", "The body is not a JSON object."),
+    Refused::new(
+        ProblemCode::BodyInvalid,
+        "body",
+        "The body is not a JSON object.",
+    ),
     Refused::new(
         ProblemCode::BodyTimeout,
         "body",
@@ -199,7 +206,11 @@ const REPORT: &[Refused] = &[
         "status",
         "The domain cannot go from its status to the reported one; `current` is the domain as it is now.",
     ),
-    Refused::new(ProblemCode::VersionRequired, "If-Match", "`If-Match` is missing."),
+    Refused::new(
+        ProblemCode::VersionRequired,
+        "If-Match",
+        "`If-Match` is missing.",
+    ),
 ];
 
 macro_rules! refusals_of_calls {
@@ -233,7 +244,9 @@ refusals_of_calls! {
 }
 
 /// One response per status, with an example per code.
-fn responses(refusals: impl Iterator<Item = &'static Refused>) -> BTreeMap<String, RefOr<Response>> {
+fn responses(
+    refusals: impl Iterator<Item = &'static Refused>,
+) -> BTreeMap<String, RefOr<Response>> {
     let mut by_status: BTreeMap<u16, Vec<&Refused>> = BTreeMap::new();
     for refusal in refusals {
         let same_status = by_status.entry(refusal.code.http_status()).or_default();
@@ -260,7 +273,10 @@ fn response(status: u16, refusals: &[&Refused]) -> Response {
         .description(sentences.join(" "))
         .content(PROBLEM_CONTENT_TYPE, content.build());
     match status {
-        401 => response.header("WWW-Authenticate", header(Type::String, "The scheme: `Bearer`.")),
+        401 => response.header(
+            "WWW-Authenticate",
+            header(Type::String, "The scheme: `Bearer`."),
+        ),
         429 | 503 => response.header("Retry-After", header(Type::Integer, "Seconds to wait.")),
         _ => response,
     }

@@ -32,7 +32,8 @@ pub(super) fn customer_view(app: &App, domain: CustomDomain) -> CustomerView {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(&self.problem)).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_CONTENT_TYPE));
@@ -71,5 +72,9 @@ impl From<StoreError> for Refusal {
 
 /// The refusal for a domain that is not there.
 pub(super) fn no_such_domain() -> Refusal {
-    Refusal::at(ProblemCode::NotFound, "id", "there is no domain with this id")
+    Refusal::at(
+        ProblemCode::NotFound,
+        "id",
+        "there is no domain with this id",
+    )
 }

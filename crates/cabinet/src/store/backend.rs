@@ -46,8 +46,9 @@ macro_rules! backend {
                 }
             }
 
-            /// Takes the next position. The row stays locked until the transaction ends, which puts all writers for customers in
-            /// line: taken first by each of them, it also keeps them from waiting for one another in a circle.
+            /// Takes the next position. The row stays locked until the transaction ends, which puts
+            /// all writers for customers in line: taken first by each of them, it also keeps them
+            /// from waiting for one another in a circle.
             async fn next_position(tx: &mut Tx) -> Result<i64, StoreError> {
                 let sql = "UPDATE cabinet_feed SET position = position + 1 WHERE id = 1 RETURNING position";
                 Ok(sqlx::query_scalar(sql).fetch_one(&mut **tx).await?)

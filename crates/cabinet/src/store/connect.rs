@@ -61,7 +61,10 @@ async fn open_postgres(server: PostgresTarget) -> Result<Arc<dyn Store>, StoreEr
     Ok(Arc::new(pg::Backend::new(pool.clone(), pool)))
 }
 
-async fn open_sqlite(options: SqliteConnectOptions, in_memory: bool) -> Result<Arc<dyn Store>, StoreError> {
+async fn open_sqlite(
+    options: SqliteConnectOptions,
+    in_memory: bool,
+) -> Result<Arc<dyn Store>, StoreError> {
     let options = options
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Normal)
@@ -70,8 +73,9 @@ async fn open_sqlite(options: SqliteConnectOptions, in_memory: bool) -> Result<A
         SqlitePoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            // A full disk ends a transaction inside SQLite, where the driver does not see it: it would count one more for ever. A
-            // database in memory ends with its connection, and its disk is never full.
+            // A full disk ends a transaction inside SQLite, where the driver does not see it: it
+            // would count one more for ever. A database in memory ends with its connection, and its
+            // disk is never full.
             .after_release(move |connection, _| {
                 Box::pin(async move { Ok(in_memory || !connection.is_in_transaction()) })
             })
@@ -82,12 +86,16 @@ async fn open_sqlite(options: SqliteConnectOptions, in_memory: bool) -> Result<A
     let readers = if in_memory {
         writer.clone()
     } else {
-        pool(CONNECTIONS).connect_with(options.read_only(true)).await?
+        pool(CONNECTIONS)
+            .connect_with(options.read_only(true))
+            .await?
     };
     Ok(Arc::new(lite::Backend::new(writer, readers)))
 }
 
-fn migrator(sql: impl Fn((i64, &'static str, &'static str, &'static str)) -> &'static str) -> Migrator {
+fn migrator(
+    sql: impl Fn((i64, &'static str, &'static str, &'static str)) -> &'static str,
+) -> Migrator {
     let migrations = MIGRATIONS.map(|migration| {
         let text = sql(migration).into_sql_str();
         Migration::new(

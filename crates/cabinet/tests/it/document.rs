@@ -17,8 +17,9 @@ static DOCUMENT: LazyLock<Value> =
 
 /// Method, path and description of every call.
 fn calls() -> impl Iterator<Item = (&'static str, &'static str, &'static Value)> {
-    entries(&DOCUMENT["paths"])
-        .flat_map(|(path, methods)| entries(methods).map(move |(method, call)| (method, path, call)))
+    entries(&DOCUMENT["paths"]).flat_map(|(path, methods)| {
+        entries(methods).map(move |(method, call)| (method, path, call))
+    })
 }
 
 /// Name and value of every member of an object; nothing for an absent one.
@@ -73,7 +74,13 @@ pub(crate) fn assert_documented(path: &str, status: u16, media_type: &str) {
     let exact = templates.contains(&path);
     let mut known = false;
     let documented = calls()
-        .filter(|(_, template, _)| if exact { *template == path } else { fits(template) })
+        .filter(|(_, template, _)| {
+            if exact {
+                *template == path
+            } else {
+                fits(template)
+            }
+        })
         .any(|(_, _, call)| {
             known = true;
             call["responses"][status.to_string()]["content"]
@@ -107,7 +114,9 @@ fn the_checked_in_openapi_document_is_current() {
 fn every_call_of_the_contract_is_documented_with_its_token_and_its_own_name() {
     let found: BTreeMap<_, _> = calls()
         .map(|(method, path, call)| {
-            let token = entries(&call["security"][0]).next().map_or("", |(name, _)| name);
+            let token = entries(&call["security"][0])
+                .next()
+                .map_or("", |(name, _)| name);
             let id = call["operationId"].as_str().unwrap_or_default();
             (id, (method, path, token))
         })
@@ -120,7 +129,10 @@ fn every_call_of_the_contract_is_documented_with_its_token_and_its_own_name() {
         "/internal/v1/custom-domains/{id}",
         "/internal/v1/custom-domains/{id}/status",
     );
-    let (view, retry) = ("/api/v1/custom-domains/{id}", "/api/v1/custom-domains/{id}/retry");
+    let (view, retry) = (
+        "/api/v1/custom-domains/{id}",
+        "/api/v1/custom-domains/{id}/retry",
+    );
     let expected = BTreeMap::from([
         ("listServiceDomains", ("get", list, "serviceToken")),
         ("listDomainChanges", ("get", feed, "serviceToken")),
@@ -148,7 +160,11 @@ fn every_call_of_the_contract_is_documented_with_its_token_and_its_own_name() {
 fn every_part_is_described() {
     assert!(is_told(&DOCUMENT["info"]["description"]));
     let lists = [&DOCUMENT["servers"], &DOCUMENT["tags"]];
-    for entry in lists.map(|list| list.as_array().unwrap()).into_iter().flatten() {
+    for entry in lists
+        .map(|list| list.as_array().unwrap())
+        .into_iter()
+        .flatten()
+    {
         assert!(is_told(&entry["description"]), "{entry}");
     }
     for (method, path, call) in calls() {
@@ -199,7 +215,9 @@ fn every_error_is_a_problem_document_with_an_example_of_each_code() {
             429 | 503 => Some("Retry-After"),
             _ => None,
         };
-        let headers: Vec<&str> = entries(&response["headers"]).map(|(name, _)| name).collect();
+        let headers: Vec<&str> = entries(&response["headers"])
+            .map(|(name, _)| name)
+            .collect();
         assert_eq!(headers, Vec::from_iter(header), "{call}");
     }
     // A method that is not allowed belongs to no documented call.
@@ -233,7 +251,8 @@ fn every_call_tells_the_errors_of_its_kind() {
 
 #[test]
 fn every_body_has_an_example_that_fits_its_schema() {
-    let bodies = calls().map(|(method, path, call)| (format!("{method} {path}"), &call["requestBody"]));
+    let bodies =
+        calls().map(|(method, path, call)| (format!("{method} {path}"), &call["requestBody"]));
     let answers = responses().map(|(call, _, response)| (call, response));
     for (place, body) in bodies.chain(answers).filter(|(_, body)| !body.is_null()) {
         assert!(!body["content"].is_null(), "{place}");
@@ -246,7 +265,9 @@ fn every_body_has_an_example_that_fits_its_schema() {
             };
             let schema = DOCUMENT.pointer(schema.trim_start_matches('#')).unwrap();
             let (mut required, mut known) = (BTreeSet::new(), BTreeMap::new());
-            for part in std::iter::once(schema).chain(schema["allOf"].as_array().into_iter().flatten()) {
+            for part in
+                std::iter::once(schema).chain(schema["allOf"].as_array().into_iter().flatten())
+            {
                 let part = match part["$ref"].as_str() {
                     Some(name) => DOCUMENT.pointer(name.trim_start_matches('#')).unwrap(),
                     None => part,

@@ -86,7 +86,8 @@ async fn a_shutdown_answers_waiting_calls_at_once_and_ends() {
             .service(Method::GET, &format!("/changes?after={after}&wait=30"))
             .send(),
     );
-    // The call has arrived once a later one on another connection has been answered while it still waits.
+    // The call has arrived once a later one on another connection has been answered while it still
+    // waits.
     world.read("").await;
     let begin = Instant::now();
     world.shutdown.cancel();

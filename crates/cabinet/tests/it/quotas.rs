@@ -32,7 +32,9 @@ async fn create_and_remove(world: &World, hostname: &str) -> String {
     let id = world.created(hostname).await;
     remove(world, &id).await;
     answer(
-        world.report(&id, 2, &StatusReport::of(Status::Removed)).await,
+        world
+            .report(&id, 2, &StatusReport::of(Status::Removed))
+            .await,
         200,
     )
     .await;

@@ -8,8 +8,7 @@ use serde_json::json;
 use crate::world::{World, answer, on_both_databases, refusal};
 
 fn waiting_for_dns() -> StatusReport {
-    let details =
-        json!({"code": "DNS_WRONG_TARGET", "chain": ["else\u{0}where.example", "ü"], "addresses": []});
+    let details = json!({"code": "DNS_WRONG_TARGET", "chain": ["else\u{0}where.example", "ü"], "addresses": []});
     StatusReport {
         last_error_code: Some("DNS_WRONG_TARGET".to_owned()),
         last_error_message: Some(

@@ -6,7 +6,9 @@ use dps_lab::postgres::Postgres;
 use reqwest::Method;
 use std::time::Duration;
 
-use crate::world::{API_TOKEN, Database, SERVICE_TOKEN, World, answer, hosts, on_both_databases, refusal};
+use crate::world::{
+    API_TOKEN, Database, SERVICE_TOKEN, World, answer, hosts, on_both_databases, refusal,
+};
 
 on_both_databases! {
     async fn a_restarted_cabinet_remembers_everything(database: Database) {
@@ -40,16 +42,25 @@ async fn an_outage_of_the_database_is_told_as_one_and_passes_by_itself() {
         .unwrap();
     let response = world.create("b.example.com").await;
     assert!(response.headers().contains_key("retry-after"));
-    assert_eq!(refusal(response, 503).await.code(), Some(ProblemCode::Timeout));
+    assert_eq!(
+        refusal(response, 503).await.code(),
+        Some(ProblemCode::Timeout)
+    );
     let health = world.bare(Method::GET, "/health").send().await.unwrap();
-    assert_eq!(refusal(health, 503).await.code(), Some(ProblemCode::Timeout));
+    assert_eq!(
+        refusal(health, 503).await.code(),
+        Some(ProblemCode::Timeout)
+    );
     cluster.restart().await.unwrap();
     dps_lab::wait::until("a creation succeeds", Duration::from_secs(30), async || {
         (world.create("b.example.com").await.status() == 201).then_some(())
     })
     .await
     .unwrap();
-    assert_eq!(hosts(&world.read("").await), ["a.example.com", "b.example.com"]);
+    assert_eq!(
+        hosts(&world.read("").await),
+        ["a.example.com", "b.example.com"]
+    );
 }
 
 fn settings() -> Settings {

@@ -96,7 +96,11 @@ impl World {
         Self::started_at(database, START + by, |_| {}).await
     }
 
-    async fn started_at(database: &Database, start: Timestamp, change: impl FnOnce(&mut Settings)) -> Self {
+    async fn started_at(
+        database: &Database,
+        start: Timestamp,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         let mut settings = Settings {
             listen: "127.0.0.1:0".parse().unwrap(),
             connection_string: database.url.as_str().into(),
@@ -107,7 +111,9 @@ impl World {
         };
         change(&mut settings);
         let clock = Arc::new(AtomicI64::new(start.unix_micros()));
-        let bound = dps_cabinet::bind_with(settings, ports(&clock)).await.unwrap();
+        let bound = dps_cabinet::bind_with(settings, ports(&clock))
+            .await
+            .unwrap();
         let base = format!("http://{}", bound.local_addr());
         let shutdown = CancellationToken::new();
         let stop = shutdown.clone();
@@ -158,7 +164,11 @@ impl World {
 
     pub(crate) async fn create_for(&self, tenant_id: &str, hostname: &str) -> Response {
         let body = json!({"hostname": hostname, "tenantId": tenant_id});
-        self.platform(Method::POST, "").json(&body).send().await.unwrap()
+        self.platform(Method::POST, "")
+            .json(&body)
+            .send()
+            .await
+            .unwrap()
     }
 
     /// Creates a domain and returns its id.

@@ -56,7 +56,10 @@ impl Login {
             ("PGSSLMODE", ssl_mode(options.get_ssl_mode()).to_owned()),
             (
                 "PGAPPNAME",
-                options.get_application_name().unwrap_or("dps backup").to_owned(),
+                options
+                    .get_application_name()
+                    .unwrap_or("dps backup")
+                    .to_owned(),
             ),
         ];
         if let Some(more) = options.get_options() {
@@ -79,11 +82,16 @@ impl Login {
             variables.push(("PGSSLROOTCERT", authorities()?.to_owned()));
         }
         let password = url.password().map(password).transpose()?;
-        Ok(Self { variables, password })
+        Ok(Self {
+            variables,
+            password,
+        })
     }
 
     pub(super) fn variables(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.variables.iter().map(|(name, value)| (*name, value.as_str()))
+        self.variables
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
     }
 
     /// A password file that is in memory alone, if there is a password. `libpq` takes only a file
@@ -103,7 +111,9 @@ impl Login {
     /// The text, with the password masked wherever it stands.
     pub(super) fn without_password(&self, text: &str) -> String {
         match &self.password {
-            Some(password) if !password.expose().is_empty() => text.replace(password.expose(), MASK),
+            Some(password) if !password.expose().is_empty() => {
+                text.replace(password.expose(), MASK)
+            }
             Some(_) | None => text.to_owned(),
         }
     }
@@ -114,7 +124,8 @@ fn password(encoded: &str) -> Result<Secret, DumpError> {
         what: "the password",
         remedy,
     };
-    let password = decoded(encoded).ok_or_else(|| wrong("give the user one that is text in UTF-8"))?;
+    let password =
+        decoded(encoded).ok_or_else(|| wrong("give the user one that is text in UTF-8"))?;
     if password.contains(['\n', '\r', '\0']) {
         return Err(wrong("give the user one without line ends"));
     }
@@ -150,7 +161,9 @@ fn certificate_file(shown: &str) -> Result<String, DumpError> {
 }
 
 fn authorities() -> Result<&'static str, DumpError> {
-    let found = AUTHORITIES.into_iter().find(|path| Path::new(path).is_file());
+    let found = AUTHORITIES
+        .into_iter()
+        .find(|path| Path::new(path).is_file());
     found.ok_or(DumpError::Login {
         what: "the list of trusted authorities",
         remedy: "install ca-certificates, or name the server's authority with sslrootcert",
@@ -208,7 +221,11 @@ mod tests {
                 ("PGSSLCERT", "/etc/dps.pem"),
                 ("PGSSLKEY", "/etc/dps.key"),
             ] {
-                assert_eq!(variable(&login, name).as_deref(), Some(value), "{name} of {text}");
+                assert_eq!(
+                    variable(&login, name).as_deref(),
+                    Some(value),
+                    "{name} of {text}"
+                );
             }
             let mut file = login.password_file().unwrap().unwrap();
             let mut content = String::new();
@@ -250,7 +267,11 @@ mod tests {
             ("Host=localhost;Username=a b@c/d", "PGUSER", "a b@c/d"),
         ] {
             let login = login(text).unwrap();
-            assert_eq!(variable(&login, name).as_deref(), Some(value), "{name} of {text}");
+            assert_eq!(
+                variable(&login, name).as_deref(),
+                Some(value),
+                "{name} of {text}"
+            );
             assert!(login.password_file().unwrap().is_none(), "{text}");
         }
     }

@@ -96,7 +96,11 @@ impl Program {
     }
 
     /// Runs the program to its end; returns what it printed. It ends when this future is dropped.
-    pub(super) async fn run(&self, arguments: &[&str], login: Option<&Login>) -> Result<String, DumpError> {
+    pub(super) async fn run(
+        &self,
+        arguments: &[&str],
+        login: Option<&Login>,
+    ) -> Result<String, DumpError> {
         let failed = |source| DumpError::File {
             path: self.0.clone(),
             source,
@@ -119,7 +123,9 @@ impl Program {
             command.envs(login.variables());
             // A file of another process's memory cannot be opened by name, one's own input can.
             if let Some(file) = login.password_file().map_err(failed)? {
-                command.stdin(file).env("PGPASSFILE", OsStr::new("/dev/stdin"));
+                command
+                    .stdin(file)
+                    .env("PGPASSFILE", OsStr::new("/dev/stdin"));
             }
         }
         let mut child = command.spawn().map_err(failed)?;
@@ -177,7 +183,10 @@ mod tests {
     #[test]
     fn the_major_version_is_read_from_every_form_of_answer() {
         for (said, major) in [
-            ("pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n", Some(15)),
+            (
+                "pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n",
+                Some(15),
+            ),
             ("pg_dump (PostgreSQL) 17\n", Some(17)),
             ("pg_dump (PostgreSQL) 18beta1\n", Some(18)),
             ("pg_dump (PostgreSQL) \n", None),
@@ -191,12 +200,20 @@ mod tests {
     async fn a_failure_is_told_in_one_short_line() {
         let shell = Program(PathBuf::from("/bin/sh"));
         let script = "for i in $(seq 2000); do echo \"a\tlong line\" >&2; done; exit 3";
-        let error = shell.run(&["-c", script], None).await.unwrap_err().to_string();
+        let error = shell
+            .run(&["-c", script], None)
+            .await
+            .unwrap_err()
+            .to_string();
         assert!(
             error.starts_with("/bin/sh failed (exit status: 3): along line; along line"),
             "{error}"
         );
-        assert!(error.len() < 8_000 && !error.contains('\n'), "{}", error.len());
+        assert!(
+            error.len() < 8_000 && !error.contains('\n'),
+            "{}",
+            error.len()
+        );
     }
 
     #[test]

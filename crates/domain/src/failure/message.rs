@@ -34,7 +34,10 @@ impl WantedRecords<'_> {
     /// The instruction that creates the right record, for this kind of name.
     pub fn instruction(&self) -> String {
         if self.hostname.is_apex() {
-            return self.apex_instruction(self.hostname.record_name(), self.hostname.registered_domain());
+            return self.apex_instruction(
+                self.hostname.record_name(),
+                self.hostname.registered_domain(),
+            );
         }
         format!(
             "create the record \"{} CNAME {}.\" in the zone {}",
@@ -55,7 +58,12 @@ impl WantedRecords<'_> {
         let records: Vec<String> = self
             .edge_addresses
             .iter()
-            .map(|ip| format!("\"{name} {} {ip}\"", if ip.is_ipv4() { "A" } else { "AAAA" }))
+            .map(|ip| {
+                format!(
+                    "\"{name} {} {ip}\"",
+                    if ip.is_ipv4() { "A" } else { "AAAA" }
+                )
+            })
             .collect();
         format!(
             "create the record {} in the zone {zone}, and no other A or AAAA record for this name",
@@ -305,7 +313,8 @@ mod tests {
         };
         let text = failure.message(&wanted);
         assert!(
-            text.contains("\"@ A 192.0.2.7\" in the zone shop.example.com") && !text.contains("CNAME"),
+            text.contains("\"@ A 192.0.2.7\" in the zone shop.example.com")
+                && !text.contains("CNAME"),
             "{text}"
         );
     }

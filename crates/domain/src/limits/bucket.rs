@@ -61,7 +61,8 @@ impl Limit {
         self.burst == 0 || self.count == 0
     }
 
-    /// The emission interval: a token comes back so often. Rounded up, so that we are never faster than the CA.
+    /// The emission interval: a token comes back so often. Rounded up, so that we are never faster
+    /// than the CA.
     pub fn interval(&self) -> Duration {
         if self.is_none() {
             return Duration::ZERO;
@@ -77,12 +78,14 @@ impl Limit {
 
 /// What is left of a limit for one subject. The default is a full bucket.
 ///
-/// The CA sees a request up to [`Limit::margin`] after it was debited here, and the one behind it may be quicker. So each is booked as if it
-/// came late and judged as if it came early. Only while no more is spent than fits into a full bucket does that not matter, which is why
-/// `spent` is counted: a CA lets a whole burst through in whatever order it comes.
+/// The CA sees a request up to [`Limit::margin`] after it was debited here, and the one behind it
+/// may be quicker. So each is booked as if it came late and judged as if it came early. Only while
+/// no more is spent than fits into a full bucket does that not matter, which is why `spent` is
+/// counted: a CA lets a whole burst through in whatever order it comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Bucket {
-    /// When it is full again: the theoretical arrival time of the algorithm. In the past, it is full.
+    /// When it is full again: the theoretical arrival time of the algorithm. In the past, it is
+    /// full.
     pub full_at: Timestamp,
     /// Tokens spent since it was full.
     pub spent: u32,
@@ -102,9 +105,11 @@ impl Bucket {
         }
     }
 
-    /// The bucket without what only a replica with a wrong clock can have written: at `now`, by the time that all replicas share, what
-    /// was `spent` cannot keep it from being full for longer than that takes to come back. The CA's own word stands, however far it
-    /// reaches; and in a bucket smaller than its margin, where reserved tokens lie a margin apart, nothing tells the two from each other.
+    /// The bucket without what only a replica with a wrong clock can have written: at `now`, by the
+    /// time that all replicas share, what was `spent` cannot keep it from being full for longer
+    /// than that takes to come back. The CA's own word stands, however far it reaches; and in a
+    /// bucket smaller than its margin, where reserved tokens lie a margin apart, nothing tells the
+    /// two from each other.
     #[must_use]
     pub fn believed(self, limit: &Limit, now: Timestamp) -> Self {
         let interval = limit.interval();
@@ -153,7 +158,8 @@ impl Bucket {
         u32::try_from(by_time).unwrap_or(u32::MAX).max(by_burst)
     }
 
-    /// When the `n`-th token from now can be spent; `now` if it is there. For an estimate, or with `n` of 1 for the exact moment.
+    /// When the `n`-th token from now can be spent; `now` if it is there. For an estimate, or with
+    /// `n` of 1 for the exact moment.
     pub fn token_at(self, limit: &Limit, now: Timestamp, n: u32) -> Timestamp {
         if self.tokens(limit, now) >= n {
             return now;
@@ -219,7 +225,9 @@ impl Bucket {
     /// There is nothing before `until`, by the CA's own word; one token then.
     #[must_use]
     pub fn block(self, limit: &Limit, until: Timestamp) -> Self {
-        let in_burst = limit.interval().saturating_mul(limit.burst.saturating_sub(1));
+        let in_burst = limit
+            .interval()
+            .saturating_mul(limit.burst.saturating_sub(1));
         Self {
             full_at: self.full_at.max(until + in_burst),
             spent: self.spent.max(limit.burst),

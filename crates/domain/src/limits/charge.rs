@@ -38,7 +38,9 @@ impl BucketKey {
             | LimitKind::UnprovenOrders
             | LimitKind::NewAccounts
             | LimitKind::Requests(_) => Self::of_account(kind, directory_url),
-            LimitKind::RegisteredDomain => Self::of_name(kind, directory_url, host.registered_domain()),
+            LimitKind::RegisteredDomain => {
+                Self::of_name(kind, directory_url, host.registered_domain())
+            }
             LimitKind::ExactSet | LimitKind::FailedValidations | LimitKind::ConsecutiveFailures => {
                 Self::of_name(kind, directory_url, host.as_str())
             }
@@ -75,9 +77,11 @@ impl fmt::Display for BucketKey {
 pub enum Exemption {
     /// Everything is counted: no certificate for exactly this name came from this CA lately.
     None,
-    /// Exactly the same names as a certificate of the last 120 days: neither a new order nor a new certificate of the domain.
+    /// Exactly the same names as a certificate of the last 120 days: neither a new order nor a new
+    /// certificate of the domain.
     SameNames,
-    /// The order names its predecessor (`replaces`, RFC 9773 §5) within the window that the CA suggested: nothing is counted.
+    /// The order names its predecessor (`replaces`, RFC 9773 §5) within the window that the CA
+    /// suggested: nothing is counted.
     Replaces,
 }
 
@@ -90,14 +94,17 @@ pub struct Charge {
     pub kind: LimitKind,
     /// Its limit.
     pub limit: Limit,
-    /// Whether the token is held until the outcome tells if the CA counted it; else it is spent at once.
+    /// Whether the token is held until the outcome tells if the CA counted it; else it is spent at
+    /// once.
     pub held: bool,
-    /// Whether an empty bucket gives the domain a future slot of its own; else it queues for whatever token comes.
+    /// Whether an empty bucket gives the domain a future slot of its own; else it queues for
+    /// whatever token comes.
     pub reserves: bool,
 }
 
 impl Charge {
-    /// The charges of one order, in the order of their keys. `first` tells that no certificate is served yet.
+    /// The charges of one order, in the order of their keys. `first` tells that no certificate is
+    /// served yet.
     pub fn for_order(
         limits: &CaLimits,
         directory_url: &str,
@@ -127,14 +134,19 @@ impl Charge {
                 reserves: !first || kind != LimitKind::NewOrders,
             })
             .collect();
-        // Whoever sends the request pays for it; here it only matters whether the CA asked for quiet.
-        charges.push(Self::gate(LimitKind::Requests(Endpoint::NewOrder), directory_url));
+        // Whoever sends the request pays for it; here it only matters whether the CA asked for
+        // quiet.
+        charges.push(Self::gate(
+            LimitKind::Requests(Endpoint::NewOrder),
+            directory_url,
+        ));
         charges.sort_by(|one, other| one.key.cmp(&other.key));
         charges
     }
 
-    /// The charge of a first order to its tenant. It is held until the CA decides, and whoever finds
-    /// none tries again by its own back-off: a slot would be far away although others are done soon.
+    /// The charge of a first order to its tenant. It is held until the CA decides, and whoever
+    /// finds none tries again by its own back-off: a slot would be far away although others are
+    /// done soon.
     pub fn of_tenant(limits: &CaLimits, directory_url: &str, tenant: &str) -> Self {
         let kind = LimitKind::UnprovenOrders;
         Self {
@@ -172,7 +184,8 @@ pub struct Position {
 pub enum Ruling {
     /// Every bucket had a token, and every token was taken.
     Granted(Vec<Position>),
-    /// At least one had none: nothing was taken, but future slots were where they can be. `charge` is the one that clears last.
+    /// At least one had none: nothing was taken, but future slots were where they can be. `charge`
+    /// is the one that clears last.
     Wait {
         /// When to come again.
         until: Timestamp,

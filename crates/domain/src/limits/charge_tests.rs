@@ -25,7 +25,10 @@ fn kinds(exemption: Exemption) -> Vec<LimitKind> {
 }
 
 fn index(charges: &[Charge], kind: LimitKind) -> usize {
-    charges.iter().position(|charge| charge.kind == kind).unwrap()
+    charges
+        .iter()
+        .position(|charge| charge.kind == kind)
+        .unwrap()
 }
 
 fn emptied(charge: &Charge) -> Position {
@@ -56,7 +59,8 @@ fn a_renewal_is_charged_only_what_the_ca_counts_for_it() {
 }
 
 #[test]
-fn names_of_one_customer_share_the_bucket_of_their_registered_domain_and_a_private_suffix_is_its_own() {
+fn names_of_one_customer_share_the_bucket_of_their_registered_domain_and_a_private_suffix_is_its_own()
+ {
     let key = |name: &str| {
         let host = Hostname::parse(name).unwrap();
         BucketKey::of_order(LimitKind::RegisteredDomain, LETS_ENCRYPT, &host)
@@ -102,7 +106,11 @@ fn an_empty_bucket_of_a_name_reserves_a_slot_and_takes_nothing_else() {
     assert_eq!(charge, set);
     assert_eq!(kept[set].slot, Some(until));
     let others = (0..charges.len()).filter(|index| *index != set);
-    assert!(others.into_iter().all(|index| kept[index] == positions[index]));
+    assert!(
+        others
+            .into_iter()
+            .all(|index| kept[index] == positions[index])
+    );
     let again = rule(&charges, &kept, NOW + SECOND);
     assert!(
         matches!(&again, Ruling::Wait { until: same, positions: same_positions, .. }
@@ -143,7 +151,10 @@ fn a_slot_that_is_used_long_after_its_time_is_exchanged_for_a_token_of_now() {
     let bucket = held.bucket.count(&charge.limit, later, 2);
     let position = Position { bucket, ..held };
     let ruling = rule(std::slice::from_ref(&charge), &[position], later);
-    let Ruling::Wait { until, positions, .. } = ruling else {
+    let Ruling::Wait {
+        until, positions, ..
+    } = ruling
+    else {
         panic!("the token of then is gone: {ruling:?}")
     };
     assert!(until > later);
@@ -178,8 +189,17 @@ fn what_an_outcome_does_to_a_held_token() {
         bucket: Bucket::default().count(&limit, NOW, 1),
         slot: Some(NOW),
     };
-    let left = |change, position| entry(change).apply(position, NOW).bucket.tokens(&limit, NOW);
-    assert_eq!(left(Change::Spend, held), 4, "the held one is the spent one");
+    let left = |change, position| {
+        entry(change)
+            .apply(position, NOW)
+            .bucket
+            .tokens(&limit, NOW)
+    };
+    assert_eq!(
+        left(Change::Spend, held),
+        4,
+        "the held one is the spent one"
+    );
     assert_eq!(left(Change::Confirm, held), 4);
     assert_eq!(left(Change::Release, held), 5);
     assert_eq!(left(Change::Reset, held), 5);
@@ -203,7 +223,9 @@ fn nothing_is_booked_more_than_a_week_ahead() {
         let position = Position { bucket, slot: None };
         match rule(std::slice::from_ref(&charge), &[position], NOW) {
             Ruling::Granted(after) => bucket = after[0].bucket,
-            Ruling::Wait { until, positions, .. } => {
+            Ruling::Wait {
+                until, positions, ..
+            } => {
                 assert!(until <= NOW + RESERVED_AHEAD);
                 booked += usize::from(positions[0].slot.is_some());
                 bucket = positions[0].bucket;

@@ -18,7 +18,8 @@ pub enum LimitKind {
     ExactSet,
     /// Failed validations of a name by our account.
     FailedValidations,
-    /// Failed validations of a name by our account without a success between; the CA pauses the name beyond.
+    /// Failed validations of a name by our account without a success between; the CA pauses the
+    /// name beyond.
     ConsecutiveFailures,
     /// Orders of one tenant for names without a certificate, as long as they are under way or when
     /// they failed. A limit of ours, so that no tenant uses up [`LimitKind::NewOrders`].
@@ -126,11 +127,13 @@ impl LimitKind {
         published.max(limit.period)
     }
 
-    /// How long what is debited for it may be on its way to the CA: a request waits for its turn, then for the network, and a
-    /// certificate is counted only when it is issued.
+    /// How long what is debited for it may be on its way to the CA: a request waits for its turn,
+    /// then for the network, and a certificate is counted only when it is issued.
     pub const fn margin(self) -> Duration {
         match self {
-            Self::NewOrders | Self::NewAccounts | Self::FailedValidations => Duration::from_secs(60),
+            Self::NewOrders | Self::NewAccounts | Self::FailedValidations => {
+                Duration::from_secs(60)
+            }
             Self::RegisteredDomain | Self::ExactSet => Duration::from_secs(300),
             Self::ConsecutiveFailures => Duration::from_secs(3_600),
             Self::Requests(_) => Duration::from_millis(50),
@@ -165,13 +168,15 @@ pub struct CaLimits(BTreeMap<LimitKind, Limit>);
 impl CaLimits {
     /// The limit that a bucket is counted under; [`Limit::NONE`] for one of another version.
     pub fn of_bucket(&self, key: &BucketKey) -> Limit {
-        key.parts().map_or(Limit::NONE, |(kind, _, _)| self.get(kind))
+        key.parts()
+            .map_or(Limit::NONE, |(kind, _, _)| self.get(kind))
     }
 
-    /// What the CA at this directory publishes, with our part of it for each tenant; nothing for one
-    /// that we do not know.
+    /// What the CA at this directory publishes, with our part of it for each tenant; nothing for
+    /// one that we do not know.
     ///
-    /// Let's Encrypt: <https://letsencrypt.org/docs/rate-limits/> and `/docs/staging-environment/`, August 2026.
+    /// Let's Encrypt: <https://letsencrypt.org/docs/rate-limits/> and `/docs/staging-environment/`,
+    /// August 2026.
     pub fn published(directory_url: &str) -> Self {
         let published = match directory_url {
             LETS_ENCRYPT => [
@@ -180,11 +185,16 @@ impl CaLimits {
                 (LimitKind::RegisteredDomain, Limit::per(50, 7 * DAY)),
                 (LimitKind::ExactSet, Limit::per(5, 7 * DAY)),
                 (LimitKind::FailedValidations, Limit::per(5, HOUR)),
-                (LimitKind::ConsecutiveFailures, Limit::bursting(1_152, 1, DAY)),
+                (
+                    LimitKind::ConsecutiveFailures,
+                    Limit::bursting(1_152, 1, DAY),
+                ),
             ]
             .into_iter()
             .chain(request_rates(half(300, 200), half(250, 125)))
-            .fold(Self::default(), |limits, (kind, limit)| limits.with(kind, limit)),
+            .fold(Self::default(), |limits, (kind, limit)| {
+                limits.with(kind, limit)
+            }),
             LETS_ENCRYPT_STAGING => [
                 (LimitKind::NewAccounts, Limit::per(50, 3 * HOUR)),
                 (LimitKind::NewOrders, Limit::per(1_500, 3 * HOUR)),
@@ -195,13 +205,16 @@ impl CaLimits {
             ]
             .into_iter()
             .chain(request_rates(half(20, 40), half(20, 20)))
-            .fold(Self::default(), |limits, (kind, limit)| limits.with(kind, limit)),
+            .fold(Self::default(), |limits, (kind, limit)| {
+                limits.with(kind, limit)
+            }),
             _ => Self::default(),
         };
         published.with_tenants_part()
     }
 
-    /// The same with another limit of one kind; [`Limit::NONE`] lifts it. The margin is that of the kind.
+    /// The same with another limit of one kind; [`Limit::NONE`] lifts it. The margin is that of the
+    /// kind.
     #[must_use]
     pub fn with(mut self, kind: LimitKind, limit: Limit) -> Self {
         if limit.is_none() {
@@ -235,7 +248,8 @@ impl CaLimits {
     }
 }
 
-/// Half of what is published, in rate and burst: the numbers at the CA's load balancers drift, and several of us may share an address.
+/// Half of what is published, in rate and burst: the numbers at the CA's load balancers drift, and
+/// several of us may share an address.
 const fn half(per_second: u32, burst: u32) -> Limit {
     Limit::bursting(burst / 2, per_second / 2, SECOND)
 }

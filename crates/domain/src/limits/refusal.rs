@@ -12,8 +12,9 @@ pub struct Refused {
 }
 
 impl Refused {
-    /// Reads the words of a 429 that came from `endpoint`. Boulder names the limit (`ratelimits/limiter.go`); what nobody knows is taken
-    /// for the limit of the account at that endpoint.
+    /// Reads the words of a 429 that came from `endpoint`. Boulder names the limit
+    /// (`ratelimits/limiter.go`); what nobody knows is taken for the limit of the account at that
+    /// endpoint.
     pub fn read(detail: &str, endpoint: Endpoint) -> Self {
         let words = detail.to_ascii_lowercase();
         let says = |phrase| words.contains(phrase);
@@ -33,15 +34,18 @@ impl Refused {
                 subject: None,
             };
         };
-        let has_subject = matches!(kind, LimitKind::RegisteredDomain | LimitKind::FailedValidations);
+        let has_subject = matches!(
+            kind,
+            LimitKind::RegisteredDomain | LimitKind::FailedValidations
+        );
         Self {
             kind,
             subject: has_subject.then(|| quoted(&words)).flatten(),
         }
     }
 
-    /// A 503 says that requests come too fast, or that the CA has trouble of its own: the two cannot be told apart, and are waited
-    /// out alike.
+    /// A 503 says that requests come too fast, or that the CA has trouble of its own: the two
+    /// cannot be told apart, and are waited out alike.
     pub const fn overload(endpoint: Endpoint) -> Self {
         Self {
             kind: LimitKind::Requests(endpoint),
@@ -86,18 +90,22 @@ mod tests {
     fn each_limit_is_known_by_the_words_that_only_it_has() {
         let orders = "too many new orders (300) from this account in the last 3h0m0s, retry after 2026-11-24 03:00:00 UTC";
         assert_eq!(read(orders), (LimitKind::NewOrders, None));
-        let set =
-            "too many certificates (5) already issued for this exact set of identifiers in the last 168h0m0s";
+        let set = "too many certificates (5) already issued for this exact set of identifiers in the last 168h0m0s";
         assert_eq!(read(set), (LimitKind::ExactSet, None));
-        let domain = "too many certificates (50) already issued for \"Example.COM\" in the last 168h0m0s";
+        let domain =
+            "too many certificates (50) already issued for \"Example.COM\" in the last 168h0m0s";
         assert_eq!(
             read(domain),
             (LimitKind::RegisteredDomain, Some("example.com".into()))
         );
-        let failed = "too many failed authorizations (5) for \"shop.example.com\" in the last 1h0m0s";
+        let failed =
+            "too many failed authorizations (5) for \"shop.example.com\" in the last 1h0m0s";
         assert_eq!(
             read(failed),
-            (LimitKind::FailedValidations, Some("shop.example.com".into()))
+            (
+                LimitKind::FailedValidations,
+                Some("shop.example.com".into())
+            )
         );
         let accounts = "too many new registrations (10) from this IP address in the last 3h0m0s";
         assert_eq!(read(accounts), (LimitKind::NewAccounts, None));

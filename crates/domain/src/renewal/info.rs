@@ -1,15 +1,18 @@
 //! When the CA would like a certificate to be renewed (RFC 9773), and what we make of it.
 //!
-//! The CA's window comes before the rule by the certificate's own dates, within two bounds that no CA can move: the renewal begins
-//! no later than [`latest_renewal_moment`], so that a window that is wrong or too late never costs a certificate, and no sooner than a
-//! certificate has reached the age of [`EARLIEST_AGE`], so that a CA that says "now" of every certificate does not have us order
-//! without end.
+//! The CA's window comes before the rule by the certificate's own dates, within two bounds that no
+//! CA can move: the renewal begins no later than [`latest_renewal_moment`], so that a window that
+//! is wrong or too late never costs a certificate, and no sooner than a certificate has reached the
+//! age of [`EARLIEST_AGE`], so that a CA that says "now" of every certificate does not have us
+//! order without end.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{DAY, WaitCause, earliest_renewal, longest_wait, renewal_deadline, renewal_moment, urgent_from};
+use super::{
+    DAY, WaitCause, earliest_renewal, longest_wait, renewal_deadline, renewal_moment, urgent_from,
+};
 use crate::Timestamp;
 use crate::backoff::{Backoff, shortened};
 use crate::until::{Purpose, Until};
@@ -20,18 +23,20 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 /// The shortest and the longest wait between two polls, whatever the CA says (RFC 9773 §4.3.2).
 const SHORTEST: Duration = MINUTE;
 const LONGEST: Duration = DAY;
-/// The wait when the CA does not say, and after a failure that time alone does not mend (RFC 9773 §4.3.3).
+/// The wait when the CA does not say, and after a failure that time alone does not mend (RFC 9773
+/// §4.3.3).
 const USUAL: Duration = Duration::from_secs(6 * 60 * 60);
 /// Between polls that fail for the moment (RFC 9773 §4.3.3).
 const RETRY: Backoff = Backoff {
     initial: Duration::from_secs(5 * 60),
     max: USUAL,
 };
-/// A certificate younger than this is not replaced on the CA's word alone, nor one younger than a twentieth of its lifetime if
-/// that is less.
+/// A certificate younger than this is not replaced on the CA's word alone, nor one younger than a
+/// twentieth of its lifetime if that is less.
 pub const EARLIEST_AGE: Duration = DAY;
 
-/// The window in which the CA suggests a renewal (RFC 9773 §4.2): its start belongs to it, its end does not.
+/// The window in which the CA suggests a renewal (RFC 9773 §4.2): its start belongs to it, its end
+/// does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct SuggestedWindow {
     start: Timestamp,
@@ -74,7 +79,8 @@ impl SuggestedWindow {
     }
 }
 
-/// What is known of the CA's wishes for the certificate that a domain serves, and when it is asked again.
+/// What is known of the CA's wishes for the certificate that a domain serves, and when it is asked
+/// again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenewalInfo {
     /// The last window; it stays while asking fails.
@@ -83,7 +89,8 @@ pub struct RenewalInfo {
     pub explanation_url: Option<String>,
     /// When the CA is asked again.
     pub poll_at: Timestamp,
-    /// Polls in a row that failed. Apart from the attempts of the domain: what fails here delays nothing else.
+    /// Polls in a row that failed. Apart from the attempts of the domain: what fails here delays
+    /// nothing else.
     pub failures: u32,
 }
 
@@ -154,8 +161,8 @@ impl RenewalPlan {
 }
 
 impl RenewalInfo {
-    /// For a certificate that was just deployed: asked for soon, at a moment placed by `random` in `0.0..1.0`, so that domains that
-    /// became live together do not ask together.
+    /// For a certificate that was just deployed: asked for soon, at a moment placed by `random` in
+    /// `0.0..1.0`, so that domains that became live together do not ask together.
     pub fn after_deployment(now: Timestamp, not_after: Timestamp, random: f64) -> Self {
         let within = HOUR.min(not_after.since(now) / 20);
         Self {
@@ -172,7 +179,9 @@ impl RenewalInfo {
     pub fn in_time_for(self, not_after: Timestamp, now: Timestamp) -> Self {
         // One that has ended has nothing to ask about.
         let longest = longest_wait(not_after, now, WaitCause::Others).filter(|_| not_after > now);
-        let poll_at = longest.map_or(self.poll_at, |wait| self.poll_at.min(now + wait.max(SHORTEST)));
+        let poll_at = longest.map_or(self.poll_at, |wait| {
+            self.poll_at.min(now + wait.max(SHORTEST))
+        });
         Self { poll_at, ..self }
     }
 
@@ -207,12 +216,14 @@ impl RenewalInfo {
                 poll_at: now + spread(LONGEST),
                 failures: 0,
             },
-            // Never before the time that was named, and not everybody at that time; a CA that names one again and again is left alone as
-            // long as one that names none.
+            // Never before the time that was named, and not everybody at that time; a CA that names
+            // one again and again is left alone as long as one that names none.
             RenewalInfoAnswer::Unavailable { until: Some(until) } => {
                 failed(a_little_after(until).max(now + RETRY.delay(failures, jitter)))
             }
-            RenewalInfoAnswer::Unavailable { until: None } => failed(now + RETRY.delay(failures, jitter)),
+            RenewalInfoAnswer::Unavailable { until: None } => {
+                failed(now + RETRY.delay(failures, jitter))
+            }
             RenewalInfoAnswer::Refused => failed(now + spread(USUAL)),
             RenewalInfoAnswer::Unasked { until } => Self {
                 poll_at: until
@@ -223,8 +234,9 @@ impl RenewalInfo {
         }
     }
 
-    /// The renewal's new moment when the CA's wish changed from this to `after`; `None` while it is the same, whose moment was chosen
-    /// and is kept. A wish that is withdrawn leaves the rule by the certificate's own dates.
+    /// The renewal's new moment when the CA's wish changed from this to `after`; `None` while it is
+    /// the same, whose moment was chosen and is kept. A wish that is withdrawn leaves the rule by
+    /// the certificate's own dates.
     pub fn replan(
         &self,
         after: &Self,
@@ -242,14 +254,16 @@ impl RenewalInfo {
         }
     }
 
-    /// Whether an order that names its predecessor is free of the CA's limits now: Let's Encrypt exempts it inside the window alone.
+    /// Whether an order that names its predecessor is free of the CA's limits now: Let's Encrypt
+    /// exempts it inside the window alone.
     pub fn exempts(&self, now: Timestamp) -> bool {
         self.window.is_some_and(|window| window.contains(now))
     }
 }
 
-/// When the CA is asked again, from its `Retry-After`: that very moment, but no sooner than in a minute and no later than in a day; in
-/// six hours when it does not say (RFC 9773 §4.3.2 and §4.3.3).
+/// When the CA is asked again, from its `Retry-After`: that very moment, but no sooner than in a
+/// minute and no later than in a day; in six hours when it does not say (RFC 9773 §4.3.2 and
+/// §4.3.3).
 pub fn poll_again_at(retry_after: Option<Timestamp>, now: Timestamp) -> Timestamp {
     let bounded = |at| {
         Until::named(at, now, Purpose::RenewalInfo)
@@ -259,15 +273,17 @@ pub fn poll_again_at(retry_after: Option<Timestamp>, now: Timestamp) -> Timestam
     retry_after.map_or(now + USUAL, bounded)
 }
 
-/// The moment by which a renewal begins whatever the CA suggests: half-way from [`renewal_deadline`] to the end of validity.
+/// The moment by which a renewal begins whatever the CA suggests: half-way from
+/// [`renewal_deadline`] to the end of validity.
 pub fn latest_renewal_moment(not_before: Timestamp, not_after: Timestamp) -> Timestamp {
     let deadline = renewal_deadline(not_before, not_after);
     deadline + not_after.since(deadline) / 2
 }
 
-/// The moment to renew at, for a window that was not known before: one point of what is left of the window, placed by `random` in
-/// `0.0..1.0`. A window that is over means now, and urgently. Whatever the window: not after [`latest_renewal_moment`] (a window
-/// that begins later is answered with a point shortly before that), and not before the certificate's [`EARLIEST_AGE`].
+/// The moment to renew at, for a window that was not known before: one point of what is left of the
+/// window, placed by `random` in `0.0..1.0`. A window that is over means now, and urgently.
+/// Whatever the window: not after [`latest_renewal_moment`] (a window that begins later is answered
+/// with a point shortly before that), and not before the certificate's [`EARLIEST_AGE`].
 pub fn plan(
     (not_before, not_after): (Timestamp, Timestamp),
     window: SuggestedWindow,

@@ -16,7 +16,8 @@ fn window(start: Timestamp, end: Timestamp) -> SuggestedWindow {
     SuggestedWindow::new(start, end).unwrap()
 }
 
-/// As Let's Encrypt suggests: a fiftieth of the lifetime wide, around two thirds of it, or half of it under ten days.
+/// As Let's Encrypt suggests: a fiftieth of the lifetime wide, around two thirds of it, or half of
+/// it under ten days.
 fn usual_window(lifetime: Duration) -> SuggestedWindow {
     let middle = if lifetime < 10 * DAY {
         ISSUED + lifetime / 2
@@ -116,7 +117,10 @@ fn failures_ask_again_with_growing_pauses_and_forget_nothing() {
     };
     for jitter in [0.0, 1.0] {
         let again = known.after(&told, ISSUED, jitter).poll_at;
-        assert!(again >= ISSUED + HOUR && again <= ISSUED + 2 * HOUR, "{again}");
+        assert!(
+            again >= ISSUED + HOUR && again <= ISSUED + 2 * HOUR,
+            "{again}"
+        );
     }
     let throttled_long = RenewalInfo {
         failures: 20,
@@ -124,7 +128,10 @@ fn failures_ask_again_with_growing_pauses_and_forget_nothing() {
     };
     for jitter in [0.0, 1.0] {
         let again = throttled_long.after(&told, ISSUED, jitter).poll_at;
-        assert!(again >= ISSUED + 4 * HOUR && again <= ISSUED + USUAL, "{again}");
+        assert!(
+            again >= ISSUED + 4 * HOUR && again <= ISSUED + USUAL,
+            "{again}"
+        );
     }
     let refused = known.after(&RenewalInfoAnswer::Refused, ISSUED, 1.0);
     assert_eq!(refused.poll_at, ISSUED + USUAL);
@@ -169,13 +176,22 @@ fn an_order_is_exempt_inside_the_window_alone() {
     };
     assert!(info.exempts(ISSUED));
     assert!(!info.exempts(ISSUED + HOUR));
-    assert!(!RenewalInfo { window: None, ..info }.exempts(ISSUED));
+    assert!(
+        !RenewalInfo {
+            window: None,
+            ..info
+        }
+        .exempts(ISSUED)
+    );
 }
 
 #[test]
 fn a_window_ends_after_it_starts() {
     assert_eq!(SuggestedWindow::new(ISSUED, ISSUED), Err(EmptyWindow));
-    assert_eq!(SuggestedWindow::new(ISSUED + HOUR, ISSUED), Err(EmptyWindow));
+    assert_eq!(
+        SuggestedWindow::new(ISSUED + HOUR, ISSUED),
+        Err(EmptyWindow)
+    );
 }
 
 prop_compose! {

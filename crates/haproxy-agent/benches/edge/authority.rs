@@ -1,5 +1,5 @@
-//! Certificates like those of a public authority: a P-256 leaf with some 240 bytes of extensions beyond the usual, signed by a P-384
-//! intermediate that is sent along.
+//! Certificates like those of a public authority: a P-256 leaf with some 240 bytes of extensions
+//! beyond the usual, signed by a P-384 intermediate that is sent along.
 
 use dps_agent_api::ApplyRequest;
 use dps_domain::Hostname;
@@ -17,7 +17,8 @@ pub(crate) struct Authority {
 }
 
 fn date(days: i64) -> time::OffsetDateTime {
-    time::OffsetDateTime::from_unix_timestamp(SystemClock.now().unix_seconds() + days * DAY).unwrap()
+    time::OffsetDateTime::from_unix_timestamp(SystemClock.now().unix_seconds() + days * DAY)
+        .unwrap()
 }
 
 fn params(name: &str) -> CertificateParams {
@@ -58,7 +59,9 @@ impl Authority {
         )];
         let signer = KeyPair::from_pem(key.to_pem().expose_secret()).unwrap();
         let leaf = leaf.signed_by(&signer, &self.issuer).unwrap();
-        let chain = CertificateChain::from_der(vec![leaf.der().to_vec(), self.intermediate.clone()]).unwrap();
+        let chain =
+            CertificateChain::from_der(vec![leaf.der().to_vec(), self.intermediate.clone()])
+                .unwrap();
         ApplyRequest {
             hostname: Hostname::parse(hostname).unwrap(),
             chain_pem: chain.to_pem(),

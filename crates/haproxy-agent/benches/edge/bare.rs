@@ -1,4 +1,5 @@
-//! Commands straight to the socket, without an agent: what HAProxy itself can do on this machine at this moment.
+//! Commands straight to the socket, without an agent: what HAProxy itself can do on this machine at
+//! this moment.
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
@@ -21,7 +22,10 @@ pub(crate) enum Commands {
 
 impl Commands {
     fn of(self, list: &str, request: &ApplyRequest) -> String {
-        let (name, chain) = (format!("/bare/{}.pem", request.hostname), &request.chain_pem);
+        let (name, chain) = (
+            format!("/bare/{}.pem", request.hostname),
+            &request.chain_pem,
+        );
         let (key, sni) = (request.private_key_pem.expose_secret(), &request.hostname);
         let (abort, show) = match self {
             Self::AsTheAgent => (
@@ -52,7 +56,10 @@ impl Commands {
 
 /// Adds the certificates to an empty HAProxy of its own.
 pub(crate) async fn add_all(requests: &[ApplyRequest], commands: Commands) -> Progress {
-    let folder = tempfile::Builder::new().prefix("edge-bare-").tempdir().unwrap();
+    let folder = tempfile::Builder::new()
+        .prefix("edge-bare-")
+        .tempdir()
+        .unwrap();
     let list = folder.path().join("crt-list.txt").display().to_string();
     std::fs::write(&list, "").unwrap();
     let https = free_address();
@@ -67,7 +74,9 @@ pub(crate) async fn add_all(requests: &[ApplyRequest], commands: Commands) -> Pr
         scope.spawn(move || {
             writer.write_all(b"prompt\n").unwrap();
             for request in requests {
-                writer.write_all(commands.of(list, request).as_bytes()).unwrap();
+                writer
+                    .write_all(commands.of(list, request).as_bytes())
+                    .unwrap();
             }
         });
         count_added(socket, commands.mark(), requests.len(), &mut progress);

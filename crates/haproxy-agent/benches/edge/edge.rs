@@ -59,7 +59,10 @@ pub(crate) fn runtime(folder: &TempDir) -> RuntimeApi {
 
 impl Edge {
     pub(crate) async fn start() -> Self {
-        let folder = tempfile::Builder::new().prefix("edge-load-").tempdir().unwrap();
+        let folder = tempfile::Builder::new()
+            .prefix("edge-load-")
+            .tempdir()
+            .unwrap();
         let (https, agent_address) = (free_address(), free_address());
         let state = folder.path().join("state");
         let socket = folder.path().join("haproxy.sock");
@@ -88,13 +91,16 @@ impl Edge {
         edge
     }
 
-    /// Waits until the agent has compared this very HAProxy with the disk and found nothing missing.
+    /// Waits until the agent has compared this very HAProxy with the disk and found nothing
+    /// missing.
     pub(crate) async fn wait_until_in_line(&mut self) {
         let client = self.client();
         let pid = self.haproxy.pid();
         let in_line = || async {
             let health = client.health().await;
-            health.is_ok_and(|health| health.haproxy.pid == Some(pid) && health.status == HealthStatus::Ok)
+            health.is_ok_and(|health| {
+                health.haproxy.pid == Some(pid) && health.status == HealthStatus::Ok
+            })
         };
         self.haproxy
             .wait_until("the agent has it in line", PATIENCE, in_line)

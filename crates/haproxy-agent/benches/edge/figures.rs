@@ -34,8 +34,8 @@ impl Progress {
         milliseconds_each(&self.used)
     }
 
-    /// Milliseconds of processor per certificate, over the first fifth and the last: unlike the rate, it does not hang on what else
-    /// this machine does.
+    /// Milliseconds of processor per certificate, over the first fifth and the last: unlike the
+    /// rate, it does not hang on what else this machine does.
     pub(crate) fn processor_first_and_last(&self) -> Option<(f64, f64)> {
         let fifth = self.used.len() / 5;
         let last = self.used.len().checked_sub(fifth + 1)?;

@@ -1,9 +1,11 @@
-//! The load test of the edge: a real HAProxy and the agent as processes of their own, many certificates added at runtime from empty
-//! through the batch form while a client is at work on a host that is there already; then HAProxy is killed and started; then some
-//! certificates are replaced. Before it, the same commands go to the bare socket of a HAProxy of their own, for comparison.
+//! The load test of the edge: a real HAProxy and the agent as processes of their own, many
+//! certificates added at runtime from empty through the batch form while a client is at work on a
+//! host that is there already; then HAProxy is killed and started; then some certificates are
+//! replaced. Before it, the same commands go to the bare socket of a HAProxy of their own, for
+//! comparison.
 //!
-//! `script/bench edge` runs it in full and judges its speed; `cargo test` runs it with few certificates and judges only that
-//! everything is right.
+//! `script/bench edge` runs it in full and judges its speed; `cargo test` runs it with few
+//! certificates and judges only that everything is right.
 
 #![expect(clippy::unwrap_used, reason = "a load test that cannot go on fails")]
 
@@ -30,7 +32,10 @@ fn main() {
             // Cargo's own, and those of its test harness, which this is not.
             _ => continue,
         };
-        *field = rest.next().and_then(|value| value.parse().ok()).unwrap_or(*field);
+        *field = rest
+            .next()
+            .and_then(|value| value.parse().ok())
+            .unwrap_or(*field);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -41,5 +46,9 @@ fn main() {
     for fault in &faults {
         eprintln!("NOT MET: {fault}");
     }
-    assert!(faults.is_empty(), "{} expectations were not met", faults.len());
+    assert!(
+        faults.is_empty(),
+        "{} expectations were not met",
+        faults.len()
+    );
 }

@@ -1,4 +1,5 @@
-//! A client of a host that is there already, at a fixed rate: requests on a kept connection, and every so often a new one.
+//! A client of a host that is there already, at a fixed rate: requests on a kept connection, and
+//! every so often a new one.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -47,7 +48,12 @@ impl Probe {
     }
 }
 
-async fn work(address: SocketAddr, host: String, tls: Arc<ClientConfig>, stop: Arc<AtomicBool>) -> Seen {
+async fn work(
+    address: SocketAddr,
+    host: String,
+    tls: Arc<ClientConfig>,
+    stop: Arc<AtomicBool>,
+) -> Seen {
     let mut seen = Seen::default();
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);

@@ -44,7 +44,8 @@ const EXISTING: &str = "existing.load.example";
 /// Names that are asked in handshakes after each act.
 const SAMPLE: usize = 200;
 
-/// Plays it, prints the figures, and gives what was not as it must be. Speed is judged only if asked for.
+/// Plays it, prints the figures, and gives what was not as it must be. Speed is judged only if
+/// asked for.
 pub(crate) async fn run(size: Size, judges_speed: bool) -> Vec<String> {
     let mut faults = Vec::new();
     println!("edge load test: {size:?}");
@@ -62,10 +63,17 @@ pub(crate) async fn run(size: Size, judges_speed: bool) -> Vec<String> {
     report_bare("the agent's commands", &bare);
 
     let mut edge = Edge::start().await;
-    edge.client().apply(&authority.issue(EXISTING, 1)).await.unwrap();
+    edge.client()
+        .apply(&authority.issue(EXISTING, 1))
+        .await
+        .unwrap();
     let mut digest = InventoryDigest::default();
     let existing = edge.client().inventory(None, 1).await.unwrap();
-    digest.toggle(&existing.items[0].hostname, &existing.items[0].fingerprint, 1);
+    digest.toggle(
+        &existing.items[0].hostname,
+        &existing.items[0].fingerprint,
+        1,
+    );
     let before = Probe::start(edge.https, EXISTING, Arc::clone(&tls));
     tokio::time::sleep(size.quiet).await;
     report_client("before", before.finish().await, &mut faults);
@@ -100,7 +108,10 @@ pub(crate) async fn run(size: Size, judges_speed: bool) -> Vec<String> {
     }
     check_inventory(&edge, digest, &mut faults).await;
     check_sample(&edge, &tls, &renewed, &mut faults).await;
-    println!("verify failures: {}", edge.metric("verify_failures_total").await);
+    println!(
+        "verify failures: {}",
+        edge.metric("verify_failures_total").await
+    );
 
     if judges_speed {
         judge("added", &added, &bare, &mut faults);
@@ -120,14 +131,19 @@ fn report_bare(what: &str, progress: &Progress) {
     let used = progress.processor().map_or_else(String::new, |each| {
         format!(" with {each:.2} ms of processor each")
     });
-    println!("bare socket, {what}: {:.0} certificates/s{used}", progress.rate());
+    println!(
+        "bare socket, {what}: {:.0} certificates/s{used}",
+        progress.rate()
+    );
 }
 
 fn judge(what: &str, progress: &Progress, bare: &Progress, faults: &mut Vec<String>) {
     let share = progress.rate() / bare.rate();
     println!("{what} at {share:.2} of the bare rate");
     if share < 0.5 {
-        faults.push(format!("{what} at {share:.2} of the bare rate, not half of it"));
+        faults.push(format!(
+            "{what} at {share:.2} of the bare rate, not half of it"
+        ));
     }
     if let Some(share) = progress.last_to_first().filter(|share| *share < 0.5) {
         faults.push(format!("the last thousand came at {share:.2} of the first"));
@@ -190,10 +206,15 @@ async fn act(
         each(1)
     );
     if let Some((first, last)) = progress.processor_first_and_last() {
-        println!("  processor of both, each: {first:.2} ms in the first fifth, {last:.2} ms in the last");
+        println!(
+            "  processor of both, each: {first:.2} ms in the first fifth, {last:.2} ms in the last"
+        );
     }
     if let Some(first) = failures.first() {
-        faults.push(format!("{} applies failed when {what}: {first}", failures.len()));
+        faults.push(format!(
+            "{} applies failed when {what}: {first}",
+            failures.len()
+        ));
     }
     let is_same = edge
         .runtime()

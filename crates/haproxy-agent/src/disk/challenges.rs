@@ -26,7 +26,11 @@ impl Disk {
     /// Writes `challenges/<token>`. It is not synced: it must survive the process, and with the
     /// machine the CA's fetch fails too.
     pub(crate) fn keep_challenge(&self, kept: &KeptChallenge) -> Result<(), DiskError> {
-        let line = format!("{} {}\n", kept.expires_at.unix_seconds(), kept.key_authorization);
+        let line = format!(
+            "{} {}\n",
+            kept.expires_at.unix_seconds(),
+            kept.key_authorization
+        );
         write::replace_unsynced(
             &self.root.join("staging"),
             &self.challenge(&kept.token),
@@ -38,7 +42,9 @@ impl Disk {
     pub(crate) fn forget_challenge(&self, token: &ChallengeToken) -> Result<(), DiskError> {
         let path = self.challenge(token);
         match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(during("delete", &path)(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(during("delete", &path)(error))
+            }
             Ok(()) | Err(_) => Ok(()),
         }
     }
@@ -133,7 +139,10 @@ mod tests {
         let mode = fs::metadata(path("live")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
 
-        assert_eq!(disk.kept_challenges(10, hour, noon), std::slice::from_ref(&live));
+        assert_eq!(
+            disk.kept_challenges(10, hour, noon),
+            std::slice::from_ref(&live)
+        );
         assert_eq!(fs::read_dir(path("")).unwrap().count(), 1);
         let later = disk
             .kept_challenges(10, hour, noon + Duration::from_secs(1))
@@ -142,7 +151,9 @@ mod tests {
         // The clock was set back by a day.
         let yesterday = Timestamp::from_unix_seconds(noon.unix_seconds() - 86_400);
         assert_eq!(
-            disk.kept_challenges(10, hour, yesterday).remove(0).expires_at,
+            disk.kept_challenges(10, hour, yesterday)
+                .remove(0)
+                .expires_at,
             yesterday + hour
         );
         keep("second", noon + hour);

@@ -5,8 +5,9 @@ use dps_x509::{CertificateChain, CertificateKey, ChainFault, check};
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
-/// One file holds everything about a hostname's certificate, so nothing can be half there: a comment line with hostname and
-/// generation (OpenSSL passes over text before a block), the chain, the key.
+/// One file holds everything about a hostname's certificate, so nothing can be half there: a
+/// comment line with hostname and generation (OpenSSL passes over text before a block), the chain,
+/// the key.
 pub(crate) struct StoredCertificate {
     pub(crate) hostname: Hostname,
     pub(crate) generation: u64,
@@ -49,7 +50,8 @@ impl StoredCertificate {
         text
     }
 
-    /// Reads a file back. Dates are not looked at: an expired certificate loads, and is better than none.
+    /// Reads a file back. Dates are not looked at: an expired certificate loads, and is better than
+    /// none.
     pub(crate) fn parse(text: &str) -> Result<Self, FileFault> {
         let (header, pem) = text.split_once('\n').ok_or(FileFault::Header)?;
         let (hostname, generation) = header
@@ -65,7 +67,12 @@ impl StoredCertificate {
             chain: CertificateChain::from_pem(chain)?,
             key: CertificateKey::from_pem(key)?,
         };
-        match check(&stored.chain, &stored.key, &stored.hostname, Timestamp::EPOCH) {
+        match check(
+            &stored.chain,
+            &stored.key,
+            &stored.hostname,
+            Timestamp::EPOCH,
+        ) {
             Ok(()) | Err(ChainFault::NotYetValid { .. } | ChainFault::Expired { .. }) => Ok(stored),
             Err(fault) => Err(FileFault::Fault(fault)),
         }

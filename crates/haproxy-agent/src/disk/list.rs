@@ -96,7 +96,9 @@ impl Known {
                     if what.contains(ReadFlags::CLOSE_NOWRITE) {
                         self.loads.closed(watch, now);
                     }
-                    if what.intersects(ReadFlags::DELETE_SELF | ReadFlags::UNMOUNT | ReadFlags::IGNORED) {
+                    if what.intersects(
+                        ReadFlags::DELETE_SELF | ReadFlags::UNMOUNT | ReadFlags::IGNORED,
+                    ) {
                         self.loads.deleted(watch);
                     }
                 }
@@ -128,7 +130,9 @@ impl Known {
 
     /// Watches the file that an agent before us, or somebody else, left at the path.
     fn adopt(&mut self, path: &Path) {
-        let Ok(present) = File::open(path) else { return };
+        let Ok(present) = File::open(path) else {
+            return;
+        };
         if let Some(watch) = self.watch(path) {
             self.loads.adopt(watch);
             self.is_watched = true;
@@ -140,7 +144,10 @@ impl Known {
 impl Disk {
     /// Whether the crt-list is this one.
     pub(crate) fn has_list(&self, text: &str) -> bool {
-        let present = self.file.known().read(Path::new(self.list.as_str()), text.len());
+        let present = self
+            .file
+            .known()
+            .read(Path::new(self.list.as_str()), text.len());
         present.is_some_and(|present| present == text.as_bytes())
     }
 
@@ -224,7 +231,10 @@ impl Disk {
 
     /// How far the loads are that began before the crt-list was last written.
     pub(crate) fn load_state(&self, grace: Duration, certificates: usize) -> LoadState {
-        self.file.known().loads.state(grace, certificates, Instant::now())
+        self.file
+            .known()
+            .loads
+            .state(grace, certificates, Instant::now())
     }
 
     /// Whether loads are seen.

@@ -17,9 +17,14 @@ use super::{Disk, DiskError, Held, Inventory, Stamp, StoredCertificate, Tombston
 const MAX_FILE_BYTES: u64 = 96 * 1024;
 
 impl Disk {
-    /// Reads every certificate, moves what is bad or foreign into quarantine, finishes removals that were interrupted, and brings the
-    /// crt-list in line. Afterwards HAProxy can start with the directory.
-    pub(crate) fn load(&self, removed: &Tombstones, now: Timestamp) -> Result<Inventory, DiskError> {
+    /// Reads every certificate, moves what is bad or foreign into quarantine, finishes removals
+    /// that were interrupted, and brings the crt-list in line. Afterwards HAProxy can start with
+    /// the directory.
+    pub(crate) fn load(
+        &self,
+        removed: &Tombstones,
+        now: Timestamp,
+    ) -> Result<Inventory, DiskError> {
         let listed = self.listed(now)?;
         let mut held = Inventory::default();
         for path in self.certificate_files()? {
@@ -35,13 +40,16 @@ impl Disk {
                     held.insert(stored.hostname, about);
                 }
                 Err(FileFault::Unlisted {
-                    hostname, generation, ..
+                    hostname,
+                    generation,
+                    ..
                 }) if removed
                     .get(&hostname)
                     .is_some_and(|tombstone| tombstone.generation >= generation) =>
                 {
                     tracing::info!(%hostname, "removal.resumed");
-                    let deleted = fs::remove_file(&path).and_then(|()| path.parent().map_or(Ok(()), sync));
+                    let deleted =
+                        fs::remove_file(&path).and_then(|()| path.parent().map_or(Ok(()), sync));
                     if let Err(error) = deleted {
                         tracing::error!(%hostname, %error, "certificate.delete_failed");
                     }
@@ -67,11 +75,13 @@ impl Disk {
     /// Reads one hostname's certificate with its key.
     pub(crate) fn read(&self, hostname: &Hostname) -> Result<StoredCertificate, DiskError> {
         let path = PathBuf::from(self.store_name(hostname)?.as_str());
-        self.judge(&path, true)
-            .map_err(|fault| during("use", &path)(io::Error::new(io::ErrorKind::InvalidData, fault)))
+        self.judge(&path, true).map_err(|fault| {
+            during("use", &path)(io::Error::new(io::ErrorKind::InvalidData, fault))
+        })
     }
 
-    /// The names in the crt-list; `None` if there is no list or one that we did not finish, so that a lost list costs no certificate.
+    /// The names in the crt-list; `None` if there is no list or one that we did not finish, so that
+    /// a lost list costs no certificate.
     fn listed(&self, now: Timestamp) -> Result<Option<HashSet<String>>, DiskError> {
         let path = Path::new(self.list.as_str());
         if fs::metadata(path).is_ok_and(|about| !about.is_file()) {
@@ -118,7 +128,11 @@ impl Disk {
         Ok(files)
     }
 
-    pub(super) fn judge(&self, path: &Path, is_listed: bool) -> Result<StoredCertificate, FileFault> {
+    pub(super) fn judge(
+        &self,
+        path: &Path,
+        is_listed: bool,
+    ) -> Result<StoredCertificate, FileFault> {
         let about = fs::symlink_metadata(path).map_err(|_| FileFault::Unreadable)?;
         if !about.is_file() {
             return Err(FileFault::Unreadable);
@@ -127,9 +141,12 @@ impl Disk {
             return Err(FileFault::TooLarge);
         }
         let bytes = Zeroizing::new(fs::read(path).map_err(|_| FileFault::Unreadable)?);
-        let stored =
-            StoredCertificate::parse(std::str::from_utf8(&bytes).map_err(|_| FileFault::Unreadable)?)?;
-        let name = self.store_name(&stored.hostname).map_err(|_| FileFault::Header)?;
+        let stored = StoredCertificate::parse(
+            std::str::from_utf8(&bytes).map_err(|_| FileFault::Unreadable)?,
+        )?;
+        let name = self
+            .store_name(&stored.hostname)
+            .map_err(|_| FileFault::Header)?;
         if Path::new(name.as_str()) != path {
             return Err(FileFault::Misplaced);
         }
@@ -141,7 +158,8 @@ impl Disk {
         }
         if about.permissions().mode() & 0o077 != 0 {
             tracing::warn!(path = %path.display(), "key.mode_corrected");
-            fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(|_| FileFault::Unreadable)?;
+            fs::set_permissions(path, Permissions::from_mode(0o600))
+                .map_err(|_| FileFault::Unreadable)?;
         }
         Ok(stored)
     }

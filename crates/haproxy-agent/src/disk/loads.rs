@@ -15,7 +15,8 @@ use tokio::time::Instant;
 use crate::runtime_api::Process;
 
 /// Longest time that a file may be open and count as a load: this and, for each certificate, six
-/// times what HAProxy needs for it with OpenSSL 3.0. Whoever keeps it open for longer does not load.
+/// times what HAProxy needs for it with OpenSSL 3.0. Whoever keeps it open for longer does not
+/// load.
 const LONGEST_LOAD: Duration = Duration::from_secs(60);
 const LONGEST_LOAD_PER_CERTIFICATE: Duration = Duration::from_millis(5);
 
@@ -124,7 +125,9 @@ impl Loads {
         for file in self.watched.extract_if(.., |file| file.watch == watch) {
             // Without an end there was no load: whoever has a file open closes it first.
             let Some(at) = file.closed_at else { continue };
-            let took = file.opened_at.map_or(Duration::ZERO, |opened_at| at - opened_at);
+            let took = file
+                .opened_at
+                .map_or(Duration::ZERO, |opened_at| at - opened_at);
             let before = self.ended.unwrap_or(End { at, took });
             self.ended = Some(End {
                 at: at.max(before.at),
@@ -159,12 +162,19 @@ impl Loads {
 
     /// Whether a load may have begun since the present file took its place.
     pub(super) fn is_opened(&self) -> bool {
-        let mut present = self.watched.iter().filter(|file| file.replaced_at.is_none());
+        let mut present = self
+            .watched
+            .iter()
+            .filter(|file| file.replaced_at.is_none());
         present.any(|file| file.is_opened)
     }
 
     /// Forgets the replaced files that somebody has open for longer than any load takes.
-    pub(super) fn forget_overdue(&mut self, certificates: usize, now: Instant) -> Vec<(Watch, bool)> {
+    pub(super) fn forget_overdue(
+        &mut self,
+        certificates: usize,
+        now: Instant,
+    ) -> Vec<(Watch, bool)> {
         let longest = LONGEST_LOAD + per_certificate(LONGEST_LOAD_PER_CERTIFICATE, certificates);
         let is_overdue = |file: &mut Watched| {
             let replaced_at = file.replaced_at;
@@ -182,7 +192,9 @@ impl Loads {
         }
         let least = per_certificate(PREPARATION_PER_CERTIFICATE, certificates);
         match self.ended {
-            Some(end) if now.duration_since(end.at) < grace + least.max(end.took) => LoadState::MayTakeOver,
+            Some(end) if now.duration_since(end.at) < grace + least.max(end.took) => {
+                LoadState::MayTakeOver
+            }
             _ => LoadState::Over,
         }
     }
@@ -250,7 +262,10 @@ mod tests {
             loads.state(GRACE, 50_000, now + 26 * SECOND),
             LoadState::MayTakeOver
         );
-        assert_eq!(loads.state(GRACE, 50_000, now + 27 * SECOND), LoadState::Over);
+        assert_eq!(
+            loads.state(GRACE, 50_000, now + 27 * SECOND),
+            LoadState::Over
+        );
     }
 
     #[test]
@@ -261,7 +276,10 @@ mod tests {
         loads.opened(1, now + SECOND);
         loads.closed(1, now + 10 * SECOND);
         loads.deleted(1);
-        assert_eq!(loads.state(GRACE, 0, now + 21 * SECOND), LoadState::MayTakeOver);
+        assert_eq!(
+            loads.state(GRACE, 0, now + 21 * SECOND),
+            LoadState::MayTakeOver
+        );
         assert_eq!(loads.state(GRACE, 0, now + 22 * SECOND), LoadState::Over);
     }
 

@@ -3,16 +3,17 @@
 //! ```text
 //! <StateDirectory>/               0700, one agent at a time (agent.lock)
 //!   crt-list.txt                  the truth about what is served; generated, replaced atomically
-//!   default.pem                   self-signed, for binds that must have a certificate for unknown names; made once
+//!   default.pem                   self-signed, for binds that need a certificate for unknown names
 //!   certs/<shard>/<host>.pem      0600, chain and key that a running HAProxy has accepted
 //!   challenges/<token>            0600, what is answered to the CA and until when
 //!   removed.txt                   what was removed lately, and as of which generation
 //!   staging/                      written and synced, not accepted yet; emptied at start
-//!   quarantine/                   set aside with the reason, because HAProxy could not have started with them
+//!   quarantine/                   set aside with the reason: HAProxy would not start with them
 //! ```
 //!
-//! A certificate is staged first, shown to HAProxy second, and only then renamed to where the crt-list finds it. So a crash
-//! at any point leaves a directory that loads, and never a listed file that HAProxy has refused.
+//! A certificate is staged first, shown to HAProxy second, and only then renamed to where the
+//! crt-list finds it. So a crash at any point leaves a directory that loads, and never a listed
+//! file that HAProxy has refused.
 
 mod challenges;
 mod default_certificate;
@@ -72,7 +73,8 @@ pub enum DiskError {
 pub(crate) struct Disk {
     root: PathBuf,
     list: ListName,
-    /// The directory itself, open since before the first write, so that a sync tells of every write that failed since.
+    /// The directory itself, open since before the first write, so that a sync tells of every write
+    /// that failed since.
     folder: std::sync::Arc<File>,
     file: std::sync::Arc<list::ListFile>,
     _lock: std::sync::Arc<File>,
@@ -90,12 +92,14 @@ impl Disk {
         }
         let path = root.join("agent.lock");
         let lock = write::private_file(&path).map_err(during("open", &path))?;
-        lock.try_lock().map_err(|_| DiskError::Locked(root.to_owned()))?;
+        lock.try_lock()
+            .map_err(|_| DiskError::Locked(root.to_owned()))?;
         write::empty_folder(&root.join("staging"))?;
         let folder = File::open(root).map_err(during("open", root))?;
         let path = root.join("crt-list.txt");
-        let list = ListName::parse(&path.to_string_lossy())
-            .map_err(|fault| during("use", &path)(io::Error::new(io::ErrorKind::InvalidInput, fault)))?;
+        let list = ListName::parse(&path.to_string_lossy()).map_err(|fault| {
+            during("use", &path)(io::Error::new(io::ErrorKind::InvalidInput, fault))
+        })?;
         Ok(Self {
             root: root.to_owned(),
             list,
@@ -112,14 +116,21 @@ impl Disk {
 
     /// The name of a hostname's certificate: in the crt-list, on the Runtime API and on disk.
     pub(crate) fn store_name(&self, hostname: &Hostname) -> Result<StoreName, DiskError> {
-        let hash = hex::encode(digest::digest(&digest::SHA256, hostname.as_str().as_bytes()));
+        let hash = hex::encode(digest::digest(
+            &digest::SHA256,
+            hostname.as_str().as_bytes(),
+        ));
         let name = hostname.as_str();
         let readable = if name.len() <= MAX_READABLE_NAME {
             name
         } else {
             &hash
         };
-        let path = format!("{}/certs/{}/{readable}.pem", self.root.display(), &hash[..2]);
+        let path = format!(
+            "{}/certs/{}/{readable}.pem",
+            self.root.display(),
+            &hash[..2]
+        );
         StoreName::parse(&path).map_err(|_| DiskError::Name {
             hostname: hostname.clone(),
         })
@@ -143,5 +154,9 @@ impl Disk {
 
 fn during(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DiskError {
     let path = path.to_owned();
-    move |source| DiskError::Io { action, path, source }
+    move |source| DiskError::Io {
+        action,
+        path,
+        source,
+    }
 }

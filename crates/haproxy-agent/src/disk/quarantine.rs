@@ -21,8 +21,9 @@ const KEPT_FOR: Duration = Duration::from_secs(30 * 86_400);
 const REASON: &str = ".reason";
 
 impl Disk {
-    /// Moves a file or folder to `quarantine/<name>.<unix seconds>.<random>`, with its reason in a file beside it. What cannot be
-    /// moved stays, and harms nothing as long as the crt-list does not name it.
+    /// Moves a file or folder to `quarantine/<name>.<unix seconds>.<random>`, with its reason in a
+    /// file beside it. What cannot be moved stays, and harms nothing as long as the crt-list does
+    /// not name it.
     pub(super) fn quarantine(&self, path: &Path, fault: &FileFault, now: Timestamp) {
         match self.set_aside_with_reason(path, fault, now) {
             Ok(to) => {
@@ -89,7 +90,9 @@ impl Disk {
     }
 
     fn set_aside(&self) -> Vec<PathBuf> {
-        let entries = fs::read_dir(self.root.join("quarantine")).into_iter().flatten();
+        let entries = fs::read_dir(self.root.join("quarantine"))
+            .into_iter()
+            .flatten();
         entries
             .flatten()
             .map(|entry| entry.path())

@@ -1,4 +1,5 @@
-//! Which hostnames were removed, and as of which generation, so that an apply that comes late does not bring one back.
+//! Which hostnames were removed, and as of which generation, so that an apply that comes late does
+//! not bring one back.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -25,7 +26,8 @@ pub(crate) struct Tombstone {
 pub(crate) type Tombstones = BTreeMap<Hostname, Tombstone>;
 
 impl Disk {
-    /// Reads `removed.txt`: a line `hostname generation unix-seconds` each. A line that cannot be read is passed over.
+    /// Reads `removed.txt`: a line `hostname generation unix-seconds` each. A line that cannot be
+    /// read is passed over.
     pub(crate) fn tombstones(&self, now: Timestamp) -> Tombstones {
         let text = fs::read_to_string(self.root.join("removed.txt")).unwrap_or_default();
         let mut tombstones = text.lines().filter_map(parse).collect();
@@ -82,7 +84,10 @@ mod tests {
                     generation: 1,
                     removed_at: at(n),
                 };
-                (Hostname::parse(&format!("h{n}.example")).unwrap(), tombstone)
+                (
+                    Hostname::parse(&format!("h{n}.example")).unwrap(),
+                    tombstone,
+                )
             })
             .collect();
         prune(&mut tombstones, at(CAPACITY));

@@ -1,5 +1,5 @@
-//! Looking again, while the agent runs, whether the files are as it left them: an operator, a backup or a failing disk may have had a
-//! hand in them, and HAProxy reads them at its next start.
+//! Looking again, while the agent runs, whether the files are as it left them: an operator, a
+//! backup or a failing disk may have had a hand in them, and HAProxy reads them at its next start.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -43,9 +43,10 @@ impl Stamp {
 }
 
 impl Disk {
-    /// Reads again those files that are not as they were left, and sets aside what HAProxy could not start with. Costs one look at
-    /// the directory for each of the others. Where the directory itself cannot be looked at, or is another than at the start,
-    /// nothing is concluded about what should be in it.
+    /// Reads again those files that are not as they were left, and sets aside what HAProxy could
+    /// not start with. Costs one look at the directory for each of the others. Where the directory
+    /// itself cannot be looked at, or is another than at the start, nothing is concluded about what
+    /// should be in it.
     pub(crate) fn verify(
         &self,
         held: &[(Hostname, Held)],
@@ -95,7 +96,9 @@ impl Disk {
 fn present(stamp: io::Result<Stamp>) -> io::Result<Option<Stamp>> {
     match stamp {
         Ok(stamp) => Ok(Some(stamp)),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }

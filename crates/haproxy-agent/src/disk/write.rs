@@ -24,8 +24,8 @@ pub(crate) struct Staged {
 }
 
 impl Disk {
-    /// Writes certificates durably, out of HAProxy's sight. A file that cannot be written does not hold up the others; a sync that
-    /// fails does.
+    /// Writes certificates durably, out of HAProxy's sight. A file that cannot be written does not
+    /// hold up the others; a sync that fails does.
     pub(crate) fn stage_all<'a>(
         &self,
         certificates: impl ExactSizeIterator<Item = &'a StoredCertificate>,
@@ -78,13 +78,21 @@ impl Disk {
         }
     }
 
-    /// Puts staged files where a starting HAProxy finds them, each in place of the one before. A file that cannot be put there does
-    /// not hold up the others. After a sync that fails, all are as before.
-    pub(crate) fn publish_all(&self, staged: &[Staged]) -> Result<Vec<Result<Stamp, DiskError>>, DiskError> {
+    /// Puts staged files where a starting HAProxy finds them, each in place of the one before. A
+    /// file that cannot be put there does not hold up the others. After a sync that fails, all are
+    /// as before.
+    pub(crate) fn publish_all(
+        &self,
+        staged: &[Staged],
+    ) -> Result<Vec<Result<Stamp, DiskError>>, DiskError> {
         let results: Vec<_> = staged.iter().map(|one| self.publish(one)).collect();
         crash_point::before(Effect::PublishSync);
         if let Err(error) = self.sync_published(staged) {
-            for (one, _) in staged.iter().zip(&results).filter(|(_, result)| result.is_ok()) {
+            for (one, _) in staged
+                .iter()
+                .zip(&results)
+                .filter(|(_, result)| result.is_ok())
+            {
                 take_back(one);
             }
             return Err(error);
@@ -140,7 +148,10 @@ impl Disk {
     }
 
     /// Deletes files that no crt-list names any more.
-    pub(crate) fn delete_all<'a>(&self, names: impl Iterator<Item = &'a StoreName>) -> Result<(), DiskError> {
+    pub(crate) fn delete_all<'a>(
+        &self,
+        names: impl Iterator<Item = &'a StoreName>,
+    ) -> Result<(), DiskError> {
         let mut folders = BTreeSet::new();
         for name in names {
             let path = Path::new(name.as_str());
@@ -158,7 +169,8 @@ impl Disk {
         folders.into_iter().try_for_each(sync_folder)
     }
 
-    /// Waits until everything that was written to this file system is on the disk, and tells of any write that failed.
+    /// Waits until everything that was written to this file system is on the disk, and tells of any
+    /// write that failed.
     fn sync_all(&self) -> Result<(), DiskError> {
         rustix::fs::syncfs(&*self.folder).map_err(|errno| during("sync", &self.root)(errno.into()))
     }
@@ -181,7 +193,8 @@ pub(super) fn discard_path(path: &Path) {
     }
 }
 
-/// The same for a folder that is a part of ours: a link to another is refused, because what is in it may be somebody else's.
+/// The same for a folder that is a part of ours: a link to another is refused, because what is in
+/// it may be somebody else's.
 pub(super) fn own_folder(path: &Path) -> Result<(), DiskError> {
     if fs::symlink_metadata(path).is_ok_and(|about| about.is_symlink()) {
         let error = io::Error::new(io::ErrorKind::InvalidInput, "it is a symbolic link");
@@ -202,7 +215,8 @@ pub(super) fn private_folder(path: &Path) -> Result<(), DiskError> {
         .permissions()
         .mode();
     if mode & 0o077 != 0 {
-        fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(during("close to others", path))?;
+        fs::set_permissions(path, Permissions::from_mode(0o700))
+            .map_err(during("close to others", path))?;
     }
     Ok(())
 }

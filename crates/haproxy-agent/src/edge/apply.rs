@@ -1,8 +1,8 @@
 //! Having certificates served, a burst at a time.
 //!
-//! Each certificate of a burst goes its own way: one that fails at any step is taken back to what was served and on disk before, and
-//! does not hold up the others. What costs the same for one as for many is done once: syncing the disk, the connection to HAProxy,
-//! the crt-list.
+//! Each certificate of a burst goes its own way: one that fails at any step is taken back to what
+//! was served and on disk before, and does not hold up the others. What costs the same for one as
+//! for many is done once: syncing the disk, the connection to HAProxy, the crt-list.
 
 use std::sync::Arc;
 
@@ -82,14 +82,16 @@ fn fail_open(items: &mut [Item], refusal: impl Into<Arc<Refusal>>) {
 /// The places of those that still need this.
 fn open(items: &[Item], needs: &[Need]) -> Vec<usize> {
     let wanted = |item: &Item| item.is_open() && needs.contains(&item.need);
-    (0..items.len()).filter(|index| wanted(&items[*index])).collect()
+    (0..items.len())
+        .filter(|index| wanted(&items[*index]))
+        .collect()
 }
 
 impl Edge {
     /// Stages the certificates on disk, has HAProxy take them, reads them back, proves each by a
-    /// handshake, publishes them on disk, waits for reloads. After a refusal at any step but the last
-    /// the one before is still served and on disk. The hostnames must differ; the verdicts come in
-    /// the order of the candidates.
+    /// handshake, publishes them on disk, waits for reloads. After a refusal at any step but the
+    /// last the one before is still served and on disk. The hostnames must differ; the verdicts
+    /// come in the order of the candidates.
     pub(super) async fn apply_all(&mut self, candidates: Vec<Candidate>) -> Vec<Verdict> {
         let mut items = self.judge(candidates);
         if items.iter().any(Item::is_open)
@@ -168,7 +170,10 @@ impl Edge {
             .map(|index| items[*index].candidate.name().clone())
             .collect();
         let mut proofs = Proofs::new(self.prober.clone(), 1);
-        for (index, state) in same.into_iter().zip(self.runtime.inspect_all(&names).await?) {
+        for (index, state) in same
+            .into_iter()
+            .zip(self.runtime.inspect_all(&names).await?)
+        {
             if serves(state.as_ref(), &items[index].candidate.wanted) {
                 proofs.begin(index, &items[index].candidate);
             }
@@ -196,7 +201,9 @@ impl Edge {
             .map(|index| Arc::clone(&items[*index].candidate))
             .collect();
         let staged = self
-            .on_disk(move |disk| disk.stage_all(candidates.iter().map(|candidate| &candidate.stored)))
+            .on_disk(move |disk| {
+                disk.stage_all(candidates.iter().map(|candidate| &candidate.stored))
+            })
             .await;
         match staged {
             Ok(staged) => {
@@ -222,7 +229,8 @@ impl Edge {
         match self.install_piped(items, &places, &mut proofs).await {
             Ok(left) => {
                 for index in left {
-                    self.install_alone(index, &mut items[index], &mut proofs).await;
+                    self.install_alone(index, &mut items[index], &mut proofs)
+                        .await;
                 }
             }
             Err(error) => {
@@ -245,8 +253,9 @@ impl Edge {
         crash_point::after(Effect::CertificateProve);
     }
 
-    /// Sends all of them over one connection, and begins to prove each as soon as HAProxy says that it has it. Gives those that met
-    /// somebody else's work on HAProxy's certificates and deserve another attempt.
+    /// Sends all of them over one connection, and begins to prove each as soon as HAProxy says that
+    /// it has it. Gives those that met somebody else's work on HAProxy's certificates and deserve
+    /// another attempt.
     async fn install_piped(
         &self,
         items: &mut [Item],
@@ -281,7 +290,9 @@ impl Edge {
             let index = places[nth];
             match result {
                 Ok(state) => begin_proof(index, &mut items[index], state.as_ref(), proofs),
-                Err(RuntimeError::Locked | RuntimeError::ForeignTransaction { .. }) => left.push(index),
+                Err(RuntimeError::Locked | RuntimeError::ForeignTransaction { .. }) => {
+                    left.push(index)
+                }
                 Err(error) => items[index].fail(Refusal::from(error)),
             }
         };
@@ -295,7 +306,8 @@ impl Edge {
         let candidate = Arc::clone(&item.candidate);
         let (name, sni) = (candidate.name(), candidate.hostname());
         let list = self.disk.list();
-        let installed = install::install(&self.runtime, list, name, (sni, &candidate.payload)).await;
+        let installed =
+            install::install(&self.runtime, list, name, (sni, &candidate.payload)).await;
         let state = match installed {
             Ok(()) => self.runtime.inspect(name).await,
             Err(error) => Err(error),
@@ -349,8 +361,8 @@ impl Edge {
         self.list(items, &places).await;
     }
 
-    /// Puts the new hostnames into the crt-list, and makes sure that a load which begins from now on
-    /// finds all that was published.
+    /// Puts the new hostnames into the crt-list, and makes sure that a load which begins from now
+    /// on finds all that was published.
     async fn list(&self, items: &mut [Item], places: &[usize]) {
         let is_new = |index: &usize| items[*index].is_open() && items[*index].previous.is_none();
         let (new, listed): (Vec<_>, Vec<_>) = places.iter().copied().partition(is_new);
@@ -375,17 +387,23 @@ impl Edge {
             items[index].fail(Arc::clone(&refusal));
         }
         // Unlisted, they harm nothing; the next start sets aside what is left.
-        self.on_disk(move |disk| disk.delete_all(names.iter())).await.ok();
+        self.on_disk(move |disk| disk.delete_all(names.iter()))
+            .await
+            .ok();
     }
 
-    /// Puts back what was served before, which is what the disk holds, wherever something failed. Why is logged with the refusal.
+    /// Puts back what was served before, which is what the disk holds, wherever something failed.
+    /// Why is logged with the refusal.
     async fn take_back(&mut self, items: &mut [Item]) {
         for item in items.iter_mut().filter(|item| !item.is_open()) {
             if let Some(staged) = item.staged.take() {
                 Disk::discard(&staged);
             }
         }
-        for item in items.iter().filter(|item| !item.is_open() && item.is_touched) {
+        for item in items
+            .iter()
+            .filter(|item| !item.is_open() && item.is_touched)
+        {
             let (name, hostname) = (item.candidate.name(), item.candidate.hostname());
             if self.shared.view().orphans.contains(name) {
                 // Nobody has what was served before but HAProxy itself: it keeps what it has.
@@ -407,7 +425,11 @@ impl Edge {
     }
 
     /// Has HAProxy serve what the disk holds for a hostname.
-    pub(super) async fn reinstall(&self, name: &StoreName, hostname: &Hostname) -> Result<(), Refusal> {
+    pub(super) async fn reinstall(
+        &self,
+        name: &StoreName,
+        hostname: &Hostname,
+    ) -> Result<(), Refusal> {
         let wanted = self.shared.view().held.get(hostname).cloned();
         if let Some(held) = wanted.as_ref()
             && serves(self.runtime.inspect(name).await?.as_ref(), held)
@@ -421,9 +443,10 @@ impl Edge {
         Ok(())
     }
 
-    /// Acknowledges nothing that the process which serves now, or takes over soon, does not have. One
-    /// that replaced HAProxy meanwhile may have read the disk before it was published: what it lacks
-    /// is installed and proven again. What is refused here is published; the next try finds it.
+    /// Acknowledges nothing that the process which serves now, or takes over soon, does not have.
+    /// One that replaced HAProxy meanwhile may have read the disk before it was published: what it
+    /// lacks is installed and proven again. What is refused here is published; the next try finds
+    /// it.
     async fn confirm_process(&mut self, items: &mut [Item]) {
         let give_up = Instant::now() + self.reload_timeout;
         for _ in 0..REPLACEMENTS {
@@ -467,7 +490,11 @@ impl Edge {
     /// Proves all that is to be acknowledged once more, after installing what is lacking.
     async fn prove_again(&mut self, items: &mut [Item]) {
         let mut proofs = Proofs::new(self.prober.clone(), install::ATTEMPTS);
-        for item in items.iter_mut().enumerate().filter(|(_, item)| item.is_open()) {
+        for item in items
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, item)| item.is_open())
+        {
             let (index, item) = item;
             let candidate = Arc::clone(&item.candidate);
             match self.reinstall(candidate.name(), candidate.hostname()).await {

@@ -53,7 +53,8 @@ impl Edge {
         Ok(())
     }
 
-    /// Sends all of them over one connection; gives those that HAProxy serves now. The others deserve a look of their own.
+    /// Sends all of them over one connection; gives those that HAProxy serves now. The others
+    /// deserve a look of their own.
     async fn bring_back_piped(&self, slice: &[Hostname]) -> Result<HashSet<Hostname>, Refusal> {
         let hostnames = slice.to_vec();
         let read = self.on_disk(move |disk| {
@@ -65,7 +66,10 @@ impl Edge {
             Ok(hostnames.into_iter().filter_map(read).collect::<Vec<_>>())
         });
         let wanted = read.await?;
-        let names: Vec<_> = wanted.iter().map(|(_, held, _)| held.name.clone()).collect();
+        let names: Vec<_> = wanted
+            .iter()
+            .map(|(_, held, _)| held.name.clone())
+            .collect();
         let states = self.runtime.inspect_all(&names).await?;
         let installations: Vec<_> = wanted
             .iter()

@@ -13,7 +13,9 @@ use tokio::time::sleep;
 use super::Candidate;
 use crate::disk::Held;
 use crate::handshake::{HandshakeError, Prober};
-use crate::runtime_api::{ListName, Payload, RuntimeApi, RuntimeError, Status, StoreName, StoreState};
+use crate::runtime_api::{
+    ListName, Payload, RuntimeApi, RuntimeError, Status, StoreName, StoreState,
+};
 
 /// Whether a store is in the list already.
 pub(super) fn is_served(state: Option<&StoreState>) -> bool {
@@ -29,8 +31,9 @@ pub(super) fn serves(state: Option<&StoreState>, held: &Held) -> bool {
     })
 }
 
-/// Puts a certificate into service: new, set, commit and add for a new store, set and commit for a served one, whatever is missing
-/// for one in between. After an error HAProxy serves what it served before, unless it could not be reached to undo.
+/// Puts a certificate into service: new, set, commit and add for a new store, set and commit for a
+/// served one, whatever is missing for one in between. After an error HAProxy serves what it served
+/// before, unless it could not be reached to undo.
 pub(super) async fn install(
     runtime: &RuntimeApi,
     list: &ListName,
@@ -51,9 +54,14 @@ pub(super) async fn install(
     result
 }
 
-async fn update(runtime: &RuntimeApi, name: &StoreName, payload: &Payload) -> Result<(), RuntimeError> {
+async fn update(
+    runtime: &RuntimeApi,
+    name: &StoreName,
+    payload: &Payload,
+) -> Result<(), RuntimeError> {
     match runtime.stage(name, payload).await {
-        // Our payload may lie in a transaction that somebody left open; nobody may commit that any more.
+        // Our payload may lie in a transaction that somebody left open; nobody may commit that any
+        // more.
         Err(RuntimeError::ForeignTransaction { transaction }) => {
             tracing::warn!(%transaction, "haproxy.transaction_aborted");
             if let Ok(stranger) = StoreName::parse(&transaction) {
@@ -67,7 +75,8 @@ async fn update(runtime: &RuntimeApi, name: &StoreName, payload: &Payload) -> Re
     runtime.commit(name).await
 }
 
-/// Leaves no open transaction and no store that was not there. Failures are logged only: the next repair looks again.
+/// Leaves no open transaction and no store that was not there. Failures are logged only: the next
+/// repair looks again.
 async fn undo(runtime: &RuntimeApi, name: &StoreName, was_absent: bool) {
     if let Err(error) = runtime.abort(name).await {
         tracing::debug!(%name, %error, "haproxy.abort_failed");
@@ -110,7 +119,8 @@ pub(super) async fn uninstall(
 /// While a reload is under way, the old worker may still take a connection or two.
 pub(super) const ATTEMPTS: u32 = 5;
 pub(super) const PAUSE: Duration = Duration::from_millis(100);
-/// Handshakes at once: enough to hide the time on the way, few enough to leave HAProxy to its clients.
+/// Handshakes at once: enough to hide the time on the way, few enough to leave HAProxy to its
+/// clients.
 const HANDSHAKES: usize = 4;
 /// After so many in a burst that nobody answered in time, the others are not waited for.
 const SILENT: usize = 8;
@@ -140,7 +150,11 @@ impl Proofs {
 
     /// Begins to prove that a certificate is presented.
     pub(super) fn begin(&mut self, index: usize, candidate: &Arc<Candidate>) {
-        let (prober, permits, attempts) = (self.prober.clone(), Arc::clone(&self.permits), self.attempts);
+        let (prober, permits, attempts) = (
+            self.prober.clone(),
+            Arc::clone(&self.permits),
+            self.attempts,
+        );
         let (candidate, silent) = (Arc::clone(candidate), Arc::clone(&self.silent));
         self.begun.insert(index);
         self.tasks.spawn(async move {

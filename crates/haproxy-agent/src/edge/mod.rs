@@ -1,8 +1,10 @@
 //! One HAProxy and what it shall serve: the only writer to both the disk and the Runtime API.
 //!
-//! HAProxy has one certificate transaction per process, whoever opened it, and version 2.6.12 publishes one certificate under
-//! another's name when two overlap. So everything that changes certificates goes through one task ([`writer`]), which owns the
-//! [`Edge`] and works what is waiting, one burst after the other. The disk is the truth: [`repair`] brings HAProxy in line with it after a restart.
+//! HAProxy has one certificate transaction per process, whoever opened it, and version 2.6.12
+//! publishes one certificate under another's name when two overlap. So everything that changes
+//! certificates goes through one task ([`writer`]), which owns the [`Edge`] and works what is
+//! waiting, one burst after the other. The disk is the truth: [`repair`] brings HAProxy in line
+//! with it after a restart.
 
 mod apply;
 mod candidate;
@@ -53,7 +55,8 @@ pub(crate) struct Edge {
     reload_grace: Duration,
     reload_timeout: Duration,
     removed: Tombstones,
-    /// `None` until HAProxy's memory has been brought in line with the disk, and again as soon as that is marked unsynced.
+    /// `None` until HAProxy's memory has been brought in line with the disk, and again as soon as
+    /// that is marked unsynced.
     known: Option<KnownProcess>,
     /// What HAProxy lacks and is given back between jobs.
     behind: VecDeque<Hostname>,

@@ -55,7 +55,9 @@ impl Refusal {
             Self::Runtime(error) => runtime_problem(error),
             Self::Disk(error) => Problem::new(
                 ProblemCode::Internal,
-                format!("{error}; look at the agent's log, its disk and the owner of its directory"),
+                format!(
+                    "{error}; look at the agent's log, its disk and the owner of its directory"
+                ),
             ),
             Self::Mismatch { detail } => Problem::new(ProblemCode::EdgeMismatch, detail.as_str()),
             Self::Stopping => Problem::new(
@@ -88,7 +90,9 @@ fn runtime_problem(error: &RuntimeError) -> Problem {
         | RuntimeError::ListUnknown { .. }
         | RuntimeError::ForeignTransaction { .. }
         | RuntimeError::Unintelligible { .. }
-        | RuntimeError::AnswerTooLong(_) => Problem::new(ProblemCode::HaproxyUnreachable, error.to_string()),
+        | RuntimeError::AnswerTooLong(_) => {
+            Problem::new(ProblemCode::HaproxyUnreachable, error.to_string())
+        }
     }
 }
 
@@ -109,11 +113,21 @@ pub(super) fn check_generation(generation: u64) -> Result<(), Refusal> {
 }
 
 /// Reads and checks everything about a request that can be checked without asking anybody.
-pub(crate) fn parse_request(request: &ApplyRequest, now: Timestamp) -> Result<StoredCertificate, Refusal> {
-    let chain = CertificateChain::from_pem(&request.chain_pem)
-        .map_err(|error| Refusal::request(ProblemCode::ChainMalformed, "chainPem", error.to_string()))?;
-    let key = CertificateKey::from_pem(request.private_key_pem.expose_secret())
-        .map_err(|error| Refusal::request(ProblemCode::KeyMalformed, "privateKeyPem", error.to_string()))?;
+pub(crate) fn parse_request(
+    request: &ApplyRequest,
+    now: Timestamp,
+) -> Result<StoredCertificate, Refusal> {
+    let chain = CertificateChain::from_pem(&request.chain_pem).map_err(|error| {
+        Refusal::request(ProblemCode::ChainMalformed, "chainPem", error.to_string())
+    })?;
+    let key =
+        CertificateKey::from_pem(request.private_key_pem.expose_secret()).map_err(|error| {
+            Refusal::request(
+                ProblemCode::KeyMalformed,
+                "privateKeyPem",
+                error.to_string(),
+            )
+        })?;
     if request.fingerprint != chain.fingerprint() {
         let detail = format!(
             "the chain's leaf has SHA-256 {}; send that in lower-case hex, or the chain that belongs to the fingerprint",

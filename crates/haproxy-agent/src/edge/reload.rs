@@ -69,7 +69,11 @@ impl Edge {
             }
             sleep(PAUSE).await;
             let next = self.observe_process().await?;
-            answers = if next.is_same(&process) { answers + 1 } else { 1 };
+            answers = if next.is_same(&process) {
+                answers + 1
+            } else {
+                1
+            };
             process = next;
         }
     }

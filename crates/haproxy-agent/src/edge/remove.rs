@@ -17,7 +17,8 @@ use crate::runtime_api::{Process, RuntimeError};
 #[derive(Debug)]
 pub(crate) struct Removal {
     pub(super) hostname: Hostname,
-    /// The newest generation that the caller knows of. A newer one stays: the removal was under way for long.
+    /// The newest generation that the caller knows of. A newer one stays: the removal was under way
+    /// for long.
     up_to: Option<u64>,
 }
 
@@ -40,10 +41,15 @@ impl Removal {
 }
 
 impl Edge {
-    /// Takes the hostnames out of the crt-list first, so that no restart brings them back, then out of HAProxy, then deletes their
-    /// keys. Idempotent: `Ok` means that HAProxy does not have it. A removal is remembered with its generation, so that an older
-    /// apply that comes late is refused. A hostname that is held by a newer generation than the caller knows of stays as it is.
-    pub(super) async fn remove_all(&mut self, removals: &[Removal]) -> Vec<Result<(), Arc<Refusal>>> {
+    /// Takes the hostnames out of the crt-list first, so that no restart brings them back, then out
+    /// of HAProxy, then deletes their keys. Idempotent: `Ok` means that HAProxy does not have it. A
+    /// removal is remembered with its generation, so that an older apply that comes late is
+    /// refused. A hostname that is held by a newer generation than the caller knows of stays as it
+    /// is.
+    pub(super) async fn remove_all(
+        &mut self,
+        removals: &[Removal],
+    ) -> Vec<Result<(), Arc<Refusal>>> {
         let mut results = self.judge_removals(removals);
         let is_wanted: Vec<_> = results.iter().map(Result::is_ok).collect();
         let pairs = removals.iter().zip(&is_wanted);
@@ -69,7 +75,11 @@ impl Edge {
     }
 
     /// Takes those out of HAProxy that nothing speaks against.
-    async fn take_all_out(&mut self, removals: &[Removal], results: &mut [Result<(), Arc<Refusal>>]) {
+    async fn take_all_out(
+        &mut self,
+        removals: &[Removal],
+        results: &mut [Result<(), Arc<Refusal>>],
+    ) {
         let mut silence = None;
         for (removal, result) in removals.iter().zip(results) {
             if result.is_err() {
@@ -82,8 +92,10 @@ impl Edge {
             *result = self.take_out(&removal.hostname).await.map_err(Arc::new);
             if let Err(refusal) = &*result {
                 self.mark_unsynced();
-                // Whoever does not answer for one does not answer for the others either; the next repair takes them out.
-                silence = Some(Arc::clone(refusal)).filter(|refusal| !refusal.is_of_one_certificate());
+                // Whoever does not answer for one does not answer for the others either; the next
+                // repair takes them out.
+                silence =
+                    Some(Arc::clone(refusal)).filter(|refusal| !refusal.is_of_one_certificate());
             }
         }
     }
@@ -101,7 +113,11 @@ impl Edge {
             self.wait_for_reloads(give_up).await?;
             match self.observe_process().await {
                 Ok(process) if process.stopping => sleep(install::PAUSE).await,
-                Ok(process) if serving.as_ref().is_some_and(|serving| serving.is_same(&process)) => {
+                Ok(process)
+                    if serving
+                        .as_ref()
+                        .is_some_and(|serving| serving.is_same(&process)) =>
+                {
                     return Ok(());
                 }
                 Ok(process) => {
@@ -147,7 +163,10 @@ impl Edge {
                 if let Ok(name) = self.disk.store_name(&removal.hostname) {
                     view.orphans.remove(&name);
                 }
-                Some((removal.hostname.clone(), view.held.remove(&removal.hostname)?))
+                Some((
+                    removal.hostname.clone(),
+                    view.held.remove(&removal.hostname)?,
+                ))
             };
             removals.iter().filter_map(forget).collect()
         };
@@ -168,17 +187,25 @@ impl Edge {
             .iter()
             .map(|removal| self.disk.store_name(&removal.hostname))
             .collect::<Result<Vec<_>, _>>()?;
-        self.on_disk(move |disk| disk.delete_all(names.iter())).await
+        self.on_disk(move |disk| disk.delete_all(names.iter()))
+            .await
     }
 
-    /// What is to be remembered of a removal: the generation that was held, or the newer one that the caller knows of, whose
-    /// predecessors may still be under way to us. Nothing where nothing changes by it.
+    /// What is to be remembered of a removal: the generation that was held, or the newer one that
+    /// the caller knows of, whose predecessors may still be under way to us. Nothing where nothing
+    /// changes by it.
     fn note_of(&self, removal: &Removal) -> Option<(Hostname, u64)> {
         let hostname = &removal.hostname;
         if let Some(held) = self.shared.view().held.get(hostname) {
-            return Some((hostname.clone(), held.generation.max(removal.up_to.unwrap_or(0))));
+            return Some((
+                hostname.clone(),
+                held.generation.max(removal.up_to.unwrap_or(0)),
+            ));
         }
-        let before = self.removed.get(hostname).map(|tombstone| tombstone.generation);
+        let before = self
+            .removed
+            .get(hostname)
+            .map(|tombstone| tombstone.generation);
         let up_to = removal
             .up_to
             .filter(|up_to| before.is_none_or(|before| before < *up_to))?;
@@ -198,7 +225,8 @@ impl Edge {
         prune(&mut removed, now);
         let written = removed.clone();
         crash_point::before(Effect::TombstoneWrite);
-        self.on_disk(move |disk| disk.write_tombstones(&written)).await?;
+        self.on_disk(move |disk| disk.write_tombstones(&written))
+            .await?;
         crash_point::after(Effect::TombstoneWrite);
         self.removed = removed;
         self.renew_list().await

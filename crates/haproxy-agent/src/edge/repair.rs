@@ -10,7 +10,9 @@ use super::{Edge, KnownProcess, Refusal};
 use crate::handshake::HandshakeError;
 use crate::metrics::Drift;
 use crate::random;
-use crate::runtime_api::{ListEntry, Process, RuntimeError, Status, StoreListing, StoreName, StoreState};
+use crate::runtime_api::{
+    ListEntry, Process, RuntimeError, Status, StoreListing, StoreName, StoreState,
+};
 
 /// What a repair did.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +32,8 @@ impl Edge {
         self.shared.change().in_sync = false;
     }
 
-    /// Makes sure that HAProxy is the process that we have brought in line; repairs it if it is a new one or has lost its memory.
+    /// Makes sure that HAProxy is the process that we have brought in line; repairs it if it is a
+    /// new one or has lost its memory.
     pub(super) async fn ensure_known(&mut self) -> Result<(), Refusal> {
         let result = match self.look().await {
             Ok(true) => return Ok(()),
@@ -44,7 +47,8 @@ impl Edge {
         result
     }
 
-    /// The slow round: compares everything although HAProxy is the same process, because somebody else may have had a hand in it.
+    /// The slow round: compares everything although HAProxy is the same process, because somebody
+    /// else may have had a hand in it.
     pub(super) async fn audit(&mut self) {
         let now = self.clock.now();
         let cleaned = self.on_disk(move |disk| {
@@ -89,13 +93,18 @@ impl Edge {
         Ok(sentinel.is_some_and(|state| state.status == Status::Empty))
     }
 
-    /// Counts each process after the first one, also where what we knew of the one before was marked unsynced already.
+    /// Counts each process after the first one, also where what we knew of the one before was
+    /// marked unsynced already.
     fn count_restart(&mut self, process: &Process) {
         if process.stopping || self.seen.as_ref().is_some_and(|seen| seen.is_same(process)) {
             return;
         }
         if let Some(before) = self.seen.replace(process.clone()) {
-            tracing::info!(pid = process.pid, before = before.pid, "haproxy.process_changed");
+            tracing::info!(
+                pid = process.pid,
+                before = before.pid,
+                "haproxy.process_changed"
+            );
             self.metrics.haproxy_restarts.inc();
         }
     }
@@ -107,9 +116,11 @@ impl Edge {
         view.haproxy.reachable = false;
     }
 
-    /// Compares all of HAProxy's memory with the disk, and a sample of what it presents, and mends the differences; of very many
-    /// certificates that are missing some now, and the others between the jobs that come in. A HAProxy that was just started has read everything from the disk itself, so there is nothing to send but
-    /// what was applied meanwhile. A certificate that HAProxy refuses is logged and counted, and does not hold up the others.
+    /// Compares all of HAProxy's memory with the disk, and a sample of what it presents, and mends
+    /// the differences; of very many certificates that are missing some now, and the others between
+    /// the jobs that come in. A HAProxy that was just started has read everything from the disk
+    /// itself, so there is nothing to send but what was applied meanwhile. A certificate that
+    /// HAProxy refuses is logged and counted, and does not hold up the others.
     async fn repair(&mut self) -> Result<(), Refusal> {
         self.verify_disk().await?;
         let give_up = Instant::now() + self.reload_timeout;
@@ -150,7 +161,9 @@ impl Edge {
 
     fn wanted(&self) -> BTreeMap<StoreName, Hostname> {
         let view = self.shared.view();
-        let pair = |(hostname, held): (&Hostname, &crate::disk::Held)| (held.name.clone(), hostname.clone());
+        let pair = |(hostname, held): (&Hostname, &crate::disk::Held)| {
+            (held.name.clone(), hostname.clone())
+        };
         view.held.iter().map(pair).collect()
     }
 
@@ -166,7 +179,8 @@ impl Edge {
         Ok(())
     }
 
-    /// Certificates of ours that the disk does not have: removed while HAProxy was away, or never acknowledged.
+    /// Certificates of ours that the disk does not have: removed while HAProxy was away, or never
+    /// acknowledged.
     async fn remove_strangers(
         &self,
         listing: &StoreListing,
@@ -174,7 +188,11 @@ impl Edge {
         done: &mut Repaired,
     ) -> Result<(), Refusal> {
         let prefix = self.disk.store_prefix();
-        for name in listing.names.iter().filter(|name| name.starts_with(&prefix)) {
+        for name in listing
+            .names
+            .iter()
+            .filter(|name| name.starts_with(&prefix))
+        {
             let Ok(name) = StoreName::parse(name) else {
                 continue;
             };
@@ -193,7 +211,10 @@ impl Edge {
         let prefix = self.disk.store_prefix();
         let mut seen = HashMap::new();
         let mut extra = Vec::new();
-        for entry in entries.iter().filter(|entry| entry.name.starts_with(&prefix)) {
+        for entry in entries
+            .iter()
+            .filter(|entry| entry.name.starts_with(&prefix))
+        {
             if seen.insert(entry.name.as_str(), entry.line).is_some() {
                 extra.push(entry);
             }
@@ -239,8 +260,8 @@ impl Edge {
         Ok(missing)
     }
 
-    /// Asks a sample of the hostnames for what they present. HAProxy may hold the right certificate and yet present another, such as
-    /// one that an operator's list gives for the same name.
+    /// Asks a sample of the hostnames for what they present. HAProxy may hold the right certificate
+    /// and yet present another, such as one that an operator's list gives for the same name.
     async fn prove_sample(
         &self,
         wanted: &BTreeMap<StoreName, Hostname>,
@@ -251,7 +272,8 @@ impl Edge {
                 continue;
             };
             let held = self.shared.view().held.get(hostname).cloned();
-            let is_due = !self.shared.view().not_served.contains(hostname) && !self.behind.contains(hostname);
+            let is_due = !self.shared.view().not_served.contains(hostname)
+                && !self.behind.contains(hostname);
             let Some(held) = held.filter(|_| is_due) else {
                 continue;
             };
@@ -264,7 +286,8 @@ impl Edge {
                     uninstall(&self.runtime, self.disk.list(), name).await?;
                     self.bring_back(name, hostname, done).await?;
                 }
-                // An address that does not answer says nothing about this one certificate, and will not answer for the next.
+                // An address that does not answer says nothing about this one certificate, and will
+                // not answer for the next.
                 Err(error) => {
                     self.metrics.verify_failures.inc();
                     tracing::warn!(%hostname, error = %with_causes(&error), "haproxy.handshake_failed");
@@ -301,7 +324,11 @@ impl Edge {
     /// Leaves a mark in this process's memory, and removes those that an agent before us left.
     async fn mark(&mut self, process: Process, listing: &StoreListing) -> Result<(), Refusal> {
         let prefix = self.disk.sentinel_prefix();
-        for name in listing.names.iter().filter(|name| name.starts_with(&prefix)) {
+        for name in listing
+            .names
+            .iter()
+            .filter(|name| name.starts_with(&prefix))
+        {
             if let Ok(name) = StoreName::parse(name) {
                 self.runtime.delete(&name).await?;
             }

@@ -20,8 +20,8 @@ pub(crate) struct View {
     pub(crate) held: Inventory,
     /// Those of them that HAProxy refused when they should have been brought back.
     pub(crate) not_served: BTreeSet<Hostname>,
-    /// Certificates whose file was lost or damaged under our feet. HAProxy serves them from its memory until the service sends new
-    /// ones; they are not held any more.
+    /// Certificates whose file was lost or damaged under our feet. HAProxy serves them from its
+    /// memory until the service sends new ones; they are not held any more.
     pub(crate) orphans: BTreeSet<StoreName>,
     /// What HAProxy said when last asked.
     pub(crate) haproxy: HaproxyHealth,

@@ -7,9 +7,11 @@ use crate::disk::{Found, Held};
 use crate::metrics::Drift;
 
 impl Edge {
-    /// Looks whether the certificates' files and the crt-list are as they were left. A file that was replaced by another good one is
-    /// what shall be served from now on, because the disk is the truth. One that is lost or damaged is listed no more, so that HAProxy
-    /// can start; what HAProxy has in its memory is served until the service, which misses it in the inventory, sends another.
+    /// Looks whether the certificates' files and the crt-list are as they were left. A file that
+    /// was replaced by another good one is what shall be served from now on, because the disk is
+    /// the truth. One that is lost or damaged is listed no more, so that HAProxy can start; what
+    /// HAProxy has in its memory is served until the service, which misses it in the inventory,
+    /// sends another.
     pub(super) async fn verify_disk(&mut self) -> Result<(), Refusal> {
         let held: Vec<(Hostname, Held)> = {
             let view = self.shared.view();

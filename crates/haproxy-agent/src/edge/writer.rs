@@ -1,5 +1,5 @@
-//! The task that owns the [`Edge`]: jobs come in through a bounded queue, those that wait are worked together, and between them it
-//! watches HAProxy.
+//! The task that owns the [`Edge`]: jobs come in through a bounded queue, those that wait are
+//! worked together, and between them it watches HAProxy.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,8 +18,8 @@ use crate::metrics::Metrics;
 
 /// Jobs that may wait. Beyond it callers wait for room, within their own time limit.
 const QUEUE: usize = 512;
-/// Jobs that are worked together: enough to share the cost of a sync and of the crt-list, few enough that whoever comes alone in the
-/// middle of a mass deployment waits for less than a second.
+/// Jobs that are worked together: enough to share the cost of a sync and of the crt-list, few
+/// enough that whoever comes alone in the middle of a mass deployment waits for less than a second.
 const BURST: usize = 256;
 
 enum Job {
@@ -57,7 +57,8 @@ impl EdgeHandle {
         self.begin_apply(candidate).await?.await
     }
 
-    /// Takes a place in the queue; the verdict is awaited apart, so that many can take places one behind the other.
+    /// Takes a place in the queue; the verdict is awaited apart, so that many can take places one
+    /// behind the other.
     pub(crate) async fn begin_apply(
         &self,
         candidate: Candidate,
@@ -111,7 +112,12 @@ pub(crate) fn start(edge: Edge, rounds: Rounds) -> (EdgeHandle, Writer) {
     (EdgeHandle { jobs, disk }, Writer { task, stop })
 }
 
-async fn run(mut edge: Edge, mut queue: mpsc::Receiver<Job>, rounds: Rounds, stop: CancellationToken) {
+async fn run(
+    mut edge: Edge,
+    mut queue: mpsc::Receiver<Job>,
+    rounds: Rounds,
+    stop: CancellationToken,
+) {
     let mut watch = interval(rounds.watch);
     let mut audit = interval_at(Instant::now() + rounds.audit, rounds.audit);
     for rounds in [&mut watch, &mut audit] {
@@ -144,8 +150,9 @@ async fn run(mut edge: Edge, mut queue: mpsc::Receiver<Job>, rounds: Rounds, sto
     }
 }
 
-/// Works a job and all that wait behind it, in bursts in which no hostname comes twice, so that jobs for the same hostname keep their
-/// order. Ends when nothing waits, or after one burst that nothing had to be put off from.
+/// Works a job and all that wait behind it, in bursts in which no hostname comes twice, so that
+/// jobs for the same hostname keep their order. Ends when nothing waits, or after one burst that
+/// nothing had to be put off from.
 async fn work_all(edge: &mut Edge, first: Job, queue: &mut mpsc::Receiver<Job>) {
     let mut next = Some(first);
     while let Some(job) = next {
@@ -173,7 +180,8 @@ async fn work(edge: &mut Edge, burst: Vec<Job>) {
     let (mut removals, mut applies) = (Vec::new(), Vec::new());
     for job in burst {
         match job {
-            // A caller that has gone before its job began does not want it any more: it will ask again.
+            // A caller that has gone before its job began does not want it any more: it will ask
+            // again.
             Job::Apply(_, _, reply) if reply.is_closed() => {}
             Job::Apply(candidate, since, reply) => applies.push((*candidate, since, reply)),
             Job::Remove(removal, reply) => removals.push((removal, reply)),
@@ -207,7 +215,10 @@ async fn work_removals(edge: &mut Edge, removals: Vec<(Removal, oneshot::Sender<
     }
 }
 
-async fn work_applies(edge: &mut Edge, applies: Vec<(Candidate, Instant, oneshot::Sender<Verdict>)>) {
+async fn work_applies(
+    edge: &mut Edge,
+    applies: Vec<(Candidate, Instant, oneshot::Sender<Verdict>)>,
+) {
     let (mut candidates, mut callers) = (Vec::new(), Vec::new());
     for (candidate, since, reply) in applies {
         callers.push((candidate.hostname().clone(), since, reply));

@@ -1,4 +1,5 @@
-//! Who may give orders. Where there is no token, the TLS listener has seen to it that the caller is the service.
+//! Who may give orders. Where there is no token, the TLS listener has seen to it that the caller is
+//! the service.
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -8,7 +9,11 @@ use dps_agent_api::ProblemCode;
 use super::App;
 use super::problem::Rejection;
 
-pub(super) async fn require_token(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(super) async fn require_token(
+    State(app): State<App>,
+    request: Request,
+    next: Next,
+) -> Response {
     let is_admitted = match &app.token {
         Some(guard) => guard.admits(request.headers(), request.extensions()).await,
         None => true,

@@ -6,8 +6,8 @@ use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use dps_agent_api::{
-    Applied, ApplyRequest, BatchAnswer, BatchResult, InventoryItem, InventoryPage, MAX_BATCH_CERTIFICATES,
-    ProblemCode,
+    Applied, ApplyRequest, BatchAnswer, BatchResult, InventoryItem, InventoryPage,
+    MAX_BATCH_CERTIFICATES, ProblemCode,
 };
 use dps_domain::Hostname;
 use serde::Deserialize;
@@ -42,7 +42,9 @@ pub(super) async fn apply_batch(
     let read = move || -> Result<Vec<Result<Candidate, Rejection>>, Rejection> {
         let batch: Batch<'_> = read_json(&body)?;
         if batch.certificates.len() > MAX_BATCH_CERTIFICATES {
-            let detail = format!("a batch holds at most {MAX_BATCH_CERTIFICATES} certificates; send several");
+            let detail = format!(
+                "a batch holds at most {MAX_BATCH_CERTIFICATES} certificates; send several"
+            );
             return Err(Rejection::new(ProblemCode::RequestTooLarge, detail).about("certificates"));
         }
         let candidates = batch.certificates.iter();
@@ -57,7 +59,11 @@ pub(super) async fn apply_batch(
     let mut begun = Vec::with_capacity(candidates.len());
     for candidate in candidates {
         begun.push(match candidate {
-            Ok(candidate) => app.edge.begin_apply(candidate).await.map_err(Rejection::from),
+            Ok(candidate) => app
+                .edge
+                .begin_apply(candidate)
+                .await
+                .map_err(Rejection::from),
             Err(rejection) => Err(rejection),
         });
     }
@@ -85,7 +91,8 @@ struct Batch<'a> {
 /// Reads and checks everything that can be checked without asking anybody.
 fn read_candidate(app: &App, json: &[u8]) -> Result<Candidate, Rejection> {
     let request: ApplyRequest = read_json(json)?;
-    let parsed = parse_request(&request, app.clock.now()).and_then(|stored| app.edge.prepare(stored));
+    let parsed =
+        parse_request(&request, app.clock.now()).and_then(|stored| app.edge.prepare(stored));
     Ok(parsed.inspect_err(|refusal| {
         let problem = refusal.problem();
         app.metrics.count_refused(problem.code);
@@ -98,14 +105,15 @@ pub(super) struct UpTo {
     generation: Option<u64>,
 }
 
-/// `DELETE /internal/v1/certificates/{hostname}?generation=…`: serve it no more, unless a newer generation is held.
+/// `DELETE /internal/v1/certificates/{hostname}?generation=…`: serve it no more, unless a newer
+/// generation is held.
 pub(super) async fn remove(
     State(app): State<App>,
     hostname: Result<Path<String>, PathRejection>,
     up_to: Result<Query<UpTo>, QueryRejection>,
 ) -> Result<StatusCode, Rejection> {
-    let Path(hostname) =
-        hostname.map_err(|_| Rejection::new(ProblemCode::RequestMalformed, "the path is not UTF-8"))?;
+    let Path(hostname) = hostname
+        .map_err(|_| Rejection::new(ProblemCode::RequestMalformed, "the path is not UTF-8"))?;
     let Query(up_to) = up_to.map_err(|_| {
         Rejection::new(ProblemCode::RequestMalformed, "generation is a number").about("generation")
     })?;
@@ -125,15 +133,20 @@ pub(super) async fn inventory(
     State(app): State<App>,
     page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Json<InventoryPage>, Rejection> {
-    let Query(page) =
-        page.map_err(|_| Rejection::new(ProblemCode::RequestMalformed, "limit is a number").about("limit"))?;
+    let Query(page) = page.map_err(|_| {
+        Rejection::new(ProblemCode::RequestMalformed, "limit is a number").about("limit")
+    })?;
     let limit = page.limit.unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE);
     let after = page
         .cursor
         .map(|cursor| Hostname::parse(&cursor))
         .transpose()
         .map_err(|_| {
-            Rejection::new(ProblemCode::RequestMalformed, "send back nextCursor as it was").about("cursor")
+            Rejection::new(
+                ProblemCode::RequestMalformed,
+                "send back nextCursor as it was",
+            )
+            .about("cursor")
         })?;
     Ok(Json(page_of(&app.shared.view(), after, limit)))
 }
@@ -163,7 +176,10 @@ fn page_of(view: &View, after: Option<Hostname>, limit: usize) -> InventoryPage 
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the signature that map_err wants")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature that map_err wants"
+)]
 pub(super) fn unreadable_body(rejection: BytesRejection) -> Rejection {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         return Rejection::new(

@@ -33,12 +33,17 @@ pub(super) async fn publish(
         .publish(token, body.key_authorization, Instant::now())
         .map_err(|error| match error {
             ChallengeError::KeyAuthorization => {
-                Rejection::new(ProblemCode::RequestMalformed, error.to_string()).about("keyAuthorization")
+                Rejection::new(ProblemCode::RequestMalformed, error.to_string())
+                    .about("keyAuthorization")
             }
-            ChallengeError::Full => Rejection::new(ProblemCode::CapacityExhausted, error.to_string()),
+            ChallengeError::Full => {
+                Rejection::new(ProblemCode::CapacityExhausted, error.to_string())
+            }
         })?;
     on_disk(&app, move |disk| {
-        let forgotten = over.iter().try_for_each(|token| disk.forget_challenge(token));
+        let forgotten = over
+            .iter()
+            .try_for_each(|token| disk.forget_challenge(token));
         disk.keep_challenge(&kept).and(forgotten)
     })
     .await;
@@ -68,7 +73,10 @@ async fn on_disk(app: &App, change: impl FnOnce(&Disk) -> Result<(), DiskError> 
 }
 
 /// `GET` and `HEAD /.well-known/acme-challenge/{token}`: the public call (RFC 8555 §8.3).
-pub(super) async fn answer(State(app): State<App>, token: Result<Path<String>, PathRejection>) -> Response {
+pub(super) async fn answer(
+    State(app): State<App>,
+    token: Result<Path<String>, PathRejection>,
+) -> Response {
     let known = parse_token(token)
         .ok()
         .and_then(|token| app.challenges.answer(&token, Instant::now()));
@@ -84,6 +92,7 @@ pub(super) async fn answer(State(app): State<App>, token: Result<Path<String>, P
 
 fn parse_token(token: Result<Path<String>, PathRejection>) -> Result<ChallengeToken, Rejection> {
     let text = token.map_or_else(|_| String::new(), |Path(text)| text);
-    ChallengeToken::parse(&text)
-        .map_err(|error| Rejection::new(ProblemCode::RequestMalformed, error.to_string()).about("token"))
+    ChallengeToken::parse(&text).map_err(|error| {
+        Rejection::new(ProblemCode::RequestMalformed, error.to_string()).about("token")
+    })
 }

@@ -37,7 +37,8 @@ fn look(app: &App) -> Health {
     }
 }
 
-/// `GET /health`: 200, or 503 with the same document while HAProxy is away or not in line with the disk.
+/// `GET /health`: 200, or 503 with the same document while HAProxy is away or not in line with the
+/// disk.
 pub(super) async fn health(State(app): State<App>) -> Response {
     let health = look(&app);
     let status = match health.status {
@@ -48,7 +49,10 @@ pub(super) async fn health(State(app): State<App>) -> Response {
 }
 
 /// `GET /metrics`.
-pub(super) async fn metrics(State(app): State<App>, headers: HeaderMap) -> Result<Response, Rejection> {
+pub(super) async fn metrics(
+    State(app): State<App>,
+    headers: HeaderMap,
+) -> Result<Response, Rejection> {
     let health = look(&app);
     let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     {

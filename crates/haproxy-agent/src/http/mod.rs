@@ -1,5 +1,6 @@
-//! The agent's HTTP interface. `/internal/…` is for the service, which proves itself by the bearer token, by its TLS certificate, or by
-//! both; the challenge path is what HAProxy's backend asks for, without either.
+//! The agent's HTTP interface. `/internal/…` is for the service, which proves itself by the bearer
+//! token, by its TLS certificate, or by both; the challenge path is what HAProxy's backend asks
+//! for, without either.
 
 mod auth;
 mod certificates;
@@ -56,7 +57,8 @@ pub(crate) struct App {
 pub(crate) enum Door {
     /// The service among others: what is internal is answered to who proves to be the service.
     Service,
-    /// Everybody, while the service has a listener of its own with mutual TLS: what is internal is answered to nobody.
+    /// Everybody, while the service has a listener of its own with mutual TLS: what is internal is
+    /// answered to nobody.
     Public,
 }
 

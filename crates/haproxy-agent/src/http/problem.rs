@@ -49,7 +49,8 @@ impl From<HostnameError> for Rejection {
 
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_vec(&self.0).unwrap_or_default();
         let mut response = (status, body).into_response();
         let kind = HeaderValue::from_static(PROBLEM_CONTENT_TYPE);
@@ -75,7 +76,8 @@ pub(super) fn read_json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Rej
                 Some(name) => return malformed(&name, "the field is missing"),
                 None => "the field has the wrong type".to_owned(),
             },
-            // Where JSON breaks, the path may hold names that the sender made up, and so anything, a key included.
+            // Where JSON breaks, the path may hold names that the sender made up, and so anything,
+            // a key included.
             _ => {
                 let place = format!("(line {}, column {})", inner.line(), inner.column());
                 return malformed(".", &format!("the body is not JSON {place}"));

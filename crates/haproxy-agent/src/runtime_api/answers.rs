@@ -1,6 +1,8 @@
-//! What HAProxy answers, parsed. Pure functions over the answer's text, wording as in versions 2.6 to 3.4.
+//! What HAProxy answers, parsed. Pure functions over the answer's text, wording as in versions 2.6
+//! to 3.4.
 
-/// Which HAProxy process answers. After a restart or reload both numbers change; in containers the pid may repeat.
+/// Which HAProxy process answers. After a restart or reload both numbers change; in containers the
+/// pid may repeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
     /// HAProxy's version text.
@@ -69,8 +71,9 @@ pub fn split(answers: &str) -> Vec<&str> {
         .collect()
 }
 
-/// The first answer in prompt mode, once it is there whole, and how many bytes it took: it ends with an empty line (but that to
-/// `prompt` itself, which is empty) and the next prompt, and may begin with the prompts of payload lines.
+/// The first answer in prompt mode, once it is there whole, and how many bytes it took: it ends
+/// with an empty line (but that to `prompt` itself, which is empty) and the next prompt, and may
+/// begin with the prompts of payload lines.
 pub fn prompted(received: &[u8]) -> Option<(String, usize)> {
     const END: &[u8] = b"\n> ";
     let mut start = 0;
@@ -86,7 +89,10 @@ pub fn prompted(received: &[u8]) -> Option<(String, usize)> {
         });
     let end = start + found?.0;
     let answer = String::from_utf8_lossy(&received[start..end]);
-    Some((answer.trim_end_matches('\n').to_owned() + "\n", end + END.len()))
+    Some((
+        answer.trim_end_matches('\n').to_owned() + "\n",
+        end + END.len(),
+    ))
 }
 
 /// `show info`.
@@ -99,7 +105,8 @@ pub fn process(answer: &str) -> Option<Process> {
     })
 }
 
-/// `show ssl cert <name>`: `Some(None)` if HAProxy has no such store, `None` if the answer is something else.
+/// `show ssl cert <name>`: `Some(None)` if HAProxy has no such store, `None` if the answer is
+/// something else.
 pub fn store(answer: &str) -> Option<Option<StoreState>> {
     if answer.contains("Not found or the certificate is a bundle") {
         return Some(None);
@@ -159,7 +166,8 @@ pub fn list_entries(answer: &str) -> Option<Vec<ListEntry>> {
     )
 }
 
-/// Whether the store's certificates are locked by another command, so that the same command may work a moment later.
+/// Whether the store's certificates are locked by another command, so that the same command may
+/// work a moment later.
 pub fn is_locked(answer: &str) -> bool {
     answer.contains("Operations on certificates are currently locked!")
 }
@@ -187,7 +195,8 @@ pub fn staged(answer: &str) -> Option<Staged<'_>> {
     }
 }
 
-/// The store that an already open transaction is about, if that is why `set ssl cert` was refused (newer than 2.6.12).
+/// The store that an already open transaction is about, if that is why `set ssl cert` was refused
+/// (newer than 2.6.12).
 pub fn ongoing_transaction(answer: &str) -> Option<&str> {
     let (_, rest) = answer.split_once("The ongoing transaction is about '")?;
     rest.split_once('\'').map(|(name, _)| name)
@@ -215,7 +224,8 @@ mod tests {
         Subject Alternative Name: DNS:a.test\nAlgorithm: EC256\nSHA1 FingerPrint: BEDE0D4B93708B0DBD23B7FAFBA070B923224E52\n\
         Subject: /CN=a.test\nIssuer: /CN=x\nChain Subject: /CN=x\nChain Issuer: /CN=r\nOCSP Response Key: \n";
     const EMPTY: &str = "Filename: /s/b.pem\nStatus: Empty\nOCSP Response Key: \n";
-    const UNKNOWN: &str = "Can't display the certificate: Not found or the certificate is a bundle!\n";
+    const UNKNOWN: &str =
+        "Can't display the certificate: Not found or the certificate is a bundle!\n";
 
     #[test]
     fn a_store_is_used_empty_or_unknown() {
@@ -290,7 +300,8 @@ mod tests {
         assert_eq!(listing.transaction.as_deref(), Some("/s/a.pem"));
         assert_eq!(listing.names, ["/s/a.pem", "/s/b.pem"]);
         let entries =
-            list_entries("# /s/list.txt\n/s/a.pem:2\n/s/b.pem:3 [alpn h2] b.test !x.b.test\n\n").unwrap();
+            list_entries("# /s/list.txt\n/s/a.pem:2\n/s/b.pem:3 [alpn h2] b.test !x.b.test\n\n")
+                .unwrap();
         assert_eq!(
             entries[1],
             ListEntry {
@@ -316,7 +327,8 @@ mod tests {
             staged("unable to load certificate from file '/s/a.pem'.\nCan't load the payload\n"),
             None
         );
-        let newer = "The ongoing transaction is about '/s/b.pem' but you are trying to set '/s/a.pem'\n";
+        let newer =
+            "The ongoing transaction is about '/s/b.pem' but you are trying to set '/s/a.pem'\n";
         assert_eq!(ongoing_transaction(newer), Some("/s/b.pem"));
     }
 

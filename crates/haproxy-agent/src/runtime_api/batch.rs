@@ -23,9 +23,10 @@ pub struct Installation<'a> {
     pub is_listed: bool,
 }
 
-/// The commands of one certificate, all sent before the first is answered. So each must be harmless whatever became of those before:
-/// after a `commit` that failed, `abort` clears the transaction for the next certificate; `add` refuses a store that is empty; while
-/// a stranger's transaction is open, every `commit` of ours is refused.
+/// The commands of one certificate, all sent before the first is answered. So each must be harmless
+/// whatever became of those before: after a `commit` that failed, `abort` clears the transaction
+/// for the next certificate; `add` refuses a store that is empty; while a stranger's transaction is
+/// open, every `commit` of ours is refused.
 struct Script {
     steps: Vec<Command<()>>,
     read_back: Command<Option<StoreState>>,
@@ -64,7 +65,8 @@ impl Script {
         commands.send(&all).await
     }
 
-    /// Reads all answers. The outer error means that no more will come; the inner one is the first refusal.
+    /// Reads all answers. The outer error means that no more will come; the inner one is the first
+    /// refusal.
     async fn read(
         &self,
         answers: &mut AnswerReader,
@@ -101,9 +103,10 @@ pub(super) fn stage(
 }
 
 impl RuntimeApi {
-    /// Puts certificates into service one after the other, without waiting for the answer to one before the next is sent, and reads
-    /// each back. `seen` is told, in order, what HAProxy holds under each name afterwards, or its first refusal; a refusal of one
-    /// does not hold up the others. An error means that nothing is known about those that `seen` was not told about.
+    /// Puts certificates into service one after the other, without waiting for the answer to one
+    /// before the next is sent, and reads each back. `seen` is told, in order, what HAProxy holds
+    /// under each name afterwards, or its first refusal; a refusal of one does not hold up the
+    /// others. An error means that nothing is known about those that `seen` was not told about.
     ///
     /// Commands that met a lock or a stranger's transaction are not tried again here.
     pub async fn install_all(
@@ -146,6 +149,6 @@ impl RuntimeApi {
     }
 }
 
-/// Certificates sent ahead of their answers: some 60 ms of HAProxy's work, so that it does not wait for us even where we have to wait
-/// for a processor.
+/// Certificates sent ahead of their answers: some 60 ms of HAProxy's work, so that it does not wait
+/// for us even where we have to wait for a processor.
 const AHEAD: usize = 32;

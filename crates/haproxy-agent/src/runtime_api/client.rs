@@ -53,14 +53,21 @@ impl RuntimeApi {
         self.run(&command::inspect(name)).await
     }
 
-    /// `show ssl cert <name>` for many stores, in batches; the states come in the order of the names.
-    pub async fn inspect_all(&self, names: &[StoreName]) -> Result<Vec<Option<StoreState>>, RuntimeError> {
+    /// `show ssl cert <name>` for many stores, in batches; the states come in the order of the
+    /// names.
+    pub async fn inspect_all(
+        &self,
+        names: &[StoreName],
+    ) -> Result<Vec<Option<StoreState>>, RuntimeError> {
         let mut states = Vec::with_capacity(names.len());
         let mut rest = names;
         while !rest.is_empty() {
             let (request, count) = inspect_request(rest);
             let answer = self.ask(&request).await?;
-            let batch: Vec<_> = answers::split(&answer).into_iter().map(answers::store).collect();
+            let batch: Vec<_> = answers::split(&answer)
+                .into_iter()
+                .map(answers::store)
+                .collect();
             if batch.len() != count {
                 return Err(unintelligible("show ssl cert", &answer));
             }
@@ -91,10 +98,11 @@ impl RuntimeApi {
         self.run(&command::create(name)).await
     }
 
-    /// `set ssl cert`: opens the transaction of this store with this payload, in two commands if one would be too long.
+    /// `set ssl cert`: opens the transaction of this store with this payload, in two commands if
+    /// one would be too long.
     ///
-    /// [`RuntimeError::ForeignTransaction`] means that another transaction was open. HAProxy 2.6.12 loads our payload into that
-    /// one, so it must be aborted before anybody commits it.
+    /// [`RuntimeError::ForeignTransaction`] means that another transaction was open. HAProxy 2.6.12
+    /// loads our payload into that one, so it must be aborted before anybody commits it.
     pub async fn stage(&self, name: &StoreName, payload: &Payload) -> Result<(), RuntimeError> {
         for command in batch::stage(name, payload, self.limits.max_request_bytes)? {
             self.run(&command).await?;
@@ -112,7 +120,8 @@ impl RuntimeApi {
         self.run(&command::abort(name)).await
     }
 
-    /// `add ssl crt-list`: from now on the store is served for this one name, whatever else its certificate covers. Not idempotent.
+    /// `add ssl crt-list`: from now on the store is served for this one name, whatever else its
+    /// certificate covers. Not idempotent.
     pub async fn list_add(
         &self,
         list: &ListName,
@@ -147,7 +156,8 @@ impl RuntimeApi {
     async fn ask(&self, request: &str) -> Result<String, RuntimeError> {
         let give_up = Instant::now() + self.limits.lock_timeout;
         loop {
-            let answer = match connection::ask(&self.endpoint, self.limits.deadline, request).await {
+            let answer = match connection::ask(&self.endpoint, self.limits.deadline, request).await
+            {
                 Ok(answer) if answers::is_locked(&answer) => None,
                 Ok(answer) => Some(answer),
                 // The socket's backlog is full: as temporary as a lock.

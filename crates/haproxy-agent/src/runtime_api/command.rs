@@ -27,7 +27,8 @@ impl<T> Command<T> {
         }
     }
 
-    /// What the answer means. [`RuntimeError::Locked`] and [`RuntimeError::PermissionDenied`] are recognised for every command.
+    /// What the answer means. [`RuntimeError::Locked`] and [`RuntimeError::PermissionDenied`] are
+    /// recognised for every command.
     pub(super) fn read(&self, answer: &str) -> Result<T, RuntimeError> {
         if answers::is_locked(answer) {
             Err(RuntimeError::Locked)
@@ -73,12 +74,17 @@ pub(super) fn inspect(name: &StoreName) -> Command<Option<StoreState>> {
 pub(super) fn create(name: &StoreName) -> Command<()> {
     let words = "new ssl cert";
     Command::new(format!("{words} {name}\n"), move |answer| {
-        accept(answer.starts_with("New empty certificate store"), words, answer)
+        accept(
+            answer.starts_with("New empty certificate store"),
+            words,
+            answer,
+        )
     })
 }
 
-/// `set ssl cert` with its payload and the empty line that ends it; PEM ends with a line feed already. `part` is empty, or `.key` for
-/// the second half of a payload that is too long for one command.
+/// `set ssl cert` with its payload and the empty line that ends it; PEM ends with a line feed
+/// already. `part` is empty, or `.key` for the second half of a payload that is too long for one
+/// command.
 pub(super) fn set(name: &StoreName, part: &str, pem: &str) -> Command<()> {
     let words = "set ssl cert";
     let mut text = String::with_capacity(name.as_str().len() + pem.len() + 24);
@@ -90,7 +96,10 @@ pub(super) fn set(name: &StoreName, part: &str, pem: &str) -> Command<()> {
         Some(Staged::Created(store)) if store == own.as_str() && !is_second => Ok(()),
         Some(Staged::Updated(store)) if store == own.as_str() && is_second => Ok(()),
         Some(Staged::Created(store) | Staged::Updated(store)) => Err(foreign(store)),
-        None => Err(answers::ongoing_transaction(answer).map_or_else(|| refused(words, answer), foreign)),
+        None => {
+            Err(answers::ongoing_transaction(answer)
+                .map_or_else(|| refused(words, answer), foreign))
+        }
     })
 }
 
@@ -112,7 +121,8 @@ pub(super) fn commit(name: &StoreName) -> Command<()> {
 pub(super) fn abort(name: &StoreName) -> Command<()> {
     let words = "abort ssl cert";
     Command::new(format!("{words} {name}\n"), move |answer| {
-        let done = answer.contains("Transaction aborted") || answer.contains("No ongoing transaction");
+        let done =
+            answer.contains("Transaction aborted") || answer.contains("No ongoing transaction");
         accept(done, words, answer)
     })
 }
@@ -140,7 +150,8 @@ pub(super) fn list_remove(list: &ListName, name: &StoreName, line: Option<u64>) 
     let words = "del ssl crt-list";
     let line = line.map(|number| format!(":{number}")).unwrap_or_default();
     Command::new(format!("{words} {list} {name}{line}\n"), move |answer| {
-        let done = answer.contains("deleted in crtlist") || answer.contains("can't be found in crt-list");
+        let done =
+            answer.contains("deleted in crtlist") || answer.contains("can't be found in crt-list");
         accept(done, words, answer)
     })
 }

@@ -39,7 +39,9 @@ pub(super) async fn ask(
             .map_err(broken(endpoint))?;
         match answer.len() {
             0 => Err(RuntimeError::NoAnswer),
-            length if length > MAX_ANSWER_BYTES => Err(RuntimeError::AnswerTooLong(MAX_ANSWER_BYTES as u64)),
+            length if length > MAX_ANSWER_BYTES => {
+                Err(RuntimeError::AnswerTooLong(MAX_ANSWER_BYTES as u64))
+            }
             _ => Ok(String::from_utf8_lossy(&answer).into_owned()),
         }
     };
@@ -48,8 +50,8 @@ pub(super) async fn ask(
         .unwrap_or(Err(RuntimeError::TimedOut(deadline)))
 }
 
-/// A connection in HAProxy's prompt mode, the only one that takes many lines in all versions. The answers come in the order of the
-/// commands.
+/// A connection in HAProxy's prompt mode, the only one that takes many lines in all versions. The
+/// answers come in the order of the commands.
 pub(super) struct Prompt {
     pub(super) commands: CommandWriter,
     pub(super) answers: AnswerReader,
@@ -71,7 +73,10 @@ pub(super) struct AnswerReader {
 }
 
 impl Prompt {
-    pub(super) async fn open(endpoint: &Endpoint, deadline: Duration) -> Result<Self, RuntimeError> {
+    pub(super) async fn open(
+        endpoint: &Endpoint,
+        deadline: Duration,
+    ) -> Result<Self, RuntimeError> {
         let stream = timeout(deadline, endpoint.connect())
             .await
             .map_err(|_| RuntimeError::TimedOut(deadline))?

@@ -8,7 +8,8 @@ use std::str::FromStr;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
-/// A `stats socket` of HAProxy: a UNIX socket, or `tcp:host:port` (loopback only, anyone who can connect is admin).
+/// A `stats socket` of HAProxy: a UNIX socket, or `tcp:host:port` (loopback only, anyone who can
+/// connect is admin).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Endpoint {
     /// A UNIX socket's path.
@@ -68,7 +69,10 @@ mod tests {
 
     #[test]
     fn sockets_are_paths_or_host_and_port() {
-        assert_eq!("/run/h.sock".parse(), Ok(Endpoint::Unix("/run/h.sock".into())));
+        assert_eq!(
+            "/run/h.sock".parse(),
+            Ok(Endpoint::Unix("/run/h.sock".into()))
+        );
         assert_eq!(
             "unix:/run/h.sock".parse(),
             Ok(Endpoint::Unix("/run/h.sock".into()))

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use dps_domain::text::shown;
 
-/// A Runtime API command failed. Texts from HAProxy are stripped of anything that could be key material.
+/// A Runtime API command failed. Texts from HAProxy are stripped of anything that could be key
+/// material.
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeError {
     /// Nobody listens on the socket, or the connection broke.
@@ -75,10 +76,15 @@ pub enum RuntimeError {
     },
 }
 
-/// The first part of an answer, fit for logs and errors: one line, at most 300 characters, no run of 40 base64 characters.
+/// The first part of an answer, fit for logs and errors: one line, at most 300 characters, no run
+/// of 40 base64 characters.
 pub(super) fn redact(answer: &str) -> String {
     let mut text = String::new();
-    for line in answer.lines().map(str::trim).filter(|line| !line.is_empty()) {
+    for line in answer
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+    {
         if !text.is_empty() {
             text.push_str("; ");
         }
@@ -104,7 +110,10 @@ mod tests {
     fn key_lines_that_haproxy_echoes_are_redacted() {
         let echoed = "Unknown command: 'MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg'\n-----END PRIVATE KEY-----\n";
         assert_eq!(redact(echoed), "(redacted); (redacted)");
-        assert_eq!(redact("Can't update /a/b.pem!\n\n"), "Can't update /a/b.pem!");
+        assert_eq!(
+            redact("Can't update /a/b.pem!\n\n"),
+            "Can't update /a/b.pem!"
+        );
         assert_eq!(redact(&"x-".repeat(1000)).len(), 300);
     }
 }

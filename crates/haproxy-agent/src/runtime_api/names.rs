@@ -3,7 +3,8 @@
 use std::fmt;
 use std::path::Path;
 
-/// The name of a certificate store: the absolute path of the PEM file that a crt-list names. HAProxy opens no file for it.
+/// The name of a certificate store: the absolute path of the PEM file that a crt-list names.
+/// HAProxy opens no file for it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StoreName(Box<str>);
 
@@ -20,7 +21,8 @@ pub enum NameError {
     /// A character with a meaning on HAProxy's command line, or beyond ASCII.
     #[error("the path may hold only letters, digits and the characters . _ - /")]
     IllegalCharacter,
-    /// The ending would address a part of a store, or the path is longer than HAProxy's line allows.
+    /// The ending would address a part of a store, or the path is longer than HAProxy's line
+    /// allows.
     #[error("the file name must end in .pem and the path must be shorter than 1024 characters")]
     IllegalForm,
 }
@@ -109,6 +111,9 @@ mod tests {
         ] {
             assert_eq!(StoreName::parse(text), Err(expected), "{text:?}");
         }
-        assert_eq!(ListName::parse("/list.txt :1"), Err(NameError::IllegalCharacter));
+        assert_eq!(
+            ListName::parse("/list.txt :1"),
+            Err(NameError::IllegalCharacter)
+        );
     }
 }

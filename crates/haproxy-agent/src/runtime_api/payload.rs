@@ -6,7 +6,8 @@ use dps_x509::{CertificateChain, CertificateKey};
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
-/// A chain with its key as PEM of our own making: LF, no blank line, nothing between the blocks. Wiped when dropped.
+/// A chain with its key as PEM of our own making: LF, no blank line, nothing between the blocks.
+/// Wiped when dropped.
 pub struct Payload {
     chain: String,
     key: Zeroizing<String>,

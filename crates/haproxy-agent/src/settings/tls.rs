@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::SettingsError;
 
-/// Section `Agent:Tls`. Without the three files there is no such listener. With them, `/internal/…` is answered there and nowhere else.
+/// Section `Agent:Tls`. Without the three files there is no such listener. With them, `/internal/…`
+/// is answered there and nowhere else.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
 pub struct Tls {
@@ -19,7 +20,8 @@ pub struct Tls {
     pub certificate_file: Option<PathBuf>,
     /// Its private key in PEM.
     pub key_file: Option<PathBuf>,
-    /// The authority whose client certificates are let in, in PEM. It must sign them for nobody but services of ours.
+    /// The authority whose client certificates are let in, in PEM. It must sign them for nobody but
+    /// services of ours.
     pub client_ca_file: Option<PathBuf>,
 }
 
@@ -51,7 +53,9 @@ impl Tls {
             self.client_ca_file.as_ref(),
         )
         .map_err(|places| SettingsError::TlsIncomplete {
-            missing: places.first().map_or("CertificateFile", |place| FILES[*place]),
+            missing: places
+                .first()
+                .map_or("CertificateFile", |place| FILES[*place]),
         })?;
         let Some(files) = files else { return Ok(None) };
         Ok(Some(TlsListener {

@@ -70,7 +70,12 @@ async fn a_renewed_certificate_takes_the_place_of_the_old_one() {
     world.assert_serves(&new).await;
     world.assert_serves(&neighbour).await;
     assert_eq!(
-        world.operator().list_entries(&world.list()).await.unwrap().len(),
+        world
+            .operator()
+            .list_entries(&world.list())
+            .await
+            .unwrap()
+            .len(),
         2
     );
     assert_eq!(world.operator().process().await.unwrap().pid, pid);
@@ -85,17 +90,32 @@ async fn the_same_certificate_again_changes_nothing_but_remembers_a_higher_gener
     let before = world.files();
 
     for generation in [3, 1] {
-        let again = world.client().apply(&issued.request(generation)).await.unwrap();
-        assert_eq!((again.outcome, again.generation), (ApplyOutcome::Unchanged, 3));
+        let again = world
+            .client()
+            .apply(&issued.request(generation))
+            .await
+            .unwrap();
+        assert_eq!(
+            (again.outcome, again.generation),
+            (ApplyOutcome::Unchanged, 3)
+        );
     }
     assert_eq!(world.files(), before);
     assert_eq!(
-        world.operator().list_entries(&world.list()).await.unwrap().len(),
+        world
+            .operator()
+            .list_entries(&world.list())
+            .await
+            .unwrap()
+            .len(),
         1
     );
 
     let higher = world.client().apply(&issued.request(9)).await.unwrap();
-    assert_eq!((higher.outcome, higher.generation), (ApplyOutcome::Unchanged, 9));
+    assert_eq!(
+        (higher.outcome, higher.generation),
+        (ApplyOutcome::Unchanged, 9)
+    );
     assert_eq!(
         world.client().inventory(None, 10).await.unwrap().items[0].generation,
         9
@@ -233,7 +253,11 @@ async fn a_cursor_stays_good_when_certificates_come_and_go_between_two_pages() {
     apply("ca.example.com").await;
 
     let rest = client.inventory(cursor, 2).await.unwrap();
-    let names: Vec<_> = rest.items.iter().map(|item| item.hostname.as_str()).collect();
+    let names: Vec<_> = rest
+        .items
+        .iter()
+        .map(|item| item.hostname.as_str())
+        .collect();
     assert_eq!(names, ["ca.example.com", "d.example.com"]);
     assert_eq!(rest.next_cursor, None);
     assert_ne!(first.digest, rest.digest);
@@ -283,9 +307,11 @@ async fn a_transaction_that_an_operator_left_open_ends_up_under_no_name() {
 async fn a_chain_too_long_for_one_command_is_sent_in_two() {
     let authority = Authority::new();
     let long = authority.issue_padded("long.example.com", 4000);
-    // The commands' own words take up to 100 bytes and the key 240: the chain alone fits, with the key it does not.
+    // The commands' own words take up to 100 bytes and the key 240: the chain alone fits, with the
+    // key it does not.
     let limit = long.chain.to_pem().len() + 150;
-    let mut world = World::with_settings(|settings| settings.max_runtime_request_bytes = limit).await;
+    let mut world =
+        World::with_settings(|settings| settings.max_runtime_request_bytes = limit).await;
     world.authority = authority;
     world.start_haproxy().await;
     assert!(Payload::new(&long.chain, &long.key).whole().len() > limit);

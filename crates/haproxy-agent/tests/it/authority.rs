@@ -77,7 +77,12 @@ impl Authority {
             &[1, 3, 6, 1, 4, 1, 99_999, 1],
             vec![4; bytes * 48 / 65],
         );
-        self.make(hostname, hostname, (now - DAY, now + 89 * DAY), vec![padding])
+        self.make(
+            hostname,
+            hostname,
+            (now - DAY, now + 89 * DAY),
+            vec![padding],
+        )
     }
 
     /// Like `issue`, with a leaf for clients (extended key usage `clientAuth` alone).
@@ -89,7 +94,13 @@ impl Authority {
     }
 
     /// `san` holds one name or several, with a space between.
-    pub(crate) fn issue_for(&self, hostname: &str, san: &str, from: Timestamp, to: Timestamp) -> Issued {
+    pub(crate) fn issue_for(
+        &self,
+        hostname: &str,
+        san: &str,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Issued {
         self.make(hostname, san, (from, to), Vec::new())
     }
 

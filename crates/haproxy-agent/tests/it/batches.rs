@@ -40,7 +40,11 @@ async fn a_batch_is_served_and_survives_haproxy_and_agent() {
         (&second, 2, ApplyOutcome::Replaced),
         (&second, 3, ApplyOutcome::Unchanged),
     ] {
-        for result in world.client().apply_batch(&requests(issued, generation)).await {
+        for result in world
+            .client()
+            .apply_batch(&requests(issued, generation))
+            .await
+        {
             assert_eq!(result.unwrap().outcome, outcome);
         }
         world.assert_loadable();
@@ -80,7 +84,12 @@ async fn a_batch_is_served_and_survives_haproxy_and_agent() {
     // What HAProxy read from the disk itself needed no mending.
     assert_eq!(metric(&world, "repaired_total").await, 0);
     assert_eq!(
-        world.operator().list_entries(&world.list()).await.unwrap().len(),
+        world
+            .operator()
+            .list_entries(&world.list())
+            .await
+            .unwrap()
+            .len(),
         40
     );
 }
@@ -129,7 +138,11 @@ async fn a_hostname_that_comes_twice_in_a_batch_ends_with_the_later_one() {
     let issued: Vec<_> = (0..3)
         .map(|_| world.authority.issue("shop.example.com"))
         .collect();
-    let batch = [issued[0].request(1), issued[1].request(3), issued[2].request(2)];
+    let batch = [
+        issued[0].request(1),
+        issued[1].request(3),
+        issued[2].request(2),
+    ];
     let results = world.client().apply_batch(&batch).await;
     assert_eq!(results[0].as_ref().unwrap().outcome, ApplyOutcome::Created);
     assert_eq!(results[1].as_ref().unwrap().outcome, ApplyOutcome::Replaced);
@@ -148,7 +161,8 @@ async fn a_hostname_that_comes_twice_in_a_batch_ends_with_the_later_one() {
 
 #[tokio::test]
 async fn a_certificate_that_haproxy_refuses_holds_up_no_other_of_its_batch() {
-    let mut world = World::with_settings(|settings| settings.max_runtime_request_bytes = 4096).await;
+    let mut world =
+        World::with_settings(|settings| settings.max_runtime_request_bytes = 4096).await;
     world.start_haproxy().await;
     let mut issued = issue_many(&world, 10);
     issued[4] = world.authority.issue_padded("host4.example.com", 6000);
@@ -265,7 +279,8 @@ async fn a_removal_of_an_older_generation_than_is_held_takes_nothing_down() {
         1
     );
 
-    // A generation that the agent never saw was meant to be removed as well, whether it is still under way or was lost.
+    // A generation that the agent never saw was meant to be removed as well, whether it is still
+    // under way or was lost.
     client.remove_generation(&issued.hostname, 7).await.unwrap();
     assert_eq!(world.visit(&issued.hostname).await, None);
     world.stop_agent().await;

@@ -16,7 +16,9 @@ async fn a_published_challenge_is_answered_behind_haproxy_until_it_is_withdrawn(
         .build()
         .unwrap();
     let url = |path: &str| format!("http://{}/{path}", world.http);
-    let token = "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0".parse().unwrap();
+    let token = "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0"
+        .parse()
+        .unwrap();
     let path = format!(".well-known/acme-challenge/{token}");
     world
         .client()
@@ -42,7 +44,12 @@ async fn a_published_challenge_is_answered_behind_haproxy_until_it_is_withdrawn(
         (200, "15")
     );
     assert_eq!(
-        world.client().read_challenge(&token).await.unwrap().as_deref(),
+        world
+            .client()
+            .read_challenge(&token)
+            .await
+            .unwrap()
+            .as_deref(),
         Some("LoqX.thumbprint")
     );
 
@@ -93,13 +100,19 @@ async fn health_and_metrics_tell_how_the_edge_is() {
     let issued = world.authority.issue("shop.example.com");
     world.client().apply(&issued.request(1)).await.unwrap();
     let health = world.client().health().await.unwrap();
-    assert_eq!((health.certificates, health.haproxy.pid), (1, Some(world.pid())));
+    assert_eq!(
+        (health.certificates, health.haproxy.pid),
+        (1, Some(world.pid()))
+    );
     assert!(health.haproxy.version.is_some());
 
     let answer = reqwest::get(format!("{}/metrics", world.agent_url()))
         .await
         .unwrap();
-    let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
+    let kind = answer.headers()["content-type"]
+        .to_str()
+        .unwrap()
+        .to_owned();
     assert_eq!(kind, "text/plain; version=0.0.4; charset=utf-8");
     let text = answer.text().await.unwrap();
     for line in [
@@ -127,8 +140,13 @@ async fn a_flood_of_unknown_tokens_costs_nothing_and_publications_without_end_ar
     let mut world = World::with_settings(|settings| settings.max_challenges = 50).await;
     world.start_haproxy().await;
     let client = world.client();
-    let known = "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0".parse().unwrap();
-    client.publish_challenge(&known, "LoqX.thumbprint").await.unwrap();
+    let known = "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0"
+        .parse()
+        .unwrap();
+    client
+        .publish_challenge(&known, "LoqX.thumbprint")
+        .await
+        .unwrap();
     let http = reqwest::Client::builder()
         .no_proxy()
         .redirect(Policy::none())
@@ -163,9 +181,16 @@ async fn a_flood_of_unknown_tokens_costs_nothing_and_publications_without_end_ar
             }
         }
     }
-    assert_eq!((refused, client.health().await.unwrap().challenges), (151, 50));
-    // What is answered already still is, may be published again, and makes room when it is withdrawn.
-    client.publish_challenge(&known, "LoqX.thumbprint").await.unwrap();
+    assert_eq!(
+        (refused, client.health().await.unwrap().challenges),
+        (151, 50)
+    );
+    // What is answered already still is, may be published again, and makes room when it is
+    // withdrawn.
+    client
+        .publish_challenge(&known, "LoqX.thumbprint")
+        .await
+        .unwrap();
     assert_eq!(
         client.read_challenge(&known).await.unwrap().as_deref(),
         Some("LoqX.thumbprint")
@@ -180,7 +205,9 @@ async fn a_flood_of_unknown_tokens_costs_nothing_and_publications_without_end_ar
 #[tokio::test]
 async fn clients_that_send_slowly_or_without_end_keep_no_authority_from_its_answer() {
     let world = World::new().await;
-    let token = "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0".parse().unwrap();
+    let token = "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0"
+        .parse()
+        .unwrap();
     world
         .client()
         .publish_challenge(&token, "LoqX.thumbprint")
@@ -205,7 +232,10 @@ async fn clients_that_send_slowly_or_without_end_keep_no_authority_from_its_answ
     for _ in 0..20 {
         let asked = http.get(format!("http://{}{path}", world.http)).send();
         let answer = tokio::time::timeout(std::time::Duration::from_secs(3), asked).await;
-        assert_eq!(answer.unwrap().unwrap().text().await.unwrap(), "LoqX.thumbprint");
+        assert_eq!(
+            answer.unwrap().unwrap().text().await.unwrap(),
+            "LoqX.thumbprint"
+        );
     }
     let issued = world.authority.issue("shop.example.com");
     world.client().apply(&issued.request(1)).await.unwrap();

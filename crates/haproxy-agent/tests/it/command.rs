@@ -9,7 +9,10 @@ use std::time::Duration;
 
 fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_haproxy-domain-agent"));
-    command.env_clear().stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .env_clear()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command
 }
 
@@ -46,17 +49,25 @@ fn it_starts_from_file_and_environment_and_ends_with_0_on_sigterm() {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let ready = lines.next().expect("a log line").unwrap();
     assert!(ready.contains("agent.started"), "{ready}");
-    assert!(state.join("crt-list.txt").exists(), "HAProxy could not start now");
+    assert!(
+        state.join("crt-list.txt").exists(),
+        "HAProxy could not start now"
+    );
 
     let signal = Command::new("kill").arg("-TERM").arg(pid).status().unwrap();
     assert!(signal.success());
     assert_eq!(child.wait().unwrap().code(), Some(0));
     let rest: Vec<String> = lines.map_while(Result::ok).collect();
     assert!(
-        rest.last().is_some_and(|line| line.contains("agent.drained")),
+        rest.last()
+            .is_some_and(|line| line.contains("agent.drained")),
         "{rest:?}"
     );
-    assert!(!rest.iter().any(|line| line.contains("s3cret-t0ken-of-the-tests")));
+    assert!(
+        !rest
+            .iter()
+            .any(|line| line.contains("s3cret-t0ken-of-the-tests"))
+    );
 }
 
 #[test]
@@ -88,7 +99,10 @@ fn unusable_settings_end_it_with_their_name() {
             "{error}"
         );
     }
-    let good = settings(folder.path(), r#"{"Agent": {"Token": "token-of-the-tests"}}"#);
+    let good = settings(
+        folder.path(),
+        r#"{"Agent": {"Token": "token-of-the-tests"}}"#,
+    );
     assert!(
         command()
             .arg("--check")
@@ -105,7 +119,9 @@ fn the_service_manager_is_told_when_the_list_is_there() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify.sock");
     let manager = UnixDatagram::bind(&path).unwrap();
-    manager.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    manager
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
     let mut child = command()
         .env("Agent__Token", "s3cret-t0ken-of-the-tests-of-the-service")
         .env("NOTIFY_SOCKET", &path)

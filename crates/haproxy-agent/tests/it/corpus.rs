@@ -1,4 +1,5 @@
-//! Apply requests that a broken or hostile service could send, made by code. What each must come to stands beside it.
+//! Apply requests that a broken or hostile service could send, made by code. What each must come to
+//! stands beside it.
 
 use dps_agent_api::ProblemCode::{
     self, ChainMalformed, ChainOutOfOrder, Expired, FingerprintMismatch, KeyMalformed, KeyMismatch,
@@ -45,7 +46,10 @@ fn rsa(size: RsaKeySize) -> CertificateKey {
 #[expect(clippy::too_many_lines, reason = "a list with one entry per specimen")]
 pub(crate) fn specimens(authority: &Authority, generation: u64) -> Vec<Specimen> {
     let (good, now) = (authority.issue(HOST), SystemClock.now());
-    let (chain, key) = (good.chain.to_pem(), good.key.to_pem().expose_secret().to_owned());
+    let (chain, key) = (
+        good.chain.to_pem(),
+        good.key.to_pem().expose_secret().to_owned(),
+    );
     let request = |issued: &Issued| serde_json::to_value(issued.request(generation)).unwrap();
     let with = |field: &str, value: Value| {
         let mut request = request(&good);
@@ -61,8 +65,10 @@ pub(crate) fn specimens(authority: &Authority, generation: u64) -> Vec<Specimen>
         der
     };
     let stranger = Authority::new().issue(HOST);
-    let disordered =
-        CertificateChain::from_der(vec![good.chain.der()[0].clone(), stranger.chain.der()[1].clone()]);
+    let disordered = CertificateChain::from_der(vec![
+        good.chain.der()[0].clone(),
+        stranger.chain.der()[1].clone(),
+    ]);
     let expired = authority.issue_for(HOST, HOST, now - 90 * DAY, now - DAY);
     let other = authority.issue_for(HOST, "other.example.com", now - DAY, now + DAY);
     let wildcard = authority.issue_for("wild.example.com", "*.example.com", now - DAY, now + DAY);
@@ -74,17 +80,26 @@ pub(crate) fn specimens(authority: &Authority, generation: u64) -> Vec<Specimen>
         now + DAY,
     );
     let longest = authority.issue(LONGEST);
-    let rsa_4096 = authority.issue_with_key(rsa(RsaKeySize::_4096), "rsa.example.com", "rsa.example.com");
+    let rsa_4096 =
+        authority.issue_with_key(rsa(RsaKeySize::_4096), "rsa.example.com", "rsa.example.com");
     let p521 = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512)
         .unwrap()
         .serialize_pem();
     let twenty = der(20)
         .iter()
-        .map(|der| CertificateChain::from_der(vec![der.clone()]).unwrap().to_pem())
+        .map(|der| {
+            CertificateChain::from_der(vec![der.clone()])
+                .unwrap()
+                .to_pem()
+        })
         .collect::<String>();
     let mut blank_lines = request(&authority.issue("blank.example.com"));
     for field in ["chainPem", "privateKeyPem"] {
-        blank_lines[field] = blank_lines[field].as_str().unwrap().replace('\n', "\n\n").into();
+        blank_lines[field] = blank_lines[field]
+            .as_str()
+            .unwrap()
+            .replace('\n', "\n\n")
+            .into();
     }
     let mut crlf = request(&authority.issue("crlf.example.com"));
     for field in ["chainPem", "privateKeyPem"] {
@@ -159,7 +174,11 @@ pub(crate) fn specimens(authority: &Authority, generation: u64) -> Vec<Specimen>
             Verdict::Refused(ProblemCode::GenerationStale, Some("generation")),
         ),
         ("no key at all", with_key(String::new()), key_fault),
-        ("a key of words", with_key("no key at all".to_owned()), key_fault),
+        (
+            "a key of words",
+            with_key("no key at all".to_owned()),
+            key_fault,
+        ),
         ("half a key", with_key(truncated(&key)), key_fault),
         ("two keys", with_key(format!("{key}{key}")), key_fault),
         (
@@ -169,8 +188,16 @@ pub(crate) fn specimens(authority: &Authority, generation: u64) -> Vec<Specimen>
         ),
         ("a key with NULs", with_key(nul(&key)), key_fault),
         ("a key on P-521", with_key(p521), key_fault),
-        ("a key that is a certificate", with_key(chain.clone()), key_fault),
-        ("a key of 20 KiB", with_key("x".repeat(20 * 1024)), key_fault),
+        (
+            "a key that is a certificate",
+            with_key(chain.clone()),
+            key_fault,
+        ),
+        (
+            "a key of 20 KiB",
+            with_key("x".repeat(20 * 1024)),
+            key_fault,
+        ),
         (
             "another certificate's key",
             with_key(
@@ -183,7 +210,11 @@ pub(crate) fn specimens(authority: &Authority, generation: u64) -> Vec<Specimen>
             Verdict::Refused(KeyMismatch, Some("privateKeyPem")),
         ),
         ("an empty chain", with_chain(String::new()), chain_fault),
-        ("half a chain", with_chain(chain[..500].to_owned()), chain_fault),
+        (
+            "half a chain",
+            with_chain(chain[..500].to_owned()),
+            chain_fault,
+        ),
         ("a chain with NULs", with_chain(nul(&chain)), chain_fault),
         (
             "a chain with the key in it",
@@ -312,9 +343,17 @@ pub(crate) fn specimens(authority: &Authority, generation: u64) -> Vec<Specimen>
             vec![b' '; 512 * 1024],
             Verdict::Refused(RequestTooLarge, None),
         ),
-        ("brackets without end", vec![b'['; 100_000], malformed("[0]")),
+        (
+            "brackets without end",
+            vec![b'['; 100_000],
+            malformed("[0]"),
+        ),
     ] {
-        specimens.push(Specimen { name, body, verdict });
+        specimens.push(Specimen {
+            name,
+            body,
+            verdict,
+        });
     }
     specimens
 }

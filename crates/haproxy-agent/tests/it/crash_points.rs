@@ -1,5 +1,6 @@
-//! The agent is killed at every named moment of an apply, a replacement, a removal and a batch. HAProxy can start with what is on the
-//! disk each time, serves the old or the new, and the same call works afterwards.
+//! The agent is killed at every named moment of an apply, a replacement, a removal and a batch.
+//! HAProxy can start with what is on the disk each time, serves the old or the new, and the same
+//! call works afterwards.
 
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
@@ -34,7 +35,8 @@ const REMOVE: [Effect; 4] = [
 
 /// Before and after each effect, as `AGENT_CRASH_AT` names them.
 fn moments(effects: &[Effect]) -> Vec<String> {
-    let both = |effect: &Effect| ["before", "after"].map(|side| format!("{}.{side}", effect.as_str()));
+    let both =
+        |effect: &Effect| ["before", "after"].map(|side| format!("{}.{side}", effect.as_str()));
     effects.iter().flat_map(both).collect()
 }
 
@@ -44,7 +46,8 @@ async fn start(world: &World, environment: &[(&str, &str)]) -> (Guarded, AgentCl
     let client = world.client_at_its_usual_address();
     eventually("the agent is in line with HAProxy", async || {
         let health = client.health().await;
-        health.is_ok_and(|health| health.haproxy.problem.is_none() && health.last_repair_at.is_some())
+        health
+            .is_ok_and(|health| health.haproxy.problem.is_none() && health.last_repair_at.is_some())
     })
     .await;
     (agent, client)
@@ -62,12 +65,21 @@ async fn assert_aborts(agent: &mut Guarded, moment: &str) {
 }
 
 /// Which of these may be served now: a fingerprint each, `None` for none.
-async fn assert_one_of(world: &World, moment: &str, hostname: &Issued, allowed: &[Option<&Issued>]) {
+async fn assert_one_of(
+    world: &World,
+    moment: &str,
+    hostname: &Issued,
+    allowed: &[Option<&Issued>],
+) {
     let served = world.visit(&hostname.hostname).await;
     let is_allowed = allowed
         .iter()
         .any(|one| one.map(Issued::fingerprint) == served.as_deref());
-    assert!(is_allowed, "{moment}: {} shows {served:?}", hostname.hostname);
+    assert!(
+        is_allowed,
+        "{moment}: {} shows {served:?}",
+        hostname.hostname
+    );
 }
 
 /// One certificate per moment is put in place of another, or of none.
@@ -103,7 +115,12 @@ async fn assert_serves_from_disk(world: &mut World, certificates: usize) {
     world.start_agent().await;
     world.start_haproxy().await;
     assert_eq!(
-        world.operator().list_entries(&world.list()).await.unwrap().len(),
+        world
+            .operator()
+            .list_entries(&world.list())
+            .await
+            .unwrap()
+            .len(),
         certificates
     );
 }

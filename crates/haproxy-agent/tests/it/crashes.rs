@@ -57,8 +57,8 @@ async fn what_was_acknowledged_survives_haproxy_killed_in_the_middle_of_applies(
     history.assert_some_acknowledged();
 }
 
-/// Per hostname, what may be served: the last certificate that was acknowledged, or one tried since (a crash may come between
-/// the deed and its acknowledgement), and nothing else.
+/// Per hostname, what may be served: the last certificate that was acknowledged, or one tried since
+/// (a crash may come between the deed and its acknowledgement), and nothing else.
 #[derive(Default)]
 struct History(BTreeMap<Hostname, Tried>);
 
@@ -85,7 +85,10 @@ impl History {
     async fn assert_served_by(&self, world: &World) {
         for (hostname, tried) in &self.0 {
             match world.visit(hostname).await {
-                Some(served) => assert!(tried.fingerprints.contains(&served), "{hostname} serves {served}"),
+                Some(served) => assert!(
+                    tried.fingerprints.contains(&served),
+                    "{hostname} serves {served}"
+                ),
                 None => assert!(!tried.is_acknowledged, "{hostname} is not served"),
             }
         }
@@ -111,7 +114,10 @@ impl Drop for Guarded {
 
 /// The agent as a process of its own, on the address that the world's HAProxy expects it.
 fn spawn_agent(world: &World) -> Guarded {
-    spawn(world, Command::new(env!("CARGO_BIN_EXE_haproxy-domain-agent")))
+    spawn(
+        world,
+        Command::new(env!("CARGO_BIN_EXE_haproxy-domain-agent")),
+    )
 }
 
 /// A command that ends up as the agent, on the address that the world's HAProxy expects it.
@@ -205,7 +211,12 @@ async fn a_socket_that_hangs_costs_no_more_than_the_deadline() {
     .await;
     world.assert_serves(&issued).await;
     assert_eq!(
-        world.operator().list_entries(&world.list()).await.unwrap().len(),
+        world
+            .operator()
+            .list_entries(&world.list())
+            .await
+            .unwrap()
+            .len(),
         1
     );
 }
@@ -245,7 +256,8 @@ async fn an_operators_reload_in_the_middle_of_applies_loses_nothing() {
         eventually(
             "an acknowledged certificate is served by the new worker",
             async || {
-                world.visit(&issued[index].hostname).await.as_deref() == Some(issued[index].fingerprint())
+                world.visit(&issued[index].hostname).await.as_deref()
+                    == Some(issued[index].fingerprint())
             },
         )
         .await;

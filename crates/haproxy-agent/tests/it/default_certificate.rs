@@ -1,5 +1,5 @@
-//! What is presented to who asks for a name without certificate, or for none: by the shipped configuration, and by the variant that
-//! the guide gives.
+//! What is presented to who asks for a name without certificate, or for none: by the shipped
+//! configuration, and by the variant that the guide gives.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
@@ -56,7 +56,8 @@ impl ServerCertVerifier for Anybody {
     }
 }
 
-/// The fingerprint that is presented for a name, or for no name at all; the error's text if there is none.
+/// The fingerprint that is presented for a name, or for no name at all; the error's text if there
+/// is none.
 async fn presented(world: &World, name: Option<&str>) -> Result<String, String> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
@@ -70,9 +71,17 @@ async fn presented(world: &World, name: Option<&str>) -> Result<String, String> 
     let tcp = TcpStream::connect(world.https)
         .await
         .map_err(|error| error.to_string())?;
-    let tls = TlsConnector::from(Arc::new(config)).connect(name, tcp).await;
+    let tls = TlsConnector::from(Arc::new(config))
+        .connect(name, tcp)
+        .await;
     let tls = tls.map_err(|error| error.to_string())?;
-    let leaf = tls.get_ref().1.peer_certificates().unwrap().first().unwrap();
+    let leaf = tls
+        .get_ref()
+        .1
+        .peer_certificates()
+        .unwrap()
+        .first()
+        .unwrap();
     Ok(CertificateChain::fingerprint_of(leaf))
 }
 
@@ -92,11 +101,16 @@ async fn as_shipped_an_unknown_name_or_none_gets_an_alert_and_haproxy_starts_wit
         presented(&world, Some("shop.example.com")).await.unwrap(),
         issued.fingerprint()
     );
-    assert!(presented(&world, Some("unknown.example.com")).await.is_err());
+    assert!(
+        presented(&world, Some("unknown.example.com"))
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]
-async fn with_the_guides_variant_unknown_names_get_the_default_certificate_from_the_first_start_on() {
+async fn with_the_guides_variant_unknown_names_get_the_default_certificate_from_the_first_start_on()
+{
     let mut world = World::without_haproxy().await;
     let path = world.state("default.pem");
     let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
@@ -113,7 +127,10 @@ async fn with_the_guides_variant_unknown_names_get_the_default_certificate_from_
         .lines()
         .find(|line| line.trim_start().starts_with("bind :443"))
         .unwrap();
-    let block = GUIDE.split("```haproxy default-certificate\n").nth(1).unwrap();
+    let block = GUIDE
+        .split("```haproxy default-certificate\n")
+        .nth(1)
+        .unwrap();
     let variant = block.lines().next().unwrap();
     world.replace_in_configuration(usual, variant);
     world.start_haproxy().await;

@@ -13,7 +13,10 @@ async fn a_damaged_file_is_quarantined_and_the_others_are_served() {
         "gone.example.com",
         "kept.example.com",
     ];
-    let issued: Vec<_> = names.iter().map(|name| world.authority.issue(name)).collect();
+    let issued: Vec<_> = names
+        .iter()
+        .map(|name| world.authority.issue(name))
+        .collect();
     for one in &issued {
         world.client().apply(&one.request(1)).await.unwrap();
     }
@@ -36,7 +39,16 @@ async fn a_damaged_file_is_quarantined_and_the_others_are_served() {
         assert_eq!(world.visit(&one.hostname).await, None, "{}", one.hostname);
     }
     assert_eq!(world.client().health().await.unwrap().quarantined, 4);
-    assert_eq!(world.client().inventory(None, 10).await.unwrap().items.len(), 1);
+    assert_eq!(
+        world
+            .client()
+            .inventory(None, 10)
+            .await
+            .unwrap()
+            .items
+            .len(),
+        1
+    );
 
     world.client().apply(&issued[0].request(1)).await.unwrap();
     world.assert_serves(&issued[0]).await;
@@ -56,7 +68,11 @@ async fn what_an_interrupted_apply_left_behind_is_not_served() {
     world.stop_agent().await;
     let list = std::fs::read_to_string(world.state("crt-list.txt")).unwrap();
     let shorter: Vec<_> = list.lines().filter(|line| !line.contains("late")).collect();
-    std::fs::write(world.state("crt-list.txt"), format!("{}\n", shorter.join("\n"))).unwrap();
+    std::fs::write(
+        world.state("crt-list.txt"),
+        format!("{}\n", shorter.join("\n")),
+    )
+    .unwrap();
     std::fs::write(world.state("staging/half"), "-----BEGIN").unwrap();
     world.assert_loadable();
 
@@ -87,7 +103,10 @@ async fn a_lost_crt_list_is_rebuilt_from_the_certificates() {
 async fn a_crt_list_that_is_cut_emptied_or_no_file_costs_no_certificate() {
     let mut world = World::new().await;
     let names = ["one.example.com", "two.example.com", "three.example.com"];
-    let issued: Vec<_> = names.iter().map(|name| world.authority.issue(name)).collect();
+    let issued: Vec<_> = names
+        .iter()
+        .map(|name| world.authority.issue(name))
+        .collect();
     for one in &issued {
         world.client().apply(&one.request(1)).await.unwrap();
     }
@@ -141,7 +160,10 @@ async fn links_in_the_directory_lead_the_agent_nowhere() {
     world.assert_serves(&kept).await;
     assert_eq!(world.visit(&linked.hostname).await, None);
     assert_eq!(world.client().health().await.unwrap().quarantined, 2);
-    assert_eq!(std::fs::read_to_string(&stranger).unwrap(), "somebody else's");
+    assert_eq!(
+        std::fs::read_to_string(&stranger).unwrap(),
+        "somebody else's"
+    );
     world.client().apply(&linked.request(1)).await.unwrap();
     world.assert_serves(&linked).await;
     assert!(std::fs::symlink_metadata(&name).unwrap().is_file());
@@ -151,8 +173,14 @@ async fn links_in_the_directory_lead_the_agent_nowhere() {
     std::fs::remove_dir(world.state("staging")).unwrap();
     symlink(elsewhere.path(), world.state("staging")).unwrap();
     let refused = world.bind_agent().await.err().unwrap();
-    assert!(format!("{refused:?}").contains("symbolic link"), "{refused:?}");
-    assert_eq!(std::fs::read_to_string(&stranger).unwrap(), "somebody else's");
+    assert!(
+        format!("{refused:?}").contains("symbolic link"),
+        "{refused:?}"
+    );
+    assert_eq!(
+        std::fs::read_to_string(&stranger).unwrap(),
+        "somebody else's"
+    );
     std::fs::remove_file(world.state("staging")).unwrap();
     world.start_agent().await;
 }

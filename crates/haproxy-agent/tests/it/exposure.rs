@@ -12,7 +12,8 @@ const HEAD: &str = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg";
 /// Base64 characters of the 32 octets of the scalar.
 const SCALAR: usize = 42;
 
-/// The forms in which a key's scalar could slip out: any 16 Base64 characters in a row of it, and its octets in hex.
+/// The forms in which a key's scalar could slip out: any 16 Base64 characters in a row of it, and
+/// its octets in hex.
 fn forms(key: &CertificateKey) -> Vec<String> {
     let pem = key.to_pem();
     let text: String = pem
@@ -30,12 +31,16 @@ fn forms(key: &CertificateKey) -> Vec<String> {
 
 #[tokio::test]
 async fn no_answer_of_any_call_holds_key_material() {
-    let mut world = World::with_settings(|settings| settings.max_runtime_request_bytes = 4096).await;
+    let mut world =
+        World::with_settings(|settings| settings.max_runtime_request_bytes = 4096).await;
     world.start_haproxy().await;
     let served = world.authority.issue("shop.example.com");
     let refused = world.authority.issue_padded("long.example.com", 6000);
     let calls = calls(&served, &refused);
-    let secrets: Vec<_> = [&served.key, &refused.key].into_iter().flat_map(forms).collect();
+    let secrets: Vec<_> = [&served.key, &refused.key]
+        .into_iter()
+        .flat_map(forms)
+        .collect();
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     for (method, path, body) in calls {
         let url = format!("{}{path}", world.agent_url());
@@ -75,10 +80,26 @@ fn calls(served: &Issued, refused: &Issued) -> Vec<(Method, &'static str, String
             serde_json::to_string(&refused.request(1)).unwrap(),
         ),
         // Keys in places where no key belongs, which an error could repeat.
-        (Method::POST, apply, changed("hostname", key.as_str().into())),
-        (Method::POST, apply, changed("chainPem", key.as_str().into())),
-        (Method::POST, apply, changed("fingerprint", key.as_str().into())),
-        (Method::POST, apply, changed("generation", key.as_str().into())),
+        (
+            Method::POST,
+            apply,
+            changed("hostname", key.as_str().into()),
+        ),
+        (
+            Method::POST,
+            apply,
+            changed("chainPem", key.as_str().into()),
+        ),
+        (
+            Method::POST,
+            apply,
+            changed("fingerprint", key.as_str().into()),
+        ),
+        (
+            Method::POST,
+            apply,
+            changed("generation", key.as_str().into()),
+        ),
         (
             Method::POST,
             apply,
@@ -120,7 +141,11 @@ fn calls(served: &Issued, refused: &Issued) -> Vec<(Method, &'static str, String
             String::new(),
         ),
         (Method::GET, "/internal/v1/challenges/abc", String::new()),
-        (Method::GET, "/.well-known/acme-challenge/abc", String::new()),
+        (
+            Method::GET,
+            "/.well-known/acme-challenge/abc",
+            String::new(),
+        ),
         (Method::GET, "/health", String::new()),
         (Method::GET, "/metrics", String::new()),
         (Method::GET, "/certs/shop.example.com.pem", String::new()),

@@ -1,5 +1,5 @@
-//! Hostile apply requests against a real HAProxy: each is refused with the reason, or served if it is valid after all, and a refusal
-//! changes nothing, neither in HAProxy nor on disk.
+//! Hostile apply requests against a real HAProxy: each is refused with the reason, or served if it
+//! is valid after all, and a refusal changes nothing, neither in HAProxy nor on disk.
 //!
 //! `DPS_FUZZ_ROUNDS` and `DPS_FUZZ_SEED` lengthen and repeat the random part; the seed is printed.
 
@@ -33,16 +33,26 @@ async fn edge(world: &World) -> Edge {
     }
 }
 
-/// Sends the body as it is. A refusal must be a 4xx with a problem document that tells what is wrong and repeats no key.
+/// Sends the body as it is. A refusal must be a 4xx with a problem document that tells what is
+/// wrong and repeats no key.
 async fn send(world: &World, http: &reqwest::Client, body: Vec<u8>) -> Result<(), Problem> {
     let url = format!("{}/internal/v1/certificates/apply", world.agent_url());
-    let answer = http.post(url).bearer_auth(TOKEN).body(body).send().await.unwrap();
+    let answer = http
+        .post(url)
+        .bearer_auth(TOKEN)
+        .body(body)
+        .send()
+        .await
+        .unwrap();
     let (status, text) = (answer.status(), answer.text().await.unwrap());
     if status.is_success() {
         return Ok(());
     }
     assert!(status.is_client_error(), "{status}: {text}");
-    assert!(!text.contains("BEGIN") && !text.contains("MIGHAgEA"), "{text}");
+    assert!(
+        !text.contains("BEGIN") && !text.contains("MIGHAgEA"),
+        "{text}"
+    );
     let problem: Problem = serde_json::from_str(&text).unwrap();
     assert_eq!(problem.status, status.as_u16());
     assert!(
@@ -59,13 +69,21 @@ async fn world_that_serves_something() -> (World, reqwest::Client) {
         .apply(&world.authority.issue(HOST).request(1))
         .await
         .unwrap();
-    (world, reqwest::Client::builder().no_proxy().build().unwrap())
+    (
+        world,
+        reqwest::Client::builder().no_proxy().build().unwrap(),
+    )
 }
 
 #[tokio::test]
 async fn every_hostile_request_is_refused_by_name_and_changes_nothing_at_the_edge() {
     let (world, http) = world_that_serves_something().await;
-    for Specimen { name, body, verdict } in specimens(&world.authority, 2) {
+    for Specimen {
+        name,
+        body,
+        verdict,
+    } in specimens(&world.authority, 2)
+    {
         let before = edge(&world).await;
         let outcome = send(&world, &http, body).await;
         match (verdict, outcome) {
@@ -88,9 +106,13 @@ async fn every_hostile_request_is_refused_by_name_and_changes_nothing_at_the_edg
 
 #[tokio::test]
 async fn requests_mutated_at_random_never_break_the_agent_or_change_what_they_must_not() {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
-    let seed =
-        number("DPS_FUZZ_SEED").unwrap_or_else(|| u64::from_str_radix(&randomness::hex(7), 16).unwrap());
+    let number = |name: &str| {
+        std::env::var(name)
+            .ok()
+            .map(|text| text.parse::<u64>().unwrap())
+    };
+    let seed = number("DPS_FUZZ_SEED")
+        .unwrap_or_else(|| u64::from_str_radix(&randomness::hex(7), 16).unwrap());
     let rounds = number("DPS_FUZZ_ROUNDS").unwrap_or(ROUNDS);
     println!("DPS_FUZZ_SEED={seed} DPS_FUZZ_ROUNDS={rounds}");
     let (world, http) = world_that_serves_something().await;
@@ -116,7 +138,10 @@ async fn requests_mutated_at_random_never_break_the_agent_or_change_what_they_mu
         }
     }
     println!("{served} served, refused: {refused:?}");
-    assert!(refused.len() > 3, "the mutations reach too little: {refused:?}");
+    assert!(
+        refused.len() > 3,
+        "the mutations reach too little: {refused:?}"
+    );
     assert!(world.visit(&host(HOST)).await.is_some());
     assert_eq!(before.stores.transaction, None);
     world.assert_loadable();

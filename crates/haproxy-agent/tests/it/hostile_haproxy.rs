@@ -1,4 +1,5 @@
-//! Something else than HAProxy on the socket: whatever it answers, the client comes to an end with a value or an error of its own.
+//! Something else than HAProxy on the socket: whatever it answers, the client comes to an end with
+//! a value or an error of its own.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -141,7 +142,8 @@ async fn beside_something_that_is_no_haproxy_nothing_is_acknowledged_or_kept() {
         let answer = answer.to_vec();
         imposter(&path, move || answer.clone());
         let world =
-            World::with_settings(|settings| settings.haproxy_socket = path.display().to_string()).await;
+            World::with_settings(|settings| settings.haproxy_socket = path.display().to_string())
+                .await;
         let before = world.files();
         let verdict = world
             .client()
@@ -152,6 +154,14 @@ async fn beside_something_that_is_no_haproxy_nothing_is_acknowledged_or_kept() {
             "{verdict:?}"
         );
         assert_eq!(world.files(), before);
-        assert!(world.client().inventory(None, 1).await.unwrap().items.is_empty());
+        assert!(
+            world
+                .client()
+                .inventory(None, 1)
+                .await
+                .unwrap()
+                .items
+                .is_empty()
+        );
     }
 }

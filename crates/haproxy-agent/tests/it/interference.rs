@@ -14,13 +14,17 @@ use crate::world::{World, eventually};
 /// A world whose agent looks at everything again every second.
 async fn watchful() -> World {
     let mut world =
-        World::with_settings(|settings| settings.audit_interval = HumanDuration::from_secs(1)).await;
+        World::with_settings(|settings| settings.audit_interval = HumanDuration::from_secs(1))
+            .await;
     world.start_haproxy().await;
     world
 }
 
 async fn apply_all(world: &World, names: &[&str]) -> Vec<Issued> {
-    let issued: Vec<_> = names.iter().map(|name| world.authority.issue(name)).collect();
+    let issued: Vec<_> = names
+        .iter()
+        .map(|name| world.authority.issue(name))
+        .collect();
     for one in &issued {
         world.client().apply(&one.request(1)).await.unwrap();
     }
@@ -52,7 +56,11 @@ async fn files_that_are_lost_damaged_replaced_or_opened_are_found_before_haproxy
     let whole = fs::read_to_string(&cut).unwrap();
     fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
     fs::set_permissions(&open, Permissions::from_mode(0o644)).unwrap();
-    fs::set_permissions(&world.settings.state_directory, Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(
+        &world.settings.state_directory,
+        Permissions::from_mode(0o755),
+    )
+    .unwrap();
     fs::remove_file(&lost).unwrap();
 
     eventually("all of it is found", async || {
@@ -63,7 +71,10 @@ async fn files_that_are_lost_damaged_replaced_or_opened_are_found_before_haproxy
     world.assert_loadable();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(
-        (mode(Path::new(&open)), mode(&world.settings.state_directory)),
+        (
+            mode(Path::new(&open)),
+            mode(&world.settings.state_directory)
+        ),
         (0o600, 0o700)
     );
     // HAProxy still has the two in its memory, and the service can see that the agent does not.
@@ -80,7 +91,11 @@ async fn files_that_are_lost_damaged_replaced_or_opened_are_found_before_haproxy
 
     // Also an apply that is refused leaves it to HAProxy.
     let too_long = world.authority.issue_padded(names[0], 30_000);
-    world.client().apply(&too_long.request(1)).await.unwrap_err();
+    world
+        .client()
+        .apply(&too_long.request(1))
+        .await
+        .unwrap_err();
     world.assert_serves(&issued[0]).await;
 
     for one in &issued[..2] {
@@ -136,7 +151,16 @@ async fn a_directory_that_was_taken_away_is_not_taken_for_an_empty_one() {
                 .is_some_and(|problem| problem.contains("not the directory"))
     })
     .await;
-    assert_eq!(world.client().inventory(None, 10).await.unwrap().items.len(), 2);
+    assert_eq!(
+        world
+            .client()
+            .inventory(None, 10)
+            .await
+            .unwrap()
+            .items
+            .len(),
+        2
+    );
     for one in &issued {
         world.assert_serves(one).await;
     }

@@ -1,4 +1,5 @@
-//! The agent against a real HAProxy, over the client that the service uses. Each test has its own HAProxy, agent and directory.
+//! The agent against a real HAProxy, over the client that the service uses. Each test has its own
+//! HAProxy, agent and directory.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

@@ -1,4 +1,5 @@
-//! HAProxy is stopped, reloaded or struck dumb in the middle of a batch, and callers contradict each other.
+//! HAProxy is stopped, reloaded or struck dumb in the middle of a batch, and callers contradict
+//! each other.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -43,8 +44,8 @@ async fn begun(world: &World, stores: usize) {
     .await;
 }
 
-/// Passes on what the agent says to HAProxy and back. While it is armed with HAProxy's process, it stops that just before a
-/// connection's hundredth commit gets there.
+/// Passes on what the agent says to HAProxy and back. While it is armed with HAProxy's process, it
+/// stops that just before a connection's hundredth commit gets there.
 async fn relay(listener: TcpListener, socket: PathBuf, armed: watch::Receiver<Option<u32>>) {
     let mut connections = JoinSet::new();
     while let Ok((agent, _)) = listener.accept().await {
@@ -148,7 +149,8 @@ async fn removals_from_a_haproxy_that_is_stopped_are_answered_at_once_and_done_w
     let verdicts = calls.join_all().await;
     let took = since.elapsed();
     signal("-CONT", world.pid());
-    // One after the other they would be thirty-nine; a few bursts are less, and looks at HAProxy come between them.
+    // One after the other they would be thirty-nine; a few bursts are less, and looks at HAProxy
+    // come between them.
     assert!(took < 20 * SHORT, "{took:?}");
     assert!(verdicts.iter().all(Result::is_err));
 
@@ -184,7 +186,10 @@ async fn where_nobody_answers_handshakes_a_batch_is_refused_within_a_few_timeout
     let issued = issue_many(&world, 60);
     let since = Instant::now();
     for verdict in world.client().apply_batch(&requests(&issued, 1)).await {
-        assert!(matches!(verdict, Err(AgentError::Mismatch { .. })), "{verdict:?}");
+        assert!(
+            matches!(verdict, Err(AgentError::Mismatch { .. })),
+            "{verdict:?}"
+        );
     }
     // Sixty handshakes, four at once, would be fifteen.
     assert!(since.elapsed() < 8 * SHORT, "{:?}", since.elapsed());
@@ -199,7 +204,10 @@ async fn where_nobody_answers_handshakes_a_batch_is_refused_within_a_few_timeout
 async fn a_reload_in_the_middle_of_a_batch_loses_nothing_that_was_acknowledged() {
     let mut world = World::without_haproxy().await;
     world.spawn_haproxy_with(&["-W"]);
-    eventually("HAProxy answers", async || metric(&world, "in_sync").await == 1).await;
+    eventually("HAProxy answers", async || {
+        metric(&world, "in_sync").await == 1
+    })
+    .await;
     let old = issue_many(&world, 100);
     for verdict in world.client().apply_batch(&requests(&old[..50], 1)).await {
         verdict.unwrap();
@@ -241,7 +249,10 @@ async fn applies_and_removals_of_one_hostname_at_once_end_in_one_story() {
             let issued = world.authority.issue("shop.example.com");
             calls.spawn(async move {
                 if n % 3 == 2 {
-                    client.remove_generation(&issued.hostname, generation).await.ok();
+                    client
+                        .remove_generation(&issued.hostname, generation)
+                        .await
+                        .ok();
                 } else {
                     client.apply(&issued.request(generation)).await.ok();
                 }
@@ -254,9 +265,15 @@ async fn applies_and_removals_of_one_hostname_at_once_end_in_one_story() {
             world.visit(&host).await,
             held.first().map(|item| item.fingerprint.clone())
         );
-        assert!(held.iter().all(|item| item.state == CertificateState::Served));
+        assert!(
+            held.iter()
+                .all(|item| item.state == CertificateState::Served)
+        );
         // The highest of all was an apply: whatever came before it cannot have taken it down.
-        assert_eq!(held.first().map(|item| item.generation), Some(100 * round + 8));
+        assert_eq!(
+            held.first().map(|item| item.generation),
+            Some(100 * round + 8)
+        );
         let entries = world.operator().list_entries(&world.list()).await.unwrap();
         assert_eq!(entries.len(), held.len());
         world.assert_loadable();

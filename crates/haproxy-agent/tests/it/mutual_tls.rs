@@ -72,7 +72,8 @@ impl Fleet {
         .unwrap()
     }
 
-    /// What a service with the files of this machine, which believes this authority, proves itself by.
+    /// What a service with the files of this machine, which believes this authority, proves itself
+    /// by.
     fn access(&self, machine: &str, authorities: &Path, token: Option<&str>) -> Access {
         Access {
             token: token.map(SecretString::from),
@@ -124,18 +125,24 @@ async fn only_the_services_own_certificate_gives_orders() {
     assert_eq!(service.inventory(None, 10).await.unwrap().items.len(), 1);
 
     let ours = fleet.file("service", "ca");
-    let anonymous =
-        rustls::ClientConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots(&ours))
-            .with_no_client_auth();
+    let anonymous = rustls::ClientConfig::builder_with_provider(
+        rustls::crypto::aws_lc_rs::default_provider().into(),
+    )
+    .with_safe_default_protocol_versions()
+    .unwrap()
+    .with_root_certificates(roots(&ours))
+    .with_no_client_auth();
     let anonymous = Access {
         token: Some(SecretString::from(TOKEN)),
         tls: Some(anonymous),
     };
     for (what, host, access, reason) in [
-        ("no certificate", "127.0.0.1", anonymous, "CertificateRequired"),
+        (
+            "no certificate",
+            "127.0.0.1",
+            anonymous,
+            "CertificateRequired",
+        ),
         (
             "another authority's",
             "127.0.0.1",
@@ -181,7 +188,9 @@ fn roots(path: &Path) -> rustls::RootCertStore {
 async fn without_encryption_challenges_and_health_are_answered_and_orders_are_not() {
     let fleet = Fleet::new();
     let world = world(&fleet, |_| ()).await;
-    let token = "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0".parse().unwrap();
+    let token = "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0"
+        .parse()
+        .unwrap();
     let service = service_of(&world, &fleet);
     service
         .publish_challenge(&token, "LoqX.thumbprint")
@@ -196,7 +205,10 @@ async fn without_encryption_challenges_and_health_are_answered_and_orders_are_no
     let asked = format!("http://{}/.well-known/acme-challenge/{token}", world.http);
     let answer = reqwest::get(asked).await.unwrap();
     assert_eq!(
-        (answer.status().as_u16(), answer.text().await.unwrap().as_str()),
+        (
+            answer.status().as_u16(),
+            answer.text().await.unwrap().as_str()
+        ),
         (200, "LoqX.thumbprint")
     );
     let plain = world.client();
@@ -204,7 +216,9 @@ async fn without_encryption_challenges_and_health_are_answered_and_orders_are_no
     let orders = [
         plain.inventory(None, 1).await.map(drop),
         plain.publish_challenge(&token, "x").await,
-        plain.remove(&crate::authority::host("shop.example.com")).await,
+        plain
+            .remove(&crate::authority::host("shop.example.com"))
+            .await,
         plain
             .apply(&world.authority.issue("shop.example.com").request(1))
             .await

@@ -39,20 +39,31 @@ async fn bad_certificates_are_refused_by_name_and_change_nothing() {
     let disordered = dps_x509::CertificateChain::from_der(other_issuer)
         .unwrap()
         .to_pem();
-    let expired =
-        world
-            .authority
-            .issue_for("shop.example.com", "shop.example.com", now - 90 * DAY, now - DAY);
-    let early = world
-        .authority
-        .issue_for("shop.example.com", "shop.example.com", now + DAY, now + 90 * DAY);
-    let foreign = world
-        .authority
-        .issue_for("shop.example.com", "other.example.com", now - DAY, now + DAY);
+    let expired = world.authority.issue_for(
+        "shop.example.com",
+        "shop.example.com",
+        now - 90 * DAY,
+        now - DAY,
+    );
+    let early = world.authority.issue_for(
+        "shop.example.com",
+        "shop.example.com",
+        now + DAY,
+        now + 90 * DAY,
+    );
+    let foreign = world.authority.issue_for(
+        "shop.example.com",
+        "other.example.com",
+        now - DAY,
+        now + DAY,
+    );
     let truncated = good.chain.to_pem()[..500].to_owned();
 
     for (request, expected) in [
-        (with_key(other_key.expose_secret()), ProblemCode::KeyMismatch),
+        (
+            with_key(other_key.expose_secret()),
+            ProblemCode::KeyMismatch,
+        ),
         (with_key("no key at all"), ProblemCode::KeyMalformed),
         (
             with_key(
@@ -65,7 +76,10 @@ async fn bad_certificates_are_refused_by_name_and_change_nothing() {
             ProblemCode::KeyMalformed,
         ),
         (with_chain(truncated), ProblemCode::ChainMalformed),
-        (with_chain("garbage".to_owned()), ProblemCode::ChainMalformed),
+        (
+            with_chain("garbage".to_owned()),
+            ProblemCode::ChainMalformed,
+        ),
         (
             with_chain(good.chain.to_pem().repeat(10)),
             ProblemCode::ChainMalformed,
@@ -157,7 +171,8 @@ async fn requests_that_are_none_are_refused_with_a_problem_document() {
         let answer = call.bearer_auth(TOKEN).send().await.unwrap();
         assert_eq!(answer.status(), status, "{}", answer.url());
         assert_eq!(answer.headers()["content-type"], "application/problem+json");
-        let problem: serde_json::Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        let problem: serde_json::Value =
+            serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
         assert_eq!(
             (problem["code"].as_str(), problem["status"].as_u64()),
             (Some(code), Some(status.into()))
@@ -184,10 +199,14 @@ async fn absurd_pages_are_bounded_or_refused_by_name() {
         ("cursor=a%0d%0ashow%20info", "cursor"),
         (&format!("cursor={long}"), "cursor"),
     ] {
-        let call = http.get(format!("{}/internal/v1/certificates?{query}", world.agent_url()));
+        let call = http.get(format!(
+            "{}/internal/v1/certificates?{query}",
+            world.agent_url()
+        ));
         let answer = call.bearer_auth(TOKEN).send().await.unwrap();
         assert_eq!(answer.status(), 400, "{query}");
-        let problem: serde_json::Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        let problem: serde_json::Value =
+            serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
         assert_eq!(problem["field"].as_str(), Some(field), "{query} {problem}");
     }
     // What can be made sense of is cut to what is sent at once.
@@ -204,7 +223,8 @@ async fn absurd_pages_are_bounded_or_refused_by_name() {
 async fn wrong_tokens_are_counted_and_do_not_keep_the_right_one_out() {
     let world = World::new().await;
     let url: url::Url = world.agent_url().parse().unwrap();
-    let wrong = AgentClient::new(url, SecretString::from("guess"), ClientOptions::default()).unwrap();
+    let wrong =
+        AgentClient::new(url, SecretString::from("guess"), ClientOptions::default()).unwrap();
     for _ in 0..3 {
         let refused = wrong.inventory(None, 1).await;
         assert!(
@@ -225,7 +245,8 @@ async fn wrong_tokens_are_counted_and_do_not_keep_the_right_one_out() {
 async fn internal_calls_need_the_token() {
     let world = World::new().await;
     let url: url::Url = world.agent_url().parse().unwrap();
-    let wrong = AgentClient::new(url, SecretString::from("guess"), ClientOptions::default()).unwrap();
+    let wrong =
+        AgentClient::new(url, SecretString::from("guess"), ClientOptions::default()).unwrap();
     let issued = world.authority.issue("shop.example.com");
     assert!(matches!(
         wrong.apply(&issued.request(1)).await,
@@ -254,7 +275,8 @@ async fn internal_calls_need_the_token() {
 /// A TLS server that presents its own certificate for every name.
 async fn impostor() -> std::net::SocketAddr {
     let now = SystemClock.now();
-    let (chain, key) = dps_x509::self_signed(&host("impostor.example"), now - DAY, now + DAY).unwrap();
+    let (chain, key) =
+        dps_x509::self_signed(&host("impostor.example"), now - DAY, now + DAY).unwrap();
     let certificate = rustls::pki_types::CertificateDer::from(chain.der()[0].clone());
     let key = rustls::pki_types::PrivatePkcs8KeyDer::from(key.pkcs8_der().to_vec());
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -290,12 +312,24 @@ async fn a_certificate_that_the_edge_does_not_present_is_taken_back() {
     let renewed = world.authority.issue("old.example.com");
     for request in [new.request(1), renewed.request(2)] {
         let verdict = world.client().apply(&request).await;
-        assert!(matches!(verdict, Err(AgentError::Mismatch { .. })), "{verdict:?}");
+        assert!(
+            matches!(verdict, Err(AgentError::Mismatch { .. })),
+            "{verdict:?}"
+        );
     }
     assert_eq!(world.visit(&new.hostname).await, None);
     world.assert_serves(&old).await;
     assert_eq!(world.files(), files);
-    assert_eq!(world.client().inventory(None, 10).await.unwrap().items.len(), 1);
+    assert_eq!(
+        world
+            .client()
+            .inventory(None, 10)
+            .await
+            .unwrap()
+            .items
+            .len(),
+        1
+    );
 }
 
 #[tokio::test]
@@ -327,8 +361,13 @@ async fn what_exceeds_the_limits_is_refused_and_the_rest_goes_on() {
         .publish_challenge(&"a".parse().unwrap(), "x")
         .await
         .unwrap();
-    let second = world.client().publish_challenge(&"b".parse().unwrap(), "x").await;
-    assert!(matches!(&second, Err(AgentError::Unreachable { detail, .. }) if detail.contains("CAPACITY")));
+    let second = world
+        .client()
+        .publish_challenge(&"b".parse().unwrap(), "x")
+        .await;
+    assert!(
+        matches!(&second, Err(AgentError::Unreachable { detail, .. }) if detail.contains("CAPACITY"))
+    );
     world.assert_serves(&one).await;
     world.assert_loadable();
 }

@@ -22,7 +22,10 @@ async fn slow_to_load() -> World {
     })
     .await;
     world.spawn_haproxy_with(&["-W"]);
-    eventually("HAProxy answers", async || metric(&world, "in_sync").await == 1).await;
+    eventually("HAProxy answers", async || {
+        metric(&world, "in_sync").await == 1
+    })
+    .await;
     let issued = issue_many(&world, 250);
     for verdict in world.client().apply_batch(&requests(&issued, 1)).await {
         verdict.unwrap();
@@ -51,7 +54,11 @@ type Expected = Arc<Mutex<BTreeMap<Hostname, Option<String>>>>;
 
 /// Visits every expected name again and again until `stop`; returns the visits that showed
 /// something else.
-async fn keep_visiting(world: &World, expected: &Expected, stop: &CancellationToken) -> Vec<String> {
+async fn keep_visiting(
+    world: &World,
+    expected: &Expected,
+    stop: &CancellationToken,
+) -> Vec<String> {
     let mut failures = Vec::new();
     while !stop.is_cancelled() {
         let now = expected.lock().unwrap().clone();
@@ -77,7 +84,11 @@ async fn change_during_reloads(world: &World, expected: &Expected) {
     let client = world.client();
     for round in 0..4 {
         begin_reload(world).await;
-        let add = |n: usize| world.authority.issue(&format!("new{n}-{round}.example.com"));
+        let add = |n: usize| {
+            world
+                .authority
+                .issue(&format!("new{n}-{round}.example.com"))
+        };
         let added: Vec<_> = (0..4).map(add).collect();
         for verdict in client.apply_batch(&requests(&added[..3], 1)).await {
             verdict.unwrap();
@@ -202,8 +213,13 @@ async fn a_load_that_does_not_end_refuses_changes_and_nothing_else() {
         eventually("a change waits for the load", is_waiting).await;
         client.health().await.unwrap();
         client.inventory(None, 10).await.unwrap();
-        let token = "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0".parse().unwrap();
-        client.publish_challenge(&token, "LoqX.thumbprint").await.unwrap();
+        let token = "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0"
+            .parse()
+            .unwrap();
+        client
+            .publish_challenge(&token, "LoqX.thumbprint")
+            .await
+            .unwrap();
         let asked = format!("http://{}/.well-known/acme-challenge/{token}", world.http);
         let answer = reqwest::get(asked).await.unwrap().text().await.unwrap();
         assert_eq!(answer, "LoqX.thumbprint");

@@ -41,22 +41,45 @@ async fn the_agent_notices_a_restarted_haproxy_and_goes_on_with_it() {
     world.client().apply(&first.request(1)).await.unwrap();
     world.kill_haproxy();
     world.start_haproxy().await;
-    assert!(world.client().health().await.unwrap().last_repair_at.is_some());
+    assert!(
+        world
+            .client()
+            .health()
+            .await
+            .unwrap()
+            .last_repair_at
+            .is_some()
+    );
 
     let renewed = world.authority.issue("first.example.com");
     let second = world.authority.issue("second.example.com");
     assert_eq!(
-        world.client().apply(&renewed.request(2)).await.unwrap().outcome,
+        world
+            .client()
+            .apply(&renewed.request(2))
+            .await
+            .unwrap()
+            .outcome,
         ApplyOutcome::Replaced
     );
     assert_eq!(
-        world.client().apply(&second.request(1)).await.unwrap().outcome,
+        world
+            .client()
+            .apply(&second.request(1))
+            .await
+            .unwrap()
+            .outcome,
         ApplyOutcome::Created
     );
     world.assert_serves(&renewed).await;
     world.assert_serves(&second).await;
     assert_eq!(
-        world.operator().list_entries(&world.list()).await.unwrap().len(),
+        world
+            .operator()
+            .list_entries(&world.list())
+            .await
+            .unwrap()
+            .len(),
         2
     );
 }
@@ -121,9 +144,17 @@ async fn an_agent_that_was_restarted_knows_everything() {
         .client()
         .apply(&world.authority.issue("shop.example.com").request(6))
         .await;
-    assert!(matches!(stale, Err(AgentError::Refused { .. })), "{stale:?}");
+    assert!(
+        matches!(stale, Err(AgentError::Refused { .. })),
+        "{stale:?}"
+    );
     assert_eq!(
-        world.client().apply(&issued.request(7)).await.unwrap().outcome,
+        world
+            .client()
+            .apply(&issued.request(7))
+            .await
+            .unwrap()
+            .outcome,
         ApplyOutcome::Unchanged
     );
     world
@@ -133,7 +164,10 @@ async fn an_agent_that_was_restarted_knows_everything() {
         .unwrap();
     let stores = world.operator().stores().await.unwrap().names;
     assert_eq!(
-        stores.iter().filter(|name| name.contains("/sentinel/")).count(),
+        stores
+            .iter()
+            .filter(|name| name.contains("/sentinel/"))
+            .count(),
         1,
         "{stores:?}"
     );
@@ -147,7 +181,10 @@ async fn what_was_changed_by_hand_is_mended_when_the_agent_starts() {
         "deleted.example.com",
         "doubled.example.com",
     ];
-    let issued: Vec<_> = names.iter().map(|name| world.authority.issue(name)).collect();
+    let issued: Vec<_> = names
+        .iter()
+        .map(|name| world.authority.issue(name))
+        .collect();
     for one in &issued {
         world.client().apply(&one.request(1)).await.unwrap();
     }
@@ -164,12 +201,17 @@ async fn what_was_changed_by_hand_is_mended_when_the_agent_starts() {
     operator.list_remove(&list, &deleted, None).await.unwrap();
     operator.delete(&deleted).await.unwrap();
     operator
-        .list_add(&list, &world.store(&issued[2].hostname), &issued[2].hostname)
+        .list_add(
+            &list,
+            &world.store(&issued[2].hostname),
+            &issued[2].hostname,
+        )
         .await
         .unwrap();
     let extra = world.authority.issue("extra.example.com");
     let stranger = world.state("certs/zz/extra.example.com.pem");
-    let stranger = haproxy_domain_agent::runtime_api::StoreName::parse(stranger.to_str().unwrap()).unwrap();
+    let stranger =
+        haproxy_domain_agent::runtime_api::StoreName::parse(stranger.to_str().unwrap()).unwrap();
     operator.create(&stranger).await.unwrap();
     operator
         .stage(&stranger, &Payload::new(&extra.chain, &extra.key))
@@ -219,7 +261,9 @@ async fn a_haproxy_without_our_crt_list_is_named_as_the_reason() {
     );
     let problem = world.client().health().await.unwrap().haproxy.problem;
     assert!(
-        problem.as_ref().is_some_and(|problem| problem.contains(&list)),
+        problem
+            .as_ref()
+            .is_some_and(|problem| problem.contains(&list)),
         "{problem:?}"
     );
 }
@@ -231,7 +275,10 @@ async fn two_agents_never_share_a_directory() {
     settings.listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     let clock = std::sync::Arc::new(haproxy_domain_agent::SystemClock);
     let second = haproxy_domain_agent::Agent::bind(&settings, clock).await;
-    assert!(matches!(second, Err(haproxy_domain_agent::AgentError::Disk(_))));
+    assert!(matches!(
+        second,
+        Err(haproxy_domain_agent::AgentError::Disk(_))
+    ));
 }
 
 #[tokio::test]
@@ -262,7 +309,11 @@ async fn a_haproxy_that_lost_very_many_is_given_them_back_and_a_newcomer_need_no
         world.client().health().await.unwrap().status == HealthStatus::Ok
     })
     .await;
-    for one in issued[..698].iter().step_by(50).chain([&renewed, &newcomer]) {
+    for one in issued[..698]
+        .iter()
+        .step_by(50)
+        .chain([&renewed, &newcomer])
+    {
         world.assert_serves(one).await;
     }
     assert_eq!(world.visit(&issued[699].hostname).await, None);

@@ -1,7 +1,9 @@
-//! The agent where it may do next to nothing: the restrictions of our systemd unit, and a disk that is full.
+//! The agent where it may do next to nothing: the restrictions of our systemd unit, and a disk that
+//! is full.
 //!
-//! Where no systemd runs as PID 1, its restrictions are applied one by one: a file system that is read-only but for the state
-//! directory, no capability, no new privileges, and the unit's own system call filter, under which any other call kills the process.
+//! Where no systemd runs as PID 1, its restrictions are applied one by one: a file system that is
+//! read-only but for the state directory, no capability, no new privileges, and the unit's own
+//! system call filter, under which any other call kills the process.
 
 use std::collections::BTreeSet;
 use std::fs::Permissions;
@@ -76,23 +78,33 @@ fn expand(set: &str) -> BTreeSet<String> {
 #[test]
 #[ignore = "a helper that another test starts in a process of its own"]
 fn confined() {
-    let Ok(calls) = std::env::var(CALLS) else { return };
+    let Ok(calls) = std::env::var(CALLS) else {
+        return;
+    };
     let calls = std::fs::read_to_string(calls).unwrap();
     let arch: TargetArch = std::env::consts::ARCH.try_into().unwrap();
     let compile = |calls: &[&str]| {
-        let calls: Vec<_> = calls.iter().map(|call| json!({ "syscall": call })).collect();
-        let filter = json!({ "mismatch_action": "kill_process", "match_action": "allow", "filter": calls });
+        let calls: Vec<_> = calls
+            .iter()
+            .map(|call| json!({ "syscall": call }))
+            .collect();
+        let filter =
+            json!({ "mismatch_action": "kill_process", "match_action": "allow", "filter": calls });
         let text = json!({ "agent": filter }).to_string();
         seccompiler::compile_from_json(text.as_bytes(), arch)
     };
     // systemd's sets name calls of other architectures, too.
-    let known: Vec<_> = calls.lines().filter(|call| compile(&[call]).is_ok()).collect();
+    let known: Vec<_> = calls
+        .lines()
+        .filter(|call| compile(&[call]).is_ok())
+        .collect();
     let program: BpfProgram = compile(&known).unwrap().remove("agent").unwrap();
     seccompiler::apply_filter(&program).unwrap();
     panic!("{}", Command::new(AGENT).exec());
 }
 
-/// Runs `script` in a mount namespace of its own, where it may mount; `$0` is the state directory and `$@` what to become.
+/// Runs `script` in a mount namespace of its own, where it may mount; `$0` is the state directory
+/// and `$@` what to become.
 fn in_namespace(state: &Path, script: &str, become_what: &[&str]) -> Command {
     let mut command = Command::new("unshare");
     command
@@ -119,7 +131,11 @@ async fn the_agent_does_all_its_work_within_the_restrictions_of_its_unit() {
     world.stop_agent().await;
     let folder = tempfile::tempdir().unwrap();
     let calls = folder.path().join("calls");
-    std::fs::write(&calls, system_calls().into_iter().collect::<Vec<_>>().join("\n")).unwrap();
+    std::fs::write(
+        &calls,
+        system_calls().into_iter().collect::<Vec<_>>().join("\n"),
+    )
+    .unwrap();
     let helper = std::env::current_exe().unwrap();
     let become_what = [
         "env",
@@ -144,8 +160,13 @@ async fn the_agent_does_all_its_work_within_the_restrictions_of_its_unit() {
     client.apply(&renewed.request(2)).await.unwrap();
     world.assert_serves(&second).await;
     world.assert_serves(&renewed).await;
-    let token = "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0".parse().unwrap();
-    client.publish_challenge(&token, "LoqX.thumbprint").await.unwrap();
+    let token = "LoqXcYV8q5ONbJQxbmR7SCTNo3tiAXDfowyjxAjEuX0"
+        .parse()
+        .unwrap();
+    client
+        .publish_challenge(&token, "LoqX.thumbprint")
+        .await
+        .unwrap();
     let asked = format!("http://{}/.well-known/acme-challenge/{token}", world.http);
     assert_eq!(
         reqwest::get(asked).await.unwrap().text().await.unwrap(),
@@ -164,7 +185,8 @@ async fn the_agent_does_all_its_work_within_the_restrictions_of_its_unit() {
     drop(agent);
 }
 
-/// The process is what it should be: not the helper any more, with a filter, without capabilities, and its root is read-only.
+/// The process is what it should be: not the helper any more, with a filter, without capabilities,
+/// and its root is read-only.
 fn assert_confined(agent: &Guarded) {
     let proc = PathBuf::from(format!("/proc/{}", agent.0.id()));
     assert_eq!(
@@ -302,7 +324,8 @@ async fn a_directory_that_is_closed_to_the_agent_changes_nothing_until_it_is_ope
     world.stop_agent().await;
     let state = world.settings.state_directory.clone();
     let socket = PathBuf::from(&world.settings.haproxy_socket);
-    let set_mode = |path: &Path, mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    let set_mode =
+        |path: &Path, mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
     set_mode(state.parent().unwrap(), 0o755);
     set_mode(&socket, 0o666);
     let give = Command::new("chown")

@@ -26,7 +26,10 @@ fn the_paths_are_the_agents_defaults() {
     let defaults = haproxy_domain_agent::Settings::default();
     for default in [
         format!("stats socket {} ", defaults.haproxy_socket),
-        format!("crt-list {}/crt-list.txt ", defaults.state_directory.display()),
+        format!(
+            "crt-list {}/crt-list.txt ",
+            defaults.state_directory.display()
+        ),
         format!("server agent {} ", defaults.listen),
         format!("{},", defaults.tls_address.port()),
     ] {

@@ -6,8 +6,8 @@ use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use dps_agent_api::{
-    AgentClient, Applied, ApplyOutcome, CertificateState, ClientOptions, Health, HealthStatus, InventoryPage,
-    Problem, ProblemCode,
+    AgentClient, Applied, ApplyOutcome, CertificateState, ClientOptions, Health, HealthStatus,
+    InventoryPage, Problem, ProblemCode,
 };
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -29,25 +29,43 @@ async fn call(world: &World, method: Method, path: &str, body: Value) -> (u16, V
 }
 
 #[tokio::test]
-async fn a_newer_service_that_says_more_is_understood_and_what_an_older_agent_lacks_is_a_404_with_a_code() {
+async fn a_newer_service_that_says_more_is_understood_and_what_an_older_agent_lacks_is_a_404_with_a_code()
+ {
     let world = World::new().await;
     let issued = world.authority.issue("shop.example.com");
     let mut request = serde_json::to_value(issued.request(1)).unwrap();
     request["profile"] = json!("shortlived");
     request["options"] = json!({ "nested": [1, 2, 3] });
-    let (status, applied) = call(&world, Method::POST, "/internal/v1/certificates/apply", request).await;
+    let (status, applied) = call(
+        &world,
+        Method::POST,
+        "/internal/v1/certificates/apply",
+        request,
+    )
+    .await;
     assert_eq!(status, 200, "{applied}");
     world.assert_serves(&issued).await;
     let publication = json!({ "keyAuthorization": "abc.thumbprint", "validFor": "1h" });
     assert_eq!(
-        call(&world, Method::PUT, "/internal/v1/challenges/abc", publication)
-            .await
-            .0,
+        call(
+            &world,
+            Method::PUT,
+            "/internal/v1/challenges/abc",
+            publication
+        )
+        .await
+        .0,
         204
     );
 
     // A call of a version to come: the service sees by the code that it must do without.
-    let (status, problem) = call(&world, Method::POST, "/internal/v2/certificates/apply", json!({})).await;
+    let (status, problem) = call(
+        &world,
+        Method::POST,
+        "/internal/v2/certificates/apply",
+        json!({}),
+    )
+    .await;
     assert_eq!(
         (status, problem["code"].as_str()),
         (404, Some("NOT_FOUND")),
@@ -60,8 +78,20 @@ async fn a_newer_agent_that_says_more_and_an_older_one_that_says_less_are_unders
     let world = World::new().await;
     let issued = world.authority.issue("shop.example.com");
     let request = serde_json::to_value(issued.request(1)).unwrap();
-    let (_, applied) = call(&world, Method::POST, "/internal/v1/certificates/apply", request).await;
-    let (_, page) = call(&world, Method::GET, "/internal/v1/certificates", Value::Null).await;
+    let (_, applied) = call(
+        &world,
+        Method::POST,
+        "/internal/v1/certificates/apply",
+        request,
+    )
+    .await;
+    let (_, page) = call(
+        &world,
+        Method::GET,
+        "/internal/v1/certificates",
+        Value::Null,
+    )
+    .await;
     let (_, health) = call(&world, Method::GET, "/health", Value::Null).await;
     let more = |mut answer: Value| {
         answer["brandNew"] = json!({ "some": ["thing"] });
@@ -70,8 +100,7 @@ async fn a_newer_agent_that_says_more_and_an_older_one_that_says_less_are_unders
     serde_json::from_value::<Applied>(more(applied)).unwrap();
     serde_json::from_value::<InventoryPage>(more(page)).unwrap();
     serde_json::from_value::<Health>(more(health)).unwrap();
-    let problem =
-        json!({ "type": "x", "title": "t", "status": 422, "detail": "d", "code": "BRAND_NEW", "more": 1 });
+    let problem = json!({ "type": "x", "title": "t", "status": 422, "detail": "d", "code": "BRAND_NEW", "more": 1 });
     assert_eq!(
         serde_json::from_value::<Problem>(problem).unwrap().code,
         ProblemCode::Unknown
@@ -140,7 +169,9 @@ async fn an_agent_of_the_version_before_is_given_what_it_understands() {
     let world = World::new().await;
     let path = |method: &Method, path: &str| match path {
         // It knew no batches: what comes closest is the path of one hostname, which takes no POST.
-        "/internal/v1/certificates/apply-batch" => "/internal/v1/certificates/apply-many".to_owned(),
+        "/internal/v1/certificates/apply-batch" => {
+            "/internal/v1/certificates/apply-many".to_owned()
+        }
         // And no generation of a removal.
         path if method == Method::DELETE => path.split('?').next().unwrap().to_owned(),
         path => path.to_owned(),
@@ -170,7 +201,10 @@ async fn an_agent_of_the_version_before_is_given_what_it_understands() {
             .all(|item| item.state == CertificateState::Unknown)
     );
     assert_eq!(client.health().await.unwrap().started_at, None);
-    client.remove_generation(&issued[0].hostname, 2).await.unwrap();
+    client
+        .remove_generation(&issued[0].hostname, 2)
+        .await
+        .unwrap();
     assert_eq!(world.visit(&issued[0].hostname).await, None);
 }
 
@@ -196,6 +230,9 @@ async fn an_agent_of_the_version_to_come_is_understood_as_far_as_it_matters() {
     let page = client.inventory(None, 10).await.unwrap();
     assert_eq!(page.items[0].state, CertificateState::Unknown);
     let health = client.health().await.unwrap();
-    assert_eq!((health.status, health.certificates), (HealthStatus::Degraded, 1));
+    assert_eq!(
+        (health.status, health.certificates),
+        (HealthStatus::Degraded, 1)
+    );
     world.assert_serves(&issued[0]).await;
 }

@@ -110,8 +110,9 @@ impl World {
         let start = Instant::now();
         loop {
             match Agent::bind(&self.settings, Arc::new(SystemClock)).await {
-                // Another test may just have had the port that was free for a moment. A program that
-                // another test is starting has our descriptors, and so the lock, until its exec.
+                // Another test may just have had the port that was free for a moment. A program
+                // that another test is starting has our descriptors, and so the lock, until its
+                // exec.
                 Err(AgentError::Listen { .. } | AgentError::Disk(DiskError::Locked(_)))
                     if start.elapsed() < BOUND =>
                 {
@@ -194,20 +195,22 @@ impl World {
         std::fs::read_to_string(self.folder.path().join("haproxy.log")).unwrap_or_default()
     }
 
-    /// Has HAProxy read another line in the place of one of the shipped configuration, from its next start on.
+    /// Has HAProxy read another line in the place of one of the shipped configuration, from its
+    /// next start on.
     pub(crate) fn replace_in_configuration(&mut self, usual: &str, other: &str) {
         self.changes.push((usual.to_owned(), other.to_owned()));
     }
 
-    /// Puts HAProxy's socket elsewhere than the agent looks for it: what listens where the agent looks passes on what is said. Answers
-    /// where.
+    /// Puts HAProxy's socket elsewhere than the agent looks for it: what listens where the agent
+    /// looks passes on what is said. Answers where.
     pub(crate) fn put_socket_behind(&mut self) -> PathBuf {
         let socket = self.folder.path().join("behind.sock");
         self.behind = Some(socket.display().to_string());
         socket
     }
 
-    /// The configuration that we ship, with this world's paths and ports in the place of the usual ones.
+    /// The configuration that we ship, with this world's paths and ports in the place of the usual
+    /// ones.
     pub(crate) fn write_configuration(&self) -> PathBuf {
         let shipped = include_str!("../../../../deploy/haproxy/haproxy.cfg");
         let agent = self
@@ -235,7 +238,10 @@ impl World {
             ("    user haproxy\n    group haproxy\n", ""),
             ("    chroot /var/lib/haproxy\n", ""),
         ] {
-            assert!(text.contains(usual), "the shipped configuration has no {usual}");
+            assert!(
+                text.contains(usual),
+                "the shipped configuration has no {usual}"
+            );
             text = text.replace(usual, ours);
         }
         let path = self.folder.path().join("haproxy.cfg");
@@ -244,7 +250,9 @@ impl World {
     }
 
     fn socket(&self) -> &str {
-        self.behind.as_deref().unwrap_or(&self.settings.haproxy_socket)
+        self.behind
+            .as_deref()
+            .unwrap_or(&self.settings.haproxy_socket)
     }
 
     /// `haproxy -c`: would a HAProxy that knows nothing start with the directory as it is?
@@ -279,7 +287,10 @@ impl World {
     }
 
     pub(crate) fn agent_url(&self) -> String {
-        format!("http://{}", self.agent.as_ref().expect("an agent runs").address)
+        format!(
+            "http://{}",
+            self.agent.as_ref().expect("an agent runs").address
+        )
     }
 
     /// Where the agent speaks TLS.
@@ -336,7 +347,8 @@ impl World {
         files
     }
 
-    /// A customer's client: trusts the authority's root, checks chain, name and dates; the fingerprint of the leaf if all is well.
+    /// A customer's client: trusts the authority's root, checks chain, name and dates; the
+    /// fingerprint of the leaf if all is well.
     pub(crate) async fn visit(&self, hostname: &Hostname) -> Option<String> {
         let mut roots = RootCertStore::empty();
         roots.add(self.authority.root.der().clone()).unwrap();

@@ -275,7 +275,10 @@ mod tests {
     fn a_request_under_way_is_never_given_up_for_a_newcomer() {
         let mut register = Register::new(BOUNDS);
         let busy = [(); 6].map(|()| admit(&mut register, 1, Stage::Busy));
-        assert!(register.admit(peer(1)).is_none(), "all that this peer may have");
+        assert!(
+            register.admit(peer(1)).is_none(),
+            "all that this peer may have"
+        );
         register.set_stage(busy[3].id, Stage::Idle);
         assert!(admit(&mut register, 1, Stage::Unproven).made_room);
         assert!(busy[3].evicted.is_cancelled());

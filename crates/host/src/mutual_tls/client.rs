@@ -14,7 +14,8 @@ use super::material::{Material, provider};
 use super::reloading::Reloading;
 use super::{State, TlsError, TlsFiles};
 
-/// Shows our certificate, and believes a server only with a certificate from one of our authorities for the name called.
+/// Shows our certificate, and believes a server only with a certificate from one of our authorities
+/// for the name called.
 #[derive(Clone)]
 pub struct ClientTls(Arc<Reloading<Identity>>);
 
@@ -66,7 +67,8 @@ impl fmt::Debug for ClientTls {
 }
 
 fn build(material: Material) -> Result<Identity, TlsError> {
-    let verifier = WebPkiServerVerifier::builder_with_provider(material.authorities, provider()).build()?;
+    let verifier =
+        WebPkiServerVerifier::builder_with_provider(material.authorities, provider()).build()?;
     Ok(Identity {
         certified: material.certified,
         verifier,
@@ -92,8 +94,13 @@ impl ServerCertVerifier for Latest {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.verifier()
-            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        self.verifier().verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        )
     }
 
     fn verify_tls12_signature(

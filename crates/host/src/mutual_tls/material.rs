@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, Digest, SHA256};
 use dps_domain::Timestamp;
-use dps_x509::{CertificateChain, CertificateKey, ChainError, ExposedFile, KeyFault, check_private_file};
+use dps_x509::{
+    CertificateChain, CertificateKey, ChainError, ExposedFile, KeyFault, check_private_file,
+};
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{default_provider, sign};
@@ -109,17 +111,23 @@ impl Texts {
     }
 
     pub(super) fn parse(&self, files: &TlsFiles) -> Result<Material, TlsError> {
-        let chain =
-            CertificateChain::from_pem(&self.certificate).map_err(|source| TlsError::Certificate {
+        let chain = CertificateChain::from_pem(&self.certificate).map_err(|source| {
+            TlsError::Certificate {
                 path: files.certificate.clone(),
                 source,
-            })?;
+            }
+        })?;
         let key = CertificateKey::from_pem(&self.key).map_err(|source| TlsError::Key {
             path: files.key.clone(),
             source,
         })?;
         let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.pkcs8_der()));
-        let certificates = chain.der().iter().cloned().map(CertificateDer::from).collect();
+        let certificates = chain
+            .der()
+            .iter()
+            .cloned()
+            .map(CertificateDer::from)
+            .collect();
         let certified = CertifiedKey::new(certificates, sign::any_supported_type(&der)?);
         if certified.keys_match().is_err() {
             return Err(TlsError::NotAPair {
@@ -165,8 +173,14 @@ fn read(path: &Path) -> Result<Zeroizing<String>, TlsError> {
     };
     // Room for all of it from the beginning: a buffer that grows leaves pieces of a key behind.
     let file = File::open(path).map_err(unreadable)?;
-    let length = file.metadata().map_err(unreadable)?.len().min(MAX_FILE_BYTES);
-    let mut text = Zeroizing::new(String::with_capacity(usize::try_from(length).unwrap_or(0) + 64));
+    let length = file
+        .metadata()
+        .map_err(unreadable)?
+        .len()
+        .min(MAX_FILE_BYTES);
+    let mut text = Zeroizing::new(String::with_capacity(
+        usize::try_from(length).unwrap_or(0) + 64,
+    ));
     let too_odd = || TlsError::NotText(path.to_owned());
     match file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text) {
         Ok(_) if text.len() as u64 > MAX_FILE_BYTES => Err(too_odd()),

@@ -109,7 +109,8 @@ fn bytes(digest: &Digest) -> Vec<u8> {
     digest.as_ref().to_vec()
 }
 
-/// Calls `refresh` every few seconds until `stop` is cancelled. Reading three small files costs nothing worth a thread.
+/// Calls `refresh` every few seconds until `stop` is cancelled. Reading three small files costs
+/// nothing worth a thread.
 pub async fn watch(refresh: impl Fn() + Send, stop: CancellationToken) {
     while stop
         .run_until_cancelled(tokio::time::sleep(WATCH_INTERVAL))

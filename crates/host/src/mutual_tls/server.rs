@@ -41,7 +41,8 @@ impl ServerTls {
 }
 
 fn build(material: Material) -> Result<ServerConfig, TlsError> {
-    let verifier = WebPkiClientVerifier::builder_with_provider(material.authorities, provider()).build()?;
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(material.authorities, provider()).build()?;
     let certificate = SingleCertAndKey::from(Arc::unwrap_or_clone(material.certified));
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])?

@@ -9,5 +9,8 @@ fn three_files_or_none_and_the_missing_ones_are_told() {
             .unwrap()
             .is_some()
     );
-    assert_eq!(TlsFiles::all_or_none(Some(&path), None, None), Err(vec![1, 2]));
+    assert_eq!(
+        TlsFiles::all_or_none(Some(&path), None, None),
+        Err(vec![1, 2])
+    );
 }

@@ -35,7 +35,9 @@ pub(super) fn apply(
         origins: BTreeMap::new(),
         undecided: BTreeSet::new(),
     };
-    let value = walk.node(tree, template).unwrap_or_else(|| defaults(template));
+    let value = walk
+        .node(tree, template)
+        .unwrap_or_else(|| defaults(template));
     Applied {
         value,
         origins: walk.origins,
@@ -43,7 +45,8 @@ pub(super) fn apply(
     }
 }
 
-/// The template as settings: masked secrets are left out, so that the type's own default stands in for them.
+/// The template as settings: masked secrets are left out, so that the type's own default stands in
+/// for them.
 pub(super) fn defaults(template: &Value) -> Value {
     match template {
         Value::Object(members) => Value::Object(default_members(members)),
@@ -85,7 +88,9 @@ impl Walk<'_> {
             Value::Object(known) if !known.is_empty() => Some(self.section(branch, known)),
             Value::Object(_) => Some(self.map(branch)),
             Value::Array(items) => self.list(branch, items.first().unwrap_or(&Value::Null)),
-            Value::Null if branch.list || (!branch.children.is_empty() && branch.elements().is_some()) => {
+            Value::Null
+                if branch.list || (!branch.children.is_empty() && branch.elements().is_some()) =>
+            {
                 self.list(branch, &Value::Null)
             }
             Value::Null => Some(self.map(branch)),
@@ -134,7 +139,10 @@ impl Walk<'_> {
     /// Keys that only the settings type knows, or a section of a list.
     fn map(&mut self, branch: &Branch) -> Value {
         let list = self.path.split_last().map(|(_, list)| written(list));
-        let list = self.lists.iter().find(|(key, _)| Some(*key) == list.as_deref());
+        let list = self
+            .lists
+            .iter()
+            .find(|(key, _)| Some(*key) == list.as_deref());
         let known = list.map_or(&[][..], |(_, known)| *known);
         let mut members = Map::new();
         for (key, node) in &branch.children {
@@ -180,7 +188,9 @@ impl Walk<'_> {
             | (Value::Number(_), Value::Number(_))
             | (Value::String(_), Value::String(_)) => Some(value.clone()),
             (Value::String(_), other) => Some(Value::String(other.to_string())),
-            (Value::Bool(_), Value::String(text)) if truth(text).is_some() => truth(text).map(Value::Bool),
+            (Value::Bool(_), Value::String(text)) if truth(text).is_some() => {
+                truth(text).map(Value::Bool)
+            }
             (Value::Number(_), Value::String(text)) if number(text).is_some() => {
                 number(text).map(Value::Number)
             }

@@ -10,8 +10,8 @@ use super::apply::{Applied, defaults, number, truth};
 use super::problem::Problem;
 use super::written;
 
-/// The settings in their type. Each value that the type refuses is reported and replaced by its default, so that the next
-/// one comes to light as well; `None` if that does not lead to an end.
+/// The settings in their type. Each value that the type refuses is reported and replaced by its
+/// default, so that the next one comes to light as well; `None` if that does not lead to an end.
 pub(super) fn decode<T: DeserializeOwned>(
     mut applied: Applied,
     template: &Value,
@@ -40,7 +40,8 @@ pub(super) fn decode<T: DeserializeOwned>(
     }
 }
 
-/// Reads an undecided value in the other way: a text as number or truth value, a number or truth value as text.
+/// Reads an undecided value in the other way: a text as number or truth value, a number or truth
+/// value as text.
 fn reread(value: &mut Value, path: &[String]) -> bool {
     let Some(value) = pointed(value, path) else {
         return false;
@@ -58,14 +59,18 @@ fn reread(value: &mut Value, path: &[String]) -> bool {
     })
 }
 
-/// The list elements that were taken out, as their paths in the source: those behind them have moved up.
+/// The list elements that were taken out, as their paths in the source: those behind them have
+/// moved up.
 #[derive(Default)]
 struct Removed(BTreeSet<(Vec<String>, usize)>);
 
 impl Removed {
-    /// Puts the default back at this path, or takes a list element out that has none. Says no if that changes nothing.
+    /// Puts the default back at this path, or takes a list element out that has none. Says no if
+    /// that changes nothing.
     fn restore(&mut self, value: &mut Value, defaults: &Value, path: &[String]) -> bool {
-        let default = path.iter().try_fold(defaults, |below, part| below.get(part));
+        let default = path
+            .iter()
+            .try_fold(defaults, |below, part| below.get(part));
         if let (Some(default), Some(place)) = (default, pointed(value, path)) {
             let differs = place != default;
             default.clone_into(place);
@@ -74,7 +79,8 @@ impl Removed {
         let Some((last, above)) = path.split_last() else {
             return false;
         };
-        let (Ok(index), Some(Value::Array(items))) = (last.parse::<usize>(), pointed(value, above)) else {
+        let (Ok(index), Some(Value::Array(items))) = (last.parse::<usize>(), pointed(value, above))
+        else {
             return false;
         };
         items.remove(index);

@@ -1,4 +1,5 @@
-//! JSON files as .NET reads them: with comments, commas at the end of a list, a byte order mark, and `:` in keys.
+//! JSON files as .NET reads them: with comments, commas at the end of a list, a byte order mark,
+//! and `:` in keys.
 
 mod relaxed;
 
@@ -17,7 +18,11 @@ use super::tree::{Branch, Node, Origin};
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// What a file says, or `None` if it does not exist or cannot be used.
-pub(super) fn read_file(path: &Path, must_exist: bool, problems: &mut Vec<Problem>) -> Option<Node> {
+pub(super) fn read_file(
+    path: &Path,
+    must_exist: bool,
+    problems: &mut Vec<Problem>,
+) -> Option<Node> {
     let text = match read_text(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => return None,
@@ -140,7 +145,10 @@ impl<'de> de::Visitor<'de> for Visitor {
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Raw, A::Error> {
         let mut members: Vec<(String, Raw)> = Vec::new();
         while let Some(key) = access.next_key::<String>()? {
-            if members.iter().any(|(known, _)| known.eq_ignore_ascii_case(&key)) {
+            if members
+                .iter()
+                .any(|(known, _)| known.eq_ignore_ascii_case(&key))
+            {
                 return Err(de::Error::custom(format!("the key {key:?} is given twice")));
             }
             members.push((key, access.next_value()?));

@@ -18,7 +18,9 @@ pub(super) fn nearest(unknown: &[String], template: &Value) -> Option<(String, b
 }
 
 fn collect(template: &Value, path: &mut Vec<String>, known: &mut Vec<Vec<String>>) {
-    let Value::Object(members) = template else { return };
+    let Value::Object(members) = template else {
+        return;
+    };
     for (key, below) in members {
         path.push(key.clone());
         known.push(path.clone());
@@ -27,7 +29,8 @@ fn collect(template: &Value, path: &mut Vec<String>, known: &mut Vec<Vec<String>
     }
 }
 
-/// Fewer is nearer: a right last part in a wrong place counts as one edit; the edits of the whole key decide between equals.
+/// Fewer is nearer: a right last part in a wrong place counts as one edit; the edits of the whole
+/// key decide between equals.
 fn score(unknown: &[String], known: &[String]) -> (usize, usize) {
     let whole = edits(&written(unknown), &written(known));
     match (unknown.last(), known.last()) {
@@ -78,8 +81,13 @@ mod tests {
             "Dns": {"Resolvers": []},
             "Workers": {"Renewal": {"Interval": ""}, "HttpProbe": {"Interval": "", "Port": 80}},
         });
-        let find =
-            |text: &str| nearest(&text.split(':').map(str::to_owned).collect::<Vec<_>>(), &template).unwrap();
+        let find = |text: &str| {
+            nearest(
+                &text.split(':').map(str::to_owned).collect::<Vec<_>>(),
+                &template,
+            )
+            .unwrap()
+        };
         for (unknown, meant) in [
             ("CabinetApi:BaseUri", "CabinetApi:BaseUrl"),
             ("CabinetApl", "CabinetApi"),

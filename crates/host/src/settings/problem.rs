@@ -66,9 +66,15 @@ pub enum Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreadable { path, why } => write!(f, "{}: cannot be read: {why}", path.display()),
+            Self::Unreadable { path, why } => {
+                write!(f, "{}: cannot be read: {why}", path.display())
+            }
             Self::Syntax { path, what } => write!(f, "{}: {what}", path.display()),
-            Self::UnknownKey { key, origin, nearest } => {
+            Self::UnknownKey {
+                key,
+                origin,
+                nearest,
+            } => {
                 write!(f, "{key}{}: unknown key", Place(origin.as_ref()))?;
                 match nearest {
                     Some((known, true)) => write!(f, "; did you mean {known}?"),
@@ -76,7 +82,9 @@ impl fmt::Display for Problem {
                     None => Ok(()),
                 }
             }
-            Self::BadValue { key, origin, what } => write!(f, "{key}{}: {what}", Place(origin.as_ref())),
+            Self::BadValue { key, origin, what } => {
+                write!(f, "{key}{}: {what}", Place(origin.as_ref()))
+            }
             Self::Ambiguous {
                 key,
                 variables: [first, second],

@@ -98,7 +98,8 @@ impl Node {
         }
     }
 
-    /// Lays a stronger source over this one: branches are merged key by key, anything else is replaced.
+    /// Lays a stronger source over this one: branches are merged key by key, anything else is
+    /// replaced.
     pub(super) fn merge(&mut self, stronger: Self) {
         match (self, stronger) {
             (Self::Branch(under), Self::Branch(over)) if !over.empties() => {

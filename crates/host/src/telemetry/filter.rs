@@ -15,7 +15,11 @@ pub(super) fn build(text: &str) -> Result<EnvFilter, TelemetryError> {
     };
     let mut level = LevelFilter::INFO;
     let mut named = Vec::new();
-    for directive in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+    for directive in text
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+    {
         match parse_level(directive) {
             Some(bare) => level = bare,
             None if directive.contains(['=', '[']) => named.push(directive),

@@ -83,7 +83,10 @@ fn by_default_libraries_only_tell_of_trouble_and_an_error_level_silences_that_to
         !text.contains("news of") && text.matches("trouble of").count() == 7,
         "{text}"
     );
-    assert_eq!(logged(Look::Json, "error", every_library_at_every_level), "");
+    assert_eq!(
+        logged(Look::Json, "error", every_library_at_every_level),
+        ""
+    );
     assert_eq!(logged(Look::Json, "None", || tracing::error!("ours")), "");
 }
 
@@ -100,7 +103,10 @@ fn a_directive_that_names_a_library_is_obeyed() {
 fn a_level_nobody_knows_is_refused_with_the_known_ones() {
     for bad in ["loud", "info,loud", "dps=loud"] {
         let error = check_level(bad).unwrap_err().to_string();
-        assert!(error.contains(bad) && error.contains("Information"), "{error}");
+        assert!(
+            error.contains(bad) && error.contains("Information"),
+            "{error}"
+        );
     }
     for good in [
         "Trace",
@@ -125,7 +131,9 @@ fn the_format_is_read_in_any_case() {
     ] {
         assert_eq!(serde_json::from_str::<Format>(text).unwrap(), format);
     }
-    let error = serde_json::from_str::<Format>("\"xml\"").unwrap_err().to_string();
+    let error = serde_json::from_str::<Format>("\"xml\"")
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("expected Auto, Json or Pretty"), "{error}");
 }
 

@@ -47,12 +47,15 @@ impl AccountCache {
 }
 
 fn key_digest(key: &SecretString) -> Vec<u8> {
-    digest(&SHA256, key.expose_secret().as_bytes()).as_ref().to_vec()
+    digest(&SHA256, key.expose_secret().as_bytes())
+        .as_ref()
+        .to_vec()
 }
 
 /// Reads an account key: ECDSA P-256, the only kind that the library signs with.
 pub(super) fn read_key(key: &SecretString) -> Result<CertificateKey, CaError> {
-    let key = CertificateKey::from_pem(key.expose_secret()).map_err(|fault| unusable(&fault.to_string()))?;
+    let key = CertificateKey::from_pem(key.expose_secret())
+        .map_err(|fault| unusable(&fault.to_string()))?;
     if key.algorithm() != KeyAlgorithm::EcP256 {
         return Err(unusable("it is not ECDSA P-256"));
     }

@@ -24,11 +24,12 @@ use super::settings::{AcmeSettings, AcmeSetupError};
 use super::transport::Transport;
 use super::{renewal_info, views};
 
-/// How often a call is made whose nonce is refused; the library tries each request three times by itself.
+/// How often a call is made whose nonce is refused; the library tries each request three times by
+/// itself.
 const NONCE_ATTEMPTS: u32 = 6;
 
-/// The [`CertificateAuthority`] behind one ACME directory. It keeps nothing that a restart would miss: an order goes on from
-/// the account's key and the order's URL alone.
+/// The [`CertificateAuthority`] behind one ACME directory. It keeps nothing that a restart would
+/// miss: an order goes on from the account's key and the order's URL alone.
 pub struct AcmeAuthority {
     transport: Transport,
     accounts: AccountCache,
@@ -61,7 +62,8 @@ impl AcmeAuthority {
         }
     }
 
-    /// Makes `operation`, again while the CA refuses our nonces, and says in our words what went wrong.
+    /// Makes `operation`, again while the CA refuses our nonces, and says in our words what went
+    /// wrong.
     async fn call<T, F>(
         &self,
         subject: Subject,
@@ -77,7 +79,8 @@ impl AcmeAuthority {
                 Ok(value) => return Ok((value, seen)),
                 Err(error) => error,
             };
-            if attempt < NONCE_ATTEMPTS && matches!(&seen, Exchange::Answer(answer) if answer.refuses_nonce())
+            if attempt < NONCE_ATTEMPTS
+                && matches!(&seen, Exchange::Answer(answer) if answer.refuses_nonce())
             {
                 attempt += 1;
                 continue;
@@ -95,11 +98,16 @@ impl AcmeAuthority {
     }
 
     /// Places an order and answers its URL.
-    async fn place(&self, account: &instant_acme::Account, order: &NewOrder<'_>) -> Result<String, CaError> {
+    async fn place(
+        &self,
+        account: &instant_acme::Account,
+        order: &NewOrder<'_>,
+    ) -> Result<String, CaError> {
         let place = || async {
             match account.new_order(order).await {
                 Ok(placed) => Ok(placed.url().to_owned()),
-                // The order was made, but the library wants `replaces` repeated in it (RFC 9773 §5); some CAs do not.
+                // The order was made, but the library wants `replaces` repeated in it (RFC 9773
+                // §5); some CAs do not.
                 Err(error) => exchange::last(Exchange::created).flatten().ok_or(error),
             }
         };
@@ -133,7 +141,9 @@ impl AcmeAuthority {
     fn check_terms(&self) -> Result<(), CaError> {
         match self.transport.terms_of_service() {
             Some(terms) if !self.terms_of_service_agreed => Err(CaError::Account {
-                detail: format!("the configuration does not agree to the CA's terms of service at {terms}"),
+                detail: format!(
+                    "the configuration does not agree to the CA's terms of service at {terms}"
+                ),
             }),
             _ => Ok(()),
         }
@@ -165,7 +175,8 @@ impl CertificateAuthority for AcmeAuthority {
         self.check_terms()?;
         let create = || {
             let der = PrivatePkcs8KeyDer::from(key.pkcs8_der().to_vec());
-            let builder = instant_acme::Account::builder_with_http(Box::new(self.transport.clone()));
+            let builder =
+                instant_acme::Account::builder_with_http(Box::new(self.transport.clone()));
             async {
                 let signer = instant_acme::Key::from_pkcs8_der(der.clone_key())?;
                 let key = (signer, PrivateKeyDer::Pkcs8(der));
@@ -190,7 +201,10 @@ impl CertificateAuthority for AcmeAuthority {
         let open = self.open(account).await?;
         let identifiers = [Identifier::Dns(host.as_str().to_owned())];
         let offered = self.transport.renewal_info_url().is_some();
-        if let Some(predecessor) = replaces.filter(|_| offered).and_then(renewal_info::identifier) {
+        if let Some(predecessor) = replaces
+            .filter(|_| offered)
+            .and_then(renewal_info::identifier)
+        {
             let order = NewOrder::new(&identifiers).replaces(predecessor);
             match self.place(&open, &order).await {
                 Err(refusal) if renewal_info::may_refuse_replaces(&refusal) => {
@@ -209,7 +223,11 @@ impl CertificateAuthority for AcmeAuthority {
         Ok(views::order(order.state(), &seen))
     }
 
-    async fn authorization(&self, account: &Account, order_url: &str) -> Result<AuthorizationView, CaError> {
+    async fn authorization(
+        &self,
+        account: &Account,
+        order_url: &str,
+    ) -> Result<AuthorizationView, CaError> {
         let open = self.open(account).await?;
         let (view, _) = self
             .call(Subject::Order, || {
@@ -238,20 +256,24 @@ impl CertificateAuthority for AcmeAuthority {
                 let mut order = open.order(url).await?;
                 let mut authorizations = order.authorizations();
                 let mut authorization = authorizations.next().await.ok_or(NO_AUTHORIZATION)??;
-                let Some(mut ours) = authorization.challenge(instant_acme::ChallengeType::Http01) else {
+                let Some(mut ours) = authorization.challenge(instant_acme::ChallengeType::Http01)
+                else {
                     return Ok(Err(views::not_offered()));
                 };
                 if ours.url != challenge.url {
                     return Ok(Err(CaError::OrderGone {
-                        detail: "the order has another challenge than the one to be acknowledged".to_owned(),
+                        detail: "the order has another challenge than the one to be acknowledged"
+                            .to_owned(),
                     }));
                 }
-                // Told before, by a run that did not live to record it: the CA refuses to be told twice.
+                // Told before, by a run that did not live to record it: the CA refuses to be told
+                // twice.
                 if ours.status != ChallengeStatus::Pending {
                     return Ok(Ok(()));
                 }
                 match ours.set_ready().await {
-                    // The validation is over already, and failed: that is for `authorization` to tell.
+                    // The validation is over already, and failed: that is for `authorization` to
+                    // tell.
                     Err(Error::Api(_)) if exchange::last(was_accepted) == Some(true) => Ok(Ok(())),
                     told => told.map(Ok),
                 }
@@ -260,10 +282,12 @@ impl CertificateAuthority for AcmeAuthority {
         match self.call(Subject::Proof, tell).await {
             Ok((told, _)) => told,
             // Somebody else told the CA between our look and our word.
-            Err(refused @ CaError::Malformed { .. }) => match self.authorization(account, order_url).await? {
-                AuthorizationView::Pending(_) => Err(refused),
-                _ => Ok(()),
-            },
+            Err(refused @ CaError::Malformed { .. }) => {
+                match self.authorization(account, order_url).await? {
+                    AuthorizationView::Pending(_) => Err(refused),
+                    _ => Ok(()),
+                }
+            }
             Err(error) => Err(error),
         }
     }
@@ -301,7 +325,9 @@ impl CertificateAuthority for AcmeAuthority {
                 match order.state().status {
                     OrderStatus::Valid => Ok(order.certificate().await?.ok_or_else(still_issuing)),
                     OrderStatus::Processing => Ok(Err(still_issuing())),
-                    OrderStatus::Pending | OrderStatus::Ready => Ok(Err(wrong_state("was not finalized"))),
+                    OrderStatus::Pending | OrderStatus::Ready => {
+                        Ok(Err(wrong_state("was not finalized")))
+                    }
                     OrderStatus::Invalid => Ok(Err(wrong_state("is invalid"))),
                 }
             }
@@ -331,7 +357,8 @@ fn was_accepted(seen: &Exchange) -> bool {
     matches!(seen, Exchange::Answer(answer) if !answer.is_error())
 }
 
-/// The error of a call, from what was seen on the wire rather than from what the library makes of it.
+/// The error of a call, from what was seen on the wire rather than from what the library makes of
+/// it.
 fn explain(error: &Error, seen: &Exchange, subject: Subject) -> CaError {
     match seen {
         Exchange::Answer(answer) if answer.is_error() => problem::error_of(answer, subject),

@@ -60,8 +60,10 @@ impl DirectoryCache {
 
     /// Where the fresh directory says its terms of service are.
     pub(super) fn terms_of_service(&self, now: Timestamp) -> Option<String> {
-        self.fresh(now, |_, cached| cached.directory.meta.terms_of_service.clone())
-            .flatten()
+        self.fresh(now, |_, cached| {
+            cached.directory.meta.terms_of_service.clone()
+        })
+        .flatten()
     }
 
     /// The name by which CAA records allow the CA (RFC 8659 §4.2), if the fresh directory tells one
@@ -120,7 +122,10 @@ impl DirectoryCache {
 
     /// Drops the directory, so that the next call fetches it.
     pub(super) fn forget(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).current = None;
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .current = None;
     }
 
     fn fresh<T>(&self, now: Timestamp, read: impl FnOnce(u64, &Cached) -> T) -> Option<T> {

@@ -77,7 +77,8 @@ impl Answer {
     /// Whether it is a problem document that names a limit: the CA itself says so, not a page of
     /// some box in between.
     pub(super) fn is_limit(&self) -> bool {
-        self.is_error() && Problem::read(&self.body).is_some_and(|problem| problem.kind() == "rateLimited")
+        self.is_error()
+            && Problem::read(&self.body).is_some_and(|problem| problem.kind() == "rateLimited")
     }
 
     /// The end of the order that it shows (RFC 8555 §7.1.3), if it says one.

@@ -29,7 +29,11 @@ impl Hosts {
     /// must not turn the service into a caller of addresses inside the operator's network.
     pub(super) fn check(&self, uri: &Uri) -> Result<(), String> {
         let host = uri.host().unwrap_or_default().to_ascii_lowercase();
-        let default = if uri.scheme_str() == Some("http") { 80 } else { 443 };
+        let default = if uri.scheme_str() == Some("http") {
+            80
+        } else {
+            443
+        };
         let with_port = format!("{host}:{}", uri.port_u16().unwrap_or(default));
         let is_allowed = |allowed: &String| *allowed == host || *allowed == with_port;
         if with_port == self.directory || self.allowed.iter().any(is_allowed) {
@@ -81,7 +85,15 @@ mod tests {
     #[test]
     fn an_ipv6_directory_is_its_own_host() {
         let hosts = Hosts::new(&"http://[::1]:14000/dir".parse().unwrap(), &[]);
-        assert!(hosts.check(&"http://[::1]:14000/order".parse().unwrap()).is_ok());
-        assert!(hosts.check(&"http://[::1]:14001/order".parse().unwrap()).is_err());
+        assert!(
+            hosts
+                .check(&"http://[::1]:14000/order".parse().unwrap())
+                .is_ok()
+        );
+        assert!(
+            hosts
+                .check(&"http://[::1]:14001/order".parse().unwrap())
+                .is_err()
+        );
     }
 }

@@ -83,7 +83,10 @@ fn authorization(answer: &mut Map<String, Value>) {
     // An authorization is asked for by its order's URL; the library reads its identifier, and
     // nobody uses it.
     if !answer.get("identifier").is_some_and(is_identifier) {
-        answer.insert("identifier".to_owned(), json!({ "type": "dns", "value": "" }));
+        answer.insert(
+            "identifier".to_owned(),
+            json!({ "type": "dns", "value": "" }),
+        );
     }
     keep_if(answer, "challenges", Value::is_array);
     let challenges = answer
@@ -103,7 +106,8 @@ fn authorization(answer: &mut Map<String, Value>) {
 /// Whether an object is a challenge that can be answered or at least read.
 fn is_challenge(object: &Map<String, Value>) -> bool {
     let text = |member: &str| object.get(member).and_then(Value::as_str);
-    let is_whole = text("type") != Some("http-01") || text("token").is_some_and(|token| !token.is_empty());
+    let is_whole =
+        text("type") != Some("http-01") || text("token").is_some_and(|token| !token.is_empty());
     text("type").is_some()
         && text("url").is_some()
         && text("status").is_some_and(|status| CHALLENGE_STATES.contains(&status))
@@ -213,7 +217,8 @@ mod tests {
             "/subproblems/0/identifier/type",
         ];
         for answer in disturbed(&whole, &optional) {
-            read::<instant_acme::Problem>(&answer).unwrap_or_else(|error| panic!("{answer}: {error}"));
+            read::<instant_acme::Problem>(&answer)
+                .unwrap_or_else(|error| panic!("{answer}: {error}"));
         }
         let untouched: instant_acme::Problem = read(&whole).unwrap();
         assert_eq!(untouched.subproblems.len(), 1);
@@ -244,7 +249,8 @@ mod tests {
             "/error/status",
         ];
         for answer in disturbed(&whole, &optional) {
-            read::<instant_acme::OrderState>(&answer).unwrap_or_else(|error| panic!("{answer}: {error}"));
+            read::<instant_acme::OrderState>(&answer)
+                .unwrap_or_else(|error| panic!("{answer}: {error}"));
         }
         let absent = json!({ "status": "valid", "authorizations": ["a"], "finalize": "f", "replaces": null, "error": null });
         assert!(read::<instant_acme::OrderState>(&absent).is_ok());
@@ -252,8 +258,7 @@ mod tests {
 
     #[test]
     fn an_authorization_offers_its_whole_challenges_and_no_others() {
-        let http01 =
-            json!({ "type": "http-01", "status": "pending", "url": "https://ca.example/c/1", "token": "t" });
+        let http01 = json!({ "type": "http-01", "status": "pending", "url": "https://ca.example/c/1", "token": "t" });
         let whole = json!({
             "identifier": { "type": "dns", "value": "shop.example.com" },
             "status": "pending",
@@ -296,7 +301,8 @@ mod tests {
             &failed,
             &["/error", "/error/subproblems", "/error/type", "/validated"],
         ) {
-            read::<instant_acme::Challenge>(&answer).unwrap_or_else(|error| panic!("{answer}: {error}"));
+            read::<instant_acme::Challenge>(&answer)
+                .unwrap_or_else(|error| panic!("{answer}: {error}"));
         }
     }
 

@@ -9,7 +9,8 @@ use http::HeaderValue;
 
 /// More are not worth keeping: a few dozen requests at a time are under way at most.
 const MOST: usize = 64;
-/// CAs forget nonces after minutes to hours; one that is refused costs two requests, a fresh one costs one.
+/// CAs forget nonces after minutes to hours; one that is refused costs two requests, a fresh one
+/// costs one.
 const LIFETIME: Duration = Duration::from_secs(300);
 
 /// Nonces that the CA sent with its answers, newest used first.
@@ -39,7 +40,10 @@ impl NoncePool {
 
     /// Forgets all: the CA refused one, so it may have forgotten the others as well.
     pub(super) fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 }
 

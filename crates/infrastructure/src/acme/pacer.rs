@@ -1,7 +1,8 @@
 //! Keeps requests to the CA within its rates, and away from it while it wants quiet.
 //!
-//! Tokens come in small chunks from the ledger that all replicas share, and are spent here. What is left of a chunk after a moment is thrown
-//! away: it was counted then, and the CA would see it now. Without a limit nobody is asked.
+//! Tokens come in small chunks from the ledger that all replicas share, and are spent here. What is
+//! left of a chunk after a moment is thrown away: it was counted then, and the CA would see it now.
+//! Without a limit nobody is asked.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -233,7 +234,10 @@ mod tests {
     }
 
     fn pacer(clock: &Arc<Paused>, ledger: &Arc<Ledger>) -> Arc<Pacer> {
-        Arc::new(Pacer::new(Some(Arc::clone(ledger) as _), Arc::clone(clock) as _))
+        Arc::new(Pacer::new(
+            Some(Arc::clone(ledger) as _),
+            Arc::clone(clock) as _,
+        ))
     }
 
     #[tokio::test(start_paused = true)]
@@ -253,7 +257,10 @@ mod tests {
         sent.sort_unstable();
         for (n, window) in sent.windows(111).enumerate() {
             let took = window[110].since(window[0]) + CHUNK_LIFE;
-            assert!(took >= Duration::from_secs(1), "{n}: 111 requests in {took:?}");
+            assert!(
+                took >= Duration::from_secs(1),
+                "{n}: 111 requests in {took:?}"
+            );
         }
         assert!(sent[399].since(sent[0]) < Duration::from_secs(5));
         let asked = ledger.bucket.lock().unwrap().1;
@@ -277,7 +284,10 @@ mod tests {
             Purpose::Outage,
         );
         pacer.quiet(Endpoint::NewOrder, until);
-        assert_eq!(pacer.admit(Endpoint::NewOrder).await, Err(Held::Until(until)));
+        assert_eq!(
+            pacer.admit(Endpoint::NewOrder).await,
+            Err(Held::Until(until))
+        );
         assert_eq!(pacer.admit(Endpoint::Other).await, Ok(()));
         tokio::time::advance(Duration::from_secs(30)).await;
         assert_eq!(pacer.admit(Endpoint::NewOrder).await, Ok(()));
@@ -293,7 +303,10 @@ mod tests {
         let blocked_until = ledger.bucket.lock().unwrap().0.blocked_until;
         assert_eq!(blocked_until, clock.now() + Duration::from_secs(3_600));
         tokio::time::advance(Duration::from_secs(60)).await;
-        assert!(pacer.admit(Endpoint::Other).await.is_err(), "the ledger says so");
+        assert!(
+            pacer.admit(Endpoint::Other).await.is_err(),
+            "the ledger says so"
+        );
         // Somebody lifts it.
         ledger.bucket.lock().unwrap().0 = Bucket::default();
         tokio::time::advance(Duration::from_secs(60)).await;
@@ -307,6 +320,9 @@ mod tests {
         pacer.admit(Endpoint::NewNonce).await.unwrap();
         let next = clock.now() + Duration::from_secs(60);
         let next = Until::named(next, clock.now(), Purpose::Limit);
-        assert_eq!(pacer.admit(Endpoint::NewNonce).await, Err(Held::Until(next)));
+        assert_eq!(
+            pacer.admit(Endpoint::NewNonce).await,
+            Err(Held::Until(next))
+        );
     }
 }

@@ -20,7 +20,8 @@ const MAX_URL_BYTES: usize = 4_096;
 /// More subproblems are not repeated.
 const MAX_SUBPROBLEMS: usize = 5;
 
-/// What the call that met a problem was about. The same type means different things in different places.
+/// What the call that met a problem was about. The same type means different things in different
+/// places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Subject {
     /// Registering, placing an order or asking for renewal information: no order exists yet.
@@ -63,8 +64,8 @@ impl Problem {
         (problem.kind.is_some() || problem.detail.is_some()).then_some(problem)
     }
 
-    /// The type without the prefix of ACME. The subproblems decide where the problem itself says nothing (`compound`,
-    /// `malformed`) and they do.
+    /// The type without the prefix of ACME. The subproblems decide where the problem itself says
+    /// nothing (`compound`, `malformed`) and they do.
     pub(super) fn kind(&self) -> String {
         let own = self.kind.as_deref().map_or("about:blank", short);
         if !matches!(own, "compound" | "malformed" | "about:blank") {
@@ -90,7 +91,11 @@ impl Problem {
     }
 
     fn is_pause(&self) -> bool {
-        let words = self.detail.as_deref().unwrap_or_default().to_ascii_lowercase();
+        let words = self
+            .detail
+            .as_deref()
+            .unwrap_or_default()
+            .to_ascii_lowercase();
         ["unpause", "paused", "temporarily prevented"]
             .iter()
             .any(|sign| words.contains(sign))
@@ -108,7 +113,10 @@ impl Problem {
         let detail = self.detail();
         if until.is_none() && self.is_pause() {
             let unpause_url = self.unpause_url();
-            return CaError::Paused { unpause_url, detail };
+            return CaError::Paused {
+                unpause_url,
+                detail,
+            };
         }
         CaError::RateLimited { until, detail }
     }
@@ -122,7 +130,9 @@ impl Problem {
             "rateLimited" => self.limit(until(Purpose::Limit)),
             "serverInternal" | "badNonce" => unavailable(detail, until(Purpose::Outage)),
             _ if status.is_some_and(is_outage) => unavailable(detail, until(Purpose::Outage)),
-            "rejectedIdentifier" | "unsupportedIdentifier" => CaError::RejectedIdentifier { detail },
+            "rejectedIdentifier" | "unsupportedIdentifier" => {
+                CaError::RejectedIdentifier { detail }
+            }
             "accountDoesNotExist"
             | "externalAccountRequired"
             | "userActionRequired"
@@ -185,7 +195,10 @@ pub(super) fn not_acme(answer: &Answer, what: &str) -> String {
 }
 
 fn unavailable(detail: String, retry_after: Option<Until>) -> CaError {
-    CaError::Unavailable { detail, retry_after }
+    CaError::Unavailable {
+        detail,
+        retry_after,
+    }
 }
 
 fn is_outage(status: StatusCode) -> bool {
@@ -212,7 +225,11 @@ pub(super) fn tidy(text: &str) -> String {
 
 fn tidy_to(text: &str, most: usize) -> String {
     let clean = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut line: String = clean.chars().filter(|c| !c.is_control()).take(most).collect();
+    let mut line: String = clean
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(most)
+        .collect();
     if line.len() < clean.len() {
         line.push('…');
     }

@@ -106,7 +106,10 @@ fn a_pause_is_told_from_a_limit_and_keeps_its_link_whole() {
     let body = format!(
         r#"{{"type":"urn:ietf:params:acme:error:rateLimited","detail":"Your account is temporarily prevented from requesting certificates for shop.example. Please visit: {link}"}}"#
     );
-    let CaError::Paused { unpause_url, detail } = error_of(&answer(429, &body, None), Subject::Account)
+    let CaError::Paused {
+        unpause_url,
+        detail,
+    } = error_of(&answer(429, &body, None), Subject::Account)
     else {
         panic!("not a pause");
     };
@@ -132,7 +135,11 @@ fn an_answer_that_is_not_acme_is_an_outage_whose_page_is_not_repeated() {
         (500, ""),
     ] {
         let error = error_of(&answer(status, body, Some(UNTIL)), Subject::Order);
-        let CaError::Unavailable { detail, retry_after } = error else {
+        let CaError::Unavailable {
+            detail,
+            retry_after,
+        } = error
+        else {
             panic!("{status}: {error}");
         };
         assert!(!detail.contains("html"), "{detail}");
@@ -182,7 +189,11 @@ fn no_wait_goes_beyond_what_an_outage_or_a_limit_can_be() {
             else {
                 panic!("{status} {body}: {error}");
             };
-            assert_eq!(until.at(), NOW + Purpose::Outage.ceiling(), "{status} {body}");
+            assert_eq!(
+                until.at(),
+                NOW + Purpose::Outage.ceiling(),
+                "{status} {body}"
+            );
         }
     }
     let limit = r#"{"type":"urn:ietf:params:acme:error:rateLimited","detail":"too many"}"#;
@@ -204,10 +215,15 @@ fn a_type_is_one_short_word_whatever_the_ca_sends() {
         "x".repeat(70),
     ] {
         let body = serde_json::json!({ "type": kind, "detail": "words" }).to_string();
-        let CaError::Malformed { kind, .. } = error_of(&answer(400, &body, None), Subject::Account) else {
+        let CaError::Malformed { kind, .. } = error_of(&answer(400, &body, None), Subject::Account)
+        else {
             panic!("a type of nobody's is a fault of ours");
         };
-        assert!(kind.chars().count() <= MAX_KIND_CHARS + 1, "{} bytes", kind.len());
+        assert!(
+            kind.chars().count() <= MAX_KIND_CHARS + 1,
+            "{} bytes",
+            kind.len()
+        );
         assert!(!kind.contains(char::is_control), "{kind:?}");
     }
 }

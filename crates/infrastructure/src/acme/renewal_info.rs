@@ -1,4 +1,5 @@
-//! When the CA suggests to renew (RFC 9773): asked without an account, apart from the calls of RFC 8555 and their fate.
+//! When the CA suggests to renew (RFC 9773): asked without an account, apart from the calls of RFC
+//! 8555 and their fate.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -18,12 +19,17 @@ use super::transport::Transport;
 const TEN_YEARS: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 /// Longer explanation URLs are dropped; a cut one would not work.
 const MAX_URL_BYTES: usize = 2_048;
-/// Longer identifiers are no certificate's: key identifier and serial number have 20 octets each as a rule.
+/// Longer identifiers are no certificate's: key identifier and serial number have 20 octets each as
+/// a rule.
 const MAX_IDENTIFIER_BYTES: usize = 256;
 
-/// The suggestion for one certificate; `None` if the directory names no renewal information. A failure here does not make the
-/// directory be fetched anew: there are as many of these calls as certificates.
-pub(super) async fn ask(transport: &Transport, ari_id: &str) -> Result<Option<RenewalInfoResponse>, CaError> {
+/// The suggestion for one certificate; `None` if the directory names no renewal information. A
+/// failure here does not make the directory be fetched anew: there are as many of these calls as
+/// certificates.
+pub(super) async fn ask(
+    transport: &Transport,
+    ari_id: &str,
+) -> Result<Option<RenewalInfoResponse>, CaError> {
     let (directory, seen) = observe(transport.fetch_directory()).await;
     if directory.is_err() {
         return Err(unanswered(&seen));
@@ -47,7 +53,9 @@ pub(super) async fn ask(transport: &Transport, ari_id: &str) -> Result<Option<Re
 
 fn unanswered(seen: &Exchange) -> CaError {
     match seen {
-        Exchange::Answer(answer) if answer.is_error() => problem::error_of(answer, Subject::Account),
+        Exchange::Answer(answer) if answer.is_error() => {
+            problem::error_of(answer, Subject::Account)
+        }
         Exchange::Answer(answer) => of_no_use(answer, "an answer that is no ACME directory", None),
         Exchange::Fault(detail) => CaError::Unavailable {
             detail: detail.clone(),
@@ -69,7 +77,11 @@ pub(super) fn read(answer: &Answer, now: Timestamp) -> Result<RenewalInfoRespons
         return Err(problem::error_of(answer, Subject::Account));
     }
     // What is of no use now is of no use in a minute either (RFC 9773 §4.3.3).
-    let later = Some(Until::named(poll_again_at(None, now), now, Purpose::RenewalInfo));
+    let later = Some(Until::named(
+        poll_again_at(None, now),
+        now,
+        Purpose::RenewalInfo,
+    ));
     if answer.status != StatusCode::OK {
         return Err(of_no_use(
             answer,
@@ -127,17 +139,17 @@ pub(super) fn identifier(text: &str) -> Option<CertificateIdentifier<'_>> {
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
     };
-    (text.len() <= MAX_IDENTIFIER_BYTES && is_base64url(authority) && is_base64url(serial)).then_some(
-        CertificateIdentifier {
+    (text.len() <= MAX_IDENTIFIER_BYTES && is_base64url(authority) && is_base64url(serial))
+        .then_some(CertificateIdentifier {
             authority_key_identifier: Cow::Borrowed(authority),
             serial: Cow::Borrowed(serial),
-        },
-    )
+        })
 }
 
-/// Whether an order may have been refused for its `replaces` alone: `alreadyReplaced` or `conflict` (409), a certificate that the CA
-/// does not know (404), of another account (403) or without a common name (400). CAs differ in the words, so whatever could mean it
-/// does; an order that is wrong in itself is refused again without.
+/// Whether an order may have been refused for its `replaces` alone: `alreadyReplaced` or `conflict`
+/// (409), a certificate that the CA does not know (404), of another account (403) or without a
+/// common name (400). CAs differ in the words, so whatever could mean it does; an order that is
+/// wrong in itself is refused again without.
 pub(super) fn may_refuse_replaces(error: &CaError) -> bool {
     match error {
         CaError::Malformed { .. } | CaError::Account { .. } | CaError::OrderGone { .. } => true,

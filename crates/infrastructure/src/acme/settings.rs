@@ -12,7 +12,8 @@ const OUR_NAME: &str = concat!("DomainProvisioningService/", env!("CARGO_PKG_VER
 pub struct AcmeSettings {
     /// The directory's URL: `https`, or `http` to a loopback address.
     pub directory_url: Url,
-    /// Roots to trust **instead of** the system's, as PEM, for a directory with a private certificate.
+    /// Roots to trust **instead of** the system's, as PEM, for a directory with a private
+    /// certificate.
     pub root_certificates_pem: Option<String>,
     /// Hosts besides the directory's that the CA may name for its resources, as `host` or
     /// `host:port`.
@@ -28,7 +29,8 @@ pub struct AcmeSettings {
 }
 
 impl AcmeSettings {
-    /// The usual settings for a directory of the public Web: terms not agreed, 10 s to connect, 30 s per request.
+    /// The usual settings for a directory of the public Web: terms not agreed, 10 s to connect, 30
+    /// s per request.
     pub fn new(directory_url: Url) -> Self {
         Self {
             directory_url,
@@ -41,7 +43,8 @@ impl AcmeSettings {
         }
     }
 
-    /// A client without proxy, redirects and cookies; `https` only unless the directory itself is on loopback.
+    /// A client without proxy, redirects and cookies; `https` only unless the directory itself is
+    /// on loopback.
     pub(super) fn http_client(&self) -> Result<reqwest::Client, AcmeSetupError> {
         let url = &self.directory_url;
         let encrypted = url.scheme() == "https";
@@ -56,7 +59,8 @@ impl AcmeSettings {
             .connect_timeout(self.connect_timeout)
             .timeout(self.request_timeout);
         if let Some(pem) = &self.root_certificates_pem {
-            let roots = Certificate::from_pem_bundle(pem.as_bytes()).map_err(AcmeSetupError::Roots)?;
+            let roots =
+                Certificate::from_pem_bundle(pem.as_bytes()).map_err(AcmeSetupError::Roots)?;
             if roots.is_empty() {
                 return Err(AcmeSetupError::NoRoots);
             }
@@ -123,7 +127,8 @@ mod tests {
 
     #[test]
     fn a_root_file_without_a_certificate_is_an_error_and_not_a_client_that_trusts_nobody() {
-        let error = client("https://ca.example/directory", Some("not a certificate\n")).unwrap_err();
+        let error =
+            client("https://ca.example/directory", Some("not a certificate\n")).unwrap_err();
         assert!(matches!(error, AcmeSetupError::NoRoots), "{error:?}");
     }
 }

@@ -1,4 +1,5 @@
-//! The way to the CA: our HTTP client under the protocol library, which leaves bounds, nonces and headers to us.
+//! The way to the CA: our HTTP client under the protocol library, which leaves bounds, nonces and
+//! headers to us.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -53,7 +54,8 @@ impl Transport {
     ) -> Result<Self, AcmeSetupError> {
         Ok(Self(Arc::new(Shared {
             http: settings.http_client()?,
-            user_agent: HeaderValue::from_str(&settings.user_agent).map_err(AcmeSetupError::UserAgent)?,
+            user_agent: HeaderValue::from_str(&settings.user_agent)
+                .map_err(AcmeSetupError::UserAgent)?,
             directory_url: settings.directory_url.to_string(),
             hosts: Hosts::new(&settings.directory_url, &settings.allowed_hosts),
             directory: DirectoryCache::default(),
@@ -148,7 +150,8 @@ impl Transport {
         Ok(response(&answer))
     }
 
-    /// One request when its turn has come, and its whole, bounded answer, noted for the caller of the call.
+    /// One request when its turn has come, and its whole, bounded answer, noted for the caller of
+    /// the call.
     async fn send(&self, request: Request<BodyWrapper<Bytes>>) -> Result<Answer, Error> {
         if let Err(refusal) = self.0.hosts.check(request.uri()) {
             exchange::note(Exchange::Fault(refusal));
@@ -256,12 +259,15 @@ impl HttpClient for Transport {
     }
 }
 
-/// Whether the answer asks us to leave the endpoint alone: it is overloaded, or our requests come too fast. What is limited at newOrder and
-/// newAccount is a matter of the account and the name, and does not concern other requests.
+/// Whether the answer asks us to leave the endpoint alone: it is overloaded, or our requests come
+/// too fast. What is limited at newOrder and newAccount is a matter of the account and the name,
+/// and does not concern other requests.
 fn wants_quiet(answer: &Answer, endpoint: Endpoint) -> bool {
     match answer.status {
         StatusCode::SERVICE_UNAVAILABLE => true,
-        StatusCode::TOO_MANY_REQUESTS => !matches!(endpoint, Endpoint::NewOrder | Endpoint::NewAccount),
+        StatusCode::TOO_MANY_REQUESTS => {
+            !matches!(endpoint, Endpoint::NewOrder | Endpoint::NewAccount)
+        }
         _ => false,
     }
 }

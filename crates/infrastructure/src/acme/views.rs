@@ -2,7 +2,9 @@
 
 use dps_application::ports::ca::{AuthorizationView, CaError, Http01, OrderStatus, OrderView};
 use dps_domain::Failure;
-use instant_acme::{AuthorizationState, AuthorizationStatus, Challenge, ChallengeStatus, ChallengeType};
+use instant_acme::{
+    AuthorizationState, AuthorizationStatus, Challenge, ChallengeStatus, ChallengeType,
+};
 
 use super::exchange::Exchange;
 use super::problem::{Problem, Subject};
@@ -26,7 +28,8 @@ pub(super) fn order(state: &instant_acme::OrderState, seen: &Exchange) -> OrderV
     }
 }
 
-/// An authorization; the key authorization is made with the thumbprint of the account's key (RFC 8555 §8.1).
+/// An authorization; the key authorization is made with the thumbprint of the account's key (RFC
+/// 8555 §8.1).
 pub(super) fn authorization(
     state: &AuthorizationState,
     thumbprint: &str,
@@ -97,5 +100,7 @@ fn ended(how: &str) -> Failure {
 }
 
 fn validation_failure(problem: &instant_acme::Problem) -> Failure {
-    Problem::from(problem).to_error(Subject::Validation, None).into()
+    Problem::from(problem)
+        .to_error(Subject::Validation, None)
+        .into()
 }

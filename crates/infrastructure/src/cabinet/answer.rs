@@ -34,7 +34,8 @@ impl Refusal {
     /// Whether the Cabinet itself says that it has no such thing: a 404 or 410 with the contract's
     /// code. Any other comes from a wrong route or from what stands in front of the Cabinet.
     pub(super) fn is_not_found(&self) -> bool {
-        matches!(self.status, StatusCode::NOT_FOUND | StatusCode::GONE) && self.is(ProblemCode::NotFound)
+        matches!(self.status, StatusCode::NOT_FOUND | StatusCode::GONE)
+            && self.is(ProblemCode::NotFound)
     }
 
     fn fault(&self) -> CabinetFault {
@@ -96,7 +97,8 @@ pub(super) fn lost(failed: reqwest::Error) -> CabinetError {
 /// Reads what an answer other than success says about itself.
 pub(super) async fn refusal(answer: Response) -> Refusal {
     let status = answer.status();
-    let retry_after = retry_after::read(answer.headers(), None).map(|wait| Purpose::Cabinet.bound(wait));
+    let retry_after =
+        retry_after::read(answer.headers(), None).map(|wait| Purpose::Cabinet.bound(wait));
     let problem: Option<Problem> = match body(answer, MAX_PROBLEM_BYTES).await {
         Ok(body) => read_body(&body).ok(),
         Err(_) => None,
@@ -110,7 +112,9 @@ pub(super) async fn refusal(answer: Response) -> Refusal {
         }
     });
     let meaning = match status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "it refuses our token; check it on both sides",
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            "it refuses our token; check it on both sides"
+        }
         StatusCode::NOT_FOUND if code.as_deref() != Some(ProblemCode::NotFound.as_str()) => {
             "it is no Cabinet that answers there; check the base URL and what stands in front of it"
         }
@@ -133,7 +137,10 @@ pub(super) async fn refusal(answer: Response) -> Refusal {
 }
 
 /// Reads a JSON body of at most `limit` bytes.
-pub(super) async fn json<T: DeserializeOwned>(answer: Response, limit: usize) -> Result<T, CabinetError> {
+pub(super) async fn json<T: DeserializeOwned>(
+    answer: Response,
+    limit: usize,
+) -> Result<T, CabinetError> {
     let body = body(answer, limit).await?;
     read_body(&body).map_err(|cause| error(format!("the answer cannot be read: {cause}")))
 }

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use dps_application::ports::cabinet::{CabinetDomain, CabinetError, CabinetPage, RefusedItem, StatusReport};
+use dps_application::ports::cabinet::{
+    CabinetDomain, CabinetError, CabinetPage, RefusedItem, StatusReport,
+};
 use dps_cabinet_api::{DomainEntry, limits, parse_version_tag, read_domain};
 use dps_domain::{DomainId, Failure};
 use reqwest::Response;
@@ -25,7 +27,10 @@ pub(super) fn domain(entry: DomainEntry) -> CabinetDomain {
 
 /// A page without duplicates: of a domain told twice, the newer version stays. Items that cannot be
 /// used are set aside.
-pub(super) fn page(items: &[Box<RawValue>], next: Option<String>) -> Result<CabinetPage, CabinetError> {
+pub(super) fn page(
+    items: &[Box<RawValue>],
+    next: Option<String>,
+) -> Result<CabinetPage, CabinetError> {
     if let Some(next) = &next {
         check_cursor(next)?;
     }
@@ -65,7 +70,9 @@ pub(super) fn page(items: &[Box<RawValue>], next: Option<String>) -> Result<Cabi
 /// A cursor is kept in the store, so it must be text that every database takes.
 fn check_cursor(cursor: &str) -> Result<(), CabinetError> {
     if cursor.len() > limits::MAX_CURSOR_BYTES {
-        return Err(error("its cursor is longer than the contract allows".to_owned()));
+        return Err(error(
+            "its cursor is longer than the contract allows".to_owned(),
+        ));
     }
     if cursor.chars().any(|c| c.is_control() || c == '\u{fffd}') {
         return Err(error(
@@ -90,7 +97,8 @@ pub(super) fn report(report: &StatusReport) -> dps_cabinet_api::StatusReport {
     .within_limits()
 }
 
-/// Texts of other parties may hold NUL, which some databases cannot store; the Cabinet would refuse the report for ever.
+/// Texts of other parties may hold NUL, which some databases cannot store; the Cabinet would refuse
+/// the report for ever.
 fn storable(text: &str) -> String {
     text.replace('\0', "")
 }

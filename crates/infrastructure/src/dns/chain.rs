@@ -61,7 +61,9 @@ impl Chain {
         let mut targets: HashMap<Name, &Name> = HashMap::new();
         for record in records {
             if let RData::CNAME(target) = &record.data {
-                targets.entry(record.name.to_lowercase()).or_insert(&target.0);
+                targets
+                    .entry(record.name.to_lowercase())
+                    .or_insert(&target.0);
             }
         }
         while let Some(target) = targets.get(&self.end) {
@@ -80,7 +82,8 @@ impl Chain {
     }
 }
 
-/// Asks for the addresses of one family and follows the chain until there is nothing more to follow.
+/// Asks for the addresses of one family and follows the chain until there is nothing more to
+/// follow.
 pub(super) async fn follow_chain(
     upstream: &Upstream,
     host: &Name,
@@ -102,8 +105,10 @@ pub(super) async fn follow_chain(
         }
         let stuck = chain.hops.len() == before;
         if let Some((end, more)) = at_the_end(&chain.end, &answer, stuck) {
-            let is_zone =
-                chain.hops.is_empty() && answer.zone.is_some_and(|zone| zone.to_lowercase() == chain.end);
+            let is_zone = chain.hops.is_empty()
+                && answer
+                    .zone
+                    .is_some_and(|zone| zone.to_lowercase() == chain.end);
             return Outcome {
                 more,
                 is_zone,
@@ -153,8 +158,9 @@ pub(super) fn outcome_of(host: &Name, answer: &Answer) -> Outcome {
     }
 }
 
-/// After SERVFAIL: walks the CNAMEs one question at a time, which a resolver answers without looking at the target. Finds the
-/// loop if there is one; else the chain shows how far the name's servers answer.
+/// After SERVFAIL: walks the CNAMEs one question at a time, which a resolver answers without
+/// looking at the target. Finds the loop if there is one; else the chain shows how far the name's
+/// servers answer.
 async fn trace(upstream: &Upstream, host: &Name, deadline: Instant) -> Outcome {
     let mut chain = Chain::from(host);
     loop {
@@ -216,7 +222,11 @@ mod tests {
         let records: Vec<Record> = (0..11)
             .map(|n| cname(&format!("n{n}.example."), &format!("n{}.example.", n + 1)))
             .collect();
-        assert!(Chain::from(&name("n0.example.")).follow(&records[..10]).is_ok());
+        assert!(
+            Chain::from(&name("n0.example."))
+                .follow(&records[..10])
+                .is_ok()
+        );
         assert!(Chain::from(&name("n0.example.")).follow(&records).is_err());
     }
 

@@ -23,8 +23,15 @@ pub(super) fn combine(resolver: SocketAddr, v4: Outcome, v6: Outcome) -> DnsObse
             (both, None)
         }
         (first @ DnsAnswer::Addresses(_), second @ DnsAnswer::Addresses(_)) => {
-            let of = |chain, answer, more| Lookup { chain, answer, more };
-            (of(v4.chain, first, v4.more), Some(of(v6.chain, second, v6.more)))
+            let of = |chain, answer, more| Lookup {
+                chain,
+                answer,
+                more,
+            };
+            (
+                of(v4.chain, first, v4.more),
+                Some(of(v6.chain, second, v6.more)),
+            )
         }
         (first, second) => {
             let (chain, answer, more) = if rank(&second, &first) < rank(&first, &second) {
@@ -32,7 +39,14 @@ pub(super) fn combine(resolver: SocketAddr, v4: Outcome, v6: Outcome) -> DnsObse
             } else {
                 (v4.chain, first, v4.more)
             };
-            (Lookup { chain, answer, more }, None)
+            (
+                Lookup {
+                    chain,
+                    answer,
+                    more,
+                },
+                None,
+            )
         }
     };
     DnsObservation {
@@ -64,7 +78,8 @@ mod tests {
     use super::*;
     use DnsAnswer::{Addresses, Loop, NoData, NxDomain, Refused, ServFail, Timeout};
 
-    const RESOLVER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 53);
+    const RESOLVER: SocketAddr =
+        SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 53);
 
     fn ended(answer: DnsAnswer) -> Outcome {
         Outcome {
@@ -112,7 +127,9 @@ mod tests {
     fn families_with_different_chains_stay_apart() {
         let of = |chain: &[&str], address: &str| Outcome {
             chain: chain.iter().map(|name| (*name).to_owned()).collect(),
-            ..ended(Addresses(std::iter::once(address.parse().unwrap()).collect()))
+            ..ended(Addresses(
+                std::iter::once(address.parse().unwrap()).collect(),
+            ))
         };
         let same = combine(
             RESOLVER,
@@ -120,7 +137,11 @@ mod tests {
             of(&["a.example"], "2001:db8::1"),
         );
         assert_eq!(same.ipv6, None);
-        let apart = combine(RESOLVER, of(&["a.example"], "192.0.2.1"), of(&[], "2001:db8::1"));
+        let apart = combine(
+            RESOLVER,
+            of(&["a.example"], "192.0.2.1"),
+            of(&[], "2001:db8::1"),
+        );
         assert_eq!(apart.chain, ["a.example"]);
         assert_eq!(apart.ipv6.unwrap().chain, Vec::<String>::new());
     }

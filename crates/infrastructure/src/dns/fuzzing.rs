@@ -20,6 +20,10 @@ pub fn read_answer(data: &[u8]) {
     let kept: usize = outcome.chain.iter().map(String::len).sum();
     assert!(kept <= 16 * 1024, "a chain of {kept} bytes");
     if let DnsAnswer::Addresses(addresses) = outcome.answer {
-        assert!(addresses.len() <= MAX_ADDRESSES, "{} addresses", addresses.len());
+        assert!(
+            addresses.len() <= MAX_ADDRESSES,
+            "{} addresses",
+            addresses.len()
+        );
     }
 }

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverOpts, ServerOrderingStrategy};
+use hickory_resolver::config::{
+    ConnectionConfig, NameServerConfig, ResolverOpts, ServerOrderingStrategy,
+};
 use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer};
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::{DnsRequestOptions, DnsResponse, Query, ResponseCode};
@@ -37,7 +39,8 @@ pub(crate) struct Answer {
     pub(crate) records: Vec<Record>,
     /// NXDOMAIN. It speaks of the last name of the chain (RFC 6604 §3).
     pub(crate) name_missing: bool,
-    /// An SOA record came along: the end of the chain is known to hold nothing of the type asked (RFC 2308 §2.2).
+    /// An SOA record came along: the end of the chain is known to hold nothing of the type asked
+    /// (RFC 2308 §2.2).
     pub(crate) conclusive: bool,
     /// The owner of that SOA record: the zone that the answer is about (RFC 2308 §3).
     pub(crate) zone: Option<Name>,
@@ -67,10 +70,11 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     pub(crate) fn new(address: SocketAddr, settings: DnsSettings) -> Self {
-        let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
-            connection.port = address.port();
-            connection
-        });
+        let connections =
+            [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
+                connection.port = address.port();
+                connection
+            });
         // Negative answers are what we came for: they are believed as they are.
         let server = NameServerConfig::new(address.ip(), true, connections.to_vec());
         let mut options = ResolverOpts::default();
@@ -134,7 +138,9 @@ impl Upstream {
 
     /// No answer came: an outage of the resolver, unless our own sockets failed meanwhile.
     fn unanswered(&self, begin: Instant) -> Reply {
-        self.faults.since(begin).map_or(Reply::Timeout, Reply::Local)
+        self.faults
+            .since(begin)
+            .map_or(Reply::Timeout, Reply::Local)
     }
 
     fn understand(&self, name: &Name, kind: RecordType, error: NetError, begin: Instant) -> Reply {

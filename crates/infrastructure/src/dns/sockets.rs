@@ -117,7 +117,12 @@ impl DnsUdpSocket for WatchedSocket {
         DnsUdpSocket::poll_recv_from(&self.socket, cx, buffer)
     }
 
-    fn poll_send_to(&self, cx: &mut Context<'_>, packet: &[u8], to: SocketAddr) -> Poll<io::Result<usize>> {
+    fn poll_send_to(
+        &self,
+        cx: &mut Context<'_>,
+        packet: &[u8],
+        to: SocketAddr,
+    ) -> Poll<io::Result<usize>> {
         let sent = UdpSocket::poll_send_to(&self.socket, cx, packet, to);
         if let Poll::Ready(Err(error)) = &sent {
             self.faults.note(error);

@@ -27,7 +27,9 @@ pub(super) async fn judge(response: Response<Incoming>, expected: &str) -> Probe
     }
     let server = printable(response.headers(), &header::SERVER, MAX_SERVER_CHARS);
     match read(response.into_body()).await {
-        Some(body) if body.trim_ascii_end() == expected.trim_ascii_end().as_bytes() => ProbeAnswer::Ours,
+        Some(body) if body.trim_ascii_end() == expected.trim_ascii_end().as_bytes() => {
+            ProbeAnswer::Ours
+        }
         _ => ProbeAnswer::WrongBody { server },
     }
 }
@@ -74,7 +76,10 @@ mod tests {
             printable(&headers, &header::SERVER, 8)
         };
         assert_eq!(server(b"nginx").as_deref(), Some("nginx"));
-        assert_eq!(server(b"\xff\xfea\tb 0123456789").as_deref(), Some("ab 01234"));
+        assert_eq!(
+            server(b"\xff\xfea\tb 0123456789").as_deref(),
+            Some("ab 01234")
+        );
         assert_eq!(server(b"\xff \xfe"), None);
         assert_eq!(printable(&HeaderMap::new(), &header::SERVER, 8), None);
     }

@@ -11,7 +11,8 @@ use zeroize::Zeroizing;
 
 use super::key_ring::{KeyRing, MAX_ID_BYTES};
 
-/// First byte of everything sealed. Another layout takes another number; what was sealed under this one must still open.
+/// First byte of everything sealed. Another layout takes another number; what was sealed under this
+/// one must still open.
 const VERSION: u8 = 1;
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 12;
@@ -46,14 +47,21 @@ impl EnvelopeVault {
         self.keys.ids()
     }
 
-    /// The identifier of the key-encryption key that `sealed` needs; `None` if it is nothing that a vault sealed.
+    /// The identifier of the key-encryption key that `sealed` needs; `None` if it is nothing that a
+    /// vault sealed.
     pub fn key_id_of(sealed: &SealedSecret) -> Option<&str> {
-        Envelope::read(&sealed.0).ok().map(|envelope| envelope.key_id)
+        Envelope::read(&sealed.0)
+            .ok()
+            .map(|envelope| envelope.key_id)
     }
 }
 
 impl Vault for EnvelopeVault {
-    fn seal(&self, context: SecretContext<'_>, secret: &SecretString) -> Result<SealedSecret, VaultError> {
+    fn seal(
+        &self,
+        context: SecretContext<'_>,
+        secret: &SecretString,
+    ) -> Result<SealedSecret, VaultError> {
         let current = self.keys.current();
         let mut data_key = Zeroizing::new([0_u8; KEY_BYTES]);
         rand::fill(data_key.as_mut_slice()).map_err(|_| VaultError::Cipher)?;
@@ -75,7 +83,11 @@ impl Vault for EnvelopeVault {
         Ok(SealedSecret(bytes))
     }
 
-    fn open(&self, context: SecretContext<'_>, sealed: &SealedSecret) -> Result<SecretString, VaultError> {
+    fn open(
+        &self,
+        context: SecretContext<'_>,
+        sealed: &SealedSecret,
+    ) -> Result<SecretString, VaultError> {
         let envelope = Envelope::read(&sealed.0)?;
         let id = envelope.key_id;
         let key = self.keys.find(id).ok_or_else(|| VaultError::UnknownKey {
@@ -86,7 +98,11 @@ impl Vault for EnvelopeVault {
             &bound(context, id, Layer::DataKey),
             envelope.wrapped_key,
         )?;
-        let plain = decrypt(&data_key, &bound(context, id, Layer::Secret), envelope.secret)?;
+        let plain = decrypt(
+            &data_key,
+            &bound(context, id, Layer::Secret),
+            envelope.secret,
+        )?;
         let text = std::str::from_utf8(&plain).map_err(|_| VaultError::Tampered)?;
         Ok(SecretString::from(text))
     }
@@ -137,7 +153,8 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// What a ciphertext is bound to. Every part has its length before it, so that no two contexts give the same bytes.
+/// What a ciphertext is bound to. Every part has its length before it, so that no two contexts give
+/// the same bytes.
 fn bound(context: SecretContext<'_>, key_id: &str, layer: Layer) -> Vec<u8> {
     let layer = match layer {
         Layer::DataKey => "data-key",

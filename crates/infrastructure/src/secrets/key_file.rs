@@ -51,8 +51,8 @@ pub enum KeyFileError {
     },
 }
 
-/// Makes a key file with one new key, readable by its owner alone. Either the whole file is there afterwards, safe on disk, or
-/// none; an existing file is never touched.
+/// Makes a key file with one new key, readable by its owner alone. Either the whole file is there
+/// afterwards, safe on disk, or none; an existing file is never touched.
 pub fn create_key_file(path: &Path) -> Result<(), KeyFileError> {
     let failed = |source: io::Error| match source.kind() {
         ErrorKind::AlreadyExists => KeyFileError::Exists {

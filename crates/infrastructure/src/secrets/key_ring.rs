@@ -36,14 +36,14 @@ impl KeyEncryptionKey {
 }
 
 impl KeyRing {
-    /// Reads `<id>:<base64 of 32 bytes>` entries, one per line or separated by commas, the current one first. Empty lines and
-    /// lines that begin with `#` are passed over.
+    /// Reads `<id>:<base64 of 32 bytes>` entries, one per line or separated by commas, the current
+    /// one first. Empty lines and lines that begin with `#` are passed over.
     pub fn parse(text: &SecretString) -> Result<Self, KeyRingError> {
         Self::from_keys(read_entries(text.expose_secret())?)
     }
 
-    /// Reads key files, each with one or more lines as [`parse`](Self::parse) takes them. The first line of the first file is
-    /// the current key. A file that others may read is refused.
+    /// Reads key files, each with one or more lines as [`parse`](Self::parse) takes them. The first
+    /// line of the first file is the current key. A file that others may read is refused.
     pub fn from_files<P: AsRef<Path>>(paths: &[P]) -> Result<Self, KeyRingError> {
         let mut keys = Vec::new();
         for path in paths {
@@ -162,7 +162,9 @@ pub enum KeyRingError {
         number: usize,
     },
     /// Not base64, or not 32 bytes.
-    #[error("the key-encryption key {id} is not the base64 of 32 bytes; `openssl rand -base64 32` makes one")]
+    #[error(
+        "the key-encryption key {id} is not the base64 of 32 bytes; `openssl rand -base64 32` makes one"
+    )]
     BadKey {
         /// The key's identifier.
         id: String,

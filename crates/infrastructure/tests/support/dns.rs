@@ -28,7 +28,10 @@ impl ScriptedServer {
             let request = Message::from_vec(packet).ok()?;
             let query = request.queries.first()?;
             let spelled = query.name().to_ascii().trim_end_matches('.').to_owned();
-            let (code, records) = script(&spelled.to_ascii_lowercase(), &query.query_type().to_string())?;
+            let (code, records) = script(
+                &spelled.to_ascii_lowercase(),
+                &query.query_type().to_string(),
+            )?;
             seen.lock().unwrap().push(spelled);
             let mut response = Message::new(
                 request.metadata.id,
@@ -104,7 +107,15 @@ pub(crate) fn response_to(request: &Message) -> Message {
 
 /// The SOA record of a zone.
 pub(crate) fn soa(zone: &str) -> Record {
-    let data = SOA::new(name("ns.example."), name("hostmaster.example."), 1, 1, 1, 1, 1);
+    let data = SOA::new(
+        name("ns.example."),
+        name("hostmaster.example."),
+        1,
+        1,
+        1,
+        1,
+        1,
+    );
     Record::from_rdata(name(zone), 1, RData::SOA(data))
 }
 

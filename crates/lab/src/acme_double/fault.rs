@@ -82,10 +82,12 @@ impl Reply {
 
     /// A limit that is reached, with the seconds after which to come again (RFC 8555 §6.6).
     pub fn rate_limited(detail: &str, retry_after_seconds: u32) -> Self {
-        Self::problem(429, "rateLimited", detail).header("Retry-After", &retry_after_seconds.to_string())
+        Self::problem(429, "rateLimited", detail)
+            .header("Retry-After", &retry_after_seconds.to_string())
     }
 
-    /// A name that is paused for this account until a human follows `link`: there is no `Retry-After`.
+    /// A name that is paused for this account until a human follows `link`: there is no
+    /// `Retry-After`.
     pub fn paused(name: &str, link: &str) -> Self {
         let detail = format!(
             "this account is temporarily prevented from requesting certificates for {name}; unpause it at {link}"

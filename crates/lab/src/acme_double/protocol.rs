@@ -13,7 +13,8 @@ use super::wire::Request;
 
 const JSON: &str = "application/json";
 /// Not a certificate: what matters here is whether it arrives.
-const CHAIN: &str = "-----BEGIN CERTIFICATE-----\nbm90IGEgY2VydGlmaWNhdGU=\n-----END CERTIFICATE-----\n";
+const CHAIN: &str =
+    "-----BEGIN CERTIFICATE-----\nbm90IGEgY2VydGlmaWNhdGU=\n-----END CERTIFICATE-----\n";
 
 /// The double's memory.
 #[derive(Debug)]
@@ -102,7 +103,9 @@ impl Ca {
                     Err(refusal) => return refusal,
                 };
                 let number = (self.orders.len() + 1).to_string();
-                let host = payload["identifiers"][0]["value"].as_str().unwrap_or_default();
+                let host = payload["identifiers"][0]["value"]
+                    .as_str()
+                    .unwrap_or_default();
                 let order = Order {
                     host: host.to_owned(),
                     status: "pending",
@@ -125,13 +128,19 @@ impl Ca {
         match endpoint {
             Endpoint::Authorization => {
                 let done = *status != "pending";
-                return Reply::new(200, JSON, authorization(&base, number, host, done).to_string());
+                return Reply::new(
+                    200,
+                    JSON,
+                    authorization(&base, number, host, done).to_string(),
+                );
             }
             Endpoint::Challenge => {
                 *status = "ready";
                 return Reply::new(200, JSON, challenge(&base, number, true).to_string());
             }
-            Endpoint::Certificate => return Reply::new(200, "application/pem-certificate-chain", CHAIN),
+            Endpoint::Certificate => {
+                return Reply::new(200, "application/pem-certificate-chain", CHAIN);
+            }
             Endpoint::Finalize if processing.is_some() => *status = "processing",
             Endpoint::Finalize => *status = "valid",
             _ if *status == "processing" && processing.is_none() => *status = "valid",

@@ -60,7 +60,11 @@ impl RenewalInfo {
             return Ok(None);
         };
         if !self.offered {
-            return Err(Reply::problem(400, "malformed", "an unknown field: replaces"));
+            return Err(Reply::problem(
+                400,
+                "malformed",
+                "an unknown field: replaces",
+            ));
         }
         if !self.suggestions.contains_key(ari_id) {
             return Err(Reply::problem(

@@ -61,10 +61,18 @@ fn parse(bytes: &[u8]) -> Option<Request> {
 }
 
 /// Answers as the fault wants it.
-pub(super) async fn write(client: &mut TcpStream, request: &Request, fault: &Fault) -> io::Result<()> {
+pub(super) async fn write(
+    client: &mut TcpStream,
+    request: &Request,
+    fault: &Fault,
+) -> io::Result<()> {
     match fault {
         Fault::Reply(reply) => {
-            let body = if request.method == "HEAD" { "" } else { &reply.body };
+            let body = if request.method == "HEAD" {
+                ""
+            } else {
+                &reply.body
+            };
             client
                 .write_all(format!("{}{body}", head(reply)).as_bytes())
                 .await

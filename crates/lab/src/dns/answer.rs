@@ -55,7 +55,8 @@ pub(super) fn answer(request: &Message, zone: &Zone) -> (Message, Option<Fault>)
     (response, fault)
 }
 
-/// Fills the answer, following aliases. A loop ends as SERVFAIL without records, as at the public resolvers.
+/// Fills the answer, following aliases. A loop ends as SERVFAIL without records, as at the public
+/// resolvers.
 fn resolve(query: &Query, data: &Data, response: &mut Message) {
     let mut owner = query.name().clone();
     for _ in 0..MAX_CHAIN {
@@ -109,7 +110,8 @@ impl Data {
         self.records.contains_key(name) || self.records.keys().any(|known| is_below(known, name))
     }
 
-    /// The only wildcard that may answer for a name that does not exist: the one under its closest existing ancestor.
+    /// The only wildcard that may answer for a name that does not exist: the one under its closest
+    /// existing ancestor.
     fn wildcard_for(&self, name: &str) -> String {
         let encloser = ancestors(name)
             .find(|ancestor| self.exists(ancestor))
@@ -118,7 +120,8 @@ impl Data {
     }
 
     fn fault_of(&self, name: &str) -> Option<Fault> {
-        let by_wildcard = || ancestors(name).find_map(|above| self.faults.get(&format!("*.{above}")));
+        let by_wildcard =
+            || ancestors(name).find_map(|above| self.faults.get(&format!("*.{above}")));
         self.faults
             .get(name)
             .or_else(by_wildcard)
@@ -150,11 +153,14 @@ fn record(owner: &Name, rdata: RData) -> Record {
     Record::from_rdata(owner.clone(), TTL, rdata)
 }
 
-/// The SOA of a negative answer. Its zone is taken to be the last two labels of the name, as for most real domains.
+/// The SOA of a negative answer. Its zone is taken to be the last two labels of the name, as for
+/// most real domains.
 fn start_of_authority(name: &Name) -> Record {
     let apex = name.trim_to(2);
     let primary = apex.prepend_label("ns").unwrap_or_else(|_| apex.clone());
-    let mailbox = apex.prepend_label("hostmaster").unwrap_or_else(|_| apex.clone());
+    let mailbox = apex
+        .prepend_label("hostmaster")
+        .unwrap_or_else(|_| apex.clone());
     let timer = i32::try_from(TTL).unwrap_or(i32::MAX);
     record(
         &apex,

@@ -56,10 +56,11 @@ pub enum Fault {
     Truncated,
 }
 
-/// Names and their records. Clones share the data, so a clone is the handle for changing it under a running server.
+/// Names and their records. Clones share the data, so a clone is the handle for changing it under a
+/// running server.
 ///
-/// Names are case-insensitive, with or without the final dot; `*.example.test` is a wildcard (RFC 4592). A name with no
-/// records and none below it does not exist.
+/// Names are case-insensitive, with or without the final dot; `*.example.test` is a wildcard (RFC
+/// 4592). A name with no records and none below it does not exist.
 #[derive(Debug, Clone, Default)]
 pub struct Zone(Arc<Mutex<Data>>);
 
@@ -82,7 +83,10 @@ impl Zone {
         self.set(
             name,
             Kind::A,
-            addresses.iter().map(|address| RData::A(A(*address))).collect(),
+            addresses
+                .iter()
+                .map(|address| RData::A(A(*address)))
+                .collect(),
         );
     }
 
@@ -103,7 +107,8 @@ impl Zone {
     /// # Errors
     /// [`LabError::Invalid`] when `target` is not a domain name.
     pub fn set_cname(&self, name: &str, target: &str) -> Result<(), LabError> {
-        let mut target = Name::from_ascii(target).map_err(|error| LabError::invalid(target, error))?;
+        let mut target =
+            Name::from_ascii(target).map_err(|error| LabError::invalid(target, error))?;
         target.set_fqdn(true);
         self.set(name, Kind::Cname, vec![RData::CNAME(CNAME(target))]);
         Ok(())
@@ -117,7 +122,8 @@ impl Zone {
         self.set(name, Kind::Txt, records.collect());
     }
 
-    /// Replaces the CAA `issue` records of `name`; `None` forbids every authority, no element removes them.
+    /// Replaces the CAA `issue` records of `name`; `None` forbids every authority, no element
+    /// removes them.
     ///
     /// # Errors
     /// [`LabError::Invalid`] when an authority is not a domain name.
@@ -139,7 +145,8 @@ impl Zone {
     /// [`LabError::Invalid`] when a host is not a domain name.
     pub fn set_srv(&self, name: &str, services: &[(&str, u16)]) -> Result<(), LabError> {
         let records = services.iter().map(|(host, port)| {
-            let mut target = Name::from_ascii(host).map_err(|error| LabError::invalid(*host, error))?;
+            let mut target =
+                Name::from_ascii(host).map_err(|error| LabError::invalid(*host, error))?;
             target.set_fqdn(true);
             Ok(RData::SRV(SRV::new(0, 0, *port, target)))
         });
@@ -161,7 +168,8 @@ impl Zone {
         data.faults.remove(&key);
     }
 
-    /// Makes `name` misbehave for every record type, whether it has records or not. A wildcard covers everything below.
+    /// Makes `name` misbehave for every record type, whether it has records or not. A wildcard
+    /// covers everything below.
     pub fn set_fault(&self, name: &str, fault: Fault) {
         self.data().faults.insert(key(name), fault);
     }

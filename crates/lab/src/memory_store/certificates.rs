@@ -8,7 +8,8 @@ use dps_domain::{CertificateId, OrderId, Timestamp};
 use super::{State, no_such_record};
 
 impl State {
-    /// The next generation of a hostname: the time, or one more than the last when the clock went back.
+    /// The next generation of a hostname: the time, or one more than the last when the clock went
+    /// back.
     fn next_generation(&self, new: &NewCertificate) -> u64 {
         let by_clock = new.created_at.unix_micros().max(0).unsigned_abs();
         let ids = self.by_hostname.get(&new.hostname).into_iter().flatten();
@@ -18,7 +19,9 @@ impl State {
             .filter(|stored| stored.certificate.hostname == new.hostname)
             .map(|stored| stored.generation)
             .max();
-        greatest.map_or(by_clock, |greatest| by_clock.max(greatest.saturating_add(1)))
+        greatest.map_or(by_clock, |greatest| {
+            by_clock.max(greatest.saturating_add(1))
+        })
     }
 
     pub(super) fn certificate_insert(
@@ -54,7 +57,11 @@ impl State {
                 let certificate = &mut stored.certificate;
                 let is_superseded = stored_at[index + 1..].iter().any(|at| *at <= until);
                 let has_key = !certificate.key.0.is_empty();
-                if is_superseded && has_key && serving != Some(certificate.id) && pruned < u64::from(limit) {
+                if is_superseded
+                    && has_key
+                    && serving != Some(certificate.id)
+                    && pruned < u64::from(limit)
+                {
                     certificate.key.0.clear();
                     pruned += 1;
                 }
@@ -64,8 +71,14 @@ impl State {
     }
 
     pub(super) fn live_directories(&self) -> Vec<String> {
-        let serving = self.rows.values().filter_map(|row| row.record.phase.serving());
-        let orders = serving.filter_map(|id| self.certificate(id).map(|stored| stored.certificate.order_id));
+        let serving = self
+            .rows
+            .values()
+            .filter_map(|row| row.record.phase.serving());
+        let orders = serving.filter_map(|id| {
+            self.certificate(id)
+                .map(|stored| stored.certificate.order_id)
+        });
         let directories: BTreeSet<String> = orders
             .filter_map(|id| self.order(id).map(|order| order.directory_url.clone()))
             .collect();
@@ -74,7 +87,9 @@ impl State {
 
     pub(super) fn certificate(&self, id: CertificateId) -> Option<&StoredCertificate> {
         let row = self.rows.get(self.certificate_owners.get(&id)?)?;
-        row.certificates.iter().find(|stored| stored.certificate.id == id)
+        row.certificates
+            .iter()
+            .find(|stored| stored.certificate.id == id)
     }
 
     pub(super) fn certificate_of_order(&self, order: OrderId) -> Option<&StoredCertificate> {

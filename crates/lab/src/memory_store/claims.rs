@@ -27,15 +27,21 @@ impl Term {
     }
 }
 
-/// The queue of what somebody leased, in place of a shard: by when the lease ends, apart from what nobody has.
+/// The queue of what somebody leased, in place of a shard: by when the lease ends, apart from what
+/// nobody has.
 pub(super) const LEASED: u32 = QUEUES;
 
 /// The shard of a queue; what is leased is apart.
 const fn shard_of(queue: u32) -> u32 {
-    if queue == LEASED { LEASED } else { queue % SHARDS }
+    if queue == LEASED {
+        LEASED
+    } else {
+        queue % SHARDS
+    }
 }
 
-/// When the first record of each queue can be acquired, so that not every queue is looked at for it.
+/// When the first record of each queue can be acquired, so that not every queue is looked at for
+/// it.
 #[derive(Debug, Default)]
 pub(super) struct Heads(BTreeSet<(Lane, Timestamp, u32)>);
 
@@ -63,7 +69,9 @@ impl Heads {
     }
 
     fn due(&self, lane: Lane, now: Timestamp) -> impl Iterator<Item = u32> {
-        let heads = self.0.range((lane, Timestamp::EPOCH, 0)..=(lane, now, LEASED));
+        let heads = self
+            .0
+            .range((lane, Timestamp::EPOCH, 0)..=(lane, now, LEASED));
         heads.map(|(_, _, shard)| *shard)
     }
 }
@@ -95,8 +103,9 @@ impl State {
         leases
     }
 
-    /// Due records that nobody holds, tenants taking turns by their shards, that of which the fewest
-    /// are leased first. A shard's two queues take turns alike; in each the longest due comes first.
+    /// Due records that nobody holds, tenants taking turns by their shards, that of which the
+    /// fewest are leased first. A shard's two queues take turns alike; in each the longest due
+    /// comes first.
     fn choose(&mut self, lane: Lane, term: Term, limit: usize) -> Vec<DomainId> {
         let (first, halves) = self.turns.get(&lane).copied().unwrap_or_default();
         let place = |shard: u32| (shard + SHARDS - first) % SHARDS;
@@ -238,7 +247,9 @@ impl State {
             }
             held
         });
-        held.filter(|held| *held).map(drop).ok_or(StoreError::LeaseLost)
+        held.filter(|held| *held)
+            .map(drop)
+            .ok_or(StoreError::LeaseLost)
     }
 
     pub(super) fn release(&mut self, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {
@@ -257,7 +268,11 @@ impl State {
         }
     }
 
-    pub(super) fn forget_held(&mut self, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {
+    pub(super) fn forget_held(
+        &mut self,
+        id: DomainId,
+        token: LeaseToken,
+    ) -> Result<(), StoreError> {
         if !self.rows.get(&id).is_some_and(|row| row.is_held_by(token)) {
             return Err(StoreError::LeaseLost);
         }

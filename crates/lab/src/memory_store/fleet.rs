@@ -18,15 +18,17 @@ use super::{MemoryStore, State};
 
 impl State {
     fn edge(&mut self, name: &str, now: Timestamp) -> &mut KnownEdge {
-        self.edges.entry(name.to_owned()).or_insert_with(|| KnownEdge {
-            name: name.to_owned(),
-            reachability: Reachability::default(),
-            problem: None,
-            first_seen_at: now,
-            listed_at: now,
-            approved_at: None,
-            compared: None,
-        })
+        self.edges
+            .entry(name.to_owned())
+            .or_insert_with(|| KnownEdge {
+                name: name.to_owned(),
+                reachability: Reachability::default(),
+                problem: None,
+                first_seen_at: now,
+                listed_at: now,
+                approved_at: None,
+                compared: None,
+            })
     }
 }
 
@@ -77,7 +79,9 @@ impl FleetStore for MemoryStore {
     async fn edge_approve(&self, name: &str, now: Timestamp) -> Result<bool, StoreError> {
         let mut state = self.state();
         let edge = state.edges.get_mut(name);
-        Ok(edge.map(|edge| edge.approved_at.get_or_insert(now)).is_some())
+        Ok(edge
+            .map(|edge| edge.approved_at.get_or_insert(now))
+            .is_some())
     }
 
     async fn edge_mark_failed(
@@ -112,7 +116,11 @@ impl FleetStore for MemoryStore {
         Ok(edge.reachability)
     }
 
-    async fn edge_store_comparison(&self, name: &str, comparison: &Comparison) -> Result<(), StoreError> {
+    async fn edge_store_comparison(
+        &self,
+        name: &str,
+        comparison: &Comparison,
+    ) -> Result<(), StoreError> {
         if let Some(edge) = self.state().edges.get_mut(name) {
             edge.compared = Some(*comparison);
         }
@@ -121,7 +129,8 @@ impl FleetStore for MemoryStore {
 
     async fn edge_forget(&self, name: &str, limit: u32) -> Result<u64, StoreError> {
         let mut state = self.state();
-        let holding = |deployments: &Vec<Deployment>| deployments.iter().any(|held| held.edge == name);
+        let holding =
+            |deployments: &Vec<Deployment>| deployments.iter().any(|held| held.edge == name);
         let domains = state.deployments.iter().filter(|(_, held)| holding(held));
         let domains: Vec<DomainId> = domains.map(|(id, _)| *id).take(limit as usize).collect();
         for id in &domains {
@@ -154,7 +163,9 @@ impl DeploymentStore for MemoryStore {
         let state = self.state();
         let from = after.map_or(Unbounded, Excluded);
         let ids = state.by_hostname.range::<Hostname, _>((from, Unbounded));
-        let rows = ids.flat_map(|(_, ids)| ids).filter_map(|id| state.rows.get(id));
+        let rows = ids
+            .flat_map(|(_, ids)| ids)
+            .filter_map(|id| state.rows.get(id));
         let valid = rows
             .filter_map(desired)
             .filter(|desired| desired.entry.not_after > now);
@@ -216,6 +227,11 @@ impl DeploymentStore for MemoryStore {
     }
 
     async fn deployments(&self, domain: DomainId) -> Result<Vec<Deployment>, StoreError> {
-        Ok(self.state().deployments.get(&domain).cloned().unwrap_or_default())
+        Ok(self
+            .state()
+            .deployments
+            .get(&domain)
+            .cloned()
+            .unwrap_or_default())
     }
 }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use dps_application::ports::store::{Debit, StoreError, Taken};
-use dps_domain::limits::{Bucket, BucketKey, CaLimits, Change, Charge, Entry, Limit, Position, Ruling, rule};
+use dps_domain::limits::{
+    Bucket, BucketKey, CaLimits, Change, Charge, Entry, Limit, Position, Ruling, rule,
+};
 use dps_domain::{DomainId, LeaseToken, Timestamp};
 use rustc_hash::FxHashMap;
 
@@ -36,7 +38,8 @@ impl State {
         self.buckets_idle.insert((idle_at(bucket), key.clone()));
     }
 
-    /// The bucket without what a wrong clock wrote into it; `shared_now` is the time that all replicas share.
+    /// The bucket without what a wrong clock wrote into it; `shared_now` is the time that all
+    /// replicas share.
     fn believed(&mut self, key: &BucketKey, limit: &Limit, shared_now: Timestamp) -> Bucket {
         let bucket = self.bucket(key);
         let believed = bucket.believed(limit, shared_now);
@@ -90,7 +93,12 @@ impl State {
         shared_now: Timestamp,
     ) -> Result<Debit, StoreError> {
         let unlimited = charges.iter().all(|charge| charge.limit.is_none());
-        if !unlimited && !self.rows.get(&domain).is_some_and(|row| row.is_held_by(token)) {
+        if !unlimited
+            && !self
+                .rows
+                .get(&domain)
+                .is_some_and(|row| row.is_held_by(token))
+        {
             return Err(StoreError::LeaseLost);
         }
         for charge in charges {
@@ -101,7 +109,11 @@ impl State {
             .map(|charge| self.position(Some(domain), &charge.key))
             .collect();
         let ruling = rule(charges, &before, now);
-        if let Ruling::Granted(after) | Ruling::Wait { positions: after, .. } = &ruling {
+        if let Ruling::Granted(after)
+        | Ruling::Wait {
+            positions: after, ..
+        } = &ruling
+        {
             for ((charge, before), after) in charges.iter().zip(&before).zip(after) {
                 self.write_position(Some(domain), (&charge.key, &charge.limit), *before, *after);
             }
@@ -147,9 +159,16 @@ impl State {
         }
     }
 
-    /// Writes what an outcome means for the buckets, those of `domain` with the tokens that it holds.
-    pub(super) fn apply_entries(&mut self, domain: Option<DomainId>, entries: &[Entry], now: Timestamp) {
-        let counts = |entry: &&Entry| matches!(entry.change, Change::Block(_)) || !entry.limit.is_none();
+    /// Writes what an outcome means for the buckets, those of `domain` with the tokens that it
+    /// holds.
+    pub(super) fn apply_entries(
+        &mut self,
+        domain: Option<DomainId>,
+        entries: &[Entry],
+        now: Timestamp,
+    ) {
+        let counts =
+            |entry: &&Entry| matches!(entry.change, Change::Block(_)) || !entry.limit.is_none();
         for entry in entries.iter().filter(counts) {
             let before = self.position(domain, &entry.key);
             let after = entry.apply(before, now);
@@ -159,7 +178,11 @@ impl State {
 
     /// Gives back every token that the domain holds.
     pub(super) fn release_tokens(&mut self, domain: DomainId, now: Timestamp) {
-        let Some(row) = self.rows.get_mut(&domain).filter(|row| !row.slots.is_empty()) else {
+        let Some(row) = self
+            .rows
+            .get_mut(&domain)
+            .filter(|row| !row.slots.is_empty())
+        else {
             return;
         };
         for slot in std::mem::take(&mut row.slots) {
@@ -178,7 +201,8 @@ impl State {
         }
         let mut lowered = vec![];
         for (key, bucket) in &self.buckets {
-            let compacted = bucket.compacted(&limits.of_bucket(key), now, last_held.get(key).copied());
+            let compacted =
+                bucket.compacted(&limits.of_bucket(key), now, last_held.get(key).copied());
             if compacted != *bucket {
                 lowered.push((key.clone(), compacted));
             }

@@ -92,7 +92,8 @@ impl State {
 
     pub(super) fn challenge_delete(&mut self, order: OrderId) {
         if let Some(row) = self.owner(order) {
-            row.challenges.retain(|challenge| challenge.order_id != order);
+            row.challenges
+                .retain(|challenge| challenge.order_id != order);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Reports that wait for the Cabinet, in order per domain: only the oldest of each can be acquired. Those of progress go first.
+//! Reports that wait for the Cabinet, in order per domain: only the oldest of each can be acquired.
+//! Those of progress go first.
 
 use std::collections::BTreeSet;
 
@@ -56,7 +57,10 @@ impl Due {
 impl Report {
     fn acquirable_at(&self) -> Option<Timestamp> {
         let due = self.next_attempt_at?;
-        Some(self.lease.map_or(due, |(_, expires_at)| expires_at.max(due)))
+        Some(
+            self.lease
+                .map_or(due, |(_, expires_at)| expires_at.max(due)),
+        )
     }
 
     fn is_held_by(&self, lease: &OutboxLease) -> bool {
@@ -108,7 +112,8 @@ impl State {
             });
             free.take(limit).copied().collect()
         };
-        // A quarter is left to the others, so that they come through however much progress there is.
+        // A quarter is left to the others, so that they come through however much progress there
+        // is.
         let mut due = free(&self.reports_due.progress);
         let looks = free(&self.reports_due.looks);
         let rest = due.split_off(due.len().min(limit - limit / 4));
@@ -147,7 +152,10 @@ impl State {
     pub(super) fn reports_next_due(&self) -> Option<Timestamp> {
         let due = &self.reports_due;
         let first = |places: &BTreeSet<Place>| places.first().map(|(at, _, _)| *at);
-        first(&due.progress).into_iter().chain(first(&due.looks)).min()
+        first(&due.progress)
+            .into_iter()
+            .chain(first(&due.looks))
+            .min()
     }
 
     pub(super) fn reports_count(&self, most: u32) -> u32 {
@@ -156,7 +164,11 @@ impl State {
     }
 
     pub(super) fn reports_oldest(&self) -> Option<Timestamp> {
-        let heads = self.reports_due.progress.iter().chain(&self.reports_due.looks);
+        let heads = self
+            .reports_due
+            .progress
+            .iter()
+            .chain(&self.reports_due.looks);
         let heads = heads.filter_map(|(_, _, domain)| self.rows.get(domain)?.reports.first());
         heads.map(|report| report.created_at).min()
     }
@@ -168,7 +180,11 @@ impl State {
     ) -> Result<(), StoreError> {
         let row = self.rows.get_mut(&lease.domain_id);
         let row = row.ok_or(StoreError::LeaseLost)?;
-        if !row.reports.first().is_some_and(|report| report.is_held_by(lease)) {
+        if !row
+            .reports
+            .first()
+            .is_some_and(|report| report.is_held_by(lease))
+        {
             return Err(StoreError::LeaseLost);
         }
         let report = row.reports.remove(0);
@@ -195,7 +211,10 @@ impl State {
     ) -> Result<(), StoreError> {
         let row = self.rows.get_mut(&lease.domain_id);
         let row = row.ok_or(StoreError::LeaseLost)?;
-        let report = row.reports.first_mut().filter(|report| report.is_held_by(lease));
+        let report = row
+            .reports
+            .first_mut()
+            .filter(|report| report.is_held_by(lease));
         let report = report.ok_or(StoreError::LeaseLost)?;
         self.reports_due.remove(lease.domain_id, report);
         report.next_attempt_at = Some(at);

@@ -5,7 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dps_application::ports::CertificateStore;
 use dps_application::ports::store::{
-    AccountStore, IssuedStore, LeaseStore, LimitStore, OrderStore, OutboxStore, RecordStore, SecretStore,
+    AccountStore, IssuedStore, LeaseStore, LimitStore, OrderStore, OutboxStore, RecordStore,
+    SecretStore,
 };
 use dps_application::ports::store::{
     Completion, Debit, DomainEvent, DomainFilter, DomainRecord, Lease, NewCertificate, OutboxLease,
@@ -44,7 +45,10 @@ impl RecordStore for MemoryStore {
         Ok(self.state().rows.get(&id).map(|row| row.record.clone()))
     }
 
-    async fn domain_by_hostname(&self, hostname: &Hostname) -> Result<Option<DomainRecord>, StoreError> {
+    async fn domain_by_hostname(
+        &self,
+        hostname: &Hostname,
+    ) -> Result<Option<DomainRecord>, StoreError> {
         Ok(self.state().holder(hostname).cloned())
     }
 
@@ -117,7 +121,10 @@ impl LeaseStore for MemoryStore {
         Ok(self.state().next_due(lane))
     }
 
-    async fn complete_all(&self, outcomes: &[(LeaseToken, Completion)]) -> Result<Vec<bool>, StoreError> {
+    async fn complete_all(
+        &self,
+        outcomes: &[(LeaseToken, Completion)],
+    ) -> Result<Vec<bool>, StoreError> {
         let mut state = self.state();
         let recorded = outcomes
             .iter()
@@ -139,7 +146,10 @@ impl LeaseStore for MemoryStore {
         }
         let row = state.rows.get(&completion.record.id);
         let record = row.ok_or(StoreError::LeaseLost)?.record.clone();
-        Ok(Lease { record, token: next })
+        Ok(Lease {
+            record,
+            token: next,
+        })
     }
 
     async fn release(&self, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {
@@ -157,7 +167,8 @@ impl LimitStore for MemoryStore {
         now: Timestamp,
     ) -> Result<Debit, StoreError> {
         let shared_now = self.steady.now();
-        self.state().debit((domain, token), charges, now, shared_now)
+        self.state()
+            .debit((domain, token), charges, now, shared_now)
     }
 
     async fn ledger_take(
@@ -168,7 +179,9 @@ impl LimitStore for MemoryStore {
         most: u32,
     ) -> Result<Taken, StoreError> {
         let shared_now = self.steady.now();
-        Ok(self.state().take_tokens((key, limit), now, shared_now, most))
+        Ok(self
+            .state()
+            .take_tokens((key, limit), now, shared_now, most))
     }
 
     async fn ledger_apply(&self, entries: &[Entry], now: Timestamp) -> Result<(), StoreError> {
@@ -180,7 +193,11 @@ impl LimitStore for MemoryStore {
         Ok(self.state().bucket(key))
     }
 
-    async fn ledger_buckets(&self, after: &str, limit: u32) -> Result<Vec<(BucketKey, Bucket)>, StoreError> {
+    async fn ledger_buckets(
+        &self,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<(BucketKey, Bucket)>, StoreError> {
         Ok(self.state().buckets_after(after, limit))
     }
 
@@ -219,7 +236,11 @@ impl OrderStore for MemoryStore {
         Ok(self.state().order_open(domain).cloned())
     }
 
-    async fn order_put_key(&self, id: OrderId, key: &SealedSecret) -> Result<SealedSecret, StoreError> {
+    async fn order_put_key(
+        &self,
+        id: OrderId,
+        key: &SealedSecret,
+    ) -> Result<SealedSecret, StoreError> {
         self.state().order_put_key(id, key)
     }
 
@@ -256,11 +277,18 @@ impl IssuedStore for MemoryStore {
         self.state().certificate_insert(certificate)
     }
 
-    async fn certificate(&self, id: CertificateId) -> Result<Option<StoredCertificate>, StoreError> {
+    async fn certificate(
+        &self,
+        id: CertificateId,
+    ) -> Result<Option<StoredCertificate>, StoreError> {
         Ok(self.state().certificate(id).cloned())
     }
 
-    async fn generation_held(&self, domain: DomainId, token: LeaseToken) -> Result<Option<u64>, StoreError> {
+    async fn generation_held(
+        &self,
+        domain: DomainId,
+        token: LeaseToken,
+    ) -> Result<Option<u64>, StoreError> {
         let state = self.state();
         let row = state.rows.get(&domain).filter(|row| row.is_held_by(token));
         let row = row.ok_or(StoreError::LeaseLost)?;
@@ -272,7 +300,10 @@ impl IssuedStore for MemoryStore {
         Ok(of_name.map(|stored| stored.generation).max())
     }
 
-    async fn certificate_of_order(&self, order: OrderId) -> Result<Option<StoredCertificate>, StoreError> {
+    async fn certificate_of_order(
+        &self,
+        order: OrderId,
+    ) -> Result<Option<StoredCertificate>, StoreError> {
         Ok(self.state().certificate_of_order(order).cloned())
     }
 
@@ -329,7 +360,11 @@ impl OutboxStore for MemoryStore {
         Ok(self.state().reports_next_due())
     }
 
-    async fn outbox_finish(&self, lease: &OutboxLease, version: Option<u64>) -> Result<(), StoreError> {
+    async fn outbox_finish(
+        &self,
+        lease: &OutboxLease,
+        version: Option<u64>,
+    ) -> Result<(), StoreError> {
         self.state().report_done(lease, version)
     }
 
@@ -363,7 +398,11 @@ impl SecretStore for MemoryStore {
         Ok(rows)
     }
 
-    async fn secret_replace(&self, row: &SecretRow, new: &SealedSecret) -> Result<bool, StoreError> {
+    async fn secret_replace(
+        &self,
+        row: &SecretRow,
+        new: &SealedSecret,
+    ) -> Result<bool, StoreError> {
         let mut state = self.state();
         match state.secret(row).filter(|present| **present == row.sealed) {
             Some(place) => {
@@ -404,7 +443,10 @@ impl State {
 
     fn secret(&mut self, row: &SecretRow) -> Option<&mut SealedSecret> {
         match row.purpose {
-            SecretPurpose::AccountKey => self.accounts.get_mut(&row.row).map(|account| &mut account.key),
+            SecretPurpose::AccountKey => self
+                .accounts
+                .get_mut(&row.row)
+                .map(|account| &mut account.key),
             SecretPurpose::OrderKey => {
                 let id: OrderId = row.row.parse().ok()?;
                 let domain = self.rows.get_mut(self.order_owners.get(&id)?)?;

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 
 use dps_application::bounds;
 use dps_application::ports::store::{
-    Completion, DomainEvent, DomainFilter, DomainRecord, PageKey, StoredCertificate, StoredChallenge,
-    StoredOrder,
+    Completion, DomainEvent, DomainFilter, DomainRecord, PageKey, StoredCertificate,
+    StoredChallenge, StoredOrder,
 };
 use dps_application::settle::is_moved_away;
 use dps_domain::lane::Lane;
@@ -63,7 +63,8 @@ impl Row {
         }
     }
 
-    /// Replaces the record, but for when it was made, and counts the write; the lane follows from it.
+    /// Replaces the record, but for when it was made, and counts the write; the lane follows from
+    /// it.
     pub(super) fn write(&mut self, mut record: DomainRecord) {
         record.revision = self.record.revision + 1;
         record.created_at = self.record.created_at;
@@ -72,13 +73,20 @@ impl Row {
         self.record = record;
     }
 
-    /// Where it is found: its queue with the moment from which it can be acquired, and the moment from which it is urgent although it
-    /// waits elsewhere.
+    /// Where it is found: its queue with the moment from which it can be acquired, and the moment
+    /// from which it is urgent although it waits elsewhere.
     fn places(&self) -> Places {
-        let until = |due: Timestamp| self.lease.map_or(due, |(_, expires_at)| expires_at.max(due));
+        let until = |due: Timestamp| {
+            self.lease
+                .map_or(due, |(_, expires_at)| expires_at.max(due))
+        };
         let due = self.record.next_attempt_at.map(until);
         let waits = matches!(self.lane, Some(Lane::Renewal | Lane::Recheck));
-        let queue = if self.lease.is_some() { LEASED } else { self.queue };
+        let queue = if self.lease.is_some() {
+            LEASED
+        } else {
+            self.queue
+        };
         Places {
             queue: self.lane.and_then(|lane| due.map(|at| ((lane, queue), at))),
             urgent_from: self.record.urgent_from.filter(|_| waits),
@@ -156,7 +164,8 @@ impl State {
             {
                 let head = queue.first().map(|(at, _)| *at);
                 queue.remove(&(at, id));
-                self.heads.moved(key, head, queue.first().map(|(at, _)| *at));
+                self.heads
+                    .moved(key, head, queue.first().map(|(at, _)| *at));
                 if queue.is_empty() {
                     self.queues.remove(&key);
                 }
@@ -165,19 +174,25 @@ impl State {
                 let queue = self.queues.entry(key).or_default();
                 let head = queue.first().map(|(at, _)| *at);
                 queue.insert((at, id));
-                self.heads.moved(key, head, queue.first().map(|(at, _)| *at));
+                self.heads
+                    .moved(key, head, queue.first().map(|(at, _)| *at));
             }
         }
         if before.urgent_from != after.urgent_from {
             if let Some(at) = before.urgent_from {
                 self.becoming_urgent.remove(&(at, id));
             }
-            self.becoming_urgent.extend(after.urgent_from.map(|at| (at, id)));
+            self.becoming_urgent
+                .extend(after.urgent_from.map(|at| (at, id)));
         }
     }
 
     /// Changes a row and keeps its place in the queues true.
-    pub(super) fn alter<T>(&mut self, id: DomainId, change: impl FnOnce(&mut Row) -> T) -> Option<T> {
+    pub(super) fn alter<T>(
+        &mut self,
+        id: DomainId,
+        change: impl FnOnce(&mut Row) -> T,
+    ) -> Option<T> {
         let row = self.rows.get_mut(&id)?;
         let (before, lane) = (row.places(), row.lane);
         let revision = row.record.revision;
@@ -305,7 +320,9 @@ impl State {
 
     pub(super) fn forget(&mut self, id: DomainId) {
         self.release_tokens(id, Timestamp::EPOCH);
-        let Some(row) = self.rows.remove(&id) else { return };
+        let Some(row) = self.rows.remove(&id) else {
+            return;
+        };
         self.crowds.leave(row.lane, &row.record.tenant_id);
         self.move_row(id, row.places(), Places::default());
         self.ids.remove(&id);
@@ -328,9 +345,12 @@ impl State {
         }
     }
 
-    /// While no renewal is under way: drops all certificates but the one that is served, and closed orders but that it came from.
+    /// While no renewal is under way: drops all certificates but the one that is served, and closed
+    /// orders but that it came from.
     fn forget_superseded(&mut self, id: DomainId) {
-        let Some(row) = self.rows.get_mut(&id) else { return };
+        let Some(row) = self.rows.get_mut(&id) else {
+            return;
+        };
         let Phase::Live {
             serving,
             next: Next::At(_),

@@ -44,7 +44,8 @@ impl Polls {
         {
             due.push(domain);
         }
-        // They lie anywhere in memory: looked at together first, so that the waits for them overlap, which nearly halves what this costs.
+        // They lie anywhere in memory: looked at together first, so that the waits for them
+        // overlap, which nearly halves what this costs.
         let seen = due.iter().filter_map(|domain| self.by_domain.get(domain));
         let touched = seen.map(|poll| {
             let ari_id = poll.ari_id.as_deref().unwrap_or_default();

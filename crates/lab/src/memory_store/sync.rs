@@ -43,7 +43,12 @@ impl SyncStore for MemoryStore {
         Ok(self.state().cursors.get(name).cloned())
     }
 
-    async fn cursor_advance(&self, name: &str, from: Option<&str>, to: &str) -> Result<bool, StoreError> {
+    async fn cursor_advance(
+        &self,
+        name: &str,
+        from: Option<&str>,
+        to: &str,
+    ) -> Result<bool, StoreError> {
         let mut state = self.state();
         if state.cursors.get(name).map(String::as_str) != from {
             return Ok(false);
@@ -92,7 +97,8 @@ impl SyncStore for MemoryStore {
         let rows = state
             .after(after)
             .filter_map(|id| Some((id, state.rows.get(&id)?)));
-        let ours = rows.filter(|(_, row)| !matches!(row.record.phase, Phase::Leaving | Phase::Gone));
+        let ours =
+            rows.filter(|(_, row)| !matches!(row.record.phase, Phase::Leaving | Phase::Gone));
         let cabinet_presences = ours.map(|(id, row)| CabinetPresence {
             id,
             seen: row
@@ -113,7 +119,10 @@ impl SyncStore for MemoryStore {
         let Some(row) = state.rows.get_mut(&id) else {
             return Ok(now);
         };
-        let since = row.presence.and_then(|seen| seen.missing_since).unwrap_or(now);
+        let since = row
+            .presence
+            .and_then(|seen| seen.missing_since)
+            .unwrap_or(now);
         row.presence = Some(SeenInCabinet {
             run,
             missing_since: Some(since),
@@ -179,7 +188,10 @@ impl PeriodicTaskStore for MemoryStore {
         until: Timestamp,
     ) -> Result<(), StoreError> {
         let mut state = self.state();
-        let task = state.tasks.get_mut(&lease.name).ok_or(StoreError::LeaseLost)?;
+        let task = state
+            .tasks
+            .get_mut(&lease.name)
+            .ok_or(StoreError::LeaseLost)?;
         let task = task.held_by(lease)?;
         task.progress = Some(progress.to_owned());
         task.lease = Some((lease.token, until));
@@ -193,7 +205,10 @@ impl PeriodicTaskStore for MemoryStore {
         due_at: Timestamp,
     ) -> Result<(), StoreError> {
         let mut state = self.state();
-        let task = state.tasks.get_mut(&lease.name).ok_or(StoreError::LeaseLost)?;
+        let task = state
+            .tasks
+            .get_mut(&lease.name)
+            .ok_or(StoreError::LeaseLost)?;
         let task = task.held_by(lease)?;
         task.progress = progress.map(str::to_owned);
         task.due_at = task.due_at.min(due_at);

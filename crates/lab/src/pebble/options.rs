@@ -16,11 +16,13 @@ pub struct PebbleOptions {
     pub tls_port: u16,
     /// Lifetime of issued certificates; Pebble's default is five years.
     pub certificate_validity: Option<Duration>,
-    /// Whether validation begins with a random pause of up to five seconds, as Pebble does when left alone. Off.
+    /// Whether validation begins with a random pause of up to five seconds, as Pebble does when
+    /// left alone. Off.
     pub pause_before_validation: bool,
     /// Percentage of good nonces refused; Pebble's default is 5.
     pub nonce_reject_percent: Option<u8>,
-    /// Chance in percent that a valid authorization is reused by a new order; Pebble's default is 50.
+    /// Chance in percent that a valid authorization is reused by a new order; Pebble's default is
+    /// 50.
     pub authorization_reuse_percent: Option<u8>,
     /// Names refused with `rejectedIdentifier`, with everything below them.
     pub blocked_domains: Vec<String>,
@@ -29,7 +31,8 @@ pub struct PebbleOptions {
 }
 
 impl PebbleOptions {
-    /// Validates by asking `dns` and fetching from `http_port`, without the pause; everything else as Pebble likes it.
+    /// Validates by asking `dns` and fetching from `http_port`, without the pause; everything else
+    /// as Pebble likes it.
     pub fn new(dns: SocketAddr, http_port: u16) -> Self {
         Self {
             dns,
@@ -46,7 +49,11 @@ impl PebbleOptions {
     }
 
     pub(super) fn apply(&self, spec: ProcessSpec) -> ProcessSpec {
-        let pause = if self.pause_before_validation { "0" } else { "1" };
+        let pause = if self.pause_before_validation {
+            "0"
+        } else {
+            "1"
+        };
         let spec = spec
             .args(["-dnsserver", &self.dns.to_string()])
             .env("PEBBLE_VA_NOSLEEP", pause);

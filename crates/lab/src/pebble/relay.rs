@@ -1,8 +1,9 @@
 //! A relay in front of Pebble that notes which names are ordered.
 //!
-//! Pebble's log says that an order was added, but never for which name. The relay ends TLS, passes every byte on unchanged and
-//! reads along: a `POST` to the new-order URL carries the names in its (signed, not encrypted) payload (RFC 8555 §7.4), and the
-//! status of the reply says whether the order was made; a refused nonce leaves no trace.
+//! Pebble's log says that an order was added, but never for which name. The relay ends TLS, passes
+//! every byte on unchanged and reads along: a `POST` to the new-order URL carries the names in its
+//! (signed, not encrypted) payload (RFC 8555 §7.4), and the status of the reply says whether the
+//! order was made; a refused nonce leaves no trace.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -90,7 +91,8 @@ async fn serve(
         let Ok((client, _)) = listener.accept().await else {
             continue;
         };
-        let (acceptor, connector, orders) = (acceptor.clone(), connector.clone(), Arc::clone(&orders));
+        let (acceptor, connector, orders) =
+            (acceptor.clone(), connector.clone(), Arc::clone(&orders));
         connections.spawn(async move {
             // Broken connections are the business of those at their ends.
             let _ = client.set_nodelay(true);
@@ -101,7 +103,10 @@ async fn serve(
                 return;
             };
             let _ = server.set_nodelay(true);
-            let Ok(server) = connector.connect(ServerName::from(target.ip()), server).await else {
+            let Ok(server) = connector
+                .connect(ServerName::from(target.ip()), server)
+                .await
+            else {
                 return;
             };
             let _ = pass(
@@ -192,8 +197,12 @@ impl Listener {
 fn request_lengths(bytes: &[u8]) -> Option<(usize, usize)> {
     let head = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let text = String::from_utf8_lossy(&bytes[..head]).to_ascii_lowercase();
-    let length = text.lines().find_map(|line| line.strip_prefix("content-length:"));
-    let body = length.and_then(|length| length.trim().parse().ok()).unwrap_or(0);
+    let length = text
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length:"));
+    let body = length
+        .and_then(|length| length.trim().parse().ok())
+        .unwrap_or(0);
     (bytes.len() >= head + body).then_some((head, body))
 }
 
@@ -228,8 +237,8 @@ mod tests {
     use super::*;
 
     fn new_order() -> Vec<u8> {
-        let payload =
-            BASE64_URL_SAFE_NO_PAD.encode(r#"{"identifiers":[{"type":"dns","value":"Shop.test"}]}"#);
+        let payload = BASE64_URL_SAFE_NO_PAD
+            .encode(r#"{"identifiers":[{"type":"dns","value":"Shop.test"}]}"#);
         let body = format!(r#"{{"protected":"e30","payload":"{payload}","signature":""}}"#);
         format!(
             "POST /order-plz HTTP/1.1\r\nContent-Length: {}\r\n\r\n{body}",
@@ -257,11 +266,17 @@ mod tests {
     #[test]
     fn an_order_counts_when_it_was_made_and_not_when_its_nonce_was_refused() {
         assert_eq!(
-            count(&["HTTP/1.1 400 Bad Request\r\n\r\n", "HTTP/1.1 201 Created\r\n\r\n"]),
+            count(&[
+                "HTTP/1.1 400 Bad Request\r\n\r\n",
+                "HTTP/1.1 201 Created\r\n\r\n"
+            ]),
             1
         );
         assert_eq!(
-            count(&["HTTP/1.1 201 Created\r\n\r\n", "HTTP/1.1 201 Created\r\n\r\n"]),
+            count(&[
+                "HTTP/1.1 201 Created\r\n\r\n",
+                "HTTP/1.1 201 Created\r\n\r\n"
+            ]),
             2
         );
         assert_eq!(count(&["HTTP/1.1 429 Too Many Requests\r\n\r\n"]), 0);

@@ -16,14 +16,18 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 pub(super) struct ClusterDirectory(PathBuf);
 
 impl ClusterDirectory {
-    /// Makes a new directory that belongs to `user` when we are root, and sweeps those of dead processes.
+    /// Makes a new directory that belongs to `user` when we are root, and sweeps those of dead
+    /// processes.
     pub(super) fn create(user: &str) -> Result<Self, LabError> {
         sweep();
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("{PREFIX}{}-{number}", std::process::id()));
         // A process of the same id may have died here.
         let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir(&path).map_err(LabError::io(format!("make the directory {}", path.display())))?;
+        std::fs::create_dir(&path).map_err(LabError::io(format!(
+            "make the directory {}",
+            path.display()
+        )))?;
         let directory = Self(path);
         if running_as_root() {
             directory.give_to(user)?;
@@ -65,7 +69,8 @@ impl Drop for ClusterDirectory {
     }
 }
 
-/// Removes the directories of processes that are gone. Somebody else's directories refuse, which is right.
+/// Removes the directories of processes that are gone. Somebody else's directories refuse, which is
+/// right.
 fn sweep() {
     for entry in std::fs::read_dir(std::env::temp_dir())
         .into_iter()

@@ -7,7 +7,8 @@ use crate::LabError;
 /// Where Debian puts daemons; not in an ordinary user's `PATH`.
 const SYSTEM_DIRECTORIES: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
-/// The full path of an executable from `PATH`, the system's `sbin` directories or `more`, in this order.
+/// The full path of an executable from `PATH`, the system's `sbin` directories or `more`, in this
+/// order.
 ///
 /// `package` is the Debian package named in the error.
 ///

@@ -1,7 +1,8 @@
 //! The one thread that starts every program.
 //!
-//! Linux sends a child its parent-death signal when the *thread* that forked it ends, not the process. Test threads and
-//! runtime workers come and go, so all programs are forked by a thread that lives as long as the process.
+//! Linux sends a child its parent-death signal when the *thread* that forked it ends, not the
+//! process. Test threads and runtime workers come and go, so all programs are forked by a thread
+//! that lives as long as the process.
 
 use std::io;
 use std::process::{Child, Command};

@@ -25,7 +25,11 @@ pub struct ProcessSpec {
 
 impl ProcessSpec {
     /// `name` is for messages; `program` the executable; `log` receives both outputs, appended.
-    pub fn new(name: impl Into<String>, program: impl Into<PathBuf>, log: impl Into<PathBuf>) -> Self {
+    pub fn new(
+        name: impl Into<String>,
+        program: impl Into<PathBuf>,
+        log: impl Into<PathBuf>,
+    ) -> Self {
         Self {
             name: name.into(),
             program: program.into(),
@@ -75,7 +79,8 @@ impl ProcessSpec {
         self
     }
 
-    /// The signal the program receives when this process dies without stopping it: `KILL` unless said otherwise.
+    /// The signal the program receives when this process dies without stopping it: `KILL` unless
+    /// said otherwise.
     #[must_use]
     pub fn death_signal(mut self, signal: &'static str) -> Self {
         self.death_signal = signal;
@@ -95,8 +100,8 @@ impl ProcessSpec {
     /// Starts the program.
     ///
     /// # Errors
-    /// [`LabError::Process`] when it cannot be started, [`LabError::Io`] when the log cannot be opened. A program that starts and
-    /// fails at once is found by the first wait.
+    /// [`LabError::Process`] when it cannot be started, [`LabError::Io`] when the log cannot be
+    /// opened. A program that starts and fails at once is found by the first wait.
     pub fn start(self) -> Result<Process, LabError> {
         let child = self.launch()?;
         Ok(Process { child, spec: self })
@@ -116,7 +121,8 @@ impl ProcessSpec {
             .args(&self.args)
             .envs(self.env.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(log).stderr(log_too);
-        // Its own process group: Ctrl-C at the terminal reaches us, and we decide in which order things stop.
+        // Its own process group: Ctrl-C at the terminal reaches us, and we decide in which order
+        // things stop.
         command.process_group(0);
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
@@ -128,7 +134,8 @@ impl ProcessSpec {
         })
     }
 
-    /// The program itself, through `setpriv` where it exists: that ties its life to ours and changes the user.
+    /// The program itself, through `setpriv` where it exists: that ties its life to ours and
+    /// changes the user.
     fn command(&self) -> Result<Command, LabError> {
         let setpriv = match find_program("setpriv", "util-linux", &[]) {
             Ok(setpriv) => setpriv,

@@ -152,7 +152,9 @@ enum Stage {
 impl Order {
     fn is_live(&self, now: Timestamp) -> bool {
         match self.stage {
-            Stage::Pending | Stage::Validating | Stage::Ready => now.since(self.placed_at) < ORDER_LIFETIME,
+            Stage::Pending | Stage::Validating | Stage::Ready => {
+                now.since(self.placed_at) < ORDER_LIFETIME
+            }
             Stage::Issued { from, .. } => from > now,
             Stage::Invalid(_) => false,
         }
@@ -286,7 +288,10 @@ impl CaModel {
     }
 
     /// A call to the CA: nobody answers, or `act` does.
-    async fn call<T>(&self, act: impl FnOnce(&mut State) -> Result<T, CaError>) -> Result<T, CaError> {
+    async fn call<T>(
+        &self,
+        act: impl FnOnce(&mut State) -> Result<T, CaError>,
+    ) -> Result<T, CaError> {
         self.tallies.requests.count();
         let answer = self.line.call(|| act(&mut locked(&self.state))).await;
         answer.unwrap_or_else(|| {
@@ -299,9 +304,17 @@ impl CaModel {
 
     fn refused(&self, state: &mut State, refusal: Refusal) -> CaError {
         match refusal {
-            Refusal::Limited { detail, retry_after } => {
+            Refusal::Limited {
+                detail,
+                retry_after,
+            } => {
                 self.tallies.refused_by_limit.count();
-                let kind = detail.split('"').next().unwrap_or_default().trim().to_owned();
+                let kind = detail
+                    .split('"')
+                    .next()
+                    .unwrap_or_default()
+                    .trim()
+                    .to_owned();
                 *state.refusals.entry(kind).or_default() += 1;
                 CaError::RateLimited {
                     until: Some(Until::named(
@@ -350,9 +363,16 @@ impl CaModel {
         window.is_some_and(|window| window.contains(self.time.now()))
     }
 
-    fn place(&self, state: &mut State, host: &Hostname, replaces: Option<&str>) -> Result<String, CaError> {
+    fn place(
+        &self,
+        state: &mut State,
+        host: &Hostname,
+        replaces: Option<&str>,
+    ) -> Result<String, CaError> {
         let now = self.time.now();
-        let Some(number) = names::number(host).filter(|number| (*number as usize) < state.names.len()) else {
+        let Some(number) =
+            names::number(host).filter(|number| (*number as usize) < state.names.len())
+        else {
             return Err(CaError::RejectedIdentifier {
                 detail: "nobody's name".into(),
             });
@@ -401,7 +421,8 @@ impl CaModel {
         Ok(format!("{ORDERS}{id}"))
     }
 
-    /// What can make somebody who asks for an order not hear of it: a death of theirs, or an answer that was lost.
+    /// What can make somebody who asks for an order not hear of it: a death of theirs, or an answer
+    /// that was lost.
     fn causes(&self) -> u64 {
         self.crashes.get() + self.line.responses_lost()
     }
@@ -416,7 +437,10 @@ impl CaModel {
             .ok_or_else(gone)?;
         let now = self.time.now();
         let order = state.orders.get_mut(&id).ok_or_else(gone)?;
-        let unfinished = matches!(order.stage, Stage::Pending | Stage::Validating | Stage::Ready);
+        let unfinished = matches!(
+            order.stage,
+            Stage::Pending | Stage::Validating | Stage::Ready
+        );
         if unfinished && now.since(order.placed_at) >= ORDER_LIFETIME {
             return Err(gone());
         }
@@ -434,7 +458,10 @@ impl CaModel {
         let challenge = http_01(id);
         let failure = if !points_at_us {
             Some(("dns", "the name does not exist"))
-        } else if !self.edges.answers(&challenge.token, &challenge.key_authorization) {
+        } else if !self
+            .edges
+            .answers(&challenge.token, &challenge.key_authorization)
+        {
             Some(("connection", "nobody answers at one of the addresses"))
         } else {
             None
@@ -586,7 +613,9 @@ impl CertificateAuthority for CaPort {
         host: &Hostname,
         replaces: Option<&str>,
     ) -> Result<String, CaError> {
-        self.0.call(|state| self.0.place(state, host, replaces)).await
+        self.0
+            .call(|state| self.0.place(state, host, replaces))
+            .await
     }
 
     async fn order(&self, _: &Account, order_url: &str) -> Result<OrderView, CaError> {
@@ -595,7 +624,11 @@ impl CertificateAuthority for CaPort {
             .await
     }
 
-    async fn authorization(&self, _: &Account, order_url: &str) -> Result<AuthorizationView, CaError> {
+    async fn authorization(
+        &self,
+        _: &Account,
+        order_url: &str,
+    ) -> Result<AuthorizationView, CaError> {
         self.0
             .call(|state| {
                 let (id, order) = self.0.find(state, order_url)?;

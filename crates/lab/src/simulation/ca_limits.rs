@@ -1,7 +1,7 @@
 //! A CA that counts as Let's Encrypt does: what Boulder refuses, and when it says to come again.
 //!
-//! Written from the documented behaviour and not from the service's own ledger, so that one can be held against the other. Time is a
-//! duration since any fixed moment, and every method takes it.
+//! Written from the documented behaviour and not from the service's own ledger, so that one can be
+//! held against the other. Time is a duration since any fixed moment, and every method takes it.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -37,8 +37,8 @@ impl Rate {
         self.period.as_nanos().cast_signed() / i128::from(self.count)
     }
 
-    /// Boulder's rule: the theoretical arrival time after one more request must not lie further ahead than the burst lasts. Answers
-    /// the new time, or how long until it would.
+    /// Boulder's rule: the theoretical arrival time after one more request must not lie further
+    /// ahead than the burst lasts. Answers the new time, or how long until it would.
     fn spend(&self, stored: Option<i128>, now: Duration) -> Result<i128, Duration> {
         let now = now.as_nanos().cast_signed();
         let arrival = stored.map_or(now, |stored| stored.max(now)) + self.emission_nanos();
@@ -137,7 +137,8 @@ impl CaCounters {
         self.check_and_spend(now, &[(Counted::Accounts, address.to_owned())], 1)
     }
 
-    /// A new order for one name. `replaces` tells that it names its predecessor inside the suggested window.
+    /// A new order for one name. `replaces` tells that it names its predecessor inside the
+    /// suggested window.
     ///
     /// # Errors
     /// What Boulder answers.
@@ -205,7 +206,8 @@ impl CaCounters {
         let stored = self.buckets.get(&(Counted::Orders, account.to_owned()));
         let ahead = stored.map_or(0, |stored| (stored - now).max(0));
         let used = (ahead + rate.emission_nanos() - 1) / rate.emission_nanos();
-        rate.burst.saturating_sub(u32::try_from(used).unwrap_or(u32::MAX))
+        rate.burst
+            .saturating_sub(u32::try_from(used).unwrap_or(u32::MAX))
     }
 
     fn is_renewal(&self, now: Duration, name: &str) -> bool {
@@ -225,7 +227,8 @@ impl CaCounters {
         }
     }
 
-    /// Every bucket must have a token; the first `spent` of them lose one. The one that clears last is named.
+    /// Every bucket must have a token; the first `spent` of them lose one. The one that clears last
+    /// is named.
     fn check_and_spend(
         &mut self,
         now: Duration,
@@ -245,10 +248,13 @@ impl CaCounters {
         }
         if let Some((wait, (counted, subject))) = refused {
             // Whole seconds, never too early.
-            let retry_after =
-                SECOND * u32::try_from(wait.as_nanos().div_ceil(SECOND.as_nanos())).unwrap_or(u32::MAX);
+            let retry_after = SECOND
+                * u32::try_from(wait.as_nanos().div_ceil(SECOND.as_nanos())).unwrap_or(u32::MAX);
             let detail = words(*counted, subject);
-            return Err(Refusal::Limited { detail, retry_after });
+            return Err(Refusal::Limited {
+                detail,
+                retry_after,
+            });
         }
         for (key, arrival) in buckets.iter().zip(arrivals).take(spent) {
             self.buckets.insert(key.clone(), arrival);
@@ -283,8 +289,12 @@ fn words(counted: Counted, subject: &str) -> String {
         Counted::Accounts => "too many new registrations from this address".to_owned(),
         Counted::Orders => "too many new orders from this account".to_owned(),
         Counted::Domain => format!("too many certificates already issued for \"{name}\""),
-        Counted::Set => "too many certificates already issued for this exact set of identifiers".to_owned(),
-        Counted::Failures | Counted::Consecutive => format!("too many failed authorizations for \"{name}\""),
+        Counted::Set => {
+            "too many certificates already issued for this exact set of identifiers".to_owned()
+        }
+        Counted::Failures | Counted::Consecutive => {
+            format!("too many failed authorizations for \"{name}\"")
+        }
     }
 }
 
@@ -302,7 +312,9 @@ mod tests {
             ca.new_order(START, "account", &name, false).unwrap();
         }
         assert_eq!(ca.orders_left(START, "account"), 0);
-        let refused = ca.new_order(START, "account", "www.late.com", false).unwrap_err();
+        let refused = ca
+            .new_order(START, "account", "www.late.com", false)
+            .unwrap_err();
         assert!(
             matches!(&refused, Refusal::Limited { retry_after, detail }
                 if *retry_after == 36 * SECOND && detail.contains("new orders")),
@@ -316,7 +328,8 @@ mod tests {
     fn a_renewal_costs_no_order_but_counts_in_the_exact_set() {
         let mut ca = CaCounters::new(Rates::LETS_ENCRYPT);
         for _ in 0..5 {
-            ca.new_order(START, "account", "a.example.com", false).unwrap();
+            ca.new_order(START, "account", "a.example.com", false)
+                .unwrap();
             ca.issued(START, "a.example.com", false);
         }
         assert_eq!(
@@ -329,14 +342,16 @@ mod tests {
             matches!(&refused, Err(Refusal::Limited { detail, .. }) if detail.contains("exact set")),
             "{refused:?}"
         );
-        ca.new_order(START, "account", "a.example.com", true).unwrap();
+        ca.new_order(START, "account", "a.example.com", true)
+            .unwrap();
     }
 
     #[test]
     fn a_name_that_always_fails_is_limited_by_the_hour_and_paused_in_the_end() {
         let mut ca = CaCounters::new(Rates::LETS_ENCRYPT);
         for _ in 0..5 {
-            ca.new_order(START, "account", "a.example.com", false).unwrap();
+            ca.new_order(START, "account", "a.example.com", false)
+                .unwrap();
             ca.validation_failed(START, "account", "a.example.com");
         }
         let refused = ca.new_order(START, "account", "a.example.com", false);

@@ -17,8 +17,8 @@ use super::names::{self, TARGET};
 use super::scenario::Scenario;
 use super::world::{Tally, locked};
 
-/// A poll of the feed is held for so long while nothing changes, whatever it asks for: an empty answer every few seconds would be most
-/// of what a run is busy with.
+/// A poll of the feed is held for so long while nothing changes, whatever it asks for: an empty
+/// answer every few seconds would be most of what a run is busy with.
 const HELD: Duration = Duration::from_secs(3_600);
 /// Domains on one page.
 const PAGE: usize = 500;
@@ -151,7 +151,12 @@ impl CabinetModel {
     /// How many domains are in each status.
     pub fn count(&self) -> Vec<(Status, usize)> {
         let state = locked(&self.state);
-        let of = |status| state.by_status.range((status, 0)..=(status, u32::MAX)).count();
+        let of = |status| {
+            state
+                .by_status
+                .range((status, 0)..=(status, u32::MAX))
+                .count()
+        };
         Status::ALL.map(|status| (status, of(status))).into()
     }
 
@@ -200,7 +205,11 @@ impl CabinetModel {
         }
         if !entry.status.may_report(report.status) {
             self.refused_reports.count();
-            let detail = format!("from {} to {}", entry.status.as_str(), report.status.as_str());
+            let detail = format!(
+                "from {} to {}",
+                entry.status.as_str(),
+                report.status.as_str()
+            );
             return ReportAnswer::IllegalMove { detail };
         }
         if report.certificate_not_after < entry.not_after && report.status == Status::Active {
@@ -228,13 +237,18 @@ impl CabinetModel {
 
 #[async_trait]
 impl Cabinet for CabinetModel {
-    async fn list(&self, status: Status, cursor: Option<&str>) -> Result<CabinetPage, CabinetError> {
+    async fn list(
+        &self,
+        status: Status,
+        cursor: Option<&str>,
+    ) -> Result<CabinetPage, CabinetError> {
         self.call(|| {
             let state = locked(&self.state);
             let from = cursor.and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
             let found = state.by_status.range((status, from)..=(status, u32::MAX));
             let numbers: Vec<u32> = found.take(PAGE).map(|(_, number)| *number).collect();
-            let next = (numbers.len() == PAGE).then(|| numbers.last().map(|last| (last + 1).to_string()));
+            let next =
+                (numbers.len() == PAGE).then(|| numbers.last().map(|last| (last + 1).to_string()));
             let domains = numbers
                 .into_iter()
                 .map(|number| self.told(number, state.domains[number as usize]));

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-/// Colours that people of every kind of colour vision can tell apart (Okabe and Ito), the strongest first. Each line also has a
-/// dash pattern of its own.
+/// Colours that people of every kind of colour vision can tell apart (Okabe and Ito), the strongest
+/// first. Each line also has a dash pattern of its own.
 const COLOURS: [&str; 7] = [
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000",
 ];
@@ -90,7 +90,10 @@ impl Axis {
         let rough = most / 4.0;
         let magnitude = 10f64.powf(rough.log10().floor());
         let steps = [1.0, 2.0, 2.5, 5.0, 10.0].map(|step| step * magnitude);
-        let step = steps.into_iter().find(|step| *step >= rough).unwrap_or(rough);
+        let step = steps
+            .into_iter()
+            .find(|step| *step >= rough)
+            .unwrap_or(rough);
         let count = (most / step).ceil().max(1.0);
         let mut ticks = vec![];
         let mut at = 0.0;
@@ -123,7 +126,11 @@ impl Axis {
             .unwrap_or(known.len() - 1);
         let last = above.max(2);
         let mut ticks = vec![(0.0, "0".to_owned())];
-        ticks.extend(known[..=last].iter().map(|(at, text)| (*at, (*text).to_owned())));
+        ticks.extend(
+            known[..=last]
+                .iter()
+                .map(|(at, text)| (*at, (*text).to_owned())),
+        );
         Self {
             scale: Scale::Time,
             top: known[last].0,
@@ -227,7 +234,10 @@ impl Page {
         }
         // Above the lines of all.
         for ((label, from, _), row) in self.marks.iter().zip(rows) {
-            let (text_x, text_y) = (self.label_begin(label, *from), HEAD + MARKS * count(*row) - 4.0);
+            let (text_x, text_y) = (
+                self.label_begin(label, *from),
+                HEAD + MARKS * count(*row) - 4.0,
+            );
             put(
                 svg,
                 &format!(
@@ -423,7 +433,13 @@ mod tests {
     fn what_is_written_is_escaped_and_a_missing_value_breaks_the_line() {
         let svg = page(&[]).to_svg();
         assert!(svg.contains("Orders &amp; &lt;more&gt;"), "{svg}");
-        let path = svg.split("<path d=\"").nth(1).unwrap().split('"').next().unwrap();
+        let path = svg
+            .split("<path d=\"")
+            .nth(1)
+            .unwrap()
+            .split('"')
+            .next()
+            .unwrap();
         assert_eq!(path.matches('M').count(), 2, "{path}");
     }
 

@@ -23,7 +23,8 @@ pub struct Names {
     pub line: Line,
     time: WorldTime,
     addresses: BTreeSet<IpAddr>,
-    /// Since when each name points at us; or, negated, since when it does not. In microseconds since 1970.
+    /// Since when each name points at us; or, negated, since when it does not. In microseconds
+    /// since 1970.
     pointing: Mutex<Vec<i64>>,
 }
 
@@ -35,7 +36,9 @@ pub fn edge_address(index: usize) -> IpAddr {
 
 /// The edge at an address.
 pub fn edge_index(address: IpAddr) -> Option<usize> {
-    let IpAddr::V4(address) = address else { return None };
+    let IpAddr::V4(address) = address else {
+        return None;
+    };
     usize::from(address.octets()[3]).checked_sub(1)
 }
 

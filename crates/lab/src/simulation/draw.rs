@@ -54,7 +54,10 @@ pub fn page(outcome: &Outcome) -> Page {
 fn marks(outcome: &Outcome) -> Vec<(String, f64, f64)> {
     const LABELS_OF_A_KIND: usize = 12;
     let same = |label: &str| {
-        let kind = |text: &str| text.trim_start_matches(|c: char| c.is_ascii_digit()).to_owned();
+        let kind = |text: &str| {
+            text.trim_start_matches(|c: char| c.is_ascii_digit())
+                .to_owned()
+        };
         let wanted = kind(label);
         let marks = outcome.marks.iter();
         marks.filter(|mark| kind(&mark.label) == wanted).count()
@@ -84,7 +87,9 @@ fn orders(samples: &[Sample]) -> Panel {
         title: "Orders, certificates and refusals per hour".into(),
         scale: Scale::Linear,
         lines: vec![
-            line("orders placed", samples, Gather::Mean, |s| Some(float(s.orders))),
+            line("orders placed", samples, Gather::Mean, |s| {
+                Some(float(s.orders))
+            }),
             line("certificates issued", samples, Gather::Mean, |s| {
                 Some(float(s.issued))
             }),
@@ -100,7 +105,11 @@ fn waiting(samples: &[Sample]) -> Panel {
     let mut lines: Vec<Line> = Lane::ALL
         .iter()
         .enumerate()
-        .filter(|(index, _)| samples.iter().any(|sample| !sample.waiting[*index].is_zero()))
+        .filter(|(index, _)| {
+            samples
+                .iter()
+                .any(|sample| !sample.waiting[*index].is_zero())
+        })
         .map(|(index, lane)| {
             line(lane.as_str(), samples, Gather::Most, move |sample| {
                 Some(sample.waiting[index].as_secs_f64())
@@ -142,7 +151,9 @@ fn headroom(samples: &[Sample]) -> Panel {
         scale: Scale::Linear,
         lines: vec![
             line("mean", samples, Gather::Mean, |s| Some(s.headroom * 100.0)),
-            line("least", samples, Gather::Least, |s| Some(s.headroom * 100.0)),
+            line("least", samples, Gather::Least, |s| {
+                Some(s.headroom * 100.0)
+            }),
         ],
         level: None,
     }
@@ -153,7 +164,12 @@ fn most(line: &Line) -> f64 {
     values.fold(0.0, f64::max)
 }
 
-fn line(name: &str, samples: &[Sample], gather: Gather, value: impl Fn(&Sample) -> Option<f64>) -> Line {
+fn line(
+    name: &str,
+    samples: &[Sample],
+    gather: Gather,
+    value: impl Fn(&Sample) -> Option<f64>,
+) -> Line {
     let size = samples.len().div_ceil(POINTS).max(1);
     let points = samples.chunks(size).filter_map(|chunk| {
         let day = days(chunk.last()?.at);

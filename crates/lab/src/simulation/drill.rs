@@ -1,5 +1,5 @@
-//! Operations as data: a sequence of faults and customers' whims is played on the service, then everything is mended, and what must be
-//! true of any such history is looked at.
+//! Operations as data: a sequence of faults and customers' whims is played on the service, then
+//! everything is mended, and what must be true of any such history is looked at.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,7 +66,12 @@ pub struct Size {
 const AFTERWARDS: Duration = Duration::from_secs(4 * 24 * 3600);
 
 /// Plays the operations in a runtime of its own; answers what is wrong in the end.
-pub fn drill(seed: u64, policy: &Policy, size: Size, operations: &[Operation]) -> Result<(), String> {
+pub fn drill(
+    seed: u64,
+    policy: &Policy,
+    size: Size,
+    operations: &[Operation],
+) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -216,8 +221,14 @@ impl Drill {
         let world = &self.world;
         let tallies = &world.ca.tallies;
         for (what, count) in [
-            ("requests refused by a limit", tallies.refused_by_limit.get()),
-            ("requests refused as paused", tallies.refused_as_paused.get()),
+            (
+                "requests refused by a limit",
+                tallies.refused_by_limit.get(),
+            ),
+            (
+                "requests refused as paused",
+                tallies.refused_as_paused.get(),
+            ),
             (
                 "second orders while one was live",
                 tallies.orders_doubled_without_cause.get(),
@@ -259,7 +270,11 @@ impl Drill {
         let served = edges.map(|edge| world.edges.served(edge, number).map(|served| served.serial));
         let served: Vec<Option<u64>> = served.collect();
         let story = || async {
-            let events = self.store.events(names::id(number), 12).await.unwrap_or_default();
+            let events = self
+                .store
+                .events(names::id(number), 12)
+                .await
+                .unwrap_or_default();
             let events = events.iter().rev();
             events.fold(
                 format!("{status:?}, served {served:?}, {record:?}"),
@@ -276,13 +291,18 @@ impl Drill {
                 return Err(format!("it was removed and is served: {}", story().await));
             }
             Status::Removed => {}
-            Status::PendingRemoval => return Err(format!("it is never removed: {}", story().await)),
+            Status::PendingRemoval => {
+                return Err(format!("it is never removed: {}", story().await));
+            }
             _ if world.names.pointing_since(number).is_some() => {
                 let agree = served
                     .iter()
                     .all(|serial| serial.is_some() && *serial == served[0]);
                 if status != Status::Active || !agree {
-                    return Err(format!("it points at us and is not served: {}", story().await));
+                    return Err(format!(
+                        "it points at us and is not served: {}",
+                        story().await
+                    ));
                 }
             }
             // Who does not point at us may be anything but lost.
@@ -290,7 +310,10 @@ impl Drill {
         }
         let told = record.as_ref().map(|record| record.phase.status());
         if told.is_some_and(|told| told != status) {
-            return Err(format!("the Cabinet was told something else: {}", story().await));
+            return Err(format!(
+                "the Cabinet was told something else: {}",
+                story().await
+            ));
         }
         if status != Status::Removed && world.ca.unfetched().contains(&number) {
             return Err(format!("a certificate of it is lost: {}", story().await));

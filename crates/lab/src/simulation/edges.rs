@@ -75,7 +75,8 @@ pub struct EdgeFleet {
     time: WorldTime,
 }
 
-/// When certificates that are or were served end, by hour of the run, so that none is looked for among all.
+/// When certificates that are or were served end, by hour of the run, so that none is looked for
+/// among all.
 #[derive(Debug, Default)]
 struct Expiries {
     by_hour: BTreeMap<i64, Vec<(u32, u64)>>,
@@ -146,7 +147,8 @@ impl EdgeFleet {
         }
     }
 
-    /// Whether every edge that is up answers the token: how the CA sees it, whichever address it picks.
+    /// Whether every edge that is up answers the token: how the CA sees it, whichever address it
+    /// picks.
     pub fn answers(&self, token: &str, key_authorization: &str) -> bool {
         let up = self.edges.iter().filter(|edge| !edge.line.is_down());
         let mut asked = 0;
@@ -158,8 +160,9 @@ impl EdgeFleet {
         }) && asked == self.edges.len()
     }
 
-    /// Certificates that ended while they were served for a name that points at us, up to now. To be asked every hour: who leaves or
-    /// is removed after his certificate ended is seen only by that.
+    /// Certificates that ended while they were served for a name that points at us, up to now. To
+    /// be asked every hour: who leaves or is removed after his certificate ended is seen only by
+    /// that.
     pub fn expired_while_served(&self) -> u64 {
         let now = self.time.now().unix_micros();
         let ended: Vec<(u32, u64)> = {
@@ -168,7 +171,10 @@ impl EdgeFleet {
             let ended = std::mem::replace(&mut expiries.by_hour, later);
             ended.into_values().flatten().collect()
         };
-        for (number, serial) in ended.into_iter().filter(|(number, _)| self.is_ours(*number)) {
+        for (number, serial) in ended
+            .into_iter()
+            .filter(|(number, _)| self.is_ours(*number))
+        {
             for edge in &self.edges {
                 let mut state = locked(&edge.state);
                 if let Some(served) = state.served.get_mut(number as usize)
@@ -212,8 +218,8 @@ impl EdgeFleet {
         locked(&self.expiries).serve(hour, counts);
     }
 
-    /// Hours that the served certificates are still valid for at these ranks (0 is the soonest to end, 1 the last), as the first edge
-    /// has them; `None` while nothing is served.
+    /// Hours that the served certificates are still valid for at these ranks (0 is the soonest to
+    /// end, 1 the last), as the first edge has them; `None` while nothing is served.
     pub fn remaining_hours(&self, ranks: [f64; 3]) -> Option<[i64; 3]> {
         let now = self.time.now().unix_micros() / HOUR;
         let expiries = locked(&self.expiries);
@@ -369,7 +375,11 @@ impl Edge for EdgePort {
         &self.edge().name
     }
 
-    async fn publish_challenge(&self, token: &str, key_authorization: &str) -> Result<(), EdgeError> {
+    async fn publish_challenge(
+        &self,
+        token: &str,
+        key_authorization: &str,
+    ) -> Result<(), EdgeError> {
         self.call(|| {
             let mut state = locked(&self.edge().state);
             state
@@ -399,15 +409,20 @@ impl Edge for EdgePort {
     /// What a comparison sends may be behind a deployment that came between; that is no fault.
     async fn apply_batch(&self, deployments: &[Deployment]) -> Vec<Result<(), EdgeError>> {
         let apply = |deployment| self.fleet.apply(self.index, deployment);
-        let results = self.call(|| Ok(deployments.iter().map(apply).collect())).await;
+        let results = self
+            .call(|| Ok(deployments.iter().map(apply).collect()))
+            .await;
         results.unwrap_or_else(|error| deployments.iter().map(|_| Err(error.clone())).collect())
     }
 
     async fn remove(&self, hostname: &Hostname, up_to: Option<u64>) -> Result<Removal, EdgeError> {
         self.call(|| {
             let number = names::number(hostname);
-            let held =
-                number.and_then(|number| self.fleet.served(self.index, number).map(|held| (number, held)));
+            let held = number.and_then(|number| {
+                self.fleet
+                    .served(self.index, number)
+                    .map(|held| (number, held))
+            });
             let Some((number, held)) = held else {
                 return Ok(Removal::Done);
             };
@@ -428,7 +443,11 @@ impl Edge for EdgePort {
         self.call(|| Ok(health())).await
     }
 
-    async fn inventory(&self, cursor: Option<&str>, limit: u32) -> Result<InventoryPage, EdgeError> {
+    async fn inventory(
+        &self,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<InventoryPage, EdgeError> {
         self.call(|| Ok(self.fleet.inventory(self.index, cursor, limit)))
             .await
     }
@@ -440,14 +459,23 @@ pub struct ProbeModel(pub Arc<EdgeFleet>);
 
 #[async_trait]
 impl HttpProbe for ProbeModel {
-    async fn probe(&self, _: &Hostname, address: IpAddr, token: &str, expected: &str) -> ProbeAnswer {
+    async fn probe(
+        &self,
+        _: &Hostname,
+        address: IpAddr,
+        token: &str,
+        expected: &str,
+    ) -> ProbeAnswer {
         let edge = edge_index(address).and_then(|index| self.0.edges.get(index));
         let Some(edge) = edge else {
             return ProbeAnswer::Refused;
         };
         let answer = edge.line.call(|| {
             let state = locked(&edge.state);
-            state.challenges.get(token).is_some_and(|text| text == expected)
+            state
+                .challenges
+                .get(token)
+                .is_some_and(|text| text == expected)
         });
         match answer.await {
             Some(true) => ProbeAnswer::Ours,

@@ -54,7 +54,8 @@ impl Line {
         self.responses_to_drop.store(0, Ordering::Relaxed);
     }
 
-    /// One call: `effect` happens at the far end in the middle of it. `None` when the caller gets no answer.
+    /// One call: `effect` happens at the far end in the middle of it. `None` when the caller gets
+    /// no answer.
     pub async fn call<T>(&self, effect: impl FnOnce() -> T) -> Option<T> {
         self.half_way().await;
         if self.is_down() || take(&self.requests_to_drop) {
@@ -77,6 +78,8 @@ impl Line {
 }
 
 fn take(left: &AtomicU32) -> bool {
-    left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
-        .is_ok()
+    left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+        left.checked_sub(1)
+    })
+    .is_ok()
 }

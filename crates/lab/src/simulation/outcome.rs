@@ -227,7 +227,11 @@ fn facts(world: &World, samples: &[Sample]) -> Vec<(String, String)> {
         .map(|(status, count)| format!("{} {}", grouped(*count as u64), Status::as_str(*status)))
         .collect();
     fact("domains at the end", told.join(", "));
-    let busiest = samples.iter().map(|sample| sample.orders).max().unwrap_or(0);
+    let busiest = samples
+        .iter()
+        .map(|sample| sample.orders)
+        .max()
+        .unwrap_or(0);
     fact(
         "orders",
         format!(
@@ -238,16 +242,31 @@ fn facts(world: &World, samples: &[Sample]) -> Vec<(String, String)> {
         ),
     );
     fact("certificates issued", grouped(tallies.issued.get()));
-    fact("failed validations", grouped(tallies.failed_validations.get()));
+    fact(
+        "failed validations",
+        grouped(tallies.failed_validations.get()),
+    );
     fact(
         "orders while one was live",
         grouped(tallies.orders_again_while_one_was_live.get()),
     );
     fact("requests to the CA", grouped(tallies.requests.get()));
-    fact("polls about renewals", grouped(tallies.renewal_info_asked.get()));
-    fact("reports to the Cabinet", grouped(world.cabinet.reports.get()));
-    let least = samples.iter().map(|sample| sample.headroom).fold(1.0, f64::min);
-    fact("least headroom of new orders", format!("{:.1} %", least * 100.0));
+    fact(
+        "polls about renewals",
+        grouped(tallies.renewal_info_asked.get()),
+    );
+    fact(
+        "reports to the Cabinet",
+        grouped(world.cabinet.reports.get()),
+    );
+    let least = samples
+        .iter()
+        .map(|sample| sample.headroom)
+        .fold(1.0, f64::min);
+    fact(
+        "least headroom of new orders",
+        format!("{:.1} %", least * 100.0),
+    );
     for (index, lane) in Lane::ALL.iter().enumerate() {
         let longest = samples.iter().map(|sample| sample.waiting[index]).max();
         let longest = longest.unwrap_or_default();

@@ -111,7 +111,11 @@ impl Vault for PaperVault {
         Ok(SecretString::from("k"))
     }
 
-    fn reseal(&self, _: SecretContext<'_>, _: &SealedSecret) -> Result<Option<SealedSecret>, VaultError> {
+    fn reseal(
+        &self,
+        _: SecretContext<'_>,
+        _: &SealedSecret,
+    ) -> Result<Option<SealedSecret>, VaultError> {
         Ok(None)
     }
 }

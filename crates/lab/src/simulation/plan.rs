@@ -92,7 +92,9 @@ impl Plan {
             let begins = arrivals.first_at.get() + arrivals.every.get() * wave;
             let lasts = arrivals.each_lasts.get();
             let size = share(scenario.domains, wave + 1, arrivals.waves) - created;
-            let minutes = u32::try_from(lasts.as_secs() / 60).unwrap_or(u32::MAX).max(1);
+            let minutes = u32::try_from(lasts.as_secs() / 60)
+                .unwrap_or(u32::MAX)
+                .max(1);
             for minute in 1..=minutes {
                 let to = created + share(size, minute, minutes);
                 let from = created + share(size, minute - 1, minutes);
@@ -139,7 +141,11 @@ impl Plan {
             "ARI throttled",
             Happening::RenewalInfo,
         );
-        self.outages(&scenario.cabinet.outages, "Cabinet away", Happening::Cabinet);
+        self.outages(
+            &scenario.cabinet.outages,
+            "Cabinet away",
+            Happening::Cabinet,
+        );
         self.outages(
             &scenario.resolvers.outages,
             "resolvers away",
@@ -148,7 +154,11 @@ impl Plan {
         self.outages(&scenario.edges.outages, "edge 1 away", |up| {
             Happening::Edge(0, up)
         });
-        self.outages(&scenario.edges.fleet_outages, "all edges away", Happening::Fleet);
+        self.outages(
+            &scenario.edges.fleet_outages,
+            "all edges away",
+            Happening::Fleet,
+        );
         let restarts = &scenario.edges.restarts;
         for at in &restarts.at {
             let (begin, each) = (at.get(), restarts.each_lasts.get());

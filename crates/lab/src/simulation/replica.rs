@@ -102,7 +102,8 @@ impl Recipe {
         let purpose = 1_000 + u64::from(number) + 1_000 * generation;
         let resolver = |number| {
             let names = Arc::clone(&world.names);
-            Arc::new(ResolverModel::new(names, number)) as Arc<dyn dps_application::ports::DnsResolver>
+            Arc::new(ResolverModel::new(names, number))
+                as Arc<dyn dps_application::ports::DnsResolver>
         };
         Service {
             store: Arc::clone(&self.store),
@@ -121,7 +122,11 @@ impl Recipe {
             local_faults: Arc::default(),
             cabinet_health: Arc::default(),
             outages: Arc::default(),
-            waker: self.hub.channel(number).map(Waker::shared).unwrap_or_default(),
+            waker: self
+                .hub
+                .channel(number)
+                .map(Waker::shared)
+                .unwrap_or_default(),
             replica: format!("replica-{}", number + 1).into(),
         }
     }

@@ -17,7 +17,8 @@ use crate::memory_store::{MemoryStore, Retention};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// Replicas wake each other, so nobody need look every other second whether he was not told of something.
+/// Replicas wake each other, so nobody need look every other second whether he was not told of
+/// something.
 const POLL_INTERVAL: Duration = Duration::from_secs(60);
 /// Between two looks at how each edge is.
 const CHECK: Duration = Duration::from_secs(300);
@@ -35,8 +36,9 @@ pub struct Progress {
     pub served: u32,
 }
 
-/// Runs a scenario in a runtime of its own, as fast as it goes; `progress` hears of every virtual day. The caller must not be in a
-/// runtime itself. The error is the operating system's, about a new runtime.
+/// Runs a scenario in a runtime of its own, as fast as it goes; `progress` hears of every virtual
+/// day. The caller must not be in a runtime itself. The error is the operating system's, about a
+/// new runtime.
 pub fn run(
     scenario: &Scenario,
     seed: u64,
@@ -50,7 +52,12 @@ pub fn run(
     Ok(runtime.block_on(play(scenario, seed, policy, progress)))
 }
 
-async fn play(scenario: &Scenario, seed: u64, policy: Policy, progress: &mut dyn FnMut(Progress)) -> Outcome {
+async fn play(
+    scenario: &Scenario,
+    seed: u64,
+    policy: Policy,
+    progress: &mut dyn FnMut(Progress),
+) -> Outcome {
     let world = World::new(scenario, seed);
     let steady = ReplicaClock::new(world.time);
     let store = MemoryStore::new(Retention::MINIMAL, steady);
@@ -98,7 +105,12 @@ async fn play(scenario: &Scenario, seed: u64, policy: Policy, progress: &mut dyn
     for replica in &mut stage.replicas {
         replica.drain().await;
     }
-    Outcome::of(&world, seed, (observer.samples, plan.marks), stage.left_when_void)
+    Outcome::of(
+        &world,
+        seed,
+        (observer.samples, plan.marks),
+        stage.left_when_void,
+    )
 }
 
 /// The operator's numbers with those that the scenario changes.

@@ -1,5 +1,5 @@
-//! What happens in a run, as a file: JSON with comments, durations with units, every key with a default. An unknown key is an error
-//! that names the nearest known one.
+//! What happens in a run, as a file: JSON with comments, durations with units, every key with a
+//! default. An unknown key is an error that names the nearest known one.
 
 use std::path::Path;
 use std::time::Duration;
@@ -105,7 +105,8 @@ impl Default for Arrivals {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default, deny_unknown_fields)]
 pub struct Customers {
-    /// Share of customers whose DNS points at us before they create the domain; the others take up to `DnsWithin`.
+    /// Share of customers whose DNS points at us before they create the domain; the others take up
+    /// to `DnsWithin`.
     pub ready: f64,
     /// How long the others take at most.
     pub dns_within: Span,

@@ -12,7 +12,8 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// As long as the longest run.
 const EVER: Duration = Duration::from_secs(3_660 * 24 * 3_600);
 
-/// Moments and spans that would make a run endless or mean something else than they say are named, with what may stand there.
+/// Moments and spans that would make a run endless or mean something else than they say are named,
+/// with what may stand there.
 pub(super) fn check(scenario: &Scenario) -> Result<(), ScenarioError> {
     let Scenario {
         arrivals,
@@ -46,7 +47,11 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), ScenarioError> {
     within("Revocation:VoidAfter", revocation.void_after, HOUR..=EVER)?;
     within("Edges:AnswersAfter", edges.answers_after, zero..=MINUTE)?;
     within("Cabinet:AnswersAfter", cabinet.answers_after, zero..=MINUTE)?;
-    within("Resolvers:AnswersAfter", resolvers.answers_after, zero..=MINUTE)?;
+    within(
+        "Resolvers:AnswersAfter",
+        resolvers.answers_after,
+        zero..=MINUTE,
+    )?;
     for at in revocation.at.iter().chain(&replicas.crashes_at) {
         within("Revocation:At or Replicas:CrashesAt", *at, zero..=EVER)?;
     }
@@ -91,7 +96,10 @@ fn within(
     }
     let human = |duration: &Duration| HumanDuration::from(*duration);
     let (from, to) = (human(range.start()), human(range.end()));
-    Err(wrong(key, format!("is {span}, but must be from {from} to {to}")))
+    Err(wrong(
+        key,
+        format!("is {span}, but must be from {from} to {to}"),
+    ))
 }
 
 /// One that begins before the one ahead is over would end it.
@@ -109,7 +117,9 @@ fn apart(key: &'static str, outages: &Outages, parts: u32) -> Result<(), Scenari
             let lasts = HumanDuration::from(lasts);
             Err(wrong(
                 key,
-                format!("has {one} and {other}, but each lasts {lasts}: leave as much between them"),
+                format!(
+                    "has {one} and {other}, but each lasts {lasts}: leave as much between them"
+                ),
             ))
         }
         (None, Some(_)) => Err(wrong(
@@ -132,8 +142,13 @@ mod tests {
 
     #[test]
     fn what_would_make_a_run_endless_is_named_with_what_may_stand_there() {
-        let hot = refusal(|scenario| scenario.workers.recheck_interval = Some(HumanDuration::from_secs(0)));
-        assert_eq!(hot, "Workers:RecheckInterval is 0s, but must be from 1m to 3660d");
+        let hot = refusal(|scenario| {
+            scenario.workers.recheck_interval = Some(HumanDuration::from_secs(0))
+        });
+        assert_eq!(
+            hot,
+            "Workers:RecheckInterval is 0s, but must be from 1m to 3660d"
+        );
         let idle = refusal(|scenario| scenario.workers.renewal_concurrency = Some(0));
         assert_eq!(idle, "Workers:RenewalConcurrency must be from 1 to 4096");
         let many = refusal(|scenario| scenario.arrivals.each_lasts = HumanDuration::from(EVER));

@@ -85,7 +85,11 @@ impl Seeded {
 
     /// A number below `bound`, which is not zero.
     pub fn below(&self, bound: u64) -> u64 {
-        let drawn = self.0.lock().unwrap_or_else(PoisonError::into_inner).next_u64();
+        let drawn = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .next_u64();
         drawn % bound.max(1)
     }
 

@@ -38,7 +38,12 @@ impl World {
         let draws = Arc::new(Seeded::new(seed, 1));
         let names = Arc::new(Names::new(scenario, time));
         let edges = Arc::new(EdgeFleet::new(scenario, time, Arc::clone(&names)));
-        let ca = CaModel::new(scenario, time, (Arc::clone(&names), Arc::clone(&edges)), draws);
+        let ca = CaModel::new(
+            scenario,
+            time,
+            (Arc::clone(&names), Arc::clone(&edges)),
+            draws,
+        );
         Arc::new(Self {
             scenario: scenario.clone(),
             time,

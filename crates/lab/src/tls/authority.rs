@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
+};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -77,12 +79,13 @@ impl ServerIdentity {
         let chain = chain
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| unusable(&error))?;
-        let key =
-            PrivateKeyDer::from_pem_slice(self.key_pem().as_bytes()).map_err(|error| unusable(&error))?;
+        let key = PrivateKeyDer::from_pem_slice(self.key_pem().as_bytes())
+            .map_err(|error| unusable(&error))?;
         let config = ServerConfig::builder()
             .with_no_client_auth()
             .with_single_cert(chain, key);
-        let mut config = config.map_err(|error| LabError::invalid("a certificate of the lab", error))?;
+        let mut config =
+            config.map_err(|error| LabError::invalid("a certificate of the lab", error))?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }

@@ -27,7 +27,8 @@ pub struct HttpsReply {
     pub leaf: Leaf,
 }
 
-/// `GET path` from `host` at `address` on a new connection, as `curl --cacert root --resolve host:port:address` does.
+/// `GET path` from `host` at `address` on a new connection, as `curl --cacert root --resolve
+/// host:port:address` does.
 ///
 /// # Errors
 /// As [`super::served_leaf`], and [`LabError::Invalid`] when the reply is not HTTP.
@@ -55,7 +56,10 @@ pub async fn https_get(
     }
     let text = String::from_utf8_lossy(&reply);
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text.as_ref(), ""));
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
     let status = status.ok_or_else(|| LabError::invalid("the reply", "it is not HTTP"))?;
     Ok(HttpsReply {
         status,

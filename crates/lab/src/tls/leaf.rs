@@ -31,11 +31,17 @@ pub struct Leaf {
     pub not_after: OffsetDateTime,
 }
 
-/// Shakes hands with `address` asking for `host` (SNI), verifies the chain against `root_pem`, and returns the leaf.
+/// Shakes hands with `address` asking for `host` (SNI), verifies the chain against `root_pem`, and
+/// returns the leaf.
 ///
 /// # Errors
-/// [`LabError::Io`] when connecting or the handshake fails, also because the certificate is not valid for `host`.
-pub async fn served_leaf(address: SocketAddr, host: &str, root_pem: &str) -> Result<Leaf, LabError> {
+/// [`LabError::Io`] when connecting or the handshake fails, also because the certificate is not
+/// valid for `host`.
+pub async fn served_leaf(
+    address: SocketAddr,
+    host: &str,
+    root_pem: &str,
+) -> Result<Leaf, LabError> {
     handshake(address, host, &client_config(root_pem)?)
         .await
         .map(|(_, leaf)| leaf)
@@ -47,12 +53,19 @@ pub(super) async fn handshake(
     host: &str,
     config: &Arc<ClientConfig>,
 ) -> Result<(TlsStream<TcpStream>, Leaf), LabError> {
-    let name = ServerName::try_from(host.to_owned()).map_err(|error| LabError::invalid(host, error))?;
+    let name =
+        ServerName::try_from(host.to_owned()).map_err(|error| LabError::invalid(host, error))?;
     let connector = TlsConnector::from(Arc::clone(config));
-    let connect = async { connector.connect(name, TcpStream::connect(address).await?).await };
+    let connect = async {
+        connector
+            .connect(name, TcpStream::connect(address).await?)
+            .await
+    };
     let connected = tokio::time::timeout(HANDSHAKE_BOUND, connect).await;
     let stream = connected.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
-    let stream = stream.map_err(LabError::io(format!("shake hands with {address} for {host}")))?;
+    let stream = stream.map_err(LabError::io(format!(
+        "shake hands with {address} for {host}"
+    )))?;
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let leaf = chain
         .first()
@@ -68,7 +81,8 @@ impl Leaf {
     /// [`LabError::Invalid`] when it is none.
     pub fn parse(der: &[u8]) -> Result<Self, LabError> {
         let parsed = x509_parser::parse_x509_certificate(der);
-        let (_, certificate) = parsed.map_err(|error| LabError::invalid("a leaf certificate", error))?;
+        let (_, certificate) =
+            parsed.map_err(|error| LabError::invalid("a leaf certificate", error))?;
         Ok(Self {
             fingerprint: fingerprint(der),
             serial: hex::encode(certificate.raw_serial()),

@@ -20,7 +20,8 @@ pub struct HandshakeReport {
     pub failures: u64,
     /// Why the last failed handshake failed.
     pub last_failure: Option<String>,
-    /// Fingerprints of the leaves seen (SHA-256, hexadecimal), each once, in the order of first sight.
+    /// Fingerprints of the leaves seen (SHA-256, hexadecimal), each once, in the order of first
+    /// sight.
     pub fingerprints: Vec<String>,
 }
 
@@ -36,7 +37,12 @@ impl HandshakeWatcher {
     ///
     /// # Errors
     /// [`LabError::Invalid`] when `root_pem` holds no usable certificate.
-    pub fn start(address: SocketAddr, host: &str, root_pem: &str, pause: Duration) -> Result<Self, LabError> {
+    pub fn start(
+        address: SocketAddr,
+        host: &str,
+        root_pem: &str,
+        pause: Duration,
+    ) -> Result<Self, LabError> {
         let config = client_config(root_pem)?;
         let report = Arc::new(Mutex::new(HandshakeReport::default()));
         let task = tokio::spawn(watch(
@@ -54,7 +60,8 @@ impl HandshakeWatcher {
         lock(&self.report).clone()
     }
 
-    /// Waits until the report satisfies `condition`, for example that `n` more handshakes were made.
+    /// Waits until the report satisfies `condition`, for example that `n` more handshakes were
+    /// made.
     ///
     /// # Errors
     /// [`LabError::TimedOut`] with `what` when `bound` passed.

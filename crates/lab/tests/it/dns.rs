@@ -109,9 +109,18 @@ async fn a_name_that_does_not_exist_and_a_type_that_does_not_exist_are_told_apar
 #[tokio::test]
 async fn an_alias_to_nowhere_is_nxdomain_with_the_alias_and_a_loop_is_servfail() {
     let server = DnsServer::start_local().await.unwrap();
-    server.zone().set_cname("dangling.test", "nowhere.test").unwrap();
-    server.zone().set_cname("hare.test", "hedgehog.test").unwrap();
-    server.zone().set_cname("hedgehog.test", "hare.test").unwrap();
+    server
+        .zone()
+        .set_cname("dangling.test", "nowhere.test")
+        .unwrap();
+    server
+        .zone()
+        .set_cname("hare.test", "hedgehog.test")
+        .unwrap();
+    server
+        .zone()
+        .set_cname("hedgehog.test", "hare.test")
+        .unwrap();
     let dangling = ask(&server, "dangling.test.", RecordType::A).await;
     assert_eq!(dangling.metadata.response_code, ResponseCode::NXDomain);
     assert_eq!(records(&dangling), ["dangling.test. CNAME nowhere.test."]);
@@ -136,7 +145,9 @@ async fn the_case_of_the_poll_comes_back() {
 async fn a_wildcard_answers_for_names_without_records_of_their_own() {
     let server = DnsServer::start_local().await.unwrap();
     server.zone().set_a("*.saas.test", &[SHOP]);
-    server.zone().set_aaaa("own.saas.test", &[Ipv6Addr::LOCALHOST]);
+    server
+        .zone()
+        .set_aaaa("own.saas.test", &[Ipv6Addr::LOCALHOST]);
     assert_eq!(
         records(&ask(&server, "x.saas.test.", RecordType::A).await),
         ["x.saas.test. A 127.0.0.9"]
@@ -186,7 +197,13 @@ async fn faults_are_answered_as_such_and_end_when_cleared() {
     assert_eq!(silent, None);
     zone.set_fault("shop.test", Fault::Slow(Duration::from_millis(300)));
     let begun = std::time::Instant::now();
-    assert_eq!(ask(&server, "shop.test.", RecordType::A).await.answers.len(), 1);
+    assert_eq!(
+        ask(&server, "shop.test.", RecordType::A)
+            .await
+            .answers
+            .len(),
+        1
+    );
     assert!(begun.elapsed() >= Duration::from_millis(300));
     zone.set_fault("shop.test", Fault::Truncated);
     let truncated = ask(&server, "shop.test.", RecordType::A).await;
@@ -208,7 +225,13 @@ async fn faults_are_answered_as_such_and_end_when_cleared() {
         ResponseCode::ServFail
     );
     zone.set_fault_for_all(None);
-    assert_eq!(ask(&server, "shop.test.", RecordType::A).await.answers.len(), 1);
+    assert_eq!(
+        ask(&server, "shop.test.", RecordType::A)
+            .await
+            .answers
+            .len(),
+        1
+    );
 }
 
 #[tokio::test]
@@ -222,7 +245,10 @@ async fn records_change_under_a_running_server_and_are_forgotten_when_cleared() 
         ["shop.test. TXT hello world"]
     );
     let caa = records(&ask(&server, "shop.test.", RecordType::CAA).await);
-    assert!(caa.len() == 2 && caa[0].contains("issue \"ca.test"), "{caa:?}");
+    assert!(
+        caa.len() == 2 && caa[0].contains("issue \"ca.test"),
+        "{caa:?}"
+    );
     zone.clear_kind("shop.test", Kind::Txt);
     assert!(
         ask(&server, "shop.test.", RecordType::TXT)
@@ -238,7 +264,9 @@ async fn records_change_under_a_running_server_and_are_forgotten_when_cleared() 
 #[tokio::test]
 async fn an_answer_too_long_for_the_datagram_is_truncated_and_whole_by_tcp() {
     let server = DnsServer::start_local().await.unwrap();
-    let many: Vec<Ipv4Addr> = (1..=100).map(|host| Ipv4Addr::new(127, 0, 1, host)).collect();
+    let many: Vec<Ipv4Addr> = (1..=100)
+        .map(|host| Ipv4Addr::new(127, 0, 1, host))
+        .collect();
     server.zone().set_a("many.test", &many);
     assert!(
         ask(&server, "many.test.", RecordType::A)
@@ -262,8 +290,17 @@ async fn two_servers_disagree_and_count_their_own_queries() {
         .await
         .unwrap();
     one.zone().set_a("shop.test", &[SHOP]);
-    assert_eq!(ask(&one, "shop.test.", RecordType::A).await.answers.len(), 1);
-    assert_eq!(ask(&one, "SHOP.test.", RecordType::AAAA).await.answers.len(), 0);
+    assert_eq!(
+        ask(&one, "shop.test.", RecordType::A).await.answers.len(),
+        1
+    );
+    assert_eq!(
+        ask(&one, "SHOP.test.", RecordType::AAAA)
+            .await
+            .answers
+            .len(),
+        0
+    );
     assert_eq!(
         ask(&other, "shop.test.", RecordType::A)
             .await
@@ -272,7 +309,10 @@ async fn two_servers_disagree_and_count_their_own_queries() {
         ResponseCode::NXDomain
     );
     assert_eq!(
-        (one.zone().queries("shop.test"), other.zone().queries("shop.test")),
+        (
+            one.zone().queries("shop.test"),
+            other.zone().queries("shop.test")
+        ),
         (2, 1)
     );
     assert_eq!(one.zone().queries_of("shop.test", Kind::A), 1);

@@ -29,12 +29,16 @@ async fn an_edge_is_seen_with_its_certificate_and_survives_a_kill() {
     write(&identity);
     let port = dps_lab::free_port().unwrap();
     let address = SocketAddr::from(([127, 0, 0, 1], port));
-    haproxy::check_config(home.path(), &config(port)).await.unwrap();
+    haproxy::check_config(home.path(), &config(port))
+        .await
+        .unwrap();
     let mut edge = HaProxy::start(home.path(), &config(port), &[address])
         .await
         .unwrap();
 
-    let reply = https_get(address, "www.shop.test", "/", &root).await.unwrap();
+    let reply = https_get(address, "www.shop.test", "/", &root)
+        .await
+        .unwrap();
     assert_eq!((reply.status, reply.body.as_str()), (200, "hello"));
     let before = served_leaf(address, "www.shop.test", &root).await.unwrap();
     assert_eq!(before, reply.leaf);
@@ -48,7 +52,11 @@ async fn an_edge_is_seen_with_its_certificate_and_survives_a_kill() {
         move |report: &dps_lab::tls::HandshakeReport| report.fingerprints.contains(&fingerprint)
     };
     watcher
-        .wait_until("the first leaf is seen", BOUND, seen(before.fingerprint.clone()))
+        .wait_until(
+            "the first leaf is seen",
+            BOUND,
+            seen(before.fingerprint.clone()),
+        )
         .await
         .unwrap();
     let pid = edge.pid();
@@ -62,7 +70,11 @@ async fn an_edge_is_seen_with_its_certificate_and_survives_a_kill() {
     assert_ne!(edge.pid(), pid);
     let after = served_leaf(address, "www.shop.test", &root).await.unwrap();
     watcher
-        .wait_until("the second leaf is seen", BOUND, seen(after.fingerprint.clone()))
+        .wait_until(
+            "the second leaf is seen",
+            BOUND,
+            seen(after.fingerprint.clone()),
+        )
         .await
         .unwrap();
     let report = watcher.stop();

@@ -1,14 +1,15 @@
 //! The service's ledger of limits held against a CA that counts as Boulder does.
 //!
-//! The ledger decides when a request is sent; the CA sees it later, some requests later than others. It must never refuse one that the
-//! ledger let through, and the ledger must let through nearly all that the CA would have taken.
+//! The ledger decides when a request is sent; the CA sees it later, some requests later than
+//! others. It must never refuse one that the ledger let through, and the ledger must let through
+//! nearly all that the CA would have taken.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dps_domain::limits::{
-    Bucket, BucketKey, CaLimits, Change, Charge, Entry, Exemption, Limit, LimitKind, Position, Ruling,
-    published, rule,
+    Bucket, BucketKey, CaLimits, Change, Charge, Entry, Exemption, Limit, LimitKind, Position,
+    Ruling, published, rule,
 };
 use dps_domain::{Hostname, Timestamp};
 use dps_lab::simulation::ca_limits::{CaCounters, Rate, Rates, Refusal};
@@ -25,7 +26,8 @@ const fn clock(micros: u64) -> Duration {
     Duration::from_micros(micros)
 }
 
-/// Requests of one account for orders, one limit alone: when each is offered, and how long it takes to the CA.
+/// Requests of one account for orders, one limit alone: when each is offered, and how long it takes
+/// to the CA.
 #[derive(Debug, Clone)]
 struct Stream {
     burst: u32,
@@ -75,7 +77,10 @@ fn arrive(rate: Rate, mut arrivals: Vec<Duration>) -> (usize, usize) {
     let mut ca = CaCounters::new(only_orders(rate));
     let taken = arrivals
         .iter()
-        .filter(|now| ca.new_order(**now, "account", "www.example.com", false).is_ok())
+        .filter(|now| {
+            ca.new_order(**now, "account", "www.example.com", false)
+                .is_ok()
+        })
         .count();
     (taken, arrivals.len() - taken)
 }
@@ -201,7 +206,12 @@ impl Ledger {
     }
 
     /// Whether an order for the name may be placed now, and when else if a slot is kept for it.
-    fn order(&mut self, name: &Hostname, now: u64, reserves: bool) -> Result<(), Option<Timestamp>> {
+    fn order(
+        &mut self,
+        name: &Hostname,
+        now: u64,
+        reserves: bool,
+    ) -> Result<(), Option<Timestamp>> {
         let memory = 120 * 24 * 3_600 * 1_000_000;
         let exemption = match self.issued.get(name) {
             Some(then) if now - then < memory => Exemption::SameNames,
@@ -219,7 +229,9 @@ impl Ledger {
             .collect();
         let (positions, verdict) = match rule(&charges, &positions, at(now)) {
             Ruling::Granted(positions) => (positions, Ok(())),
-            Ruling::Wait { until, positions, .. } => (positions, Err(Some(until))),
+            Ruling::Wait {
+                until, positions, ..
+            } => (positions, Err(Some(until))),
             Ruling::Queue { .. } => return Err(None),
         };
         for (charge, position) in charges.iter().zip(positions) {
@@ -285,7 +297,8 @@ impl Ledger {
     }
 }
 
-/// Happenings in the order of their time, those at the same moment in the order in which they were planned.
+/// Happenings in the order of their time, those at the same moment in the order in which they were
+/// planned.
 #[derive(Default)]
 struct Agenda(BTreeMap<(u64, usize), Happening>, usize);
 
@@ -296,8 +309,13 @@ impl Agenda {
     }
 }
 
-/// Plays the orders, with the ledger in front of the CA or without; answers how many the CA took, and what it refused.
-fn play(orders: &[Order], mut ledger: Option<&mut Ledger>, reserves: bool) -> (usize, Vec<Refusal>) {
+/// Plays the orders, with the ledger in front of the CA or without; answers how many the CA took,
+/// and what it refused.
+fn play(
+    orders: &[Order],
+    mut ledger: Option<&mut Ledger>,
+    reserves: bool,
+) -> (usize, Vec<Refusal>) {
     let mut ca = CaCounters::new(Rates::LETS_ENCRYPT);
     let mut agenda = Agenda::default();
     let mut when = START;
@@ -322,7 +340,8 @@ fn play(orders: &[Order], mut ledger: Option<&mut Ledger>, reserves: bool) -> (u
                 {
                     Ok(()) => {
                         let arrival = now + u64::try_from(order.to_ca.as_micros()).unwrap();
-                        let outcome_at = arrival + u64::try_from(order.to_outcome.as_micros()).unwrap();
+                        let outcome_at =
+                            arrival + u64::try_from(order.to_outcome.as_micros()).unwrap();
                         under_way.insert(host.clone());
                         let fails = order.fails;
                         agenda.plan(
@@ -389,7 +408,8 @@ proptest! {
         prop_assert_eq!(refused, vec![]);
     }
 
-    /// The CA counts a certificate when it is issued and lets through more meanwhile than its limit says; so here nothing takes time.
+    /// The CA counts a certificate when it is issued and lets through more meanwhile than its limit
+    /// says; so here nothing takes time.
     #[test]
     fn all_limits_at_once_let_through_nearly_all_that_the_ca_takes(mut orders in orders()) {
         for order in &mut orders {

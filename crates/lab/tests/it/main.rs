@@ -1,6 +1,9 @@
 //! The lab's parts against real programs, sockets and packets.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests may")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests may panic as tests may"
+)]
 
 mod acme_http;
 mod dns;

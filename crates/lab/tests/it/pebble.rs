@@ -47,8 +47,12 @@ impl World {
         };
         // Nonces may be refused more often in a row than the client tries again.
         loop {
-            let builder = Account::builder_with_http(Box::new(Http::trusting(self.pebble.ca_pem())));
-            if let Ok((account, _)) = builder.create(&new, self.pebble.directory_url(), None).await {
+            let builder =
+                Account::builder_with_http(Box::new(Http::trusting(self.pebble.ca_pem())));
+            if let Ok((account, _)) = builder
+                .create(&new, self.pebble.directory_url(), None)
+                .await
+            {
                 return account;
             }
         }
@@ -65,7 +69,8 @@ impl World {
             let path = format!("/.well-known/acme-challenge/{}", challenge.token);
             if honest {
                 let body = challenge.key_authorization().as_str().to_owned();
-                self.web.set_path(&path, Answer::Content { status: 200, body });
+                self.web
+                    .set_path(&path, Answer::Content { status: 200, body });
             }
             // A validation that has failed already makes the very reply an error.
             let acknowledged = challenge.set_ready().await;
@@ -86,7 +91,10 @@ async fn a_certificate_is_issued_by_real_validation_and_verifies_up_to_the_root(
         OrderStatus::Ready
     );
     order.finalize().await.unwrap();
-    let chain = order.poll_certificate(&RetryPolicy::default()).await.unwrap();
+    let chain = order
+        .poll_certificate(&RetryPolicy::default())
+        .await
+        .unwrap();
 
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("chain.pem"), &chain).unwrap();
@@ -149,7 +157,8 @@ async fn orders_are_counted_by_name_even_when_nonces_are_refused_and_nothing_is_
 
 #[tokio::test]
 async fn an_unanswered_challenge_fails_and_a_blocked_name_is_refused() {
-    let mut world = World::new(|options| options.blocked_domains = vec!["blocked.test".to_owned()]).await;
+    let mut world =
+        World::new(|options| options.blocked_domains = vec!["blocked.test".to_owned()]).await;
     let account = world.account().await;
     world.challenged(&account, "www.shop.test", false).await;
     world
@@ -162,8 +171,15 @@ async fn an_unanswered_challenge_fails_and_a_blocked_name_is_refused() {
     assert_eq!(world.pebble.certificates(), 0);
 
     let blocked = [Identifier::Dns("www.blocked.test".to_owned())];
-    let refused = account.new_order(&NewOrder::new(&blocked)).await.err().unwrap();
-    assert!(refused.to_string().contains("rejectedIdentifier"), "{refused}");
+    let refused = account
+        .new_order(&NewOrder::new(&blocked))
+        .await
+        .err()
+        .unwrap();
+    assert!(
+        refused.to_string().contains("rejectedIdentifier"),
+        "{refused}"
+    );
     assert_eq!(world.pebble.orders_for("www.blocked.test"), 0);
 
     let builder = Account::builder_with_http(Box::new(Http::trusting(world.pebble.ca_pem())));

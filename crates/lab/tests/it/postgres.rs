@@ -38,13 +38,17 @@ async fn a_killed_server_comes_back_on_the_same_port_and_dropping_it_leaves_noth
     cluster.restart().await.unwrap();
     assert_eq!(sql(&cluster, &url, "SELECT 1").await, "1");
 
-    let (address, log) = (cluster.address(), cluster.server().spec().log_path().to_owned());
+    let (address, log) = (
+        cluster.address(),
+        cluster.server().spec().log_path().to_owned(),
+    );
     drop(cluster);
     assert!(std::net::TcpStream::connect(address).is_err());
     assert!(!log.parent().unwrap().exists());
 }
 
-/// Not a test of its own: the story below runs it in a second process, which ends without dropping statics.
+/// Not a test of its own: the story below runs it in a second process, which ends without dropping
+/// statics.
 #[tokio::test]
 #[ignore = "run by the_shared_cluster_ends_with_its_process_and_is_swept_later"]
 async fn use_the_shared_cluster_and_end() {
@@ -76,7 +80,11 @@ async fn the_shared_cluster_ends_with_its_process_and_is_swept_later() {
     };
     let address = value("url=").split(['@', '/']).nth(3).unwrap().to_owned();
     wait::until("the server is gone", Duration::from_secs(20), || {
-        std::future::ready(std::net::TcpStream::connect(&address).is_err().then_some(()))
+        std::future::ready(
+            std::net::TcpStream::connect(&address)
+                .is_err()
+                .then_some(()),
+        )
     })
     .await
     .unwrap();

@@ -29,10 +29,13 @@ async fn wait_until_gone(pid: u32) {
 #[tokio::test]
 async fn both_outputs_and_the_environment_arrive_in_the_log() {
     let home = TempDir::new().unwrap();
-    let mut process = shell(&home, "echo out; echo err $WORD >&2; exec tail -f /dev/null")
-        .env("WORD", "of honour")
-        .start()
-        .unwrap();
+    let mut process = shell(
+        &home,
+        "echo out; echo err $WORD >&2; exec tail -f /dev/null",
+    )
+    .env("WORD", "of honour")
+    .start()
+    .unwrap();
     process.wait_for_log("err of honour", BOUND).await.unwrap();
     assert!(process.log_text().contains("out\n"));
     assert!(process.is_running());
@@ -104,7 +107,8 @@ async fn dropping_the_handle_ends_the_program() {
     assert!(!alive(pid));
 }
 
-/// Not a test of its own: the story below runs it in a second process, where it crashes as a demo might.
+/// Not a test of its own: the story below runs it in a second process, where it crashes as a demo
+/// might.
 #[tokio::test]
 #[ignore = "run by a_crash_of_the_whole_process_leaves_no_program_behind"]
 async fn start_a_program_and_crash() {
@@ -155,7 +159,9 @@ async fn a_crash_of_the_whole_process_leaves_no_program_behind() {
 async fn a_program_outlives_the_thread_that_asked_for_it() {
     let home = TempDir::new().unwrap();
     let spec = shell(&home, "trap '' HUP; echo ready; exec tail -f /dev/null");
-    let mut process = std::thread::spawn(move || spec.start().unwrap()).join().unwrap();
+    let mut process = std::thread::spawn(move || spec.start().unwrap())
+        .join()
+        .unwrap();
     process.wait_for_log("ready", BOUND).await.unwrap();
     assert!(process.is_running());
 }

@@ -1,7 +1,8 @@
-//! The real service against random sequences of crashes, lost messages, clock jumps and customers' whims, in virtual time.
+//! The real service against random sequences of crashes, lost messages, clock jumps and customers'
+//! whims, in virtual time.
 //!
-//! A run prints its seed; `DPS_DRILL_SEED` repeats it, `DPS_DRILL_CASES` sets how many sequences are tried. What a failure shrinks to is
-//! kept below as a test with a name.
+//! A run prints its seed; `DPS_DRILL_SEED` repeats it, `DPS_DRILL_CASES` sets how many sequences
+//! are tried. What a failure shrinks to is kept below as a test with a name.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
@@ -12,8 +13,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
 use Operation::{
-    Add, Advance, Clock, Crash, Down, DropRequest, DropResponse, Leave, Point, Remove, Repeat, RestartEdge,
-    Retry, Revoke, Start, Up,
+    Add, Advance, Clock, Crash, Down, DropRequest, DropResponse, Leave, Point, Remove, Repeat,
+    RestartEdge, Retry, Revoke, Start, Up,
 };
 
 const SIZE: Size = Size {
@@ -82,9 +83,10 @@ fn from_environment<T: std::str::FromStr>(name: &str) -> Option<T> {
 }
 
 #[test]
-fn whatever_happens_every_domain_that_points_at_us_is_served_in_the_end_and_nothing_is_ordered_twice() {
-    let seed: u64 =
-        from_environment("DPS_DRILL_SEED").unwrap_or_else(|| RandomState::new().build_hasher().finish());
+fn whatever_happens_every_domain_that_points_at_us_is_served_in_the_end_and_nothing_is_ordered_twice()
+ {
+    let seed: u64 = from_environment("DPS_DRILL_SEED")
+        .unwrap_or_else(|| RandomState::new().build_hasher().finish());
     let cases = from_environment("DPS_DRILL_CASES").unwrap_or(12);
     println!("DPS_DRILL_SEED={seed} DPS_DRILL_CASES={cases}");
     let mut bytes = [0; 32];
@@ -95,7 +97,8 @@ fn whatever_happens_every_domain_that_points_at_us_is_served_in_the_end_and_noth
         max_shrink_iters: 2_000,
         ..Config::default()
     };
-    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
+    let mut runner =
+        TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
     let sequences = proptest::collection::vec(operation(), 1..60);
     let result = runner.run(&sequences, |operations| {
         played(&operations).map_err(TestCaseError::fail)
@@ -119,11 +122,19 @@ fn a_removal_that_an_edge_delays_is_told_to_the_cabinet() {
 /// What had waited to be told before a removal was told after it, under the version of the removal.
 #[test]
 fn what_waits_for_the_cabinet_is_dropped_when_the_domain_is_removed() {
-    let operations = [Down(4), Advance(1), Down(1), Down(2), Remove(0), Advance(62)];
+    let operations = [
+        Down(4),
+        Advance(1),
+        Down(1),
+        Down(2),
+        Remove(0),
+        Advance(62),
+    ];
     played(&operations).unwrap();
 }
 
-/// An edge that is down is excused at the preflight, and the CA met it every few minutes: more often than it lets validations fail.
+/// An edge that is down is excused at the preflight, and the CA met it every few minutes: more
+/// often than it lets validations fail.
 #[test]
 fn an_edge_that_is_down_costs_no_more_failed_validations_than_the_ca_allows() {
     let operations = [

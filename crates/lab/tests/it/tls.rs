@@ -13,5 +13,8 @@ fn a_client_that_would_trust_nobody_is_refused() {
     assert!(client_config(&LocalAuthority::new().unwrap().root_pem()).is_ok());
     assert!(matches!(client_config(""), Err(LabError::Invalid { .. })));
     let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-    assert!(matches!(client_config(broken), Err(LabError::Invalid { .. })));
+    assert!(matches!(
+        client_config(broken),
+        Err(LabError::Invalid { .. })
+    ));
 }

@@ -48,7 +48,8 @@ async fn content_and_redirects_are_answered_by_path_and_requests_remembered() {
     );
     let moved = get(&server, "/moved", 10_000).await;
     assert!(
-        moved.starts_with("HTTP/1.1 302 ") && moved.contains("location: http://elsewhere.test/\r\n"),
+        moved.starts_with("HTTP/1.1 302 ")
+            && moved.contains("location: http://elsewhere.test/\r\n"),
         "{moved}"
     );
     server.set_answer(Answer::Content {

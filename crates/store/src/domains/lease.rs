@@ -20,7 +20,9 @@ use dps_domain::shard::{Round, SHARDS};
 use dps_domain::{DomainId, LeaseToken, Timestamp};
 
 use super::park::park_in_tx;
-use super::{COMPLETE, Rules, TABLE, accompany_in_tx, assignments, columns, queue, read, record_args};
+use super::{
+    COMPLETE, Rules, TABLE, accompany_in_tx, assignments, columns, queue, read, record_args,
+};
 use crate::database::Database;
 use crate::ledger;
 use crate::row::Row;
@@ -29,7 +31,8 @@ use crate::shard::Turns;
 use crate::sql::{Sql, args, statements};
 use crate::term::{Term, lease_now};
 
-/// Renewals that are moved to the urgent lane at a time, for each that is asked for: enough that tenants can take turns.
+/// Renewals that are moved to the urgent lane at a time, for each that is asked for: enough that
+/// tenants can take turns.
 const PROMOTED_PER_LEASE: usize = 4;
 
 /// The numbers from 0 to the given one, as `shards`.
@@ -44,9 +47,9 @@ macro_rules! shards {
 }
 
 /// The shards in the order of their turns: that of which the fewest records are leased first, and
-/// from `$7` on among equals. `first_half` is the queue of the shard that comes first: that of which
-/// fewer are leased, else the one that the shard's bit in `$9` names. Held records are found by an
-/// index that has nothing else in it.
+/// from `$7` on among equals. `first_half` is the queue of the shard that comes first: that of
+/// which fewer are leased, else the one that the shard's bit in `$9` names. Held records are found
+/// by an index that has nothing else in it.
 macro_rules! turns {
     ($lease_now:expr) => {
         concat!(
@@ -85,8 +88,8 @@ macro_rules! allowed {
 
 statements! {
     /// The shards are looked at one after the other, and records of each are taken until there are
-    /// `$3`: a row is locked when it is taken and not before. PostgreSQL steps over rows that others
-    /// are taking; SQLite has one writer, which holds the lock since BEGIN IMMEDIATE.
+    /// `$3`: a row is locked when it is taken and not before. PostgreSQL steps over rows that
+    /// others are taking; SQLite has one writer, which holds the lock since BEGIN IMMEDIATE.
     ACQUIRE = Sql::each(
         concat!(
             "UPDATE custom_domains SET lease_token = $4, lease_expires_at = ", lease_now!("$6"), " + $5, attempt = attempt + 1 \
@@ -158,7 +161,8 @@ pub(crate) struct Ask {
     pub(crate) now: Timestamp,
     pub(crate) term: Term,
     pub(crate) limit: usize,
-    /// One token for all records of this call; what proves a lease is the token together with the record.
+    /// One token for all records of this call; what proves a lease is the token together with the
+    /// record.
     pub(crate) token: LeaseToken,
     /// What is kept of the history of a row that is parked.
     pub(crate) kept: u32,
@@ -175,8 +179,8 @@ pub(crate) async fn acquire_due(
     Ok(leased.told(turns, ask))
 }
 
-/// As many as the bucket has tokens, and a token for each. The bucket is locked first and the records are stepped over where others hold
-/// them, so that nobody waits for anybody in a circle.
+/// As many as the bucket has tokens, and a token for each. The bucket is locked first and the
+/// records are stepped over where others hold them, so that nobody waits for anybody in a circle.
 pub(crate) async fn acquire_queued(
     database: &Database,
     turns: &Turns,
@@ -211,7 +215,11 @@ impl Leased {
     }
 }
 
-async fn acquire_in_tx(session: &mut Session, turns: &Turns, ask: &Ask) -> Result<Leased, StoreError> {
+async fn acquire_in_tx(
+    session: &mut Session,
+    turns: &Turns,
+    ask: &Ask,
+) -> Result<Leased, StoreError> {
     if ask.lane == Lane::Urgent {
         let promoted = ask.limit.saturating_mul(PROMOTED_PER_LEASE);
         session
@@ -279,9 +287,17 @@ async fn take_in_turn(
     Ok(taken)
 }
 
-pub(crate) async fn next_due(database: &Database, lane: Lane) -> Result<Option<Timestamp>, StoreError> {
+pub(crate) async fn next_due(
+    database: &Database,
+    lane: Lane,
+) -> Result<Option<Timestamp>, StoreError> {
     let mut session = database.read("find the next due domain").await?;
-    let due = moment(session.fetch(NEXT_DUE, args![lane.as_str()]).await?.as_ref())?;
+    let due = moment(
+        session
+            .fetch(NEXT_DUE, args![lane.as_str()])
+            .await?
+            .as_ref(),
+    )?;
     if lane != Lane::Urgent {
         return Ok(due);
     }
@@ -297,8 +313,8 @@ fn moment(row: Option<&Row>) -> Result<Option<Timestamp>, StoreError> {
     }
 }
 
-/// In the order of their ids, so that no two replicas wait for each other's rows in a circle. Of several outcomes none writes to the
-/// ledger, whose buckets have an order of their own.
+/// In the order of their ids, so that no two replicas wait for each other's rows in a circle. Of
+/// several outcomes none writes to the ledger, whose buckets have an order of their own.
 pub(crate) async fn complete_all(
     database: &Database,
     outcomes: &[(LeaseToken, Completion)],
@@ -329,7 +345,9 @@ pub(crate) async fn complete_and_extend(
     (next, term): (LeaseToken, Term),
     rules: Rules,
 ) -> Result<Lease, StoreError> {
-    let mut session = database.write("record the outcome of a step and go on").await?;
+    let mut session = database
+        .write("record the outcome of a step and go on")
+        .await?;
     let settled = &completion.record;
     let leased = DomainRecord {
         attempt: settled.attempt.saturating_add(1),
@@ -347,16 +365,27 @@ pub(crate) async fn complete_and_extend(
     };
     let record = read(row.as_ref().ok_or(StoreError::LeaseLost)?)?;
     session.commit().await?;
-    Ok(Lease { record, token: next })
+    Ok(Lease {
+        record,
+        token: next,
+    })
 }
 
-pub(crate) async fn release(database: &Database, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {
+pub(crate) async fn release(
+    database: &Database,
+    id: DomainId,
+    token: LeaseToken,
+) -> Result<(), StoreError> {
     let mut session = database.write("give a lease back").await?;
     session.execute_leased(RELEASE, args![id, token]).await?;
     session.commit().await
 }
 
-pub(crate) async fn forget(database: &Database, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {
+pub(crate) async fn forget(
+    database: &Database,
+    id: DomainId,
+    token: LeaseToken,
+) -> Result<(), StoreError> {
     let mut session = database.write("forget a domain").await?;
     ledger::release_in_tx(&mut session, id, Timestamp::EPOCH).await?;
     session.execute_leased(FORGET, args![id, token]).await?;

@@ -1,4 +1,5 @@
-//! A row that cannot be read rests for a while and comes back: a newer version may have written it, and one may be running beside us.
+//! A row that cannot be read rests for a while and comes back: a newer version may have written it,
+//! and one may be running beside us.
 
 use std::time::Duration;
 
@@ -29,8 +30,8 @@ statements! {
     );
 }
 
-/// Parks a row that the caller has just leased, tells the operator in the log and the customer through the outbox. Of its
-/// history the newest `kept` lines stay.
+/// Parks a row that the caller has just leased, tells the operator in the log and the customer
+/// through the outbox. Of its history the newest `kept` lines stay.
 pub(super) async fn park_in_tx(
     session: &mut Session,
     row: &Row,
@@ -88,7 +89,8 @@ pub(super) async fn park_in_tx(
     Ok(())
 }
 
-/// What the Cabinet was told last, as far as the readable columns tell; `None` where there is nothing to add.
+/// What the Cabinet was told last, as far as the readable columns tell; `None` where there is
+/// nothing to add.
 fn status_of(
     lane: Option<&str>,
     serving_not_after: Option<Timestamp>,
@@ -97,13 +99,20 @@ fn status_of(
     if serving_not_after.is_some() {
         return Some(Status::Active);
     }
-    let lane = Lane::ALL.into_iter().find(|known| Some(known.as_str()) == lane)?;
+    let lane = Lane::ALL
+        .into_iter()
+        .find(|known| Some(known.as_str()) == lane)?;
     match lane {
         Lane::Verification => Some(Status::PendingDns),
         Lane::HttpProbe => Some(Status::PendingHttpProbe),
         Lane::Issuance | Lane::OrderQueue => Some(Status::Issuing),
         // Checks of DNS and of HTTP wait here together; what failed last tells them apart.
         Lane::Retry if last_failure?.contains("\"code\":\"DNS_") => Some(Status::PendingDns),
-        Lane::Retry | Lane::Chronic | Lane::Renewal | Lane::Urgent | Lane::Recheck | Lane::Removal => None,
+        Lane::Retry
+        | Lane::Chronic
+        | Lane::Renewal
+        | Lane::Urgent
+        | Lane::Recheck
+        | Lane::Removal => None,
     }
 }

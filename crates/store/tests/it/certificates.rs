@@ -40,7 +40,12 @@ pub(crate) async fn a_certificate_is_stored_once_per_order_and_closes_it(world: 
     let answers = [
         world.store.certificate_insert(&first).await.unwrap(),
         world.store.certificate_insert(&second).await.unwrap(),
-        world.store.certificate_of_order(order.id).await.unwrap().unwrap(),
+        world
+            .store
+            .certificate_of_order(order.id)
+            .await
+            .unwrap()
+            .unwrap(),
         world.store.certificate(first.id).await.unwrap().unwrap(),
     ];
     for answer in &answers {
@@ -60,7 +65,8 @@ pub(crate) async fn a_certificate_is_stored_once_per_order_and_closes_it(world: 
     assert_eq!(world.store.order_open(domain).await.unwrap(), None);
 }
 
-/// A worker that lost its lease and its successor may both have finalized; the edges must get one of the two, not both.
+/// A worker that lost its lease and its successor may both have finalized; the edges must get one
+/// of the two, not both.
 pub(crate) async fn two_workers_that_store_one_orders_certificate_agree(world: World) {
     let other = world.open_again().await;
     for round in 0..20 {
@@ -89,7 +95,13 @@ pub(crate) async fn the_newest_generation_of_a_domain_is_told_to_whoever_holds_i
     assert!(older < newest && newest < of_another);
     let lane = dps_domain::lane::Lane::Verification;
     let leases = world.store.acquire_due(lane, at(0), TTL, 2).await.unwrap();
-    let token = |id| leases.iter().find(|lease| lease.record.id == id).unwrap().token;
+    let token = |id| {
+        leases
+            .iter()
+            .find(|lease| lease.record.id == id)
+            .unwrap()
+            .token
+    };
     let mine = token(ours);
     let held = |token| world.store.generation_held(ours, token);
     assert_eq!(held(mine).await.unwrap(), Some(newest));
@@ -97,8 +109,15 @@ pub(crate) async fn the_newest_generation_of_a_domain_is_told_to_whoever_holds_i
     assert!(matches!(held(mine).await, Err(StoreError::LeaseLost)));
     let bare = world.with_due("bare.example", at(0)).await.id;
     let lease = world.store.acquire_due(lane, at(0), TTL, 2).await.unwrap();
-    let token = lease.iter().find(|lease| lease.record.id == bare).unwrap().token;
-    assert_eq!(world.store.generation_held(bare, token).await.unwrap(), None);
+    let token = lease
+        .iter()
+        .find(|lease| lease.record.id == bare)
+        .unwrap()
+        .token;
+    assert_eq!(
+        world.store.generation_held(bare, token).await.unwrap(),
+        None
+    );
 }
 
 pub(crate) async fn the_generation_grows_when_the_clock_goes_back(world: World) {
@@ -139,7 +158,10 @@ pub(crate) async fn the_soonest_expiry_is_that_of_a_certificate_in_service(world
         assert!(world.store.domain_update(quiet(record)).await.unwrap());
         expected.push(at(second) + Duration::from_secs(90 * 86_400));
     }
-    assert_eq!(world.store.soonest_expiry().await.unwrap(), Some(expected[1]));
+    assert_eq!(
+        world.store.soonest_expiry().await.unwrap(),
+        Some(expected[1])
+    );
     let moved = Failure::DnsMoved {
         cause: Box::new(Failure::DnsNxdomain {}),
     };
@@ -149,9 +171,20 @@ pub(crate) async fn the_soonest_expiry_is_that_of_a_certificate_in_service(world
         (None, expected[1]),
     ] {
         let host = "b.example".parse().unwrap();
-        let mut record = world.store.domain_by_hostname(&host).await.unwrap().unwrap();
+        let mut record = world
+            .store
+            .domain_by_hostname(&host)
+            .await
+            .unwrap()
+            .unwrap();
         record.last_failure = failure;
-        assert!(world.store.domain_update(quiet(record.clone())).await.unwrap());
+        assert!(
+            world
+                .store
+                .domain_update(quiet(record.clone()))
+                .await
+                .unwrap()
+        );
         let found = world.store.soonest_expiry().await.unwrap();
         assert_eq!(found, Some(soonest), "{:?}", record.last_failure);
     }
@@ -163,10 +196,15 @@ pub(crate) async fn the_soonest_expiry_is_that_of_a_certificate_in_service(world
         .unwrap();
     leaving.phase = Phase::Leaving;
     assert!(world.store.domain_update(quiet(leaving)).await.unwrap());
-    assert_eq!(world.store.soonest_expiry().await.unwrap(), Some(expected[0]));
+    assert_eq!(
+        world.store.soonest_expiry().await.unwrap(),
+        Some(expected[0])
+    );
 }
 
-pub(crate) async fn a_forgotten_domain_takes_all_that_is_its_own_along_and_needs_its_lease(world: World) {
+pub(crate) async fn a_forgotten_domain_takes_all_that_is_its_own_along_and_needs_its_lease(
+    world: World,
+) {
     let domain = world.with_due("shop.example", at(0)).await.id;
     let (certificate, generation) = stored(&world, domain, "shop.example", 1).await;
     let deployed = Deployed {
@@ -183,10 +221,28 @@ pub(crate) async fn a_forgotten_domain_takes_all_that_is_its_own_along_and_needs
     let lease = world.acquire_one(at(0) + TTL).await;
     let refused = world.store.domain_forget(domain, stale.token).await;
     assert!(matches!(refused, Err(StoreError::LeaseLost)));
-    world.store.domain_forget(domain, lease.token).await.unwrap();
+    world
+        .store
+        .domain_forget(domain, lease.token)
+        .await
+        .unwrap();
     assert!(world.store.domain(domain).await.unwrap().is_none());
-    assert!(world.store.certificate(certificate.id).await.unwrap().is_none());
-    assert!(world.store.order(certificate.order_id).await.unwrap().is_none());
+    assert!(
+        world
+            .store
+            .certificate(certificate.id)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert!(
+        world
+            .store
+            .order(certificate.order_id)
+            .await
+            .unwrap()
+            .is_none()
+    );
     let again = world.with_due("shop.example", at(5)).await.id;
     let (_, later) = stored(&world, again, "shop.example", 6).await;
     assert!(
@@ -198,7 +254,11 @@ pub(crate) async fn a_forgotten_domain_takes_all_that_is_its_own_along_and_needs
 pub(crate) async fn a_stored_certificate_erases_its_orders_key(world: World) {
     let domain = world.with_due("shop.example", at(0)).await.id;
     let order = world.with_order(domain).await;
-    world.store.order_put_key(order.id, &sealed("key")).await.unwrap();
+    world
+        .store
+        .order_put_key(order.id, &sealed("key"))
+        .await
+        .unwrap();
     let new = certificate(&order, "shop.example", at(1));
     world.store.certificate_insert(&new).await.unwrap();
     let done = world.store.order(order.id).await.unwrap().unwrap();
@@ -206,7 +266,10 @@ pub(crate) async fn a_stored_certificate_erases_its_orders_key(world: World) {
     // A worker that slept meanwhile makes no other key for it.
     let late = world.store.order_put_key(order.id, &sealed("late")).await;
     assert!(matches!(late, Err(StoreError::LeaseLost)), "{late:?}");
-    assert_eq!(world.store.order(order.id).await.unwrap().unwrap().key, None);
+    assert_eq!(
+        world.store.order(order.id).await.unwrap().unwrap().key,
+        None
+    );
     let secrets = world
         .store
         .secrets(SecretPurpose::OrderKey, None, 10)
@@ -232,7 +295,10 @@ pub(crate) async fn a_stored_certificate_erases_its_orders_key(world: World) {
         .await
         .unwrap();
     world.with_order(domain).await;
-    assert_eq!(world.store.order(replaced.id).await.unwrap().unwrap().key, None);
+    assert_eq!(
+        world.store.order(replaced.id).await.unwrap().unwrap().key,
+        None
+    );
 }
 
 pub(crate) async fn live_directories_are_those_that_served_certificates_come_from(world: World) {
@@ -280,7 +346,13 @@ pub(crate) async fn the_key_of_a_superseded_certificate_is_erased_after_a_day_un
         record
     };
     record = serve(record, &served);
-    assert!(world.store.domain_update(quiet(record.clone())).await.unwrap());
+    assert!(
+        world
+            .store
+            .domain_update(quiet(record.clone()))
+            .await
+            .unwrap()
+    );
     let (skipped, _) = stored(&world, domain, "shop.example", 200).await;
     let (newest, _) = stored(&world, domain, "shop.example", 300).await;
     let (alone, _) = {
@@ -299,15 +371,26 @@ pub(crate) async fn the_key_of_a_superseded_certificate_is_erased_after_a_day_un
     assert_eq!(key(&served).await, served.key);
     assert_eq!(key(&skipped).await.0, Vec::<u8>::new());
     assert_eq!(key(&newest).await, newest.key);
-    let of_order = world.store.certificate_of_order(skipped.order_id).await.unwrap();
+    let of_order = world
+        .store
+        .certificate_of_order(skipped.order_id)
+        .await
+        .unwrap();
     assert_eq!(of_order.unwrap().certificate.id, skipped.id);
     // Nothing is left of it to seal under another key-encryption key.
     let secrets = async || {
-        let rows = world.store.secrets(SecretPurpose::CertificateKey, None, 10).await;
+        let rows = world
+            .store
+            .secrets(SecretPurpose::CertificateKey, None, 10)
+            .await;
         let rows = rows.unwrap().into_iter().map(|row| row.row);
         rows.collect::<BTreeSet<_>>()
     };
-    let ids = |kept: &[&NewCertificate]| kept.iter().map(|new| new.id.to_string()).collect::<BTreeSet<_>>();
+    let ids = |kept: &[&NewCertificate]| {
+        kept.iter()
+            .map(|new| new.id.to_string())
+            .collect::<BTreeSet<_>>()
+    };
     assert_eq!(secrets().await, ids(&[&served, &newest, &alone]));
     record = serve(world.read(domain).await, &newest);
     assert!(world.store.domain_update(quiet(record)).await.unwrap());

@@ -14,15 +14,27 @@ async fn a_file_serves_one_process_whose_successor_takes_over_at_once() {
     let killed = world.acquire_one(at(0)).await;
     let store = &world.store;
     for name in ["cabinet.resync", "edge.reconcile"] {
-        let task = store.periodic_acquire(name, at(0), TTL, at(0)).await.unwrap();
+        let task = store
+            .periodic_acquire(name, at(0), TTL, at(0))
+            .await
+            .unwrap();
         let task = task.expect("nobody has it");
-        store.periodic_extend(&task, "half of it", at(60)).await.unwrap();
+        store
+            .periodic_extend(&task, "half of it", at(60))
+            .await
+            .unwrap();
     }
     assert_eq!(world.reports(at(0), 1).await.len(), 1);
     let successor = world.open_again().await;
     let refused = successor.database().claim().await;
-    assert!(matches!(refused, Err(ClaimError::Taken { .. })), "{refused:?}");
-    assert!(world.acquire(at(1), 1).await.is_empty(), "and takes nothing away");
+    assert!(
+        matches!(refused, Err(ClaimError::Taken { .. })),
+        "{refused:?}"
+    );
+    assert!(
+        world.acquire(at(1), 1).await.is_empty(),
+        "and takes nothing away"
+    );
     let taken = successor.periodic_acquire("cabinet.resync", at(1), TTL, at(1));
     assert!(taken.await.unwrap().is_none());
 
@@ -30,7 +42,10 @@ async fn a_file_serves_one_process_whose_successor_takes_over_at_once() {
     world.store.database().claim().await.unwrap();
     let taken_over = world.acquire_one(at(1)).await;
     assert_eq!(taken_over.record.id, killed.record.id);
-    assert_eq!(taken_over.record.attempt, 2, "the killed one's attempt counts");
+    assert_eq!(
+        taken_over.record.attempt, 2,
+        "the killed one's attempt counts"
+    );
     assert_eq!(world.reports(at(1), 1).await.len(), 1);
     for name in ["cabinet.resync", "edge.reconcile"] {
         let task = world.store.periodic_acquire(name, at(1), TTL, at(1));
@@ -43,7 +58,10 @@ async fn a_file_serves_one_process_whose_successor_takes_over_at_once() {
 async fn a_machine_whose_clock_is_far_from_the_servers_is_refused() {
     let world = World::on_postgres().await.with_its_own_time().await;
     let refused = world.store.database().claim().await;
-    assert!(matches!(refused, Err(ClaimError::Clock { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(ClaimError::Clock { .. })),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! Replicas whose clocks jump. Leases run by the store's own time, so nobody takes what another holds, and nobody loses what he holds.
+//! Replicas whose clocks jump. Leases run by the store's own time, so nobody takes what another
+//! holds, and nobody loses what he holds.
 
 use std::time::Duration;
 
@@ -32,7 +33,11 @@ pub(crate) async fn a_clock_that_jumps_steals_no_record(world: World) {
             assert!(world.acquire_elsewhere(LANE, other, 10).await.is_empty());
         }
         // Whatever the clock says by now: the lease is still there.
-        world.store.release(held.record.id, held.token).await.unwrap();
+        world
+            .store
+            .release(held.record.id, held.token)
+            .await
+            .unwrap();
     }
 }
 
@@ -42,10 +47,21 @@ pub(crate) async fn a_lease_ends_by_the_stores_own_time(world: World) {
     for jumped in [at(0) - HOUR, at(0) + DAY] {
         let crashed = world.acquire_elsewhere(LANE, jumped, 1).await.remove(0);
         world.pass(TTL / 2).await;
-        assert!(world.acquire_elsewhere(LANE, at(0) + DAY, 1).await.is_empty());
+        assert!(
+            world
+                .acquire_elsewhere(LANE, at(0) + DAY, 1)
+                .await
+                .is_empty()
+        );
         world.pass(TTL / 2 + Duration::from_secs(1)).await;
-        let winner = world.acquire_elsewhere(LANE, at(0) + HOUR, 1).await.remove(0);
-        let late = world.store.complete(crashed.token, quiet(crashed.record)).await;
+        let winner = world
+            .acquire_elsewhere(LANE, at(0) + HOUR, 1)
+            .await
+            .remove(0);
+        let late = world
+            .store
+            .complete(crashed.token, quiet(crashed.record))
+            .await;
         assert!(matches!(late, Err(StoreError::LeaseLost)), "{late:?}");
         world.store.release(id, winner.token).await.unwrap();
     }
@@ -73,7 +89,9 @@ pub(crate) async fn a_clock_that_jumps_steals_no_report(world: World) {
 }
 
 /// What it booked a day ahead would keep everybody else from ordering for a day.
-pub(crate) async fn a_replica_whose_clock_was_a_day_ahead_leaves_no_limit_used_up_for_a_day(world: World) {
+pub(crate) async fn a_replica_whose_clock_was_a_day_ahead_leaves_no_limit_used_up_for_a_day(
+    world: World,
+) {
     let limit = Limit::per(3, Duration::from_secs(3 * 60));
     let key = BucketKey::of_account(LimitKind::NewOrders, "https://ca.example/dir");
     let taken = world
@@ -82,7 +100,11 @@ pub(crate) async fn a_replica_whose_clock_was_a_day_ahead_leaves_no_limit_used_u
         .await
         .unwrap();
     assert_eq!(taken.count, 3);
-    let other = world.store.ledger_take(&key, &limit, at(0), 1).await.unwrap();
+    let other = world
+        .store
+        .ledger_take(&key, &limit, at(0), 1)
+        .await
+        .unwrap();
     assert_eq!(other.count, 0, "the CA counted them");
     assert!(other.next_at < at(0) + HOUR, "{}", other.next_at);
     let later = world

@@ -48,12 +48,17 @@ fn by_tenant(leases: &[Lease]) -> BTreeMap<&str, usize> {
     counts
 }
 
-pub(crate) async fn a_tenant_with_five_due_domains_does_not_wait_behind_one_with_ten_thousand(world: World) {
+pub(crate) async fn a_tenant_with_five_due_domains_does_not_wait_behind_one_with_ten_thousand(
+    world: World,
+) {
     with_copies(&world, "large", 10_000, at(0)).await;
     let small = stranger_to(&world, "large").await;
     with_due(&world, &small, 5, at(100)).await;
     let leases = world.acquire(at(200), 12).await;
-    assert_eq!(by_tenant(&leases), [("large", 7), (small.as_str(), 5)].into());
+    assert_eq!(
+        by_tenant(&leases),
+        [("large", 7), (small.as_str(), 5)].into()
+    );
 }
 
 pub(crate) async fn single_leases_are_dealt_out_in_turn(world: World) {
@@ -64,7 +69,10 @@ pub(crate) async fn single_leases_are_dealt_out_in_turn(world: World) {
     for _ in 0..10 {
         leases.push(world.acquire_one(at(200)).await);
     }
-    assert_eq!(by_tenant(&leases), [("large", 5), (small.as_str(), 5)].into());
+    assert_eq!(
+        by_tenant(&leases),
+        [("large", 5), (small.as_str(), 5)].into()
+    );
 }
 
 pub(crate) async fn a_tenants_own_records_come_longest_due_first(world: World) {
@@ -93,7 +101,11 @@ pub(crate) async fn an_order_is_filled_however_the_due_records_are_spread(world:
     with_due(&world, "middle", 9, at(2)).await;
     with_due(&world, "later", 9, at(500)).await;
     assert_eq!(world.acquire(at(10), 60).await.len(), 60);
-    assert_eq!(world.acquire(at(10), 60).await.len(), 19, "all that was left");
+    assert_eq!(
+        world.acquire(at(10), 60).await.len(),
+        19,
+        "all that was left"
+    );
     assert!(world.acquire(at(10), 60).await.is_empty());
 }
 
@@ -107,7 +119,9 @@ pub(crate) async fn a_tenant_with_a_crowd_does_not_starve_those_of_its_shard(wor
     while of_others < 200 {
         let leases = world.acquire(at(200), 8).await;
         assert!(!leases.is_empty());
-        let crowd = leases.iter().filter(|lease| lease.record.tenant_id == "crowd");
+        let crowd = leases
+            .iter()
+            .filter(|lease| lease.record.tenant_id == "crowd");
         let crowd = crowd.count();
         of_crowd += crowd;
         of_others += leases.len() - crowd;
@@ -127,7 +141,9 @@ async fn stranger_to(world: &World, tenant: &str) -> String {
         }
         with_due(world, &name, 1, at(1_000_000)).await;
         let shard = |tenant: &str| {
-            format!("(SELECT MIN(tenant_shard % 64) FROM custom_domains WHERE tenant_id = '{tenant}')")
+            format!(
+                "(SELECT MIN(tenant_shard % 64) FROM custom_domains WHERE tenant_id = '{tenant}')"
+            )
         };
         let differs = format!(
             "SELECT CAST(COUNT(*) AS BIGINT) FROM (SELECT 1) AS one WHERE {} <> {}",
@@ -142,14 +158,22 @@ async fn stranger_to(world: &World, tenant: &str) -> String {
 }
 
 /// Steps of one tenant hang; those of the other end at once.
-pub(crate) async fn permits_that_come_free_go_to_tenants_of_which_fewer_records_are_leased(world: World) {
+pub(crate) async fn permits_that_come_free_go_to_tenants_of_which_fewer_records_are_leased(
+    world: World,
+) {
     with_due(&world, "hanging", 40, at(0)).await;
-    assert_eq!(world.acquire(at(1), 16).await.len(), 16, "nobody else has work");
+    assert_eq!(
+        world.acquire(at(1), 16).await.len(),
+        16,
+        "nobody else has work"
+    );
     let quick = stranger_to(&world, "hanging").await;
     with_due(&world, &quick, 20, at(10)).await;
     let replica = world.open_again().await;
     for _ in 0..20 {
-        let lease = replica.acquire_due(Lane::Verification, at(20), TTL, 1).await;
+        let lease = replica
+            .acquire_due(Lane::Verification, at(20), TTL, 1)
+            .await;
         let lease = lease.unwrap().pop().unwrap();
         assert_eq!(lease.record.tenant_id, quick);
         let mut done = lease.record;
@@ -157,7 +181,11 @@ pub(crate) async fn permits_that_come_free_go_to_tenants_of_which_fewer_records_
         replica.complete(lease.token, quiet(done)).await.unwrap();
     }
     let rest = replica.acquire_due(Lane::Verification, at(20), TTL, 100);
-    assert_eq!(rest.await.unwrap().len(), 24, "no permit idles while work is due");
+    assert_eq!(
+        rest.await.unwrap().len(),
+        24,
+        "no permit idles while work is due"
+    );
 }
 
 pub(crate) async fn what_is_leased_already_counts_when_many_permits_are_handed_out(world: World) {
@@ -189,7 +217,11 @@ pub(crate) async fn a_crowd_whose_steps_hang_does_not_take_the_turns_of_its_shar
         of_others += 1;
         let mut done = lease.record;
         done.next_attempt_at = Some(at(5_000));
-        world.store.complete(lease.token, quiet(done)).await.unwrap();
+        world
+            .store
+            .complete(lease.token, quiet(done))
+            .await
+            .unwrap();
     }
     assert!(
         of_crowd <= 16,
@@ -215,7 +247,10 @@ pub(crate) async fn tenants_are_dealt_out_by_a_secret_of_the_installation(world:
         .await
         .unwrap()
     {
-        again.complete(lease.token, quiet(lease.record)).await.unwrap();
+        again
+            .complete(lease.token, quiet(lease.record))
+            .await
+            .unwrap();
     }
     assert_eq!(
         world.count(SHARDS).await,
@@ -225,7 +260,9 @@ pub(crate) async fn tenants_are_dealt_out_by_a_secret_of_the_installation(world:
 }
 
 /// Two processes, each on threads of its own, begin each round at the same moment.
-pub(crate) async fn two_acquirers_share_out_all_that_is_due_and_neither_goes_away_empty_handed(world: World) {
+pub(crate) async fn two_acquirers_share_out_all_that_is_due_and_neither_goes_away_empty_handed(
+    world: World,
+) {
     const ROUNDS: usize = 20;
     const EACH: usize = 12;
     for n in 0..ROUNDS * EACH * 2 {
@@ -244,9 +281,15 @@ pub(crate) async fn two_acquirers_share_out_all_that_is_due_and_neither_goes_awa
                 let mut ids = Vec::new();
                 for round in 0..ROUNDS {
                     barrier.wait().await;
-                    let leases = store.acquire_due(Lane::Verification, at(1), TTL, EACH).await;
+                    let leases = store
+                        .acquire_due(Lane::Verification, at(1), TTL, EACH)
+                        .await;
                     let leases = leases.unwrap();
-                    assert_eq!(leases.len(), EACH, "round {round}: there was enough for both");
+                    assert_eq!(
+                        leases.len(),
+                        EACH,
+                        "round {round}: there was enough for both"
+                    );
                     ids.extend(leases.into_iter().map(|lease| lease.record.id));
                 }
                 ids
@@ -283,8 +326,11 @@ async fn ids(world: &World, lane: Lane, now: Timestamp) -> Vec<String> {
         .collect()
 }
 
-pub(crate) async fn a_renewal_that_becomes_urgent_while_it_waits_is_in_the_urgent_lane(world: World) {
-    let renewing = |name, urgent_from| live(name, Next::Now(Issuance::AwaitingDns), at(0), urgent_from);
+pub(crate) async fn a_renewal_that_becomes_urgent_while_it_waits_is_in_the_urgent_lane(
+    world: World,
+) {
+    let renewing =
+        |name, urgent_from| live(name, Next::Now(Issuance::AwaitingDns), at(0), urgent_from);
     world.insert(&renewing("soon.example", at(100))).await;
     world.insert(&renewing("late.example", at(500))).await;
     assert_eq!(ids(&world, Lane::Urgent, at(99)).await, [""; 0]);
@@ -303,7 +349,11 @@ pub(crate) async fn a_renewal_that_becomes_urgent_while_it_waits_is_in_the_urgen
     let mut waits = lease.record;
     waits.updated_at = at(101);
     waits.next_attempt_at = Some(at(110));
-    world.store.complete(lease.token, quiet(waits)).await.unwrap();
+    world
+        .store
+        .complete(lease.token, quiet(waits))
+        .await
+        .unwrap();
     assert_eq!(ids(&world, Lane::Urgent, at(110)).await, ["soon.example"]);
 }
 

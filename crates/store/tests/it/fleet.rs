@@ -98,7 +98,11 @@ pub(crate) async fn an_edge_is_listed_compared_and_forgotten_with_what_it_held(w
     let other = live(&world, "b.example").await;
     let names = [EDGE.to_owned(), "https://edge-0:9403".to_owned()];
     world.store.edges_put_listed(&names, at(10)).await.unwrap();
-    world.store.edges_put_listed(&names[..1], at(20)).await.unwrap();
+    world
+        .store
+        .edges_put_listed(&names[..1], at(20))
+        .await
+        .unwrap();
     let edges = world.store.edges().await.unwrap();
     let told: Vec<_> = edges
         .iter()
@@ -106,7 +110,10 @@ pub(crate) async fn an_edge_is_listed_compared_and_forgotten_with_what_it_held(w
         .collect();
     assert_eq!(
         told,
-        [("https://edge-0:9403", at(10), at(10)), (EDGE, at(10), at(20))]
+        [
+            ("https://edge-0:9403", at(10), at(10)),
+            (EDGE, at(10), at(20))
+        ]
     );
     let comparison = Comparison {
         at: at(30),
@@ -119,7 +126,10 @@ pub(crate) async fn an_edge_is_listed_compared_and_forgotten_with_what_it_held(w
         .edge_store_comparison(EDGE, &comparison)
         .await
         .unwrap();
-    assert_eq!(world.store.edges().await.unwrap()[1].compared, Some(comparison));
+    assert_eq!(
+        world.store.edges().await.unwrap()[1].compared,
+        Some(comparison)
+    );
     for name in &names {
         world
             .store
@@ -136,7 +146,10 @@ pub(crate) async fn an_edge_is_listed_compared_and_forgotten_with_what_it_held(w
     assert_eq!(world.store.edges().await.unwrap().len(), 2);
     assert_eq!(world.store.edge_forget(EDGE, 5).await.unwrap(), 1);
     assert_eq!(edge(&world).await.name, "https://edge-0:9403");
-    assert_eq!(world.store.deployments(one.domain_id).await.unwrap().len(), 1);
+    assert_eq!(
+        world.store.deployments(one.domain_id).await.unwrap().len(),
+        1
+    );
     let task = world
         .store
         .periodic_acquire(&comparison_task(EDGE), at(60), TTL, at(1_000))
@@ -146,7 +159,10 @@ pub(crate) async fn an_edge_is_listed_compared_and_forgotten_with_what_it_held(w
 }
 
 pub(crate) async fn what_edges_should_hold_is_what_live_domains_serve_and_is_valid(world: World) {
-    let expected = [live(&world, "a.example").await, live(&world, "c.example").await];
+    let expected = [
+        live(&world, "a.example").await,
+        live(&world, "c.example").await,
+    ];
     world.with_due("b.example", at(0)).await;
     let gone = live(&world, "d.example").await;
     let mut leaving = world.read(gone.domain_id).await;
@@ -168,7 +184,11 @@ pub(crate) async fn what_edges_should_hold_is_what_live_domains_serve_and_is_val
         .collect();
     assert_eq!(
         told,
-        expected.map(|deployed| (deployed.domain_id, deployed.certificate_id, deployed.generation))
+        expected.map(|deployed| (
+            deployed.domain_id,
+            deployed.certificate_id,
+            deployed.generation
+        ))
     );
     assert_eq!(all[0].entry.hostname, host("a.example"));
     assert_eq!(page(None, 500, 1).await, all[..1]);
@@ -180,7 +200,9 @@ pub(crate) async fn what_edges_should_hold_is_what_live_domains_serve_and_is_val
     assert_eq!(valid_at(ends).await, 0, "what has ended serves nobody");
 }
 
-pub(crate) async fn a_deployment_is_recorded_per_edge_and_never_taken_back_by_an_older_one(world: World) {
+pub(crate) async fn a_deployment_is_recorded_per_edge_and_never_taken_back_by_an_older_one(
+    world: World,
+) {
     let new = live(&world, "shop.example").await;
     let old = Deployed {
         generation: new.generation - 1,
@@ -254,11 +276,21 @@ pub(crate) async fn an_edge_that_was_found_waits_until_it_is_approved_and_one_th
 ) {
     let found = [EDGE.to_owned()];
     for second in [10, 20] {
-        world.store.edges_put_found(&found, at(second)).await.unwrap();
+        world
+            .store
+            .edges_put_found(&found, at(second))
+            .await
+            .unwrap();
     }
     let waiting = edge(&world).await;
     assert_eq!((waiting.approved_at, waiting.listed_at), (None, at(20)));
-    assert!(!world.store.edge_approve("https://nobody", at(30)).await.unwrap());
+    assert!(
+        !world
+            .store
+            .edge_approve("https://nobody", at(30))
+            .await
+            .unwrap()
+    );
     for second in [30, 40] {
         assert!(world.store.edge_approve(EDGE, at(second)).await.unwrap());
     }
@@ -271,7 +303,10 @@ pub(crate) async fn an_edge_that_was_found_waits_until_it_is_approved_and_one_th
         .await
         .unwrap();
     assert_eq!(world.store.edge_presents(EDGE).await.unwrap(), 1);
-    assert_eq!(world.store.edge_presents("https://nobody").await.unwrap(), 0);
+    assert_eq!(
+        world.store.edge_presents("https://nobody").await.unwrap(),
+        0
+    );
     world.store.edge_forget(EDGE, 10).await.unwrap();
     world.store.edges_put_listed(&found, at(70)).await.unwrap();
     assert_eq!(edge(&world).await.approved_at, Some(at(70)));

@@ -39,7 +39,9 @@ pub(crate) async fn a_worker_that_lost_its_lease_cannot_overwrite_the_winner(wor
     assert!(world.reports(later, 10).await.is_empty());
 }
 
-pub(crate) async fn outcomes_are_recorded_together_but_for_those_whose_lease_was_lost(world: World) {
+pub(crate) async fn outcomes_are_recorded_together_but_for_those_whose_lease_was_lost(
+    world: World,
+) {
     for n in 0..3 {
         world.with_due(&format!("host-{n}.example"), at(n)).await;
     }
@@ -103,7 +105,10 @@ pub(crate) async fn a_lease_goes_on_with_the_outcome_and_counts_the_next_attempt
     assert_eq!(second.token, next);
     assert_eq!(second.record, world.read(id).await);
     assert_eq!(second.record.phase, completion.record.phase);
-    assert_eq!((second.record.attempt, second.record.cabinet_version), (1, 7));
+    assert_eq!(
+        (second.record.attempt, second.record.cabinet_version),
+        (1, 7)
+    );
     assert_eq!(world.reports(at(10), 10).await.len(), 1);
     let again = go_on().await.unwrap();
     assert_eq!(
@@ -115,15 +120,26 @@ pub(crate) async fn a_lease_goes_on_with_the_outcome_and_counts_the_next_attempt
     assert!(world.reports(at(10), 10).await.is_empty());
 
     let almost = at(10) + TTL - Duration::from_secs(1);
-    assert!(world.acquire_in(Lane::HttpProbe, almost, 1).await.is_empty());
+    assert!(
+        world
+            .acquire_in(Lane::HttpProbe, almost, 1)
+            .await
+            .is_empty()
+    );
     let late = world.store.complete(first.token, completion.clone()).await;
     assert!(matches!(late, Err(StoreError::LeaseLost)));
-    world.store.complete(next, quiet(second.record)).await.unwrap();
+    world
+        .store
+        .complete(next, quiet(second.record))
+        .await
+        .unwrap();
     assert!(matches!(go_on().await, Err(StoreError::LeaseLost)));
     assert_eq!(world.acquire_in(Lane::HttpProbe, almost, 1).await.len(), 1);
 }
 
-pub(crate) async fn a_lease_that_went_on_ends_like_any_other_and_is_lost_like_any_other(world: World) {
+pub(crate) async fn a_lease_that_went_on_ends_like_any_other_and_is_lost_like_any_other(
+    world: World,
+) {
     let id = world.with_due("shop.example", at(0)).await.id;
     let first = world.acquire_one(at(0)).await;
     let (completion, next) = (passed_dns(first.record), a_token());
@@ -146,7 +162,8 @@ pub(crate) async fn a_lease_that_went_on_ends_like_any_other_and_is_lost_like_an
     assert_eq!(world.store.events(id, 10).await.unwrap().len(), 1);
 }
 
-/// As one would be that was acquired anew: the attempt counts, and what failed too often is chronic.
+/// As one would be that was acquired anew: the attempt counts, and what failed too often is
+/// chronic.
 pub(crate) async fn a_lease_that_goes_on_waits_in_the_lane_of_its_attempt(world: World) {
     world.with_due("shop.example", at(0)).await;
     let first = world.acquire_one(at(0)).await;
@@ -257,12 +274,20 @@ pub(crate) async fn only_due_records_of_the_lane_are_leased(world: World) {
         (Lane::Renewal, 0),
         (Lane::Recheck, 0),
     ] {
-        assert_eq!(world.acquire_in(lane, at(10), 10).await.len(), count, "{lane:?}");
+        assert_eq!(
+            world.acquire_in(lane, at(10), 10).await.len(),
+            count,
+            "{lane:?}"
+        );
     }
     let lease = world.acquire_one(at(11)).await;
     let mut next = lease.record;
     next.phase = Phase::Onboarding(Issuance::AwaitingHttpProbe);
-    world.store.complete(lease.token, quiet(next)).await.unwrap();
+    world
+        .store
+        .complete(lease.token, quiet(next))
+        .await
+        .unwrap();
     let moved = world.acquire_in(Lane::HttpProbe, at(11), 10).await;
     assert_eq!(moved.len(), 1, "a record changes its lane with its phase");
 }
@@ -290,7 +315,10 @@ pub(crate) async fn a_release_with_a_stale_token_changes_nothing(world: World) {
     let lease = world.acquire_one(at(0)).await;
     let refused = world.store.release(record.id, a_token()).await;
     assert!(matches!(refused, Err(StoreError::LeaseLost)));
-    assert!(world.acquire(at(1), 1).await.is_empty(), "the lease still holds");
+    assert!(
+        world.acquire(at(1), 1).await.is_empty(),
+        "the lease still holds"
+    );
     world.store.release(record.id, lease.token).await.unwrap();
     let again = world.store.release(record.id, lease.token).await;
     assert!(matches!(again, Err(StoreError::LeaseLost)));
@@ -312,7 +340,11 @@ pub(crate) async fn the_next_due_time_is_when_a_record_can_be_acquired(world: Wo
     );
     let mut later = lease.record;
     later.next_attempt_at = Some(at(900));
-    world.store.complete(lease.token, quiet(later)).await.unwrap();
+    world
+        .store
+        .complete(lease.token, quiet(later))
+        .await
+        .unwrap();
     assert_eq!(next().await, Some(at(500)));
     assert_eq!(world.store.next_due(Lane::Renewal).await.unwrap(), None);
 }
@@ -340,7 +372,11 @@ pub(crate) async fn outcome_report_and_event_are_written_together_or_not_at_all(
     assert_eq!(world.read(id).await, before);
     assert_eq!(world.store.events(id, 10).await.unwrap(), []);
 
-    world.store.complete(lease.token, completion()).await.unwrap();
+    world
+        .store
+        .complete(lease.token, completion())
+        .await
+        .unwrap();
     assert_eq!(world.read(id).await.phase, completion().record.phase);
     assert_eq!(
         world.store.events(id, 10).await.unwrap(),
@@ -361,7 +397,10 @@ pub(crate) async fn a_row_that_cannot_be_read_is_parked_alone(world: World) {
         .await;
     let leases = world.acquire(at(5), 10).await;
     assert_eq!(
-        leases.iter().map(|lease| lease.record.id).collect::<Vec<_>>(),
+        leases
+            .iter()
+            .map(|lease| lease.record.id)
+            .collect::<Vec<_>>(),
         [good]
     );
     let told = world.reports(at(6), 10).await;
@@ -370,10 +409,17 @@ pub(crate) async fn a_row_that_cannot_be_read_is_parked_alone(world: World) {
         (told[0].domain_id, told[0].report.status),
         (bad, Status::PendingDns)
     );
-    let failure = told[0].report.failure.as_ref().expect("it says why it rests");
+    let failure = told[0]
+        .report
+        .failure
+        .as_ref()
+        .expect("it says why it rests");
     assert_eq!(failure.code(), FailureCode::Internal);
     assert!(format!("{failure:?}").contains("phase"), "{failure:?}");
-    assert_eq!(world.store.events(bad, 10).await.unwrap()[0].kind, "internal");
+    assert_eq!(
+        world.store.events(bad, 10).await.unwrap()[0].kind,
+        "internal"
+    );
     assert!(
         world
             .acquire(at(5) + 2 * TTL, 10)

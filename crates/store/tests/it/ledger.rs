@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use dps_application::ports::store::{Completion, Debit, Lease, StoreError};
 use dps_domain::lane::Lane;
-use dps_domain::limits::{Bucket, BucketKey, CaLimits, Change, Charge, Entry, Exemption, Limit, LimitKind};
+use dps_domain::limits::{
+    Bucket, BucketKey, CaLimits, Change, Charge, Entry, Exemption, Limit, LimitKind,
+};
 use dps_domain::{CertificateId, Event, Issuance, LeaseToken, Phase, Timestamp};
 use uuid::Uuid;
 
@@ -13,7 +15,8 @@ use crate::world::{TTL, World, at, host, quiet, record};
 
 const CA: &str = "https://ca.example/dir";
 
-/// Three orders at once, one more every minute; two certificates of a domain at once, one more every hour.
+/// Three orders at once, one more every minute; two certificates of a domain at once, one more
+/// every hour.
 fn limits() -> CaLimits {
     CaLimits::default()
         .with(
@@ -64,7 +67,11 @@ pub(crate) async fn every_bucket_of_an_order_is_debited_or_none(world: World) {
         ),
         "{third:?}"
     );
-    assert_eq!(orders_left(&world, 0).await, 1, "what waits takes nothing else");
+    assert_eq!(
+        orders_left(&world, 0).await,
+        1,
+        "what waits takes nothing else"
+    );
     assert_eq!(debit(&world, "other.example").await, Debit::Granted);
     let queued = debit(&world, "queued.example").await;
     assert!(matches!(queued, Debit::Queue { .. }), "{queued:?}");
@@ -120,7 +127,9 @@ pub(crate) async fn a_stale_lease_debits_nothing(world: World) {
     assert_eq!(orders_left(&world, 0).await, 3);
 }
 
-pub(crate) async fn an_outcome_settles_the_tokens_that_it_held_in_its_own_transaction(world: World) {
+pub(crate) async fn an_outcome_settles_the_tokens_that_it_held_in_its_own_transaction(
+    world: World,
+) {
     world.with_due("shop.example", at(0)).await;
     let lease = world.acquire_one(at(0)).await;
     let charges = charges("shop.example");
@@ -141,7 +150,10 @@ pub(crate) async fn an_outcome_settles_the_tokens_that_it_held_in_its_own_transa
         ..quiet(lease.record.clone())
     };
     let stale = LeaseToken::from_uuid(Uuid::from_u128(7));
-    let lost = world.store.complete(stale, completion(Change::Release)).await;
+    let lost = world
+        .store
+        .complete(stale, completion(Change::Release))
+        .await;
     assert!(matches!(lost, Err(StoreError::LeaseLost)));
     let left = async || {
         world
@@ -158,7 +170,10 @@ pub(crate) async fn an_outcome_settles_the_tokens_that_it_held_in_its_own_transa
         .await
         .unwrap();
     assert_eq!(left().await, 2);
-    assert_eq!(world.count("SELECT COUNT(*) FROM rate_limit_slots").await, 0);
+    assert_eq!(
+        world.count("SELECT COUNT(*) FROM rate_limit_slots").await,
+        0
+    );
 }
 
 pub(crate) async fn a_parked_bucket_holds_everybody_even_without_a_limit(world: World) {
@@ -187,12 +202,16 @@ pub(crate) async fn a_parked_bucket_holds_everybody_even_without_a_limit(world: 
     let kind = LimitKind::NewOrders;
     assert_eq!(ask(&free).await, Debit::Wait { until, kind });
     let kind = LimitKind::NewOrders;
-    assert_eq!(ask(&charges("shop.example")).await, Debit::Queue { until, kind });
+    assert_eq!(
+        ask(&charges("shop.example")).await,
+        Debit::Queue { until, kind }
+    );
 }
 
 /// Five certificates of a registered domain in a week.
 fn five_a_week() -> CaLimits {
-    let limit = Limit::per(5, Duration::from_secs(7 * 24 * 3_600)).with_margin(Duration::from_secs(300));
+    let limit =
+        Limit::per(5, Duration::from_secs(7 * 24 * 3_600)).with_margin(Duration::from_secs(300));
     CaLimits::default().with(LimitKind::RegisteredDomain, limit)
 }
 
@@ -203,7 +222,9 @@ async fn wants_an_order(world: &World, name: &str, now: Timestamp) -> (Lease, bo
     ordering.next_attempt_at = Some(now);
     world.insert(&ordering).await;
     let mut leases = world.acquire_in(Lane::Issuance, now, 50).await;
-    let index = leases.iter().position(|lease| lease.record.id == ordering.id);
+    let index = leases
+        .iter()
+        .position(|lease| lease.record.id == ordering.id);
     let lease = leases.swap_remove(index.expect("it is due"));
     let charges = Charge::for_order(&five_a_week(), CA, &host(name), Exemption::None, true);
     let debit = world
@@ -277,7 +298,10 @@ pub(crate) async fn tokens_that_domains_held_come_back_with_the_end_of_their_nee
         bucket.full_at
     );
     if !world.is_in_memory() {
-        assert_eq!(world.count("SELECT COUNT(*) FROM rate_limit_slots").await, 0);
+        assert_eq!(
+            world.count("SELECT COUNT(*) FROM rate_limit_slots").await,
+            0
+        );
     }
 }
 
@@ -312,10 +336,15 @@ pub(crate) async fn what_nobody_can_account_for_is_taken_out_of_a_bucket(world: 
     }
     let burst = at(0) + limit.interval() * 5 + limit.margin + Duration::from_secs(600);
     assert_eq!(full_at("left.example").await, burst);
-    assert_eq!(full_at("waits.example").await, before, "a domain waits for it");
+    assert_eq!(
+        full_at("waits.example").await,
+        before,
+        "a domain waits for it"
+    );
 }
 
-/// Four workers of two processes debit two orders of buckets that meet in the account's, each trying far more than there is.
+/// Four workers of two processes debit two orders of buckets that meet in the account's, each
+/// trying far more than there is.
 pub(crate) async fn two_processes_never_spend_more_than_there_is(world: World) {
     let limits = CaLimits::default()
         .with(
@@ -359,7 +388,10 @@ pub(crate) async fn two_processes_never_spend_more_than_there_is(world: World) {
     for worker in workers {
         granted += worker.await.unwrap();
     }
-    assert_eq!(granted, 36, "nine of each of four names, as the exact set allows");
+    assert_eq!(
+        granted, 36,
+        "nine of each of four names, as the exact set allows"
+    );
     let bucket = world.store.ledger_bucket(&orders()).await.unwrap();
     assert_eq!(bucket.spent, 36);
 }
@@ -383,19 +415,37 @@ pub(crate) async fn a_lifted_bucket_is_full_and_serves_whoever_had_a_slot_of_it(
     assert!(keys.contains(&key) && keys.contains(&orders()), "{keys:?}");
     let pages = [
         world.store.ledger_buckets("", 1).await.unwrap(),
-        world.store.ledger_buckets(keys[0].as_str(), 10).await.unwrap(),
+        world
+            .store
+            .ledger_buckets(keys[0].as_str(), 10)
+            .await
+            .unwrap(),
     ];
     assert_eq!(pages.concat(), all);
     let parts = key.parts().unwrap();
-    assert_eq!(parts, (LimitKind::RegisteredDomain, CA, Some("shop.example")));
+    assert_eq!(
+        parts,
+        (LimitKind::RegisteredDomain, CA, Some("shop.example"))
+    );
     world.store.ledger_lift(&key).await.unwrap();
-    assert_eq!(world.store.ledger_bucket(&key).await.unwrap(), Bucket::default());
+    assert_eq!(
+        world.store.ledger_bucket(&key).await.unwrap(),
+        Bucket::default()
+    );
     assert_eq!(third().await, Debit::Granted);
 }
 
-pub(crate) async fn tokens_are_taken_in_chunks_and_buckets_that_are_full_are_forgotten(world: World) {
+pub(crate) async fn tokens_are_taken_in_chunks_and_buckets_that_are_full_are_forgotten(
+    world: World,
+) {
     let limit = limits().get(LimitKind::NewOrders);
-    let take = async |now| world.store.ledger_take(&orders(), &limit, now, 2).await.unwrap();
+    let take = async |now| {
+        world
+            .store
+            .ledger_take(&orders(), &limit, now, 2)
+            .await
+            .unwrap()
+    };
     assert_eq!(take(at(0)).await.count, 2);
     assert_eq!(take(at(0)).await.count, 1);
     let empty = take(at(0)).await;
@@ -431,7 +481,10 @@ pub(crate) async fn the_queue_is_leased_as_far_as_there_are_tokens_and_pays_for_
     };
     assert_eq!(world.store.waiting(Lane::OrderQueue, 5).await.unwrap(), 5);
     let first = acquire(at(0), 2).await;
-    let tenants: HashSet<_> = first.iter().map(|lease| lease.record.tenant_id.clone()).collect();
+    let tenants: HashSet<_> = first
+        .iter()
+        .map(|lease| lease.record.tenant_id.clone())
+        .collect();
     assert_eq!((first.len(), tenants.len()), (2, 2), "tenants take turns");
     assert_eq!(
         acquire(at(0), 10).await.len(),
@@ -444,7 +497,11 @@ pub(crate) async fn the_queue_is_leased_as_far_as_there_are_tokens_and_pays_for_
         &BucketKey::of_account(LimitKind::NewOrders, "https://free.example"),
         &Limit::NONE,
     );
-    let rest = world.store.acquire_queued(free, at(0), TTL, 10).await.unwrap();
+    let rest = world
+        .store
+        .acquire_queued(free, at(0), TTL, 10)
+        .await
+        .unwrap();
     assert_eq!(rest.len(), 5, "a limit that was lifted holds nobody back");
 }
 

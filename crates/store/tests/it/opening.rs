@@ -14,7 +14,9 @@ pub(crate) async fn processes_may_migrate_at_the_same_time(world: World) {
     let mut processes = Vec::new();
     for _ in 0..4 {
         let store = empty.open_again().await;
-        processes.push(tokio::spawn(async move { store.database().migrate().await }));
+        processes.push(tokio::spawn(
+            async move { store.database().migrate().await },
+        ));
     }
     for process in processes {
         process.await.unwrap().unwrap();
@@ -170,8 +172,9 @@ async fn the_npgsql_form_reaches_the_same_server() {
     let url = dps_lab::postgres::fresh_database().await.unwrap();
     let (address, database) = url.rsplit_once('@').unwrap().1.split_once('/').unwrap();
     let (host, port) = address.split_once(':').unwrap();
-    let text =
-        format!("Host={host};Port={port};Database={database};Username=postgres;Password=x;SSL Mode=Disable");
+    let text = format!(
+        "Host={host};Port={port};Database={database};Username=postgres;Password=x;SSL Mode=Disable"
+    );
     let store = Store::connect(&text, options()).await.unwrap();
     store.migrate().await.unwrap();
     store.ping().await.unwrap();
@@ -188,7 +191,10 @@ async fn the_store_recovers_by_itself_when_the_server_was_restarted() {
     store.migrate().await.unwrap();
     server.server().kill().unwrap();
     let down = store.ping().await;
-    assert!(matches!(down, Err(StoreError::Unavailable { .. })), "{down:?}");
+    assert!(
+        matches!(down, Err(StoreError::Unavailable { .. })),
+        "{down:?}"
+    );
     server.restart().await.unwrap();
     store.ping().await.unwrap();
 }

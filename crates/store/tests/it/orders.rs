@@ -10,7 +10,10 @@ pub(crate) async fn a_domain_has_one_open_order(world: World) {
     let theirs = world.with_order(neighbour).await;
     assert_eq!(world.store.order_open(domain).await.unwrap(), None);
     let first = world.with_order(domain).await;
-    assert_eq!(world.store.order_open(domain).await.unwrap(), Some(first.clone()));
+    assert_eq!(
+        world.store.order_open(domain).await.unwrap(),
+        Some(first.clone())
+    );
     let second = world.with_order(domain).await;
     assert_eq!(
         world.store.order_open(domain).await.unwrap(),
@@ -25,7 +28,10 @@ pub(crate) async fn a_domain_has_one_open_order(world: World) {
     );
     world.store.order_close(second.id).await.unwrap();
     assert_eq!(world.store.order_open(domain).await.unwrap(), None);
-    assert_eq!(world.store.order_open(neighbour).await.unwrap(), Some(theirs));
+    assert_eq!(
+        world.store.order_open(neighbour).await.unwrap(),
+        Some(theirs)
+    );
 }
 
 pub(crate) async fn two_workers_that_place_orders_leave_one_open(world: World) {
@@ -33,13 +39,16 @@ pub(crate) async fn two_workers_that_place_orders_leave_one_open(world: World) {
     let other = world.open_again().await;
     for _ in 0..20 {
         let (mine, theirs) = (order(domain), order(domain));
-        let (first, second) = tokio::join!(world.store.order_insert(&mine), other.order_insert(&theirs));
+        let (first, second) =
+            tokio::join!(world.store.order_insert(&mine), other.order_insert(&theirs));
         first.unwrap();
         second.unwrap();
         let open = world.store.order_open(domain).await.unwrap().unwrap();
         assert!([mine.id, theirs.id].contains(&open.id));
         assert_eq!(
-            world.count("SELECT COUNT(*) FROM acme_orders WHERE open").await,
+            world
+                .count("SELECT COUNT(*) FROM acme_orders WHERE open")
+                .await,
             1
         );
     }
@@ -49,14 +58,21 @@ pub(crate) async fn an_order_key_put_twice_keeps_the_first(world: World) {
     let domain = world.with_due("shop.example", at(0)).await.id;
     let stored = world.with_order(domain).await;
     for key in ["first", "second"] {
-        let kept = world.store.order_put_key(stored.id, &sealed(key)).await.unwrap();
+        let kept = world
+            .store
+            .order_put_key(stored.id, &sealed(key))
+            .await
+            .unwrap();
         assert_eq!(kept.0, b"first");
     }
     assert_eq!(
         world.store.order(stored.id).await.unwrap().unwrap().key,
         Some(sealed("first"))
     );
-    let unknown = world.store.order_put_key(order(domain).id, &sealed("x")).await;
+    let unknown = world
+        .store
+        .order_put_key(order(domain).id, &sealed("x"))
+        .await;
     assert!(
         matches!(
             unknown,

@@ -43,11 +43,19 @@ pub(crate) async fn reports_of_a_domain_are_leased_one_by_one_in_order(world: Wo
 }
 
 pub(crate) async fn a_leased_report_blocks_only_its_own_domain(world: World) {
-    with_reports(&world, "a.example", &[Status::PendingHttpProbe, Status::Issuing]).await;
+    with_reports(
+        &world,
+        "a.example",
+        &[Status::PendingHttpProbe, Status::Issuing],
+    )
+    .await;
     assert_eq!(statuses(&world, at(10)).await, [Status::PendingHttpProbe]);
     with_reports(&world, "b.example", &[Status::Failed, Status::PendingDns]).await;
     assert_eq!(statuses(&world, at(11)).await, [Status::Failed]);
-    assert_eq!(world.store.outbox_next_due().await.unwrap(), Some(at(10) + TTL));
+    assert_eq!(
+        world.store.outbox_next_due().await.unwrap(),
+        Some(at(10) + TTL)
+    );
     let taken_over = world.reports(at(11) + TTL, 10).await;
     assert_eq!(
         taken_over.len(),
@@ -70,7 +78,10 @@ pub(crate) async fn progress_is_told_before_looks_that_found_nothing_ready_and_d
             Status::Active,
             Status::Failed,
         ][n % 4];
-        let id = world.with_due(&format!("moves-{n}.example"), at(0)).await.id;
+        let id = world
+            .with_due(&format!("moves-{n}.example"), at(0))
+            .await
+            .id;
         world.report(id, status, at(50)).await;
     }
     let waiting = async || {
@@ -109,7 +120,13 @@ pub(crate) async fn an_accepted_report_never_lowers_the_version(world: World) {
     let id = with_reports(&world, "a.example", &[Status::PendingDns, Status::Issuing]).await;
     let mut known = world.read(id).await;
     known.cabinet_version = 12;
-    assert!(world.store.domain_update(quiet(known.clone())).await.unwrap());
+    assert!(
+        world
+            .store
+            .domain_update(quiet(known.clone()))
+            .await
+            .unwrap()
+    );
     let report = world.reports(at(9), 1).await.remove(0);
     assert_eq!(report.cabinet_version, 12);
     world.store.outbox_finish(&report, Some(11)).await.unwrap();
@@ -119,20 +136,36 @@ pub(crate) async fn an_accepted_report_never_lowers_the_version(world: World) {
         "a newer version was seen meanwhile"
     );
     let report = world.reports(at(9), 1).await.remove(0);
-    world.store.outbox_retry(&report, at(9), Some(3)).await.unwrap();
+    world
+        .store
+        .outbox_retry(&report, at(9), Some(3))
+        .await
+        .unwrap();
     assert_eq!(
         world.read(id).await.cabinet_version,
         3,
         "the Cabinet itself says so, as after a restore"
     );
     let stale = world.store.domain_update(quiet(known)).await.unwrap();
-    assert!(!stale, "whoever read before the version moved must read again");
+    assert!(
+        !stale,
+        "whoever read before the version moved must read again"
+    );
 }
 
 pub(crate) async fn a_retried_report_comes_back_at_its_time_before_the_later_ones(world: World) {
-    with_reports(&world, "a.example", &[Status::PendingHttpProbe, Status::Issuing]).await;
+    with_reports(
+        &world,
+        "a.example",
+        &[Status::PendingHttpProbe, Status::Issuing],
+    )
+    .await;
     let report = world.reports(at(10), 10).await.remove(0);
-    world.store.outbox_retry(&report, at(50), None).await.unwrap();
+    world
+        .store
+        .outbox_retry(&report, at(50), None)
+        .await
+        .unwrap();
     assert!(world.reports(at(49), 10).await.is_empty());
     assert_eq!(world.store.outbox_next_due().await.unwrap(), Some(at(50)));
     let again = world.reports(at(50), 10).await;
@@ -173,7 +206,12 @@ pub(crate) async fn reports_of_a_domain_that_is_gone_are_dropped(world: World) {
 }
 
 pub(crate) async fn an_unreadable_report_is_dropped_and_the_next_one_follows(world: World) {
-    with_reports(&world, "a.example", &[Status::PendingHttpProbe, Status::Issuing]).await;
+    with_reports(
+        &world,
+        "a.example",
+        &[Status::PendingHttpProbe, Status::Issuing],
+    )
+    .await;
     with_reports(&world, "b.example", &[Status::Active]).await;
     world
         .sql("UPDATE outbox SET report = '{}' WHERE id = (SELECT MIN(id) FROM outbox)")
@@ -182,10 +220,15 @@ pub(crate) async fn an_unreadable_report_is_dropped_and_the_next_one_follows(wor
     assert_eq!(statuses(&world, at(10)).await, [Status::Issuing]);
 }
 
-/// One side adds reports while the other finishes them: the last must arrive, in order, without waiting for another.
+/// One side adds reports while the other finishes them: the last must arrive, in order, without
+/// waiting for another.
 pub(crate) async fn reports_added_while_others_finish_are_never_stranded(world: World) {
     const REPORTS: i64 = 100;
-    let statuses = [Status::PendingDns, Status::PendingHttpProbe, Status::Issuing];
+    let statuses = [
+        Status::PendingDns,
+        Status::PendingHttpProbe,
+        Status::Issuing,
+    ];
     let id = world.with_due("a.example", at(0)).await.id;
     let sender = world.open_again().await;
     let sending = tokio::spawn(async move {
@@ -227,7 +270,9 @@ pub(crate) async fn reports_added_while_others_finish_are_never_stranded(world: 
     );
 }
 
-pub(crate) async fn a_report_takes_the_place_of_a_waiting_one_that_it_makes_superfluous(world: World) {
+pub(crate) async fn a_report_takes_the_place_of_a_waiting_one_that_it_makes_superfluous(
+    world: World,
+) {
     use Status::{Active, Issuing, PendingDns, PendingHttpProbe};
     let id = with_reports(
         &world,
@@ -270,7 +315,11 @@ pub(crate) async fn a_report_under_way_is_told_as_it_was_leased(world: World) {
     world.report(id, Status::PendingDns, at(2)).await;
     world.report(id, Status::PendingDns, at(3)).await;
     assert_eq!(world.count("SELECT COUNT(*) FROM outbox").await, 2);
-    world.store.outbox_retry(&under_way, at(4), None).await.unwrap();
+    world
+        .store
+        .outbox_retry(&under_way, at(4), None)
+        .await
+        .unwrap();
     let again = world.reports(at(4), 1).await.remove(0);
     assert_eq!((again.id, again.attempt), (under_way.id, 2));
     world.store.outbox_finish(&again, Some(2)).await.unwrap();

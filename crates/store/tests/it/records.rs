@@ -45,7 +45,9 @@ pub(crate) async fn an_id_is_inserted_once(world: World) {
     assert_eq!(world.store.events(first.id, 10).await.unwrap(), []);
 }
 
-pub(crate) async fn many_are_inserted_in_one_go_each_with_what_goes_along_and_each_id_once(world: World) {
+pub(crate) async fn many_are_inserted_in_one_go_each_with_what_goes_along_and_each_id_once(
+    world: World,
+) {
     let known = record("known.example");
     world.insert(&known).await;
     let new = [record("one.example"), record("two.example")];
@@ -54,7 +56,11 @@ pub(crate) async fn many_are_inserted_in_one_go_each_with_what_goes_along_and_ea
         event: Some(event("created", at(1))),
         ..Completion::of(record.clone())
     });
-    let inserted = world.store.domains_insert(completions.into()).await.unwrap();
+    let inserted = world
+        .store
+        .domains_insert(completions.into())
+        .await
+        .unwrap();
     assert_eq!(inserted, [true, false, true, false]);
     assert_eq!(world.store.events(known.id, 10).await.unwrap(), []);
     for record in new {
@@ -74,7 +80,10 @@ pub(crate) async fn an_update_needs_the_revision_that_was_read(world: World) {
     assert!(world.store.domain_update(quiet(first)).await.unwrap());
     assert!(!world.store.domain_update(quiet(second)).await.unwrap());
     let read = world.read(id).await;
-    assert_eq!((read.tenant_id.as_str(), read.cabinet_version), ("first", 5));
+    assert_eq!(
+        (read.tenant_id.as_str(), read.cabinet_version),
+        ("first", 5)
+    );
 }
 
 pub(crate) async fn an_update_takes_the_lease_away(world: World) {
@@ -92,7 +101,9 @@ pub(crate) async fn an_update_takes_the_lease_away(world: World) {
     );
 }
 
-pub(crate) async fn a_word_about_a_domain_does_not_take_an_order_out_of_its_workers_hands(world: World) {
+pub(crate) async fn a_word_about_a_domain_does_not_take_an_order_out_of_its_workers_hands(
+    world: World,
+) {
     let mut ordering = record("shop.example");
     ordering.phase = Phase::Onboarding(Issuance::Ordering);
     ordering.next_attempt_at = Some(at(0));
@@ -139,12 +150,22 @@ pub(crate) async fn the_newest_record_that_is_not_gone_holds_a_hostname(world: W
         world.insert(&record).await;
         records.push(record.id);
     }
-    let holder = world.store.domain_by_hostname(&name).await.unwrap().unwrap();
+    let holder = world
+        .store
+        .domain_by_hostname(&name)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(holder.id, records[1]);
     let mut gone = holder;
     gone.phase = Phase::Gone;
     assert!(world.store.domain_update(quiet(gone)).await.unwrap());
-    let holder = world.store.domain_by_hostname(&name).await.unwrap().unwrap();
+    let holder = world
+        .store
+        .domain_by_hostname(&name)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(holder.id, records[2], "all are gone, so the newest answers");
 }
 
@@ -173,7 +194,12 @@ pub(crate) async fn a_refused_claim_holds_no_hostname_however_new_it_is(world: W
         (Phase::Leaving, None),
         (Phase::START, None),
     ] {
-        let holder = world.store.domain_by_hostname(&name).await.unwrap().unwrap();
+        let holder = world
+            .store
+            .domain_by_hostname(&name)
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(holder.id, expected);
         expected = insert(phase, failure).await;
         others.push(insert(Phase::Failed, Some(Failure::NameAlreadyClaimed {})).await);
@@ -183,7 +209,12 @@ pub(crate) async fn a_refused_claim_holds_no_hostname_however_new_it_is(world: W
         }
     }
     insert(Phase::Leaving, None).await;
-    let holder = world.store.domain_by_hostname(&name).await.unwrap().unwrap();
+    let holder = world
+        .store
+        .domain_by_hostname(&name)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(
         holder.id, expected,
         "the live one, although claims and one that leaves are newer"
@@ -191,7 +222,12 @@ pub(crate) async fn a_refused_claim_holds_no_hostname_however_new_it_is(world: W
 }
 
 pub(crate) async fn people_page_through_hostnames_and_search_them_literally(world: World) {
-    for name in ["c.example", "a.shop.example", "b-x.example", "d.shop.example"] {
+    for name in [
+        "c.example",
+        "a.shop.example",
+        "b-x.example",
+        "d.shop.example",
+    ] {
         world.insert(&record(name)).await;
     }
     let list = async |contains: Option<&str>, after: Option<&str>, limit| {
@@ -304,11 +340,17 @@ pub(crate) async fn history_is_newest_first_and_bounded_per_domain(world: World)
         write(busy, n).await;
     }
     let newest = world.store.events(busy, 2).await.unwrap();
-    assert_eq!(newest, [event("event-204", at(204)), event("event-203", at(203))]);
+    assert_eq!(
+        newest,
+        [event("event-204", at(204)), event("event-203", at(203))]
+    );
     let all = world.store.events(busy, 1_000).await.unwrap();
     assert_eq!(all.len(), 200);
     assert_eq!(all.last().unwrap().kind, "event-5");
-    assert_eq!(world.store.events(quiet_neighbour, 10).await.unwrap().len(), 1);
+    assert_eq!(
+        world.store.events(quiet_neighbour, 10).await.unwrap().len(),
+        1
+    );
 }
 
 pub(crate) async fn what_is_confirmed_every_day_is_one_line_of_the_history(world: World) {

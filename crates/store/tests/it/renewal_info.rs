@@ -66,7 +66,10 @@ async fn live(world: &World, name: &str, poll_at: i64) -> RenewalInfoPoll {
 
 impl World {
     async fn claim(&self, second: i64, until: i64) -> Vec<RenewalInfoPoll> {
-        let claimed = self.store.renewal_info_claim(at(second), at(until), 10).await;
+        let claimed = self
+            .store
+            .renewal_info_claim(at(second), at(until), 10)
+            .await;
         claimed.unwrap()
     }
 
@@ -76,14 +79,19 @@ impl World {
     }
 }
 
-pub(crate) async fn a_poll_is_about_the_certificate_that_is_served_and_is_claimed_once(world: World) {
+pub(crate) async fn a_poll_is_about_the_certificate_that_is_served_and_is_claimed_once(
+    world: World,
+) {
     let asked = live(&world, "shop.example", 50).await;
     world.with_due("waiting.example", at(0)).await;
     assert_eq!(
         world.store.poll(asked.domain_id).await.unwrap().as_ref(),
         Some(&asked)
     );
-    assert_eq!(world.store.renewal_info_next_due().await.unwrap(), Some(at(50)));
+    assert_eq!(
+        world.store.renewal_info_next_due().await.unwrap(),
+        Some(at(50))
+    );
     assert_eq!(world.claim(49, 100).await, []);
     let claimed = world.claim(50, 100).await;
     let expected = RenewalInfoPoll {
@@ -92,12 +100,18 @@ pub(crate) async fn a_poll_is_about_the_certificate_that_is_served_and_is_claime
     };
     assert_eq!(claimed, [expected]);
     assert_eq!(world.claim(99, 200).await, []);
-    assert_eq!(world.store.renewal_info_next_due().await.unwrap(), Some(at(100)));
+    assert_eq!(
+        world.store.renewal_info_next_due().await.unwrap(),
+        Some(at(100))
+    );
 
     let answers = [(claimed[0].clone(), explained(300))];
     world.store.renewal_info_store(&answers).await.unwrap();
     assert_eq!(world.known(asked.domain_id).await, Some(explained(300)));
-    assert_eq!(world.store.renewal_info_next_due().await.unwrap(), Some(at(300)));
+    assert_eq!(
+        world.store.renewal_info_next_due().await.unwrap(),
+        Some(at(300))
+    );
     world.store.renewal_info_store(&[]).await.unwrap();
 }
 
@@ -119,10 +133,15 @@ pub(crate) async fn an_result_of_a_claim_that_ended_changes_nothing(world: World
     let record = world.read(asked.domain_id).await;
     let renewed = deploy(&world, record, 400).await;
     answer(&of_the_old, explained(1_000)).await;
-    assert_eq!(world.store.poll(asked.domain_id).await.unwrap(), Some(renewed));
+    assert_eq!(
+        world.store.poll(asked.domain_id).await.unwrap(),
+        Some(renewed)
+    );
 }
 
-pub(crate) async fn a_poll_stays_while_a_record_is_written_and_goes_with_what_was_served(world: World) {
+pub(crate) async fn a_poll_stays_while_a_record_is_written_and_goes_with_what_was_served(
+    world: World,
+) {
     let asked = live(&world, "shop.example", 50).await;
     let write = async |phase: Phase| {
         let record = world.read(asked.domain_id).await;
@@ -155,8 +174,15 @@ pub(crate) async fn a_poll_stays_while_a_record_is_written_and_goes_with_what_wa
     });
     assert!(world.store.domain_update(gone).await.unwrap());
     let leases = world.acquire_in(Lane::Removal, at(10), 2).await;
-    let lease = leases.iter().find(|lease| lease.record.id == forgotten).unwrap();
-    world.store.domain_forget(forgotten, lease.token).await.unwrap();
+    let lease = leases
+        .iter()
+        .find(|lease| lease.record.id == forgotten)
+        .unwrap();
+    world
+        .store
+        .domain_forget(forgotten, lease.token)
+        .await
+        .unwrap();
     assert_eq!(world.known(forgotten).await, None);
     assert_eq!(world.claim(1_000, 2_000).await, []);
 }
@@ -164,10 +190,18 @@ pub(crate) async fn a_poll_stays_while_a_record_is_written_and_goes_with_what_wa
 pub(crate) async fn the_polls_that_are_due_longest_are_claimed_first_and_each_once(world: World) {
     const QUESTIONS: i64 = 60;
     for second in 0..QUESTIONS {
-        live(&world, &format!("host-{second}.example"), QUESTIONS - second).await;
+        live(
+            &world,
+            &format!("host-{second}.example"),
+            QUESTIONS - second,
+        )
+        .await;
     }
     let first = world.claim(1_000, 2_000).await;
-    let mut names: Vec<String> = first.iter().map(|claimed| claimed.hostname.to_string()).collect();
+    let mut names: Vec<String> = first
+        .iter()
+        .map(|claimed| claimed.hostname.to_string())
+        .collect();
     names.sort_unstable();
     let longest: Vec<String> = (QUESTIONS - 10..QUESTIONS)
         .map(|second| format!("host-{second}.example"))
@@ -180,7 +214,10 @@ pub(crate) async fn the_polls_that_are_due_longest_are_claimed_first_and_each_on
         tokio::spawn(async move {
             let mut claimed = Vec::new();
             loop {
-                let page = store.renewal_info_claim(at(1_000), at(2_000), 3).await.unwrap();
+                let page = store
+                    .renewal_info_claim(at(1_000), at(2_000), 3)
+                    .await
+                    .unwrap();
                 if page.is_empty() {
                     return claimed;
                 }
@@ -193,7 +230,8 @@ pub(crate) async fn the_polls_that_are_due_longest_are_claimed_first_and_each_on
     for worker in workers.collect::<Vec<_>>() {
         claimed.extend(worker.await.unwrap());
     }
-    // Where rows that others are claiming are stepped over, somebody may have found nothing while some were left.
+    // Where rows that others are claiming are stepped over, somebody may have found nothing while
+    // some were left.
     loop {
         let left = world.claim(1_000, 2_000).await;
         if left.is_empty() {
@@ -216,13 +254,23 @@ pub(crate) async fn a_poll_that_cannot_be_read_keeps_no_other_from_being_asked(w
         .await;
     let claimed = world.claim(60, 100).await;
     assert_eq!(
-        claimed.iter().map(|poll| poll.domain_id).collect::<Vec<_>>(),
+        claimed
+            .iter()
+            .map(|poll| poll.domain_id)
+            .collect::<Vec<_>>(),
         [good.domain_id]
     );
-    assert_eq!(world.claim(60, 100).await, [], "it is not looked at all the time");
+    assert_eq!(
+        world.claim(60, 100).await,
+        [],
+        "it is not looked at all the time"
+    );
     world.store.poll(bad.domain_id).await.unwrap_err();
     // A renewal writes it anew.
     let record = world.read(bad.domain_id).await;
     let renewed = deploy(&world, record, 70).await;
-    assert_eq!(world.store.poll(bad.domain_id).await.unwrap(), Some(renewed));
+    assert_eq!(
+        world.store.poll(bad.domain_id).await.unwrap(),
+        Some(renewed)
+    );
 }

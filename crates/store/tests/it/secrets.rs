@@ -15,11 +15,19 @@ pub(crate) async fn every_secret_is_listed_in_pages_and_replaced_if_unchanged(wo
         let without_key = world.with_order(domain).await;
         world.store.order_close(without_key.id).await.unwrap();
         let done = world.with_order(domain).await;
-        world.store.order_put_key(done.id, &sealed("old")).await.unwrap();
+        world
+            .store
+            .order_put_key(done.id, &sealed("old"))
+            .await
+            .unwrap();
         let new = certificate(&done, &name, at(n));
         world.store.certificate_insert(&new).await.unwrap();
         let order = world.with_order(domain).await;
-        world.store.order_put_key(order.id, &sealed("old")).await.unwrap();
+        world
+            .store
+            .order_put_key(order.id, &sealed("old"))
+            .await
+            .unwrap();
         let account = StoredAccount {
             directory_url: format!("https://CA-{n}.example/dir"),
             key: sealed("old"),
@@ -50,8 +58,18 @@ pub(crate) async fn every_secret_is_listed_in_pages_and_replaced_if_unchanged(wo
             assert!(page.len() <= 2);
             for row in page {
                 assert_eq!(row.purpose, purpose);
-                assert!(world.store.secret_replace(&row, &sealed("new")).await.unwrap());
-                let late = world.store.secret_replace(&row, &sealed("late")).await.unwrap();
+                assert!(
+                    world
+                        .store
+                        .secret_replace(&row, &sealed("new"))
+                        .await
+                        .unwrap()
+                );
+                let late = world
+                    .store
+                    .secret_replace(&row, &sealed("late"))
+                    .await
+                    .unwrap();
                 assert!(!late, "the secret was replaced meanwhile");
                 seen.push(row.row);
             }

@@ -32,14 +32,19 @@ pub(crate) async fn a_cursor_moves_on_only_from_where_it_was_read(world: World) 
             .unwrap(),
         "a slow replica read the same, and would take it back"
     );
-    assert_eq!(store.cursor("feed").await.unwrap().as_deref(), Some("second"));
+    assert_eq!(
+        store.cursor("feed").await.unwrap().as_deref(),
+        Some("second")
+    );
     assert_eq!(store.cursor("other").await.unwrap(), None);
     store.ping().await.unwrap();
 }
 
 pub(crate) async fn a_chore_is_in_one_pair_of_hands_and_goes_on_where_it_was_left(world: World) {
     let (here, there) = (&world.store, world.open_again().await);
-    let take = async |store: &AnyStore, second| store.periodic_acquire(TASK, at(second), TTL, at(10)).await;
+    let take = async |store: &AnyStore, second| {
+        store.periodic_acquire(TASK, at(second), TTL, at(10)).await
+    };
     assert!(
         take(here, 0).await.unwrap().is_none(),
         "it is due at 10 for the first time"
@@ -73,7 +78,10 @@ pub(crate) async fn a_chore_can_be_made_due_and_is_never_put_off_by_that(world: 
     let store = &world.store;
     store.periodic_make_due(TASK, at(5)).await.unwrap();
     store.periodic_make_due(TASK, at(50)).await.unwrap();
-    let lease = store.periodic_acquire(TASK, at(5), TTL, at(1000)).await.unwrap();
+    let lease = store
+        .periodic_acquire(TASK, at(5), TTL, at(1000))
+        .await
+        .unwrap();
     store
         .periodic_release(&lease.unwrap(), None, at(500))
         .await
@@ -88,9 +96,15 @@ pub(crate) async fn a_chore_can_be_made_due_and_is_never_put_off_by_that(world: 
         .periodic_release(&lease.unwrap(), None, at(500))
         .await
         .unwrap();
-    let early = store.periodic_acquire(TASK, at(399), TTL, at(0)).await.unwrap();
+    let early = store
+        .periodic_acquire(TASK, at(399), TTL, at(0))
+        .await
+        .unwrap();
     assert!(early.is_none());
-    let lease = store.periodic_acquire(TASK, at(400), TTL, at(0)).await.unwrap();
+    let lease = store
+        .periodic_acquire(TASK, at(400), TTL, at(0))
+        .await
+        .unwrap();
     let lease = lease.expect("a call that comes while it is in hand is kept");
     store.periodic_release(&lease, None, at(500)).await.unwrap();
     store.periodic_make_due(TASK, at(60)).await.unwrap();
@@ -110,7 +124,9 @@ pub(crate) async fn a_chore_can_be_made_due_and_is_never_put_off_by_that(world: 
     );
 }
 
-pub(crate) async fn the_domains_of_a_page_are_known_with_what_the_cabinet_has_yet_to_hear(world: World) {
+pub(crate) async fn the_domains_of_a_page_are_known_with_what_the_cabinet_has_yet_to_hear(
+    world: World,
+) {
     let told = world.with_due("told.example", at(0)).await;
     let unsent = world.with_due("unsent.example", at(0)).await;
     world.with_due("other.example", at(0)).await;
@@ -156,9 +172,20 @@ pub(crate) async fn what_a_resync_saw_is_told_apart_from_what_it_did_not_see(wor
         .await
         .unwrap();
     let page = world.store.cabinet_presences(2, None, 2).await.unwrap();
-    let seen: Vec<_> = page.iter().map(|presence| (presence.id, presence.seen)).collect();
-    assert_eq!(seen, [(ids[0], true), (ids[1], false)], "in the order of the ids");
-    let rest = world.store.cabinet_presences(2, Some(ids[1]), 10).await.unwrap();
+    let seen: Vec<_> = page
+        .iter()
+        .map(|presence| (presence.id, presence.seen))
+        .collect();
+    assert_eq!(
+        seen,
+        [(ids[0], true), (ids[1], false)],
+        "in the order of the ids"
+    );
+    let rest = world
+        .store
+        .cabinet_presences(2, Some(ids[1]), 10)
+        .await
+        .unwrap();
     assert_eq!(rest.len(), 1, "what is gone is not looked for");
     assert_eq!(
         (rest[0].id, rest[0].seen, rest[0].created_at),
@@ -172,9 +199,18 @@ pub(crate) async fn a_domain_is_missing_since_it_was_first_missed_until_it_is_se
         world.with_due("a.example", at(0)).await.id,
         world.with_due("b.example", at(0)).await.id,
     );
-    assert_eq!(store.cabinet_mark_missing(1, a, at(10)).await.unwrap(), at(10));
-    assert_eq!(store.cabinet_mark_missing(2, a, at(20)).await.unwrap(), at(10));
-    assert_eq!(store.cabinet_mark_missing(2, b, at(21)).await.unwrap(), at(21));
+    assert_eq!(
+        store.cabinet_mark_missing(1, a, at(10)).await.unwrap(),
+        at(10)
+    );
+    assert_eq!(
+        store.cabinet_mark_missing(2, a, at(20)).await.unwrap(),
+        at(10)
+    );
+    assert_eq!(
+        store.cabinet_mark_missing(2, b, at(21)).await.unwrap(),
+        at(21)
+    );
     let missing = async |run, before| {
         store
             .cabinet_missing_since(run, at(before), None, 10)
@@ -190,7 +226,10 @@ pub(crate) async fn a_domain_is_missing_since_it_was_first_missed_until_it_is_se
         "this resync has not found them missing yet"
     );
     assert_eq!(
-        store.cabinet_missing_since(2, at(21), Some(a), 10).await.unwrap(),
+        store
+            .cabinet_missing_since(2, at(21), Some(a), 10)
+            .await
+            .unwrap(),
         [b]
     );
     assert!(!store.cabinet_presences(2, None, 10).await.unwrap()[0].seen);

@@ -31,7 +31,10 @@ async fn replicas_hear_each_other_and_not_themselves() {
     let ours = listening(world.store.database()).await;
     let theirs = listening(world.open_again().await.database()).await;
     ours.announce(&[ISSUANCE]).await.unwrap();
-    theirs.announce(&[WakeSignal::Reporter, ISSUANCE]).await.unwrap();
+    theirs
+        .announce(&[WakeSignal::Reporter, ISSUANCE])
+        .await
+        .unwrap();
     assert_eq!(heard(&ours).await, [WakeSignal::Reporter, ISSUANCE]);
     assert_eq!(heard(&theirs).await, [ISSUANCE]);
 }
@@ -44,7 +47,8 @@ async fn a_replica_whose_line_was_cut_rings_everything_and_hears_again() {
     world
         .sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
         .await;
-    // Told in full, or refused once and then told in full: that is up to how the end of a connection arrives.
+    // Told in full, or refused once and then told in full: that is up to how the end of a
+    // connection arrives.
     let all: Vec<WakeSignal> = WakeSignal::all().collect();
     let first = tokio::time::timeout(PATIENCE, ours.heard()).await.unwrap();
     if let Ok(signals) = first {
@@ -58,5 +62,12 @@ async fn a_replica_whose_line_was_cut_rings_everything_and_hears_again() {
 
 #[tokio::test]
 async fn a_file_has_no_other_replicas() {
-    assert!(World::on_sqlite().await.store.database().wake_channel().is_none());
+    assert!(
+        World::on_sqlite()
+            .await
+            .store
+            .database()
+            .wake_channel()
+            .is_none()
+    );
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use dps_application::ports::cabinet::StatusReport;
 use dps_application::ports::pki::CertificateFacts;
 use dps_application::ports::store::{
-    CertificateStore, Completion, DomainEvent, DomainRecord, Lease, NewCertificate, OutboxLease, StoredOrder,
+    CertificateStore, Completion, DomainEvent, DomainRecord, Lease, NewCertificate, OutboxLease,
+    StoredOrder,
 };
 use dps_application::ports::vault::SealedSecret;
 use dps_application::ports::{Clock, Randomness};
@@ -67,7 +68,8 @@ pub(crate) fn options() -> StoreOptions {
     options_by(&Hands(Arc::new(Mutex::new(at(0)))))
 }
 
-/// A moment some seconds into the story, which is set long after today: leases by the server's time end before it.
+/// A moment some seconds into the story, which is set long after today: leases by the server's time
+/// end before it.
 pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_unix_seconds(4_000_000_000 + seconds)
 }
@@ -121,7 +123,10 @@ impl World {
     pub(crate) fn in_memory() -> std::future::Ready<Self> {
         let hands = Hands(Arc::new(Mutex::new(at(0))));
         std::future::ready(Self {
-            store: AnyStore::Memory(MemoryStore::new(Retention::default(), Arc::new(hands.clone()))),
+            store: AnyStore::Memory(MemoryStore::new(
+                Retention::default(),
+                Arc::new(hands.clone()),
+            )),
             url: "memory".to_owned(),
             hands,
             _directory: None,
@@ -153,7 +158,11 @@ impl World {
         if self.is_in_memory() {
             return self.store.clone();
         }
-        AnyStore::Database(Store::connect(&self.url, options_by(&self.hands)).await.unwrap())
+        AnyStore::Database(
+            Store::connect(&self.url, options_by(&self.hands))
+                .await
+                .unwrap(),
+        )
     }
 
     /// The process with the first store is dead, and this is its successor's.
@@ -162,7 +171,8 @@ impl World {
         self
     }
 
-    /// Leases run by the store's own time from now on: the server's, or that of a clock which never jumps.
+    /// Leases run by the store's own time from now on: the server's, or that of a clock which never
+    /// jumps.
     pub(crate) async fn with_its_own_time(mut self) -> Self {
         if self.is_in_memory() {
             return self;
@@ -260,7 +270,12 @@ impl World {
     }
 
     pub(crate) async fn insert(&self, record: &DomainRecord) {
-        assert!(self.store.domain_insert(quiet(record.clone())).await.unwrap());
+        assert!(
+            self.store
+                .domain_insert(quiet(record.clone()))
+                .await
+                .unwrap()
+        );
     }
 
     pub(crate) async fn read(&self, id: DomainId) -> DomainRecord {
@@ -282,7 +297,12 @@ impl World {
     }
 
     /// Leases as a replica whose clock is its own affair.
-    pub(crate) async fn acquire_elsewhere(&self, lane: Lane, now: Timestamp, limit: usize) -> Vec<Lease> {
+    pub(crate) async fn acquire_elsewhere(
+        &self,
+        lane: Lane,
+        now: Timestamp,
+        limit: usize,
+    ) -> Vec<Lease> {
         self.store.acquire_due(lane, now, TTL, limit).await.unwrap()
     }
 
@@ -378,7 +398,11 @@ pub(crate) fn sealed(text: &str) -> SealedSecret {
 }
 
 /// A certificate of an order, valid for 90 days from `created_at`.
-pub(crate) fn certificate(order: &StoredOrder, name: &str, created_at: Timestamp) -> NewCertificate {
+pub(crate) fn certificate(
+    order: &StoredOrder,
+    name: &str,
+    created_at: Timestamp,
+) -> NewCertificate {
     NewCertificate {
         id: CertificateId::from_uuid(Uuid::from_u128(number())),
         domain_id: order.domain_id,

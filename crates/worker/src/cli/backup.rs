@@ -3,7 +3,8 @@
 use anyhow::{Context as _, bail};
 use dps_application::rotation;
 use dps_database::{
-    ConnectionString, FILE_MODE, PostgresPrograms, PostgresTarget, Target, copy_sqlite, dump_postgres,
+    ConnectionString, FILE_MODE, PostgresPrograms, PostgresTarget, Target, copy_sqlite,
+    dump_postgres,
 };
 use dps_domain::with_causes;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -24,7 +25,11 @@ const CABINET: &str = "cabinet.db";
 const CABINET_DUMP: &str = "cabinet.dump";
 
 /// Makes the folder with the copies in it. Either the folder is whole afterwards, or there is none.
-pub async fn backup(settings: &Settings, folder: &Path, programs: &PostgresPrograms) -> anyhow::Result<()> {
+pub async fn backup(
+    settings: &Settings,
+    folder: &Path,
+    programs: &PostgresPrograms,
+) -> anyhow::Result<()> {
     let store = store_database(settings)?;
     if folder.symlink_metadata().is_ok() {
         bail!(
@@ -156,7 +161,8 @@ async fn open_all_keys(settings: &Settings) -> anyhow::Result<u64> {
     let store = wiring::open_existing_store(settings).await?;
     let opened = rotation::open_all(store.as_ref(), &vault).await;
     wiring::close_store(&store).await;
-    opened.context("the copy was given up: not all of its private keys open with the keys beside it")
+    opened
+        .context("the copy was given up: not all of its private keys open with the keys beside it")
 }
 
 /// Dumps the CertificateStore; returns what to say about it.
@@ -190,7 +196,10 @@ async fn copy_cabinet(
 ) -> anyhow::Result<String> {
     let section = &settings.cabinet;
     let target = section.database().map_err(|error| {
-        anyhow::anyhow!("Cabinet:ConnectionString cannot be used: {}", with_causes(&error))
+        anyhow::anyhow!(
+            "Cabinet:ConnectionString cannot be used: {}",
+            with_causes(&error)
+        )
     })?;
     match &target {
         Target::File { path, .. } if path.exists() => {
@@ -227,7 +236,12 @@ fn is_same_database(server: &PostgresTarget, other: &Target) -> bool {
             .unwrap_or(options.get_username())
             .to_owned();
         let socket = options.get_socket().cloned();
-        (socket, options.get_host().to_owned(), options.get_port(), name)
+        (
+            socket,
+            options.get_host().to_owned(),
+            options.get_port(),
+            name,
+        )
     };
     place(server) == place(other)
 }

@@ -17,7 +17,8 @@ use crate::config::{Finding, Role, Settings};
 /// A configuration with a comment for every key.
 pub const SAMPLE: &str = include_str!("../../../../docs/configuration/appsettings.sample.json");
 
-/// `dps config check`: what is effective, with secrets masked, on `out`; problems and warnings on `err`.
+/// `dps config check`: what is effective, with secrets masked, on `out`; problems and warnings on
+/// `err`.
 ///
 /// # Errors
 /// When nothing can be written.
@@ -39,7 +40,8 @@ pub fn check(
     effective["LetsEncrypt"]["Limits"] = loaded.settings.lets_encrypt.effective_limits_shown();
     mask_credentials(&mut effective);
     if as_json {
-        let text = |findings: &[Finding]| findings.iter().map(Finding::to_string).collect::<Vec<_>>();
+        let text =
+            |findings: &[Finding]| findings.iter().map(Finding::to_string).collect::<Vec<_>>();
         let document = json!({
             "environment": loaded.environment,
             "files": loaded.files,
@@ -63,7 +65,11 @@ pub fn check(
     Ok(ExitCode::from(UNUSABLE))
 }
 
-fn write_effective(loaded: &Loaded<Settings>, effective: &Value, out: &mut dyn Write) -> io::Result<()> {
+fn write_effective(
+    loaded: &Loaded<Settings>,
+    effective: &Value,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     writeln!(
         out,
         "Environment {}; files, the strongest last:",
@@ -99,7 +105,9 @@ fn mask_credentials(value: &mut Value) {
         Value::Object(members) => members.values_mut().for_each(mask_credentials),
         Value::Array(items) => items.iter_mut().for_each(mask_credentials),
         Value::String(text) => {
-            let Ok(mut url) = Url::parse(text) else { return };
+            let Ok(mut url) = Url::parse(text) else {
+                return;
+            };
             let is_call = matches!(url.scheme(), "http" | "https");
             let masked = match url.password() {
                 Some(MASK) => return,

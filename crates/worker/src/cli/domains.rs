@@ -84,7 +84,11 @@ pub async fn show(
         .with_context(|| format!("no domain {hostname} is known here; the Cabinet adds domains"))?;
     let deployments = store.deployments(record.id).await?;
     let known = store.edges().await?;
-    let has_left = |edge: &str| known.iter().any(|known| known.name == edge && has_left(known));
+    let has_left = |edge: &str| {
+        known
+            .iter()
+            .any(|known| known.name == edge && has_left(known))
+    };
     let poll = poll(store, &record).await;
     let what_to_do = what_to_do(store, policy, &record).await?;
     let mut events = store.events(record.id, limit).await?;
@@ -119,7 +123,9 @@ pub async fn show(
         };
         let (edge, since) = (&deployment.edge, deployment.deployed_at);
         if has_left(edge) {
-            outln!("  edge          {edge} is no longer configured; it was sent {which} at {since}")?;
+            outln!(
+                "  edge          {edge} is no longer configured; it was sent {which} at {since}"
+            )?;
         } else {
             outln!("  edge          {edge} presents {which} since {since}")?;
         }
@@ -144,7 +150,8 @@ pub async fn show(
     Ok(())
 }
 
-/// What the CA is asked about the domain. Where that cannot be read, the rest is shown all the same.
+/// What the CA is asked about the domain. Where that cannot be read, the rest is shown all the
+/// same.
 async fn poll(store: &dyn CertificateStore, record: &DomainRecord) -> Option<RenewalInfoPoll> {
     store.poll(record.id).await.unwrap_or_else(|error| {
         eprintln!(
@@ -158,7 +165,10 @@ async fn poll(store: &dyn CertificateStore, record: &DomainRecord) -> Option<Ren
 
 /// When the domain renews, and what the CA says to that.
 fn show_renewal(record: &DomainRecord, poll: Option<&RenewalInfoPoll>) -> Result<(), OutputError> {
-    let Phase::Live { not_after, next, .. } = &record.phase else {
+    let Phase::Live {
+        not_after, next, ..
+    } = &record.phase
+    else {
         return Ok(());
     };
     outln!("  valid until   {not_after}")?;
@@ -180,7 +190,10 @@ fn show_renewal(record: &DomainRecord, poll: Option<&RenewalInfoPoll>) -> Result
 }
 
 fn renewal_value(record: &DomainRecord, poll: Option<&RenewalInfoPoll>) -> Value {
-    let Phase::Live { not_after, next, .. } = &record.phase else {
+    let Phase::Live {
+        not_after, next, ..
+    } = &record.phase
+    else {
         return Value::Null;
     };
     let renew_at = match next {

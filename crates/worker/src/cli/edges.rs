@@ -49,7 +49,10 @@ fn standing(edge: &KnownEdge, configured: &HAProxyAgent, now: Timestamp) -> (&'s
         );
         return ("waits for approval", note);
     }
-    match (reachability.unreachable_since, reachability.answered_again_at) {
+    match (
+        reachability.unreachable_since,
+        reachability.answered_again_at,
+    ) {
         (None, _) => ("answers", String::new()),
         (Some(since), Some(at)) => (
             "on probation",
@@ -73,7 +76,10 @@ pub async fn list(
     }
     if as_json {
         for (edge, presents) in &edges {
-            outln!("{}", value(edge, *presents, standing(edge, configured, now).0))?;
+            outln!(
+                "{}",
+                value(edge, *presents, standing(edge, configured, now).0)
+            )?;
         }
         return Ok(());
     }

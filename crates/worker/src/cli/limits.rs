@@ -41,7 +41,10 @@ pub async fn print(
     for state in &states {
         table.add_row([
             state.kind.to_string(),
-            state.subject.clone().unwrap_or_else(|| "the account".to_owned()),
+            state
+                .subject
+                .clone()
+                .unwrap_or_else(|| "the account".to_owned()),
             left(state).map_or_else(|| "no limit".to_owned(), |left| left.to_string()),
             if state.next_at > now {
                 state.next_at.to_string()
@@ -73,13 +76,20 @@ pub async fn lift_by_name(
         (_, None) => None,
         // Counted by tenant.
         (LimitKind::UnprovenOrders, Some(tenant)) => Some(tenant.to_owned()),
-        (LimitKind::RegisteredDomain, Some(name)) => Some(hostname(name)?.registered_domain().to_owned()),
+        (LimitKind::RegisteredDomain, Some(name)) => {
+            Some(hostname(name)?.registered_domain().to_owned())
+        }
         (_, Some(name)) => Some(hostname(name)?.as_str().to_owned()),
     };
     let subject = subject.as_deref();
     let directory_url = ca.directory_url.as_str();
-    let Lifted { buckets, woken } =
-        lift(store, (&Replica::operator(), now), directory_url, (kind, subject)).await?;
+    let Lifted { buckets, woken } = lift(
+        store,
+        (&Replica::operator(), now),
+        directory_url,
+        (kind, subject),
+    )
+    .await?;
     let lifted = buckets.len();
     outln!("{kind}: {lifted} lifted, {woken} waiting domains are due now.")?;
     outln!(

@@ -24,7 +24,9 @@ impl From<io::Error> for OutputError {
 }
 
 /// Takes a reader that is gone for one that has read all, where the exit code says more.
-pub(crate) fn unless_reader_gone<E: Into<OutputError>>(written: Result<(), E>) -> Result<(), OutputError> {
+pub(crate) fn unless_reader_gone<E: Into<OutputError>>(
+    written: Result<(), E>,
+) -> Result<(), OutputError> {
     match written.map_err(Into::into) {
         Ok(()) | Err(OutputError::ReaderGone) => Ok(()),
         Err(error) => Err(error),

@@ -1,7 +1,8 @@
 //! `dps pki …`: the certificates with which services and agents believe each other.
 //!
-//! A folder holds the private authority and, for each machine, a folder of its own with the three files that the machine needs. What is
-//! there is never overwritten by `init`, so it can be called again to add an edge. Keys are readable by their owner alone.
+//! A folder holds the private authority and, for each machine, a folder of its own with the three
+//! files that the machine needs. What is there is never overwritten by `init`, so it can be called
+//! again to add an edge. Keys are readable by their owner alone.
 
 mod folder;
 
@@ -28,8 +29,8 @@ const AUTHORITY_DAYS: u32 = 3650;
 pub enum Pki {
     /// Make a private authority and certificates for services and edges, all at once
     ///
-    /// DIR gets ca.pem and ca.key, and one folder for each machine. Nothing that is there is overwritten: call it again with the same
-    /// DIR to add edges.
+    /// DIR gets ca.pem and ca.key, and one folder for each machine. Nothing that is there is
+    /// overwritten: call it again with the same DIR to add edges.
     #[command(after_long_help = WHAT_TO_COPY)]
     Init(Init),
     /// Replace the certificates of all machines, or of those named, by new ones with new keys
@@ -62,7 +63,8 @@ pub struct Init {
     /// A service (dps run); several with one certificate each, or all replicas with the same
     #[arg(long = "service", value_name = "NAME")]
     pub services: Vec<PeerName>,
-    /// An edge, with the hosts and addresses under which the service calls its agent if they are not NAME itself
+    /// An edge, with the hosts and addresses under which the service calls its agent if they are
+    /// not NAME itself
     #[arg(long = "edge", value_name = "NAME[=HOST,IP…]")]
     pub edges: Vec<EdgeName>,
     /// How long the certificates of the machines are valid
@@ -100,7 +102,10 @@ impl FromStr for EdgeName {
         let mut called = if called.is_empty() {
             vec![name.clone()]
         } else {
-            called.split(',').map(str::parse).collect::<Result<Vec<_>, _>>()?
+            called
+                .split(',')
+                .map(str::parse)
+                .collect::<Result<Vec<_>, _>>()?
         };
         let mut seen = Vec::new();
         called.retain(|one| {
@@ -209,8 +214,9 @@ fn renew(asked: &Renew, now: Timestamp) -> anyhow::Result<()> {
         asked.machines.clone()
     };
     for machine in machines {
-        let role = role_of(&machine)
-            .with_context(|| format!("{machine}: a machine's folder is service-NAME or edge-NAME"))?;
+        let role = role_of(&machine).with_context(|| {
+            format!("{machine}: a machine's folder is service-NAME or edge-NAME")
+        })?;
         let names = folder
             .names(&machine)?
             .with_context(|| format!("{machine} is not in {}", asked.out.display()))?;

@@ -42,7 +42,8 @@ pub struct Simulate {
     pub json: bool,
 }
 
-/// Plays the scenario. The exit code is 1 when something that must hold did not, and 2 when the scenario cannot be used.
+/// Plays the scenario. The exit code is 1 when something that must hold did not, and 2 when the
+/// scenario cannot be used.
 pub async fn simulate(options: Simulate) -> anyhow::Result<ExitCode> {
     let scenario = match scenario(&options) {
         Ok(scenario) => scenario,
@@ -144,7 +145,10 @@ fn prepare(options: &Simulate) -> anyhow::Result<()> {
         })?;
         probe("--out", &directory.join("outcome.txt"))?;
     }
-    options.svg.as_deref().map_or(Ok(()), |path| probe("--svg", path))
+    options
+        .svg
+        .as_deref()
+        .map_or(Ok(()), |path| probe("--svg", path))
 }
 
 fn probe(option: &str, path: &Path) -> anyhow::Result<()> {
@@ -168,8 +172,14 @@ fn save(options: &Simulate, outcome: &Outcome) -> anyhow::Result<()> {
     let svg = || draw::page(outcome).to_svg();
     if let Some(directory) = &options.out {
         write(&directory.join("outcome.txt"), &outcome.to_text())?;
-        write(&directory.join("outcome.json"), &outcome.to_json().to_string())?;
+        write(
+            &directory.join("outcome.json"),
+            &outcome.to_json().to_string(),
+        )?;
         write(&directory.join("outcome.svg"), &svg())?;
     }
-    options.svg.as_deref().map_or(Ok(()), |path| write(path, &svg()))
+    options
+        .svg
+        .as_deref()
+        .map_or(Ok(()), |path| write(path, &svg()))
 }

@@ -20,7 +20,8 @@ pub struct CertificateStore {
     pub connection_string: ConnectionString,
     /// Whether a server on another machine may be reached without proof that it is the right one.
     pub allow_unverified_tls: bool,
-    /// The key-encryption keys as `<id>:<base64 of 32 bytes>`, several separated by commas, the current one first.
+    /// The key-encryption keys as `<id>:<base64 of 32 bytes>`, several separated by commas, the
+    /// current one first.
     pub encryption_key: Option<Secret>,
     /// A file of such lines, readable by its owner alone.
     pub encryption_key_file: Option<PathBuf>,
@@ -96,7 +97,8 @@ impl CertificateStore {
         Ok(target)
     }
 
-    /// Where the key-encryption keys come from: the value, the file, or for a SQLite file without either, `dps.kek` beside it.
+    /// Where the key-encryption keys come from: the value, the file, or for a SQLite file without
+    /// either, `dps.kek` beside it.
     ///
     /// # Errors
     /// The sentence about `CertificateStore:EncryptionKey`, when nothing can be chosen.
@@ -137,7 +139,11 @@ impl CertificateStore {
         } else {
             self.check_keys(report);
         }
-        report.count("CertificateStore:MaxConnections", self.max_connections, 1..=1000);
+        report.count(
+            "CertificateStore:MaxConnections",
+            self.max_connections,
+            1..=1000,
+        );
         report.count(
             "CertificateStore:EventsPerDomain",
             self.events_per_domain,

@@ -72,14 +72,22 @@ mod tests {
             (Some("/srv/dps/appsettings.json"), "/root", "/srv/dps"),
             (Some("conf/dps.json"), "/srv", "conf"),
             // As the unit runs it, and as an operator does.
-            (Some("/etc/dps/appsettings.json"), "/var/lib/dps", "/var/lib/dps"),
+            (
+                Some("/etc/dps/appsettings.json"),
+                "/var/lib/dps",
+                "/var/lib/dps",
+            ),
             (Some("/etc/dps/appsettings.json"), "/root", "/var/lib/dps"),
             (None, "/etc/dps", "/var/lib/dps"),
             (Some("dps/staging.json"), "/etc", "/var/lib/dps"),
             (Some("/etc/appsettings.json"), "/", "/var/lib/dps"),
         ] {
             let found = DataFolder::of(config.map(Path::new), Path::new(working_directory));
-            assert_eq!(found.path, Path::new(folder), "{config:?} in {working_directory}");
+            assert_eq!(
+                found.path,
+                Path::new(folder),
+                "{config:?} in {working_directory}"
+            );
         }
     }
 

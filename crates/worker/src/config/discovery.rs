@@ -78,7 +78,11 @@ impl Discovery {
             },
             scheme: scheme.to_owned(),
             resolver: self.resolver.map(|resolver| resolver.0),
-            allowed_suffixes: self.allowed_suffixes.iter().map(|suffix| bare(suffix)).collect(),
+            allowed_suffixes: self
+                .allowed_suffixes
+                .iter()
+                .map(|suffix| bare(suffix))
+                .collect(),
         })
     }
 
@@ -89,7 +93,9 @@ impl Discovery {
         if !is_dns_name(&bare(name)) {
             report.error(
                 "HAProxyAgent:Discovery:Name",
-                format!("{name:?} is no DNS name; write one such as _haproxy-agent._tcp.edges.internal"),
+                format!(
+                    "{name:?} is no DNS name; write one such as _haproxy-agent._tcp.edges.internal"
+                ),
             );
         }
         if self.scheme == Scheme::Http {

@@ -28,7 +28,9 @@ pub struct ResolverAddress(pub SocketAddr);
 
 /// The text is not a [`ResolverAddress`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no resolver address: write 8.8.8.8, 127.0.0.1:5353, 2001:4860:4860::8888 or [::1]:5353")]
+#[error(
+    "{0:?} is no resolver address: write 8.8.8.8, 127.0.0.1:5353, 2001:4860:4860::8888 or [::1]:5353"
+)]
 pub struct ResolverAddressError(String);
 
 const DNS_PORT: u16 = 53;
@@ -67,7 +69,9 @@ impl FromStr for ResolverAddress {
     type Err = ResolverAddressError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let bare = text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, DNS_PORT));
+        let bare = text
+            .parse::<IpAddr>()
+            .map(|ip| SocketAddr::new(ip, DNS_PORT));
         bare.or_else(|_| text.parse::<SocketAddr>())
             .map(Self)
             .map_err(|_| ResolverAddressError(text.to_owned()))

@@ -13,7 +13,8 @@ use super::discovery::Discovery;
 use super::report::Report;
 use super::url_rules::{check_base_url, is_loopback};
 
-/// The agents, one beside each HAProxy. All show the same certificates, and we prove ourselves to all in the same way.
+/// The agents, one beside each HAProxy. All show the same certificates, and we prove ourselves to
+/// all in the same way.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct HAProxyAgent {
@@ -82,7 +83,9 @@ impl AgentTokens {
     /// The token that is shown to an agent of the configuration.
     pub fn of_configured(&self, url: &Url) -> Option<Secret> {
         let own = self.own.iter().find(|(of, _)| of == url);
-        own.map(|(_, token)| token).or(self.shared.as_ref()).cloned()
+        own.map(|(_, token)| token)
+            .or(self.shared.as_ref())
+            .cloned()
     }
 
     /// The token that is shown to an agent that was found by DNS.
@@ -93,7 +96,8 @@ impl AgentTokens {
     }
 }
 
-/// Section `HAProxyAgent:Tls`: mutual TLS. Without the three files, https goes by the authorities of the system and the token alone.
+/// Section `HAProxyAgent:Tls`: mutual TLS. Without the three files, https goes by the authorities
+/// of the system and the token alone.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 #[expect(clippy::struct_field_names, reason = "the names of the settings")]
@@ -143,7 +147,12 @@ impl HAProxyAgent {
     pub fn urls(&self) -> Vec<&Url> {
         let mut urls: Vec<&Url> = Vec::new();
         let with_token = self.agents.iter().map(|agent| &agent.base_url);
-        for url in self.base_url.iter().chain(&self.base_urls).chain(with_token) {
+        for url in self
+            .base_url
+            .iter()
+            .chain(&self.base_urls)
+            .chain(with_token)
+        {
             if !urls.contains(&url) {
                 urls.push(url);
             }
@@ -173,10 +182,9 @@ impl HAProxyAgent {
 
     /// What we show and believe over TLS, read from its files; `None` where none are given.
     pub fn client_tls(&self) -> anyhow::Result<Option<ClientTls>> {
-        let files = self
-            .tls
-            .files()
-            .map_err(|missing| anyhow::anyhow!("HAProxyAgent:Tls: {} missing", missing.join(" and ")))?;
+        let files = self.tls.files().map_err(|missing| {
+            anyhow::anyhow!("HAProxyAgent:Tls: {} missing", missing.join(" and "))
+        })?;
         Ok(files.map(ClientTls::open).transpose()?)
     }
 
@@ -214,7 +222,11 @@ impl HAProxyAgent {
         let bounds = HumanDuration::from_secs(1)..=HumanDuration::from_secs(300);
         report.duration("HAProxyAgent:Timeout", self.timeout, bounds);
         let bounds = HumanDuration::from_secs(1)..=HumanDuration::from_secs(24 * 3600);
-        report.duration("HAProxyAgent:UnreachableGrace", self.unreachable_grace, bounds);
+        report.duration(
+            "HAProxyAgent:UnreachableGrace",
+            self.unreachable_grace,
+            bounds,
+        );
         self.discovery
             .check(matches!(self.tls.files(), Ok(Some(_))), report);
     }
@@ -222,7 +234,8 @@ impl HAProxyAgent {
     /// Agents on other machines that are shown the same token could command each other with it.
     /// Mutual TLS asks for more than a token.
     fn check_shared_tokens(&self, report: &mut Report) {
-        let (false, Ok(None), Ok(tokens)) = (self.shared_token, self.tls.files(), self.tokens()) else {
+        let (false, Ok(None), Ok(tokens)) = (self.shared_token, self.tls.files(), self.tokens())
+        else {
             return;
         };
         let mut shown: Vec<Secret> = Vec::new();
@@ -243,7 +256,8 @@ impl HAProxyAgent {
         }
     }
 
-    /// Plain HTTP to another machine is an error here and not a warning, because private keys travel.
+    /// Plain HTTP to another machine is an error here and not a warning, because private keys
+    /// travel.
     fn check_url(&self, report: &mut Report, key: &str, url: &Url) {
         if url.scheme() == "http" && !is_loopback(url) && !self.allow_unencrypted {
             return report.error(

@@ -22,7 +22,8 @@ const PRODUCTION: &str = "https://acme-v02.api.letsencrypt.org/directory";
 pub struct LetsEncrypt {
     /// The directory (RFC 8555 §7.1.1).
     pub directory_url: Url,
-    /// PEM file of roots to trust instead of the system's, for a directory with a private certificate.
+    /// PEM file of roots to trust instead of the system's, for a directory with a private
+    /// certificate.
     pub ca_certificate_file: Option<PathBuf>,
     /// PEM file of the roots that issued certificates must lead to, instead of
     /// `ca_certificate_file` or the system's.
@@ -68,7 +69,9 @@ impl LetsEncrypt {
 
     /// The file of the roots that issued certificates must lead to; `None` for those of the system.
     pub fn issuing_roots_file(&self) -> Option<&Path> {
-        self.roots_file.as_deref().or(self.ca_certificate_file.as_deref())
+        self.roots_file
+            .as_deref()
+            .or(self.ca_certificate_file.as_deref())
     }
 
     /// Whether the directory is Let's Encrypt's staging, whose roots are in no trust store.
@@ -102,7 +105,8 @@ impl LetsEncrypt {
         ] {
             let Some(path) = file else { continue };
             let read = std::fs::read_to_string(path).map_err(|error| error.to_string());
-            let roots = read.and_then(|text| Roots::from_pem(&text).map_err(|error| error.to_string()));
+            let roots =
+                read.and_then(|text| Roots::from_pem(&text).map_err(|error| error.to_string()));
             if let Err(error) = roots {
                 report.error(key, format!("{}: {error}", path.display()));
             }
@@ -121,11 +125,11 @@ impl LetsEncrypt {
                 "is on: the next start with another directory replaces live certificates; take it out after that start",
             );
         }
-        if self
-            .user_agent
-            .as_ref()
-            .is_some_and(|agent| !agent.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()))
-        {
+        if self.user_agent.as_ref().is_some_and(|agent| {
+            !agent
+                .bytes()
+                .all(|byte| byte == b' ' || byte.is_ascii_graphic())
+        }) {
             report.error(
                 "LetsEncrypt:UserAgent",
                 "must be printable ASCII, since it travels in an HTTP header",

@@ -71,10 +71,16 @@ fn read(text: &str) -> Result<Limit, String> {
     if text.trim().eq_ignore_ascii_case(LIFTED) {
         return Ok(Limit::NONE);
     }
-    let form =
-        || format!("must be such as \"300 per 3h\", \"1 per 1d, burst 1152\" or \"{LIFTED}\", not {text:?}");
+    let form = || {
+        format!(
+            "must be such as \"300 per 3h\", \"1 per 1d, burst 1152\" or \"{LIFTED}\", not {text:?}"
+        )
+    };
     let (rate, burst) = match text.split_once(',') {
-        Some((rate, burst)) => (rate, Some(burst.trim().strip_prefix("burst ").ok_or_else(form)?)),
+        Some((rate, burst)) => (
+            rate,
+            Some(burst.trim().strip_prefix("burst ").ok_or_else(form)?),
+        ),
         None => (text, None),
     };
     let (count, period) = rate.split_once(" per ").ok_or_else(form)?;
@@ -114,16 +120,16 @@ impl Limits {
         .as_deref()
     }
 
-    /// The limits of the CA at this directory: the published ones with what is set here and can be read.
+    /// The limits of the CA at this directory: the published ones with what is set here and can be
+    /// read.
     pub fn effective(&self, directory_url: &str) -> CaLimits {
         let is_set = |kind| Some((kind, read(self.of(kind)?).ok()?));
         let set = LimitKind::ALL.into_iter().filter_map(is_set);
         let orders = is_set(LimitKind::NewOrders);
-        let base = orders
-            .into_iter()
-            .fold(CaLimits::published(directory_url), |limits, (kind, limit)| {
-                limits.with(kind, limit)
-            });
+        let base = orders.into_iter().fold(
+            CaLimits::published(directory_url),
+            |limits, (kind, limit)| limits.with(kind, limit),
+        );
         set.fold(base.with_tenants_part(), |limits, (kind, limit)| {
             limits.with(kind, limit)
         })

@@ -11,7 +11,8 @@ const MAX_BYTES: usize = 63;
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Replica {
-    /// Its name in the domains' histories. Without it, the machine's name and a random suffix that is drawn at every start.
+    /// Its name in the domains' histories. Without it, the machine's name and a random suffix that
+    /// is drawn at every start.
     pub name: Option<String>,
 }
 
@@ -51,7 +52,11 @@ fn machine() -> String {
         .filter(char::is_ascii_graphic)
         .take(MAX_BYTES - 10)
         .collect();
-    if kept.is_empty() { "dps".to_owned() } else { kept }
+    if kept.is_empty() {
+        "dps".to_owned()
+    } else {
+        kept
+    }
 }
 
 #[cfg(test)]
@@ -65,7 +70,10 @@ mod tests {
         };
         assert_eq!(named.name("c0ffee"), "dps-1");
         let drawn = Replica::default().name("c0ffee");
-        assert!(drawn.ends_with("-c0ffee") && drawn.len() <= MAX_BYTES, "{drawn}");
+        assert!(
+            drawn.ends_with("-c0ffee") && drawn.len() <= MAX_BYTES,
+            "{drawn}"
+        );
         assert!(Replica::operator().starts_with("operator@"));
     }
 }

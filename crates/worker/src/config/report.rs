@@ -46,7 +46,12 @@ impl Report {
     }
 
     /// A duration must lie within bounds.
-    pub fn duration(&mut self, key: &str, value: HumanDuration, bounds: RangeInclusive<HumanDuration>) {
+    pub fn duration(
+        &mut self,
+        key: &str,
+        value: HumanDuration,
+        bounds: RangeInclusive<HumanDuration>,
+    ) {
         if let Err(error) = value.within(*bounds.start(), *bounds.end()) {
             self.error(key, error.to_string());
         }
@@ -56,7 +61,10 @@ impl Report {
     pub fn count(&mut self, key: &str, value: u32, bounds: RangeInclusive<u32>) {
         if !bounds.contains(&value) {
             let (least, most) = bounds.into_inner();
-            self.error(key, format!("is {value}, but must be from {least} to {most}"));
+            self.error(
+                key,
+                format!("is {value}, but must be from {least} to {most}"),
+            );
         }
     }
 

@@ -68,8 +68,16 @@ fn all_keys(value: &Value) -> Vec<(String, Value)> {
 fn the_sample_is_read_and_only_lacks_the_secret_files_it_names() {
     let settings = load(SAMPLE, &[]).unwrap();
     let report = settings.check(Role::Run);
-    let keys: Vec<_> = report.errors.iter().map(|finding| finding.key.as_str()).collect();
-    assert_eq!(keys, ["CabinetApi:Token", "HAProxyAgent:Token"], "{report:?}");
+    let keys: Vec<_> = report
+        .errors
+        .iter()
+        .map(|finding| finding.key.as_str())
+        .collect();
+    assert_eq!(
+        keys,
+        ["CabinetApi:Token", "HAProxyAgent:Token"],
+        "{report:?}"
+    );
     assert!(
         report
             .errors
@@ -81,7 +89,9 @@ fn the_sample_is_read_and_only_lacks_the_secret_files_it_names() {
 
 /// What stands in the sample without comments: every line that is not one.
 fn sample() -> Value {
-    let lines = SAMPLE.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let lines = SAMPLE
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
     serde_json::from_str(&lines.collect::<Vec<_>>().join("\n")).unwrap()
 }
 
@@ -146,9 +156,10 @@ fn every_key_can_be_set_by_an_environment_variable_in_upper_case() {
         let name = key.replace(':', "__").to_uppercase();
         let (name, text) = match &value {
             // Its elements have members.
-            Value::Array(_) if key == "HAProxyAgent:Agents" => {
-                (format!("{name}__0__BASEURL"), "http://127.0.0.1:1".to_owned())
-            }
+            Value::Array(_) if key == "HAProxyAgent:Agents" => (
+                format!("{name}__0__BASEURL"),
+                "http://127.0.0.1:1".to_owned(),
+            ),
             Value::Array(items) if items.is_empty() => {
                 (format!("{name}__0"), "http://127.0.0.1:1".to_owned())
             }
@@ -163,8 +174,7 @@ fn every_key_can_be_set_by_an_environment_variable_in_upper_case() {
 
 #[test]
 fn agents_with_tokens_of_their_own_can_be_set_in_any_case_wherever_they_stand() {
-    let text =
-        r#"{"HAProxyAgent": {"agents": [{"baseUrl": "http://127.0.0.1:1", "TOKEN": "from the file"}]}}"#;
+    let text = r#"{"HAProxyAgent": {"agents": [{"baseUrl": "http://127.0.0.1:1", "TOKEN": "from the file"}]}}"#;
     let variables = [
         ("HAPROXYAGENT__AGENTS__0__TOKEN", "from a variable"),
         ("haproxyagent__agents__1__baseurl", "http://127.0.0.1:2"),
@@ -173,7 +183,10 @@ fn agents_with_tokens_of_their_own_can_be_set_in_any_case_wherever_they_stand() 
     let agents = load(text, &variables).unwrap().haproxy_agent.agents;
     assert_eq!(agents.len(), 2);
     assert_eq!(agents[0].base_url.as_str(), "http://127.0.0.1:1/");
-    assert_eq!(agents[0].token.as_ref().unwrap().expose(), "from a variable");
+    assert_eq!(
+        agents[0].token.as_ref().unwrap().expose(),
+        "from a variable"
+    );
     assert_eq!(agents[1].base_url.as_str(), "http://127.0.0.1:2/");
     assert_eq!(
         agents[1].token_file.as_deref(),
@@ -200,7 +213,11 @@ fn a_cabinet_that_forgets_removals_before_the_service_does_is_told() {
     };
     assert_eq!(warning.key, "Cabinet:RemovedRetention");
     assert!(warning.what.contains("91d"), "{warning}");
-    assert_eq!((run, cabinet), (vec![], vec![]), "each knows its own section");
+    assert_eq!(
+        (run, cabinet),
+        (vec![], vec![]),
+        "each knows its own section"
+    );
     assert_eq!(quarantine("90d"), [vec![], vec![], vec![]]);
 }
 
@@ -216,7 +233,10 @@ fn the_names_of_the_specification_are_the_keys() {
         ),
         ("LetsEncrypt__DirectoryUrl", "https://localhost:14000/dir"),
         ("Workers__DomainVerification__Interval", "00:00:05"),
-        ("Workers__DomainVerification__EdgeAddresses__0", "192.0.2.0/24"),
+        (
+            "Workers__DomainVerification__EdgeAddresses__0",
+            "192.0.2.0/24",
+        ),
         ("Workers__HttpProbe__Port", "8080"),
         ("Workers__HttpProbe__AllowPrivateAddresses", "True"),
         ("Dns__Resolvers__0", "127.0.0.1:5353"),
@@ -329,7 +349,10 @@ fn what_a_role_does_not_need_is_not_asked_of_it() {
             "Workers:DomainVerification:AllowedTargets"
         ]
     );
-    assert_eq!(errors(Role::Standalone), ["LetsEncrypt:TermsOfServiceAgreed"]);
+    assert_eq!(
+        errors(Role::Standalone),
+        ["LetsEncrypt:TermsOfServiceAgreed"]
+    );
     assert_eq!(errors(Role::Agent), ["Agent"]);
     assert_eq!(errors(Role::Cabinet), ["Cabinet", "Cabinet"]);
     let agent = settings.check(Role::Agent).errors.remove(0).to_string();
@@ -402,22 +425,38 @@ fn each_unusable_value_is_named_with_what_to_do() {
             "/nowhere/kek",
         ),
         ("CertificateStore__MaxConnections", "0", "from 1 to 1000"),
-        ("Cabinet__CnameTarget", "{id}.com", "anybody registers names"),
+        (
+            "Cabinet__CnameTarget",
+            "{id}.com",
+            "anybody registers names",
+        ),
         ("Dns__Timeout", "1h", "from 1s to 30s"),
         (
             "HAProxyAgent__BaseUrl",
             "http://edge1.internal:9402",
             "HAProxyAgent:AllowUnencrypted",
         ),
-        ("LetsEncrypt__DirectoryUrl", "http://ca.example/dir", "https://"),
-        ("LetsEncrypt__CaCertificateFile", "/nowhere.pem", "No such file"),
+        (
+            "LetsEncrypt__DirectoryUrl",
+            "http://ca.example/dir",
+            "https://",
+        ),
+        (
+            "LetsEncrypt__CaCertificateFile",
+            "/nowhere.pem",
+            "No such file",
+        ),
         ("LetsEncrypt__CaCertificateFile", NO_PEM, "Cargo.toml: "),
         ("LetsEncrypt__RootsFile", NO_PEM, "Cargo.toml: "),
         ("LetsEncrypt__AllowedHosts__0", "*", "host name"),
         ("LetsEncrypt__AllowedHosts__0", "*.ca.example", "host name"),
         ("LetsEncrypt__UserAgent", "a\nb", "printable ASCII"),
         ("Logging__Level", "loud", "Information"),
-        ("Workers__DomainVerification__Interval", "1ms", "from 100ms to 1d"),
+        (
+            "Workers__DomainVerification__Interval",
+            "1ms",
+            "from 100ms to 1d",
+        ),
         (
             "Workers__DomainVerification__MaxBackoff",
             "10s",
@@ -450,7 +489,9 @@ fn each_unusable_value_is_named_with_what_to_do() {
         .unwrap()
         .check(Role::Standalone);
     assert!(
-        none.errors.iter().any(|finding| finding.key == "Dns:Resolvers"),
+        none.errors
+            .iter()
+            .any(|finding| finding.key == "Dns:Resolvers"),
         "{none:?}"
     );
 }
@@ -580,7 +621,10 @@ fn an_agent_is_shown_its_own_token_and_one_that_was_found_not_that_of_others() {
     let tokens = settings.haproxy_agent.tokens().unwrap();
     let shown = |token: Option<Secret>| token.map(|token| token.expose().to_owned());
     assert_eq!(settings.haproxy_agent.urls(), [&first, &second]);
-    assert_eq!(shown(tokens.of_configured(&first)).as_deref(), Some("shared"));
+    assert_eq!(
+        shown(tokens.of_configured(&first)).as_deref(),
+        Some("shared")
+    );
     assert_eq!(shown(tokens.of_configured(&second)).as_deref(), Some("own"));
     assert_eq!(shown(tokens.of_found(&first)), None);
     assert_eq!(shown(tokens.of_found(&second)).as_deref(), Some("own"));
@@ -620,12 +664,20 @@ fn a_limit_of_the_ca_is_as_published_unless_it_is_set_and_a_bad_one_names_its_ke
     assert_eq!(shown["NewOrders"], "300 per 3h");
     let unproven = |variables: &[(&str, &str)]| {
         let limits = usable(variables).lets_encrypt.effective_limits();
-        limits.get(dps_domain::limits::LimitKind::UnprovenOrders).burst
+        limits
+            .get(dps_domain::limits::LimitKind::UnprovenOrders)
+            .burst
     };
     assert_eq!(unproven(&[production]), 75);
     let more = ("LetsEncrypt__Limits__NewOrders", "10000 per 3h");
     assert_eq!(unproven(&[production, more]), 2_500);
-    let set = |text| unproven(&[production, more, ("LetsEncrypt__Limits__UnprovenOrders", text)]);
+    let set = |text| {
+        unproven(&[
+            production,
+            more,
+            ("LetsEncrypt__Limits__UnprovenOrders", text),
+        ])
+    };
     assert_eq!((set("7 per 1h"), set("none")), (7, 0));
 }
 
@@ -635,7 +687,9 @@ fn a_cabinet_on_another_machine_is_called_by_https_or_by_the_operators_word() {
     let report = usable(&[url]).check(Role::Run);
     assert_eq!(report.errors.len(), 1, "{report:?}");
     assert!(
-        report.errors[0].what.contains("CabinetApi:AllowUnencrypted"),
+        report.errors[0]
+            .what
+            .contains("CabinetApi:AllowUnencrypted"),
         "{report:?}"
     );
     let report = usable(&[url, ("CabinetApi__AllowUnencrypted", "true")]).check(Role::Run);
@@ -698,10 +752,15 @@ fn the_key_encryption_key_is_made_beside_a_sqlite_file_and_nowhere_else() {
             Ok(KeySource::FileMadeOnFirstStart(_))
         )
     };
-    assert!(made("sqlite:///var/lib/dps/dps.db") && !made("sqlite::memory:") && !made("postgres://db/dps"));
-    let Ok(KeySource::FileMadeOnFirstStart(path)) =
-        source(&[("CertificateStore__ConnectionString", "sqlite:///var/lib/dps/a.db")])
-    else {
+    assert!(
+        made("sqlite:///var/lib/dps/dps.db")
+            && !made("sqlite::memory:")
+            && !made("postgres://db/dps")
+    );
+    let Ok(KeySource::FileMadeOnFirstStart(path)) = source(&[(
+        "CertificateStore__ConnectionString",
+        "sqlite:///var/lib/dps/a.db",
+    )]) else {
         panic!("a file beside the database");
     };
     assert_eq!(path, Path::new("/var/lib/dps/dps.kek"));
@@ -729,24 +788,40 @@ fn a_file_of_keys_is_read_before_the_start_with_its_mode() {
     }
     // The one beside the database, once it was made.
     let made = folder.path().join("dps.kek");
-    let database = PathBuf::from(format!("sqlite://{}", folder.path().join("dps.db").display()));
+    let database = PathBuf::from(format!(
+        "sqlite://{}",
+        folder.path().join("dps.db").display()
+    ));
     assert_eq!(errors("CertificateStore__ConnectionString", &database), "");
     fs::write(&made, "cut off").unwrap();
     fs::set_permissions(&made, fs::Permissions::from_mode(0o600)).unwrap();
     let found = errors("CertificateStore__ConnectionString", &database);
-    assert!(found.starts_with("CertificateStore:EncryptionKey"), "{found}");
+    assert!(
+        found.starts_with("CertificateStore:EncryptionKey"),
+        "{found}"
+    );
 }
 
 #[test]
 fn an_agent_is_given_one_token() {
     let settings = usable(&[
-        ("HAProxyAgent__Agents__0__BaseUrl", "https://edge1.internal:9403"),
+        (
+            "HAProxyAgent__Agents__0__BaseUrl",
+            "https://edge1.internal:9403",
+        ),
         ("HAProxyAgent__Agents__0__Token", "token-of-the-first-one"),
-        ("HAProxyAgent__Agents__1__BaseUrl", "https://edge1.internal:9403/"),
+        (
+            "HAProxyAgent__Agents__1__BaseUrl",
+            "https://edge1.internal:9403/",
+        ),
         ("HAProxyAgent__Agents__1__Token", "token-of-another-one"),
     ]);
     let report = settings.check(Role::Run);
-    let keys: Vec<_> = report.errors.iter().map(|finding| finding.key.as_str()).collect();
+    let keys: Vec<_> = report
+        .errors
+        .iter()
+        .map(|finding| finding.key.as_str())
+        .collect();
     assert_eq!(keys, ["HAProxyAgent:Agents:1:BaseUrl"], "{report:?}");
 }
 
@@ -769,7 +844,8 @@ fn the_platforms_own_names_and_targets_follow_from_the_settings() {
     }
     assert_eq!(names.refusal(&host("shop.example.com"), &target), None);
     settings.workers.domain_verification.allow_platform_names = true;
-    settings.workers.domain_verification.allowed_targets = vec![NameSuffix::parse("other.example").unwrap()];
+    settings.workers.domain_verification.allowed_targets =
+        vec![NameSuffix::parse("other.example").unwrap()];
     let names = settings.policy().names;
     assert!(names.allows_target(&host("x.other.example")) && !names.allows_target(&target));
     assert_eq!(

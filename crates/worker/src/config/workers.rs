@@ -67,18 +67,27 @@ impl Default for Workers {
 impl Workers {
     /// The same in the application's words, with what the section about the agents says.
     pub(super) fn policy(&self, agents: &HAProxyAgent, names: NameRules) -> Policy {
-        let lane = |interval: HumanDuration, max_backoff: HumanDuration, concurrency: u32| LanePolicy {
-            interval: interval.get(),
-            max_backoff: max_backoff.get(),
-            concurrency: concurrency as usize,
-        };
+        let lane =
+            |interval: HumanDuration, max_backoff: HumanDuration, concurrency: u32| LanePolicy {
+                interval: interval.get(),
+                max_backoff: max_backoff.get(),
+                concurrency: concurrency as usize,
+            };
         let defaults = Policy::default();
-        let (dns, probe, acme) = (&self.domain_verification, &self.http_probe, &self.acme_issuance);
+        let (dns, probe, acme) = (
+            &self.domain_verification,
+            &self.http_probe,
+            &self.acme_issuance,
+        );
         Policy {
             verification: lane(dns.interval, dns.max_backoff, dns.concurrency),
             http_probe: lane(probe.interval, probe.max_backoff, probe.concurrency),
             issuance: lane(acme.interval, acme.max_backoff, acme.concurrency),
-            renewal: lane(self.renewal.interval, acme.max_backoff, self.renewal.concurrency),
+            renewal: lane(
+                self.renewal.interval,
+                acme.max_backoff,
+                self.renewal.concurrency,
+            ),
             recheck: lane(
                 self.recheck.interval,
                 self.recheck.interval,
@@ -109,8 +118,8 @@ impl Workers {
         }
     }
 
-    /// The shortest of the first delays and `longest`: whoever sets seconds there does not want to wait
-    /// for a poll.
+    /// The shortest of the first delays and `longest`: whoever sets seconds there does not want to
+    /// wait for a poll.
     fn shortest_pass(&self, longest: Duration) -> Duration {
         let passes = [
             self.domain_verification.interval,
@@ -138,7 +147,8 @@ impl Workers {
             .concurrency
             .saturating_add(self.renewal.concurrency);
         self.shares.check(permits, report);
-        // A step must have time for the CA's timeout and for an edge; what a lease cuts short is done again.
+        // A step must have time for the CA's timeout and for an edge; what a lease cuts short is
+        // done again.
         let bounds = HumanDuration::from_secs(30)..=HumanDuration::from_secs(3600);
         report.duration("Workers:LeaseDuration", self.lease_duration, bounds);
     }

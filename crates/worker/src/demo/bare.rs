@@ -1,4 +1,5 @@
-//! The measure of speed: one ACME exchange with nothing around it, against the same Pebble and through the same HAProxy.
+//! The measure of speed: one ACME exchange with nothing around it, against the same Pebble and
+//! through the same HAProxy.
 
 use std::time::Duration;
 

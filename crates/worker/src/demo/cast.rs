@@ -61,7 +61,10 @@ pub(super) const CAST: [Role; 6] = [
     Role {
         hostname: "museum.test",
         about: "a name where somebody else answers HTTP",
-        comes_to: (Status::PendingHttpProbe, Some(FailureCode::HttpWrongResponder)),
+        comes_to: (
+            Status::PendingHttpProbe,
+            Some(FailureCode::HttpWrongResponder),
+        ),
     },
 ];
 

@@ -57,14 +57,18 @@ async fn clear(State(zone): State<Zone>, Path(name): Path<String>) -> Answer {
                 format!("{name} has no record of its own any more.\n"),
             )
         }
-        Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, format!("{name}: {error}\n")),
+        Err(error) => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            format!("{name}: {error}\n"),
+        ),
     }
 }
 
 /// One record takes the place of all that the name had.
 fn apply(zone: &Zone, name: &str, record: &str) -> Result<String, String> {
     let name = Hostname::parse(name).map_err(|error| format!("{name}: {error}"))?;
-    let usage = "write the record as \"CNAME customers.platform.test\", \"A 127.0.0.1\" or \"AAAA ::1\"";
+    let usage =
+        "write the record as \"CNAME customers.platform.test\", \"A 127.0.0.1\" or \"AAAA ::1\"";
     let (kind, value) = record.trim().split_once(' ').ok_or(usage)?;
     let value = value.trim();
     match (kind.to_ascii_uppercase().as_str(), value.parse::<IpAddr>()) {

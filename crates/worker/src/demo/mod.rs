@@ -1,4 +1,5 @@
-//! `dps demo`: the whole world on loopback, with a real CA, a real HAProxy and real DNS packets, and a story that shows it.
+//! `dps demo`: the whole world on loopback, with a real CA, a real HAProxy and real DNS packets,
+//! and a story that shows it.
 
 mod bare;
 mod cast;
@@ -41,7 +42,10 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
             }
             Ok(Some(outcome))
         }
-        Some(Err(error)) => Err(error.context(format!("the log of the service is in {}", world.keep_logs()))),
+        Some(Err(error)) => Err(error.context(format!(
+            "the log of the service is in {}",
+            world.keep_logs()
+        ))),
         None => Ok(None),
     };
     show.line("Stopping…");

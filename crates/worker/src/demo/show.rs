@@ -33,7 +33,8 @@ impl Show {
         }
     }
 
-    /// A domain changed: on a terminal the table is drawn anew in its place, elsewhere a line says what changed.
+    /// A domain changed: on a terminal the table is drawn anew in its place, elsewhere a line says
+    /// what changed.
     pub(super) fn progress(&mut self, scenes: &[Scene], changed: &Scene, at: Duration) {
         if !self.terminal {
             let code = changed.code.as_deref().unwrap_or("");
@@ -66,7 +67,8 @@ impl Show {
     }
 }
 
-/// Fits into 80 columns, so that no line is broken and the living table can be found again on the screen.
+/// Fits into 80 columns, so that no line is broken and the living table can be found again on the
+/// screen.
 fn table(scenes: &[Scene]) -> String {
     let row = |host: &str, status: &str, code: &str, seconds: &str, fingerprint: &str| {
         let text = format!("{host:<23}{status:<17}{code:<21}{seconds:>7}  {fingerprint:<9}");
@@ -76,7 +78,9 @@ fn table(scenes: &[Scene]) -> String {
     text.push_str(&"─".repeat(79));
     text.push('\n');
     for scene in scenes {
-        let seconds = scene.seconds_to_active.map(|seconds| format!("{seconds:.3}"));
+        let seconds = scene
+            .seconds_to_active
+            .map(|seconds| format!("{seconds:.3}"));
         let fingerprint = scene.fingerprint.as_deref().and_then(|text| text.get(..9));
         text.push_str(&row(
             &scene.host,

@@ -58,7 +58,9 @@ pub(super) struct Outcome {
 /// Plays it all; an error when something does not come to what it must.
 pub(super) async fn tell(world: &World, show: &mut Show) -> anyhow::Result<Outcome> {
     let customer = Customer::new(world.standalone.cabinet, world.api_token.clone())?;
-    let bare = bare::exchange(world).await.context("the bare ACME exchange")?;
+    let bare = bare::exchange(world)
+        .await
+        .context("the bare ACME exchange")?;
     show.line(&format!(
         "A bare ACME exchange with this Pebble takes {:.3} s.",
         bare.as_secs_f64()
@@ -114,7 +116,10 @@ pub(super) async fn tell(world: &World, show: &mut Show) -> anyhow::Result<Outco
         short(&renewal.new_fingerprint),
         renewal.failed_handshakes
     ));
-    ensure!(renewal.failed_handshakes == 0, "visitors noticed the renewal");
+    ensure!(
+        renewal.failed_handshakes == 0,
+        "visitors noticed the renewal"
+    );
     if let Some(scene) = scenes.iter_mut().find(|scene| scene.host == RENEWED) {
         scene.fingerprint = Some(renewal.new_fingerprint.clone());
     }
@@ -198,7 +203,11 @@ async fn watch(
                 show.progress(scenes, &changed, world.now().since(began));
             }
         }
-        if scenes.iter().enumerate().all(|(index, scene)| done(index, scene)) {
+        if scenes
+            .iter()
+            .enumerate()
+            .all(|(index, scene)| done(index, scene))
+        {
             return Ok(());
         }
         if world.now().since(began) > PATIENCE {

@@ -28,7 +28,8 @@ const SERVICE_PORT: u16 = 8080;
 const AGENT_PORT: u16 = 9402;
 const DNS_PORT: u16 = 5353;
 const DNS_DESK_PORT: u16 = 8053;
-/// What the platform's backend shows the demo's Cabinet, which listens on loopback and forgets everything at its end.
+/// What the platform's backend shows the demo's Cabinet, which listens on loopback and forgets
+/// everything at its end.
 const API_TOKEN: &str = "demo-customer-token";
 
 /// Everything, running on loopback.
@@ -68,26 +69,30 @@ impl World {
             status: 200,
             body: "The museum is open from ten to six.\n".into(),
         };
-        let stranger = WebServer::start(SocketAddr::from((STRANGER, http.port())), stranger).await?;
+        let stranger =
+            WebServer::start(SocketAddr::from((STRANGER, http.port())), stranger).await?;
         let pebble = Pebble::start(&PebbleOptions {
             certificate_validity: Some(Duration::from_secs(90 * 24 * 3600)),
             ..PebbleOptions::new(first.address(), http.port())
         })
         .await?;
         let pebble_ca = path.join("pebble-ca.pem");
-        std::fs::write(&pebble_ca, pebble.ca_pem()).context("the CA's certificate cannot be written")?;
+        std::fs::write(&pebble_ca, pebble.ca_pem())
+            .context("the CA's certificate cannot be written")?;
         let root_pem = pebble.root_pem().await?;
         let root_file = path.join("root.pem");
         std::fs::write(&root_file, &root_pem).context("the root certificate cannot be written")?;
 
-        let dns_desk = dns_desk::open(local(port(DNS_DESK_PORT)?), zone.clone(), stop.clone()).await?;
+        let dns_desk =
+            dns_desk::open(local(port(DNS_DESK_PORT)?), zone.clone(), stop.clone()).await?;
         let api_token = Secret::from(API_TOKEN);
         let mut settings = settings(path, https, http.port(), &api_token)?;
         settings.dns.resolvers = vec![
             ResolverAddress(first.address()),
             ResolverAddress(second.address()),
         ];
-        settings.lets_encrypt.directory_url = pebble.directory_url().parse().context("Pebble's URL")?;
+        settings.lets_encrypt.directory_url =
+            pebble.directory_url().parse().context("Pebble's URL")?;
         settings.lets_encrypt.ca_certificate_file = Some(pebble_ca);
         settings.lets_encrypt.roots_file = Some(root_file.clone());
         let standalone = standalone::start(settings, stop.clone()).await?;
@@ -147,10 +152,15 @@ impl World {
                 "DNS desk   http://{}   (PUT or DELETE /name to change a customer's record)",
                 self.dns_desk
             ),
-            format!("Log        {}", self.directory.path().join("dps.log").display()),
+            format!(
+                "Log        {}",
+                self.directory.path().join("dps.log").display()
+            ),
             String::new(),
             "Visit a customer's site:".into(),
-            format!("  curl --cacert {root} --resolve {host}:{https}:127.0.0.1 https://{host}:{https}/"),
+            format!(
+                "  curl --cacert {root} --resolve {host}:{https}:127.0.0.1 https://{host}:{https}/"
+            ),
             "Add a domain, and look at it:".into(),
             format!(
                 "  curl -H 'Authorization: Bearer {API_TOKEN}' -H 'Content-Type: application/json' \\\n       \
@@ -185,11 +195,17 @@ impl World {
     }
 }
 
-fn settings(path: &Path, https: SocketAddr, http_port: u16, api_token: &Secret) -> anyhow::Result<Settings> {
+fn settings(
+    path: &Path,
+    https: SocketAddr,
+    http_port: u16,
+    api_token: &Secret,
+) -> anyhow::Result<Settings> {
     let database = |name: &str| format!("sqlite://{}", path.join(name).display());
     let mut settings = Settings::default();
     settings.http.listen = local(port(SERVICE_PORT)?);
-    settings.certificate_store.connection_string = ConnectionString::from(database("dps.db").as_str());
+    settings.certificate_store.connection_string =
+        ConnectionString::from(database("dps.db").as_str());
     settings.lets_encrypt.terms_of_service_agreed = true;
     let workers = &mut settings.workers;
     // So that a person watching does not wait half a minute for the next look at DNS.
@@ -214,8 +230,8 @@ fn settings(path: &Path, https: SocketAddr, http_port: u16, api_token: &Secret) 
     Ok(settings)
 }
 
-/// The edge, and the stranger among what the platform takes for its own: as a network, since customers are told to enter every
-/// single address.
+/// The edge, and the stranger among what the platform takes for its own: as a network, since
+/// customers are told to enter every single address.
 fn edge_addresses() -> anyhow::Result<Vec<EdgeAddress>> {
     Ok(vec![
         EdgeAddress(IpAddr::V4(EDGE).into()),
@@ -223,8 +239,8 @@ fn edge_addresses() -> anyhow::Result<Vec<EdgeAddress>> {
     ])
 }
 
-/// The wanted port if nobody has it at the edge's or the stranger's address, else a free one. Over UDP too: desktops listen for
-/// mDNS at 5353.
+/// The wanted port if nobody has it at the edge's or the stranger's address, else a free one. Over
+/// UDP too: desktops listen for mDNS at 5353.
 fn port(wanted: u16) -> anyhow::Result<u16> {
     let is_free = [EDGE, STRANGER]
         .into_iter()
@@ -253,7 +269,11 @@ mod tests {
 
     #[test]
     fn nobody_is_told_to_point_to_the_stranger() {
-        let nets: Vec<_> = edge_addresses().unwrap().into_iter().map(|edge| edge.0).collect();
+        let nets: Vec<_> = edge_addresses()
+            .unwrap()
+            .into_iter()
+            .map(|edge| edge.0)
+            .collect();
         assert!(nets.iter().any(|net| net.contains(&IpAddr::V4(STRANGER))));
         assert_eq!(
             dps_domain::dns::instruction_addresses(&nets, &[]),

@@ -21,7 +21,8 @@ use super::Surface;
 
 /// A check that takes longer has failed.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
-/// For so long a result is shown again instead of asking anew, so that nobody can wear out the store by asking.
+/// For so long a result is shown again instead of asking anew, so that nobody can wear out the
+/// store by asking.
 const FRESH: Duration = Duration::from_secs(1);
 /// Longest detail that is shown, in characters.
 const MAX_DETAIL: usize = 300;
@@ -143,10 +144,14 @@ impl Readiness {
     }
 
     fn stage(&self) -> Stage {
-        self.stage.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.stage
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
-    /// Asks all checks at once, or tells again what they said a moment ago. Callers at the same time share one answer.
+    /// Asks all checks at once, or tells again what they said a moment ago. Callers at the same
+    /// time share one answer.
     async fn report(&self) -> Report {
         let checks = match self.stage() {
             Stage::NotConfigured(problems) => {
@@ -213,7 +218,8 @@ pub(super) async fn live() -> Response {
         .into_response()
 }
 
-/// `GET /health/ready` and `GET /health`: whether it should be given work, and what each check says.
+/// `GET /health/ready` and `GET /health`: whether it should be given work, and what each check
+/// says.
 ///
 /// Details name edges and databases, so only clients on this machine read them.
 pub(super) async fn ready(
@@ -221,9 +227,13 @@ pub(super) async fn ready(
     client: Option<Extension<ClientAddress>>,
 ) -> Response {
     let mut report = surface.readiness.report().await;
-    let is_local = client.is_some_and(|Extension(client)| client.0.ip().to_canonical().is_loopback());
+    let is_local =
+        client.is_some_and(|Extension(client)| client.0.ip().to_canonical().is_loopback());
     if !is_local {
-        report.checks.iter_mut().for_each(|check| check.detail = None);
+        report
+            .checks
+            .iter_mut()
+            .for_each(|check| check.detail = None);
     }
     let status = match report.status {
         Overall::Ready => StatusCode::OK,

@@ -138,7 +138,10 @@ async fn without_something_required_it_is_not_ready_but_alive() {
         (StatusCode::SERVICE_UNAVAILABLE, &json!("notReady"))
     );
     assert_eq!(body["checks"][0]["detail"], "disk full");
-    assert_eq!(world.get("/health").await.0, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        world.get("/health").await.0,
+        StatusCode::SERVICE_UNAVAILABLE
+    );
     assert_eq!(world.get("/health/live").await.0, StatusCode::OK);
 }
 
@@ -247,7 +250,11 @@ async fn metrics_are_prometheus_text_unless_open_metrics_is_asked_for() {
             body.contains("acme_issuance_total{result=\"success\"} 1\n"),
             "{body}"
         );
-        assert_eq!(body.contains("# EOF"), expected.contains("openmetrics"), "{body}");
+        assert_eq!(
+            body.contains("# EOF"),
+            expected.contains("openmetrics"),
+            "{body}"
+        );
     }
 }
 
@@ -269,7 +276,10 @@ async fn errors_are_problem_documents() {
             (found.as_u16(), kind.as_str()),
             (status, "application/problem+json")
         );
-        assert_eq!((&body["status"], &body["code"]), (&json!(status), &json!(code)));
+        assert_eq!(
+            (&body["status"], &body["code"]),
+            (&json!(status), &json!(code))
+        );
     }
 }
 

@@ -83,7 +83,8 @@ impl CabinetMetrics {
             self.last_intake.set(super::unix_seconds(at));
         }
         let refused = standing.refused.as_ref().map_or(0, |(_, number)| *number);
-        self.items_refused.set(i64::try_from(refused).unwrap_or(i64::MAX));
+        self.items_refused
+            .set(i64::try_from(refused).unwrap_or(i64::MAX));
         self.removals_held
             .set(i64::try_from(standing.held_removals).unwrap_or(i64::MAX));
     }

@@ -49,11 +49,19 @@ impl EdgeGauges {
     }
 
     /// Sets the gauges of the edges in the fleet, and forgets those of others.
-    pub(super) fn set(&self, members: &[&str], known: &[KnownEdge], is_live: impl Fn(Reachability) -> bool) {
+    pub(super) fn set(
+        &self,
+        members: &[&str],
+        known: &[KnownEdge],
+        is_live: impl Fn(Reachability) -> bool,
+    ) {
         for family in [&self.live, &self.certificates, &self.behind, &self.unknown] {
             family.clear();
         }
-        for edge in known.iter().filter(|edge| members.contains(&edge.name.as_str())) {
+        for edge in known
+            .iter()
+            .filter(|edge| members.contains(&edge.name.as_str()))
+        {
             let label = [("edge", edge.name.clone())];
             let set = |family: &ByEdge, value: u64| {
                 let value = i64::try_from(value).unwrap_or(i64::MAX);

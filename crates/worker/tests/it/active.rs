@@ -1,4 +1,5 @@
-//! The main job: from "the customer typed it in" to "served with a valid certificate", and still served when HAProxy forgot everything.
+//! The main job: from "the customer typed it in" to "served with a valid certificate", and still
+//! served when HAProxy forgot everything.
 
 use std::process::Command;
 
@@ -55,7 +56,14 @@ fn curl(world: &World) {
     std::fs::write(&root, &world.root_pem).unwrap();
     let port = world.https.port();
     let output = Command::new("curl")
-        .args(["--silent", "--show-error", "--fail", "--noproxy", "*", "--cacert"])
+        .args([
+            "--silent",
+            "--show-error",
+            "--fail",
+            "--noproxy",
+            "*",
+            "--cacert",
+        ])
         .arg(&root)
         .args(["--resolve", &format!("{HOST}:{port}:127.0.0.1")])
         .arg(format!("https://{HOST}:{port}/"))

@@ -1,5 +1,6 @@
-//! Customers who got it wrong do not keep those waiting who got it right. `script/bench broken` runs it at full size and shows the
-//! ratio; what is asserted is that every good domain becomes active and no broken one does.
+//! Customers who got it wrong do not keep those waiting who got it right. `script/bench broken`
+//! runs it at full size and shows the ratio; what is asserted is that every good domain becomes
+//! active and no broken one does.
 
 use std::time::{Duration, Instant};
 
@@ -41,7 +42,9 @@ async fn good_domains_become_active_although_many_broken_ones_came_first() {
     let meanwhile = all_become_active(&world, "meanwhile", good).await;
     for id in &broken {
         let looked_at = |domain: &Value| domain["lastErrorCode"].is_string();
-        world.wait_longer_for(id, BOUND, "looked at", looked_at).await;
+        world
+            .wait_longer_for(id, BOUND, "looked at", looked_at)
+            .await;
     }
     let after = all_become_active(&world, "after", good).await;
     let ratio = |time: Duration| time.as_secs_f64() / alone.as_secs_f64();
@@ -61,7 +64,9 @@ async fn good_domains_become_active_although_many_broken_ones_came_first() {
 
 /// Adds domains that are right; answers how long it took until the last of them was active.
 async fn all_become_active(world: &World, name: &str, count: usize) -> Duration {
-    let hosts: Vec<String> = (0..count).map(|n| format!("{name}-{n}.bakery.test")).collect();
+    let hosts: Vec<String> = (0..count)
+        .map(|n| format!("{name}-{n}.bakery.test"))
+        .collect();
     let began = Instant::now();
     let added = stream::iter(&hosts).map(|host| world.add(host));
     let ids: Vec<String> = added.buffered(CALLS).collect().await;
@@ -72,7 +77,8 @@ async fn all_become_active(world: &World, name: &str, count: usize) -> Duration 
     began.elapsed()
 }
 
-/// Most are typed wrong or not set up yet, some point elsewhere, a few have name servers that are broken or silent.
+/// Most are typed wrong or not set up yet, some point elsewhere, a few have name servers that are
+/// broken or silent.
 fn break_one(world: &World, n: usize) -> String {
     let host = format!("shop-{n}.broken-{n}.test");
     match n % 20 {

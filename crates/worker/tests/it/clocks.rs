@@ -1,4 +1,5 @@
-//! The clocks of replicas jump, by libfaketime: the machine's clock as the process sees it, not the monotonic one.
+//! The clocks of replicas jump, by libfaketime: the machine's clock as the process sees it, not the
+//! monotonic one.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +19,12 @@ impl Clock {
     fn right(home: &Path, name: &str) -> Self {
         let libraries = std::fs::read_dir("/usr/lib").unwrap();
         let library = libraries
-            .map(|directory| directory.unwrap().path().join("faketime/libfaketimeMT.so.1"))
+            .map(|directory| {
+                directory
+                    .unwrap()
+                    .path()
+                    .join("faketime/libfaketimeMT.so.1")
+            })
             .find(|library| library.exists());
         let clock = Self {
             library: library
@@ -62,7 +68,8 @@ async fn clocks_that_jump_an_hour_back_and_a_day_ahead_cost_no_second_order() {
         pebble: |pebble| pebble.pause_before_validation = true,
         ..Options::quick()
     };
-    let mut world = World::start(options.with(&json!({ "Workers": { "LeaseDuration": "30s" } }))).await;
+    let mut world =
+        World::start(options.with(&json!({ "Workers": { "LeaseDuration": "30s" } }))).await;
     let [ahead, behind] = ["ahead", "behind"].map(|name| Clock::right(world.home(), name));
     let mut replicas = [
         ahead.start_replica(&world, "ahead").await,
@@ -73,7 +80,8 @@ async fn clocks_that_jump_an_hour_back_and_a_day_ahead_cost_no_second_order() {
     for host in &hosts[..6] {
         ids.push(world.add(host).await);
     }
-    // Of each, so that none is killed between the CA's answer to its order and the write of that, after which it must order again.
+    // Of each, so that none is killed between the CA's answer to its order and the write of that,
+    // after which it must order again.
     let (pebble, first) = (&world.pebble, &hosts[..6]);
     let began = || std::future::ready(first.iter().all(|host| pebble.validations_for(host) > 0));
     world
@@ -97,7 +105,9 @@ async fn clocks_that_jump_an_hour_back_and_a_day_ahead_cost_no_second_order() {
     for id in &ids {
         // What the killed one held rests for its lease.
         world
-            .wait_longer_for(id, PATIENCE * 2, "Active", |domain| domain["status"] == "Active")
+            .wait_longer_for(id, PATIENCE * 2, "Active", |domain| {
+                domain["status"] == "Active"
+            })
             .await;
     }
     for host in &hosts {

@@ -31,12 +31,14 @@ impl Drill {
             )
         };
         Self {
-            domains: number("DPS_DRILL_DOMAINS").map_or(domains, |number| usize::try_from(number).unwrap()),
+            domains: number("DPS_DRILL_DOMAINS")
+                .map_or(domains, |number| usize::try_from(number).unwrap()),
             seed: number("DPS_DRILL_SEED").unwrap_or(1),
         }
     }
 
-    /// All of it may take so long: leases of killed processes, and on a slow machine a second for each domain.
+    /// All of it may take so long: leases of killed processes, and on a slow machine a second for
+    /// each domain.
     fn bound(&self) -> Duration {
         Duration::from_secs(300) + Duration::from_secs(self.domains as u64)
     }
@@ -81,7 +83,8 @@ async fn three_replicas_killed_all_the_time_lose_no_domain_and_no_certificate() 
         .map(|n| format!("shop-{n}.cluster.test"))
         .collect();
     let mut ids = Vec::new();
-    // Some customers point at us only after the crash, so that there is work whenever somebody is killed.
+    // Some customers point at us only after the crash, so that there is work whenever somebody is
+    // killed.
     let (early, late) = hosts.split_at(hosts.len() * 2 / 3);
     for host in early {
         ids.push(world.add(host).await);
@@ -89,7 +92,8 @@ async fn three_replicas_killed_all_the_time_lose_no_domain_and_no_certificate() 
     for host in late {
         ids.push(world.customer.add(host).await);
     }
-    let kills = kill_until_active(&drill, &mut world, &mut others, &mut postgres, (&ids, late)).await;
+    let kills =
+        kill_until_active(&drill, &mut world, &mut others, &mut postgres, (&ids, late)).await;
     let took = began.elapsed();
 
     settle(&drill, &world, &postgres, &url).await;
@@ -106,14 +110,18 @@ async fn three_replicas_killed_all_the_time_lose_no_domain_and_no_certificate() 
         drill.domains,
         took.as_secs_f64(),
     );
-    assert_eq!(certificates, drill.domains, "every name has one certificate");
+    assert_eq!(
+        certificates, drill.domains,
+        "every name has one certificate"
+    );
     for replica in std::iter::once(&mut world.service).chain(&mut others) {
         assert!(replica.is_running(), "{}", replica.log_tail());
     }
 }
 
-/// Kills one of the replicas every two to four seconds and starts it again, and PostgreSQL once, until every domain is `Active`.
-/// The `late` hosts point at us from the crash on. Answers how many replicas were killed.
+/// Kills one of the replicas every two to four seconds and starts it again, and PostgreSQL once,
+/// until every domain is `Active`. The `late` hosts point at us from the crash on. Answers how many
+/// replicas were killed.
 async fn kill_until_active(
     drill: &Drill,
     world: &mut World,
@@ -129,7 +137,8 @@ async fn kill_until_active(
         let pause = Duration::from_millis(2_000 + dice.below(2_000));
         let victim = dice.below(1 + NAMES.len() as u64);
         tokio::time::sleep(pause).await;
-        // One that PostgreSQL's crash met at its start has ended; whoever supervises it starts it again.
+        // One that PostgreSQL's crash met at its start has ended; whoever supervises it starts it
+        // again.
         for replica in std::iter::once(&mut world.service).chain(others.iter_mut()) {
             if !replica.is_running() {
                 replica.restart().unwrap();

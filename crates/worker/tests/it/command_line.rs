@@ -48,7 +48,11 @@ fn a_check_shows_what_is_effective_from_where_and_no_secret() {
             "{out}"
         );
     }
-    let output = dps(Some(USABLE), &[("DNS__TIMEOUT", "5s")], &["config", "check"]);
+    let output = dps(
+        Some(USABLE),
+        &[("DNS__TIMEOUT", "5s")],
+        &["config", "check"],
+    );
     let out = text(&output.stdout);
     let line = |start: &str| out.lines().find(|line| line.starts_with(start)).unwrap();
     assert!(
@@ -76,7 +80,8 @@ fn a_check_of_bad_settings_names_all_problems_and_exits_with_2() {
     let err = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{err}");
     assert!(
-        err.contains("did you mean CabinetApi:BaseUrl?") && err.contains("Workers:Renewal:Interval"),
+        err.contains("did you mean CabinetApi:BaseUrl?")
+            && err.contains("Workers:Renewal:Interval"),
         "{err}"
     );
     let output = dps(None, &[], &["config", "check"]);
@@ -90,7 +95,11 @@ fn a_check_of_bad_settings_names_all_problems_and_exits_with_2() {
 #[test]
 fn the_printed_sample_is_a_configuration() {
     let sample = text(&dps(None, &[], &["config", "sample"]).stdout);
-    let output = dps(Some(&sample), &[], &["config", "check", "--role", "standalone"]);
+    let output = dps(
+        Some(&sample),
+        &[],
+        &["config", "check", "--role", "standalone"],
+    );
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
 }
 
@@ -137,7 +146,10 @@ fn a_reader_that_goes_away_ends_a_command_quietly() {
     // What is wrong is said all the same.
     let output = run(&["config", "check"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("CabinetApi:Token"), "{output:?}");
+    assert!(
+        text(&output.stderr).contains("CabinetApi:Token"),
+        "{output:?}"
+    );
 }
 
 #[test]
@@ -151,7 +163,11 @@ fn an_edge_of_the_configuration_needs_no_approval() {
             .env("HAProxyAgent__BaseUrl", "http://127.0.0.1:9402")
             .output()
             .unwrap();
-        (output.status.code(), text(&output.stdout), text(&output.stderr))
+        (
+            output.status.code(),
+            text(&output.stdout),
+            text(&output.stderr),
+        )
     };
     assert_eq!(run(&["migrate"]).0, Some(0));
     let (code, said, _) = run(&["edges", "approve", "http://127.0.0.1:9402/"]);

@@ -10,8 +10,8 @@ use crate::world::{Log, Options, PATIENCE, World};
 /// What `abort` ends a process with.
 const SIGABRT: i32 = 6;
 
-/// Every moment, as `DPS_CRASH_AT` names it. There are two edges, so what is done at each is also interrupted between the two. The first
-/// outcome releases its lease, the third goes on with it.
+/// Every moment, as `DPS_CRASH_AT` names it. There are two edges, so what is done at each is also
+/// interrupted between the two. The first outcome releases its lease, the third goes on with it.
 fn moments() -> Vec<String> {
     let mut moments = Vec::new();
     for effect in Effect::ALL {
@@ -32,8 +32,9 @@ fn host_of(moment: &str) -> String {
     format!("{}.crash.test", moment.replace(['.', ':'], "-"))
 }
 
-/// Between the CA's answer to new-order and the write of its URL nobody else knows the order. A CA that reuses pending orders, as
-/// Let's Encrypt does, gives the same one again; Pebble makes another.
+/// Between the CA's answer to new-order and the write of its URL nobody else knows the order. A CA
+/// that reuses pending orders, as Let's Encrypt does, gives the same one again; Pebble makes
+/// another.
 fn is_known_to_the_ca_alone(moment: &str) -> bool {
     matches!(moment, "order.create.after" | "order.save.before")
 }
@@ -47,7 +48,9 @@ async fn a_service_killed_at_any_moment_of_an_issuance_costs_neither_an_order_no
     .await;
     let mut ids = BTreeMap::new();
     for moment in moments() {
-        world.start_service_again_with(&[("DPS_CRASH_AT", &moment)]).await;
+        world
+            .start_service_again_with(&[("DPS_CRASH_AT", &moment)])
+            .await;
         let id = world.add(&host_of(&moment)).await;
         let status = world.service.wait_for_exit(PATIENCE).await.unwrap();
         assert_eq!(
@@ -56,8 +59,8 @@ async fn a_service_killed_at_any_moment_of_an_issuance_costs_neither_an_order_no
             "{moment}: {}",
             world.service.log_tail()
         );
-        // Its successor is alone with the file: leases last two minutes, and it waits for none. Before the next moment everything is
-        // well again, so that no process dies of two.
+        // Its successor is alone with the file: leases last two minutes, and it waits for none.
+        // Before the next moment everything is well again, so that no process dies of two.
         world.start_service_again_with(&[]).await;
         world.wait_for_status(&id, "Active").await;
         ids.insert(moment, id);
@@ -65,7 +68,11 @@ async fn a_service_killed_at_any_moment_of_an_issuance_costs_neither_an_order_no
     for moment in ids.keys() {
         let host = host_of(moment);
         world.visit(&host).await;
-        let allowed = if is_known_to_the_ca_alone(moment) { 2 } else { 1 };
+        let allowed = if is_known_to_the_ca_alone(moment) {
+            2
+        } else {
+            1
+        };
         let orders = world.pebble.orders_for(&host);
         assert!((1..=allowed).contains(&orders), "{moment}: {orders} orders");
     }
@@ -104,11 +111,20 @@ async fn a_service_asked_to_stop_finishes_its_step_and_leaves_the_rest_to_its_su
     let id = world.add(host).await;
     let pebble = &world.pebble;
     let began = || std::future::ready(pebble.validations_for(host) > 0);
-    world.service.wait_until(host, PATIENCE, began).await.unwrap();
+    world
+        .service
+        .wait_until(host, PATIENCE, began)
+        .await
+        .unwrap();
     let status = world.service.terminate(PATIENCE).await.unwrap();
     assert_eq!(status.code(), Some(0), "{}", world.service.log_tail());
     let log = world.log();
-    assert_eq!(log.count(host, "order.ready"), 1, "{}", world.service.log_tail());
+    assert_eq!(
+        log.count(host, "order.ready"),
+        1,
+        "{}",
+        world.service.log_tail()
+    );
     assert_eq!(
         log.count(host, "certificate.stored"),
         0,

@@ -1,4 +1,5 @@
-//! `dps demo`: with `--once --json` as a program would run it, and as a newcomer does who types what README and demo say.
+//! `dps demo`: with `--once --json` as a program would run it, and as a newcomer does who types
+//! what README and demo say.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -49,7 +50,10 @@ async fn the_demo_shows_what_it_promises_ends_with_one_json_object_and_leaves_no
             (&"Active".into(), &Value::Null),
             "{domain}"
         );
-        assert!(domain["seconds_to_active"].as_f64().unwrap() > 0.0, "{domain}");
+        assert!(
+            domain["seconds_to_active"].as_f64().unwrap() > 0.0,
+            "{domain}"
+        );
         assert!(is_fingerprint(&domain["fingerprint"]), "{domain}");
     }
     for (host, status, code) in [
@@ -71,7 +75,9 @@ async fn the_demo_shows_what_it_promises_ends_with_one_json_object_and_leaves_no
     assert!(out.contains("DNS_WRONG_TARGET"), "{out}");
     let renewal = &last["renewal"];
     assert_eq!(renewal["failed_handshakes"], 0, "{renewal}");
-    assert!(is_fingerprint(&renewal["old_fingerprint"]) && is_fingerprint(&renewal["new_fingerprint"]));
+    assert!(
+        is_fingerprint(&renewal["old_fingerprint"]) && is_fingerprint(&renewal["new_fingerprint"])
+    );
     assert_ne!(renewal["old_fingerprint"], renewal["new_fingerprint"]);
     let host = renewal["host"].as_str().unwrap();
     assert_eq!(domains[host]["fingerprint"], renewal["new_fingerprint"]);
@@ -82,7 +88,8 @@ async fn the_demo_shows_what_it_promises_ends_with_one_json_object_and_leaves_no
 const README: &str = include_str!("../../../../README.md");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_newcomer_who_types_what_readme_and_demo_say_gets_what_they_promise_and_ctrl_c_cleans_up() {
+async fn a_newcomer_who_types_what_readme_and_demo_say_gets_what_they_promise_and_ctrl_c_cleans_up()
+{
     let temporary = tempfile::tempdir().unwrap();
     let logs = tempfile::tempdir().unwrap();
     let _alone = alone().await;
@@ -99,7 +106,9 @@ async fn a_newcomer_who_types_what_readme_and_demo_say_gets_what_they_promise_an
     .directory(temporary.path())
     .start()
     .unwrap();
-    demo.wait_for_log("Ctrl-C ends it", PATIENCE * 2).await.unwrap();
+    demo.wait_for_log("Ctrl-C ends it", PATIENCE * 2)
+        .await
+        .unwrap();
     let said = demo.log_text();
     let commands = commands_of_readme(&said);
     let [break_dns, add, look, mend_dns] = commands.as_slice() else {
@@ -110,12 +119,17 @@ async fn a_newcomer_who_types_what_readme_and_demo_say_gets_what_they_promise_an
     let broken = seen(look, |domain| domain["lastErrorCode"] == "DNS_WRONG_TARGET").await;
     assert_eq!(broken["status"], "PendingDns", "{broken}");
     let sentence = broken["lastErrorMessage"].as_str().unwrap();
-    assert!(sentence.contains("CNAME customers.platform.test."), "{sentence}");
+    assert!(
+        sentence.contains("CNAME customers.platform.test."),
+        "{sentence}"
+    );
     typed(mend_dns);
     seen(look, |domain| domain["status"] == "Active").await;
 
     let mut printed = said.lines().map(str::trim);
-    let visit = printed.rfind(|line| line.starts_with("curl --cacert")).unwrap();
+    let visit = printed
+        .rfind(|line| line.starts_with("curl --cacert"))
+        .unwrap();
     assert!(typed(visit).contains("Hello"));
     assert!(typed(&visit.replace("shop.bakery.test", "second.demo.test")).contains("Hello"));
 
@@ -129,10 +143,15 @@ async fn a_newcomer_who_types_what_readme_and_demo_say_gets_what_they_promise_an
 fn commands_of_readme(said: &str) -> Vec<String> {
     let port = |word: &str| {
         let line = said.lines().rfind(|line| line.starts_with(word)).unwrap();
-        let url = line.split_whitespace().find(|part| part.starts_with("http://"));
+        let url = line
+            .split_whitespace()
+            .find(|part| part.starts_with("http://"));
         url.unwrap().parse::<url::Url>().unwrap().port().unwrap()
     };
-    let (desk, cabinet) = (format!(":{}", port("DNS desk")), format!(":{}", port("Cabinet")));
+    let (desk, cabinet) = (
+        format!(":{}", port("DNS desk")),
+        format!(":{}", port("Cabinet")),
+    );
     let (_, text) = README.split_once("\n## See it").unwrap();
     let (text, _) = text.split_once("\n## ").unwrap();
     let text = text.replace("\\\n", " ");
@@ -145,8 +164,15 @@ fn commands_of_readme(said: &str) -> Vec<String> {
 
 /// Types a `curl` line into a shell, which must succeed; answers what it printed.
 fn typed(command: &str) -> String {
-    let command = command.replacen("curl ", "curl --silent --show-error --fail --noproxy '*' ", 1);
-    let output = Command::new("bash").args(["-c", &command]).output().unwrap();
+    let command = command.replacen(
+        "curl ",
+        "curl --silent --show-error --fail --noproxy '*' ",
+        1,
+    );
+    let output = Command::new("bash")
+        .args(["-c", &command])
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command}: {said}");
     String::from_utf8(output.stdout).unwrap()

@@ -1,4 +1,5 @@
-//! Several edges: one that is away holds up nobody for long, is caught up when it returns, and all of them end with the same.
+//! Several edges: one that is away holds up nobody for long, is caught up when it returns, and all
+//! of them end with the same.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -26,7 +27,9 @@ fn options() -> Options {
 }
 
 fn hosts(name: &str, count: usize) -> Vec<String> {
-    (0..count).map(|n| format!("{name}-{n}.bakery.test")).collect()
+    (0..count)
+        .map(|n| format!("{name}-{n}.bakery.test"))
+        .collect()
 }
 
 async fn all_become_active(world: &World, hosts: &[String]) {
@@ -39,7 +42,10 @@ async fn all_become_active(world: &World, hosts: &[String]) {
 
 /// Where each edge's agent listens, and where its visitors come.
 fn edges(world: &World) -> Vec<(SocketAddr, SocketAddr)> {
-    let more = world.more_edges.iter().map(|edge| (edge.listen, edge.https));
+    let more = world
+        .more_edges
+        .iter()
+        .map(|edge| (edge.listen, edge.https));
     std::iter::once((world.agent_listen(), world.https))
         .chain(more)
         .collect()
@@ -47,11 +53,17 @@ fn edges(world: &World) -> Vec<(SocketAddr, SocketAddr)> {
 
 async fn digest(agent: SocketAddr) -> Option<String> {
     let base = format!("http://{agent}").parse().unwrap();
-    let client = AgentClient::new(base, SecretString::from(AGENT_TOKEN), ClientOptions::default()).unwrap();
+    let client = AgentClient::new(
+        base,
+        SecretString::from(AGENT_TOKEN),
+        ClientOptions::default(),
+    )
+    .unwrap();
     client.inventory(None, 1).await.ok().map(|page| page.digest)
 }
 
-/// Waits until the agents hold the same, and sees every edge present the same certificates to visitors.
+/// Waits until the agents hold the same, and sees every edge present the same certificates to
+/// visitors.
 async fn all_edges_serve(world: &World, hosts: &[String]) {
     let edges = edges(world);
     let equal = wait::until("the digests are equal", PATIENCE, || async {
@@ -153,7 +165,8 @@ async fn three_edges_of_which_one_is_stopped_during_a_mass_deployment_end_with_t
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn edges_that_are_found_by_dns_are_filled_once_they_are_approved_and_a_dead_zone_changes_nothing() {
+async fn edges_that_are_found_by_dns_are_filled_once_they_are_approved_and_a_dead_zone_changes_nothing()
+ {
     let world = World::start(Options {
         more_edges: 1,
         discovery: true,
@@ -162,7 +175,9 @@ async fn edges_that_are_found_by_dns_are_filled_once_they_are_approved_and_a_dea
     })
     .await;
     // Nobody must be sent to an edge that is in no fleet.
-    world.zone.set_a(crate::world::TARGET, &[crate::world::EDGE]);
+    world
+        .zone
+        .set_a(crate::world::TARGET, &[crate::world::EDGE]);
     let [first_tls, second_tls] = [world.agent_tls(), world.more_edges[0].tls];
     let waits = async |edge: SocketAddr| {
         wait::until("the edge waits for approval", PATIENCE, || async {
@@ -199,7 +214,10 @@ async fn edges_that_are_found_by_dns_are_filled_once_they_are_approved_and_a_dea
         }
     };
 
-    let services = [("localhost", first_tls.port()), ("localhost", second_tls.port())];
+    let services = [
+        ("localhost", first_tls.port()),
+        ("localhost", second_tls.port()),
+    ];
     world.zone.set_srv(AGENTS, &services).unwrap();
     waits(second_tls).await;
     let second = world.more_edges[0].https;
@@ -212,10 +230,14 @@ async fn edges_that_are_found_by_dns_are_filled_once_they_are_approved_and_a_dea
     on_both(&early).await;
 
     world.zone.set_srv(AGENTS, &[]).unwrap();
-    wait::until("the service sees that the zone is empty", PATIENCE, || async {
-        let seen = world.log().values("edges.not_found", "problem").count();
-        (seen > 0).then_some(())
-    })
+    wait::until(
+        "the service sees that the zone is empty",
+        PATIENCE,
+        || async {
+            let seen = world.log().values("edges.not_found", "problem").count();
+            (seen > 0).then_some(())
+        },
+    )
     .await
     .unwrap();
     let late = hosts("late", 3);

@@ -11,8 +11,7 @@ use crate::world::{Options, PATIENCE, World, dps};
 
 /// A world whose CA is the double.
 async fn world_of(double: &AcmeDouble) -> World {
-    let settings =
-        json!({ "LetsEncrypt": { "DirectoryUrl": double.directory_url(), "CaCertificateFile": null } });
+    let settings = json!({ "LetsEncrypt": { "DirectoryUrl": double.directory_url(), "CaCertificateFile": null } });
     World::start(Options::quick().with(&settings)).await
 }
 
@@ -21,7 +20,8 @@ fn answer_orders(double: &AcmeDouble, reply: Reply) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_throttling_ca_is_left_alone_until_it_says_by_the_domain_it_refused_and_by_the_next_one() {
+async fn a_throttling_ca_is_left_alone_until_it_says_by_the_domain_it_refused_and_by_the_next_one()
+{
     let double = AcmeDouble::start().await.unwrap();
     let detail = "too many new orders (300) from this account in the last 3h0m0s";
     answer_orders(&double, Reply::rate_limited(detail, 15));
@@ -33,7 +33,11 @@ async fn a_throttling_ca_is_left_alone_until_it_says_by_the_domain_it_refused_an
     let next = world.add("www.bakery.test").await;
     let waits = world.wait_for_code(&next, "ACME_RATE_LIMITED").await;
     assert!(waits["nextAttemptAt"].is_string(), "{waits}");
-    assert_eq!(double.requests(Endpoint::NewOrder), 1, "nothing is sent before");
+    assert_eq!(
+        double.requests(Endpoint::NewOrder),
+        1,
+        "nothing is sent before"
+    );
     wait::until("both orders", PATIENCE, async || {
         (double.requests(Endpoint::NewOrder) == 3).then_some(())
     })
@@ -93,7 +97,10 @@ async fn a_maintenance_page_is_an_outage_of_an_hour_at_most_and_no_limit() {
     let updated: Timestamp = told["updatedAt"].as_str().unwrap().parse().unwrap();
     assert!(next.since(updated) <= Duration::from_secs(3_700), "{told}");
     let shown = dps(world.home(), &["limits", "show", "--json"]);
-    assert!(shown.status.success() && shown.stdout.is_empty(), "{shown:?}");
+    assert!(
+        shown.status.success() && shown.stdout.is_empty(),
+        "{shown:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -118,7 +125,9 @@ async fn a_paused_name_is_told_with_its_link_and_the_ca_is_asked_no_more() {
     .unwrap();
     assert_eq!(world.log().count("shop.bakery.test", "order.placed"), 0);
     let look = world
-        .wait_until(&other, "to be ordered", |domain| domain["status"] == "Issuing")
+        .wait_until(&other, "to be ordered", |domain| {
+            domain["status"] == "Issuing"
+        })
         .await;
     assert_eq!(look["status"], "Issuing");
     assert_eq!(double.requests(Endpoint::NewOrder), 2);

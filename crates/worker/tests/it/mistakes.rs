@@ -1,4 +1,5 @@
-//! What customers get wrong: each mistake has its code and the sentence that mends it, and once mended nobody need tell the service.
+//! What customers get wrong: each mistake has its code and the sentence that mends it, and once
+//! mended nobody need tell the service.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -75,7 +76,11 @@ const MISTAKES: [Mistake; 9] = [
     },
     Mistake {
         host: "stray.test",
-        make: |world, host| everywhere(world, |zone| zone.set_a(host, &[EDGE, [192, 0, 2, 12].into()])),
+        make: |world, host| {
+            everywhere(world, |zone| {
+                zone.set_a(host, &[EDGE, [192, 0, 2, 12].into()])
+            })
+        },
         status: "PendingDns",
         code: "DNS_STRAY_ADDRESS",
         told: &["192.0.2.12", "Remove that record"],
@@ -110,7 +115,8 @@ fn everywhere(world: &World, change: impl Fn(&dps_lab::dns::Zone)) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_mistake_is_told_with_its_remedy_and_once_mended_the_domain_becomes_active_by_itself() {
+async fn each_mistake_is_told_with_its_remedy_and_once_mended_the_domain_becomes_active_by_itself()
+{
     let world = World::start(Options {
         split_dns: true,
         ..Options::quick()
@@ -208,8 +214,9 @@ async fn a_failed_domain_is_tried_again_when_its_customer_asks() {
     );
     let before = told["version"].as_u64().unwrap();
     world.customer.retry(&refused).await;
-    let again =
-        |domain: &Value| domain["status"] == "Failed" && domain["version"].as_u64().unwrap() > before + 1;
+    let again = |domain: &Value| {
+        domain["status"] == "Failed" && domain["version"].as_u64().unwrap() > before + 1
+    };
     let told = world.wait_until(&refused, "Failed again", again).await;
     assert_eq!(told["lastErrorCode"], "ACME_REJECTED_IDENTIFIER", "{told}");
 
@@ -241,7 +248,10 @@ async fn a_name_with_thousands_of_addresses_costs_no_more_than_others() {
     let sentence = told["lastErrorMessage"].as_str().unwrap();
     assert!(sentence.contains("and 6292 more"), "{sentence}");
     let log = world.service.log_text();
-    let lines: Vec<&str> = log.lines().filter(|line| line.contains("dns_no_cname")).collect();
+    let lines: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("dns_no_cname"))
+        .collect();
     assert!(!lines.is_empty());
     assert!(lines.iter().all(|line| line.len() < MOST), "{}", lines[0]);
 }

@@ -7,7 +7,8 @@ use crate::world::{Options, PATIENCE, World, dps};
 const HOST: &str = "shop.bakery.test";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_domain_becomes_active_on_two_edges_over_mutual_tls_and_renewed_files_count_without_a_restart() {
+async fn a_domain_becomes_active_on_two_edges_over_mutual_tls_and_renewed_files_count_without_a_restart()
+ {
     let mut world = World::start(Options {
         more_edges: 1,
         mutual_tls: true,
@@ -35,7 +36,10 @@ async fn a_domain_becomes_active_on_two_edges_over_mutual_tls_and_renewed_files_
     assert!(status == 200 && report.contains("agentTls"), "{report}");
 
     // Everybody's files change while all run: the service's soon end, which it says.
-    let renewed = dps(world.home(), &["pki", "renew", "--out", "pki", "--days", "3"]);
+    let renewed = dps(
+        world.home(),
+        &["pki", "renew", "--out", "pki", "--days", "3"],
+    );
     assert!(renewed.status.success(), "{renewed:?}");
     let says = wait::until("the service has read its new files", PATIENCE, || async {
         let report = world.get("/health/ready").await.1;

@@ -23,13 +23,15 @@ fn said(world: &World, arguments: &[&str]) -> String {
 }
 
 fn both(output: &Output) -> String {
-    let texts = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    let texts =
+        [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
     texts.concat()
 }
 
 /// The live domain, with what is planned for it. Pebble suggests no window.
 fn shown_as_json(world: &World) -> Value {
-    let shown: Value = serde_json::from_str(&said(world, &["domains", "show", HOST, "--json"])).unwrap();
+    let shown: Value =
+        serde_json::from_str(&said(world, &["domains", "show", HOST, "--json"])).unwrap();
     let renewal = &shown["renewal"];
     assert_eq!(
         renewal["renewAt"].is_string(),
@@ -102,7 +104,10 @@ async fn the_command_line_lists_shows_nudges_and_renews_what_the_service_works_o
     let replica = shown["events"][0]["replica"].as_str().unwrap();
     assert!(!replica.is_empty());
     let lines = shown["events"].as_array().unwrap().iter();
-    assert!(lines.clone().all(|line| line["replica"] == replica), "{shown}");
+    assert!(
+        lines.clone().all(|line| line["replica"] == replica),
+        "{shown}"
+    );
     assert!(
         lines.skip(1).all(|line| line["durationMs"].is_number()),
         "{shown}"
@@ -124,7 +129,11 @@ async fn the_command_line_lists_shows_nudges_and_renews_what_the_service_works_o
         "{short}"
     );
     let told = said(&world, &["domains", "show", "WWW.nowhere.test."]);
-    for part in ["PendingDns", "DNS_NXDOMAIN", "www CNAME customers.platform.test."] {
+    for part in [
+        "PendingDns",
+        "DNS_NXDOMAIN",
+        "www CNAME customers.platform.test.",
+    ] {
         assert!(told.contains(part), "{part:?} is not in {told}");
     }
 
@@ -163,20 +172,25 @@ async fn the_command_line_lists_shows_nudges_and_renews_what_the_service_works_o
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_line_gives_the_sentence_that_the_customer_reads() {
     const APEX: &str = "bakery.test";
-    let network = json!({ "Workers": { "DomainVerification": { "EdgeAddresses": ["127.0.0.0/24"] } } });
+    let network =
+        json!({ "Workers": { "DomainVerification": { "EdgeAddresses": ["127.0.0.0/24"] } } });
     for settings in [json!({}), network] {
         let world = World::start(Options::quick().with(&settings)).await;
         world.zone.set_a(APEX, &["203.0.113.9".parse().unwrap()]);
         let id = world.customer.add(APEX).await;
         let told = world
-            .wait_until(&id, "a sentence", |domain| domain["lastErrorMessage"].is_string())
+            .wait_until(&id, "a sentence", |domain| {
+                domain["lastErrorMessage"].is_string()
+            })
             .await;
         let sentence = told["lastErrorMessage"].as_str().unwrap();
         assert!(sentence.contains("127.0.0.1"), "{told}");
-        let shown: Value = serde_json::from_str(&said(&world, &["domains", "show", APEX, "--json"])).unwrap();
+        let shown: Value =
+            serde_json::from_str(&said(&world, &["domains", "show", APEX, "--json"])).unwrap();
         assert_eq!(shown["message"], sentence, "{shown}");
         assert_eq!(shown["actor"], "customer", "{shown}");
-        let listed: Value = serde_json::from_str(&said(&world, &["domains", "list", "--json"])).unwrap();
+        let listed: Value =
+            serde_json::from_str(&said(&world, &["domains", "list", "--json"])).unwrap();
         assert_eq!(listed["message"], sentence, "{listed}");
         let text = said(&world, &["domains", "show", APEX]);
         assert!(text.contains(sentence), "{text}");
@@ -220,8 +234,14 @@ async fn health_and_metrics_tell_what_happened_in_the_agreed_names() {
         ("dps_cabinet_outbox_waiting_seconds".to_owned(), "0.0"),
         ("dps_cabinet_items_unusable".to_owned(), "0"),
         ("dps_removals_held".to_owned(), "0"),
-        ("dps_cabinet_events_total{event=\"item_refused\"}".to_owned(), "0"),
-        ("dps_cabinet_events_total{event=\"name_refused\"}".to_owned(), "0"),
+        (
+            "dps_cabinet_events_total{event=\"item_refused\"}".to_owned(),
+            "0",
+        ),
+        (
+            "dps_cabinet_events_total{event=\"name_refused\"}".to_owned(),
+            "0",
+        ),
         (
             "dps_cabinet_events_total{event=\"report_refused\"}".to_owned(),
             "0",
@@ -231,8 +251,14 @@ async fn health_and_metrics_tell_what_happened_in_the_agreed_names() {
             "0",
         ),
         (format!("dps_dns_resolver_up{}", resolver(0)), "1"),
-        (format!("dps_dns_resolver_failures_total{}", resolver(0)), "0"),
-        (format!("dps_dns_resolver_failures_total{}", resolver(1)), "0"),
+        (
+            format!("dps_dns_resolver_failures_total{}", resolver(0)),
+            "0",
+        ),
+        (
+            format!("dps_dns_resolver_failures_total{}", resolver(1)),
+            "0",
+        ),
         ("dps_local_faults_total{party=\"cabinet\"}".to_owned(), "0"),
     ] {
         let what = format!("{name} is {value}");
@@ -328,7 +354,8 @@ async fn metric(world: &World, name: &str) -> String {
         .to_owned()
 }
 
-/// The order that works: every process knows the new key before anything is sealed with it, and the old one until nothing is.
+/// The order that works: every process knows the new key before anything is sealed with it, and the
+/// old one until nothing is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_key_encryption_key_can_be_changed_without_losing_a_certificate() {
     let mut world = World::start(Options {
@@ -343,10 +370,17 @@ async fn the_key_encryption_key_can_be_changed_without_losing_a_certificate() {
     let old = fs::read_to_string(&file).unwrap();
     assert_eq!(said(&world, &["keys", "list"]), "first  (current)\n");
 
-    // A service that runs has the keys that it started with, so it is started anew before the rotation.
+    // A service that runs has the keys that it started with, so it is started anew before the
+    // rotation.
     write_keys(&file, &format!("second:{SECOND_KEY}\n{old}"));
-    assert_eq!(said(&world, &["keys", "list"]), "second  (current)\nfirst\n");
-    assert_eq!(world.service.terminate(PATIENCE).await.unwrap().code(), Some(0));
+    assert_eq!(
+        said(&world, &["keys", "list"]),
+        "second  (current)\nfirst\n"
+    );
+    assert_eq!(
+        world.service.terminate(PATIENCE).await.unwrap().code(),
+        Some(0)
+    );
     world.restart_service().await;
     // The account's key and the certificate's: that of the order is erased with it.
     assert_eq!(
@@ -360,7 +394,10 @@ async fn the_key_encryption_key_can_be_changed_without_losing_a_certificate() {
 
     // Nothing needs the old key any more.
     write_keys(&file, &format!("second:{SECOND_KEY}\n"));
-    assert_eq!(world.service.terminate(PATIENCE).await.unwrap().code(), Some(0));
+    assert_eq!(
+        world.service.terminate(PATIENCE).await.unwrap().code(),
+        Some(0)
+    );
     world.restart_service().await;
     said(&world, &["domains", "renew", HOST]);
     let renewed = wait::until("another certificate", PATIENCE, || async {
@@ -372,8 +409,8 @@ async fn the_key_encryption_key_can_be_changed_without_losing_a_certificate() {
         .unwrap_or_else(|error| panic!("{error}\n{}", world.service.log_tail()));
 }
 
-/// The wrong order: a service that runs does not know the key that everything is sealed with now. It says so, blames nobody else, and goes
-/// on once it is started anew.
+/// The wrong order: a service that runs does not know the key that everything is sealed with now.
+/// It says so, blames nobody else, and goes on once it is started anew.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rotation_that_the_running_service_knows_nothing_of_costs_only_time() {
     let mut world = World::start(Options {
@@ -396,7 +433,10 @@ async fn a_rotation_that_the_running_service_knows_nothing_of_costs_only_time() 
             .log_text()
             .contains("key-encryption key second, which is not configured")
     );
-    assert_eq!(world.service.terminate(PATIENCE).await.unwrap().code(), Some(0));
+    assert_eq!(
+        world.service.terminate(PATIENCE).await.unwrap().code(),
+        Some(0)
+    );
     world.restart_service().await;
     world.wait_for_status(&id, "Active").await;
     world.visit(HOST).await;

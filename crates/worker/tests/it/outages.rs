@@ -1,4 +1,5 @@
-//! Parts of ours, or the CA, are away: that is never the customer's fault, never makes a domain `Failed`, and ends by itself.
+//! Parts of ours, or the CA, are away: that is never the customer's fault, never makes a domain
+//! `Failed`, and ends by itself.
 
 use dps_lab::postgres::Postgres;
 use dps_lab::wait;
@@ -67,7 +68,10 @@ async fn an_agent_that_is_away_is_ours_and_the_domain_becomes_active_when_it_ret
     let told = world.wait_for_code(&id, "EDGE_UNREACHABLE").await;
     assert_eq!(told["status"], "PendingHttpProbe", "{told}");
     assert!(
-        told["lastErrorMessage"].as_str().unwrap().contains("on our side"),
+        told["lastErrorMessage"]
+            .as_str()
+            .unwrap()
+            .contains("on our side"),
         "{told}"
     );
     world.restart_agent().await;
@@ -119,11 +123,15 @@ async fn a_database_that_is_away_turns_readiness_red_and_work_goes_on_when_it_re
     assert_eq!(report["checks"][0]["status"], "failing", "{report}");
     assert_eq!(world.get("/health/live").await.0, 200);
     // What the process knows by itself is true without the store.
-    let shown = wait::until("the gauge tells that the Cabinet is away", PATIENCE, || async {
-        let (_, metrics) = world.get("/metrics").await;
-        let is_down = metrics.lines().any(|line| line == "dps_cabinet_up 0.0");
-        is_down.then_some(())
-    });
+    let shown = wait::until(
+        "the gauge tells that the Cabinet is away",
+        PATIENCE,
+        || async {
+            let (_, metrics) = world.get("/metrics").await;
+            let is_down = metrics.lines().any(|line| line == "dps_cabinet_up 0.0");
+            is_down.then_some(())
+        },
+    );
     shown.await.unwrap();
     world.restart_cabinet().await;
     // Taken in by the Cabinet, which has a database of its own.
@@ -136,7 +144,8 @@ async fn a_database_that_is_away_turns_readiness_red_and_work_goes_on_when_it_re
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_that_only_reads_turns_readiness_red_with_the_reason_and_work_goes_on_afterwards() {
+async fn a_database_that_only_reads_turns_readiness_red_with_the_reason_and_work_goes_on_afterwards()
+ {
     let postgres = Postgres::start().await.unwrap();
     let url = postgres.create_database().await.unwrap();
     let world = World::start(Options {
@@ -209,7 +218,8 @@ async fn wait_for_readiness(world: &World, wanted: u16) -> serde_json::Value {
     }
 }
 
-/// HAProxy is ours too: that nobody answers on port 80 while it is down is no fault of the customer.
+/// HAProxy is ours too: that nobody answers on port 80 while it is down is no fault of the
+/// customer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_haproxy_that_is_down_is_ours_and_the_domain_becomes_active_when_it_returns() {
     let mut world = World::start(Options::quick()).await;
@@ -259,10 +269,19 @@ async fn an_agent_killed_between_acknowledgement_and_fetch_costs_no_order() {
     let id = world.add(HOST).await;
     let pebble = &world.pebble;
     let began = || std::future::ready(pebble.validations_for(HOST) > 0);
-    world.service.wait_until(HOST, PATIENCE, began).await.unwrap();
+    world
+        .service
+        .wait_until(HOST, PATIENCE, began)
+        .await
+        .unwrap();
     world.agent.kill().unwrap();
     world.restart_agent().await;
     world.wait_for_status(&id, "Active").await;
-    assert_eq!(world.pebble.orders_for(HOST), 1, "{}", world.service.log_tail());
+    assert_eq!(
+        world.pebble.orders_for(HOST),
+        1,
+        "{}",
+        world.service.log_tail()
+    );
     assert_eq!(world.log().count(HOST, "acme_validation_failed"), 0);
 }

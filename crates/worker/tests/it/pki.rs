@@ -106,14 +106,21 @@ fn an_edge_is_added_later_to_the_same_authority_and_nothing_is_overwritten() {
         ],
     );
     let after = files(&folder);
-    assert!(before.iter().all(|(path, text)| after.get(path) == Some(text)));
+    assert!(
+        before
+            .iter()
+            .all(|(path, text)| after.get(path) == Some(text))
+    );
     assert_eq!(after.len(), before.len() + 3);
     assert_eq!(
         after[&folder.join("edge-two/ca.pem")],
         after[&folder.join("ca.pem")]
     );
 
-    let conflict = refused(home.path(), &["init", "--out", "pki", "--edge", "one=192.0.2.9"]);
+    let conflict = refused(
+        home.path(),
+        &["init", "--out", "pki", "--edge", "one=192.0.2.9"],
+    );
     assert!(
         conflict.contains("edge-one is there already, for one"),
         "{conflict}"

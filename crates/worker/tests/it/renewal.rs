@@ -42,8 +42,11 @@ async fn a_certificate_is_renewed_by_itself_at_its_stored_moment_and_no_visitor_
         .unwrap();
     let report = visitor.stop();
     assert_eq!(report.failures, 0, "{:?}", report.last_failure);
-    let later = |domain: &serde_json::Value| domain["certificateNotAfter"] != first["certificateNotAfter"];
-    let renewed = world.wait_until(&id, "the new end of validity", later).await;
+    let later =
+        |domain: &serde_json::Value| domain["certificateNotAfter"] != first["certificateNotAfter"];
+    let renewed = world
+        .wait_until(&id, "the new end of validity", later)
+        .await;
     assert_eq!(renewed["status"], "Active", "{renewed}");
     let log = world.log();
     assert!(log.count(HOST, "renewal.due") >= 1);
@@ -88,7 +91,9 @@ async fn a_live_domain_whose_dns_left_is_told_so_and_not_ordered_for_and_revives
         .await
         .unwrap_or_else(|error| panic!("{error}\n{}", world.service.log_tail()));
     let live = world
-        .wait_until(&id, "no complaint", |domain| domain["lastErrorCode"].is_null())
+        .wait_until(&id, "no complaint", |domain| {
+            domain["lastErrorCode"].is_null()
+        })
         .await;
     assert_eq!(live["status"], "Active", "{live}");
     assert_eq!(world.pebble.orders_for(HOST), 2);

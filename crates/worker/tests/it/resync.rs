@@ -1,4 +1,5 @@
-//! The Cabinet's database is edited behind the back of its change feed: inserted, changed, put back and removed rows are found.
+//! The Cabinet's database is edited behind the back of its change feed: inserted, changed, put back
+//! and removed rows are found.
 
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Executor as _, SqlitePool};
@@ -14,7 +15,8 @@ const FOUND_ID: &str = "018bcfe5-6800-7000-8000-00000000f00d";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_changed_in_the_cabinet_behind_its_feed_is_found_by_the_resync() {
-    let often = json!({ "Workers": { "Intake": { "ResyncInterval": "1s", "MissingGrace": "3s" } } });
+    let often =
+        json!({ "Workers": { "Intake": { "ResyncInterval": "1s", "MissingGrace": "3s" } } });
     let world = World::start(Options::quick().with(&often)).await;
     let (kept, lost) = (world.add(KEPT).await, world.add(LOST).await);
     world.wait_for_status(&kept, "Active").await;
@@ -64,7 +66,10 @@ async fn what_changed_in_the_cabinet_behind_its_feed_is_found_by_the_resync() {
     let log = world.log();
     let story: Vec<&str> = log.events_of(LOST).collect();
     let place = |event| story.iter().position(|seen| *seen == event);
-    assert!(place("cabinet.missing") < place("removal.missing"), "{story:?}");
+    assert!(
+        place("cabinet.missing") < place("removal.missing"),
+        "{story:?}"
+    );
     assert!(place("cabinet.missing").is_some(), "{story:?}");
     world.visit(KEPT).await;
     assert_eq!(log.count(KEPT, "removal.missing"), 0);

@@ -1,5 +1,5 @@
-//! Private keys are nowhere in clear but where HAProxy reads them: not in the database, not in a dump of it, not in a log at the
-//! highest level, not on a command line.
+//! Private keys are nowhere in clear but where HAProxy reads them: not in the database, not in a
+//! dump of it, not in a log at the highest level, not on a command line.
 
 use std::path::Path;
 use std::process::Command;
@@ -46,7 +46,8 @@ async fn no_private_key_is_in_clear_in_a_sqlite_store_nor_in_any_log_at_trace_le
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_private_key_is_in_clear_in_a_dump_of_postgresql_nor_in_any_log_with_every_library_talking() {
+async fn no_private_key_is_in_clear_in_a_dump_of_postgresql_nor_in_any_log_with_every_library_talking()
+ {
     let url = postgres::fresh_database().await.unwrap();
     let world = issued(Database::Postgres(npgsql(&url)), EVERYBODY).await;
     let mut places = places_besides_the_store(&world);
@@ -99,12 +100,20 @@ fn dumped(name: &str, output: std::io::Result<std::process::Output>) -> (String,
         "{name}: {}",
         String::from_utf8_lossy(&output.stderr)
     );
-    assert!(contains(&output.stdout, HOST.as_bytes()), "{name} shows nothing");
+    assert!(
+        contains(&output.stdout, HOST.as_bytes()),
+        "{name} shows nothing"
+    );
     (name.to_owned(), output.stdout)
 }
 
 /// Looks for both keys, in all forms that they can have, in all places.
-async fn search(world: &World, connection_string: &str, key_file: &Path, places: &[(String, Vec<u8>)]) {
+async fn search(
+    world: &World,
+    connection_string: &str,
+    key_file: &Path,
+    places: &[(String, Vec<u8>)],
+) {
     let served = served_key(&world.agent_state());
     let account = account_key(connection_string, &world.pebble.directory_url(), key_file).await;
     for (whose, pem) in [("the certificate's", served), ("the account's", account)] {
@@ -115,7 +124,10 @@ async fn search(world: &World, connection_string: &str, key_file: &Path, places:
                 "{whose} {form}"
             );
             for (place, bytes) in places {
-                assert!(!contains(bytes, needle), "{whose} key as {form} is in {place}");
+                assert!(
+                    !contains(bytes, needle),
+                    "{whose} key as {form} is in {place}"
+                );
             }
         }
     }
@@ -126,7 +138,10 @@ fn forms(pem: &str) -> Vec<(&'static str, Vec<u8>)> {
     let der = PrivateKeyDer::from_pem_slice(pem.as_bytes()).unwrap();
     let der = der.secret_der();
     // The private key of a curve is an octet string of 32 bytes (RFC 5915 §3).
-    let marker = der.windows(2).position(|bytes| bytes == [0x04, 0x20]).unwrap();
+    let marker = der
+        .windows(2)
+        .position(|bytes| bytes == [0x04, 0x20])
+        .unwrap();
     let secret = &der[marker + 2..marker + 34];
     let mut forms = vec![
         ("PEM", b"PRIVATE KEY-----".to_vec()),
@@ -157,7 +172,8 @@ fn served_key(state: &Path) -> String {
     format!("{}-----END PRIVATE KEY-----\n", &text[begin..begin + end])
 }
 
-/// The key of the account at the CA, opened with the key-encryption key, which proves that the right thing is searched for.
+/// The key of the account at the CA, opened with the key-encryption key, which proves that the
+/// right thing is searched for.
 async fn account_key(connection_string: &str, directory_url: &str, key_file: &Path) -> String {
     let options = StoreOptions::new(
         std::sync::Arc::new(SystemRandomness),
@@ -178,5 +194,7 @@ async fn account_key(connection_string: &str, directory_url: &str, key_file: &Pa
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack.windows(needle.len()).any(|window| window == needle)
+    haystack
+        .windows(needle.len())
+        .any(|window| window == needle)
 }

@@ -15,8 +15,12 @@ const CONTRACT: &str = include_str!("../../../../docs/openapi/cabinet-v1.json");
 /// The paths that it denies.
 fn denied() -> Vec<&'static str> {
     let rule = "http-request deny deny_status 404 if { path_beg ";
-    let line = SHIPPED.lines().find_map(|line| line.trim().strip_prefix(rule));
-    let paths = line.and_then(|line| line.strip_suffix(" }")).expect("the rule");
+    let line = SHIPPED
+        .lines()
+        .find_map(|line| line.trim().strip_prefix(rule));
+    let paths = line
+        .and_then(|line| line.strip_suffix(" }"))
+        .expect("the rule");
     paths.split(' ').collect()
 }
 

@@ -24,7 +24,8 @@ fn written(directory: &Path, arguments: &[&str]) -> [Vec<u8>; 3] {
         text(&played.stdout),
         text(&played.stderr)
     );
-    ["outcome.txt", "outcome.json", "outcome.svg"].map(|file| std::fs::read(directory.join(file)).unwrap())
+    ["outcome.txt", "outcome.json", "outcome.svg"]
+        .map(|file| std::fs::read(directory.join(file)).unwrap())
 }
 
 fn scenario(directory: &Path, json: &str) -> String {
@@ -33,7 +34,8 @@ fn scenario(directory: &Path, json: &str) -> String {
     path.display().to_string()
 }
 
-/// Two replicas, a CA that is away for hours and revokes a third of its certificates, edges that restart, customers who leave.
+/// Two replicas, a CA that is away for hours and revokes a third of its certificates, edges that
+/// restart, customers who leave.
 const EVENTFUL: &str = r#"{
     "Title": "Everything at once",
     "Domains": 150,
@@ -76,7 +78,10 @@ fn the_same_seed_gives_the_same_run_to_the_last_byte_and_another_seed_another() 
 #[test]
 fn a_key_that_no_scenario_has_is_refused_with_the_nearest_that_it_has() {
     let directory = tempfile::tempdir().unwrap();
-    let file = scenario(directory.path(), r#"{ "Ca": { "Lifetimes": "45d" }, "Days": 0 }"#);
+    let file = scenario(
+        directory.path(),
+        r#"{ "Ca": { "Lifetimes": "45d" }, "Days": 0 }"#,
+    );
     let refused = simulate(&["--scenario", &file]);
     assert_eq!(refused.status.code(), Some(2));
     assert!(
@@ -108,10 +113,14 @@ fn a_run_in_which_something_failed_ends_with_exit_code_1_and_says_what() {
     let failed = simulate(&["--scenario", &file]);
     assert_eq!(failed.status.code(), Some(1));
     let outcome = text(&failed.stdout);
-    assert!(outcome.contains("FAILED  every revoked certificate"), "{outcome}");
+    assert!(
+        outcome.contains("FAILED  every revoked certificate"),
+        "{outcome}"
+    );
 }
 
-/// Nobody rings for a domain whose next look comes by time alone; it is seen although others of the pool are busy all the while.
+/// Nobody rings for a domain whose next look comes by time alone; it is seen although others of the
+/// pool are busy all the while.
 #[test]
 fn who_waits_for_a_customer_is_looked_at_in_time_while_others_are_issued_without_a_pause() {
     let directory = tempfile::tempdir().unwrap();

@@ -24,7 +24,8 @@ use crate::world::{Database, Options, PATIENCE, World, dps, npgsql};
 const HOST: &str = "shop.bakery.test";
 
 fn both(output: &Output) -> String {
-    let texts = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    let texts =
+        [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
     texts.concat()
 }
 
@@ -66,7 +67,10 @@ async fn the_files_alone_are_everything(world: &World) {
     }
     let listed = said(copy.path(), &["domains", "list"]);
     assert!(listed.contains(HOST), "{listed}");
-    assert_eq!(hosts_of_cabinet(&copy.path().join("cabinet.db")).await, [HOST]);
+    assert_eq!(
+        hosts_of_cabinet(&copy.path().join("cabinet.db")).await,
+        [HOST]
+    );
     let logs = names_in(world.home());
     assert!(!logs.iter().any(|name| name.ends_with("-wal")), "{logs:?}");
 }
@@ -79,20 +83,41 @@ async fn after_a_clean_end_the_file_alone_is_the_whole_database() {
     // A command that looks meanwhile leaves the log to those who write it, and closes what it
     // opened.
     said(world.home(), &["domains", "list"]);
-    assert_eq!(world.service.terminate(PATIENCE).await.unwrap().code(), Some(0));
-    assert_eq!(world.cabinet.terminate(PATIENCE).await.unwrap().code(), Some(0));
+    assert_eq!(
+        world.service.terminate(PATIENCE).await.unwrap().code(),
+        Some(0)
+    );
+    assert_eq!(
+        world.cabinet.terminate(PATIENCE).await.unwrap().code(),
+        Some(0)
+    );
     the_files_alone_are_everything(&world).await;
 
     // The next writer is a command, which makes a log of its own.
     said(world.home(), &["domains", "renew", HOST]);
     the_files_alone_are_everything(&world).await;
 
-    assert_eq!(world.agent.terminate(PATIENCE).await.unwrap().code(), Some(0));
+    assert_eq!(
+        world.agent.terminate(PATIENCE).await.unwrap().code(),
+        Some(0)
+    );
     let mut standalone = world.start_standalone().await;
     world.wait_for_status(&id, "Active").await;
-    assert_eq!(standalone.terminate(PATIENCE).await.unwrap().code(), Some(0));
+    assert_eq!(
+        standalone.terminate(PATIENCE).await.unwrap().code(),
+        Some(0)
+    );
     the_files_alone_are_everything(&world).await;
-    let mode = |name: &str| world.home().join(name).metadata().unwrap().permissions().mode() & 0o777;
+    let mode = |name: &str| {
+        world
+            .home()
+            .join(name)
+            .metadata()
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777
+    };
     assert_eq!((mode("dps.db"), mode("cabinet.db")), (0o600, 0o600));
 }
 
@@ -115,7 +140,11 @@ async fn a_backup_of_a_running_service_can_be_restored() {
 
     let again = dps(world.home(), &["backup", "copy"]);
     assert_eq!(again.status.code(), Some(1), "{}", both(&again));
-    assert!(both(&again).contains("overwrites nothing"), "{}", both(&again));
+    assert!(
+        both(&again).contains("overwrites nothing"),
+        "{}",
+        both(&again)
+    );
 
     // Everything that the service had is lost.
     let before = world.visit(HOST).await;
@@ -141,7 +170,11 @@ async fn a_backup_whose_keys_do_not_open_it_is_given_up() {
     let id = world.add(HOST).await;
     world.wait_for_status(&id, "Active").await;
     let keys = world.home().join("dps.kek");
-    fs::write(&keys, "other:CAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg=\n").unwrap();
+    fs::write(
+        &keys,
+        "other:CAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg=\n",
+    )
+    .unwrap();
     let output = dps(world.home(), &["backup", "copy"]);
     assert_eq!(output.status.code(), Some(1), "{}", both(&output));
     assert!(
@@ -209,7 +242,10 @@ async fn a_backup_of_a_running_service_on_postgresql_can_be_restored() {
 
     // Notes what other users of the machine could see, and goes on as the real one.
     let programs = TempDir::new().unwrap();
-    let (pg_dump, seen) = (programs.path().join("pg_dump"), programs.path().join("seen"));
+    let (pg_dump, seen) = (
+        programs.path().join("pg_dump"),
+        programs.path().join("seen"),
+    );
     let real = server.program("pg_dump");
     let script = format!(
         "{{ echo \"$@\"; env; }} >> {}\nexec {} \"$@\"",
@@ -250,7 +286,10 @@ async fn a_backup_of_a_running_service_on_postgresql_can_be_restored() {
     every_key_opens(&store, &keys).await;
     let environment = [
         ("CertificateStore__ConnectionString", store.as_str()),
-        ("CertificateStore__EncryptionKeyFile", keys.to_str().unwrap()),
+        (
+            "CertificateStore__EncryptionKeyFile",
+            keys.to_str().unwrap(),
+        ),
     ];
     let run = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dps"));
@@ -317,7 +356,10 @@ async fn a_dump_that_cannot_be_made_leaves_nothing_and_names_the_remedy() {
     };
     let version = "[ \"$1\" != --version ] || { echo 'pg_dump (PostgreSQL) 99.1'; exit; }";
     let old = with("old", "echo 'pg_dump (PostgreSQL) 8.4.22'");
-    let broken = with("broken", &format!("{version}\n/bin/cat /dev/stdin >&2; exit 1"));
+    let broken = with(
+        "broken",
+        &format!("{version}\n/bin/cat /dev/stdin >&2; exit 1"),
+    );
     let empty = with("empty", version);
     for (path, expected) in [
         (
@@ -331,7 +373,11 @@ async fn a_dump_that_cannot_be_made_leaves_nothing_and_names_the_remedy() {
     ] {
         let output = run(&["backup", "copy"], path);
         assert_eq!(output.status.code(), Some(1), "{}", both(&output));
-        assert!(both(&output).contains(expected), "{expected}: {}", both(&output));
+        assert!(
+            both(&output).contains(expected),
+            "{expected}: {}",
+            both(&output)
+        );
         assert!(!both(&output).contains("any; one"), "{}", both(&output));
         assert_eq!(names_in(folder.path()), ["kek"], "{expected}");
     }
@@ -355,7 +401,10 @@ async fn a_backup_that_is_interrupted_leaves_nothing_and_ends_its_program() {
     };
     let migrated = command(&["migrate"]).output().unwrap();
     assert!(migrated.status.success(), "{}", both(&migrated));
-    let (pg_dump, begun) = (programs.path().join("pg_dump"), programs.path().join("begun"));
+    let (pg_dump, begun) = (
+        programs.path().join("pg_dump"),
+        programs.path().join("begun"),
+    );
     let script = format!(
         "[ \"$1\" != --version ] || {{ echo 'pg_dump (PostgreSQL) 99.1'; exit; }}\n\
          echo $$ > {0}.new; mv {0}.new {0}; exec sleep 600",
@@ -399,8 +448,17 @@ fn a_command_that_looks_makes_no_database() {
         &["backup", "copy"],
     ] {
         let output = dps(folder.path(), command);
-        assert_eq!(output.status.code(), Some(1), "{command:?}: {}", both(&output));
-        assert!(both(&output).contains("dps."), "{command:?}: {}", both(&output));
+        assert_eq!(
+            output.status.code(),
+            Some(1),
+            "{command:?}: {}",
+            both(&output)
+        );
+        assert!(
+            both(&output).contains("dps."),
+            "{command:?}: {}",
+            both(&output)
+        );
         assert_eq!(names_in(folder.path()), [""; 0], "{command:?}");
     }
 }
@@ -410,14 +468,19 @@ async fn a_command_that_looks_changes_no_schema_and_names_the_command_that_does(
     let folder = TempDir::new().unwrap();
     said(folder.path(), &["migrate"]);
     let file = folder.path().join("dps.db");
-    let newest = "DELETE FROM _sqlx_migrations WHERE version = (SELECT MAX(version) FROM _sqlx_migrations)";
+    let newest =
+        "DELETE FROM _sqlx_migrations WHERE version = (SELECT MAX(version) FROM _sqlx_migrations)";
     let mut database = open(&file).await;
     database.execute(newest).await.unwrap();
     database.close().await.unwrap();
     let before = fs::read(&file).unwrap();
     let output = dps(folder.path(), &["domains", "list"]);
     assert_eq!(output.status.code(), Some(1), "{}", both(&output));
-    assert!(both(&output).contains("run `dps migrate`"), "{}", both(&output));
+    assert!(
+        both(&output).contains("run `dps migrate`"),
+        "{}",
+        both(&output)
+    );
     assert_eq!(fs::read(&file).unwrap(), before);
     assert_eq!(names_in(folder.path()), ["dps.db"]);
 }
@@ -426,7 +489,11 @@ async fn a_command_that_looks_changes_no_schema_and_names_the_command_that_does(
 fn relative_paths_begin_beside_the_configuration_file() {
     let (folder, elsewhere) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let config = folder.path().join("appsettings.json");
-    fs::write(&config, r#"{"CertificateStore": {"EncryptionKeyFile": "keys"}}"#).unwrap();
+    fs::write(
+        &config,
+        r#"{"CertificateStore": {"EncryptionKeyFile": "keys"}}"#,
+    )
+    .unwrap();
     let keys = folder.path().join("keys");
     fs::write(&keys, "one:CAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg=\n").unwrap();
     fs::set_permissions(&keys, fs::Permissions::from_mode(0o600)).unwrap();
@@ -435,11 +502,18 @@ fn relative_paths_begin_beside_the_configuration_file() {
     said(elsewhere.path(), &["--config", config, "domains", "list"]);
     assert!(said(elsewhere.path(), &["--config", config, "keys", "list"]).contains("one"));
     assert_eq!(names_in(elsewhere.path()), [""; 0]);
-    assert_eq!(names_in(folder.path()), ["appsettings.json", "dps.db", "keys"]);
+    assert_eq!(
+        names_in(folder.path()),
+        ["appsettings.json", "dps.db", "keys"]
+    );
 
     // What an earlier version kept in the working directory is not passed over for an empty
     // database.
-    fs::rename(folder.path().join("dps.db"), elsewhere.path().join("dps.db")).unwrap();
+    fs::rename(
+        folder.path().join("dps.db"),
+        elsewhere.path().join("dps.db"),
+    )
+    .unwrap();
     for command in ["migrate", "run"] {
         let output = dps(elsewhere.path(), &["--config", config, command]);
         assert!(!output.status.success(), "{command}: {}", both(&output));

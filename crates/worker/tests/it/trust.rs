@@ -15,7 +15,11 @@ async fn a_chain_to_another_root_is_not_served_and_is_when_the_root_is_trusted()
     world.wait_for_status(&id, "Active").await;
     let before = world.visit(HOST).await;
     world.trust(&LocalAuthority::new().unwrap().root_pem());
-    assert!(dps(world.home(), &["domains", "renew", HOST]).status.success());
+    assert!(
+        dps(world.home(), &["domains", "renew", HOST])
+            .status
+            .success()
+    );
     let told = world.wait_for_code(&id, "INTERNAL").await;
     assert_eq!(told["status"], "Active", "{told}");
     assert_eq!(world.visit(HOST).await, before);
@@ -25,7 +29,11 @@ async fn a_chain_to_another_root_is_not_served_and_is_when_the_root_is_trusted()
 
     // The certificate that was paid for is taken up, not ordered anew.
     world.trust(&world.root_pem);
-    assert!(dps(world.home(), &["domains", "retry", HOST]).status.success());
+    assert!(
+        dps(world.home(), &["domains", "retry", HOST])
+            .status
+            .success()
+    );
     let renewed = wait::until("the renewed certificate", PATIENCE, || async {
         (world.visit(HOST).await != before).then_some(())
     });
@@ -60,7 +68,11 @@ async fn no_service_starts_with_another_directory_until_the_operator_accepts_it_
             assert!(said.contains(word), "{role}: {said}");
         }
     }
-    assert_eq!(other.requests(Endpoint::Directory), 0, "nobody is asked before");
+    assert_eq!(
+        other.requests(Endpoint::Directory),
+        0,
+        "nobody is asked before"
+    );
     let accepted = ("LetsEncrypt__AcceptDirectoryChange", "true");
     world.start_service_again_with(&[another, accepted]).await;
     world.start_service_again_with(&[another]).await;

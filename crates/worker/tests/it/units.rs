@@ -41,8 +41,8 @@ fn systemd_finds_nothing_wrong_with_the_shipped_units() {
     }
 }
 
-/// systemd's figure for what a unit could still do, from 0 (nothing) to 10. What remains is what the processes are for: the network
-/// and UNIX sockets.
+/// systemd's figure for what a unit could still do, from 0 (nothing) to 10. What remains is what
+/// the processes are for: the network and UNIX sockets.
 #[test]
 fn the_shipped_units_are_confined_to_what_they_need() {
     let analyze = find_program("systemd-analyze", "systemd", &[]).unwrap();
@@ -51,7 +51,13 @@ fn the_shipped_units_are_confined_to_what_they_need() {
         let unit = home.path().join(name);
         std::fs::write(&unit, text).unwrap();
         let output = Command::new(&analyze)
-            .args(["security", "--offline=true", "--no-pager", "--threshold", tenths])
+            .args([
+                "security",
+                "--offline=true",
+                "--no-pager",
+                "--threshold",
+                tenths,
+            ])
             .arg(&unit)
             .output()
             .unwrap();
@@ -62,7 +68,10 @@ fn the_shipped_units_are_confined_to_what_they_need() {
 
 /// The value of a setting in the unit of this name.
 fn value(unit: &str, key: &str) -> &'static str {
-    let (_, text, _) = UNITS.into_iter().find(|(name, _, _)| *name == unit).unwrap();
+    let (_, text, _) = UNITS
+        .into_iter()
+        .find(|(name, _, _)| *name == unit)
+        .unwrap();
     let line = text
         .lines()
         .find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
@@ -93,7 +102,10 @@ fn the_agent_runs_under_a_user_of_its_own_and_tells_when_haproxy_can_start() {
     assert!(made.contains(&format!("u {user} ")), "{made}");
     let socket = format!(" group {user} mode 660 level admin");
     let haproxy = include_str!("../../../../deploy/haproxy/haproxy.cfg");
-    assert!(haproxy.contains(&socket), "HAProxy's socket is open to {user}");
+    assert!(
+        haproxy.contains(&socket),
+        "HAProxy's socket is open to {user}"
+    );
     assert_eq!(value(unit, "Type"), "notify");
 }
 

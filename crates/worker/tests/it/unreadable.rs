@@ -43,7 +43,8 @@ async fn a_row_that_cannot_be_read_parks_its_domain_and_stops_nothing_else() {
         "{shown:?}"
     );
 
-    // The Cabinet still names the odd one first wherever it is asked; whoever comes after is served.
+    // The Cabinet still names the odd one first wherever it is asked; whoever comes after is
+    // served.
     let good = world.add("good.bakery.test").await;
     world.wait_for_status(&good, "Active").await;
     world.visit("good.bakery.test").await;

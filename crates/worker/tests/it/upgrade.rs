@@ -190,7 +190,9 @@ impl Dump {
         match target {
             Target::Sqlite => {
                 run(
-                    Command::new("sqlite3").arg("-bail").arg(home.join("dps.db")),
+                    Command::new("sqlite3")
+                        .arg("-bail")
+                        .arg(home.join("dps.db")),
                     &store,
                 );
                 let keys = format!("{}\n", self.key_encryption_key);
@@ -204,7 +206,9 @@ impl Dump {
             }
         }
         run(
-            Command::new("sqlite3").arg("-bail").arg(home.join("cabinet.db")),
+            Command::new("sqlite3")
+                .arg("-bail")
+                .arg(home.join("cabinet.db")),
             self.cabinet,
         );
     }
@@ -213,7 +217,12 @@ impl Dump {
 /// Runs a program that reads its input to the end.
 fn run(command: &mut Command, input: &str) {
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(input.as_bytes())
+        .unwrap();
     assert!(child.wait().unwrap().success(), "{command:?}");
 }
 

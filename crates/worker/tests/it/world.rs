@@ -26,7 +26,8 @@ pub(crate) const TARGET: &str = "customers.platform.test";
 /// The edge.
 pub(crate) const EDGE: Ipv4Addr = Ipv4Addr::LOCALHOST;
 /// The other edges, where there are any.
-pub(crate) const MORE_EDGES: [Ipv4Addr; 2] = [Ipv4Addr::new(127, 0, 0, 4), Ipv4Addr::new(127, 0, 0, 5)];
+pub(crate) const MORE_EDGES: [Ipv4Addr; 2] =
+    [Ipv4Addr::new(127, 0, 0, 4), Ipv4Addr::new(127, 0, 0, 5)];
 /// An address that counts as ours, but where somebody else answers HTTP.
 pub(crate) const STRANGER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 /// An address that counts as ours, but where nobody answers HTTP in time.
@@ -60,9 +61,11 @@ pub(crate) struct Options {
     pub(crate) split_dns: bool,
     /// How many more edges there are, each with an agent of its own, at [`MORE_EDGES`].
     pub(crate) more_edges: usize,
-    /// Whether agents are found by SRV records of [`AGENTS`], at first that of the first edge alone, instead of being listed.
+    /// Whether agents are found by SRV records of [`AGENTS`], at first that of the first edge
+    /// alone, instead of being listed.
     pub(crate) discovery: bool,
-    /// Whether service and agents call each other by mutual TLS, with certificates of `dps pki init`, beside the token.
+    /// Whether service and agents call each other by mutual TLS, with certificates of `dps pki
+    /// init`, beside the token.
     pub(crate) mutual_tls: bool,
     /// Called with the home and the CA's directory URL before a process of ours starts.
     pub(crate) prepare: Option<Prepare>,
@@ -88,7 +91,8 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Looks again soon after every failure, so that a test does not wait half a minute for the next look.
+    /// Looks again soon after every failure, so that a test does not wait half a minute for the
+    /// next look.
     pub(crate) fn quick() -> Self {
         let lane = json!({ "Interval": "300ms", "MaxBackoff": "1s" });
         Self {
@@ -166,7 +170,10 @@ struct Addresses {
 
 impl World {
     pub(crate) async fn start(mut options: Options) -> Self {
-        let home = tempfile::Builder::new().prefix("dps-e2e-").tempdir().unwrap();
+        let home = tempfile::Builder::new()
+            .prefix("dps-e2e-")
+            .tempdir()
+            .unwrap();
         let at = Addresses::free();
         let zone = Zone::new();
         let second_zone = if options.split_dns {
@@ -187,13 +194,18 @@ impl World {
         }
         let resolvers = [
             DnsServer::start(local(0), zone.clone()).await.unwrap(),
-            DnsServer::start(local(0), second_zone.clone()).await.unwrap(),
+            DnsServer::start(local(0), second_zone.clone())
+                .await
+                .unwrap(),
         ];
         let entry = WebServer::start(local(0), content(GREETING)).await.unwrap();
         let others = [
-            WebServer::start((STRANGER, at.http.port()).into(), content("Somebody else.\n"))
-                .await
-                .unwrap(),
+            WebServer::start(
+                (STRANGER, at.http.port()).into(),
+                content("Somebody else.\n"),
+            )
+            .await
+            .unwrap(),
             WebServer::start((SILENT, at.http.port()).into(), Answer::Silence)
                 .await
                 .unwrap(),
@@ -278,8 +290,14 @@ impl World {
         self.customer.add(host).await
     }
 
-    /// Waits until the Cabinet shows the domain as wanted. A domain that takes too long is shown with the end of the service's log.
-    pub(crate) async fn wait_until(&self, id: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    /// Waits until the Cabinet shows the domain as wanted. A domain that takes too long is shown
+    /// with the end of the service's log.
+    pub(crate) async fn wait_until(
+        &self,
+        id: &str,
+        what: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
         self.wait_longer_for(id, PATIENCE, what, wanted).await
     }
 
@@ -348,7 +366,9 @@ impl World {
     pub(crate) async fn wait_until_served_by(&self, host: &str, root_pem: &str) -> String {
         let what = format!("{host} is served");
         let leaf = wait::until(&what, PATIENCE, || async {
-            dps_lab::tls::served_leaf(self.https, host, root_pem).await.ok()
+            dps_lab::tls::served_leaf(self.https, host, root_pem)
+                .await
+                .ok()
         });
         match leaf.await {
             Ok(leaf) => leaf.fingerprint,
@@ -358,7 +378,9 @@ impl World {
 
     /// Asks the service's own HTTP interface; answers status and body.
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {
-        self.customer.get(&format!("http://{}{path}", self.surface)).await
+        self.customer
+            .get(&format!("http://{}{path}", self.surface))
+            .await
     }
 
     /// Ends the service if it still runs, and starts it with these environment variables.
@@ -371,7 +393,11 @@ impl World {
 
     /// Ends the service if it still runs, starts `role` with these environment variables, and waits
     /// until it has ended by itself. Answers what it said.
-    pub(crate) async fn start_in_vain(&mut self, role: &str, environment: &[(&str, &str)]) -> String {
+    pub(crate) async fn start_in_vain(
+        &mut self,
+        role: &str,
+        environment: &[(&str, &str)],
+    ) -> String {
         self.service.kill().unwrap();
         let mut process = dps::start(self.home.path(), role, environment);
         let status = process.wait_for_exit(PATIENCE).await.unwrap();
@@ -379,7 +405,8 @@ impl World {
         process.log_text()
     }
 
-    /// Starts the service anew with an empty database on a disk of so many KiB. Answers the disk's directory as the test sees it.
+    /// Starts the service anew with an empty database on a disk of so many KiB. Answers the disk's
+    /// directory as the test sees it.
     pub(crate) async fn start_service_on_small_disk(&mut self, kib: u32) -> PathBuf {
         self.service.kill().unwrap();
         let disk = self.home.path().join("disk");
@@ -391,7 +418,8 @@ impl World {
         root.join(disk.strip_prefix("/").unwrap())
     }
 
-    /// Starts one more replica of the service, with more environment variables, and waits until it answers.
+    /// Starts one more replica of the service, with more environment variables, and waits until it
+    /// answers.
     pub(crate) async fn start_replica(&self, name: &str, environment: &[(&str, &str)]) -> Process {
         let surface = local(free_port().unwrap());
         let listen = surface.to_string();
@@ -423,7 +451,8 @@ impl World {
         self.agent.wait_for_port(address, PATIENCE).await.unwrap();
     }
 
-    /// Starts `dps standalone` with the same settings, once the three are gone, and waits until all its parts answer.
+    /// Starts `dps standalone` with the same settings, once the three are gone, and waits until all
+    /// its parts answer.
     pub(crate) async fn start_standalone(&self) -> Process {
         let mut process = dps::start(self.home(), "standalone", &[]);
         let at = self.addresses;
@@ -490,7 +519,10 @@ impl MoreEdge {
     /// The machine comes up again.
     pub(crate) async fn restart(&mut self) {
         self.agent.restart().unwrap();
-        self.agent.wait_for_port(self.listen, PATIENCE).await.unwrap();
+        self.agent
+            .wait_for_port(self.listen, PATIENCE)
+            .await
+            .unwrap();
         self.haproxy.restart().await.unwrap();
     }
 }

@@ -9,8 +9,8 @@ use super::error::StoreError;
 use crate::ports::pki::CertificateFacts;
 use crate::ports::vault::SealedSecret;
 
-/// The time for which the key of a certificate is kept after a newer one is stored, for a deployment
-/// that is under way.
+/// The time for which the key of a certificate is kept after a newer one is stored, for a
+/// deployment that is under way.
 pub const SUPERSEDED_KEY_GRACE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A certificate to be stored.
@@ -37,7 +37,8 @@ pub struct NewCertificate {
 pub struct StoredCertificate {
     /// What was stored.
     pub certificate: NewCertificate,
-    /// Orders the certificates of one hostname, over all time: greater than that of any earlier one, whatever the clock did.
+    /// Orders the certificates of one hostname, over all time: greater than that of any earlier
+    /// one, whatever the clock did.
     pub generation: u64,
 }
 
@@ -46,23 +47,33 @@ pub struct StoredCertificate {
 pub trait IssuedStore: Send + Sync {
     /// Stores a certificate, once per order: a second time answers the first. Closes the order and
     /// erases its key, which the certificate has from now on.
-    async fn certificate_insert(&self, certificate: &NewCertificate)
-    -> Result<StoredCertificate, StoreError>;
+    async fn certificate_insert(
+        &self,
+        certificate: &NewCertificate,
+    ) -> Result<StoredCertificate, StoreError>;
 
     /// Erases up to `limit` keys of certificates of which a newer one of the domain has been stored
     /// for [`SUPERSEDED_KEY_GRACE`] at `now`, and that are not served; returns how many.
     async fn certificate_keys_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
     /// One certificate. Its key is empty once it was erased.
-    async fn certificate(&self, id: CertificateId) -> Result<Option<StoredCertificate>, StoreError>;
+    async fn certificate(&self, id: CertificateId)
+    -> Result<Option<StoredCertificate>, StoreError>;
 
     /// The newest generation among the certificates of a domain that the caller holds, for the name
     /// that it has; `None` without any. Of a [take-down](DomainId::take_down), the newest of the
     /// name. `LeaseLost` if the token is stale.
-    async fn generation_held(&self, domain: DomainId, token: LeaseToken) -> Result<Option<u64>, StoreError>;
+    async fn generation_held(
+        &self,
+        domain: DomainId,
+        token: LeaseToken,
+    ) -> Result<Option<u64>, StoreError>;
 
     /// The certificate an order gave.
-    async fn certificate_of_order(&self, order: OrderId) -> Result<Option<StoredCertificate>, StoreError>;
+    async fn certificate_of_order(
+        &self,
+        order: OrderId,
+    ) -> Result<Option<StoredCertificate>, StoreError>;
 
     /// The directories that the certificates which live domains serve come from.
     async fn live_directories(&self) -> Result<Vec<String>, StoreError>;

@@ -48,7 +48,8 @@ pub trait DeploymentStore: Send + Sync {
     /// The number of certificates that the edge was last seen to present.
     async fn edge_presents(&self, name: &str) -> Result<u64, StoreError>;
 
-    /// The certificates that are served and valid at `now`, in the order of their hostnames, after the given one.
+    /// The certificates that are served and valid at `now`, in the order of their hostnames, after
+    /// the given one.
     async fn desired(
         &self,
         after: Option<&Hostname>,

@@ -10,7 +10,8 @@ use dps_domain::{DomainId, LeaseToken, Timestamp};
 use super::error::StoreError;
 use super::records::{Completion, DomainRecord};
 
-/// The right to step one record for the time that was asked for, counted from before the asking. Completing it consumes it.
+/// The right to step one record for the time that was asked for, counted from before the asking.
+/// Completing it consumes it.
 #[derive(Debug)]
 pub struct Lease {
     /// The record as it was when leased.
@@ -22,12 +23,15 @@ pub struct Lease {
 /// The leases under which records are stepped.
 #[async_trait]
 pub trait LeaseStore: Send + Sync {
-    /// Leases up to `limit` records of a lane that are due at `now` and that nobody holds, for `ttl`, and counts the attempt. Whether
-    /// somebody holds a record is judged by the store's own time, not by `now`: replicas' clocks may jump. Tenants take turns: many
-    /// due records of one do not keep those of another waiting. Among one tenant's the longest due comes first. A row that
-    /// cannot be read is parked for a while with `INTERNAL` and a log line, and stops no other.
+    /// Leases up to `limit` records of a lane that are due at `now` and that nobody holds, for
+    /// `ttl`, and counts the attempt. Whether somebody holds a record is judged by the store's own
+    /// time, not by `now`: replicas' clocks may jump. Tenants take turns: many due records of one
+    /// do not keep those of another waiting. Among one tenant's the longest due comes first. A row
+    /// that cannot be read is parked for a while with `INTERNAL` and a log line, and stops no
+    /// other.
     ///
-    /// Renewals that became urgent while they waited in another lane are in [`Lane::Urgent`] when that is acquired from.
+    /// Renewals that became urgent while they waited in another lane are in [`Lane::Urgent`] when
+    /// that is acquired from.
     async fn acquire_due(
         &self,
         lane: Lane,
@@ -36,8 +40,8 @@ pub trait LeaseStore: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Lease>, StoreError>;
 
-    /// The same for the queue of first issues, as many at most as the bucket of the account's orders has tokens, which are taken in the
-    /// same transaction: one for each record.
+    /// The same for the queue of first issues, as many at most as the bucket of the account's
+    /// orders has tokens, which are taken in the same transaction: one for each record.
     async fn acquire_queued(
         &self,
         (orders, limit): (&BucketKey, &Limit),
@@ -52,13 +56,18 @@ pub trait LeaseStore: Send + Sync {
     /// When the next record of the lane can be acquired.
     async fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError>;
 
-    /// Records outcomes and releases their leases in one transaction; answers for each whether it was recorded. Nothing is written of
-    /// one whose token is stale, and the others are recorded all the same. `cabinet_version` is left as the store has it, since
-    /// the outbox moves it meanwhile.
-    async fn complete_all(&self, outcomes: &[(LeaseToken, Completion)]) -> Result<Vec<bool>, StoreError>;
+    /// Records outcomes and releases their leases in one transaction; answers for each whether it
+    /// was recorded. Nothing is written of one whose token is stale, and the others are recorded
+    /// all the same. `cabinet_version` is left as the store has it, since the outbox moves it
+    /// meanwhile.
+    async fn complete_all(
+        &self,
+        outcomes: &[(LeaseToken, Completion)],
+    ) -> Result<Vec<bool>, StoreError>;
 
-    /// Records the outcome of a step after which the record is due for its next one: as [`Self::complete`], but the lease goes on under
-    /// the token `next`, for `ttl` from now, and the attempt is counted. Answers that lease, and if the answer is lost, again and with its
+    /// Records the outcome of a step after which the record is due for its next one: as
+    /// [`Self::complete`], but the lease goes on under the token `next`, for `ttl` from now, and
+    /// the attempt is counted. Answers that lease, and if the answer is lost, again and with its
     /// time begun anew; `LeaseLost` if the token is stale.
     async fn complete_and_extend(
         &self,

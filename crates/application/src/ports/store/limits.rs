@@ -11,7 +11,8 @@ use super::error::StoreError;
 pub enum Debit {
     /// Every token was taken.
     Granted,
-    /// None was taken. What the domain waits for is kept for it at that moment, or is parked until then.
+    /// None was taken. What the domain waits for is kept for it at that moment, or is parked until
+    /// then.
     Wait {
         /// When to come again.
         until: Timestamp,
@@ -39,8 +40,9 @@ pub struct Taken {
 /// The buckets of the CA's limits.
 #[async_trait]
 pub trait LimitStore: Send + Sync {
-    /// Takes the tokens of every charge for a domain, or none, in one transaction; the charges are in the order of their keys. What the
-    /// domain holds already is not taken again. `LeaseLost` if the token is stale. Without a limit among the charges, nothing is written.
+    /// Takes the tokens of every charge for a domain, or none, in one transaction; the charges are
+    /// in the order of their keys. What the domain holds already is not taken again. `LeaseLost` if
+    /// the token is stale. Without a limit among the charges, nothing is written.
     async fn ledger_debit(
         &self,
         domain: DomainId,
@@ -65,7 +67,11 @@ pub trait LimitStore: Send + Sync {
     async fn ledger_bucket(&self, key: &BucketKey) -> Result<Bucket, StoreError>;
 
     /// Up to `limit` buckets in the order of their keys, from the first after `after` on.
-    async fn ledger_buckets(&self, after: &str, limit: u32) -> Result<Vec<(BucketKey, Bucket)>, StoreError>;
+    async fn ledger_buckets(
+        &self,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<(BucketKey, Bucket)>, StoreError>;
 
     /// Makes a bucket full again: drops what was counted, what is parked, and the tokens that
     /// domains hold of it.

@@ -52,7 +52,11 @@ pub trait OrderStore: Send + Sync {
 
     /// Stores the certificate's key unless the order has one; answers the one it has now.
     /// `LeaseLost` if the order's certificate is stored, by somebody else then.
-    async fn order_put_key(&self, id: OrderId, key: &SealedSecret) -> Result<SealedSecret, StoreError>;
+    async fn order_put_key(
+        &self,
+        id: OrderId,
+        key: &SealedSecret,
+    ) -> Result<SealedSecret, StoreError>;
 
     /// The order leads no further.
     async fn order_close(&self, id: OrderId) -> Result<(), StoreError>;

@@ -46,7 +46,11 @@ pub trait OutboxStore: Send + Sync {
     async fn outbox_next_due(&self) -> Result<Option<Timestamp>, StoreError>;
 
     /// The report was taken (with the new version) or is to be dropped (`None`).
-    async fn outbox_finish(&self, lease: &OutboxLease, version: Option<u64>) -> Result<(), StoreError>;
+    async fn outbox_finish(
+        &self,
+        lease: &OutboxLease,
+        version: Option<u64>,
+    ) -> Result<(), StoreError>;
 
     /// The report is tried again later; `version` if the Cabinet's is known to have moved.
     async fn outbox_retry(

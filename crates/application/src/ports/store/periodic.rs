@@ -26,7 +26,8 @@ pub fn comparison_task(edge: &str) -> String {
 /// Periodic tasks, each of which one replica works at.
 #[async_trait]
 pub trait PeriodicTaskStore: Send + Sync {
-    /// Takes up a task that is due and that nobody has in hand. One that is not known yet becomes due at `first_due`.
+    /// Takes up a task that is due and that nobody has in hand. One that is not known yet becomes
+    /// due at `first_due`.
     async fn periodic_acquire(
         &self,
         name: &str,
@@ -35,7 +36,8 @@ pub trait PeriodicTaskStore: Send + Sync {
         first_due: Timestamp,
     ) -> Result<Option<PeriodicTaskLease>, StoreError>;
 
-    /// Remembers how far the task has come, and keeps it until the given moment. `LeaseLost` if somebody else took it up.
+    /// Remembers how far the task has come, and keeps it until the given moment. `LeaseLost` if
+    /// somebody else took it up.
     async fn periodic_extend(
         &self,
         lease: &PeriodicTaskLease,
@@ -43,7 +45,8 @@ pub trait PeriodicTaskStore: Send + Sync {
         until: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Lays the task down until `due_at`, or until it was called to meanwhile; without `progress` it begins anew then. `LeaseLost` if somebody else took it up.
+    /// Lays the task down until `due_at`, or until it was called to meanwhile; without `progress`
+    /// it begins anew then. `LeaseLost` if somebody else took it up.
     async fn periodic_release(
         &self,
         lease: &PeriodicTaskLease,
@@ -51,6 +54,7 @@ pub trait PeriodicTaskStore: Send + Sync {
         due_at: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Makes a task due at the given moment, if it is not due earlier. One that is in hand just now is taken up again then.
+    /// Makes a task due at the given moment, if it is not due earlier. One that is in hand just now
+    /// is taken up again then.
     async fn periodic_make_due(&self, name: &str, at: Timestamp) -> Result<(), StoreError>;
 }

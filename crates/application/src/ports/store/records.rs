@@ -100,7 +100,12 @@ impl DomainRecord {
     pub fn name_hold(&self) -> NameHold {
         match self.phase {
             Phase::Gone => NameHold::Gone,
-            Phase::Failed if self.last_failure.as_ref().is_some_and(Failure::leaves_name_free) => {
+            Phase::Failed
+                if self
+                    .last_failure
+                    .as_ref()
+                    .is_some_and(Failure::leaves_name_free) =>
+            {
                 NameHold::None
             }
             Phase::Failed => NameHold::Failed,
@@ -140,7 +145,8 @@ pub const DNS_CONFIRMED: &str = "dns.confirmed";
 pub struct DomainEvent {
     /// When.
     pub at: Timestamp,
-    /// What, as a stable word: `dns.ready`, `order.placed`, `deployed`, a failure code in lower case…
+    /// What, as a stable word: `dns.ready`, `order.placed`, `deployed`, a failure code in lower
+    /// case…
     pub kind: String,
     /// The phase's name after it.
     pub phase: String,
@@ -189,8 +195,8 @@ pub struct Completion {
     /// What it means for the buckets of the CA's limits. Tokens that the domain holds are given
     /// back besides, in the same transaction, once no order is under way or wanted.
     pub ledger: Vec<Entry>,
-    /// What is known from now on of the CA's wishes for the certificate that the record serves; `None` leaves that as it is. It goes
-    /// with a record that is leaving.
+    /// What is known from now on of the CA's wishes for the certificate that the record serves;
+    /// `None` leaves that as it is. It goes with a record that is leaving.
     pub renewal_info: Option<RenewalInfo>,
 }
 
@@ -261,7 +267,8 @@ impl FromStr for PageKey {
 
     /// Reads what [`fmt::Display`] wrote, or a hostname alone: behind all records of that name.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let hostname = |text: &str| Hostname::parse(text).map_err(|error| format!("{text}: {error}"));
+        let hostname =
+            |text: &str| Hostname::parse(text).map_err(|error| format!("{text}: {error}"));
         let Some((host, rest)) = text.split_once('/') else {
             return Ok(Self::behind(hostname(text)?));
         };
@@ -278,11 +285,12 @@ impl FromStr for PageKey {
 /// The work records and their history.
 #[async_trait]
 pub trait RecordStore: Send + Sync {
-    /// Inserts a record unless its id is there already; answers whether it was inserted. Every write puts the record into its
-    /// [`lane`](DomainRecord::lane).
+    /// Inserts a record unless its id is there already; answers whether it was inserted. Every
+    /// write puts the record into its [`lane`](DomainRecord::lane).
     async fn domain_insert(&self, completion: Completion) -> Result<bool, StoreError>;
 
-    /// As [`Self::domain_insert`] for many, in one transaction where the store can: answers for each whether it was inserted.
+    /// As [`Self::domain_insert`] for many, in one transaction where the store can: answers for
+    /// each whether it was inserted.
     async fn domains_insert(&self, completions: Vec<Completion>) -> Result<Vec<bool>, StoreError> {
         let mut inserted = Vec::with_capacity(completions.len());
         for completion in completions {
@@ -296,24 +304,29 @@ pub trait RecordStore: Send + Sync {
 
     /// The record that holds a hostname most firmly, by [`DomainRecord::name_hold`]; the newest of
     /// several.
-    async fn domain_by_hostname(&self, hostname: &Hostname) -> Result<Option<DomainRecord>, StoreError>;
+    async fn domain_by_hostname(
+        &self,
+        hostname: &Hostname,
+    ) -> Result<Option<DomainRecord>, StoreError>;
 
     /// Records by hostname, for people.
     async fn domains(&self, filter: &DomainFilter) -> Result<Vec<DomainRecord>, StoreError>;
 
-    /// Writes a record from outside a lease (intake, operator, the CA's wishes), if nobody wrote it since it was read (`revision`).
-    /// Answers whether it was written. Takes away a running lease, so that its holder will find it lost, unless the phase is one in which a step
-    /// [changes something at the CA](dps_domain::Issuance::is_at_ca) and phase and target stay: nobody else may take up its order then.
+    /// Writes a record from outside a lease (intake, operator, the CA's wishes), if nobody wrote it
+    /// since it was read (`revision`). Answers whether it was written. Takes away a running lease,
+    /// so that its holder will find it lost, unless the phase is one in which a step [changes
+    /// something at the CA](dps_domain::Issuance::is_at_ca) and phase and target stay: nobody else
+    /// may take up its order then.
     async fn domain_update(&self, completion: Completion) -> Result<bool, StoreError>;
 
-    /// Forgets a record that the caller holds, with everything of its own: orders, certificates, history. `LeaseLost` if the token is
-    /// stale.
+    /// Forgets a record that the caller holds, with everything of its own: orders, certificates,
+    /// history. `LeaseLost` if the token is stale.
     async fn domain_forget(&self, id: DomainId, token: LeaseToken) -> Result<(), StoreError>;
 
     /// The newest events of a domain, newest first.
     async fn events(&self, id: DomainId, limit: u32) -> Result<Vec<DomainEvent>, StoreError>;
 
-    /// Drops up to `limit` events of any domain that are older at `now` than the store keeps them, the oldest first; answers how
-    /// many.
+    /// Drops up to `limit` events of any domain that are older at `now` than the store keeps them,
+    /// the oldest first; answers how many.
     async fn events_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }

@@ -28,5 +28,6 @@ pub trait SecretStore: Send + Sync {
     ) -> Result<Vec<SecretRow>, StoreError>;
 
     /// Replaces a sealed secret if it is still the one that was read; answers whether it was.
-    async fn secret_replace(&self, row: &SecretRow, new: &SealedSecret) -> Result<bool, StoreError>;
+    async fn secret_replace(&self, row: &SecretRow, new: &SealedSecret)
+    -> Result<bool, StoreError>;
 }

@@ -1,7 +1,8 @@
 //! Comments and commas at the end of lists, blanked out.
 
-/// JSON with every comment (`//`, `/* */`) and every comma before a closing bracket replaced by spaces, so that lines and
-/// columns in error messages stay those of the file. A comment that is never closed is left for the parser to complain about.
+/// JSON with every comment (`//`, `/* */`) and every comma before a closing bracket replaced by
+/// spaces, so that lines and columns in error messages stay those of the file. A comment that is
+/// never closed is left for the parser to complain about.
 pub(super) fn to_strict(text: &str) -> String {
     let mut bytes = text.as_bytes().to_vec();
     let mut comma = None;
@@ -10,7 +11,10 @@ pub(super) fn to_strict(text: &str) -> String {
         let rest = &bytes[at..];
         let skip = match rest {
             [b'"', ..] => string_length(rest),
-            [b'/', b'/', ..] => rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len()),
+            [b'/', b'/', ..] => rest
+                .iter()
+                .position(|byte| *byte == b'\n')
+                .unwrap_or(rest.len()),
             [b'/', b'*', ..] => block_comment_length(rest).unwrap_or(rest.len()),
             _ => 1,
         };
@@ -27,7 +31,8 @@ pub(super) fn to_strict(text: &str) -> String {
         }
         at += skip;
     }
-    String::from_utf8(bytes).expect("whole comments and single ASCII characters were replaced by spaces")
+    String::from_utf8(bytes)
+        .expect("whole comments and single ASCII characters were replaced by spaces")
 }
 
 fn blank(bytes: &mut [u8]) {
@@ -87,9 +92,13 @@ mod tests {
             "{\"a\": /1}",
             "\"\\",
         ] {
-            assert!(serde_json::from_str::<Value>(&to_strict(bad)).is_err(), "{bad}");
+            assert!(
+                serde_json::from_str::<Value>(&to_strict(bad)).is_err(),
+                "{bad}"
+            );
         }
-        let error = serde_json::from_str::<Value>(&to_strict("{ // ü\n /* x\n */ \"a\": ? }")).unwrap_err();
+        let error =
+            serde_json::from_str::<Value>(&to_strict("{ // ü\n /* x\n */ \"a\": ? }")).unwrap_err();
         assert_eq!((error.line(), error.column()), (3, 10));
     }
 }

@@ -76,7 +76,8 @@ fn says_nothing(value: &Value) -> bool {
     }
 }
 
-/// A value without JSON's quotes and braces. Control characters, which strangers may have put there, cannot reach the terminal.
+/// A value without JSON's quotes and braces. Control characters, which strangers may have put
+/// there, cannot reach the terminal.
 fn words(value: &Value) -> String {
     match value {
         Value::String(text) => shown(text, usize::MAX),

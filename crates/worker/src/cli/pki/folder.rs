@@ -1,4 +1,5 @@
-//! The folder on disk. Directories have mode 0700 and files 0600; a machine's folder is there as a whole or not at all.
+//! The folder on disk. Directories have mode 0700 and files 0600; a machine's folder is there as a
+//! whole or not at all.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -45,8 +46,9 @@ impl Folder {
                 let text = Zeroizing::new(read(&key)?);
                 let key = CertificateKey::from_pem(&text)
                     .with_context(|| format!("{} cannot be used", key.display()))?;
-                let authority = PrivateAuthority::open(chain, key)
-                    .with_context(|| format!("the authority in {} cannot be used", self.0.display()))?;
+                let authority = PrivateAuthority::open(chain, key).with_context(|| {
+                    format!("the authority in {} cannot be used", self.0.display())
+                })?;
                 Ok(Some(authority))
             }
             (true, false) => bail!("{} is missing beside {CA}", key.display()),
@@ -54,9 +56,13 @@ impl Folder {
         }
     }
 
-    /// Keeps a new authority: the key first, so that no certificate stands there that nothing can be signed for.
+    /// Keeps a new authority: the key first, so that no certificate stands there that nothing can
+    /// be signed for.
     pub(super) fn keep_authority(&self, authority: &PrivateAuthority) -> anyhow::Result<()> {
-        write_new(&self.0.join(CA_KEY), authority.key().to_pem().expose_secret())?;
+        write_new(
+            &self.0.join(CA_KEY),
+            authority.key().to_pem().expose_secret(),
+        )?;
         write_new(&self.0.join(CA), &authority.chain().to_pem())?;
         sync(&self.0)
     }
@@ -79,7 +85,9 @@ impl Folder {
     /// The machines' folders by name.
     pub(super) fn machines(&self) -> anyhow::Result<Vec<String>> {
         let mut machines = Vec::new();
-        for entry in fs::read_dir(&self.0).with_context(|| format!("{} cannot be read", self.0.display()))? {
+        for entry in
+            fs::read_dir(&self.0).with_context(|| format!("{} cannot be read", self.0.display()))?
+        {
             let name = entry?.file_name();
             let Some(name) = name.to_str() else { continue };
             if super::role_of(name).is_some() && self.0.join(name).join(CERTIFICATE).exists() {
@@ -113,11 +121,13 @@ impl Folder {
         write_new(&unfinished.path().join(CERTIFICATE), &chain.to_pem())?;
         write_new(&unfinished.path().join(CA), &authority.chain().to_pem())?;
         sync(unfinished.path())?;
-        fs::rename(unfinished.path(), &path).with_context(|| format!("{} cannot be made", path.display()))?;
+        fs::rename(unfinished.path(), &path)
+            .with_context(|| format!("{} cannot be made", path.display()))?;
         sync(&self.0)
     }
 
-    /// Replaces a machine's certificate and key. Killed between the two, it is mended by calling it again.
+    /// Replaces a machine's certificate and key. Killed between the two, it is mended by calling it
+    /// again.
     pub(super) fn replace(
         &self,
         machine: &str,
@@ -153,7 +163,8 @@ fn read(path: &Path) -> anyhow::Result<String> {
 }
 
 fn read_chain(path: &Path) -> anyhow::Result<CertificateChain> {
-    CertificateChain::from_pem(&read(path)?).with_context(|| format!("{} cannot be used", path.display()))
+    CertificateChain::from_pem(&read(path)?)
+        .with_context(|| format!("{} cannot be used", path.display()))
 }
 
 fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::super::report::Report;
 
-/// Compares edges with what they should hold, every 6 hours by default and whenever one is new or returns, and sends what they lack.
+/// Compares edges with what they should hold, every 6 hours by default and whenever one is new or
+/// returns, and sends what they lack.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct EdgeReconcile {
@@ -45,8 +46,13 @@ impl EdgeReconcile {
         let name = "Workers:EdgeReconcile";
         let bounds = HumanDuration::from_secs(1)..=HumanDuration::from_secs(30 * 24 * 3600);
         report.duration(&format!("{name}:Interval"), self.interval, bounds);
-        let bounds = HumanDuration::from(Duration::from_millis(100))..=HumanDuration::from_secs(300);
-        report.duration(&format!("{name}:CheckInterval"), self.check_interval, bounds);
+        let bounds =
+            HumanDuration::from(Duration::from_millis(100))..=HumanDuration::from_secs(300);
+        report.duration(
+            &format!("{name}:CheckInterval"),
+            self.check_interval,
+            bounds,
+        );
         let rate = self.certificates_per_second;
         report.count(&format!("{name}:CertificatesPerSecond"), rate, 1..=10_000);
     }

@@ -227,7 +227,11 @@ impl DomainVerification {
         check_concurrency(report, name, self.concurrency);
         let bounds = HumanDuration::from_secs(1)..=HumanDuration::from_secs(365 * DAY);
         report.duration(&format!("{name}:GiveUpAfter"), self.give_up_after, bounds);
-        for target in self.allowed_targets.iter().filter(|target| target.is_public()) {
+        for target in self
+            .allowed_targets
+            .iter()
+            .filter(|target| target.is_public())
+        {
             report.error(
                 &format!("{name}:AllowedTargets"),
                 format!("has {}, {PUBLIC_TARGET}", target.as_str()),
@@ -247,7 +251,10 @@ impl DomainVerification {
 impl HttpProbe {
     /// The networks of `ForbiddenNetworks`.
     pub fn networks(&self) -> Vec<IpNet> {
-        self.forbidden_networks.iter().map(|network| network.0).collect()
+        self.forbidden_networks
+            .iter()
+            .map(|network| network.0)
+            .collect()
     }
 
     pub(super) fn check(&self, report: &mut Report) {
@@ -260,7 +267,10 @@ impl HttpProbe {
         report.duration(&format!("{name}:Timeout"), self.timeout, bounds);
         if self.forbidden_networks.len() > MAX_FORBIDDEN_NETWORKS {
             let key = format!("{name}:ForbiddenNetworks");
-            report.error(&key, format!("has more than {MAX_FORBIDDEN_NETWORKS} networks"));
+            report.error(
+                &key,
+                format!("has more than {MAX_FORBIDDEN_NETWORKS} networks"),
+            );
         }
         if self.port != 80 {
             report.warning(
@@ -320,7 +330,11 @@ impl Intake {
     pub(super) fn check(&self, report: &mut Report) {
         check_interval(report, "Workers:Intake", self.interval);
         let bounds = HumanDuration::from_secs(1)..=HumanDuration::from_secs(30 * DAY);
-        report.duration("Workers:Intake:ResyncInterval", self.resync_interval, bounds);
+        report.duration(
+            "Workers:Intake:ResyncInterval",
+            self.resync_interval,
+            bounds,
+        );
         let bounds = HumanDuration::from_secs(1)..=HumanDuration::from_secs(3650 * DAY);
         report.duration("Workers:Intake:MissingGrace", self.missing_grace, bounds);
         if self.missing_grace < HumanDuration::from_secs(DAY) {
@@ -337,14 +351,24 @@ fn check_interval(report: &mut Report, name: &str, interval: HumanDuration) {
     report.duration(&format!("{name}:Interval"), interval, bounds);
 }
 
-fn check_backoff(report: &mut Report, name: &str, interval: HumanDuration, max_backoff: HumanDuration) {
+fn check_backoff(
+    report: &mut Report,
+    name: &str,
+    interval: HumanDuration,
+    max_backoff: HumanDuration,
+) {
     let key = format!("{name}:MaxBackoff");
     if max_backoff < interval {
-        let what =
-            format!("is {max_backoff}, shorter than {name}:Interval ({interval}), from which it grows");
+        let what = format!(
+            "is {max_backoff}, shorter than {name}:Interval ({interval}), from which it grows"
+        );
         return report.error(&key, what);
     }
-    report.duration(&key, max_backoff, interval..=HumanDuration::from_secs(7 * DAY));
+    report.duration(
+        &key,
+        max_backoff,
+        interval..=HumanDuration::from_secs(7 * DAY),
+    );
 }
 
 fn check_concurrency(report: &mut Report, name: &str, concurrency: u32) {

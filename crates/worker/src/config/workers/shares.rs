@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::super::report::Report;
 
-/// The guaranteed shares, in percent, of the permits for work at the CA, which are `Workers:AcmeIssuance:Concurrency` and
-/// `Workers:Renewal:Concurrency` together. What one leaves unused is lent to the others, in this order.
+/// The guaranteed shares, in percent, of the permits for work at the CA, which are
+/// `Workers:AcmeIssuance:Concurrency` and `Workers:Renewal:Concurrency` together. What one leaves
+/// unused is lent to the others, in this order.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Shares {
@@ -55,7 +56,11 @@ impl Shares {
         for (name, percent) in self.all() {
             report.count(&format!("Workers:Shares:{name}"), percent, 1..=97);
         }
-        let sum: u64 = self.all().iter().map(|(_, percent)| u64::from(*percent)).sum();
+        let sum: u64 = self
+            .all()
+            .iter()
+            .map(|(_, percent)| u64::from(*percent))
+            .sum();
         if sum > 100 {
             let what = format!(
                 "add up to {sum} percent; lower Urgent, Renewal, FirstIssuance or Chronic until they are no more than 100"

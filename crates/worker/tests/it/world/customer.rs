@@ -17,7 +17,9 @@ pub(crate) struct Customer {
 impl Customer {
     pub(super) fn new(cabinet: SocketAddr) -> Self {
         dps_lab::tls::install_crypto_provider();
-        let http = Client::builder().no_proxy().timeout(Duration::from_secs(20));
+        let http = Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(20));
         Self {
             http: http.build().unwrap(),
             base: format!("http://{cabinet}/api/v1/custom-domains"),
@@ -50,7 +52,8 @@ impl Customer {
     pub(crate) async fn id_of(&self, hostname: &str) -> String {
         let found = answer(self.request(Method::GET, &format!("?hostname={hostname}"))).await;
         let id = found["items"][0]["id"].as_str();
-        id.unwrap_or_else(|| panic!("{hostname}: {found}")).to_owned()
+        id.unwrap_or_else(|| panic!("{hostname}: {found}"))
+            .to_owned()
     }
 
     /// Asks for another try.

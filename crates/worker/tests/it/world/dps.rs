@@ -21,20 +21,31 @@ const TOKENS: [(&str, &str); 5] = [
     ("Agent__Token", AGENT_TOKEN),
 ];
 
-/// Starts `dps <role>` in `home`, whose `appsettings.json` it finds by itself. Its log is `<role>.log` there.
+/// Starts `dps <role>` in `home`, whose `appsettings.json` it finds by itself. Its log is
+/// `<role>.log` there.
 pub(super) fn start(home: &Path, role: &str, environment: &[(&str, &str)]) -> Process {
     let log = format!("{role}.log");
-    launch(home, (role, &log), (env!("CARGO_BIN_EXE_dps"), &[]), environment)
+    launch(
+        home,
+        (role, &log),
+        (env!("CARGO_BIN_EXE_dps"), &[]),
+        environment,
+    )
 }
 
 /// Starts one more `dps run` in `home`, which calls itself `name`. Its log is `<name>.log` there.
 pub(super) fn start_replica(home: &Path, name: &str, environment: &[(&str, &str)]) -> Process {
     let log = format!("{name}.log");
-    launch(home, ("run", &log), (env!("CARGO_BIN_EXE_dps"), &[]), environment)
+    launch(
+        home,
+        ("run", &log),
+        (env!("CARGO_BIN_EXE_dps"), &[]),
+        environment,
+    )
 }
 
-/// Starts `dps run` with the directory `disk` on a file system of its own, of so many KiB. Only the process sees it, and who looks
-/// through its `/proc/PID/root`.
+/// Starts `dps run` with the directory `disk` on a file system of its own, of so many KiB. Only the
+/// process sees it, and who looks through its `/proc/PID/root`.
 pub(super) fn start_on_small_disk(home: &Path, disk: &Path, kib: u32) -> Process {
     let script = format!("mount -t tmpfs -o size={kib}k tmpfs \"$0\" && exec \"$@\"");
     let disk = disk.to_str().unwrap();
@@ -42,7 +53,12 @@ pub(super) fn start_on_small_disk(home: &Path, disk: &Path, kib: u32) -> Process
     let dps = env!("CARGO_BIN_EXE_dps");
     let wrapper = ["--map-root-user", "--mount", "sh", "-c", &script, disk, dps];
     let environment = [("CertificateStore__ConnectionString", store.as_str())];
-    launch(home, ("run", "run.log"), ("unshare", &wrapper), &environment)
+    launch(
+        home,
+        ("run", "run.log"),
+        ("unshare", &wrapper),
+        &environment,
+    )
 }
 
 /// `program` with its arguments runs the role, in the end.
@@ -81,7 +97,11 @@ impl Log {
     /// Lines that are no JSON (what a process says before its log begins) are passed over.
     pub(crate) fn parse(text: &str) -> Self {
         let lines = text.lines();
-        Self(lines.filter_map(|line| serde_json::from_str(line).ok()).collect())
+        Self(
+            lines
+                .filter_map(|line| serde_json::from_str(line).ok())
+                .collect(),
+        )
     }
 
     /// How many events of this name there are for a hostname.
@@ -91,12 +111,19 @@ impl Log {
 
     /// The names of a hostname's events, in order.
     pub(crate) fn events_of<'a>(&'a self, host: &'a str) -> impl Iterator<Item = &'a str> {
-        let of_host = self.0.iter().filter(move |line| line["domain.hostname"] == host);
+        let of_host = self
+            .0
+            .iter()
+            .filter(move |line| line["domain.hostname"] == host);
         of_host.filter_map(|line| line["message"].as_str())
     }
 
     /// The values of a field in the events of this name, in order.
-    pub(crate) fn values<'a>(&'a self, event: &'a str, field: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn values<'a>(
+        &'a self,
+        event: &'a str,
+        field: &'a str,
+    ) -> impl Iterator<Item = &'a str> {
         let named = self.0.iter().filter(move |line| line["message"] == event);
         named.filter_map(move |line| line[field].as_str())
     }

@@ -40,7 +40,10 @@ fn config(home: &Path, at: &Addresses, entry: SocketAddr) -> String {
             "server agent 127.0.0.1:9402",
             format!("server agent {}", at.agent),
         ),
-        ("server entry 127.0.0.1:8000", format!("server entry {entry}")),
+        (
+            "server entry 127.0.0.1:8000",
+            format!("server entry {entry}"),
+        ),
     ];
     changes
         .into_iter()

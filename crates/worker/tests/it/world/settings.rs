@@ -1,4 +1,5 @@
-//! The settings of the three processes: one `appsettings.json`; secrets come by environment variables.
+//! The settings of the three processes: one `appsettings.json`; secrets come by environment
+//! variables.
 
 use std::fs;
 use std::net::SocketAddr;
