@@ -305,7 +305,7 @@ fn usage_constraints_and_names_are_those_of_a_server_under_an_authority() {
         [Err("WRONG_USAGE"), Err("WRONG_USAGE")]
     );
     let agreement = good.leaf_with(&key, |leaf| {
-        leaf.key_usages = vec![KeyUsagePurpose::KeyAgreement]
+        leaf.key_usages = vec![KeyUsagePurpose::KeyAgreement];
     });
     assert_eq!(
         codes(&good, &agreement),

@@ -153,7 +153,7 @@ impl Lanes {
                 }
             } else {
                 begun.for_each(|one| {
-                    spawn(steps, service, (queue.lane, shutdown), vec![one], deadline)
+                    spawn(steps, service, (queue.lane, shutdown), vec![one], deadline);
                 });
             }
             if !queue.hungry {

@@ -45,7 +45,7 @@ pub(super) async fn validate(context: &StepContext<'_>, id: OrderId) -> Result<O
             match &error {
                 CaError::Validation { .. } => ledger::validation_failed(context),
                 CaError::OrderGone { .. } | CaError::RejectedIdentifier { .. } => {
-                    ledger::order_lost(context)
+                    ledger::order_lost(context);
                 }
                 _ => {}
             }

@@ -291,7 +291,7 @@ impl Edge {
             match result {
                 Ok(state) => begin_proof(index, &mut items[index], state.as_ref(), proofs),
                 Err(RuntimeError::Locked | RuntimeError::ForeignTransaction { .. }) => {
-                    left.push(index)
+                    left.push(index);
                 }
                 Err(error) => items[index].fail(Refusal::from(error)),
             }

@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn what_would_make_a_run_endless_is_named_with_what_may_stand_there() {
         let hot = refusal(|scenario| {
-            scenario.workers.recheck_interval = Some(HumanDuration::from_secs(0))
+            scenario.workers.recheck_interval = Some(HumanDuration::from_secs(0));
         });
         assert_eq!(
             hot,

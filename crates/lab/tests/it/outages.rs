@@ -105,7 +105,7 @@ fn no_certificate_expires_while_it_is_served_when_the_cabinet_was_away() {
 #[test]
 fn an_outage_that_outlasts_the_certificate_is_seen() {
     let outcome = play(12 * HOUR, 1.1, |scenario, outages| {
-        scenario.ca.outages = outages
+        scenario.ca.outages = outages;
     });
     let expired = &outcome.verdicts[0];
     assert!(!expired.holds, "{}", outcome.to_text());

@@ -378,6 +378,7 @@ fn the_sections_of_agent_and_cabinet_are_checked_for_the_roles_that_have_them() 
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of bad values")]
 fn each_unusable_value_is_named_with_what_to_do() {
     for (variable, value, words) in [
         (

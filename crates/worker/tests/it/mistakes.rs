@@ -78,8 +78,8 @@ const MISTAKES: [Mistake; 9] = [
         host: "stray.test",
         make: |world, host| {
             everywhere(world, |zone| {
-                zone.set_a(host, &[EDGE, [192, 0, 2, 12].into()])
-            })
+                zone.set_a(host, &[EDGE, [192, 0, 2, 12].into()]);
+            });
         },
         status: "PendingDns",
         code: "DNS_STRAY_ADDRESS",

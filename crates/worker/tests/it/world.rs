@@ -169,6 +169,7 @@ struct Addresses {
 }
 
 impl World {
+    #[expect(clippy::too_many_lines, reason = "one setting after the other")]
     pub(crate) async fn start(mut options: Options) -> Self {
         let home = tempfile::Builder::new()
             .prefix("dps-e2e-")
