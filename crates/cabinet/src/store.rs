@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use dps_cabinet_api::CustomDomain;
+use dps_database::OpenError;
 use dps_domain::{DomainId, Status, Timestamp};
 
 use crate::refusal::Refusal;
@@ -130,6 +131,9 @@ pub enum StoreError {
         #[source]
         source: std::io::Error,
     },
+    /// The database does not answer, or does not let us in.
+    #[error(transparent)]
+    Open(#[from] OpenError),
     /// The database does not answer, is busy, or refused a statement.
     #[error("the database failed")]
     Database(#[from] sqlx::Error),
@@ -159,7 +163,7 @@ impl StoreError {
                 ),
                 _ => false,
             },
-            Self::File { .. } | Self::Migration(_) | Self::BadRow { .. } => false,
+            Self::File { .. } | Self::Open(_) | Self::Migration(_) | Self::BadRow { .. } => false,
         }
     }
 }

@@ -7,20 +7,18 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use dps_application::ports::{Clock, Randomness};
-use dps_database::{ConnectionStringError, PostgresTarget, Target, prepare_file};
+use dps_database::{
+    ConnectionStringError, OpenError, PoolDefaults, PostgresTarget, Target, open_postgres,
+    prepare_file,
+};
 use dps_domain::shard::ShardKey;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection, Executor, PgConnection, SqlitePool};
+use sqlx::{Connection as _, SqlitePool};
 use tokio::sync::OnceCell;
 
 use crate::database::Database;
-use crate::driver_error::DriverError;
 use crate::migrations::{self, MigrateError, SchemaError};
 use crate::shard::Turns;
-
-/// The attempt that tells why all before it failed.
-const LAST_ATTEMPT: Duration = Duration::from_secs(2);
 
 /// How a store is opened.
 #[derive(Clone)]
@@ -84,26 +82,9 @@ pub enum ConnectError {
         #[source]
         source: std::io::Error,
     },
-    /// Nobody answers.
-    #[error(
-        "the database at {place} does not answer: {reason}; start it, or correct its host and port in the connection string"
-    )]
-    Silent {
-        /// The server's host and port.
-        place: String,
-        /// What the system says.
-        reason: String,
-    },
-    /// The database does not let us in.
-    #[error("the database at {place} does not let us in: {reason}; {remedy}")]
-    Refused {
-        /// The file, or the server's host and port.
-        place: String,
-        /// The database's reason.
-        reason: String,
-        /// What to do about it.
-        remedy: &'static str,
-    },
+    /// The database does not answer, or does not let us in.
+    #[error(transparent)]
+    Open(#[from] OpenError),
 }
 
 /// The CertificateStore on one of its databases. Clones share the connections.
@@ -188,64 +169,16 @@ impl Store {
     }
 }
 
-fn refused(place: impl Into<String>) -> impl FnOnce(sqlx::Error) -> ConnectError {
-    let place = place.into();
-    move |error| {
-        let error = DriverError::from(error);
-        let reason = error.to_string();
-        if error.is_silent() {
-            return ConnectError::Silent { place, reason };
-        }
-        let remedy = error.remedy();
-        ConnectError::Refused {
-            place,
-            reason,
-            remedy,
-        }
-    }
-}
-
-/// Why a pool had no connection in time: it tries again and again, and keeps the reason to itself.
-async fn reason_for_silence(server: &PgConnectOptions, error: sqlx::Error) -> sqlx::Error {
-    if !matches!(error, sqlx::Error::PoolTimedOut) {
-        return error;
-    }
-    let attempt = PgConnection::connect_with(server);
-    match tokio::time::timeout(LAST_ATTEMPT, attempt).await {
-        Ok(Err(reason)) => reason,
-        Ok(Ok(_)) | Err(_) => error,
-    }
-}
-
 async fn connect_postgres(
     target: PostgresTarget,
     options: &StoreOptions,
 ) -> Result<Database, ConnectError> {
-    let place = format!(
-        "{}:{}",
-        target.options.get_host(),
-        target.options.get_port()
-    );
-    let mut server = target.options;
-    if server.get_application_name().is_none() {
-        server = server.application_name("dps");
-    }
-    let pool = PgPoolOptions::new()
-        .max_connections(target.max_connections.unwrap_or(options.max_connections))
-        .acquire_timeout(options.acquire_timeout)
-        .after_connect(|connection, _| {
-            // The server gives up with us, and never keeps a lock for a client that is gone.
-            let bounds =
-                "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'";
-            Box::pin(async move { connection.execute(bounds).await.map(drop) })
-        })
-        .connect_with(server.clone())
-        .await;
-    let pool = match pool {
-        Ok(pool) => pool,
-        Err(error) => return Err(refused(place)(reason_for_silence(&server, error).await)),
+    let defaults = PoolDefaults {
+        application_name: "dps",
+        max_connections: options.max_connections,
+        acquire_timeout: options.acquire_timeout,
     };
-    Ok(Database::Postgres(pool))
+    Ok(Database::Postgres(open_postgres(target, defaults).await?))
 }
 
 /// One connection that never ends, since the database ends with it.
@@ -261,7 +194,7 @@ async fn connect_memory() -> Result<Database, ConnectError> {
                 .foreign_keys(true),
         )
         .await
-        .map_err(refused("sqlite::memory:"))?;
+        .map_err(|error| OpenError::new("sqlite::memory:", error))?;
     Ok(Database::Sqlite {
         writer: pool.clone(),
         readers: pool,
@@ -312,5 +245,7 @@ async fn connect_file(
         let readers: SqlitePool = pool(options.max_connections, file.read_only(true)).await?;
         Ok(Database::Sqlite { writer, readers })
     };
-    connect.await.map_err(refused(place))
+    connect
+        .await
+        .map_err(|error: sqlx::Error| OpenError::new(place, error).into())
 }

@@ -21,7 +21,6 @@ mod connect;
 mod cursors;
 mod database;
 mod domains;
-mod driver_error;
 mod events;
 mod fleet;
 mod installation;

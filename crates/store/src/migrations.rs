@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
+use dps_database::DriverError;
 use sqlx::migrate::{MigrateError as SqlxMigrateError, Migration, MigrationType, Migrator};
 use sqlx::{Connection, PgConnection, SqlSafeStr};
 
 use crate::database::Database;
-use crate::driver_error::DriverError;
 
 /// The database could not be brought to this program's schema.
 #[derive(Debug, thiserror::Error)]

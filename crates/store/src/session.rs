@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use dps_application::ports::store::StoreError;
+use dps_database::DriverError;
 use sqlx::pool::PoolConnection;
 use sqlx::{Database, Postgres, Sqlite, Transaction};
 
-use crate::driver_error::DriverError;
 use crate::row::Row;
 use crate::sql::{Arg, Sql};
 

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dps_database::{PostgresTarget, Target, prepare_file};
+use dps_database::{
+    OpenError, PoolDefaults, PostgresTarget, Target, open_postgres as open_postgres_pool,
+    prepare_file,
+};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::postgres::PgPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection as _, SqlSafeStr};
 
@@ -44,24 +46,30 @@ pub(crate) async fn open(target: Target) -> Result<Arc<dyn Store>, StoreError> {
             read_only,
             options,
         } => {
+            let place = path.display().to_string();
             prepare_file(&path, !read_only).map_err(|source| StoreError::File { path, source })?;
-            open_sqlite(options.read_only(read_only), false).await
+            open_sqlite(&place, options.read_only(read_only), false).await
         }
-        Target::Memory => open_sqlite(SqliteConnectOptions::new().in_memory(true), true).await,
+        Target::Memory => {
+            let options = SqliteConnectOptions::new().in_memory(true);
+            open_sqlite("sqlite::memory:", options, true).await
+        }
     }
 }
 
 async fn open_postgres(server: PostgresTarget) -> Result<Arc<dyn Store>, StoreError> {
-    let pool = PgPoolOptions::new()
-        .max_connections(server.max_connections.unwrap_or(CONNECTIONS))
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_with(server.options.application_name("dps-cabinet"))
-        .await?;
+    let defaults = PoolDefaults {
+        application_name: "dps-cabinet",
+        max_connections: CONNECTIONS,
+        acquire_timeout: ACQUIRE_TIMEOUT,
+    };
+    let pool = open_postgres_pool(server, defaults).await?;
     migrator(|(_, _, postgres, _)| postgres).run(&pool).await?;
     Ok(Arc::new(pg::Backend::new(pool.clone(), pool)))
 }
 
 async fn open_sqlite(
+    place: &str,
     options: SqliteConnectOptions,
     in_memory: bool,
 ) -> Result<Arc<dyn Store>, StoreError> {
@@ -81,14 +89,19 @@ async fn open_sqlite(
             })
     };
     // SQLite has one writer at a time; queueing for one connection is fairer than its busy loop.
-    let writer = pool(1).connect_with(options.clone()).await?;
+    let refused = |error| OpenError::new(place, error);
+    let writer = pool(1)
+        .connect_with(options.clone())
+        .await
+        .map_err(refused)?;
     migrator(|(_, _, _, sqlite)| sqlite).run(&writer).await?;
     let readers = if in_memory {
         writer.clone()
     } else {
         pool(CONNECTIONS)
             .connect_with(options.read_only(true))
-            .await?
+            .await
+            .map_err(refused)?
     };
     Ok(Arc::new(lite::Backend::new(writer, readers)))
 }

@@ -6,7 +6,7 @@ use std::io;
 /// The driver's error without its own preamble, its repetitions and lines of the server's source.
 #[derive(Debug, thiserror::Error)]
 #[error("{text}")]
-pub(crate) struct DriverError {
+pub struct DriverError {
     text: String,
     /// The server's SQLSTATE, if the server said anything.
     code: Option<String>,
