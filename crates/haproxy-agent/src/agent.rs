@@ -7,7 +7,7 @@ use std::time::Duration;
 use dps_domain::Timestamp;
 use dps_host::TokenGuard;
 use dps_host::http_server::{self, ServerLimits};
-use dps_host::{mutual_tls, process, service_manager};
+use dps_host::{mutual_tls, service_manager};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -58,16 +58,13 @@ pub struct Agent {
     writer: Writer,
 }
 
-/// Runs an agent as the service of its process until `shutdown` is cancelled: raises the limit of
-/// open files, binds, tells the service manager that it is ready, and serves.
+/// Runs an agent as the service of its process until `shutdown` is cancelled: binds, tells the
+/// service manager that it is ready, and serves.
 pub async fn run(
     settings: &Settings,
     clock: Arc<dyn Clock>,
     shutdown: CancellationToken,
 ) -> Result<(), AgentError> {
-    if let Err(error) = process::raise_descriptor_limit() {
-        tracing::warn!(%error, "process.open_files_limited");
-    }
     let agent = Agent::bind(settings, clock).await?;
     // The crt-list is there now, so a unit ordered after ours may start HAProxy.
     service_manager::notify_ready();

@@ -95,6 +95,9 @@ fn usable(config: Option<&Path>) -> Result<Sections, String> {
 
 async fn serve(agent: &Settings, logging: &Logging) -> anyhow::Result<()> {
     telemetry::init(logging.format, Some(&logging.level))?;
+    if let Err(error) = process::raise_descriptor_limit() {
+        tracing::warn!(%error, "process.open_files_limited");
+    }
     let shutdown = dps_host::shutdown::token().context("signals cannot be listened to")?;
     haproxy_domain_agent::run(agent, Arc::new(SystemClock), shutdown).await?;
     tracing::info!("agent.drained");
