@@ -119,7 +119,7 @@ async fn a_domain_behind_a_used_up_limit_says_until_when_asks_nothing_and_goes_o
             .copied()
     };
     assert_eq!(counted("issuance"), None, "nothing was asked of the CA");
-    assert_eq!(counted("RegisteredDomain"), Some(1));
+    assert_eq!(counted("registered_domain"), Some(1));
     world.advance(slot.since(world.service.now()));
     world.settle().await;
     assert_eq!(world.record().await.phase.status(), Status::Active);
@@ -498,7 +498,7 @@ async fn a_tenant_whose_names_the_ca_sees_elsewhere_leaves_the_accounts_orders_t
             .0
             .lock()
             .unwrap()
-            .contains_key(&("UnprovenOrders", false)),
+            .contains_key(&("unproven_orders", false)),
         "the operator sees it"
     );
 }

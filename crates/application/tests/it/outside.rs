@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use dps_application::local_fault::LocalParty;
 use dps_application::ports::edge::{Deployment, EdgeError, EdgeHealth, InventoryPage, Removal};
 use dps_application::ports::metrics::AcmeWait;
+use dps_application::ports::metrics::LocalParty;
 use dps_application::ports::pki::{CertificateFacts, ChainRejected, PkiError};
 use dps_application::ports::vault::{SealedSecret, SecretContext, VaultError};
 use dps_application::ports::{
