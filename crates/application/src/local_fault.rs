@@ -5,39 +5,10 @@ use std::time::Duration;
 
 use dps_domain::Timestamp;
 
+use crate::ports::metrics::LocalParty;
+
 /// The time between two log lines of one party.
 const LOGGED_EVERY: Duration = Duration::from_secs(10);
-
-/// The party that our own machine could not call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LocalParty {
-    /// A DNS resolver.
-    Dns,
-    /// An address that a customer's name publishes.
-    Probe,
-    /// The CA.
-    Ca,
-    /// An edge's agent.
-    Edge,
-    /// The Cabinet.
-    Cabinet,
-}
-
-impl LocalParty {
-    /// Every party.
-    pub const ALL: [Self; 5] = [Self::Dns, Self::Probe, Self::Ca, Self::Edge, Self::Cabinet];
-
-    /// The name in metrics and logs.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Dns => "dns",
-            Self::Probe => "probe",
-            Self::Ca => "ca",
-            Self::Edge => "edge",
-            Self::Cabinet => "cabinet",
-        }
-    }
-}
 
 /// When faults were logged last, so that a famine does not fill the disk too.
 #[derive(Debug, Default)]

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use dps_application::cabinet::health::CabinetStatus;
-use dps_application::local_fault::LocalParty;
 use dps_application::ports::fleet::KnownEdge;
 use dps_application::ports::metrics::AcmeWait;
+use dps_application::ports::metrics::LocalParty;
 use dps_application::ports::{CabinetEvent, Metrics as MetricsPort};
 use dps_application::resolvers::ResolverStatus;
 use dps_domain::Timestamp;

@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::run_step::Wakes;
-use crate::local_fault::LocalParty;
 use crate::ports::ca::CaError;
+use crate::ports::metrics::LocalParty;
 use crate::ports::renewal_info::RenewalInfoPoll;
 use crate::ports::store::StoreError;
 use crate::service::Service;

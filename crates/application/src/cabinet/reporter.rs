@@ -15,11 +15,11 @@ use super::circuit::{Change, Circuit, Permit};
 use super::intake;
 use crate::engine::crash_point::{self, Effect};
 use crate::engine::wake::WakeSignal;
-use crate::local_fault::LocalParty;
 use crate::ports::CabinetEvent;
 use crate::ports::cabinet::{
     CabinetDomain, CabinetError, CabinetFault, ReportAnswer, StatusReport,
 };
+use crate::ports::metrics::LocalParty;
 use crate::ports::store::{OutboxLease, StoreError};
 use crate::service::Service;
 

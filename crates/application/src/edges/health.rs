@@ -13,11 +13,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::edges::fleet;
-use crate::local_fault::LocalParty;
 use crate::outage::{self, Party};
 use crate::ports::Edge;
 use crate::ports::edge::{EdgeError, EdgeHealth};
 use crate::ports::fleet::KnownEdge;
+use crate::ports::metrics::LocalParty;
 use crate::ports::store::StoreError;
 use crate::ports::store::comparison_task;
 use crate::service::Service;

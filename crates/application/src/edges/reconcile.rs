@@ -19,11 +19,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::edges::fleet::{self, deployment};
-use crate::local_fault::LocalParty;
 use crate::policy::Policy;
 use crate::ports::Edge;
 use crate::ports::edge::{EdgeError, Removal};
 use crate::ports::fleet::{Comparison, KnownEdge};
+use crate::ports::metrics::LocalParty;
 use crate::ports::store::PeriodicTaskLease;
 use crate::ports::store::StoreError;
 use crate::ports::store::{Deployed, Desired, comparison_task};

@@ -24,7 +24,37 @@ impl AcmeWait {
     }
 }
 
-use crate::local_fault::LocalParty;
+/// The party that our own machine could not call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LocalParty {
+    /// A DNS resolver.
+    Dns,
+    /// An address that a customer's name publishes.
+    Probe,
+    /// The CA.
+    Ca,
+    /// An edge's agent.
+    Edge,
+    /// The Cabinet.
+    Cabinet,
+}
+
+impl LocalParty {
+    /// Every party.
+    pub const ALL: [Self; 5] = [Self::Dns, Self::Probe, Self::Ca, Self::Edge, Self::Cabinet];
+
+    /// The name in metrics and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dns => "dns",
+            Self::Probe => "probe",
+            Self::Ca => "ca",
+            Self::Edge => "edge",
+            Self::Cabinet => "cabinet",
+        }
+    }
+}
+
 /// What happens between us and the Cabinet and is worth a number of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CabinetEvent {

@@ -8,7 +8,7 @@ use dps_domain::{Event, Failure, FailureCode};
 use serde_json::json;
 
 use super::{Outcome, StepContext, Then};
-use crate::local_fault::LocalParty;
+use crate::ports::metrics::LocalParty;
 use crate::sentence::EDGE_ADDRESSES;
 use crate::settle::is_moved_away;
 

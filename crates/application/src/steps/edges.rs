@@ -10,9 +10,9 @@ use futures_util::future::join_all;
 use super::{Outcome, StepContext, Then};
 use crate::edges::fleet::{self, problem};
 use crate::engine::crash_point::{self, Effect};
-use crate::local_fault::LocalParty;
 use crate::ports::Edge;
 use crate::ports::edge::EdgeError;
+use crate::ports::metrics::LocalParty;
 use crate::ports::store::{StoreError, StoredChallenge};
 use crate::service::Service;
 

@@ -13,8 +13,8 @@ use serde_json::json;
 use super::check_dns::{instruction_addresses, moved_away, nothing_new, observe_dns};
 use super::edges::Unreached;
 use super::{Fault, Outcome, StepContext, Then, edges};
-use crate::local_fault::LocalParty;
 use crate::ports::edge::EdgeError;
+use crate::ports::metrics::LocalParty;
 
 pub(super) async fn probe_http(context: &StepContext<'_>) -> Outcome {
     match probe(context).await {

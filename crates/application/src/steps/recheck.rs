@@ -9,7 +9,7 @@ use super::check_dns::{
     INCONCLUSIVE, instruction_addresses, is_seen_here, moved_away, observe_dns,
 };
 use super::{Outcome, StepContext, Then};
-use crate::local_fault::LocalParty;
+use crate::ports::metrics::LocalParty;
 
 pub(super) async fn recheck(context: &StepContext<'_>, renew_at: Timestamp) -> Outcome {
     let (verdict, views) = observe_dns(context).await;

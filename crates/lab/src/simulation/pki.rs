@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use dps_application::local_fault::LocalParty;
 use dps_application::ports::metrics::AcmeWait;
+use dps_application::ports::metrics::LocalParty;
 use dps_application::ports::pki::{CertificateFacts, ChainRejected, PkiError};
 use dps_application::ports::vault::{SealedSecret, SecretContext, VaultError};
 use dps_application::ports::{CabinetEvent, Metrics, Pki, Vault};
