@@ -83,6 +83,7 @@ pub trait FleetStore: Send + Sync {
     ) -> Result<(), StoreError>;
 
     /// Forgets an edge that left the fleet, with up to `limit` of what it was seen to hold; answers
-    /// how many. Once there were fewer, it is forgotten itself, with its [task](comparison_task).
+    /// how many. Once there were fewer, it is forgotten itself, with its
+    /// [task](super::store::comparison_task).
     async fn edge_forget(&self, name: &str, limit: u32) -> Result<u64, StoreError>;
 }

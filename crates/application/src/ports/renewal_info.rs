@@ -2,9 +2,9 @@
 //! 9773), and when it is asked again.
 //!
 //! Each domain that is served has one poll, about the certificate that it serves. It is made with
-//! the record, by [`Completion::info`](super::store::Completion::info), and goes when nothing is
-//! served any more. Asking takes no lease: there are many polls, an answer seldom changes anything,
-//! and one that is asked twice does no harm.
+//! the record, by [`Completion::info`](super::store::Completion::renewal_info), and goes when
+//! nothing is served any more. Asking takes no lease: there are many polls, an answer seldom
+//! changes anything, and one that is asked twice does no harm.
 
 use std::sync::Arc;
 

@@ -28,7 +28,8 @@ pub struct OutboxLease {
 /// The reports that wait for the Cabinet.
 #[async_trait]
 pub trait OutboxStore: Send + Sync {
-    /// Leases due reports, only the oldest of each domain. Time is as for [`Self::acquire_due`].
+    /// Leases due reports, only the oldest of each domain. Time is as for
+    /// [`LeaseStore::acquire_due`](super::leases::LeaseStore::acquire_due).
     async fn outbox_acquire(
         &self,
         now: Timestamp,

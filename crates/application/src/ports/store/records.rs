@@ -44,7 +44,7 @@ pub struct DomainRecord {
     pub last_failure: Option<Failure>,
     /// The Cabinet's version of the domain, for `If-Match`.
     pub cabinet_version: u64,
-    /// Counts writes of this record; guards [`CertificateStore::domain_update`].
+    /// Counts writes of this record; guards [`RecordStore::domain_update`].
     pub revision: i64,
     /// When the record was made.
     pub created_at: Timestamp,

@@ -10,7 +10,7 @@ use crate::ports::vault::{SealedSecret, SecretPurpose};
 pub struct SecretRow {
     /// What the secret is for, which tells the table.
     pub purpose: SecretPurpose,
-    /// The row's identity, as in [`super::vault::SecretContext`].
+    /// The row's identity, as in [`crate::ports::vault::SecretContext`].
     pub row: String,
     /// The secret.
     pub sealed: SealedSecret,
