@@ -62,7 +62,7 @@ pub fn settle(
             {
                 record.urgent_from = Some(renewal::urgent_from(*not_before, *not_after, *renew_at));
             }
-            // That its renewal is due does not bring a departed domain back.
+            // A due renewal does not bring a name back that moved away; only a DNS check does.
             let stays_moved_away = match event {
                 Event::RenewalDue => is_moved_away(before),
                 Event::CertificateEnded => true,
