@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dps_domain::phase::Phase;
-use dps_domain::{CertificateId, Event, Failure, OrderId, Timestamp};
+use dps_domain::{CertificateId, Event, Failure, OrderId, Purpose, Timestamp};
 use secrecy::SecretString;
 use serde_json::json;
 use tokio::time::Instant;
@@ -124,7 +124,7 @@ async fn issue(
         if let Some(ended) = ended(context, order, &view).await? {
             return Ok(ended);
         }
-        if let Some(waiting) = pause(context, &view, &mut wait, LAST_PAUSE, ends).await {
+        if let Some(waiting) = pause(context, (order, &view), &mut wait, LAST_PAUSE, ends).await {
             return Ok(waiting);
         }
     }
@@ -287,7 +287,7 @@ fn stored_outcome(stored: &StoredCertificate) -> Outcome {
 /// then.
 pub(super) async fn pause(
     context: &StepContext<'_>,
-    view: &OrderView,
+    (order, view): (&StoredOrder, &OrderView),
     wait: &mut Duration,
     longest: Duration,
     ends: Instant,
@@ -298,8 +298,10 @@ pub(super) async fn pause(
         .map_or(*wait, |until| until.at().since(now));
     *wait = (*wait * 2).min(longest);
     if Instant::now() + delay >= ends {
+        // An order that has taken long takes longer still.
+        let by_age = Purpose::Poll.bound(now.since(order.created_at) / 10);
         return Some(Outcome::Waiting {
-            until: now + delay.max(longest),
+            until: now + delay.max(longest).max(by_age),
             kind: "ca.waiting",
         });
     }

@@ -52,6 +52,8 @@ pub(crate) enum Trouble {
     PendingPastItsEnd,
     /// The order stays in processing, and ended before it was placed.
     ProcessingPastItsEnd,
+    /// The order stays in processing, and the CA does not say until when.
+    ProcessingForLong,
     /// The certificate cannot be had, and the order ended before it was placed.
     NoCertificate,
     /// The certificate has ended when it is issued.
@@ -113,6 +115,7 @@ pub(crate) struct FakeCa {
     /// Names that end so are not reached.
     unreachable: Mutex<Vec<String>>,
     trouble: Mutex<Option<Trouble>>,
+    polls: AtomicUsize,
     at_orders: Mutex<Option<CaError>>,
     clock: std::sync::Arc<dyn dps_application::ports::Clock>,
 }
@@ -142,6 +145,7 @@ impl FakeCa {
             slips: Mutex::default(),
             unreachable: Mutex::default(),
             trouble: Mutex::default(),
+            polls: AtomicUsize::new(0),
             at_orders: Mutex::default(),
             clock,
         }
@@ -256,6 +260,11 @@ impl FakeCa {
     }
 
     /// How many orders were placed.
+    /// How often an order was read.
+    pub(crate) fn polls(&self) -> usize {
+        self.polls.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn orders(&self) -> usize {
         self.orders.lock().unwrap().len()
     }
@@ -401,6 +410,7 @@ impl CertificateAuthority for FakeCa {
     }
 
     async fn order(&self, _account: &Account, order_url: &str) -> Result<OrderView, CaError> {
+        self.polls.fetch_add(1, Ordering::SeqCst);
         self.error()?;
         if let Some(error) = self.at_orders.lock().unwrap().clone() {
             return Err(error);
@@ -492,7 +502,7 @@ impl CertificateAuthority for FakeCa {
                 "the request is for the order's name"
             );
             order.status = OrderStatus::Valid;
-            if self.has(Trouble::ProcessingPastItsEnd) {
+            if self.has(Trouble::ProcessingPastItsEnd) || self.has(Trouble::ProcessingForLong) {
                 order.status = OrderStatus::Processing;
             }
             if self.has(Trouble::InvalidAtFinalize) || self.has(Trouble::InvalidWithoutReason) {

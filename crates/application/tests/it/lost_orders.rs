@@ -20,6 +20,8 @@ async fn world() -> World {
     let mut world = World::with_due_domain().await;
     let policy = Arc::make_mut(&mut world.service.policy);
     policy.issuance.max_backoff = 6 * HOUR;
+    // A step asks once: the clock of these stories stands still while it waits.
+    policy.ca_timeout = Duration::ZERO;
     world
 }
 
@@ -201,4 +203,15 @@ async fn the_challenge_of_an_order_that_the_ca_gave_up_is_withdrawn_at_once() {
         let order = world.service.store.order(order).await.unwrap().unwrap();
         assert!(!order.open, "{error:?}");
     }
+}
+
+#[tokio::test]
+async fn an_order_that_takes_long_is_polled_ever_less_often() {
+    let world = world().await;
+    world.ca.trouble(Some(Trouble::ProcessingForLong));
+    let start = world.service.now();
+    work_until(&world, start + HOUR).await;
+    assert_eq!(world.ca.orders_for(HOST), 1);
+    let polls = world.ca.polls();
+    assert!((30..=90).contains(&polls), "{polls} polls in an hour");
 }
