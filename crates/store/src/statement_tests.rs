@@ -239,7 +239,7 @@ const HOT: [(&str, &str, &[&str]); 17] = [
     (
         "domains::SELECT_BY_HOSTNAME",
         "custom_domains_hostname",
-        &["'host-77'", "'\"gone\"'", "'\"failed\"'"],
+        &["'host-77'", "'\"gone\"'", "'\"failed\"'", "'\"leaving\"'"],
     ),
     (
         "domains::SOONEST_EXPIRY",
