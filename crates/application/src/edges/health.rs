@@ -105,8 +105,9 @@ impl Watch {
         for edge in waiting.iter().filter(|edge| !self.waiting.contains(edge)) {
             tracing::warn!(
                 edge,
-                "edge.awaits_approval: approve it by `dps edges approve`, or allow it by \
-                 HAProxyAgent:Discovery:AllowedSuffixes"
+                remedy = "approve it by `dps edges approve`, or allow it by \
+                          HAProxyAgent:Discovery:AllowedSuffixes",
+                "edge.awaits_approval"
             );
         }
         self.waiting = waiting;

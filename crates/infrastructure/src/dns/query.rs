@@ -153,11 +153,11 @@ impl Upstream {
             }),
             NetError::Dns(DnsError::ResponseCode(ResponseCode::ServFail)) => Reply::ServFail,
             NetError::Timeout | NetError::Busy | NetError::NoConnections | NetError::Io(_) => {
-                tracing::debug!(dns.resolver = %self.address, dns.name = %name, dns.kind = %kind, %error, "no answer");
+                tracing::debug!(dns.resolver = %self.address, dns.name = %name, dns.kind = %kind, %error, "dns.no_answer");
                 self.unanswered(begin)
             }
             error => {
-                tracing::debug!(dns.resolver = %self.address, dns.name = %name, dns.kind = %kind, %error, "refused");
+                tracing::debug!(dns.resolver = %self.address, dns.name = %name, dns.kind = %kind, %error, "dns.refused");
                 Reply::Refused
             }
         }
