@@ -10,7 +10,7 @@ use haproxy_domain_agent::runtime_api::{RuntimeApi, RuntimeLimits};
 use secrecy::SecretString;
 use tempfile::TempDir;
 
-const TOKEN: &str = "token of the load test";
+const TOKEN: &str = "token-of-the-load-test";
 /// A HAProxy 2.6 reads 50,000 certificates in about a minute.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 
