@@ -220,7 +220,7 @@ fn may_have_ended_a_need(completion: &Completion) -> bool {
     !is_mere_look && !phase.issuance().is_some_and(Issuance::holds_tokens)
 }
 
-/// Inserts what is new, in one transaction; answers for each whether it was.
+/// Inserts what is new, in one transaction; returns for each whether it was.
 pub(crate) async fn insert_all(
     database: &Database,
     completions: &[Completion],

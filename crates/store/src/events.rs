@@ -77,7 +77,7 @@ pub(crate) async fn append_in_tx(
     Ok(())
 }
 
-/// Drops up to `limit` lines that are older than `before`, the oldest first; answers how many.
+/// Drops up to `limit` lines that are older than `before`, the oldest first; returns how many.
 pub(crate) async fn prune(
     database: &Database,
     before: Timestamp,

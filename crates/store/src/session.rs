@@ -94,7 +94,7 @@ impl Session {
         Ok(self.fetch_all(sql, args).await?.into_iter().next())
     }
 
-    /// Runs the statement; answers how many rows it touched.
+    /// Runs the statement; returns how many rows it touched.
     pub(crate) async fn execute(&mut self, sql: Sql, args: Vec<Arg>) -> Result<u64, StoreError> {
         let link = &mut self.link;
         let work = async {

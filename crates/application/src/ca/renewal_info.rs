@@ -62,7 +62,7 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     }
 }
 
-/// Asks the CA a page of what is due now, and records what it says; answers how many polls there
+/// Asks the CA a page of what is due now, and records what it says; returns how many polls there
 /// were.
 ///
 /// The whole page is asked before anything of it is recorded: a poll that waits for an answer may
@@ -186,7 +186,7 @@ fn no_answer() -> CaError {
     }
 }
 
-/// Moves the renewal of a domain and records why, in one write. Answers whether the poll is done
+/// Moves the renewal of a domain and records why, in one write. Returns whether the poll is done
 /// with: it is not where there is nothing to move. When others write the record all the while, or
 /// somebody else asked meanwhile, it is left as it is.
 async fn move_renewal(

@@ -129,7 +129,7 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     }
 }
 
-/// Makes a round, or the rest of one, if it is due and nobody else makes it; answers whether.
+/// Makes a round, or the rest of one, if it is due and nobody else makes it; returns whether.
 pub async fn resync(service: &Service) -> Result<bool, IntakeError> {
     let (store, now) = (&service.store, service.now());
     let interval = service.policy.resync_interval;
@@ -271,7 +271,7 @@ fn differs(known: Option<&KnownRecord>, domain: &CabinetDomain, names: &Names) -
         || is_refusal_over(record, names)
 }
 
-/// Asks for one domain, after its record was read, and mends the difference. Answers whether the
+/// Asks for one domain, after its record was read, and mends the difference. Returns whether the
 /// Cabinet knows it. A row or an answer that cannot be read is told to the operator and keeps no
 /// other from being looked at.
 async fn compare_domain_caught(

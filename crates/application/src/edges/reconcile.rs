@@ -151,7 +151,7 @@ fn is_settled(known: &KnownEdge, policy: &Policy, now: Timestamp) -> bool {
     !is_new && known.reachability.answered_again_at.is_none()
 }
 
-/// Answers whether there was a difference as well.
+/// Returns whether there was a difference as well.
 async fn compare_now(
     service: &Service,
     edge: &dyn Edge,
@@ -477,7 +477,7 @@ impl Comparing<'_> {
         Ok(())
     }
 
-    /// Takes a certificate down; answers whether. What the edge refuses keeps nothing else from
+    /// Takes a certificate down; returns whether. What the edge refuses keeps nothing else from
     /// being done.
     async fn remove(&self, hostname: &Hostname, generation: u64) -> Result<bool, EdgeError> {
         match self.edge.remove(hostname, Some(generation)).await {

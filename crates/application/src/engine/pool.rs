@@ -219,7 +219,7 @@ impl Lanes {
         soonest.unwrap_or(service.policy.poll_interval)
     }
 
-    /// Waits until the signal of a lane is rung; answers the lane's place.
+    /// Waits until the signal of a lane is set; returns the lane's place.
     async fn wait(&self, waker: &Waker) -> usize {
         let signals = self
             .queues

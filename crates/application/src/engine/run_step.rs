@@ -110,7 +110,7 @@ async fn give_back_order(service: &Service) {
     }
 }
 
-/// Leases and steps what is due in a lane now, one after the other; answers how many. No step is
+/// Leases and steps what is due in a lane now, one after the other; returns how many. No step is
 /// followed by another under the same permit. For tests and tools that advance time themselves.
 pub async fn tick(service: &Service, lane: Lane) -> Result<usize, StoreError> {
     let concurrency = service.policy.lane(lane).concurrency.max(1);

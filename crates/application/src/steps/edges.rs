@@ -195,7 +195,7 @@ async fn partition_edges(service: &Service) -> Result<EdgePartition, StoreError>
 }
 
 /// Publishes a token at every live edge, each proven to answer it. An edge that is left out may
-/// answer on port 80 all the same, so it is told as well, and not waited for. Answers how many
+/// answer on port 80 all the same, so it is told as well, and not waited for. Returns how many
 /// edges were left out.
 pub(super) async fn publish(
     service: &Service,

@@ -56,7 +56,7 @@ pub trait LeaseStore: Send + Sync {
     /// When the next record of the lane can be acquired.
     async fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError>;
 
-    /// Records outcomes and releases their leases in one transaction; answers for each whether it
+    /// Records outcomes and releases their leases in one transaction; returns for each whether it
     /// was recorded. Nothing is written of one whose token is stale, and the others are recorded
     /// all the same. `cabinet_version` is left as the store has it, since the outbox moves it
     /// meanwhile.
@@ -67,7 +67,7 @@ pub trait LeaseStore: Send + Sync {
 
     /// Records the outcome of a step after which the record is due for its next one: as
     /// [`Self::complete`], but the lease goes on under the token `next`, for `ttl` from now, and
-    /// the attempt is counted. Answers that lease, and if the answer is lost, again and with its
+    /// the attempt is counted. Returns that lease, and if the answer is lost, again and with its
     /// time begun anew; `LeaseLost` if the token is stale.
     async fn complete_and_extend(
         &self,

@@ -285,7 +285,7 @@ impl FromStr for PageKey {
 /// The work records and their history.
 #[async_trait]
 pub trait RecordStore: Send + Sync {
-    /// Inserts a record unless its id is there already; answers whether it was inserted. Every
+    /// Inserts a record unless its id is there already; returns whether it was inserted. Every
     /// write puts the record into its [`lane`](DomainRecord::lane).
     async fn domain_insert(&self, completion: Completion) -> Result<bool, StoreError>;
 
@@ -313,7 +313,7 @@ pub trait RecordStore: Send + Sync {
     async fn domains(&self, filter: &DomainFilter) -> Result<Vec<DomainRecord>, StoreError>;
 
     /// Writes a record from outside a lease (intake, operator, the CA's wishes), if nobody wrote it
-    /// since it was read (`revision`). Answers whether it was written. Takes away a running lease,
+    /// since it was read (`revision`). Returns whether it was written. Takes away a running lease,
     /// so that its holder will find it lost, unless the phase is one in which a step [changes
     /// something at the CA](dps_domain::Issuance::is_at_ca) and phase and target stay: nobody else
     /// may take up its order then.
@@ -327,6 +327,6 @@ pub trait RecordStore: Send + Sync {
     async fn events(&self, id: DomainId, limit: u32) -> Result<Vec<DomainEvent>, StoreError>;
 
     /// Drops up to `limit` events of any domain that are older at `now` than the store keeps them,
-    /// the oldest first; answers how many.
+    /// the oldest first; returns how many.
     async fn events_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }

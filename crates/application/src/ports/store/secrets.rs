@@ -27,7 +27,7 @@ pub trait SecretStore: Send + Sync {
         limit: u32,
     ) -> Result<Vec<SecretRow>, StoreError>;
 
-    /// Replaces a sealed secret if it is still the one that was read; answers whether it was.
+    /// Replaces a sealed secret if it is still the one that was read; returns whether it was.
     async fn secret_replace(&self, row: &SecretRow, new: &SealedSecret)
     -> Result<bool, StoreError>;
 }
