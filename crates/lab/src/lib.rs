@@ -9,10 +9,7 @@
 //! that answers in our place, and [`acme_double`] a CA on its worst day; [`tls`] looks at an edge
 //! with a client's eyes, once or without pause while something changes underneath.
 //!
-//! [`simulation`] is another world, of models in virtual time around the real service, on the
-//! [`memory_store`].
-//!
-//! Everything else binds to 127.0.0.1 (or another loopback address), waits for conditions instead
+//! Everything binds to 127.0.0.1 (or another loopback address), waits for conditions instead
 //! of times, and is torn down when its handle is dropped or the process dies, whichever comes
 //! first. Nothing here is meant to face real clients.
 
@@ -21,12 +18,10 @@ pub mod dns;
 pub mod error;
 pub mod flood;
 pub mod haproxy;
-pub mod memory_store;
 pub mod pebble;
 pub mod port;
 pub mod postgres;
 pub mod process;
-pub mod simulation;
 pub mod tls;
 pub mod wait;
 pub mod web;

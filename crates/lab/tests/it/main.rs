@@ -8,12 +8,9 @@
 mod acme_http;
 mod dns;
 mod haproxy;
-mod ledger;
-mod outages;
 mod pebble;
 mod ports;
 mod postgres;
 mod process;
-mod random_operations;
 mod tls;
 mod web;

@@ -14,7 +14,7 @@ use dps_application::ports::vault::SealedSecret;
 use dps_application::ports::{Clock, Randomness};
 use dps_domain::phase::Lane;
 use dps_domain::{CertificateId, DomainId, Hostname, OrderId, Status, Timestamp};
-use dps_lab::memory_store::{MemoryStore, Retention};
+use dps_simulation::memory_store::{MemoryStore, Retention};
 use dps_store::{Store, StoreOptions};
 use sqlx::{AssertSqlSafe, Executor, Row};
 use uuid::Uuid;

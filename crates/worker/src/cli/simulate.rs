@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::Args;
-use dps_lab::simulation::outcome::grouped;
-use dps_lab::simulation::{Outcome, Progress, Scenario, draw};
+use dps_simulation::outcome::grouped;
+use dps_simulation::{Outcome, Progress, Scenario, draw};
 
 use super::output::{self, unless_reader_gone};
 use crate::config::Settings;
@@ -75,7 +75,7 @@ pub async fn simulate(options: Simulate) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn scenario(options: &Simulate) -> Result<Scenario, dps_lab::simulation::scenario::ScenarioError> {
+fn scenario(options: &Simulate) -> Result<Scenario, dps_simulation::scenario::ScenarioError> {
     let mut scenario = match &options.scenario {
         Some(path) => Scenario::read(path)?,
         None => Scenario::default(),
@@ -89,7 +89,7 @@ fn scenario(options: &Simulate) -> Result<Scenario, dps_lab::simulation::scenari
 fn play(scenario: &Scenario, seed: u64, began: Instant) -> std::io::Result<Outcome> {
     let policy = Settings::default().policy();
     let mut next_line = BETWEEN_LINES;
-    dps_lab::simulation::run(scenario, seed, policy, &mut |progress| {
+    dps_simulation::run(scenario, seed, policy, &mut |progress| {
         let real = began.elapsed();
         if real >= next_line {
             next_line = real + BETWEEN_LINES;

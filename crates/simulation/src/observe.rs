@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use dps_domain::lane::Lane;
 
-use super::world::World;
 use crate::memory_store::MemoryStore;
+use crate::world::World;
 
 /// One look.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,10 +8,10 @@ use dps_domain::lane::Lane;
 use dps_host::HumanDuration;
 use serde::Serialize;
 
-use super::observe::Sample;
-use super::plan::Mark;
-use super::scenario::Scenario;
-use super::world::World;
+use crate::observe::Sample;
+use crate::plan::Mark;
+use crate::scenario::Scenario;
+use crate::world::World;
 
 /// What came of a run.
 #[derive(Debug, Clone, PartialEq)]

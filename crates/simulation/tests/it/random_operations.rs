@@ -8,7 +8,7 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
 
 use dps_application::{FleetPolicy, LanePolicy, Policy};
-use dps_lab::simulation::drill::{Operation, Size, drill};
+use dps_simulation::drill::{Operation, Size, drill};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 

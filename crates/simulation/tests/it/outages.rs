@@ -8,8 +8,8 @@ use std::time::Duration;
 use dps_domain::Timestamp;
 use dps_domain::renewal::renewal_deadline;
 use dps_host::HumanDuration;
-use dps_lab::simulation::scenario::{Outages, Scenario};
-use dps_lab::simulation::{Outcome, run};
+use dps_simulation::scenario::{Outages, Scenario};
+use dps_simulation::{Outcome, run};
 
 use super::random_operations::policy;
 

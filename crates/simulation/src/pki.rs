@@ -11,7 +11,7 @@ use dps_domain::lane::Lane;
 use dps_domain::{Hostname, Timestamp};
 use secrecy::SecretString;
 
-use super::names;
+use crate::names;
 
 /// A certificate as the CA's model writes it in place of PEM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

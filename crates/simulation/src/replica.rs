@@ -11,14 +11,14 @@ use dps_domain::limits::{CaLimits, Limit, LimitKind};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::ca::CaPort;
-use super::dns::ResolverModel;
-use super::edges::{EdgePort, ProbeModel};
-use super::pki::{NoMetrics, PaperPki, PaperVault};
-use super::scenario::Scenario;
-use super::time::{ReplicaClock, Seeded};
-use super::wakes::Hub;
-use super::world::World;
+use crate::ca::CaPort;
+use crate::dns::ResolverModel;
+use crate::edges::{EdgePort, ProbeModel};
+use crate::pki::{NoMetrics, PaperPki, PaperVault};
+use crate::scenario::Scenario;
+use crate::time::{ReplicaClock, Seeded};
+use crate::wakes::Hub;
+use crate::world::World;
 
 /// One process of the service.
 #[derive(Debug)]

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::scenario::{Outages, Scenario};
-use super::time::Seeded;
+use crate::scenario::{Outages, Scenario};
+use crate::time::Seeded;
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -12,7 +12,7 @@ use dps_domain::limits::{
     Ruling, published, rule,
 };
 use dps_domain::{Hostname, Timestamp};
-use dps_lab::simulation::ca_limits::{CaCounters, Rate, Rates, Refusal};
+use dps_simulation::ca_limits::{CaCounters, Rate, Rates, Refusal};
 use proptest::prelude::*;
 
 const START: u64 = 1_800_000_000_000_000;

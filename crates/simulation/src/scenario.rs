@@ -395,7 +395,7 @@ impl Scenario {
                 what,
             });
         }
-        super::spans::check(self)
+        crate::spans::check(self)
     }
 
     /// How long the run is.

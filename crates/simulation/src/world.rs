@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use dps_domain::Timestamp;
 
-use super::ca::CaModel;
-use super::cabinet::CabinetModel;
-use super::dns::Names;
-use super::edges::EdgeFleet;
-use super::line::Line;
-use super::scenario::Scenario;
-use super::time::{Seeded, WorldTime};
+use crate::ca::CaModel;
+use crate::cabinet::CabinetModel;
+use crate::dns::Names;
+use crate::edges::EdgeFleet;
+use crate::line::Line;
+use crate::scenario::Scenario;
+use crate::time::{Seeded, WorldTime};
 
 /// All parties. Each has its state behind its own lock; none is held across an await.
 #[derive(Debug)]
@@ -114,5 +114,5 @@ pub(super) fn locked<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Microseconds since the beginning of the run, small enough to be kept for a million domains.
 pub(super) fn since(time: Timestamp) -> Duration {
-    time.since(super::time::EPOCH)
+    time.since(crate::time::EPOCH)
 }

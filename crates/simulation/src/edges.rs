@@ -12,13 +12,13 @@ use dps_domain::inventory::{Entry, InventoryDigest};
 use dps_domain::probe::ProbeAnswer;
 use dps_domain::{Hostname, Timestamp};
 
-use super::dns::{Names, edge_index};
-use super::line::Line;
-use super::names;
-use super::pki::Leaf;
-use super::scenario::Scenario;
-use super::time::WorldTime;
-use super::world::{Tally, locked};
+use crate::dns::{Names, edge_index};
+use crate::line::Line;
+use crate::names;
+use crate::pki::Leaf;
+use crate::scenario::Scenario;
+use crate::time::WorldTime;
+use crate::world::{Tally, locked};
 
 /// One edge with its agent. Its certificates outlive a restart; its challenges do not.
 #[derive(Debug)]

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use dps_application::Policy;
 
-use super::observe::Observer;
-use super::outcome::Outcome;
-use super::plan::{Happening, Plan};
-use super::replica::{Recipe, Replica};
-use super::scenario::Scenario;
-use super::time::{ReplicaClock, Seeded};
-use super::wakes::Hub;
-use super::world::World;
 use crate::memory_store::{MemoryStore, Retention};
+use crate::observe::Observer;
+use crate::outcome::Outcome;
+use crate::plan::{Happening, Plan};
+use crate::replica::{Recipe, Replica};
+use crate::scenario::Scenario;
+use crate::time::{ReplicaClock, Seeded};
+use crate::wakes::Hub;
+use crate::world::World;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 

@@ -9,7 +9,7 @@ use dps_application::ports::WakeChannel;
 use dps_application::ports::store::StoreError;
 use tokio::sync::Notify;
 
-use super::world::locked;
+use crate::world::locked;
 
 /// What was announced to each replica and not heard yet.
 #[derive(Debug)]

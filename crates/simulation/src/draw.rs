@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use dps_domain::lane::Lane;
 
-use super::chart::{Line, Page, Panel, Scale};
-use super::observe::Sample;
-use super::outcome::{Outcome, grouped};
+use crate::chart::{Line, Page, Panel, Scale};
+use crate::observe::Sample;
+use crate::outcome::{Outcome, grouped};
 
 /// Points of a line at most: more cannot be told apart.
 const POINTS: usize = 450;

@@ -7,7 +7,7 @@
 //! clock, which leaps to the next timer whenever nobody has anything to do; [`outcome`] says
 //! whether it went well, and [`draw`] draws it.
 //!
-//! [`MemoryStore`]: crate::memory_store::MemoryStore
+//! [`MemoryStore`]: memory_store::MemoryStore
 
 pub mod ca;
 pub mod ca_limits;
@@ -18,6 +18,7 @@ pub mod draw;
 pub mod drill;
 pub mod edges;
 pub mod line;
+pub mod memory_store;
 pub mod names;
 pub mod observe;
 pub mod outcome;

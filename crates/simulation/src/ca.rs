@@ -15,15 +15,15 @@ use dps_domain::{Failure, Hostname, Purpose, Timestamp, Until};
 use rustc_hash::FxHashMap;
 use secrecy::SecretString;
 
-use super::ca_limits::{CaCounters, Rate, Rates, Refusal};
-use super::dns::Names;
-use super::edges::EdgeFleet;
-use super::line::Line;
-use super::names;
-use super::pki::{Leaf, read_ari_id};
-use super::scenario::Scenario;
-use super::time::{Seeded, WorldTime};
-use super::world::{Switch, Tally, locked, since};
+use crate::ca_limits::{CaCounters, Rate, Rates, Refusal};
+use crate::dns::Names;
+use crate::edges::EdgeFleet;
+use crate::line::Line;
+use crate::names;
+use crate::pki::{Leaf, read_ari_id};
+use crate::scenario::Scenario;
+use crate::time::{Seeded, WorldTime};
+use crate::world::{Switch, Tally, locked, since};
 
 const ACCOUNT: &str = "https://ca.test/account/1";
 const ORDERS: &str = "https://ca.test/order/";

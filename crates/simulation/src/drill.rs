@@ -8,13 +8,13 @@ use dps_application::Policy;
 use dps_application::ports::store::RecordStore as _;
 use dps_domain::Status;
 
-use super::names;
-use super::replica::{Recipe, Replica};
-use super::scenario::{Arrivals, Scenario};
-use super::time::ReplicaClock;
-use super::wakes::Hub;
-use super::world::World;
 use crate::memory_store::{MemoryStore, Retention};
+use crate::names;
+use crate::replica::{Recipe, Replica};
+use crate::scenario::{Arrivals, Scenario};
+use crate::time::ReplicaClock;
+use crate::wakes::Hub;
+use crate::world::World;
 
 /// One operation. Numbers beyond what there is wrap around.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,11 +10,11 @@ use dps_application::ports::DnsResolver;
 use dps_domain::dns::{DnsAnswer, DnsObservation};
 use dps_domain::{Hostname, Timestamp};
 
-use super::line::Line;
-use super::names::{self, TARGET};
-use super::scenario::Scenario;
-use super::time::WorldTime;
-use super::world::locked;
+use crate::line::Line;
+use crate::names::{self, TARGET};
+use crate::scenario::Scenario;
+use crate::time::WorldTime;
+use crate::world::locked;
 
 /// Where each name points.
 #[derive(Debug)]
