@@ -58,7 +58,7 @@ impl ServerCertVerifier for Anybody {
 
 /// The fingerprint that is presented for a name, or for no name at all; the error's text if there
 /// is none.
-async fn presented(world: &World, name: Option<&str>) -> Result<String, String> {
+pub(crate) async fn presented(world: &World, name: Option<&str>) -> Result<String, String> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
