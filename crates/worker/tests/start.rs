@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
@@ -101,6 +101,12 @@ fn free_address() -> String {
 
 /// Status and body, once somebody listens.
 fn get(address: &str, path: &str) -> (u16, String) {
+    try_get(address, path).expect("an answer")
+}
+
+/// Status and body, once somebody listens; nothing if the listener went away before it answered, as
+/// one does that hands its address over to the next.
+fn try_get(address: &str, path: &str) -> Option<(u16, String)> {
     let deadline = Instant::now() + PATIENCE;
     let mut stream = loop {
         match TcpStream::connect(address) {
@@ -111,21 +117,28 @@ fn get(address: &str, path: &str) -> (u16, String) {
     };
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
+    let exchange = stream
+        .write_all(request.as_bytes())
+        .and_then(|()| stream.read_to_string(&mut answer));
+    match exchange.map_err(|error| error.kind()) {
+        Ok(0) | Err(ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => return None,
+        Ok(_) => {}
+        Err(kind) => panic!("{address}{path}: {kind}"),
+    }
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (
+    Some((
         head.split(' ').nth(1).unwrap().parse().unwrap(),
         body.to_owned(),
-    )
+    ))
 }
 
 /// Asks for `/health` until the status in its body is another than this one.
 fn health_other_than(address: &str, status: &str) -> Value {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        if let Ok(body) = serde_json::from_str::<Value>(&get(address, "/health").1)
+        if let Some((_, body)) = try_get(address, "/health")
+            && let Ok(body) = serde_json::from_str::<Value>(&body)
             && body["status"] != status
         {
             return body;
