@@ -118,7 +118,8 @@ impl NamePolicy {
 
 fn blocked(name: &Hostname, rule: &NameSuffix) -> Refusal {
     let detail = format!(
-        "{name} is not allowed on this platform (names at and below {}); choose another name",
+        "{name} cannot be used on this platform (blocked: {} and all names below it); choose another \
+         name",
         rule.as_str()
     );
     Refusal::at(ProblemCode::NameBlocked, "hostname", detail)

@@ -14,42 +14,45 @@ use crate::DomainId;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hostname(Arc<str>);
 
-/// Why a text is not a [`Hostname`]. Each says what to change.
+/// The reason why a text is not a [`Hostname`], with what to change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HostnameError {
-    /// Nothing there.
+    /// An empty text.
     #[error("the hostname is empty; enter a name such as www.example.com")]
     Empty,
     /// A URL, a path, a port or white space was given along with the name.
     #[error(
-        "enter the bare hostname, without scheme, port, path or spaces, such as www.example.com"
+        "enter a bare hostname such as www.example.com, without a scheme, port, path or spaces"
     )]
     NotBare,
     /// An IPv4 or IPv6 address.
     #[error("this is an IP address; enter a hostname such as www.example.com")]
     IpAddress,
     /// A `*` label.
-    #[error("wildcard names cannot be validated over HTTP; enter each hostname on its own")]
+    #[error("wildcard names cannot be validated over HTTP; enter each hostname separately")]
     Wildcard,
     /// Longer than 253 octets in A-label form, or a label over 63.
-    #[error("the name is longer than DNS allows (253 octets, 63 in a label)")]
+    #[error("the name is longer than DNS allows (253 octets in total, 63 in each label)")]
     TooLong,
     /// A character that host names do not have, or a hyphen at a label's edge.
     #[error(
-        "only letters, digits and hyphens are allowed in a hostname, and no hyphen at the edge of a label"
+        "a label may contain only letters, digits and hyphens; it may not be empty, begin or end with a \
+         hyphen, or have hyphens as its third and fourth characters"
     )]
     IllegalLabel,
     /// IDNA2008/UTS 46 refuses the name.
-    #[error("this internationalised name is not valid")]
+    #[error("the name is not a valid internationalised domain name")]
     IllegalInternationalName,
     /// One label only, such as `localhost`.
-    #[error("the name has one label only; enter a full name such as www.example.com")]
+    #[error("the name has only one label; enter a full name such as www.example.com")]
     SingleLabel,
     /// More labels than a CA certifies.
-    #[error("the name has more than 10 labels, which certificate authorities refuse")]
+    #[error("the name has more than 10 labels, which certificate authorities do not accept")]
     TooManyLabels,
     /// A public suffix such as `co.uk`: nobody's own name.
-    #[error("this is a public suffix, under which others register names; enter a name below it")]
+    #[error(
+        "this is a public suffix, under which anyone can register names; enter a name below it"
+    )]
     PublicSuffix,
 }
 

@@ -140,12 +140,12 @@ impl NameRules {
         if !self.allows_target(target) {
             return Some(Failure::TargetNotAllowed {
                 target: target.to_string(),
-                reason: "it lies under none of the allowed targets".to_owned(),
+                reason: "it is not at or below an allowed target".to_owned(),
             });
         }
         let rule = self.blocking(hostname, target)?;
         Some(Failure::NameBlocked {
-            rule: format!("names at and below {}", rule.as_str()),
+            rule: format!("{} and all names below it", rule.as_str()),
         })
     }
 }

@@ -1,21 +1,28 @@
 //! The sentences that a customer reads, with the exact record to create or change.
+//!
+//! `docs/reference/failures.md` shows each of them; a test compares it with the code.
+
+mod ca;
+mod dns;
+mod http;
 
 use std::net::IpAddr;
 
+use self::dns::Addresses;
 use super::Failure;
 use crate::Hostname;
 
-/// The records a customer must have: what the sentences of the catalogue name exactly.
+/// DNS records that a customer must have, as the sentences name them.
 #[derive(Debug, Clone, Copy)]
 pub struct WantedRecords<'a> {
     /// The customer's hostname.
     pub hostname: &'a Hostname,
-    /// Where its CNAME must point.
+    /// Target of its CNAME record.
     pub cname_target: &'a Hostname,
-    /// The addresses of our edges, for names that cannot have a CNAME.
+    /// Addresses of our edges, for names that cannot have a CNAME record.
     pub edge_addresses: &'a [IpAddr],
-    /// The name by which CAA records allow the certificate authority (RFC 8659 §4.2), if it is
-    /// known.
+    /// Name by which CAA records allow the certificate authority (RFC 8659 §4.2); `None` if the CA
+    /// does not say.
     pub caa_identity: Option<&'a str>,
 }
 
@@ -25,13 +32,14 @@ impl WantedRecords<'_> {
         let zone = self.hostname.registered_domain();
         match self.caa_identity {
             Some(identity) => format!(
-                "add the record @ CAA 0 issue \"{identity}\" in the zone {zone}, or remove the CAA records that forbid it"
+                "add the record @ CAA 0 issue \"{identity}\" in the zone {zone}, or remove the CAA \
+                 records that prevent this"
             ),
-            None => format!("remove the CAA records in the zone {zone} that forbid it"),
+            None => format!("remove the CAA records in the zone {zone} that prevent this"),
         }
     }
 
-    /// The instruction that creates the right record, for this kind of name.
+    /// The instruction that creates the right record for this kind of name.
     pub fn instruction(&self) -> String {
         if self.hostname.is_apex() {
             return self.apex_instruction(
@@ -66,7 +74,12 @@ impl WantedRecords<'_> {
             })
             .collect();
         format!(
-            "create the record {} in the zone {zone}, and no other A or AAAA record for this name",
+            "create the {} {} in the zone {zone}, with no other A or AAAA record for this name",
+            if records.len() == 1 {
+                "record"
+            } else {
+                "records"
+            },
             records.join(" and ")
         )
     }
@@ -76,182 +89,127 @@ impl Failure {
     /// The sentence for the customer, with the exact record to create or change.
     pub fn message(&self, wanted: &WantedRecords<'_>) -> String {
         let host = wanted.hostname;
-        let fix = wanted.instruction();
         match self {
             Self::NameInvalid { reason } => format!("This hostname cannot be used: {reason}."),
-            Self::NameBlocked { rule } => format!("{host} is not allowed on this platform ({rule}). Contact support."),
-            Self::NameAlreadyClaimed {} => {
-                format!("{host} is already in use on this platform. Remove it there first, or contact support.")
+            Self::NameBlocked { rule } => name_blocked(host, rule),
+            Self::NameAlreadyClaimed {} => name_already_claimed(host),
+            Self::TargetNotAllowed { target, .. } => target_not_allowed(target),
+            Self::DnsNxdomain {} => {
+                let fix = wanted.instruction();
+                format!("{host} does not exist in DNS. To fix this, {fix}.")
             }
-            Self::TargetNotAllowed { target, .. } => format!(
-                "The DNS target {target:?} is not one of this platform's. Nothing is wrong on your side. Contact support."
-            ),
-            Self::DnsNxdomain {} => format!("{host} does not exist in DNS. To fix it, {fix}."),
-            Self::DnsNoCname { addresses, more, is_zone } => {
-                // In a zone of its own, the name is the top, whatever the zone above is called.
-                let fix = if *is_zone { wanted.apex_instruction("@", host.as_str()) } else { fix };
-                if addresses.is_empty() {
-                    return format!("{host} has no record that points to us. To fix it, {fix}.");
-                }
-                format!(
-                    "{host} has the address {} instead of a CNAME to us. To fix it, remove that record and {fix}. {PROXY}",
-                    list(addresses, *more)
-                )
+            Self::DnsNoCname {
+                addresses,
+                more,
+                is_zone,
+            } => dns::no_cname(wanted, &Addresses(addresses, *more), *is_zone),
+            Self::DnsWrongTarget {
+                chain,
+                addresses,
+                more,
+            } => dns::wrong_target(wanted, chain, &Addresses(addresses, *more)),
+            Self::DnsCnameLoop { chain } => dns::cname_loop(wanted, chain),
+            Self::DnsServfail { seen_by, .. } => dns::servfail(wanted, !seen_by.is_empty()),
+            Self::DnsDnssecBogus { .. } => dns::dnssec_bogus(host),
+            Self::DnsTimeout {
+                resolver_outage, ..
+            } => dns::timeout(wanted, *resolver_outage),
+            Self::DnsPropagating { .. } => dns::propagating(host),
+            Self::DnsStrayAddress { stray, more } => {
+                dns::stray_address(host, &Addresses(stray, *more))
             }
-            Self::DnsWrongTarget { chain, addresses, more } => match chain.last() {
-                Some(end) => {
-                    format!("{host} points to {end}, not to us. To fix it, remove that record and {fix}.")
-                }
-                None => format!(
-                    "{host} points to {}, not to us. To fix it, remove that record and {fix}. {PROXY}",
-                    list(addresses, *more)
-                ),
-            },
-            Self::DnsCnameLoop { chain } => {
-                format!("The CNAME records of {host} never end ({}). To fix it, {fix}.", chain.join(" to "))
-            }
-            Self::DnsServfail { seen_by, .. } if !seen_by.is_empty() => format!(
-                "Some resolvers cannot look up {host} (SERVFAIL), and others can. Ask your DNS provider to check the DNSSEC \
-                 signatures and the name servers of {}.",
-                host.registered_domain()
-            ),
-            Self::DnsServfail { .. } => format!(
-                "The DNS servers of {} do not answer for {host} (SERVFAIL). Ask your DNS provider to repair the zone; {fix}.",
-                host.registered_domain()
-            ),
-            Self::DnsDnssecBogus { .. } => format!(
-                "The DNSSEC signatures of {0} are not valid. Ask your DNS provider to sign the zone again, or remove the DS \
-                 record of {0} at your registrar.",
-                host.registered_domain()
-            ),
-            Self::DnsTimeout { resolver_outage: true, .. } => {
-                "Our DNS resolvers do not answer at the moment. Nothing is wrong on your side; we try again by ourselves."
-                    .to_owned()
-            }
-            Self::DnsTimeout { .. } => format!(
-                "The DNS servers of {} do not answer in time. Check that they are reachable; then {fix}.",
-                host.registered_domain()
-            ),
-            Self::DnsPropagating { .. } => format!(
-                "Your DNS change is on its way: some resolvers already see it, others do not yet. Wait; we check {host} again \
-                 by ourselves."
-            ),
-            Self::DnsStrayAddress { stray, more } => format!(
-                "{host} also has the address {}, which is not ours. Remove that record; visitors and the certificate \
-                 authority may be sent there.",
-                list(stray, *more)
-            ),
             Self::DnsMoved { cause } => format!(
-                "{host} no longer points to us, so it cannot get another certificate. {}",
+                "{host} no longer points to us, so it cannot get a new certificate. {}",
                 cause.message(wanted)
             ),
-            Self::CaaForbids { record } => format!(
-                "The CAA record \"{record}\" forbids our certificate authority to issue for {host}. To fix it, {}.",
-                wanted.caa_instruction()
-            ),
-            Self::AcmeValidationFailed { detail, .. } if self.is_about_caa() => format!(
-                "A CAA record forbids our certificate authority to issue for {host} ({detail}). To fix it, {}.",
-                wanted.caa_instruction()
-            ),
-            other => other.message_beyond_dns(host),
-        }
-    }
-
-    fn message_beyond_dns(&self, host: &Hostname) -> String {
-        match self {
-            Self::CaaLookupFailed { detail } => {
-                format!("The CAA records of {host} could not be looked up ({detail}). Ask your DNS provider to repair the zone.")
+            Self::CaaForbids { record } => {
+                ca::caa_forbids(wanted, &format!("The CAA record {record}"), "")
             }
-            Self::HttpRefused { address } => format!(
-                "Nothing answers on port 80 of {address}, to which {host} points. Point {host} to us and nowhere else, and \
-                 remove firewalls or proxies in front."
-            ),
-            Self::HttpTimeout { address } => format!(
-                "{address}, to which {host} points, does not answer on port 80 in time. Remove firewalls or proxies in front."
-            ),
-            Self::HttpWrongResponder { address, server } => format!(
-                "Requests for {host} at {address} are answered by another server{}. Turn off the proxy or CDN in front of \
-                 {host}, or point it to us directly.",
-                server.as_ref().map(|name| format!(" ({name})")).unwrap_or_default()
-            ),
-            Self::HttpStatus { address, status } => format!(
-                "Requests for http://{host}/.well-known/acme-challenge/ at {address} are answered with status {status} instead \
-                 of by us. Turn off the proxy or CDN in front of {host}."
-            ),
-            Self::HttpRedirect { address, location, .. } => format!(
-                "Requests for http://{host}/.well-known/acme-challenge/ at {address} are redirected{}. Turn off the redirect \
-                 for this path, or the proxy in front of {host}.",
-                location.as_ref().map(|to| format!(" to {to}")).unwrap_or_default()
-            ),
-            Self::HttpAddressForbidden { address, kind } => format!(
-                "{host} points to {address}, which is a {kind} address that cannot be reached from the Internet. Remove it."
-            ),
-            Self::AcmeRateLimited { until, .. } => format!(
-                "The certificate authority limits how many certificates may be ordered. We go on {}; you need do nothing.",
-                until.map_or_else(|| "as soon as it allows".to_owned(), |at| format!("at {at}"))
-            ),
-            Self::AcmePaused { unpause_url, .. } => format!(
-                "The certificate authority paused {host} after many failed attempts. The platform must unpause it{}.",
-                unpause_url.as_ref().map(|url| format!(" at {url}")).unwrap_or_default()
-            ),
-            Self::AcmeRejectedIdentifier { detail } => {
-                format!("The certificate authority does not issue certificates for {host}: {detail}")
+            Self::AcmeValidationFailed { detail, .. } if self.is_about_caa() => {
+                ca::caa_forbids(wanted, "A CAA record", detail)
             }
-            Self::AcmeValidationFailed { sub_cause, detail } => format!(
-                "The certificate authority could not validate {host} ({sub_cause}): {detail}. Check that {host} points to us \
-                 from everywhere; we try again by ourselves."
-            ),
-            Self::AcmeCaUnavailable { .. } => {
-                "The certificate authority is not reachable at the moment. We try again by ourselves; you need do nothing."
-                    .to_owned()
+            Self::AcmeValidationFailed { sub_cause, detail } => {
+                ca::validation_failed(host, sub_cause, detail)
             }
+            Self::CaaLookupFailed { detail } => ca::caa_lookup_failed(host, detail),
+            Self::HttpRefused { address } => http::refused(host, *address),
+            Self::HttpTimeout { address } => http::timeout(host, *address),
+            Self::HttpWrongResponder { address, server } => {
+                http::wrong_responder(host, *address, server.as_deref())
+            }
+            Self::HttpStatus { address, status } => http::status(host, *address, *status),
+            Self::HttpRedirect {
+                address, location, ..
+            } => http::redirect(host, *address, location.as_deref()),
+            Self::HttpAddressForbidden { address, kind } => {
+                http::address_forbidden(host, *address, kind)
+            }
+            Self::AcmeRateLimited { until, .. } => ca::rate_limited(*until),
+            Self::AcmePaused { unpause_url, .. } => ca::paused(host, unpause_url.as_deref()),
+            Self::AcmeRejectedIdentifier { detail } => format!(
+                "The certificate authority does not issue certificates for {host}{}.",
+                after_colon(detail)
+            ),
+            Self::AcmeCaUnavailable { .. } => ca::unavailable(),
             Self::AcmeAccount { .. }
             | Self::EdgeUnreachable { .. }
             | Self::EdgeRejected { .. }
             | Self::EdgeMismatch { .. }
-            | Self::Internal { .. } => {
-                internal_message(Some(host))
-            }
-            Self::CaaForbids { .. }
-            | Self::NameInvalid { .. }
-            | Self::NameBlocked { .. }
-            | Self::NameAlreadyClaimed { .. }
-            | Self::TargetNotAllowed { .. }
-            | Self::DnsNxdomain { .. }
-            | Self::DnsNoCname { .. }
-            | Self::DnsWrongTarget { .. }
-            | Self::DnsCnameLoop { .. }
-            | Self::DnsServfail { .. }
-            | Self::DnsDnssecBogus { .. }
-            | Self::DnsTimeout { .. }
-            | Self::DnsPropagating { .. }
-            | Self::DnsStrayAddress { .. }
-            | Self::DnsMoved { .. } => format!("{}: {host}", self.code()),
+            | Self::Internal { .. } => internal_message(Some(host)),
         }
     }
+}
+
+fn name_blocked(host: &Hostname, rule: &str) -> String {
+    format!(
+        "{host} cannot be used on this platform (blocked: {rule}). If you need this name, contact \
+         support."
+    )
+}
+
+fn name_already_claimed(host: &Hostname) -> String {
+    format!(
+        "{host} is already in use by another account on this platform. Remove it from that account \
+         first, or contact support."
+    )
+}
+
+fn target_not_allowed(target: &str) -> String {
+    format!(
+        "The DNS target {target:?} of this domain is not one of this platform's. Nothing is wrong \
+         on your side. Contact support so that we can correct it."
+    )
 }
 
 /// The sentence about a fault of ours; `None` where the name cannot be read.
 pub fn internal_message(host: Option<&Hostname>) -> String {
     let name = host.map_or("this domain", Hostname::as_str);
-    format!("Something on our side delays {name}. We are on it; you need do nothing.")
+    format!("A problem on our side is delaying {name}. You do not need to do anything.")
 }
 
-/// Behind a proxy, the record that the customer sees in the panel is not the one that resolvers
-/// see.
-const PROXY: &str = "If this record exists already, switch off the proxy (CDN) for it.";
-
-fn list(addresses: &[IpAddr], more: usize) -> String {
-    let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-    let listed = texts.join(", ");
-    if more == 0 {
-        return listed;
+/// Words of another party after a colon, without their full stop; nothing if there are none.
+fn after_colon(detail: &str) -> String {
+    match bare(detail) {
+        "" => String::new(),
+        words => format!(": {words}"),
     }
-    format!("{listed} and {more} more")
+}
+
+/// Words of another party in brackets, without their full stop; nothing if there are none.
+fn in_brackets(detail: &str) -> String {
+    match bare(detail) {
+        "" => String::new(),
+        words => format!(" ({words})"),
+    }
+}
+
+fn bare(detail: &str) -> &str {
+    detail.trim().trim_end_matches('.')
 }
 
 #[cfg(test)]
 mod tests {
+    use super::dns::PROXY;
     use super::*;
 
     fn host(text: &str) -> Hostname {

@@ -72,7 +72,7 @@ const MISTAKES: [Mistake; 9] = [
         },
         status: "PendingDns",
         code: "DNS_CNAME_LOOP",
-        told: &["never end"],
+        told: &["form a loop"],
     },
     Mistake {
         host: "stray.test",
@@ -90,7 +90,7 @@ const MISTAKES: [Mistake; 9] = [
         make: |world, host| world.zone.set_cname(host, TARGET).unwrap(),
         status: "PendingDns",
         code: "DNS_PROPAGATING",
-        told: &["on its way", "Wait"],
+        told: &["still propagating", "You do not need to do anything"],
     },
     Mistake {
         host: "museum.test",

@@ -1,0 +1,57 @@
+//! Sentences about the certificate authority.
+
+use super::{WantedRecords, after_colon, in_brackets};
+use crate::{Hostname, Timestamp};
+
+pub(super) fn caa_forbids(wanted: &WantedRecords<'_>, record: &str, detail: &str) -> String {
+    format!(
+        "{record} does not allow our certificate authority to issue a certificate for {}{}. To fix \
+         this, {}.",
+        wanted.hostname,
+        in_brackets(detail),
+        wanted.caa_instruction()
+    )
+}
+
+pub(super) fn caa_lookup_failed(host: &Hostname, detail: &str) -> String {
+    format!(
+        "The CAA records of {host} could not be looked up{}. Ask your DNS provider to repair the \
+         zone.",
+        in_brackets(detail)
+    )
+}
+
+pub(super) fn validation_failed(host: &Hostname, sub_cause: &str, detail: &str) -> String {
+    format!(
+        "The certificate authority could not validate {host} ({sub_cause}){}. Check that {host} \
+         points to us from every network. We will try again automatically.",
+        after_colon(detail)
+    )
+}
+
+pub(super) fn rate_limited(until: Option<Timestamp>) -> String {
+    format!(
+        "The certificate authority limits how many certificates can be ordered. We will continue \
+         {}. You do not need to do anything.",
+        until.map_or_else(
+            || "as soon as it allows".to_owned(),
+            |at| format!("at {at}")
+        )
+    )
+}
+
+pub(super) fn paused(host: &Hostname, unpause_url: Option<&str>) -> String {
+    format!(
+        "The certificate authority paused {host} after many failed attempts. Only the operator of \
+         this platform can lift the pause{}.",
+        unpause_url
+            .map(|url| format!(", at {url}"))
+            .unwrap_or_default()
+    )
+}
+
+pub(super) fn unavailable() -> String {
+    "The certificate authority cannot be reached at the moment. We will try again automatically. \
+     You do not need to do anything."
+        .to_owned()
+}
