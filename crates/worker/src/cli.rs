@@ -9,7 +9,6 @@ pub mod limits;
 pub mod output;
 pub mod pki;
 pub mod removals;
-pub mod simulate;
 
 use std::path::PathBuf;
 
@@ -54,8 +53,6 @@ pub enum Command {
     Standalone,
     /// Show the whole on this machine, with a test CA, a DNS server and HAProxy, all on loopback
     Demo(Demo),
-    /// Try the service in virtual time, against a CA with limits, outages and revocations
-    Simulate(simulate::Simulate),
     /// Bring the database to this version's schema (`dps run` does so by itself)
     Migrate,
     /// Copy database and keys to a new folder while the service runs, and check the copy
@@ -296,7 +293,6 @@ mod tests {
             "cabinet",
             "standalone",
             "demo",
-            "simulate",
             "migrate",
             "backup",
             "domains",

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::output::outln;
 use crate::cli::{
     self, Cli, Command, Config, Domains, Edges, Keys, Limits, Removals, config, domains, edges,
-    limits, removals, simulate,
+    limits, removals,
 };
 use crate::config::{Finding, Replica, Role, Settings};
 use crate::http::Readiness;
@@ -43,7 +43,6 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         }))
         .await
         .map(|()| ExitCode::SUCCESS),
-        Command::Simulate(options) => simulate::simulate(options).await,
         Command::Migrate => {
             let store = wiring::open_store(&load(path)?).await?;
             wiring::close_store(&store).await;

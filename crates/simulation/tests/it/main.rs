@@ -1,11 +1,12 @@
-//! The service in virtual time: outages, random sequences of operations, and the ledger beside an
-//! independent model of the CA's limits.
+//! The service in virtual time: its command, outages, random sequences of operations, and the
+//! ledger beside an independent model of the CA's limits.
 
 #![expect(
     clippy::unwrap_used,
     reason = "helpers of tests may panic as tests may"
 )]
 
+mod command;
 mod ledger;
 mod outages;
 mod random_operations;

@@ -24,7 +24,6 @@ mod renewal;
 mod resync;
 mod secrets;
 mod shipped_haproxy;
-mod simulate;
 mod state;
 mod trust;
 mod units;

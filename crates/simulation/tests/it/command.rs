@@ -1,11 +1,10 @@
-//! `dps simulate`: the service in virtual time, as an operator runs it.
+//! `dps-simulate`: the service in virtual time, as an operator runs it.
 
 use std::path::Path;
 use std::process::{Command, Output};
 
 fn simulate(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_dps"))
-        .arg("simulate")
+    Command::new(env!("CARGO_BIN_EXE_dps-simulate"))
         .args(arguments)
         .output()
         .unwrap()
