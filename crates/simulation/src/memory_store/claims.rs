@@ -31,15 +31,6 @@ impl Term {
 /// nobody has.
 pub(super) const LEASED: u32 = QUEUES;
 
-/// The shard of a queue; what is leased is apart.
-const fn shard_of(queue: u32) -> u32 {
-    if queue == LEASED {
-        LEASED
-    } else {
-        queue % SHARDS
-    }
-}
-
 /// When the first record of each queue can be acquired, so that not every queue is looked at for
 /// it.
 #[derive(Debug, Default)]
@@ -68,11 +59,15 @@ impl Heads {
         heads.next().map(|(_, at, _)| *at)
     }
 
+    /// The shards of which a record is due that nobody leased.
     fn due(&self, lane: Lane, now: Timestamp) -> impl Iterator<Item = u32> {
         let heads = self
             .0
             .range((lane, Timestamp::EPOCH, 0)..=(lane, now, LEASED));
-        heads.map(|(_, _, shard)| *shard)
+        let queues = heads.map(|(_, _, queue)| *queue);
+        queues
+            .filter(|queue| *queue != LEASED)
+            .map(|queue| queue % SHARDS)
     }
 }
 
@@ -81,6 +76,7 @@ impl State {
         if lane == Lane::Urgent {
             self.promote(term.now);
         }
+        self.reclaim(lane, term);
         let ids = self.choose(lane, term, limit);
         if ids.is_empty() {
             return vec![];
@@ -90,7 +86,7 @@ impl State {
             .into_iter()
             .filter_map(|id| {
                 self.alter(id, |row| {
-                    row.lease = Some((token, expires_at));
+                    row.set_lease(Some((token, expires_at)));
                     row.record.attempt = row.record.attempt.saturating_add(1);
                     Lease {
                         record: row.record.clone(),
@@ -111,33 +107,23 @@ impl State {
         let place = |shard: u32| (shard + SHARDS - first) % SHARDS;
         let leased = self.leased(lane, term);
         let leased_of = |queue: u32| leased.get(&queue).copied().unwrap_or_default();
-        let leased_of_shard = |shard: u32| match shard {
-            LEASED => 0,
-            _ => leased_of(shard) + leased_of(shard + SHARDS),
-        };
-        let shards: BTreeSet<u32> = self.heads.due(lane, term.now).map(shard_of).collect();
+        let leased_of_shard = |shard: u32| leased_of(shard) + leased_of(shard + SHARDS);
+        let shards: BTreeSet<u32> = self.heads.due(lane, term.now).collect();
         let mut shards: Vec<u32> = shards.into_iter().collect();
         shards.sort_unstable_by_key(|shard| (leased_of_shard(*shard), place(*shard)));
         let due_in = |queue: u32| {
             let waiting = self.queues.get(&(lane, queue)).into_iter().flatten();
             let due = waiting.take_while(|(at, _)| *at <= term.now);
-            let lease = |id: &DomainId| self.rows.get(id).and_then(|row| row.lease);
-            let held = move |id: &DomainId| queue == LEASED && term.is_held(lease(id));
-            due.map(|(_, id)| *id).filter(move |id| !held(id))
+            due.map(|(_, id)| *id)
         };
         let waiting = |shard: u32| {
-            let (one, other) = match shard {
-                LEASED => (LEASED, None),
-                _ => {
-                    let order = leased_of(shard + SHARDS).cmp(&leased_of(shard));
-                    if order.then((halves >> shard & 1 == 0).cmp(&true)).is_lt() {
-                        (shard + SHARDS, Some(shard))
-                    } else {
-                        (shard, Some(shard + SHARDS))
-                    }
-                }
+            let order = leased_of(shard + SHARDS).cmp(&leased_of(shard));
+            let (one, other) = if order.then((halves >> shard & 1 == 0).cmp(&true)).is_lt() {
+                (shard + SHARDS, shard)
+            } else {
+                (shard, shard + SHARDS)
             };
-            due_in(one).chain(other.into_iter().flat_map(due_in))
+            due_in(one).chain(due_in(other))
         };
         let (mut ids, mut last, mut served) = (vec![], None::<u32>, 0_u64);
         // By what is leased of each, those that are due next.
@@ -150,7 +136,7 @@ impl State {
             if let Some(id) = waiting.next() {
                 ids.push(id);
                 last = last.max(Some(place(shard)));
-                served |= 1_u64.checked_shl(shard).unwrap_or_default();
+                served |= 1_u64 << shard;
                 more.insert((leased_of_shard(shard) + 1, place(shard)), waiting);
             }
         }
@@ -167,6 +153,21 @@ impl State {
             self.turns.insert(lane, (next, halves ^ served));
         }
         ids
+    }
+
+    /// Puts records whose lease ended back into their own queues, by when it ended: one that kills
+    /// its workers goes to the back.
+    fn reclaim(&mut self, lane: Lane, term: Term) {
+        let leased = self.queues.get(&(lane, LEASED)).into_iter().flatten();
+        let due = leased.take_while(|(at, _)| *at <= term.now);
+        let lease = |id: &DomainId| self.rows.get(id).and_then(|row| row.lease);
+        let ended: Vec<DomainId> = due
+            .map(|(_, id)| *id)
+            .filter(|id| !term.is_held(lease(id)))
+            .collect();
+        for id in ended {
+            self.alter(id, |row| row.has_lease_ended = true);
+        }
     }
 
     /// How many records of each queue of a lane are leased.
@@ -219,7 +220,7 @@ impl State {
             if !row.is_held_by(token) {
                 return false;
             }
-            row.lease = next;
+            row.set_lease(next);
             row.write(DomainRecord {
                 cabinet_version: row.record.cabinet_version,
                 attempt: new.attempt.saturating_add(u32::from(next.is_some())),
@@ -243,7 +244,7 @@ impl State {
         let held = self.alter(id, |row| {
             let held = row.is_held_by(token);
             if held {
-                row.lease = Some(lease);
+                row.set_lease(Some(lease));
             }
             held
         });
@@ -257,7 +258,7 @@ impl State {
             if !row.is_held_by(token) {
                 return false;
             }
-            row.lease = None;
+            row.set_lease(None);
             row.record.attempt = row.record.attempt.saturating_sub(1);
             true
         });

@@ -36,6 +36,8 @@ pub(super) struct Row {
     /// What a resync last saw of it.
     pub(super) presence: Option<SeenInCabinet>,
     pub(super) lease: Option<(LeaseToken, Timestamp)>,
+    /// Whether somebody looked for work after the end of the lease.
+    pub(super) has_lease_ended: bool,
     pub(super) events: VecDeque<DomainEvent>,
     pub(super) orders: Vec<StoredOrder>,
     pub(super) challenges: Vec<StoredChallenge>,
@@ -54,6 +56,7 @@ impl Row {
             record,
             presence: None,
             lease: None,
+            has_lease_ended: false,
             events: VecDeque::new(),
             orders: vec![],
             challenges: vec![],
@@ -82,7 +85,7 @@ impl Row {
         };
         let due = self.record.next_attempt_at.map(until);
         let waits = matches!(self.lane, Some(Lane::Renewal | Lane::Recheck));
-        let queue = if self.lease.is_some() {
+        let queue = if self.lease.is_some() && !self.has_lease_ended {
             LEASED
         } else {
             self.queue
@@ -91,6 +94,11 @@ impl Row {
             queue: self.lane.and_then(|lane| due.map(|at| ((lane, queue), at))),
             urgent_from: self.record.urgent_from.filter(|_| waits),
         }
+    }
+
+    /// Somebody leases the record, or nobody any more.
+    pub(super) fn set_lease(&mut self, lease: Option<(LeaseToken, Timestamp)>) {
+        (self.lease, self.has_lease_ended) = (lease, false);
     }
 
     pub(super) fn is_held_by(&self, token: LeaseToken) -> bool {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dps_application::ports::store::{Completion, DomainRecord, StoreError};
+use dps_application::ports::store::{Completion, DomainRecord, Lease, StoreError};
 use dps_domain::phase::Lane;
 use dps_domain::{DomainId, Failure, FailureCode, Issuance, LeaseToken, Phase, Status};
 use uuid::Uuid;
@@ -349,35 +349,27 @@ pub(crate) async fn the_next_due_time_is_when_a_record_can_be_acquired(world: Wo
     assert_eq!(world.store.next_due(Lane::Renewal).await.unwrap(), None);
 }
 
-pub(crate) async fn outcome_report_and_event_are_written_together_or_not_at_all(world: World) {
+/// The outcome of a DNS check, with its report and its line of the history.
+fn dns_ready(lease: &Lease) -> Completion {
+    let mut record = lease.record.clone();
+    record.phase = Phase::Onboarding(Issuance::AwaitingHttpProbe);
+    Completion {
+        report: Some(report(Status::PendingHttpProbe)),
+        event: Some(event("dns.ready", at(1))),
+        ..Completion::of(record)
+    }
+}
+
+pub(crate) async fn outcome_report_and_event_are_written_together(world: World) {
     let id = world.with_due("shop.example", at(0)).await.id;
     let lease = world.acquire_one(at(0)).await;
-    let completion = || {
-        let mut record = lease.record.clone();
-        record.phase = Phase::Onboarding(Issuance::AwaitingHttpProbe);
-        Completion {
-            report: Some(report(Status::PendingHttpProbe)),
-            event: Some(event("dns.ready", at(1))),
-            ..Completion::of(record)
-        }
-    };
-    let before = world.read(id).await;
-    world.sql("ALTER TABLE outbox RENAME TO outbox_away").await;
-    let failed = world.store.complete(lease.token, completion()).await;
-    assert!(
-        matches!(failed, Err(StoreError::Unavailable { .. })),
-        "{failed:?}"
-    );
-    world.sql("ALTER TABLE outbox_away RENAME TO outbox").await;
-    assert_eq!(world.read(id).await, before);
-    assert_eq!(world.store.events(id, 10).await.unwrap(), []);
-
+    let completion = dns_ready(&lease);
     world
         .store
-        .complete(lease.token, completion())
+        .complete(lease.token, completion.clone())
         .await
         .unwrap();
-    assert_eq!(world.read(id).await.phase, completion().record.phase);
+    assert_eq!(world.read(id).await.phase, completion.record.phase);
     assert_eq!(
         world.store.events(id, 10).await.unwrap(),
         [event("dns.ready", at(1))]
@@ -385,6 +377,27 @@ pub(crate) async fn outcome_report_and_event_are_written_together_or_not_at_all(
     let reports = world.reports(at(1), 10).await;
     assert_eq!(reports.len(), 1);
     assert_eq!(reports[0].report, report(Status::PendingHttpProbe));
+}
+
+pub(crate) async fn an_outcome_without_its_report_is_not_written(world: World) {
+    let id = world.with_due("shop.example", at(0)).await.id;
+    let lease = world.acquire_one(at(0)).await;
+    let before = world.read(id).await;
+    world.sql("ALTER TABLE outbox RENAME TO outbox_away").await;
+    let failed = world.store.complete(lease.token, dns_ready(&lease)).await;
+    assert!(
+        matches!(failed, Err(StoreError::Unavailable { .. })),
+        "{failed:?}"
+    );
+    world.sql("ALTER TABLE outbox_away RENAME TO outbox").await;
+    assert_eq!(world.read(id).await, before);
+    assert_eq!(world.store.events(id, 10).await.unwrap(), []);
+    world
+        .store
+        .complete(lease.token, dns_ready(&lease))
+        .await
+        .unwrap();
+    assert_eq!(world.reports(at(1), 10).await.len(), 1);
 }
 
 pub(crate) async fn a_row_that_cannot_be_read_is_parked_alone(world: World) {

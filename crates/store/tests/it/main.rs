@@ -1,6 +1,6 @@
 //! The contract of the CertificateStore, told once and run on SQLite, on PostgreSQL and on the
-//! lab's store in memory, each story in a store of its own. Stories that look below the port run on
-//! the databases alone.
+//! simulation's store in memory, each story in a store of its own. Stories that look below the port
+//! run on the databases alone.
 
 #![expect(
     clippy::unwrap_used,
@@ -27,23 +27,28 @@ mod world;
 
 /// Runs each story on a world of this kind.
 macro_rules! stories {
-    ($world:ident: $($module:ident: [$($story:ident),+ $(,)?],)+) => {
-        $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    ($world:ident: $($module:ident: [$($story:ident $(: $reason:literal)?),+ $(,)?],)+) => {
+        $($($(#[doc = $reason])?
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $story() {
             crate::$module::$story(crate::world::World::$world().await).await;
         })+)+
     };
 }
 
-/// Runs the stories of the port on every store, and those of databases on both of them.
+/// Runs the stories of the port on every store, and those of databases on both of them. A story of
+/// databases says why it is no behaviour of the port.
 macro_rules! contract {
-    (port: {$($port:tt)*} databases: {$($databases:tt)*}) => {
+    (
+        port: {$($port:tt)*}
+        databases: {$($module:ident: [$($story:ident: $reason:literal),+ $(,)?],)+}
+    ) => {
         mod on_sqlite {
-            stories! { on_sqlite: $($port)* $($databases)* }
+            stories! { on_sqlite: $($port)* $($module: [$($story: $reason),+],)+ }
         }
 
         mod on_postgres {
-            stories! { on_postgres: $($port)* $($databases)* }
+            stories! { on_postgres: $($port)* $($module: [$($story: $reason),+],)+ }
         }
 
         mod in_memory {
@@ -82,6 +87,8 @@ contract! {
             an_attempt_counts_at_acquisition_and_a_release_gives_it_back,
             a_release_with_a_stale_token_changes_nothing,
             the_next_due_time_is_when_a_record_can_be_acquired,
+            outcome_report_and_event_are_written_together,
+            a_record_that_kills_its_workers_goes_to_the_back,
         ],
         ledger: [
             every_bucket_of_an_order_is_debited_or_none,
@@ -91,6 +98,8 @@ contract! {
             a_lifted_bucket_is_full_and_serves_whoever_had_a_slot_of_it,
             two_processes_never_spend_more_than_there_is,
             tokens_that_domains_held_come_back_with_the_end_of_their_need,
+            an_outcome_settles_the_tokens_that_it_held_in_its_own_transaction,
+            tokens_are_taken_in_chunks_and_buckets_that_are_full_are_forgotten,
             what_nobody_can_account_for_is_taken_out_of_a_bucket,
             the_queue_is_leased_as_far_as_there_are_tokens_and_pays_for_each,
             two_processes_lease_from_the_queue_no_more_than_there_are_tokens,
@@ -122,17 +131,22 @@ contract! {
             an_accepted_report_never_lowers_the_version,
             a_retried_report_comes_back_at_its_time_before_the_later_ones,
             reports_of_a_domain_that_is_gone_are_dropped,
+            a_lost_report_lease_changes_nothing,
+            a_report_takes_the_place_of_a_waiting_one_that_it_makes_superfluous,
+            a_report_under_way_is_told_as_it_was_leased,
             reports_added_while_others_finish_are_never_stranded,
         ],
         sync: [
             a_cursor_moves_on_only_from_where_it_was_read,
             a_chore_is_in_one_pair_of_hands_and_goes_on_where_it_was_left,
             a_chore_can_be_made_due_and_is_never_put_off_by_that,
+            the_domains_of_a_page_are_known_with_what_the_cabinet_has_yet_to_hear,
             what_a_resync_saw_is_told_apart_from_what_it_did_not_see,
             a_domain_is_missing_since_it_was_first_missed_until_it_is_seen,
         ],
         orders: [
             a_domain_has_one_open_order,
+            two_workers_that_place_orders_leave_one_open,
             an_order_key_put_twice_keeps_the_first,
             an_orders_challenge_is_replaced_and_withdrawn,
             an_account_is_stored_once_and_then_registered,
@@ -161,6 +175,7 @@ contract! {
             an_edge_that_was_found_waits_until_it_is_approved_and_one_that_is_listed_does_not,
             what_edges_should_hold_is_what_live_domains_serve_and_is_valid,
             the_challenges_under_way_are_those_of_open_orders,
+            a_deployment_is_recorded_per_edge_and_never_taken_back_by_an_older_one,
         ],
         secrets: [
             every_secret_is_listed_in_pages_and_replaced_if_unchanged,
@@ -168,46 +183,41 @@ contract! {
     }
     databases: {
         sync: [
-            the_domains_of_a_page_are_known_with_what_the_cabinet_has_yet_to_hear,
+            a_record_that_cannot_be_read_is_counted_and_not_known:
+                "Memory holds no row that cannot be read.",
         ],
         leases: [
-            outcome_report_and_event_are_written_together_or_not_at_all,
-            a_row_that_cannot_be_read_is_parked_alone,
-            a_record_that_kills_its_workers_goes_to_the_back,
-        ],
-        ledger: [
-            an_outcome_settles_the_tokens_that_it_held_in_its_own_transaction,
-            tokens_are_taken_in_chunks_and_buckets_that_are_full_are_forgotten,
+            an_outcome_without_its_report_is_not_written:
+                "Memory has no statement that can fail between two others.",
+            a_row_that_cannot_be_read_is_parked_alone:
+                "Memory holds no row that cannot be read.",
         ],
         outbox: [
-            a_lost_report_lease_changes_nothing,
-            an_unreadable_report_is_dropped_and_the_next_one_follows,
-            a_report_takes_the_place_of_a_waiting_one_that_it_makes_superfluous,
-            a_report_under_way_is_told_as_it_was_leased,
-        ],
-        orders: [
-            two_workers_that_place_orders_leave_one_open,
+            an_unreadable_report_is_dropped_and_the_next_one_follows:
+                "Memory holds no row that cannot be read.",
         ],
         renewal_info: [
-            a_poll_that_cannot_be_read_keeps_no_other_from_being_asked,
-        ],
-        fleet: [
-            a_deployment_is_recorded_per_edge_and_never_taken_back_by_an_older_one,
+            a_poll_that_cannot_be_read_keeps_no_other_from_being_asked:
+                "Memory holds no row that cannot be read.",
         ],
         faults: [
-            a_row_edited_by_hand_is_named_with_its_column,
-            a_read_only_database_is_unavailable,
-            a_closed_store_is_unavailable,
+            a_row_edited_by_hand_is_named_with_its_column:
+                "Memory holds no row that cannot be read.",
+            a_read_only_database_is_unavailable:
+                "Only a database can refuse to write.",
+            a_closed_store_is_unavailable:
+                "Memory is not closed.",
         ],
         fairness: [
-            tenants_are_dealt_out_by_a_secret_of_the_installation,
+            tenants_are_dealt_out_by_a_secret_of_the_installation:
+                "Memory has the same key in each run, so that a run can be repeated.",
         ],
         opening: [
-            processes_may_migrate_at_the_same_time,
-            migrating_again_changes_nothing,
-            a_database_of_a_newer_version_is_refused,
-            a_migration_in_another_form_is_refused,
-            reopening_keeps_everything,
+            processes_may_migrate_at_the_same_time: "Memory has no tables.",
+            migrating_again_changes_nothing: "Memory has no tables.",
+            a_database_of_a_newer_version_is_refused: "Memory has no tables.",
+            a_migration_in_another_form_is_refused: "Memory has no tables.",
+            reopening_keeps_everything: "Memory ends with its last owner.",
         ],
     }
 }
