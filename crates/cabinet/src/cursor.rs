@@ -40,14 +40,13 @@ impl CursorKind {
             .filter(|digits| digits.len() <= 16)
             .and_then(|digits| i64::from_str_radix(digits, 16).ok())
             .filter(|position| *position >= 0 && self.encode(*position) == text)
-            .ok_or_else(|| self.refuse("it was not given by this list"))
+            .ok_or_else(|| self.refuse("it is not a cursor of this list"))
     }
 
     /// The refusal of a cursor.
     pub(crate) fn refuse(self, why: &str) -> Refusal {
         let field = self.parameter();
-        let detail =
-            format!("the cursor in {field:?} cannot be used: {why}; start again without it");
+        let detail = format!("the cursor in {field:?} is not valid: {why}; start again without it");
         Refusal::at(ProblemCode::CursorInvalid, field, detail)
     }
 }

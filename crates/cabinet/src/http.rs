@@ -118,7 +118,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .method_not_allowed_fallback(async || {
             Refusal::new(
                 ProblemCode::MethodNotAllowed,
-                "this path does not know this method",
+                "this path does not support this method",
             )
         })
         .layer(middleware::from_fn(in_time))
@@ -209,7 +209,7 @@ async fn in_time(request: Request, next: Next) -> Response {
     let bound = CALL_TIMEOUT + internal::longest_wait(request.uri());
     match tokio::time::timeout(bound, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => Refusal::new(ProblemCode::Timeout, "the call took too long; try again")
+        Err(_) => Refusal::new(ProblemCode::Timeout, "the request took too long; try again")
             .retry_after(Duration::from_secs(5))
             .into_response(),
     }

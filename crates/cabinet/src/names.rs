@@ -83,7 +83,7 @@ impl NamePolicy {
             (None, Some(template)) => fill_in(template, id),
             (None, None) => {
                 return Err(wrong(
-                    "name the target; this platform has none configured".to_owned(),
+                    "give a target, since this platform has no default target".to_owned(),
                 ));
             }
         };
@@ -92,7 +92,8 @@ impl NamePolicy {
         // to.
         if self.rules.targets.is_empty() || !self.rules.allows_target(&target) {
             return Err(wrong(format!(
-                "{target} is no target of this platform; leave the field out, or have it added to Cabinet:AllowedTargets"
+                "{target} is not a target of this platform; omit the field, or have the target added to \
+                 Cabinet:AllowedTargets"
             )));
         }
         match self.rules.blocking(host, &target) {

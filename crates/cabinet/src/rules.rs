@@ -87,7 +87,7 @@ impl Quota {
     pub(crate) fn refuse(self, used_at: Timestamp) -> Refusal {
         let next = used_at + Self::PERIOD;
         let detail = format!(
-            "the tenant reached its limit of {} in 24 hours (Cabinet:{}); the next is possible at {next}",
+            "the tenant has reached its limit of {} in 24 hours (Cabinet:{}); try again at {next}",
             self.max, self.setting
         );
         Refusal::at(self.code, "tenantId", detail).retry_after(next.since(self.now))
@@ -109,7 +109,7 @@ pub(crate) fn retry(record: &Record, now: Timestamp, min_interval: Duration) -> 
             | Status::Failed,
         ) => None,
         Some(Status::PendingRemoval) => {
-            Some("the domain is being removed; create it again once it is removed")
+            Some("the domain is being removed; create it again after that")
         }
         Some(Status::Removed) | None => Some("the domain is removed; create it again"),
     };
@@ -120,8 +120,7 @@ pub(crate) fn retry(record: &Record, now: Timestamp, min_interval: Duration) -> 
         let earliest = last + min_interval;
         if now < earliest && last <= now {
             let wait = earliest.since(now);
-            let detail =
-                format!("a retry was asked for a moment ago; the next is possible at {earliest}");
+            let detail = format!("a retry was requested a moment ago; try again at {earliest}");
             return Err(Refusal::new(ProblemCode::RetryTooSoon, detail).retry_after(wait));
         }
     }
@@ -161,7 +160,7 @@ pub(crate) fn report(
     }
     if current.version != expected_version {
         let detail = format!(
-            "the domain is at version {}, not {expected_version}; look at \"current\" and decide again",
+            "the domain has version {}, not {expected_version}; see \"current\" and decide again",
             current.version
         );
         let problem = Problem::new(ProblemCode::VersionMoved, detail).at("If-Match");

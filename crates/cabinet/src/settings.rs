@@ -97,7 +97,7 @@ impl Default for Settings {
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// An address that customers cannot enter.
-    #[error("Cabinet:EdgeAddresses has {address}, which {fault}")]
+    #[error("Cabinet:EdgeAddresses contains {address}, which {fault}")]
     EdgeAddress {
         /// What was given.
         address: IpAddr,
@@ -105,7 +105,7 @@ pub enum SettingsError {
         fault: &'static str,
     },
     /// The target is no hostname.
-    #[error("Cabinet:CnameTarget {value:?} is no hostname")]
+    #[error("Cabinet:CnameTarget {value:?} is not a hostname")]
     CnameTarget {
         /// What was given.
         value: String,
@@ -113,24 +113,25 @@ pub enum SettingsError {
         source: HostnameError,
     },
     /// A blocked name is no name.
-    #[error("Cabinet:BlockedNames or AllowedTargets holds {0:?}, which is no name")]
+    #[error("Cabinet:BlockedNames or Cabinet:AllowedTargets contains {0:?}, which is not a name")]
     NoName(String),
     /// A target lies where anybody registers names.
-    #[error("Cabinet:AllowedTargets or CnameTarget has {0}, {PUBLIC_TARGET}")]
+    #[error("Cabinet:AllowedTargets or Cabinet:CnameTarget contains {0}, {PUBLIC_TARGET}")]
     PublicTarget(String),
     /// Both sides of the API show the same token.
     #[error(
-        "Cabinet:ServiceToken and Cabinet:ApiToken must differ: who may create domains must not report on them"
+        "Cabinet:ServiceToken and Cabinet:ApiToken must differ, so that the creator of a domain cannot report \
+         its status"
     )]
     SameToken,
     /// Tokens would travel in clear.
     #[error(
-        "Cabinet:Listen {0} is reached by other machines, and what they send is not encrypted; listen on loopback behind something \
-         that does TLS, or set Cabinet:AllowUnencrypted if the network itself encrypts"
+        "Cabinet:Listen {0} is reachable from other machines, without encryption; listen on loopback behind \
+         a TLS proxy, or set Cabinet:AllowUnencrypted if the network itself encrypts"
     )]
     Unencrypted(SocketAddr),
     /// The connection string cannot be read.
-    #[error("Cabinet:ConnectionString cannot be used")]
+    #[error("Cabinet:ConnectionString is not valid")]
     ConnectionString(#[from] ConnectionStringError),
     /// The database is on another machine, and nobody proves which.
     #[error("Cabinet:ConnectionString {0}")]
@@ -139,7 +140,7 @@ pub enum SettingsError {
     #[error("Cabinet:RemovedRetention {0}")]
     RemovedRetention(#[from] OutOfBounds),
     /// A token cannot be read.
-    #[error("Cabinet:{name} cannot be read")]
+    #[error("cannot read Cabinet:{name}")]
     Token {
         /// The setting.
         name: &'static str,
@@ -381,7 +382,7 @@ mod tests {
         ] {
             let error = public.unwrap_err();
             assert!(
-                error.starts_with("Cabinet:AllowedTargets or CnameTarget has co"),
+                error.starts_with("Cabinet:AllowedTargets or Cabinet:CnameTarget contains co"),
                 "{error}"
             );
         }

@@ -113,7 +113,7 @@ impl<'de> Deserialize<'de> for ConnectionString {
         let text = String::deserialize(deserializer)?;
         if text.contains(MASK) {
             return Err(de::Error::custom(
-                "this holds the mask of a password, not the password: give the real one",
+                "it contains the mask of a password instead of the password; set the real one",
             ));
         }
         Ok(Self(Secret::from(text)))

@@ -16,7 +16,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
     /// The file of the copy exists, or its folder cannot be written to.
-    #[error("the copy {} cannot be written", path.display())]
+    #[error("cannot write the copy {}", path.display())]
     File {
         /// The copy.
         path: PathBuf,
@@ -25,7 +25,7 @@ pub enum CopyError {
         source: std::io::Error,
     },
     /// SQLite failed.
-    #[error("the database {} cannot be copied", path.display())]
+    #[error("cannot copy the database {}", path.display())]
     Sqlite {
         /// The database.
         path: PathBuf,

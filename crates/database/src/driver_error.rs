@@ -34,7 +34,7 @@ impl DriverError {
             Some("42501") => "grant the role the right to connect, or use another one",
             // too_many_connections
             Some("53300") => "raise max_connections there, or lower Maximum Pool Size here",
-            Some(_) => "the server's log tells more",
+            Some(_) => "see the server's log",
             None => "check that it is a database of this service and that it is not damaged",
         }
     }
@@ -70,7 +70,9 @@ fn in_words(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
         io::ErrorKind::TimedOut => "no answer in time".to_owned(),
-        io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof => "it hung up".to_owned(),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof => {
+            "it closed the connection".to_owned()
+        }
         _ => error.to_string(),
     }
 }

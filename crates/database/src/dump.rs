@@ -45,7 +45,7 @@ pub enum DumpError {
         source: io::Error,
     },
     /// The server does not let us look.
-    #[error("the server at {place} cannot be asked for its version: {reason}")]
+    #[error("cannot read the version of the server at {place}: {reason}")]
     Server {
         /// The server's host and port.
         place: String,
@@ -78,7 +78,7 @@ pub enum DumpError {
         major: u32,
     },
     /// The program does not tell a version of PostgreSQL.
-    #[error("{program} does not tell its version, but: {said}")]
+    #[error("{program} does not print its version, but: {said}")]
     NoVersion {
         /// The program.
         program: String,

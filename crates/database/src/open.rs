@@ -16,7 +16,8 @@ const LAST_ATTEMPT: Duration = Duration::from_secs(2);
 pub enum OpenError {
     /// Nobody answers.
     #[error(
-        "the database at {place} does not answer: {reason}; start it, or correct its host and port in the connection string"
+        "the database at {place} does not answer: {reason}; start it, or correct the host and port in the \
+         connection string"
     )]
     Silent {
         /// The server's host and port, or the file.
@@ -25,7 +26,7 @@ pub enum OpenError {
         reason: String,
     },
     /// The database does not let us in.
-    #[error("the database at {place} does not let us in: {reason}; {remedy}")]
+    #[error("the database at {place} refuses the connection: {reason}; {remedy}")]
     Refused {
         /// The server's host and port, or the file.
         place: String,

@@ -15,7 +15,7 @@ use crate::npgsql;
 pub enum ConnectionStringError {
     /// None of the known forms.
     #[error(
-        "the connection string has an unknown form; write sqlite://dps.db, \
+        "the form of the connection string is unknown; write sqlite://dps.db, \
          postgres://user:password@host/database or Host=…;Database=…;Username=…;Password=…"
     )]
     UnknownForm,
@@ -37,7 +37,7 @@ pub enum ConnectionStringError {
         position: usize,
     },
     /// A quoted value does not end.
-    #[error("the quoted value of `{key}` in the connection string has no end")]
+    #[error("the quoted value of `{key}` in the connection string has no closing quote")]
     UnterminatedQuote {
         /// The key.
         key: String,
@@ -51,7 +51,7 @@ pub enum ConnectionStringError {
         expected: &'static str,
     },
     /// A key that has no default.
-    #[error("the connection string lacks `{key}`")]
+    #[error("the connection string has no `{key}`")]
     Missing {
         /// The key.
         key: &'static str,

@@ -9,10 +9,10 @@ use crate::target::Target;
 /// The connection leaves this machine, and nobody proves that the right server answers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "reaches {host} with sslmode={mode}, which does not prove who answers: whoever sits between \
-     reads the password and everything stored. Write sslmode=verify-full (Npgsql: SSL \
-     Mode=VerifyFull), for a private authority with sslrootcert=<file> (Root Certificate=<file>). \
-     Where the network itself encrypts, set {setting} to true"
+    "connects to {host} with sslmode={mode}, which does not verify the server: an attacker in between \
+     could read the password and all data. Set sslmode=verify-full (Npgsql: SSL Mode=VerifyFull), and \
+     for a private authority sslrootcert=<file> (Root Certificate=<file>). If the network itself \
+     encrypts, set {setting} to true"
 )]
 pub struct UnverifiedTls {
     host: String,

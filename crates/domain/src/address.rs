@@ -95,11 +95,12 @@ pub fn edge_network_fault(network: &IpNet) -> Option<&'static str> {
     let shortest = if network.addr().is_ipv4() { v4 } else { v6 };
     if network.prefix_len() < shortest {
         return Some(
-            "is larger than any network of edges: an IPv4 network has at most 2^16 addresses (/16), an IPv6 network is a /32 at most",
+            "is too large for a network of edges; use a prefix of /16 or longer for IPv4, and of /32 or \
+             longer for IPv6",
         );
     }
     if network.addr().is_unspecified() || network.addr().is_multicast() {
-        return Some("is no address of a machine");
+        return Some("is not the address of a machine");
     }
     None
 }

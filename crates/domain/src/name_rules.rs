@@ -9,7 +9,8 @@ use crate::{Failure, Hostname};
 pub const ID_PLACEHOLDER: &str = "{id}";
 
 /// What is wrong with a public suffix among the allowed targets; a name stands before it.
-pub const PUBLIC_TARGET: &str = "below which anybody registers names, so that every target would be allowed; name one of the platform's own";
+pub const PUBLIC_TARGET: &str =
+    "a public suffix, which would allow the target of anyone; use a name of the platform";
 
 /// A name and all names below it, lower case and in A-labels. A single label such as `local` is
 /// allowed.

@@ -27,13 +27,13 @@ use crate::settings::{Checked, Settings, SettingsError, TlsListener};
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
     /// A setting cannot be used.
-    #[error("the settings cannot be used")]
+    #[error("the settings are not valid")]
     Settings(#[from] SettingsError),
     /// The state directory cannot be used.
-    #[error("the state directory cannot be used")]
+    #[error("cannot use the state directory")]
     Disk(#[from] DiskError),
     /// TLS is not available.
-    #[error("TLS cannot be set up")]
+    #[error("cannot set up TLS")]
     Tls(#[from] rustls::Error),
     /// The address is taken or not ours.
     #[error("cannot listen on {address}")]

@@ -13,9 +13,9 @@ const MAX_KEY_AUTHORIZATION_BYTES: usize = 512;
 /// Why a challenge is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ChallengeError {
-    #[error("a key authorization has 1 to 512 characters of visible ASCII")]
+    #[error("a key authorization must have 1 to 512 visible ASCII characters")]
     KeyAuthorization,
-    #[error("too many challenges are published already; withdraw those that are done")]
+    #[error("too many challenges are published; withdraw those that are finished")]
     Full,
 }
 

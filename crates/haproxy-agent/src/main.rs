@@ -16,12 +16,12 @@ use serde::{Deserialize, Serialize};
 /// Applies certificates to the HAProxy on this machine, without a reload, and answers HTTP-01
 /// challenges behind it.
 ///
-/// Settings come from section "Agent" of appsettings.json and from environment variables such as
-/// `Agent__Token`.
+/// The settings are read from the section "Agent" of appsettings.json and from environment
+/// variables such as `Agent__Token`.
 #[derive(Debug, Parser)]
 #[command(version, after_help = exit::TABLE)]
 struct Cli {
-    /// The settings file; appsettings.json in the current directory unless given
+    /// Configuration file instead of ./appsettings.json
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Check the settings and exit
@@ -68,7 +68,7 @@ async fn main() -> ExitCode {
         }
     };
     if cli.check {
-        println!("the settings of section Agent can be used");
+        println!("The settings of the section Agent are valid.");
         return ExitCode::SUCCESS;
     }
     match serve(&agent, &logging).await {
@@ -98,7 +98,7 @@ async fn serve(agent: &Settings, logging: &Logging) -> anyhow::Result<()> {
     if let Err(error) = process::raise_descriptor_limit() {
         tracing::warn!(%error, "process.open_files_limited");
     }
-    let shutdown = dps_host::shutdown::token().context("signals cannot be listened to")?;
+    let shutdown = dps_host::shutdown::token().context("cannot listen to signals")?;
     haproxy_domain_agent::run(agent, Arc::new(SystemClock), shutdown).await?;
     tracing::info!("agent.drained");
     Ok(())

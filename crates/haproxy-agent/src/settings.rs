@@ -100,12 +100,13 @@ impl Default for Settings {
 pub enum SettingsError {
     /// Neither `Token` nor `TokenFile` nor `Tls`.
     #[error(
-        "Agent:Token, Agent:TokenFile or the files of Agent:Tls must be set: the service proves itself with it"
+        "Agent:Token is missing; set it, Agent:TokenFile or the files of Agent:Tls, so that the service can \
+         authenticate itself"
     )]
     TokenMissing,
     /// Some of the files, but not all.
     #[error(
-        "Agent:Tls:{missing} must be set, too: mutual TLS needs CertificateFile, KeyFile and ClientCaFile"
+        "Agent:Tls:{missing} is missing; mutual TLS needs CertificateFile, KeyFile and ClientCaFile"
     )]
     TlsIncomplete {
         /// The setting's name.
@@ -116,21 +117,21 @@ pub enum SettingsError {
     Tls(#[source] TlsError),
     /// Keys and the token would travel in the clear.
     #[error(
-        "Agent:Listen {0} is reachable from other machines, and keys would travel unencrypted; set Agent:Tls, listen on 127.0.0.1, or \
-         set Agent:AllowUnencrypted if something else encrypts"
+        "Agent:Listen {0} is reachable from other machines, and keys would be sent unencrypted; set \
+         Agent:Tls, listen on 127.0.0.1, or set Agent:AllowUnencrypted if the network itself encrypts"
     )]
     Unencrypted(SocketAddr),
     /// The token's file.
-    #[error("Agent:Token cannot be had")]
+    #[error("cannot read Agent:Token")]
     Token(#[source] SecretError),
     /// A token that can be guessed, or that no caller can show.
     #[error("Agent:Token {TOKEN_RULE}")]
     TokenUnusable,
     /// The socket.
-    #[error("Agent:HaproxySocket is not usable")]
+    #[error("Agent:HaproxySocket is not valid")]
     Socket(#[source] EndpointError),
     /// The directory's path.
-    #[error("Agent:StateDirectory {} is not usable", path.display())]
+    #[error("Agent:StateDirectory {} is not valid", path.display())]
     StateDirectory {
         /// The path.
         path: PathBuf,

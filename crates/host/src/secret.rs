@@ -32,10 +32,10 @@ pub struct Secret(SecretString);
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// Given twice.
-    #[error("give either the value or the file, not both")]
+    #[error("both the value and the file are set; set only one of them")]
     Both,
     /// The file cannot be read.
-    #[error("the secret file {} cannot be read", path.display())]
+    #[error("cannot read the secret file {}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -151,7 +151,7 @@ impl de::Visitor<'_> for Visitor {
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Secret, E> {
         if text == MASK {
             return Err(E::custom(
-                "this is the mask of a secret, not the secret: give the real one",
+                "the mask of a secret instead of the secret; set the real one",
             ));
         }
         Ok(Secret::from(text))
@@ -230,7 +230,7 @@ mod tests {
         let error = serde_json::from_str::<Secret>("\"***\"")
             .unwrap_err()
             .to_string();
-        assert!(error.contains("give the real one"), "{error}");
+        assert!(error.contains("set the real one"), "{error}");
     }
 
     #[test]

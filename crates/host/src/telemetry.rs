@@ -39,7 +39,7 @@ pub enum TelemetryError {
         given: String,
     },
     /// The log file cannot be written.
-    #[error("the log file {} cannot be written", path.display())]
+    #[error("cannot write the log file {}", path.display())]
     File {
         /// The file.
         path: std::path::PathBuf,
@@ -47,7 +47,7 @@ pub enum TelemetryError {
         source: io::Error,
     },
     /// Something else in this process has started logging before.
-    #[error("logging has been started already in this process")]
+    #[error("logging was already started in this process")]
     Twice,
 }
 

@@ -578,8 +578,8 @@ fn two_variables_that_differ_in_case_only_must_agree() {
     assert_eq!(
         messages,
         [
-            "CabinetApi:BaseUrl: the environment variables CABINETAPI__BASEURL and CabinetApi__BaseUrl both set it, to different \
-         values"
+            "CabinetApi:BaseUrl: the environment variables CABINETAPI__BASEURL and CabinetApi__BaseUrl set \
+         different values; remove one"
         ]
     );
 }

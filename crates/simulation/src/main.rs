@@ -21,32 +21,32 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Pause between two lines of progress, in real time.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Try the service in virtual time, against a CA with limits, outages and revocations.
+/// Simulate the service in virtual time, with limits, outages and revocations of the CA.
 ///
-/// Workers, steps and ledger are those of `dps run`; models stand for everything around them. The
-/// exit code is 0 if everything held, 1 if something did not, and 2 if the scenario cannot be used.
+/// Workers, steps and ledger are those of `dps run`; models replace everything around them. The exit
+/// code is 0 if every promise held, 1 if one did not, and 2 if the scenario cannot be used.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "dps-simulate", version, max_term_width = 100)]
 struct Simulate {
-    /// What happens, as a file; without it, domains arrive and are kept alive
+    /// Scenario to play; without it, domains arrive and are renewed
     #[arg(long, value_name = "FILE")]
     scenario: Option<PathBuf>,
-    /// So many domains instead of those of the scenario
+    /// Number of domains instead of the scenario's
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     domains: Option<u32>,
-    /// So many virtual days instead of those of the scenario
+    /// Number of virtual days instead of the scenario's
     #[arg(long, value_name = "D", value_parser = clap::value_parser!(u32).range(1..=3_660))]
     days: Option<u32>,
-    /// What chance is drawn from: the same seed gives the same run, to the last byte
+    /// Seed of the random numbers; the same seed gives the same run, to the last byte
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Write outcome.txt, outcome.json and outcome.svg into this directory
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Draw the run into this file
+    /// Draw the run as SVG into this file
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
-    /// Print the outcome with its hourly numbers as JSON instead of text
+    /// Print the outcome with its hourly figures as JSON instead of text
     #[arg(long)]
     json: bool,
 }
@@ -152,7 +152,7 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     let new = unfinished(path);
     std::fs::write(&new, text)
         .and_then(|()| std::fs::rename(&new, path))
-        .with_context(|| format!("{} cannot be written", path.display()))
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn unfinished(path: &Path) -> PathBuf {
@@ -166,7 +166,7 @@ fn prepare(options: &Simulate) -> anyhow::Result<()> {
     if let Some(directory) = &options.out {
         std::fs::create_dir_all(directory).with_context(|| {
             format!(
-                "--out: the directory {} cannot be made; name another",
+                "--out: cannot create the directory {}; name another",
                 directory.display()
             )
         })?;
@@ -189,7 +189,7 @@ fn probe(option: &str, path: &Path) -> anyhow::Result<()> {
         .and_then(|()| std::fs::remove_file(&new))
         .with_context(|| {
             format!(
-                "{option}: {} cannot be written; name another place",
+                "{option}: cannot write {}; name another file",
                 path.display()
             )
         })

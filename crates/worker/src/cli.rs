@@ -1,5 +1,4 @@
-//! The command line of `dps`: what can be asked, with the help texts. What each command does is
-//! elsewhere.
+//! The command line of `dps`: its commands, options and help texts. The modules below run them.
 
 pub mod backup;
 pub mod config;
@@ -16,13 +15,13 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::Role;
 
-/// Custom domains with certificates, from DNS check to every HAProxy edge.
+/// Custom domains with certificates, from the DNS check to every HAProxy edge.
 ///
-/// A customer's hostname goes from "created in the Cabinet" to "served over HTTPS by every edge",
-/// and stays there: DNS check, HTTP preflight, ACME HTTP-01, deployment without reload, renewal.
+/// The service takes a customer's hostname from "created in the Cabinet" to "served over HTTPS by
+/// every edge": DNS check, HTTP probe, ACME HTTP-01, deployment without a reload, renewal.
 ///
-/// New here? `dps demo` shows the whole of it on this machine. `dps config sample` prints a
-/// commented configuration.
+/// New here? `dps demo` shows it all on this machine. `dps config sample` prints a commented
+/// configuration.
 #[derive(Debug, Parser)]
 #[command(name = "dps", version, max_term_width = 100)]
 #[command(
@@ -31,71 +30,70 @@ use crate::config::Role;
 pub struct Cli {
     /// Configuration file instead of ./appsettings.json
     ///
-    /// Its sibling for the environment applies too: for dps.json in the environment Staging,
-    /// dps.Staging.json.
+    /// The file of the environment beside it is read as well: in the environment Staging,
+    /// dps.Staging.json beside dps.json.
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What can be done.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the service: take domains in, have certificates issued, deploy and renew them
+    /// Run the service: take in domains, order certificates, deploy and renew them
     Run(Run),
-    /// Run the agent: the sidecar that applies certificates to the HAProxy on this machine
+    /// Run the agent: the sidecar that applies certificates to HAProxy on this machine
     Agent,
-    /// Run the reference Cabinet: the API that customers' domains are created in
+    /// Run the reference Cabinet: the API in which customers' domains are created
     Cabinet,
-    /// Run service, agent and Cabinet in one process, for one machine
+    /// Run the service, the agent and the Cabinet in one process on one machine
     Standalone,
-    /// Show the whole on this machine, with a test CA, a DNS server and HAProxy, all on loopback
+    /// Show everything on this machine, with a test CA, a DNS server and HAProxy on loopback
     Demo(Demo),
-    /// Bring the database to this version's schema (`dps run` does so by itself)
+    /// Migrate the database to the schema of this version (`dps run` does so at its start)
     Migrate,
-    /// Copy database and keys to a new folder while the service runs, and check the copy
+    /// Copy the database and the keys to a new folder while the service runs, and check the copy
     ///
-    /// The copy holds the CertificateStore, its key-encryption keys, the reference Cabinet's
-    /// database if there is one, and the token that `dps standalone` made. It holds keys: keep it
-    /// like the original.
+    /// The copy holds the CertificateStore, its key-encryption keys, the database of the reference
+    /// Cabinet if there is one, and the token that `dps standalone` made. Protect it as you protect
+    /// the original, since it holds keys.
     ///
-    /// SQLite: to restore, stop the service and put the files back where they were; their modes
-    /// stay 0600. PostgreSQL: `pg_dump` of the server's version or a newer one dumps the whole
-    /// database. To restore, stop the service, run `pg_restore --no-owner` into an empty database,
-    /// and put the key file back.
+    /// To restore SQLite, stop the service and put the files back in their places with mode 0600.
+    ///
+    /// PostgreSQL needs `pg_dump` of the server's version or a newer one. To restore, stop the
+    /// service, run `pg_restore --no-owner` into an empty database, and put the key file back.
     Backup {
-        /// The folder, which must not exist
+        /// The folder to create; it must not exist yet
         folder: PathBuf,
-        /// The program `pg_dump`, with `pg_restore` beside it, instead of those in PATH
+        /// Path of `pg_dump`, with `pg_restore` beside it, instead of the programs in PATH
         #[arg(long, value_name = "FILE")]
         pg_dump: Option<PathBuf>,
     },
-    /// Look at domains and nudge them
+    /// List and show domains, retry a step, renew a certificate
     #[command(subcommand)]
     Domains(Domains),
-    /// Show how the edges are: which answer, what each presents, should hold and lacks
+    /// Show the state of every edge, or approve one that was found by DNS
     #[command(args_conflicts_with_subcommands = true)]
     Edges {
-        /// JSON instead of a table
+        /// Print JSON instead of a table
         #[arg(long)]
         json: bool,
-        /// What to do instead of showing them
+        /// The command to run instead of showing them
         #[command(subcommand)]
         command: Option<Edges>,
     },
-    /// Show how many domains were removed, and let through removals that are held
+    /// Show today's removals, or approve removals that are held back
     #[command(subcommand)]
     Removals(Removals),
-    /// Show what is left of the CA's limits, and lift a wait
+    /// Show the remaining limits of the CA, or lift a wait
     #[command(subcommand)]
     Limits(Limits),
-    /// Look at the keys that encrypt private keys in the store, and change them
+    /// List and rotate the keys that encrypt the private keys in the store
     #[command(subcommand)]
     Keys(Keys),
-    /// Make and renew the certificates with which service and agents believe each other (mutual
-    /// TLS)
+    /// Create and renew the certificates for mutual TLS between service and agents
     #[command(subcommand)]
     Pki(pki::Pki),
     /// Check the configuration, or print a sample
@@ -106,10 +104,10 @@ pub enum Command {
 /// `dps run`.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Run {
-    /// While the settings cannot be used, stay up, answer /health with what is wrong, and look
-    /// again every few seconds
+    /// While the settings cannot be used, stay up, report the problems on /health, and read the
+    /// settings again every few seconds
     ///
-    /// For containers: without it, the process ends with 2.
+    /// For containers. Without this option, the process ends with exit code 2.
     #[arg(long)]
     pub wait_for_configuration: bool,
 }
@@ -117,7 +115,7 @@ pub struct Run {
 /// `dps demo`.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Demo {
-    /// End after the last scene instead of staying up for you to try things
+    /// End after the last scene instead of staying up
     #[arg(long)]
     pub once: bool,
     /// Print the result as one JSON object on the last line
@@ -133,24 +131,24 @@ pub enum Domains {
         /// Only hostnames that contain this
         #[arg(value_name = "TEXT")]
         containing: Option<String>,
-        /// Start after this hostname, or at the place that an earlier list ended with
+        /// Start after this hostname, or where an earlier list ended
         #[arg(long, value_name = "HOST")]
         after: Option<String>,
-        /// At most so many
+        /// Largest number of domains
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
-        /// JSON instead of a table
+        /// Print JSON instead of a table
         #[arg(long)]
         json: bool,
     },
-    /// Show one domain: where it stands, what is wrong, what to do about it, its history
+    /// Show one domain: its state, its last failure with the remedy, and its history
     Show {
         /// The hostname
         host: String,
-        /// At most so many lines of its history, the newest
+        /// Number of lines of its history to show, counted from the newest
         #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         events: u32,
-        /// JSON instead of text
+        /// Print JSON instead of text
         #[arg(long)]
         json: bool,
     },
@@ -159,7 +157,7 @@ pub enum Domains {
         /// The hostname
         host: String,
     },
-    /// Renew a domain's certificate now, whatever its age
+    /// Renew a domain's certificate now, regardless of its age
     Renew {
         /// The hostname
         host: String,
@@ -169,22 +167,21 @@ pub enum Domains {
 /// `dps removals …`.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub enum Removals {
-    /// Show the removals of the present day, and whether further ones are let through
+    /// Show the number of today's removals, and whether further ones are approved
     Show,
-    /// Let all removals through for a day
+    /// Approve all removals for one day
     ///
-    /// More removals than a day usually brings are held, since a fault of the Cabinet's may have
-    /// asked for them. Look there first.
+    /// The service holds back more removals than a day usually brings, because a fault of the
+    /// Cabinet may have caused them. Check the Cabinet first.
     Approve,
 }
 
 /// `dps edges …`.
 #[derive(Debug, Subcommand)]
 pub enum Edges {
-    /// Let an edge that was found by DNS take part: it is sent certificates and their keys from now
-    /// on
+    /// Approve an edge that was found by DNS; the service then sends it certificates and keys
     Approve {
-        /// The edge, as `dps edges` names it
+        /// The edge's URL, as `dps edges` prints it
         url: String,
     },
 }
@@ -192,21 +189,20 @@ pub enum Edges {
 /// `dps limits …`.
 #[derive(Debug, Subcommand)]
 pub enum Limits {
-    /// List the limits of the configured CA that are used in part or waited for
+    /// List the limits of the configured CA that are partly used or waited for
     Show {
-        /// JSON instead of a table
+        /// Print JSON instead of a table
         #[arg(long)]
         json: bool,
     },
-    /// Forget what was counted of a limit and what the CA said of it, and wake the domains that
-    /// wait for it
+    /// Forget the uses of a limit and the CA's waits for it, and wake the domains that wait
     ///
-    /// For a wait that the CA named by mistake, or a limit that it raised. A request that it
-    /// refuses all the same is waited for again.
+    /// Use it after the CA named a wait by mistake or raised a limit. If the CA refuses a request
+    /// again, the service waits again.
     Lift {
-        /// The limit, as `dps limits show` names it
+        /// The limit, as `dps limits show` prints it
         limit: String,
-        /// Only of this name; without it, of all
+        /// Only for this name; for all names if absent
         name: Option<String>,
     },
 }
@@ -216,23 +212,23 @@ pub enum Limits {
 pub enum Keys {
     /// List the identifiers of the key-encryption keys, the current one first
     List,
-    /// Encrypt every stored private key anew under the current key, while the service runs
+    /// Encrypt every stored private key again under the current key, while the service runs
     ///
-    /// A service knows the keys that it started with, so: put the new key in front of the old one,
-    /// start every service anew, rotate, take the old key away. A service that was not started anew
-    /// meets keys that it cannot open and retries until it is.
+    /// A service knows only the keys that it started with. Therefore put the new key before the old
+    /// one, restart every service, rotate, and then remove the old key. A service that was not
+    /// restarted cannot open the rotated keys, and retries until it is restarted.
     Rotate,
 }
 
 /// `dps config …`.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub enum Config {
-    /// Say what is effective and where it comes from, or all that is wrong (then exit with 2)
+    /// Print every effective setting with its origin, and every problem (exit code 2 if any)
     Check {
-        /// What the process is to be
+        /// The role for which to check
         #[arg(long, value_enum, default_value_t)]
         role: Role,
-        /// JSON instead of lines
+        /// Print JSON instead of lines
         #[arg(long)]
         json: bool,
     },
@@ -243,17 +239,29 @@ pub enum Config {
 /// The end of `dps --help`.
 fn after_help() -> String {
     format!(
-        "Configuration comes from appsettings.json in the current directory and from environment variables such as \
-         CabinetApi__BaseUrl. `dps config check` shows what is effective.\n\n{}",
+        "The configuration is read from appsettings.json in the current directory and from environment \
+         variables such as CabinetApi__BaseUrl. `dps config check` prints the effective \
+         settings.\n\n{}",
         dps_host::exit::TABLE
     )
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use clap::CommandFactory as _;
 
     use super::*;
+
+    /// Set to any value, this variable makes the test write the page instead of comparing it.
+    const REWRITE: &str = "DPS_REWRITE_HELP";
+
+    const HEAD: &str = "# Commands
+
+The output of `--help` for each command of `dps`. A test compares this page with the program;
+`DPS_REWRITE_HELP=1 cargo test -p dps-worker --lib help` writes it.
+";
 
     fn help(command: &mut clap::Command) -> String {
         command.render_long_help().to_string()
@@ -308,6 +316,43 @@ mod tests {
                 "{name} is missing in {text}"
             );
         }
+    }
+
+    /// The page, as the commands' definitions give it.
+    fn page() -> String {
+        fn add(page: &mut String, command: &mut clap::Command, path: &str) {
+            page.extend(["\n## `", path, "`\n\n```text\n"]);
+            let text = command.render_long_help().to_string();
+            page.extend(text.lines().map(|line| format!("{}\n", line.trim_end())));
+            page.push_str("```\n");
+            for sub in command.get_subcommands_mut() {
+                if sub.get_name() != "help" {
+                    let path = format!("{path} {}", sub.get_name());
+                    add(page, sub, &path);
+                }
+            }
+        }
+        let mut command = Cli::command().term_width(100);
+        command.build();
+        let mut page = HEAD.to_owned();
+        add(&mut page, &mut command, "dps");
+        page
+    }
+
+    #[test]
+    fn the_help_of_every_command_is_the_one_on_the_page() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/commands.md");
+        if std::env::var_os(REWRITE).is_some() {
+            return std::fs::write(path, page()).unwrap();
+        }
+        let (written, made) = (std::fs::read_to_string(path).unwrap(), page());
+        for (written, made) in written.lines().zip(made.lines()) {
+            assert_eq!(
+                written, made,
+                "run this test with {REWRITE}=1 if this is meant"
+            );
+        }
+        assert_eq!(written, made);
     }
 
     #[test]

@@ -211,7 +211,8 @@ impl Settings {
                 if agent.tls.certificate_file.is_some() {
                     report.error(
                         "Agent:Tls:CertificateFile",
-                        "is for an agent that another machine calls; dps standalone reaches its own over loopback, so leave Agent:Tls out",
+                        "is for an agent on another machine; remove Agent:Tls, since dps standalone calls its agent \
+                         over loopback",
                     );
                 }
                 check_agent(&mut report, &agent);
@@ -234,8 +235,8 @@ impl Settings {
                 "Cabinet:RemovedRetention",
                 format!(
                     "is {cabinet}, shorter than Workers:Removal:Quarantine ({service}): the Cabinet forgets \
-                     removed domains that the service still keeps, and their history cannot be looked up \
-                     there. Set it to {service} or more"
+                     removed domains whose records the service still keeps; set it to {service} or \
+                     more"
                 ),
             );
         }
@@ -247,9 +248,10 @@ impl Settings {
         if self.names().targets.is_empty() {
             report.error(
                 "Workers:DomainVerification:AllowedTargets",
-                "is empty, and Cabinet:CnameTarget is not set: whoever names a domain's target in the \
-                 Cabinet could choose where this machine connects, and have your own names certified. \
-                 Set it to the names that customers point to, such as [\"edge.platform.example\"]",
+                "is empty, and Cabinet:CnameTarget is not set: anyone who sets a domain's target in the \
+                 Cabinet could choose where this machine connects, and get certificates for your own \
+                 names. Set it to the names to which customers point, such as \
+                 [\"edge.platform.example\"]",
             );
         }
     }

@@ -46,7 +46,7 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Migrate => {
             let store = wiring::open_store(&load(path)?).await?;
             wiring::close_store(&store).await;
-            outln!("The database has this version's schema.")?;
+            outln!("The database has the schema of this version.")?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Backup { folder, pg_dump } => {
@@ -184,7 +184,7 @@ async fn wait_for_configuration(
     let readiness = Readiness::not_configured(problems.clone(), stop.clone());
     let front = Front::open(http.listen, readiness)?;
     eprintln!(
-        "waiting for settings that can be used; http://{}/health says what is wrong",
+        "waiting for valid settings; http://{}/health lists the problems",
         front.address()
     );
     let next_look = || stop.run_until_cancelled(tokio::time::sleep(CONFIGURATION_INTERVAL));
@@ -250,7 +250,7 @@ async fn ask(store: &Store, settings: &Settings, command: Domains) -> anyhow::Re
             let record =
                 operator::renew(store, &Replica::operator(), now, &hostname(&host)?).await?;
             outln!(
-                "{}: renewal is due now; the present certificate is served meanwhile.",
+                "{}: the renewal is due now; the current certificate is served until then.",
                 record.hostname
             )?;
         }
@@ -269,7 +269,7 @@ async fn ask_limits(store: &Store, settings: &Settings, command: Limits) -> anyh
 }
 
 fn hostname(text: &str) -> anyhow::Result<Hostname> {
-    Hostname::parse(text).with_context(|| format!("{text:?} cannot be used"))
+    Hostname::parse(text).with_context(|| format!("{text:?} is not a hostname"))
 }
 
 async fn keys(path: Option<&Path>, command: Keys) -> anyhow::Result<ExitCode> {
@@ -285,7 +285,7 @@ async fn keys(path: Option<&Path>, command: Keys) -> anyhow::Result<ExitCode> {
             let rotate = async |store: &Store| Ok(rotation::rotate(store, &vault).await?);
             let done = with_store(&settings, rotate).await?;
             outln!(
-                "{} private keys were sealed anew, {} were current already.",
+                "{} private keys were encrypted again; {} already used the current key.",
                 done.resealed,
                 done.current
             )?;

@@ -137,10 +137,10 @@ impl Standalone {
     }
 
     async fn end(&mut self) -> anyhow::Result<()> {
-        let result = (&mut self.workers).await.context("the service died")?;
+        let result = (&mut self.workers).await.context("the service panicked")?;
         self.stop_parts.cancel();
         for part in &mut self.parts {
-            part.await.context("a part died")??;
+            part.await.context("a part of the process panicked")??;
         }
         result
     }
@@ -166,7 +166,7 @@ fn api_token_file(data: &mut DataFolder) -> anyhow::Result<PathBuf> {
             anyhow::bail!("{finding}");
         }
         create_private_file(&path, random_token().expose().as_bytes())
-            .with_context(|| format!("{} cannot be made", path.display()))?;
+            .with_context(|| format!("cannot create {}", path.display()))?;
         tracing::info!(path = %path.display(), "cabinet.token_created");
     }
     Ok(path)
@@ -181,5 +181,5 @@ fn base_url(address: SocketAddr) -> anyhow::Result<Url> {
         ip if ip.is_unspecified() => SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], address.port())),
         _ => address,
     };
-    Url::parse(&format!("http://{reachable}")).context("an address makes no URL")
+    Url::parse(&format!("http://{reachable}")).context("the address is not valid in a URL")
 }

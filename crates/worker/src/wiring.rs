@@ -56,14 +56,14 @@ impl Peers {
             cabinet_token: settings
                 .cabinet_api
                 .token()
-                .context("CabinetApi:Token cannot be had")?
+                .context("cannot read CabinetApi:Token")?
                 .context("CabinetApi:Token is missing")?,
             agents: settings.haproxy_agent.urls().into_iter().cloned().collect(),
             directory: settings.haproxy_agent.discovery.settings(),
             agent_tokens: settings
                 .haproxy_agent
                 .tokens()
-                .context("HAProxyAgent:Token cannot be had")?,
+                .context("cannot read HAProxyAgent:Token")?,
             agent_tls: settings
                 .haproxy_agent
                 .client_tls()
@@ -82,7 +82,7 @@ pub async fn open_store(settings: &Settings) -> anyhow::Result<Arc<Store>> {
     store
         .migrate()
         .await
-        .context("the CertificateStore's schema cannot be brought up to date")?;
+        .context("cannot migrate the CertificateStore to the schema of this version")?;
     Ok(Arc::new(store))
 }
 
@@ -135,7 +135,7 @@ async fn connect(settings: &Settings, create: bool) -> anyhow::Result<Store> {
 
 fn shown(settings: &Settings) -> String {
     let store = settings.certificate_store.connection_string.masked();
-    format!("the CertificateStore {store} cannot be opened")
+    format!("cannot open the CertificateStore {store}")
 }
 
 /// The key-encryption keys, which must exist.
@@ -177,7 +177,7 @@ pub async fn service(
     store
         .claim()
         .await
-        .context("the CertificateStore cannot be worked on")?;
+        .context("cannot use the CertificateStore")?;
     let section = &settings.lets_encrypt;
     directory::claim(
         store.as_ref(),
@@ -259,7 +259,7 @@ fn acme_settings(settings: &Settings) -> anyhow::Result<AcmeSettings> {
     let root_certificates_pem = match &section.ca_certificate_file {
         Some(path) => Some(std::fs::read_to_string(path).with_context(|| {
             format!(
-                "LetsEncrypt:CaCertificateFile {} cannot be read",
+                "cannot read LetsEncrypt:CaCertificateFile {}",
                 path.display()
             )
         })?),

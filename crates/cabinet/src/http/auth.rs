@@ -29,6 +29,7 @@ async fn pass(guard: &TokenGuard, request: Request, next: Next) -> Response {
     if guard.admits(request.headers(), request.extensions()).await {
         return next.run(request).await;
     }
-    let detail = "send the header \"Authorization: Bearer\" with the token of this side of the API";
+    let detail =
+        "send the header \"Authorization: Bearer <token>\" with the token for this part of the API";
     Refusal::at(ProblemCode::Unauthorized, "Authorization", detail).into_response()
 }

@@ -90,7 +90,7 @@ async fn collect(mut body: Body) -> Result<Vec<u8>, Refusal> {
 
 fn decode<T: Contract>(bytes: &[u8]) -> Result<T, Refusal> {
     let value: Value = serde_json::from_slice(bytes)
-        .map_err(|error| invalid(format!("this is no JSON: {error}")))?;
+        .map_err(|error| invalid(format!("the body is not valid JSON: {error}")))?;
     let Some(object) = value.as_object() else {
         return Err(invalid("send a JSON object"));
     };

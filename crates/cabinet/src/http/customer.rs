@@ -53,7 +53,7 @@ pub(super) async fn create(
         Inserted::Held(held) => already_held(&app, held.domain, &request.tenant_id),
         Inserted::TenantFull => {
             let detail =
-                "this tenant holds as many domains as the platform allows; remove one first";
+                "this tenant has reached the platform's limit of domains; remove one first";
             Err(Refusal::at(ProblemCode::TooManyDomains, "tenantId", detail))
         }
         Inserted::Refused(refusal) => Err(refusal),
@@ -95,7 +95,7 @@ fn new_domain(app: &App, request: &CreateRequest) -> Result<CustomDomain, Refusa
 fn already_held(app: &App, held: CustomDomain, tenant_id: &str) -> Result<Response, Refusal> {
     if held.tenant_id != tenant_id {
         let detail = format!(
-            "{} is already in use on this platform; remove it there first, or contact support",
+            "{} is already in use by another account; remove it from that account first, or contact support",
             held.canonical_host
         );
         return Err(Refusal::at(
@@ -106,7 +106,7 @@ fn already_held(app: &App, held: CustomDomain, tenant_id: &str) -> Result<Respon
     }
     if held.status() == Some(Status::PendingRemoval) {
         let detail = format!(
-            "{} is being removed; ask again once it is removed",
+            "{} is still being removed; try again when it is removed",
             held.canonical_host
         );
         return Err(Refusal::at(ProblemCode::RemovalPending, "hostname", detail));

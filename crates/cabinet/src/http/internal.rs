@@ -204,7 +204,7 @@ pub(super) async fn report(
 fn check_fields(report: &StatusReport) -> Result<(), Refusal> {
     let wrong = |field, detail| Refusal::at(ProblemCode::FieldInvalid, field, detail);
     if let Some(field) = report.field_over_limit() {
-        return Err(wrong(field, "this is longer than the contract allows"));
+        return Err(wrong(field, "the value is longer than the contract allows"));
     }
     // PostgreSQL cannot store the character.
     let texts = [

@@ -18,16 +18,17 @@ pub(super) struct Params(BTreeMap<String, String>);
 
 impl Params {
     pub(super) fn read(uri: &Uri, known: &[&str]) -> Result<Self, Refusal> {
-        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
-            .map_err(|_| refuse("query", "the query string cannot be read"))?;
+        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|_| {
+            refuse(
+                "query",
+                "the query string is not valid; percent-encode its values",
+            )
+        })?;
         let mut params = BTreeMap::new();
         for (name, value) in pairs {
             if !known.contains(&name.as_str()) {
                 let shown: String = name.chars().take(64).collect();
-                let detail = format!(
-                    "this parameter is not known here; known are {}",
-                    known.join(", ")
-                );
+                let detail = format!("unknown parameter; the known ones are {}", known.join(", "));
                 return Err(refuse(&shown, detail));
             }
             if params.insert(name.clone(), value).is_some() {

@@ -104,7 +104,7 @@ async fn the_start_fails_with_the_reason_and_without_the_password() {
     assert_eq!(
         dps_domain::with_causes(&error),
         "the database of the Cabinet cannot be used: the database at 127.0.0.1:1 does not answer: \
-         connection refused; start it, or correct its host and port in the connection string"
+         connection refused; start it, or correct the host and port in the connection string"
     );
     let first = dps_cabinet::bind(settings()).await.unwrap();
     let mut taken = settings();

@@ -145,7 +145,7 @@ impl Edge {
         }
         if *room == 0 {
             let detail = format!(
-                "{} certificates are held; raise Agent:MaxCertificates",
+                "the agent holds {} certificates, which is its limit; raise Agent:MaxCertificates",
                 self.max_certificates
             );
             let code = ProblemCode::CapacityExhausted;

@@ -55,9 +55,7 @@ impl Refusal {
             Self::Runtime(error) => runtime_problem(error),
             Self::Disk(error) => Problem::new(
                 ProblemCode::Internal,
-                format!(
-                    "{error}; look at the agent's log, its disk and the owner of its directory"
-                ),
+                format!("{error}; check the agent's log, its disk and the owner of its directory"),
             ),
             Self::Mismatch { detail } => Problem::new(ProblemCode::EdgeMismatch, detail.as_str()),
             Self::Stopping => Problem::new(
@@ -72,7 +70,7 @@ fn runtime_problem(error: &RuntimeError) -> Problem {
     match error {
         RuntimeError::Refused { .. } => Problem::new(
             ProblemCode::EdgeRejected,
-            format!("{error}; the certificate that was served before still is"),
+            format!("{error}; the previous certificate is still served"),
         )
         .about("chainPem"),
         RuntimeError::PayloadTooLarge { .. } => {
@@ -104,7 +102,7 @@ pub(super) fn check_generation(generation: u64) -> Result<(), Refusal> {
     if generation <= MAX_GENERATION {
         return Ok(());
     }
-    let detail = format!("a generation is at most {MAX_GENERATION}");
+    let detail = format!("a generation must be at most {MAX_GENERATION}");
     Err(Refusal::request(
         ProblemCode::RequestMalformed,
         "generation",
@@ -130,7 +128,8 @@ pub(crate) fn parse_request(
         })?;
     if request.fingerprint != chain.fingerprint() {
         let detail = format!(
-            "the chain's leaf has SHA-256 {}; send that in lower-case hex, or the chain that belongs to the fingerprint",
+            "the leaf of the chain has the SHA-256 fingerprint {}; send it in lower-case hex, or send the \
+             chain that belongs to the fingerprint",
             chain.fingerprint()
         );
         return Err(Refusal::request(

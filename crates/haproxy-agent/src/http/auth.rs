@@ -33,6 +33,6 @@ pub(super) async fn require_token(
 pub(super) async fn only_over_tls() -> Rejection {
     Rejection::new(
         ProblemCode::Unauthorized,
-        "this agent answers internal calls over mutual TLS only, at the address of Agent:Tls:Listen",
+        "this agent accepts internal calls only over mutual TLS, at the address of Agent:Tls:Listen",
     )
 }

@@ -43,7 +43,7 @@ pub(super) async fn apply_batch(
         let batch: Batch<'_> = read_json(&body)?;
         if batch.certificates.len() > MAX_BATCH_CERTIFICATES {
             let detail = format!(
-                "a batch holds at most {MAX_BATCH_CERTIFICATES} certificates; send several"
+                "a batch holds at most {MAX_BATCH_CERTIFICATES} certificates; send several batches"
             );
             return Err(Rejection::new(ProblemCode::RequestTooLarge, detail).about("certificates"));
         }
@@ -112,10 +112,12 @@ pub(super) async fn remove(
     hostname: Result<Path<String>, PathRejection>,
     up_to: Result<Query<UpTo>, QueryRejection>,
 ) -> Result<StatusCode, Rejection> {
-    let Path(hostname) = hostname
-        .map_err(|_| Rejection::new(ProblemCode::RequestMalformed, "the path is not UTF-8"))?;
+    let Path(hostname) = hostname.map_err(|_| {
+        Rejection::new(ProblemCode::RequestMalformed, "the path is not valid UTF-8")
+    })?;
     let Query(up_to) = up_to.map_err(|_| {
-        Rejection::new(ProblemCode::RequestMalformed, "generation is a number").about("generation")
+        Rejection::new(ProblemCode::RequestMalformed, "generation must be a number")
+            .about("generation")
     })?;
     let removal = Removal::new(Hostname::parse(&hostname)?, up_to.generation)?;
     app.edge.remove(removal).await?;
@@ -134,7 +136,7 @@ pub(super) async fn inventory(
     page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Json<InventoryPage>, Rejection> {
     let Query(page) = page.map_err(|_| {
-        Rejection::new(ProblemCode::RequestMalformed, "limit is a number").about("limit")
+        Rejection::new(ProblemCode::RequestMalformed, "limit must be a number").about("limit")
     })?;
     let limit = page.limit.unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE);
     let after = page
@@ -144,7 +146,7 @@ pub(super) async fn inventory(
         .map_err(|_| {
             Rejection::new(
                 ProblemCode::RequestMalformed,
-                "send back nextCursor as it was",
+                "the cursor is not valid; send nextCursor unchanged",
             )
             .about("cursor")
         })?;
@@ -184,8 +186,11 @@ pub(super) fn unreadable_body(rejection: BytesRejection) -> Rejection {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         return Rejection::new(
             ProblemCode::RequestTooLarge,
-            "the body is longer than is read here: 256 KiB, or 4 MiB for a batch",
+            "the body is too long; the limit is 256 KiB, or 4 MiB for a batch",
         );
     }
-    Rejection::new(ProblemCode::RequestMalformed, "the body broke off")
+    Rejection::new(
+        ProblemCode::RequestMalformed,
+        "the body ended early; send it again",
+    )
 }

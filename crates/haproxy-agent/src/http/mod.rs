@@ -113,7 +113,7 @@ async fn no_such_path() -> Rejection {
 async fn no_such_method(method: Method) -> Rejection {
     Rejection::new(
         ProblemCode::MethodNotAllowed,
-        format!("{method} is not offered on this path"),
+        format!("this path does not support {method}"),
     )
 }
 
@@ -121,7 +121,7 @@ async fn limit_time(State(app): State<App>, request: Request, next: Next) -> Res
     match tokio::time::timeout(app.request_timeout, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
-            let detail = format!("no answer within {:?}; try again", app.request_timeout);
+            let detail = format!("no response within {:?}; try again", app.request_timeout);
             Rejection::new(ProblemCode::RequestTimeout, detail).into_response()
         }
     }

@@ -20,7 +20,7 @@ pub enum Endpoint {
 
 /// The text names no endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("name a socket such as /run/haproxy/agent.sock, or tcp:127.0.0.1:9999")]
+#[error("write a socket such as /run/haproxy/agent.sock, or an address such as tcp:127.0.0.1:9999")]
 pub struct EndpointError;
 
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}

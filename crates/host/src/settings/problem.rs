@@ -91,12 +91,13 @@ impl fmt::Display for Problem {
             } => {
                 write!(
                     f,
-                    "{key}: the environment variables {first} and {second} both set it, to different values"
+                    "{key}: the environment variables {first} and {second} set different values; remove one"
                 )
             }
             Self::Exposed { key, file } => write!(
                 f,
-                "{key} is a secret, and its file {file}; or set it by an environment variable, or in a file of its own"
+                "{key} is a secret, and its file {file}; or set it by an environment variable or in a \
+                 separate file"
             ),
             Self::EnvironmentName { name } => write!(
                 f,

@@ -124,7 +124,7 @@ async fn why_a_server_does_not_let_us_in_is_told_once_with_what_to_do() {
     assert_eq!(
         missing,
         format!(
-            "the database at {address} does not let us in: database \"nowhere\" does not exist; create it, or correct the database \
+            "the database at {address} refuses the connection: database \"nowhere\" does not exist; create it, or correct the database \
              in the connection string"
         )
     );

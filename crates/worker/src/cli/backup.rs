@@ -33,13 +33,16 @@ pub async fn backup(
     let store = store_database(settings)?;
     if folder.symlink_metadata().is_ok() {
         bail!(
-            "{} exists already; a backup overwrites nothing, name a new folder",
+            "{} already exists; name a new folder, since a backup never overwrites anything",
             folder.display()
         );
     }
     let folder = std::path::absolute(folder)?;
     let (Some(parent), Some(name)) = (folder.parent(), folder.file_name()) else {
-        bail!("{} is no folder that can be made", folder.display());
+        bail!(
+            "{} cannot be created; name another folder",
+            folder.display()
+        );
     };
     let stop = dps_host::shutdown::token()?;
     let random = dps_host::randomness::hex(4);
@@ -47,10 +50,10 @@ pub async fn backup(
     DirBuilder::new()
         .mode(0o700)
         .create(&draft)
-        .with_context(|| format!("{} cannot be made", draft.display()))?;
+        .with_context(|| format!("cannot create {}", draft.display()))?;
     let filled = tokio::select! {
         filled = fill(settings, &store, &draft, programs) => filled,
-        () = stop.cancelled() => Err(anyhow::anyhow!("the backup was interrupted; nothing is left of it")),
+        () = stop.cancelled() => Err(anyhow::anyhow!("the backup was interrupted and removed")),
     };
     let made = filled.and_then(|report| {
         sync_directory(&draft)?;
@@ -67,8 +70,12 @@ pub async fn backup(
             Ok(())
         }
         Err(error) => {
-            fs::remove_dir_all(&draft)
-                .with_context(|| format!("{} is left of a failed backup", draft.display()))?;
+            fs::remove_dir_all(&draft).with_context(|| {
+                format!(
+                    "the backup failed, and {} remains; remove it",
+                    draft.display()
+                )
+            })?;
             Err(error)
         }
     }
@@ -77,7 +84,9 @@ pub async fn backup(
 /// The database of the CertificateStore.
 fn store_database(settings: &Settings) -> anyhow::Result<Target> {
     match settings.certificate_store.database() {
-        Ok(Target::Memory) => bail!("the CertificateStore is in memory; there is nothing to copy"),
+        Ok(Target::Memory) => {
+            bail!("the CertificateStore is in memory, so there is nothing to copy")
+        }
         Ok(target) => Ok(target),
         Err(what) => bail!("CertificateStore:ConnectionString {what}"),
     }
@@ -97,7 +106,7 @@ async fn fill(
             let keys = copy_keys(settings, draft)?;
             let opened = prove_copy(settings, draft).await?;
             report.push(format!(
-                "{STORE}, the CertificateStore; all its {opened} private keys open"
+                "{STORE}: the CertificateStore; all of its {opened} private keys can be decrypted"
             ));
             report.push(keys);
         }
@@ -114,7 +123,7 @@ async fn fill(
     if token.exists() {
         copy_secret(&token, &draft.join(API_TOKEN_FILE))?;
         report.push(format!(
-            "{API_TOKEN_FILE}, the token of the Cabinet's customer API"
+            "{API_TOKEN_FILE}: the token of the Cabinet's customer API"
         ));
     }
     Ok(report)
@@ -129,10 +138,11 @@ fn copy_keys(settings: &Settings, draft: &Path) -> anyhow::Result<String> {
     Ok(match source {
         KeySource::File(path) | KeySource::FileMadeOnFirstStart(path) => {
             copy_secret(&path, &draft.join(KEYS))?;
-            format!("{KEYS}, its key-encryption keys")
+            format!("{KEYS}: its key-encryption keys")
         }
         KeySource::Value(_) => {
-            "no keys: they are in CertificateStore:EncryptionKey; keep them apart, the copy is of no use without them"
+            "no keys: they are in the setting CertificateStore:EncryptionKey; keep them elsewhere, \
+             since the copy is useless without them"
                 .to_owned()
         }
     })
@@ -161,8 +171,9 @@ async fn open_all_keys(settings: &Settings) -> anyhow::Result<u64> {
     let store = wiring::open_existing_store(settings).await?;
     let opened = rotation::open_all(store.as_ref(), &vault).await;
     wiring::close_store(&store).await;
-    opened
-        .context("the copy was given up: not all of its private keys open with the keys beside it")
+    opened.context(
+        "the copy was removed: some of its private keys cannot be decrypted with the copied keys",
+    )
 }
 
 /// Dumps the CertificateStore; returns what to say about it.
@@ -180,9 +191,9 @@ async fn dump_store(
     let dump = dump_postgres(server, programs, &draft.join(STORE_DUMP)).await?;
     let opened = open_all_keys(&copied).await?;
     Ok(format!(
-        "{STORE_DUMP}, the CertificateStore as a dump of pg_dump, with {} tables, read to its end but not \
-         restored; the {opened} private keys of the database open with the copied keys. To restore: \
-         pg_restore --no-owner --exit-on-error --dbname=<an empty database> {STORE_DUMP}",
+        "{STORE_DUMP}: the CertificateStore, dumped by pg_dump, with {} tables, read to its end but \
+         not restored; the {opened} private keys of the database can be decrypted with the copied \
+         keys. To restore: pg_restore --no-owner --exit-on-error --dbname=<an empty database> {STORE_DUMP}",
         dump.tables
     ))
 }
@@ -204,19 +215,19 @@ async fn copy_cabinet(
     match &target {
         Target::File { path, .. } if path.exists() => {
             copy_sqlite(path, &draft.join(CABINET)).await?;
-            Ok(format!("{CABINET}, the database of the reference Cabinet"))
+            Ok(format!("{CABINET}: the database of the reference Cabinet"))
         }
         Target::File { path, .. } => Ok(format!(
-            "nothing of a reference Cabinet: there is no {}",
+            "nothing of a reference Cabinet: {} does not exist",
             path.display()
         )),
         Target::Postgres(server) if is_same_database(server, store) => Ok(format!(
-            "the reference Cabinet's tables in {STORE_DUMP}: it has the same database"
+            "the reference Cabinet's tables are in {STORE_DUMP}, since it uses the same database"
         )),
         Target::Postgres(server) => {
             let dump = dump_postgres(server, programs, &draft.join(CABINET_DUMP)).await?;
             Ok(format!(
-                "{CABINET_DUMP}, the database of the reference Cabinet as a dump of pg_dump, with {} \
+                "{CABINET_DUMP}: the database of the reference Cabinet, dumped by pg_dump, with {} \
                  tables",
                 dump.tables
             ))
@@ -249,7 +260,7 @@ fn is_same_database(server: &PostgresTarget, other: &Target) -> bool {
 /// Copies a small file that is for its owner alone.
 fn copy_secret(from: &Path, to: &Path) -> anyhow::Result<()> {
     let text = fs::read(from).map(Zeroizing::new);
-    let text = text.with_context(|| format!("{} cannot be read", from.display()))?;
+    let text = text.with_context(|| format!("cannot read {}", from.display()))?;
     let written = || -> io::Result<()> {
         let mut file = OpenOptions::new()
             .write(true)
@@ -259,11 +270,11 @@ fn copy_secret(from: &Path, to: &Path) -> anyhow::Result<()> {
         file.write_all(&text)?;
         file.sync_all()
     };
-    written().with_context(|| format!("{} cannot be written", to.display()))
+    written().with_context(|| format!("cannot write {}", to.display()))
 }
 
 fn sync_directory(path: &Path) -> anyhow::Result<()> {
     File::open(path)
         .and_then(|directory| directory.sync_all())
-        .with_context(|| format!("{} cannot be written to disk", path.display()))
+        .with_context(|| format!("cannot write {} to disk", path.display()))
 }

@@ -1,4 +1,4 @@
-//! `dps config …`.
+//! `dps config`: the check of the configuration, and a sample.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -17,8 +17,7 @@ use crate::config::{Finding, Role, Settings};
 /// A configuration with a comment for every key.
 pub const SAMPLE: &str = include_str!("../../../../docs/configuration/appsettings.sample.json");
 
-/// `dps config check`: what is effective, with secrets masked, on `out`; problems and warnings on
-/// `err`.
+/// Prints the effective settings with masked secrets on `out`, and problems and warnings on `err`.
 ///
 /// # Errors
 /// When nothing can be written.
@@ -72,7 +71,7 @@ fn write_effective(
 ) -> io::Result<()> {
     writeln!(
         out,
-        "Environment {}; files, the strongest last:",
+        "Environment {}; configuration files, later ones override earlier ones:",
         loaded.environment
     )?;
     if loaded.files.is_empty() {

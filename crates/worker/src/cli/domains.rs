@@ -65,7 +65,10 @@ pub async fn list(
     if records.len() == limit as usize
         && let Some(last) = records.last()
     {
-        outln!("There may be more: --after {}", PageKey::of(last))?;
+        outln!(
+            "There may be more; continue with --after {}",
+            PageKey::of(last)
+        )?;
     }
     Ok(())
 }
@@ -78,10 +81,11 @@ pub async fn show(
     (limit, as_json): (u32, bool),
     has_left: impl Fn(&KnownEdge) -> bool,
 ) -> anyhow::Result<()> {
-    let record = store
-        .domain_by_hostname(hostname)
-        .await?
-        .with_context(|| format!("no domain {hostname} is known here; the Cabinet adds domains"))?;
+    let record = store.domain_by_hostname(hostname).await?.with_context(|| {
+        format!(
+            "the service does not know the domain {hostname}; domains are created in the Cabinet"
+        )
+    })?;
     let deployments = store.deployments(record.id).await?;
     let known = store.edges().await?;
     let has_left = |edge: &str| {
@@ -117,31 +121,31 @@ pub async fn show(
     for deployment in &deployments {
         let is_current = Some(deployment.certificate_id) == record.phase.serving();
         let which = if is_current {
-            "the present certificate"
+            "the current certificate"
         } else {
             "another certificate"
         };
         let (edge, since) = (&deployment.edge, deployment.deployed_at);
         if has_left(edge) {
             outln!(
-                "  edge          {edge} is no longer configured; it was sent {which} at {since}"
+                "  edge          {edge} is no longer configured; it received {which} at {since}"
             )?;
         } else {
-            outln!("  edge          {edge} presents {which} since {since}")?;
+            outln!("  edge          {edge} has presented {which} since {since}")?;
         }
     }
     if let Some(failure) = &record.last_failure {
         outln!(
-            "  code          {} (to act: {:?})",
+            "  code          {} (actor: {:?})",
             failure.code(),
             failure.actor()
         )?;
         let again = if failure.is_retryable() {
-            "by itself"
+            "automatically"
         } else {
-            "when a retry is asked for"
+            "only on request: dps domains retry"
         };
-        outln!("  tried again   {again}")?;
+        outln!("  retried       {again}")?;
         outln!("  what to do    {}", what_to_do.unwrap_or_default())?;
         outln!("  evidence      {}", json!(failure))?;
     }
@@ -155,7 +159,7 @@ pub async fn show(
 async fn poll(store: &dyn CertificateStore, record: &DomainRecord) -> Option<RenewalInfoPoll> {
     store.poll(record.id).await.unwrap_or_else(|error| {
         eprintln!(
-            "{}: what the CA was asked is left out: {}",
+            "{}: the renewal information cannot be read: {}",
             record.hostname,
             with_causes(&error)
         );
@@ -186,7 +190,7 @@ fn show_renewal(record: &DomainRecord, poll: Option<&RenewalInfoPoll>) -> Result
     if let Some(url) = &info.explanation_url {
         outln!("  CA explains   {url}")?;
     }
-    outln!("  CA asked at   {}", info.poll_at)
+    outln!("  CA polled at  {}", info.poll_at)
 }
 
 fn renewal_value(record: &DomainRecord, poll: Option<&RenewalInfoPoll>) -> Value {

@@ -39,12 +39,12 @@ fn standing(edge: &KnownEdge, configured: &HAProxyAgent, now: Timestamp) -> (&'s
     let problem = || edge.problem.clone().unwrap_or_default();
     let reachability = edge.reachability;
     if has_left(edge, configured, now) {
-        let note = format!("was last in the fleet at {}", edge.listed_at);
+        let note = format!("was last part of the fleet at {}", edge.listed_at);
         return ("no longer configured", note);
     }
     if edge.approved_at.is_none() {
         let note = format!(
-            "was found at {}, and is sent nothing before `dps edges approve {}`",
+            "was found at {} and receives nothing until `dps edges approve {}`",
             edge.first_seen_at, edge.name
         );
         return ("waits for approval", note);
@@ -56,7 +56,7 @@ fn standing(edge: &KnownEdge, configured: &HAProxyAgent, now: Timestamp) -> (&'s
         (None, _) => ("answers", String::new()),
         (Some(since), Some(at)) => (
             "on probation",
-            format!("failed at {since}, answers again since {at}"),
+            format!("failed at {since} and has answered again since {at}"),
         ),
         (Some(since), None) => ("silent", format!("since {since}: {}", problem())),
     }
@@ -84,7 +84,7 @@ pub async fn list(
         return Ok(());
     }
     if edges.is_empty() {
-        outln!("No edge is known yet; `dps run` notes those of HAProxyAgent.")?;
+        outln!("No edge is known yet; `dps run` adds those of the section HAProxyAgent.")?;
         return Ok(());
     }
     let mut table = Table::new();
@@ -94,8 +94,8 @@ pub async fn list(
         "",
         "presents now",
         "compared",
-        "should have held",
-        "would not take",
+        "expected",
+        "refused",
         "unknown",
         "in the fleet",
     ]);
@@ -122,9 +122,7 @@ pub async fn list(
         ]);
     }
     outln!("{table}")?;
-    outln!(
-        "What an edge should have held, would not take and held unknown is of the time of its last comparison."
-    )?;
+    outln!("The columns expected, refused and unknown count certificates at the last comparison.")?;
     for note in notes {
         outln!("{note}")?;
     }
@@ -140,7 +138,7 @@ pub async fn approve(
 ) -> anyhow::Result<()> {
     let name = url.trim_end_matches('/');
     if is_configured(name, configured) {
-        outln!("{name} is in the configuration, and such edges need no approval.")?;
+        outln!("{name} is in the configuration and needs no approval.")?;
         return Ok(());
     }
     let known = store.edges().await?;
@@ -149,14 +147,17 @@ pub async fn approve(
         .find(|edge| edge.name == name)
         .and_then(|edge| edge.approved_at)
     {
-        outln!("{name} needs no approval: it has taken part since {at}.")?;
+        outln!("{name} needs no approval: it has been part of the fleet since {at}.")?;
         return Ok(());
     }
     if !store.edge_approve(name, now).await? {
-        anyhow::bail!("no edge {name} is known; `dps edges` names those that wait for approval");
+        anyhow::bail!(
+            "the edge {name} is not known; `dps edges` lists the edges that wait for approval"
+        );
     }
     outln!(
-        "{name} is approved: the service sends it certificates at its next look at HAProxyAgent:Discovery."
+        "{name} is approved: the service sends it certificates after its next DNS lookup \
+         (HAProxyAgent:Discovery:Interval)."
     )?;
     Ok(())
 }

@@ -29,15 +29,12 @@ pub async fn print(
         return Ok(());
     }
     if states.is_empty() {
-        outln!(
-            "Nothing is used of the limits of {}, and nobody waits for one.",
-            ca.directory_url
-        )?;
+        outln!("No limit of {} is used or waited for.", ca.directory_url)?;
         return Ok(());
     }
     let mut table = Table::new();
     table.load_style(UTF8_HORIZONTAL_ONLY);
-    table.set_header(["limit", "of", "left", "next at", "CA says not before"]);
+    table.set_header(["limit", "of", "left", "next at", "CA: not before"]);
     for state in &states {
         table.add_row([
             state.kind.to_string(),
@@ -69,7 +66,7 @@ pub async fn lift_by_name(
 ) -> anyhow::Result<()> {
     let kind = LimitKind::named(limit).with_context(|| {
         let known = LimitKind::ALL.map(LimitKind::as_str).join(", ");
-        format!("{limit:?} is no limit; there are {known}")
+        format!("{limit:?} is not a limit; the limits are {known}")
     })?;
     let hostname = |name| Hostname::parse(name).with_context(|| format!("{name:?} cannot be used"));
     let subject = match (kind, name) {
@@ -91,9 +88,10 @@ pub async fn lift_by_name(
     )
     .await?;
     let lifted = buckets.len();
-    outln!("{kind}: {lifted} lifted, {woken} waiting domains are due now.")?;
+    outln!("{kind}: {lifted} lifted; {woken} waiting domains are due now.")?;
     outln!(
-        "A service that remembers the wait goes on within a minute. What the CA refuses is waited for again."
+        "A running service continues within a minute. If the CA refuses a request again, it waits \
+         again."
     )?;
     Ok(())
 }

@@ -1,16 +1,16 @@
-//! What commands print for people and programs.
+//! Standard output of the commands.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Write as _};
 
-/// Standard output took no more.
+/// A failed write to standard output.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
-    /// The reader is gone, as in `dps domains list | head`: there is nobody to tell.
-    #[error("nobody reads standard output any more")]
+    /// The reader has closed the pipe, as in `dps domains list | head`.
+    #[error("the reader of standard output has closed it")]
     ReaderGone,
-    /// It cannot be written.
-    #[error("standard output cannot be written")]
+    /// Any other error.
+    #[error("cannot write to standard output")]
     Failed(#[source] io::Error),
 }
 

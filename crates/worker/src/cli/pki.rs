@@ -1,4 +1,4 @@
-//! `dps pki …`: the certificates with which services and agents believe each other.
+//! `dps pki …`: the certificates for mutual TLS between services and agents.
 //!
 //! A folder holds the private authority and, for each machine, a folder of its own with the three
 //! files that the machine needs. What is there is never overwritten by `init`, so it can be called
@@ -27,47 +27,48 @@ const AUTHORITY_DAYS: u32 = 3650;
 /// `dps pki …`.
 #[derive(Debug, Subcommand)]
 pub enum Pki {
-    /// Make a private authority and certificates for services and edges, all at once
+    /// Create a private authority and certificates for services and edges
     ///
-    /// DIR gets ca.pem and ca.key, and one folder for each machine. Nothing that is there is
-    /// overwritten: call it again with the same DIR to add edges.
+    /// DIR receives ca.pem and ca.key, and one folder for each machine. Existing files are never
+    /// overwritten; run the command again with the same DIR to add edges.
     #[command(after_long_help = WHAT_TO_COPY)]
     Init(Init),
-    /// Replace the certificates of all machines, or of those named, by new ones with new keys
+    /// Replace the certificates and keys of all machines, or of the named ones
     #[command(after_long_help = WHAT_TO_COPY)]
     Renew(Renew),
 }
 
 const WHAT_TO_COPY: &str = "\
 What to copy where:
-  DIR/service-NAME/  to the machine of dps run. Readable by its user alone.
+  DIR/service-NAME/  to the machine that runs dps run. Readable by its user only.
                      HAProxyAgent:BaseUrls            https://HOST:9403 for each edge
                      HAProxyAgent:Tls:CertificateFile …/certificate.pem
                      HAProxyAgent:Tls:KeyFile         …/key.pem
                      HAProxyAgent:Tls:CaFile          …/ca.pem
-  DIR/edge-NAME/     to the machine of that HAProxy. Readable by the agent's user alone.
+  DIR/edge-NAME/     to the machine of that HAProxy. Readable by the agent's user only.
                      Agent:Tls:CertificateFile        …/certificate.pem
                      Agent:Tls:KeyFile                …/key.pem
                      Agent:Tls:ClientCaFile           …/ca.pem
-  DIR/ca.key         nowhere. Keep DIR off the edges, best off line: whoever has this key can give orders to every agent.
+  DIR/ca.key         nowhere. Keep DIR away from the edges, best offline: this key gives control
+                     of every agent.
 
-HAProxy's configuration stays as it is: challenges are answered at Agent:Listen, 127.0.0.1:9402.
-Copied files count within seconds, without a restart. /health and /metrics of both sides tell when a certificate ends.";
+HAProxy's configuration does not change: challenges are answered at Agent:Listen, 127.0.0.1:9402.
+Copied files take effect within seconds, without a restart. /health and /metrics of both sides show
+when a certificate expires.";
 
 /// `dps pki init`.
 #[derive(Debug, Args)]
 pub struct Init {
-    /// The folder; made if it is not there
+    /// The folder; created if it does not exist
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// A service (dps run); several with one certificate each, or all replicas with the same
+    /// A service (dps run); repeat it for a certificate each, or use one for all replicas
     #[arg(long = "service", value_name = "NAME")]
     pub services: Vec<PeerName>,
-    /// An edge, with the hosts and addresses under which the service calls its agent if they are
-    /// not NAME itself
+    /// An edge, with the hosts and addresses at which the service calls its agent; default: NAME
     #[arg(long = "edge", value_name = "NAME[=HOST,IP…]")]
     pub edges: Vec<EdgeName>,
-    /// How long the certificates of the machines are valid
+    /// Lifetime of the machines' certificates
     #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=825))]
     pub days: u32,
 }
@@ -75,13 +76,13 @@ pub struct Init {
 /// `dps pki renew`.
 #[derive(Debug, Args)]
 pub struct Renew {
-    /// The folder that `dps pki init` made
+    /// The folder that `dps pki init` created
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// The folders in it, such as edge-berlin; all without
+    /// Folders in DIR, such as edge-berlin; all of them if absent
     #[arg(value_name = "MACHINE")]
     pub machines: Vec<String>,
-    /// How long the new certificates are valid
+    /// Lifetime of the new certificates
     #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=825))]
     pub days: u32,
 }
@@ -153,12 +154,12 @@ fn make(init: &Init, now: Timestamp) -> anyhow::Result<()> {
     }
     ensure!(
         !wanted.is_empty(),
-        "name what to make: --service NAME, --edge NAME[=HOST,IP…]"
+        "nothing to create; name a machine with --service NAME or --edge NAME[=HOST,IP…]"
     );
     for (index, (name, ..)) in wanted.iter().enumerate() {
         ensure!(
             wanted[..index].iter().all(|(other, ..)| other != name),
-            "{name} is named twice"
+            "{name} is given twice"
         );
     }
     let folder = Folder::make(&init.out)?;
@@ -174,7 +175,7 @@ fn make(init: &Init, now: Timestamp) -> anyhow::Result<()> {
     };
     ensure!(
         now < authority.expires_at(),
-        "the authority in {} has expired; begin anew in another folder",
+        "the authority in {} has expired; start again in a new folder",
         init.out.display()
     );
     let mut kept = Vec::new();
@@ -183,7 +184,7 @@ fn make(init: &Init, now: Timestamp) -> anyhow::Result<()> {
             if held != names {
                 let held: Vec<_> = held.iter().map(ToString::to_string).collect();
                 bail!(
-                    "{name} is there already, for {}; to change that, move {} away first",
+                    "{name} already exists, for {}; to change this, first move {} away",
                     held.join(", "),
                     init.out.join(&name).display()
                 );
@@ -195,7 +196,7 @@ fn make(init: &Init, now: Timestamp) -> anyhow::Result<()> {
         folder.add(&name, &authority, &chain, &key)?;
     }
     for name in kept {
-        outln!("{name} is there already and stays as it is.")?;
+        outln!("{name} already exists and was not changed.")?;
     }
     Ok(())
 }
@@ -204,7 +205,7 @@ fn renew(asked: &Renew, now: Timestamp) -> anyhow::Result<()> {
     let folder = Folder::open(&asked.out)?;
     let authority = folder.authority()?.with_context(|| {
         format!(
-            "{} holds no authority; dps pki init makes one",
+            "{} holds no authority; create one with dps pki init",
             asked.out.display()
         )
     })?;
@@ -215,11 +216,11 @@ fn renew(asked: &Renew, now: Timestamp) -> anyhow::Result<()> {
     };
     for machine in machines {
         let role = role_of(&machine).with_context(|| {
-            format!("{machine}: a machine's folder is service-NAME or edge-NAME")
+            format!("{machine} is not a machine's folder; name service-NAME or edge-NAME")
         })?;
         let names = folder
             .names(&machine)?
-            .with_context(|| format!("{machine} is not in {}", asked.out.display()))?;
+            .with_context(|| format!("{machine} does not exist in {}", asked.out.display()))?;
         let (chain, key) = authority.issue(role, &names, (before(now), now + DAY * asked.days))?;
         folder.replace(&machine, &chain, &key)?;
     }
@@ -246,7 +247,7 @@ fn list(out: &Path) -> anyhow::Result<()> {
             folder.not_after(&machine)?
         )?;
     }
-    outln!("`dps pki init --help` tells what to copy where.")?;
+    outln!("`dps pki init --help` explains what to copy where.")?;
     Ok(())
 }
 

@@ -15,9 +15,10 @@ pub async fn show(store: &dyn CertificateStore, now: Timestamp) -> anyhow::Resul
     let (removed, approved_until) = workers::removals(store, now).await?;
     outln!("Removed or renamed today: {removed}.")?;
     match approved_until {
-        Some(until) => outln!("All removals are let through until {until}.")?,
+        Some(until) => outln!("All removals are approved until {until}.")?,
         None => outln!(
-            "Beyond Workers:Removal:BrakePercent of the domains, further ones are held until `dps removals approve`."
+            "Removals beyond Workers:Removal:BrakePercent of the domains are held back until `dps \
+             removals approve`."
         )?,
     }
     Ok(())
@@ -29,7 +30,9 @@ pub async fn show(store: &dyn CertificateStore, now: Timestamp) -> anyhow::Resul
 /// When the store fails, or others wrote the count all the while.
 pub async fn approve(store: &dyn CertificateStore, now: Timestamp) -> anyhow::Result<()> {
     let until = workers::approve_removals(store, now).await?;
-    let until = until.context("the count of removals is being written; try again")?;
-    outln!("All removals are let through until {until}; those that were held are looked for now.")?;
+    let until = until.context("another process is changing the count of removals; try again")?;
+    outln!(
+        "All removals are approved until {until}; the service now applies those that it held back."
+    )?;
     Ok(())
 }

@@ -48,8 +48,8 @@ impl CabinetApi {
             Some(url) if url.scheme() == "http" && !is_loopback(url) && !self.allow_unencrypted => report.error(
                 "CabinetApi:BaseUrl",
                 format!(
-                    "{url} is not encrypted: whoever answers there can order removals, and our token would travel; use https, or set \
-                     CabinetApi:AllowUnencrypted if something else encrypts"
+                    "{url} is not encrypted: an attacker could read our token and order removals; use https, \
+                     or set CabinetApi:AllowUnencrypted if the network itself encrypts"
                 ),
             ),
             Some(url) => check_base_url(report, "CabinetApi:BaseUrl", url),

@@ -104,7 +104,9 @@ impl CertificateStore {
     /// The sentence about `CertificateStore:EncryptionKey`, when nothing can be chosen.
     pub fn key_source(&self) -> Result<KeySource, &'static str> {
         match (&self.encryption_key, &self.encryption_key_file) {
-            (Some(_), Some(_)) => Err("give either the value or the file, not both"),
+            (Some(_), Some(_)) => {
+                Err("is set together with CertificateStore:EncryptionKeyFile; set only one of them")
+            }
             (Some(value), None) => Ok(KeySource::Value(value.clone())),
             (None, Some(path)) => Ok(KeySource::File(path.clone())),
             (None, None) => match self.connection_string.target() {
@@ -113,9 +115,10 @@ impl CertificateStore {
                     Ok(KeySource::FileMadeOnFirstStart(beside.join("dps.kek")))
                 }
                 _ => Err(
-                    "is missing; only for a SQLite file a key is made by itself. Set CertificateStore:EncryptionKeyFile, the \
-                          same for every replica: a line `<id>:<base64 of 32 random bytes>`, such as from: echo \
-                          \"key-1:$(openssl rand -base64 32)\"",
+                    "is missing (a key is created automatically only beside a SQLite file); set \
+                     CertificateStore:EncryptionKeyFile, the same for every replica, to a file with \
+                     the line `<id>:<base64 of 32 random bytes>`, as made by: echo \
+                     \"key-1:$(openssl rand -base64 32)\"",
                 ),
             },
         }

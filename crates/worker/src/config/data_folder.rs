@@ -41,9 +41,9 @@ impl DataFolder {
             return;
         }
         let what = format!(
-            "names {}, since relative paths begin in {}; but the file lies in the working directory. \
-             Move it there (stop the service first; of a database, take {0}-wal and {0}-shm along if \
-             they exist), or write its absolute path",
+            "means {}, since relative paths begin in {}, but the file is in the working directory. Stop \
+             the service and move the file there (with {0}-wal and {0}-shm if they exist), or set its \
+             absolute path",
             here.display(),
             self.path.display(),
         );

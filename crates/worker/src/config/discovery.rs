@@ -94,29 +94,29 @@ impl Discovery {
             report.error(
                 "HAProxyAgent:Discovery:Name",
                 format!(
-                    "{name:?} is no DNS name; write one such as _haproxy-agent._tcp.edges.internal"
+                    "{name:?} is not a DNS name; set one such as _haproxy-agent._tcp.edges.internal"
                 ),
             );
         }
         if self.scheme == Scheme::Http {
             report.error(
                 "HAProxyAgent:Discovery:Scheme",
-                "is http: whoever forges an answer of the DNS would be sent every private key; use https with HAProxyAgent:Tls, or list \
-                 the agents in HAProxyAgent:BaseUrls",
+                "is http: a forged DNS answer could redirect every private key to an attacker; use https \
+                 with HAProxyAgent:Tls, or list the agents in HAProxyAgent:BaseUrls",
             );
         }
         if !has_tls {
             report.error(
                 "HAProxyAgent:Discovery:Name",
-                "needs HAProxyAgent:Tls: without an authority of your own, whoever forges an answer of the DNS would be sent every \
-                 private key; `dps pki init` makes the certificates",
+                "needs HAProxyAgent:Tls: without your own authority, a forged DNS answer could redirect \
+                 every private key to an attacker; create the certificates with `dps pki init`",
             );
         }
         for (index, suffix) in self.allowed_suffixes.iter().enumerate() {
             if !is_dns_name(&bare(suffix)) {
                 report.error(
                     &format!("HAProxyAgent:Discovery:AllowedSuffixes:{index}"),
-                    format!("{suffix:?} is no DNS name; write one such as edges.internal"),
+                    format!("{suffix:?} is not a DNS name; set one such as edges.internal"),
                 );
             }
         }

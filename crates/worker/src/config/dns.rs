@@ -29,7 +29,7 @@ pub struct ResolverAddress(pub SocketAddr);
 /// The text is not a [`ResolverAddress`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no resolver address: write 8.8.8.8, 127.0.0.1:5353, 2001:4860:4860::8888 or [::1]:5353"
+    "{0:?} is not a resolver address; write 8.8.8.8, 127.0.0.1:5353, 2001:4860:4860::8888 or [::1]:5353"
 )]
 pub struct ResolverAddressError(String);
 
@@ -51,13 +51,13 @@ impl Dns {
         if self.resolvers.is_empty() {
             report.error(
                 "Dns:Resolvers",
-                "is empty; give at least one resolver, better two of different operators",
+                "is empty; set at least one resolver, preferably two of different operators",
             );
         }
         if self.resolvers.len() > 16 {
             report.error(
                 "Dns:Resolvers",
-                "has more than 16 resolvers; every one is asked for every check",
+                "has more than 16 resolvers; remove some, since every check queries all of them",
             );
         }
         let bounds = HumanDuration::from_secs(1)..=HumanDuration::from_secs(30);

@@ -183,7 +183,10 @@ impl HAProxyAgent {
     /// What we show and believe over TLS, read from its files; `None` where none are given.
     pub fn client_tls(&self) -> anyhow::Result<Option<ClientTls>> {
         let files = self.tls.files().map_err(|missing| {
-            anyhow::anyhow!("HAProxyAgent:Tls: {} missing", missing.join(" and "))
+            anyhow::anyhow!(
+                "HAProxyAgent:Tls: {} missing; set CertificateFile, KeyFile and CaFile",
+                missing.join(" and ")
+            )
         })?;
         Ok(files.map(ClientTls::open).transpose()?)
     }
@@ -192,8 +195,8 @@ impl HAProxyAgent {
         if self.urls().is_empty() && self.discovery.name.is_none() {
             report.error(
                 "HAProxyAgent:BaseUrl",
-                "is missing; set it (or the list HAProxyAgent:BaseUrls) to the URL of the agent, such as http://127.0.0.1:9402, or \
-                 HAProxyAgent:Discovery:Name to where the agents are found",
+                "is missing; set it (or the list HAProxyAgent:BaseUrls) to the URL of the agent, such as \
+                 http://127.0.0.1:9402, or set HAProxyAgent:Discovery:Name to find the agents by DNS",
             );
         }
         if let Some(url) = &self.base_url {
@@ -211,7 +214,7 @@ impl HAProxyAgent {
                 report.error(
                     &format!("{key}:BaseUrl"),
                     format!(
-                        "{} has an element before this one; give it one token",
+                        "{} is listed twice; remove one of the elements",
                         agent.base_url
                     ),
                 );
@@ -247,8 +250,9 @@ impl HAProxyAgent {
                 return report.error(
                     "HAProxyAgent:Token",
                     format!(
-                        "is shown to {url} and to another agent: stolen from one, it commands the other; give each its own in \
-                         HAProxyAgent:Agents, use HAProxyAgent:Tls, or set HAProxyAgent:SharedToken"
+                        "is sent to {url} and to another agent, so a token stolen from one controls the \
+                         other; set one token for each agent in HAProxyAgent:Agents, use \
+                         HAProxyAgent:Tls, or set HAProxyAgent:SharedToken"
                     ),
                 );
             }
@@ -263,8 +267,9 @@ impl HAProxyAgent {
             return report.error(
                 key,
                 format!(
-                    "{url} is not encrypted, and private keys would travel; use https with HAProxyAgent:Tls (`dps pki init` makes \
-                     the certificates), or set HAProxyAgent:AllowUnencrypted if something else encrypts"
+                    "{url} is not encrypted, but private keys are sent there; use https with \
+                     HAProxyAgent:Tls (create the certificates with `dps pki init`), or set \
+                     HAProxyAgent:AllowUnencrypted if the network itself encrypts"
                 ),
             );
         }

@@ -86,17 +86,20 @@ impl LetsEncrypt {
         if !(url.scheme() == "https" || url.scheme() == "http" && is_loopback(url)) {
             report.error(
                 key,
-                "must begin with https:// (RFC 8555 §6.1); http:// is for this machine only",
+                "must begin with https:// (RFC 8555 §6.1); http:// is accepted only for this machine",
             );
         } else if has_credentials(url) {
-            report.error(key, "must not hold a user name or password");
+            report.error(key, "must not contain a user name or password");
         } else if self.is_staging() {
-            report.warning(key, format!("is Let's Encrypt's staging, whose certificates no browser trusts; for real ones: {PRODUCTION}"));
+            report.warning(key, format!(
+                    "is the staging directory of Let's Encrypt, whose certificates no browser trusts; \
+                     set {PRODUCTION} for trusted certificates"
+                ));
         }
         if !self.terms_of_service_agreed {
             report.error(
                 "LetsEncrypt:TermsOfServiceAgreed",
-                "must be true: read the terms of service of the CA, then set it",
+                "must be true; read the CA's terms of service, then set it",
             );
         }
         for (key, file) in [
@@ -115,14 +118,15 @@ impl LetsEncrypt {
             if !is_host(host) {
                 report.error(
                     &format!("LetsEncrypt:AllowedHosts:{index}"),
-                    "must be a host name, or a host name and port, such as orders.example.com:8443",
+                    "must be a hostname, or a hostname and a port, such as orders.example.com:8443",
                 );
             }
         }
         if self.accept_directory_change {
             report.warning(
                 "LetsEncrypt:AcceptDirectoryChange",
-                "is on: the next start with another directory replaces live certificates; take it out after that start",
+                "is true: the next start with another directory replaces live certificates; remove it after \
+                 that start",
             );
         }
         if self.user_agent.as_ref().is_some_and(|agent| {
@@ -132,7 +136,7 @@ impl LetsEncrypt {
         }) {
             report.error(
                 "LetsEncrypt:UserAgent",
-                "must be printable ASCII, since it travels in an HTTP header",
+                "must be printable ASCII, since it is sent in an HTTP header",
             );
         }
     }

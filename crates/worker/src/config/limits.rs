@@ -73,7 +73,7 @@ fn read(text: &str) -> Result<Limit, String> {
     }
     let form = || {
         format!(
-            "must be such as \"300 per 3h\", \"1 per 1d, burst 1152\" or \"{LIFTED}\", not {text:?}"
+            "is {text:?}; write it like \"300 per 3h\", \"1 per 1d, burst 1152\" or \"{LIFTED}\""
         )
     };
     let (rate, burst) = match text.split_once(',') {
@@ -93,7 +93,7 @@ fn read(text: &str) -> Result<Limit, String> {
     let period: HumanDuration = period.trim().parse().map_err(|_| form())?;
     if period.get().is_zero() || period.get() > LONGEST_PERIOD {
         return Err(format!(
-            "counts over {period}, which must be more than nothing and at most a year"
+            "has the period {period}, which must be more than zero and at most one year"
         ));
     }
     Ok(Limit::bursting(burst, count, period.get()))

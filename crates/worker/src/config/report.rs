@@ -12,7 +12,7 @@ use dps_host::{HumanDuration, Secret, TOKEN_RULE};
 pub struct Finding {
     /// The full key, such as `Dns:Timeout`, or the section where the sentence names the key.
     pub key: String,
-    /// What is wrong and what to do about it.
+    /// Problem and remedy.
     pub what: String,
 }
 
@@ -28,9 +28,9 @@ impl fmt::Display for Finding {
 /// All findings about the settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// They keep the process from starting.
+    /// Findings that keep the process from starting.
     pub errors: Vec<Finding>,
-    /// They do not.
+    /// Findings that do not.
     pub warnings: Vec<Finding>,
 }
 
@@ -76,7 +76,7 @@ impl Report {
             Ok(None) => self.error(
                 key,
                 format!(
-                    "is missing; set it, or {key}File to a file that holds it (environment: {}File)",
+                    "is missing; set it, or set {key}File to a file with it (environment: {}File)",
                     key.replace(':', "__")
                 ),
             ),

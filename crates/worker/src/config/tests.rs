@@ -357,7 +357,9 @@ fn what_a_role_does_not_need_is_not_asked_of_it() {
     assert_eq!(errors(Role::Cabinet), ["Cabinet", "Cabinet"]);
     let agent = settings.check(Role::Agent).errors.remove(0).to_string();
     assert!(
-        agent.starts_with("Agent:Token, Agent:TokenFile or the files of Agent:Tls must be set"),
+        agent.starts_with(
+            "Agent:Token is missing; set it, Agent:TokenFile or the files of Agent:Tls"
+        ),
         "{agent}"
     );
 }
@@ -389,11 +391,11 @@ fn each_unusable_value_is_named_with_what_to_do() {
         (
             "CabinetApi__BaseUrl",
             "https://user:pass@cabinet.example",
-            "the token has a key of its own",
+            "the token has its own key",
         ),
         ("CabinetApi__BaseUrl", "https://cabinet.example/?a=b", "'?'"),
         ("CabinetApi__Token", "two words", "printable ASCII"),
-        ("CabinetApi__TokenFile", "/nowhere", "not both"),
+        ("CabinetApi__TokenFile", "/nowhere", "only one of them"),
         ("CabinetApi__Timeout", "0s", "from 1s to 5m"),
         (
             "CertificateStore__ConnectionString",
@@ -426,11 +428,7 @@ fn each_unusable_value_is_named_with_what_to_do() {
             "/nowhere/kek",
         ),
         ("CertificateStore__MaxConnections", "0", "from 1 to 1000"),
-        (
-            "Cabinet__CnameTarget",
-            "{id}.com",
-            "anybody registers names",
-        ),
+        ("Cabinet__CnameTarget", "{id}.com", "a public suffix"),
         ("Dns__Timeout", "1h", "from 1s to 30s"),
         (
             "HAProxyAgent__BaseUrl",
@@ -449,8 +447,8 @@ fn each_unusable_value_is_named_with_what_to_do() {
         ),
         ("LetsEncrypt__CaCertificateFile", NO_PEM, "Cargo.toml: "),
         ("LetsEncrypt__RootsFile", NO_PEM, "Cargo.toml: "),
-        ("LetsEncrypt__AllowedHosts__0", "*", "host name"),
-        ("LetsEncrypt__AllowedHosts__0", "*.ca.example", "host name"),
+        ("LetsEncrypt__AllowedHosts__0", "*", "hostname"),
+        ("LetsEncrypt__AllowedHosts__0", "*.ca.example", "hostname"),
         ("LetsEncrypt__UserAgent", "a\nb", "printable ASCII"),
         ("Logging__Level", "loud", "Information"),
         (
@@ -466,7 +464,7 @@ fn each_unusable_value_is_named_with_what_to_do() {
         (
             "Workers__DomainVerification__AllowedTargets__0",
             "com",
-            "anybody registers names",
+            "a public suffix",
         ),
         (
             "Workers__DomainVerification__GiveUpAfter",

@@ -10,20 +10,23 @@ pub(super) fn check_base_url(report: &mut Report, key: &str, url: &Url) {
     if has_credentials(url) {
         return report.error(
             key,
-            "must not hold a user name or password; the token has a key of its own",
+            "must not contain a user name or password; the token has its own key",
         );
     }
     if !matches!(url.scheme(), "http" | "https") {
         return report.error(key, format!("{url} must begin with http:// or https://"));
     }
     if url.query().is_some() || url.fragment().is_some() {
-        report.error(key, format!("{url} must not have a '?' or '#' part"));
+        report.error(
+            key,
+            format!("{url} must not have a query ('?') or a fragment ('#')"),
+        );
     }
     if url.scheme() == "http" && !is_loopback(url) {
         report.warning(
             key,
             format!(
-                "{url} is not encrypted: whoever sees the traffic sees the token and the keys; use https"
+                "{url} is not encrypted: the token and the keys can be read on the way; use https"
             ),
         );
     }

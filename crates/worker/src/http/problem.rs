@@ -33,19 +33,19 @@ impl Problem {
     pub const METHOD_NOT_ALLOWED: Self = Self {
         status: StatusCode::METHOD_NOT_ALLOWED,
         code: "METHOD_NOT_ALLOWED",
-        detail: "This path does not take this method; the Allow header names those it takes.",
+        detail: "This path does not support this method; the Allow header lists those it does.",
     };
     /// No answer within the bound.
     pub const TIMEOUT: Self = Self {
         status: StatusCode::SERVICE_UNAVAILABLE,
         code: "TIMEOUT",
-        detail: "The answer was not ready in time.",
+        detail: "The response was not ready in time; try again.",
     };
     /// A fault of ours.
     pub const INTERNAL: Self = Self {
         status: StatusCode::INTERNAL_SERVER_ERROR,
         code: "INTERNAL",
-        detail: "Something went wrong here; the log tells what.",
+        detail: "The service failed; its log has the cause.",
     };
 }
 

@@ -95,7 +95,10 @@ fn approve(world: &World, edge: SocketAddr) {
     let said = approve();
     assert!(said.contains("is approved"), "{said}");
     let said = approve();
-    assert!(said.contains("it has taken part since"), "{said}");
+    assert!(
+        said.contains("it has been part of the fleet since"),
+        "{said}"
+    );
 }
 
 /// What `dps edges` says of an edge.
@@ -146,7 +149,9 @@ async fn three_edges_of_which_one_is_stopped_during_a_mass_deployment_end_with_t
     wait::until("all three are known to present it", PATIENCE, || async {
         let text = dps(world.home(), &["domains", "show", &all[29]]);
         let text = String::from_utf8(text.stdout).unwrap();
-        let presenting = text.matches("presents the present certificate").count();
+        let presenting = text
+            .matches("has presented the current certificate")
+            .count();
         (presenting == 3).then_some(())
     })
     .await

@@ -69,12 +69,12 @@ async fn a_limit_that_the_ca_named_by_mistake_is_shown_and_lifted_while_the_serv
     );
     let unknown = dps(world.home(), &["limits", "lift", "Orders"]);
     assert!(
-        String::from_utf8_lossy(&unknown.stderr).contains("there are NewOrders, "),
+        String::from_utf8_lossy(&unknown.stderr).contains("the limits are NewOrders, "),
         "{unknown:?}"
     );
     let lifted = said(&["limits", "lift", "NewOrders"]);
     assert!(
-        lifted.contains("1 lifted, 1 waiting domains are due now"),
+        lifted.contains("1 lifted; 1 waiting domains are due now"),
         "{lifted}"
     );
     wait::until("the order", PATIENCE, async || {
@@ -82,7 +82,7 @@ async fn a_limit_that_the_ca_named_by_mistake_is_shown_and_lifted_while_the_serv
     })
     .await
     .unwrap_or_else(|error| panic!("{error}\n{}", world.service.log_tail()));
-    assert!(said(&["limits", "show"]).contains("nobody waits"));
+    assert!(said(&["limits", "show"]).contains("is used or waited for"));
 }
 
 /// Ten days in the `Retry-After` of a maintenance page.

@@ -150,11 +150,11 @@ async fn the_command_line_lists_shows_nudges_and_renews_what_the_service_works_o
     for (arguments, reason) in [
         (
             ["domains", "show", "unknown.test"],
-            "no domain unknown.test is known here",
+            "does not know the domain unknown.test",
         ),
         (
             ["domains", "renew", "not a name"],
-            "\"not a name\" cannot be used",
+            "\"not a name\" is not a hostname",
         ),
     ] {
         let output = dps(world.home(), &arguments);
@@ -334,7 +334,7 @@ async fn a_wrong_password_of_the_database_is_told_at_the_start_and_not_shown() {
         let said = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
         let said = said.concat();
         for part in [
-            "does not let us in: password authentication failed for user",
+            "refuses the connection: password authentication failed for user",
             "correct the user and the password in the connection string",
             "guarded:***@",
         ] {
@@ -386,11 +386,11 @@ async fn the_key_encryption_key_can_be_changed_without_losing_a_certificate() {
     // The account's key and the certificate's: that of the order is erased with it.
     assert_eq!(
         said(&world, &["keys", "rotate"]),
-        "2 private keys were sealed anew, 0 were current already.\n"
+        "2 private keys were encrypted again; 0 already used the current key.\n"
     );
     assert_eq!(
         said(&world, &["keys", "rotate"]),
-        "0 private keys were sealed anew, 2 were current already.\n"
+        "0 private keys were encrypted again; 2 already used the current key.\n"
     );
 
     // Nothing needs the old key any more.

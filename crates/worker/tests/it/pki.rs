@@ -122,7 +122,7 @@ fn an_edge_is_added_later_to_the_same_authority_and_nothing_is_overwritten() {
         &["init", "--out", "pki", "--edge", "one=192.0.2.9"],
     );
     assert!(
-        conflict.contains("edge-one is there already, for one"),
+        conflict.contains("edge-one already exists, for one"),
         "{conflict}"
     );
     assert_eq!(files(&folder), after);
@@ -180,10 +180,10 @@ fn what_cannot_be_made_is_refused_with_a_reason_and_leaves_nothing_behind() {
         ),
         (
             &["init", "--out", "pki", "--edge", "a", "--edge", "A"],
-            "named twice",
+            "given twice",
         ),
         (&["init", "--out", "pki"], "--service NAME"),
-        (&["renew", "--out", "pki"], "no folder"),
+        (&["renew", "--out", "pki"], "not a folder"),
     ] {
         let said = refused(home.path(), arguments);
         assert!(said.contains(reason), "{said}");

@@ -162,7 +162,7 @@ fn seal_anew(target: &Target, dump: &Dump) {
     // of a certificate that is stored, which the migration erased.
     assert_eq!(
         said(&["keys", "rotate"]),
-        "8 private keys were sealed anew, 0 were current already.\n"
+        "8 private keys were encrypted again; 0 already used the current key.\n"
     );
 }
 

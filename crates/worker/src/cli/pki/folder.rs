@@ -27,12 +27,12 @@ impl Folder {
             .recursive(true)
             .mode(0o700)
             .create(path)
-            .with_context(|| format!("{} cannot be made", path.display()))?;
+            .with_context(|| format!("cannot create {}", path.display()))?;
         Self::open(path)
     }
 
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
-        ensure!(path.is_dir(), "{} is no folder", path.display());
+        ensure!(path.is_dir(), "{} is not a folder", path.display());
         Ok(Self(path.to_owned()))
     }
 
@@ -77,7 +77,7 @@ impl Folder {
     pub(super) fn not_after(&self, machine: &str) -> anyhow::Result<Timestamp> {
         let chain = self.certificate(machine)?;
         Ok(chain
-            .with_context(|| format!("{machine} is gone"))?
+            .with_context(|| format!("{machine} no longer exists"))?
             .leaf()
             .not_after)
     }
@@ -86,7 +86,7 @@ impl Folder {
     pub(super) fn machines(&self) -> anyhow::Result<Vec<String>> {
         let mut machines = Vec::new();
         for entry in
-            fs::read_dir(&self.0).with_context(|| format!("{} cannot be read", self.0.display()))?
+            fs::read_dir(&self.0).with_context(|| format!("cannot read {}", self.0.display()))?
         {
             let name = entry?.file_name();
             let Some(name) = name.to_str() else { continue };
@@ -109,20 +109,20 @@ impl Folder {
         let path = self.0.join(machine);
         ensure!(
             !path.exists(),
-            "{} is there but holds no {CERTIFICATE}",
+            "{} exists but holds no {CERTIFICATE}; move it away",
             path.display()
         );
         let unfinished = tempfile::Builder::new()
             .prefix(".unfinished-")
             .permissions(fs::Permissions::from_mode(0o700))
             .tempdir_in(&self.0)
-            .with_context(|| format!("nothing can be written to {}", self.0.display()))?;
+            .with_context(|| format!("cannot write to {}", self.0.display()))?;
         write_new(&unfinished.path().join(KEY), key.to_pem().expose_secret())?;
         write_new(&unfinished.path().join(CERTIFICATE), &chain.to_pem())?;
         write_new(&unfinished.path().join(CA), &authority.chain().to_pem())?;
         sync(unfinished.path())?;
         fs::rename(unfinished.path(), &path)
-            .with_context(|| format!("{} cannot be made", path.display()))?;
+            .with_context(|| format!("cannot create {}", path.display()))?;
         sync(&self.0)
     }
 
@@ -143,7 +143,7 @@ impl Folder {
             remove_leftover(&next)?;
             write_new(&next, text)?;
             fs::rename(&next, path.join(name))
-                .with_context(|| format!("{} cannot be replaced", path.join(name).display()))?;
+                .with_context(|| format!("cannot replace {}", path.join(name).display()))?;
         }
         sync(&path)
     }
@@ -159,7 +159,7 @@ impl Folder {
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {
-    fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
+    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 fn read_chain(path: &Path) -> anyhow::Result<CertificateChain> {
@@ -169,13 +169,13 @@ fn read_chain(path: &Path) -> anyhow::Result<CertificateChain> {
 
 fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
     create_private_file(path, text.as_bytes())
-        .with_context(|| format!("{} cannot be written", path.display()))
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn remove_leftover(path: &Path) -> anyhow::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("{} cannot be removed", path.display()))
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
         }
         Ok(()) | Err(_) => Ok(()),
     }
@@ -184,5 +184,5 @@ fn remove_leftover(path: &Path) -> anyhow::Result<()> {
 fn sync(folder: &Path) -> anyhow::Result<()> {
     fs::File::open(folder)
         .and_then(|folder| folder.sync_all())
-        .with_context(|| format!("{} cannot be written through", folder.display()))
+        .with_context(|| format!("cannot write {} to disk", folder.display()))
 }

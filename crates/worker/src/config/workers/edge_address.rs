@@ -14,7 +14,7 @@ pub struct EdgeAddress(pub IpNet);
 /// The text is not an [`EdgeAddress`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no IP address or network: write an IP address, or a network such as 192.0.2.0/24"
+    "{0:?} is not an IP address or network; write an IP address, or a network such as 192.0.2.0/24"
 )]
 pub struct EdgeAddressError(String);
 

@@ -234,14 +234,14 @@ impl DomainVerification {
         {
             report.error(
                 &format!("{name}:AllowedTargets"),
-                format!("has {}, {PUBLIC_TARGET}", target.as_str()),
+                format!("contains {}, {PUBLIC_TARGET}", target.as_str()),
             );
         }
         for address in &self.edge_addresses {
             if let Some(fault) = edge_network_fault(&address.0) {
                 report.error(
                     &format!("{name}:EdgeAddresses"),
-                    format!("has {address}, which {fault}"),
+                    format!("contains {address}, which {fault}"),
                 );
             }
         }
@@ -269,20 +269,20 @@ impl HttpProbe {
             let key = format!("{name}:ForbiddenNetworks");
             report.error(
                 &key,
-                format!("has more than {MAX_FORBIDDEN_NETWORKS} networks"),
+                format!("has more than {MAX_FORBIDDEN_NETWORKS} networks; remove or merge some"),
             );
         }
         if self.port != 80 {
             report.warning(
                 &format!("{name}:Port"),
-                "is not 80, the port that a public CA connects to",
+                "is not 80, the port to which a public CA connects",
             );
         }
         if self.allow_private_addresses {
             let key = format!("{name}:AllowPrivateAddresses");
             report.warning(
                 &key,
-                "is on: a customer's DNS can make this machine connect to your internal addresses",
+                "is true: a customer's DNS can make this machine connect to your internal addresses",
             );
         }
     }
@@ -340,7 +340,8 @@ impl Intake {
         if self.missing_grace < HumanDuration::from_secs(DAY) {
             report.warning(
                 "Workers:Intake:MissingGrace",
-                "is shorter than a day: domains that the Cabinet loses by mistake are taken down before anybody looks",
+                "is shorter than one day: if the Cabinet loses domains by mistake, they are removed before \
+                 anyone can react",
             );
         }
     }
@@ -359,9 +360,8 @@ fn check_backoff(
 ) {
     let key = format!("{name}:MaxBackoff");
     if max_backoff < interval {
-        let what = format!(
-            "is {max_backoff}, shorter than {name}:Interval ({interval}), from which it grows"
-        );
+        let what =
+            format!("is {max_backoff}, but must not be shorter than {name}:Interval ({interval})");
         return report.error(&key, what);
     }
     report.duration(

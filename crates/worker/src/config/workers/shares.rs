@@ -63,13 +63,15 @@ impl Shares {
             .sum();
         if sum > 100 {
             let what = format!(
-                "add up to {sum} percent; lower Urgent, Renewal, FirstIssuance or Chronic until they are no more than 100"
+                "is {sum} percent in total, but must not exceed 100; lower Urgent, Renewal, FirstIssuance \
+                 or Chronic"
             );
             report.error("Workers:Shares", what);
         }
         if permits < 4 {
             let what = format!(
-                "and Workers:Renewal:Concurrency are {permits} together; four kinds of work share them, so make them 4 or more"
+                "and Workers:Renewal:Concurrency are {permits} in total, but must be at least 4, since four \
+                 kinds of work share them"
             );
             report.error("Workers:AcmeIssuance:Concurrency", what);
         }
