@@ -2,7 +2,7 @@
 
 pub mod limits;
 
-use dps_domain::{Event, Failure, Hostname, Phase, Timestamp};
+use dps_domain::{Event, EventKind, Failure, Hostname, Phase, Timestamp};
 use serde_json::json;
 
 use crate::ports::CertificateStore;
@@ -50,20 +50,26 @@ pub async fn renew(
     now: Timestamp,
     hostname: &Hostname,
 ) -> Result<DomainRecord, OperatorError> {
-    change(store, (who, now), hostname, "renewal.requested", |record| {
-        if !record.phase.is_live() {
-            return Err(OperatorError::NotLive {
-                hostname: hostname.clone(),
-                phase: record.phase.name(),
-            });
-        }
-        record.phase = record
-            .phase
-            .clone()
-            .apply(Event::RenewalDue)
-            .unwrap_or_else(|_| record.phase.clone());
-        Ok(())
-    })
+    change(
+        store,
+        (who, now),
+        hostname,
+        EventKind::RenewalRequested,
+        |record| {
+            if !record.phase.is_live() {
+                return Err(OperatorError::NotLive {
+                    hostname: hostname.clone(),
+                    phase: record.phase.name(),
+                });
+            }
+            record.phase = record
+                .phase
+                .clone()
+                .apply(Event::RenewalDue)
+                .unwrap_or_else(|_| record.phase.clone());
+            Ok(())
+        },
+    )
     .await
 }
 
@@ -75,29 +81,36 @@ pub async fn retry(
     now: Timestamp,
     hostname: &Hostname,
 ) -> Result<DomainRecord, OperatorError> {
-    change(store, (who, now), hostname, "retry.by_operator", |record| {
-        let refused = |remedy| OperatorError::NotWaiting {
-            hostname: hostname.clone(),
-            phase: record.phase.name(),
-            remedy,
-        };
-        match &record.phase {
-            Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. } | Phase::Leaving => {
-                Ok(())
+    change(
+        store,
+        (who, now),
+        hostname,
+        EventKind::RetryByOperator,
+        |record| {
+            let refused = |remedy| OperatorError::NotWaiting {
+                hostname: hostname.clone(),
+                phase: record.phase.name(),
+                remedy,
+            };
+            match &record.phase {
+                Phase::Onboarding(_)
+                | Phase::Live { .. }
+                | Phase::Expired { .. }
+                | Phase::Leaving => Ok(()),
+                Phase::Failed
+                    if matches!(record.last_failure, Some(Failure::NameAlreadyClaimed {})) =>
+                {
+                    Err(refused("another domain holds its name"))
+                }
+                Phase::Failed => {
+                    record.phase = Phase::START;
+                    record.pending_since = now;
+                    Ok(())
+                }
+                Phase::Gone => Err(refused("it was removed")),
             }
-            Phase::Failed
-                if matches!(record.last_failure, Some(Failure::NameAlreadyClaimed {})) =>
-            {
-                Err(refused("another domain holds its name"))
-            }
-            Phase::Failed => {
-                record.phase = Phase::START;
-                record.pending_since = now;
-                Ok(())
-            }
-            Phase::Gone => Err(refused("it was removed")),
-        }
-    })
+        },
+    )
     .await
 }
 
@@ -105,7 +118,7 @@ async fn change(
     store: &dyn CertificateStore,
     (who, now): (&str, Timestamp),
     hostname: &Hostname,
-    kind: &str,
+    kind: EventKind,
     alter: impl Fn(&mut DomainRecord) -> Result<(), OperatorError>,
 ) -> Result<DomainRecord, OperatorError> {
     for _ in 0..TRIES {

@@ -8,14 +8,14 @@ use dps_domain::phase::{Issuance, Lane, Next};
 use dps_domain::renewal::WaitCause;
 use dps_domain::renewal::info::{RenewalInfo, RenewalPlan};
 use dps_domain::{
-    Event, Failure, FailureCode, IllegalTransition, Phase, Timestamp, backoff, renewal,
+    Event, EventKind, Failure, FailureCode, IllegalTransition, Phase, Timestamp, backoff, renewal,
 };
 use serde_json::{Map, Value, json};
 
 use crate::bounds;
 use crate::policy::Policy;
 use crate::ports::cabinet::StatusReport;
-use crate::ports::store::{Completion, DNS_CONFIRMED, DomainEvent, DomainRecord};
+use crate::ports::store::{Completion, DomainEvent, DomainRecord};
 use crate::sentence::last_sentence;
 use crate::steps::{Outcome, Then};
 
@@ -103,7 +103,7 @@ pub fn settle(
                 record.lost_orders = 0;
                 record.order_not_before = Timestamp::EPOCH;
             }
-            (kind.to_owned(), detail, None)
+            (kind, detail, None)
         }
         Outcome::Confirmed { until } => {
             record.attempt = 0;
@@ -112,7 +112,7 @@ pub fn settle(
             record
                 .last_failure
                 .take_if(|failure| !failure.refuses_name_or_target());
-            (DNS_CONFIRMED.to_owned(), json!({}), None)
+            (EventKind::DnsConfirmed, json!({}), None)
         }
         Outcome::Waiting { until, kind } => {
             record.attempt = record.attempt.saturating_sub(1);
@@ -122,7 +122,7 @@ pub fn settle(
                 .filter(|_| is_moved_away(before));
             let due = in_time(&record.phase, failure, until.max(context.now), context.now);
             record.next_attempt_at = Some(due);
-            (kind.to_owned(), json!({ "until": due }), None)
+            (kind, json!({ "until": due }), None)
         }
         Outcome::Failed {
             failure,
@@ -132,7 +132,7 @@ pub fn settle(
             let failure = bounds::failure(&failure).into_owned();
             fail(&mut record, &failure, then, context)?;
             let detail = serde_json::to_value(&failure).unwrap_or_default();
-            let kind = failure.code().as_str().to_ascii_lowercase();
+            let kind = EventKind::Failed(failure.code());
             record.last_failure = Some(failure);
             (kind, detail, Some(message))
         }
@@ -151,7 +151,7 @@ pub fn settle(
 
 fn event(
     record: &DomainRecord,
-    kind: String,
+    kind: EventKind,
     detail: Value,
     context: &SettleContext<'_>,
 ) -> DomainEvent {
@@ -242,7 +242,7 @@ pub fn apply_renewal_info(
         "renewAt": renew_at,
         "urgent": plan.is_urgent(),
     });
-    let event = Some(event(&record, "renewal.moved".to_owned(), detail, context));
+    let event = Some(event(&record, EventKind::RenewalMoved, detail, context));
     Some(Completion {
         event,
         renewal_info: Some(info.clone()),

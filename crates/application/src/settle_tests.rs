@@ -121,7 +121,7 @@ fn a_failed_validation_rests_the_name_and_starts_from_dns_with_the_cas_words_kep
     );
     let moved = Outcome::Moved {
         event: Event::DnsReady,
-        kind: "dns.ready",
+        kind: EventKind::DnsReady,
         detail: json!({}),
     };
     let after_dns = settled(&done.record, moved);
@@ -135,7 +135,7 @@ fn a_domain_that_the_ca_never_validates_gives_up_although_its_dns_is_right() {
     stuck.pending_since = NOW - Duration::from_secs(6 * 24 * 3600);
     let ready = Outcome::Moved {
         event: Event::DnsReady,
-        kind: "dns.ready",
+        kind: EventKind::DnsReady,
         detail: json!({}),
     };
     let mut again = settled(&stuck, ready).record;
@@ -225,7 +225,7 @@ fn no_wait_of_a_live_domain_passes_the_end_of_its_certificate() {
         Outcome::Confirmed { until: later },
         Outcome::Waiting {
             until: later,
-            kind: "ca.waiting",
+            kind: EventKind::CaWaiting,
         },
         failed(outage(), Then::At(later)),
         failed(outage(), Then::Stop),
@@ -247,7 +247,7 @@ fn end_of(mut before: DomainRecord, last_failure: Option<Failure>) -> Completion
     before.last_failure = last_failure;
     let outcome = Outcome::Moved {
         event: Event::CertificateEnded,
-        kind: "certificate.ended",
+        kind: EventKind::CertificateEnded,
         detail: json!({}),
     };
     settled(&before, outcome)
@@ -317,7 +317,7 @@ fn that_its_renewal_is_due_does_not_bring_a_domain_back_that_left() {
         cause: Box::new(Failure::DnsNxdomain {}),
     });
     let moved = |before: &DomainRecord, event| {
-        let kind = "moved";
+        let kind = EventKind::OrderPlaced;
         let detail = json!({});
         settled(
             before,
@@ -350,7 +350,7 @@ fn waiting_costs_no_attempt_and_is_told_when_it_is_long() {
         &record(validating()),
         Outcome::Waiting {
             until: NOW + HOUR,
-            kind: "ca.waiting",
+            kind: EventKind::CaWaiting,
         },
     );
     assert_eq!(
@@ -361,14 +361,14 @@ fn waiting_costs_no_attempt_and_is_told_when_it_is_long() {
     assert_eq!(done.event.unwrap().detail["until"], json!(NOW + HOUR));
     let ready = Outcome::Moved {
         event: Event::OrderReady,
-        kind: "order.ready",
+        kind: EventKind::OrderReady,
         detail: json!({}),
     };
     let over = settled(&done.record, ready).report.unwrap();
     assert_eq!(over.next_attempt_at, None, "the wait is over");
     let moment = Outcome::Waiting {
         until: NOW + Duration::from_secs(3),
-        kind: "ca.waiting",
+        kind: EventKind::CaWaiting,
     };
     assert!(settled(&record(validating()), moment).report.is_none());
 }
@@ -484,7 +484,7 @@ fn progress_clears_the_failure_and_tells_the_new_status_once() {
     before.last_failure = Some(Failure::DnsNxdomain {});
     let ready = || Outcome::Moved {
         event: Event::DnsReady,
-        kind: "dns.ready",
+        kind: EventKind::DnsReady,
         detail: json!({}),
     };
     let done = settled(&before, ready());
@@ -494,7 +494,7 @@ fn progress_clears_the_failure_and_tells_the_new_status_once() {
         &record(Phase::Onboarding(Issuance::Ordering)),
         Outcome::Moved {
             event: Event::OrderPlaced(OrderId::from_uuid(Uuid::nil())),
-            kind: "order.placed",
+            kind: EventKind::OrderPlaced,
             detail: json!({}),
         },
     );
@@ -521,7 +521,7 @@ fn a_renewal_that_reached_the_edge_reports_the_new_end_of_validity() {
         &before,
         Outcome::Moved {
             event,
-            kind: "deployed",
+            kind: EventKind::Deployed,
             detail: json!({}),
         },
     );

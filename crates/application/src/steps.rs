@@ -21,7 +21,7 @@ use dps_domain::backoff::lengthened;
 use dps_domain::decide::{Action, next_action};
 use dps_domain::limits::{Endpoint, LimitKind};
 use dps_domain::phase::Issuance;
-use dps_domain::{Event, Failure, LeaseToken, Timestamp, Until, with_causes};
+use dps_domain::{Event, EventKind, Failure, LeaseToken, Timestamp, Until, with_causes};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -51,7 +51,7 @@ pub enum Outcome {
         /// What was seen.
         event: Event,
         /// The word for the history.
-        kind: &'static str,
+        kind: EventKind,
         /// Evidence for the history.
         detail: Value,
     },
@@ -65,7 +65,7 @@ pub enum Outcome {
         /// When to look again.
         until: Timestamp,
         /// The word for the history.
-        kind: &'static str,
+        kind: EventKind,
     },
     /// Something of the catalogue.
     Failed {
@@ -244,7 +244,7 @@ impl StepContext<'_> {
         let pause = lengthened(LOCAL_FAULT_PAUSE, 1.0, service.randomness.unit());
         Outcome::Waiting {
             until: service.now() + pause,
-            kind: "machine.failed",
+            kind: EventKind::MachineFailed,
         }
     }
 
@@ -261,7 +261,7 @@ impl StepContext<'_> {
         if until.at() <= now + UNTOLD_PAUSE {
             return Outcome::Waiting {
                 until: due,
-                kind: "ca.paced",
+                kind: EventKind::CaPaced,
             };
         }
         self.failed(ledger::used_up(kind, until.at()), Then::At(due))
@@ -302,7 +302,7 @@ impl StepContext<'_> {
     }
 }
 
-fn moved(event: Event, kind: &'static str) -> Outcome {
+fn moved(event: Event, kind: EventKind) -> Outcome {
     Outcome::Moved {
         event,
         kind,
@@ -408,7 +408,7 @@ impl Fault {
             Self::AccountPending { until } => {
                 return Outcome::Waiting {
                     until: *until,
-                    kind: "account.registering",
+                    kind: EventKind::AccountRegistering,
                 };
             }
             Self::Store(_) | Self::Vault(_) | Self::Inconsistent(_) | Self::Rejected(_) => {

@@ -12,6 +12,7 @@ pub mod backoff;
 pub mod causes;
 pub mod decide;
 pub mod dns;
+pub mod event_kind;
 pub mod failure;
 pub mod hostname;
 pub mod ids;
@@ -31,6 +32,7 @@ pub mod timestamp;
 pub mod until;
 
 pub use causes::with_causes;
+pub use event_kind::EventKind;
 pub use failure::{Actor, Failure, FailureCode};
 pub use hostname::{Hostname, HostnameError};
 pub use ids::{CertificateId, DomainId, LeaseToken, OrderId};

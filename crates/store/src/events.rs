@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use dps_application::bounds;
 use dps_application::ports::store::{DomainEvent, StoreError};
-use dps_domain::{DomainId, Timestamp};
+use dps_domain::{DomainId, EventKind, Timestamp};
+use serde_json::Value;
 
 use crate::database::Database;
 use crate::json::to_json;
@@ -56,7 +57,7 @@ pub(crate) async fn append_in_tx(
         args![
             domain,
             event.at,
-            event.kind.as_str(),
+            event.kind.to_string(),
             event.phase.as_str(),
             to_json(&event.detail),
             micros,
@@ -92,11 +93,20 @@ pub(crate) async fn prune(
 fn read(row: &Row) -> Result<DomainEvent, StoreError> {
     let fields = row.fields(TABLE, "domain_id");
     let micros: Option<i64> = fields.get("duration_micros")?;
+    let kind: String = fields.get("kind")?;
+    let mut detail: Value = fields.json("detail")?;
+    let kind = kind.parse().unwrap_or_else(|_| {
+        // A newer version wrote the line. It is shown as it is.
+        if let Value::Object(facts) = &mut detail {
+            facts.insert("kind".to_owned(), kind.into());
+        }
+        EventKind::Unknown
+    });
     Ok(DomainEvent {
         at: fields.at("at")?,
-        kind: fields.get("kind")?,
+        kind,
         phase: fields.get("phase")?,
-        detail: fields.json("detail")?,
+        detail,
         duration: micros.map(|micros| Duration::from_micros(u64::try_from(micros).unwrap_or(0))),
         replica: fields.get("replica")?,
     })

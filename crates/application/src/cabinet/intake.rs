@@ -8,7 +8,8 @@ use std::time::Duration;
 use dps_domain::backoff::Backoff;
 use dps_domain::phase::Next;
 use dps_domain::{
-    DomainId, Event, Failure, Hostname, IllegalTransition, Phase, Status, Timestamp, with_causes,
+    DomainId, Event, EventKind, Failure, Hostname, IllegalTransition, Phase, Status, Timestamp,
+    with_causes,
 };
 use futures_util::future::join_all;
 use serde_json::json;
@@ -51,21 +52,10 @@ const ATTEMPTS_KEPT: u32 = 2;
 const RETRY_MIN_INTERVAL: Duration = Duration::from_secs(20);
 /// The newest lines of a history among which the last retry is looked for.
 const RETRY_LINES: u32 = 32;
-/// In a domain's history: somebody asked to try again.
-const RETRY_REQUESTED: &str = "retry.requested";
-/// In a domain's history: somebody asked to try again too soon after the last time.
-const RETRY_TOO_SOON: &str = "retry.too_soon";
 /// Domains of a page that are looked up at once.
 const LOOKS: usize = 8;
 /// When a name is looked at again that the same tenant's earlier domain is just leaving.
 const TAKE_DOWN_PAUSE: Duration = Duration::from_secs(60);
-/// In a domain's history: the Cabinet's name cannot be used; for a domain that starts, its target
-/// neither.
-const NAME_REFUSED: &str = "name.refused";
-/// In a domain's history: the Cabinet names a target that cannot be used.
-const TARGET_REFUSED: &str = "target.refused";
-/// In a domain's history: the Cabinet does not want any more what was refused.
-const REFUSAL_OVER: &str = "refusal.withdrawn";
 /// The statuses that mean work. Active and Failed domains are not polled: nothing per pass may grow
 /// with them.
 const POLLED: [Status; 4] = [
@@ -552,7 +542,9 @@ fn asks_for_retry(record: &DomainRecord, domain: &CabinetDomain) -> bool {
 /// When somebody last asked to try a domain again, by the newest lines of its history.
 async fn last_retry(service: &Service, id: DomainId) -> Result<Option<Timestamp>, StoreError> {
     let events = service.store.events(id, RETRY_LINES).await?;
-    let retry = events.iter().find(|event| event.kind == RETRY_REQUESTED);
+    let retry = events
+        .iter()
+        .find(|event| event.kind == EventKind::RetryRequested);
     Ok(retry.map(|event| event.at))
 }
 
@@ -646,7 +638,7 @@ fn take_down_of(context: &AlignContext<'_>, before: &DomainRecord) -> Option<Com
     };
     begin_anew(&mut record, context.now);
     let detail = json!({ "domain": before.id });
-    let event = DomainEvent::of(&record, "name.left", detail, context.replica);
+    let event = DomainEvent::of(&record, EventKind::NameLeft, detail, context.replica);
     Some(Completion {
         event: Some(event),
         ..Completion::of(record)
@@ -662,7 +654,7 @@ async fn write(
     let is_refusal = completion
         .event
         .as_ref()
-        .is_some_and(|event| event.kind == NAME_REFUSED);
+        .is_some_and(|event| event.kind == EventKind::NameRefused);
     if !write_record(service, completion, new).await? {
         return Ok(Written::Contended);
     }
@@ -713,7 +705,13 @@ fn arrival(
             context.now,
         )
     };
-    Some(started(context, record, domain, names, "domain.taken_in"))
+    Some(started(
+        context,
+        record,
+        domain,
+        names,
+        EventKind::DomainTakenIn,
+    ))
 }
 
 /// The record that starts, or that cannot because its name or target is refused.
@@ -722,7 +720,7 @@ fn started(
     mut record: DomainRecord,
     domain: &CabinetDomain,
     names: &Names,
-    kind: &str,
+    kind: EventKind,
 ) -> Completion {
     let mut detail = json!({
         "cabinetVersion": domain.version,
@@ -745,7 +743,7 @@ fn started(
     record.next_attempt_at = None;
     record.last_failure = Some(failure.clone());
     detail["failure"] = json!(failure);
-    let event = DomainEvent::of(&record, NAME_REFUSED, detail, context.replica);
+    let event = DomainEvent::of(&record, EventKind::NameRefused, detail, context.replica);
     Completion {
         report: Some(current_report(&record, None, context.policy)),
         event: Some(event),
@@ -784,6 +782,10 @@ fn change(
     domain: &CabinetDomain,
     names: &Names,
 ) -> Option<Completion> {
+    use EventKind::{
+        CabinetRestored, DomainReturned, NameChanged, NameRefused, RefusalWithdrawn,
+        RetryRequested, StatusRepeated, TargetChanged, TargetRefused,
+    };
     let now = context.now;
     let newer = domain.version > record.cabinet_version;
     let mut after = DomainRecord {
@@ -807,13 +809,13 @@ fn change(
     if may_start && is_wanted {
         let kind = match record.phase {
             // It was taken down, since the Cabinet did not know it for long, say.
-            Phase::Gone => Some("domain.returned"),
+            Phase::Gone => Some(DomainReturned),
             Phase::Leaving => None,
             // What is served or on its way stays, and the Cabinet hears what is wrong.
             _ if refusal.is_some() => None,
-            _ if names.hostname != record.hostname => Some("name.changed"),
+            _ if names.hostname != record.hostname => Some(NameChanged),
             Phase::Failed if theirs == Status::PendingDns && newer && !too_soon => {
-                Some(RETRY_REQUESTED)
+                Some(RetryRequested)
             }
             Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. } | Phase::Failed => {
                 None
@@ -858,12 +860,12 @@ fn change(
     let (kind, report) = match wish {
         Some(wish) => wish,
         // What is served stays served as it is; the Cabinet hears what is wrong with its word.
-        None if tells_refusal && names.hostname != record.hostname => (NAME_REFUSED, true),
-        None if tells_refusal => (TARGET_REFUSED, true),
-        None if resync && theirs != ours && theirs.may_report(ours) => ("status.repeated", true),
-        None if retargeted => ("target.changed", false),
-        None if is_over => (REFUSAL_OVER, true),
-        None if resync && domain.version < record.cabinet_version => ("cabinet.restored", false),
+        None if tells_refusal && names.hostname != record.hostname => (NameRefused, true),
+        None if tells_refusal => (TargetRefused, true),
+        None if resync && theirs != ours && theirs.may_report(ours) => (StatusRepeated, true),
+        None if retargeted => (TargetChanged, false),
+        None if is_over => (RefusalWithdrawn, true),
+        None if resync && domain.version < record.cabinet_version => (CabinetRestored, false),
         None => return None,
     };
     let is_told = report || tells_refusal || is_over;
@@ -873,15 +875,7 @@ fn change(
         report.message = Some(message(failure, &after, context.policy));
         report.failure = Some(failure.clone());
     }
-    let mut detail = json!({
-        "cabinetVersion": domain.version,
-        "cabinetStatus": domain.status,
-        "cnameTarget": shown(&domain.cname_target),
-    });
-    if tells_refusal {
-        detail["canonicalHost"] = json!(shown(&domain.canonical_host));
-        detail["failure"] = json!(refusal);
-    }
+    let detail = cabinets_view(domain, refusal.filter(|_| tells_refusal));
     let event = DomainEvent::of(&after, kind, detail, context.replica);
     Some(Completion {
         report,
@@ -890,13 +884,27 @@ fn change(
     })
 }
 
+/// The Cabinet's view for the history, with the refusal of its name or target if that is new.
+fn cabinets_view(domain: &CabinetDomain, refusal: Option<&Failure>) -> serde_json::Value {
+    let mut detail = json!({
+        "cabinetVersion": domain.version,
+        "cabinetStatus": domain.status,
+        "cnameTarget": shown(&domain.cname_target),
+    });
+    if refusal.is_some() {
+        detail["canonicalHost"] = json!(shown(&domain.canonical_host));
+        detail["failure"] = json!(refusal);
+    }
+    detail
+}
+
 /// The record that begins from the start, with the Cabinet's name and target.
 fn begun(
     context: &AlignContext<'_>,
     record: &DomainRecord,
     domain: &CabinetDomain,
     names: &Names,
-    kind: &str,
+    kind: EventKind,
 ) -> Completion {
     let mut after = DomainRecord {
         updated_at: context.now,
@@ -938,28 +946,30 @@ fn wish(
     (newer, too_soon): (bool, bool),
     record: &DomainRecord,
     after: &mut DomainRecord,
-) -> Result<Option<(&'static str, bool)>, IllegalTransition> {
+) -> Result<Option<(EventKind, bool)>, IllegalTransition> {
     let now = after.updated_at;
     let asked = match (theirs, &record.phase) {
         (Status::PendingRemoval, Phase::Leaving) => None,
-        (Status::PendingRemoval, Phase::Gone) => newer.then_some(("removal.repeated", true)),
+        (Status::PendingRemoval, Phase::Gone) => {
+            newer.then_some((EventKind::RemovalRepeated, true))
+        }
         (Status::PendingRemoval, phase) => {
             after.phase = phase.clone().apply(Event::RemovalRequested)?;
             restart(after, now);
-            Some(("removal.requested", false))
+            Some((EventKind::RemovalRequested, false))
         }
         // The run that the last retry began is the answer to this one too.
         (
             Status::PendingDns,
             Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. } | Phase::Failed,
-        ) if newer && too_soon => Some((RETRY_TOO_SOON, true)),
+        ) if newer && too_soon => Some((EventKind::RetryTooSoon, true)),
         (Status::PendingDns, Phase::Onboarding(issuance)) if newer && before_order(issuance) => {
             after.phase = record.phase.clone().apply(Event::RetryRequested)?;
             // Asking again and again neither puts off the end of waiting nor makes a name look new.
             restart(after, now);
             after.attempt = record.attempt.min(ATTEMPTS_KEPT);
             after.pending_since = record.pending_since;
-            Some((RETRY_REQUESTED, false))
+            Some((EventKind::RetryRequested, false))
         }
         // An order or a certificate is never thrown away: the next step is made now, and the
         // Cabinet is told where the domain stands.
@@ -969,7 +979,7 @@ fn wish(
             after.lift_pause();
             after.attempt = 0;
             after.next_attempt_at = Some(now);
-            Some((RETRY_REQUESTED, true))
+            Some((EventKind::RetryRequested, true))
         }
         (
             Status::PendingDns
@@ -1371,7 +1381,11 @@ mod tests {
             Phase::Failed,
         ] {
             let (before, completion) = after(&phase, 19);
-            assert_eq!(completion.event.unwrap().kind, RETRY_TOO_SOON, "{phase:?}");
+            assert_eq!(
+                completion.event.unwrap().kind,
+                EventKind::RetryTooSoon,
+                "{phase:?}"
+            );
             let unchanged = DomainRecord {
                 cabinet_version: 4,
                 updated_at: NOW,
@@ -1383,7 +1397,11 @@ mod tests {
                 .expect("the Cabinet hears where it stands");
             assert_eq!(told.status, phase.status());
             let (_, completion) = after(&phase, 20);
-            assert_eq!(completion.event.unwrap().kind, RETRY_REQUESTED, "{phase:?}");
+            assert_eq!(
+                completion.event.unwrap().kind,
+                EventKind::RetryRequested,
+                "{phase:?}"
+            );
             assert_eq!(completion.record.next_attempt_at, Some(NOW), "{phase:?}");
         }
     }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dps_domain::backoff::about;
-use dps_domain::{DomainId, Event, Status, Timestamp, with_causes};
+use dps_domain::{DomainId, Event, EventKind, Status, Timestamp, with_causes};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -355,7 +355,14 @@ async fn read_records(
             .await?
             == now
         {
-            note(service, presence.id, "cabinet.missing", json!({}), None).await?;
+            note(
+                service,
+                presence.id,
+                EventKind::CabinetMissing,
+                json!({}),
+                None,
+            )
+            .await?;
         }
     }
     Ok(match page.last() {
@@ -393,7 +400,7 @@ async fn take_down(
         note(
             service,
             *id,
-            "removal.missing",
+            EventKind::RemovalMissing,
             detail,
             Some(Event::RemovalRequested),
         )
@@ -409,7 +416,7 @@ async fn take_down(
 async fn note(
     service: &Service,
     id: DomainId,
-    kind: &str,
+    kind: EventKind,
     detail: serde_json::Value,
     event: Option<Event>,
 ) -> Result<(), StoreError> {

@@ -1,7 +1,7 @@
 //! An operator's view of the limits ledger, and the way to lift a wait in it.
 
 use dps_domain::limits::{Bucket, BucketKey, CaLimits, LimitKind};
-use dps_domain::{Failure, Timestamp};
+use dps_domain::{EventKind, Failure, Timestamp};
 use serde_json::json;
 
 use super::OperatorError;
@@ -130,7 +130,7 @@ async fn wake(
         record.next_attempt_at = Some(now);
         record.updated_at = now;
         let detail = json!({ "limit": kind.as_str() });
-        let event = DomainEvent::of(&record, "limit.lifted", detail, who);
+        let event = DomainEvent::of(&record, EventKind::LimitLifted, detail, who);
         let completion = Completion {
             event: Some(event),
             ..Completion::of(record.clone())

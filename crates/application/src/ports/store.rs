@@ -31,8 +31,7 @@ pub use orders::{OrderStore, StoredChallenge, StoredOrder};
 pub use outbox::{OutboxLease, OutboxStore};
 pub use periodic::{PeriodicTaskLease, PeriodicTaskStore, comparison_task};
 pub use records::{
-    Completion, DNS_CONFIRMED, DomainEvent, DomainFilter, DomainRecord, NameHold, PageKey,
-    RecordStore,
+    Completion, DomainEvent, DomainFilter, DomainRecord, NameHold, PageKey, RecordStore,
 };
 pub use secrets::{SecretRow, SecretStore};
 

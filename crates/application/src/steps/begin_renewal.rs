@@ -1,11 +1,11 @@
 //! A live domain's renewal moment has come.
 
-use dps_domain::Event;
+use dps_domain::{Event, EventKind};
 
 use super::{Outcome, moved};
 
 /// Begins with the preflight, which looks at DNS itself: a domain that left us is never ordered
 /// for.
 pub(super) fn begin_renewal() -> Outcome {
-    moved(Event::RenewalDue, "renewal.due")
+    moved(Event::RenewalDue, EventKind::RenewalDue)
 }

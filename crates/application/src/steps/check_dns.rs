@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use dps_domain::dns::{self, DnsExpectation, DnsVerdict, ResolverView};
-use dps_domain::{Event, Failure, FailureCode};
+use dps_domain::{Event, EventKind, Failure, FailureCode};
 use serde_json::json;
 
 use super::{Outcome, StepContext, Then};
@@ -24,7 +24,7 @@ pub(super) async fn check_dns(context: &StepContext<'_>) -> Outcome {
             let detail = json!({ "addresses": addresses });
             Outcome::Moved {
                 event: Event::DnsReady,
-                kind: "dns.ready",
+                kind: EventKind::DnsReady,
                 detail,
             }
         }
@@ -86,7 +86,7 @@ pub(super) fn nothing_new(context: &StepContext<'_>, failure: &Failure) -> Optio
     let known = of_dns && is_inconclusive && is_moved_away(context.record);
     known.then(|| Outcome::Waiting {
         until: context.service.now() + INCONCLUSIVE,
-        kind: "recheck.inconclusive",
+        kind: EventKind::RecheckInconclusive,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dps_domain::{CertificateId, Event, Failure, Phase, renewal, with_causes};
+use dps_domain::{CertificateId, Event, EventKind, Failure, Phase, renewal, with_causes};
 use serde_json::json;
 
 use super::edges::{self, Unreached};
@@ -62,7 +62,7 @@ pub(super) async fn deploy(context: &StepContext<'_>, id: CertificateId) -> Resu
             not_before: facts.not_before,
             not_after: facts.not_after,
         },
-        kind: "deployed",
+        kind: EventKind::Deployed,
         detail,
     })
 }

@@ -1,6 +1,6 @@
 //! Take the certificate of a live domain off every edge: it has ended, and nothing has replaced it.
 
-use dps_domain::{CertificateId, Event};
+use dps_domain::{CertificateId, Event, EventKind};
 
 use super::{Fault, Outcome, StepContext, moved, undeploy};
 use crate::ports::store::comparison_task;
@@ -26,5 +26,5 @@ pub(super) async fn expire(
                 .await?;
         }
     }
-    Ok(moved(Event::CertificateEnded, "certificate.ended"))
+    Ok(moved(Event::CertificateEnded, EventKind::CertificateEnded))
 }

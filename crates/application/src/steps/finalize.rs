@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dps_domain::phase::Phase;
-use dps_domain::{CertificateId, Event, Failure, OrderId, Purpose, Timestamp};
+use dps_domain::{CertificateId, Event, EventKind, Failure, OrderId, Purpose, Timestamp};
 use secrecy::SecretString;
 use serde_json::json;
 use tokio::time::Instant;
@@ -277,7 +277,7 @@ fn stored_outcome(stored: &StoredCertificate) -> Outcome {
     });
     Outcome::Moved {
         event: Event::CertificateStored(certificate.id),
-        kind: "certificate.stored",
+        kind: EventKind::CertificateStored,
         detail,
     }
 }
@@ -302,7 +302,7 @@ pub(super) async fn pause(
         let by_age = Purpose::Poll.bound(now.since(order.created_at) / 10);
         return Some(Outcome::Waiting {
             until: now + delay.max(longest).max(by_age),
-            kind: "ca.waiting",
+            kind: EventKind::CaWaiting,
         });
     }
     tokio::time::sleep(delay).await;

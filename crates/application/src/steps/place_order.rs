@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dps_domain::limits::Exemption;
-use dps_domain::{Event, Failure, OrderId, Timestamp};
+use dps_domain::{Event, EventKind, Failure, OrderId, Timestamp};
 use serde_json::json;
 
 use super::replacement::replacement;
@@ -115,7 +115,7 @@ fn placed(order: &StoredOrder) -> Outcome {
     let detail = json!({ "orderUrl": order.url });
     Outcome::Moved {
         event: Event::OrderPlaced(order.id),
-        kind: "order.placed",
+        kind: EventKind::OrderPlaced,
         detail,
     }
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use dps_domain::dns::{DnsVerdict, MAX_ADDRESSES, stray_addresses};
 use dps_domain::probe::{self, ProbeObservation};
-use dps_domain::{Event, Failure};
+use dps_domain::{Event, EventKind, Failure};
 use futures_util::future::join_all;
 use serde_json::json;
 
@@ -20,7 +20,7 @@ pub(super) async fn probe_http(context: &StepContext<'_>) -> Outcome {
     match probe(context).await {
         Ok(Probed { addresses, .. }) => Outcome::Moved {
             event: Event::HttpReady,
-            kind: "http.ready",
+            kind: EventKind::HttpReady,
             detail: json!({ "addresses": addresses.iter().take(MAX_ADDRESSES).collect::<Vec<_>>() }),
         },
         Err(Unready::Failed {

@@ -1,9 +1,9 @@
 //! Does a live domain still point at us? Looked at now and then, so that a customer who left hears
 //! of it long before the renewal.
 
-use dps_domain::Timestamp;
 use dps_domain::backoff::about;
 use dps_domain::dns::DnsVerdict;
+use dps_domain::{EventKind, Timestamp};
 
 use super::check_dns::{
     INCONCLUSIVE, instruction_addresses, is_seen_here, moved_away, observe_dns,
@@ -33,7 +33,7 @@ pub(super) async fn recheck(context: &StepContext<'_>, renew_at: Timestamp) -> O
         }
         DnsVerdict::Local { .. } | DnsVerdict::NotReady(_) => Outcome::Waiting {
             until: renew_at.min(now + INCONCLUSIVE),
-            kind: "recheck.inconclusive",
+            kind: EventKind::RecheckInconclusive,
         },
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dps_domain::Event;
+use dps_domain::{Event, EventKind};
 
 use super::edges::Reach;
 use super::{Fault, Outcome, StepContext, edges, moved};
@@ -31,7 +31,7 @@ pub(super) async fn undeploy(context: &StepContext<'_>) -> Result<Outcome, Fault
     if let Some(unreached) = reach.failed.filter(|_| newest.is_some()) {
         return Ok(unreached.settle(context));
     }
-    Ok(moved(Event::Undeployed, "undeployed"))
+    Ok(moved(Event::Undeployed, EventKind::Undeployed))
 }
 
 /// Has no live edge serve a certificate of the name up to this generation. A newer one stays until

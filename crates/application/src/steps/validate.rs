@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dps_domain::backoff::lengthened;
-use dps_domain::{Event, Failure, FailureCode, OrderId};
+use dps_domain::{Event, EventKind, Failure, FailureCode, OrderId};
 use serde_json::json;
 
 use super::probe_http::{self, Unready};
@@ -157,7 +157,7 @@ async fn watch(
         let view = service.ca.order(account, &order.url).await?;
         match view.status {
             OrderStatus::Ready | OrderStatus::Processing | OrderStatus::Valid => {
-                return Ok(moved(Event::OrderReady, "order.ready"));
+                return Ok(moved(Event::OrderReady, EventKind::OrderReady));
             }
             OrderStatus::Invalid => {
                 let failure = match service.ca.authorization(account, &order.url).await? {
@@ -266,7 +266,7 @@ async fn doubt(
 fn doubted(sub_cause: &str, detail: &str) -> Outcome {
     Outcome::Moved {
         event: Event::ValidationDoubted,
-        kind: "validation.doubted",
+        kind: EventKind::ValidationDoubted,
         detail: json!({ "subCause": sub_cause, "detail": detail }),
     }
 }

@@ -7,7 +7,7 @@ use dps_application::operator::limits as limits_of_operator;
 use dps_application::ports::ca::CaError;
 use dps_domain::limits::{BucketKey, CaLimits, Limit, LimitKind};
 use dps_domain::phase::{Issuance, Next, Phase};
-use dps_domain::{Failure, FailureCode, Hostname, Purpose, Status, Timestamp, Until};
+use dps_domain::{EventKind, Failure, FailureCode, Hostname, Purpose, Status, Timestamp, Until};
 
 use super::world::{HOST, World};
 
@@ -407,7 +407,9 @@ async fn what_the_ca_named_by_mistake_can_be_seen_and_lifted_and_whoever_waits_g
     world.settle().await;
     assert_eq!(world.record().await.phase.status(), Status::Active);
     let events = store.events(waiting.id, 1_000).await.unwrap();
-    let noted = events.iter().filter(|event| event.kind == "limit.lifted");
+    let noted = events
+        .iter()
+        .filter(|event| event.kind == EventKind::LimitLifted);
     assert_eq!(noted.count(), 1);
 }
 

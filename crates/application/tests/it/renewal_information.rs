@@ -8,7 +8,7 @@ use dps_application::{steps, workers};
 use dps_domain::phase::{Lane, Next, Phase};
 use dps_domain::renewal::info::{RenewalInfo, SuggestedWindow};
 use dps_domain::renewal::renewal_deadline;
-use dps_domain::{Event, FailureCode, Purpose, Timestamp, Until};
+use dps_domain::{Event, EventKind, FailureCode, Purpose, Timestamp, Until};
 
 use super::ca::Wish;
 use super::world::{HOST, TARGET, World};
@@ -86,7 +86,7 @@ impl World {
         counters.get(&(name, success)).copied().unwrap_or_default()
     }
 
-    async fn history(&self, kind: &str) -> Vec<serde_json::Value> {
+    async fn history(&self, kind: EventKind) -> Vec<serde_json::Value> {
         let id = self.record().await.id;
         let events = self.service.store.events(id, 1_000).await.unwrap();
         let of_kind = events.into_iter().filter(|event| event.kind == kind);
@@ -115,7 +115,7 @@ async fn a_window_that_moves_moves_the_renewal_into_it_and_the_order_names_its_p
             moved,
             "the same window keeps its moment"
         );
-        let told = world.history("renewal.moved").await;
+        let told = world.history(EventKind::RenewalMoved).await;
         assert_eq!(told.len(), 1);
         assert_eq!(told[0]["explanationUrl"], "https://ca.test/why");
         assert_eq!(told[0]["renewAt"], moved.to_string());
@@ -131,7 +131,7 @@ async fn a_window_that_moves_moves_the_renewal_into_it_and_the_order_names_its_p
             "issuer.2",
             "the new one is asked about"
         );
-        let orders = world.history("order.placed").await;
+        let orders = world.history(EventKind::OrderPlaced).await;
         assert_eq!(orders[0]["exemptFromLimits"], true);
         assert_eq!(orders[0]["replaces"], "issuer.1");
         assert!(
@@ -150,9 +150,9 @@ async fn a_window_that_is_over_renews_at_once() {
         world.suggest(now - HOUR, now - HOUR / 2, 6 * HOUR);
         world.ask().await;
         assert_eq!(world.certificates(), 2, "{lifetime:?}");
-        let told = world.history("renewal.moved").await;
+        let told = world.history(EventKind::RenewalMoved).await;
         assert_eq!(told.last().unwrap()["urgent"], true);
-        let orders = world.history("order.placed").await;
+        let orders = world.history(EventKind::OrderPlaced).await;
         assert_eq!(orders[0]["exemptFromLimits"], false, "the window is over");
     }
 }
@@ -190,7 +190,7 @@ async fn a_week_without_an_answer_renews_by_the_dates_and_delays_no_look_at_the_
         "every few hours, not more: {failed}"
     );
     assert_eq!(
-        world.history("dns.confirmed").await.len(),
+        world.history(EventKind::DnsConfirmed).await.len(),
         1,
         "one line for all looks"
     );
@@ -277,7 +277,7 @@ async fn a_ca_without_renewal_information_is_met_by_the_dates_alone() {
             world.counted("renewal_info", true) + world.counted("renewal_info", false),
             0
         );
-        assert!(world.history("renewal.moved").await.is_empty());
+        assert!(world.history(EventKind::RenewalMoved).await.is_empty());
     }
 }
 
@@ -292,7 +292,14 @@ async fn a_moved_away_domain_stays_told_so_while_the_ca_is_asked() {
     assert_eq!(record.last_failure.unwrap().code(), FailureCode::DnsMoved);
     assert!(world.counted("renewal_info", true) > 10);
     // Each failed look waits longer, up to its own bound: the polls in between count for nothing.
-    assert!((10..=25).contains(&world.history("dns_moved").await.len()));
+    assert!(
+        (10..=25).contains(
+            &world
+                .history(EventKind::Failed(FailureCode::DnsMoved))
+                .await
+                .len()
+        )
+    );
     world.dns.point(HOST, TARGET);
     world.live_until(began + 4 * DAY).await;
     assert_eq!(world.record().await.last_failure, None);
@@ -325,12 +332,12 @@ async fn a_ca_is_asked_while_a_renewal_is_under_way_and_moves_nothing_then() {
     let before = world.record().await.phase;
     world.ask().await;
     assert_eq!(world.record().await.phase, before);
-    assert!(world.history("renewal.moved").await.is_empty());
+    assert!(world.history(EventKind::RenewalMoved).await.is_empty());
     // The order is free of the CA's limits inside the window, which is known all the same.
     world.live_until(now + DAY + HOUR).await;
     world.dns.point(HOST, TARGET);
     world.live_until(now + 2 * DAY - HOUR).await;
-    let orders = world.history("order.placed").await;
+    let orders = world.history(EventKind::OrderPlaced).await;
     assert_eq!(orders[0]["exemptFromLimits"], true, "{orders:?}");
 }
 
@@ -406,10 +413,10 @@ async fn a_certificate_that_must_go_makes_the_renewal_that_is_under_way_urgent()
     world.ask().await;
     let record = world.record().await;
     assert_eq!((record.lane(), record.phase), (Some(Lane::Urgent), before));
-    assert_eq!(world.history("renewal.moved").await.len(), 1);
+    assert_eq!(world.history(EventKind::RenewalMoved).await.len(), 1);
     world.ask().await;
     assert_eq!(
-        world.history("renewal.moved").await.len(),
+        world.history(EventKind::RenewalMoved).await.len(),
         1,
         "it is told once"
     );

@@ -6,7 +6,7 @@ use std::time::Duration;
 use dps_application::policy::Policy;
 use dps_application::ports::store::DomainRecord;
 use dps_application::workers::{self, Delivered, Intake, Reporter};
-use dps_domain::{DomainId, Hostname, Phase, Status};
+use dps_domain::{DomainId, EventKind, Hostname, Phase, Status};
 
 use super::cabinet::{away, id};
 use super::world::{HOST, TARGET, World};
@@ -39,7 +39,7 @@ impl World {
         world
     }
 
-    async fn kinds(&self, id: DomainId) -> Vec<String> {
+    async fn kinds(&self, id: DomainId) -> Vec<EventKind> {
         let events = self.service.store.events(id, 100).await.unwrap();
         events.into_iter().map(|event| event.kind).collect()
     }
@@ -112,7 +112,7 @@ async fn a_target_that_changed_is_checked_against_at_once() {
     let record = world.record().await;
     assert_eq!(record.cname_target.as_str(), "new-edge.platform.net");
     assert_eq!(record.next_attempt_at, Some(world.service.now()));
-    assert_eq!(world.kinds(id(1)).await[0], "target.changed");
+    assert_eq!(world.kinds(id(1)).await[0], EventKind::TargetChanged);
     assert_eq!(record.cabinet_version, world.cabinet.says(id(1)).version);
 }
 
@@ -309,7 +309,7 @@ async fn a_domain_that_the_cabinet_lost_is_served_for_the_grace_and_taken_down_a
     let world = World::live().await;
     world.cabinet.with(|state| state.domains.clear());
     world.resync().await;
-    assert_eq!(world.kinds(id(1)).await[0], "cabinet.missing");
+    assert_eq!(world.kinds(id(1)).await[0], EventKind::CabinetMissing);
     for _ in 0..29 {
         world.advance(DAY);
         world.resync().await;
@@ -318,7 +318,7 @@ async fn a_domain_that_the_cabinet_lost_is_served_for_the_grace_and_taken_down_a
     world.advance(2 * DAY);
     world.resync().await;
     assert_eq!(world.record().await.phase, Phase::Leaving);
-    assert_eq!(world.kinds(id(1)).await[0], "removal.missing");
+    assert_eq!(world.kinds(id(1)).await[0], EventKind::RemovalMissing);
     world.settle().await;
     assert_eq!(world.edges.served(HOST), None);
     world.deliver().await;
@@ -512,7 +512,7 @@ async fn two_replicas_on_the_feed_take_each_wish_once() {
     for number in 2..8 {
         assert_eq!(
             world.kinds(id(number)).await,
-            ["domain.taken_in"],
+            [EventKind::DomainTakenIn],
             "{number}"
         );
     }

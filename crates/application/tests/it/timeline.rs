@@ -2,13 +2,13 @@
 //! how long.
 
 use dps_application::operator;
-use dps_domain::Hostname;
+use dps_domain::{EventKind, FailureCode, Hostname};
 use serde_json::{Value, json};
 
 use super::world::{HOST, World};
 
 /// The events so far, oldest first.
-async fn history(world: &World) -> Vec<(String, Value)> {
+async fn history(world: &World) -> Vec<(EventKind, Value)> {
     let id = world.record().await.id;
     let mut events = world.service.store.events(id, 1000).await.unwrap();
     events.reverse();
@@ -31,16 +31,16 @@ async fn every_step_leaves_a_line_with_what_it_saw() {
     let world = World::with_due_domain().await;
     world.settle().await;
     let history = history(&world).await;
-    let kinds: Vec<&str> = history.iter().map(|(kind, _)| kind.as_str()).collect();
+    let kinds: Vec<EventKind> = history.iter().map(|(kind, _)| *kind).collect();
     assert_eq!(
         kinds,
         [
-            "dns.ready",
-            "http.ready",
-            "order.placed",
-            "order.ready",
-            "certificate.stored",
-            "deployed"
+            EventKind::DnsReady,
+            EventKind::HttpReady,
+            EventKind::OrderPlaced,
+            EventKind::OrderReady,
+            EventKind::CertificateStored,
+            EventKind::Deployed
         ]
     );
     let seen = |index: usize| &history[index].1;
@@ -67,7 +67,7 @@ async fn a_failed_attempt_keeps_what_was_seen_before_it_failed() {
     world.dns.clear(HOST);
     world.step().await;
     let failed = history(&world).await.remove(0);
-    assert_eq!(failed.0, "dns_nxdomain");
+    assert_eq!(failed.0, EventKind::Failed(FailureCode::DnsNxdomain));
     assert_eq!(failed.1["code"], "DNS_NXDOMAIN");
     assert_eq!(failed.1["answers"][0]["answer"], "does not exist");
 
@@ -78,7 +78,7 @@ async fn a_failed_attempt_keeps_what_was_seen_before_it_failed() {
     world.edges.set_down(1, true);
     world.step().await;
     let (kind, seen) = history(&world).await.pop().unwrap();
-    assert_eq!(kind, "edge_unreachable");
+    assert_eq!(kind, EventKind::Failed(FailureCode::EdgeUnreachable));
     assert_eq!(
         seen["edges"],
         json!(["http://edge-0"]),
@@ -101,7 +101,7 @@ async fn what_an_operator_asks_for_is_in_the_history_under_their_name() {
         .unwrap()
         .remove(0);
     assert_eq!(
-        (line.kind.as_str(), line.replica.as_str()),
-        ("retry.by_operator", "operator@desk")
+        (line.kind, line.replica.as_str()),
+        (EventKind::RetryByOperator, "operator@desk")
     );
 }

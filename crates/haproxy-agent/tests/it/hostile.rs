@@ -130,8 +130,8 @@ async fn requests_mutated_at_random_never_break_the_agent_or_change_what_they_mu
         match send(&world, &http, body.clone()).await {
             Ok(()) => {
                 served += 1;
-                // A mutation may leave a valid certificate without its intermediate: the agent takes
-                // it, a customer's client need not. So the leaf is compared, not the path.
+                // A mutation can drop the intermediate and leave a valid leaf. The agent takes it,
+                // a customer's client need not. So the leaf is compared, not the path.
                 let accepted: ApplyRequest = serde_json::from_slice(&body).unwrap();
                 let hostname = accepted.hostname.to_string();
                 assert_eq!(

@@ -8,7 +8,7 @@ use dps_application::ports::cabinet::StatusReport;
 use dps_application::ports::store::{DomainEvent, StoreError};
 use dps_domain::failure::internal_message;
 use dps_domain::lane::Lane;
-use dps_domain::{DomainId, Failure, FailureCode, LeaseToken, Status, Timestamp};
+use dps_domain::{DomainId, EventKind, Failure, FailureCode, LeaseToken, Status, Timestamp};
 use serde_json::json;
 
 use super::TABLE;
@@ -67,7 +67,7 @@ pub(super) async fn park_in_tx(
     let serving_not_after = parked.at_if_any("serving_not_after")?;
     let event = DomainEvent {
         at: now,
-        kind: FailureCode::Internal.as_str().to_ascii_lowercase(),
+        kind: EventKind::Failed(FailureCode::Internal),
         phase: "unreadable".into(),
         detail: json!(failure),
         duration: None,

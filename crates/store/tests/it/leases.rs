@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dps_application::ports::store::{Completion, DomainRecord, Lease, StoreError};
 use dps_domain::phase::Lane;
-use dps_domain::{DomainId, Failure, FailureCode, Issuance, LeaseToken, Phase, Status};
+use dps_domain::{DomainId, EventKind, Failure, FailureCode, Issuance, LeaseToken, Phase, Status};
 use uuid::Uuid;
 
 use crate::world::{TTL, World, at, event, number, quiet, record, report};
@@ -26,7 +26,7 @@ pub(crate) async fn a_worker_that_lost_its_lease_cannot_overwrite_the_winner(wor
 
     let late = Completion {
         report: Some(report(Status::PendingDns)),
-        event: Some(event("dns.ready", later)),
+        event: Some(event(EventKind::DnsReady, later)),
         ..Completion::of(slow.record)
     };
     let id = late.record.id;
@@ -55,7 +55,7 @@ pub(crate) async fn outcomes_are_recorded_together_but_for_those_whose_lease_was
             record.phase = Phase::Onboarding(Issuance::AwaitingHttpProbe);
             let completion = Completion {
                 report: Some(report(Status::PendingHttpProbe)),
-                event: Some(event("dns.ready", later)),
+                event: Some(event(EventKind::DnsReady, later)),
                 ..Completion::of(record)
             };
             (lease.token, completion)
@@ -81,7 +81,7 @@ fn passed_dns(mut record: DomainRecord) -> Completion {
     record.attempt = 0;
     Completion {
         report: Some(report(Status::PendingHttpProbe)),
-        event: Some(event("dns.ready", at(0))),
+        event: Some(event(EventKind::DnsReady, at(0))),
         ..Completion::of(record)
     }
 }
@@ -355,7 +355,7 @@ fn dns_ready(lease: &Lease) -> Completion {
     record.phase = Phase::Onboarding(Issuance::AwaitingHttpProbe);
     Completion {
         report: Some(report(Status::PendingHttpProbe)),
-        event: Some(event("dns.ready", at(1))),
+        event: Some(event(EventKind::DnsReady, at(1))),
         ..Completion::of(record)
     }
 }
@@ -372,7 +372,7 @@ pub(crate) async fn outcome_report_and_event_are_written_together(world: World) 
     assert_eq!(world.read(id).await.phase, completion.record.phase);
     assert_eq!(
         world.store.events(id, 10).await.unwrap(),
-        [event("dns.ready", at(1))]
+        [event(EventKind::DnsReady, at(1))]
     );
     let reports = world.reports(at(1), 10).await;
     assert_eq!(reports.len(), 1);
@@ -431,7 +431,7 @@ pub(crate) async fn a_row_that_cannot_be_read_is_parked_alone(world: World) {
     assert!(format!("{failure:?}").contains("phase"), "{failure:?}");
     assert_eq!(
         world.store.events(bad, 10).await.unwrap()[0].kind,
-        "internal"
+        EventKind::Failed(FailureCode::Internal)
     );
     assert!(
         world

@@ -182,6 +182,10 @@ contract! {
         ],
     }
     databases: {
+        records: [
+            a_line_of_a_kind_that_a_newer_version_knows_is_shown_as_it_is:
+                "Memory keeps values, not texts.",
+        ],
         sync: [
             a_record_that_cannot_be_read_is_counted_and_not_known:
                 "Memory holds no row that cannot be read.",

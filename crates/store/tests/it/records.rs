@@ -3,7 +3,7 @@
 use dps_application::ports::cabinet::StatusReport;
 use dps_application::ports::store::{Completion, DomainFilter, PageKey, StoreError};
 use dps_domain::phase::Lane;
-use dps_domain::{Failure, Issuance, OrderId, Phase, Status, Timestamp};
+use dps_domain::{EventKind, Failure, FailureCode, Issuance, OrderId, Phase, Status, Timestamp};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -37,7 +37,7 @@ pub(crate) async fn an_id_is_inserted_once(world: World) {
     let mut second = first.clone();
     second.hostname = host("other.example");
     let completion = Completion {
-        event: Some(event("created", at(1))),
+        event: Some(event(EventKind::DomainTakenIn, at(1))),
         ..Completion::of(second)
     };
     assert!(!world.store.domain_insert(completion).await.unwrap());
@@ -53,7 +53,7 @@ pub(crate) async fn many_are_inserted_in_one_go_each_with_what_goes_along_and_ea
     let new = [record("one.example"), record("two.example")];
     let completions = [&new[0], &known, &new[1], &new[0]].map(|record| Completion {
         report: Some(report(Status::PendingDns)),
-        event: Some(event("created", at(1))),
+        event: Some(event(EventKind::DomainTakenIn, at(1))),
         ..Completion::of(record.clone())
     });
     let inserted = world
@@ -306,7 +306,7 @@ pub(crate) async fn what_strangers_say_is_stored_short(world: World) {
         message: Some("x".repeat(100_000)),
         ..report(Status::PendingDns)
     };
-    let mut line = event("dns_no_cname", at(0));
+    let mut line = event(EventKind::Failed(FailureCode::DnsNoCname), at(0));
     line.detail = json!(failure);
     let completion = Completion {
         report: Some(told),
@@ -319,7 +319,7 @@ pub(crate) async fn what_strangers_say_is_stored_short(world: World) {
     assert_eq!(stored.code(), failure.code());
     assert!(length(json!(stored)) <= 2_048);
     let line = world.store.events(long.id, 1).await.unwrap().remove(0);
-    assert!(line.kind.len() + line.phase.len() + length(line.detail.clone()) <= 4_096);
+    assert!(line.kind.to_string().len() + line.phase.len() + length(line.detail.clone()) <= 4_096);
     assert_eq!(line.detail["cut"], true);
     let report = world.reports(at(1), 1).await.remove(0).report;
     assert!(length(json!(report)) <= 8_192);
@@ -330,7 +330,7 @@ pub(crate) async fn history_is_newest_first_and_bounded_per_domain(world: World)
     let busy = world.with_due("busy.example", at(0)).await.id;
     let write = async |id, n: i64| {
         let completion = Completion {
-            event: Some(event(&format!("event-{n}"), at(n))),
+            event: Some(event(EventKind::OrderPlaced, at(n))),
             ..Completion::of(world.read(id).await)
         };
         assert!(world.store.domain_update(completion).await.unwrap());
@@ -342,11 +342,14 @@ pub(crate) async fn history_is_newest_first_and_bounded_per_domain(world: World)
     let newest = world.store.events(busy, 2).await.unwrap();
     assert_eq!(
         newest,
-        [event("event-204", at(204)), event("event-203", at(203))]
+        [
+            event(EventKind::OrderPlaced, at(204)),
+            event(EventKind::OrderPlaced, at(203))
+        ]
     );
     let all = world.store.events(busy, 1_000).await.unwrap();
     assert_eq!(all.len(), 200);
-    assert_eq!(all.last().unwrap().kind, "event-5");
+    assert_eq!(all.last().unwrap().at, at(5));
     assert_eq!(
         world.store.events(quiet_neighbour, 10).await.unwrap().len(),
         1
@@ -356,31 +359,47 @@ pub(crate) async fn history_is_newest_first_and_bounded_per_domain(world: World)
 pub(crate) async fn what_is_confirmed_every_day_is_one_line_of_the_history(world: World) {
     let id = world.with_due("live.example", at(0)).await.id;
     let neighbour = world.with_due("other.example", at(0)).await.id;
-    let write = async |id, kind: &str, n: i64| {
+    let write = async |id, kind: EventKind, n: i64| {
         let completion = Completion {
             event: Some(event(kind, at(n))),
             ..Completion::of(world.read(id).await)
         };
         assert!(world.store.domain_update(completion).await.unwrap());
     };
-    write(id, "deployed", 0).await;
+    write(id, EventKind::Deployed, 0).await;
     for day in 1..=300 {
-        write(id, "dns.confirmed", day).await;
+        write(id, EventKind::DnsConfirmed, day).await;
     }
-    write(neighbour, "dns.confirmed", 7).await;
-    write(id, "renewal.moved", 301).await;
+    write(neighbour, EventKind::DnsConfirmed, 7).await;
+    write(id, EventKind::RenewalMoved, 301).await;
     for day in 302..=303 {
-        write(id, "dns.confirmed", day).await;
+        write(id, EventKind::DnsConfirmed, day).await;
     }
     let expected = [
-        event("dns.confirmed", at(303)),
-        event("renewal.moved", at(301)),
-        event("dns.confirmed", at(300)),
-        event("deployed", at(0)),
+        event(EventKind::DnsConfirmed, at(303)),
+        event(EventKind::RenewalMoved, at(301)),
+        event(EventKind::DnsConfirmed, at(300)),
+        event(EventKind::Deployed, at(0)),
     ];
     assert_eq!(world.store.events(id, 10).await.unwrap(), expected);
     let others = world.store.events(neighbour, 10).await.unwrap();
-    assert_eq!(others, [event("dns.confirmed", at(7))]);
+    assert_eq!(others, [event(EventKind::DnsConfirmed, at(7))]);
+}
+
+pub(crate) async fn a_line_of_a_kind_that_a_newer_version_knows_is_shown_as_it_is(world: World) {
+    let id = world.with_due("shop.example", at(0)).await.id;
+    let completion = Completion {
+        event: Some(event(EventKind::OrderPlaced, at(1))),
+        ..Completion::of(world.read(id).await)
+    };
+    assert!(world.store.domain_update(completion).await.unwrap());
+    world
+        .sql("UPDATE domain_events SET kind = 'order.split'")
+        .await;
+    let line = world.store.events(id, 10).await.unwrap().remove(0);
+    assert_eq!(line.kind, EventKind::Unknown);
+    assert_eq!(line.detail["kind"], "order.split");
+    assert_eq!(line.detail["seen"], json!(["192.0.2.1"]));
 }
 
 pub(crate) async fn history_that_is_too_old_is_dropped_in_batches_the_oldest_first(world: World) {
@@ -392,28 +411,28 @@ pub(crate) async fn history_that_is_too_old_is_dropped_in_batches_the_oldest_fir
     for day in 0..6 {
         let id = ids[usize::from(day % 2 == 1)];
         let completion = Completion {
-            event: Some(event(&format!("day-{day}"), at(day * DAY))),
+            event: Some(event(EventKind::OrderPlaced, at(day * DAY))),
             ..Completion::of(world.read(id).await)
         };
         assert!(world.store.domain_update(completion).await.unwrap());
     }
-    let kinds = async |id| -> Vec<String> {
+    let days = async |id| -> Vec<Timestamp> {
         let events = world.store.events(id, 10).await.unwrap();
-        events.into_iter().map(|event| event.kind).collect()
+        events.into_iter().map(|event| event.at).collect()
     };
     // By default they are kept for 180 days.
     let now = at(183 * DAY + 1);
     assert_eq!(world.store.events_prune(at(180 * DAY), 3).await.unwrap(), 0);
     assert_eq!(world.store.events_prune(now, 3).await.unwrap(), 3);
-    assert_eq!(kinds(ids[0]).await, ["day-4"]);
-    assert_eq!(kinds(ids[1]).await, ["day-5", "day-3"]);
+    assert_eq!(days(ids[0]).await, [at(4 * DAY)]);
+    assert_eq!(days(ids[1]).await, [at(5 * DAY), at(3 * DAY)]);
     assert_eq!(world.store.events_prune(now, 3).await.unwrap(), 1);
     assert_eq!(world.store.events_prune(now, 3).await.unwrap(), 0);
     // What comes next is the newest, although the older lines are gone.
     let completion = Completion {
-        event: Some(event("later", at(200 * DAY))),
+        event: Some(event(EventKind::Deployed, at(200 * DAY))),
         ..Completion::of(world.read(ids[0]).await)
     };
     assert!(world.store.domain_update(completion).await.unwrap());
-    assert_eq!(kinds(ids[0]).await, ["later", "day-4"]);
+    assert_eq!(days(ids[0]).await, [at(200 * DAY), at(4 * DAY)]);
 }

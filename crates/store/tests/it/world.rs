@@ -13,7 +13,7 @@ use dps_application::ports::store::{
 use dps_application::ports::vault::SealedSecret;
 use dps_application::ports::{Clock, Randomness};
 use dps_domain::phase::Lane;
-use dps_domain::{CertificateId, DomainId, Hostname, OrderId, Status, Timestamp};
+use dps_domain::{CertificateId, DomainId, EventKind, Hostname, OrderId, Status, Timestamp};
 use dps_simulation::memory_store::{MemoryStore, Retention};
 use dps_store::{Store, StoreOptions};
 use sqlx::{AssertSqlSafe, Executor, Row};
@@ -369,10 +369,10 @@ pub(crate) fn report(status: Status) -> StatusReport {
     }
 }
 
-pub(crate) fn event(kind: &str, at: Timestamp) -> DomainEvent {
+pub(crate) fn event(kind: EventKind, at: Timestamp) -> DomainEvent {
     DomainEvent {
         at,
-        kind: kind.to_owned(),
+        kind,
         phase: "awaitingDns".to_owned(),
         detail: serde_json::json!({ "seen": ["192.0.2.1"] }),
         duration: Some(Duration::from_micros(1_234_567)),

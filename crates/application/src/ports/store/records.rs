@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use dps_domain::lane::{Lane, LaneInputs};
 use dps_domain::limits::Entry;
 use dps_domain::renewal::info::RenewalInfo;
-use dps_domain::{DomainId, Failure, Hostname, LeaseToken, Phase, Timestamp};
+use dps_domain::{DomainId, EventKind, Failure, Hostname, LeaseToken, Phase, Timestamp};
 
 use super::error::StoreError;
 use crate::ports::cabinet::StatusReport;
@@ -137,17 +137,13 @@ pub enum NameHold {
     Held,
 }
 
-/// The kind of the line that says that a live domain still points at us.
-pub const DNS_CONFIRMED: &str = "dns.confirmed";
-
 /// One line of a domain's history.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DomainEvent {
     /// When.
     pub at: Timestamp,
-    /// What, as a stable word: `dns.ready`, `order.placed`, `deployed`, a failure code in lower
-    /// case…
-    pub kind: String,
+    /// What happened.
+    pub kind: EventKind,
     /// The phase's name after it.
     pub phase: String,
     /// Evidence as JSON; never a key.
@@ -162,13 +158,13 @@ impl DomainEvent {
     /// The line about a record that was just changed, at the moment of the change.
     pub fn of(
         record: &DomainRecord,
-        kind: impl Into<String>,
+        kind: EventKind,
         detail: serde_json::Value,
         replica: &str,
     ) -> Self {
         Self {
             at: record.updated_at,
-            kind: kind.into(),
+            kind,
             phase: record.phase.name().to_owned(),
             detail,
             duration: None,
@@ -179,7 +175,7 @@ impl DomainEvent {
     /// Whether a line of the same kind is replaced by it, when that is the newest of the domain:
     /// what is confirmed every day must not push out the lines that explain a fault.
     pub fn replaces_its_like(&self) -> bool {
-        self.kind == DNS_CONFIRMED
+        self.kind == EventKind::DnsConfirmed
     }
 }
 

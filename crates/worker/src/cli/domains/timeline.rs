@@ -93,16 +93,16 @@ fn words(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use dps_domain::Timestamp;
+    use dps_domain::{EventKind, FailureCode, Timestamp};
     use serde_json::json;
 
     use super::*;
 
     #[test]
     fn each_event_is_a_line_with_its_evidence_below_and_each_day_is_named_once() {
-        let event = |micros, kind: &str, detail, duration| DomainEvent {
+        let event = |micros, kind, detail, duration| DomainEvent {
             at: Timestamp::from_unix_micros(micros),
-            kind: kind.into(),
+            kind,
             phase: "awaitingDns".into(),
             detail,
             duration,
@@ -115,17 +115,22 @@ mod tests {
         let events = [
             event(
                 1_800_000_000_123_456,
-                "domain.taken_in",
+                EventKind::DomainTakenIn,
                 json!({ "cabinetStatus": "PendingDns" }),
                 None,
             ),
             event(
                 1_800_000_001_000_000,
-                "dns_nxdomain",
+                EventKind::Failed(FailureCode::DnsNxdomain),
                 seen,
                 Some(Duration::from_millis(43)),
             ),
-            event(1_800_090_000_000_000, "retry.by_operator", json!({}), None),
+            event(
+                1_800_090_000_000_000,
+                EventKind::RetryByOperator,
+                json!({}),
+                None,
+            ),
         ];
         let expected = "    2027-01-15\n      \
             08:00:00.123  domain.taken_in          awaitingDns                  dps-1\n          \
