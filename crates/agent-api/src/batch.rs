@@ -25,7 +25,7 @@ pub struct BatchAnswer {
     pub results: Vec<BatchResult>,
 }
 
-/// What became of one certificate of a batch.
+/// The result for one certificate of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum BatchResult {

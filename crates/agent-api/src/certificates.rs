@@ -26,7 +26,7 @@ fn expose<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, 
     serializer.serialize_str(secret.expose_secret())
 }
 
-/// What an apply did.
+/// The effect of an apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ApplyOutcome {
@@ -36,7 +36,7 @@ pub enum ApplyOutcome {
     Replaced,
     /// This very certificate was served already.
     Unchanged,
-    /// What only a newer agent does; the certificate is served.
+    /// An effect that only a newer agent has; the certificate is served.
     #[serde(other)]
     Unknown,
 }
@@ -53,7 +53,7 @@ pub struct Applied {
     pub generation: u64,
     /// Last moment of the certificate's validity.
     pub not_after: Timestamp,
-    /// What was done.
+    /// The effect.
     pub outcome: ApplyOutcome,
 }
 
@@ -82,16 +82,17 @@ pub enum CertificateState {
     Served,
     /// HAProxy refused it when the agent tried to bring it back.
     NotServed,
-    /// HAProxy is away or was not compared since it came back; also what an older agent leaves out
-    /// and a newer one may invent.
+    /// HAProxy does not answer, or was not compared since it returned. It also stands for a missing
+    /// or unknown value of another version.
     #[default]
     #[serde(other)]
     Unknown,
 }
 
 /// `GET /internal/v1/certificates?limit=…&cursor=…`: a page of what the agent holds, by hostname. A
-/// cursor stays good whatever comes and goes between two pages: what is there all the time is told
-/// exactly once. Pages with different digests tell of different moments.
+/// cursor stays valid while certificates are added and removed between two pages: a certificate
+/// that is there all the time is listed exactly once. Pages with different digests belong to
+/// different moments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InventoryPage {

@@ -47,8 +47,8 @@ impl Default for ClientOptions {
 pub struct Access {
     /// The bearer token to show with every internal call.
     pub token: Option<SecretString>,
-    /// The TLS configuration that holds our certificate and the authorities that we believe;
-    /// without it, those of the system.
+    /// The TLS configuration that holds our certificate and the authorities that we trust; without
+    /// it, those of the system.
     pub tls: Option<rustls::ClientConfig>,
 }
 

@@ -1,4 +1,4 @@
-//! What can go wrong between the service and an agent.
+//! Errors between the service and an agent.
 
 use crate::ProblemCode;
 
@@ -11,9 +11,9 @@ pub enum AgentError {
     Unreachable {
         /// The agent's base URL.
         agent: String,
-        /// What happened.
+        /// The cause in words.
         detail: String,
-        /// What the HTTP client says about it.
+        /// The HTTP client's error; `None` if it reported none.
         #[source]
         source: Option<reqwest::Error>,
     },
@@ -41,7 +41,7 @@ pub enum AgentError {
     Mismatch {
         /// The agent's base URL.
         agent: String,
-        /// What was presented.
+        /// The certificate that it presents, in words.
         detail: String,
     },
 }

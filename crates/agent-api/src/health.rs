@@ -53,7 +53,7 @@ pub enum HealthStatus {
     Degraded,
 }
 
-/// What the Runtime API says about HAProxy.
+/// The state of HAProxy by its Runtime API.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HaproxyHealth {

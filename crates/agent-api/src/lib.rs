@@ -1,11 +1,11 @@
 //! Wire types of the HAProxyDomainAgent and a client for them.
 //!
 //! An agent stands next to each HAProxy. The service sends it certificates ([`ApplyRequest`], or
-//! many in a [`BatchRequest`]), asks what it holds ([`InventoryPage`]) and publishes the answers to
-//! HTTP-01 challenges ([`ChallengePublication`]). Both sides share these types, so they cannot
-//! drift apart; unknown fields are passed over, so either side may be one version ahead. Every
-//! refusal is a [`Problem`] document (RFC 9457) with a stable [`ProblemCode`]; the [`AgentClient`]
-//! turns it into an [`AgentError`] that tells whether trying again later can help.
+//! many in a [`BatchRequest`]), reads its inventory ([`InventoryPage`]) and publishes HTTP-01
+//! challenges ([`ChallengePublication`]). Both sides share these types, so they cannot drift apart.
+//! Unknown fields are ignored, so either side may be one version ahead. Every refusal is a
+//! [`Problem`] document (RFC 9457) with a stable [`ProblemCode`]. The [`AgentClient`] turns it into
+//! an [`AgentError`] that tells whether a later retry can help.
 
 mod batch;
 mod certificates;

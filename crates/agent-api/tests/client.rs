@@ -1,5 +1,5 @@
-//! What the client sends, and what it makes of good, bad and hostile answers: against a socket that
-//! answers as told.
+//! The client's requests, and its reading of good, bad and hostile responses from a scripted
+//! socket.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::time::Duration;
@@ -340,7 +340,7 @@ async fn no_more_calls_are_under_way_at_one_agent_than_it_has_places_for() {
         while held.len() < expected {
             held.push(listener.accept().await.unwrap().0);
         }
-        // One that asks how the agent is does not wait for them.
+        // A health request does not wait for them.
         let health = client.clone();
         let health = tokio::spawn(async move { health.health().await });
         let mut asking = listener.accept().await.unwrap().0;

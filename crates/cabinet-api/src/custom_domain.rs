@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-/// A customer's hostname and where it stands, as the Cabinet knows it.
+/// A customer's hostname and its status, as the Cabinet knows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CustomDomain {
@@ -69,7 +69,7 @@ impl CustomDomain {
     /// The canonical host as a parsed name.
     ///
     /// # Errors
-    /// What makes it no hostname that a certificate authority certifies.
+    /// The reason why no certificate authority certifies it.
     pub fn canonical_host(&self) -> Result<Hostname, HostnameError> {
         Hostname::parse(&self.canonical_host)
     }
@@ -77,7 +77,7 @@ impl CustomDomain {
     /// The target of the customer's CNAME as a parsed name.
     ///
     /// # Errors
-    /// What makes it no hostname.
+    /// The reason why it is not a hostname.
     pub fn cname_target(&self) -> Result<Hostname, HostnameError> {
         Hostname::parse(&self.cname_target)
     }

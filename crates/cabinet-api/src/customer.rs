@@ -1,11 +1,11 @@
-//! What customers send and see.
+//! The documents that customers send and see.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::CustomDomain;
 
-/// A customer's wish for a custom domain.
+/// A customer's request for a custom domain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CreateRequest {

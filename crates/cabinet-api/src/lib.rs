@@ -1,11 +1,11 @@
 //! Wire types of the Cabinet API, contract v1.
 //!
 //! The Cabinet owns custom domains; the service polls it and reports back. Both sides share these
-//! types, so they cannot drift apart, and a platform that brings its own Cabinet reads here what
-//! the service expects. The service reads a [`Page`] item by item and of each item only the fields
-//! that it uses ([`read_domain`]), so that one bad item spoils no other. Every refusal is a
-//! [`Problem`] document (RFC 9457) with a stable [`ProblemCode`]. [`limits`] holds the sizes that
-//! both sides keep to.
+//! types, so they cannot drift apart. They are also the reference for a platform with its own
+//! Cabinet. The service reads a [`Page`] item by item, and only the fields that it uses
+//! ([`read_domain`]). So one bad item does not affect the others. Every refusal is a [`Problem`]
+//! document (RFC 9457) with a stable [`ProblemCode`]. [`limits`] holds the sizes that both sides
+//! keep to.
 
 mod custom_domain;
 mod customer;

@@ -23,7 +23,7 @@ pub struct Page<T = Value> {
 pub struct ChangesPage<T = Value> {
     /// The changed domains as they are now, the longest unchanged first.
     pub items: Vec<T>,
-    /// What to send as `after` next time; present on an empty page too. Opaque.
+    /// Opaque value to send as `after` next time; present on an empty page too.
     #[schema(min_length = 1, max_length = 200)]
     pub next_cursor: String,
 }

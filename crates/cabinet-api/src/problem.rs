@@ -26,7 +26,7 @@ pub struct Problem {
     #[serde(default)]
     #[schema(minimum = 400, maximum = 599, example = 422)]
     pub status: u16,
-    /// What is wrong this time, and what to do.
+    /// The cause of this refusal and its remedy.
     #[serde(default)]
     pub detail: String,
     /// Stable code: one of [`ProblemCode`] or of the failure catalogue.

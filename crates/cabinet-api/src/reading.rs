@@ -1,9 +1,8 @@
-//! Reading what a Cabinet sends, so that one broken item spoils nothing else.
+//! Tolerant reading of a Cabinet's responses: one broken item does not affect the others.
 //!
 //! A page is split into items before any of them is decoded, and of an item only the fields that
-//! the service uses are decoded. Text that no JSON reader takes (a lone surrogate, a control
-//! character, an unknown escape, bytes that are no UTF-8) is replaced by U+FFFD where that lets the
-//! rest be read.
+//! the service uses are decoded. A lone surrogate, a control character, an unknown escape and
+//! invalid UTF-8 are replaced by U+FFFD if the rest can then be read.
 
 use dps_domain::text::shown;
 use dps_domain::{DomainId, Status};
@@ -46,7 +45,7 @@ pub struct ItemError {
     pub field: &'static str,
     /// The beginning of its value, as JSON.
     pub value: String,
-    /// What is wrong with it.
+    /// The fault of the item.
     pub reason: String,
 }
 
@@ -70,7 +69,7 @@ struct Fields<'a> {
 /// Decodes a body, after repair if it cannot be read as it is.
 ///
 /// # Errors
-/// What is wrong with the body as it was sent.
+/// The fault of the body as it was sent.
 pub fn read_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, serde_json::Error> {
     serde_json::from_slice(body).or_else(|error| {
         serde_json::from_str(&repaired(&String::from_utf8_lossy(body))).map_err(|_| error)

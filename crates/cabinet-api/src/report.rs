@@ -1,4 +1,4 @@
-//! What the service reports about a domain.
+//! The service's report about a domain.
 
 use dps_domain::{Status, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use crate::{CustomDomain, StatusName, limits};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusReport {
-    /// Where the domain stands now.
+    /// The present status of the domain.
     #[schema(schema_with = StatusName::schema)]
     pub status: Status,
     /// Code of the failure catalogue, while something is wrong.

@@ -1,4 +1,4 @@
-//! Which addresses we refuse to connect to because a customer chose them.
+//! Addresses to which we refuse to connect, because a customer chose them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -38,12 +38,12 @@ const FORBIDDEN: &[(&str, &str)] = &[
     ("ff00::/8", "multicast"),
 ];
 
-/// The only block of IPv6 from which public addresses are given (RFC 4291 §2.4, IANA's registry).
+/// The only IPv6 block of public addresses (RFC 4291 §2.4, IANA's registry).
 const GLOBAL_UNICAST: &str = "2000::/3";
 
-/// Why a public service must not connect to `address`, or `None` when it is an ordinary public
-/// address. IPv6 forms that carry an IPv4 address (mapped, NAT64, 6to4) are judged by the address
-/// they carry.
+/// Returns the kind of an address to which a public service must not connect; `None` for an
+/// ordinary public address. IPv6 forms that carry an IPv4 address (mapped, NAT64, 6to4) count as
+/// the address that they carry.
 pub fn forbidden_kind(address: IpAddr) -> Option<&'static str> {
     let address = match address {
         IpAddr::V6(v6) => embedded_ipv4(v6).map_or(IpAddr::V6(v6), IpAddr::V4),
@@ -83,13 +83,13 @@ fn embedded_ipv4(address: Ipv6Addr) -> Option<Ipv4Addr> {
 /// Internet.
 const SHORTEST_PREFIX: (u8, u8) = (16, 32);
 
-/// Why `address` cannot be that of an edge, if so.
+/// Returns the reason why `address` cannot belong to an edge; `None` if it can.
 pub fn edge_address_fault(address: IpAddr) -> Option<&'static str> {
     edge_network_fault(&IpNet::from(address))
 }
 
-/// Why `network` cannot be that of edges, if so. In a network that is too large, whoever has an
-/// address would count as ours.
+/// Returns the reason why `network` cannot hold edges; `None` if it can. In a network that is too
+/// large, the addresses of other parties would count as ours.
 pub fn edge_network_fault(network: &IpNet) -> Option<&'static str> {
     let (v4, v6) = SHORTEST_PREFIX;
     let shortest = if network.addr().is_ipv4() { v4 } else { v6 };

@@ -14,8 +14,8 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The delay after the `attempt`-th attempt (counted from 1), between three quarters and the
-    /// whole of the step, placed by `jitter` in `0.0..1.0`.
+    /// The delay after the `attempt`-th attempt, counted from 1. It is 75 % to 100 % of the step,
+    /// by `jitter` in `0.0..1.0`.
     pub fn delay(&self, attempt: u32, jitter: f64) -> Duration {
         let doublings = attempt.saturating_sub(1).min(31);
         let step = self.initial.saturating_mul(1 << doublings).min(self.max);
@@ -23,27 +23,27 @@ impl Backoff {
     }
 }
 
-/// From nine tenths to eleven tenths of the interval of periodic work, placed by `jitter` in
-/// `0.0..1.0`, so that what began together does not stay together.
+/// The interval of periodic work, from 90 % to 110 % of it by `jitter` in `0.0..1.0`. Work that
+/// began together spreads out.
 pub fn about(interval: Duration, jitter: f64) -> Duration {
     interval.mul_f64(0.9 + 0.2 * jitter.clamp(0.0, 1.0))
 }
 
-/// From three quarters of a wait to the whole, placed by `jitter` in `0.0..1.0`, for waits that
-/// have an end.
+/// Shortens a wait to 75 % to 100 % of it by `jitter` in `0.0..1.0`, for waits that have a latest
+/// end.
 pub fn shortened(wait: Duration, jitter: f64) -> Duration {
     wait.mul_f64(0.75 + 0.25 * jitter.clamp(0.0, 1.0))
 }
 
-/// From a wait to one longer by the `share` of it, placed by `jitter` in `0.0..1.0`, for waits that
-/// somebody asked for.
+/// Lengthens a wait by up to `share` of it, by `jitter` in `0.0..1.0`, for waits that another party
+/// asked for.
 pub fn lengthened(wait: Duration, share: f64, jitter: f64) -> Duration {
     wait.mul_f64(1.0 + share * jitter.clamp(0.0, 1.0))
 }
 
-/// How long a name rests after its `failures`-th failed validation (counted from 1) before another
-/// order may be placed: 10 min, 100 min, then a day, as the CA's integration guide advises; so the
-/// CA's limit of five failed validations an hour and its pause after many are never reached.
+/// The pause before the next order after the `failures`-th failed validation, counted from 1: 10
+/// min, 100 min, then a day. The CA's integration guide advises this. It stays below the CA's limit
+/// of five failed validations an hour, and below its pause after many.
 pub fn backoff_after_failed_validation(failures: u32, jitter: f64) -> Duration {
     let minutes = match failures {
         0 | 1 => 10,

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-/// What an error says, and after it each cause that it does not repeat itself.
+/// The text of an error, followed by each of its causes that the text does not repeat.
 pub fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

@@ -1,4 +1,4 @@
-//! What to do next with a record, from facts alone.
+//! The next action for a record, from facts alone.
 
 use crate::phase::{Issuance, Next, Phase};
 use crate::{CertificateId, OrderId, Timestamp};
@@ -6,13 +6,13 @@ use crate::{CertificateId, OrderId, Timestamp};
 /// One step of work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Ask every resolver where the name points.
+    /// Ask every resolver for the name.
     CheckDns,
-    /// Fetch a token of ours through every published address.
+    /// Fetch our token from every published address.
     ProbeHttp,
     /// Create an order at the CA and store its URL.
     PlaceOrder,
-    /// Publish the challenge, acknowledge it, see the order become ready.
+    /// Publish the challenge, acknowledge it, and wait until the order is ready.
     Validate(OrderId),
     /// Store a key, finalize the order, store the certificate.
     Finalize(OrderId),
@@ -20,22 +20,22 @@ pub enum Action {
     Deploy(CertificateId),
     /// Begin the renewal of a live domain.
     BeginRenewal,
-    /// See whether a live domain still points at us; its renewal begins at the given moment.
+    /// Check that a live domain still points at us; its renewal begins at the given moment.
     Recheck {
         /// The stored renewal moment.
         renew_at: Timestamp,
     },
-    /// Take the certificate that has ended off every edge.
+    /// Undeploy the expired certificate from every edge.
     Expire(CertificateId),
     /// Remove the domain from every edge.
     Undeploy,
-    /// The quarantine is over: forget the record.
+    /// Forget the record after its quarantine.
     Forget,
-    /// Nothing until somebody asks.
+    /// Nothing until somebody asks for a retry.
     Idle,
 }
 
-/// What to do next, from the stored phase and the time: no I/O, no clock read, no randomness.
+/// Returns the next action from the stored phase and the time, without I/O, clock or randomness.
 pub fn next_action(phase: &Phase, now: Timestamp) -> Action {
     match phase {
         Phase::Live {

@@ -1,4 +1,4 @@
-//! The DNS check as a policy: what resolvers answered becomes one verdict.
+//! The DNS check as a policy: one verdict from the answers of all resolvers.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -7,11 +7,11 @@ use ipnet::IpNet;
 
 use crate::{Failure, Hostname};
 
-/// Addresses of one family that are kept of a name: more than any fleet of edges publishes under
-/// one name.
+/// Number of addresses of one family that are kept for a name, more than any fleet of edges
+/// publishes.
 pub const MAX_ADDRESSES: usize = 64;
 
-/// What one resolver said about a name.
+/// The answers of one resolver about a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DnsObservation {
     /// The resolver asked.
@@ -19,7 +19,7 @@ pub struct DnsObservation {
     /// The CNAME targets in order (RFC 1034 §3.6.2), lower case, no dot at the end; empty when the
     /// name has no CNAME.
     pub chain: Vec<String>,
-    /// What stands at the end of the chain.
+    /// The answer at the end of the chain.
     pub answer: DnsAnswer,
     /// Addresses at the end of the chain beyond those kept.
     pub more: usize,
@@ -89,7 +89,7 @@ impl<'a> Branch<'a> {
     }
 }
 
-/// What stands at the end of a CNAME chain.
+/// The answer at the end of a CNAME chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DnsAnswer {
     /// A and AAAA records; at least one, and at most [`MAX_ADDRESSES`] of a family.
@@ -106,8 +106,8 @@ pub enum DnsAnswer {
     Refused,
     /// No answer in time.
     Timeout,
-    /// Our own machine could not ask: no descriptor, no memory, no route. Says nothing about name
-    /// and resolver.
+    /// Our own machine could not ask: no descriptor, no memory, no route. It says nothing about the
+    /// name or the resolver.
     Local {
         /// The system's reason.
         detail: String,
@@ -124,32 +124,32 @@ impl DnsAnswer {
     }
 }
 
-/// What the check is made against.
+/// The expected records of a name.
 #[derive(Debug, Clone, Copy)]
 pub struct DnsExpectation<'a> {
     /// The customer's hostname.
     pub hostname: &'a Hostname,
-    /// Where its CNAME must point.
+    /// Target of its CNAME.
     pub cname_target: &'a Hostname,
     /// Addresses of our edges by configuration. The addresses of `cname_target` count as ours too.
     pub edge_addresses: &'a [IpNet],
 }
 
-/// What the check found.
+/// The result of the check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DnsVerdict {
-    /// Every resolver that works sees the name pointing at us; these are the addresses it leads to.
+    /// Every working resolver sees the name pointing at us.
     PointsAtUs {
         /// All addresses seen, by any resolver.
         addresses: BTreeSet<IpAddr>,
-        /// Those that our own target has: if they do not answer, the fault is ours.
+        /// Addresses that our own target has; if they do not answer, the fault is ours.
         edges: BTreeSet<IpAddr>,
         /// Addresses beyond those kept, at the resolver that saw most.
         more: usize,
     },
-    /// Not yet, or not any more.
+    /// The name does not point at us, or no longer does.
     NotReady(Failure),
-    /// Our own machine could not ask enough to tell. Says nothing about the customer.
+    /// Our own machine could not ask enough for a verdict. It says nothing about the customer.
     Local {
         /// The system's reason.
         detail: String,
@@ -161,14 +161,14 @@ pub enum DnsVerdict {
 pub struct ResolverView {
     /// The customer's name.
     pub name: DnsObservation,
-    /// `cname_target` at the same resolver: proves that the resolver works, and tells our own
+    /// `cname_target` at the same resolver: shows that the resolver works, and gives our own
     /// addresses.
     pub control: DnsObservation,
 }
 
 impl ResolverView {
-    /// Whether the resolver is no evidence against a customer: it cannot even resolve our own
-    /// target.
+    /// Whether the resolver cannot resolve our own target, so that its answer is no evidence
+    /// against a customer.
     pub fn is_out_of_order(&self) -> bool {
         matches!(self.name.answer, DnsAnswer::Local { .. })
             || (self.name.answer.is_failure() && self.control.answer.is_failure())
@@ -214,8 +214,8 @@ pub fn verdict(expected: &DnsExpectation<'_>, views: &[ResolverView]) -> DnsVerd
     }
 }
 
-/// No resolver resolves our own target. Silence is an outage of resolvers; an error of all of them
-/// is for an operator to mend.
+/// Returns the failure if no resolver resolves our own target. No answers are an outage of the
+/// resolvers; errors from all of them are for the operator.
 fn resolver_outage(expected: &DnsExpectation<'_>, views: &[ResolverView]) -> Failure {
     let is_silent = |view: &ResolverView| {
         view.name.answer == DnsAnswer::Timeout || view.control.answer == DnsAnswer::Timeout
@@ -239,7 +239,7 @@ fn resolver_outage(expected: &DnsExpectation<'_>, views: &[ResolverView]) -> Fai
     Failure::Internal { detail }
 }
 
-/// The addresses that count as ours.
+/// Our own addresses.
 struct OurAddresses<'a> {
     /// Those of the target.
     addresses: BTreeSet<IpAddr>,
@@ -306,8 +306,7 @@ fn verdict_of_working(
     let is_servfail =
         |result: &Result<(), Failure>| matches!(result, Err(Failure::DnsServfail { .. }));
     if bad.iter().all(|(_, result)| is_servfail(result)) {
-        // Waiting does not mend a zone that some resolvers cannot resolve, such as by a broken
-        // signature.
+        // A zone that some resolvers cannot resolve, as with a broken signature, needs a repair.
         return DnsVerdict::NotReady(Failure::DnsServfail {
             resolvers: resolvers(&bad),
             seen_by: resolvers(&good),
@@ -333,8 +332,8 @@ fn points_at_us<'a>(
     for name in seen {
         for branch in name.branches() {
             addresses.extend(branch.addresses());
-            // The target's own addresses, whatever it answers elsewhere. A family that goes another
-            // way has none of them.
+            // The target's own addresses count, whatever it answers elsewhere. A family with
+            // another chain has none of them.
             if branch.goes_through(expected.cname_target) {
                 edges.extend(branch.addresses());
             }
@@ -348,11 +347,11 @@ fn points_at_us<'a>(
     }
 }
 
-/// The most addresses of our target that an instruction names.
+/// Largest number of our target's addresses that an instruction names.
 const MAX_INSTRUCTED: usize = 16;
 
 /// The addresses that a customer's instruction can name: the single addresses of the configuration,
-/// or without any those of the target.
+/// or those of the target without any.
 pub fn instruction_addresses(configured: &[IpNet], views: &[ResolverView]) -> Vec<IpAddr> {
     let single = |net: &IpNet| net.prefix_len() == net.max_prefix_len();
     let configured: BTreeSet<IpAddr> = configured
@@ -388,7 +387,7 @@ fn addresses(answer: &DnsAnswer) -> impl Iterator<Item = IpAddr> + use<'_> {
     found.into_iter().flatten().copied()
 }
 
-/// Judges each family by its own chain: the first that is not as it should be decides.
+/// Judges each family by its own chain; the first failure decides.
 fn judge(
     expected: &DnsExpectation<'_>,
     known: &OurAddresses<'_>,
@@ -415,7 +414,7 @@ fn judge_branch(
             resolvers: resolvers(),
             seen_by: vec![],
         }),
-        // Not reached: such a view is out of order.
+        // Not reached, since such a view is out of order.
         DnsAnswer::Local { detail } => Err(Failure::Internal {
             detail: detail.clone(),
         }),

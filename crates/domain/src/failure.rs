@@ -23,8 +23,7 @@ pub enum Actor {
     Nobody,
 }
 
-/// What went wrong, with its facts as typed fields. Serialises as an object with `code` and the
-/// fields.
+/// A failure with its facts as typed fields. Serialises as an object with `code` and the fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     tag = "code",
@@ -75,8 +74,8 @@ pub enum Failure {
     },
     /// DNSSEC signatures of the zone do not verify. Nothing produces it yet.
     DnsDnssecBogus { resolvers: Vec<SocketAddr> },
-    /// No answer in time. `resolver_outage` tells that the resolvers answered nothing at all, which
-    /// is ours.
+    /// No answer in time. With `resolver_outage`, the resolvers answered nothing at all, which is
+    /// our fault.
     DnsTimeout {
         resolvers: Vec<SocketAddr>,
         resolver_outage: bool,
@@ -86,8 +85,8 @@ pub enum Failure {
         seen_by: Vec<SocketAddr>,
         missing_at: Vec<SocketAddr>,
     },
-    /// Besides our addresses the name has others, to which a visitor or the CA may be sent: some of
-    /// them, and the number of the rest.
+    /// The name has our addresses and others, to which a visitor or the CA may be sent. `stray`
+    /// holds some of the others, and `more` counts the rest.
     DnsStrayAddress {
         stray: Vec<IpAddr>,
         #[serde(default, skip_serializing_if = "is_zero")]
@@ -281,8 +280,8 @@ impl Failure {
         )
     }
 
-    /// Whether the service tries again by itself. What is not retryable waits for somebody to ask
-    /// for a retry.
+    /// Whether the service retries automatically. A failure that is not retryable waits until an
+    /// operator or the customer asks for a retry.
     pub const fn is_retryable(&self) -> bool {
         match self {
             Self::NameInvalid { .. }
@@ -320,13 +319,13 @@ impl Failure {
         }
     }
 
-    /// Whether a domain that failed for it has no right to its name: it was refused at the start,
-    /// or was not waited for any longer after it had moved away.
+    /// Whether a domain that failed for it has lost its name, because it was refused at the start
+    /// or stayed moved away for too long.
     pub const fn leaves_name_free(&self) -> bool {
         self.refuses_name_or_target() || matches!(self, Self::DnsMoved { .. })
     }
 
-    /// Whether it can count against the domain. What is ours or the CA's never makes a domain
+    /// Whether it can count against the domain. A fault of ours or of the CA never makes a domain
     /// `Failed` by giving up.
     pub fn counts_against_domain(&self) -> bool {
         self.actor() == Actor::Customer

@@ -9,8 +9,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::DomainId;
 
-/// A DNS name that a public CA can certify: lower case, A-labels (RFC 5890), no dot at the end, at
-/// least two labels, 253 octets at most, not a public suffix itself, no IP address, no wildcard.
+/// A DNS name that a public CA can certify. It is in lower case and A-labels (RFC 5890), without a
+/// final dot, with at least two labels and at most 253 octets. It is not a public suffix, an IP
+/// address or a wildcard.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hostname(Arc<str>);
 
@@ -49,7 +50,7 @@ pub enum HostnameError {
     /// More labels than a CA certifies.
     #[error("the name has more than 10 labels, which certificate authorities do not accept")]
     TooManyLabels,
-    /// A public suffix such as `co.uk`: nobody's own name.
+    /// A public suffix such as `co.uk`.
     #[error(
         "this is a public suffix, under which anyone can register names; enter a name below it"
     )]
@@ -61,8 +62,7 @@ const MAX_LABELS: usize = 10;
 const DOTS: [char; 4] = ['.', '\u{3002}', '\u{FF0E}', '\u{FF61}'];
 
 impl Hostname {
-    /// Parses what a customer typed: any case, Unicode or A-labels, with or without the dot at the
-    /// end.
+    /// Parses a customer's input in any case, in Unicode or A-labels, with or without a final dot.
     pub fn parse(text: &str) -> Result<Self, HostnameError> {
         let text = text.trim();
         // UTS 46 maps these to a dot wherever they stand, the end included.
@@ -98,8 +98,7 @@ impl Hostname {
         Ok(Self(ascii.into()))
     }
 
-    /// A name that nobody can have (RFC 6761 §6.4), for the record of a domain whose own is no
-    /// hostname.
+    /// A reserved name (RFC 6761 §6.4), for the record of a domain whose own name cannot be parsed.
     pub fn stand_in(id: DomainId) -> Self {
         Self(format!("name-{}.invalid", id.as_uuid().simple()).into())
     }
@@ -132,7 +131,7 @@ impl Hostname {
         self.registered_domain() == self.as_str()
     }
 
-    /// The labels in front of the registered domain: what a customer types into a DNS provider's
+    /// The labels before the registered domain, as a customer enters them in a DNS provider's
     /// "name" field. `@` for the apex.
     pub fn record_name(&self) -> &str {
         match self.0.strip_suffix(self.registered_domain()) {
@@ -151,8 +150,8 @@ pub(crate) fn is_icann_suffix(name: &str) -> bool {
     })
 }
 
-/// What others read as an IPv4 address, such as `0x7f.1`. No top-level domain is a number (RFC 3696
-/// §2).
+/// Whether other programs may read the name as an IPv4 address, such as `0x7f.1`. No top-level
+/// domain is a number (RFC 3696 §2).
 fn ends_in_number(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or(name);
     let is_hex = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());

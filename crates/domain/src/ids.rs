@@ -66,8 +66,8 @@ impl DomainId {
     /// Behind every other.
     pub const LAST: Self = Self(Uuid::max());
 
-    /// The identifier of the record that takes down a name which this domain had until the given
-    /// version of the Cabinet (UUID version 8, RFC 9562 §5.8). The same each time.
+    /// The identifier of the take-down of a name that this domain had until the given version (UUID
+    /// version 8, RFC 9562 §5.8). The same each time.
     #[must_use]
     pub fn take_down(self, old_name: &Hostname, version: u64) -> Self {
         let parts = [

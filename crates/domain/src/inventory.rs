@@ -1,4 +1,4 @@
-//! What an edge should hold beside what it says it holds.
+//! The comparison of the certificates that an edge should hold with its inventory.
 
 use std::cmp::Ordering;
 use std::fmt::Write as _;
@@ -20,7 +20,7 @@ pub struct Entry {
     pub not_after: Timestamp,
 }
 
-/// What is not as it should be.
+/// A difference between the desired and the actual certificates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Difference<'a> {
     /// The edge lacks this certificate, or holds an older one.
@@ -29,8 +29,8 @@ pub enum Difference<'a> {
     Extra(&'a Entry),
 }
 
-/// What an edge lacks and what it has beyond, both lists being in the order of their hostnames. A
-/// newer certificate than the desired one is no difference: it is being deployed just now.
+/// Compares two lists in the order of their hostnames. A newer certificate than the desired one is
+/// no difference: it is being deployed just now.
 pub fn differences<'a>(desired: &'a [Entry], actual: &'a [Entry]) -> Vec<Difference<'a>> {
     let (mut desired, mut actual) = (desired.iter().peekable(), actual.iter().peekable());
     let mut found = Vec::new();
@@ -57,10 +57,10 @@ fn is_as_good(held: &Entry, wanted: &Entry) -> bool {
         || (held.generation == wanted.generation && held.fingerprint == wanted.fingerprint)
 }
 
-/// One number for a whole inventory, which can be kept up to date change by change: the exclusive
-/// or of SHA-256 over the line `hostname fingerprint generation` LF of every certificate. Adding
-/// and taking away are the same operation and cost the same however many certificates there are;
-/// the order does not matter.
+/// A hash of a whole inventory that can be updated with each change. It is the exclusive or of the
+/// SHA-256 hashes of the lines `hostname fingerprint generation` LF, one for each certificate.
+/// Adding and removing are the same operation, at a cost that does not depend on the number of
+/// certificates. Their order does not matter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct InventoryDigest([u8; 32]);
 

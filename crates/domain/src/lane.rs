@@ -25,8 +25,7 @@ pub enum Lane {
     /// `RenewalWorker`, before anything else: renewals without which a certificate will soon be of
     /// no use.
     Urgent,
-    /// What failed again and again for want of its customer's doing, until an order is placed for
-    /// it.
+    /// Domains with many consecutive customer-side failures, until an order is placed.
     Chronic,
     /// `DomainVerificationWorker` and `HttpProbeWorker`: checks before the order that failed
     /// already, behind those that nobody made yet.
@@ -53,8 +52,8 @@ impl Lane {
         Self::Removal,
     ];
 
-    /// Whether one tenant can fill the lane: with names that never pass, say. What lives on grows
-    /// too, but is due at its own times.
+    /// Whether one tenant can fill the lane: with names that never pass, say. Lanes of served
+    /// domains grow too, but their work is due at different times.
     pub const fn takes_crowds(self) -> bool {
         match self {
             Self::Verification
@@ -84,7 +83,7 @@ impl Lane {
     }
 }
 
-/// What the lane of a record follows from.
+/// The facts from which the lane of a record is computed.
 #[derive(Debug, Clone, Copy)]
 pub struct LaneInputs<'a> {
     /// Where the record stands.
@@ -93,7 +92,7 @@ pub struct LaneInputs<'a> {
     pub attempt: u32,
     /// Failed validations at the CA in a row.
     pub failed_validations: u32,
-    /// What went wrong last, if anything did since the last progress.
+    /// The last failure since the last progress; `None` without one.
     pub last_failure: Option<&'a Failure>,
     /// From when on the renewal is urgent; `None` while no certificate is served.
     pub urgent_from: Option<Timestamp>,

@@ -1,7 +1,7 @@
 //! The pure heart of the service: what a custom domain is, where it stands, and what happens next.
 //!
-//! A custom domain walks through [`Phase`]s. What to do is computed by [`decide::next_action`] from
-//! the stored phase and the time; what was seen comes back as an [`Event`] and moves the phase by
+//! A custom domain walks through [`Phase`]s. [`decide::next_action`] computes the next action from
+//! the stored phase and the time. Its result comes back as an [`Event`] and moves the phase by
 //! value. Policies ([`backoff`], [`renewal`], [`limits`], the DNS and HTTP verdicts in [`dns`] and
 //! [`probe`]) are functions of facts, with time and randomness as arguments. Whatever can go wrong
 //! for a customer is one code of the closed catalogue in [`failure`]. Nothing here does I/O, reads

@@ -1,4 +1,4 @@
-//! The platform's rules for names: which a customer may not have, and where a CNAME may point.
+//! The platform's rules: names that a customer may not have, and targets of a CNAME.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::{Failure, Hostname};
 /// Stands in a template of targets for the domain's identifier.
 pub const ID_PLACEHOLDER: &str = "{id}";
 
-/// What is wrong with a public suffix among the allowed targets; a name stands before it.
+/// The fault of a public suffix among the allowed targets, for use after the name.
 pub const PUBLIC_TARGET: &str =
     "a public suffix, which would allow the target of anyone; use a name of the platform";
 
@@ -36,7 +36,7 @@ impl NameSuffix {
     /// Parses `platform.example`, `*.platform.example` or `.platform.example.`.
     ///
     /// # Errors
-    /// What makes it no name.
+    /// The reason why the text is not a name.
     pub fn parse(text: &str) -> Result<Self, HostnameError> {
         let bare = text.trim().trim_start_matches("*.").trim_matches('.');
         if bare.is_empty() {
@@ -53,7 +53,7 @@ impl NameSuffix {
     /// the whole.
     ///
     /// # Errors
-    /// What makes the template no name.
+    /// The reason why the template has no name.
     pub fn of_template(template: &str) -> Result<Self, HostnameError> {
         let shared = match template.split_once(ID_PLACEHOLDER) {
             Some((_, behind)) => behind.split_once('.').map_or("", |(_, shared)| shared),
@@ -96,7 +96,7 @@ impl NameSuffix {
 pub struct NameRules {
     /// Names that no customer may have.
     pub blocked: Vec<NameSuffix>,
-    /// Where targets must lie; anywhere when empty.
+    /// Suffixes of allowed targets; every target is allowed if empty.
     pub targets: Vec<NameSuffix>,
     /// Whether customers may have names in the registered domain of their target, which is the
     /// platform's own.
@@ -123,7 +123,7 @@ impl NameRules {
         }
     }
 
-    /// The rule that keeps a customer from having this name, if one does.
+    /// Returns the rule that blocks this name, if there is one.
     pub fn blocking(&self, hostname: &Hostname, target: &Hostname) -> Option<NameSuffix> {
         let own = NameSuffix::registered_domain_of(target);
         let own = Some(&own).filter(|_| !self.allow_platform_names);
@@ -131,12 +131,12 @@ impl NameRules {
         rules.find(|rule| rule.covers(hostname)).cloned()
     }
 
-    /// Whether a CNAME may have to point there.
+    /// Whether the target is allowed.
     pub fn allows_target(&self, target: &Hostname) -> bool {
         self.targets.is_empty() || self.targets.iter().any(|rule| rule.covers(target))
     }
 
-    /// Why a domain with this name and target is refused, if it is.
+    /// Returns the refusal of a domain with this name and target; `None` if it is accepted.
     pub fn refusal(&self, hostname: &Hostname, target: &Hostname) -> Option<Failure> {
         if !self.allows_target(target) {
             return Some(Failure::TargetNotAllowed {

@@ -1,20 +1,20 @@
-//! The HTTP preflight as a policy: what each address answered becomes one verdict.
+//! The HTTP probe as a policy: one verdict from the answers of all addresses.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use crate::Failure;
 
-/// What one published address answered on the challenge path.
+/// The answer of one published address on the challenge path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeObservation {
     /// The address connected to.
     pub address: IpAddr,
-    /// What it answered.
+    /// The answer of the address.
     pub answer: ProbeAnswer,
 }
 
-/// An answer to the preflight request.
+/// An answer to the probe's request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProbeAnswer {
     /// Our own key authorization, with status 200.
@@ -41,8 +41,8 @@ pub enum ProbeAnswer {
     /// Our own machine has no route to this kind of address, such as IPv6: it says nothing about
     /// the customer.
     Unroutable,
-    /// Our own machine could not connect: no descriptor, no memory, no port. Says nothing about the
-    /// address.
+    /// Our own machine could not connect: no descriptor, no memory, no port. It says nothing about
+    /// the address.
     Local {
         /// The system's reason.
         detail: String,
@@ -54,11 +54,11 @@ pub enum ProbeAnswer {
     },
 }
 
-/// `Ok` when every address that we can reach answered as ours, and at least one did; else the first
-/// failure, IPv6 before IPv4, since a CA tries IPv6 first. `edges` are the addresses that are known
-/// to be ours: one of them that does not answer is our fault. While edges are `absent`, as many of
-/// our addresses are excused that are silent, or answer as an HAProxy without its agent does, if
-/// another one answers.
+/// Returns `Ok` if at least one address answered, and every address that we can reach answered as
+/// ours. Otherwise it returns the first failure, IPv6 before IPv4, since a CA tries IPv6 first.
+/// `edges` are the addresses that are known to be ours: if one of them does not answer, that is our
+/// fault. `absent` is the number of unreachable edges. As many of our addresses may be silent, or
+/// answer as an HAProxy without its agent does, if another one answers.
 pub fn verdict(
     observations: &[ProbeObservation],
     edges: &BTreeSet<IpAddr>,
@@ -104,8 +104,8 @@ pub fn verdict(
         .try_for_each(|seen| judge(seen, edges.contains(&seen.address)))
 }
 
-/// Why our own machine could not ask one of the addresses, or had a way to none of them, if so. The
-/// others tell nothing then, for every address must be ours.
+/// Returns the local fault if our own machine could not ask one of the addresses, or had a route to
+/// none. The other answers then prove nothing, since every address must be ours.
 pub fn local_fault(observations: &[ProbeObservation]) -> Option<&str> {
     let is_unroutable = |seen: &ProbeObservation| seen.answer == ProbeAnswer::Unroutable;
     if !observations.is_empty() && observations.iter().all(is_unroutable) {
@@ -130,7 +130,7 @@ fn judge(seen: &ProbeObservation, is_edge: bool) -> Result<(), Failure> {
             status: *status,
             location: location.clone(),
         },
-        // The token was published: it is our HAProxy that does not reach its agent.
+        // The token was published, so our HAProxy does not reach its agent.
         ProbeAnswer::Status(status @ (404 | 500..)) if is_edge => unreachable(
             address,
             &format!("answers the challenge path with status {status} on port 80"),

@@ -1,30 +1,30 @@
-//! How an edge has been answering: one that is away holds up nobody for longer than its grace.
+//! The reachability of an edge, so that an unreachable one delays nobody for longer than its grace.
 
 use std::time::Duration;
 
 use crate::Timestamp;
 
-/// An edge that failed although it said that it was well is believed no earlier than this later.
+/// Time for which an edge's health is not trusted after it failed on probation.
 const DISTRUST: Duration = Duration::from_secs(60);
 
-/// What all replicas know together of whether an edge does what it is asked.
+/// The reachability of an edge, as all replicas share it.
 ///
-/// An edge that fails is waited for until its grace is over; then it is absent, and work goes on
-/// without it. Once it answers again it is on probation for as long as the grace: it is asked like
-/// any other, and the first failure makes it absent at once, since its health was said to be good
-/// and it failed all the same. For a while it is not believed then.
+/// Work waits for an edge that fails until its grace ends. Then the edge is unreachable, and work
+/// goes on without it. When it answers again, it is on probation for as long as the grace. Work
+/// includes it, and the first failure makes it unreachable at once. After such a failure, its
+/// answers do not count for a while.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Reachability {
-    /// When it first failed; `None` while all is well.
+    /// Time of the first failure; `None` while it answers.
     pub unreachable_since: Option<Timestamp>,
-    /// When it answered again after that.
+    /// Time of the first answer after that.
     pub answered_again_at: Option<Timestamp>,
-    /// Before this moment it is not believed that it is well.
+    /// Time before which its health is not trusted.
     pub unreachable_until: Option<Timestamp>,
 }
 
 impl Reachability {
-    /// It did not do what it was asked at `now`.
+    /// Notes a failure at `now`.
     #[must_use]
     pub fn failed(self, now: Timestamp, grace: Duration) -> Self {
         let (since, unreachable_until) = match self.answered_again_at {
@@ -33,17 +33,17 @@ impl Reachability {
             None => (self.unreachable_since, self.unreachable_until),
         };
         Self {
-            // A clock that is set back must not make it absent for longer than it was.
+            // A clock that is set back must not prolong the failure.
             unreachable_since: Some(since.map_or(now, |since| since.min(now))),
             answered_again_at: None,
             unreachable_until,
         }
     }
 
-    /// It says that it is well.
+    /// Notes a good health check.
     #[must_use]
     pub fn answered(self, now: Timestamp, grace: Duration) -> Self {
-        // A doubt that lies further ahead than any is a clock that was set back.
+        // A time further ahead than `DISTRUST` comes from a clock that was set back.
         let doubted = |until: Timestamp| now < until && until.since(now) <= DISTRUST;
         match self {
             Self {
@@ -67,7 +67,7 @@ impl Reachability {
         }
     }
 
-    /// Whether it is asked, and waited for.
+    /// Whether steps call it and wait for it.
     pub fn is_live(self, now: Timestamp, grace: Duration) -> bool {
         self.unreachable_from(grace).is_none_or(|from| now < from)
     }
@@ -77,7 +77,7 @@ impl Reachability {
         self.unreachable_since.is_some() && self.answered_again_at.is_none()
     }
 
-    /// From when on work goes on without it; `None` while it answers.
+    /// Time from which work goes on without it; `None` while it answers.
     pub fn unreachable_from(self, grace: Duration) -> Option<Timestamp> {
         match self.answered_again_at {
             Some(_) => None,

@@ -1,4 +1,4 @@
-//! When a certificate is renewed: by the CA's info in [`info`], else by its own dates.
+//! The time of a renewal: by the CA's window in [`info`], otherwise by the certificate's dates.
 
 pub mod info;
 
@@ -12,10 +12,10 @@ const AFTER_THE_END: Duration = Duration::from_secs(5 * 60);
 
 /// The latest moment by which a renewal should begin, from the certificate's own dates.
 ///
-/// Under ten days of lifetime: half of it. Otherwise the earlier of "a third of the lifetime left"
-/// and "30 days before expiry", where the 30 days count only if they lie in the second half of the
-/// lifetime: for a 45-day certificate they would mean a renewal every 15 days, and for one of 20
-/// days a renewal without end.
+/// For a lifetime under ten days, it is half of the lifetime. Otherwise it is the earlier of "a
+/// third of the lifetime left" and "30 days before expiry". The 30 days count only in the second
+/// half of the lifetime. Otherwise they would renew a 45-day certificate every 15 days, and a
+/// 20-day certificate without end.
 pub fn renewal_deadline(not_before: Timestamp, not_after: Timestamp) -> Timestamp {
     let lifetime = not_after.since(not_before);
     if lifetime < 10 * DAY {
@@ -30,8 +30,8 @@ pub fn renewal_deadline(not_before: Timestamp, not_after: Timestamp) -> Timestam
     }
 }
 
-/// The stored renewal moment: one point, placed by `random` in `0.0..1.0`, of the window that ends
-/// at [`renewal_deadline`] and is a fiftieth of the lifetime wide. Spreads certificates that were
+/// Returns the renewal moment to store, chosen by `random` in `0.0..1.0`. The window ends at
+/// [`renewal_deadline`] and is a fiftieth of the lifetime long. This spreads certificates that were
 /// issued together.
 pub fn renewal_moment(not_before: Timestamp, not_after: Timestamp, random: f64) -> Timestamp {
     let window = not_after.since(not_before) / 50;
@@ -64,24 +64,24 @@ pub enum WaitCause {
 /// The longest wait before the next attempt to replace a certificate that is served until
 /// `not_after`; `None` without a bound.
 ///
-/// It is a share of what is left, so that an attempt follows the end of an outage by a tenth of the
-/// remaining life at most.
+/// It is a share of the remaining lifetime, so an attempt follows the end of an outage within a
+/// tenth of it.
 pub fn longest_wait(not_after: Timestamp, now: Timestamp, cause: WaitCause) -> Option<Duration> {
     let left = not_after.since(now);
     let (share, shortest) = match cause {
         WaitCause::Others => (left / 10, Duration::from_secs(30)),
         WaitCause::Customer => (left / 10, Duration::from_secs(60)),
-        // Most of them do not come back.
+        // Most domains that moved away do not return.
         WaitCause::MovedAway => (left / 2, Duration::from_secs(60)),
     };
     if !left.is_zero() {
         return Some(share.max(shortest));
     }
-    // The site is down: nobody waits hours for the end of an outage that is over.
+    // The site is down, so the next attempt must soon follow the end of an outage.
     (cause == WaitCause::Others).then_some(AFTER_THE_END)
 }
 
-/// From when on a renewal is urgent: a tenth of the lifetime is left. Never before its own moment
+/// The time from which a renewal is urgent: a tenth of the lifetime is left, but never before
 /// `renew_at`.
 pub fn urgent_from(not_before: Timestamp, not_after: Timestamp, renew_at: Timestamp) -> Timestamp {
     let tenth_left = not_after - not_after.since(not_before) / 10;

@@ -1,11 +1,11 @@
-//! Which queue of a lane a record waits in, so that tenants can take turns by queues (stochastic
-//! fairness queueing).
+//! The queue of a lane in which a record waits, so that tenants take turns (stochastic fairness
+//! queueing).
 
-/// The shards that tenants are dealt to. Stored rows depend on it.
+/// Number of shards. Stored rows depend on it.
 pub const SHARDS: u32 = 64;
 
 /// The queues of a lane: two for each shard. The second is for the records of a tenant beyond
-/// [`FEW`], so that whoever shares its shard waits behind few of them.
+/// [`FEW`], so that another tenant of the shard waits behind few of them.
 pub const QUEUES: u32 = 2 * SHARDS;
 
 /// Records of one tenant in a lane that wait in the first queue of its shard.
@@ -20,7 +20,7 @@ pub enum Round {
     First,
     /// As many records as raise what is leased of a shard to this number.
     Level(usize),
-    /// Whatever there is.
+    /// All remaining records.
     Rest,
 }
 
@@ -47,8 +47,7 @@ impl Round {
         }
     }
 
-    /// How many records are taken of a shard, and whether what is leased of it is part of that
-    /// number.
+    /// The number of records to take from a shard, and whether its leased records count towards it.
     pub const fn per_shard(self, missing: usize) -> (usize, bool) {
         match self {
             Self::First => (1, false),
@@ -58,8 +57,8 @@ impl Round {
     }
 }
 
-/// The secret of an installation by which tenants are dealt out. Without it nobody can choose names
-/// of tenants that share a shard with a certain other.
+/// The secret of an installation that assigns tenants to shards. Without it, nobody can choose a
+/// tenant's name to share a shard with a certain other tenant.
 #[derive(Clone, Copy)]
 pub struct ShardKey(u64, u64);
 
@@ -188,7 +187,8 @@ mod tests {
             let before = shards.clone();
             let due: usize = shards.iter().map(|(_, due)| due).sum();
             proptest::prop_assert_eq!(hand_out(permits, &mut shards), permits.min(due));
-            // One that already holds an even share of these permits waits until others have theirs.
+            // A shard that already holds an even share of these permits waits until the others have
+            // theirs.
             let waits = shards.iter().zip(&before).filter(|(after, before)| after.1 > 0 && after.0 == before.0);
             let least = waits.map(|(after, _)| after.0).min();
             for (after, before) in shards.iter().zip(&before) {

@@ -1,13 +1,13 @@
-//! Who gets the next permits of a pool that several lanes draw from.
+//! The distribution of a pool's permits among several lanes.
 //!
-//! Each share has a guaranteed number of permits. What some leave unused is lent to the others,
-//! those first in the list first; it comes back when the borrower's work ends, and whoever is below
-//! its guarantee by then is served before anybody borrows again.
+//! Each share has a guaranteed number of permits. Unused permits are lent to the others, in the
+//! order of the list. A lent permit returns when the borrower's work ends. Shares below their
+//! guarantee are then served before any share borrows again.
 
-/// One that draws from a pool.
+/// A share of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolShare {
-    /// Permits that nobody may keep from it, once those lent out have come back.
+    /// Permits that it is guaranteed, once lent permits have returned.
     pub guaranteed: usize,
     /// Permits that it holds.
     pub held: usize,
@@ -15,9 +15,9 @@ pub struct PoolShare {
     pub hungry: bool,
 }
 
-/// The next permits to hand out: to which of the shares, and how many at most. `None` when all are
-/// held or nobody is hungry. Ask again once they are taken, or once the share turned out to need
-/// fewer and is no longer hungry.
+/// Returns the share that gets the next permits, and their largest number. Returns `None` if all
+/// permits are held or no share is hungry. Call it again after the permits were taken, or after the
+/// share proved to need fewer.
 pub fn next_grant(pool: usize, shares: &[PoolShare]) -> Option<(usize, usize)> {
     let held = shares
         .iter()
@@ -38,9 +38,9 @@ pub fn next_grant(pool: usize, shares: &[PoolShare]) -> Option<(usize, usize)> {
     first(&|_| true).map(|index| (index, free))
 }
 
-/// The guarantees that shares in percent of a pool come to: one permit each, and of the rest each
-/// its share, rounded down. Their sum is never more than the pool if it has a permit for each, and
-/// the shares are no more than a hundred percent.
+/// Converts shares in percent of a pool to guarantees: one permit each, and of the rest each its
+/// share, rounded down. Their sum is never more than the pool if it has a permit for each, and the
+/// shares are no more than a hundred percent.
 pub fn guarantees<const N: usize>(pool: usize, percent: [u32; N]) -> [usize; N] {
     let rest = pool.saturating_sub(N);
     percent.map(|percent| 1 + rest.saturating_mul(percent as usize) / 100)

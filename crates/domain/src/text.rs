@@ -1,7 +1,7 @@
-//! Text from outside, as it may be shown.
+//! Text from outside in a form that is safe to show.
 
-/// The beginning of a text, at most `max_chars` characters, without control characters: those could
-/// take over the terminal on which a log or an error ends.
+/// Returns the first `max_chars` characters of a text, without control characters, which could take
+/// over the reader's terminal.
 pub fn shown(text: &str, max_chars: usize) -> String {
     text.chars()
         .filter(|c| !c.is_control())

@@ -1,4 +1,4 @@
-//! Moments that another party names, such as `Retry-After`, held within what their purpose allows.
+//! Times that another party names, such as `Retry-After`, limited by their purpose.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The purpose of a wait, which bounds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// Between two requests for an order, an authorization or a certificate: asking costs nothing.
+    /// Between two polls of an order, an authorization or a certificate; a poll costs nothing.
     Poll,
-    /// During an outage: no answer, a maintenance page, or trouble of the other party's own.
+    /// During an outage: no answer, a maintenance page, or a fault of the other party.
     Outage,
     /// While a limit of the CA is used up. The kind of the limit bounds it further.
     Limit,
@@ -36,7 +36,7 @@ impl Purpose {
         }
     }
 
-    /// The wait that was asked for, as far as the purpose allows it.
+    /// Limits a wait to what the purpose allows.
     pub fn bound(self, wait: Duration) -> Duration {
         wait.min(self.ceiling())
     }

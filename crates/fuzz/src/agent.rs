@@ -1,4 +1,4 @@
-//! What the agent reads: HAProxy's answers and requests of the service.
+//! Inputs of the agent: HAProxy's answers and the service's requests.
 
 use haproxy_domain_agent::fuzzing;
 use haproxy_domain_agent::runtime_api::answers;

@@ -1,4 +1,4 @@
-//! What strangers send, fed to the code that reads it.
+//! Fuzz targets for the code that reads input from other parties.
 //!
 //! Each target takes arbitrary bytes and must return: no panic, no endless loop, no memory without
 //! bound. Where a target knows more, such as that what was read can be written and read again, it

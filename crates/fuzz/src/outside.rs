@@ -1,4 +1,4 @@
-//! What the service reads: answers of the CA and of resolvers.
+//! Inputs of the service: answers of the CA and of resolvers.
 
 use dps_infrastructure::{acme, dns};
 

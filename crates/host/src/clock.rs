@@ -3,12 +3,12 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// Differences up to this are the drift that NTP takes out little by little, in microseconds.
+/// Largest difference that counts as drift, which NTP corrects gradually, in microseconds.
 const DRIFT: i64 = 2_000_000;
-/// How long a machine's clock must stand by a jump before it is believed, in microseconds.
+/// Time for which a jump of the machine's clock must last before it is followed, in microseconds.
 const PROBATION: i64 = 10 * 60 * 1_000_000;
 
-/// Microseconds since 1970-01-01T00:00:00Z; negative when the machine's clock stands before that.
+/// Microseconds since 1970-01-01T00:00:00Z; negative if the machine's clock shows an earlier time.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place that reads the system clock; everybody else is given a Clock"
@@ -45,8 +45,8 @@ impl SteadyClock {
     }
 }
 
-/// The machine's clock, but its jumps are believed only after they have stood for ten minutes: a
-/// wrong hour or day that somebody puts right again is never seen.
+/// The machine's clock, whose jumps take effect only after ten minutes. A wrong hour or day that is
+/// corrected by then has no effect.
 #[derive(Debug)]
 pub struct CarefulClock {
     steady: SteadyClock,
@@ -61,7 +61,7 @@ struct Belief {
     rumour: Option<(i64, i64)>,
 }
 
-/// What became of the belief.
+/// The change of the clock's belief.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum News {
     None,

@@ -1,5 +1,5 @@
-//! The text of `/metrics` in the format that the client asks for: the Prometheus text format 0.0.4,
-//! or `OpenMetrics` 1.0 where the `Accept` header prefers it.
+//! The text of `/metrics`, as the Prometheus text format 0.0.4, or as `OpenMetrics` 1.0 if the
+//! `Accept` header prefers it.
 
 use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, VARY};
@@ -44,9 +44,9 @@ fn prefers_open_metrics(accept: &str) -> bool {
     open_metrics > 0.0 && open_metrics >= weight_of("text/plain")
 }
 
-/// `OpenMetrics` text as our metrics library writes it, in the Prometheus text format 0.0.4. There,
-/// the name of a counter's family ends with `_total` as its samples do, an info is a gauge whose
-/// name ends with `_info`, and there are no units, exemplars or end mark.
+/// `OpenMetrics` text as our metrics library writes it, in the Prometheus text format 0.0.4. In
+/// that format, the name of a counter's family ends with `_total`, as its samples do. An info is a
+/// gauge whose name ends with `_info`. There are no units, exemplars or end mark.
 fn to_prometheus(open_metrics: &str) -> String {
     let mut text = String::with_capacity(open_metrics.len());
     // HELP comes before TYPE, which decides the name of both.

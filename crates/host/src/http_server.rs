@@ -1,9 +1,9 @@
 //! An HTTP/1.1 server within bounds that no client can stretch, plain or over mutual TLS.
 //!
-//! Connections are bounded per listener and per client address, and those that have proven nothing
-//! yet have a small pool and a short time of their own. At a bound, the connection that has been
-//! silent longest makes room, so a flood of idle connections keeps nobody out. All bounds are in
-//! [`ServerLimits`].
+//! Connections are bounded per listener and per client address. Connections that are not
+//! authenticated yet have a small pool and a short timeout of their own. At a bound, the connection
+//! that has been silent longest is closed, so a flood of idle connections keeps nobody out. All
+//! bounds are in [`ServerLimits`].
 
 mod register;
 
@@ -150,7 +150,7 @@ pub async fn serve(
     serve_any(listener, None, routes, limits, stop).await;
 }
 
-/// As [`serve`], over TLS to clients that show a certificate which `tls` believes.
+/// Works as [`serve`], over TLS, for clients with a certificate that `tls` accepts.
 pub async fn serve_tls(
     listener: TcpListener,
     tls: Arc<ServerTls>,

@@ -1,9 +1,9 @@
-//! What every process of ours needs of its machine: settings, logs, signals, the clock, randomness,
-//! HTTP within bounds.
+//! The machine's services for all of our processes: settings, logs, signals, the clock, randomness
+//! and bounded HTTP.
 //!
-//! A process first reads its [`settings`] (files and environment variables, by the rules of .NET's
-//! configuration), then starts [`telemetry`], then asks [`shutdown`] for the token that tells it to
-//! drain, and serves HTTP within the bounds of [`http_server`] to callers that show a
+//! A process first reads its [`settings`] from files and environment variables, by the rules of
+//! .NET's configuration. Then it starts [`telemetry`], and takes from [`shutdown`] the token that
+//! tells it to drain. It serves HTTP within the bounds of [`http_server`]. Callers show a
 //! [`BearerToken`] or, by [`mutual_tls`], a certificate. The system clock and the operating
 //! system's randomness are read here and nowhere else ([`clock`], [`randomness`]); other crates
 //! wrap these functions in their ports. Types that settings are made of live here too:

@@ -1,10 +1,10 @@
 //! TLS in which both sides show a certificate, between processes of ours.
 //!
-//! Each side has three PEM files: its certificate chain, the key of it, and the authorities that it
-//! believes. [`ServerTls`] and [`ClientTls`] read them at the start and again when they change, so
-//! that a renewed certificate counts for the next connection without a restart. Files that cannot
-//! be used leave what was read before in force, and say so. Only TLS 1.3 is spoken, and no session
-//! is resumed: every connection is judged by the files of its own moment.
+//! Each side has three PEM files: its certificate chain, its key, and the authorities that it
+//! trusts. [`ServerTls`] and [`ClientTls`] read them at the start and again when they change. So a
+//! renewed certificate is used for the next connection, without a restart. If the new files cannot
+//! be used, the previous ones stay in force, and the error is reported. Only TLS 1.3 is spoken, and
+//! no session is resumed: every connection is judged by the files of its own moment.
 
 mod client;
 mod material;

@@ -10,7 +10,7 @@ use dps_x509::{ExposedFile, check_private_file};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// What stands in the place of a secret wherever settings are shown.
+/// The text shown instead of a secret.
 pub const MASK: &str = "***";
 
 /// Longer secret files are refused.
@@ -71,9 +71,9 @@ impl Secret {
         self.0
     }
 
-    /// The secret of a pair of settings `X` and `XFile`: the value, or the content of the file
-    /// without the line ends at its end, or `None` when neither is given. A file that others can
-    /// read or change is refused.
+    /// Resolves a pair of settings `X` and `XFile`. Returns the value, or the content of the file
+    /// without its final line ends; `None` if neither is set. A file that others can read or change
+    /// is refused.
     pub fn resolve(value: Option<&Self>, file: Option<&Path>) -> Result<Option<Self>, SecretError> {
         match (value, file) {
             (Some(_), Some(_)) => Err(SecretError::Both),

@@ -6,8 +6,8 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-/// Tells the service manager that this process is ready, if one asked to be told (`NOTIFY_SOCKET`).
-/// A failure is logged: a unit of `Type=notify` then ends by its start time-out.
+/// Notifies the service manager that this process is ready, if `NOTIFY_SOCKET` is set. A failure is
+/// logged; a unit of `Type=notify` then ends by its start timeout.
 pub fn notify_ready() {
     let Some(name) = std::env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else {
         return;

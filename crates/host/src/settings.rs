@@ -1,11 +1,10 @@
 //! Settings by the rules of .NET's configuration.
 //!
-//! What counts, from weak to strong: the defaults of the settings type; `appsettings.json`;
+//! Later sources override earlier ones: the defaults of the settings type; `appsettings.json`;
 //! `appsettings.{Environment}.json`; environment variables with `__` between the parts of a key.
-//! Keys are compared without regard to case. A list is, as in .NET, a set of numbered keys: a
-//! stronger source replaces single elements (`Dns__Resolvers__0`) and leaves the others. Unlike
-//! .NET, a list that any source sets replaces a default list instead of being appended to it, and
-//! `[]` in a file empties the list.
+//! Keys are compared without regard to case. A list is, as in .NET, a set of numbered keys: a later
+//! source replaces single elements (`Dns__Resolvers__0`) and leaves the others. Unlike in .NET, a
+//! list that any source sets replaces a default list, and `[]` in a file empties the list.
 //!
 //! The serialised default of the settings type is the template. It says which keys exist, and
 //! decides what a text becomes: a number, a truth value or text. Where it has `null` (an `Option`

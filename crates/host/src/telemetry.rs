@@ -35,7 +35,7 @@ pub enum TelemetryError {
          \"info,dps_store=debug\""
     )]
     BadFilter {
-        /// What was given.
+        /// The given level.
         given: String,
     },
     /// The log file cannot be written.
@@ -54,9 +54,9 @@ pub enum TelemetryError {
 /// Starts logging for the whole process. The filter is the environment's `RUST_LOG` if set, else
 /// `level` (a level, as .NET or as Rust names it, or directives), else `info`.
 ///
-/// A bare level is meant for this project's own code. Libraries log at `warn` and at most at
-/// `info`, even when the level is `trace`, because some of them print the bytes they send and
-/// receive; a directive that names a library lifts that for it.
+/// A bare level applies to this project's own code. Libraries log at `warn`, and at most at `info`
+/// even if the level is `trace`. Some of them would print the bytes they send and receive. A
+/// directive that names a library lifts this limit for it.
 pub fn init(format: Format, level: Option<&str>) -> Result<(), TelemetryError> {
     let filter = chosen_filter(level)?;
     let is_terminal = io::stdout().is_terminal();

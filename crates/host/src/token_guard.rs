@@ -1,9 +1,9 @@
 //! Bearer tokens that callers must show, with a count, a bounded log and a delay for wrong ones.
 //!
-//! A right token passes at once, whatever its peer did before: a caller may share its address with
-//! somebody who guesses. A wrong one is answered later the more of them its peer has shown. An IPv4
-//! address is one peer; in IPv6 a network of 64 bits is. A delayed answer holds no place: its
-//! connection makes room for a newcomer first.
+//! A right token passes at once, since its caller may share an address with an attacker. The delay
+//! of a wrong one grows with the number that its peer has shown. An IPv4 address is one peer; in
+//! IPv6 a network of 64 bits is. A connection with a delayed answer is the first to be closed for a
+//! new one.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -30,7 +30,7 @@ const MAX_PEERS: usize = 1024;
 /// Admits requests that show a token.
 #[derive(Debug)]
 pub struct TokenGuard {
-    /// What the token is for, in the log.
+    /// The purpose of the token, for the log.
     name: &'static str,
     token: BearerToken,
     refused: AtomicU64,
@@ -60,7 +60,7 @@ impl TokenGuard {
         let delay = self.refuse(peer);
         match extensions.get::<ClientConnection>() {
             Some(connection) => connection.delay_answer(delay).await,
-            // The routes are called without a server: nobody waits for the place.
+            // The routes are called without a server, so no connection waits for the place.
             None => tokio::time::sleep(delay).await,
         }
         false
@@ -88,7 +88,7 @@ impl TokenGuard {
     }
 }
 
-/// What a wrong token comes to.
+/// The consequence of a wrong token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Refusal {
     /// Wrong tokens of this peer, this one included.

@@ -1,13 +1,12 @@
-//! A certificate authority that speaks ACME (RFC 8555), over our own way to it.
+//! A certificate authority that speaks ACME (RFC 8555), over our own transport.
 //!
-//! [`AcmeAuthority`] makes the single steps of our port and never waits for the CA: whether to ask
-//! again, and when, is for the scheduler. `instant-acme` signs and knows the protocol; the
-//! transport below it is ours and does what the library leaves out: time-outs and a bound for every
-//! answer, nonces recycled from answers instead of fetched, one directory for all accounts, and a
-//! record of what really came, from which errors are told. Only the directory's host and those that
-//! are configured are called. A problem of the CA becomes exactly one
-//! [`CaError`](dps_application::ports::ca::CaError); an answer that is not ACME is an outage,
-//! whatever its status.
+//! [`AcmeAuthority`] makes the single steps of our port and never waits for the CA: the scheduler
+//! decides whether and when to ask again. `instant-acme` signs and knows the protocol. The
+//! transport below it is ours. It adds timeouts and bounds for every response, nonces recycled from
+//! responses, and one directory for all accounts. It also records the real responses, from which
+//! errors are made. Only the directory's host and the configured hosts are called. A problem of the
+//! CA becomes exactly one [`CaError`](dps_application::ports::ca::CaError); an answer that is not
+//! ACME is an outage, whatever its status.
 
 mod accounts;
 mod authority;

@@ -1,10 +1,10 @@
 //! The Cabinet over HTTP: contract v1 of `dps-cabinet-api`.
 //!
-//! The Cabinet may be somebody else's, slow, down or wrong, and the service must go on. So
-//! [`HttpCabinet`] bounds every call in time and size, takes a page item by item, and turns
-//! whatever it cannot use into one [`CabinetError`] that says what was seen. It uses no proxy,
-//! follows no redirect (a bearer token must not travel further), and never retries by itself: the
-//! caller decides when to ask again.
+//! The Cabinet may be another party's, slow, down or wrong, and the service must go on. So
+//! [`HttpCabinet`] bounds every call in time and size, and reads a page item by item. It turns
+//! everything else into one [`CabinetError`] that describes the response. It uses no proxy and
+//! follows no redirect, since a bearer token must not travel further. It never retries: the caller
+//! decides when to ask again.
 
 mod answer;
 mod wire;

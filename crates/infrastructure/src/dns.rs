@@ -1,16 +1,15 @@
 //! DNS: one recursive resolver, asked packet by packet.
 //!
 //! [`HickoryResolver`] speaks to exactly one upstream address, without a cache, a hosts file or a
-//! search list, so that what it reports is what that resolver says now. Every question is sent as
-//! it stands and its whole answer is kept: the chain of CNAMEs in order, and the response code that
-//! belongs to the end of it. Truncated answers are fetched again over TCP.
+//! search list. So it reports the present answer of that resolver. Every question is sent
+//! unchanged. The whole answer is kept: the chain of CNAMEs in order, and the response code for the
+//! end of it. Truncated answers are fetched again over TCP.
 //!
-//! A and AAAA are asked side by side and combined as a CA would take them: addresses of one family
-//! count even when the lookup of the other fails. Of what strangers publish a bounded part is kept,
-//! and the rest is counted. A socket that our own machine cannot open is an answer of its own,
-//! which says nothing about name and resolver. Recursive resolvers answer SERVFAIL for a CNAME
-//! loop; the chain is then walked one CNAME question at a time, to tell a loop from a broken
-//! server.
+//! A and AAAA are looked up side by side and combined as a CA does it. Addresses of one family
+//! count even if the lookup of the other fails. A bounded part of the records is kept, and the rest
+//! is counted. A socket that our own machine cannot open is a separate answer, which says nothing
+//! about the name or the resolver. Recursive resolvers answer SERVFAIL for a CNAME loop. The chain
+//! is then followed by one CNAME query at a time, to distinguish a loop from a broken server.
 
 mod chain;
 mod combine;

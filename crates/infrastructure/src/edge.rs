@@ -1,9 +1,9 @@
 //! One edge, reached through its HAProxyDomainAgent.
 //!
-//! [`AgentEdge`] says in the application's words what `dps-agent-api`'s client does: an agent that
-//! does not answer, answers with a 5xx or does not let us in is an edge out of order; an agent that
-//! looked and refused is a rejection; another certificate in the handshake is a mismatch. A
-//! challenge counts as published only when the agent's public path answers it.
+//! [`AgentEdge`] converts the results of `dps-agent-api`'s client. An agent that does not answer,
+//! answers with a 5xx or refuses our credentials is an unreachable edge. A refusal after a check is
+//! a rejection. Another certificate in the handshake is a mismatch. A challenge counts as published
+//! only when the agent's public path answers it.
 
 use async_trait::async_trait;
 use dps_agent_api::{AgentClient, AgentError, ApplyRequest, ChallengeToken, ProblemCode};

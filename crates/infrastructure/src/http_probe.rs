@@ -1,11 +1,11 @@
-//! The HTTP preflight: fetches a challenge token as a CA would, from an address that somebody else
+//! The HTTP probe: fetches a challenge token as a CA would, from an address that the customer
 //! chose.
 //!
 //! Customers decide where their names point, so [`HyperProbe`] treats every address and every byte
-//! as hostile. It connects to exactly the address it was given, after [`forbidden_kind`] let it
-//! pass, and never resolves, redirects or reuses anything. One request per connection; head, body,
-//! connecting and the whole exchange are bounded. What came back is an answer about that address,
-//! never an error.
+//! as hostile. It connects to exactly the given address, after [`forbidden_kind`] accepted it, and
+//! never resolves, redirects or reuses anything. It sends one request per connection; head, body,
+//! connecting and the whole exchange are bounded. The result is an answer about that address, never
+//! an error.
 
 mod answer;
 

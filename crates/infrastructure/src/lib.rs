@@ -1,13 +1,19 @@
 //! Adapters to the outside parties: ACME, Cabinet, DNS, HTTP probe, edges, secrets.
 //!
-//! `dps-application` names what it needs of the outside as ports; each module here gives one of
-//! them a body and knows one protocol: [`acme`] the certificate authority, [`cabinet`] the platform
-//! that owns the domains, [`dns`] the resolvers, [`http_probe`] the path a challenge will take,
-//! [`edge`] the agents that serve certificates, [`pki`] keys and certificates, [`secrets`] what
-//! encrypts keys before they reach the store. No module knows another or the store. All of them
-//! treat the other side as hostile or broken: every answer is bounded in size and time, and every
-//! fault becomes an error that says what to do about it. Time comes from the `Clock` port; nothing
-//! here retries but a refused ACME nonce.
+//! `dps-application` defines its needs of the outside as ports. Each module here implements one of
+//! them and knows one protocol:
+//!
+//! - [`acme`]: the certificate authority
+//! - [`cabinet`]: the platform that owns the domains
+//! - [`dns`]: the resolvers
+//! - [`http_probe`]: the path that a challenge will take
+//! - [`edge`]: the agents that serve certificates
+//! - [`pki`]: keys and certificates
+//! - [`secrets`]: the encryption of keys before they reach the store
+//!
+//! No module knows another or the store. All of them treat the other side as hostile or broken.
+//! Every response is bounded in size and time, and every fault becomes an error with its remedy.
+//! Time comes from the `Clock` port. Only a refused ACME nonce is retried here.
 
 pub mod acme;
 pub mod cabinet;

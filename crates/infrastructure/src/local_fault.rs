@@ -1,7 +1,7 @@
-//! Errors of our own machine, told apart from those of the other side.
+//! Detection of errors of our own machine.
 //!
-//! A socket that cannot be opened says nothing about whom it was for. Every adapter asks here
-//! before it calls an error a fault of the other side.
+//! A socket that cannot be opened says nothing about the other side. Every adapter calls this
+//! module before it attributes an error to the other side.
 
 use std::error::Error;
 use std::io::{self, ErrorKind};

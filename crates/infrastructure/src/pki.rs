@@ -69,8 +69,8 @@ impl NoRoots {
     }
 }
 
-/// The [`Pki`] of the service: ECDSA P-256 keys, one hostname per request, chains verified to the
-/// roots before they are believed.
+/// The [`Pki`] of the service: ECDSA P-256 keys, one hostname per request, chains verified up to
+/// the roots before they are used.
 #[derive(Debug, Clone)]
 pub struct X509Pki(TrustedRoots);
 
@@ -186,7 +186,7 @@ mod tests {
         );
     }
 
-    /// A certificate that is its own root: whoever believes it needs no other.
+    /// A certificate that is its own root.
     fn lone(name: &Hostname) -> (String, SecretString, X509Pki) {
         let authority = PrivateAuthority::create("Test", NOW, LATER).unwrap();
         let peer = PeerName::Host(name.to_string());

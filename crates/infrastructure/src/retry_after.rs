@@ -14,10 +14,10 @@ const IMF_FIXDATE: &[BorrowedFormatItem<'static>] = format_description!(
     "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
 );
 
-/// The wait that `Retry-After` names, in seconds or as a date. A date is read against the answer's
-/// own `Date`, so that a difference between the clocks does not matter; `now` stands in for one
-/// that is missing. `None` when absent or unreadable. It may be years: whoever uses it bounds it by
-/// its purpose.
+/// Reads the wait of `Retry-After`, in seconds or as a date; `None` if it is absent or unreadable.
+/// A date is compared with the response's own `Date`, so that a difference between the clocks does
+/// not matter; `now` replaces a missing `Date`. The wait may be years, so callers bound it by its
+/// purpose.
 pub(crate) fn read(headers: &HeaderMap, now: Option<Timestamp>) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<u64>() {

@@ -1,10 +1,10 @@
 //! Encryption of private keys before they reach the store.
 //!
-//! Envelope encryption: every secret has a random data key of its own; the data key is wrapped by a
-//! key-encryption key that never touches the database. Both layers are AES-256-GCM-SIV (RFC 8452)
-//! and both bind what the secret is for and which row holds it, so a sealed secret that was moved,
-//! swapped or altered does not open. A [`KeyRing`] may hold several key-encryption keys: the first
-//! seals, all of them open, and `reseal` moves a secret to the first.
+//! This is envelope encryption: every secret has its own random data key, which is wrapped by a
+//! key-encryption key that never touches the database. Both layers use AES-256-GCM-SIV (RFC 8452)
+//! and bind the purpose of the secret and its row. So a sealed secret that was moved, swapped or
+//! altered cannot be opened. A [`KeyRing`] may hold several key-encryption keys: the first seals,
+//! all of them open, and `reseal` moves a secret to the first.
 
 mod envelope;
 mod key_file;

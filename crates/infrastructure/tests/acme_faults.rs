@@ -184,7 +184,7 @@ async fn an_endpoint_that_is_overloaded_is_left_alone_until_it_says_and_the_othe
         matches!(error, CaError::Unavailable { retry_after: Some(at), .. } if at == until),
         "{error}"
     );
-    // What is not sent says nothing about the CA.
+    // A request that is not sent says nothing about the CA.
     for _ in 0..2 {
         let error = world.order_error(&account).await;
         assert!(

@@ -304,7 +304,7 @@ async fn a_failed_validation_says_what_the_ca_met() {
         };
         assert_eq!(sub_cause, cause, "{detail}");
         assert!(detail.contains(words), "{detail}");
-        // What cannot be done any more is said to be gone.
+        // An order that is over is reported as gone.
         let pki = world.pki().await;
         let request = pki.signing_request(&pki.new_key().unwrap(), &host).unwrap();
         let error = authority

@@ -1,4 +1,4 @@
-//! What the Cabinet adapter survives: a Cabinet that is slow, down, wrong, or of another version.
+//! The Cabinet adapter against a Cabinet that is slow, down, wrong, or of another version.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "support/raw.rs"]

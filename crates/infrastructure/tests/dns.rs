@@ -1,4 +1,4 @@
-//! What the DNS adapter reports, against name servers that answer with real packets.
+//! The DNS adapter against name servers that answer with real packets.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "support/dns.rs"]

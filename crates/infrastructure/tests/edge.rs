@@ -1,4 +1,4 @@
-//! What the edge adapter makes of an agent's answers.
+//! The edge adapter's reading of an agent's answers.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "support/raw.rs"]

@@ -1,5 +1,5 @@
-//! What the adapters say when our own machine has no descriptors left: alone in their process,
-//! since all tests of one share them.
+//! The adapters' errors when our own machine has no descriptors left. The tests are alone in their
+//! process, since all tests of one process share the descriptors.
 
 use std::fs::File;
 use std::time::Duration;

@@ -1,5 +1,4 @@
-//! What the preflight reports, against servers that answer wrongly, slowly, endlessly or not at
-//! all.
+//! The HTTP probe against servers that answer wrongly, slowly, endlessly or not at all.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "support/raw.rs"]

@@ -23,8 +23,8 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Simulate the service in virtual time, with limits, outages and revocations of the CA.
 ///
-/// Workers, steps and ledger are those of `dps run`; models replace everything around them. The exit
-/// code is 0 if every promise held, 1 if one did not, and 2 if the scenario cannot be used.
+/// Workers, steps and ledger are those of `dps run`; models replace everything around them. The
+/// exit code is 0 if every promise held, 1 if one did not, and 2 if the scenario cannot be used.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "dps-simulate", version, max_term_width = 100)]
 struct Simulate {

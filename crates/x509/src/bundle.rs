@@ -38,9 +38,9 @@ impl CertificateBundle {
     /// The chain from the leaf of `key`, as long as the authority sent it, that passes [`check`]
     /// and leads to `roots`.
     ///
-    /// Of several paths the longest is taken, so that a cross-signed certificate stays for visitors
-    /// who know only its issuer; of equally long ones the first in the authority's order. Roots are
-    /// left out, since visitors have them.
+    /// Of several paths, the longest is returned, so that a cross-signed certificate is kept for
+    /// visitors who know only its issuer. Of equally long paths, it is the first in the authority's
+    /// order. Roots are left out, since visitors have them.
     pub fn path(
         &self,
         key: &CertificateKey,

@@ -46,7 +46,7 @@ pub enum ChainError {
     },
 }
 
-/// What the leaf says about itself.
+/// The facts in the leaf certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leaf {
     /// SHA-256 of the DER in lower-case hex: the project's **fingerprint**.
@@ -66,8 +66,7 @@ pub struct Leaf {
     pub dns_names: Vec<String>,
 }
 
-/// A parsed certificate chain, leaf first. That it hangs together is for [`check`](crate::check) to
-/// say.
+/// A parsed certificate chain, leaf first. [`check`](crate::check) verifies it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CertificateChain {
     certificates: Vec<Vec<u8>>,
@@ -103,7 +102,7 @@ impl CertificateChain {
         text
     }
 
-    /// What the leaf says about itself.
+    /// The facts in the leaf certificate.
     pub const fn leaf(&self) -> &Leaf {
         &self.leaf
     }

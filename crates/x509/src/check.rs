@@ -102,9 +102,10 @@ impl ChainFault {
     }
 }
 
-/// Checks that `chain` with `key` may be served for `hostname` at `now`: the key belongs to the
-/// leaf and is strong enough, each certificate is signed by the next and may be, the leaf is for
-/// TLS servers and covers the name, every certificate is valid, no signature uses SHA-1.
+/// Checks that `chain` with `key` may be served for `hostname` at `now`. The key must belong to the
+/// leaf and be strong enough. Each certificate must be signed by the next, which must be an
+/// authority. The leaf must be for TLS servers and cover the name. Every certificate must be valid,
+/// and no signature may use SHA-1.
 ///
 /// Trust is not decided here but by [`CertificateBundle::path`](crate::CertificateBundle::path),
 /// which knows the roots.
@@ -208,7 +209,7 @@ pub(crate) fn not_an_authority(
 fn check_links(certificates: &[X509Certificate<'_>]) -> Result<(), ChainFault> {
     for (index, certificate) in certificates.iter().enumerate() {
         let position = index + 1;
-        // A root at the end signs itself; nobody relies on that signature.
+        // A root at the end signs itself, and no client relies on that signature.
         let is_root = index > 0 && certificate.subject().as_raw() == certificate.issuer().as_raw();
         if !is_root
             && BROKEN_SIGNATURES.contains(

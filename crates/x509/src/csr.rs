@@ -16,10 +16,10 @@ pub enum MakeError {
     /// The library refused to encode or sign.
     #[error("the request or certificate cannot be encoded")]
     Encode(#[source] rcgen::Error),
-    /// What the library encoded cannot be read back.
+    /// The library's own encoding cannot be read.
     #[error("the new certificate cannot be read back")]
     Unreadable,
-    /// What is to sign it is no authority.
+    /// The signer is not an authority.
     #[error("there is no usable certificate authority")]
     Authority(#[from] AuthorityFault),
     /// A date outside the years that X.509 knows.
@@ -27,8 +27,8 @@ pub enum MakeError {
     Date,
 }
 
-/// A PKCS#10 request (RFC 2986) in DER for one hostname: the name in the subject alternative name,
-/// an empty subject (a common name is deprecated and limited to 64 octets).
+/// Returns a PKCS#10 request (RFC 2986) in DER for one hostname, in the subject alternative name.
+/// The subject is empty, since a common name is deprecated and limited to 64 octets.
 pub fn csr_der(key: &CertificateKey, hostname: &Hostname) -> Result<Vec<u8>, MakeError> {
     let request = params(hostname)?
         .serialize_request(&signer(key)?)
@@ -36,7 +36,7 @@ pub fn csr_der(key: &CertificateKey, hostname: &Hostname) -> Result<Vec<u8>, Mak
     Ok(request.der().to_vec())
 }
 
-/// A certificate that vouches for itself, with a new key: believed by nobody.
+/// A self-signed certificate with a new key, which no client trusts.
 pub fn self_signed(
     hostname: &Hostname,
     not_before: Timestamp,

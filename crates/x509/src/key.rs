@@ -77,8 +77,8 @@ impl CertificateKey {
         Self::from_ec(&key, KeyAlgorithm::EcP256).map_err(|_| KeyFault::Generation)
     }
 
-    /// Reads an unencrypted key in PKCS#8 (`PRIVATE KEY`), SEC1 (`EC PRIVATE KEY`) or PKCS#1 (`RSA
-    /// PRIVATE KEY`) PEM. An `EC PARAMETERS` block beside it, as OpenSSL writes it, is passed over.
+    /// Reads an unencrypted PEM key: PKCS#8 (`PRIVATE KEY`), SEC1 (`EC PRIVATE KEY`) or PKCS#1
+    /// (`RSA PRIVATE KEY`). It skips an `EC PARAMETERS` block, as OpenSSL writes it.
     pub fn from_pem(text: &str) -> Result<Self, KeyFault> {
         if text.len() > MAX_KEY_PEM_BYTES {
             return Err(KeyFault::TooLarge);
@@ -132,7 +132,7 @@ impl CertificateKey {
         &self.pkcs8
     }
 
-    /// What kind of key it is.
+    /// The algorithm of the key.
     pub const fn algorithm(&self) -> KeyAlgorithm {
         self.algorithm
     }

@@ -1,15 +1,14 @@
-//! Reads, checks and makes X.509 certificate chains, keys and CSRs. Pure: no socket, no clock, and
-//! no file but by [`create_private_file`].
+//! Reads, checks and makes X.509 certificate chains, keys and CSRs. It uses no socket and no clock,
+//! and no file except in [`create_private_file`].
 //!
 //! The service makes a [`CertificateKey`] and a CSR from it ([`csr_der`]) before it finalizes an
-//! order. What comes back from the certificate authority is a [`CertificateBundle`]: its
+//! order. The certificate authority returns a [`CertificateBundle`]. Its
 //! [`path`](CertificateBundle::path) from the leaf to the authority's [`Roots`] is a
-//! [`CertificateChain`] that passes [`check`] (key, order of the chain, name, dates, usage,
-//! strength). The agent at the edge runs the same check before it lets HAProxy see the chain.
-//! Whatever PEM comes in, the PEM that goes out is written by us: LF line ends, no blank lines,
-//! nothing between blocks. A [`PrivateAuthority`] makes certificates for connections between
-//! processes of ours. A chain is known everywhere by its **fingerprint**, the SHA-256 of its leaf
-//! in lower-case hex.
+//! [`CertificateChain`]. [`check`] verifies its key, order, name, dates, usage and strength. The
+//! agent at the edge runs the same check before it lets HAProxy see the chain. Whatever PEM comes
+//! in, the PEM that goes out is written by us: LF line ends, no blank lines, nothing between
+//! blocks. A [`PrivateAuthority`] makes certificates for connections between processes of ours. A
+//! chain is known everywhere by its **fingerprint**, the SHA-256 of its leaf in lower-case hex.
 
 mod bundle;
 mod chain;

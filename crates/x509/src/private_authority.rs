@@ -1,5 +1,4 @@
-//! A certificate authority of our own, for connections between processes of ours. No browser
-//! believes it.
+//! A private certificate authority, for connections between our processes. No browser trusts it.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -17,8 +16,8 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use crate::csr::{date, signer};
 use crate::{CertificateChain, CertificateKey, MakeError};
 
-/// Which side of a connection a certificate is for. It is good for that side alone, so that whoever
-/// steals an edge's key cannot give orders to the other edges with it.
+/// The side of a connection for which a certificate is valid. It is valid for that side only, so
+/// that a key stolen from an edge cannot command other edges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerRole {
     /// The side that calls: extended key usage `clientAuth`.
@@ -109,7 +108,7 @@ impl PrivateAuthority {
     ) -> Result<(CertificateChain, CertificateKey), MakeError> {
         let key = CertificateKey::generate()?;
         let first = names.first().map(PeerName::to_string).unwrap_or_default();
-        // No later than the authority itself: beyond that nobody would believe it.
+        // No later than the authority itself, since no peer accepts it after that.
         let mut params = named(&first, not_before, not_after.min(self.expires_at()))?;
         params.subject_alt_names = names
             .iter()
@@ -130,12 +129,12 @@ impl PrivateAuthority {
         Ok((chain, key))
     }
 
-    /// The authority's own certificate, which the peers need to believe each other.
+    /// The authority's own certificate, which the peers need to verify each other.
     pub const fn chain(&self) -> &CertificateChain {
         &self.chain
     }
 
-    /// The authority's key. Whoever has it makes certificates that all peers believe.
+    /// The authority's key. It can sign certificates that all peers accept.
     pub const fn key(&self) -> &CertificateKey {
         &self.key
     }
@@ -182,7 +181,7 @@ fn named(
 ) -> Result<CertificateParams, MakeError> {
     let mut params = CertificateParams::new(Vec::new()).map_err(MakeError::Encode)?;
     params.distinguished_name = DistinguishedName::new();
-    // RFC 5280 bounds a common name to 64 characters; nobody goes by it here.
+    // RFC 5280 limits a common name to 64 characters; it is not used here.
     let common_name: String = name.chars().take(64).collect();
     params
         .distinguished_name
@@ -215,7 +214,7 @@ impl FromStr for PeerName {
                 && !label.starts_with('-')
                 && !label.ends_with('-')
         };
-        // What looks like an address but is none must not become a name.
+        // A text that looks like an address but is none must not become a name.
         let is_number = text
             .bytes()
             .all(|byte| byte.is_ascii_digit() || byte == b'.');

@@ -61,8 +61,8 @@ impl Roots {
         Self(Kind::Known(anchors.collect()))
     }
 
-    /// Any root, for an authority whose certificates nobody trusts, such as Let's Encrypt's
-    /// staging. Chains must be complete and right in every other respect.
+    /// Any root, for an authority that no client trusts, such as Let's Encrypt's staging. Chains
+    /// must be complete and right in every other respect.
     pub const fn unknown() -> Self {
         Self(Kind::Unknown)
     }

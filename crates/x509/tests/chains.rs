@@ -1,4 +1,4 @@
-//! What the crate says about good and bad chains, made on the spot by a throw-away authority.
+//! Verdicts on good and bad chains, signed by a temporary authority.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::time::Duration;

@@ -4,24 +4,24 @@ use std::time::Duration;
 
 use crate::Timestamp;
 
-/// What the clocks of replicas may be apart. One that is further ahead is wrong.
+/// The largest difference between the clocks of replicas. A clock that is further ahead is wrong.
 const CLOCKS_APART: Duration = Duration::from_secs(600);
 
-/// How much of something a CA allows: `burst` at once, and `count` more per `period`.
+/// A limit of a CA: `burst` at once, and `count` more per `period`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
     /// Tokens of a full bucket.
     pub burst: u32,
-    /// Tokens that come back in a period.
+    /// Tokens that return in a period.
     pub count: u32,
-    /// The time in which they come back.
+    /// Length of the period.
     pub period: Duration,
-    /// How much later than debited here a request may reach the CA without being refused there.
+    /// Longest time between the debit here and the request's arrival at the CA.
     pub margin: Duration,
 }
 
 impl Limit {
-    /// No limit. A bucket under it never runs dry, but can be parked.
+    /// No limit. Such a bucket never becomes empty, but can be blocked.
     pub const NONE: Self = Self {
         burst: 0,
         count: 0,
@@ -50,8 +50,7 @@ impl Limit {
         Self { margin, ..self }
     }
 
-    /// A limit of which no more is known than how often a token comes back: enough to give one
-    /// back.
+    /// A limit of which only the emission interval is known, which is enough to give a token back.
     pub const fn of_interval(interval: Duration) -> Self {
         Self::bursting(1, 1, interval)
     }
@@ -61,8 +60,8 @@ impl Limit {
         self.burst == 0 || self.count == 0
     }
 
-    /// The emission interval: a token comes back so often. Rounded up, so that we are never faster
-    /// than the CA.
+    /// The emission interval, in which one token returns. It is rounded up, so that we are never
+    /// faster than the CA.
     pub fn interval(&self) -> Duration {
         if self.is_none() {
             return Duration::ZERO;
@@ -76,20 +75,20 @@ impl Limit {
     }
 }
 
-/// What is left of a limit for one subject. The default is a full bucket.
+/// The rest of a limit for one subject. The default is a full bucket.
 ///
 /// The CA sees a request up to [`Limit::margin`] after it was debited here, and the one behind it
-/// may be quicker. So each is booked as if it came late and judged as if it came early. Only while
-/// no more is spent than fits into a full bucket does that not matter, which is why `spent` is
-/// counted: a CA lets a whole burst through in whatever order it comes.
+/// may be quicker. So each is booked as if it came late and judged as if it came early. This does
+/// not matter while no more is spent than fits into a full bucket, since a CA accepts a whole burst
+/// in any order. Therefore `spent` is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Bucket {
-    /// When it is full again: the theoretical arrival time of the algorithm. In the past, it is
-    /// full.
+    /// Time at which it is full again: the theoretical arrival time of the algorithm. If it is in
+    /// the past, the bucket is full.
     pub full_at: Timestamp,
     /// Tokens spent since it was full.
     pub spent: u32,
-    /// The CA said that there is nothing before this moment.
+    /// Time before which the CA allows nothing.
     pub blocked_until: Timestamp,
 }
 
@@ -105,11 +104,10 @@ impl Bucket {
         }
     }
 
-    /// The bucket without what only a replica with a wrong clock can have written: at `now`, by the
-    /// time that all replicas share, what was `spent` cannot keep it from being full for longer
-    /// than that takes to come back. The CA's own word stands, however far it reaches; and in a
-    /// bucket smaller than its margin, where reserved tokens lie a margin apart, nothing tells the
-    /// two from each other.
+    /// Returns the bucket without the effect of a replica with a wrong clock. At `now`, by the time
+    /// that all replicas share, the `spent` tokens must return within their own time. The CA's own
+    /// wait is kept, however long it is. In a bucket smaller than its margin, reserved tokens lie a
+    /// margin apart, so the two cases cannot be distinguished.
     #[must_use]
     pub fn believed(self, limit: &Limit, now: Timestamp) -> Self {
         let interval = limit.interval();
@@ -125,9 +123,9 @@ impl Bucket {
         }
     }
 
-    /// The bucket without what neither the tokens held of it nor a full burst can account for.
-    /// `last_held` is the latest moment for which a token is held. Tokens that were booked for
-    /// domains which are gone keep nobody waiting longer than a used-up burst does.
+    /// Returns the bucket without tokens that neither held tokens nor a full burst account for.
+    /// `last_held` is the latest moment for which a token is held. So tokens that were booked for
+    /// forgotten domains delay nobody longer than a used-up burst does.
     #[must_use]
     pub fn compacted(self, limit: &Limit, now: Timestamp, last_held: Option<Timestamp>) -> Self {
         if limit.is_none() {
@@ -142,7 +140,7 @@ impl Bucket {
         }
     }
 
-    /// How many tokens can be spent at this moment.
+    /// Number of tokens that can be spent at this moment.
     pub fn tokens(self, limit: &Limit, now: Timestamp) -> u32 {
         if self.blocked_until > now {
             return 0;
@@ -158,8 +156,8 @@ impl Bucket {
         u32::try_from(by_time).unwrap_or(u32::MAX).max(by_burst)
     }
 
-    /// When the `n`-th token from now can be spent; `now` if it is there. For an estimate, or with
-    /// `n` of 1 for the exact moment.
+    /// The time at which the `n`-th token can be spent; `now` if it is available. It is exact for
+    /// an `n` of 1, and otherwise an estimate.
     pub fn token_at(self, limit: &Limit, now: Timestamp, n: u32) -> Timestamp {
         if self.tokens(limit, now) >= n {
             return now;
@@ -169,7 +167,7 @@ impl Bucket {
         }
         let (interval, margin) = (limit.interval(), limit.margin);
         let in_burst = interval.saturating_mul(limit.burst.saturating_sub(1));
-        // With a margin longer than the burst, nothing is sure before the bucket is full.
+        // With a margin longer than the burst, no token is certain before the bucket is full.
         let one = if margin <= in_burst {
             self.full_at - in_burst
         } else {
@@ -178,7 +176,7 @@ impl Bucket {
         one.max(now).max(self.blocked_until) + interval.saturating_mul(n.saturating_sub(1))
     }
 
-    /// Takes `n` tokens, or tells when one is there.
+    /// Takes `n` tokens, or returns the time at which one is available.
     pub fn spend(self, limit: &Limit, now: Timestamp, n: u32) -> Result<Self, Timestamp> {
         if self.tokens(limit, now) < n {
             return Err(self.token_at(limit, now, 1));
@@ -186,7 +184,7 @@ impl Bucket {
         Ok(self.count(limit, now, n))
     }
 
-    /// Books what the CA counted, whether there was a token for it or not.
+    /// Books a token that the CA counted, even if the bucket had none.
     #[must_use]
     pub fn count(self, limit: &Limit, at: Timestamp, n: u32) -> Self {
         if limit.is_none() {
@@ -200,7 +198,7 @@ impl Bucket {
         }
     }
 
-    /// Takes the next token there will be, and tells when that is.
+    /// Takes the next future token, and returns its time.
     #[must_use]
     pub fn reserve(self, limit: &Limit, now: Timestamp) -> (Self, Timestamp) {
         let slot = self.token_at(limit, now, 1);
@@ -222,7 +220,7 @@ impl Bucket {
         refunded.settled(now)
     }
 
-    /// There is nothing before `until`, by the CA's own word; one token then.
+    /// Blocks the bucket until `until`, as the CA asked; one token is available then.
     #[must_use]
     pub fn block(self, limit: &Limit, until: Timestamp) -> Self {
         let in_burst = limit

@@ -1,4 +1,4 @@
-//! Which buckets an order is charged to, and the decision over all of them at once.
+//! The buckets to which an order is charged, and the decision on all of them at once.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use super::bucket::{Bucket, Limit};
 use super::published::{CaLimits, Endpoint, LimitKind};
 use crate::{Hostname, Timestamp};
 
-/// How far ahead tokens are booked for those who wait.
+/// Longest time for which a token is booked ahead.
 const RESERVED_AHEAD: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// A bucket's name in the store: limit, CA, and what it is counted for.
+/// A bucket's name in the store: limit, CA, and subject.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BucketKey(Box<str>);
 
@@ -52,8 +52,8 @@ impl BucketKey {
         Self(text.into())
     }
 
-    /// The limit, the CA's directory, and what is counted, if it is a name. `None` for a key of a
-    /// newer version.
+    /// The limit, the CA's directory, and the subject if it is a name; `None` for a key of a newer
+    /// version.
     pub fn parts(&self) -> Option<(LimitKind, &str, Option<&str>)> {
         let mut parts = self.0.splitn(3, ' ');
         let kind = LimitKind::named(parts.next()?)?;
@@ -72,7 +72,7 @@ impl fmt::Display for BucketKey {
     }
 }
 
-/// What a CA does not count for a renewal.
+/// The limits from which a CA exempts a renewal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exemption {
     /// Everything is counted: no certificate for exactly this name came from this CA lately.
@@ -90,20 +90,19 @@ pub enum Exemption {
 pub struct Charge {
     /// The bucket.
     pub key: BucketKey,
-    /// What is counted in it.
+    /// The kind of limit.
     pub kind: LimitKind,
     /// Its limit.
     pub limit: Limit,
-    /// Whether the token is held until the outcome tells if the CA counted it; else it is spent at
-    /// once.
+    /// Whether the token is held until the outcome shows if the CA counted it; otherwise it is
+    /// spent at once.
     pub held: bool,
-    /// Whether an empty bucket gives the domain a future slot of its own; else it queues for
-    /// whatever token comes.
+    /// Whether an empty bucket reserves a future slot for the domain; otherwise the domain queues.
     pub reserves: bool,
 }
 
 impl Charge {
-    /// The charges of one order, in the order of their keys. `first` tells that no certificate is
+    /// The charges of one order, in the order of their keys. `first` means that no certificate is
     /// served yet.
     pub fn for_order(
         limits: &CaLimits,
@@ -134,8 +133,8 @@ impl Charge {
                 reserves: !first || kind != LimitKind::NewOrders,
             })
             .collect();
-        // Whoever sends the request pays for it; here it only matters whether the CA asked for
-        // quiet.
+        // The sender of the request pays for it. Here it only matters whether the CA asked us to
+        // wait.
         charges.push(Self::gate(
             LimitKind::Requests(Endpoint::NewOrder),
             directory_url,
@@ -144,9 +143,9 @@ impl Charge {
         charges
     }
 
-    /// The charge of a first order to its tenant. It is held until the CA decides, and whoever
-    /// finds none tries again by its own back-off: a slot would be far away although others are
-    /// done soon.
+    /// The charge of a first order to its tenant. It is held until the CA decides. A domain that
+    /// finds none retries after its own back-off, since a reserved slot would be far away although
+    /// others end soon.
     pub fn of_tenant(limits: &CaLimits, directory_url: &str, tenant: &str) -> Self {
         let kind = LimitKind::UnprovenOrders;
         Self {
@@ -158,7 +157,7 @@ impl Charge {
         }
     }
 
-    /// Takes nothing, but waits while the bucket is parked.
+    /// Takes nothing, but waits while the bucket is blocked.
     pub fn gate(kind: LimitKind, directory_url: &str) -> Self {
         Self {
             key: BucketKey::of_account(kind, directory_url),
@@ -184,19 +183,19 @@ pub struct Position {
 pub enum Ruling {
     /// Every bucket had a token, and every token was taken.
     Granted(Vec<Position>),
-    /// At least one had none: nothing was taken, but future slots were where they can be. `charge`
-    /// is the one that clears last.
+    /// At least one had none. Nothing was taken, but future slots were reserved where possible.
+    /// `charge` is the one that clears last.
     Wait {
-        /// When to come again.
+        /// Time of the next attempt.
         until: Timestamp,
         /// Its index.
         charge: usize,
-        /// What is to be written.
+        /// The positions to write.
         positions: Vec<Position>,
     },
     /// Only a bucket without slots had none; nothing was taken.
     Queue {
-        /// When it has a token next.
+        /// Time of its next token.
         until: Timestamp,
         /// Its index.
         charge: usize,
@@ -268,14 +267,14 @@ fn answer(charge: &Charge, position: Position, now: Timestamp) -> Answer {
             let slot = charge.held.then_some(slot);
             return Answer::Ready(Position { bucket, slot });
         }
-        // Used later than booked, the token must be there now as well: exchange it.
+        // A token used later than booked must be available now as well, so it is exchanged.
         bucket = bucket.refund(limit, now, 1);
     }
     match bucket.spend(limit, now, 1) {
         Ok(bucket) => Answer::Ready(paid(bucket)),
         Err(next) if charge.reserves && next.since(now) > RESERVED_AHEAD => {
-            // Nothing is booked so far ahead, where most who wait will be gone. Whoever comes again
-            // first, once the next token is near enough, gets it.
+            // Nothing is booked so far ahead, since most waiting domains will be gone by then. The
+            // first domain that returns when the next token is near enough gets it.
             let again = (next - RESERVED_AHEAD).max(bucket.blocked_until);
             Answer::Wait(again, Position { bucket, slot: None })
         }
@@ -288,18 +287,18 @@ fn answer(charge: &Charge, position: Position, now: Timestamp) -> Answer {
     }
 }
 
-/// What the outcome of a step means for one bucket.
+/// The effect of a step's outcome on one bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The bucket.
     pub key: BucketKey,
     /// Its limit.
     pub limit: Limit,
-    /// What happened.
+    /// The change of the bucket.
     pub change: Change,
 }
 
-/// What happened to a bucket.
+/// A change of a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// The CA counted one now, whether a token was held for it or not.
@@ -310,7 +309,7 @@ pub enum Change {
     Release,
     /// The CA did not count a token that was spent at once.
     Refund,
-    /// The CA starts to count anew.
+    /// The CA starts its count again.
     Reset,
     /// The CA gives nothing before this moment.
     Block(Timestamp),

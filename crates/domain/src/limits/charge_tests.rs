@@ -243,7 +243,7 @@ fn registered_domain() -> Charge {
     charges[index].clone()
 }
 
-/// What a domain does, and how long after the one before.
+/// A move of a domain, with the time since the one before.
 #[derive(Debug, Clone, Copy)]
 enum Move {
     Order,

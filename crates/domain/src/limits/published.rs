@@ -1,4 +1,4 @@
-//! Which limits there are, and the numbers that CAs publish, by directory URL.
+//! All limits, and the numbers that CAs publish, by directory URL.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::bucket::Limit;
 use super::charge::BucketKey;
 
-/// What a CA counts.
+/// A limit of a CA, by what it counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LimitKind {
     /// Orders of our account.
@@ -21,8 +21,8 @@ pub enum LimitKind {
     /// Failed validations of a name by our account without a success between; the CA pauses the
     /// name beyond.
     ConsecutiveFailures,
-    /// Orders of one tenant for names without a certificate, as long as they are under way or when
-    /// they failed. A limit of ours, so that no tenant uses up [`LimitKind::NewOrders`].
+    /// Orders of one tenant for names without a certificate that are under way or failed. It is our
+    /// own limit, so that no tenant uses up [`LimitKind::NewOrders`].
     UnprovenOrders,
     /// Accounts registered from our address.
     NewAccounts,
@@ -108,15 +108,15 @@ impl LimitKind {
         }
     }
 
-    /// The limit of this name, in whatever case it is written.
+    /// The limit of this name, in any case.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
             .find(|kind| kind.as_str().eq_ignore_ascii_case(name))
     }
 
-    /// The longest wait that a limit of this kind can mean: the longer of its period at the CAs
-    /// that publish one and of its period here.
+    /// The longest wait for a limit of this kind: the longer of its published period and its period
+    /// here.
     pub fn longest_wait(self, limit: &Limit) -> Duration {
         let published = match self {
             Self::NewOrders | Self::UnprovenOrders | Self::NewAccounts => 3 * HOUR,
@@ -127,8 +127,8 @@ impl LimitKind {
         published.max(limit.period)
     }
 
-    /// How long what is debited for it may be on its way to the CA: a request waits for its turn,
-    /// then for the network, and a certificate is counted only when it is issued.
+    /// The longest time between the debit and the CA's count. A request waits for its turn and for
+    /// the network, and a certificate counts only when it is issued.
     pub const fn margin(self) -> Duration {
         match self {
             Self::NewOrders | Self::NewAccounts | Self::FailedValidations => {
@@ -154,14 +154,14 @@ pub const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
 /// Let's Encrypt's staging directory.
 pub const LETS_ENCRYPT_STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
 
-/// The part of the account's orders that the unproven ones of one tenant may take: one in so many.
+/// The account's orders divided by the largest part for one tenant's unproven orders.
 const TENANTS_PART: u32 = 4;
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
-/// The limits of one CA; what is not in it is not limited.
+/// The limits of one CA; a kind that is absent has no limit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CaLimits(BTreeMap<LimitKind, Limit>);
 
@@ -172,8 +172,8 @@ impl CaLimits {
             .map_or(Limit::NONE, |(kind, _, _)| self.get(kind))
     }
 
-    /// What the CA at this directory publishes, with our part of it for each tenant; nothing for
-    /// one that we do not know.
+    /// The published limits of the CA at this directory, with the part for each tenant; none for an
+    /// unknown CA.
     ///
     /// Let's Encrypt: <https://letsencrypt.org/docs/rate-limits/> and `/docs/staging-environment/`,
     /// August 2026.
@@ -248,8 +248,8 @@ impl CaLimits {
     }
 }
 
-/// Half of what is published, in rate and burst: the numbers at the CA's load balancers drift, and
-/// several of us may share an address.
+/// Half of the published rate and burst, since the numbers at the CA's load balancers drift and
+/// several replicas may share an address.
 const fn half(per_second: u32, burst: u32) -> Limit {
     Limit::bursting(burst / 2, per_second / 2, SECOND)
 }

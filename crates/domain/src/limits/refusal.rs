@@ -1,20 +1,19 @@
-//! Which limit a CA means when it refuses.
+//! The limit that a CA's refusal means.
 
 use super::published::{Endpoint, LimitKind};
 
 /// The limit that a refusal is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// What was counted.
+    /// The limit that refused.
     pub kind: LimitKind,
-    /// For what, if the CA names it: a registered domain or an identifier.
+    /// The registered domain or identifier, if the CA names it.
     pub subject: Option<String>,
 }
 
 impl Refused {
     /// Reads the words of a 429 that came from `endpoint`. Boulder names the limit
-    /// (`ratelimits/limiter.go`); what nobody knows is taken for the limit of the account at that
-    /// endpoint.
+    /// (`ratelimits/limiter.go`); unknown words count as the account's limit at that endpoint.
     pub fn read(detail: &str, endpoint: Endpoint) -> Self {
         let words = detail.to_ascii_lowercase();
         let says = |phrase| words.contains(phrase);
@@ -44,8 +43,8 @@ impl Refused {
         }
     }
 
-    /// A 503 says that requests come too fast, or that the CA has trouble of its own: the two
-    /// cannot be told apart, and are waited out alike.
+    /// A 503 means that requests come too fast, or that the CA has a fault. The two look the same,
+    /// and the wait is the same.
     pub const fn overload(endpoint: Endpoint) -> Self {
         Self {
             kind: LimitKind::Requests(endpoint),

@@ -1,10 +1,9 @@
-//! When the CA would like a certificate to be renewed (RFC 9773), and what we make of it.
+//! The renewal window that a CA suggests (RFC 9773), and our renewal moment in it.
 //!
-//! The CA's window comes before the rule by the certificate's own dates, within two bounds that no
-//! CA can move: the renewal begins no later than [`latest_renewal_moment`], so that a window that
-//! is wrong or too late never costs a certificate, and no sooner than a certificate has reached the
-//! age of [`EARLIEST_AGE`], so that a CA that says "now" of every certificate does not have us
-//! order without end.
+//! The CA's window replaces the rule by the certificate's own dates, within two bounds. The renewal
+//! begins no later than [`latest_renewal_moment`], so a wrong or late window never costs a
+//! certificate. It begins no earlier than [`EARLIEST_AGE`], so a CA that always says "now" does not
+//! cause endless orders.
 
 use std::time::Duration;
 
@@ -23,20 +22,19 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 /// The shortest and the longest wait between two polls, whatever the CA says (RFC 9773 §4.3.2).
 const SHORTEST: Duration = MINUTE;
 const LONGEST: Duration = DAY;
-/// The wait when the CA does not say, and after a failure that time alone does not mend (RFC 9773
-/// §4.3.3).
+/// The wait without `Retry-After`, and after a lasting failure (RFC 9773 §4.3.3).
 const USUAL: Duration = Duration::from_secs(6 * 60 * 60);
-/// Between polls that fail for the moment (RFC 9773 §4.3.3).
+/// The back-off after temporary failures (RFC 9773 §4.3.3).
 const RETRY: Backoff = Backoff {
     initial: Duration::from_secs(5 * 60),
     max: USUAL,
 };
-/// A certificate younger than this is not replaced on the CA's word alone, nor one younger than a
-/// twentieth of its lifetime if that is less.
+/// The minimum age at which the CA's window alone renews a certificate, or a twentieth of its
+/// lifetime if that is less.
 pub const EARLIEST_AGE: Duration = DAY;
 
-/// The window in which the CA suggests a renewal (RFC 9773 §4.2): its start belongs to it, its end
-/// does not.
+/// The window in which the CA suggests a renewal (RFC 9773 §4.2), with its start and without its
+/// end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct SuggestedWindow {
     start: Timestamp,
@@ -79,55 +77,56 @@ impl SuggestedWindow {
     }
 }
 
-/// What is known of the CA's wishes for the certificate that a domain serves, and when it is asked
-/// again.
+/// The CA's suggested window for the certificate that a domain serves, and the time of the next
+/// poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenewalInfo {
-    /// The last window; it stays while asking fails.
+    /// The last window; it is kept while polls fail.
     pub window: Option<SuggestedWindow>,
-    /// Where the CA explains the window to people.
+    /// Page on which the CA explains the window.
     pub explanation_url: Option<String>,
-    /// When the CA is asked again.
+    /// Time of the next poll.
     pub poll_at: Timestamp,
-    /// Polls in a row that failed. Apart from the attempts of the domain: what fails here delays
-    /// nothing else.
+    /// Consecutive failed polls. They are separate from the domain's attempts and delay nothing
+    /// else.
     pub failures: u32,
 }
 
-/// What asking came to.
+/// The result of a poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RenewalInfoAnswer {
     /// The CA named a window.
     Window {
         /// The window.
         window: SuggestedWindow,
-        /// Where the CA explains it to people.
+        /// Page on which the CA explains it.
         explanation_url: Option<String>,
-        /// When the CA wants to be asked again.
+        /// Time of the next poll, as the CA asked.
         poll_again_at: Timestamp,
     },
     /// The CA offers no renewal information, or the certificate has no name there.
     NotOffered,
-    /// No answer for the moment; `until` if it was said when one may be had.
+    /// A temporary failure; `until` if the CA named a time.
     Unavailable {
-        /// When to ask again.
+        /// Time of the next poll.
         until: Option<Until>,
     },
-    /// Nothing was asked, for a reason of ours; `until` if it is known when that ends.
+    /// No poll was made, for a reason on our side; `until` if its end is known.
     Unasked {
-        /// When to ask.
+        /// Time of the next poll.
         until: Option<Until>,
     },
-    /// An answer of no use, which will not change within minutes.
+    /// A useless answer, which will not change within minutes.
     Refused,
 }
 
-/// When a renewal begins.
+/// The plan of a renewal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RenewalPlan {
     /// The one moment that is stored.
     pub renew_at: Timestamp,
-    /// From when on it goes before other renewals: at once when the CA wants the certificate gone.
+    /// Time from which it comes before other renewals; now if the CA wants the certificate
+    /// replaced.
     pub urgent_from: Timestamp,
 }
 
@@ -139,9 +138,8 @@ impl RenewalPlan {
         }
     }
 
-    /// The same plan, but never at once for a certificate that was just issued. A twentieth of the
-    /// lifetime must have passed since `issued_at`; at most a day of it where the CA wants the
-    /// certificate gone.
+    /// Delays the plan for a certificate that was just issued. A twentieth of the lifetime must
+    /// have passed since `issued_at`, or a day at most if the CA wants the certificate replaced.
     #[must_use]
     pub fn after_issuance(self, issued_at: Timestamp, validity: (Timestamp, Timestamp)) -> Self {
         let mut earliest = earliest_renewal(issued_at, validity);
@@ -161,8 +159,9 @@ impl RenewalPlan {
 }
 
 impl RenewalInfo {
-    /// For a certificate that was just deployed: asked for soon, at a moment placed by `random` in
-    /// `0.0..1.0`, so that domains that became live together do not ask together.
+    /// The state for a certificate that was just deployed. The first poll is soon, at a moment
+    /// chosen by `random` in `0.0..1.0`, so that domains which became live together do not poll
+    /// together.
     pub fn after_deployment(now: Timestamp, not_after: Timestamp, random: f64) -> Self {
         let within = HOUR.min(not_after.since(now) / 20);
         Self {
@@ -173,11 +172,11 @@ impl RenewalInfo {
         }
     }
 
-    /// The same for a certificate that is served until `not_after`: the less of its life is left,
-    /// the sooner the CA is asked again.
+    /// Limits the time to the next poll for a certificate that is served until `not_after`: less
+    /// remaining life means an earlier poll.
     #[must_use]
     pub fn in_time_for(self, not_after: Timestamp, now: Timestamp) -> Self {
-        // One that has ended has nothing to ask about.
+        // There is nothing to poll for an expired certificate.
         let longest = longest_wait(not_after, now, WaitCause::Others).filter(|_| not_after > now);
         let poll_at = longest.map_or(self.poll_at, |wait| {
             self.poll_at.min(now + wait.max(SHORTEST))
@@ -185,7 +184,7 @@ impl RenewalInfo {
         Self { poll_at, ..self }
     }
 
-    /// What is known after another answer. A failure forgets nothing.
+    /// Returns the state after another poll. A failure forgets nothing.
     #[must_use]
     pub fn after(&self, answer: &RenewalInfoAnswer, now: Timestamp, jitter: f64) -> Self {
         let spread = |wait: Duration| shortened(wait, jitter);
@@ -216,8 +215,8 @@ impl RenewalInfo {
                 poll_at: now + spread(LONGEST),
                 failures: 0,
             },
-            // Never before the time that was named, and not everybody at that time; a CA that names
-            // one again and again is left alone as long as one that names none.
+            // Polls never come before the CA's time, and not all at that time. A CA that names a
+            // time again and again gets the same back-off as one that names none.
             RenewalInfoAnswer::Unavailable { until: Some(until) } => {
                 failed(a_little_after(until).max(now + RETRY.delay(failures, jitter)))
             }
@@ -234,9 +233,9 @@ impl RenewalInfo {
         }
     }
 
-    /// The renewal's new moment when the CA's wish changed from this to `after`; `None` while it is
-    /// the same, whose moment was chosen and is kept. A wish that is withdrawn leaves the rule by
-    /// the certificate's own dates.
+    /// Returns the new renewal moment if the CA's window changed from this to `after`; `None` if it
+    /// did not, since its moment is kept. Without a window, the rule by the certificate's own dates
+    /// applies.
     pub fn replan(
         &self,
         after: &Self,
@@ -254,16 +253,15 @@ impl RenewalInfo {
         }
     }
 
-    /// Whether an order that names its predecessor is free of the CA's limits now: Let's Encrypt
-    /// exempts it inside the window alone.
+    /// Whether an order that names its predecessor is exempt from the CA's limits now. Let's
+    /// Encrypt exempts it only inside the window.
     pub fn exempts(&self, now: Timestamp) -> bool {
         self.window.is_some_and(|window| window.contains(now))
     }
 }
 
-/// When the CA is asked again, from its `Retry-After`: that very moment, but no sooner than in a
-/// minute and no later than in a day; in six hours when it does not say (RFC 9773 §4.3.2 and
-/// §4.3.3).
+/// The time of the next poll, from the CA's `Retry-After`, but in a minute at the earliest and in a
+/// day at the latest. Without `Retry-After`, it is in six hours (RFC 9773 §4.3.2 and §4.3.3).
 pub fn poll_again_at(retry_after: Option<Timestamp>, now: Timestamp) -> Timestamp {
     let bounded = |at| {
         Until::named(at, now, Purpose::RenewalInfo)
@@ -273,17 +271,17 @@ pub fn poll_again_at(retry_after: Option<Timestamp>, now: Timestamp) -> Timestam
     retry_after.map_or(now + USUAL, bounded)
 }
 
-/// The moment by which a renewal begins whatever the CA suggests: half-way from
+/// The latest moment of a renewal, regardless of the CA's window: half-way from
 /// [`renewal_deadline`] to the end of validity.
 pub fn latest_renewal_moment(not_before: Timestamp, not_after: Timestamp) -> Timestamp {
     let deadline = renewal_deadline(not_before, not_after);
     deadline + not_after.since(deadline) / 2
 }
 
-/// The moment to renew at, for a window that was not known before: one point of what is left of the
-/// window, placed by `random` in `0.0..1.0`. A window that is over means now, and urgently.
-/// Whatever the window: not after [`latest_renewal_moment`] (a window that begins later is answered
-/// with a point shortly before that), and not before the certificate's [`EARLIEST_AGE`].
+/// Returns the renewal moment for a new window: a point in the rest of the window, chosen by
+/// `random` in `0.0..1.0`. A window in the past means now, with urgency. The moment is never after
+/// [`latest_renewal_moment`], nor before the certificate's [`EARLIEST_AGE`]. If the window begins
+/// too late, the moment is shortly before the latest one.
 pub fn plan(
     (not_before, not_after): (Timestamp, Timestamp),
     window: SuggestedWindow,

@@ -10,7 +10,8 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use tokio_util::sync::CancellationToken;
 
-/// Part of the silent connections of one peer that is usual: a browser opens about six at once.
+/// The peer's limit divided by its usual number of idle connections; a browser opens about six at
+/// once.
 const USUAL_SHARE: usize = 4;
 
 /// The bounds of a listener, in connections.
@@ -22,8 +23,8 @@ pub(super) struct Bounds {
     pub(super) unproven_per_peer: usize,
 }
 
-/// Whoever counts as one client: an IPv4 address, or the first 64 bits of an IPv6 address, since a
-/// host commonly has a network of that size to itself.
+/// A client: an IPv4 address, or the first 64 bits of an IPv6 address, since a host commonly has a
+/// network of that size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Peer(IpAddr);
 
@@ -38,7 +39,7 @@ impl From<IpAddr> for Peer {
     }
 }
 
-/// What a connection is doing.
+/// The state of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
     /// Neither a TLS handshake nor the head of a request has been completed yet.

@@ -14,12 +14,12 @@ use super::material::{Material, provider};
 use super::reloading::Reloading;
 use super::{State, TlsError, TlsFiles};
 
-/// Shows our certificate, and believes a server only with a certificate from one of our authorities
-/// for the name called.
+/// TLS of a client: it shows our certificate, and accepts only servers with a certificate from one
+/// of our authorities for the called name.
 #[derive(Clone)]
 pub struct ClientTls(Arc<Reloading<Identity>>);
 
-/// What counts for the next connection.
+/// The identity for the next connection.
 struct Identity {
     certified: Arc<CertifiedKey>,
     verifier: Arc<WebPkiServerVerifier>,
@@ -29,7 +29,7 @@ impl ClientTls {
     /// Reads the files.
     ///
     /// # Errors
-    /// What is wrong with which of them.
+    /// The first file that cannot be used, and why.
     pub fn open(files: TlsFiles) -> Result<Self, TlsError> {
         Ok(Self(Arc::new(Reloading::open(files, build)?)))
     }

@@ -1,4 +1,4 @@
-//! What the three files hold.
+//! The contents of the three files.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -77,7 +77,7 @@ pub enum TlsError {
     Tls(#[from] rustls::Error),
 }
 
-/// What was read, in the library's types.
+/// The contents of the files, in the library's types.
 pub(super) struct Material {
     pub(super) certified: Arc<CertifiedKey>,
     pub(super) authorities: Arc<RootCertStore>,

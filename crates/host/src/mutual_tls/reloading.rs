@@ -22,7 +22,7 @@ pub struct State {
     pub problem: Option<String>,
 }
 
-/// What was made of the files when they were last usable.
+/// The value made from the files when they were last usable.
 pub(super) struct Reloading<T> {
     files: TlsFiles,
     build: fn(Material) -> Result<T, TlsError>,

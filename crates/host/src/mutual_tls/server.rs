@@ -12,14 +12,14 @@ use super::material::{Material, provider};
 use super::reloading::Reloading;
 use super::{State, TlsError, TlsFiles};
 
-/// Serves nobody without a client certificate from one of our authorities.
+/// TLS of a server: it accepts only clients with a certificate from one of our authorities.
 pub struct ServerTls(Reloading<ServerConfig>);
 
 impl ServerTls {
     /// Reads the files.
     ///
     /// # Errors
-    /// What is wrong with which of them.
+    /// The first file that cannot be used, and why.
     pub fn open(files: TlsFiles) -> Result<Self, TlsError> {
         Reloading::open(files, build).map(Self)
     }

@@ -45,8 +45,8 @@ pub(super) fn apply(
     }
 }
 
-/// The template as settings: masked secrets are left out, so that the type's own default stands in
-/// for them.
+/// The template as settings, without masked secrets, so that the type's own default applies to
+/// them.
 pub(super) fn defaults(template: &Value) -> Value {
     match template {
         Value::Object(members) => Value::Object(default_members(members)),

@@ -10,8 +10,8 @@ use super::apply::{Applied, defaults, number, truth};
 use super::problem::Problem;
 use super::written;
 
-/// The settings in their type. Each value that the type refuses is reported and replaced by its
-/// default, so that the next one comes to light as well; `None` if that does not lead to an end.
+/// Decodes the settings. Each value that the type refuses is reported and replaced by its default,
+/// so that all refused values are found. Returns `None` if this does not succeed.
 pub(super) fn decode<T: DeserializeOwned>(
     mut applied: Applied,
     template: &Value,

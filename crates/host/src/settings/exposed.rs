@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::{Origin, Problem, member};
 use crate::MASK;
 
-/// Finds every file that others may read or change and that set a secret: a value that the settings
-/// type masks when it is serialised, wholly or, as in a URL, in part.
+/// Finds every file that sets a secret and that others may read or change. A secret is a value that
+/// the settings type masks when it is serialised, wholly or, as in a URL, in part.
 pub(super) fn check<T: Serialize>(
     settings: &T,
     origins: &BTreeMap<String, Origin>,

@@ -17,7 +17,7 @@ use super::tree::{Branch, Node, Origin};
 /// Larger files are refused.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
-/// What a file says, or `None` if it does not exist or cannot be used.
+/// Reads a file; `None` if it does not exist or cannot be used.
 pub(super) fn read_file(
     path: &Path,
     must_exist: bool,

@@ -1,4 +1,4 @@
-//! The known key that somebody may have meant.
+//! The known key that is nearest to an unknown one.
 
 use serde_json::Value;
 

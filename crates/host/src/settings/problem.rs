@@ -1,4 +1,4 @@
-//! What can be wrong with settings, said so that it can be mended.
+//! Problems of settings, with their remedies.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ pub enum Problem {
     Syntax {
         /// The file.
         path: PathBuf,
-        /// What and where.
+        /// The fault and its place.
         what: String,
     },
     /// Nobody knows this key.
@@ -39,7 +39,7 @@ pub enum Problem {
         key: String,
         /// Where the value stands; `None` when it is a default.
         origin: Option<Origin>,
-        /// What was found and what is expected.
+        /// The found and the expected value.
         what: String,
     },
     /// Two environment variables differ in case only, and in their values.
@@ -58,7 +58,7 @@ pub enum Problem {
     },
     /// The environment's name cannot be part of a file name.
     EnvironmentName {
-        /// What was given.
+        /// The given name.
         name: String,
     },
 }

@@ -1,4 +1,4 @@
-//! What the sources say, before anybody asks what it means.
+//! The values of all sources, before they are decoded.
 
 use std::fmt;
 use std::path::Path;

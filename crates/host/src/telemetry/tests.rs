@@ -15,7 +15,7 @@ impl Write for Buffer {
     }
 }
 
-/// What `emit` logs under this filter.
+/// The log of `emit` under this filter.
 fn logged(look: Look, filter: &str, emit: impl FnOnce()) -> String {
     let buffer = Buffer::default();
     let writer = buffer.clone();

@@ -266,14 +266,13 @@ impl CertificateAuthority for AcmeAuthority {
                             .to_owned(),
                     }));
                 }
-                // Told before, by a run that did not live to record it: the CA refuses to be told
-                // twice.
+                // An earlier run acknowledged it and crashed before it recorded that. The CA
+                // refuses a second acknowledgement.
                 if ours.status != ChallengeStatus::Pending {
                     return Ok(Ok(()));
                 }
                 match ours.set_ready().await {
-                    // The validation is over already, and failed: that is for `authorization` to
-                    // tell.
+                    // The validation has already failed; `authorization` returns the failure.
                     Err(Error::Api(_)) if exchange::last(was_accepted) == Some(true) => Ok(Ok(())),
                     told => told.map(Ok),
                 }
@@ -281,7 +280,7 @@ impl CertificateAuthority for AcmeAuthority {
         };
         match self.call(Subject::Proof, tell).await {
             Ok((told, _)) => told,
-            // Somebody else told the CA between our look and our word.
+            // Another process acknowledged it between our read and our request.
             Err(refused @ CaError::Malformed { .. }) => {
                 match self.authorization(account, order_url).await? {
                     AuthorizationView::Pending(_) => Err(refused),

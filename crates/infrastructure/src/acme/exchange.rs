@@ -1,4 +1,4 @@
-//! What really went over the wire for one call: the library shows only part of it.
+//! The requests and responses of one call, of which the library shows only a part.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -118,6 +118,6 @@ pub(super) fn last<T>(read: impl FnOnce(&Exchange) -> T) -> Option<T> {
 
 /// Notes how a request ended. Outside [`observe`] nothing is noted.
 pub(super) fn note(exchange: Exchange) {
-    // Only fails outside of `observe`, where nobody asks.
+    // This fails only outside `observe`, where nothing reads it.
     let _ = LAST.try_with(|last| last.replace(exchange));
 }

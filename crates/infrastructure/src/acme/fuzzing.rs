@@ -12,14 +12,14 @@ use super::problem::{self, Subject};
 use super::{lenient, renewal_info, views};
 use crate::retry_after;
 
-/// No error of the CA is told at more length.
+/// Longest text of an error of the CA.
 const MAX_ERROR_BYTES: usize = 16 * 1024;
 
 /// An answer of the CA, read as each resource that it could be. The first line holds the status
 /// and, after a space, the value of `Retry-After`; the body follows.
 ///
 /// # Panics
-/// Where an answer is told without bound, or changes when it is normalized again.
+/// If an error has no bound, or a response changes when it is normalized again.
 pub fn read_answer(data: &[u8]) {
     let end = data.iter().position(|byte| *byte == b'\n').unwrap_or(0);
     let (head, body) = data.split_at(end);

@@ -1,9 +1,9 @@
-//! Answers of CAs made fit for strict decoders: `null` counts as absent, and optional members of a
-//! kind that we do not understand are left out.
+//! Repair of a CA's responses for strict decoders: `null` counts as absent, and optional members of
+//! an unknown kind are left out.
 //!
 //! RFC 8555 §7.1 tells clients to ignore what they do not recognise. The protocol library refuses a
-//! whole answer for one `null`, one identifier type or one challenge that it does not know, so
-//! answers pass through here before it sees them.
+//! whole response for one `null`, one unknown identifier type or one unknown challenge. So
+//! responses pass through here first.
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -80,8 +80,8 @@ fn order(answer: &mut Map<String, Value>) {
 
 fn authorization(answer: &mut Map<String, Value>) {
     keep_if(answer, "wildcard", Value::is_boolean);
-    // An authorization is asked for by its order's URL; the library reads its identifier, and
-    // nobody uses it.
+    // An authorization is read by its order's URL. The library demands its identifier, which is not
+    // used.
     if !answer.get("identifier").is_some_and(is_identifier) {
         answer.insert(
             "identifier".to_owned(),

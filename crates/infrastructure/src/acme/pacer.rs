@@ -1,8 +1,8 @@
-//! Keeps requests to the CA within its rates, and away from it while it wants quiet.
+//! Keeps requests to the CA within its rates, and holds them back while the CA asks us to wait.
 //!
-//! Tokens come in small chunks from the ledger that all replicas share, and are spent here. What is
-//! left of a chunk after a moment is thrown away: it was counted then, and the CA would see it now.
-//! Without a limit nobody is asked.
+//! Tokens come in small chunks from the ledger that all replicas share, and are spent here. The
+//! rest of a chunk is discarded after a moment: it was counted then, and the CA would see it now.
+//! Without a limit, the ledger is not asked.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,7 +31,7 @@ pub(super) enum Held {
     Unknown(String),
 }
 
-/// What is left of the last chunk, and how long the CA wants quiet.
+/// The rest of the last chunk, and the time until which the CA asks us to wait.
 #[derive(Debug, Clone, Copy, Default)]
 struct Desk {
     left: u32,
@@ -169,7 +169,7 @@ impl Pacer {
     }
 }
 
-/// What the rate allows in the life of a chunk, one at least.
+/// The number of requests that the rate allows in the life of a chunk, at least one.
 fn chunk(limit: &Limit) -> u32 {
     let interval = limit.interval().as_micros().max(1);
     u32::try_from(CHUNK_LIFE.as_micros() / interval)

@@ -20,8 +20,8 @@ const MAX_URL_BYTES: usize = 4_096;
 /// More subproblems are not repeated.
 const MAX_SUBPROBLEMS: usize = 5;
 
-/// What the call that met a problem was about. The same type means different things in different
-/// places.
+/// The subject of a call that met a problem. The same problem type means different things for
+/// different subjects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Subject {
     /// Registering, placing an order or asking for renewal information: no order exists yet.
@@ -121,7 +121,7 @@ impl Problem {
         CaError::RateLimited { until, detail }
     }
 
-    /// What the problem is for us.
+    /// Converts the problem to our error.
     pub(super) fn to_error(&self, subject: Subject, answer: Option<&Answer>) -> CaError {
         let status = answer.map(|answer| answer.status);
         let until = |purpose| answer.and_then(|answer| answer.until(purpose));
@@ -138,7 +138,7 @@ impl Problem {
             | "userActionRequired"
             | "invalidContact"
             | "unsupportedContact" => CaError::Account { detail },
-            // A deactivated account is told `unauthorized` too (RFC 8555 §7.3.6).
+            // A deactivated account gets `unauthorized` too (RFC 8555 §7.3.6).
             "unauthorized" if matches!(subject, Subject::Account | Subject::Order) => {
                 CaError::Account { detail }
             }
@@ -161,18 +161,19 @@ impl Problem {
     }
 }
 
-/// What an answer with an error status is for us.
+/// Converts a response with an error status to our error.
 pub(super) fn error_of(answer: &Answer, subject: Subject) -> CaError {
     let status = answer.status;
     if let Some(problem) = Problem::read(&answer.body) {
         return problem.to_error(subject, Some(answer));
     }
-    // Some servers refuse so what they do not know. A page, in contrast, is somebody else's.
+    // Some servers refuse unknown resources this way. A page, in contrast, comes from another
+    // server.
     if answer.body.is_empty() && subject != Subject::Account && is_absence(status) {
         let detail = format!("HTTP {} without a word", status.as_u16());
         return CaError::OrderGone { detail };
     }
-    // A page of some box in between, or nothing at all. Its text is of no use to anybody.
+    // A page of some box in between, or nothing at all. Its text is useless.
     let detail = not_acme(answer, "an answer that is not ACME");
     unavailable(detail, answer.until(Purpose::Outage))
 }
@@ -202,7 +203,7 @@ fn unavailable(detail: String, retry_after: Option<Until>) -> CaError {
 }
 
 fn is_outage(status: StatusCode) -> bool {
-    // A 429 that names no limit is somebody's overload, not an account's limit.
+    // A 429 without a named limit is an overload, not an account's limit.
     status.is_server_error()
         || matches!(
             status,

@@ -167,7 +167,7 @@ fn hostile_words_become_one_short_line() {
     assert_eq!(line.chars().count(), MAX_DETAIL_CHARS + 1);
 }
 
-/// What other parties name is cut to what the purpose allows, whatever they say.
+/// Times that other parties name are limited to what the purpose allows.
 #[test]
 fn no_wait_goes_beyond_what_an_outage_or_a_limit_can_be() {
     let years = Some(NOW + Duration::from_secs(10 * 365 * 86_400));

@@ -76,7 +76,7 @@ pub(super) fn read(answer: &Answer, now: Timestamp) -> Result<RenewalInfoRespons
     if answer.is_error() {
         return Err(problem::error_of(answer, Subject::Account));
     }
-    // What is of no use now is of no use in a minute either (RFC 9773 §4.3.3).
+    // A useless response will be useless in a minute too (RFC 9773 §4.3.3).
     let later = Some(Until::named(
         poll_again_at(None, now),
         now,
@@ -146,10 +146,10 @@ pub(super) fn identifier(text: &str) -> Option<CertificateIdentifier<'_>> {
         })
 }
 
-/// Whether an order may have been refused for its `replaces` alone: `alreadyReplaced` or `conflict`
-/// (409), a certificate that the CA does not know (404), of another account (403) or without a
-/// common name (400). CAs differ in the words, so whatever could mean it does; an order that is
-/// wrong in itself is refused again without.
+/// Whether an order may have been refused for its `replaces` alone. The reasons are
+/// `alreadyReplaced` or `conflict` (409), a certificate that the CA does not know (404), of another
+/// account (403) or without a common name (400). CAs differ in their words, so every status that
+/// could mean it counts. An order that is wrong in itself is refused again without `replaces`.
 pub(super) fn may_refuse_replaces(error: &CaError) -> bool {
     match error {
         CaError::Malformed { .. } | CaError::Account { .. } | CaError::OrderGone { .. } => true,

@@ -31,7 +31,7 @@ use crate::retry_after;
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
 const REPLAY_NONCE: HeaderName = HeaderName::from_static("replay-nonce");
 
-/// What all accounts of one CA share. Cheap to clone.
+/// The state that all accounts of one CA share. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Transport(Arc<Shared>);
 
@@ -259,9 +259,9 @@ impl HttpClient for Transport {
     }
 }
 
-/// Whether the answer asks us to leave the endpoint alone: it is overloaded, or our requests come
-/// too fast. What is limited at newOrder and newAccount is a matter of the account and the name,
-/// and does not concern other requests.
+/// Whether the response asks us to stop calling the endpoint: it is overloaded, or our requests
+/// come too fast. Limits at newOrder and newAccount belong to the account and the name, and do not
+/// concern other requests.
 fn wants_quiet(answer: &Answer, endpoint: Endpoint) -> bool {
     match answer.status {
         StatusCode::SERVICE_UNAVAILABLE => true,

@@ -1,4 +1,4 @@
-//! The library's order and authorization, told in the words of our port.
+//! Conversion of the library's order and authorization to the types of our port.
 
 use dps_application::ports::ca::{AuthorizationView, CaError, Http01, OrderStatus, OrderView};
 use dps_domain::Failure;

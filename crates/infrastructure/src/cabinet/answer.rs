@@ -32,7 +32,7 @@ impl Refusal {
     }
 
     /// Whether the Cabinet itself says that it has no such thing: a 404 or 410 with the contract's
-    /// code. Any other comes from a wrong route or from what stands in front of the Cabinet.
+    /// code. Any other comes from a wrong route or from a server in front of the Cabinet.
     pub(super) fn is_not_found(&self) -> bool {
         matches!(self.status, StatusCode::NOT_FOUND | StatusCode::GONE)
             && self.is(ProblemCode::NotFound)

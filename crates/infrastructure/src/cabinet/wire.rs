@@ -25,8 +25,8 @@ pub(super) fn domain(entry: DomainEntry) -> CabinetDomain {
     }
 }
 
-/// A page without duplicates: of a domain told twice, the newer version stays. Items that cannot be
-/// used are set aside.
+/// Reads a page without duplicates: of a domain listed twice, the newer version is kept. Unusable
+/// items are returned separately.
 pub(super) fn page(
     items: &[Box<RawValue>],
     next: Option<String>,

@@ -118,8 +118,8 @@ pub(super) async fn follow_chain(
     }
 }
 
-/// What the answer says about the end of the chain, and how many addresses are left out; `None`
-/// when that name must be asked for by itself.
+/// Returns the answer for the end of the chain, and the number of addresses left out; `None` if
+/// that name needs a query.
 fn at_the_end(end: &Name, answer: &Answer, stuck: bool) -> Option<(DnsAnswer, usize)> {
     let mut addresses: BTreeSet<IpAddr> = answer
         .records
@@ -142,7 +142,7 @@ fn at_the_end(end: &Name, answer: &Answer, stuck: bool) -> Option<(DnsAnswer, us
     }
 }
 
-/// What one answer alone says about a name.
+/// The outcome for a name from one answer alone.
 #[cfg(feature = "fuzzing")]
 pub(super) fn outcome_of(host: &Name, answer: &Answer) -> Outcome {
     let mut chain = Chain::from(host);

@@ -6,11 +6,11 @@ use dps_domain::dns::{DnsAnswer, DnsObservation, Lookup};
 
 use super::chain::Outcome;
 
-/// Combines both families. Addresses of either count, even when the other lookup failed, since a CA
-/// goes on with what it got; with different chains they stay apart. Without addresses: what our own
-/// machine could not ask leaves the name unknown. A loop or a missing name is a fact about the
-/// name, whatever the other lookup met (RFC 8020 §2); "no data" is believed only when both families
-/// say so, because the family that failed might have an address.
+/// Combines both families. Addresses of either count, even if the other lookup failed, since a CA
+/// continues with one family. With different chains, the families stay apart. Without addresses, a
+/// local fault leaves the name unknown. A loop or a missing name is a fact about the name, even if
+/// the other lookup failed (RFC 8020 §2). "No data" counts only if both families say so, because
+/// the family that failed might have an address.
 pub(super) fn combine(resolver: SocketAddr, v4: Outcome, v6: Outcome) -> DnsObservation {
     let is_zone = v4.is_zone || v6.is_zone;
     let (first, second) = match (v4.answer, v6.answer) {

@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 use super::DnsSettings;
 use super::sockets::{LocalFaults, Sockets};
 
-/// What came back for a question.
+/// The reply to a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reply {
     /// NOERROR or NXDOMAIN, with the records of the answer section.
@@ -75,7 +75,7 @@ impl Upstream {
                 connection.port = address.port();
                 connection
             });
-        // Negative answers are what we came for: they are believed as they are.
+        // Negative answers are results, and are used as they are.
         let server = NameServerConfig::new(address.ip(), true, connections.to_vec());
         let mut options = ResolverOpts::default();
         options.timeout = settings.query_timeout;

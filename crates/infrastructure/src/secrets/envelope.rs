@@ -19,7 +19,7 @@ const NONCE_BYTES: usize = 12;
 const TAG_BYTES: usize = 16;
 const WRAPPED_BYTES: usize = NONCE_BYTES + KEY_BYTES + TAG_BYTES;
 
-/// Which of the two layers a ciphertext is, so that one cannot stand for the other.
+/// The layer of a ciphertext, so that one layer cannot replace the other.
 #[derive(Clone, Copy)]
 enum Layer {
     DataKey,
@@ -153,8 +153,8 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// What a ciphertext is bound to. Every part has its length before it, so that no two contexts give
-/// the same bytes.
+/// Returns the associated data of a ciphertext. The length of every part precedes it, so that no
+/// two contexts give the same bytes.
 fn bound(context: SecretContext<'_>, key_id: &str, layer: Layer) -> Vec<u8> {
     let layer = match layer {
         Layer::DataKey => "data-key",

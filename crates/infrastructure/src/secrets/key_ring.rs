@@ -138,7 +138,7 @@ pub enum KeyRingError {
     InFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong in it.
+        /// Its fault.
         #[source]
         cause: Box<KeyRingError>,
     },

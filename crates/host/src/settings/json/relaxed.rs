@@ -1,8 +1,8 @@
 //! Comments and commas at the end of lists, blanked out.
 
-/// JSON with every comment (`//`, `/* */`) and every comma before a closing bracket replaced by
-/// spaces, so that lines and columns in error messages stay those of the file. A comment that is
-/// never closed is left for the parser to complain about.
+/// Replaces comments (`//`, `/* */`) and commas before closing brackets by spaces, so that error
+/// messages show the lines and columns of the file. A comment that is never closed is left for the
+/// parser to report.
 pub(super) fn to_strict(text: &str) -> String {
     let mut bytes = text.as_bytes().to_vec();
     let mut comma = None;
