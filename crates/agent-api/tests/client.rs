@@ -156,7 +156,7 @@ async fn refusals_keep_the_agents_code_and_sentence() {
 }
 
 #[tokio::test]
-async fn a_wrong_token_an_edge_mismatch_and_an_outage_are_told_apart() {
+async fn a_wrong_token_an_edge_mismatch_and_an_outage_are_distinguished() {
     let (client, _received) = agent_that_answers(answer("401 Unauthorized", "")).await;
     assert!(matches!(
         client.inventory(None, 10).await,
@@ -204,7 +204,7 @@ async fn answers_that_no_agent_gives_are_an_outage_and_not_a_refusal() {
 }
 
 #[tokio::test]
-async fn a_closed_port_and_a_silent_agent_are_unreachable() {
+async fn a_closed_port_and_an_agent_without_an_answer_are_unreachable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let silent = client(&url).health().await;

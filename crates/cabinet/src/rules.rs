@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn every_status_is_either_looked_at_now_or_explains_why_not() {
+    fn every_status_is_either_checked_now_or_explains_why_not() {
         for status in Status::ALL {
             let may = matches!(
                 status,

@@ -35,7 +35,7 @@ mod tests {
     }
 
     #[test]
-    fn every_cause_is_told_once_and_in_order() {
+    fn every_cause_appears_once_and_in_order() {
         let text = |words| with_causes(&told(words));
         assert_eq!(text(&["alone"]), "alone");
         assert_eq!(

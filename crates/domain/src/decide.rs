@@ -76,7 +76,7 @@ mod tests {
     use uuid::Uuid;
 
     #[test]
-    fn a_live_domain_is_looked_at_until_its_stored_renewal_moment() {
+    fn a_live_domain_is_checked_until_its_stored_renewal_moment() {
         let serving = CertificateId::from_uuid(Uuid::nil());
         let at = Timestamp::from_unix_seconds(100);
         let live = Phase::Live {
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stopped_domain_rests_and_a_removed_one_is_forgotten() {
+    fn a_failed_domain_is_idle_and_a_removed_one_is_forgotten() {
         assert_eq!(next_action(&Phase::Failed, Timestamp::EPOCH), Action::Idle);
         assert_eq!(next_action(&Phase::Gone, Timestamp::EPOCH), Action::Forget);
     }

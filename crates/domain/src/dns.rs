@@ -572,7 +572,7 @@ mod tests {
     }
 
     #[test]
-    fn one_resolver_tells_each_fault_apart() {
+    fn one_resolver_distinguishes_each_fault() {
         let shop = "shop.example.com";
         for (host, chain, answer, expected) in [
             (shop, vec![TARGET], at(&["198.51.100.1"]), None),
@@ -735,7 +735,7 @@ mod tests {
     }
 
     #[test]
-    fn resolvers_that_refuse_every_question_are_not_told_as_silent() {
+    fn resolvers_that_refuse_every_query_are_not_reported_as_timeouts() {
         let mut refusing = view(1, &[], DnsAnswer::Refused);
         refusing.control.answer = DnsAnswer::Refused;
         let Some(failure) = failure("shop.example.com", &[refusing]) else {

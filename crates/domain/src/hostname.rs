@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_input_is_told_apart() {
+    fn bad_inputs_are_distinguished() {
         for (text, expected) in [
             ("", HostnameError::Empty),
             (".", HostnameError::Empty),

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_tells_sets_apart_whatever_the_order_they_grew_in() {
+    fn the_digest_distinguishes_sets_whatever_their_order() {
         let host = |name: &str| Hostname::parse(name).unwrap();
         let (mut one, mut other) = (InventoryDigest::default(), InventoryDigest::default());
         one.toggle(&host("a.example"), "aa", 1);

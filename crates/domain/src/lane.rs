@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_live_domain_that_is_only_looked_at_is_never_urgent() {
+    fn a_live_domain_that_is_only_checked_is_never_urgent() {
         let phase = live(Next::At(LATER));
         let standing = LaneInputs {
             urgent_from: Some(EARLIER),

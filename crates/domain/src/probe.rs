@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_addresses_of_ours_that_are_out_of_order_are_excused_as_edges_are_absent_while_one_answers()
+    fn as_many_addresses_of_ours_that_are_out_of_order_are_excused_as_edges_are_unreachable_while_one_answers()
      {
         let edges: BTreeSet<IpAddr> = ["8.8.8.8", "8.8.4.4", "1.1.1.1"]
             .map(|ip| ip.parse().unwrap())

@@ -110,8 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn an_edge_that_says_it_is_well_and_fails_again_is_absent_at_once_and_not_believed_for_a_while()
-    {
+    fn an_edge_that_fails_on_probation_is_unreachable_at_once_and_not_trusted_for_a_while() {
         let away = Reachability::default().failed(at(0), GRACE);
         let back = away.answered(at(500), GRACE);
         assert!(back.is_live(at(500), GRACE));
@@ -158,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_back_does_not_keep_an_edge_absent_until_the_old_time() {
+    fn a_clock_that_is_set_back_does_not_keep_an_edge_unreachable_until_the_old_time() {
         let away = Reachability::default().failed(at(10_000), GRACE);
         assert_eq!(away.failed(at(0), GRACE).unreachable_since, Some(at(0)));
     }

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_delays_a_removal_can_be_told() {
+    fn the_cause_of_a_delayed_removal_can_be_reported() {
         for status in Status::ALL {
             assert!(status.may_report(status), "{status}");
         }

@@ -228,7 +228,7 @@ async fn a_connection_without_a_request_is_closed_soon_although_idle_ones_are_ke
 }
 
 #[tokio::test]
-async fn the_connection_that_is_silent_longest_makes_room_for_a_client_with_a_request() {
+async fn the_connection_that_is_idle_longest_makes_room_for_a_client_with_a_request() {
     let limits = ServerLimits {
         connections: 4,
         ..ServerLimits::default()

@@ -496,7 +496,7 @@ fn a_bad_value_names_key_source_what_was_found_and_what_is_expected() {
 }
 
 #[test]
-fn values_of_the_wrong_shape_are_told_apart() {
+fn values_of_the_wrong_shape_are_distinguished() {
     let files = Files::with(&[(
         "appsettings.json",
         r#"{"CabinetApi": [1], "Dns": {"Names": {"a": "b"}, "Resolvers": "8.8.8.8"}, "Verbose": {"x": 1}, "Labels": 3}"#,

@@ -156,7 +156,7 @@ mod tests {
     const LATER: Timestamp = Timestamp::from_unix_seconds(1_800_600_000);
 
     #[test]
-    fn a_machine_without_roots_is_told_why_and_what_to_do() {
+    fn a_machine_without_roots_gets_the_reason_and_the_remedy() {
         for (errors, reason) in [
             (vec![], "(its trust store is empty)"),
             (vec!["denied".to_owned()], "(denied)"),

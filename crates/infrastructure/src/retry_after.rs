@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_no_wish_and_an_eternity_is_a_wait_that_a_purpose_can_bound() {
+    fn nonsense_is_no_wait_and_an_eternity_is_one_that_a_purpose_can_bound() {
         assert_eq!(read(&headers(&[(RETRY_AFTER, "soon")]), Some(NOW)), None);
         assert_eq!(read(&headers(&[]), Some(NOW)), None);
         let eternity = read(

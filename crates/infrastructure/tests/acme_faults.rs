@@ -484,7 +484,7 @@ async fn an_acknowledged_challenge_is_not_acknowledged_twice() {
 }
 
 #[tokio::test]
-async fn accounts_that_cannot_be_used_are_told_apart_from_orders_that_cannot() {
+async fn accounts_that_cannot_be_used_are_distinguished_from_orders_that_cannot() {
     let world = World::start().await;
     let account = world.account().await;
     for kind in [
@@ -558,7 +558,7 @@ async fn issue(world: &World) -> Result<(), CaError> {
 /// A maintenance page with ten days in its `Retry-After` is an outage of one request, wherever it
 /// comes, and holds nobody else up.
 #[tokio::test]
-async fn a_page_that_is_not_acme_parks_nothing_and_waits_an_hour_at_most_at_every_endpoint() {
+async fn a_page_that_is_not_acme_blocks_nothing_and_waits_an_hour_at_most_at_every_endpoint() {
     for endpoint in [
         Endpoint::Directory,
         Endpoint::NewNonce,
@@ -616,7 +616,7 @@ async fn a_limit_of_the_ca_is_shared_by_all_replicas_but_not_for_longer_than_it_
 
 /// Some CAs send a day with every answer.
 #[tokio::test]
-async fn an_order_is_looked_at_again_within_minutes_whatever_the_ca_says() {
+async fn an_order_is_polled_again_within_minutes_whatever_the_ca_says() {
     let world = World::start().await;
     let account = world.account().await;
     let order = world
@@ -745,7 +745,7 @@ async fn profiles_that_are_not_texts_do_not_cost_the_directory() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_told_with_its_target_wherever_it_comes_and_never_followed() {
+async fn a_redirect_is_reported_with_its_target_wherever_it_comes_and_never_followed() {
     let target = "https://moved.example/directory";
     for (status, endpoint) in [
         (301, Endpoint::Directory),

@@ -360,7 +360,7 @@ async fn a_name_that_the_ca_blocks_is_rejected() {
 }
 
 #[tokio::test]
-async fn a_ca_that_forgot_everything_is_told_from_one_that_is_away() {
+async fn a_ca_that_forgot_everything_is_distinguished_from_one_that_is_down() {
     let mut world = World::start(|options| options).await;
     let (authority, host) = (world.authority(), world.host("shop.example.com"));
     let account = registered(&authority).await;

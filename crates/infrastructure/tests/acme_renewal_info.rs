@@ -84,7 +84,7 @@ fn until(error: &CaError) -> Option<Timestamp> {
 }
 
 #[tokio::test]
-async fn a_window_comes_with_its_explanation_and_the_time_of_the_next_question() {
+async fn a_window_comes_with_its_explanation_and_the_time_of_the_next_poll() {
     let world = World::with_certificate().await;
     let suggestion = Suggestion {
         explanation_url: Some("https://ca.example/incident".into()),
@@ -114,7 +114,7 @@ async fn a_ca_without_renewal_information_is_not_asked() {
 }
 
 #[tokio::test]
-async fn the_next_question_waits_a_minute_at_least_and_a_day_at_most() {
+async fn the_next_poll_waits_a_minute_at_least_and_a_day_at_most() {
     let world = World::with_certificate().await;
     for (retry_after, seconds) in [
         (Some("0"), 60),
@@ -189,7 +189,7 @@ async fn an_explanation_that_no_browser_should_open_is_left_out() {
 }
 
 #[tokio::test]
-async fn what_goes_wrong_here_is_told_apart_and_never_makes_the_directory_be_fetched_again() {
+async fn failures_here_are_distinguished_and_never_cause_another_fetch_of_the_directory() {
     let throttled = World::with_certificate().await;
     throttled.reply(Reply::html(503).header("Retry-After", "300"));
     // The poll itself waits as long as it was told, the others a minute at most.
@@ -244,7 +244,7 @@ async fn what_goes_wrong_here_is_told_apart_and_never_makes_the_directory_be_fet
 }
 
 #[tokio::test]
-async fn a_limit_says_until_when_the_question_must_wait() {
+async fn a_limit_names_the_time_until_which_the_poll_must_wait() {
     let world = World::with_certificate().await;
     world.reply(Reply::problem(429, "rateLimited", "slow down").header("Retry-After", "60"));
     let error = world.ask().await.unwrap_err();
@@ -313,7 +313,7 @@ async fn a_limit_or_an_outage_is_not_argued_with_for_the_sake_of_the_predecessor
 }
 
 #[tokio::test]
-async fn a_ca_without_renewal_information_is_told_of_no_predecessor() {
+async fn a_ca_without_renewal_information_is_sent_no_predecessor() {
     let world = World::start().await;
     let account = world.account().await;
     world.order_replacing(&account, ARI_ID).await.unwrap();

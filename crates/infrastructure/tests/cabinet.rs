@@ -206,7 +206,7 @@ async fn an_item_that_no_reader_takes_is_named_and_its_page_goes_on() {
 }
 
 #[tokio::test]
-async fn what_the_service_does_not_use_of_an_item_is_not_looked_at() {
+async fn unused_fields_of_an_item_are_not_read() {
     let mut item = domain(OTHER_ID, "PendingDns", 1);
     item["createdAt"] = json!("2026-01-02T03:04:05.1234567");
     item["updatedAt"] = Value::Null;
@@ -358,7 +358,7 @@ async fn a_cabinet_that_hangs_or_is_down_is_bounded_in_time() {
 }
 
 #[tokio::test]
-async fn changes_wait_longer_than_other_calls_and_tell_where_to_go_on() {
+async fn changes_wait_longer_than_other_calls_and_return_the_next_cursor() {
     let body = json!({"items": [domain(ID, "PendingDns", 1)], "nextCursor": "c9"}).to_string();
     let (seen, mut received) = mpsc::unbounded_channel();
     let server = RawServer::start(move |mut stream| {
@@ -387,7 +387,7 @@ async fn changes_wait_longer_than_other_calls_and_tell_where_to_go_on() {
 }
 
 #[tokio::test]
-async fn a_feed_that_is_not_offered_is_told_apart_from_one_that_fails() {
+async fn a_feed_that_is_not_offered_is_distinguished_from_one_that_fails() {
     for status in ["404 Not Found", "405 No", "501 Not Implemented"] {
         let server = RawServer::answering(response(status, "", "")).await;
         assert!(
@@ -412,7 +412,7 @@ async fn a_feed_that_is_not_offered_is_told_apart_from_one_that_fails() {
 }
 
 #[tokio::test]
-async fn how_far_a_fault_reaches_is_told_apart() {
+async fn faults_are_distinguished_by_their_reach() {
     let unknown = r#"{"code":"CURSOR_INVALID","detail":"unknown cursor"}"#;
     for (bytes, expected) in [
         (

@@ -87,7 +87,7 @@ async fn a_chain_is_reported_in_order_in_lower_case_without_final_dots() {
 }
 
 #[tokio::test]
-async fn a_missing_name_and_a_name_without_addresses_are_told_apart() {
+async fn a_missing_name_and_a_name_without_addresses_are_distinguished() {
     let server = DnsServer::start_local().await.unwrap();
     server.zone().set_txt(HOST, &["here, but no address"]);
     assert_eq!(
@@ -126,7 +126,7 @@ async fn a_chain_to_a_name_without_addresses_is_its_chain_and_no_data() {
 }
 
 #[tokio::test]
-async fn servfail_and_refused_are_told_apart() {
+async fn servfail_and_refused_are_distinguished() {
     let server = DnsServer::start_local().await.unwrap();
     server.zone().set_fault(HOST, Fault::ServFail);
     assert_eq!(
@@ -247,7 +247,7 @@ async fn an_address_of_one_family_counts_when_the_other_lookup_fails() {
 }
 
 #[tokio::test]
-async fn no_data_of_one_family_is_not_believed_while_the_other_is_silent() {
+async fn no_data_of_one_family_is_not_believed_while_the_other_times_out() {
     let server =
         ScriptedServer::start(|_, kind| (kind == "A").then(|| (ResponseCode::NoError, vec![])))
             .await;
@@ -344,7 +344,7 @@ async fn a_resolver_that_answers_in_lower_case_and_not_over_tcp_works_by_the_set
 }
 
 #[tokio::test]
-async fn families_that_go_different_ways_are_told_apart() {
+async fn families_with_different_chains_are_distinguished() {
     let server = ScriptedServer::start(|_, kind| {
         let records = match kind {
             "A" => vec![cname(HOST, TARGET), a(TARGET, [203, 0, 113, 7])],
@@ -389,7 +389,7 @@ async fn a_name_that_is_a_zone_of_its_own_is_known_by_its_negative_answer() {
 }
 
 #[tokio::test]
-async fn mixed_case_questions_and_answers_lead_to_one_spelling() {
+async fn mixed_case_queries_and_answers_lead_to_one_spelling() {
     let server = ScriptedServer::start(|_, kind| {
         (kind == "A").then(|| {
             let records = vec![
@@ -526,7 +526,7 @@ async fn garbage_packets_are_survived() {
 }
 
 #[tokio::test]
-async fn two_resolvers_each_tell_their_own_view() {
+async fn two_resolvers_each_report_their_own_view() {
     let (fresh, stale) = (server_with_target().await, server_with_target().await);
     fresh.zone().set_cname(HOST, TARGET).unwrap();
     let (first, second) = tokio::join!(

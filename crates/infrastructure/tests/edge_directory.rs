@@ -158,7 +158,7 @@ async fn more_edges_than_anybody_has_are_taken_for_a_mistake() {
 }
 
 #[tokio::test]
-async fn an_edge_is_recalled_by_its_name_without_a_question() {
+async fn an_edge_is_recalled_by_its_name_without_a_query() {
     let (directory, made) = directory(([127, 0, 0, 1], 9).into(), DirectoryRecords::Services);
     let edge = directory.recall("https://edge-1.test:9403").unwrap();
     assert_eq!(edge.name(), "https://edge-1.test:9403");

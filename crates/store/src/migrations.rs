@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_an_earlier_version_serves_is_asked_about_when_it_is_looked_at_next() {
+    async fn certificates_of_an_earlier_version_are_polled_after_their_next_recheck() {
         let expected = [("served".to_owned(), "certificate".to_owned(), 77)];
         let sqlite = SqlitePoolOptions::new().max_connections(1);
         let sqlite = sqlite.connect("sqlite::memory:").await.unwrap();

@@ -430,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn each_lane_tells_what_is_under_way_and_how_long_its_oldest_work_waits() {
+    fn each_lane_shows_its_steps_under_way_and_the_wait_of_its_oldest_work() {
         let metrics = Metrics::new();
         has(&metrics, "dps_work_in_flight{lane=\"urgent\"} 0");
         metrics.under_way(Lane::Urgent, 3);
@@ -455,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_limit_leaves_is_told_by_its_name_once_it_is_known() {
+    fn the_rest_of_a_limit_appears_under_its_name_once_it_is_known() {
         let metrics = Metrics::new();
         assert!(
             !metrics
@@ -472,7 +472,7 @@ mod tests {
     }
 
     #[test]
-    fn each_edge_of_the_fleet_tells_how_it_is_and_one_that_left_tells_nothing() {
+    fn each_edge_of_the_fleet_has_a_gauge_and_one_that_left_has_none() {
         let metrics = Metrics::new();
         let now = Timestamp::from_unix_seconds(1_800_000_000);
         let edge = |name: &str| KnownEdge {
@@ -553,7 +553,7 @@ mod tests {
     }
 
     #[test]
-    fn the_expiry_is_told_in_days_even_when_it_has_passed() {
+    fn the_expiry_is_in_days_even_when_it_has_passed() {
         let metrics = Metrics::new();
         let now = Timestamp::from_unix_seconds(1_800_000_000);
         metrics.certificate_expiry(

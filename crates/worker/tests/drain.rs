@@ -117,7 +117,7 @@ fn get(address: &str, path: &str) -> String {
 }
 
 #[test]
-fn a_service_without_any_peer_is_alive_tells_no_secret_and_drains_although_a_request_is_half_sent()
+fn a_service_without_any_peer_is_alive_shows_no_secret_and_drains_although_a_request_is_half_sent()
 {
     let mut service = Service::start();
     let address = service.logged("http.listening")["address"]

@@ -321,7 +321,7 @@ fn it_takes_all_file_descriptors_that_it_may_have_and_hides_its_memory() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flood_of_silent_connections_takes_no_listener_and_few_descriptors() {
+async fn a_flood_of_idle_connections_takes_no_listener_and_few_descriptors() {
     let folder = TempDir::new().unwrap();
     let state = folder.path().join("agent");
     let mut variables = NEEDED.to_vec();

@@ -84,7 +84,7 @@ fn a_good_chain_passes_and_knows_itself() {
 }
 
 #[test]
-fn each_fault_is_told_apart() {
+fn each_fault_is_distinguished() {
     let (chain, key) = issued("shop.example.com");
     let host = name("shop.example.com");
     let other = CertificateKey::generate().unwrap();

@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_item_is_new_once_and_forgotten_when_it_is_mended_or_gone() {
+    fn a_refused_item_is_new_once_and_forgotten_when_it_is_corrected_or_removed() {
         let health = CabinetHealth::default();
         let id = DomainId::new(NOW, [1; 10]);
         assert!(health.refuse(&item(&id.to_string()), NOW));
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn an_intake_that_succeeds_no_more_is_told_after_a_while() {
+    fn an_intake_that_succeeds_no_more_is_reported_after_a_while() {
         let health = CabinetHealth::default();
         assert_eq!(
             health.standing().check(NOW, MINUTE),

@@ -1168,7 +1168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_never_throws_away_an_order_or_a_certificate() {
+    fn a_retry_never_discards_an_order_or_a_certificate() {
         let order = OrderId::from_uuid(Uuid::from_u128(7));
         let serving = CertificateId::from_uuid(Uuid::from_u128(8));
         for phase in [
@@ -1286,7 +1286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_that_cannot_be_used_is_told_and_leaves_what_is_served_alone() {
+    fn a_target_that_cannot_be_used_is_reported_and_changes_nothing_that_is_served() {
         let refused = altered(live(), |told| told.cname_target = "no target".into()).unwrap();
         assert_eq!(refused.record.phase, live());
         assert_eq!(refused.record.cname_target.as_str(), "edge.platform.net");
@@ -1300,7 +1300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_hides_no_worse_failure_and_is_told_again_only_by_a_new_version() {
+    fn a_refusal_hides_no_worse_failure_and_is_reported_again_only_for_a_new_version() {
         let told = |version, host: &str| CabinetDomain {
             canonical_host: host.into(),
             ..told(Status::Active, version)
@@ -1407,7 +1407,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_does_not_lift_the_rest_that_failed_validations_brought() {
+    fn a_retry_does_not_lift_the_pause_after_failed_validations() {
         let mut before = record(Phase::Failed);
         before.failed_validations = 3;
         before.order_not_before = NOW + Duration::from_secs(3600);

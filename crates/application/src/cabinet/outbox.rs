@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn statuses_stay_in_order_and_looks_that_say_the_same_become_one() {
+    fn statuses_stay_in_order_and_repeated_checks_become_one() {
         use Status::{Active, Issuing, PendingDns, PendingHttpProbe};
         let written = [
             PendingDns,

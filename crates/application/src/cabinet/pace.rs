@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_feed_that_goes_round_is_told_and_slowed_until_it_ends() {
+    fn a_feed_that_repeats_itself_is_logged_and_slowed_until_it_ends() {
         for length in [1, 2, 7] {
             let mut pace = FeedPace::default();
             // Items that are news each time do not make it a feed that goes on.

@@ -436,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_of_ours_is_told_in_the_words_of_the_catalogue() {
+    fn a_fault_of_ours_is_reported_in_the_words_of_the_catalogue() {
         let record = record(Phase::START, None);
         let Outcome::Failed {
             failure, message, ..

@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_burst_is_one_message_and_what_is_left_is_told_at_the_end() {
+    async fn a_burst_is_one_message_and_unsent_signals_follow_at_the_end() {
         let [ours, theirs] = line(0);
         let waker = Waker::shared(ours);
         let drained = CancellationToken::new();

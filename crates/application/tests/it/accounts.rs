@@ -53,7 +53,7 @@ async fn replicas_that_need_the_account_at_the_same_time_register_one() {
 }
 
 #[tokio::test]
-async fn a_refused_registration_is_told_to_all_and_tried_again_once_after_a_pause() {
+async fn a_refused_registration_is_known_to_all_and_retried_once_after_a_pause() {
     let world = with_forty_domains().await;
     world.ca.fail_next([CaError::Account {
         detail: "externalAccountRequired".into(),

@@ -145,7 +145,7 @@ async fn work_above_a_backlog_starts_at_the_next_grant_on_postgres() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn new_domains_are_looked_at_before_those_that_failed_already() {
+async fn new_domains_are_checked_before_those_that_failed_already() {
     const NEW: u128 = 60;
     let directory = tempfile::tempdir().unwrap();
     let world = World::on(&format!("sqlite://{}/store.db", directory.path().display())).await;

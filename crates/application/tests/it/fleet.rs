@@ -63,7 +63,7 @@ fn entry(host: &str, generation: u64, not_after: Timestamp) -> Entry {
 }
 
 #[tokio::test]
-async fn an_edge_that_is_away_holds_nobody_up_for_longer_than_its_grace_and_is_caught_up_when_it_returns()
+async fn an_unreachable_edge_delays_nobody_for_longer_than_its_grace_and_is_brought_up_to_date_at_its_return()
  {
     let world = World::with_due_domain().await;
     let mut watch = Watch::default();
@@ -421,7 +421,7 @@ async fn an_edge_that_returns_while_a_deployment_is_under_way_gets_it_as_well() 
 }
 
 #[tokio::test]
-async fn an_edge_that_alone_refuses_a_certificate_is_waited_for_no_longer_than_one_that_is_silent()
+async fn an_edge_that_alone_refuses_a_certificate_is_waited_for_no_longer_than_an_unreachable_one()
 {
     let world = World::with_due_domain().await;
     look_after(&world, &mut Watch::default()).await;

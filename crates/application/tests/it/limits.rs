@@ -148,7 +148,7 @@ async fn a_failed_validation_is_counted_and_gives_the_rest_back() {
 }
 
 #[tokio::test]
-async fn a_validation_that_is_doubted_once_counts_as_failed_all_the_same() {
+async fn a_validation_that_is_repeated_once_counts_as_failed_all_the_same() {
     let world = limited_world().await;
     for _ in 0..3 {
         world.step().await;
@@ -194,7 +194,7 @@ async fn however_often_a_retry_is_forced_no_more_validations_fail_than_the_ca_al
 }
 
 #[tokio::test]
-async fn what_the_ca_refuses_is_given_back_and_parks_everybody_behind_the_same_limit() {
+async fn a_refused_order_is_given_back_and_blocks_everybody_with_the_same_limit() {
     for known in [true, false] {
         let mut world = limited_world().await;
         if !known {
@@ -257,7 +257,7 @@ async fn an_order_whose_step_died_is_not_paid_for_twice() {
 }
 
 #[tokio::test]
-async fn a_name_that_the_ca_paused_is_not_asked_about_again_until_somebody_says_so() {
+async fn a_name_that_the_ca_paused_is_not_ordered_for_until_somebody_asks_for_a_retry() {
     let world = limited_world().await;
     world.settle().await;
     let Phase::Live {

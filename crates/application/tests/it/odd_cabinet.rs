@@ -66,7 +66,7 @@ async fn an_item_that_cannot_be_used_is_counted_and_shown_and_the_others_are_tak
 }
 
 #[tokio::test]
-async fn names_and_targets_that_cannot_be_used_are_told_through_the_outbox_like_everything_else() {
+async fn names_and_targets_that_cannot_be_used_are_reported_through_the_outbox() {
     let world = World::with_due_domain().await;
     let cases = [
         (2, "*.example.com", TARGET, "NAME_INVALID"),
@@ -291,7 +291,7 @@ async fn still_served(world: &World, numbers: std::ops::Range<u128>) -> usize {
 }
 
 #[tokio::test]
-async fn names_that_become_unusable_are_told_once_and_leave_everything_served() {
+async fn names_that_become_unusable_are_reported_once_and_leave_everything_served() {
     let unusable = [
         "",
         "7",
@@ -491,7 +491,7 @@ async fn a_served_name_is_not_had_by_a_retry_or_a_removal_of_another_domain() {
 }
 
 #[tokio::test]
-async fn a_feed_that_goes_round_or_never_waits_is_slowed_and_told() {
+async fn a_feed_that_repeats_itself_or_never_waits_is_slowed_and_logged() {
     let world = World::with_due_domain().await;
     world.cabinet.with(|state| state.feed = Some(vec![]));
     let mut intake = Intake::default();
@@ -588,7 +588,7 @@ async fn a_report_that_is_never_answered_holds_up_no_other() {
 }
 
 #[tokio::test]
-async fn a_report_that_is_taken_without_a_version_is_told_once() {
+async fn a_report_that_is_accepted_without_a_version_is_sent_once() {
     let world = World::with_due_domain().await;
     world.settle().await;
     world.cabinet.with(|state| state.unversioned = true);
@@ -625,7 +625,7 @@ async fn versions_that_always_conflict_and_moves_that_are_refused_are_counted() 
 /// Each retry looks at once, so that a Cabinet which limits none could have a name looked at as
 /// often as it likes.
 #[tokio::test]
-async fn retries_without_end_are_no_more_looks_than_one_in_twenty_seconds() {
+async fn retries_without_end_cause_no_more_than_one_check_in_twenty_seconds() {
     let world = World::with_due_domain().await;
     world.dns.clear(HOST);
     world.settle().await;
@@ -648,7 +648,7 @@ async fn retries_without_end_are_no_more_looks_than_one_in_twenty_seconds() {
 }
 
 #[tokio::test]
-async fn a_refused_claim_keeps_the_name_from_nobody_once_its_holder_is_gone() {
+async fn a_refused_claim_keeps_the_name_from_nobody_once_its_holder_is_removed() {
     let world = World::with_due_domain().await;
     world.settle().await;
     world.cabinet.add(2, HOST);

@@ -28,7 +28,7 @@ async fn taken_in(world: &World, number: u128, host: &str) -> DomainId {
 }
 
 #[tokio::test]
-async fn a_cabinet_that_is_away_for_days_hears_everything_in_order_when_it_is_back() {
+async fn a_cabinet_that_is_down_for_days_gets_every_report_in_order_when_it_returns() {
     let world = World::with_due_domain().await;
     let mut reporter = Reporter::default();
     let mut broken = Vec::new();
@@ -110,7 +110,7 @@ async fn a_report_that_the_cabinet_always_stumbles_over_holds_up_no_other_domain
 }
 
 #[tokio::test]
-async fn a_fault_of_our_own_machine_does_not_make_the_cabinet_away() {
+async fn a_fault_of_our_own_machine_is_no_outage_of_the_cabinet() {
     let world = World::with_due_domain().await;
     world.settle().await;
     let mut reporter = Reporter::default();
@@ -148,7 +148,7 @@ async fn a_fault_of_our_own_machine_does_not_make_the_cabinet_away() {
 }
 
 #[tokio::test]
-async fn words_that_the_cabinet_cannot_take_are_left_out_and_the_status_is_told() {
+async fn words_that_the_cabinet_cannot_take_are_left_out_and_the_status_is_reported() {
     let world = World::with_due_domain().await;
     world.dns.clear(HOST);
     world.settle().await;
@@ -165,7 +165,7 @@ async fn words_that_the_cabinet_cannot_take_are_left_out_and_the_status_is_told(
 }
 
 #[tokio::test]
-async fn a_move_that_the_cabinet_does_not_allow_is_dropped_and_later_ones_are_told() {
+async fn a_move_that_the_cabinet_does_not_allow_is_dropped_and_later_ones_are_reported() {
     let world = World::with_due_domain().await;
     world.settle().await;
     world
@@ -178,7 +178,7 @@ async fn a_move_that_the_cabinet_does_not_allow_is_dropped_and_later_ones_are_to
 }
 
 #[tokio::test]
-async fn a_customers_wish_meanwhile_makes_the_report_untrue_or_only_its_version_old() {
+async fn a_customers_change_meanwhile_makes_the_report_untrue_or_only_its_version_old() {
     // A removal overtakes what was to be told.
     let world = World::with_due_domain().await;
     world.settle().await;

@@ -158,7 +158,7 @@ async fn a_window_that_is_over_renews_at_once() {
 }
 
 #[tokio::test]
-async fn a_ca_that_wants_every_new_certificate_gone_too_gets_an_order_a_day_and_no_more() {
+async fn a_ca_that_wants_every_new_certificate_replaced_gets_an_order_a_day_and_no_more() {
     let world = World::with_certificate_for(90 * DAY).await;
     let began = world.service.now();
     world.suggest(began - HOUR, began - HOUR / 2, HOUR);
@@ -168,7 +168,7 @@ async fn a_ca_that_wants_every_new_certificate_gone_too_gets_an_order_a_day_and_
 }
 
 #[tokio::test]
-async fn a_week_without_an_answer_renews_by_the_dates_and_delays_no_look_at_the_dns() {
+async fn a_week_without_an_answer_renews_by_the_dates_and_delays_no_dns_check() {
     let world = World::with_certificate_for(160 * HOUR).await;
     let began = world.service.now();
     let deadline = renewal_deadline(began, began + 160 * HOUR);
@@ -228,7 +228,7 @@ async fn a_window_once_known_is_kept_to_while_the_ca_does_not_answer() {
 }
 
 #[tokio::test]
-async fn a_question_that_was_not_sent_did_not_fail() {
+async fn a_poll_that_was_not_sent_did_not_fail() {
     let world = World::with_certificate_for(90 * DAY).await;
     let began = world.service.now();
     world.suggest(began + 20 * DAY, began + 21 * DAY, 6 * HOUR);
@@ -282,7 +282,7 @@ async fn a_ca_without_renewal_information_is_met_by_the_dates_alone() {
 }
 
 #[tokio::test]
-async fn a_moved_away_domain_stays_told_so_while_the_ca_is_asked() {
+async fn a_moved_away_domain_stays_reported_while_the_ca_is_polled() {
     let world = World::with_certificate_for(90 * DAY).await;
     let began = world.service.now();
     world.suggest(began + 60 * DAY, began + 61 * DAY, HOUR);
@@ -306,7 +306,7 @@ async fn a_moved_away_domain_stays_told_so_while_the_ca_is_asked() {
 }
 
 #[tokio::test]
-async fn another_ca_is_neither_asked_about_a_certificate_nor_told_of_it() {
+async fn another_ca_is_neither_polled_about_a_certificate_nor_sent_its_name() {
     let world = World::with_certificate_for(90 * DAY).await;
     let began = world.service.now();
     let asked = world.ca.asked().len();
@@ -342,7 +342,7 @@ async fn a_ca_is_asked_while_a_renewal_is_under_way_and_moves_nothing_then() {
 }
 
 #[tokio::test]
-async fn a_renewal_moves_although_a_look_at_the_dns_is_under_way() {
+async fn a_renewal_moves_although_a_dns_check_is_under_way() {
     let world = World::with_certificate_for(90 * DAY).await;
     let began = world.service.now();
     world.suggest(began + 20 * DAY, began + 21 * DAY, 6 * HOUR);
@@ -365,7 +365,7 @@ async fn a_renewal_moves_although_a_look_at_the_dns_is_under_way() {
 }
 
 #[tokio::test]
-async fn a_certificate_whose_time_is_over_is_not_asked_about() {
+async fn an_expired_certificate_is_not_polled() {
     let world = World::with_certificate_for(160 * HOUR).await;
     let began = world.service.now();
     world.dns.clear(HOST);

@@ -117,7 +117,7 @@ async fn a_target_that_changed_is_checked_against_at_once() {
 }
 
 #[tokio::test]
-async fn a_domain_that_left_is_looked_at_at_once_when_its_target_changes() {
+async fn a_moved_away_domain_is_checked_at_once_when_its_target_changes() {
     let world = World::live().await;
     world.dns.clear(HOST);
     for _ in 0..70 {
@@ -139,7 +139,7 @@ async fn a_domain_that_left_is_looked_at_at_once_when_its_target_changes() {
 }
 
 #[tokio::test]
-async fn a_wish_that_the_feed_missed_is_granted() {
+async fn a_change_that_the_feed_missed_is_applied() {
     let world = World::live().await;
     world.cabinet.edit(id(1), |domain| {
         domain.status = Some(Status::PendingRemoval);
@@ -152,7 +152,7 @@ async fn a_wish_that_the_feed_missed_is_granted() {
 }
 
 #[tokio::test]
-async fn a_status_that_the_cabinet_has_wrong_is_told_again() {
+async fn a_status_that_the_cabinet_has_wrong_is_reported_again() {
     let world = World::live().await;
     for wrong in [Status::Issuing, Status::Failed] {
         world
@@ -189,7 +189,7 @@ async fn pressed_retry(world: &World) -> Option<Status> {
 }
 
 #[tokio::test]
-async fn a_customer_who_mends_dns_and_presses_retry_is_looked_at_now_in_every_state() {
+async fn a_customer_who_corrects_dns_and_presses_retry_is_checked_now_in_every_state() {
     let world = World::live().await;
     let began = world.service.now();
     world.dns.clear(HOST);
@@ -231,7 +231,7 @@ async fn a_customer_who_mends_dns_and_presses_retry_is_looked_at_now_in_every_st
 }
 
 #[tokio::test]
-async fn an_operators_retry_is_a_look_now_in_every_state() {
+async fn an_operators_retry_is_a_check_now_in_every_state() {
     let world = World::live().await;
     let (store, host) = (&world.service.store, Hostname::parse(HOST).unwrap());
     let retry = || async {
@@ -326,7 +326,7 @@ async fn a_domain_that_the_cabinet_lost_is_served_for_the_grace_and_taken_down_a
 }
 
 #[tokio::test]
-async fn a_domain_that_comes_back_within_the_grace_has_never_been_away() {
+async fn a_domain_that_returns_within_the_grace_was_never_missing() {
     let world = World::live().await;
     let lost = world
         .cabinet
@@ -497,7 +497,7 @@ async fn of_two_domains_that_arrive_together_with_one_name_the_first_has_it() {
 }
 
 #[tokio::test]
-async fn two_replicas_on_the_feed_take_each_wish_once() {
+async fn two_replicas_on_the_feed_apply_each_change_once() {
     let world = World::with_due_domain().await;
     world.cabinet.with(|state| state.feed = Some(vec![]));
     for number in 2..8 {

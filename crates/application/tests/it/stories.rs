@@ -268,7 +268,7 @@ async fn a_removal_takes_down_what_its_domain_was_served_with_and_no_later_claim
 }
 
 #[tokio::test]
-async fn who_is_refused_a_name_and_goes_away_does_not_take_its_holder_down() {
+async fn a_removal_by_a_refused_claimant_does_not_take_the_holder_down() {
     let world = World::with_due_domain().await;
     world.settle().await;
     let served = world.edges.served(HOST);
@@ -438,7 +438,7 @@ async fn what_our_own_pacing_holds_is_no_attempt_and_no_outage_of_the_ca() {
 }
 
 #[tokio::test]
-async fn a_ca_that_forgot_the_account_is_told_of_it_again() {
+async fn a_ca_that_forgot_the_account_gets_it_registered_again() {
     let world = World::with_due_domain().await;
     world.settle().await;
     world.ca.forget_accounts();
@@ -531,7 +531,7 @@ fn not_answered(sub_cause: &str) -> Failure {
 }
 
 #[tokio::test]
-async fn a_validation_that_may_have_met_a_moments_outage_of_ours_is_repeated_at_once_and_told_to_nobody()
+async fn a_validation_that_may_have_met_a_short_outage_of_ours_is_repeated_at_once_without_a_report()
  {
     for sub_cause in ["connection", "unauthorized", "incorrectResponse"] {
         let world = World::with_due_domain().await;
@@ -608,7 +608,7 @@ async fn a_caa_record_to_add_is_named_alike_in_the_report_and_on_the_command_lin
 }
 
 #[tokio::test]
-async fn a_fault_of_our_own_machine_is_no_attempt_and_told_to_no_customer() {
+async fn a_fault_of_our_own_machine_is_no_attempt_and_reported_to_no_customer() {
     let famine = || {
         Some(DnsAnswer::Local {
             detail: "Too many open files".into(),
@@ -644,7 +644,7 @@ async fn a_fault_of_our_own_machine_is_no_attempt_and_told_to_no_customer() {
 }
 
 #[tokio::test]
-async fn a_silent_resolver_is_passed_over_until_it_answers() {
+async fn a_resolver_without_answers_is_passed_over_until_it_answers() {
     let mut world = World::with_due_domain().await;
     let silent = Arc::new(FakeDns::default());
     silent.set_dead(true);
@@ -729,7 +729,7 @@ async fn the_end_of_an_outage_of_ours_brings_everybody_forward_within_seconds() 
 }
 
 #[tokio::test]
-async fn while_no_resolver_works_one_look_asks_and_the_others_learn_of_it_at_once() {
+async fn while_no_resolver_works_one_check_asks_and_the_others_learn_of_it_at_once() {
     let world = World::with_due_domain().await;
     world.dns.set_dead(true);
     for _ in 0..3 {

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::world::{World, answer, hosts, on_both_databases, refusal};
 
 on_both_databases! {
-    async fn a_created_domain_tells_the_exact_record_to_create(database: Database) {
+    async fn a_created_domain_names_the_exact_record_to_create(database: Database) {
         let world = World::with(&database, |settings| {
             settings.edge_addresses = vec!["192.0.2.7".parse().unwrap()];
         })

@@ -227,7 +227,7 @@ fn every_error_is_a_problem_document_with_an_example_of_each_code() {
 }
 
 #[test]
-fn every_call_tells_the_errors_of_its_kind() {
+fn every_call_documents_the_errors_of_its_kind() {
     for (method, path, call) in calls() {
         let told: BTreeSet<u16> = entries(&call["responses"])
             .map(|(status, _)| status.parse().unwrap())

@@ -64,7 +64,7 @@ on_both_databases! {
         assert_eq!((hosts(&page).len(), page["nextCursor"].as_str().unwrap()), (0, after.as_str()));
     }
 
-    async fn a_cursor_from_the_future_is_told_instead_of_waiting_for_ever(database: Database) {
+    async fn a_cursor_from_the_future_is_refused_instead_of_waiting_for_ever(database: Database) {
         let world = World::on(&database).await;
         let ahead = world.service(Method::GET, "/changes?after=cff&wait=30").send().await.unwrap();
         let problem = refusal(ahead, 400).await;

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use crate::world::{API_TOKEN, SERVICE_TOKEN, World, answer, on_both_databases, refusal};
 
 on_both_databases! {
-    async fn names_that_are_none_are_refused_and_the_remedy_told(database: Database) {
+    async fn invalid_names_are_refused_with_the_remedy(database: Database) {
         let world = World::on(&database).await;
         let long = "a".repeat(10_000);
         for (name, hint) in [

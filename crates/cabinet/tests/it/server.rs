@@ -26,7 +26,7 @@ on_both_databases! {
 }
 
 #[tokio::test]
-async fn an_outage_of_the_database_is_told_as_one_and_passes_by_itself() {
+async fn an_outage_of_the_database_is_reported_as_one_and_passes() {
     let mut cluster = Postgres::start()
         .await
         .expect("PostgreSQL must be installed for this test");

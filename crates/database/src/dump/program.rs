@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failure_is_told_in_one_short_line() {
+    async fn a_failure_is_one_short_line() {
         let shell = Program(PathBuf::from("/bin/sh"));
         let script = "for i in $(seq 2000); do echo \"a\tlong line\" >&2; done; exit 3";
         let error = shell
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_is_not_there_is_told_with_its_package() {
+    fn a_missing_program_is_named_with_its_package() {
         let programs = PostgresPrograms {
             pg_dump: Some(PathBuf::from("/nowhere/pg_dump")),
         };

@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_subdomain_is_told_its_exact_cname() {
+    fn the_sentence_about_a_missing_subdomain_has_its_exact_cname() {
         let (name, target) = (host("shop.example.com"), host("edge.platform.net"));
         let wanted = WantedRecords {
             hostname: &name,
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn an_apex_is_told_addresses_because_it_cannot_have_a_cname() {
+    fn the_sentence_about_an_apex_has_addresses_because_it_cannot_have_a_cname() {
         let (name, target) = (host("example.com"), host("edge.platform.net"));
         let edges = ["192.0.2.7".parse().unwrap(), "2001:db8::7".parse().unwrap()];
         let wanted = WantedRecords {
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_a_zone_of_its_own_is_told_addresses_in_that_zone() {
+    fn the_sentence_about_a_zone_of_its_own_has_addresses_in_that_zone() {
         let (name, target) = (host("shop.example.com"), host("edge.platform.net"));
         let edges = ["192.0.2.7".parse().unwrap()];
         let wanted = WantedRecords {
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_caa_record_that_forbids_is_told_with_the_name_of_the_configured_authority() {
+    fn a_caa_record_that_forbids_is_reported_with_the_name_of_the_configured_authority() {
         let (name, target) = (host("shop.example.com"), host("edge.platform.net"));
         let wanted = |caa_identity| WantedRecords {
             hostname: &name,

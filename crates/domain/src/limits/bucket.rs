@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parked_bucket_gives_nothing_until_the_cas_moment_and_then_one_at_a_time() {
+    fn a_blocked_bucket_gives_nothing_until_the_cas_moment_and_then_one_at_a_time() {
         let until = START + 3_600 * SECOND;
         let parked = Bucket::default().block(&LIMIT, until);
         assert_eq!(parked.spend(&LIMIT, START, 1), Err(until));
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_limit_nothing_is_counted_but_a_park_holds() {
+    fn without_a_limit_nothing_is_counted_but_a_block_holds() {
         let bucket = Bucket::default().spend(&Limit::NONE, START, 1_000).unwrap();
         assert_eq!(bucket, Bucket::default());
         let until = START + SECOND;
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_right_clocks_book_reserve_and_park_is_believed() {
+    fn whatever_right_clocks_book_reserve_and_block_is_believed() {
         let mut bucket = Bucket::default();
         for round in 0u32..400 {
             let now = START + SECOND * round;

@@ -162,7 +162,7 @@ fn a_slot_that_is_used_long_after_its_time_is_exchanged_for_a_token_of_now() {
 }
 
 #[test]
-fn a_park_holds_those_who_have_a_slot_already_and_those_without_a_limit() {
+fn a_block_holds_those_who_have_a_slot_already_and_those_without_a_limit() {
     let until = NOW + 3_600 * SECOND;
     for limit in [Limit::per(5, 50 * SECOND), Limit::NONE] {
         let mut charge = Charge::gate(LimitKind::ExactSet, LETS_ENCRYPT);

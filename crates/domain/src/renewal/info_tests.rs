@@ -62,7 +62,7 @@ fn the_end_of_a_window_does_not_belong_to_it() {
 }
 
 #[test]
-fn a_ca_that_wants_every_certificate_gone_gets_one_order_a_day_at_most() {
+fn a_ca_that_wants_every_certificate_replaced_gets_one_order_a_day_at_most() {
     let now = ISSUED + HOUR;
     let over = window(ISSUED - HOUR, ISSUED);
     for (lifetime, age) in [(LIFETIMES[3], DAY), (LIFETIMES[0], 8 * HOUR)] {

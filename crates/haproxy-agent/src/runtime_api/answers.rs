@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_between_prompts_are_told_apart_wherever_the_stream_is_cut() {
+    fn answers_between_prompts_are_separated_wherever_the_stream_is_cut() {
         let stream = b"\n> New empty certificate store 'a'!\n\n> + + + Transaction created for certificate a!\n\n> Committing a\nSuccess!\n\n> ";
         for cut in 1..stream.len() {
             let (mut received, mut answers) = (Vec::new(), Vec::new());
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn listings_tell_transaction_stores_and_lines() {
+    fn listings_show_transaction_stores_and_lines() {
         let listing = stores("# transaction\n*/s/a.pem\n# filename\n/s/a.pem\n/s/b.pem\n\n");
         assert_eq!(listing.transaction.as_deref(), Some("/s/a.pem"));
         assert_eq!(listing.names, ["/s/a.pem", "/s/b.pem"]);

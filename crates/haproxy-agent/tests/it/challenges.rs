@@ -95,7 +95,7 @@ async fn the_internal_calls_are_not_reachable_through_haproxys_challenge_path() 
 }
 
 #[tokio::test]
-async fn health_and_metrics_tell_how_the_edge_is() {
+async fn health_and_metrics_show_how_the_edge_is() {
     let world = World::new().await;
     let issued = world.authority.issue("shop.example.com");
     world.client().apply(&issued.request(1)).await.unwrap();

@@ -115,7 +115,7 @@ fn unusable_settings_end_it_with_their_name() {
 }
 
 #[test]
-fn the_service_manager_is_told_when_the_list_is_there() {
+fn the_service_manager_is_notified_when_the_list_is_there() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify.sock");
     let manager = UnixDatagram::bind(&path).unwrap();

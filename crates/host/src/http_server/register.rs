@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_silent_connection_of_a_peer_makes_room_for_its_next() {
+    fn the_oldest_idle_connection_of_a_peer_makes_room_for_its_next() {
         let mut register = Register::new(BOUNDS);
         let first = admit(&mut register, 1, Stage::Unproven);
         let others = [(); 2].map(|()| admit(&mut register, 1, Stage::Unproven));
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn the_peer_with_most_silent_connections_makes_room_when_the_pool_is_full() {
+    fn the_peer_with_most_idle_connections_makes_room_when_the_pool_is_full() {
         let mut register = Register::new(BOUNDS);
         let few = admit(&mut register, 1, Stage::Unproven);
         let many = [(); 3].map(|()| admit(&mut register, 2, Stage::Unproven));

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn three_files_or_none_and_the_missing_ones_are_told() {
+fn three_files_or_none_and_the_missing_ones_are_named() {
     let path = PathBuf::from("x");
     assert_eq!(TlsFiles::all_or_none(None, None, None), Ok(None));
     assert!(

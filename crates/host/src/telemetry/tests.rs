@@ -77,7 +77,7 @@ fn at_trace_level_our_own_events_are_logged_but_no_library_prints_bytes() {
 }
 
 #[test]
-fn by_default_libraries_only_tell_of_trouble_and_an_error_level_silences_that_too() {
+fn by_default_libraries_log_only_warnings_and_an_error_level_silences_those_too() {
     let text = logged(Look::Json, "Information", every_library_at_every_level);
     assert!(
         !text.contains("news of") && text.matches("trouble of").count() == 7,

@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_park_of_days_is_shared_within_an_hour_and_asked_about_again_after_a_minute() {
+    async fn a_block_of_days_is_shared_within_an_hour_and_requested_again_after_a_minute() {
         let (clock, ledger) = ledger(Limit::per(10, Duration::from_secs(1)));
         let pacer = pacer(&clock, &ledger);
         let days = clock.now() + Duration::from_secs(10 * 86_400);
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_request_that_would_wait_long_is_told_when_to_come_again() {
+    async fn a_request_that_would_wait_long_gets_the_time_of_the_next_attempt() {
         let (clock, ledger) = ledger(Limit::per(1, Duration::from_secs(60)));
         let pacer = pacer(&clock, &ledger);
         pacer.admit(Endpoint::NewNonce).await.unwrap();

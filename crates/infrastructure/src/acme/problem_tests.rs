@@ -101,7 +101,7 @@ fn a_limit_keeps_the_time_that_the_ca_named() {
 }
 
 #[test]
-fn a_pause_is_told_from_a_limit_and_keeps_its_link_whole() {
+fn a_pause_is_distinguished_from_a_limit_and_keeps_its_link_whole() {
     let link = format!("https://ca.example/sfe/v1/unpause?jwt={}", "x".repeat(900));
     let body = format!(
         r#"{{"type":"urn:ietf:params:acme:error:rateLimited","detail":"Your account is temporarily prevented from requesting certificates for shop.example. Please visit: {link}"}}"#

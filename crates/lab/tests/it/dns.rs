@@ -90,7 +90,7 @@ async fn an_alias_is_followed_and_the_whole_chain_answered_over_udp_and_tcp() {
 }
 
 #[tokio::test]
-async fn a_name_that_does_not_exist_and_a_type_that_does_not_exist_are_told_apart() {
+async fn a_name_that_does_not_exist_and_a_type_that_does_not_exist_are_distinguished() {
     let server = DnsServer::start_local().await.unwrap();
     server.zone().set_a("a.shop.test", &[SHOP]);
     let missing = ask(&server, "b.shop.test.", RecordType::A).await;

@@ -121,7 +121,8 @@ fn a_run_in_which_something_failed_ends_with_exit_code_1_and_says_what() {
 /// Nobody rings for a domain whose next look comes by time alone; it is seen although others of the
 /// pool are busy all the while.
 #[test]
-fn who_waits_for_a_customer_is_looked_at_in_time_while_others_are_issued_without_a_pause() {
+fn a_domain_that_waits_for_its_customer_is_checked_in_time_while_others_are_issued_without_a_pause()
+{
     let directory = tempfile::tempdir().unwrap();
     let busy = r#"{
         "Domains": 3000, "Days": 1,

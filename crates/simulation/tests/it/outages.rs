@@ -77,27 +77,27 @@ fn none_expires(away: Away) {
 }
 
 #[test]
-fn no_certificate_expires_while_it_is_served_when_the_ca_was_away() {
+fn no_certificate_expires_while_it_is_served_when_the_ca_was_down() {
     none_expires(|scenario, outages| scenario.ca.outages = outages);
 }
 
 #[test]
-fn no_certificate_expires_while_it_is_served_when_the_resolvers_were_away() {
+fn no_certificate_expires_while_it_is_served_when_the_resolvers_were_down() {
     none_expires(|scenario, outages| scenario.resolvers.outages = outages);
 }
 
 #[test]
-fn no_certificate_expires_while_it_is_served_when_all_edges_were_away() {
+fn no_certificate_expires_while_it_is_served_when_all_edges_were_unreachable() {
     none_expires(|scenario, outages| scenario.edges.fleet_outages = outages);
 }
 
 #[test]
-fn no_certificate_expires_while_it_is_served_when_one_edge_was_away() {
+fn no_certificate_expires_while_it_is_served_when_one_edge_was_unreachable() {
     none_expires(|scenario, outages| scenario.edges.outages = outages);
 }
 
 #[test]
-fn no_certificate_expires_while_it_is_served_when_the_cabinet_was_away() {
+fn no_certificate_expires_while_it_is_served_when_the_cabinet_was_down() {
     none_expires(|scenario, outages| scenario.cabinet.outages = outages);
 }
 

@@ -115,7 +115,7 @@ fn nothing_happens_and_everybody_is_served() {
 
 /// The Cabinet refused to hear why a removal takes time, each time anew.
 #[test]
-fn a_removal_that_an_edge_delays_is_told_to_the_cabinet() {
+fn a_removal_that_an_edge_delays_is_reported_to_the_cabinet() {
     played(&[Remove(0), RestartEdge(0)]).unwrap();
 }
 

@@ -116,7 +116,7 @@ async fn refusal(url: &str) -> String {
 }
 
 #[tokio::test]
-async fn why_a_server_does_not_let_us_in_is_told_once_with_what_to_do() {
+async fn the_reason_of_a_refused_connection_appears_once_with_its_remedy() {
     let url = dps_lab::postgres::fresh_database().await.unwrap();
     let (server, _) = url.rsplit_once('/').unwrap();
     let address = server.rsplit_once('@').unwrap().1;

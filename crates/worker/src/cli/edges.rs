@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn an_edge_that_is_not_named_any_more_is_told_apart_from_one_that_waits_or_answers() {
+    fn an_edge_that_is_no_longer_configured_is_distinguished_from_one_that_waits_or_answers() {
         let mut configured = HAProxyAgent {
             base_urls: vec!["https://edge1.internal:9403".parse().unwrap()],
             ..HAProxyAgent::default()

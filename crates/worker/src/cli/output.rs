@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reader_that_is_gone_is_told_apart_from_a_full_disk() {
+    fn a_closed_pipe_is_distinguished_from_a_full_disk() {
         let of = |kind: ErrorKind| OutputError::from(io::Error::from(kind));
         assert!(matches!(of(ErrorKind::BrokenPipe), OutputError::ReaderGone));
         assert!(matches!(of(ErrorKind::StorageFull), OutputError::Failed(_)));

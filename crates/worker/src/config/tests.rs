@@ -201,7 +201,7 @@ fn agents_with_tokens_of_their_own_can_be_set_in_any_case_wherever_they_stand() 
 }
 
 #[test]
-fn a_cabinet_that_forgets_removals_before_the_service_does_is_told() {
+fn a_cabinet_that_forgets_removals_before_the_service_does_is_warned_of() {
     let quarantine = |days: &str| {
         let variables = [("Workers__Removal__Quarantine", days)];
         let settings = usable(&variables);

@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_is_taken_or_the_customer_is_told_how_to_write_one() {
+    fn a_record_is_accepted_or_the_answer_shows_how_to_write_one() {
         let zone = Zone::new();
         assert_eq!(
             apply(&zone, "Shop.Demo.Test", "cname customers.platform.test\n").unwrap(),

@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_told_to_point_to_the_stranger() {
+    fn no_instruction_points_to_the_stranger() {
         let nets: Vec<_> = edge_addresses()
             .unwrap()
             .into_iter()

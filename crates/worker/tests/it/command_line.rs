@@ -118,7 +118,7 @@ fn help_names_every_command_and_a_wrong_one_is_answered_with_the_right_one() {
 }
 
 #[test]
-fn a_reader_that_goes_away_ends_a_command_quietly() {
+fn a_closed_pipe_ends_a_command_quietly() {
     let folder = TempDir::new().unwrap();
     let run = |arguments: &[&str]| {
         let (reader, writer) = std::io::pipe().unwrap();

@@ -31,7 +31,7 @@ fn open_descriptors(world: &World) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_famine_of_descriptors_is_told_to_the_operator_and_to_no_customer() {
+async fn a_famine_of_descriptors_is_reported_to_the_operator_and_to_no_customer() {
     // A step that changes nothing is told at this level only.
     let debug = json!({ "Logging": { "Level": "Debug" } });
     let world = World::start(Options::quick().with(&debug)).await;

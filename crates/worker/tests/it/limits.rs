@@ -104,7 +104,7 @@ async fn a_maintenance_page_is_an_outage_of_an_hour_at_most_and_no_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_paused_name_is_told_with_its_link_and_the_ca_is_asked_no_more() {
+async fn a_paused_name_is_reported_with_its_link_and_gets_no_more_orders() {
     let double = AcmeDouble::start().await.unwrap();
     let link = "https://ca.example/sfe/v1/unpause?jwt=abc.def";
     answer_orders(&double, Reply::paused("shop.bakery.test", link));

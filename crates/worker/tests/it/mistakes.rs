@@ -115,8 +115,7 @@ fn everywhere(world: &World, change: impl Fn(&dps_lab::dns::Zone)) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_mistake_is_told_with_its_remedy_and_once_mended_the_domain_becomes_active_by_itself()
-{
+async fn each_mistake_is_reported_with_its_remedy_and_the_corrected_domain_becomes_active() {
     let world = World::start(Options {
         split_dns: true,
         ..Options::quick()

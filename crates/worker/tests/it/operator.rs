@@ -199,7 +199,7 @@ async fn the_command_line_gives_the_sentence_that_the_customer_reads() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn health_and_metrics_tell_what_happened_in_the_agreed_names() {
+async fn health_and_metrics_show_what_happened_under_the_agreed_names() {
     let mut world = World::start(Options::default()).await;
     assert_eq!(world.get("/health/live").await.0, 200);
     let ready = wait::until("the service is ready", PATIENCE, || async {
@@ -304,7 +304,7 @@ async fn health_and_metrics_tell_what_happened_in_the_agreed_names() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_of_the_database_is_told_at_the_start_and_not_shown() {
+async fn a_wrong_password_of_the_database_is_reported_at_the_start_and_not_shown() {
     let server = postgres::shared().await.unwrap();
     let url = server
         .create_guarded_database("guarded", "right horse")

@@ -10,7 +10,7 @@ use crate::world::{Database, Log, Options, PATIENCE, World, npgsql};
 const HOST: &str = "shop.bakery.test";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cabinet_that_is_away_holds_up_nothing_but_its_own_news_which_come_later_in_order() {
+async fn a_cabinet_that_is_down_delays_only_its_own_reports_which_come_later_in_order() {
     const BROKEN: &str = "www.nowhere.test";
     // A check that says the same again is told at this level only.
     let debug = json!({ "Logging": { "Level": "Debug" } });
@@ -61,7 +61,7 @@ async fn a_cabinet_that_is_away_holds_up_nothing_but_its_own_news_which_come_lat
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_agent_that_is_away_is_ours_and_the_domain_becomes_active_when_it_returns() {
+async fn an_unreachable_agent_is_our_fault_and_the_domain_becomes_active_when_it_returns() {
     let mut world = World::start(Options::quick()).await;
     world.agent.kill().unwrap();
     let id = world.add(HOST).await;
@@ -81,7 +81,7 @@ async fn an_agent_that_is_away_is_ours_and_the_domain_becomes_active_when_it_ret
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_ca_that_is_away_and_then_knows_nobody_any_more_costs_only_time() {
+async fn a_ca_that_is_down_and_then_knows_nobody_any_more_costs_only_time() {
     let mut world = World::start(Options::quick()).await;
     let before = world.add("before.bakery.test").await;
     world.wait_for_status(&before, "Active").await;
@@ -101,7 +101,7 @@ async fn a_ca_that_is_away_and_then_knows_nobody_any_more_costs_only_time() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_that_is_away_turns_readiness_red_and_work_goes_on_when_it_returns() {
+async fn a_database_that_is_down_turns_readiness_red_and_work_goes_on_when_it_returns() {
     let mut postgres = Postgres::start_durable().await.unwrap();
     let url = postgres.create_database().await.unwrap();
     let mut world = World::start(Options {
@@ -236,7 +236,7 @@ async fn a_haproxy_that_is_down_is_ours_and_the_domain_becomes_active_when_it_re
 
 /// Active means that every edge has proven it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_domain_is_active_only_when_all_edges_serve_it_whichever_was_away() {
+async fn a_domain_is_active_only_when_all_edges_serve_it_whichever_was_unreachable() {
     let mut world = World::start(Options {
         more_edges: 1,
         ..Options::quick()

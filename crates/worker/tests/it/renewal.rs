@@ -54,7 +54,7 @@ async fn a_certificate_is_renewed_by_itself_at_its_stored_moment_and_no_visitor_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_live_domain_whose_dns_left_is_told_so_and_not_ordered_for_and_revives_when_it_returns() {
+async fn a_moved_away_domain_is_reported_and_not_ordered_for_and_revives_when_its_dns_returns() {
     let world = World::start(Options {
         pebble: |pebble| pebble.certificate_validity = Some(Duration::from_secs(3600)),
         ..Options::quick()

@@ -5,7 +5,7 @@ use dps_lab::postgres::Postgres;
 use crate::world::{Database, Options, World, dps, npgsql};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_row_that_cannot_be_read_parks_its_domain_and_stops_nothing_else() {
+async fn a_row_that_cannot_be_read_blocks_its_domain_and_stops_nothing_else() {
     let postgres = Postgres::start().await.unwrap();
     let url = postgres.create_database().await.unwrap();
     let world = World::start(Options {
