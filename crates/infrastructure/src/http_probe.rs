@@ -40,7 +40,7 @@ const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// Most header fields of an answer.
 const MAX_HEADERS: usize = 64;
 
-/// How the preflight connects.
+/// Settings of the probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeSettings {
     /// The port; 80 everywhere but in a lab.
@@ -69,7 +69,7 @@ impl Default for ProbeSettings {
     }
 }
 
-/// The preflight over plain HTTP/1.1.
+/// The HTTP probe over plain HTTP/1.1.
 #[derive(Debug, Clone)]
 pub struct HyperProbe {
     settings: ProbeSettings,

@@ -1,4 +1,4 @@
-//! Edge and preflight against a real agent beside a real HAProxy with the configuration that we
+//! Edge and HTTP probe against a real agent beside a real HAProxy with the configuration that we
 //! ship.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -91,7 +91,7 @@ impl World {
         AgentEdge::new(self.client.clone())
     }
 
-    /// The preflight through HAProxy's port for plain HTTP.
+    /// The probe through HAProxy's port for plain HTTP.
     async fn probe(&self) -> ProbeAnswer {
         let probe = HyperProbe::new(ProbeSettings {
             port: self.http.port(),
@@ -157,7 +157,7 @@ fn deployment(authority: &LocalAuthority, generation: u64) -> Deployment {
 }
 
 #[tokio::test]
-async fn a_published_challenge_is_seen_by_the_preflight_until_it_is_withdrawn() {
+async fn a_published_challenge_is_seen_by_the_probe_until_it_is_withdrawn() {
     let world = World::start().await;
     let edge = world.edge();
     assert_eq!(world.probe().await, ProbeAnswer::Status(404));
