@@ -29,7 +29,7 @@ pub use self::evidence::Evidence;
 pub(crate) use self::ledger::abandoned;
 use crate::ca::account::AccountError;
 use crate::ca::directory::{self, DirectoryError};
-use crate::ports::ca::CaError;
+use crate::ports::ca::{CaDisposition, CaError, LostOrder, Refusal};
 use crate::ports::metrics::AcmeWait;
 use crate::ports::metrics::LocalParty;
 use crate::ports::store::{DomainRecord, StoreError, StoredOrder};
@@ -199,29 +199,45 @@ impl StepContext<'_> {
         }
     }
 
+    /// The outcome of an error of the CA.
+    fn ca_error(&self, error: CaError) -> Outcome {
+        let error = match error.disposition() {
+            CaDisposition::Local => return self.local_fault(LocalParty::Ca, error.detail()),
+            CaDisposition::Paced { until } => return self.paced(until),
+            CaDisposition::RateLimited { until: Some(until) } => {
+                let until = ledger::refused(self, self.endpoint(), error.detail(), until);
+                error.with_until(until)
+            }
+            CaDisposition::RateLimited { until: None }
+            | CaDisposition::Unavailable { .. }
+            | CaDisposition::NamePaused
+            | CaDisposition::OrderLost(_)
+            | CaDisposition::Refused(_) => error,
+        };
+        let then = self.after_ca_error(&error);
+        self.failed(error.into(), then)
+    }
+
     /// What to do about an error of the CA. Whoever was told the same moment comes a little after
     /// it, each at another time.
     fn after_ca_error(&self, error: &CaError) -> Then {
         let service = self.service;
-        match error {
-            CaError::Unavailable {
-                retry_after: Some(until),
-                ..
-            } => self.at(until.within(service.policy.issuance.max_backoff, service.now())),
-            CaError::Paced { until }
-            | CaError::RateLimited {
-                until: Some(until), ..
-            } => self.at(*until),
-            CaError::Unavailable {
-                retry_after: None, ..
+        match error.disposition() {
+            CaDisposition::Unavailable { until: Some(until) } => {
+                self.at(until.within(service.policy.issuance.max_backoff, service.now()))
             }
-            | CaError::Local { .. }
-            | CaError::RateLimited { until: None, .. }
-            | CaError::Account { .. }
-            | CaError::Malformed { .. } => Then::Retry,
-            CaError::Paused { .. } | CaError::RejectedIdentifier { .. } => Then::Stop,
-            CaError::Validation { .. } => Then::NewOrder { rest: true },
-            CaError::OrderGone { .. } => Then::NewOrder { rest: false },
+            CaDisposition::Paced { until } | CaDisposition::RateLimited { until: Some(until) } => {
+                self.at(until)
+            }
+            CaDisposition::Unavailable { until: None }
+            | CaDisposition::RateLimited { until: None }
+            | CaDisposition::Local
+            | CaDisposition::Refused(Refusal::Account | Refusal::Request) => Then::Retry,
+            CaDisposition::NamePaused | CaDisposition::OrderLost(LostOrder::NameRejected) => {
+                Then::Stop
+            }
+            CaDisposition::OrderLost(LostOrder::ValidationFailed) => Then::NewOrder { rest: true },
+            CaDisposition::OrderLost(LostOrder::Gone) => Then::NewOrder { rest: false },
         }
     }
 
@@ -376,22 +392,9 @@ impl Fault {
     }
 
     /// The outcome that the fault means for the record, unless the step knows better.
-    fn settle(mut self, context: &StepContext<'_>) -> Outcome {
-        if let Self::Ca(CaError::Local { detail }) = &self {
-            return context.local_fault(LocalParty::Ca, detail);
-        }
-        if let Self::Ca(CaError::Paced { until }) = &self {
-            return context.paced(*until);
-        }
-        if let Self::Ca(CaError::RateLimited {
-            until: Some(until),
-            detail,
-        }) = &mut self
-        {
-            *until = ledger::refused(context, context.endpoint(), detail, *until);
-        }
+    fn settle(self, context: &StepContext<'_>) -> Outcome {
         let then = match &self {
-            Self::Ca(error) => context.after_ca_error(error),
+            Self::Ca(error) => return context.ca_error(error.clone()),
             Self::Limited { until, kind } => {
                 context.waits(AcmeWait::Limit(*kind));
                 Then::At(*until)

@@ -8,7 +8,9 @@
 use async_trait::async_trait;
 use dps_agent_api::{AgentClient, AgentError, ApplyRequest, ChallengeToken, ProblemCode};
 use dps_application::ports::Edge;
-use dps_application::ports::edge::{Deployment, EdgeError, EdgeHealth, InventoryPage, Removal};
+use dps_application::ports::edge::{
+    Deployment, EdgeDisposition, EdgeError, EdgeHealth, InventoryPage, Removal,
+};
 use dps_domain::inventory::Entry;
 use dps_domain::{Hostname, with_causes};
 
@@ -140,7 +142,7 @@ impl Edge for AgentEdge {
                 (Err(_), Some(local)) if is_repeated => EdgeError::clone(local),
                 (Err(error), _) => self.translate(error),
             };
-            if matches!(error, EdgeError::Local { .. }) {
+            if error.disposition() == EdgeDisposition::Local {
                 local = Some(error.clone());
             }
             Err(error)
@@ -156,8 +158,12 @@ impl Edge for AgentEdge {
         };
         match removed.map_err(|error| self.translate(error)) {
             Ok(()) => Ok(Removal::Done),
-            Err(EdgeError::Newer { .. }) => Ok(Removal::NewerStays),
-            Err(error) => Err(error),
+            Err(error) => match error.disposition() {
+                EdgeDisposition::Superseded => Ok(Removal::NewerStays),
+                EdgeDisposition::Local
+                | EdgeDisposition::Unreachable
+                | EdgeDisposition::Refused => Err(error),
+            },
         }
     }
 

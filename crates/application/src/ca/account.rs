@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::ports::ca::{Account, CaError};
+use crate::ports::ca::{Account, CaDisposition, CaError};
 use crate::ports::store::PeriodicTaskLease;
 use crate::ports::store::{StoreError, StoredAccount};
 use crate::ports::vault::{SecretContext, SecretPurpose, VaultError};
@@ -222,7 +222,7 @@ fn pause_of(service: &Service, lease: &PeriodicTaskLease) -> Option<Pause> {
 fn failure(error: &AccountError) -> Option<Failure> {
     match error {
         // Others may fare better, and are told by their own calls.
-        AccountError::Ca(CaError::Local { .. } | CaError::Paced { .. }) => None,
+        AccountError::Ca(error) if !error.disposition().was_sent() => None,
         AccountError::Ca(error) => Some(error.clone().into()),
         // The ledger knows of the limit, and tells the others.
         AccountError::Limited { .. } => None,
@@ -233,15 +233,17 @@ fn failure(error: &AccountError) -> Option<Failure> {
 
 fn pause_until(service: &Service, error: Option<&AccountError>) -> Timestamp {
     let told = match error {
-        Some(AccountError::Ca(
-            CaError::Unavailable { retry_after, .. }
-            | CaError::RateLimited {
-                until: retry_after, ..
-            },
-        )) => retry_after.map(Until::at),
+        Some(AccountError::Ca(error)) => stated_end(error),
         _ => None,
     };
     told.unwrap_or_else(|| service.now() + PAUSE)
+}
+
+/// The moment that the CA itself named for the next request.
+fn stated_end(error: &CaError) -> Option<Timestamp> {
+    let disposition = error.disposition();
+    let until = disposition.retry_after().filter(|_| disposition.was_sent());
+    until.map(Until::at)
 }
 
 async fn register(service: &Service, key: &SecretString) -> Result<String, AccountError> {
@@ -267,7 +269,8 @@ async fn register(service: &Service, key: &SecretString) -> Result<String, Accou
     }
     let registered = service.ca.register(key).await;
     // Nothing was sent: the CA has nothing to count.
-    if let Err(CaError::Local { .. } | CaError::Paced { .. }) = &registered
+    if let Err(error) = &registered
+        && !error.disposition().was_sent()
         && !limit.is_none()
     {
         let change = Change::Refund;
@@ -278,11 +281,9 @@ async fn register(service: &Service, key: &SecretString) -> Result<String, Accou
         };
         service.store.ledger_apply(&[entry], now).await?;
     }
-    if let Err(CaError::RateLimited {
-        until: Some(until),
-        detail,
-    }) = &registered
-        && Refused::read(detail, Endpoint::NewAccount).kind == kind
+    if let Err(error) = &registered
+        && let CaDisposition::RateLimited { until: Some(until) } = error.disposition()
+        && Refused::read(error.detail(), Endpoint::NewAccount).kind == kind
     {
         let longest = kind.longest_wait(&limit);
         let change = Change::Block(until.within(longest, now).at());

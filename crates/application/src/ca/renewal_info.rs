@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::run_step::Wakes;
-use crate::ports::ca::CaError;
+use crate::ports::ca::{CaDisposition, CaError};
 use crate::ports::metrics::LocalParty;
 use crate::ports::renewal_info::RenewalInfoPoll;
 use crate::ports::store::StoreError;
@@ -149,27 +149,21 @@ async fn answer(service: &Service, poll: &RenewalInfoPoll) -> RenewalInfoAnswer 
         }
         Err(error) => error,
     };
-    let answer = match &error {
+    let answer = match error.disposition() {
         // What was not asked did not fail.
-        CaError::Local { detail } => {
-            service.local_fault(LocalParty::Ca, detail);
+        CaDisposition::Local => {
+            service.local_fault(LocalParty::Ca, error.detail());
             return RenewalInfoAnswer::Unasked { until: None };
         }
-        CaError::Paced { until } => {
-            return RenewalInfoAnswer::Unasked {
-                until: Some(*until),
-            };
+        CaDisposition::Paced { until } => {
+            return RenewalInfoAnswer::Unasked { until: Some(until) };
         }
-        CaError::Unavailable { retry_after, .. } => RenewalInfoAnswer::Unavailable {
-            until: *retry_after,
-        },
-        CaError::RateLimited { until, .. } => RenewalInfoAnswer::Unavailable { until: *until },
-        CaError::Paused { .. }
-        | CaError::RejectedIdentifier { .. }
-        | CaError::Validation { .. }
-        | CaError::OrderGone { .. }
-        | CaError::Account { .. }
-        | CaError::Malformed { .. } => RenewalInfoAnswer::Refused,
+        CaDisposition::Unavailable { until } | CaDisposition::RateLimited { until } => {
+            RenewalInfoAnswer::Unavailable { until }
+        }
+        CaDisposition::NamePaused | CaDisposition::OrderLost(_) | CaDisposition::Refused(_) => {
+            RenewalInfoAnswer::Refused
+        }
     };
     service.metrics.renewal_info(false);
     tracing::info!(

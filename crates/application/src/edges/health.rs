@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::edges::fleet;
 use crate::outage::{self, Party};
 use crate::ports::Edge;
-use crate::ports::edge::{EdgeError, EdgeHealth};
+use crate::ports::edge::{EdgeDisposition, EdgeError, EdgeHealth};
 use crate::ports::fleet::KnownEdge;
 use crate::ports::metrics::LocalParty;
 use crate::ports::store::StoreError;
@@ -138,8 +138,8 @@ async fn check_edge(
     let health = match within_timeout(name, edge.check()).await {
         Ok(health) => health,
         // Nothing was learned about the edge.
-        Err(EdgeError::Local { detail, .. }) => {
-            service.local_fault(LocalParty::Edge, &detail);
+        Err(error) if error.disposition() == EdgeDisposition::Local => {
+            service.local_fault(LocalParty::Edge, error.detail());
             return Ok(before);
         }
         Err(error) => {
@@ -157,11 +157,11 @@ async fn check_edge(
     } else {
         within_timeout(name, republish(service, edge)).await
     };
-    if let Err(EdgeError::Local { detail, .. }) = &republished {
-        service.local_fault(LocalParty::Edge, detail);
-        return Ok(None);
-    }
     if let Err(error) = republished {
+        if error.disposition() == EdgeDisposition::Local {
+            service.local_fault(LocalParty::Edge, error.detail());
+            return Ok(None);
+        }
         failed(service, name, reachability, &error).await?;
         return Ok(None);
     }
@@ -215,9 +215,7 @@ async fn republish(service: &Service, edge: &dyn Edge) -> Result<(), EdgeError> 
     let mut results = stream::iter(publish).buffer_unordered(AT_ONCE);
     while let Some(result) = results.next().await {
         match result {
-            Err(error @ (EdgeError::Unreachable { .. } | EdgeError::Local { .. })) => {
-                return Err(error);
-            }
+            Err(error) if error.disposition().stops_all_calls() => return Err(error),
             Err(error) => tracing::warn!(edge = edge.name(), %error, "challenge.not_republished"),
             Ok(()) => {}
         }

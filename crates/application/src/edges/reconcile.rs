@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::edges::fleet::{self, deployment};
 use crate::policy::Policy;
 use crate::ports::Edge;
-use crate::ports::edge::{EdgeError, Removal};
+use crate::ports::edge::{EdgeDisposition, EdgeError, Removal};
 use crate::ports::fleet::{Comparison, KnownEdge};
 use crate::ports::metrics::LocalParty;
 use crate::ports::store::PeriodicTaskLease;
@@ -127,14 +127,19 @@ pub async fn compare(
             Ok(None)
         }
         Err(error) => {
-            if let CompareError::Edge(EdgeError::Local { detail, .. }) = &error {
-                service.local_fault(LocalParty::Edge, detail);
-            }
-            if let CompareError::Edge(problem @ EdgeError::Unreachable { .. }) = &error {
-                let (now, grace) = (service.now(), service.policy.unreachable_grace);
-                store
-                    .edge_mark_failed(edge.name(), now, grace, &fleet::problem(problem))
-                    .await?;
+            if let CompareError::Edge(problem) = &error {
+                match problem.disposition() {
+                    EdgeDisposition::Local => {
+                        service.local_fault(LocalParty::Edge, problem.detail());
+                    }
+                    EdgeDisposition::Unreachable => {
+                        let (now, grace) = (service.now(), service.policy.unreachable_grace);
+                        store
+                            .edge_mark_failed(edge.name(), now, grace, &fleet::problem(problem))
+                            .await?;
+                    }
+                    EdgeDisposition::Refused | EdgeDisposition::Superseded => {}
+                }
             }
             store
                 .periodic_release(&lease, None, service.now() + FAULT_PAUSE)
@@ -418,14 +423,17 @@ impl Comparing<'_> {
         {
             match result {
                 Ok(()) => done.push((&deployment.hostname, deployed)),
-                Err(EdgeError::Newer { .. }) => {}
-                Err(error @ (EdgeError::Unreachable { .. } | EdgeError::Local { .. })) => {
-                    broken = broken.or(Some(error));
-                }
-                Err(error) => {
-                    refused += 1;
-                    tracing::error!(domain.hostname = %deployment.hostname, %error, "edge.refused");
-                }
+                Err(error) => match error.disposition() {
+                    EdgeDisposition::Superseded => {}
+                    EdgeDisposition::Unreachable | EdgeDisposition::Local => {
+                        broken = broken.or(Some(error));
+                    }
+                    EdgeDisposition::Refused => {
+                        refused += 1;
+                        let host = &deployment.hostname;
+                        tracing::error!(domain.hostname = %host, %error, "edge.refused");
+                    }
+                },
             }
         }
         let rows: Vec<Deployed> = done.iter().map(|(_, deployed)| *deployed).collect();
@@ -484,7 +492,7 @@ impl Comparing<'_> {
             Ok(Removal::Done) => Ok(true),
             // It came after the inventory was read.
             Ok(Removal::NewerStays) => Ok(false),
-            Err(error @ (EdgeError::Unreachable { .. } | EdgeError::Local { .. })) => Err(error),
+            Err(error) if error.disposition().stops_all_calls() => Err(error),
             Err(error) => {
                 tracing::error!(domain.hostname = %hostname, %error, "edge.removal_refused");
                 Ok(false)

@@ -156,6 +156,148 @@ pub enum CaError {
     },
 }
 
+/// What an error of the CA means for the work that met it. Everything that treats one error
+/// differently from another goes by this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CaDisposition {
+    /// Nothing was sent: our own machine failed.
+    Local,
+    /// Nothing was sent: our own pacing leaves no request before this moment.
+    Paced {
+        /// The moment of the next request.
+        until: Until,
+    },
+    /// The CA is away. It may have done what was asked, and counted it.
+    Unavailable {
+        /// When to come again, if it said so.
+        until: Option<Until>,
+    },
+    /// The CA refused for one of its limits.
+    RateLimited {
+        /// When to come again, if it said so.
+        until: Option<Until>,
+    },
+    /// The CA paused the name until a human unpauses it.
+    NamePaused,
+    /// The order leads to no certificate.
+    OrderLost(LostOrder),
+    /// The CA refused for a reason that lies with us.
+    Refused(Refusal),
+}
+
+/// Why an order leads to no certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LostOrder {
+    /// The CA does not know it, or not in this state.
+    Gone,
+    /// Validation or policy failed.
+    ValidationFailed,
+    /// The CA does not certify the name at all.
+    NameRejected,
+}
+
+/// What of ours the CA refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The account.
+    Account,
+    /// The request.
+    Request,
+}
+
+impl CaDisposition {
+    /// Whether a request left this process.
+    pub const fn was_sent(self) -> bool {
+        match self {
+            Self::Local | Self::Paced { .. } => false,
+            Self::Unavailable { .. }
+            | Self::RateLimited { .. }
+            | Self::NamePaused
+            | Self::OrderLost(_)
+            | Self::Refused(_) => true,
+        }
+    }
+
+    /// Whether the CA may have done, and counted, what was asked. It does not count what it
+    /// refuses.
+    pub const fn may_be_counted(self) -> bool {
+        match self {
+            Self::Unavailable { .. } => true,
+            Self::Local
+            | Self::Paced { .. }
+            | Self::RateLimited { .. }
+            | Self::NamePaused
+            | Self::OrderLost(_)
+            | Self::Refused(_) => false,
+        }
+    }
+
+    /// When the CA, or our own pacing, wants the next request; `None` if nobody said.
+    pub const fn retry_after(self) -> Option<Until> {
+        match self {
+            Self::Paced { until } => Some(until),
+            Self::Unavailable { until } | Self::RateLimited { until } => until,
+            Self::Local | Self::NamePaused | Self::OrderLost(_) | Self::Refused(_) => None,
+        }
+    }
+}
+
+impl CaError {
+    /// What the error means for the work that met it.
+    pub const fn disposition(&self) -> CaDisposition {
+        match self {
+            Self::Unavailable { retry_after, .. } => CaDisposition::Unavailable {
+                until: *retry_after,
+            },
+            Self::Local { .. } => CaDisposition::Local,
+            Self::Paced { until } => CaDisposition::Paced { until: *until },
+            Self::RateLimited { until, .. } => CaDisposition::RateLimited { until: *until },
+            Self::Paused { .. } => CaDisposition::NamePaused,
+            Self::RejectedIdentifier { .. } => CaDisposition::OrderLost(LostOrder::NameRejected),
+            Self::Validation { .. } => CaDisposition::OrderLost(LostOrder::ValidationFailed),
+            Self::OrderGone { .. } => CaDisposition::OrderLost(LostOrder::Gone),
+            Self::Account { .. } => CaDisposition::Refused(Refusal::Account),
+            Self::Malformed { .. } => CaDisposition::Refused(Refusal::Request),
+        }
+    }
+
+    /// The words of the CA, or of the system; empty where nobody said anything.
+    pub fn detail(&self) -> &str {
+        match self {
+            Self::Unavailable { detail, .. }
+            | Self::Local { detail }
+            | Self::RateLimited { detail, .. }
+            | Self::Paused { detail, .. }
+            | Self::RejectedIdentifier { detail }
+            | Self::Validation { detail, .. }
+            | Self::OrderGone { detail }
+            | Self::Account { detail }
+            | Self::Malformed { detail, .. } => detail,
+            Self::Paced { .. } => "",
+        }
+    }
+
+    /// The same error with another moment for the next request, where it names one.
+    #[must_use]
+    pub fn with_until(mut self, moment: Until) -> Self {
+        match &mut self {
+            Self::Unavailable {
+                retry_after: until, ..
+            }
+            | Self::RateLimited { until, .. } => *until = until.and(Some(moment)),
+            Self::Paced { until } => *until = moment,
+            Self::Local { .. }
+            | Self::Paused { .. }
+            | Self::RejectedIdentifier { .. }
+            | Self::Validation { .. }
+            | Self::OrderGone { .. }
+            | Self::Account { .. }
+            | Self::Malformed { .. } => {}
+        }
+        self
+    }
+}
+
 impl From<CaError> for Failure {
     fn from(error: CaError) -> Self {
         match error {
@@ -255,4 +397,72 @@ pub trait CertificateAuthority: Send + Sync {
 
     /// The certificate chain of a valid order, PEM (RFC 8555 §7.4.2).
     async fn certificate(&self, account: &Account, order_url: &str) -> Result<String, CaError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use dps_domain::Purpose;
+
+    use super::*;
+
+    fn until(seconds: u64) -> Until {
+        let now = Timestamp::from_unix_seconds(1_800_000_000);
+        let later = now + std::time::Duration::from_secs(seconds);
+        Until::named(later, now, Purpose::Limit)
+    }
+
+    #[test]
+    fn only_an_absent_ca_may_have_counted_a_request_and_only_we_can_keep_one_back() {
+        let until = until(1);
+        let detail = String::new;
+        let sent = [
+            CaError::RateLimited {
+                until: Some(until),
+                detail: detail(),
+            },
+            CaError::Paused {
+                unpause_url: None,
+                detail: detail(),
+            },
+            CaError::RejectedIdentifier { detail: detail() },
+            CaError::Validation {
+                sub_cause: "dns".into(),
+                detail: detail(),
+            },
+            CaError::OrderGone { detail: detail() },
+            CaError::Account { detail: detail() },
+            CaError::Malformed {
+                kind: "malformed".into(),
+                detail: detail(),
+            },
+        ];
+        for error in sent {
+            let disposition = error.disposition();
+            assert!(disposition.was_sent(), "{error}");
+            assert!(!disposition.may_be_counted(), "{error}");
+        }
+        let away = CaError::Unavailable {
+            detail: detail(),
+            retry_after: None,
+        };
+        assert!(away.disposition().was_sent() && away.disposition().may_be_counted());
+        for kept in [
+            CaError::Local { detail: detail() },
+            CaError::Paced { until },
+        ] {
+            assert!(!kept.disposition().was_sent(), "{kept}");
+        }
+    }
+
+    #[test]
+    fn another_moment_is_taken_only_where_the_ca_named_one() {
+        let bounded = until(1);
+        let limited = |until| CaError::RateLimited {
+            until,
+            detail: String::new(),
+        };
+        let retry_after = |error: CaError| error.with_until(bounded).disposition().retry_after();
+        assert_eq!(retry_after(limited(Some(until(60)))), Some(bounded));
+        assert_eq!(retry_after(limited(None)), None);
+    }
 }

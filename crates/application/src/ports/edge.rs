@@ -153,6 +153,53 @@ pub enum EdgeError {
     },
 }
 
+/// What an error of an edge means for the work that met it. Everything that treats one error
+/// differently from another goes by this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EdgeDisposition {
+    /// Our own machine failed: nothing was learned about the edge.
+    Local,
+    /// The edge does not work, whatever is asked of it.
+    Unreachable,
+    /// The edge works and did not do this.
+    Refused,
+    /// The edge has something newer: there is nothing to do.
+    Superseded,
+}
+
+impl EdgeDisposition {
+    /// Whether other calls to the edge would fail the same way now.
+    pub const fn stops_all_calls(self) -> bool {
+        match self {
+            Self::Local | Self::Unreachable => true,
+            Self::Refused | Self::Superseded => false,
+        }
+    }
+}
+
+impl EdgeError {
+    /// What the error means for the work that met it.
+    pub const fn disposition(&self) -> EdgeDisposition {
+        match self {
+            Self::Local { .. } => EdgeDisposition::Local,
+            Self::Unreachable { .. } => EdgeDisposition::Unreachable,
+            Self::Rejected { .. } | Self::Mismatch { .. } => EdgeDisposition::Refused,
+            Self::Newer { .. } => EdgeDisposition::Superseded,
+        }
+    }
+
+    /// The words of the edge, or of the system.
+    pub fn detail(&self) -> &str {
+        match self {
+            Self::Unreachable { detail, .. }
+            | Self::Newer { detail, .. }
+            | Self::Mismatch { detail, .. }
+            | Self::Local { detail, .. } => detail,
+            Self::Rejected { reason, .. } => reason,
+        }
+    }
+}
+
 impl From<EdgeError> for Failure {
     fn from(error: EdgeError) -> Self {
         match error {

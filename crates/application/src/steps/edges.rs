@@ -11,7 +11,7 @@ use super::{Outcome, StepContext, Then};
 use crate::edges::fleet::{self, problem};
 use crate::engine::crash_point::{self, Effect};
 use crate::ports::Edge;
-use crate::ports::edge::EdgeError;
+use crate::ports::edge::{EdgeDisposition, EdgeError};
 use crate::ports::metrics::LocalParty;
 use crate::ports::store::{StoreError, StoredChallenge};
 use crate::service::Service;
@@ -49,8 +49,8 @@ pub(super) struct Unreached {
 impl Unreached {
     /// The step is tried again, at the latest when the edge is waited for no longer.
     pub(super) fn settle(self, context: &StepContext<'_>) -> Outcome {
-        if let EdgeError::Local { detail, .. } = &self.error {
-            return context.local_fault(LocalParty::Edge, detail);
+        if self.error.disposition() == EdgeDisposition::Local {
+            return context.local_fault(LocalParty::Edge, self.error.detail());
         }
         let then = self.then();
         context.failed(self.error.into(), then)
@@ -105,10 +105,10 @@ where
             reach.done.push(edge);
             continue;
         };
-        let is_this_edges = match &error {
-            EdgeError::Unreachable { .. } => true,
-            EdgeError::Rejected { .. } | EdgeError::Mismatch { .. } => one_did_it,
-            EdgeError::Newer { .. } | EdgeError::Local { .. } => false,
+        let is_this_edges = match error.disposition() {
+            EdgeDisposition::Unreachable => true,
+            EdgeDisposition::Refused => one_did_it,
+            EdgeDisposition::Superseded | EdgeDisposition::Local => false,
         };
         if !is_this_edges {
             reach.failed = Some(Unreached { error, until: None });

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::{Fault, Outcome, StepContext, Then, ledger};
 use crate::ca::account::account;
 use crate::engine::crash_point::{self, Effect};
-use crate::ports::ca::{Account, CaError, OrderStatus, OrderView};
+use crate::ports::ca::{Account, CaDisposition, CaError, LostOrder, OrderStatus, OrderView};
 use crate::ports::store::{NewCertificate, StoredCertificate, StoredOrder};
 use crate::ports::vault::{SecretContext, SecretPurpose};
 
@@ -54,13 +54,35 @@ pub(super) async fn finalize(context: &StepContext<'_>, id: OrderId) -> Result<O
     let account = account(service).await?;
     let key = order_key(context, &order).await?;
     match issue(context, &account, &order, &key).await {
-        Err(Fault::Ca(error @ (CaError::OrderGone { .. } | CaError::Validation { .. }))) => {
-            service.store.order_close(id).await?;
-            ledger::order_lost(context);
+        Err(Fault::Ca(error)) => {
+            if ends_order(&error) {
+                service.store.order_close(id).await?;
+                ledger::order_lost(context);
+            }
             Err(Fault::Ca(error))
         }
         other => other,
     }
+}
+
+/// Whether an order that was to be finalized leads to no certificate any more.
+const fn ends_order(error: &CaError) -> bool {
+    match error.disposition() {
+        CaDisposition::OrderLost(LostOrder::Gone | LostOrder::ValidationFailed) => true,
+        // The CA took the name when it took the order.
+        CaDisposition::OrderLost(LostOrder::NameRejected)
+        | CaDisposition::Local
+        | CaDisposition::Paced { .. }
+        | CaDisposition::Unavailable { .. }
+        | CaDisposition::RateLimited { .. }
+        | CaDisposition::NamePaused
+        | CaDisposition::Refused(_) => false,
+    }
+}
+
+/// Whether the CA says that what was asked for is not there.
+fn is_gone(error: &CaError) -> bool {
+    error.disposition() == CaDisposition::OrderLost(LostOrder::Gone)
 }
 
 /// The certificate's key: made and stored once per order, before the CA sees a request signed with
@@ -141,7 +163,7 @@ async fn without_certificate(
     let service = context.service;
     let detail = match &fault {
         // A server that does not have it yet is behind.
-        Fault::Ca(CaError::OrderGone { detail }) => detail.clone(),
+        Fault::Ca(error) if is_gone(error) => error.detail().to_owned(),
         Fault::Rejected(rejected) => rejected.clone(),
         _ => return Err(fault),
     };
@@ -218,8 +240,9 @@ async fn ask(
     crash_point::before(Effect::Finalize);
     let asked = service.ca.finalize(account, &order.url, &request).await;
     crash_point::after(Effect::Finalize);
-    let Err(refused @ CaError::OrderGone { .. }) = asked else {
-        return Ok(asked?);
+    let refused = match asked {
+        Err(error) if is_gone(&error) => error,
+        other => return Ok(other?),
     };
     match service.ca.order(account, &order.url).await?.status {
         OrderStatus::Ready | OrderStatus::Processing | OrderStatus::Valid => Ok(()),

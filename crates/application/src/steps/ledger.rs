@@ -248,7 +248,7 @@ fn note(context: &StepContext<'_>, kind: LimitKind, change: Change) {
 /// answer, it may have.
 pub(super) fn not_placed(context: &StepContext<'_>, exemption: Exemption, error: &CaError) {
     order_lost(context);
-    if exemption == Exemption::None && !matches!(error, CaError::Unavailable { .. }) {
+    if exemption == Exemption::None && !error.disposition().may_be_counted() {
         note(context, LimitKind::NewOrders, Change::Refund);
     }
 }

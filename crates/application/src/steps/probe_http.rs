@@ -13,7 +13,7 @@ use serde_json::json;
 use super::check_dns::{instruction_addresses, moved_away, nothing_new, observe_dns};
 use super::edges::Unreached;
 use super::{Fault, Outcome, StepContext, Then, edges};
-use crate::ports::edge::EdgeError;
+use crate::ports::edge::EdgeDisposition;
 use crate::ports::metrics::LocalParty;
 
 pub(super) async fn probe_http(context: &StepContext<'_>) -> Outcome {
@@ -112,12 +112,14 @@ enum Stopped {
 impl From<Unreached> for Stopped {
     fn from(unreached: Unreached) -> Self {
         let then = unreached.then();
-        match unreached.error() {
-            EdgeError::Local { detail, .. } => Self::Local {
+        match unreached.error().disposition() {
+            EdgeDisposition::Local => Self::Local {
                 party: LocalParty::Edge,
-                detail: detail.clone(),
+                detail: unreached.error().detail().to_owned(),
             },
-            _ => Self::Failed(unreached.into_failure(), then),
+            EdgeDisposition::Unreachable
+            | EdgeDisposition::Refused
+            | EdgeDisposition::Superseded => Self::Failed(unreached.into_failure(), then),
         }
     }
 }

@@ -10,7 +10,9 @@ use super::probe_http::{self, Unready};
 use super::{Fault, Outcome, StepContext, Then, edges, ledger, moved};
 use crate::ca::account::account;
 use crate::engine::crash_point::{self, Effect};
-use crate::ports::ca::{Account, AuthorizationView, CaError, Http01, OrderStatus};
+use crate::ports::ca::{
+    Account, AuthorizationView, CaDisposition, CaError, Http01, LostOrder, OrderStatus,
+};
 use crate::ports::store::{StoredChallenge, StoredOrder};
 use crate::steps::finalize::{ended, pause};
 
@@ -42,19 +44,11 @@ pub(super) async fn validate(context: &StepContext<'_>, id: OrderId) -> Result<O
     let outcome = match prove(context, &account, &order).await {
         Ok(outcome) => outcome,
         Err(Fault::Ca(error)) => {
-            match &error {
-                CaError::Validation { .. } => ledger::validation_failed(context),
-                CaError::OrderGone { .. } | CaError::RejectedIdentifier { .. } => {
-                    ledger::order_lost(context);
+            if let CaDisposition::OrderLost(reason) = error.disposition() {
+                match reason {
+                    LostOrder::ValidationFailed => ledger::validation_failed(context),
+                    LostOrder::Gone | LostOrder::NameRejected => ledger::order_lost(context),
                 }
-                _ => {}
-            }
-            if matches!(
-                error,
-                CaError::OrderGone { .. }
-                    | CaError::Validation { .. }
-                    | CaError::RejectedIdentifier { .. }
-            ) {
                 service.store.order_close(id).await?;
                 edges::withdraw_of(service, id).await?;
             }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use dps_application::ports::ca::{
-    Account, AuthorizationView, CaError, Http01, OrderView, RenewalInfoResponse,
+    Account, AuthorizationView, CaDisposition, CaError, Http01, OrderView, Refusal,
+    RenewalInfoResponse,
 };
 use dps_application::ports::requests::RequestTokens;
 use dps_application::ports::{CertificateAuthority, Clock};
@@ -87,10 +88,7 @@ impl AcmeAuthority {
             }
             let error = explain(&error, &seen, subject);
             // An outage that names no end may be a CA that moved.
-            if let CaError::Unavailable {
-                retry_after: None, ..
-            } = &error
-            {
+            if error.disposition() == (CaDisposition::Unavailable { until: None }) {
                 self.transport.forget_directory();
             }
             return Err(error);
@@ -281,9 +279,9 @@ impl CertificateAuthority for AcmeAuthority {
         match self.call(Subject::Proof, tell).await {
             Ok((told, _)) => told,
             // Another process acknowledged it between our read and our request.
-            Err(refused @ CaError::Malformed { .. }) => {
+            Err(error) if error.disposition() == CaDisposition::Refused(Refusal::Request) => {
                 match self.authorization(account, order_url).await? {
-                    AuthorizationView::Pending(_) => Err(refused),
+                    AuthorizationView::Pending(_) => Err(error),
                     _ => Ok(()),
                 }
             }

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use dps_application::ports::ca::{CaError, RenewalInfoResponse};
+use dps_application::ports::ca::{CaDisposition, CaError, LostOrder, Refusal, RenewalInfoResponse};
 use dps_domain::renewal::info::{SuggestedWindow, poll_again_at};
 use dps_domain::{Purpose, Timestamp, Until};
 use http::StatusCode;
@@ -151,15 +151,15 @@ pub(super) fn identifier(text: &str) -> Option<CertificateIdentifier<'_>> {
 /// account (403) or without a common name (400). CAs differ in their words, so every status that
 /// could mean it counts. An order that is wrong in itself is refused again without `replaces`.
 pub(super) fn may_refuse_replaces(error: &CaError) -> bool {
-    match error {
-        CaError::Malformed { .. } | CaError::Account { .. } | CaError::OrderGone { .. } => true,
-        CaError::Unavailable { .. }
-        | CaError::Local { .. }
-        | CaError::Paced { .. }
-        | CaError::RateLimited { .. }
-        | CaError::Paused { .. }
-        | CaError::RejectedIdentifier { .. }
-        | CaError::Validation { .. } => false,
+    match error.disposition() {
+        CaDisposition::Refused(Refusal::Account | Refusal::Request)
+        | CaDisposition::OrderLost(LostOrder::Gone) => true,
+        CaDisposition::OrderLost(LostOrder::ValidationFailed | LostOrder::NameRejected)
+        | CaDisposition::Local
+        | CaDisposition::Paced { .. }
+        | CaDisposition::Unavailable { .. }
+        | CaDisposition::RateLimited { .. }
+        | CaDisposition::NamePaused => false,
     }
 }
 
