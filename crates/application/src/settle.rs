@@ -64,7 +64,7 @@ pub fn settle(
             }
             // A due renewal does not bring a name back that moved away; only a DNS check does.
             let stays_moved_away = match event {
-                Event::RenewalDue => is_moved_away(before),
+                Event::RenewalDue => before.phase.is_moved_away(),
                 Event::CertificateEnded => true,
                 _ => false,
             };
@@ -106,6 +106,7 @@ pub fn settle(
             (kind, detail, None)
         }
         Outcome::Confirmed { until } => {
+            record.phase = record.phase.apply(Event::DnsConfirmed)?;
             record.attempt = 0;
             record.next_attempt_at = Some(until);
             // DNS says nothing about a name that the Cabinet wants in this one's place.
@@ -116,11 +117,7 @@ pub fn settle(
         }
         Outcome::Waiting { until, kind } => {
             record.attempt = record.attempt.saturating_sub(1);
-            let failure = record
-                .last_failure
-                .as_ref()
-                .filter(|_| is_moved_away(before));
-            let due = in_time(&record.phase, failure, until.max(context.now), context.now);
+            let due = in_time(&record.phase, None, until.max(context.now), context.now);
             record.next_attempt_at = Some(due);
             (kind, json!({ "until": due }), None)
         }
@@ -261,11 +258,6 @@ pub fn add_evidence(completion: &mut Completion, evidence: Map<String, Value>) {
     }
 }
 
-/// Whether a domain that was served is known not to point at us any more.
-pub fn is_moved_away(record: &DomainRecord) -> bool {
-    record.phase.was_served() && matches!(record.last_failure, Some(Failure::DnsMoved { .. }))
-}
-
 /// While a name rests after a failed validation, passing the DNS check again does not make the CA's
 /// verdict untrue. Until a domain without a certificate is served again, what took it away says why
 /// it is `Failed`. What made orders lead to nothing is not over before a certificate is stored.
@@ -331,13 +323,16 @@ fn fail(
         phase if phase.was_served() && failure.code() == FailureCode::DnsMoved => {
             // What failed before for other reasons, an outage of resolvers maybe, does not make its
             // customer one who left long ago.
-            if !is_moved_away(record) {
+            if !phase.is_moved_away() {
                 record.attempt = 1;
             }
             Some(Policy::moved_away_backoff(!phase.is_live()))
         }
         phase => usual_lane(phase).map(|lane| context.policy.backoff(lane)),
     };
+    if let Some(event) = dns_event(&record.phase, failure, now) {
+        record.phase = record.phase.clone().apply(event)?;
+    }
     let later = now
         + growing.map_or(context.policy.renewal.interval, |backoff| {
             backoff.delay(record.attempt.max(1), context.jitter)
@@ -403,6 +398,18 @@ fn fail(
     Ok(())
 }
 
+/// What a failure says of the DNS of a domain that was served, if anything.
+fn dns_event(phase: &Phase, failure: &Failure, now: Timestamp) -> Option<Event> {
+    if !phase.was_served() {
+        return None;
+    }
+    match failure {
+        Failure::DnsMoved { .. } => Some(Event::DnsMovedAway { at: now }),
+        // Whatever else failed came after a check that found the name here.
+        failure => (!failure.leaves_dns_open()).then_some(Event::DnsConfirmed),
+    }
+}
+
 /// Counts an order that led to no certificate, and puts the next one off until `earliest` or the
 /// end of a pause that doubles with each, whichever is later.
 fn after_lost_order(
@@ -456,6 +463,7 @@ pub(crate) fn longest_wait(
         // Only a human can lift a pause.
         Some(FailureCode::AcmePaused) => return None,
         Some(FailureCode::DnsMoved) => WaitCause::MovedAway,
+        None if phase.is_moved_away() => WaitCause::MovedAway,
         Some(_) if failure.is_some_and(Failure::counts_against_domain) => WaitCause::Customer,
         Some(_) | None => WaitCause::Others,
     };

@@ -1,6 +1,6 @@
 use dps_domain::lane::Lane;
 use dps_domain::renewal::info::SuggestedWindow;
-use dps_domain::{CertificateId, DomainId, Hostname, OrderId, Status};
+use dps_domain::{CertificateId, DnsState, DomainId, Hostname, OrderId, Status};
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -53,6 +53,7 @@ fn live() -> Phase {
     Phase::Live {
         serving,
         not_after: NOW + HOUR,
+        dns: DnsState::Here,
         next: Next::Now(Issuance::AwaitingDns),
     }
 }
@@ -179,10 +180,17 @@ fn a_domain_that_left_is_looked_at_ever_less_often_and_daily_once_its_certificat
     let moved_away = |next, not_after| Phase::Live {
         serving: CertificateId::from_uuid(Uuid::nil()),
         not_after,
+        dns: DnsState::Here,
         next,
     };
     let rest_after = |last_failure: &Failure, phase: Phase, attempt| {
-        let mut before = record(phase);
+        let moved = Event::DnsMovedAway { at: NOW - HOUR };
+        let is_known = matches!(last_failure, Failure::DnsMoved { .. });
+        let mut before = record(if is_known {
+            phase.apply(moved).unwrap()
+        } else {
+            phase
+        });
         before.attempt = attempt;
         before.last_failure = Some(last_failure.clone());
         let done = settled(&before, failed(left.clone(), Then::Retry));
@@ -215,6 +223,7 @@ fn no_wait_of_a_live_domain_passes_the_end_of_its_certificate() {
     let phase = |next| Phase::Live {
         serving: CertificateId::from_uuid(Uuid::nil()),
         not_after: end,
+        dns: DnsState::Here,
         next,
     };
     let later = NOW + 24 * HOUR;
@@ -310,6 +319,7 @@ fn that_its_renewal_is_due_does_not_bring_a_domain_back_that_left() {
     let mut before = record(Phase::Live {
         serving: CertificateId::from_uuid(Uuid::nil()),
         not_after: NOW + 24 * HOUR,
+        dns: DnsState::MovedAway { since: NOW - HOUR },
         next: Next::At(NOW),
     });
     before.attempt = 8;
@@ -342,6 +352,40 @@ fn that_its_renewal_is_due_does_not_bring_a_domain_back_that_left() {
         returned.report.is_some(),
         "the customer hears that it is well again"
     );
+}
+
+#[test]
+fn a_domain_that_moved_away_stays_so_through_faults_of_ours_and_returns_when_its_dns_does() {
+    let moved = Failure::DnsMoved {
+        cause: Box::new(Failure::DnsNxdomain {}),
+    };
+    let away = settled(&record(live()), failed(moved.clone(), Then::Retry)).record;
+    assert_eq!(away.phase.moved_away_since(), Some(NOW));
+    let internal = Failure::Internal {
+        detail: "the store is away".into(),
+    };
+    let mut faulty = settled(&away, failed(internal, Then::Retry)).record;
+    assert_eq!(faulty.phase.moved_away_since(), Some(NOW));
+    faulty.attempt = 3;
+    let again = settled(&faulty, failed(moved, Then::Retry)).record;
+    assert_eq!(again.attempt, 3, "it is no new move");
+    let waiting = Outcome::Waiting {
+        until: NOW + 24 * HOUR,
+        kind: EventKind::RecheckInconclusive,
+    };
+    let waiting = settled(&away, waiting).record;
+    assert_eq!(waiting.next_attempt_at, Some(NOW + HOUR / 2));
+    let edge = Failure::EdgeUnreachable {
+        edge: "e".into(),
+        detail: String::new(),
+    };
+    let seen = settled(&away, failed(edge, Then::Retry)).record;
+    assert!(
+        !seen.phase.is_moved_away(),
+        "the check before found it here"
+    );
+    let confirmed = settled(&away, Outcome::Confirmed { until: NOW + HOUR }).record;
+    assert!(!confirmed.phase.is_moved_away());
 }
 
 #[test]
@@ -436,7 +480,7 @@ proptest! {
         policy.issuance.max_backoff = 6 * HOUR;
         for (failure, then) in outages() {
             let serving = CertificateId::from_uuid(Uuid::from_u128(3));
-            let renewing = |issuance| Phase::Live { serving, not_after: ends, next: Next::Now(issuance) };
+            let renewing = |issuance| Phase::Live { serving, not_after: ends, dns: DnsState::Here, next: Next::Now(issuance) };
             let mut renewal = record(renewing(Issuance::Ordering));
             (renewal.attempt, renewal.failed_validations) = (attempts, attempts);
             let mut now = NOW;
@@ -471,7 +515,8 @@ fn only_a_human_lifts_a_pause_and_a_moved_away_domain_is_looked_at_before_its_ce
     let moved_away = Failure::DnsMoved {
         cause: Box::new(Failure::DnsNxdomain {}),
     };
-    let mut moved_record = record(live());
+    let moved = Event::DnsMovedAway { at: NOW };
+    let mut moved_record = record(live().apply(moved).unwrap());
     moved_record.attempt = 40;
     moved_record.last_failure = Some(moved_away.clone());
     let done = settled(&moved_record, failed(moved_away, Then::Retry));
@@ -510,6 +555,7 @@ fn a_renewal_that_reached_the_edge_reports_the_new_end_of_validity() {
     let before = record(Phase::Live {
         serving,
         not_after: NOW,
+        dns: DnsState::Here,
         next,
     });
     let event = Event::Deployed {
@@ -549,6 +595,7 @@ fn a_certificate_that_the_ca_wants_gone_is_renewed_now_and_before_others() {
     let mut before = record(Phase::Live {
         serving: CertificateId::from_uuid(Uuid::from_u128(3)),
         not_after: NOW + 90 * 24 * HOUR,
+        dns: DnsState::Here,
         next: Next::At(NOW + 60 * 24 * HOUR),
     });
     before.next_attempt_at = Some(NOW + HOUR);
@@ -608,6 +655,7 @@ fn a_live_domain_that_waits_for_somebody_is_looked_at_in_the_renewals_own_pass()
         let before = record(Phase::Live {
             serving: CertificateId::from_uuid(Uuid::from_u128(3)),
             not_after: NOW + Duration::from_secs(90 * 24 * 3600),
+            dns: DnsState::Here,
             next: Next::Now(Issuance::Ordering),
         });
         let settle = |context: &SettleContext<'_>| {

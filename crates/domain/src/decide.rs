@@ -73,6 +73,7 @@ fn issuance_action(issuance: &Issuance) -> Action {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::DnsState;
     use uuid::Uuid;
 
     #[test]
@@ -82,6 +83,7 @@ mod tests {
         let live = Phase::Live {
             serving,
             not_after: Timestamp::from_unix_seconds(200),
+            dns: DnsState::Here,
             next: Next::At(at),
         };
         assert_eq!(
@@ -105,6 +107,7 @@ mod tests {
             let live = Phase::Live {
                 serving,
                 not_after: end,
+                dns: DnsState::Here,
                 next,
             };
             assert_eq!(next_action(&live, end), Action::Expire(serving));

@@ -325,6 +325,17 @@ impl Failure {
         self.refuses_name_or_target() || matches!(self, Self::DnsMoved { .. })
     }
 
+    /// Whether it leaves open where the DNS of the domain points.
+    pub const fn leaves_dns_open(&self) -> bool {
+        matches!(
+            self,
+            Self::DnsTimeout { .. }
+                | Self::DnsServfail { .. }
+                | Self::DnsPropagating { .. }
+                | Self::Internal { .. }
+        )
+    }
+
     /// Whether it can count against the domain. A fault of ours or of the CA never makes a domain
     /// `Failed` by giving up.
     pub fn counts_against_domain(&self) -> bool {

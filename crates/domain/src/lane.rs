@@ -180,7 +180,7 @@ pub const fn usual_lane(phase: &Phase) -> Option<Lane> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{CertificateId, OrderId};
+    use crate::{CertificateId, DnsState, OrderId};
     use uuid::Uuid;
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
@@ -191,6 +191,7 @@ mod tests {
         Phase::Live {
             serving: CertificateId::from_uuid(Uuid::nil()),
             not_after: LATER + std::time::Duration::from_secs(60),
+            dns: DnsState::Here,
             next,
         }
     }
@@ -315,6 +316,7 @@ mod tests {
         let phase = Phase::Live {
             serving: CertificateId::from_uuid(Uuid::nil()),
             not_after: NOW,
+            dns: DnsState::Here,
             next: Next::Now(Issuance::AwaitingDns),
         };
         let lane = |phase: &Phase, due| {

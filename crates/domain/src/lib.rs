@@ -37,7 +37,7 @@ pub use failure::{Actor, Failure, FailureCode};
 pub use hostname::{Hostname, HostnameError};
 pub use ids::{CertificateId, DomainId, LeaseToken, OrderId};
 pub use name_rules::{NameRules, NameSuffix};
-pub use phase::{Event, IllegalTransition, Issuance, Phase};
+pub use phase::{DnsState, Event, IllegalTransition, Issuance, Phase};
 pub use status::Status;
 pub use timestamp::Timestamp;
 pub use until::{Purpose, Until};

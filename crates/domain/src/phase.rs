@@ -17,6 +17,9 @@ pub enum Phase {
         serving: CertificateId,
         /// The end of its validity.
         not_after: Timestamp,
+        /// Where its DNS points.
+        #[serde(default, skip_serializing_if = "DnsState::is_here")]
+        dns: DnsState,
         /// When or how the next one comes.
         next: Next,
     },
@@ -27,6 +30,9 @@ pub enum Phase {
         certificate: CertificateId,
         /// The end of its validity.
         not_after: Timestamp,
+        /// Where its DNS points.
+        #[serde(default, skip_serializing_if = "DnsState::is_here")]
+        dns: DnsState,
         /// The run to the next certificate.
         issuance: Issuance,
     },
@@ -36,6 +42,36 @@ pub enum Phase {
     Leaving,
     /// Undeployed from every edge. The record stays for the quarantine time, then it is forgotten.
     Gone,
+}
+
+/// Where the DNS of a domain that was served points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum DnsState {
+    /// At us, as far as is known.
+    #[default]
+    Here,
+    /// Elsewhere. Only a DNS check that finds it here again ends the move.
+    MovedAway {
+        /// When it was first seen elsewhere.
+        since: Timestamp,
+    },
+}
+
+impl DnsState {
+    const fn is_here(&self) -> bool {
+        matches!(self, Self::Here)
+    }
+
+    /// The state after an event.
+    fn after(self, event: &Event) -> Self {
+        match (self, event) {
+            (_, Event::DnsReady | Event::HttpReady | Event::DnsConfirmed) => Self::Here,
+            (Self::Here, Event::DnsMovedAway { at }) => Self::MovedAway { since: *at },
+            // Neither a due renewal nor the certificate's end brings the name back.
+            (state, _) => state,
+        }
+    }
 }
 
 /// What comes next for a live domain.
@@ -88,6 +124,13 @@ pub enum Event {
     HttpReady,
     /// DNS does not point at us, although the preflight or the order was due.
     DnsLost,
+    /// The DNS of a domain that was served does not point at us.
+    DnsMovedAway {
+        /// The moment of the check.
+        at: Timestamp,
+    },
+    /// The DNS of a domain that was served points at us, whatever else failed.
+    DnsConfirmed,
     /// The CA's limit leaves the account no order for now.
     OrdersUsedUp,
     /// The order's URL is stored.
@@ -295,6 +338,37 @@ impl Phase {
         matches!(self, Self::Live { .. })
     }
 
+    /// Since when a domain that was served is known not to point at us any more.
+    pub const fn moved_away_since(&self) -> Option<Timestamp> {
+        match self {
+            Self::Live {
+                dns: DnsState::MovedAway { since },
+                ..
+            }
+            | Self::Expired {
+                dns: DnsState::MovedAway { since },
+                ..
+            } => Some(*since),
+            Self::Live {
+                dns: DnsState::Here,
+                ..
+            }
+            | Self::Expired {
+                dns: DnsState::Here,
+                ..
+            }
+            | Self::Onboarding(_)
+            | Self::Failed
+            | Self::Leaving
+            | Self::Gone => None,
+        }
+    }
+
+    /// Whether a domain that was served is known not to point at us any more.
+    pub const fn is_moved_away(&self) -> bool {
+        self.moved_away_since().is_some()
+    }
+
     /// Makes one move.
     #[expect(
         clippy::too_many_lines,
@@ -318,12 +392,14 @@ impl Phase {
                 Self::Live {
                     serving,
                     not_after,
+                    dns,
                     next,
                 },
                 Event::CertificateEnded,
             ) => Self::Expired {
                 certificate: serving,
                 not_after,
+                dns,
                 issuance: match next {
                     Next::At(_) => Issuance::AwaitingDns,
                     Next::Now(issuance) => issuance,
@@ -347,55 +423,92 @@ impl Phase {
             ) => Self::Live {
                 serving: certificate,
                 not_after,
+                dns: DnsState::Here,
                 next: Next::At(renew_at),
             },
             (
                 Self::Live {
                     serving,
                     not_after,
+                    dns,
                     next,
                 },
                 Event::RenewalDue,
             ) => Self::Live {
                 serving,
                 not_after,
+                dns,
                 next: next.begin(),
             },
             (
                 Self::Live {
                     serving,
                     not_after,
+                    dns,
                     next: Next::At(_),
                 },
                 Event::RenewalMoved(at),
             ) => Self::Live {
                 serving,
                 not_after,
+                dns,
                 next: Next::At(at),
+            },
+            (
+                Self::Live {
+                    serving,
+                    not_after,
+                    dns,
+                    next,
+                },
+                event @ (Event::DnsMovedAway { .. } | Event::DnsConfirmed),
+            ) => Self::Live {
+                serving,
+                not_after,
+                dns: dns.after(&event),
+                next,
+            },
+            (
+                Self::Expired {
+                    certificate,
+                    not_after,
+                    dns,
+                    issuance,
+                },
+                event @ (Event::DnsMovedAway { .. } | Event::DnsConfirmed),
+            ) => Self::Expired {
+                certificate,
+                not_after,
+                dns: dns.after(&event),
+                issuance,
             },
             (Self::Onboarding(issuance), event) => Self::Onboarding(issuance.apply(event)?),
             (
                 Self::Live {
                     serving,
                     not_after,
+                    dns,
                     next: Next::Now(issuance),
                 },
                 event,
             ) => Self::Live {
                 serving,
                 not_after,
+                dns: dns.after(&event),
                 next: Next::Now(issuance.apply(event)?),
             },
             (
                 Self::Expired {
                     certificate,
                     not_after,
+                    dns,
                     issuance,
                 },
                 event,
             ) => Self::Expired {
                 certificate,
                 not_after,
+                dns: dns.after(&event),
                 issuance: issuance.apply(event)?,
             },
             (phase, event) => {
@@ -462,6 +575,7 @@ mod tests {
             Phase::Live {
                 serving: certificate(1),
                 not_after: Timestamp::EPOCH,
+                dns: DnsState::Here,
                 next: Next::At(at)
             }
         );
@@ -487,6 +601,7 @@ mod tests {
             Phase::Live {
                 serving: certificate(2),
                 not_after: Timestamp::EPOCH,
+                dns: DnsState::Here,
                 next: Next::At(at)
             }
         );
@@ -512,6 +627,7 @@ mod tests {
                 Phase::Live {
                     serving: certificate(1),
                     not_after: Timestamp::EPOCH,
+                    dns: DnsState::Here,
                     next: Next::At(Timestamp::EPOCH),
                 },
                 Event::GaveUp,
@@ -520,6 +636,7 @@ mod tests {
                 Phase::Live {
                     serving: certificate(1),
                     not_after: Timestamp::EPOCH,
+                    dns: DnsState::Here,
                     next: Next::Now(Issuance::Ordering),
                 },
                 Event::GaveUp,
@@ -566,6 +683,7 @@ mod tests {
         let live = |next| Phase::Live {
             serving: certificate(1),
             not_after: end,
+            dns: DnsState::Here,
             next,
         };
         let ended = |next| live(next).apply(Event::CertificateEnded).unwrap();
@@ -588,11 +706,68 @@ mod tests {
         assert_eq!(ordered.apply(Event::GaveUp), Ok(Phase::Failed));
     }
 
+    #[test]
+    fn only_a_check_that_finds_the_name_here_ends_a_move() {
+        let (first, later) = (
+            Timestamp::from_unix_seconds(5),
+            Timestamp::from_unix_seconds(6),
+        );
+        let live = Phase::Live {
+            serving: certificate(1),
+            not_after: Timestamp::EPOCH,
+            dns: DnsState::Here,
+            next: Next::At(Timestamp::EPOCH),
+        };
+        let moved = run(
+            live.clone(),
+            vec![
+                Event::DnsMovedAway { at: first },
+                Event::DnsMovedAway { at: later },
+                Event::RenewalMoved(later),
+                Event::RenewalDue,
+                Event::DnsLost,
+            ],
+        )
+        .unwrap();
+        assert_eq!(moved.moved_away_since(), Some(first));
+        let ended = moved.clone().apply(Event::CertificateEnded).unwrap();
+        assert_eq!(ended.moved_away_since(), Some(first));
+        for phase in [moved, ended] {
+            for event in [Event::DnsReady, Event::DnsConfirmed] {
+                let back = phase.clone().apply(event).unwrap();
+                assert!(!back.is_moved_away(), "{back:?}");
+            }
+        }
+        let outside = Phase::START.apply(Event::DnsMovedAway { at: first });
+        assert!(outside.is_err(), "it was never here");
+    }
+
+    #[test]
+    fn a_phase_that_knows_nothing_of_dns_reads_and_is_written_as_before() {
+        let text = r#"{"live":{"serving":"00000000-0000-0000-0000-000000000001","notAfter":"2046-11-24T17:03:48Z","next":{"now":"awaitingDns"}}}"#;
+        let phase: Phase = serde_json::from_str(text).unwrap();
+        assert!(!phase.is_moved_away());
+        assert_eq!(serde_json::to_string(&phase).unwrap(), text);
+        let moved = phase.apply(Event::DnsMovedAway {
+            at: Timestamp::from_unix_seconds(1_800_000_000),
+        });
+        let expected = text.replace(
+            r#","next""#,
+            r#","dns":{"movedAway":{"since":"2027-01-15T08:00:00Z"}},"next""#,
+        );
+        // Migration 26 writes the same text.
+        assert_eq!(serde_json::to_string(&moved.unwrap()).unwrap(), expected);
+    }
+
     fn any_event() -> impl Strategy<Value = Event> {
         prop_oneof![
             Just(Event::DnsReady),
             Just(Event::HttpReady),
             Just(Event::DnsLost),
+            Just(Event::DnsMovedAway {
+                at: Timestamp::EPOCH
+            }),
+            Just(Event::DnsConfirmed),
             Just(Event::OrdersUsedUp),
             Just(Event::OrderPlaced(order())),
             Just(Event::OrderReady),

@@ -40,14 +40,14 @@ macro_rules! queue {
 }
 pub(crate) use queue;
 
-/// What every write of a whole record sets, from `$3` to `$19`.
+/// What every write of a whole record sets, from `$3` to `$20`.
 macro_rules! assignments {
     () => {
         concat!(
             "tenant_id = $3, hostname = $4, cname_target = $5, phase = $6, lane = $7, attempt = $8, \
          next_attempt_at = $9, pending_since = $10, failed_validations = $11, order_not_before = $12, \
          last_failure = $13, serving_not_after = $14, updated_at = $15, urgent_from = $17, \
-         serving_certificate_id = $18, lost_orders = $19, revision = revision + 1, tenant_shard = ",
+         serving_certificate_id = $18, lost_orders = $19, moved_away_since = $20, revision = revision + 1, tenant_shard = ",
             queue!(),
         )
     };
@@ -59,7 +59,7 @@ pub(crate) use assignments;
 /// orders at the CA.
 macro_rules! same_work {
     () => {
-        "$21 AND phase = $6 AND cname_target = $5"
+        "$22 AND phase = $6 AND cname_target = $5"
     };
 }
 
@@ -67,8 +67,8 @@ statements! {
     INSERT = Sql::both(concat!(
         "INSERT INTO custom_domains (id, cabinet_version, tenant_id, hostname, cname_target, phase, lane, attempt, \
          next_attempt_at, pending_since, failed_validations, order_not_before, last_failure, serving_not_after, \
-         updated_at, tenant_shard, urgent_from, serving_certificate_id, lost_orders, created_at, revision) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, ", queue!(), ", $17, $18, $19, $20, 1) \
+         updated_at, tenant_shard, urgent_from, serving_certificate_id, lost_orders, moved_away_since, created_at, revision) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, ", queue!(), ", $17, $18, $19, $20, $21, 1) \
          ON CONFLICT (id) DO NOTHING",
     ));
     SELECT = Sql::both(concat!("SELECT ", columns!(), " FROM custom_domains WHERE id = $1"));
@@ -84,7 +84,7 @@ statements! {
          AND hostname LIKE $2 ESCAPE '!' ORDER BY hostname, created_at, id LIMIT $3",
     ));
     UPDATE = Sql::both(concat!(
-        "UPDATE custom_domains SET cabinet_version = $20, ", assignments!(),
+        "UPDATE custom_domains SET cabinet_version = $21, ", assignments!(),
         ", lease_token = CASE WHEN ", same_work!(), " THEN lease_token END, \
          lease_expires_at = CASE WHEN ", same_work!(), " THEN lease_expires_at END \
          WHERE id = $1 AND revision = $2",
@@ -107,8 +107,7 @@ statements! {
     /// Domains that moved away are served until their certificate ends, and nobody waits for a new
     /// one.
     SOONEST_EXPIRY = Sql::both(
-        "SELECT MIN(serving_not_after) AS at FROM custom_domains \
-         WHERE substr(COALESCE(last_failure, ''), 1, 19) <> '{\"code\":\"DNS_MOVED\"'",
+        "SELECT MIN(serving_not_after) AS at FROM custom_domains WHERE moved_away_since IS NULL",
     );
 }
 
@@ -152,6 +151,7 @@ fn record_args(record: &DomainRecord, guard: impl Into<Arg>, rules: Rules) -> Ve
             .serving()
             .map(|certificate| certificate.to_string()),
         record.lost_orders,
+        record.phase.moved_away_since(),
     ]
 }
 

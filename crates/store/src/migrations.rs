@@ -104,6 +104,7 @@ macro_rules! scripts {
             23 "0023" "soonest_expiry",
             24 "0024" "leased_records",
             25 "0025" "lost_orders_and_old_keys",
+            26 "0026" "moved_away",
         )
     };
     ($folder:literal: $($version:literal $digits:literal $name:literal,)+) => {

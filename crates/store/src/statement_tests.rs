@@ -243,7 +243,7 @@ const HOT: [(&str, &str, &[&str]); 17] = [
     ),
     (
         "domains::SOONEST_EXPIRY",
-        "custom_domains_soonest_expiry",
+        "custom_domains_pointing_here",
         &[],
     ),
     (

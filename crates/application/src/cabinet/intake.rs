@@ -1044,7 +1044,7 @@ fn restart(record: &mut DomainRecord, now: Timestamp) {
 #[cfg(test)]
 mod tests {
     use dps_domain::phase::Issuance;
-    use dps_domain::{CertificateId, DomainId, OrderId};
+    use dps_domain::{CertificateId, DnsState, DomainId, OrderId};
     use uuid::Uuid;
 
     use super::*;
@@ -1176,6 +1176,7 @@ mod tests {
             Phase::Live {
                 serving,
                 not_after: NOW,
+                dns: DnsState::Here,
                 next: Next::At(NOW),
             },
         ] {
@@ -1191,6 +1192,7 @@ mod tests {
         let live = Phase::Live {
             serving: CertificateId::from_uuid(Uuid::from_u128(8)),
             not_after: NOW,
+            dns: DnsState::Here,
             next: Next::At(NOW),
         };
         let ordered = Phase::Onboarding(Issuance::Validating { order });
@@ -1233,6 +1235,7 @@ mod tests {
         Phase::Live {
             serving: CertificateId::from_uuid(Uuid::from_u128(8)),
             not_after: NOW,
+            dns: DnsState::Here,
             next: Next::At(NOW),
         }
     }

@@ -10,7 +10,6 @@ use serde_json::json;
 use super::{Outcome, StepContext, Then};
 use crate::ports::metrics::LocalParty;
 use crate::sentence::EDGE_ADDRESSES;
-use crate::settle::is_moved_away;
 
 /// When the DNS is asked again after an answer that says nothing about the customer.
 pub(super) const INCONCLUSIVE: Duration = Duration::from_secs(10 * 60);
@@ -35,7 +34,7 @@ pub(super) async fn check_dns(context: &StepContext<'_>) -> Outcome {
                 failure.code(),
                 FailureCode::DnsMoved | FailureCode::DnsTimeout
             );
-            if counts && !is_moved_away(context.record) {
+            if counts && !context.record.phase.is_moved_away() {
                 metrics.domain_verification(false);
             }
             if let Some(waiting) = nothing_new(context, &failure) {
@@ -55,7 +54,7 @@ pub(super) fn moved_away(context: &StepContext<'_>, failure: Failure) -> Failure
         && failure.counts_against_domain()
         && !is_seen_here(&failure)
     {
-        if !is_moved_away(context.record) {
+        if !context.record.phase.is_moved_away() {
             context.service.metrics.domain_verification(false);
         }
         Failure::DnsMoved {
@@ -75,15 +74,9 @@ pub(super) fn is_seen_here(failure: &Failure) -> bool {
 /// A check that says nothing about the customer changes nothing about a domain that is known to
 /// have moved away: it is checked again soon.
 pub(super) fn nothing_new(context: &StepContext<'_>, failure: &Failure) -> Option<Outcome> {
-    let of_dns = matches!(
-        failure.code(),
-        FailureCode::DnsTimeout
-            | FailureCode::DnsServfail
-            | FailureCode::DnsPropagating
-            | FailureCode::Internal
-    );
     let is_inconclusive = !failure.counts_against_domain() || is_seen_here(failure);
-    let known = of_dns && is_inconclusive && is_moved_away(context.record);
+    let known =
+        failure.leaves_dns_open() && is_inconclusive && context.record.phase.is_moved_away();
     known.then(|| Outcome::Waiting {
         until: context.service.now() + INCONCLUSIVE,
         kind: EventKind::RecheckInconclusive,

@@ -6,7 +6,9 @@ use dps_application::engine::wake::WakeSignal;
 use dps_application::ports::store::{Completion, DomainRecord};
 use dps_application::workers;
 use dps_domain::phase::{Lane, Next};
-use dps_domain::{CertificateId, DomainId, Failure, Hostname, Issuance, Phase, Timestamp};
+use dps_domain::{
+    CertificateId, DnsState, DomainId, Failure, Hostname, Issuance, Phase, Timestamp,
+};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -84,6 +86,7 @@ async fn overtaken(world: &World) -> Overtaken {
         phase: Phase::Live {
             serving,
             not_after: later + Duration::from_secs(3_600),
+            dns: DnsState::Here,
             next: Next::Now(Issuance::AwaitingDns),
         },
         urgent_from: Some(now),
@@ -95,6 +98,7 @@ async fn overtaken(world: &World) -> Overtaken {
         phase: Phase::Live {
             serving,
             not_after: later + Duration::from_secs(3_600),
+            dns: DnsState::Here,
             next: Next::Now(Issuance::AwaitingDns),
         },
         ..record(3, "asked-for.example.com", now)

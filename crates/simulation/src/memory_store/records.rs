@@ -8,7 +8,6 @@ use dps_application::ports::store::{
     Completion, DomainEvent, DomainFilter, DomainRecord, PageKey, StoredCertificate,
     StoredChallenge, StoredOrder,
 };
-use dps_application::settle::is_moved_away;
 use dps_domain::lane::Lane;
 use dps_domain::phase::Next;
 use dps_domain::shard::{FEW, SHARDS, ShardKey};
@@ -318,7 +317,10 @@ impl State {
 
     pub(super) fn soonest_expiry(&self) -> Option<Timestamp> {
         // Nobody waits for a new certificate of a domain that moved away.
-        let waited_for = self.rows.values().filter(|row| !is_moved_away(&row.record));
+        let waited_for = self
+            .rows
+            .values()
+            .filter(|row| !row.record.phase.is_moved_away());
         let served = |row: &Row| {
             let phase = &row.record.phase;
             phase.serving().and_then(|_| phase.certificate_not_after())

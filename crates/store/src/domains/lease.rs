@@ -129,11 +129,11 @@ statements! {
     );
     GO_ON = Sql::each(
         concat!(
-            "UPDATE custom_domains SET ", assignments!(), ", lease_token = $20, lease_expires_at = ", lease_now!("$22"), " + $21 \
+            "UPDATE custom_domains SET ", assignments!(), ", lease_token = $21, lease_expires_at = ", lease_now!("$23"), " + $22 \
              WHERE id = $1 AND lease_token = $2 RETURNING ", columns!(),
         ),
         concat!(
-            "UPDATE custom_domains SET ", assignments!(), ", lease_token = $20, lease_expires_at = $22 + $21 \
+            "UPDATE custom_domains SET ", assignments!(), ", lease_token = $21, lease_expires_at = $23 + $22 \
              WHERE id = $1 AND lease_token = $2 RETURNING ", columns!(),
         ),
     );

@@ -7,7 +7,7 @@ use dps_application::ports::store::Deployed;
 use dps_application::ports::store::{DomainRecord, NewCertificate, StoreError};
 use dps_application::ports::vault::SecretPurpose;
 use dps_domain::phase::Next;
-use dps_domain::{DomainId, Failure, Phase};
+use dps_domain::{DnsState, DomainId, Event, Phase};
 
 use crate::world::{TTL, World, at, certificate, quiet, sealed};
 
@@ -153,6 +153,7 @@ pub(crate) async fn the_soonest_expiry_is_that_of_a_certificate_in_service(world
         record.phase = Phase::Live {
             serving: serving.id,
             not_after: serving.facts.not_after,
+            dns: DnsState::Here,
             next: Next::At(at(9_000)),
         };
         assert!(world.store.domain_update(quiet(record)).await.unwrap());
@@ -162,14 +163,8 @@ pub(crate) async fn the_soonest_expiry_is_that_of_a_certificate_in_service(world
         world.store.soonest_expiry().await.unwrap(),
         Some(expected[1])
     );
-    let moved = Failure::DnsMoved {
-        cause: Box::new(Failure::DnsNxdomain {}),
-    };
-    for (failure, soonest) in [
-        (Some(moved), expected[0]),
-        (Some(Failure::DnsNxdomain {}), expected[1]),
-        (None, expected[1]),
-    ] {
+    let moved = Event::DnsMovedAway { at: at(7) };
+    for (event, soonest) in [(moved, expected[0]), (Event::DnsConfirmed, expected[1])] {
         let host = "b.example".parse().unwrap();
         let mut record = world
             .store
@@ -177,7 +172,7 @@ pub(crate) async fn the_soonest_expiry_is_that_of_a_certificate_in_service(world
             .await
             .unwrap()
             .unwrap();
-        record.last_failure = failure;
+        record.phase = record.phase.apply(event).unwrap();
         assert!(
             world
                 .store
@@ -186,7 +181,9 @@ pub(crate) async fn the_soonest_expiry_is_that_of_a_certificate_in_service(world
                 .unwrap()
         );
         let found = world.store.soonest_expiry().await.unwrap();
-        assert_eq!(found, Some(soonest), "{:?}", record.last_failure);
+        assert_eq!(found, Some(soonest), "{:?}", record.phase);
+        let read = world.store.domain(record.id).await.unwrap().unwrap();
+        assert_eq!(read.phase, record.phase);
     }
     let mut leaving = world
         .store
@@ -319,6 +316,7 @@ pub(crate) async fn live_directories_are_those_that_served_certificates_come_fro
             record.phase = Phase::Live {
                 serving: new.id,
                 not_after: new.facts.not_after,
+                dns: DnsState::Here,
                 next: Next::At(at(9_000)),
             };
             assert!(world.store.domain_update(quiet(record)).await.unwrap());
@@ -341,6 +339,7 @@ pub(crate) async fn the_key_of_a_superseded_certificate_is_erased_after_a_day_un
         record.phase = Phase::Live {
             serving: new.id,
             not_after: new.facts.not_after,
+            dns: DnsState::Here,
             next: Next::At(at(9_000)),
         };
         record

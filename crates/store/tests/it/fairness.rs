@@ -7,7 +7,7 @@ use std::time::Duration;
 use dps_application::ports::store::{DomainRecord, Lease};
 use dps_domain::lane::Lane;
 use dps_domain::phase::Next;
-use dps_domain::{CertificateId, Issuance, Phase, Timestamp};
+use dps_domain::{CertificateId, DnsState, Issuance, Phase, Timestamp};
 use tokio::sync::Barrier;
 use uuid::Uuid;
 
@@ -311,6 +311,7 @@ fn live(name: &str, next: Next, due: Timestamp, urgent_from: Timestamp) -> Domai
     record.phase = Phase::Live {
         serving: CertificateId::from_uuid(Uuid::from_u128(1)),
         not_after: urgent_from + Duration::from_secs(900),
+        dns: DnsState::Here,
         next,
     };
     record.next_attempt_at = Some(due);

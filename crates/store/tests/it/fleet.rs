@@ -7,7 +7,7 @@ use dps_application::ports::store::StoredChallenge;
 use dps_application::ports::store::{Deployed, comparison_task};
 use dps_domain::phase::Next;
 use dps_domain::reachability::Reachability;
-use dps_domain::{Hostname, Phase};
+use dps_domain::{DnsState, Hostname, Phase};
 
 use crate::certificates::stored;
 use crate::world::{TTL, World, at, host, quiet};
@@ -30,6 +30,7 @@ async fn live(world: &World, name: &str) -> Deployed {
     record.phase = Phase::Live {
         serving: serving.id,
         not_after: serving.facts.not_after,
+        dns: DnsState::Here,
         next: Next::At(at(9_000)),
     };
     let domain_id = record.id;

@@ -8,7 +8,7 @@ use dps_application::ports::renewal_info::RenewalInfoPoll;
 use dps_application::ports::store::{Completion, DomainRecord};
 use dps_domain::phase::{Lane, Next};
 use dps_domain::renewal::info::{RenewalInfo, SuggestedWindow};
-use dps_domain::{DomainId, Issuance, Phase};
+use dps_domain::{DnsState, DomainId, Issuance, Phase};
 
 use crate::certificates::stored;
 use crate::world::{World, at, quiet};
@@ -41,6 +41,7 @@ async fn deploy(world: &World, record: DomainRecord, poll_at: i64) -> RenewalInf
     let phase = Phase::Live {
         serving: new.id,
         not_after: facts.not_after,
+        dns: DnsState::Here,
         next: Next::At(at(900)),
     };
     let completion = Completion {
@@ -151,6 +152,7 @@ pub(crate) async fn a_poll_stays_while_a_record_is_written_and_goes_with_what_wa
     write(Phase::Live {
         serving: asked.certificate_id,
         not_after: asked.validity.1,
+        dns: DnsState::Here,
         next: Next::Now(Issuance::AwaitingDns),
     })
     .await;

@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use dps_domain::{Phase, Timestamp};
 use dps_lab::postgres;
 use serde_json::json;
 
@@ -84,6 +85,16 @@ async fn every_private_key_of_a_postgresql_store_of_schema_16_can_be_read() {
     seal_anew(&Target::postgres().await, &POSTGRES);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_domain_that_had_moved_away_in_a_sqlite_store_of_schema_16_still_has() {
+    find_moved_away(&Target::Sqlite, &SQLITE);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_domain_that_had_moved_away_in_a_postgresql_store_of_schema_16_still_has() {
+    find_moved_away(&Target::postgres().await, &POSTGRES);
+}
+
 /// Starts everything on the predecessor's databases, with a CA and an edge that know nothing, and
 /// waits until each domain is where it belongs.
 async fn go_on(target: Target, dump: &'static Dump) {
@@ -136,11 +147,56 @@ async fn go_on(target: Target, dump: &'static Dump) {
     assert!(!log.contains(r#""level":"ERROR""#), "{log}");
 }
 
+/// Migrates a dump, and reads which domains have moved away: one that is served, and one whose
+/// certificate has ended.
+fn find_moved_away(target: &Target, dump: &Dump) {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    dump.load(home, target, dump.directory_url);
+    let ended = r#"{"expired":{"certificate":"01a22843-618e-7d95-80c6-87b3407e6143","notAfter":"2026-11-24T17:03:53Z","issuance":"awaitingDns"}}"#;
+    target.query(
+        home,
+        &format!(
+            "UPDATE custom_domains SET phase = '{ended}', last_failure = (SELECT last_failure \
+             FROM custom_domains WHERE hostname = '{MOVED}') WHERE hostname = '{RENEWING}'"
+        ),
+    );
+    migrated(home, target, dump);
+    let found = target.query(
+        home,
+        "SELECT hostname || ' ' || moved_away_since || ' ' || phase FROM custom_domains \
+         WHERE moved_away_since IS NOT NULL ORDER BY hostname",
+    );
+    let hosts = found.lines().map(|line| {
+        let mut words = line.split(' ');
+        let (host, since) = (words.next().unwrap(), words.next().unwrap());
+        let phase = words.next().unwrap();
+        let read: Phase = serde_json::from_str(phase).unwrap();
+        let since = Timestamp::from_unix_micros(since.parse().unwrap());
+        assert_eq!(read.moved_away_since(), Some(since), "{line}");
+        // A step that keeps the phase keeps its lease by this text.
+        assert_eq!(serde_json::to_string(&read).unwrap(), phase);
+        host
+    });
+    assert_eq!(hosts.collect::<Vec<_>>(), [MOVED, RENEWING]);
+}
+
 /// Seals every private key of a dump anew, which takes reading each of them.
 fn seal_anew(target: &Target, dump: &Dump) {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     dump.load(home, target, dump.directory_url);
+    migrated(home, target, dump);
+    // The keys of the account, of five certificates and of two orders. Five more orders had the key
+    // of a certificate that is stored, which the migration erased.
+    assert_eq!(
+        said(home, &["keys", "rotate"]),
+        "8 private keys were encrypted again; 0 already used the current key.\n"
+    );
+}
+
+/// Writes the settings for a store that was loaded, and migrates it.
+fn migrated(home: &Path, target: &Target, dump: &Dump) {
     let store = match target {
         Target::Sqlite => format!("sqlite://{}", home.join("dps.db").display()),
         Target::Postgres { url, .. } => url.clone(),
@@ -152,18 +208,14 @@ fn seal_anew(target: &Target, dump: &Dump) {
     } });
     // It may hold the password of a database.
     write_secret(&home.join("appsettings.json"), &settings.to_string());
-    let said = |arguments: &[&str]| {
-        let done = dps(home, arguments);
-        assert!(done.status.success(), "{done:?}");
-        String::from_utf8(done.stdout).unwrap()
-    };
-    said(&["migrate"]);
-    // The keys of the account, of five certificates and of two orders. Five more orders had the key
-    // of a certificate that is stored, which the migration erased.
-    assert_eq!(
-        said(&["keys", "rotate"]),
-        "8 private keys were encrypted again; 0 already used the current key.\n"
-    );
+    said(home, &["migrate"]);
+}
+
+/// The output of a command that succeeds.
+fn said(home: &Path, arguments: &[&str]) -> String {
+    let done = dps(home, arguments);
+    assert!(done.status.success(), "{done:?}");
+    String::from_utf8(done.stdout).unwrap()
 }
 
 impl Target {
@@ -173,6 +225,25 @@ impl Target {
             psql: server.program("psql"),
             url: server.create_database().await.unwrap(),
         }
+    }
+
+    /// The rows that a statement returns, one a line.
+    fn query(&self, home: &Path, sql: &str) -> String {
+        let mut command = match self {
+            Self::Sqlite => {
+                let mut sqlite = Command::new("sqlite3");
+                sqlite.arg("-bail").arg(home.join("dps.db"));
+                sqlite
+            }
+            Self::Postgres { psql, url } => {
+                let mut psql = Command::new(psql);
+                psql.args(["-X", "-q", "-A", "-t"]).arg(url).arg("-c");
+                psql
+            }
+        };
+        let done = command.arg(sql).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+        String::from_utf8(done.stdout).unwrap()
     }
 }
 
