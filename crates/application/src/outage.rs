@@ -132,7 +132,7 @@ async fn bring_one_forward(
     if !waits_for(&record, party) || record.next_attempt_at.is_none_or(|due| due <= at) {
         return Ok(None);
     }
-    record.next_attempt_at = Some(at.max(record.order_not_before));
+    record.next_attempt_at = Some(record.order_gate.not_before(at));
     record.updated_at = now;
     let lane = record.lane();
     let completion = Completion::of(record);

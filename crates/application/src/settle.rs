@@ -8,7 +8,8 @@ use dps_domain::phase::{Issuance, Lane, Next};
 use dps_domain::renewal::WaitCause;
 use dps_domain::renewal::info::{RenewalInfo, RenewalPlan};
 use dps_domain::{
-    Event, EventKind, Failure, FailureCode, IllegalTransition, Phase, Timestamp, backoff, renewal,
+    Event, EventKind, Failure, FailureCode, IllegalTransition, OrderGate, Phase, Timestamp,
+    backoff, renewal,
 };
 use serde_json::{Map, Value, json};
 
@@ -101,7 +102,7 @@ pub fn settle(
             if record.phase.is_live() && record.phase.issuance().is_none() {
                 record.failed_validations = 0;
                 record.lost_orders = 0;
-                record.order_not_before = Timestamp::EPOCH;
+                record.order_gate = OrderGate::Open;
             }
             (kind, detail, None)
         }
@@ -357,16 +358,17 @@ fn fail(
                     record.failed_validations,
                     context.jitter,
                 );
-                record.order_not_before = in_time(&record.phase, Some(failure), now + rest, now);
+                let end = in_time(&record.phase, Some(failure), now + rest, now);
+                record.order_gate = OrderGate::Until(end);
             } else {
                 after_lost_order(record, failure, now, context);
             }
-            later.max(record.order_not_before)
+            record.order_gate.not_before(later)
         }
         Then::NewOrderAt(at) => {
             record.phase = record.phase.clone().apply(Event::OrderLost)?;
             after_lost_order(record, failure, at, context);
-            later.max(record.order_not_before)
+            record.order_gate.not_before(later)
         }
         // Somebody must act first, and nobody tells us when they did: the renewals' own pass.
         Then::Stop => now + context.policy.renewal.interval,
@@ -378,7 +380,7 @@ fn fail(
     }
     // Only a human can lift a pause: no timer asks the CA again.
     if failure.code() == FailureCode::AcmePaused {
-        record.order_not_before = Timestamp::NEVER;
+        record.order_gate = OrderGate::PausedByCa;
     }
     record.next_attempt_at = Some(due);
     let stops = match &record.phase {
@@ -428,7 +430,8 @@ fn after_lost_order(
         .backoff()
         .delay(attempts, context.jitter);
     let end = earliest.max(context.now + pause);
-    record.order_not_before = in_time(&record.phase, Some(failure), end, context.now);
+    let end = in_time(&record.phase, Some(failure), end, context.now);
+    record.order_gate = OrderGate::Until(end);
 }
 
 /// The moment `due`, or a sooner one: no wait sleeps through the renewal moment of a live domain,

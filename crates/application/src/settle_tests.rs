@@ -115,11 +115,11 @@ fn a_failed_validation_rests_the_name_and_starts_from_dns_with_the_cas_words_kep
     );
     assert_eq!(done.record.phase, Phase::START);
     assert_eq!(done.record.failed_validations, 1);
-    assert!(done.record.order_not_before >= NOW + Duration::from_secs(600));
-    assert_eq!(
-        done.record.next_attempt_at,
-        Some(done.record.order_not_before)
-    );
+    let OrderGate::Until(rest) = done.record.order_gate else {
+        panic!("{:?}", done.record.order_gate);
+    };
+    assert!(rest >= NOW + Duration::from_secs(600));
+    assert_eq!(done.record.next_attempt_at, Some(rest));
     let moved = Outcome::Moved {
         event: Event::DnsReady,
         kind: EventKind::DnsReady,
@@ -489,7 +489,7 @@ proptest! {
                 let context = SettleContext { policy: &policy, now, jitter, took: Duration::ZERO, replica: "r" };
                 renewal = settle(&renewal, failed(failure.clone(), then), &context).unwrap().record;
                 renewal.phase = renewing(Issuance::Ordering);
-                now = renewal.next_attempt_at.unwrap().max(renewal.order_not_before);
+                now = renewal.order_gate.not_before(renewal.next_attempt_at.unwrap());
             }
             let (late, left) = (now.since(back), ends.since(back));
             let allowed = (left / 10).max(Duration::from_secs(5 * 60));
@@ -509,6 +509,7 @@ fn only_a_human_lifts_a_pause_and_a_moved_away_domain_is_looked_at_before_its_ce
         detail: String::new(),
     };
     let done = settled(&record(live()), failed(paused, Then::Stop));
+    assert_eq!(done.record.order_gate, OrderGate::PausedByCa);
     // It leaves the edges then.
     let end = done.record.phase.certificate_not_after();
     assert_eq!(done.record.next_attempt_at, end);

@@ -8,7 +8,7 @@ use dps_application::ports::store::{Completion, DomainFilter, DomainRecord, Stor
 use dps_domain::lane::Lane;
 use dps_domain::phase::Next;
 use dps_domain::shard::ShardKey;
-use dps_domain::{DomainId, Hostname, Issuance, Phase, Timestamp};
+use dps_domain::{DomainId, Hostname, Issuance, OrderGate, Phase, Timestamp};
 
 use crate::database::Database;
 use crate::json::to_json;
@@ -137,7 +137,7 @@ fn record_args(record: &DomainRecord, guard: impl Into<Arg>, rules: Rules) -> Ve
         record.next_attempt_at,
         record.pending_since,
         record.failed_validations,
-        record.order_not_before,
+        order_not_before(record.order_gate),
         record
             .last_failure
             .as_ref()
@@ -155,6 +155,24 @@ fn record_args(record: &DomainRecord, guard: impl Into<Arg>, rules: Rules) -> Ve
     ]
 }
 
+/// The column of a gate: the epoch is open, and the end of time is a pause of the CA.
+const fn order_not_before(gate: OrderGate) -> Timestamp {
+    match gate {
+        OrderGate::Open => Timestamp::EPOCH,
+        OrderGate::Until(at) => at,
+        OrderGate::PausedByCa => Timestamp::NEVER,
+    }
+}
+
+/// The gate of a column, as [`order_not_before`] wrote it.
+fn order_gate(column: Timestamp) -> OrderGate {
+    match column {
+        Timestamp::EPOCH => OrderGate::Open,
+        Timestamp::NEVER => OrderGate::PausedByCa,
+        at => OrderGate::Until(at),
+    }
+}
+
 pub(crate) fn read(row: &Row) -> Result<DomainRecord, StoreError> {
     let fields = row.fields(TABLE, "id");
     Ok(DomainRecord {
@@ -168,7 +186,7 @@ pub(crate) fn read(row: &Row) -> Result<DomainRecord, StoreError> {
         pending_since: fields.at("pending_since")?,
         failed_validations: fields.count("failed_validations")?,
         lost_orders: fields.count("lost_orders")?,
-        order_not_before: fields.at("order_not_before")?,
+        order_gate: order_gate(fields.at("order_not_before")?),
         urgent_from: fields.at_if_any("urgent_from")?,
         last_failure: fields.json_if_any("last_failure")?,
         cabinet_version: fields.count("cabinet_version")?,

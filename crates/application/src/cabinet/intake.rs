@@ -8,8 +8,8 @@ use std::time::Duration;
 use dps_domain::backoff::Backoff;
 use dps_domain::phase::Next;
 use dps_domain::{
-    DomainId, Event, EventKind, Failure, Hostname, IllegalTransition, Phase, Status, Timestamp,
-    with_causes,
+    DomainId, Event, EventKind, Failure, Hostname, IllegalTransition, OrderGate, Phase, Status,
+    Timestamp, with_causes,
 };
 use futures_util::future::join_all;
 use serde_json::json;
@@ -768,9 +768,7 @@ fn after_predecessor(mut arrival: Completion, predecessor: Option<&DomainRecord>
         record.failed_validations = predecessor.failed_validations;
         record.lost_orders = predecessor.lost_orders;
         // A pause that only a human can lift belongs to the record for which somebody is asked.
-        if predecessor.order_not_before != Timestamp::NEVER {
-            record.order_not_before = predecessor.order_not_before;
-        }
+        record.order_gate = predecessor.order_gate.lifted();
     }
     arrival
 }
@@ -1025,7 +1023,7 @@ fn begin_anew(record: &mut DomainRecord, now: Timestamp) {
     restart(record, now);
     record.failed_validations = 0;
     record.lost_orders = 0;
-    record.order_not_before = Timestamp::EPOCH;
+    record.order_gate = OrderGate::Open;
     record.urgent_from = None;
 }
 
@@ -1153,17 +1151,17 @@ mod tests {
     fn a_name_that_comes_back_under_another_id_keeps_its_failed_validations() {
         let mut predecessor = record(Phase::Gone);
         predecessor.failed_validations = 3;
-        predecessor.order_not_before = NOW + Duration::from_secs(3_600);
+        predecessor.order_gate = OrderGate::Until(NOW + Duration::from_secs(3_600));
         let told = told(Status::PendingDns, 1);
         let new = || arrival(&context(&Policy::default()), &told, &names(&told)).unwrap();
         let again = after_predecessor(new(), Some(&predecessor)).record;
         assert_eq!(
-            (again.failed_validations, again.order_not_before),
-            (3, predecessor.order_not_before)
+            (again.failed_validations, again.order_gate),
+            (3, predecessor.order_gate)
         );
-        predecessor.order_not_before = Timestamp::NEVER;
+        predecessor.order_gate = OrderGate::PausedByCa;
         let paused = after_predecessor(new(), Some(&predecessor)).record;
-        assert_eq!(paused.order_not_before, Timestamp::EPOCH);
+        assert_eq!(paused.order_gate, OrderGate::Open);
         assert_eq!(after_predecessor(new(), None).record.failed_validations, 0);
     }
 
@@ -1413,13 +1411,13 @@ mod tests {
     fn a_retry_does_not_lift_the_pause_after_failed_validations() {
         let mut before = record(Phase::Failed);
         before.failed_validations = 3;
-        before.order_not_before = NOW + Duration::from_secs(3600);
+        before.order_gate = OrderGate::Until(NOW + Duration::from_secs(3600));
         let told = told(Status::PendingDns, 4);
         let after = change(&context(&Policy::default()), &before, &told, &names(&told))
             .unwrap()
             .record;
         assert_eq!(after.failed_validations, 3);
-        assert_eq!(after.order_not_before, before.order_not_before);
+        assert_eq!(after.order_gate, before.order_gate);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use dps_domain::limits::Exemption;
-use dps_domain::{Event, EventKind, Failure, OrderId, Timestamp};
+use dps_domain::order_gate::HeldBack;
+use dps_domain::{Event, EventKind, Failure, OrderId};
 use serde_json::json;
 
 use super::replacement::replacement;
@@ -46,8 +47,8 @@ enum Ready {
 
 async fn prepare(context: &StepContext<'_>) -> Result<Ready, Fault> {
     let (service, record) = (context.service, context.record);
-    if record.order_not_before > service.now() {
-        return Ok(Ready::Otherwise(resting(context)));
+    if let Some(held) = record.order_gate.holds_back(service.now()) {
+        return Ok(Ready::Otherwise(resting(context, held)));
     }
     let directory_url = service.ca.directory_url();
     directory::check(service.store.as_ref(), directory_url).await?;
@@ -122,21 +123,24 @@ fn placed(order: &StoredOrder) -> Outcome {
 
 /// The name rests after failed validations or lost orders: what the CA said stays what the customer
 /// reads.
-fn resting(context: &StepContext<'_>) -> Outcome {
+fn resting(context: &StepContext<'_>, held: HeldBack) -> Outcome {
     context.waits(AcmeWait::BackOff);
-    let until = context.record.order_not_before;
-    let then = if until == Timestamp::NEVER {
-        Then::Stop
-    } else {
-        Then::At(until)
+    let (then, without_reason) = match held {
+        HeldBack::PausedByCa => (
+            Then::Stop,
+            Failure::AcmePaused {
+                unpause_url: None,
+                detail: "the CA paused the name".into(),
+            },
+        ),
+        HeldBack::Until(until) => (
+            Then::At(until),
+            Failure::AcmeRateLimited {
+                until: Some(until),
+                detail: "the name rests after an order that led to no certificate".into(),
+            },
+        ),
     };
-    let failure = context
-        .record
-        .last_failure
-        .clone()
-        .unwrap_or(Failure::AcmeRateLimited {
-            until: Some(until),
-            detail: "the name rests after an order that led to no certificate".into(),
-        });
-    context.failed(failure, then)
+    let last_failure = context.record.last_failure.clone();
+    context.failed(last_failure.unwrap_or(without_reason), then)
 }

@@ -7,7 +7,9 @@ use dps_application::operator::limits as limits_of_operator;
 use dps_application::ports::ca::CaError;
 use dps_domain::limits::{BucketKey, CaLimits, Limit, LimitKind};
 use dps_domain::phase::{Issuance, Next, Phase};
-use dps_domain::{EventKind, Failure, FailureCode, Hostname, Purpose, Status, Timestamp, Until};
+use dps_domain::{
+    EventKind, Failure, FailureCode, Hostname, OrderGate, Purpose, Status, Timestamp, Until,
+};
 
 use super::world::{HOST, World};
 
@@ -171,7 +173,7 @@ async fn however_often_a_retry_is_forced_no_more_validations_fail_than_the_ca_al
         // Somebody forgets the rest and asks again, every minute of an hour.
         world
             .change(|record| {
-                record.order_not_before = Timestamp::EPOCH;
+                record.order_gate = OrderGate::Open;
                 record.phase = Phase::START;
             })
             .await;

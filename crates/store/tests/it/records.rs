@@ -3,7 +3,9 @@
 use dps_application::ports::cabinet::StatusReport;
 use dps_application::ports::store::{Completion, DomainFilter, PageKey, StoreError};
 use dps_domain::phase::Lane;
-use dps_domain::{EventKind, Failure, FailureCode, Issuance, OrderId, Phase, Status, Timestamp};
+use dps_domain::{
+    EventKind, Failure, FailureCode, Issuance, OrderGate, OrderId, Phase, Status, Timestamp,
+};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -18,7 +20,7 @@ pub(crate) async fn a_record_comes_back_as_it_was_written(world: World) {
     written.next_attempt_at = Some(Timestamp::from_unix_micros(1_800_000_000_123_456));
     written.failed_validations = 2;
     written.lost_orders = 4;
-    written.order_not_before = at(9);
+    written.order_gate = OrderGate::Until(at(9));
     written.last_failure = Some(Failure::DnsWrongTarget {
         more: 0,
         chain: vec!["shop.example".to_owned(), "other.example".to_owned()],
@@ -29,6 +31,12 @@ pub(crate) async fn a_record_comes_back_as_it_was_written(world: World) {
     let read = world.read(written.id).await;
     written.revision = read.revision;
     assert_eq!(read, written);
+    for gate in [OrderGate::PausedByCa, OrderGate::Open] {
+        let mut record = world.read(written.id).await;
+        record.order_gate = gate;
+        assert!(world.store.domain_update(quiet(record)).await.unwrap());
+        assert_eq!(world.read(written.id).await.order_gate, gate);
+    }
 }
 
 pub(crate) async fn an_id_is_inserted_once(world: World) {

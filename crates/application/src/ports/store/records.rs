@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use dps_domain::lane::{Lane, LaneInputs};
 use dps_domain::limits::Entry;
 use dps_domain::renewal::info::RenewalInfo;
-use dps_domain::{DomainId, EventKind, Failure, Hostname, LeaseToken, Phase, Timestamp};
+use dps_domain::{DomainId, EventKind, Failure, Hostname, LeaseToken, OrderGate, Phase, Timestamp};
 
 use super::error::StoreError;
 use crate::ports::cabinet::StatusReport;
@@ -36,8 +36,8 @@ pub struct DomainRecord {
     pub failed_validations: u32,
     /// Orders since the last deployed certificate that led to none, without a failed validation.
     pub lost_orders: u32,
-    /// Before this moment no order is placed for the name.
-    pub order_not_before: Timestamp,
+    /// Whether an order may be placed for the name.
+    pub order_gate: OrderGate,
     /// From when on the renewal is urgent; `None` while no certificate is served.
     pub urgent_from: Option<Timestamp>,
     /// What went wrong last; cleared by progress.
@@ -73,7 +73,7 @@ impl DomainRecord {
             pending_since: now,
             failed_validations: 0,
             lost_orders: 0,
-            order_not_before: Timestamp::EPOCH,
+            order_gate: OrderGate::Open,
             urgent_from: None,
             last_failure: None,
             cabinet_version,
@@ -114,11 +114,9 @@ impl DomainRecord {
         }
     }
 
-    /// Somebody asks to go on: if the CA had paused the name, it was unpaused there.
-    pub fn lift_pause(&mut self) {
-        if matches!(self.last_failure, Some(Failure::AcmePaused { .. })) {
-            self.order_not_before = Timestamp::EPOCH;
-        }
+    /// Lifts a pause of the CA: somebody asks to go on, so the name was unpaused there.
+    pub const fn lift_pause(&mut self) {
+        self.order_gate = self.order_gate.lifted();
     }
 }
 
