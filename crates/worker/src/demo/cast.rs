@@ -18,9 +18,9 @@ pub(super) const STRANGER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 pub(super) struct Role {
     /// As the customer types it.
     pub(super) hostname: &'static str,
-    /// What is special about it.
+    /// Its special property.
     pub(super) about: &'static str,
-    /// What it must come to without anybody's help.
+    /// Its expected status and code without a correction.
     pub(super) comes_to: (Status, Option<FailureCode>),
 }
 
@@ -60,7 +60,7 @@ pub(super) const CAST: [Role; 6] = [
     },
     Role {
         hostname: "museum.test",
-        about: "a name where somebody else answers HTTP",
+        about: "a name where another server answers HTTP",
         comes_to: (
             Status::PendingHttpProbe,
             Some(FailureCode::HttpWrongResponder),
@@ -82,7 +82,7 @@ pub(super) fn set_dns(zone: &Zone) -> Result<(), LabError> {
     Ok(())
 }
 
-/// What the customer does about the wrong CNAME.
+/// The customer's correction of the wrong CNAME.
 pub(super) fn mend_dns(zone: &Zone) -> Result<(), LabError> {
     zone.clear(MENDED);
     zone.set_cname(MENDED, CNAME_TARGET)

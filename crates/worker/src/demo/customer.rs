@@ -23,7 +23,7 @@ impl Customer {
             .no_proxy()
             .timeout(CALL)
             .build()
-            .context("no HTTP client")?;
+            .context("cannot create an HTTP client")?;
         Ok(Self {
             http,
             base: format!("http://{cabinet}{CUSTOMER_PATH}"),

@@ -54,7 +54,7 @@ async fn clear(State(zone): State<Zone>, Path(name): Path<String>) -> Answer {
             zone.clear(name.as_str());
             (
                 StatusCode::OK,
-                format!("{name} has no record of its own any more.\n"),
+                format!("{name} no longer has a record of its own.\n"),
             )
         }
         Err(error) => (

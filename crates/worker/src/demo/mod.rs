@@ -28,7 +28,9 @@ pub struct Options {
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let stop = shutdown::token()?;
     let mut show = Show::new();
-    show.line("Starting the world: DNS server, Pebble (ACME), HAProxy, Cabinet, agent and service, all on loopback…");
+    show.line(
+        "Starting a DNS server, Pebble (ACME), HAProxy, Cabinet, agent and service on loopback…",
+    );
     let world = Box::pin(World::start(stop.child_token())).await?;
     let told = tokio::select! {
         told = story::tell(&world, &mut show) => Some(told),

@@ -1,4 +1,4 @@
-//! What the demo prints: lines as they come, and on a terminal a table that lives.
+//! The demo's output: lines, and on a terminal a table that is updated.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;

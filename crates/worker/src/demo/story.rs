@@ -48,7 +48,7 @@ pub(super) struct Renewed {
     failed_handshakes: u64,
 }
 
-/// What the demo came to.
+/// The result of the demo.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Outcome {
     domains: Vec<Scene>,
@@ -62,7 +62,7 @@ pub(super) async fn tell(world: &World, show: &mut Show) -> anyhow::Result<Outco
         .await
         .context("the bare ACME exchange")?;
     show.line(&format!(
-        "A bare ACME exchange with this Pebble takes {:.3} s.",
+        "An ACME exchange alone with this Pebble takes {:.3} s.",
         bare.as_secs_f64()
     ));
 
@@ -74,7 +74,7 @@ pub(super) async fn tell(world: &World, show: &mut Show) -> anyhow::Result<Outco
         .find_map(|scene| scene.seconds_to_active)
         .context("the first domain has no time")?;
     show.line(&format!(
-        "Create to proven on the edge: {alone:.3} s, {:.1} times the bare exchange.",
+        "From creation to the proof on the edge: {alone:.3} s, {:.1} times the ACME exchange alone.",
         alone / bare.as_secs_f64()
     ));
 
@@ -91,7 +91,7 @@ pub(super) async fn tell(world: &World, show: &mut Show) -> anyhow::Result<Outco
     }
 
     show.line(&format!(
-        "\nThe customer of {MENDED} does as told; nobody tells the service:"
+        "\nThe customer of {MENDED} corrects the record, and the service notices it:"
     ));
     mend_dns(&world.zone)?;
     watch(
@@ -107,7 +107,7 @@ pub(super) async fn tell(world: &World, show: &mut Show) -> anyhow::Result<Outco
     show.table(&scenes);
 
     show.line(&format!(
-        "\nA renewal of {RENEWED} is forced while a visitor keeps coming:"
+        "\nA renewal of {RENEWED} is forced while a visitor keeps requesting pages:"
     ));
     let renewal = renew(world).await?;
     show.line(&format!(
@@ -235,7 +235,7 @@ fn done_before(scene: &Scene) -> bool {
     scene.is(Status::Active)
 }
 
-/// What a visitor is really shown, verified against the CA's root.
+/// The certificate that a visitor gets, verified against the CA's root.
 async fn fill_fingerprints(world: &World, scenes: &mut [Scene]) -> anyhow::Result<()> {
     for scene in scenes.iter_mut().filter(|scene| scene.is(Status::Active)) {
         let leaf = served_leaf(world.https, &scene.host, &world.root_pem).await?;

@@ -28,8 +28,8 @@ const SERVICE_PORT: u16 = 8080;
 const AGENT_PORT: u16 = 9402;
 const DNS_PORT: u16 = 5353;
 const DNS_DESK_PORT: u16 = 8053;
-/// What the platform's backend shows the demo's Cabinet, which listens on loopback and forgets
-/// everything at its end.
+/// The token of the platform's backend for the demo's Cabinet, which listens on loopback and
+/// forgets everything at its end.
 const API_TOKEN: &str = "demo-customer-token";
 
 /// Everything, running on loopback.
@@ -55,7 +55,7 @@ impl World {
         let directory = tempfile::Builder::new()
             .prefix("dps-demo-")
             .tempdir()
-            .context("no directory can be made")?;
+            .context("cannot create a directory")?;
         let path = directory.path();
         telemetry::init_file(&path.join("dps.log"), Some("debug"))?;
 
@@ -77,11 +77,10 @@ impl World {
         })
         .await?;
         let pebble_ca = path.join("pebble-ca.pem");
-        std::fs::write(&pebble_ca, pebble.ca_pem())
-            .context("the CA's certificate cannot be written")?;
+        std::fs::write(&pebble_ca, pebble.ca_pem()).context("cannot write the CA's certificate")?;
         let root_pem = pebble.root_pem().await?;
         let root_file = path.join("root.pem");
-        std::fs::write(&root_file, &root_pem).context("the root certificate cannot be written")?;
+        std::fs::write(&root_file, &root_pem).context("cannot write the root certificate")?;
 
         let dns_desk =
             dns_desk::open(local(port(DNS_DESK_PORT)?), zone.clone(), stop.clone()).await?;
@@ -105,7 +104,7 @@ impl World {
             standalone.agent,
         );
         let home = path.join("haproxy");
-        std::fs::create_dir(&home).context("no directory for HAProxy")?;
+        std::fs::create_dir(&home).context("cannot create a directory for HAProxy")?;
         let haproxy = HaProxy::start(&home, &config, &[http, https]).await?;
         Ok(Self {
             standalone,
@@ -129,7 +128,7 @@ impl World {
         self.standalone.service.clock.now()
     }
 
-    /// What one may try while it stays up.
+    /// The commands to try while it stays up.
     pub(super) fn invitation(&self) -> Vec<String> {
         let cabinet = self.standalone.cabinet;
         let (https, root) = (self.https.port(), self.root_file.display());
@@ -161,7 +160,7 @@ impl World {
             format!(
                 "  curl --cacert {root} --resolve {host}:{https}:127.0.0.1 https://{host}:{https}/"
             ),
-            "Add a domain, and look at it:".into(),
+            "Add a domain and read its state:".into(),
             format!(
                 "  curl -H 'Authorization: Bearer {API_TOKEN}' -H 'Content-Type: application/json' \\\n       \
                  -d '{{\"tenantId\":\"you\",\"hostname\":\"first.demo.test\"}}' http://{cabinet}/api/v1/custom-domains"
@@ -191,7 +190,7 @@ impl World {
         drop(self.pebble);
         self.directory
             .close()
-            .context("the demo's directory cannot be removed")
+            .context("cannot remove the demo's directory")
     }
 }
 
