@@ -1,5 +1,5 @@
-//! The challenges that are answered right now. What is answered is kept on the disk too, and
-//! answered again after a restart.
+//! The challenges that are answered right now. Challenges are kept on the disk too, and answered
+//! again after a restart.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

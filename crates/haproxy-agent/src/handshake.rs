@@ -24,7 +24,7 @@ pub(crate) enum HandshakeError {
     Failed {
         /// Where it was tried.
         address: SocketAddr,
-        /// What the system or TLS says.
+        /// The error of the system or of TLS.
         #[source]
         source: std::io::Error,
     },

@@ -1,12 +1,13 @@
 //! The HAProxyDomainAgent: a sidecar that applies certificates to one HAProxy through its Runtime
 //! API, without a reload.
 //!
-//! The service sends a certificate over HTTP ([`dps_agent_api`]). The agent checks it, writes it
-//! durably where HAProxy does not look yet, has HAProxy take it over its [`runtime_api`], reads
-//! back what HAProxy has, and makes a TLS handshake to see what HAProxy presents. Only then it puts
-//! the file where the crt-list finds it. It answers "applied" when no reload that began before can
-//! bring a worker without the certificate. Whatever fails before the publication, the certificate
-//! before is still served and on disk. Certificates that wait are worked together, many in a burst.
+//! The service sends a certificate over HTTP ([`dps_agent_api`]). The agent checks it and writes it
+//! durably to a folder that HAProxy does not read yet. It installs it over HAProxy's
+//! [`runtime_api`] and reads the result back. Then it makes a TLS handshake to see the presented
+//! certificate. Only then it puts the file where the crt-list finds it. It answers "applied" when
+//! no reload that began before can bring a worker without the certificate. Whatever fails before
+//! the publication, the certificate before is still served and on disk. Certificates that wait are
+//! worked together, many in a burst.
 //!
 //! The directory on disk is the truth and always one that a fresh HAProxy starts with. The agent
 //! notices when HAProxy was restarted, compares and repairs. It also answers HTTP-01 challenges

@@ -1,5 +1,5 @@
-//! Certificates like those of a public authority: a P-256 leaf with some 240 bytes of extensions
-//! beyond the usual, signed by a P-384 intermediate that is sent along.
+//! Certificates like those of a public authority: a P-256 leaf with some 240 bytes of further
+//! extensions. A P-384 intermediate signs it and is sent along.
 
 use dps_agent_api::ApplyRequest;
 use dps_domain::Hostname;

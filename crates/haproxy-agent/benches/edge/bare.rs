@@ -44,7 +44,7 @@ impl Commands {
         text
     }
 
-    /// What is in the answers once for each certificate that was added.
+    /// The text that is in the answers once for each added certificate.
     const fn mark(self) -> &'static [u8] {
         match self {
             Self::AsTheAgent => b"\nStatus: Used\n",

@@ -1,8 +1,7 @@
-//! The load test of the edge: a real HAProxy and the agent as processes of their own, many
-//! certificates added at runtime from empty through the batch form while a client is at work on a
-//! host that is there already; then HAProxy is killed and started; then some certificates are
-//! replaced. Before it, the same commands go to the bare socket of a HAProxy of their own, for
-//! comparison.
+//! The load test of the edge, with a real HAProxy and the agent as separate processes. Many
+//! certificates are added by batches, while a client visits a host that is already served. Then
+//! HAProxy is killed and started. Then some certificates are replaced. Before it, the same commands
+//! go to the bare socket of a HAProxy of their own, for comparison.
 //!
 //! `script/bench edge` runs it in full and judges its speed; `cargo test` runs it with few
 //! certificates and judges only that everything is right.

@@ -21,7 +21,7 @@ const PERIOD: Duration = Duration::from_millis(5);
 /// Requests on one connection; then the next handshake.
 const KEPT: usize = 20;
 
-/// What the client saw.
+/// The client's observations.
 #[derive(Default)]
 pub(crate) struct Seen {
     pub(crate) requests: Latencies,

@@ -18,9 +18,9 @@ const NAME: &str = "no-certificate-for-this-name.invalid";
 const VALIDITY: Duration = Duration::from_secs(20 * 365 * 86_400);
 
 impl Disk {
-    /// Makes `default.pem`, a self-signed certificate with its key, unless it is there: a HAProxy
-    /// whose bind is not `strict-sni` starts with it while there is no other certificate, and shows
-    /// it to who asks for an unknown name. An operator may put another there.
+    /// Creates `default.pem`, a self-signed certificate with its key, unless it exists. A HAProxy
+    /// without `strict-sni` on its bind needs it to start without another certificate, and presents
+    /// it for unknown names. An operator may put another there.
     pub(crate) fn ensure_default_certificate(&self, now: Timestamp) -> Result<(), DiskError> {
         let to = self.root.join("default.pem");
         if to.exists() {

@@ -5,9 +5,9 @@ use dps_x509::{CertificateChain, CertificateKey, ChainFault, check};
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
-/// One file holds everything about a hostname's certificate, so nothing can be half there: a
-/// comment line with hostname and generation (OpenSSL passes over text before a block), the chain,
-/// the key.
+/// One file holds everything about a hostname's certificate, so that it is never half written. It
+/// has a comment line with hostname and generation, the chain and the key. OpenSSL skips text
+/// before a block.
 pub(crate) struct StoredCertificate {
     pub(crate) hostname: Hostname,
     pub(crate) generation: u64,

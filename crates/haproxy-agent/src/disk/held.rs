@@ -1,4 +1,4 @@
-//! What the agent knows about the certificates that it holds, without their keys.
+//! The certificates that the agent holds, without their keys.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;

@@ -164,8 +164,8 @@ impl Disk {
         Ok(())
     }
 
-    /// The same, and also if a load may have begun since it was written: whoever reads it from now
-    /// on finds all that was published before this call.
+    /// Writes the list as well if a load may have begun since it was written. A load from now on
+    /// finds everything that was published before this call.
     pub(crate) fn renew_list(&self, text: &str) -> Result<(), DiskError> {
         if self.is_list_opened() {
             return self.replace_list(text);

@@ -80,8 +80,8 @@ impl Disk {
         })
     }
 
-    /// The names in the crt-list; `None` if there is no list or one that we did not finish, so that
-    /// a lost list costs no certificate.
+    /// The names in the crt-list; `None` if there is no complete list, so that a lost list costs no
+    /// certificate.
     fn listed(&self, now: Timestamp) -> Result<Option<HashSet<String>>, DiskError> {
         let path = Path::new(self.list.as_str());
         if fs::metadata(path).is_ok_and(|about| !about.is_file()) {

@@ -4,9 +4,9 @@
 //! worker takes over. A worker whose load began before a change of the disk may lack that change.
 //!
 //! The events do not count openings: the kernel merges equal events that nobody has read. So a
-//! change of the disk ends with a crt-list in a new file. Whoever opened the file before began too
-//! early. The kernel reports a replaced file as deleted once nobody has it open any more, which is
-//! exact.
+//! change of the disk ends with a crt-list in a new file. A process that opened the file before
+//! that began too early. The kernel reports a replaced file as deleted once nobody has it open any
+//! more, which is exact.
 
 use std::time::Duration;
 
@@ -14,9 +14,8 @@ use tokio::time::Instant;
 
 use crate::runtime_api::Process;
 
-/// Longest time that a file may be open and count as a load: this and, for each certificate, six
-/// times what HAProxy needs for it with OpenSSL 3.0. Whoever keeps it open for longer does not
-/// load.
+/// Longest time for which an open file counts as a load. For each certificate, six times HAProxy's
+/// time with OpenSSL 3.0 is added. A process that keeps it open for longer does not load.
 const LONGEST_LOAD: Duration = Duration::from_secs(60);
 const LONGEST_LOAD_PER_CERTIFICATE: Duration = Duration::from_millis(5);
 

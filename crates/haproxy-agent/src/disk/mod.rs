@@ -1,4 +1,4 @@
-//! What survives: a directory that a HAProxy which knows nothing can start with at any moment.
+//! The persistent state: a directory with which a new HAProxy can start at any moment.
 //!
 //! ```text
 //! <StateDirectory>/               0700, one agent at a time (agent.lock)
@@ -50,7 +50,7 @@ pub enum DiskError {
     /// The system said no.
     #[error("cannot {action} {}", path.display())]
     Io {
-        /// What was tried.
+        /// The attempted action.
         action: &'static str,
         /// On what.
         path: PathBuf,

@@ -22,7 +22,7 @@ const REASON: &str = ".reason";
 
 impl Disk {
     /// Moves a file or folder to `quarantine/<name>.<unix seconds>.<random>`, with its reason in a
-    /// file beside it. What cannot be moved stays, and harms nothing as long as the crt-list does
+    /// file beside it. A file that cannot be moved stays, and is harmless while the crt-list does
     /// not name it.
     pub(super) fn quarantine(&self, path: &Path, fault: &FileFault, now: Timestamp) {
         match self.set_aside_with_reason(path, fault, now) {

@@ -1,5 +1,5 @@
-//! Looking again, while the agent runs, whether the files are as it left them: an operator, a
-//! backup or a failing disk may have had a hand in them, and HAProxy reads them at its next start.
+//! The check of the files while the agent runs. An operator, a backup or a failing disk may have
+//! changed them, and HAProxy reads them at its next start.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -20,7 +20,7 @@ pub(crate) struct Stamp {
     is_private: bool,
 }
 
-/// What has become of a file that is not as it was left.
+/// The change of a file.
 #[derive(Debug)]
 pub(crate) enum Found {
     /// The certificate that it holds now; it may be the same.
@@ -30,7 +30,7 @@ pub(crate) enum Found {
 }
 
 impl Stamp {
-    /// What is there now, without following a link.
+    /// Reads the present state, without following a link.
     pub(crate) fn of(path: &Path) -> io::Result<Self> {
         let about = fs::symlink_metadata(path)?;
         Ok(Self {
@@ -92,7 +92,7 @@ impl Disk {
     }
 }
 
-/// What is there, or that there is nothing.
+/// The present state; `None` if there is no file.
 fn present(stamp: io::Result<Stamp>) -> io::Result<Option<Stamp>> {
     match stamp {
         Ok(stamp) => Ok(Some(stamp)),

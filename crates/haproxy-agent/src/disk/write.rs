@@ -193,8 +193,8 @@ pub(super) fn discard_path(path: &Path) {
     }
 }
 
-/// The same for a folder that is a part of ours: a link to another is refused, because what is in
-/// it may be somebody else's.
+/// Prepares a folder inside ours. A link to another folder is refused, because its contents may
+/// belong to another program.
 pub(super) fn own_folder(path: &Path) -> Result<(), DiskError> {
     if fs::symlink_metadata(path).is_ok_and(|about| about.is_symlink()) {
         let error = io::Error::new(io::ErrorKind::InvalidInput, "it is a symbolic link");

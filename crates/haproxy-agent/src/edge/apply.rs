@@ -1,8 +1,8 @@
 //! Having certificates served, a burst at a time.
 //!
-//! Each certificate of a burst goes its own way: one that fails at any step is taken back to what
-//! was served and on disk before, and does not hold up the others. What costs the same for one as
-//! for many is done once: syncing the disk, the connection to HAProxy, the crt-list.
+//! Each certificate of a burst is independent. If one fails at any step, its previous state in
+//! HAProxy and on disk is restored, and the others continue. Work with a fixed cost is done once
+//! per burst: syncing the disk, the connection to HAProxy, the crt-list.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::crash_point::{self, Effect};
 use crate::disk::{Disk, Held, Staged};
 use crate::runtime_api::{Installation, Payload, RuntimeError, StoreName, StoreState};
 
-/// What became of one certificate. A failure that several share is one value.
+/// The result for one certificate. A failure that several share is one value.
 pub(crate) type Verdict = Result<Applied, Arc<Refusal>>;
 
 /// One certificate on its way.
@@ -31,7 +31,7 @@ struct Item {
     failure: Option<Arc<Refusal>>,
 }
 
-/// What has to be done for a certificate.
+/// The work that a certificate needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Need {
     /// HAProxy and disk.
@@ -418,7 +418,7 @@ impl Edge {
             if let Err(refusal) = restored {
                 tracing::warn!(%hostname, reason = %with_causes(&refusal), "apply.rollback_failed");
                 self.mark_unsynced();
-                // Whoever does not answer for one does not answer for the others either.
+                // A HAProxy that does not answer for one does not answer for the others either.
                 return;
             }
         }
@@ -443,10 +443,10 @@ impl Edge {
         Ok(())
     }
 
-    /// Acknowledges nothing that the process which serves now, or takes over soon, does not have.
-    /// One that replaced HAProxy meanwhile may have read the disk before it was published: what it
-    /// lacks is installed and proven again. What is refused here is published; the next try finds
-    /// it.
+    /// Acknowledges nothing that the process which serves now, or takes over soon, does not have. A
+    /// HAProxy that was started meanwhile may have read the disk before the publication. Missing
+    /// certificates are installed and proven again. A certificate that is refused here is
+    /// published; the next try finds it.
     async fn confirm_process(&mut self, items: &mut [Item]) {
         let give_up = Instant::now() + self.reload_timeout;
         for _ in 0..REPLACEMENTS {

@@ -38,7 +38,7 @@ impl Edge {
     pub(super) async fn bring_back_some(&mut self, done: &mut Repaired) -> Result<(), Refusal> {
         let count = self.behind.len().min(SLICE);
         let mut slice: Vec<Hostname> = self.behind.drain(..count).collect();
-        // What was removed meanwhile stays away.
+        // A hostname that was removed meanwhile is not installed again.
         slice.retain(|hostname| self.shared.view().held.get(hostname).is_some());
         let brought = self.bring_back_piped(&slice).await?;
         for hostname in slice {

@@ -1,4 +1,4 @@
-//! What puts one certificate into service, takes it out, and proves the result.
+//! Installs and uninstalls one certificate, and proves the result.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -31,9 +31,9 @@ pub(super) fn serves(state: Option<&StoreState>, held: &Held) -> bool {
     })
 }
 
-/// Puts a certificate into service: new, set, commit and add for a new store, set and commit for a
-/// served one, whatever is missing for one in between. After an error HAProxy serves what it served
-/// before, unless it could not be reached to undo.
+/// Installs a certificate: new, set, commit and add for a new store; set and commit for a served
+/// one. For a state in between, it sends the missing commands. After an error HAProxy serves what
+/// it served before, unless it could not be reached to undo.
 pub(super) async fn install(
     runtime: &RuntimeApi,
     list: &ListName,

@@ -58,13 +58,13 @@ pub(crate) struct Edge {
     /// `None` until HAProxy's memory has been brought in line with the disk, and again as soon as
     /// that is marked unsynced.
     known: Option<KnownProcess>,
-    /// What HAProxy lacks and is given back between jobs.
+    /// Certificates that HAProxy lacks and that are restored between jobs.
     behind: VecDeque<Hostname>,
     /// The process that answered last.
     seen: Option<Process>,
 }
 
-/// What an [`Edge`] works with.
+/// The parts of an [`Edge`].
 pub(crate) struct Parts {
     pub(crate) disk: Disk,
     pub(crate) runtime: RuntimeApi,
@@ -75,7 +75,7 @@ pub(crate) struct Parts {
     pub(crate) max_certificates: usize,
     pub(crate) reload_grace: Duration,
     pub(crate) reload_timeout: Duration,
-    /// What was removed lately.
+    /// Recent removals.
     pub(crate) removed: Tombstones,
 }
 

@@ -35,8 +35,8 @@ impl Edge {
         self.metrics.crt_list_watched.set(i64::from(is_watched));
     }
 
-    /// Waits until no worker can take over that read the disk before the crt-list was last written:
-    /// it has taken over already, or its load ended long enough ago.
+    /// Waits until no worker can take over that read the disk before the crt-list was last written.
+    /// Either it has taken over, or its load ended long enough ago.
     pub(super) async fn wait_for_reloads(&self, give_up: Instant) -> Result<(), RuntimeError> {
         self.observe_loads();
         if self.load_state() == LoadState::Over {

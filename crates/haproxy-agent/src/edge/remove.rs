@@ -92,8 +92,8 @@ impl Edge {
             *result = self.take_out(&removal.hostname).await.map_err(Arc::new);
             if let Err(refusal) = &*result {
                 self.mark_unsynced();
-                // Whoever does not answer for one does not answer for the others either; the next
-                // repair takes them out.
+                // A HAProxy that does not answer for one does not answer for the others either; the
+                // next repair removes them.
                 silence =
                     Some(Arc::clone(refusal)).filter(|refusal| !refusal.is_of_one_certificate());
             }
@@ -159,7 +159,7 @@ impl Edge {
             let mut view = self.shared.change();
             let forget = |removal: &&Removal| {
                 view.not_served.remove(&removal.hostname);
-                // What is left of it in HAProxy goes as well.
+                // Its remains in HAProxy are removed as well.
                 if let Ok(name) = self.disk.store_name(&removal.hostname) {
                     view.orphans.remove(&name);
                 }
@@ -191,9 +191,8 @@ impl Edge {
             .await
     }
 
-    /// What is to be remembered of a removal: the generation that was held, or the newer one that
-    /// the caller knows of, whose predecessors may still be under way to us. Nothing where nothing
-    /// changes by it.
+    /// The removal to remember. Its generation is the held one, or the newer one that the caller
+    /// names, since older applies may still be under way. Nothing where nothing changes by it.
     fn note_of(&self, removal: &Removal) -> Option<(Hostname, u64)> {
         let hostname = &removal.hostname;
         if let Some(held) = self.shared.view().held.get(hostname) {

@@ -14,7 +14,7 @@ use crate::runtime_api::{
     ListEntry, Process, RuntimeError, Status, StoreListing, StoreName, StoreState,
 };
 
-/// What a repair did.
+/// The result of a repair.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Repaired {
     pub(super) installed: u64,
@@ -32,8 +32,8 @@ impl Edge {
         self.shared.change().in_sync = false;
     }
 
-    /// Makes sure that HAProxy is the process that we have brought in line; repairs it if it is a
-    /// new one or has lost its memory.
+    /// Repairs HAProxy if it is another process than the one that was last compared, or has lost
+    /// its certificates.
     pub(super) async fn ensure_known(&mut self) -> Result<(), Refusal> {
         let result = match self.look().await {
             Ok(true) => return Ok(()),
@@ -116,9 +116,9 @@ impl Edge {
         view.haproxy.reachable = false;
     }
 
-    /// Compares all of HAProxy's memory with the disk, and a sample of what it presents, and mends
-    /// the differences; of very many certificates that are missing some now, and the others between
-    /// the jobs that come in. A HAProxy that was just started has read everything from the disk
+    /// Compares all of HAProxy's memory with the disk, and a sample by handshakes, and repairs the
+    /// differences. If very many certificates are missing, it installs some now and the others
+    /// between later jobs. A HAProxy that was just started has read everything from the disk
     /// itself, so there is nothing to send but what was applied meanwhile. A certificate that
     /// HAProxy refuses is logged and counted, and does not hold up the others.
     async fn repair(&mut self) -> Result<(), Refusal> {

@@ -1,4 +1,4 @@
-//! What the writer knows and everybody may read.
+//! The state that the writer owns and every handler may read.
 
 use std::collections::BTreeSet;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -23,7 +23,7 @@ pub(crate) struct View {
     /// Certificates whose file was lost or damaged under our feet. HAProxy serves them from its
     /// memory until the service sends new ones; they are not held any more.
     pub(crate) orphans: BTreeSet<StoreName>,
-    /// What HAProxy said when last asked.
+    /// HAProxy's last answer.
     pub(crate) haproxy: HaproxyHealth,
     /// Whether HAProxy serves what is on disk, as far as we know.
     pub(crate) in_sync: bool,

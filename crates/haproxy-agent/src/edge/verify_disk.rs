@@ -9,9 +9,8 @@ use crate::metrics::Drift;
 impl Edge {
     /// Looks whether the certificates' files and the crt-list are as they were left. A file that
     /// was replaced by another good one is what shall be served from now on, because the disk is
-    /// the truth. One that is lost or damaged is listed no more, so that HAProxy can start; what
-    /// HAProxy has in its memory is served until the service, which misses it in the inventory,
-    /// sends another.
+    /// the truth. A lost or damaged one leaves the list, so that HAProxy can start. HAProxy still
+    /// serves it from memory, until the service misses it in the inventory and sends it again.
     pub(super) async fn verify_disk(&mut self) -> Result<(), Refusal> {
         let held: Vec<(Hostname, Held)> = {
             let view = self.shared.view();

@@ -18,8 +18,8 @@ use crate::metrics::Metrics;
 
 /// Jobs that may wait. Beyond it callers wait for room, within their own time limit.
 const QUEUE: usize = 512;
-/// Jobs that are worked together: enough to share the cost of a sync and of the crt-list, few
-/// enough that whoever comes alone in the middle of a mass deployment waits for less than a second.
+/// Largest number of jobs in a burst. It is enough to share the cost of a sync and of the crt-list.
+/// A single call in the middle of a mass deployment waits for less than a second.
 const BURST: usize = 256;
 
 enum Job {
@@ -27,7 +27,7 @@ enum Job {
     Remove(Removal, oneshot::Sender<Removed>),
 }
 
-/// What became of a removal.
+/// The result of a removal.
 type Removed = Result<(), Arc<Refusal>>;
 
 impl Job {
@@ -150,7 +150,7 @@ async fn run(
     }
 }
 
-/// Works a job and all that wait behind it, in bursts in which no hostname comes twice, so that
+/// Works a job and all that wait behind it, in bursts. No hostname comes twice in a burst, so that
 /// jobs for the same hostname keep their order. Ends when nothing waits, or after one burst that
 /// nothing had to be put off from.
 async fn work_all(edge: &mut Edge, first: Job, queue: &mut mpsc::Receiver<Job>) {

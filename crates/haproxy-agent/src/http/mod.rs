@@ -1,6 +1,6 @@
-//! The agent's HTTP interface. `/internal/…` is for the service, which proves itself by the bearer
-//! token, by its TLS certificate, or by both; the challenge path is what HAProxy's backend asks
-//! for, without either.
+//! The agent's HTTP interface. `/internal/…` is for the service, which authenticates by the bearer
+//! token, by its TLS certificate, or by both. HAProxy's backend requests the challenge path without
+//! either.
 
 mod auth;
 mod certificates;
@@ -34,7 +34,7 @@ use problem::Rejection;
 /// A chain of 64 KiB and a key of 16 KiB, as JSON strings.
 const MAX_BODY_BYTES: usize = 256 * 1024;
 
-/// What the handlers share.
+/// The state of the handlers.
 #[derive(Clone)]
 pub(crate) struct App {
     pub(crate) edge: EdgeHandle,
@@ -45,7 +45,7 @@ pub(crate) struct App {
     pub(crate) metrics: Metrics,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) started_at: Timestamp,
-    /// What the service must show, if the settings name a token.
+    /// The token that the service must show; `None` if the settings have none.
     pub(crate) token: Option<Arc<TokenGuard>>,
     /// With `Agent:Tls`.
     pub(crate) tls: Option<Arc<ServerTls>>,

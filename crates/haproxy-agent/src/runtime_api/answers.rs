@@ -1,5 +1,5 @@
-//! What HAProxy answers, parsed. Pure functions over the answer's text, wording as in versions 2.6
-//! to 3.4.
+//! The parsers of HAProxy's answers. Pure functions over the answer's text, wording as in versions
+//! 2.6 to 3.4.
 
 /// Which HAProxy process answers. After a restart or reload both numbers change; in containers the
 /// pid may repeat.
@@ -22,7 +22,7 @@ impl Process {
     }
 }
 
-/// What a certificate store is good for at the moment.
+/// The state of a certificate store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     /// Made, but nothing committed yet.
@@ -71,9 +71,9 @@ pub fn split(answers: &str) -> Vec<&str> {
         .collect()
 }
 
-/// The first answer in prompt mode, once it is there whole, and how many bytes it took: it ends
-/// with an empty line (but that to `prompt` itself, which is empty) and the next prompt, and may
-/// begin with the prompts of payload lines.
+/// Returns the first complete answer in prompt mode, and its length in bytes. It ends with an empty
+/// line and the next prompt, except that the answer to `prompt` itself is empty. It may begin with
+/// the prompts of payload lines.
 pub fn prompted(received: &[u8]) -> Option<(String, usize)> {
     const END: &[u8] = b"\n> ";
     let mut start = 0;
@@ -172,7 +172,7 @@ pub fn is_locked(answer: &str) -> bool {
     answer.contains("Operations on certificates are currently locked!")
 }
 
-/// What `set ssl cert` did to which store's transaction.
+/// The effect of `set ssl cert` on a store's transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Staged<'a> {
     /// A transaction was opened about this store.

@@ -24,9 +24,9 @@ pub struct Installation<'a> {
 }
 
 /// The commands of one certificate, all sent before the first is answered. So each must be harmless
-/// whatever became of those before: after a `commit` that failed, `abort` clears the transaction
-/// for the next certificate; `add` refuses a store that is empty; while a stranger's transaction is
-/// open, every `commit` of ours is refused.
+/// after any result of those before. After a failed `commit`, `abort` clears the transaction for
+/// the next certificate. `add` refuses an empty store. While another client's transaction is open,
+/// every `commit` of ours is refused.
 struct Script {
     steps: Vec<Command<()>>,
     read_back: Command<Option<StoreState>>,
@@ -104,8 +104,8 @@ pub(super) fn stage(
 
 impl RuntimeApi {
     /// Puts certificates into service one after the other, without waiting for the answer to one
-    /// before the next is sent, and reads each back. `seen` is told, in order, what HAProxy holds
-    /// under each name afterwards, or its first refusal; a refusal of one does not hold up the
+    /// before the next is sent, and reads each back. `seen` receives, in order, the certificate
+    /// that HAProxy holds under each name, or its first refusal. A refusal of one does not stop the
     /// others. An error means that nothing is known about those that `seen` was not told about.
     ///
     /// Commands that met a lock or a stranger's transaction are not tried again here.
@@ -149,6 +149,6 @@ impl RuntimeApi {
     }
 }
 
-/// Certificates sent ahead of their answers: some 60 ms of HAProxy's work, so that it does not wait
-/// for us even where we have to wait for a processor.
+/// Number of certificates sent ahead of their answers. It is some 60 ms of HAProxy's work, so that
+/// HAProxy does not wait for us on a busy machine.
 const AHEAD: usize = 32;

@@ -27,7 +27,7 @@ impl<T> Command<T> {
         }
     }
 
-    /// What the answer means. [`RuntimeError::Locked`] and [`RuntimeError::PermissionDenied`] are
+    /// Reads the answer. [`RuntimeError::Locked`] and [`RuntimeError::PermissionDenied`] are
     /// recognised for every command.
     pub(super) fn read(&self, answer: &str) -> Result<T, RuntimeError> {
         if answers::is_locked(answer) {

@@ -1,4 +1,4 @@
-//! What can go wrong on the Runtime API.
+//! Errors of the Runtime API.
 
 use std::io;
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub enum RuntimeError {
     Unreachable {
         /// The socket.
         endpoint: String,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: io::Error,
     },

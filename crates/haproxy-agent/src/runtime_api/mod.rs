@@ -2,10 +2,10 @@
 //!
 //! One method per command on a connection of its own, or many certificates over one connection
 //! ([`RuntimeApi::install_all`]). Connections are short-lived on purpose: one that is kept open
-//! stays with the old worker after a reload. What goes into a command is safe by type:
-//! [`StoreName`] and [`ListName`] hold no character that HAProxy's command line gives a meaning to,
-//! and a [`Payload`] is PEM written by ourselves, without the blank line that would end it early.
-//! What comes back is parsed by [`answers`] into types, and errors never repeat PEM.
+//! stays with the old worker after a reload. The arguments of a command are safe by type.
+//! [`StoreName`] and [`ListName`] hold no character with a meaning to HAProxy's command line. A
+//! [`Payload`] is PEM that we wrote, without the blank line that would end it early. [`answers`]
+//! parses the answers into types, and errors never repeat PEM.
 
 pub mod answers;
 mod batch;

@@ -81,7 +81,7 @@ async fn a_batch_is_served_and_survives_haproxy_and_agent() {
     for issued in second.iter().chain(&first[20..]) {
         world.assert_serves(issued).await;
     }
-    // What HAProxy read from the disk itself needed no mending.
+    // The certificates that HAProxy read from the disk needed no repair.
     assert_eq!(metric(&world, "repaired_total").await, 0);
     assert_eq!(
         world

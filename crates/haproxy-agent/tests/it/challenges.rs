@@ -185,7 +185,7 @@ async fn a_flood_of_unknown_tokens_costs_nothing_and_publications_without_end_ar
         (refused, client.health().await.unwrap().challenges),
         (151, 50)
     );
-    // What is answered already still is, may be published again, and makes room when it is
+    // A published challenge is still answered, may be published again, and makes room when it is
     // withdrawn.
     client
         .publish_challenge(&known, "LoqX.thumbprint")

@@ -1,5 +1,5 @@
-//! Apply requests that a broken or hostile service could send, made by code. What each must come to
-//! stands beside it.
+//! Apply requests that a broken or hostile service could send, made by code. Each has its expected
+//! result.
 
 use dps_agent_api::ProblemCode::{
     self, ChainMalformed, ChainOutOfOrder, Expired, FingerprintMismatch, KeyMalformed, KeyMismatch,
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::authority::{Authority, DAY, Issued};
 
-/// What the agent must make of a request.
+/// The expected result of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// It is served, for this hostname.

@@ -12,7 +12,7 @@ use crate::authority::Issued;
 use crate::crashes::{Guarded, spawn_agent_with};
 use crate::world::{World, eventually};
 
-/// What `abort` ends a process with.
+/// The signal of `abort`.
 const SIGABRT: i32 = 6;
 
 /// The effects of having certificates served, in their order.
@@ -109,7 +109,7 @@ async fn walk_applies(effects: &[Effect], is_replacement: bool) {
     assert_serves_from_disk(&mut world, effects.len() * 2).await;
 }
 
-/// What HAProxy serves after a restart without the agent.
+/// Asserts on what HAProxy serves after a restart without the agent.
 async fn assert_serves_from_disk(world: &mut World, certificates: usize) {
     world.kill_haproxy();
     world.start_agent().await;

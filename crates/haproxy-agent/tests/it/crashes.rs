@@ -57,8 +57,8 @@ async fn what_was_acknowledged_survives_haproxy_killed_in_the_middle_of_applies(
     history.assert_some_acknowledged();
 }
 
-/// Per hostname, what may be served: the last certificate that was acknowledged, or one tried since
-/// (a crash may come between the deed and its acknowledgement), and nothing else.
+/// The certificates that may be served, by hostname: the last acknowledged one, or one tried since.
+/// A crash may come between an apply and its acknowledgement.
 #[derive(Default)]
 struct History(BTreeMap<Hostname, Tried>);
 

@@ -1,5 +1,5 @@
-//! What is presented to who asks for a name without certificate, or for none: by the shipped
-//! configuration, and by the variant that the guide gives.
+//! The answer to a client that asks for a name without a certificate, or for none. The shipped
+//! configuration and the variant of the guide are tested.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;

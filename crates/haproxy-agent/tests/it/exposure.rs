@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use crate::authority::Issued;
 use crate::world::{TOKEN, World};
 
-/// What every P-256 key in PKCS#8 begins with, up to the scalar.
+/// The beginning of every P-256 key in PKCS#8, up to the scalar.
 const HEAD: &str = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg";
 /// Base64 characters of the 32 octets of the scalar.
 const SCALAR: usize = 42;

@@ -1,5 +1,5 @@
-//! Hostile apply requests against a real HAProxy: each is refused with the reason, or served if it
-//! is valid after all, and a refusal changes nothing, neither in HAProxy nor on disk.
+//! Hostile apply requests against a real HAProxy. Each is refused with the reason, or served if it
+//! is valid. A refusal changes nothing in HAProxy or on disk.
 //!
 //! `DPS_FUZZ_ROUNDS` and `DPS_FUZZ_SEED` lengthen and repeat the random part; the seed is printed.
 
@@ -171,7 +171,7 @@ impl Random {
     }
 }
 
-/// What means something to HAProxy's command line, to PEM, to JSON or to a file system.
+/// Texts with a meaning to HAProxy's command line, PEM, JSON or a file system.
 const TOKENS: [&str; 16] = [
     "<<",
     "\\n\\n",

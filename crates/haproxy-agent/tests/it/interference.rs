@@ -45,7 +45,7 @@ async fn files_that_are_lost_damaged_replaced_or_opened_are_found_before_haproxy
     let path = |n: usize| world.store(&issued[n].hostname).as_str().to_owned();
     let (lost, cut, replaced, open) = (path(0), path(1), path(2), path(3));
 
-    // What an operator would restore from a backup: the same form, another certificate.
+    // A file as an operator would restore it from a backup: the same form, another certificate.
     let other = world.authority.issue("replaced.example.com");
     let text = format!(
         "# hostname=replaced.example.com generation=2\n{}{}",

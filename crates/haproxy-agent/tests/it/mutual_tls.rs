@@ -72,8 +72,7 @@ impl Fleet {
         .unwrap()
     }
 
-    /// What a service with the files of this machine, which believes this authority, proves itself
-    /// by.
+    /// The credentials of a service with the files of this machine, which trusts this authority.
     fn access(&self, machine: &str, authorities: &Path, token: Option<&str>) -> Access {
         Access {
             token: token.map(SecretString::from),
@@ -149,7 +148,7 @@ async fn only_the_services_own_certificate_gives_orders() {
             stranger.access("service", &ours, None),
             "alert",
         ),
-        // Whoever steals one edge's key gives no orders to the others.
+        // A key stolen from one edge does not command the others.
         (
             "an edge's",
             "127.0.0.1",

@@ -1,4 +1,4 @@
-//! What must not be served is refused with its reason, and nothing changes at the edge.
+//! Unfit certificates are refused with the reason, and nothing changes at the edge.
 
 use std::sync::Arc;
 
@@ -209,7 +209,7 @@ async fn absurd_pages_are_bounded_or_refused_by_name() {
             serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
         assert_eq!(problem["field"].as_str(), Some(field), "{query} {problem}");
     }
-    // What can be made sense of is cut to what is sent at once.
+    // A limit that is a number is reduced to the largest page.
     for (limit, expected) in [(0, 1), (u32::MAX, 2)] {
         let page = world.client().inventory(None, limit).await.unwrap();
         assert_eq!(

@@ -1,9 +1,9 @@
 //! The agent where it may do next to nothing: the restrictions of our systemd unit, and a disk that
 //! is full.
 //!
-//! Where no systemd runs as PID 1, its restrictions are applied one by one: a file system that is
-//! read-only but for the state directory, no capability, no new privileges, and the unit's own
-//! system call filter, under which any other call kills the process.
+//! Without systemd as PID 1, its restrictions are applied one by one. The file system is read-only
+//! except for the state directory. There are no capabilities and no new privileges. Under the
+//! unit's own system call filter, any other call kills the process.
 
 use std::collections::BTreeSet;
 use std::fs::Permissions;
@@ -290,7 +290,7 @@ async fn a_full_disk_refuses_what_is_new_keeps_what_is_served_and_goes_on_when_t
     assert_loadable(&world, &disk);
 }
 
-/// What the agent's disk holds, where a HAProxy outside of its namespace looks for it.
+/// Asserts that a HAProxy outside the namespace can load the agent's disk.
 fn assert_loadable(world: &World, disk: &Path) {
     let copied = Command::new("sh")
         .args([

@@ -106,20 +106,20 @@ async fn a_newer_agent_that_says_more_and_an_older_one_that_says_less_are_unders
         ProblemCode::Unknown
     );
 
-    // What the first version said.
+    // The answer of the first version.
     let first = json!({ "status": "ok", "haproxy": { "reachable": true }, "certificates": 1, "challenges": 0, "quarantined": 0 });
     let first = serde_json::from_value::<Health>(first).unwrap();
     assert_eq!((first.status, first.started_at), (HealthStatus::Ok, None));
 }
 
-/// What stands between the service and the agent, and makes of this agent another version.
+/// A proxy between service and agent that makes this agent look like another version.
 #[derive(Clone)]
 struct Version {
     agent: String,
     http: reqwest::Client,
-    /// What becomes of a path and its query.
+    /// Changes a path and its query.
     path: fn(&Method, &str) -> String,
-    /// What becomes of an answer.
+    /// Changes an answer.
     answer: fn(Value) -> Value,
 }
 
