@@ -1,9 +1,9 @@
 //! The configuration of `dps`: one struct per section of `appsettings.json`.
 //!
 //! Reading is `dps-host`'s part: by the time a struct exists, every key was known and every value
-//! had the right form. What a single value cannot tell is checked here, for the role that is to
-//! start: ranges, what must be given, what does not fit together. All findings are collected in a
-//! [`Report`], each with its key and the remedy.
+//! had the right form. Rules beyond a single value's type are checked here, for the role that is to
+//! start: ranges, required settings, combinations. All findings are collected in a [`Report`], each
+//! with its key and the remedy.
 
 mod cabinet_api;
 mod certificate_store;
@@ -70,18 +70,18 @@ pub struct Settings {
     pub dns: Dns,
     /// How often and how much at once.
     pub workers: Workers,
-    /// What this process calls itself.
+    /// Section `Replica`: the name of this process.
     pub replica: Replica,
     /// Where health and metrics are served.
     pub http: Http,
-    /// What is logged.
+    /// Section `Logging`.
     pub logging: Logging,
     /// Where relative paths of data begin.
     #[serde(skip)]
     pub data: DataFolder,
 }
 
-/// What a process is to be, since each role needs only some of the sections.
+/// The role of a process, which needs only some of the sections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Role {
     /// `dps run`: the service.
@@ -134,8 +134,8 @@ impl Settings {
         self.data = data;
     }
 
-    /// Reads where health and metrics are to be served, whatever may be wrong with the other
-    /// sections, and from the environment alone where the files cannot be read.
+    /// Reads the section `Http` even if other sections have faults. If the files cannot be read, it
+    /// uses the environment alone.
     ///
     /// # Errors
     /// The problems of section `Http`.
@@ -151,7 +151,7 @@ impl Settings {
         Ok(loaded.settings.http)
     }
 
-    /// What the operator set, in the application's words.
+    /// The operator's settings as the application's policy.
     pub fn policy(&self) -> Policy {
         self.workers.policy(&self.haproxy_agent, self.names())
     }
@@ -176,7 +176,7 @@ impl Settings {
         NameRules::new(blocked, targets, &own, section.allow_platform_names)
     }
 
-    /// What keeps this role from starting, and what its operator should know. Reads secret files.
+    /// The errors that keep this role from starting, and the warnings. Reads secret files.
     pub fn check(&self, role: Role) -> Report {
         let mut report = Report::default();
         self.logging.check(&mut report);

@@ -1,9 +1,9 @@
 //! The `dps` binary as a library: configuration, command line, health and metrics over HTTP.
 //!
-//! A start goes like this: [`cli`] says what is asked, [`config`] reads and checks the settings of
-//! the role, `wiring` gives every port of the application its adapter, the workers run until the
-//! shutdown token fires, and [`http`] shows meanwhile whether the process is alive, whether it is
-//! ready, and what [`telemetry`] has counted.
+//! At its start, [`cli`] parses the command, and [`config`] reads and checks the settings of the
+//! role. `wiring` gives every port of the application its adapter. The workers run until the
+//! shutdown token fires. Meanwhile [`http`] serves liveness, readiness and the metrics of
+//! [`telemetry`].
 
 pub mod cli;
 pub mod config;

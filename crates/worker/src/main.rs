@@ -20,7 +20,7 @@ async fn main() -> ExitCode {
     }
     match Box::pin(roles::execute(Cli::parse())).await {
         Ok(code) => code,
-        // What the reader of a pipe no longer wants is no fault.
+        // A pipe that its reader has closed is not a fault.
         Err(error) if matches!(error.downcast_ref(), Some(OutputError::ReaderGone)) => {
             ExitCode::SUCCESS
         }

@@ -38,8 +38,8 @@ pub struct Standalone {
     store: Arc<Store>,
 }
 
-/// Starts all three. What they show each other is drawn anew at every start unless it is set; the
-/// platform's own token for the Cabinet is kept in a file, made on the first start.
+/// Starts all three. Their tokens are generated at every start unless they are set. The platform's
+/// token for the Cabinet is kept in a file, created at the first start.
 pub async fn start(
     mut settings: Settings,
     shutdown: CancellationToken,

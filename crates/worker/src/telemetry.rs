@@ -1,4 +1,4 @@
-//! What is counted, in the names that dashboards know. No label per hostname, ever.
+//! The metrics of the service. No label per hostname, ever.
 
 mod cabinet;
 mod edges;

@@ -32,7 +32,7 @@ use crate::system::{ProcessClock, SystemClock, SystemRandomness};
 pub struct Peers {
     /// Where the Cabinet is.
     pub cabinet: Url,
-    /// What we show it.
+    /// The token for it.
     pub cabinet_token: Secret,
     /// Where the agents are.
     pub agents: Vec<Url>,

@@ -20,7 +20,7 @@ const TOKEN: &str = "a-token-that-nobody-may-see";
 struct Service {
     child: Child,
     log: BufReader<ChildStdout>,
-    /// What was logged so far.
+    /// The log so far.
     lines: Vec<Value>,
     _folder: TempDir,
 }

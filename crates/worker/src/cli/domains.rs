@@ -154,8 +154,8 @@ pub async fn show(
     Ok(())
 }
 
-/// What the CA is asked about the domain. Where that cannot be read, the rest is shown all the
-/// same.
+/// The RenewalInfo poll of the domain; `None` if it cannot be read, so that the rest is still
+/// shown.
 async fn poll(store: &dyn CertificateStore, record: &DomainRecord) -> Option<RenewalInfoPoll> {
     store.poll(record.id).await.unwrap_or_else(|error| {
         eprintln!(

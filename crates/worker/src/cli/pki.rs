@@ -1,7 +1,7 @@
 //! `dps pki …`: the certificates for mutual TLS between services and agents.
 //!
 //! A folder holds the private authority and, for each machine, a folder of its own with the three
-//! files that the machine needs. What is there is never overwritten by `init`, so it can be called
+//! files that the machine needs. `init` never overwrites an existing file, so it can be called
 //! again to add an edge. Keys are readable by their owner alone.
 
 mod folder;
@@ -122,7 +122,7 @@ impl FromStr for EdgeName {
 /// Does what is asked, and says on standard output what there is now.
 ///
 /// # Errors
-/// What is wrong with the folder, or what stands in the way.
+/// A fault of the folder, or a file that already exists.
 pub fn execute(command: Pki, now: Timestamp) -> anyhow::Result<()> {
     match command {
         Pki::Init(init) => {
@@ -227,7 +227,7 @@ fn renew(asked: &Renew, now: Timestamp) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What there is, with the end of each certificate.
+/// Prints all certificates with their ends of validity.
 fn list(out: &Path) -> anyhow::Result<()> {
     let folder = Folder::open(out)?;
     if let Some(authority) = folder.authority()? {

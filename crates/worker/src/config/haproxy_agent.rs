@@ -30,7 +30,7 @@ pub struct HAProxyAgent {
     pub token_file: Option<PathBuf>,
     /// Whether several agents on other machines may be shown the same token.
     pub shared_token: bool,
-    /// What we show and believe where agents are called by https.
+    /// Certificate, key and authority for agents that are called by https.
     pub tls: Tls,
     /// Whether agents on other machines may be called by http.
     pub allow_unencrypted: bool,
@@ -62,7 +62,7 @@ impl OneAgent {
     }
 }
 
-/// The bearer tokens that agents are shown. What is stolen from one agent must not command another.
+/// The bearer tokens that agents are shown. A token stolen from one agent must not command another.
 #[derive(Debug, Clone, Default)]
 pub struct AgentTokens {
     own: Vec<(Url, Secret)>,
@@ -180,7 +180,7 @@ impl HAProxyAgent {
         })
     }
 
-    /// What we show and believe over TLS, read from its files; `None` where none are given.
+    /// Certificate, key and authority for TLS, read from their files; `None` if none are set.
     pub fn client_tls(&self) -> anyhow::Result<Option<ClientTls>> {
         let files = self.tls.files().map_err(|missing| {
             anyhow::anyhow!(

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::report::Report;
 
-/// What lifts a limit.
+/// The value that lifts a limit.
 const LIFTED: &str = "none";
 /// Longer periods are a slip: no CA counts over more.
 const LONGEST_PERIOD: std::time::Duration = std::time::Duration::from_secs(366 * 24 * 60 * 60);

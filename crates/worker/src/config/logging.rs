@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::report::Report;
 
-/// What is logged, and how it looks.
+/// Level and format of the log.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Logging {

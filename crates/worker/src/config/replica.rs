@@ -24,7 +24,7 @@ impl Replica {
             .unwrap_or_else(|| format!("{}-{random}", machine()))
     }
 
-    /// What an operator's command is called.
+    /// The name of an operator's command in the history.
     pub fn operator() -> String {
         format!("operator@{}", machine())
     }

@@ -1,4 +1,4 @@
-//! What is wrong with settings, collected.
+//! Errors and warnings about the settings.
 
 use std::error::Error;
 use std::fmt;

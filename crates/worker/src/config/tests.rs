@@ -87,7 +87,7 @@ fn the_sample_is_read_and_only_lacks_the_secret_files_it_names() {
     );
 }
 
-/// What stands in the sample without comments: every line that is not one.
+/// The sample without its comment lines.
 fn sample() -> Value {
     let lines = SAMPLE
         .lines()
@@ -291,7 +291,7 @@ fn the_default_intervals_are_those_of_the_specification() {
     assert_eq!(policy.give_up_after, Duration::from_secs(7 * 86_400));
 }
 
-/// What the sample says about each `Interval`.
+/// The sample's comment on each `Interval`.
 #[test]
 fn an_interval_is_the_first_delay_and_no_work_waits_for_it() {
     let settings = usable(&[
@@ -532,7 +532,7 @@ fn mutual_tls_needs_all_its_files_and_https_and_then_no_token() {
     assert_eq!(with.errors[0].key, "HAProxyAgent:Tls");
 }
 
-/// What is wrong with this section `HAProxyAgent`, one line each.
+/// The errors of this section `HAProxyAgent`, one per line.
 fn agent_errors(section: &str) -> String {
     let text = format!(
         r#"{{

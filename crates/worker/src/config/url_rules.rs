@@ -1,4 +1,4 @@
-//! What all URLs in the settings have in common.
+//! Rules for all URLs in the settings.
 
 use url::{Host, Url};
 

@@ -33,7 +33,8 @@ pub trait HealthCheck: Send + Sync {
     /// A short stable name, such as `store`.
     fn name(&self) -> &'static str;
 
-    /// Whether the process is not ready without it. What is not required is shown as information.
+    /// Whether the process is not ready without it. A check that is not required is for
+    /// information.
     fn is_required(&self) -> bool;
 
     /// Asks. The error is a sentence for the operator without any secret.
@@ -57,13 +58,13 @@ enum Stage {
     Started(Vec<Arc<dyn HealthCheck>>),
 }
 
-/// What the checks said.
+/// The results of the checks.
 #[derive(Debug, Clone, Serialize)]
 struct Report {
     status: Overall,
     version: &'static str,
     checks: Vec<CheckResult>,
-    /// What is wrong with the settings.
+    /// The problems of the settings.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     problems: Vec<String>,
 }

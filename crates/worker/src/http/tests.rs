@@ -83,7 +83,7 @@ impl World {
         self.get_from("127.0.0.1:40000", path).await
     }
 
-    /// What a client at this address reads.
+    /// Sends a request as a client at this address.
     async fn get_from(&self, client: &str, path: &str) -> (StatusCode, String, String) {
         let client = ClientAddress(client.parse().unwrap());
         let request = Request::get(path).extension(client).body(Body::empty());

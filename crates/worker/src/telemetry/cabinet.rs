@@ -1,4 +1,4 @@
-//! What is counted of the dealings with the Cabinet.
+//! Metrics of the Cabinet.
 
 use std::sync::atomic::AtomicU64;
 

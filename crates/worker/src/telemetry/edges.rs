@@ -1,4 +1,4 @@
-//! What is told of each edge of the fleet.
+//! Metrics of each edge of the fleet.
 
 use dps_application::ports::fleet::KnownEdge;
 use dps_domain::reachability::Reachability;

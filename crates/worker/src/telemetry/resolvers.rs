@@ -1,4 +1,4 @@
-//! What is told of each resolver.
+//! Metrics of each resolver.
 
 use std::net::SocketAddr;
 

@@ -1,6 +1,6 @@
 //! Customers who got it wrong do not keep those waiting who got it right. `script/bench broken`
-//! runs it at full size and shows the ratio; what is asserted is that every good domain becomes
-//! active and no broken one does.
+//! runs it at full size and shows the ratio. The test asserts that every good domain becomes active
+//! and no broken one does.
 
 use std::time::{Duration, Instant};
 

@@ -103,7 +103,7 @@ async fn clocks_that_jump_an_hour_back_and_a_day_ahead_cost_no_second_order() {
         ids.push(world.add(host).await);
     }
     for id in &ids {
-        // What the killed one held rests for its lease.
+        // Records of the killed one wait for the end of its lease.
         world
             .wait_longer_for(id, PATIENCE * 2, "Active", |domain| {
                 domain["status"] == "Active"

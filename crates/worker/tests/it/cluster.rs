@@ -137,7 +137,7 @@ async fn kill_until_active(
         let pause = Duration::from_millis(2_000 + dice.below(2_000));
         let victim = dice.below(1 + NAMES.len() as u64);
         tokio::time::sleep(pause).await;
-        // One that PostgreSQL's crash met at its start has ended; whoever supervises it starts it
+        // A replica that met PostgreSQL's crash at its start has ended; a supervisor starts it
         // again.
         for replica in std::iter::once(&mut world.service).chain(others.iter_mut()) {
             if !replica.is_running() {

@@ -143,7 +143,7 @@ fn a_closed_pipe_ends_a_command_quietly() {
         assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
         assert_eq!(text(&output.stderr), "", "{arguments:?}");
     }
-    // What is wrong is said all the same.
+    // The errors are still printed.
     let output = run(&["config", "check"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(

@@ -7,7 +7,7 @@ use dps_application::engine::crash_point::Effect;
 
 use crate::world::{Log, Options, PATIENCE, World};
 
-/// What `abort` ends a process with.
+/// The signal of `abort`.
 const SIGABRT: i32 = 6;
 
 /// Every moment, as `DPS_CRASH_AT` names it. There are two edges, so what is done at each is also

@@ -139,7 +139,7 @@ async fn a_newcomer_who_types_what_readme_and_demo_say_gets_what_they_promise_an
     nothing_is_left(temporary.path(), &mark);
 }
 
-/// What README tells to type in the second terminal, with the ports that the demo took.
+/// The commands of the README for the second terminal, with the demo's ports.
 fn commands_of_readme(said: &str) -> Vec<String> {
     let port = |word: &str| {
         let line = said.lines().rfind(|line| line.starts_with(word)).unwrap();

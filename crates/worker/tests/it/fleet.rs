@@ -101,7 +101,7 @@ fn approve(world: &World, edge: SocketAddr) {
     );
 }
 
-/// What `dps edges` says of an edge.
+/// The output of `dps edges` for an edge.
 fn told(world: &World, edge: SocketAddr) -> serde_json::Value {
     let output = dps(world.home(), &["edges", "--json"]);
     let text = String::from_utf8(output.stdout).unwrap();

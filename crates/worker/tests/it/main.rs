@@ -1,7 +1,7 @@
-//! The real `dps` binary in a world of real parts: DNS server, Pebble, HAProxy with the shipped
-//! rules, SQLite and PostgreSQL, and the three roles as processes of their own. What is promised to
-//! users is proven here, through the same doors that users have: the Cabinet's public API, the
-//! edge's port, the command line, signals and files.
+//! The real `dps` binary among real parts: DNS server, Pebble, HAProxy with the shipped rules,
+//! SQLite and PostgreSQL. The three roles are separate processes. These tests prove the promises to
+//! users, through the interfaces of users: the Cabinet's public API, the edge's port, the command
+//! line, signals and files.
 
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 

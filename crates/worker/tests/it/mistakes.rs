@@ -1,5 +1,5 @@
-//! What customers get wrong: each mistake has its code and the sentence that mends it, and once
-//! mended nobody need tell the service.
+//! Customers' mistakes. Each has its code and the sentence with its remedy, and the service notices
+//! the correction.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

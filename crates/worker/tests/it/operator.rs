@@ -1,4 +1,4 @@
-//! What an operator has: the command line, health, metrics.
+//! The operator's interfaces: the command line, health, metrics.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -227,7 +227,7 @@ async fn health_and_metrics_show_what_happened_under_the_agreed_names() {
     ] {
         assert_eq!(metric(&world, name).await, value, "{name}");
     }
-    // What would tell of a Cabinet or a resolver that is out of order.
+    // The metrics of a Cabinet or a resolver that is out of order.
     let resolver = |number: usize| format!("{{resolver=\"{}\"}}", world.resolvers()[number]);
     for (name, value) in [
         ("dps_cabinet_up".to_owned(), "1.0"),

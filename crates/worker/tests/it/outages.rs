@@ -122,7 +122,7 @@ async fn a_database_that_is_down_turns_readiness_red_and_work_goes_on_when_it_re
     assert_eq!(report["checks"][0]["name"], "store", "{report}");
     assert_eq!(report["checks"][0]["status"], "failing", "{report}");
     assert_eq!(world.get("/health/live").await.0, 200);
-    // What the process knows by itself is true without the store.
+    // The gauges of this process are right without the store.
     let shown = wait::until(
         "the gauge tells that the Cabinet is away",
         PATIENCE,

@@ -1,5 +1,5 @@
-//! Private keys are nowhere in clear but where HAProxy reads them: not in the database, not in a
-//! dump of it, not in a log at the highest level, not on a command line.
+//! Private keys are in clear only where HAProxy reads them. They are not in the database, in a dump
+//! of it, in a log at the highest level, or on a command line.
 
 use std::path::Path;
 use std::process::Command;
@@ -133,7 +133,7 @@ async fn search(
     }
 }
 
-/// What a key looks like as PEM, DER, Base64 and hexadecimal; and its secret number alone.
+/// The forms of a key: PEM, DER, Base64, hexadecimal, and its secret number alone.
 fn forms(pem: &str) -> Vec<(&'static str, Vec<u8>)> {
     let der = PrivateKeyDer::from_pem_slice(pem.as_bytes()).unwrap();
     let der = der.secret_der();

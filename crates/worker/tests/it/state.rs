@@ -1,5 +1,5 @@
-//! Where the state is: in one file after a clean end, in a backup that can be restored, beside the
-//! configuration, and made by no command that only looks.
+//! The place of the state: in one file after a clean end, in a backup, and beside the
+//! configuration. Commands that only read never create it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -507,8 +507,8 @@ fn relative_paths_begin_beside_the_configuration_file() {
         ["appsettings.json", "dps.db", "keys"]
     );
 
-    // What an earlier version kept in the working directory is not passed over for an empty
-    // database.
+    // A database that an earlier version kept in the working directory is not replaced by an empty
+    // one.
     fs::rename(
         folder.path().join("dps.db"),
         elsewhere.path().join("dps.db"),

@@ -41,8 +41,8 @@ fn systemd_finds_nothing_wrong_with_the_shipped_units() {
     }
 }
 
-/// systemd's figure for what a unit could still do, from 0 (nothing) to 10. What remains is what
-/// the processes are for: the network and UNIX sockets.
+/// systemd's figure for what a unit could still do, from 0 (nothing) to 10. The network and UNIX
+/// sockets remain, which the processes need.
 #[test]
 fn the_shipped_units_are_confined_to_what_they_need() {
     let analyze = find_program("systemd-analyze", "systemd", &[]).unwrap();

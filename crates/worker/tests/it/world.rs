@@ -36,7 +36,7 @@ pub(crate) const SILENT: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 pub(crate) const AGENTS: &str = "_haproxy-agent._tcp.platform.test";
 /// How long anything may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-/// What stands behind HAProxy.
+/// The site behind HAProxy.
 pub(crate) const GREETING: &str = "Hello from behind the edge.\n";
 
 /// Which database the CertificateStore is in.
@@ -48,7 +48,7 @@ pub(crate) enum Database {
     Postgres(String),
 }
 
-/// What a test wants to be different.
+/// The differences from the default world.
 pub(crate) struct Options {
     pub(crate) database: Database,
     /// Laid over the settings.
@@ -125,16 +125,16 @@ pub(crate) struct World {
     /// As many as the options want.
     pub(crate) more_edges: Vec<MoreEdge>,
     pub(crate) pebble: Pebble,
-    /// What the first resolver and the CA see.
+    /// The zone of the first resolver and the CA.
     pub(crate) zone: Zone,
-    /// What the second resolver sees: the same, unless the DNS is split.
+    /// The zone of the second resolver: the same, unless the DNS is split.
     pub(crate) second_zone: Zone,
     pub(crate) customer: Customer,
     /// Where visitors come.
     pub(crate) https: SocketAddr,
     /// Health and metrics of the service.
     pub(crate) surface: SocketAddr,
-    /// What visitors trust.
+    /// The root that visitors trust.
     pub(crate) root_pem: String,
     addresses: Addresses,
     dns: [DnsServer; 2],

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::super::report::Report;
 
 /// The guaranteed shares, in percent, of the permits for work at the CA, which are
-/// `Workers:AcmeIssuance:Concurrency` and `Workers:Renewal:Concurrency` together. What one leaves
-/// unused is lent to the others, in this order.
+/// `Workers:AcmeIssuance:Concurrency` and `Workers:Renewal:Concurrency` together. Unused permits
+/// are lent to the others, in this order.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Shares {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
-/// What the platform's own backend shows to the Cabinet.
+/// The token of the platform's backend for the Cabinet.
 pub(super) const API_TOKEN: &str = "api-token-of-the-tests";
 
 pub(crate) struct Customer {

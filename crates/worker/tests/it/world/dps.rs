@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::customer::API_TOKEN;
 
-/// What the service shows to the Cabinet.
+/// The service's token for the Cabinet.
 const CABINET_TOKEN: &str = "cabinet-token-of-the-tests";
-/// What the service shows to the agent.
+/// The service's token for the agent.
 pub(crate) const AGENT_TOKEN: &str = "agent-token-of-the-tests";
 
 const TOKENS: [(&str, &str); 5] = [
@@ -44,8 +44,8 @@ pub(super) fn start_replica(home: &Path, name: &str, environment: &[(&str, &str)
     )
 }
 
-/// Starts `dps run` with the directory `disk` on a file system of its own, of so many KiB. Only the
-/// process sees it, and who looks through its `/proc/PID/root`.
+/// Starts `dps run` with the directory `disk` on a separate file system of `kib` KiB. Only that
+/// process and readers of its `/proc/PID/root` see it.
 pub(super) fn start_on_small_disk(home: &Path, disk: &Path, kib: u32) -> Process {
     let script = format!("mount -t tmpfs -o size={kib}k tmpfs \"$0\" && exec \"$@\"");
     let disk = disk.to_str().unwrap();
