@@ -82,7 +82,7 @@ impl AppDraft {
 /// What handlers work with.
 pub(crate) struct App {
     draft: AppDraft,
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
     /// Wakes long polls; the value means nothing.
     changed: watch::Sender<()>,
 }
@@ -90,7 +90,7 @@ pub(crate) struct App {
 type Shared = State<Arc<App>>;
 
 impl App {
-    pub(crate) fn new(draft: AppDraft, store: Arc<dyn Store>) -> Self {
+    pub(crate) fn new(draft: AppDraft, store: Arc<Store>) -> Self {
         let (changed, _) = watch::channel(());
         Self {
             draft,

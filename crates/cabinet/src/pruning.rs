@@ -24,7 +24,7 @@ const BATCH_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Deletes removed domains and counted retries when their time is over.
 pub(crate) struct Pruning {
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Arc<Store>,
     pub(crate) ports: Arc<Ports>,
     /// How long a removed domain is kept after its last report.
     pub(crate) removed_retention: Duration,
@@ -33,12 +33,12 @@ pub(crate) struct Pruning {
 impl Pruning {
     /// Prunes until `stop` fires. An error is logged; the next pruning makes up for it.
     pub(crate) async fn run(&self, stop: &CancellationToken) {
-        let forever = async {
+        let forever = Box::pin(async {
             loop {
                 self.prune_and_log().await;
                 tokio::time::sleep(INTERVAL).await;
             }
-        };
+        });
         stop.run_until_cancelled(forever).await;
     }
 
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
     use crate::rules::Record;
     use crate::settings::Settings;
-    use crate::store::{self, Change, Inserted, Update};
+    use crate::store::{Change, Inserted, Update};
     use dps_cabinet_api::{CustomDomain, StatusReport};
     use dps_domain::{DomainId, Status};
 
@@ -123,7 +123,7 @@ mod tests {
         }
     }
 
-    async fn add_removed(store: &dyn Store, number: u8) {
+    async fn add_removed(store: &Store, number: u8) {
         let added = store
             .insert(domain(number), 0, Quota::creations(0, START))
             .await;
@@ -155,9 +155,10 @@ mod tests {
             connection_string: url.into(),
             ..Settings::default()
         };
-        let store = store::open(settings.database().unwrap()).await.unwrap();
+        let store = Store::open(settings.database().unwrap()).await.unwrap();
+        let store = Arc::new(store);
         for number in 1..=5 {
-            add_removed(&*store, number).await;
+            add_removed(&store, number).await;
         }
         let pruning = Pruning {
             store: Arc::clone(&store),

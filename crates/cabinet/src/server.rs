@@ -14,7 +14,7 @@ use crate::http::{self, App};
 use crate::pruning::Pruning;
 use crate::settings::Settings;
 use crate::store::Store;
-use crate::{CabinetError, Ports, store};
+use crate::{CabinetError, Ports};
 
 /// A Cabinet that listens; [`Bound::run`] serves.
 pub struct Bound {
@@ -23,7 +23,7 @@ pub struct Bound {
     router: Router,
     /// Ends long polls; fired when the shutdown begins.
     draining: CancellationToken,
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
     pruning: Pruning,
 }
 
@@ -57,7 +57,7 @@ pub async fn bind_with(settings: Settings, ports: Ports) -> Result<Bound, Cabine
     let ports = Arc::new(ports);
     let draft = http::AppDraft::new(&settings, Arc::clone(&ports), draining.clone())?;
     let removed_retention = settings.removed_retention()?;
-    let store = store::open(settings.database()?).await?;
+    let store = Arc::new(Store::open(settings.database()?).await?);
     let listen = |source| CabinetError::Listen {
         address: settings.listen,
         source,

@@ -1,65 +1,50 @@
-//! Where domains are kept: one contract, two databases.
+//! The Cabinet's store: domains in SQLite or PostgreSQL. Each call is one statement or one
+//! transaction.
 
-mod backend;
 mod connect;
+mod error;
+mod list;
 mod row;
+#[cfg(test)]
+mod statement_tests;
+mod transaction;
 
-use std::path::PathBuf;
-
-use async_trait::async_trait;
 use dps_cabinet_api::CustomDomain;
-use dps_database::OpenError;
-use dps_domain::{DomainId, Status, Timestamp};
+use dps_database::{Sql, args, statements};
+use dps_domain::{DomainId, Timestamp};
 
 use crate::refusal::Refusal;
 use crate::rules::{Decision, Quota, Record};
+use row::{columns, record};
 
-pub(crate) use connect::open;
+pub(crate) use error::StoreError;
+pub(crate) use list::Filter;
 
-/// Keeps domains. Each call is one statement or one transaction.
-#[async_trait]
-pub(crate) trait Store: Send + Sync {
-    /// Adds a domain unless its name is held, its tenant holds `max_per_tenant` already (0 for any
-    /// number), or the tenant's creations reached the quota.
-    async fn insert(
-        &self,
-        domain: CustomDomain,
-        max_per_tenant: u32,
-        creations: Quota,
-    ) -> Result<Inserted, StoreError>;
+type Database = dps_database::Database<StoreError>;
+type Session = dps_database::Session<StoreError>;
+type Row = dps_database::Row<StoreError>;
 
-    /// One domain.
-    async fn find(&self, id: DomainId) -> Result<Option<Record>, StoreError>;
-
-    /// Up to `limit` domains after a position, in order of creation.
-    async fn list(
-        &self,
-        filter: &Filter,
-        after: i64,
-        limit: u32,
-    ) -> Result<Vec<Record>, StoreError>;
-
-    /// Up to `limit` domains whose last change by the customer side is after a position, in order
-    /// of that change.
-    async fn changes(&self, after: i64, limit: u32) -> Result<Vec<Record>, StoreError>;
-
-    /// The last position given away.
-    async fn last_position(&self) -> Result<i64, StoreError>;
-
-    /// Reads a domain, decides, and writes, with nobody else between.
-    async fn update(
-        &self,
-        id: DomainId,
-        change: Change,
-        decide: Decide,
-    ) -> Result<Update, StoreError>;
-
-    /// Deletes up to `limit` rows of one kind that are older than `before`; returns their number.
-    async fn prune(&self, kind: Prunable, before: Timestamp, limit: u32)
-    -> Result<u64, StoreError>;
-
-    /// Closes every connection, waiting for those in use.
-    async fn close(&self);
+statements! {
+    BY_ID = Sql::both(concat!("SELECT ", columns!(), " FROM cabinet_domains WHERE id = $1"));
+    CHANGES = Sql::both(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM cabinet_domains WHERE change_position > $1 ORDER BY change_position LIMIT $2"
+    ));
+    LAST_POSITION = Sql::both("SELECT position FROM cabinet_feed WHERE id = 1");
+    /// PostgreSQL prunes past rows that another process has locked.
+    PRUNE_REMOVED_DOMAINS = Sql::each(
+        "DELETE FROM cabinet_domains WHERE id IN (SELECT id FROM cabinet_domains \
+         WHERE status = 'Removed' AND updated_at < $1 ORDER BY updated_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        "DELETE FROM cabinet_domains WHERE id IN (SELECT id FROM cabinet_domains \
+         WHERE status = 'Removed' AND updated_at < $1 ORDER BY updated_at LIMIT $2)",
+    );
+    PRUNE_RETRIES = Sql::each(
+        "DELETE FROM cabinet_retries WHERE position IN (SELECT position FROM cabinet_retries \
+         WHERE retried_at < $1 ORDER BY retried_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        "DELETE FROM cabinet_retries WHERE position IN (SELECT position FROM cabinet_retries \
+         WHERE retried_at < $1 ORDER BY retried_at LIMIT $2)",
+    );
 }
 
 /// Decides on the record as it stands in the transaction.
@@ -111,59 +96,138 @@ pub(crate) enum Update {
     Changed(Record),
 }
 
-/// Which domains a list holds: those that match every given field.
-#[derive(Debug, Default)]
-pub(crate) struct Filter {
-    pub(crate) status: Option<Status>,
-    pub(crate) tenant_id: Option<String>,
-    pub(crate) canonical_host: Option<String>,
+/// Keeps domains.
+#[derive(Debug)]
+pub(crate) struct Store {
+    database: Database,
 }
 
-/// The database cannot be used or gave something that is no domain.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The database's file cannot be made or opened.
-    #[error("the database file {} cannot be opened", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The database does not answer, or does not let us in.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// The database does not answer, is busy, or refused a statement.
-    #[error("the database failed")]
-    Database(#[from] sqlx::Error),
-    /// The tables cannot be brought up to date.
-    #[error("the database cannot be migrated")]
-    Migration(#[from] sqlx::migrate::MigrateError),
-    /// A stored row holds something that the Cabinet never writes.
-    #[error("the row of domain {id} cannot be read: column {column}")]
-    BadRow {
-        /// The row's key.
-        id: String,
-        /// The column.
-        column: &'static str,
-    },
-}
-
-impl StoreError {
-    /// Whether the same call may succeed in a moment.
-    pub(crate) fn is_transient(&self) -> bool {
-        match self {
-            Self::Database(error) => match error {
-                sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) => true,
-                // Deadlock and serialisation failure of PostgreSQL, its shutdown; busy of SQLite.
-                sqlx::Error::Database(error) => matches!(
-                    error.code().as_deref(),
-                    Some("40P01" | "40001" | "57P01" | "57P03" | "53300" | "5" | "517")
-                ),
-                _ => false,
-            },
-            Self::File { .. } | Self::Open(_) | Self::Migration(_) | Self::BadRow { .. } => false,
+impl Store {
+    /// Adds a domain unless its name is held, its tenant holds `max_per_tenant` already (0 for any
+    /// number), or the tenant's creations reached the quota.
+    pub(crate) async fn insert(
+        &self,
+        domain: CustomDomain,
+        max_per_tenant: u32,
+        creations: Quota,
+    ) -> Result<Inserted, StoreError> {
+        let mut session = self.database.write("add a domain").await?;
+        let position = transaction::next_position(&mut session).await?;
+        if let Some(held) = transaction::holder(&mut session, &domain.canonical_host).await? {
+            return Ok(Inserted::Held(held));
         }
+        let tenant_id = &domain.tenant_id;
+        if transaction::is_full(&mut session, tenant_id, max_per_tenant).await? {
+            return Ok(Inserted::TenantFull);
+        }
+        let refusal = transaction::creation_refusal(&mut session, tenant_id, creations).await?;
+        if let Some(refusal) = refusal {
+            return Ok(Inserted::Refused(refusal));
+        }
+        let new = Record {
+            domain,
+            position,
+            change_position: position,
+            retried_at: None,
+        };
+        transaction::insert(&mut session, &new).await?;
+        session.commit().await?;
+        Ok(Inserted::New(new))
+    }
+
+    /// Returns one domain.
+    pub(crate) async fn find(&self, id: DomainId) -> Result<Option<Record>, StoreError> {
+        let mut session = self.database.read("read a domain").await?;
+        let row = session.fetch(BY_ID, args![id]).await?;
+        row.as_ref().map(record).transpose()
+    }
+
+    /// Returns up to `limit` domains after a position, in order of creation.
+    pub(crate) async fn list(
+        &self,
+        filter: &Filter,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<Record>, StoreError> {
+        let (sql, args) = filter.page(after, limit);
+        let mut session = self.database.read("list domains").await?;
+        let rows = session.fetch_all(sql, args).await?;
+        rows.iter().map(record).collect()
+    }
+
+    /// Returns up to `limit` domains whose last change by the customer side is after a position,
+    /// in order of that change.
+    pub(crate) async fn changes(&self, after: i64, limit: u32) -> Result<Vec<Record>, StoreError> {
+        let mut session = self.database.read("read the feed").await?;
+        let rows = session.fetch_all(CHANGES, args![after, limit]).await?;
+        rows.iter().map(record).collect()
+    }
+
+    /// Returns the last position given away.
+    pub(crate) async fn last_position(&self) -> Result<i64, StoreError> {
+        let mut session = self.database.read("read the feed's position").await?;
+        let Some(row) = session.fetch(LAST_POSITION, Vec::new()).await? else {
+            return Err(StoreError::Corrupt(transaction::missing_feed()));
+        };
+        row.fields("cabinet_feed", "position").get("position")
+    }
+
+    /// Reads a domain, decides, and writes, with nobody else between.
+    pub(crate) async fn update(
+        &self,
+        id: DomainId,
+        change: Change,
+        decide: Decide,
+    ) -> Result<Update, StoreError> {
+        let mut session = self.database.write("change a domain").await?;
+        let change_position = match change {
+            Change::Removal | Change::Retry(_) => {
+                Some(transaction::next_position(&mut session).await?)
+            }
+            Change::Report => None,
+        };
+        let Some(found) = transaction::locked(&mut session, id).await? else {
+            return Ok(Update::Missing);
+        };
+        let mut next = match decide(&found) {
+            Ok(Some(next)) => next,
+            Ok(None) => return Ok(Update::Unchanged(found)),
+            Err(refusal) => return Ok(Update::Refused(refusal)),
+        };
+        next.change_position = change_position.unwrap_or(found.change_position);
+        if let Change::Retry(quota) = change {
+            let tenant_id = &found.domain.tenant_id;
+            let refusal = transaction::retry_refusal(&mut session, tenant_id, quota).await?;
+            if let Some(refusal) = refusal {
+                return Ok(Update::Refused(refusal));
+            }
+            let position = next.change_position;
+            transaction::count_retry(&mut session, position, tenant_id, quota).await?;
+        }
+        transaction::update(&mut session, &next).await?;
+        session.commit().await?;
+        Ok(Update::Changed(next))
+    }
+
+    /// Deletes up to `limit` rows of one kind that are older than `before`; returns their number.
+    pub(crate) async fn prune(
+        &self,
+        kind: Prunable,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        let sql = match kind {
+            Prunable::RemovedDomains => PRUNE_REMOVED_DOMAINS,
+            Prunable::Retries => PRUNE_RETRIES,
+        };
+        let mut session = self.database.write("delete old rows").await?;
+        let rows = session.execute(sql, args![before, limit]).await?;
+        session.commit().await?;
+        Ok(rows)
+    }
+
+    /// Closes every connection, waiting for those in use.
+    pub(crate) async fn close(&self) {
+        self.database.close().await;
     }
 }

@@ -1,7 +1,8 @@
-//! What a database driver reports, in one sentence.
+//! The database driver's errors, each in one sentence.
 
 use std::borrow::Cow;
 use std::io;
+use std::time::Duration;
 
 /// The driver's error without its own preamble, its repetitions and lines of the server's source.
 #[derive(Debug, thiserror::Error)]
@@ -11,15 +12,35 @@ pub struct DriverError {
     /// The server's SQLSTATE, if the server said anything.
     code: Option<String>,
     is_silent: bool,
+    is_transient: bool,
 }
 
+/// SQLSTATEs and SQLite codes after which the same call may succeed in a moment: deadlock,
+/// serialisation failure, shutdown, start-up, too many connections; busy, and busy after a change.
+const TRANSIENT_CODES: [&str; 7] = ["40P01", "40001", "57P01", "57P03", "53300", "5", "517"];
+
 impl DriverError {
+    /// The error of an exchange that did not end in time.
+    pub(crate) fn timed_out(bound: Duration) -> Self {
+        Self {
+            text: format!("no answer within {} s", bound.as_secs()),
+            code: None,
+            is_silent: true,
+            is_transient: true,
+        }
+    }
+
+    /// Whether the same call may succeed in a moment.
+    pub const fn is_transient(&self) -> bool {
+        self.is_transient
+    }
+
     /// Whether nobody answered at all.
     pub(crate) const fn is_silent(&self) -> bool {
         self.is_silent
     }
 
-    /// What an operator can do about a server that refuses a connection.
+    /// Returns what an operator can do about a server that refuses a connection.
     pub(crate) fn remedy(&self) -> &'static str {
         match self.code.as_deref() {
             // invalid_catalog_name
@@ -46,19 +67,29 @@ impl From<sqlx::Error> for DriverError {
             text,
             code: None,
             is_silent: false,
+            is_transient: false,
         };
         match error {
             sqlx::Error::Database(error) => Self {
+                is_transient: error
+                    .code()
+                    .is_some_and(|code| TRANSIENT_CODES.contains(&code.as_ref())),
                 code: error.code().map(Cow::into_owned),
                 ..said(error.message().to_owned())
             },
             sqlx::Error::Io(error) => Self {
                 is_silent: true,
+                is_transient: true,
                 ..said(in_words(&error))
             },
             sqlx::Error::PoolTimedOut => Self {
                 is_silent: true,
+                is_transient: true,
                 ..said("no connection became free in time".to_owned())
+            },
+            closed @ sqlx::Error::PoolClosed => Self {
+                is_transient: true,
+                ..said(closed.to_string())
             },
             other => said(other.to_string()),
         }

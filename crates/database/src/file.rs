@@ -10,7 +10,7 @@ pub const FILE_MODE: u32 = 0o600;
 
 /// Makes the file if it is missing and `create` says so, readable by its owner alone; SQLite gives
 /// its log the same mode. Warns when others may read a file that exists.
-pub fn prepare_file(path: &Path, create: bool) -> Result<(), Error> {
+pub(crate) fn prepare_file(path: &Path, create: bool) -> Result<(), Error> {
     match std::fs::metadata(path) {
         Ok(metadata) => {
             let mode = metadata.permissions().mode() & 0o777;

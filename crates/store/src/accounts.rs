@@ -1,10 +1,9 @@
 //! CA accounts, one per directory.
 
 use dps_application::ports::store::{StoreError, StoredAccount};
+use dps_application::ports::vault::SealedSecret;
 
-use crate::database::Database;
-use crate::row::Row;
-use crate::sql::{Sql, args, statements};
+use crate::sql::{Database, Row, Sql, args, statements};
 
 const TABLE: &str = "acme_accounts";
 
@@ -23,7 +22,7 @@ fn read(row: &Row) -> Result<StoredAccount, StoreError> {
     let fields = row.fields(TABLE, "directory_url");
     Ok(StoredAccount {
         directory_url: fields.get("directory_url")?,
-        key: fields.sealed("key_sealed")?,
+        key: SealedSecret(fields.get("key_sealed")?),
         url: fields.get("url")?,
         created_at: fields.at("created_at")?,
     })

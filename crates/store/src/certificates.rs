@@ -2,14 +2,12 @@
 
 use dps_application::ports::pki::CertificateFacts;
 use dps_application::ports::store::{NewCertificate, StoreError, StoredCertificate};
+use dps_application::ports::vault::SealedSecret;
 use dps_domain::{CertificateId, DomainId, LeaseToken, OrderId, Timestamp};
 
-use crate::database::Database;
 use crate::domains::lock_in_tx;
 use crate::orders::complete_in_tx;
-use crate::row::Row;
-use crate::session::Session;
-use crate::sql::{Sql, args, statements};
+use crate::sql::{Database, Row, Session, Sql, args, statements};
 
 const TABLE: &str = "certificates";
 
@@ -70,7 +68,7 @@ fn read(row: &Row) -> Result<StoredCertificate, StoreError> {
                 ari_id: fields.get("ari_id")?,
                 chain_pem: fields.get("chain_pem")?,
             },
-            key: fields.sealed("key_sealed")?,
+            key: SealedSecret(fields.get("key_sealed")?),
             created_at: fields.at("created_at")?,
         },
         generation: fields.count("generation")?,

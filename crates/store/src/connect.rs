@@ -1,24 +1,18 @@
 //! Opening the store.
 
 use std::fs::File;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use dps_application::ports::{Clock, Randomness};
-use dps_database::{
-    ConnectionStringError, OpenError, PoolDefaults, PostgresTarget, Target, open_postgres,
-    prepare_file,
-};
+use dps_database::{ConnectError, Durability, MigrateError, OpenOptions, SchemaError, Target};
 use dps_domain::shard::ShardKey;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection as _, SqlitePool};
 use tokio::sync::OnceCell;
 
-use crate::database::Database;
-use crate::migrations::{self, MigrateError, SchemaError};
+use crate::migrations::SCHEMA;
 use crate::shard::Turns;
+use crate::sql::Database;
 
 /// How a store is opened.
 #[derive(Clone)]
@@ -61,32 +55,6 @@ impl StoreOptions {
     }
 }
 
-/// The store could not be opened. Never contains the connection string's password.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// The connection string is wrong.
-    #[error(transparent)]
-    ConnectionString(#[from] ConnectionStringError),
-    /// There is no database file, and none was to be made.
-    #[error("there is no database {}", path.display())]
-    Missing {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The database file cannot be made or opened.
-    #[error("the database file {} cannot be opened", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The database does not answer, or does not let us in.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-}
-
 /// The CertificateStore on one of its databases. Clones share the connections.
 #[derive(Clone)]
 pub struct Store {
@@ -106,12 +74,8 @@ pub struct Store {
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let kind = match &self.database {
-            Database::Postgres(_) => "PostgreSQL",
-            Database::Sqlite { .. } => "SQLite",
-        };
         f.debug_struct("Store")
-            .field("database", &kind)
+            .field("database", &self.database)
             .finish_non_exhaustive()
     }
 }
@@ -124,26 +88,28 @@ impl Store {
         connection_string: &str,
         options: StoreOptions,
     ) -> Result<Self, ConnectError> {
-        let mut place = None;
-        let database = match connection_string.parse()? {
-            Target::Postgres(target) => connect_postgres(*target, &options).await?,
-            Target::Memory => connect_memory().await?,
-            Target::File {
-                path,
-                read_only,
-                options: file,
-            } => {
-                let database = connect_file(&path, read_only, *file, &options).await?;
-                place = Some(path);
-                database
-            }
+        let target: Target = connection_string.parse()?;
+        let file = match &target {
+            Target::File { path, .. } => Some(path.clone()),
+            Target::Postgres(_) | Target::Memory => None,
         };
+        let open = OpenOptions {
+            application_name: "dps",
+            max_connections: options.max_connections,
+            acquire_timeout: options.acquire_timeout,
+            create: options.create,
+            // A power cut must not undo a commit: a certificate's key that was stored before
+            // finalize would be gone while the CA has issued. A lost certificate is an outage and
+            // counts against the CA's limits.
+            durability: Durability::EveryCommit,
+        };
+        let database = Database::open(target, &open).await?;
         Ok(Self {
             database,
             randomness: options.randomness,
             steady: options.steady,
             server_time: options.server_time,
-            file: place,
+            file,
             claimed: Arc::default(),
             events_per_domain: options.events_per_domain,
             events_max_age: options.events_max_age,
@@ -154,12 +120,12 @@ impl Store {
 
     /// Brings the database to this program's schema. Safe beside others that do the same.
     pub async fn migrate(&self) -> Result<(), MigrateError> {
-        migrations::migrate(&self.database).await
+        self.database.migrate(&SCHEMA).await
     }
 
     /// Checks that the database has this program's schema, and changes nothing.
     pub async fn check_schema(&self) -> Result<(), SchemaError> {
-        migrations::check(&self.database).await
+        self.database.check_schema(&SCHEMA).await
     }
 
     /// Closes every connection, waiting for those in use; later calls fail. SQLite folds its log
@@ -167,85 +133,4 @@ impl Store {
     pub async fn close(&self) {
         self.database.close().await;
     }
-}
-
-async fn connect_postgres(
-    target: PostgresTarget,
-    options: &StoreOptions,
-) -> Result<Database, ConnectError> {
-    let defaults = PoolDefaults {
-        application_name: "dps",
-        max_connections: options.max_connections,
-        acquire_timeout: options.acquire_timeout,
-    };
-    Ok(Database::Postgres(open_postgres(target, defaults).await?))
-}
-
-/// One connection that never ends, since the database ends with it.
-async fn connect_memory() -> Result<Database, ConnectError> {
-    let pool = SqlitePoolOptions::new()
-        .max_connections(1)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .test_before_acquire(false)
-        .connect_with(
-            SqliteConnectOptions::new()
-                .in_memory(true)
-                .foreign_keys(true),
-        )
-        .await
-        .map_err(|error| OpenError::new("sqlite::memory:", error))?;
-    Ok(Database::Sqlite {
-        writer: pool.clone(),
-        readers: pool,
-    })
-}
-
-async fn connect_file(
-    path: &Path,
-    read_only: bool,
-    file: SqliteConnectOptions,
-    options: &StoreOptions,
-) -> Result<Database, ConnectError> {
-    let file_error = |source| ConnectError::File {
-        path: path.to_path_buf(),
-        source,
-    };
-    let create = options.create && !read_only;
-    prepare_file(path, create).map_err(|source| match source.kind() {
-        ErrorKind::NotFound if !create => ConnectError::Missing {
-            path: path.to_path_buf(),
-        },
-        _ => file_error(source),
-    })?;
-    let mut file = file
-        .read_only(read_only)
-        .foreign_keys(true)
-        .busy_timeout(options.acquire_timeout)
-        // FULL syncs the log at every commit. With NORMAL a power cut may undo commits, and then a
-        // certificate's key that was stored before finalize is gone while the CA has issued: a lost
-        // certificate is an outage and counts against its limits.
-        .synchronous(SqliteSynchronous::Full);
-    if create {
-        file = file.journal_mode(SqliteJournalMode::Wal);
-    }
-    let pool = |connections: u32, file: SqliteConnectOptions| {
-        SqlitePoolOptions::new()
-            .max_connections(connections)
-            .acquire_timeout(options.acquire_timeout)
-            .test_before_acquire(false)
-            // A full disk ends a transaction inside SQLite, where the driver does not see it: it
-            // would count one more for ever.
-            .after_release(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }))
-            .connect_with(file)
-    };
-    let place = path.display().to_string();
-    let connect = async {
-        let writer: SqlitePool = pool(1, file.clone()).await?;
-        let readers: SqlitePool = pool(options.max_connections, file.read_only(true)).await?;
-        Ok(Database::Sqlite { writer, readers })
-    };
-    connect
-        .await
-        .map_err(|error: sqlx::Error| OpenError::new(place, error).into())
 }

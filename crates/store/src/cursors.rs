@@ -2,8 +2,7 @@
 
 use dps_application::ports::store::StoreError;
 
-use crate::database::Database;
-use crate::sql::{Sql, args, statements};
+use crate::sql::{Database, Sql, args, statements};
 
 /// The row that [`ping`] writes.
 const PING: &str = "store.ping";

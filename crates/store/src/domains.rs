@@ -10,11 +10,8 @@ use dps_domain::phase::Next;
 use dps_domain::shard::ShardKey;
 use dps_domain::{DomainId, Hostname, Issuance, OrderGate, Phase, Timestamp};
 
-use crate::database::Database;
 use crate::json::to_json;
-use crate::row::Row;
-use crate::session::Session;
-use crate::sql::{Arg, Sql, args, statements};
+use crate::sql::{Arg, Database, Row, Session, Sql, args, statements};
 use crate::{events, ledger, outbox, renewal_info};
 
 pub(crate) const TABLE: &str = "custom_domains";

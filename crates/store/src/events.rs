@@ -7,11 +7,8 @@ use dps_application::ports::store::{DomainEvent, StoreError};
 use dps_domain::{DomainId, EventKind, Timestamp};
 use serde_json::Value;
 
-use crate::database::Database;
 use crate::json::to_json;
-use crate::row::Row;
-use crate::session::Session;
-use crate::sql::{Sql, args, statements};
+use crate::sql::{Database, Row, Session, Sql, args, statements};
 
 const TABLE: &str = "domain_events";
 

@@ -14,9 +14,7 @@ use dps_domain::{DomainId, Hostname, Timestamp};
 
 use crate::connect::Store;
 use crate::orders;
-use crate::row::{Row, readable};
-use crate::session::Session;
-use crate::sql::{Sql, args, statements};
+use crate::sql::{Row, Session, Sql, args, readable, statements};
 
 const TABLE: &str = "edges";
 

@@ -13,10 +13,7 @@ use dps_domain::limits::{
 };
 use dps_domain::{DomainId, LeaseToken, Timestamp};
 
-use crate::database::Database;
-use crate::row::Row;
-use crate::session::Session;
-use crate::sql::{Sql, args, statements};
+use crate::sql::{Database, Row, Session, Sql, args, statements};
 use crate::term::lease_now;
 
 const TABLE: &str = "rate_limit_buckets";

@@ -19,7 +19,6 @@ mod certificates;
 mod claim;
 mod connect;
 mod cursors;
-mod database;
 mod domains;
 mod events;
 mod fleet;
@@ -33,9 +32,7 @@ mod orders;
 mod outbox;
 mod port;
 mod renewal_info;
-mod row;
 mod secrets;
-mod session;
 mod shard;
 mod sql;
 #[cfg(test)]
@@ -45,5 +42,5 @@ mod term;
 mod wakes;
 
 pub use claim::ClaimError;
-pub use connect::{ConnectError, Store, StoreOptions};
-pub use migrations::{MigrateError, SchemaError};
+pub use connect::{Store, StoreOptions};
+pub use dps_database::{ConnectError, MigrateError, SchemaError};

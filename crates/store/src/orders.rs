@@ -4,11 +4,8 @@ use dps_application::ports::store::{StoreError, StoredChallenge, StoredOrder};
 use dps_application::ports::vault::SealedSecret;
 use dps_domain::{DomainId, OrderId};
 
-use crate::database::Database;
 use crate::domains::lock_in_tx;
-use crate::row::{Row, readable};
-use crate::session::Session;
-use crate::sql::{Sql, args, statements};
+use crate::sql::{Database, Row, Session, Sql, args, readable, statements};
 
 const TABLE: &str = "acme_orders";
 
@@ -60,7 +57,9 @@ fn read(row: &Row) -> Result<StoredOrder, StoreError> {
         directory_url: fields.get("directory_url")?,
         url: fields.get("url")?,
         open: fields.get("open")?,
-        key: fields.sealed_if_any("key_sealed")?,
+        key: fields
+            .get::<Option<Vec<u8>>>("key_sealed")?
+            .map(SealedSecret),
         created_at: fields.at("created_at")?,
     })
 }

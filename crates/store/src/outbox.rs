@@ -14,12 +14,9 @@ use dps_application::ports::cabinet::StatusReport;
 use dps_application::ports::store::{OutboxLease, StoreError};
 use dps_domain::{DomainId, LeaseToken, Timestamp};
 
-use crate::database::Database;
 use crate::domains::{lock_in_tx, raise_cabinet_version_in_tx, set_cabinet_version_in_tx};
 use crate::json::to_json;
-use crate::row::Row;
-use crate::session::Session;
-use crate::sql::{Sql, args, statements};
+use crate::sql::{Database, LeasedWrite as _, Row, Session, Sql, args, statements};
 use crate::term::{Term, lease_now};
 
 const TABLE: &str = "outbox";

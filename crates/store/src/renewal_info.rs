@@ -11,9 +11,7 @@ use dps_domain::{DomainId, Timestamp};
 
 use crate::connect::Store;
 use crate::json::to_json;
-use crate::row::{Row, readable};
-use crate::session::Session;
-use crate::sql::{Arg, Sql, args, statements};
+use crate::sql::{Arg, Row, Session, Sql, args, readable, statements};
 
 const TABLE: &str = "renewal_questions";
 

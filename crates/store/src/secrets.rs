@@ -3,8 +3,7 @@
 use dps_application::ports::store::{SecretRow, StoreError};
 use dps_application::ports::vault::{SealedSecret, SecretPurpose};
 
-use crate::database::Database;
-use crate::sql::{Sql, args, statements};
+use crate::sql::{Database, Sql, args, statements};
 
 /// The statements that read one page of a table's secrets and replace one.
 macro_rules! page_of {
@@ -71,7 +70,7 @@ pub(crate) async fn page(
             Ok(SecretRow {
                 purpose,
                 row: fields.get("row_key")?,
-                sealed: fields.sealed("key_sealed")?,
+                sealed: SealedSecret(fields.get("key_sealed")?),
             })
         })
         .collect()

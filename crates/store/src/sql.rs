@@ -1,159 +1,46 @@
-//! Statements and their arguments, for both databases at once.
+//! SQL as the store uses it: with the port's errors, and with writes that a lease guards.
 
-use dps_domain::{CertificateId, DomainId, Hostname, LeaseToken, OrderId, Timestamp};
+use dps_application::ports::store::StoreError;
+pub(crate) use dps_database::{Arg, Sql, args, readable, statements};
+use dps_database::{CorruptRow, DriverError, SqlErrors};
 
-/// One statement in the dialects of both databases, with `$1`-style parameters.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Sql {
-    pub(crate) postgres: &'static str,
-    pub(crate) sqlite: &'static str,
-}
+/// Makes the port's errors of those of statements and rows.
+pub(crate) enum StoreErrors {}
 
-impl Sql {
-    /// The same text for both.
-    pub(crate) const fn both(text: &'static str) -> Self {
-        Self {
-            postgres: text,
-            sqlite: text,
+impl SqlErrors for StoreErrors {
+    type Error = StoreError;
+
+    fn unavailable(operation: &'static str, source: DriverError) -> StoreError {
+        StoreError::Unavailable {
+            operation,
+            source: Box::new(source),
         }
     }
 
-    /// Where the dialects differ.
-    pub(crate) const fn each(postgres: &'static str, sqlite: &'static str) -> Self {
-        Self { postgres, sqlite }
-    }
-}
-
-/// Names the statements of a module and lists them in `ALL`, so that a test can prepare each on
-/// both databases.
-macro_rules! statements {
-    ($($(#[$doc:meta])* $name:ident = $sql:expr;)+) => {
-        $($(#[$doc])* const $name: $crate::sql::Sql = $sql;)+
-
-        /// Every statement of this module.
-        #[cfg(test)]
-        pub(crate) const ALL: &[(&str, $crate::sql::Sql)] = &[$((stringify!($name), $name)),+];
-    };
-}
-pub(crate) use statements;
-
-/// A value bound to a statement; `None` is NULL of that type.
-#[derive(Clone)]
-pub(crate) enum Arg {
-    Int(Option<i64>),
-    Text(Option<String>),
-    Blob(Option<Vec<u8>>),
-    Flag(bool),
-}
-
-/// Arguments in the order of their `$n`.
-macro_rules! args {
-    ($($value:expr),+ $(,)?) => { vec![$($crate::sql::Arg::from($value)),+] };
-}
-pub(crate) use args;
-
-impl From<i64> for Arg {
-    fn from(value: i64) -> Self {
-        Self::Int(Some(value))
-    }
-}
-
-impl From<u32> for Arg {
-    fn from(value: u32) -> Self {
-        Self::Int(Some(i64::from(value)))
-    }
-}
-
-/// Counts beyond `i64` do not occur; the largest stands for them.
-fn signed(value: impl TryInto<i64>) -> i64 {
-    value.try_into().unwrap_or(i64::MAX)
-}
-
-impl From<u64> for Arg {
-    fn from(value: u64) -> Self {
-        Self::Int(Some(signed(value)))
-    }
-}
-
-impl From<Option<u64>> for Arg {
-    fn from(value: Option<u64>) -> Self {
-        Self::Int(value.map(signed))
-    }
-}
-
-impl From<usize> for Arg {
-    fn from(value: usize) -> Self {
-        Self::Int(Some(signed(value)))
-    }
-}
-
-impl From<bool> for Arg {
-    fn from(value: bool) -> Self {
-        Self::Flag(value)
-    }
-}
-
-impl From<&str> for Arg {
-    fn from(value: &str) -> Self {
-        Self::Text(Some(value.to_owned()))
-    }
-}
-
-impl From<String> for Arg {
-    fn from(value: String) -> Self {
-        Self::Text(Some(value))
-    }
-}
-
-impl From<Option<String>> for Arg {
-    fn from(value: Option<String>) -> Self {
-        Self::Text(value)
-    }
-}
-
-impl From<Option<&str>> for Arg {
-    fn from(value: Option<&str>) -> Self {
-        Self::Text(value.map(str::to_owned))
-    }
-}
-
-impl From<&[u8]> for Arg {
-    fn from(value: &[u8]) -> Self {
-        Self::Blob(Some(value.to_vec()))
-    }
-}
-
-impl From<Option<&[u8]>> for Arg {
-    fn from(value: Option<&[u8]>) -> Self {
-        Self::Blob(value.map(<[u8]>::to_vec))
-    }
-}
-
-impl From<Timestamp> for Arg {
-    fn from(value: Timestamp) -> Self {
-        Self::Int(Some(value.unix_micros()))
-    }
-}
-
-impl From<Option<Timestamp>> for Arg {
-    fn from(value: Option<Timestamp>) -> Self {
-        Self::Int(value.map(Timestamp::unix_micros))
-    }
-}
-
-impl From<&Hostname> for Arg {
-    fn from(value: &Hostname) -> Self {
-        Self::from(value.as_str())
-    }
-}
-
-macro_rules! ids_are_text {
-    ($($id:ident),+) => {$(
-        impl From<$id> for Arg {
-            fn from(value: $id) -> Self {
-                Self::Text(Some(value.to_string()))
-            }
+    fn corrupt(row: CorruptRow) -> StoreError {
+        StoreError::Corrupt {
+            table: row.table,
+            row: row.row,
+            reason: row.reason,
         }
-    )+};
+    }
 }
-ids_are_text!(CertificateId, DomainId, LeaseToken, OrderId);
+
+pub(crate) type Database = dps_database::Database<StoreErrors>;
+pub(crate) type Session = dps_database::Session<StoreErrors>;
+pub(crate) type Row = dps_database::Row<StoreErrors>;
+
+/// Writes that a lease token guards.
+pub(crate) trait LeasedWrite {
+    /// Runs the statement; any number of rows but one means that the lease is lost.
+    async fn execute_leased(&mut self, sql: Sql, args: Vec<Arg>) -> Result<(), StoreError>;
+}
+
+impl LeasedWrite for Session {
+    async fn execute_leased(&mut self, sql: Sql, args: Vec<Arg>) -> Result<(), StoreError> {
+        match self.execute(sql, args).await? {
+            1 => Ok(()),
+            _ => Err(StoreError::LeaseLost),
+        }
+    }
+}

@@ -3,16 +3,17 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use dps_database::{Pools, Script};
 use dps_domain::lane::Lane;
 use dps_domain::shard::{FEW, SHARDS};
 use sqlx::sqlite::SqlitePoolOptions;
 use sqlx::{AssertSqlSafe, Executor, PgPool, Row, SqlSafeStr, SqlitePool, Statement};
 
-use crate::database::Database;
-use crate::sql::Sql;
+use crate::migrations::SCHEMA;
+use crate::sql::{Database, Sql};
 use crate::{
-    accounts, certificates, claim, cursors, domains, events, fleet, installation, ledger,
-    migrations, orders, outbox, renewal_info, secrets, sync, wakes,
+    accounts, certificates, claim, cursors, domains, events, fleet, installation, ledger, orders,
+    outbox, renewal_info, secrets, sync, wakes,
 };
 
 fn every_statement() -> Vec<(String, Sql)> {
@@ -58,20 +59,19 @@ async fn sqlite() -> SqlitePool {
         .connect("sqlite::memory:")
         .await
         .unwrap();
-    let database = Database::Sqlite {
+    let database = Database::new(Pools::Sqlite {
         writer: pool.clone(),
         readers: pool.clone(),
-    };
-    migrations::migrate(&database).await.unwrap();
+    });
+    database.migrate(&SCHEMA).await.unwrap();
     pool
 }
 
 async fn postgres() -> PgPool {
     let url = dps_lab::postgres::fresh_database().await.unwrap();
     let pool = PgPool::connect(&url).await.unwrap();
-    migrations::migrate(&Database::Postgres(pool.clone()))
-        .await
-        .unwrap();
+    let database = Database::new(Pools::Postgres(pool.clone()));
+    database.migrate(&SCHEMA).await.unwrap();
     pool
 }
 
@@ -351,17 +351,17 @@ fn both_databases_have_the_same_migrations_in_code_and_on_disk() {
             .map(|entry| entry.unwrap().file_name());
         names.map(|name| name.into_string().unwrap()).collect()
     };
-    let in_code = |scripts: &[migrations::Script]| -> BTreeSet<String> {
+    let in_code = |scripts: &[Script]| -> BTreeSet<String> {
         scripts
             .iter()
-            .map(|(version, name, _)| format!("{version:04}_{name}.sql"))
+            .map(|script| format!("{:04}_{}.sql", script.version, script.name))
             .collect()
     };
     let expected = on_disk("postgres");
     assert!(!expected.is_empty());
     assert_eq!(on_disk("sqlite"), expected);
-    assert_eq!(in_code(migrations::POSTGRES), expected);
-    assert_eq!(in_code(migrations::SQLITE), expected);
+    assert_eq!(in_code(SCHEMA.postgres), expected);
+    assert_eq!(in_code(SCHEMA.sqlite), expected);
 }
 
 #[tokio::test]

@@ -16,8 +16,7 @@ use crate::connect::Store;
 use crate::cursors;
 use crate::domains::{self, columns};
 use crate::json::to_json;
-use crate::row::{Row, readable};
-use crate::sql::{Sql, args, statements};
+use crate::sql::{LeasedWrite as _, Row, Sql, args, readable, statements};
 
 const SIGHTINGS: &str = "cabinet_sightings";
 

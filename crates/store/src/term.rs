@@ -9,7 +9,6 @@ use std::time::Duration;
 use dps_domain::Timestamp;
 
 use crate::connect::Store;
-use crate::database::Database;
 
 /// The term of leases that begin now.
 #[derive(Debug, Clone, Copy)]
@@ -22,7 +21,7 @@ pub(crate) struct Term {
 
 impl Store {
     pub(crate) fn term(&self, ttl: Duration) -> Term {
-        let by_server = matches!(self.database, Database::Postgres(_)) && self.server_time;
+        let by_server = self.database.postgres().is_some() && self.server_time;
         Term {
             now: (!by_server).then(|| self.steady.now()),
             micros: u64::try_from(ttl.as_micros()).unwrap_or(u64::MAX),

@@ -12,9 +12,7 @@ use sqlx::{Executor, PgPool};
 use tokio::sync::Mutex;
 
 use crate::connect::Store;
-use crate::database::Database;
-use crate::session::bounded;
-use crate::sql::{Sql, args, statements};
+use crate::sql::{Database, Session, Sql, args, statements};
 
 /// The channel on which replicas call each other.
 const CHANNEL: &str = "dps_wakes";
@@ -26,10 +24,10 @@ statements! {
     ANNOUNCE = Sql::each("SELECT pg_notify('dps_wakes', $1)", "SELECT $1");
 }
 
-/// One replica's ear and mouth.
+/// The channel of one replica.
 struct PostgresWakes {
     database: Database,
-    /// Tells our own words from the others'.
+    /// Distinguishes our own messages from those of others.
     name: String,
     /// One connection, apart from those that the store works with.
     listening: PgPool,
@@ -39,9 +37,7 @@ struct PostgresWakes {
 impl Store {
     /// The way to the other replicas; none on SQLite, which has none.
     pub fn wake_channel(&self) -> Option<Arc<dyn WakeChannel>> {
-        let Database::Postgres(pool) = &self.database else {
-            return None;
-        };
+        let pool = self.database.postgres()?;
         let mut name = [0; 8];
         self.randomness.fill(&mut name);
         let listening = PgPoolOptions::new()
@@ -72,14 +68,15 @@ impl PostgresWakes {
     async fn next(&self, listener: &mut PgListener) -> Result<Vec<WakeSignal>, StoreError> {
         loop {
             let Ok(received) = tokio::time::timeout(SILENCE, listener.try_recv()).await else {
-                bounded("hear of other replicas", listener.execute("SELECT 1")).await?;
+                Session::bounded("hear of other replicas", listener.execute("SELECT 1")).await?;
                 continue;
             };
-            let signals = match bounded("hear of other replicas", async { received }).await? {
-                Some(message) => self.signals(&message),
-                // Reconnected: what was said meanwhile is lost.
-                None => WakeSignal::all().collect(),
-            };
+            let signals =
+                match Session::bounded("hear of other replicas", async { received }).await? {
+                    Some(message) => self.signals(&message),
+                    // Reconnected: what was said meanwhile is lost.
+                    None => WakeSignal::all().collect(),
+                };
             if !signals.is_empty() {
                 return Ok(signals);
             }
@@ -107,7 +104,7 @@ impl WakeChannel for PostgresWakes {
                 listener.listen(CHANNEL).await?;
                 Ok(listener)
             };
-            *place = Some(bounded("listen to other replicas", connect).await?);
+            *place = Some(Session::bounded("listen to other replicas", connect).await?);
             return Ok(WakeSignal::all().collect());
         };
         let signals = self.next(&mut listener).await?;

@@ -1,76 +1,91 @@
 //! Rows and their columns.
 
 use dps_cabinet_api::CustomDomain;
-use dps_domain::{DomainId, Timestamp};
-use sqlx::{ColumnIndex, Decode, Row, Type};
+use dps_database::{Arg, args};
 
-use super::StoreError;
+use super::{Row, StoreError};
 use crate::rules::Record;
 
 /// The columns of a domain, in one order for reading and writing.
 macro_rules! columns {
     () => {
-        "id, tenant_id, hostname, canonical_host, cname_target, status, last_error_code, last_error_message, error_details, \
-         next_attempt_at, certificate_not_after, version, created_at, updated_at, retried_at, position, change_position"
+        "id, tenant_id, hostname, canonical_host, cname_target, status, last_error_code, \
+         last_error_message, error_details, next_attempt_at, certificate_not_after, version, \
+         created_at, updated_at, retried_at, position, change_position"
     };
 }
 pub(super) use columns;
 
 /// Reads a row of [`columns`].
-pub(super) fn record<'r, R>(row: &'r R) -> Result<Record, StoreError>
-where
-    R: Row,
-    usize: ColumnIndex<R>,
-    String: Decode<'r, R::Database> + Type<R::Database>,
-    Option<String>: Decode<'r, R::Database> + Type<R::Database>,
-    i64: Decode<'r, R::Database> + Type<R::Database>,
-    Option<i64>: Decode<'r, R::Database> + Type<R::Database>,
-{
-    let id: String = row.try_get(0)?;
-    let bad = |column| StoreError::BadRow {
-        id: id.clone(),
-        column,
-    };
-    let moment = |micros: Option<i64>| micros.map(Timestamp::from_unix_micros);
-    let details: Option<String> = row.try_get(8)?;
-    let details = details.map(|text| serde_json::from_str(&text)).transpose();
-    let version: i64 = row.try_get(11)?;
-    let domain = CustomDomain {
-        id: id.parse::<DomainId>().map_err(|_| bad("id"))?,
-        tenant_id: row.try_get(1)?,
-        hostname: row.try_get(2)?,
-        canonical_host: row.try_get(3)?,
-        cname_target: row.try_get(4)?,
-        status: row.try_get(5)?,
-        last_error_code: row.try_get(6)?,
-        last_error_message: row.try_get(7)?,
-        error_details: details.map_err(|_| bad("error_details"))?,
-        next_attempt_at: moment(row.try_get(9)?),
-        certificate_not_after: moment(row.try_get(10)?),
-        version: u64::try_from(version).map_err(|_| bad("version"))?,
-        created_at: Timestamp::from_unix_micros(row.try_get(12)?),
-        updated_at: Timestamp::from_unix_micros(row.try_get(13)?),
-    };
+pub(super) fn record(row: &Row) -> Result<Record, StoreError> {
+    let fields = row.fields("cabinet_domains", "id");
     Ok(Record {
-        domain,
-        retried_at: moment(row.try_get(14)?),
-        position: row.try_get(15)?,
-        change_position: row.try_get(16)?,
+        domain: CustomDomain {
+            id: fields.parse("id")?,
+            tenant_id: fields.get("tenant_id")?,
+            hostname: fields.get("hostname")?,
+            canonical_host: fields.get("canonical_host")?,
+            cname_target: fields.get("cname_target")?,
+            status: fields.get("status")?,
+            last_error_code: fields.get("last_error_code")?,
+            last_error_message: fields.get("last_error_message")?,
+            error_details: fields.json_if_any("error_details")?,
+            next_attempt_at: fields.at_if_any("next_attempt_at")?,
+            certificate_not_after: fields.at_if_any("certificate_not_after")?,
+            version: fields.count("version")?,
+            created_at: fields.at("created_at")?,
+            updated_at: fields.at("updated_at")?,
+        },
+        retried_at: fields.at_if_any("retried_at")?,
+        position: fields.get("position")?,
+        change_position: fields.get("change_position")?,
     })
 }
 
-/// A moment as it is stored.
-pub(super) fn micros(moment: Option<Timestamp>) -> Option<i64> {
-    moment.map(Timestamp::unix_micros)
+/// The values of [`columns`].
+pub(super) fn values(record: &Record) -> Vec<Arg> {
+    let domain = &record.domain;
+    args![
+        domain.id,
+        domain.tenant_id.as_str(),
+        domain.hostname.as_str(),
+        domain.canonical_host.as_str(),
+        domain.cname_target.as_str(),
+        domain.status.as_str(),
+        domain.last_error_code.as_deref(),
+        domain.last_error_message.as_deref(),
+        details(domain),
+        domain.next_attempt_at,
+        domain.certificate_not_after,
+        domain.version,
+        domain.created_at,
+        domain.updated_at,
+        record.retried_at,
+        record.position,
+        record.change_position,
+    ]
 }
 
-/// The version as it is stored; it grows by one per change, so it never comes near the end.
-pub(super) fn version(domain: &CustomDomain) -> i64 {
-    i64::try_from(domain.version).unwrap_or(i64::MAX)
+/// The id and the values of the columns that change.
+pub(super) fn changed_values(record: &Record) -> Vec<Arg> {
+    let domain = &record.domain;
+    args![
+        domain.id,
+        domain.status.as_str(),
+        domain.last_error_code.as_deref(),
+        domain.last_error_message.as_deref(),
+        details(domain),
+        domain.next_attempt_at,
+        domain.certificate_not_after,
+        domain.version,
+        domain.updated_at,
+        record.retried_at,
+        record.change_position,
+    ]
 }
 
 /// The details as they are stored.
-pub(super) fn details(domain: &CustomDomain) -> Option<String> {
+fn details(domain: &CustomDomain) -> Option<String> {
     domain
         .error_details
         .as_ref()

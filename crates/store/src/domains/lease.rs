@@ -23,12 +23,9 @@ use super::park::park_in_tx;
 use super::{
     COMPLETE, Rules, TABLE, accompany_in_tx, assignments, columns, queue, read, record_args,
 };
-use crate::database::Database;
 use crate::ledger;
-use crate::row::Row;
-use crate::session::Session;
 use crate::shard::Turns;
-use crate::sql::{Sql, args, statements};
+use crate::sql::{Database, LeasedWrite as _, Row, Session, Sql, args, statements};
 use crate::term::{Term, lease_now};
 
 /// Renewals that are moved to the urgent lane at a time, for each that is asked for: enough that

@@ -13,9 +13,7 @@ use serde_json::json;
 
 use super::TABLE;
 use crate::json::to_json;
-use crate::row::Row;
-use crate::session::Session;
-use crate::sql::{Sql, args, statements};
+use crate::sql::{Row, Session, Sql, args, statements};
 use crate::{events, outbox};
 
 /// How long it rests.

@@ -1,20 +1,21 @@
 //! A conversation with either database: one connection for reading, or one transaction for writing.
 
+use std::marker::PhantomData;
 use std::time::Duration;
 
-use dps_application::ports::store::StoreError;
-use dps_database::DriverError;
 use sqlx::pool::PoolConnection;
 use sqlx::{Database, Postgres, Sqlite, Transaction};
 
+use crate::driver_error::DriverError;
+use crate::errors::SqlErrors;
 use crate::row::Row;
 use crate::sql::{Arg, Sql};
 
-/// No statement may take longer, wherever the database is; work is leased, so the next pass tries
-/// again.
+/// Longest duration of one exchange with the database.
 const STATEMENT_BOUND: Duration = Duration::from_secs(30);
 
-/// What statements run on. Dropping a transaction that was not committed rolls it back.
+/// The connection or transaction that statements run on. Dropping a transaction that was not
+/// committed rolls it back.
 pub(crate) enum Handle<D: Database> {
     Reading(PoolConnection<D>),
     Writing(Transaction<'static, D>),
@@ -36,9 +37,10 @@ pub(crate) enum Link {
 }
 
 /// Statements of one operation; their errors name it.
-pub(crate) struct Session {
+pub struct Session<E> {
     link: Link,
     operation: &'static str,
+    errors: PhantomData<fn() -> E>,
 }
 
 macro_rules! bind {
@@ -54,17 +56,17 @@ macro_rules! bind {
     };
 }
 
-impl Session {
+impl<E: SqlErrors> Session<E> {
     pub(crate) fn new(link: Link, operation: &'static str) -> Self {
-        Self { link, operation }
+        Self {
+            link,
+            operation,
+            errors: PhantomData,
+        }
     }
 
-    /// All rows that the statement answers.
-    pub(crate) async fn fetch_all(
-        &mut self,
-        sql: Sql,
-        args: Vec<Arg>,
-    ) -> Result<Vec<Row>, StoreError> {
+    /// Returns all rows of the statement's result.
+    pub async fn fetch_all(&mut self, sql: Sql, args: Vec<Arg>) -> Result<Vec<Row<E>>, E::Error> {
         let link = &mut self.link;
         let work = async {
             Ok(match link {
@@ -72,30 +74,26 @@ impl Session {
                     let rows = bind!(sql.postgres, args)
                         .fetch_all(handle.connection())
                         .await?;
-                    rows.into_iter().map(Row::Postgres).collect()
+                    rows.into_iter().map(Row::from).collect()
                 }
                 Link::Sqlite(handle) => {
                     let rows = bind!(sql.sqlite, args)
                         .fetch_all(handle.connection())
                         .await?;
-                    rows.into_iter().map(Row::Sqlite).collect()
+                    rows.into_iter().map(Row::from).collect()
                 }
             })
         };
-        bounded(self.operation, work).await
+        Self::bounded(self.operation, work).await
     }
 
-    /// The only row that the statement answers, if any.
-    pub(crate) async fn fetch(
-        &mut self,
-        sql: Sql,
-        args: Vec<Arg>,
-    ) -> Result<Option<Row>, StoreError> {
+    /// Returns the first row of the statement's result, if any.
+    pub async fn fetch(&mut self, sql: Sql, args: Vec<Arg>) -> Result<Option<Row<E>>, E::Error> {
         Ok(self.fetch_all(sql, args).await?.into_iter().next())
     }
 
     /// Runs the statement; returns how many rows it touched.
-    pub(crate) async fn execute(&mut self, sql: Sql, args: Vec<Arg>) -> Result<u64, StoreError> {
+    pub async fn execute(&mut self, sql: Sql, args: Vec<Arg>) -> Result<u64, E::Error> {
         let link = &mut self.link;
         let work = async {
             Ok(match link {
@@ -111,24 +109,11 @@ impl Session {
                 }
             })
         };
-        bounded(self.operation, work).await
+        Self::bounded(self.operation, work).await
     }
 
-    /// As [`Self::execute`] for a write that a lease token guards: any number of rows but one means
-    /// that the lease is lost.
-    pub(crate) async fn execute_leased(
-        &mut self,
-        sql: Sql,
-        args: Vec<Arg>,
-    ) -> Result<(), StoreError> {
-        match self.execute(sql, args).await? {
-            1 => Ok(()),
-            _ => Err(StoreError::LeaseLost),
-        }
-    }
-
-    /// Makes the writes last.
-    pub(crate) async fn commit(self) -> Result<(), StoreError> {
+    /// Commits the writes of a transaction.
+    pub async fn commit(self) -> Result<(), E::Error> {
         let operation = self.operation;
         let work = async {
             match self.link {
@@ -137,24 +122,19 @@ impl Session {
                 Link::Postgres(Handle::Reading(_)) | Link::Sqlite(Handle::Reading(_)) => Ok(()),
             }
         };
-        bounded(operation, work).await
+        Self::bounded(operation, work).await
     }
-}
 
-/// Runs one exchange with the database within the bound.
-pub(crate) async fn bounded<T>(
-    operation: &'static str,
-    work: impl Future<Output = Result<T, sqlx::Error>>,
-) -> Result<T, StoreError> {
-    match tokio::time::timeout(STATEMENT_BOUND, work).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(source)) => Err(StoreError::Unavailable {
-            operation,
-            source: Box::new(DriverError::from(source)),
-        }),
-        Err(elapsed) => Err(StoreError::Unavailable {
-            operation,
-            source: Box::new(elapsed),
-        }),
+    /// Runs one exchange with the database within the bound of all statements.
+    pub async fn bounded<T>(
+        operation: &'static str,
+        work: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, E::Error> {
+        let error = match tokio::time::timeout(STATEMENT_BOUND, work).await {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(error)) => DriverError::from(error),
+            Err(_) => DriverError::timed_out(STATEMENT_BOUND),
+        };
+        Err(E::unavailable(operation, error))
     }
 }

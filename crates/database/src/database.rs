@@ -1,0 +1,123 @@
+//! The pools of connections to either database.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use sqlx::{PgPool, SqlitePool};
+
+use crate::errors::SqlErrors;
+use crate::migrations::{MigrateError, Schema, SchemaError};
+use crate::open::{ConnectError, OpenOptions, open};
+use crate::session::{Handle, Link, Session};
+use crate::target::Target;
+
+/// The connections to one database.
+#[derive(Debug, Clone)]
+pub enum Pools {
+    /// A server, shared with other processes.
+    Postgres(PgPool),
+    /// A file or memory of this process.
+    Sqlite {
+        /// The one connection that writes.
+        writer: SqlitePool,
+        /// Connections that read beside it from the write-ahead log. In memory, the writer itself.
+        readers: SqlitePool,
+    },
+}
+
+/// The database behind a store. Clones share the connections.
+pub struct Database<E> {
+    pools: Pools,
+    errors: PhantomData<fn() -> E>,
+}
+
+impl<E> Clone for Database<E> {
+    fn clone(&self) -> Self {
+        Self::new(self.pools.clone())
+    }
+}
+
+impl<E> fmt::Debug for Database<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.pools {
+            Pools::Postgres(_) => "PostgreSQL",
+            Pools::Sqlite { .. } => "SQLite",
+        })
+    }
+}
+
+impl<E> Database<E> {
+    /// The database behind these connections.
+    pub const fn new(pools: Pools) -> Self {
+        Self {
+            pools,
+            errors: PhantomData,
+        }
+    }
+
+    /// Opens the database.
+    pub async fn open(target: Target, options: &OpenOptions) -> Result<Self, ConnectError> {
+        open(target, options).await.map(Self::new)
+    }
+
+    /// The connections to PostgreSQL; `None` on SQLite.
+    pub const fn postgres(&self) -> Option<&PgPool> {
+        match &self.pools {
+            Pools::Postgres(pool) => Some(pool),
+            Pools::Sqlite { .. } => None,
+        }
+    }
+
+    /// Brings the database to this schema. Safe beside other processes that do the same.
+    pub async fn migrate(&self, schema: &Schema) -> Result<(), MigrateError> {
+        schema.migrate(&self.pools).await
+    }
+
+    /// Compares the database's migrations with this schema, and changes nothing.
+    pub async fn check_schema(&self, schema: &Schema) -> Result<(), SchemaError> {
+        schema.check(&self.pools).await
+    }
+
+    /// Closes every connection, waiting for those in use.
+    pub async fn close(&self) {
+        match &self.pools {
+            Pools::Postgres(pool) => pool.close().await,
+            Pools::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+        }
+    }
+}
+
+impl<E: SqlErrors> Database<E> {
+    /// Acquires a connection for one or several reads.
+    pub async fn read(&self, operation: &'static str) -> Result<Session<E>, E::Error> {
+        let acquire = async {
+            Ok(match &self.pools {
+                Pools::Postgres(pool) => Link::Postgres(Handle::Reading(pool.acquire().await?)),
+                Pools::Sqlite { readers, .. } => {
+                    Link::Sqlite(Handle::Reading(readers.acquire().await?))
+                }
+            })
+        };
+        let link = Session::<E>::bounded(operation, acquire).await?;
+        Ok(Session::new(link, operation))
+    }
+
+    /// Begins a transaction.
+    pub async fn write(&self, operation: &'static str) -> Result<Session<E>, E::Error> {
+        let begin = async {
+            Ok(match &self.pools {
+                Pools::Postgres(pool) => Link::Postgres(Handle::Writing(pool.begin().await?)),
+                // With the write lock at once: a transaction that read first and then wrote could
+                // fail without waiting when another process wrote in between.
+                Pools::Sqlite { writer, .. } => {
+                    Link::Sqlite(Handle::Writing(writer.begin_with("BEGIN IMMEDIATE").await?))
+                }
+            })
+        };
+        let link = Session::<E>::bounded(operation, begin).await?;
+        Ok(Session::new(link, operation))
+    }
+}
