@@ -1,129 +1,36 @@
-//! Named moments just before and just after each effect, at which a drill ends the process as a
-//! power cut would.
-//!
-//! Without the feature `crash-points`, which only tests switch on, `before` and `after` are empty.
-//! With it, the process aborts when it comes to the moment that the environment variable
-//! `DPS_CRASH_AT` names, such as `finalize.after`, or `edge.apply.after:2` for the second time.
+//! Named moments just before and just after each effect of a first issuance, in their order. The
+//! process aborts at the one that `DPS_CRASH_AT` names (see `dps_crash_point`).
 
-/// What is about to happen, or has just happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effect {
+dps_crash_point::crash_points! {
+    "DPS_CRASH_AT";
     /// The CA is asked for a new order.
-    OrderCreate,
+    OrderCreate => "order.create";
     /// The order's URL is stored.
-    OrderSave,
+    OrderSave => "order.save";
     /// The challenge is stored.
-    ChallengeSave,
+    ChallengeSave => "challenge.save";
     /// The edges answer the challenge.
-    ChallengePublish,
+    ChallengePublish => "challenge.publish";
     /// The CA is told to validate.
-    ChallengeAcknowledge,
+    ChallengeAcknowledge => "challenge.acknowledge";
     /// The edges forget the challenge.
-    ChallengeWithdraw,
+    ChallengeWithdraw => "challenge.withdraw";
     /// The certificate's key is stored.
-    KeySave,
+    KeySave => "key.save";
     /// The CA is asked to issue.
-    Finalize,
+    Finalize => "finalize";
     /// The chain is fetched.
-    CertificateFetch,
+    CertificateFetch => "certificate.fetch";
     /// The certificate is stored.
-    CertificateSave,
+    CertificateSave => "certificate.save";
     /// An edge proves the certificate.
-    EdgeApply,
+    EdgeApply => "edge.apply";
     /// The proof is stored.
-    EdgeRecord,
+    EdgeRecord => "edge.record";
     /// A step's outcome is stored, and its lease released or gone on with.
-    OutcomeSave,
+    OutcomeSave => "outcome.save";
     /// The Cabinet takes a report.
-    StatusReport,
+    StatusReport => "status.report";
     /// The delivered report leaves the outbox.
-    ReportSettle,
-}
-
-impl Effect {
-    /// All effects, in the order of a first issuance.
-    pub const ALL: [Self; 15] = [
-        Self::OrderCreate,
-        Self::OrderSave,
-        Self::ChallengeSave,
-        Self::ChallengePublish,
-        Self::ChallengeAcknowledge,
-        Self::ChallengeWithdraw,
-        Self::KeySave,
-        Self::Finalize,
-        Self::CertificateFetch,
-        Self::CertificateSave,
-        Self::EdgeApply,
-        Self::EdgeRecord,
-        Self::OutcomeSave,
-        Self::StatusReport,
-        Self::ReportSettle,
-    ];
-
-    /// The name in `DPS_CRASH_AT`, without `.before` or `.after`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::OrderCreate => "order.create",
-            Self::OrderSave => "order.save",
-            Self::ChallengeSave => "challenge.save",
-            Self::ChallengePublish => "challenge.publish",
-            Self::ChallengeAcknowledge => "challenge.acknowledge",
-            Self::ChallengeWithdraw => "challenge.withdraw",
-            Self::KeySave => "key.save",
-            Self::Finalize => "finalize",
-            Self::CertificateFetch => "certificate.fetch",
-            Self::CertificateSave => "certificate.save",
-            Self::EdgeApply => "edge.apply",
-            Self::EdgeRecord => "edge.record",
-            Self::OutcomeSave => "outcome.save",
-            Self::StatusReport => "status.report",
-            Self::ReportSettle => "report.settle",
-        }
-    }
-}
-
-/// The effect is about to happen.
-pub(crate) fn before(effect: Effect) {
-    reached(effect, "before");
-}
-
-/// The effect has happened; nothing is built on it yet.
-pub(crate) fn after(effect: Effect) {
-    reached(effect, "after");
-}
-
-#[cfg(not(feature = "crash-points"))]
-fn reached(_: Effect, _: &str) {}
-
-#[cfg(feature = "crash-points")]
-fn reached(effect: Effect, side: &str) {
-    use std::sync::LazyLock;
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    /// The wanted moment, and how often it is passed before that.
-    static WANTED: LazyLock<Option<(String, AtomicU32)>> = LazyLock::new(|| {
-        let wanted = std::env::var("DPS_CRASH_AT").ok()?;
-        let (moment, time) = wanted.split_once(':').unwrap_or((&wanted, "1"));
-        let passes = time.parse::<u32>().unwrap_or(1).saturating_sub(1);
-        Some((moment.to_owned(), AtomicU32::new(passes)))
-    });
-
-    let Some((moment, passes)) = &*WANTED else {
-        return;
-    };
-    if moment
-        .strip_suffix(side)
-        .and_then(|effect| effect.strip_suffix('.'))
-        != Some(effect.as_str())
-    {
-        return;
-    }
-    let one_less = |left: u32| left.checked_sub(1);
-    if passes
-        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less)
-        .is_err()
-    {
-        eprintln!("crash point {moment}");
-        std::process::abort();
-    }
+    ReportSettle => "report.settle";
 }
