@@ -24,8 +24,6 @@ mod events;
 mod fleet;
 mod installation;
 mod json;
-#[cfg(test)]
-mod lane_bench;
 mod ledger;
 mod migrations;
 mod orders;
@@ -43,4 +41,6 @@ mod wakes;
 
 pub use claim::ClaimError;
 pub use connect::{Store, StoreOptions};
+#[cfg(feature = "bench")]
+pub use domains::lease::ACQUIRE_STATEMENT as ACQUIRE;
 pub use dps_database::{ConnectError, MigrateError, SchemaError};

@@ -44,7 +44,7 @@ fn every_statement() -> Vec<(String, Sql)> {
     modules.into_iter().flat_map(named).collect()
 }
 
-pub(crate) fn statement(name: &str) -> Sql {
+fn statement(name: &str) -> Sql {
     let found = every_statement()
         .into_iter()
         .find(|(known, _)| known == name);
@@ -273,7 +273,7 @@ fn small_sorts(name: &str) -> usize {
     }
 }
 
-pub(crate) fn with_values(text: &str, values: &[&str]) -> String {
+fn with_values(text: &str, values: &[&str]) -> String {
     let mut text = text.to_owned();
     // From the last on, since `$1` begins `$10`.
     for (index, value) in values.iter().enumerate().rev() {

@@ -152,6 +152,10 @@ statements! {
     FORGET = Sql::both("DELETE FROM custom_domains WHERE id = $1 AND lease_token = $2");
 }
 
+/// The statement that acquires due records, for the benchmark.
+#[cfg(feature = "bench")]
+pub const ACQUIRE_STATEMENT: Sql = ACQUIRE;
+
 /// What is asked for when acquiring.
 pub(crate) struct Ask {
     pub(crate) lane: Lane,

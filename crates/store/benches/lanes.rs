@@ -1,5 +1,9 @@
-//! How long acquiring takes with many rows, and that it reads by index however they are spread.
-//! `DPS_BENCH_ROWS` says how many; `script/bench` runs it with a million.
+//! The duration of acquiring with many rows, and whether it reads by index however they are spread.
+//!
+//! `DPS_BENCH_ROWS` is their number. `script/bench lanes` runs it with a million, `cargo test` with
+//! few.
+
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on fails")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,15 +13,13 @@ use dps_application::ports::store::{LeaseStore as _, RecordStore as _};
 use dps_application::ports::{Clock, Randomness};
 use dps_domain::lane::Lane;
 use dps_domain::{DomainId, Issuance, Phase, Timestamp};
+use dps_store::{ACQUIRE, Store, StoreOptions};
 use sqlx::{AssertSqlSafe, Executor, PgPool, Row, SqlitePool};
 use uuid::Uuid;
 
-use crate::statement_tests::{statement, with_values};
-use crate::{Store, StoreOptions};
-
-/// Few enough for every run of the tests.
+/// The number of rows in a run of the tests.
 const ROWS: usize = 20_000;
-/// What all permits of the default settings may ask for.
+/// The permits of the default settings together.
 const LIMIT: usize = 24;
 const LANE: Lane = Lane::Issuance;
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
@@ -119,6 +121,15 @@ async fn fill(store: &Store, pool: &Pool, rows: usize, spread: Spread) {
     pool.run("ANALYZE".to_owned()).await;
 }
 
+fn with_values(text: &str, values: &[&str]) -> String {
+    let mut text = text.to_owned();
+    // From the last on, since `$1` begins `$10`.
+    for (index, value) in values.iter().enumerate().rev() {
+        text = text.replace(&format!("${}", index + 1), value);
+    }
+    text
+}
+
 /// The plans for the statement as it is prepared: for values, and for whatever values come.
 async fn plans(pool: &Pool) -> Vec<String> {
     let now = NOW.unix_micros().to_string();
@@ -136,12 +147,11 @@ async fn plans(pool: &Pool) -> Vec<String> {
         "5",
         "0",
     ];
-    let acquire = statement("domains::lease::ACQUIRE");
     match pool {
         Pool::Sqlite(pool) => {
             let explain = format!(
                 "EXPLAIN QUERY PLAN {}",
-                with_values(acquire.sqlite, &values)
+                with_values(ACQUIRE.sqlite, &values)
             );
             let rows = pool.fetch_all(AssertSqlSafe(explain)).await.unwrap();
             rows.iter().map(|row| row.get("detail")).collect()
@@ -152,7 +162,7 @@ async fn plans(pool: &Pool) -> Vec<String> {
             for mode in ["force_custom_plan", "force_generic_plan"] {
                 let prepare = format!(
                     "DEALLOCATE ALL; SET plan_cache_mode = {mode}; PREPARE acquire AS {}",
-                    acquire.postgres
+                    ACQUIRE.postgres
                 );
                 sqlx::raw_sql(AssertSqlSafe(prepare))
                     .execute(&mut *connection)
@@ -254,19 +264,18 @@ const SPREADS: [Spread; 3] = [
     Spread::OneTenantHasNineTenths,
 ];
 
-#[tokio::test]
-async fn many_rows_are_acquired_by_index_however_they_are_spread_on_postgresql() {
-    for spread in SPREADS {
-        let url = dps_lab::postgres::fresh_database().await.unwrap();
-        measure(&url, "PostgreSQL", spread).await;
-    }
-}
-
-#[tokio::test]
-async fn many_rows_are_acquired_by_index_however_they_are_spread_on_sqlite() {
-    for spread in SPREADS {
-        let directory = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}/store.db", directory.path().display());
-        measure(&url, "SQLite", spread).await;
-    }
+fn main() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        for spread in SPREADS {
+            let url = dps_lab::postgres::fresh_database().await.unwrap();
+            measure(&url, "PostgreSQL", spread).await;
+            let directory = tempfile::tempdir().unwrap();
+            let url = format!("sqlite://{}/store.db", directory.path().display());
+            measure(&url, "SQLite", spread).await;
+        }
+    });
 }
