@@ -40,16 +40,23 @@ pub struct StoreOptions {
 }
 
 impl StoreOptions {
+    /// Connections at most, where the operator sets nothing.
+    pub const MAX_CONNECTIONS: u32 = 10;
+    /// Lines of history of each domain, where the operator sets nothing.
+    pub const EVENTS_PER_DOMAIN: u32 = 200;
+    /// How long lines of history are kept, where the operator sets nothing.
+    pub const EVENTS_MAX_AGE: Duration = Duration::from_secs(180 * 24 * 3600);
+
     /// The usual bounds.
     pub fn new(randomness: Arc<dyn Randomness>, steady: Arc<dyn Clock>) -> Self {
         Self {
             randomness,
             steady,
             server_time: true,
-            max_connections: 16,
+            max_connections: Self::MAX_CONNECTIONS,
             acquire_timeout: Duration::from_secs(10),
-            events_per_domain: 200,
-            events_max_age: Duration::from_secs(180 * 24 * 3600),
+            events_per_domain: Self::EVENTS_PER_DOMAIN,
+            events_max_age: Self::EVENTS_MAX_AGE,
             create: true,
         }
     }

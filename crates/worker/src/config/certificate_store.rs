@@ -6,6 +6,7 @@ use dps_database::{ConnectionString, Target};
 use dps_domain::with_causes;
 use dps_host::{HumanDuration, Secret};
 use dps_infrastructure::secrets::{KeyRing, KeyRingError};
+use dps_store::StoreOptions;
 use serde::{Deserialize, Serialize};
 
 use super::report::Report;
@@ -72,9 +73,9 @@ impl Default for CertificateStore {
             allow_unverified_tls: false,
             encryption_key: None,
             encryption_key_file: None,
-            max_connections: 10,
-            events_per_domain: 200,
-            events_max_age: HumanDuration::from_secs(180 * DAY),
+            max_connections: StoreOptions::MAX_CONNECTIONS,
+            events_per_domain: StoreOptions::EVENTS_PER_DOMAIN,
+            events_max_age: StoreOptions::EVENTS_MAX_AGE.into(),
         }
     }
 }
