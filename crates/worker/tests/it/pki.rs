@@ -194,3 +194,31 @@ fn what_cannot_be_made_is_refused_with_a_reason_and_leaves_nothing_behind() {
     let said = refused(home.path(), &["init", "--out", "pki", "--edge", "two"]);
     assert!(said.contains("ca.key is missing"), "{said}");
 }
+
+#[test]
+fn an_authority_whose_making_was_interrupted_is_finished_by_the_next_call() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("pki");
+    let (certificate, key) = (folder.join("ca.pem"), folder.join("ca.key"));
+    let unfinished = folder.join(".ca.pem.new");
+    let init = ["init", "--out", "pki", "--edge", "one"];
+    ran(home.path(), &init);
+    let made = std::fs::read_to_string(&certificate).unwrap();
+    // As the folder is after a kill between the key and the certificate's name.
+    std::fs::remove_dir_all(folder.join("edge-one")).unwrap();
+    std::fs::rename(&certificate, &unfinished).unwrap();
+    ran(home.path(), &init);
+    assert_eq!(std::fs::read_to_string(&certificate).unwrap(), made);
+    assert!(!unfinished.exists());
+    // As it is after a kill before the key: nothing was signed for this certificate.
+    std::fs::remove_dir_all(folder.join("edge-one")).unwrap();
+    std::fs::rename(&certificate, &unfinished).unwrap();
+    std::fs::remove_file(&key).unwrap();
+    ran(home.path(), &init);
+    assert_ne!(std::fs::read_to_string(&certificate).unwrap(), made);
+    assert!(!unfinished.exists());
+    // A key whose certificate was lost is not replaced.
+    std::fs::remove_file(&certificate).unwrap();
+    let said = refused(home.path(), &init);
+    assert!(said.contains("ca.pem is missing beside ca.key"), "{said}");
+}

@@ -1,5 +1,5 @@
-//! The folder on disk. Directories have mode 0700 and files 0600; a machine's folder is there as a
-//! whole or not at all.
+//! The folder on disk. Directories have mode 0700 and files 0600. The authority and each machine's
+//! folder are there as a whole or not at all, whenever the process is killed.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -16,10 +16,16 @@ use zeroize::Zeroizing;
 
 const CA: &str = "ca.pem";
 const CA_KEY: &str = "ca.key";
+/// The certificate of a new authority until its key is there.
+const CA_UNFINISHED: &str = ".ca.pem.new";
 const CERTIFICATE: &str = "certificate.pem";
 const KEY: &str = "key.pem";
 
-pub(super) struct Folder(PathBuf);
+pub(super) struct Folder {
+    path: PathBuf,
+    /// Held while the folder is in use: another process waits.
+    _lock: fs::File,
+}
 
 impl Folder {
     pub(super) fn make(path: &Path) -> anyhow::Result<Self> {
@@ -33,12 +39,19 @@ impl Folder {
 
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
         ensure!(path.is_dir(), "{} is not a folder", path.display());
-        Ok(Self(path.to_owned()))
+        let lock = fs::File::open(path)
+            .and_then(|folder| folder.lock().map(|()| folder))
+            .with_context(|| format!("cannot lock {}", path.display()))?;
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: lock,
+        })
     }
 
     /// The authority, if there is one.
     pub(super) fn authority(&self) -> anyhow::Result<Option<PrivateAuthority>> {
-        let (certificate, key) = (self.0.join(CA), self.0.join(CA_KEY));
+        self.finish_authority()?;
+        let (certificate, key) = (self.path.join(CA), self.path.join(CA_KEY));
         match (certificate.exists(), key.exists()) {
             (false, false) => Ok(None),
             (true, true) => {
@@ -47,7 +60,7 @@ impl Folder {
                 let key = CertificateKey::from_pem(&text)
                     .with_context(|| format!("{} cannot be used", key.display()))?;
                 let authority = PrivateAuthority::open(chain, key).with_context(|| {
-                    format!("the authority in {} cannot be used", self.0.display())
+                    format!("the authority in {} cannot be used", self.path.display())
                 })?;
                 Ok(Some(authority))
             }
@@ -56,15 +69,29 @@ impl Folder {
         }
     }
 
-    /// Keeps a new authority: the key first, so that no certificate stands there that nothing can
-    /// be signed for.
+    /// Keeps a new authority.
     pub(super) fn keep_authority(&self, authority: &PrivateAuthority) -> anyhow::Result<()> {
+        let unfinished = self.path.join(CA_UNFINISHED);
+        // A process that was killed here left a certificate without a key: it is of no use.
+        remove_leftover(&unfinished)?;
+        write_new(&unfinished, &authority.chain().to_pem())?;
         write_new(
-            &self.0.join(CA_KEY),
+            &self.path.join(CA_KEY),
             authority.key().to_pem().expose_secret(),
         )?;
-        write_new(&self.0.join(CA), &authority.chain().to_pem())?;
-        sync(&self.0)
+        // A process that is killed here has everything: the next one finishes.
+        self.finish_authority()
+    }
+
+    /// Gives the certificate of a new authority its name, once its key is there.
+    fn finish_authority(&self) -> anyhow::Result<()> {
+        let (certificate, unfinished) = (self.path.join(CA), self.path.join(CA_UNFINISHED));
+        if certificate.exists() || !unfinished.exists() || !self.path.join(CA_KEY).exists() {
+            return Ok(());
+        }
+        fs::rename(&unfinished, &certificate)
+            .with_context(|| format!("cannot create {}", certificate.display()))?;
+        sync(&self.path)
     }
 
     /// The names of a machine's certificate, if its folder is there.
@@ -85,12 +112,12 @@ impl Folder {
     /// The machines' folders by name.
     pub(super) fn machines(&self) -> anyhow::Result<Vec<String>> {
         let mut machines = Vec::new();
-        for entry in
-            fs::read_dir(&self.0).with_context(|| format!("cannot read {}", self.0.display()))?
+        for entry in fs::read_dir(&self.path)
+            .with_context(|| format!("cannot read {}", self.path.display()))?
         {
             let name = entry?.file_name();
             let Some(name) = name.to_str() else { continue };
-            if super::role_of(name).is_some() && self.0.join(name).join(CERTIFICATE).exists() {
+            if super::role_of(name).is_some() && self.path.join(name).join(CERTIFICATE).exists() {
                 machines.push(name.to_owned());
             }
         }
@@ -106,7 +133,7 @@ impl Folder {
         chain: &CertificateChain,
         key: &CertificateKey,
     ) -> anyhow::Result<()> {
-        let path = self.0.join(machine);
+        let path = self.path.join(machine);
         ensure!(
             !path.exists(),
             "{} exists but holds no {CERTIFICATE}; move it away",
@@ -115,15 +142,15 @@ impl Folder {
         let unfinished = tempfile::Builder::new()
             .prefix(".unfinished-")
             .permissions(fs::Permissions::from_mode(0o700))
-            .tempdir_in(&self.0)
-            .with_context(|| format!("cannot write to {}", self.0.display()))?;
+            .tempdir_in(&self.path)
+            .with_context(|| format!("cannot write to {}", self.path.display()))?;
         write_new(&unfinished.path().join(KEY), key.to_pem().expose_secret())?;
         write_new(&unfinished.path().join(CERTIFICATE), &chain.to_pem())?;
         write_new(&unfinished.path().join(CA), &authority.chain().to_pem())?;
         sync(unfinished.path())?;
         fs::rename(unfinished.path(), &path)
             .with_context(|| format!("cannot create {}", path.display()))?;
-        sync(&self.0)
+        sync(&self.path)
     }
 
     /// Replaces a machine's certificate and key. Killed between the two, it is mended by calling it
@@ -134,7 +161,7 @@ impl Folder {
         chain: &CertificateChain,
         key: &CertificateKey,
     ) -> anyhow::Result<()> {
-        let path = self.0.join(machine);
+        let path = self.path.join(machine);
         for (name, text) in [
             (KEY, key.to_pem().expose_secret()),
             (CERTIFICATE, &chain.to_pem()),
@@ -149,7 +176,7 @@ impl Folder {
     }
 
     fn certificate(&self, machine: &str) -> anyhow::Result<Option<CertificateChain>> {
-        let path = self.0.join(machine).join(CERTIFICATE);
+        let path = self.path.join(machine).join(CERTIFICATE);
         if path.exists() {
             read_chain(&path).map(Some)
         } else {
