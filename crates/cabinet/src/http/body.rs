@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
 use dps_cabinet_api::{CreateRequest, ProblemCode, StatusReport, limits};
+use dps_domain::text::shown;
 use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -105,17 +106,27 @@ fn decode<T: Contract>(bytes: &[u8]) -> Result<T, Refusal> {
         let path = error.path().to_string();
         Refusal::at(
             ProblemCode::FieldInvalid,
-            &shown(&path),
-            shown(&error.into_inner().to_string()),
+            &shown(&path, SHOWN_CHARS),
+            shown(&error.into_inner().to_string(), SHOWN_CHARS),
         )
     })
 }
 
-/// The beginning of a text that may repeat what the caller sent.
-fn shown(text: &str) -> String {
-    text.chars().take(SHOWN_CHARS).collect()
-}
-
 fn invalid(detail: impl Into<String>) -> Refusal {
     Refusal::at(ProblemCode::BodyInvalid, "body", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_repeats_no_control_character_of_the_caller() {
+        let body = r#"{"status": "\u001b[2J\u0085Sideways"}"#;
+        let refusal = decode::<StatusReport>(body.as_bytes()).unwrap_err();
+        assert_eq!(refusal.problem.field.as_deref(), Some("status"));
+        let detail = &refusal.problem.detail;
+        assert!(detail.contains("[2JSideways"), "{detail:?}");
+        assert!(!detail.contains(char::is_control), "{detail:?}");
+    }
 }

@@ -6,6 +6,7 @@ use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri};
 use dps_cabinet_api::{ProblemCode, is_tenant_id, limits, parse_version_tag};
+use dps_domain::text::shown;
 use dps_domain::{DomainId, Hostname, Status};
 
 use super::reply::no_such_domain;
@@ -27,9 +28,8 @@ impl Params {
         let mut params = BTreeMap::new();
         for (name, value) in pairs {
             if !known.contains(&name.as_str()) {
-                let shown: String = name.chars().take(64).collect();
                 let detail = format!("unknown parameter; the known ones are {}", known.join(", "));
-                return Err(refuse(&shown, detail));
+                return Err(refuse(&shown(&name, 64), detail));
             }
             if params.insert(name.clone(), value).is_some() {
                 return Err(refuse(&name, "give this parameter once"));
@@ -145,4 +145,16 @@ pub(super) fn if_match(headers: &HeaderMap) -> Result<u64, Refusal> {
 
 fn refuse(field: &str, detail: impl Into<String>) -> Refusal {
     Refusal::at(ProblemCode::ParameterInvalid, field, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_parameter_is_named_without_its_control_characters() {
+        let uri = Uri::from_static("/?st%1B%5B2Jatus=x");
+        let refusal = Params::read(&uri, &["status"]).err().unwrap();
+        assert_eq!(refusal.problem.field.as_deref(), Some("st[2Jatus"));
+    }
 }
