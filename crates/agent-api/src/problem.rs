@@ -1,154 +1,103 @@
 //! Refusals: problem documents (RFC 9457) with a code of our own.
 
-use std::fmt;
+use dps_problem::{CodeMember, problem_codes};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use serde::{Deserialize, Serialize};
+pub use dps_problem::PROBLEM_CONTENT_TYPE;
 
-/// The media type of a [`Problem`].
-pub const PROBLEM_CONTENT_TYPE: &str = "application/problem+json";
+/// A problem document. `detail` names the fault and the remedy, and never repeats a key.
+pub type Problem = dps_problem::Problem<ProblemCode>;
 
-/// A problem document. `detail` names what is wrong and what to do, and never repeats a key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Problem {
-    /// Always `about:blank`: `code` is the stable name.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// The code in words.
-    pub title: String,
-    /// The HTTP status.
-    pub status: u16,
-    /// This occurrence, and the remedy.
-    pub detail: String,
-    /// The stable code.
-    pub code: ProblemCode,
-    /// The field of the request that is to blame, if one is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub field: Option<String>,
-}
-
-macro_rules! codes {
-    ($($(#[$doc:meta])* $variant:ident = $text:literal, $title:literal, $status:literal;)*) => {
-        /// Every reason for which the agent refuses. Stable; clients take new ones as
-        /// [`ProblemCode::Unknown`].
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        pub enum ProblemCode {
-            $($(#[$doc])* #[serde(rename = $text)] $variant,)*
-            /// A code of a newer agent.
-            #[serde(other, rename = "UNKNOWN")]
-            Unknown,
-        }
-
-        impl ProblemCode {
-            /// Every code but [`ProblemCode::Unknown`].
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
-
-            /// The code on the wire and in metrics.
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $text,)*
-                    Self::Unknown => "UNKNOWN",
-                }
-            }
-
-            /// The code in words.
-            pub const fn title(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $title,)*
-                    Self::Unknown => "Unknown problem",
-                }
-            }
-
-            /// The HTTP status it is sent with.
-            pub const fn status(self) -> u16 {
-                match self {
-                    $(Self::$variant => $status,)*
-                    Self::Unknown => 500,
-                }
-            }
-        }
-    };
-}
-
-codes! {
-    /// The request cannot be read: not JSON, a field missing, a hostname or token that is none.
-    RequestMalformed = "REQUEST_MALFORMED", "The request cannot be read", 400;
-    /// No token, a wrong one, or a call that is only answered over mutual TLS.
-    Unauthorized = "UNAUTHORIZED", "The caller does not prove itself as it must", 401;
-    /// No such path.
-    NotFound = "NOT_FOUND", "There is nothing here", 404;
-    /// The method is not offered on this path.
-    MethodNotAllowed = "METHOD_NOT_ALLOWED", "This method is not offered here", 405;
-    /// The request took too long to arrive or to serve.
-    RequestTimeout = "REQUEST_TIMEOUT", "The request took too long", 408;
-    /// The agent holds a newer certificate of this hostname.
-    GenerationStale = "GENERATION_STALE", "A newer generation is held already", 409;
-    /// The same generation was applied with another certificate.
-    GenerationConflict = "GENERATION_CONFLICT", "The generation is taken by another certificate", 409;
-    /// The body is larger than the agent reads.
-    RequestTooLarge = "REQUEST_TOO_LARGE", "The request is too large", 413;
-    /// The chain cannot be parsed.
-    ChainMalformed = "CHAIN_MALFORMED", "The certificate chain cannot be read", 422;
-    /// A certificate is not signed by the next one.
-    ChainOutOfOrder = "CHAIN_OUT_OF_ORDER", "The certificate chain is out of order", 422;
-    /// The private key cannot be parsed.
-    KeyMalformed = "KEY_MALFORMED", "The private key cannot be read", 422;
-    /// The private key belongs to another certificate.
-    KeyMismatch = "KEY_MISMATCH", "The private key belongs to another certificate", 422;
-    /// The certificate is for other names.
-    NameNotCovered = "NAME_NOT_COVERED", "The certificate does not cover the hostname", 422;
-    /// The certificate is not valid yet.
-    NotYetValid = "NOT_YET_VALID", "The certificate is not valid yet", 422;
-    /// The certificate is not valid any more.
-    Expired = "EXPIRED", "The certificate has expired", 422;
-    /// The key is too weak.
-    WeakKey = "WEAK_KEY", "The key is too weak", 422;
-    /// A signature uses a broken hash.
-    WeakSignature = "WEAK_SIGNATURE", "A signature is too weak", 422;
-    /// The certificate is not for TLS servers.
-    WrongUsage = "WRONG_USAGE", "The certificate is not for TLS servers", 422;
-    /// A certificate above the leaf is not an authority's.
-    NotAnAuthority = "NOT_AN_AUTHORITY", "An intermediate certificate may not issue others", 422;
-    /// The fingerprint is not the chain's.
-    FingerprintMismatch = "FINGERPRINT_MISMATCH", "The fingerprint is not the chain's", 422;
-    /// Chain or key do not fit into HAProxy's buffer.
-    PayloadTooLarge = "PAYLOAD_TOO_LARGE", "The certificate does not fit into HAProxy's buffer", 422;
-    /// HAProxy looked at the certificate and refused it.
-    EdgeRejected = "EDGE_REJECTED", "HAProxy refused the certificate", 422;
-    /// HAProxy took the certificate but presents another one.
-    EdgeMismatch = "EDGE_MISMATCH", "The edge presents another certificate", 500;
-    /// The agent's disk or something else of the agent failed.
-    Internal = "INTERNAL", "The agent failed", 500;
-    /// HAProxy does not answer on its Runtime API.
-    HaproxyUnreachable = "HAPROXY_UNREACHABLE", "HAProxy does not answer", 503;
-    /// The agent holds as much as it is allowed to.
-    CapacityExhausted = "CAPACITY_EXHAUSTED", "The agent's limit is reached", 507;
-}
-
-impl fmt::Display for ProblemCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+problem_codes! {
+    /// Every reason for which the agent refuses. Stable; clients take new ones as
+    /// [`ProblemCode::Unknown`].
+    pub enum ProblemCode {
+        /// The request cannot be read: not JSON, a field missing, a hostname or token that is none.
+        RequestMalformed => "REQUEST_MALFORMED", 400, "The request cannot be read";
+        /// No token, a wrong one, or a call that is only answered over mutual TLS.
+        Unauthorized => "UNAUTHORIZED", 401, "The caller does not prove itself as it must";
+        /// No such path.
+        NotFound => "NOT_FOUND", 404, "There is nothing here";
+        /// The method is not offered on this path.
+        MethodNotAllowed => "METHOD_NOT_ALLOWED", 405, "This method is not offered here";
+        /// The request took too long to arrive or to serve.
+        RequestTimeout => "REQUEST_TIMEOUT", 408, "The request took too long";
+        /// The agent holds a newer certificate of this hostname.
+        GenerationStale => "GENERATION_STALE", 409, "A newer generation is held already";
+        /// The same generation was applied with another certificate.
+        GenerationConflict => "GENERATION_CONFLICT", 409, "The generation is taken by another certificate";
+        /// The body is larger than the agent reads.
+        RequestTooLarge => "REQUEST_TOO_LARGE", 413, "The request is too large";
+        /// The chain cannot be parsed.
+        ChainMalformed => "CHAIN_MALFORMED", 422, "The certificate chain cannot be read";
+        /// A certificate is not signed by the next one.
+        ChainOutOfOrder => "CHAIN_OUT_OF_ORDER", 422, "The certificate chain is out of order";
+        /// The private key cannot be parsed.
+        KeyMalformed => "KEY_MALFORMED", 422, "The private key cannot be read";
+        /// The private key belongs to another certificate.
+        KeyMismatch => "KEY_MISMATCH", 422, "The private key belongs to another certificate";
+        /// The certificate is for other names.
+        NameNotCovered => "NAME_NOT_COVERED", 422, "The certificate does not cover the hostname";
+        /// The certificate is not valid yet.
+        NotYetValid => "NOT_YET_VALID", 422, "The certificate is not valid yet";
+        /// The certificate is not valid any more.
+        Expired => "EXPIRED", 422, "The certificate has expired";
+        /// The key is too weak.
+        WeakKey => "WEAK_KEY", 422, "The key is too weak";
+        /// A signature uses a broken hash.
+        WeakSignature => "WEAK_SIGNATURE", 422, "A signature is too weak";
+        /// The certificate is not for TLS servers.
+        WrongUsage => "WRONG_USAGE", 422, "The certificate is not for TLS servers";
+        /// A certificate above the leaf is not an authority's.
+        NotAnAuthority => "NOT_AN_AUTHORITY", 422, "An intermediate certificate may not issue others";
+        /// The fingerprint is not the chain's.
+        FingerprintMismatch => "FINGERPRINT_MISMATCH", 422, "The fingerprint is not the chain's";
+        /// Chain or key do not fit into HAProxy's buffer.
+        PayloadTooLarge => "PAYLOAD_TOO_LARGE", 422, "The certificate does not fit into HAProxy's buffer";
+        /// HAProxy looked at the certificate and refused it.
+        EdgeRejected => "EDGE_REJECTED", 422, "HAProxy refused the certificate";
+        /// HAProxy took the certificate but presents another one.
+        EdgeMismatch => "EDGE_MISMATCH", 500, "The edge presents another certificate";
+        /// The agent's disk or something else of the agent failed.
+        Internal => "INTERNAL", 500, "The agent failed";
+        /// HAProxy does not answer on its Runtime API.
+        HaproxyUnreachable => "HAPROXY_UNREACHABLE", 503, "HAProxy does not answer";
+        /// The agent holds as much as it is allowed to.
+        CapacityExhausted => "CAPACITY_EXHAUSTED", 507, "The agent's limit is reached";
+        /// A code of a newer agent.
+        Unknown => "UNKNOWN", 500, "Unknown problem";
     }
 }
 
-impl Problem {
-    /// A problem of this code.
-    pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
-        Self {
-            kind: "about:blank".to_owned(),
-            title: code.title().to_owned(),
-            status: code.status(),
-            detail: detail.into(),
-            code,
-            field: None,
-        }
+impl Serialize for ProblemCode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for ProblemCode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Ok(Self::named(&text).unwrap_or(Self::Unknown))
+    }
+}
+
+impl CodeMember for ProblemCode {
+    type Kind = Self;
+
+    /// Another server's document must not pass for a refusal of the agent.
+    const NEEDS_ALL_MEMBERS: bool = true;
+
+    fn of(kind: Self) -> Self {
+        kind
     }
 
-    /// Names the field of the request that is to blame.
-    #[must_use]
-    pub fn about(mut self, field: &str) -> Self {
-        self.field = Some(field.to_owned());
-        self
+    fn kind(&self) -> Option<Self> {
+        Some(*self)
+    }
+
+    fn read(member: Option<String>) -> Option<Self> {
+        member.map(|text| Self::named(&text).unwrap_or(Self::Unknown))
     }
 }
 

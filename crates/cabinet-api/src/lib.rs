@@ -20,7 +20,7 @@ pub mod limits;
 pub use custom_domain::{CustomDomain, parse_version_tag, version_tag};
 pub use customer::{CreateRequest, CustomerView};
 pub use page::{ChangesPage, Page};
-pub use problem::{PROBLEM_CONTENT_TYPE, Problem, ProblemCode};
+pub use problem::{Code, PROBLEM_CONTENT_TYPE, Problem, ProblemCode, ProblemSchema};
 pub use reading::{DomainEntry, ItemError, is_tenant_id, read_body, read_domain};
 pub use report::StatusReport;
 pub use status_name::StatusName;

@@ -18,7 +18,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use dps_cabinet_api::{Problem, ProblemCode};
+use dps_cabinet_api::{ProblemCode, ProblemSchema};
 use dps_host::TokenGuard;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -189,7 +189,7 @@ pub fn openapi_document() -> OpenApi {
     // Refusals refer to it by name, which registers no schema.
     components
         .schemas
-        .insert(Problem::name().into_owned(), Problem::schema());
+        .insert(ProblemSchema::name().into_owned(), ProblemSchema::schema());
     for (name, caller) in [
         ("serviceToken", "the service"),
         ("apiToken", "the platform's backend"),

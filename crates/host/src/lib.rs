@@ -17,6 +17,7 @@ pub mod exposition;
 pub mod http_server;
 mod log_throttle;
 pub mod mutual_tls;
+pub mod problem;
 pub mod process;
 pub mod randomness;
 mod secret;

@@ -24,7 +24,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 
 pub use health::{HealthCheck, Readiness};
-pub use problem::Problem;
+pub use problem::ProblemCode;
 
 use crate::telemetry::Metrics;
 
@@ -56,19 +56,22 @@ pub fn router(surface: Surface) -> Router {
 /// The same routes with bounds, and with problem documents for what no route answers.
 fn bounded(routes: Router) -> Router {
     routes
-        .fallback(async || Problem::NOT_FOUND)
-        .method_not_allowed_fallback(async || Problem::METHOD_NOT_ALLOWED)
+        .fallback(async || ProblemCode::NotFound)
+        .method_not_allowed_fallback(async || ProblemCode::MethodNotAllowed)
         .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))
         .layer(axum::middleware::from_fn(problem::answer_in_time))
         .layer(CatchPanicLayer::custom(problem::after_panic))
 }
 
-async fn metrics(State(surface): State<Surface>, headers: HeaderMap) -> Result<Response, Problem> {
+async fn metrics(
+    State(surface): State<Surface>,
+    headers: HeaderMap,
+) -> Result<Response, ProblemCode> {
     match surface.metrics.encode() {
         Ok(text) => Ok(exposition::response(&headers, text)),
         Err(error) => {
             tracing::error!(%error, "metrics.encode_failed");
-            Err(Problem::INTERNAL)
+            Err(ProblemCode::Internal)
         }
     }
 }

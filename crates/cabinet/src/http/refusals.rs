@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dps_cabinet_api::{PROBLEM_CONTENT_TYPE, Problem, ProblemCode};
+use dps_cabinet_api::{PROBLEM_CONTENT_TYPE, Problem, ProblemCode, ProblemSchema};
 use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
@@ -267,7 +267,7 @@ fn response(status: u16, refusals: &[&Refused]) -> Response {
         (refusal.code.as_str(), example)
     });
     let content = ContentBuilder::new()
-        .schema(Some(Ref::from_schema_name(Problem::name())))
+        .schema(Some(Ref::from_schema_name(ProblemSchema::name())))
         .examples_from_iter(examples);
     let response = ResponseBuilder::new()
         .description(sentences.join(" "))

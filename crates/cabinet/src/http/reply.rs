@@ -1,10 +1,10 @@
 //! Answers: domains with their entity tag, and problem documents.
 
 use axum::Json;
-use axum::http::header::{CONTENT_TYPE, ETAG, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::StatusCode;
+use axum::http::header::ETAG;
 use axum::response::{IntoResponse, Response};
-use dps_cabinet_api::{CustomDomain, CustomerView, PROBLEM_CONTENT_TYPE, ProblemCode, version_tag};
+use dps_cabinet_api::{CustomDomain, CustomerView, ProblemCode, version_tag};
 use std::time::Duration;
 
 use super::App;
@@ -32,24 +32,7 @@ pub(super) fn customer_view(app: &App, domain: CustomDomain) -> CustomerView {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let status =
-            StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, Json(&self.problem)).into_response();
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_CONTENT_TYPE));
-        if let Some(wait) = self.retry_after {
-            // Rounded up: who comes back after whole seconds must not be early.
-            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        if status == StatusCode::UNAUTHORIZED {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        headers.insert(
-            HeaderName::from_static("cache-control"),
-            HeaderValue::from_static("no-store"),
-        );
-        response
+        dps_host::problem::response(&self.problem, self.retry_after)
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) enum Refusal {
 
 impl Refusal {
     pub(crate) fn request(code: ProblemCode, field: &str, detail: impl Into<String>) -> Self {
-        Self::Request(Box::new(Problem::new(code, detail).about(field)))
+        Self::Request(Box::new(Problem::new(code, detail).at(field)))
     }
 
     /// What was asked for is older than what there is.
@@ -72,9 +72,9 @@ fn runtime_problem(error: &RuntimeError) -> Problem {
             ProblemCode::EdgeRejected,
             format!("{error}; the previous certificate is still served"),
         )
-        .about("chainPem"),
+        .at("chainPem"),
         RuntimeError::PayloadTooLarge { .. } => {
-            Problem::new(ProblemCode::PayloadTooLarge, error.to_string()).about("chainPem")
+            Problem::new(ProblemCode::PayloadTooLarge, error.to_string()).at("chainPem")
         }
         RuntimeError::Unreachable { source, .. } => Problem::new(
             ProblemCode::HaproxyUnreachable,

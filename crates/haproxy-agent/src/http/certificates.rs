@@ -45,7 +45,7 @@ pub(super) async fn apply_batch(
             let detail = format!(
                 "a batch holds at most {MAX_BATCH_CERTIFICATES} certificates; send several batches"
             );
-            return Err(Rejection::new(ProblemCode::RequestTooLarge, detail).about("certificates"));
+            return Err(Rejection::new(ProblemCode::RequestTooLarge, detail).at("certificates"));
         }
         let candidates = batch.certificates.iter();
         Ok(candidates
@@ -117,7 +117,7 @@ pub(super) async fn remove(
     })?;
     let Query(up_to) = up_to.map_err(|_| {
         Rejection::new(ProblemCode::RequestMalformed, "generation must be a number")
-            .about("generation")
+            .at("generation")
     })?;
     let removal = Removal::new(Hostname::parse(&hostname)?, up_to.generation)?;
     app.edge.remove(removal).await?;
@@ -136,7 +136,7 @@ pub(super) async fn inventory(
     page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Json<InventoryPage>, Rejection> {
     let Query(page) = page.map_err(|_| {
-        Rejection::new(ProblemCode::RequestMalformed, "limit must be a number").about("limit")
+        Rejection::new(ProblemCode::RequestMalformed, "limit must be a number").at("limit")
     })?;
     let limit = page.limit.unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE);
     let after = page
@@ -148,7 +148,7 @@ pub(super) async fn inventory(
                 ProblemCode::RequestMalformed,
                 "the cursor is not valid; send nextCursor unchanged",
             )
-            .about("cursor")
+            .at("cursor")
         })?;
     Ok(Json(page_of(&app.shared.view(), after, limit)))
 }

@@ -34,7 +34,7 @@ pub(super) async fn publish(
         .map_err(|error| match error {
             ChallengeError::KeyAuthorization => {
                 Rejection::new(ProblemCode::RequestMalformed, error.to_string())
-                    .about("keyAuthorization")
+                    .at("keyAuthorization")
             }
             ChallengeError::Full => {
                 Rejection::new(ProblemCode::CapacityExhausted, error.to_string())
@@ -93,6 +93,6 @@ pub(super) async fn answer(
 fn parse_token(token: Result<Path<String>, PathRejection>) -> Result<ChallengeToken, Rejection> {
     let text = token.map_or_else(|_| String::new(), |Path(text)| text);
     ChallengeToken::parse(&text).map_err(|error| {
-        Rejection::new(ProblemCode::RequestMalformed, error.to_string()).about("token")
+        Rejection::new(ProblemCode::RequestMalformed, error.to_string()).at("token")
     })
 }

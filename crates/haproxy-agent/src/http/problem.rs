@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use dps_agent_api::{PROBLEM_CONTENT_TYPE, Problem, ProblemCode};
+use dps_agent_api::{Problem, ProblemCode};
 use dps_domain::HostnameError;
 use serde::Deserialize;
 
@@ -19,8 +18,8 @@ impl Rejection {
         Self(Problem::new(code, detail))
     }
 
-    pub(super) fn about(self, field: &str) -> Self {
-        Self(self.0.about(field))
+    pub(super) fn at(self, field: &str) -> Self {
+        Self(self.0.at(field))
     }
 
     /// The document, to send it as a part of an answer.
@@ -43,24 +42,13 @@ impl From<Refusal> for Rejection {
 
 impl From<HostnameError> for Rejection {
     fn from(error: HostnameError) -> Self {
-        Self::new(ProblemCode::RequestMalformed, error.to_string()).about("hostname")
+        Self::new(ProblemCode::RequestMalformed, error.to_string()).at("hostname")
     }
 }
 
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
-        let status =
-            StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let body = serde_json::to_vec(&self.0).unwrap_or_default();
-        let mut response = (status, body).into_response();
-        let kind = HeaderValue::from_static(PROBLEM_CONTENT_TYPE);
-        response.headers_mut().insert(header::CONTENT_TYPE, kind);
-        if status == StatusCode::UNAUTHORIZED {
-            response
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        response
+        dps_host::problem::response(&self.0, None)
     }
 }
 
@@ -101,7 +89,7 @@ fn malformed(field: &str, reason: &str) -> Rejection {
     if field == "." {
         rejection
     } else {
-        rejection.about(field)
+        rejection.at(field)
     }
 }
 

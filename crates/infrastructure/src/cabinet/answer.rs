@@ -103,7 +103,7 @@ pub(super) async fn refusal(answer: Response) -> Refusal {
         Ok(body) => read_body(&body).ok(),
         Err(_) => None,
     };
-    let code = problem.as_ref().map(|problem| problem.code.clone());
+    let code = problem.as_ref().map(|problem| problem.code.to_string());
     let said = problem.as_ref().map_or("", |problem| {
         if problem.detail.is_empty() {
             problem.title.as_str()

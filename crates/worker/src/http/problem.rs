@@ -3,73 +3,76 @@
 use std::any::Any;
 
 use axum::extract::Request;
-use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use dps_problem::{CodeMember, problem_codes};
+use serde::{Serialize, Serializer};
 
 use super::TIMEOUT;
 
-/// An error as the API tells it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Problem {
-    /// The status of the answer.
-    pub status: StatusCode,
-    /// Stable, for programs.
-    pub code: &'static str,
-    /// One sentence, for people.
-    pub detail: &'static str,
+problem_codes! {
+    /// An error as these pages report it.
+    pub enum ProblemCode {
+        /// No such path.
+        NotFound => "NOT_FOUND", 404, "Not Found";
+        /// The path has other methods.
+        MethodNotAllowed => "METHOD_NOT_ALLOWED", 405, "Method Not Allowed";
+        /// No answer within the bound.
+        Timeout => "TIMEOUT", 503, "Service Unavailable";
+        /// A fault of ours.
+        Internal => "INTERNAL", 500, "Internal Server Error";
+    }
 }
 
-impl Problem {
-    /// No such path.
-    pub const NOT_FOUND: Self = Self {
-        status: StatusCode::NOT_FOUND,
-        code: "NOT_FOUND",
-        detail: "There is nothing at this path.",
-    };
-    /// The path has other methods.
-    pub const METHOD_NOT_ALLOWED: Self = Self {
-        status: StatusCode::METHOD_NOT_ALLOWED,
-        code: "METHOD_NOT_ALLOWED",
-        detail: "This path does not support this method; the Allow header lists those it does.",
-    };
-    /// No answer within the bound.
-    pub const TIMEOUT: Self = Self {
-        status: StatusCode::SERVICE_UNAVAILABLE,
-        code: "TIMEOUT",
-        detail: "The response was not ready in time; try again.",
-    };
-    /// A fault of ours.
-    pub const INTERNAL: Self = Self {
-        status: StatusCode::INTERNAL_SERVER_ERROR,
-        code: "INTERNAL",
-        detail: "The service failed; its log has the cause.",
-    };
+impl ProblemCode {
+    /// The fault and the remedy.
+    const fn detail(self) -> &'static str {
+        match self {
+            Self::NotFound => "There is nothing at this path.",
+            Self::MethodNotAllowed => {
+                "This path does not support this method; the Allow header lists those it does."
+            }
+            Self::Timeout => "The response was not ready in time; try again.",
+            Self::Internal => "The service failed; its log has the cause.",
+        }
+    }
 }
 
-impl IntoResponse for Problem {
+impl Serialize for ProblemCode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl CodeMember for ProblemCode {
+    type Kind = Self;
+
+    const NEEDS_ALL_MEMBERS: bool = true;
+
+    fn of(kind: Self) -> Self {
+        kind
+    }
+
+    fn kind(&self) -> Option<Self> {
+        Some(*self)
+    }
+
+    fn read(member: Option<String>) -> Option<Self> {
+        Self::named(&member?)
+    }
+}
+
+impl IntoResponse for ProblemCode {
     fn into_response(self) -> Response {
-        let body = json!({
-            "type": "about:blank",
-            "title": self.status.canonical_reason(),
-            "status": self.status.as_u16(),
-            "code": self.code,
-            "detail": self.detail,
-        });
-        let headers = [
-            (CONTENT_TYPE, "application/problem+json"),
-            (CACHE_CONTROL, "no-store"),
-        ];
-        (self.status, headers, body.to_string()).into_response()
+        let problem: dps_problem::Problem<Self> = dps_problem::Problem::new(self, self.detail());
+        dps_host::problem::response(&problem, None)
     }
 }
 
 pub(super) async fn answer_in_time(request: Request, next: Next) -> Response {
     match tokio::time::timeout(TIMEOUT, next.run(request)).await {
         Ok(answer) => answer,
-        Err(_) => Problem::TIMEOUT.into_response(),
+        Err(_) => ProblemCode::Timeout.into_response(),
     }
 }
 
@@ -86,5 +89,5 @@ pub(super) fn after_panic(panic: Box<dyn Any + Send>) -> Response {
         panic = message.unwrap_or("without a message"),
         "http.handler_panicked"
     );
-    Problem::INTERNAL.into_response()
+    ProblemCode::Internal.into_response()
 }
