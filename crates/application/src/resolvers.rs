@@ -1,9 +1,9 @@
 //! The resolvers, and which of them are out of order.
 //!
-//! A resolver that does not resolve our own target several times in a row is passed over: a silent
-//! one would hold up every DNS check for the whole of its time-out. It is tried every few seconds,
-//! by no check while another resolver works. While none works, one check at a time asks, and the
-//! others learn of the outage at once.
+//! A resolver is passed over after several consecutive failures for our own target. Without this,
+//! it would delay every DNS check for its whole timeout. It is tried every few seconds, by no check
+//! while another resolver works. While none works, one check at a time asks, and the others learn
+//! of the outage at once.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -182,7 +182,7 @@ impl Member {
         is_due
     }
 
-    /// What the resolver answered when it was asked last.
+    /// The resolver's last answer.
     fn unasked(&self) -> ResolverView {
         let answer = self
             .lock()

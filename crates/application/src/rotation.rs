@@ -14,7 +14,7 @@ pub enum RotationError {
     /// A secret does not open.
     #[error("the {purpose} of {row} cannot be opened", purpose = .purpose.as_str())]
     Secret {
-        /// What it is for.
+        /// Its purpose.
         purpose: SecretPurpose,
         /// Its row.
         row: String,
@@ -24,7 +24,7 @@ pub enum RotationError {
     },
 }
 
-/// What a rotation did.
+/// The result of a rotation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rotated {
     /// Secrets sealed again.

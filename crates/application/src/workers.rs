@@ -1,5 +1,5 @@
-//! The workers: one lease loop per pool of permits, the intake from the Cabinet and the reporter to
-//! it, two that look after the edges, one that asks the CA when to renew, and housekeeping.
+//! The workers: one lease loop per pool of permits, intake and reporter for the Cabinet, two
+//! workers for the edges, the RenewalInfo poller, and housekeeping.
 
 use std::sync::Arc;
 

@@ -4,7 +4,7 @@ use dps_cabinet_api::ProblemCode;
 
 use crate::refusal::Refusal;
 
-/// What a cursor walks through.
+/// The sequence that a cursor belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CursorKind {
     /// A list, by position at creation.

@@ -1,4 +1,4 @@
-//! What may happen to a domain: pure functions of the record and the time.
+//! The permitted changes of a domain, as pure functions of the record and the time.
 
 use std::time::Duration;
 
@@ -94,7 +94,7 @@ impl Quota {
     }
 }
 
-/// What to write: the changed record, or nothing.
+/// The changed record to write, or nothing.
 pub(crate) type Decision = Result<Option<Record>, Refusal>;
 
 /// A customer wants the domain looked at now. The service reports the status of one that is served

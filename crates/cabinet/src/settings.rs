@@ -15,9 +15,8 @@ use crate::names::NamePolicy;
 
 /// Seconds of a day.
 const DAY: u64 = 24 * 3600;
-// Readers of the feed must find a removed domain for at least the time in which the service keeps
-// its own record of it (Workers:Removal:Quarantine, 30 days by default). Counting creations needs
-// a day.
+// Readers of the feed must find a removed domain for as long as the service keeps its own record of
+// it (Workers:Removal:Quarantine, 30 days by default). Counting creations needs a day.
 const SHORTEST_RETENTION: HumanDuration = HumanDuration::from_secs(30 * DAY);
 const LONGEST_RETENTION: HumanDuration = HumanDuration::from_secs(3650 * DAY);
 
@@ -99,17 +98,17 @@ pub enum SettingsError {
     /// An address that customers cannot enter.
     #[error("Cabinet:EdgeAddresses contains {address}, which {fault}")]
     EdgeAddress {
-        /// What was given.
+        /// The given address.
         address: IpAddr,
-        /// What is wrong with it.
+        /// Its fault.
         fault: &'static str,
     },
     /// The target is no hostname.
     #[error("Cabinet:CnameTarget {value:?} is not a hostname")]
     CnameTarget {
-        /// What was given.
+        /// The given value.
         value: String,
-        /// What is wrong with it.
+        /// Its fault.
         source: HostnameError,
     },
     /// A blocked name is no name.

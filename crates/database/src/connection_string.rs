@@ -265,7 +265,7 @@ mod tests {
                     let url = options.to_url_lossy();
                     url.password().is_some_and(|password| password.contains("x7"))
                 }
-                // What cannot be read may hold a password anywhere.
+                // A text that cannot be parsed may hold a password anywhere.
                 _ => true,
             };
             prop_assert!(!known || !masked.contains("x7"), "{} is shown as {}", text, masked);

@@ -38,7 +38,7 @@ pub enum CopyError {
     Damaged {
         /// The database.
         path: PathBuf,
-        /// What SQLite found.
+        /// The finding of SQLite's integrity check.
         finding: String,
     },
 }

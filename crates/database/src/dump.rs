@@ -106,12 +106,12 @@ pub enum DumpError {
     Login {
         /// The part.
         what: &'static str,
-        /// What to do about it.
+        /// The remedy.
         remedy: &'static str,
     },
 }
 
-/// What a dump holds.
+/// The contents of a dump.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dump {
     /// Tables of the service's schema.

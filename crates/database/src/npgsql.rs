@@ -117,8 +117,8 @@ pub(crate) fn parse(text: &str) -> Result<PostgresTarget, ConnectionStringError>
     }
 }
 
-/// The text with `mask` in the place of each password; `None` when the text cannot be parsed, since
-/// any part of it may belong to a password then.
+/// Replaces each password by `mask`; `None` if the text cannot be parsed, since any part of it may
+/// then be a password.
 pub(crate) fn masked(text: &str, mask: &str) -> Option<String> {
     parse(text).ok()?;
     let shown = settings(text).ok()?.into_iter().map(|setting| {

@@ -1,4 +1,4 @@
-//! What a connection string may say: a SQLite path, a PostgreSQL URL or the Npgsql form.
+//! The forms of a connection string: a SQLite path, a PostgreSQL URL or the Npgsql form.
 //!
 //! No error here repeats a value, since any of them may hold a password by mistake.
 
@@ -47,7 +47,7 @@ pub enum ConnectionStringError {
     BadValue {
         /// The key.
         key: String,
-        /// What it should be.
+        /// The expected value.
         expected: &'static str,
     },
     /// A key that has no default.

@@ -14,7 +14,7 @@ pub enum OrderGate {
     PausedByCa,
 }
 
-/// What keeps an order back now.
+/// The reason that delays an order now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeldBack {
     /// The gate opens by itself at this moment.
@@ -24,7 +24,7 @@ pub enum HeldBack {
 }
 
 impl OrderGate {
-    /// What keeps an order back at `now`; `None` if it may be placed.
+    /// Returns the reason that delays an order at `now`; `None` if it may be placed.
     pub fn holds_back(self, now: Timestamp) -> Option<HeldBack> {
         match self {
             Self::Open => None,

@@ -74,7 +74,7 @@ impl DnsState {
     }
 }
 
-/// What comes next for a live domain.
+/// The next work for a live domain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Next {
@@ -115,7 +115,7 @@ pub enum Issuance {
     },
 }
 
-/// What was seen, or asked for.
+/// An observation or a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// DNS points at us.
@@ -270,7 +270,7 @@ impl Phase {
         }
     }
 
-    /// What the Cabinet is told.
+    /// The status that the Cabinet gets.
     pub const fn status(&self) -> Status {
         match self {
             Self::Onboarding(Issuance::AwaitingDns) => Status::PendingDns,

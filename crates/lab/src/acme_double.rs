@@ -1,9 +1,9 @@
 //! An ACME server that fails on purpose.
 //!
 //! Pebble is the real counterpart and should be used for everything it can do. It has no rate
-//! limits, never pauses a name, and cannot be made to answer like an overloaded balancer or a
-//! broken box in between; this double can. It keeps just enough of RFC 8555 that a client takes it
-//! for a CA: nonces are checked, orders move on, signatures and challenges are believed.
+//! limits, never pauses a name, and cannot answer like an overloaded balancer or a broken proxy.
+//! This double can. It implements just enough of RFC 8555 for a client: nonces are checked, orders
+//! progress, and signatures and challenges are accepted.
 
 mod fault;
 mod protocol;

@@ -3,8 +3,8 @@
 //!
 //! A [`Zone`] holds the data; a [`DnsServer`] answers from one. Two servers on two zones are two
 //! resolvers that disagree, two servers on one zone agree. Like a recursive resolver, the server
-//! follows CNAMEs through its own data and puts the whole chain into the answer, with the
-//! recursion-available bit set and the authoritative bit clear.
+//! follows CNAMEs through its own data and puts the whole chain into the answer. The
+//! recursion-available bit is set, and the authoritative bit is clear.
 
 mod answer;
 mod server;

@@ -1,4 +1,4 @@
-//! What can go wrong while building a world.
+//! Errors while a world is built.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub enum LabError {
     /// A program could not be started or controlled.
     #[error("cannot {action} `{program}`")]
     Process {
-        /// What was attempted.
+        /// The attempted action.
         action: &'static str,
         /// The executable.
         program: String,
@@ -39,7 +39,7 @@ pub enum LabError {
         program: String,
         /// How it ended.
         status: String,
-        /// What was waited for.
+        /// The expected condition.
         what: String,
         /// The last lines it wrote.
         log_tail: String,
@@ -49,7 +49,7 @@ pub enum LabError {
     NotReady {
         /// The executable.
         program: String,
-        /// What was waited for.
+        /// The expected condition.
         what: String,
         /// How long.
         bound: Duration,
@@ -59,7 +59,7 @@ pub enum LabError {
     /// A condition did not come true in time.
     #[error("{what}: not within {bound:?}")]
     TimedOut {
-        /// What was waited for.
+        /// The expected condition.
         what: String,
         /// How long.
         bound: Duration,
@@ -71,13 +71,13 @@ pub enum LabError {
         program: String,
         /// How it ended.
         status: String,
-        /// What it wrote to both outputs.
+        /// Its output on both streams.
         output: String,
     },
     /// A file or socket operation of the lab itself failed.
     #[error("cannot {action}")]
     Io {
-        /// What was attempted.
+        /// The attempted action.
         action: String,
         /// Why the operating system refused.
         #[source]

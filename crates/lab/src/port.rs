@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::LabError;
 
-/// Below the ports that Linux gives to connections and to sockets bound to port 0
-/// (`ip_local_port_range`, 32768 and up), so that nobody is given one by chance before the program
-/// binds it.
+/// It lies below the ports that Linux assigns (`ip_local_port_range`, 32768 and up), so that no
+/// other socket gets it before the program binds it.
 const FIRST: u16 = 12_000;
 const COUNT: u16 = 20_000;
 

@@ -9,8 +9,8 @@
 //! ```
 //!
 //! The shared cluster lives in a directory named with our process id. Statics are not dropped, so
-//! the server stops because the kernel tells it that its parent died, and the directory is swept by
-//! the next process that starts a cluster.
+//! the server stops when the kernel signals the death of its parent. The next process that starts a
+//! cluster deletes the directory.
 
 mod directory;
 
@@ -34,7 +34,7 @@ const PORT_TRIES: usize = 5;
 /// The Debian package, for messages.
 const PACKAGE: &str = "postgresql";
 
-/// What a directory must hold to be PostgreSQL's.
+/// The programs in PostgreSQL's directory.
 const PROGRAMS: [&str; 4] = ["initdb", "postgres", "pg_isready", "psql"];
 
 /// Nothing here needs to survive a power cut, everything should be quick and small.

@@ -33,7 +33,7 @@ impl Process {
         self.child.id()
     }
 
-    /// What it was started from.
+    /// The specification from which it was started.
     pub fn spec(&self) -> &ProcessSpec {
         &self.spec
     }

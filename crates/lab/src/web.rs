@@ -18,7 +18,7 @@ const HEAD_BOUND: Duration = Duration::from_secs(10);
 /// One piece of an endless body.
 const PIECE: [u8; 4096] = [b'x'; 4096];
 
-/// What the server does with a request.
+/// The server's answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// A complete response.

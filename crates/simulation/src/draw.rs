@@ -50,7 +50,7 @@ pub fn page(outcome: &Outcome) -> Page {
     }
 }
 
-/// What happened; of many alike that crowd, the first speaks for all.
+/// The marks of events; of many similar ones in a crowd, only the first is shown.
 fn marks(outcome: &Outcome) -> Vec<(String, f64, f64)> {
     const LABELS_OF_A_KIND: usize = 12;
     let same = |label: &str| {

@@ -1,4 +1,4 @@
-//! What is looked at every hour of a run.
+//! The observations of every hour of a run.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub struct Sample {
     pub issued: u64,
     /// Requests that it refused by a limit since.
     pub refused: u64,
-    /// What is left of the limit of new orders, from 0 to 1.
+    /// The remaining part of the limit of new orders, from 0 to 1.
     pub headroom: f64,
     /// For how long the record that waits longest in each lane has been due.
     pub waiting: [Duration; Lane::ALL.len()],

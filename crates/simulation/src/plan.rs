@@ -1,4 +1,4 @@
-//! What happens when: the scenario as a list of moments.
+//! The scenario as a list of events with their times.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub enum Happening {
     RenewalInfo(bool),
     /// The CA revokes a share of its certificates.
     Revocation(f64),
-    /// What was revoked is void now.
+    /// The revoked certificates are void now.
     Void,
     /// An edge goes down for a restart.
     EdgeRestarts(u32),
@@ -43,7 +43,7 @@ pub enum Happening {
 /// A stretch of the run that drawings show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
-    /// What it is.
+    /// Its label.
     pub label: String,
     /// Its beginning.
     pub from: Duration,
@@ -56,12 +56,12 @@ pub struct Mark {
 pub struct Plan {
     /// In order.
     pub happenings: Vec<(Duration, Happening)>,
-    /// What drawings show of it, in order.
+    /// The marks of drawings, in order.
     pub marks: Vec<Mark>,
 }
 
 impl Plan {
-    /// What a scenario means, with the customers' whims drawn from `draws`.
+    /// Returns the plan of a scenario, with the customers' actions drawn from `draws`.
     pub fn of(scenario: &Scenario, draws: &Seeded) -> Self {
         let mut plan = Self {
             happenings: vec![],
@@ -70,7 +70,7 @@ impl Plan {
         plan.arrivals(scenario, draws);
         plan.faults(scenario);
         plan.happenings.sort_by_key(|(at, _)| *at);
-        // What would happen after the end does not.
+        // Events after the end are left out.
         plan.marks.retain(|mark| mark.from < scenario.length());
         plan.marks.sort_by_key(|mark| mark.from);
         plan

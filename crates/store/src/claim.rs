@@ -69,10 +69,9 @@ pub enum ClaimError {
 }
 
 impl Store {
-    /// Before work begins on a SQLite file: makes this process the only one, as long as it lives,
-    /// and takes over at once what a killed process had leased; nobody else can be at it.
-    /// PostgreSQL has many replicas: what a killed one had leased is taken over when the lease
-    /// ends. There only the clocks are compared.
+    /// Prepares work on a SQLite file. It makes this process the only one for its lifetime, and
+    /// frees the leases of a killed process at once. PostgreSQL has many replicas: what a killed
+    /// one had leased is taken over when the lease ends. There only the clocks are compared.
     pub async fn claim(&self) -> Result<(), ClaimError> {
         let Some(file) = &self.file else {
             return self.compare_clocks().await;

@@ -1,4 +1,4 @@
-//! What is drawn once for an installation and kept in its store.
+//! Values that are generated once for an installation and kept in its store.
 
 use dps_application::ports::store::StoreError;
 use dps_domain::shard::ShardKey;

@@ -45,7 +45,7 @@ pub enum AccountError {
     /// Registration failed a moment ago, and is tried again later.
     #[error("the CA account could not be registered ({}) and is tried again at {until}", failure.code())]
     Blocked {
-        /// What the CA said.
+        /// The CA's failure.
         failure: Box<Failure>,
         /// When it is tried again.
         until: Timestamp,
@@ -64,7 +64,7 @@ pub enum AccountError {
     Vault(#[from] VaultError),
 }
 
-/// What a registration leaves for those that come after it, as the progress of its task.
+/// The result of a failed registration for later ones, stored as the progress of the task.
 #[derive(Debug, Serialize, Deserialize)]
 struct Pause {
     until: Timestamp,
@@ -190,8 +190,8 @@ async fn take_up(service: &Service) -> Result<Option<PeriodicTaskLease>, StoreEr
     service.store.periodic_acquire(&name, now, LEASE, now).await
 }
 
-/// Leaves the task to whoever comes next, which is at once. One that was taken over meanwhile is
-/// theirs.
+/// Leaves the task to whoever comes next, which is at once. A task that was taken over meanwhile
+/// belongs to the other replica.
 async fn lay_down(
     service: &Service,
     lease: &PeriodicTaskLease,
@@ -218,7 +218,7 @@ fn pause_of(service: &Service, lease: &PeriodicTaskLease) -> Option<Pause> {
     (pause.until > service.now()).then_some(pause)
 }
 
-/// What the CA's refusal is for every other domain; `None` for errors that are not the CA's.
+/// The failure of the CA's refusal for every other domain; `None` for errors that are not the CA's.
 fn failure(error: &AccountError) -> Option<Failure> {
     match error {
         // Others may fare better, and are told by their own calls.

@@ -21,8 +21,8 @@ pub(crate) const FEW: u64 = 10;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// How often the count is tried when others write it at the same time.
 const TRIES: usize = 8;
-/// How long a removal that was held is not asked for again by a poll, and the number of domains is
-/// taken for the present one.
+/// The time for which polls skip a removal that was held, and for which the number of domains is
+/// reused.
 const HELD_FOR: Duration = Duration::from_secs(60);
 
 /// The removals of a day.
@@ -37,7 +37,7 @@ struct Removals {
     approved_until: Option<Timestamp>,
 }
 
-/// What is to be done with one removal.
+/// The decision on one removal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     /// It is let through and counted.
@@ -102,8 +102,8 @@ async fn count_domains(service: &Service, now: Timestamp) -> Result<u64, StoreEr
     Ok(domains)
 }
 
-/// Whether the domain, or the name that it has, may be removed now. One that may not is asked for
-/// again by a later poll or resync. `version` is the Cabinet's, if it is the Cabinet that asks.
+/// Whether the domain, or the name that it has, may be removed now. A removal that is held comes
+/// again with a later poll or resync. `version` is the Cabinet's, if it is the Cabinet that asks.
 pub(crate) async fn may_remove(
     service: &Service,
     id: DomainId,

@@ -16,7 +16,7 @@ const LONGEST: Duration = Duration::from_secs(300);
 /// So many calls failed one after the other: it is not about a single domain.
 const IN_A_ROW: u32 = 16;
 
-/// What is known of the Cabinet from the last calls.
+/// The state of the Cabinet by the last calls.
 #[derive(Debug, Default)]
 pub(crate) struct Circuit {
     away: Option<Away>,
@@ -31,7 +31,7 @@ struct Away {
     next_probe: Timestamp,
 }
 
-/// What may be asked now.
+/// The calls that are allowed now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Permit {
     /// As much as there is.
@@ -42,7 +42,7 @@ pub(crate) enum Permit {
     Wait(Duration),
 }
 
-/// What a batch of calls has shown.
+/// The result of a batch of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Change {
     /// Nothing new.

@@ -1,4 +1,4 @@
-//! What this process knows of its dealings with the Cabinet, for readiness and metrics.
+//! The state of the Cabinet as this process knows it, for readiness and metrics.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -75,7 +75,7 @@ impl CabinetHealth {
         self.state().last_good_pass = Some(now);
     }
 
-    /// What is wrong with feed or list; `None` when nothing is. Returns whether that is new.
+    /// Sets the fault of feed or list; `None` if there is none. Returns whether that is new.
     pub(crate) fn trouble(&self, trouble: Option<&str>) -> bool {
         let mut state = self.state();
         let is_new = state.trouble.as_deref() != trouble;
@@ -96,8 +96,9 @@ impl CabinetHealth {
         before.is_none_or(|(before, _)| before.value != item.value)
     }
 
-    /// Forgets refusals of items that are usable now. What was neither refused nor held since the
-    /// given moment is forgotten too: it is mended, withdrawn, or taken up by another replica.
+    /// Forgets refusals of items that are usable now. Items that were neither refused nor held
+    /// since the given moment are forgotten too. They were corrected, withdrawn, or taken up by
+    /// another replica.
     pub(crate) fn forget_old(&self, usable: &[DomainId], unless_since: Timestamp) {
         let mut state = self.state();
         state.held.retain(|_, held| held.at >= unless_since);
@@ -161,7 +162,8 @@ impl CabinetHealth {
 }
 
 impl CabinetStatus {
-    /// What an operator should look at, in words; `late_after` is how long no pass may succeed.
+    /// Returns the problem for the operator, if there is one. `late_after` is the longest time
+    /// without a successful pass.
     ///
     /// # Errors
     /// The sentence.

@@ -8,7 +8,7 @@ use crate::ports::store::DomainRecord;
 /// Characters kept of a text that is no hostname.
 const SHOWN_CHARS: usize = 253;
 
-/// What a record is written with.
+/// The hostname and target of a record, or their refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Names {
     /// The name to certify; a stand-in when the Cabinet's is no hostname.
@@ -20,7 +20,7 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// What the Cabinet says, by the platform's rules.
+    /// Applies the platform's rules to the Cabinet's names.
     pub(crate) fn of(domain: &CabinetDomain, rules: &NameRules) -> Self {
         let target = Hostname::parse(&domain.cname_target);
         let hostname = match Hostname::parse(&domain.canonical_host) {

@@ -1,12 +1,12 @@
 //! Which waiting report a new one makes superfluous.
 //!
-//! A report says all that the Cabinet is to know of a domain, so the newest alone is true. What the
-//! older ones still tell is the way: which statuses the domain went through, in order. A new report
-//! therefore takes the place of the first waiting one with the same status, and what lies between,
-//! a detour that ended where it began, is dropped. The Cabinet sees the statuses in the order in
-//! which they came, each move among them is one that was made, and what it sees last is what is. No
-//! status waits twice, so a domain's queue holds as many reports as there are statuses, and one
-//! under way, however long the Cabinet is away.
+//! A report says all that the Cabinet is to know of a domain, so the newest alone is true. Older
+//! reports only add the order of the statuses that the domain went through. Therefore a new report
+//! replaces the first waiting one with the same status. The reports between them, a detour that
+//! ended where it began, are dropped. The Cabinet sees the statuses in their order, and each move
+//! between them was made. The last report is the present state. No status waits twice. So a
+//! domain's queue is bounded by the number of statuses and one report under way, however long the
+//! Cabinet is down.
 
 use dps_domain::Status;
 
@@ -15,7 +15,7 @@ use dps_domain::Status;
 pub struct Waiting {
     /// Its place in the order.
     pub id: i64,
-    /// What it tells; `None` if an earlier version wrote it without.
+    /// Its status; `None` if an earlier version wrote it.
     pub status: Option<Status>,
     /// Whether it is under way: the Cabinet may have it already.
     pub leased: bool,
@@ -34,7 +34,7 @@ pub fn replaced(waiting: &[Waiting], status: Status) -> Option<i64> {
 mod tests {
     use super::*;
 
-    /// What waits after these reports were written, the Cabinet being away.
+    /// The waiting reports after these were written while the Cabinet is down.
     fn queue(leased: Option<Status>, written: &[Status]) -> Vec<Status> {
         let mut waiting: Vec<Waiting> = leased
             .map(|status| Waiting {

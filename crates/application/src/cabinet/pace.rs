@@ -52,7 +52,7 @@ pub(crate) struct FeedPage<'a> {
     pub(crate) took: Duration,
 }
 
-/// What follows from a page of the feed.
+/// The next call after a page of the feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pace {
     /// Pause before the next call.

@@ -110,7 +110,7 @@ struct Tried {
     result: Result<(), Undelivered>,
 }
 
-/// What came of looking for reports.
+/// The result of a look for reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivered {
     /// So many reports were tried.
@@ -365,8 +365,8 @@ async fn perhaps_accepted(service: &Service, lease: &OutboxLease) -> Result<(), 
     }
 }
 
-/// The Cabinet's own state does not allow the move, and will not by being told again: the report is
-/// dropped, and the next resync tells what can be told.
+/// The Cabinet's own state does not allow the move, and a retry does not change that. The report is
+/// dropped, and the next resync reports what is allowed.
 async fn refused(service: &Service, lease: &OutboxLease, detail: &str) -> Result<(), Undelivered> {
     service.metrics.cabinet(CabinetEvent::ReportRefused);
     tracing::error!(domain.id = %lease.domain_id, status = %lease.report.status, detail, "report.refused");
@@ -414,8 +414,8 @@ async fn reconcile(service: &Service, lease: &OutboxLease) -> Result<(), Undeliv
             Ok(())
         }
         Some(domain) => {
-            // What the customer changed is taken in before its version is, by which intake knows it
-            // for new.
+            // The customer's change is taken in before its version, by which intake recognises the
+            // change.
             intake::take(service, &domain).await?;
             // A Cabinet that says so again and again is not asked without a pause.
             let pause = match lease.attempt {
@@ -441,9 +441,8 @@ fn overtaken(lease: &OutboxLease, domain: &CabinetDomain) -> bool {
     }
 }
 
-/// The Cabinet does not know the domain any more. What is served stays served: only a removal that
-/// the Cabinet asks for in so many words takes a site down, not a 404 that a fault over there may
-/// have caused.
+/// The Cabinet does not know the domain any more. The domain stays served. Only an explicit removal
+/// by the Cabinet takes a site down, not a 404 that a fault may have caused.
 async fn gone(service: &Service, lease: &OutboxLease) -> Result<(), Undelivered> {
     tracing::warn!(domain.id = %lease.domain_id, status = %lease.report.status, "report.domain_gone");
     Ok(service.store.outbox_drop(lease.domain_id).await?)

@@ -19,7 +19,7 @@ pub(crate) const FORGOTTEN_AFTER: Duration = Duration::from_secs(7 * 24 * 60 * 6
 /// The longest account of a problem that is kept, in characters.
 const MAX_PROBLEM: usize = 300;
 
-/// What is kept of an edge's error.
+/// The stored text of an edge's error.
 pub(crate) fn problem(error: &EdgeError) -> String {
     shown(&error.to_string(), MAX_PROBLEM)
 }
@@ -60,8 +60,8 @@ impl Fleet {
         Arc::clone(&self.waiting.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Looks into the directory. While it does not answer, the edges stay as they were; in a
-    /// process that has just begun, those of `approved` that were listed after `since`. An edge
+    /// Looks into the directory. While it does not answer, the edges stay the same. In a process
+    /// that has just started, they are the approved ones that were listed after `since`. An edge
     /// that is found joins if it is `approved` or the configuration allows it.
     pub async fn find(&self, known: &[KnownEdge], since: Timestamp) -> Result<(), DirectoryError> {
         let Some(directory) = &self.directory else {

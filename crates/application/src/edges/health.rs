@@ -52,13 +52,13 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     }
 }
 
-/// What this process remembers of the edges. The truth about them is in the store.
+/// The edges' state as this process remembers it. The truth about them is in the store.
 #[derive(Debug, Default)]
 pub struct Watch {
     /// The edges that were well at the last check, as they said.
     seen: BTreeMap<String, EdgeHealth>,
     find_at: Option<Instant>,
-    /// What was last said about a directory that does not answer, so that it is said once.
+    /// The last logged problem of a directory, so that it is logged once.
     directory_problem: Option<String>,
     /// The edges that waited for approval at the last check, so that each is told once.
     waiting: Arc<[String]>,
@@ -125,9 +125,9 @@ impl Watch {
     }
 }
 
-/// Asks an edge how it is; answers that if it is well and all is done that this calls for. One that
-/// was silent, that this process did not see well before, or whose agent has begun anew, may have
-/// lost what it had.
+/// Asks an edge how it is; answers that if it is well and all is done that this calls for. An edge
+/// may have lost certificates if it did not answer, if this process has not seen it healthy before,
+/// or if its agent was restarted.
 async fn check_edge(
     service: &Service,
     edge: &dyn Edge,
@@ -198,8 +198,8 @@ async fn within_timeout<T>(
     })
 }
 
-/// Publishes every challenge that is under way at an edge that may have forgotten them. One that it
-/// refuses is no reason to do without it.
+/// Publishes every challenge that is under way at an edge that may have forgotten them. A challenge
+/// that it refuses does not exclude the edge.
 async fn republish(service: &Service, edge: &dyn Edge) -> Result<(), EdgeError> {
     let challenges = match service.store.challenges(MAX_CHALLENGES).await {
         Ok(challenges) => challenges,

@@ -41,8 +41,8 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     }
 }
 
-/// Drops one batch each of lines that are too old, of buckets that are full again, and of keys of
-/// superseded certificates; returns how many of what there was most.
+/// Deletes one batch each of old history lines, of full buckets, and of keys of superseded
+/// certificates. Returns the size of the largest batch.
 pub async fn prune(service: &Service) -> Result<u64, StoreError> {
     let now = service.now();
     let lines = service.store.events_prune(now, BATCH).await?;

@@ -18,8 +18,8 @@ const BACKOFF: Backoff = Backoff {
     max: Duration::from_secs(60),
 };
 
-/// Tells the other replicas what became due here, until `drained`, and then the rest: what a
-/// replica that stops leaves behind is taken up at once.
+/// Notifies the other replicas of work that became due here, until `drained`. Then it sends the
+/// rest, so that they take up the work of a stopping replica at once.
 pub(crate) async fn announce(waker: Waker, drained: CancellationToken) {
     let Some(channel) = waker.channel() else {
         return;
@@ -40,7 +40,7 @@ pub(crate) async fn announce(waker: Waker, drained: CancellationToken) {
     send_signals(&waker, &*channel).await;
 }
 
-/// What cannot be told is dropped: the others look by themselves.
+/// A signal that cannot be sent is dropped, since the others poll as well.
 async fn send_signals(waker: &Waker, channel: &dyn WakeChannel) {
     let signals = waker.take_unsent();
     if signals.is_empty() {

@@ -78,14 +78,14 @@ pub struct RenewalInfoResponse {
     pub poll_again_at: Timestamp,
 }
 
-/// What the CA, or the way to it, answered instead of doing what was asked.
+/// An error of the CA, or of the way to it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CaError {
     /// No connection, no answer in time, 5xx, or an answer that is not ACME. `retry_after` when it
     /// said when.
     #[error("the CA is unavailable: {detail}")]
     Unavailable {
-        /// What happened.
+        /// The cause in words.
         detail: String,
         /// When to come again.
         retry_after: Option<Until>,
@@ -156,7 +156,7 @@ pub enum CaError {
     },
 }
 
-/// What an error of the CA means for the work that met it. Everything that treats one error
+/// The consequence of an error of the CA for the work that met it. Everything that treats one error
 /// differently from another goes by this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CaDisposition {
@@ -196,7 +196,7 @@ pub enum LostOrder {
     NameRejected,
 }
 
-/// What of ours the CA refused.
+/// The subject of the CA's refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// The account.
@@ -243,7 +243,7 @@ impl CaDisposition {
 }
 
 impl CaError {
-    /// What the error means for the work that met it.
+    /// Returns the consequence for the work that met the error.
     pub const fn disposition(&self) -> CaDisposition {
         match self {
             Self::Unavailable { retry_after, .. } => CaDisposition::Unavailable {

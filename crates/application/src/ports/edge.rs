@@ -115,7 +115,7 @@ pub enum EdgeError {
     Unreachable {
         /// The edge.
         edge: String,
-        /// What happened.
+        /// The cause in words.
         detail: String,
     },
     /// The edge refused, with a reason.
@@ -131,7 +131,7 @@ pub enum EdgeError {
     Newer {
         /// The edge.
         edge: String,
-        /// What the agent said.
+        /// The agent's reason.
         detail: String,
     },
     /// The edge presents another certificate than the one applied.
@@ -139,7 +139,7 @@ pub enum EdgeError {
     Mismatch {
         /// The edge.
         edge: String,
-        /// What it presented.
+        /// The presented certificate, in words.
         detail: String,
     },
     /// Our own machine could not call: no descriptor, no memory, no route. Says nothing about the
@@ -153,8 +153,8 @@ pub enum EdgeError {
     },
 }
 
-/// What an error of an edge means for the work that met it. Everything that treats one error
-/// differently from another goes by this.
+/// The consequence of an error of an edge for the work that met it. Everything that treats one
+/// error differently from another goes by this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EdgeDisposition {
     /// Our own machine failed: nothing was learned about the edge.
@@ -178,7 +178,7 @@ impl EdgeDisposition {
 }
 
 impl EdgeError {
-    /// What the error means for the work that met it.
+    /// Returns the consequence for the work that met the error.
     pub const fn disposition(&self) -> EdgeDisposition {
         match self {
             Self::Local { .. } => EdgeDisposition::Local,

@@ -1,5 +1,5 @@
-//! What the CertificateStore keeps of the edges: which there are, how they have been answering,
-//! what each should hold and was seen to hold.
+//! The edges in the CertificateStore: their names, their reachability, and the result of their last
+//! comparison.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub struct KnownEdge {
     pub name: String,
     /// How it has been answering.
     pub reachability: Reachability,
-    /// What went wrong last; `None` while all is well.
+    /// The last problem; `None` while it answers.
     pub problem: Option<String>,
     /// When it was first in the fleet.
     pub first_seen_at: Timestamp,
@@ -24,11 +24,11 @@ pub struct KnownEdge {
     pub listed_at: Timestamp,
     /// When it was approved; `None` for one that was found and waits for an operator.
     pub approved_at: Option<Timestamp>,
-    /// What the last comparison found.
+    /// The result of the last comparison.
     pub compared: Option<Comparison>,
 }
 
-/// What a comparison of an edge with what it should hold left behind.
+/// The result of a comparison of an edge with the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Comparison {
     /// When it ended.
@@ -57,8 +57,7 @@ pub trait FleetStore: Send + Sync {
     /// Approves an edge that is known; returns whether it is known.
     async fn edge_approve(&self, name: &str, now: Timestamp) -> Result<bool, StoreError>;
 
-    /// An edge did not do what it was asked; answers how it stands now. One that is not known yet
-    /// is noted.
+    /// An edge did not do what it was asked; answers how it stands now. An unknown edge is added.
     async fn edge_mark_failed(
         &self,
         name: &str,

@@ -1,4 +1,4 @@
-//! What dashboards know by name.
+//! The port of the metrics.
 
 use std::net::SocketAddr;
 
@@ -55,7 +55,7 @@ impl LocalParty {
     }
 }
 
-/// What happens between us and the Cabinet and is worth a number of its own.
+/// An event between us and the Cabinet that has its own counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CabinetEvent {
     /// An item of a page could not be used.

@@ -3,7 +3,7 @@
 use dps_domain::{Hostname, Timestamp};
 use secrecy::SecretString;
 
-/// What we keep of a certificate besides its PEM.
+/// The facts of a certificate that are stored beside its PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateFacts {
     /// SHA-256 of the leaf's DER, lower-case hex.

@@ -1,5 +1,5 @@
-//! What the CertificateStore keeps so that the service and the Cabinet stay the same: cursors, the
-//! resync's progress, and when the Cabinet was last seen to know each domain.
+//! The CertificateStore's state for the synchronisation with the Cabinet: cursors, the resync's
+//! progress, and the presence of each domain in the Cabinet.
 
 use async_trait::async_trait;
 use dps_domain::{DomainId, Timestamp};

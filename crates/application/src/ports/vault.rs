@@ -4,17 +4,17 @@ use std::fmt;
 
 use secrecy::SecretString;
 
-/// What a secret belongs to; bound into its encryption, so that a secret moved to another row or
-/// purpose does not open.
+/// The context of a secret. It is bound into the encryption, so that a secret that is moved to
+/// another row or purpose does not open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SecretContext<'a> {
-    /// What the secret is for.
+    /// The purpose of the secret.
     pub purpose: SecretPurpose,
     /// The identity of the row that holds it.
     pub row: &'a str,
 }
 
-/// What a secret is for.
+/// The purpose of a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecretPurpose {
     /// The key of a CA account; the row is the directory URL.

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use super::store::StoreError;
 use crate::engine::wake::WakeSignal;
 
-/// Carries wakes between the replicas on one store. What gets lost costs time, never correctness:
-/// every worker looks by itself.
+/// Carries wakes between the replicas on one store. A lost signal costs time, never correctness,
+/// since every worker polls as well.
 #[async_trait]
 pub trait WakeChannel: Send + Sync {
     /// Tells every other replica to ring these signals. Outside any transaction, after the commit.

@@ -100,7 +100,8 @@ async fn apply_everywhere(
             .await?;
         crash_point::after(Effect::EdgeRecord);
     }
-    // One that returns before this step's outcome is stored would be compared with what was.
+    // An edge that returns before this step's outcome is stored would be compared with the previous
+    // state.
     let settled = service.now() + service.policy.lease;
     for edge in &reach.unreachable {
         let task = comparison_task(edge);

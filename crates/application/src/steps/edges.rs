@@ -1,5 +1,5 @@
-//! What is done at every live edge at once. One that does not do its part is waited for until its
-//! grace is over; after that, work goes on without it, and it is caught up when it returns.
+//! Calls to every live edge at once. Steps wait for an edge that fails until its grace ends. After
+//! that, work goes on without it, and it is brought up to date when it returns.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ const BEST_EFFORT: Duration = Duration::from_millis(500);
 
 type Edges = Vec<Arc<dyn Edge>>;
 
-/// What came of a call to every live edge.
+/// The result of a call to every live edge.
 pub(super) struct Reach {
     /// The edges that did it.
     pub(super) done: Edges,
@@ -56,12 +56,12 @@ impl Unreached {
         context.failed(self.error.into(), then)
     }
 
-    /// What went wrong.
+    /// The error.
     pub(super) const fn error(&self) -> &EdgeError {
         &self.error
     }
 
-    /// What follows.
+    /// The consequence.
     pub(super) fn then(&self) -> Then {
         self.until.map_or(Then::Retry, Then::RetryBy)
     }
@@ -73,8 +73,8 @@ impl Unreached {
 }
 
 /// Runs `call` at every live edge at once, and notes who did not do it. While no edge is live, all
-/// are tried. What one edge refuses and another does is that edge's fault, and waited for no longer
-/// than silence.
+/// are tried. If one edge refuses what another accepts, this counts as that edge's fault: steps
+/// wait for it no longer than its grace.
 pub(super) async fn reach<F, Fut>(service: &Service, call: F) -> Result<Reach, StoreError>
 where
     F: Fn(Arc<dyn Edge>) -> Fut,
@@ -183,7 +183,7 @@ async fn partition_edges(service: &Service) -> Result<EdgePartition, StoreError>
         .collect();
     for known in known {
         let is_member = members.iter().any(|edge| edge.name() == known.name);
-        // One that nobody approved has no part in anything.
+        // An edge without approval is not a member of the fleet.
         if !is_member
             && known.approved_at.is_some()
             && now.since(known.listed_at) < fleet::FORGOTTEN_AFTER
@@ -221,8 +221,8 @@ pub(super) async fn publish(
     })
 }
 
-/// Withdraws a token at every live edge. One that does not answer forgets it by its own time to
-/// live, and nothing is held against it.
+/// Withdraws a token at every live edge. An edge that does not answer forgets the challenge after
+/// its time to live, and this counts as no failure.
 pub(super) async fn withdraw(service: &Service, token: &str) {
     let Ok(EdgePartition { asked, .. }) = partition_edges(service).await else {
         return;

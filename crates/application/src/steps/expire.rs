@@ -5,8 +5,8 @@ use dps_domain::{CertificateId, Event, EventKind};
 use super::{Fault, Outcome, StepContext, moved, undeploy};
 use crate::ports::store::comparison_task;
 
-/// Returns [`Event::CertificateEnded`] whatever the edges say: the domain is not `Active` any more,
-/// and an edge that is not reached now removes the certificate in its next comparison.
+/// Returns [`Event::CertificateEnded`] regardless of the edges' answers, since the domain is no
+/// longer `Active`. An edge that is not reached now removes the certificate in its next comparison.
 pub(super) async fn expire(
     context: &StepContext<'_>,
     serving: CertificateId,

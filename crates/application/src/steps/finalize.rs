@@ -226,9 +226,9 @@ pub(super) async fn ended(
     Ok(Some(outcome))
 }
 
-/// Sends the signing request. Refused for the order's state, the order is not given up before its
-/// state was asked for: another worker's request may have been taken just before ours, and then the
-/// order leads to the certificate.
+/// Sends the signing request. If the CA refuses because of the order's state, the state is read
+/// before the order is given up. Another worker's request may have come first, and then the order
+/// leads to the certificate.
 async fn ask(
     context: &StepContext<'_>,
     account: &Account,

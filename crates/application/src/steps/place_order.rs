@@ -35,7 +35,7 @@ pub(super) async fn place_order(context: &StepContext<'_>) -> Result<Outcome, Fa
     }
 }
 
-/// What there is to do once everything was looked at that must be seen before.
+/// The work that remains after all checks.
 enum Ready {
     ToOrder {
         account: Account,
@@ -106,7 +106,7 @@ async fn order(
         created_at: now,
     };
     crash_point::before(Effect::OrderSave);
-    // What nobody knows but the CA must not be lost to a database that is away for a moment.
+    // Only the CA knows the order, so a short outage of the database must not lose it.
     retry_while_unavailable(context.deadline, || service.store.order_insert(&order)).await?;
     crash_point::after(Effect::OrderSave);
     Ok(placed(&order))

@@ -45,11 +45,11 @@ pub(super) struct Probed {
 pub(super) enum Unready {
     /// Something of the catalogue.
     Failed {
-        /// What.
+        /// The failure.
         failure: Failure,
-        /// What follows.
+        /// The consequence.
         then: Then,
-        /// What the customer's instruction may name.
+        /// The addresses that the customer's instruction may name.
         edge_addresses: Vec<IpAddr>,
     },
     /// Our own machine could not ask the DNS.

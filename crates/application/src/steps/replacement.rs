@@ -1,5 +1,4 @@
-//! What an order replaces: the certificate that a live domain serves, as the CA knows it (RFC 9773
-//! §5).
+//! The certificate that an order replaces, by the CA's name for it (RFC 9773 §5).
 
 use std::sync::Arc;
 
@@ -7,7 +6,7 @@ use dps_domain::with_causes;
 
 use super::StepContext;
 
-/// What the CA is told of the certificate that an order follows.
+/// The predecessor that an order names to the CA.
 pub(super) struct Replacement {
     /// Its name (RFC 9773 §5).
     pub(super) ari_id: Arc<str>,
@@ -16,8 +15,9 @@ pub(super) struct Replacement {
     pub(super) exempt: bool,
 }
 
-/// What an order for this domain replaces. `None` for a first certificate, for one that has no name
-/// at our CA, and when it cannot be read: nothing about it may stop a renewal.
+/// Returns the predecessor of an order for this domain. Returns `None` for a first certificate, and
+/// for one that has no name at our CA. It also returns `None` if it cannot be read, since nothing
+/// about it may stop a renewal.
 pub(super) async fn replacement(context: &StepContext<'_>) -> Option<Replacement> {
     let (service, record) = (context.service, context.record);
     let serving = record.phase.serving()?;

@@ -1,4 +1,4 @@
-//! The Cabinet wants the domain gone: undeploy it from every live edge. One that is unreachable is
+//! The Cabinet wants the domain gone: undeploy it from every live edge. An unreachable edge is
 //! cleaned when it returns.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -54,8 +54,8 @@ pub(super) async fn take_down(context: &StepContext<'_>, generation: u64) -> Res
     for edge in reach.names() {
         service.store.edge_forget_deployed(record.id, edge).await?;
     }
-    // It belongs to a later claim of the name, or the store was restored from a backup and this
-    // domain's certificate is not known any more.
+    // It belongs to a later claim of the name. Or the store was restored from a backup and no
+    // longer knows this domain's certificate.
     let newer_at = newer_at
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);

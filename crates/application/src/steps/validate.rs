@@ -18,8 +18,8 @@ use crate::steps::finalize::{ended, pause};
 
 /// The first pause between looks at the order; it doubles up to [`LAST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
-/// Between two orders for a name that the CA validates by chance, and half as long at most on top:
-/// no more than four an hour, where a CA lets five validations fail.
+/// Shortest pause between two orders for a name that the CA validates by chance; up to half of it
+/// is added. It allows four an hour, and a CA allows five failed validations.
 const BY_CHANCE: Duration = Duration::from_secs(15 * 60);
 /// The longest pause between looks.
 const LAST_PAUSE: Duration = Duration::from_secs(2);
@@ -207,8 +207,8 @@ fn is_about_our_answer(sub_cause: &str) -> bool {
 }
 
 /// The outcome when the CA did not get our answer. An edge or agent that was restarted between
-/// acknowledgement and fetch looks to the CA as a wrong server does, so the whole path is probed
-/// again first.
+/// acknowledgement and fetch looks to the CA like a wrong server. So the whole path is probed again
+/// first.
 async fn doubt(
     context: &StepContext<'_>,
     failure: &Failure,

@@ -19,17 +19,17 @@ const PAGE: usize = 2;
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) domains: BTreeMap<DomainId, CabinetDomain>,
-    /// What it was told, in order.
+    /// The received reports, in order.
     pub(crate) told: Vec<(DomainId, StatusReport)>,
     /// Every call, answered or not.
     pub(crate) calls: u32,
-    /// What every call is answered with.
+    /// The answer to every call.
     pub(crate) fault: Option<CabinetError>,
     /// After so many more calls it goes away.
     pub(crate) away_after: Option<u32>,
     /// The pages that were asked for.
     pub(crate) lists: Vec<(Status, Option<String>)>,
-    /// What a report that says more than a status is answered with.
+    /// Whether it refuses a report with more than a status.
     pub(crate) refuses_content: bool,
     /// Whether reports of versions are compared; a Cabinet gone mad says that every version moved.
     pub(crate) always_moved: bool,
@@ -85,7 +85,7 @@ impl FakeCabinet {
         domain.id
     }
 
-    /// What it says of a domain.
+    /// Its view of a domain.
     pub(crate) fn says(&self, id: DomainId) -> CabinetDomain {
         self.with(|state| state.domains[&id].clone())
     }

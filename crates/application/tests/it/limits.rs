@@ -225,7 +225,7 @@ async fn a_refused_order_is_given_back_and_blocks_everybody_with_the_same_limit(
         if known {
             assert_eq!(spent(&world, LimitKind::ExactSet).await, 0);
         }
-        // Whoever comes meanwhile is not sent to the CA.
+        // A domain that comes meanwhile is not ordered for.
         world
             .change(|record| record.next_attempt_at = Some(now))
             .await;

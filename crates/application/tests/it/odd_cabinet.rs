@@ -374,7 +374,7 @@ async fn a_rename_that_cannot_be_carried_out_leaves_the_old_name_served() {
             .unwrap();
         assert_eq!(told.failure.unwrap().code().as_str(), code);
         assert_eq!(world.cabinet.says(id(number)).status, Some(Status::Active));
-        // What is found by the daily look does not take the word back.
+        // The daily check does not withdraw the refusal.
         world.advance(25 * HOUR);
         world.settle().await;
         deliver(&world).await;
@@ -388,7 +388,7 @@ async fn a_rename_that_cannot_be_carried_out_leaves_the_old_name_served() {
         assert_eq!(record.last_failure.unwrap().code().as_str(), code);
     }
     assert_eq!(still_served(&world, 2..5).await, 3);
-    // One that is on its way to its first certificate goes on, too.
+    // A domain before its first certificate goes on as well.
     world.add(9, &host(9), "acme").await;
     world
         .cabinet

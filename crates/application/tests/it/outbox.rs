@@ -57,7 +57,7 @@ async fn a_cabinet_that_is_down_for_days_gets_every_report_in_order_when_it_retu
     assert!(world.service.now().since(oldest) >= (3 * 24 * 60 - 5) * MINUTE);
 
     world.cabinet.with(|state| state.fault = None);
-    // What was put off for the probes is due within five minutes.
+    // Reports that were delayed for the probes are due within five minutes.
     for _ in 0..6 {
         deliver(&world, &mut reporter).await;
         world.advance(MINUTE);

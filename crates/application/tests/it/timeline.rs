@@ -1,5 +1,4 @@
-//! What a domain's history says: every move and every attempt, with what was seen, by whom and for
-//! how long.
+//! A domain's history: every move and every attempt, with its evidence, replica and duration.
 
 use dps_application::operator;
 use dps_domain::{EventKind, FailureCode, Hostname};

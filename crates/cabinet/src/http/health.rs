@@ -1,4 +1,4 @@
-//! What anybody may ask.
+//! The endpoints that need no token.
 
 use std::time::Duration;
 

@@ -160,12 +160,12 @@ pub(super) async fn one(State(app): Shared, PathId(id): PathId) -> Result<Respon
     Ok(reply::domain(record.domain))
 }
 
-/// The service says where a domain stands.
+/// Reports the status of a domain.
 ///
 /// The report replaces `status`, `lastErrorCode`, `lastErrorMessage`, `errorDetails`,
-/// `nextAttemptAt` and `certificateNotAfter`: what is absent is cleared. It is made for the version
-/// in `If-Match`. A report that says what the domain already says is answered with 200 and the
-/// current document at any version, so one whose answer was lost can be sent again.
+/// `nextAttemptAt` and `certificateNotAfter`; absent fields are cleared. It applies to the version
+/// in `If-Match`. If the domain already has these values, the response is 200 with the current
+/// document, at any version. So a report whose response was lost can be sent again.
 #[utoipa::path(post, path = "/internal/v1/custom-domains/{id}/status", tag = "internal", security(("serviceToken" = [])),
     operation_id = "reportDomainStatus",
     params(

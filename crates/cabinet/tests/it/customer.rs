@@ -1,4 +1,4 @@
-//! What customers can do.
+//! The customer's side of the contract.
 
 use std::time::Duration;
 

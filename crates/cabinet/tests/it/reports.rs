@@ -1,4 +1,4 @@
-//! What the service reports.
+//! The service's reports.
 
 use dps_cabinet_api::{CustomDomain, ProblemCode, StatusReport};
 use dps_domain::{Status, Timestamp};

@@ -1,4 +1,4 @@
-//! What can go wrong, and where.
+//! Faults and their places.
 
 use serde_json::json;
 
@@ -112,7 +112,7 @@ impl Reply {
     }
 }
 
-/// What the double does instead of its duty.
+/// The double's behaviour instead of a right answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// Answers this.

@@ -54,7 +54,7 @@ impl Ca {
         }
     }
 
-    /// What to do with a request; a [`Fault::Reply`] is also how a good answer is said.
+    /// Returns the behaviour for a request; a good answer is a [`Fault::Reply`] as well.
     pub(super) fn answer(&mut self, request: &Request) -> Fault {
         let Some((endpoint, number)) = route(&request.path) else {
             return Fault::Reply(Reply::problem(404, "malformed", "no such resource"));

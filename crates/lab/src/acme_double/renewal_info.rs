@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::fault::{Reply, Suggestion};
 
-/// What the double knows of certificates, by their identifiers.
+/// The renewal information of certificates, by their identifiers.
 #[derive(Debug, Default)]
 pub(super) struct RenewalInfo {
     offered: bool,

@@ -13,7 +13,7 @@ const MAX_CHAIN: usize = 16;
 /// Largest UDP payload we announce, that of a network without fragmentation.
 const UDP_PAYLOAD: u16 = 1232;
 
-/// What the data says about one name.
+/// The data about one name.
 enum Found<'a> {
     Alias(&'a RData),
     Records(&'a [RData]),

@@ -1,4 +1,4 @@
-//! What the name server knows, changeable while it answers.
+//! The data of the name server, which may change while it answers.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{Ipv4Addr, Ipv6Addr};

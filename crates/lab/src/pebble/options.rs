@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::process::ProcessSpec;
 
-/// What can be chosen about a Pebble. What is `None` stays at Pebble's own default.
+/// The options of a Pebble. `None` is Pebble's own default.
 #[derive(Debug, Clone)]
 pub struct PebbleOptions {
     /// The resolver that validation asks.

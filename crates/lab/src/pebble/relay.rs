@@ -1,9 +1,9 @@
 //! A relay in front of Pebble that notes which names are ordered.
 //!
 //! Pebble's log says that an order was added, but never for which name. The relay ends TLS, passes
-//! every byte on unchanged and reads along: a `POST` to the new-order URL carries the names in its
-//! (signed, not encrypted) payload (RFC 8555 §7.4), and the status of the reply says whether the
-//! order was made; a refused nonce leaves no trace.
+//! every byte on unchanged and reads along. A `POST` to the new-order URL carries the names in its
+//! signed payload (RFC 8555 §7.4). The status of the reply shows whether the order was made. A
+//! request with a refused nonce does not count.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

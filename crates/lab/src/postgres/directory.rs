@@ -64,7 +64,7 @@ impl ClusterDirectory {
 
 impl Drop for ClusterDirectory {
     fn drop(&mut self) {
-        // What cannot be removed now is swept later.
+        // A directory that cannot be removed now is removed later.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

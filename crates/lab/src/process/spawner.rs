@@ -37,7 +37,7 @@ fn start_thread() -> Sender<Request> {
 fn serve(requests: &Receiver<Request>) {
     while let Ok(mut request) = requests.recv() {
         let child = request.command.spawn();
-        // Whoever asked may have been dropped meanwhile; then nobody is left to own the child.
+        // The caller may have been dropped meanwhile; then nothing owns the child.
         if let Err(unclaimed) = request.reply.send(child)
             && let Ok(mut child) = unclaimed.0
         {

@@ -1,4 +1,4 @@
-//! What to start.
+//! The specification of a process.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! What keeps the service and the Cabinet the same: cursors, tasks, and what a resync saw.
+//! State for the synchronisation with the Cabinet: cursors, tasks, and presence in the Cabinet.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub(super) struct PeriodicTask {
     lease: Option<(LeaseToken, Timestamp)>,
 }
 
-/// What a resync last saw of a domain.
+/// The presence of a domain at the last resync.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SeenInCabinet {
     run: i64,
@@ -171,7 +171,7 @@ impl PeriodicTaskStore for MemoryStore {
         if !is_free {
             return Ok(None);
         }
-        // What is earlier when it is laid down is a call that came meanwhile.
+        // An earlier time at its release is a request that came meanwhile.
         task.due_at = Timestamp::NEVER;
         task.lease = Some((token, now + ttl));
         Ok(Some(PeriodicTaskLease {

@@ -28,7 +28,7 @@ const LIFETIMES: [Duration; 7] = [
     Duration::from_secs(90 * 24 * 3_600),
 ];
 
-/// What a party does during its outage.
+/// The behaviour of a party during its outage.
 type Away = fn(&mut Scenario, Outages);
 
 /// Plays an outage that takes `share` of the life that is left when renewals begin.

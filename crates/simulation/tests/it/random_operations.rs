@@ -2,7 +2,7 @@
 //! whims, in virtual time.
 //!
 //! A run prints its seed; `DPS_DRILL_SEED` repeats it, `DPS_DRILL_CASES` sets how many sequences
-//! are tried. What a failure shrinks to is kept below as a test with a name.
+//! are tried. A shrunk failure is kept below as a named test.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
@@ -119,7 +119,7 @@ fn a_removal_that_an_edge_delays_is_reported_to_the_cabinet() {
     played(&[Remove(0), RestartEdge(0)]).unwrap();
 }
 
-/// What had waited to be told before a removal was told after it, under the version of the removal.
+/// Reports that had waited before a removal were sent after it, under the version of the removal.
 #[test]
 fn what_waits_for_the_cabinet_is_dropped_when_the_domain_is_removed() {
     let operations = [

@@ -88,7 +88,7 @@ pub(crate) async fn a_clock_that_jumps_steals_no_report(world: World) {
     }
 }
 
-/// What it booked a day ahead would keep everybody else from ordering for a day.
+/// Its bookings a day ahead would stop all other orders for a day.
 pub(crate) async fn a_replica_whose_clock_was_a_day_ahead_leaves_no_limit_used_up_for_a_day(
     world: World,
 ) {

@@ -1,4 +1,4 @@
-//! What the store says when the database is not as it should be.
+//! The store's errors when the database is damaged.
 
 use dps_application::ports::store::{CertificateStore, DomainFilter, StoreError};
 use dps_application::ports::store::{LeaseStore as _, RecordStore as _};

@@ -1,6 +1,6 @@
-//! The contract of the CertificateStore, told once and run on SQLite, on PostgreSQL and on the
-//! simulation's store in memory, each story in a store of its own. Stories that look below the port
-//! run on the databases alone.
+//! The contract of the CertificateStore. It runs on SQLite, on PostgreSQL and on the simulation's
+//! store in memory, each story in a separate store. Stories that look below the port run on the
+//! databases alone.
 
 #![expect(
     clippy::unwrap_used,

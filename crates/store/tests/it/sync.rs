@@ -1,4 +1,5 @@
-//! What keeps us and the Cabinet the same: cursors, periodic tasks, what a resync saw.
+//! State for the synchronisation with the Cabinet: cursors, periodic tasks, presence in the
+//! Cabinet.
 
 use dps_application::ports::store::StoreError;
 use dps_domain::{Phase, Status};

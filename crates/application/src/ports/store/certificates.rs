@@ -24,7 +24,7 @@ pub struct NewCertificate {
     pub order_id: OrderId,
     /// The name it is for.
     pub hostname: Hostname,
-    /// What was read from it.
+    /// The facts that were read from it.
     pub facts: CertificateFacts,
     /// Its key.
     pub key: SealedSecret,
@@ -35,7 +35,7 @@ pub struct NewCertificate {
 /// A stored certificate.
 #[derive(Debug, Clone)]
 pub struct StoredCertificate {
-    /// What was stored.
+    /// The stored certificate.
     pub certificate: NewCertificate,
     /// Orders the certificates of one hostname, over all time: greater than that of any earlier
     /// one, whatever the clock did.
@@ -52,8 +52,9 @@ pub trait IssuedStore: Send + Sync {
         certificate: &NewCertificate,
     ) -> Result<StoredCertificate, StoreError>;
 
-    /// Erases up to `limit` keys of certificates of which a newer one of the domain has been stored
-    /// for [`SUPERSEDED_KEY_GRACE`] at `now`, and that are not served; returns how many.
+    /// Erases up to `limit` keys of superseded certificates that are not served, and returns their
+    /// number. The newer one of the domain must have been stored for [`SUPERSEDED_KEY_GRACE`] at
+    /// `now`.
     async fn certificate_keys_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
     /// One certificate. Its key is empty once it was erased.

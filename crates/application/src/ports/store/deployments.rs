@@ -1,4 +1,4 @@
-//! What every edge should hold, and what each was seen to present.
+//! The certificates that every edge should hold, and those that each was seen to present.
 
 use async_trait::async_trait;
 use dps_domain::inventory::Entry;
@@ -14,7 +14,7 @@ pub struct Desired {
     pub domain_id: DomainId,
     /// Which.
     pub certificate_id: CertificateId,
-    /// What the edge's inventory should say of it.
+    /// The expected entry of the edge's inventory.
     pub entry: Entry,
 }
 
@@ -42,7 +42,7 @@ pub struct Deployment {
     pub deployed_at: Timestamp,
 }
 
-/// What every edge should hold, and what each was seen to present.
+/// The certificates that every edge should hold, and those that each was seen to present.
 #[async_trait]
 pub trait DeploymentStore: Send + Sync {
     /// The number of certificates that the edge was last seen to present.
@@ -71,6 +71,6 @@ pub trait DeploymentStore: Send + Sync {
     /// Forgets that an edge serves a domain.
     async fn edge_forget_deployed(&self, domain: DomainId, edge: &str) -> Result<(), StoreError>;
 
-    /// What each edge was seen to present for a domain, by edge.
+    /// The certificate that each edge was seen to present for a domain, by edge.
     async fn deployments(&self, domain: DomainId) -> Result<Vec<Deployment>, StoreError>;
 }

@@ -1,4 +1,4 @@
-//! What a store answers when it cannot do what it was asked.
+//! An error of the store.
 
 /// The store could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -9,7 +9,7 @@ pub enum StoreError {
     /// The database does not answer, is full, read-only or refuses.
     #[error("the store is unavailable while trying to {operation}")]
     Unavailable {
-        /// What was being done.
+        /// The operation that failed.
         operation: &'static str,
         /// The driver's error.
         #[source]
@@ -22,7 +22,7 @@ pub enum StoreError {
         table: &'static str,
         /// The row.
         row: String,
-        /// What is wrong with it.
+        /// Its fault.
         reason: String,
     },
 }

@@ -6,13 +6,13 @@ use dps_domain::{DomainId, LeaseToken, Timestamp};
 
 use super::error::StoreError;
 
-/// What came of asking the ledger for the tokens of one order.
+/// The ledger's answer to the tokens of one order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Debit {
     /// Every token was taken.
     Granted,
-    /// None was taken. What the domain waits for is kept for it at that moment, or is parked until
-    /// then.
+    /// None was taken. The token is reserved for the domain at that moment, or its bucket is
+    /// blocked until then.
     Wait {
         /// When to come again.
         until: Timestamp,
@@ -41,8 +41,8 @@ pub struct Taken {
 #[async_trait]
 pub trait LimitStore: Send + Sync {
     /// Takes the tokens of every charge for a domain, or none, in one transaction; the charges are
-    /// in the order of their keys. What the domain holds already is not taken again. `LeaseLost` if
-    /// the token is stale. Without a limit among the charges, nothing is written.
+    /// in the order of their keys. Tokens that the domain already holds are not taken again.
+    /// `LeaseLost` if the token is stale. Without a limit among the charges, nothing is written.
     async fn ledger_debit(
         &self,
         domain: DomainId,

@@ -34,7 +34,7 @@ pub struct StoredChallenge {
     pub url: String,
     /// The token.
     pub token: String,
-    /// What is served for it.
+    /// The key authorization that is served for it.
     pub key_authorization: String,
 }
 

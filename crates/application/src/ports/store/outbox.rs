@@ -17,7 +17,7 @@ pub struct OutboxLease {
     pub domain_id: DomainId,
     /// The Cabinet's version of the domain as we know it.
     pub cabinet_version: u64,
-    /// What to tell.
+    /// The report to send.
     pub report: StatusReport,
     /// Tries so far, this one included.
     pub attempt: u32,

@@ -26,8 +26,8 @@ pub fn comparison_task(edge: &str) -> String {
 /// Periodic tasks, each of which one replica works at.
 #[async_trait]
 pub trait PeriodicTaskStore: Send + Sync {
-    /// Takes up a task that is due and that nobody has in hand. One that is not known yet becomes
-    /// due at `first_due`.
+    /// Takes up a task that is due and that nobody has in hand. An unknown task becomes due at
+    /// `first_due`.
     async fn periodic_acquire(
         &self,
         name: &str,
@@ -54,7 +54,7 @@ pub trait PeriodicTaskStore: Send + Sync {
         due_at: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Makes a task due at the given moment, if it is not due earlier. One that is in hand just now
-    /// is taken up again then.
+    /// Makes a task due at the given moment, if it is not due earlier. A task that is under way now
+    /// is due again then.
     async fn periodic_make_due(&self, name: &str, at: Timestamp) -> Result<(), StoreError>;
 }

@@ -8,7 +8,7 @@ use crate::ports::vault::{SealedSecret, SecretPurpose};
 /// A secret in its row, for the rotation of key-encryption keys.
 #[derive(Debug, Clone)]
 pub struct SecretRow {
-    /// What the secret is for, which tells the table.
+    /// The purpose of the secret, which gives the table.
     pub purpose: SecretPurpose,
     /// The row's identity, as in [`crate::ports::vault::SecretContext`].
     pub row: String,
