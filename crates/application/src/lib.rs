@@ -3,12 +3,12 @@
 //! A [`ports::CertificateStore`] holds one work record per custom domain. Workers lease due
 //! records, make one step of work each ([`steps`]), and hand back the outcome in one transaction
 //! that also releases the lease. A step reads the facts, lets `dps-domain` decide, acts through a
-//! port and returns an [`Outcome`](steps::Outcome); [`settle`] turns the outcome into the new
-//! record. The parties outside (CA, DNS, edges, Cabinet) are traits in [`ports`]; time and
-//! randomness are ports too. A crash anywhere is harmless, because the record is the truth, effects
-//! are persisted before they are built upon, and every step may run twice.
+//! port and returns an [`Outcome`](dps_domain::outcome::Outcome);
+//! [`settle`](dps_domain::record::settle::settle) turns the outcome into the new record. The
+//! parties outside (CA, DNS, edges, Cabinet) are traits in [`ports`]; time and randomness are ports
+//! too. A crash anywhere is harmless, because the record is the truth, effects are persisted before
+//! they are built upon, and every step may run twice.
 
-pub mod bounds;
 pub mod ca;
 pub mod cabinet;
 pub mod edges;
@@ -16,19 +16,16 @@ pub mod engine;
 pub mod local_fault;
 pub mod operator;
 pub mod outage;
-pub mod policy;
 pub mod ports;
 pub mod resolvers;
 pub mod rotation;
-pub mod sentence;
 pub mod service;
-pub mod settle;
 pub mod steps;
 pub mod workers;
 
 pub use ca::request_tokens::LedgerTokens;
+pub use dps_domain::policy::{FleetPolicy, LanePolicy, Policy, Shares};
 pub use edges::fleet::Fleet;
-pub use policy::{FleetPolicy, LanePolicy, Policy, Shares};
 pub use resolvers::Resolvers;
 pub use service::Service;
 pub use workers::run;

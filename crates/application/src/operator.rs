@@ -2,11 +2,12 @@
 
 pub mod limits;
 
-use dps_domain::{Event, EventKind, Failure, Hostname, Phase, Timestamp};
-use serde_json::json;
+use dps_domain::record::operator::Refused;
+use dps_domain::record::{self, DomainRecord, RecordWrite};
+use dps_domain::{Hostname, Timestamp};
 
 use crate::ports::CertificateStore;
-use crate::ports::store::{Completion, DomainEvent, DomainRecord, StoreError};
+use crate::ports::store::StoreError;
 
 /// The wish cannot be granted.
 #[derive(Debug, thiserror::Error)]
@@ -50,30 +51,11 @@ pub async fn renew(
     now: Timestamp,
     hostname: &Hostname,
 ) -> Result<DomainRecord, OperatorError> {
-    change(
-        store,
-        (who, now),
-        hostname,
-        EventKind::RenewalRequested,
-        |record| {
-            if !record.phase.is_live() {
-                return Err(OperatorError::NotLive {
-                    hostname: hostname.clone(),
-                    phase: record.phase.name(),
-                });
-            }
-            record.phase = record
-                .phase
-                .clone()
-                .apply(Event::RenewalDue)
-                .unwrap_or_else(|_| record.phase.clone());
-            Ok(())
-        },
-    )
-    .await
+    let change = |record: &DomainRecord| record::operator::renew(record, now, who);
+    write(store, hostname, change).await
 }
 
-/// Makes a domain's next look due now, in every state; one that failed starts over. `who` is what
+/// Makes a domain's next step due now, in every state; one that failed starts over. `who` is what
 /// the history calls the operator's process.
 pub async fn retry(
     store: &dyn CertificateStore,
@@ -81,63 +63,36 @@ pub async fn retry(
     now: Timestamp,
     hostname: &Hostname,
 ) -> Result<DomainRecord, OperatorError> {
-    change(
-        store,
-        (who, now),
-        hostname,
-        EventKind::RetryByOperator,
-        |record| {
-            let refused = |remedy| OperatorError::NotWaiting {
-                hostname: hostname.clone(),
-                phase: record.phase.name(),
-                remedy,
-            };
-            match &record.phase {
-                Phase::Onboarding(_)
-                | Phase::Live { .. }
-                | Phase::Expired { .. }
-                | Phase::Leaving => Ok(()),
-                Phase::Failed
-                    if matches!(record.last_failure, Some(Failure::NameAlreadyClaimed {})) =>
-                {
-                    Err(refused("another domain holds its name"))
-                }
-                Phase::Failed => {
-                    record.phase = Phase::START;
-                    record.pending_since = now;
-                    Ok(())
-                }
-                Phase::Gone => Err(refused("it was removed")),
-            }
-        },
-    )
-    .await
+    let change = |record: &DomainRecord| record::operator::retry(record, now, who);
+    write(store, hostname, change).await
 }
 
-async fn change(
+async fn write(
     store: &dyn CertificateStore,
-    (who, now): (&str, Timestamp),
     hostname: &Hostname,
-    kind: EventKind,
-    alter: impl Fn(&mut DomainRecord) -> Result<(), OperatorError>,
+    change: impl Fn(&DomainRecord) -> Result<RecordWrite, Refused>,
 ) -> Result<DomainRecord, OperatorError> {
     for _ in 0..TRIES {
-        let Some(mut record) = store.domain_by_hostname(hostname).await? else {
+        let Some(before) = store.domain_by_hostname(hostname).await? else {
             return Err(OperatorError::Unknown(hostname.clone()));
         };
-        alter(&mut record)?;
-        record.next_attempt_at = Some(now);
-        record.attempt = 0;
-        record.lift_pause();
-        record.updated_at = now;
-        let event = DomainEvent::of(&record, kind, json!({}), who);
-        let completion = Completion {
-            event: Some(event),
-            ..Completion::of(record.clone())
-        };
-        if store.domain_update(completion).await? {
+        let write = change(&before).map_err(|refused| explain(refused, &before, hostname))?;
+        let record = write.record.clone();
+        if store.domain_update(write).await? {
             return Ok(record);
         }
     }
     Err(OperatorError::Contended(hostname.clone()))
+}
+
+fn explain(refused: Refused, record: &DomainRecord, hostname: &Hostname) -> OperatorError {
+    let (hostname, phase) = (hostname.clone(), record.phase.name());
+    match refused {
+        Refused::NotLive => OperatorError::NotLive { hostname, phase },
+        Refused::NotWaiting(remedy) => OperatorError::NotWaiting {
+            hostname,
+            phase,
+            remedy,
+        },
+    }
 }

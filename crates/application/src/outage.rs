@@ -9,10 +9,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use dps_domain::lane::Lane;
+use dps_domain::record::{DomainRecord, operator};
 use dps_domain::{DomainId, Failure, with_causes};
 
 use crate::engine::wake::WakeSignal;
-use crate::ports::store::{Completion, DomainRecord, StoreError};
+use crate::ports::store::StoreError;
 use crate::service::Service;
 
 /// Domains remembered of each outage at most.
@@ -122,22 +123,18 @@ async fn bring_one_forward(
     id: DomainId,
     spread: Duration,
 ) -> Result<Option<Lane>, StoreError> {
-    let Some(mut record) = service.store.domain(id).await? else {
+    let record = service.store.domain(id).await?;
+    let Some(record) = record.filter(|record| waits_for(record, party)) else {
         return Ok(None);
     };
-    let (now, at) = (
-        service.now(),
-        service.now() + spread.mul_f64(service.randomness.unit()),
-    );
-    if !waits_for(&record, party) || record.next_attempt_at.is_none_or(|due| due <= at) {
+    let now = service.now();
+    let due = now + spread.mul_f64(service.randomness.unit());
+    let Some(write) = operator::outage_ended(&record, due, now) else {
         return Ok(None);
-    }
-    record.next_attempt_at = Some(record.order_gate.not_before(at));
-    record.updated_at = now;
-    let lane = record.lane();
-    let completion = Completion::of(record);
+    };
+    let lane = write.record.lane();
     // Whoever wrote meanwhile knows better.
-    let written = service.store.domain_update(completion).await?;
+    let written = service.store.domain_update(write).await?;
     Ok(lane.filter(|_| written))
 }
 

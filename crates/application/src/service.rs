@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use dps_domain::Timestamp;
 use dps_domain::limits::CaLimits;
+use dps_domain::policy::Policy;
 
 use crate::cabinet::health::CabinetHealth;
 use crate::edges::fleet::Fleet;
 use crate::engine::wake::Waker;
 use crate::local_fault::LocalFaultLog;
 use crate::outage::Outages;
-use crate::policy::Policy;
 use crate::ports::metrics::LocalParty;
 use crate::ports::{
     Cabinet, CertificateAuthority, CertificateStore, Clock, HttpProbe, Metrics, Pki, Randomness,

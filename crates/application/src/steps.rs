@@ -20,9 +20,11 @@ use std::time::Duration;
 use dps_domain::backoff::lengthened;
 use dps_domain::decide::{Action, next_action};
 use dps_domain::limits::{Endpoint, LimitKind};
+use dps_domain::outcome::{Outcome, Then};
 use dps_domain::phase::Issuance;
+use dps_domain::sentence::{CAA_IDENTITY, sentence};
 use dps_domain::{Event, EventKind, Failure, LeaseToken, Timestamp, Until, with_causes};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::Instant;
 
 pub use self::evidence::Evidence;
@@ -34,7 +36,6 @@ use crate::ports::metrics::AcmeWait;
 use crate::ports::metrics::LocalParty;
 use crate::ports::store::{DomainRecord, StoreError, StoredOrder};
 use crate::ports::vault::VaultError;
-use crate::sentence::{CAA_IDENTITY, sentence};
 use crate::service::Service;
 
 /// The shortest time until a step is made again that our own machine made impossible, and half of
@@ -42,67 +43,6 @@ use crate::service::Service;
 const LOCAL_FAULT_PAUSE: Duration = Duration::from_secs(10);
 /// The longest wait for our own pacing that a customer is not told of.
 const UNTOLD_PAUSE: Duration = Duration::from_secs(60);
-
-/// What came of a step.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
-    /// Progress: the record moves and the next step is due.
-    Moved {
-        /// What was seen.
-        event: Event,
-        /// The word for the history.
-        kind: EventKind,
-        /// Evidence for the history.
-        detail: Value,
-    },
-    /// A live domain is as it should be; nothing to do before the given moment.
-    Confirmed {
-        /// When to look again.
-        until: Timestamp,
-    },
-    /// Not an error: somebody else needs time.
-    Waiting {
-        /// When to look again.
-        until: Timestamp,
-        /// The word for the history.
-        kind: EventKind,
-    },
-    /// Something of the catalogue.
-    Failed {
-        /// What.
-        failure: Failure,
-        /// What follows.
-        then: Then,
-        /// The customer's sentence.
-        message: String,
-    },
-}
-
-/// What follows a failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Then {
-    /// The same step again, after a growing delay.
-    Retry,
-    /// As [`Then::Retry`], but no later than the given moment, when nobody need be waited for any
-    /// more.
-    RetryBy(Timestamp),
-    /// The same step again at the time that somebody told us.
-    At(Timestamp),
-    /// Into the queue for the CA's limit of orders.
-    Queue,
-    /// Back to the DNS check, after a growing delay.
-    RecheckDns,
-    /// The order is dead: back to the DNS check, and a new order after that. `rest` when the CA's
-    /// validation failed, so that the name rests before the next order.
-    NewOrder {
-        /// Whether the name rests.
-        rest: bool,
-    },
-    /// As [`Then::NewOrder`], but no order before the given moment.
-    NewOrderAt(Timestamp),
-    /// Somebody must act first. A domain that is not live fails.
-    Stop,
-}
 
 /// Makes the one step that the record's phase asks for, under the lease of `token`. `deadline` is
 /// when it must be given back, on the clock that never jumps; `evidence` takes what is seen on the

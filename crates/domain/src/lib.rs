@@ -9,6 +9,7 @@
 
 pub mod address;
 pub mod backoff;
+pub mod bounds;
 pub mod causes;
 pub mod decide;
 pub mod dns;
@@ -21,10 +22,14 @@ pub mod lane;
 pub mod limits;
 pub mod name_rules;
 pub mod order_gate;
+pub mod outcome;
 pub mod phase;
+pub mod policy;
 pub mod probe;
 pub mod reachability;
+pub mod record;
 pub mod renewal;
+pub mod sentence;
 pub mod shard;
 pub mod shares;
 pub mod status;

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dps_application::ports::store::{Completion, DomainRecord};
+use dps_application::ports::store::{DomainRecord, RecordWrite};
 use dps_application::ports::store::{LeaseStore as _, RecordStore as _};
 use dps_application::ports::{Clock, Randomness};
 use dps_domain::lane::Lane;
@@ -76,8 +76,8 @@ fn record(tenant: usize) -> DomainRecord {
     }
 }
 
-fn outcome(record: DomainRecord) -> Completion {
-    Completion::of(record)
+fn outcome(record: DomainRecord) -> RecordWrite {
+    RecordWrite::of(record)
 }
 
 fn tenants(rows: usize) -> usize {

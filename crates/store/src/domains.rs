@@ -3,8 +3,8 @@
 pub(crate) mod lease;
 pub(crate) mod park;
 
-use dps_application::bounds;
-use dps_application::ports::store::{Completion, DomainFilter, DomainRecord, StoreError};
+use dps_application::ports::store::{DomainFilter, DomainRecord, RecordWrite, StoreError};
+use dps_domain::bounds;
 use dps_domain::lane::Lane;
 use dps_domain::phase::Next;
 use dps_domain::shard::ShardKey;
@@ -197,7 +197,7 @@ pub(crate) fn read(row: &Row) -> Result<DomainRecord, StoreError> {
 /// means for the ledger, and the line of history.
 async fn accompany_in_tx(
     session: &mut Session,
-    completion: &Completion,
+    completion: &RecordWrite,
     rules: Rules,
 ) -> Result<(), StoreError> {
     let id = completion.record.id;
@@ -222,7 +222,7 @@ async fn accompany_in_tx(
 
 /// Whether tokens of the CA's limits that the domain holds are not needed any more. Looks at live
 /// domains, which are many, hold none.
-fn may_have_ended_a_need(completion: &Completion) -> bool {
+fn may_have_ended_a_need(completion: &RecordWrite) -> bool {
     let phase = &completion.record.phase;
     let is_mere_look = completion.renewal_info.is_none()
         && matches!(
@@ -238,7 +238,7 @@ fn may_have_ended_a_need(completion: &Completion) -> bool {
 /// Inserts what is new, in one transaction; returns for each whether it was.
 pub(crate) async fn insert_all(
     database: &Database,
-    completions: &[Completion],
+    completions: &[RecordWrite],
     rules: Rules,
 ) -> Result<Vec<bool>, StoreError> {
     let mut session = database.write("insert domains").await?;
@@ -326,7 +326,7 @@ fn like_pattern(text: &str) -> String {
 
 pub(crate) async fn update(
     database: &Database,
-    completion: &Completion,
+    completion: &RecordWrite,
     rules: Rules,
 ) -> Result<bool, StoreError> {
     let mut session = database.write("write a domain").await?;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use dps_application::bounds;
 use dps_application::ports::store::{DomainEvent, StoreError};
+use dps_domain::bounds;
 use dps_domain::{DomainId, EventKind, Timestamp};
 use serde_json::Value;
 

@@ -8,10 +8,10 @@
 //! Reports of progress go first: a customer who waits for the certificate must not wait until
 //! thousands of others have read once more that their DNS is not ready.
 
-use dps_application::bounds;
 use dps_application::cabinet::outbox::{Waiting, replaced};
 use dps_application::ports::cabinet::StatusReport;
 use dps_application::ports::store::{OutboxLease, StoreError};
+use dps_domain::bounds;
 use dps_domain::{DomainId, LeaseToken, Timestamp};
 
 use crate::domains::{lock_in_tx, raise_cabinet_version_in_tx, set_cabinet_version_in_tx};

@@ -9,9 +9,9 @@ use dps_application::ports::store::{
     SecretStore,
 };
 use dps_application::ports::store::{
-    Completion, Debit, DomainEvent, DomainFilter, DomainRecord, Lease, NewCertificate, OutboxLease,
-    SUPERSEDED_KEY_GRACE, SecretRow, StoreError, StoredAccount, StoredCertificate, StoredChallenge,
-    StoredOrder, Taken,
+    Debit, DomainEvent, DomainFilter, DomainRecord, Lease, NewCertificate, OutboxLease,
+    RecordWrite, SUPERSEDED_KEY_GRACE, SecretRow, StoreError, StoredAccount, StoredCertificate,
+    StoredChallenge, StoredOrder, Taken,
 };
 use dps_application::ports::vault::{SealedSecret, SecretPurpose};
 use dps_domain::lane::Lane;
@@ -45,12 +45,12 @@ impl CertificateStore for Store {
 
 #[async_trait]
 impl RecordStore for Store {
-    async fn domain_insert(&self, completion: Completion) -> Result<bool, StoreError> {
+    async fn domain_insert(&self, completion: RecordWrite) -> Result<bool, StoreError> {
         let inserted = self.domains_insert(vec![completion]).await?;
         Ok(inserted.contains(&true))
     }
 
-    async fn domains_insert(&self, completions: Vec<Completion>) -> Result<Vec<bool>, StoreError> {
+    async fn domains_insert(&self, completions: Vec<RecordWrite>) -> Result<Vec<bool>, StoreError> {
         domains::insert_all(&self.database, &completions, self.rules().await?).await
     }
 
@@ -69,7 +69,7 @@ impl RecordStore for Store {
         domains::page(&self.database, filter).await
     }
 
-    async fn domain_update(&self, completion: Completion) -> Result<bool, StoreError> {
+    async fn domain_update(&self, completion: RecordWrite) -> Result<bool, StoreError> {
         domains::update(&self.database, &completion, self.rules().await?).await
     }
 
@@ -135,7 +135,7 @@ impl LeaseStore for Store {
 
     async fn complete_all(
         &self,
-        outcomes: &[(LeaseToken, Completion)],
+        outcomes: &[(LeaseToken, RecordWrite)],
     ) -> Result<Vec<bool>, StoreError> {
         lease::complete_all(&self.database, outcomes, self.rules().await?).await
     }
@@ -143,7 +143,7 @@ impl LeaseStore for Store {
     async fn complete_and_extend(
         &self,
         token: LeaseToken,
-        completion: &Completion,
+        completion: &RecordWrite,
         next: LeaseToken,
         ttl: Duration,
     ) -> Result<Lease, StoreError> {

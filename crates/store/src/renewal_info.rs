@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use dps_application::ports::RenewalInfoStore;
 use dps_application::ports::renewal_info::{PollChange, RenewalInfoPoll};
-use dps_application::ports::store::{Completion, StoreError};
+use dps_application::ports::store::{RecordWrite, StoreError};
 use dps_domain::renewal::info::{RenewalInfo, SuggestedWindow};
 use dps_domain::{DomainId, Timestamp};
 
@@ -93,7 +93,7 @@ fn info_args(info: &RenewalInfo) -> Vec<Arg> {
 /// What a record's write means for its poll.
 pub(crate) async fn accompany_in_tx(
     session: &mut Session,
-    completion: &Completion,
+    completion: &RecordWrite,
 ) -> Result<(), StoreError> {
     let id = completion.record.id;
     match PollChange::of(completion) {

@@ -5,6 +5,8 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dps_domain::record::renewal::apply_renewal_info;
+use dps_domain::record::settle::SettleContext;
 use dps_domain::renewal::info::{RenewalInfo, RenewalInfoAnswer, RenewalPlan};
 use dps_domain::with_causes;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
@@ -18,7 +20,6 @@ use crate::ports::metrics::LocalParty;
 use crate::ports::renewal_info::RenewalInfoPoll;
 use crate::ports::store::StoreError;
 use crate::service::Service;
-use crate::settle::{SettleContext, apply_renewal_info};
 
 /// Polls claimed in one transaction, at most.
 const PAGE: usize = 256;

@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use dps_domain::backoff::Backoff;
 use dps_domain::phase::Next;
+use dps_domain::policy::Policy;
+use dps_domain::record::report::current_report;
+use dps_domain::sentence::sentence;
 use dps_domain::{
     DomainId, Event, EventKind, Failure, Hostname, IllegalTransition, OrderGate, Phase, Status,
     Timestamp, with_causes,
@@ -20,14 +23,11 @@ use super::names::{Names, is_refusal_over, keeps_what_it_has, shown};
 use super::pace::{CursorTrail, FeedPace, FeedPage, LIST_PAUSE};
 use super::{brake, resync};
 use crate::engine::run_step::Wakes;
-use crate::policy::Policy;
 use crate::ports::CabinetEvent;
 use crate::ports::cabinet::{CabinetDomain, CabinetError, CabinetFault, CabinetPage};
 use crate::ports::metrics::LocalParty;
-use crate::ports::store::{Completion, DomainEvent, DomainRecord, NameHold, StoreError};
-use crate::sentence::sentence;
+use crate::ports::store::{DomainEvent, DomainRecord, NameHold, RecordWrite, StoreError};
 use crate::service::Service;
-use crate::settle::current_report;
 use crate::steps;
 
 const FEED_CURSOR: &str = "cabinet.changes";
@@ -279,7 +279,7 @@ async fn take_page(service: &Service, page: &CabinetPage) -> Result<bool, StoreE
         let looks = join_all(domains.iter().map(|domain| look(service, domain))).await;
         for (domain, look) in domains.iter().zip(looks) {
             // What was looked up was so before the domains ahead of it were written.
-            let mut first_of_its_name = |completion: &Completion| {
+            let mut first_of_its_name = |completion: &RecordWrite| {
                 let record = &completion.record;
                 arrived.insert(record.hostname.to_string()) & arrived.insert(record.id.to_string())
             };
@@ -306,7 +306,7 @@ async fn take_page(service: &Service, page: &CabinetPage) -> Result<bool, StoreE
 /// What a first look says of a domain in a page.
 enum Look {
     /// It is new to us.
-    Arrival(Box<Completion>),
+    Arrival(Box<RecordWrite>),
     /// It says nothing newer than our record, such as an echo of our own report.
     Known,
     /// Whatever takes more thought.
@@ -336,7 +336,7 @@ fn is_known(record: &DomainRecord, domain: &CabinetDomain) -> bool {
 }
 
 /// The record of a domain that we have none of; `None` for whatever takes more thought.
-async fn plain_arrival(service: &Service, domain: &CabinetDomain) -> Option<Completion> {
+async fn plain_arrival(service: &Service, domain: &CabinetDomain) -> Option<RecordWrite> {
     let names = Names::of(domain, &service.policy.names);
     if names.refusal.is_some()
         || service
@@ -359,7 +359,7 @@ async fn plain_arrival(service: &Service, domain: &CabinetDomain) -> Option<Comp
 }
 
 /// Stores records that are new. One that another replica was faster with is as good as ours.
-async fn insert(service: &Service, arrivals: Vec<Completion>) -> Result<(), StoreError> {
+async fn insert(service: &Service, arrivals: Vec<RecordWrite>) -> Result<(), StoreError> {
     if arrivals.is_empty() {
         return Ok(());
     }
@@ -373,7 +373,7 @@ async fn insert(service: &Service, arrivals: Vec<Completion>) -> Result<(), Stor
 }
 
 /// What was written goes to the log, and rings who has work now.
-fn log_and_notify(service: &Service, completion: &Completion) {
+fn log_and_notify(service: &Service, completion: &RecordWrite) {
     let record = &completion.record;
     if let Some(event) = &completion.event {
         tracing::info!(domain.id = %record.id, domain.hostname = %record.hostname, phase = event.phase, "{}", event.kind);
@@ -621,7 +621,7 @@ async fn leave_old_name(
 
 /// The record that takes down the name which a domain had until now; `None` where no edge can have
 /// heard of it.
-fn take_down_of(context: &AlignContext<'_>, before: &DomainRecord) -> Option<Completion> {
+fn take_down_of(context: &AlignContext<'_>, before: &DomainRecord) -> Option<RecordWrite> {
     match before.phase {
         Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. } => {}
         Phase::Failed | Phase::Leaving | Phase::Gone => return None,
@@ -639,16 +639,16 @@ fn take_down_of(context: &AlignContext<'_>, before: &DomainRecord) -> Option<Com
     begin_anew(&mut record, context.now);
     let detail = json!({ "domain": before.id });
     let event = DomainEvent::of(&record, EventKind::NameLeft, detail, context.replica);
-    Some(Completion {
+    Some(RecordWrite {
         event: Some(event),
-        ..Completion::of(record)
+        ..RecordWrite::of(record)
     })
 }
 
 /// Writes a record, new or changed.
 async fn write(
     service: &Service,
-    completion: Completion,
+    completion: RecordWrite,
     new: bool,
 ) -> Result<Written, StoreError> {
     let is_refusal = completion
@@ -667,7 +667,7 @@ async fn write(
 /// Writes a record, new or changed. Returns `false` if somebody else wrote it meanwhile.
 pub(crate) async fn write_record(
     service: &Service,
-    completion: Completion,
+    completion: RecordWrite,
     new: bool,
 ) -> Result<bool, StoreError> {
     let written = if new {
@@ -686,7 +686,7 @@ fn arrival(
     context: &AlignContext<'_>,
     domain: &CabinetDomain,
     names: &Names,
-) -> Option<Completion> {
+) -> Option<RecordWrite> {
     let phase = match domain.status {
         Some(Status::PendingDns | Status::PendingHttpProbe | Status::Issuing) => Phase::START,
         Some(Status::PendingRemoval) => Phase::Leaving,
@@ -721,7 +721,7 @@ fn started(
     domain: &CabinetDomain,
     names: &Names,
     kind: EventKind,
-) -> Completion {
+) -> RecordWrite {
     let mut detail = json!({
         "cabinetVersion": domain.version,
         "cabinetStatus": domain.status,
@@ -734,9 +734,9 @@ fn started(
         .filter(|_| record.phase != Phase::Leaving);
     let Some(failure) = refusal else {
         let event = DomainEvent::of(&record, kind, detail, context.replica);
-        return Completion {
+        return RecordWrite {
             event: Some(event),
-            ..Completion::of(record)
+            ..RecordWrite::of(record)
         };
     };
     record.phase = Phase::Failed;
@@ -744,10 +744,10 @@ fn started(
     record.last_failure = Some(failure.clone());
     detail["failure"] = json!(failure);
     let event = DomainEvent::of(&record, EventKind::NameRefused, detail, context.replica);
-    Completion {
+    RecordWrite {
         report: Some(current_report(&record, None, context.policy)),
         event: Some(event),
-        ..Completion::of(record)
+        ..RecordWrite::of(record)
     }
 }
 
@@ -762,7 +762,7 @@ fn target_of(domain: &CabinetDomain, names: &Names) -> Hostname {
 
 /// A name that was removed and added again under another id keeps what the CA thinks of it: its
 /// failed validations and lost orders, and the pause before its next order.
-fn after_predecessor(mut arrival: Completion, predecessor: Option<&DomainRecord>) -> Completion {
+fn after_predecessor(mut arrival: RecordWrite, predecessor: Option<&DomainRecord>) -> RecordWrite {
     if let Some(predecessor) = predecessor {
         let record = &mut arrival.record;
         record.failed_validations = predecessor.failed_validations;
@@ -779,7 +779,7 @@ fn change(
     record: &DomainRecord,
     domain: &CabinetDomain,
     names: &Names,
-) -> Option<Completion> {
+) -> Option<RecordWrite> {
     use EventKind::{
         CabinetRestored, DomainReturned, NameChanged, NameRefused, RefusalWithdrawn,
         RetryRequested, StatusRepeated, TargetChanged, TargetRefused,
@@ -875,10 +875,10 @@ fn change(
     }
     let detail = cabinets_view(domain, refusal.filter(|_| tells_refusal));
     let event = DomainEvent::of(&after, kind, detail, context.replica);
-    Some(Completion {
+    Some(RecordWrite {
         report,
         event: Some(event),
-        ..Completion::of(after)
+        ..RecordWrite::of(after)
     })
 }
 
@@ -903,7 +903,7 @@ fn begun(
     domain: &CabinetDomain,
     names: &Names,
     kind: EventKind,
-) -> Completion {
+) -> RecordWrite {
     let mut after = DomainRecord {
         updated_at: context.now,
         cabinet_version: version_after(context, record, domain),
@@ -1084,7 +1084,7 @@ mod tests {
         record
     }
 
-    fn changed(phase: Phase, status: Status, version: u64) -> Option<Completion> {
+    fn changed(phase: Phase, status: Status, version: u64) -> Option<RecordWrite> {
         let told = told(status, version);
         change(
             &context(&Policy::default()),
@@ -1218,7 +1218,7 @@ mod tests {
     }
 
     /// A domain of which the Cabinet says something else.
-    fn altered(phase: Phase, alter: impl Fn(&mut CabinetDomain)) -> Option<Completion> {
+    fn altered(phase: Phase, alter: impl Fn(&mut CabinetDomain)) -> Option<RecordWrite> {
         let mut told = told(Status::PendingDns, 4);
         alter(&mut told);
         change(

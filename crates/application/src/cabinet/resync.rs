@@ -14,7 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dps_domain::backoff::about;
-use dps_domain::{DomainId, Event, EventKind, Status, Timestamp, with_causes};
+use dps_domain::record::missing;
+use dps_domain::{DomainId, IllegalTransition, Status, Timestamp, with_causes};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -26,7 +27,7 @@ use super::pace::CursorTrail;
 use crate::ports::cabinet::{CabinetDomain, CabinetFault};
 use crate::ports::metrics::LocalParty;
 use crate::ports::store::PeriodicTaskLease;
-use crate::ports::store::{Completion, DomainEvent, DomainRecord, StoreError};
+use crate::ports::store::{DomainRecord, RecordWrite, StoreError};
 use crate::ports::sync::KnownRecord;
 use crate::service::Service;
 
@@ -355,14 +356,9 @@ async fn read_records(
             .await?
             == now
         {
-            note(
-                service,
-                presence.id,
-                EventKind::CabinetMissing,
-                json!({}),
-                None,
-            )
-            .await?;
+            let noted =
+                |record: &DomainRecord, now| Ok(missing::noted(record, now, &service.replica));
+            write(service, presence.id, noted).await?;
         }
     }
     Ok(match page.last() {
@@ -396,56 +392,35 @@ async fn take_down(
         if !brake::may_remove(service, *id, None).await? {
             continue;
         }
-        let detail = json!({ "missingSinceAtLeast": before });
-        note(
-            service,
-            *id,
-            EventKind::RemovalMissing,
-            detail,
-            Some(Event::RemovalRequested),
-        )
-        .await?;
+        let take_down =
+            |record: &DomainRecord, now| missing::take_down(record, before, now, &service.replica);
+        write(service, *id, take_down).await?;
     }
     Ok(page
         .last()
         .map_or(Stage::Done, |last| Stage::Missing(Some(*last))))
 }
 
-/// Adds a line to a domain's history, and moves it if there is an event. If somebody else writes
-/// the record at the same time, the next round will.
-async fn note(
+/// Writes what `change` makes of a record. If somebody else writes the record at the same time, the
+/// next round will.
+async fn write(
     service: &Service,
     id: DomainId,
-    kind: EventKind,
-    detail: serde_json::Value,
-    event: Option<Event>,
+    change: impl FnOnce(&DomainRecord, Timestamp) -> Result<RecordWrite, IllegalTransition>,
 ) -> Result<(), StoreError> {
-    let now = service.now();
-    let mut record = match service.store.domain(id).await {
+    let record = match service.store.domain(id).await {
         Ok(Some(record)) => record,
         Ok(None) | Err(StoreError::Corrupt { .. }) => return Ok(()),
         Err(error) => return Err(error),
     };
-    if let Some(event) = event {
-        record.phase = match record.phase.clone().apply(event) {
-            Ok(phase) => phase,
-            Err(error) => {
-                tracing::error!(domain.id = %id, domain.hostname = %record.hostname, %error, "resync.illegal");
-                return Ok(());
-            }
-        };
-        record.attempt = 0;
-        record.next_attempt_at = Some(now);
-    }
-    record.updated_at = now;
-    let event = DomainEvent::of(&record, kind, detail, &service.replica);
-    let completion = Completion {
-        event: Some(event),
-        ..Completion::of(record)
+    let write = match change(&record, service.now()) {
+        Ok(write) => write,
+        Err(error) => {
+            tracing::error!(domain.id = %id, domain.hostname = %record.hostname, %error, "resync.illegal");
+            return Ok(());
+        }
     };
-    intake::write_record(service, completion, false)
-        .await
-        .map(drop)
+    intake::write_record(service, write, false).await.map(drop)
 }
 
 #[cfg(test)]

@@ -13,13 +13,13 @@ use std::time::Duration;
 
 use dps_domain::backoff::about;
 use dps_domain::inventory::{Difference, Entry, InventoryDigest, differences};
+use dps_domain::policy::Policy;
 use dps_domain::{Hostname, Phase, Timestamp, with_causes};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::edges::fleet::{self, deployment};
-use crate::policy::Policy;
 use crate::ports::Edge;
 use crate::ports::edge::{EdgeDisposition, EdgeError, Removal};
 use crate::ports::fleet::{Comparison, KnownEdge};

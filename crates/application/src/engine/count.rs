@@ -1,11 +1,12 @@
 //! The counters of results: what an operator takes for an attempt, and nothing else.
 
 use dps_domain::lane::{Lane, usual_lane};
+use dps_domain::outcome::Outcome;
 use dps_domain::phase::Issuance;
 use dps_domain::{Failure, Phase};
 
 use crate::service::Service;
-use crate::steps::{Evidence, Outcome};
+use crate::steps::Evidence;
 
 /// Counts the outcome of a step towards a certificate: a success once it is deployed, a failure
 /// when the CA or an edge was asked and it did not work out. Waits and faults of our own are

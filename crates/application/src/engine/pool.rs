@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dps_domain::lane::Lane;
+use dps_domain::policy::Pool;
 use dps_domain::shares::{self, PoolShare};
 use dps_domain::{Timestamp, with_causes};
 use futures_util::FutureExt as _;
@@ -17,7 +18,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::run_step::{give_back, lease, next_due, run_consecutive_steps, step_all};
 use crate::engine::wake::{WakeSignal, Waker};
-use crate::policy::Pool;
 use crate::ports::store::{Lease, StoreError};
 use crate::service::Service;
 

@@ -7,7 +7,10 @@ use dps_domain::decide::{Action, next_action};
 use dps_domain::failure::Actor;
 use dps_domain::lane::Lane;
 use dps_domain::limits::{BucketKey, Change, Entry, Limit, LimitKind};
-use dps_domain::{Failure, FailureCode, LeaseToken, Timestamp, with_causes};
+use dps_domain::outcome::{Outcome, Then};
+use dps_domain::record::settle::{SettleContext, add_evidence, settle};
+use dps_domain::sentence::sentence;
+use dps_domain::{Failure, FailureCode, LeaseToken, Timestamp, bounds, with_causes};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::time::Instant;
@@ -15,15 +18,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::Level;
 
 use super::count::count;
-use crate::bounds;
 use crate::engine::crash_point::{self, Effect};
 use crate::engine::retry::{retry_all_while_unavailable, retry_while_unavailable};
 use crate::engine::wake::WakeSignal;
-use crate::ports::store::{Completion, DomainRecord, Lease, StoreError};
-use crate::sentence::sentence;
+use crate::ports::store::{DomainRecord, Lease, RecordWrite, StoreError};
 use crate::service::Service;
-use crate::settle::{SettleContext, add_evidence, settle};
-use crate::steps::{self, Evidence, Outcome, Then};
+use crate::steps::{self, Evidence};
 
 /// The most steps that are made of one record before its permit is free for others. A whole renewal
 /// has six.
@@ -187,7 +187,7 @@ pub(crate) async fn run_consecutive_steps(
 
 /// A step that was made and is not recorded yet.
 struct Done {
-    outcome: (LeaseToken, Completion),
+    outcome: (LeaseToken, RecordWrite),
     level: Level,
 }
 
@@ -306,7 +306,7 @@ async fn record_and_extend(
 
 /// Says in the log what was recorded, or that it was not.
 fn log_recorded<T>(
-    completion: &Completion,
+    completion: &RecordWrite,
     (lane, level): (Lane, Level),
     recorded: Result<T, StoreError>,
 ) -> Option<T> {
@@ -346,7 +346,7 @@ pub(crate) struct Wakes {
 }
 
 impl Wakes {
-    pub(crate) fn of(completion: &Completion, now: Timestamp) -> Self {
+    pub(crate) fn of(completion: &RecordWrite, now: Timestamp) -> Self {
         let record = &completion.record;
         let due_now = record.next_attempt_at.is_some_and(|at| at <= now);
         Self {
@@ -387,7 +387,7 @@ fn result(failure: &Failure) -> (FailureCode, Actor, Option<FailureCode>) {
     (failure.code(), failure.actor(), cause)
 }
 
-fn log(completion: &Completion, lane: Lane, level: Level) {
+fn log(completion: &RecordWrite, lane: Lane, level: Level) {
     let Some(event) = &completion.event else {
         return;
     };

@@ -1,14 +1,12 @@
 //! An operator's view of the limits ledger, and the way to lift a wait in it.
 
 use dps_domain::limits::{Bucket, BucketKey, CaLimits, LimitKind};
-use dps_domain::{EventKind, Failure, Timestamp};
-use serde_json::json;
+use dps_domain::record::operator::limit_lifted;
+use dps_domain::{Failure, Timestamp};
 
 use super::OperatorError;
 use crate::ports::CertificateStore;
-use crate::ports::store::{
-    Completion, DomainEvent, DomainFilter, DomainRecord, PageKey, StoreError,
-};
+use crate::ports::store::{DomainFilter, DomainRecord, PageKey, StoreError};
 
 /// Buckets and records read at once.
 const PAGE: u32 = 500;
@@ -127,15 +125,8 @@ async fn wake(
 ) -> Result<bool, StoreError> {
     let mut record = record.clone();
     for _ in 0..TRIES {
-        record.next_attempt_at = Some(now);
-        record.updated_at = now;
-        let detail = json!({ "limit": kind.as_str() });
-        let event = DomainEvent::of(&record, EventKind::LimitLifted, detail, who);
-        let completion = Completion {
-            event: Some(event),
-            ..Completion::of(record.clone())
-        };
-        if store.domain_update(completion).await? {
+        let write = limit_lifted(&record, kind, now, who);
+        if store.domain_update(write).await? {
             return Ok(true);
         }
         match store.domain(record.id).await? {

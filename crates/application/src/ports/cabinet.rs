@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dps_domain::{DomainId, Failure, Status, Timestamp};
-use serde::{Deserialize, Serialize};
+use dps_domain::{DomainId, Status};
+
+pub use dps_domain::record::StatusReport;
 
 /// A custom domain as the Cabinet tells it. Texts are not parsed yet: a bad one is a finding about
 /// that domain alone.
@@ -46,21 +47,6 @@ pub struct RefusedItem {
     pub value: String,
     /// What is wrong with it.
     pub reason: String,
-}
-
-/// What the Cabinet is told of a domain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StatusReport {
-    /// The status.
-    pub status: Status,
-    /// What is wrong, if anything.
-    pub failure: Option<Failure>,
-    /// The customer's sentence for it.
-    pub message: Option<String>,
-    /// When the service tries next by itself.
-    pub next_attempt_at: Option<Timestamp>,
-    /// Until when the served certificate is valid.
-    pub certificate_not_after: Option<Timestamp>,
 }
 
 /// The Cabinet's answer to a report.

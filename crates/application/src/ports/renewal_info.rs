@@ -2,7 +2,7 @@
 //! 9773), and when it is asked again.
 //!
 //! Each domain that is served has one poll, about the certificate that it serves. It is made with
-//! the record, by [`Completion::info`](super::store::Completion::renewal_info), and goes when
+//! the record, by [`RecordWrite::info`](super::store::RecordWrite::renewal_info), and goes when
 //! nothing is served any more. Asking takes no lease: there are many polls, an answer seldom
 //! changes anything, and one that is asked twice does no harm.
 
@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use dps_domain::renewal::info::RenewalInfo;
 use dps_domain::{CertificateId, DomainId, Hostname, Phase, Timestamp};
 
-use super::store::{Completion, StoreError};
+use super::store::{RecordWrite, StoreError};
 
 /// What is asked about a certificate that is served, and what is known already.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub enum PollChange<'a> {
 
 impl<'a> PollChange<'a> {
     /// What a completion means for the poll.
-    pub fn of(completion: &'a Completion) -> Self {
+    pub fn of(completion: &'a RecordWrite) -> Self {
         let phase = &completion.record.phase;
         match (phase.serving(), &completion.renewal_info) {
             (Some(serving), Some(info)) => Self::Put(serving, info),

@@ -31,7 +31,7 @@ pub use orders::{OrderStore, StoredChallenge, StoredOrder};
 pub use outbox::{OutboxLease, OutboxStore};
 pub use periodic::{PeriodicTaskLease, PeriodicTaskStore, comparison_task};
 pub use records::{
-    Completion, DomainEvent, DomainFilter, DomainRecord, NameHold, PageKey, RecordStore,
+    DomainEvent, DomainFilter, DomainRecord, NameHold, PageKey, RecordStore, RecordWrite,
 };
 pub use secrets::{SecretRow, SecretStore};
 

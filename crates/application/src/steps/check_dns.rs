@@ -4,12 +4,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use dps_domain::dns::{self, DnsExpectation, DnsVerdict, ResolverView};
+use dps_domain::sentence::EDGE_ADDRESSES;
 use dps_domain::{Event, EventKind, Failure, FailureCode};
 use serde_json::json;
 
 use super::{Outcome, StepContext, Then};
 use crate::ports::metrics::LocalParty;
-use crate::sentence::EDGE_ADDRESSES;
 
 /// When the DNS is asked again after an answer that says nothing about the customer.
 pub(super) const INCONCLUSIVE: Duration = Duration::from_secs(10 * 60);

@@ -4,13 +4,13 @@ use std::net::IpAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use dps_domain::bounds::fits;
 use dps_domain::dns::{DnsAnswer, ResolverView};
 use dps_domain::limits::Entry;
 use dps_domain::probe::{ProbeAnswer, ProbeObservation};
 use serde_json::{Map, Value, json};
 
 use super::edges::Reach;
-use crate::bounds::fits;
 
 /// Entries kept of any one list: what strangers publish is kept short.
 const MAX_ENTRIES: usize = 16;

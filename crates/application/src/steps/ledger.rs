@@ -317,7 +317,7 @@ pub(super) fn refused(
     };
     let (now, limit) = (service.now(), service.limits.get(kind));
     let mut until = until.within(kind.longest_wait(&limit), now);
-    if let Some(longest) = crate::settle::longest_wait(&context.record.phase, None, now) {
+    if let Some(longest) = dps_domain::record::longest_wait(&context.record.phase, None, now) {
         until = until.within(longest, now);
     }
     context.evidence.count(Entry {

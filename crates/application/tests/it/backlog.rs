@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dps_application::engine::wake::WakeSignal;
-use dps_application::ports::store::{Completion, DomainRecord};
+use dps_application::ports::store::{DomainRecord, RecordWrite};
 use dps_application::workers;
 use dps_domain::phase::{Lane, Next};
 use dps_domain::{
@@ -37,12 +37,12 @@ fn broken(number: u128, attempt: u32, due: Timestamp) -> DomainRecord {
     }
 }
 
-fn quiet(record: DomainRecord) -> Completion {
-    Completion::of(record)
+fn quiet(record: DomainRecord) -> RecordWrite {
+    RecordWrite::of(record)
 }
 
 async fn insert(world: &World, records: Vec<DomainRecord>) {
-    let completions: Vec<Completion> = records.into_iter().map(quiet).collect();
+    let completions: Vec<RecordWrite> = records.into_iter().map(quiet).collect();
     for some in completions.chunks(500) {
         world
             .service

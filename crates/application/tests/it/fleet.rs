@@ -12,6 +12,7 @@ use dps_application::ports::{Edge, EdgeDirectory};
 use dps_application::workers::{Watch, compare};
 use dps_application::{Fleet, Policy, Service, steps};
 use dps_domain::inventory::Entry;
+use dps_domain::outcome::Outcome;
 use dps_domain::{EventKind, FailureCode, Hostname, OrderId, Phase, Status, Timestamp};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -401,7 +402,7 @@ async fn an_edge_that_returns_while_a_deployment_is_under_way_gets_it_as_well() 
     assert!(
         matches!(
             outcome,
-            steps::Outcome::Moved {
+            Outcome::Moved {
                 kind: EventKind::Deployed,
                 ..
             }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dps_application::ports::ca::CaError;
-use dps_application::{steps, workers};
+use dps_application::workers;
+use dps_domain::outcome::Outcome;
 use dps_domain::phase::{Lane, Next, Phase};
 use dps_domain::renewal::info::{RenewalInfo, SuggestedWindow};
 use dps_domain::renewal::renewal_deadline;
@@ -355,7 +356,7 @@ async fn a_renewal_moves_although_a_dns_check_is_under_way() {
     let moved = world.renew_at().await;
     assert!(moved >= began + 20 * DAY && moved < began + 21 * DAY);
     let until = began + 30 * DAY;
-    let late = steps::Outcome::Confirmed { until };
+    let late = Outcome::Confirmed { until };
     assert!(
         !world.try_to_record_outcome(lease, late).await,
         "the look is made again"

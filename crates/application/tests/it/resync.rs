@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dps_application::policy::Policy;
 use dps_application::ports::store::DomainRecord;
 use dps_application::workers::{self, Delivered, Intake, Reporter};
+use dps_domain::policy::Policy;
 use dps_domain::{DomainId, EventKind, Hostname, Phase, Status};
 
 use super::cabinet::{away, id};

@@ -8,12 +8,13 @@ use std::time::Duration;
 use dps_application::Resolvers;
 use dps_application::ports::Clock;
 use dps_application::ports::ca::CaError;
-use dps_application::ports::store::{Completion, DomainRecord, StoreError};
-use dps_application::sentence::last_sentence;
+use dps_application::ports::store::{DomainRecord, RecordWrite, StoreError};
 use dps_application::steps;
 use dps_application::workers::{Delivered, Reporter};
 use dps_domain::dns::DnsAnswer;
+use dps_domain::outcome::Outcome;
 use dps_domain::phase::{Next, Phase};
+use dps_domain::sentence::last_sentence;
 use dps_domain::{Event, Failure, FailureCode, Purpose, Status, Timestamp, Until};
 use tokio_util::sync::CancellationToken;
 
@@ -258,7 +259,7 @@ async fn a_removal_takes_down_what_its_domain_was_served_with_and_no_later_claim
         &steps::Evidence::default(),
     )
     .await;
-    assert!(matches!(woken, steps::Outcome::Failed { .. }), "{woken:?}");
+    assert!(matches!(woken, Outcome::Failed { .. }), "{woken:?}");
     assert_eq!(world.edges.served(HOST), Some(theirs.clone()));
     // One that had read its generation before it was suspended.
     for edge in world.service.fleet.members().iter() {
@@ -878,11 +879,8 @@ async fn a_worker_that_slept_through_its_lease_disturbs_nobody_when_it_wakes() {
             &steps::Evidence::default(),
         )
         .await;
-        assert!(
-            matches!(outcome, steps::Outcome::Moved { .. }),
-            "{outcome:?}"
-        );
-        let completion = Completion::of(slept.record);
+        assert!(matches!(outcome, Outcome::Moved { .. }), "{outcome:?}");
+        let completion = RecordWrite::of(slept.record);
         let late = world.service.store.complete(slept.token, completion).await;
         assert!(matches!(late, Err(StoreError::LeaseLost)), "{late:?}");
         world.settle().await;

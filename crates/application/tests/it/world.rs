@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dps_application::ports::store::{Completion, DomainFilter, DomainRecord, Lease};
+use dps_application::ports::store::{DomainFilter, DomainRecord, Lease, RecordWrite};
 use dps_application::ports::{CertificateStore, Clock, Randomness};
-use dps_application::{
-    Fleet, FleetPolicy, LanePolicy, Policy, Resolvers, Service, settle, steps, workers,
-};
+use dps_application::{Fleet, FleetPolicy, LanePolicy, Policy, Resolvers, Service, steps, workers};
+use dps_domain::outcome::Outcome;
 use dps_domain::phase::Lane;
+use dps_domain::record::settle::{self, SettleContext};
 use dps_domain::{DomainId, Event, Hostname, Timestamp};
 use uuid::Uuid;
 
@@ -53,7 +53,7 @@ impl World {
             1,
             self.service.now(),
         );
-        let completion = Completion::of(record);
+        let completion = RecordWrite::of(record);
         assert!(self.service.store.domain_insert(completion).await.unwrap());
     }
 
@@ -145,7 +145,7 @@ impl World {
         let mut record = self.record().await;
         record.phase = record.phase.apply(Event::RemovalRequested).unwrap();
         record.next_attempt_at = Some(self.service.now());
-        let completion = Completion::of(record);
+        let completion = RecordWrite::of(record);
         assert!(self.service.store.domain_update(completion).await.unwrap());
     }
 
@@ -160,7 +160,7 @@ impl World {
         let mut record = self.service.store.domain(id).await.unwrap().unwrap();
         record.next_attempt_at = Some(self.service.now());
         alter(&mut record);
-        let completion = Completion::of(record);
+        let completion = RecordWrite::of(record);
         assert!(self.service.store.domain_update(completion).await.unwrap());
     }
 
@@ -215,7 +215,7 @@ impl World {
     }
 
     /// Stores what came of a step, as its worker does.
-    pub(crate) async fn record_outcome(&self, lease: Lease, outcome: steps::Outcome) {
+    pub(crate) async fn record_outcome(&self, lease: Lease, outcome: Outcome) {
         assert!(
             self.try_to_record_outcome(lease, outcome).await,
             "the lease was lost"
@@ -223,12 +223,8 @@ impl World {
     }
 
     /// As [`Self::record_outcome`]; answers whether the lease still held.
-    pub(crate) async fn try_to_record_outcome(
-        &self,
-        lease: Lease,
-        outcome: steps::Outcome,
-    ) -> bool {
-        let context = settle::SettleContext {
+    pub(crate) async fn try_to_record_outcome(&self, lease: Lease, outcome: Outcome) -> bool {
+        let context = SettleContext {
             policy: &self.service.policy,
             now: self.service.now(),
             jitter: 0.5,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use dps_application::ports::store::{Completion, DomainRecord, Lease, StoreError};
+use dps_application::ports::store::{DomainRecord, Lease, RecordWrite, StoreError};
 use dps_domain::lane::Lane;
 use dps_domain::shard::{QUEUES, SHARDS};
 use dps_domain::{DomainId, LeaseToken, Timestamp};
@@ -211,7 +211,7 @@ impl State {
     pub(super) fn complete(
         &mut self,
         token: LeaseToken,
-        completion: &Completion,
+        completion: &RecordWrite,
         next: Option<(LeaseToken, Timestamp)>,
         retention: Retention,
     ) -> bool {

@@ -9,9 +9,9 @@ use dps_application::ports::store::{
     SecretStore,
 };
 use dps_application::ports::store::{
-    Completion, Debit, DomainEvent, DomainFilter, DomainRecord, Lease, NewCertificate, OutboxLease,
-    SUPERSEDED_KEY_GRACE, SecretRow, StoreError, StoredAccount, StoredCertificate, StoredChallenge,
-    StoredOrder, Taken,
+    Debit, DomainEvent, DomainFilter, DomainRecord, Lease, NewCertificate, OutboxLease,
+    RecordWrite, SUPERSEDED_KEY_GRACE, SecretRow, StoreError, StoredAccount, StoredCertificate,
+    StoredChallenge, StoredOrder, Taken,
 };
 use dps_application::ports::vault::{SealedSecret, SecretPurpose};
 use dps_domain::lane::Lane;
@@ -37,7 +37,7 @@ impl CertificateStore for MemoryStore {
 
 #[async_trait]
 impl RecordStore for MemoryStore {
-    async fn domain_insert(&self, completion: Completion) -> Result<bool, StoreError> {
+    async fn domain_insert(&self, completion: RecordWrite) -> Result<bool, StoreError> {
         Ok(self.state().insert(&completion, self.retention))
     }
 
@@ -56,7 +56,7 @@ impl RecordStore for MemoryStore {
         Ok(self.state().page(filter))
     }
 
-    async fn domain_update(&self, completion: Completion) -> Result<bool, StoreError> {
+    async fn domain_update(&self, completion: RecordWrite) -> Result<bool, StoreError> {
         Ok(self.state().update(&completion, self.retention))
     }
 
@@ -123,7 +123,7 @@ impl LeaseStore for MemoryStore {
 
     async fn complete_all(
         &self,
-        outcomes: &[(LeaseToken, Completion)],
+        outcomes: &[(LeaseToken, RecordWrite)],
     ) -> Result<Vec<bool>, StoreError> {
         let mut state = self.state();
         let recorded = outcomes
@@ -135,7 +135,7 @@ impl LeaseStore for MemoryStore {
     async fn complete_and_extend(
         &self,
         token: LeaseToken,
-        completion: &Completion,
+        completion: &RecordWrite,
         next: LeaseToken,
         ttl: Duration,
     ) -> Result<Lease, StoreError> {

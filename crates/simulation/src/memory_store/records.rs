@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use dps_application::bounds;
 use dps_application::ports::store::{
-    Completion, DomainEvent, DomainFilter, DomainRecord, PageKey, StoredCertificate,
+    DomainEvent, DomainFilter, DomainRecord, PageKey, RecordWrite, StoredCertificate,
     StoredChallenge, StoredOrder,
 };
+use dps_domain::bounds;
 use dps_domain::lane::Lane;
 use dps_domain::phase::Next;
 use dps_domain::shard::{FEW, SHARDS, ShardKey};
@@ -215,7 +215,7 @@ impl State {
         Some(result)
     }
 
-    pub(super) fn insert(&mut self, completion: &Completion, retention: Retention) -> bool {
+    pub(super) fn insert(&mut self, completion: &RecordWrite, retention: Retention) -> bool {
         let id = completion.record.id;
         if self.rows.contains_key(&id) {
             return false;
@@ -236,7 +236,7 @@ impl State {
     }
 
     /// Writes what goes along with a record: the report and the line of history.
-    pub(super) fn accompany(&mut self, completion: &Completion, retention: Retention) {
+    pub(super) fn accompany(&mut self, completion: &RecordWrite, retention: Retention) {
         let (id, now) = (completion.record.id, completion.record.updated_at);
         if let Some(event) = completion
             .event
@@ -266,7 +266,7 @@ impl State {
         }
     }
 
-    pub(super) fn update(&mut self, completion: &Completion, retention: Retention) -> bool {
+    pub(super) fn update(&mut self, completion: &RecordWrite, retention: Retention) -> bool {
         let new = &completion.record;
         let written = self.alter(new.id, |row| {
             if row.record.revision != new.revision {

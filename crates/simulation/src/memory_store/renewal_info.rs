@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use dps_application::ports::RenewalInfoStore;
 use dps_application::ports::renewal_info::{PollChange, RenewalInfoPoll};
-use dps_application::ports::store::{Completion, StoreError};
+use dps_application::ports::store::{RecordWrite, StoreError};
 use dps_domain::renewal::info::RenewalInfo;
 use dps_domain::{DomainId, Timestamp};
 use rustc_hash::FxHashMap;
@@ -89,7 +89,7 @@ impl Polls {
 
 impl State {
     /// What a record's write means for its poll.
-    pub(super) fn update_renewal_info(&mut self, completion: &Completion) {
+    pub(super) fn update_renewal_info(&mut self, completion: &RecordWrite) {
         let domain_id = completion.record.id;
         let (serving, info) = match PollChange::of(completion) {
             PollChange::Put(serving, info) => (serving, info),

@@ -13,7 +13,7 @@
 //! as many, less what is leased of it already; then whatever there is. So an empty lane costs one
 //! statement, a lane full of tenants one, and a lane of one tenant two.
 
-use dps_application::ports::store::{Completion, DomainRecord, Lease, StoreError};
+use dps_application::ports::store::{DomainRecord, Lease, RecordWrite, StoreError};
 use dps_domain::lane::Lane;
 use dps_domain::limits::{BucketKey, Limit};
 use dps_domain::shard::{Round, SHARDS};
@@ -318,7 +318,7 @@ fn moment(row: Option<&Row>) -> Result<Option<Timestamp>, StoreError> {
 /// several outcomes none writes to the ledger, whose buckets have an order of their own.
 pub(crate) async fn complete_all(
     database: &Database,
-    outcomes: &[(LeaseToken, Completion)],
+    outcomes: &[(LeaseToken, RecordWrite)],
     rules: Rules,
 ) -> Result<Vec<bool>, StoreError> {
     let mut session = database.write("record the outcomes of steps").await?;
@@ -342,7 +342,7 @@ pub(crate) async fn complete_all(
 /// The lease goes on under the token `next`.
 pub(crate) async fn complete_and_extend(
     database: &Database,
-    (token, completion): (LeaseToken, &Completion),
+    (token, completion): (LeaseToken, &RecordWrite),
     (next, term): (LeaseToken, Term),
     rules: Rules,
 ) -> Result<Lease, StoreError> {

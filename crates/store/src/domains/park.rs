@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use dps_application::bounds;
 use dps_application::ports::cabinet::StatusReport;
 use dps_application::ports::store::{DomainEvent, StoreError};
+use dps_domain::bounds;
 use dps_domain::failure::internal_message;
 use dps_domain::lane::Lane;
 use dps_domain::{DomainId, EventKind, Failure, FailureCode, LeaseToken, Status, Timestamp};

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dps_application::ports::store::{Completion, DomainRecord, Lease, StoreError};
+use dps_application::ports::store::{DomainRecord, Lease, RecordWrite, StoreError};
 use dps_domain::phase::Lane;
 use dps_domain::{DomainId, EventKind, Failure, FailureCode, Issuance, LeaseToken, Phase, Status};
 use uuid::Uuid;
@@ -24,10 +24,10 @@ pub(crate) async fn a_worker_that_lost_its_lease_cannot_overwrite_the_winner(wor
         .await
         .unwrap();
 
-    let late = Completion {
+    let late = RecordWrite {
         report: Some(report(Status::PendingDns)),
         event: Some(event(EventKind::DnsReady, later)),
-        ..Completion::of(slow.record)
+        ..RecordWrite::of(slow.record)
     };
     let id = late.record.id;
     assert!(matches!(
@@ -48,15 +48,15 @@ pub(crate) async fn outcomes_are_recorded_together_but_for_those_whose_lease_was
     let slow = world.acquire(at(10), 3).await;
     let later = at(10) + TTL;
     let lost = world.acquire_one(later).await.record;
-    let outcomes: Vec<(LeaseToken, Completion)> = slow
+    let outcomes: Vec<(LeaseToken, RecordWrite)> = slow
         .into_iter()
         .map(|lease| {
             let mut record = lease.record;
             record.phase = Phase::Onboarding(Issuance::AwaitingHttpProbe);
-            let completion = Completion {
+            let completion = RecordWrite {
                 report: Some(report(Status::PendingHttpProbe)),
                 event: Some(event(EventKind::DnsReady, later)),
-                ..Completion::of(record)
+                ..RecordWrite::of(record)
             };
             (lease.token, completion)
         })
@@ -76,13 +76,13 @@ pub(crate) async fn outcomes_are_recorded_together_but_for_those_whose_lease_was
 }
 
 /// The record moves on to the preflight, and its report and its line of history go along.
-fn passed_dns(mut record: DomainRecord) -> Completion {
+fn passed_dns(mut record: DomainRecord) -> RecordWrite {
     record.phase = Phase::Onboarding(Issuance::AwaitingHttpProbe);
     record.attempt = 0;
-    Completion {
+    RecordWrite {
         report: Some(report(Status::PendingHttpProbe)),
         event: Some(event(EventKind::DnsReady, at(0))),
-        ..Completion::of(record)
+        ..RecordWrite::of(record)
     }
 }
 
@@ -350,13 +350,13 @@ pub(crate) async fn the_next_due_time_is_when_a_record_can_be_acquired(world: Wo
 }
 
 /// The outcome of a DNS check, with its report and its line of the history.
-fn dns_ready(lease: &Lease) -> Completion {
+fn dns_ready(lease: &Lease) -> RecordWrite {
     let mut record = lease.record.clone();
     record.phase = Phase::Onboarding(Issuance::AwaitingHttpProbe);
-    Completion {
+    RecordWrite {
         report: Some(report(Status::PendingHttpProbe)),
         event: Some(event(EventKind::DnsReady, at(1))),
-        ..Completion::of(record)
+        ..RecordWrite::of(record)
     }
 }
 

@@ -254,9 +254,9 @@ pub(crate) async fn reports_added_while_others_finish_are_never_stranded(world: 
         record.updated_at = at(1);
         let mut report = crate::world::report(status);
         report.next_attempt_at = Some(at(written + 1));
-        let completion = dps_application::ports::store::Completion {
+        let completion = dps_application::ports::store::RecordWrite {
             report: Some(report),
-            ..dps_application::ports::store::Completion::of(record)
+            ..dps_application::ports::store::RecordWrite::of(record)
         };
         // The sender moves the version meanwhile, and then the record is read again.
         written += i64::from(world.store.domain_update(completion).await.unwrap());

@@ -1,7 +1,7 @@
 //! Work records and their history.
 
 use dps_application::ports::cabinet::StatusReport;
-use dps_application::ports::store::{Completion, DomainFilter, PageKey, StoreError};
+use dps_application::ports::store::{DomainFilter, PageKey, RecordWrite, StoreError};
 use dps_domain::phase::Lane;
 use dps_domain::{
     EventKind, Failure, FailureCode, Issuance, OrderGate, OrderId, Phase, Status, Timestamp,
@@ -44,9 +44,9 @@ pub(crate) async fn an_id_is_inserted_once(world: World) {
     world.insert(&first).await;
     let mut second = first.clone();
     second.hostname = host("other.example");
-    let completion = Completion {
+    let completion = RecordWrite {
         event: Some(event(EventKind::DomainTakenIn, at(1))),
-        ..Completion::of(second)
+        ..RecordWrite::of(second)
     };
     assert!(!world.store.domain_insert(completion).await.unwrap());
     assert_eq!(world.read(first.id).await.hostname, first.hostname);
@@ -59,10 +59,10 @@ pub(crate) async fn many_are_inserted_in_one_go_each_with_what_goes_along_and_ea
     let known = record("known.example");
     world.insert(&known).await;
     let new = [record("one.example"), record("two.example")];
-    let completions = [&new[0], &known, &new[1], &new[0]].map(|record| Completion {
+    let completions = [&new[0], &known, &new[1], &new[0]].map(|record| RecordWrite {
         report: Some(report(Status::PendingDns)),
         event: Some(event(EventKind::DomainTakenIn, at(1))),
-        ..Completion::of(record.clone())
+        ..RecordWrite::of(record.clone())
     });
     let inserted = world
         .store
@@ -316,7 +316,7 @@ pub(crate) async fn what_strangers_say_is_stored_short(world: World) {
     };
     let mut line = event(EventKind::Failed(FailureCode::DnsNoCname), at(0));
     line.detail = json!(failure);
-    let completion = Completion {
+    let completion = RecordWrite {
         report: Some(told),
         event: Some(line),
         ..quiet(long.clone())
@@ -337,9 +337,9 @@ pub(crate) async fn history_is_newest_first_and_bounded_per_domain(world: World)
     let quiet_neighbour = world.with_due("quiet.example", at(0)).await.id;
     let busy = world.with_due("busy.example", at(0)).await.id;
     let write = async |id, n: i64| {
-        let completion = Completion {
+        let completion = RecordWrite {
             event: Some(event(EventKind::OrderPlaced, at(n))),
-            ..Completion::of(world.read(id).await)
+            ..RecordWrite::of(world.read(id).await)
         };
         assert!(world.store.domain_update(completion).await.unwrap());
     };
@@ -368,9 +368,9 @@ pub(crate) async fn what_is_confirmed_every_day_is_one_line_of_the_history(world
     let id = world.with_due("live.example", at(0)).await.id;
     let neighbour = world.with_due("other.example", at(0)).await.id;
     let write = async |id, kind: EventKind, n: i64| {
-        let completion = Completion {
+        let completion = RecordWrite {
             event: Some(event(kind, at(n))),
-            ..Completion::of(world.read(id).await)
+            ..RecordWrite::of(world.read(id).await)
         };
         assert!(world.store.domain_update(completion).await.unwrap());
     };
@@ -396,9 +396,9 @@ pub(crate) async fn what_is_confirmed_every_day_is_one_line_of_the_history(world
 
 pub(crate) async fn a_line_of_a_kind_that_a_newer_version_knows_is_shown_as_it_is(world: World) {
     let id = world.with_due("shop.example", at(0)).await.id;
-    let completion = Completion {
+    let completion = RecordWrite {
         event: Some(event(EventKind::OrderPlaced, at(1))),
-        ..Completion::of(world.read(id).await)
+        ..RecordWrite::of(world.read(id).await)
     };
     assert!(world.store.domain_update(completion).await.unwrap());
     world
@@ -418,9 +418,9 @@ pub(crate) async fn history_that_is_too_old_is_dropped_in_batches_the_oldest_fir
     ];
     for day in 0..6 {
         let id = ids[usize::from(day % 2 == 1)];
-        let completion = Completion {
+        let completion = RecordWrite {
             event: Some(event(EventKind::OrderPlaced, at(day * DAY))),
-            ..Completion::of(world.read(id).await)
+            ..RecordWrite::of(world.read(id).await)
         };
         assert!(world.store.domain_update(completion).await.unwrap());
     }
@@ -437,9 +437,9 @@ pub(crate) async fn history_that_is_too_old_is_dropped_in_batches_the_oldest_fir
     assert_eq!(world.store.events_prune(now, 3).await.unwrap(), 1);
     assert_eq!(world.store.events_prune(now, 3).await.unwrap(), 0);
     // What comes next is the newest, although the older lines are gone.
-    let completion = Completion {
+    let completion = RecordWrite {
         event: Some(event(EventKind::Deployed, at(200 * DAY))),
-        ..Completion::of(world.read(ids[0]).await)
+        ..RecordWrite::of(world.read(ids[0]).await)
     };
     assert!(world.store.domain_update(completion).await.unwrap());
     assert_eq!(days(ids[0]).await, [at(200 * DAY), at(4 * DAY)]);

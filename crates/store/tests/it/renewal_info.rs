@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::collections::HashSet;
 
 use dps_application::ports::renewal_info::RenewalInfoPoll;
-use dps_application::ports::store::{Completion, DomainRecord};
+use dps_application::ports::store::{DomainRecord, RecordWrite};
 use dps_domain::phase::{Lane, Next};
 use dps_domain::renewal::info::{RenewalInfo, SuggestedWindow};
 use dps_domain::{DnsState, DomainId, Issuance, Phase};
@@ -44,7 +44,7 @@ async fn deploy(world: &World, record: DomainRecord, poll_at: i64) -> RenewalInf
         dns: DnsState::Here,
         next: Next::At(at(900)),
     };
-    let completion = Completion {
+    let completion = RecordWrite {
         renewal_info: Some(nothing_known(poll_at)),
         ..quiet(DomainRecord { phase, ..record })
     };
@@ -157,7 +157,7 @@ pub(crate) async fn a_poll_stays_while_a_record_is_written_and_goes_with_what_wa
     })
     .await;
     assert_eq!(world.known(asked.domain_id).await, Some(nothing_known(50)));
-    let moved = Completion {
+    let moved = RecordWrite {
         renewal_info: Some(explained(60)),
         ..quiet(world.read(asked.domain_id).await)
     };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use dps_application::ports::cabinet::StatusReport;
 use dps_application::ports::pki::CertificateFacts;
 use dps_application::ports::store::{
-    CertificateStore, Completion, DomainEvent, DomainRecord, Lease, NewCertificate, OutboxLease,
+    CertificateStore, DomainEvent, DomainRecord, Lease, NewCertificate, OutboxLease, RecordWrite,
     StoredOrder,
 };
 use dps_application::ports::vault::SealedSecret;
@@ -315,9 +315,9 @@ impl World {
     pub(crate) async fn report(&self, id: DomainId, status: Status, now: Timestamp) {
         let mut record = self.read(id).await;
         record.updated_at = now;
-        let completion = Completion {
+        let completion = RecordWrite {
             report: Some(report(status)),
-            ..Completion::of(record)
+            ..RecordWrite::of(record)
         };
         assert!(self.store.domain_update(completion).await.unwrap());
     }
@@ -355,8 +355,8 @@ pub(crate) fn record(name: &str) -> DomainRecord {
 }
 
 /// A completion without report and event.
-pub(crate) fn quiet(record: DomainRecord) -> Completion {
-    Completion::of(record)
+pub(crate) fn quiet(record: DomainRecord) -> RecordWrite {
+    RecordWrite::of(record)
 }
 
 pub(crate) fn report(status: Status) -> StatusReport {

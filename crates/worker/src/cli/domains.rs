@@ -11,8 +11,8 @@ use dps_application::ports::fleet::KnownEdge;
 use dps_application::ports::renewal_info::RenewalInfoPoll;
 use dps_application::ports::store::Deployment;
 use dps_application::ports::store::{DomainEvent, DomainFilter, DomainRecord, PageKey, StoreError};
-use dps_application::sentence::last_sentence;
 use dps_domain::phase::{Next, Phase};
+use dps_domain::sentence::last_sentence;
 use dps_domain::{Failure, Hostname, with_causes};
 use serde_json::{Value, json};
 

@@ -8,7 +8,7 @@ use dps_domain::limits::{BucketKey, Limit};
 use dps_domain::{DomainId, LeaseToken, Timestamp};
 
 use super::error::StoreError;
-use super::records::{Completion, DomainRecord};
+use super::records::{DomainRecord, RecordWrite};
 
 /// The right to step one record for the time that was asked for, counted from before the asking.
 /// Completing it consumes it.
@@ -62,7 +62,7 @@ pub trait LeaseStore: Send + Sync {
     /// meanwhile.
     async fn complete_all(
         &self,
-        outcomes: &[(LeaseToken, Completion)],
+        outcomes: &[(LeaseToken, RecordWrite)],
     ) -> Result<Vec<bool>, StoreError>;
 
     /// Records the outcome of a step after which the record is due for its next one: as
@@ -72,13 +72,13 @@ pub trait LeaseStore: Send + Sync {
     async fn complete_and_extend(
         &self,
         token: LeaseToken,
-        completion: &Completion,
+        completion: &RecordWrite,
         next: LeaseToken,
         ttl: Duration,
     ) -> Result<Lease, StoreError>;
 
     /// As [`Self::complete_all`] for one; `LeaseLost` if the token is stale.
-    async fn complete(&self, token: LeaseToken, completion: Completion) -> Result<(), StoreError> {
+    async fn complete(&self, token: LeaseToken, completion: RecordWrite) -> Result<(), StoreError> {
         match self.complete_all(&[(token, completion)]).await?.as_slice() {
             [true] => Ok(()),
             _ => Err(StoreError::LeaseLost),

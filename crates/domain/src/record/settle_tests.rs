@@ -1,10 +1,13 @@
-use dps_domain::lane::Lane;
-use dps_domain::renewal::info::SuggestedWindow;
-use dps_domain::{CertificateId, DnsState, DomainId, Hostname, OrderId, Status};
 use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
+use crate::lane::Lane;
+use crate::outcome::Then;
+use crate::phase::Next;
+use crate::record::renewal::apply_renewal_info;
+use crate::renewal::info::{RenewalPlan, SuggestedWindow};
+use crate::{CertificateId, DnsState, DomainId, Hostname, OrderId, Status};
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -30,7 +33,7 @@ fn with_context<T>(settle: impl FnOnce(&SettleContext<'_>) -> T) -> T {
     })
 }
 
-fn settled(before: &DomainRecord, outcome: Outcome) -> Completion {
+fn settled(before: &DomainRecord, outcome: Outcome) -> RecordWrite {
     with_context(|context| settle(before, outcome, context)).unwrap()
 }
 
@@ -252,7 +255,7 @@ fn no_wait_of_a_live_domain_passes_the_end_of_its_certificate() {
     }
 }
 
-fn end_of(mut before: DomainRecord, last_failure: Option<Failure>) -> Completion {
+fn end_of(mut before: DomainRecord, last_failure: Option<Failure>) -> RecordWrite {
     before.last_failure = last_failure;
     let outcome = Outcome::Moved {
         event: Event::CertificateEnded,

@@ -6,13 +6,12 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use dps_domain::Failure;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::ports::cabinet::StatusReport;
-use crate::ports::store::DomainEvent;
+use crate::Failure;
+use crate::record::{DomainEvent, StatusReport};
 
 /// The longest line of history, in bytes: kind, phase, replica and detail together.
 pub const MAX_LINE: usize = 4096;
@@ -138,7 +137,7 @@ fn shorten(value: &mut Value, pass: (usize, usize)) {
 }
 
 /// Whether the JSON text of a value is at most so long.
-pub(crate) fn fits<T: Serialize + ?Sized>(value: &T, max: usize) -> bool {
+pub fn fits<T: Serialize + ?Sized>(value: &T, max: usize) -> bool {
     serde_json::to_writer(Room(max), value).is_ok()
 }
 
@@ -163,9 +162,8 @@ impl Write for Room {
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
-    use dps_domain::{EventKind, FailureCode, Status, Timestamp};
-
     use super::*;
+    use crate::{EventKind, FailureCode, Status, Timestamp};
 
     fn addresses(count: u32) -> Vec<IpAddr> {
         (0..count).map(|n| Ipv4Addr::from_bits(n).into()).collect()

@@ -2,17 +2,17 @@
 
 use std::net::IpAddr;
 
-use dps_domain::Failure;
-use dps_domain::failure::WantedRecords;
 use serde_json::Value;
 
+use crate::Failure;
+use crate::failure::WantedRecords;
 use crate::policy::Policy;
-use crate::ports::store::{DomainEvent, DomainRecord};
+use crate::record::{DomainEvent, DomainRecord};
 
 /// The evidence under which a look at DNS keeps the addresses that it told the customer to enter.
-pub(crate) const EDGE_ADDRESSES: &str = "edgeAddresses";
+pub const EDGE_ADDRESSES: &str = "edgeAddresses";
 /// The evidence under which a step keeps the CA's name for CAA records that it told the customer.
-pub(crate) const CAA_IDENTITY: &str = "caaIdentity";
+pub const CAA_IDENTITY: &str = "caaIdentity";
 
 /// The customer's sentence about `failure`. `edge_addresses` are what a name without CNAME needs,
 /// and `caa_identity` is what a CAA record must name; `None` if the CA does not say.

@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use dps_domain::NameRules;
-use dps_domain::backoff::Backoff;
-use dps_domain::lane::Lane;
-use dps_domain::shares;
 use ipnet::IpNet;
+
+use crate::NameRules;
+use crate::backoff::Backoff;
+use crate::lane::Lane;
+use crate::shares;
 
 /// Between two looks at a live domain that left, which may be a slip that its customer mends within
 /// the hour.
@@ -277,7 +278,7 @@ impl Policy {
 
     /// The addresses that are single hosts, as a customer's instruction can name them.
     pub fn edge_hosts(&self) -> Vec<IpAddr> {
-        dps_domain::dns::instruction_addresses(&self.edge_addresses, &[])
+        crate::dns::instruction_addresses(&self.edge_addresses, &[])
     }
 }
 

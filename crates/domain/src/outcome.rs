@@ -1,0 +1,66 @@
+//! The outcome of one step, and what follows a failure.
+
+use serde_json::Value;
+
+use crate::{Event, EventKind, Failure, Timestamp};
+
+/// The result of a step.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// Progress: the record moves and the next step is due.
+    Moved {
+        /// The transition of the phase.
+        event: Event,
+        /// The word for the history.
+        kind: EventKind,
+        /// Evidence for the history.
+        detail: Value,
+    },
+    /// A live domain is as it should be; nothing to do before the given moment.
+    Confirmed {
+        /// When to look again.
+        until: Timestamp,
+    },
+    /// Not an error: somebody else needs time.
+    Waiting {
+        /// When to look again.
+        until: Timestamp,
+        /// The word for the history.
+        kind: EventKind,
+    },
+    /// Something of the catalogue.
+    Failed {
+        /// The entry of the catalogue.
+        failure: Failure,
+        /// The continuation.
+        then: Then,
+        /// The customer's sentence.
+        message: String,
+    },
+}
+
+/// The continuation after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// The same step again, after a growing delay.
+    Retry,
+    /// As [`Then::Retry`], but no later than the given moment, when nobody need be waited for any
+    /// more.
+    RetryBy(Timestamp),
+    /// The same step again at the time that somebody told us.
+    At(Timestamp),
+    /// Into the queue for the CA's limit of orders.
+    Queue,
+    /// Back to the DNS check, after a growing delay.
+    RecheckDns,
+    /// The order is dead: back to the DNS check, and a new order after that. `rest` when the CA's
+    /// validation failed, so that the name rests before the next order.
+    NewOrder {
+        /// Whether the name rests.
+        rest: bool,
+    },
+    /// As [`Then::NewOrder`], but no order before the given moment.
+    NewOrderAt(Timestamp),
+    /// Somebody must act first. A domain that is not live fails.
+    Stop,
+}

@@ -1,0 +1,173 @@
+//! The work record of one custom domain, and the functions that make the next one of it.
+//!
+//! Only the modules here set a record's fields. A worker reads a record, calls one function of
+//! these, and writes what it returns.
+
+pub mod event;
+pub mod missing;
+pub mod operator;
+pub mod renewal;
+pub mod report;
+pub mod settle;
+mod waits;
+
+use crate::lane::{Lane, LaneInputs};
+use crate::limits::Entry;
+use crate::renewal::info::RenewalInfo;
+use crate::{DomainId, Failure, Hostname, OrderGate, Phase, Timestamp};
+
+pub use event::DomainEvent;
+pub use report::StatusReport;
+pub use waits::longest_wait;
+
+/// The work record of one custom domain.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DomainRecord {
+    /// The domain, as the Cabinet names it.
+    pub id: DomainId,
+    /// Whose it is.
+    pub tenant_id: String,
+    /// The name we check, probe and certify.
+    pub hostname: Hostname,
+    /// Where its CNAME must point.
+    pub cname_target: Hostname,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Attempts since the last progress, this one included (counted when the lease is acquired).
+    pub attempt: u32,
+    /// When it is due; `None` rests until somebody asks.
+    pub next_attempt_at: Option<Timestamp>,
+    /// Since when the customer's side is waited for.
+    pub pending_since: Timestamp,
+    /// Failed validations at the CA in a row.
+    pub failed_validations: u32,
+    /// Orders since the last deployed certificate that led to none, without a failed validation.
+    pub lost_orders: u32,
+    /// Whether an order may be placed for the name.
+    pub order_gate: OrderGate,
+    /// From when on the renewal is urgent; `None` while no certificate is served.
+    pub urgent_from: Option<Timestamp>,
+    /// What went wrong last; cleared by progress.
+    pub last_failure: Option<Failure>,
+    /// The Cabinet's version of the domain, for `If-Match`.
+    pub cabinet_version: u64,
+    /// Counts writes of this record; guards a write from outside a lease.
+    pub revision: i64,
+    /// When the record was made.
+    pub created_at: Timestamp,
+    /// When it was last written.
+    pub updated_at: Timestamp,
+}
+
+impl DomainRecord {
+    /// The record of a domain that is new: it begins at [`Phase::START`] and is due at once.
+    pub const fn new(
+        id: DomainId,
+        tenant_id: String,
+        hostname: Hostname,
+        cname_target: Hostname,
+        cabinet_version: u64,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            tenant_id,
+            hostname,
+            cname_target,
+            phase: Phase::START,
+            attempt: 0,
+            next_attempt_at: Some(now),
+            pending_since: now,
+            failed_validations: 0,
+            lost_orders: 0,
+            order_gate: OrderGate::Open,
+            urgent_from: None,
+            last_failure: None,
+            cabinet_version,
+            revision: 0,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    /// The lane in which it waits, as of the moment it is due. The store writes it with the record.
+    pub fn lane(&self) -> Option<Lane> {
+        let due = self.next_attempt_at.unwrap_or(self.updated_at);
+        let standing = LaneInputs {
+            phase: &self.phase,
+            attempt: self.attempt,
+            failed_validations: self.failed_validations,
+            last_failure: self.last_failure.as_ref(),
+            urgent_from: self.urgent_from,
+        };
+        standing.lane(due.max(self.updated_at))
+    }
+
+    /// How firmly it holds its hostname.
+    pub fn name_hold(&self) -> NameHold {
+        match self.phase {
+            Phase::Gone => NameHold::Gone,
+            Phase::Failed
+                if self
+                    .last_failure
+                    .as_ref()
+                    .is_some_and(Failure::leaves_name_free) =>
+            {
+                NameHold::None
+            }
+            Phase::Failed => NameHold::Failed,
+            Phase::Leaving => NameHold::Leaving,
+            Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. } => NameHold::Held,
+        }
+    }
+
+    /// Lifts a pause of the CA: somebody asks to go on, so the name was unpaused there.
+    pub const fn lift_pause(&mut self) {
+        self.order_gate = self.order_gate.lifted();
+    }
+}
+
+/// How firmly a record holds its hostname, the loosest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NameHold {
+    /// It was removed.
+    Gone,
+    /// Its claim was refused, or it gave the name up when it had moved away for long.
+    None,
+    /// It failed and may be tried again.
+    Failed,
+    /// It is being taken down.
+    Leaving,
+    /// It is worked at or served.
+    Held,
+}
+
+/// What is written with a record in one transaction.
+#[derive(Debug, Clone)]
+pub struct RecordWrite {
+    /// The new record. `id` and `created_at` never change; `revision` is counted by the store.
+    pub record: DomainRecord,
+    /// What the Cabinet is to be told, put into the outbox as the store merges reports.
+    pub report: Option<StatusReport>,
+    /// The line for the history.
+    pub event: Option<DomainEvent>,
+    /// What it means for the buckets of the CA's limits. Tokens that the domain holds are given
+    /// back besides, in the same transaction, once no order is under way or wanted.
+    pub ledger: Vec<Entry>,
+    /// What is known from now on of the CA's wishes for the certificate that the record serves;
+    /// `None` leaves that as it is. It goes with a record that is leaving.
+    pub renewal_info: Option<RenewalInfo>,
+}
+
+impl RecordWrite {
+    /// The record alone.
+    pub const fn of(record: DomainRecord) -> Self {
+        Self {
+            record,
+            report: None,
+            event: None,
+            ledger: Vec::new(),
+            renewal_info: None,
+        }
+    }
+}

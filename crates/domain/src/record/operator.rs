@@ -1,0 +1,93 @@
+//! The record after an operator's request, or after the end of an outage or a limit.
+
+use serde_json::{Value, json};
+
+use super::{DomainEvent, DomainRecord, RecordWrite};
+use crate::limits::LimitKind;
+use crate::{Event, EventKind, Failure, Phase, Timestamp};
+
+/// Why a request cannot be granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// Only a live domain can be renewed.
+    NotLive,
+    /// Nothing waits that could be made due; the text says what to do instead.
+    NotWaiting(&'static str),
+}
+
+/// Begins the renewal of a live domain at `now`, whatever its stored moment. The present
+/// certificate is served meanwhile. `who` is what the history calls the operator's process.
+pub fn renew(before: &DomainRecord, now: Timestamp, who: &str) -> Result<RecordWrite, Refused> {
+    if !before.phase.is_live() {
+        return Err(Refused::NotLive);
+    }
+    let mut record = before.clone();
+    // A renewal that is under way goes on.
+    if let Ok(phase) = before.phase.clone().apply(Event::RenewalDue) {
+        record.phase = phase;
+    }
+    Ok(requested(record, now, EventKind::RenewalRequested, who))
+}
+
+/// Makes a domain's next step due at `now`, in every state; one that failed starts over. `who` is
+/// what the history calls the operator's process.
+pub fn retry(before: &DomainRecord, now: Timestamp, who: &str) -> Result<RecordWrite, Refused> {
+    let mut record = before.clone();
+    match &before.phase {
+        Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. } | Phase::Leaving => {}
+        Phase::Failed if matches!(before.last_failure, Some(Failure::NameAlreadyClaimed {})) => {
+            return Err(Refused::NotWaiting("another domain holds its name"));
+        }
+        Phase::Failed => {
+            record.phase = Phase::START;
+            record.pending_since = now;
+        }
+        Phase::Gone => return Err(Refused::NotWaiting("it was removed")),
+    }
+    Ok(requested(record, now, EventKind::RetryByOperator, who))
+}
+
+/// Makes a record due at `now` that waited for a limit which an operator lifted.
+pub fn limit_lifted(
+    before: &DomainRecord,
+    kind: LimitKind,
+    now: Timestamp,
+    who: &str,
+) -> RecordWrite {
+    let record = DomainRecord {
+        next_attempt_at: Some(now),
+        updated_at: now,
+        ..before.clone()
+    };
+    let detail = json!({ "limit": kind.as_str() });
+    noted(record, EventKind::LimitLifted, detail, who)
+}
+
+/// Makes a record due at `due` that waited for the end of an outage; `None` if it is due by then.
+/// A pause before the next order is kept.
+pub fn outage_ended(before: &DomainRecord, due: Timestamp, now: Timestamp) -> Option<RecordWrite> {
+    let is_sooner = before.next_attempt_at.is_some_and(|at| at > due);
+    is_sooner.then(|| {
+        RecordWrite::of(DomainRecord {
+            next_attempt_at: Some(before.order_gate.not_before(due)),
+            updated_at: now,
+            ..before.clone()
+        })
+    })
+}
+
+fn requested(mut record: DomainRecord, now: Timestamp, kind: EventKind, who: &str) -> RecordWrite {
+    record.next_attempt_at = Some(now);
+    record.attempt = 0;
+    record.order_gate = record.order_gate.lifted();
+    record.updated_at = now;
+    noted(record, kind, json!({}), who)
+}
+
+fn noted(record: DomainRecord, kind: EventKind, detail: Value, who: &str) -> RecordWrite {
+    let event = DomainEvent::of(&record, kind, detail, who);
+    RecordWrite {
+        event: Some(event),
+        ..RecordWrite::of(record)
+    }
+}

@@ -1,0 +1,93 @@
+//! The Cabinet's report of a record.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::DomainRecord;
+use crate::phase::Next;
+use crate::policy::Policy;
+use crate::sentence::last_sentence;
+use crate::{Failure, Issuance, Phase, Status, Timestamp};
+
+/// The shortest wait for somebody else that the Cabinet is told of.
+const REPORTED_WAIT: Duration = Duration::from_secs(60);
+
+/// A status message to the Cabinet about one domain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusReport {
+    /// The status.
+    pub status: Status,
+    /// The failure to mend; `None` if nothing is wrong.
+    pub failure: Option<Failure>,
+    /// The customer's sentence for it.
+    pub message: Option<String>,
+    /// When the service tries next by itself.
+    pub next_attempt_at: Option<Timestamp>,
+    /// Until when the served certificate is valid.
+    pub certificate_not_after: Option<Timestamp>,
+}
+
+/// The report of a change; `None` if nothing changed for the Cabinet.
+pub(super) fn report(
+    before: &DomainRecord,
+    after: &DomainRecord,
+    message: Option<String>,
+    policy: &Policy,
+) -> Option<StatusReport> {
+    // The Cabinet knows nothing of the record that takes an old name down.
+    if after.id.is_take_down() {
+        return None;
+    }
+    let status = after.phase.status();
+    let told_by_failure = message.is_some() || before.last_failure != after.last_failure;
+    let renewed = matches!(
+        &after.phase,
+        Phase::Live {
+            next: Next::At(_),
+            ..
+        }
+    ) && before.phase != after.phase;
+    // A long wait for somebody else is reported, and so is the end of it.
+    let waits = is_waiting(before) || is_waiting(after);
+    if status == before.phase.status() && !told_by_failure && !renewed && !waits {
+        return None;
+    }
+    Some(current_report(after, message, policy))
+}
+
+/// The time of the next attempt to report. A queued record is due all the while, so that tenants
+/// take turns; reported is the probable time of its turn.
+fn next_attempt_at(record: &DomainRecord) -> Option<Timestamp> {
+    let queued = matches!(record.phase.issuance(), Some(Issuance::Queued));
+    match record.last_failure.as_ref() {
+        Some(Failure::AcmeRateLimited {
+            until: Some(at), ..
+        }) if queued => Some(*at),
+        Some(_) => record.next_attempt_at,
+        None => record.next_attempt_at.filter(|_| is_waiting(record)),
+    }
+}
+
+/// Whether a certificate is on its way and somebody else needs time for it, without a failure.
+fn is_waiting(record: &DomainRecord) -> bool {
+    let wait = record.next_attempt_at.map(|at| at.since(record.updated_at));
+    record.phase.issuance().is_some()
+        && record.last_failure.is_none()
+        && wait.is_some_and(|wait| wait > REPORTED_WAIT)
+}
+
+/// The report that tells a record as it stands.
+pub fn current_report(
+    record: &DomainRecord,
+    message: Option<String>,
+    policy: &Policy,
+) -> StatusReport {
+    StatusReport {
+        status: record.phase.status(),
+        failure: record.last_failure.clone(),
+        message: message.or_else(|| last_sentence(record, policy, &[])),
+        next_attempt_at: next_attempt_at(record),
+        certificate_not_after: record.phase.certificate_not_after(),
+    }
+}

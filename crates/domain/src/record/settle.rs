@@ -1,0 +1,228 @@
+//! Turns a step's outcome into the record's next state: a pure function of record, outcome, time
+//! and jitter.
+
+mod failed;
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use self::failed::fail;
+use super::report::report;
+use super::waits::{by_the_certificates_end, due_after_progress, in_time};
+use super::{DomainEvent, DomainRecord, RecordWrite};
+use crate::outcome::Outcome;
+use crate::policy::Policy;
+use crate::renewal::info::RenewalInfo;
+use crate::{
+    Event, EventKind, Failure, FailureCode, IllegalTransition, Issuance, OrderGate, Phase,
+    Timestamp, bounds, renewal,
+};
+
+/// The input of settling besides record and outcome.
+#[derive(Debug, Clone, Copy)]
+pub struct SettleContext<'a> {
+    /// The operator's numbers.
+    pub policy: &'a Policy,
+    /// The present moment.
+    pub now: Timestamp,
+    /// In `0.0..1.0`.
+    pub jitter: f64,
+    /// How long the step took.
+    pub took: Duration,
+    /// The process that made the step.
+    pub replica: &'a str,
+}
+
+/// The record's next state, the report for the Cabinet if there is something to tell, and the line
+/// of its history.
+pub fn settle(
+    before: &DomainRecord,
+    outcome: Outcome,
+    context: &SettleContext<'_>,
+) -> Result<RecordWrite, IllegalTransition> {
+    let mut record = DomainRecord {
+        updated_at: context.now,
+        ..before.clone()
+    };
+    let (kind, detail, message) = match outcome {
+        Outcome::Moved {
+            event,
+            kind,
+            detail,
+        } => {
+            if let Event::Deployed {
+                renew_at,
+                not_before,
+                not_after,
+            } = &event
+            {
+                record.urgent_from = Some(renewal::urgent_from(*not_before, *not_after, *renew_at));
+            }
+            // A due renewal does not bring a name back that moved away; only a DNS check does.
+            let stays_moved_away = match event {
+                Event::RenewalDue => before.phase.is_moved_away(),
+                Event::CertificateEnded => true,
+                _ => false,
+            };
+            let is_doubted = matches!(event, Event::ValidationDoubted);
+            record.phase = record.phase.apply(event)?;
+            let is_unexplained = record
+                .last_failure
+                .as_ref()
+                .is_none_or(Failure::refuses_name_or_target);
+            if matches!(record.phase, Phase::Expired { .. }) && is_unexplained {
+                record.last_failure = Some(Failure::Internal {
+                    detail: "the certificate ended before it was renewed".into(),
+                });
+            }
+            record.attempt = if stays_moved_away {
+                before.attempt.saturating_sub(1)
+            } else {
+                0
+            };
+            // Passing DNS again after a failed validation is no progress towards a certificate: the
+            // CA must be satisfied.
+            if record.failed_validations == 0 {
+                record.pending_since = context.now;
+            }
+            // The CA counts it, and the next one is believed.
+            if is_doubted {
+                record.failed_validations = record.failed_validations.saturating_add(1);
+            }
+            record.next_attempt_at = due_after_progress(&record.phase, context);
+            let explains = still_explains(&record);
+            if !stays_moved_away && !explains {
+                record.last_failure = None;
+            }
+            if record.phase.is_live() && record.phase.issuance().is_none() {
+                record.failed_validations = 0;
+                record.lost_orders = 0;
+                record.order_gate = OrderGate::Open;
+            }
+            (kind, detail, None)
+        }
+        Outcome::Confirmed { until } => {
+            record.phase = record.phase.apply(Event::DnsConfirmed)?;
+            record.attempt = 0;
+            record.next_attempt_at = Some(until);
+            // DNS says nothing about a name that the Cabinet wants in this one's place.
+            record
+                .last_failure
+                .take_if(|failure| !failure.refuses_name_or_target());
+            (EventKind::DnsConfirmed, json!({}), None)
+        }
+        Outcome::Waiting { until, kind } => {
+            record.attempt = record.attempt.saturating_sub(1);
+            let due = in_time(&record.phase, None, until.max(context.now), context.now);
+            record.next_attempt_at = Some(due);
+            (kind, json!({ "until": due }), None)
+        }
+        Outcome::Failed {
+            failure,
+            then,
+            message,
+        } => {
+            let failure = bounds::failure(&failure).into_owned();
+            fail(&mut record, &failure, then, context)?;
+            let detail = serde_json::to_value(&failure).unwrap_or_default();
+            let kind = EventKind::Failed(failure.code());
+            record.last_failure = Some(failure);
+            (kind, detail, Some(message))
+        }
+    };
+    record.next_attempt_at = by_the_certificates_end(&record, context.now);
+    let info = first_renewal_info(before, &record, context);
+    let report = report(before, &record, message, context.policy);
+    let event = Some(event(&record, kind, detail, context));
+    Ok(RecordWrite {
+        report,
+        event,
+        renewal_info: info,
+        ..RecordWrite::of(record)
+    })
+}
+
+pub(super) fn event(
+    record: &DomainRecord,
+    kind: EventKind,
+    detail: Value,
+    context: &SettleContext<'_>,
+) -> DomainEvent {
+    DomainEvent {
+        duration: Some(context.took),
+        ..DomainEvent::of(record, kind, detail, context.replica)
+    }
+}
+
+/// A certificate that was just deployed is one of which nothing is known yet.
+fn first_renewal_info(
+    before: &DomainRecord,
+    after: &DomainRecord,
+    context: &SettleContext<'_>,
+) -> Option<RenewalInfo> {
+    match &after.phase {
+        Phase::Live {
+            serving, not_after, ..
+        } if before.phase.serving() != Some(*serving) => Some(RenewalInfo::after_deployment(
+            context.now,
+            *not_after,
+            context.jitter,
+        )),
+        Phase::Live { .. }
+        | Phase::Onboarding(_)
+        | Phase::Expired { .. }
+        | Phase::Failed
+        | Phase::Leaving
+        | Phase::Gone => None,
+    }
+}
+
+/// Adds a step's evidence to the line of history. A field of the outcome is never replaced.
+pub fn add_evidence(completion: &mut RecordWrite, evidence: Map<String, Value>) {
+    let detail = completion.event.as_mut().map(|event| &mut event.detail);
+    if let Some(Value::Object(fields)) = detail {
+        for (name, value) in evidence {
+            fields.entry(name).or_insert(value);
+        }
+    }
+}
+
+/// While a name rests after a failed validation, passing the DNS check again does not make the CA's
+/// verdict untrue. Until a domain without a certificate is served again, what took it away says why
+/// it is `Failed`. The cause of lost orders is not over before a certificate is stored.
+fn still_explains(record: &DomainRecord) -> bool {
+    if matches!(record.phase, Phase::Expired { .. }) {
+        return true;
+    }
+    // Another name that the Cabinet wants stays refused until it wants something else.
+    if record
+        .last_failure
+        .as_ref()
+        .is_some_and(Failure::refuses_name_or_target)
+    {
+        return matches!(record.phase, Phase::Onboarding(_) | Phase::Live { .. });
+    }
+    let Some(issuance) = record.phase.issuance() else {
+        return false;
+    };
+    match record.last_failure.as_ref().map(Failure::code) {
+        Some(FailureCode::AcmeValidationFailed) => {
+            matches!(
+                issuance,
+                Issuance::AwaitingDns
+                    | Issuance::AwaitingHttpProbe
+                    | Issuance::Ordering
+                    | Issuance::Queued
+            )
+        }
+        Some(
+            FailureCode::AcmeCaUnavailable | FailureCode::EdgeUnreachable | FailureCode::Internal,
+        ) => record.lost_orders > 0 && !matches!(issuance, Issuance::Deploying { .. }),
+        Some(_) | None => false,
+    }
+}
+
+#[cfg(test)]
+#[path = "settle_tests.rs"]
+mod tests;

@@ -1,0 +1,134 @@
+//! The record after a failed step.
+
+use super::SettleContext;
+use crate::lane::{Lane, usual_lane};
+use crate::outcome::Then;
+use crate::policy::Policy;
+use crate::record::DomainRecord;
+use crate::record::waits::in_time;
+use crate::{Event, Failure, FailureCode, IllegalTransition, OrderGate, Phase, Timestamp, backoff};
+
+/// Moves the record after a failure, and sets its next attempt.
+pub(super) fn fail(
+    record: &mut DomainRecord,
+    failure: &Failure,
+    then: Then,
+    context: &SettleContext<'_>,
+) -> Result<(), IllegalTransition> {
+    let now = context.now;
+    let growing = match &record.phase {
+        Phase::Live { not_after, .. } if *not_after <= now => {
+            Some(context.policy.backoff(Lane::Removal))
+        }
+        phase if phase.was_served() && failure.code() == FailureCode::DnsMoved => {
+            // Attempts that failed for other reasons, such as an outage of resolvers, say nothing
+            // about how long the name has been elsewhere.
+            if !phase.is_moved_away() {
+                record.attempt = 1;
+            }
+            Some(Policy::moved_away_backoff(!phase.is_live()))
+        }
+        phase => usual_lane(phase).map(|lane| context.policy.backoff(lane)),
+    };
+    if let Some(event) = dns_event(&record.phase, failure, now) {
+        record.phase = record.phase.clone().apply(event)?;
+    }
+    let later = now
+        + growing.map_or(context.policy.renewal.interval, |backoff| {
+            backoff.delay(record.attempt.max(1), context.jitter)
+        });
+    let due = match then {
+        Then::Retry => later,
+        Then::RetryBy(at) => later.min(at.max(now)),
+        Then::At(at) => at.max(now),
+        Then::Queue => {
+            record.phase = record.phase.clone().apply(Event::OrdersUsedUp)?;
+            now
+        }
+        Then::RecheckDns => {
+            record.phase = record.phase.clone().apply(Event::DnsLost)?;
+            later
+        }
+        Then::NewOrder { rest } => {
+            record.phase = record.phase.clone().apply(Event::OrderLost)?;
+            if rest {
+                record.failed_validations = record.failed_validations.saturating_add(1);
+                let rest = backoff::backoff_after_failed_validation(
+                    record.failed_validations,
+                    context.jitter,
+                );
+                let end = in_time(&record.phase, Some(failure), now + rest, now);
+                record.order_gate = OrderGate::Until(end);
+            } else {
+                after_lost_order(record, failure, now, context);
+            }
+            record.order_gate.not_before(later)
+        }
+        Then::NewOrderAt(at) => {
+            record.phase = record.phase.clone().apply(Event::OrderLost)?;
+            after_lost_order(record, failure, at, context);
+            record.order_gate.not_before(later)
+        }
+        // Somebody must act first, and nobody tells us when they did: the renewals' own pass.
+        Then::Stop => now + context.policy.renewal.interval,
+    };
+    let due = in_time(&record.phase, Some(failure), due, now);
+    // To wait for the CA's limits is no attempt.
+    if failure.code() == FailureCode::AcmeRateLimited && matches!(then, Then::At(_) | Then::Queue) {
+        record.attempt = record.attempt.saturating_sub(1);
+    }
+    // Only a human can lift a pause: no timer asks the CA again.
+    if failure.code() == FailureCode::AcmePaused {
+        record.order_gate = OrderGate::PausedByCa;
+    }
+    record.next_attempt_at = Some(due);
+    let stops = match &record.phase {
+        Phase::Onboarding(_) => {
+            let waited_out = now.since(record.pending_since) >= context.policy.give_up_after;
+            matches!(then, Then::Stop) || (waited_out && failure.counts_against_domain())
+        }
+        Phase::Expired { not_after, .. } => {
+            failure.counts_against_domain() && now.since(*not_after) >= context.policy.release_after
+        }
+        Phase::Live { .. } | Phase::Failed | Phase::Leaving | Phase::Gone => false,
+    };
+    if stops {
+        record.phase = record.phase.clone().apply(Event::GaveUp)?;
+        record.next_attempt_at = None;
+    }
+    Ok(())
+}
+
+/// The event that a failure means for the DNS of a domain that was served, if any.
+fn dns_event(phase: &Phase, failure: &Failure, now: Timestamp) -> Option<Event> {
+    if !phase.was_served() {
+        return None;
+    }
+    match failure {
+        Failure::DnsMoved { .. } => Some(Event::DnsMovedAway { at: now }),
+        // Whatever else failed came after a check that found the name here.
+        failure => (!failure.leaves_dns_open()).then_some(Event::DnsConfirmed),
+    }
+}
+
+/// Counts an order that led to no certificate, and puts the next one off until `earliest`, or
+/// until the end of a pause if that is later. The pause doubles with each such order.
+fn after_lost_order(
+    record: &mut DomainRecord,
+    failure: &Failure,
+    earliest: Timestamp,
+    context: &SettleContext<'_>,
+) {
+    // Every check before the next order succeeds, so `attempt` knows nothing of the orders before.
+    record.lost_orders = record.lost_orders.saturating_add(1);
+    // The order itself was the first attempt.
+    let attempts = record.lost_orders.saturating_add(1);
+    let pause = context
+        .policy
+        .issuance
+        .backoff()
+        .delay(attempts, context.jitter);
+    let end = earliest.max(context.now + pause);
+    let end = in_time(&record.phase, Some(failure), end, context.now);
+    record.order_gate = OrderGate::Until(end);
+}
