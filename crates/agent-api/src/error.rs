@@ -28,7 +28,7 @@ pub enum AgentError {
         detail: String,
     },
     /// The agent does not accept how we prove ourselves: an operator must look.
-    #[error("the agent at {agent} does not let us in: {detail}")]
+    #[error("the agent at {agent} refuses our credentials: {detail}")]
     Unauthorized {
         /// The agent's base URL.
         agent: String,

@@ -72,7 +72,7 @@ pub enum ConnectError {
         /// The system's reason.
         reason: String,
     },
-    /// The database does not let us in.
+    /// The database refuses the connection.
     #[error("the database at {place} refuses the connection: {reason}; {remedy}")]
     Refused {
         /// The server's host and port, or the file.

@@ -62,7 +62,7 @@ impl AgentEdge {
             }
             AgentError::Unauthorized { detail, .. } => EdgeError::Unreachable {
                 edge,
-                detail: format!("it does not let us in: {detail}"),
+                detail: format!("it refuses our credentials: {detail}"),
             },
             AgentError::Refused {
                 code: ProblemCode::GenerationStale,

@@ -464,7 +464,7 @@ async fn one_domain_is_there_or_gone() {
     ] {
         let server = RawServer::answering(answer).await;
         let error = cabinet(server.address()).domain(id()).await.unwrap_err();
-        assert!(error.detail.contains("no Cabinet that answers"), "{error}");
+        assert!(error.detail.contains("is not a Cabinet"), "{error}");
     }
     let server = serving(&domain(OTHER_ID, "Active", 3)).await;
     let error = cabinet(server.address()).domain(id()).await.unwrap_err();

@@ -151,7 +151,7 @@ async fn each_refusal_of_an_apply_has_its_kind() {
             "HAPROXY_UNREACHABLE: said so",
         ),
         (problem(507, "CAPACITY_EXHAUSTED"), "unreachable", "said so"),
-        (response(401, ""), "unreachable", "does not let us in"),
+        (response(401, ""), "unreachable", "refuses our credentials"),
         (response(200, "<html>"), "unreachable", "cannot be read"),
         (
             response(200, &applied(&"0".repeat(64)).to_string()),

@@ -116,7 +116,7 @@ pub(super) async fn refusal(answer: Response) -> Refusal {
             "it refuses our token; check it on both sides"
         }
         StatusCode::NOT_FOUND if code.as_deref() != Some(ProblemCode::NotFound.as_str()) => {
-            "it is no Cabinet that answers there; check the base URL and what stands in front of it"
+            "the server there is not a Cabinet; check the base URL and any proxy in front of it"
         }
         _ if status.is_redirection() => "it redirects, which is not followed; check the base URL",
         _ => "",
