@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_told_apart() {
+    fn lane_names_are_distinct() {
         let names: std::collections::BTreeSet<_> = Lane::ALL.map(Lane::as_str).into();
         assert_eq!(names.len(), Lane::ALL.len());
     }

@@ -84,7 +84,7 @@ pub(crate) async fn two_workers_that_store_one_orders_certificate_agree(world: W
     }
 }
 
-pub(crate) async fn the_newest_generation_of_a_domain_is_told_to_whoever_holds_it(world: World) {
+pub(crate) async fn the_newest_generation_of_a_domain_is_read_under_its_lease(world: World) {
     let (ours, theirs) = (
         world.with_due("shop.example", at(0)).await.id,
         world.with_due("shop.example", at(0)).await.id,

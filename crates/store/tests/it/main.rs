@@ -138,10 +138,10 @@ contract! {
         ],
         sync: [
             a_cursor_moves_on_only_from_where_it_was_read,
-            a_chore_is_in_one_pair_of_hands_and_goes_on_where_it_was_left,
-            a_chore_can_be_made_due_and_is_never_put_off_by_that,
+            a_periodic_task_has_one_holder_and_continues_where_it_stopped,
+            a_periodic_task_can_be_made_due_and_is_never_delayed_by_that,
             the_domains_of_a_page_are_known_with_what_the_cabinet_has_yet_to_hear,
-            what_a_resync_saw_is_told_apart_from_what_it_did_not_see,
+            domains_that_a_resync_saw_are_distinguished_from_others,
             a_domain_is_missing_since_it_was_first_missed_until_it_is_seen,
         ],
         orders: [
@@ -156,7 +156,7 @@ contract! {
             two_workers_that_store_one_orders_certificate_agree,
             a_forgotten_domain_takes_all_that_is_its_own_along_and_needs_its_lease,
             the_generation_grows_when_the_clock_goes_back,
-            the_newest_generation_of_a_domain_is_told_to_whoever_holds_it,
+            the_newest_generation_of_a_domain_is_read_under_its_lease,
             the_soonest_expiry_is_that_of_a_certificate_in_service,
             a_stored_certificate_erases_its_orders_key,
             the_key_of_a_superseded_certificate_is_erased_after_a_day_unless_it_is_served,

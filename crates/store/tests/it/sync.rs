@@ -41,7 +41,7 @@ pub(crate) async fn a_cursor_moves_on_only_from_where_it_was_read(world: World) 
     store.ping().await.unwrap();
 }
 
-pub(crate) async fn a_chore_is_in_one_pair_of_hands_and_goes_on_where_it_was_left(world: World) {
+pub(crate) async fn a_periodic_task_has_one_holder_and_continues_where_it_stopped(world: World) {
     let (here, there) = (&world.store, world.open_again().await);
     let take = async |store: &AnyStore, second| {
         store.periodic_acquire(TASK, at(second), TTL, at(10)).await
@@ -75,7 +75,7 @@ pub(crate) async fn a_chore_is_in_one_pair_of_hands_and_goes_on_where_it_was_lef
     assert_eq!(take(here, 300).await.unwrap().unwrap().progress, None);
 }
 
-pub(crate) async fn a_chore_can_be_made_due_and_is_never_put_off_by_that(world: World) {
+pub(crate) async fn a_periodic_task_can_be_made_due_and_is_never_delayed_by_that(world: World) {
     let store = &world.store;
     store.periodic_make_due(TASK, at(5)).await.unwrap();
     store.periodic_make_due(TASK, at(50)).await.unwrap();
@@ -165,7 +165,7 @@ pub(crate) async fn a_record_that_cannot_be_read_is_counted_and_not_known(world:
     assert_eq!(world.store.count_domains().await.unwrap(), 2);
 }
 
-pub(crate) async fn what_a_resync_saw_is_told_apart_from_what_it_did_not_see(world: World) {
+pub(crate) async fn domains_that_a_resync_saw_are_distinguished_from_others(world: World) {
     let mut ids = Vec::new();
     for name in ["a.example", "b.example", "c.example", "gone.example"] {
         ids.push(world.with_due(name, at(0)).await.id);
