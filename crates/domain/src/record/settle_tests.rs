@@ -62,7 +62,7 @@ fn live() -> Phase {
 }
 
 #[test]
-fn a_customer_who_edits_dns_for_days_stays_pending_and_is_told_the_next_look() {
+fn a_customer_who_edits_dns_for_days_stays_pending_and_reads_the_time_of_the_next_check() {
     let done = settled(
         &record(Phase::START),
         failed(Failure::DnsNxdomain {}, Then::Retry),
@@ -107,7 +107,7 @@ fn after_the_give_up_time_a_fault_of_the_customer_fails_the_domain_and_a_fault_o
 }
 
 #[test]
-fn a_failed_validation_rests_the_name_and_starts_from_dns_with_the_cas_words_kept() {
+fn a_failed_validation_pauses_the_name_and_starts_from_dns_with_the_cas_words_kept() {
     let failure = Failure::AcmeValidationFailed {
         sub_cause: "dns".into(),
         detail: "no".into(),
@@ -176,7 +176,7 @@ fn a_live_domain_stays_active_whatever_fails() {
 }
 
 #[test]
-fn a_domain_that_left_is_looked_at_ever_less_often_and_daily_once_its_certificate_ended() {
+fn a_domain_that_moved_away_is_checked_ever_less_often_and_daily_once_its_certificate_ended() {
     let left = Failure::DnsMoved {
         cause: Box::new(Failure::DnsNxdomain {}),
     };
@@ -289,8 +289,7 @@ fn a_domain_whose_certificate_ended_is_failed_for_the_reason_that_kept_it_from_b
 }
 
 #[test]
-fn a_domain_that_stays_away_after_its_certificate_ended_is_released_and_an_outage_releases_nobody()
-{
+fn a_moved_away_domain_is_released_after_its_certificate_ended_and_an_outage_releases_none() {
     let left = Failure::DnsMoved {
         cause: Box::new(Failure::DnsNxdomain {}),
     };
@@ -392,7 +391,7 @@ fn a_domain_that_moved_away_stays_so_through_faults_of_ours_and_returns_when_its
 }
 
 #[test]
-fn waiting_costs_no_attempt_and_is_told_when_it_is_long() {
+fn waiting_costs_no_attempt_and_is_reported_when_it_is_long() {
     let done = settled(
         &record(validating()),
         Outcome::Waiting {
@@ -506,7 +505,7 @@ proptest! {
 }
 
 #[test]
-fn only_a_human_lifts_a_pause_and_a_moved_away_domain_is_looked_at_before_its_certificate_ends() {
+fn only_a_human_lifts_a_pause_and_a_moved_away_domain_is_checked_before_its_certificate_ends() {
     let paused = Failure::AcmePaused {
         unpause_url: None,
         detail: String::new(),
@@ -528,7 +527,7 @@ fn only_a_human_lifts_a_pause_and_a_moved_away_domain_is_looked_at_before_its_ce
 }
 
 #[test]
-fn progress_clears_the_failure_and_tells_the_new_status_once() {
+fn progress_clears_the_failure_and_reports_the_new_status_once() {
     let mut before = record(Phase::START);
     before.last_failure = Some(Failure::DnsNxdomain {});
     let ready = || Outcome::Moved {
@@ -595,7 +594,7 @@ fn a_renewal_that_reached_the_edge_reports_the_new_end_of_validity() {
 }
 
 #[test]
-fn a_certificate_that_the_ca_wants_gone_is_renewed_now_and_before_others() {
+fn a_certificate_that_the_ca_wants_replaced_is_renewed_now_and_before_others() {
     let mut before = record(Phase::Live {
         serving: CertificateId::from_uuid(Uuid::from_u128(3)),
         not_after: NOW + 90 * 24 * HOUR,
@@ -648,7 +647,7 @@ fn a_name_that_the_ca_refuses_stops_at_once() {
 }
 
 #[test]
-fn a_live_domain_that_waits_for_somebody_is_looked_at_in_the_renewals_own_pass() {
+fn a_live_domain_that_waits_for_somebody_is_checked_in_the_renewals_own_pass() {
     let rejected = Failure::AcmeRejectedIdentifier {
         detail: "no".into(),
     };

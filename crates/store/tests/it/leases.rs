@@ -400,7 +400,7 @@ pub(crate) async fn an_outcome_without_its_report_is_not_written(world: World) {
     assert_eq!(world.reports(at(1), 10).await.len(), 1);
 }
 
-pub(crate) async fn a_row_that_cannot_be_read_is_parked_alone(world: World) {
+pub(crate) async fn a_row_that_cannot_be_read_is_blocked_alone(world: World) {
     let bad = world.with_due("bad.example", at(0)).await.id;
     let good = world.with_due("good.example", at(1)).await.id;
     world

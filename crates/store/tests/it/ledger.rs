@@ -179,7 +179,7 @@ pub(crate) async fn an_outcome_settles_the_tokens_that_it_held_in_its_own_transa
     assert_eq!(left().await, 1, "it holds no token for which it had paid");
 }
 
-pub(crate) async fn a_parked_bucket_holds_everybody_even_without_a_limit(world: World) {
+pub(crate) async fn a_blocked_bucket_holds_everybody_even_without_a_limit(world: World) {
     let until = at(500);
     let park = |kind| Entry {
         key: BucketKey::of_account(kind, CA),

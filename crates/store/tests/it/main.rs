@@ -94,7 +94,7 @@ contract! {
             every_bucket_of_an_order_is_debited_or_none,
             each_waiting_domain_has_a_slot_of_its_own_and_keeps_it,
             a_stale_lease_debits_nothing,
-            a_parked_bucket_holds_everybody_even_without_a_limit,
+            a_blocked_bucket_holds_everybody_even_without_a_limit,
             a_lifted_bucket_is_full_and_serves_whoever_had_a_slot_of_it,
             two_processes_never_spend_more_than_there_is,
             tokens_that_domains_held_come_back_with_the_end_of_their_need,
@@ -126,14 +126,14 @@ contract! {
         outbox: [
             reports_of_a_domain_are_leased_one_by_one_in_order,
             a_leased_report_blocks_only_its_own_domain,
-            progress_is_told_before_looks_that_found_nothing_ready_and_does_not_keep_them_back,
+            progress_is_reported_before_failed_checks_and_does_not_delay_them,
             the_version_of_an_accepted_report_survives_a_later_complete,
             an_accepted_report_never_lowers_the_version,
             a_retried_report_comes_back_at_its_time_before_the_later_ones,
             reports_of_a_domain_that_is_gone_are_dropped,
             a_lost_report_lease_changes_nothing,
             a_report_takes_the_place_of_a_waiting_one_that_it_makes_superfluous,
-            a_report_under_way_is_told_as_it_was_leased,
+            a_report_under_way_is_sent_as_it_was_leased,
             reports_added_while_others_finish_are_never_stranded,
         ],
         sync: [
@@ -193,7 +193,7 @@ contract! {
         leases: [
             an_outcome_without_its_report_is_not_written:
                 "Memory has no statement that can fail between two others.",
-            a_row_that_cannot_be_read_is_parked_alone:
+            a_row_that_cannot_be_read_is_blocked_alone:
                 "Memory holds no row that cannot be read.",
         ],
         outbox: [

@@ -65,7 +65,7 @@ pub(crate) async fn a_leased_report_blocks_only_its_own_domain(world: World) {
     assert!(taken_over.iter().all(|lease| lease.attempt == 2));
 }
 
-pub(crate) async fn progress_is_told_before_looks_that_found_nothing_ready_and_does_not_keep_them_back(
+pub(crate) async fn progress_is_reported_before_failed_checks_and_does_not_delay_them(
     world: World,
 ) {
     for n in 0..20 {
@@ -309,7 +309,7 @@ pub(crate) async fn a_report_takes_the_place_of_a_waiting_one_that_it_makes_supe
     assert_eq!(world.read(id).await.cabinet_version, 4);
 }
 
-pub(crate) async fn a_report_under_way_is_told_as_it_was_leased(world: World) {
+pub(crate) async fn a_report_under_way_is_sent_as_it_was_leased(world: World) {
     let id = with_reports(&world, "a.example", &[Status::PendingDns]).await;
     let under_way = world.reports(at(1), 1).await.remove(0);
     world.report(id, Status::PendingDns, at(2)).await;
