@@ -133,7 +133,7 @@ async fn bring_one_forward(
         return Ok(None);
     };
     let lane = write.record.lane();
-    // Whoever wrote meanwhile knows better.
+    // If somebody else wrote meanwhile, that write stands.
     let written = service.store.domain_update(write).await?;
     Ok(lane.filter(|_| written))
 }

@@ -45,7 +45,7 @@ pub struct Service {
     /// When faults of our own machine were logged.
     pub local_faults: Arc<LocalFaultLog>,
     pub cabinet_health: Arc<CabinetHealth>,
-    /// What this process calls itself in the domains' histories.
+    /// The name of this process in the domains' histories.
     pub replica: Arc<str>,
 }
 

@@ -1,5 +1,5 @@
 //! The workers: one lease loop per pool of permits, intake and reporter for the Cabinet, two
-//! workers for the edges, the RenewalInfo poller, and housekeeping.
+//! workers for the edges, the `RenewalInfo` poller, and housekeeping.
 
 use std::sync::Arc;
 

@@ -142,7 +142,7 @@ impl DnsDirectory {
                 Some(edge)
             }
             Err(error) => {
-                tracing::error!(edge = %url, error, "edge.unusable");
+                tracing::error!(edge.url = %url, error, "edge.unusable");
                 None
             }
         }

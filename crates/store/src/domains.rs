@@ -26,8 +26,8 @@ macro_rules! columns {
 }
 pub(crate) use columns;
 
-/// The queue of its lane in which the record `$1` waits: that of the shard `$16`, or the second one
-/// of the shard when the tenant `$3` has [`FEW`](dps_domain::shard::FEW) others in the lane `$7`.
+/// The queue of the record `$1` in its lane `$7`: that of the shard `$16`. It is the shard's second
+/// queue if the tenant `$3` has [`FEW`](dps_domain::shard::FEW) other records in the lane.
 macro_rules! queue {
     () => {
         "CAST($16 AS BIGINT) + CASE WHEN (SELECT COUNT(*) FROM (SELECT other.id FROM custom_domains AS other \
@@ -37,7 +37,7 @@ macro_rules! queue {
 }
 pub(crate) use queue;
 
-/// What every write of a whole record sets, from `$3` to `$20`.
+/// The columns that every write of a whole record sets, from `$3` to `$20`.
 macro_rules! assignments {
     () => {
         concat!(
@@ -52,9 +52,9 @@ macro_rules! assignments {
 
 pub(crate) use assignments;
 
-/// Whether a write from outside leaves a lease alone: two workers with one order would be two
-/// orders at the CA.
-macro_rules! same_work {
+/// Whether an update may keep a running lease: the record is at the CA (`$22`), and phase and
+/// target stay the same. Otherwise a second worker would place a second order.
+macro_rules! keeps_lease {
     () => {
         "$22 AND phase = $6 AND cname_target = $5"
     };
@@ -82,8 +82,8 @@ statements! {
     ));
     UPDATE = Sql::both(concat!(
         "UPDATE custom_domains SET cabinet_version = $21, ", assignments!(),
-        ", lease_token = CASE WHEN ", same_work!(), " THEN lease_token END, \
-         lease_expires_at = CASE WHEN ", same_work!(), " THEN lease_expires_at END \
+        ", lease_token = CASE WHEN ", keeps_lease!(), " THEN lease_token END, \
+         lease_expires_at = CASE WHEN ", keeps_lease!(), " THEN lease_expires_at END \
          WHERE id = $1 AND revision = $2",
     ));
     COMPLETE = Sql::both(concat!(
@@ -108,7 +108,7 @@ statements! {
     );
 }
 
-/// What every write of a record goes by.
+/// Settings of every write of a record.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
     /// Lines that are kept of each history.
@@ -193,8 +193,7 @@ pub(crate) fn read(row: &Row) -> Result<DomainRecord, StoreError> {
     })
 }
 
-/// Writes what goes along with a record: the report, what is known of the CA's wishes, what it
-/// means for the ledger, and the line of history.
+/// Writes the event, the ledger's entries, the report and the renewal information of a completion.
 async fn accompany_in_tx(
     session: &mut Session,
     completion: &RecordWrite,

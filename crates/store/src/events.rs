@@ -25,7 +25,7 @@ statements! {
          AND seq = (SELECT MAX(newest.seq) FROM domain_events AS newest WHERE newest.domain_id = $1)",
     );
     PRUNE = Sql::both("DELETE FROM domain_events WHERE domain_id = $1 AND seq <= $2");
-    /// Whoever prunes at the same time takes other rows.
+    /// Replicas that prune at the same time take other rows.
     PRUNE_BY_AGE = Sql::each(
         "DELETE FROM domain_events WHERE (domain_id, seq) IN (SELECT domain_id, seq FROM domain_events \
          WHERE at < $1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED)",

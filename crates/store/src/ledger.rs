@@ -358,7 +358,7 @@ async fn compact_one(
 ) -> Result<(), StoreError> {
     let mut session = database.write("compact a limit of the CA").await?;
     let bucket = lock_in_tx(&mut session, key).await?;
-    // Whoever holds a token has locked the bucket before.
+    // A transaction that takes a token locks the bucket first, so none can be added meanwhile.
     let held = session.fetch(LAST_HELD, args![key.as_str()]).await?;
     let held = held
         .map(|row| row.fields(SLOTS, "bucket").at("slot_at"))

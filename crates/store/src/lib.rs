@@ -1,18 +1,19 @@
 //! The CertificateStore on PostgreSQL and on SQLite.
 //!
-//! Whatever the service knows about a custom domain is a row here, so that a restart forgets
-//! nothing: the work record with its phase and lease, orders and certificates with their sealed
-//! keys, the history, the reports that the Cabinet has yet to take. [`Store`] answers the
-//! application's port [`CertificateStore`](dps_application::ports::CertificateStore) with one body
-//! of code for both databases. A `Session` is a connection or a transaction of either kind, a
-//! statement carries its text for both (the same text nearly everywhere, the few differences side
-//! by side), and a row is read column by column into the port's types, with errors that name table,
-//! row and column. One module per table holds its statements and what is done with them; tests
-//! prepare each statement on both databases and run one contract against both.
+//! Everything that the service knows about a custom domain is a row here, so that a restart forgets
+//! nothing. Rows hold the record with its phase and lease, orders, certificates with their sealed
+//! keys, the history, and the reports that the Cabinet has yet to take.
 //!
-//! Every method is one short transaction. PostgreSQL lets replicas take leases beside each other
-//! (`SKIP LOCKED`); SQLite has one writing connection that begins with the write lock, and several
-//! that read from the write-ahead log meanwhile.
+//! [`Store`] implements the application's port
+//! [`CertificateStore`](dps_application::ports::CertificateStore), with one body of code for both
+//! databases. A `Session` is a connection or a transaction of either. A statement has one text for
+//! both databases, or two where they differ. A row is read column by column into the port's types;
+//! errors name table, row and column. One module per table holds its statements and their use.
+//! Tests prepare each statement on both databases and run one contract against both.
+//!
+//! Every method is one short transaction. On PostgreSQL replicas take leases concurrently
+//! (`SKIP LOCKED`). SQLite has one connection that writes, which begins with the write lock, and
+//! several that read from the write-ahead log meanwhile.
 
 mod accounts;
 mod certificates;

@@ -2,11 +2,11 @@
 //!
 //! Only the oldest report of a domain has a due time; the others get theirs when it leaves. So
 //! acquiring reads one range of one index however many reports pile up behind a Cabinet that is
-//! down. Whoever adds or removes a report holds the domain's row first, so that two of them cannot
-//! both believe the other cares for the next one.
+//! down. A transaction that adds or removes a report locks the domain's row first. Otherwise two of
+//! them could each leave the next report to the other.
 //!
-//! Reports of progress go first: a customer who waits for the certificate must not wait until
-//! thousands of others have read once more that their DNS is not ready.
+//! Reports of progress go first. A customer who waits for the certificate must not wait for
+//! thousands of reports that repeat that DNS is not ready.
 
 use dps_application::cabinet::outbox::{Waiting, replaced};
 use dps_application::ports::cabinet::StatusReport;

@@ -20,7 +20,7 @@ use dps_domain::{CertificateId, DomainId, Hostname, LeaseToken, OrderId, Timesta
 
 use crate::connect::Store;
 use crate::domains::Rules;
-use crate::domains::lease::{self, Ask};
+use crate::domains::lease::{self, AcquireRequest};
 use crate::{accounts, certificates, cursors, domains, events, ledger, orders, outbox, secrets};
 
 impl Store {
@@ -96,7 +96,7 @@ impl LeaseStore for Store {
         limit: usize,
     ) -> Result<Vec<Lease>, StoreError> {
         let token = self.new_token(now);
-        let ask = Ask {
+        let request = AcquireRequest {
             lane,
             now,
             term: self.term(ttl),
@@ -104,7 +104,7 @@ impl LeaseStore for Store {
             token,
             kept: self.events_per_domain,
         };
-        lease::acquire_due(&self.database, &self.turns, &ask).await
+        lease::acquire_due(&self.database, &self.turns, &request).await
     }
 
     async fn acquire_queued(
@@ -114,7 +114,7 @@ impl LeaseStore for Store {
         ttl: Duration,
         most: usize,
     ) -> Result<Vec<Lease>, StoreError> {
-        let ask = Ask {
+        let request = AcquireRequest {
             lane: Lane::OrderQueue,
             now,
             term: self.term(ttl),
@@ -122,7 +122,7 @@ impl LeaseStore for Store {
             token: self.new_token(now),
             kept: self.events_per_domain,
         };
-        lease::acquire_queued(&self.database, &self.turns, (orders, limit), ask).await
+        lease::acquire_queued(&self.database, &self.turns, (orders, limit), request).await
     }
 
     async fn waiting(&self, lane: Lane, most: u32) -> Result<u32, StoreError> {

@@ -1,4 +1,4 @@
-//! What the CA said of the certificates that are served, and when it is asked again.
+//! The CA's renewal information for served certificates, and the time of the next poll.
 
 use std::sync::Arc;
 
@@ -78,7 +78,7 @@ fn read(row: &Row) -> Result<RenewalInfoPoll, StoreError> {
     })
 }
 
-/// What is known, as `PUT` and `ANSWER` end with it.
+/// The last arguments of `PUT` and `ANSWER`: the renewal information.
 fn info_args(info: &RenewalInfo) -> Vec<Arg> {
     let window = info.window;
     args![
@@ -90,7 +90,7 @@ fn info_args(info: &RenewalInfo) -> Vec<Arg> {
     ]
 }
 
-/// What a record's write means for its poll.
+/// Follows the write of a record with that of its poll.
 pub(crate) async fn accompany_in_tx(
     session: &mut Session,
     completion: &RecordWrite,

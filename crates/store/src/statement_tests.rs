@@ -121,7 +121,7 @@ fn the_dialects_take_the_same_parameters() {
     }
 }
 
-/// What stands in quotes between `IN (` and the next `)`.
+/// The quoted words between `IN (` and the next `)`.
 fn listed(text: &str) -> BTreeSet<&str> {
     let (_, list) = text.split_once("IN (").unwrap();
     let (list, _) = list.split_once(')').unwrap();
@@ -299,8 +299,8 @@ async fn hot_statements_read_an_index_range_on_sqlite() {
                 .any(|line| line.contains(&format!("INDEX {index}"))),
             "{name}: {plan:#?}"
         );
-        // MIN over a whole index is told as a search too; a SCAN of a table would read it all, and
-        // a sort would need all that is due.
+        // MIN over a whole index is reported as a search too. A SCAN would read the whole table,
+        // and a sort would read all due rows.
         let bad = |line: &String| {
             TABLES
                 .iter()

@@ -1,5 +1,5 @@
-//! What keeps us and the Cabinet the same: chores that one replica at a time does, and which
-//! domains the Cabinet was seen to know.
+//! Synchronisation with the Cabinet: periodic tasks of one replica at a time, and the domains that
+//! the Cabinet was seen to know.
 //!
 //! Several identifiers at once travel as one JSON text, which both databases can take apart.
 

@@ -1,8 +1,8 @@
-//! How long a lease runs, and by whose time.
+//! The term of a lease, and its clock.
 //!
-//! Replicas judge each other's leases, so none may judge by its own machine's clock: one that jumps
-//! would steal what another holds, or lose its own. On PostgreSQL the server's clock decides,
-//! inside the statement; on SQLite a clock of the process that never jumps.
+//! Replicas judge each other's leases, so none may use its own machine's clock. A clock that jumps
+//! would take over leases of others, or lose its own. On PostgreSQL the server's clock decides,
+//! inside the statement. On SQLite it is a monotonic clock of the process.
 
 use std::time::Duration;
 

@@ -44,7 +44,7 @@ const BREATH: Duration = Duration::from_millis(50);
 const FAULT_PAUSE: Duration = Duration::from_secs(30);
 /// After so many calls in a row that failed for one domain each, it is not about the domains.
 const FAILED_IN_A_ROW: u32 = 16;
-/// The statuses whose domains are read. What is removed needs nothing.
+/// The statuses whose domains are read. Removed domains need no work.
 const READ: [Status; 6] = [
     Status::PendingDns,
     Status::PendingHttpProbe,
@@ -305,7 +305,7 @@ async fn compare_domain(service: &Service, id: DomainId) -> Result<bool, IntakeE
         return Ok(false);
     };
     match before {
-        // What waits will be told, and what is older than it is settled then.
+        // The waiting report will be sent, and settles older ones.
         Some(known) if known.reports_wait => {
             intake::take(service, &domain).await?;
         }

@@ -89,7 +89,7 @@ impl Watch {
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    tracing::warn!(edge = edge.name(), error = %with_causes(&error), "edge.not_looked_after");
+                    tracing::warn!(edge.name = edge.name(), error = %with_causes(&error), "edge.not_looked_after");
                 }
             }
         }
@@ -125,9 +125,9 @@ impl Watch {
     }
 }
 
-/// Asks an edge how it is; answers that if it is well and all is done that this calls for. An edge
-/// may have lost certificates if it did not answer, if this process has not seen it healthy before,
-/// or if its agent was restarted.
+/// Asks an edge for its health; returns it if the edge is healthy and all follow-up work is done.
+/// An edge may have lost certificates if it did not answer or its agent was restarted. The same
+/// holds if this process has not seen it healthy before.
 async fn check_edge(
     service: &Service,
     edge: &dyn Edge,
@@ -175,7 +175,7 @@ async fn check_edge(
         let task = comparison_task(name);
         service.store.periodic_make_due(&task, now).await?;
         tracing::info!(
-            edge = name,
+            edge.name = name,
             was_unreachable = reachability.is_unreachable(),
             "edge.answers"
         );
@@ -216,7 +216,9 @@ async fn republish(service: &Service, edge: &dyn Edge) -> Result<(), EdgeError> 
     while let Some(result) = results.next().await {
         match result {
             Err(error) if error.disposition().stops_all_calls() => return Err(error),
-            Err(error) => tracing::warn!(edge = edge.name(), %error, "challenge.not_republished"),
+            Err(error) => {
+                tracing::warn!(edge.name = edge.name(), %error, "challenge.not_republished");
+            }
             Ok(()) => {}
         }
     }
@@ -239,7 +241,7 @@ async fn failed(
         .edge_mark_failed(name, now, grace, &problem)
         .await?;
     tracing::warn!(
-        edge = name,
+        edge.name = name,
         problem,
         unreachable_from = reachability
             .unreachable_from(grace)
@@ -297,7 +299,7 @@ async fn forget(
         if !is_member && now.since(known.listed_at) > fleet::FORGOTTEN_AFTER {
             let forgotten = service.store.edge_forget(&known.name, BATCH).await?;
             if forgotten < u64::from(BATCH) {
-                tracing::info!(edge = known.name, "edge.forgotten");
+                tracing::info!(edge.name = known.name, "edge.forgotten");
             }
         }
     }

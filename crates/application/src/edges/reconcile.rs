@@ -1,11 +1,10 @@
-//! Keeps each edge as it should be: compares what it holds with what is served, and sends it what
-//! it lacks.
+//! Compares the certificates of each edge with the desired ones, and deploys those that it lacks.
 //!
-//! A comparison is a task of its own for each edge, which one replica at a time does: when the edge
-//! is new, when it returns, when its agent has begun anew, and now and then. Equal digests end it.
-//! Else both lists are walked in the order of their hostnames, and what the edge lacks is sent in
-//! batches at a bounded rate. A comparison that breaks off begins anew: what was sent is no
-//! difference any more.
+//! Each edge has a periodic task of its own, which one replica at a time runs. It is due when the
+//! edge is new, after it was unreachable, after its agent restarted, and at every
+//! `Workers:EdgeReconcile:Interval`. If the digests are equal, the comparison ends. Otherwise both
+//! lists are read in order of their hostnames, and missing certificates are sent in batches at a
+//! bounded rate. An interrupted comparison starts again; certificates already sent are equal then.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -29,26 +28,26 @@ use crate::ports::store::StoreError;
 use crate::ports::store::{Deployed, Desired, comparison_task};
 use crate::service::Service;
 
-/// A replica that dies in a comparison is replaced after so long; each page starts it anew.
+/// The lease of a comparison, extended at every page.
 const LEASE: Duration = Duration::from_secs(120);
-/// Certificates of ours that are compared at once.
+/// Desired certificates of one page.
 const PAGE: u32 = 500;
-/// Certificates of the edge that are read at once.
+/// Certificates of one page of the edge's inventory.
 const INVENTORY_PAGE: u32 = 1_000;
-/// Certificates sent at once: few enough that those of single domains get in between.
+/// Certificates of one batch: few enough not to delay single deployments.
 const BATCH: u32 = 64;
-/// Before a comparison that broke off begins anew.
+/// The delay before an interrupted comparison is repeated.
 const FAULT_PAUSE: Duration = Duration::from_secs(30);
-/// After so many certificates sent, the log tells how far it has come.
-const TELL_EVERY: u64 = 1_000;
+/// The number of certificates sent after which progress is logged.
+const LOG_INTERVAL: u64 = 1_000;
 
-/// Why a comparison broke off.
+/// The cause that interrupted a comparison.
 #[derive(Debug, thiserror::Error)]
 pub enum CompareError {
-    /// The edge does not do its part.
+    /// The edge failed.
     #[error(transparent)]
     Edge(#[from] EdgeError),
-    /// The store failed, or somebody else took the comparison up.
+    /// The store failed, or another replica has taken the comparison over.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The process ends.
@@ -70,7 +69,7 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
                 let name = edge.name().to_owned();
                 let task = tasks.spawn(async move {
                     if let Err(error) = compare(&service, edge.as_ref(), &shutdown).await {
-                        tracing::warn!(edge = edge.name(), error = %with_causes(&error), "edge.not_compared");
+                        tracing::warn!(edge.name = edge.name(), error = %with_causes(&error), "edge.not_compared");
                     }
                 });
                 running.insert(name, task);
@@ -85,8 +84,8 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     while tasks.join_next().await.is_some() {}
 }
 
-/// Compares an edge and sends it what it lacks, if that is due, nobody else does it and the edge
-/// answers; `None` otherwise.
+/// Compares an edge and sends it the certificates that it lacks. Returns `None` if that is not due,
+/// another replica does it, or the edge is unreachable.
 pub async fn compare(
     service: &Service,
     edge: &dyn Edge,
@@ -149,14 +148,14 @@ pub async fn compare(
     }
 }
 
-/// Whether every step that does without the edge is over: those that began before it returned, and
-/// those of replicas that had not heard of it. Until then one comparison follows another.
+/// Whether no running step leaves the edge out any more. Steps that began before it returned do,
+/// and steps of replicas that do not know it yet. Until then one comparison follows another.
 fn is_settled(known: &KnownEdge, policy: &Policy, now: Timestamp) -> bool {
     let is_new = now.since(known.first_seen_at) < policy.lease + 2 * policy.fleet.find_interval;
     !is_new && known.reachability.answered_again_at.is_none()
 }
 
-/// Returns whether there was a difference as well.
+/// Compares an edge now; returns whether there was a difference as well.
 async fn compare_now(
     service: &Service,
     edge: &dyn Edge,
@@ -173,7 +172,7 @@ async fn compare_now(
         };
         return Ok((comparison, false));
     }
-    let mut comparing = Comparing {
+    let mut comparing = InventoryComparison {
         service,
         edge,
         lease,
@@ -185,8 +184,8 @@ async fn compare_now(
         removed: 0,
         unknown: 0,
     };
-    comparing.through_all().await?;
-    let Comparing {
+    comparing.run().await?;
+    let InventoryComparison {
         certificates,
         sent,
         behind,
@@ -195,7 +194,7 @@ async fn compare_now(
         ..
     } = comparing;
     tracing::info!(
-        edge = edge.name(),
+        edge.name = edge.name(),
         certificates,
         sent,
         behind,
@@ -205,7 +204,7 @@ async fn compare_now(
     );
     if unknown > 0 {
         tracing::warn!(
-            edge = edge.name(),
+            edge.name = edge.name(),
             unknown,
             "edge.unknown_certificates_kept"
         );
@@ -219,7 +218,7 @@ async fn compare_now(
     Ok((comparison, sent + removed > 0))
 }
 
-/// The digest of what every edge should hold, and how much that is.
+/// Returns the digest and the number of the desired certificates.
 async fn desired_digest(
     service: &Service,
     lease: &PeriodicTaskLease,
@@ -245,7 +244,7 @@ async fn desired_digest(
     }
 }
 
-/// Keeps the task, unless the process ends or somebody else has taken it up.
+/// Extends the lease, unless the process ends or another replica has taken the task over.
 async fn extend_lease(
     service: &Service,
     lease: &PeriodicTaskLease,
@@ -270,8 +269,8 @@ struct Held {
 }
 
 impl Held {
-    /// The next of what the edge holds, up to this hostname or a page at most; empty when there is
-    /// no more.
+    /// Returns the next certificates of the edge, up to this hostname and at most a page; empty at
+    /// the end.
     async fn take(
         &mut self,
         edge: &dyn Edge,
@@ -282,7 +281,7 @@ impl Held {
                 .inventory(self.cursor.as_deref(), INVENTORY_PAGE)
                 .await?;
             for entry in &page.entries {
-                // The comparing relies on it, and an inventory that goes round in circles has no
+                // The comparison needs sorted input, and an unsorted inventory could repeat without
                 // end.
                 if self
                     .last
@@ -314,8 +313,8 @@ impl Held {
     }
 }
 
-/// A comparing through both lists.
-struct Comparing<'a> {
+/// A comparison of both lists.
+struct InventoryComparison<'a> {
     service: &'a Service,
     edge: &'a dyn Edge,
     lease: &'a PeriodicTaskLease,
@@ -328,8 +327,8 @@ struct Comparing<'a> {
     unknown: u64,
 }
 
-impl Comparing<'_> {
-    async fn through_all(&mut self) -> Result<(), CompareError> {
+impl InventoryComparison<'_> {
+    async fn run(&mut self) -> Result<(), CompareError> {
         let mut after: Option<Hostname> = None;
         loop {
             let store = &self.service.store;
@@ -346,7 +345,7 @@ impl Comparing<'_> {
             let mut lacking = Vec::new();
             while !self.held.is_done(after.as_ref()) || !rest.is_empty() {
                 let held = self.held.take(self.edge, after.as_ref()).await?;
-                // What lies behind this page of the edge's is compared with its next one.
+                // Certificates after this page of the edge's are compared with its next page.
                 let through = match held.last().filter(|_| !self.held.is_done(after.as_ref())) {
                     Some(last) => rest.partition_point(|entry| entry.hostname <= last.hostname),
                     None => rest.len(),
@@ -361,7 +360,7 @@ impl Comparing<'_> {
                             });
                             lacking.extend(place.ok().map(|place| &desired[place]));
                         }
-                        Difference::Extra(entry) => self.clear(entry).await?,
+                        Difference::Extra(entry) => self.handle_extra(entry).await?,
                     }
                 }
                 self.extend_lease().await?;
@@ -391,12 +390,12 @@ impl Comparing<'_> {
             let stored = match service.store.certificate(desired.certificate_id).await {
                 Err(error @ StoreError::Corrupt { .. }) => {
                     self.behind += 1;
-                    tracing::error!(domain.hostname = %desired.entry.hostname, %error, "edge.row_unreadable");
+                    tracing::error!(domain.hostname = %desired.entry.hostname, edge.name = edge.name(), %error, "record.unreadable");
                     continue;
                 }
                 other => other?,
             };
-            // One that is not there any more was replaced meanwhile, and its successor deployed.
+            // Deleted meanwhile: a newer certificate has replaced it and was deployed.
             let Some(stored) = stored else { continue };
             match deployment(service, &stored) {
                 Ok(deployment) => {
@@ -410,8 +409,8 @@ impl Comparing<'_> {
                 Err(error) => {
                     self.behind += 1;
                     tracing::error!(
-                        domain.hostname = %desired.entry.hostname, error = %with_causes(&error),
-                        "edge.key_unreadable"
+                        domain.hostname = %desired.entry.hostname, edge.name = edge.name(),
+                        error = %with_causes(&error), "certificate.key_unreadable"
                     );
                 }
             }
@@ -446,7 +445,7 @@ impl Comparing<'_> {
         }
         service.metrics.edge_filled(rows.len(), refused);
         self.behind += u64::try_from(refused).unwrap_or(u64::MAX);
-        self.tell(rows.len());
+        self.log_progress(rows.len());
         if let Some(error) = broken {
             return Err(error.into());
         }
@@ -455,15 +454,20 @@ impl Comparing<'_> {
         Ok(())
     }
 
-    fn tell(&mut self, sent: usize) {
-        let before = self.sent / TELL_EVERY;
+    fn log_progress(&mut self, sent: usize) {
+        let before = self.sent / LOG_INTERVAL;
         self.sent += u64::try_from(sent).unwrap_or(u64::MAX);
-        if self.sent / TELL_EVERY > before {
-            tracing::info!(edge = self.edge.name(), sent = self.sent, "edge.filling");
+        if self.sent / LOG_INTERVAL > before {
+            tracing::info!(
+                edge.name = self.edge.name(),
+                sent = self.sent,
+                "edge.filling"
+            );
         }
     }
 
-    /// A removal meanwhile may have passed the edge before us.
+    /// Undeploys a certificate whose domain was removed during the batch: the removal may have
+    /// reached the edge first.
     async fn take_back_if_removed(
         &self,
         hostname: &Hostname,
@@ -471,7 +475,7 @@ impl Comparing<'_> {
     ) -> Result<(), CompareError> {
         let store = &self.service.store;
         let record = match store.domain(deployed.domain_id).await {
-            // It is somewhere in its life, as far as anybody can tell.
+            // The phase of an unreadable row is unknown; the certificate stays.
             Err(StoreError::Corrupt { .. }) => return Ok(()),
             other => other?,
         };
@@ -485,29 +489,28 @@ impl Comparing<'_> {
         Ok(())
     }
 
-    /// Takes a certificate down; returns whether. What the edge refuses keeps nothing else from
-    /// being done.
+    /// Undeploys a certificate; returns whether it did. A refusal does not end the comparison.
     async fn remove(&self, hostname: &Hostname, generation: u64) -> Result<bool, EdgeError> {
         match self.edge.remove(hostname, Some(generation)).await {
             Ok(Removal::Done) => Ok(true),
-            // It came after the inventory was read.
+            // Deployed after the inventory was read.
             Ok(Removal::NewerStays) => Ok(false),
             Err(error) if error.disposition().stops_all_calls() => Err(error),
             Err(error) => {
-                tracing::error!(domain.hostname = %hostname, %error, "edge.removal_refused");
+                tracing::error!(domain.hostname = %hostname, edge.name = self.edge.name(), %error, "edge.removal_refused");
                 Ok(false)
             }
         }
     }
 
-    /// Looks at a certificate that the edge should not hold. It is taken down only if we know that
-    /// its domain was removed, or if it has ended: a store that was restored from an old backup
-    /// must not take customers' sites down.
-    async fn clear(&mut self, entry: &Entry) -> Result<(), CompareError> {
+    /// Handles a certificate that is not desired. It is undeployed only if its domain was removed
+    /// or it has expired. Otherwise it stays: a store that was restored from an old backup must not
+    /// take customers' sites down.
+    async fn handle_extra(&mut self, entry: &Entry) -> Result<(), CompareError> {
         let store = &self.service.store;
         let record = match store.domain_by_hostname(&entry.hostname).await {
             Err(error @ StoreError::Corrupt { .. }) => {
-                tracing::error!(domain.hostname = %entry.hostname, %error, "edge.row_unreadable");
+                tracing::error!(domain.hostname = %entry.hostname, edge.name = self.edge.name(), %error, "record.unreadable");
                 return Ok(());
             }
             other => other?,

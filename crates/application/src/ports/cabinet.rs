@@ -93,7 +93,9 @@ pub enum CabinetFault {
 impl CabinetFault {
     const fn as_text(self) -> &'static str {
         match self {
-            Self::Away | Self::Call | Self::CursorUnknown => "the Cabinet does not answer",
+            Self::Away => "the Cabinet does not answer",
+            Self::Call => "the Cabinet refused the call",
+            Self::CursorUnknown => "the Cabinet does not know the cursor of the feed",
             Self::Local => "our own machine could not call the Cabinet",
         }
     }

@@ -1,4 +1,4 @@
-//! What a backlog of one lane means for the others, on both databases.
+//! The effect of a backlog in one lane on the others, on both databases.
 
 use std::time::Duration;
 

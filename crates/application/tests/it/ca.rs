@@ -26,7 +26,7 @@ struct Order {
     failure: Option<Failure>,
 }
 
-/// What goes wrong once although the order is well.
+/// A fault that happens once although the order is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Slip {
     /// Another worker's finalize is taken just before ours.
@@ -35,7 +35,7 @@ pub(crate) enum Slip {
     CertificateElsewhere,
 }
 
-/// What goes wrong with every order, from some point of it on.
+/// A fault of every order, from some point of it on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trouble {
     /// The authorization becomes invalid by a fault of the CA.
@@ -81,7 +81,7 @@ impl Trouble {
     }
 }
 
-/// What the CA says of renewals, and what it was asked and told.
+/// The renewal information that the CA gives, and the requests that it had.
 struct RenewalDesk {
     answer: Result<Option<Wish>, CaError>,
     asked: Vec<String>,
@@ -203,7 +203,7 @@ impl FakeCa {
         self.renewals.lock().unwrap().asked.clone()
     }
 
-    /// What each order replaces, in order.
+    /// The certificate that each order replaces, in order.
     pub(crate) fn replaced(&self) -> Vec<Option<String>> {
         self.renewals.lock().unwrap().replaced.clone()
     }

@@ -433,7 +433,7 @@ async fn an_edge_that_alone_refuses_a_certificate_is_waited_for_no_longer_than_a
     world.settle().await;
     assert!(is_active(&world).await);
 
-    // What every edge refuses is the certificate's fault, or ours.
+    // A refusal by every edge is the certificate's fault, or ours.
     world.edges.set_rejecting(0, true);
     world.add(2, "second.example.com", "acme").await;
     for _ in 0..5 {

@@ -78,7 +78,7 @@ impl Edges {
         *self.0[index].started_at.lock().unwrap() = Some(started_at);
     }
 
-    /// What one edge serves for a name.
+    /// The certificate that one edge serves for a name.
     pub(crate) fn served_by(&self, index: usize, host: &str) -> Option<String> {
         let served = self.0[index].served.lock().unwrap();
         served.get(host).map(|entry| entry.fingerprint.clone())

@@ -64,7 +64,7 @@ impl World {
         }
     }
 
-    /// What is known of the CA's wishes.
+    /// The stored renewal information.
     async fn renewal_info(&self) -> RenewalInfo {
         let id = self.record().await.id;
         let poll = self.service.store.poll(id).await.unwrap();
@@ -178,7 +178,7 @@ async fn a_week_without_an_answer_renews_by_the_dates_and_delays_no_dns_check() 
         retry_after: None,
     };
     world.ca.advise(Err(down));
-    // What was said before the week began is all that is known: nothing.
+    // The CA said nothing before the week began.
     let planned = world.renew_at().await;
     assert!(planned <= deadline);
     world.live_until(planned).await;

@@ -1,4 +1,4 @@
-//! What feed and polling miss is found by comparing everything with the Cabinet now and then.
+//! A periodic comparison with the Cabinet finds what feed and polling miss.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -162,7 +162,7 @@ async fn a_status_that_the_cabinet_has_wrong_is_reported_again() {
         world.deliver().await;
         assert_eq!(world.cabinet.says(id(1)).status, Some(Status::Active));
     }
-    // One that we may not change is left alone.
+    // A record that is not ours to change is left alone.
     world
         .cabinet
         .edit(id(1), |domain| domain.status = Some(Status::Removed));

@@ -261,7 +261,7 @@ async fn a_removal_takes_down_what_its_domain_was_served_with_and_no_later_claim
     .await;
     assert!(matches!(woken, Outcome::Failed { .. }), "{woken:?}");
     assert_eq!(world.edges.served(HOST), Some(theirs.clone()));
-    // One that had read its generation before it was suspended.
+    // The worker had read its generation before it was suspended.
     for edge in world.service.fleet.members().iter() {
         edge.remove(&record.hostname, generation).await.unwrap();
     }
@@ -354,14 +354,14 @@ async fn active_needs_every_live_edge() {
 async fn a_customer_who_never_points_fails_after_seven_days_and_not_before() {
     let world = World::with_due_domain().await;
     world.dns.clear(HOST);
-    let mut days = 0;
+    let mut hours = 0;
     while world.record().await.phase.status() == Status::PendingDns {
         world.settle().await;
         world.advance(DAY / 24);
-        days += 1;
-        assert!(days < 24 * 9, "never gives up");
+        hours += 1;
+        assert!(hours < 24 * 9, "never gives up");
     }
-    assert!(days >= 24 * 7, "gave up after {days} hours");
+    assert!(hours >= 24 * 7, "gave up after {hours} hours");
     assert_eq!(world.record().await.phase.status(), Status::Failed);
     assert_eq!(
         world.ca.orders_for(HOST),
@@ -871,7 +871,7 @@ async fn a_worker_that_slept_through_its_lease_disturbs_nobody_when_it_wakes() {
         world.settle().await;
         let (record, served) = (world.record().await, world.edges.served(HOST));
         assert_eq!(record.phase.status(), Status::Active);
-        // What a suspended machine does when it goes on, before any of its timers can stop it.
+        // The actions of a suspended machine that goes on, before any of its timers can stop it.
         let outcome = steps::step(
             &world.service,
             &slept.record,

@@ -1,17 +1,21 @@
-//! Leases on work records: acquiring what is due, recording the outcome, giving back.
+//! Leases on records: acquire what is due, write the outcome, release.
 //!
-//! A record can be acquired from its column `acquirable_at` on, which is the moment it is due or,
-//! while somebody holds it, the moment their lease ends. A lane is 128 queues in that order, two
-//! for each of 64 shards of tenants, and acquiring takes from each shard in turn, now from one of
-//! its queues and now from the other: it reads the heads of ranges of one index, whatever else is
-//! stored, and a record that kills its workers goes to the back of its queue by itself.
+//! A record can be acquired from `acquirable_at` on: the time it is due or, while it is leased, the
+//! end of the lease. A lane has 64 shards of tenants with two queues each, in that order. Acquiring
+//! visits the shards in turn and alternates between the two queues of each. It reads only the heads
+//! of ranges of one index, so its cost does not depend on the number of rows. A record whose step
+//! crashes the process moves to the end of its queue.
 //!
-//! The shard of which the fewest records are leased, by any replica, has the first turn. A tenant
-//! whose steps take long so holds no more permits than others, once others have work.
+//! The shard with the fewest leased records, by any replica, has the first turn. So a tenant whose
+//! steps take long holds no more permits than others, once others have work.
 //!
-//! Rounds: one record of each shard first; then as many of each as would fill the order if all had
-//! as many, less what is leased of it already; then whatever there is. So an empty lane costs one
-//! statement, a lane full of tenants one, and a lane of one tenant two.
+//! An acquisition has up to three rounds:
+//!
+//! 1. one record of each shard;
+//! 2. an equal share of each shard, less the records of it that are leased;
+//! 3. the first records that are left.
+//!
+//! An empty lane and a lane full of tenants cost one statement, a lane of one tenant two.
 
 use dps_application::ports::store::{DomainRecord, Lease, RecordWrite, StoreError};
 use dps_domain::lane::Lane;
@@ -43,10 +47,9 @@ macro_rules! shards {
     };
 }
 
-/// The shards in the order of their turns: that of which the fewest records are leased first, and
-/// from `$7` on among equals. `first_half` is the queue of the shard that comes first: that of
-/// which fewer are leased, else the one that the shard's bit in `$9` names. Held records are found
-/// by an index that has nothing else in it.
+/// The shards in the order of their turns: the fewest leased records first, then from `$7` on.
+/// `first_half` is the queue of the shard that comes first: the one with fewer leased records, else
+/// the one that the shard's bit in `$9` names. An index holds the leased records alone.
 macro_rules! turns {
     ($lease_now:expr) => {
         concat!(
@@ -61,8 +64,8 @@ macro_rules! turns {
     };
 }
 
-/// The due records of one queue that nobody holds. Whether a record is due is up to the caller's
-/// time, whether somebody holds it is not.
+/// The due records of one queue that are not leased. The caller's clock says whether a record is
+/// due; the lease clock says whether a lease has ended.
 macro_rules! due_in_queue {
     ($lease_now:expr) => {
         concat!(
@@ -75,8 +78,7 @@ macro_rules! due_in_queue {
     };
 }
 
-/// How many records of the shard whose turn it is are taken: up to `$8`, or up to `$8` less what is
-/// leased of it where `$10` is 1.
+/// The number of records to take of the shard: `$8`, less its leased records if `$10` is 1.
 macro_rules! allowed {
     () => {
         "$8 - CAST($10 AS BIGINT) * turns.leased"
@@ -84,9 +86,13 @@ macro_rules! allowed {
 }
 
 statements! {
-    /// The shards are looked at one after the other, and records of each are taken until there are
-    /// `$3`: a row is locked when it is taken and not before. PostgreSQL steps over rows that
-    /// others are taking; SQLite has one writer, which holds the lock since BEGIN IMMEDIATE.
+    /// Leases up to `$3` due records, shard after shard. A row is locked when it is taken, not
+    /// before. PostgreSQL skips rows that others are taking. SQLite has one writer, which holds the
+    /// lock since BEGIN IMMEDIATE.
+    ///
+    /// `$1` lane, `$2` due until, `$3` limit, `$4` token, `$5` term in µs, `$6` lease clock (NULL:
+    /// the server's), `$7` first shard, `$8` records per shard, `$9` a bit per shard for the first
+    /// queue, `$10` 1 to subtract leased records.
     ACQUIRE = Sql::each(
         concat!(
             "UPDATE custom_domains SET lease_token = $4, lease_expires_at = ", lease_now!("$6"), " + $5, attempt = attempt + 1 \
@@ -124,7 +130,7 @@ statements! {
         "SELECT urgent_from AS at FROM custom_domains WHERE lane IN ('renewal', 'recheck') AND urgent_from IS NOT NULL \
          ORDER BY urgent_from LIMIT 1",
     );
-    GO_ON = Sql::each(
+    COMPLETE_AND_EXTEND = Sql::each(
         concat!(
             "UPDATE custom_domains SET ", assignments!(), ", lease_token = $21, lease_expires_at = ", lease_now!("$23"), " + $22 \
              WHERE id = $1 AND lease_token = $2 RETURNING ", columns!(),
@@ -134,7 +140,7 @@ statements! {
              WHERE id = $1 AND lease_token = $2 RETURNING ", columns!(),
         ),
     );
-    PROLONG = Sql::each(
+    EXTEND_AGAIN = Sql::each(
         concat!(
             "UPDATE custom_domains SET lease_expires_at = ", lease_now!("$4"), " + $3 WHERE id = $1 AND lease_token = $2 RETURNING ",
             columns!(),
@@ -147,8 +153,7 @@ statements! {
         "UPDATE custom_domains SET lease_token = NULL, lease_expires_at = NULL, \
          attempt = CASE WHEN attempt > 0 THEN attempt - 1 ELSE 0 END WHERE id = $1 AND lease_token = $2",
     );
-    /// What belongs to the record goes with it, by its foreign keys; tokens that it holds are given
-    /// back before.
+    /// Foreign keys delete the rows that belong to the record. Its tokens are released before.
     FORGET = Sql::both("DELETE FROM custom_domains WHERE id = $1 AND lease_token = $2");
 }
 
@@ -156,62 +161,67 @@ statements! {
 #[cfg(feature = "bench")]
 pub const ACQUIRE_STATEMENT: Sql = ACQUIRE;
 
-/// What is asked for when acquiring.
-pub(crate) struct Ask {
+/// A request for due records of one lane.
+pub(crate) struct AcquireRequest {
     pub(crate) lane: Lane,
     pub(crate) now: Timestamp,
     pub(crate) term: Term,
     pub(crate) limit: usize,
-    /// One token for all records of this call; what proves a lease is the token together with the
-    /// record.
+    /// One token for all records of this call. The token and the record together prove a lease.
     pub(crate) token: LeaseToken,
-    /// What is kept of the history of a row that is parked.
+    /// Lines of history that are kept of a row that cannot be read.
     pub(crate) kept: u32,
 }
 
 pub(crate) async fn acquire_due(
     database: &Database,
     turns: &Turns,
-    ask: &Ask,
+    request: &AcquireRequest,
 ) -> Result<Vec<Lease>, StoreError> {
     let mut session = database.write("lease due domains").await?;
-    let leased = acquire_in_tx(&mut session, turns, ask).await?;
+    let leased = acquire_in_tx(&mut session, turns, request).await?;
     session.commit().await?;
-    Ok(leased.told(turns, ask))
+    Ok(leased.advance_turns(turns, request))
 }
 
-/// As many as the bucket has tokens, and a token for each. The bucket is locked first and the
-/// records are stepped over where others hold them, so that nobody waits for anybody in a circle.
+/// Leases as many records as the bucket has tokens, and takes a token for each.
+// The bucket is locked first, and locked records are skipped. This order prevents deadlocks.
 pub(crate) async fn acquire_queued(
     database: &Database,
     turns: &Turns,
     (orders, limit): (&BucketKey, &Limit),
-    mut ask: Ask,
+    mut request: AcquireRequest,
 ) -> Result<Vec<Lease>, StoreError> {
     let mut session = database.write("lease queued domains").await?;
-    let bucket = ledger::lock_believed_in_tx(&mut session, (orders, limit), ask.term.now).await?;
-    let tokens = usize::try_from(bucket.tokens(limit, ask.now)).unwrap_or(usize::MAX);
-    ask.limit = ask.limit.min(tokens);
-    let leased = acquire_in_tx(&mut session, turns, &ask).await?;
+    let bucket =
+        ledger::lock_believed_in_tx(&mut session, (orders, limit), request.term.now).await?;
+    let tokens = usize::try_from(bucket.tokens(limit, request.now)).unwrap_or(usize::MAX);
+    request.limit = request.limit.min(tokens);
+    let leased = acquire_in_tx(&mut session, turns, &request).await?;
     let taken = u32::try_from(leased.leases.len()).unwrap_or(u32::MAX);
     if taken > 0 {
-        ledger::write_in_tx(&mut session, orders, bucket.count(limit, ask.now, taken)).await?;
+        ledger::write_in_tx(
+            &mut session,
+            orders,
+            bucket.count(limit, request.now, taken),
+        )
+        .await?;
     }
     session.commit().await?;
-    Ok(leased.told(turns, &ask))
+    Ok(leased.advance_turns(turns, &request))
 }
 
-/// What one call leased, and which shards were served.
-struct Leased {
+/// The leases of one call, and the shards that they come from.
+struct Acquired {
     leases: Vec<Lease>,
     first: u32,
     served: Vec<u32>,
 }
 
-impl Leased {
-    /// Once it is certain, the next call begins with the shard after these.
-    fn told(self, turns: &Turns, ask: &Ask) -> Vec<Lease> {
-        turns.served(ask.lane, self.first, &self.served);
+impl Acquired {
+    /// Ends the turns of these shards. Call it after the commit: the next call begins after them.
+    fn advance_turns(self, turns: &Turns, request: &AcquireRequest) -> Vec<Lease> {
+        turns.served(request.lane, self.first, &self.served);
         self.leases
     }
 }
@@ -219,16 +229,16 @@ impl Leased {
 async fn acquire_in_tx(
     session: &mut Session,
     turns: &Turns,
-    ask: &Ask,
-) -> Result<Leased, StoreError> {
-    if ask.lane == Lane::Urgent {
-        let promoted = ask.limit.saturating_mul(PROMOTED_PER_LEASE);
+    request: &AcquireRequest,
+) -> Result<Acquired, StoreError> {
+    if request.lane == Lane::Urgent {
+        let promoted = request.limit.saturating_mul(PROMOTED_PER_LEASE);
         session
-            .execute(PROMOTE, args![ask.lane.as_str(), ask.now, promoted])
+            .execute(PROMOTE, args![request.lane.as_str(), request.now, promoted])
             .await?;
     }
-    let (first, halves) = turns.next(ask.lane);
-    let rows = take_in_turn(session, (first, halves), ask).await?;
+    let (first, halves) = turns.next(request.lane);
+    let rows = take_in_turn(session, (first, halves), request).await?;
     let mut leases = Vec::with_capacity(rows.len());
     let mut served = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -237,13 +247,22 @@ async fn acquire_in_tx(
         match read(row) {
             Ok(record) => leases.push(Lease {
                 record,
-                token: ask.token,
+                token: request.token,
             }),
-            Err(error) => park_in_tx(session, row, ask.token, ask.now, (&error, ask.kept)).await?,
+            Err(error) => {
+                park_in_tx(
+                    session,
+                    row,
+                    request.token,
+                    request.now,
+                    (&error, request.kept),
+                )
+                .await?;
+            }
         }
     }
     leases.sort_by_key(|lease| (lease.record.next_attempt_at, lease.record.id));
-    Ok(Leased {
+    Ok(Acquired {
         leases,
         first,
         served,
@@ -251,31 +270,31 @@ async fn acquire_in_tx(
 }
 
 pub(crate) async fn waiting(database: &Database, lane: Lane, most: u32) -> Result<u32, StoreError> {
-    let mut session = database.read("count who waits").await?;
+    let mut session = database.read("count the waiting records").await?;
     match session.fetch(WAITING, args![lane.as_str(), most]).await? {
         Some(row) => row.fields(TABLE, "waiting").count("waiting"),
         None => Ok(0),
     }
 }
 
-/// The rounds described above.
+/// Acquires in the rounds that the module describes.
 async fn take_in_turn(
     session: &mut Session,
     (first, halves): (u32, i64),
-    ask: &Ask,
+    request: &AcquireRequest,
 ) -> Result<Vec<Row>, StoreError> {
     let mut taken = Vec::new();
-    let mut round = Some(Round::First).filter(|_| ask.limit > 0);
+    let mut round = Some(Round::First).filter(|_| request.limit > 0);
     while let Some(this) = round {
-        let missing = ask.limit - taken.len();
+        let missing = request.limit - taken.len();
         let (per_shard, counts_leased) = this.per_shard(missing);
         let args = args![
-            ask.lane.as_str(),
-            ask.now,
+            request.lane.as_str(),
+            request.now,
             missing,
-            ask.token,
-            ask.term.micros,
-            ask.term.now,
+            request.token,
+            request.term.micros,
+            request.term.now,
             first,
             per_shard,
             halves,
@@ -306,7 +325,7 @@ pub(crate) async fn next_due(
     Ok(due.into_iter().chain(urgent).min())
 }
 
-/// The only column of a row that answers a moment.
+/// The only column of a row that holds a time.
 fn moment(row: Option<&Row>) -> Result<Option<Timestamp>, StoreError> {
     match row {
         Some(row) => row.fields(TABLE, "at").at_if_any("at"),
@@ -314,8 +333,9 @@ fn moment(row: Option<&Row>) -> Result<Option<Timestamp>, StoreError> {
     }
 }
 
-/// In the order of their ids, so that no two replicas wait for each other's rows in a circle. Of
-/// several outcomes none writes to the ledger, whose buckets have an order of their own.
+/// Writes outcomes, in the order of their ids; returns which were written, in the given order.
+// One order of rows prevents deadlocks between replicas. Outcomes that are written together do not
+// change the ledger: its buckets are locked in another order.
 pub(crate) async fn complete_all(
     database: &Database,
     outcomes: &[(LeaseToken, RecordWrite)],
@@ -339,7 +359,7 @@ pub(crate) async fn complete_all(
     Ok(recorded)
 }
 
-/// The lease goes on under the token `next`.
+/// Writes an outcome and extends the lease under the token `next`.
 pub(crate) async fn complete_and_extend(
     database: &Database,
     (token, completion): (LeaseToken, &RecordWrite),
@@ -347,7 +367,7 @@ pub(crate) async fn complete_and_extend(
     rules: Rules,
 ) -> Result<Lease, StoreError> {
     let mut session = database
-        .write("record the outcome of a step and go on")
+        .write("record an outcome and extend the lease")
         .await?;
     let settled = &completion.record;
     let leased = DomainRecord {
@@ -356,13 +376,14 @@ pub(crate) async fn complete_and_extend(
     };
     let mut args = record_args(&leased, token, rules);
     args.extend(args![next, term.micros, term.now]);
-    let row = if let Some(row) = session.fetch(GO_ON, args).await? {
+    let row = if let Some(row) = session.fetch(COMPLETE_AND_EXTEND, args).await? {
         accompany_in_tx(&mut session, completion, rules).await?;
         Some(row)
     } else {
-        // The answer to an earlier try was lost.
+        // The lease was lost, or an earlier try was committed and its response was lost. In the
+        // second case the record has the token `next`.
         let args = args![settled.id, next, term.micros, term.now];
-        session.fetch(PROLONG, args).await?
+        session.fetch(EXTEND_AGAIN, args).await?
     };
     let record = read(row.as_ref().ok_or(StoreError::LeaseLost)?)?;
     session.commit().await?;
@@ -377,7 +398,7 @@ pub(crate) async fn release(
     id: DomainId,
     token: LeaseToken,
 ) -> Result<(), StoreError> {
-    let mut session = database.write("give a lease back").await?;
+    let mut session = database.write("release a lease").await?;
     session.execute_leased(RELEASE, args![id, token]).await?;
     session.commit().await
 }

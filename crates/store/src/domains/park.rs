@@ -1,5 +1,5 @@
-//! A row that cannot be read rests for a while and comes back: a newer version may have written it,
-//! and one may be running beside us.
+//! Postpones a row that cannot be read. A newer version may have written it and may run beside this
+//! one.
 
 use std::time::Duration;
 
@@ -16,11 +16,11 @@ use crate::json::to_json;
 use crate::sql::{Row, Session, Sql, args, statements};
 use crate::{events, outbox};
 
-/// How long it rests.
-const REST: Duration = Duration::from_secs(600);
+/// The time until the row is tried again.
+const RETRY_DELAY: Duration = Duration::from_secs(600);
 
 statements! {
-    /// What the columns beside the phase say of it is still of use.
+    /// Keeps the other columns: they are readable.
     PARK = Sql::both(
         "UPDATE custom_domains SET next_attempt_at = $3, lease_token = NULL, lease_expires_at = NULL, \
          last_failure = $4, updated_at = $5, revision = revision + 1 WHERE id = $1 AND lease_token = $2 \
@@ -38,7 +38,7 @@ pub(super) async fn park_in_tx(
     (error, kept): (&StoreError, u32),
 ) -> Result<(), StoreError> {
     let fields = row.fields(TABLE, "id");
-    let again = now + REST;
+    let again = now + RETRY_DELAY;
     tracing::error!(
         domain.id = fields.key(), %error, next_attempt_at = %again,
         remedy = "run the version that wrote the row, or repair it", "record.unreadable"
@@ -87,8 +87,8 @@ pub(super) async fn park_in_tx(
     Ok(())
 }
 
-/// What the Cabinet was told last, as far as the readable columns tell; `None` where there is
-/// nothing to add.
+/// The status that was reported last, as far as the readable columns show; `None` where no report
+/// is due.
 fn status_of(
     lane: Option<&str>,
     serving_not_after: Option<Timestamp>,

@@ -154,7 +154,7 @@ pub async fn show(
     Ok(())
 }
 
-/// The RenewalInfo poll of the domain; `None` if it cannot be read, so that the rest is still
+/// The `RenewalInfo` poll of the domain; `None` if it cannot be read, so that the rest is still
 /// shown.
 async fn poll(store: &dyn CertificateStore, record: &DomainRecord) -> Option<RenewalInfoPoll> {
     store.poll(record.id).await.unwrap_or_else(|error| {
