@@ -4,7 +4,6 @@ pub(crate) mod brake;
 mod circuit;
 pub mod health;
 pub(crate) mod intake;
-mod names;
 pub mod outbox;
 mod pace;
 pub(crate) mod reporter;

@@ -3,8 +3,10 @@
 //! Only the modules here set a record's fields. A worker reads a record, calls one function of
 //! these, and writes what it returns.
 
+pub mod align;
 pub mod event;
 pub mod missing;
+pub mod names;
 pub mod operator;
 pub mod renewal;
 pub mod report;

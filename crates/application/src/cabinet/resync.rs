@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use dps_domain::backoff::about;
 use dps_domain::record::missing;
+use dps_domain::record::names::{Names, is_refusal_over};
 use dps_domain::{DomainId, IllegalTransition, Status, Timestamp, with_causes};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -22,7 +23,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::brake::{self, FEW};
 use super::intake::{self, IntakeError};
-use super::names::{Names, is_refusal_over};
 use super::pace::CursorTrail;
 use crate::ports::cabinet::{CabinetDomain, CabinetFault};
 use crate::ports::metrics::LocalParty;

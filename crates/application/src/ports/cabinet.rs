@@ -6,24 +6,7 @@ use async_trait::async_trait;
 use dps_domain::{DomainId, Status};
 
 pub use dps_domain::record::StatusReport;
-
-/// A custom domain as the Cabinet tells it. Texts are not parsed yet: a bad one is a finding about
-/// that domain alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CabinetDomain {
-    /// The domain.
-    pub id: DomainId,
-    /// Whose it is.
-    pub tenant_id: String,
-    /// The name we check, probe and certify.
-    pub canonical_host: String,
-    /// Where the customer must point.
-    pub cname_target: String,
-    /// The status; `None` when the Cabinet used one that we do not know.
-    pub status: Option<Status>,
-    /// For `If-Match` in the next report.
-    pub version: u64,
-}
+pub use dps_domain::record::names::CabinetDomain;
 
 /// A page of domains.
 #[derive(Debug, Clone, Default)]

@@ -1,27 +1,43 @@
 //! The names of a domain as its record keeps them, whatever the Cabinet sent.
 
-use dps_domain::{Failure, Hostname, NameRules, Phase, text};
-
-use crate::ports::cabinet::CabinetDomain;
-use crate::ports::store::DomainRecord;
+use super::DomainRecord;
+use crate::{DomainId, Failure, Hostname, NameRules, Phase, Status, text};
 
 /// Characters kept of a text that is no hostname.
 const SHOWN_CHARS: usize = 253;
 
+/// A custom domain as the Cabinet tells it. Texts are not parsed yet: a bad one is a finding about
+/// that domain alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CabinetDomain {
+    /// The domain.
+    pub id: DomainId,
+    /// Whose it is.
+    pub tenant_id: String,
+    /// The name we check, probe and certify.
+    pub canonical_host: String,
+    /// Where the customer must point.
+    pub cname_target: String,
+    /// The status; `None` when the Cabinet used one that we do not know.
+    pub status: Option<Status>,
+    /// For `If-Match` in the next report.
+    pub version: u64,
+}
+
 /// The hostname and target of a record, or their refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Names {
+pub struct Names {
     /// The name to certify; a stand-in when the Cabinet's is no hostname.
-    pub(crate) hostname: Hostname,
+    pub hostname: Hostname,
     /// Where it must point; `None` when the Cabinet's is no hostname or not allowed.
-    pub(crate) target: Option<Hostname>,
+    pub target: Option<Hostname>,
     /// Why no certificate is to be had for it, if so.
-    pub(crate) refusal: Option<Failure>,
+    pub refusal: Option<Failure>,
 }
 
 impl Names {
     /// Applies the platform's rules to the Cabinet's names.
-    pub(crate) fn of(domain: &CabinetDomain, rules: &NameRules) -> Self {
+    pub fn of(domain: &CabinetDomain, rules: &NameRules) -> Self {
         let target = Hostname::parse(&domain.cname_target);
         let hostname = match Hostname::parse(&domain.canonical_host) {
             Ok(hostname) => hostname,
@@ -58,7 +74,7 @@ impl Names {
 impl Names {
     /// Why the name or the target cannot take the place of what the record has. `None` also where
     /// both are the record's own, and where the record has nothing that a refusal could spare.
-    pub(crate) fn refusal_beside(&self, record: &DomainRecord) -> Option<&Failure> {
+    pub fn refusal_beside(&self, record: &DomainRecord) -> Option<&Failure> {
         let differ =
             self.hostname != record.hostname || self.target.as_ref() != Some(&record.cname_target);
         self.refusal
@@ -68,7 +84,7 @@ impl Names {
 }
 
 /// Whether a domain is served or on its way, so that what the Cabinet says wrong must not stop it.
-pub(crate) const fn keeps_what_it_has(phase: &Phase) -> bool {
+pub const fn keeps_what_it_has(phase: &Phase) -> bool {
     match phase {
         Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. } => true,
         Phase::Failed | Phase::Leaving | Phase::Gone => false,
@@ -76,7 +92,7 @@ pub(crate) const fn keeps_what_it_has(phase: &Phase) -> bool {
 }
 
 /// Whether the record says that something was refused which the Cabinet does not want any more.
-pub(crate) fn is_refusal_over(record: &DomainRecord, names: &Names) -> bool {
+pub fn is_refusal_over(record: &DomainRecord, names: &Names) -> bool {
     keeps_what_it_has(&record.phase)
         && names.refusal_beside(record).is_none()
         && record
@@ -86,15 +102,14 @@ pub(crate) fn is_refusal_over(record: &DomainRecord, names: &Names) -> bool {
 }
 
 /// The beginning of a text from outside, without control characters.
-pub(crate) fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     text::shown(text, SHOWN_CHARS)
 }
 
 #[cfg(test)]
 mod tests {
-    use dps_domain::{DomainId, Timestamp};
-
     use super::*;
+    use crate::Timestamp;
 
     fn names(canonical_host: &str, cname_target: &str) -> Names {
         let domain = CabinetDomain {

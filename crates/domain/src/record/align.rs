@@ -1,0 +1,246 @@
+//! The record after what the Cabinet says of its domain.
+
+mod change;
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::names::{CabinetDomain, Names, shown};
+use super::report::current_report;
+use super::{DomainEvent, DomainRecord, RecordWrite};
+use crate::policy::Policy;
+use crate::sentence::sentence;
+use crate::{EventKind, Failure, Hostname, OrderGate, Phase, Status, Timestamp};
+
+pub use change::change;
+
+/// Attempts that a customer's retry keeps. If it fails again, the next check is minutes away
+/// rather than hours.
+const ATTEMPTS_KEPT: u32 = 2;
+/// The shortest time between two retries of one domain. The run of the first also serves a sooner
+/// one. The reference Cabinet refuses a retry that comes sooner than 30 seconds.
+const RETRY_MIN_INTERVAL: Duration = Duration::from_secs(20);
+/// The input of the functions here besides record and Cabinet.
+#[derive(Debug, Clone, Copy)]
+pub struct AlignContext<'a> {
+    /// The operator's numbers.
+    pub policy: &'a Policy,
+    /// The process that decides.
+    pub replica: &'a str,
+    /// The present moment.
+    pub now: Timestamp,
+    /// The reason of the comparison.
+    pub occasion: Occasion,
+    /// When somebody last asked to try the domain again, if that was lately.
+    pub last_retry: Option<Timestamp>,
+}
+
+impl AlignContext<'_> {
+    /// Whether a retry now comes too soon after the last one.
+    fn retry_is_too_soon(&self) -> bool {
+        self.last_retry
+            .is_some_and(|last| last <= self.now && self.now.since(last) < RETRY_MIN_INTERVAL)
+    }
+}
+
+/// Why record and Cabinet are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occasion {
+    /// The Cabinet says that something is new. It may be behind what we know.
+    News,
+    /// Whatever differs is a mistake of somebody's, and is mended.
+    Resync,
+}
+
+/// Whether news of a domain says nothing that is new. A removal is carried out whenever it is heard
+/// of.
+pub fn is_known(record: &DomainRecord, domain: &CabinetDomain) -> bool {
+    domain.version <= record.cabinet_version && domain.status != Some(Status::PendingRemoval)
+}
+
+/// A domain that we have no record of.
+pub fn arrival(
+    context: &AlignContext<'_>,
+    domain: &CabinetDomain,
+    names: &Names,
+) -> Option<RecordWrite> {
+    let phase = match domain.status {
+        Some(Status::PendingDns | Status::PendingHttpProbe | Status::Issuing) => Phase::START,
+        Some(Status::PendingRemoval) => Phase::Leaving,
+        // We have lost it, with its certificate.
+        Some(Status::Active) if context.occasion == Occasion::Resync => Phase::START,
+        Some(Status::Active | Status::Failed | Status::Removed) | None => return None,
+    };
+    let record = DomainRecord {
+        phase,
+        ..DomainRecord::new(
+            domain.id,
+            domain.tenant_id.clone(),
+            names.hostname.clone(),
+            target_of(domain, names),
+            domain.version,
+            context.now,
+        )
+    };
+    Some(started(
+        context,
+        record,
+        domain,
+        names,
+        EventKind::DomainTakenIn,
+    ))
+}
+
+/// The record that starts, or that cannot because its name or target is refused.
+fn started(
+    context: &AlignContext<'_>,
+    mut record: DomainRecord,
+    domain: &CabinetDomain,
+    names: &Names,
+    kind: EventKind,
+) -> RecordWrite {
+    let mut detail = json!({
+        "cabinetVersion": domain.version,
+        "cabinetStatus": domain.status,
+        "canonicalHost": shown(&domain.canonical_host),
+        "cnameTarget": shown(&domain.cname_target),
+    });
+    let refusal = names
+        .refusal
+        .as_ref()
+        .filter(|_| record.phase != Phase::Leaving);
+    let Some(failure) = refusal else {
+        let event = DomainEvent::of(&record, kind, detail, context.replica);
+        return RecordWrite {
+            event: Some(event),
+            ..RecordWrite::of(record)
+        };
+    };
+    record.phase = Phase::Failed;
+    record.next_attempt_at = None;
+    record.last_failure = Some(failure.clone());
+    detail["failure"] = json!(failure);
+    let event = DomainEvent::of(&record, EventKind::NameRefused, detail, context.replica);
+    RecordWrite {
+        report: Some(current_report(&record, None, context.policy)),
+        event: Some(event),
+        ..RecordWrite::of(record)
+    }
+}
+
+/// The target to write into a record that starts. A refused one is kept only in the refusal.
+fn target_of(domain: &CabinetDomain, names: &Names) -> Hostname {
+    names
+        .target
+        .clone()
+        .unwrap_or_else(|| Hostname::stand_in(domain.id))
+}
+
+/// Copies the CA's view of the name from a record that held it under another id: failed
+/// validations, lost orders, and the pause before the next order.
+pub fn after_predecessor(
+    mut arrival: RecordWrite,
+    predecessor: Option<&DomainRecord>,
+) -> RecordWrite {
+    if let Some(predecessor) = predecessor {
+        let record = &mut arrival.record;
+        record.failed_validations = predecessor.failed_validations;
+        record.lost_orders = predecessor.lost_orders;
+        // A pause that only a human can lift belongs to the record for which somebody is asked.
+        record.order_gate = predecessor.order_gate.lifted();
+    }
+    arrival
+}
+
+/// The record that begins from the start, with the Cabinet's name and target.
+fn begun(
+    context: &AlignContext<'_>,
+    record: &DomainRecord,
+    domain: &CabinetDomain,
+    names: &Names,
+    kind: EventKind,
+) -> RecordWrite {
+    let mut after = DomainRecord {
+        updated_at: context.now,
+        cabinet_version: version_after(context, record, domain),
+        phase: Phase::START,
+        hostname: names.hostname.clone(),
+        cname_target: target_of(domain, names),
+        ..record.clone()
+    };
+    // A retry must not lift the rest that failed validations of the same name brought.
+    if names.hostname == record.hostname {
+        restart(&mut after, context.now);
+        if record.phase == Phase::Failed {
+            after.attempt = record.attempt.min(ATTEMPTS_KEPT);
+        }
+    } else {
+        begin_anew(&mut after, context.now);
+    }
+    let mut completion = started(context, after, domain, names, kind);
+    let report = current_report(&completion.record, None, context.policy);
+    completion.report.get_or_insert(report);
+    completion
+}
+
+/// The Cabinet's version that the record is to have.
+fn version_after(context: &AlignContext<'_>, record: &DomainRecord, domain: &CabinetDomain) -> u64 {
+    match context.occasion {
+        // The version was asked for after ours was read: one that is older is the Cabinet's own, as
+        // after a restore.
+        Occasion::Resync => domain.version,
+        Occasion::News => record.cabinet_version.max(domain.version),
+    }
+}
+
+/// The record that takes down the name which a domain had until now; `None` where no edge can have
+/// heard of it.
+pub fn take_down_of(context: &AlignContext<'_>, before: &DomainRecord) -> Option<RecordWrite> {
+    match before.phase {
+        Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. } => {}
+        Phase::Failed | Phase::Leaving | Phase::Gone => return None,
+    }
+    let mut record = DomainRecord {
+        id: before
+            .id
+            .take_down(&before.hostname, before.cabinet_version),
+        phase: Phase::Leaving,
+        revision: 0,
+        created_at: context.now,
+        updated_at: context.now,
+        ..before.clone()
+    };
+    begin_anew(&mut record, context.now);
+    let detail = json!({ "domain": before.id });
+    let event = DomainEvent::of(&record, EventKind::NameLeft, detail, context.replica);
+    Some(RecordWrite {
+        event: Some(event),
+        ..RecordWrite::of(record)
+    })
+}
+
+/// Everything that was learnt about the name that the record has had is forgotten.
+fn begin_anew(record: &mut DomainRecord, now: Timestamp) {
+    restart(record, now);
+    record.failed_validations = 0;
+    record.lost_orders = 0;
+    record.order_gate = OrderGate::Open;
+    record.urgent_from = None;
+}
+
+fn message(failure: &Failure, record: &DomainRecord, policy: &Policy) -> String {
+    sentence(failure, record, &policy.edge_hosts(), None)
+}
+
+fn restart(record: &mut DomainRecord, now: Timestamp) {
+    record.lift_pause();
+    record.attempt = 0;
+    record.next_attempt_at = Some(now);
+    record.pending_since = now;
+    record.last_failure = None;
+}
+
+#[cfg(test)]
+#[path = "align_tests.rs"]
+mod tests;

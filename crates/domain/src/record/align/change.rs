@@ -1,0 +1,210 @@
+//! The change that the Cabinet's view means for a record that exists.
+
+use serde_json::json;
+
+use super::{ATTEMPTS_KEPT, AlignContext, Occasion, begun, message, restart, version_after};
+use crate::phase::Next;
+use crate::record::names::{CabinetDomain, Names, is_refusal_over, keeps_what_it_has, shown};
+use crate::record::report::current_report;
+use crate::record::{DomainEvent, DomainRecord, RecordWrite};
+use crate::{Event, EventKind, Failure, IllegalTransition, Issuance, Phase, Status};
+
+/// The record after the Cabinet's view of its domain; `None` if nothing changes.
+pub fn change(
+    context: &AlignContext<'_>,
+    record: &DomainRecord,
+    domain: &CabinetDomain,
+    names: &Names,
+) -> Result<Option<RecordWrite>, IllegalTransition> {
+    use EventKind::{
+        CabinetRestored, DomainReturned, NameChanged, NameRefused, RefusalWithdrawn,
+        RetryRequested, StatusRepeated, TargetChanged, TargetRefused,
+    };
+    let now = context.now;
+    let newer = domain.version > record.cabinet_version;
+    let mut after = DomainRecord {
+        updated_at: now,
+        cabinet_version: version_after(context, record, domain),
+        ..record.clone()
+    };
+    let resync = context.occasion == Occasion::Resync;
+    let Some(theirs) = domain.status else {
+        return Ok(None);
+    };
+    let is_wanted = matches!(
+        theirs,
+        Status::PendingDns | Status::PendingHttpProbe | Status::Issuing | Status::Active
+    );
+    let may_start = newer || resync;
+    let is_retargeted = names
+        .target
+        .as_ref()
+        .is_some_and(|target| *target != record.cname_target);
+    let too_soon = context.retry_is_too_soon() && !is_retargeted;
+    let refusal = names.refusal_beside(record).filter(|_| is_wanted);
+    if may_start && is_wanted {
+        let kind = match record.phase {
+            // It was taken down, since the Cabinet did not know it for long, say.
+            Phase::Gone => Some(DomainReturned),
+            Phase::Leaving => None,
+            // A served or pending name stays, and the Cabinet is told of the refusal.
+            _ if refusal.is_some() => None,
+            _ if names.hostname != record.hostname => Some(NameChanged),
+            Phase::Failed if theirs == Status::PendingDns && newer && !too_soon => {
+                Some(RetryRequested)
+            }
+            Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. } | Phase::Failed => {
+                None
+            }
+        };
+        if let Some(kind) = kind {
+            return Ok(Some(begun(context, record, domain, names, kind)));
+        }
+    }
+    // A refusal stands in the record unless something worse does, and was reported if it does.
+    let has_room = record
+        .last_failure
+        .as_ref()
+        .is_none_or(Failure::refuses_name_or_target);
+    let is_untold = has_room && refusal != record.last_failure.as_ref();
+    let tells_refusal = refusal.is_some()
+        && (newer || (resync && (is_untold || domain.version != record.cabinet_version)));
+    let is_over = may_start && is_wanted && is_refusal_over(record, names);
+    let target = names.target.as_ref().filter(|_| refusal.is_none());
+    let target = target.unwrap_or(&record.cname_target);
+    let retargeted = may_start && *target != record.cname_target;
+    if retargeted {
+        after.cname_target = target.clone();
+    }
+    let wish = wish(theirs, (newer, too_soon), record, &mut after)?;
+    if retargeted && looks_at_dns(&after.phase) {
+        after.attempt = 0;
+        after.next_attempt_at = Some(now);
+    }
+    if is_over {
+        after.last_failure = None;
+    } else if tells_refusal && has_room && keeps_what_it_has(&after.phase) {
+        after.last_failure = refusal.cloned();
+    }
+    let ours = record.phase.status();
+    let (kind, report) = match wish {
+        Some(wish) => wish,
+        // A served name stays, and the Cabinet is told of the refusal.
+        None if tells_refusal && names.hostname != record.hostname => (NameRefused, true),
+        None if tells_refusal => (TargetRefused, true),
+        None if resync && theirs != ours && theirs.may_report(ours) => (StatusRepeated, true),
+        None if retargeted => (TargetChanged, false),
+        None if is_over => (RefusalWithdrawn, true),
+        None if resync && domain.version < record.cabinet_version => (CabinetRestored, false),
+        None => return Ok(None),
+    };
+    let is_told = report || tells_refusal || is_over;
+    let mut report = is_told.then(|| current_report(&after, None, context.policy));
+    // Whatever else is told: the new name or target is what the customer has to mend.
+    if let (true, Some(report), Some(failure)) = (tells_refusal, &mut report, refusal) {
+        report.message = Some(message(failure, &after, context.policy));
+        report.failure = Some(failure.clone());
+    }
+    let detail = cabinets_view(domain, refusal.filter(|_| tells_refusal));
+    let event = DomainEvent::of(&after, kind, detail, context.replica);
+    Ok(Some(RecordWrite {
+        report,
+        event: Some(event),
+        ..RecordWrite::of(after)
+    }))
+}
+
+/// The Cabinet's view for the history, with the refusal of its name or target if that is new.
+fn cabinets_view(domain: &CabinetDomain, refusal: Option<&Failure>) -> serde_json::Value {
+    let mut detail = json!({
+        "cabinetVersion": domain.version,
+        "cabinetStatus": domain.status,
+        "cnameTarget": shown(&domain.cname_target),
+    });
+    if refusal.is_some() {
+        detail["canonicalHost"] = json!(shown(&domain.canonical_host));
+        detail["failure"] = json!(refusal);
+    }
+    detail
+}
+
+/// Carries out on the record `after` what the Cabinet's status asks for. Returns the kind of the
+/// line of history, and whether the Cabinet is told where the domain stands.
+/// `None` if the status asks for nothing new.
+fn wish(
+    theirs: Status,
+    (newer, too_soon): (bool, bool),
+    record: &DomainRecord,
+    after: &mut DomainRecord,
+) -> Result<Option<(EventKind, bool)>, IllegalTransition> {
+    let now = after.updated_at;
+    let asked = match (theirs, &record.phase) {
+        (Status::PendingRemoval, Phase::Leaving) => None,
+        (Status::PendingRemoval, Phase::Gone) => {
+            newer.then_some((EventKind::RemovalRepeated, true))
+        }
+        (Status::PendingRemoval, phase) => {
+            after.phase = phase.clone().apply(Event::RemovalRequested)?;
+            restart(after, now);
+            Some((EventKind::RemovalRequested, false))
+        }
+        // The run that the last retry began is the answer to this one too.
+        (
+            Status::PendingDns,
+            Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. } | Phase::Failed,
+        ) if newer && too_soon => Some((EventKind::RetryTooSoon, true)),
+        (Status::PendingDns, Phase::Onboarding(issuance)) if newer && before_order(issuance) => {
+            after.phase = record.phase.clone().apply(Event::RetryRequested)?;
+            // Asking again and again neither puts off the end of waiting nor makes a name look new.
+            restart(after, now);
+            after.attempt = record.attempt.min(ATTEMPTS_KEPT);
+            after.pending_since = record.pending_since;
+            Some((EventKind::RetryRequested, false))
+        }
+        // An order or a certificate is never thrown away: the next step is made now, and the
+        // Cabinet is told where the domain stands.
+        (Status::PendingDns, Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. })
+            if newer =>
+        {
+            after.lift_pause();
+            after.attempt = 0;
+            after.next_attempt_at = Some(now);
+            Some((EventKind::RetryRequested, true))
+        }
+        (
+            Status::PendingDns
+            | Status::PendingHttpProbe
+            | Status::Issuing
+            | Status::Active
+            | Status::Failed
+            | Status::Removed,
+            _,
+        ) => None,
+    };
+    Ok(asked)
+}
+
+/// Whether the next step would look at DNS, so that it need not be waited for when the target has
+/// changed.
+fn looks_at_dns(phase: &Phase) -> bool {
+    match phase {
+        Phase::Onboarding(issuance) => before_order(issuance),
+        Phase::Live { next, .. } => match next {
+            Next::At(_) => true,
+            Next::Now(issuance) => before_order(issuance),
+        },
+        Phase::Expired { issuance, .. } => before_order(issuance),
+        Phase::Failed | Phase::Leaving | Phase::Gone => false,
+    }
+}
+
+fn before_order(issuance: &Issuance) -> bool {
+    match issuance {
+        Issuance::AwaitingDns | Issuance::AwaitingHttpProbe => true,
+        Issuance::Ordering
+        | Issuance::Queued
+        | Issuance::Validating { .. }
+        | Issuance::Finalizing { .. }
+        | Issuance::Deploying { .. } => false,
+    }
+}
