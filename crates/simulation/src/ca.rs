@@ -356,7 +356,8 @@ impl CaModel {
         let Some((of, serial)) = replaces.and_then(read_ari_id) else {
             return false;
         };
-        let Some(name) = state.names.get(number as usize).filter(|_| of == number) else {
+        let is_of_it = names::number_in(of) == Some(number);
+        let Some(name) = state.names.get(number as usize).filter(|_| is_of_it) else {
             return false;
         };
         let window = self.window(*name, serial).filter(|_| name.serial == serial);
@@ -497,7 +498,7 @@ impl CaModel {
         state.serials += 1;
         let serial = state.serials;
         let leaf = Leaf {
-            number,
+            name: name.clone(),
             serial,
             not_before,
             not_after: not_before + self.settings.lifetime,
@@ -594,9 +595,9 @@ impl CertificateAuthority for CaPort {
                 });
             }
             let known = read_ari_id(ari_id).filter(|_| ca.settings.offers_renewal_info);
-            let window = known.and_then(|(number, serial)| {
-                let name = state.names.get(number as usize)?;
-                ca.window(*name, serial)
+            let window = known.and_then(|(name, serial)| {
+                let number = names::number_in(name)?;
+                ca.window(*state.names.get(number as usize)?, serial)
             });
             Ok(window.map(|window| RenewalInfoResponse {
                 window,
@@ -669,15 +670,15 @@ impl CertificateAuthority for CaPort {
         self.0
             .call(|state| {
                 let now = self.0.time.now();
-                let leaf = match self.0.find(state, order_url)?.1.stage {
-                    Stage::Issued { from, leaf } if from <= now => leaf,
+                let (serial, chain) = match &self.0.find(state, order_url)?.1.stage {
+                    Stage::Issued { from, leaf } if *from <= now => (leaf.serial, leaf.to_text()),
                     _ => {
                         let detail = "the order is not valid".into();
                         return Err(CaError::OrderGone { detail });
                     }
                 };
-                state.unfetched.remove(&leaf.serial);
-                Ok(leaf.to_text())
+                state.unfetched.remove(&serial);
+                Ok(chain)
             })
             .await
     }

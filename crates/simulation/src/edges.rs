@@ -11,11 +11,12 @@ use dps_application::ports::{Edge, HttpProbe};
 use dps_domain::inventory::{Entry, InventoryDigest};
 use dps_domain::probe::ProbeAnswer;
 use dps_domain::{Hostname, Timestamp};
+use secrecy::ExposeSecret as _;
 
 use crate::dns::{Names, edge_index};
 use crate::line::Line;
 use crate::names;
-use crate::pki::Leaf;
+use crate::pki::{CERTIFICATE_KEY, Leaf};
 use crate::scenario::Scenario;
 use crate::time::WorldTime;
 use crate::world::{Tally, locked};
@@ -316,8 +317,14 @@ impl EdgeFleet {
             reason: reason.to_owned(),
         };
         let leaf = Leaf::read(&deployment.chain_pem).ok_or_else(|| rejected("not a chain"))?;
+        let number = names::number(&deployment.hostname)
+            .filter(|_| leaf.name == deployment.hostname.as_str())
+            .ok_or_else(|| rejected("it is for another name"))?;
+        if deployment.key_pem.expose_secret() != CERTIFICATE_KEY {
+            return Err(rejected("the key is not the certificate's"));
+        }
         if self
-            .served(edge, leaf.number)
+            .served(edge, number)
             .is_some_and(|served| served.generation > deployment.generation)
         {
             return Err(EdgeError::Newer {
@@ -329,10 +336,10 @@ impl EdgeFleet {
             serial: leaf.serial,
             not_after: leaf.not_after.unix_micros(),
             generation: deployment.generation,
-            is_counted: self.names.pointing_since(leaf.number).is_some(),
+            is_counted: self.names.pointing_since(number).is_some(),
             is_seen_expired: false,
         };
-        self.replace(edge, (leaf.number, &deployment.hostname), new);
+        self.replace(edge, (number, &deployment.hostname), new);
         Ok(())
     }
 }

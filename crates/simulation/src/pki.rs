@@ -1,5 +1,6 @@
-//! Keys and chains that cost nothing to make. What they protect is not what a simulation is about.
+//! Keys and chains that cost nothing to make, for the simulation and for tests of the service.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::SocketAddr;
 
 use dps_application::ports::metrics::AcmeWait;
@@ -9,15 +10,16 @@ use dps_application::ports::vault::{SealedSecret, SecretContext, VaultError};
 use dps_application::ports::{CabinetEvent, Metrics, Pki, Vault};
 use dps_domain::lane::Lane;
 use dps_domain::{Hostname, Timestamp};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::names;
+/// The private key of every certificate.
+pub const CERTIFICATE_KEY: &str = "certificate-key";
 
-/// A certificate as the CA's model writes it in place of PEM.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A certificate as the CA's models write it in place of PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leaf {
-    /// The domain's number.
-    pub number: u32,
+    /// The hostname that it is for.
+    pub name: String,
     /// Counts all certificates of the CA.
     pub serial: u64,
     /// Start of validity.
@@ -28,9 +30,9 @@ pub struct Leaf {
 
 impl Leaf {
     /// The "chain".
-    pub fn to_text(self) -> String {
+    pub fn to_text(&self) -> String {
         let (from, to) = (self.not_before.unix_micros(), self.not_after.unix_micros());
-        format!("{} {} {from} {to}", self.number, self.serial)
+        format!("{} {} {from} {to}", self.name, self.serial)
     }
 
     /// Reads a "chain".
@@ -38,7 +40,7 @@ impl Leaf {
         let mut parts = text.split(' ');
         let mut next = || parts.next();
         Some(Self {
-            number: next()?.parse().ok()?,
+            name: next()?.to_owned(),
             serial: next()?.parse().ok()?,
             not_before: Timestamp::from_unix_micros(next()?.parse().ok()?),
             not_after: Timestamp::from_unix_micros(next()?.parse().ok()?),
@@ -46,24 +48,29 @@ impl Leaf {
     }
 
     /// Its identifier in the CA's renewal information.
-    pub fn ari_id(self) -> String {
-        format!("{}.{}", self.number, self.serial)
+    pub fn ari_id(&self) -> String {
+        format!("{}.{}", self.name, self.serial)
+    }
+
+    /// The fingerprint that edges and store know it by.
+    pub fn fingerprint(&self) -> String {
+        self.serial.to_string()
     }
 }
 
-/// Number and serial of an identifier in the renewal information.
-pub fn read_ari_id(text: &str) -> Option<(u32, u64)> {
-    let (number, serial) = text.split_once('.')?;
-    Some((number.parse().ok()?, serial.parse().ok()?))
+/// Hostname and serial of an identifier in the renewal information.
+pub fn read_ari_id(text: &str) -> Option<(&str, u64)> {
+    let (name, serial) = text.rsplit_once('.')?;
+    Some((name, serial.parse().ok()?))
 }
 
-/// Makes keys of one letter and reads the CA's "chains".
+/// Makes the one key that there is, and reads the CA's "chains".
 #[derive(Debug, Clone, Copy)]
 pub struct PaperPki;
 
 impl Pki for PaperPki {
     fn new_key(&self) -> Result<SecretString, PkiError> {
-        Ok(SecretString::from("k"))
+        Ok(SecretString::from(CERTIFICATE_KEY))
     }
 
     fn signing_request(&self, _key: &SecretString, host: &Hostname) -> Result<Vec<u8>, PkiError> {
@@ -81,14 +88,14 @@ impl Pki for PaperPki {
             reason: reason.to_owned(),
         };
         let leaf = Leaf::read(chain_pem).ok_or_else(|| rejected("not a chain"))?;
-        if names::number(host) != Some(leaf.number) {
+        if leaf.name != host.as_str() {
             return Err(rejected("it is for another name"));
         }
         if leaf.not_after <= now {
             return Err(rejected("it expired"));
         }
         Ok(CertificateFacts {
-            fingerprint: leaf.serial.to_string(),
+            fingerprint: leaf.fingerprint(),
             serial: leaf.serial.to_string(),
             not_before: leaf.not_before,
             not_after: leaf.not_after,
@@ -98,17 +105,34 @@ impl Pki for PaperPki {
     }
 }
 
-/// Hides nothing.
+/// Hides nothing, and opens a secret only in the context in which it was sealed.
 #[derive(Debug, Clone, Copy)]
 pub struct PaperVault;
 
+fn seal_of(context: SecretContext<'_>) -> [u8; 8] {
+    let mut hasher = DefaultHasher::new();
+    (context.purpose.as_str(), context.row).hash(&mut hasher);
+    hasher.finish().to_be_bytes()
+}
+
 impl Vault for PaperVault {
-    fn seal(&self, _: SecretContext<'_>, _: &SecretString) -> Result<SealedSecret, VaultError> {
-        Ok(SealedSecret(vec![0]))
+    fn seal(
+        &self,
+        context: SecretContext<'_>,
+        secret: &SecretString,
+    ) -> Result<SealedSecret, VaultError> {
+        let text = secret.expose_secret().as_bytes();
+        Ok(SealedSecret([&seal_of(context)[..], text].concat()))
     }
 
-    fn open(&self, _: SecretContext<'_>, _: &SealedSecret) -> Result<SecretString, VaultError> {
-        Ok(SecretString::from("k"))
+    fn open(
+        &self,
+        context: SecretContext<'_>,
+        sealed: &SealedSecret,
+    ) -> Result<SecretString, VaultError> {
+        let text = sealed.0.strip_prefix(&seal_of(context)[..]);
+        let text = text.and_then(|text| std::str::from_utf8(text).ok());
+        text.map(SecretString::from).ok_or(VaultError::Tampered)
     }
 
     fn reseal(

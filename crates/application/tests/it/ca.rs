@@ -13,6 +13,7 @@ use dps_application::ports::{CertificateAuthority, CertificateStore};
 use dps_domain::limits::{BucketKey, Limit, LimitKind};
 use dps_domain::renewal::info::SuggestedWindow;
 use dps_domain::{Failure, Hostname, Purpose, Until};
+use dps_simulation::pki::Leaf;
 use secrecy::SecretString;
 
 use super::outside::Edges;
@@ -528,14 +529,21 @@ impl CertificateAuthority for FakeCa {
                 detail: "HTTP 404 without a word".into(),
             });
         }
-        let now = (self.clock.now() - *self.backdated.lock().unwrap()).unix_seconds();
+        let not_before = self.clock.now() - *self.backdated.lock().unwrap();
         let lifetime = if self.has(Trouble::EndedCertificate) {
-            0
+            Duration::ZERO
         } else {
-            i64::try_from(self.lifetime.lock().unwrap().as_secs()).unwrap()
+            *self.lifetime.lock().unwrap()
         };
+        let serial = order_url.rsplit('/').next().unwrap().parse().unwrap();
         self.with(order_url, |order| {
-            format!("{}|{order_url}|{now}|{}", order.host, now + lifetime)
+            let leaf = Leaf {
+                name: order.host.clone(),
+                serial,
+                not_before,
+                not_after: not_before + lifetime,
+            };
+            leaf.to_text()
         })
     }
 }

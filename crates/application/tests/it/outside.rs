@@ -1,4 +1,4 @@
-//! The other parties: edges, DNS, probe, Cabinet, keys, vault, counters.
+//! The other parties: edges, DNS, probe, counters.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -9,16 +9,15 @@ use async_trait::async_trait;
 use dps_application::ports::edge::{Deployment, EdgeError, EdgeHealth, InventoryPage, Removal};
 use dps_application::ports::metrics::AcmeWait;
 use dps_application::ports::metrics::LocalParty;
-use dps_application::ports::pki::{CertificateFacts, ChainRejected, PkiError};
-use dps_application::ports::vault::{SealedSecret, SecretContext, VaultError};
 use dps_application::ports::{
-    CabinetEvent, Clock, DnsResolver, Edge, HttpProbe, Metrics, Pki, Randomness, Vault,
+    CabinetEvent, Clock, DnsResolver, Edge, HttpProbe, Metrics, Randomness,
 };
 use dps_domain::dns::{DnsAnswer, DnsObservation};
 use dps_domain::inventory::{Entry, InventoryDigest};
 use dps_domain::probe::ProbeAnswer;
 use dps_domain::{Hostname, Timestamp};
-use secrecy::{ExposeSecret, SecretString};
+use dps_simulation::pki::{CERTIFICATE_KEY, Leaf};
+use secrecy::ExposeSecret as _;
 use tokio::sync::watch;
 
 pub(crate) const EDGE_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1));
@@ -209,7 +208,7 @@ impl Edge for FakeEdge {
 
     async fn apply(&self, deployment: &Deployment) -> Result<(), EdgeError> {
         assert!(
-            deployment.key_pem.expose_secret().contains("key"),
+            deployment.key_pem.expose_secret() == CERTIFICATE_KEY,
             "the key arrives in clear at the edge"
         );
         let mut served = self.works()?.served.lock().unwrap();
@@ -227,7 +226,7 @@ impl Edge for FakeEdge {
             hostname: deployment.hostname.clone(),
             fingerprint: deployment.fingerprint.clone(),
             generation: deployment.generation,
-            not_after: not_after(&deployment.chain_pem),
+            not_after: Leaf::read(&deployment.chain_pem).unwrap().not_after,
         };
         served.insert(key, entry);
         Ok(())
@@ -388,86 +387,6 @@ impl HttpProbe for FakeProbe {
         } else {
             ProbeAnswer::Status(404)
         }
-    }
-}
-
-fn not_after(chain: &str) -> Timestamp {
-    Timestamp::from_unix_seconds(chain.split('|').nth(3).unwrap().parse().unwrap())
-}
-
-/// Reads the fake CA's "chains".
-pub(crate) struct FakePki;
-
-impl Pki for FakePki {
-    fn new_key(&self) -> Result<SecretString, PkiError> {
-        Ok(SecretString::from("certificate-key"))
-    }
-
-    fn signing_request(&self, _key: &SecretString, host: &Hostname) -> Result<Vec<u8>, PkiError> {
-        Ok(host.as_str().as_bytes().to_vec())
-    }
-
-    fn inspect(
-        &self,
-        chain_pem: &str,
-        _key: &SecretString,
-        host: &Hostname,
-        _now: Timestamp,
-    ) -> Result<CertificateFacts, ChainRejected> {
-        let parts: Vec<&str> = chain_pem.split('|').collect();
-        if parts[0] != host.as_str() {
-            return Err(ChainRejected {
-                reason: "another name".into(),
-            });
-        }
-        let second = |index: usize| Timestamp::from_unix_seconds(parts[index].parse().unwrap());
-        Ok(CertificateFacts {
-            fingerprint: parts[1].to_owned(),
-            serial: parts[1].len().to_string(),
-            not_before: second(2),
-            not_after: second(3),
-            ari_id: Some(format!("issuer.{}", parts[1].rsplit('/').next().unwrap())),
-            chain_pem: chain_pem.to_owned(),
-        })
-    }
-}
-
-/// Binds the context, hides nothing: what the store must not do is not this test's matter.
-pub(crate) struct FakeVault;
-
-impl Vault for FakeVault {
-    fn seal(
-        &self,
-        context: SecretContext<'_>,
-        secret: &SecretString,
-    ) -> Result<SealedSecret, VaultError> {
-        let text = format!(
-            "{}|{}|{}",
-            context.purpose.as_str(),
-            context.row,
-            secret.expose_secret()
-        );
-        Ok(SealedSecret(text.into_bytes()))
-    }
-
-    fn open(
-        &self,
-        context: SecretContext<'_>,
-        sealed: &SealedSecret,
-    ) -> Result<SecretString, VaultError> {
-        let prefix = format!("{}|{}|", context.purpose.as_str(), context.row);
-        let text = String::from_utf8(sealed.0.clone()).map_err(|_| VaultError::Tampered)?;
-        text.strip_prefix(&prefix)
-            .map(SecretString::from)
-            .ok_or(VaultError::Tampered)
-    }
-
-    fn reseal(
-        &self,
-        _: SecretContext<'_>,
-        _: &SealedSecret,
-    ) -> Result<Option<SealedSecret>, VaultError> {
-        Ok(None)
     }
 }
 

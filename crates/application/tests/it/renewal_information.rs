@@ -125,16 +125,16 @@ async fn a_window_that_moves_moves_the_renewal_into_it_and_the_order_names_its_p
         assert_eq!(world.certificates(), 1, "not before its moment");
         world.settle().await;
         assert_eq!(world.certificates(), 2);
-        assert_eq!(world.ca.replaced(), [None, Some("issuer.1".to_owned())]);
+        assert_eq!(world.ca.replaced(), [None, Some(format!("{HOST}.1"))]);
         world.ask().await;
         assert_eq!(
             world.ca.asked().last().unwrap(),
-            "issuer.2",
+            &format!("{HOST}.2"),
             "the new one is asked about"
         );
         let orders = world.history(EventKind::OrderPlaced).await;
         assert_eq!(orders[0]["exemptFromLimits"], true);
-        assert_eq!(orders[0]["replaces"], "issuer.1");
+        assert_eq!(orders[0]["replaces"], format!("{HOST}.1"));
         assert!(
             orders[1].get("replaces").is_none(),
             "the first one replaces nothing"

@@ -10,13 +10,12 @@ use dps_domain::outcome::Outcome;
 use dps_domain::phase::Lane;
 use dps_domain::record::settle::{self, SettleContext};
 use dps_domain::{DomainId, Event, Hostname, Timestamp};
+use dps_simulation::pki::{PaperPki, PaperVault};
 use uuid::Uuid;
 
 use super::ca::FakeCa;
 use super::cabinet::FakeCabinet;
-use super::outside::{
-    Counters, CountingRandomness, Edges, FakeDns, FakePki, FakeProbe, FakeVault, MockClock,
-};
+use super::outside::{Counters, CountingRandomness, Edges, FakeDns, FakeProbe, MockClock};
 
 pub(crate) const TARGET: &str = "edge.platform.net";
 pub(crate) const HOST: &str = "shop.example.com";
@@ -102,8 +101,8 @@ impl World {
             resolvers: Arc::new(Resolvers::new(vec![Arc::clone(&dns) as _])),
             probe: Arc::new(FakeProbe(edges.clone())),
             fleet: Arc::new(Fleet::fixed(edges.ports())),
-            pki: Arc::new(FakePki),
-            vault: Arc::new(FakeVault),
+            pki: Arc::new(PaperPki),
+            vault: Arc::new(PaperVault),
             clock: Arc::clone(&clock) as _,
             randomness,
             metrics: Arc::clone(&counters) as _,
