@@ -80,7 +80,8 @@ async fn connect(from: Ipv4Addr, to: SocketAddr) -> std::io::Result<TcpStream> {
 pub async fn get_from(
     from: Ipv4Addr,
     to: SocketAddr,
-    (path, token): (&str, &str),
+    path: &str,
+    token: &str,
     bound: Duration,
 ) -> Result<String, String> {
     let exchange = async {

@@ -1,51 +1,13 @@
 //! An edge seen with a client's eyes: full handshakes that verify everything.
 
 mod authority;
+mod client;
 mod get;
 mod leaf;
 mod watcher;
 
-use std::sync::Arc;
-
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
-
 pub use authority::{LocalAuthority, ServerIdentity};
+pub use client::{client_config, install_crypto_provider};
 pub use get::{HttpsReply, https_get};
 pub use leaf::{Leaf, served_leaf};
 pub use watcher::{HandshakeReport, HandshakeWatcher};
-
-use crate::LabError;
-
-/// Makes aws-lc-rs the process's TLS cryptography. Any number of calls, also beside others that do
-/// the same, are fine.
-pub fn install_crypto_provider() {
-    // An error only says that a provider is installed already.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-}
-
-/// A client that trusts exactly the certificates in `root_pem` and never resumes a session, so that
-/// each handshake is a full one.
-///
-/// # Errors
-/// [`LabError::Invalid`] when there is no usable certificate in it.
-pub fn client_config(root_pem: &str) -> Result<Arc<ClientConfig>, LabError> {
-    install_crypto_provider();
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(root_pem.as_bytes()) {
-        let certificate =
-            certificate.map_err(|error| LabError::invalid("the root PEM", format!("{error:?}")))?;
-        roots
-            .add(certificate)
-            .map_err(|error| LabError::invalid("the root certificate", error))?;
-    }
-    if roots.is_empty() {
-        return Err(LabError::invalid("the root PEM", "no certificate in it"));
-    }
-    let mut config = ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.resumption = rustls::client::Resumption::disabled();
-    Ok(Arc::new(config))
-}

@@ -367,7 +367,7 @@ async fn a_flood_of_idle_connections_takes_no_listener_and_few_descriptors() {
             (agent, "/health"),
         ] {
             for from in [ATTACKER, HONEST] {
-                let answer = get_from(from, to, (path, "none"), PROBE_TIMEOUT).await;
+                let answer = get_from(from, to, path, "none", PROBE_TIMEOUT).await;
                 assert!(
                     answer
                         .as_ref()
@@ -379,7 +379,8 @@ async fn a_flood_of_idle_connections_takes_no_listener_and_few_descriptors() {
         let list = get_from(
             HONEST,
             cabinet,
-            ("/api/v1/custom-domains?tenantId=t", token.trim()),
+            "/api/v1/custom-domains?tenantId=t",
+            token.trim(),
             PROBE_TIMEOUT,
         );
         let list = list.await.unwrap();

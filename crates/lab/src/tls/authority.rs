@@ -9,7 +9,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::install_crypto_provider;
+use super::client::install_crypto_provider;
 use crate::LabError;
 
 /// A certificate authority that lives in memory.

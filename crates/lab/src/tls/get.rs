@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::client_config;
+use super::client::client_config;
 use super::leaf::{Leaf, handshake};
 use crate::LabError;
 

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::client_config;
+use super::client::client_config;
 use crate::LabError;
 
 /// How long connecting and shaking hands may take together.

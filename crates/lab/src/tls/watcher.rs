@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use tokio::task::JoinHandle;
 
-use super::client_config;
+use super::client::client_config;
 use super::leaf::handshake;
 use crate::{LabError, wait};
 

@@ -1,3 +1,6 @@
+//! The name server, asked with packets of our own. The file is long because every kind of answer
+//! and of fault is one test.
+
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
