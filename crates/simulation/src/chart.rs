@@ -1,6 +1,11 @@
 //! Panels of lines over days, as SVG. Nothing here knows what is drawn.
 
+mod axis;
+
 use std::fmt::Write as _;
+
+use axis::Axis;
+pub use axis::Scale;
 
 /// Colours that people of every kind of colour vision can tell apart (Okabe and Ito), the strongest
 /// first. Each line also has a dash pattern of its own.
@@ -48,15 +53,6 @@ pub struct Panel {
     pub level: Option<(String, f64)>,
 }
 
-/// How values are placed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scale {
-    /// Evenly from zero.
-    Linear,
-    /// Seconds by powers, with zero at the foot.
-    Time,
-}
-
 /// One line.
 #[derive(Debug, Clone)]
 pub struct Line {
@@ -66,101 +62,14 @@ pub struct Line {
     pub points: Vec<(f64, Option<f64>)>,
 }
 
-struct Axis {
-    scale: Scale,
-    top: f64,
-    ticks: Vec<(f64, String)>,
-}
-
-impl Axis {
-    fn of(panel: &Panel) -> Self {
-        let values = panel.lines.iter().flat_map(|line| &line.points);
+impl Panel {
+    fn axis(&self) -> Axis {
+        let values = self.lines.iter().flat_map(|line| &line.points);
         let values = values.filter_map(|(_, value)| *value);
         let most = values
-            .chain(panel.level.iter().map(|(_, at)| *at))
+            .chain(self.level.iter().map(|(_, at)| *at))
             .fold(0.0, f64::max);
-        match panel.scale {
-            Scale::Linear => Self::linear(most),
-            Scale::Time => Self::time(most),
-        }
-    }
-
-    fn linear(most: f64) -> Self {
-        let most = if most > 0.0 { most } else { 1.0 };
-        let rough = most / 4.0;
-        let magnitude = 10f64.powf(rough.log10().floor());
-        let steps = [1.0, 2.0, 2.5, 5.0, 10.0].map(|step| step * magnitude);
-        let step = steps
-            .into_iter()
-            .find(|step| *step >= rough)
-            .unwrap_or(rough);
-        let count = (most / step).ceil().max(1.0);
-        let mut ticks = vec![];
-        let mut at = 0.0;
-        while at <= count * step + step / 2.0 {
-            ticks.push((at, number(at)));
-            at += step;
-        }
-        Self {
-            scale: Scale::Linear,
-            top: count * step,
-            ticks,
-        }
-    }
-
-    fn time(most: f64) -> Self {
-        let known = [
-            (1.0, "1 s"),
-            (10.0, "10 s"),
-            (60.0, "1 min"),
-            (600.0, "10 min"),
-            (3_600.0, "1 h"),
-            (36_000.0, "10 h"),
-            (86_400.0, "1 day"),
-            (864_000.0, "10 days"),
-            (8_640_000.0, "100 days"),
-        ];
-        let above = known
-            .iter()
-            .position(|(at, _)| *at >= most)
-            .unwrap_or(known.len() - 1);
-        let last = above.max(2);
-        let mut ticks = vec![(0.0, "0".to_owned())];
-        ticks.extend(
-            known[..=last]
-                .iter()
-                .map(|(at, text)| (*at, (*text).to_owned())),
-        );
-        Self {
-            scale: Scale::Time,
-            top: known[last].0,
-            ticks,
-        }
-    }
-
-    /// From 0 at the foot to 1 at the top.
-    fn place(&self, value: f64) -> f64 {
-        let share = match self.scale {
-            Scale::Linear => value / self.top,
-            Scale::Time => (1.0 + value).log10() / (1.0 + self.top).log10(),
-        };
-        share.clamp(0.0, 1.0)
-    }
-}
-
-/// A number as axes show it.
-fn number(value: f64) -> String {
-    let shorten = |by: f64, unit: &str| {
-        let text = format!("{:.2}", value / by);
-        let text = text.trim_end_matches('0').trim_end_matches('.');
-        format!("{text}{unit}")
-    };
-    if value >= 1_000_000.0 {
-        shorten(1_000_000.0, " M")
-    } else if value >= 10_000.0 {
-        shorten(1_000.0, " k")
-    } else {
-        shorten(1.0, "")
+        Axis::to(most, self.scale)
     }
 }
 
@@ -181,7 +90,7 @@ impl Page {
             escaped(&self.subtitle)
         );
         let foot = height - FOOT;
-        self.draw_marks(&mut svg, &rows, (top, foot));
+        self.draw_marks(&mut svg, &rows, top, foot);
         for (index, panel) in self.panels.iter().enumerate() {
             let panel_top = top + 18.0 + (PANEL + GAP) * count(index);
             self.draw_panel(&mut svg, panel, panel_top);
@@ -217,7 +126,7 @@ impl Page {
         self.x(from).min(WIDTH - 12.0 - label_width(label))
     }
 
-    fn draw_marks(&self, svg: &mut String, rows: &[usize], (top, foot): (f64, f64)) {
+    fn draw_marks(&self, svg: &mut String, rows: &[usize], top: f64, foot: f64) {
         for ((_, from, to), row) in self.marks.iter().zip(rows) {
             let (left, right) = (self.x(*from), self.x(*to));
             let width = (right - left).max(1.0);
@@ -249,7 +158,7 @@ impl Page {
     }
 
     fn draw_panel(&self, svg: &mut String, panel: &Panel, top: f64) {
-        let axis = Axis::of(panel);
+        let axis = panel.axis();
         let height = PANEL - 18.0;
         let y = |value: f64| top + height * (1.0 - axis.place(value));
         let right = WIDTH - RIGHT;
@@ -406,6 +315,7 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::axis::number;
     use super::*;
 
     fn page(marks: &[(&str, f64, f64)]) -> Page {

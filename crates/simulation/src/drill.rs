@@ -9,7 +9,7 @@ use dps_application::ports::store::RecordStore as _;
 use dps_domain::Status;
 
 use crate::memory_store::{MemoryStore, Retention};
-use crate::names;
+use crate::models::names;
 use crate::replica::{Recipe, Replica};
 use crate::scenario::{Arrivals, Scenario};
 use crate::time::ReplicaClock;

@@ -7,7 +7,9 @@
 
 mod certificates;
 mod claims;
+mod crowds;
 mod fleet;
+mod history;
 mod ledger;
 mod orders;
 mod outbox;
@@ -84,7 +86,7 @@ struct State {
     heads: claims::Heads,
     /// The shard that is served first, and the shards of which the second queue is, one bit each.
     turns: BTreeMap<Lane, (u32, u64)>,
-    crowds: records::Crowds,
+    crowds: crowds::Crowds,
     /// From when on renewals that wait elsewhere are urgent.
     becoming_urgent: BTreeSet<(Timestamp, DomainId)>,
     polls: renewal_info::Polls,

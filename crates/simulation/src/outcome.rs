@@ -46,7 +46,8 @@ impl Outcome {
     pub(super) fn of(
         world: &World,
         seed: u64,
-        (samples, marks): (Vec<Sample>, Vec<Mark>),
+        samples: Vec<Sample>,
+        marks: Vec<Mark>,
         left_when_void: Option<usize>,
     ) -> Self {
         Self {

@@ -11,10 +11,10 @@ use dps_domain::limits::{CaLimits, Limit, LimitKind};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::ca::CaPort;
-use crate::dns::ResolverModel;
-use crate::edges::{EdgePort, ProbeModel};
-use crate::pki::{NoMetrics, PaperPki, PaperVault};
+use crate::models::ca::port::CaPort;
+use crate::models::dns::ResolverModel;
+use crate::models::edges::port::{EdgePort, ProbeModel};
+use crate::models::pki::{NoMetrics, PaperPki, PaperVault};
 use crate::scenario::Scenario;
 use crate::time::{ReplicaClock, Seeded};
 use crate::wakes::Hub;

@@ -108,7 +108,8 @@ async fn play(
     Outcome::of(
         &world,
         seed,
-        (observer.samples, plan.marks),
+        observer.samples,
+        plan.marks,
         stage.left_when_void,
     )
 }

@@ -1,6 +1,8 @@
 //! What happens in a run, as a file: JSON with comments, durations with units, every key with a
 //! default. An unknown key is an error that names the nearest known one.
 
+mod spans;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -395,7 +397,7 @@ impl Scenario {
                 what,
             });
         }
-        crate::spans::check(self)
+        spans::check(self)
     }
 
     /// How long the run is.

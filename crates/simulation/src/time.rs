@@ -13,6 +13,11 @@ use tokio::time::Instant;
 /// When every run begins.
 pub const EPOCH: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 
+/// How far into the run a moment is: small enough to be kept for a million domains.
+pub(crate) fn since(time: Timestamp) -> Duration {
+    time.since(EPOCH)
+}
+
 /// The time that is true in the simulated world: that of tokio's paused clock.
 #[derive(Debug, Clone, Copy)]
 pub struct WorldTime {

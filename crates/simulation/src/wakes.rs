@@ -9,7 +9,7 @@ use dps_application::ports::WakeChannel;
 use dps_application::ports::store::StoreError;
 use tokio::sync::Notify;
 
-use crate::world::locked;
+use crate::models::tally::locked;
 
 /// What was announced to each replica and not heard yet.
 #[derive(Debug)]

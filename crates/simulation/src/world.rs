@@ -1,16 +1,12 @@
 //! What is true in the simulated world, beside what each party knows.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
-use dps_domain::Timestamp;
-
-use crate::ca::CaModel;
-use crate::cabinet::CabinetModel;
-use crate::dns::Names;
-use crate::edges::EdgeFleet;
-use crate::line::Line;
+use crate::models::ca::CaModel;
+use crate::models::cabinet::CabinetModel;
+use crate::models::dns::Names;
+use crate::models::edges::EdgeFleet;
+use crate::models::line::Line;
 use crate::scenario::Scenario;
 use crate::time::{Seeded, WorldTime};
 
@@ -41,7 +37,8 @@ impl World {
         let ca = CaModel::new(
             scenario,
             time,
-            (Arc::clone(&names), Arc::clone(&edges)),
+            Arc::clone(&names),
+            Arc::clone(&edges),
             draws,
         );
         Arc::new(Self {
@@ -73,46 +70,4 @@ impl World {
         }
         self.ca.renewal_info_throttled.set(false);
     }
-}
-
-/// A switch that everybody sees.
-#[derive(Debug, Default)]
-pub struct Switch(AtomicBool);
-
-impl Switch {
-    /// On or off.
-    pub fn set(&self, on: bool) {
-        self.0.store(on, Ordering::Relaxed);
-    }
-
-    /// Whether it is on.
-    pub fn is_on(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// Something that is counted.
-#[derive(Debug, Default)]
-pub struct Tally(AtomicU64);
-
-impl Tally {
-    /// One more.
-    pub fn count(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// So many by now.
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// The state of a party; its lock is never held across an await.
-pub(super) fn locked<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Microseconds since the beginning of the run, small enough to be kept for a million domains.
-pub(super) fn since(time: Timestamp) -> Duration {
-    time.since(crate::time::EPOCH)
 }

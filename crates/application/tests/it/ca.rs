@@ -13,7 +13,7 @@ use dps_application::ports::{CertificateAuthority, CertificateStore};
 use dps_domain::limits::{BucketKey, Limit, LimitKind};
 use dps_domain::renewal::info::SuggestedWindow;
 use dps_domain::{Failure, Hostname, Purpose, Until};
-use dps_simulation::pki::Leaf;
+use dps_simulation::models::pki::Leaf;
 use secrecy::SecretString;
 
 use super::outside::Edges;

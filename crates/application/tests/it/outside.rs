@@ -16,7 +16,7 @@ use dps_domain::dns::{DnsAnswer, DnsObservation};
 use dps_domain::inventory::{Entry, InventoryDigest};
 use dps_domain::probe::ProbeAnswer;
 use dps_domain::{Hostname, Timestamp};
-use dps_simulation::pki::{CERTIFICATE_KEY, Leaf};
+use dps_simulation::models::pki::{CERTIFICATE_KEY, Leaf};
 use secrecy::ExposeSecret as _;
 use tokio::sync::watch;
 

@@ -10,7 +10,7 @@ use dps_domain::outcome::Outcome;
 use dps_domain::phase::Lane;
 use dps_domain::record::settle::{self, SettleContext};
 use dps_domain::{DomainId, Event, Hostname, Timestamp};
-use dps_simulation::pki::{PaperPki, PaperVault};
+use dps_simulation::models::pki::{PaperPki, PaperVault};
 use uuid::Uuid;
 
 use super::ca::FakeCa;

@@ -40,15 +40,16 @@ impl Heads {
     /// The head of a queue changed.
     pub(super) fn moved(
         &mut self,
-        (lane, shard): (Lane, u32),
+        lane: Lane,
+        queue: u32,
         before: Option<Timestamp>,
         after: Option<Timestamp>,
     ) {
         if before != after {
             if let Some(at) = before {
-                self.0.remove(&(lane, at, shard));
+                self.0.remove(&(lane, at, queue));
             }
-            self.0.extend(after.map(|at| (lane, at, shard)));
+            self.0.extend(after.map(|at| (lane, at, queue)));
         }
     }
 
@@ -239,12 +240,13 @@ impl State {
     pub(super) fn prolong(
         &mut self,
         id: DomainId,
-        lease @ (token, _): (LeaseToken, Timestamp),
+        token: LeaseToken,
+        expires_at: Timestamp,
     ) -> Result<(), StoreError> {
         let held = self.alter(id, |row| {
             let held = row.is_held_by(token);
             if held {
-                row.set_lease(Some(lease));
+                row.set_lease(Some((token, expires_at)));
             }
             held
         });

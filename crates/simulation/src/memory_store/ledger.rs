@@ -63,7 +63,8 @@ impl State {
     fn write_position(
         &mut self,
         domain: Option<DomainId>,
-        (key, limit): (&BucketKey, &Limit),
+        key: &BucketKey,
+        limit: &Limit,
         before: Position,
         after: Position,
     ) {
@@ -87,7 +88,8 @@ impl State {
 
     pub(super) fn debit(
         &mut self,
-        (domain, token): (DomainId, LeaseToken),
+        domain: DomainId,
+        token: LeaseToken,
         charges: &[Charge],
         now: Timestamp,
         shared_now: Timestamp,
@@ -115,7 +117,7 @@ impl State {
         } = &ruling
         {
             for ((charge, before), after) in charges.iter().zip(&before).zip(after) {
-                self.write_position(Some(domain), (&charge.key, &charge.limit), *before, *after);
+                self.write_position(Some(domain), &charge.key, &charge.limit, *before, *after);
             }
         }
         Ok(match ruling {
@@ -133,7 +135,8 @@ impl State {
 
     pub(super) fn tokens(
         &mut self,
-        (key, limit): (&BucketKey, &Limit),
+        key: &BucketKey,
+        limit: &Limit,
         now: Timestamp,
         shared_now: Timestamp,
     ) -> u32 {
@@ -142,7 +145,8 @@ impl State {
 
     pub(super) fn take_tokens(
         &mut self,
-        (key, limit): (&BucketKey, &Limit),
+        key: &BucketKey,
+        limit: &Limit,
         now: Timestamp,
         shared_now: Timestamp,
         most: u32,
@@ -172,7 +176,7 @@ impl State {
         for entry in entries.iter().filter(counts) {
             let before = self.position(domain, &entry.key);
             let after = entry.apply(before, now);
-            self.write_position(domain, (&entry.key, &entry.limit), before, after);
+            self.write_position(domain, &entry.key, &entry.limit, before, after);
         }
     }
 

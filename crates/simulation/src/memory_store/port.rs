@@ -1,4 +1,5 @@
-//! The port's methods, each one lock.
+//! The port's methods, each one lock. The file is as long as the port has methods: they say nothing
+//! but which part of the store they call.
 
 use std::time::Duration;
 
@@ -103,12 +104,12 @@ impl LeaseStore for MemoryStore {
     ) -> Result<Vec<Lease>, StoreError> {
         let term = self.term(now, ttl);
         let mut state = self.state();
-        let tokens = state.tokens((orders, limit), now, term.steady);
+        let tokens = state.tokens(orders, limit, now, term.steady);
         let most = most.min(usize::try_from(tokens).unwrap_or(usize::MAX));
         let leases = state.acquire(Lane::OrderQueue, term, most);
         let taken = u32::try_from(leases.len()).unwrap_or(u32::MAX);
         if taken > 0 {
-            state.take_tokens((orders, limit), now, term.steady, taken);
+            state.take_tokens(orders, limit, now, term.steady, taken);
         }
         Ok(leases)
     }
@@ -139,10 +140,10 @@ impl LeaseStore for MemoryStore {
         next: LeaseToken,
         ttl: Duration,
     ) -> Result<Lease, StoreError> {
-        let lease = (next, self.steady.now() + ttl);
+        let expires_at = self.steady.now() + ttl;
         let mut state = self.state();
-        if !state.complete(token, completion, Some(lease), self.retention) {
-            state.prolong(completion.record.id, lease)?;
+        if !state.complete(token, completion, Some((next, expires_at)), self.retention) {
+            state.prolong(completion.record.id, next, expires_at)?;
         }
         let row = state.rows.get(&completion.record.id);
         let record = row.ok_or(StoreError::LeaseLost)?.record.clone();
@@ -167,8 +168,7 @@ impl LimitStore for MemoryStore {
         now: Timestamp,
     ) -> Result<Debit, StoreError> {
         let shared_now = self.steady.now();
-        self.state()
-            .debit((domain, token), charges, now, shared_now)
+        self.state().debit(domain, token, charges, now, shared_now)
     }
 
     async fn ledger_take(
@@ -179,9 +179,7 @@ impl LimitStore for MemoryStore {
         most: u32,
     ) -> Result<Taken, StoreError> {
         let shared_now = self.steady.now();
-        Ok(self
-            .state()
-            .take_tokens((key, limit), now, shared_now, most))
+        Ok(self.state().take_tokens(key, limit, now, shared_now, most))
     }
 
     async fn ledger_apply(&self, entries: &[Entry], now: Timestamp) -> Result<(), StoreError> {

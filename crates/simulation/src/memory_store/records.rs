@@ -10,19 +10,14 @@ use dps_application::ports::store::{
 use dps_domain::bounds;
 use dps_domain::lane::Lane;
 use dps_domain::phase::Next;
-use dps_domain::shard::{FEW, SHARDS, ShardKey};
 use dps_domain::{DomainId, Hostname, Issuance, LeaseToken, OrderId, Phase, Timestamp};
 
-use rustc_hash::FxHashMap;
-
 use super::claims::LEASED;
+use super::crowds::SHARD_KEY;
 use super::ledger::Slot;
 use super::outbox::Report;
 use super::sync::SeenInCabinet;
 use super::{Retention, State};
-
-/// Runs in virtual time are to be the same each time.
-const SHARD_KEY: ShardKey = ShardKey::from_bytes([7; 16]);
 
 /// A record and what goes when it goes.
 #[derive(Debug)]
@@ -121,47 +116,6 @@ struct Places {
     urgent_from: Option<Timestamp>,
 }
 
-/// How many records of each tenant wait in the lanes that one tenant can fill.
-#[derive(Debug, Default)]
-pub(super) struct Crowds(FxHashMap<Lane, FxHashMap<Box<str>, u32>>);
-
-impl Crowds {
-    fn enter(&mut self, lane: Option<Lane>, tenant: &str) {
-        let Some(lane) = lane.filter(|lane| lane.takes_crowds()) else {
-            return;
-        };
-        let tenants = self.0.entry(lane).or_default();
-        match tenants.get_mut(tenant) {
-            Some(count) => *count += 1,
-            None => drop(tenants.insert(tenant.into(), 1)),
-        }
-    }
-
-    fn leave(&mut self, lane: Option<Lane>, tenant: &str) {
-        let tenants = lane.and_then(|lane| self.0.get_mut(&lane));
-        if let Some(tenants) = tenants
-            && let Some(count) = tenants.get_mut(tenant)
-        {
-            *count -= 1;
-            if *count == 0 {
-                tenants.remove(tenant);
-            }
-        }
-    }
-
-    /// The queue in which one more record of the tenant waits.
-    fn queue(&self, lane: Option<Lane>, tenant: &str) -> u32 {
-        let tenants = lane.and_then(|lane| self.0.get(&lane));
-        let others = tenants.and_then(|tenants| tenants.get(tenant));
-        let shard = SHARD_KEY.shard_of(tenant);
-        if others.is_some_and(|others| *others >= FEW) {
-            shard + SHARDS
-        } else {
-            shard
-        }
-    }
-}
-
 impl State {
     /// Takes a row from where it was found, and puts it where it is found now.
     fn move_row(&mut self, id: DomainId, before: Places, after: Places) {
@@ -172,7 +126,7 @@ impl State {
                 let head = queue.first().map(|(at, _)| *at);
                 queue.remove(&(at, id));
                 self.heads
-                    .moved(key, head, queue.first().map(|(at, _)| *at));
+                    .moved(key.0, key.1, head, queue.first().map(|(at, _)| *at));
                 if queue.is_empty() {
                     self.queues.remove(&key);
                 }
@@ -182,7 +136,7 @@ impl State {
                 let head = queue.first().map(|(at, _)| *at);
                 queue.insert((at, id));
                 self.heads
-                    .moved(key, head, queue.first().map(|(at, _)| *at));
+                    .moved(key.0, key.1, head, queue.first().map(|(at, _)| *at));
             }
         }
         if before.urgent_from != after.urgent_from {
@@ -387,23 +341,5 @@ impl State {
         row.orders.shrink_to_fit();
         row.certificates.shrink_to_fit();
         row.challenges = vec![];
-    }
-
-    pub(super) fn prune_events(&mut self, before: Timestamp, limit: u32) -> u64 {
-        let mut old: Vec<(Timestamp, DomainId)> = vec![];
-        for (id, row) in &self.rows {
-            let times = row.events.iter().map(|event| event.at);
-            old.extend(times.filter(|at| *at < before).map(|at| (at, *id)));
-        }
-        old.sort_unstable();
-        old.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        for (at, id) in &old {
-            if let Some(row) = self.rows.get_mut(id)
-                && let Some(index) = row.events.iter().position(|event| event.at == *at)
-            {
-                row.events.remove(index);
-            }
-        }
-        u64::try_from(old.len()).unwrap_or(u64::MAX)
     }
 }

@@ -12,10 +12,10 @@ use dps_application::ports::cabinet::{
 use dps_domain::{DomainId, Status, Timestamp};
 use tokio::sync::Notify;
 
-use crate::line::Line;
-use crate::names::{self, TARGET};
+use crate::models::line::Line;
+use crate::models::names::{self, TARGET};
+use crate::models::tally::{Tally, locked};
 use crate::scenario::Scenario;
-use crate::world::{Tally, locked};
 
 /// A poll of the feed is held for so long while nothing changes, whatever it asks for: an empty
 /// answer every few seconds would be most of what a run is busy with.

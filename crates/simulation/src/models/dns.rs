@@ -10,11 +10,11 @@ use dps_application::ports::DnsResolver;
 use dps_domain::dns::{DnsAnswer, DnsObservation};
 use dps_domain::{Hostname, Timestamp};
 
-use crate::line::Line;
-use crate::names::{self, TARGET};
+use crate::models::line::Line;
+use crate::models::names::{self, TARGET};
+use crate::models::tally::locked;
 use crate::scenario::Scenario;
 use crate::time::WorldTime;
-use crate::world::locked;
 
 /// Where each name points.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dps_host::HumanDuration;
 
-use crate::scenario::{Outages, Scenario, ScenarioError};
+use super::{Outages, Scenario, ScenarioError};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);

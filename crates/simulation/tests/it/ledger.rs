@@ -3,6 +3,8 @@
 //! The ledger decides when a request is sent; the CA sees it later, some requests later than
 //! others. It must never refuse one that the ledger let through, and the ledger must let through
 //! nearly all that the CA would have taken.
+//!
+//! The file is long because its five properties play with one desk of ledger and CA.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +14,7 @@ use dps_domain::limits::{
     Ruling, published, rule,
 };
 use dps_domain::{Hostname, Timestamp};
-use dps_simulation::ca_limits::{CaCounters, Rate, Rates, Refusal};
+use dps_simulation::models::ca_limits::{CaCounters, Rate, Rates, Refusal};
 use proptest::prelude::*;
 
 const START: u64 = 1_800_000_000_000_000;

@@ -1,0 +1,14 @@
+//! Models of the parties around the service. Each has its state behind its own lock.
+//!
+//! Keys, chains and the vault ([`pki`]) serve the tests of `dps-application` as well. The CA's
+//! limits ([`ca_limits`]) are an oracle for the service's ledger, and share nothing with it.
+
+pub mod ca;
+pub mod ca_limits;
+pub mod cabinet;
+pub mod dns;
+pub mod edges;
+pub mod line;
+pub mod names;
+pub mod pki;
+pub mod tally;

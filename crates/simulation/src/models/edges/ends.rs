@@ -1,0 +1,85 @@
+//! Certificates that ended while they were served, and how long the others are valid.
+
+use super::expiries::HOUR;
+use super::{EdgeFleet, EdgeModel, Served};
+use crate::models::tally::locked;
+
+impl EdgeFleet {
+    /// Certificates that ended while they were served for a name that points at us, up to now. To
+    /// be asked every hour: who leaves or is removed after his certificate ended is seen only by
+    /// that.
+    pub fn expired_while_served(&self) -> u64 {
+        let now = self.time.now().unix_micros();
+        let ended: Vec<(u32, u64)> = {
+            let mut expiries = locked(&self.expiries);
+            let later = expiries.by_hour.split_off(&(now / HOUR));
+            let ended = std::mem::replace(&mut expiries.by_hour, later);
+            ended.into_values().flatten().collect()
+        };
+        for (number, serial) in ended
+            .into_iter()
+            .filter(|(number, _)| self.is_ours(*number))
+        {
+            for edge in &self.edges {
+                let mut state = locked(&edge.state);
+                if let Some(served) = state.served.get_mut(number as usize)
+                    && served.serial == serial
+                    && !served.is_seen_expired
+                {
+                    served.is_seen_expired = true;
+                    locked(&self.expiries).expired_while_served += 1;
+                }
+            }
+        }
+        locked(&self.expiries).expired_while_served
+    }
+
+    /// Certificates that an edge holds although they ended more than a day ago, whoever they are
+    /// for.
+    pub fn held_after_their_end(&self) -> u64 {
+        let latest = self.time.now().unix_micros() - 24 * HOUR;
+        let has_ended = |served: &&Served| served.serial != 0 && served.not_after < latest;
+        let count = |edge: &EdgeModel| locked(&edge.state).served.iter().filter(has_ended).count();
+        self.edges.iter().map(|edge| count(edge) as u64).sum()
+    }
+
+    /// A name begins or ceases to point at us, and to count.
+    pub fn count(&self, number: u32, counts: bool) {
+        let mut state = locked(&self.edges[0].state);
+        let Some(served) = state.served.get_mut(number as usize) else {
+            return;
+        };
+        if served.serial == 0 || served.is_counted == counts {
+            return;
+        }
+        served.is_counted = counts;
+        let hour = served.not_after / HOUR;
+        drop(state);
+        locked(&self.expiries).serve(hour, counts);
+    }
+
+    /// Hours that the served certificates are still valid for at these ranks (0 is the soonest to
+    /// end, 1 the last), as the first edge has them; `None` while nothing is served.
+    pub fn remaining_hours(&self, ranks: [f64; 3]) -> Option<[i64; 3]> {
+        let now = self.time.now().unix_micros() / HOUR;
+        let expiries = locked(&self.expiries);
+        let total: u32 = expiries.serving_until.values().sum();
+        if total == 0 {
+            return None;
+        }
+        Some(ranks.map(|rank| {
+            let wanted = rank * f64::from(total - 1);
+            let mut seen = 0;
+            let hour = expiries.serving_until.iter().find(|(_, count)| {
+                seen += **count;
+                f64::from(seen) > wanted
+            });
+            hour.map_or(0, |(hour, _)| hour - now)
+        }))
+    }
+
+    /// Domains that the first edge serves and that point at us.
+    pub fn served_domains(&self) -> u32 {
+        locked(&self.expiries).serving_until.values().sum()
+    }
+}

@@ -1,0 +1,163 @@
+//! The edges as the service sees them, and the HTTP probe that is answered by them.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use dps_application::ports::edge::{Deployment, EdgeError, EdgeHealth, InventoryPage, Removal};
+use dps_application::ports::{Edge, HttpProbe};
+use dps_domain::Hostname;
+use dps_domain::probe::ProbeAnswer;
+
+use super::{EdgeFleet, EdgeModel, Served};
+use crate::models::dns::edge_index;
+use crate::models::names;
+use crate::models::tally::locked;
+
+/// One edge as the service sees it.
+#[derive(Debug)]
+pub struct EdgePort {
+    fleet: Arc<EdgeFleet>,
+    index: usize,
+}
+
+impl EdgePort {
+    /// Each edge of the fleet.
+    pub fn all(fleet: &Arc<EdgeFleet>) -> Vec<Arc<dyn Edge>> {
+        let port = |index| {
+            let fleet = Arc::clone(fleet);
+            Arc::new(Self { fleet, index }) as Arc<dyn Edge>
+        };
+        (0..fleet.edges.len()).map(port).collect()
+    }
+
+    fn edge(&self) -> &EdgeModel {
+        &self.fleet.edges[self.index]
+    }
+
+    async fn call<T>(&self, effect: impl FnOnce() -> Result<T, EdgeError>) -> Result<T, EdgeError> {
+        let answer = self.edge().line.call(effect).await;
+        answer.unwrap_or_else(|| {
+            Err(EdgeError::Unreachable {
+                edge: self.edge().name.clone(),
+                detail: "no answer".into(),
+            })
+        })
+    }
+}
+
+#[async_trait]
+impl Edge for EdgePort {
+    fn name(&self) -> &str {
+        &self.edge().name
+    }
+
+    async fn publish_challenge(
+        &self,
+        token: &str,
+        key_authorization: &str,
+    ) -> Result<(), EdgeError> {
+        self.call(|| {
+            let mut state = locked(&self.edge().state);
+            state
+                .challenges
+                .insert(token.to_owned(), key_authorization.to_owned());
+            Ok(())
+        })
+        .await
+    }
+
+    async fn withdraw_challenge(&self, token: &str) -> Result<(), EdgeError> {
+        self.call(|| {
+            locked(&self.edge().state).challenges.remove(token);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn apply(&self, deployment: &Deployment) -> Result<(), EdgeError> {
+        let result = self.call(|| self.fleet.apply(self.index, deployment)).await;
+        if matches!(result, Err(EdgeError::Newer { .. })) {
+            self.fleet.refused_as_older.count();
+        }
+        result
+    }
+
+    /// What a comparison sends may be behind a deployment that came between; that is no fault.
+    async fn apply_batch(&self, deployments: &[Deployment]) -> Vec<Result<(), EdgeError>> {
+        let apply = |deployment| self.fleet.apply(self.index, deployment);
+        let results = self
+            .call(|| Ok(deployments.iter().map(apply).collect()))
+            .await;
+        results.unwrap_or_else(|error| deployments.iter().map(|_| Err(error.clone())).collect())
+    }
+
+    async fn remove(&self, hostname: &Hostname, up_to: Option<u64>) -> Result<Removal, EdgeError> {
+        self.call(|| {
+            let number = names::number(hostname);
+            let held = number.and_then(|number| {
+                self.fleet
+                    .served(self.index, number)
+                    .map(|held| (number, held))
+            });
+            let Some((number, held)) = held else {
+                return Ok(Removal::Done);
+            };
+            if up_to.is_some_and(|up_to| held.generation > up_to) {
+                return Ok(Removal::NewerStays);
+            }
+            self.fleet
+                .replace(self.index, number, hostname, Served::default());
+            Ok(Removal::Done)
+        })
+        .await
+    }
+
+    async fn check(&self) -> Result<EdgeHealth, EdgeError> {
+        let health = || EdgeHealth {
+            started_at: Some(locked(&self.edge().state).started_at),
+        };
+        self.call(|| Ok(health())).await
+    }
+
+    async fn inventory(
+        &self,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<InventoryPage, EdgeError> {
+        self.call(|| Ok(self.fleet.inventory(self.index, cursor, limit)))
+            .await
+    }
+}
+
+/// Fetches tokens from the edges the way the service does it from outside.
+#[derive(Debug)]
+pub struct ProbeModel(pub Arc<EdgeFleet>);
+
+#[async_trait]
+impl HttpProbe for ProbeModel {
+    async fn probe(
+        &self,
+        _: &Hostname,
+        address: IpAddr,
+        token: &str,
+        expected: &str,
+    ) -> ProbeAnswer {
+        let edge = edge_index(address).and_then(|index| self.0.edges.get(index));
+        let Some(edge) = edge else {
+            return ProbeAnswer::Refused;
+        };
+        let answer = edge.line.call(|| {
+            let state = locked(&edge.state);
+            state
+                .challenges
+                .get(token)
+                .is_some_and(|text| text == expected)
+        });
+        match answer.await {
+            Some(true) => ProbeAnswer::Ours,
+            Some(false) => ProbeAnswer::Status(404),
+            None => ProbeAnswer::Refused,
+        }
+    }
+}
