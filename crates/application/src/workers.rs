@@ -7,14 +7,16 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::ca::renewal_info;
-use crate::cabinet::{intake, reporter, resync};
+use crate::cabinet::{feed, reporter, resync};
 use crate::edges::{health, reconcile};
 use crate::engine::{housekeeping, pool, wake_relay};
 use crate::service::Service;
 
 pub use crate::ca::renewal_info::poll_renewal_info;
+pub use crate::cabinet::align::take;
 pub use crate::cabinet::brake::{approve as approve_removals, removals};
-pub use crate::cabinet::intake::{Intake, IntakeError, take};
+pub use crate::cabinet::feed::Intake;
+pub use crate::cabinet::polling::IntakeError;
 pub use crate::cabinet::reporter::{Delivered, Reporter};
 pub use crate::cabinet::resync::resync;
 pub use crate::edges::health::Watch;
@@ -32,7 +34,7 @@ pub async fn run(service: Service, shutdown: CancellationToken) {
     for pool in service.policy.pools() {
         workers.spawn(pool::run(Arc::clone(&service), pool, shutdown.clone()));
     }
-    workers.spawn(intake::run(Arc::clone(&service), shutdown.clone()));
+    workers.spawn(feed::run(Arc::clone(&service), shutdown.clone()));
     workers.spawn(resync::run(Arc::clone(&service), shutdown.clone()));
     workers.spawn(health::run(Arc::clone(&service), shutdown.clone()));
     workers.spawn(reconcile::run(Arc::clone(&service), shutdown.clone()));

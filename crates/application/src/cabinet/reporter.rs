@@ -11,8 +11,8 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::align;
 use super::circuit::{Change, Circuit, Permit};
-use super::intake;
 use crate::engine::crash_point::{self, Effect};
 use crate::engine::wake::WakeSignal;
 use crate::ports::CabinetEvent;
@@ -410,13 +410,13 @@ async fn reconcile(service: &Service, lease: &OutboxLease) -> Result<(), Undeliv
     match service.cabinet.domain(lease.domain_id).await? {
         Some(domain) if overtaken(lease, &domain) => {
             service.store.outbox_finish(lease, None).await?;
-            intake::take(service, &domain).await?;
+            align::take(service, &domain).await?;
             Ok(())
         }
         Some(domain) => {
             // The customer's change is taken in before its version, by which intake recognises the
             // change.
-            intake::take(service, &domain).await?;
+            align::take(service, &domain).await?;
             // A Cabinet that says so again and again is not asked without a pause.
             let pause = match lease.attempt {
                 0..=2 => Duration::ZERO,

@@ -21,9 +21,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use super::align;
 use super::brake::{self, FEW};
-use super::intake::{self, IntakeError};
 use super::pace::CursorTrail;
+use super::polling::{self, IntakeError};
 use crate::ports::cabinet::{CabinetDomain, CabinetFault};
 use crate::ports::metrics::LocalParty;
 use crate::ports::store::PeriodicTaskLease;
@@ -220,7 +221,7 @@ async fn read_cabinet(
         }
         Err(error) => return Err(error.into()),
     };
-    intake::note_refused(service, &page);
+    polling::note_refused(service, &page);
     let ids: Vec<DomainId> = page.domains.iter().map(|domain| domain.id).collect();
     let known = service.store.known(&ids).await?;
     let known: BTreeMap<DomainId, &KnownRecord> =
@@ -307,13 +308,13 @@ async fn compare_domain(service: &Service, id: DomainId) -> Result<bool, IntakeE
     match before {
         // The waiting report will be sent, and settles older ones.
         Some(known) if known.reports_wait => {
-            intake::take(service, &domain).await?;
+            align::take(service, &domain).await?;
         }
         Some(known) => {
             warn_if_irreconcilable(&known.record, &domain);
-            intake::mend(service, Some(known.record), &domain).await?;
+            align::mend(service, Some(known.record), &domain).await?;
         }
-        None => intake::mend(service, None, &domain).await?,
+        None => align::mend(service, None, &domain).await?,
     }
     Ok(true)
 }
@@ -420,7 +421,7 @@ async fn write(
             return Ok(());
         }
     };
-    intake::write_record(service, write, false).await.map(drop)
+    align::write_record(service, write, false).await.map(drop)
 }
 
 #[cfg(test)]

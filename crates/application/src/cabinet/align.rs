@@ -1,0 +1,302 @@
+//! Brings one record in line with what the Cabinet says of its domain.
+
+use std::time::Duration;
+
+use dps_domain::record::align::{
+    AlignContext, Occasion, after_predecessor, arrival, change, take_down_of,
+};
+use dps_domain::record::names::{Names, shown};
+use dps_domain::{DomainId, EventKind, Failure, Phase, Status, Timestamp};
+
+use super::{brake, resync};
+use crate::engine::run_step::Wakes;
+use crate::ports::CabinetEvent;
+use crate::ports::cabinet::CabinetDomain;
+use crate::ports::store::{DomainRecord, NameHold, RecordWrite, StoreError};
+use crate::service::Service;
+use crate::steps;
+
+/// How often a record that others write at the same time is read again before it is left to the
+/// next pass.
+const UPDATE_TRIES: usize = 5;
+/// The newest lines of a history among which the last retry is looked for.
+const RETRY_LINES: u32 = 32;
+/// When a name is looked at again that the same tenant's earlier domain is just leaving.
+const TAKE_DOWN_PAUSE: Duration = Duration::from_secs(60);
+/// What was written goes to the log, and rings who has work now.
+fn log_and_notify(service: &Service, completion: &RecordWrite) {
+    let record = &completion.record;
+    if let Some(event) = &completion.event {
+        tracing::info!(domain.id = %record.id, domain.hostname = %record.hostname, phase = event.phase, "{}", event.kind);
+    }
+    Wakes::of(completion, record.updated_at).notify(service);
+}
+
+/// Brings our record in line with what the Cabinet says of one domain, and returns whether anything
+/// was written. A row that cannot be read keeps no other domain from being taken in: the operator
+/// is told, and the next pass looks again.
+pub async fn take(service: &Service, domain: &CabinetDomain) -> Result<bool, StoreError> {
+    match align(service, domain).await {
+        Err(error @ StoreError::Corrupt { .. }) => {
+            tracing::error!(domain.id = %domain.id, domain.hostname = shown(&domain.canonical_host), %error, "intake.row_unreadable");
+            Ok(false)
+        }
+        other => other,
+    }
+}
+
+async fn align(service: &Service, domain: &CabinetDomain) -> Result<bool, StoreError> {
+    let mut brake = Brake::default();
+    for _ in 0..UPDATE_TRIES {
+        let record = service.store.domain(domain.id).await?;
+        match decide(service, record, domain, Occasion::News, &mut brake).await? {
+            Written::Yes => return Ok(true),
+            Written::Nothing => return Ok(false),
+            Written::Contended => {}
+        }
+    }
+    tracing::warn!(domain.id = %domain.id, "intake.contended");
+    Ok(false)
+}
+
+/// Compares the record, as it was before the Cabinet was asked, with what the Cabinet said, and
+/// mends what differs. What somebody else writes meanwhile is left to the next resync.
+pub(crate) async fn mend(
+    service: &Service,
+    record: Option<DomainRecord>,
+    domain: &CabinetDomain,
+) -> Result<(), StoreError> {
+    let brake = &mut Brake::default();
+    decide(service, record, domain, Occasion::Resync, brake)
+        .await
+        .map(drop)
+}
+
+/// What became of a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Written {
+    /// It was written.
+    Yes,
+    /// There is nothing to write.
+    Nothing,
+    /// Somebody else wrote the record meanwhile.
+    Contended,
+}
+
+/// Writes what the Cabinet's view means.
+async fn decide(
+    service: &Service,
+    record: Option<DomainRecord>,
+    domain: &CabinetDomain,
+    occasion: Occasion,
+    brake: &mut Brake,
+) -> Result<Written, StoreError> {
+    if domain.id.is_take_down() {
+        // The Cabinet has never heard of these identifiers from us, so it cannot mean ours.
+        return Ok(Written::Nothing);
+    }
+    let mut names = Names::of(domain, &service.policy.names);
+    let may_be_refused = record.as_ref().is_none_or(|record| {
+        matches!(record.phase, Phase::Failed | Phase::Gone) || record.hostname != names.hostname
+    });
+    let mut predecessor = None;
+    if may_be_refused && names.refusal.is_none() {
+        predecessor = service.store.domain_by_hostname(&names.hostname).await?;
+        let holder = predecessor
+            .as_ref()
+            .filter(|other| other.id != domain.id && other.name_hold() >= NameHold::Failed);
+        if let Some(other) = holder {
+            // An earlier name of the same tenant's that is just being taken down comes free by
+            // itself.
+            if other.id.is_take_down() && other.tenant_id == domain.tenant_id {
+                let soon = service.now() + TAKE_DOWN_PAUSE;
+                service.store.periodic_make_due(resync::TASK, soon).await?;
+                return Ok(Written::Nothing);
+            }
+            names.refusal = Some(Failure::NameAlreadyClaimed {});
+        }
+    }
+    let last_retry = match &record {
+        Some(record) if asks_for_retry(record, domain) => last_retry(service, record.id).await?,
+        Some(_) | None => None,
+    };
+    let context = AlignContext {
+        policy: &service.policy,
+        replica: &service.replica,
+        now: service.now(),
+        occasion,
+        last_retry,
+    };
+    let Some(record) = record else {
+        return match arrival(&context, domain, &names) {
+            Some(completion) => {
+                let completion = after_predecessor(completion, predecessor.as_ref());
+                write(service, completion, true).await
+            }
+            None => Ok(Written::Nothing),
+        };
+    };
+    let mut completion = match change(&context, &record, domain, &names) {
+        Ok(Some(completion)) => completion,
+        Ok(None) => return Ok(Written::Nothing),
+        Err(error) => {
+            tracing::error!(domain.id = %record.id, domain.hostname = %record.hostname, %error, "intake.illegal");
+            return Ok(Written::Nothing);
+        }
+    };
+    completion
+        .ledger
+        .extend(steps::abandoned(service, &record, &completion.record));
+    let ends = EndOfService::of(&record, &completion.record);
+    if !brake.lets_through(service, &record, domain, ends).await? {
+        return Ok(Written::Nothing);
+    }
+    if completion.record.phase == Phase::Leaving {
+        // A Cabinet that wants the domain gone refuses to hear how it was getting on.
+        service.store.outbox_drop(domain.id).await?;
+    }
+    if completion.record.hostname != record.hostname {
+        leave_old_name(service, &context, &record).await?;
+    }
+    write(service, completion, false).await
+}
+
+/// Whether the Cabinet's news may be a customer's wish to try again.
+fn asks_for_retry(record: &DomainRecord, domain: &CabinetDomain) -> bool {
+    domain.status == Some(Status::PendingDns)
+        && domain.version > record.cabinet_version
+        && !matches!(record.phase, Phase::Leaving | Phase::Gone)
+}
+
+/// When somebody last asked to try a domain again, by the newest lines of its history.
+async fn last_retry(service: &Service, id: DomainId) -> Result<Option<Timestamp>, StoreError> {
+    let events = service.store.events(id, RETRY_LINES).await?;
+    let retry = events
+        .iter()
+        .find(|event| event.kind == EventKind::RetryRequested);
+    Ok(retry.map(|event| event.at))
+}
+
+/// What a change ends, as the brake on removals counts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum EndOfService {
+    /// Nothing that is served.
+    None,
+    /// The domain leaves.
+    Removal,
+    /// The name that was served gives way to another.
+    Rename,
+}
+
+impl EndOfService {
+    fn of(before: &DomainRecord, after: &DomainRecord) -> Self {
+        if after.phase == Phase::Leaving && before.phase != Phase::Leaving {
+            Self::Removal
+        } else if after.hostname != before.hostname && before.phase.was_served() {
+            Self::Rename
+        } else {
+            Self::None
+        }
+    }
+}
+
+/// The brake on removals, asked once for a domain however often its record is written anew.
+#[derive(Debug, Default)]
+struct Brake {
+    let_through: bool,
+}
+
+impl Brake {
+    async fn lets_through(
+        &mut self,
+        service: &Service,
+        record: &DomainRecord,
+        domain: &CabinetDomain,
+        ends: EndOfService,
+    ) -> Result<bool, StoreError> {
+        self.let_through = self.let_through
+            || match ends {
+                EndOfService::None => return Ok(true),
+                EndOfService::Removal => false,
+                // A process that ended between the two writes of a rename was counted already.
+                EndOfService::Rename => {
+                    let begun = record
+                        .id
+                        .take_down(&record.hostname, record.cabinet_version);
+                    service.store.domain(begun).await?.is_some()
+                }
+            }
+            || brake::may_remove(service, domain.id, Some(domain.version)).await?;
+        Ok(self.let_through)
+    }
+}
+
+/// Has the name that a domain had until now taken down by a record of its own, and ends its open
+/// order. Doing so twice is harmless.
+async fn leave_old_name(
+    service: &Service,
+    context: &AlignContext<'_>,
+    before: &DomainRecord,
+) -> Result<(), StoreError> {
+    service.store.outbox_drop(before.id).await?;
+    if let Some(order) = service.store.order_open(before.id).await? {
+        service.store.order_close(order.id).await?;
+    }
+    if let Some(completion) = take_down_of(context, before) {
+        insert(service, vec![completion]).await?;
+    }
+    Ok(())
+}
+
+/// Writes a record, new or changed.
+async fn write(
+    service: &Service,
+    completion: RecordWrite,
+    new: bool,
+) -> Result<Written, StoreError> {
+    let is_refusal = completion
+        .event
+        .as_ref()
+        .is_some_and(|event| event.kind == EventKind::NameRefused);
+    if !write_record(service, completion, new).await? {
+        return Ok(Written::Contended);
+    }
+    if is_refusal {
+        service.metrics.cabinet(CabinetEvent::NameRefused);
+    }
+    Ok(Written::Yes)
+}
+
+/// Writes a record, new or changed. Returns `false` if somebody else wrote it meanwhile.
+pub(crate) async fn write_record(
+    service: &Service,
+    completion: RecordWrite,
+    new: bool,
+) -> Result<bool, StoreError> {
+    let written = if new {
+        service.store.domain_insert(completion.clone()).await?
+    } else {
+        service.store.domain_update(completion.clone()).await?
+    };
+    if written {
+        log_and_notify(service, &completion);
+    }
+    Ok(written)
+}
+
+/// Stores records that are new. One that another replica was faster with is as good as ours.
+pub(super) async fn insert(
+    service: &Service,
+    arrivals: Vec<RecordWrite>,
+) -> Result<(), StoreError> {
+    if arrivals.is_empty() {
+        return Ok(());
+    }
+    let inserted = service.store.domains_insert(arrivals.clone()).await?;
+    for (completion, inserted) in arrivals.iter().zip(inserted) {
+        if inserted {
+            log_and_notify(service, completion);
+        }
+    }
+    Ok(())
+}

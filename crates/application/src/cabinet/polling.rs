@@ -1,0 +1,169 @@
+//! Takes in pages of domains: those of the feed, and those of the statuses that are polled.
+
+use std::collections::BTreeSet;
+
+use dps_domain::record::align::{AlignContext, Occasion, arrival, is_known};
+use dps_domain::record::names::Names;
+use dps_domain::{DomainId, Status};
+use futures_util::future::join_all;
+
+use super::align::{insert, take};
+use super::brake;
+use super::pace::{CursorTrail, LIST_PAUSE};
+use crate::ports::CabinetEvent;
+use crate::ports::cabinet::{CabinetDomain, CabinetError, CabinetPage};
+use crate::ports::store::{RecordWrite, StoreError};
+use crate::service::Service;
+
+/// New domains written in one transaction: short enough that nobody waits for it.
+const BATCH: usize = 100;
+/// Domains of a page that are looked up at once.
+const LOOKS: usize = 8;
+/// The statuses that mean work. Active and Failed domains are not polled: nothing per pass may grow
+/// with them.
+const POLLED: [Status; 4] = [
+    Status::PendingDns,
+    Status::PendingHttpProbe,
+    Status::Issuing,
+    Status::PendingRemoval,
+];
+
+/// Why domains could not be taken in.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    /// The Cabinet did not answer.
+    #[error(transparent)]
+    Cabinet(#[from] CabinetError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Notes the items of a page that cannot be used. Each is logged when it is new.
+pub(crate) fn note_refused(service: &Service, page: &CabinetPage) {
+    let now = service.now();
+    for item in &page.refused {
+        service.metrics.cabinet(CabinetEvent::ItemRefused);
+        if service.cabinet_health.refuse(item, now) {
+            tracing::warn!(
+                cabinet.item = item.id,
+                field = item.field,
+                value = item.value,
+                reason = item.reason,
+                "intake.item_refused"
+            );
+        }
+    }
+    let usable: Vec<DomainId> = page.domains.iter().map(|domain| domain.id).collect();
+    // Each resync sees every item again.
+    service
+        .cabinet_health
+        .forget_old(&usable, now - service.policy.resync_interval * 2);
+}
+
+/// Polls each status once. Returns those whose lists go round in circles; they are left off there.
+pub(super) async fn poll_once(service: &Service) -> Result<Vec<Status>, IntakeError> {
+    let mut rounds = Vec::new();
+    for status in POLLED {
+        let (mut cursor, mut trail) = (None::<String>, CursorTrail::default());
+        loop {
+            let page = service.cabinet.list(status, cursor.as_deref()).await?;
+            take_page(service, &page).await?;
+            match page.next {
+                Some(next) if trail.goes_round(&next) => {
+                    rounds.push(status);
+                    break;
+                }
+                Some(next) => cursor = Some(next),
+                None => break,
+            }
+            tokio::time::sleep(LIST_PAUSE).await;
+        }
+    }
+    Ok(rounds)
+}
+
+/// Brings our records in line with a page of what the Cabinet says, in its order. Domains that are
+/// new are written many at a time: one by one they would wait as long as the steps that are under
+/// way, each for its own turn to write. Returns whether anything was new.
+pub(super) async fn take_page(service: &Service, page: &CabinetPage) -> Result<bool, StoreError> {
+    note_refused(service, page);
+    let mut is_news = false;
+    let mut arrived = BTreeSet::new();
+    let mut arrivals = Vec::new();
+    for domains in page.domains.chunks(LOOKS) {
+        let looks = join_all(domains.iter().map(|domain| look(service, domain))).await;
+        for (domain, look) in domains.iter().zip(looks) {
+            // What was looked up was so before the domains ahead of it were written.
+            let mut first_of_its_name = |completion: &RecordWrite| {
+                let record = &completion.record;
+                arrived.insert(record.hostname.to_string()) & arrived.insert(record.id.to_string())
+            };
+            match look {
+                Look::Known => {}
+                Look::Arrival(completion) if first_of_its_name(&completion) => {
+                    is_news = true;
+                    arrivals.push(*completion);
+                }
+                Look::Arrival(_) | Look::Other => {
+                    insert(service, std::mem::take(&mut arrivals)).await?;
+                    is_news |= take(service, domain).await?;
+                }
+            }
+        }
+        if arrivals.len() >= BATCH {
+            insert(service, std::mem::take(&mut arrivals)).await?;
+        }
+    }
+    insert(service, arrivals).await?;
+    Ok(is_news)
+}
+
+/// What a first look says of a domain in a page.
+enum Look {
+    /// It is new to us.
+    Arrival(Box<RecordWrite>),
+    /// It says nothing newer than our record, such as an echo of our own report.
+    Known,
+    /// Whatever takes more thought.
+    Other,
+}
+
+async fn look(service: &Service, domain: &CabinetDomain) -> Look {
+    if brake::is_held(service, domain.id, domain.version) {
+        return Look::Known;
+    }
+    match service.store.domain(domain.id).await {
+        Ok(Some(record)) if is_known(&record, domain) => return Look::Known,
+        Ok(Some(_)) | Err(_) => return Look::Other,
+        Ok(None) => {}
+    }
+    plain_arrival(service, domain)
+        .await
+        .map_or(Look::Other, |completion| {
+            Look::Arrival(Box::new(completion))
+        })
+}
+
+/// The record of a domain that we have none of; `None` for whatever takes more thought.
+async fn plain_arrival(service: &Service, domain: &CabinetDomain) -> Option<RecordWrite> {
+    let names = Names::of(domain, &service.policy.names);
+    if names.refusal.is_some()
+        || service
+            .store
+            .domain_by_hostname(&names.hostname)
+            .await
+            .ok()?
+            .is_some()
+    {
+        return None;
+    }
+    let context = AlignContext {
+        policy: &service.policy,
+        replica: &service.replica,
+        now: service.now(),
+        occasion: Occasion::News,
+        last_retry: None,
+    };
+    arrival(&context, domain, &names)
+}
