@@ -5,11 +5,13 @@
 //! that has been silent longest is closed, so a flood of idle connections keeps nobody out. All
 //! bounds are in [`ServerLimits`].
 
+mod limits;
+mod place;
 mod register;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -21,78 +23,17 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use self::limits::ServerLimits;
+use self::place::{Connections, Place, UnderWay};
 pub(crate) use self::register::Peer;
-use self::register::{Bounds, Register, Stage};
-use crate::log_throttle::{LogThrottle, lock};
+use self::register::Stage;
+use crate::log_throttle::lock;
 use crate::mutual_tls::ServerTls;
 use crate::process;
-
-/// The bounds of a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ServerLimits {
-    /// Connections open at once; more wait in the kernel's queue. Lowered to the listener's share
-    /// of the process's file descriptors ([`process::descriptors_of_a_listener`]).
-    pub connections: usize,
-    /// Connections open at once from one client: an IPv4 address or an IPv6 network of 64 bits.
-    pub connections_per_client: usize,
-    /// Connections that have completed neither a TLS handshake nor the head of a request.
-    pub unproven: usize,
-    /// The same, from one client.
-    pub unproven_per_client: usize,
-    /// Longest time for the TLS handshake; without TLS, for the head of the first request.
-    pub handshake_timeout: Duration,
-    /// Longest time for the head of a request, the wait between two requests included.
-    pub head_timeout: Duration,
-    /// Longest head of a request, in bytes; at least 8192.
-    pub head_bytes: usize,
-    /// Longest time for running requests to finish after the stop.
-    pub drain_timeout: Duration,
-}
-
-impl Default for ServerLimits {
-    fn default() -> Self {
-        Self {
-            connections: 1024,
-            connections_per_client: 256,
-            unproven: 256,
-            unproven_per_client: 64,
-            handshake_timeout: Duration::from_secs(5),
-            head_timeout: Duration::from_secs(30),
-            head_bytes: 16 * 1024,
-            drain_timeout: Duration::from_secs(20),
-        }
-    }
-}
-
-impl ServerLimits {
-    /// These limits with at most so many connections.
-    fn at_most(self, connections: usize) -> Self {
-        if self.connections <= connections {
-            return self;
-        }
-        Self {
-            connections,
-            connections_per_client: self.connections_per_client.min(connections.div_ceil(2)),
-            unproven: self.unproven.min(connections.div_ceil(2)),
-            unproven_per_client: self.unproven_per_client.min(connections.div_ceil(4)),
-            ..self
-        }
-    }
-
-    const fn bounds(&self) -> Bounds {
-        Bounds {
-            total: self.connections,
-            per_peer: self.connections_per_client,
-            unproven: self.unproven,
-            unproven_per_peer: self.unproven_per_client,
-        }
-    }
-}
 
 /// The address at the other end of a request's connection: an extension of every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -325,110 +266,5 @@ impl Server {
         if let Err(error) = ended {
             tracing::debug!(%error, "http.connection_failed");
         }
-    }
-}
-
-/// The open connections of a listener.
-#[derive(Clone)]
-struct Connections {
-    /// One for each open connection, so that their number is bounded whatever the register says.
-    permits: Arc<Semaphore>,
-    register: Arc<Mutex<Register>>,
-    evictions: Arc<Mutex<LogThrottle>>,
-    refusals: Arc<Mutex<LogThrottle>>,
-}
-
-impl Connections {
-    fn new(limits: ServerLimits) -> Self {
-        Self {
-            permits: Arc::new(Semaphore::new(limits.connections)),
-            register: Arc::new(Mutex::new(Register::new(limits.bounds()))),
-            evictions: Arc::default(),
-            refusals: Arc::default(),
-        }
-    }
-
-    /// A place for a new connection, or `None` when its client has as many requests under way as it
-    /// may have connections.
-    fn admit(&self, client: SocketAddr, permit: OwnedSemaphorePermit) -> Option<Place> {
-        let admitted = lock(&self.register).admit(Peer::from(client.ip()));
-        if admitted.as_ref().is_none_or(|admitted| admitted.made_room) {
-            let count = lock(&self.evictions).is_due(Instant::now());
-            if let Some(count) = count {
-                tracing::warn!(
-                    client = %client.ip(),
-                    count,
-                    "http.connections_closed"
-                );
-            }
-        }
-        let admitted = admitted?;
-        Some(Place {
-            register: Arc::clone(&self.register),
-            id: admitted.id,
-            evicted: admitted.evicted,
-            made_room: admitted.made_room,
-            _permit: permit,
-        })
-    }
-}
-
-/// One connection's place in the register; dropping it gives the place back.
-struct Place {
-    register: Arc<Mutex<Register>>,
-    id: u64,
-    evicted: CancellationToken,
-    made_room: bool,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Place {
-    fn set_stage(&self, stage: Stage) {
-        lock(&self.register).set_stage(self.id, stage);
-    }
-
-    fn stage(&self) -> Option<Stage> {
-        lock(&self.register).stage(self.id)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        lock(&self.register).remove(self.id);
-    }
-}
-
-/// A request under way; its connection is not evicted meanwhile.
-struct UnderWay(Arc<Place>);
-
-impl UnderWay {
-    fn begin(place: &Arc<Place>) -> Self {
-        place.set_stage(Stage::Busy);
-        Self(Arc::clone(place))
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.set_stage(Stage::Idle);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bounds_lowered_for_want_of_descriptors_keep_their_proportions() {
-        let limits = ServerLimits::default();
-        assert_eq!(limits.at_most(1024), limits);
-        let lowered = limits.at_most(113).bounds();
-        let expected = Bounds {
-            total: 113,
-            per_peer: 57,
-            unproven: 57,
-            unproven_per_peer: 29,
-        };
-        assert_eq!(lowered, expected);
     }
 }
