@@ -1,28 +1,26 @@
 //! The service's side of the protocol.
 
+mod answer;
 mod batch;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use dps_domain::Hostname;
-use reqwest::{Method, RequestBuilder, Response, StatusCode, redirect};
+use reqwest::{Method, RequestBuilder, StatusCode, redirect};
 use secrecy::{ExposeSecret, SecretString};
-use serde::de::DeserializeOwned;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
+use self::answer::{Answer, unreachable_because};
 use crate::{
     AgentError, Applied, ApplyRequest, CHALLENGE_PATH_PREFIX, ChallengePublication, ChallengeToken,
-    Health, InventoryPage, Problem, ProblemCode,
+    Health, InventoryPage,
 };
 
 /// Calls to one agent at once, but for those that ask how it is. An agent has places for many more
 /// connections of one peer, and shares them with a second replica behind the same address.
 const MAX_CALLS: usize = 48;
-
-/// Longer answers are given up; a page of 1,000 inventory items has about 250 kB.
-const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
 /// How long a client waits.
 #[derive(Debug, Clone, Copy)]
@@ -58,20 +56,6 @@ impl From<SecretString> for Access {
             token: Some(token),
             tls: None,
         }
-    }
-}
-
-/// An answer, with the turn of its call until the body is read.
-#[derive(Debug)]
-struct Answer {
-    response: Response,
-    /// `None` for a call that takes no turn.
-    _turn: Option<OwnedSemaphorePermit>,
-}
-
-impl Answer {
-    fn status(&self) -> StatusCode {
-        self.response.status()
     }
 }
 
@@ -154,7 +138,7 @@ impl AgentClient {
     }
 
     /// The same unless the agent holds a newer generation, which it answers with
-    /// [`ProblemCode::GenerationStale`] and goes on serving. An agent that is too old to know of
+    /// [`crate::ProblemCode::GenerationStale`] and goes on serving. An agent that is too old to know of
     /// generations here removes whatever it holds.
     pub async fn remove_generation(
         &self,
@@ -275,96 +259,5 @@ impl AgentClient {
             response,
             _turn: turn,
         })
-    }
-
-    async fn accept(&self, answer: Answer) -> Result<Answer, AgentError> {
-        if answer.status().is_success() {
-            Ok(answer)
-        } else {
-            Err(self.refusal(answer).await)
-        }
-    }
-
-    async fn refusal(&self, answer: Answer) -> AgentError {
-        let agent = self.base.to_string();
-        let status = answer.status();
-        let problem = match self.body(answer).await {
-            Ok(body) => serde_json::from_slice::<Problem>(&body).ok(),
-            Err(error) => return error,
-        };
-        if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN {
-            let detail = problem.map_or_else(
-                || "it does not say why".to_owned(),
-                |problem| problem.detail,
-            );
-            return AgentError::Unauthorized { agent, detail };
-        }
-        problem.map_or_else(
-            || {
-                self.not_an_agent(&format!(
-                    "status {} without a problem document",
-                    status.as_u16()
-                ))
-            },
-            |problem| self.refused(problem),
-        )
-    }
-
-    fn refused(&self, problem: Problem) -> AgentError {
-        let agent = self.base.to_string();
-        let is_the_callers = (400..500).contains(&problem.status);
-        match problem {
-            problem if problem.code == ProblemCode::EdgeMismatch => AgentError::Mismatch {
-                agent,
-                detail: problem.detail,
-            },
-            Problem { code, detail, .. }
-                if is_the_callers && code != ProblemCode::RequestTimeout =>
-            {
-                AgentError::Refused {
-                    agent,
-                    code,
-                    detail,
-                }
-            }
-            Problem { code, detail, .. } => {
-                unreachable_because(&self.base, &format!("{code}: {detail}"), None)
-            }
-        }
-    }
-
-    async fn json<T: DeserializeOwned>(&self, answer: Answer) -> Result<T, AgentError> {
-        let body = self.body(answer).await?;
-        serde_json::from_slice(&body)
-            .map_err(|error| self.not_an_agent(&format!("the answer cannot be read: {error}")))
-    }
-
-    async fn body(&self, mut answer: Answer) -> Result<Vec<u8>, AgentError> {
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.response.chunk().await.map_err(|source| {
-            unreachable_because(
-                &self.base,
-                "the answer broke off",
-                Some(source.without_url()),
-            )
-        })? {
-            if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-                return Err(self.not_an_agent("the answer is longer than 1 MiB"));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
-    }
-
-    fn not_an_agent(&self, detail: &str) -> AgentError {
-        unreachable_because(&self.base, detail, None)
-    }
-}
-
-fn unreachable_because(base: &Url, detail: &str, source: Option<reqwest::Error>) -> AgentError {
-    AgentError::Unreachable {
-        agent: base.to_string(),
-        detail: detail.to_owned(),
-        source,
     }
 }
