@@ -120,3 +120,37 @@ impl Edge {
         self.on_disk(move |disk| disk.renew_list(&text)).await
     }
 }
+
+/// The span of one certificate's job: a line that is logged in it belongs to this hostname.
+fn job_span(hostname: &Hostname) -> tracing::Span {
+    tracing::info_span!("job", domain.hostname = %hostname)
+}
+
+/// The span of a burst. A burst of one job names its hostname.
+fn burst_span<'a>(mut hostnames: impl ExactSizeIterator<Item = &'a Hostname>) -> tracing::Span {
+    match (hostnames.len(), hostnames.next()) {
+        (1, Some(hostname)) => job_span(hostname),
+        (jobs, _) => tracing::info_span!("burst", jobs),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(span: &tracing::Span) -> Vec<&'static str> {
+        let fields = span.metadata().unwrap().fields();
+        fields.iter().map(|field| field.name()).collect()
+    }
+
+    #[test]
+    fn a_burst_of_one_job_names_its_hostname() {
+        let subscriber = tracing_subscriber::registry();
+        tracing::subscriber::with_default(subscriber, || {
+            let hostname = |text| Hostname::parse(text).unwrap();
+            let (one, two) = (hostname("a.example.com"), hostname("b.example.com"));
+            assert_eq!(names(&burst_span([&one].into_iter())), ["domain.hostname"]);
+            assert_eq!(names(&burst_span([&one, &two].into_iter())), ["jobs"]);
+        });
+    }
+}

@@ -31,15 +31,30 @@ pub(super) fn serves(state: Option<&StoreState>, held: &Held) -> bool {
     })
 }
 
+/// A certificate as HAProxy takes it.
+#[derive(Clone, Copy)]
+pub(super) struct Certificate<'a> {
+    /// Its store.
+    pub(super) name: &'a StoreName,
+    /// The hostname in the crt-list.
+    pub(super) hostname: &'a Hostname,
+    /// Chain and key.
+    pub(super) payload: &'a Payload,
+}
+
 /// Installs a certificate: new, set, commit and add for a new store; set and commit for a served
 /// one. For a state in between, it sends the missing commands. After an error HAProxy serves what
 /// it served before, unless it could not be reached to undo.
 pub(super) async fn install(
     runtime: &RuntimeApi,
     list: &ListName,
-    name: &StoreName,
-    (hostname, payload): (&Hostname, &Payload),
+    certificate: Certificate<'_>,
 ) -> Result<(), RuntimeError> {
+    let Certificate {
+        name,
+        hostname,
+        payload,
+    } = certificate;
     let before = runtime.inspect(name).await?;
     if before.is_none() {
         runtime.create(name).await?;

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use dps_domain::Hostname;
 use tokio::time::{Instant, sleep};
+use tracing::Instrument as _;
 
 use super::install::{self, uninstall};
+use super::job_span;
 use super::refusal::check_generation;
 use super::reload::REPLACEMENTS;
 use super::{Edge, Refusal};
@@ -144,7 +146,9 @@ impl Edge {
     async fn take_out(&self, hostname: &Hostname) -> Result<(), Refusal> {
         let name = self.disk.store_name(hostname)?;
         crash_point::before(Effect::CertificateUninstall);
-        uninstall(&self.runtime, self.disk.list(), &name).await?;
+        uninstall(&self.runtime, self.disk.list(), &name)
+            .instrument(job_span(hostname))
+            .await?;
         crash_point::after(Effect::CertificateUninstall);
         Ok(())
     }

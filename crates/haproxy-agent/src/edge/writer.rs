@@ -10,9 +10,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::apply::Verdict;
-use super::{Candidate, Edge, Refusal, Removal};
+use super::{Candidate, Edge, Refusal, Removal, burst_span};
 use crate::disk::{Disk, StoredCertificate};
 use crate::metrics::Metrics;
 
@@ -197,7 +198,8 @@ async fn work(edge: &mut Edge, burst: Vec<Job>) {
 
 async fn work_removals(edge: &mut Edge, removals: Vec<(Removal, oneshot::Sender<Removed>)>) {
     let (removals, replies): (Vec<_>, Vec<_>) = removals.into_iter().unzip();
-    let results = edge.remove_all(&removals).await;
+    let span = burst_span(removals.iter().map(|removal| &removal.hostname));
+    let results = edge.remove_all(&removals).instrument(span).await;
     for ((removal, reply), result) in removals.iter().zip(replies).zip(results) {
         let hostname = &removal.hostname;
         match &result {
@@ -225,7 +227,8 @@ async fn work_applies(
         candidates.push(candidate);
     }
     edge.metrics.observe_burst(candidates.len());
-    let verdicts = edge.apply_all(candidates).await;
+    let span = burst_span(callers.iter().map(|(hostname, ..)| hostname));
+    let verdicts = edge.apply_all(candidates).instrument(span).await;
     for ((hostname, since, reply), verdict) in callers.into_iter().zip(verdicts) {
         record_apply(&edge.metrics, &hostname, &verdict, since.elapsed());
         reply.send(verdict).ok();
