@@ -169,12 +169,7 @@ impl Loader {
         for node in environment::read(&self.variables, &template, &mut problems) {
             tree.merge(node);
         }
-        let applied = apply::apply(
-            &tree,
-            &template,
-            (self.pass_over, self.lists),
-            &mut problems,
-        );
+        let applied = apply::apply(&tree, &template, self.pass_over, self.lists, &mut problems);
         let origins = applied.origins.clone();
         let settings = decode::decode(applied, &template, &mut problems);
         if let Some(settings) = &settings {

@@ -92,7 +92,8 @@ async fn lock_in_tx(session: &mut Session, key: &BucketKey) -> Result<Bucket, St
 /// [`Term::now`](crate::term::Term::now).
 pub(crate) async fn lock_believed_in_tx(
     session: &mut Session,
-    (key, limit): (&BucketKey, &Limit),
+    key: &BucketKey,
+    limit: &Limit,
     now: Option<Timestamp>,
 ) -> Result<Bucket, StoreError> {
     let row = session.fetch(LOCK, args![key.as_str(), now]).await?;
@@ -135,7 +136,8 @@ async fn held(
 async fn hold_in_tx(
     session: &mut Session,
     domain: DomainId,
-    (key, limit): (&BucketKey, &Limit),
+    key: &BucketKey,
+    limit: &Limit,
     slot: Option<Timestamp>,
 ) -> Result<(), StoreError> {
     match slot {
@@ -151,7 +153,8 @@ async fn hold_in_tx(
 
 pub(crate) async fn debit(
     database: &Database,
-    (domain, token): (DomainId, LeaseToken),
+    domain: DomainId,
+    token: LeaseToken,
     charges: &[Charge],
     now: Timestamp,
     shared_now: Option<Timestamp>,
@@ -173,7 +176,7 @@ pub(crate) async fn debit(
             }
         } else {
             Position {
-                bucket: lock_believed_in_tx(&mut session, (&charge.key, &charge.limit), shared_now)
+                bucket: lock_believed_in_tx(&mut session, &charge.key, &charge.limit, shared_now)
                     .await?,
                 slot: held(&mut session, domain, &charge.key).await?,
             }
@@ -190,13 +193,7 @@ pub(crate) async fn debit(
                 write_in_tx(&mut session, &charge.key, after.bucket).await?;
             }
             if before.slot != after.slot {
-                hold_in_tx(
-                    &mut session,
-                    domain,
-                    (&charge.key, &charge.limit),
-                    after.slot,
-                )
-                .await?;
+                hold_in_tx(&mut session, domain, &charge.key, &charge.limit, after.slot).await?;
             }
         }
     }
@@ -238,13 +235,14 @@ fn debited(ruling: &Ruling, charges: &[Charge]) -> Debit {
 
 pub(crate) async fn take(
     database: &Database,
-    (key, limit): (&BucketKey, &Limit),
+    key: &BucketKey,
+    limit: &Limit,
     now: Timestamp,
     shared_now: Option<Timestamp>,
     most: u32,
 ) -> Result<Taken, StoreError> {
     let mut session = database.write("take tokens of a limit of the CA").await?;
-    let bucket = lock_believed_in_tx(&mut session, (key, limit), shared_now).await?;
+    let bucket = lock_believed_in_tx(&mut session, key, limit, shared_now).await?;
     let count = bucket.tokens(limit, now).min(most);
     let left = bucket.count(limit, now, count);
     if count > 0 {
@@ -292,7 +290,7 @@ pub(crate) async fn apply_in_tx(
         if let Some(domain) = domain
             && before.slot != after.slot
         {
-            hold_in_tx(session, domain, (&entry.key, &entry.limit), after.slot).await?;
+            hold_in_tx(session, domain, &entry.key, &entry.limit, after.slot).await?;
         }
     }
     Ok(())
@@ -343,7 +341,7 @@ pub(crate) async fn compact(
         let key = BucketKey::stored(row.fields(TABLE, "bucket").key());
         let (seen, limit) = (read(Some(row))?, limits.of_bucket(&key));
         if seen.compacted(&limit, now, None) != seen {
-            compact_one(database, (&key, &limit), now).await?;
+            compact_one(database, &key, &limit, now).await?;
         }
         last = Some(key);
     }
@@ -353,7 +351,8 @@ pub(crate) async fn compact(
 
 async fn compact_one(
     database: &Database,
-    (key, limit): (&BucketKey, &Limit),
+    key: &BucketKey,
+    limit: &Limit,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let mut session = database.write("compact a limit of the CA").await?;

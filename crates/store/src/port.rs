@@ -122,7 +122,7 @@ impl LeaseStore for Store {
             token: self.new_token(now),
             kept: self.events_per_domain,
         };
-        lease::acquire_queued(&self.database, &self.turns, (orders, limit), request).await
+        lease::acquire_queued(&self.database, &self.turns, orders, limit, request).await
     }
 
     async fn waiting(&self, lane: Lane, most: u32) -> Result<u32, StoreError> {
@@ -148,7 +148,7 @@ impl LeaseStore for Store {
         ttl: Duration,
     ) -> Result<Lease, StoreError> {
         let (rules, term) = (self.rules().await?, self.term(ttl));
-        lease::complete_and_extend(&self.database, (token, completion), (next, term), rules).await
+        lease::complete_and_extend(&self.database, token, completion, next, term, rules).await
     }
 
     async fn release(&self, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {
@@ -166,7 +166,7 @@ impl LimitStore for Store {
         now: Timestamp,
     ) -> Result<Debit, StoreError> {
         let shared_now = self.term(Duration::ZERO).now;
-        ledger::debit(&self.database, (domain, token), charges, now, shared_now).await
+        ledger::debit(&self.database, domain, token, charges, now, shared_now).await
     }
 
     async fn ledger_take(
@@ -177,7 +177,7 @@ impl LimitStore for Store {
         most: u32,
     ) -> Result<Taken, StoreError> {
         let shared_now = self.term(Duration::ZERO).now;
-        ledger::take(&self.database, (key, limit), now, shared_now, most).await
+        ledger::take(&self.database, key, limit, now, shared_now, most).await
     }
 
     async fn ledger_apply(&self, entries: &[Entry], now: Timestamp) -> Result<(), StoreError> {

@@ -95,7 +95,7 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Config(Config::Check { role, json }) => {
             let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr().lock());
-            Ok(config::check(path, role, json, (&mut out, &mut err))?)
+            Ok(config::check(path, role, json, &mut out, &mut err)?)
         }
         Command::Config(Config::Sample) => {
             cli::output::write(format_args!("{}", config::SAMPLE))?;
@@ -235,7 +235,7 @@ async fn ask(store: &Store, settings: &Settings, command: Domains) -> anyhow::Re
         }
         Domains::Show { host, events, json } => {
             let has_left = |edge: &KnownEdge| edges::has_left(edge, &settings.haproxy_agent, now);
-            domains::show(store, policy, &hostname(&host)?, (events, json), has_left).await?;
+            domains::show(store, policy, &hostname(&host)?, events, json, has_left).await?;
         }
         Domains::Retry { host } => {
             let record =
@@ -263,7 +263,7 @@ async fn ask_limits(store: &Store, settings: &Settings, command: Limits) -> anyh
     match command {
         Limits::Show { json } => limits::print(store, ca, now, json).await,
         Limits::Lift { limit, name } => {
-            limits::lift_by_name(store, ca, now, (&limit, name.as_deref())).await
+            limits::lift_by_name(store, ca, now, &limit, name.as_deref()).await
         }
     }
 }

@@ -23,7 +23,8 @@ pub(super) struct Applied {
 pub(super) fn apply(
     tree: &Node,
     template: &Value,
-    (pass_over, lists): (&[&str], &[ListOf]),
+    pass_over: &[&str],
+    lists: &[ListOf],
     problems: &mut Vec<Problem>,
 ) -> Applied {
     let mut walk = Walk {

@@ -189,12 +189,12 @@ pub(crate) async fn acquire_due(
 pub(crate) async fn acquire_queued(
     database: &Database,
     turns: &Turns,
-    (orders, limit): (&BucketKey, &Limit),
+    orders: &BucketKey,
+    limit: &Limit,
     mut request: AcquireRequest,
 ) -> Result<Vec<Lease>, StoreError> {
     let mut session = database.write("lease queued domains").await?;
-    let bucket =
-        ledger::lock_believed_in_tx(&mut session, (orders, limit), request.term.now).await?;
+    let bucket = ledger::lock_believed_in_tx(&mut session, orders, limit, request.term.now).await?;
     let tokens = usize::try_from(bucket.tokens(limit, request.now)).unwrap_or(usize::MAX);
     request.limit = request.limit.min(tokens);
     let leased = acquire_in_tx(&mut session, turns, &request).await?;
@@ -238,7 +238,7 @@ async fn acquire_in_tx(
             .await?;
     }
     let (first, halves) = turns.next(request.lane);
-    let rows = take_in_turn(session, (first, halves), request).await?;
+    let rows = take_in_turn(session, first, halves, request).await?;
     let mut leases = Vec::with_capacity(rows.len());
     let mut served = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -255,7 +255,8 @@ async fn acquire_in_tx(
                     row,
                     request.token,
                     request.now,
-                    (&error, request.kept),
+                    &error,
+                    request.kept,
                 )
                 .await?;
             }
@@ -280,7 +281,8 @@ pub(crate) async fn waiting(database: &Database, lane: Lane, most: u32) -> Resul
 /// Acquires in the rounds that the module describes.
 async fn take_in_turn(
     session: &mut Session,
-    (first, halves): (u32, i64),
+    first: u32,
+    halves: i64,
     request: &AcquireRequest,
 ) -> Result<Vec<Row>, StoreError> {
     let mut taken = Vec::new();
@@ -362,8 +364,10 @@ pub(crate) async fn complete_all(
 /// Writes an outcome and extends the lease under the token `next`.
 pub(crate) async fn complete_and_extend(
     database: &Database,
-    (token, completion): (LeaseToken, &RecordWrite),
-    (next, term): (LeaseToken, Term),
+    token: LeaseToken,
+    completion: &RecordWrite,
+    next: LeaseToken,
+    term: Term,
     rules: Rules,
 ) -> Result<Lease, StoreError> {
     let mut session = database

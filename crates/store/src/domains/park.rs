@@ -35,7 +35,8 @@ pub(super) async fn park_in_tx(
     row: &Row,
     token: LeaseToken,
     now: Timestamp,
-    (error, kept): (&StoreError, u32),
+    error: &StoreError,
+    kept: u32,
 ) -> Result<(), StoreError> {
     let fields = row.fields(TABLE, "id");
     let again = now + RETRY_DELAY;

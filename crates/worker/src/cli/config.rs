@@ -25,7 +25,8 @@ pub fn check(
     config: Option<&Path>,
     role: Role,
     as_json: bool,
-    (out, err): (&mut dyn Write, &mut dyn Write),
+    out: &mut dyn Write,
+    err: &mut dyn Write,
 ) -> Result<ExitCode, OutputError> {
     let loaded = match Settings::load(config) {
         Ok(loaded) => loaded,

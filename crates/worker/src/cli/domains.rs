@@ -78,7 +78,8 @@ pub async fn show(
     store: &dyn CertificateStore,
     policy: &Policy,
     hostname: &Hostname,
-    (limit, as_json): (u32, bool),
+    limit: u32,
+    as_json: bool,
     has_left: impl Fn(&KnownEdge) -> bool,
 ) -> anyhow::Result<()> {
     let record = store.domain_by_hostname(hostname).await?.with_context(|| {

@@ -62,7 +62,8 @@ pub async fn lift_by_name(
     store: &dyn CertificateStore,
     ca: &LetsEncrypt,
     now: Timestamp,
-    (limit, name): (&str, Option<&str>),
+    limit: &str,
+    name: Option<&str>,
 ) -> anyhow::Result<()> {
     let kind = LimitKind::named(limit).with_context(|| {
         let known = LimitKind::ALL.map(LimitKind::as_str).join(", ");
