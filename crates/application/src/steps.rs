@@ -17,7 +17,7 @@ mod validate;
 
 use std::time::Duration;
 
-use dps_domain::backoff::lengthened;
+use dps_domain::backoff::spread;
 use dps_domain::decide::{Action, next_action};
 use dps_domain::limits::{Endpoint, LimitKind};
 use dps_domain::outcome::{Outcome, Then};
@@ -184,7 +184,7 @@ impl StepContext<'_> {
     /// A moment a little after the one that others were told as well.
     fn at(&self, until: Until) -> Then {
         let service = self.service;
-        Then::At(ledger::spread(
+        Then::At(ledger::soon_after(
             until.at(),
             service.now(),
             service.randomness.unit(),
@@ -197,7 +197,7 @@ impl StepContext<'_> {
         let service = self.service;
         service.local_fault(party, detail);
         self.evidence.note("machineFailed", detail);
-        let pause = lengthened(LOCAL_FAULT_PAUSE, 1.0, service.randomness.unit());
+        let pause = spread(LOCAL_FAULT_PAUSE, 1.0..=2.0, service.randomness.unit());
         Outcome::Waiting {
             until: service.now() + pause,
             kind: EventKind::MachineFailed,
@@ -211,7 +211,7 @@ impl StepContext<'_> {
         let kind = LimitKind::Requests(self.endpoint());
         self.waits(AcmeWait::Limit(kind));
         let now = service.now();
-        let due = ledger::spread(until.at(), now, service.randomness.unit());
+        let due = ledger::soon_after(until.at(), now, service.randomness.unit());
         // The transport holds requests back for a moment after the CA was busy, too. Only a limit
         // holds them for longer.
         if until.at() <= now + UNTOLD_PAUSE {
@@ -342,7 +342,7 @@ impl Fault {
             Self::AccountBlocked { until, .. } => {
                 context.evidence.nothing_sent();
                 let service = context.service;
-                Then::At(ledger::spread(
+                Then::At(ledger::soon_after(
                     *until,
                     service.now(),
                     service.randomness.unit(),

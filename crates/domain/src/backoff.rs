@@ -1,5 +1,6 @@
 //! Growing delays with jitter.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -19,26 +20,20 @@ impl Backoff {
     pub fn delay(&self, attempt: u32, jitter: f64) -> Duration {
         let doublings = attempt.saturating_sub(1).min(31);
         let step = self.initial.saturating_mul(1 << doublings).min(self.max);
-        shortened(step, jitter)
+        spread(step, SHORTENED, jitter)
     }
 }
 
-/// The interval of periodic work, from 90 % to 110 % of it by `jitter` in `0.0..1.0`. Work that
-/// began together spreads out.
-pub fn about(interval: Duration, jitter: f64) -> Duration {
-    interval.mul_f64(0.9 + 0.2 * jitter.clamp(0.0, 1.0))
-}
+/// The shares of [`spread`] for the interval of periodic work.
+pub const AROUND: RangeInclusive<f64> = 0.9..=1.1;
+/// The shares of [`spread`] for a wait that has a latest end.
+pub const SHORTENED: RangeInclusive<f64> = 0.75..=1.0;
 
-/// Shortens a wait to 75 % to 100 % of it by `jitter` in `0.0..1.0`, for waits that have a latest
-/// end.
-pub fn shortened(wait: Duration, jitter: f64) -> Duration {
-    wait.mul_f64(0.75 + 0.25 * jitter.clamp(0.0, 1.0))
-}
-
-/// Lengthens a wait by up to `share` of it, by `jitter` in `0.0..1.0`, for waits that another party
-/// asked for.
-pub fn lengthened(wait: Duration, share: f64, jitter: f64) -> Duration {
-    wait.mul_f64(1.0 + share * jitter.clamp(0.0, 1.0))
+/// Places a wait between two shares of it, by `jitter` in `0.0..1.0`. Waits that began together end
+/// apart.
+pub fn spread(wait: Duration, shares: RangeInclusive<f64>, jitter: f64) -> Duration {
+    let (least, most) = shares.into_inner();
+    wait.mul_f64(least + (most - least) * jitter.clamp(0.0, 1.0))
 }
 
 /// The pause before the next order after the `failures`-th failed validation, counted from 1: 10
@@ -50,7 +45,7 @@ pub fn backoff_after_failed_validation(failures: u32, jitter: f64) -> Duration {
         2 => 100,
         _ => 24 * 60,
     };
-    lengthened(Duration::from_secs(minutes * 60), 0.1, jitter)
+    spread(Duration::from_secs(minutes * 60), 1.0..=1.1, jitter)
 }
 
 #[cfg(test)]
@@ -82,15 +77,12 @@ mod tests {
     #[test]
     fn a_wait_is_spread_around_below_or_above_it() {
         let wait = Duration::from_secs(100);
-        let ends = |spread: &dyn Fn(f64) -> Duration| {
-            [0.0, 0.5, 1.0, 7.0].map(|jitter| spread(jitter).as_secs())
+        let ends = |shares: RangeInclusive<f64>| {
+            [0.0, 0.5, 1.0, 7.0].map(|jitter| spread(wait, shares.clone(), jitter).as_secs())
         };
-        assert_eq!(ends(&|jitter| about(wait, jitter)), [90, 100, 110, 110]);
-        assert_eq!(ends(&|jitter| shortened(wait, jitter)), [75, 87, 100, 100]);
-        assert_eq!(
-            ends(&|jitter| lengthened(wait, 0.5, jitter)),
-            [100, 125, 150, 150]
-        );
+        assert_eq!(ends(AROUND), [90, 100, 110, 110]);
+        assert_eq!(ends(SHORTENED), [75, 87, 100, 100]);
+        assert_eq!(ends(1.0..=1.5), [100, 125, 150, 150]);
     }
 
     proptest! {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use dps_domain::backoff::lengthened;
+use dps_domain::backoff::spread;
 use dps_domain::limits::{BucketKey, Change, Endpoint, Entry, LimitKind, Refused};
 use dps_domain::{Failure, Timestamp, Until};
 use secrecy::SecretString;
@@ -143,7 +143,7 @@ async fn first_registration(service: &Service, key: &SecretString) -> Result<Str
             return register_alone(service, key, &lease).await;
         }
         if Instant::now() + wait >= ends {
-            let until = service.now() + lengthened(LOOK_AGAIN, 1.0, service.randomness.unit());
+            let until = service.now() + spread(LOOK_AGAIN, 1.0..=2.0, service.randomness.unit());
             return Err(AccountError::Pending { until });
         }
         tokio::time::sleep(wait).await;

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dps_domain::backoff::about;
+use dps_domain::backoff::{AROUND, spread};
 use dps_domain::record::missing;
 use dps_domain::record::names::{Names, is_refusal_over};
 use dps_domain::{DomainId, IllegalTransition, Status, Timestamp, with_causes};
@@ -154,7 +154,7 @@ pub async fn resync(service: &Service) -> Result<bool, IntakeError> {
                 ..
             } = progress;
             tracing::info!(named, different, records, missing, "resync.done");
-            let next = service.now() + about(interval, service.randomness.unit());
+            let next = service.now() + spread(interval, AROUND, service.randomness.unit());
             store.periodic_release(&lease, None, next).await?;
             Ok(true)
         }

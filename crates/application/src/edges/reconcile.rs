@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dps_domain::backoff::about;
+use dps_domain::backoff::{AROUND, spread};
 use dps_domain::inventory::{Difference, Entry, InventoryDigest, differences};
 use dps_domain::policy::Policy;
 use dps_domain::{Hostname, Phase, Timestamp, with_causes};
@@ -109,7 +109,7 @@ pub async fn compare(
             let policy = &service.policy;
             let has_settled =
                 !differed && known.is_some_and(|known| is_settled(known, policy, now));
-            let interval = about(policy.fleet.interval, service.randomness.unit());
+            let interval = spread(policy.fleet.interval, AROUND, service.randomness.unit());
             let pause = if has_settled {
                 interval
             } else {

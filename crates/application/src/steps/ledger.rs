@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use dps_domain::backoff;
 use dps_domain::lane::Lane;
 use dps_domain::limits::{
     BucketKey, Change, Charge, Endpoint, Entry, Exemption, Limit, LimitKind, Refused,
@@ -38,12 +39,9 @@ const OF_ORDER: [LimitKind; 4] = [
 ];
 
 /// A moment a little after `at`, another one for everybody who waits for it.
-pub(super) fn spread(at: Timestamp, now: Timestamp, jitter: f64) -> Timestamp {
-    at + at
-        .since(now)
-        .mul_f64(SPREAD)
-        .min(LONGEST_SPREAD)
-        .mul_f64(jitter)
+pub(super) fn soon_after(at: Timestamp, now: Timestamp, jitter: f64) -> Timestamp {
+    let longest = at.since(now).mul_f64(SPREAD).min(LONGEST_SPREAD);
+    at + backoff::spread(longest, 0.0..=1.0, jitter)
 }
 
 /// What the CA will not count for this order. `replaces` tells that it names its predecessor within
@@ -121,7 +119,7 @@ pub(super) async fn debit(
         Debit::Wait { until, kind } => {
             // A slot is the domain's own; a park ends for all at once.
             let begins = if service.limits.get(kind).is_none() {
-                spread(until, now, service.randomness.unit())
+                soon_after(until, now, service.randomness.unit())
             } else {
                 until
             };

@@ -1,7 +1,7 @@
 //! Does a live domain still point at us? Looked at now and then, so that a customer who left hears
 //! of it long before the renewal.
 
-use dps_domain::backoff::about;
+use dps_domain::backoff::{AROUND, spread};
 use dps_domain::dns::DnsVerdict;
 use dps_domain::{EventKind, Timestamp};
 
@@ -20,7 +20,11 @@ pub(super) async fn recheck(context: &StepContext<'_>, renew_at: Timestamp) -> O
     }
     match verdict {
         DnsVerdict::PointsAtUs { .. } => {
-            let interval = about(service.policy.recheck.interval, service.randomness.unit());
+            let interval = spread(
+                service.policy.recheck.interval,
+                AROUND,
+                service.randomness.unit(),
+            );
             Outcome::Confirmed {
                 until: renew_at.min(now + interval),
             }

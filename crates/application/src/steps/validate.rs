@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dps_domain::backoff::lengthened;
+use dps_domain::backoff::spread;
 use dps_domain::{Event, EventKind, Failure, FailureCode, OrderId};
 use serde_json::json;
 
@@ -224,7 +224,7 @@ async fn doubt(
                 edge: "port 80".into(),
                 detail: format!("the CA says: {detail}"),
             };
-            let rest = lengthened(BY_CHANCE, 0.5, service.randomness.unit());
+            let rest = spread(BY_CHANCE, 1.0..=1.5, service.randomness.unit());
             context.failed(ours, Then::NewOrderAt(service.now() + rest))
         }
         // The path is right now. Once, that is taken for a moment's outage of ours, and nobody is

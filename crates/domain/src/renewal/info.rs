@@ -13,7 +13,7 @@ use super::{
     DAY, WaitCause, earliest_renewal, longest_wait, renewal_deadline, renewal_moment, urgent_from,
 };
 use crate::Timestamp;
-use crate::backoff::{Backoff, shortened};
+use crate::backoff::{Backoff, SHORTENED, spread};
 use crate::until::{Purpose, Until};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -187,10 +187,10 @@ impl RenewalInfo {
     /// Returns the state after another poll. A failure forgets nothing.
     #[must_use]
     pub fn after(&self, answer: &RenewalInfoAnswer, now: Timestamp, jitter: f64) -> Self {
-        let spread = |wait: Duration| shortened(wait, jitter);
+        let soon_before = |wait: Duration| spread(wait, SHORTENED, jitter);
         let a_little_after = |until: &Until| {
             let told = poll_again_at(Some(until.at()), now);
-            told + (told.since(now) / 4).mul_f64(jitter.clamp(0.0, 1.0))
+            told + spread(told.since(now) / 4, 0.0..=1.0, jitter)
         };
         let failures = self.failures.saturating_add(1);
         let failed = |poll_at| Self {
@@ -212,7 +212,7 @@ impl RenewalInfo {
             RenewalInfoAnswer::NotOffered => Self {
                 window: None,
                 explanation_url: None,
-                poll_at: now + spread(LONGEST),
+                poll_at: now + soon_before(LONGEST),
                 failures: 0,
             },
             // Polls never come before the CA's time, and not all at that time. A CA that names a
@@ -223,7 +223,7 @@ impl RenewalInfo {
             RenewalInfoAnswer::Unavailable { until: None } => {
                 failed(now + RETRY.delay(failures, jitter))
             }
-            RenewalInfoAnswer::Refused => failed(now + spread(USUAL)),
+            RenewalInfoAnswer::Refused => failed(now + soon_before(USUAL)),
             RenewalInfoAnswer::Unasked { until } => Self {
                 poll_at: until
                     .as_ref()

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use dps_domain::Hostname;
+use dps_domain::backoff::spread;
 use tokio::time::{Instant, sleep};
 
 use super::answers::{self, ListEntry, Process, StoreListing, StoreState};
@@ -11,6 +12,8 @@ use super::command::{self, Command, unintelligible};
 use super::{Endpoint, ListName, Payload, RuntimeError, StoreName, batch, connection};
 use crate::random;
 
+/// Longest pause before a command is repeated to a HAProxy whose certificates are locked.
+const LOCKED_PAUSE: Duration = Duration::from_millis(200);
 /// Stores asked for in one line; their names stay below HAProxy's 16 kB line.
 const INSPECT_BATCH: usize = 50;
 const INSPECT_BATCH_BYTES: usize = 12_000;
@@ -176,11 +179,7 @@ impl RuntimeApi {
                 None if Instant::now() >= give_up => return Err(RuntimeError::Locked),
                 None => {
                     tracing::debug!("haproxy.locked");
-                    sleep(random::jitter(
-                        Duration::from_millis(10),
-                        Duration::from_millis(200),
-                    ))
-                    .await;
+                    sleep(spread(LOCKED_PAUSE, 0.05..=1.0, random::unit())).await;
                 }
             }
         }
