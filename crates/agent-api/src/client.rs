@@ -138,8 +138,8 @@ impl AgentClient {
     }
 
     /// The same unless the agent holds a newer generation, which it answers with
-    /// [`crate::ProblemCode::GenerationStale`] and goes on serving. An agent that is too old to know of
-    /// generations here removes whatever it holds.
+    /// [`crate::ProblemCode::GenerationStale`] and goes on serving. An agent that is too old to
+    /// know of generations here removes whatever it holds.
     pub async fn remove_generation(
         &self,
         hostname: &Hostname,
