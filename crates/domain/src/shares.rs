@@ -11,13 +11,13 @@ pub struct PoolShare {
     pub guaranteed: usize,
     /// Permits that it holds.
     pub held: usize,
-    /// Whether it may have work waiting.
-    pub hungry: bool,
+    /// Whether it may have due work.
+    pub may_have_due: bool,
 }
 
 /// Returns the share that gets the next permits, and their largest number. Returns `None` if all
-/// permits are held or no share is hungry. Call it again after the permits were taken, or after the
-/// share proved to need fewer.
+/// permits are held or no share may have due work. Call it again after the permits were taken, or
+/// after the share proved to need fewer.
 pub fn next_grant(pool: usize, shares: &[PoolShare]) -> Option<(usize, usize)> {
     let held = shares
         .iter()
@@ -30,7 +30,7 @@ pub fn next_grant(pool: usize, shares: &[PoolShare]) -> Option<(usize, usize)> {
     let first = |wanted: &dyn Fn(&PoolShare) -> bool| {
         shares
             .iter()
-            .position(|share| share.hungry && wanted(share))
+            .position(|share| share.may_have_due && wanted(share))
     };
     if let Some(index) = first(&|share| owed(share) > 0) {
         return Some((index, owed(&shares[index]).min(free)));
@@ -55,13 +55,13 @@ mod tests {
     /// for.
     fn hand_out(pool: usize, shares: &mut [PoolShare], waiting: &mut [usize]) {
         for share in shares.iter_mut() {
-            share.hungry = true;
+            share.may_have_due = true;
         }
         while let Some((index, most)) = next_grant(pool, shares) {
             assert!(most > 0, "a grant of nothing would never end");
             let taken = most.min(waiting[index]);
             shares[index].held += taken;
-            shares[index].hungry = taken == most;
+            shares[index].may_have_due = taken == most;
             waiting[index] -= taken;
         }
     }
@@ -70,7 +70,7 @@ mod tests {
         let share = |&guaranteed| PoolShare {
             guaranteed,
             held: 0,
-            hungry: false,
+            may_have_due: false,
         };
         guarantees.iter().map(share).collect()
     }

@@ -16,14 +16,13 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::run_step::{give_back, lease, next_due, run_consecutive_steps, step_all};
+use super::run_step::{lease, next_due, release_unused, run_consecutive_steps, step_all};
 use crate::engine::wake::{WakeSignal, Waker};
 use crate::ports::store::{Lease, StoreError};
 use crate::service::Service;
 
-/// Between two looks at work that is due and cannot be had, because another replica has just locked
-/// it.
-const BREATH: Duration = Duration::from_millis(20);
+/// Retry delay when the due rows are locked by another replica.
+const LOCKED_RETRY_DELAY: Duration = Duration::from_millis(20);
 /// The pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(2);
 
@@ -31,15 +30,15 @@ const STORE_PAUSE: Duration = Duration::from_secs(2);
 pub(crate) async fn run(service: Arc<Service>, pool: Pool, shutdown: CancellationToken) {
     let mut lanes = Lanes::new(&pool);
     let mut steps = JoinSet::new();
-    // Apart from `pause`, which begins anew whenever a signal is rung: in a lane that nobody rings
-    // for, work must not wait for the others to fall silent.
+    // A timer of its own: `pause` restarts at every signal, so busy lanes could postpone the poll
+    // of a quiet lane without limit.
     let period = service.policy.poll_interval;
     let mut poll_interval = tokio::time::interval_at(Instant::now() + period, period);
     poll_interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !shutdown.is_cancelled() {
         while steps.try_join_next().is_some() {}
         let pause = match lanes
-            .lease(&service, &mut steps, &mut poll_interval, &shutdown)
+            .start_due_steps(&service, &mut steps, &mut poll_interval, &shutdown)
             .await
         {
             Ok(()) => lanes.pause(&service),
@@ -52,11 +51,11 @@ pub(crate) async fn run(service: Arc<Service>, pool: Pool, shutdown: Cancellatio
         tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
-            _ = poll_interval.tick() => lanes.look_everywhere(),
-            index = lanes.wait(&service.waker) => lanes.queues[index].hungry = true,
-            // A permit that is free again is of no use while nobody waits for one.
-            () = lanes.ended.notified(), if lanes.is_hungry() => {}
-            () = tokio::time::sleep(pause) => lanes.look_everywhere(),
+            _ = poll_interval.tick() => lanes.mark_all_lanes(),
+            index = lanes.wait(&service.waker) => lanes.queues[index].may_have_due = true,
+            // A released permit matters only while a lane waits for one.
+            () = lanes.permit_released.notified(), if lanes.may_have_due() => {}
+            () = tokio::time::sleep(pause) => lanes.mark_all_lanes(),
         }
     }
     while steps.join_next().await.is_some() {}
@@ -67,28 +66,27 @@ struct Lanes {
     permits: usize,
     guaranteed: Vec<usize>,
     queues: Vec<Queue>,
-    /// Rung whenever a permit is free again.
-    ended: Arc<Notify>,
+    /// Notified when a permit is released.
+    permit_released: Arc<Notify>,
 }
 
-/// What is known of the work that waits in one lane.
+/// The state of one lane of the pool.
 struct Queue {
     lane: Lane,
     /// The place of its share in the pool.
     share: usize,
     under_way: Arc<AtomicUsize>,
-    /// Whether there may be due work that nobody leased yet.
-    hungry: bool,
-    /// When there will be, as far as was seen last; at least [`BREATH`] after that.
+    /// Whether the lane may hold due records that are not leased.
+    may_have_due: bool,
+    /// The earliest time of the next acquisition, as of the last query and at least
+    /// [`LOCKED_RETRY_DELAY`] after it; `None` if the lane is empty or was not queried yet.
     next_due: Option<Timestamp>,
 }
 
 impl Queue {
-    /// The moment at which the lane is looked at although nobody rings; `None` waits for the
-    /// periodic pass.
+    /// Returns when to query the lane without a signal; `None`: at the next poll.
     fn wakes_at(&self) -> Option<Timestamp> {
-        // Nobody waits for a look at a live domain: those that come due until the next periodic
-        // pass are leased together, in one transaction instead of one each.
+        // A recheck may wait for the poll. Rechecks that are due by then share one transaction.
         self.next_due.filter(|_| self.lane != Lane::Recheck)
     }
 }
@@ -99,7 +97,7 @@ impl Lanes {
             lane,
             share,
             under_way: Arc::default(),
-            hungry: true,
+            may_have_due: true,
             next_due: None,
         };
         let queues = pool.shares.iter().enumerate();
@@ -109,7 +107,7 @@ impl Lanes {
             queues: queues
                 .flat_map(|(index, share)| share.lanes.iter().map(move |lane| queue(index, *lane)))
                 .collect(),
-            ended: Arc::default(),
+            permit_released: Arc::default(),
         }
     }
 
@@ -122,8 +120,8 @@ impl Lanes {
         names.join(", ")
     }
 
-    /// Leases what is due and may be stepped now, and starts the steps.
-    async fn lease(
+    /// Leases due records as far as there are permits, and starts their steps.
+    async fn start_due_steps(
         &mut self,
         service: &Arc<Service>,
         steps: &mut JoinSet<()>,
@@ -131,23 +129,23 @@ impl Lanes {
         shutdown: &CancellationToken,
     ) -> Result<(), StoreError> {
         while !shutdown.is_cancelled() {
-            // A backlog of quick steps keeps this loop going for as long as it lasts. Work that
-            // becomes due in a lane above is noticed between two of its grants.
+            // During a backlog this loop does not return to `run`. Check signals and due times
+            // before each grant, so that lanes of higher priority are served.
             self.notice_due(service, poll);
             let Some((index, permits)) = self.next_grant() else {
                 break;
             };
             let queue = &mut self.queues[index];
             let (leases, deadline) = lease(service, queue.lane, permits).await?;
-            queue.hungry = leases.len() == permits;
+            queue.may_have_due = leases.len() == permits;
             let begun = leases.into_iter().map(|lease| {
-                let permit = UnderWay::begin(service, queue.lane, &queue.under_way, &self.ended);
+                let permit =
+                    StepPermit::begin(service, queue.lane, &queue.under_way, &self.permit_released);
                 (lease, permit)
             });
-            // Looks at live domains are little work each, and many: they share a task, and the
-            // transactions in which they are recorded.
+            // Rechecks are short and numerous: one task runs them and writes them together.
             if queue.lane == Lane::Recheck {
-                let begun: Vec<(Lease, UnderWay)> = begun.collect();
+                let begun: Vec<(Lease, StepPermit)> = begun.collect();
                 if !begun.is_empty() {
                     spawn(steps, service, (queue.lane, shutdown), begun, deadline);
                 }
@@ -156,8 +154,8 @@ impl Lanes {
                     spawn(steps, service, (queue.lane, shutdown), vec![one], deadline);
                 });
             }
-            if !queue.hungry {
-                let soonest = service.now() + BREATH;
+            if !queue.may_have_due {
+                let soonest = service.now() + LOCKED_RETRY_DELAY;
                 let due = next_due(service, queue.lane).await?;
                 queue.next_due = due.map(|due| due.max(soonest));
             }
@@ -165,25 +163,27 @@ impl Lanes {
         Ok(())
     }
 
-    /// Marks the lanes in which work may have become due since they were looked at, without
-    /// waiting.
+    /// Marks the lanes in which work may have become due since the last query, without waiting.
     fn notice_due(&mut self, service: &Service, poll: &mut Interval) {
         if poll.tick().now_or_never().is_some() {
-            return self.look_everywhere();
+            return self.mark_all_lanes();
         }
         let now = service.now();
         for queue in &mut self.queues {
             let is_due = queue.wakes_at().is_some_and(|due| due <= now);
-            queue.hungry |= service.waker.take_notified(WakeSignal::Lane(queue.lane)) || is_due;
+            queue.may_have_due |=
+                service.waker.take_notified(WakeSignal::Lane(queue.lane)) || is_due;
         }
     }
 
-    fn look_everywhere(&mut self) {
-        self.queues.iter_mut().for_each(|queue| queue.hungry = true);
+    fn mark_all_lanes(&mut self) {
+        self.queues
+            .iter_mut()
+            .for_each(|queue| queue.may_have_due = true);
     }
 
-    fn is_hungry(&self) -> bool {
-        self.queues.iter().any(|queue| queue.hungry)
+    fn may_have_due(&self) -> bool {
+        self.queues.iter().any(|queue| queue.may_have_due)
     }
 
     /// Which lane may lease next, and how many records.
@@ -195,7 +195,7 @@ impl Lanes {
                 held: queues()
                     .map(|queue| queue.under_way.load(Ordering::SeqCst))
                     .sum(),
-                hungry: queues().any(|queue| queue.hungry),
+                may_have_due: queues().any(|queue| queue.may_have_due),
             }
         };
         let shares: Vec<PoolShare> = self.guaranteed.iter().enumerate().map(share).collect();
@@ -203,17 +203,17 @@ impl Lanes {
         let first = self
             .queues
             .iter()
-            .position(|queue| queue.share == granted && queue.hungry)?;
+            .position(|queue| queue.share == granted && queue.may_have_due)?;
         Some((first, permits))
     }
 
-    /// How long to wait when nobody rings, and no step ends that somebody waits for.
+    /// Returns how long to wait without a signal and without a released permit.
     fn pause(&self, service: &Service) -> Duration {
         let now = service.now();
         let until_due = |queue: &Queue| {
-            // The end of a step wakes who waits for a permit.
-            let due = queue.wakes_at().filter(|_| !queue.hungry)?;
-            Some(due.since(now).max(BREATH))
+            // A lane that waits for a permit is woken when one is released.
+            let due = queue.wakes_at().filter(|_| !queue.may_have_due)?;
+            Some(due.since(now).max(LOCKED_RETRY_DELAY))
         };
         let soonest = self.queues.iter().filter_map(until_due).min();
         soonest.unwrap_or(service.policy.poll_interval)
@@ -229,12 +229,12 @@ impl Lanes {
     }
 }
 
-/// Starts a task for what was leased.
+/// Starts a task for leased records.
 fn spawn(
     steps: &mut JoinSet<()>,
     service: &Arc<Service>,
     (lane, shutdown): (Lane, &CancellationToken),
-    mut begun: Vec<(Lease, UnderWay)>,
+    mut begun: Vec<(Lease, StepPermit)>,
     deadline: Instant,
 ) {
     let (service, shutdown) = (Arc::clone(service), shutdown.clone());
@@ -243,7 +243,7 @@ fn spawn(
     steps.spawn(Box::pin(async move {
         if shutdown.is_cancelled() {
             for (lease, _permit) in begun {
-                give_back(&service, lane, lease).await;
+                release_unused(&service, lane, lease).await;
             }
         } else if begun.len() > 1 {
             step_all(&service, lane, begun, deadline).await;
@@ -253,21 +253,20 @@ fn spawn(
     }));
 }
 
-/// The permit of a step under way and of those that follow it. It is given back when dropped, also
-/// by a panic.
-struct UnderWay {
+/// The permit of a step and its consecutive steps. It is released when dropped, also by a panic.
+struct StepPermit {
     service: Arc<Service>,
     lane: Lane,
     count: Arc<AtomicUsize>,
-    ended: Arc<Notify>,
+    permit_released: Arc<Notify>,
 }
 
-impl UnderWay {
+impl StepPermit {
     fn begin(
         service: &Arc<Service>,
         lane: Lane,
         count: &Arc<AtomicUsize>,
-        ended: &Arc<Notify>,
+        permit_released: &Arc<Notify>,
     ) -> Self {
         let now = count.fetch_add(1, Ordering::SeqCst) + 1;
         service.metrics.under_way(lane, now);
@@ -275,15 +274,15 @@ impl UnderWay {
             service: Arc::clone(service),
             lane,
             count: Arc::clone(count),
-            ended: Arc::clone(ended),
+            permit_released: Arc::clone(permit_released),
         }
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for StepPermit {
     fn drop(&mut self) {
         let now = self.count.fetch_sub(1, Ordering::SeqCst) - 1;
         self.service.metrics.under_way(self.lane, now);
-        self.ended.notify_one();
+        self.permit_released.notify_one();
     }
 }

@@ -1,5 +1,5 @@
-//! One leased step, and those that follow it in the same lane: make it, settle its outcome, record
-//! it, ring who has work now.
+//! Runs a leased step and the consecutive ones of the same lane: decides what its outcome means,
+//! writes it, and sends wake signals.
 
 use std::panic::AssertUnwindSafe;
 
@@ -15,7 +15,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::Level;
+use tracing::{Instrument as _, Level};
 
 use super::count::count;
 use crate::engine::crash_point::{self, Effect};
@@ -25,28 +25,27 @@ use crate::ports::store::{DomainRecord, Lease, RecordWrite, StoreError};
 use crate::service::Service;
 use crate::steps::{self, Evidence};
 
-/// The most steps that are made of one record before its permit is free for others. A whole renewal
-/// has six.
+/// The most consecutive steps of one record under one permit. A whole renewal has six.
 const MAX_STEPS: usize = 8;
 
 /// The longest detail of an outcome in the log, in bytes of JSON. The history has the whole of it.
 const MAX_LOGGED: usize = 1024;
 
-/// When steps must be over whose lease is about to be asked for. It is counted from before the
-/// store is asked, whose own count begins later, and on the clock that never jumps.
-fn deadline(service: &Service) -> Instant {
+/// Returns the deadline of steps whose lease is requested next, on the monotonic clock. Call it
+/// before the request: the store starts the lease later, so the lease ends after the deadline.
+fn lease_deadline(service: &Service) -> Instant {
     let policy = &service.policy;
     Instant::now() + policy.lease.saturating_sub(policy.skew_allowance)
 }
 
-/// Leases up to `limit` due records, and says when their steps must be over.
+/// Leases up to `limit` due records; returns them with the deadline of their steps.
 pub(crate) async fn lease(
     service: &Service,
     lane: Lane,
     limit: usize,
 ) -> Result<(Vec<Lease>, Instant), StoreError> {
     let policy = &service.policy;
-    let deadline = deadline(service);
+    let deadline = lease_deadline(service);
     let (store, now) = (&service.store, service.now());
     let leases = if lane == Lane::OrderQueue {
         let (orders, tokens) = orders(service);
@@ -66,8 +65,8 @@ fn orders(service: &Service) -> (BucketKey, Limit) {
     (key, service.limits.get(kind))
 }
 
-/// When there is something to lease in the lane: in the queue, not before there is an order for it
-/// too.
+/// Returns when the lane's next record can be leased. In `OrderQueue` this also needs a token of
+/// the account's orders.
 pub(crate) async fn next_due(
     service: &Service,
     lane: Lane,
@@ -83,30 +82,31 @@ pub(crate) async fn next_due(
     }
 }
 
-/// Leaves what was leased but not begun to the other replicas, at once.
-pub(crate) async fn give_back(service: &Service, lane: Lane, lease: Lease) {
+/// Releases a lease whose step was not started, so that another replica can take the record at
+/// once.
+pub(crate) async fn release_unused(service: &Service, lane: Lane, lease: Lease) {
     let id = lease.record.id;
     match service.store.release(id, lease.token).await {
         Ok(()) => {
             if lane == Lane::OrderQueue {
-                give_back_order(service).await;
+                refund_order_token(service).await;
             }
             service.waker.notify_all(WakeSignal::Lane(lane));
         }
         Err(StoreError::LeaseLost) => tracing::info!(domain.id = %id, "lease.lost"),
         Err(error) => {
-            tracing::warn!(domain.id = %id, error = %with_causes(&error), "lease.not_given_back");
+            tracing::warn!(domain.id = %id, error = %with_causes(&error), "lease.release_failed");
         }
     }
 }
 
-/// The order that was taken for a record of the queue.
-async fn give_back_order(service: &Service) {
+/// Refunds the token that was taken for a record of the queue.
+async fn refund_order_token(service: &Service) {
     let (key, limit) = orders(service);
     let change = Change::Refund;
     let entry = Entry { key, limit, change };
     if let Err(error) = service.store.ledger_apply(&[entry], service.now()).await {
-        tracing::warn!(error = %with_causes(&error), "order.not_given_back");
+        tracing::warn!(error = %with_causes(&error), "order_token.refund_failed");
     }
 }
 
@@ -122,14 +122,14 @@ pub async fn tick(service: &Service, lane: Lane) -> Result<usize, StoreError> {
     Ok(count)
 }
 
-/// Makes leased steps, several of them side by side. What ends at the same time is recorded in one
-/// transaction, during which the others stand still: steps that are made together must not use the
-/// store. `P` is a step's permit, dropped when its outcome is recorded. A step that panics is left
-/// to the end of its lease, and takes no other along.
-pub(crate) async fn step_all<P>(
+/// Runs leased steps concurrently. Steps that end together are written in one transaction. The
+/// others are not polled meanwhile, so none of them may use the store. A step's permit is dropped
+/// when its outcome is written. A step that panics keeps its lease until it ends; the others are
+/// not affected.
+pub(crate) async fn step_all<Permit>(
     service: &Service,
     lane: Lane,
-    leases: Vec<(Lease, P)>,
+    leases: Vec<(Lease, Permit)>,
     deadline: Instant,
 ) {
     let together = leases.len();
@@ -142,8 +142,8 @@ pub(crate) async fn step_all<P>(
             .collect::<FuturesUnordered<_>>()
             .ready_chunks(together.max(1));
     while let Some(ended) = steps.next().await {
-        let (done, permits): (Vec<_>, Vec<P>) = ended.into_iter().unzip();
-        record(
+        let (done, permits): (Vec<_>, Vec<Permit>) = ended.into_iter().unzip();
+        store_outcomes(
             service,
             lane,
             deadline,
@@ -154,9 +154,8 @@ pub(crate) async fn step_all<P>(
     }
 }
 
-/// Makes a leased step and, as long as the record moves on to another that is due in the same lane,
-/// those that follow it. Each is recorded before the next begins, which has a lease and a time of
-/// its own.
+/// Runs a leased step, then the record's next steps for as long as they are due in the same lane.
+/// Each outcome is written before the next step begins, which has its own lease and deadline.
 pub(crate) async fn run_consecutive_steps(
     service: &Service,
     lane: Lane,
@@ -168,40 +167,48 @@ pub(crate) async fn run_consecutive_steps(
         let Some(done) = make_step_caught(service, lease, deadline).await else {
             return;
         };
-        let after = &done.outcome.1.record;
+        let after = &done.write.record;
         let is_due = after.next_attempt_at.is_some_and(|at| at <= service.now());
         let moves_on = is_due && after.phase != before && after.lane() == Some(lane);
         if !moves_on || step == MAX_STEPS || shutdown.is_cancelled() {
-            return record(service, lane, deadline, vec![done]).await;
+            return store_outcomes(service, lane, deadline, vec![done]).await;
         }
         let Some(next) = record_and_extend(service, lane, deadline, &done).await else {
             return;
         };
         (lease, deadline) = next;
-        // Asked to stop while that was written.
+        // The shutdown began during the write.
         if shutdown.is_cancelled() {
-            return give_back(service, lane, lease).await;
+            return release_unused(service, lane, lease).await;
         }
     }
 }
 
-/// A step that was made and is not recorded yet.
-struct Done {
-    outcome: (LeaseToken, RecordWrite),
-    level: Level,
+/// A step that has ended and is not written yet.
+struct FinishedStep {
+    token: LeaseToken,
+    write: RecordWrite,
+    log_level: Level,
 }
 
-async fn make_step_caught(service: &Service, lease: Lease, deadline: Instant) -> Option<Done> {
+async fn make_step_caught(
+    service: &Service,
+    lease: Lease,
+    deadline: Instant,
+) -> Option<FinishedStep> {
     let id = lease.record.id;
+    let span = tracing::info_span!(
+        "step", domain.id = %id, domain.hostname = %lease.record.hostname, attempt = lease.record.attempt
+    );
     let step = AssertUnwindSafe(make_step(service, lease, deadline)).catch_unwind();
-    step.await.unwrap_or_else(|_| {
+    step.instrument(span).await.unwrap_or_else(|_| {
         tracing::error!(domain.id = %id, "step.panicked");
         None
     })
 }
 
-/// Makes a leased step; answers what is to be recorded of it, if anything.
-async fn make_step(service: &Service, lease: Lease, deadline: Instant) -> Option<Done> {
+/// Runs a leased step; returns the write that follows, if any.
+async fn make_step(service: &Service, lease: Lease, deadline: Instant) -> Option<FinishedStep> {
     let started = Instant::now();
     let record = lease.record;
     if next_action(&record.phase, service.now()) == Action::Forget {
@@ -233,9 +240,10 @@ async fn make_step(service: &Service, lease: Lease, deadline: Instant) -> Option
     if let Some(event) = &mut completion.event {
         *event = bounds::event(event).into_owned();
     }
-    Some(Done {
-        level: level(&record, &completion.record),
-        outcome: (lease.token, completion),
+    Some(FinishedStep {
+        token: lease.token,
+        log_level: log_level(&record, &completion.record),
+        write: completion,
     })
 }
 
@@ -248,16 +256,17 @@ fn fault_of_ours(record: &DomainRecord, detail: String) -> Outcome {
     }
 }
 
-/// Records what came of steps, and rings who has work now.
-async fn record(service: &Service, lane: Lane, deadline: Instant, done: Vec<Done>) {
+/// Writes the outcomes of steps and sends wake signals for work that is due now.
+async fn store_outcomes(service: &Service, lane: Lane, deadline: Instant, done: Vec<FinishedStep>) {
     if done.is_empty() {
         return;
     }
-    let (done, levels): (Vec<_>, Vec<_>) =
-        done.into_iter().map(|one| (one.outcome, one.level)).unzip();
+    let (done, levels): (Vec<_>, Vec<_>) = done
+        .into_iter()
+        .map(|step| ((step.token, step.write), step.log_level))
+        .unzip();
     let now = service.now();
     crash_point::before(Effect::OutcomeSave);
-    // A second time an outcome finds its lease gone, which is as good.
     let recorded =
         retry_all_while_unavailable(deadline, &done, |some| service.store.complete_all(some)).await;
     if recorded.iter().any(|recorded| matches!(recorded, Ok(true))) {
@@ -265,27 +274,31 @@ async fn record(service: &Service, lane: Lane, deadline: Instant, done: Vec<Done
     }
     for (((_, completion), level), recorded) in done.iter().zip(levels).zip(recorded) {
         let recorded = recorded.and_then(|held| held.then_some(()).ok_or(StoreError::LeaseLost));
-        if log_recorded(completion, (lane, level), recorded).is_some() {
+        // If the first write was committed but its response was lost, the retry finds the lease
+        // gone. So a lost lease sends the signals too: one too many costs a query.
+        let may_be_stored = matches!(recorded, Ok(()) | Err(StoreError::LeaseLost));
+        log_recorded(completion, (lane, level), recorded);
+        if may_be_stored {
             Wakes::of(completion, now).notify(service);
         }
     }
 }
 
-/// Records what came of a step, and keeps the record for the next one, which must be over by the
-/// answered moment.
+/// Writes the outcome of a step and keeps the record for the next one; returns its lease and
+/// deadline.
 async fn record_and_extend(
     service: &Service,
     lane: Lane,
     recorded_by: Instant,
-    done: &Done,
+    done: &FinishedStep,
 ) -> Option<(Lease, Instant)> {
-    let (token, completion) = &done.outcome;
+    let (token, completion) = (&done.token, &done.write);
     let next = LeaseToken::new(service.now(), service.randomness.id_bytes());
     let ttl = service.policy.lease;
     crash_point::before(Effect::OutcomeSave);
     let leased = retry_while_unavailable(recorded_by, || async {
-        // With each try the lease begins anew.
-        let deadline = deadline(service);
+        // Each try begins a new lease.
+        let deadline = lease_deadline(service);
         let lease = service
             .store
             .complete_and_extend(*token, completion, next, ttl);
@@ -295,7 +308,7 @@ async fn record_and_extend(
     if leased.is_ok() {
         crash_point::after(Effect::OutcomeSave);
     }
-    let leased = log_recorded(completion, (lane, done.level), leased)?;
+    let leased = log_recorded(completion, (lane, done.log_level), leased)?;
     Wakes {
         lane: None,
         ..Wakes::of(completion, service.now())
@@ -304,7 +317,7 @@ async fn record_and_extend(
     Some(leased)
 }
 
-/// Says in the log what was recorded, or that it was not.
+/// Logs the step, or the reason why it was not written.
 fn log_recorded<T>(
     completion: &RecordWrite,
     (lane, level): (Lane, Level),
@@ -324,7 +337,7 @@ fn log_recorded<T>(
     None
 }
 
-/// The quarantine is over.
+/// Forgets a removed domain whose quarantine is over.
 async fn forget(service: &Service, record: &DomainRecord, token: LeaseToken) {
     match service.store.domain_forget(record.id, token).await {
         Ok(()) => {
@@ -339,7 +352,7 @@ async fn forget(service: &Service, record: &DomainRecord, token: LeaseToken) {
     }
 }
 
-/// Which signals to ring once a completion is recorded.
+/// The wake signals to send once a record is written.
 pub(crate) struct Wakes {
     lane: Option<Lane>,
     reporter: bool,
@@ -365,11 +378,11 @@ impl Wakes {
     }
 }
 
-/// How loud an outcome is in the log. A customer who has not set up DNS yet is the normal case, and
-/// so is a check that says the same again.
-fn level(before: &DomainRecord, after: &DomainRecord) -> Level {
-    let result = |record: &DomainRecord| record.last_failure.as_ref().map(result);
-    let says_the_same = before.phase == after.phase && result(before) == result(after);
+/// Returns the log level of an outcome: DEBUG if nothing changed, WARN if an operator must act,
+/// else INFO.
+fn log_level(before: &DomainRecord, after: &DomainRecord) -> Level {
+    let failure = |record: &DomainRecord| record.last_failure.as_ref().map(failure_identity);
+    let says_the_same = before.phase == after.phase && failure(before) == failure(after);
     match &after.last_failure {
         _ if says_the_same => Level::DEBUG,
         Some(failure) if failure.actor() == Actor::Operator => Level::WARN,
@@ -377,9 +390,8 @@ fn level(before: &DomainRecord, after: &DomainRecord) -> Level {
     }
 }
 
-/// What a failure says without its context, which may differ each time: addresses, times, an
-/// outage's words.
-fn result(failure: &Failure) -> (FailureCode, Actor, Option<FailureCode>) {
+/// Returns a failure without its context, which may differ each time: addresses, times, texts.
+fn failure_identity(failure: &Failure) -> (FailureCode, Actor, Option<FailureCode>) {
     let cause = match failure {
         Failure::DnsMoved { cause } => Some(cause.code()),
         _ => None,
@@ -475,7 +487,7 @@ mod tests {
             (&fresh, &ours, Level::WARN),
             (&ours, &ours, Level::DEBUG),
         ] {
-            assert_eq!(level(before, after), expected, "{before:?} {after:?}");
+            assert_eq!(log_level(before, after), expected, "{before:?} {after:?}");
         }
     }
 }
