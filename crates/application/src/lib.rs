@@ -1,4 +1,4 @@
-//! What the service does, without knowing how the outside is reached.
+//! The work of the service, apart from how the outside is reached.
 //!
 //! A [`ports::CertificateStore`] holds one work record per custom domain. Workers lease due
 //! records, make one step of work each ([`steps`]), and hand back the outcome in one transaction

@@ -1,4 +1,4 @@
-//! What an operator may ask of one domain, beside the Cabinet.
+//! An operator's requests for one domain, beside the Cabinet.
 
 pub mod limits;
 
@@ -33,7 +33,7 @@ pub enum OperatorError {
         hostname: Hostname,
         /// Where it stands.
         phase: &'static str,
-        /// What to do instead.
+        /// The remedy.
         remedy: &'static str,
     },
     /// The record was written by others all the time.

@@ -101,7 +101,7 @@ async fn act(context: &StepContext<'_>) -> Result<Outcome, Fault> {
     }
 }
 
-/// What a step works with.
+/// The record, the lease and the evidence of one step.
 #[derive(Clone, Copy)]
 struct StepContext<'a> {
     service: &'a Service,
@@ -131,7 +131,7 @@ impl StepContext<'_> {
         Ok(true)
     }
 
-    /// What the step asks the CA for.
+    /// Returns the endpoint of the CA that the step calls.
     fn endpoint(&self) -> Endpoint {
         match self.record.phase.issuance() {
             Some(Issuance::Ordering | Issuance::Queued) => Endpoint::NewOrder,
@@ -158,8 +158,8 @@ impl StepContext<'_> {
         self.failed(error.into(), then)
     }
 
-    /// What to do about an error of the CA. Whoever was told the same moment comes a little after
-    /// it, each at another time.
+    /// Returns what follows an error of the CA. Steps that were told the same time come a little
+    /// after it, each at another time.
     fn after_ca_error(&self, error: &CaError) -> Then {
         let service = self.service;
         match error.disposition() {

@@ -173,7 +173,7 @@ mod tests {
         serde_json::to_string(value).unwrap().len()
     }
 
-    /// What strangers can make as long as they like.
+    /// Failures with texts and lists that strangers can make as long as they like.
     fn long_ones() -> Vec<Failure> {
         let name = || "a".repeat(250);
         let moved = Failure::DnsWrongTarget {

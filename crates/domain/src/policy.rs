@@ -17,8 +17,8 @@ const DEPARTED: Backoff = Backoff {
     max: Duration::from_secs(6 * 60 * 60),
 };
 
-/// The longest time between two looks at one that left and did not come back before its certificate
-/// ended: there are more of them every month, and few return.
+/// The longest time between two DNS checks of a domain that moved away until its certificate ended.
+/// There are more of them every month, and few return.
 const ENDED_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How one worker works.
@@ -42,7 +42,7 @@ impl LanePolicy {
     }
 }
 
-/// What each kind of work at the CA may always have of the permits for such work, in percent.
+/// The guaranteed share of the permits for work at the CA, in percent, of each kind of such work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shares {
     /// Renewals of certificates that will soon be of no use.
@@ -64,7 +64,7 @@ pub struct Pool {
     pub shares: Vec<PoolLanes>,
 }
 
-/// One that draws from a pool.
+/// The lanes that share a part of a pool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolLanes {
     /// Its lanes, in the order in which they are looked at.
@@ -141,7 +141,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What holds when the operator sets nothing: the configuration takes its defaults from here.
+/// The settings of an operator who sets none. The configuration takes its defaults from here.
 impl Default for Policy {
     fn default() -> Self {
         let lane = |interval, max_backoff, concurrency| LanePolicy {

@@ -49,7 +49,7 @@ pub struct DomainRecord {
     pub order_gate: OrderGate,
     /// From when on the renewal is urgent; `None` while no certificate is served.
     pub urgent_from: Option<Timestamp>,
-    /// What went wrong last; cleared by progress.
+    /// The last failure; cleared by progress.
     pub last_failure: Option<Failure>,
     /// The Cabinet's version of the domain, for `If-Match`.
     pub cabinet_version: u64,
@@ -144,20 +144,20 @@ pub enum NameHold {
     Held,
 }
 
-/// What is written with a record in one transaction.
+/// A record and everything that is written with it in one transaction.
 #[derive(Debug, Clone)]
 pub struct RecordWrite {
     /// The new record. `id` and `created_at` never change; `revision` is counted by the store.
     pub record: DomainRecord,
-    /// What the Cabinet is to be told, put into the outbox as the store merges reports.
+    /// The report to the Cabinet, put into the outbox as the store merges reports.
     pub report: Option<StatusReport>,
     /// The line for the history.
     pub event: Option<DomainEvent>,
-    /// What it means for the buckets of the CA's limits. Tokens that the domain holds are given
-    /// back besides, in the same transaction, once no order is under way or wanted.
+    /// The entries in the buckets of the CA's limits. The same transaction also releases the tokens
+    /// that the domain holds, once no order is under way or wanted.
     pub ledger: Vec<Entry>,
-    /// What is known from now on of the CA's wishes for the certificate that the record serves;
-    /// `None` leaves that as it is. It goes with a record that is leaving.
+    /// The renewal information of the served certificate; `None` leaves it as it is. It is deleted
+    /// with a record that is leaving.
     pub renewal_info: Option<RenewalInfo>,
 }
 

@@ -1,8 +1,8 @@
 //! The CertificateStore on PostgreSQL and on SQLite.
 //!
 //! Everything that the service knows about a custom domain is a row here, so that a restart forgets
-//! nothing. Rows hold the record with its phase and lease, orders, certificates with their sealed
-//! keys, the history, and the reports that the Cabinet has yet to take.
+//! nothing. Rows hold the record with its phase and lease, orders, certificates with sealed keys,
+//! the history, and reports for the Cabinet.
 //!
 //! [`Store`] implements the application's port
 //! [`CertificateStore`](dps_application::ports::CertificateStore), with one body of code for both

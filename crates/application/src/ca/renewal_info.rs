@@ -32,8 +32,8 @@ const STORE_PAUSE: Duration = Duration::from_secs(2);
 /// How often a record is written that somebody else writes at the same time.
 const TRIES: usize = 3;
 
-/// Asks what is due until `shutdown`. What is not answered by then is due again when its claim
-/// ends.
+/// Polls what is due until `shutdown`. Polls without an answer by then are due again when their
+/// claim ends.
 pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     let work = async {
         loop {
@@ -66,9 +66,8 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
 /// Asks the CA a page of what is due now, and records what it says; returns how many polls there
 /// were.
 ///
-/// The whole page is asked before anything of it is recorded: a poll that waits for an answer may
-/// hold a connection to the store, to count itself against the CA's limits, and must go on while
-/// others are recorded.
+/// The whole page is polled before any answer is written. A poll may hold a connection to the store
+/// meanwhile, to count itself against the CA's limits, and must not wait for such writes.
 pub async fn poll_renewal_info(service: &Service) -> Result<usize, StoreError> {
     let at_once = service.policy.recheck.concurrency.max(1);
     let now = service.now();
@@ -151,7 +150,7 @@ async fn answer(service: &Service, poll: &RenewalInfoPoll) -> RenewalInfoAnswer 
         Err(error) => error,
     };
     let answer = match error.disposition() {
-        // What was not asked did not fail.
+        // A poll that was not sent did not fail.
         CaDisposition::Local => {
             service.local_fault(LocalParty::Ca, error.detail());
             return RenewalInfoAnswer::Unasked { until: None };

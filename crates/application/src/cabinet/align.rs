@@ -23,7 +23,7 @@ const UPDATE_TRIES: usize = 5;
 const RETRY_LINES: u32 = 32;
 /// When a name is looked at again that the same tenant's earlier domain is just leaving.
 const TAKE_DOWN_PAUSE: Duration = Duration::from_secs(60);
-/// What was written goes to the log, and rings who has work now.
+/// Logs a write and notifies the workers that have work now.
 fn log_and_notify(service: &Service, completion: &RecordWrite) {
     let record = &completion.record;
     if let Some(event) = &completion.event {
@@ -59,8 +59,8 @@ async fn align(service: &Service, domain: &CabinetDomain) -> Result<bool, StoreE
     Ok(false)
 }
 
-/// Compares the record, as it was before the Cabinet was asked, with what the Cabinet said, and
-/// mends what differs. What somebody else writes meanwhile is left to the next resync.
+/// Compares the record, as it was before the Cabinet was asked, with the Cabinet's answer, and
+/// mends differences. A record that somebody else writes meanwhile is left to the next resync.
 pub(crate) async fn mend(
     service: &Service,
     record: Option<DomainRecord>,
@@ -72,7 +72,7 @@ pub(crate) async fn mend(
         .map(drop)
 }
 
-/// What became of a decision.
+/// The result of a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Written {
     /// It was written.
@@ -177,7 +177,7 @@ async fn last_retry(service: &Service, id: DomainId) -> Result<Option<Timestamp>
     Ok(retry.map(|event| event.at))
 }
 
-/// What a change ends, as the brake on removals counts it.
+/// The service that a change ends, as the brake on removals counts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum EndOfService {
     /// Nothing that is served.
@@ -284,7 +284,7 @@ pub(crate) async fn write_record(
     Ok(written)
 }
 
-/// Stores records that are new. One that another replica was faster with is as good as ours.
+/// Stores new records. A record that another replica stored first is not stored again.
 pub(super) async fn insert(
     service: &Service,
     arrivals: Vec<RecordWrite>,

@@ -25,8 +25,8 @@ const FAULTS: Backoff = Backoff {
     max: Duration::from_secs(30),
 };
 
-/// Follows the Cabinet's change feed while it offers one, and polls the pending statuses while it
-/// does not or the feed fails. What either misses is found by the resync.
+/// Follows the Cabinet's change feed while it offers one. Polls the pending statuses while it does
+/// not or the feed fails. The resync finds what either misses.
 pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     let mut intake = Intake::default();
     loop {

@@ -83,9 +83,9 @@ pub(super) async fn poll_once(service: &Service) -> Result<Vec<Status>, IntakeEr
     Ok(rounds)
 }
 
-/// Brings our records in line with a page of what the Cabinet says, in its order. Domains that are
-/// new are written many at a time: one by one they would wait as long as the steps that are under
-/// way, each for its own turn to write. Returns whether anything was new.
+/// Aligns our records with a page of the Cabinet's, in its order. New domains are written many at a
+/// time: one by one, each would wait for its turn among the running steps. Returns whether anything
+/// was new.
 pub(super) async fn take_page(service: &Service, page: &CabinetPage) -> Result<bool, StoreError> {
     note_refused(service, page);
     let mut is_news = false;
@@ -94,7 +94,7 @@ pub(super) async fn take_page(service: &Service, page: &CabinetPage) -> Result<b
     for domains in page.domains.chunks(LOOKS) {
         let looks = join_all(domains.iter().map(|domain| look(service, domain))).await;
         for (domain, look) in domains.iter().zip(looks) {
-            // What was looked up was so before the domains ahead of it were written.
+            // The look-up was made before the domains ahead of it were written.
             let mut first_of_its_name = |completion: &RecordWrite| {
                 let record = &completion.record;
                 arrived.insert(record.hostname.to_string()) & arrived.insert(record.id.to_string())
@@ -119,7 +119,7 @@ pub(super) async fn take_page(service: &Service, page: &CabinetPage) -> Result<b
     Ok(is_news)
 }
 
-/// What a first look says of a domain in a page.
+/// The result of the first look-up of a domain in a page.
 enum Look {
     /// It is new to us.
     Arrival(Box<RecordWrite>),

@@ -8,9 +8,8 @@ use dps_domain::{Failure, Phase};
 use crate::service::Service;
 use crate::steps::Evidence;
 
-/// Counts the outcome of a step towards a certificate: a success once it is deployed, a failure
-/// when the CA or an edge was asked and it did not work out. Waits and faults of our own are
-/// neither.
+/// Counts the outcome of a step towards a certificate: a success once it is deployed, a failure if
+/// the CA or an edge failed. Waits and faults of our own are neither.
 pub(crate) fn count(service: &Service, phase: &Phase, outcome: &Outcome, evidence: &Evidence) {
     let Some(success) = result_of(phase, outcome) else {
         return;

@@ -1,5 +1,5 @@
-//! The lease loop of the lanes that draw from one pool of permits: lease as many due records as
-//! there are permits for them, step each.
+//! The lease loop of the lanes that share one pool of permits. It leases as many due records as
+//! there are permits, and runs a step of each.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -78,8 +78,8 @@ struct Queue {
     under_way: Arc<AtomicUsize>,
     /// Whether the lane may hold due records that are not leased.
     may_have_due: bool,
-    /// The earliest time of the next acquisition, as of the last query and at least
-    /// [`LOCKED_RETRY_DELAY`] after it; `None` if the lane is empty or was not queried yet.
+    /// The earliest time of the next acquisition, as of the last query; at least
+    /// [`LOCKED_RETRY_DELAY`] after it. `None` if the lane is empty or was not queried yet.
     next_due: Option<Timestamp>,
 }
 

@@ -61,8 +61,8 @@ pub async fn show(
     Ok(states)
 }
 
-/// Empties the buckets of a limit of everything that was counted or parked, that of `subject` alone
-/// if one is named, and makes due whoever waits for it.
+/// Empties the buckets of a limit, or that of `subject` alone if one is named, of all that was
+/// counted or blocked. Makes the records due that wait for them.
 ///
 /// The CA may think otherwise. Then it refuses the next request, and the wait that it names is kept
 /// as before.

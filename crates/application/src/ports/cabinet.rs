@@ -28,7 +28,7 @@ pub struct RefusedItem {
     pub field: &'static str,
     /// The beginning of its value, as JSON.
     pub value: String,
-    /// What is wrong with it.
+    /// The reason why it cannot be used.
     pub reason: String,
 }
 
@@ -90,7 +90,7 @@ impl CabinetFault {
 pub struct CabinetError {
     /// How far the fault reaches.
     pub fault: CabinetFault,
-    /// What happened.
+    /// The error in words.
     pub detail: String,
     /// When it asked us to come again.
     pub retry_after: Option<Duration>,

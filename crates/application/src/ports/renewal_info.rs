@@ -1,5 +1,5 @@
-//! What the CertificateStore keeps of the CA's wishes for the certificates that are served (RFC
-//! 9773), and when it is asked again.
+//! The renewal information (RFC 9773) of served certificates in the CertificateStore, and the times
+//! of the next polls.
 //!
 //! Each domain that is served has one poll, about the certificate that it serves. It is made with
 //! the record, by [`RecordWrite::info`](super::store::RecordWrite::renewal_info), and goes when
@@ -14,7 +14,7 @@ use dps_domain::{CertificateId, DomainId, Hostname, Phase, Timestamp};
 
 use super::store::{RecordWrite, StoreError};
 
-/// What is asked about a certificate that is served, and what is known already.
+/// A poll about a served certificate, with the information so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenewalInfoPoll {
     /// The domain.
@@ -29,11 +29,12 @@ pub struct RenewalInfoPoll {
     pub directory_url: Arc<str>,
     /// From when until when it is valid.
     pub validity: (Timestamp, Timestamp),
-    /// What is known. Its `poll_at` is when the poll is due, which tells one claim from the next.
+    /// The information so far. Its `poll_at` is when the poll is due, which tells one claim from
+    /// the next.
     pub renewal_info: RenewalInfo,
 }
 
-/// What becomes of a domain's poll with the write of its record.
+/// The change of a domain's poll with the write of its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PollChange<'a> {
     /// It is about this certificate from now on, of which this is known.
@@ -45,7 +46,7 @@ pub enum PollChange<'a> {
 }
 
 impl<'a> PollChange<'a> {
-    /// What a completion means for the poll.
+    /// Returns the change of the poll that a write of the record brings.
     pub fn of(completion: &'a RecordWrite) -> Self {
         let phase = &completion.record.phase;
         match (phase.serving(), &completion.renewal_info) {
@@ -59,8 +60,8 @@ impl<'a> PollChange<'a> {
 /// The part of the [`CertificateStore`](super::CertificateStore) that is about the CA's wishes.
 #[async_trait]
 pub trait RenewalInfoStore: Send + Sync {
-    /// Claims up to `limit` polls that are due at `now`, the longest due first, by making them due
-    /// at `until` instead: nobody else has them before.
+    /// Claims up to `limit` polls that are due at `now`, the longest due first. A claim makes a
+    /// poll due at `until` instead, so that nobody else has it before.
     async fn renewal_info_claim(
         &self,
         now: Timestamp,

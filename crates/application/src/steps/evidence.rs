@@ -1,4 +1,4 @@
-//! What a step saw, for the domain's history.
+//! The observations of a step, for the domain's history.
 
 use std::net::IpAddr;
 use std::sync::Mutex;

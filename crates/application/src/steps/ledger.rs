@@ -1,8 +1,9 @@
-//! What an order costs in the ledger of the CA's limits, and what its outcome means there.
+//! The tokens that an order takes from the ledger of the CA's limits, and the entries of its
+//! outcome.
 //!
-//! The tokens are taken before anything is sent, so that a domain that must wait is told until when
-//! and the CA is not asked at all. What the CA then counted, or did not, is noted by the step and
-//! written in the transaction of its outcome.
+//! The tokens are taken before anything is sent. So a domain that must wait is told until when, and
+//! the CA is not asked at all. The step notes what the CA then counted, and its outcome's
+//! transaction writes that.
 
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ const LONGEST_SPREAD: Duration = Duration::from_secs(60);
 /// Longer queues are estimated as if they were this long.
 const LONGEST_QUEUE: u32 = 100_000;
 
-/// What the order costs.
+/// The limits that an order counts against.
 const OF_ORDER: [LimitKind; 4] = [
     LimitKind::FailedValidations,
     LimitKind::ConsecutiveFailures,
@@ -44,8 +45,8 @@ pub(super) fn soon_after(at: Timestamp, now: Timestamp, jitter: f64) -> Timestam
     at + backoff::spread(longest, 0.0..=1.0, jitter)
 }
 
-/// What the CA will not count for this order. `replaces` tells that it names its predecessor within
-/// the CA's window.
+/// Returns the limits that the CA does not count for this order. `replaces` tells that it names its
+/// predecessor within the CA's window.
 pub(super) async fn exemption(
     context: &StepContext<'_>,
     replaces: bool,
@@ -175,8 +176,8 @@ fn too_many_unproven(context: &StepContext<'_>) -> Outcome {
     context.failed(failure, Then::Retry)
 }
 
-/// What became of a first order, for its tenant's limit. A success pays for one failure, so that a
-/// tenant is not held up as long as no more than half of its orders fail.
+/// Notes the result of a first order for its tenant's limit. A success pays for one failure, so
+/// that a tenant is not held up as long as no more than half of its orders fail.
 fn decided(context: &StepContext<'_>, succeeded: bool) {
     let changes: &[Change] = if succeeded {
         &[Change::Release, Change::Refund]
@@ -201,8 +202,8 @@ fn entry_of_tenant(service: &Service, record: &DomainRecord, change: Change) -> 
     })
 }
 
-/// What leaving a first order that the CA has not decided means for its tenant's limit: as much as
-/// a failure. Else names that are added and removed again would cost nothing.
+/// Returns the entry for leaving a first order that the CA has not decided: that of a failure.
+/// Otherwise names that are added and removed again would cost nothing.
 pub(crate) fn abandoned(
     service: &Service,
     before: &DomainRecord,
@@ -242,8 +243,8 @@ fn note(context: &StepContext<'_>, kind: LimitKind, change: Change) {
     });
 }
 
-/// The CA refused the order, or did not answer. What it refused it did not count; without an
-/// answer, it may have.
+/// Notes that the CA refused the order or did not answer. It did not count a refused order; without
+/// an answer, it may have.
 pub(super) fn not_placed(context: &StepContext<'_>, exemption: Exemption, error: &CaError) {
     order_lost(context);
     if exemption == Exemption::None && !error.disposition().may_be_counted() {

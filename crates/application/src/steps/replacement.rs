@@ -15,9 +15,9 @@ pub(super) struct Replacement {
     pub(super) exempt: bool,
 }
 
-/// Returns the predecessor of an order for this domain. Returns `None` for a first certificate, and
-/// for one that has no name at our CA. It also returns `None` if it cannot be read, since nothing
-/// about it may stop a renewal.
+/// Returns the predecessor of an order for this domain. Returns `None` for a first certificate, for
+/// one that has no name at our CA, and for one that cannot be read. Nothing about a predecessor may
+/// stop a renewal.
 pub(super) async fn replacement(context: &StepContext<'_>) -> Option<Replacement> {
     let (service, record) = (context.service, context.record);
     let serving = record.phase.serving()?;

@@ -137,8 +137,8 @@ fn target_of(domain: &CabinetDomain, names: &Names) -> Hostname {
         .unwrap_or_else(|| Hostname::stand_in(domain.id))
 }
 
-/// Copies the CA's view of the name from a record that held it under another id: failed
-/// validations, lost orders, and the pause before the next order.
+/// Copies failed validations, lost orders and the pause before the next order from the record that
+/// held the name under another id.
 pub fn after_predecessor(
     mut arrival: RecordWrite,
     predecessor: Option<&DomainRecord>,

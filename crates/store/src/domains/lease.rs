@@ -48,8 +48,8 @@ macro_rules! shards {
 }
 
 /// The shards in the order of their turns: the fewest leased records first, then from `$7` on.
-/// `first_half` is the queue of the shard that comes first: the one with fewer leased records, else
-/// the one that the shard's bit in `$9` names. An index holds the leased records alone.
+/// `first_half` is the queue of the shard that comes first: the one with fewer leased records.
+/// Among equals, the shard's bit in `$9` names it. An index holds the leased records alone.
 macro_rules! turns {
     ($lease_now:expr) => {
         concat!(
@@ -91,7 +91,7 @@ statements! {
     /// lock since BEGIN IMMEDIATE.
     ///
     /// `$1` lane, `$2` due until, `$3` limit, `$4` token, `$5` term in µs, `$6` lease clock (NULL:
-    /// the server's), `$7` first shard, `$8` records per shard, `$9` a bit per shard for the first
+    /// the server's). `$7` first shard, `$8` records per shard, `$9` a bit per shard for the first
     /// queue, `$10` 1 to subtract leased records.
     ACQUIRE = Sql::each(
         concat!(

@@ -40,8 +40,8 @@ pub trait LeaseStore: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Lease>, StoreError>;
 
-    /// The same for the queue of first issues, as many at most as the bucket of the account's
-    /// orders has tokens, which are taken in the same transaction: one for each record.
+    /// The same for the queue of first issues. It leases no more records than the bucket of the
+    /// account's orders has tokens, and takes a token for each in the same transaction.
     async fn acquire_queued(
         &self,
         (orders, limit): (&BucketKey, &Limit),
@@ -65,10 +65,10 @@ pub trait LeaseStore: Send + Sync {
         outcomes: &[(LeaseToken, RecordWrite)],
     ) -> Result<Vec<bool>, StoreError>;
 
-    /// Records the outcome of a step after which the record is due for its next one: as
-    /// [`Self::complete`], but the lease goes on under the token `next`, for `ttl` from now, and
-    /// the attempt is counted. Returns that lease, and if the answer is lost, again and with its
-    /// time begun anew; `LeaseLost` if the token is stale.
+    /// Writes the outcome of a step whose record is due for the next one. It is like
+    /// [`Self::complete`], but the lease goes on under the token `next` for `ttl` from now, and the
+    /// attempt is counted. Returns that lease. A retry after a lost response returns it again, with
+    /// a new term; `LeaseLost` if the token is stale.
     async fn complete_and_extend(
         &self,
         token: LeaseToken,

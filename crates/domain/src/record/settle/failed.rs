@@ -111,8 +111,8 @@ fn dns_event(phase: &Phase, failure: &Failure, now: Timestamp) -> Option<Event> 
     }
 }
 
-/// Counts an order that led to no certificate, and puts the next one off until `earliest`, or
-/// until the end of a pause if that is later. The pause doubles with each such order.
+/// Counts an order that led to no certificate. Puts the next one off until `earliest`, or until the
+/// end of a pause if that is later. The pause doubles with each such order.
 fn after_lost_order(
     record: &mut DomainRecord,
     failure: &Failure,
