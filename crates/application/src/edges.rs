@@ -1,5 +1,6 @@
-//! The edges: which there are, whether they answer, and what each of them holds.
+//! The edges: the members of the fleet, their health, and the certificates that each holds.
 
+pub(crate) mod deployment;
 pub mod fleet;
 pub(crate) mod health;
 pub(crate) mod reconcile;

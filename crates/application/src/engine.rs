@@ -1,10 +1,8 @@
-//! The lease loop: what leases due records, runs their steps and records the outcomes.
+//! The lease loop: leases due records, runs their steps and writes the outcomes.
 
 mod count;
-pub mod crash_point;
 pub(crate) mod housekeeping;
 pub(crate) mod pool;
-pub(crate) mod retry;
 pub(crate) mod run_step;
-pub mod wake;
+mod step_log;
 pub(crate) mod wake_relay;

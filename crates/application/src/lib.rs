@@ -11,6 +11,7 @@
 
 pub mod ca;
 pub mod cabinet;
+pub mod crash_point;
 pub mod edges;
 pub mod engine;
 pub mod local_fault;
@@ -18,9 +19,11 @@ pub mod operator;
 pub mod outage;
 pub mod ports;
 pub mod resolvers;
+pub(crate) mod retry;
 pub mod rotation;
 pub mod service;
 pub mod steps;
+pub mod wake;
 pub mod workers;
 
 pub use ca::request_tokens::LedgerTokens;

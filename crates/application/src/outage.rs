@@ -4,24 +4,15 @@
 //! It is known to the process that met the outage, and within bounds: what is forgotten is tried
 //! again by its own back-off.
 
+pub(crate) mod ended;
+
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
-use dps_domain::lane::Lane;
-use dps_domain::record::{DomainRecord, operator};
-use dps_domain::{DomainId, Failure, with_causes};
-
-use crate::engine::wake::WakeSignal;
-use crate::ports::store::StoreError;
-use crate::service::Service;
+use dps_domain::{DomainId, Failure};
 
 /// Domains remembered of each outage at most.
 const CAPACITY: usize = 50_000;
-/// The shortest and the longest time over which the domains are spread, and what each adds.
-const SPREAD: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
-const SPREAD_EACH: Duration = Duration::from_millis(5);
-
 /// Something of ours that can be away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Party {
@@ -72,72 +63,10 @@ impl Outages {
         }
     }
 
-    fn take(&self, party: Party) -> BTreeSet<DomainId> {
+    pub(super) fn take(&self, party: Party) -> BTreeSet<DomainId> {
         let mut waiting = self.0[party as usize]
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *waiting)
     }
-}
-
-/// The party answers again: makes due what waits for it, within seconds. Returns at once.
-pub(crate) fn ended(service: &Service, party: Party) {
-    let waiting = service.outages.take(party);
-    if waiting.is_empty() {
-        return;
-    }
-    let service = service.clone();
-    tokio::spawn(async move { bring_forward(&service, party, waiting).await });
-}
-
-async fn bring_forward(service: &Service, party: Party, waiting: BTreeSet<DomainId>) {
-    let (shortest, longest) = SPREAD;
-    let count = u32::try_from(waiting.len()).unwrap_or(u32::MAX);
-    let spread = SPREAD_EACH.saturating_mul(count).clamp(shortest, longest);
-    let (mut lanes, mut moved) = (Vec::new(), 0_u32);
-    for id in waiting {
-        match bring_one_forward(service, party, id, spread).await {
-            Ok(None) => {}
-            Ok(Some(lane)) => {
-                moved += 1;
-                if !lanes.contains(&lane) {
-                    lanes.push(lane);
-                }
-            }
-            Err(error) => {
-                tracing::warn!(domain.id = %id, error = %with_causes(&error), "outage.domain_not_brought_forward");
-            }
-        }
-    }
-    // Workers that sleep until what they knew to be due look anew.
-    for lane in lanes {
-        service.waker.notify_all(WakeSignal::Lane(lane));
-    }
-    tracing::info!(party = party.as_str(), domains = moved, "outage.ended");
-}
-
-/// Makes a domain due within `spread`, if it waits for the party still; returns its lane then.
-async fn bring_one_forward(
-    service: &Service,
-    party: Party,
-    id: DomainId,
-    spread: Duration,
-) -> Result<Option<Lane>, StoreError> {
-    let record = service.store.domain(id).await?;
-    let Some(record) = record.filter(|record| waits_for(record, party)) else {
-        return Ok(None);
-    };
-    let now = service.now();
-    let due = now + spread.mul_f64(service.randomness.unit());
-    let Some(write) = operator::outage_ended(&record, due, now) else {
-        return Ok(None);
-    };
-    let lane = write.record.lane();
-    // If somebody else wrote meanwhile, that write stands.
-    let written = service.store.domain_update(write).await?;
-    Ok(lane.filter(|_| written))
-}
-
-fn waits_for(record: &DomainRecord, party: Party) -> bool {
-    record.last_failure.as_ref().and_then(Party::blamed_for) == Some(party)
 }

@@ -30,4 +30,4 @@ pub use store::CertificateStore;
 pub use sync::SyncStore;
 pub use time::{Clock, Randomness};
 pub use vault::Vault;
-pub use wakes::WakeChannel;
+pub use wakes::{WakeChannel, WakeSignal};

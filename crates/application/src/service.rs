@@ -8,7 +8,6 @@ use dps_domain::policy::Policy;
 
 use crate::cabinet::health::CabinetHealth;
 use crate::edges::fleet::Fleet;
-use crate::engine::wake::Waker;
 use crate::local_fault::LocalFaultLog;
 use crate::outage::Outages;
 use crate::ports::metrics::LocalParty;
@@ -17,6 +16,7 @@ use crate::ports::{
     Vault,
 };
 use crate::resolvers::Resolvers;
+use crate::wake::Waker;
 
 /// The service: its ports and its policy. Cloned into every task.
 #[derive(Clone)]

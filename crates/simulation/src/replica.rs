@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dps_application::engine::wake::Waker;
 use dps_application::ports::CertificateStore;
+use dps_application::wake::Waker;
 use dps_application::{Fleet, Policy, Resolvers, Service, workers};
 use dps_domain::limits::published::LETS_ENCRYPT;
 use dps_domain::limits::{CaLimits, Limit, LimitKind};

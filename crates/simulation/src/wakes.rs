@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use dps_application::engine::wake::WakeSignal;
 use dps_application::ports::WakeChannel;
+use dps_application::ports::WakeSignal;
 use dps_application::ports::store::StoreError;
 use tokio::sync::Notify;
 

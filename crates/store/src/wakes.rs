@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dps_application::engine::wake::WakeSignal;
 use dps_application::ports::WakeChannel;
+use dps_application::ports::WakeSignal;
 use dps_application::ports::store::StoreError;
 use sqlx::postgres::{PgListener, PgNotification, PgPoolOptions};
 use sqlx::{Executor, PgPool};

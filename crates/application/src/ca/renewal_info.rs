@@ -14,12 +14,12 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::run_step::Wakes;
 use crate::ports::ca::{CaDisposition, CaError};
 use crate::ports::metrics::LocalParty;
 use crate::ports::renewal_info::RenewalInfoPoll;
 use crate::ports::store::StoreError;
 use crate::service::Service;
+use crate::wake::Wakes;
 
 /// Polls claimed in one transaction, at most.
 const PAGE: usize = 256;
@@ -219,7 +219,7 @@ async fn move_renewal(
         };
         let wakes = Wakes::of(&completion, context.now);
         if service.store.domain_update(completion).await? {
-            wakes.notify(service);
+            wakes.notify(&service.waker);
             tracing::info!(
                 domain.id = %poll.domain_id, domain.hostname = %poll.hostname, renew_at = %plan.renew_at,
                 urgent = plan.is_urgent(), "renewal.moved"

@@ -9,12 +9,12 @@ use dps_domain::record::names::{Names, shown};
 use dps_domain::{DomainId, EventKind, Failure, Phase, Status, Timestamp};
 
 use super::{brake, resync};
-use crate::engine::run_step::Wakes;
 use crate::ports::CabinetEvent;
 use crate::ports::cabinet::CabinetDomain;
 use crate::ports::store::{DomainRecord, NameHold, RecordWrite, StoreError};
 use crate::service::Service;
 use crate::steps;
+use crate::wake::Wakes;
 
 /// How often a record that others write at the same time is read again before it is left to the
 /// next pass.
@@ -29,7 +29,7 @@ fn log_and_notify(service: &Service, completion: &RecordWrite) {
     if let Some(event) = &completion.event {
         tracing::info!(domain.id = %record.id, domain.hostname = %record.hostname, phase = event.phase, "{}", event.kind);
     }
-    Wakes::of(completion, record.updated_at).notify(service);
+    Wakes::of(completion, record.updated_at).notify(&service.waker);
 }
 
 /// Brings our record in line with what the Cabinet says of one domain, and returns whether anything

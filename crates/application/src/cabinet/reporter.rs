@@ -13,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::align;
 use super::circuit::{Change, Circuit, Permit};
-use crate::engine::crash_point::{self, Effect};
-use crate::engine::wake::WakeSignal;
+use crate::crash_point::{self, Effect};
 use crate::ports::CabinetEvent;
+use crate::ports::WakeSignal;
 use crate::ports::cabinet::{
     CabinetDomain, CabinetError, CabinetFault, ReportAnswer, StatusReport,
 };

@@ -7,12 +7,9 @@ use std::time::Duration;
 use dps_domain::Timestamp;
 use dps_domain::text::shown;
 
-use crate::ports::edge::{Deployment, DirectoryError, EdgeError};
+use crate::ports::edge::{DirectoryError, EdgeError};
 use crate::ports::fleet::KnownEdge;
-use crate::ports::store::StoredCertificate;
-use crate::ports::vault::{SecretContext, SecretPurpose, VaultError};
 use crate::ports::{Edge, EdgeDirectory};
-use crate::service::Service;
 
 /// An edge that left the fleet so long ago is forgotten.
 pub(crate) const FORGOTTEN_AFTER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -95,26 +92,6 @@ impl Fleet {
         *self.waiting.write().unwrap_or_else(PoisonError::into_inner) = waiting.into();
         result
     }
-}
-
-/// A stored certificate as it travels to an edge.
-pub(crate) fn deployment(
-    service: &Service,
-    stored: &StoredCertificate,
-) -> Result<Deployment, VaultError> {
-    let certificate = &stored.certificate;
-    let row = certificate.id.to_string();
-    let place = SecretContext {
-        purpose: SecretPurpose::CertificateKey,
-        row: &row,
-    };
-    Ok(Deployment {
-        hostname: certificate.hostname.clone(),
-        chain_pem: certificate.facts.chain_pem.clone(),
-        key_pem: service.vault.open(place, &certificate.key)?,
-        fingerprint: certificate.facts.fingerprint.clone(),
-        generation: stored.generation,
-    })
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::edges::fleet;
-use crate::outage::{self, Party};
+use crate::outage::{Party, ended::ended};
 use crate::ports::Edge;
 use crate::ports::edge::{EdgeDisposition, EdgeError, EdgeHealth};
 use crate::ports::fleet::KnownEdge;
@@ -179,7 +179,7 @@ async fn check_edge(
             was_unreachable = reachability.is_unreachable(),
             "edge.answers"
         );
-        outage::ended(service, Party::Edges);
+        ended(service, Party::Edges);
     }
     Ok(Some(health))
 }

@@ -17,9 +17,10 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::run_step::{lease, next_due, release_unused, run_consecutive_steps, step_all};
-use crate::engine::wake::{WakeSignal, Waker};
+use crate::ports::WakeSignal;
 use crate::ports::store::{Lease, StoreError};
 use crate::service::Service;
+use crate::wake::Waker;
 
 /// Retry delay when the due rows are locked by another replica.
 const LOCKED_RETRY_DELAY: Duration = Duration::from_millis(20);

@@ -4,13 +4,12 @@
 use std::panic::AssertUnwindSafe;
 
 use dps_domain::decide::{Action, next_action};
-use dps_domain::failure::Actor;
 use dps_domain::lane::Lane;
 use dps_domain::limits::{BucketKey, Change, Entry, Limit, LimitKind};
 use dps_domain::outcome::{Outcome, Then};
 use dps_domain::record::settle::{SettleContext, add_evidence, settle};
 use dps_domain::sentence::sentence;
-use dps_domain::{Failure, FailureCode, LeaseToken, Timestamp, bounds, with_causes};
+use dps_domain::{Failure, LeaseToken, Timestamp, bounds, with_causes};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::time::Instant;
@@ -18,18 +17,17 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Level};
 
 use super::count::count;
-use crate::engine::crash_point::{self, Effect};
-use crate::engine::retry::{retry_all_while_unavailable, retry_while_unavailable};
-use crate::engine::wake::WakeSignal;
+use super::step_log::{log_level, log_recorded};
+use crate::crash_point::{self, Effect};
+use crate::ports::WakeSignal;
 use crate::ports::store::{DomainRecord, Lease, RecordWrite, StoreError};
+use crate::retry::{retry_all_while_unavailable, retry_while_unavailable};
 use crate::service::Service;
 use crate::steps::{self, Evidence};
+use crate::wake::Wakes;
 
 /// The most consecutive steps of one record under one permit. A whole renewal has six.
 const MAX_STEPS: usize = 8;
-
-/// The longest detail of an outcome in the log, in bytes of JSON. The history has the whole of it.
-const MAX_LOGGED: usize = 1024;
 
 /// Returns the deadline of steps whose lease is requested next, on the monotonic clock. Call it
 /// before the request: the store starts the lease later, so the lease ends after the deadline.
@@ -279,7 +277,7 @@ async fn store_outcomes(service: &Service, lane: Lane, deadline: Instant, done: 
         let may_be_stored = matches!(recorded, Ok(()) | Err(StoreError::LeaseLost));
         log_recorded(completion, (lane, level), recorded);
         if may_be_stored {
-            Wakes::of(completion, now).notify(service);
+            Wakes::of(completion, now).notify(&service.waker);
         }
     }
 }
@@ -309,32 +307,8 @@ async fn record_and_extend(
         crash_point::after(Effect::OutcomeSave);
     }
     let leased = log_recorded(completion, (lane, done.log_level), leased)?;
-    Wakes {
-        lane: None,
-        ..Wakes::of(completion, service.now())
-    }
-    .notify(service);
+    Wakes::of_report(completion).notify(&service.waker);
     Some(leased)
-}
-
-/// Logs the step, or the reason why it was not written.
-fn log_recorded<T>(
-    completion: &RecordWrite,
-    (lane, level): (Lane, Level),
-    recorded: Result<T, StoreError>,
-) -> Option<T> {
-    let id = completion.record.id;
-    match recorded {
-        Ok(recorded) => {
-            log(completion, lane, level);
-            return Some(recorded);
-        }
-        Err(StoreError::LeaseLost) => tracing::info!(domain.id = %id, "lease.lost"),
-        Err(error) => {
-            tracing::error!(domain.id = %id, error = %with_causes(&error), "step.not_recorded");
-        }
-    }
-    None
 }
 
 /// Forgets a removed domain whose quarantine is over.
@@ -352,104 +326,19 @@ async fn forget(service: &Service, record: &DomainRecord, token: LeaseToken) {
     }
 }
 
-/// The wake signals to send once a record is written.
-pub(crate) struct Wakes {
-    lane: Option<Lane>,
-    reporter: bool,
-}
-
-impl Wakes {
-    pub(crate) fn of(completion: &RecordWrite, now: Timestamp) -> Self {
-        let record = &completion.record;
-        let due_now = record.next_attempt_at.is_some_and(|at| at <= now);
-        Self {
-            lane: record.lane().filter(|_| due_now),
-            reporter: completion.report.is_some(),
-        }
-    }
-
-    pub(crate) fn notify(&self, service: &Service) {
-        if let Some(lane) = self.lane {
-            service.waker.notify_all(WakeSignal::Lane(lane));
-        }
-        if self.reporter {
-            service.waker.notify_all(WakeSignal::Reporter);
-        }
-    }
-}
-
-/// Returns the log level of an outcome: DEBUG if nothing changed, WARN if an operator must act,
-/// else INFO.
-fn log_level(before: &DomainRecord, after: &DomainRecord) -> Level {
-    let failure = |record: &DomainRecord| record.last_failure.as_ref().map(failure_identity);
-    let says_the_same = before.phase == after.phase && failure(before) == failure(after);
-    match &after.last_failure {
-        _ if says_the_same => Level::DEBUG,
-        Some(failure) if failure.actor() == Actor::Operator => Level::WARN,
-        Some(_) | None => Level::INFO,
-    }
-}
-
-/// Returns a failure without its context, which may differ each time: addresses, times, texts.
-fn failure_identity(failure: &Failure) -> (FailureCode, Actor, Option<FailureCode>) {
-    let cause = match failure {
-        Failure::DnsMoved { cause } => Some(cause.code()),
-        _ => None,
-    };
-    (failure.code(), failure.actor(), cause)
-}
-
-fn log(completion: &RecordWrite, lane: Lane, level: Level) {
-    let Some(event) = &completion.event else {
-        return;
-    };
-    let record = &completion.record;
-    let took_ms = event.duration.map_or(0, |took| {
-        u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
-    });
-    let due = record.next_attempt_at.map(tracing::field::display);
-    let code = record
-        .last_failure
-        .as_ref()
-        .map(|failure| tracing::field::display(failure.code()));
-    macro_rules! log {
-        ($level:ident) => {
-            tracing::$level!(
-                domain.id = %record.id, domain.hostname = %record.hostname, phase = event.phase, lane = lane.as_str(),
-                code, detail = %bounds::detail(&event.detail, MAX_LOGGED), attempt = record.attempt,
-                next_attempt_at = due, took_ms, "{}", event.kind
-            )
-        };
-    }
-    match level {
-        Level::WARN => log!(warn),
-        Level::DEBUG => log!(debug),
-        _ => log!(info),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use dps_domain::{DomainId, Hostname, Issuance, Phase};
+    use dps_domain::{DomainId, Hostname};
     use uuid::Uuid;
 
     use super::*;
 
-    fn record(phase: Phase, last_failure: Option<Failure>) -> DomainRecord {
-        let now = Timestamp::from_unix_seconds(1_800_000_000);
+    #[test]
+    fn a_fault_of_ours_is_reported_in_the_words_of_the_catalogue() {
         let name = |text| Hostname::parse(text).unwrap();
         let (host, target) = (name("shop.example.com"), name("edge.platform.net"));
         let id = DomainId::from_uuid(Uuid::nil());
-        DomainRecord {
-            phase,
-            last_failure,
-            ..DomainRecord::new(id, "tenant".into(), host, target, 1, now)
-        }
-    }
-
-    #[test]
-    fn a_fault_of_ours_is_reported_in_the_words_of_the_catalogue() {
-        let record = record(Phase::START, None);
+        let record = DomainRecord::new(id, "tenant".into(), host, target, 1, Timestamp::EPOCH);
         let Outcome::Failed {
             failure, message, ..
         } = fault_of_ours(&record, "late".into())
@@ -458,36 +347,5 @@ mod tests {
         };
         assert_eq!(message, sentence(&failure, &record, &[], None));
         assert!(message.contains("shop.example.com"), "{message}");
-    }
-
-    #[test]
-    fn a_check_that_says_the_same_again_is_quiet_and_only_an_operators_work_is_a_warning() {
-        let pending = |failure| record(Phase::START, failure);
-        let fresh = pending(None);
-        let missing = pending(Some(Failure::DnsNxdomain {}));
-        let pointing = |last: u8| {
-            pending(Some(Failure::DnsNoCname {
-                addresses: vec![[192, 0, 2, last].into()],
-                more: 0,
-                is_zone: false,
-            }))
-        };
-        let ours = pending(Some(Failure::Internal {
-            detail: "the store is away".into(),
-        }));
-        let probing = record(Phase::Onboarding(Issuance::AwaitingHttpProbe), None);
-        for (before, after, expected) in [
-            (&fresh, &missing, Level::INFO),
-            (&missing, &missing, Level::DEBUG),
-            (&missing, &pointing(1), Level::INFO),
-            (&pointing(1), &pointing(2), Level::DEBUG),
-            (&missing, &probing, Level::INFO),
-            (&missing, &fresh, Level::INFO),
-            (&fresh, &fresh, Level::DEBUG),
-            (&fresh, &ours, Level::WARN),
-            (&ours, &ours, Level::DEBUG),
-        ] {
-            assert_eq!(log_level(before, after), expected, "{before:?} {after:?}");
-        }
     }
 }

@@ -7,8 +7,8 @@ use dps_domain::backoff::Backoff;
 use dps_domain::with_causes;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::wake::Waker;
 use crate::ports::{Randomness, WakeChannel};
+use crate::wake::Waker;
 
 /// How long wakes are gathered before they are told: a burst of commits is one message.
 const GATHERING: Duration = Duration::from_millis(50);
@@ -97,7 +97,7 @@ mod tests {
     use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
     use super::*;
-    use crate::engine::wake::WakeSignal;
+    use crate::ports::WakeSignal;
     use crate::ports::store::StoreError;
 
     struct Zero;

@@ -2,7 +2,8 @@
 
 use dps_domain::{Event, EventKind};
 
-use super::{Outcome, moved};
+use super::context::moved;
+use dps_domain::outcome::Outcome;
 
 /// Begins with the preflight, which looks at DNS itself: a domain that left us is never ordered
 /// for.

@@ -8,8 +8,9 @@ use dps_domain::sentence::EDGE_ADDRESSES;
 use dps_domain::{Event, EventKind, Failure, FailureCode};
 use serde_json::json;
 
-use super::{Outcome, StepContext, Then};
+use super::context::StepContext;
 use crate::ports::metrics::LocalParty;
+use dps_domain::outcome::{Outcome, Then};
 
 /// When the DNS is asked again after an answer that says nothing about the customer.
 pub(super) const INCONCLUSIVE: Duration = Duration::from_secs(10 * 60);

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use dps_domain::{CertificateId, Event, EventKind, Failure, Phase, renewal, with_causes};
 use serde_json::json;
 
+use super::context::StepContext;
 use super::edges::{self, Unreached};
-use super::{Fault, Outcome, StepContext, Then, undeploy};
-use crate::edges::fleet::deployment;
-use crate::engine::crash_point::{self, Effect};
+use super::fault::Fault;
+use super::undeploy;
+use crate::crash_point::{self, Effect};
+use crate::edges::deployment::deployment;
 use crate::ports::Edge;
 use crate::ports::store::StoredCertificate;
 use crate::ports::store::{Deployed, comparison_task};
+use dps_domain::outcome::{Outcome, Then};
 
 pub(super) async fn deploy(context: &StepContext<'_>, id: CertificateId) -> Result<Outcome, Fault> {
     let service = context.service;
@@ -86,7 +89,7 @@ async fn apply_everywhere(
     let reach = edges::reach(service, apply).await?;
     let fingerprint = certificate.facts.fingerprint.as_str();
     context.evidence.note("fingerprint", fingerprint);
-    context.evidence.edges(&reach);
+    context.evidence.edges(&reach.names(), &reach.unreachable);
     let deployed = Deployed {
         domain_id: context.record.id,
         certificate_id: certificate.id,

@@ -7,14 +7,15 @@ use std::time::Duration;
 use dps_domain::{Failure, OrderId, Timestamp};
 use futures_util::future::join_all;
 
-use super::{Outcome, StepContext, Then};
+use super::context::StepContext;
+use crate::crash_point::{self, Effect};
 use crate::edges::fleet::{self, problem};
-use crate::engine::crash_point::{self, Effect};
 use crate::ports::Edge;
 use crate::ports::edge::{EdgeDisposition, EdgeError};
 use crate::ports::metrics::LocalParty;
 use crate::ports::store::{StoreError, StoredChallenge};
 use crate::service::Service;
+use dps_domain::outcome::{Outcome, Then};
 
 /// How long an edge that is left out is given to take a challenge.
 const BEST_EFFORT: Duration = Duration::from_millis(500);

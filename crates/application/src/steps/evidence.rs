@@ -10,8 +10,6 @@ use dps_domain::limits::Entry;
 use dps_domain::probe::{ProbeAnswer, ProbeObservation};
 use serde_json::{Map, Value, json};
 
-use super::edges::Reach;
-
 /// Entries kept of any one list: what strangers publish is kept short.
 const MAX_ENTRIES: usize = 16;
 /// The longest value that is kept, in bytes of JSON.
@@ -41,11 +39,11 @@ impl Evidence {
     }
 
     /// Keeps which edges did it, and which were left out.
-    pub(super) fn edges(&self, reach: &Reach) {
-        let names: Vec<&str> = reach.names().into_iter().take(MAX_ENTRIES).collect();
-        self.note("edges", names);
-        if !reach.unreachable.is_empty() {
-            let unreachable: Vec<&String> = reach.unreachable.iter().take(MAX_ENTRIES).collect();
+    pub(super) fn edges(&self, done: &[&str], unreachable: &[String]) {
+        let done: Vec<&&str> = done.iter().take(MAX_ENTRIES).collect();
+        self.note("edges", json!(done));
+        if !unreachable.is_empty() {
+            let unreachable: Vec<&String> = unreachable.iter().take(MAX_ENTRIES).collect();
             self.note("unreachableEdges", json!(unreachable));
         }
     }

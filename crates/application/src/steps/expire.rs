@@ -2,8 +2,11 @@
 
 use dps_domain::{CertificateId, Event, EventKind};
 
-use super::{Fault, Outcome, StepContext, moved, undeploy};
+use super::context::{StepContext, moved};
+use super::fault::Fault;
+use super::undeploy;
 use crate::ports::store::comparison_task;
+use dps_domain::outcome::Outcome;
 
 /// Returns [`Event::CertificateEnded`] regardless of the edges' answers, since the domain is no
 /// longer `Active`. An edge that is not reached now removes the certificate in its next comparison.

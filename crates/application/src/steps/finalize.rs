@@ -8,12 +8,15 @@ use secrecy::SecretString;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{Fault, Outcome, StepContext, Then, ledger};
+use super::context::StepContext;
+use super::fault::Fault;
+use super::ledger;
 use crate::ca::account::account;
-use crate::engine::crash_point::{self, Effect};
+use crate::crash_point::{self, Effect};
 use crate::ports::ca::{Account, CaDisposition, CaError, LostOrder, OrderStatus, OrderView};
 use crate::ports::store::{NewCertificate, StoredCertificate, StoredOrder};
 use crate::ports::vault::{SecretContext, SecretPurpose};
+use dps_domain::outcome::{Outcome, Then};
 
 /// The first pause between looks at the order; it doubles up to [`LAST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(25);

@@ -15,11 +15,13 @@ use dps_domain::limits::{
 use dps_domain::phase::{Issuance, Phase};
 use dps_domain::{CertificateId, Failure, Timestamp, Until};
 
-use super::{Fault, Outcome, StepContext, Then};
+use super::context::StepContext;
+use super::fault::Fault;
 use crate::ports::ca::CaError;
 use crate::ports::metrics::AcmeWait;
 use crate::ports::store::{Debit, DomainRecord};
 use crate::service::Service;
+use dps_domain::outcome::{Outcome, Then};
 
 /// An order for the same name as a certificate younger than this is a renewal to the CA.
 const RENEWAL_MEMORY: Duration = Duration::from_secs(120 * 24 * 60 * 60);

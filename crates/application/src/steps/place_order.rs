@@ -7,15 +7,18 @@ use dps_domain::order_gate::HeldBack;
 use dps_domain::{Event, EventKind, Failure, OrderId};
 use serde_json::json;
 
+use super::context::StepContext;
+use super::fault::Fault;
 use super::replacement::replacement;
-use super::{Fault, Outcome, StepContext, Then, edges, ledger};
+use super::{edges, ledger};
 use crate::ca::account::account;
 use crate::ca::directory;
-use crate::engine::crash_point::{self, Effect};
-use crate::engine::retry::retry_while_unavailable;
+use crate::crash_point::{self, Effect};
 use crate::ports::ca::Account;
 use crate::ports::metrics::AcmeWait;
 use crate::ports::store::StoredOrder;
+use crate::retry::retry_while_unavailable;
+use dps_domain::outcome::{Outcome, Then};
 
 pub(super) async fn place_order(context: &StepContext<'_>) -> Result<Outcome, Fault> {
     match prepare(context).await {

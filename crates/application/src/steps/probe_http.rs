@@ -11,10 +11,13 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use super::check_dns::{instruction_addresses, moved_away, nothing_new, observe_dns};
+use super::context::StepContext;
+use super::edges;
 use super::edges::Unreached;
-use super::{Fault, Outcome, StepContext, Then, edges};
+use super::fault::Fault;
 use crate::ports::edge::EdgeDisposition;
 use crate::ports::metrics::LocalParty;
+use dps_domain::outcome::{Outcome, Then};
 
 pub(super) async fn probe_http(context: &StepContext<'_>) -> Outcome {
     match probe(context).await {

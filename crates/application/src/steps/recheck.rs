@@ -8,8 +8,9 @@ use dps_domain::{EventKind, Timestamp};
 use super::check_dns::{
     INCONCLUSIVE, instruction_addresses, is_seen_here, moved_away, observe_dns,
 };
-use super::{Outcome, StepContext, Then};
+use super::context::StepContext;
 use crate::ports::metrics::LocalParty;
+use dps_domain::outcome::{Outcome, Then};
 
 pub(super) async fn recheck(context: &StepContext<'_>, renew_at: Timestamp) -> Outcome {
     let (verdict, views) = observe_dns(context).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dps_domain::with_causes;
 
-use super::StepContext;
+use super::context::StepContext;
 
 /// The predecessor that an order names to the CA.
 pub(super) struct Replacement {

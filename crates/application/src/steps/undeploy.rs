@@ -5,11 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use dps_domain::{Event, EventKind};
 
+use super::context::{StepContext, moved};
+use super::edges;
 use super::edges::Reach;
-use super::{Fault, Outcome, StepContext, edges, moved};
+use super::fault::Fault;
 use crate::ports::Edge;
 use crate::ports::edge::Removal;
 use crate::ports::store::comparison_task;
+use dps_domain::outcome::Outcome;
 
 /// No certificate has a lower generation.
 const FIRST_GENERATION: u64 = 1;
@@ -66,6 +69,6 @@ pub(super) async fn take_down(context: &StepContext<'_>, generation: u64) -> Res
             .periodic_make_due(&task, service.now())
             .await?;
     }
-    context.evidence.edges(&reach);
+    context.evidence.edges(&reach.names(), &reach.unreachable);
     Ok(reach)
 }

@@ -6,15 +6,18 @@ use dps_domain::backoff::spread;
 use dps_domain::{Event, EventKind, Failure, FailureCode, OrderId};
 use serde_json::json;
 
+use super::context::{StepContext, moved};
+use super::fault::Fault;
 use super::probe_http::{self, Unready};
-use super::{Fault, Outcome, StepContext, Then, edges, ledger, moved};
+use super::{edges, ledger};
 use crate::ca::account::account;
-use crate::engine::crash_point::{self, Effect};
+use crate::crash_point::{self, Effect};
 use crate::ports::ca::{
     Account, AuthorizationView, CaDisposition, CaError, Http01, LostOrder, OrderStatus,
 };
 use crate::ports::store::{StoredChallenge, StoredOrder};
 use crate::steps::finalize::{ended, pause};
+use dps_domain::outcome::{Outcome, Then};
 
 /// The first pause between looks at the order; it doubles up to [`LAST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(25);

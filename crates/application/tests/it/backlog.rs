@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dps_application::engine::wake::WakeSignal;
+use dps_application::ports::WakeSignal;
 use dps_application::ports::store::{DomainRecord, RecordWrite};
 use dps_application::workers;
 use dps_domain::phase::{Lane, Next};

@@ -108,7 +108,7 @@ impl World {
             metrics: Arc::clone(&counters) as _,
             policy: Arc::new(policy()),
             limits: Arc::default(),
-            waker: dps_application::engine::wake::Waker::default(),
+            waker: dps_application::wake::Waker::default(),
             local_faults: Arc::default(),
             cabinet_health: Arc::default(),
             outages: Arc::default(),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dps_application::engine::wake::WakeSignal;
 use dps_application::ports::WakeChannel;
+use dps_application::ports::WakeSignal;
 use dps_domain::phase::Lane;
 
 use crate::world::World;

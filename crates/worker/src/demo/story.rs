@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use dps_application::engine::wake::WakeSignal;
 use dps_application::operator;
+use dps_application::ports::WakeSignal;
 use dps_cabinet_api::CustomerView;
 use dps_domain::{FailureCode, Hostname, Status, Timestamp};
 use dps_lab::tls::{HandshakeWatcher, served_leaf};

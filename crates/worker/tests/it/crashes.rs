@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 
-use dps_application::engine::crash_point::Effect;
+use dps_application::crash_point::Effect;
 
 use crate::world::{Log, Options, PATIENCE, World};
 

@@ -4,43 +4,13 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dps_domain::phase::Lane;
+use dps_domain::Timestamp;
+use dps_domain::lane::Lane;
 use futures_util::FutureExt as _;
 use tokio::sync::Notify;
 
-use crate::ports::WakeChannel;
-
-/// Whom a wake is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum WakeSignal {
-    /// The worker of a lane.
-    Lane(Lane),
-    /// The reporter to the Cabinet.
-    Reporter,
-}
-
-impl WakeSignal {
-    /// Every signal.
-    pub fn all() -> impl Iterator<Item = Self> {
-        Lane::ALL
-            .into_iter()
-            .map(Self::Lane)
-            .chain([Self::Reporter])
-    }
-
-    /// The name between replicas.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Lane(lane) => lane.as_str(),
-            Self::Reporter => "reporter",
-        }
-    }
-
-    /// The signal of this name; none for that of a newer version.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::all().find(|signal| signal.as_str() == name)
-    }
-}
+use crate::ports::store::RecordWrite;
+use crate::ports::wakes::{WakeChannel, WakeSignal};
 
 /// One signal per lane and one for the reporter, and what the other replicas have yet to be told.
 #[derive(Clone, Default)]
@@ -120,17 +90,43 @@ impl Waker {
     }
 }
 
+/// The wake signals to send once a record is written.
+pub(crate) struct Wakes {
+    lane: Option<Lane>,
+    reporter: bool,
+}
+
+impl Wakes {
+    pub(crate) fn of(completion: &RecordWrite, now: Timestamp) -> Self {
+        let record = &completion.record;
+        let due_now = record.next_attempt_at.is_some_and(|at| at <= now);
+        Self {
+            lane: record.lane().filter(|_| due_now),
+            reporter: completion.report.is_some(),
+        }
+    }
+
+    /// The signal to the reporter alone.
+    pub(crate) const fn of_report(completion: &RecordWrite) -> Self {
+        Self {
+            lane: None,
+            reporter: completion.report.is_some(),
+        }
+    }
+
+    pub(crate) fn notify(&self, waker: &Waker) {
+        if let Some(lane) = self.lane {
+            waker.notify_all(WakeSignal::Lane(lane));
+        }
+        if self.reporter {
+            waker.notify_all(WakeSignal::Reporter);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_signal_is_known_by_its_name() {
-        for signal in WakeSignal::all() {
-            assert_eq!(WakeSignal::named(signal.as_str()), Some(signal));
-        }
-        assert_eq!(WakeSignal::named("of a newer version"), None);
-    }
 
     #[tokio::test]
     async fn every_signal_wakes_its_own_worker() {

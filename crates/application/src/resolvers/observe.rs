@@ -1,0 +1,88 @@
+//! The questions to the resolvers that work, and the trials of those that do not.
+
+use dps_domain::Hostname;
+use dps_domain::dns::{DnsAnswer, ResolverView};
+use futures_util::future::{join, join_all};
+
+use super::{Change, Member, Resolvers, is_failure, is_resolvers_own, problem};
+use crate::outage::{Party, ended::ended};
+use crate::service::Service;
+
+impl Resolvers {
+    /// Asks every resolver that works for `host` and, as a control, for our own `target`.
+    pub(crate) async fn observe(
+        &self,
+        service: &Service,
+        host: &Hostname,
+        target: &Hostname,
+    ) -> Vec<ResolverView> {
+        let now = service.now();
+        let (working, passed_over): (Vec<usize>, Vec<usize>) =
+            (0..self.0.len()).partition(|index| self.0[*index].lock().out_of_order.is_none());
+        let due: Vec<usize> = passed_over
+            .into_iter()
+            .filter(|index| self.0[*index].claim_trial(now))
+            .collect();
+        let asked = if working.is_empty() {
+            due
+        } else {
+            for index in due {
+                try_apart(service, index, target);
+            }
+            working
+        };
+        if asked.is_empty() {
+            return self.0.iter().map(Member::unasked).collect();
+        }
+        let asking = asked.iter().map(|index| async move {
+            let resolver = &self.0[*index].resolver;
+            let (name, control) = join(resolver.observe(host), resolver.observe(target)).await;
+            ResolverView { name, control }
+        });
+        let views = join_all(asking).await;
+        for (index, view) in asked.into_iter().zip(&views) {
+            if view.is_out_of_order() || is_resolvers_own(&view.control.answer) {
+                self.note(service, index, Err(&view.control.answer));
+            } else if !matches!(view.control.answer, DnsAnswer::ServFail) {
+                self.note(service, index, Ok(()));
+            }
+        }
+        views
+    }
+
+    /// Notes whether a resolver resolved our own target.
+    fn note(&self, service: &Service, index: usize, outcome: Result<(), &DnsAnswer>) {
+        let (member, now) = (&self.0[index], service.now());
+        let resolver = member.resolver.address();
+        if outcome.is_err() {
+            service.metrics.resolver_failed(resolver);
+        }
+        match member.lock().note(outcome, now) {
+            Change::None => {}
+            Change::LeftOrder => {
+                let problem = outcome.err().map(problem);
+                tracing::error!(dns.resolver = %resolver, problem, "resolver.out_of_order");
+            }
+            Change::Returned(since) => {
+                let seconds = now.since(since).as_secs();
+                tracing::info!(dns.resolver = %resolver, out_of_order_seconds = seconds, "resolver.answers");
+                ended(service, Party::Resolvers);
+            }
+        }
+    }
+}
+
+/// Tries a resolver that is passed over, beside the checks.
+fn try_apart(service: &Service, index: usize, target: &Hostname) {
+    let (service, target) = (service.clone(), target.clone());
+    tokio::spawn(async move {
+        let resolvers = &service.resolvers;
+        let seen = resolvers.0[index].resolver.observe(&target).await.answer;
+        let outcome = if is_failure(&seen) {
+            Err(&seen)
+        } else {
+            Ok(())
+        };
+        resolvers.note(&service, index, outcome);
+    });
+}

@@ -1,0 +1,118 @@
+//! The context of one step, and the outcomes that any step may have.
+
+use std::time::Duration;
+
+use dps_domain::backoff::spread;
+use dps_domain::limits::Endpoint;
+use dps_domain::outcome::{Outcome, Then};
+use dps_domain::phase::Issuance;
+use dps_domain::sentence::{CAA_IDENTITY, sentence};
+use dps_domain::{Event, EventKind, Failure, LeaseToken};
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::evidence::Evidence;
+use super::fault::Fault;
+use crate::ca::directory;
+use crate::ports::metrics::{AcmeWait, LocalParty};
+use crate::ports::store::{DomainRecord, StoredOrder};
+use crate::service::Service;
+
+/// The shortest time until a step is made again that our own machine made impossible, and half of
+/// the longest.
+const LOCAL_FAULT_PAUSE: Duration = Duration::from_secs(10);
+
+/// The record, the lease and the evidence of one step.
+#[derive(Clone, Copy)]
+pub(super) struct StepContext<'a> {
+    pub(super) service: &'a Service,
+    pub(super) record: &'a DomainRecord,
+    pub(super) token: LeaseToken,
+    pub(super) deadline: Instant,
+    pub(super) evidence: &'a Evidence,
+}
+
+impl StepContext<'_> {
+    /// When the step stops waiting for the CA and gives the record back.
+    pub(super) fn times_out_at(&self) -> Instant {
+        self.deadline
+            .min(Instant::now() + self.service.policy.ca_timeout)
+    }
+
+    /// Whether an order was placed at another directory than this process's. Such an order leads no
+    /// further here: the account is unknown there.
+    pub(super) async fn is_of_another_directory(&self, order: &StoredOrder) -> Result<bool, Fault> {
+        let service = self.service;
+        let directory_url = service.ca.directory_url();
+        if order.directory_url == directory_url {
+            return Ok(false);
+        }
+        // It may be this process that has the wrong directory.
+        directory::check(service.store.as_ref(), directory_url).await?;
+        Ok(true)
+    }
+
+    /// Returns the endpoint of the CA that the step calls.
+    pub(super) fn endpoint(&self) -> Endpoint {
+        match self.record.phase.issuance() {
+            Some(Issuance::Ordering | Issuance::Queued) => Endpoint::NewOrder,
+            _ => Endpoint::Other,
+        }
+    }
+
+    /// The outcome when our own machine could not call a party: the same step soon, as if this one
+    /// had not been.
+    pub(super) fn local_fault(&self, party: LocalParty, detail: &str) -> Outcome {
+        let service = self.service;
+        service.local_fault(party, detail);
+        self.evidence.note("machineFailed", detail);
+        let pause = spread(LOCAL_FAULT_PAUSE, 1.0..=2.0, service.randomness.unit());
+        Outcome::Waiting {
+            until: service.now() + pause,
+            kind: EventKind::MachineFailed,
+        }
+    }
+
+    /// Counts that the domain waits, and that nothing is sent.
+    pub(super) fn waits(&self, wait: AcmeWait) {
+        self.evidence.nothing_sent();
+        self.service.metrics.acme_wait(wait);
+    }
+
+    pub(super) fn failed(&self, failure: Failure, then: Then) -> Outcome {
+        let edge_addresses = self.service.policy.edge_hosts();
+        self.failed_with(failure, then, &edge_addresses)
+    }
+
+    pub(super) fn failed_with(
+        &self,
+        failure: Failure,
+        then: Then,
+        edge_addresses: &[std::net::IpAddr],
+    ) -> Outcome {
+        let caa_identity = self.service.ca.caa_identity();
+        if let (true, Some(identity)) = (failure.is_about_caa(), &caa_identity) {
+            self.evidence.note(CAA_IDENTITY, identity.clone());
+        }
+        let message = sentence(
+            &failure,
+            self.record,
+            edge_addresses,
+            caa_identity.as_deref(),
+        );
+        Outcome::Failed {
+            failure,
+            then,
+            message,
+        }
+    }
+}
+
+/// Progress without evidence.
+pub(super) fn moved(event: Event, kind: EventKind) -> Outcome {
+    Outcome::Moved {
+        event,
+        kind,
+        detail: json!({}),
+    }
+}
