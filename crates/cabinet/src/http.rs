@@ -40,7 +40,7 @@ use crate::store::Store;
 /// How long a call may take, besides the wait it asked for.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// What handlers work with, but for the store.
+/// State of the handlers that does not need the open store.
 pub(crate) struct AppDraft {
     ports: Arc<Ports>,
     names: NamePolicy,
@@ -79,7 +79,7 @@ impl AppDraft {
     }
 }
 
-/// What handlers work with.
+/// State that all handlers share.
 pub(crate) struct App {
     draft: AppDraft,
     store: Arc<Store>,

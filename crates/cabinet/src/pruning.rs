@@ -1,9 +1,9 @@
 //! The periodic deletion of rows that are no longer needed.
 //!
-//! Deleting a removed domain does not disturb readers: positions are never given away twice, and a
-//! list or feed goes on at the next greater one. A feed reader learns of a removal only while the
-//! row exists, so rows are kept for much longer than a reader may lag behind. A reader that missed
-//! one finds out when it compares its domains with the list.
+//! Deleting a removed domain does not disturb readers. Positions are never reused, and a list or
+//! feed continues at the next greater one. A feed reader learns of a removal only while the row
+//! exists, so rows are kept for much longer than a reader may lag behind. A reader that missed a
+//! removal finds out when it compares its domains with the list.
 
 use std::sync::Arc;
 use std::time::Duration;

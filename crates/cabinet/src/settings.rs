@@ -15,8 +15,9 @@ use crate::names::NamePolicy;
 
 /// Seconds of a day.
 const DAY: u64 = 24 * 3600;
-// Readers of the feed must find a removed domain for as long as the service keeps its own record of
-// it (Workers:Removal:Quarantine, 30 days by default). Counting creations needs a day.
+// Readers of the feed must find a removed domain for as long as the service keeps its own record.
+// The service keeps it for Workers:Removal:Quarantine, 30 days by default. The quota of creations
+// needs one day.
 const SHORTEST_RETENTION: HumanDuration = HumanDuration::from_secs(30 * DAY);
 const LONGEST_RETENTION: HumanDuration = HumanDuration::from_secs(3650 * DAY);
 

@@ -70,20 +70,20 @@ pub(crate) enum Prunable {
     Retries,
 }
 
-/// What became of an insertion.
+/// Result of an insertion.
 #[derive(Debug)]
 pub(crate) enum Inserted {
-    /// It is there now.
+    /// The domain was inserted.
     New(Record),
-    /// The name is held by this domain, perhaps the same tenant's.
+    /// The name belongs to this domain already, which may be the same tenant's.
     Held(Record),
-    /// The tenant holds as many as it may.
+    /// The tenant has reached its greatest number of domains.
     TenantFull,
-    /// The tenant created as many as it may for now.
+    /// The tenant has reached its quota of creations.
     Refused(Refusal),
 }
 
-/// What became of an update.
+/// Result of an update.
 #[derive(Debug)]
 pub(crate) enum Update {
     /// No such domain.
@@ -92,7 +92,7 @@ pub(crate) enum Update {
     Refused(Refusal),
     /// The decision was that nothing is to be done.
     Unchanged(Record),
-    /// It is written.
+    /// The change was written.
     Changed(Record),
 }
 

@@ -15,8 +15,9 @@ pub struct DriverError {
     is_transient: bool,
 }
 
-/// SQLSTATEs and SQLite codes after which the same call may succeed in a moment: deadlock,
-/// serialisation failure, shutdown, start-up, too many connections; busy, and busy after a change.
+/// SQLSTATEs and SQLite codes after which the same call may succeed in a moment. The SQLSTATEs are
+/// deadlock, serialisation failure, shutdown, start-up and too many connections. The codes of
+/// SQLite are `SQLITE_BUSY` and `SQLITE_BUSY_SNAPSHOT`.
 const TRANSIENT_CODES: [&str; 7] = ["40P01", "40001", "57P01", "57P03", "53300", "5", "517"];
 
 impl DriverError {

@@ -1,7 +1,7 @@
 //! SQL on two databases: connection strings, connections, statements, migrations and copies.
 //!
 //! The CertificateStore and the reference Cabinet keep their rows in SQLite or PostgreSQL, each
-//! with one body of code for both. A [`Sql`] carries its text in both dialects, a [`Session`] is a
+//! with one body of code for both. A [`Sql`] carries its text in both dialects. A [`Session`] is a
 //! connection or a transaction of either kind, and a [`Row`] is read column by column. Each store
 //! says by [`SqlErrors`] which errors it makes of a failed statement and of an unreadable row.
 

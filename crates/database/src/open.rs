@@ -27,7 +27,7 @@ pub struct OpenOptions {
     /// Whether a SQLite file that does not exist is made. If not, its journal mode is left alone
     /// too.
     pub create: bool,
-    /// What a power cut may undo on SQLite.
+    /// Whether a power cut may undo the last commits on SQLite; PostgreSQL ignores it.
     pub durability: Durability,
 }
 

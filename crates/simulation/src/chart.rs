@@ -43,7 +43,7 @@ pub struct Page {
 /// One panel.
 #[derive(Debug, Clone)]
 pub struct Panel {
-    /// What it shows, with the unit.
+    /// The quantity that it shows, with the unit.
     pub title: String,
     /// How values are placed and written.
     pub scale: Scale,

@@ -1,5 +1,5 @@
-//! Operations as data: a sequence of faults and customers' whims is played on the service, then
-//! everything is mended, and what must be true of any such history is looked at.
+//! Operations as data: a drill plays a sequence of faults and customers' actions on the service.
+//! Then it repairs everything, waits, and checks the conditions that must hold after any sequence.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::time::ReplicaClock;
 use crate::wakes::Hub;
 use crate::world::World;
 
-/// One operation. Numbers beyond what there is wrap around.
+/// One operation. A number beyond the last replica, party or domain wraps around.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
     /// So many seconds go by.
@@ -62,10 +62,11 @@ pub struct Size {
     pub replicas: u32,
 }
 
-/// After the last operation everything works for so long.
+/// Virtual time without faults after the last operation, before the check.
 const AFTERWARDS: Duration = Duration::from_secs(4 * 24 * 3600);
 
-/// Plays the operations in a runtime of its own; answers what is wrong in the end.
+/// Plays the operations in a runtime of its own. The error names a condition that does not hold at
+/// the end.
 pub fn drill(
     seed: u64,
     policy: &Policy,

@@ -2,10 +2,9 @@
 //!
 //! `dps_application::run` runs with all its lanes, intake and reporter, once per replica, on one
 //! [`MemoryStore`]. Around it stand [`models`]: a CA that counts as Let's Encrypt does, customers'
-//! DNS, edges and a Cabinet. A [`scenario`] says what happens when; [`run()`] lets it happen on
-//! tokio's paused clock, which leaps to the next timer whenever nobody has anything to do;
-//! [`outcome`] says whether it went well, and [`draw`] draws it. A [`drill`] plays operations
-//! instead of a scenario.
+//! DNS, edges and a Cabinet. A [`scenario`] says what happens when. [`run()`] plays it on tokio's
+//! paused clock, which jumps to the next timer whenever every task waits. [`outcome`] says whether
+//! the run went well, and [`draw`] draws it. A [`drill`] plays operations instead of a scenario.
 //!
 //! [`MemoryStore`]: memory_store::MemoryStore
 

@@ -136,7 +136,8 @@ fn line(progress: Progress, real: Duration) -> String {
     )
 }
 
-/// What the run took on this machine. Apart from the outcome, which is the same everywhere.
+/// Duration of the run and, where `/proc` shows it, its peak memory. Apart from the outcome, which
+/// is the same on every machine.
 fn cost(real: Duration) -> String {
     let peak = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = peak.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -2,8 +2,8 @@
 //! database under it.
 //!
 //! It passes the stories of the store's contract that are about the port. Several replicas share
-//! one store by cloning it, and an operation is as atomic as a transaction: one lock, held for the
-//! whole of it and never across an await.
+//! one store by cloning it. An operation is as atomic as a transaction: it holds one lock from
+//! beginning to end, and never across an await.
 
 mod certificates;
 mod claims;
@@ -35,14 +35,14 @@ use uuid::Uuid;
 use records::Row;
 use sync::PeriodicTask;
 
-/// What a store keeps beside what work needs.
+/// How much a store keeps beyond the rows that work needs.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
-    /// Lines of history of each domain.
+    /// Lines of history that are kept of each domain, at most.
     pub events_per_domain: usize,
     /// How long lines of history are kept.
     pub events_max_age: Duration,
-    /// Whether orders that are closed and certificates that were replaced are kept.
+    /// Whether closed orders, replaced certificates and deployments are kept.
     pub superseded: bool,
 }
 
@@ -58,7 +58,7 @@ impl Default for Retention {
 }
 
 impl Retention {
-    /// Nothing that no step asks for: a million domains fit in a few gigabytes.
+    /// Only the rows that steps read, so that a million domains fit in a few gigabytes.
     pub const MINIMAL: Self = Self {
         events_per_domain: 0,
         events_max_age: Duration::ZERO,
@@ -71,7 +71,7 @@ impl Retention {
 pub struct MemoryStore {
     state: Arc<Mutex<State>>,
     retention: Retention,
-    /// By whose time leases run.
+    /// The clock by which leases run.
     steady: Arc<dyn Clock>,
 }
 
@@ -102,8 +102,8 @@ struct State {
     cursors: BTreeMap<String, String>,
     tasks: BTreeMap<String, PeriodicTask>,
     edges: BTreeMap<String, KnownEdge>,
-    /// What each edge was seen to hold, unless superseded things are not kept: nothing but people
-    /// asks for it.
+    /// Deployments of each domain. Empty unless [`Retention::superseded`], because no step reads
+    /// them.
     deployments: BTreeMap<DomainId, Vec<Deployment>>,
     tokens_drawn: u128,
 }

@@ -13,32 +13,32 @@ use crate::plan::Mark;
 use crate::scenario::Scenario;
 use crate::world::World;
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
-    /// What was played.
+    /// The scenario of the run.
     pub scenario: Scenario,
-    /// With which seed.
+    /// The seed of the run.
     pub seed: u64,
-    /// Whether what must hold held.
+    /// One verdict for each condition.
     pub verdicts: Vec<Verdict>,
     /// Further numbers, by name.
     pub facts: Vec<(String, String)>,
-    /// The hourly looks.
+    /// The hourly samples.
     pub samples: Vec<Sample>,
-    /// What happened when.
+    /// The labelled stretches of the run that drawings show.
     pub marks: Vec<Mark>,
 }
 
-/// Something that must hold.
+/// Whether a condition held that every run must satisfy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Verdict {
-    /// What.
+    /// The condition, in words.
     pub rule: String,
     /// Whether it held.
     pub holds: bool,
-    /// By how much, or how not.
+    /// The figures that the verdict rests on, in words.
     pub detail: String,
 }
 
@@ -284,7 +284,7 @@ fn facts(world: &World, samples: &[Sample]) -> Vec<(String, String)> {
 
 fn human(duration: Duration) -> String {
     let seconds = duration.as_secs();
-    // A day more or less makes no difference where a minute does not.
+    // Seconds do not matter from an hour on.
     let rounded = if seconds >= 3_600 {
         seconds / 60 * 60
     } else {

@@ -28,7 +28,7 @@ pub struct Replica {
     running: Option<(JoinHandle<()>, CancellationToken)>,
 }
 
-/// What replicas are made of.
+/// The parts that every replica of a run is made from.
 pub struct Recipe {
     /// The world they are in.
     pub world: Arc<World>,
@@ -67,14 +67,14 @@ impl Replica {
         self.running = Some((running, stop));
     }
 
-    /// It dies: whatever it was waiting for, it gets no answer.
+    /// Kills the process; calls in progress never return to it.
     pub fn crash(&mut self) {
         if let Some((running, _)) = self.running.take() {
             running.abort();
         }
     }
 
-    /// It finishes what it began, and ends.
+    /// Stops the process, which first finishes its steps, and waits for its end.
     pub async fn drain(&mut self) {
         if let Some((running, stop)) = self.running.take() {
             stop.cancel();

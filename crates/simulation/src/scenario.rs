@@ -1,5 +1,5 @@
-//! What happens in a run, as a file: JSON with comments, durations with units, every key with a
-//! default. An unknown key is an error that names the nearest known one.
+//! The scenario of a run, read from a file: JSON with comments, durations with units, every key
+//! with a default. An unknown key is an error that names the nearest known one.
 
 mod spans;
 
@@ -20,27 +20,27 @@ const fn days(days: u64) -> Span {
     Span::from_secs(days * DAY)
 }
 
-/// The whole of it. Moments are counted from the beginning of the run.
+/// A whole scenario. Moments are counted from the beginning of the run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default, deny_unknown_fields)]
 pub struct Scenario {
-    /// What it is about, in a line.
+    /// Its subject, in one line.
     pub title: String,
     /// Custom domains in all.
     pub domains: u32,
     /// Virtual days.
     pub days: u32,
-    /// Whose the domains are, in turn.
+    /// Number of tenants, to whom the domains belong in turn.
     pub tenants: u32,
     /// How many of the names share a registered domain.
     pub names_per_registered_domain: u32,
     /// When the domains are created.
     pub arrivals: Arrivals,
-    /// What customers do.
+    /// The customers' changes to their DNS.
     pub customers: Customers,
     /// The CA.
     pub ca: Ca,
-    /// What the CA says about renewals (RFC 9773).
+    /// The renewal information of the CA (RFC 9773).
     pub renewal_info: RenewalInfo,
     /// A mass revocation.
     pub revocation: Revocation,
@@ -103,7 +103,7 @@ impl Default for Arrivals {
     }
 }
 
-/// What customers do with their DNS.
+/// The customers' DNS: whether and when names begin and cease to point at us.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default, deny_unknown_fields)]
 pub struct Customers {
@@ -114,7 +114,7 @@ pub struct Customers {
     pub dns_within: Span,
     /// Share of customers who never point at us.
     pub never_ready: f64,
-    /// Share of domains that leave without a word.
+    /// Share of domains whose DNS leaves us although the Cabinet still has them.
     pub leave: f64,
     /// When the first of them leaves.
     pub leave_from: Span,
@@ -122,7 +122,7 @@ pub struct Customers {
     pub leave_over: Span,
     /// Share of those who left that come back.
     pub return_share: f64,
-    /// After how long they do.
+    /// Time from a domain's leaving to its return.
     pub return_after: Span,
 }
 
@@ -149,7 +149,7 @@ pub struct Ca {
     pub lifetime: Span,
     /// New orders that one account may place in three hours.
     pub new_orders_per_three_hours: u32,
-    /// Whether it counts nothing at all for our account.
+    /// Whether no limit applies to our account.
     pub limits_lifted: bool,
     /// How long a call takes there and back.
     pub answers_after: Span,
@@ -175,7 +175,7 @@ impl Default for Ca {
     }
 }
 
-/// Times in which somebody is away.
+/// Stretches with a fault of one kind, such as a party that does not answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default, deny_unknown_fields)]
 pub struct Outages {
@@ -194,13 +194,13 @@ impl Default for Outages {
     }
 }
 
-/// What the CA says about renewals.
+/// The renewal information of the CA (RFC 9773).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default, deny_unknown_fields)]
 pub struct RenewalInfo {
-    /// Whether it offers them.
+    /// Whether the CA offers renewal information.
     pub offered: bool,
-    /// When it wants to be asked again.
+    /// Time from an answer to the next poll.
     pub ask_again_after: Span,
     /// When it answers 503 to these polls alone.
     pub throttled: Outages,
@@ -220,11 +220,11 @@ impl Default for RenewalInfo {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default, deny_unknown_fields)]
 pub struct Revocation {
-    /// When the CA says that certificates must go; without it, it never does.
+    /// When the CA moves the renewal windows of the certificates into the past; `None` for never.
     pub at: Option<Span>,
-    /// Share of the certificates.
+    /// Share of the valid certificates that are revoked, from 0 to 1.
     pub share: f64,
-    /// How long after that they are void.
+    /// Time from that moment until they are void.
     pub void_after: Span,
 }
 
@@ -336,7 +336,7 @@ pub enum ScenarioError {
     Value {
         /// The key.
         key: &'static str,
-        /// What is wrong, and what to write.
+        /// The fault and the values that are allowed.
         what: String,
     },
 }

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use crate::models::tally::locked;
 
-/// What was announced to each replica and not heard yet.
+/// Wake signals that were announced to each replica and that it has not received yet.
 #[derive(Debug)]
 pub struct Hub(Vec<Mailbox>);
 
@@ -22,12 +22,12 @@ struct Mailbox {
 }
 
 impl Hub {
-    /// A hub for so many replicas.
+    /// A hub for this number of replicas.
     pub fn new(replicas: u32) -> Arc<Self> {
         Arc::new(Self((0..replicas).map(|_| Mailbox::default()).collect()))
     }
 
-    /// How the replica with this number tells the others; nobody to tell when it is alone.
+    /// The channel from the replica with this number to the others; `None` if there are no others.
     pub fn channel(self: &Arc<Self>, number: u32) -> Option<Arc<dyn WakeChannel>> {
         let (hub, number) = (Arc::clone(self), number as usize);
         (self.0.len() > 1).then(|| Arc::new(Seat { hub, number }) as Arc<dyn WakeChannel>)

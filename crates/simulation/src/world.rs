@@ -1,4 +1,4 @@
-//! What is true in the simulated world, beside what each party knows.
+//! The simulated world: all parties, and the true time that no clock of a replica changes.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::time::{Seeded, WorldTime};
 /// All parties. Each has its state behind its own lock; none is held across an await.
 #[derive(Debug)]
 pub struct World {
-    /// What is played.
+    /// The scenario of the run.
     pub scenario: Scenario,
     /// The true time.
     pub time: WorldTime,
@@ -63,7 +63,7 @@ impl World {
         lines
     }
 
-    /// Nothing is broken any more.
+    /// Repairs every line and ends the throttling of renewal information.
     pub fn mend(&self) {
         for (_, line) in self.lines() {
             line.mend();

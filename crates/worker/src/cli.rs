@@ -18,7 +18,8 @@ use crate::config::Role;
 /// Custom domains with certificates, from the DNS check to every HAProxy edge.
 ///
 /// The service takes a customer's hostname from "created in the Cabinet" to "served over HTTPS by
-/// every edge": DNS check, HTTP probe, ACME HTTP-01, deployment without a reload, renewal.
+/// every edge". The steps are DNS check, HTTP probe, ACME HTTP-01, deployment without a reload, and
+/// renewal.
 ///
 /// New here? `dps demo` shows it all on this machine. `dps config sample` prints a commented
 /// configuration.

@@ -33,12 +33,12 @@ const MAX_BODY_BYTES: usize = 64 * 1024;
 /// Longest time for an answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the interface shows.
+/// The sources of the answers.
 #[derive(Clone)]
 pub struct Surface {
-    /// What `/metrics` shows.
+    /// The metrics of `/metrics`.
     pub metrics: Metrics,
-    /// What `/health` and `/health/ready` show.
+    /// The checks of `/health` and `/health/ready`.
     pub readiness: Arc<Readiness>,
 }
 

@@ -23,7 +23,7 @@ const TOKEN: &str = "a-token-that-nobody-may-see";
 const ATTACKER: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const HONEST: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
-/// What a service needs, with every outside party missing.
+/// The settings that a service needs. No outside party answers at these addresses.
 const NEEDED: [(&str, &str); 8] = [
     ("CabinetApi__BaseUrl", "http://127.0.0.1:1"),
     ("CabinetApi__Token", TOKEN),
@@ -99,13 +99,13 @@ fn free_address() -> String {
     format!("127.0.0.1:{}", dps_lab::free_port().unwrap())
 }
 
-/// Status and body, once somebody listens.
+/// Returns status and body, once a server listens.
 fn get(address: &str, path: &str) -> (u16, String) {
     try_get(address, path).expect("an answer")
 }
 
-/// Status and body, once somebody listens; nothing if the listener went away before it answered, as
-/// one does that hands its address over to the next.
+/// Returns status and body, once a server listens. `None` if it closed the connection without an
+/// answer, as a listener does that hands its address over to the next.
 fn try_get(address: &str, path: &str) -> Option<(u16, String)> {
     let deadline = Instant::now() + PATIENCE;
     let mut stream = loop {
@@ -290,7 +290,7 @@ fn it_takes_all_file_descriptors_that_it_may_have_and_hides_its_memory() {
     let address = free_address();
     let variables = [&NEEDED[..], &[("Http__Listen", &address)]].concat();
     let mut line = vec!["sh", "-c", "ulimit -Sn 200; exec \"$0\" run", DPS];
-    // What belongs to root by itself would say nothing.
+    // Files of root's own processes belong to root in any case, so they would prove nothing.
     if std::fs::metadata("/proc/self/environ").unwrap().uid() == 0 {
         let nobody = [
             "setpriv",

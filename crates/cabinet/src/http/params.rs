@@ -112,10 +112,10 @@ impl Params {
     }
 }
 
-/// What a tenant's identifier looks like, in words.
+/// The form of a tenant's identifier, as the sentence of a refusal.
 pub(super) const TENANT_ID_RULE: &str = "give 1 to 200 bytes of text without control characters";
 
-/// The domain of a path. What is no UUID is nobody's identifier.
+/// The domain's identifier in a path. A segment that is no UUID is refused as an unknown domain.
 pub(super) struct PathId(pub(super) DomainId);
 
 impl<S: Send + Sync> FromRequestParts<S> for PathId {

@@ -33,7 +33,7 @@ impl Refusal {
         Self::Request(Box::new(Problem::new(code, detail).at(field)))
     }
 
-    /// What was asked for is older than what there is.
+    /// Returns the refusal of generation `asked`, which is older than the one that `what_is` names.
     pub(super) fn stale(what_is: &str, asked: u64) -> Self {
         let detail = format!("{what_is} and {asked} is older");
         Self::request(ProblemCode::GenerationStale, "generation", detail)
@@ -94,7 +94,7 @@ fn runtime_problem(error: &RuntimeError) -> Problem {
     }
 }
 
-/// What a database keeps as a signed number of 64 bits.
+/// Greatest generation that a database can keep, as a signed integer of 64 bits.
 const MAX_GENERATION: u64 = i64::MAX as u64;
 
 /// Refuses a generation that no caller can have.

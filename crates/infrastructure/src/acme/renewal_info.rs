@@ -146,10 +146,11 @@ pub(super) fn identifier(text: &str) -> Option<CertificateIdentifier<'_>> {
         })
 }
 
-/// Whether an order may have been refused for its `replaces` alone. The reasons are
-/// `alreadyReplaced` or `conflict` (409), a certificate that the CA does not know (404), of another
-/// account (403) or without a common name (400). CAs differ in their words, so every status that
-/// could mean it counts. An order that is wrong in itself is refused again without `replaces`.
+/// Whether an order may have been refused for its `replaces` alone. The error is then
+/// `alreadyReplaced` or `conflict` (409), or the CA does not know the certificate (404). The
+/// certificate may also be of another account (403) or have no common name (400). CAs differ in
+/// their words, so every status that could mean it counts. An order that is wrong in itself is
+/// refused again without `replaces`.
 pub(super) fn may_refuse_replaces(error: &CaError) -> bool {
     match error.disposition() {
         CaDisposition::Refused(Refusal::Account | Refusal::Request)

@@ -42,7 +42,7 @@ impl LocalAuthority {
             .map_err(refused)
     }
 
-    /// What clients must trust.
+    /// The root certificate as PEM, for clients to trust.
     pub fn root_pem(&self) -> String {
         self.0.pem()
     }

@@ -14,16 +14,16 @@ const MAX_REPLY: u64 = 1024 * 1024;
 /// How long the whole reply may take.
 const REPLY_BOUND: Duration = Duration::from_secs(10);
 
-/// What came back over HTTPS.
+/// A reply over HTTPS, with the certificate of the server that sent it.
 #[derive(Debug, Clone)]
 pub struct HttpsReply {
     /// The status code.
     pub status: u16,
     /// Status line and header fields as they came.
     pub head: String,
-    /// What followed them, not decoded.
+    /// The body in its transfer coding, with invalid UTF-8 replaced.
     pub body: String,
-    /// The certificate the server showed.
+    /// The certificate that the server presented.
     pub leaf: Leaf,
 }
 

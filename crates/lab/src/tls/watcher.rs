@@ -1,4 +1,4 @@
-//! A visitor who never stops coming, to prove that a change underneath goes unnoticed.
+//! Repeated TLS handshakes, to prove that clients do not notice a change at an edge.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,12 +11,12 @@ use super::client::client_config;
 use super::leaf::handshake;
 use crate::{LabError, wait};
 
-/// What the handshakes so far have shown.
+/// Results of the handshakes so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HandshakeReport {
-    /// Handshakes that ended well.
+    /// Handshakes that succeeded.
     pub successes: u64,
-    /// Handshakes that did not.
+    /// Handshakes that failed.
     pub failures: u64,
     /// Why the last failed handshake failed.
     pub last_failure: Option<String>,
@@ -55,7 +55,7 @@ impl HandshakeWatcher {
         Ok(Self { report, task })
     }
 
-    /// What was seen so far.
+    /// Returns the results so far.
     pub fn report(&self) -> HandshakeReport {
         lock(&self.report).clone()
     }
@@ -78,7 +78,7 @@ impl HandshakeWatcher {
         .await
     }
 
-    /// Ends the visits; a handshake under way is not counted.
+    /// Ends the handshakes; one under way is not counted.
     pub fn stop(self) -> HandshakeReport {
         self.task.abort();
         self.report()

@@ -13,26 +13,26 @@ use super::{Retention, State};
 /// When a lease is asked for, and for how long.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Term {
-    /// What is due at this moment, by the caller's clock.
+    /// The moment up to which records are due, by the caller's clock.
     pub(super) now: Timestamp,
-    /// The moment by the store's own time.
+    /// The same moment by the store's own clock, by which leases end.
     pub(super) steady: Timestamp,
     pub(super) ttl: Duration,
 }
 
 impl Term {
-    /// Whether somebody holds what is leased so.
+    /// Whether the lease is still running.
     pub(super) fn is_held(&self, lease: Option<(LeaseToken, Timestamp)>) -> bool {
         lease.is_some_and(|(_, expires_at)| expires_at > self.steady)
     }
 }
 
-/// The queue of what somebody leased, in place of a shard: by when the lease ends, apart from what
-/// nobody has.
+/// The queue of leased records, apart from the queues of the shards. Its order is the time from
+/// which a record can be acquired again.
 pub(super) const LEASED: u32 = QUEUES;
 
-/// When the first record of each queue can be acquired, so that not every queue is looked at for
-/// it.
+/// The time from which the first record of each queue can be acquired, so that finding due queues
+/// does not read every queue.
 #[derive(Debug, Default)]
 pub(super) struct Heads(BTreeSet<(Lane, Timestamp, u32)>);
 
@@ -60,7 +60,7 @@ impl Heads {
         heads.next().map(|(_, at, _)| *at)
     }
 
-    /// The shards of which a record is due that nobody leased.
+    /// The shards with a due record that is not leased.
     fn due(&self, lane: Lane, now: Timestamp) -> impl Iterator<Item = u32> {
         let heads = self
             .0

@@ -19,7 +19,7 @@ use super::outbox::Report;
 use super::sync::SeenInCabinet;
 use super::{Retention, State};
 
-/// A record and what goes when it goes.
+/// A record with everything that is deleted with it.
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) record: DomainRecord,
@@ -27,7 +27,7 @@ pub(super) struct Row {
     pub(super) lane: Option<Lane>,
     /// The queue of its lane, by the tenant's shard.
     pub(super) queue: u32,
-    /// What a resync last saw of it.
+    /// Its presence in the Cabinet at the last resync; `None` if none noted it yet.
     pub(super) presence: Option<SeenInCabinet>,
     pub(super) lease: Option<(LeaseToken, Timestamp)>,
     /// Whether somebody looked for work after the end of the lease.
@@ -60,8 +60,8 @@ impl Row {
         }
     }
 
-    /// Replaces the record, but for when it was made, and counts the write; the lane follows from
-    /// it.
+    /// Replaces the record except for its time of creation, raises its revision, and computes its
+    /// lane.
     pub(super) fn write(&mut self, mut record: DomainRecord) {
         record.revision = self.record.revision + 1;
         record.created_at = self.record.created_at;
@@ -70,8 +70,8 @@ impl Row {
         self.record = record;
     }
 
-    /// Where it is found: its queue with the moment from which it can be acquired, and the moment
-    /// from which it is urgent although it waits elsewhere.
+    /// Its places in the indexes. One is its queue, with the time from which it can be acquired.
+    /// The other is the time from which it is urgent, if it waits for a renewal or a recheck.
     fn places(&self) -> Places {
         let until = |due: Timestamp| {
             self.lease
@@ -90,7 +90,7 @@ impl Row {
         }
     }
 
-    /// Somebody leases the record, or nobody any more.
+    /// Leases the record, or ends its lease with `None`.
     pub(super) fn set_lease(&mut self, lease: Option<(LeaseToken, Timestamp)>) {
         (self.lease, self.has_lease_ended) = (lease, false);
     }
@@ -100,7 +100,7 @@ impl Row {
     }
 }
 
-/// Keeps what strangers said of a domain as short as the databases do.
+/// Shortens the last failure, which quotes other parties, as the databases do.
 fn bound(record: &mut DomainRecord) {
     if let Some(failure) = &mut record.last_failure
         && let Cow::Owned(short) = bounds::failure(failure)

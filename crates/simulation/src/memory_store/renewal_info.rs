@@ -1,4 +1,4 @@
-//! What the CA said of the certificates that are served, and when it is asked again.
+//! Renewal information of the served certificates (RFC 9773), and the time of the next poll.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,12 +13,12 @@ use rustc_hash::FxHashMap;
 
 use super::{MemoryStore, State};
 
-/// The polls, apart from the records: there is nothing in them that is not needed to ask.
+/// The polls, apart from the records. Each holds only the data that a poll needs.
 #[derive(Debug, Default)]
 pub(super) struct Polls {
     by_domain: FxHashMap<DomainId, RenewalInfoPoll>,
     due: BTreeSet<(Timestamp, DomainId)>,
-    /// CAs that were named, each once.
+    /// Directory URLs, each stored once and shared by the polls.
     directories: BTreeSet<Arc<str>>,
 }
 
@@ -44,8 +44,8 @@ impl Polls {
         {
             due.push(domain);
         }
-        // They lie anywhere in memory: looked at together first, so that the waits for them
-        // overlap, which nearly halves what this costs.
+        // The polls are scattered in memory. Reading all of them first lets the cache misses
+        // overlap, which nearly halves the cost of a claim.
         let seen = due.iter().filter_map(|domain| self.by_domain.get(domain));
         let touched = seen.map(|poll| {
             let ari_id = poll.ari_id.as_deref().unwrap_or_default();
@@ -88,7 +88,7 @@ impl Polls {
 }
 
 impl State {
-    /// What a record's write means for its poll.
+    /// Replaces, deletes or keeps the domain's poll, as a write of its record demands.
     pub(super) fn update_renewal_info(&mut self, completion: &RecordWrite) {
         let domain_id = completion.record.id;
         let (serving, info) = match PollChange::of(completion) {

@@ -1,4 +1,4 @@
-//! A CA that validates, issues, limits, revokes and suggests as Let's Encrypt does.
+//! A CA that validates, issues, limits, revokes and suggests renewal windows as Let's Encrypt does.
 
 mod order;
 mod orders;
@@ -32,9 +32,9 @@ pub struct CaModel {
     pub line: Line,
     /// Whether it answers 503 to polls about renewals.
     pub renewal_info_throttled: Switch,
-    /// What it counted.
+    /// Counts of its requests, orders and refusals.
     pub tallies: Tallies,
-    /// Replicas that died, which it cannot know.
+    /// Deaths of replicas so far; after one, a second order for a name has a cause.
     pub crashes: Tally,
     settings: Settings,
     time: WorldTime,
@@ -55,7 +55,7 @@ struct Settings {
     orders_per_burst: u32,
 }
 
-/// What the CA saw.
+/// Counts of the whole run.
 #[derive(Debug, Default)]
 #[expect(missing_docs, reason = "each counts what its name says")]
 pub struct Tallies {
@@ -99,7 +99,7 @@ struct NameState {
 #[derive(Debug)]
 struct Revoked {
     at: Timestamp,
-    /// Number and serial of what is served still.
+    /// Serials of the revoked certificates that are still served, by the domain's number.
     left: BTreeMap<u32, u64>,
     total: usize,
     /// After how long each was replaced everywhere.
@@ -174,7 +174,7 @@ impl CaModel {
         locked(&self.state).unfetched.values().copied().collect()
     }
 
-    /// What is left of the limit of new orders, from 0 to 1.
+    /// The unused part of the limit of new orders, from 0 to 1; 1 if no limit applies.
     pub fn order_headroom(&self) -> f64 {
         if self.settings.limits_lifted {
             return 1.0;

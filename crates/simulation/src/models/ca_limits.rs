@@ -132,7 +132,7 @@ impl CaCounters {
     /// An account is registered from an address.
     ///
     /// # Errors
-    /// When there were too many.
+    /// [`Refusal::Limited`] if the address registered too many accounts.
     pub fn new_account(&mut self, now: Duration, address: &str) -> Result<(), Refusal> {
         self.check_and_spend(now, &[(Counted::Accounts, address.to_owned())], 1)
     }
@@ -141,7 +141,7 @@ impl CaCounters {
     /// suggested window.
     ///
     /// # Errors
-    /// What Boulder answers.
+    /// [`Refusal::Paused`] if the name is paused, [`Refusal::Limited`] if a limit is used up.
     pub fn new_order(
         &mut self,
         now: Duration,

@@ -17,8 +17,8 @@ use crate::models::names::{self, TARGET};
 use crate::models::tally::{Tally, locked};
 use crate::scenario::Scenario;
 
-/// A poll of the feed is held for so long while nothing changes, whatever it asks for: an empty
-/// answer every few seconds would be most of what a run is busy with.
+/// Time for which a poll of the feed is held while nothing changes, whatever wait it asks for. With
+/// shorter waits, a run would spend most of its time on empty answers.
 const HELD: Duration = Duration::from_secs(3_600);
 /// Domains on one page.
 const PAGE: usize = 500;
@@ -32,7 +32,7 @@ pub struct CabinetModel {
     pub refused_reports: Tally,
     /// Reports taken.
     pub reports: Tally,
-    /// Reports of an active domain whose certificate ends sooner than the last one told.
+    /// Reports of an active domain whose certificate ends sooner than the last one reported.
     pub told_backwards: Tally,
     tenants: u32,
     per_registered_domain: u32,

@@ -1,4 +1,4 @@
-//! The edges: what each serves.
+//! The edges, with the certificates that each serves.
 
 mod ends;
 mod expiries;
@@ -41,7 +41,7 @@ struct EdgeState {
     started_at: Timestamp,
 }
 
-/// What an edge presents for one name; a serial of 0 means nothing.
+/// The certificate that an edge presents for one name; a serial of 0 means that there is none.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Served {
     /// The certificate's serial.
@@ -78,7 +78,7 @@ pub struct EdgeFleet {
     time: WorldTime,
 }
 
-/// The grace for a name that points at us again: it must be seen first.
+/// Grace for a name that points at us again, because the service must notice it first.
 const GRACE: Duration = Duration::from_secs(24 * 3600);
 
 impl EdgeFleet {
@@ -110,14 +110,14 @@ impl EdgeFleet {
         }
     }
 
-    /// What an edge serves for a domain.
+    /// The certificate that an edge serves for a domain; `None` if there is none.
     pub fn served(&self, edge: usize, number: u32) -> Option<Served> {
         let state = locked(&self.edges.get(edge)?.state);
         let served = *state.served.get(number as usize)?;
         (served.serial != 0).then_some(served)
     }
 
-    /// An edge goes down for a restart: what it held in memory alone is lost.
+    /// Takes an edge down for a restart, which loses its challenges.
     pub fn restart(&self, edge: usize) {
         if let Some(edge) = self.edges.get(edge) {
             edge.line.set_down(true);

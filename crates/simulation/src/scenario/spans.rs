@@ -1,4 +1,4 @@
-//! Which moments and spans of a scenario make sense.
+//! Checks of a scenario's moments, spans and concurrency.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// As long as the longest run.
 const EVER: Duration = Duration::from_secs(3_660 * 24 * 3_600);
 
-/// Moments and spans that would make a run endless or mean something else than they say are named,
-/// with what may stand there.
+/// Refuses values that would make a run endless or have another effect than they say. The error
+/// names the key and the values that are allowed.
 pub(super) fn check(scenario: &Scenario) -> Result<(), ScenarioError> {
     let Scenario {
         arrivals,
@@ -102,7 +102,8 @@ fn within(
     ))
 }
 
-/// One that begins before the one ahead is over would end it.
+/// Refuses outages that overlap, because the end of one would cut the next short. Each lasts
+/// `parts` times its `EachLasts`.
 fn apart(key: &'static str, outages: &Outages, parts: u32) -> Result<(), ScenarioError> {
     let mut begins: Vec<Duration> = outages.at.iter().map(|at| at.get()).collect();
     begins.sort_unstable();

@@ -87,7 +87,7 @@ fn arrive(rate: Rate, mut arrivals: Vec<Duration>) -> (usize, usize) {
     (taken, arrivals.len() - taken)
 }
 
-/// What the CA takes without the ledger, and what it takes and refuses with it.
+/// Counts the orders that the CA takes without the ledger, then those it takes and refuses with it.
 fn compare(stream: &Stream) -> (usize, usize, usize) {
     let rate = Rate {
         burst: stream.burst,
@@ -174,7 +174,7 @@ struct Ledger {
     buckets: BTreeMap<BucketKey, Bucket>,
     slots: BTreeMap<(Hostname, BucketKey), Timestamp>,
     issued: BTreeMap<Hostname, u64>,
-    /// What the CA counted in each bucket.
+    /// Tokens of each bucket that the CA has counted; 0 after a reset.
     counted: BTreeMap<BucketKey, u32>,
     latest: u64,
 }

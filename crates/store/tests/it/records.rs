@@ -436,7 +436,7 @@ pub(crate) async fn history_that_is_too_old_is_dropped_in_batches_the_oldest_fir
     assert_eq!(days(ids[1]).await, [at(5 * DAY), at(3 * DAY)]);
     assert_eq!(world.store.events_prune(now, 3).await.unwrap(), 1);
     assert_eq!(world.store.events_prune(now, 3).await.unwrap(), 0);
-    // What comes next is the newest, although the older lines are gone.
+    // A line written afterwards is the newest, although older lines are gone.
     let completion = RecordWrite {
         event: Some(event(EventKind::Deployed, at(200 * DAY))),
         ..RecordWrite::of(world.read(ids[0]).await)

@@ -1,4 +1,4 @@
-//! What the CA said of the certificates that are served.
+//! Renewal information of the served certificates (RFC 9773), and the polls for it.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use dps_domain::{DnsState, DomainId, Issuance, Phase};
 use crate::certificates::stored;
 use crate::world::{World, at, quiet};
 
-/// Nothing is known, and the CA is asked at this second.
+/// Renewal information before the first answer, with the poll due at this second.
 fn nothing_known(poll_at: i64) -> RenewalInfo {
     RenewalInfo {
         window: None,

@@ -16,9 +16,9 @@ use crate::time::since;
 const ORDERS: &str = "https://ca.test/order/";
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// What Boulder says while it issues.
+/// `Retry-After` that Boulder sends with an order while it issues the certificate.
 const WHILE_ISSUING: Duration = Duration::from_secs(3);
-/// Who left so short a time ago may not have been noticed.
+/// Time after a name stops pointing at us in which an order for it is no fault of the service.
 const JUST_LEFT: Duration = Duration::from_secs(10 * 60);
 
 pub(super) fn http_01(order: u64) -> Http01 {
@@ -116,8 +116,8 @@ impl CaModel {
         Ok(format!("{ORDERS}{id}"))
     }
 
-    /// What can make somebody who asks for an order not hear of it: a death of theirs, or an answer
-    /// that was lost.
+    /// Counts the events by which a replica may not learn of its order: deaths of replicas and lost
+    /// answers.
     fn causes(&self) -> u64 {
         self.crashes.get() + self.line.responses_lost()
     }

@@ -19,7 +19,7 @@ use crate::models::names;
 use crate::models::pki::read_ari_id;
 use crate::time::since;
 
-/// What the throttled renewal information says.
+/// `Retry-After` of the 503 to polls while renewal information is throttled.
 const WHILE_THROTTLED: Duration = Duration::from_secs(3600);
 
 /// The CA as the service sees it.

@@ -5,9 +5,8 @@ use super::{EdgeFleet, EdgeModel, Served};
 use crate::models::tally::locked;
 
 impl EdgeFleet {
-    /// Certificates that ended while they were served for a name that points at us, up to now. To
-    /// be asked every hour: who leaves or is removed after his certificate ended is seen only by
-    /// that.
+    /// Counts certificates that ended while they were served for a name that points at us. Call it
+    /// every hour: a later call misses a name that left or was removed after the end.
     pub fn expired_while_served(&self) -> u64 {
         let now = self.time.now().unix_micros();
         let ended: Vec<(u32, u64)> = {
@@ -34,8 +33,8 @@ impl EdgeFleet {
         locked(&self.expiries).expired_while_served
     }
 
-    /// Certificates that an edge holds although they ended more than a day ago, whoever they are
-    /// for.
+    /// Counts certificates that an edge holds although they ended more than a day ago, wherever the
+    /// name points.
     pub fn held_after_their_end(&self) -> u64 {
         let latest = self.time.now().unix_micros() - 24 * HOUR;
         let has_ended = |served: &&Served| served.serial != 0 && served.not_after < latest;
@@ -43,7 +42,7 @@ impl EdgeFleet {
         self.edges.iter().map(|edge| count(edge) as u64).sum()
     }
 
-    /// A name begins or ceases to point at us, and to count.
+    /// Sets whether a name points at us and therefore counts as served.
     pub fn count(&self, number: u32, counts: bool) {
         let mut state = locked(&self.edges[0].state);
         let Some(served) = state.served.get_mut(number as usize) else {
@@ -58,8 +57,8 @@ impl EdgeFleet {
         locked(&self.expiries).serve(hour, counts);
     }
 
-    /// Hours that the served certificates are still valid for at these ranks (0 is the soonest to
-    /// end, 1 the last), as the first edge has them; `None` while nothing is served.
+    /// Remaining validity in hours of the certificates on the first edge, at these ranks. Rank 0 is
+    /// the first certificate to end, 1 the last. `None` while nothing is served.
     pub fn remaining_hours(&self, ranks: [f64; 3]) -> Option<[i64; 3]> {
         let now = self.time.now().unix_micros() / HOUR;
         let expiries = locked(&self.expiries);

@@ -83,7 +83,8 @@ impl Edge for EdgePort {
         result
     }
 
-    /// What a comparison sends may be behind a deployment that came between; that is no fault.
+    /// Applies a batch of a reconciliation. A deployment may have overtaken it, so a certificate
+    /// refused as older is not counted as a fault.
     async fn apply_batch(&self, deployments: &[Deployment]) -> Vec<Result<(), EdgeError>> {
         let apply = |deployment| self.fleet.apply(self.index, deployment);
         let results = self
