@@ -16,7 +16,8 @@ use crate::service::Service;
 const SPREAD: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
 const SPREAD_EACH: Duration = Duration::from_millis(5);
 
-/// Makes the domains due, within seconds, that wait for a party which answers again. Returns at once.
+/// Makes the domains due, within seconds, that wait for a party which answers again. Returns at
+/// once.
 pub(crate) fn ended(service: &Service, party: Party) {
     let waiting = service.outages.take(party);
     if waiting.is_empty() {
