@@ -32,12 +32,12 @@ use crate::ports::store::DomainRecord;
 use crate::service::Service;
 
 /// Makes the one step that the record's phase asks for, under the lease of `token`. `deadline` is
-/// when it must be given back, on the clock that never jumps; `evidence` takes what is seen on the
-/// way.
+/// when the lease must be released, on the monotonic clock. `evidence` takes the observations.
 pub async fn step(
     service: &Service,
     record: &DomainRecord,
-    (token, deadline): (LeaseToken, Instant),
+    token: LeaseToken,
+    deadline: Instant,
     evidence: &Evidence,
 ) -> Outcome {
     let context = StepContext {

@@ -148,11 +148,11 @@ impl Lanes {
             if queue.lane == Lane::Recheck {
                 let begun: Vec<(Lease, StepPermit)> = begun.collect();
                 if !begun.is_empty() {
-                    spawn(steps, service, (queue.lane, shutdown), begun, deadline);
+                    spawn(steps, service, queue.lane, shutdown, begun, deadline);
                 }
             } else {
                 begun.for_each(|one| {
-                    spawn(steps, service, (queue.lane, shutdown), vec![one], deadline);
+                    spawn(steps, service, queue.lane, shutdown, vec![one], deadline);
                 });
             }
             if !queue.may_have_due {
@@ -234,7 +234,8 @@ impl Lanes {
 fn spawn(
     steps: &mut JoinSet<()>,
     service: &Arc<Service>,
-    (lane, shutdown): (Lane, &CancellationToken),
+    lane: Lane,
+    shutdown: &CancellationToken,
     mut begun: Vec<(Lease, StepPermit)>,
     deadline: Instant,
 ) {
@@ -249,7 +250,7 @@ fn spawn(
         } else if begun.len() > 1 {
             step_all(&service, lane, begun, deadline).await;
         } else if let Some((lease, _permit)) = begun.pop() {
-            run_consecutive_steps(&service, lane, (lease, deadline), &shutdown).await;
+            run_consecutive_steps(&service, lane, lease, deadline, &shutdown).await;
         }
     }));
 }

@@ -157,7 +157,8 @@ pub(crate) async fn step_all<Permit>(
 pub(crate) async fn run_consecutive_steps(
     service: &Service,
     lane: Lane,
-    (mut lease, mut deadline): (Lease, Instant),
+    mut lease: Lease,
+    mut deadline: Instant,
     shutdown: &CancellationToken,
 ) {
     for step in 1..=MAX_STEPS {
@@ -214,7 +215,7 @@ async fn make_step(service: &Service, lease: Lease, deadline: Instant) -> Option
         return None;
     }
     let evidence = Evidence::default();
-    let step = steps::step(service, &record, (lease.token, deadline), &evidence);
+    let step = steps::step(service, &record, lease.token, deadline, &evidence);
     let outcome = tokio::time::timeout_at(deadline, step)
         .await
         .unwrap_or_else(|_| fault_of_ours(&record, "the step took longer than its lease".into()));
@@ -275,7 +276,7 @@ async fn store_outcomes(service: &Service, lane: Lane, deadline: Instant, done: 
         // If the first write was committed but its response was lost, the retry finds the lease
         // gone. So a lost lease sends the signals too: one too many costs a query.
         let may_be_stored = matches!(recorded, Ok(()) | Err(StoreError::LeaseLost));
-        log_recorded(completion, (lane, level), recorded);
+        log_recorded(completion, lane, level, recorded);
         if may_be_stored {
             Wakes::of(completion, now).notify(&service.waker);
         }
@@ -306,7 +307,7 @@ async fn record_and_extend(
     if leased.is_ok() {
         crash_point::after(Effect::OutcomeSave);
     }
-    let leased = log_recorded(completion, (lane, done.log_level), leased)?;
+    let leased = log_recorded(completion, lane, done.log_level, leased)?;
     Wakes::of_report(completion).notify(&service.waker);
     Some(leased)
 }

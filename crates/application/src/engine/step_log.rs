@@ -13,7 +13,8 @@ const MAX_LOGGED: usize = 1024;
 /// Logs the step, or the reason why it was not written.
 pub(super) fn log_recorded<T>(
     completion: &RecordWrite,
-    (lane, level): (Lane, Level),
+    lane: Lane,
+    level: Level,
     recorded: Result<T, StoreError>,
 ) -> Option<T> {
     let id = completion.record.id;

@@ -149,7 +149,7 @@ async fn issue(
         if let Some(ended) = ended(context, order, &view).await? {
             return Ok(ended);
         }
-        if let Some(waiting) = pause(context, (order, &view), &mut wait, LAST_PAUSE, ends).await {
+        if let Some(waiting) = pause(context, order, &view, &mut wait, LAST_PAUSE, ends).await {
             return Ok(waiting);
         }
     }
@@ -313,7 +313,8 @@ fn stored_outcome(stored: &StoredCertificate) -> Outcome {
 /// then.
 pub(super) async fn pause(
     context: &StepContext<'_>,
-    (order, view): (&StoredOrder, &OrderView),
+    order: &StoredOrder,
+    view: &OrderView,
     wait: &mut Duration,
     longest: Duration,
     ends: Instant,

@@ -174,7 +174,7 @@ async fn watch(
         if let Some(ended) = ended(context, order, &view).await? {
             return Ok(ended);
         }
-        if let Some(waiting) = pause(context, (order, &view), &mut wait, LAST_PAUSE, ends).await {
+        if let Some(waiting) = pause(context, order, &view, &mut wait, LAST_PAUSE, ends).await {
             return Ok(waiting);
         }
     }

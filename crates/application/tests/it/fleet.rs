@@ -392,13 +392,7 @@ async fn an_edge_that_returns_while_a_deployment_is_under_way_gets_it_as_well() 
     let lease = world.lease().await;
     let ends = tokio::time::Instant::now() + LEASE;
     let evidence = steps::Evidence::default();
-    let outcome = steps::step(
-        &world.service,
-        &lease.record,
-        (lease.token, ends),
-        &evidence,
-    )
-    .await;
+    let outcome = steps::step(&world.service, &lease.record, lease.token, ends, &evidence).await;
     assert!(
         matches!(
             outcome,

@@ -255,7 +255,8 @@ async fn a_removal_takes_down_what_its_domain_was_served_with_and_no_later_claim
     let woken = steps::step(
         &world.service,
         record,
-        (suspended.token, tokio::time::Instant::now() + LEASE),
+        suspended.token,
+        tokio::time::Instant::now() + LEASE,
         &steps::Evidence::default(),
     )
     .await;
@@ -517,7 +518,8 @@ async fn a_worker_that_deploys_after_the_removal_cleans_up_behind_itself() {
     let _lost = steps::step(
         &world.service,
         &held.record,
-        (held.token, tokio::time::Instant::now() + LEASE),
+        held.token,
+        tokio::time::Instant::now() + LEASE,
         &steps::Evidence::default(),
     )
     .await;
@@ -875,7 +877,8 @@ async fn a_worker_that_slept_through_its_lease_disturbs_nobody_when_it_wakes() {
         let outcome = steps::step(
             &world.service,
             &slept.record,
-            (slept.token, tokio::time::Instant::now() + LEASE),
+            slept.token,
+            tokio::time::Instant::now() + LEASE,
             &steps::Evidence::default(),
         )
         .await;

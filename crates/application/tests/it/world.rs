@@ -193,7 +193,8 @@ impl World {
         let _lost = steps::step(
             &self.service,
             &lease.record,
-            (lease.token, tokio::time::Instant::now() + LEASE),
+            lease.token,
+            tokio::time::Instant::now() + LEASE,
             &steps::Evidence::default(),
         )
         .await;
