@@ -33,6 +33,7 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
 use dps_domain::Hostname;
+use dps_file_lock::FileLock;
 
 pub(crate) use challenges::KeptChallenge;
 pub(crate) use file::StoredCertificate;
@@ -77,7 +78,7 @@ pub(crate) struct Disk {
     /// that failed since.
     folder: std::sync::Arc<File>,
     file: std::sync::Arc<list::ListFile>,
-    _lock: std::sync::Arc<File>,
+    _lock: std::sync::Arc<FileLock>,
 }
 
 /// Names beyond this would exceed a file name's 255 bytes.
@@ -91,9 +92,8 @@ impl Disk {
             write::own_folder(&root.join(folder))?;
         }
         let path = root.join("agent.lock");
-        let lock = write::private_file(&path).map_err(during("open", &path))?;
-        lock.try_lock()
-            .map_err(|_| DiskError::Locked(root.to_owned()))?;
+        let file = write::private_file(&path).map_err(during("open", &path))?;
+        let lock = FileLock::try_new(file).map_err(|_| DiskError::Locked(root.to_owned()))?;
         write::empty_folder(&root.join("staging"))?;
         let folder = File::open(root).map_err(during("open", root))?;
         let path = root.join("crt-list.txt");

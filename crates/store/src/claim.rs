@@ -1,13 +1,14 @@
 //! One process works on a SQLite file: it says so by a lock that ends with the process, however
 //! that ends.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dps_application::ports::store::StoreError;
 use dps_database::FILE_MODE;
+use dps_file_lock::FileLock;
 
 use crate::connect::Store;
 use crate::sql::{Sql, statements};
@@ -112,7 +113,7 @@ impl Store {
     }
 }
 
-fn lock(database: &Path) -> Result<File, ClaimError> {
+fn lock(database: &Path) -> Result<FileLock, ClaimError> {
     let mut path = database.as_os_str().to_owned();
     path.push(".lock");
     let path = PathBuf::from(path);
@@ -124,9 +125,9 @@ fn lock(database: &Path) -> Result<File, ClaimError> {
         .open(&path);
     match opened
         .map_err(TryLockError::Error)
-        .and_then(|file| file.try_lock().map(|()| file))
+        .and_then(FileLock::try_new)
     {
-        Ok(file) => Ok(file),
+        Ok(lock) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(ClaimError::Taken { path }),
         Err(TryLockError::Error(source)) => Err(ClaimError::Lock { path, source }),
     }

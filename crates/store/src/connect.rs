@@ -1,6 +1,5 @@
 //! Opening the store.
 
-use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -8,6 +7,7 @@ use std::time::Duration;
 use dps_application::ports::{Clock, Randomness};
 use dps_database::{ConnectError, Durability, MigrateError, OpenOptions, SchemaError, Target};
 use dps_domain::shard::ShardKey;
+use dps_file_lock::FileLock;
 use tokio::sync::OnceCell;
 
 use crate::migrations::SCHEMA;
@@ -72,7 +72,7 @@ pub struct Store {
     /// The file on SQLite.
     pub(crate) file: Option<PathBuf>,
     /// The lock of who works on it.
-    pub(crate) claimed: Arc<OnceLock<File>>,
+    pub(crate) claimed: Arc<OnceLock<FileLock>>,
     pub(crate) events_per_domain: u32,
     pub(crate) events_max_age: Duration,
     pub(crate) turns: Arc<Turns>,

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
 use dps_domain::Timestamp;
+use dps_file_lock::FileLock;
 use dps_x509::{
     CertificateChain, CertificateKey, PeerName, PrivateAuthority, create_private_file, peer_names,
 };
@@ -24,7 +25,7 @@ const KEY: &str = "key.pem";
 pub(super) struct Folder {
     path: PathBuf,
     /// Held while the folder is in use: another process waits.
-    _lock: fs::File,
+    _lock: FileLock,
 }
 
 impl Folder {
@@ -40,7 +41,7 @@ impl Folder {
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
         ensure!(path.is_dir(), "{} is not a folder", path.display());
         let lock = fs::File::open(path)
-            .and_then(|folder| folder.lock().map(|()| folder))
+            .and_then(FileLock::wait)
             .with_context(|| format!("cannot lock {}", path.display()))?;
         Ok(Self {
             path: path.to_owned(),
