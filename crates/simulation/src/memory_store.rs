@@ -16,6 +16,7 @@ mod outbox;
 mod port;
 mod records;
 mod renewal_info;
+mod row;
 mod sync;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,7 +33,7 @@ use dps_domain::{CertificateId, DomainId, Hostname, LeaseToken, OrderId, Timesta
 use rustc_hash::FxHashMap;
 use uuid::Uuid;
 
-use records::Row;
+use row::Row;
 use sync::PeriodicTask;
 
 /// How much a store keeps beyond the rows that work needs.

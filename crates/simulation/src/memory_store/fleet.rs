@@ -13,7 +13,7 @@ use dps_domain::inventory::Entry;
 use dps_domain::reachability::Reachability;
 use dps_domain::{DomainId, Hostname, Timestamp};
 
-use super::records::Row;
+use super::row::Row;
 use super::{MemoryStore, State};
 
 impl State {

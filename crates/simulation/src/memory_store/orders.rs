@@ -4,7 +4,7 @@ use dps_application::ports::store::{StoreError, StoredChallenge, StoredOrder};
 use dps_application::ports::vault::SealedSecret;
 use dps_domain::{DomainId, OrderId};
 
-use super::records::Row;
+use super::row::Row;
 use super::{State, no_such_record, not_stored};
 
 impl State {
