@@ -30,8 +30,8 @@ impl Sql {
 /// both databases.
 #[macro_export]
 macro_rules! statements {
-    ($($(#[$doc:meta])* $name:ident = $sql:expr;)+) => {
-        $($(#[$doc])* const $name: $crate::Sql = $sql;)+
+    ($($(#[$doc:meta])* $vis:vis $name:ident = $sql:expr;)+) => {
+        $($(#[$doc])* $vis const $name: $crate::Sql = $sql;)+
 
         /// Every statement of this module.
         #[cfg(test)]

@@ -5,7 +5,7 @@ use dps_application::ports::store::{NewCertificate, StoreError, StoredCertificat
 use dps_application::ports::vault::SealedSecret;
 use dps_domain::{CertificateId, DomainId, LeaseToken, OrderId, Timestamp};
 
-use crate::domains::lock_in_tx;
+use crate::domains::lock::lock_in_tx;
 use crate::orders::complete_in_tx;
 use crate::sql::{Database, Row, Session, Sql, args, statements};
 

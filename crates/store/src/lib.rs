@@ -43,5 +43,5 @@ mod wakes;
 pub use claim::ClaimError;
 pub use connect::{Store, StoreOptions};
 #[cfg(feature = "bench")]
-pub use domains::lease::ACQUIRE_STATEMENT as ACQUIRE;
+pub use domains::lease::statements::ACQUIRE_STATEMENT as ACQUIRE;
 pub use dps_database::{ConnectError, MigrateError, SchemaError};

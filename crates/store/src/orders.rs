@@ -4,7 +4,7 @@ use dps_application::ports::store::{StoreError, StoredChallenge, StoredOrder};
 use dps_application::ports::vault::SealedSecret;
 use dps_domain::{DomainId, OrderId};
 
-use crate::domains::lock_in_tx;
+use crate::domains::lock::lock_in_tx;
 use crate::sql::{Database, Row, Session, Sql, args, readable, statements};
 
 const TABLE: &str = "acme_orders";

@@ -14,7 +14,8 @@ use dps_application::ports::store::{OutboxLease, StoreError};
 use dps_domain::bounds;
 use dps_domain::{DomainId, LeaseToken, Timestamp};
 
-use crate::domains::{lock_in_tx, raise_cabinet_version_in_tx, set_cabinet_version_in_tx};
+use crate::domains::cabinet_version::{raise_cabinet_version_in_tx, set_cabinet_version_in_tx};
+use crate::domains::lock::lock_in_tx;
 use crate::json::to_json;
 use crate::sql::{Database, LeasedWrite as _, Row, Session, Sql, args, statements};
 use crate::term::{Term, lease_now};

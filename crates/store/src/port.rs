@@ -1,4 +1,5 @@
-//! The port's methods, each in the module of its table.
+//! The port's methods, each in the module of its table. The file is as long as the port has
+//! methods, and changes only with them.
 
 use std::time::Duration;
 
@@ -19,8 +20,8 @@ use dps_domain::limits::{Bucket, BucketKey, CaLimits, Charge, Entry, Limit};
 use dps_domain::{CertificateId, DomainId, Hostname, LeaseToken, OrderId, Timestamp};
 
 use crate::connect::Store;
-use crate::domains::Rules;
 use crate::domains::lease::{self, AcquireRequest};
+use crate::domains::row::Rules;
 use crate::{accounts, certificates, cursors, domains, events, ledger, orders, outbox, secrets};
 
 impl Store {
@@ -185,7 +186,7 @@ impl LimitStore for Store {
     }
 
     async fn ledger_bucket(&self, key: &BucketKey) -> Result<Bucket, StoreError> {
-        ledger::bucket(&self.database, key).await
+        ledger::operator::bucket(&self.database, key).await
     }
 
     async fn ledger_buckets(
@@ -193,15 +194,15 @@ impl LimitStore for Store {
         after: &str,
         limit: u32,
     ) -> Result<Vec<(BucketKey, Bucket)>, StoreError> {
-        ledger::buckets(&self.database, after, limit).await
+        ledger::operator::buckets(&self.database, after, limit).await
     }
 
     async fn ledger_lift(&self, key: &BucketKey) -> Result<(), StoreError> {
-        ledger::lift(&self.database, key).await
+        ledger::operator::lift(&self.database, key).await
     }
 
     async fn ledger_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        ledger::prune(&self.database, now, limit).await
+        ledger::housekeeping::prune(&self.database, now, limit).await
     }
 
     async fn ledger_compact(
@@ -211,7 +212,7 @@ impl LimitStore for Store {
         after: Option<&BucketKey>,
         limit: u32,
     ) -> Result<Option<BucketKey>, StoreError> {
-        ledger::compact(&self.database, limits, now, after, limit).await
+        ledger::housekeeping::compact(&self.database, limits, now, after, limit).await
     }
 }
 

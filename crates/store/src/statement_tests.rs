@@ -24,12 +24,17 @@ fn every_statement() -> Vec<(String, Sql)> {
         ("claim", claim::ALL),
         ("cursors", cursors::ALL),
         ("domains", domains::ALL),
-        ("domains::lease", domains::lease::ALL),
+        ("domains::cabinet_version", domains::cabinet_version::ALL),
+        ("domains::lease", domains::lease::statements::ALL),
+        ("domains::lock", domains::lock::ALL),
         ("domains::park", domains::park::ALL),
         ("events", events::ALL),
         ("fleet", fleet::ALL),
         ("installation", installation::ALL),
         ("ledger", ledger::ALL),
+        ("ledger::bucket", ledger::bucket::ALL),
+        ("ledger::housekeeping", ledger::housekeeping::ALL),
+        ("ledger::operator", ledger::operator::ALL),
         ("orders", orders::ALL),
         ("outbox", outbox::ALL),
         ("secrets", secrets::ALL),
@@ -134,7 +139,7 @@ fn listed(text: &str) -> BTreeSet<&str> {
 async fn what_makes_a_crowd_is_the_same_in_the_statements_the_index_and_the_domain() {
     let crowded = Lane::ALL.into_iter().filter(|lane| lane.takes_crowds());
     let crowded: BTreeSet<&str> = crowded.map(Lane::as_str).collect();
-    let queue = domains::queue!();
+    let queue = domains::row::queue!();
     assert_eq!(listed(queue), crowded);
     assert!(queue.contains(&format!(
         "LIMIT {FEW}) AS crowd) >= {FEW} THEN {SHARDS} ELSE 0"
@@ -142,7 +147,7 @@ async fn what_makes_a_crowd_is_the_same_in_the_statements_the_index_and_the_doma
     let index = "SELECT sql FROM sqlite_master WHERE name = 'custom_domains_crowd'";
     let index: String = sqlite().await.fetch_one(index).await.unwrap().get(0);
     assert_eq!(listed(&index), crowded);
-    for (name, sql) in domains::lease::ALL {
+    for (name, sql) in domains::lease::statements::ALL {
         for text in [sql.sqlite, sql.postgres] {
             for (_, after) in text
                 .match_indices(" % ")
@@ -184,7 +189,11 @@ const TABLES: [&str; 4] = [
 /// The statements that run on every tick, with the index they must read and sample values for
 /// `$1`….
 const HOT: [(&str, &str, &[&str]); 17] = [
-    ("ledger::PRUNE", "rate_limit_buckets_full_at", &["50", "10"]),
+    (
+        "ledger::housekeeping::PRUNE",
+        "rate_limit_buckets_full_at",
+        &["50", "10"],
+    ),
     (
         "sync::MISSING_PAGE",
         "cabinet_sightings_missing",

@@ -14,7 +14,7 @@ use dps_domain::{DomainId, Phase, Timestamp};
 
 use crate::connect::Store;
 use crate::cursors;
-use crate::domains::{self, columns};
+use crate::domains::row::{TABLE, columns, read};
 use crate::json::to_json;
 use crate::sql::{LeasedWrite as _, Row, Sql, args, readable, statements};
 
@@ -93,15 +93,15 @@ fn text(id: Option<DomainId>) -> String {
 }
 
 fn known(row: &Row) -> Result<KnownRecord, StoreError> {
-    let reports: i64 = row.fields(domains::TABLE, "id").get("reports")?;
+    let reports: i64 = row.fields(TABLE, "id").get("reports")?;
     Ok(KnownRecord {
-        record: domains::read(row)?,
+        record: read(row)?,
         reports_wait: reports != 0,
     })
 }
 
 fn presence(row: &Row) -> Result<CabinetPresence, StoreError> {
-    let fields = row.fields(domains::TABLE, "id");
+    let fields = row.fields(TABLE, "id");
     let seen: i64 = fields.get("seen")?;
     Ok(CabinetPresence {
         id: fields.parse("id")?,
@@ -135,9 +135,7 @@ impl SyncStore for Store {
         let mut session = self.database.read("count the domains").await?;
         let [leaving, gone] = [&Phase::Leaving, &Phase::Gone].map(to_json);
         let row = session.fetch(COUNT, args![leaving, gone]).await?;
-        row.map_or(Ok(0), |row| {
-            row.fields(domains::TABLE, "domains").count("domains")
-        })
+        row.map_or(Ok(0), |row| row.fields(TABLE, "domains").count("domains"))
     }
 
     async fn cabinet_mark_seen(&self, run: i64, ids: &[DomainId]) -> Result<(), StoreError> {

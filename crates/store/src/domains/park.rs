@@ -11,7 +11,7 @@ use dps_domain::lane::Lane;
 use dps_domain::{DomainId, EventKind, Failure, FailureCode, LeaseToken, Status, Timestamp};
 use serde_json::json;
 
-use super::TABLE;
+use super::row::TABLE;
 use crate::json::to_json;
 use crate::sql::{Row, Session, Sql, args, statements};
 use crate::{events, outbox};

@@ -1,0 +1,50 @@
+//! The rows of other tables that are written in one transaction with a record.
+
+use dps_application::ports::store::{RecordWrite, StoreError};
+use dps_domain::phase::Next;
+use dps_domain::{Issuance, Phase};
+
+use super::row::Rules;
+use crate::sql::Session;
+use crate::{events, ledger, outbox, renewal_info};
+
+/// Writes the event, the ledger's entries, the report and the renewal information of a completion.
+pub(super) async fn accompany_in_tx(
+    session: &mut Session,
+    completion: &RecordWrite,
+    rules: Rules,
+) -> Result<(), StoreError> {
+    let id = completion.record.id;
+    if let Some(event) = &completion.event {
+        events::append_in_tx(session, id, event, rules.kept).await?;
+    }
+    ledger::apply_in_tx(
+        session,
+        Some(id),
+        &completion.ledger,
+        completion.record.updated_at,
+    )
+    .await?;
+    if may_have_ended_a_need(completion) {
+        ledger::release_in_tx(session, id, completion.record.updated_at).await?;
+    }
+    if let Some(report) = &completion.report {
+        outbox::enqueue_in_tx(session, id, report, completion.record.updated_at).await?;
+    }
+    renewal_info::accompany_in_tx(session, completion).await
+}
+
+/// Whether tokens of the CA's limits that the domain holds are not needed any more. Looks at live
+/// domains, which are many, hold none.
+fn may_have_ended_a_need(completion: &RecordWrite) -> bool {
+    let phase = &completion.record.phase;
+    let is_mere_look = completion.renewal_info.is_none()
+        && matches!(
+            phase,
+            Phase::Live {
+                next: Next::At(_),
+                ..
+            }
+        );
+    !is_mere_look && !phase.issuance().is_some_and(Issuance::holds_tokens)
+}

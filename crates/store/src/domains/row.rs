@@ -1,0 +1,133 @@
+//! The row of a work record: its columns, and how they are read and written.
+
+use dps_application::ports::store::{DomainRecord, StoreError};
+use dps_domain::bounds;
+use dps_domain::lane::Lane;
+use dps_domain::shard::ShardKey;
+use dps_domain::{OrderGate, Timestamp};
+
+use crate::json::to_json;
+use crate::sql::{Arg, Row, args};
+
+pub(crate) const TABLE: &str = "custom_domains";
+
+/// The columns of a [`DomainRecord`].
+macro_rules! columns {
+    () => {
+        "id, tenant_id, hostname, cname_target, phase, attempt, next_attempt_at, pending_since, \
+         failed_validations, lost_orders, order_not_before, urgent_from, last_failure, cabinet_version, revision, \
+         created_at, updated_at"
+    };
+}
+pub(crate) use columns;
+
+/// The queue of the record `$1` in its lane `$7`: that of the shard `$16`. It is the shard's second
+/// queue if the tenant `$3` has [`FEW`](dps_domain::shard::FEW) other records in the lane.
+macro_rules! queue {
+    () => {
+        "CAST($16 AS BIGINT) + CASE WHEN (SELECT COUNT(*) FROM (SELECT other.id FROM custom_domains AS other \
+         WHERE other.lane IN ('verification', 'http_probe', 'retry', 'chronic', 'issuance', 'order_queue') \
+         AND other.lane = $7 AND other.tenant_id = $3 AND other.id <> $1 LIMIT 16) AS crowd) >= 16 THEN 64 ELSE 0 END"
+    };
+}
+pub(crate) use queue;
+
+/// The columns that every write of a whole record sets, from `$3` to `$20`.
+macro_rules! assignments {
+    () => {
+        concat!(
+            "tenant_id = $3, hostname = $4, cname_target = $5, phase = $6, lane = $7, attempt = $8, \
+         next_attempt_at = $9, pending_since = $10, failed_validations = $11, order_not_before = $12, \
+         last_failure = $13, serving_not_after = $14, updated_at = $15, urgent_from = $17, \
+         serving_certificate_id = $18, lost_orders = $19, moved_away_since = $20, revision = revision + 1, tenant_shard = ",
+            queue!(),
+        )
+    };
+}
+
+pub(crate) use assignments;
+
+/// Settings of every write of a record.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    /// Lines that are kept of each history.
+    pub(crate) kept: u32,
+    pub(crate) shard_key: ShardKey,
+}
+
+/// `$1` and `$2` are the id and what guards the write; the rest is common to all writes.
+pub(super) fn record_args(record: &DomainRecord, guard: impl Into<Arg>, rules: Rules) -> Vec<Arg> {
+    let serving_not_after = record
+        .phase
+        .serving()
+        .and_then(|_| record.phase.certificate_not_after());
+    args![
+        record.id,
+        guard.into(),
+        record.tenant_id.as_str(),
+        &record.hostname,
+        &record.cname_target,
+        to_json(&record.phase),
+        record.lane().map(Lane::as_str),
+        record.attempt,
+        record.next_attempt_at,
+        record.pending_since,
+        record.failed_validations,
+        order_not_before(record.order_gate),
+        record
+            .last_failure
+            .as_ref()
+            .map(|failure| to_json(&*bounds::failure(failure))),
+        serving_not_after,
+        record.updated_at,
+        rules.shard_key.shard_of(&record.tenant_id),
+        record.urgent_from,
+        record
+            .phase
+            .serving()
+            .map(|certificate| certificate.to_string()),
+        record.lost_orders,
+        record.phase.moved_away_since(),
+    ]
+}
+
+/// The column of a gate: the epoch is open, and the end of time is a pause of the CA.
+const fn order_not_before(gate: OrderGate) -> Timestamp {
+    match gate {
+        OrderGate::Open => Timestamp::EPOCH,
+        OrderGate::Until(at) => at,
+        OrderGate::PausedByCa => Timestamp::NEVER,
+    }
+}
+
+/// The gate of a column, as [`order_not_before`] wrote it.
+fn order_gate(column: Timestamp) -> OrderGate {
+    match column {
+        Timestamp::EPOCH => OrderGate::Open,
+        Timestamp::NEVER => OrderGate::PausedByCa,
+        at => OrderGate::Until(at),
+    }
+}
+
+pub(crate) fn read(row: &Row) -> Result<DomainRecord, StoreError> {
+    let fields = row.fields(TABLE, "id");
+    Ok(DomainRecord {
+        id: fields.parse("id")?,
+        tenant_id: fields.get("tenant_id")?,
+        hostname: fields.parse("hostname")?,
+        cname_target: fields.parse("cname_target")?,
+        phase: fields.json("phase")?,
+        attempt: fields.count("attempt")?,
+        next_attempt_at: fields.at_if_any("next_attempt_at")?,
+        pending_since: fields.at("pending_since")?,
+        failed_validations: fields.count("failed_validations")?,
+        lost_orders: fields.count("lost_orders")?,
+        order_gate: order_gate(fields.at("order_not_before")?),
+        urgent_from: fields.at_if_any("urgent_from")?,
+        last_failure: fields.json_if_any("last_failure")?,
+        cabinet_version: fields.count("cabinet_version")?,
+        revision: fields.get("revision")?,
+        created_at: fields.at("created_at")?,
+        updated_at: fields.at("updated_at")?,
+    })
+}
