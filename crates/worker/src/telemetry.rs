@@ -2,7 +2,10 @@
 
 mod cabinet;
 mod edges;
+mod lanes;
 mod resolvers;
+mod results;
+mod units;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,15 +30,14 @@ use prometheus_client::registry::Registry;
 
 use self::cabinet::CabinetMetrics;
 use self::edges::EdgeGauges;
+use self::lanes::LaneGauges;
 use self::resolvers::ResolverMetrics;
-
-const MICROS_PER_DAY: f64 = 86_400_000_000.0;
+use self::results::{Results, count, label, results};
+use self::units::{days_until, unix_seconds};
 
 /// By limit.
 type Limits<M> = Family<[(&'static str, &'static str); 1], M>;
-type Results = Family<[(&'static str, &'static str); 1], Counter>;
 type ByParty = Family<[(&'static str, &'static str); 1], Counter>;
-type ByLane<G> = Family<[(&'static str, &'static str); 1], G>;
 
 /// The service's metrics. Every service of a process has its own; cheap to clone.
 #[derive(Debug, Clone)]
@@ -49,8 +51,7 @@ pub struct Metrics {
     expiry_days: Gauge<f64, AtomicU64>,
     outbox_waiting: Gauge<f64, AtomicU64>,
     agent_tls_not_after: Gauge<f64, AtomicU64>,
-    in_flight: ByLane<Gauge>,
-    oldest_due: ByLane<Gauge<f64, AtomicU64>>,
+    lanes: LaneGauges,
     limit_remaining: Limits<Gauge>,
     orders_waiting: Gauge,
     edge_filled: Results,
@@ -104,7 +105,7 @@ impl Metrics {
             "Days until the soonest end of validity among the certificates of domains that point at us; NaN without any",
             expiry_days.clone(),
         );
-        let (in_flight, oldest_due) = register_work(&mut registry);
+        let lanes = LaneGauges::register(&mut registry);
         registry.register(
             "dps_cabinet_outbox_waiting_seconds",
             "How long the oldest report has been waiting for the Cabinet; 0 without any",
@@ -150,8 +151,7 @@ impl Metrics {
             expiry_days,
             outbox_waiting,
             agent_tls_not_after,
-            in_flight,
-            oldest_due,
+            lanes,
             limit_remaining,
             orders_waiting,
             edge_filled,
@@ -164,8 +164,7 @@ impl Metrics {
 
     /// Sets `dps_work_oldest_due_seconds` of a lane from the moment its next record is due.
     pub fn oldest_due(&self, lane: Lane, due: Option<Timestamp>, now: Timestamp) {
-        let waiting = due.map_or(0.0, |due| now.since(due).as_secs_f64());
-        self.oldest_due.get_or_create(&of(lane)).set(waiting);
+        self.lanes.oldest_due(lane, due, now);
     }
 
     /// Sets `certificate_expiry_days` from the soonest end of validity among the certificates of
@@ -236,26 +235,6 @@ impl Metrics {
     }
 }
 
-/// A moment as a UNIX time in seconds.
-fn unix_seconds(moment: Timestamp) -> f64 {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a gauge in seconds does not need microseconds"
-    )]
-    let micros = moment.unix_micros() as f64;
-    micros / 1e6
-}
-
-fn days_until(moment: Timestamp, now: Timestamp) -> f64 {
-    let micros = moment.unix_micros().saturating_sub(now.unix_micros());
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a gauge in days does not need microseconds"
-    )]
-    let micros = micros as f64;
-    micros / MICROS_PER_DAY
-}
-
 impl MetricsPort for Metrics {
     fn domain_verification(&self, success: bool) {
         count(&self.verification, success);
@@ -303,8 +282,7 @@ impl MetricsPort for Metrics {
     }
 
     fn under_way(&self, lane: Lane, steps: usize) {
-        let steps = i64::try_from(steps).unwrap_or(i64::MAX);
-        self.in_flight.get_or_create(&of(lane)).set(steps);
+        self.lanes.under_way(lane, steps);
     }
 }
 
@@ -326,25 +304,6 @@ fn register_acme_waits(registry: &mut Registry) -> Limits<Counter> {
     acme_waits
 }
 
-/// Registers the gauges of each lane: steps under way, and for how long work has been due.
-fn register_work(registry: &mut Registry) -> (ByLane<Gauge>, ByLane<Gauge<f64, AtomicU64>>) {
-    let (in_flight, oldest_due) = (ByLane::<Gauge>::default(), ByLane::default());
-    for lane in Lane::ALL {
-        drop(in_flight.get_or_create(&of(lane)));
-    }
-    registry.register(
-        "dps_work_in_flight",
-        "Steps under way in this process",
-        in_flight.clone(),
-    );
-    registry.register(
-        "dps_work_oldest_due_seconds",
-        "For how long the work that is due longest in a lane has been waiting; 0 when nothing is due",
-        oldest_due.clone(),
-    );
-    (in_flight, oldest_due)
-}
-
 /// A counter that shows every party from the beginning.
 fn register_local_faults(registry: &mut Registry) -> ByParty {
     let local_faults = ByParty::default();
@@ -357,27 +316,6 @@ fn register_local_faults(registry: &mut Registry) -> ByParty {
         local_faults.clone(),
     );
     local_faults
-}
-
-/// A counter that shows both results from the beginning, so that a rate over it is never empty.
-fn results() -> Results {
-    let family = Results::default();
-    for success in [true, false] {
-        drop(family.get_or_create(&label(success)));
-    }
-    family
-}
-
-fn count(family: &Results, success: bool) {
-    family.get_or_create(&label(success)).inc();
-}
-
-const fn of(lane: Lane) -> [(&'static str, &'static str); 1] {
-    [("lane", lane.as_str())]
-}
-
-const fn label(success: bool) -> [(&'static str, &'static str); 1] {
-    [("result", if success { "success" } else { "failed" })]
 }
 
 #[cfg(test)]

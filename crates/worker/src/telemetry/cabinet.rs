@@ -9,6 +9,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use super::units::unix_seconds;
+
 /// By event.
 type Events = Family<[(&'static str, &'static str); 1], Counter>;
 
@@ -80,7 +82,7 @@ impl CabinetMetrics {
             self.up.set(if is_up { 1.0 } else { 0.0 });
         }
         if let Some(at) = standing.last_good_pass {
-            self.last_intake.set(super::unix_seconds(at));
+            self.last_intake.set(unix_seconds(at));
         }
         let refused = standing.refused.as_ref().map_or(0, |(_, number)| *number);
         self.items_refused

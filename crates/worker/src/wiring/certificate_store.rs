@@ -1,0 +1,76 @@
+//! Opens and closes the CertificateStore as the settings say.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use dps_store::{ConnectError, Store, StoreOptions};
+
+use crate::config::Settings;
+use crate::system::{ProcessClock, SystemRandomness};
+
+/// How long connections in use are waited for when the store is closed.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Opens the CertificateStore, makes it if there is none, and brings its schema up to date: for the
+/// roles and `dps migrate`.
+pub async fn open_store(settings: &Settings) -> anyhow::Result<Arc<Store>> {
+    let store = connect(settings, true).await?;
+    store
+        .migrate()
+        .await
+        .context("cannot migrate the CertificateStore to the schema of this version")?;
+    Ok(Arc::new(store))
+}
+
+/// Opens the CertificateStore that is there, with the schema that it has: for every other command.
+pub async fn open_existing_store(settings: &Settings) -> anyhow::Result<Arc<Store>> {
+    let store = connect(settings, false).await?;
+    if let Err(error) = store.check_schema().await {
+        close_store(&store).await;
+        return Err(error).context(shown(settings));
+    }
+    Ok(Arc::new(store))
+}
+
+/// Closes the CertificateStore. On SQLite, the file alone is the whole database then.
+pub async fn close_store(store: &Store) {
+    let closed = tokio::time::timeout(CLOSE_TIMEOUT, store.close()).await;
+    if closed.is_err() {
+        tracing::warn!("store.busy_at_the_end");
+    }
+}
+
+async fn connect(settings: &Settings, create: bool) -> anyhow::Result<Store> {
+    let section = &settings.certificate_store;
+    if let Some(finding) = settings.data.left_behind("CertificateStore").next() {
+        anyhow::bail!("{finding}");
+    }
+    if let Err(what) = section.database() {
+        anyhow::bail!("CertificateStore:ConnectionString {what}");
+    }
+    let options = StoreOptions {
+        max_connections: section.max_connections,
+        events_per_domain: section.events_per_domain,
+        events_max_age: section.events_max_age.get(),
+        create,
+        ..StoreOptions::new(Arc::new(SystemRandomness), Arc::new(ProcessClock::start()))
+    };
+    let opened = Store::connect(section.connection_string.expose(), options).await;
+    opened.map_err(|error| {
+        let context = match &error {
+            ConnectError::Missing { .. } => format!(
+                "{}; `dps run` and `dps standalone` make it at their first start. Relative paths \
+                 begin beside the configuration file, for one in /etc/dps in /var/lib/dps",
+                shown(settings)
+            ),
+            _ => shown(settings),
+        };
+        anyhow::Error::new(error).context(context)
+    })
+}
+
+fn shown(settings: &Settings) -> String {
+    let store = settings.certificate_store.connection_string.masked();
+    format!("cannot open the CertificateStore {store}")
+}
