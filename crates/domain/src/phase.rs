@@ -1,9 +1,17 @@
 //! Where a custom domain stands, and the moves it may make.
 
+mod dns_state;
+mod event;
+mod issuance;
+
 use serde::{Deserialize, Serialize};
 
+use crate::{CertificateId, Status, Timestamp};
+
 pub use crate::lane::Lane;
-use crate::{CertificateId, OrderId, Status, Timestamp};
+pub use dns_state::DnsState;
+pub use event::{Event, IllegalTransition};
+pub use issuance::Issuance;
 
 /// Where a custom domain stands. `Live` without a certificate cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,36 +52,6 @@ pub enum Phase {
     Gone,
 }
 
-/// Where the DNS of a domain that was served points.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum DnsState {
-    /// At us, as far as is known.
-    #[default]
-    Here,
-    /// Elsewhere. Only a DNS check that finds it here again ends the move.
-    MovedAway {
-        /// When it was first seen elsewhere.
-        since: Timestamp,
-    },
-}
-
-impl DnsState {
-    const fn is_here(&self) -> bool {
-        matches!(self, Self::Here)
-    }
-
-    /// The state after an event.
-    fn after(self, event: &Event) -> Self {
-        match (self, event) {
-            (_, Event::DnsReady | Event::HttpReady | Event::DnsConfirmed) => Self::Here,
-            (Self::Here, Event::DnsMovedAway { at }) => Self::MovedAway { since: *at },
-            // Neither a due renewal nor the certificate's end brings the name back.
-            (state, _) => state,
-        }
-    }
-}
-
 /// The next work for a live domain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -82,171 +60,6 @@ pub enum Next {
     At(Timestamp),
     /// Renewal is under way; the present certificate is served meanwhile.
     Now(Issuance),
-}
-
-/// One run to the edge: of the first issue from the DNS check on, of a renewal from the preflight
-/// on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum Issuance {
-    /// Waiting for DNS to point at us.
-    AwaitingDns,
-    /// Waiting for our responder to answer on every address, after a look at DNS.
-    AwaitingHttpProbe,
-    /// Everything is right for an order; none is stored yet.
-    Ordering,
-    /// Everything is right for an order, and it waits for one of those that the CA's limit leaves
-    /// the account.
-    Queued,
-    /// The order's URL is stored; its authorization is not valid yet (RFC 8555 §7.5).
-    Validating {
-        /// The stored order.
-        order: OrderId,
-    },
-    /// The authorization is valid; the certificate's key is stored before finalize (RFC 8555 §7.4).
-    Finalizing {
-        /// The stored order.
-        order: OrderId,
-    },
-    /// The certificate is stored; not every edge has proven it yet.
-    Deploying {
-        /// The certificate to deploy.
-        certificate: CertificateId,
-    },
-}
-
-/// An observation or a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// DNS points at us.
-    DnsReady,
-    /// Our responder answered on every address.
-    HttpReady,
-    /// DNS does not point at us, although the preflight or the order was due.
-    DnsLost,
-    /// The DNS of a domain that was served does not point at us.
-    DnsMovedAway {
-        /// The moment of the check.
-        at: Timestamp,
-    },
-    /// The DNS of a domain that was served points at us, whatever else failed.
-    DnsConfirmed,
-    /// The CA's limit leaves the account no order for now.
-    OrdersUsedUp,
-    /// The order's URL is stored.
-    OrderPlaced(OrderId),
-    /// The order is ready to be finalized.
-    OrderReady,
-    /// The order is invalid, expired, gone or was refused; a new one starts from the DNS check.
-    OrderLost,
-    /// A validation failed that may have met a moment's outage of ours: a new order starts from the
-    /// DNS check.
-    ValidationDoubted,
-    /// The certificate of the order is stored.
-    CertificateStored(CertificateId),
-    /// Every live edge presents the certificate; the next renewal begins at the given moment.
-    Deployed {
-        /// The stored renewal moment.
-        renew_at: Timestamp,
-        /// The start of the certificate's validity.
-        not_before: Timestamp,
-        /// The end of the certificate's validity.
-        not_after: Timestamp,
-    },
-    /// The CA's wish moved the renewal of a live domain to this moment.
-    RenewalMoved(Timestamp),
-    /// The renewal moment has come, or somebody asked for a renewal now.
-    RenewalDue,
-    /// The certificate that a live domain serves has ended.
-    CertificateEnded,
-    /// The domain is stopped.
-    GaveUp,
-    /// The Cabinet asks to start over.
-    RetryRequested,
-    /// The Cabinet wants the domain gone.
-    RemovalRequested,
-    /// Every live edge has undeployed the domain.
-    Undeployed,
-}
-
-/// The event does not fit the state: a fault of the service, for an operator.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the event {event} does not fit the phase {phase}")]
-pub struct IllegalTransition {
-    /// The phase's name.
-    pub phase: &'static str,
-    /// The event.
-    pub event: String,
-}
-
-impl Issuance {
-    /// The state's name in logs and reports.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::AwaitingDns => "awaitingDns",
-            Self::AwaitingHttpProbe => "awaitingHttpProbe",
-            Self::Ordering => "ordering",
-            Self::Queued => "queued",
-            Self::Validating { .. } => "validating",
-            Self::Finalizing { .. } => "finalizing",
-            Self::Deploying { .. } => "deploying",
-        }
-    }
-
-    /// Whether an order is placed or wanted, so that tokens of the CA's limits may be held for it.
-    pub const fn holds_tokens(&self) -> bool {
-        match self {
-            Self::Ordering | Self::Queued | Self::Validating { .. } | Self::Finalizing { .. } => {
-                true
-            }
-            Self::AwaitingDns | Self::AwaitingHttpProbe | Self::Deploying { .. } => false,
-        }
-    }
-
-    /// Whether a step of this state may change something at the CA, so that no second worker may
-    /// begin it meanwhile.
-    pub const fn is_at_ca(&self) -> bool {
-        match self {
-            Self::AwaitingDns | Self::AwaitingHttpProbe => false,
-            Self::Ordering
-            | Self::Queued
-            | Self::Validating { .. }
-            | Self::Finalizing { .. }
-            | Self::Deploying { .. } => true,
-        }
-    }
-
-    fn apply(self, event: Event) -> Result<Self, IllegalTransition> {
-        Ok(match (self, event) {
-            (Self::AwaitingDns, Event::DnsReady) => Self::AwaitingHttpProbe,
-            (Self::AwaitingHttpProbe, Event::HttpReady) => Self::Ordering,
-            (Self::AwaitingHttpProbe | Self::Ordering | Self::Queued, Event::DnsLost) => {
-                Self::AwaitingDns
-            }
-            (Self::Ordering | Self::Queued, Event::OrdersUsedUp) => Self::Queued,
-            (Self::Ordering | Self::Queued, Event::OrderPlaced(order)) => {
-                Self::Validating { order }
-            }
-            (Self::Validating { order }, Event::OrderReady) => Self::Finalizing { order },
-            (
-                Self::Ordering
-                | Self::Queued
-                | Self::Validating { .. }
-                | Self::Finalizing { .. }
-                | Self::Deploying { .. },
-                Event::OrderLost | Event::ValidationDoubted,
-            ) => Self::AwaitingDns,
-            (Self::Finalizing { .. }, Event::CertificateStored(certificate)) => {
-                Self::Deploying { certificate }
-            }
-            (state, event) => {
-                return Err(IllegalTransition {
-                    phase: state.name(),
-                    event: format!("{event:?}"),
-                });
-            }
-        })
-    }
 }
 
 impl Phase {
@@ -535,6 +348,7 @@ impl Next {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::OrderId;
     use crate::lane::usual_lane;
     use proptest::prelude::*;
     use uuid::Uuid;
