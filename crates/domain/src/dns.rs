@@ -1,139 +1,19 @@
 //! The DNS check as a policy: one verdict from the answers of all resolvers.
 
+mod expectation;
+mod judge;
+mod observation;
+
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
-use ipnet::IpNet;
+use self::expectation::OurAddresses;
+use self::judge::judge;
+use crate::Failure;
 
-use crate::{Failure, Hostname};
-
-/// Number of addresses of one family that are kept for a name, more than any fleet of edges
-/// publishes.
-pub const MAX_ADDRESSES: usize = 64;
-
-/// The answers of one resolver about a name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DnsObservation {
-    /// The resolver asked.
-    pub resolver: SocketAddr,
-    /// The CNAME targets in order (RFC 1034 §3.6.2), lower case, no dot at the end; empty when the
-    /// name has no CNAME.
-    pub chain: Vec<String>,
-    /// The answer at the end of the chain.
-    pub answer: DnsAnswer,
-    /// Addresses at the end of the chain beyond those kept.
-    pub more: usize,
-    /// The look-up of IPv6 addresses, if its chain differs from that of IPv4. `chain` and `answer`
-    /// are those of IPv4 then.
-    pub ipv6: Option<Lookup>,
-    /// The name is a zone of its own: a negative answer carried an SOA record of this name (RFC
-    /// 2308 §3).
-    pub is_zone: bool,
-}
-
-/// The look-up of one address family.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lookup {
-    /// As in [`DnsObservation::chain`].
-    pub chain: Vec<String>,
-    /// As in [`DnsObservation::answer`].
-    pub answer: DnsAnswer,
-    /// As in [`DnsObservation::more`].
-    pub more: usize,
-}
-
-impl DnsObservation {
-    /// An observation with the same chain and answer for both families.
-    pub const fn new(resolver: SocketAddr, chain: Vec<String>, answer: DnsAnswer) -> Self {
-        Self {
-            resolver,
-            chain,
-            answer,
-            more: 0,
-            ipv6: None,
-            is_zone: false,
-        }
-    }
-
-    /// Each chain with its answer: one for both families, or one for each.
-    fn branches(&self) -> impl Iterator<Item = Branch<'_>> {
-        let first = Branch {
-            chain: &self.chain,
-            answer: &self.answer,
-            more: self.more,
-        };
-        let second = self.ipv6.as_ref().map(|lookup| Branch {
-            chain: &lookup.chain,
-            answer: &lookup.answer,
-            more: lookup.more,
-        });
-        std::iter::once(first).chain(second)
-    }
-}
-
-/// A chain and what stands at its end.
-#[derive(Debug, Clone, Copy)]
-struct Branch<'a> {
-    chain: &'a [String],
-    answer: &'a DnsAnswer,
-    more: usize,
-}
-
-impl<'a> Branch<'a> {
-    fn goes_through(&self, target: &Hostname) -> bool {
-        self.chain.iter().any(|name| name == target.as_str())
-    }
-
-    fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<'a> {
-        addresses(self.answer)
-    }
-}
-
-/// The answer at the end of a CNAME chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DnsAnswer {
-    /// A and AAAA records; at least one, and at most [`MAX_ADDRESSES`] of a family.
-    Addresses(BTreeSet<IpAddr>),
-    /// The name exists without A and AAAA records (RFC 2308 §2.2).
-    NoData,
-    /// The name does not exist (RFC 2308 §2.1).
-    NxDomain,
-    /// The chain returns to itself or exceeds what resolvers follow.
-    Loop,
-    /// The resolver could not get an answer from the name's servers.
-    ServFail,
-    /// The resolver answered with another error, or refused.
-    Refused,
-    /// No answer in time.
-    Timeout,
-    /// Our own machine could not ask: no descriptor, no memory, no route. It says nothing about the
-    /// name or the resolver.
-    Local {
-        /// The system's reason.
-        detail: String,
-    },
-}
-
-impl DnsAnswer {
-    /// Whether the answer says nothing about the name.
-    const fn is_failure(&self) -> bool {
-        matches!(
-            self,
-            Self::Timeout | Self::ServFail | Self::Refused | Self::Local { .. }
-        )
-    }
-}
-
-/// The expected records of a name.
-#[derive(Debug, Clone, Copy)]
-pub struct DnsExpectation<'a> {
-    /// The customer's hostname.
-    pub hostname: &'a Hostname,
-    /// Target of its CNAME.
-    pub cname_target: &'a Hostname,
-    /// Addresses of our edges by configuration. The addresses of `cname_target` count as ours too.
-    pub edge_addresses: &'a [IpNet],
-}
+pub use expectation::{DnsExpectation, instruction_addresses};
+pub use judge::stray_addresses;
+pub use observation::{DnsAnswer, DnsObservation, Lookup, MAX_ADDRESSES, ResolverView};
 
 /// The result of the check.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,34 +34,6 @@ pub enum DnsVerdict {
         /// The system's reason.
         detail: String,
     },
-}
-
-/// One resolver's view of the customer's name and, as a control, of our own target.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ResolverView {
-    /// The customer's name.
-    pub name: DnsObservation,
-    /// `cname_target` at the same resolver: shows that the resolver works, and gives our own
-    /// addresses.
-    pub control: DnsObservation,
-}
-
-impl ResolverView {
-    /// Whether the resolver cannot resolve our own target, so that its answer is no evidence
-    /// against a customer.
-    pub fn is_out_of_order(&self) -> bool {
-        matches!(self.name.answer, DnsAnswer::Local { .. })
-            || (self.name.answer.is_failure() && self.control.answer.is_failure())
-    }
-
-    fn local_fault(&self) -> Option<&String> {
-        [&self.name.answer, &self.control.answer]
-            .into_iter()
-            .find_map(|answer| match answer {
-                DnsAnswer::Local { detail } => Some(detail),
-                _ => None,
-            })
-    }
 }
 
 /// Combines all resolvers' views into one verdict.
@@ -237,40 +89,6 @@ fn resolver_outage(expected: &DnsExpectation<'_>, views: &[ResolverView]) -> Fai
         )
     };
     Failure::Internal { detail }
-}
-
-/// Our own addresses.
-struct OurAddresses<'a> {
-    /// Those of the target.
-    addresses: BTreeSet<IpAddr>,
-    /// Those of the configuration.
-    networks: &'a [IpNet],
-    /// Whether the target's addresses could not be looked up.
-    is_incomplete: bool,
-}
-
-impl<'a> OurAddresses<'a> {
-    fn seen_by(expected: &DnsExpectation<'a>, working: &[&ResolverView]) -> Self {
-        let addresses: BTreeSet<IpAddr> = working
-            .iter()
-            .flat_map(|view| view.control.branches())
-            .flat_map(|branch| branch.addresses())
-            .collect();
-        let failed = working.iter().any(|view| view.control.answer.is_failure());
-        Self {
-            is_incomplete: addresses.is_empty() && (failed || expected.edge_addresses.is_empty()),
-            addresses,
-            networks: expected.edge_addresses,
-        }
-    }
-
-    fn contain(&self, address: IpAddr) -> bool {
-        self.addresses.contains(&address)
-            || self
-                .networks
-                .iter()
-                .any(|network| network.contains(&address))
-    }
 }
 
 fn verdict_of_working(
@@ -347,179 +165,13 @@ fn points_at_us<'a>(
     }
 }
 
-/// Largest number of our target's addresses that an instruction names.
-const MAX_INSTRUCTED: usize = 16;
-
-/// The addresses that a customer's instruction can name: the single addresses of the configuration,
-/// or those of the target without any.
-pub fn instruction_addresses(configured: &[IpNet], views: &[ResolverView]) -> Vec<IpAddr> {
-    let single = |net: &IpNet| net.prefix_len() == net.max_prefix_len();
-    let configured: BTreeSet<IpAddr> = configured
-        .iter()
-        .filter(|net| single(net))
-        .map(IpNet::addr)
-        .collect();
-    if configured.is_empty() {
-        views
-            .iter()
-            .flat_map(|view| view.control.branches())
-            .flat_map(|branch| branch.addresses())
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .take(MAX_INSTRUCTED)
-            .collect()
-    } else {
-        configured.into_iter().collect()
-    }
-}
-
-fn addresses(answer: &DnsAnswer) -> impl Iterator<Item = IpAddr> + use<'_> {
-    let found = match answer {
-        DnsAnswer::Addresses(found) => Some(found),
-        DnsAnswer::NoData
-        | DnsAnswer::NxDomain
-        | DnsAnswer::Loop
-        | DnsAnswer::ServFail
-        | DnsAnswer::Refused
-        | DnsAnswer::Timeout
-        | DnsAnswer::Local { .. } => None,
-    };
-    found.into_iter().flatten().copied()
-}
-
-/// Judges each family by its own chain; the first failure decides.
-fn judge(
-    expected: &DnsExpectation<'_>,
-    known: &OurAddresses<'_>,
-    seen: &DnsObservation,
-) -> Result<(), Failure> {
-    seen.branches()
-        .try_for_each(|branch| judge_branch(expected, known, seen, branch))
-}
-
-fn judge_branch(
-    expected: &DnsExpectation<'_>,
-    known: &OurAddresses<'_>,
-    seen: &DnsObservation,
-    branch: Branch<'_>,
-) -> Result<(), Failure> {
-    let resolvers = || vec![seen.resolver];
-    let through_target = branch.goes_through(expected.cname_target);
-    match branch.answer {
-        DnsAnswer::Timeout => Err(Failure::DnsTimeout {
-            resolvers: resolvers(),
-            resolver_outage: false,
-        }),
-        DnsAnswer::ServFail | DnsAnswer::Refused => Err(Failure::DnsServfail {
-            resolvers: resolvers(),
-            seen_by: vec![],
-        }),
-        // Not reached, since such a view is out of order.
-        DnsAnswer::Local { detail } => Err(Failure::Internal {
-            detail: detail.clone(),
-        }),
-        DnsAnswer::Loop => Err(Failure::DnsCnameLoop {
-            chain: bounded_chain(branch.chain),
-        }),
-        DnsAnswer::NxDomain | DnsAnswer::NoData if through_target => Err(Failure::Internal {
-            detail: format!("the target {} has no address", expected.cname_target),
-        }),
-        DnsAnswer::NxDomain if branch.chain.is_empty() => Err(Failure::DnsNxdomain {}),
-        DnsAnswer::NoData if branch.chain.is_empty() => Err(Failure::DnsNoCname {
-            addresses: vec![],
-            more: 0,
-            is_zone: seen.is_zone,
-        }),
-        DnsAnswer::NxDomain | DnsAnswer::NoData => Err(Failure::DnsWrongTarget {
-            chain: bounded_chain(branch.chain),
-            addresses: vec![],
-            more: 0,
-        }),
-        DnsAnswer::Addresses(_) if through_target => Ok(()),
-        DnsAnswer::Addresses(found) => judge_addresses(expected, known, seen, branch, found),
-    }
-}
-
-fn judge_addresses(
-    expected: &DnsExpectation<'_>,
-    known: &OurAddresses<'_>,
-    seen: &DnsObservation,
-    branch: Branch<'_>,
-    found: &BTreeSet<IpAddr>,
-) -> Result<(), Failure> {
-    let (good, stray): (BTreeSet<IpAddr>, BTreeSet<IpAddr>) =
-        found.iter().partition(|address| known.contain(**address));
-    if stray.is_empty() {
-        return Ok(());
-    }
-    if known.is_incomplete {
-        return Err(Failure::Internal {
-            detail: format!(
-                "the addresses of the target {} are not known: no resolver answers with any",
-                expected.cname_target
-            ),
-        });
-    }
-    if !good.is_empty() {
-        return Err(stray_addresses(&stray, branch.more));
-    }
-    let (addresses, more) = bounded_addresses(found, branch.more);
-    Err(if branch.chain.is_empty() && !expected.hostname.is_apex() {
-        Failure::DnsNoCname {
-            addresses,
-            more,
-            is_zone: seen.is_zone,
-        }
-    } else {
-        Failure::DnsWrongTarget {
-            chain: bounded_chain(branch.chain),
-            addresses,
-            more,
-        }
-    })
-}
-
-/// The failure of a name with these addresses beside ours, and `more` that were not kept.
-pub fn stray_addresses(stray: &BTreeSet<IpAddr>, more: usize) -> Failure {
-    let (stray, more) = bounded_addresses(stray, more);
-    Failure::DnsStrayAddress { stray, more }
-}
-
-/// Addresses of a family that a failure names; the others are counted.
-const MAX_NAMED: usize = 4;
-
-/// A few addresses of each family, and the number of the others.
-fn bounded_addresses(found: &BTreeSet<IpAddr>, more: usize) -> (Vec<IpAddr>, usize) {
-    let of_family = |is_ipv4| {
-        let family = found
-            .iter()
-            .copied()
-            .filter(move |ip| ip.is_ipv4() == is_ipv4);
-        family.take(MAX_NAMED)
-    };
-    let named: Vec<IpAddr> = of_family(true).chain(of_family(false)).collect();
-    let more = more + found.len() - named.len();
-    (named, more)
-}
-
-/// Names of a chain that a failure keeps at each of its ends.
-const MAX_CHAIN_END: usize = 4;
-
-/// The beginning and the end of a chain.
-fn bounded_chain(chain: &[String]) -> Vec<String> {
-    if chain.len() <= 2 * MAX_CHAIN_END {
-        return chain.to_vec();
-    }
-    let (begin, rest) = chain.split_at(MAX_CHAIN_END);
-    let end = &rest[rest.len() - MAX_CHAIN_END..];
-    let omitted = "…".to_owned();
-    begin.iter().chain([&omitted]).chain(end).cloned().collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use ipnet::IpNet;
+
+    use super::judge::bounded_chain;
     use super::*;
-    use crate::FailureCode;
+    use crate::{FailureCode, Hostname};
 
     const TARGET: &str = "edge.platform.net";
 
