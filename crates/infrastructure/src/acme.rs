@@ -10,6 +10,7 @@
 
 mod accounts;
 mod authority;
+mod call;
 mod directory;
 mod exchange;
 #[cfg(feature = "fuzzing")]

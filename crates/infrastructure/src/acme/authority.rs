@@ -11,7 +11,7 @@ use dps_application::ports::ca::{
 };
 use dps_application::ports::requests::RequestTokens;
 use dps_application::ports::{CertificateAuthority, Clock};
-use dps_domain::{Hostname, Purpose};
+use dps_domain::Hostname;
 use dps_x509::CertificateKey;
 use instant_acme::{ChallengeStatus, Error, Identifier, NewOrder, OrderStatus};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -19,15 +19,12 @@ use secrecy::SecretString;
 use tracing::info;
 
 use super::accounts::{self, AccountCache};
+use super::call;
 use super::exchange::{self, Exchange};
-use super::problem::{self, Subject};
+use super::problem::Subject;
 use super::settings::{AcmeSettings, AcmeSetupError};
 use super::transport::Transport;
 use super::{renewal_info, views};
-
-/// How often a call is made whose nonce is refused; the library tries each request three times by
-/// itself.
-const NONCE_ATTEMPTS: u32 = 6;
 
 /// The [`CertificateAuthority`] behind one ACME directory. It keeps nothing that a restart would
 /// miss: an order goes on from the account's key and the order's URL alone.
@@ -63,8 +60,7 @@ impl AcmeAuthority {
         }
     }
 
-    /// Makes `operation`, again while the CA refuses our nonces, and says in our words what went
-    /// wrong.
+    /// Makes one call to this CA.
     async fn call<T, F>(
         &self,
         subject: Subject,
@@ -73,26 +69,7 @@ impl AcmeAuthority {
     where
         F: Future<Output = Result<T, Error>> + Send,
     {
-        let mut attempt = 1;
-        loop {
-            let (result, seen) = exchange::observe(operation()).await;
-            let error = match result {
-                Ok(value) => return Ok((value, seen)),
-                Err(error) => error,
-            };
-            if attempt < NONCE_ATTEMPTS
-                && matches!(&seen, Exchange::Answer(answer) if answer.refuses_nonce())
-            {
-                attempt += 1;
-                continue;
-            }
-            let error = explain(&error, &seen, subject);
-            // An outage that names no end may be a CA that moved.
-            if error.disposition() == (CaDisposition::Unavailable { until: None }) {
-                self.transport.forget_directory();
-            }
-            return Err(error);
-        }
+        call::make(&self.transport, subject, operation).await
     }
 
     /// Places an order and answers its URL.
@@ -352,30 +329,6 @@ fn still_issuing() -> CaError {
 /// Whether the last answer said yes, whatever the library makes of the problem inside.
 fn was_accepted(seen: &Exchange) -> bool {
     matches!(seen, Exchange::Answer(answer) if !answer.is_error())
-}
-
-/// The error of a call, from what was seen on the wire rather than from what the library makes of
-/// it.
-fn explain(error: &Error, seen: &Exchange, subject: Subject) -> CaError {
-    match seen {
-        Exchange::Answer(answer) if answer.is_error() => problem::error_of(answer, subject),
-        Exchange::Answer(answer) => CaError::Unavailable {
-            detail: problem::not_acme(answer, "an answer that is not ACME"),
-            retry_after: answer.until(Purpose::Outage),
-        },
-        Exchange::Fault(detail) => CaError::Unavailable {
-            detail: detail.clone(),
-            retry_after: None,
-        },
-        Exchange::Local(detail) => CaError::Local {
-            detail: detail.clone(),
-        },
-        Exchange::Held(until) => CaError::Paced { until: *until },
-        Exchange::None => CaError::Malformed {
-            kind: "unsent".to_owned(),
-            detail: problem::tidy(&error.to_string()),
-        },
-    }
 }
 
 impl fmt::Debug for AcmeAuthority {
