@@ -16,6 +16,7 @@ mod remove;
 mod repair;
 mod state;
 mod verify_disk;
+mod watch;
 pub(crate) mod writer;
 
 use std::collections::VecDeque;
