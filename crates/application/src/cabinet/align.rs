@@ -8,7 +8,8 @@ use dps_domain::record::align::{
 use dps_domain::record::names::{Names, shown};
 use dps_domain::{DomainId, EventKind, Failure, Phase, Status, Timestamp};
 
-use super::{brake, resync};
+use super::brake;
+use super::resync::task::TASK;
 use crate::ports::CabinetEvent;
 use crate::ports::cabinet::CabinetDomain;
 use crate::ports::store::{DomainRecord, NameHold, RecordWrite, StoreError};
@@ -110,7 +111,7 @@ async fn decide(
             // itself.
             if other.id.is_take_down() && other.tenant_id == domain.tenant_id {
                 let soon = service.now() + TAKE_DOWN_PAUSE;
-                service.store.periodic_make_due(resync::TASK, soon).await?;
+                service.store.periodic_make_due(TASK, soon).await?;
                 return Ok(Written::Nothing);
             }
             names.refusal = Some(Failure::NameAlreadyClaimed {});

@@ -8,7 +8,7 @@ use std::time::Duration;
 use dps_domain::{DomainId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::resync;
+use super::resync::task::TASK;
 use crate::ports::CertificateStore;
 use crate::ports::store::StoreError;
 use crate::service::Service;
@@ -174,7 +174,7 @@ pub async fn approve(
         };
         let next = serde_json::json!(next).to_string();
         if store.cursor_advance(CURSOR, text.as_deref(), &next).await? {
-            store.periodic_make_due(resync::TASK, now).await?;
+            store.periodic_make_due(TASK, now).await?;
             return Ok(Some(until));
         }
     }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::pace::{FeedPace, FeedPage};
 use super::polling::{IntakeError, poll_once, take_page};
-use super::resync;
+use super::resync::task::TASK;
 use crate::ports::cabinet::{CabinetFault, CabinetPage};
 use crate::ports::metrics::LocalParty;
 use crate::service::Service;
@@ -126,10 +126,7 @@ impl Intake {
             // again is harmless; what went backwards there is found by a resync.
             Err(error) if error.fault == CabinetFault::CursorUnknown && after.is_some() => {
                 tracing::warn!(%error, "intake.feed_begins_anew");
-                service
-                    .store
-                    .periodic_make_due(resync::TASK, service.now())
-                    .await?;
+                service.store.periodic_make_due(TASK, service.now()).await?;
                 self.feed = FeedPace::default();
                 (CabinetPage::default(), Some(String::new()))
             }

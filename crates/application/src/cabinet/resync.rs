@@ -9,107 +9,39 @@
 //!
 //! [`Policy::missing_grace`]: crate::policy::Policy::missing_grace
 
+mod compare;
+mod progress;
+pub(crate) mod task;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dps_domain::backoff::{AROUND, spread};
 use dps_domain::record::missing;
-use dps_domain::record::names::{Names, is_refusal_over};
+use dps_domain::record::names::Names;
 use dps_domain::{DomainId, IllegalTransition, Status, Timestamp, with_causes};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::align;
-use super::brake::{self, FEW};
+use self::compare::{compare_domain_caught, differs};
+use self::progress::{Progress, READ, Stage, text};
+use self::task::{LEASE, TASK};
 use super::pace::CursorTrail;
 use super::polling::{self, IntakeError};
-use crate::ports::cabinet::{CabinetDomain, CabinetFault};
+use super::{align, brake};
+use crate::ports::cabinet::CabinetFault;
 use crate::ports::metrics::LocalParty;
 use crate::ports::store::PeriodicTaskLease;
 use crate::ports::store::{DomainRecord, RecordWrite, StoreError};
 use crate::ports::sync::KnownRecord;
 use crate::service::Service;
 
-/// The task's name in the store.
-pub(crate) const TASK: &str = "cabinet.resync";
-/// A replica that dies in a round is replaced after so long. Each page starts it anew; a page takes
-/// a call to the Cabinet for each domain that differs, and is noted in pieces.
-const LEASE: Duration = Duration::from_secs(600);
 /// Records on a page.
 const PAGE: u32 = 500;
 /// Between two pages, so that neither the Cabinet nor the store is busy with us alone.
 const BREATH: Duration = Duration::from_millis(50);
 /// Before a round that failed goes on.
 const FAULT_PAUSE: Duration = Duration::from_secs(30);
-/// After so many calls in a row that failed for one domain each, it is not about the domains.
-const FAILED_IN_A_ROW: u32 = 16;
-/// The statuses whose domains are read. Removed domains need no work.
-const READ: [Status; 6] = [
-    Status::PendingDns,
-    Status::PendingHttpProbe,
-    Status::Issuing,
-    Status::Active,
-    Status::Failed,
-    Status::PendingRemoval,
-];
-
-/// How far a round has come.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Progress {
-    run: i64,
-    began: Timestamp,
-    stage: Stage,
-    /// Domains that the Cabinet named.
-    named: u64,
-    /// Domains that differed.
-    different: u64,
-    /// Records of ours that should be in the Cabinet.
-    records: u64,
-    /// Of these, those that the Cabinet does not know.
-    missing: u64,
-    /// The cursors of the list that is read.
-    #[serde(default)]
-    trail: CursorTrail,
-    /// Domains in a row of which the Cabinet could not say anything.
-    #[serde(default)]
-    failed_in_a_row: u32,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-enum Stage {
-    /// Reading the Cabinet, this status after this cursor.
-    Cabinet(Status, Option<String>),
-    /// Reading our records after this one.
-    Records(Option<DomainId>),
-    /// Taking down what is missing, after this one.
-    Missing(Option<DomainId>),
-    Done,
-}
-
-impl Progress {
-    fn begin(now: Timestamp) -> Self {
-        Self {
-            run: now.unix_micros(),
-            began: now,
-            stage: Stage::Cabinet(READ[0], None),
-            named: 0,
-            different: 0,
-            records: 0,
-            missing: 0,
-            trail: CursorTrail::default(),
-            failed_in_a_row: 0,
-        }
-    }
-
-    /// A Cabinet that has lost more than `percent` of its domains at once has more likely lost its
-    /// data than its customers.
-    fn is_suspicious(&self, percent: u32) -> bool {
-        let share = self.records.saturating_mul(u64::from(percent));
-        self.missing > FEW && self.missing.saturating_mul(100) > share
-    }
-}
 
 /// Makes a round whenever one is due, until `shutdown`.
 pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
@@ -177,10 +109,6 @@ pub async fn resync(service: &Service) -> Result<bool, IntakeError> {
             Err(error)
         }
     }
-}
-
-fn text(progress: &Progress) -> String {
-    json!(progress).to_string()
 }
 
 async fn run_stages(
@@ -251,83 +179,6 @@ async fn read_cabinet(
         (None, Some(following)) => Stage::Cabinet(*following, None),
         (None, None) => Stage::Records(None),
     })
-}
-
-/// Whether a look at the domain alone is worth a call. A page may be older than what we did
-/// meanwhile.
-fn differs(known: Option<&KnownRecord>, domain: &CabinetDomain, names: &Names) -> bool {
-    let Some(theirs) = domain.status else {
-        return false;
-    };
-    let Some(known) = known else {
-        return theirs != Status::Failed;
-    };
-    let record = &known.record;
-    domain.version != record.cabinet_version
-        || (theirs != record.phase.status() && !known.reports_wait)
-        || names
-            .target
-            .as_ref()
-            .is_some_and(|target| *target != record.cname_target)
-        || names.hostname != record.hostname
-        || is_refusal_over(record, names)
-}
-
-/// Asks for one domain, after its record was read, and mends the difference. Returns whether the
-/// Cabinet knows it. A row or an answer that cannot be read is told to the operator and keeps no
-/// other from being looked at.
-async fn compare_domain_caught(
-    service: &Service,
-    progress: &mut Progress,
-    id: DomainId,
-) -> Result<bool, IntakeError> {
-    match compare_domain(service, id).await {
-        Err(IntakeError::Store(error @ StoreError::Corrupt { .. })) => {
-            tracing::error!(domain.id = %id, %error, "resync.row_unreadable");
-            Ok(true)
-        }
-        Err(IntakeError::Cabinet(error))
-            if error.fault == CabinetFault::Call && progress.failed_in_a_row < FAILED_IN_A_ROW =>
-        {
-            tracing::warn!(domain.id = %id, %error, "resync.domain_unreadable");
-            progress.failed_in_a_row += 1;
-            Ok(true)
-        }
-        other => {
-            progress.failed_in_a_row = 0;
-            other
-        }
-    }
-}
-
-async fn compare_domain(service: &Service, id: DomainId) -> Result<bool, IntakeError> {
-    let before = service.store.known(&[id]).await?.pop();
-    let Some(domain) = service.cabinet.domain(id).await? else {
-        return Ok(false);
-    };
-    match before {
-        // The waiting report will be sent, and settles older ones.
-        Some(known) if known.reports_wait => {
-            align::take(service, &domain).await?;
-        }
-        Some(known) => {
-            warn_if_irreconcilable(&known.record, &domain);
-            align::mend(service, Some(known.record), &domain).await?;
-        }
-        None => align::mend(service, None, &domain).await?,
-    }
-    Ok(true)
-}
-
-fn warn_if_irreconcilable(record: &DomainRecord, domain: &CabinetDomain) {
-    let ours = record.phase.status();
-    if let Some(theirs) = domain.status
-        && theirs != ours
-        && !theirs.may_report(ours)
-        && !matches!(theirs, Status::PendingDns | Status::PendingRemoval)
-    {
-        tracing::warn!(domain.id = %record.id, domain.hostname = %record.hostname, %ours, %theirs, "resync.disagrees");
-    }
 }
 
 /// One page of our records: the Cabinet is asked for those that it did not name.
@@ -422,45 +273,4 @@ async fn write(
         }
     };
     align::write_record(service, write, false).await.map(drop)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cabinet_that_lost_a_tenth_at_once_is_not_believed_and_one_that_lost_a_few_is() {
-        let mut progress = Progress::begin(Timestamp::EPOCH);
-        for (records, missing, percent, is_suspicious) in [
-            (12, 10, 10, false),
-            (1_000, 101, 10, true),
-            (1_000, 100, 10, false),
-            (1_000, 500, 50, false),
-            (1_000, 501, 50, true),
-            (1_000, 1_000, 100, false),
-        ] {
-            (progress.records, progress.missing) = (records, missing);
-            assert_eq!(
-                progress.is_suspicious(percent),
-                is_suspicious,
-                "{missing} of {records}, {percent} %"
-            );
-        }
-    }
-
-    #[test]
-    fn progress_survives_its_text() {
-        let mut progress = Progress::begin(Timestamp::from_unix_seconds(7));
-        for stage in [
-            Stage::Cabinet(Status::Active, Some("c".into())),
-            Stage::Records(None),
-            Stage::Missing(Some(DomainId::new(Timestamp::EPOCH, [1; 10]))),
-        ] {
-            progress.stage = stage;
-            assert_eq!(
-                serde_json::from_str::<Progress>(&text(&progress)).unwrap(),
-                progress
-            );
-        }
-    }
 }
