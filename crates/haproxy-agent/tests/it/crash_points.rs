@@ -42,9 +42,11 @@ fn moments(effects: &[Effect]) -> Vec<String> {
 
 /// An agent that HAProxy was compared by, as a process of its own.
 async fn start(world: &World, environment: &[(&str, &str)]) -> (Guarded, AgentClient) {
-    let agent = spawn_agent_with(world, environment);
+    let mut agent = spawn_agent_with(world, environment);
     let client = world.client_at_its_usual_address();
     eventually("the agent is in line with HAProxy", async || {
+        let ended = agent.0.try_wait().unwrap();
+        assert!(ended.is_none(), "the agent ended: {ended:?}");
         let health = client.health().await;
         health
             .is_ok_and(|health| health.haproxy.problem.is_none() && health.last_repair_at.is_some())

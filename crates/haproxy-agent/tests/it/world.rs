@@ -143,8 +143,15 @@ impl World {
 
     pub(crate) async fn stop_agent(&mut self) {
         let agent = self.agent.take().expect("an agent runs");
+        let address = agent.address;
         agent.stop.cancel();
         agent.task.await.unwrap().unwrap();
+        // A child of another test that is just being started still has the listener's descriptor.
+        // The next agent could not listen before that child executes its program.
+        eventually("nobody listens at the agent's address", async || {
+            TcpStream::connect(address).await.is_err()
+        })
+        .await;
     }
 
     /// Starts HAProxy from the shipped configuration and waits until the agent has it in line.
