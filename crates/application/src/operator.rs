@@ -77,7 +77,7 @@ async fn write(
             return Err(OperatorError::Unknown(hostname.clone()));
         };
         let write = change(&before).map_err(|refused| explain(refused, &before, hostname))?;
-        let record = write.record.clone();
+        let record = write.record().clone();
         if store.domain_update(write).await? {
             return Ok(record);
         }

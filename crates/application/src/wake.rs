@@ -98,7 +98,7 @@ pub(crate) struct Wakes {
 
 impl Wakes {
     pub(crate) fn of(completion: &RecordWrite, now: Timestamp) -> Self {
-        let record = &completion.record;
+        let record = completion.record();
         let due_now = record.next_attempt_at.is_some_and(|at| at <= now);
         Self {
             lane: record.lane().filter(|_| due_now),

@@ -145,10 +145,11 @@ pub enum NameHold {
 }
 
 /// A record and everything that is written with it in one transaction.
+///
+/// Only the functions of this module make one, so they alone decide what becomes of a record.
 #[derive(Debug, Clone)]
 pub struct RecordWrite {
-    /// The new record. `id` and `created_at` never change; `revision` is counted by the store.
-    pub record: DomainRecord,
+    record: DomainRecord,
     /// The report to the Cabinet, put into the outbox as the store merges reports.
     pub report: Option<StatusReport>,
     /// The line for the history.
@@ -163,7 +164,7 @@ pub struct RecordWrite {
 
 impl RecordWrite {
     /// The record alone.
-    pub const fn of(record: DomainRecord) -> Self {
+    const fn of(record: DomainRecord) -> Self {
         Self {
             record,
             report: None,
@@ -171,5 +172,48 @@ impl RecordWrite {
             ledger: Vec::new(),
             renewal_info: None,
         }
+    }
+
+    /// Writes any record as it is. For tests and benchmarks of stores; the service never calls it.
+    pub const fn unchecked(record: DomainRecord) -> Self {
+        Self::of(record)
+    }
+
+    /// The new record. `id` and `created_at` never change; the store counts `revision`.
+    pub const fn record(&self) -> &DomainRecord {
+        &self.record
+    }
+
+    /// The new record alone.
+    pub fn into_record(self) -> DomainRecord {
+        self.record
+    }
+
+    /// Adds the report to the Cabinet.
+    #[must_use]
+    pub fn with_report(mut self, report: StatusReport) -> Self {
+        self.report = Some(report);
+        self
+    }
+
+    /// Adds the line for the history.
+    #[must_use]
+    pub fn with_event(mut self, event: DomainEvent) -> Self {
+        self.event = Some(event);
+        self
+    }
+
+    /// Adds entries in the buckets of the CA's limits.
+    #[must_use]
+    pub fn with_ledger(mut self, ledger: Vec<Entry>) -> Self {
+        self.ledger = ledger;
+        self
+    }
+
+    /// Adds the renewal information of the served certificate.
+    #[must_use]
+    pub fn with_renewal_info(mut self, renewal_info: RenewalInfo) -> Self {
+        self.renewal_info = Some(renewal_info);
+        self
     }
 }

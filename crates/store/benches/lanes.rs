@@ -77,7 +77,7 @@ fn record(tenant: usize) -> DomainRecord {
 }
 
 fn outcome(record: DomainRecord) -> RecordWrite {
-    RecordWrite::of(record)
+    RecordWrite::unchecked(record)
 }
 
 fn tenants(rows: usize) -> usize {

@@ -65,8 +65,12 @@ pub(crate) async fn insert_all(
     let mut session = database.write("insert domains").await?;
     let mut inserted = Vec::with_capacity(completions.len());
     for completion in completions {
-        let mut args = record_args(&completion.record, completion.record.cabinet_version, rules);
-        args.push(completion.record.created_at.into());
+        let mut args = record_args(
+            completion.record(),
+            completion.record().cabinet_version,
+            rules,
+        );
+        args.push(completion.record().created_at.into());
         let new = session.execute(INSERT, args).await? > 0;
         if new {
             accompany_in_tx(&mut session, completion, rules).await?;
@@ -151,10 +155,10 @@ pub(crate) async fn update(
     rules: Rules,
 ) -> Result<bool, StoreError> {
     let mut session = database.write("write a domain").await?;
-    let mut args = record_args(&completion.record, completion.record.revision, rules);
-    args.push(completion.record.cabinet_version.into());
+    let mut args = record_args(completion.record(), completion.record().revision, rules);
+    args.push(completion.record().cabinet_version.into());
     let at_the_ca = completion
-        .record
+        .record()
         .phase
         .issuance()
         .is_some_and(Issuance::is_at_ca);

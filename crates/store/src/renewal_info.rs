@@ -95,7 +95,7 @@ pub(crate) async fn accompany_in_tx(
     session: &mut Session,
     completion: &RecordWrite,
 ) -> Result<(), StoreError> {
-    let id = completion.record.id;
+    let id = completion.record().id;
     match PollChange::of(completion) {
         PollChange::Put(certificate, info) => {
             let mut args = args![id, certificate];

@@ -26,7 +26,7 @@ const RETRY_LINES: u32 = 32;
 const TAKE_DOWN_PAUSE: Duration = Duration::from_secs(60);
 /// Logs a write and notifies the workers that have work now.
 fn log_and_notify(service: &Service, completion: &RecordWrite) {
-    let record = &completion.record;
+    let record = completion.record();
     if let Some(event) = &completion.event {
         tracing::info!(domain.id = %record.id, domain.hostname = %record.hostname, phase = event.phase, "{}", event.kind);
     }
@@ -147,16 +147,16 @@ async fn decide(
     };
     completion
         .ledger
-        .extend(steps::abandoned(service, &record, &completion.record));
-    let ends = EndOfService::of(&record, &completion.record);
+        .extend(steps::abandoned(service, &record, completion.record()));
+    let ends = EndOfService::of(&record, completion.record());
     if !brake.lets_through(service, &record, domain, ends).await? {
         return Ok(Written::Nothing);
     }
-    if completion.record.phase == Phase::Leaving {
+    if completion.record().phase == Phase::Leaving {
         // A Cabinet that wants the domain gone refuses to hear how it was getting on.
         service.store.outbox_drop(domain.id).await?;
     }
-    if completion.record.hostname != record.hostname {
+    if completion.record().hostname != record.hostname {
         leave_old_name(service, &context, &record).await?;
     }
     write(service, completion, false).await

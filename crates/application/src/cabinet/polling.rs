@@ -96,7 +96,7 @@ pub(super) async fn take_page(service: &Service, page: &CabinetPage) -> Result<b
         for (domain, look) in domains.iter().zip(looks) {
             // The look-up was made before the domains ahead of it were written.
             let mut first_of_its_name = |completion: &RecordWrite| {
-                let record = &completion.record;
+                let record = completion.record();
                 arrived.insert(record.hostname.to_string()) & arrived.insert(record.id.to_string())
             };
             match look {

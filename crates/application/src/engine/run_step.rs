@@ -166,7 +166,7 @@ pub(crate) async fn run_consecutive_steps(
         let Some(done) = make_step_caught(service, lease, deadline).await else {
             return;
         };
-        let after = &done.write.record;
+        let after = done.write.record();
         let is_due = after.next_attempt_at.is_some_and(|at| at <= service.now());
         let moves_on = is_due && after.phase != before && after.lane() == Some(lane);
         if !moves_on || step == MAX_STEPS || shutdown.is_cancelled() {
@@ -241,7 +241,7 @@ async fn make_step(service: &Service, lease: Lease, deadline: Instant) -> Option
     }
     Some(FinishedStep {
         token: lease.token,
-        log_level: log_level(&record, &completion.record),
+        log_level: log_level(&record, completion.record()),
         write: completion,
     })
 }

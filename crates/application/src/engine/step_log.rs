@@ -17,7 +17,7 @@ pub(super) fn log_recorded<T>(
     level: Level,
     recorded: Result<T, StoreError>,
 ) -> Option<T> {
-    let id = completion.record.id;
+    let id = completion.record().id;
     match recorded {
         Ok(recorded) => {
             log(completion, lane, level);
@@ -56,7 +56,7 @@ fn log(completion: &RecordWrite, lane: Lane, level: Level) {
     let Some(event) = &completion.event else {
         return;
     };
-    let record = &completion.record;
+    let record = completion.record();
     let took_ms = event.duration.map_or(0, |took| {
         u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
     });

@@ -69,7 +69,7 @@ async fn bring_one_forward(
     let Some(write) = operator::outage_ended(&record, due, now) else {
         return Ok(None);
     };
-    let lane = write.record.lane();
+    let lane = write.record().lane();
     // If somebody else wrote meanwhile, that write stands.
     let written = service.store.domain_update(write).await?;
     Ok(lane.filter(|_| written))

@@ -883,7 +883,7 @@ async fn a_worker_that_slept_through_its_lease_disturbs_nobody_when_it_wakes() {
         )
         .await;
         assert!(matches!(outcome, Outcome::Moved { .. }), "{outcome:?}");
-        let completion = RecordWrite::of(slept.record);
+        let completion = RecordWrite::unchecked(slept.record);
         let late = world.service.store.complete(slept.token, completion).await;
         assert!(matches!(late, Err(StoreError::LeaseLost)), "{late:?}");
         world.settle().await;

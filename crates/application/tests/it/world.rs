@@ -52,7 +52,7 @@ impl World {
             1,
             self.service.now(),
         );
-        let completion = RecordWrite::of(record);
+        let completion = RecordWrite::unchecked(record);
         assert!(self.service.store.domain_insert(completion).await.unwrap());
     }
 
@@ -144,7 +144,7 @@ impl World {
         let mut record = self.record().await;
         record.phase = record.phase.apply(Event::RemovalRequested).unwrap();
         record.next_attempt_at = Some(self.service.now());
-        let completion = RecordWrite::of(record);
+        let completion = RecordWrite::unchecked(record);
         assert!(self.service.store.domain_update(completion).await.unwrap());
     }
 
@@ -159,7 +159,7 @@ impl World {
         let mut record = self.service.store.domain(id).await.unwrap().unwrap();
         record.next_attempt_at = Some(self.service.now());
         alter(&mut record);
-        let completion = RecordWrite::of(record);
+        let completion = RecordWrite::unchecked(record);
         assert!(self.service.store.domain_update(completion).await.unwrap());
     }
 

@@ -216,7 +216,7 @@ impl State {
         next: Option<(LeaseToken, Timestamp)>,
         retention: Retention,
     ) -> bool {
-        let new = &completion.record;
+        let new = completion.record();
         let written = self.alter(new.id, |row| {
             if !row.is_held_by(token) {
                 return false;

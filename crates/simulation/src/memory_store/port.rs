@@ -143,9 +143,9 @@ impl LeaseStore for MemoryStore {
         let expires_at = self.steady.now() + ttl;
         let mut state = self.state();
         if !state.complete(token, completion, Some((next, expires_at)), self.retention) {
-            state.prolong(completion.record.id, next, expires_at)?;
+            state.prolong(completion.record().id, next, expires_at)?;
         }
-        let row = state.rows.get(&completion.record.id);
+        let row = state.rows.get(&completion.record().id);
         let record = row.ok_or(StoreError::LeaseLost)?.record.clone();
         Ok(Lease {
             record,

@@ -64,14 +64,14 @@ impl State {
     }
 
     pub(super) fn insert(&mut self, completion: &RecordWrite, retention: Retention) -> bool {
-        let id = completion.record.id;
+        let id = completion.record().id;
         if self.rows.contains_key(&id) {
             return false;
         }
-        let hostname = completion.record.hostname.clone();
+        let hostname = completion.record().hostname.clone();
         let mut row = Row::new(DomainRecord {
             revision: 1,
-            ..completion.record.clone()
+            ..completion.record().clone()
         });
         row.queue = self.crowds.queue(row.lane, &row.record.tenant_id);
         self.crowds.enter(row.lane, &row.record.tenant_id);
@@ -85,7 +85,7 @@ impl State {
 
     /// Writes what goes along with a record: the report and the line of history.
     pub(super) fn accompany(&mut self, completion: &RecordWrite, retention: Retention) {
-        let (id, now) = (completion.record.id, completion.record.updated_at);
+        let (id, now) = (completion.record().id, completion.record().updated_at);
         if let Some(event) = completion
             .event
             .as_ref()
@@ -101,7 +101,7 @@ impl State {
             row.events.drain(..surplus);
         }
         self.apply_entries(Some(id), &completion.ledger, now);
-        let phase = &completion.record.phase;
+        let phase = &completion.record().phase;
         if !phase.issuance().is_some_and(Issuance::holds_tokens) {
             self.release_tokens(id, now);
         }
@@ -115,7 +115,7 @@ impl State {
     }
 
     pub(super) fn update(&mut self, completion: &RecordWrite, retention: Retention) -> bool {
-        let new = &completion.record;
+        let new = completion.record();
         let written = self.alter(new.id, |row| {
             if row.record.revision != new.revision {
                 return false;

@@ -14,7 +14,7 @@ pub(super) async fn accompany_in_tx(
     completion: &RecordWrite,
     rules: Rules,
 ) -> Result<(), StoreError> {
-    let id = completion.record.id;
+    let id = completion.record().id;
     if let Some(event) = &completion.event {
         events::append_in_tx(session, id, event, rules.kept).await?;
     }
@@ -22,14 +22,14 @@ pub(super) async fn accompany_in_tx(
         session,
         Some(id),
         &completion.ledger,
-        completion.record.updated_at,
+        completion.record().updated_at,
     )
     .await?;
     if may_have_ended_a_need(completion) {
-        ledger::release_in_tx(session, id, completion.record.updated_at).await?;
+        ledger::release_in_tx(session, id, completion.record().updated_at).await?;
     }
     if let Some(report) = &completion.report {
-        outbox::enqueue_in_tx(session, id, report, completion.record.updated_at).await?;
+        outbox::enqueue_in_tx(session, id, report, completion.record().updated_at).await?;
     }
     renewal_info::accompany_in_tx(session, completion).await
 }
@@ -37,7 +37,7 @@ pub(super) async fn accompany_in_tx(
 /// Whether tokens of the CA's limits that the domain holds are not needed any more. Looks at live
 /// domains, which are many, hold none.
 fn may_have_ended_a_need(completion: &RecordWrite) -> bool {
-    let phase = &completion.record.phase;
+    let phase = &completion.record().phase;
     let is_mere_look = completion.renewal_info.is_none()
         && matches!(
             phase,

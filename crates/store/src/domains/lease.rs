@@ -225,11 +225,11 @@ pub(crate) async fn complete_all(
 ) -> Result<Vec<bool>, StoreError> {
     let mut session = database.write("record the outcomes of steps").await?;
     let mut order: Vec<usize> = (0..outcomes.len()).collect();
-    order.sort_unstable_by_key(|index| outcomes[*index].1.record.id);
+    order.sort_unstable_by_key(|index| outcomes[*index].1.record().id);
     let mut recorded = vec![false; outcomes.len()];
     for index in order {
         let (token, completion) = &outcomes[index];
-        let args = record_args(&completion.record, *token, rules);
+        let args = record_args(completion.record(), *token, rules);
         match session.execute_leased(COMPLETE, args).await {
             Ok(()) => accompany_in_tx(&mut session, completion, rules).await?,
             Err(StoreError::LeaseLost) => continue,
@@ -253,7 +253,7 @@ pub(crate) async fn complete_and_extend(
     let mut session = database
         .write("record an outcome and extend the lease")
         .await?;
-    let settled = &completion.record;
+    let settled = completion.record();
     let leased = DomainRecord {
         attempt: settled.attempt.saturating_add(1),
         ..settled.clone()

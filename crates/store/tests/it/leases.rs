@@ -24,12 +24,10 @@ pub(crate) async fn a_worker_that_lost_its_lease_cannot_overwrite_the_winner(wor
         .await
         .unwrap();
 
-    let late = RecordWrite {
-        report: Some(report(Status::PendingDns)),
-        event: Some(event(EventKind::DnsReady, later)),
-        ..RecordWrite::of(slow.record)
-    };
-    let id = late.record.id;
+    let late = RecordWrite::unchecked(slow.record)
+        .with_report(report(Status::PendingDns))
+        .with_event(event(EventKind::DnsReady, later));
+    let id = late.record().id;
     assert!(matches!(
         world.store.complete(slow.token, late).await,
         Err(StoreError::LeaseLost)
@@ -53,20 +51,18 @@ pub(crate) async fn outcomes_are_recorded_together_but_for_those_whose_lease_was
         .map(|lease| {
             let mut record = lease.record;
             record.phase = Phase::Onboarding(Issuance::AwaitingHttpProbe);
-            let completion = RecordWrite {
-                report: Some(report(Status::PendingHttpProbe)),
-                event: Some(event(EventKind::DnsReady, later)),
-                ..RecordWrite::of(record)
-            };
+            let completion = RecordWrite::unchecked(record)
+                .with_report(report(Status::PendingHttpProbe))
+                .with_event(event(EventKind::DnsReady, later));
             (lease.token, completion)
         })
         .collect();
     let recorded = world.store.complete_all(&outcomes).await.unwrap();
     assert!(world.store.complete_all(&[]).await.unwrap().is_empty());
     for ((_, completion), recorded) in outcomes.iter().zip(recorded) {
-        let id = completion.record.id;
+        let id = completion.record().id;
         assert_eq!(recorded, id != lost.id);
-        let moved = world.read(id).await.phase == completion.record.phase;
+        let moved = world.read(id).await.phase == completion.record().phase;
         let told = !world.store.events(id, 10).await.unwrap().is_empty();
         assert_eq!((moved, told), (recorded, recorded));
     }
@@ -79,11 +75,9 @@ pub(crate) async fn outcomes_are_recorded_together_but_for_those_whose_lease_was
 fn passed_dns(mut record: DomainRecord) -> RecordWrite {
     record.phase = Phase::Onboarding(Issuance::AwaitingHttpProbe);
     record.attempt = 0;
-    RecordWrite {
-        report: Some(report(Status::PendingHttpProbe)),
-        event: Some(event(EventKind::DnsReady, at(0))),
-        ..RecordWrite::of(record)
-    }
+    RecordWrite::unchecked(record)
+        .with_report(report(Status::PendingHttpProbe))
+        .with_event(event(EventKind::DnsReady, at(0)))
 }
 
 pub(crate) async fn a_lease_goes_on_with_the_outcome_and_counts_the_next_attempt(world: World) {
@@ -104,7 +98,7 @@ pub(crate) async fn a_lease_goes_on_with_the_outcome_and_counts_the_next_attempt
     let second = go_on().await.unwrap();
     assert_eq!(second.token, next);
     assert_eq!(second.record, world.read(id).await);
-    assert_eq!(second.record.phase, completion.record.phase);
+    assert_eq!(second.record.phase, completion.record().phase);
     assert_eq!(
         (second.record.attempt, second.record.cabinet_version),
         (1, 7)
@@ -167,9 +161,13 @@ pub(crate) async fn a_lease_that_went_on_ends_like_any_other_and_is_lost_like_an
 pub(crate) async fn a_lease_that_goes_on_waits_in_the_lane_of_its_attempt(world: World) {
     world.with_due("shop.example", at(0)).await;
     let first = world.acquire_one(at(0)).await;
-    let mut completion = passed_dns(first.record);
-    completion.record.attempt = 2;
-    completion.record.last_failure = Some(Failure::DnsNxdomain {});
+    let passed = passed_dns(first.record);
+    let record = DomainRecord {
+        attempt: 2,
+        last_failure: Some(Failure::DnsNxdomain {}),
+        ..passed.record().clone()
+    };
+    let completion = RecordWrite::unchecked(record).with_report(report(Status::PendingHttpProbe));
     let leased = world
         .store
         .complete_and_extend(first.token, &completion, a_token(), TTL)
@@ -353,11 +351,9 @@ pub(crate) async fn the_next_due_time_is_when_a_record_can_be_acquired(world: Wo
 fn dns_ready(lease: &Lease) -> RecordWrite {
     let mut record = lease.record.clone();
     record.phase = Phase::Onboarding(Issuance::AwaitingHttpProbe);
-    RecordWrite {
-        report: Some(report(Status::PendingHttpProbe)),
-        event: Some(event(EventKind::DnsReady, at(1))),
-        ..RecordWrite::of(record)
-    }
+    RecordWrite::unchecked(record)
+        .with_report(report(Status::PendingHttpProbe))
+        .with_event(event(EventKind::DnsReady, at(1)))
 }
 
 pub(crate) async fn outcome_report_and_event_are_written_together(world: World) {
@@ -369,7 +365,7 @@ pub(crate) async fn outcome_report_and_event_are_written_together(world: World) 
         .complete(lease.token, completion.clone())
         .await
         .unwrap();
-    assert_eq!(world.read(id).await.phase, completion.record.phase);
+    assert_eq!(world.read(id).await.phase, completion.record().phase);
     assert_eq!(
         world.store.events(id, 10).await.unwrap(),
         [event(EventKind::DnsReady, at(1))]

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use dps_application::ports::store::{Debit, Lease, RecordWrite, StoreError};
+use dps_application::ports::store::{Debit, Lease, StoreError};
 use dps_domain::lane::Lane;
 use dps_domain::limits::{
     Bucket, BucketKey, CaLimits, Change, Charge, Entry, Exemption, Limit, LimitKind,
@@ -141,13 +141,12 @@ pub(crate) async fn an_outcome_settles_the_tokens_that_it_held_in_its_own_transa
         .unwrap();
     let key = BucketKey::of_order(LimitKind::RegisteredDomain, CA, &host("shop.example"));
     let limit = limits().get(LimitKind::RegisteredDomain);
-    let completion = |change| RecordWrite {
-        ledger: vec![Entry {
+    let completion = |change| {
+        quiet(lease.record.clone()).with_ledger(vec![Entry {
             key: key.clone(),
             limit,
             change,
-        }],
-        ..quiet(lease.record.clone())
+        }])
     };
     let stale = LeaseToken::from_uuid(Uuid::from_u128(7));
     let lost = world
@@ -283,10 +282,7 @@ pub(crate) async fn tokens_that_domains_held_come_back_with_the_end_of_their_nee
                     limit,
                     change: Change::Confirm,
                 };
-                let completion = RecordWrite {
-                    ledger: vec![counted],
-                    ..quiet(after)
-                };
+                let completion = quiet(after).with_ledger(vec![counted]);
                 world.store.complete(token, completion).await.unwrap();
             }
             _ => world.store.domain_forget(id, token).await.unwrap(),

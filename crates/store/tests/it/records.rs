@@ -44,10 +44,8 @@ pub(crate) async fn an_id_is_inserted_once(world: World) {
     world.insert(&first).await;
     let mut second = first.clone();
     second.hostname = host("other.example");
-    let completion = RecordWrite {
-        event: Some(event(EventKind::DomainTakenIn, at(1))),
-        ..RecordWrite::of(second)
-    };
+    let completion =
+        RecordWrite::unchecked(second).with_event(event(EventKind::DomainTakenIn, at(1)));
     assert!(!world.store.domain_insert(completion).await.unwrap());
     assert_eq!(world.read(first.id).await.hostname, first.hostname);
     assert_eq!(world.store.events(first.id, 10).await.unwrap(), []);
@@ -59,10 +57,10 @@ pub(crate) async fn many_are_inserted_in_one_go_each_with_what_goes_along_and_ea
     let known = record("known.example");
     world.insert(&known).await;
     let new = [record("one.example"), record("two.example")];
-    let completions = [&new[0], &known, &new[1], &new[0]].map(|record| RecordWrite {
-        report: Some(report(Status::PendingDns)),
-        event: Some(event(EventKind::DomainTakenIn, at(1))),
-        ..RecordWrite::of(record.clone())
+    let completions = [&new[0], &known, &new[1], &new[0]].map(|record| {
+        RecordWrite::unchecked(record.clone())
+            .with_report(report(Status::PendingDns))
+            .with_event(event(EventKind::DomainTakenIn, at(1)))
     });
     let inserted = world
         .store
@@ -316,11 +314,7 @@ pub(crate) async fn what_strangers_say_is_stored_short(world: World) {
     };
     let mut line = event(EventKind::Failed(FailureCode::DnsNoCname), at(0));
     line.detail = json!(failure);
-    let completion = RecordWrite {
-        report: Some(told),
-        event: Some(line),
-        ..quiet(long.clone())
-    };
+    let completion = quiet(long.clone()).with_report(told).with_event(line);
     assert!(world.store.domain_insert(completion).await.unwrap());
     let length = |value: serde_json::Value| value.to_string().len();
     let stored = world.read(long.id).await.last_failure.unwrap();
@@ -337,10 +331,8 @@ pub(crate) async fn history_is_newest_first_and_bounded_per_domain(world: World)
     let quiet_neighbour = world.with_due("quiet.example", at(0)).await.id;
     let busy = world.with_due("busy.example", at(0)).await.id;
     let write = async |id, n: i64| {
-        let completion = RecordWrite {
-            event: Some(event(EventKind::OrderPlaced, at(n))),
-            ..RecordWrite::of(world.read(id).await)
-        };
+        let completion = RecordWrite::unchecked(world.read(id).await)
+            .with_event(event(EventKind::OrderPlaced, at(n)));
         assert!(world.store.domain_update(completion).await.unwrap());
     };
     write(quiet_neighbour, 0).await;
@@ -368,10 +360,8 @@ pub(crate) async fn what_is_confirmed_every_day_is_one_line_of_the_history(world
     let id = world.with_due("live.example", at(0)).await.id;
     let neighbour = world.with_due("other.example", at(0)).await.id;
     let write = async |id, kind: EventKind, n: i64| {
-        let completion = RecordWrite {
-            event: Some(event(kind, at(n))),
-            ..RecordWrite::of(world.read(id).await)
-        };
+        let completion =
+            RecordWrite::unchecked(world.read(id).await).with_event(event(kind, at(n)));
         assert!(world.store.domain_update(completion).await.unwrap());
     };
     write(id, EventKind::Deployed, 0).await;
@@ -396,10 +386,8 @@ pub(crate) async fn what_is_confirmed_every_day_is_one_line_of_the_history(world
 
 pub(crate) async fn a_line_of_a_kind_that_a_newer_version_knows_is_shown_as_it_is(world: World) {
     let id = world.with_due("shop.example", at(0)).await.id;
-    let completion = RecordWrite {
-        event: Some(event(EventKind::OrderPlaced, at(1))),
-        ..RecordWrite::of(world.read(id).await)
-    };
+    let completion = RecordWrite::unchecked(world.read(id).await)
+        .with_event(event(EventKind::OrderPlaced, at(1)));
     assert!(world.store.domain_update(completion).await.unwrap());
     world
         .sql("UPDATE domain_events SET kind = 'order.split'")
@@ -418,10 +406,8 @@ pub(crate) async fn history_that_is_too_old_is_dropped_in_batches_the_oldest_fir
     ];
     for day in 0..6 {
         let id = ids[usize::from(day % 2 == 1)];
-        let completion = RecordWrite {
-            event: Some(event(EventKind::OrderPlaced, at(day * DAY))),
-            ..RecordWrite::of(world.read(id).await)
-        };
+        let completion = RecordWrite::unchecked(world.read(id).await)
+            .with_event(event(EventKind::OrderPlaced, at(day * DAY)));
         assert!(world.store.domain_update(completion).await.unwrap());
     }
     let days = async |id| -> Vec<Timestamp> {
@@ -437,10 +423,8 @@ pub(crate) async fn history_that_is_too_old_is_dropped_in_batches_the_oldest_fir
     assert_eq!(world.store.events_prune(now, 3).await.unwrap(), 1);
     assert_eq!(world.store.events_prune(now, 3).await.unwrap(), 0);
     // A line written afterwards is the newest, although older lines are gone.
-    let completion = RecordWrite {
-        event: Some(event(EventKind::Deployed, at(200 * DAY))),
-        ..RecordWrite::of(world.read(ids[0]).await)
-    };
+    let completion = RecordWrite::unchecked(world.read(ids[0]).await)
+        .with_event(event(EventKind::Deployed, at(200 * DAY)));
     assert!(world.store.domain_update(completion).await.unwrap());
     assert_eq!(days(ids[0]).await, [at(200 * DAY), at(4 * DAY)]);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::collections::HashSet;
 
 use dps_application::ports::renewal_info::RenewalInfoPoll;
-use dps_application::ports::store::{DomainRecord, RecordWrite};
+use dps_application::ports::store::DomainRecord;
 use dps_domain::phase::{Lane, Next};
 use dps_domain::renewal::info::{RenewalInfo, SuggestedWindow};
 use dps_domain::{DnsState, DomainId, Issuance, Phase};
@@ -44,10 +44,8 @@ async fn deploy(world: &World, record: DomainRecord, poll_at: i64) -> RenewalInf
         dns: DnsState::Here,
         next: Next::At(at(900)),
     };
-    let completion = RecordWrite {
-        renewal_info: Some(nothing_known(poll_at)),
-        ..quiet(DomainRecord { phase, ..record })
-    };
+    let completion =
+        quiet(DomainRecord { phase, ..record }).with_renewal_info(nothing_known(poll_at));
     assert!(world.store.domain_update(completion).await.unwrap());
     RenewalInfoPoll {
         domain_id: id,
@@ -157,10 +155,7 @@ pub(crate) async fn a_poll_stays_while_a_record_is_written_and_goes_with_what_wa
     })
     .await;
     assert_eq!(world.known(asked.domain_id).await, Some(nothing_known(50)));
-    let moved = RecordWrite {
-        renewal_info: Some(explained(60)),
-        ..quiet(world.read(asked.domain_id).await)
-    };
+    let moved = quiet(world.read(asked.domain_id).await).with_renewal_info(explained(60));
     assert!(world.store.domain_update(moved).await.unwrap());
     assert_eq!(world.known(asked.domain_id).await, Some(explained(60)));
     write(Phase::Leaving).await;

@@ -315,10 +315,7 @@ impl World {
     pub(crate) async fn report(&self, id: DomainId, status: Status, now: Timestamp) {
         let mut record = self.read(id).await;
         record.updated_at = now;
-        let completion = RecordWrite {
-            report: Some(report(status)),
-            ..RecordWrite::of(record)
-        };
+        let completion = RecordWrite::unchecked(record).with_report(report(status));
         assert!(self.store.domain_update(completion).await.unwrap());
     }
 
@@ -356,7 +353,7 @@ pub(crate) fn record(name: &str) -> DomainRecord {
 
 /// A completion without report and event.
 pub(crate) fn quiet(record: DomainRecord) -> RecordWrite {
-    RecordWrite::of(record)
+    RecordWrite::unchecked(record)
 }
 
 pub(crate) fn report(status: Status) -> StatusReport {
