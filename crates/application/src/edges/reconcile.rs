@@ -8,6 +8,7 @@
 
 mod comparison;
 mod held;
+mod removal;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

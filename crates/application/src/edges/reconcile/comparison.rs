@@ -1,17 +1,17 @@
-//! One comparison: reads the desired certificates and the edge's inventory side by side, deploys
-//! missing certificates and undeploys those of removed domains.
+//! One comparison: reads the desired certificates and the edge's inventory side by side and deploys
+//! missing certificates.
 
 use std::time::Duration;
 
 use dps_domain::inventory::{Difference, Entry, InventoryDigest, differences};
-use dps_domain::{Hostname, Phase, with_causes};
+use dps_domain::{Hostname, with_causes};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::held::Held;
 use crate::edges::deployment::deployment;
 use crate::ports::Edge;
-use crate::ports::edge::{EdgeDisposition, EdgeError, Removal};
+use crate::ports::edge::{EdgeDisposition, EdgeError};
 use crate::ports::fleet::Comparison;
 use crate::ports::store::{Deployed, Desired, PeriodicTaskLease, StoreError};
 use crate::service::Service;
@@ -143,17 +143,17 @@ async fn extend_lease(
 }
 
 /// A comparison of both lists.
-struct InventoryComparison<'a> {
-    service: &'a Service,
-    edge: &'a dyn Edge,
+pub(super) struct InventoryComparison<'a> {
+    pub(super) service: &'a Service,
+    pub(super) edge: &'a dyn Edge,
     lease: &'a PeriodicTaskLease,
     shutdown: &'a CancellationToken,
     held: Held,
     certificates: u64,
     sent: u64,
     behind: u64,
-    removed: u64,
-    unknown: u64,
+    pub(super) removed: u64,
+    pub(super) unknown: u64,
 }
 
 impl InventoryComparison<'_> {
@@ -294,76 +294,4 @@ impl InventoryComparison<'_> {
             );
         }
     }
-
-    /// Undeploys a certificate whose domain was removed during the batch: the removal may have
-    /// reached the edge first.
-    async fn take_back_if_removed(
-        &self,
-        hostname: &Hostname,
-        deployed: Deployed,
-    ) -> Result<(), CompareError> {
-        let store = &self.service.store;
-        let record = match store.domain(deployed.domain_id).await {
-            // The phase of an unreadable row is unknown; the certificate stays.
-            Err(StoreError::Corrupt { .. }) => return Ok(()),
-            other => other?,
-        };
-        if record.is_none_or(|record| is_removed(&record.phase))
-            && self.remove(hostname, deployed.generation).await?
-        {
-            store
-                .edge_forget_deployed(deployed.domain_id, self.edge.name())
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// Undeploys a certificate; returns whether it did. A refusal does not end the comparison.
-    async fn remove(&self, hostname: &Hostname, generation: u64) -> Result<bool, EdgeError> {
-        match self.edge.remove(hostname, Some(generation)).await {
-            Ok(Removal::Done) => Ok(true),
-            // Deployed after the inventory was read.
-            Ok(Removal::NewerStays) => Ok(false),
-            Err(error) if error.disposition().stops_all_calls() => Err(error),
-            Err(error) => {
-                tracing::error!(domain.hostname = %hostname, edge.name = self.edge.name(), %error, "edge.removal_refused");
-                Ok(false)
-            }
-        }
-    }
-
-    /// Handles a certificate that is not desired. It is undeployed only if its domain was removed
-    /// or it has expired. Otherwise it stays: a store that was restored from an old backup must not
-    /// take customers' sites down.
-    async fn handle_extra(&mut self, entry: &Entry) -> Result<(), CompareError> {
-        let store = &self.service.store;
-        let record = match store.domain_by_hostname(&entry.hostname).await {
-            Err(error @ StoreError::Corrupt { .. }) => {
-                tracing::error!(domain.hostname = %entry.hostname, edge.name = self.edge.name(), %error, "record.unreadable");
-                return Ok(());
-            }
-            other => other?,
-        };
-        match record {
-            Some(record) if is_removed(&record.phase) => {
-                if self.remove(&entry.hostname, entry.generation).await? {
-                    store
-                        .edge_forget_deployed(record.id, self.edge.name())
-                        .await?;
-                    self.removed += 1;
-                }
-            }
-            _ if entry.not_after <= self.service.now() => {
-                self.removed += u64::from(self.remove(&entry.hostname, entry.generation).await?);
-            }
-            // Its first certificate is being deployed.
-            Some(_) => {}
-            None => self.unknown += 1,
-        }
-        Ok(())
-    }
-}
-
-const fn is_removed(phase: &Phase) -> bool {
-    matches!(phase, Phase::Leaving | Phase::Gone)
 }
