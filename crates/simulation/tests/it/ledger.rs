@@ -87,8 +87,17 @@ fn arrive(rate: Rate, mut arrivals: Vec<Duration>) -> (usize, usize) {
     (taken, arrivals.len() - taken)
 }
 
-/// Counts the orders that the CA takes without the ledger, then those it takes and refuses with it.
-fn compare(stream: &Stream) -> (usize, usize, usize) {
+/// The orders of a stream, at the CA and in the ledger.
+struct Compared {
+    taken_without: usize,
+    taken_with: usize,
+    refused_with: usize,
+    /// Times between two moments at which the bucket was full, in which it refused something.
+    used_up: usize,
+}
+
+/// Plays a stream without the ledger and with it.
+fn compare(stream: &Stream) -> Compared {
     let rate = Rate {
         burst: stream.burst,
         count: 1,
@@ -97,18 +106,28 @@ fn compare(stream: &Stream) -> (usize, usize, usize) {
     let limit = Limit::bursting(stream.burst, 1, stream.interval).with_margin(stream.margin);
     let (mut now, mut bucket) = (START, Bucket::default());
     let (mut offered, mut sent) = (Vec::new(), Vec::new());
+    let (mut used_up, mut has_refused) = (0, false);
     for (gap, delay) in &stream.requests {
         now += u64::try_from(gap.as_micros()).unwrap();
         let arrival = clock(now) + *delay;
         offered.push(arrival);
+        has_refused &= bucket.full_at > at(now);
         if let Ok(left) = bucket.spend(&limit, at(now), 1) {
             bucket = left;
             sent.push(arrival);
+        } else if !has_refused {
+            has_refused = true;
+            used_up += 1;
         }
     }
-    let (without, _) = arrive(rate, offered);
-    let (with, refused) = arrive(rate, sent);
-    (without, with, refused)
+    let (taken_without, _) = arrive(rate, offered);
+    let (taken_with, refused_with) = arrive(rate, sent);
+    Compared {
+        taken_without,
+        taken_with,
+        refused_with,
+        used_up,
+    }
 }
 
 /// Orders for names of a few customers under all limits at once.
@@ -398,10 +417,11 @@ proptest! {
 
     #[test]
     fn one_bucket_lets_through_nothing_that_the_ca_refuses_and_nearly_all_that_it_takes(stream in one_limit()) {
-        let (without, with, refused) = compare(&stream);
-        prop_assert_eq!(refused, 0);
-        let wasted = without.saturating_sub(with);
-        prop_assert!(wasted <= 1 + without / 50, "{wasted} of {without} wasted");
+        let Compared { taken_without, taken_with, refused_with, used_up } = compare(&stream);
+        prop_assert_eq!(refused_with, 0);
+        let wasted = taken_without.saturating_sub(taken_with);
+        // The margin holds back a part of one token, each time that the bucket is used up.
+        prop_assert!(wasted <= used_up + taken_without / 50, "{wasted} of {taken_without} wasted");
     }
 
     #[test]
