@@ -14,6 +14,8 @@ use crate::world::{Log, Options, PATIENCE, World, dps};
 const LEFT: u64 = 6;
 /// Steps that must have failed for want of a descriptor.
 const FAILED_STEPS: usize = 10;
+/// Times that descriptors are given and taken afterwards.
+const ROUNDS: u32 = 100;
 
 fn limit(world: &World, soft: u64) -> Rlimit {
     let pid = Pid::from_raw(i32::try_from(world.service.pid()).unwrap());
@@ -61,16 +63,21 @@ async fn a_famine_of_descriptors_is_reported_to_the_operator_and_to_no_customer(
     for host in &new {
         ids.push(world.add(host).await);
     }
-    let mut left = 0;
+    let (mut left, mut rounds) = (0, 0);
     let starved = wait::until("steps fail for want of descriptors", PATIENCE, || {
         let log = world.log();
         let all = live.iter().chain(&new);
         let failed: usize = all.map(|host| log.count(host, "machine.failed")).sum();
-        // Idle connections that are closed must not end the famine, and some look-ups succeed.
+        // Nothing is left at first: on a slow machine a few descriptors could be enough for all.
+        // Afterwards some look-ups succeed.
+        if failed >= FAILED_STEPS {
+            rounds += 1;
+            left = LEFT - left;
+        }
+        // Idle connections that are closed must not end the famine.
         taken = taken.min(open_descriptors(&world));
-        left = LEFT - left;
         limit(&world, taken + left);
-        std::future::ready((failed >= FAILED_STEPS).then_some(()))
+        std::future::ready((rounds > ROUNDS).then_some(()))
     });
     if let Err(error) = starved.await {
         panic!("{error}\n{}", world.service.log_tail());
