@@ -76,7 +76,7 @@ kinds! {
     OrderPlaced => "order.placed",
     /// The CA has validated the order.
     OrderReady => "order.ready",
-    /// A failed validation may have met a fault of ours; a new order follows.
+    /// A failed validation may have met an outage of the platform; a new order follows.
     ValidationDoubted => "validation.doubted",
     /// The CA is still issuing.
     CaWaiting => "ca.waiting",

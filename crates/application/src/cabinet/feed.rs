@@ -53,7 +53,7 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// One page of the feed, or one poll. Answers how long to wait before the next.
+    /// Reads one page of the feed, or polls once. Returns the wait before the next.
     pub async fn round(&mut self, service: &Service) -> Duration {
         service.cabinet_health.begin(service.now());
         match self.take_in(service).await {

@@ -57,7 +57,7 @@ pub trait FleetStore: Send + Sync {
     /// Approves an edge that is known; returns whether it is known.
     async fn edge_approve(&self, name: &str, now: Timestamp) -> Result<bool, StoreError>;
 
-    /// An edge did not do what it was asked; answers how it stands now. An unknown edge is added.
+    /// Notes that an edge failed a call; returns its reachability. An unknown edge is added.
     async fn edge_mark_failed(
         &self,
         name: &str,
@@ -66,7 +66,7 @@ pub trait FleetStore: Send + Sync {
         problem: &str,
     ) -> Result<Reachability, StoreError>;
 
-    /// An edge says that it is well; answers how it stands now.
+    /// Notes that an edge reports itself healthy; returns its reachability.
     async fn edge_mark_answered(
         &self,
         name: &str,

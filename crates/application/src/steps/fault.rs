@@ -68,7 +68,7 @@ impl From<PkiError> for Fault {
 }
 
 impl Fault {
-    /// The failure of something of ours.
+    /// Returns the fault as an internal failure of the service.
     pub(super) fn into_failure(self) -> Failure {
         Failure::Internal {
             detail: with_causes(&self),

@@ -27,7 +27,7 @@ pub(super) struct Progress {
     pub(super) named: u64,
     /// Domains that differed.
     pub(super) different: u64,
-    /// Records of ours that should be in the Cabinet.
+    /// The service's records that should be in the Cabinet.
     pub(super) records: u64,
     /// Of these, those that the Cabinet does not know.
     pub(super) missing: u64,
