@@ -25,6 +25,8 @@ const TAIL_LINES: usize = 25;
 pub struct Process {
     child: Child,
     spec: ProcessSpec,
+    /// Bytes of the log that earlier starts wrote.
+    earlier_log: usize,
 }
 
 impl Process {
@@ -114,16 +116,16 @@ impl Process {
         .await
     }
 
-    /// Waits until its log contains `text`.
+    /// Waits until it has written `text` since its last start.
     ///
     /// # Errors
     /// As [`Self::wait_until`]; a program that wrote the text and ended counts as ended.
     pub async fn wait_for_log(&mut self, text: &str, bound: Duration) -> Result<(), LabError> {
-        let log = self.spec.log_path().to_owned();
+        let (log, earlier) = (self.spec.log_path().to_owned(), self.earlier_log);
         self.wait_until(&format!("a log line with `{text}`"), bound, || {
-            let found = std::fs::read(&log)
-                .is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text));
-            std::future::ready(found)
+            let written = std::fs::read(&log).unwrap_or_default();
+            let since_start = written.get(earlier..).unwrap_or_default();
+            std::future::ready(String::from_utf8_lossy(since_start).contains(text))
         })
         .await
     }
@@ -213,6 +215,7 @@ impl Process {
     /// As [`Self::kill`] and [`ProcessSpec::start`].
     pub fn restart(&mut self) -> Result<(), LabError> {
         self.kill()?;
+        self.earlier_log = self.spec.log_length();
         self.child = self.spec.launch()?;
         Ok(())
     }

@@ -103,8 +103,19 @@ impl ProcessSpec {
     /// [`LabError::Process`] when it cannot be started, [`LabError::Io`] when the log cannot be
     /// opened. A program that starts and fails at once is found by the first wait.
     pub fn start(self) -> Result<Process, LabError> {
+        let earlier_log = self.log_length();
         let child = self.launch()?;
-        Ok(Process { child, spec: self })
+        Ok(Process {
+            child,
+            spec: self,
+            earlier_log,
+        })
+    }
+
+    /// Bytes of the log so far: other starts may have written to the same file.
+    pub(super) fn log_length(&self) -> usize {
+        let length = std::fs::metadata(&self.log).map_or(0, |log| log.len());
+        usize::try_from(length).unwrap_or(usize::MAX)
     }
 
     pub(super) fn launch(&self) -> Result<std::process::Child, LabError> {

@@ -255,7 +255,7 @@ impl World {
             more_edges.push(MoreEdge::start(&home, at, entry.address(), pki.as_deref()).await);
         }
         let mut service = start("run");
-        service.wait_for_port(at.service, PATIENCE).await.unwrap();
+        wait_until_started(&mut service).await;
         let [stranger, silent] = others;
         Self {
             service,
@@ -384,12 +384,12 @@ impl World {
             .await
     }
 
-    /// Ends the service if it still runs, and starts it with these environment variables.
+    /// Ends the service if it still runs, starts it with these environment variables, and waits
+    /// until its workers run.
     pub(crate) async fn start_service_again_with(&mut self, environment: &[(&str, &str)]) {
         self.service.kill().unwrap();
         self.service = dps::start(self.home.path(), "run", environment);
-        let address = self.addresses.service;
-        self.service.wait_for_port(address, PATIENCE).await.unwrap();
+        wait_until_started(&mut self.service).await;
     }
 
     /// Ends the service if it still runs, starts `role` with these environment variables, and waits
@@ -413,29 +413,27 @@ impl World {
         let disk = self.home.path().join("disk");
         std::fs::create_dir(&disk).unwrap();
         self.service = dps::start_on_small_disk(self.home.path(), &disk, kib);
-        let address = self.addresses.service;
-        self.service.wait_for_port(address, PATIENCE).await.unwrap();
+        wait_until_started(&mut self.service).await;
         let root = PathBuf::from(format!("/proc/{}/root", self.service.pid()));
         root.join(disk.strip_prefix("/").unwrap())
     }
 
-    /// Starts one more replica of the service, with more environment variables, and waits until it
-    /// answers.
+    /// Starts one more replica of the service, with more environment variables, and waits until its
+    /// workers run.
     pub(crate) async fn start_replica(&self, name: &str, environment: &[(&str, &str)]) -> Process {
         let surface = local(free_port().unwrap());
         let listen = surface.to_string();
         let mut own = vec![("Http__Listen", listen.as_str()), ("Replica__Name", name)];
         own.extend_from_slice(environment);
         let mut process = dps::start_replica(self.home(), name, &own);
-        process.wait_for_port(surface, PATIENCE).await.unwrap();
+        wait_until_started(&mut process).await;
         process
     }
 
-    /// Starts the killed service again and waits until it answers.
+    /// Starts the killed service again and waits until its workers run.
     pub(crate) async fn restart_service(&mut self) {
         self.service.restart().unwrap();
-        let address = self.addresses.service;
-        self.service.wait_for_port(address, PATIENCE).await.unwrap();
+        wait_until_started(&mut self.service).await;
     }
 
     /// Starts the killed Cabinet again and waits until it answers.
@@ -457,9 +455,10 @@ impl World {
     pub(crate) async fn start_standalone(&self) -> Process {
         let mut process = dps::start(self.home(), "standalone", &[]);
         let at = self.addresses;
-        for address in [at.cabinet, at.agent, at.service] {
+        for address in [at.cabinet, at.agent] {
             process.wait_for_port(address, PATIENCE).await.unwrap();
         }
+        wait_until_started(&mut process).await;
         process
     }
 
@@ -492,6 +491,13 @@ impl World {
     pub(crate) fn agent_state(&self) -> PathBuf {
         self.home.path().join("agent")
     }
+}
+
+/// Waits until the workers run. The service listens before it opens the store and checks the
+/// settings against it, so an open port says less.
+async fn wait_until_started(service: &mut Process) {
+    let started = service.wait_for_log("\"service.started\"", PATIENCE);
+    started.await.unwrap();
 }
 
 impl MoreEdge {
