@@ -1,10 +1,13 @@
 //! Everything a step or worker may touch.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dps_domain::Timestamp;
 use dps_domain::limits::CaLimits;
 use dps_domain::policy::Policy;
+use dps_domain::record::ledger::OrderLimits;
+use dps_domain::record::settle::SettleContext;
 
 use crate::cabinet::health::CabinetHealth;
 use crate::edges::fleet::Fleet;
@@ -55,6 +58,28 @@ impl Service {
         self.metrics.local_fault(party);
         if self.local_faults.admits(party, self.now()) {
             tracing::error!(party = party.as_str(), detail, "machine.failed");
+        }
+    }
+
+    /// The limits of the CA that an order counts against.
+    pub fn order_limits(&self) -> OrderLimits<'_> {
+        OrderLimits {
+            limits: &self.limits,
+            directory_url: self.ca.directory_url(),
+        }
+    }
+
+    /// The input of settling a record now, after a step or poll that took so long. `jitter` is in
+    /// `0.0..1.0`.
+    pub fn settle_context(&self, took: Duration, jitter: f64) -> SettleContext<'_> {
+        SettleContext {
+            policy: &self.policy,
+            now: self.now(),
+            jitter,
+            took,
+            replica: &self.replica,
+            limits: self.order_limits(),
+            caa_identity: self.ca.caa_identity(),
         }
     }
 

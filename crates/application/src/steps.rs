@@ -4,13 +4,13 @@
 mod begin_renewal;
 mod check_dns;
 mod context;
+mod debit;
 mod deploy;
 mod edges;
 mod evidence;
 mod expire;
 mod fault;
 mod finalize;
-mod ledger;
 mod place_order;
 mod probe_http;
 mod recheck;
@@ -27,7 +27,6 @@ use tokio::time::Instant;
 use self::context::StepContext;
 pub use self::evidence::Evidence;
 use self::fault::Fault;
-pub(crate) use self::ledger::abandoned;
 use crate::ports::store::DomainRecord;
 use crate::service::Service;
 
@@ -83,7 +82,7 @@ async fn act(context: &StepContext<'_>) -> Result<Outcome, Fault> {
             let failure = Failure::Internal {
                 detail: "a record was leased that has no step".into(),
             };
-            Ok(context.failed(failure, Then::Stop))
+            Ok(Outcome::failed(failure, Then::Stop))
         }
     }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Timestamp;
+
 /// Exponential back-off: doubles from `initial` to `max`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backoff {
@@ -34,6 +36,18 @@ pub const SHORTENED: RangeInclusive<f64> = 0.75..=1.0;
 pub fn spread(wait: Duration, shares: RangeInclusive<f64>, jitter: f64) -> Duration {
     let (least, most) = shares.into_inner();
     wait.mul_f64(least + (most - least) * jitter.clamp(0.0, 1.0))
+}
+
+/// The share of a wait within which those who waited for the same moment begin after it.
+const LATE_SHARE: f64 = 0.1;
+/// The longest time within which they begin.
+const LATEST: Duration = Duration::from_secs(60);
+
+/// A moment a little after `at`, by `jitter` in `0.0..1.0`. Domains that wait for the same moment
+/// begin apart.
+pub fn soon_after(at: Timestamp, now: Timestamp, jitter: f64) -> Timestamp {
+    let longest = at.since(now).mul_f64(LATE_SHARE).min(LATEST);
+    at + spread(longest, 0.0..=1.0, jitter)
 }
 
 /// The pause before the next order after the `failures`-th failed validation, counted from 1: 10

@@ -1,7 +1,10 @@
-//! The outcome of one step, and what follows a failure.
+//! The outcome of one step, its findings, and the continuation after a failure.
 
-use serde_json::Value;
+use std::net::IpAddr;
 
+use serde_json::{Map, Value};
+
+use crate::limits::OrderEffect;
 use crate::{Event, EventKind, Failure, Timestamp};
 
 /// The result of a step.
@@ -34,9 +37,26 @@ pub enum Outcome {
         failure: Failure,
         /// The continuation.
         then: Then,
-        /// The customer's sentence.
-        message: String,
     },
+}
+
+impl Outcome {
+    /// A failure with its continuation.
+    pub const fn failed(failure: Failure, then: Then) -> Self {
+        Self::Failed { failure, then }
+    }
+}
+
+/// The findings of a step besides its outcome.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Findings {
+    /// Evidence for the history; never a key.
+    pub evidence: Map<String, Value>,
+    /// The events of the domain's order that matter to the CA's limits, in their order.
+    pub order_effects: Vec<OrderEffect>,
+    /// The addresses that the customer's instruction may name, where the step asked the DNS;
+    /// otherwise those of the configuration.
+    pub edge_addresses: Option<Vec<IpAddr>>,
 }
 
 /// The continuation after a failure.

@@ -5,6 +5,7 @@
 
 pub mod align;
 pub mod event;
+pub mod ledger;
 pub mod missing;
 pub mod names;
 pub mod operator;

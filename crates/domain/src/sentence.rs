@@ -1,32 +1,75 @@
-//! The one sentence about what went wrong: in reports to the Cabinet and on the command line.
+//! The customer's sentence about a failure: in reports to the Cabinet and on the command line.
 
 use std::net::IpAddr;
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use crate::Failure;
 use crate::failure::WantedRecords;
 use crate::policy::Policy;
 use crate::record::{DomainEvent, DomainRecord};
 
-/// The evidence under which a look at DNS keeps the addresses that it told the customer to enter.
-pub const EDGE_ADDRESSES: &str = "edgeAddresses";
-/// The evidence under which a step keeps the CA's name for CAA records that it told the customer.
-pub const CAA_IDENTITY: &str = "caaIdentity";
+/// The field of a history line with the addresses that the customer was told to enter.
+const EDGE_ADDRESSES: &str = "edgeAddresses";
+/// The field of a history line with the CA's name for CAA records that the customer was told.
+const CAA_IDENTITY: &str = "caaIdentity";
 
-/// The customer's sentence about `failure`. `edge_addresses` are what a name without CNAME needs,
-/// and `caa_identity` is what a CAA record must name; `None` if the CA does not say.
-pub fn sentence(
-    failure: &Failure,
-    record: &DomainRecord,
-    edge_addresses: &[IpAddr],
-    caa_identity: Option<&str>,
-) -> String {
+/// The facts that an instruction to a customer needs besides the record.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Instruction {
+    /// The addresses that a name without CNAME needs.
+    pub edge_addresses: Vec<IpAddr>,
+    /// The name that a CAA record must contain (RFC 8659 §4.2); `None` if the CA does not say.
+    pub caa_identity: Option<String>,
+}
+
+impl Instruction {
+    /// The instruction by the configuration; `observed` are addresses that a DNS check found.
+    pub fn new(
+        policy: &Policy,
+        observed: Option<Vec<IpAddr>>,
+        caa_identity: Option<String>,
+    ) -> Self {
+        Self {
+            edge_addresses: observed.unwrap_or_else(|| policy.edge_hosts()),
+            caa_identity,
+        }
+    }
+
+    /// Adds to a history line the facts that the configuration does not tell later.
+    pub fn note(&self, failure: &Failure, policy: &Policy, line: &mut Map<String, Value>) {
+        if policy.edge_hosts().is_empty() && !self.edge_addresses.is_empty() {
+            line.insert(EDGE_ADDRESSES.to_owned(), json!(self.edge_addresses));
+        }
+        if let (true, Some(identity)) = (failure.is_about_caa(), &self.caa_identity) {
+            line.insert(CAA_IDENTITY.to_owned(), json!(identity));
+        }
+    }
+
+    /// The instruction that was given with a record's last failure. `events` are the newest lines
+    /// of the history, the newest first.
+    fn noted(policy: &Policy, events: &[DomainEvent]) -> Self {
+        let mut edge_addresses = policy.edge_hosts();
+        if edge_addresses.is_empty() {
+            edge_addresses = events.iter().find_map(noted_addresses).unwrap_or_default();
+        }
+        let caa_identity = events
+            .iter()
+            .find_map(|event| event.detail.get(CAA_IDENTITY)?.as_str());
+        Self {
+            edge_addresses,
+            caa_identity: caa_identity.map(str::to_owned),
+        }
+    }
+}
+
+/// The customer's sentence about `failure`.
+pub fn sentence(failure: &Failure, record: &DomainRecord, instruction: &Instruction) -> String {
     failure.message(&WantedRecords {
         hostname: &record.hostname,
         cname_target: &record.cname_target,
-        edge_addresses,
-        caa_identity,
+        edge_addresses: &instruction.edge_addresses,
+        caa_identity: instruction.caa_identity.as_deref(),
     })
 }
 
@@ -38,14 +81,8 @@ pub fn last_sentence(
     events: &[DomainEvent],
 ) -> Option<String> {
     let failure = record.last_failure.as_ref()?;
-    let mut edge_addresses = policy.edge_hosts();
-    if edge_addresses.is_empty() {
-        edge_addresses = events.iter().find_map(noted_addresses).unwrap_or_default();
-    }
-    let caa_identity = events
-        .iter()
-        .find_map(|event| event.detail.get(CAA_IDENTITY)?.as_str());
-    Some(sentence(failure, record, &edge_addresses, caa_identity))
+    let instruction = Instruction::noted(policy, events);
+    Some(sentence(failure, record, &instruction))
 }
 
 fn noted_addresses(event: &DomainEvent) -> Option<Vec<IpAddr>> {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dps_domain::record::renewal::apply_renewal_info;
-use dps_domain::record::settle::SettleContext;
 use dps_domain::renewal::info::{RenewalInfo, RenewalInfoAnswer, RenewalPlan};
 use dps_domain::with_causes;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
@@ -207,13 +206,7 @@ async fn move_renewal(
         // A clock that was ahead when the certificate was stored must not put its renewal off.
         let issued_at = issued.map_or(now, |stored| stored.certificate.created_at.min(now));
         let plan = plan.after_issuance(issued_at, poll.validity);
-        let context = SettleContext {
-            policy: &service.policy,
-            now,
-            jitter: 0.0,
-            took: began.elapsed(),
-            replica: &service.replica,
-        };
+        let context = service.settle_context(began.elapsed(), 0.0);
         let Some(completion) = apply_renewal_info(record, info, plan, &context) else {
             return Ok(false);
         };

@@ -14,7 +14,6 @@ use crate::ports::CabinetEvent;
 use crate::ports::cabinet::CabinetDomain;
 use crate::ports::store::{DomainRecord, NameHold, RecordWrite, StoreError};
 use crate::service::Service;
-use crate::steps;
 use crate::wake::Wakes;
 
 /// How often a record that others write at the same time is read again before it is left to the
@@ -145,9 +144,11 @@ async fn decide(
             return Ok(Written::Nothing);
         }
     };
-    completion
-        .ledger
-        .extend(steps::abandoned(service, &record, completion.record()));
+    completion.ledger.extend(
+        service
+            .order_limits()
+            .abandoned(&record, completion.record()),
+    );
     let ends = EndOfService::of(&record, completion.record());
     if !brake.lets_through(service, &record, domain, ends).await? {
         return Ok(Written::Nothing);

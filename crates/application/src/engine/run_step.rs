@@ -7,9 +7,8 @@ use dps_domain::decide::{Action, next_action};
 use dps_domain::lane::Lane;
 use dps_domain::limits::{BucketKey, Change, Entry, Limit, LimitKind};
 use dps_domain::outcome::{Outcome, Then};
-use dps_domain::record::settle::{SettleContext, add_evidence, settle};
-use dps_domain::sentence::sentence;
-use dps_domain::{Failure, LeaseToken, Timestamp, bounds, with_causes};
+use dps_domain::record::settle::settle;
+use dps_domain::{Failure, LeaseToken, Timestamp, with_causes};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::time::Instant;
@@ -218,39 +217,27 @@ async fn make_step(service: &Service, lease: Lease, deadline: Instant) -> Option
     let step = steps::step(service, &record, lease.token, deadline, &evidence);
     let outcome = tokio::time::timeout_at(deadline, step)
         .await
-        .unwrap_or_else(|_| fault_of_ours(&record, "the step took longer than its lease".into()));
+        .unwrap_or_else(|_| fault_of_ours("the step took longer than its lease".into()));
     count(service, &record.phase, &outcome, &evidence);
-    let (evidence, ledger) = evidence.into_parts();
-    let context = SettleContext {
-        policy: &service.policy,
-        now: service.now(),
-        jitter: service.randomness.unit(),
-        took: started.elapsed(),
-        replica: &service.replica,
-    };
-    let mut completion = settle(&record, outcome, &context)
+    let findings = evidence.into_findings();
+    let jitter = service.randomness.unit();
+    let context = service.settle_context(started.elapsed(), jitter);
+    let write = settle(&record, outcome, findings.clone(), &context)
         .or_else(|error| {
             tracing::error!(domain.id = %record.id, domain.hostname = %record.hostname, %error, "step.illegal");
-            settle(&record, fault_of_ours(&record, error.to_string()), &context)
+            settle(&record, fault_of_ours(error.to_string()), findings, &context)
         })
         .ok()?;
-    add_evidence(&mut completion, evidence);
-    completion.ledger = ledger;
-    if let Some(event) = &mut completion.event {
-        *event = bounds::event(event).into_owned();
-    }
     Some(FinishedStep {
         token: lease.token,
-        log_level: log_level(&record, completion.record()),
-        write: completion,
+        log_level: log_level(&record, write.record()),
+        write,
     })
 }
 
-fn fault_of_ours(record: &DomainRecord, detail: String) -> Outcome {
-    let failure = Failure::Internal { detail };
+fn fault_of_ours(detail: String) -> Outcome {
     Outcome::Failed {
-        message: sentence(&failure, record, &[], None),
-        failure,
+        failure: Failure::Internal { detail },
         then: Then::Retry,
     }
 }
@@ -324,29 +311,5 @@ async fn forget(service: &Service, record: &DomainRecord, token: LeaseToken) {
         Err(error) => {
             tracing::error!(domain.id = %record.id, error = %with_causes(&error), "domain.not_forgotten");
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use dps_domain::{DomainId, Hostname};
-    use uuid::Uuid;
-
-    use super::*;
-
-    #[test]
-    fn a_fault_of_ours_is_reported_in_the_words_of_the_catalogue() {
-        let name = |text| Hostname::parse(text).unwrap();
-        let (host, target) = (name("shop.example.com"), name("edge.platform.net"));
-        let id = DomainId::from_uuid(Uuid::nil());
-        let record = DomainRecord::new(id, "tenant".into(), host, target, 1, Timestamp::EPOCH);
-        let Outcome::Failed {
-            failure, message, ..
-        } = fault_of_ours(&record, "late".into())
-        else {
-            panic!("no failure");
-        };
-        assert_eq!(message, sentence(&failure, &record, &[], None));
-        assert!(message.contains("shop.example.com"), "{message}");
     }
 }

@@ -1,10 +1,8 @@
 //! Does the name point at us, in the eyes of every resolver?
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use dps_domain::dns::{self, DnsExpectation, DnsVerdict, ResolverView};
-use dps_domain::sentence::EDGE_ADDRESSES;
 use dps_domain::{Event, EventKind, Failure, FailureCode};
 use serde_json::json;
 
@@ -41,8 +39,8 @@ pub(super) async fn check_dns(context: &StepContext<'_>) -> Outcome {
             if let Some(waiting) = nothing_new(context, &failure) {
                 return waiting;
             }
-            let edge_addresses = instruction_addresses(context, &views);
-            context.failed_with(failure, Then::Retry, &edge_addresses)
+            keep_addresses(context, &views);
+            Outcome::failed(failure, Then::Retry)
         }
         DnsVerdict::Local { detail } => context.local_fault(LocalParty::Dns, &detail),
     }
@@ -84,24 +82,11 @@ pub(super) fn nothing_new(context: &StepContext<'_>, failure: &Failure) -> Optio
     })
 }
 
-/// The addresses that an instruction for the customer may name, by what [`observe_dns`] saw.
-pub(super) fn instruction_addresses(
-    context: &StepContext<'_>,
-    views: &[ResolverView],
-) -> Vec<IpAddr> {
-    let policy = &context.service.policy;
-    let addresses = dns::instruction_addresses(&policy.edge_addresses, views);
-    if policy.edge_hosts().is_empty() {
-        // Where the configuration names none, nobody could say later what the customer was told.
-        context.evidence.note(
-            EDGE_ADDRESSES,
-            addresses
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>(),
-        );
-    }
-    addresses
+/// Keeps the addresses that an instruction for the customer may name, by what [`observe_dns`] saw.
+pub(super) fn keep_addresses(context: &StepContext<'_>, views: &[ResolverView]) {
+    let ours = &context.service.policy.edge_addresses;
+    let addresses = dns::instruction_addresses(ours, views);
+    context.evidence.edge_addresses(addresses);
 }
 
 /// Asks all resolvers at once. Also answers what each of them said.

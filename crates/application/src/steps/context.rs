@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use dps_domain::backoff::spread;
 use dps_domain::limits::Endpoint;
-use dps_domain::outcome::{Outcome, Then};
+use dps_domain::outcome::Outcome;
 use dps_domain::phase::Issuance;
-use dps_domain::sentence::{CAA_IDENTITY, sentence};
-use dps_domain::{Event, EventKind, Failure, LeaseToken};
+use dps_domain::{Event, EventKind, LeaseToken};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -77,34 +76,6 @@ impl StepContext<'_> {
     pub(super) fn waits(&self, wait: AcmeWait) {
         self.evidence.nothing_sent();
         self.service.metrics.acme_wait(wait);
-    }
-
-    pub(super) fn failed(&self, failure: Failure, then: Then) -> Outcome {
-        let edge_addresses = self.service.policy.edge_hosts();
-        self.failed_with(failure, then, &edge_addresses)
-    }
-
-    pub(super) fn failed_with(
-        &self,
-        failure: Failure,
-        then: Then,
-        edge_addresses: &[std::net::IpAddr],
-    ) -> Outcome {
-        let caa_identity = self.service.ca.caa_identity();
-        if let (true, Some(identity)) = (failure.is_about_caa(), &caa_identity) {
-            self.evidence.note(CAA_IDENTITY, identity.clone());
-        }
-        let message = sentence(
-            &failure,
-            self.record,
-            edge_addresses,
-            caa_identity.as_deref(),
-        );
-        Outcome::Failed {
-            failure,
-            then,
-            message,
-        }
     }
 }
 

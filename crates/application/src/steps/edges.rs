@@ -54,7 +54,7 @@ impl Unreached {
             return context.local_fault(LocalParty::Edge, self.error.detail());
         }
         let then = self.then();
-        context.failed(self.error.into(), then)
+        Outcome::failed(self.error.into(), then)
     }
 
     /// The error.

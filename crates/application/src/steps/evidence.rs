@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use dps_domain::bounds::fits;
 use dps_domain::dns::{DnsAnswer, ResolverView};
-use dps_domain::limits::Entry;
+use dps_domain::limits::OrderEffect;
+use dps_domain::outcome::Findings;
 use dps_domain::probe::{ProbeAnswer, ProbeObservation};
 use serde_json::{Map, Value, json};
 
@@ -18,8 +19,7 @@ const MAX_BYTES: usize = 4096;
 /// Notes of one step. They are kept when the step ends in a fault or takes too long. Never a key.
 #[derive(Debug, Default)]
 pub struct Evidence {
-    notes: Mutex<Map<String, Value>>,
-    ledger: Mutex<Vec<Entry>>,
+    findings: Mutex<Findings>,
     /// Set when the step waits for a limit or a rest and asks nobody.
     nothing_sent: AtomicBool,
 }
@@ -33,9 +33,7 @@ impl Evidence {
         } else {
             json!("(too long to keep)")
         };
-        if let Ok(mut notes) = self.notes.lock() {
-            notes.insert(name.to_owned(), value);
-        }
+        self.find(|findings| findings.evidence.insert(name.to_owned(), value));
     }
 
     /// Keeps which edges did it, and which were left out.
@@ -76,11 +74,14 @@ impl Evidence {
         );
     }
 
-    /// Keeps what the CA counted, or did not.
-    pub(super) fn count(&self, entry: Entry) {
-        if let Ok(mut ledger) = self.ledger.lock() {
-            ledger.push(entry);
-        }
+    /// Keeps an event of the order that matters to the CA's limits.
+    pub(super) fn order(&self, effect: OrderEffect) {
+        self.find(|findings| findings.order_effects.push(effect));
+    }
+
+    /// Keeps the addresses that the customer's instruction may name.
+    pub(super) fn edge_addresses(&self, addresses: Vec<IpAddr>) {
+        self.find(|findings| findings.edge_addresses = Some(addresses));
     }
 
     /// Keeps that the step asked neither the CA nor an edge.
@@ -93,12 +94,16 @@ impl Evidence {
         self.nothing_sent.load(Ordering::Relaxed)
     }
 
-    /// All notes, and what they mean for the ledger of the CA's limits.
-    pub fn into_parts(self) -> (Map<String, Value>, Vec<Entry>) {
-        (
-            self.notes.into_inner().unwrap_or_default(),
-            self.ledger.into_inner().unwrap_or_default(),
-        )
+    /// All findings of the step.
+    pub fn into_findings(self) -> Findings {
+        self.findings.into_inner().unwrap_or_default()
+    }
+
+    /// No code panics while it holds the lock.
+    fn find<T>(&self, keep: impl FnOnce(&mut Findings) -> T) {
+        if let Ok(mut findings) = self.findings.lock() {
+            keep(&mut findings);
+        }
     }
 }
 
@@ -178,7 +183,7 @@ mod tests {
             control: name,
         }]);
         evidence.note("long", "x".repeat(MAX_BYTES));
-        let (notes, _) = evidence.into_parts();
+        let notes = evidence.into_findings().evidence;
         assert_eq!(
             notes["answers"][0]["answer"].as_array().unwrap().len(),
             MAX_ENTRIES

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dps_domain::limits::OrderEffect;
 use dps_domain::phase::Phase;
 use dps_domain::{CertificateId, Event, EventKind, Failure, OrderId, Purpose, Timestamp};
 use secrecy::SecretString;
@@ -10,7 +11,6 @@ use tokio::time::Instant;
 
 use super::context::StepContext;
 use super::fault::Fault;
-use super::ledger;
 use crate::ca::account::account;
 use crate::crash_point::{self, Effect};
 use crate::ports::ca::{Account, CaDisposition, CaError, LostOrder, OrderStatus, OrderView};
@@ -38,7 +38,7 @@ pub(super) async fn finalize(context: &StepContext<'_>, id: OrderId) -> Result<O
     let service = context.service;
     // A certificate that was stored, but whose step died before it could say so, is gone on with.
     if let Some(stored) = service.store.certificate_of_order(id).await? {
-        ledger::issued(context);
+        context.evidence.order(OrderEffect::Issued);
         return Ok(stored_outcome(&stored));
     }
     let Some(order) = service.store.order(id).await? else {
@@ -49,7 +49,7 @@ pub(super) async fn finalize(context: &StepContext<'_>, id: OrderId) -> Result<O
     context.evidence.note("orderUrl", order.url.as_str());
     if context.is_of_another_directory(&order).await? {
         service.store.order_close(id).await?;
-        ledger::order_lost(context);
+        context.evidence.order(OrderEffect::Lost);
         return Err(Fault::Ca(CaError::OrderGone {
             detail: format!("it was placed at {}", order.directory_url),
         }));
@@ -60,7 +60,7 @@ pub(super) async fn finalize(context: &StepContext<'_>, id: OrderId) -> Result<O
         Err(Fault::Ca(error)) => {
             if ends_order(&error) {
                 service.store.order_close(id).await?;
-                ledger::order_lost(context);
+                context.evidence.order(OrderEffect::Lost);
             }
             Err(Fault::Ca(error))
         }
@@ -137,12 +137,12 @@ async fn issue(
             }
             OrderStatus::Invalid => {
                 service.store.order_close(order.id).await?;
-                ledger::order_lost(context);
+                context.evidence.order(OrderEffect::Lost);
                 let failure = view.failure.unwrap_or(Failure::Internal {
                     detail: "the order became invalid while it was finalized".into(),
                 });
                 let rest = failure.counts_against_domain();
-                return Ok(context.failed(failure, Then::NewOrder { rest }));
+                return Ok(Outcome::failed(failure, Then::NewOrder { rest }));
             }
             OrderStatus::Ready | OrderStatus::Processing | OrderStatus::Pending => {}
         }
@@ -184,11 +184,14 @@ async fn without_certificate(
         });
     }
     // The CA counted it all the same.
-    ledger::issued(context);
+    context.evidence.order(OrderEffect::Issued);
     service.store.order_close(order.id).await?;
     let detail =
         format!("the certificate of a valid order could not be had, another is ordered: {detail}");
-    Ok(context.failed(Failure::Internal { detail }, Then::NewOrder { rest: false }))
+    Ok(Outcome::failed(
+        Failure::Internal { detail },
+        Then::NewOrder { rest: false },
+    ))
 }
 
 /// The time after which an order of the domain is given up, `longest` at most. Before the
@@ -222,10 +225,10 @@ pub(super) async fn ended(
     if service.now() < ends {
         return Ok(None);
     }
-    ledger::order_lost(context);
+    context.evidence.order(OrderEffect::Lost);
     service.store.order_close(order.id).await?;
     let detail = format!("the order ended at {ends} without a certificate");
-    let outcome = context.failed(Failure::Internal { detail }, Then::NewOrder { rest: false });
+    let outcome = Outcome::failed(Failure::Internal { detail }, Then::NewOrder { rest: false });
     Ok(Some(outcome))
 }
 
@@ -290,7 +293,7 @@ async fn store(
     crash_point::before(Effect::CertificateSave);
     let stored = service.store.certificate_insert(&certificate).await?;
     crash_point::after(Effect::CertificateSave);
-    ledger::issued(context);
+    context.evidence.order(OrderEffect::Issued);
     Ok(stored_outcome(&stored))
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dps_domain::limits::Exemption;
+use dps_domain::limits::{Exemption, OrderEffect};
 use dps_domain::order_gate::HeldBack;
 use dps_domain::{Event, EventKind, Failure, OrderId};
 use serde_json::json;
@@ -10,7 +10,7 @@ use serde_json::json;
 use super::context::StepContext;
 use super::fault::Fault;
 use super::replacement::replacement;
-use super::{edges, ledger};
+use super::{debit, edges};
 use crate::ca::account::account;
 use crate::ca::directory;
 use crate::crash_point::{self, Effect};
@@ -28,11 +28,11 @@ pub(super) async fn place_order(context: &StepContext<'_>) -> Result<Outcome, Fa
             replaces,
         }) => order(context, &account, exemption, replaces.as_deref()).await,
         Ok(Ready::Otherwise(outcome)) => {
-            ledger::not_sent(context);
+            context.evidence.order(OrderEffect::NotSent);
             Ok(outcome)
         }
         Err(fault) => {
-            ledger::not_sent(context);
+            context.evidence.order(OrderEffect::NotSent);
             Err(fault)
         }
     }
@@ -68,8 +68,8 @@ async fn prepare(context: &StepContext<'_>) -> Result<Ready, Fault> {
     let exempt = replacement
         .as_ref()
         .is_some_and(|replacement| replacement.exempt);
-    let exemption = ledger::exemption(context, exempt).await?;
-    if let Some(waiting) = ledger::debit(context, exemption).await? {
+    let exemption = debit::exemption(context, exempt).await?;
+    if let Some(waiting) = debit::debit(context, exemption).await? {
         return Ok(Ready::Otherwise(waiting));
     }
     let replaces = replacement.map(|replacement| replacement.ari_id);
@@ -97,7 +97,12 @@ async fn order(
         .ca
         .new_order(account, &record.hostname, replaces)
         .await;
-    let url = placed_at.inspect_err(|error| ledger::not_placed(context, exemption, error))?;
+    let url = placed_at.inspect_err(|error| {
+        context.evidence.order(OrderEffect::NotPlaced {
+            exemption,
+            may_be_counted: error.disposition().may_be_counted(),
+        });
+    })?;
     crash_point::after(Effect::OrderCreate);
     let order = StoredOrder {
         id: OrderId::new(now, service.randomness.id_bytes()),
@@ -145,5 +150,5 @@ fn resting(context: &StepContext<'_>, held: HeldBack) -> Outcome {
         ),
     };
     let last_failure = context.record.last_failure.clone();
-    context.failed(last_failure.unwrap_or(without_reason), then)
+    Outcome::failed(last_failure.unwrap_or(without_reason), then)
 }

@@ -10,7 +10,7 @@ use dps_domain::{Event, EventKind, Failure};
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::check_dns::{instruction_addresses, moved_away, nothing_new, observe_dns};
+use super::check_dns::{keep_addresses, moved_away, nothing_new, observe_dns};
 use super::context::StepContext;
 use super::edges;
 use super::edges::Unreached;
@@ -26,12 +26,9 @@ pub(super) async fn probe_http(context: &StepContext<'_>) -> Outcome {
             kind: EventKind::HttpReady,
             detail: json!({ "addresses": addresses.iter().take(MAX_ADDRESSES).collect::<Vec<_>>() }),
         },
-        Err(Unready::Failed {
-            failure,
-            then,
-            edge_addresses,
-        }) => nothing_new(context, &failure)
-            .unwrap_or_else(|| context.failed_with(failure, then, &edge_addresses)),
+        Err(Unready::Failed { failure, then }) => {
+            nothing_new(context, &failure).unwrap_or_else(|| Outcome::failed(failure, then))
+        }
         Err(Unready::Local { party, detail }) => context.local_fault(party, &detail),
     }
 }
@@ -52,8 +49,6 @@ pub(super) enum Unready {
         failure: Failure,
         /// The consequence.
         then: Then,
-        /// The addresses that the customer's instruction may name.
-        edge_addresses: Vec<IpAddr>,
     },
     /// Our own machine could not ask the DNS.
     Local {
@@ -67,10 +62,9 @@ pub(super) enum Unready {
 /// Looks at DNS again, and fetches a random token of ours from every address.
 pub(super) async fn probe(context: &StepContext<'_>) -> Result<Probed, Unready> {
     let (verdict, views) = observe_dns(context).await;
-    let unready = |failure, then| Unready::Failed {
-        failure,
-        then,
-        edge_addresses: instruction_addresses(context, &views),
+    let unready = |failure, then| {
+        keep_addresses(context, &views);
+        Unready::Failed { failure, then }
     };
     let (addresses, ours, more) = match verdict {
         DnsVerdict::PointsAtUs {

@@ -5,9 +5,7 @@ use dps_domain::backoff::{AROUND, spread};
 use dps_domain::dns::DnsVerdict;
 use dps_domain::{EventKind, Timestamp};
 
-use super::check_dns::{
-    INCONCLUSIVE, instruction_addresses, is_seen_here, moved_away, observe_dns,
-};
+use super::check_dns::{INCONCLUSIVE, is_seen_here, keep_addresses, moved_away, observe_dns};
 use super::context::StepContext;
 use crate::ports::metrics::LocalParty;
 use dps_domain::outcome::{Outcome, Then};
@@ -33,8 +31,8 @@ pub(super) async fn recheck(context: &StepContext<'_>, renew_at: Timestamp) -> O
         DnsVerdict::NotReady(failure)
             if failure.counts_against_domain() && !is_seen_here(&failure) =>
         {
-            let edge_addresses = instruction_addresses(context, &views);
-            context.failed_with(moved_away(context, failure), Then::Retry, &edge_addresses)
+            keep_addresses(context, &views);
+            Outcome::failed(moved_away(context, failure), Then::Retry)
         }
         DnsVerdict::Local { .. } | DnsVerdict::NotReady(_) => Outcome::Waiting {
             until: renew_at.min(now + INCONCLUSIVE),

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use dps_domain::limits::LimitKind;
+use dps_domain::backoff::soon_after;
+use dps_domain::limits::{LimitKind, OrderEffect, Refused};
 use dps_domain::outcome::{Outcome, Then};
 use dps_domain::{EventKind, Until};
 
 use super::context::StepContext;
+use super::debit::used_up;
 use super::fault::Fault;
-use super::ledger;
 use crate::ports::ca::{CaDisposition, CaError, LostOrder, Refusal};
 use crate::ports::metrics::{AcmeWait, LocalParty};
 
@@ -22,7 +23,7 @@ impl StepContext<'_> {
             CaDisposition::Local => return self.local_fault(LocalParty::Ca, error.detail()),
             CaDisposition::Paced { until } => return self.paced(until),
             CaDisposition::RateLimited { until: Some(until) } => {
-                let until = ledger::refused(self, self.endpoint(), error.detail(), until);
+                let until = self.rate_limited(error.detail(), until);
                 error.with_until(until)
             }
             CaDisposition::RateLimited { until: None }
@@ -32,7 +33,22 @@ impl StepContext<'_> {
             | CaDisposition::Refused(_) => error,
         };
         let then = self.after_ca_error(&error);
-        self.failed(error.into(), then)
+        Outcome::failed(error.into(), then)
+    }
+
+    /// Notes the limit that the CA named: it takes no request of that kind until then. Returns that
+    /// time within its bounds.
+    fn rate_limited(&self, detail: &str, until: Until) -> Until {
+        let service = self.service;
+        let refused = Refused::read(detail, self.endpoint());
+        let until = service
+            .order_limits()
+            .bounded(refused.kind, until, self.record, service.now());
+        self.evidence.order(OrderEffect::RateLimited {
+            refused,
+            until: until.at(),
+        });
+        until
     }
 
     /// Returns what follows an error of the CA. Steps that were told the same time come a little
@@ -61,7 +77,7 @@ impl StepContext<'_> {
     /// A moment a little after the one that others were told as well.
     fn at(&self, until: Until) -> Then {
         let service = self.service;
-        Then::At(ledger::soon_after(
+        Then::At(soon_after(
             until.at(),
             service.now(),
             service.randomness.unit(),
@@ -75,7 +91,7 @@ impl StepContext<'_> {
         let kind = LimitKind::Requests(self.endpoint());
         self.waits(AcmeWait::Limit(kind));
         let now = service.now();
-        let due = ledger::soon_after(until.at(), now, service.randomness.unit());
+        let due = soon_after(until.at(), now, service.randomness.unit());
         // The transport holds requests back for a moment after the CA was busy, too. Only a limit
         // holds them for longer.
         if until.at() <= now + UNTOLD_PAUSE {
@@ -84,7 +100,7 @@ impl StepContext<'_> {
                 kind: EventKind::CaPaced,
             };
         }
-        self.failed(ledger::used_up(kind, until.at()), Then::At(due))
+        Outcome::failed(used_up(kind, until.at()), Then::At(due))
     }
 
     /// The outcome that the fault means for the record, unless the step knows better.
@@ -98,11 +114,7 @@ impl StepContext<'_> {
             Fault::AccountBlocked { until, .. } => {
                 self.evidence.nothing_sent();
                 let service = self.service;
-                Then::At(ledger::soon_after(
-                    *until,
-                    service.now(),
-                    service.randomness.unit(),
-                ))
+                Then::At(soon_after(*until, service.now(), service.randomness.unit()))
             }
             Fault::AccountPending { until } => {
                 return Outcome::Waiting {
@@ -116,10 +128,10 @@ impl StepContext<'_> {
         };
         let failure = match fault {
             Fault::Ca(error) => error.into(),
-            Fault::Limited { until, kind } => ledger::used_up(kind, until),
+            Fault::Limited { until, kind } => used_up(kind, until),
             Fault::AccountBlocked { failure, .. } => failure,
             other => other.into_failure(),
         };
-        self.failed(failure, then)
+        Outcome::failed(failure, then)
     }
 }

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use dps_domain::backoff::spread;
+use dps_domain::limits::OrderEffect;
 use dps_domain::{Event, EventKind, Failure, FailureCode, OrderId};
 use serde_json::json;
 
 use super::context::{StepContext, moved};
+use super::edges;
 use super::fault::Fault;
 use super::probe_http::{self, Unready};
-use super::{edges, ledger};
 use crate::ca::account::account;
 use crate::crash_point::{self, Effect};
 use crate::ports::ca::{
@@ -37,7 +38,7 @@ pub(super) async fn validate(context: &StepContext<'_>, id: OrderId) -> Result<O
     context.evidence.note("orderUrl", order.url.as_str());
     if context.is_of_another_directory(&order).await? {
         service.store.order_close(id).await?;
-        ledger::order_lost(context);
+        context.evidence.order(OrderEffect::Lost);
         edges::withdraw_of(service, id).await?;
         return Err(Fault::Ca(CaError::OrderGone {
             detail: format!("it was placed at {}", order.directory_url),
@@ -49,8 +50,12 @@ pub(super) async fn validate(context: &StepContext<'_>, id: OrderId) -> Result<O
         Err(Fault::Ca(error)) => {
             if let CaDisposition::OrderLost(reason) = error.disposition() {
                 match reason {
-                    LostOrder::ValidationFailed => ledger::validation_failed(context),
-                    LostOrder::Gone | LostOrder::NameRejected => ledger::order_lost(context),
+                    LostOrder::ValidationFailed => {
+                        context.evidence.order(OrderEffect::ValidationFailed);
+                    }
+                    LostOrder::Gone | LostOrder::NameRejected => {
+                        context.evidence.order(OrderEffect::Lost);
+                    }
                 }
                 service.store.order_close(id).await?;
                 edges::withdraw_of(service, id).await?;
@@ -110,7 +115,7 @@ async fn prove(
         }
     );
     if is_ready {
-        ledger::validated(context, proven);
+        context.evidence.order(OrderEffect::Validated { proven });
     }
     Ok(outcome)
 }
@@ -188,15 +193,15 @@ async fn invalid(
 ) -> Result<Outcome, Fault> {
     context.service.store.order_close(order.id).await?;
     match failure.code() {
-        FailureCode::AcmeValidationFailed => ledger::validation_failed(context),
-        _ => ledger::order_refused(context),
+        FailureCode::AcmeValidationFailed => context.evidence.order(OrderEffect::ValidationFailed),
+        _ => context.evidence.order(OrderEffect::Refused),
     }
     let rest = failure.counts_against_domain();
     match &failure {
         Failure::AcmeValidationFailed { sub_cause, detail } if is_about_our_answer(sub_cause) => {
             Ok(doubt(context, &failure, sub_cause, detail).await)
         }
-        _ => Ok(context.failed(failure, Then::NewOrder { rest })),
+        _ => Ok(Outcome::failed(failure, Then::NewOrder { rest })),
     }
 }
 
@@ -228,20 +233,20 @@ async fn doubt(
                 detail: format!("the CA says: {detail}"),
             };
             let rest = spread(BY_CHANCE, 1.0..=1.5, service.randomness.unit());
-            context.failed(ours, Then::NewOrderAt(service.now() + rest))
+            Outcome::failed(ours, Then::NewOrderAt(service.now() + rest))
         }
         // The path is right now. Once, that is taken for a moment's outage of ours, and nobody is
         // told.
         Ok(_) if is_first => doubted(sub_cause, detail),
         // Twice, the CA sees other records than we do, or is kept out.
-        Ok(_) => context.failed(failure.clone(), Then::NewOrder { rest: true }),
+        Ok(_) => Outcome::failed(failure.clone(), Then::NewOrder { rest: true }),
         Err(Unready::Failed { failure: found, .. })
             if found.code() == FailureCode::EdgeUnreachable =>
         {
-            context.failed(found, Then::NewOrder { rest: false })
+            Outcome::failed(found, Then::NewOrder { rest: false })
         }
         Err(Unready::Failed { .. }) => {
-            context.failed(failure.clone(), Then::NewOrder { rest: true })
+            Outcome::failed(failure.clone(), Then::NewOrder { rest: true })
         }
         Err(Unready::Local {
             party,
@@ -255,7 +260,7 @@ async fn doubt(
             let unknown = Failure::Internal {
                 detail: format!("our own machine cannot tell why the validation failed: {fault}"),
             };
-            context.failed(unknown, Then::NewOrder { rest: true })
+            Outcome::failed(unknown, Then::NewOrder { rest: true })
         }
     }
 }

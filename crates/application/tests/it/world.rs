@@ -6,9 +6,9 @@ use std::time::Duration;
 use dps_application::ports::store::{DomainFilter, DomainRecord, Lease, RecordWrite};
 use dps_application::ports::{CertificateStore, Clock, Randomness};
 use dps_application::{Fleet, FleetPolicy, LanePolicy, Policy, Resolvers, Service, steps, workers};
-use dps_domain::outcome::Outcome;
+use dps_domain::outcome::{Findings, Outcome};
 use dps_domain::phase::Lane;
-use dps_domain::record::settle::{self, SettleContext};
+use dps_domain::record::settle;
 use dps_domain::{DomainId, Event, Hostname, Timestamp};
 use dps_simulation::models::pki::{PaperPki, PaperVault};
 use uuid::Uuid;
@@ -224,14 +224,9 @@ impl World {
 
     /// As [`Self::record_outcome`]; answers whether the lease still held.
     pub(crate) async fn try_to_record_outcome(&self, lease: Lease, outcome: Outcome) -> bool {
-        let context = SettleContext {
-            policy: &self.service.policy,
-            now: self.service.now(),
-            jitter: 0.5,
-            took: Duration::ZERO,
-            replica: &self.service.replica,
-        };
-        let completion = settle::settle(&lease.record, outcome, &context).unwrap();
+        let context = self.service.settle_context(Duration::ZERO, 0.5);
+        let findings = Findings::default();
+        let completion = settle::settle(&lease.record, outcome, findings, &context).unwrap();
         let outcomes = [(lease.token, completion)];
         let recorded = self.service.store.complete_all(&outcomes).await.unwrap();
         recorded == [true]

@@ -10,8 +10,7 @@ use super::names::{CabinetDomain, Names, shown};
 use super::report::current_report;
 use super::{DomainEvent, DomainRecord, RecordWrite};
 use crate::policy::Policy;
-use crate::sentence::sentence;
-use crate::{EventKind, Failure, Hostname, OrderGate, Phase, Status, Timestamp};
+use crate::{EventKind, Hostname, OrderGate, Phase, Status, Timestamp};
 
 pub use change::change;
 
@@ -227,10 +226,6 @@ fn begin_anew(record: &mut DomainRecord, now: Timestamp) {
     record.lost_orders = 0;
     record.order_gate = OrderGate::Open;
     record.urgent_from = None;
-}
-
-fn message(failure: &Failure, record: &DomainRecord, policy: &Policy) -> String {
-    sentence(failure, record, &policy.edge_hosts(), None)
 }
 
 fn restart(record: &mut DomainRecord, now: Timestamp) {

@@ -3,7 +3,7 @@ use uuid::Uuid;
 use super::*;
 use crate::lane::Lane;
 use crate::phase::Next;
-use crate::{CertificateId, DnsState, DomainId, Issuance, OrderId};
+use crate::{CertificateId, DnsState, DomainId, Failure, Issuance, OrderId};
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 

@@ -8,19 +8,21 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use self::failed::fail;
+use super::ledger::OrderLimits;
 use super::report::report;
 use super::waits::{by_the_certificates_end, due_after_progress, in_time};
 use super::{DomainEvent, DomainRecord, RecordWrite};
-use crate::outcome::Outcome;
+use crate::outcome::{Findings, Outcome};
 use crate::policy::Policy;
 use crate::renewal::info::RenewalInfo;
+use crate::sentence::{Instruction, sentence};
 use crate::{
     Event, EventKind, Failure, FailureCode, IllegalTransition, Issuance, OrderGate, Phase,
     Timestamp, bounds, renewal,
 };
 
 /// The input of settling besides record and outcome.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct SettleContext<'a> {
     /// The operator's numbers.
     pub policy: &'a Policy,
@@ -32,6 +34,10 @@ pub struct SettleContext<'a> {
     pub took: Duration,
     /// The process that made the step.
     pub replica: &'a str,
+    /// The limits of the CA.
+    pub limits: OrderLimits<'a>,
+    /// The name for which the CA accepts CAA records (RFC 8659 §4.2); `None` if it does not say.
+    pub caa_identity: Option<String>,
 }
 
 /// The record's next state, the report for the Cabinet if there is something to tell, and the line
@@ -39,6 +45,7 @@ pub struct SettleContext<'a> {
 pub fn settle(
     before: &DomainRecord,
     outcome: Outcome,
+    mut findings: Findings,
     context: &SettleContext<'_>,
 ) -> Result<RecordWrite, IllegalTransition> {
     let mut record = DomainRecord {
@@ -118,12 +125,12 @@ pub fn settle(
             record.next_attempt_at = Some(due);
             (kind, json!({ "until": due }), None)
         }
-        Outcome::Failed {
-            failure,
-            then,
-            message,
-        } => {
+        Outcome::Failed { failure, then } => {
             let failure = bounds::failure(&failure).into_owned();
+            let (policy, addresses) = (context.policy, findings.edge_addresses.take());
+            let instruction = Instruction::new(policy, addresses, context.caa_identity.clone());
+            let message = sentence(&failure, before, &instruction);
+            instruction.note(&failure, policy, &mut findings.evidence);
             fail(&mut record, &failure, then, context)?;
             let detail = serde_json::to_value(&failure).unwrap_or_default();
             let kind = EventKind::Failed(failure.code());
@@ -134,10 +141,12 @@ pub fn settle(
     record.next_attempt_at = by_the_certificates_end(&record, context.now);
     let info = first_renewal_info(before, &record, context);
     let report = report(before, &record, message, context.policy);
-    let event = Some(event(&record, kind, detail, context));
+    let detail = with_evidence(detail, findings.evidence);
+    let event = event(&record, kind, detail, context);
     Ok(RecordWrite {
         report,
-        event,
+        event: Some(bounds::event(&event).into_owned()),
+        ledger: context.limits.entries(before, &findings.order_effects),
         renewal_info: info,
         ..RecordWrite::of(record)
     })
@@ -178,14 +187,14 @@ fn first_renewal_info(
     }
 }
 
-/// Adds a step's evidence to the line of history. A field of the outcome is never replaced.
-pub fn add_evidence(completion: &mut RecordWrite, evidence: Map<String, Value>) {
-    let detail = completion.event.as_mut().map(|event| &mut event.detail);
-    if let Some(Value::Object(fields)) = detail {
+/// Returns the detail with the evidence beside it. No field of the detail is replaced.
+fn with_evidence(mut detail: Value, evidence: Map<String, Value>) -> Value {
+    if let Value::Object(fields) = &mut detail {
         for (name, value) in evidence {
             fields.entry(name).or_insert(value);
         }
     }
+    detail
 }
 
 /// While a name rests after a failed validation, passing the DNS check again does not make the CA's

@@ -1,8 +1,12 @@
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
 use crate::lane::Lane;
+use crate::limits::CaLimits;
+use crate::limits::published::LETS_ENCRYPT;
 use crate::outcome::Then;
 use crate::phase::Next;
 use crate::record::renewal::apply_renewal_info;
@@ -10,6 +14,7 @@ use crate::renewal::info::{RenewalPlan, SuggestedWindow};
 use crate::{CertificateId, DnsState, DomainId, Hostname, OrderId, Status};
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+static LIMITS: LazyLock<CaLimits> = LazyLock::new(|| CaLimits::published(LETS_ENCRYPT));
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn record(phase: Phase) -> DomainRecord {
@@ -24,25 +29,30 @@ fn record(phase: Phase) -> DomainRecord {
 }
 
 fn with_context<T>(settle: impl FnOnce(&SettleContext<'_>) -> T) -> T {
-    settle(&SettleContext {
-        policy: &Policy::default(),
-        now: NOW,
-        jitter: 1.0,
+    settle(&context(&Policy::default(), NOW, 1.0))
+}
+
+fn context(policy: &Policy, now: Timestamp, jitter: f64) -> SettleContext<'_> {
+    SettleContext {
+        policy,
+        now,
+        jitter,
         took: Duration::ZERO,
         replica: "replica-1",
-    })
+        limits: OrderLimits {
+            limits: &LIMITS,
+            directory_url: LETS_ENCRYPT,
+        },
+        caa_identity: Some("ca.example".into()),
+    }
 }
 
 fn settled(before: &DomainRecord, outcome: Outcome) -> RecordWrite {
-    with_context(|context| settle(before, outcome, context)).unwrap()
+    with_context(|context| settle(before, outcome, Findings::default(), context)).unwrap()
 }
 
 fn failed(failure: Failure, then: Then) -> Outcome {
-    Outcome::Failed {
-        failure,
-        then,
-        message: "told".into(),
-    }
+    Outcome::Failed { failure, then }
 }
 
 fn validating() -> Phase {
@@ -63,15 +73,16 @@ fn live() -> Phase {
 
 #[test]
 fn a_customer_who_edits_dns_for_days_stays_pending_and_reads_the_time_of_the_next_check() {
-    let done = settled(
-        &record(Phase::START),
-        failed(Failure::DnsNxdomain {}, Then::Retry),
-    );
+    let (before, failure) = (record(Phase::START), Failure::DnsNxdomain {});
+    let done = settled(&before, failed(failure.clone(), Then::Retry));
     let report = done.report.unwrap();
     assert_eq!(report.status, Status::PendingDns);
     assert_eq!(report.next_attempt_at, Some(NOW + Duration::from_secs(30)));
     assert_eq!(done.record.next_attempt_at, report.next_attempt_at);
-    assert_eq!(report.message.as_deref(), Some("told"));
+    assert_eq!(
+        report.message,
+        Some(sentence(&failure, &before, &Instruction::default()))
+    );
 }
 
 #[test]
@@ -488,8 +499,9 @@ proptest! {
             let mut now = NOW;
             while now < back {
                 renewal.attempt += 1;
-                let context = SettleContext { policy: &policy, now, jitter, took: Duration::ZERO, replica: "r" };
-                renewal = settle(&renewal, failed(failure.clone(), then), &context).unwrap().record;
+                let outcome = failed(failure.clone(), then);
+                let context = context(&policy, now, jitter);
+                renewal = settle(&renewal, outcome, Findings::default(), &context).unwrap().record;
                 renewal.phase = renewing(Issuance::Ordering);
                 now = renewal.order_gate.not_before(renewal.next_attempt_at.unwrap());
             }
@@ -661,14 +673,8 @@ fn a_live_domain_that_waits_for_somebody_is_checked_in_the_renewals_own_pass() {
             dns: DnsState::Here,
             next: Next::Now(Issuance::Ordering),
         });
-        let settle = |context: &SettleContext<'_>| {
-            let context = SettleContext {
-                policy: &policy,
-                ..*context
-            };
-            settle(&before, stopped, &context)
-        };
-        let done = with_context(settle).unwrap();
+        let context = context(&policy, NOW, 1.0);
+        let done = settle(&before, stopped, Findings::default(), &context).unwrap();
         assert_eq!(
             done.record.next_attempt_at,
             Some(NOW + policy.renewal.interval)

@@ -2,11 +2,12 @@
 
 use serde_json::json;
 
-use super::{ATTEMPTS_KEPT, AlignContext, Occasion, begun, message, restart, version_after};
+use super::{ATTEMPTS_KEPT, AlignContext, Occasion, begun, restart, version_after};
 use crate::phase::Next;
 use crate::record::names::{CabinetDomain, Names, is_refusal_over, keeps_what_it_has, shown};
 use crate::record::report::current_report;
 use crate::record::{DomainEvent, DomainRecord, RecordWrite};
+use crate::sentence::{Instruction, sentence};
 use crate::{Event, EventKind, Failure, IllegalTransition, Issuance, Phase, Status};
 
 /// The record after the Cabinet's view of its domain; `None` if nothing changes.
@@ -102,7 +103,8 @@ pub fn change(
     let mut report = is_told.then(|| current_report(&after, None, context.policy));
     // Whatever else is told: the new name or target is what the customer has to mend.
     if let (true, Some(report), Some(failure)) = (tells_refusal, &mut report, refusal) {
-        report.message = Some(message(failure, &after, context.policy));
+        let instruction = Instruction::new(context.policy, None, None);
+        report.message = Some(sentence(failure, &after, &instruction));
         report.failure = Some(failure.clone());
     }
     let detail = cabinets_view(domain, refusal.filter(|_| tells_refusal));

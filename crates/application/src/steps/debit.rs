@@ -1,0 +1,152 @@
+//! The tokens that an order takes from the ledger of the CA's limits.
+//!
+//! They are taken before anything is sent. So a domain that must wait is told until when, and the
+//! CA is not asked at all. The entries of what the CA then counts are derived from the events of
+//! the order, which its steps note (`dps_domain::record::ledger`).
+
+use std::time::Duration;
+
+use dps_domain::backoff::soon_after;
+use dps_domain::lane::Lane;
+use dps_domain::limits::{BucketKey, Exemption, Limit, LimitKind};
+use dps_domain::phase::Phase;
+use dps_domain::record::ledger::has_order_token;
+use dps_domain::{CertificateId, Failure, Timestamp};
+
+use super::context::StepContext;
+use super::fault::Fault;
+use crate::ports::metrics::AcmeWait;
+use crate::ports::store::Debit;
+use crate::service::Service;
+use dps_domain::outcome::{Outcome, Then};
+
+/// An order for the same name as a certificate younger than this is a renewal to the CA.
+const RENEWAL_MEMORY: Duration = Duration::from_secs(120 * 24 * 60 * 60);
+/// Longer queues are estimated as if they were this long.
+const LONGEST_QUEUE: u32 = 100_000;
+
+/// Returns the limits that the CA does not count for this order. `replaces` tells that it names its
+/// predecessor within the CA's window.
+pub(super) async fn exemption(
+    context: &StepContext<'_>,
+    replaces: bool,
+) -> Result<Exemption, Fault> {
+    let service = context.service;
+    if replaces {
+        return Ok(Exemption::Replaces);
+    }
+    let (Phase::Live { serving: last, .. }
+    | Phase::Expired {
+        certificate: last, ..
+    }) = context.record.phase
+    else {
+        return Ok(Exemption::None);
+    };
+    // Without limits it does not matter.
+    if !service.limits.is_empty() && issued_lately(service, last).await? {
+        return Ok(Exemption::SameNames);
+    }
+    Ok(Exemption::None)
+}
+
+async fn issued_lately(service: &Service, serving: CertificateId) -> Result<bool, Fault> {
+    let Some(stored) = service.store.certificate(serving).await? else {
+        return Ok(false);
+    };
+    let certificate = stored.certificate;
+    if service.now().since(certificate.created_at) >= RENEWAL_MEMORY {
+        return Ok(false);
+    }
+    let order = service.store.order(certificate.order_id).await?;
+    Ok(order.is_some_and(|order| order.directory_url == service.ca.directory_url()))
+}
+
+/// Takes the tokens of an order. An outcome means that the domain waits, and that nothing is to be
+/// sent.
+pub(super) async fn debit(
+    context: &StepContext<'_>,
+    exemption: Exemption,
+) -> Result<Option<Outcome>, Fault> {
+    let (service, record) = (context.service, context.record);
+    let now = service.now();
+    let first = !record.phase.was_served();
+    if first
+        && !has_order_token(record)
+        && service.limits.get(LimitKind::NewOrders) != Limit::NONE
+        && somebody_queues(service).await?
+    {
+        return queue(context).await.map(Some);
+    }
+    let charges = service.order_limits().charges(record, exemption);
+    let debit = service
+        .store
+        .ledger_debit(record.id, context.token, &charges, now)
+        .await?;
+    Ok(match debit {
+        Debit::Granted => None,
+        Debit::Wait { until, kind } => {
+            // A slot is the domain's own; a park ends for all at once.
+            let begins = if service.limits.get(kind).is_none() {
+                soon_after(until, now, service.randomness.unit())
+            } else {
+                until
+            };
+            Some(limited(context, kind, begins, Then::At(begins)))
+        }
+        Debit::Queue {
+            kind: LimitKind::UnprovenOrders,
+            ..
+        } => Some(too_many_unproven(context)),
+        Debit::Queue { .. } => Some(queue(context).await?),
+    })
+}
+
+/// Whether a domain waits in the queue: a new request never overtakes it.
+async fn somebody_queues(service: &Service) -> Result<bool, Fault> {
+    let due = service.store.next_due(Lane::OrderQueue).await?;
+    Ok(due.is_some_and(|due| due <= service.now()))
+}
+
+/// Into the queue, told when a turn will come if all keep theirs.
+async fn queue(context: &StepContext<'_>) -> Result<Outcome, Fault> {
+    let service = context.service;
+    let kind = LimitKind::NewOrders;
+    let key = BucketKey::of_account(kind, service.ca.directory_url());
+    let before = service
+        .store
+        .waiting(Lane::OrderQueue, LONGEST_QUEUE)
+        .await?;
+    let bucket = service.store.ledger_bucket(&key).await?;
+    let turn = bucket.token_at(
+        &service.limits.get(kind),
+        service.now(),
+        before.saturating_add(1),
+    );
+    Ok(limited(context, kind, turn, Then::Queue))
+}
+
+/// The tenant has too many first orders that failed or are not decided yet. The back-off grows, so
+/// that a crowd of names does not come for each token, and ends at `MaxBackoff`.
+fn too_many_unproven(context: &StepContext<'_>) -> Outcome {
+    context.waits(AcmeWait::Limit(LimitKind::UnprovenOrders));
+    let failure = Failure::AcmeRateLimited {
+        until: None,
+        detail: "too many first orders of this tenant failed at the CA or are under way \
+                 (LetsEncrypt:Limits:UnprovenOrders); nothing was sent"
+            .to_owned(),
+    };
+    Outcome::failed(failure, Then::Retry)
+}
+
+/// A limit of the CA is used up, and nothing was sent.
+pub(super) fn used_up(kind: LimitKind, until: Timestamp) -> Failure {
+    Failure::AcmeRateLimited {
+        until: Some(until),
+        detail: format!("nothing is left of the CA's limit {kind} for now; nothing was sent"),
+    }
+}
+
+fn limited(context: &StepContext<'_>, kind: LimitKind, until: Timestamp, then: Then) -> Outcome {
+    context.waits(AcmeWait::Limit(kind));
+    Outcome::failed(used_up(kind, until), then)
+}
