@@ -106,8 +106,8 @@ async fn a_page_is_read_and_the_request_is_the_contracts() {
         (found.id, found.status, found.version),
         (id(), Some(Status::PendingDns), 7)
     );
-    assert_eq!(found.canonical_host, "shop.example.com");
-    assert_eq!(found.cname_target, "edge.platform.example");
+    assert_eq!(found.canonical_host.shown(), "shop.example.com");
+    assert_eq!(found.cname_target.shown(), "edge.platform.example");
     let (head, _) = seen.recv().await.unwrap();
     let line = "GET /internal/v1/custom-domains?limit=100&status=PendingDns&cursor=c+1%26x%3D HTTP/1.1\r\n";
     assert!(head.starts_with(line), "{head}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use dps_domain::record::align::{
     AlignContext, Occasion, after_predecessor, arrival, change, take_down_of,
 };
-use dps_domain::record::names::{Names, shown};
+use dps_domain::record::names::Names;
 use dps_domain::{DomainId, EventKind, Failure, Phase, Status, Timestamp};
 
 use super::brake;
@@ -38,7 +38,7 @@ fn log_and_notify(service: &Service, completion: &RecordWrite) {
 pub async fn take(service: &Service, domain: &CabinetDomain) -> Result<bool, StoreError> {
     match align(service, domain).await {
         Err(error @ StoreError::Corrupt { .. }) => {
-            tracing::error!(domain.id = %domain.id, domain.hostname = shown(&domain.canonical_host), %error, "intake.row_unreadable");
+            tracing::error!(domain.id = %domain.id, domain.hostname = domain.canonical_host.shown(), %error, "intake.row_unreadable");
             Ok(false)
         }
         other => other,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::names::{CabinetDomain, Names, shown};
+use super::names::{CabinetDomain, Names};
 use super::report::current_report;
 use super::{DomainEvent, DomainRecord, RecordWrite};
 use crate::policy::Policy;
@@ -102,8 +102,8 @@ fn started(
     let mut detail = json!({
         "cabinetVersion": domain.version,
         "cabinetStatus": domain.status,
-        "canonicalHost": shown(&domain.canonical_host),
-        "cnameTarget": shown(&domain.cname_target),
+        "canonicalHost": domain.canonical_host.shown(),
+        "cnameTarget": domain.cname_target.shown(),
     });
     let refusal = names
         .refusal

@@ -1,13 +1,45 @@
 //! The names of a domain as its record keeps them, whatever the Cabinet sent.
 
 use super::DomainRecord;
+use crate::hostname::HostnameError;
 use crate::{DomainId, Failure, Hostname, NameRules, Phase, Status, text};
 
 /// Characters kept of a text that is no hostname.
 const SHOWN_CHARS: usize = 253;
 
-/// A custom domain as the Cabinet tells it. Texts are not parsed yet: a bad one is a finding about
-/// that domain alone.
+/// A name as the Cabinet sent it: a hostname, or the reason why it is none. A bad name concerns its
+/// own domain alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentName {
+    shown: String,
+    hostname: Result<Hostname, HostnameError>,
+}
+
+impl SentName {
+    /// The hostname, or the reason why the text is none.
+    pub const fn hostname(&self) -> Result<&Hostname, HostnameError> {
+        match &self.hostname {
+            Ok(hostname) => Ok(hostname),
+            Err(error) => Err(*error),
+        }
+    }
+
+    /// The beginning of the text, without control characters.
+    pub fn shown(&self) -> &str {
+        &self.shown
+    }
+}
+
+impl From<&str> for SentName {
+    fn from(text: &str) -> Self {
+        Self {
+            shown: text::shown(text, SHOWN_CHARS),
+            hostname: Hostname::parse(text),
+        }
+    }
+}
+
+/// A custom domain as the Cabinet sent it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CabinetDomain {
     /// The domain.
@@ -15,9 +47,9 @@ pub struct CabinetDomain {
     /// Whose it is.
     pub tenant_id: String,
     /// The name we check, probe and certify.
-    pub canonical_host: String,
+    pub canonical_host: SentName,
     /// Where the customer must point.
-    pub cname_target: String,
+    pub cname_target: SentName,
     /// The status; `None` when the Cabinet used one that we do not know.
     pub status: Option<Status>,
     /// For `If-Match` in the next report.
@@ -38,35 +70,28 @@ pub struct Names {
 impl Names {
     /// Applies the platform's rules to the Cabinet's names.
     pub fn of(domain: &CabinetDomain, rules: &NameRules) -> Self {
-        let target = Hostname::parse(&domain.cname_target);
-        let hostname = match Hostname::parse(&domain.canonical_host) {
-            Ok(hostname) => hostname,
-            Err(reason) => {
-                let reason = reason.to_string();
-                return Self {
-                    hostname: Hostname::stand_in(domain.id),
-                    target: target.ok().filter(|target| rules.allows_target(target)),
-                    refusal: Some(Failure::NameInvalid { reason }),
-                };
-            }
+        let (hostname, target) = (
+            domain.canonical_host.hostname(),
+            domain.cname_target.hostname(),
+        );
+        let refusal = match (hostname, target) {
+            (Ok(hostname), Ok(target)) => rules.refusal(hostname, target),
+            (Err(reason), _) => Some(Failure::NameInvalid {
+                reason: reason.to_string(),
+            }),
+            (Ok(_), Err(reason)) => Some(Failure::TargetNotAllowed {
+                target: domain.cname_target.shown().to_owned(),
+                reason: reason.to_string(),
+            }),
         };
-        match target {
-            Ok(target) => {
-                let refusal = rules.refusal(&hostname, &target);
-                Self {
-                    hostname,
-                    target: Some(target).filter(|target| rules.allows_target(target)),
-                    refusal,
-                }
-            }
-            Err(reason) => Self {
-                hostname,
-                target: None,
-                refusal: Some(Failure::TargetNotAllowed {
-                    target: shown(&domain.cname_target),
-                    reason: reason.to_string(),
-                }),
-            },
+        let stand_in = || Hostname::stand_in(domain.id);
+        Self {
+            hostname: hostname.cloned().unwrap_or_else(|_| stand_in()),
+            target: target
+                .ok()
+                .filter(|target| rules.allows_target(target))
+                .cloned(),
+            refusal,
         }
     }
 }
@@ -99,11 +124,6 @@ pub fn is_refusal_over(record: &DomainRecord, names: &Names) -> bool {
             .last_failure
             .as_ref()
             .is_some_and(Failure::refuses_name_or_target)
-}
-
-/// The beginning of a text from outside, without control characters.
-pub fn shown(text: &str) -> String {
-    text::shown(text, SHOWN_CHARS)
 }
 
 #[cfg(test)]
@@ -155,7 +175,7 @@ mod tests {
         }
         assert!(names("", "").hostname.as_str().ends_with(".invalid"));
         let Some(Failure::TargetNotAllowed { target, .. }) =
-            names("a.example.com", &"é\u{0}".repeat(9_000)).refusal
+            names("a.example.com", "é\u{0}".repeat(9_000).as_str()).refusal
         else {
             panic!("it is no target")
         };

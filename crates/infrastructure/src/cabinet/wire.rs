@@ -18,8 +18,8 @@ pub(super) fn domain(entry: DomainEntry) -> CabinetDomain {
     CabinetDomain {
         id: entry.id,
         tenant_id: entry.tenant_id,
-        canonical_host: entry.canonical_host,
-        cname_target: entry.cname_target,
+        canonical_host: entry.canonical_host.as_str().into(),
+        cname_target: entry.cname_target.as_str().into(),
         status: entry.status,
         version: entry.version,
     }

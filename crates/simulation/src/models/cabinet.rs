@@ -164,8 +164,10 @@ impl CabinetModel {
         CabinetDomain {
             id: names::id(number),
             tenant_id: format!("tenant-{}", number % self.tenants),
-            canonical_host: names::hostname(number, self.per_registered_domain),
-            cname_target: TARGET.to_owned(),
+            canonical_host: names::hostname(number, self.per_registered_domain)
+                .as_str()
+                .into(),
+            cname_target: TARGET.into(),
             status: Some(entry.status),
             version: u64::from(entry.version),
         }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{ATTEMPTS_KEPT, AlignContext, Occasion, begun, restart, version_after};
 use crate::phase::Next;
-use crate::record::names::{CabinetDomain, Names, is_refusal_over, keeps_what_it_has, shown};
+use crate::record::names::{CabinetDomain, Names, is_refusal_over, keeps_what_it_has};
 use crate::record::report::current_report;
 use crate::record::{DomainEvent, DomainRecord, RecordWrite};
 use crate::sentence::{Instruction, sentence};
@@ -121,10 +121,10 @@ fn cabinets_view(domain: &CabinetDomain, refusal: Option<&Failure>) -> serde_jso
     let mut detail = json!({
         "cabinetVersion": domain.version,
         "cabinetStatus": domain.status,
-        "cnameTarget": shown(&domain.cname_target),
+        "cnameTarget": domain.cname_target.shown(),
     });
     if refusal.is_some() {
-        detail["canonicalHost"] = json!(shown(&domain.canonical_host));
+        detail["canonicalHost"] = json!(domain.canonical_host.shown());
         detail["failure"] = json!(refusal);
     }
     detail
