@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use dps_agent_api::{AgentClient, AgentError, ApplyRequest, ChallengeToken, ProblemCode};
 use dps_application::ports::Edge;
 use dps_application::ports::edge::{
-    Deployment, EdgeDisposition, EdgeError, EdgeHealth, InventoryPage, Removal,
+    DeployRequest, EdgeDisposition, EdgeError, EdgeHealth, InventoryPage, UndeployResult,
 };
 use dps_domain::inventory::Entry;
 use dps_domain::{Hostname, with_causes};
@@ -78,13 +78,13 @@ impl AgentEdge {
     }
 }
 
-fn request(deployment: &Deployment) -> ApplyRequest {
+fn apply_request(request: &DeployRequest) -> ApplyRequest {
     ApplyRequest {
-        hostname: deployment.hostname.clone(),
-        chain_pem: deployment.chain_pem.clone(),
-        private_key_pem: deployment.key_pem.clone(),
-        fingerprint: deployment.fingerprint.clone(),
-        generation: deployment.generation,
+        hostname: request.hostname.clone(),
+        chain_pem: request.chain_pem.clone(),
+        private_key_pem: request.key_pem.clone(),
+        fingerprint: request.fingerprint.clone(),
+        generation: request.generation,
     }
 }
 
@@ -126,13 +126,13 @@ impl Edge for AgentEdge {
         withdrawn.map_err(|error| self.translate(error))
     }
 
-    async fn apply(&self, deployment: &Deployment) -> Result<(), EdgeError> {
-        let applied = self.client.apply(&request(deployment)).await;
+    async fn deploy(&self, request: &DeployRequest) -> Result<(), EdgeError> {
+        let applied = self.client.apply(&apply_request(request)).await;
         applied.map(drop).map_err(|error| self.translate(error))
     }
 
-    async fn apply_batch(&self, deployments: &[Deployment]) -> Vec<Result<(), EdgeError>> {
-        let requests: Vec<ApplyRequest> = deployments.iter().map(request).collect();
+    async fn deploy_batch(&self, requests: &[DeployRequest]) -> Vec<Result<(), EdgeError>> {
+        let requests: Vec<ApplyRequest> = requests.iter().map(apply_request).collect();
         let mut local = None;
         let translate = |result: Result<_, AgentError>| {
             // A call that failed as a whole has its cause with the first certificate only.
@@ -151,15 +151,19 @@ impl Edge for AgentEdge {
         results.into_iter().map(translate).collect()
     }
 
-    async fn remove(&self, hostname: &Hostname, up_to: Option<u64>) -> Result<Removal, EdgeError> {
+    async fn undeploy(
+        &self,
+        hostname: &Hostname,
+        up_to: Option<u64>,
+    ) -> Result<UndeployResult, EdgeError> {
         let removed = match up_to {
             Some(generation) => self.client.remove_generation(hostname, generation).await,
             None => self.client.remove(hostname).await,
         };
         match removed.map_err(|error| self.translate(error)) {
-            Ok(()) => Ok(Removal::Done),
+            Ok(()) => Ok(UndeployResult::Done),
             Err(error) => match error.disposition() {
-                EdgeDisposition::Superseded => Ok(Removal::NewerStays),
+                EdgeDisposition::Superseded => Ok(UndeployResult::NewerKept),
                 EdgeDisposition::Local
                 | EdgeDisposition::Unreachable
                 | EdgeDisposition::Refused => Err(error),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use dps_agent_api::{AgentClient, ClientOptions};
 use dps_application::ports::Edge;
-use dps_application::ports::edge::{Deployment, EdgeError, Removal};
+use dps_application::ports::edge::{DeployRequest, EdgeError, UndeployResult};
 use dps_domain::Hostname;
 use dps_infrastructure::edge::AgentEdge;
 use raw::{RawServer, read_head};
@@ -60,8 +60,8 @@ async fn agent(answers: impl Fn(&str) -> String + Send + Sync + 'static) -> RawS
     .await
 }
 
-fn deployment() -> Deployment {
-    Deployment {
+fn deploy_request() -> DeployRequest {
+    DeployRequest {
         hostname: Hostname::parse("shop.example.com").unwrap(),
         chain_pem: "chain".to_owned(),
         key_pem: SecretString::from("key"),
@@ -161,13 +161,13 @@ async fn each_refusal_of_an_apply_has_its_kind() {
         (String::new(), "unreachable", "no answer"),
     ] {
         let agent = agent(move |_| answer.clone()).await;
-        let error = edge(&agent).apply(&deployment()).await.unwrap_err();
+        let error = edge(&agent).deploy(&deploy_request()).await.unwrap_err();
         assert_eq!(name(&error), kind, "{error}");
         assert!(error.to_string().contains(words), "{error}");
         assert!(!error.to_string().contains(TOKEN), "{error}");
     }
     let agent = agent(|_| response(200, &applied(FINGERPRINT).to_string())).await;
-    edge(&agent).apply(&deployment()).await.unwrap();
+    edge(&agent).deploy(&deploy_request()).await.unwrap();
 }
 
 #[tokio::test]
@@ -175,10 +175,10 @@ async fn withdrawing_and_removing_pass_on_what_the_agent_says() {
     let willing = agent(|_| response(204, "")).await;
     let hostname = Hostname::parse("shop.example.com").unwrap();
     edge(&willing).withdraw_challenge(CHALLENGE).await.unwrap();
-    let removed = edge(&willing).remove(&hostname, None).await.unwrap();
-    assert_eq!(removed, Removal::Done);
+    let removed = edge(&willing).undeploy(&hostname, None).await.unwrap();
+    assert_eq!(removed, UndeployResult::Done);
     let down = agent(|_| problem(503, "HAPROXY_UNREACHABLE")).await;
-    assert!(edge(&down).remove(&hostname, None).await.is_err());
+    assert!(edge(&down).undeploy(&hostname, None).await.is_err());
     assert!(edge(&down).withdraw_challenge(CHALLENGE).await.is_err());
 }
 
@@ -186,10 +186,10 @@ async fn withdrawing_and_removing_pass_on_what_the_agent_says() {
 async fn a_removal_up_to_a_generation_is_done_when_a_newer_one_is_held() {
     let newer = agent(|_| problem(409, "GENERATION_STALE")).await;
     let hostname = Hostname::parse("shop.example.com").unwrap();
-    let removed = edge(&newer).remove(&hostname, Some(3)).await.unwrap();
-    assert_eq!(removed, Removal::NewerStays);
+    let removed = edge(&newer).undeploy(&hostname, Some(3)).await.unwrap();
+    assert_eq!(removed, UndeployResult::NewerKept);
     let down = agent(|_| problem(503, "HAPROXY_UNREACHABLE")).await;
-    assert!(edge(&down).remove(&hostname, Some(3)).await.is_err());
+    assert!(edge(&down).undeploy(&hostname, Some(3)).await.is_err());
 }
 
 #[tokio::test]
@@ -205,8 +205,8 @@ async fn each_certificate_of_a_batch_has_its_own_result() {
         refused("KEY_MISMATCH", 422),
     ] });
     let willing = agent(move |_| response(200, &results.to_string())).await;
-    let three = [deployment(), deployment(), deployment()];
-    let results = edge(&willing).apply_batch(&three).await;
+    let three = [deploy_request(), deploy_request(), deploy_request()];
+    let results = edge(&willing).deploy_batch(&three).await;
     assert!(
         matches!(
             results[..],
@@ -219,7 +219,7 @@ async fn each_certificate_of_a_batch_has_its_own_result() {
         "{results:?}"
     );
     let down = agent(|_| problem(503, "HAPROXY_UNREACHABLE")).await;
-    let results = edge(&down).apply_batch(&three).await;
+    let results = edge(&down).deploy_batch(&three).await;
     assert_eq!(results.len(), 3);
     assert!(
         results

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dps_agent_api::{AgentClient, ClientOptions, HealthStatus};
-use dps_application::ports::edge::{Deployment, EdgeError};
+use dps_application::ports::edge::{DeployRequest, EdgeError};
 use dps_application::ports::{Edge, HttpProbe};
 use dps_domain::Hostname;
 use dps_domain::inventory::InventoryDigest;
@@ -144,10 +144,10 @@ fn host() -> Hostname {
     Hostname::parse("shop.example.com").unwrap()
 }
 
-fn deployment(authority: &LocalAuthority, generation: u64) -> Deployment {
+fn deploy_request(authority: &LocalAuthority, generation: u64) -> DeployRequest {
     let identity = authority.certify(&[host().as_str()]).unwrap();
     let chain = CertificateChain::from_pem(&identity.certificate_pem).unwrap();
-    Deployment {
+    DeployRequest {
         hostname: host(),
         fingerprint: chain.fingerprint().to_owned(),
         chain_pem: identity.certificate_pem.clone(),
@@ -177,16 +177,16 @@ async fn a_published_challenge_is_seen_by_the_probe_until_it_is_withdrawn() {
 async fn an_applied_certificate_is_served_and_a_removed_one_is_not() {
     let world = World::start().await;
     let (edge, authority) = (world.edge(), LocalAuthority::new().unwrap());
-    let (first, second) = (deployment(&authority, 1), deployment(&authority, 2));
+    let (first, second) = (deploy_request(&authority, 1), deploy_request(&authority, 2));
     let root = authority.root_pem();
     for wanted in [&first, &second, &second] {
-        edge.apply(wanted).await.unwrap();
+        edge.deploy(wanted).await.unwrap();
         let leaf = served_leaf(world.https, host().as_str(), &root)
             .await
             .unwrap();
         assert_eq!(leaf.fingerprint, wanted.fingerprint);
     }
-    let older = edge.apply(&first).await.unwrap_err();
+    let older = edge.deploy(&first).await.unwrap_err();
     assert!(matches!(older, EdgeError::Newer { .. }), "{older}");
     edge.check().await.unwrap();
     let mut digest = InventoryDigest::default();
@@ -194,7 +194,7 @@ async fn an_applied_certificate_is_served_and_a_removed_one_is_not() {
     let held = edge.inventory(None, 10).await.unwrap();
     assert_eq!(held.digest, digest.to_hex());
     assert_eq!(held.entries.len(), 1);
-    edge.remove(&host(), Some(1)).await.unwrap();
+    edge.undeploy(&host(), Some(1)).await.unwrap();
     let leaf = served_leaf(world.https, host().as_str(), &root)
         .await
         .unwrap();
@@ -202,8 +202,8 @@ async fn an_applied_certificate_is_served_and_a_removed_one_is_not() {
         leaf.fingerprint, second.fingerprint,
         "a late removal takes nothing newer down"
     );
-    edge.remove(&host(), None).await.unwrap();
-    edge.remove(&host(), None).await.unwrap();
+    edge.undeploy(&host(), None).await.unwrap();
+    edge.undeploy(&host(), None).await.unwrap();
     assert!(
         served_leaf(world.https, host().as_str(), &root)
             .await
@@ -215,11 +215,11 @@ async fn an_applied_certificate_is_served_and_a_removed_one_is_not() {
 async fn a_certificate_with_somebody_elses_key_is_rejected_with_the_agents_code() {
     let world = World::start().await;
     let authority = LocalAuthority::new().unwrap();
-    let mixed = Deployment {
-        key_pem: deployment(&authority, 1).key_pem,
-        ..deployment(&authority, 1)
+    let mixed = DeployRequest {
+        key_pem: deploy_request(&authority, 1).key_pem,
+        ..deploy_request(&authority, 1)
     };
-    let error = world.edge().apply(&mixed).await.unwrap_err();
+    let error = world.edge().deploy(&mixed).await.unwrap_err();
     assert!(
         matches!(error, EdgeError::Rejected { ref reason, .. } if reason.contains("KEY_MISMATCH")),
         "{error}"
@@ -247,7 +247,7 @@ async fn an_edge_whose_haproxy_died_or_whose_token_differs_is_unreachable() {
     world.haproxy.kill().unwrap();
     let error = world
         .edge()
-        .apply(&deployment(&authority, 1))
+        .deploy(&deploy_request(&authority, 1))
         .await
         .unwrap_err();
     assert!(matches!(error, EdgeError::Unreachable { .. }), "{error}");

@@ -1,4 +1,4 @@
-//! One edge: an HAProxy with its `HAProxyDomainAgent`. And the list of those that there are.
+//! An edge, which is an HAProxy and its agent, and the directory of all edges.
 
 use std::sync::Arc;
 
@@ -7,107 +7,109 @@ use dps_domain::inventory::Entry;
 use dps_domain::{Failure, Hostname, Timestamp};
 use secrecy::SecretString;
 
-/// A certificate on its way to an edge.
+/// A certificate to deploy at an edge.
 #[derive(Debug, Clone)]
-pub struct Deployment {
-    /// The name it is served for.
+pub struct DeployRequest {
+    /// Server name (SNI) that selects the certificate.
     pub hostname: Hostname,
     /// Chain, leaf first, PEM.
     pub chain_pem: String,
-    /// Its private key, PEM.
+    /// Private key, PEM.
     pub key_pem: SecretString,
-    /// SHA-256 of the leaf's DER, lower-case hex.
+    /// SHA-256 of the DER of the leaf, 64 lower-case hex digits.
     pub fingerprint: String,
-    /// Orders certificates of one hostname: an edge refuses an older one.
+    /// Order of the certificates of one hostname: an edge refuses a lower one than it holds.
     pub generation: u64,
 }
 
 /// One edge.
 #[async_trait]
 pub trait Edge: Send + Sync {
-    /// Its name in logs and reports: the agent's base URL.
+    /// The edge's name in logs and reports: the agent's base URL.
     fn name(&self) -> &str;
 
-    /// Makes the edge answer `token` with `key_authorization`, and proves that it does.
+    /// Publishes a challenge; `Ok` only after the edge answered `token` with `key_authorization`.
     async fn publish_challenge(
         &self,
         token: &str,
         key_authorization: &str,
     ) -> Result<(), EdgeError>;
 
-    /// Withdraws a challenge; no error when it is not there.
+    /// Withdraws a challenge; no error if it is not published.
     async fn withdraw_challenge(&self, token: &str) -> Result<(), EdgeError>;
 
-    /// Applies a certificate; `Ok` only after the edge presented it in a TLS handshake.
-    async fn apply(&self, deployment: &Deployment) -> Result<(), EdgeError>;
+    /// Deploys a certificate; `Ok` only after the edge presented it in a TLS handshake.
+    async fn deploy(&self, request: &DeployRequest) -> Result<(), EdgeError>;
 
-    /// Applies many certificates in as few calls as possible; the results are in their order. After
-    /// a call that failed as a whole nothing more is asked.
-    async fn apply_batch(&self, deployments: &[Deployment]) -> Vec<Result<(), EdgeError>>;
+    /// Deploys many certificates in as few calls as possible; returns results in their order. After
+    /// a call that failed as a whole, no further call is made.
+    async fn deploy_batch(&self, requests: &[DeployRequest]) -> Vec<Result<(), EdgeError>>;
 
-    /// Undeploys a hostname; no error when it is not there. With a generation, a newer certificate
-    /// stays.
-    async fn remove(&self, hostname: &Hostname, up_to: Option<u64>) -> Result<Removal, EdgeError>;
+    /// Undeploys a hostname; no error if the edge does not hold it. With `up_to`, a certificate of a
+    /// higher generation is kept.
+    async fn undeploy(
+        &self,
+        hostname: &Hostname,
+        up_to: Option<u64>,
+    ) -> Result<UndeployResult, EdgeError>;
 
-    /// Answers if the edge can take and serve certificates.
+    /// Returns the edge's health; `Ok` only if it can install and serve certificates.
     async fn check(&self) -> Result<EdgeHealth, EdgeError>;
 
-    /// A page of what it holds, in the order of hostnames; `cursor` is that of the page before.
+    /// Returns a page of the inventory, in order of hostnames; `cursor` is the previous page's `next`.
     async fn inventory(&self, cursor: Option<&str>, limit: u32)
     -> Result<InventoryPage, EdgeError>;
 }
 
-/// The result of a removal.
+/// Result of [`Edge::undeploy`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Removal {
-    /// The edge serves nothing of the hostname.
+pub enum UndeployResult {
+    /// The edge holds no certificate of the hostname.
     Done,
-    /// The edge serves a newer certificate than the one to be removed.
-    NewerStays,
+    /// The edge holds a newer certificate, and kept it.
+    NewerKept,
 }
 
-/// How an edge that works is.
+/// State of an edge that works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EdgeHealth {
-    /// When its agent was started: another moment than before means that it may have lost what it
-    /// had. `None` if it does not say.
+    /// Start of the agent. If it changed, the agent was restarted and may have lost certificates.
+    /// `None` if the agent does not report it.
     pub started_at: Option<Timestamp>,
 }
 
-/// A page of what an edge holds.
+/// A page of an edge's inventory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InventoryPage {
-    /// Its certificates.
+    /// Certificates of this page.
     pub entries: Vec<Entry>,
-    /// Gets the next page; `None` on the last.
+    /// Cursor of the next page; `None` on the last.
     pub next: Option<String>,
-    /// The [`InventoryDigest`](dps_domain::inventory::InventoryDigest) of all that it holds, in
-    /// hex.
+    /// [`InventoryDigest`](dps_domain::inventory::InventoryDigest) of the whole inventory, in hex.
     pub digest: String,
 }
 
-/// Tells which edges there are, where that is not fixed.
+/// Finds the edges that are not configured one by one.
 #[async_trait]
 pub trait EdgeDirectory: Send + Sync {
-    /// Every edge that there is now. The same edge keeps its name.
+    /// Returns every edge that exists now. An edge keeps its name.
     async fn find(&self) -> Result<Vec<Arc<dyn Edge>>, DirectoryError>;
 
-    /// Whether an edge needs no operator's approval, because its name is among those that the
-    /// configuration allows.
+    /// True if the configuration allows the name, so that the edge needs no operator's approval.
     fn is_allowed(&self, _name: &str) -> bool {
         false
     }
 
-    /// An edge by its name, to go on with while the directory does not answer.
+    /// Returns an edge by its name, for use while the directory does not answer.
     fn recall(&self, name: &str) -> Option<Arc<dyn Edge>>;
 }
 
-/// The directory does not say which edges there are.
+/// The directory did not answer; the text is the cause.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("it is not known which edges there are: {0}")]
 pub struct DirectoryError(pub String);
 
-/// An edge did not do what was asked.
+/// A call to an edge failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EdgeError {
     /// No connection, no answer in time, or an answer that means the edge is not working.
@@ -134,7 +136,7 @@ pub enum EdgeError {
         /// The agent's reason.
         detail: String,
     },
-    /// The edge presents another certificate than the one applied.
+    /// The edge presents another certificate than the one deployed.
     #[error("the edge {edge} presents another certificate: {detail}")]
     Mismatch {
         /// The edge.
@@ -142,9 +144,8 @@ pub enum EdgeError {
         /// The presented certificate, in words.
         detail: String,
     },
-    /// Our own machine could not call: no descriptor, no memory, no route. Says nothing about the
-    /// edge.
-    #[error("our own machine could not call the edge {edge}: {detail}")]
+    /// A local fault, such as no descriptor, no memory or no route. Says nothing about the edge.
+    #[error("local fault: no request could be sent to the edge {edge}: {detail}")]
     Local {
         /// The edge.
         edge: String,
@@ -153,22 +154,21 @@ pub enum EdgeError {
     },
 }
 
-/// The consequence of an error of an edge for the work that met it. Everything that treats one
-/// error differently from another goes by this.
+/// Class of an edge's error. All decisions about errors use the class, not the error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EdgeDisposition {
-    /// Our own machine failed: nothing was learned about the edge.
+    /// A local fault: nothing was learned about the edge.
     Local,
-    /// The edge does not work, whatever is asked of it.
+    /// The edge does not work; any other call would fail too.
     Unreachable,
-    /// The edge works and did not do this.
+    /// The edge works and refused this request.
     Refused,
-    /// The edge has something newer: there is nothing to do.
+    /// The edge holds a newer certificate; nothing to do.
     Superseded,
 }
 
 impl EdgeDisposition {
-    /// Whether other calls to the edge would fail the same way now.
+    /// True if other calls to the edge would fail the same way now.
     pub const fn stops_all_calls(self) -> bool {
         match self {
             Self::Local | Self::Unreachable => true,
@@ -178,7 +178,7 @@ impl EdgeDisposition {
 }
 
 impl EdgeError {
-    /// Returns the consequence for the work that met the error.
+    /// Returns the class of the error.
     pub const fn disposition(&self) -> EdgeDisposition {
         match self {
             Self::Local { .. } => EdgeDisposition::Local,
@@ -188,7 +188,7 @@ impl EdgeError {
         }
     }
 
-    /// The words of the edge, or of the system.
+    /// Returns the message of the edge, or of the system.
     pub fn detail(&self) -> &str {
         match self {
             Self::Unreachable { detail, .. }

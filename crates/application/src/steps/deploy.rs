@@ -10,7 +10,7 @@ use super::edges::{self, Unreached};
 use super::fault::Fault;
 use super::undeploy;
 use crate::crash_point::{self, Effect};
-use crate::edges::deployment::deployment;
+use crate::edges::deployment::deploy_request;
 use crate::ports::Edge;
 use crate::ports::store::StoredCertificate;
 use crate::ports::store::{Deployed, comparison_task};
@@ -31,7 +31,7 @@ pub(super) async fn deploy(context: &StepContext<'_>, id: CertificateId) -> Resu
         };
         return Ok(Outcome::failed(failure, Then::NewOrder { rest: false }));
     }
-    let unreached = apply_everywhere(context, &stored).await?;
+    let unreached = deploy_everywhere(context, &stored).await?;
     // A removal meanwhile took our lease and may have passed the edges before us.
     let record = service.store.domain(context.record.id).await?;
     if record.is_none_or(|record| matches!(record.phase, Phase::Leaving | Phase::Gone)) {
@@ -70,23 +70,23 @@ pub(super) async fn deploy(context: &StepContext<'_>, id: CertificateId) -> Resu
     })
 }
 
-async fn apply_everywhere(
+async fn deploy_everywhere(
     context: &StepContext<'_>,
     stored: &StoredCertificate,
 ) -> Result<Option<Unreached>, Fault> {
     let service = context.service;
     let certificate = &stored.certificate;
-    let deployment = deployment(service, stored)?;
-    let apply = |edge: Arc<dyn Edge>| {
-        let deployment = &deployment;
+    let request = deploy_request(service, stored)?;
+    let deploy = |edge: Arc<dyn Edge>| {
+        let request = &request;
         async move {
             crash_point::before(Effect::EdgeApply);
-            let result = edge.apply(deployment).await;
+            let result = edge.deploy(request).await;
             crash_point::after(Effect::EdgeApply);
             result
         }
     };
-    let reach = edges::reach(service, apply).await?;
+    let reach = edges::reach(service, deploy).await?;
     let fingerprint = certificate.facts.fingerprint.as_str();
     context.evidence.note("fingerprint", fingerprint);
     context.evidence.edges(&reach.names(), &reach.unreachable);

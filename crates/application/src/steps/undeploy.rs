@@ -10,7 +10,7 @@ use super::edges;
 use super::edges::Reach;
 use super::fault::Fault;
 use crate::ports::Edge;
-use crate::ports::edge::Removal;
+use crate::ports::edge::UndeployResult;
 use crate::ports::store::comparison_task;
 use dps_domain::outcome::Outcome;
 
@@ -42,18 +42,18 @@ pub(super) async fn undeploy(context: &StepContext<'_>) -> Result<Outcome, Fault
 pub(super) async fn take_down(context: &StepContext<'_>, generation: u64) -> Result<Reach, Fault> {
     let (service, record) = (context.service, context.record);
     let newer_at: Mutex<Vec<String>> = Mutex::default();
-    let remove = |edge: Arc<dyn Edge>| {
+    let undeploy = |edge: Arc<dyn Edge>| {
         let newer_at = &newer_at;
         async move {
-            let removal = edge.remove(&record.hostname, Some(generation)).await?;
-            if removal == Removal::NewerStays {
+            let result = edge.undeploy(&record.hostname, Some(generation)).await?;
+            if result == UndeployResult::NewerKept {
                 let mut names = newer_at.lock().unwrap_or_else(PoisonError::into_inner);
                 names.push(edge.name().to_owned());
             }
             Ok(())
         }
     };
-    let reach = edges::reach(service, remove).await?;
+    let reach = edges::reach(service, undeploy).await?;
     for edge in reach.names() {
         service.store.edge_forget_deployed(record.id, edge).await?;
     }

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use dps_application::ports::edge::{Deployment, EdgeError, EdgeHealth, InventoryPage, Removal};
+use dps_application::ports::edge::{
+    DeployRequest, EdgeError, EdgeHealth, InventoryPage, UndeployResult,
+};
 use dps_application::ports::metrics::AcmeWait;
 use dps_application::ports::metrics::LocalParty;
 use dps_application::ports::{
@@ -206,16 +208,16 @@ impl Edge for FakeEdge {
         Ok(())
     }
 
-    async fn apply(&self, deployment: &Deployment) -> Result<(), EdgeError> {
+    async fn deploy(&self, request: &DeployRequest) -> Result<(), EdgeError> {
         assert!(
-            deployment.key_pem.expose_secret() == CERTIFICATE_KEY,
+            request.key_pem.expose_secret() == CERTIFICATE_KEY,
             "the key arrives in clear at the edge"
         );
         let mut served = self.works()?.served.lock().unwrap();
-        let key = deployment.hostname.to_string();
+        let key = request.hostname.to_string();
         if served
             .get(&key)
-            .is_some_and(|entry| entry.generation > deployment.generation)
+            .is_some_and(|entry| entry.generation > request.generation)
         {
             return Err(EdgeError::Newer {
                 edge: self.name().to_owned(),
@@ -223,19 +225,19 @@ impl Edge for FakeEdge {
             });
         }
         let entry = Entry {
-            hostname: deployment.hostname.clone(),
-            fingerprint: deployment.fingerprint.clone(),
-            generation: deployment.generation,
-            not_after: Leaf::read(&deployment.chain_pem).unwrap().not_after,
+            hostname: request.hostname.clone(),
+            fingerprint: request.fingerprint.clone(),
+            generation: request.generation,
+            not_after: Leaf::read(&request.chain_pem).unwrap().not_after,
         };
         served.insert(key, entry);
         Ok(())
     }
 
-    async fn apply_batch(&self, deployments: &[Deployment]) -> Vec<Result<(), EdgeError>> {
+    async fn deploy_batch(&self, requests: &[DeployRequest]) -> Vec<Result<(), EdgeError>> {
         let mut results = Vec::new();
-        for deployment in deployments {
-            results.push(self.apply(deployment).await);
+        for request in requests {
+            results.push(self.deploy(request).await);
         }
         results
     }
@@ -272,14 +274,18 @@ impl Edge for FakeEdge {
         })
     }
 
-    async fn remove(&self, hostname: &Hostname, up_to: Option<u64>) -> Result<Removal, EdgeError> {
+    async fn undeploy(
+        &self,
+        hostname: &Hostname,
+        up_to: Option<u64>,
+    ) -> Result<UndeployResult, EdgeError> {
         let mut served = self.up()?.served.lock().unwrap();
         let stays = |held: &Entry| up_to.is_some_and(|up_to| held.generation > up_to);
         if served.get(hostname.as_str()).is_some_and(stays) {
-            return Ok(Removal::NewerStays);
+            return Ok(UndeployResult::NewerKept);
         }
         served.remove(hostname.as_str());
-        Ok(Removal::Done)
+        Ok(UndeployResult::Done)
     }
 }
 

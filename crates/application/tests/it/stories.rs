@@ -264,7 +264,7 @@ async fn a_removal_takes_down_what_its_domain_was_served_with_and_no_later_claim
     assert_eq!(world.edges.served(HOST), Some(theirs.clone()));
     // The worker had read its generation before it was suspended.
     for edge in world.service.fleet.members().iter() {
-        edge.remove(&record.hostname, generation).await.unwrap();
+        edge.undeploy(&record.hostname, generation).await.unwrap();
     }
     assert_eq!(world.edges.served(HOST), Some(theirs));
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dps_application::ports::edge::{Deployment, EdgeError, InventoryPage};
+use dps_application::ports::edge::{DeployRequest, EdgeError, InventoryPage};
 use dps_domain::inventory::{Entry, InventoryDigest};
 use dps_domain::{Hostname, Timestamp};
 use secrecy::ExposeSecret as _;
@@ -212,21 +212,21 @@ impl EdgeFleet {
         }
     }
 
-    fn apply(&self, edge: usize, deployment: &Deployment) -> Result<(), EdgeError> {
+    fn deploy(&self, edge: usize, request: &DeployRequest) -> Result<(), EdgeError> {
         let rejected = |reason: &str| EdgeError::Rejected {
             edge: self.edges[edge].name.clone(),
             reason: reason.to_owned(),
         };
-        let leaf = Leaf::read(&deployment.chain_pem).ok_or_else(|| rejected("not a chain"))?;
-        let number = names::number(&deployment.hostname)
-            .filter(|_| leaf.name == deployment.hostname.as_str())
+        let leaf = Leaf::read(&request.chain_pem).ok_or_else(|| rejected("not a chain"))?;
+        let number = names::number(&request.hostname)
+            .filter(|_| leaf.name == request.hostname.as_str())
             .ok_or_else(|| rejected("it is for another name"))?;
-        if deployment.key_pem.expose_secret() != CERTIFICATE_KEY {
+        if request.key_pem.expose_secret() != CERTIFICATE_KEY {
             return Err(rejected("the key is not the certificate's"));
         }
         if self
             .served(edge, number)
-            .is_some_and(|served| served.generation > deployment.generation)
+            .is_some_and(|served| served.generation > request.generation)
         {
             return Err(EdgeError::Newer {
                 edge: self.edges[edge].name.clone(),
@@ -236,11 +236,11 @@ impl EdgeFleet {
         let new = Served {
             serial: leaf.serial,
             not_after: leaf.not_after.unix_micros(),
-            generation: deployment.generation,
+            generation: request.generation,
             is_counted: self.names.pointing_since(number).is_some(),
             is_seen_expired: false,
         };
-        self.replace(edge, number, &deployment.hostname, new);
+        self.replace(edge, number, &request.hostname, new);
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::held::Held;
-use crate::edges::deployment::deployment;
+use crate::edges::deployment::deploy_request;
 use crate::ports::Edge;
 use crate::ports::edge::{EdgeDisposition, EdgeError};
 use crate::ports::fleet::Comparison;
@@ -214,7 +214,7 @@ impl InventoryComparison<'_> {
         let size = u32::try_from(batch.len()).unwrap_or(u32::MAX);
         let ends = Instant::now() + Duration::from_secs(1) * size / rate;
         let (service, edge) = (self.service, self.edge);
-        let (mut deployments, mut deployed) = (Vec::new(), Vec::new());
+        let (mut requests, mut deployed) = (Vec::new(), Vec::new());
         for desired in batch {
             let stored = match service.store.certificate(desired.certificate_id).await {
                 Err(error @ StoreError::Corrupt { .. }) => {
@@ -226,9 +226,9 @@ impl InventoryComparison<'_> {
             };
             // Deleted meanwhile: a newer certificate has replaced it and was deployed.
             let Some(stored) = stored else { continue };
-            match deployment(service, &stored) {
-                Ok(deployment) => {
-                    deployments.push(deployment);
+            match deploy_request(service, &stored) {
+                Ok(request) => {
+                    requests.push(request);
                     deployed.push(Deployed {
                         domain_id: desired.domain_id,
                         certificate_id: desired.certificate_id,
@@ -244,13 +244,12 @@ impl InventoryComparison<'_> {
                 }
             }
         }
-        let results = edge.apply_batch(&deployments).await;
+        let results = edge.deploy_batch(&requests).await;
         let (mut done, mut refused, mut broken) = (Vec::new(), 0, None);
-        for (result, (deployment, deployed)) in
-            results.into_iter().zip(deployments.iter().zip(deployed))
+        for (result, (request, deployed)) in results.into_iter().zip(requests.iter().zip(deployed))
         {
             match result {
-                Ok(()) => done.push((&deployment.hostname, deployed)),
+                Ok(()) => done.push((&request.hostname, deployed)),
                 Err(error) => match error.disposition() {
                     EdgeDisposition::Superseded => {}
                     EdgeDisposition::Unreachable | EdgeDisposition::Local => {
@@ -258,7 +257,7 @@ impl InventoryComparison<'_> {
                     }
                     EdgeDisposition::Refused => {
                         refused += 1;
-                        let host = &deployment.hostname;
+                        let host = &request.hostname;
                         tracing::error!(domain.hostname = %host, %error, "edge.refused");
                     }
                 },

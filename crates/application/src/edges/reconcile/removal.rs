@@ -4,7 +4,7 @@ use dps_domain::inventory::Entry;
 use dps_domain::{Hostname, Phase};
 
 use super::comparison::{CompareError, InventoryComparison};
-use crate::ports::edge::{EdgeError, Removal};
+use crate::ports::edge::{EdgeError, UndeployResult};
 use crate::ports::store::{Deployed, StoreError};
 
 impl InventoryComparison<'_> {
@@ -22,7 +22,7 @@ impl InventoryComparison<'_> {
             other => other?,
         };
         if record.is_none_or(|record| is_removed(&record.phase))
-            && self.remove(hostname, deployed.generation).await?
+            && self.undeploy(hostname, deployed.generation).await?
         {
             store
                 .edge_forget_deployed(deployed.domain_id, self.edge.name())
@@ -32,11 +32,11 @@ impl InventoryComparison<'_> {
     }
 
     /// Undeploys a certificate; returns whether it did. A refusal does not end the comparison.
-    async fn remove(&self, hostname: &Hostname, generation: u64) -> Result<bool, EdgeError> {
-        match self.edge.remove(hostname, Some(generation)).await {
-            Ok(Removal::Done) => Ok(true),
+    async fn undeploy(&self, hostname: &Hostname, generation: u64) -> Result<bool, EdgeError> {
+        match self.edge.undeploy(hostname, Some(generation)).await {
+            Ok(UndeployResult::Done) => Ok(true),
             // Deployed after the inventory was read.
-            Ok(Removal::NewerStays) => Ok(false),
+            Ok(UndeployResult::NewerKept) => Ok(false),
             Err(error) if error.disposition().stops_all_calls() => Err(error),
             Err(error) => {
                 tracing::error!(domain.hostname = %hostname, edge.name = self.edge.name(), %error, "edge.removal_refused");
@@ -59,7 +59,7 @@ impl InventoryComparison<'_> {
         };
         match record {
             Some(record) if is_removed(&record.phase) => {
-                if self.remove(&entry.hostname, entry.generation).await? {
+                if self.undeploy(&entry.hostname, entry.generation).await? {
                     store
                         .edge_forget_deployed(record.id, self.edge.name())
                         .await?;
@@ -67,7 +67,7 @@ impl InventoryComparison<'_> {
                 }
             }
             _ if entry.not_after <= self.service.now() => {
-                self.removed += u64::from(self.remove(&entry.hostname, entry.generation).await?);
+                self.removed += u64::from(self.undeploy(&entry.hostname, entry.generation).await?);
             }
             // Its first certificate is being deployed.
             Some(_) => {}

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use dps_application::ports::edge::{Deployment, EdgeError, EdgeHealth, InventoryPage, Removal};
+use dps_application::ports::edge::{
+    DeployRequest, EdgeError, EdgeHealth, InventoryPage, UndeployResult,
+};
 use dps_application::ports::{Edge, HttpProbe};
 use dps_domain::Hostname;
 use dps_domain::probe::ProbeAnswer;
@@ -75,8 +77,8 @@ impl Edge for EdgePort {
         .await
     }
 
-    async fn apply(&self, deployment: &Deployment) -> Result<(), EdgeError> {
-        let result = self.call(|| self.fleet.apply(self.index, deployment)).await;
+    async fn deploy(&self, request: &DeployRequest) -> Result<(), EdgeError> {
+        let result = self.call(|| self.fleet.deploy(self.index, request)).await;
         if matches!(result, Err(EdgeError::Newer { .. })) {
             self.fleet.refused_as_older.count();
         }
@@ -85,15 +87,19 @@ impl Edge for EdgePort {
 
     /// Applies a batch of a reconciliation. A deployment may have overtaken it, so a certificate
     /// refused as older is not counted as a fault.
-    async fn apply_batch(&self, deployments: &[Deployment]) -> Vec<Result<(), EdgeError>> {
-        let apply = |deployment| self.fleet.apply(self.index, deployment);
+    async fn deploy_batch(&self, requests: &[DeployRequest]) -> Vec<Result<(), EdgeError>> {
+        let deploy = |request| self.fleet.deploy(self.index, request);
         let results = self
-            .call(|| Ok(deployments.iter().map(apply).collect()))
+            .call(|| Ok(requests.iter().map(deploy).collect()))
             .await;
-        results.unwrap_or_else(|error| deployments.iter().map(|_| Err(error.clone())).collect())
+        results.unwrap_or_else(|error| requests.iter().map(|_| Err(error.clone())).collect())
     }
 
-    async fn remove(&self, hostname: &Hostname, up_to: Option<u64>) -> Result<Removal, EdgeError> {
+    async fn undeploy(
+        &self,
+        hostname: &Hostname,
+        up_to: Option<u64>,
+    ) -> Result<UndeployResult, EdgeError> {
         self.call(|| {
             let number = names::number(hostname);
             let held = number.and_then(|number| {
@@ -102,14 +108,14 @@ impl Edge for EdgePort {
                     .map(|held| (number, held))
             });
             let Some((number, held)) = held else {
-                return Ok(Removal::Done);
+                return Ok(UndeployResult::Done);
             };
             if up_to.is_some_and(|up_to| held.generation > up_to) {
-                return Ok(Removal::NewerStays);
+                return Ok(UndeployResult::NewerKept);
             }
             self.fleet
                 .replace(self.index, number, hostname, Served::default());
-            Ok(Removal::Done)
+            Ok(UndeployResult::Done)
         })
         .await
     }
