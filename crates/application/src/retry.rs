@@ -1,4 +1,4 @@
-//! Writes that must not be lost to a database that is away for a moment.
+//! Writes that are repeated while the database is unavailable.
 
 use std::time::Duration;
 
@@ -6,18 +6,17 @@ use dps_domain::with_causes;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use crate::ports::store::StoreError;
+use crate::ports::store::{StoreError, WriteResult};
 
-/// The pause after the first failure; it doubles up to [`LAST_PAUSE`].
+/// Pause after the first failure; doubles up to [`LAST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(2);
-/// Nothing is insisted on for longer, so that a service asked to stop while its database is away
-/// does stop.
+/// Longest time for which a write is repeated. A service that is asked to stop while its database
+/// is unavailable does stop.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
-/// Repeats a write while the store is unavailable, until `deadline` or for half a minute. The write
-/// must be harmless a second time: nobody knows whether a commit whose answer was lost has
-/// happened.
+/// Repeats a write while the store is unavailable, until `deadline` or for [`TIME_LIMIT`]. The
+/// write must be idempotent: a commit whose response was lost may have happened.
 pub(crate) async fn retry_while_unavailable<T, F>(
     deadline: Instant,
     write: impl Fn() -> F,
@@ -39,15 +38,15 @@ where
     }
 }
 
-/// Writes all in one go; if that fails, insists on each by itself, so that one which cannot be
-/// written keeps no other from it.
+/// Writes all in one call. If that fails, repeats each write on its own, so that one which fails
+/// does not prevent the others.
 pub(crate) async fn retry_all_while_unavailable<'a, T, F>(
     deadline: Instant,
     all: &'a [T],
     write: impl Fn(&'a [T]) -> F,
-) -> Vec<Result<bool, StoreError>>
+) -> Vec<Result<WriteResult, StoreError>>
 where
-    F: Future<Output = Result<Vec<bool>, StoreError>>,
+    F: Future<Output = Result<Vec<WriteResult>, StoreError>>,
 {
     let write = &write;
     match write(all).await {
@@ -56,7 +55,8 @@ where
             tracing::warn!(error = %with_causes(&error), "store.writes_repeated_one_by_one");
             let each = all.iter().map(|one| {
                 retry_while_unavailable(deadline, move || async move {
-                    Ok(write(std::slice::from_ref(one)).await? == [true])
+                    let results = write(std::slice::from_ref(one)).await?;
+                    Ok(results.first().copied().unwrap_or(WriteResult::LeaseLost))
                 })
             });
             join_all(each).await
@@ -69,6 +69,7 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
+    use crate::ports::store::WriteResult::{LeaseLost, Written};
 
     fn unavailable() -> StoreError {
         StoreError::Unavailable {
@@ -83,18 +84,19 @@ mod tests {
             if some.contains(&2) {
                 Err(unavailable())
             } else {
-                Ok(some.iter().map(|one| *one != 3).collect())
+                let result = |one: &u8| if *one == 3 { LeaseLost } else { Written };
+                Ok(some.iter().map(result).collect())
             }
         };
         let deadline = Instant::now() + Duration::from_secs(60);
         let together = retry_all_while_unavailable(deadline, &[1, 3, 4], store).await;
         assert!(
-            matches!(together[..], [Ok(true), Ok(false), Ok(true)]),
+            matches!(together[..], [Ok(Written), Ok(LeaseLost), Ok(Written)]),
             "{together:?}"
         );
         let apart = retry_all_while_unavailable(deadline, &[1, 2, 3, 4], store).await;
         assert!(
-            matches!(apart[..], [Ok(true), Err(_), Ok(false), Ok(true)]),
+            matches!(apart[..], [Ok(Written), Err(_), Ok(LeaseLost), Ok(Written)]),
             "{apart:?}"
         );
     }

@@ -12,7 +12,7 @@ use dps_application::ports::store::{
 use dps_application::ports::store::{
     Debit, DomainEvent, DomainFilter, DomainRecord, Lease, NewCertificate, OutboxLease,
     RecordWrite, SUPERSEDED_KEY_GRACE, SecretRow, StoreError, StoredAccount, StoredCertificate,
-    StoredChallenge, StoredOrder, Taken,
+    StoredChallenge, StoredOrder, Taken, WriteResult,
 };
 use dps_application::ports::vault::{SealedSecret, SecretPurpose};
 use dps_domain::lane::Lane;
@@ -137,7 +137,7 @@ impl LeaseStore for Store {
     async fn complete_all(
         &self,
         outcomes: &[(LeaseToken, RecordWrite)],
-    ) -> Result<Vec<bool>, StoreError> {
+    ) -> Result<Vec<WriteResult>, StoreError> {
         lease::complete_all(&self.database, outcomes, self.rules().await?).await
     }
 

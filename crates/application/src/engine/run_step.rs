@@ -19,7 +19,7 @@ use super::count::count;
 use super::step_log::{log_level, log_recorded};
 use crate::crash_point::{self, Effect};
 use crate::ports::WakeSignal;
-use crate::ports::store::{DomainRecord, Lease, RecordWrite, StoreError};
+use crate::ports::store::{DomainRecord, Lease, RecordWrite, StoreError, WriteResult};
 use crate::retry::{retry_all_while_unavailable, retry_while_unavailable};
 use crate::service::Service;
 use crate::steps::{self, Evidence};
@@ -255,11 +255,14 @@ async fn store_outcomes(service: &Service, lane: Lane, deadline: Instant, done: 
     crash_point::before(Effect::OutcomeSave);
     let recorded =
         retry_all_while_unavailable(deadline, &done, |some| service.store.complete_all(some)).await;
-    if recorded.iter().any(|recorded| matches!(recorded, Ok(true))) {
+    if recorded
+        .iter()
+        .any(|result| matches!(result, Ok(WriteResult::Written)))
+    {
         crash_point::after(Effect::OutcomeSave);
     }
     for (((_, completion), level), recorded) in done.iter().zip(levels).zip(recorded) {
-        let recorded = recorded.and_then(|held| held.then_some(()).ok_or(StoreError::LeaseLost));
+        let recorded = recorded.and_then(WriteResult::into_result);
         // If the first write was committed but its response was lost, the retry finds the lease
         // gone. So a lost lease sends the signals too: one too many costs a query.
         let may_be_stored = matches!(recorded, Ok(()) | Err(StoreError::LeaseLost));

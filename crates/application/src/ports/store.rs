@@ -25,7 +25,7 @@ pub use accounts::{AccountStore, StoredAccount};
 pub use certificates::{IssuedStore, NewCertificate, SUPERSEDED_KEY_GRACE, StoredCertificate};
 pub use deployments::{Deployed, Deployment, DeploymentStore, Desired};
 pub use error::StoreError;
-pub use leases::{Lease, LeaseStore};
+pub use leases::{Lease, LeaseStore, WriteResult};
 pub use limits::{Debit, LimitStore, Taken};
 pub use orders::{OrderStore, StoredChallenge, StoredOrder};
 pub use outbox::{OutboxLease, OutboxStore};

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dps_application::ports::store::{DomainFilter, DomainRecord, Lease, RecordWrite};
+use dps_application::ports::store::{DomainFilter, DomainRecord, Lease, RecordWrite, WriteResult};
 use dps_application::ports::{CertificateStore, Clock, Randomness};
 use dps_application::{Fleet, FleetPolicy, LanePolicy, Policy, Resolvers, Service, steps, workers};
 use dps_domain::outcome::{Findings, Outcome};
@@ -229,7 +229,7 @@ impl World {
         let completion = settle::settle(&lease.record, outcome, findings, &context).unwrap();
         let outcomes = [(lease.token, completion)];
         let recorded = self.service.store.complete_all(&outcomes).await.unwrap();
-        recorded == [true]
+        recorded == [WriteResult::Written]
     }
 
     /// The step of the record's lane, recorded.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use dps_application::ports::store::{DomainRecord, Lease, RecordWrite, StoreError};
+use dps_application::ports::store::{DomainRecord, Lease, RecordWrite, StoreError, WriteResult};
 use dps_domain::lane::Lane;
 use dps_domain::shard::{QUEUES, SHARDS};
 use dps_domain::{DomainId, LeaseToken, Timestamp};
@@ -208,14 +208,14 @@ impl State {
         due.into_iter().chain(urgent).min()
     }
 
-    /// Answers whether the token was good. The lease goes on as `next` if there is one.
+    /// Writes an outcome, unless the token is stale. The lease is extended as `next` if given.
     pub(super) fn complete(
         &mut self,
         token: LeaseToken,
         completion: &RecordWrite,
         next: Option<(LeaseToken, Timestamp)>,
         retention: Retention,
-    ) -> bool {
+    ) -> WriteResult {
         let new = completion.record();
         let written = self.alter(new.id, |row| {
             if !row.is_held_by(token) {
@@ -230,10 +230,10 @@ impl State {
             true
         });
         if written != Some(true) {
-            return false;
+            return WriteResult::LeaseLost;
         }
         self.accompany(completion, retention);
-        true
+        WriteResult::Written
     }
 
     /// Begins the time of a lease anew.

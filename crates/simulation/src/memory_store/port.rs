@@ -12,7 +12,7 @@ use dps_application::ports::store::{
 use dps_application::ports::store::{
     Debit, DomainEvent, DomainFilter, DomainRecord, Lease, NewCertificate, OutboxLease,
     RecordWrite, SUPERSEDED_KEY_GRACE, SecretRow, StoreError, StoredAccount, StoredCertificate,
-    StoredChallenge, StoredOrder, Taken,
+    StoredChallenge, StoredOrder, Taken, WriteResult,
 };
 use dps_application::ports::vault::{SealedSecret, SecretPurpose};
 use dps_domain::lane::Lane;
@@ -125,12 +125,12 @@ impl LeaseStore for MemoryStore {
     async fn complete_all(
         &self,
         outcomes: &[(LeaseToken, RecordWrite)],
-    ) -> Result<Vec<bool>, StoreError> {
+    ) -> Result<Vec<WriteResult>, StoreError> {
         let mut state = self.state();
-        let recorded = outcomes
+        let results = outcomes
             .iter()
             .map(|(token, completion)| state.complete(*token, completion, None, self.retention));
-        Ok(recorded.collect())
+        Ok(results.collect())
     }
 
     async fn complete_and_extend(
@@ -142,7 +142,8 @@ impl LeaseStore for MemoryStore {
     ) -> Result<Lease, StoreError> {
         let expires_at = self.steady.now() + ttl;
         let mut state = self.state();
-        if !state.complete(token, completion, Some((next, expires_at)), self.retention) {
+        let written = state.complete(token, completion, Some((next, expires_at)), self.retention);
+        if written == WriteResult::LeaseLost {
             state.prolong(completion.record().id, next, expires_at)?;
         }
         let row = state.rows.get(&completion.record().id);

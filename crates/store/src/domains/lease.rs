@@ -19,7 +19,7 @@
 
 pub(crate) mod statements;
 
-use dps_application::ports::store::{DomainRecord, Lease, RecordWrite, StoreError};
+use dps_application::ports::store::{DomainRecord, Lease, RecordWrite, StoreError, WriteResult};
 use dps_domain::lane::Lane;
 use dps_domain::limits::{BucketKey, Limit};
 use dps_domain::shard::{Round, SHARDS};
@@ -215,18 +215,18 @@ fn moment(row: Option<&Row>) -> Result<Option<Timestamp>, StoreError> {
     }
 }
 
-/// Writes outcomes, in the order of their ids; returns which were written, in the given order.
+/// Writes outcomes in order of their ids; returns the results in the given order.
 // One order of rows prevents deadlocks between replicas. Outcomes that are written together do not
 // change the ledger: its buckets are locked in another order.
 pub(crate) async fn complete_all(
     database: &Database,
     outcomes: &[(LeaseToken, RecordWrite)],
     rules: Rules,
-) -> Result<Vec<bool>, StoreError> {
+) -> Result<Vec<WriteResult>, StoreError> {
     let mut session = database.write("record the outcomes of steps").await?;
     let mut order: Vec<usize> = (0..outcomes.len()).collect();
     order.sort_unstable_by_key(|index| outcomes[*index].1.record().id);
-    let mut recorded = vec![false; outcomes.len()];
+    let mut results = vec![WriteResult::LeaseLost; outcomes.len()];
     for index in order {
         let (token, completion) = &outcomes[index];
         let args = record_args(completion.record(), *token, rules);
@@ -235,10 +235,10 @@ pub(crate) async fn complete_all(
             Err(StoreError::LeaseLost) => continue,
             Err(error) => return Err(error),
         }
-        recorded[index] = true;
+        results[index] = WriteResult::Written;
     }
     session.commit().await?;
-    Ok(recorded)
+    Ok(results)
 }
 
 /// Writes an outcome and extends the lease under the token `next`.

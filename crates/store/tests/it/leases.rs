@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dps_application::ports::store::{DomainRecord, Lease, RecordWrite, StoreError};
+use dps_application::ports::store::{DomainRecord, Lease, RecordWrite, StoreError, WriteResult};
 use dps_domain::phase::Lane;
 use dps_domain::{DomainId, EventKind, Failure, FailureCode, Issuance, LeaseToken, Phase, Status};
 use uuid::Uuid;
@@ -57,10 +57,11 @@ pub(crate) async fn outcomes_are_recorded_together_but_for_those_whose_lease_was
             (lease.token, completion)
         })
         .collect();
-    let recorded = world.store.complete_all(&outcomes).await.unwrap();
+    let results = world.store.complete_all(&outcomes).await.unwrap();
     assert!(world.store.complete_all(&[]).await.unwrap().is_empty());
-    for ((_, completion), recorded) in outcomes.iter().zip(recorded) {
+    for ((_, completion), result) in outcomes.iter().zip(results) {
         let id = completion.record().id;
+        let recorded = result == WriteResult::Written;
         assert_eq!(recorded, id != lost.id);
         let moved = world.read(id).await.phase == completion.record().phase;
         let told = !world.store.events(id, 10).await.unwrap().is_empty();
@@ -68,7 +69,11 @@ pub(crate) async fn outcomes_are_recorded_together_but_for_those_whose_lease_was
     }
     assert_eq!(world.reports(later, 10).await.len(), 2);
     let again = world.store.complete_all(&outcomes).await.unwrap();
-    assert_eq!(again, [false; 3], "an outcome consumes its lease");
+    assert_eq!(
+        again,
+        [WriteResult::LeaseLost; 3],
+        "an outcome consumes its lease"
+    );
 }
 
 /// The record moves on to the preflight, and its report and its line of history go along.

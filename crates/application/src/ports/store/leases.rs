@@ -1,4 +1,4 @@
-//! The leases under which records are stepped.
+//! Leases of records, under which their steps run.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use dps_domain::{DomainId, LeaseToken, Timestamp};
 use super::error::StoreError;
 use super::records::{DomainRecord, RecordWrite};
 
-/// The right to step one record for the time that was asked for, counted from before the asking.
-/// Completing it consumes it.
+/// Exclusive right to run the step of one record until the requested time has passed. The time
+/// counts from before the request. Writing the outcome ends the lease.
 #[derive(Debug)]
 pub struct Lease {
     /// The record as it was when leased.
@@ -20,18 +20,38 @@ pub struct Lease {
     pub token: LeaseToken,
 }
 
-/// The leases under which records are stepped.
+/// Result of one write in [`LeaseStore::complete_all`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteResult {
+    /// The outcome was written and the lease released.
+    Written,
+    /// The token was stale; nothing was written.
+    LeaseLost,
+}
+
+impl WriteResult {
+    /// Returns [`StoreError::LeaseLost`] if nothing was written.
+    pub const fn into_result(self) -> Result<(), StoreError> {
+        match self {
+            Self::Written => Ok(()),
+            Self::LeaseLost => Err(StoreError::LeaseLost),
+        }
+    }
+}
+
+/// Leases of records, under which their steps run.
 #[async_trait]
 pub trait LeaseStore: Send + Sync {
-    /// Leases up to `limit` records of a lane that are due at `now` and that nobody holds, for
-    /// `ttl`, and counts the attempt. Whether somebody holds a record is judged by the store's own
-    /// time, not by `now`: replicas' clocks may jump. Tenants take turns: many due records of one
-    /// do not keep those of another waiting. Among one tenant's the longest due comes first. A row
-    /// that cannot be read is parked for a while with `INTERNAL` and a log line, and stops no
-    /// other.
+    /// Leases up to `limit` records of a lane that are due at `now` and not leased, for `ttl`, and
+    /// counts the attempt.
     ///
-    /// Renewals that became urgent while they waited in another lane are in [`Lane::Urgent`] when
-    /// that is acquired from.
+    /// - The store's own clock decides whether a lease has ended, since replicas' clocks may jump.
+    /// - Tenants take turns, so that many due records of one do not delay another's. Within a
+    ///   tenant, the longest due comes first.
+    /// - A row that cannot be read is postponed with `INTERNAL` and a log line. The others are
+    ///   leased all the same.
+    /// - A renewal that became urgent while it waited in another lane is leased from
+    ///   [`Lane::Urgent`].
     async fn acquire_due(
         &self,
         lane: Lane,
@@ -40,8 +60,8 @@ pub trait LeaseStore: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Lease>, StoreError>;
 
-    /// The same for the queue of first issues. It leases no more records than the bucket of the
-    /// account's orders has tokens, and takes a token for each in the same transaction.
+    /// As [`Self::acquire_due`] for [`Lane::OrderQueue`]. Leases no more records than the bucket of
+    /// the account's orders has tokens, and takes a token for each in the same transaction.
     async fn acquire_queued(
         &self,
         (orders, limit): (&BucketKey, &Limit),
@@ -50,25 +70,24 @@ pub trait LeaseStore: Send + Sync {
         most: usize,
     ) -> Result<Vec<Lease>, StoreError>;
 
-    /// How many records wait in a lane, due or not; counted up to `most`.
+    /// Returns the number of records in a lane, due or not; counted up to `most`.
     async fn waiting(&self, lane: Lane, most: u32) -> Result<u32, StoreError>;
 
-    /// When the next record of the lane can be acquired.
+    /// Returns when the next record of the lane can be leased; `None` if it holds none.
     async fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError>;
 
-    /// Records outcomes and releases their leases in one transaction; returns for each whether it
-    /// was recorded. Nothing is written of one whose token is stale, and the others are recorded
-    /// all the same. `cabinet_version` is left as the store has it, since the outbox moves it
-    /// meanwhile.
+    /// Writes outcomes and releases their leases in one transaction; returns a result for each, in
+    /// their order. A stale token does not prevent the other writes. `cabinet_version` keeps the
+    /// store's value, which the outbox may have changed meanwhile.
     async fn complete_all(
         &self,
         outcomes: &[(LeaseToken, RecordWrite)],
-    ) -> Result<Vec<bool>, StoreError>;
+    ) -> Result<Vec<WriteResult>, StoreError>;
 
-    /// Writes the outcome of a step whose record is due for the next one. It is like
-    /// [`Self::complete`], but the lease goes on under the token `next` for `ttl` from now, and the
-    /// attempt is counted. Returns that lease. A retry after a lost response returns it again, with
-    /// a new term; `LeaseLost` if the token is stale.
+    /// Writes the outcome of a step and keeps the record for its next one: the lease is extended
+    /// under the token `next` for `ttl` from now, and the attempt is counted. Returns that lease. A
+    /// retry after a lost response returns it again, with a new term; `LeaseLost` if the token is
+    /// stale.
     async fn complete_and_extend(
         &self,
         token: LeaseToken,
@@ -79,12 +98,11 @@ pub trait LeaseStore: Send + Sync {
 
     /// As [`Self::complete_all`] for one; `LeaseLost` if the token is stale.
     async fn complete(&self, token: LeaseToken, completion: RecordWrite) -> Result<(), StoreError> {
-        match self.complete_all(&[(token, completion)]).await?.as_slice() {
-            [true] => Ok(()),
-            _ => Err(StoreError::LeaseLost),
-        }
+        let results = self.complete_all(&[(token, completion)]).await?;
+        let result = results.first().copied();
+        result.unwrap_or(WriteResult::LeaseLost).into_result()
     }
 
-    /// Gives a lease back untouched, with its attempt.
+    /// Releases a lease whose step was not run; the attempt is not counted.
     async fn release(&self, id: DomainId, token: LeaseToken) -> Result<(), StoreError>;
 }
