@@ -97,20 +97,20 @@ pub(crate) struct Wakes {
 }
 
 impl Wakes {
-    pub(crate) fn of(completion: &RecordWrite, now: Timestamp) -> Self {
-        let record = completion.record();
+    pub(crate) fn of(write: &RecordWrite, now: Timestamp) -> Self {
+        let record = write.record();
         let due_now = record.next_attempt_at.is_some_and(|at| at <= now);
         Self {
             lane: record.lane().filter(|_| due_now),
-            reporter: completion.report.is_some(),
+            reporter: write.report.is_some(),
         }
     }
 
     /// The signal to the reporter alone.
-    pub(crate) const fn of_report(completion: &RecordWrite) -> Self {
+    pub(crate) const fn of_report(write: &RecordWrite) -> Self {
         Self {
             lane: None,
-            reporter: completion.report.is_some(),
+            reporter: write.report.is_some(),
         }
     }
 

@@ -59,21 +59,17 @@ statements! {
 /// Inserts what is new, in one transaction; returns for each whether it was.
 pub(crate) async fn insert_all(
     database: &Database,
-    completions: &[RecordWrite],
+    writes: &[RecordWrite],
     rules: Rules,
 ) -> Result<Vec<bool>, StoreError> {
     let mut session = database.write("insert domains").await?;
-    let mut inserted = Vec::with_capacity(completions.len());
-    for completion in completions {
-        let mut args = record_args(
-            completion.record(),
-            completion.record().cabinet_version,
-            rules,
-        );
-        args.push(completion.record().created_at.into());
+    let mut inserted = Vec::with_capacity(writes.len());
+    for write in writes {
+        let mut args = record_args(write.record(), write.record().cabinet_version, rules);
+        args.push(write.record().created_at.into());
         let new = session.execute(INSERT, args).await? > 0;
         if new {
-            accompany_in_tx(&mut session, completion, rules).await?;
+            accompany_in_tx(&mut session, write, rules).await?;
         }
         inserted.push(new);
     }
@@ -151,13 +147,13 @@ fn like_pattern(text: &str) -> String {
 
 pub(crate) async fn update(
     database: &Database,
-    completion: &RecordWrite,
+    write: &RecordWrite,
     rules: Rules,
 ) -> Result<bool, StoreError> {
     let mut session = database.write("write a domain").await?;
-    let mut args = record_args(completion.record(), completion.record().revision, rules);
-    args.push(completion.record().cabinet_version.into());
-    let at_the_ca = completion
+    let mut args = record_args(write.record(), write.record().revision, rules);
+    args.push(write.record().cabinet_version.into());
+    let at_the_ca = write
         .record()
         .phase
         .issuance()
@@ -166,7 +162,7 @@ pub(crate) async fn update(
     if session.execute(UPDATE, args).await? == 0 {
         return Ok(false);
     }
-    accompany_in_tx(&mut session, completion, rules).await?;
+    accompany_in_tx(&mut session, write, rules).await?;
     session.commit().await?;
     Ok(true)
 }

@@ -46,13 +46,13 @@ impl CertificateStore for Store {
 
 #[async_trait]
 impl RecordStore for Store {
-    async fn domain_insert(&self, completion: RecordWrite) -> Result<bool, StoreError> {
-        let inserted = self.domains_insert(vec![completion]).await?;
+    async fn domain_insert(&self, write: RecordWrite) -> Result<bool, StoreError> {
+        let inserted = self.domains_insert(vec![write]).await?;
         Ok(inserted.contains(&true))
     }
 
-    async fn domains_insert(&self, completions: Vec<RecordWrite>) -> Result<Vec<bool>, StoreError> {
-        domains::insert_all(&self.database, &completions, self.rules().await?).await
+    async fn domains_insert(&self, writes: Vec<RecordWrite>) -> Result<Vec<bool>, StoreError> {
+        domains::insert_all(&self.database, &writes, self.rules().await?).await
     }
 
     async fn domain(&self, id: DomainId) -> Result<Option<DomainRecord>, StoreError> {
@@ -70,8 +70,8 @@ impl RecordStore for Store {
         domains::page(&self.database, filter).await
     }
 
-    async fn domain_update(&self, completion: RecordWrite) -> Result<bool, StoreError> {
-        domains::update(&self.database, &completion, self.rules().await?).await
+    async fn domain_update(&self, write: RecordWrite) -> Result<bool, StoreError> {
+        domains::update(&self.database, &write, self.rules().await?).await
     }
 
     async fn domain_forget(&self, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {
@@ -144,12 +144,12 @@ impl LeaseStore for Store {
     async fn complete_and_extend(
         &self,
         token: LeaseToken,
-        completion: &RecordWrite,
+        write: &RecordWrite,
         next: LeaseToken,
         ttl: Duration,
     ) -> Result<Lease, StoreError> {
         let (rules, term) = (self.rules().await?, self.term(ttl));
-        lease::complete_and_extend(&self.database, token, completion, next, term, rules).await
+        lease::complete_and_extend(&self.database, token, write, next, term, rules).await
     }
 
     async fn release(&self, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {

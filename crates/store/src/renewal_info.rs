@@ -93,10 +93,10 @@ fn info_args(info: &RenewalInfo) -> Vec<Arg> {
 /// Follows the write of a record with that of its poll.
 pub(crate) async fn accompany_in_tx(
     session: &mut Session,
-    completion: &RecordWrite,
+    write: &RecordWrite,
 ) -> Result<(), StoreError> {
-    let id = completion.record().id;
-    match PollChange::of(completion) {
+    let id = write.record().id;
+    match PollChange::of(write) {
         PollChange::Put(certificate, info) => {
             let mut args = args![id, certificate];
             args.extend(info_args(info));

@@ -95,15 +95,15 @@ pub(super) async fn take_page(service: &Service, page: &CabinetPage) -> Result<b
         let looks = join_all(domains.iter().map(|domain| look(service, domain))).await;
         for (domain, look) in domains.iter().zip(looks) {
             // The look-up was made before the domains ahead of it were written.
-            let mut first_of_its_name = |completion: &RecordWrite| {
-                let record = completion.record();
+            let mut first_of_its_name = |write: &RecordWrite| {
+                let record = write.record();
                 arrived.insert(record.hostname.to_string()) & arrived.insert(record.id.to_string())
             };
             match look {
                 Look::Known => {}
-                Look::Arrival(completion) if first_of_its_name(&completion) => {
+                Look::Arrival(write) if first_of_its_name(&write) => {
                     is_news = true;
-                    arrivals.push(*completion);
+                    arrivals.push(*write);
                 }
                 Look::Arrival(_) | Look::Other => {
                     insert(service, std::mem::take(&mut arrivals)).await?;
@@ -140,9 +140,7 @@ async fn look(service: &Service, domain: &CabinetDomain) -> Look {
     }
     plain_arrival(service, domain)
         .await
-        .map_or(Look::Other, |completion| {
-            Look::Arrival(Box::new(completion))
-        })
+        .map_or(Look::Other, |write| Look::Arrival(Box::new(write)))
 }
 
 /// The record of a domain that we have none of; `None` for whatever takes more thought.

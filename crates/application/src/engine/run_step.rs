@@ -261,14 +261,14 @@ async fn store_outcomes(service: &Service, lane: Lane, deadline: Instant, done: 
     {
         crash_point::after(Effect::OutcomeSave);
     }
-    for (((_, completion), level), recorded) in done.iter().zip(levels).zip(recorded) {
+    for (((_, write), level), recorded) in done.iter().zip(levels).zip(recorded) {
         let recorded = recorded.and_then(WriteResult::into_result);
         // If the first write was committed but its response was lost, the retry finds the lease
         // gone. So a lost lease sends the signals too: one too many costs a query.
         let may_be_stored = matches!(recorded, Ok(()) | Err(StoreError::LeaseLost));
-        log_recorded(completion, lane, level, recorded);
+        log_recorded(write, lane, level, recorded);
         if may_be_stored {
-            Wakes::of(completion, now).notify(&service.waker);
+            Wakes::of(write, now).notify(&service.waker);
         }
     }
 }
@@ -281,7 +281,7 @@ async fn record_and_extend(
     recorded_by: Instant,
     done: &FinishedStep,
 ) -> Option<(Lease, Instant)> {
-    let (token, completion) = (&done.token, &done.write);
+    let (token, write) = (&done.token, &done.write);
     let next = LeaseToken::new(service.now(), service.randomness.id_bytes());
     let ttl = service.policy.lease;
     crash_point::before(Effect::OutcomeSave);
@@ -290,15 +290,15 @@ async fn record_and_extend(
         let deadline = lease_deadline(service);
         let lease = service
             .store
-            .complete_and_extend(*token, completion, next, ttl);
+            .complete_and_extend(*token, write, next, ttl);
         Ok((lease.await?, deadline))
     })
     .await;
     if leased.is_ok() {
         crash_point::after(Effect::OutcomeSave);
     }
-    let leased = log_recorded(completion, lane, done.log_level, leased)?;
-    Wakes::of_report(completion).notify(&service.waker);
+    let leased = log_recorded(write, lane, done.log_level, leased)?;
+    Wakes::of_report(write).notify(&service.waker);
     Some(leased)
 }
 

@@ -12,15 +12,15 @@ const MAX_LOGGED: usize = 1024;
 
 /// Logs the step, or the reason why it was not written.
 pub(super) fn log_recorded<T>(
-    completion: &RecordWrite,
+    write: &RecordWrite,
     lane: Lane,
     level: Level,
     recorded: Result<T, StoreError>,
 ) -> Option<T> {
-    let id = completion.record().id;
+    let id = write.record().id;
     match recorded {
         Ok(recorded) => {
-            log(completion, lane, level);
+            log(write, lane, level);
             return Some(recorded);
         }
         Err(StoreError::LeaseLost) => tracing::info!(domain.id = %id, "lease.lost"),
@@ -52,11 +52,11 @@ fn failure_identity(failure: &Failure) -> (FailureCode, Actor, Option<FailureCod
     (failure.code(), failure.actor(), cause)
 }
 
-fn log(completion: &RecordWrite, lane: Lane, level: Level) {
-    let Some(event) = &completion.event else {
+fn log(write: &RecordWrite, lane: Lane, level: Level) {
+    let Some(event) = &write.event else {
         return;
     };
-    let record = completion.record();
+    let record = write.record();
     let took_ms = event.duration.map_or(0, |took| {
         u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
     });

@@ -47,9 +47,9 @@ pub enum PollChange<'a> {
 
 impl<'a> PollChange<'a> {
     /// Returns the change of the poll that a write of the record brings.
-    pub fn of(completion: &'a RecordWrite) -> Self {
-        let phase = &completion.record().phase;
-        match (phase.serving(), &completion.renewal_info) {
+    pub fn of(write: &'a RecordWrite) -> Self {
+        let phase = &write.record().phase;
+        match (phase.serving(), &write.renewal_info) {
             (Some(serving), Some(info)) => Self::Put(serving, info),
             _ if matches!(phase, Phase::Leaving) => Self::Drop,
             (_, _) => Self::Keep,

@@ -42,8 +42,8 @@ fn quiet(record: DomainRecord) -> RecordWrite {
 }
 
 async fn insert(world: &World, records: Vec<DomainRecord>) {
-    let completions: Vec<RecordWrite> = records.into_iter().map(quiet).collect();
-    for some in completions.chunks(500) {
+    let writes: Vec<RecordWrite> = records.into_iter().map(quiet).collect();
+    for some in writes.chunks(500) {
         world
             .service
             .store

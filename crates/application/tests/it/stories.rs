@@ -883,8 +883,8 @@ async fn a_worker_that_slept_through_its_lease_disturbs_nobody_when_it_wakes() {
         )
         .await;
         assert!(matches!(outcome, Outcome::Moved { .. }), "{outcome:?}");
-        let completion = RecordWrite::unchecked(slept.record);
-        let late = world.service.store.complete(slept.token, completion).await;
+        let write = RecordWrite::unchecked(slept.record);
+        let late = world.service.store.complete(slept.token, write).await;
         assert!(matches!(late, Err(StoreError::LeaseLost)), "{late:?}");
         world.settle().await;
         assert_eq!(world.record().await, record, "slept at step {steps_before}");

@@ -52,8 +52,8 @@ impl World {
             1,
             self.service.now(),
         );
-        let completion = RecordWrite::unchecked(record);
-        assert!(self.service.store.domain_insert(completion).await.unwrap());
+        let write = RecordWrite::unchecked(record);
+        assert!(self.service.store.domain_insert(write).await.unwrap());
     }
 
     /// Every domain.
@@ -144,8 +144,8 @@ impl World {
         let mut record = self.record().await;
         record.phase = record.phase.apply(Event::RemovalRequested).unwrap();
         record.next_attempt_at = Some(self.service.now());
-        let completion = RecordWrite::unchecked(record);
-        assert!(self.service.store.domain_update(completion).await.unwrap());
+        let write = RecordWrite::unchecked(record);
+        assert!(self.service.store.domain_update(write).await.unwrap());
     }
 
     /// Writes the record as somebody outside of the lanes does.
@@ -159,8 +159,8 @@ impl World {
         let mut record = self.service.store.domain(id).await.unwrap().unwrap();
         record.next_attempt_at = Some(self.service.now());
         alter(&mut record);
-        let completion = RecordWrite::unchecked(record);
-        assert!(self.service.store.domain_update(completion).await.unwrap());
+        let write = RecordWrite::unchecked(record);
+        assert!(self.service.store.domain_update(write).await.unwrap());
     }
 
     pub(crate) async fn record(&self) -> DomainRecord {
@@ -226,8 +226,8 @@ impl World {
     pub(crate) async fn try_to_record_outcome(&self, lease: Lease, outcome: Outcome) -> bool {
         let context = self.service.settle_context(Duration::ZERO, 0.5);
         let findings = Findings::default();
-        let completion = settle::settle(&lease.record, outcome, findings, &context).unwrap();
-        let outcomes = [(lease.token, completion)];
+        let write = settle::settle(&lease.record, outcome, findings, &context).unwrap();
+        let outcomes = [(lease.token, write)];
         let recorded = self.service.store.complete_all(&outcomes).await.unwrap();
         recorded == [WriteResult::Written]
     }

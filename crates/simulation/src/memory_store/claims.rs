@@ -212,11 +212,11 @@ impl State {
     pub(super) fn complete(
         &mut self,
         token: LeaseToken,
-        completion: &RecordWrite,
+        write: &RecordWrite,
         next: Option<(LeaseToken, Timestamp)>,
         retention: Retention,
     ) -> WriteResult {
-        let new = completion.record();
+        let new = write.record();
         let written = self.alter(new.id, |row| {
             if !row.is_held_by(token) {
                 return false;
@@ -232,7 +232,7 @@ impl State {
         if written != Some(true) {
             return WriteResult::LeaseLost;
         }
-        self.accompany(completion, retention);
+        self.accompany(write, retention);
         WriteResult::Written
     }
 

@@ -38,8 +38,8 @@ impl CertificateStore for MemoryStore {
 
 #[async_trait]
 impl RecordStore for MemoryStore {
-    async fn domain_insert(&self, completion: RecordWrite) -> Result<bool, StoreError> {
-        Ok(self.state().insert(&completion, self.retention))
+    async fn domain_insert(&self, write: RecordWrite) -> Result<bool, StoreError> {
+        Ok(self.state().insert(&write, self.retention))
     }
 
     async fn domain(&self, id: DomainId) -> Result<Option<DomainRecord>, StoreError> {
@@ -57,8 +57,8 @@ impl RecordStore for MemoryStore {
         Ok(self.state().page(filter))
     }
 
-    async fn domain_update(&self, completion: RecordWrite) -> Result<bool, StoreError> {
-        Ok(self.state().update(&completion, self.retention))
+    async fn domain_update(&self, write: RecordWrite) -> Result<bool, StoreError> {
+        Ok(self.state().update(&write, self.retention))
     }
 
     async fn domain_forget(&self, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {
@@ -129,24 +129,24 @@ impl LeaseStore for MemoryStore {
         let mut state = self.state();
         let results = outcomes
             .iter()
-            .map(|(token, completion)| state.complete(*token, completion, None, self.retention));
+            .map(|(token, write)| state.complete(*token, write, None, self.retention));
         Ok(results.collect())
     }
 
     async fn complete_and_extend(
         &self,
         token: LeaseToken,
-        completion: &RecordWrite,
+        write: &RecordWrite,
         next: LeaseToken,
         ttl: Duration,
     ) -> Result<Lease, StoreError> {
         let expires_at = self.steady.now() + ttl;
         let mut state = self.state();
-        let written = state.complete(token, completion, Some((next, expires_at)), self.retention);
+        let written = state.complete(token, write, Some((next, expires_at)), self.retention);
         if written == WriteResult::LeaseLost {
-            state.prolong(completion.record().id, next, expires_at)?;
+            state.prolong(write.record().id, next, expires_at)?;
         }
-        let row = state.rows.get(&completion.record().id);
+        let row = state.rows.get(&write.record().id);
         let record = row.ok_or(StoreError::LeaseLost)?.record.clone();
         Ok(Lease {
             record,

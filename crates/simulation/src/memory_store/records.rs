@@ -63,15 +63,15 @@ impl State {
         Some(result)
     }
 
-    pub(super) fn insert(&mut self, completion: &RecordWrite, retention: Retention) -> bool {
-        let id = completion.record().id;
+    pub(super) fn insert(&mut self, write: &RecordWrite, retention: Retention) -> bool {
+        let id = write.record().id;
         if self.rows.contains_key(&id) {
             return false;
         }
-        let hostname = completion.record().hostname.clone();
+        let hostname = write.record().hostname.clone();
         let mut row = Row::new(DomainRecord {
             revision: 1,
-            ..completion.record().clone()
+            ..write.record().clone()
         });
         row.queue = self.crowds.queue(row.lane, &row.record.tenant_id);
         self.crowds.enter(row.lane, &row.record.tenant_id);
@@ -79,14 +79,14 @@ impl State {
         self.ids.insert(id);
         self.rows.insert(id, row);
         self.by_hostname.entry(hostname).or_default().push(id);
-        self.accompany(completion, retention);
+        self.accompany(write, retention);
         true
     }
 
     /// Writes what goes along with a record: the report and the line of history.
-    pub(super) fn accompany(&mut self, completion: &RecordWrite, retention: Retention) {
-        let (id, now) = (completion.record().id, completion.record().updated_at);
-        if let Some(event) = completion
+    pub(super) fn accompany(&mut self, write: &RecordWrite, retention: Retention) {
+        let (id, now) = (write.record().id, write.record().updated_at);
+        if let Some(event) = write
             .event
             .as_ref()
             .filter(|_| retention.events_per_domain > 0)
@@ -100,22 +100,22 @@ impl State {
             let surplus = row.events.len().saturating_sub(retention.events_per_domain);
             row.events.drain(..surplus);
         }
-        self.apply_entries(Some(id), &completion.ledger, now);
-        let phase = &completion.record().phase;
+        self.apply_entries(Some(id), &write.ledger, now);
+        let phase = &write.record().phase;
         if !phase.issuance().is_some_and(Issuance::holds_tokens) {
             self.release_tokens(id, now);
         }
-        if let Some(report) = &completion.report {
+        if let Some(report) = &write.report {
             self.enqueue(id, bounds::report(report).into_owned(), now);
         }
-        self.update_renewal_info(completion);
+        self.update_renewal_info(write);
         if !retention.superseded {
             self.forget_superseded(id);
         }
     }
 
-    pub(super) fn update(&mut self, completion: &RecordWrite, retention: Retention) -> bool {
-        let new = completion.record();
+    pub(super) fn update(&mut self, write: &RecordWrite, retention: Retention) -> bool {
+        let new = write.record();
         let written = self.alter(new.id, |row| {
             if row.record.revision != new.revision {
                 return false;
@@ -131,7 +131,7 @@ impl State {
         if written != Some(true) {
             return false;
         }
-        self.accompany(completion, retention);
+        self.accompany(write, retention);
         true
     }
 

@@ -89,9 +89,9 @@ impl Polls {
 
 impl State {
     /// Replaces, deletes or keeps the domain's poll, as a write of its record demands.
-    pub(super) fn update_renewal_info(&mut self, completion: &RecordWrite) {
-        let domain_id = completion.record().id;
-        let (serving, info) = match PollChange::of(completion) {
+    pub(super) fn update_renewal_info(&mut self, write: &RecordWrite) {
+        let domain_id = write.record().id;
+        let (serving, info) = match PollChange::of(write) {
             PollChange::Put(serving, info) => (serving, info),
             PollChange::Drop => return self.polls.remove(domain_id),
             PollChange::Keep => return,

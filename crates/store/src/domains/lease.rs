@@ -228,10 +228,10 @@ pub(crate) async fn complete_all(
     order.sort_unstable_by_key(|index| outcomes[*index].1.record().id);
     let mut results = vec![WriteResult::LeaseLost; outcomes.len()];
     for index in order {
-        let (token, completion) = &outcomes[index];
-        let args = record_args(completion.record(), *token, rules);
+        let (token, write) = &outcomes[index];
+        let args = record_args(write.record(), *token, rules);
         match session.execute_leased(COMPLETE, args).await {
-            Ok(()) => accompany_in_tx(&mut session, completion, rules).await?,
+            Ok(()) => accompany_in_tx(&mut session, write, rules).await?,
             Err(StoreError::LeaseLost) => continue,
             Err(error) => return Err(error),
         }
@@ -245,7 +245,7 @@ pub(crate) async fn complete_all(
 pub(crate) async fn complete_and_extend(
     database: &Database,
     token: LeaseToken,
-    completion: &RecordWrite,
+    write: &RecordWrite,
     next: LeaseToken,
     term: Term,
     rules: Rules,
@@ -253,7 +253,7 @@ pub(crate) async fn complete_and_extend(
     let mut session = database
         .write("record an outcome and extend the lease")
         .await?;
-    let settled = completion.record();
+    let settled = write.record();
     let leased = DomainRecord {
         attempt: settled.attempt.saturating_add(1),
         ..settled.clone()
@@ -261,7 +261,7 @@ pub(crate) async fn complete_and_extend(
     let mut args = record_args(&leased, token, rules);
     args.extend(args![next, term.micros, term.now]);
     let row = if let Some(row) = session.fetch(COMPLETE_AND_EXTEND, args).await? {
-        accompany_in_tx(&mut session, completion, rules).await?;
+        accompany_in_tx(&mut session, write, rules).await?;
         Some(row)
     } else {
         // The lease was lost, or an earlier try was committed and its response was lost. In the

@@ -51,19 +51,19 @@ pub(crate) async fn outcomes_are_recorded_together_but_for_those_whose_lease_was
         .map(|lease| {
             let mut record = lease.record;
             record.phase = Phase::Onboarding(Issuance::AwaitingHttpProbe);
-            let completion = RecordWrite::unchecked(record)
+            let write = RecordWrite::unchecked(record)
                 .with_report(report(Status::PendingHttpProbe))
                 .with_event(event(EventKind::DnsReady, later));
-            (lease.token, completion)
+            (lease.token, write)
         })
         .collect();
     let results = world.store.complete_all(&outcomes).await.unwrap();
     assert!(world.store.complete_all(&[]).await.unwrap().is_empty());
-    for ((_, completion), result) in outcomes.iter().zip(results) {
-        let id = completion.record().id;
+    for ((_, write), result) in outcomes.iter().zip(results) {
+        let id = write.record().id;
         let recorded = result == WriteResult::Written;
         assert_eq!(recorded, id != lost.id);
-        let moved = world.read(id).await.phase == completion.record().phase;
+        let moved = world.read(id).await.phase == write.record().phase;
         let told = !world.store.events(id, 10).await.unwrap().is_empty();
         assert_eq!((moved, told), (recorded, recorded));
     }
@@ -93,17 +93,17 @@ pub(crate) async fn a_lease_goes_on_with_the_outcome_and_counts_the_next_attempt
     // Told while the step is under way.
     world.store.outbox_finish(&told[0], Some(7)).await.unwrap();
 
-    let (completion, next) = (passed_dns(first.record), a_token());
+    let (write, next) = (passed_dns(first.record), a_token());
     let go_on = async || {
         world
             .store
-            .complete_and_extend(first.token, &completion, next, TTL)
+            .complete_and_extend(first.token, &write, next, TTL)
             .await
     };
     let second = go_on().await.unwrap();
     assert_eq!(second.token, next);
     assert_eq!(second.record, world.read(id).await);
-    assert_eq!(second.record.phase, completion.record().phase);
+    assert_eq!(second.record.phase, write.record().phase);
     assert_eq!(
         (second.record.attempt, second.record.cabinet_version),
         (1, 7)
@@ -125,7 +125,7 @@ pub(crate) async fn a_lease_goes_on_with_the_outcome_and_counts_the_next_attempt
             .await
             .is_empty()
     );
-    let late = world.store.complete(first.token, completion.clone()).await;
+    let late = world.store.complete(first.token, write.clone()).await;
     assert!(matches!(late, Err(StoreError::LeaseLost)));
     world
         .store
@@ -141,10 +141,10 @@ pub(crate) async fn a_lease_that_went_on_ends_like_any_other_and_is_lost_like_an
 ) {
     let id = world.with_due("shop.example", at(0)).await.id;
     let first = world.acquire_one(at(0)).await;
-    let (completion, next) = (passed_dns(first.record), a_token());
+    let (write, next) = (passed_dns(first.record), a_token());
     world
         .store
-        .complete_and_extend(first.token, &completion, next, TTL)
+        .complete_and_extend(first.token, &write, next, TTL)
         .await
         .unwrap();
     let other = world.acquire_in(Lane::HttpProbe, at(0) + TTL, 1).await;
@@ -172,10 +172,10 @@ pub(crate) async fn a_lease_that_goes_on_waits_in_the_lane_of_its_attempt(world:
         last_failure: Some(Failure::DnsNxdomain {}),
         ..passed.record().clone()
     };
-    let completion = RecordWrite::unchecked(record).with_report(report(Status::PendingHttpProbe));
+    let write = RecordWrite::unchecked(record).with_report(report(Status::PendingHttpProbe));
     let leased = world
         .store
-        .complete_and_extend(first.token, &completion, a_token(), TTL)
+        .complete_and_extend(first.token, &write, a_token(), TTL)
         .await
         .unwrap();
     assert_eq!(leased.record.attempt, 3);
@@ -364,13 +364,13 @@ fn dns_ready(lease: &Lease) -> RecordWrite {
 pub(crate) async fn outcome_report_and_event_are_written_together(world: World) {
     let id = world.with_due("shop.example", at(0)).await.id;
     let lease = world.acquire_one(at(0)).await;
-    let completion = dns_ready(&lease);
+    let write = dns_ready(&lease);
     world
         .store
-        .complete(lease.token, completion.clone())
+        .complete(lease.token, write.clone())
         .await
         .unwrap();
-    assert_eq!(world.read(id).await.phase, completion.record().phase);
+    assert_eq!(world.read(id).await.phase, write.record().phase);
     assert_eq!(
         world.store.events(id, 10).await.unwrap(),
         [event(EventKind::DnsReady, at(1))]

@@ -141,7 +141,7 @@ pub(crate) async fn an_outcome_settles_the_tokens_that_it_held_in_its_own_transa
         .unwrap();
     let key = BucketKey::of_order(LimitKind::RegisteredDomain, CA, &host("shop.example"));
     let limit = limits().get(LimitKind::RegisteredDomain);
-    let completion = |change| {
+    let write = |change| {
         quiet(lease.record.clone()).with_ledger(vec![Entry {
             key: key.clone(),
             limit,
@@ -149,10 +149,7 @@ pub(crate) async fn an_outcome_settles_the_tokens_that_it_held_in_its_own_transa
         }])
     };
     let stale = LeaseToken::from_uuid(Uuid::from_u128(7));
-    let lost = world
-        .store
-        .complete(stale, completion(Change::Release))
-        .await;
+    let lost = world.store.complete(stale, write(Change::Release)).await;
     assert!(matches!(lost, Err(StoreError::LeaseLost)));
     let left = async || {
         world
@@ -165,7 +162,7 @@ pub(crate) async fn an_outcome_settles_the_tokens_that_it_held_in_its_own_transa
     assert_eq!(left().await, 1, "a stale outcome gives nothing back");
     world
         .store
-        .complete(token, completion(Change::Release))
+        .complete(token, write(Change::Release))
         .await
         .unwrap();
     assert_eq!(left().await, 2);
@@ -282,8 +279,8 @@ pub(crate) async fn tokens_that_domains_held_come_back_with_the_end_of_their_nee
                     limit,
                     change: Change::Confirm,
                 };
-                let completion = quiet(after).with_ledger(vec![counted]);
-                world.store.complete(token, completion).await.unwrap();
+                let write = quiet(after).with_ledger(vec![counted]);
+                world.store.complete(token, write).await.unwrap();
             }
             _ => world.store.domain_forget(id, token).await.unwrap(),
         }

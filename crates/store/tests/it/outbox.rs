@@ -254,10 +254,10 @@ pub(crate) async fn reports_added_while_others_finish_are_never_stranded(world: 
         record.updated_at = at(1);
         let mut report = crate::world::report(status);
         report.next_attempt_at = Some(at(written + 1));
-        let completion =
+        let write =
             dps_application::ports::store::RecordWrite::unchecked(record).with_report(report);
         // The sender moves the version meanwhile, and then the record is read again.
-        written += i64::from(world.store.domain_update(completion).await.unwrap());
+        written += i64::from(world.store.domain_update(write).await.unwrap());
     }
     let sent = tokio::time::timeout(std::time::Duration::from_secs(60), sending).await;
     let sent = sent.expect("no report is stranded").unwrap();

@@ -44,9 +44,8 @@ pub(crate) async fn an_id_is_inserted_once(world: World) {
     world.insert(&first).await;
     let mut second = first.clone();
     second.hostname = host("other.example");
-    let completion =
-        RecordWrite::unchecked(second).with_event(event(EventKind::DomainTakenIn, at(1)));
-    assert!(!world.store.domain_insert(completion).await.unwrap());
+    let write = RecordWrite::unchecked(second).with_event(event(EventKind::DomainTakenIn, at(1)));
+    assert!(!world.store.domain_insert(write).await.unwrap());
     assert_eq!(world.read(first.id).await.hostname, first.hostname);
     assert_eq!(world.store.events(first.id, 10).await.unwrap(), []);
 }
@@ -57,16 +56,12 @@ pub(crate) async fn many_are_inserted_in_one_go_each_with_what_goes_along_and_ea
     let known = record("known.example");
     world.insert(&known).await;
     let new = [record("one.example"), record("two.example")];
-    let completions = [&new[0], &known, &new[1], &new[0]].map(|record| {
+    let writes = [&new[0], &known, &new[1], &new[0]].map(|record| {
         RecordWrite::unchecked(record.clone())
             .with_report(report(Status::PendingDns))
             .with_event(event(EventKind::DomainTakenIn, at(1)))
     });
-    let inserted = world
-        .store
-        .domains_insert(completions.into())
-        .await
-        .unwrap();
+    let inserted = world.store.domains_insert(writes.into()).await.unwrap();
     assert_eq!(inserted, [true, false, true, false]);
     assert_eq!(world.store.events(known.id, 10).await.unwrap(), []);
     for record in new {
@@ -314,8 +309,8 @@ pub(crate) async fn what_strangers_say_is_stored_short(world: World) {
     };
     let mut line = event(EventKind::Failed(FailureCode::DnsNoCname), at(0));
     line.detail = json!(failure);
-    let completion = quiet(long.clone()).with_report(told).with_event(line);
-    assert!(world.store.domain_insert(completion).await.unwrap());
+    let write = quiet(long.clone()).with_report(told).with_event(line);
+    assert!(world.store.domain_insert(write).await.unwrap());
     let length = |value: serde_json::Value| value.to_string().len();
     let stored = world.read(long.id).await.last_failure.unwrap();
     assert_eq!(stored.code(), failure.code());
@@ -331,9 +326,9 @@ pub(crate) async fn history_is_newest_first_and_bounded_per_domain(world: World)
     let quiet_neighbour = world.with_due("quiet.example", at(0)).await.id;
     let busy = world.with_due("busy.example", at(0)).await.id;
     let write = async |id, n: i64| {
-        let completion = RecordWrite::unchecked(world.read(id).await)
+        let write = RecordWrite::unchecked(world.read(id).await)
             .with_event(event(EventKind::OrderPlaced, at(n)));
-        assert!(world.store.domain_update(completion).await.unwrap());
+        assert!(world.store.domain_update(write).await.unwrap());
     };
     write(quiet_neighbour, 0).await;
     for n in 0..205 {
@@ -360,9 +355,8 @@ pub(crate) async fn what_is_confirmed_every_day_is_one_line_of_the_history(world
     let id = world.with_due("live.example", at(0)).await.id;
     let neighbour = world.with_due("other.example", at(0)).await.id;
     let write = async |id, kind: EventKind, n: i64| {
-        let completion =
-            RecordWrite::unchecked(world.read(id).await).with_event(event(kind, at(n)));
-        assert!(world.store.domain_update(completion).await.unwrap());
+        let write = RecordWrite::unchecked(world.read(id).await).with_event(event(kind, at(n)));
+        assert!(world.store.domain_update(write).await.unwrap());
     };
     write(id, EventKind::Deployed, 0).await;
     for day in 1..=300 {
@@ -386,9 +380,9 @@ pub(crate) async fn what_is_confirmed_every_day_is_one_line_of_the_history(world
 
 pub(crate) async fn a_line_of_a_kind_that_a_newer_version_knows_is_shown_as_it_is(world: World) {
     let id = world.with_due("shop.example", at(0)).await.id;
-    let completion = RecordWrite::unchecked(world.read(id).await)
+    let write = RecordWrite::unchecked(world.read(id).await)
         .with_event(event(EventKind::OrderPlaced, at(1)));
-    assert!(world.store.domain_update(completion).await.unwrap());
+    assert!(world.store.domain_update(write).await.unwrap());
     world
         .sql("UPDATE domain_events SET kind = 'order.split'")
         .await;
@@ -406,9 +400,9 @@ pub(crate) async fn history_that_is_too_old_is_dropped_in_batches_the_oldest_fir
     ];
     for day in 0..6 {
         let id = ids[usize::from(day % 2 == 1)];
-        let completion = RecordWrite::unchecked(world.read(id).await)
+        let write = RecordWrite::unchecked(world.read(id).await)
             .with_event(event(EventKind::OrderPlaced, at(day * DAY)));
-        assert!(world.store.domain_update(completion).await.unwrap());
+        assert!(world.store.domain_update(write).await.unwrap());
     }
     let days = async |id| -> Vec<Timestamp> {
         let events = world.store.events(id, 10).await.unwrap();
@@ -423,8 +417,8 @@ pub(crate) async fn history_that_is_too_old_is_dropped_in_batches_the_oldest_fir
     assert_eq!(world.store.events_prune(now, 3).await.unwrap(), 1);
     assert_eq!(world.store.events_prune(now, 3).await.unwrap(), 0);
     // A line written afterwards is the newest, although older lines are gone.
-    let completion = RecordWrite::unchecked(world.read(ids[0]).await)
+    let write = RecordWrite::unchecked(world.read(ids[0]).await)
         .with_event(event(EventKind::Deployed, at(200 * DAY)));
-    assert!(world.store.domain_update(completion).await.unwrap());
+    assert!(world.store.domain_update(write).await.unwrap());
     assert_eq!(days(ids[0]).await, [at(200 * DAY), at(4 * DAY)]);
 }

@@ -44,9 +44,8 @@ async fn deploy(world: &World, record: DomainRecord, poll_at: i64) -> RenewalInf
         dns: DnsState::Here,
         next: Next::At(at(900)),
     };
-    let completion =
-        quiet(DomainRecord { phase, ..record }).with_renewal_info(nothing_known(poll_at));
-    assert!(world.store.domain_update(completion).await.unwrap());
+    let write = quiet(DomainRecord { phase, ..record }).with_renewal_info(nothing_known(poll_at));
+    assert!(world.store.domain_update(write).await.unwrap());
     RenewalInfoPoll {
         domain_id: id,
         hostname: new.hostname,

@@ -315,8 +315,8 @@ impl World {
     pub(crate) async fn report(&self, id: DomainId, status: Status, now: Timestamp) {
         let mut record = self.read(id).await;
         record.updated_at = now;
-        let completion = RecordWrite::unchecked(record).with_report(report(status));
-        assert!(self.store.domain_update(completion).await.unwrap());
+        let write = RecordWrite::unchecked(record).with_report(report(status));
+        assert!(self.store.domain_update(write).await.unwrap());
     }
 
     pub(crate) async fn reports(&self, now: Timestamp, limit: usize) -> Vec<OutboxLease> {
@@ -351,7 +351,7 @@ pub(crate) fn record(name: &str) -> DomainRecord {
     }
 }
 
-/// A completion without report and event.
+/// Returns a write without a report or an event.
 pub(crate) fn quiet(record: DomainRecord) -> RecordWrite {
     RecordWrite::unchecked(record)
 }

@@ -91,14 +91,14 @@ pub trait LeaseStore: Send + Sync {
     async fn complete_and_extend(
         &self,
         token: LeaseToken,
-        completion: &RecordWrite,
+        write: &RecordWrite,
         next: LeaseToken,
         ttl: Duration,
     ) -> Result<Lease, StoreError>;
 
     /// As [`Self::complete_all`] for one; `LeaseLost` if the token is stale.
-    async fn complete(&self, token: LeaseToken, completion: RecordWrite) -> Result<(), StoreError> {
-        let results = self.complete_all(&[(token, completion)]).await?;
+    async fn complete(&self, token: LeaseToken, write: RecordWrite) -> Result<(), StoreError> {
+        let results = self.complete_all(&[(token, write)]).await?;
         let result = results.first().copied();
         result.unwrap_or(WriteResult::LeaseLost).into_result()
     }

@@ -84,14 +84,14 @@ impl FromStr for PageKey {
 pub trait RecordStore: Send + Sync {
     /// Inserts a record unless its id is there already; returns whether it was inserted. Every
     /// write puts the record into its [`lane`](DomainRecord::lane).
-    async fn domain_insert(&self, completion: RecordWrite) -> Result<bool, StoreError>;
+    async fn domain_insert(&self, write: RecordWrite) -> Result<bool, StoreError>;
 
     /// As [`Self::domain_insert`] for many, in one transaction where the store can: answers for
     /// each whether it was inserted.
-    async fn domains_insert(&self, completions: Vec<RecordWrite>) -> Result<Vec<bool>, StoreError> {
-        let mut inserted = Vec::with_capacity(completions.len());
-        for completion in completions {
-            inserted.push(self.domain_insert(completion).await?);
+    async fn domains_insert(&self, writes: Vec<RecordWrite>) -> Result<Vec<bool>, StoreError> {
+        let mut inserted = Vec::with_capacity(writes.len());
+        for write in writes {
+            inserted.push(self.domain_insert(write).await?);
         }
         Ok(inserted)
     }
@@ -114,7 +114,7 @@ pub trait RecordStore: Send + Sync {
     /// running lease, so that its holder finds it lost. Exception: a step that [changes something
     /// at the CA](dps_domain::Issuance::is_at_ca) keeps its lease while phase and target stay.
     /// Nobody else may take up its order then.
-    async fn domain_update(&self, completion: RecordWrite) -> Result<bool, StoreError>;
+    async fn domain_update(&self, write: RecordWrite) -> Result<bool, StoreError>;
 
     /// Forgets a record that the caller holds, with everything of its own: orders, certificates,
     /// history. `LeaseLost` if the token is stale.
