@@ -28,7 +28,7 @@ pub trait Edge: Send + Sync {
     /// The edge's name in logs and reports: the agent's base URL.
     fn name(&self) -> &str;
 
-    /// Publishes a challenge; `Ok` only after the edge answered `token` with `key_authorization`.
+    /// Publishes a challenge; `Ok` only after the edge returned the key authorization.
     async fn publish_challenge(
         &self,
         token: &str,
@@ -56,7 +56,8 @@ pub trait Edge: Send + Sync {
     /// Returns the edge's health; `Ok` only if it can install and serve certificates.
     async fn check(&self) -> Result<EdgeHealth, EdgeError>;
 
-    /// Returns a page of the inventory, in order of hostnames; `cursor` is the previous page's `next`.
+    /// Returns a page of the inventory, in order of hostnames; `cursor` is the `next` of the
+    /// previous page.
     async fn inventory(&self, cursor: Option<&str>, limit: u32)
     -> Result<InventoryPage, EdgeError>;
 }

@@ -84,10 +84,9 @@ pub trait LeaseStore: Send + Sync {
         outcomes: &[(LeaseToken, RecordWrite)],
     ) -> Result<Vec<WriteResult>, StoreError>;
 
-    /// Writes the outcome of a step and keeps the record for its next one: the lease is extended
-    /// under the token `next` for `ttl` from now, and the attempt is counted. Returns that lease. A
-    /// retry after a lost response returns it again, with a new term; `LeaseLost` if the token is
-    /// stale.
+    /// Writes the outcome of a step and extends the lease for the record's next step. The lease
+    /// continues under the token `next` for `ttl` from now, and counts an attempt. A retry after a
+    /// lost response returns it again, with a new term; `LeaseLost` if the token is stale.
     async fn complete_and_extend(
         &self,
         token: LeaseToken,
