@@ -288,9 +288,7 @@ async fn record_and_extend(
     let leased = retry_while_unavailable(recorded_by, || async {
         // Each try begins a new lease.
         let deadline = lease_deadline(service);
-        let lease = service
-            .store
-            .complete_and_extend(*token, write, next, ttl);
+        let lease = service.store.complete_and_extend(*token, write, next, ttl);
         Ok((lease.await?, deadline))
     })
     .await;

@@ -45,8 +45,8 @@ pub trait Edge: Send + Sync {
     /// a call that failed as a whole, no further call is made.
     async fn deploy_batch(&self, requests: &[DeployRequest]) -> Vec<Result<(), EdgeError>>;
 
-    /// Undeploys a hostname; no error if the edge does not hold it. With `up_to`, a certificate of a
-    /// higher generation is kept.
+    /// Undeploys a hostname; no error if the edge does not hold it. With `up_to`, a certificate of
+    /// a higher generation is kept.
     async fn undeploy(
         &self,
         hostname: &Hostname,
