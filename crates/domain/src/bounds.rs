@@ -43,7 +43,7 @@ pub fn failure(failure: &Failure) -> Cow<'_, Failure> {
     }
     Cow::Owned(
         shortened(failure, MAX_FAILURE).unwrap_or_else(|| Failure::Internal {
-            detail: format!("the facts of {} are too long to be kept", failure.code()),
+            detail: format!("the details of {} are too long to be kept", failure.code()),
         }),
     )
 }
@@ -107,7 +107,8 @@ pub fn detail(value: &Value, max: usize) -> Cow<'_, Value> {
     Cow::Owned(json!({ "cut": true }))
 }
 
-/// The value with shorter lists and texts, by way of JSON, in which all kinds of facts look alike.
+/// The value with shorter lists and texts, by way of JSON, in which all kinds of failures have one
+/// form.
 fn shortened<T: Serialize + DeserializeOwned>(value: &T, max: usize) -> Option<T> {
     let whole = serde_json::to_value(value).ok()?;
     PASSES.into_iter().find_map(|pass| {
@@ -260,14 +261,14 @@ mod tests {
     fn a_report_is_bounded_in_its_failure_and_its_sentence() {
         for long in long_ones() {
             let code = long.code();
-            let told = StatusReport {
+            let long_report = StatusReport {
                 status: Status::PendingDns,
                 failure: Some(long),
                 message: Some("ü".repeat(90_000)),
                 next_attempt_at: None,
                 certificate_not_after: None,
             };
-            let short = report(&told);
+            let short = report(&long_report);
             assert!(length(&*short) <= MAX_FAILURE + MAX_MESSAGE + 200);
             assert_eq!(short.failure.as_ref().map(Failure::code), Some(code));
             assert!(short.message.as_ref().unwrap().ends_with('…'));

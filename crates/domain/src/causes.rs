@@ -23,20 +23,20 @@ mod tests {
 
     #[derive(Debug, thiserror::Error)]
     #[error("{words}")]
-    struct Told {
+    struct Chain {
         words: &'static str,
-        source: Option<Box<Told>>,
+        source: Option<Box<Chain>>,
     }
 
-    fn told(words: &[&'static str]) -> Told {
+    fn chain(words: &[&'static str]) -> Chain {
         let (words, rest) = words.split_first().unwrap();
-        let source = (!rest.is_empty()).then(|| Box::new(told(rest)));
-        Told { words, source }
+        let source = (!rest.is_empty()).then(|| Box::new(chain(rest)));
+        Chain { words, source }
     }
 
     #[test]
     fn every_cause_appears_once_and_in_order() {
-        let text = |words| with_causes(&told(words));
+        let text = |words| with_causes(&chain(words));
         assert_eq!(text(&["alone"]), "alone");
         assert_eq!(
             text(&["cannot store", "no answer", "refused"]),

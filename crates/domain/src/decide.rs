@@ -1,4 +1,4 @@
-//! The next action for a record, from facts alone.
+//! The next action for a record: a pure function of its state and the time.
 
 use crate::phase::{Issuance, Next, Phase};
 use crate::{CertificateId, OrderId, Timestamp};
@@ -31,7 +31,7 @@ pub enum Action {
     Undeploy,
     /// Forget the record after its quarantine.
     Forget,
-    /// Nothing until somebody asks for a retry.
+    /// Nothing until a retry is requested.
     Idle,
 }
 

@@ -69,10 +69,10 @@ pub fn verdict(expected: &DnsExpectation<'_>, views: &[ResolverView]) -> DnsVerd
 /// Returns the failure if no resolver resolves our own target. No answers are an outage of the
 /// resolvers; errors from all of them are for the operator.
 fn resolver_outage(expected: &DnsExpectation<'_>, views: &[ResolverView]) -> Failure {
-    let is_silent = |view: &ResolverView| {
+    let is_unanswered = |view: &ResolverView| {
         view.name.answer == DnsAnswer::Timeout || view.control.answer == DnsAnswer::Timeout
     };
-    if views.is_empty() || views.iter().any(is_silent) {
+    if views.is_empty() || views.iter().any(is_unanswered) {
         return Failure::DnsTimeout {
             resolvers: views.iter().map(|view| view.name.resolver).collect(),
             resolver_outage: true,

@@ -77,7 +77,7 @@ kinds! {
     /// The CA has validated the order.
     OrderReady => "order.ready",
     /// A failed validation may have met an outage of the platform; a new order follows.
-    ValidationDoubted => "validation.doubted",
+    ValidationUnconfirmed => "validation.doubted",
     /// The CA is still issuing.
     CaWaiting => "ca.waiting",
     /// A request to the CA waits for our own pacing.

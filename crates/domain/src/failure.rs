@@ -17,13 +17,13 @@ use crate::Timestamp;
 pub enum Actor {
     /// The customer changes a record or a server of theirs.
     Customer,
-    /// The platform's operator looks at a part of the platform.
+    /// The platform's operator must repair a part of the platform.
     Operator,
     /// Nobody: time alone solves it.
     Nobody,
 }
 
-/// A failure with its facts as typed fields. Serialises as an object with `code` and the fields.
+/// A failure with its details as typed fields. Serialises as an object with `code` and the fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     tag = "code",
@@ -103,7 +103,7 @@ pub enum Failure {
     HttpRefused { address: IpAddr },
     /// No answer in time on port 80.
     HttpTimeout { address: IpAddr },
-    /// Somebody else answered the challenge path.
+    /// Another server answered the challenge path.
     HttpWrongResponder {
         address: IpAddr,
         server: Option<String>,
@@ -149,7 +149,7 @@ pub enum Failure {
 
 #[expect(
     clippy::trivially_copy_pass_by_ref,
-    reason = "the shape that serde asks for"
+    reason = "the shape that serde requires"
 )]
 const fn is_zero(count: &usize) -> bool {
     *count == 0
@@ -281,7 +281,7 @@ impl Failure {
     }
 
     /// Whether the service retries automatically. A failure that is not retryable waits until an
-    /// operator or the customer asks for a retry.
+    /// operator or the customer requests a retry.
     pub const fn is_retryable(&self) -> bool {
         match self {
             Self::NameInvalid { .. }
@@ -342,7 +342,7 @@ impl Failure {
         self.actor() == Actor::Customer
     }
 
-    /// Whether its sentence tells which CAA record allows the CA to issue.
+    /// Whether its sentence names the CAA record that allows the CA to issue.
     pub fn is_about_caa(&self) -> bool {
         match self {
             Self::CaaForbids { .. } => true,

@@ -63,7 +63,7 @@ id! {
 const TAKE_DOWN: &[u8; 6] = b"dps-td";
 
 impl DomainId {
-    /// Behind every other.
+    /// After every other.
     pub const LAST: Self = Self(Uuid::max());
 
     /// The identifier of the take-down of a name that this domain had until the given version (UUID

@@ -1,13 +1,12 @@
-//! Which worker a record waits for, and behind whom.
+//! The worker that a record waits for, and its place among the others.
 
 use crate::phase::{Issuance, Next, Phase};
 use crate::{Failure, Timestamp};
 
-/// So many failures in a row that the customer must mend put a domain behind those that may succeed
-/// at once.
+/// After this many consecutive customer-side failures, a domain moves to the chronic lane.
 const CHRONIC_AFTER: u32 = 3;
 
-/// Which worker steps a record. Records wait in lanes, so that nobody waits behind work of another
+/// The worker that steps a record. Records wait in lanes, so that none waits for work of another
 /// kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Lane {
@@ -20,7 +19,7 @@ pub enum Lane {
     /// `AcmeIssuanceWorker`, as the CA's limit of orders allows: first issues that wait for one of
     /// its tokens.
     OrderQueue,
-    /// `RenewalWorker`: every step of a renewal, so that renewals never wait behind onboarding.
+    /// `RenewalWorker`: every step of a renewal, so that renewals never wait for onboarding.
     Renewal,
     /// `RenewalWorker`, before anything else: renewals without which a certificate will soon be of
     /// no use.
@@ -28,9 +27,9 @@ pub enum Lane {
     /// Domains with many consecutive customer-side failures, until an order is placed.
     Chronic,
     /// `DomainVerificationWorker` and `HttpProbeWorker`: checks before the order that failed
-    /// already, behind those that nobody made yet.
+    /// already, after those that were not attempted yet.
     Retry,
-    /// `RecheckWorker`: looks now and then whether a live domain still points at us.
+    /// `RecheckWorker`: checks at intervals whether a live domain still points at us.
     Recheck,
     /// `RemovalWorker`: what leaves the edges, because its domain was removed or its certificate
     /// has ended.
@@ -83,7 +82,7 @@ impl Lane {
     }
 }
 
-/// The facts from which the lane of a record is computed.
+/// The values from which the lane of a record is computed.
 #[derive(Debug, Clone, Copy)]
 pub struct LaneInputs<'a> {
     /// Where the record stands.
@@ -99,8 +98,8 @@ pub struct LaneInputs<'a> {
 }
 
 impl LaneInputs<'_> {
-    /// The lane in which the record waits for a step at the moment `due`; `None` when there is
-    /// nothing to do until somebody asks.
+    /// The lane in which the record waits for a step at the moment `due`. `None`: nothing to do
+    /// before a retry is requested.
     pub fn lane(&self, due: Timestamp) -> Option<Lane> {
         let usual = usual_lane(self.phase)?;
         if matches!(self.phase, Phase::Live { not_after, .. } if *not_after <= due) {
@@ -214,11 +213,11 @@ mod tests {
             live(Next::At(NOW)),
         ] {
             let lane = |urgent_from| {
-                let standing = LaneInputs {
+                let inputs = LaneInputs {
                     urgent_from,
                     ..fresh(&phase)
                 };
-                standing.lane(NOW)
+                inputs.lane(NOW)
             };
             assert_eq!(lane(None), Some(Lane::Renewal), "{phase:?}");
             assert_eq!(lane(Some(LATER)), Some(Lane::Renewal), "{phase:?}");
@@ -230,13 +229,13 @@ mod tests {
     #[test]
     fn a_live_domain_that_is_only_checked_is_never_urgent() {
         let phase = live(Next::At(LATER));
-        let standing = LaneInputs {
+        let inputs = LaneInputs {
             urgent_from: Some(EARLIER),
             ..fresh(&phase)
         };
-        assert_eq!(standing.lane(NOW), Some(Lane::Recheck));
+        assert_eq!(inputs.lane(NOW), Some(Lane::Recheck));
         assert_eq!(
-            standing.lane(LATER),
+            inputs.lane(LATER),
             Some(Lane::Urgent),
             "when the renewal is due it is"
         );
@@ -247,12 +246,12 @@ mod tests {
         let nxdomain = Failure::DnsNxdomain {};
         let order = OrderId::from_uuid(Uuid::nil());
         let lane = |phase: &Phase, attempt| {
-            let standing = LaneInputs {
+            let inputs = LaneInputs {
                 attempt,
                 last_failure: Some(&nxdomain),
                 ..fresh(phase)
             };
-            standing.lane(NOW)
+            inputs.lane(NOW)
         };
         let dns = Phase::START;
         assert_eq!(lane(&dns, 2), Some(Lane::Retry));
@@ -265,7 +264,7 @@ mod tests {
         assert_eq!(
             lane(&moved_away, 3),
             Some(Lane::Chronic),
-            "nobody but its customer can help it"
+            "only its customer can help it"
         );
     }
 
@@ -274,12 +273,12 @@ mod tests {
         let outage = Failure::Internal {
             detail: "the store is away".into(),
         };
-        let standing = LaneInputs {
+        let inputs = LaneInputs {
             attempt: 100,
             last_failure: Some(&outage),
             ..fresh(&Phase::START)
         };
-        assert_eq!(standing.lane(NOW), Some(Lane::Retry));
+        assert_eq!(inputs.lane(NOW), Some(Lane::Retry));
     }
 
     #[test]
@@ -297,18 +296,18 @@ mod tests {
                 ..fresh(&phase)
             };
             assert_eq!(after(1).lane(NOW), Some(Lane::Retry));
-            assert_eq!(after(0).lane(NOW), Some(first), "somebody asked for it");
+            assert_eq!(after(0).lane(NOW), Some(first), "a retry was requested");
         }
     }
 
     #[test]
     fn a_failed_validation_is_chronic_although_dns_was_right_since() {
         let phase = Phase::Onboarding(Issuance::Ordering);
-        let standing = LaneInputs {
+        let inputs = LaneInputs {
             failed_validations: 1,
             ..fresh(&phase)
         };
-        assert_eq!(standing.lane(NOW), Some(Lane::Chronic));
+        assert_eq!(inputs.lane(NOW), Some(Lane::Chronic));
     }
 
     #[test]
@@ -320,11 +319,11 @@ mod tests {
             next: Next::Now(Issuance::AwaitingDns),
         };
         let lane = |phase: &Phase, due| {
-            let standing = LaneInputs {
+            let inputs = LaneInputs {
                 urgent_from: Some(EARLIER),
                 ..fresh(phase)
             };
-            standing.lane(due)
+            inputs.lane(due)
         };
         assert_eq!(lane(&phase, EARLIER), Some(Lane::Urgent));
         assert_eq!(lane(&phase, NOW), Some(Lane::Removal));

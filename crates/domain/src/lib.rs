@@ -3,7 +3,7 @@
 //! A custom domain walks through [`Phase`]s. [`decide::next_action`] computes the next action from
 //! the stored phase and the time. Its result comes back as an [`Event`] and moves the phase by
 //! value. Policies ([`backoff`], [`renewal`], [`limits`], the DNS and HTTP verdicts in [`dns`] and
-//! [`probe`]) are functions of facts, with time and randomness as arguments. Whatever can go wrong
+//! [`probe`]) are pure functions, with time and randomness as arguments. Whatever can go wrong
 //! for a customer is one code of the closed catalogue in [`failure`]. Nothing here does I/O, reads
 //! a clock or draws a random number.
 

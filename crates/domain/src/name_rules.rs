@@ -56,7 +56,7 @@ impl NameSuffix {
     /// The reason why the template has no name.
     pub fn of_template(template: &str) -> Result<Self, HostnameError> {
         let shared = match template.split_once(ID_PLACEHOLDER) {
-            Some((_, behind)) => behind.split_once('.').map_or("", |(_, shared)| shared),
+            Some((_, parent)) => parent.split_once('.').map_or("", |(_, shared)| shared),
             None => template,
         };
         Self::parse(shared)
@@ -73,7 +73,7 @@ impl NameSuffix {
         Some(Self::registered_domain_of(&name))
     }
 
-    /// Whether anybody can register names below it, as below `com` or `co.uk`.
+    /// Whether the public can register names below it, as below `com` or `co.uk`.
     pub fn is_public(&self) -> bool {
         is_icann_suffix(&self.0)
     }
@@ -104,7 +104,7 @@ pub struct NameRules {
 }
 
 impl NameRules {
-    /// The rules of a platform. Unless `allow_platform_names`, nobody may have names in the
+    /// The rules of a platform. Unless `allow_platform_names`, no tenant may have names in the
     /// registered domains of its targets and of its `own` names.
     pub fn new(
         mut blocked: Vec<NameSuffix>,

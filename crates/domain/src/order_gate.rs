@@ -42,7 +42,7 @@ impl OrderGate {
         }
     }
 
-    /// The gate once a human was asked to lift a pause.
+    /// The gate once an operator has lifted a pause.
     #[must_use]
     pub const fn lifted(self) -> Self {
         match self {

@@ -21,12 +21,12 @@ pub enum Outcome {
     },
     /// A live domain is as it should be; nothing to do before the given moment.
     Confirmed {
-        /// When to look again.
+        /// The time of the next check.
         until: Timestamp,
     },
-    /// Not an error: somebody else needs time.
+    /// Not an error: another party needs time.
     Waiting {
-        /// When to look again.
+        /// The time of the next check.
         until: Timestamp,
         /// The word for the history.
         kind: EventKind,
@@ -64,23 +64,23 @@ pub struct Findings {
 pub enum Then {
     /// The same step again, after a growing delay.
     Retry,
-    /// As [`Then::Retry`], but no later than the given moment, when nobody need be waited for any
+    /// As [`Then::Retry`], but no later than the given moment, when no party need be waited for any
     /// more.
     RetryBy(Timestamp),
-    /// The same step again at the time that somebody told us.
+    /// The same step again at the time that another party named.
     At(Timestamp),
     /// Into the queue for the CA's limit of orders.
     Queue,
     /// Back to the DNS check, after a growing delay.
     RecheckDns,
-    /// The order is dead: back to the DNS check, and a new order after that. `rest` when the CA's
-    /// validation failed, so that the name rests before the next order.
+    /// The order is dead: back to the DNS check, and a new order after that. `pause` when the CA's
+    /// validation failed, so that the name is paused before the next order.
     NewOrder {
-        /// Whether the name rests.
-        rest: bool,
+        /// Whether the name is paused.
+        pause: bool,
     },
     /// As [`Then::NewOrder`], but no order before the given moment.
     NewOrderAt(Timestamp),
-    /// Somebody must act first. A domain that is not live fails.
+    /// A person must act first. A domain that is not live fails.
     Stop,
 }

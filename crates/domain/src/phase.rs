@@ -63,7 +63,7 @@ pub enum Next {
 }
 
 impl Phase {
-    /// A domain that the Cabinet has just told us of.
+    /// A domain that the Cabinet has just sent for the first time.
     pub const START: Self = Self::Onboarding(Issuance::AwaitingDns);
 
     /// The phase's name in logs and reports.
@@ -140,7 +140,7 @@ impl Phase {
         }
     }
 
-    /// Whether the domain was served once and is not given up: a look at its DNS can only find that
+    /// Whether the domain was served once and is not given up: a DNS check can only find that
     /// it moved away.
     pub const fn was_served(&self) -> bool {
         matches!(self, Self::Live { .. } | Self::Expired { .. })
@@ -335,7 +335,7 @@ impl Phase {
 }
 
 impl Next {
-    /// A renewal under way goes on; otherwise one begins with the preflight, which looks at DNS
+    /// A renewal under way continues; otherwise one begins with the preflight, which checks DNS
     /// itself.
     fn begin(self) -> Self {
         match self {
@@ -471,7 +471,7 @@ mod tests {
     }
 
     #[test]
-    fn a_domain_that_waits_for_the_cas_limit_goes_on_as_if_it_had_not() {
+    fn a_domain_that_waits_for_the_cas_limit_continues_as_if_it_had_not() {
         let queued = Phase::Onboarding(Issuance::Ordering)
             .apply(Event::OrdersUsedUp)
             .unwrap();
@@ -486,8 +486,8 @@ mod tests {
     #[test]
     fn a_lost_order_starts_again_from_the_dns_check() {
         let validating = Phase::Onboarding(Issuance::Validating { order: order() });
-        let doubted = validating.clone().apply(Event::ValidationDoubted);
-        assert_eq!(doubted.unwrap(), Phase::START);
+        let unconfirmed = validating.clone().apply(Event::ValidationUnconfirmed);
+        assert_eq!(unconfirmed.unwrap(), Phase::START);
         assert_eq!(validating.apply(Event::OrderLost).unwrap(), Phase::START);
     }
 
@@ -586,7 +586,7 @@ mod tests {
             Just(Event::OrderPlaced(order())),
             Just(Event::OrderReady),
             Just(Event::OrderLost),
-            Just(Event::ValidationDoubted),
+            Just(Event::ValidationUnconfirmed),
             Just(Event::CertificateStored(certificate(7))),
             Just(Event::Deployed {
                 renew_at: Timestamp::EPOCH,

@@ -10,9 +10,9 @@ use crate::backoff::Backoff;
 use crate::lane::Lane;
 use crate::shares;
 
-/// Between two looks at a live domain that left, which may be a slip that its customer mends within
+/// The back-off between checks of a domain that moved away: it may be a slip that is mended within
 /// the hour.
-const DEPARTED: Backoff = Backoff {
+const MOVED_AWAY: Backoff = Backoff {
     initial: Duration::from_secs(10 * 60),
     max: Duration::from_secs(6 * 60 * 60),
 };
@@ -67,22 +67,22 @@ pub struct Pool {
 /// The lanes that share a part of a pool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolLanes {
-    /// Its lanes, in the order in which they are looked at.
+    /// Its lanes, in the order in which they are served.
     pub lanes: Vec<Lane>,
     /// The permits that it may always have.
     pub guaranteed: usize,
 }
 
-/// How the edges are looked after.
+/// How the edges are watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FleetPolicy {
-    /// Between two looks at how each edge is.
+    /// The time between two health checks of an edge.
     pub check_interval: Duration,
     /// Between two comparisons of an edge with what it should hold.
     pub interval: Duration,
     /// Certificates that an edge which lacks some is sent in a second.
     pub certificates_per_second: u32,
-    /// Between two looks into the directory of edges.
+    /// The time between two reads of the directory of edges.
     pub find_interval: Duration,
 }
 
@@ -95,10 +95,10 @@ pub struct Policy {
     pub http_probe: LanePolicy,
     /// `AcmeIssuanceWorker`.
     pub issuance: LanePolicy,
-    /// `RenewalWorker`: its interval is the pass over renewals that stopped until somebody acts;
+    /// `RenewalWorker`: its interval is the pass over renewals that stopped until a person acts;
     /// other retries follow `issuance`.
     pub renewal: LanePolicy,
-    /// `RecheckWorker`: its interval is the time between two looks at a live domain.
+    /// `RecheckWorker`: its interval is the time between two checks of a live domain.
     pub recheck: LanePolicy,
     /// `RemovalWorker`.
     pub removal: LanePolicy,
@@ -123,11 +123,11 @@ pub struct Policy {
     /// Addresses of our edges, for names that cannot have a CNAME.
     pub edge_addresses: Vec<IpNet>,
     /// The periodic pass of the lease loops: how soon work that another process made due is seen
-    /// when nobody told of it.
+    /// when no notification came.
     pub poll_interval: Duration,
-    /// How long an edge that does not do what it is asked is waited for.
+    /// How long an edge that refuses or does not answer is waited for.
     pub unreachable_grace: Duration,
-    /// How the edges are kept as they should be.
+    /// Intervals of the watcher and of EdgeReconcile.
     pub fleet: FleetPolicy,
     /// How long a record is leased for one step.
     pub lease: Duration,
@@ -267,12 +267,12 @@ impl Policy {
         }
     }
 
-    /// The back-off between looks at a live domain that left, whether its renewal is due or not;
+    /// The back-off between checks of a domain that moved away, whether its renewal is due or not;
     /// `ended` says whether its certificate has ended.
     pub const fn moved_away_backoff(ended: bool) -> Backoff {
         Backoff {
-            max: if ended { ENDED_MAX } else { DEPARTED.max },
-            ..DEPARTED
+            max: if ended { ENDED_MAX } else { MOVED_AWAY.max },
+            ..MOVED_AWAY
         }
     }
 

@@ -57,8 +57,8 @@ pub enum ProbeAnswer {
 /// Returns `Ok` if at least one address answered, and every address that we can reach answered as
 /// ours. Otherwise it returns the first failure, IPv6 before IPv4, since a CA tries IPv6 first.
 /// `edges` are the addresses that are known to be ours: if one of them does not answer, that is our
-/// fault. `absent` is the number of unreachable edges. As many of our addresses may be silent, or
-/// answer as an HAProxy without its agent does, if another one answers.
+/// fault. `absent` is the number of unreachable edges. As many of our addresses may be unreachable,
+/// or answer as an HAProxy without its agent does, if another one answers.
 pub fn verdict(
     observations: &[ProbeObservation],
     edges: &BTreeSet<IpAddr>,
@@ -201,7 +201,10 @@ mod tests {
         let v6 = || seen("2606:4700::1", ProbeAnswer::Unroutable);
         assert!(verdict(&[v6(), seen("8.8.8.8", ProbeAnswer::Ours)]).is_ok());
         assert!(!verdict(&[v6()]).unwrap_err().counts_against_domain());
-        assert!(local_fault(&[v6()]).is_some(), "it is told to the operator");
+        assert!(
+            local_fault(&[v6()]).is_some(),
+            "it is shown to the operator"
+        );
         assert_eq!(
             local_fault(&[v6(), seen("8.8.8.8", ProbeAnswer::Refused)]),
             None
@@ -313,7 +316,7 @@ mod tests {
         let without_agent = [answers(), seen("8.8.4.4", ProbeAnswer::Status(503))];
         assert_eq!(verdict(&without_agent, 1), Ok(()));
         assert_eq!(verdict(&without_agent, 0), unreachable);
-        assert_eq!(verdict(&two[1..], 2), unreachable, "nobody answers");
+        assert_eq!(verdict(&two[1..], 2), unreachable, "no address answers");
         let stranger = [answers(), seen("9.9.9.9", ProbeAnswer::Timeout)];
         assert_eq!(
             verdict(&stranger, 1),
@@ -327,7 +330,7 @@ mod tests {
         assert_eq!(
             verdict(&wrong, 1),
             Err(FailureCode::HttpWrongResponder),
-            "somebody else answers there"
+            "another server answers there"
         );
     }
 }

@@ -1,4 +1,5 @@
-//! The reachability of an edge, so that an unreachable one delays nobody for longer than its grace.
+//! The reachability of an edge, so that an unreachable one delays no step for longer than its
+//! grace.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ const DISTRUST: Duration = Duration::from_secs(60);
 /// The reachability of an edge, as all replicas share it.
 ///
 /// Work waits for an edge that fails until its grace ends. Then the edge is unreachable, and work
-/// goes on without it. When it answers again, it is on probation for as long as the grace. Work
+/// continues without it. When it answers again, it is on probation for as long as the grace. Work
 /// includes it, and the first failure makes it unreachable at once. After such a failure, its
 /// answers do not count for a while.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -44,7 +45,7 @@ impl Reachability {
     #[must_use]
     pub fn answered(self, now: Timestamp, grace: Duration) -> Self {
         // A time further ahead than `DISTRUST` comes from a clock that was set back.
-        let doubted = |until: Timestamp| now < until && until.since(now) <= DISTRUST;
+        let distrusted = |until: Timestamp| now < until && until.since(now) <= DISTRUST;
         match self {
             Self {
                 unreachable_since: None,
@@ -58,7 +59,7 @@ impl Reachability {
                 answered_again_at: None,
                 unreachable_until,
                 ..
-            } if !unreachable_until.is_some_and(doubted) => Self {
+            } if !unreachable_until.is_some_and(distrusted) => Self {
                 answered_again_at: Some(now),
                 unreachable_until: None,
                 ..self
@@ -77,7 +78,7 @@ impl Reachability {
         self.unreachable_since.is_some() && self.answered_again_at.is_none()
     }
 
-    /// Time from which work goes on without it; `None` while it answers.
+    /// Time from which work continues without it; `None` while it answers.
     pub fn unreachable_from(self, grace: Duration) -> Option<Timestamp> {
         match self.answered_again_at {
             Some(_) => None,
@@ -134,7 +135,7 @@ mod tests {
         let set_back = again.answered(at(100), GRACE);
         assert!(
             set_back.is_live(at(100), GRACE),
-            "doubt does not last as long as a clock is set back"
+            "distrust does not last as long as a clock is set back"
         );
     }
 

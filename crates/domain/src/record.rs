@@ -38,7 +38,7 @@ pub struct DomainRecord {
     pub phase: Phase,
     /// Attempts since the last progress, this one included (counted when the lease is acquired).
     pub attempt: u32,
-    /// When it is due; `None` rests until somebody asks.
+    /// The due time; `None`: not before a retry is requested.
     pub next_attempt_at: Option<Timestamp>,
     /// Since when the customer's side is waited for.
     pub pending_since: Timestamp,
@@ -96,14 +96,14 @@ impl DomainRecord {
     /// The lane in which it waits, as of the moment it is due. The store writes it with the record.
     pub fn lane(&self) -> Option<Lane> {
         let due = self.next_attempt_at.unwrap_or(self.updated_at);
-        let standing = LaneInputs {
+        let inputs = LaneInputs {
             phase: &self.phase,
             attempt: self.attempt,
             failed_validations: self.failed_validations,
             last_failure: self.last_failure.as_ref(),
             urgent_from: self.urgent_from,
         };
-        standing.lane(due.max(self.updated_at))
+        inputs.lane(due.max(self.updated_at))
     }
 
     /// How firmly it holds its hostname.
@@ -124,7 +124,7 @@ impl DomainRecord {
         }
     }
 
-    /// Lifts a pause of the CA: somebody asks to go on, so the name was unpaused there.
+    /// Lifts a pause of the CA: a retry was requested, so the name was unpaused there.
     pub const fn lift_pause(&mut self) {
         self.order_gate = self.order_gate.lifted();
     }

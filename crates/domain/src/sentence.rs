@@ -9,12 +9,13 @@ use crate::failure::WantedRecords;
 use crate::policy::Policy;
 use crate::record::{DomainEvent, DomainRecord};
 
-/// The field of a history line with the addresses that the customer was told to enter.
+/// The field of a history line with the addresses that the instruction names for the customer to
+/// enter.
 const EDGE_ADDRESSES: &str = "edgeAddresses";
-/// The field of a history line with the CA's name for CAA records that the customer was told.
+/// The field of a history line with the CA's name for CAA records in the customer's instruction.
 const CAA_IDENTITY: &str = "caaIdentity";
 
-/// The facts that an instruction to a customer needs besides the record.
+/// The data that an instruction to a customer needs besides the record.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Instruction {
     /// The addresses that a name without CNAME needs.
@@ -36,7 +37,7 @@ impl Instruction {
         }
     }
 
-    /// Adds to a history line the facts that the configuration does not tell later.
+    /// Adds to a history line the values that the configuration may not have later.
     pub fn note(&self, failure: &Failure, policy: &Policy, line: &mut Map<String, Value>) {
         if policy.edge_hosts().is_empty() && !self.edge_addresses.is_empty() {
             line.insert(EDGE_ADDRESSES.to_owned(), json!(self.edge_addresses));

@@ -5,7 +5,7 @@
 pub const SHARDS: u32 = 64;
 
 /// The queues of a lane: two for each shard. The second is for the records of a tenant beyond
-/// [`FEW`], so that another tenant of the shard waits behind few of them.
+/// [`FEW`], so that another tenant of the shard waits for few of them.
 pub const QUEUES: u32 = 2 * SHARDS;
 
 /// Records of one tenant in a lane that wait in the first queue of its shard.
@@ -13,7 +13,7 @@ pub const FEW: u32 = 16;
 
 /// One round of leasing due records of a lane. In each, the shard of which the fewest records are
 /// leased by any replica has the first turn. So a tenant whose steps take long holds no more
-/// permits than others once they have work, and all of them while nobody else has.
+/// permits than others once they have work. While no other tenant has work, it holds all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Round {
     /// One record of each shard.
@@ -57,7 +57,7 @@ impl Round {
     }
 }
 
-/// The secret of an installation that assigns tenants to shards. Without it, nobody can choose a
+/// The secret of an installation that assigns tenants to shards. Without it, no tenant can choose a
 /// tenant's name to share a shard with a certain other tenant.
 #[derive(Clone, Copy)]
 pub struct ShardKey(u64, u64);

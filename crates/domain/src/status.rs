@@ -17,7 +17,7 @@ pub enum Status {
     Issuing,
     /// Every live edge has presented the exact certificate in a TLS handshake.
     Active,
-    /// Stopped; somebody must act, then ask for a retry.
+    /// Stopped: a person must act, then request a retry.
     Failed,
     /// The customer deleted the domain; it is being undeployed.
     PendingRemoval,
@@ -56,7 +56,7 @@ impl Status {
     /// time. The way back from a later pending status to an earlier one is legal because DNS can be
     /// broken again before the certificate is issued. `Active` becomes `Failed` when the
     /// certificate ends before another is served. A `Failed` domain may move on: its DNS returned,
-    /// or an operator asked for a retry. Only the Cabinet's own side starts a removal (to
+    /// or an operator requested a retry. Only the Cabinet's own side starts a removal (to
     /// `PendingRemoval`).
     pub const fn may_report(self, next: Self) -> bool {
         match (self, next) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dps_domain::record::renewal::apply_renewal_info;
-use dps_domain::renewal::info::{RenewalInfo, RenewalInfoAnswer, RenewalPlan};
+use dps_domain::renewal::info::{RenewalInfo, RenewalInfoOutcome, RenewalPlan};
 use dps_domain::with_causes;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use tokio::task::JoinSet;
@@ -128,19 +128,19 @@ async fn answered(service: &Service, poll: RenewalInfoPoll) -> Answered {
 }
 
 /// A certificate that has no name at our CA is not asked about, nor one whose time is over.
-async fn answer(service: &Service, poll: &RenewalInfoPoll) -> RenewalInfoAnswer {
+async fn answer(service: &Service, poll: &RenewalInfoPoll) -> RenewalInfoOutcome {
     let ours = *poll.directory_url == *service.ca.directory_url();
     let valid = service.now() < poll.validity.1;
     let Some(ari_id) = poll.ari_id.as_ref().filter(|_| ours && valid) else {
-        return RenewalInfoAnswer::NotOffered;
+        return RenewalInfoOutcome::NotOffered;
     };
     let timeout = service.policy.ca_timeout;
     let asked = tokio::time::timeout(timeout, service.ca.renewal_info(ari_id)).await;
     let error = match asked.unwrap_or_else(|_| Err(no_answer())) {
-        Ok(None) => return RenewalInfoAnswer::NotOffered,
+        Ok(None) => return RenewalInfoOutcome::NotOffered,
         Ok(Some(info)) => {
             service.metrics.renewal_info(true);
-            return RenewalInfoAnswer::Window {
+            return RenewalInfoOutcome::Window {
                 window: info.window,
                 explanation_url: info.explanation_url,
                 poll_again_at: info.poll_again_at,
@@ -152,16 +152,16 @@ async fn answer(service: &Service, poll: &RenewalInfoPoll) -> RenewalInfoAnswer 
         // A poll that was not sent did not fail.
         CaDisposition::Local => {
             service.local_fault(LocalParty::Ca, error.detail());
-            return RenewalInfoAnswer::Unasked { until: None };
+            return RenewalInfoOutcome::Unasked { until: None };
         }
         CaDisposition::Paced { until } => {
-            return RenewalInfoAnswer::Unasked { until: Some(until) };
+            return RenewalInfoOutcome::Unasked { until: Some(until) };
         }
         CaDisposition::Unavailable { until } | CaDisposition::RateLimited { until } => {
-            RenewalInfoAnswer::Unavailable { until }
+            RenewalInfoOutcome::Unavailable { until }
         }
         CaDisposition::NamePaused | CaDisposition::OrderLost(_) | CaDisposition::Refused(_) => {
-            RenewalInfoAnswer::Refused
+            RenewalInfoOutcome::Refused
         }
     };
     service.metrics.renewal_info(false);

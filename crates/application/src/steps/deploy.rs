@@ -29,7 +29,7 @@ pub(super) async fn deploy(context: &StepContext<'_>, id: CertificateId) -> Resu
         let failure = Failure::Internal {
             detail: "the certificate expired before it could be deployed".into(),
         };
-        return Ok(Outcome::failed(failure, Then::NewOrder { rest: false }));
+        return Ok(Outcome::failed(failure, Then::NewOrder { pause: false }));
     }
     let unreached = deploy_everywhere(context, &stored).await?;
     // A removal meanwhile took our lease and may have passed the edges before us.

@@ -141,8 +141,8 @@ async fn issue(
                 let failure = view.failure.unwrap_or(Failure::Internal {
                     detail: "the order became invalid while it was finalized".into(),
                 });
-                let rest = failure.counts_against_domain();
-                return Ok(Outcome::failed(failure, Then::NewOrder { rest }));
+                let pause = failure.counts_against_domain();
+                return Ok(Outcome::failed(failure, Then::NewOrder { pause }));
             }
             OrderStatus::Ready | OrderStatus::Processing | OrderStatus::Pending => {}
         }
@@ -190,7 +190,7 @@ async fn without_certificate(
         format!("the certificate of a valid order could not be had, another is ordered: {detail}");
     Ok(Outcome::failed(
         Failure::Internal { detail },
-        Then::NewOrder { rest: false },
+        Then::NewOrder { pause: false },
     ))
 }
 
@@ -228,7 +228,10 @@ pub(super) async fn ended(
     context.evidence.order(OrderEffect::Lost);
     service.store.order_close(order.id).await?;
     let detail = format!("the order ended at {ends} without a certificate");
-    let outcome = Outcome::failed(Failure::Internal { detail }, Then::NewOrder { rest: false });
+    let outcome = Outcome::failed(
+        Failure::Internal { detail },
+        Then::NewOrder { pause: false },
+    );
     Ok(Some(outcome))
 }
 

@@ -69,8 +69,8 @@ impl StepContext<'_> {
             CaDisposition::NamePaused | CaDisposition::OrderLost(LostOrder::NameRejected) => {
                 Then::Stop
             }
-            CaDisposition::OrderLost(LostOrder::ValidationFailed) => Then::NewOrder { rest: true },
-            CaDisposition::OrderLost(LostOrder::Gone) => Then::NewOrder { rest: false },
+            CaDisposition::OrderLost(LostOrder::ValidationFailed) => Then::NewOrder { pause: true },
+            CaDisposition::OrderLost(LostOrder::Gone) => Then::NewOrder { pause: false },
         }
     }
 

@@ -196,12 +196,12 @@ async fn invalid(
         FailureCode::AcmeValidationFailed => context.evidence.order(OrderEffect::ValidationFailed),
         _ => context.evidence.order(OrderEffect::Refused),
     }
-    let rest = failure.counts_against_domain();
+    let pause = failure.counts_against_domain();
     match &failure {
         Failure::AcmeValidationFailed { sub_cause, detail } if is_about_our_answer(sub_cause) => {
             Ok(doubt(context, &failure, sub_cause, detail).await)
         }
-        _ => Ok(Outcome::failed(failure, Then::NewOrder { rest })),
+        _ => Ok(Outcome::failed(failure, Then::NewOrder { pause })),
     }
 }
 
@@ -239,14 +239,14 @@ async fn doubt(
         // told.
         Ok(_) if is_first => doubted(sub_cause, detail),
         // Twice, the CA sees other records than we do, or is kept out.
-        Ok(_) => Outcome::failed(failure.clone(), Then::NewOrder { rest: true }),
+        Ok(_) => Outcome::failed(failure.clone(), Then::NewOrder { pause: true }),
         Err(Unready::Failed { failure: found, .. })
             if found.code() == FailureCode::EdgeUnreachable =>
         {
-            Outcome::failed(found, Then::NewOrder { rest: false })
+            Outcome::failed(found, Then::NewOrder { pause: false })
         }
         Err(Unready::Failed { .. }) => {
-            Outcome::failed(failure.clone(), Then::NewOrder { rest: true })
+            Outcome::failed(failure.clone(), Then::NewOrder { pause: true })
         }
         Err(Unready::Local {
             party,
@@ -260,15 +260,15 @@ async fn doubt(
             let unknown = Failure::Internal {
                 detail: format!("our own machine cannot tell why the validation failed: {fault}"),
             };
-            Outcome::failed(unknown, Then::NewOrder { rest: true })
+            Outcome::failed(unknown, Then::NewOrder { pause: true })
         }
     }
 }
 
 fn doubted(sub_cause: &str, detail: &str) -> Outcome {
     Outcome::Moved {
-        event: Event::ValidationDoubted,
-        kind: EventKind::ValidationDoubted,
+        event: Event::ValidationUnconfirmed,
+        kind: EventKind::ValidationUnconfirmed,
         detail: json!({ "subCause": sub_cause, "detail": detail }),
     }
 }

@@ -284,7 +284,7 @@ mod tests {
             host("example.com"),
             host("edge.platform.net"),
         );
-        let told = |hostname: &Hostname, failure: &Failure| {
+        let sentence_of = |hostname: &Hostname, failure: &Failure| {
             failure.message(&WantedRecords {
                 hostname,
                 cname_target: &target,
@@ -293,12 +293,12 @@ mod tests {
             })
         };
         let addresses = vec!["104.16.132.229".parse().unwrap()];
-        let behind_proxy = Failure::DnsNoCname {
+        let proxied = Failure::DnsNoCname {
             addresses: addresses.clone(),
             more: 3,
             is_zone: false,
         };
-        let text = told(&sub, &behind_proxy);
+        let text = sentence_of(&sub, &proxied);
         assert!(
             text.contains("104.16.132.229 and 3 more") && text.ends_with(PROXY),
             "{text}"
@@ -308,8 +308,8 @@ mod tests {
             addresses: addresses.clone(),
             more: 0,
         };
-        assert!(told(&apex, &elsewhere(vec![])).ends_with(PROXY));
-        assert!(!told(&sub, &elsewhere(vec!["shops.example".into()])).contains("proxy"));
+        assert!(sentence_of(&apex, &elsewhere(vec![])).ends_with(PROXY));
+        assert!(!sentence_of(&sub, &elsewhere(vec!["shops.example".into()])).contains("proxy"));
     }
 
     #[test]

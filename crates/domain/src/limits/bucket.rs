@@ -75,9 +75,9 @@ impl Limit {
     }
 }
 
-/// The rest of a limit for one subject. The default is a full bucket.
+/// The used part of a limit for one subject. The default is a full bucket.
 ///
-/// The CA sees a request up to [`Limit::margin`] after it was debited here, and the one behind it
+/// The CA sees a request up to [`Limit::margin`] after it was debited here, and the one after it
 /// may be quicker. So each is booked as if it came late and judged as if it came early. This does
 /// not matter while no more is spent than fits into a full bucket, since a CA accepts a whole burst
 /// in any order. Therefore `spent` is counted.
@@ -125,7 +125,7 @@ impl Bucket {
 
     /// Returns the bucket without tokens that neither held tokens nor a full burst account for.
     /// `last_held` is the latest moment for which a token is held. So tokens that were booked for
-    /// forgotten domains delay nobody longer than a used-up burst does.
+    /// forgotten domains delay no domain longer than a used-up burst does.
     #[must_use]
     pub fn compacted(self, limit: &Limit, now: Timestamp, last_held: Option<Timestamp>) -> Self {
         if limit.is_none() {
@@ -287,12 +287,12 @@ mod tests {
     #[test]
     fn a_blocked_bucket_gives_nothing_until_the_cas_moment_and_then_one_at_a_time() {
         let until = START + 3_600 * SECOND;
-        let parked = Bucket::default().block(&LIMIT, until);
-        assert_eq!(parked.spend(&LIMIT, START, 1), Err(until));
-        assert_eq!(parked.tokens(&LIMIT, until), 1);
+        let blocked = Bucket::default().block(&LIMIT, until);
+        assert_eq!(blocked.spend(&LIMIT, START, 1), Err(until));
+        assert_eq!(blocked.tokens(&LIMIT, until), 1);
         assert_eq!(
-            parked.block(&LIMIT, START),
-            parked,
+            blocked.block(&LIMIT, START),
+            blocked,
             "an earlier word does not shorten it"
         );
     }
@@ -302,9 +302,9 @@ mod tests {
         let bucket = Bucket::default().spend(&Limit::NONE, START, 1_000).unwrap();
         assert_eq!(bucket, Bucket::default());
         let until = START + SECOND;
-        let parked = bucket.block(&Limit::NONE, until);
-        assert_eq!(parked.spend(&Limit::NONE, START, 1), Err(until));
-        assert!(parked.spend(&Limit::NONE, until, 1_000).is_ok());
+        let blocked = bucket.block(&Limit::NONE, until);
+        assert_eq!(blocked.spend(&Limit::NONE, START, 1), Err(until));
+        assert!(blocked.spend(&Limit::NONE, until, 1_000).is_ok());
     }
 
     #[test]

@@ -115,7 +115,7 @@ fn an_empty_bucket_of_a_name_reserves_a_slot_and_takes_nothing_else() {
     assert!(
         matches!(&again, Ruling::Wait { until: same, positions: same_positions, .. }
             if *same == until && *same_positions == kept),
-        "asking again reserves no second slot: {again:?}"
+        "another request reserves no second slot: {again:?}"
     );
     assert!(matches!(rule(&charges, &kept, until), Ruling::Granted(_)));
 }
@@ -146,7 +146,7 @@ fn a_slot_that_is_used_long_after_its_time_is_exchanged_for_a_token_of_now() {
         bucket: Bucket::default().count(&charge.limit, NOW, 1),
         slot: Some(NOW),
     };
-    // Somebody else emptied the bucket meanwhile.
+    // Another domain emptied the bucket meanwhile.
     let later = NOW + 10 * SECOND;
     let bucket = held.bucket.count(&charge.limit, later, 2);
     let position = Position { bucket, ..held };

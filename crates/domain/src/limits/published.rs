@@ -292,7 +292,8 @@ mod tests {
             let limits = CaLimits::published(directory);
             for kind in LimitKind::ALL {
                 let limit = limits.get(kind);
-                // One second's worth of certificates under one name is no limit that anybody meets.
+                // One second's worth of certificates under one name is no limit that an order
+                // meets.
                 if limit.period == SECOND && kind == LimitKind::RegisteredDomain {
                     continue;
                 }

@@ -28,7 +28,7 @@ pub enum Event {
     OrderLost,
     /// A validation failed that may have met a moment's outage of ours: a new order starts from the
     /// DNS check.
-    ValidationDoubted,
+    ValidationUnconfirmed,
     /// The certificate of the order is stored.
     CertificateStored(CertificateId),
     /// Every live edge presents the certificate; the next renewal begins at the given moment.
@@ -40,15 +40,15 @@ pub enum Event {
         /// The end of the certificate's validity.
         not_after: Timestamp,
     },
-    /// The CA's wish moved the renewal of a live domain to this moment.
+    /// The CA's renewal window moved the renewal of a live domain to this moment.
     RenewalMoved(Timestamp),
-    /// The renewal moment has come, or somebody asked for a renewal now.
+    /// The renewal moment has come, or an operator requested a renewal.
     RenewalDue,
     /// The certificate that a live domain serves has ended.
     CertificateEnded,
     /// The domain is stopped.
     GaveUp,
-    /// The Cabinet asks to start over.
+    /// The Cabinet requests a new start.
     RetryRequested,
     /// The Cabinet wants the domain gone.
     RemovalRequested,

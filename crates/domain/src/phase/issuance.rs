@@ -12,7 +12,7 @@ use crate::{CertificateId, OrderId};
 pub enum Issuance {
     /// Waiting for DNS to point at us.
     AwaitingDns,
-    /// Waiting for our responder to answer on every address, after a look at DNS.
+    /// Waiting for our responder to answer on every address, after a DNS check.
     AwaitingHttpProbe,
     /// Everything is right for an order; none is stored yet.
     Ordering,
@@ -91,7 +91,7 @@ impl Issuance {
                 | Self::Validating { .. }
                 | Self::Finalizing { .. }
                 | Self::Deploying { .. },
-                Event::OrderLost | Event::ValidationDoubted,
+                Event::OrderLost | Event::ValidationUnconfirmed,
             ) => Self::AwaitingDns,
             (Self::Finalizing { .. }, Event::CertificateStored(certificate)) => {
                 Self::Deploying { certificate }

@@ -31,7 +31,7 @@ pub struct AlignContext<'a> {
     pub now: Timestamp,
     /// The reason of the comparison.
     pub occasion: Occasion,
-    /// When somebody last asked to try the domain again, if that was lately.
+    /// The time of the last retry request, if that was lately.
     pub last_retry: Option<Timestamp>,
 }
 
@@ -46,9 +46,9 @@ impl AlignContext<'_> {
 /// Why record and Cabinet are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Occasion {
-    /// The Cabinet says that something is new. It may be behind what we know.
+    /// The Cabinet says that something is new. It may be older than what we know.
     News,
-    /// Whatever differs is a mistake of somebody's, and is mended.
+    /// Every difference is a mistake, and is mended.
     Resync,
 }
 
@@ -146,7 +146,7 @@ pub fn after_predecessor(
         let record = &mut arrival.record;
         record.failed_validations = predecessor.failed_validations;
         record.lost_orders = predecessor.lost_orders;
-        // A pause that only a human can lift belongs to the record for which somebody is asked.
+        // A pause that only a human can lift belongs to the record that a retry is requested for.
         record.order_gate = predecessor.order_gate.lifted();
     }
     arrival
@@ -168,7 +168,7 @@ fn begun(
         cname_target: target_of(domain, names),
         ..record.clone()
     };
-    // A retry must not lift the rest that failed validations of the same name brought.
+    // A retry must not lift the pause after failed validations of the same name.
     if names.hostname == record.hostname {
         restart(&mut after, context.now);
         if record.phase == Phase::Failed {

@@ -26,7 +26,7 @@ fn context(policy: &Policy) -> AlignContext<'_> {
     }
 }
 
-fn told(status: Status, version: u64) -> CabinetDomain {
+fn sent(status: Status, version: u64) -> CabinetDomain {
     CabinetDomain {
         id: DomainId::from_uuid(Uuid::from_u128(1)),
         tenant_id: "acme".into(),
@@ -37,13 +37,13 @@ fn told(status: Status, version: u64) -> CabinetDomain {
     }
 }
 
-fn names(told: &CabinetDomain) -> Names {
-    Names::of(told, &Policy::default().names)
+fn names(sent: &CabinetDomain) -> Names {
+    Names::of(sent, &Policy::default().names)
 }
 
 fn record(phase: Phase) -> DomainRecord {
-    let told = told(Status::PendingDns, 3);
-    let mut record = arrival(&context(&Policy::default()), &told, &names(&told))
+    let sent = sent(Status::PendingDns, 3);
+    let mut record = arrival(&context(&Policy::default()), &sent, &names(&sent))
         .unwrap()
         .record;
     record.phase = phase;
@@ -52,24 +52,24 @@ fn record(phase: Phase) -> DomainRecord {
 }
 
 fn changed(phase: Phase, status: Status, version: u64) -> Option<RecordWrite> {
-    let told = told(status, version);
+    let sent = sent(status, version);
     change(
         &context(&Policy::default()),
         &record(phase),
-        &told,
-        &names(&told),
+        &sent,
+        &names(&sent),
     )
 }
 
 #[test]
 fn a_new_domain_is_due_at_once_and_a_claimed_name_fails() {
-    let told = told(Status::PendingDns, 1);
+    let sent = sent(Status::PendingDns, 1);
     let taken = |refusal| {
         let names = Names {
             refusal,
-            ..names(&told)
+            ..names(&sent)
         };
-        arrival(&context(&Policy::default()), &told, &names).unwrap()
+        arrival(&context(&Policy::default()), &sent, &names).unwrap()
     };
     assert_eq!(taken(None).record.next_attempt_at, Some(NOW));
     let refused = taken(Some(Failure::NameAlreadyClaimed {}));
@@ -99,8 +99,8 @@ fn a_retry_is_checked_with_the_new_domains_and_leads_back_to_where_the_name_was(
     waiting.last_failure = Some(Failure::DnsNxdomain {});
     waiting.pending_since = NOW - Duration::from_secs(6 * 24 * 3600);
     assert_eq!(waiting.lane(), Some(Lane::Chronic));
-    let told = told(Status::PendingDns, 4);
-    let retried = change(&context(&Policy::default()), &waiting, &told, &names(&told));
+    let sent = sent(Status::PendingDns, 4);
+    let retried = change(&context(&Policy::default()), &waiting, &sent, &names(&sent));
     let mut retried = retried.unwrap().record;
     assert_eq!(retried.lane(), Some(Lane::Verification));
     assert_eq!(retried.next_attempt_at, Some(NOW));
@@ -118,8 +118,8 @@ fn a_name_that_comes_back_under_another_id_keeps_its_failed_validations() {
     let mut predecessor = record(Phase::Gone);
     predecessor.failed_validations = 3;
     predecessor.order_gate = OrderGate::Until(NOW + Duration::from_secs(3_600));
-    let told = told(Status::PendingDns, 1);
-    let new = || arrival(&context(&Policy::default()), &told, &names(&told)).unwrap();
+    let sent = sent(Status::PendingDns, 1);
+    let new = || arrival(&context(&Policy::default()), &sent, &names(&sent)).unwrap();
     let again = after_predecessor(new(), Some(&predecessor)).record;
     assert_eq!(
         (again.failed_validations, again.order_gate),
@@ -170,12 +170,12 @@ fn what_is_passed_over_would_change_nothing() {
     ] {
         for status in Status::ALL {
             for version in [2, 3, 4] {
-                let (mut told, record) = (told(status, version), record(phase.clone()));
-                told.cname_target = "other.platform.net".into();
-                told.canonical_host = "other.example.com".into();
-                let known = is_known(&record, &told);
+                let (mut sent, record) = (sent(status, version), record(phase.clone()));
+                sent.cname_target = "other.platform.net".into();
+                sent.canonical_host = "other.example.com".into();
+                let known = is_known(&record, &sent);
                 assert_eq!(known, version < 4 && status != Status::PendingRemoval);
-                let change = change(&context(&Policy::default()), &record, &told, &names(&told));
+                let change = change(&context(&Policy::default()), &record, &sent, &names(&sent));
                 assert!(!known || change.is_none(), "{phase:?} {status:?} {version}");
             }
         }
@@ -184,13 +184,13 @@ fn what_is_passed_over_would_change_nothing() {
 
 /// A domain of which the Cabinet says something else.
 fn altered(phase: Phase, alter: impl Fn(&mut CabinetDomain)) -> Option<RecordWrite> {
-    let mut told = told(Status::PendingDns, 4);
-    alter(&mut told);
+    let mut sent = sent(Status::PendingDns, 4);
+    alter(&mut sent);
     change(
         &context(&Policy::default()),
         &record(phase),
-        &told,
-        &names(&told),
+        &sent,
+        &names(&sent),
     )
 }
 
@@ -211,8 +211,8 @@ fn another_name_of_a_known_domain_is_a_new_issuance_and_the_old_one_is_taken_dow
         live(),
         Phase::Failed,
     ] {
-        let changed = altered(phase.clone(), |told| {
-            told.canonical_host = "new.example.com".into();
+        let changed = altered(phase.clone(), |sent| {
+            sent.canonical_host = "new.example.com".into();
         });
         let after = changed.unwrap();
         assert_eq!(after.record.phase, Phase::START, "{phase:?}");
@@ -229,7 +229,7 @@ fn another_name_of_a_known_domain_is_a_new_issuance_and_the_old_one_is_taken_dow
             assert!(old.record.id.is_take_down());
         }
     }
-    let unusable = |phase| altered(phase, |told| told.canonical_host = "*".into()).unwrap();
+    let unusable = |phase| altered(phase, |sent| sent.canonical_host = "*".into()).unwrap();
     for phase in [Phase::START, Phase::Onboarding(Issuance::Ordering), live()] {
         let refused = unusable(phase.clone());
         assert_eq!(refused.record.phase.status(), phase.status());
@@ -241,9 +241,9 @@ fn another_name_of_a_known_domain_is_a_new_issuance_and_the_old_one_is_taken_dow
         );
     }
     assert_eq!(unusable(Phase::Failed).record.phase, Phase::Failed);
-    let removed = altered(live(), |told| {
-        told.canonical_host = "new.example.com".into();
-        told.status = Some(Status::PendingRemoval);
+    let removed = altered(live(), |sent| {
+        sent.canonical_host = "new.example.com".into();
+        sent.status = Some(Status::PendingRemoval);
     });
     assert_eq!(
         removed.unwrap().record.hostname.as_str(),
@@ -253,7 +253,7 @@ fn another_name_of_a_known_domain_is_a_new_issuance_and_the_old_one_is_taken_dow
 
 #[test]
 fn a_target_that_cannot_be_used_is_reported_and_changes_nothing_that_is_served() {
-    let refused = altered(live(), |told| told.cname_target = "no target".into()).unwrap();
+    let refused = altered(live(), |sent| sent.cname_target = "no target".into()).unwrap();
     assert_eq!(refused.record.phase, live());
     assert_eq!(refused.record.cname_target.as_str(), "edge.platform.net");
     let report = refused.report.unwrap();
@@ -267,9 +267,9 @@ fn a_target_that_cannot_be_used_is_reported_and_changes_nothing_that_is_served()
 
 #[test]
 fn a_refusal_hides_no_worse_failure_and_is_reported_again_only_for_a_new_version() {
-    let told = |version, host: &str| CabinetDomain {
+    let sent = |version, host: &str| CabinetDomain {
         canonical_host: host.into(),
-        ..told(Status::Active, version)
+        ..sent(Status::Active, version)
     };
     let policy = Policy::default();
     let context = AlignContext {
@@ -277,19 +277,19 @@ fn a_refusal_hides_no_worse_failure_and_is_reported_again_only_for_a_new_version
         ..context(&policy)
     };
     let changed =
-        |record: &DomainRecord, told: &CabinetDomain| change(&context, record, told, &names(told));
+        |record: &DomainRecord, sent: &CabinetDomain| change(&context, record, sent, &names(sent));
     let mut record = record(live());
-    let refused = changed(&record, &told(3, "*")).unwrap();
+    let refused = changed(&record, &sent(3, "*")).unwrap();
     assert!(refused.report.is_some(), "although the version is the same");
     assert!(
-        changed(&refused.record, &told(3, "*")).is_none(),
-        "it was told"
+        changed(&refused.record, &sent(3, "*")).is_none(),
+        "it was reported"
     );
     assert!(
-        changed(&refused.record, &told(4, "*")).is_some(),
+        changed(&refused.record, &sent(4, "*")).is_some(),
         "it is new"
     );
-    let mended = changed(&refused.record, &told(3, "shop.example.com")).unwrap();
+    let mended = changed(&refused.record, &sent(3, "shop.example.com")).unwrap();
     assert_eq!(mended.record.last_failure, None);
     assert_eq!(mended.report.unwrap().failure, None);
 
@@ -297,8 +297,8 @@ fn a_refusal_hides_no_worse_failure_and_is_reported_again_only_for_a_new_version
         cause: Box::new(Failure::DnsNxdomain {}),
     };
     record.last_failure = Some(moved.clone());
-    assert!(changed(&record, &told(3, "*")).is_none());
-    let news = changed(&record, &told(4, "*")).unwrap();
+    assert!(changed(&record, &sent(3, "*")).is_none());
+    let news = changed(&record, &sent(4, "*")).unwrap();
     assert_eq!(news.record.last_failure, Some(moved), "its pauses go by it");
     let failure = news.report.unwrap().failure;
     assert!(
@@ -330,12 +330,12 @@ fn a_retry_too_soon_after_the_last_is_answered_by_the_same_run() {
         before.next_attempt_at = Some(NOW + Duration::from_secs(600));
         before.pending_since = NOW - Duration::from_secs(86_400);
         before.last_failure = Some(Failure::DnsNxdomain {});
-        let told = told(Status::PendingDns, 4);
+        let sent = sent(Status::PendingDns, 4);
         let context = AlignContext {
             last_retry: Some(NOW - Duration::from_secs(ago)),
             ..context(&policy)
         };
-        let completion = change(&context, &before, &told, &names(&told)).unwrap();
+        let completion = change(&context, &before, &sent, &names(&sent)).unwrap();
         (before, completion)
     };
     let order = OrderId::from_uuid(Uuid::from_u128(7));
@@ -357,10 +357,8 @@ fn a_retry_too_soon_after_the_last_is_answered_by_the_same_run() {
             ..before
         };
         assert_eq!(completion.record, unchanged, "{phase:?}");
-        let told = completion
-            .report
-            .expect("the Cabinet hears where it stands");
-        assert_eq!(told.status, phase.status());
+        let report = completion.report.expect("a report of the present status");
+        assert_eq!(report.status, phase.status());
         let (_, completion) = after(&phase, 20);
         assert_eq!(
             completion.event.unwrap().kind,
@@ -376,8 +374,8 @@ fn a_retry_does_not_lift_the_pause_after_failed_validations() {
     let mut before = record(Phase::Failed);
     before.failed_validations = 3;
     before.order_gate = OrderGate::Until(NOW + Duration::from_secs(3600));
-    let told = told(Status::PendingDns, 4);
-    let after = change(&context(&Policy::default()), &before, &told, &names(&told))
+    let sent = sent(Status::PendingDns, 4);
+    let after = change(&context(&Policy::default()), &before, &sent, &names(&sent))
         .unwrap()
         .record;
     assert_eq!(after.failed_validations, 3);

@@ -134,8 +134,8 @@ impl OrderLimits<'_> {
             .filter(|_| is_undecided && is_left)
     }
 
-    /// Returns `until`, at most as late as a refusal by this limit can mean, and for a served
-    /// domain at most as late as its certificate can wait.
+    /// Returns `until`, at most as late as a refusal by this limit can mean. For a served
+    /// domain, it is at most as late as its certificate can wait.
     pub fn bounded(
         &self,
         kind: LimitKind,

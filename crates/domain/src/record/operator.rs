@@ -22,7 +22,7 @@ pub fn renew(before: &DomainRecord, now: Timestamp, who: &str) -> Result<RecordW
         return Err(Refused::NotLive);
     }
     let mut record = before.clone();
-    // A renewal that is under way goes on.
+    // A renewal that is under way continues.
     if let Ok(phase) = before.phase.clone().apply(Event::RenewalDue) {
         record.phase = phase;
     }

@@ -10,7 +10,7 @@ use crate::policy::Policy;
 use crate::sentence::last_sentence;
 use crate::{Failure, Issuance, Phase, Status, Timestamp};
 
-/// The shortest wait for somebody else that the Cabinet is told of.
+/// The shortest wait for another party that is reported to the Cabinet.
 const REPORTED_WAIT: Duration = Duration::from_secs(60);
 
 /// A status message to the Cabinet about one domain.
@@ -40,7 +40,7 @@ pub(super) fn report(
         return None;
     }
     let status = after.phase.status();
-    let told_by_failure = message.is_some() || before.last_failure != after.last_failure;
+    let changes_failure = message.is_some() || before.last_failure != after.last_failure;
     let renewed = matches!(
         &after.phase,
         Phase::Live {
@@ -48,9 +48,9 @@ pub(super) fn report(
             ..
         }
     ) && before.phase != after.phase;
-    // A long wait for somebody else is reported, and so is the end of it.
+    // A long wait for another party is reported, and so is the end of it.
     let waits = is_waiting(before) || is_waiting(after);
-    if status == before.phase.status() && !told_by_failure && !renewed && !waits {
+    if status == before.phase.status() && !changes_failure && !renewed && !waits {
         return None;
     }
     Some(current_report(after, message, policy))
@@ -69,7 +69,7 @@ fn next_attempt_at(record: &DomainRecord) -> Option<Timestamp> {
     }
 }
 
-/// Whether a certificate is on its way and somebody else needs time for it, without a failure.
+/// Whether a certificate is on its way and another party needs time for it, without a failure.
 fn is_waiting(record: &DomainRecord) -> bool {
     let wait = record.next_attempt_at.map(|at| at.since(record.updated_at));
     record.phase.issuance().is_some()
@@ -77,7 +77,7 @@ fn is_waiting(record: &DomainRecord) -> bool {
         && wait.is_some_and(|wait| wait > REPORTED_WAIT)
 }
 
-/// The report that tells a record as it stands.
+/// The report of a record's present state.
 pub fn current_report(
     record: &DomainRecord,
     message: Option<String>,

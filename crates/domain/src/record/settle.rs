@@ -40,8 +40,8 @@ pub struct SettleContext<'a> {
     pub caa_identity: Option<String>,
 }
 
-/// The record's next state, the report for the Cabinet if there is something to tell, and the line
-/// of its history.
+/// The record's next state, the report for the Cabinet if there is something to report, and the
+/// line of its history.
 pub fn settle(
     before: &DomainRecord,
     outcome: Outcome,
@@ -72,7 +72,7 @@ pub fn settle(
                 Event::CertificateEnded => true,
                 _ => false,
             };
-            let is_doubted = matches!(event, Event::ValidationDoubted);
+            let is_unconfirmed = matches!(event, Event::ValidationUnconfirmed);
             record.phase = record.phase.apply(event)?;
             let is_unexplained = record
                 .last_failure
@@ -93,8 +93,8 @@ pub fn settle(
             if record.failed_validations == 0 {
                 record.pending_since = context.now;
             }
-            // The CA counts it, and the next one is believed.
-            if is_doubted {
+            // The CA counts it, and the next failed validation is taken for the customer's.
+            if is_unconfirmed {
                 record.failed_validations = record.failed_validations.saturating_add(1);
             }
             record.next_attempt_at = due_after_progress(&record.phase, context);
@@ -197,9 +197,9 @@ fn with_evidence(mut detail: Value, evidence: Map<String, Value>) -> Value {
     detail
 }
 
-/// While a name rests after a failed validation, passing the DNS check again does not make the CA's
-/// verdict untrue. Until a domain without a certificate is served again, what took it away says why
-/// it is `Failed`. The cause of lost orders is not over before a certificate is stored.
+/// While a name is paused after a failed validation, passing the DNS check again does not make the
+/// CA's verdict untrue. Until a domain without a certificate is served again, what took it away
+/// says why it is `Failed`. The cause of lost orders is not over before a certificate is stored.
 fn still_explains(record: &DomainRecord) -> bool {
     if matches!(record.phase, Phase::Expired { .. }) {
         return true;

@@ -125,15 +125,15 @@ fn a_failed_validation_pauses_the_name_and_starts_from_dns_with_the_cas_words_ke
     };
     let done = settled(
         &record(validating()),
-        failed(failure.clone(), Then::NewOrder { rest: true }),
+        failed(failure.clone(), Then::NewOrder { pause: true }),
     );
     assert_eq!(done.record.phase, Phase::START);
     assert_eq!(done.record.failed_validations, 1);
-    let OrderGate::Until(rest) = done.record.order_gate else {
+    let OrderGate::Until(end) = done.record.order_gate else {
         panic!("{:?}", done.record.order_gate);
     };
-    assert!(rest >= NOW + Duration::from_secs(600));
-    assert_eq!(done.record.next_attempt_at, Some(rest));
+    assert!(end >= NOW + Duration::from_secs(600));
+    assert_eq!(done.record.next_attempt_at, Some(end));
     let moved = Outcome::Moved {
         event: Event::DnsReady,
         kind: EventKind::DnsReady,
@@ -161,7 +161,7 @@ fn a_domain_that_the_ca_never_validates_gives_up_although_its_dns_is_right() {
         sub_cause: "dns".into(),
         detail: "no".into(),
     };
-    let done = settled(&again, failed(failure, Then::NewOrder { rest: true }));
+    let done = settled(&again, failed(failure, Then::NewOrder { pause: true }));
     assert_eq!(
         (done.record.phase, done.record.next_attempt_at),
         (Phase::Failed, None)
@@ -197,7 +197,7 @@ fn a_domain_that_moved_away_is_checked_ever_less_often_and_daily_once_its_certif
         dns: DnsState::Here,
         next,
     };
-    let rest_after = |last_failure: &Failure, phase: Phase, attempt| {
+    let backoff_after = |last_failure: &Failure, phase: Phase, attempt| {
         let moved = Event::DnsMovedAway { at: NOW - HOUR };
         let is_known = matches!(last_failure, Failure::DnsMoved { .. });
         let mut before = record(if is_known {
@@ -211,23 +211,23 @@ fn a_domain_that_moved_away_is_checked_ever_less_often_and_daily_once_its_certif
         done.record.next_attempt_at.unwrap().since(NOW)
     };
     let end = NOW + 48 * HOUR;
-    let rest = |next, attempt| rest_after(&left, moved_away(next, end), attempt);
-    let within = |rest: Duration, most: Duration| rest > most / 2 && rest <= most;
+    let backoff = |next, attempt| backoff_after(&left, moved_away(next, end), attempt);
+    let within = |backoff: Duration, most: Duration| backoff > most / 2 && backoff <= most;
     for next in [Next::At(NOW + 24 * HOUR), Next::Now(Issuance::AwaitingDns)] {
-        assert!(within(rest(next.clone(), 1), HOUR / 6), "{next:?}");
-        assert!(within(rest(next.clone(), 1_000), 6 * HOUR), "{next:?}");
+        assert!(within(backoff(next.clone(), 1), HOUR / 6), "{next:?}");
+        assert!(within(backoff(next.clone(), 1_000), 6 * HOUR), "{next:?}");
     }
     let expired = moved_away(Next::Now(Issuance::AwaitingDns), NOW)
         .apply(Event::CertificateEnded)
         .unwrap();
-    let ended = |attempt| rest_after(&left, expired.clone(), attempt);
+    let ended = |attempt| backoff_after(&left, expired.clone(), attempt);
     assert!(within(ended(1), HOUR / 6));
     assert!(within(ended(1_000), 24 * HOUR));
     let outage = Failure::DnsTimeout {
         resolvers: vec![],
         resolver_outage: true,
     };
-    let after_outage = rest_after(&outage, expired.clone(), 1_000);
+    let after_outage = backoff_after(&outage, expired.clone(), 1_000);
     assert!(within(after_outage, HOUR / 6), "{after_outage:?}");
 }
 
@@ -311,11 +311,11 @@ fn a_moved_away_domain_is_released_after_its_certificate_ended_and_an_outage_rel
         }
         end_of(record(phase), Some(left.clone())).record
     };
-    let looked = |days, failure| settled(&ended_before(days), failed(failure, Then::Retry)).record;
-    let away = looked(29, left.clone());
+    let checked = |days, failure| settled(&ended_before(days), failed(failure, Then::Retry)).record;
+    let away = checked(29, left.clone());
     assert!(away.next_attempt_at.is_some());
     assert_eq!(away.phase.name(), "expired");
-    let released = looked(30, left.clone());
+    let released = checked(30, left.clone());
     assert_eq!(
         (released.phase, released.next_attempt_at),
         (Phase::Failed, None)
@@ -324,7 +324,7 @@ fn a_moved_away_domain_is_released_after_its_certificate_ended_and_an_outage_rel
     let outage = Failure::AcmeCaUnavailable {
         detail: String::new(),
     };
-    assert_eq!(looked(300, outage).phase.name(), "expired");
+    assert_eq!(checked(300, outage).phase.name(), "expired");
 }
 
 #[test]
@@ -353,7 +353,7 @@ fn that_its_renewal_is_due_does_not_bring_a_domain_back_that_left() {
     };
     let begun = moved(&before, Event::RenewalDue);
     assert_eq!(begun.record.last_failure, before.last_failure);
-    assert_eq!(begun.record.attempt, 7, "the lease's own is no look");
+    assert_eq!(begun.record.attempt, 7, "the lease's own is no check");
     assert_eq!(begun.record.lane(), Some(Lane::Chronic));
     assert!(begun.report.is_none());
     let returned = moved(&begun.record, Event::HttpReady);
@@ -361,10 +361,7 @@ fn that_its_renewal_is_due_does_not_bring_a_domain_back_that_left() {
         (returned.record.last_failure, returned.record.attempt),
         (None, 0)
     );
-    assert!(
-        returned.report.is_some(),
-        "the customer hears that it is well again"
-    );
+    assert!(returned.report.is_some(), "the recovery is reported");
 }
 
 #[test]
@@ -461,21 +458,21 @@ fn outages() -> Vec<(Failure, Then)> {
     vec![
         (ca(), Then::Retry),
         (ca(), Then::At(far)),
-        (ca(), Then::NewOrder { rest: false }),
+        (ca(), Then::NewOrder { pause: false }),
         (limited(), Then::At(far)),
         (edge(), Then::Retry),
         (edge(), Then::RetryBy(far)),
-        (edge(), Then::NewOrder { rest: true }),
+        (edge(), Then::NewOrder { pause: true }),
         (edge(), Then::NewOrderAt(far)),
         (dns, Then::Retry),
         (internal, Then::Retry),
-        (validation, Then::NewOrder { rest: true }),
+        (validation, Then::NewOrder { pause: true }),
         (rejected, Then::Stop),
     ]
 }
 
 proptest! {
-    /// However long somebody was away, the next attempt follows within minutes or a tenth of what
+    /// However long an outage was, the next attempt follows within minutes or a tenth of what
     /// is left.
     #[test]
     fn no_wait_passes_the_time_in_which_a_certificate_can_be_replaced(
@@ -598,7 +595,7 @@ fn a_renewal_that_reached_the_edge_reports_the_new_end_of_validity() {
     assert_eq!(
         done.record.next_attempt_at,
         Some(NOW + HOUR),
-        "the renewal is nearer than the next look"
+        "the renewal is nearer than the next check"
     );
     let info = done.renewal_info.unwrap();
     assert!(info.poll_at > NOW, "the CA is asked soon, not at once");
@@ -633,13 +630,13 @@ fn a_certificate_that_the_ca_wants_replaced_is_renewed_now_and_before_others() {
     assert_eq!(done.record.lane(), Some(Lane::Urgent));
     assert_eq!(done.event.unwrap().detail["urgent"], true);
     assert_eq!(done.record.last_failure, before.last_failure);
-    assert!(done.report.is_none(), "nothing to tell");
+    assert!(done.report.is_none(), "nothing to report");
     assert_eq!(done.renewal_info.as_ref(), Some(&info));
     let later = moved(NOW + 2 * HOUR);
     assert_eq!(
         later.record.next_attempt_at,
         Some(NOW + HOUR),
-        "the look at its DNS"
+        "its DNS check"
     );
 }
 

@@ -94,7 +94,7 @@ pub struct RenewalInfo {
 
 /// The result of a poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RenewalInfoAnswer {
+pub enum RenewalInfoOutcome {
     /// The CA named a window.
     Window {
         /// The window.
@@ -186,11 +186,11 @@ impl RenewalInfo {
 
     /// Returns the state after another poll. A failure forgets nothing.
     #[must_use]
-    pub fn after(&self, answer: &RenewalInfoAnswer, now: Timestamp, jitter: f64) -> Self {
+    pub fn after(&self, answer: &RenewalInfoOutcome, now: Timestamp, jitter: f64) -> Self {
         let soon_before = |wait: Duration| spread(wait, SHORTENED, jitter);
         let a_little_after = |until: &Until| {
-            let told = poll_again_at(Some(until.at()), now);
-            told + spread(told.since(now) / 4, 0.0..=1.0, jitter)
+            let earliest = poll_again_at(Some(until.at()), now);
+            earliest + spread(earliest.since(now) / 4, 0.0..=1.0, jitter)
         };
         let failures = self.failures.saturating_add(1);
         let failed = |poll_at| Self {
@@ -199,7 +199,7 @@ impl RenewalInfo {
             ..self.clone()
         };
         match answer {
-            RenewalInfoAnswer::Window {
+            RenewalInfoOutcome::Window {
                 window,
                 explanation_url,
                 poll_again_at: until,
@@ -209,7 +209,7 @@ impl RenewalInfo {
                 poll_at: poll_again_at(Some(*until), now),
                 failures: 0,
             },
-            RenewalInfoAnswer::NotOffered => Self {
+            RenewalInfoOutcome::NotOffered => Self {
                 window: None,
                 explanation_url: None,
                 poll_at: now + soon_before(LONGEST),
@@ -217,14 +217,14 @@ impl RenewalInfo {
             },
             // Polls never come before the CA's time, and not all at that time. A CA that names a
             // time again and again gets the same back-off as one that names none.
-            RenewalInfoAnswer::Unavailable { until: Some(until) } => {
+            RenewalInfoOutcome::Unavailable { until: Some(until) } => {
                 failed(a_little_after(until).max(now + RETRY.delay(failures, jitter)))
             }
-            RenewalInfoAnswer::Unavailable { until: None } => {
+            RenewalInfoOutcome::Unavailable { until: None } => {
                 failed(now + RETRY.delay(failures, jitter))
             }
-            RenewalInfoAnswer::Refused => failed(now + soon_before(USUAL)),
-            RenewalInfoAnswer::Unasked { until } => Self {
+            RenewalInfoOutcome::Refused => failed(now + soon_before(USUAL)),
+            RenewalInfoOutcome::Unasked { until } => Self {
                 poll_at: until
                     .as_ref()
                     .map_or_else(|| now + RETRY.delay(1, jitter), a_little_after),
@@ -278,7 +278,7 @@ pub fn latest_renewal_moment(not_before: Timestamp, not_after: Timestamp) -> Tim
     deadline + not_after.since(deadline) / 2
 }
 
-/// Returns the renewal moment for a new window: a point in the rest of the window, chosen by
+/// Returns the renewal moment for a new window: a point in the remaining window, chosen by
 /// `random` in `0.0..1.0`. A window in the past means now, with urgency. The moment is never after
 /// [`latest_renewal_moment`], nor before the certificate's [`EARLIEST_AGE`]. If the window begins
 /// too late, the moment is shortly before the latest one.

@@ -83,7 +83,7 @@ fn a_window_too_late_to_be_safe_is_not_waited_for() {
 }
 
 #[test]
-fn the_next_asking_is_when_the_ca_says_within_a_minute_and_a_day() {
+fn the_next_poll_is_when_the_ca_says_within_a_minute_and_a_day() {
     let at = |seconds| ISSUED + Duration::from_secs(seconds);
     assert_eq!(poll_again_at(Some(at(21_600)), ISSUED), at(21_600));
     assert_eq!(poll_again_at(Some(at(1)), ISSUED), at(60));
@@ -99,7 +99,7 @@ fn failures_ask_again_with_growing_pauses_and_forget_nothing() {
         poll_at: ISSUED,
         failures: 0,
     };
-    let down = RenewalInfoAnswer::Unavailable { until: None };
+    let down = RenewalInfoOutcome::Unavailable { until: None };
     let mut info = known.clone();
     let mut pauses = Vec::new();
     for _ in 0..9 {
@@ -112,11 +112,11 @@ fn failures_ask_again_with_growing_pauses_and_forget_nothing() {
         );
     }
     assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 320, 360, 360]);
-    let told = RenewalInfoAnswer::Unavailable {
+    let throttled = RenewalInfoOutcome::Unavailable {
         until: Some(Until::named(ISSUED + HOUR, ISSUED, Purpose::RenewalInfo)),
     };
     for jitter in [0.0, 1.0] {
-        let again = known.after(&told, ISSUED, jitter).poll_at;
+        let again = known.after(&throttled, ISSUED, jitter).poll_at;
         assert!(
             again >= ISSUED + HOUR && again <= ISSUED + 2 * HOUR,
             "{again}"
@@ -127,15 +127,15 @@ fn failures_ask_again_with_growing_pauses_and_forget_nothing() {
         ..known.clone()
     };
     for jitter in [0.0, 1.0] {
-        let again = throttled_long.after(&told, ISSUED, jitter).poll_at;
+        let again = throttled_long.after(&throttled, ISSUED, jitter).poll_at;
         assert!(
             again >= ISSUED + 4 * HOUR && again <= ISSUED + USUAL,
             "{again}"
         );
     }
-    let refused = known.after(&RenewalInfoAnswer::Refused, ISSUED, 1.0);
+    let refused = known.after(&RenewalInfoOutcome::Refused, ISSUED, 1.0);
     assert_eq!(refused.poll_at, ISSUED + USUAL);
-    let gone = info.after(&RenewalInfoAnswer::NotOffered, ISSUED, 1.0);
+    let gone = info.after(&RenewalInfoOutcome::NotOffered, ISSUED, 1.0);
     assert_eq!(
         (gone.window, gone.failures, gone.poll_at),
         (None, 0, ISSUED + DAY)

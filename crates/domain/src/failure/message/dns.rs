@@ -6,8 +6,8 @@ use std::{fmt, iter};
 use super::WantedRecords;
 use crate::Hostname;
 
-/// Advice beside an address: behind a proxy, the record in the customer's panel is not the one that
-/// resolvers see.
+/// Instruction beside an address: behind a proxy, the record in the customer's panel is not the one
+/// that resolvers see.
 pub(super) const PROXY: &str =
     "If the right record already exists, turn off the proxy (CDN) for it.";
 

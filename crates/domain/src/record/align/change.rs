@@ -48,7 +48,7 @@ pub fn change(
             // It was taken down, since the Cabinet did not know it for long, say.
             Phase::Gone => Some(DomainReturned),
             Phase::Leaving => None,
-            // A served or pending name stays, and the Cabinet is told of the refusal.
+            // A served or pending name stays, and the refusal is reported to the Cabinet.
             _ if refusal.is_some() => None,
             _ if names.hostname != record.hostname => Some(NameChanged),
             Phase::Failed if theirs == Status::PendingDns && newer && !too_soon => {
@@ -67,9 +67,9 @@ pub fn change(
         .last_failure
         .as_ref()
         .is_none_or(Failure::refuses_name_or_target);
-    let is_untold = has_room && refusal != record.last_failure.as_ref();
-    let tells_refusal = refusal.is_some()
-        && (newer || (resync && (is_untold || domain.version != record.cabinet_version)));
+    let is_unreported = has_room && refusal != record.last_failure.as_ref();
+    let reports_refusal = refusal.is_some()
+        && (newer || (resync && (is_unreported || domain.version != record.cabinet_version)));
     let is_over = may_start && is_wanted && is_refusal_over(record, names);
     let target = names.target.as_ref().filter(|_| refusal.is_none());
     let target = target.unwrap_or(&record.cname_target);
@@ -77,37 +77,37 @@ pub fn change(
     if retargeted {
         after.cname_target = target.clone();
     }
-    let wish = wish(theirs, (newer, too_soon), record, &mut after)?;
-    if retargeted && looks_at_dns(&after.phase) {
+    let request = apply_status(theirs, (newer, too_soon), record, &mut after)?;
+    if retargeted && checks_dns(&after.phase) {
         after.attempt = 0;
         after.next_attempt_at = Some(now);
     }
     if is_over {
         after.last_failure = None;
-    } else if tells_refusal && has_room && keeps_what_it_has(&after.phase) {
+    } else if reports_refusal && has_room && keeps_what_it_has(&after.phase) {
         after.last_failure = refusal.cloned();
     }
     let ours = record.phase.status();
-    let (kind, report) = match wish {
-        Some(wish) => wish,
-        // A served name stays, and the Cabinet is told of the refusal.
-        None if tells_refusal && names.hostname != record.hostname => (NameRefused, true),
-        None if tells_refusal => (TargetRefused, true),
+    let (kind, report) = match request {
+        Some(request) => request,
+        // A served name stays, and the refusal is reported to the Cabinet.
+        None if reports_refusal && names.hostname != record.hostname => (NameRefused, true),
+        None if reports_refusal => (TargetRefused, true),
         None if resync && theirs != ours && theirs.may_report(ours) => (StatusRepeated, true),
         None if retargeted => (TargetChanged, false),
         None if is_over => (RefusalWithdrawn, true),
         None if resync && domain.version < record.cabinet_version => (CabinetRestored, false),
         None => return Ok(None),
     };
-    let is_told = report || tells_refusal || is_over;
-    let mut report = is_told.then(|| current_report(&after, None, context.policy));
-    // Whatever else is told: the new name or target is what the customer has to mend.
-    if let (true, Some(report), Some(failure)) = (tells_refusal, &mut report, refusal) {
+    let has_report = report || reports_refusal || is_over;
+    let mut report = has_report.then(|| current_report(&after, None, context.policy));
+    // Whatever else is reported: the new name or target is what the customer has to mend.
+    if let (true, Some(report), Some(failure)) = (reports_refusal, &mut report, refusal) {
         let instruction = Instruction::new(context.policy, None, None);
         report.message = Some(sentence(failure, &after, &instruction));
         report.failure = Some(failure.clone());
     }
-    let detail = cabinets_view(domain, refusal.filter(|_| tells_refusal));
+    let detail = cabinets_view(domain, refusal.filter(|_| reports_refusal));
     let event = DomainEvent::of(&after, kind, detail, context.replica);
     Ok(Some(RecordWrite {
         report,
@@ -131,16 +131,16 @@ fn cabinets_view(domain: &CabinetDomain, refusal: Option<&Failure>) -> serde_jso
 }
 
 /// Carries out on the record `after` what the Cabinet's status asks for. Returns the kind of the
-/// line of history, and whether the Cabinet is told where the domain stands.
+/// line of history, and whether the domain's status is reported to the Cabinet.
 /// `None` if the status asks for nothing new.
-fn wish(
+fn apply_status(
     theirs: Status,
     (newer, too_soon): (bool, bool),
     record: &DomainRecord,
     after: &mut DomainRecord,
 ) -> Result<Option<(EventKind, bool)>, IllegalTransition> {
     let now = after.updated_at;
-    let asked = match (theirs, &record.phase) {
+    let request = match (theirs, &record.phase) {
         (Status::PendingRemoval, Phase::Leaving) => None,
         (Status::PendingRemoval, Phase::Gone) => {
             newer.then_some((EventKind::RemovalRepeated, true))
@@ -157,14 +157,14 @@ fn wish(
         ) if newer && too_soon => Some((EventKind::RetryTooSoon, true)),
         (Status::PendingDns, Phase::Onboarding(issuance)) if newer && before_order(issuance) => {
             after.phase = record.phase.clone().apply(Event::RetryRequested)?;
-            // Asking again and again neither puts off the end of waiting nor makes a name look new.
+            // A repeated request neither puts off the end of waiting nor makes the name new.
             restart(after, now);
             after.attempt = record.attempt.min(ATTEMPTS_KEPT);
             after.pending_since = record.pending_since;
             Some((EventKind::RetryRequested, false))
         }
         // An order or a certificate is never thrown away: the next step is made now, and the
-        // Cabinet is told where the domain stands.
+        // Cabinet gets a report of the domain's status.
         (Status::PendingDns, Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. })
             if newer =>
         {
@@ -183,12 +183,12 @@ fn wish(
             _,
         ) => None,
     };
-    Ok(asked)
+    Ok(request)
 }
 
-/// Whether the next step would look at DNS, so that it need not be waited for when the target has
+/// Whether the next step would check DNS, so that it need not be waited for when the target has
 /// changed.
-fn looks_at_dns(phase: &Phase) -> bool {
+fn checks_dns(phase: &Phase) -> bool {
     match phase {
         Phase::Onboarding(issuance) => before_order(issuance),
         Phase::Live { next, .. } => match next {

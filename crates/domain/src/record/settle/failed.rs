@@ -49,15 +49,15 @@ pub(super) fn fail(
             record.phase = record.phase.clone().apply(Event::DnsLost)?;
             later
         }
-        Then::NewOrder { rest } => {
+        Then::NewOrder { pause } => {
             record.phase = record.phase.clone().apply(Event::OrderLost)?;
-            if rest {
+            if pause {
                 record.failed_validations = record.failed_validations.saturating_add(1);
-                let rest = backoff::backoff_after_failed_validation(
+                let length = backoff::backoff_after_failed_validation(
                     record.failed_validations,
                     context.jitter,
                 );
-                let end = in_time(&record.phase, Some(failure), now + rest, now);
+                let end = in_time(&record.phase, Some(failure), now + length, now);
                 record.order_gate = OrderGate::Until(end);
             } else {
                 after_lost_order(record, failure, now, context);
@@ -69,7 +69,7 @@ pub(super) fn fail(
             after_lost_order(record, failure, at, context);
             record.order_gate.not_before(later)
         }
-        // Somebody must act first, and nobody tells us when they did: the renewals' own pass.
+        // A person must act first, and sends no notice of it: the renewals' own pass.
         Then::Stop => now + context.policy.renewal.interval,
     };
     let due = in_time(&record.phase, Some(failure), due, now);
