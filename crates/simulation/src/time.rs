@@ -1,5 +1,6 @@
 //! Virtual time and seeded randomness.
 
+use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -45,6 +46,43 @@ impl WorldTime {
     /// A moment of the run, for tokio.
     pub fn at(&self, since_start: Duration) -> Instant {
         self.start + since_start
+    }
+}
+
+impl Clock for WorldTime {
+    fn now(&self) -> Timestamp {
+        Self::now(self)
+    }
+}
+
+/// The time that is true for the models: [`WorldTime`] in a run, a clock moved by hand in tests.
+#[derive(Clone)]
+pub struct TrueTime(Arc<dyn Clock>);
+
+impl TrueTime {
+    /// The time of this clock.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self(clock)
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+}
+
+impl fmt::Debug for TrueTime {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_tuple("TrueTime")
+            .field(&self.now())
+            .finish()
+    }
+}
+
+impl From<WorldTime> for TrueTime {
+    fn from(time: WorldTime) -> Self {
+        Self::new(Arc::new(time))
     }
 }
 

@@ -7,8 +7,9 @@ use crate::models::cabinet::CabinetModel;
 use crate::models::dns::Names;
 use crate::models::edges::EdgeFleet;
 use crate::models::line::Line;
+use crate::models::names::NameBook;
 use crate::scenario::Scenario;
-use crate::time::{Seeded, WorldTime};
+use crate::time::{Seeded, TrueTime, WorldTime};
 
 /// All parties. Each has its state behind its own lock; none is held across an await.
 #[derive(Debug)]
@@ -32,11 +33,16 @@ impl World {
     pub fn new(scenario: &Scenario, seed: u64) -> Arc<Self> {
         let time = WorldTime::begin();
         let draws = Arc::new(Seeded::new(seed, 1));
-        let names = Arc::new(Names::new(scenario, time));
-        let edges = Arc::new(EdgeFleet::new(scenario, time, Arc::clone(&names)));
+        let truth = TrueTime::from(time);
+        let book = NameBook::pattern(scenario.domains, scenario.names_per_registered_domain);
+        let book = Arc::new(book);
+        let names = Names::new(scenario, Arc::clone(&book), truth.clone());
+        let names = Arc::new(names);
+        let edges = EdgeFleet::new(scenario, Arc::clone(&names), truth.clone());
+        let edges = Arc::new(edges);
         let ca = CaModel::new(
             scenario,
-            time,
+            truth,
             Arc::clone(&names),
             Arc::clone(&edges),
             draws,
@@ -47,7 +53,7 @@ impl World {
             names,
             ca: Arc::new(ca),
             edges,
-            cabinet: Arc::new(CabinetModel::new(scenario)),
+            cabinet: Arc::new(CabinetModel::new(scenario, book)),
         })
     }
 

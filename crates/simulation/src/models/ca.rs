@@ -19,9 +19,10 @@ use crate::models::ca_limits::{CaCounters, Rate, Rates, Refusal};
 use crate::models::dns::Names;
 use crate::models::edges::EdgeFleet;
 use crate::models::line::Line;
+use crate::models::names::PerName;
 use crate::models::tally::{Switch, Tally, locked};
 use crate::scenario::Scenario;
-use crate::time::{Seeded, WorldTime, since};
+use crate::time::{Seeded, TrueTime, since};
 
 const ACCOUNT: &str = "https://ca.test/account/1";
 
@@ -37,7 +38,7 @@ pub struct CaModel {
     /// Deaths of replicas so far; after one, a second order for a name has a cause.
     pub crashes: Tally,
     settings: Settings,
-    time: WorldTime,
+    time: TrueTime,
     names: Arc<Names>,
     edges: Arc<EdgeFleet>,
     draws: Arc<Seeded>,
@@ -80,7 +81,7 @@ struct State {
     orders_placed: u64,
     serials: u64,
     /// The newest certificate and the newest order of each name.
-    names: Vec<NameState>,
+    names: PerName<NameState>,
     /// Certificates that nobody has fetched.
     unfetched: BTreeMap<u64, u32>,
     /// How often each limit was the reason to refuse.
@@ -121,7 +122,7 @@ impl CaModel {
     /// A CA that has issued nothing.
     pub fn new(
         scenario: &Scenario,
-        time: WorldTime,
+        time: TrueTime,
         names: Arc<Names>,
         edges: Arc<EdgeFleet>,
         draws: Arc<Seeded>,
@@ -131,7 +132,7 @@ impl CaModel {
             new_orders: Rate::per(ca.new_orders_per_three_hours, Duration::from_secs(3 * 3600)),
             ..Rates::LETS_ENCRYPT
         };
-        let domains = usize::try_from(scenario.domains).unwrap_or(usize::MAX);
+        let known = PerName::new(&names.book, NameState::default());
         Self {
             line: Line::new(ca.answers_after.get()),
             renewal_info_throttled: Switch::default(),
@@ -156,7 +157,7 @@ impl CaModel {
                 orders: FxHashMap::default(),
                 orders_placed: 0,
                 serials: 0,
-                names: vec![NameState::default(); domains],
+                names: known,
                 unfetched: BTreeMap::new(),
                 refusals: BTreeMap::new(),
                 revocation: None,

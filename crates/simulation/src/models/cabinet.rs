@@ -1,7 +1,7 @@
 //! A Cabinet that keeps the contract: customers on one side, the service on the other.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,7 +13,7 @@ use dps_domain::{DomainId, Status, Timestamp};
 use tokio::sync::Notify;
 
 use crate::models::line::Line;
-use crate::models::names::{self, TARGET};
+use crate::models::names::{self, NameBook, TARGET};
 use crate::models::tally::{Tally, locked};
 use crate::scenario::Scenario;
 
@@ -35,7 +35,7 @@ pub struct CabinetModel {
     /// Reports of an active domain whose certificate ends sooner than the last one reported.
     pub told_backwards: Tally,
     tenants: u32,
-    per_registered_domain: u32,
+    book: Arc<NameBook>,
     state: Mutex<State>,
     changed: Notify,
 }
@@ -74,14 +74,14 @@ impl State {
 
 impl CabinetModel {
     /// A Cabinet without domains.
-    pub fn new(scenario: &Scenario) -> Self {
+    pub fn new(scenario: &Scenario, book: Arc<NameBook>) -> Self {
         Self {
             line: Line::new(scenario.cabinet.answers_after.get()),
             refused_reports: Tally::default(),
             reports: Tally::default(),
             told_backwards: Tally::default(),
             tenants: scenario.tenants,
-            per_registered_domain: scenario.names_per_registered_domain,
+            book,
             state: Mutex::default(),
             changed: Notify::new(),
         }
@@ -164,7 +164,7 @@ impl CabinetModel {
         CabinetDomain {
             id: names::id(number),
             tenant_id: format!("tenant-{}", number % self.tenants),
-            canonical_host: names::hostname(number, self.per_registered_domain)
+            canonical_host: (self.book.hostname(number).unwrap_or_default())
                 .as_str()
                 .into(),
             cname_target: TARGET.into(),

@@ -1,7 +1,8 @@
 //! Where customers' names point, and the resolvers that say so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,79 +12,124 @@ use dps_domain::dns::{DnsAnswer, DnsObservation};
 use dps_domain::{Hostname, Timestamp};
 
 use crate::models::line::Line;
-use crate::models::names::{self, TARGET};
+use crate::models::names::{NameBook, PerName, TARGET};
 use crate::models::tally::locked;
 use crate::scenario::Scenario;
-use crate::time::WorldTime;
+use crate::time::TrueTime;
 
 /// Where each name points.
 #[derive(Debug)]
 pub struct Names {
     /// The way to the resolvers.
     pub line: Line,
-    time: WorldTime,
+    /// The numbers of the names.
+    pub book: Arc<NameBook>,
+    time: TrueTime,
+    edges: usize,
+    /// The target's addresses: one of each edge, or one for all of them.
     addresses: BTreeSet<IpAddr>,
     /// Since when each name points at us; or, negated, since when it does not. In microseconds
     /// since 1970.
-    pointing: Mutex<Vec<i64>>,
+    pointing: Mutex<PerName<i64>>,
+    /// Names with records of another kind: the CNAME chain, and the answer at its end.
+    others: Mutex<BTreeMap<u32, (Vec<String>, DnsAnswer)>>,
+    /// The answer to every question in place of the true one.
+    fault: Mutex<Option<DnsAnswer>>,
 }
 
 /// The address of an edge.
-pub fn edge_address(index: usize) -> IpAddr {
+fn edge_address(index: usize) -> IpAddr {
     let last = u8::try_from(index + 1).unwrap_or(u8::MAX);
     IpAddr::V4(Ipv4Addr::new(198, 51, 100, last))
 }
 
-/// The edge at an address.
-pub fn edge_index(address: IpAddr) -> Option<usize> {
-    let IpAddr::V4(address) = address else {
-        return None;
-    };
-    usize::from(address.octets()[3]).checked_sub(1)
-}
-
 impl Names {
-    /// Nobody points at us yet.
-    pub fn new(scenario: &Scenario, time: WorldTime) -> Self {
-        let count = usize::try_from(scenario.domains).unwrap_or(usize::MAX);
+    /// Nobody points at us yet. Each edge has an address of its own.
+    pub fn new(scenario: &Scenario, book: Arc<NameBook>, time: TrueTime) -> Self {
         let edges = usize::try_from(scenario.edges.count).unwrap_or(1);
         Self {
             line: Line::new(scenario.resolvers.answers_after.get()),
-            time,
+            edges,
             addresses: (0..edges).map(edge_address).collect(),
-            pointing: Mutex::new(vec![-time.now().unix_micros(); count]),
+            pointing: Mutex::new(PerName::new(&book, -time.now().unix_micros())),
+            others: Mutex::default(),
+            fault: Mutex::default(),
+            book,
+            time,
         }
+    }
+
+    /// The same, with a load balancer before the edges: they share the first edge's address.
+    #[must_use]
+    pub fn load_balanced(mut self) -> Self {
+        self.addresses = BTreeSet::from([edge_address(0)]);
+        self
     }
 
     /// The customer changes the name's records.
     pub fn point(&self, number: u32, at_us: bool) {
+        locked(&self.others).remove(&number);
         let now = self.time.now().unix_micros();
         let mut pointing = locked(&self.pointing);
-        if let Some(entry) = pointing.get_mut(number as usize)
-            && (*entry > 0) != at_us
-        {
+        let entry = pointing.get_mut(number);
+        if (*entry > 0) != at_us {
             *entry = if at_us { now } else { -now };
         }
     }
 
+    /// The customer gives the name records that resolvers answer so.
+    pub fn publish(&self, number: u32, chain: Vec<String>, answer: DnsAnswer) {
+        self.point(number, false);
+        locked(&self.others).insert(number, (chain, answer));
+    }
+
+    /// From now on every question has this answer; `None` ends that.
+    pub fn set_fault(&self, fault: Option<DnsAnswer>) {
+        *locked(&self.fault) = fault;
+    }
+
     /// Since when the name points at us, if it does.
     pub fn pointing_since(&self, number: u32) -> Option<Timestamp> {
-        let since = *locked(&self.pointing).get(number as usize)?;
+        let since = locked(&self.pointing).get(number);
         (since > 0).then(|| Timestamp::from_unix_micros(since))
     }
 
     /// Since when the name does not point at us, if it does not.
     pub fn away_since(&self, number: u32) -> Option<Timestamp> {
-        let since = *locked(&self.pointing).get(number as usize)?;
+        let since = locked(&self.pointing).get(number);
         (since <= 0).then(|| Timestamp::from_unix_micros(-since))
     }
 
+    /// The target's addresses.
+    pub fn addresses(&self) -> &BTreeSet<IpAddr> {
+        &self.addresses
+    }
+
+    /// The edges at an address.
+    pub fn edges_at(&self, address: IpAddr) -> Range<usize> {
+        let found = self.addresses.iter().position(|ours| *ours == address);
+        match found {
+            None => 0..0,
+            Some(_) if self.addresses.len() < self.edges => 0..self.edges,
+            Some(index) => index..index + 1,
+        }
+    }
+
     fn look_up(&self, host: &Hostname) -> (Vec<String>, DnsAnswer) {
+        if let Some(fault) = &*locked(&self.fault) {
+            return (vec![], fault.clone());
+        }
         let ours = || DnsAnswer::Addresses(self.addresses.clone());
         if host.as_str() == TARGET {
             return (vec![], ours());
         }
-        match names::number(host).and_then(|number| self.pointing_since(number)) {
+        let Some(number) = self.book.number(host.as_str()) else {
+            return (vec![], DnsAnswer::NxDomain);
+        };
+        if let Some(records) = locked(&self.others).get(&number) {
+            return records.clone();
+        }
+        match self.pointing_since(number) {
             Some(_) => (vec![TARGET.to_owned()], ours()),
             None => (vec![], DnsAnswer::NxDomain),
         }

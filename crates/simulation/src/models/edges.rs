@@ -2,14 +2,16 @@
 
 mod ends;
 mod expiries;
+mod inventory;
 pub mod port;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dps_application::ports::edge::{DeployRequest, EdgeError, InventoryPage};
-use dps_domain::inventory::{Entry, InventoryDigest};
+use dps_application::ports::edge::{DeployRequest, EdgeError};
+use dps_domain::inventory::InventoryDigest;
 use dps_domain::{Hostname, Timestamp};
 use secrecy::ExposeSecret as _;
 
@@ -17,11 +19,11 @@ use expiries::{Expiries, HOUR};
 
 use crate::models::dns::Names;
 use crate::models::line::Line;
-use crate::models::names;
+use crate::models::names::PerName;
 use crate::models::pki::{CERTIFICATE_KEY, Leaf};
 use crate::models::tally::{Tally, locked};
 use crate::scenario::Scenario;
-use crate::time::WorldTime;
+use crate::time::TrueTime;
 
 /// One edge with its agent. Its certificates outlive a restart; its challenges do not.
 #[derive(Debug)]
@@ -32,13 +34,41 @@ pub struct EdgeModel {
     state: Mutex<EdgeState>,
 }
 
+/// A fault of an edge that answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EdgeFault {
+    /// It is well by its own account, and cannot write a certificate.
+    DiskFull,
+    /// Its clock is behind: it refuses every certificate as not valid yet.
+    ClockBehind,
+    /// It never ends the publication of a challenge. A load balancer passes it over.
+    Hanging,
+}
+
+impl EdgeModel {
+    /// Gives the edge a fault, or takes it away.
+    pub fn set_fault(&self, fault: Option<EdgeFault>) {
+        locked(&self.state).fault = fault;
+    }
+
+    /// The tokens that it answers now.
+    pub fn challenges(&self) -> usize {
+        locked(&self.state).challenges.len()
+    }
+
+    fn is_available(&self) -> bool {
+        !self.line.is_down() && locked(&self.state).fault != Some(EdgeFault::Hanging)
+    }
+}
+
 #[derive(Debug)]
 struct EdgeState {
     challenges: BTreeMap<String, String>,
-    served: Vec<Served>,
+    served: PerName<Served>,
     /// Of all that is served.
     digest: InventoryDigest,
     started_at: Timestamp,
+    fault: Option<EdgeFault>,
 }
 
 /// The certificate that an edge presents for one name; a serial of 0 means that there is none.
@@ -56,6 +86,16 @@ pub struct Served {
 }
 
 impl Served {
+    /// The certificate with this serial, as the service's generation of it.
+    pub fn new(serial: u64, not_after: Timestamp, generation: u64) -> Self {
+        Self {
+            serial,
+            not_after: not_after.unix_micros(),
+            generation,
+            ..Self::default()
+        }
+    }
+
     fn fingerprint(self) -> String {
         self.serial.to_string()
     }
@@ -69,13 +109,12 @@ pub struct EdgeFleet {
     /// Certificates refused because the edge has a newer one.
     pub refused_as_older: Tally,
     expiries: Mutex<Expiries>,
-    /// The domains' numbers in the order of their hostnames.
-    order: Vec<u32>,
-    per_registered_domain: u32,
+    /// The most entries on a page of an inventory.
+    page: u32,
     /// The grace for a name that points at us again, no longer than a certificate lives.
     grace: Duration,
     names: Arc<Names>,
-    time: WorldTime,
+    time: TrueTime,
 }
 
 /// Grace for a name that points at us again, because the service must notice it first.
@@ -83,24 +122,20 @@ const GRACE: Duration = Duration::from_secs(24 * 3600);
 
 impl EdgeFleet {
     /// Edges that serve nothing yet.
-    pub fn new(scenario: &Scenario, time: WorldTime, names: Arc<Names>) -> Self {
-        let domains = usize::try_from(scenario.domains).unwrap_or(usize::MAX);
+    pub fn new(scenario: &Scenario, names: Arc<Names>, time: TrueTime) -> Self {
         let edge = |number: u32| EdgeModel {
             line: Line::new(scenario.edges.answers_after.get()),
-            name: format!("http://edge-{}", number + 1),
+            name: format!("http://edge-{number}"),
             state: Mutex::new(EdgeState {
                 challenges: BTreeMap::new(),
-                served: vec![Served::default(); domains],
+                served: PerName::new(&names.book, Served::default()),
                 digest: InventoryDigest::default(),
                 started_at: time.now(),
+                fault: None,
             }),
         };
-        let per_registered_domain = scenario.names_per_registered_domain;
-        let mut order: Vec<u32> = (0..scenario.domains).collect();
-        order.sort_by_cached_key(|number| names::hostname(*number, per_registered_domain));
         Self {
-            order,
-            per_registered_domain,
+            page: u32::MAX,
             edges: (0..scenario.edges.count).map(edge).collect(),
             grace: GRACE.min(scenario.ca.lifetime.get()),
             refused_as_older: Tally::default(),
@@ -110,11 +145,35 @@ impl EdgeFleet {
         }
     }
 
+    /// The same, with so many entries on a page of an inventory at most.
+    #[must_use]
+    pub fn with_pages_of(mut self, entries: u32) -> Self {
+        self.page = entries;
+        self
+    }
+
     /// The certificate that an edge serves for a domain; `None` if there is none.
     pub fn served(&self, edge: usize, number: u32) -> Option<Served> {
-        let state = locked(&self.edges.get(edge)?.state);
-        let served = *state.served.get(number as usize)?;
+        let served = locked(&self.edges.get(edge)?.state).served.get(number);
         (served.serial != 0).then_some(served)
+    }
+
+    /// Somebody else installs a certificate at an edge, or takes one away: with a serial of 0.
+    pub fn put(&self, edge: usize, number: u32, served: Served) {
+        let hostname = self.names.book.hostname(number);
+        if let Some(hostname) = hostname.and_then(|name| Hostname::parse(&name).ok()) {
+            self.replace(edge, number, &hostname, served);
+        }
+    }
+
+    /// An edge loses its certificates and challenges, and its agent begins anew.
+    pub fn lose_disk(&self, edge: usize) {
+        for (number, _) in self.entries(edge) {
+            self.put(edge, number, Served::default());
+        }
+        let mut state = locked(&self.edges[edge].state);
+        state.challenges.clear();
+        state.started_at = self.time.now();
     }
 
     /// Takes an edge down for a restart, which loses its challenges.
@@ -127,17 +186,22 @@ impl EdgeFleet {
         }
     }
 
-    /// Whether every edge that is up answers the token: how the CA sees it, whichever address it
-    /// picks.
+    /// Whether the token is answered at every address: the CA may pick any of them.
     pub fn answers(&self, token: &str, key_authorization: &str) -> bool {
-        let up = self.edges.iter().filter(|edge| !edge.line.is_down());
-        let mut asked = 0;
-        up.inspect(|_| asked += 1).all(|edge| {
-            locked(&edge.state)
-                .challenges
-                .get(token)
-                .is_some_and(|text| text == key_authorization)
-        }) && asked == self.edges.len()
+        let mut addresses = self.names.addresses().iter();
+        addresses.all(|address| self.answers_at(*address, token, key_authorization))
+    }
+
+    /// Whether the token is answered at an address, at whichever available edge a request arrives.
+    fn answers_at(&self, address: IpAddr, token: &str, key_authorization: &str) -> bool {
+        let edges = self.names.edges_at(address).map(|index| &self.edges[index]);
+        let mut available = edges.filter(|edge| edge.is_available()).peekable();
+        available.peek().is_some()
+            && available.all(|edge| {
+                let state = locked(&edge.state);
+                let answer = state.challenges.get(token);
+                answer.is_some_and(|text| text == key_authorization)
+            })
     }
 
     fn is_ours(&self, number: u32) -> bool {
@@ -147,10 +211,7 @@ impl EdgeFleet {
 
     fn replace(&self, edge: usize, number: u32, hostname: &Hostname, new: Served) -> Served {
         let mut state = locked(&self.edges[edge].state);
-        let Some(place) = state.served.get_mut(number as usize) else {
-            return Served::default();
-        };
-        let old = std::mem::replace(place, new);
+        let old = std::mem::replace(state.served.get_mut(number), new);
         for served in [old, new].iter().filter(|served| served.serial != 0) {
             let digest = &mut state.digest;
             digest.toggle(hostname, &served.fingerprint(), served.generation);
@@ -181,44 +242,26 @@ impl EdgeFleet {
         old
     }
 
-    fn entry(&self, number: u32, served: Served) -> Option<Entry> {
-        Some(Entry {
-            hostname: Hostname::parse(&names::hostname(number, self.per_registered_domain)).ok()?,
-            fingerprint: served.fingerprint(),
-            generation: served.generation,
-            not_after: Timestamp::from_unix_micros(served.not_after),
-        })
-    }
-
-    /// A page of what an edge holds; the cursor counts places in the order of hostnames.
-    fn inventory(&self, edge: usize, cursor: Option<&str>, limit: u32) -> InventoryPage {
-        let state = locked(&self.edges[edge].state);
-        let from = cursor.and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
-        let places = self.order.iter().enumerate().skip(from);
-        let mut held = places.filter_map(|(place, number)| {
-            let served = *state.served.get(*number as usize)?;
-            let served = Some(served).filter(|served| served.serial != 0)?;
-            Some((place, self.entry(*number, served)?))
-        });
-        let (mut entries, mut last) = (vec![], from);
-        for (place, entry) in held.by_ref().take(limit as usize) {
-            last = place + 1;
-            entries.push(entry);
-        }
-        InventoryPage {
-            entries,
-            next: held.next().map(|_| last.to_string()),
-            digest: state.digest.to_hex(),
-        }
-    }
-
     fn deploy(&self, edge: usize, request: &DeployRequest) -> Result<(), EdgeError> {
         let rejected = |reason: &str| EdgeError::Rejected {
             edge: self.edges[edge].name.clone(),
             reason: reason.to_owned(),
         };
+        let fault = locked(&self.edges[edge].state).fault;
+        match fault {
+            Some(EdgeFault::DiskFull) => {
+                return Err(EdgeError::Unreachable {
+                    edge: self.edges[edge].name.clone(),
+                    detail: "the disk is full".to_owned(),
+                });
+            }
+            Some(EdgeFault::ClockBehind) => return Err(rejected("NOT_YET_VALID")),
+            Some(EdgeFault::Hanging) | None => {}
+        }
         let leaf = Leaf::read(&request.chain_pem).ok_or_else(|| rejected("not a chain"))?;
-        let number = names::number(&request.hostname)
+        let book = &self.names.book;
+        let number = book
+            .number(request.hostname.as_str())
             .filter(|_| leaf.name == request.hostname.as_str())
             .ok_or_else(|| rejected("it is for another name"))?;
         if request.key_pem.expose_secret() != CERTIFICATE_KEY {
@@ -248,6 +291,8 @@ impl EdgeFleet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::names::NameBook;
+    use crate::time::WorldTime;
 
     const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -255,16 +300,17 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_certificate_that_was_replaced_hours_after_its_end_counts_as_expired_once() {
         let scenario = Scenario::default();
-        let time = WorldTime::begin();
-        let names = Arc::new(Names::new(&scenario, time));
-        let fleet = EdgeFleet::new(&scenario, time, Arc::clone(&names));
+        let time = TrueTime::from(WorldTime::begin());
+        let book = Arc::new(NameBook::pattern(scenario.domains, 1));
+        let names = Arc::new(Names::new(&scenario, book, time.clone()));
+        let fleet = EdgeFleet::new(&scenario, Arc::clone(&names), time.clone());
         names.point(0, true);
         let served = |serial, lasts: Duration| Served {
             serial,
             not_after: (time.now() + lasts).unix_micros(),
             ..Served::default()
         };
-        let name = Hostname::parse(&names::hostname(0, 1)).unwrap();
+        let name = Hostname::parse(&names.book.hostname(0).unwrap()).unwrap();
         fleet.replace(0, 0, &name, served(1, 2 * DAY));
         tokio::time::sleep(2 * DAY + DAY / 4).await;
         fleet.replace(0, 0, &name, served(2, 2 * DAY));

@@ -8,7 +8,6 @@ use dps_domain::{Failure, Hostname, Purpose, Timestamp, Until};
 
 use super::order::{ORDER_LIFETIME, Order, Stage};
 use super::{ACCOUNT, CaModel, NameState, State};
-use crate::models::names;
 use crate::models::pki::{Leaf, read_ari_id};
 use crate::models::tally::locked;
 use crate::time::since;
@@ -50,11 +49,12 @@ impl CaModel {
         let Some((of, serial)) = replaces.and_then(read_ari_id) else {
             return false;
         };
-        let is_of_it = names::number_in(of) == Some(number);
-        let Some(name) = state.names.get(number as usize).filter(|_| is_of_it) else {
+        let is_of_it = self.names.book.number(of) == Some(number);
+        let name = state.names.get(number);
+        if !is_of_it || name.serial != serial {
             return false;
-        };
-        let window = self.window(*name, serial).filter(|_| name.serial == serial);
+        }
+        let window = self.window(name, serial);
         window.is_some_and(|window| window.contains(self.time.now()))
     }
 
@@ -65,9 +65,7 @@ impl CaModel {
         replaces: Option<&str>,
     ) -> Result<String, CaError> {
         let now = self.time.now();
-        let Some(number) =
-            names::number(host).filter(|number| (*number as usize) < state.names.len())
-        else {
+        let Some(number) = self.names.book.number(host.as_str()) else {
             return Err(CaError::RejectedIdentifier {
                 detail: "nobody's name".into(),
             });
@@ -89,7 +87,7 @@ impl CaModel {
         if left.is_some_and(|left| now.since(left) > JUST_LEFT) {
             self.tallies.orders_for_moved_away.count();
         }
-        let earlier = state.names[number as usize].order;
+        let earlier = state.names.get(number).order;
         if let Some(order) = state.orders.get(&earlier) {
             if order.is_live(now) {
                 // As Boulder does: the same names, the same account, the same order.
@@ -103,7 +101,7 @@ impl CaModel {
         }
         state.orders_placed += 1;
         let id = state.orders_placed;
-        state.names[number as usize].order = id;
+        state.names.get_mut(number).order = id;
         let order = Order {
             number,
             name: host.as_str().to_owned(),
@@ -210,7 +208,7 @@ impl CaModel {
         if !self.settings.limits_lifted {
             state.counters.issued(since(now), &name, replaces);
         }
-        let known = &mut state.names[number as usize];
+        let known = state.names.get_mut(number);
         known.serial = serial;
         known.not_before = not_before.unix_micros();
         known.is_revoked = false;

@@ -15,7 +15,6 @@ use secrecy::SecretString;
 use super::order::Stage;
 use super::orders::http_01;
 use super::{ACCOUNT, CaModel};
-use crate::models::names;
 use crate::models::pki::read_ari_id;
 use crate::time::since;
 
@@ -63,8 +62,8 @@ impl CertificateAuthority for CaPort {
             }
             let known = read_ari_id(ari_id).filter(|_| ca.settings.offers_renewal_info);
             let window = known.and_then(|(name, serial)| {
-                let number = names::number_in(name)?;
-                ca.window(*state.names.get(number as usize)?, serial)
+                let number = ca.names.book.number(name)?;
+                ca.window(state.names.get(number), serial)
             });
             Ok(window.map(|window| RenewalInfoResponse {
                 window,

@@ -17,7 +17,7 @@ impl CaModel {
         let mut state = locked(&self.state);
         let mut left = BTreeMap::new();
         let still_valid = now.unix_micros() - micros(self.settings.lifetime);
-        for (number, name) in (0..).zip(&mut state.names) {
+        for (number, name) in (0..).zip(state.names.iter_mut()) {
             if name.serial != 0 && name.not_before > still_valid && self.draws.chance(share) {
                 name.is_revoked = true;
                 left.insert(number, name.serial);

@@ -21,10 +21,8 @@ impl EdgeFleet {
         {
             for edge in &self.edges {
                 let mut state = locked(&edge.state);
-                if let Some(served) = state.served.get_mut(number as usize)
-                    && served.serial == serial
-                    && !served.is_seen_expired
-                {
+                let served = state.served.get_mut(number);
+                if served.serial == serial && !served.is_seen_expired {
                     served.is_seen_expired = true;
                     locked(&self.expiries).expired_while_served += 1;
                 }
@@ -45,9 +43,7 @@ impl EdgeFleet {
     /// Sets whether a name points at us and therefore counts as served.
     pub fn count(&self, number: u32, counts: bool) {
         let mut state = locked(&self.edges[0].state);
-        let Some(served) = state.served.get_mut(number as usize) else {
-            return;
-        };
+        let served = state.served.get_mut(number);
         if served.serial == 0 || served.is_counted == counts {
             return;
         }

@@ -11,9 +11,7 @@ use dps_application::ports::{Edge, HttpProbe};
 use dps_domain::Hostname;
 use dps_domain::probe::ProbeAnswer;
 
-use super::{EdgeFleet, EdgeModel, Served};
-use crate::models::dns::edge_index;
-use crate::models::names;
+use super::{EdgeFault, EdgeFleet, EdgeModel, Served};
 use crate::models::tally::locked;
 
 /// One edge as the service sees it.
@@ -59,6 +57,10 @@ impl Edge for EdgePort {
         token: &str,
         key_authorization: &str,
     ) -> Result<(), EdgeError> {
+        let fault = locked(&self.edge().state).fault;
+        if fault == Some(EdgeFault::Hanging) {
+            std::future::pending::<()>().await;
+        }
         self.call(|| {
             let mut state = locked(&self.edge().state);
             state
@@ -101,7 +103,7 @@ impl Edge for EdgePort {
         up_to: Option<u64>,
     ) -> Result<UndeployResult, EdgeError> {
         self.call(|| {
-            let number = names::number(hostname);
+            let number = self.fleet.names.book.number(hostname.as_str());
             let held = number.and_then(|number| {
                 self.fleet
                     .served(self.index, number)
@@ -150,17 +152,18 @@ impl HttpProbe for ProbeModel {
         token: &str,
         expected: &str,
     ) -> ProbeAnswer {
-        let edge = edge_index(address).and_then(|index| self.0.edges.get(index));
-        let Some(edge) = edge else {
+        let fleet = &self.0;
+        let mut edges = fleet
+            .names
+            .edges_at(address)
+            .map(|index| &fleet.edges[index]);
+        let first = edges.clone().next();
+        let Some(edge) = edges.find(|edge| edge.is_available()).or(first) else {
             return ProbeAnswer::Refused;
         };
-        let answer = edge.line.call(|| {
-            let state = locked(&edge.state);
-            state
-                .challenges
-                .get(token)
-                .is_some_and(|text| text == expected)
-        });
+        let answer = edge
+            .line
+            .call(|| fleet.answers_at(address, token, expected));
         match answer.await {
             Some(true) => ProbeAnswer::Ours,
             Some(false) => ProbeAnswer::Status(404),
