@@ -1,8 +1,8 @@
 //! A CA that keeps orders in memory, counts them, and fails when told to.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,10 +13,9 @@ use dps_application::ports::{CertificateAuthority, CertificateStore};
 use dps_domain::limits::{BucketKey, Limit, LimitKind};
 use dps_domain::renewal::info::SuggestedWindow;
 use dps_domain::{Failure, Hostname, Purpose, Until};
+use dps_simulation::models::edges::EdgeFleet;
 use dps_simulation::models::pki::Leaf;
 use secrecy::SecretString;
-
-use super::outside::Edges;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -97,9 +96,9 @@ pub(crate) struct Wish {
     pub(crate) ask_again_after: Duration,
 }
 
-/// The CA. Validates a challenge by looking at the fake edges.
+/// The CA. Validates a challenge by asking the edges.
 pub(crate) struct FakeCa {
-    edges: Edges,
+    edges: Arc<EdgeFleet>,
     orders: Mutex<BTreeMap<String, Order>>,
     accounts: Mutex<Vec<String>>,
     registrations: AtomicUsize,
@@ -107,7 +106,7 @@ pub(crate) struct FakeCa {
     errors: Mutex<VecDeque<CaError>>,
     renewals: Mutex<RenewalDesk>,
     /// Where polls about renewals count themselves against a limit before they are sent.
-    counts_at: Mutex<Option<std::sync::Arc<dyn CertificateStore>>>,
+    counts_at: Mutex<Option<Arc<dyn CertificateStore>>>,
     is_another: AtomicBool,
     loses_certificates: AtomicBool,
     backdated: Mutex<Duration>,
@@ -118,13 +117,13 @@ pub(crate) struct FakeCa {
     trouble: Mutex<Option<Trouble>>,
     polls: AtomicUsize,
     at_orders: Mutex<Option<CaError>>,
-    clock: std::sync::Arc<dyn dps_application::ports::Clock>,
+    clock: Arc<dyn dps_application::ports::Clock>,
 }
 
 impl FakeCa {
     pub(crate) fn new(
-        edges: Edges,
-        clock: std::sync::Arc<dyn dps_application::ports::Clock>,
+        edges: Arc<EdgeFleet>,
+        clock: Arc<dyn dps_application::ports::Clock>,
     ) -> Self {
         Self {
             edges,
@@ -195,7 +194,7 @@ impl FakeCa {
 
     /// Polls about renewals count themselves against a limit in this store from now on, as those to
     /// a real CA do.
-    pub(crate) fn count_questions_at(&self, store: std::sync::Arc<dyn CertificateStore>) {
+    pub(crate) fn count_questions_at(&self, store: Arc<dyn CertificateStore>) {
         *self.counts_at.lock().unwrap() = Some(store);
     }
 
@@ -457,9 +456,7 @@ impl CertificateAuthority for FakeCa {
         given: &Http01,
     ) -> Result<(), CaError> {
         self.error()?;
-        let answered = self
-            .edges
-            .answer_everywhere(&given.token, &given.key_authorization);
+        let answered = self.edges.answers(&given.token, &given.key_authorization);
         let unreachable = self.unreachable.lock().unwrap().clone();
         self.with(order_url, |order| {
             if unreachable

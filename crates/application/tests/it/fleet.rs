@@ -11,9 +11,9 @@ use dps_application::ports::store::{StoredChallenge, StoredOrder};
 use dps_application::ports::{Edge, EdgeDirectory};
 use dps_application::workers::{Watch, compare};
 use dps_application::{Fleet, Policy, Service, steps};
-use dps_domain::inventory::Entry;
 use dps_domain::outcome::Outcome;
-use dps_domain::{EventKind, FailureCode, Hostname, OrderId, Phase, Status, Timestamp};
+use dps_domain::{EventKind, FailureCode, OrderId, Phase, Status, Timestamp};
+use dps_simulation::models::edges::{EdgeFault, Served};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -54,13 +54,9 @@ async fn with_served(count: u128) -> (World, Watch) {
     (world, watch)
 }
 
-fn entry(host: &str, generation: u64, not_after: Timestamp) -> Entry {
-    Entry {
-        hostname: Hostname::parse(host).unwrap(),
-        fingerprint: format!("{host}/{generation}"),
-        generation,
-        not_after,
-    }
+/// A certificate of somebody else.
+fn strange(generation: u64, not_after: Timestamp) -> Served {
+    Served::new(1_000_000, not_after, generation)
 }
 
 #[tokio::test]
@@ -125,7 +121,7 @@ async fn while_no_edge_is_there_nothing_becomes_active_and_the_first_that_return
 async fn an_edge_that_says_it_is_well_and_does_nothing_holds_up_nobody_for_long_either() {
     let world = World::with_due_domain().await;
     let mut watch = Watch::default();
-    world.edges.set_refusing(1, true);
+    world.edges.set_fault(1, Some(EdgeFault::DiskFull));
     // Its health is good all the while.
     for _ in 0..20 {
         world.settle().await;
@@ -143,7 +139,7 @@ async fn an_edge_that_says_it_is_well_and_does_nothing_holds_up_nobody_for_long_
         "the next one does not wait at all"
     );
 
-    world.edges.set_refusing(1, false);
+    world.edges.set_fault(1, None);
     world.advance(Duration::from_secs(60));
     look_after(&world, &mut watch).await;
     assert!(world.edges.served("second.example.com").is_some());
@@ -168,7 +164,8 @@ async fn an_edge_that_lost_its_disk_gets_everything_again_and_equal_digests_send
     };
     let before = digests().await;
     assert_eq!(before[0], before[1]);
-    world.edges.lose_all(1, world.service.now());
+    world.advance(A_MOMENT);
+    world.edges.lose_disk(1);
     let compared = look_after(&world, &mut watch).await;
     assert_eq!(compared[0], None);
     let compared = compared[1].unwrap();
@@ -180,7 +177,8 @@ async fn an_edge_that_lost_its_disk_gets_everything_again_and_equal_digests_send
     assert_eq!(look_after(&world, &mut watch).await, [None, None]);
 
     // Service and agent begin anew together, such as on one machine.
-    world.edges.lose_all(1, world.service.now() + A_MOMENT);
+    world.advance(A_MOMENT);
+    world.edges.lose_disk(1);
     look_after(&world, &mut Watch::default()).await;
     assert_eq!(digests().await, before);
 }
@@ -196,7 +194,8 @@ fn fill_slowly(world: &mut World) {
 async fn an_edge_is_filled_no_faster_than_its_rate() {
     let (mut world, mut watch) = with_served(6).await;
     fill_slowly(&mut world);
-    world.edges.lose_all(1, world.service.now());
+    world.advance(A_MOMENT);
+    world.edges.lose_disk(1);
     let began = Instant::now();
     let compared = look_after(&world, &mut watch).await;
     assert_eq!(compared[1].unwrap().certificates, 6);
@@ -211,7 +210,8 @@ async fn an_edge_is_filled_no_faster_than_its_rate() {
 async fn a_process_that_stops_while_it_fills_an_edge_leaves_the_rest_to_the_next_at_once() {
     let (mut world, mut watch) = with_served(6).await;
     fill_slowly(&mut world);
-    world.edges.lose_all(1, world.service.now());
+    world.advance(A_MOMENT);
+    world.edges.lose_disk(1);
     watch.check_edges(&world.service).await.unwrap();
     let edge = Arc::clone(&world.service.fleet.members()[1]);
     let stop = CancellationToken::new();
@@ -242,9 +242,9 @@ async fn a_process_that_stops_while_it_fills_an_edge_leaves_the_rest_to_the_next
 #[tokio::test]
 async fn an_edge_is_compared_now_and_then_without_any_sign() {
     let (world, mut watch) = with_served(2).await;
-    let stale = entry(HOST, 1, Timestamp::NEVER);
+    let stale = strange(1, Timestamp::NEVER);
     let served = world.edges.served(HOST);
-    world.edges.put(0, stale);
+    world.edges.put(0, HOST, stale);
     assert_eq!(look_after(&world, &mut watch).await, [None, None]);
     world.advance(Duration::from_secs(7 * 3600));
     let compared = look_after(&world, &mut watch).await;
@@ -268,12 +268,11 @@ async fn what_a_comparison_does_not_know_is_left_alone_unless_its_domain_was_rem
         "an absent edge holds up no removal"
     );
     assert!(world.edges.served_by(1, HOST).is_some());
-    world
-        .edges
-        .put(1, entry("a-stranger.example.net", 1, Timestamp::NEVER));
-    world.edges.put(1, entry("z-ended.example.net", 1, now));
-    let newer = entry("n2.example.com", u64::MAX, Timestamp::NEVER);
-    world.edges.put(1, newer.clone());
+    let stranger = strange(1, Timestamp::NEVER);
+    world.edges.put(1, "a-stranger.example.net", stranger);
+    world.edges.put(1, "z-ended.example.net", strange(1, now));
+    let newer = strange(u64::MAX, Timestamp::NEVER);
+    world.edges.put(1, "n2.example.com", newer);
 
     world.edges.set_down(1, false);
     let compared = look_after(&world, &mut watch).await[1].unwrap();
@@ -290,7 +289,7 @@ async fn what_a_comparison_does_not_know_is_left_alone_unless_its_domain_was_rem
     assert!(world.edges.served_by(1, "a-stranger.example.net").is_some());
     assert_eq!(
         world.edges.served_by(1, "n2.example.com"),
-        Some(newer.fingerprint),
+        Some(newer.serial.to_string()),
         "what is being deployed just now is not taken back"
     );
 }
@@ -310,9 +309,8 @@ async fn what_a_restored_store_does_not_know_is_taken_down_with_its_domain() {
             world.advance(2 * LEASE);
         }
         for edge in 0..2 {
-            world
-                .edges
-                .put(edge, entry(HOST, u64::MAX, Timestamp::NEVER));
+            let unknown = strange(u64::MAX, Timestamp::NEVER);
+            world.edges.put(edge, HOST, unknown);
         }
         world.request_removal().await;
         world.settle().await;
@@ -420,7 +418,7 @@ async fn an_edge_that_alone_refuses_a_certificate_is_waited_for_no_longer_than_a
 {
     let world = World::with_due_domain().await;
     look_after(&world, &mut Watch::default()).await;
-    world.edges.set_rejecting(1, true);
+    world.edges.set_fault(1, Some(EdgeFault::ClockBehind));
     world.settle().await;
     assert!(!is_active(&world).await);
     world.advance(GRACE);
@@ -428,7 +426,7 @@ async fn an_edge_that_alone_refuses_a_certificate_is_waited_for_no_longer_than_a
     assert!(is_active(&world).await);
 
     // A refusal by every edge is the certificate's fault, or ours.
-    world.edges.set_rejecting(0, true);
+    world.edges.set_fault(0, Some(EdgeFault::ClockBehind));
     world.add(2, "second.example.com", "acme").await;
     for _ in 0..5 {
         world.settle().await;
@@ -449,7 +447,7 @@ async fn an_edge_that_hangs_is_noted_before_the_step_is_over() {
     // So that a step has a second.
     policy.lease = policy.skew_allowance + A_MOMENT;
     world.service.policy = Arc::new(policy);
-    world.edges.set_hanging(1, true);
+    world.edges.set_fault(1, Some(EdgeFault::Hanging));
     world.settle().await;
     let failure = world.record().await.last_failure.unwrap();
     assert_eq!(failure.code(), FailureCode::EdgeUnreachable);

@@ -1,4 +1,4 @@
-//! Stories of one domain, with the real store in memory and fakes for the parties outside.
+//! Stories of one domain, with the real store in memory and models for the parties outside.
 
 #![expect(clippy::unwrap_used, reason = "a story that cannot go on ends there")]
 

@@ -106,7 +106,7 @@ async fn names_and_targets_that_cannot_be_used_are_reported_through_the_outbox()
         domain.status = Some(Status::PendingDns);
         domain.version += 1;
     });
-    world.dns.point("mended.example.com", TARGET);
+    world.dns.point("mended.example.com");
     take(&world, 2).await;
     world.settle().await;
     assert_eq!(phase(&world, 2).await.status(), Status::Active);
@@ -146,7 +146,7 @@ async fn another_name_of_a_served_domain_is_issued_for_and_the_old_one_leaves_th
     for by_resync in [false, true] {
         let host = format!("renamed-{by_resync}.example.com");
         let old = world.record().await.hostname.to_string();
-        world.dns.point(&host, TARGET);
+        world.dns.point(&host);
         world.cabinet.edit(id(1), |domain| {
             domain.canonical_host = host.as_str().into();
             domain.status = Some(Status::PendingDns);
@@ -404,7 +404,7 @@ async fn renames_of_served_names_count_as_removals() {
     let world = served(2..27).await;
     for number in 2..27 {
         let name = format!("renamed-{number}.example.com");
-        world.dns.point(&name, TARGET);
+        world.dns.point(&name);
         world.cabinet.edit(id(number), |domain| {
             domain.canonical_host = name.as_str().into();
             domain.status = Some(Status::PendingDns);

@@ -12,7 +12,7 @@ use dps_domain::renewal::renewal_deadline;
 use dps_domain::{Event, EventKind, FailureCode, Purpose, Timestamp, Until};
 
 use super::ca::Wish;
-use super::world::{HOST, TARGET, World};
+use super::world::{HOST, World};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -301,7 +301,7 @@ async fn a_moved_away_domain_stays_reported_while_the_ca_is_polled() {
                 .len()
         )
     );
-    world.dns.point(HOST, TARGET);
+    world.dns.point(HOST);
     world.live_until(began + 4 * DAY).await;
     assert_eq!(world.record().await.last_failure, None);
 }
@@ -336,7 +336,7 @@ async fn a_ca_is_asked_while_a_renewal_is_under_way_and_moves_nothing_then() {
     assert!(world.history(EventKind::RenewalMoved).await.is_empty());
     // The order is free of the CA's limits inside the window, which is known all the same.
     world.live_until(now + DAY + HOUR).await;
-    world.dns.point(HOST, TARGET);
+    world.dns.point(HOST);
     world.live_until(now + 2 * DAY - HOUR).await;
     let orders = world.history(EventKind::OrderPlaced).await;
     assert_eq!(orders[0]["exemptFromLimits"], true, "{orders:?}");

@@ -9,7 +9,7 @@ use dps_domain::policy::Policy;
 use dps_domain::{DomainId, EventKind, Hostname, Phase, Status};
 
 use super::cabinet::{away, id};
-use super::world::{HOST, TARGET, World};
+use super::world::{HOST, World};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -69,9 +69,7 @@ async fn domains_that_were_created_behind_the_feed_are_taken_in_even_those_that_
  {
     let world = World::live().await;
     for number in 2..9 {
-        world
-            .dns
-            .point(&format!("shop-{number}.example.com"), TARGET);
+        world.dns.point(&format!("shop-{number}.example.com"));
         world
             .cabinet
             .add(number, &format!("shop-{number}.example.com"));
@@ -199,7 +197,7 @@ async fn a_customer_who_corrects_dns_and_presses_retry_is_checked_now_in_every_s
     // Active, and moved away: the next look would come by itself some minutes later.
     assert_eq!(pressed_retry(&world).await, Some(Status::Active));
     assert!(world.record().await.last_failure.is_some(), "still away");
-    world.dns.point(HOST, TARGET);
+    world.dns.point(HOST);
     assert_eq!(pressed_retry(&world).await, Some(Status::Active));
     assert_eq!(world.record().await.last_failure, None);
 
@@ -213,7 +211,7 @@ async fn a_customer_who_corrects_dns_and_presses_retry_is_checked_now_in_every_s
     assert_eq!(world.cabinet.says(id(1)).status, Some(Status::Failed));
     assert_eq!(pressed_retry(&world).await, Some(Status::Failed));
     assert_eq!(world.edges.served(HOST), None);
-    world.dns.point(HOST, TARGET);
+    world.dns.point(HOST);
     assert_eq!(pressed_retry(&world).await, Some(Status::Active));
     assert!(world.edges.served(HOST).is_some());
 
@@ -226,7 +224,7 @@ async fn a_customer_who_corrects_dns_and_presses_retry_is_checked_now_in_every_s
     }
     world.deliver().await;
     assert_eq!(world.record().await.phase, Phase::Failed);
-    world.dns.point(HOST, TARGET);
+    world.dns.point(HOST);
     assert_eq!(pressed_retry(&world).await, Some(Status::Active));
 }
 
@@ -246,7 +244,7 @@ async fn an_operators_retry_is_a_check_now_in_every_state() {
         world.record().await.last_failure.is_some(),
         "a live domain was looked at"
     );
-    world.dns.point(HOST, TARGET);
+    world.dns.point(HOST);
     retry().await;
     world.settle().await;
     assert_eq!(world.record().await.last_failure, None);

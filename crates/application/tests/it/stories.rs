@@ -19,8 +19,7 @@ use dps_domain::{Event, Failure, FailureCode, Purpose, Status, Timestamp, Until}
 use tokio_util::sync::CancellationToken;
 
 use super::ca::Slip;
-use super::outside::FakeDns;
-use super::world::{HOST, LEASE, TARGET, World};
+use super::world::{HOST, LEASE, World};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -122,7 +121,7 @@ async fn a_moved_away_domain_is_never_ordered_for_and_revives_when_dns_returns()
     assert_eq!(blind.last_failure, moved_away.last_failure);
     assert_eq!(blind.attempt, moved_away.attempt);
     world.dns.set_dead(false);
-    world.dns.point(HOST, TARGET);
+    world.dns.point(HOST);
     world.settle().await;
     assert_eq!(world.ca.orders_for(HOST), 2);
     assert_eq!(world.record().await.last_failure, None);
@@ -156,7 +155,7 @@ async fn a_certificate_that_ends_leaves_every_edge_and_its_domain_is_failed_unti
     assert!(record.next_attempt_at.unwrap() <= world.service.now() + DAY);
     assert_eq!(world.ca.orders_for(HOST), 1);
 
-    world.dns.point(HOST, TARGET);
+    world.dns.point(HOST);
     world.advance(DAY);
     world.settle().await;
     let record = world.record().await;
@@ -287,7 +286,7 @@ async fn a_removal_by_a_refused_claimant_does_not_take_the_holder_down() {
 async fn a_name_with_more_addresses_than_any_fleet_has_is_given_up_in_time() {
     let world = World::with_due_domain().await;
     let many = (0..65).map(|n| Ipv4Addr::new(198, 51, 100, n).into());
-    world.dns.point_at(HOST, TARGET, many.collect());
+    world.dns.point_at(HOST, many.collect());
     for _ in 0..9 {
         world.settle().await;
         world.advance(DAY);
@@ -478,7 +477,7 @@ async fn a_customer_who_leaves_hears_of_it_within_a_day_and_of_the_return_too() 
     world.advance(DAY);
     world.settle().await;
     world.dns.set_dead(false);
-    world.dns.point(HOST, TARGET);
+    world.dns.point(HOST);
     world.advance(DAY / 2);
     world.settle().await;
     let record = world.record().await;
@@ -618,7 +617,7 @@ async fn a_fault_of_our_own_machine_is_no_attempt_and_reported_to_no_customer() 
         })
     };
     let world = World::with_due_domain().await;
-    world.dns.set_fault(famine());
+    world.dns.names.set_fault(famine());
     for _ in 0..10 {
         world.step().await;
         let record = world.record().await;
@@ -627,12 +626,12 @@ async fn a_fault_of_our_own_machine_is_no_attempt_and_reported_to_no_customer() 
     }
     assert_eq!(world.service.store.outbox_oldest().await.unwrap(), None);
     assert!(world.counters.failed("dns") >= 10);
-    world.dns.set_fault(None);
+    world.dns.names.set_fault(None);
     world.settle().await;
     assert_eq!(world.record().await.phase.status(), Status::Active);
 
     // Its renewal waits, and nobody says that it moved.
-    world.dns.set_fault(famine());
+    world.dns.names.set_fault(famine());
     world
         .change(|record| record.phase = record.phase.clone().apply(Event::RenewalDue).unwrap())
         .await;
@@ -641,7 +640,7 @@ async fn a_fault_of_our_own_machine_is_no_attempt_and_reported_to_no_customer() 
         assert_eq!(world.record().await.last_failure, None);
         world.advance(DAY / 24 / 60);
     }
-    world.dns.set_fault(None);
+    world.dns.names.set_fault(None);
     world.settle().await;
     assert_eq!(world.ca.certificates(), 2);
 }
@@ -649,7 +648,7 @@ async fn a_fault_of_our_own_machine_is_no_attempt_and_reported_to_no_customer() 
 #[tokio::test]
 async fn a_resolver_without_answers_is_passed_over_until_it_answers() {
     let mut world = World::with_due_domain().await;
-    let silent = Arc::new(FakeDns::default());
+    let silent = Arc::new(world.other_dns());
     silent.set_dead(true);
     let both = vec![Arc::clone(&world.dns) as _, Arc::clone(&silent) as _];
     world.service.resolvers = Arc::new(Resolvers::new(both));
@@ -675,7 +674,7 @@ async fn a_resolver_without_answers_is_passed_over_until_it_answers() {
     }
     assert_eq!(silent.asked(), asked, "looks do not wait for it");
     silent.set_dead(false);
-    silent.point(HOST, TARGET);
+    silent.point(HOST);
     world.advance(Duration::from_secs(6));
     look().await;
     while problems() > 0 {

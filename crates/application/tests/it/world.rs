@@ -10,14 +10,20 @@ use dps_domain::outcome::{Findings, Outcome};
 use dps_domain::phase::Lane;
 use dps_domain::record::settle;
 use dps_domain::{DomainId, Event, Hostname, Timestamp};
+use dps_simulation::models::dns::Names;
+use dps_simulation::models::edges::EdgeFleet;
+use dps_simulation::models::edges::port::ProbeModel;
+use dps_simulation::models::names::{self, NameBook};
 use dps_simulation::models::pki::{PaperPki, PaperVault};
+use dps_simulation::scenario::{self, Scenario};
+use dps_simulation::time::TrueTime;
 use uuid::Uuid;
 
 use super::ca::FakeCa;
 use super::cabinet::FakeCabinet;
-use super::outside::{Counters, CountingRandomness, Edges, FakeDns, FakeProbe, MockClock};
+use super::outside::{Counters, CountingRandomness, Dns, Edges, MockClock};
 
-pub(crate) const TARGET: &str = "edge.platform.net";
+pub(crate) const TARGET: &str = names::TARGET;
 pub(crate) const HOST: &str = "shop.example.com";
 pub(crate) const GRACE: Duration = Duration::from_secs(120);
 pub(crate) const LEASE: Duration = Duration::from_secs(120);
@@ -25,7 +31,7 @@ pub(crate) const LEASE: Duration = Duration::from_secs(120);
 pub(crate) struct World {
     pub(crate) service: Service,
     pub(crate) ca: Arc<FakeCa>,
-    pub(crate) dns: Arc<FakeDns>,
+    pub(crate) dns: Arc<Dns>,
     pub(crate) cabinet: Arc<FakeCabinet>,
     pub(crate) edges: Edges,
     pub(crate) counters: Arc<Counters>,
@@ -42,7 +48,7 @@ impl World {
 
     /// One more domain that is due and whose DNS is right.
     pub(crate) async fn add(&self, number: u128, host: &str, tenant: &str) {
-        self.dns.point(host, TARGET);
+        self.dns.point(host);
         self.cabinet.add(number, host);
         let record = DomainRecord::new(
             DomainId::from_uuid(Uuid::from_u128(number)),
@@ -86,12 +92,20 @@ impl World {
         clock: Arc<MockClock>,
         randomness: Arc<dyn Randomness>,
     ) -> Self {
-        let edges = Edges::default();
+        let names = names(&clock);
+        let time = TrueTime::new(Arc::clone(&clock) as _);
+        let fleet = EdgeFleet::new(&scenario(), Arc::clone(&names), time);
+        // Small pages, so that a comparison has to turn them.
+        let fleet = Arc::new(fleet.with_pages_of(3));
+        let edges = Edges {
+            fleet: Arc::clone(&fleet),
+            names: Arc::clone(&names),
+        };
         let ca = Arc::new(FakeCa::new(
-            edges.clone(),
+            Arc::clone(&fleet),
             Arc::clone(&clock) as Arc<dyn Clock>,
         ));
-        let dns = Arc::new(FakeDns::default());
+        let dns = Arc::new(Dns::new(names));
         let counters = Arc::new(Counters::default());
         let cabinet = Arc::new(FakeCabinet::default());
         let service = Service {
@@ -99,7 +113,7 @@ impl World {
             ca: Arc::clone(&ca) as _,
             cabinet: Arc::clone(&cabinet) as _,
             resolvers: Arc::new(Resolvers::new(vec![Arc::clone(&dns) as _])),
-            probe: Arc::new(FakeProbe(edges.clone())),
+            probe: Arc::new(ProbeModel(fleet)),
             fleet: Arc::new(Fleet::fixed(edges.ports())),
             pki: Arc::new(PaperPki),
             vault: Arc::new(PaperVault),
@@ -123,6 +137,11 @@ impl World {
             counters,
             clock,
         }
+    }
+
+    /// Resolvers with DNS of their own.
+    pub(crate) fn other_dns(&self) -> Dns {
+        Dns::new(names(&self.clock))
     }
 
     pub(crate) fn advance(&self, by: Duration) {
@@ -237,6 +256,30 @@ impl World {
         let lane = self.record().await.lane().unwrap();
         assert_eq!(workers::tick(&self.service, lane).await.unwrap(), 1);
     }
+}
+
+/// Two edges, and parties that answer at once.
+fn scenario() -> Scenario {
+    let at_once = || Duration::ZERO.into();
+    let defaults = Scenario::default();
+    Scenario {
+        edges: scenario::Edges {
+            answers_after: at_once(),
+            ..defaults.edges
+        },
+        resolvers: scenario::Party {
+            answers_after: at_once(),
+            ..defaults.resolvers
+        },
+        ..defaults
+    }
+}
+
+/// Names of any form, with a load balancer at their target.
+fn names(clock: &Arc<MockClock>) -> Arc<Names> {
+    let time = TrueTime::new(Arc::clone(clock) as _);
+    let book = Arc::new(NameBook::list());
+    Arc::new(Names::new(&scenario(), book, time).load_balanced())
 }
 
 fn clock() -> Arc<MockClock> {
