@@ -11,7 +11,7 @@ dps_crash_point::crash_points! {
     ChallengeSave => "challenge.save";
     /// The edges answer the challenge.
     ChallengePublish => "challenge.publish";
-    /// The CA is told to validate.
+    /// The CA is requested to validate.
     ChallengeAcknowledge => "challenge.acknowledge";
     /// The edges forget the challenge.
     ChallengeWithdraw => "challenge.withdraw";

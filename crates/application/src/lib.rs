@@ -2,7 +2,7 @@
 //!
 //! A [`ports::CertificateStore`] holds one work record per custom domain. Workers lease due
 //! records, make one step of work each ([`steps`]), and hand back the outcome in one transaction
-//! that also releases the lease. A step reads the facts, lets `dps-domain` decide, acts through a
+//! that also releases the lease. A step reads the record, lets `dps-domain` decide, acts through a
 //! port and returns an [`Outcome`](dps_domain::outcome::Outcome);
 //! [`settle`](dps_domain::record::settle::settle) turns the outcome into the new record. The
 //! parties outside (CA, DNS, edges, Cabinet) are traits in [`ports`]; time and randomness are ports

@@ -1,4 +1,4 @@
-//! Faults of our own machine: counted and told to the operator, never to a customer.
+//! Faults of our own machine: counted and logged for the operator, never to a customer.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

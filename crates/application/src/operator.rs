@@ -9,7 +9,7 @@ use dps_domain::{Hostname, Timestamp};
 use crate::ports::CertificateStore;
 use crate::ports::store::StoreError;
 
-/// The wish cannot be granted.
+/// The request cannot be granted.
 #[derive(Debug, thiserror::Error)]
 pub enum OperatorError {
     /// The store failed.

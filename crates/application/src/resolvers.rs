@@ -90,7 +90,7 @@ impl Member {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the caller is to try the resolver now, and nobody else.
+    /// Whether the caller is to try the resolver now, and no other step.
     fn claim_trial(&self, now: Timestamp) -> bool {
         let mut state = self.lock();
         let Some(out) = &mut state.out_of_order else {
@@ -161,7 +161,7 @@ const fn is_failure(answer: &DnsAnswer) -> bool {
 fn problem(answer: &DnsAnswer) -> String {
     match answer {
         DnsAnswer::Local { detail } => format!("our own machine cannot ask it: {detail}"),
-        DnsAnswer::Refused => "it refuses our questions".to_owned(),
+        DnsAnswer::Refused => "it refuses our queries".to_owned(),
         DnsAnswer::ServFail => "it fails to resolve our own target".to_owned(),
         _ => "it does not answer; one that answers in lower case and not over TCP needs Dns:RandomizeCase false".to_owned(),
     }
@@ -175,18 +175,18 @@ mod tests {
     fn a_resolver_leaves_order_by_failures_in_a_row_and_returns_by_one_answer() {
         let noon = Timestamp::from_unix_seconds(1_800_000_000);
         let mut state = State::default();
-        let silent = Err(&DnsAnswer::Timeout);
+        let timeout = Err(&DnsAnswer::Timeout);
         for _ in 0..10 {
-            assert_eq!(state.note(silent, noon), Change::None);
-            assert_eq!(state.note(silent, noon), Change::None);
+            assert_eq!(state.note(timeout, noon), Change::None);
+            assert_eq!(state.note(timeout, noon), Change::None);
             assert_eq!(state.note(Ok(()), noon), Change::None);
         }
-        let changes = [(); 4].map(|()| state.note(silent, noon));
+        let changes = [(); 4].map(|()| state.note(timeout, noon));
         assert_eq!(
             changes,
             [Change::None, Change::None, Change::LeftOrder, Change::None]
         );
         assert_eq!(state.note(Ok(()), noon), Change::Returned(noon));
-        assert_eq!(state.note(silent, noon), Change::None);
+        assert_eq!(state.note(timeout, noon), Change::None);
     }
 }

@@ -5,7 +5,7 @@ use crate::ports::store::{SecretRow, StoreError};
 use crate::ports::vault::{SecretContext, SecretPurpose, VaultError};
 use crate::ports::{CertificateStore, Vault};
 
-/// The rotation stopped; what was resealed before stays so, and running it again goes on.
+/// The rotation stopped; what was resealed before stays so, and another run continues.
 #[derive(Debug, thiserror::Error)]
 pub enum RotationError {
     /// The store failed.

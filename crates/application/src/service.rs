@@ -53,7 +53,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// Counts a fault of our own machine, and tells the operator.
+    /// Counts a fault of our own machine, and logs it for the operator.
     pub fn local_fault(&self, party: LocalParty, detail: &str) {
         self.metrics.local_fault(party);
         if self.local_faults.admits(party, self.now()) {

@@ -1,5 +1,5 @@
-//! The table of steps. A step is one leased unit of work: it reads the facts, decides, acts through
-//! a port, and returns the outcome.
+//! The table of steps. A step is one leased unit of work: it reads the record, decides, acts
+//! through a port, and returns the outcome.
 
 mod begin_renewal;
 mod check_dns;

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use crate::ports::store::RecordWrite;
 use crate::ports::wakes::{WakeChannel, WakeSignal};
 
-/// One signal per lane and one for the reporter, and what the other replicas have yet to be told.
+/// One signal per lane and one for the reporter, and what is still unsent to the other replicas.
 #[derive(Clone, Default)]
 pub struct Waker(Arc<Signals>);
 
@@ -49,12 +49,12 @@ impl Waker {
         self.signal(signal).notify_one();
     }
 
-    /// Waits until the signal is rung.
+    /// Waits for the signal.
     pub async fn wait(&self, signal: WakeSignal) {
         self.signal(signal).notified().await;
     }
 
-    /// Whether the signal was rung since somebody last noticed; does not wait.
+    /// Whether a notification is pending, which this call consumes; does not wait.
     pub(crate) fn take_notified(&self, signal: WakeSignal) -> bool {
         self.signal(signal).notified().now_or_never().is_some()
     }
@@ -64,12 +64,12 @@ impl Waker {
         self.0.channel.clone()
     }
 
-    /// Waits until there is something to tell the other replicas.
+    /// Waits until there is something to send to the other replicas.
     pub(crate) async fn something_unsent(&self) {
         self.0.something_unsent.notified().await;
     }
 
-    /// Takes what the other replicas have yet to be told.
+    /// Takes the signals that are unsent to the other replicas.
     pub(crate) fn take_unsent(&self) -> Vec<WakeSignal> {
         std::mem::take(&mut *self.unsent()).into_iter().collect()
     }

@@ -13,7 +13,7 @@ use crate::engine::{housekeeping, pool, wake_relay};
 use crate::service::Service;
 
 pub use crate::ca::renewal_info::poll_renewal_info;
-pub use crate::cabinet::align::take;
+pub use crate::cabinet::align::align_domain;
 pub use crate::cabinet::brake::{approve as approve_removals, removals};
 pub use crate::cabinet::feed::Intake;
 pub use crate::cabinet::polling::IntakeError;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dps_application::ports::Pki;
-use dps_application::ports::pki::{CertificateFacts, ChainRejected, PkiError};
+use dps_application::ports::pki::{CertificateDetails, ChainRejected, PkiError};
 use dps_domain::{Hostname, Timestamp};
 use dps_x509::{CertificateBundle, CertificateKey, Leaf, Roots};
 use secrecy::{ExposeSecret, SecretString};
@@ -100,7 +100,7 @@ impl Pki for X509Pki {
         key: &SecretString,
         host: &Hostname,
         now: Timestamp,
-    ) -> Result<CertificateFacts, ChainRejected> {
+    ) -> Result<CertificateDetails, ChainRejected> {
         let sent = CertificateBundle::from_pem(chain_pem).map_err(|error| rejected(&error))?;
         let key =
             CertificateKey::from_pem(key.expose_secret()).map_err(|fault| rejected(&fault))?;
@@ -109,7 +109,7 @@ impl Pki for X509Pki {
             .path(&key, host, now, &roots)
             .map_err(|fault| rejected(&fault))?;
         let leaf = chain.leaf();
-        Ok(CertificateFacts {
+        Ok(CertificateDetails {
             fingerprint: leaf.fingerprint.clone(),
             serial: hex::encode(&leaf.serial),
             not_before: leaf.not_before,
@@ -205,9 +205,9 @@ mod tests {
     fn a_chain_is_read_only_with_its_own_key_name_time_and_root() {
         let name = host("shop.example.com");
         let (pem, key, pki) = lone(&name);
-        let facts = pki.inspect(&pem, &key, &name, NOW).unwrap();
-        assert_eq!((facts.not_before, facts.not_after), (NOW, LATER));
-        assert_eq!(facts.chain_pem, pem);
+        let details = pki.inspect(&pem, &key, &name, NOW).unwrap();
+        assert_eq!((details.not_before, details.not_after), (NOW, LATER));
+        assert_eq!(details.chain_pem, pem);
 
         let foreign = pki.new_key().unwrap();
         assert!(pki.inspect(&pem, &foreign, &name, NOW).is_err());

@@ -166,16 +166,16 @@ async fn a_certificate_is_issued_step_by_step_though_a_third_of_the_nonces_is_re
     ));
     let key = world.pki().await.new_key().unwrap();
     let chain = issued(&authority, &account, &order, &key, &host).await;
-    let facts = world
+    let details = world
         .pki()
         .await
         .inspect(&chain, &key, &host, WallClock.now())
         .unwrap();
-    assert!(facts.ari_id.is_some_and(|id| id.contains('.')));
+    assert!(details.ari_id.is_some_and(|id| id.contains('.')));
     assert_eq!(
         world
             .pebble
-            .certificate_status(&facts.serial)
+            .certificate_status(&details.serial)
             .await
             .unwrap(),
         "Valid"

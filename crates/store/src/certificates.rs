@@ -1,6 +1,6 @@
 //! Certificates.
 
-use dps_application::ports::pki::CertificateFacts;
+use dps_application::ports::pki::CertificateDetails;
 use dps_application::ports::store::{NewCertificate, StoreError, StoredCertificate};
 use dps_application::ports::vault::SealedSecret;
 use dps_domain::{CertificateId, DomainId, LeaseToken, OrderId, Timestamp};
@@ -60,7 +60,7 @@ fn read(row: &Row) -> Result<StoredCertificate, StoreError> {
             domain_id: fields.parse("domain_id")?,
             order_id: fields.parse("order_id")?,
             hostname: fields.parse("hostname")?,
-            facts: CertificateFacts {
+            details: CertificateDetails {
                 fingerprint: fields.get("fingerprint")?,
                 serial: fields.get("serial")?,
                 not_before: fields.at("not_before")?,
@@ -110,12 +110,12 @@ pub(crate) async fn insert(
         new.order_id,
         &new.hostname,
         generation,
-        new.facts.fingerprint.as_str(),
-        new.facts.serial.as_str(),
-        new.facts.not_before,
-        new.facts.not_after,
-        new.facts.ari_id.as_deref(),
-        new.facts.chain_pem.as_str(),
+        new.details.fingerprint.as_str(),
+        new.details.serial.as_str(),
+        new.details.not_before,
+        new.details.not_after,
+        new.details.ari_id.as_deref(),
+        new.details.chain_pem.as_str(),
         new.key.0.as_slice(),
         new.created_at,
     ];

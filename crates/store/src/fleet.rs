@@ -76,7 +76,7 @@ fn read(row: &Row) -> Result<KnownEdge, StoreError> {
         Ok(Comparison {
             at,
             certificates: fields.count("certificates")?,
-            behind: fields.count("behind")?,
+            refused: fields.count("behind")?,
             unknown: fields.count("unknown")?,
         })
     };
@@ -232,11 +232,11 @@ impl FleetStore for Store {
         let Comparison {
             at,
             certificates,
-            behind,
+            refused,
             unknown,
         } = *comparison;
         session
-            .execute(COMPARED, args![name, at, certificates, behind, unknown])
+            .execute(COMPARED, args![name, at, certificates, refused, unknown])
             .await?;
         session.commit().await
     }

@@ -423,7 +423,7 @@ mod tests {
             compared: Some(Comparison {
                 at: now,
                 certificates: 5,
-                behind: 2,
+                refused: 2,
                 unknown: 1,
             }),
         };

@@ -23,12 +23,12 @@ use crate::service::Service;
 const LEASE: Duration = Duration::from_secs(30);
 /// The pause after a registration that failed or that replaced a lost account.
 const PAUSE: Duration = Duration::from_secs(60);
-/// The first pause of those who wait for somebody else's registration; it doubles up to
+/// The first pause of steps that wait for another process's registration; it doubles up to
 /// [`LAST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(25);
 const LAST_WAIT: Duration = Duration::from_secs(1);
-/// The time after which a domain that gave its record back looks again.
-const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// The pause of a domain that gave its record back.
+const PENDING_PAUSE: Duration = Duration::from_secs(2);
 
 /// The account could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -50,10 +50,10 @@ pub enum AccountError {
         /// When it is tried again.
         until: Timestamp,
     },
-    /// Somebody else is registering it.
+    /// Another process is registering it.
     #[error("the CA account is being registered")]
     Pending {
-        /// When to look again.
+        /// The time of the next try.
         until: Timestamp,
     },
     /// The store failed.
@@ -86,14 +86,14 @@ pub async fn account(service: &Service) -> Result<Account, AccountError> {
 }
 
 /// The CA refused the account: it may have lost it, or show it under another URL by now.
-/// Registering the same key finds the account or makes it anew. Nothing is done where somebody does
+/// Registering the same key finds the account or makes it anew. Nothing is done where another does
 /// it or did it a moment ago.
 pub async fn register_again(service: &Service) -> Result<(), AccountError> {
     let Some(stored) = service.store.account(service.ca.directory_url()).await? else {
         return Ok(());
     };
     let key = open(service, &stored)?;
-    let Some(lease) = take_up(service).await? else {
+    let Some(lease) = acquire(service).await? else {
         return Ok(());
     };
     if let Some(pause) = pause_of(service, &lease) {
@@ -134,16 +134,16 @@ fn secret(directory_url: &str) -> SecretContext<'_> {
     }
 }
 
-/// Registers the account, or waits until somebody else did, as long as a step waits for the CA.
+/// Registers the account, or waits until another process did, as long as a step waits for the CA.
 async fn first_registration(service: &Service, key: &SecretString) -> Result<String, AccountError> {
     let ends = Instant::now() + service.policy.ca_timeout;
     let mut wait = FIRST_WAIT;
     loop {
-        if let Some(lease) = take_up(service).await? {
+        if let Some(lease) = acquire(service).await? {
             return register_alone(service, key, &lease).await;
         }
         if Instant::now() + wait >= ends {
-            let until = service.now() + spread(LOOK_AGAIN, 1.0..=2.0, service.randomness.unit());
+            let until = service.now() + spread(PENDING_PAUSE, 1.0..=2.0, service.randomness.unit());
             return Err(AccountError::Pending { until });
         }
         tokio::time::sleep(wait).await;
@@ -159,7 +159,7 @@ async fn register_alone(
     key: &SecretString,
     lease: &PeriodicTaskLease,
 ) -> Result<String, AccountError> {
-    // Somebody may have registered it between our look and our turn.
+    // Another process may have registered it between our read and our turn.
     if let Some(url) = registered_url(service).await? {
         lay_down(service, lease, None).await?;
         return Ok(url);
@@ -185,13 +185,13 @@ async fn registered_url(service: &Service) -> Result<Option<String>, StoreError>
     Ok(stored.and_then(|stored| stored.url))
 }
 
-async fn take_up(service: &Service) -> Result<Option<PeriodicTaskLease>, StoreError> {
+async fn acquire(service: &Service) -> Result<Option<PeriodicTaskLease>, StoreError> {
     let (name, now) = (task(service), service.now());
     service.store.periodic_acquire(&name, now, LEASE, now).await
 }
 
-/// Leaves the task to whoever comes next, which is at once. A task that was taken over meanwhile
-/// belongs to the other replica.
+/// Leaves the task to the next process, which may come at once. A task that was taken over
+/// meanwhile belongs to the other replica.
 async fn lay_down(
     service: &Service,
     lease: &PeriodicTaskLease,
@@ -221,10 +221,10 @@ fn pause_of(service: &Service, lease: &PeriodicTaskLease) -> Option<Pause> {
 /// The failure of the CA's refusal for every other domain; `None` for errors that are not the CA's.
 fn failure(error: &AccountError) -> Option<Failure> {
     match error {
-        // Others may fare better, and are told by their own calls.
+        // Other domains may fare better: their own calls decide.
         AccountError::Ca(error) if !error.disposition().was_sent() => None,
         AccountError::Ca(error) => Some(error.clone().into()),
-        // The ledger knows of the limit, and tells the others.
+        // The ledger has the limit, which holds the other domains back.
         AccountError::Limited { .. } => None,
         AccountError::Blocked { .. } | AccountError::Pending { .. } => None,
         AccountError::Store(_) | AccountError::Vault(_) => None,
@@ -232,11 +232,11 @@ fn failure(error: &AccountError) -> Option<Failure> {
 }
 
 fn pause_until(service: &Service, error: Option<&AccountError>) -> Timestamp {
-    let told = match error {
+    let stated = match error {
         Some(AccountError::Ca(error)) => stated_end(error),
         _ => None,
     };
-    told.unwrap_or_else(|| service.now() + PAUSE)
+    stated.unwrap_or_else(|| service.now() + PAUSE)
 }
 
 /// The moment that the CA itself named for the next request.

@@ -28,7 +28,7 @@ const IN_TURN: usize = 16;
 const CLAIM: Duration = Duration::from_secs(10 * 60);
 /// The pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(2);
-/// How often a record is written that somebody else writes at the same time.
+/// How often a record is written that another process writes at the same time.
 const TRIES: usize = 3;
 
 /// Polls what is due until `shutdown`. Polls without an answer by then are due again when their
@@ -83,11 +83,11 @@ pub async fn poll_renewal_info(service: &Service) -> Result<usize, StoreError> {
         .await;
     let mut known = Vec::with_capacity(answers.len());
     for (poll, info, plan) in answers.into_iter().flatten() {
-        let told = match plan {
+        let moved = match plan {
             Some(plan) => move_renewal(service, &poll, &info, plan).await,
             None => Ok(false),
         };
-        match told {
+        match moved {
             Ok(true) => {}
             Ok(false) => known.push((poll, info)),
             // It keeps no other from being recorded, and is asked again when its claim ends.
@@ -114,7 +114,7 @@ async fn answered_caught(service: &Service, poll: RenewalInfoPoll) -> Option<Ans
         .ok()
 }
 
-/// A poll, what is known after it was asked, and the renewal's new moment if the CA's wish changed.
+/// A poll, the information after it, and the renewal's new moment if the CA's window changed.
 type Answered = (RenewalInfoPoll, RenewalInfo, Option<RenewalPlan>);
 
 async fn answered(service: &Service, poll: RenewalInfoPoll) -> Answered {

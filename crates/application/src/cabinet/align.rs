@@ -19,9 +19,10 @@ use crate::wake::Wakes;
 /// How often a record that others write at the same time is read again before it is left to the
 /// next pass.
 const UPDATE_TRIES: usize = 5;
-/// The newest lines of a history among which the last retry is looked for.
+/// The newest lines of a history among which the last retry is searched for.
 const RETRY_LINES: u32 = 32;
-/// When a name is looked at again that the same tenant's earlier domain is just leaving.
+/// The pause before a name is tried again from which the same tenant's earlier domain is being
+/// removed.
 const TAKE_DOWN_PAUSE: Duration = Duration::from_secs(60);
 /// Logs a write and notifies the workers that have work now.
 fn log_and_notify(service: &Service, completion: &RecordWrite) {
@@ -34,8 +35,8 @@ fn log_and_notify(service: &Service, completion: &RecordWrite) {
 
 /// Brings our record in line with what the Cabinet says of one domain, and returns whether anything
 /// was written. A row that cannot be read keeps no other domain from being taken in: the operator
-/// is told, and the next pass looks again.
-pub async fn take(service: &Service, domain: &CabinetDomain) -> Result<bool, StoreError> {
+/// is notified, and the next pass tries again.
+pub async fn align_domain(service: &Service, domain: &CabinetDomain) -> Result<bool, StoreError> {
     match align(service, domain).await {
         Err(error @ StoreError::Corrupt { .. }) => {
             tracing::error!(domain.id = %domain.id, domain.hostname = domain.canonical_host.shown(), %error, "intake.row_unreadable");
@@ -60,7 +61,7 @@ async fn align(service: &Service, domain: &CabinetDomain) -> Result<bool, StoreE
 }
 
 /// Compares the record, as it was before the Cabinet was asked, with the Cabinet's answer, and
-/// mends differences. A record that somebody else writes meanwhile is left to the next resync.
+/// mends differences. A record that another process writes meanwhile is left to the next resync.
 pub(crate) async fn mend(
     service: &Service,
     record: Option<DomainRecord>,
@@ -79,7 +80,7 @@ enum Written {
     Yes,
     /// There is nothing to write.
     Nothing,
-    /// Somebody else wrote the record meanwhile.
+    /// Another process wrote the record meanwhile.
     Contended,
 }
 
@@ -117,7 +118,7 @@ async fn decide(
         }
     }
     let last_retry = match &record {
-        Some(record) if asks_for_retry(record, domain) => last_retry(service, record.id).await?,
+        Some(record) if requests_retry(record, domain) => last_retry(service, record.id).await?,
         Some(_) | None => None,
     };
     let context = AlignContext {
@@ -163,14 +164,14 @@ async fn decide(
     write(service, completion, false).await
 }
 
-/// Whether the Cabinet's news may be a customer's wish to try again.
-fn asks_for_retry(record: &DomainRecord, domain: &CabinetDomain) -> bool {
+/// Whether the Cabinet's news may be a customer's request for a retry.
+fn requests_retry(record: &DomainRecord, domain: &CabinetDomain) -> bool {
     domain.status == Some(Status::PendingDns)
         && domain.version > record.cabinet_version
         && !matches!(record.phase, Phase::Leaving | Phase::Gone)
 }
 
-/// When somebody last asked to try a domain again, by the newest lines of its history.
+/// The time of the last retry request for a domain, by the newest lines of its history.
 async fn last_retry(service: &Service, id: DomainId) -> Result<Option<Timestamp>, StoreError> {
     let events = service.store.events(id, RETRY_LINES).await?;
     let retry = events
@@ -269,7 +270,7 @@ async fn write(
     Ok(Written::Yes)
 }
 
-/// Writes a record, new or changed. Returns `false` if somebody else wrote it meanwhile.
+/// Writes a record, new or changed. Returns `false` if another process wrote it meanwhile.
 pub(crate) async fn write_record(
     service: &Service,
     completion: RecordWrite,

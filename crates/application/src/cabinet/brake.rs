@@ -86,7 +86,7 @@ fn judge(stored: Option<Removals>, domains: u64, percent: u32, now: Timestamp) -
 }
 
 /// Whether what this version of the Cabinet's asks for was held just now. Polls pass over it, since
-/// each look costs the store several reads; an approval makes a resync due, which does not.
+/// each check costs the store several reads; an approval makes a resync due, which does not.
 pub(crate) fn is_held(service: &Service, id: DomainId, version: u64) -> bool {
     let since = service.now() - HELD_FOR;
     service.cabinet_health.is_held(id, version, since)
@@ -154,7 +154,7 @@ pub(crate) async fn is_approved(service: &Service) -> Result<bool, StoreError> {
     Ok(stored.is_some_and(|removals| removals.is_approved(service.now())))
 }
 
-/// Lets all removals through for a day, and has them looked for at once. Returns the end of that
+/// Lets all removals through for a day, and makes a resync due at once. Returns the end of that
 /// time; `None` when others wrote the count all the while.
 ///
 /// # Errors
@@ -211,7 +211,7 @@ mod tests {
             match judge(stored, domains, percent, NOW) {
                 Verdict::Counted(next) => stored = Some(next),
                 Verdict::Held => return passed,
-                Verdict::Approved => panic!("nobody approved"),
+                Verdict::Approved => panic!("no operator approved"),
             }
         }
         1_000

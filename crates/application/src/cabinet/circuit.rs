@@ -1,4 +1,4 @@
-//! Whether the Cabinet is worth asking: its being away is found out once, not once per waiting
+//! Whether the Cabinet is worth a call: its outage is found out once, not once per waiting
 //! report.
 
 use std::time::Duration;
@@ -59,7 +59,7 @@ impl Circuit {
             None => Permit::All,
             Some(away) => {
                 let wait = away.next_probe.since(now);
-                // A clock that was set back must not silence us.
+                // A clock that was set back must not stop our calls.
                 if wait.is_zero() || wait > LONGEST {
                     Permit::Probe
                 } else {
@@ -78,8 +78,8 @@ impl Circuit {
         }
     }
 
-    /// No call of the batch was answered. `away` if one of them found nobody there; `asked` is what
-    /// the Cabinet asked for.
+    /// No call of the batch was answered. `away` if one of them reached no server; `asked` is the
+    /// pause that the Cabinet requested.
     pub(crate) fn failed(
         &mut self,
         (calls, away): (u32, bool),
@@ -127,7 +127,7 @@ mod tests {
                     probes += 1;
                     assert_eq!(circuit.failed((1, true), now, None, 1.0), Change::None);
                 }
-                Permit::All => panic!("nobody came back"),
+                Permit::All => panic!("no call came back"),
             }
         }
         assert!(
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cabinet_that_asks_for_time_gets_it_within_bounds_and_a_clock_set_back_silences_nobody() {
+    fn a_cabinet_that_asks_for_time_gets_it_within_bounds_and_a_clock_set_back_stops_no_call() {
         let mut circuit = Circuit::default();
         circuit.failed((1, true), NOW, Some(Duration::from_secs(17)), 1.0);
         assert_eq!(circuit.permit(NOW), Permit::Wait(Duration::from_secs(17)));

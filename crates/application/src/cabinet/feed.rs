@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::pace::{FeedPace, FeedPage};
-use super::polling::{IntakeError, poll_once, take_page};
+use super::polling::{IntakeError, align_page, poll_once};
 use super::resync::task::TASK;
 use crate::ports::cabinet::{CabinetFault, CabinetPage};
 use crate::ports::metrics::LocalParty;
@@ -18,7 +18,7 @@ use crate::service::Service;
 const FEED_CURSOR: &str = "cabinet.changes";
 const FEED_WAIT: Duration = Duration::from_secs(25);
 /// For so long a feed that is not offered is not asked for again.
-const FEED_REST: Duration = Duration::from_secs(600);
+const FEED_PAUSE: Duration = Duration::from_secs(600);
 /// The pause after the Cabinet or the store failed.
 const FAULTS: Backoff = Backoff {
     initial: Duration::from_secs(2),
@@ -56,7 +56,7 @@ impl Intake {
     /// Reads one page of the feed, or polls once. Returns the wait before the next.
     pub async fn round(&mut self, service: &Service) -> Duration {
         service.cabinet_health.begin(service.now());
-        match self.take_in(service).await {
+        match self.run_pass(service).await {
             Ok(pause) => {
                 self.faults = 0;
                 service.cabinet_health.up(true);
@@ -81,14 +81,14 @@ impl Intake {
         }
     }
 
-    async fn take_in(&mut self, service: &Service) -> Result<Duration, IntakeError> {
+    async fn run_pass(&mut self, service: &Service) -> Result<Duration, IntakeError> {
         let now = service.now();
         // A clock that was set back must not keep us from the feed.
-        let rests = |until: Timestamp| now < until && until.since(now) <= FEED_REST;
-        if !self.feed_not_before.is_some_and(rests) {
+        let is_paused = |until: Timestamp| now < until && until.since(now) <= FEED_PAUSE;
+        if !self.feed_not_before.is_some_and(is_paused) {
             match self.follow_once(service).await {
                 Ok(Some(pause)) => return Ok(pause),
-                Ok(None) => self.feed_not_before = Some(now + FEED_REST),
+                Ok(None) => self.feed_not_before = Some(now + FEED_PAUSE),
                 // The feed alone may be out of order.
                 Err(IntakeError::Cabinet(error)) if error.fault == CabinetFault::Call => {
                     tracing::warn!(%error, "intake.feed_failed");
@@ -133,7 +133,7 @@ impl Intake {
             Err(error) => return Err(error.into()),
         };
         let took = asked.elapsed();
-        let is_news = take_page(service, &page).await?;
+        let is_news = align_page(service, &page).await?;
         let verdict = self.feed.after(FeedPage {
             next: next.as_deref().unwrap_or_default(),
             has_items: !page.domains.is_empty() || !page.refused.is_empty(),
@@ -141,7 +141,7 @@ impl Intake {
             took,
         });
         if let Some(next) = next.filter(|next| Some(next) != cursor.as_ref()) {
-            // Another replica that was faster has moved it: ours would be behind.
+            // Another replica that was faster has moved it: ours would be older.
             service
                 .store
                 .cursor_advance(FEED_CURSOR, cursor.as_deref(), &next)

@@ -10,10 +10,10 @@ use crate::ports::cabinet::RefusedItem;
 
 /// Refused items that are remembered; more of them are only counted by the metric.
 const MAX_REMEMBERED: usize = 1_000;
-/// Held removals that are remembered. Each is looked at again by every poll if it is not.
+/// Held removals that are remembered. Every poll compares each of the others again.
 const MAX_HELD: usize = 100_000;
 
-/// Shared by the workers that talk to the Cabinet and by whoever shows how that goes.
+/// Shared by the workers that talk to the Cabinet and by the parts that show their state.
 #[derive(Debug, Default)]
 pub struct CabinetHealth(Mutex<State>);
 
@@ -146,8 +146,8 @@ impl CabinetHealth {
         self.state().held.remove(&id);
     }
 
-    /// How things stand.
-    pub fn standing(&self) -> CabinetStatus {
+    /// The present state.
+    pub fn status(&self) -> CabinetStatus {
         let state = self.state();
         let refused = state.refused.values().next();
         CabinetStatus {
@@ -224,15 +224,15 @@ mod tests {
         assert!(health.refuse(&item(&id.to_string()), NOW));
         assert!(!health.refuse(&item(&id.to_string()), NOW + MINUTE));
         assert!(health.refuse(&item("x"), NOW));
-        let said = health.standing().check(NOW, MINUTE).unwrap_err();
+        let said = health.status().check(NOW, MINUTE).unwrap_err();
         assert!(
             said.contains("2 items") && said.contains("tenantId"),
             "{said}"
         );
         health.forget_old(&[id], NOW);
-        assert_eq!(health.standing().refused, Some((item("x"), 1)));
+        assert_eq!(health.status().refused, Some((item("x"), 1)));
         health.forget_old(&[], NOW + MINUTE);
-        assert_eq!(health.standing().check(NOW, MINUTE), Ok(()));
+        assert_eq!(health.status().check(NOW, MINUTE), Ok(()));
     }
 
     #[test]
@@ -243,7 +243,7 @@ mod tests {
             let id = DomainId::new(NOW, [u8::try_from(number % 256).unwrap(); 10]);
             health.hold(id, None, NOW);
         }
-        assert_eq!(health.standing().refused.unwrap().1, MAX_REMEMBERED);
+        assert_eq!(health.status().refused.unwrap().1, MAX_REMEMBERED);
     }
 
     #[test]
@@ -260,24 +260,24 @@ mod tests {
         );
         assert!(!health.is_held(held, 3, NOW + 2 * MINUTE));
         health.forget_old(&[], NOW + MINUTE);
-        assert_eq!(health.standing().held_removals, 1);
-        assert!(health.standing().check(NOW, MINUTE).is_err());
+        assert_eq!(health.status().held_removals, 1);
+        assert!(health.status().check(NOW, MINUTE).is_err());
         health.forget_old(&[], NOW + 2 * MINUTE);
-        assert_eq!(health.standing().check(NOW, MINUTE), Ok(()));
+        assert_eq!(health.status().check(NOW, MINUTE), Ok(()));
     }
 
     #[test]
     fn an_intake_that_succeeds_no_more_is_reported_after_a_while() {
         let health = CabinetHealth::default();
         assert_eq!(
-            health.standing().check(NOW, MINUTE),
+            health.status().check(NOW, MINUTE),
             Ok(()),
             "it has not begun"
         );
         health.begin(NOW);
-        assert_eq!(health.standing().check(NOW + MINUTE, MINUTE), Ok(()));
-        assert!(health.standing().check(NOW + 2 * MINUTE, MINUTE).is_err());
+        assert_eq!(health.status().check(NOW + MINUTE, MINUTE), Ok(()));
+        assert!(health.status().check(NOW + 2 * MINUTE, MINUTE).is_err());
         health.good_pass(NOW + 2 * MINUTE);
-        assert_eq!(health.standing().check(NOW + 3 * MINUTE, MINUTE), Ok(()));
+        assert_eq!(health.status().check(NOW + 3 * MINUTE, MINUTE), Ok(()));
     }
 }

@@ -21,7 +21,7 @@ pub struct Waiting {
     pub leased: bool,
 }
 
-/// The report whose place a new one with `status` takes; all behind that one are dropped. `None`
+/// The report whose place a new one with `status` takes; all after that one are dropped. `None`
 /// puts it at the end.
 pub fn replaced(waiting: &[Waiting], status: Status) -> Option<i64> {
     waiting

@@ -149,7 +149,7 @@ mod tests {
     fn a_feed_that_repeats_itself_is_logged_and_slowed_until_it_ends() {
         for length in [1, 2, 7] {
             let mut pace = FeedPace::default();
-            // Items that are news each time do not make it a feed that goes on.
+            // Items that are news each time do not make it a feed with progress.
             let paces = (0..1_000)
                 .map(|number| pace.after(page(&(number % length).to_string(), true, true)));
             let last = paces.last().unwrap();

@@ -7,7 +7,7 @@ use dps_domain::record::names::Names;
 use dps_domain::{DomainId, Status};
 use futures_util::future::join_all;
 
-use super::align::{insert, take};
+use super::align::{align_domain, insert};
 use super::brake;
 use super::pace::{CursorTrail, LIST_PAUSE};
 use crate::ports::CabinetEvent;
@@ -15,10 +15,10 @@ use crate::ports::cabinet::{CabinetDomain, CabinetError, CabinetPage};
 use crate::ports::store::{RecordWrite, StoreError};
 use crate::service::Service;
 
-/// New domains written in one transaction: short enough that nobody waits for it.
+/// New domains written in one transaction: short enough to delay no other write.
 const BATCH: usize = 100;
-/// Domains of a page that are looked up at once.
-const LOOKS: usize = 8;
+/// Records of a page that are read at once.
+const READS_AT_ONCE: usize = 8;
 /// The statuses that mean work. Active and Failed domains are not polled: nothing per pass may grow
 /// with them.
 const POLLED: [Status; 4] = [
@@ -68,7 +68,7 @@ pub(super) async fn poll_once(service: &Service) -> Result<Vec<Status>, IntakeEr
         let (mut cursor, mut trail) = (None::<String>, CursorTrail::default());
         loop {
             let page = service.cabinet.list(status, cursor.as_deref()).await?;
-            take_page(service, &page).await?;
+            align_page(service, &page).await?;
             match page.next {
                 Some(next) if trail.goes_round(&next) => {
                     rounds.push(status);
@@ -86,28 +86,28 @@ pub(super) async fn poll_once(service: &Service) -> Result<Vec<Status>, IntakeEr
 /// Aligns our records with a page of the Cabinet's, in its order. New domains are written many at a
 /// time: one by one, each would wait for its turn among the running steps. Returns whether anything
 /// was new.
-pub(super) async fn take_page(service: &Service, page: &CabinetPage) -> Result<bool, StoreError> {
+pub(super) async fn align_page(service: &Service, page: &CabinetPage) -> Result<bool, StoreError> {
     note_refused(service, page);
     let mut is_news = false;
     let mut arrived = BTreeSet::new();
     let mut arrivals = Vec::new();
-    for domains in page.domains.chunks(LOOKS) {
-        let looks = join_all(domains.iter().map(|domain| look(service, domain))).await;
-        for (domain, look) in domains.iter().zip(looks) {
-            // The look-up was made before the domains ahead of it were written.
+    for domains in page.domains.chunks(READS_AT_ONCE) {
+        let entries = join_all(domains.iter().map(|domain| read_entry(service, domain))).await;
+        for (domain, entry) in domains.iter().zip(entries) {
+            // The record was read before the earlier domains of the page were written.
             let mut first_of_its_name = |write: &RecordWrite| {
                 let record = write.record();
                 arrived.insert(record.hostname.to_string()) & arrived.insert(record.id.to_string())
             };
-            match look {
-                Look::Known => {}
-                Look::Arrival(write) if first_of_its_name(&write) => {
+            match entry {
+                PageEntry::Known => {}
+                PageEntry::Arrival(write) if first_of_its_name(&write) => {
                     is_news = true;
                     arrivals.push(*write);
                 }
-                Look::Arrival(_) | Look::Other => {
+                PageEntry::Arrival(_) | PageEntry::Other => {
                     insert(service, std::mem::take(&mut arrivals)).await?;
-                    is_news |= take(service, domain).await?;
+                    is_news |= align_domain(service, domain).await?;
                 }
             }
         }
@@ -119,31 +119,33 @@ pub(super) async fn take_page(service: &Service, page: &CabinetPage) -> Result<b
     Ok(is_news)
 }
 
-/// The result of the first look-up of a domain in a page.
-enum Look {
+/// A domain of a page beside its record.
+enum PageEntry {
     /// It is new to us.
     Arrival(Box<RecordWrite>),
     /// It says nothing newer than our record, such as an echo of our own report.
     Known,
-    /// Whatever takes more thought.
+    /// All else: it is aligned one by one, in order.
     Other,
 }
 
-async fn look(service: &Service, domain: &CabinetDomain) -> Look {
+async fn read_entry(service: &Service, domain: &CabinetDomain) -> PageEntry {
     if brake::is_held(service, domain.id, domain.version) {
-        return Look::Known;
+        return PageEntry::Known;
     }
     match service.store.domain(domain.id).await {
-        Ok(Some(record)) if is_known(&record, domain) => return Look::Known,
-        Ok(Some(_)) | Err(_) => return Look::Other,
+        Ok(Some(record)) if is_known(&record, domain) => return PageEntry::Known,
+        Ok(Some(_)) | Err(_) => return PageEntry::Other,
         Ok(None) => {}
     }
     plain_arrival(service, domain)
         .await
-        .map_or(Look::Other, |write| Look::Arrival(Box::new(write)))
+        .map_or(PageEntry::Other, |write| {
+            PageEntry::Arrival(Box::new(write))
+        })
 }
 
-/// The record of a domain that we have none of; `None` for whatever takes more thought.
+/// The record of a domain that we have none of; `None` for all other cases.
 async fn plain_arrival(service: &Service, domain: &CabinetDomain) -> Option<RecordWrite> {
     let names = Names::of(domain, &service.policy.names);
     if names.refusal.is_some()

@@ -1,5 +1,5 @@
-//! Tells the Cabinet, in order per domain. A Cabinet that is down holds up reports, and nothing
-//! else; a report that it does not answer holds up no other.
+//! Sends reports to the Cabinet, in order per domain. A Cabinet that is down holds up reports, and
+//! nothing else; a report that it does not answer holds up no other.
 
 mod deliver;
 
@@ -29,7 +29,7 @@ const AT_MOST: usize = 128;
 /// The longest lease of a report; a crash delays it so long. A step's may be longer, but here only
 /// the Cabinet is waited for.
 const LEASE: Duration = Duration::from_secs(60);
-/// Between two looks at reports that are due and cannot be had.
+/// The retry delay when due reports are leased by another replica.
 const SHORTEST: Duration = Duration::from_millis(10);
 /// The pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(2);
@@ -49,7 +49,7 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
             biased;
             () = shutdown.cancelled() => {}
             Some(tried) = reporter.under_way.join_next_with_id() => {
-                if let Err(error) = reporter.settle(&service, tried).await {
+                if let Err(error) = reporter.note_result(&service, tried).await {
                     tokio::time::sleep(store_failed(&error)).await;
                 }
             }
@@ -101,18 +101,18 @@ struct Tried {
     result: Result<(), Undelivered>,
 }
 
-/// The result of a look for reports.
+/// The result of one round of reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivered {
     /// So many reports were tried.
     Some(usize),
-    /// The Cabinet is away, or enough is under way; it is looked again after so long.
+    /// The Cabinet is unreachable, or enough is under way; the next round is after so long.
     Held(Duration),
 }
 
 impl Reporter {
     /// One round: reports that are due, only the oldest of each domain, all at once. While the
-    /// Cabinet is away, one. Returns when each has come to an end.
+    /// Cabinet is unreachable, one. Returns when each has come to an end.
     pub async fn deliver(&mut self, service: &Service) -> Result<Delivered, StoreError> {
         let begun = self.begin(service).await?;
         self.finish(service).await?;
@@ -121,7 +121,7 @@ impl Reporter {
 
     async fn finish(&mut self, service: &Service) -> Result<(), StoreError> {
         while let Some(tried) = self.under_way.join_next_with_id().await {
-            self.settle(service, tried).await?;
+            self.note_result(service, tried).await?;
         }
         Ok(())
     }
@@ -176,7 +176,7 @@ impl Reporter {
     }
 
     /// Learns from a report that was tried, and puts off one that was not delivered.
-    async fn settle(
+    async fn note_result(
         &mut self,
         service: &Service,
         tried: Result<(Id, Tried), JoinError>,

@@ -4,8 +4,8 @@
 //! First the Cabinet's domains are read, status by status, and compared with our records; the ids
 //! of those we know are noted. Then our records are read in the order of their ids, and the Cabinet
 //! is asked for each that it did not name. Last, what it has not known for
-//! [`Policy::missing_grace`] is taken down. The place is stored after each page, so that whoever
-//! comes next goes on there; one replica makes a round at a time.
+//! [`Policy::missing_grace`] is taken down. The place is stored after each page, so that the
+//! next replica continues there; one replica makes a round at a time.
 //!
 //! [`Policy::missing_grace`]: crate::policy::Policy::missing_grace
 
@@ -38,14 +38,14 @@ use crate::service::Service;
 
 /// Records on a page.
 const PAGE: u32 = 500;
-/// Between two pages, so that neither the Cabinet nor the store is busy with us alone.
-const BREATH: Duration = Duration::from_millis(50);
-/// Before a round that failed goes on.
+/// The pause between two pages, so that neither the Cabinet nor the store is busy with us alone.
+const PAGE_PAUSE: Duration = Duration::from_millis(50);
+/// The pause before a round that failed continues.
 const FAULT_PAUSE: Duration = Duration::from_secs(30);
 
 /// Makes a round whenever one is due, until `shutdown`.
 pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
-    let look = (service.policy.resync_interval / 4)
+    let check_interval = (service.policy.resync_interval / 4)
         .clamp(Duration::from_millis(500), Duration::from_secs(60));
     loop {
         tokio::select! {
@@ -58,12 +58,12 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
         tokio::select! {
             biased;
             () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(look) => {}
+            () = tokio::time::sleep(check_interval) => {}
         }
     }
 }
 
-/// Makes a round, or the rest of one, if it is due and nobody else makes it; returns whether.
+/// Makes a round, or the rest of one, if it is due and no other replica makes it; returns whether.
 pub async fn resync(service: &Service) -> Result<bool, IntakeError> {
     let (store, now) = (&service.store, service.now());
     let interval = service.policy.resync_interval;
@@ -92,7 +92,7 @@ pub async fn resync(service: &Service) -> Result<bool, IntakeError> {
         }
         Err(IntakeError::Store(StoreError::LeaseLost)) => Ok(false),
         Err(error) => {
-            let asked = match &error {
+            let retry_after = match &error {
                 IntakeError::Cabinet(error) => {
                     if error.fault == CabinetFault::Local {
                         service.local_fault(LocalParty::Cabinet, &error.detail);
@@ -101,7 +101,7 @@ pub async fn resync(service: &Service) -> Result<bool, IntakeError> {
                 }
                 IntakeError::Store(_) => None,
             };
-            let pause = asked.unwrap_or(FAULT_PAUSE).max(FAULT_PAUSE);
+            let pause = retry_after.unwrap_or(FAULT_PAUSE).max(FAULT_PAUSE);
             let at = service.now() + pause;
             store
                 .periodic_release(&lease, Some(&text(&progress)), at)
@@ -130,7 +130,7 @@ async fn run_stages(
             .store
             .periodic_extend(lease, &text(progress), until)
             .await?;
-        tokio::time::sleep(BREATH).await;
+        tokio::time::sleep(PAGE_PAUSE).await;
     }
 }
 
@@ -253,8 +253,8 @@ async fn take_down(
         .map_or(Stage::Done, |last| Stage::Missing(Some(*last))))
 }
 
-/// Writes what `change` makes of a record. If somebody else writes the record at the same time, the
-/// next round will.
+/// Writes what `change` makes of a record. If another process writes the record at the same time,
+/// the next round will.
 async fn write(
     service: &Service,
     id: DomainId,

@@ -18,9 +18,9 @@ pub(crate) fn deploy_request(
     };
     Ok(DeployRequest {
         hostname: certificate.hostname.clone(),
-        chain_pem: certificate.facts.chain_pem.clone(),
+        chain_pem: certificate.details.chain_pem.clone(),
         key_pem: service.vault.open(place, &certificate.key)?,
-        fingerprint: certificate.facts.fingerprint.clone(),
+        fingerprint: certificate.details.fingerprint.clone(),
         generation: stored.generation,
     })
 }

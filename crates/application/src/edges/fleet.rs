@@ -21,7 +21,7 @@ pub(crate) fn problem(error: &EdgeError) -> String {
     shown(&error.to_string(), MAX_PROBLEM)
 }
 
-/// The edges, as of the last look into the directory.
+/// The edges, as of the last read of the directory.
 pub struct Fleet {
     fixed: Vec<Arc<dyn Edge>>,
     directory: Option<Arc<dyn EdgeDirectory>>,
@@ -51,13 +51,13 @@ impl Fleet {
         Arc::clone(&self.members.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The names of edges that the directory named last and that nobody approved: they are told
-    /// nothing and sent nothing.
+    /// The names of edges that the directory named last and that no operator approved: they are
+    /// logged nothing and sent nothing.
     pub fn waiting(&self) -> Arc<[String]> {
         Arc::clone(&self.waiting.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Looks into the directory. While it does not answer, the edges stay the same. In a process
+    /// Reads the directory. While it does not answer, the edges stay the same. In a process
     /// that has just started, they are the approved ones that were listed after `since`. An edge
     /// that is found joins if it is `approved` or the configuration allows it.
     pub async fn find(&self, known: &[KnownEdge], since: Timestamp) -> Result<(), DirectoryError> {

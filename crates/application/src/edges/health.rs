@@ -1,5 +1,5 @@
-//! Knows how the edges are: looks into the directory of edges, asks each how it is, and has one
-//! that was away caught up.
+//! Watches the edges: reads the directory of edges, checks the health of each, and brings one that
+//! was unreachable up to date.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,8 +22,8 @@ use crate::ports::store::StoreError;
 use crate::ports::store::comparison_task;
 use crate::service::Service;
 
-/// An edge that takes longer than this to say how it is, is not well.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The longest time for the answer to a health check.
+const TIMEOUT: Duration = Duration::from_secs(5);
 /// How often it is noted that an edge is still in the fleet.
 const LISTED_EVERY: Duration = Duration::from_secs(60 * 60);
 /// Deployments forgotten in one transaction.
@@ -33,14 +33,14 @@ const MAX_CHALLENGES: u32 = 2_000;
 /// Challenges published at once at an edge that is back.
 const AT_ONCE: usize = 16;
 
-/// Looks after the edges until `shutdown`.
+/// Watches the edges until `shutdown`.
 pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     let mut watch = Watch::default();
     loop {
         tokio::select! {
             biased;
             () = shutdown.cancelled() => return,
-            looked = watch.check_edges(&service) => if let Err(error) = looked {
+            checked = watch.check_edges(&service) => if let Err(error) = checked {
                 tracing::warn!(error = %with_causes(&error), "edges.not_looked_after");
             }
         }
@@ -60,12 +60,12 @@ pub struct Watch {
     find_at: Option<Instant>,
     /// The last logged problem of a directory, so that it is logged once.
     directory_problem: Option<String>,
-    /// The edges that waited for approval at the last check, so that each is told once.
+    /// The edges that waited for approval at the last check, so that each is logged once.
     waiting: Arc<[String]>,
 }
 
 impl Watch {
-    /// Looks once at the directory, if that is due, and at every edge.
+    /// Reads the directory once, if that is due, and checks every edge.
     pub async fn check_edges(&mut self, service: &Service) -> Result<(), StoreError> {
         let known = service.store.edges().await?;
         if self.find_at.is_none_or(|at| at <= Instant::now()) {
@@ -74,15 +74,15 @@ impl Watch {
         }
         let members = service.fleet.members();
         list(service, &known, &members).await?;
-        let mut looks = Vec::new();
+        let mut checks = Vec::new();
         for edge in members.iter() {
             let known = known.iter().find(|known| known.name == edge.name());
             let reachability = known.map(|known| known.reachability).unwrap_or_default();
             let before = self.seen.get(edge.name()).copied();
-            looks.push(check_edge(service, edge.as_ref(), reachability, before));
+            checks.push(check_edge(service, edge.as_ref(), reachability, before));
         }
         let mut seen = BTreeMap::new();
-        for (edge, check_edges) in members.iter().zip(join_all(looks).await) {
+        for (edge, check_edges) in members.iter().zip(join_all(checks).await) {
             match check_edges {
                 Ok(Some(health)) => {
                     seen.insert(edge.name().to_owned(), health);
@@ -189,11 +189,11 @@ async fn within_timeout<T>(
     name: &str,
     call: impl Future<Output = Result<T, EdgeError>>,
 ) -> Result<T, EdgeError> {
-    let result = tokio::time::timeout(PATIENCE, call).await;
+    let result = tokio::time::timeout(TIMEOUT, call).await;
     result.unwrap_or_else(|_| {
         Err(EdgeError::Unreachable {
             edge: name.to_owned(),
-            detail: format!("it does not answer within {} s", PATIENCE.as_secs()),
+            detail: format!("it does not answer within {} s", TIMEOUT.as_secs()),
         })
     })
 }

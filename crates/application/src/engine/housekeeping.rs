@@ -11,10 +11,10 @@ use crate::service::Service;
 
 /// Between two rounds. Replicas that do the same at the same time take other rows.
 const INTERVAL: Duration = Duration::from_secs(60 * 60);
-/// Lines dropped in one transaction: short enough that nobody waits for it.
+/// Lines dropped in one transaction: short enough to delay no other write.
 const BATCH: u32 = 500;
 /// Between two transactions.
-const BREATH: Duration = Duration::from_millis(200);
+const BATCH_PAUSE: Duration = Duration::from_millis(200);
 
 /// Prunes the histories every hour, at another minute in each process, until `shutdown`.
 pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
@@ -26,7 +26,7 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
             () = tokio::time::sleep(pause) => {}
         }
         pause = match prune(&service).await {
-            Ok(pruned) if pruned >= u64::from(BATCH) => BREATH,
+            Ok(pruned) if pruned >= u64::from(BATCH) => BATCH_PAUSE,
             Ok(_) => {
                 if let Err(error) = compact_limits(&service).await {
                     tracing::warn!(error = %with_causes(&error), "limits.not_compacted");
@@ -63,6 +63,6 @@ pub async fn compact_limits(service: &Service) -> Result<(), StoreError> {
         if after.is_none() {
             return Ok(());
         }
-        tokio::time::sleep(BREATH).await;
+        tokio::time::sleep(BATCH_PAUSE).await;
     }
 }

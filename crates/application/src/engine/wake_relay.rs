@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::ports::{Randomness, WakeChannel};
 use crate::wake::Waker;
 
-/// How long wakes are gathered before they are told: a burst of commits is one message.
+/// How long wakes are gathered before they are sent: a burst of commits is one message.
 const GATHERING: Duration = Duration::from_millis(50);
 /// Between two tries to hear of the others.
 const BACKOFF: Backoff = Backoff {
@@ -52,7 +52,7 @@ async fn send_signals(waker: &Waker, channel: &dyn WakeChannel) {
 }
 
 /// Rings the signals that other replicas name, until `shutdown`. Where the others cannot be heard,
-/// workers look by themselves.
+/// workers poll by themselves.
 pub(crate) async fn listen(
     waker: Waker,
     randomness: Arc<dyn Randomness>,

@@ -70,7 +70,7 @@ async fn bring_one_forward(
         return Ok(None);
     };
     let lane = write.record().lane();
-    // If somebody else wrote meanwhile, that write stands.
+    // If another process wrote meanwhile, that write stands.
     let written = service.store.domain_update(write).await?;
     Ok(lane.filter(|_| written))
 }

@@ -232,7 +232,7 @@ impl CaDisposition {
         }
     }
 
-    /// When the CA, or our own pacing, wants the next request; `None` if nobody said.
+    /// When the CA, or our own pacing, wants the next request; `None` if no time is known.
     pub const fn retry_after(self) -> Option<Until> {
         match self {
             Self::Paced { until } => Some(until),
@@ -261,7 +261,7 @@ impl CaError {
         }
     }
 
-    /// The words of the CA, or of the system; empty where nobody said anything.
+    /// The words of the CA, or of the system; empty where there are none.
     pub fn detail(&self) -> &str {
         match self {
             Self::Unavailable { detail, .. }
@@ -379,7 +379,7 @@ pub trait CertificateAuthority: Send + Sync {
         order_url: &str,
     ) -> Result<AuthorizationView, CaError>;
 
-    /// Tells the CA that the challenge is ready to be validated (RFC 8555 §7.5.1).
+    /// Acknowledges to the CA that the challenge is ready to be validated (RFC 8555 §7.5.1).
     async fn acknowledge(
         &self,
         account: &Account,

@@ -37,7 +37,7 @@ pub struct RefusedItem {
 pub enum ReportAnswer {
     /// Taken.
     Accepted {
-        /// The domain's version after the report; `None` when the answer does not tell it.
+        /// The domain's version after the report; `None` when the answer has none.
         version: Option<u64>,
     },
     /// The version moved (409, or 412 as RFC 9110 §13.1.1 has it): the customer did something
@@ -45,7 +45,7 @@ pub enum ReportAnswer {
     VersionMoved,
     /// The Cabinet says that it has no such domain: 404 or 410 with the code `NOT_FOUND`.
     Gone,
-    /// The Cabinet's domain cannot go from its status to the reported one (422). Told again, it
+    /// The Cabinet's domain cannot go from its status to the reported one (422). Sent again, it
     /// would be refused again.
     IllegalMove {
         /// The Cabinet's reason.
@@ -62,7 +62,7 @@ pub enum ReportAnswer {
 /// How far a fault of the Cabinet reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CabinetFault {
-    /// Nobody answers, or nobody may ask at present: any other call would fare the same.
+    /// No server answers, or no call is allowed at present: any other call would fare the same.
     Away,
     /// This call failed; another need not.
     Call,

@@ -36,7 +36,7 @@ pub struct Comparison {
     /// Certificates that the edge should hold.
     pub certificates: u64,
     /// Of these, those that it would not take.
-    pub behind: u64,
+    pub refused: u64,
     /// Certificates that it holds and that we know nothing of.
     pub unknown: u64,
 }

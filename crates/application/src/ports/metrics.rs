@@ -10,7 +10,7 @@ use dps_domain::limits::LimitKind;
 pub enum AcmeWait {
     /// A limit of the CA leaves nothing for now.
     Limit(LimitKind),
-    /// The name rests after a failed validation, or the CA paused it.
+    /// The name is paused after a failed validation, or the CA paused it.
     BackOff,
 }
 
@@ -99,7 +99,7 @@ pub trait Metrics: Send + Sync {
     /// One renewal ended with a deployed certificate, or an attempt at the CA or an edge failed:
     /// `renewal_total`.
     fn renewal(&self, success: bool);
-    /// A domain was told to wait, and the CA was not asked: `dps_acme_waits_total`.
+    /// A domain had to wait, and no request was sent to the CA: `dps_acme_waits_total`.
     fn acme_wait(&self, wait: AcmeWait);
     /// So many steps of a lane are under way in this process now: `dps_work_in_flight`.
     fn under_way(&self, lane: Lane, steps: usize);

@@ -3,9 +3,9 @@
 use dps_domain::{Hostname, Timestamp};
 use secrecy::SecretString;
 
-/// The facts of a certificate that are stored beside its PEM.
+/// The parsed data of a certificate, stored with its PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CertificateFacts {
+pub struct CertificateDetails {
     /// SHA-256 of the leaf's DER, lower-case hex.
     pub fingerprint: String,
     /// Serial number, lower-case hex.
@@ -43,7 +43,7 @@ pub trait Pki: Send + Sync {
         key: &SecretString,
         host: &Hostname,
         now: Timestamp,
-    ) -> Result<CertificateFacts, ChainRejected>;
+    ) -> Result<CertificateDetails, ChainRejected>;
 }
 
 /// A key could not be made or read.

@@ -9,9 +9,9 @@ use dps_domain::probe::ProbeAnswer;
 /// Fetches a token the way a CA would (RFC 8555 §8.3), from one given address.
 #[async_trait]
 pub trait HttpProbe: Send + Sync {
-    /// `GET /.well-known/acme-challenge/{token}` with `Host: host` at `address`; tells whether the
-    /// body is `expected`. Connects to nothing but `address`, follows no redirect, is bounded in
-    /// time and size.
+    /// `GET /.well-known/acme-challenge/{token}` with `Host: host` at `address`; returns whether
+    /// the body is `expected`. Connects to nothing but `address`, follows no redirect, is bounded
+    /// in time and size.
     async fn probe(
         &self,
         host: &Hostname,

@@ -3,7 +3,7 @@
 //!
 //! Each domain that is served has one poll, about the certificate that it serves. It is made with
 //! the record, by [`RecordWrite::info`](super::store::RecordWrite::renewal_info), and goes when
-//! nothing is served any more. Asking takes no lease: there are many polls, an answer seldom
+//! nothing is served any more. A poll takes no lease: there are many polls, an answer seldom
 //! changes anything, and one that is asked twice does no harm.
 
 use std::sync::Arc;
@@ -29,8 +29,8 @@ pub struct RenewalInfoPoll {
     pub directory_url: Arc<str>,
     /// From when until when it is valid.
     pub validity: (Timestamp, Timestamp),
-    /// The information so far. Its `poll_at` is when the poll is due, which tells one claim from
-    /// the next.
+    /// The information so far. Its `poll_at` is when the poll is due, which distinguishes one claim
+    /// from the next.
     pub renewal_info: RenewalInfo,
 }
 
@@ -57,11 +57,12 @@ impl<'a> PollChange<'a> {
     }
 }
 
-/// The part of the [`CertificateStore`](super::CertificateStore) that is about the CA's wishes.
+/// The part of the [`CertificateStore`](super::CertificateStore) that is about the CA's renewal
+/// information.
 #[async_trait]
 pub trait RenewalInfoStore: Send + Sync {
     /// Claims up to `limit` polls that are due at `now`, the longest due first. A claim makes a
-    /// poll due at `until` instead, so that nobody else has it before.
+    /// poll due at `until` instead, so that no other process has it before.
     async fn renewal_info_claim(
         &self,
         now: Timestamp,

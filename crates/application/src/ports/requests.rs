@@ -15,6 +15,6 @@ pub trait RequestTokens: Send + Sync {
     /// Takes up to `most` tokens for requests to an endpoint.
     async fn take(&self, endpoint: Endpoint, most: u32) -> Result<Taken, StoreError>;
 
-    /// The CA wants no request to this endpoint before `until`, from anybody.
+    /// The CA wants no request to this endpoint before `until`, from any domain.
     async fn block(&self, endpoint: Endpoint, until: Timestamp) -> Result<(), StoreError>;
 }

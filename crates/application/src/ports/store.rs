@@ -1,7 +1,7 @@
 //! The CertificateStore: work records, certificates, orders, accounts, events and the outbox.
 //!
-//! Every method is one short transaction; none is held open while talking to anybody else. A lookup
-//! answers `Option`; a guarded write returns whether the guard held.
+//! Every method is one short transaction; none is held open during a call to another party. A
+//! lookup answers `Option`; a guarded write returns whether the guard held.
 
 pub mod accounts;
 pub mod certificates;

@@ -32,8 +32,8 @@ pub trait SyncStore: Send + Sync {
     /// A remembered position, such as that of the Cabinet's change feed.
     async fn cursor(&self, name: &str) -> Result<Option<String>, StoreError>;
 
-    /// Moves a position on from the one that was read. Returns whether nobody moved it meanwhile: a
-    /// slow replica cannot take it back.
+    /// Moves a position on from the one that was read. Returns whether no other process moved it
+    /// meanwhile: a slow replica cannot take it back.
     async fn cursor_advance(
         &self,
         name: &str,

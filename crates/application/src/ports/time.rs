@@ -1,8 +1,8 @@
-//! Time and randomness, so that nobody reads them behind a test's back.
+//! Time and randomness, so that tests control them.
 
 use dps_domain::Timestamp;
 
-/// Tells the time.
+/// The clock.
 pub trait Clock: Send + Sync {
     /// The present moment.
     fn now(&self) -> Timestamp;

@@ -28,7 +28,7 @@ pub(super) async fn check_dns(context: &StepContext<'_>) -> Outcome {
         }
         DnsVerdict::NotReady(failure) => {
             let failure = moved_away(context, failure);
-            // A departure is counted once, and silent resolvers say nothing.
+            // Moving away is counted once, and unanswered queries say nothing.
             let counts = !matches!(
                 failure.code(),
                 FailureCode::DnsMoved | FailureCode::DnsTimeout

@@ -1,6 +1,6 @@
 //! The tokens that an order takes from the ledger of the CA's limits.
 //!
-//! They are taken before anything is sent. So a domain that must wait is told until when, and the
+//! They are taken before anything is sent. So a domain that must wait learns until when, and the
 //! CA is not asked at all. The entries of what the CA then counts are derived from the events of
 //! the order, which its steps note (`dps_domain::record::ledger`).
 
@@ -25,7 +25,7 @@ const RENEWAL_MEMORY: Duration = Duration::from_secs(120 * 24 * 60 * 60);
 /// Longer queues are estimated as if they were this long.
 const LONGEST_QUEUE: u32 = 100_000;
 
-/// Returns the limits that the CA does not count for this order. `replaces` tells that it names its
+/// Returns the limits that the CA does not count for this order. `replaces` says that it names its
 /// predecessor within the CA's window.
 pub(super) async fn exemption(
     context: &StepContext<'_>,
@@ -85,7 +85,7 @@ pub(super) async fn debit(
     Ok(match debit {
         Debit::Granted => None,
         Debit::Wait { until, kind } => {
-            // A slot is the domain's own; a park ends for all at once.
+            // A slot is the domain's own; a block ends for all at once.
             let begins = if service.limits.get(kind).is_none() {
                 soon_after(until, now, service.randomness.unit())
             } else {
@@ -107,7 +107,7 @@ async fn somebody_queues(service: &Service) -> Result<bool, Fault> {
     Ok(due.is_some_and(|due| due <= service.now()))
 }
 
-/// Into the queue, told when a turn will come if all keep theirs.
+/// Into the queue, with the time of the probable turn if all keep theirs.
 async fn queue(context: &StepContext<'_>) -> Result<Outcome, Fault> {
     let service = context.service;
     let kind = LimitKind::NewOrders;

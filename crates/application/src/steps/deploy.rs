@@ -23,8 +23,8 @@ pub(super) async fn deploy(context: &StepContext<'_>, id: CertificateId) -> Resu
             "the certificate {id} of the record is not stored"
         )));
     };
-    let facts = &stored.certificate.facts;
-    if facts.not_after <= service.now() {
+    let details = &stored.certificate.details;
+    if details.not_after <= service.now() {
         // Edges were away for the whole of its life: what is needed is another one.
         let failure = Failure::Internal {
             detail: "the certificate expired before it could be deployed".into(),
@@ -48,22 +48,22 @@ pub(super) async fn deploy(context: &StepContext<'_>, id: CertificateId) -> Resu
         return Err(Fault::Inconsistent(detail));
     }
     if let Some(unreached) = unreached {
-        return Ok(unreached.settle(context));
+        return Ok(unreached.into_outcome(context));
     }
-    let validity = (facts.not_before, facts.not_after);
+    let validity = (details.not_before, details.not_after);
     // A clock that was ahead when the certificate was stored must not put its renewal off.
     let issued_at = stored.certificate.created_at.min(service.now());
     let renew_at = renewal::renewal_moment(validity.0, validity.1, service.randomness.unit())
         .max(renewal::earliest_renewal(issued_at, validity));
     let detail = json!({
-        "fingerprint": facts.fingerprint,
+        "fingerprint": details.fingerprint,
         "renewAt": renew_at,
     });
     Ok(Outcome::Moved {
         event: Event::Deployed {
             renew_at,
-            not_before: facts.not_before,
-            not_after: facts.not_after,
+            not_before: details.not_before,
+            not_after: details.not_after,
         },
         kind: EventKind::Deployed,
         detail,
@@ -87,7 +87,7 @@ async fn deploy_everywhere(
         }
     };
     let reach = edges::reach(service, deploy).await?;
-    let fingerprint = certificate.facts.fingerprint.as_str();
+    let fingerprint = certificate.details.fingerprint.as_str();
     context.evidence.note("fingerprint", fingerprint);
     context.evidence.edges(&reach.names(), &reach.unreachable);
     let deployed = Deployed {

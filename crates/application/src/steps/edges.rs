@@ -1,5 +1,5 @@
 //! Calls to every live edge at once. Steps wait for an edge that fails until its grace ends. After
-//! that, work goes on without it, and it is brought up to date when it returns.
+//! that, work continues without it, and it is brought up to date when it returns.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,7 +49,7 @@ pub(super) struct Unreached {
 
 impl Unreached {
     /// The step is tried again, at the latest when the edge is waited for no longer.
-    pub(super) fn settle(self, context: &StepContext<'_>) -> Outcome {
+    pub(super) fn into_outcome(self, context: &StepContext<'_>) -> Outcome {
         if self.error.disposition() == EdgeDisposition::Local {
             return context.local_fault(LocalParty::Edge, self.error.detail());
         }
@@ -93,7 +93,7 @@ where
     let results = join_all(calls).await;
     let one_did_it = results.iter().any(Result::is_ok);
     let (now, grace) = (service.now(), service.policy.unreachable_grace);
-    // Nobody knows better than to look again soon.
+    // The next attempt is soon, since the cause is unknown.
     let mut last = Unreached {
         error: EdgeError::Unreachable {
             edge: "none".into(),
@@ -196,8 +196,8 @@ async fn partition_edges(service: &Service) -> Result<EdgePartition, StoreError>
 }
 
 /// Publishes a token at every live edge, each proven to answer it. An edge that is left out may
-/// answer on port 80 all the same, so it is told as well, and not waited for. Returns how many
-/// edges were left out.
+/// still answer on port 80. So it is sent the request as well, and not waited for. Returns
+/// how many edges were left out.
 pub(super) async fn publish(
     service: &Service,
     token: &str,

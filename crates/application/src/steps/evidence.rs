@@ -20,7 +20,7 @@ const MAX_BYTES: usize = 4096;
 #[derive(Debug, Default)]
 pub struct Evidence {
     findings: Mutex<Findings>,
-    /// Set when the step waits for a limit or a rest and asks nobody.
+    /// Set when the step waits for a limit or a pause and sends nothing.
     nothing_sent: AtomicBool,
 }
 
@@ -48,29 +48,33 @@ impl Evidence {
 
     /// Keeps what each resolver answered.
     pub(super) fn answers(&self, views: &[ResolverView]) {
-        let told = |view: &ResolverView| {
+        let entry = |view: &ResolverView| {
             let seen = &view.name;
-            let mut told = lookup(&seen.chain, &seen.answer, seen.more);
-            told.insert("resolver".to_owned(), json!(seen.resolver));
+            let mut entry = lookup(&seen.chain, &seen.answer, seen.more);
+            entry.insert("resolver".to_owned(), json!(seen.resolver));
             if let Some(ipv6) = &seen.ipv6 {
                 let apart = lookup(&ipv6.chain, &ipv6.answer, ipv6.more);
-                told.insert("ipv6".to_owned(), Value::Object(apart));
+                entry.insert("ipv6".to_owned(), Value::Object(apart));
             }
-            Value::Object(told)
+            Value::Object(entry)
         };
         // Not `resolvers`: failures have a field of that name.
         self.note(
             "answers",
-            views.iter().take(MAX_ENTRIES).map(told).collect::<Vec<_>>(),
+            views
+                .iter()
+                .take(MAX_ENTRIES)
+                .map(entry)
+                .collect::<Vec<_>>(),
         );
     }
 
     /// Keeps what each address answered to the probe.
     pub(super) fn probes(&self, seen: &[ProbeObservation]) {
-        let told = |seen: &ProbeObservation| json!({ "address": seen.address, "answer": response(&seen.answer) });
+        let entry = |seen: &ProbeObservation| json!({ "address": seen.address, "answer": response(&seen.answer) });
         self.note(
             "probes",
-            seen.iter().take(MAX_ENTRIES).map(told).collect::<Vec<_>>(),
+            seen.iter().take(MAX_ENTRIES).map(entry).collect::<Vec<_>>(),
         );
     }
 
@@ -109,7 +113,7 @@ impl Evidence {
 
 fn lookup(chain: &[String], seen: &DnsAnswer, more: usize) -> Map<String, Value> {
     let chain: Vec<&String> = chain.iter().take(MAX_ENTRIES).collect();
-    let mut told = Map::from_iter([
+    let mut entry = Map::from_iter([
         ("chain".to_owned(), json!(chain)),
         ("answer".to_owned(), answer(seen)),
     ]);
@@ -119,9 +123,9 @@ fn lookup(chain: &[String], seen: &DnsAnswer, more: usize) -> Map<String, Value>
     };
     let more = more + addresses.saturating_sub(MAX_ENTRIES);
     if more > 0 {
-        told.insert("more".to_owned(), json!(more));
+        entry.insert("more".to_owned(), json!(more));
     }
-    told
+    entry
 }
 
 fn answer(answer: &DnsAnswer) -> Value {

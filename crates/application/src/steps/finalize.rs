@@ -18,9 +18,9 @@ use crate::ports::store::{NewCertificate, StoredCertificate, StoredOrder};
 use crate::ports::vault::{SecretContext, SecretPurpose};
 use dps_domain::outcome::{Outcome, Then};
 
-/// The first pause between looks at the order; it doubles up to [`LAST_PAUSE`].
+/// The first pause between polls of the order; it doubles up to [`LAST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
-/// The longest pause between looks.
+/// The longest pause between polls.
 const LAST_PAUSE: Duration = Duration::from_secs(3);
 
 /// The life of an order whose CA does not say when it expires.
@@ -131,7 +131,7 @@ async fn issue(
                 };
             }
             OrderStatus::Ready if !finalized => {
-                ask(context, account, order, key).await?;
+                send_signing_request(context, account, order, key).await?;
                 finalized = true;
                 continue;
             }
@@ -165,7 +165,7 @@ async fn without_certificate(
 ) -> Result<Outcome, Fault> {
     let service = context.service;
     let detail = match &fault {
-        // A server that does not have it yet is behind.
+        // A server that does not have it yet lags.
         Fault::Ca(error) if is_gone(error) => error.detail().to_owned(),
         Fault::Rejected(rejected) => rejected.clone(),
         _ => return Err(fault),
@@ -238,7 +238,7 @@ pub(super) async fn ended(
 /// Sends the signing request. If the CA refuses because of the order's state, the state is read
 /// before the order is given up. Another worker's request may have come first, and then the order
 /// leads to the certificate.
-async fn ask(
+async fn send_signing_request(
     context: &StepContext<'_>,
     account: &Account,
     order: &StoredOrder,
@@ -247,9 +247,9 @@ async fn ask(
     let service = context.service;
     let request = service.pki.signing_request(key, &context.record.hostname)?;
     crash_point::before(Effect::Finalize);
-    let asked = service.ca.finalize(account, &order.url, &request).await;
+    let answer = service.ca.finalize(account, &order.url, &request).await;
     crash_point::after(Effect::Finalize);
-    let refused = match asked {
+    let refused = match answer {
         Err(error) if is_gone(&error) => error,
         other => return Ok(other?),
     };
@@ -271,7 +271,7 @@ async fn store(
     let chain_pem = service.ca.certificate(account, &order.url).await?;
     crash_point::after(Effect::CertificateFetch);
     let now = service.now();
-    let facts = service
+    let details = service
         .pki
         .inspect(&chain_pem, key, &record.hostname, now)
         .map_err(|rejected| Fault::Rejected(rejected.to_string()))?;
@@ -289,7 +289,7 @@ async fn store(
         domain_id: record.id,
         order_id: order.id,
         hostname: record.hostname.clone(),
-        facts,
+        details,
         key: sealed,
         created_at: now,
     };
@@ -303,9 +303,9 @@ async fn store(
 fn stored_outcome(stored: &StoredCertificate) -> Outcome {
     let certificate = &stored.certificate;
     let detail = json!({
-        "fingerprint": certificate.facts.fingerprint,
-        "serial": certificate.facts.serial,
-        "notAfter": certificate.facts.not_after,
+        "fingerprint": certificate.details.fingerprint,
+        "serial": certificate.details.serial,
+        "notAfter": certificate.details.not_after,
     });
     Outcome::Moved {
         event: Event::CertificateStored(certificate.id),
@@ -314,7 +314,7 @@ fn stored_outcome(stored: &StoredCertificate) -> Outcome {
     }
 }
 
-/// Waits before the next look at an order: as long as the CA said, else a pause that doubles. An
+/// Waits before the next poll of an order: as long as the CA said, else a pause that doubles. An
 /// outcome means that the wait goes beyond this step's timeout and the record is given back until
 /// then.
 pub(super) async fn pause(

@@ -51,7 +51,7 @@ enum Ready {
 async fn prepare(context: &StepContext<'_>) -> Result<Ready, Fault> {
     let (service, record) = (context.service, context.record);
     if let Some(held) = record.order_gate.holds_back(service.now()) {
-        return Ok(Ready::Otherwise(resting(context, held)));
+        return Ok(Ready::Otherwise(paused(context, held)));
     }
     let directory_url = service.ca.directory_url();
     directory::check(service.store.as_ref(), directory_url).await?;
@@ -129,9 +129,9 @@ fn placed(order: &StoredOrder) -> Outcome {
     }
 }
 
-/// The name rests after failed validations or lost orders: what the CA said stays what the customer
-/// reads.
-fn resting(context: &StepContext<'_>, held: HeldBack) -> Outcome {
+/// The name is paused after failed validations or lost orders: what the CA said stays what the
+/// customer reads.
+fn paused(context: &StepContext<'_>, held: HeldBack) -> Outcome {
     context.waits(AcmeWait::BackOff);
     let (then, without_reason) = match held {
         HeldBack::PausedByCa => (

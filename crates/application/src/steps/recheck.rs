@@ -1,4 +1,4 @@
-//! Does a live domain still point at us? Looked at now and then, so that a customer who left hears
+//! Does a live domain still point at us? Checked at intervals, so that a customer who left hears
 //! of it long before the renewal.
 
 use dps_domain::backoff::{AROUND, spread};

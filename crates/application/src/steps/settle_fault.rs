@@ -13,8 +13,8 @@ use super::fault::Fault;
 use crate::ports::ca::{CaDisposition, CaError, LostOrder, Refusal};
 use crate::ports::metrics::{AcmeWait, LocalParty};
 
-/// The longest wait for our own pacing that a customer is not told of.
-const UNTOLD_PAUSE: Duration = Duration::from_secs(60);
+/// The longest wait for our own pacing that is not reported.
+const UNREPORTED_PAUSE: Duration = Duration::from_secs(60);
 
 impl StepContext<'_> {
     /// The outcome of an error of the CA.
@@ -51,7 +51,7 @@ impl StepContext<'_> {
         until
     }
 
-    /// Returns what follows an error of the CA. Steps that were told the same time come a little
+    /// Returns what follows an error of the CA. Steps that got the same time come a little
     /// after it, each at another time.
     pub(super) fn after_ca_error(&self, error: &CaError) -> Then {
         let service = self.service;
@@ -74,7 +74,7 @@ impl StepContext<'_> {
         }
     }
 
-    /// A moment a little after the one that others were told as well.
+    /// A moment a little after the one that others got as well.
     fn at(&self, until: Until) -> Then {
         let service = self.service;
         Then::At(soon_after(
@@ -94,7 +94,7 @@ impl StepContext<'_> {
         let due = soon_after(until.at(), now, service.randomness.unit());
         // The transport holds requests back for a moment after the CA was busy, too. Only a limit
         // holds them for longer.
-        if until.at() <= now + UNTOLD_PAUSE {
+        if until.at() <= now + UNREPORTED_PAUSE {
             return Outcome::Waiting {
                 until: due,
                 kind: EventKind::CaPaced,

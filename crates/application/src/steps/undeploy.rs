@@ -32,7 +32,7 @@ pub(super) async fn undeploy(context: &StepContext<'_>) -> Result<Outcome, Fault
     // A store that was restored from a backup may not know of a certificate that is served.
     let reach = take_down(context, newest.unwrap_or(FIRST_GENERATION)).await?;
     if let Some(unreached) = reach.failed.filter(|_| newest.is_some()) {
-        return Ok(unreached.settle(context));
+        return Ok(unreached.into_outcome(context));
     }
     Ok(moved(Event::Undeployed, EventKind::Undeployed))
 }

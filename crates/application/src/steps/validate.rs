@@ -1,4 +1,5 @@
-//! Answer the challenge everywhere, tell the CA, and see the order become ready (RFC 8555 §7.5.1).
+//! Publishes the challenge, acknowledges it at the CA, and polls the order until it is ready (RFC
+//! 8555 §7.5.1).
 
 use std::time::Duration;
 
@@ -20,12 +21,12 @@ use crate::ports::store::{StoredChallenge, StoredOrder};
 use crate::steps::finalize::{ended, pause};
 use dps_domain::outcome::{Outcome, Then};
 
-/// The first pause between looks at the order; it doubles up to [`LAST_PAUSE`].
+/// The first pause between polls of the order; it doubles up to [`LAST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
 /// Shortest pause between two orders for a name that the CA validates by chance; up to half of it
 /// is added. It allows four an hour, and a CA allows five failed validations.
 const BY_CHANCE: Duration = Duration::from_secs(15 * 60);
-/// The longest pause between looks.
+/// The longest pause between polls.
 const LAST_PAUSE: Duration = Duration::from_secs(2);
 
 pub(super) async fn validate(context: &StepContext<'_>, id: OrderId) -> Result<Outcome, Fault> {
@@ -143,10 +144,12 @@ async fn publish(
     crash_point::before(Effect::ChallengePublish);
     let published = edges::publish(service, &challenge.token, &challenge.key_authorization).await?;
     crash_point::after(Effect::ChallengePublish);
-    Ok(published.err().map(|unreached| unreached.settle(context)))
+    Ok(published
+        .err()
+        .map(|unreached| unreached.into_outcome(context)))
 }
 
-/// Looks at the order until it is decided or timeout ends.
+/// Polls the order until it is decided or the timeout ends.
 async fn watch(
     context: &StepContext<'_>,
     account: &Account,
@@ -199,7 +202,7 @@ async fn invalid(
     let pause = failure.counts_against_domain();
     match &failure {
         Failure::AcmeValidationFailed { sub_cause, detail } if is_about_our_answer(sub_cause) => {
-            Ok(doubt(context, &failure, sub_cause, detail).await)
+            Ok(after_unmet_challenge(context, &failure, sub_cause, detail).await)
         }
         _ => Ok(Outcome::failed(failure, Then::NewOrder { pause })),
     }
@@ -214,10 +217,9 @@ fn is_about_our_answer(sub_cause: &str) -> bool {
     )
 }
 
-/// The outcome when the CA did not get our answer. An edge or agent that was restarted between
-/// acknowledgement and fetch looks to the CA like a wrong server. So the whole path is probed again
-/// first.
-async fn doubt(
+/// The outcome when the CA did not get our answer. To the CA, an edge or agent that was restarted
+/// after the acknowledgement is a wrong server. So the whole path is probed again first.
+async fn after_unmet_challenge(
     context: &StepContext<'_>,
     failure: &Failure,
     sub_cause: &str,
@@ -226,18 +228,18 @@ async fn doubt(
     let service = context.service;
     let is_first = context.record.failed_validations == 0;
     match probe_http::probe(context).await {
-        // Chance decides which address the CA takes, and the rest does not grow.
+        // Chance decides which address the CA takes, so the pause does not grow.
         Ok(probed) if probed.unreachable > 0 => {
             let ours = Failure::EdgeUnreachable {
                 edge: "port 80".into(),
                 detail: format!("the CA says: {detail}"),
             };
-            let rest = spread(BY_CHANCE, 1.0..=1.5, service.randomness.unit());
-            Outcome::failed(ours, Then::NewOrderAt(service.now() + rest))
+            let pause = spread(BY_CHANCE, 1.0..=1.5, service.randomness.unit());
+            Outcome::failed(ours, Then::NewOrderAt(service.now() + pause))
         }
-        // The path is right now. Once, that is taken for a moment's outage of ours, and nobody is
-        // told.
-        Ok(_) if is_first => doubted(sub_cause, detail),
+        // The path is right now. Once, that is taken for a moment's outage of ours, and not
+        // reported.
+        Ok(_) if is_first => unconfirmed(sub_cause, detail),
         // Twice, the CA sees other records than we do, or is kept out.
         Ok(_) => Outcome::failed(failure.clone(), Then::NewOrder { pause: true }),
         Err(Unready::Failed { failure: found, .. })
@@ -255,17 +257,19 @@ async fn doubt(
             service.local_fault(party, &fault);
             context.evidence.note("machineFailed", fault.as_str());
             if is_first {
-                return doubted(sub_cause, detail);
+                return unconfirmed(sub_cause, detail);
             }
             let unknown = Failure::Internal {
-                detail: format!("our own machine cannot tell why the validation failed: {fault}"),
+                detail: format!(
+                    "our own machine cannot determine why the validation failed: {fault}"
+                ),
             };
             Outcome::failed(unknown, Then::NewOrder { pause: true })
         }
     }
 }
 
-fn doubted(sub_cause: &str, detail: &str) -> Outcome {
+fn unconfirmed(sub_cause: &str, detail: &str) -> Outcome {
     Outcome::Moved {
         event: Event::ValidationUnconfirmed,
         kind: EventKind::ValidationUnconfirmed,

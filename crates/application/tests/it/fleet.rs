@@ -83,7 +83,7 @@ async fn an_unreachable_edge_delays_nobody_for_longer_than_its_grace_and_is_brou
     world.edges.set_down(1, false);
     world.advance(A_MOMENT);
     let compared = look_after(&world, &mut watch).await;
-    assert_eq!(compared[1].unwrap().behind, 0);
+    assert_eq!(compared[1].unwrap().refused, 0);
     assert!(world.edges.served(HOST).is_some(), "both edges agree");
     let deployments = world
         .service
@@ -170,7 +170,7 @@ async fn an_edge_that_lost_its_disk_gets_everything_again_and_equal_digests_send
     assert_eq!(compared[0], None);
     let compared = compared[1].unwrap();
     assert_eq!(
-        (compared.certificates, compared.behind, compared.unknown),
+        (compared.certificates, compared.refused, compared.unknown),
         (8, 0, 0)
     );
     assert_eq!(digests().await, before);
@@ -235,7 +235,7 @@ async fn a_process_that_stops_while_it_fills_an_edge_leaves_the_rest_to_the_next
         .await
         .unwrap()
         .unwrap();
-    assert_eq!((filled.certificates, filled.behind), (6, 0));
+    assert_eq!((filled.certificates, filled.refused), (6, 0));
     assert_eq!(world.edges.count(1), 6);
 }
 
@@ -277,7 +277,7 @@ async fn what_a_comparison_does_not_know_is_left_alone_unless_its_domain_was_rem
     world.edges.set_down(1, false);
     let compared = look_after(&world, &mut watch).await[1].unwrap();
     assert_eq!(
-        (compared.certificates, compared.behind, compared.unknown),
+        (compared.certificates, compared.refused, compared.unknown),
         (2, 0, 1)
     );
     assert_eq!(

@@ -543,7 +543,7 @@ async fn a_name_that_is_removed_before_the_ca_decides_costs_its_tenant_an_order(
     let mut told = world.cabinet.says(record.id);
     told.status = Some(Status::PendingRemoval);
     told.version += 1;
-    dps_application::workers::take(&world.service, &told)
+    dps_application::workers::align_domain(&world.service, &told)
         .await
         .unwrap();
     world.settle().await;

@@ -21,7 +21,7 @@ async fn deliver(world: &World) {
 
 async fn take(world: &World, number: u128) {
     let told = world.cabinet.says(id(number));
-    workers::take(&world.service, &told).await.unwrap();
+    workers::align_domain(&world.service, &told).await.unwrap();
 }
 
 async fn phase(world: &World, number: u128) -> Phase {
@@ -56,9 +56,9 @@ async fn an_item_that_cannot_be_used_is_counted_and_shown_and_the_others_are_tak
         assert_eq!(phase(&world, number).await, Phase::START);
     }
     assert!(counted(&world, "item_refused") >= 2);
-    let standing = world.service.cabinet_health.standing();
-    assert_eq!(standing.refused, Some((item, 1)));
-    let said = standing.check(world.service.now(), HOUR).unwrap_err();
+    let status = world.service.cabinet_health.status();
+    assert_eq!(status.refused, Some((item, 1)));
+    let said = status.check(world.service.now(), HOUR).unwrap_err();
     assert!(
         said.contains("tenantId") && said.contains("018bcfe5"),
         "{said}"
@@ -235,9 +235,9 @@ async fn more_removals_than_a_day_brings_wait_for_an_operator() {
         removed
     };
     assert_eq!(removed().await, 10);
-    let standing = world.service.cabinet_health.standing();
-    assert_eq!(standing.held_removals, 28);
-    let said = standing.check(world.service.now(), HOUR).unwrap_err();
+    let status = world.service.cabinet_health.status();
+    assert_eq!(status.held_removals, 28);
+    let said = status.check(world.service.now(), HOUR).unwrap_err();
     assert!(said.contains("dps removals approve"), "{said}");
     let now = world.service.now();
     let until = workers::approve_removals(world.service.store.as_ref(), now)
@@ -249,7 +249,7 @@ async fn more_removals_than_a_day_brings_wait_for_an_operator() {
         "it is due at once"
     );
     assert_eq!(removed().await, 38);
-    assert_eq!(world.service.cabinet_health.standing().held_removals, 0);
+    assert_eq!(world.service.cabinet_health.status().held_removals, 0);
 }
 
 /// Domains with the numbers of the range, served and told to the Cabinet.
@@ -329,7 +329,7 @@ async fn names_that_become_unusable_are_reported_once_and_leave_everything_serve
             assert!(code.as_str().starts_with("NAME_"), "{number}: {code}");
             assert!(told[0].1.message.is_some());
         }
-        assert_eq!(world.service.cabinet_health.standing().held_removals, 0);
+        assert_eq!(world.service.cabinet_health.status().held_removals, 0);
 
         // Mended without a new version, as a fault of the Cabinet's is.
         for number in 2..27 {
@@ -416,12 +416,12 @@ async fn renames_of_served_names_count_as_removals() {
         resync_now(&world).await;
     }
     assert_eq!(still_served(&world, 2..27).await, 15);
-    assert_eq!(world.service.cabinet_health.standing().held_removals, 15);
+    assert_eq!(world.service.cabinet_health.status().held_removals, 15);
     let (store, now) = (world.service.store.as_ref(), world.service.now());
     workers::approve_removals(store, now).await.unwrap();
     assert!(workers::resync(&world.service).await.unwrap());
     assert_eq!(still_served(&world, 2..27).await, 0);
-    assert_eq!(world.service.cabinet_health.standing().held_removals, 0);
+    assert_eq!(world.service.cabinet_health.status().held_removals, 0);
     world.settle().await;
     for number in 2..27 {
         let name = format!("renamed-{number}.example.com");
@@ -440,7 +440,7 @@ async fn removals_that_are_held_cost_a_poll_nothing_for_a_minute() {
     }
     let mut intake = Intake::default();
     intake.round(&world.service).await;
-    let held = world.service.cabinet_health.standing().held_removals;
+    let held = world.service.cabinet_health.status().held_removals;
     assert_eq!(held, 28);
     // An operator's word, without the resync that comes with it: only a look at a removal lets it
     // through.
@@ -448,16 +448,16 @@ async fn removals_that_are_held_cost_a_poll_nothing_for_a_minute() {
     workers::approve_removals(store, now).await.unwrap();
     world.advance(Duration::from_secs(60));
     intake.round(&world.service).await;
-    let held = world.service.cabinet_health.standing().held_removals;
+    let held = world.service.cabinet_health.status().held_removals;
     assert_eq!(held, 28, "nobody looked");
     // Whatever is new of them is looked at, and so is everything a minute later.
     world.cabinet.edit(id(39), |domain| domain.version += 1);
     intake.round(&world.service).await;
-    let held = world.service.cabinet_health.standing().held_removals;
+    let held = world.service.cabinet_health.status().held_removals;
     assert_eq!(held, 27);
     world.advance(Duration::from_secs(1));
     intake.round(&world.service).await;
-    assert_eq!(world.service.cabinet_health.standing().held_removals, 0);
+    assert_eq!(world.service.cabinet_health.status().held_removals, 0);
 }
 
 #[tokio::test]
@@ -501,7 +501,7 @@ async fn a_feed_that_repeats_itself_or_never_waits_is_slowed_and_logged() {
         world
             .service
             .cabinet_health
-            .standing()
+            .status()
             .last_good_pass
             .is_some()
     );
@@ -518,10 +518,10 @@ async fn a_feed_that_repeats_itself_or_never_waits_is_slowed_and_logged() {
         pause = intake.round(&world.service).await;
     }
     assert!(pause >= Duration::from_millis(900), "{pause:?}");
-    assert!(world.service.cabinet_health.standing().trouble.is_some());
+    assert!(world.service.cabinet_health.status().trouble.is_some());
     world.cabinet.with(|state| state.refused.clear());
     intake.round(&world.service).await;
-    assert_eq!(world.service.cabinet_health.standing().trouble, None);
+    assert_eq!(world.service.cabinet_health.status().trouble, None);
 }
 
 #[tokio::test]
@@ -540,7 +540,7 @@ async fn a_list_that_goes_round_ends_and_the_other_lists_are_read() {
         .edit(id(5), |domain| domain.status = Some(Status::Issuing));
     let pause = Intake::default().round(&world.service).await;
     assert_eq!(pause, world.service.policy.intake_interval);
-    let trouble = world.service.cabinet_health.standing().trouble.unwrap();
+    let trouble = world.service.cabinet_health.status().trouble.unwrap();
     assert!(trouble.contains("PendingDns"), "{trouble}");
     assert_eq!(phase(&world, 5).await, Phase::START, "of another list");
     let now = world.service.now();
@@ -634,7 +634,7 @@ async fn retries_without_end_cause_no_more_than_one_check_in_twenty_seconds() {
         let mut told = world.cabinet.says(world.record().await.id);
         told.status = Some(Status::PendingDns);
         told.version = world.record().await.cabinet_version + 1;
-        workers::take(&world.service, &told).await.unwrap();
+        workers::align_domain(&world.service, &told).await.unwrap();
         let record = world.record().await;
         looks += usize::from(
             record

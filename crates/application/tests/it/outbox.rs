@@ -21,7 +21,7 @@ async fn deliver(world: &World, reporter: &mut Reporter) {
 
 async fn taken_in(world: &World, number: u128, host: &str) -> DomainId {
     let id = world.cabinet.add(number, host);
-    workers::take(&world.service, &world.cabinet.says(id))
+    workers::align_domain(&world.service, &world.cabinet.says(id))
         .await
         .unwrap();
     id
@@ -117,7 +117,7 @@ async fn a_fault_of_our_own_machine_is_no_outage_of_the_cabinet() {
     deliver(&world, &mut reporter).await;
     let mut intake = Intake::default();
     intake.round(&world.service).await;
-    assert_eq!(world.service.cabinet_health.standing().is_up, Some(true));
+    assert_eq!(world.service.cabinet_health.status().is_up, Some(true));
     let other = taken_in(&world, 2, "other.example.com").await;
     world.settle().await;
     let starved = CabinetError {
@@ -133,7 +133,7 @@ async fn a_fault_of_our_own_machine_is_no_outage_of_the_cabinet() {
         intake.round(&world.service).await;
         world.advance(Duration::from_secs(2));
     }
-    assert_eq!(world.service.cabinet_health.standing().is_up, Some(true));
+    assert_eq!(world.service.cabinet_health.status().is_up, Some(true));
     let counters = world.counters.0.lock().unwrap().clone();
     assert!(
         counters

@@ -180,7 +180,9 @@ async fn pressed_retry(world: &World) -> Option<Status> {
         domain.version += 1;
     });
     let domain = world.cabinet.says(id(1));
-    workers::take(&world.service, &domain).await.unwrap();
+    workers::align_domain(&world.service, &domain)
+        .await
+        .unwrap();
     world.settle().await;
     world.deliver().await;
     world.cabinet.says(id(1)).status
@@ -353,7 +355,7 @@ async fn a_cabinet_that_lost_everything_takes_nothing_down_whatever_the_grace() 
         let added = world
             .cabinet
             .add(number, &format!("shop-{number}.example.com"));
-        workers::take(&world.service, &world.cabinet.says(added))
+        workers::align_domain(&world.service, &world.cabinet.says(added))
             .await
             .unwrap();
     }
@@ -376,7 +378,7 @@ async fn missing_domains_leave_no_faster_than_the_days_allowance_for_all_removal
             .cabinet
             .add(number, &format!("shop-{number}.example.com"));
         let told = world.cabinet.says(added);
-        workers::take(&world.service, &told).await.unwrap();
+        workers::align_domain(&world.service, &told).await.unwrap();
     }
     let leaving = async || {
         let records = world.records().await;
@@ -394,11 +396,11 @@ async fn missing_domains_leave_no_faster_than_the_days_allowance_for_all_removal
         world.resync().await;
         assert_eq!(leaving().await, 10);
     }
-    assert_eq!(world.service.cabinet_health.standing().held_removals, 10);
+    assert_eq!(world.service.cabinet_health.status().held_removals, 10);
     world.advance(DAY);
     world.resync().await;
     assert_eq!(leaving().await, 20);
-    assert_eq!(world.service.cabinet_health.standing().held_removals, 0);
+    assert_eq!(world.service.cabinet_health.status().held_removals, 0);
 }
 
 #[tokio::test]

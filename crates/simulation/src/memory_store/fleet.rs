@@ -39,15 +39,15 @@ fn desired(row: &Row) -> Option<Desired> {
         .certificates
         .iter()
         .find(|stored| stored.certificate.id == serving)?;
-    let facts = &stored.certificate.facts;
+    let details = &stored.certificate.details;
     Some(Desired {
         domain_id: row.record.id,
         certificate_id: serving,
         entry: Entry {
             hostname: row.record.hostname.clone(),
-            fingerprint: facts.fingerprint.clone(),
+            fingerprint: details.fingerprint.clone(),
             generation: stored.generation,
-            not_after: facts.not_after,
+            not_after: details.not_after,
         },
     })
 }

@@ -107,9 +107,12 @@ impl State {
             domain_id,
             hostname: certificate.hostname.clone(),
             certificate_id: serving,
-            ari_id: certificate.facts.ari_id.as_deref().map(Arc::from),
+            ari_id: certificate.details.ari_id.as_deref().map(Arc::from),
             directory_url: Arc::default(),
-            validity: (certificate.facts.not_before, certificate.facts.not_after),
+            validity: (
+                certificate.details.not_before,
+                certificate.details.not_after,
+            ),
             renewal_info: info.clone(),
         };
         let directory_url = self.polls.directory(&url);

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use dps_application::ports::metrics::AcmeWait;
 use dps_application::ports::metrics::LocalParty;
-use dps_application::ports::pki::{CertificateFacts, ChainRejected, PkiError};
+use dps_application::ports::pki::{CertificateDetails, ChainRejected, PkiError};
 use dps_application::ports::vault::{SealedSecret, SecretContext, VaultError};
 use dps_application::ports::{CabinetEvent, Metrics, Pki, Vault};
 use dps_domain::lane::Lane;
@@ -83,7 +83,7 @@ impl Pki for PaperPki {
         _key: &SecretString,
         host: &Hostname,
         now: Timestamp,
-    ) -> Result<CertificateFacts, ChainRejected> {
+    ) -> Result<CertificateDetails, ChainRejected> {
         let rejected = |reason: &str| ChainRejected {
             reason: reason.to_owned(),
         };
@@ -94,7 +94,7 @@ impl Pki for PaperPki {
         if leaf.not_after <= now {
             return Err(rejected("it expired"));
         }
-        Ok(CertificateFacts {
+        Ok(CertificateDetails {
             fingerprint: leaf.fingerprint(),
             serial: leaf.serial.to_string(),
             not_before: leaf.not_before,

@@ -56,8 +56,8 @@ pub(crate) async fn a_certificate_is_stored_once_per_order_and_closes_it(world: 
             (first.id, domain, order.id)
         );
         assert_eq!(
-            (&read.hostname, &read.facts, &read.key),
-            (&first.hostname, &first.facts, &first.key)
+            (&read.hostname, &read.details, &read.key),
+            (&first.hostname, &first.details, &first.key)
         );
         assert_eq!(read.created_at, first.created_at);
     }
@@ -152,7 +152,7 @@ pub(crate) async fn the_soonest_expiry_is_that_of_a_certificate_in_service(world
         let (serving, _) = stored(&world, record.id, name, second).await;
         record.phase = Phase::Live {
             serving: serving.id,
-            not_after: serving.facts.not_after,
+            not_after: serving.details.not_after,
             dns: DnsState::Here,
             next: Next::At(at(9_000)),
         };
@@ -315,7 +315,7 @@ pub(crate) async fn live_directories_are_those_that_served_certificates_come_fro
         if name != "d.example" {
             record.phase = Phase::Live {
                 serving: new.id,
-                not_after: new.facts.not_after,
+                not_after: new.details.not_after,
                 dns: DnsState::Here,
                 next: Next::At(at(9_000)),
             };
@@ -338,7 +338,7 @@ pub(crate) async fn the_key_of_a_superseded_certificate_is_erased_after_a_day_un
     let serve = |mut record: DomainRecord, new: &NewCertificate| {
         record.phase = Phase::Live {
             serving: new.id,
-            not_after: new.facts.not_after,
+            not_after: new.details.not_after,
             dns: DnsState::Here,
             next: Next::At(at(9_000)),
         };
@@ -364,7 +364,10 @@ pub(crate) async fn the_key_of_a_superseded_certificate_is_erased_after_a_day_un
     assert_eq!(prune(300 + DAY).await.unwrap(), 0);
     let key = async |new: &NewCertificate| {
         let found = world.store.certificate(new.id).await.unwrap().unwrap();
-        assert_eq!(found.certificate.facts, new.facts, "it is known for ever");
+        assert_eq!(
+            found.certificate.details, new.details,
+            "it is known for ever"
+        );
         found.certificate.key
     };
     assert_eq!(key(&served).await, served.key);

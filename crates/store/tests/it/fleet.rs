@@ -29,7 +29,7 @@ async fn live(world: &World, name: &str) -> Deployed {
     let (serving, generation) = stored(world, record.id, name, 200).await;
     record.phase = Phase::Live {
         serving: serving.id,
-        not_after: serving.facts.not_after,
+        not_after: serving.details.not_after,
         dns: DnsState::Here,
         next: Next::At(at(9_000)),
     };
@@ -119,7 +119,7 @@ pub(crate) async fn an_edge_is_listed_compared_and_forgotten_with_what_it_held(w
     let comparison = Comparison {
         at: at(30),
         certificates: 5,
-        behind: 2,
+        refused: 2,
         unknown: 1,
     };
     world

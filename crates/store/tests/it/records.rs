@@ -234,7 +234,7 @@ pub(crate) async fn people_page_through_hostnames_and_search_them_literally(worl
     let list = async |contains: Option<&str>, after: Option<&str>, limit| {
         let filter = DomainFilter {
             hostname_contains: contains.map(str::to_owned),
-            after: after.map(|name| PageKey::behind(host(name))),
+            after: after.map(|name| PageKey::after_all(host(name))),
             limit,
         };
         let records = world.store.domains(&filter).await.unwrap();

@@ -37,10 +37,10 @@ fn explained(poll_at: i64) -> RenewalInfo {
 async fn deploy(world: &World, record: DomainRecord, poll_at: i64) -> RenewalInfoPoll {
     let name = record.hostname.to_string();
     let (new, _) = stored(world, record.id, &name, 1).await;
-    let (id, facts) = (record.id, new.facts);
+    let (id, details) = (record.id, new.details);
     let phase = Phase::Live {
         serving: new.id,
-        not_after: facts.not_after,
+        not_after: details.not_after,
         dns: DnsState::Here,
         next: Next::At(at(900)),
     };
@@ -50,9 +50,9 @@ async fn deploy(world: &World, record: DomainRecord, poll_at: i64) -> RenewalInf
         domain_id: id,
         hostname: new.hostname,
         certificate_id: new.id,
-        ari_id: facts.ari_id.map(Arc::from),
+        ari_id: details.ari_id.map(Arc::from),
         directory_url: "https://ca.example/dir".into(),
-        validity: (facts.not_before, facts.not_after),
+        validity: (details.not_before, details.not_after),
         renewal_info: nothing_known(poll_at),
     }
 }

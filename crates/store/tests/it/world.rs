@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dps_application::ports::cabinet::StatusReport;
-use dps_application::ports::pki::CertificateFacts;
+use dps_application::ports::pki::CertificateDetails;
 use dps_application::ports::store::{
     CertificateStore, DomainEvent, DomainRecord, Lease, NewCertificate, OutboxLease, RecordWrite,
     StoredOrder,
@@ -405,7 +405,7 @@ pub(crate) fn certificate(
         domain_id: order.domain_id,
         order_id: order.id,
         hostname: host(name),
-        facts: CertificateFacts {
+        details: CertificateDetails {
             fingerprint: "ab".repeat(32),
             serial: "04d2".to_owned(),
             not_before: created_at,

@@ -116,7 +116,7 @@ pub async fn list(
             edge.compared
                 .map_or_else(|| "never".to_owned(), |compared| compared.at.to_string()),
             number(|compared| compared.certificates),
-            number(|compared| compared.behind),
+            number(|compared| compared.refused),
             number(|compared| compared.unknown),
             edge.listed_at.to_string(),
         ]);
@@ -173,7 +173,7 @@ fn value(edge: &KnownEdge, presents: u64, standing: &str) -> Value {
         "problem": edge.problem,
         "presents": presents,
         "certificates": compared.map(|compared| compared.certificates),
-        "behind": compared.map(|compared| compared.behind),
+        "behind": compared.map(|compared| compared.refused),
         "unknown": compared.map(|compared| compared.unknown),
         "comparedAt": compared.map(|compared| compared.at),
         "firstSeenAt": edge.first_seen_at,

@@ -19,7 +19,7 @@ const MOST_COUNTED: u32 = 100_000;
 /// Sets the gauges of what this process knows by itself.
 fn show_known(service: &Service, agent_tls: Option<&ClientTls>, gauges: &Metrics) {
     gauges.resolvers(&service.resolvers.status());
-    gauges.cabinet(&service.cabinet_health.standing());
+    gauges.cabinet(&service.cabinet_health.status());
     if let Some(tls) = agent_tls {
         gauges.agent_tls_not_after(tls.state().expires_at);
     }

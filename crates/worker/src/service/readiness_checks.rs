@@ -87,7 +87,7 @@ impl HealthCheck for IntakeGoesOn {
 
     async fn check(&self) -> Result<(), String> {
         let late_after = (self.0.policy.intake_interval * LATE_PASSES).max(LATE);
-        let standing = self.0.cabinet_health.standing();
+        let standing = self.0.cabinet_health.status();
         standing.check(self.0.now(), late_after)
     }
 }

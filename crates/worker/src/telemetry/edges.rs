@@ -14,7 +14,7 @@ type ByEdge = Family<[(&'static str, String); 1], Gauge>;
 pub(super) struct EdgeGauges {
     live: ByEdge,
     certificates: ByEdge,
-    behind: ByEdge,
+    refused: ByEdge,
     unknown: ByEdge,
 }
 
@@ -35,7 +35,7 @@ impl EdgeGauges {
             (
                 "dps_edge_certificates_refused",
                 "Of these, those that it would not take",
-                &gauges.behind,
+                &gauges.refused,
             ),
             (
                 "dps_edge_certificates_unknown",
@@ -55,7 +55,7 @@ impl EdgeGauges {
         known: &[KnownEdge],
         is_live: impl Fn(Reachability) -> bool,
     ) {
-        for family in [&self.live, &self.certificates, &self.behind, &self.unknown] {
+        for family in [&self.live, &self.certificates, &self.refused, &self.unknown] {
             family.clear();
         }
         for edge in known
@@ -70,7 +70,7 @@ impl EdgeGauges {
             set(&self.live, is_live(edge.reachability).into());
             if let Some(compared) = &edge.compared {
                 set(&self.certificates, compared.certificates);
-                set(&self.behind, compared.behind);
+                set(&self.refused, compared.refused);
                 set(&self.unknown, compared.unknown);
             }
         }

@@ -14,7 +14,7 @@ use crate::ports::cabinet::{
 use crate::ports::store::{OutboxLease, StoreError};
 use crate::service::Service;
 
-/// A report that was taken in no recognisable way is told so often.
+/// A report whose acceptance stays unknown is sent this many times.
 const UNCLEAR_TRIES: u32 = 8;
 /// The pause before a report that was not delivered is tried again.
 pub(super) const BACKOFF: Backoff = Backoff {
@@ -66,8 +66,8 @@ async fn accepted(service: &Service, lease: &OutboxLease, version: u64) -> Resul
     Ok(())
 }
 
-/// The answer is a success that tells no version, of the Cabinet or of something else that answers
-/// in its place. The domain itself tells which, and what version it has.
+/// The response is a success without a version, of the Cabinet or of another server in its place.
+/// The domain itself shows which, and has the version.
 async fn perhaps_accepted(service: &Service, lease: &OutboxLease) -> Result<(), Undelivered> {
     match service.cabinet.domain(lease.domain_id).await? {
         Some(domain) if domain.status == Some(lease.report.status) => {
@@ -75,7 +75,8 @@ async fn perhaps_accepted(service: &Service, lease: &OutboxLease) -> Result<(), 
         }
         Some(_) if lease.attempt < UNCLEAR_TRIES => Err(Undelivered::Cabinet(CabinetError {
             fault: CabinetFault::Call,
-            detail: "it took a report, told no version, and does not say what was reported".into(),
+            detail: "it took a report, returned no version, and does not say what was reported"
+                .into(),
             retry_after: None,
         })),
         Some(_) => {
@@ -99,7 +100,7 @@ async fn refused(service: &Service, lease: &OutboxLease, detail: &str) -> Result
 }
 
 /// Something that the report says beside the status cannot be taken. The status matters more: it is
-/// told alone, once.
+/// sent alone, once.
 async fn send_status_alone(
     service: &Service,
     lease: &OutboxLease,
@@ -135,13 +136,13 @@ async fn reconcile(service: &Service, lease: &OutboxLease) -> Result<(), Undeliv
     match service.cabinet.domain(lease.domain_id).await? {
         Some(domain) if overtaken(lease, &domain) => {
             service.store.outbox_finish(lease, None).await?;
-            align::take(service, &domain).await?;
+            align::align_domain(service, &domain).await?;
             Ok(())
         }
         Some(domain) => {
             // The customer's change is taken in before its version, by which intake recognises the
             // change.
-            align::take(service, &domain).await?;
+            align::align_domain(service, &domain).await?;
             // A Cabinet that says so again and again is not asked without a pause.
             let pause = match lease.attempt {
                 0..=2 => Duration::ZERO,

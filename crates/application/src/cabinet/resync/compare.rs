@@ -14,7 +14,7 @@ use crate::service::Service;
 /// After so many calls in a row that failed for one domain each, it is not about the domains.
 const FAILED_IN_A_ROW: u32 = 16;
 
-/// Whether a look at the domain alone is worth a call. A page may be older than what we did
+/// Whether the domain is worth a call of its own. A page may be older than what we did
 /// meanwhile.
 pub(super) fn differs(known: Option<&KnownRecord>, domain: &CabinetDomain, names: &Names) -> bool {
     let Some(theirs) = domain.status else {
@@ -34,9 +34,9 @@ pub(super) fn differs(known: Option<&KnownRecord>, domain: &CabinetDomain, names
         || is_refusal_over(record, names)
 }
 
-/// Asks for one domain, after its record was read, and mends the difference. Returns whether the
-/// Cabinet knows it. A row or an answer that cannot be read is told to the operator and keeps no
-/// other from being looked at.
+/// Reads one domain after its record, and mends the difference. Returns whether the
+/// Cabinet knows it. A row or an answer that cannot be read is logged and keeps no
+/// other from being compared.
 pub(super) async fn compare_domain_caught(
     service: &Service,
     progress: &mut Progress,
@@ -69,7 +69,7 @@ async fn compare_domain(service: &Service, id: DomainId) -> Result<bool, IntakeE
     match before {
         // The waiting report will be sent, and settles older ones.
         Some(known) if known.reports_wait => {
-            align::take(service, &domain).await?;
+            align::align_domain(service, &domain).await?;
         }
         Some(known) => {
             warn_if_irreconcilable(&known.record, &domain);

@@ -51,7 +51,7 @@ pub(super) async fn compare_now(
         let comparison = Comparison {
             at: service.now(),
             certificates,
-            behind: 0,
+            refused: 0,
             unknown: 0,
         };
         return Ok((comparison, false));
@@ -64,7 +64,7 @@ pub(super) async fn compare_now(
         held: Held::default(),
         certificates: 0,
         sent: 0,
-        behind: 0,
+        refused: 0,
         removed: 0,
         unknown: 0,
     };
@@ -72,7 +72,7 @@ pub(super) async fn compare_now(
     let InventoryComparison {
         certificates,
         sent,
-        behind,
+        refused,
         removed,
         unknown,
         ..
@@ -81,7 +81,7 @@ pub(super) async fn compare_now(
         edge.name = edge.name(),
         certificates,
         sent,
-        behind,
+        refused,
         removed,
         unknown,
         "edge.compared"
@@ -96,7 +96,7 @@ pub(super) async fn compare_now(
     let comparison = Comparison {
         at: service.now(),
         certificates,
-        behind,
+        refused,
         unknown,
     };
     Ok((comparison, sent + removed > 0))
@@ -151,7 +151,7 @@ pub(super) struct InventoryComparison<'a> {
     held: Held,
     certificates: u64,
     sent: u64,
-    behind: u64,
+    refused: u64,
     pub(super) removed: u64,
     pub(super) unknown: u64,
 }
@@ -170,17 +170,19 @@ impl InventoryComparison<'_> {
                 .iter()
                 .map(|desired| desired.entry.clone())
                 .collect();
-            let mut rest = entries.as_slice();
+            let mut remaining = entries.as_slice();
             let mut lacking = Vec::new();
-            while !self.held.is_done(after.as_ref()) || !rest.is_empty() {
+            while !self.held.is_done(after.as_ref()) || !remaining.is_empty() {
                 let held = self.held.take(self.edge, after.as_ref()).await?;
                 // Certificates after this page of the edge's are compared with its next page.
                 let through = match held.last().filter(|_| !self.held.is_done(after.as_ref())) {
-                    Some(last) => rest.partition_point(|entry| entry.hostname <= last.hostname),
-                    None => rest.len(),
+                    Some(last) => {
+                        remaining.partition_point(|entry| entry.hostname <= last.hostname)
+                    }
+                    None => remaining.len(),
                 };
-                let (now, later) = rest.split_at(through);
-                rest = later;
+                let (now, later) = remaining.split_at(through);
+                remaining = later;
                 for difference in differences(now, &held) {
                     match difference {
                         Difference::Lacks(entry) => {
@@ -218,7 +220,7 @@ impl InventoryComparison<'_> {
         for desired in batch {
             let stored = match service.store.certificate(desired.certificate_id).await {
                 Err(error @ StoreError::Corrupt { .. }) => {
-                    self.behind += 1;
+                    self.refused += 1;
                     tracing::error!(domain.hostname = %desired.entry.hostname, edge.name = edge.name(), %error, "record.unreadable");
                     continue;
                 }
@@ -236,7 +238,7 @@ impl InventoryComparison<'_> {
                     });
                 }
                 Err(error) => {
-                    self.behind += 1;
+                    self.refused += 1;
                     tracing::error!(
                         domain.hostname = %desired.entry.hostname, edge.name = edge.name(),
                         error = %with_causes(&error), "certificate.key_unreadable"
@@ -272,7 +274,7 @@ impl InventoryComparison<'_> {
             self.take_back_if_removed(hostname, *deployed).await?;
         }
         service.metrics.edge_filled(rows.len(), refused);
-        self.behind += u64::try_from(refused).unwrap_or(u64::MAX);
+        self.refused += u64::try_from(refused).unwrap_or(u64::MAX);
         self.log_progress(rows.len());
         if let Some(error) = broken {
             return Err(error.into());

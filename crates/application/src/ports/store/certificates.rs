@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use dps_domain::{CertificateId, DomainId, Hostname, LeaseToken, OrderId, Timestamp};
 
 use super::error::StoreError;
-use crate::ports::pki::CertificateFacts;
+use crate::ports::pki::CertificateDetails;
 use crate::ports::vault::SealedSecret;
 
 /// The time for which the key of a certificate is kept after a newer one is stored, for a
@@ -24,8 +24,8 @@ pub struct NewCertificate {
     pub order_id: OrderId,
     /// The name it is for.
     pub hostname: Hostname,
-    /// The facts that were read from it.
-    pub facts: CertificateFacts,
+    /// Its parsed data.
+    pub details: CertificateDetails,
     /// Its key.
     pub key: SealedSecret,
     /// When it is stored.

@@ -51,7 +51,7 @@ pub trait LimitStore: Send + Sync {
         now: Timestamp,
     ) -> Result<Debit, StoreError>;
 
-    /// Takes up to `most` tokens of one bucket, for nobody in particular.
+    /// Takes up to `most` tokens of one bucket, for no domain in particular.
     async fn ledger_take(
         &self,
         key: &BucketKey,
@@ -63,7 +63,7 @@ pub trait LimitStore: Send + Sync {
     /// Writes entries that belong to no step's outcome.
     async fn ledger_apply(&self, entries: &[Entry], now: Timestamp) -> Result<(), StoreError>;
 
-    /// A bucket as it stands; full if nobody used it.
+    /// A bucket as it stands; full if it was never used.
     async fn ledger_bucket(&self, key: &BucketKey) -> Result<Bucket, StoreError>;
 
     /// Up to `limit` buckets in the order of their keys, from the first after `after` on.
@@ -73,7 +73,7 @@ pub trait LimitStore: Send + Sync {
         limit: u32,
     ) -> Result<Vec<(BucketKey, Bucket)>, StoreError>;
 
-    /// Makes a bucket full again: drops what was counted, what is parked, and the tokens that
+    /// Makes a bucket full again: drops what was counted, what is blocked, and the tokens that
     /// domains hold of it.
     async fn ledger_lift(&self, key: &BucketKey) -> Result<(), StoreError>;
 
@@ -81,7 +81,7 @@ pub trait LimitStore: Send + Sync {
     async fn ledger_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
     /// Lowers buckets that neither a full burst nor the tokens that domains hold of them can
-    /// account for (see [`Bucket::compacted`]). Looks at up to `limit` of them behind `after`, in
+    /// account for (see [`Bucket::compacted`]). Reads up to `limit` of them after `after`, in
     /// the order of their keys, and returns where to go on; `None` at the end.
     async fn ledger_compact(
         &self,

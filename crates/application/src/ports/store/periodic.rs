@@ -14,7 +14,7 @@ pub struct PeriodicTaskLease {
     pub name: String,
     /// Proof of the lease.
     pub token: LeaseToken,
-    /// How far it had come when somebody left off; `None` at its beginning.
+    /// How far it had come when its last lease ended; `None` at its beginning.
     pub progress: Option<String>,
 }
 
@@ -26,7 +26,7 @@ pub fn comparison_task(edge: &str) -> String {
 /// Periodic tasks, each of which one replica works at.
 #[async_trait]
 pub trait PeriodicTaskStore: Send + Sync {
-    /// Takes up a task that is due and that nobody has in hand. An unknown task becomes due at
+    /// Takes up a task that is due and not leased. An unknown task becomes due at
     /// `first_due`.
     async fn periodic_acquire(
         &self,
@@ -37,7 +37,7 @@ pub trait PeriodicTaskStore: Send + Sync {
     ) -> Result<Option<PeriodicTaskLease>, StoreError>;
 
     /// Remembers how far the task has come, and keeps it until the given moment. `LeaseLost` if
-    /// somebody else took it up.
+    /// another process took it up.
     async fn periodic_extend(
         &self,
         lease: &PeriodicTaskLease,
@@ -46,7 +46,7 @@ pub trait PeriodicTaskStore: Send + Sync {
     ) -> Result<(), StoreError>;
 
     /// Lays the task down until `due_at`, or until it was called to meanwhile; without `progress`
-    /// it begins anew then. `LeaseLost` if somebody else took it up.
+    /// it begins anew then. `LeaseLost` if another process took it up.
     async fn periodic_release(
         &self,
         lease: &PeriodicTaskLease,

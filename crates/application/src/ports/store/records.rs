@@ -42,8 +42,8 @@ impl PageKey {
         }
     }
 
-    /// The place behind every record of a hostname.
-    pub const fn behind(hostname: Hostname) -> Self {
+    /// The place after every record of a hostname.
+    pub const fn after_all(hostname: Hostname) -> Self {
         Self {
             hostname,
             created_at: Timestamp::NEVER,
@@ -62,12 +62,12 @@ impl fmt::Display for PageKey {
 impl FromStr for PageKey {
     type Err = String;
 
-    /// Reads what [`fmt::Display`] wrote, or a hostname alone: behind all records of that name.
+    /// Reads what [`fmt::Display`] wrote, or a hostname alone: after all records of that name.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let hostname =
             |text: &str| Hostname::parse(text).map_err(|error| format!("{text}: {error}"));
         let Some((host, rest)) = text.split_once('/') else {
-            return Ok(Self::behind(hostname(text)?));
+            return Ok(Self::after_all(hostname(text)?));
         };
         let wanted = || format!("{text}: give a hostname, or a place as an earlier page named it");
         let (micros, id) = rest.split_once('/').ok_or_else(wanted)?;
@@ -109,11 +109,11 @@ pub trait RecordStore: Send + Sync {
     /// Records by hostname, for people.
     async fn domains(&self, filter: &DomainFilter) -> Result<Vec<DomainRecord>, StoreError>;
 
-    /// Writes a record from outside a lease (intake, operator, renewal information), if nobody
-    /// wrote it since it was read (`revision`). Returns whether it was written. The write ends a
-    /// running lease, so that its holder finds it lost. Exception: a step that [changes something
-    /// at the CA](dps_domain::Issuance::is_at_ca) keeps its lease while phase and target stay.
-    /// Nobody else may take up its order then.
+    /// Writes a record from outside a lease (intake, operator, renewal information), if no other
+    /// process wrote it since it was read (`revision`). Returns whether it was written. The write
+    /// ends a running lease, so that its holder finds it lost. Exception: a step that [changes
+    /// something at the CA](dps_domain::Issuance::is_at_ca) keeps its lease while phase and target
+    /// stay. No other process may take up its order then.
     async fn domain_update(&self, write: RecordWrite) -> Result<bool, StoreError>;
 
     /// Forgets a record that the caller holds, with everything of its own: orders, certificates,
