@@ -48,11 +48,11 @@ pub async fn run(service: Service, shutdown: CancellationToken) {
     workers.spawn(reporter::run(Arc::clone(&service), shutdown));
     while let Some(ended) = workers.join_next().await {
         if let Err(error) = ended {
-            tracing::error!(%error, "worker.died");
+            tracing::error!(%error, "worker.panicked");
         }
     }
     drained.cancel();
     if let Err(error) = announcer.await {
-        tracing::error!(%error, "worker.died");
+        tracing::error!(%error, "worker.panicked");
     }
 }

@@ -68,7 +68,7 @@ kinds! {
     DnsReady => "dns.ready",
     /// A live domain still points at the edges.
     DnsConfirmed => "dns.confirmed",
-    /// The HTTP preflight passed.
+    /// The HTTP probe passed.
     HttpReady => "http.ready",
     /// The service is registering its account at the CA.
     AccountRegistering => "account.registering",

@@ -335,8 +335,7 @@ impl Phase {
 }
 
 impl Next {
-    /// A renewal under way continues; otherwise one begins with the preflight, which checks DNS
-    /// itself.
+    /// Keeps a renewal under way; otherwise begins one with the HTTP probe, which checks DNS first.
     fn begin(self) -> Self {
         match self {
             Self::At(_) => Self::Now(Issuance::AwaitingHttpProbe),

@@ -60,7 +60,7 @@ pub(crate) struct Edge {
     /// that is marked unsynced.
     known: Option<KnownProcess>,
     /// Certificates that HAProxy lacks and that are restored between jobs.
-    behind: VecDeque<Hostname>,
+    pending_restore: VecDeque<Hostname>,
     /// The process that answered last.
     seen: Option<Process>,
 }
@@ -94,7 +94,7 @@ impl From<Parts> for Edge {
             reload_timeout: parts.reload_timeout,
             removed: parts.removed,
             known: None,
-            behind: VecDeque::new(),
+            pending_restore: VecDeque::new(),
             seen: None,
         }
     }

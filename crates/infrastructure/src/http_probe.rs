@@ -142,7 +142,7 @@ impl HyperProbe {
             .header(http::header::HOST, authority)
             .header(
                 http::header::USER_AGENT,
-                concat!("dps/", env!("CARGO_PKG_VERSION"), " (preflight)"),
+                concat!("dps/", env!("CARGO_PKG_VERSION"), " (http-probe)"),
             )
             .header(http::header::ACCEPT, "*/*")
             .header(http::header::CONNECTION, "close")

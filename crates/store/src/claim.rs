@@ -22,7 +22,7 @@ statements! {
         "UPDATE custom_domains SET lease_token = NULL, lease_expires_at = NULL WHERE lease_token IS NOT NULL",
     );
     /// A lease that has ended is taken over whenever the task is due; one that is absent is not.
-    FREE_CHORES = Sql::both(
+    FREE_TASKS = Sql::both(
         "UPDATE chores SET lease_token = NULL, lease_expires_at = 0 WHERE lease_token IS NOT NULL",
     );
     FREE_REPORTS = Sql::both(
@@ -86,10 +86,10 @@ impl Store {
             .await?;
         let records = session.execute(FREE_RECORDS, Vec::new()).await?;
         let reports = session.execute(FREE_REPORTS, Vec::new()).await?;
-        let chores = session.execute(FREE_CHORES, Vec::new()).await?;
+        let tasks = session.execute(FREE_TASKS, Vec::new()).await?;
         session.commit().await?;
-        if records + reports + chores > 0 {
-            tracing::info!(records, reports, chores, "leases.taken_over");
+        if records + reports + tasks > 0 {
+            tracing::info!(records, reports, tasks, "leases.taken_over");
         }
         Ok(())
     }

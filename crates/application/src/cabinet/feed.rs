@@ -102,11 +102,11 @@ impl Intake {
             self.feed_not_before = None;
         }
         let rounds: Vec<&str> = polled?.iter().map(|status| status.as_str()).collect();
-        let trouble = (!rounds.is_empty()).then(|| {
+        let problem = (!rounds.is_empty()).then(|| {
             let rounds = rounds.join(" and ");
             format!("the Cabinet's list of {rounds} comes back to pages that were read already")
         });
-        note_progress(service, trouble.as_deref());
+        note_progress(service, problem.as_deref());
         Ok(service.policy.intake_interval)
     }
 
@@ -125,7 +125,7 @@ impl Intake {
             // Such as after a Cabinet was restored from a backup. Reading the feed from its start
             // again is harmless; what went backwards there is found by a resync.
             Err(error) if error.fault == CabinetFault::CursorUnknown && after.is_some() => {
-                tracing::warn!(%error, "intake.feed_begins_anew");
+                tracing::warn!(%error, "intake.feed_restarted");
                 service.store.periodic_make_due(TASK, service.now()).await?;
                 self.feed = FeedPace::default();
                 (CabinetPage::default(), Some(String::new()))
@@ -147,22 +147,22 @@ impl Intake {
                 .cursor_advance(FEED_CURSOR, cursor.as_deref(), &next)
                 .await?;
         }
-        let trouble = "the Cabinet's change feed comes back to pages that were read already";
-        note_progress(service, verdict.goes_round.then_some(trouble));
+        let problem = "the Cabinet's change feed comes back to pages that were read already";
+        note_progress(service, verdict.goes_round.then_some(problem));
         Ok(Some(verdict.pause))
     }
 }
 
 /// Notes that a pass ended, and says once when something is wrong with it and when it is right
 /// again.
-fn note_progress(service: &Service, trouble: Option<&str>) {
-    let is_new = service.cabinet_health.trouble(trouble);
-    match trouble {
-        Some(trouble) if is_new => tracing::error!(trouble, "intake.goes_round"),
+fn note_progress(service: &Service, problem: Option<&str>) {
+    let is_new = service.cabinet_health.problem(problem);
+    match problem {
+        Some(problem) if is_new => tracing::error!(problem, "intake.feed_looped"),
         Some(_) => {}
         None => {
             if is_new {
-                tracing::info!("intake.goes_on");
+                tracing::info!("intake.recovered");
             }
             service.cabinet_health.good_pass(service.now());
         }

@@ -1,4 +1,4 @@
-//! The state of the Cabinet as this process knows it, for readiness and metrics.
+//! State of the Cabinet as this process knows it, for readiness and metrics.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,10 +10,10 @@ use crate::ports::cabinet::RefusedItem;
 
 /// Refused items that are remembered; more of them are only counted by the metric.
 const MAX_REMEMBERED: usize = 1_000;
-/// Held removals that are remembered. Every poll compares each of the others again.
+/// Held removals that are remembered. Every poll checks those that are not remembered again.
 const MAX_HELD: usize = 100_000;
 
-/// Shared by the workers that talk to the Cabinet and by the parts that show their state.
+/// State that the workers write, and readiness and metrics read.
 #[derive(Debug, Default)]
 pub struct CabinetHealth(Mutex<State>);
 
@@ -22,10 +22,10 @@ struct State {
     is_up: Option<bool>,
     began: Option<Timestamp>,
     last_good_pass: Option<Timestamp>,
-    trouble: Option<String>,
+    problem: Option<String>,
     refused: BTreeMap<(String, &'static str), (RefusedItem, Timestamp)>,
     held: BTreeMap<DomainId, Held>,
-    /// Domains at a moment.
+    /// Number of domains, and when they were counted.
     domains: Option<(u64, Timestamp)>,
 }
 
@@ -34,22 +34,22 @@ struct State {
 struct Held {
     /// The Cabinet's version that asks for it; `None` if the Cabinet does not know the domain.
     version: Option<u64>,
-    /// When it was asked for last.
+    /// Time of the last request.
     at: Timestamp,
 }
 
-/// How the dealings with the Cabinet stand.
+/// A copy of the state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CabinetStatus {
-    /// Whether the Cabinet answered the last call; `None` before the first.
+    /// True if the Cabinet answered the last call; `None` before the first.
     pub is_up: Option<bool>,
-    /// When the intake began.
+    /// Start of the intake; `None` before it.
     pub began: Option<Timestamp>,
-    /// When the feed was last read to its end, or a whole poll was made.
+    /// Time at which the feed was last read to its end, or a whole poll ended.
     pub last_good_pass: Option<Timestamp>,
-    /// A feed or list that goes round in circles, in words.
-    pub trouble: Option<String>,
-    /// An item that was refused, with their number.
+    /// Fault of the feed or a list that repeats its pages, as a sentence.
+    pub problem: Option<String>,
+    /// One refused item, and the number of all.
     pub refused: Option<(RefusedItem, usize)>,
     /// Removals that wait for an operator.
     pub held_removals: usize,
@@ -60,27 +60,27 @@ impl CabinetHealth {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The Cabinet answered, or did not.
+    /// Notes whether the Cabinet is reachable.
     pub(crate) fn up(&self, is_up: bool) {
         self.state().is_up = Some(is_up);
     }
 
-    /// The intake asks for the first time.
+    /// Notes the first call of the intake.
     pub(crate) fn begin(&self, now: Timestamp) {
         self.state().began.get_or_insert(now);
     }
 
-    /// The feed was read to its end, or a whole poll was made.
+    /// Notes that the feed was read to its end, or that a whole poll ended.
     pub(crate) fn good_pass(&self, now: Timestamp) {
         self.state().last_good_pass = Some(now);
     }
 
     /// Sets the fault of feed or list; `None` if there is none. Returns whether that is new.
-    pub(crate) fn trouble(&self, trouble: Option<&str>) -> bool {
+    pub(crate) fn problem(&self, problem: Option<&str>) -> bool {
         let mut state = self.state();
-        let is_new = state.trouble.as_deref() != trouble;
+        let is_new = state.problem.as_deref() != problem;
         if is_new {
-            state.trouble = trouble.map(str::to_owned);
+            state.problem = problem.map(str::to_owned);
         }
         is_new
     }
@@ -111,7 +111,7 @@ impl CabinetHealth {
             .retain(|(id, _), (_, at)| *at >= unless_since && !usable.contains(id));
     }
 
-    /// The removal waits for an operator. Returns whether it is the first that does.
+    /// Holds a removal for an operator; returns true if no other is held.
     pub(crate) fn hold(&self, id: DomainId, version: Option<u64>, now: Timestamp) -> bool {
         let mut state = self.state();
         let is_first = state.held.is_empty();
@@ -121,14 +121,14 @@ impl CabinetHealth {
         is_first
     }
 
-    /// Whether the removal that this version asks for was held at or after `since`.
+    /// True if the removal that this version requests was held at or after `since`.
     pub(crate) fn is_held(&self, id: DomainId, version: u64, since: Timestamp) -> bool {
         let state = self.state();
         let held = state.held.get(&id);
         held.is_some_and(|held| held.version == Some(version) && held.at >= since)
     }
 
-    /// Domains, if they were counted at or after `since`.
+    /// Returns the number of domains, if they were counted at or after `since`.
     pub(crate) fn domains(&self, since: Timestamp, now: Timestamp) -> Option<u64> {
         let counted = self.state().domains;
         counted
@@ -136,17 +136,17 @@ impl CabinetHealth {
             .map(|(domains, _)| domains)
     }
 
-    /// The domains were counted.
+    /// Notes the number of domains.
     pub(crate) fn note_domains(&self, domains: u64, now: Timestamp) {
         self.state().domains = Some((domains, now));
     }
 
-    /// The removal waits no longer.
+    /// Ends the wait of a removal.
     pub(crate) fn release(&self, id: DomainId) {
         self.state().held.remove(&id);
     }
 
-    /// The present state.
+    /// Returns a copy of the state.
     pub fn status(&self) -> CabinetStatus {
         let state = self.state();
         let refused = state.refused.values().next();
@@ -154,7 +154,7 @@ impl CabinetHealth {
             is_up: state.is_up,
             began: state.began,
             last_good_pass: state.last_good_pass,
-            trouble: state.trouble.clone(),
+            problem: state.problem.clone(),
             refused: refused.map(|(item, _)| (item.clone(), state.refused.len())),
             held_removals: state.held.len(),
         }
@@ -166,7 +166,7 @@ impl CabinetStatus {
     /// without a successful pass.
     ///
     /// # Errors
-    /// The sentence.
+    /// All problems, in one sentence.
     pub fn check(&self, now: Timestamp, late_after: Duration) -> Result<(), String> {
         let mut findings = Vec::new();
         if self.held_removals > 0 {
@@ -175,8 +175,8 @@ impl CabinetStatus {
                 self.held_removals
             ));
         }
-        if let Some(trouble) = &self.trouble {
-            findings.push(trouble.clone());
+        if let Some(problem) = &self.problem {
+            findings.push(problem.clone());
         }
         let last = self.last_good_pass.max(self.began);
         if let Some(last) = last.filter(|last| now.since(*last) > late_after) {

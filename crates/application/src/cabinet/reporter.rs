@@ -1,5 +1,5 @@
-//! Sends reports to the Cabinet, in order per domain. A Cabinet that is down holds up reports, and
-//! nothing else; a report that it does not answer holds up no other.
+//! Delivers reports to the Cabinet, in order per domain. An unreachable Cabinet delays reports and
+//! nothing else. A report without an answer delays no other.
 
 mod deliver;
 
@@ -20,21 +20,21 @@ use crate::ports::metrics::LocalParty;
 use crate::ports::store::{OutboxLease, StoreError};
 use crate::service::Service;
 
-/// Reports under way at once, slow ones apart.
+/// Concurrent reports, without slow ones.
 const AT_ONCE: usize = 16;
-/// A report that takes longer gives its place to another.
+/// Time after which a report is slow and another takes its place.
 const SLOW: Duration = Duration::from_secs(2);
-/// Reports under way at once, slow ones included.
+/// Concurrent reports, slow ones included.
 const AT_MOST: usize = 128;
-/// The longest lease of a report; a crash delays it so long. A step's may be longer, but here only
-/// the Cabinet is waited for.
+/// Longest lease of a report, which a crash delays for that time. A step's may be longer; a report
+/// waits for the Cabinet only.
 const LEASE: Duration = Duration::from_secs(60);
-/// The retry delay when due reports are leased by another replica.
+/// Retry delay when the due reports are locked by another replica.
 const SHORTEST: Duration = Duration::from_millis(10);
-/// The pause after the store failed.
+/// Pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(2);
 
-/// Delivers reports until `shutdown`; those under way are finished.
+/// Delivers reports until `shutdown`, then finishes those under way.
 pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     let mut reporter = Reporter::default();
     while !shutdown.is_cancelled() {
@@ -62,7 +62,7 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     }
 }
 
-/// Says that the store failed; returns the pause before it is asked again.
+/// Logs that the store failed; returns the pause before the next call.
 fn store_failed(error: &StoreError) -> Duration {
     tracing::error!(error = %with_causes(error), "store.failed");
     STORE_PAUSE
@@ -78,21 +78,21 @@ async fn idle(service: &Service) -> Duration {
     }
 }
 
-/// Delivers reports, and remembers whether the Cabinet was there.
+/// Delivers reports, and remembers whether the Cabinet is reachable.
 #[derive(Debug, Default)]
 pub struct Reporter {
     circuit: Circuit,
-    /// Tasks of their own: one that waits for the Cabinet must not hold what another needs of the
-    /// store.
+    // A task each: one that waits for the Cabinet must not hold a database connection that another
+    // needs.
     under_way: JoinSet<Tried>,
-    /// When each report that is under way was begun.
+    /// Start of each report under way.
     begun: HashMap<Id, Instant>,
-    /// The report that shows whether a Cabinet which was away is back.
+    /// The report that shows whether an unreachable Cabinet is reachable again.
     probe: Option<Id>,
-    /// When the Cabinet last took something in.
+    /// Time of the last accepted report.
     answered_at: Option<Instant>,
-    /// When the Cabinet was found to be away.
-    away_since: Option<Instant>,
+    /// Time at which the Cabinet was found unreachable; `None` while it is reachable.
+    unreachable_since: Option<Instant>,
 }
 
 /// A report that was tried.
@@ -101,18 +101,18 @@ struct Tried {
     result: Result<(), Undelivered>,
 }
 
-/// The result of one round of reports.
+/// Result of [`Reporter::deliver`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivered {
-    /// So many reports were tried.
+    /// Number of reports that were tried.
     Some(usize),
-    /// The Cabinet is unreachable, or enough is under way; the next round is after so long.
+    /// The Cabinet is unreachable, or enough is under way: the time until the next try.
     Held(Duration),
 }
 
 impl Reporter {
-    /// One round: reports that are due, only the oldest of each domain, all at once. While the
-    /// Cabinet is unreachable, one. Returns when each has come to an end.
+    /// Delivers the due reports concurrently, only the oldest of each domain. While the Cabinet is
+    /// unreachable, delivers a single one. Returns when each has ended.
     pub async fn deliver(&mut self, service: &Service) -> Result<Delivered, StoreError> {
         let begun = self.begin(service).await?;
         self.finish(service).await?;
@@ -126,7 +126,7 @@ impl Reporter {
         Ok(())
     }
 
-    /// Begins with reports that are due, as many as there is room for.
+    /// Starts due reports, as many as there is room for.
     async fn begin(&mut self, service: &Service) -> Result<Delivered, StoreError> {
         let now = service.now();
         let limit = match self.circuit.permit(now) {
@@ -140,7 +140,7 @@ impl Reporter {
         };
         let policy = &service.policy;
         let term = policy.lease.min(LEASE);
-        // Counted from before the store is asked, as for a step.
+        // The lease begins later, so it ends after the deadline.
         let asked = Instant::now();
         let deadline = asked + term.saturating_sub(policy.skew_allowance);
         let leases = service.store.outbox_acquire(now, term, limit).await?;
@@ -154,14 +154,14 @@ impl Reporter {
                 Tried { lease, result }
             });
             self.begun.insert(task.id(), asked);
-            if self.away_since.is_some() {
+            if self.unreachable_since.is_some() {
                 self.probe = Some(task.id());
             }
         }
         Ok(Delivered::Some(number))
     }
 
-    /// How many more reports may be begun; else how long to wait for room.
+    /// Returns the number of reports that may be started; else the time to wait for room.
     fn room(&self, now: Instant) -> Result<usize, Duration> {
         let ages = self.begun.values().map(|begun| now.duration_since(*begun));
         let quick: Vec<Duration> = ages.filter(|age| *age < SLOW).collect();
@@ -175,7 +175,7 @@ impl Reporter {
         }
     }
 
-    /// Learns from a report that was tried, and puts off one that was not delivered.
+    /// Updates the breaker by a report that was tried, and delays one that was not delivered.
     async fn note_result(
         &mut self,
         service: &Service,
@@ -187,18 +187,18 @@ impl Reporter {
         let Tried { lease, result } = match tried {
             Ok((_, tried)) => tried,
             Err(error) => {
-                // The report comes again at the end of its lease.
-                tracing::error!(%error, "report.died");
+                // The report is leased again when its lease has ended.
+                tracing::error!(%error, "report.panicked");
                 return Ok(());
             }
         };
         match result {
             Ok(()) => {
                 self.answered_at = Some(Instant::now());
-                self.away_since = None;
+                self.unreachable_since = None;
                 service.cabinet_health.up(true);
-                if let Change::CameBack(after) = self.circuit.answered(service.now()) {
-                    tracing::info!(after_seconds = after.as_secs(), "cabinet.back");
+                if let Change::Closed(after) = self.circuit.answered(service.now()) {
+                    tracing::info!(after_seconds = after.as_secs(), "cabinet.recovered");
                 }
                 Ok(())
             }
@@ -213,9 +213,9 @@ impl Reporter {
                 put_off(service, &lease, pause).await
             }
             Err(Undelivered::Cabinet(error)) => {
-                let says_something = match (begun, self.away_since) {
-                    // It was begun before the Cabinet was found to be away, which says nothing new.
-                    (Some(begun), Some(away)) => was_probe || begun > away,
+                let says_something = match (begun, self.unreachable_since) {
+                    // Started before the Cabinet was found unreachable: no new information.
+                    (Some(begun), Some(since)) => was_probe || begun > since,
                     (Some(begun), None) => {
                         self.answered_at.is_none_or(|answered| answered <= begun)
                     }
@@ -229,24 +229,24 @@ impl Reporter {
         }
     }
 
-    /// A report failed, and none was taken since it was begun.
+    /// Counts a failed report; none was accepted since it was started.
     fn learn(&mut self, service: &Service, error: &CabinetError) {
-        let is_away = error.fault == CabinetFault::Away;
+        let is_unreachable = error.fault == CabinetFault::Away;
         let jitter = service.randomness.unit();
         let now = service.now();
         if self
             .circuit
-            .failed((1, is_away), now, error.retry_after, jitter)
-            == Change::WentAway
+            .failed(1, is_unreachable, now, error.retry_after, jitter)
+            == Change::Opened
         {
-            self.away_since = Some(Instant::now());
+            self.unreachable_since = Some(Instant::now());
             service.cabinet_health.up(false);
-            tracing::warn!(%error, "cabinet.away");
+            tracing::warn!(%error, "cabinet.unreachable");
         }
     }
 
-    /// A report that failed waits, so that the next probe is made with another: one that the
-    /// Cabinet dies of holds up itself alone.
+    /// Delays a failed report, so that the next probe uses another: a report that crashes the
+    /// Cabinet delays only itself.
     async fn put_off(
         &mut self,
         service: &Service,
@@ -267,7 +267,7 @@ impl Reporter {
     }
 }
 
-/// Tries the report again after the pause.
+/// Makes the report due again after the pause.
 async fn put_off(
     service: &Service,
     lease: &OutboxLease,
@@ -280,7 +280,7 @@ async fn put_off(
     }
 }
 
-/// The Cabinet's answers took longer than the lease.
+/// Returns the error of a report that took longer than its lease.
 fn too_slow() -> CabinetError {
     CabinetError {
         fault: CabinetFault::Away,

@@ -167,7 +167,7 @@ async fn read_cabinet(
     let next = page.next.filter(|next| {
         let goes_round = progress.trail.goes_round(next);
         if goes_round {
-            tracing::error!(%status, "resync.goes_round");
+            tracing::error!(%status, "resync.pages_looped");
         }
         !goes_round
     });

@@ -41,7 +41,7 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
             biased;
             () = shutdown.cancelled() => return,
             checked = watch.check_edges(&service) => if let Err(error) = checked {
-                tracing::warn!(error = %with_causes(&error), "edges.not_looked_after");
+                tracing::warn!(error = %with_causes(&error), "edges.check_failed");
             }
         }
         tokio::select! {
@@ -89,7 +89,7 @@ impl Watch {
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    tracing::warn!(edge.name = edge.name(), error = %with_causes(&error), "edge.not_looked_after");
+                    tracing::warn!(edge.name = edge.name(), error = %with_causes(&error), "edge.check_failed");
                 }
             }
         }
@@ -104,7 +104,7 @@ impl Watch {
         let waiting = service.fleet.waiting();
         for edge in waiting.iter().filter(|edge| !self.waiting.contains(edge)) {
             tracing::warn!(
-                edge,
+                edge.name = edge,
                 remedy = "approve it by `dps edges approve`, or allow it by \
                           HAProxyAgent:Discovery:AllowedSuffixes",
                 "edge.awaits_approval"
@@ -177,7 +177,7 @@ async fn check_edge(
         tracing::info!(
             edge.name = name,
             was_unreachable = reachability.is_unreachable(),
-            "edge.answers"
+            "edge.recovered"
         );
         ended(service, Party::Edges);
     }
@@ -246,7 +246,7 @@ async fn failed(
         unreachable_from = reachability
             .unreachable_from(grace)
             .map(|at| at.to_string()),
-        "edge.does_not_answer"
+        "edge.failing"
     );
     Ok(())
 }

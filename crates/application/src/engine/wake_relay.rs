@@ -47,7 +47,7 @@ async fn send_signals(waker: &Waker, channel: &dyn WakeChannel) {
         return;
     }
     if let Err(error) = channel.announce(&signals).await {
-        tracing::debug!(error = %with_causes(&error), "wakes.not_told");
+        tracing::debug!(error = %with_causes(&error), "wake_signals.send_failed");
     }
 }
 
@@ -76,7 +76,7 @@ pub(crate) async fn listen(
                 }
                 Err(error) => {
                     failures += 1;
-                    tracing::warn!(error = %with_causes(&error), "wakes.not_heard");
+                    tracing::warn!(error = %with_causes(&error), "wake_signals.receive_failed");
                     BACKOFF.delay(failures, randomness.unit())
                 }
             }

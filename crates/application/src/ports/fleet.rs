@@ -31,13 +31,13 @@ pub struct KnownEdge {
 /// The result of a comparison of an edge with the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Comparison {
-    /// When it ended.
+    /// End of the comparison.
     pub at: Timestamp,
     /// Certificates that the edge should hold.
     pub certificates: u64,
-    /// Of these, those that it would not take.
+    /// Of these, those that could not be deployed.
     pub refused: u64,
-    /// Certificates that it holds and that we know nothing of.
+    /// Certificates that the edge holds and the store does not know.
     pub unknown: u64,
 }
 

@@ -1,4 +1,4 @@
-//! The HTTP preflight.
+//! The HTTP probe.
 
 use std::net::IpAddr;
 

@@ -65,7 +65,7 @@ impl Resolvers {
             }
             Change::Returned(since) => {
                 let seconds = now.since(since).as_secs();
-                tracing::info!(dns.resolver = %resolver, out_of_order_seconds = seconds, "resolver.answers");
+                tracing::info!(dns.resolver = %resolver, out_of_order_seconds = seconds, "resolver.recovered");
                 ended(service, Party::Resolvers);
             }
         }

@@ -518,10 +518,10 @@ async fn a_feed_that_repeats_itself_or_never_waits_is_slowed_and_logged() {
         pause = intake.round(&world.service).await;
     }
     assert!(pause >= Duration::from_millis(900), "{pause:?}");
-    assert!(world.service.cabinet_health.status().trouble.is_some());
+    assert!(world.service.cabinet_health.status().problem.is_some());
     world.cabinet.with(|state| state.refused.clear());
     intake.round(&world.service).await;
-    assert_eq!(world.service.cabinet_health.status().trouble, None);
+    assert_eq!(world.service.cabinet_health.status().problem, None);
 }
 
 #[tokio::test]
@@ -540,8 +540,8 @@ async fn a_list_that_goes_round_ends_and_the_other_lists_are_read() {
         .edit(id(5), |domain| domain.status = Some(Status::Issuing));
     let pause = Intake::default().round(&world.service).await;
     assert_eq!(pause, world.service.policy.intake_interval);
-    let trouble = world.service.cabinet_health.status().trouble.unwrap();
-    assert!(trouble.contains("PendingDns"), "{trouble}");
+    let problem = world.service.cabinet_health.status().problem.unwrap();
+    assert!(problem.contains("PendingDns"), "{problem}");
     assert_eq!(phase(&world, 5).await, Phase::START, "of another list");
     let now = world.service.now();
     world

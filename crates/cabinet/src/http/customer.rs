@@ -47,7 +47,7 @@ pub(super) async fn create(
     match app.store.insert(domain, max_domains, creations).await? {
         Inserted::New(record) => {
             wake(&app);
-            tracing::info!(domain.id = %record.domain.id, hostname = record.domain.canonical_host, "domain.created");
+            tracing::info!(domain.id = %record.domain.id, domain.hostname = record.domain.canonical_host, "domain.created");
             Ok(reply::view(&app, StatusCode::CREATED, record.domain))
         }
         Inserted::Held(held) => already_held(&app, held.domain, &request.tenant_id),

@@ -9,7 +9,7 @@ pub enum Event {
     DnsReady,
     /// Our responder answered on every address.
     HttpReady,
-    /// DNS does not point at us, although the preflight or the order was due.
+    /// DNS does not point at us, although the HTTP probe or the order was due.
     DnsLost,
     /// The DNS of a domain that was served does not point at us.
     DnsMovedAway {

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::event::{Event, IllegalTransition};
 use crate::{CertificateId, OrderId};
 
-/// One run to the edge: of the first issue from the DNS check on, of a renewal from the preflight
-/// on.
+/// State of one run to a deployed certificate. A first issue begins with the DNS check, a renewal
+/// with the HTTP probe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Issuance {

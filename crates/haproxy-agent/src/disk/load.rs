@@ -47,11 +47,11 @@ impl Disk {
                     .get(&hostname)
                     .is_some_and(|tombstone| tombstone.generation >= generation) =>
                 {
-                    tracing::info!(%hostname, "removal.resumed");
+                    tracing::info!(domain.hostname = %hostname, "removal.resumed");
                     let deleted =
                         fs::remove_file(&path).and_then(|()| path.parent().map_or(Ok(()), sync));
                     if let Err(error) = deleted {
-                        tracing::error!(%hostname, %error, "certificate.delete_failed");
+                        tracing::error!(domain.hostname = %hostname, %error, "certificate.delete_failed");
                     }
                 }
                 Err(fault) => self.quarantine(&path, &fault, now),

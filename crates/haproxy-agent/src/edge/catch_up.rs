@@ -16,7 +16,7 @@ const SLICE: usize = 128;
 impl Edge {
     /// Whether HAProxy still lacks certificates that are known by name.
     pub(super) fn is_restore_pending(&self) -> bool {
-        self.known.is_some() && !self.behind.is_empty()
+        self.known.is_some() && !self.pending_restore.is_empty()
     }
 
     /// Gives back some more of what HAProxy lacks.
@@ -27,7 +27,7 @@ impl Edge {
         if let Err(refusal) = result {
             tracing::warn!(reason = %with_causes(&refusal), "haproxy.restore_interrupted");
             self.mark_unsynced();
-        } else if self.behind.is_empty() {
+        } else if self.pending_restore.is_empty() {
             let mut view = self.shared.change();
             view.in_sync = view.not_served.is_empty();
             view.last_repair_at = Some(self.clock.now());
@@ -36,8 +36,8 @@ impl Edge {
     }
 
     pub(super) async fn bring_back_some(&mut self, done: &mut Repaired) -> Result<(), Refusal> {
-        let count = self.behind.len().min(SLICE);
-        let mut slice: Vec<Hostname> = self.behind.drain(..count).collect();
+        let count = self.pending_restore.len().min(SLICE);
+        let mut slice: Vec<Hostname> = self.pending_restore.drain(..count).collect();
         // A hostname that was removed meanwhile is not installed again.
         slice.retain(|hostname| self.shared.view().held.get(hostname).is_some());
         let brought = self.bring_back_piped(&slice).await?;

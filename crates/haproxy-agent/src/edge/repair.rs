@@ -46,24 +46,28 @@ impl Edge {
         let mut done = Repaired::default();
         self.remove_strangers(&listing, &wanted, &mut done).await?;
         self.remove_duplicates(&entries).await?;
-        self.behind = self.find_missing(&entries, &listing, &wanted).await?;
+        self.pending_restore = self.find_missing(&entries, &listing, &wanted).await?;
         self.bring_back_some(&mut done).await?;
         self.prove_sample(&wanted, &mut done).await?;
         self.mark(process, &listing).await?;
         {
             let mut view = self.shared.change();
-            view.in_sync = self.behind.is_empty() && view.not_served.is_empty();
+            view.in_sync = self.pending_restore.is_empty() && view.not_served.is_empty();
             view.last_repair_at = Some(self.clock.now());
         }
         self.metrics.repaired.inc_by(done.installed + done.removed);
-        let (installed, removed, failed, behind) =
-            (done.installed, done.removed, done.failed, self.behind.len());
+        let (installed, removed, failed, pending_restore) = (
+            done.installed,
+            done.removed,
+            done.failed,
+            self.pending_restore.len(),
+        );
         tracing::info!(
             certificates = wanted.len(),
             installed,
             removed,
             failed,
-            behind,
+            pending_restore,
             "haproxy.compared"
         );
         Ok(())
@@ -183,7 +187,7 @@ impl Edge {
             };
             let held = self.shared.view().held.get(hostname).cloned();
             let is_due = !self.shared.view().not_served.contains(hostname)
-                && !self.behind.contains(hostname);
+                && !self.pending_restore.contains(hostname);
             let Some(held) = held.filter(|_| is_due) else {
                 continue;
             };
@@ -192,7 +196,7 @@ impl Edge {
                 Ok(presented) => {
                     self.metrics.count_drift(Drift::Presented);
                     self.metrics.verify_failures.inc();
-                    tracing::warn!(%hostname, presented, "haproxy.precedence_corrected");
+                    tracing::warn!(domain.hostname = %hostname, presented, "haproxy.precedence_corrected");
                     uninstall(&self.runtime, self.disk.list(), name).await?;
                     self.bring_back(name, hostname, done).await?;
                 }
@@ -200,7 +204,7 @@ impl Edge {
                 // not answer for the next.
                 Err(error) => {
                     self.metrics.verify_failures.inc();
-                    tracing::warn!(%hostname, error = %with_causes(&error), "haproxy.handshake_failed");
+                    tracing::warn!(domain.hostname = %hostname, error = %with_causes(&error), "haproxy.handshake_failed");
                     if matches!(error, HandshakeError::TimedOut { .. }) {
                         break;
                     }
@@ -224,7 +228,7 @@ impl Edge {
             Err(refusal @ (Refusal::Runtime(RuntimeError::Refused { .. }) | Refusal::Disk(_))) => {
                 done.failed += 1;
                 self.shared.change().not_served.insert(hostname.clone());
-                tracing::error!(%hostname, reason = %with_causes(&refusal), "certificate.not_served");
+                tracing::error!(domain.hostname = %hostname, reason = %with_causes(&refusal), "certificate.not_served");
             }
             Err(other) => return Err(other),
         }

@@ -42,13 +42,13 @@ impl Edge {
             Found::Certificate(held) => {
                 let is_same = before.is_some_and(|before| before.is_same_chain(&held));
                 if !is_same {
-                    tracing::warn!(%hostname, fingerprint = held.fingerprint, "certificate.replaced_on_disk");
+                    tracing::warn!(domain.hostname = %hostname, fingerprint = held.fingerprint, "certificate.replaced_on_disk");
                     self.metrics.count_drift(Drift::File);
                 }
                 view.held.insert(hostname.clone(), held);
             }
             Found::Nothing => {
-                tracing::error!(%hostname, "certificate.file_lost");
+                tracing::error!(domain.hostname = %hostname, "certificate.file_lost");
                 self.metrics.count_drift(Drift::File);
                 view.not_served.remove(hostname);
                 view.orphans.extend(before.map(|before| before.name));

@@ -205,12 +205,12 @@ async fn work_removals(edge: &mut Edge, removals: Vec<(Removal, oneshot::Sender<
         match &result {
             Ok(()) => {
                 edge.metrics.removed.inc();
-                tracing::info!(%hostname, "certificate.removed");
+                tracing::info!(domain.hostname = %hostname, "certificate.removed");
             }
             Err(refusal) => {
                 let code = refusal.problem().code;
                 edge.metrics.count_refused(code);
-                tracing::warn!(%hostname, %code, reason = %with_causes(&**refusal), "certificate.remove_failed");
+                tracing::warn!(domain.hostname = %hostname, %code, reason = %with_causes(&**refusal), "certificate.remove_failed");
             }
         }
         reply.send(result).ok();
@@ -241,12 +241,12 @@ fn record_apply(metrics: &Metrics, hostname: &Hostname, verdict: &Verdict, took:
         Ok(applied) => {
             metrics.count_applied(applied.outcome);
             let (fingerprint, generation) = (&applied.fingerprint, applied.generation);
-            tracing::info!(%hostname, %fingerprint, generation, outcome = ?applied.outcome, ?took, "certificate.applied");
+            tracing::info!(domain.hostname = %hostname, %fingerprint, generation, outcome = ?applied.outcome, ?took, "certificate.applied");
         }
         Err(refusal) => {
             let code = refusal.problem().code;
             metrics.count_refused(code);
-            tracing::warn!(%hostname, %code, reason = %with_causes(&**refusal), "certificate.apply_failed");
+            tracing::warn!(domain.hostname = %hostname, %code, reason = %with_causes(&**refusal), "certificate.apply_failed");
         }
     }
 }

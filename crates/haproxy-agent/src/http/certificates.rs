@@ -96,7 +96,7 @@ fn read_candidate(app: &App, json: &[u8]) -> Result<Candidate, Rejection> {
     Ok(parsed.inspect_err(|refusal| {
         let problem = refusal.problem();
         app.metrics.count_refused(problem.code);
-        tracing::warn!(hostname = %request.hostname, code = %problem.code, reason = %problem.detail, "certificate.apply_failed");
+        tracing::warn!(domain.hostname = %request.hostname, code = %problem.code, reason = %problem.detail, "certificate.apply_failed");
     })?)
 }
 

@@ -133,7 +133,7 @@ fn what_waits_for_the_cabinet_is_dropped_when_the_domain_is_removed() {
     played(&operations).unwrap();
 }
 
-/// An edge that is down is excused at the preflight, and the CA met it every few minutes: more
+/// An edge that is down is skipped by the HTTP probe. The CA met it every few minutes, more
 /// often than it lets validations fail.
 #[test]
 fn an_edge_that_is_down_costs_no_more_failed_validations_than_the_ca_allows() {

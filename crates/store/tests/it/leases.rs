@@ -76,7 +76,7 @@ pub(crate) async fn outcomes_are_recorded_together_but_for_those_whose_lease_was
     );
 }
 
-/// The record moves on to the preflight, and its report and its line of history go along.
+/// Returns a write that moves the record on to the HTTP probe, with a report and an event.
 fn passed_dns(mut record: DomainRecord) -> RecordWrite {
     record.phase = Phase::Onboarding(Issuance::AwaitingHttpProbe);
     record.attempt = 0;

@@ -37,7 +37,7 @@ pub async fn open_existing_store(settings: &Settings) -> anyhow::Result<Arc<Stor
 pub async fn close_store(store: &Store) {
     let closed = tokio::time::timeout(CLOSE_TIMEOUT, store.close()).await;
     if closed.is_err() {
-        tracing::warn!("store.busy_at_the_end");
+        tracing::warn!("store.close_timed_out");
     }
 }
 

@@ -41,7 +41,7 @@ async fn a_cabinet_that_is_down_delays_only_its_own_reports_which_come_later_in_
     waiting.await.unwrap();
     let away = Log::parse(&world.service.log_text());
     assert_eq!(
-        away.values("cabinet.away", "level").count(),
+        away.values("cabinet.unreachable", "level").count(),
         1,
         "{}",
         world.service.log_tail()
@@ -57,7 +57,7 @@ async fn a_cabinet_that_is_down_delays_only_its_own_reports_which_come_later_in_
         of.filter(|status| *status != "PendingDns").collect()
     };
     assert_eq!(reports_of(&id), ["PendingHttpProbe", "Issuing", "Active"]);
-    assert_eq!(world.log().values("cabinet.back", "level").count(), 1);
+    assert_eq!(world.log().values("cabinet.recovered", "level").count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,4 +1,4 @@
-//! Delivers one report, and acts on the Cabinet's answer to it.
+//! Delivery of one report, and the reaction to the Cabinet's answer.
 
 use std::time::Duration;
 
@@ -14,15 +14,15 @@ use crate::ports::cabinet::{
 use crate::ports::store::{OutboxLease, StoreError};
 use crate::service::Service;
 
-/// A report whose acceptance stays unknown is sent this many times.
+/// Tries of a report that is accepted without a recognisable effect.
 const UNCLEAR_TRIES: u32 = 8;
-/// The pause before a report that was not delivered is tried again.
+/// Pause before a report that was not delivered is tried again.
 pub(super) const BACKOFF: Backoff = Backoff {
     initial: Duration::from_secs(1),
     max: Duration::from_secs(300),
 };
 
-/// Why a report is still there.
+/// Error that keeps a report in the outbox.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Undelivered {
     #[error(transparent)]
@@ -31,17 +31,29 @@ pub(super) enum Undelivered {
     Store(#[from] StoreError),
 }
 
-/// Sends the report, and settles it as the answer demands.
+/// Sends the report and acts on the answer.
 pub(super) async fn deliver_one(service: &Service, lease: &OutboxLease) -> Result<(), Undelivered> {
-    match send(service, lease, &lease.report).await? {
+    let mut answer = send(service, lease, &lease.report).await?;
+    if let ReportAnswer::ContentRefused { detail } = &answer {
+        // The status matters more than the rest: send it alone, once.
+        tracing::error!(domain.id = %lease.domain_id, status = %lease.report.status, detail, "report.shortened");
+        let bare = StatusReport {
+            failure: None,
+            message: None,
+            ..lease.report.clone()
+        };
+        answer = send(service, lease, &bare).await?;
+    }
+    match answer {
         ReportAnswer::Accepted {
             version: Some(version),
         } => accepted(service, lease, version).await,
         ReportAnswer::Accepted { version: None } => perhaps_accepted(service, lease).await,
         ReportAnswer::VersionMoved => reconcile(service, lease).await,
         ReportAnswer::Gone => gone(service, lease).await,
-        ReportAnswer::IllegalMove { detail } => refused(service, lease, &detail).await,
-        ReportAnswer::ContentRefused { detail } => send_status_alone(service, lease, &detail).await,
+        ReportAnswer::IllegalMove { detail } | ReportAnswer::ContentRefused { detail } => {
+            refused(service, lease, &detail).await
+        }
     }
 }
 
@@ -66,8 +78,8 @@ async fn accepted(service: &Service, lease: &OutboxLease, version: u64) -> Resul
     Ok(())
 }
 
-/// The response is a success without a version, of the Cabinet or of another server in its place.
-/// The domain itself shows which, and has the version.
+/// Handles a success without a version, which may come from a proxy instead of the Cabinet. Reads
+/// the domain to see whether the report had an effect, and the version.
 async fn perhaps_accepted(service: &Service, lease: &OutboxLease) -> Result<(), Undelivered> {
     match service.cabinet.domain(lease.domain_id).await? {
         Some(domain) if domain.status == Some(lease.report.status) => {
@@ -75,7 +87,7 @@ async fn perhaps_accepted(service: &Service, lease: &OutboxLease) -> Result<(), 
         }
         Some(_) if lease.attempt < UNCLEAR_TRIES => Err(Undelivered::Cabinet(CabinetError {
             fault: CabinetFault::Call,
-            detail: "it took a report, returned no version, and does not say what was reported"
+            detail: "it accepted a report without a version, and does not show the reported status"
                 .into(),
             retry_after: None,
         })),
@@ -83,7 +95,7 @@ async fn perhaps_accepted(service: &Service, lease: &OutboxLease) -> Result<(), 
             refused(
                 service,
                 lease,
-                "it was taken again and again without effect",
+                "it was accepted several times without effect",
             )
             .await
         }
@@ -91,45 +103,18 @@ async fn perhaps_accepted(service: &Service, lease: &OutboxLease) -> Result<(), 
     }
 }
 
-/// The Cabinet's own state does not allow the move, and a retry does not change that. The report is
-/// dropped, and the next resync reports what is allowed.
+/// Drops a report whose status the Cabinet does not allow: a retry would be refused too. The next
+/// resync reports a status that is allowed.
 async fn refused(service: &Service, lease: &OutboxLease, detail: &str) -> Result<(), Undelivered> {
     service.metrics.cabinet(CabinetEvent::ReportRefused);
     tracing::error!(domain.id = %lease.domain_id, status = %lease.report.status, detail, "report.refused");
     Ok(service.store.outbox_finish(lease, None).await?)
 }
 
-/// Something that the report says beside the status cannot be taken. The status matters more: it is
-/// sent alone, once.
-async fn send_status_alone(
-    service: &Service,
-    lease: &OutboxLease,
-    detail: &str,
-) -> Result<(), Undelivered> {
-    tracing::error!(domain.id = %lease.domain_id, status = %lease.report.status, detail, "report.shortened");
-    let bare = StatusReport {
-        failure: None,
-        message: None,
-        ..lease.report.clone()
-    };
-    match send(service, lease, &bare).await? {
-        ReportAnswer::Accepted {
-            version: Some(version),
-        } => accepted(service, lease, version).await,
-        ReportAnswer::Accepted { version: None } => perhaps_accepted(service, lease).await,
-        ReportAnswer::VersionMoved => reconcile(service, lease).await,
-        ReportAnswer::Gone => gone(service, lease).await,
-        ReportAnswer::IllegalMove { detail } | ReportAnswer::ContentRefused { detail } => {
-            refused(service, lease, &detail).await
-        }
-    }
-}
-
-/// The customer did something meanwhile: what they did decides whether the report still holds.
+/// Handles a version conflict: the customer's change decides whether the report still holds.
 async fn reconcile(service: &Service, lease: &OutboxLease) -> Result<(), Undelivered> {
     service.metrics.cabinet(CabinetEvent::VersionConflict);
-    // Once or twice is a customer who did something; the same again and again is a fault over
-    // there.
+    // One or two conflicts are changes by the customer; more are a fault of the Cabinet.
     if lease.attempt > 2 && lease.attempt.is_power_of_two() {
         tracing::error!(domain.id = %lease.domain_id, attempt = lease.attempt, "report.always_conflicts");
     }
@@ -140,10 +125,9 @@ async fn reconcile(service: &Service, lease: &OutboxLease) -> Result<(), Undeliv
             Ok(())
         }
         Some(domain) => {
-            // The customer's change is taken in before its version, by which intake recognises the
-            // change.
+            // Align before the version is stored: intake recognises the change by its version.
             align::align_domain(service, &domain).await?;
-            // A Cabinet that says so again and again is not asked without a pause.
+            // Pause between the tries if the Cabinet keeps reporting conflicts.
             let pause = match lease.attempt {
                 0..=2 => Duration::ZERO,
                 attempt => BACKOFF.delay(attempt, service.randomness.unit()),
@@ -157,7 +141,7 @@ async fn reconcile(service: &Service, lease: &OutboxLease) -> Result<(), Undeliv
     }
 }
 
-/// Whether the customer's removal or retry makes the report untrue.
+/// True if the customer's removal or retry makes the report untrue.
 fn overtaken(lease: &OutboxLease, domain: &CabinetDomain) -> bool {
     match domain.status {
         Some(Status::PendingRemoval | Status::Removed) => lease.report.status != Status::Removed,
@@ -167,8 +151,8 @@ fn overtaken(lease: &OutboxLease, domain: &CabinetDomain) -> bool {
     }
 }
 
-/// The Cabinet does not know the domain any more. The domain stays served. Only an explicit removal
-/// by the Cabinet takes a site down, not a 404 that a fault may have caused.
+/// Drops the reports of a domain that the Cabinet does not know. The domain stays served: only an
+/// explicit removal takes a site down, not a 404 that a fault may have caused.
 async fn gone(service: &Service, lease: &OutboxLease) -> Result<(), Undelivered> {
     tracing::warn!(domain.id = %lease.domain_id, status = %lease.report.status, "report.domain_gone");
     Ok(service.store.outbox_drop(lease.domain_id).await?)

@@ -259,8 +259,9 @@ impl InventoryComparison<'_> {
                     }
                     EdgeDisposition::Refused => {
                         refused += 1;
-                        let host = &request.hostname;
-                        tracing::error!(domain.hostname = %host, %error, "edge.refused");
+                        tracing::error!(
+                            domain.hostname = %request.hostname, edge.name = edge.name(), %error, "edge.refused"
+                        );
                     }
                 },
             }
@@ -291,7 +292,7 @@ impl InventoryComparison<'_> {
             tracing::info!(
                 edge.name = self.edge.name(),
                 sent = self.sent,
-                "edge.filling"
+                "edge.comparison_progressed"
             );
         }
     }

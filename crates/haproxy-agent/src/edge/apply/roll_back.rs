@@ -35,7 +35,7 @@ impl Edge {
                     .map_err(Refusal::from),
             };
             if let Err(refusal) = restored {
-                tracing::warn!(%hostname, reason = %with_causes(&refusal), "apply.rollback_failed");
+                tracing::warn!(domain.hostname = %hostname, reason = %with_causes(&refusal), "apply.rollback_failed");
                 self.mark_unsynced();
                 // A HAProxy that does not answer for one does not answer for the others either.
                 return;
