@@ -127,7 +127,7 @@ pub struct Policy {
     pub poll_interval: Duration,
     /// How long an edge that refuses or does not answer is waited for.
     pub unreachable_grace: Duration,
-    /// Intervals of the watcher and of EdgeReconcile.
+    /// Intervals of the watcher and of `Workers:EdgeReconcile`.
     pub fleet: FleetPolicy,
     /// How long a record is leased for one step.
     pub lease: Duration,
