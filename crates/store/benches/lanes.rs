@@ -224,7 +224,7 @@ async fn measure(url: &str, name: &str, spread: Spread) {
         "{name}, {spread:?}: {plan:#?}"
     );
 
-    let (mut acquiring, mut asking, mut completing) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut acquiring, mut reading, mut completing) = (Vec::new(), Vec::new(), Vec::new());
     let mut acquired = 0;
     let rounds = if rows > ROWS { 200 } else { 20 };
     for _ in 0..rounds {
@@ -241,7 +241,7 @@ async fn measure(url: &str, name: &str, spread: Spread) {
         }
         let began = Instant::now();
         store.next_due(LANE).await.unwrap();
-        asking.push(began.elapsed());
+        reading.push(began.elapsed());
     }
     let due = match spread {
         Spread::OnePercentDue => rows / 100,
@@ -253,7 +253,7 @@ async fn measure(url: &str, name: &str, spread: Spread) {
         "every call got what it asked for while there was any"
     );
     println!("  acquire {LIMIT}: {}", shown(acquiring));
-    println!("  next_due:   {}", shown(asking));
+    println!("  next_due:   {}", shown(reading));
     println!("  complete:   {}", shown(completing));
     store.close().await;
 }

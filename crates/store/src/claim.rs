@@ -30,8 +30,8 @@ statements! {
     );
 }
 
-/// A machine whose clock is further from the server's has a wrong clock: what it makes due would
-/// rest for as long for everybody.
+/// The largest difference between the machine's clock and the server's. A wrong clock would set
+/// due times that hold work back in all replicas.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(600);
 
 /// The process cannot work on the database.

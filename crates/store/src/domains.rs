@@ -4,7 +4,7 @@ mod accompany;
 pub(crate) mod cabinet_version;
 pub(crate) mod lease;
 pub(crate) mod lock;
-pub(crate) mod park;
+pub(crate) mod put_off;
 pub(crate) mod row;
 
 use dps_application::ports::store::{DomainFilter, DomainRecord, RecordWrite, StoreError};
@@ -49,8 +49,8 @@ statements! {
          lease_expires_at = CASE WHEN ", keeps_lease!(), " THEN lease_expires_at END \
          WHERE id = $1 AND revision = $2",
     ));
-    /// Domains that moved away are served until their certificate ends, and nobody waits for a new
-    /// one.
+    /// Domains that moved away are served until their certificate ends, and no customer waits for a
+    /// new one.
     SOONEST_EXPIRY = Sql::both(
         "SELECT MIN(serving_not_after) AS at FROM custom_domains WHERE moved_away_since IS NULL",
     );
@@ -121,7 +121,7 @@ pub(crate) async fn page(
             args![hostname, pattern, filter.limit, created_at, id],
         )
         .await?;
-    // People look for the others too: one bad row must not hide a page.
+    // The other rows of the page stay readable: one bad row must not hide them.
     let skip_unreadable = |row: &Row| match read(row) {
         Ok(record) => Some(record),
         Err(error) => {

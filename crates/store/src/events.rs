@@ -94,8 +94,8 @@ fn read(row: &Row) -> Result<DomainEvent, StoreError> {
     let mut detail: Value = fields.json("detail")?;
     let kind = kind.parse().unwrap_or_else(|_| {
         // A newer version wrote the line. It is shown as it is.
-        if let Value::Object(facts) = &mut detail {
-            facts.insert("kind".to_owned(), kind.into());
+        if let Value::Object(members) = &mut detail {
+            members.insert("kind".to_owned(), kind.into());
         }
         EventKind::Unknown
     });

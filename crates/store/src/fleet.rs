@@ -50,7 +50,7 @@ statements! {
          (SELECT domain_id FROM edge_deployments WHERE edge = $1 ORDER BY domain_id LIMIT $2)",
     );
     FORGET = Sql::both("DELETE FROM edges WHERE name = $1");
-    FORGET_CHORE = Sql::both("DELETE FROM chores WHERE name = $1");
+    FORGET_TASK = Sql::both("DELETE FROM chores WHERE name = $1");
     DESIRED = Sql::both(
         "SELECT custom_domains.id, custom_domains.hostname, certificates.id AS certificate_id, fingerprint, generation, \
          not_after FROM custom_domains JOIN certificates ON certificates.id = serving_certificate_id \
@@ -122,7 +122,7 @@ fn deployment(row: &Row) -> Result<Deployment, StoreError> {
     })
 }
 
-/// The edge as it stands; nobody else changes it before the transaction ends.
+/// The edge as it stands; no other process changes it before the transaction ends.
 async fn locked_in_tx(
     session: &mut Session,
     name: &str,
@@ -249,7 +249,7 @@ impl FleetStore for Store {
         if forgotten < u64::from(limit) {
             session.execute(FORGET, args![name]).await?;
             session
-                .execute(FORGET_CHORE, args![comparison_task(name)])
+                .execute(FORGET_TASK, args![comparison_task(name)])
                 .await?;
         }
         session.commit().await?;

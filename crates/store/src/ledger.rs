@@ -20,7 +20,7 @@ use crate::sql::{Database, Session, Sql, args, statements};
 
 statements! {
     LET_ALL_GO = Sql::both("DELETE FROM rate_limit_slots WHERE domain_id = $1 RETURNING bucket, interval_micros");
-    /// Locks the record of whoever holds the lease.
+    /// Locks the record for the holder of the lease.
     LEASED = Sql::each(
         "SELECT id FROM custom_domains WHERE id = $1 AND lease_token = $2 FOR UPDATE",
         "SELECT id FROM custom_domains WHERE id = $1 AND lease_token = $2",
@@ -146,8 +146,9 @@ pub(crate) async fn apply_in_tx(
     entries: &[Entry],
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let parks = |entry: &&Entry| matches!(entry.change, Change::Block(_)) || !entry.limit.is_none();
-    let mut entries: Vec<_> = entries.iter().filter(parks).collect();
+    let is_effective =
+        |entry: &&Entry| matches!(entry.change, Change::Block(_)) || !entry.limit.is_none();
+    let mut entries: Vec<_> = entries.iter().filter(is_effective).collect();
     entries.sort_by(|one, other| one.key.cmp(&other.key));
     for entry in entries {
         let before = Position {

@@ -42,7 +42,7 @@ mod tests {
         revision, created_at, updated_at) VALUES \
         ('served', 0, '', 'served.example', '', '', 0, 77, 0, 0, 0, 'of no form', 'certificate', 0, 0, 0, 0), \
         ('waiting', 0, '', 'waiting.example', '', '', 0, 5, 0, 0, 0, NULL, NULL, 0, 0, 0, 0)";
-    const QUESTIONS: &str = "SELECT domain_id, certificate_id, ask_at FROM renewal_questions";
+    const POLLS: &str = "SELECT domain_id, certificate_id, ask_at FROM renewal_questions";
 
     fn before(scripts: &'static [Script], version: i64) -> &'static [Script] {
         let end = scripts.iter().position(|script| script.version == version);
@@ -66,7 +66,7 @@ mod tests {
             database.migrate(&earlier(16)).await.unwrap();
             $pool.execute(DOMAINS).await.unwrap();
             database.migrate(&SCHEMA).await.unwrap();
-            let rows = $pool.fetch_all(QUESTIONS).await.unwrap();
+            let rows = $pool.fetch_all(POLLS).await.unwrap();
             let poll = rows.iter().map(|row| (row.get(0), row.get(1), row.get(2)));
             poll.collect::<Vec<(String, String, i64)>>()
         }};

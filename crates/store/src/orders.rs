@@ -16,7 +16,7 @@ macro_rules! columns {
 }
 
 statements! {
-    /// Their keys go with them: the record goes on with the new order.
+    /// Their keys go with them: the record continues with the new order.
     CLOSE_OTHERS = Sql::both(
         "UPDATE acme_orders SET open = FALSE, key_sealed = NULL WHERE domain_id = $1 AND open AND id <> $2",
     );

@@ -1,7 +1,7 @@
 //! Reports that wait for the Cabinet, in order per domain.
 //!
 //! Only the oldest report of a domain has a due time; the others get theirs when it leaves. So
-//! acquiring reads one range of one index however many reports pile up behind a Cabinet that is
+//! acquiring reads one range of one index however many reports pile up while the Cabinet is
 //! down. A transaction that adds or removes a report locks the domain's row first. Otherwise two of
 //! them could each leave the next report to the other.
 //!
@@ -59,9 +59,9 @@ macro_rules! acquire {
 
 statements! {
     WAITING = Sql::both("SELECT id, status, lease_token FROM outbox WHERE domain_id = $1 ORDER BY id");
-    /// Not if somebody has leased it meanwhile.
+    /// Not if another process has leased it meanwhile.
     REPLACE = Sql::both("UPDATE outbox SET report = $2 WHERE id = $1 AND lease_token IS NULL");
-    DELETE_BEHIND = Sql::both("DELETE FROM outbox WHERE domain_id = $1 AND id > $2");
+    DELETE_AFTER = Sql::both("DELETE FROM outbox WHERE domain_id = $1 AND id > $2");
     ENQUEUE = Sql::both(
         "INSERT INTO outbox (domain_id, report, status, attempt, next_attempt_at, created_at) VALUES ($1, $2, $4, 0, \
          CASE WHEN EXISTS (SELECT 1 FROM outbox WHERE domain_id = $1) THEN NULL ELSE CAST($3 AS BIGINT) END, $3)",
@@ -86,8 +86,8 @@ statements! {
 }
 
 /// Adds a report, or puts it in the place of one that it makes superfluous. The caller has written
-/// the domain's row in the same transaction, so nobody adds or removes another meanwhile; only the
-/// oldest can become leased.
+/// the domain's row in the same transaction, so no other process adds or removes another meanwhile.
+/// Only the oldest can become leased.
 pub(crate) async fn enqueue_in_tx(
     session: &mut Session,
     domain: DomainId,
@@ -103,7 +103,7 @@ pub(crate) async fn enqueue_in_tx(
             .await?
             == 1
     {
-        session.execute(DELETE_BEHIND, args![domain, place]).await?;
+        session.execute(DELETE_AFTER, args![domain, place]).await?;
         return Ok(());
     }
     session

@@ -149,7 +149,7 @@ impl RenewalInfoStore for Store {
     ) -> Result<(), StoreError> {
         let mut answered: Vec<_> = answered.iter().collect();
         answered.sort_unstable_by_key(|(poll, _)| poll.domain_id);
-        let mut session = self.database.write("record the CA's wishes").await?;
+        let mut session = self.database.write("store renewal information").await?;
         for (poll, info) in answered {
             let (domain, certificate) = (poll.domain_id, poll.certificate_id);
             let mut args = args![domain, certificate, poll.renewal_info.poll_at];

@@ -36,12 +36,12 @@ impl Turns {
     /// the other queue of each.
     pub(crate) fn served(&self, lane: Lane, first: u32, shards: &[u32]) {
         let turn = self.of(lane);
-        let behind = shards
+        let last = shards
             .iter()
             .map(|shard| (shard + SHARDS - first) % SHARDS)
             .max();
-        if let Some(behind) = behind {
-            let next = (first + behind + 1) % SHARDS;
+        if let Some(last) = last {
+            let next = (first + last + 1) % SHARDS;
             turn.shard.store(next, Ordering::Relaxed);
         }
         let bits = shards.iter().fold(0, |bits, shard| bits | (1_i64 << shard));

@@ -27,7 +27,7 @@ fn every_statement() -> Vec<(String, Sql)> {
         ("domains::cabinet_version", domains::cabinet_version::ALL),
         ("domains::lease", domains::lease::statements::ALL),
         ("domains::lock", domains::lock::ALL),
-        ("domains::park", domains::park::ALL),
+        ("domains::put_off", domains::put_off::ALL),
         ("events", events::ALL),
         ("fleet", fleet::ALL),
         ("installation", installation::ALL),

@@ -18,24 +18,24 @@ use crate::domains::row::{TABLE, columns, read};
 use crate::json::to_json;
 use crate::sql::{LeasedWrite as _, Row, Sql, args, readable, statements};
 
-const SIGHTINGS: &str = "cabinet_sightings";
+const PRESENCES: &str = "cabinet_sightings";
 
 statements! {
-    CHORE_KNOW = Sql::both("INSERT INTO chores (name, due_at) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING");
+    TASK_INSERT = Sql::both("INSERT INTO chores (name, due_at) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING");
     /// While it is in hand it is due at `$5`, which is never: whatever is earlier then is a call
     /// that came meanwhile. One whose holder died is taken over.
-    CHORE_ACQUIRE = Sql::both(
+    TASK_ACQUIRE = Sql::both(
         "UPDATE chores SET lease_token = $3, lease_expires_at = $4, due_at = $5 WHERE name = $1 \
          AND ((lease_expires_at IS NULL AND due_at <= $2) OR lease_expires_at <= $2) RETURNING name, progress",
     );
-    CHORE_KEEP = Sql::both(
+    TASK_EXTEND = Sql::both(
         "UPDATE chores SET progress = $3, lease_expires_at = $4 WHERE name = $1 AND lease_token = $2",
     );
-    CHORE_RELEASE = Sql::both(
+    TASK_RELEASE = Sql::both(
         "UPDATE chores SET progress = $3, due_at = CASE WHEN due_at < $4 THEN due_at ELSE $4 END, \
          lease_token = NULL, lease_expires_at = NULL WHERE name = $1 AND lease_token = $2",
     );
-    CHORE_CALL = Sql::both(
+    TASK_MAKE_DUE = Sql::both(
         "INSERT INTO chores (name, due_at) VALUES ($1, $2) \
          ON CONFLICT (name) DO UPDATE SET due_at = CASE WHEN chores.due_at < $2 THEN chores.due_at ELSE $2 END",
     );
@@ -51,7 +51,7 @@ statements! {
         ),
     );
     COUNT = Sql::both("SELECT COUNT(*) AS domains FROM custom_domains WHERE phase <> $1 AND phase <> $2");
-    SIGHTED = Sql::each(
+    PRESENT = Sql::each(
         "INSERT INTO cabinet_sightings (domain_id, run) SELECT id, CAST($1 AS BIGINT) FROM custom_domains \
          WHERE id IN (SELECT json_array_elements_text(CAST($2 AS json))) \
          ON CONFLICT (domain_id) DO UPDATE SET run = excluded.run, missing_since = NULL",
@@ -61,7 +61,7 @@ statements! {
     );
     /// `domain_id > $2` says nothing new, but lets a merge of both indexes begin at the page
     /// instead of at the first row.
-    SIGHTINGS_PAGE = Sql::both(
+    PRESENCES_PAGE = Sql::both(
         "SELECT id, created_at, CAST(CASE WHEN run = $1 AND missing_since IS NULL THEN 1 ELSE 0 END AS BIGINT) AS seen \
          FROM custom_domains LEFT JOIN cabinet_sightings ON domain_id = id AND domain_id > $2 \
          WHERE id > $2 AND phase <> $3 AND phase <> $4 ORDER BY id LIMIT $5",
@@ -143,7 +143,7 @@ impl SyncStore for Store {
             .database
             .write("note which domains the Cabinet knows")
             .await?;
-        session.execute(SIGHTED, args![run, texts(ids)]).await?;
+        session.execute(PRESENT, args![run, texts(ids)]).await?;
         session.commit().await
     }
 
@@ -160,7 +160,7 @@ impl SyncStore for Store {
         let done = [&Phase::Leaving, &Phase::Gone].map(to_json);
         let [leaving, gone] = done;
         let args = args![run, text(after), leaving, gone, limit];
-        let rows = session.fetch_all(SIGHTINGS_PAGE, args).await?;
+        let rows = session.fetch_all(PRESENCES_PAGE, args).await?;
         Ok(readable(&rows, presence))
     }
 
@@ -174,7 +174,7 @@ impl SyncStore for Store {
         let row = session.fetch(MISSING, args![run, id, now]).await?;
         session.commit().await?;
         row.map_or(Ok(now), |row| {
-            row.fields(SIGHTINGS, "domain_id").at("missing_since")
+            row.fields(PRESENCES, "domain_id").at("missing_since")
         })
     }
 
@@ -189,7 +189,7 @@ impl SyncStore for Store {
         let args = args![run, before, text(after), limit];
         let rows = session.fetch_all(MISSING_PAGE, args).await?;
         Ok(readable(&rows, |row| {
-            row.fields(SIGHTINGS, "domain_id").parse("domain_id")
+            row.fields(PRESENCES, "domain_id").parse("domain_id")
         }))
     }
 }
@@ -204,11 +204,11 @@ impl PeriodicTaskStore for Store {
         first_due: Timestamp,
     ) -> Result<Option<PeriodicTaskLease>, StoreError> {
         let token = self.new_token(now);
-        let mut session = self.database.write("take up a task").await?;
-        session.execute(CHORE_KNOW, args![name, first_due]).await?;
+        let mut session = self.database.write("acquire a task").await?;
+        session.execute(TASK_INSERT, args![name, first_due]).await?;
         let row = session
             .fetch(
-                CHORE_ACQUIRE,
+                TASK_ACQUIRE,
                 args![name, now, token, now + ttl, Timestamp::NEVER],
             )
             .await?;
@@ -231,7 +231,7 @@ impl PeriodicTaskStore for Store {
     ) -> Result<(), StoreError> {
         let mut session = self.database.write("remember a task's progress").await?;
         let args = args![lease.name.as_str(), lease.token, progress, until];
-        session.execute_leased(CHORE_KEEP, args).await?;
+        session.execute_leased(TASK_EXTEND, args).await?;
         session.commit().await
     }
 
@@ -243,13 +243,13 @@ impl PeriodicTaskStore for Store {
     ) -> Result<(), StoreError> {
         let mut session = self.database.write("lay a task down").await?;
         let args = args![lease.name.as_str(), lease.token, progress, due_at];
-        session.execute_leased(CHORE_RELEASE, args).await?;
+        session.execute_leased(TASK_RELEASE, args).await?;
         session.commit().await
     }
 
     async fn periodic_make_due(&self, name: &str, now: Timestamp) -> Result<(), StoreError> {
         let mut session = self.database.write("make a task due").await?;
-        session.execute(CHORE_CALL, args![name, now]).await?;
+        session.execute(TASK_MAKE_DUE, args![name, now]).await?;
         session.commit().await
     }
 }

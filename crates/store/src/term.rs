@@ -13,7 +13,7 @@ use crate::connect::Store;
 /// The term of leases that begin now.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Term {
-    /// The present moment, where the server does not tell it.
+    /// The present moment, where the server does not return it.
     pub(crate) now: Option<Timestamp>,
     /// How long, in microseconds.
     pub(crate) micros: u64,

@@ -16,9 +16,9 @@ use crate::sql::{Database, Session, Sql, args, statements};
 
 /// The channel on which replicas call each other.
 const CHANNEL: &str = "dps_wakes";
-/// After so long without a word the connection is tried: a server that went away without a goodbye
-/// is noticed at last.
-const SILENCE: Duration = Duration::from_secs(60);
+/// The longest time without a notification before the connection is checked: a server may vanish
+/// without closing it.
+const CHECK_AFTER: Duration = Duration::from_secs(60);
 
 statements! {
     ANNOUNCE = Sql::each("SELECT pg_notify('dps_wakes', $1)", "SELECT $1");
@@ -55,7 +55,7 @@ impl Store {
 }
 
 impl PostgresWakes {
-    /// The signals that a message of somebody else names; none for our own.
+    /// The signals that a message of another replica names; none for our own.
     fn signals(&self, message: &PgNotification) -> Vec<WakeSignal> {
         let mut words = message.payload().split(' ');
         if words.next() == Some(&self.name) {
@@ -64,10 +64,11 @@ impl PostgresWakes {
         words.filter_map(WakeSignal::named).collect()
     }
 
-    /// The signals of the next message of somebody else; all of them after the connection was lost.
+    /// The signals of the next message of another replica; all of them after the connection was
+    /// lost.
     async fn next(&self, listener: &mut PgListener) -> Result<Vec<WakeSignal>, StoreError> {
         loop {
-            let Ok(received) = tokio::time::timeout(SILENCE, listener.try_recv()).await else {
+            let Ok(received) = tokio::time::timeout(CHECK_AFTER, listener.try_recv()).await else {
                 Session::bounded("hear of other replicas", listener.execute("SELECT 1")).await?;
                 continue;
             };

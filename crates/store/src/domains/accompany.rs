@@ -28,11 +28,11 @@ pub(super) async fn accompany_in_tx(
     renewal_info::accompany_in_tx(session, write).await
 }
 
-/// Whether tokens of the CA's limits that the domain holds are not needed any more. Looks at live
-/// domains, which are many, hold none.
+/// Whether tokens of the CA's limits that the domain holds are not needed any more. DNS checks of
+/// live domains, which are many, hold none.
 fn may_have_ended_a_need(write: &RecordWrite) -> bool {
     let phase = &write.record().phase;
-    let is_mere_look = write.renewal_info.is_none()
+    let is_mere_check = write.renewal_info.is_none()
         && matches!(
             phase,
             Phase::Live {
@@ -40,5 +40,5 @@ fn may_have_ended_a_need(write: &RecordWrite) -> bool {
                 ..
             }
         );
-    !is_mere_look && !phase.issuance().is_some_and(Issuance::holds_tokens)
+    !is_mere_check && !phase.issuance().is_some_and(Issuance::holds_tokens)
 }

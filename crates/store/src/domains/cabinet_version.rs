@@ -1,4 +1,4 @@
-//! The version of a domain that the Cabinet has, as a report or its refusal tells it.
+//! The version of a domain that the Cabinet has, as a report or its refusal returns it.
 
 use dps_application::ports::store::StoreError;
 use dps_domain::DomainId;

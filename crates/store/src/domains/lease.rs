@@ -30,7 +30,7 @@ use self::statements::{
     RELEASE, WAITING,
 };
 use super::accompany::accompany_in_tx;
-use super::park::park_in_tx;
+use super::put_off::put_off_in_tx;
 use super::row::{Rules, TABLE, read, record_args};
 use crate::ledger::{self, bucket};
 use crate::shard::Turns;
@@ -130,7 +130,7 @@ async fn acquire_in_tx(
                 token: request.token,
             }),
             Err(error) => {
-                park_in_tx(
+                put_off_in_tx(
                     session,
                     row,
                     request.token,

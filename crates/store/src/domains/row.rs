@@ -55,7 +55,7 @@ pub(crate) struct Rules {
     pub(crate) shard_key: ShardKey,
 }
 
-/// `$1` and `$2` are the id and what guards the write; the rest is common to all writes.
+/// `$1` and `$2` are the id and what guards the write; the others are common to all writes.
 pub(super) fn record_args(record: &DomainRecord, guard: impl Into<Arg>, rules: Rules) -> Vec<Arg> {
     let serving_not_after = record
         .phase

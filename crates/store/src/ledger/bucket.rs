@@ -12,7 +12,7 @@ pub(super) const SLOTS: &str = "rate_limit_slots";
 
 statements! {
     READ = Sql::both("SELECT bucket, full_at, spent, parked_until FROM rate_limit_buckets WHERE bucket = $1");
-    /// Makes the bucket if there is none, and locks it; tells the time that all replicas share.
+    /// Makes the bucket if there is none, and locks it; returns the time that all replicas share.
     LOCK = Sql::each(
         concat!(
             "INSERT INTO rate_limit_buckets (bucket, full_at, spent, parked_until) VALUES ($1, 0, 0, 0) \

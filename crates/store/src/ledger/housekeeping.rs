@@ -24,7 +24,7 @@ statements! {
     );
 }
 
-/// Each bucket in a transaction of its own, so that nobody waits for the page.
+/// Each bucket in a transaction of its own, so that no other write waits for the page.
 pub(crate) async fn compact(
     database: &Database,
     limits: &CaLimits,

@@ -139,7 +139,7 @@ pub(crate) async fn the_generation_grows_when_the_clock_goes_back(world: World) 
     assert_eq!(
         inherited,
         later + 1,
-        "a name that comes back under a new id goes on"
+        "a name that comes back under a new id continues"
     );
 }
 

@@ -15,7 +15,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// The lanes of these stories' records.
 const LANE: Lane = Lane::Issuance;
 
-/// A record that has been due for long, whatever the clock of who looks.
+/// A record that has been due for long by the clock of every reader.
 async fn due(world: &World, host: &str) -> dps_domain::DomainId {
     let mut record = record(host);
     record.phase = Phase::Onboarding(Issuance::Ordering);

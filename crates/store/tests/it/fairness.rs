@@ -48,7 +48,7 @@ fn by_tenant(leases: &[Lease]) -> BTreeMap<&str, usize> {
     counts
 }
 
-pub(crate) async fn a_tenant_with_five_due_domains_does_not_wait_behind_one_with_ten_thousand(
+pub(crate) async fn a_tenant_with_five_due_domains_does_not_wait_for_one_with_ten_thousand(
     world: World,
 ) {
     with_copies(&world, "large", 10_000, at(0)).await;
@@ -180,9 +180,9 @@ pub(crate) async fn permits_that_come_free_go_to_tenants_of_which_fewer_records_
         done.next_attempt_at = Some(at(5_000));
         replica.complete(lease.token, quiet(done)).await.unwrap();
     }
-    let rest = replica.acquire_due(Lane::Verification, at(20), TTL, 100);
+    let acquired = replica.acquire_due(Lane::Verification, at(20), TTL, 100);
     assert_eq!(
-        rest.await.unwrap().len(),
+        acquired.await.unwrap().len(),
         24,
         "no permit idles while work is due"
     );
@@ -198,7 +198,7 @@ pub(crate) async fn what_is_leased_already_counts_when_many_permits_are_handed_o
     assert!(of_quick >= 15, "{of_quick} of 16");
 }
 
-/// The second queue of a shard, with the crowd, is behind the first while more of it is leased. Of
+/// The second queue of a shard, with the crowd, is after the first while more of it is leased. Of
 /// the crowd only the few in the first queue may be in front of others.
 pub(crate) async fn a_crowd_whose_steps_hang_does_not_take_the_turns_of_its_shard(world: World) {
     with_due(&world, "crowd", 300, at(0)).await;
@@ -359,8 +359,8 @@ pub(crate) async fn a_renewal_that_becomes_urgent_while_it_waits_is_in_the_urgen
 }
 
 pub(crate) async fn a_renewal_that_nobody_was_there_to_begin_becomes_urgent_too(world: World) {
-    let looked_at = live("shop.example", Next::At(at(50)), at(10), at(100));
-    world.insert(&looked_at).await;
+    let checked = live("shop.example", Next::At(at(50)), at(10), at(100));
+    world.insert(&checked).await;
     assert_eq!(ids(&world, Lane::Urgent, at(99)).await, [""; 0]);
     assert_eq!(ids(&world, Lane::Urgent, at(1_000)).await, ["shop.example"]);
     assert_eq!(ids(&world, Lane::Recheck, at(1_000)).await, [""; 0]);

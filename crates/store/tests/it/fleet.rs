@@ -42,7 +42,7 @@ async fn live(world: &World, name: &str) -> Deployed {
     }
 }
 
-pub(crate) async fn an_edge_that_fails_has_one_grace_however_often_it_is_told(world: World) {
+pub(crate) async fn an_edge_that_fails_has_one_grace_however_often_it_is_noted(world: World) {
     let failed = async |second, problem| {
         let reachability = world
             .store
@@ -82,7 +82,7 @@ pub(crate) async fn an_edge_that_answers_is_on_probation_for_as_long_as_its_grac
         .await
         .unwrap();
     assert_eq!(edge(&world).await.reachability, again);
-    assert!(answered(320).await.is_unreachable(), "it is doubted");
+    assert!(answered(320).await.is_unreachable(), "it is distrusted");
     assert_eq!(edge(&world).await.problem.as_deref(), Some("y"));
     assert_eq!(answered(370).await.answered_again_at, Some(at(370)));
     assert_eq!(answered(491).await, Reachability::default());
@@ -105,12 +105,12 @@ pub(crate) async fn an_edge_is_listed_compared_and_forgotten_with_what_it_held(w
         .await
         .unwrap();
     let edges = world.store.edges().await.unwrap();
-    let told: Vec<_> = edges
+    let stored: Vec<_> = edges
         .iter()
         .map(|edge| (edge.name.as_str(), edge.first_seen_at, edge.listed_at))
         .collect();
     assert_eq!(
-        told,
+        stored,
         [
             ("https://edge-0:9403", at(10), at(10)),
             (EDGE, at(10), at(20))
@@ -173,7 +173,7 @@ pub(crate) async fn what_edges_should_hold_is_what_live_domains_serve_and_is_val
         world.store.desired(after, at(second), limit).await.unwrap()
     };
     let all = page(None, 500, 10).await;
-    let told: Vec<_> = all
+    let stored: Vec<_> = all
         .iter()
         .map(|desired| {
             (
@@ -184,7 +184,7 @@ pub(crate) async fn what_edges_should_hold_is_what_live_domains_serve_and_is_val
         })
         .collect();
     assert_eq!(
-        told,
+        stored,
         expected.map(|deployed| (
             deployed.domain_id,
             deployed.certificate_id,
@@ -228,10 +228,10 @@ pub(crate) async fn a_deployment_is_recorded_per_edge_and_never_taken_back_by_an
     }
     let held = async || {
         let held = world.store.deployments(new.domain_id).await.unwrap();
-        let told = held
+        let stored = held
             .into_iter()
             .map(|held| (held.edge, held.generation, held.deployed_at));
-        told.collect::<Vec<_>>()
+        stored.collect::<Vec<_>>()
     };
     let expected = [
         ("edge-1".to_owned(), new.generation, at(6)),

@@ -64,8 +64,8 @@ pub(crate) async fn outcomes_are_recorded_together_but_for_those_whose_lease_was
         let recorded = result == WriteResult::Written;
         assert_eq!(recorded, id != lost.id);
         let moved = world.read(id).await.phase == write.record().phase;
-        let told = !world.store.events(id, 10).await.unwrap().is_empty();
-        assert_eq!((moved, told), (recorded, recorded));
+        let noted = !world.store.events(id, 10).await.unwrap().is_empty();
+        assert_eq!((moved, noted), (recorded, recorded));
     }
     assert_eq!(world.reports(later, 10).await.len(), 2);
     let again = world.store.complete_all(&outcomes).await.unwrap();
@@ -85,13 +85,17 @@ fn passed_dns(mut record: DomainRecord) -> RecordWrite {
         .with_event(event(EventKind::DnsReady, at(0)))
 }
 
-pub(crate) async fn a_lease_goes_on_with_the_outcome_and_counts_the_next_attempt(world: World) {
+pub(crate) async fn a_lease_continues_with_the_outcome_and_counts_the_next_attempt(world: World) {
     let id = world.with_due("shop.example", at(0)).await.id;
     world.report(id, Status::PendingDns, at(0)).await;
-    let told = world.reports(at(0), 1).await;
+    let reports = world.reports(at(0), 1).await;
     let first = world.acquire_one(at(0)).await;
-    // Told while the step is under way.
-    world.store.outbox_finish(&told[0], Some(7)).await.unwrap();
+    // Reported while the step is under way.
+    world
+        .store
+        .outbox_finish(&reports[0], Some(7))
+        .await
+        .unwrap();
 
     let (write, next) = (passed_dns(first.record), a_token());
     let go_on = async || {
@@ -136,9 +140,7 @@ pub(crate) async fn a_lease_goes_on_with_the_outcome_and_counts_the_next_attempt
     assert_eq!(world.acquire_in(Lane::HttpProbe, almost, 1).await.len(), 1);
 }
 
-pub(crate) async fn a_lease_that_went_on_ends_like_any_other_and_is_lost_like_any_other(
-    world: World,
-) {
+pub(crate) async fn a_continued_lease_ends_like_any_other_and_is_lost_like_any_other(world: World) {
     let id = world.with_due("shop.example", at(0)).await.id;
     let first = world.acquire_one(at(0)).await;
     let (write, next) = (passed_dns(first.record), a_token());
@@ -163,7 +165,7 @@ pub(crate) async fn a_lease_that_went_on_ends_like_any_other_and_is_lost_like_an
 
 /// As one would be that was acquired anew: the attempt counts, and what failed too often is
 /// chronic.
-pub(crate) async fn a_lease_that_goes_on_waits_in_the_lane_of_its_attempt(world: World) {
+pub(crate) async fn a_continued_lease_waits_in_the_lane_of_its_attempt(world: World) {
     world.with_due("shop.example", at(0)).await;
     let first = world.acquire_one(at(0)).await;
     let passed = passed_dns(first.record);
@@ -257,7 +259,7 @@ pub(crate) async fn the_longest_due_comes_first_and_the_limit_is_kept(world: Wor
 
 pub(crate) async fn only_due_records_of_the_lane_are_leased(world: World) {
     world.with_due("later.example", at(11)).await;
-    world.insert(&record("resting.example")).await;
+    world.insert(&record("idle.example")).await;
     for phase in [
         Phase::Onboarding(Issuance::AwaitingHttpProbe),
         Phase::Onboarding(Issuance::Ordering),
@@ -330,7 +332,7 @@ pub(crate) async fn a_release_with_a_stale_token_changes_nothing(world: World) {
 pub(crate) async fn the_next_due_time_is_when_a_record_can_be_acquired(world: World) {
     let next = async || world.store.next_due(Lane::Verification).await.unwrap();
     assert_eq!(next().await, None);
-    world.insert(&record("resting.example")).await;
+    world.insert(&record("idle.example")).await;
     assert_eq!(next().await, None);
     world.with_due("a.example", at(10)).await;
     world.with_due("b.example", at(500)).await;
@@ -417,17 +419,17 @@ pub(crate) async fn a_row_that_cannot_be_read_is_blocked_alone(world: World) {
             .collect::<Vec<_>>(),
         [good]
     );
-    let told = world.reports(at(6), 10).await;
-    assert_eq!(told.len(), 1);
+    let reports = world.reports(at(6), 10).await;
+    assert_eq!(reports.len(), 1);
     assert_eq!(
-        (told[0].domain_id, told[0].report.status),
+        (reports[0].domain_id, reports[0].report.status),
         (bad, Status::PendingDns)
     );
-    let failure = told[0]
+    let failure = reports[0]
         .report
         .failure
         .as_ref()
-        .expect("it says why it rests");
+        .expect("it says why it is put off");
     assert_eq!(failure.code(), FailureCode::Internal);
     assert!(format!("{failure:?}").contains("phase"), "{failure:?}");
     assert_eq!(
@@ -447,11 +449,11 @@ pub(crate) async fn a_row_that_cannot_be_read_is_blocked_alone(world: World) {
             "UPDATE custom_domains SET phase = '{{\"onboarding\":\"awaitingDns\"}}' WHERE id = '{bad}'"
         ))
         .await;
-    let rested = at(5) + Duration::from_secs(3600);
-    let back = world.acquire(rested, 10).await;
+    let due_again = at(5) + Duration::from_secs(3600);
+    let back = world.acquire(due_again, 10).await;
     assert!(
         back.iter().any(|lease| lease.record.id == bad),
-        "a repaired row goes on by itself"
+        "a repaired row continues by itself"
     );
 }
 

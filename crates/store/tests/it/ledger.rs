@@ -177,7 +177,7 @@ pub(crate) async fn an_outcome_settles_the_tokens_that_it_held_in_its_own_transa
 
 pub(crate) async fn a_blocked_bucket_holds_everybody_even_without_a_limit(world: World) {
     let until = at(500);
-    let park = |kind| Entry {
+    let block = |kind| Entry {
         key: BucketKey::of_account(kind, CA),
         limit: limits().get(kind),
         change: Change::Block(until),
@@ -186,23 +186,23 @@ pub(crate) async fn a_blocked_bucket_holds_everybody_even_without_a_limit(world:
     let free = Charge::for_order(&unknown, CA, &host("shop.example"), Exemption::None, true);
     world.with_due("shop.example", at(0)).await;
     let lease = world.acquire_one(at(0)).await;
-    let ask = async |charges: &[Charge]| {
-        let asked = world
+    let debit = async |charges: &[Charge]| {
+        let result = world
             .store
             .ledger_debit(lease.record.id, lease.token, charges, at(0));
-        asked.await.unwrap()
+        result.await.unwrap()
     };
-    assert_eq!(ask(&free).await, Debit::Granted);
+    assert_eq!(debit(&free).await, Debit::Granted);
     world
         .store
-        .ledger_apply(&[park(LimitKind::NewOrders)], at(0))
+        .ledger_apply(&[block(LimitKind::NewOrders)], at(0))
         .await
         .unwrap();
     let kind = LimitKind::NewOrders;
-    assert_eq!(ask(&free).await, Debit::Wait { until, kind });
+    assert_eq!(debit(&free).await, Debit::Wait { until, kind });
     let kind = LimitKind::NewOrders;
     assert_eq!(
-        ask(&charges("shop.example")).await,
+        debit(&charges("shop.example")).await,
         Debit::Queue { until, kind }
     );
 }
@@ -493,12 +493,16 @@ pub(crate) async fn the_queue_is_leased_as_far_as_there_are_tokens_and_pays_for_
         &BucketKey::of_account(LimitKind::NewOrders, "https://free.example"),
         &Limit::NONE,
     );
-    let rest = world
+    let others = world
         .store
         .acquire_queued(free, at(0), TTL, 10)
         .await
         .unwrap();
-    assert_eq!(rest.len(), 5, "a limit that was lifted holds nobody back");
+    assert_eq!(
+        others.len(),
+        5,
+        "a limit that was lifted holds no order back"
+    );
 }
 
 pub(crate) async fn two_processes_lease_from_the_queue_no_more_than_there_are_tokens(world: World) {

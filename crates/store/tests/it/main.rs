@@ -1,5 +1,5 @@
 //! The contract of the CertificateStore. It runs on SQLite, on PostgreSQL and on the simulation's
-//! store in memory, each story in a separate store. Stories that look below the port run on the
+//! store in memory, each story in a separate store. Stories that read below the port run on the
 //! databases alone.
 
 #![expect(
@@ -78,9 +78,9 @@ contract! {
         leases: [
             a_worker_that_lost_its_lease_cannot_overwrite_the_winner,
             outcomes_are_recorded_together_but_for_those_whose_lease_was_lost,
-            a_lease_goes_on_with_the_outcome_and_counts_the_next_attempt,
-            a_lease_that_goes_on_waits_in_the_lane_of_its_attempt,
-            a_lease_that_went_on_ends_like_any_other_and_is_lost_like_any_other,
+            a_lease_continues_with_the_outcome_and_counts_the_next_attempt,
+            a_continued_lease_waits_in_the_lane_of_its_attempt,
+            a_continued_lease_ends_like_any_other_and_is_lost_like_any_other,
             two_acquirers_never_share_a_record,
             the_longest_due_comes_first_and_the_limit_is_kept,
             only_due_records_of_the_lane_are_leased,
@@ -111,7 +111,7 @@ contract! {
             a_replica_whose_clock_was_a_day_ahead_leaves_no_limit_used_up_for_a_day,
         ],
         fairness: [
-            a_tenant_with_five_due_domains_does_not_wait_behind_one_with_ten_thousand,
+            a_tenant_with_five_due_domains_does_not_wait_for_one_with_ten_thousand,
             single_leases_are_dealt_out_in_turn,
             a_tenants_own_records_come_longest_due_first,
             permits_that_come_free_go_to_tenants_of_which_fewer_records_are_leased,
@@ -169,7 +169,7 @@ contract! {
             the_polls_that_are_due_longest_are_claimed_first_and_each_once,
         ],
         fleet: [
-            an_edge_that_fails_has_one_grace_however_often_it_is_told,
+            an_edge_that_fails_has_one_grace_however_often_it_is_noted,
             an_edge_that_answers_is_on_probation_for_as_long_as_its_grace,
             an_edge_is_listed_compared_and_forgotten_with_what_it_held,
             an_edge_that_was_found_waits_until_it_is_approved_and_one_that_is_listed_does_not,

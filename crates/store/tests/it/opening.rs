@@ -134,12 +134,12 @@ async fn the_reason_of_a_refused_connection_appears_once_with_its_remedy() {
         "{stranger}"
     );
     let port = dps_lab::free_port().unwrap();
-    let silent = refusal(&format!("postgres://dps@127.0.0.1:{port}/dps")).await;
+    let unreachable = refusal(&format!("postgres://dps@127.0.0.1:{port}/dps")).await;
     assert!(
-        silent.starts_with(&format!(
+        unreachable.starts_with(&format!(
             "the database at 127.0.0.1:{port} does not answer: connection refused; start it"
         )),
-        "{silent}"
+        "{unreachable}"
     );
 }
 

@@ -293,16 +293,16 @@ pub(crate) async fn a_report_takes_the_place_of_a_waiting_one_that_it_makes_supe
         Some(at(0)),
         "the Cabinet has lacked news since the first of them"
     );
-    let mut told = Vec::new();
+    let mut statuses = Vec::new();
     while let [lease] = world.reports(at(100), 10).await.as_slice() {
-        told.push(lease.report.status);
+        statuses.push(lease.report.status);
         world
             .store
             .outbox_finish(lease, Some(lease.cabinet_version + 1))
             .await
             .unwrap();
     }
-    assert_eq!(told, [PendingDns, PendingHttpProbe, Active]);
+    assert_eq!(statuses, [PendingDns, PendingHttpProbe, Active]);
     assert_eq!(world.store.outbox_oldest().await.unwrap(), None);
     assert_eq!(world.read(id).await.cabinet_version, 4);
 }

@@ -302,14 +302,14 @@ pub(crate) async fn what_strangers_say_is_stored_short(world: World) {
     };
     let mut long = record("shop.example");
     long.last_failure = Some(failure.clone());
-    let told = StatusReport {
+    let report = StatusReport {
         failure: Some(failure.clone()),
         message: Some("x".repeat(100_000)),
         ..report(Status::PendingDns)
     };
     let mut line = event(EventKind::Failed(FailureCode::DnsNoCname), at(0));
     line.detail = json!(failure);
-    let write = quiet(long.clone()).with_report(told).with_event(line);
+    let write = quiet(long.clone()).with_report(report).with_event(line);
     assert!(world.store.domain_insert(write).await.unwrap());
     let length = |value: serde_json::Value| value.to_string().len();
     let stored = world.read(long.id).await.last_failure.unwrap();

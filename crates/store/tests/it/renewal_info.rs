@@ -184,14 +184,9 @@ pub(crate) async fn a_poll_stays_while_a_record_is_written_and_goes_with_what_wa
 }
 
 pub(crate) async fn the_polls_that_are_due_longest_are_claimed_first_and_each_once(world: World) {
-    const QUESTIONS: i64 = 60;
-    for second in 0..QUESTIONS {
-        live(
-            &world,
-            &format!("host-{second}.example"),
-            QUESTIONS - second,
-        )
-        .await;
+    const POLLS: i64 = 60;
+    for second in 0..POLLS {
+        live(&world, &format!("host-{second}.example"), POLLS - second).await;
     }
     let first = world.claim(1_000, 2_000).await;
     let mut names: Vec<String> = first
@@ -199,7 +194,7 @@ pub(crate) async fn the_polls_that_are_due_longest_are_claimed_first_and_each_on
         .map(|claimed| claimed.hostname.to_string())
         .collect();
     names.sort_unstable();
-    let longest: Vec<String> = (QUESTIONS - 10..QUESTIONS)
+    let longest: Vec<String> = (POLLS - 10..POLLS)
         .map(|second| format!("host-{second}.example"))
         .collect();
     assert_eq!(names, longest);
@@ -259,7 +254,7 @@ pub(crate) async fn a_poll_that_cannot_be_read_keeps_no_other_from_being_asked(w
     assert_eq!(
         world.claim(60, 100).await,
         [],
-        "it is not looked at all the time"
+        "it is not read all the time"
     );
     world.store.poll(bad.domain_id).await.unwrap_err();
     // A renewal writes it anew.

@@ -28,7 +28,7 @@ pub(crate) async fn a_cursor_moves_on_only_from_where_it_was_read(world: World) 
     );
     assert!(
         !store
-            .cursor_advance("feed", read.as_deref(), "behind")
+            .cursor_advance("feed", read.as_deref(), "older")
             .await
             .unwrap(),
         "a slow replica read the same, and would take it back"
@@ -128,14 +128,14 @@ pub(crate) async fn a_periodic_task_can_be_made_due_and_is_never_delayed_by_that
 pub(crate) async fn the_domains_of_a_page_are_known_with_what_the_cabinet_has_yet_to_hear(
     world: World,
 ) {
-    let told = world.with_due("told.example", at(0)).await;
+    let idle = world.with_due("idle.example", at(0)).await;
     let unsent = world.with_due("unsent.example", at(0)).await;
     world.with_due("other.example", at(0)).await;
     world.report(unsent.id, Status::Issuing, at(1)).await;
     let stranger = dps_domain::DomainId::from_uuid(uuid::Uuid::from_u128(number()));
     let known = world
         .store
-        .known(&[told.id, unsent.id, stranger])
+        .known(&[idle.id, unsent.id, stranger])
         .await
         .unwrap();
     let mut known: Vec<_> = known
@@ -143,7 +143,7 @@ pub(crate) async fn the_domains_of_a_page_are_known_with_what_the_cabinet_has_ye
         .map(|known| (known.record.id, known.reports_wait))
         .collect();
     known.sort();
-    assert_eq!(known, [(told.id, false), (unsent.id, true)]);
+    assert_eq!(known, [(idle.id, false), (unsent.id, true)]);
     assert!(world.store.known(&[]).await.unwrap().is_empty());
     assert_eq!(world.store.count_domains().await.unwrap(), 3);
     assert_eq!(world.store.outbox_count(9).await.unwrap(), 1);
@@ -190,14 +190,14 @@ pub(crate) async fn domains_that_a_resync_saw_are_distinguished_from_others(worl
         [(ids[0], true), (ids[1], false)],
         "in the order of the ids"
     );
-    let rest = world
+    let remaining = world
         .store
         .cabinet_presences(2, Some(ids[1]), 10)
         .await
         .unwrap();
-    assert_eq!(rest.len(), 1, "what is gone is not looked for");
+    assert_eq!(remaining.len(), 1, "gone records are no missing ones");
     assert_eq!(
-        (rest[0].id, rest[0].seen, rest[0].created_at),
+        (remaining[0].id, remaining[0].seen, remaining[0].created_at),
         (ids[2], false, at(0))
     );
 }

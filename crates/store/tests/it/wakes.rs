@@ -10,12 +10,12 @@ use dps_domain::phase::Lane;
 use crate::world::World;
 
 /// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 const ISSUANCE: WakeSignal = WakeSignal::Lane(Lane::Issuance);
 
 async fn heard(channel: &Arc<dyn WakeChannel>) -> Vec<WakeSignal> {
-    let heard = tokio::time::timeout(PATIENCE, channel.heard()).await;
-    heard.expect("somebody is heard in time").unwrap()
+    let heard = tokio::time::timeout(TIMEOUT, channel.heard()).await;
+    heard.expect("a replica is heard in time").unwrap()
 }
 
 /// A channel that listens from now on.
@@ -47,10 +47,10 @@ async fn a_replica_whose_line_was_cut_rings_everything_and_hears_again() {
     world
         .sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
         .await;
-    // Told in full, or refused once and then told in full: that is up to how the end of a
+    // All signals, or one error and then all signals: that is up to how the end of a
     // connection arrives.
     let all: Vec<WakeSignal> = WakeSignal::all().collect();
-    let first = tokio::time::timeout(PATIENCE, ours.heard()).await.unwrap();
+    let first = tokio::time::timeout(TIMEOUT, ours.heard()).await.unwrap();
     if let Ok(signals) = first {
         assert_eq!(signals, all);
     } else {

@@ -341,7 +341,7 @@ pub(crate) fn host(name: &str) -> Hostname {
     name.parse().unwrap()
 }
 
-/// A record that has just been made and rests.
+/// A record that has just been made and has no due time.
 pub(crate) fn record(name: &str) -> DomainRecord {
     let id = DomainId::from_uuid(Uuid::from_u128(number()));
     let target = host("edge.platform.example");

@@ -21,16 +21,16 @@ const RETRY_DELAY: Duration = Duration::from_secs(600);
 
 statements! {
     /// Keeps the other columns: they are readable.
-    PARK = Sql::both(
+    PUT_OFF = Sql::both(
         "UPDATE custom_domains SET next_attempt_at = $3, lease_token = NULL, lease_expires_at = NULL, \
          last_failure = $4, updated_at = $5, revision = revision + 1 WHERE id = $1 AND lease_token = $2 \
          RETURNING id, lane, serving_not_after",
     );
 }
 
-/// Parks a row that the caller has just leased, tells the operator in the log and the customer
-/// through the outbox. Of its history the newest `kept` lines stay.
-pub(super) async fn park_in_tx(
+/// Puts off an unreadable row that the caller has just leased. Logs it for the operator, and
+/// reports it to the Cabinet. Of its history the newest `kept` lines stay.
+pub(super) async fn put_off_in_tx(
     session: &mut Session,
     row: &Row,
     token: LeaseToken,
@@ -47,9 +47,9 @@ pub(super) async fn park_in_tx(
     let failure = Failure::Internal {
         detail: error.to_string(),
     };
-    let parked = session
+    let updated = session
         .fetch(
-            PARK,
+            PUT_OFF,
             args![
                 fields.key(),
                 token,
@@ -59,11 +59,11 @@ pub(super) async fn park_in_tx(
             ],
         )
         .await?;
-    let (Some(parked), Ok(id)) = (parked, fields.key().parse::<DomainId>()) else {
+    let (Some(updated), Ok(id)) = (updated, fields.key().parse::<DomainId>()) else {
         return Ok(());
     };
-    let parked = parked.fields(TABLE, "id");
-    let serving_not_after = parked.at_if_any("serving_not_after")?;
+    let updated = updated.fields(TABLE, "id");
+    let serving_not_after = updated.at_if_any("serving_not_after")?;
     let event = DomainEvent {
         at: now,
         kind: EventKind::Failed(FailureCode::Internal),
@@ -73,7 +73,7 @@ pub(super) async fn park_in_tx(
         replica: String::new(),
     };
     events::append_in_tx(session, id, &event, kept).await?;
-    let lane: Option<String> = parked.get("lane")?;
+    let lane: Option<String> = updated.get("lane")?;
     let last_failure: Option<String> = fields.get("last_failure").unwrap_or_default();
     if let Some(status) = status_of(lane.as_deref(), serving_not_after, last_failure.as_deref()) {
         let report = StatusReport {
@@ -105,7 +105,7 @@ fn status_of(
         Lane::Verification => Some(Status::PendingDns),
         Lane::HttpProbe => Some(Status::PendingHttpProbe),
         Lane::Issuance | Lane::OrderQueue => Some(Status::Issuing),
-        // Checks of DNS and of HTTP wait here together; what failed last tells them apart.
+        // Checks of DNS and of HTTP wait here together; the last failure distinguishes them.
         Lane::Retry if last_failure?.contains("\"code\":\"DNS_") => Some(Status::PendingDns),
         Lane::Retry
         | Lane::Chronic
