@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::models::ca::CaModel;
-use crate::models::cabinet::CabinetModel;
+use crate::models::cabinet::{CabinetModel, Habits};
 use crate::models::dns::Names;
 use crate::models::edges::EdgeFleet;
 use crate::models::line::Line;
@@ -53,7 +53,7 @@ impl World {
             names,
             ca: Arc::new(ca),
             edges,
-            cabinet: Arc::new(CabinetModel::new(scenario, book)),
+            cabinet: Arc::new(CabinetModel::new(scenario, book, Habits::default())),
         })
     }
 

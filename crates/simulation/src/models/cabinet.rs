@@ -1,11 +1,12 @@
 //! A Cabinet that keeps the contract: customers on one side, the service on the other.
 
-use std::collections::BTreeSet;
+mod odd;
+mod port;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use dps_application::ports::Cabinet;
 use dps_application::ports::cabinet::{
     CabinetDomain, CabinetError, CabinetFault, CabinetPage, ReportAnswer, StatusReport,
 };
@@ -17,11 +18,33 @@ use crate::models::names::{self, NameBook, TARGET};
 use crate::models::tally::{Tally, locked};
 use crate::scenario::Scenario;
 
-/// Time for which a poll of the feed is held while nothing changes, whatever wait it asks for. With
-/// shorter waits, a run would spend most of its time on empty answers.
-const HELD: Duration = Duration::from_secs(3_600);
-/// Domains on one page.
-const PAGE: usize = 500;
+pub use odd::Backup;
+
+/// Differences between Cabinets that the contract allows.
+#[derive(Debug, Clone, Copy)]
+pub struct Habits {
+    /// Domains on one page.
+    pub page: usize,
+    /// The shortest time for which a poll of the feed is held while nothing changes; `None` if it
+    /// is answered at once.
+    pub hold: Option<Duration>,
+    /// Whether it offers a feed from the start.
+    pub has_feed: bool,
+    /// Whether the feed lists domains that only a report changed.
+    pub feeds_reports: bool,
+}
+
+impl Default for Habits {
+    fn default() -> Self {
+        Self {
+            page: 500,
+            // With shorter waits, a run would spend most of its time on empty answers.
+            hold: Some(Duration::from_secs(3_600)),
+            has_feed: true,
+            feeds_reports: true,
+        }
+    }
+}
 
 /// The Cabinet.
 #[derive(Debug)]
@@ -36,45 +59,109 @@ pub struct CabinetModel {
     pub told_backwards: Tally,
     tenants: u32,
     book: Arc<NameBook>,
+    habits: Habits,
     state: Mutex<State>,
     changed: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct State {
     domains: Vec<Entry>,
+    /// Domains whose tenant, name or target are not those of their number.
+    others: BTreeMap<u32, CabinetDomain>,
+    has_feed: bool,
     /// Numbers of domains in the order of their changes; only the last of each counts.
     feed: Vec<u32>,
     by_status: BTreeSet<(Status, u32)>,
+    /// How often it was restored from a backup; cursors of another life are unknown.
+    life: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     status: Status,
+    is_missing: bool,
     version: u32,
     /// Its last place in the feed.
     place: u32,
     not_after: Option<Timestamp>,
 }
 
+impl Entry {
+    /// A domain that was never added.
+    const MISSING: Self = Self {
+        status: Status::PendingDns,
+        is_missing: true,
+        version: 0,
+        place: 0,
+        not_after: None,
+    };
+}
+
 impl State {
-    fn change(&mut self, number: u32, status: Status) {
-        let place = u32::try_from(self.feed.len()).unwrap_or(u32::MAX);
-        let Some(entry) = self.domains.get_mut(number as usize) else {
-            return;
-        };
+    fn entry(&self, number: u32) -> Option<Entry> {
+        let entry = self.domains.get(number as usize).copied();
+        entry.filter(|entry| !entry.is_missing)
+    }
+
+    /// The domain with this number, after what `alter` does to it.
+    fn alter(&mut self, number: u32, alter: impl FnOnce(&mut Entry)) {
+        let index = number as usize;
+        if index >= self.domains.len() {
+            self.domains.resize(index + 1, Entry::MISSING);
+        }
+        let entry = &mut self.domains[index];
         self.by_status.remove(&(entry.status, number));
-        entry.status = status;
-        entry.version += 1;
-        entry.place = place;
-        self.by_status.insert((status, number));
+        alter(entry);
+        if !entry.is_missing {
+            self.by_status.insert((entry.status, number));
+        }
+    }
+
+    /// Puts a domain at the end of the feed.
+    fn list(&mut self, number: u32) {
+        let place = u32::try_from(self.feed.len()).unwrap_or(u32::MAX);
+        self.domains[number as usize].place = place;
         self.feed.push(number);
+    }
+
+    fn change(&mut self, number: u32, status: Status, is_listed: bool) {
+        self.alter(number, |entry| {
+            entry.status = status;
+            entry.version += 1;
+        });
+        if is_listed {
+            self.list(number);
+        }
+    }
+
+    fn cursor(&self, place: impl std::fmt::Display) -> String {
+        format!("{}:{place}", self.life)
+    }
+
+    /// The place in feed or list that a cursor stands for.
+    fn place<T: std::str::FromStr + Default>(
+        &self,
+        cursor: Option<&str>,
+    ) -> Result<T, CabinetError> {
+        let Some(cursor) = cursor else {
+            return Ok(T::default());
+        };
+        let known = cursor.split_once(':').and_then(|(life, place)| {
+            let is_ours = life.parse() == Ok(self.life);
+            place.parse().ok().filter(|_| is_ours)
+        });
+        known.ok_or_else(|| CabinetError {
+            fault: CabinetFault::CursorUnknown,
+            detail: "unknown cursor".into(),
+            retry_after: None,
+        })
     }
 }
 
 impl CabinetModel {
     /// A Cabinet without domains.
-    pub fn new(scenario: &Scenario, book: Arc<NameBook>) -> Self {
+    pub fn new(scenario: &Scenario, book: Arc<NameBook>, habits: Habits) -> Self {
         Self {
             line: Line::new(scenario.cabinet.answers_after.get()),
             refused_reports: Tally::default(),
@@ -82,7 +169,11 @@ impl CabinetModel {
             told_backwards: Tally::default(),
             tenants: scenario.tenants,
             book,
-            state: Mutex::default(),
+            habits,
+            state: Mutex::new(State {
+                has_feed: habits.has_feed,
+                ..State::default()
+            }),
             changed: Notify::new(),
         }
     }
@@ -92,13 +183,8 @@ impl CabinetModel {
         let mut state = locked(&self.state);
         while state.domains.len() < count as usize {
             let number = u32::try_from(state.domains.len()).unwrap_or(u32::MAX);
-            state.domains.push(Entry {
-                status: Status::PendingDns,
-                version: 0,
-                place: 0,
-                not_after: None,
-            });
-            state.change(number, Status::PendingDns);
+            state.alter(number, |entry| entry.is_missing = false);
+            state.change(number, Status::PendingDns, true);
         }
         drop(state);
         self.changed.notify_waiters();
@@ -120,9 +206,9 @@ impl CabinetModel {
 
     fn by_customer(&self, number: u32, to: Status, may: impl FnOnce(Status) -> bool) {
         let mut state = locked(&self.state);
-        let status = state.domains.get(number as usize).map(|entry| entry.status);
+        let status = state.entry(number).map(|entry| entry.status);
         if status.is_some_and(may) {
-            state.change(number, to);
+            state.change(number, to, true);
         }
         drop(state);
         self.changed.notify_waiters();
@@ -131,10 +217,8 @@ impl CabinetModel {
     /// Delivers once more what the feed has delivered already.
     pub fn repeat(&self, number: u32) {
         let mut state = locked(&self.state);
-        let place = u32::try_from(state.feed.len()).unwrap_or(u32::MAX);
-        if let Some(entry) = state.domains.get_mut(number as usize) {
-            entry.place = place;
-            state.feed.push(number);
+        if state.entry(number).is_some() {
+            state.list(number);
         }
         drop(state);
         self.changed.notify_waiters();
@@ -142,10 +226,7 @@ impl CabinetModel {
 
     /// The status that customers read.
     pub fn status(&self, number: u32) -> Option<Status> {
-        locked(&self.state)
-            .domains
-            .get(number as usize)
-            .map(|entry| entry.status)
+        locked(&self.state).entry(number).map(|entry| entry.status)
     }
 
     /// How many domains are in each status.
@@ -160,36 +241,42 @@ impl CabinetModel {
         Status::ALL.map(|status| (status, of(status))).into()
     }
 
-    fn told(&self, number: u32, entry: Entry) -> CabinetDomain {
+    fn told(&self, state: &State, number: u32, entry: Entry) -> CabinetDomain {
+        let (status, version) = (Some(entry.status), u64::from(entry.version));
+        if let Some(other) = state.others.get(&number) {
+            return CabinetDomain {
+                status,
+                version,
+                ..other.clone()
+            };
+        }
+        let hostname = self.book.hostname(number).unwrap_or_default();
         CabinetDomain {
             id: names::id(number),
             tenant_id: format!("tenant-{}", number % self.tenants),
-            canonical_host: (self.book.hostname(number).unwrap_or_default())
-                .as_str()
-                .into(),
+            canonical_host: hostname.as_str().into(),
             cname_target: TARGET.into(),
-            status: Some(entry.status),
-            version: u64::from(entry.version),
+            status,
+            version,
         }
     }
 
-    fn changes_after(&self, cursor: usize) -> Option<CabinetPage> {
-        let state = locked(&self.state);
+    fn changes_after(&self, state: &State, cursor: usize) -> Option<CabinetPage> {
         let mut place = cursor;
         let mut domains = vec![];
-        while domains.len() < PAGE
+        while domains.len() < self.habits.page
             && let Some(number) = state.feed.get(place)
         {
-            if let Some(entry) = state.domains.get(*number as usize)
+            if let Some(entry) = state.entry(*number)
                 && entry.place as usize == place
             {
-                domains.push(self.told(*number, *entry));
+                domains.push(self.told(state, *number, entry));
             }
             place += 1;
         }
         (place > cursor).then(|| CabinetPage {
             domains,
-            next: Some(place.to_string()),
+            next: Some(state.cursor(place)),
             refused: Vec::new(),
         })
     }
@@ -197,8 +284,7 @@ impl CabinetModel {
     fn take(&self, id: DomainId, version: u64, report: &StatusReport) -> ReportAnswer {
         let mut state = locked(&self.state);
         let number = names::number_of_id(id);
-        let Some((number, entry)) =
-            number.and_then(|number| Some((number, state.domains.get_mut(number as usize)?)))
+        let Some((number, entry)) = number.and_then(|number| Some((number, state.entry(number)?)))
         else {
             return ReportAnswer::Gone;
         };
@@ -217,9 +303,10 @@ impl CabinetModel {
         if report.certificate_not_after < entry.not_after && report.status == Status::Active {
             self.told_backwards.count();
         }
-        entry.not_after = report.certificate_not_after.or(entry.not_after);
-        state.change(number, report.status);
-        let version = u64::from(state.domains[number as usize].version);
+        let not_after = report.certificate_not_after.or(entry.not_after);
+        state.domains[number as usize].not_after = not_after;
+        state.change(number, report.status, self.habits.feeds_reports);
+        let version = u64::from(entry.version) + 1;
         drop(state);
         self.reports.count();
         self.changed.notify_waiters();
@@ -234,73 +321,5 @@ impl CabinetModel {
             detail: "no answer".into(),
             retry_after: None,
         })
-    }
-}
-
-#[async_trait]
-impl Cabinet for CabinetModel {
-    async fn list(
-        &self,
-        status: Status,
-        cursor: Option<&str>,
-    ) -> Result<CabinetPage, CabinetError> {
-        self.call(|| {
-            let state = locked(&self.state);
-            let from = cursor.and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
-            let found = state.by_status.range((status, from)..=(status, u32::MAX));
-            let numbers: Vec<u32> = found.take(PAGE).map(|(_, number)| *number).collect();
-            let next =
-                (numbers.len() == PAGE).then(|| numbers.last().map(|last| (last + 1).to_string()));
-            let domains = numbers
-                .into_iter()
-                .map(|number| self.told(number, state.domains[number as usize]));
-            CabinetPage {
-                domains: domains.collect(),
-                next: next.flatten(),
-                refused: Vec::new(),
-            }
-        })
-        .await
-    }
-
-    async fn changes(
-        &self,
-        cursor: Option<&str>,
-        wait: Duration,
-    ) -> Result<Option<CabinetPage>, CabinetError> {
-        let after = cursor.and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
-        let changed = self.changed.notified();
-        tokio::pin!(changed);
-        // From here on no change is missed.
-        changed.as_mut().enable();
-        if let Some(page) = self.call(|| self.changes_after(after)).await? {
-            return Ok(Some(page));
-        }
-        // A poll that finds nothing in time is answered with an empty page.
-        let _late = tokio::time::timeout(wait.max(HELD), changed).await;
-        let page = self.call(|| self.changes_after(after)).await?;
-        Ok(Some(page.unwrap_or_else(|| CabinetPage {
-            next: Some(after.to_string()),
-            ..CabinetPage::default()
-        })))
-    }
-
-    async fn domain(&self, id: DomainId) -> Result<Option<CabinetDomain>, CabinetError> {
-        self.call(|| {
-            let state = locked(&self.state);
-            let number = names::number_of_id(id)?;
-            let entry = *state.domains.get(number as usize)?;
-            Some(self.told(number, entry))
-        })
-        .await
-    }
-
-    async fn report(
-        &self,
-        id: DomainId,
-        version: u64,
-        report: &StatusReport,
-    ) -> Result<ReportAnswer, CabinetError> {
-        self.call(|| self.take(id, version, report)).await
     }
 }
