@@ -1,8 +1,7 @@
-//! A Cabinet that keeps the contract, and can be away, restored from a backup, or edited behind
-//! everybody's back.
+//! The way to the model's Cabinet: it notes the traffic, and can break or falsify it.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,15 +10,21 @@ use dps_application::ports::cabinet::{
     CabinetDomain, CabinetError, CabinetFault, CabinetPage, RefusedItem, ReportAnswer, StatusReport,
 };
 use dps_domain::{DomainId, Status};
+use dps_simulation::models::cabinet::{CabinetModel, Habits};
 use uuid::Uuid;
 
-/// Domains on one page.
-const PAGE: usize = 2;
+/// A Cabinet of small pages that answers at once, without a feed at first. Its feed tells what
+/// customers changed.
+pub(crate) const HABITS: Habits = Habits {
+    page: 2,
+    hold: None,
+    has_feed: false,
+    feeds_reports: false,
+};
 
 #[derive(Debug, Default)]
-pub(crate) struct State {
-    pub(crate) domains: BTreeMap<DomainId, CabinetDomain>,
-    /// The received reports, in order.
+pub(crate) struct Traffic {
+    /// The accepted reports, in order.
     pub(crate) told: Vec<(DomainId, StatusReport)>,
     /// Every call, answered or not.
     pub(crate) calls: u32,
@@ -39,16 +44,17 @@ pub(crate) struct State {
     pub(crate) refused: Vec<RefusedItem>,
     /// Reports of these domains are never answered; how many are under way.
     pub(crate) stalled: BTreeMap<DomainId, u32>,
-    /// The list whose last page leads to the first.
+    /// The list whose last page leads back to its second.
     pub(crate) circular: Option<Status>,
-    /// Domains in the order of their changes; `None` if it offers no feed.
-    pub(crate) feed: Option<Vec<DomainId>>,
-    /// Cursors of another database are not known.
-    pub(crate) database: u32,
+    second_page: Option<String>,
 }
 
-#[derive(Debug, Default)]
-pub(crate) struct FakeCabinet(Mutex<State>);
+/// The Cabinet of a story.
+#[derive(Debug)]
+pub(crate) struct WatchedCabinet {
+    pub(crate) model: Arc<CabinetModel>,
+    traffic: Mutex<Traffic>,
+}
 
 pub(crate) fn away() -> CabinetError {
     CabinetError {
@@ -62,124 +68,106 @@ pub(crate) fn id(number: u128) -> DomainId {
     DomainId::from_uuid(Uuid::from_u128(number))
 }
 
-impl FakeCabinet {
-    /// Looks at it, or does something behind everybody's back.
-    pub(crate) fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
-        act(&mut self.0.lock().unwrap())
+impl WatchedCabinet {
+    pub(crate) fn new(model: CabinetModel) -> Self {
+        Self {
+            model: Arc::new(model),
+            traffic: Mutex::default(),
+        }
+    }
+
+    /// Looks at the traffic, or interferes with it.
+    pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Traffic) -> T) -> T {
+        act(&mut self.traffic.lock().unwrap())
     }
 
     /// A domain as a customer adds it.
     pub(crate) fn add(&self, number: u128, host: &str) -> DomainId {
-        let domain = CabinetDomain {
-            id: id(number),
+        let id = id(number);
+        self.model.add(CabinetDomain {
+            id,
             tenant_id: "acme".into(),
             canonical_host: host.into(),
             cname_target: super::world::TARGET.into(),
             status: Some(Status::PendingDns),
             version: 1,
-        };
-        self.with(|state| {
-            state.domains.insert(domain.id, domain.clone());
-            state.feed.iter_mut().for_each(|feed| feed.push(domain.id));
         });
-        domain.id
+        id
     }
 
     /// Its view of a domain.
     pub(crate) fn says(&self, id: DomainId) -> CabinetDomain {
-        self.with(|state| state.domains[&id].clone())
+        self.model.view(id).unwrap()
     }
 
     pub(crate) fn edit(&self, id: DomainId, alter: impl FnOnce(&mut CabinetDomain)) {
-        self.with(|state| alter(state.domains.get_mut(&id).unwrap()));
+        assert!(self.model.edit(id, alter), "the Cabinet has it");
     }
 
     /// The statuses that were told of a domain, in order.
     pub(crate) fn told(&self, id: DomainId) -> Vec<Status> {
-        self.with(|state| {
-            let of = state.told.iter().filter(|(told, _)| *told == id);
+        self.with(|traffic| {
+            let of = traffic.told.iter().filter(|(told, _)| *told == id);
             of.map(|(_, report)| report.status).collect()
         })
     }
 
-    fn call(&self) -> Result<std::sync::MutexGuard<'_, State>, CabinetError> {
-        let mut state = self.0.lock().unwrap();
-        state.calls += 1;
-        match &mut state.away_after {
-            Some(0) => state.fault = Some(away()),
+    /// One more call.
+    fn call(&self) -> Result<std::sync::MutexGuard<'_, Traffic>, CabinetError> {
+        let mut traffic = self.traffic.lock().unwrap();
+        traffic.calls += 1;
+        match &mut traffic.away_after {
+            Some(0) => traffic.fault = Some(away()),
             Some(left) => *left -= 1,
             None => {}
         }
-        match &state.fault {
+        match &traffic.fault {
             Some(fault) => Err(fault.clone()),
-            None => Ok(state),
+            None => Ok(traffic),
         }
     }
-}
 
-impl State {
-    fn place(&self, cursor: Option<&str>) -> Result<u128, CabinetError> {
-        let Some(cursor) = cursor else { return Ok(0) };
-        let (database, place) = cursor.split_once(':').unwrap();
-        if database != self.database.to_string() {
-            return Err(CabinetError {
-                fault: CabinetFault::CursorUnknown,
-                detail: "unknown cursor".into(),
-                retry_after: None,
-            });
+    fn with_refused(&self, page: CabinetPage) -> CabinetPage {
+        CabinetPage {
+            refused: self.with(|traffic| traffic.refused.clone()),
+            ..page
         }
-        Ok(place.parse().unwrap())
     }
 }
 
 #[async_trait]
-impl Cabinet for FakeCabinet {
+impl Cabinet for WatchedCabinet {
     async fn list(
         &self,
         status: Status,
         cursor: Option<&str>,
     ) -> Result<CabinetPage, CabinetError> {
-        let mut state = self.call()?;
-        state.lists.push((status, cursor.map(str::to_owned)));
-        let after = id(state.place(cursor)?);
-        let found = state.domains.values();
-        let found = found.filter(|domain| domain.status == Some(status) && domain.id > after);
-        let domains: Vec<CabinetDomain> = found.take(PAGE).cloned().collect();
-        let next = domains.last().filter(|_| domains.len() == PAGE);
-        let next = next.map(|last| format!("{}:{}", state.database, last.id.as_uuid().as_u128()));
-        let again = || format!("{}:0", state.database);
-        let next = next.or_else(|| (state.circular == Some(status)).then(again));
-        Ok(CabinetPage {
-            domains,
-            next,
-            refused: state.refused.clone(),
-        })
+        self.call()?.lists.push((status, cursor.map(str::to_owned)));
+        let mut page = self.model.list(status, cursor).await?;
+        self.with(|traffic| {
+            if traffic.circular == Some(status) && cursor.is_none() {
+                traffic.second_page.clone_from(&page.next);
+            }
+            if traffic.circular == Some(status) && page.next.is_none() {
+                page.next.clone_from(&traffic.second_page);
+            }
+        });
+        Ok(self.with_refused(page))
     }
 
     async fn changes(
         &self,
         cursor: Option<&str>,
-        _wait: Duration,
+        wait: Duration,
     ) -> Result<Option<CabinetPage>, CabinetError> {
-        let state = self.call()?;
-        let Some(feed) = &state.feed else {
-            return Ok(None);
-        };
-        let after = usize::try_from(state.place(cursor)?).unwrap();
-        let ids = feed.iter().skip(after).take(PAGE);
-        let domains: Vec<CabinetDomain> = ids
-            .filter_map(|id| state.domains.get(id).cloned())
-            .collect();
-        let next = feed.len().min(after + PAGE);
-        Ok(Some(CabinetPage {
-            domains,
-            next: Some(format!("{}:{next}", state.database)),
-            refused: state.refused.clone(),
-        }))
+        drop(self.call()?);
+        let page = self.model.changes(cursor, wait).await?;
+        Ok(page.map(|page| self.with_refused(page)))
     }
 
     async fn domain(&self, id: DomainId) -> Result<Option<CabinetDomain>, CabinetError> {
-        Ok(self.call()?.domains.get(&id).cloned())
+        drop(self.call()?);
+        self.model.domain(id).await
     }
 
     async fn report(
@@ -188,20 +176,22 @@ impl Cabinet for FakeCabinet {
         version: u64,
         report: &StatusReport,
     ) -> Result<ReportAnswer, CabinetError> {
-        let stalls = self.with(|state| {
-            let calls = state.stalled.get_mut(&id);
+        let stalls = self.with(|traffic| {
+            let calls = traffic.stalled.get_mut(&id);
             calls.map(|calls| *calls += 1).is_some()
         });
         if stalls {
             std::future::pending::<()>().await;
         }
-        let mut state = self.call()?;
-        let (mad, picky, unversioned) =
-            (state.always_moved, state.refuses_content, state.unversioned);
-        let Some(domain) = state.domains.get_mut(&id) else {
-            return Ok(ReportAnswer::Gone);
+        let (mad, picky, unversioned) = {
+            let traffic = self.call()?;
+            (
+                traffic.always_moved,
+                traffic.refuses_content,
+                traffic.unversioned,
+            )
         };
-        if domain.version != version || mad {
+        if mad {
             return Ok(ReportAnswer::VersionMoved);
         }
         if picky && report.message.is_some() {
@@ -209,20 +199,13 @@ impl Cabinet for FakeCabinet {
                 detail: "too long".into(),
             });
         }
-        if !domain
-            .status
-            .is_some_and(|status| status.may_report(report.status))
-        {
-            return Ok(ReportAnswer::IllegalMove {
-                detail: "no such move".into(),
-            });
-        }
-        domain.version += 1;
-        domain.status = Some(report.status);
-        let version = domain.version;
-        state.told.push((id, report.clone()));
+        let answer = self.model.report(id, version, report).await?;
+        let ReportAnswer::Accepted { version } = answer else {
+            return Ok(answer);
+        };
+        self.with(|traffic| traffic.told.push((id, report.clone())));
         Ok(ReportAnswer::Accepted {
-            version: Some(version).filter(|_| !unversioned),
+            version: version.filter(|_| !unversioned),
         })
     }
 }

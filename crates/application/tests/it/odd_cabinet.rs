@@ -43,12 +43,14 @@ async fn an_item_that_cannot_be_used_is_counted_and_shown_and_the_others_are_tak
         value: r#""a\u0000b""#.into(),
         reason: "control characters".into(),
     };
-    for feed in [None, Some(vec![])] {
-        world.cabinet.with(|state| {
-            state.refused = vec![item.clone()];
-            state.feed = feed;
-        });
-        let number = 2 + u128::from(world.cabinet.with(|state| state.feed.is_some()));
+    world
+        .cabinet
+        .with(|state| state.refused = vec![item.clone()]);
+    for has_feed in [false, true] {
+        if has_feed {
+            world.cabinet.model.begin_feed();
+        }
+        let number = 2 + u128::from(has_feed);
         world
             .cabinet
             .add(number, &format!("shop-{number}.example.com"));
@@ -187,17 +189,12 @@ async fn a_domain_that_was_taken_down_as_missing_comes_back_with_the_cabinet() {
     let world = World::with_due_domain().await;
     world.settle().await;
     deliver(&world).await;
-    let lost = world
-        .cabinet
-        .with(|state| state.domains.remove(&id(1)))
-        .unwrap();
+    world.cabinet.model.set_missing(id(1), true);
     world.request_removal().await;
     world.settle().await;
     deliver(&world).await;
     assert_eq!(world.record().await.phase, Phase::Gone);
-    world
-        .cabinet
-        .with(|state| state.domains.insert(lost.id, lost));
+    world.cabinet.model.set_missing(id(1), false);
     let now = world.service.now();
     world
         .service
@@ -493,7 +490,7 @@ async fn a_served_name_is_not_had_by_a_retry_or_a_removal_of_another_domain() {
 #[tokio::test]
 async fn a_feed_that_repeats_itself_or_never_waits_is_slowed_and_logged() {
     let world = World::with_due_domain().await;
-    world.cabinet.with(|state| state.feed = Some(vec![]));
+    world.cabinet.model.begin_feed();
     let mut intake = Intake::default();
     // It answers at once that there is nothing new.
     assert!(intake.round(&world.service).await >= Duration::from_millis(900));

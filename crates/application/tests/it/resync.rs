@@ -260,17 +260,15 @@ async fn an_operators_retry_is_a_check_now_in_every_state() {
 #[tokio::test]
 async fn a_cabinet_restored_from_a_backup_is_brought_up_to_date_and_its_feed_begun_anew() {
     let world = World::with_due_domain().await;
-    world.cabinet.with(|state| state.feed = Some(vec![id(1)]));
-    let backup = world.cabinet.says(id(1));
+    world.cabinet.model.begin_feed();
+    world.cabinet.model.repeat(0);
+    let backup = world.cabinet.model.backup();
     let mut intake = Intake::default();
     intake.round(&world.service).await;
     world.settle().await;
     world.deliver().await;
     let told = world.record().await.cabinet_version;
-    world.cabinet.with(|state| {
-        state.domains.insert(backup.id, backup);
-        state.database = 1;
-    });
+    world.cabinet.model.restore(backup);
     // The feed does not know our place; that makes a resync due at once.
     intake.round(&world.service).await;
     assert_eq!(
@@ -307,7 +305,7 @@ async fn a_cabinet_restored_from_a_backup_is_brought_up_to_date_and_its_feed_beg
 #[tokio::test]
 async fn a_domain_that_the_cabinet_lost_is_served_for_the_grace_and_taken_down_after_it() {
     let world = World::live().await;
-    world.cabinet.with(|state| state.domains.clear());
+    world.cabinet.model.lose_all();
     world.resync().await;
     assert_eq!(world.kinds(id(1)).await[0], EventKind::CabinetMissing);
     for _ in 0..29 {
@@ -328,17 +326,12 @@ async fn a_domain_that_the_cabinet_lost_is_served_for_the_grace_and_taken_down_a
 #[tokio::test]
 async fn a_domain_that_returns_within_the_grace_was_never_missing() {
     let world = World::live().await;
-    let lost = world
-        .cabinet
-        .with(|state| state.domains.remove(&id(1)))
-        .unwrap();
+    world.cabinet.model.set_missing(id(1), true);
     world.resync().await;
     world.advance(29 * DAY);
-    world
-        .cabinet
-        .with(|state| state.domains.insert(lost.id, lost.clone()));
+    world.cabinet.model.set_missing(id(1), false);
     world.resync().await;
-    world.cabinet.with(|state| state.domains.clear());
+    world.cabinet.model.lose_all();
     world.advance(10 * DAY);
     world.resync().await;
     assert_eq!(
@@ -359,7 +352,7 @@ async fn a_cabinet_that_lost_everything_takes_nothing_down_whatever_the_grace() 
             .await
             .unwrap();
     }
-    world.cabinet.with(|state| state.domains.clear());
+    world.cabinet.model.lose_all();
     world.resync().await;
     world.advance(60 * DAY);
     world.resync().await;
@@ -387,11 +380,9 @@ async fn missing_domains_leave_no_faster_than_the_days_allowance_for_all_removal
     };
     // So few are suspicious in no round, and the second ten are ready to leave within a day.
     for lost in [2..12, 12..22] {
-        world.cabinet.with(|state| {
-            for number in lost {
-                state.domains.remove(&id(number));
-            }
-        });
+        for number in lost {
+            world.cabinet.model.set_missing(id(number), true);
+        }
         world.resync().await;
         world.resync().await;
         assert_eq!(leaving().await, 10);
@@ -461,10 +452,8 @@ async fn without_a_feed_the_pending_domains_are_polled_and_with_one_they_are_not
     assert_eq!(pause, world.service.policy.intake_interval);
     assert!(world.service.store.domain(id(2)).await.unwrap().is_some());
     // The Cabinet learned to offer one.
-    world.cabinet.with(|state| {
-        state.feed = Some(Vec::new());
-        state.lists.clear();
-    });
+    world.cabinet.model.begin_feed();
+    world.cabinet.with(|state| state.lists.clear());
     world.advance(DAY / 24);
     world.cabinet.add(3, "told.example.com");
     assert_eq!(intake.round(&world.service).await, Duration::ZERO);
@@ -499,7 +488,7 @@ async fn of_two_domains_that_arrive_together_with_one_name_the_first_has_it() {
 #[tokio::test]
 async fn two_replicas_on_the_feed_apply_each_change_once() {
     let world = World::with_due_domain().await;
-    world.cabinet.with(|state| state.feed = Some(vec![]));
+    world.cabinet.model.begin_feed();
     for number in 2..8 {
         world
             .cabinet

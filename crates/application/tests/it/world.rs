@@ -10,6 +10,7 @@ use dps_domain::outcome::{Findings, Outcome};
 use dps_domain::phase::Lane;
 use dps_domain::record::settle;
 use dps_domain::{DomainId, Event, Hostname, Timestamp};
+use dps_simulation::models::cabinet::CabinetModel;
 use dps_simulation::models::dns::Names;
 use dps_simulation::models::edges::EdgeFleet;
 use dps_simulation::models::edges::port::ProbeModel;
@@ -20,7 +21,7 @@ use dps_simulation::time::TrueTime;
 use uuid::Uuid;
 
 use super::ca::FakeCa;
-use super::cabinet::FakeCabinet;
+use super::cabinet::{HABITS, WatchedCabinet};
 use super::outside::{Counters, CountingRandomness, Dns, Edges, MockClock};
 
 pub(crate) const TARGET: &str = names::TARGET;
@@ -32,7 +33,7 @@ pub(crate) struct World {
     pub(crate) service: Service,
     pub(crate) ca: Arc<FakeCa>,
     pub(crate) dns: Arc<Dns>,
-    pub(crate) cabinet: Arc<FakeCabinet>,
+    pub(crate) cabinet: Arc<WatchedCabinet>,
     pub(crate) edges: Edges,
     pub(crate) counters: Arc<Counters>,
     clock: Arc<MockClock>,
@@ -105,9 +106,11 @@ impl World {
             Arc::clone(&fleet),
             Arc::clone(&clock) as Arc<dyn Clock>,
         ));
+        let book = Arc::clone(&names.book);
         let dns = Arc::new(Dns::new(names));
         let counters = Arc::new(Counters::default());
-        let cabinet = Arc::new(FakeCabinet::default());
+        let cabinet = CabinetModel::new(&scenario(), book, HABITS);
+        let cabinet = Arc::new(WatchedCabinet::new(cabinet));
         let service = Service {
             store,
             ca: Arc::clone(&ca) as _,
@@ -270,6 +273,10 @@ fn scenario() -> Scenario {
         resolvers: scenario::Party {
             answers_after: at_once(),
             ..defaults.resolvers
+        },
+        cabinet: scenario::Party {
+            answers_after: at_once(),
+            ..defaults.cabinet
         },
         ..defaults
     }
