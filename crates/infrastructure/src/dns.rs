@@ -1,7 +1,7 @@
 //! DNS: one recursive resolver, asked packet by packet.
 //!
 //! [`HickoryResolver`] speaks to exactly one upstream address, without a cache, a hosts file or a
-//! search list. So it reports the present answer of that resolver. Every question is sent
+//! search list. So it reports the present answer of that resolver. Every query is sent
 //! unchanged. The whole answer is kept: the chain of CNAMEs in order, and the response code for the
 //! end of it. Truncated answers are fetched again over TCP.
 //!
@@ -35,15 +35,15 @@ use self::query::Upstream;
 /// How a resolver is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DnsSettings {
-    /// For one question, resends over UDP included.
+    /// For one query, resends over UDP included.
     pub query_timeout: Duration,
-    /// For a whole observation: all questions for one name.
+    /// For a whole observation: all queries for one name.
     pub total_timeout: Duration,
-    /// Mixes upper and lower case in questions and insists on the same mix in answers, against
+    /// Mixes upper and lower case in queries and requires the same mix in answers, against
     /// forged packets (draft-vixie-dnsext-dns0x20). Some servers do not echo the case; they are
     /// then asked over TCP.
     pub randomize_case: bool,
-    /// Questions in flight at once. More wait for their turn.
+    /// Queries in flight at once. More wait for their turn.
     pub max_active_requests: usize,
 }
 

@@ -54,12 +54,12 @@ pub struct DnsDirectory {
     name: Name,
     settings: DirectorySettings,
     connect: Connect,
-    /// Edges keep their connections from one look to the next.
+    /// Edges keep their connections from one read to the next.
     edges: Mutex<BTreeMap<Url, Arc<dyn Edge>>>,
 }
 
 impl DnsDirectory {
-    /// A directory that makes edges with `connect`. Nothing is asked before the first look.
+    /// A directory that makes edges with `connect`. Nothing is queried before the first read.
     pub fn new(
         settings: DirectorySettings,
         dns: DnsSettings,
@@ -82,14 +82,14 @@ impl DnsDirectory {
         })
     }
 
-    async fn ask(&self, kind: RecordType) -> Result<Vec<Record>, DirectoryError> {
+    async fn query(&self, kind: RecordType) -> Result<Vec<Record>, DirectoryError> {
         let name = &self.settings.name;
         let resolver = self.upstream.address();
         let deadline = Instant::now() + self.total_timeout;
-        match self.upstream.ask(&self.name, kind, deadline).await {
+        match self.upstream.send(&self.name, kind, deadline).await {
             Reply::Answer(answer) => Ok(answer.records),
             Reply::ServFail | Reply::Refused => Err(DirectoryError(format!(
-                "{resolver} answers no question about {name}"
+                "{resolver} answers no query for {name}"
             ))),
             Reply::Timeout => Err(DirectoryError(format!("{resolver} does not answer"))),
             Reply::Local(detail) => Err(DirectoryError(format!(
@@ -103,7 +103,7 @@ impl DnsDirectory {
         let url = |host: String, port: u16| Url::parse(&format!("{scheme}://{host}:{port}")).ok();
         Ok(match self.settings.records {
             DirectoryRecords::Services => {
-                let records = self.ask(RecordType::SRV).await?;
+                let records = self.query(RecordType::SRV).await?;
                 let services = records.iter().filter_map(|record| match &record.data {
                     RData::SRV(service) if !service.target.is_root() => Some(service),
                     _ => None,
@@ -114,7 +114,8 @@ impl DnsDirectory {
                     .collect()
             }
             DirectoryRecords::Addresses(port) => {
-                let (v4, v6) = tokio::join!(self.ask(RecordType::A), self.ask(RecordType::AAAA));
+                let (v4, v6) =
+                    tokio::join!(self.query(RecordType::A), self.query(RecordType::AAAA));
                 let (v4, v6) = (v4?, v6?);
                 let addresses = v4
                     .iter()

@@ -43,7 +43,7 @@ pub(crate) fn among_causes(error: &(dyn Error + 'static)) -> Option<String> {
 
 /// The same for a call of the HTTP client.
 pub(crate) fn of_call(error: &reqwest::Error) -> Option<String> {
-    // Names are looked up by the system's library, which does not tell that it could not open a
+    // Names are looked up by the system's library, which does not report that it could not open a
     // file or a socket.
     among_causes(error).or_else(|| error.is_connect().then(out_of_descriptors).flatten())
 }

@@ -39,7 +39,7 @@ impl Clock for TestClock {
     }
 }
 
-/// The ledger of all replicas, which notes what is parked in it.
+/// The ledger of all replicas, which notes the blocks in it.
 #[derive(Default)]
 struct Ledger(Mutex<Vec<Timestamp>>);
 
@@ -359,7 +359,7 @@ async fn a_directory_that_is_down_is_an_outage_and_is_found_again_when_it_is_up(
     let down = Fault::Reply(Reply::html(503).header("Retry-After", "120"));
     world.double.inject(Endpoint::Directory, 1, &down);
     let key = world.authority.new_account_key().unwrap();
-    // The request itself waits as long as it was told, the others a minute at most.
+    // The request itself waits as long as the CA said, the others a minute at most.
     let error = world.authority.register(&key).await.unwrap_err();
     assert!(
         matches!(error, CaError::Unavailable { retry_after: Some(at), .. } if at == START + Duration::from_secs(120)),
@@ -757,7 +757,7 @@ async fn a_redirect_is_reported_with_its_target_wherever_it_comes_and_never_foll
         world.reply(endpoint, Reply::html(status).header("Location", target));
         let key = world.authority.new_account_key().unwrap();
         let error = world.authority.register(&key).await.unwrap_err();
-        assert_told(&error, status, target);
+        assert_redirect(&error, status, target);
     }
     let world = World::start().await;
     let account = world.account().await;
@@ -765,7 +765,7 @@ async fn a_redirect_is_reported_with_its_target_wherever_it_comes_and_never_foll
         Endpoint::NewOrder,
         Reply::html(301).header("Location", target),
     );
-    assert_told(&world.order_error(&account).await, 301, target);
+    assert_redirect(&world.order_error(&account).await, 301, target);
     let order = world
         .authority
         .new_order(&account, &world.host, None)
@@ -778,11 +778,11 @@ async fn a_redirect_is_reported_with_its_target_wherever_it_comes_and_never_foll
             .authorization(&account, &order)
             .await
             .unwrap_err();
-        assert_told(&error, 302, target);
+        assert_redirect(&error, 302, target);
     }
 }
 
-fn assert_told(error: &CaError, status: u16, target: &str) {
+fn assert_redirect(error: &CaError, status: u16, target: &str) {
     let CaError::Unavailable { detail, .. } = error else {
         panic!("{error:?}");
     };

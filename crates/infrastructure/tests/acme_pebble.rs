@@ -21,7 +21,7 @@ use dps_x509::{CertificateKey, Roots};
 use secrecy::{ExposeSecret, SecretString};
 
 /// Bound on everything the CA does by itself.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 struct WallClock;
 
@@ -111,7 +111,7 @@ async fn order_after(
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, polling)
+    tokio::time::timeout(TIMEOUT, polling)
         .await
         .unwrap_or_else(|_| panic!("the order is still {status:?}"))
 }
@@ -366,8 +366,8 @@ async fn a_ca_that_forgot_everything_is_distinguished_from_one_that_is_down() {
     let account = registered(&authority).await;
     let order = authority.new_order(&account, &host, None).await.unwrap();
     world.pebble.restart().await.unwrap();
-    // A connection that was kept alive died with the old process; that, and only that, may be told
-    // first.
+    // A connection that was kept alive died with the old process; that, and only that, may be
+    // reported first.
     let error = match authority.order(&account, &order).await.unwrap_err() {
         CaError::Unavailable { .. } => authority.order(&account, &order).await.unwrap_err(),
         other => other,

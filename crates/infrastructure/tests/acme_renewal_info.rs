@@ -192,7 +192,7 @@ async fn an_explanation_that_no_browser_should_open_is_left_out() {
 async fn failures_here_are_distinguished_and_never_cause_another_fetch_of_the_directory() {
     let throttled = World::with_certificate().await;
     throttled.reply(Reply::html(503).header("Retry-After", "300"));
-    // The poll itself waits as long as it was told, the others a minute at most.
+    // The poll itself waits as long as the CA said, the others a minute at most.
     let error = throttled.ask().await.unwrap_err();
     assert_eq!(
         until(&error),
@@ -255,7 +255,7 @@ async fn a_limit_names_the_time_until_which_the_poll_must_wait() {
 }
 
 #[tokio::test]
-async fn a_renewal_names_its_predecessor_and_goes_on_without_when_that_is_refused() {
+async fn a_renewal_names_its_predecessor_and_continues_without_when_that_is_refused() {
     let world = World::with_certificate().await;
     let account = world.account().await;
     world.order_replacing(&account, ARI_ID).await.unwrap();

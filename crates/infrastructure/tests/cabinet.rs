@@ -183,7 +183,7 @@ async fn beside(item: &str) -> Vec<CabinetPage> {
 }
 
 #[tokio::test]
-async fn an_item_that_no_reader_takes_is_named_and_its_page_goes_on() {
+async fn an_item_that_no_reader_takes_is_named_and_its_page_continues() {
     for (field, value) in [
         ("tenantId", r#""a\u0000b""#),
         ("tenantId", r#""a\ud800b""#),
@@ -336,13 +336,16 @@ async fn an_endless_body_is_cut_off() {
 
 #[tokio::test]
 async fn a_cabinet_that_hangs_or_is_down_is_bounded_in_time() {
-    let silent = RawServer::start(|mut stream| async move {
+    let unanswering = RawServer::start(|mut stream| async move {
         let mut drain = [0; 1024];
         while stream.read(&mut drain).await.is_ok_and(|read| read > 0) {}
     })
     .await;
     let started = Instant::now();
-    let error = cabinet(silent.address()).domain(id()).await.unwrap_err();
+    let error = cabinet(unanswering.address())
+        .domain(id())
+        .await
+        .unwrap_err();
     assert!(error.detail.contains("in time"), "{error}");
     assert!(
         started.elapsed() < Duration::from_secs(3),

@@ -410,7 +410,7 @@ async fn mixed_case_queries_and_answers_lead_to_one_spelling() {
         spellings
             .iter()
             .any(|name| name.bytes().any(|b| b.is_ascii_uppercase())),
-        "questions were not randomised: {spellings:?}"
+        "queries were not randomised: {spellings:?}"
     );
 }
 

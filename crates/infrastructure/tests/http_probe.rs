@@ -270,13 +270,13 @@ async fn an_endless_body_is_given_up_at_once() {
 
 #[tokio::test]
 async fn a_server_that_never_answers_is_a_time_out_within_its_bound() {
-    let silent = RawServer::start(|mut stream| async move {
+    let unanswering = RawServer::start(|mut stream| async move {
         let mut drain = [0; 1024];
         while stream.read(&mut drain).await.is_ok_and(|read| read > 0) {}
     })
     .await;
     let started = Instant::now();
-    assert_eq!(probe(silent.address()).await, ProbeAnswer::Timeout);
+    assert_eq!(probe(unanswering.address()).await, ProbeAnswer::Timeout);
     assert!(
         started.elapsed() < Duration::from_secs(3),
         "{:?}",
@@ -403,11 +403,11 @@ async fn a_token_that_is_no_path_is_survived() {
 #[tokio::test]
 async fn a_stranger_on_port_80_is_seen_for_what_he_is() {
     let path = format!("/.well-known/acme-challenge/{TOKEN}");
-    let parked = Answer::Content {
+    let placeholder = Answer::Content {
         status: 200,
         body: "This domain is for sale".to_owned(),
     };
-    let stranger = WebServer::start(SocketAddr::new(LOOPBACK, 0), parked)
+    let stranger = WebServer::start(SocketAddr::new(LOOPBACK, 0), placeholder)
         .await
         .unwrap();
     assert_eq!(probe(stranger.address()).await, wrong(None));

@@ -51,7 +51,7 @@ fn what_was_sealed_opens_again_and_is_unreadable_meanwhile() {
     assert_ne!(
         sealed,
         sealed_by(OLD),
-        "the same secret never looks the same"
+        "the same secret is never sealed the same"
     );
 }
 
@@ -185,7 +185,7 @@ fn a_new_key_file_is_private_usable_and_alone_in_its_directory() {
     assert_eq!(
         fs::read_dir(directory.path()).unwrap().count(),
         1,
-        "no draft is left behind"
+        "no draft remains"
     );
     let vault = EnvelopeVault::new(KeyRing::from_files(&[&path]).unwrap());
     let sealed = vault.seal(HOME, &SecretString::from(SECRET)).unwrap();

@@ -27,7 +27,7 @@ use super::transport::Transport;
 use super::{renewal_info, views};
 
 /// The [`CertificateAuthority`] behind one ACME directory. It keeps nothing that a restart would
-/// miss: an order goes on from the account's key and the order's URL alone.
+/// miss: an order continues from the account's key and the order's URL alone.
 pub struct AcmeAuthority {
     transport: Transport,
     accounts: AccountCache,
@@ -225,7 +225,7 @@ impl CertificateAuthority for AcmeAuthority {
         challenge: &Http01,
     ) -> Result<(), CaError> {
         let open = self.open(account).await?;
-        let tell = || {
+        let set_ready = || {
             let (open, url) = (open.clone(), order_url.to_owned());
             async move {
                 let mut order = open.order(url).await?;
@@ -249,12 +249,12 @@ impl CertificateAuthority for AcmeAuthority {
                 match ours.set_ready().await {
                     // The validation has already failed; `authorization` returns the failure.
                     Err(Error::Api(_)) if exchange::last(was_accepted) == Some(true) => Ok(Ok(())),
-                    told => told.map(Ok),
+                    result => result.map(Ok),
                 }
             }
         };
-        match self.call(Subject::Proof, tell).await {
-            Ok((told, _)) => told,
+        match self.call(Subject::Proof, set_ready).await {
+            Ok((acknowledged, _)) => acknowledged,
             // Another process acknowledged it between our read and our request.
             Err(error) if error.disposition() == CaDisposition::Refused(Refusal::Request) => {
                 match self.authorization(account, order_url).await? {

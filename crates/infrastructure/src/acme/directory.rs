@@ -26,7 +26,7 @@ struct Cached {
     directory: Directory,
 }
 
-/// Just enough to tell a directory from another document.
+/// Just enough to distinguish a directory from another document.
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Directory {
@@ -66,7 +66,7 @@ impl DirectoryCache {
         .flatten()
     }
 
-    /// The name by which CAA records allow the CA (RFC 8659 §4.2), if the fresh directory tells one
+    /// The name by which CAA records allow the CA (RFC 8659 §4.2), if the fresh directory has one
     /// that is a host name.
     pub(super) fn caa_identity(&self, now: Timestamp) -> Option<String> {
         self.fresh(now, |_, cached| {

@@ -102,7 +102,7 @@ impl Answer {
     }
 }
 
-/// Runs `call` and tells besides its result what the last request inside it met.
+/// Runs `call`; returns its result, and what the last request inside it met.
 pub(super) async fn observe<F: Future>(call: F) -> (F::Output, Exchange) {
     LAST.scope(RefCell::default(), async {
         let output = call.await;
@@ -111,7 +111,7 @@ pub(super) async fn observe<F: Future>(call: F) -> (F::Output, Exchange) {
     .await
 }
 
-/// Asks about the last request of the call under way.
+/// Reads the last request of the call under way.
 pub(super) fn last<T>(read: impl FnOnce(&Exchange) -> T) -> Option<T> {
     LAST.try_with(|last| read(&last.borrow())).ok()
 }

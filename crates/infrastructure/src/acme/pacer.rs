@@ -1,8 +1,8 @@
 //! Keeps requests to the CA within its rates, and holds them back while the CA asks us to wait.
 //!
 //! Tokens come in small chunks from the ledger that all replicas share, and are spent here. The
-//! rest of a chunk is discarded after a moment: it was counted then, and the CA would see it now.
-//! Without a limit, the ledger is not asked.
+//! remainder of a chunk is discarded after a moment: it was counted then, and the CA would see it
+//! now. Without a limit, the ledger is not asked.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +16,7 @@ use dps_domain::{Purpose, Timestamp, Until, with_causes};
 /// How long tokens are worth something, and how much time a chunk lasts at the full rate.
 const CHUNK_LIFE: Duration = Duration::from_millis(100);
 /// A request waits so long for its token; beyond, its step gives the record back.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest time for which this process goes by what it remembers of a wait. After that it asks
 /// the ledger, where an operator may have lifted it, or the CA.
@@ -31,7 +31,7 @@ pub(super) enum Held {
     Unknown(String),
 }
 
-/// The rest of the last chunk, and the time until which the CA asks us to wait.
+/// The remainder of the last chunk, and the time until which the CA asks us to wait.
 #[derive(Debug, Clone, Copy, Default)]
 struct Desk {
     left: u32,
@@ -72,7 +72,7 @@ impl Pacer {
             .tokens
             .as_ref()
             .map_or(Limit::NONE, |tokens| tokens.limit(endpoint));
-        let ends = self.clock.now() + PATIENCE;
+        let ends = self.clock.now() + TIMEOUT;
         loop {
             match self.find(endpoint, limit.is_none()) {
                 Found::Token => return Ok(()),
@@ -107,7 +107,7 @@ impl Pacer {
         Found::Token
     }
 
-    /// Has a chunk fetched, by this request or another one; answers when to look again.
+    /// Has a chunk fetched, by this request or another one; returns the time of the next try.
     async fn fetch(&self, endpoint: Endpoint, limit: &Limit) -> Result<Timestamp, Held> {
         let Some(tokens) = &self.tokens else {
             return Ok(self.clock.now());
@@ -115,7 +115,7 @@ impl Pacer {
         let _fetching = self.fetching.lock().await;
         let now = self.clock.now();
         let has = |desk: &Desk| desk.left > 0 && desk.worth_until > now;
-        match self.look(endpoint) {
+        match self.desk(endpoint) {
             Some(desk) if has(&desk) => return Ok(now),
             Some(desk) if desk.empty_until > now => return Ok(desk.empty_until),
             Some(_) | None => {}
@@ -138,7 +138,7 @@ impl Pacer {
         Ok(now)
     }
 
-    fn look(&self, endpoint: Endpoint) -> Option<Desk> {
+    fn desk(&self, endpoint: Endpoint) -> Option<Desk> {
         let desks = self.desks.lock().unwrap_or_else(PoisonError::into_inner);
         desks.get(&endpoint).copied()
     }
@@ -307,7 +307,7 @@ mod tests {
             pacer.admit(Endpoint::Other).await.is_err(),
             "the ledger says so"
         );
-        // Somebody lifts it.
+        // An operator lifts it.
         ledger.bucket.lock().unwrap().0 = Bucket::default();
         tokio::time::advance(Duration::from_secs(60)).await;
         assert_eq!(pacer.admit(Endpoint::Other).await, Ok(()));

@@ -24,7 +24,7 @@ const MAX_SUBPROBLEMS: usize = 5;
 /// different subjects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Subject {
-    /// Registering, placing an order or asking for renewal information: no order exists yet.
+    /// Registering, placing an order or reading renewal information: no order exists yet.
     Account,
     /// Reading an order, its authorization or its certificate.
     Order,

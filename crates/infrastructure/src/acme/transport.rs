@@ -103,7 +103,7 @@ impl Transport {
         self.send(request).await
     }
 
-    /// The name by which CAA records allow the CA, if the directory was fetched and tells it.
+    /// The name by which CAA records allow the CA, if the directory was fetched and has it.
     pub(super) fn caa_identity(&self) -> Option<String> {
         self.0.directory.caa_identity(self.0.clock.now())
     }
@@ -229,9 +229,9 @@ impl Transport {
             .body(body.to_bytes())
             .send()
             .await
-            .map_err(told)?;
+            .map_err(call_fault)?;
         let mut body = BytesMut::new();
-        while let Some(chunk) = answer.chunk().await.map_err(told)? {
+        while let Some(chunk) = answer.chunk().await.map_err(call_fault)? {
             if body.len() + chunk.len() > MAX_ANSWER_BYTES {
                 return Err(Fault::Call(format!(
                     "the answer is longer than {MAX_ANSWER_BYTES} bytes"
@@ -306,7 +306,7 @@ impl Fault {
 
 /// The error with its causes, which is where reqwest keeps what happened.
 #[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
-fn told(error: reqwest::Error) -> Fault {
+fn call_fault(error: reqwest::Error) -> Fault {
     match local_fault::of_call(&error) {
         Some(reason) => Fault::Local(reason),
         None => Fault::Call(super::problem::tidy(&with_causes(&error))),

@@ -1,4 +1,4 @@
-//! Reading answers within bounds, and telling what is wrong with those that cannot be used.
+//! Reads answers within bounds, and describes what is wrong with those that cannot be used.
 
 use std::time::Duration;
 

@@ -111,7 +111,7 @@ fn details(failure: &Failure) -> Option<Map<String, Value>> {
 }
 
 /// The version after a report: from the entity tag, else from the domain in the body. `None` when
-/// neither tells it.
+/// neither has it.
 pub(super) async fn version(answer: Response, limit: usize) -> Option<u64> {
     #[derive(Deserialize)]
     struct Versioned {

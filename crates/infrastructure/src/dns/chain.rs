@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::query::{Answer, Reply, Upstream};
 
 /// CNAMEs followed before a chain counts as endless. A CA gives up there too: Unbound, which they
-/// use, restarts a question 11 times at most (`max-query-restarts`).
+/// use, restarts a query 11 times at most (`max-query-restarts`).
 const MAX_HOPS: usize = 10;
 /// The longest text that is kept of a name; only names with escapes are longer.
 const MAX_NAME_CHARS: usize = 253;
@@ -93,7 +93,7 @@ pub(super) async fn follow_chain(
     let mut chain = Chain::from(host);
     loop {
         let before = chain.hops.len();
-        let answer = match upstream.ask(&chain.end, kind, deadline).await {
+        let answer = match upstream.send(&chain.end, kind, deadline).await {
             Reply::Answer(answer) => answer,
             Reply::Refused => return chain.ends_with(DnsAnswer::Refused),
             Reply::Timeout => return chain.ends_with(DnsAnswer::Timeout),
@@ -158,14 +158,14 @@ pub(super) fn outcome_of(host: &Name, answer: &Answer) -> Outcome {
     }
 }
 
-/// After SERVFAIL: walks the CNAMEs one question at a time, which a resolver answers without
-/// looking at the target. Finds the loop if there is one; else the chain shows how far the name's
+/// After SERVFAIL: walks the CNAMEs one query at a time, which a resolver answers without
+/// checking the target. Finds the loop if there is one; else the chain shows how far the name's
 /// servers answer.
 async fn trace(upstream: &Upstream, host: &Name, deadline: Instant) -> Outcome {
     let mut chain = Chain::from(host);
     loop {
         let before = chain.hops.len();
-        let answer = match upstream.ask(&chain.end, RecordType::CNAME, deadline).await {
+        let answer = match upstream.send(&chain.end, RecordType::CNAME, deadline).await {
             Reply::Answer(answer) => answer,
             Reply::Local(detail) => return chain.ends_with(DnsAnswer::Local { detail }),
             Reply::ServFail | Reply::Refused | Reply::Timeout => {

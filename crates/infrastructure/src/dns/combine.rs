@@ -8,7 +8,7 @@ use super::chain::Outcome;
 
 /// Combines both families. Addresses of either count, even if the other lookup failed, since a CA
 /// continues with one family. With different chains, the families stay apart. Without addresses, a
-/// local fault leaves the name unknown. A loop or a missing name is a fact about the name, even if
+/// local fault leaves the name unknown. A loop or a missing name is true of the name, even if
 /// the other lookup failed (RFC 8020 §2). "No data" counts only if both families say so, because
 /// the family that failed might have an address.
 pub(super) fn combine(resolver: SocketAddr, v4: Outcome, v6: Outcome) -> DnsObservation {

@@ -1,4 +1,4 @@
-//! One question to one resolver, with its whole answer.
+//! One query to one resolver, with its whole answer.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 use super::DnsSettings;
 use super::sockets::{LocalFaults, Sockets};
 
-/// The reply to a question.
+/// The reply to a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reply {
     /// NOERROR or NXDOMAIN, with the records of the answer section.
@@ -57,10 +57,10 @@ impl From<DnsResponse> for Answer {
     }
 }
 
-/// The way to one resolver. Holds no cache; equal questions at the same moment share one packet.
+/// The way to one resolver. Holds no cache; equal queries at the same moment share one packet.
 pub(crate) struct Upstream {
     pool: NameServerPool<Sockets>,
-    /// For resolvers that do not take EDNS: apart, so that no question shares a packet with one
+    /// For resolvers that do not take EDNS: apart, so that no query shares a packet with one
     /// that has it.
     plain_pool: NameServerPool<Sockets>,
     faults: LocalFaults,
@@ -107,7 +107,7 @@ impl Upstream {
     }
 
     /// Asks once; follows nothing. Comes back by `deadline` at the latest.
-    pub(crate) async fn ask(&self, name: &Name, kind: RecordType, deadline: Instant) -> Reply {
+    pub(crate) async fn send(&self, name: &Name, kind: RecordType, deadline: Instant) -> Reply {
         let begin = Instant::now();
         // Room for a second transport after a truncated answer, within the deadline.
         let latest = deadline.min(begin + self.query_timeout * 2);

@@ -1,4 +1,4 @@
-//! The resolver's sockets, watched for faults of our own machine: the resolver library tells only
+//! The resolver's sockets, watched for faults of our own machine: the resolver library reports only
 //! that no connection came about.
 
 use std::future::Future;

@@ -171,7 +171,7 @@ fn bound(context: SecretContext<'_>, key_id: &str, layer: Layer) -> Vec<u8> {
 /// Nonce, ciphertext and tag, in this order.
 fn encrypt(key: &[u8], bound: &[u8], plain: &[u8]) -> Result<Vec<u8>, VaultError> {
     let key = RandomizedNonceKey::new(&AES_256_GCM_SIV, key).map_err(|_| VaultError::Cipher)?;
-    // Room for the tag from the start: a buffer that grew would leave its plain text behind.
+    // Room for the tag from the start: a buffer that grew would leave its plain text in memory.
     let mut buffer = Vec::with_capacity(plain.len() + TAG_BYTES);
     buffer.extend_from_slice(plain);
     let nonce = key

@@ -1,4 +1,4 @@
-//! Key files: made once for the embedded default, read with a look at who else may.
+//! Key files: made once for the embedded default, read with a check of their permissions.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -76,7 +76,7 @@ pub fn create_key_file(path: &Path) -> Result<(), KeyFileError> {
     create_private_file(path, line.as_bytes()).map_err(failed)
 }
 
-/// Reads a key file that nobody else may read.
+/// Reads a key file that no other user may read.
 pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
     let failed = |source| KeyFileError::Io {
         path: path.to_owned(),
@@ -92,7 +92,7 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
     if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
         return Err(not_text());
     }
-    // The whole room at once: a buffer that grew would leave keys behind.
+    // The whole room at once: a buffer that grew would leave copies of keys in memory.
     let room = usize::try_from(metadata.len()).unwrap_or(0) + 1;
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
     file.take(metadata.len())
