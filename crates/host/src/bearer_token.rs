@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use crate::Secret;
 
 /// A token by its SHA-256. Digests have one length and are compared in constant time, so a refusal
-/// tells nothing about the token, not even how long it is.
+/// reveals nothing about the token, not even how long it is.
 #[derive(Debug, Clone)]
 pub struct BearerToken(Digest);
 

@@ -83,7 +83,7 @@ impl CarefulClock {
         let (steady, machine) = (self.steady.now_unix_micros(), now_unix_micros());
         let (belief, news) = {
             let mut belief = self.belief.lock().unwrap_or_else(PoisonError::into_inner);
-            let news = belief.look(steady, machine);
+            let news = belief.compare(steady, machine);
             (*belief, news)
         };
         let jump_ms = || (machine - steady - belief.ahead) / 1000;
@@ -99,7 +99,7 @@ impl CarefulClock {
 }
 
 impl Belief {
-    fn look(&mut self, steady: i64, machine: i64) -> News {
+    fn compare(&mut self, steady: i64, machine: i64) -> News {
         let near = |a: i64, b: i64| (a - b).abs() <= DRIFT;
         let seen = machine - steady;
         if near(seen, self.ahead) {
@@ -156,7 +156,7 @@ mod tests {
         let mut belief = Belief::default();
         for second in 0..1000 {
             let steady = second * SECOND;
-            assert_eq!(belief.look(steady, steady + second * 1000), News::None);
+            assert_eq!(belief.compare(steady, steady + second * 1000), News::None);
         }
         assert_eq!(belief.ahead, 999_000);
     }
@@ -165,10 +165,13 @@ mod tests {
     fn a_jump_that_is_taken_back_is_never_seen() {
         for jump in [-HOUR, 24 * HOUR] {
             let mut belief = Belief::default();
-            assert_eq!(belief.look(0, jump), News::Jumped);
-            assert_eq!(belief.look(PROBATION - 1, PROBATION - 1 + jump), News::None);
+            assert_eq!(belief.compare(0, jump), News::Jumped);
+            assert_eq!(
+                belief.compare(PROBATION - 1, PROBATION - 1 + jump),
+                News::None
+            );
             assert_eq!(belief.ahead, 0);
-            assert_eq!(belief.look(PROBATION, PROBATION), News::None);
+            assert_eq!(belief.compare(PROBATION, PROBATION), News::None);
             assert_eq!(belief, Belief::default());
         }
     }
@@ -176,11 +179,11 @@ mod tests {
     #[test]
     fn a_jump_that_stands_is_believed_after_a_while_and_a_second_one_begins_anew() {
         let mut belief = Belief::default();
-        assert_eq!(belief.look(0, HOUR), News::Jumped);
-        assert_eq!(belief.look(SECOND, SECOND - HOUR), News::Jumped);
-        assert_eq!(belief.look(PROBATION, PROBATION - HOUR), News::None);
+        assert_eq!(belief.compare(0, HOUR), News::Jumped);
+        assert_eq!(belief.compare(SECOND, SECOND - HOUR), News::Jumped);
+        assert_eq!(belief.compare(PROBATION, PROBATION - HOUR), News::None);
         assert_eq!(
-            belief.look(PROBATION + SECOND, PROBATION + SECOND - HOUR),
+            belief.compare(PROBATION + SECOND, PROBATION + SECOND - HOUR),
             News::Believed
         );
         assert_eq!(belief.ahead, -HOUR);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 const LONGEST: Duration = Duration::from_secs(36_500 * 86_400);
 
 /// A duration written with a unit (`500ms`, `30s`, `5m`, `6h`, `7d`, `1h30m`) or as a .NET
-/// `TimeSpan` (`00:00:30`, `7.00:00:00`). It is written back with the largest units that tell it
+/// `TimeSpan` (`00:00:30`, `7.00:00:00`). It is written back with the largest units that express it
 /// exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct HumanDuration(Duration);

@@ -2,7 +2,7 @@
 //!
 //! Connections are bounded per listener and per client address. Connections that are not
 //! authenticated yet have a small pool and a short timeout of their own. At a bound, the connection
-//! that has been silent longest is closed, so a flood of idle connections keeps nobody out. All
+//! that has been idle longest is closed, so a flood of idle connections keeps no client out. All
 //! bounds are in [`ServerLimits`].
 
 mod limits;

@@ -3,7 +3,7 @@
 //!
 //! A process first reads its [`settings`] from files and environment variables, by the rules of
 //! .NET's configuration. Then it starts [`telemetry`], and takes from [`shutdown`] the token that
-//! tells it to drain. It serves HTTP within the bounds of [`http_server`]. Callers show a
+//! signals it to drain. It serves HTTP within the bounds of [`http_server`]. Callers show a
 //! [`BearerToken`] or, by [`mutual_tls`], a certificate. The system clock and the operating
 //! system's randomness are read here and nowhere else ([`clock`], [`randomness`]); other crates
 //! wrap these functions in their ports. Types that settings are made of live here too:

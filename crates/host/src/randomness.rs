@@ -14,7 +14,7 @@ pub fn fill(buffer: &mut [u8]) {
     rand::rng().fill_bytes(buffer);
 }
 
-/// This many random bytes in lower-case hex: a secret, or a name that nobody else uses.
+/// This many random bytes in lower-case hex: a secret, or a unique name.
 pub fn hex(bytes: usize) -> String {
     let mut random = vec![0; bytes];
     fill(&mut random);

@@ -59,7 +59,7 @@ impl Secret {
         self.0.expose_secret()
     }
 
-    /// Whether it can be a bearer token (RFC 6750 §2.1) that nobody guesses, as [`TOKEN_RULE`]
+    /// Whether it can be a bearer token (RFC 6750 §2.1) that cannot be guessed, as [`TOKEN_RULE`]
     /// says.
     pub fn is_usable_token(&self) -> bool {
         let text = self.expose();

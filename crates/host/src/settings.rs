@@ -56,7 +56,7 @@ const ENVIRONMENT_VARIABLES: [&str; 3] = [
     "ASPNETCORE_ENVIRONMENT",
 ];
 
-/// Where settings are looked for.
+/// Where settings are read from.
 #[derive(Debug, Clone)]
 pub struct Loader {
     base: PathBuf,
@@ -67,7 +67,7 @@ pub struct Loader {
 }
 
 /// A list of sections: its key, and the keys in each of its sections. The template, where the list
-/// is empty, does not tell them.
+/// is empty, does not show them.
 pub type ListOf = (&'static str, &'static [&'static str]);
 
 /// Settings and where they came from.

@@ -13,7 +13,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub enum Format {
     /// [`Format::Pretty`] when standard output is a terminal, else [`Format::Json`].
@@ -65,15 +65,15 @@ pub fn init(format: Format, level: Option<&str>) -> Result<(), TelemetryError> {
         Format::Json => false,
         Format::Pretty => true,
     };
-    let look = if pretty {
+    let style = if pretty {
         let (no_color, term) = (std::env::var_os("NO_COLOR"), std::env::var_os("TERM"));
-        Look::Lines {
+        Style::Lines {
             colour: is_terminal && wants_colour(no_color.as_deref(), term.as_deref()),
         }
     } else {
-        Look::Json
+        Style::Json
     };
-    subscriber(look, filter, io::stdout)
+    subscriber(style, filter, io::stdout)
         .try_init()
         .map_err(|_| TelemetryError::Twice)
 }
@@ -90,7 +90,7 @@ pub fn init_file(path: &std::path::Path, level: Option<&str>) -> Result<(), Tele
         source,
     })?;
     subscriber(
-        Look::Json,
+        Style::Json,
         chosen_filter(level)?,
         std::sync::Mutex::new(file),
     )
@@ -117,22 +117,22 @@ pub fn check_level(level: &str) -> Result<(), TelemetryError> {
 }
 
 #[derive(Clone, Copy)]
-enum Look {
+enum Style {
     Json,
     Lines { colour: bool },
 }
 
-fn subscriber<W>(look: Look, filter: EnvFilter, writer: W) -> Box<dyn Subscriber + Send + Sync>
+fn subscriber<W>(style: Style, filter: EnvFilter, writer: W) -> Box<dyn Subscriber + Send + Sync>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(writer);
-    match look {
-        Look::Json => {
+    match style {
+        Style::Json => {
             Box::new(registry.with(layer.json().flatten_event(true).with_span_list(false)))
         }
-        Look::Lines { colour } => Box::new(registry.with(layer.compact().with_ansi(colour))),
+        Style::Lines { colour } => Box::new(registry.with(layer.compact().with_ansi(colour))),
     }
 }
 

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 const TOKEN: &str = "0123456789abcdef";
 
 struct Server {
@@ -82,7 +82,7 @@ impl Server {
             "GET /guarded HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
         );
         let stream = self.send(head.as_bytes()).await;
-        let arrival = timeout(PATIENCE, self.guarded.acquire()).await;
+        let arrival = timeout(TIMEOUT, self.guarded.acquire()).await;
         arrival.expect("the request arrives").unwrap().forget();
         stream
     }
@@ -97,7 +97,7 @@ impl Server {
 /// Everything until the server closes.
 async fn until_closed(mut stream: TcpStream) -> String {
     let mut text = Vec::new();
-    let read = timeout(PATIENCE, stream.read_to_end(&mut text)).await;
+    let read = timeout(TIMEOUT, stream.read_to_end(&mut text)).await;
     read.expect("the server closes the connection in time").ok();
     String::from_utf8(text).unwrap()
 }
@@ -172,7 +172,7 @@ async fn at_the_stop_running_requests_finish_and_idle_connections_close() {
     assert_eq!(until_closed(idle).await, "");
     server.release.notify_one();
     assert!(until_closed(running).await.ends_with("slow"));
-    timeout(PATIENCE, server.task)
+    timeout(TIMEOUT, server.task)
         .await
         .expect("the server ends")
         .unwrap();
@@ -192,7 +192,7 @@ async fn a_request_that_never_ends_does_not_hold_the_stop_for_ever() {
     let _running = server.send(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n").await;
     server.arrived.notified().await;
     server.stop.cancel();
-    timeout(PATIENCE, server.task)
+    timeout(TIMEOUT, server.task)
         .await
         .expect("the server ends")
         .unwrap();
@@ -206,11 +206,11 @@ async fn a_connection_without_a_request_is_closed_soon_although_idle_ones_are_ke
         ..ServerLimits::default()
     };
     let server = server(limits).await;
-    let silent = server.send(b"").await;
+    let idle = server.send(b"").await;
     let half = server.send(b"GET / HTT").await;
     let request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
     let mut kept = server.send(request).await;
-    for stream in [silent, half] {
+    for stream in [idle, half] {
         assert_eq!(until_closed(stream).await, "");
     }
     // Later than the bound of the other two.
@@ -218,7 +218,7 @@ async fn a_connection_without_a_request_is_closed_soon_although_idle_ones_are_ke
     let mut answers = String::new();
     while answers.matches("hello").count() < 2 {
         let mut buffer = [0; 1024];
-        let length = timeout(PATIENCE, kept.read(&mut buffer))
+        let length = timeout(TIMEOUT, kept.read(&mut buffer))
             .await
             .unwrap()
             .unwrap();
@@ -234,20 +234,20 @@ async fn the_connection_that_is_idle_longest_makes_room_for_a_client_with_a_requ
         ..ServerLimits::default()
     };
     let server = server(limits).await;
-    let mut silent = Vec::new();
+    let mut idle = Vec::new();
     for _ in 0..8 {
-        silent.push(server.send(b"").await);
+        idle.push(server.send(b"").await);
     }
     assert!(
         until_closed(server.send(CLOSING).await)
             .await
             .ends_with("hello")
     );
-    assert_eq!(until_closed(silent.remove(0)).await, "");
+    assert_eq!(until_closed(idle.remove(0)).await, "");
 }
 
 #[tokio::test]
-async fn wrong_tokens_keep_out_nobody_behind_the_same_address() {
+async fn wrong_tokens_keep_out_no_client_of_the_same_address() {
     let server = server(ServerLimits::default()).await;
     let mut wrong = Vec::new();
     for _ in 0..300 {

@@ -252,7 +252,7 @@ fn the_environment_is_production_unless_a_variable_names_another() {
 }
 
 #[test]
-fn secrets_and_texts_that_look_like_something_else_stay_texts() {
+fn secrets_and_texts_in_the_form_of_something_else_stay_texts() {
     for text in ["0123456", "{x=1}", "true", "1e5", "[1]", "null", " padded "] {
         let settings = from_variables(&[
             ("CabinetApi__Token", text),
@@ -470,28 +470,28 @@ fn a_bad_value_names_key_source_what_was_found_and_what_is_expected() {
         ("CabinetApi__Timeout", "30"),
         ("Dns__Names", "a,b"),
     ]);
-    let told = |key: &str, words: &[&str]| {
+    let problem_contains = |key: &str, words: &[&str]| {
         let name = key.replace(':', "__");
         let start = format!("{key} (environment variable {name}): ");
         let message = messages.iter().find(|message| message.starts_with(&start));
         let message = message.unwrap_or_else(|| panic!("nothing about {key} in {messages:#?}"));
         assert!(words.iter().all(|word| message.contains(word)), "{message}");
     };
-    told(
+    problem_contains(
         "CabinetApi:Follow",
         &["found \"yes\"", "expected true or false"],
     );
-    told("CabinetApi:Port", &["70000", "expected u16"]);
-    told("CabinetApi:Ratio", &["found \"nan\"", "expected a number"]);
-    told(
+    problem_contains("CabinetApi:Port", &["70000", "expected u16"]);
+    problem_contains("CabinetApi:Ratio", &["found \"nan\"", "expected a number"]);
+    problem_contains(
         "CabinetApi:Retries",
         &["found \"many\"", "expected a whole number"],
     );
-    told(
+    problem_contains(
         "CabinetApi:Timeout",
         &["\"30\" is not a duration", "a unit is missing"],
     );
-    told("Dns:Names", &["found \"a,b\"", "Dns__Names__0"]);
+    problem_contains("Dns:Names", &["found \"a,b\"", "Dns__Names__0"]);
     assert_eq!(messages.len(), 6, "{messages:#?}");
 }
 

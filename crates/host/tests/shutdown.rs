@@ -75,9 +75,9 @@ impl Process {
 
     fn exit(self) -> ExitStatus {
         let (pid, mut child) = (self.child.id(), self.child);
-        let (tell, told) = mpsc::channel();
-        let waiter = thread::spawn(move || tell.send(child.wait().unwrap()));
-        let status = told.recv_timeout(Duration::from_secs(20));
+        let (sender, receiver) = mpsc::channel();
+        let waiter = thread::spawn(move || sender.send(child.wait().unwrap()));
+        let status = receiver.recv_timeout(Duration::from_secs(20));
         if status.is_err() {
             send("KILL", pid);
         }

@@ -1,6 +1,6 @@
 //! The open connections of a listener, and the choice of the one that makes room for a newcomer.
 //!
-//! A newcomer never queues behind connections that say nothing: at a bound, the connection that has
+//! A newcomer never waits for idle connections: at a bound, the connection that has
 //! been waiting longest for its client is closed. Connections with a request under way are never
 //! closed for a newcomer. One whose answer is only delayed is closed before any other of its peer.
 
@@ -239,9 +239,9 @@ mod tests {
     fn among_peers_with_equally_many_the_connection_that_waits_longest_makes_room() {
         for newcomer in [0, 255] {
             let mut register = Register::new(BOUNDS);
-            let silent = [11, 12, 13, 14].map(|last| admit(&mut register, last, Stage::Unproven));
+            let idle = [11, 12, 13, 14].map(|last| admit(&mut register, last, Stage::Unproven));
             let newest = admit(&mut register, newcomer, Stage::Unproven);
-            for (last, oldest) in (20..).zip(&silent) {
+            for (last, oldest) in (20..).zip(&idle) {
                 assert!(admit(&mut register, last, Stage::Unproven).made_room);
                 assert!(oldest.evicted.is_cancelled() && !newest.evicted.is_cancelled());
             }
@@ -254,9 +254,9 @@ mod tests {
             unproven_per_peer: 12,
             ..BOUNDS
         });
-        let silent = [11, 12].map(|last| admit(&mut register, last, Stage::Unproven));
+        let idle = [11, 12].map(|last| admit(&mut register, last, Stage::Unproven));
         let usual = [(); 3].map(|()| admit(&mut register, 1, Stage::Unproven));
-        for (last, oldest) in (20..).zip(&silent) {
+        for (last, oldest) in (20..).zip(&idle) {
             assert!(admit(&mut register, last, Stage::Unproven).made_room);
             assert!(oldest.evicted.is_cancelled());
         }

@@ -171,7 +171,8 @@ fn read(path: &Path) -> Result<Zeroizing<String>, TlsError> {
         path: path.to_owned(),
         source,
     };
-    // Room for all of it from the beginning: a buffer that grows leaves pieces of a key behind.
+    // Room for all of it from the beginning: a buffer that grows leaves copies of parts of a key in
+    // memory.
     let file = File::open(path).map_err(unreadable)?;
     let length = file
         .metadata()

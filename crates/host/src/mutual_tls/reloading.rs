@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::material::{Material, Texts};
 use super::{TlsError, TlsFiles};
 
-/// How often the files are looked at.
+/// How often the files are read.
 const WATCH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How one side's certificate is.
@@ -31,7 +31,7 @@ pub(super) struct Reloading<T> {
 
 struct Current<T> {
     made: Arc<T>,
-    /// Of the files last looked at, usable or not.
+    /// Of the files last read, usable or not.
     seen: Option<Vec<u8>>,
     state: State,
 }
@@ -69,7 +69,7 @@ impl<T> Reloading<T> {
         current.state.clone()
     }
 
-    /// Looks at the files, and takes them over if they are others than before.
+    /// Reads the files, and takes them over if they are others than before.
     pub(super) fn refresh(&self) {
         let read = Texts::read(&self.files);
         let seen = read.as_ref().ok().map(|texts| bytes(&texts.digest()));

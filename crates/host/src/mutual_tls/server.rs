@@ -34,7 +34,7 @@ impl ServerTls {
         self.0.state()
     }
 
-    /// Looks at the files, and takes them over if they changed.
+    /// Reads the files, and takes them over if they changed.
     pub fn refresh(&self) {
         self.0.refresh();
     }

@@ -15,7 +15,7 @@ pub(super) struct Applied {
     pub(super) value: Value,
     /// Which source set each key.
     pub(super) origins: BTreeMap<String, Origin>,
-    /// Keys for which the template could not tell a text from a number or a truth value.
+    /// Keys for which the template could not distinguish a text from a number or a truth value.
     pub(super) undecided: BTreeSet<String>,
 }
 

@@ -59,7 +59,7 @@ fn reread(value: &mut Value, path: &[String]) -> bool {
     })
 }
 
-/// The list elements that were taken out, as their paths in the source: those behind them have
+/// The list elements that were taken out, as their paths in the source: those after them have
 /// moved up.
 #[derive(Default)]
 struct Removed(BTreeSet<(Vec<String>, usize)>);

@@ -63,6 +63,6 @@ fn parts_of(name: &str, template: &Value) -> Option<Vec<String>> {
         below = found.map(|(_, below)| below);
     }
     let (_, section) = member(template.as_object()?, &parts[0])?;
-    // A variable such as HTTP or LOGGING that has no second part is somebody else's.
+    // A variable such as HTTP or LOGGING that has no second part belongs to another program.
     (parts.len() > 1 || !(section.is_object() || section.is_array())).then_some(parts)
 }

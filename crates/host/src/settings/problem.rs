@@ -24,7 +24,7 @@ pub enum Problem {
         /// The fault and its place.
         what: String,
     },
-    /// Nobody knows this key.
+    /// The key is unknown.
     UnknownKey {
         /// The full key.
         key: String,

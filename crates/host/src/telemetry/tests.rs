@@ -16,10 +16,12 @@ impl Write for Buffer {
 }
 
 /// The log of `emit` under this filter.
-fn logged(look: Look, filter: &str, emit: impl FnOnce()) -> String {
+fn logged(style: Style, filter: &str, emit: impl FnOnce()) -> String {
     let buffer = Buffer::default();
     let writer = buffer.clone();
-    let subscriber = subscriber(look, filter::build(filter).unwrap(), move || writer.clone());
+    let subscriber = subscriber(style, filter::build(filter).unwrap(), move || {
+        writer.clone()
+    });
     tracing::subscriber::with_default(subscriber, emit);
     String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap()
 }
@@ -38,7 +40,7 @@ fn every_library_at_every_level() {
 
 #[test]
 fn a_json_line_has_time_level_target_message_and_the_fields_beside_them() {
-    let text = logged(Look::Json, "info", || {
+    let text = logged(Style::Json, "info", || {
         let span = tracing::info_span!("step", domain.id = "d-1");
         let _entered = span.enter();
         tracing::warn!(attempt = 3, code = "DNS_TIMEOUT", "no answer\nyet");
@@ -57,7 +59,7 @@ fn a_json_line_has_time_level_target_message_and_the_fields_beside_them() {
 #[test]
 fn lines_for_people_are_no_json_and_have_colour_only_on_a_terminal() {
     for colour in [true, false] {
-        let text = logged(Look::Lines { colour }, "info", || tracing::info!("hello"));
+        let text = logged(Style::Lines { colour }, "info", || tracing::info!("hello"));
         assert!(text.contains("hello") && !text.starts_with('{'), "{text}");
         assert_eq!(text.contains('\u{1b}'), colour, "{text}");
     }
@@ -65,7 +67,7 @@ fn lines_for_people_are_no_json_and_have_colour_only_on_a_terminal() {
 
 #[test]
 fn at_trace_level_our_own_events_are_logged_but_no_library_prints_bytes() {
-    let text = logged(Look::Json, "trace", || {
+    let text = logged(Style::Json, "trace", || {
         tracing::trace!("ours");
         tracing::trace!(target: "dps_store::lease", "ours too");
         tracing::trace!(target: "haproxy_domain_agent", "ours as well");
@@ -77,25 +79,25 @@ fn at_trace_level_our_own_events_are_logged_but_no_library_prints_bytes() {
 }
 
 #[test]
-fn by_default_libraries_log_only_warnings_and_an_error_level_silences_those_too() {
-    let text = logged(Look::Json, "Information", every_library_at_every_level);
+fn by_default_libraries_log_only_warnings_and_an_error_level_drops_those_too() {
+    let text = logged(Style::Json, "Information", every_library_at_every_level);
     assert!(
         !text.contains("news of") && text.matches("trouble of").count() == 7,
         "{text}"
     );
     assert_eq!(
-        logged(Look::Json, "error", every_library_at_every_level),
+        logged(Style::Json, "error", every_library_at_every_level),
         ""
     );
-    assert_eq!(logged(Look::Json, "None", || tracing::error!("ours")), "");
+    assert_eq!(logged(Style::Json, "None", || tracing::error!("ours")), "");
 }
 
 #[test]
 fn a_directive_that_names_a_library_is_obeyed() {
-    let text = logged(Look::Json, "info,sqlx=debug", every_library_at_every_level);
+    let text = logged(Style::Json, "info,sqlx=debug", every_library_at_every_level);
     assert_eq!(text.matches("bytes of sqlx::query").count(), 1, "{text}");
     assert_eq!(text.matches("bytes of").count(), 1, "{text}");
-    let text = logged(Look::Json, "dps_host=debug", || tracing::debug!("ours"));
+    let text = logged(Style::Json, "dps_host=debug", || tracing::debug!("ours"));
     assert!(text.contains("ours"), "{text}");
 }
 
