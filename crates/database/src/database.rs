@@ -25,7 +25,7 @@ pub enum Pools {
     },
 }
 
-/// The database behind a store. Clones share the connections.
+/// The database of a store. Clones share the connections.
 pub struct Database<E> {
     pools: Pools,
     errors: PhantomData<fn() -> E>,
@@ -47,7 +47,7 @@ impl<E> fmt::Debug for Database<E> {
 }
 
 impl<E> Database<E> {
-    /// The database behind these connections.
+    /// The database of these connections.
     pub const fn new(pools: Pools) -> Self {
         Self {
             pools,

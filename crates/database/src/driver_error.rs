@@ -11,7 +11,7 @@ pub struct DriverError {
     text: String,
     /// The server's SQLSTATE, if the server said anything.
     code: Option<String>,
-    is_silent: bool,
+    is_unreachable: bool,
     is_transient: bool,
 }
 
@@ -26,7 +26,7 @@ impl DriverError {
         Self {
             text: format!("no answer within {} s", bound.as_secs()),
             code: None,
-            is_silent: true,
+            is_unreachable: true,
             is_transient: true,
         }
     }
@@ -36,9 +36,9 @@ impl DriverError {
         self.is_transient
     }
 
-    /// Whether nobody answered at all.
-    pub(crate) const fn is_silent(&self) -> bool {
-        self.is_silent
+    /// Whether the server did not answer at all.
+    pub(crate) const fn is_unreachable(&self) -> bool {
+        self.is_unreachable
     }
 
     /// Returns what an operator can do about a server that refuses a connection.
@@ -67,7 +67,7 @@ impl From<sqlx::Error> for DriverError {
         let said = |text: String| Self {
             text,
             code: None,
-            is_silent: false,
+            is_unreachable: false,
             is_transient: false,
         };
         match error {
@@ -79,12 +79,12 @@ impl From<sqlx::Error> for DriverError {
                 ..said(error.message().to_owned())
             },
             sqlx::Error::Io(error) => Self {
-                is_silent: true,
+                is_unreachable: true,
                 is_transient: true,
                 ..said(in_words(&error))
             },
             sqlx::Error::PoolTimedOut => Self {
-                is_silent: true,
+                is_unreachable: true,
                 is_transient: true,
                 ..said("no connection became free in time".to_owned())
             },

@@ -44,7 +44,7 @@ pub enum DumpError {
         #[source]
         source: io::Error,
     },
-    /// The server does not let us look.
+    /// The server refuses the query.
     #[error("cannot read the version of the server at {place}: {reason}")]
     Server {
         /// The server's host and port.
@@ -58,7 +58,7 @@ pub enum DumpError {
          (Debian and Ubuntu: postgresql-client-{major}), or name the program with --pg-dump"
     )]
     Missing {
-        /// The program, as it was looked for.
+        /// The program, as it was searched for.
         program: String,
         /// The server's major version.
         major: u32,
@@ -77,7 +77,7 @@ pub enum DumpError {
         /// The server's major version.
         major: u32,
     },
-    /// The program does not tell a version of PostgreSQL.
+    /// The program does not print a version of PostgreSQL.
     #[error("{program} does not print its version, but: {said}")]
     NoVersion {
         /// The program.
@@ -126,7 +126,7 @@ pub async fn dump_postgres(
     to: &Path,
 ) -> Result<Dump, DumpError> {
     let login = Login::new(&server.options)?;
-    let (major, tables) = look(&server.options, &login).await?;
+    let (major, tables) = inspect(&server.options, &login).await?;
     let pg_dump = programs.pg_dump(major)?;
     pg_dump.require_version(major).await?;
     let pg_restore = programs.pg_restore(major)?;
@@ -159,13 +159,16 @@ pub async fn dump_postgres(
 }
 
 /// The server's major version, and the names of the tables.
-async fn look(options: &PgConnectOptions, login: &Login) -> Result<(u32, Vec<String>), DumpError> {
+async fn inspect(
+    options: &PgConnectOptions,
+    login: &Login,
+) -> Result<(u32, Vec<String>), DumpError> {
     let place = format!("{}:{}", options.get_host(), options.get_port());
     let failed = |reason: String| DumpError::Server {
         place: place.clone(),
         reason: login.without_password(&reason),
     };
-    let look = async {
+    let queries = async {
         let mut connection = options.connect().await?;
         let version: String = sqlx::query_scalar("SHOW server_version_num")
             .fetch_one(&mut connection)
@@ -176,7 +179,7 @@ async fn look(options: &PgConnectOptions, login: &Login) -> Result<(u32, Vec<Str
         connection.close().await?;
         Ok::<_, sqlx::Error>((version, tables))
     };
-    let (version, tables) = tokio::time::timeout(CONNECT_TIMEOUT, look)
+    let (version, tables) = tokio::time::timeout(CONNECT_TIMEOUT, queries)
         .await
         .map_err(|_| failed("no answer in time".to_owned()))?
         .map_err(|error| failed(error.to_string()))?;

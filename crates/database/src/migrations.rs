@@ -201,7 +201,7 @@ fn compare(applied: &[i64], scripts: &[Script]) -> Result<(), SchemaError> {
     Err(SchemaError::Older { found, wanted })
 }
 
-/// Whether nobody has migrated yet.
+/// Whether no migration was applied yet.
 fn is_missing_table(error: &sqlx::Error) -> bool {
     let Some(error) = error.as_database_error() else {
         return false;

@@ -61,12 +61,12 @@ pub enum ConnectError {
         #[source]
         source: std::io::Error,
     },
-    /// Nobody answers.
+    /// The server does not answer.
     #[error(
         "the database at {place} does not answer: {reason}; start it, or correct the host and port in the \
          connection string"
     )]
-    Silent {
+    Unreachable {
         /// The server's host and port, or the file.
         place: String,
         /// The system's reason.
@@ -89,8 +89,8 @@ impl ConnectError {
     pub(crate) fn new(place: impl Into<String>, error: sqlx::Error) -> Self {
         let (place, error) = (place.into(), DriverError::from(error));
         let reason = error.to_string();
-        if error.is_silent() {
-            return Self::Silent { place, reason };
+        if error.is_unreachable() {
+            return Self::Unreachable { place, reason };
         }
         let remedy = error.remedy();
         Self::Refused {

@@ -174,7 +174,7 @@ fn postgres_url(text: &str) -> Result<Target, ConnectionStringError> {
         expected: "postgres://user:password@host:port/database?sslmode=…, special characters percent-encoded",
     };
     let query = text.split_once('?').map_or("", |(_, query)| query);
-    // Then the question mark stands in the password, and what looks like a key is a part of it.
+    // Then the question mark stands in the password, and the apparent key is a part of it.
     if query.contains('@') {
         return Err(bad());
     }

@@ -6,7 +6,7 @@ use sqlx::postgres::PgSslMode;
 
 use crate::target::Target;
 
-/// The connection leaves this machine, and nobody proves that the right server answers.
+/// The connection leaves this machine, without a proof that the right server answers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "connects to {host} with sslmode={mode}, which does not verify the server: an attacker in between \

@@ -95,7 +95,7 @@ impl Login {
     }
 
     /// A password file that is in memory alone, if there is a password. `libpq` takes only a file
-    /// that nobody else can read.
+    /// that no other user can read.
     pub(super) fn password_file(&self) -> io::Result<Option<File>> {
         let Some(password) = &self.password else {
             return Ok(None);

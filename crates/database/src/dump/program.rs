@@ -17,7 +17,7 @@ const MAX_SAID_BYTES: u64 = 4 * 1024;
 /// Bytes kept of what a program prints: the contents of a dump have a line for each object.
 const MAX_PRINTED_BYTES: u64 = 16 * 1024 * 1024;
 
-/// All that a program gets of our environment. The rest may hold secrets of the service.
+/// All that a program gets of our environment. All else may hold secrets of the service.
 const INHERITED: [&str; 4] = ["PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH"];
 
 /// Where `pg_dump` and its siblings are.
@@ -154,7 +154,7 @@ async fn head<R: AsyncRead + Unpin>(stream: Option<R>, most: u64) -> String {
         return String::new();
     };
     let mut kept = Vec::new();
-    // A stream that breaks off ends the program, whose status tells more.
+    // A stream that breaks off ends the program, whose status has the reason.
     let _ = (&mut stream).take(most).read_to_end(&mut kept).await;
     let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
     String::from_utf8_lossy(&kept).into_owned()
