@@ -46,7 +46,7 @@ pub enum ChainError {
     },
 }
 
-/// The facts in the leaf certificate.
+/// The parsed data of the leaf certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leaf {
     /// SHA-256 of the DER in lower-case hex: the project's **fingerprint**.
@@ -102,7 +102,7 @@ impl CertificateChain {
         text
     }
 
-    /// The facts in the leaf certificate.
+    /// The parsed data of the leaf certificate.
     pub const fn leaf(&self) -> &Leaf {
         &self.leaf
     }

@@ -214,7 +214,7 @@ impl FromStr for PeerName {
                 && !label.starts_with('-')
                 && !label.ends_with('-')
         };
-        // A text that looks like an address but is none must not become a name.
+        // A text in the form of an address that is none must not become a name.
         let is_number = text
             .bytes()
             .all(|byte| byte.is_ascii_digit() || byte == b'.');
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn an_authority_that_was_read_back_goes_on_and_nothing_outlives_it() {
+    fn an_authority_that_was_read_back_continues_and_nothing_outlives_it() {
         let made = PrivateAuthority::create("fleet", START, END).unwrap();
         let chain = CertificateChain::from_pem(&made.chain().to_pem()).unwrap();
         let key = CertificateKey::from_pkcs8(made.key().pkcs8_der()).unwrap();
