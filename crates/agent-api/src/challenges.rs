@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Where a CA looks for the key authorization; the token follows.
+/// The path at which a CA reads the key authorization; the token follows.
 pub const CHALLENGE_PATH_PREFIX: &str = "/.well-known/acme-challenge/";
 
 /// `PUT /internal/v1/challenges/{token}`: answer this token with this text.

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Calls to one agent at once, but for those that ask how it is. An agent has places for many more
-/// connections of one peer, and shares them with a second replica behind the same address.
+/// connections of one peer, and shares them with a second replica at the same address.
 const MAX_CALLS: usize = 48;
 
 /// How long a client waits.
@@ -138,7 +138,7 @@ impl AgentClient {
     }
 
     /// The same unless the agent holds a newer generation, which it answers with
-    /// [`crate::ProblemCode::GenerationStale`] and goes on serving. An agent that is too old to
+    /// [`crate::ProblemCode::GenerationStale`] and keeps serving. An agent that is too old to
     /// know of generations here removes whatever it holds.
     pub async fn remove_generation(
         &self,
@@ -241,7 +241,7 @@ impl AgentClient {
 
     /// Sends the call once there is a turn for it.
     async fn in_turn(&self, call: RequestBuilder) -> Result<Answer, AgentError> {
-        // Nobody closes the semaphore.
+        // The semaphore is never closed.
         let turn = Arc::clone(&self.turns).acquire_owned().await.ok();
         self.transport(call, turn).await
     }

@@ -5,8 +5,8 @@ use crate::ProblemCode;
 /// A call to an agent failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
-    /// Nobody answered in time, or what answered is in no state to do the work (any 5xx), or is no
-    /// agent. Try again later.
+    /// No answer came in time, or the server that answered is in no state to do the work (any 5xx),
+    /// or is no agent. Try again later.
     #[error("the agent at {agent} cannot do it now: {detail}")]
     Unreachable {
         /// The agent's base URL.
@@ -17,7 +17,7 @@ pub enum AgentError {
         #[source]
         source: Option<reqwest::Error>,
     },
-    /// The agent looked at the request and refused it; the same request will be refused again.
+    /// The agent checked the request and refused it; the same request will be refused again.
     #[error("the agent at {agent} refused ({code}): {detail}")]
     Refused {
         /// The agent's base URL.
@@ -27,7 +27,7 @@ pub enum AgentError {
         /// The agent's sentence.
         detail: String,
     },
-    /// The agent does not accept how we prove ourselves: an operator must look.
+    /// The agent does not accept our client certificate: an operator must act.
     #[error("the agent at {agent} refuses our credentials: {detail}")]
     Unauthorized {
         /// The agent's base URL.

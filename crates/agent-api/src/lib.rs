@@ -5,7 +5,7 @@
 //! challenges ([`ChallengePublication`]). Both sides share these types, so they cannot drift apart.
 //! Unknown fields are ignored, so either side may be one version ahead. Every refusal is a
 //! [`Problem`] document (RFC 9457) with a stable [`ProblemCode`]. The [`AgentClient`] turns it into
-//! an [`AgentError`] that tells whether a later retry can help.
+//! an [`AgentError`] that says whether a later retry can help.
 
 mod batch;
 mod certificates;

@@ -54,7 +54,7 @@ problem_codes! {
         FingerprintMismatch => "FINGERPRINT_MISMATCH", 422, "The fingerprint is not the chain's";
         /// Chain or key do not fit into HAProxy's buffer.
         PayloadTooLarge => "PAYLOAD_TOO_LARGE", 422, "The certificate does not fit into HAProxy's buffer";
-        /// HAProxy looked at the certificate and refused it.
+        /// HAProxy checked the certificate and refused it.
         EdgeRejected => "EDGE_REJECTED", 422, "HAProxy refused the certificate";
         /// HAProxy took the certificate but presents another one.
         EdgeMismatch => "EDGE_MISMATCH", 500, "The edge presents another certificate";

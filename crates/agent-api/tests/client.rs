@@ -207,10 +207,10 @@ async fn answers_that_no_agent_gives_are_an_outage_and_not_a_refusal() {
 async fn a_closed_port_and_an_agent_without_an_answer_are_unreachable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let silent = client(&url).health().await;
+    let unanswered = client(&url).health().await;
     assert!(
-        matches!(silent, Err(AgentError::Unreachable { .. })),
-        "{silent:?}"
+        matches!(unanswered, Err(AgentError::Unreachable { .. })),
+        "{unanswered:?}"
     );
     drop(listener);
     assert!(matches!(
@@ -343,11 +343,11 @@ async fn no_more_calls_are_under_way_at_one_agent_than_it_has_places_for() {
         // A health request does not wait for them.
         let health = client.clone();
         let health = tokio::spawn(async move { health.health().await });
-        let mut asking = listener.accept().await.unwrap().0;
+        let mut stream = listener.accept().await.unwrap().0;
         let mut line = [0; 11];
-        asking.read_exact(&mut line).await.unwrap();
+        stream.read_exact(&mut line).await.unwrap();
         assert_eq!(&line, b"GET /health", "a call too many");
-        drop(asking);
+        drop(stream);
         assert!(health.await.unwrap().is_err());
         answered += held.len();
         for mut stream in held.drain(..) {

@@ -16,9 +16,9 @@ impl AgentClient {
     /// batches is asked one by one.
     pub async fn apply_batch(&self, requests: &[ApplyRequest]) -> Vec<Result<Applied, AgentError>> {
         let mut results = Vec::with_capacity(requests.len());
-        let mut rest = requests;
-        while !rest.is_empty() {
-            let (chunk, others) = rest.split_at(chunk_length(rest));
+        let mut remaining = requests;
+        while !remaining.is_empty() {
+            let (chunk, others) = remaining.split_at(chunk_length(remaining));
             match self.apply_chunk(chunk).await {
                 Ok(answers) => results.extend(answers),
                 Err(AgentError::Refused {
@@ -43,14 +43,17 @@ impl AgentClient {
                     }
                 }
                 Err(error) => {
-                    let others: Vec<_> =
-                        rest.iter().skip(1).map(|_| Err(error.repeated())).collect();
+                    let others: Vec<_> = remaining
+                        .iter()
+                        .skip(1)
+                        .map(|_| Err(error.repeated()))
+                        .collect();
                     results.push(Err(error));
                     results.extend(others);
                     return results;
                 }
             }
-            rest = others;
+            remaining = others;
         }
         results
     }
