@@ -3,7 +3,7 @@
 use dps_cabinet_api::{ChangesPage, Page, read_body, read_domain};
 use serde_json::value::RawValue;
 
-/// The longest that an item is told when it is refused.
+/// The longest text about a refused item.
 const MAX_REFUSAL_BYTES: usize = 4 * 1024;
 
 /// A page of a list, and the same bytes as a page of the change feed.
@@ -12,11 +12,11 @@ pub(crate) fn page(data: &[u8]) {
     let feed = read_body::<ChangesPage<Box<RawValue>>>(data).map(|page| page.items);
     for item in list.into_iter().chain(feed).flatten() {
         if let Err(refused) = read_domain(&item) {
-            let told = refused.to_string();
+            let text = refused.to_string();
             assert!(
-                told.len() <= MAX_REFUSAL_BYTES,
+                text.len() <= MAX_REFUSAL_BYTES,
                 "a refusal of {} bytes",
-                told.len()
+                text.len()
             );
         }
     }
