@@ -23,7 +23,7 @@ impl Resolvers {
             .into_iter()
             .filter(|index| self.0[*index].claim_trial(now))
             .collect();
-        let queried = if working.is_empty() {
+        let chosen = if working.is_empty() {
             due
         } else {
             for index in due {
@@ -31,16 +31,16 @@ impl Resolvers {
             }
             working
         };
-        if queried.is_empty() {
+        if chosen.is_empty() {
             return self.0.iter().map(Member::unasked).collect();
         }
-        let queries = queried.iter().map(|index| async move {
+        let queries = chosen.iter().map(|index| async move {
             let resolver = &self.0[*index].resolver;
             let (name, control) = join(resolver.observe(host), resolver.observe(target)).await;
             ResolverView { name, control }
         });
         let views = join_all(queries).await;
-        for (index, view) in queried.into_iter().zip(&views) {
+        for (index, view) in chosen.into_iter().zip(&views) {
             if view.is_out_of_order() || is_resolvers_own(&view.control.answer) {
                 self.note(service, index, Err(&view.control.answer));
             } else if !matches!(view.control.answer, DnsAnswer::ServFail) {
