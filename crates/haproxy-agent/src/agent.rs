@@ -58,7 +58,7 @@ pub struct Agent {
     writer: Writer,
 }
 
-/// Runs an agent as the service of its process until `shutdown` is cancelled: binds, tells the
+/// Runs an agent as the service of its process until `shutdown` is cancelled: binds, notifies the
 /// service manager that it is ready, and serves.
 pub async fn run(
     settings: &Settings,
@@ -128,7 +128,7 @@ impl Agent {
         })
     }
 
-    /// Where the agent listens without encryption; tells the port when the settings say 0.
+    /// Where the agent listens without encryption; reports the port when the settings say 0.
     pub const fn local_addr(&self) -> SocketAddr {
         self.address
     }
@@ -186,8 +186,8 @@ async fn restored(settings: &Checked, disk: Disk, now: Timestamp) -> Challenges 
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
     };
     for one in kept {
-        let rest = one.expires_at.since(now);
-        challenges.restore(one.token, one.key_authorization, Instant::now() + rest);
+        let remaining = one.expires_at.since(now);
+        challenges.restore(one.token, one.key_authorization, Instant::now() + remaining);
     }
     challenges
 }

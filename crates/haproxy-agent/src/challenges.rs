@@ -101,7 +101,7 @@ impl Challenges {
     }
 
     /// The key authorization, if the token is known. The look-up hashes with a secret key, so its
-    /// time tells nothing about others.
+    /// time reveals nothing about others.
     pub(crate) fn answer(&self, token: &ChallengeToken, now: Instant) -> Option<String> {
         let answers = self.lock();
         answers

@@ -2,7 +2,7 @@
 
 use dps_domain::Timestamp;
 
-/// Tells the time. Any `Fn() -> Timestamp` does.
+/// The clock. Any `Fn() -> Timestamp` does.
 pub trait Clock: Send + Sync + 'static {
     /// The present moment.
     fn now(&self) -> Timestamp;

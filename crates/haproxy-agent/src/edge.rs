@@ -1,6 +1,6 @@
 //! One HAProxy and what it shall serve: the only writer to both the disk and the Runtime API.
 //!
-//! HAProxy has one certificate transaction per process, whoever opened it, and version 2.6.12
+//! HAProxy has one certificate transaction per process for all clients, and version 2.6.12
 //! publishes one certificate under another's name when two overlap. So everything that changes
 //! certificates goes through one task ([`writer`]), which owns the [`Edge`] and works what is
 //! waiting, one burst after the other. The disk is the truth: [`repair`] brings HAProxy in line

@@ -11,7 +11,7 @@
 //!
 //! The directory on disk is the truth and always one that a fresh HAProxy starts with. The agent
 //! notices when HAProxy was restarted, compares and repairs. It also answers HTTP-01 challenges
-//! behind HAProxy.
+//! through HAProxy.
 //!
 //! Host it with [`run`], or with [`Agent::bind`] and [`Agent::serve`] where the bound address
 //! matters.

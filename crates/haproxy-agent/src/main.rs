@@ -14,7 +14,7 @@ use haproxy_domain_agent::{Settings, SystemClock};
 use serde::{Deserialize, Serialize};
 
 /// Applies certificates to the HAProxy on this machine, without a reload, and answers HTTP-01
-/// challenges behind it.
+/// challenges through it.
 ///
 /// The settings are read from the section "Agent" of appsettings.json and from environment
 /// variables such as `Agent__Token`.

@@ -18,7 +18,7 @@ type Labels = [(&'static str, &'static str); 1];
 pub(crate) enum Drift {
     /// HAProxy does not have a certificate.
     Missing,
-    /// It has it, but serves it for nobody.
+    /// It has it, but serves it to no client.
     Unlisted,
     /// It has another one under its name.
     Replaced,

@@ -1,6 +1,6 @@
 //! Random names and jitter.
 
-/// Sixteen random bytes in hex; a name that nobody else uses.
+/// Sixteen random bytes in hex; a unique name.
 pub(crate) fn name() -> String {
     dps_host::randomness::hex(16)
 }

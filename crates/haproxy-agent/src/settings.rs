@@ -61,7 +61,7 @@ pub struct Settings {
     /// needed where HAProxy reads other long lists after ours: 100 ms to 5 minutes.
     pub reload_grace: HumanDuration,
     /// Longest wait of an apply or a removal for a reload that began before it: 1 second to 10
-    /// minutes. Less than `RequestTimeout` and than the service waits, so that the service is told
+    /// minutes. Less than `RequestTimeout` and than the service waits, so that the service learns
     /// the reason.
     pub reload_timeout: HumanDuration,
     /// The longest Runtime API request: HAProxy's `tune.bufsize` less 512. Beyond its buffer

@@ -52,7 +52,7 @@ impl Flood {
     ///
     /// # Errors
     /// [`LabError::TimedOut`] when it did not within `bound`.
-    pub async fn goes_on(&self, connections: usize, bound: Duration) -> Result<(), LabError> {
+    pub async fn keeps_running(&self, connections: usize, bound: Duration) -> Result<(), LabError> {
         let wanted = self.closed.load(Ordering::Relaxed) + connections;
         let reached = async || (self.closed.load(Ordering::Relaxed) >= wanted).then_some(());
         wait::until("the server closes silent connections", bound, reached).await

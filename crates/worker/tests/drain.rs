@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 const TOKEN: &str = "a-token-that-nobody-may-see";
 
 /// A `dps run` with every outside party missing.
@@ -84,7 +84,7 @@ impl Service {
         let pid = self.child.id();
         let (tell, told) = mpsc::channel();
         let watchdog = thread::spawn(move || {
-            if told.recv_timeout(PATIENCE).is_err() {
+            if told.recv_timeout(TIMEOUT).is_err() {
                 send("KILL", pid);
             }
         });
@@ -105,7 +105,7 @@ fn send(signal: &str, pid: u32) {
 
 fn get(address: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     write!(
         stream,
         "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"

@@ -16,7 +16,7 @@ use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
 use tempfile::TempDir;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 /// Longest time for an answer during a flood that shares this machine's processors with the server.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 const TOKEN: &str = "a-token-that-nobody-may-see";
@@ -107,7 +107,7 @@ fn get(address: &str, path: &str) -> (u16, String) {
 /// Returns status and body, once a server listens. `None` if it closed the connection without an
 /// answer, as a listener does that hands its address over to the next.
 fn try_get(address: &str, path: &str) -> Option<(u16, String)> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     let mut stream = loop {
         match TcpStream::connect(address) {
             Ok(stream) => break stream,
@@ -115,7 +115,7 @@ fn try_get(address: &str, path: &str) -> Option<(u16, String)> {
         }
         std::thread::yield_now();
     };
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     let mut answer = String::new();
     let exchange = stream
@@ -135,7 +135,7 @@ fn try_get(address: &str, path: &str) -> Option<(u16, String)> {
 
 /// Asks for `/health` until the status in its body is another than this one.
 fn health_other_than(address: &str, status: &str) -> Value {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         if let Some((_, body)) = try_get(address, "/health")
             && let Ok(body) = serde_json::from_str::<Value>(&body)
@@ -359,7 +359,7 @@ async fn a_flood_of_idle_connections_takes_no_listener_and_few_descriptors() {
     let floods = [http, cabinet, agent].map(|to| Flood::start(ATTACKER, to, 1_100));
     for _ in 0..3 {
         for flood in &floods {
-            flood.goes_on(500, PATIENCE).await.unwrap();
+            flood.keeps_running(500, TIMEOUT).await.unwrap();
         }
         for (to, path) in [
             (http, "/health/live"),

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use dps_agent_api::ApplyRequest;
 use secrecy::ExposeSecret;
 
-use crate::edge::{PATIENCE, free_address, start_haproxy};
+use crate::edge::{TIMEOUT, free_address, start_haproxy};
 use crate::figures::{Progress, processor_time};
 
 /// Which commands are sent for each certificate.
@@ -64,7 +64,7 @@ pub(crate) async fn add_all(requests: &[ApplyRequest], commands: Commands) -> Pr
     std::fs::write(&list, "").unwrap();
     let https = free_address();
     let mut haproxy = start_haproxy(&folder, https, &list);
-    haproxy.wait_for_port(https, PATIENCE).await.unwrap();
+    haproxy.wait_for_port(https, TIMEOUT).await.unwrap();
     let socket = UnixStream::connect(folder.path().join("haproxy.sock")).unwrap();
     let mut progress = Progress::start();
     progress.used(processor_time(haproxy.pid()));

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 const TOKEN: &str = "token-of-the-load-test";
 /// A HAProxy 2.6 reads 50,000 certificates in about a minute.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(600);
 
 pub(crate) struct Edge {
     pub(crate) https: SocketAddr,
@@ -78,7 +78,7 @@ impl Edge {
             .env("Logging__Level", "Warning")
             .directory(folder.path());
         let mut agent = spec.start().unwrap();
-        agent.wait_for_port(agent_address, PATIENCE).await.unwrap();
+        agent.wait_for_port(agent_address, TIMEOUT).await.unwrap();
         let list = state.join("crt-list.txt").display().to_string();
         let mut edge = Self {
             https,
@@ -103,7 +103,7 @@ impl Edge {
             })
         };
         self.haproxy
-            .wait_until("the agent has it in line", PATIENCE, in_line)
+            .wait_until("the agent has it in line", TIMEOUT, in_line)
             .await
             .unwrap();
     }

@@ -22,8 +22,8 @@ fn main() {
     // Cargo says so when it runs a bench; without it this is a test.
     let is_bench = arguments.iter().any(|argument| argument == "--bench");
     let mut size = if is_bench { Size::FULL } else { Size::SMALL };
-    let mut rest = arguments.iter();
-    while let Some(argument) = rest.next() {
+    let mut arguments_left = arguments.iter();
+    while let Some(argument) = arguments_left.next() {
         let field = match argument.as_str() {
             "--certificates" => &mut size.certificates,
             "--replaced" => &mut size.replaced,
@@ -31,7 +31,7 @@ fn main() {
             // Cargo's own, and those of its test harness, which this is not.
             _ => continue,
         };
-        *field = rest
+        *field = arguments_left
             .next()
             .and_then(|value| value.parse().ok())
             .unwrap_or(*field);

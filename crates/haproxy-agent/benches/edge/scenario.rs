@@ -281,7 +281,7 @@ async fn first_handshake(edge: &Edge, tls: &Arc<ClientConfig>) {
     let begun = Instant::now();
     while connect(edge.https, EXISTING, tls).await.is_err() {
         assert!(
-            begun.elapsed() < crate::edge::PATIENCE,
+            begun.elapsed() < crate::edge::TIMEOUT,
             "HAProxy does not come back"
         );
         tokio::time::sleep(Duration::from_millis(20)).await;

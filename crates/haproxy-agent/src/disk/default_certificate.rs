@@ -12,9 +12,9 @@ use super::write::{sync_folder, write_synced};
 use super::{Disk, DiskError, during};
 use crate::random;
 
-/// Under no registry, so that it can be nobody's.
+/// Under no registry, so that no one can own it.
 const NAME: &str = "no-certificate-for-this-name.invalid";
-/// Nobody believes it, so its end matters to nobody.
+/// No client trusts it, so its end does not matter.
 const VALIDITY: Duration = Duration::from_secs(20 * 365 * 86_400);
 
 impl Disk {

@@ -50,7 +50,7 @@ impl StoredCertificate {
         text
     }
 
-    /// Reads a file back. Dates are not looked at: an expired certificate loads, and is better than
+    /// Reads a file back. Dates are not checked: an expired certificate loads, and is better than
     /// none.
     pub(crate) fn parse(text: &str) -> Result<Self, FileFault> {
         let (header, pem) = text.split_once('\n').ok_or(FileFault::Header)?;

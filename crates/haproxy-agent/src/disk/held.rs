@@ -45,7 +45,7 @@ impl Held {
     }
 }
 
-/// Every certificate that is held, by hostname, with what must be known of all without looking at
+/// Every certificate that is held, by hostname, with what must be known of all without reading
 /// all.
 #[derive(Debug, Default)]
 pub(crate) struct Inventory {

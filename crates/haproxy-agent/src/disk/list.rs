@@ -128,7 +128,7 @@ impl Known {
         Some(content)
     }
 
-    /// Watches the file that an agent before us, or somebody else, left at the path.
+    /// Watches the file that an agent before us, or another process, left at the path.
     fn adopt(&mut self, path: &Path) {
         let Ok(present) = File::open(path) else {
             return;
@@ -203,7 +203,8 @@ impl Disk {
             }
             known.loads.replace(watch, Instant::now());
             known.is_watched = watch.is_some();
-            // The kernel reports the file before as deleted once nobody has it open, us included.
+            // The kernel reports the file before as deleted once no process has it open, us
+            // included.
             known.file = Some(file);
         }
         sync_folder(&self.root)?;

@@ -3,10 +3,10 @@
 //! HAProxy opens the crt-list, loads every certificate that it lists, and closes it. Later the new
 //! worker takes over. A worker whose load began before a change of the disk may lack that change.
 //!
-//! The events do not count openings: the kernel merges equal events that nobody has read. So a
-//! change of the disk ends with a crt-list in a new file. A process that opened the file before
-//! that began too early. The kernel reports a replaced file as deleted once nobody has it open any
-//! more, which is exact.
+//! The events do not count openings: the kernel merges equal events that were not read. So a change
+//! of the disk ends with a crt-list in a new file. A process that opened the file before that began
+//! too early. The kernel reports a replaced file as deleted once no process has it open any more,
+//! which is exact.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ pub(crate) enum LoadState {
 #[derive(Debug)]
 struct Watched {
     watch: Watch,
-    /// Whether somebody else opened the file, as far as is known.
+    /// Whether another process opened the file, as far as is known.
     is_opened: bool,
     /// When the last load of it began, as far as is known.
     opened_at: Option<Instant>,
@@ -79,7 +79,7 @@ impl Loads {
         }
     }
 
-    /// Adds a file that somebody may have opened before it was watched.
+    /// Adds a file that a process may have opened before it was watched.
     pub(super) fn adopt(&mut self, watch: Watch) {
         self.add(watch, true);
     }
@@ -96,7 +96,7 @@ impl Loads {
         });
     }
 
-    /// Somebody opened a file.
+    /// A process opened a file.
     pub(super) fn opened(&mut self, watch: Watch, now: Instant) {
         if let Some(file) = self.file(watch) {
             file.is_opened = true;
@@ -111,7 +111,7 @@ impl Loads {
         }
     }
 
-    /// Somebody closed a file; others may still have it open.
+    /// A process closed a file; others may still have it open.
     pub(super) fn closed(&mut self, watch: Watch, now: Instant) {
         if let Some(file) = self.file(watch) {
             file.is_opened = true;
@@ -119,10 +119,10 @@ impl Loads {
         }
     }
 
-    /// Nobody has a file open, and nobody can open it any more.
+    /// No process has a file open, and none can open it any more.
     pub(super) fn deleted(&mut self, watch: Watch) {
         for file in self.watched.extract_if(.., |file| file.watch == watch) {
-            // Without an end there was no load: whoever has a file open closes it first.
+            // Without an end there was no load: a process that has a file open closes it first.
             let Some(at) = file.closed_at else { continue };
             let took = file
                 .opened_at
@@ -168,7 +168,7 @@ impl Loads {
         present.any(|file| file.is_opened)
     }
 
-    /// Forgets the replaced files that somebody has open for longer than any load takes.
+    /// Forgets the replaced files that a process has open for longer than any load takes.
     pub(super) fn forget_overdue(
         &mut self,
         certificates: usize,
@@ -288,7 +288,7 @@ mod tests {
         let mut loads = Loads::default();
         loads.replace(Some(1), now);
         loads.observed(&process(7));
-        // Opened, closed and replaced before anybody asked which process serves.
+        // Opened, closed and replaced before the agent read which process serves.
         loads.opened(1, now);
         loads.closed(1, now);
         loads.replace(Some(2), now);

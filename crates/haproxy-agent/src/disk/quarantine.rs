@@ -11,11 +11,12 @@ use super::file::FileFault;
 use super::{Disk, DiskError, during, write};
 use crate::random;
 
-/// Files set aside at most; the oldest go first, but not before somebody had the time to look.
+/// Files set aside at most; the oldest go first, but not before an operator had the time to inspect
+/// them.
 const CAPACITY: usize = 1000;
 /// So long every file is kept.
 const KEPT_AT_LEAST: Duration = Duration::from_secs(86_400);
-/// A file that nobody asked for in this time is deleted.
+/// The time after which a file is deleted.
 const KEPT_FOR: Duration = Duration::from_secs(30 * 86_400);
 /// Ends the name of the text that says why.
 const REASON: &str = ".reason";

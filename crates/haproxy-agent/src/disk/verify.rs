@@ -44,8 +44,8 @@ impl Stamp {
 
 impl Disk {
     /// Reads again those files that are not as they were left, and sets aside what HAProxy could
-    /// not start with. Costs one look at the directory for each of the others. Where the directory
-    /// itself cannot be looked at, or is another than at the start, nothing is concluded about what
+    /// not start with. Costs one read of the directory for each of the others. Where the directory
+    /// itself cannot be read, or is another than at the start, nothing is concluded about what
     /// should be in it.
     pub(crate) fn verify(
         &self,
@@ -59,7 +59,7 @@ impl Disk {
             let path = Path::new(held.name.as_str());
             let stamp = present(Stamp::of(path)).map_err(during("look at", path))?;
             if stamp.is_none() || stamp != held.stamp {
-                found.push((hostname.clone(), self.look_into(held, stamp.is_some(), now)));
+                found.push((hostname.clone(), self.inspect(held, stamp.is_some(), now)));
             }
         }
         Ok(found)
@@ -75,7 +75,7 @@ impl Disk {
         ))
     }
 
-    fn look_into(&self, held: &Held, is_there: bool, now: Timestamp) -> Found {
+    fn inspect(&self, held: &Held, is_there: bool, now: Timestamp) -> Found {
         let path = Path::new(held.name.as_str());
         match self.judge(path, true) {
             Ok(stored) => Found::Certificate(Held {

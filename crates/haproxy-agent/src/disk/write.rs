@@ -169,7 +169,7 @@ impl Disk {
         folders.into_iter().try_for_each(sync_folder)
     }
 
-    /// Waits until everything that was written to this file system is on the disk, and tells of any
+    /// Waits until everything that was written to this file system is on the disk, and reports any
     /// write that failed.
     fn sync_all(&self) -> Result<(), DiskError> {
         rustix::fs::syncfs(&*self.folder).map_err(|errno| during("sync", &self.root)(errno.into()))
@@ -203,7 +203,7 @@ pub(super) fn own_folder(path: &Path) -> Result<(), DiskError> {
     private_folder(path)
 }
 
-/// Makes a folder that nobody else can look into; tightens one that is there.
+/// Makes a folder that no other user can read; tightens one that is there.
 pub(super) fn private_folder(path: &Path) -> Result<(), DiskError> {
     DirBuilder::new()
         .recursive(true)
@@ -257,7 +257,7 @@ pub(super) fn replace_unsynced(folder: &Path, to: &Path, content: &[u8]) -> Resu
     })
 }
 
-/// Writes a new file that nobody else can read.
+/// Writes a new file that no other user can read.
 pub(super) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     write_new(path, content, |_| Ok(())).map(drop)
 }

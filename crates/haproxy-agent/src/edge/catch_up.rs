@@ -1,4 +1,4 @@
-//! Giving HAProxy back what it lost, some at a time, so that nobody has to wait for all of it.
+//! Restores what HAProxy lost, some at a time, so that no request waits for all of it.
 
 use std::collections::HashSet;
 
@@ -54,7 +54,7 @@ impl Edge {
     }
 
     /// Sends all of them over one connection; gives those that HAProxy serves now. The others
-    /// deserve a look of their own.
+    /// need a request of their own.
     async fn bring_back_piped(&self, slice: &[Hostname]) -> Result<HashSet<Hostname>, Refusal> {
         let hostnames = slice.to_vec();
         let read = self.on_disk(move |disk| {
@@ -83,14 +83,14 @@ impl Edge {
             })
             .collect();
         let mut brought = HashSet::new();
-        let tell = |nth: usize, result: Result<Option<StoreState>, RuntimeError>| {
+        let note_result = |nth: usize, result: Result<Option<StoreState>, RuntimeError>| {
             let (hostname, held, _) = &wanted[nth];
             if result.is_ok_and(|state| serves(state.as_ref(), held)) {
                 brought.insert(hostname.clone());
             }
         };
         self.runtime
-            .install_all(self.disk.list(), &installations, tell)
+            .install_all(self.disk.list(), &installations, note_result)
             .await?;
         Ok(brought)
     }

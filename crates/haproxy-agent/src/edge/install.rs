@@ -75,8 +75,8 @@ async fn update(
     payload: &Payload,
 ) -> Result<(), RuntimeError> {
     match runtime.stage(name, payload).await {
-        // Our payload may lie in a transaction that somebody left open; nobody may commit that any
-        // more.
+        // Our payload may lie in a transaction that another client left open; none may commit that
+        // any more.
         Err(RuntimeError::ForeignTransaction { transaction }) => {
             tracing::warn!(%transaction, "haproxy.transaction_aborted");
             if let Ok(stranger) = StoreName::parse(&transaction) {
@@ -91,7 +91,7 @@ async fn update(
 }
 
 /// Leaves no open transaction and no store that was not there. Failures are logged only: the next
-/// repair looks again.
+/// repair checks again.
 async fn undo(runtime: &RuntimeApi, name: &StoreName, was_absent: bool) {
     if let Err(error) = runtime.abort(name).await {
         tracing::debug!(%name, %error, "haproxy.abort_failed");
@@ -137,16 +137,16 @@ pub(super) const PAUSE: Duration = Duration::from_millis(100);
 /// Handshakes at once: enough to hide the time on the way, few enough to leave HAProxy to its
 /// clients.
 const HANDSHAKES: usize = 4;
-/// After so many in a burst that nobody answered in time, the others are not waited for.
-const SILENT: usize = 8;
+/// After so many unanswered handshakes in a burst, the others are not waited for.
+const MAX_UNANSWERED: usize = 8;
 
-/// Handshakes that run while other work goes on.
+/// Handshakes that run beside other work.
 pub(super) struct Proofs {
     prober: Prober,
     attempts: u32,
     permits: Arc<Semaphore>,
-    /// Handshakes that nobody answered in time.
-    silent: Arc<AtomicUsize>,
+    /// Handshakes without an answer in time.
+    unanswered: Arc<AtomicUsize>,
     begun: HashSet<usize>,
     tasks: JoinSet<(usize, Result<(), String>)>,
 }
@@ -157,7 +157,7 @@ impl Proofs {
             prober,
             attempts,
             permits: Arc::new(Semaphore::new(HANDSHAKES)),
-            silent: Arc::default(),
+            unanswered: Arc::default(),
             begun: HashSet::new(),
             tasks: JoinSet::new(),
         }
@@ -170,12 +170,15 @@ impl Proofs {
             Arc::clone(&self.permits),
             self.attempts,
         );
-        let (candidate, silent) = (Arc::clone(candidate), Arc::clone(&self.silent));
+        let (candidate, unanswered) = (Arc::clone(candidate), Arc::clone(&self.unanswered));
         self.begun.insert(index);
         self.tasks.spawn(async move {
             // The semaphore is never closed.
             let _permit = permits.acquire_owned().await;
-            (index, prove(&prober, &candidate, attempts, &silent).await)
+            (
+                index,
+                prove(&prober, &candidate, attempts, &unanswered).await,
+            )
         });
     }
 
@@ -194,12 +197,12 @@ async fn prove(
     prober: &Prober,
     candidate: &Candidate,
     attempts: u32,
-    silent: &AtomicUsize,
+    unanswered: &AtomicUsize,
 ) -> Result<(), String> {
     let (hostname, wanted) = (candidate.hostname(), &candidate.wanted.fingerprint);
     let mut last = "the handshakes before were not answered".to_owned();
     for attempt in 0..attempts {
-        if silent.load(Ordering::Relaxed) >= SILENT {
+        if unanswered.load(Ordering::Relaxed) >= MAX_UNANSWERED {
             break;
         }
         if attempt > 0 {
@@ -209,7 +212,7 @@ async fn prove(
             Ok(presented) if presented == *wanted => return Ok(()),
             Ok(presented) => last = format!("a handshake for {hostname} presents {presented}"),
             Err(error @ HandshakeError::TimedOut { .. }) => {
-                silent.fetch_add(1, Ordering::Relaxed);
+                unanswered.fetch_add(1, Ordering::Relaxed);
                 last = error.to_string();
                 break;
             }

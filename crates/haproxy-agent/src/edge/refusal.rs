@@ -20,7 +20,7 @@ pub(crate) enum Refusal {
     /// Our disk failed.
     #[error("the state directory failed")]
     Disk(#[from] DiskError),
-    /// The edge serves something else than it was told.
+    /// The edge serves another certificate than the requested one.
     #[error("{detail}")]
     Mismatch { detail: String },
     /// The writer is stopping.
@@ -110,7 +110,7 @@ pub(super) fn check_generation(generation: u64) -> Result<(), Refusal> {
     ))
 }
 
-/// Reads and checks everything about a request that can be checked without asking anybody.
+/// Reads and checks everything about a request that can be checked without HAProxy.
 pub(crate) fn parse_request(
     request: &ApplyRequest,
     now: Timestamp,
@@ -152,7 +152,7 @@ pub(crate) fn parse_request(
 fn chain_refusal(fault: &ChainFault, hostname: &Hostname, now: Timestamp) -> Refusal {
     let (code, field) = match fault {
         ChainFault::KeyMismatch => (ProblemCode::KeyMismatch, "privateKeyPem"),
-        // Path and roots are looked at by the service alone.
+        // Path and roots are checked by the service alone.
         ChainFault::OutOfOrder { .. } | ChainFault::Incomplete | ChainFault::Untrusted { .. } => {
             (ProblemCode::ChainOutOfOrder, "chainPem")
         }

@@ -11,7 +11,7 @@ use crate::runtime_api::{Process, RuntimeError};
 /// Replacements of HAProxy during one burst that are followed; after more, the callers try again.
 pub(super) const REPLACEMENTS: usize = 5;
 
-/// Time between two looks at a reload.
+/// Time between two polls of a reload.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Answers of one process in a row, each over a connection of its own, after which no other process

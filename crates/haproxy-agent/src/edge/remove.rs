@@ -82,12 +82,12 @@ impl Edge {
         removals: &[Removal],
         results: &mut [Result<(), Arc<Refusal>>],
     ) {
-        let mut silence = None;
+        let mut unanswered = None;
         for (removal, result) in removals.iter().zip(results) {
             if result.is_err() {
                 continue;
             }
-            if let Some(refusal) = &silence {
+            if let Some(refusal) = &unanswered {
                 *result = Err(Arc::clone(refusal));
                 continue;
             }
@@ -96,7 +96,7 @@ impl Edge {
                 self.mark_unsynced();
                 // A HAProxy that does not answer for one does not answer for the others either; the
                 // next repair removes them.
-                silence =
+                unanswered =
                     Some(Arc::clone(refusal)).filter(|refusal| !refusal.is_of_one_certificate());
             }
         }
@@ -126,7 +126,7 @@ impl Edge {
                     self.take_all_out(removals, results).await;
                     serving = Some(process);
                 }
-                // Nobody serves; whoever starts next reads a list without them.
+                // No process serves; the next one reads a list without them.
                 Err(_) => return Ok(()),
             }
         }

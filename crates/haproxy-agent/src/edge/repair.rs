@@ -22,7 +22,7 @@ pub(super) struct Repaired {
     failed: u64,
 }
 
-/// Names whose handshake is looked at in each comparison.
+/// Names whose handshake is checked in each comparison.
 const SAMPLE: usize = 16;
 
 impl Edge {

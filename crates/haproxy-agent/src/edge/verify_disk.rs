@@ -1,4 +1,4 @@
-//! Keeping the disk as HAProxy can start with it, whoever had a hand in it.
+//! Keeps the disk as HAProxy can start with it, after changes by any process.
 
 use dps_domain::Hostname;
 
@@ -7,7 +7,7 @@ use crate::disk::{Found, Held};
 use crate::metrics::Drift;
 
 impl Edge {
-    /// Looks whether the certificates' files and the crt-list are as they were left. A file that
+    /// Checks whether the certificates' files and the crt-list are as they were left. A file that
     /// was replaced by another good one is what shall be served from now on, because the disk is
     /// the truth. A lost or damaged one leaves the list, so that HAProxy can start. HAProxy still
     /// serves it from memory, until the service misses it in the inventory and sends it again.

@@ -15,7 +15,7 @@ impl Edge {
     /// Repairs HAProxy if it is another process than the one that was last compared, or has lost
     /// its certificates.
     pub(super) async fn ensure_known(&mut self) -> Result<(), Refusal> {
-        let result = match self.look().await {
+        let result = match self.is_same_process().await {
             Ok(true) => return Ok(()),
             Ok(false) => self.repair().await.inspect_err(|_| self.mark_unsynced()),
             Err(error) => {
@@ -27,8 +27,8 @@ impl Edge {
         result
     }
 
-    /// The slow round: compares everything although HAProxy is the same process, because somebody
-    /// else may have had a hand in it.
+    /// The slow round: compares everything although HAProxy is the same process, because another
+    /// client may have changed it.
     pub(super) async fn audit(&mut self) {
         let now = self.clock.now();
         let cleaned = self.on_disk(move |disk| {
@@ -38,7 +38,7 @@ impl Edge {
         if let Ok(quarantined) = cleaned.await {
             self.shared.change().quarantined = quarantined;
         }
-        if let Ok(true) = self.look().await {
+        if let Ok(true) = self.is_same_process().await {
             let result = self.repair().await.inspect_err(|_| self.mark_unsynced());
             self.remember(result.err().map(|refusal| with_causes(&refusal)));
         }
@@ -53,7 +53,7 @@ impl Edge {
     }
 
     /// Whether the process we know still answers with our mark in its memory.
-    async fn look(&mut self) -> Result<bool, RuntimeError> {
+    async fn is_same_process(&mut self) -> Result<bool, RuntimeError> {
         let process = self.observe_process().await?;
         {
             let mut view = self.shared.change();

@@ -59,7 +59,7 @@ impl EdgeHandle {
     }
 
     /// Takes a place in the queue; the verdict is awaited apart, so that many can take places one
-    /// behind the other.
+    /// after the other.
     pub(crate) async fn begin_apply(
         &self,
         candidate: Candidate,
@@ -95,7 +95,7 @@ impl Writer {
     }
 }
 
-/// How often the writer looks at HAProxy by itself.
+/// How often the writer checks HAProxy by itself.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rounds {
     /// Whether it is still the same process.
@@ -151,7 +151,7 @@ async fn run(
     }
 }
 
-/// Works a job and all that wait behind it, in bursts. No hostname comes twice in a burst, so that
+/// Works a job and all that wait after it, in bursts. No hostname comes twice in a burst, so that
 /// jobs for the same hostname keep their order. Ends when nothing waits, or after one burst that
 /// nothing had to be put off from.
 async fn work_all(edge: &mut Edge, first: Job, queue: &mut mpsc::Receiver<Job>) {

@@ -81,14 +81,14 @@ pub(super) async fn apply_batch(
     Ok(Json(BatchAnswer { results }))
 }
 
-/// A batch whose certificates are not looked at yet: one that cannot be read is refused alone.
+/// A batch whose certificates are not checked yet: one that cannot be read is refused alone.
 #[derive(Deserialize)]
 struct Batch<'a> {
     #[serde(borrow)]
     certificates: Vec<&'a RawValue>,
 }
 
-/// Reads and checks everything that can be checked without asking anybody.
+/// Reads and checks everything that can be checked without HAProxy.
 fn read_candidate(app: &App, json: &[u8]) -> Result<Candidate, Rejection> {
     let request: ApplyRequest = read_json(json)?;
     let parsed =
@@ -154,8 +154,8 @@ pub(super) async fn inventory(
 }
 
 fn page_of(view: &View, after: Option<Hostname>, limit: usize) -> InventoryPage {
-    let mut rest = view.held.after(after);
-    let items: Vec<_> = rest
+    let mut following = view.held.after(after);
+    let items: Vec<_> = following
         .by_ref()
         .take(limit)
         .map(|(hostname, held)| InventoryItem {
@@ -166,7 +166,7 @@ fn page_of(view: &View, after: Option<Hostname>, limit: usize) -> InventoryPage 
             state: view.state_of(hostname),
         })
         .collect();
-    let has_more = rest.next().is_some();
+    let has_more = following.next().is_some();
     let next_cursor = items
         .last()
         .filter(|_| has_more)

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::App;
 use super::problem::Rejection;
 
-fn look(app: &App) -> Health {
+fn health_of(app: &App) -> Health {
     let challenges = app.challenges.count(Instant::now()) as u64;
     let view = app.shared.view();
     let is_ok = view.haproxy.reachable && view.in_sync;
@@ -40,7 +40,7 @@ fn look(app: &App) -> Health {
 /// `GET /health`: 200, or 503 with the same document while HAProxy is away or not in line with the
 /// disk.
 pub(super) async fn health(State(app): State<App>) -> Response {
-    let health = look(&app);
+    let health = health_of(&app);
     let status = match health.status {
         HealthStatus::Ok => StatusCode::OK,
         HealthStatus::Degraded => StatusCode::SERVICE_UNAVAILABLE,
@@ -53,7 +53,7 @@ pub(super) async fn metrics(
     State(app): State<App>,
     headers: HeaderMap,
 ) -> Result<Response, Rejection> {
-    let health = look(&app);
+    let health = health_of(&app);
     let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     {
         let view = app.shared.view();

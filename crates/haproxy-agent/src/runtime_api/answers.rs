@@ -11,7 +11,7 @@ pub struct Process {
     pub pid: u32,
     /// Start of the process, seconds since the Unix epoch.
     pub started: u64,
-    /// The worker is on its way out after a reload: what it is told is lost.
+    /// The worker is on its way out after a reload: commands to it are lost.
     pub stopping: bool,
 }
 
@@ -58,7 +58,7 @@ pub struct StoreListing {
 pub struct ListEntry {
     /// The store.
     pub name: String,
-    /// The line's number, to tell duplicates apart.
+    /// The line's number, which distinguishes duplicates.
     pub line: u64,
 }
 

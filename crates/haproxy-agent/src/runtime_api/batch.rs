@@ -106,7 +106,7 @@ impl RuntimeApi {
     /// Puts certificates into service one after the other, without waiting for the answer to one
     /// before the next is sent, and reads each back. `seen` receives, in order, the certificate
     /// that HAProxy holds under each name, or its first refusal. A refusal of one does not stop the
-    /// others. An error means that nothing is known about those that `seen` was not told about.
+    /// others. An error means that nothing is known about those that `seen` was not called for.
     ///
     /// Commands that met a lock or a stranger's transaction are not tried again here.
     pub async fn install_all(

@@ -63,9 +63,9 @@ impl RuntimeApi {
         names: &[StoreName],
     ) -> Result<Vec<Option<StoreState>>, RuntimeError> {
         let mut states = Vec::with_capacity(names.len());
-        let mut rest = names;
-        while !rest.is_empty() {
-            let (request, count) = inspect_request(rest);
+        let mut remaining = names;
+        while !remaining.is_empty() {
+            let (request, count) = inspect_request(remaining);
             let answer = self.ask(&request).await?;
             let batch: Vec<_> = answers::split(&answer)
                 .into_iter()
@@ -77,7 +77,7 @@ impl RuntimeApi {
             for state in batch {
                 states.push(state.ok_or_else(|| unintelligible("show ssl cert", &answer))?);
             }
-            rest = &rest[count..];
+            remaining = &remaining[count..];
         }
         Ok(states)
     }
@@ -105,7 +105,7 @@ impl RuntimeApi {
     /// one would be too long.
     ///
     /// [`RuntimeError::ForeignTransaction`] means that another transaction was open. HAProxy 2.6.12
-    /// loads our payload into that one, so it must be aborted before anybody commits it.
+    /// loads our payload into that one, so it must be aborted before another client commits it.
     pub async fn stage(&self, name: &StoreName, payload: &Payload) -> Result<(), RuntimeError> {
         for command in batch::stage(name, payload, self.limits.max_request_bytes)? {
             self.run(&command).await?;

@@ -9,7 +9,7 @@ use dps_domain::text::shown;
 /// material.
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeError {
-    /// Nobody listens on the socket, or the connection broke.
+    /// No process listens on the socket, or the connection broke.
     #[error("HAProxy does not answer on {endpoint}")]
     Unreachable {
         /// The socket.
@@ -24,10 +24,10 @@ pub enum RuntimeError {
     /// No whole answer in time; whether the command was carried out is not known.
     #[error("HAProxy did not answer within {0:?}")]
     TimedOut(Duration),
-    /// Somebody else works on certificates and does not stop.
+    /// Another client works on certificates and does not stop.
     #[error("HAProxy's certificates stay locked by another command")]
     Locked,
-    /// The worker that answers is on its way out after a reload: what it is told is lost.
+    /// The worker that answers is on its way out after a reload: commands to it are lost.
     #[error("HAProxy is in the middle of a reload")]
     Stopping,
     /// The socket belongs to an operator, not an admin.

@@ -20,8 +20,8 @@ pub struct Tls {
     pub certificate_file: Option<PathBuf>,
     /// Its private key in PEM.
     pub key_file: Option<PathBuf>,
-    /// The authority whose client certificates are let in, in PEM. It must sign them for nobody but
-    /// services of ours.
+    /// The authority whose client certificates are let in, in PEM. It must sign them for no client
+    /// but services of ours.
     pub client_ca_file: Option<PathBuf>,
 }
 

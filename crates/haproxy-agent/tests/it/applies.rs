@@ -45,7 +45,7 @@ async fn keys_on_disk_are_for_the_agent_alone() {
         assert_eq!((mode, folder), (0o600, 0o700), "{}", path.display());
         assert!(
             !path.starts_with(world.state("staging")),
-            "{} stayed behind: {content:?}",
+            "{} was not removed: {content:?}",
             path.display()
         );
     }
@@ -247,21 +247,21 @@ async fn a_cursor_stays_good_when_certificates_come_and_go_between_two_pages() {
     let first = client.inventory(None, 2).await.unwrap();
     let cursor = first.next_cursor.as_deref();
 
-    // The very one that the cursor was made of goes, one comes before it and one behind it.
+    // The very one that the cursor was made of goes, one comes before it and one after it.
     client.remove(&held[1].hostname).await.unwrap();
     apply("a.example.com").await;
     apply("ca.example.com").await;
 
-    let rest = client.inventory(cursor, 2).await.unwrap();
-    let names: Vec<_> = rest
+    let next_page = client.inventory(cursor, 2).await.unwrap();
+    let names: Vec<_> = next_page
         .items
         .iter()
         .map(|item| item.hostname.as_str())
         .collect();
     assert_eq!(names, ["ca.example.com", "d.example.com"]);
-    assert_eq!(rest.next_cursor, None);
-    assert_ne!(first.digest, rest.digest);
-    // Everything may be gone, and what lies behind the last one is an empty page.
+    assert_eq!(next_page.next_cursor, None);
+    assert_ne!(first.digest, next_page.digest);
+    // Everything may be gone, and what lies after the last one is an empty page.
     for issued in &held {
         client.remove(&issued.hostname).await.unwrap();
     }

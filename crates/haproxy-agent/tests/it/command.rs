@@ -57,14 +57,15 @@ fn it_starts_from_file_and_environment_and_ends_with_0_on_sigterm() {
     let signal = Command::new("kill").arg("-TERM").arg(pid).status().unwrap();
     assert!(signal.success());
     assert_eq!(child.wait().unwrap().code(), Some(0));
-    let rest: Vec<String> = lines.map_while(Result::ok).collect();
+    let following: Vec<String> = lines.map_while(Result::ok).collect();
     assert!(
-        rest.last()
+        following
+            .last()
             .is_some_and(|line| line.contains("agent.drained")),
-        "{rest:?}"
+        "{following:?}"
     );
     assert!(
-        !rest
+        !following
             .iter()
             .any(|line| line.contains("s3cret-t0ken-of-the-tests"))
     );

@@ -125,7 +125,7 @@ pub(crate) fn spawn(world: &World, command: Command) -> Guarded {
     spawn_with(world, command, &[])
 }
 
-/// The agent, told at which moment to end.
+/// The agent, with the moment at which it ends.
 pub(crate) fn spawn_agent_with(world: &World, environment: &[(&str, &str)]) -> Guarded {
     let agent = Command::new(env!("CARGO_BIN_EXE_haproxy-domain-agent"));
     spawn_with(world, agent, environment)

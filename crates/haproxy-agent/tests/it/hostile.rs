@@ -34,7 +34,7 @@ async fn edge(world: &World) -> Edge {
     }
 }
 
-/// Sends the body as it is. A refusal must be a 4xx with a problem document that tells what is
+/// Sends the body as it is. A refusal must be a 4xx with a problem document that says what is
 /// wrong and repeats no key.
 async fn send(world: &World, http: &reqwest::Client, body: Vec<u8>) -> Result<(), Problem> {
     let url = format!("{}/internal/v1/certificates/apply", world.agent_url());

@@ -112,14 +112,17 @@ async fn answers_mutated_at_random_end_in_a_value_or_an_error_that_repeats_no_ke
             is_listed: false,
         };
         let mut refusals = Vec::new();
-        let tell = |_, result: Result<_, RuntimeError>| refusals.extend(result.err());
-        let ended = api.install_all(&list, &[installation; 3], tell).await.err();
+        let note_result = |_, result: Result<_, RuntimeError>| refusals.extend(result.err());
+        let ended = api
+            .install_all(&list, &[installation; 3], note_result)
+            .await
+            .err();
         for error in errors.into_iter().flatten().chain(refusals).chain(ended) {
-            let told = format!("{error} {error:?}");
+            let text = format!("{error} {error:?}");
             assert!(
-                told.len() < 2000
-                    && !told.contains("MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgabcdefgh"),
-                "{told}"
+                text.len() < 2000
+                    && !text.contains("MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgabcdefgh"),
+                "{text}"
             );
         }
     }

@@ -11,7 +11,7 @@ use crate::authority::Issued;
 use crate::batches::metric;
 use crate::world::{World, eventually};
 
-/// A world whose agent looks at everything again every second.
+/// A world whose agent compares everything again every second.
 async fn watchful() -> World {
     let mut world =
         World::with_settings(|settings| settings.audit_interval = HumanDuration::from_secs(1))
@@ -188,7 +188,7 @@ async fn another_socket_in_the_place_of_haproxys_is_noticed_and_so_is_its_return
     let imposter = std::os::unix::net::UnixListener::bind(socket).unwrap();
     let answers = std::thread::spawn(move || {
         use std::io::{Read as _, Write as _};
-        // Until it is told to end by an empty connection.
+        // Until it is stopped by an empty connection.
         while let Ok((mut stream, _)) = imposter.accept() {
             let mut asked = [0; 4096];
             match stream.read(&mut asked) {

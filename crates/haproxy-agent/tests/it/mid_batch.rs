@@ -88,7 +88,7 @@ async fn a_haproxy_that_is_stopped_in_the_middle_of_a_batch_ends_with_what_was_a
     })
     .await;
     let (arm, armed) = watch::channel(None);
-    let relay = tokio::spawn(relay(listener, world.put_socket_behind(), armed));
+    let relay = tokio::spawn(relay(listener, world.put_socket_elsewhere(), armed));
     world.start_haproxy().await;
     let old = issue_many(&world, 150);
     for verdict in world.client().apply_batch(&requests(&old[..30], 1)).await {

@@ -168,8 +168,8 @@ async fn only_the_services_own_certificate_gives_orders() {
             "not valid for name",
         ),
     ] {
-        let told = refusal(&client(&world, host, access)).await;
-        assert!(told.contains(reason), "{what}: {told}");
+        let message = refusal(&client(&world, host, access)).await;
+        assert!(message.contains(reason), "{what}: {message}");
     }
     assert_eq!(service.inventory(None, 10).await.unwrap().items.len(), 1);
 }
@@ -287,13 +287,13 @@ async fn a_flood_of_connections_without_a_certificate_does_not_keep_the_service_
     let address = world.tls_address();
     let timeout = Duration::from_secs(60);
     let flood = Flood::start(Ipv4Addr::new(127, 0, 0, 2), address, 1_100);
-    flood.goes_on(2_200, timeout).await.unwrap();
+    flood.keeps_running(2_200, timeout).await.unwrap();
     for _ in 0..10 {
         // A client of its own each time, so that each call begins with a handshake.
         let client = service_of(&world, &fleet);
         let held = tokio::time::timeout(Duration::from_secs(5), client.inventory(None, 1)).await;
         held.expect("an answer in time").unwrap();
-        flood.goes_on(100, timeout).await.unwrap();
+        flood.keeps_running(100, timeout).await.unwrap();
     }
     flood.end().await;
 }

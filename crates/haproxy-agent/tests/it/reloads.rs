@@ -143,7 +143,7 @@ async fn a_reload_that_fails_delays_an_apply_by_the_grace_and_no_longer() {
     world.assert_serves(&issued).await;
     assert_eq!(metric(&world, "haproxy_restarts_total").await, 0);
     assert_eq!(metric(&world, "reload_waits_total").await, waits + 1);
-    // The rest of the load, and two seconds of grace.
+    // The remaining load, and two seconds of grace.
     assert!(took < Duration::from_secs(15), "{took:?}");
 
     // Nothing of it is left.
@@ -164,7 +164,8 @@ async fn whoever_reads_the_crt_list_delays_an_apply_by_the_grace_and_no_longer()
     let waits = metric(&world, "reload_waits_total").await;
 
     std::fs::read(world.state("crt-list.txt")).unwrap();
-    // The list stays the same, so only a file of its own tells the readers before from those after.
+    // The list stays the same, so only a file of its own distinguishes the readers before from
+    // those after.
     let renewed = world.authority.issue("shop.example.com");
     let since = Instant::now();
     world.client().apply(&renewed.request(2)).await.unwrap();

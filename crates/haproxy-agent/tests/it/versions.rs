@@ -112,7 +112,7 @@ async fn a_newer_agent_that_says_more_and_an_older_one_that_says_less_are_unders
     assert_eq!((first.status, first.started_at), (HealthStatus::Ok, None));
 }
 
-/// A proxy between service and agent that makes this agent look like another version.
+/// A proxy between service and agent that makes this agent report another version.
 #[derive(Clone)]
 struct Version {
     agent: String,

@@ -37,8 +37,8 @@ pub(crate) struct World {
     folder: TempDir,
     /// Lines of the shipped configuration that a test has HAProxy read otherwise.
     changes: Vec<(String, String)>,
-    /// Where HAProxy's socket is, if somebody stands between it and the agent.
-    behind: Option<String>,
+    /// The path of HAProxy's socket, if a relay listens between it and the agent.
+    socket: Option<String>,
 }
 
 struct RunningAgent {
@@ -92,7 +92,7 @@ impl World {
             agent: None,
             folder,
             changes: Vec::new(),
-            behind: None,
+            socket: None,
         };
         world.start_agent().await;
         world
@@ -208,11 +208,11 @@ impl World {
         self.changes.push((usual.to_owned(), other.to_owned()));
     }
 
-    /// Puts HAProxy's socket elsewhere than the agent looks for it: what listens where the agent
-    /// looks passes on what is said. Answers where.
-    pub(crate) fn put_socket_behind(&mut self) -> PathBuf {
-        let socket = self.folder.path().join("behind.sock");
-        self.behind = Some(socket.display().to_string());
+    /// Puts HAProxy's socket elsewhere, so that a relay can listen at the agent's path. Returns the
+    /// path.
+    pub(crate) fn put_socket_elsewhere(&mut self) -> PathBuf {
+        let socket = self.folder.path().join("relayed.sock");
+        self.socket = Some(socket.display().to_string());
         socket
     }
 
@@ -257,7 +257,7 @@ impl World {
     }
 
     fn socket(&self) -> &str {
-        self.behind
+        self.socket
             .as_deref()
             .unwrap_or(&self.settings.haproxy_socket)
     }

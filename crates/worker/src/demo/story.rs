@@ -17,7 +17,7 @@ use super::show::Show;
 use super::world::World;
 
 /// How long anything may take before the demo says that it failed.
-const PATIENCE: Duration = Duration::from_secs(90);
+const TIMEOUT: Duration = Duration::from_secs(90);
 /// The pause between two looks at a domain.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// The pause between two visits while a certificate is replaced.
@@ -210,7 +210,7 @@ async fn watch(
         {
             return Ok(());
         }
-        if world.now().since(began) > PATIENCE {
+        if world.now().since(began) > TIMEOUT {
             let stuck: Vec<String> = scenes
                 .iter()
                 .enumerate()
@@ -224,7 +224,7 @@ async fn watch(
                     )
                 })
                 .collect();
-            bail!("after {} s: {}", PATIENCE.as_secs(), stuck.join(", "));
+            bail!("after {} s: {}", TIMEOUT.as_secs(), stuck.join(", "));
         }
         tokio::time::sleep(POLL_INTERVAL).await;
     }
@@ -250,7 +250,7 @@ async fn renew(world: &World) -> anyhow::Result<Renewed> {
         .fingerprint;
     let visitor = HandshakeWatcher::start(world.https, RENEWED, &world.root_pem, VISIT)?;
     visitor
-        .wait_until("the visitor's first visits", PATIENCE, |report| {
+        .wait_until("the visitor's first visits", TIMEOUT, |report| {
             report.successes >= VISITS_AFTER
         })
         .await?;
@@ -267,13 +267,13 @@ async fn renew(world: &World) -> anyhow::Result<Renewed> {
         .waker
         .notify(WakeSignal::Lane(dps_domain::phase::Lane::Renewal));
     let seen = visitor
-        .wait_until("the new certificate to be served", PATIENCE, |report| {
+        .wait_until("the new certificate to be served", TIMEOUT, |report| {
             report.fingerprints.len() > 1
         })
         .await?;
     let enough = seen.successes + VISITS_AFTER;
     visitor
-        .wait_until("more visits", PATIENCE, |report| report.successes >= enough)
+        .wait_until("more visits", TIMEOUT, |report| report.successes >= enough)
         .await?;
     let report = visitor.stop();
     let new = report.fingerprints.last().cloned().unwrap_or_default();

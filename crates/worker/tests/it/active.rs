@@ -6,7 +6,7 @@ use std::process::Command;
 use dps_lab::postgres;
 use serde_json::json;
 
-use crate::world::{Database, GREETING, Options, PATIENCE, World, npgsql_database};
+use crate::world::{Database, GREETING, Options, TIMEOUT, World, npgsql_database};
 
 const HOST: &str = "shop.bakery.test";
 
@@ -82,7 +82,7 @@ async fn one_process_takes_over_from_three_and_serves_old_and_new_domains() {
     world.wait_for_status(&old, "Active").await;
     let fingerprint = world.visit("old.bakery.test").await;
     for process in [&mut world.service, &mut world.agent, &mut world.cabinet] {
-        let status = process.terminate(PATIENCE).await.unwrap();
+        let status = process.terminate(TIMEOUT).await.unwrap();
         assert_eq!(status.code(), Some(0), "{}", process.log_tail());
     }
     let mut standalone = world.start_standalone().await;
@@ -92,6 +92,6 @@ async fn one_process_takes_over_from_three_and_serves_old_and_new_domains() {
     world.visit(HOST).await;
     assert_eq!(world.visit("old.bakery.test").await, fingerprint);
     assert_eq!(world.get("/health/ready").await.0, 200);
-    let status = standalone.terminate(PATIENCE).await.unwrap();
+    let status = standalone.terminate(TIMEOUT).await.unwrap();
     assert_eq!(status.code(), Some(0), "{}", standalone.log_tail());
 }

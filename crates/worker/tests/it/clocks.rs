@@ -7,7 +7,7 @@ use dps_lab::postgres;
 use dps_lab::process::Process;
 use serde_json::json;
 
-use crate::world::{Database, Options, PATIENCE, World, npgsql};
+use crate::world::{Database, Options, TIMEOUT, World, npgsql};
 
 /// A clock that is set by a file.
 struct Clock {
@@ -86,14 +86,14 @@ async fn clocks_that_jump_an_hour_back_and_a_day_ahead_cost_no_second_order() {
     let began = || std::future::ready(first.iter().all(|host| pebble.validations_for(host) > 0));
     world
         .service
-        .wait_until("the validations", PATIENCE, began)
+        .wait_until("the validations", TIMEOUT, began)
         .await
         .unwrap();
     ahead.set("+1d");
     behind.set("-1h");
     for replica in &mut replicas {
         replica
-            .wait_for_log("clock.jump_ignored", PATIENCE)
+            .wait_for_log("clock.jump_ignored", TIMEOUT)
             .await
             .unwrap();
     }
@@ -105,7 +105,7 @@ async fn clocks_that_jump_an_hour_back_and_a_day_ahead_cost_no_second_order() {
     for id in &ids {
         // Records of the killed one wait for the end of its lease.
         world
-            .wait_longer_for(id, PATIENCE * 2, "Active", |domain| {
+            .wait_longer_for(id, TIMEOUT * 2, "Active", |domain| {
                 domain["status"] == "Active"
             })
             .await;

@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 
 use dps_application::crash_point::Effect;
 
-use crate::world::{Log, Options, PATIENCE, World};
+use crate::world::{Log, Options, TIMEOUT, World};
 
 /// The signal of `abort`.
 const SIGABRT: i32 = 6;
@@ -52,7 +52,7 @@ async fn a_service_killed_at_any_moment_of_an_issuance_costs_neither_an_order_no
             .start_service_again_with(&[("DPS_CRASH_AT", &moment)])
             .await;
         let id = world.add(&host_of(&moment)).await;
-        let status = world.service.wait_for_exit(PATIENCE).await.unwrap();
+        let status = world.service.wait_for_exit(TIMEOUT).await.unwrap();
         assert_eq!(
             status.signal(),
             Some(SIGABRT),
@@ -113,10 +113,10 @@ async fn a_service_asked_to_stop_finishes_its_step_and_leaves_the_rest_to_its_su
     let began = || std::future::ready(pebble.validations_for(host) > 0);
     world
         .service
-        .wait_until(host, PATIENCE, began)
+        .wait_until(host, TIMEOUT, began)
         .await
         .unwrap();
-    let status = world.service.terminate(PATIENCE).await.unwrap();
+    let status = world.service.terminate(TIMEOUT).await.unwrap();
     assert_eq!(status.code(), Some(0), "{}", world.service.log_tail());
     let log = world.log();
     assert_eq!(

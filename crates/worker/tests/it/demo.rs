@@ -10,7 +10,7 @@ use dps_lab::wait;
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::world::PATIENCE;
+use crate::world::TIMEOUT;
 
 #[tokio::test]
 async fn the_demo_shows_what_it_promises_ends_with_one_json_object_and_leaves_nothing_behind() {
@@ -106,7 +106,7 @@ async fn a_newcomer_who_types_what_readme_and_demo_say_gets_what_they_promise_an
     .directory(temporary.path())
     .start()
     .unwrap();
-    demo.wait_for_log("Ctrl-C ends it", PATIENCE * 2)
+    demo.wait_for_log("Ctrl-C ends it", TIMEOUT * 2)
         .await
         .unwrap();
     let said = demo.log_text();
@@ -134,7 +134,7 @@ async fn a_newcomer_who_types_what_readme_and_demo_say_gets_what_they_promise_an
     assert!(typed(&visit.replace("shop.bakery.test", "second.demo.test")).contains("Hello"));
 
     demo.signal("INT").unwrap();
-    let status = demo.wait_for_exit(PATIENCE).await.unwrap();
+    let status = demo.wait_for_exit(TIMEOUT).await.unwrap();
     assert_eq!(status.code(), Some(0), "{}", demo.log_tail());
     nothing_is_left(temporary.path(), &mark);
 }
@@ -180,7 +180,7 @@ fn typed(command: &str) -> String {
 
 /// Types a command again and again until it shows one domain as wanted.
 async fn seen(command: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-    let look = wait::until("the domain as promised", PATIENCE, || async {
+    let look = wait::until("the domain as promised", TIMEOUT, || async {
         let page: Value = serde_json::from_str(&typed(command)).unwrap();
         Some(page["items"][0].clone()).filter(&wanted)
     });

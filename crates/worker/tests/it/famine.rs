@@ -8,7 +8,7 @@ use dps_lab::wait;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::json;
 
-use crate::world::{Log, Options, PATIENCE, World, dps};
+use crate::world::{Log, Options, TIMEOUT, World, dps};
 
 /// Descriptors that are left now and then: enough for some look-ups at a time, and not for all.
 const LEFT: u64 = 6;
@@ -64,7 +64,7 @@ async fn a_famine_of_descriptors_is_reported_to_the_operator_and_to_no_customer(
         ids.push(world.add(host).await);
     }
     let (mut left, mut rounds) = (0, 0);
-    let starved = wait::until("steps fail for want of descriptors", PATIENCE, || {
+    let starved = wait::until("steps fail for want of descriptors", TIMEOUT, || {
         let log = world.log();
         let all = live.iter().chain(&new);
         let failed: usize = all.map(|host| log.count(host, "machine.failed")).sum();
@@ -87,7 +87,7 @@ async fn a_famine_of_descriptors_is_reported_to_the_operator_and_to_no_customer(
         world.wait_for_status(id, "Active").await;
     }
     for (host, before) in live.iter().zip(&before) {
-        let renewed = wait::until("the renewal ends well", PATIENCE, || async {
+        let renewed = wait::until("the renewal ends well", TIMEOUT, || async {
             (world.visit(host).await != *before).then_some(())
         });
         renewed.await.unwrap();

@@ -11,7 +11,7 @@ use futures_util::{StreamExt as _, stream};
 use secrecy::SecretString;
 use serde_json::json;
 
-use crate::world::{AGENT_TOKEN, AGENTS, Options, PATIENCE, World, dps};
+use crate::world::{AGENT_TOKEN, AGENTS, Options, TIMEOUT, World, dps};
 
 /// Calls to the Cabinet at once.
 const CALLS: usize = 8;
@@ -66,7 +66,7 @@ async fn digest(agent: SocketAddr) -> Option<String> {
 /// visitors.
 async fn all_edges_serve(world: &World, hosts: &[String]) {
     let edges = edges(world);
-    let equal = wait::until("the digests are equal", PATIENCE, || async {
+    let equal = wait::until("the digests are equal", TIMEOUT, || async {
         let digests = stream::iter(&edges).then(|(agent, _)| digest(*agent));
         let digests: BTreeSet<Option<String>> = digests.collect().await;
         (digests.len() == 1 && !digests.contains(&None)).then_some(())
@@ -146,7 +146,7 @@ async fn three_edges_of_which_one_is_stopped_during_a_mass_deployment_end_with_t
     let all = [before, meanwhile].concat();
     all_edges_serve(&world, &all).await;
     // An edge presents a certificate before it has said so.
-    wait::until("all three are known to present it", PATIENCE, || async {
+    wait::until("all three are known to present it", TIMEOUT, || async {
         let text = dps(world.home(), &["domains", "show", &all[29]]);
         let text = String::from_utf8(text.stdout).unwrap();
         let presenting = text
@@ -162,7 +162,7 @@ async fn three_edges_of_which_one_is_stopped_during_a_mass_deployment_end_with_t
     std::fs::remove_dir_all(&world.more_edges[0].state).unwrap();
     world.more_edges[0].restart().await;
     all_edges_serve(&world, &all).await;
-    wait::until("the comparison is noted", PATIENCE, || async {
+    wait::until("the comparison is noted", TIMEOUT, || async {
         let told = told(&world, world.more_edges[0].listen);
         (told["certificates"] == 30 && told["behind"] == 0 && told["unknown"] == 0).then_some(())
     })
@@ -187,7 +187,7 @@ async fn edges_that_are_found_by_dns_are_filled_once_they_are_approved_and_a_dea
         .set_a(crate::world::TARGET, &[crate::world::EDGE]);
     let [first_tls, second_tls] = [world.agent_tls(), world.more_edges[0].tls];
     let waits = async |edge: SocketAddr| {
-        wait::until("the edge waits for approval", PATIENCE, || async {
+        wait::until("the edge waits for approval", TIMEOUT, || async {
             let output = dps(world.home(), &["edges", "--json"]);
             let text = String::from_utf8(output.stdout).unwrap();
             let name = format!("https://localhost:{}", edge.port());
@@ -212,7 +212,7 @@ async fn edges_that_are_found_by_dns_are_filled_once_they_are_approved_and_a_dea
     let on_both = async |hosts: &[String]| {
         let (first, second) = (world.https, world.more_edges[0].https);
         for host in hosts {
-            wait::until("both edges show the same", PATIENCE, || async {
+            wait::until("both edges show the same", TIMEOUT, || async {
                 let of_first = shown(first, host).await;
                 (of_first.is_some() && of_first == shown(second, host).await).then_some(())
             })
@@ -239,7 +239,7 @@ async fn edges_that_are_found_by_dns_are_filled_once_they_are_approved_and_a_dea
     world.zone.set_srv(AGENTS, &[]).unwrap();
     wait::until(
         "the service sees that the zone is empty",
-        PATIENCE,
+        TIMEOUT,
         || async {
             let seen = world.log().values("edges.not_found", "problem").count();
             (seen > 0).then_some(())

@@ -7,7 +7,7 @@ use dps_lab::acme_double::{AcmeDouble, Endpoint, Fault, Reply};
 use dps_lab::wait;
 use serde_json::{Value, json};
 
-use crate::world::{Options, PATIENCE, World, dps};
+use crate::world::{Options, TIMEOUT, World, dps};
 
 /// A world whose CA is the double.
 async fn world_of(double: &AcmeDouble) -> World {
@@ -38,7 +38,7 @@ async fn a_throttling_ca_is_left_alone_until_it_says_by_the_domain_it_refused_an
         1,
         "nothing is sent before"
     );
-    wait::until("both orders", PATIENCE, async || {
+    wait::until("both orders", TIMEOUT, async || {
         (double.requests(Endpoint::NewOrder) == 3).then_some(())
     })
     .await
@@ -77,7 +77,7 @@ async fn a_limit_that_the_ca_named_by_mistake_is_shown_and_lifted_while_the_serv
         lifted.contains("1 lifted; 1 waiting domains are due now"),
         "{lifted}"
     );
-    wait::until("the order", PATIENCE, async || {
+    wait::until("the order", TIMEOUT, async || {
         (double.requests(Endpoint::NewOrder) == 2).then_some(())
     })
     .await
@@ -118,7 +118,7 @@ async fn a_paused_name_is_reported_with_its_link_and_gets_no_more_orders() {
     );
     // Another domain goes its way meanwhile, which takes longer than a retry of the first would.
     let other = world.add("www.bakery.test").await;
-    wait::until("the other order", PATIENCE, async || {
+    wait::until("the other order", TIMEOUT, async || {
         (double.requests(Endpoint::NewOrder) == 2).then_some(())
     })
     .await

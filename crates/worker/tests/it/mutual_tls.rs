@@ -2,7 +2,7 @@
 
 use dps_lab::wait;
 
-use crate::world::{Options, PATIENCE, World, dps};
+use crate::world::{Options, TIMEOUT, World, dps};
 
 const HOST: &str = "shop.bakery.test";
 
@@ -41,7 +41,7 @@ async fn a_domain_becomes_active_on_two_edges_over_mutual_tls_and_renewed_files_
         &["pki", "renew", "--out", "pki", "--days", "3"],
     );
     assert!(renewed.status.success(), "{renewed:?}");
-    let says = wait::until("the service has read its new files", PATIENCE, || async {
+    let says = wait::until("the service has read its new files", TIMEOUT, || async {
         let report = world.get("/health/ready").await.1;
         report.contains("dps pki renew").then_some(report)
     });

@@ -9,7 +9,7 @@ use dps_lab::{postgres, wait};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::world::{Database, Options, PATIENCE, World, dps, npgsql_database};
+use crate::world::{Database, Options, TIMEOUT, World, dps, npgsql_database};
 
 const HOST: &str = "shop.bakery.test";
 /// 32 bytes in Base64.
@@ -49,7 +49,7 @@ fn shown_as_json(world: &World) -> Value {
 async fn renew(world: &World) {
     let before = world.visit(HOST).await;
     said(world, &["domains", "renew", HOST]);
-    let renewed = wait::until("another certificate", PATIENCE, || async {
+    let renewed = wait::until("another certificate", TIMEOUT, || async {
         let now = world.visit(HOST).await;
         let phase = &shown_as_json(world)["phase"];
         (now != before && phase == "live").then_some(())
@@ -202,7 +202,7 @@ async fn the_command_line_gives_the_sentence_that_the_customer_reads() {
 async fn health_and_metrics_show_what_happened_under_the_agreed_names() {
     let mut world = World::start(Options::default()).await;
     assert_eq!(world.get("/health/live").await.0, 200);
-    let ready = wait::until("the service is ready", PATIENCE, || async {
+    let ready = wait::until("the service is ready", TIMEOUT, || async {
         let report: Value = serde_json::from_str(&world.get("/health/ready").await.1).ok()?;
         (report["status"] == "ready").then_some(())
     });
@@ -263,7 +263,7 @@ async fn health_and_metrics_show_what_happened_under_the_agreed_names() {
         ("dps_local_faults_total{party=\"cabinet\"}".to_owned(), "0"),
     ] {
         let what = format!("{name} is {value}");
-        let shown = wait::until(&what, PATIENCE, || async {
+        let shown = wait::until(&what, TIMEOUT, || async {
             (metric(&world, &name).await == value).then_some(())
         });
         shown.await.unwrap();
@@ -278,7 +278,7 @@ async fn health_and_metrics_show_what_happened_under_the_agreed_names() {
         "no label tells a hostname"
     );
     // Pebble's certificates last five years unless it is told otherwise.
-    let days = wait::until("the gauge follows", PATIENCE, || async {
+    let days = wait::until("the gauge follows", TIMEOUT, || async {
         metric(&world, "certificate_expiry_days")
             .await
             .parse::<f64>()
@@ -290,14 +290,14 @@ async fn health_and_metrics_show_what_happened_under_the_agreed_names() {
 
     // The Cabinet is shown and not required: renewals go on without it.
     world.cabinet.kill().unwrap();
-    let report = wait::until("the Cabinet is told to be away", PATIENCE, || async {
+    let report = wait::until("the Cabinet is told to be away", TIMEOUT, || async {
         let (status, body) = world.get("/health").await;
         assert_eq!(status, 200, "{body}");
         let report: Value = serde_json::from_str(&body).unwrap();
         (report["checks"][1]["status"] == "failing").then_some(report)
     });
     assert_eq!(report.await.unwrap()["checks"][1]["name"], "cabinet");
-    let away = wait::until("the metric says it too", PATIENCE, || async {
+    let away = wait::until("the metric says it too", TIMEOUT, || async {
         (metric(&world, "dps_cabinet_up").await == "0.0").then_some(())
     });
     away.await.unwrap();
@@ -379,7 +379,7 @@ async fn the_key_encryption_key_can_be_changed_without_losing_a_certificate() {
         "second  (current)\nfirst\n"
     );
     assert_eq!(
-        world.service.terminate(PATIENCE).await.unwrap().code(),
+        world.service.terminate(TIMEOUT).await.unwrap().code(),
         Some(0)
     );
     world.restart_service().await;
@@ -396,12 +396,12 @@ async fn the_key_encryption_key_can_be_changed_without_losing_a_certificate() {
     // Nothing needs the old key any more.
     write_keys(&file, &format!("second:{SECOND_KEY}\n"));
     assert_eq!(
-        world.service.terminate(PATIENCE).await.unwrap().code(),
+        world.service.terminate(TIMEOUT).await.unwrap().code(),
         Some(0)
     );
     world.restart_service().await;
     said(&world, &["domains", "renew", HOST]);
-    let renewed = wait::until("another certificate", PATIENCE, || async {
+    let renewed = wait::until("another certificate", TIMEOUT, || async {
         let now = world.visit(HOST).await;
         (now != before).then_some(())
     });
@@ -435,7 +435,7 @@ async fn a_rotation_that_the_running_service_knows_nothing_of_costs_only_time() 
             .contains("key-encryption key second, which is not configured")
     );
     assert_eq!(
-        world.service.terminate(PATIENCE).await.unwrap().code(),
+        world.service.terminate(TIMEOUT).await.unwrap().code(),
         Some(0)
     );
     world.restart_service().await;

@@ -5,7 +5,7 @@ use dps_lab::postgres::Postgres;
 use dps_lab::wait;
 use serde_json::json;
 
-use crate::world::{Database, Log, Options, PATIENCE, World, npgsql};
+use crate::world::{Database, Log, Options, TIMEOUT, World, npgsql};
 
 const HOST: &str = "shop.bakery.test";
 
@@ -19,7 +19,7 @@ async fn a_cabinet_that_is_down_delays_only_its_own_reports_which_come_later_in_
     let broken = world.customer.add(BROKEN).await;
     let seen = |host, event: &'static str, times| {
         let log = world.service.spec().log_path().to_owned();
-        wait::until("the log tells it", PATIENCE, move || {
+        wait::until("the log tells it", TIMEOUT, move || {
             let text = std::fs::read_to_string(&log).unwrap_or_default();
             std::future::ready((Log::parse(&text).count(host, event) >= times).then_some(()))
         })
@@ -31,7 +31,7 @@ async fn a_cabinet_that_is_down_delays_only_its_own_reports_which_come_later_in_
     world.point_at_us(HOST);
     world.wait_until_served(HOST).await;
     seen(BROKEN, "dns_nxdomain", 4).await.unwrap();
-    let waiting = wait::until("the gauge tells that reports wait", PATIENCE, || async {
+    let waiting = wait::until("the gauge tells that reports wait", TIMEOUT, || async {
         let (_, metrics) = world.get("/metrics").await;
         let value = metrics
             .lines()
@@ -113,7 +113,7 @@ async fn a_database_that_is_down_turns_readiness_red_and_work_goes_on_when_it_re
     let failures = |world: &World| world.log().values("intake.failed", "level").count();
     let before = failures(&world);
     world.cabinet.kill().unwrap();
-    let told = wait::until("the log tells it", PATIENCE, || async {
+    let told = wait::until("the log tells it", TIMEOUT, || async {
         (failures(&world) > before).then_some(())
     });
     told.await.unwrap();
@@ -125,7 +125,7 @@ async fn a_database_that_is_down_turns_readiness_red_and_work_goes_on_when_it_re
     // The gauges of this process are right without the store.
     let shown = wait::until(
         "the gauge tells that the Cabinet is away",
-        PATIENCE,
+        TIMEOUT,
         || async {
             let (_, metrics) = world.get("/metrics").await;
             let is_down = metrics.lines().any(|line| line == "dps_cabinet_up 0.0");
@@ -205,7 +205,7 @@ fn fill(file: &std::path::Path) {
 
 async fn wait_for_readiness(world: &World, wanted: u16) -> serde_json::Value {
     let what = format!("/health/ready answers {wanted}");
-    let report = wait::until(&what, PATIENCE, || async {
+    let report = wait::until(&what, TIMEOUT, || async {
         let (status, body) = world.get("/health/ready").await;
         (status == wanted).then(|| serde_json::from_str(&body).unwrap())
     });
@@ -271,7 +271,7 @@ async fn an_agent_killed_between_acknowledgement_and_fetch_costs_no_order() {
     let began = || std::future::ready(pebble.validations_for(HOST) > 0);
     world
         .service
-        .wait_until(HOST, PATIENCE, began)
+        .wait_until(HOST, TIMEOUT, began)
         .await
         .unwrap();
     world.agent.kill().unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use dps_lab::tls::HandshakeWatcher;
 use dps_lab::wait;
 
-use crate::world::{Options, PATIENCE, World, dps};
+use crate::world::{Options, TIMEOUT, World, dps};
 
 const HOST: &str = "shop.bakery.test";
 /// The pause between two visits.
@@ -25,19 +25,19 @@ async fn a_certificate_is_renewed_by_itself_at_its_stored_moment_and_no_visitor_
     let first = world.wait_for_status(&id, "Active").await;
     let visitor = HandshakeWatcher::start(world.https, HOST, &world.root_pem, VISIT).unwrap();
     let before = visitor
-        .wait_until("visits", PATIENCE, |report| report.successes >= VISITS)
+        .wait_until("visits", TIMEOUT, |report| report.successes >= VISITS)
         .await
         .unwrap();
     assert_eq!(before.fingerprints.len(), 1);
     let seen = visitor
-        .wait_until("the new certificate", PATIENCE, |report| {
+        .wait_until("the new certificate", TIMEOUT, |report| {
             report.fingerprints.len() > 1
         })
         .await
         .unwrap_or_else(|error| panic!("{error}\n{}", world.service.log_tail()));
     let enough = seen.successes + VISITS;
     visitor
-        .wait_until("more visits", PATIENCE, |report| report.successes >= enough)
+        .wait_until("more visits", TIMEOUT, |report| report.successes >= enough)
         .await
         .unwrap();
     let report = visitor.stop();
@@ -83,7 +83,7 @@ async fn a_moved_away_domain_is_reported_and_not_ordered_for_and_revives_when_it
     world.point_at_us(HOST);
     let output = dps(world.home(), &["domains", "retry", HOST]);
     assert!(output.status.success());
-    let revived = wait::until("another certificate", PATIENCE, || async {
+    let revived = wait::until("another certificate", TIMEOUT, || async {
         let now = world.visit(HOST).await;
         (now != before).then_some(())
     });

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Executor as _, SqlitePool};
 
 use dps_lab::wait;
 
-use crate::world::{Options, PATIENCE, TARGET, World};
+use crate::world::{Options, TARGET, TIMEOUT, World};
 
 const KEPT: &str = "kept.bakery.test";
 const LOST: &str = "lost.bakery.test";
@@ -49,7 +49,7 @@ async fn what_changed_in_the_cabinet_behind_its_feed_is_found_by_the_resync() {
         "UPDATE cabinet_domains SET cname_target = 'other.platform.test', version = version + 1 WHERE id = '{FOUND_ID}'"
     ))
     .await;
-    let taken = wait::until("the new target is known", PATIENCE, || {
+    let taken = wait::until("the new target is known", TIMEOUT, || {
         let told = world.log().count(FOUND, "target.changed");
         std::future::ready((told > 0).then_some(()))
     });
@@ -57,7 +57,7 @@ async fn what_changed_in_the_cabinet_behind_its_feed_is_found_by_the_resync() {
 
     // Removed: served for the grace, and taken down after it.
     edit(format!("DELETE FROM cabinet_domains WHERE id = '{lost}'")).await;
-    let down = wait::until("the lost domain is taken down", PATIENCE, || async {
+    let down = wait::until("the lost domain is taken down", TIMEOUT, || async {
         let served = dps_lab::tls::served_leaf(world.https, LOST, &world.root_pem).await;
         served.is_err().then_some(())
     });

@@ -19,7 +19,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, SqliteConnection};
 use tempfile::TempDir;
 
-use crate::world::{Database, Options, PATIENCE, World, dps, npgsql};
+use crate::world::{Database, Options, TIMEOUT, World, dps, npgsql};
 
 const HOST: &str = "shop.bakery.test";
 
@@ -84,11 +84,11 @@ async fn after_a_clean_end_the_file_alone_is_the_whole_database() {
     // opened.
     said(world.home(), &["domains", "list"]);
     assert_eq!(
-        world.service.terminate(PATIENCE).await.unwrap().code(),
+        world.service.terminate(TIMEOUT).await.unwrap().code(),
         Some(0)
     );
     assert_eq!(
-        world.cabinet.terminate(PATIENCE).await.unwrap().code(),
+        world.cabinet.terminate(TIMEOUT).await.unwrap().code(),
         Some(0)
     );
     the_files_alone_are_everything(&world).await;
@@ -98,15 +98,12 @@ async fn after_a_clean_end_the_file_alone_is_the_whole_database() {
     the_files_alone_are_everything(&world).await;
 
     assert_eq!(
-        world.agent.terminate(PATIENCE).await.unwrap().code(),
+        world.agent.terminate(TIMEOUT).await.unwrap().code(),
         Some(0)
     );
     let mut standalone = world.start_standalone().await;
     world.wait_for_status(&id, "Active").await;
-    assert_eq!(
-        standalone.terminate(PATIENCE).await.unwrap().code(),
-        Some(0)
-    );
+    assert_eq!(standalone.terminate(TIMEOUT).await.unwrap().code(), Some(0));
     the_files_alone_are_everything(&world).await;
     let mode = |name: &str| {
         world
@@ -155,7 +152,7 @@ async fn a_backup_of_a_running_service_can_be_restored() {
     assert!(said(&copy, &["domains", "list"]).contains(HOST));
     // A renewal needs the account's private key, sealed as it was.
     said(&copy, &["domains", "renew", HOST]);
-    let renewed = wait::until("another certificate", PATIENCE, || async {
+    let renewed = wait::until("another certificate", TIMEOUT, || async {
         let now = world.visit(HOST).await;
         (now != before).then_some(())
     });
@@ -303,7 +300,7 @@ async fn a_backup_of_a_running_service_on_postgresql_can_be_restored() {
     world.start_service_again_with(&environment).await;
     // A renewal needs the account's private key, sealed as it was.
     run(&["domains", "renew", HOST]);
-    let renewed = wait::until("another certificate", PATIENCE, || async {
+    let renewed = wait::until("another certificate", TIMEOUT, || async {
         let now = world.visit(HOST).await;
         (now != before).then_some(())
     });
@@ -415,7 +412,7 @@ async fn a_backup_that_is_interrupted_leaves_nothing_and_ends_its_program() {
     let mut backup = command(&["backup", "copy", "--pg-dump", pg_dump.to_str().unwrap()])
         .spawn()
         .unwrap();
-    let pid = wait::until("the dump has begun", PATIENCE, || async {
+    let pid = wait::until("the dump has begun", TIMEOUT, || async {
         fs::read_to_string(&begun).ok()
     });
     let pid = pid.await.unwrap();
@@ -424,7 +421,7 @@ async fn a_backup_that_is_interrupted_leaves_nothing_and_ends_its_program() {
     let status = tokio::task::spawn_blocking(move || backup.wait().unwrap());
     assert_eq!(status.await.unwrap().code(), Some(1));
     assert_eq!(names_in(folder.path()), ["kek"]);
-    let ended = wait::until("pg_dump has ended", PATIENCE, || async {
+    let ended = wait::until("pg_dump has ended", TIMEOUT, || async {
         // A process that has ended has no arguments any more.
         let arguments = fs::read(format!("/proc/{}/cmdline", pid.trim()));
         arguments

@@ -4,7 +4,7 @@ use dps_lab::acme_double::{AcmeDouble, Endpoint};
 use dps_lab::tls::LocalAuthority;
 use dps_lab::wait;
 
-use crate::world::{Options, PATIENCE, World, dps};
+use crate::world::{Options, TIMEOUT, World, dps};
 
 const HOST: &str = "shop.bakery.test";
 
@@ -34,7 +34,7 @@ async fn a_chain_to_another_root_is_not_served_and_is_when_the_root_is_trusted()
             .status
             .success()
     );
-    let renewed = wait::until("the renewed certificate", PATIENCE, || async {
+    let renewed = wait::until("the renewed certificate", TIMEOUT, || async {
         (world.visit(HOST).await != before).then_some(())
     });
     renewed

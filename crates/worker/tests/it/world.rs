@@ -35,7 +35,7 @@ pub(crate) const SILENT: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 /// Under which name the agents are found.
 pub(crate) const AGENTS: &str = "_haproxy-agent._tcp.platform.test";
 /// How long anything may take on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 /// The site behind HAProxy.
 pub(crate) const GREETING: &str = "Hello from behind the edge.\n";
 
@@ -245,8 +245,8 @@ impl World {
         }
         let start = |role| dps::start(home.path(), role, &options.environment);
         let (mut cabinet, mut agent) = (start("cabinet"), start("agent"));
-        cabinet.wait_for_port(at.cabinet, PATIENCE).await.unwrap();
-        agent.wait_for_port(at.agent, PATIENCE).await.unwrap();
+        cabinet.wait_for_port(at.cabinet, TIMEOUT).await.unwrap();
+        agent.wait_for_port(at.agent, TIMEOUT).await.unwrap();
         let haproxy = edge::start(home.path(), &at, entry.address()).await;
         let mut more_edges = Vec::new();
         for (number, at) in more.iter().enumerate() {
@@ -299,7 +299,7 @@ impl World {
         what: &str,
         wanted: impl Fn(&Value) -> bool,
     ) -> Value {
-        self.wait_longer_for(id, PATIENCE, what, wanted).await
+        self.wait_longer_for(id, TIMEOUT, what, wanted).await
     }
 
     /// As [`Self::wait_until`], with a bound of its own.
@@ -366,7 +366,7 @@ impl World {
     /// Waits until a visitor is served a certificate of the CA with this root.
     pub(crate) async fn wait_until_served_by(&self, host: &str, root_pem: &str) -> String {
         let what = format!("{host} is served");
-        let leaf = wait::until(&what, PATIENCE, || async {
+        let leaf = wait::until(&what, TIMEOUT, || async {
             dps_lab::tls::served_leaf(self.https, host, root_pem)
                 .await
                 .ok()
@@ -401,7 +401,7 @@ impl World {
     ) -> String {
         self.service.kill().unwrap();
         let mut process = dps::start(self.home.path(), role, environment);
-        let status = process.wait_for_exit(PATIENCE).await.unwrap();
+        let status = process.wait_for_exit(TIMEOUT).await.unwrap();
         assert!(!status.success(), "{}", process.log_tail());
         process.log_text()
     }
@@ -440,14 +440,14 @@ impl World {
     pub(crate) async fn restart_cabinet(&mut self) {
         self.cabinet.restart().unwrap();
         let address = self.addresses.cabinet;
-        self.cabinet.wait_for_port(address, PATIENCE).await.unwrap();
+        self.cabinet.wait_for_port(address, TIMEOUT).await.unwrap();
     }
 
     /// Starts the killed agent again and waits until it answers.
     pub(crate) async fn restart_agent(&mut self) {
         self.agent.restart().unwrap();
         let address = self.addresses.agent;
-        self.agent.wait_for_port(address, PATIENCE).await.unwrap();
+        self.agent.wait_for_port(address, TIMEOUT).await.unwrap();
     }
 
     /// Starts `dps standalone` with the same settings, once the three are gone, and waits until all
@@ -456,7 +456,7 @@ impl World {
         let mut process = dps::start(self.home(), "standalone", &[]);
         let at = self.addresses;
         for address in [at.cabinet, at.agent] {
-            process.wait_for_port(address, PATIENCE).await.unwrap();
+            process.wait_for_port(address, TIMEOUT).await.unwrap();
         }
         wait_until_started(&mut process).await;
         process
@@ -496,7 +496,7 @@ impl World {
 /// Waits until the workers run. The service listens before it opens the store and checks the
 /// settings against it, so an open port says less.
 async fn wait_until_started(service: &mut Process) {
-    let started = service.wait_for_log("\"service.started\"", PATIENCE);
+    let started = service.wait_for_log("\"service.started\"", TIMEOUT);
     started.await.unwrap();
 }
 
@@ -505,7 +505,7 @@ impl MoreEdge {
         std::fs::create_dir(home).unwrap();
         settings::write_agent(home, at, pki);
         let mut agent = dps::start(home, "agent", &[]);
-        agent.wait_for_port(at.agent, PATIENCE).await.unwrap();
+        agent.wait_for_port(at.agent, TIMEOUT).await.unwrap();
         let haproxy = edge::start(home, at, entry).await;
         Self {
             agent,
@@ -527,7 +527,7 @@ impl MoreEdge {
     pub(crate) async fn restart(&mut self) {
         self.agent.restart().unwrap();
         self.agent
-            .wait_for_port(self.listen, PATIENCE)
+            .wait_for_port(self.listen, TIMEOUT)
             .await
             .unwrap();
         self.haproxy.restart().await.unwrap();

@@ -33,7 +33,7 @@ impl Edge {
                 Ok(()) => self.prove_again(items).await,
                 // The old worker still answers, and the new one will in a moment.
                 Err(Refusal::Runtime(RuntimeError::Stopping)) => sleep(install::PAUSE).await,
-                // Nobody serves; whoever starts next reads what is published.
+                // No process serves; the next one reads what is published.
                 Err(refusal) => {
                     tracing::warn!(reason = %with_causes(&refusal), "haproxy.lost_during_apply");
                     return;
@@ -43,7 +43,7 @@ impl Edge {
         fail_open(items, Refusal::from(RuntimeError::Stopping));
     }
 
-    /// Whether the process that answers is the one that was brought in line, and goes on serving.
+    /// Whether the process that answers is the one that was brought in line, and keeps serving.
     async fn is_known_process(&self) -> bool {
         match self.observe_process().await {
             Ok(process) => {

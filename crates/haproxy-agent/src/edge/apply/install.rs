@@ -47,7 +47,7 @@ impl Edge {
     }
 
     /// Sends all of them over one connection, and begins to prove each as soon as HAProxy says that
-    /// it has it. Gives those that met somebody else's work on HAProxy's certificates and deserve
+    /// it has it. Gives those that met another client's work on HAProxy's certificates and need
     /// another attempt.
     async fn install_piped(
         &self,

@@ -24,7 +24,7 @@ impl Edge {
         {
             let (name, hostname) = (item.candidate.name(), item.candidate.hostname());
             if self.shared.view().orphans.contains(name) {
-                // Nobody has what was served before but HAProxy itself: it keeps what it has.
+                // Only HAProxy itself has what was served before: it keeps what it has.
                 continue;
             }
             let restored = match &item.previous {
