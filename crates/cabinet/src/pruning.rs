@@ -2,7 +2,7 @@
 //!
 //! Deleting a removed domain does not disturb readers. Positions are never reused, and a list or
 //! feed continues at the next greater one. A feed reader learns of a removal only while the row
-//! exists, so rows are kept for much longer than a reader may lag behind. A reader that missed a
+//! exists, so rows are kept for much longer than a reader may lag. A reader that missed a
 //! removal finds out when it compares its domains with the list.
 
 use std::sync::Arc;
@@ -76,7 +76,7 @@ impl Pruning {
                     .await
                     .map_err(|_| PruneError::TimedOut)??;
             rows += deleted;
-            // A process that prunes at the same time may hold the rest: it deletes them.
+            // A process that prunes at the same time may hold the others: it deletes them.
             if deleted < u64::from(batch) {
                 return Ok(rows);
             }

@@ -97,8 +97,8 @@ impl Quota {
 /// The changed record to write, or nothing.
 pub(crate) type Decision = Result<Option<Record>, Refusal>;
 
-/// A customer wants the domain looked at now. The service reports the status of one that is served
-/// again, and loses nothing of it.
+/// A customer requests a check of the domain now. The service reports the status of one that is
+/// served again, and loses nothing of it.
 pub(crate) fn retry(record: &Record, now: Timestamp, min_interval: Duration) -> Decision {
     let why_not = match record.domain.status() {
         Some(

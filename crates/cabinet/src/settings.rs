@@ -115,7 +115,7 @@ pub enum SettingsError {
     /// A blocked name is no name.
     #[error("Cabinet:BlockedNames or Cabinet:AllowedTargets contains {0:?}, which is not a name")]
     NoName(String),
-    /// A target lies where anybody registers names.
+    /// A target lies where the public registers names.
     #[error("Cabinet:AllowedTargets or Cabinet:CnameTarget contains {0}, {PUBLIC_TARGET}")]
     PublicTarget(String),
     /// Both sides of the API show the same token.
@@ -133,7 +133,7 @@ pub enum SettingsError {
     /// The connection string cannot be read.
     #[error("Cabinet:ConnectionString is not valid")]
     ConnectionString(#[from] ConnectionStringError),
-    /// The database is on another machine, and nobody proves which.
+    /// The database is on another machine, without a proof of its identity.
     #[error("Cabinet:ConnectionString {0}")]
     UnverifiedTls(#[from] UnverifiedTls),
     /// Removed domains would vanish too early or practically never.
@@ -182,7 +182,7 @@ impl Settings {
         Ok(())
     }
 
-    /// Whether the two sides of the API are told apart.
+    /// Whether the two sides of the API have different tokens.
     pub(crate) fn different_tokens(&self) -> Result<(), SettingsError> {
         match (self.resolved_service_token(), self.resolved_api_token()) {
             (Ok(service), Ok(api)) if service.expose() == api.expose() => {
@@ -195,7 +195,7 @@ impl Settings {
     /// Whether all targets lie below names of the platform's own, as far as they are names.
     ///
     /// # Errors
-    /// The target below which anybody registers names.
+    /// The target below which the public registers names.
     pub fn own_targets(&self) -> Result<(), SettingsError> {
         let allowed = self
             .allowed_targets

@@ -172,7 +172,7 @@ impl Store {
         row.fields("cabinet_feed", "position").get("position")
     }
 
-    /// Reads a domain, decides, and writes, with nobody else between.
+    /// Reads a domain, decides, and writes, with no other write between.
     pub(crate) async fn update(
         &self,
         id: DomainId,

@@ -33,7 +33,7 @@ on_both_databases! {
         assert_eq!(answer(read, 200).await, domain);
     }
 
-    async fn asking_again_gives_the_same_domain_and_a_name_has_one_holder(database: Database) {
+    async fn a_repeated_request_gives_the_same_domain_and_a_name_has_one_holder(database: Database) {
         let world = World::on(&database).await;
         let first = answer(world.create("shop.example.com").await, 201).await;
         let again = answer(world.create("SHOP.example.com.").await, 200).await;
@@ -44,15 +44,15 @@ on_both_databases! {
         assert_eq!(problem.current, None);
     }
 
-    async fn of_many_who_ask_for_one_name_at_once_one_gets_it(database: Database) {
+    async fn of_many_who_request_one_name_at_once_one_gets_it(database: Database) {
         let world = World::on(&database).await;
-        let asking = (0..12).map(|n| {
+        let requests = (0..12).map(|n| {
             let call = world.platform(Method::POST, "");
             tokio::spawn(call.json(&json!({"hostname": "shop.example.com", "tenantId": format!("t{n}")})).send())
         });
         let mut statuses = Vec::new();
-        for asked in asking.collect::<Vec<_>>() {
-            statuses.push(asked.await.unwrap().unwrap().status().as_u16());
+        for response in requests.collect::<Vec<_>>() {
+            statuses.push(response.await.unwrap().unwrap().status().as_u16());
         }
         statuses.sort_unstable();
         assert_eq!(statuses[0], 201);
@@ -99,7 +99,7 @@ on_both_databases! {
         answer(retry().await.unwrap(), 202).await;
         answer(world.report(&id, 4, &StatusReport::of(Status::Active)).await, 200).await;
         world.advance(Duration::from_secs(60));
-        // An active domain is looked at again too; the service reports its status anew.
+        // An active domain is checked again too; the service reports its status anew.
         assert_eq!(answer(retry().await.unwrap(), 202).await["status"], "PendingDns");
         let removal = world.platform(Method::DELETE, &format!("/{id}")).send();
         answer(removal.await.unwrap(), 202).await;

@@ -39,7 +39,7 @@ fn responses() -> impl Iterator<Item = (String, u16, &'static Value)> {
 }
 
 /// Whether the text is a sentence.
-fn is_told(text: &Value) -> bool {
+fn is_sentence(text: &Value) -> bool {
     text.as_str().is_some_and(|text| text.ends_with('.'))
 }
 
@@ -106,7 +106,7 @@ fn the_checked_in_openapi_document_is_current() {
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         kept == made,
-        "the document is not current; run the test with {REWRITE}=1 and look at the difference"
+        "the document is not current; run the test with {REWRITE}=1 and review the difference"
     );
 }
 
@@ -158,34 +158,34 @@ fn every_call_of_the_contract_is_documented_with_its_token_and_its_own_name() {
 
 #[test]
 fn every_part_is_described() {
-    assert!(is_told(&DOCUMENT["info"]["description"]));
+    assert!(is_sentence(&DOCUMENT["info"]["description"]));
     let lists = [&DOCUMENT["servers"], &DOCUMENT["tags"]];
     for entry in lists
         .map(|list| list.as_array().unwrap())
         .into_iter()
         .flatten()
     {
-        assert!(is_told(&entry["description"]), "{entry}");
+        assert!(is_sentence(&entry["description"]), "{entry}");
     }
     for (method, path, call) in calls() {
-        assert!(is_told(&call["summary"]), "{method} {path}");
+        assert!(is_sentence(&call["summary"]), "{method} {path}");
         let body = &call["requestBody"];
         assert!(
-            body.is_null() || is_told(&body["description"]),
+            body.is_null() || is_sentence(&body["description"]),
             "{method} {path} body"
         );
         for parameter in call["parameters"].as_array().into_iter().flatten() {
             assert!(
-                is_told(&parameter["description"]),
+                is_sentence(&parameter["description"]),
                 "{method} {path} {}",
                 parameter["name"]
             );
         }
     }
     for (call, _, response) in responses() {
-        assert!(is_told(&response["description"]), "{call}");
+        assert!(is_sentence(&response["description"]), "{call}");
         for (name, header) in entries(&response["headers"]) {
-            assert!(is_told(&header["description"]), "{call} {name}");
+            assert!(is_sentence(&header["description"]), "{call} {name}");
         }
     }
 }
@@ -207,7 +207,7 @@ fn every_error_is_a_problem_document_with_an_example_of_each_code() {
             let example = &example["value"];
             assert_eq!(example["code"], code, "{call}");
             assert_eq!(example["status"], status, "{call} {code}");
-            assert!(is_told(&example["detail"]), "{call} {code}");
+            assert!(is_sentence(&example["detail"]), "{call} {code}");
             codes.insert(code);
         }
         let header = match status {
@@ -229,7 +229,7 @@ fn every_error_is_a_problem_document_with_an_example_of_each_code() {
 #[test]
 fn every_call_documents_the_errors_of_its_kind() {
     for (method, path, call) in calls() {
-        let told: BTreeSet<u16> = entries(&call["responses"])
+        let documented: BTreeSet<u16> = entries(&call["responses"])
             .map(|(status, _)| status.parse().unwrap())
             .collect();
         let mut wanted = BTreeSet::new();
@@ -245,7 +245,10 @@ fn every_call_documents_the_errors_of_its_kind() {
         if !path.contains("{id}") && call.get("parameters").is_some() {
             wanted.insert(400);
         }
-        assert!(wanted.is_subset(&told), "{method} {path}: {told:?}");
+        assert!(
+            wanted.is_subset(&documented),
+            "{method} {path}: {documented:?}"
+        );
     }
 }
 

@@ -62,7 +62,8 @@ on_both_databases! {
                 })
             })
             .collect();
-        // Follows the end of the list while it grows: each page goes on after the last domain seen.
+        // Follows the end of the list while it grows: each page continues after the last domain
+        // seen.
         let (mut seen, mut cursor) = (Vec::new(), String::new());
         loop {
             let done = creating.iter().all(tokio::task::JoinHandle::is_finished);

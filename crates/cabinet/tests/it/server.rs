@@ -98,9 +98,9 @@ async fn the_start_fails_with_the_reason_and_without_the_password() {
             "{connection_string}"
         );
     }
-    let mut silent = settings();
-    silent.connection_string = "postgres://u:hunter2@127.0.0.1:1/x".into();
-    let error = dps_cabinet::bind(silent).await.unwrap_err();
+    let mut unreachable = settings();
+    unreachable.connection_string = "postgres://u:hunter2@127.0.0.1:1/x".into();
+    let error = dps_cabinet::bind(unreachable).await.unwrap_err();
     assert_eq!(
         dps_domain::with_causes(&error),
         "the database of the Cabinet cannot be used: the database at 127.0.0.1:1 does not answer: \

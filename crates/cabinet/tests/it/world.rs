@@ -196,7 +196,7 @@ fn ports(clock: &Arc<AtomicI64>) -> Ports {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let clock = Arc::clone(clock);
     Ports::new(
-        // Each look at the clock is a microsecond later.
+        // Each read of the clock is a microsecond later.
         move || Timestamp::from_unix_micros(clock.fetch_add(1, Ordering::Relaxed)),
         |bytes| {
             let count = COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
@@ -205,7 +205,7 @@ fn ports(clock: &Arc<AtomicI64>) -> Ports {
     )
 }
 
-/// The body of an answer that must have the given status, which the document must tell of this
+/// The body of an answer that must have the given status, which the document must have for this
 /// path.
 pub(crate) async fn answer(response: Response, status: u16) -> Value {
     let found = response.status().as_u16();
