@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use axis::Axis;
 pub use axis::Scale;
 
-/// Colours that people of every kind of colour vision can tell apart (Okabe and Ito), the strongest
-/// first. Each line also has a dash pattern of its own.
+/// Colours that people of every kind of colour vision can distinguish (Okabe and Ito), the
+/// strongest first. Each line also has a dash pattern of its own.
 const COLOURS: [&str; 7] = [
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000",
 ];

@@ -8,7 +8,7 @@ use crate::chart::{Line, Page, Panel, Scale};
 use crate::observe::Sample;
 use crate::outcome::{Outcome, grouped};
 
-/// Points of a line at most: more cannot be told apart.
+/// Points of a line at most: more cannot be distinguished.
 const POINTS: usize = 450;
 const DAY: f64 = 86_400.0;
 

@@ -39,7 +39,7 @@ pub enum Operation {
     RestartEdge(u8),
     /// A replica's clock jumps to so many seconds from the true time.
     Clock(u8, i32),
-    /// The Cabinet's feed tells of a domain once more.
+    /// The Cabinet's feed repeats a domain.
     Repeat(u8),
     /// A customer points a name at us.
     Point(u8),
@@ -199,7 +199,7 @@ impl Drill {
         }
     }
 
-    /// Everything works from now on; who was told that he failed asks for another try.
+    /// Everything works from now on; each customer with a failed domain requests a retry.
     async fn mend(&mut self) {
         self.world.mend();
         for replica in &self.replicas {
@@ -309,12 +309,9 @@ impl Drill {
             // Who does not point at us may be anything but lost.
             _ => {}
         }
-        let told = record.as_ref().map(|record| record.phase.status());
-        if told.is_some_and(|told| told != status) {
-            return Err(format!(
-                "the Cabinet was told something else: {}",
-                story().await
-            ));
+        let reported = record.as_ref().map(|record| record.phase.status());
+        if reported.is_some_and(|reported| reported != status) {
+            return Err(format!("the Cabinet has another status: {}", story().await));
         }
         if status != Status::Removed && world.ca.unfetched().contains(&number) {
             return Err(format!("a certificate of it is lost: {}", story().await));

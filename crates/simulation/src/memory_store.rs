@@ -97,7 +97,7 @@ struct State {
     reports_due: outbox::Due,
     reports_written: i64,
     buckets: FxHashMap<BucketKey, Bucket>,
-    /// When each bucket is like one that nobody used.
+    /// When each bucket is like an unused one.
     buckets_idle: BTreeSet<(Timestamp, BucketKey)>,
     accounts: BTreeMap<String, StoredAccount>,
     cursors: BTreeMap<String, String>,

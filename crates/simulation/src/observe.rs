@@ -7,12 +7,12 @@ use dps_domain::lane::Lane;
 use crate::memory_store::MemoryStore;
 use crate::world::World;
 
-/// One look.
+/// One sample.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     /// Since the beginning.
     pub at: Duration,
-    /// Orders that the CA took since the last look.
+    /// Orders that the CA took since the last sample.
     pub orders: u64,
     /// Certificates that it issued since.
     pub issued: u64,
@@ -31,17 +31,17 @@ pub struct Sample {
 /// The ranks of [`Sample::remaining_hours`].
 pub const RANKS: [f64; 3] = [0.0, 0.01, 0.5];
 
-/// Looks at a world again and again.
+/// Samples a world again and again.
 #[derive(Debug, Default)]
 pub struct Observer {
-    /// All looks so far.
+    /// All samples so far.
     pub samples: Vec<Sample>,
     counted: [u64; 3],
 }
 
 impl Observer {
-    /// Looks once more.
-    pub fn look(&mut self, world: &World, store: &MemoryStore) {
+    /// Takes another sample.
+    pub fn sample(&mut self, world: &World, store: &MemoryStore) {
         let tallies = &world.ca.tallies;
         let counted = [
             tallies.orders.get(),

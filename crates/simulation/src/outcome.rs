@@ -23,7 +23,7 @@ pub struct Outcome {
     /// One verdict for each condition.
     pub verdicts: Vec<Verdict>,
     /// Further numbers, by name.
-    pub facts: Vec<(String, String)>,
+    pub figures: Vec<(String, String)>,
     /// The hourly samples.
     pub samples: Vec<Sample>,
     /// The labelled stretches of the run that drawings show.
@@ -38,7 +38,7 @@ pub struct Verdict {
     pub rule: String,
     /// Whether it held.
     pub holds: bool,
-    /// The figures that the verdict rests on, in words.
+    /// The figures of the verdict, in words.
     pub detail: String,
 }
 
@@ -54,7 +54,7 @@ impl Outcome {
             scenario: world.scenario.clone(),
             seed,
             verdicts: verdicts(world, left_when_void),
-            facts: facts(world, &samples),
+            figures: figures(world, &samples),
             samples,
             marks,
         }
@@ -77,12 +77,12 @@ impl Outcome {
             self.seed
         );
         let width = self
-            .facts
+            .figures
             .iter()
             .map(|(name, _)| name.chars().count())
             .max()
             .unwrap_or(0);
-        for (name, value) in &self.facts {
+        for (name, value) in &self.figures {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{name:width$}  {value}");
         }
@@ -97,8 +97,8 @@ impl Outcome {
     /// For programs.
     pub fn to_json(&self) -> serde_json::Value {
         let samples: Vec<_> = self.samples.iter().map(sample_json).collect();
-        let facts: serde_json::Map<_, _> = self
-            .facts
+        let figures: serde_json::Map<_, _> = self
+            .figures
             .iter()
             .map(|(name, value)| (name.clone(), value.clone().into()))
             .collect();
@@ -107,7 +107,7 @@ impl Outcome {
             "seed": self.seed,
             "good": self.is_good(),
             "verdicts": self.verdicts,
-            "facts": facts,
+            "facts": figures,
             "hours": samples,
         })
     }
@@ -208,7 +208,7 @@ fn verdicts(world: &World, left_when_void: Option<usize>) -> Vec<Verdict> {
     verdicts
 }
 
-/// Certificates that nobody fetched although their domain is still wanted.
+/// Certificates that no step fetched although their domain is still wanted.
 fn lost(world: &World) -> u64 {
     let wanted = |number: &u32| {
         let status = world.cabinet.status(*number);
@@ -217,23 +217,23 @@ fn lost(world: &World) -> u64 {
     world.ca.unfetched().into_iter().filter(wanted).count() as u64
 }
 
-fn facts(world: &World, samples: &[Sample]) -> Vec<(String, String)> {
+fn figures(world: &World, samples: &[Sample]) -> Vec<(String, String)> {
     let tallies = &world.ca.tallies;
-    let mut facts = vec![];
-    let mut fact = |name: &str, value: String| facts.push((name.to_owned(), value));
+    let mut figures = vec![];
+    let mut figure = |name: &str, value: String| figures.push((name.to_owned(), value));
     let statuses = world.cabinet.count();
-    let told: Vec<String> = statuses
+    let shares: Vec<String> = statuses
         .iter()
         .filter(|(_, count)| *count > 0)
         .map(|(status, count)| format!("{} {}", grouped(*count as u64), Status::as_str(*status)))
         .collect();
-    fact("domains at the end", told.join(", "));
+    figure("domains at the end", shares.join(", "));
     let busiest = samples
         .iter()
         .map(|sample| sample.orders)
         .max()
         .unwrap_or(0);
-    fact(
+    figure(
         "orders",
         format!(
             "{}, {} of them named what they replace; at most {} in an hour",
@@ -242,21 +242,21 @@ fn facts(world: &World, samples: &[Sample]) -> Vec<(String, String)> {
             grouped(busiest)
         ),
     );
-    fact("certificates issued", grouped(tallies.issued.get()));
-    fact(
+    figure("certificates issued", grouped(tallies.issued.get()));
+    figure(
         "failed validations",
         grouped(tallies.failed_validations.get()),
     );
-    fact(
+    figure(
         "orders while one was live",
         grouped(tallies.orders_again_while_one_was_live.get()),
     );
-    fact("requests to the CA", grouped(tallies.requests.get()));
-    fact(
+    figure("requests to the CA", grouped(tallies.requests.get()));
+    figure(
         "polls about renewals",
         grouped(tallies.renewal_info_asked.get()),
     );
-    fact(
+    figure(
         "reports to the Cabinet",
         grouped(world.cabinet.reports.get()),
     );
@@ -264,7 +264,7 @@ fn facts(world: &World, samples: &[Sample]) -> Vec<(String, String)> {
         .iter()
         .map(|sample| sample.headroom)
         .fold(1.0, f64::min);
-    fact(
+    figure(
         "least headroom of new orders",
         format!("{:.1} %", least * 100.0),
     );
@@ -272,14 +272,14 @@ fn facts(world: &World, samples: &[Sample]) -> Vec<(String, String)> {
         let longest = samples.iter().map(|sample| sample.waiting[index]).max();
         let longest = longest.unwrap_or_default();
         if !longest.is_zero() {
-            fact(&format!("longest wait, {}", lane.as_str()), human(longest));
+            figure(&format!("longest wait, {}", lane.as_str()), human(longest));
         }
     }
     let shortest = samples.iter().filter_map(|sample| sample.remaining_hours);
     if let Some(shortest) = shortest.map(|[soonest, _, _]| soonest).min() {
-        fact("shortest remaining lifetime", format!("{shortest} h"));
+        figure("shortest remaining lifetime", format!("{shortest} h"));
     }
-    facts
+    figures
 }
 
 fn human(duration: Duration) -> String {

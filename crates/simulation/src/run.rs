@@ -17,10 +17,9 @@ use crate::world::World;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// Replicas wake each other, so nobody need look every other second whether he was not told of
-/// something.
+/// Replicas notify each other, so polls need not be frequent.
 const POLL_INTERVAL: Duration = Duration::from_secs(60);
-/// Between two looks at how each edge is.
+/// The time between two health checks of an edge.
 const CHECK: Duration = Duration::from_secs(300);
 
 /// How far a run is.
@@ -82,25 +81,25 @@ async fn play(
     }
     let mut observer = Observer::default();
     let mut happenings = plan.happenings.iter().peekable();
-    let mut next_look = HOUR;
-    while next_look <= scenario.length() {
-        while let Some((at, happening)) = happenings.next_if(|(at, _)| *at < next_look) {
+    let mut next_sample = HOUR;
+    while next_sample <= scenario.length() {
+        while let Some((at, happening)) = happenings.next_if(|(at, _)| *at < next_sample) {
             tokio::time::sleep_until(world.time.at(*at)).await;
             stage.happen(*happening);
         }
-        tokio::time::sleep_until(world.time.at(next_look)).await;
+        tokio::time::sleep_until(world.time.at(next_sample)).await;
         world.ca.note_replaced();
         world.edges.expired_while_served();
-        observer.look(&world, &store);
-        if next_look.as_secs().is_multiple_of(24 * 3_600) {
+        observer.sample(&world, &store);
+        if next_sample.as_secs().is_multiple_of(24 * 3_600) {
             progress(Progress {
-                day: next_look.as_secs() / (24 * 3_600),
+                day: next_sample.as_secs() / (24 * 3_600),
                 days: scenario.days,
                 orders: world.ca.tallies.orders.get(),
                 served: world.edges.served_domains(),
             });
         }
-        next_look += HOUR;
+        next_sample += HOUR;
     }
     for replica in &mut stage.replicas {
         replica.drain().await;

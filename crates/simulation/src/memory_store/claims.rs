@@ -100,7 +100,7 @@ impl State {
         leases
     }
 
-    /// Due records that nobody holds, tenants taking turns by their shards, that of which the
+    /// Due records that no worker holds, tenants taking turns by their shards, that of which the
     /// fewest are leased first. A shard's two queues take turns alike; in each the longest due
     /// comes first.
     fn choose(&mut self, lane: Lane, term: Term, limit: usize) -> Vec<DomainId> {

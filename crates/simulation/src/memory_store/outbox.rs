@@ -15,7 +15,7 @@ use super::claims::Term;
 #[derive(Debug)]
 pub(super) struct Report {
     pub(super) id: i64,
-    told: StatusReport,
+    report: StatusReport,
     attempt: u32,
     /// Only the oldest of a domain has one.
     next_attempt_at: Option<Timestamp>,
@@ -27,8 +27,8 @@ pub(super) struct Report {
 #[derive(Debug, Default)]
 pub(super) struct Due {
     progress: BTreeSet<Place>,
-    /// Another look found a name not ready.
-    looks: BTreeSet<Place>,
+    /// Another check found a name not ready.
+    not_ready: BTreeSet<Place>,
 }
 
 type Place = (Timestamp, i64, DomainId);
@@ -47,8 +47,8 @@ impl Due {
     }
 
     fn of(&mut self, report: &Report) -> &mut BTreeSet<Place> {
-        match report.told.status {
-            Status::PendingDns => &mut self.looks,
+        match report.report.status {
+            Status::PendingDns => &mut self.not_ready,
             _ => &mut self.progress,
         }
     }
@@ -78,22 +78,22 @@ impl State {
             .iter()
             .map(|waiting| Waiting {
                 id: waiting.id,
-                status: Some(waiting.told.status),
+                status: Some(waiting.report.status),
                 leased: waiting.lease.is_some(),
             })
             .collect();
         let place = replaced(&waiting, report.status)
             .and_then(|place| row.reports.iter().position(|waiting| waiting.id == place));
         if let Some(index) = place {
-            // Those behind have no due time.
+            // Those after it have no due time.
             row.reports.truncate(index + 1);
-            row.reports[index].told = report;
+            row.reports[index].report = report;
             return;
         }
         self.reports_written += 1;
         let report = Report {
             id: self.reports_written,
-            told: report,
+            report,
             attempt: 0,
             next_attempt_at: row.reports.is_empty().then_some(now),
             lease: None,
@@ -115,9 +115,9 @@ impl State {
         // A quarter is left to the others, so that they come through however much progress there
         // is.
         let mut due = free(&self.reports_due.progress);
-        let looks = free(&self.reports_due.looks);
-        let rest = due.split_off(due.len().min(limit - limit / 4));
-        let mut others: Vec<Place> = rest.into_iter().chain(looks).collect();
+        let not_ready = free(&self.reports_due.not_ready);
+        let later = due.split_off(due.len().min(limit - limit / 4));
+        let mut others: Vec<Place> = later.into_iter().chain(not_ready).collect();
         others.sort_unstable();
         due.extend(others.into_iter().take(limit - due.len()));
         if due.is_empty() {
@@ -139,7 +139,7 @@ impl State {
                 id,
                 domain_id,
                 cabinet_version: row.record.cabinet_version,
-                report: report.told.clone(),
+                report: report.report.clone(),
                 attempt: report.attempt,
                 token,
             });
@@ -154,7 +154,7 @@ impl State {
         let first = |places: &BTreeSet<Place>| places.first().map(|(at, _, _)| *at);
         first(&due.progress)
             .into_iter()
-            .chain(first(&due.looks))
+            .chain(first(&due.not_ready))
             .min()
     }
 
@@ -168,7 +168,7 @@ impl State {
             .reports_due
             .progress
             .iter()
-            .chain(&self.reports_due.looks);
+            .chain(&self.reports_due.not_ready);
         let heads = heads.filter_map(|(_, _, domain)| self.rows.get(domain)?.reports.first());
         heads.map(|report| report.created_at).min()
     }

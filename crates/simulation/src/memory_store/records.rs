@@ -164,7 +164,7 @@ impl State {
     }
 
     pub(super) fn soonest_expiry(&self) -> Option<Timestamp> {
-        // Nobody waits for a new certificate of a domain that moved away.
+        // No customer waits for a new certificate of a domain that moved away.
         let waited_for = self
             .rows
             .values()

@@ -64,13 +64,13 @@ impl Polls {
         claimed
     }
 
-    fn answer(&mut self, asked: &RenewalInfoPoll, info: &RenewalInfo) {
-        let domain = asked.domain_id;
+    fn note(&mut self, polled: &RenewalInfoPoll, info: &RenewalInfo) {
+        let domain = polled.domain_id;
         let Some(poll) = self.by_domain.get_mut(&domain) else {
             return;
         };
         let claim = (poll.certificate_id, poll.renewal_info.poll_at);
-        if claim == (asked.certificate_id, asked.renewal_info.poll_at) {
+        if claim == (polled.certificate_id, polled.renewal_info.poll_at) {
             self.due.remove(&(poll.renewal_info.poll_at, domain));
             poll.renewal_info.clone_from(info);
             self.due.insert((info.poll_at, domain));
@@ -144,7 +144,7 @@ impl RenewalInfoStore for MemoryStore {
     ) -> Result<(), StoreError> {
         let mut state = self.state();
         for (poll, info) in answered {
-            state.polls.answer(poll, info);
+            state.polls.note(poll, info);
         }
         Ok(())
     }

@@ -27,7 +27,7 @@ pub(super) struct Row {
     /// Its presence in the Cabinet at the last resync; `None` if none noted it yet.
     pub(super) presence: Option<SeenInCabinet>,
     pub(super) lease: Option<(LeaseToken, Timestamp)>,
-    /// Whether somebody looked for work after the end of the lease.
+    /// Whether a worker searched for work after the end of the lease.
     pub(super) has_lease_ended: bool,
     pub(super) events: VecDeque<DomainEvent>,
     pub(super) orders: Vec<StoredOrder>,

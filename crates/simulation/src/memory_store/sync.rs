@@ -229,7 +229,7 @@ impl PeriodicTaskStore for MemoryStore {
 }
 
 impl super::State {
-    /// Identifiers in order, behind the given one.
+    /// Identifiers in order, after the given one.
     fn after(&self, after: Option<DomainId>) -> impl Iterator<Item = DomainId> {
         use std::ops::Bound::{Excluded, Unbounded};
         let from = after.map_or(Unbounded, Excluded);

@@ -118,8 +118,8 @@ fn a_run_in_which_something_failed_ends_with_exit_code_1_and_says_what() {
     );
 }
 
-/// Nobody rings for a domain whose next look comes by time alone; it is seen although others of the
-/// pool are busy all the while.
+/// No notification comes for a domain whose next check is due by time alone. It is checked although
+/// others of the pool are busy all the while.
 #[test]
 fn a_domain_that_waits_for_its_customer_is_checked_in_time_while_others_are_issued_without_a_pause()
 {

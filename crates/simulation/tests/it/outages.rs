@@ -60,7 +60,7 @@ fn play(lifetime: Duration, share: f64, away: Away) -> Outcome {
     scenario.check().unwrap();
     let mut policy = policy();
     policy.issuance.max_backoff = 6 * HOUR;
-    // Nobody but the one replica makes work due, so looks for it are rare in a long life.
+    // Only the one replica makes work due, so polls are rare in a long life.
     let rare = (lifetime / 2_000).clamp(5 * SECOND, HOUR);
     (policy.poll_interval, policy.fleet.check_interval) = (rare, rare);
     policy.fleet.find_interval = rare;
