@@ -117,7 +117,7 @@ async fn a_directory_that_names_nobody_or_does_not_answer_is_an_error_and_not_an
         let (directory, _) = directory(server.address(), records);
         let problem = async || directory.find().await.err().unwrap().to_string();
         assert!(problem().await.contains("no records"), "NXDOMAIN");
-        for fault in [Fault::ServFail, Fault::Refused, Fault::Silent] {
+        for fault in [Fault::ServFail, Fault::Refused, Fault::Unanswered] {
             zone.set_fault(NAME, fault);
             let problem = problem().await;
             assert!(
@@ -132,7 +132,7 @@ async fn a_directory_that_names_nobody_or_does_not_answer_is_an_error_and_not_an
 #[tokio::test(start_paused = true)]
 async fn a_resolver_is_waited_for_no_longer_than_the_settings_say() {
     let server = DnsServer::start_local().await.unwrap();
-    server.zone().set_fault(NAME, Fault::Silent);
+    server.zone().set_fault(NAME, Fault::Unanswered);
     let total_timeout = Duration::from_secs(1);
     let impatient = DnsSettings {
         total_timeout,

@@ -46,7 +46,7 @@ async fn without_descriptors_no_adapter_blames_the_other_side() {
     let dns = DnsServer::start_local().await.unwrap();
     dns.zone().set_a(TARGET, &[[127, 0, 0, 1].into()]);
     dns.zone().set_cname(HOST, TARGET).unwrap();
-    let web = WebServer::start(([127, 0, 0, 1], 0).into(), Answer::Silence)
+    let web = WebServer::start(([127, 0, 0, 1], 0).into(), Answer::Unanswered)
         .await
         .unwrap();
     let (host, target) = (

@@ -428,7 +428,7 @@ async fn a_stranger_on_port_80_is_seen_for_what_he_is() {
     assert_eq!(probe(stranger.address()).await, wrong(None));
     stranger.set_answer(Answer::Close);
     assert_eq!(probe(stranger.address()).await, ProbeAnswer::Refused);
-    stranger.set_answer(Answer::Silence);
+    stranger.set_answer(Answer::Unanswered);
     assert_eq!(probe(stranger.address()).await, ProbeAnswer::Timeout);
     let body = format!("{EXPECTED}\n");
     stranger.set_path(&path, Answer::Content { status: 200, body });

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// A part of the lab could not be built, or did not do in time what was asked of it.
 ///
-/// The text is made for whoever reads a failed test: it names the program, what was expected and
+/// The text is made for the reader of a failed test: it names the program, what was expected and
 /// the end of the log.
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
@@ -16,7 +16,7 @@ pub enum LabError {
     MissingProgram {
         /// The executable's name.
         program: String,
-        /// Directories looked at besides `PATH`.
+        /// Directories searched besides `PATH`.
         searched: Vec<PathBuf>,
         /// The Debian package that holds it.
         package: String,

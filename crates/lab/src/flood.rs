@@ -55,7 +55,7 @@ impl Flood {
     pub async fn keeps_running(&self, connections: usize, bound: Duration) -> Result<(), LabError> {
         let wanted = self.closed.load(Ordering::Relaxed) + connections;
         let reached = async || (self.closed.load(Ordering::Relaxed) >= wanted).then_some(());
-        wait::until("the server closes silent connections", bound, reached).await
+        wait::until("the server closes idle connections", bound, reached).await
     }
 
     /// Closes all connections.

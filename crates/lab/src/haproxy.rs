@@ -14,7 +14,7 @@ const START_BOUND: Duration = Duration::from_secs(30);
 /// The name of the configuration file in the home directory.
 const CONFIG: &str = "haproxy.cfg";
 
-/// A running HAProxy, one process in the foreground. Dropping it stops it; whoever owns its home
+/// A running HAProxy, one process in the foreground. Dropping it stops it; the owner of its home
 /// directory keeps it.
 #[derive(Debug)]
 pub struct HaProxy {

@@ -3,9 +3,9 @@
 //! A custom domain becomes `Active` only when several outside parties agree. They are resolvers, a
 //! certificate authority, an HAProxy, a database, and the web server to which the name points. This
 //! crate brings all of them onto one machine so that tests, the demo and drills meet real parts
-//! instead of stand-ins. [`process`] starts programs and never leaves one behind. [`dns`] is a name
-//! server that speaks real packets and can misbehave. [`pebble`], [`postgres`] and [`haproxy`] run
-//! the Debian packages of those names. [`web`] is another server that answers in our place.
+//! instead of stand-ins. [`process`] starts programs and never leaves one running. [`dns`] is a
+//! name server that speaks real packets and can misbehave. [`pebble`], [`postgres`] and [`haproxy`]
+//! run the Debian packages of those names. [`web`] is another server that answers in our place.
 //! [`acme_double`] is a CA that misbehaves. [`tls`] connects to an edge as a client does, once or
 //! repeatedly.
 //!

@@ -16,7 +16,7 @@ use crate::{LabError, free_ports};
 
 /// How long a start may take on a loaded machine; Pebble makes RSA keys.
 const START_BOUND: Duration = Duration::from_secs(60);
-/// How often other ports are tried when somebody took ours.
+/// How often other ports are tried when another process took ours.
 const PORT_TRIES: usize = 5;
 /// How long one management request may take.
 const REQUEST_BOUND: Duration = Duration::from_secs(10);
@@ -145,13 +145,13 @@ impl Pebble {
         self.process.log_text()
     }
 
-    /// The process, for drills: kill it, look at its log.
+    /// The process, for drills: kill it, read its log.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }
 
     /// Starts a killed or running Pebble anew on the same ports. Accounts, orders and roots are
-    /// forgotten by Pebble; what the counting methods say goes on.
+    /// forgotten by Pebble; the counting methods continue.
     ///
     /// # Errors
     /// As [`Self::start`], without a second try when a port was taken meanwhile.

@@ -1,4 +1,4 @@
-//! Ports for programs that want to be told their port in advance.
+//! Ports for programs that need their port in advance.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,10 +10,10 @@ use crate::LabError;
 const FIRST: u16 = 12_000;
 const COUNT: u16 = 20_000;
 
-/// How many ports this process has looked at.
-static LOOKED_AT: AtomicU32 = AtomicU32::new(0);
+/// How many ports this process has tried.
+static TRIED: AtomicU32 = AtomicU32::new(0);
 
-/// A TCP port on 127.0.0.1 that nobody listened on a moment ago.
+/// A TCP port on 127.0.0.1 that was free a moment ago.
 ///
 /// Within one process no port is handed out twice before all were. Processes begin at different
 /// places, each at one that follows from its id; should two meet nevertheless, one of their
@@ -24,7 +24,7 @@ static LOOKED_AT: AtomicU32 = AtomicU32::new(0);
 pub fn free_port() -> Result<u16, LabError> {
     let begin = std::process::id().wrapping_mul(997);
     for _ in 0..COUNT {
-        let place = begin.wrapping_add(LOOKED_AT.fetch_add(1, Ordering::Relaxed));
+        let place = begin.wrapping_add(TRIED.fetch_add(1, Ordering::Relaxed));
         let port = u16::try_from(place % u32::from(COUNT)).map_or(FIRST, |offset| FIRST + offset);
         if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
             return Ok(port);

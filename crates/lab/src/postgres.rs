@@ -29,7 +29,7 @@ use crate::{LabError, free_port, wait};
 const USER: &str = "postgres";
 /// How long a start may take on a loaded machine.
 const START_BOUND: Duration = Duration::from_secs(60);
-/// How often another port is tried when somebody took ours.
+/// How often another port is tried when another process took ours.
 const PORT_TRIES: usize = 5;
 /// The Debian package, for messages.
 const PACKAGE: &str = "postgresql";
@@ -234,7 +234,7 @@ impl Postgres {
         self.execute(&self.url("postgres"), &sql).await
     }
 
-    /// Runs SQL in the database at a URL of this cluster, as somebody does by hand.
+    /// Runs SQL in the database at a URL of this cluster, as an operator does by hand.
     ///
     /// # Errors
     /// [`LabError::Failed`] with the server's words.
@@ -379,7 +379,7 @@ async fn wait_until_answering(
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        // SIGKILL would leave shared memory behind; an immediate shutdown does not. The process
+        // SIGKILL would leave shared memory; an immediate shutdown does not. The process
         // itself is killed and reaped by its own drop, so only the server's own chance to clean up
         // is given here.
         if self.server.signal("QUIT").is_ok() {

@@ -1,5 +1,5 @@
 //! Programs under supervision: started with their output in a file, waited for by condition, never
-//! left behind.
+//! left running.
 
 mod program;
 mod spawner;
@@ -81,7 +81,7 @@ impl Process {
     {
         let deadline = Instant::now() + bound;
         loop {
-            // Looked at before the condition: somebody else's listener must not pass for a program
+            // Checked before the condition: another program's listener must not pass for a program
             // that is gone.
             if let Some(status) = self.exit_status() {
                 return Err(LabError::Exited {
@@ -156,7 +156,7 @@ impl Process {
         if !self.is_running() {
             return Ok(());
         }
-        // Not reaped yet, so the id cannot belong to anybody else.
+        // Not reaped yet, so the id cannot belong to another process.
         let sent = Command::new("kill")
             .arg("-s")
             .arg(signal)
@@ -208,8 +208,8 @@ impl Process {
         }
     }
 
-    /// Starts the same program anew, killing it first if it still runs. The log goes on in the same
-    /// file.
+    /// Starts the same program anew, killing it first if it still runs. The log continues in the
+    /// same file.
     ///
     /// # Errors
     /// As [`Self::kill`] and [`ProcessSpec::start`].
@@ -223,7 +223,8 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Nobody is left to tell; a program that has ended already is the usual reason to fail.
+        // A failure has no reader any more; a program that has ended already is the usual reason to
+        // fail.
         let _ = self.kill();
     }
 }

@@ -4,15 +4,15 @@ use std::time::{Duration, Instant};
 
 use crate::LabError;
 
-/// Pause between two looks at a condition.
+/// Pause between two checks of a condition.
 pub(crate) const PAUSE: Duration = Duration::from_millis(10);
 
-/// Looks at a condition again and again until it yields a value, at most for `bound`.
+/// Checks a condition again and again until it yields a value, at most for `bound`.
 ///
 /// `what` completes the sentence of the error: "`what`: not within 5s".
 ///
 /// # Errors
-/// [`LabError::TimedOut`] when the bound passed; the condition is looked at least once even with a
+/// [`LabError::TimedOut`] when the bound passed; the condition is checked at least once even with a
 /// bound of zero.
 pub async fn until<T, F>(
     what: &str,

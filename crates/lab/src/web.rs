@@ -1,4 +1,4 @@
-//! Somebody else's web server: answers in our place, answers nonsense, or does not answer at all.
+//! A stranger's web server: answers in our place, answers nonsense, or does not answer at all.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -35,8 +35,8 @@ pub enum Answer {
         /// The new place, sent as it stands.
         location: String,
     },
-    /// Takes the request and says nothing.
-    Silence,
+    /// Reads the request and does not answer.
+    Unanswered,
     /// Closes the connection before reading anything.
     Close,
     /// A response of status 200 whose body does not end.
@@ -148,7 +148,7 @@ async fn answer(mut client: TcpStream, state: &Mutex<State>) -> std::io::Result<
     };
     match answer {
         Answer::Close => Ok(()),
-        Answer::Silence => wait_for_the_end(&mut client).await,
+        Answer::Unanswered => wait_for_the_end(&mut client).await,
         Answer::Content { status, body } => {
             let head = format!(
                 "content-type: text/plain\r\ncontent-length: {}\r\n",
@@ -201,8 +201,8 @@ async fn read_head(client: &mut TcpStream) -> Option<Received> {
 }
 
 async fn wait_for_the_end(client: &mut TcpStream) -> std::io::Result<()> {
-    let mut rest = [0; 256];
-    while client.read(&mut rest).await? > 0 {}
+    let mut unread = [0; 256];
+    while client.read(&mut unread).await? > 0 {}
     Ok(())
 }
 

@@ -80,8 +80,8 @@ pub(super) async fn write(
         Fault::CutBody => client.write_all(beginning().as_bytes()).await,
         Fault::SlowBody => {
             client.write_all(beginning().as_bytes()).await?;
-            let mut rest = [0; 256];
-            while client.read(&mut rest).await? > 0 {}
+            let mut unread = [0; 256];
+            while client.read(&mut unread).await? > 0 {}
             Ok(())
         }
         Fault::HugeBody => {

@@ -1,4 +1,4 @@
-//! From a question to an answer (RFC 1034 §4.3.2 with the aliases followed, RFC 2308, RFC 4592).
+//! From a query to an answer (RFC 1034 §4.3.2 with the aliases followed, RFC 2308, RFC 4592).
 
 use hickory_proto::op::{Edns, Message, MessageType, Metadata, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::SOA;

@@ -120,7 +120,7 @@ fn fit_udp(request: &Message, response: &Message, fault: Option<Fault>) -> Optio
 /// The packet at the time the fault wants it; `None` for never.
 async fn delayed(packet: Option<Vec<u8>>, fault: Option<Fault>) -> Option<Vec<u8>> {
     match fault {
-        Some(Fault::Silent) => return None,
+        Some(Fault::Unanswered) => return None,
         Some(Fault::Slow(delay)) => tokio::time::sleep(delay).await,
         _ => {}
     }
@@ -187,7 +187,7 @@ async fn serve_stream(mut stream: TcpStream, zone: Zone) {
         };
         let (response, fault) = answer(&request, &zone);
         let Some(bytes) = delayed(encoded(&response), fault).await else {
-            // Silence: the client gives up first, or the idle bound ends the connection.
+            // No answer: the client gives up first, or the idle bound ends the connection.
             continue;
         };
         let Ok(length) = u16::try_from(bytes.len()) else {

@@ -49,7 +49,7 @@ pub enum Fault {
     /// Answers REFUSED.
     Refused,
     /// Never answers.
-    Silent,
+    Unanswered,
     /// Answers correctly, this much later.
     Slow(Duration),
     /// Over UDP answers only "truncated, ask by TCP".

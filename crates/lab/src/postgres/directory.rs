@@ -69,7 +69,7 @@ impl Drop for ClusterDirectory {
     }
 }
 
-/// Removes the directories of processes that are gone. Somebody else's directories refuse, which is
+/// Removes the directories of processes that are gone. Directories of other users refuse, which is
 /// right.
 fn sweep() {
     for entry in std::fs::read_dir(std::env::temp_dir())

@@ -47,7 +47,7 @@ impl LocalAuthority {
         self.0.pem()
     }
 
-    /// Certifies names, of which those that look like an IP address become one.
+    /// Certifies names, of which those in the form of an IP address become one.
     ///
     /// # Errors
     /// [`LabError::Invalid`] when a name is unusable.

@@ -9,7 +9,7 @@ use super::client::client_config;
 use super::leaf::{Leaf, handshake};
 use crate::LabError;
 
-/// More than any reply the lab expects; the rest is cut.
+/// More than any reply the lab expects; all beyond is cut.
 const MAX_REPLY: u64 = 1024 * 1024;
 /// How long the whole reply may take.
 const REPLY_BOUND: Duration = Duration::from_secs(10);

@@ -12,17 +12,17 @@ use tokio::net::{TcpStream, UdpSocket};
 
 const SHOP: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 9);
 
-fn question(name: &str, kind: RecordType) -> Message {
+fn query(name: &str, kind: RecordType) -> Message {
     let mut message = Message::new(4711, MessageType::Query, OpCode::Query);
     message.metadata.recursion_desired = true;
     message.add_query(Query::query(Name::from_ascii(name).unwrap(), kind));
     message
 }
 
-async fn udp_within(server: &DnsServer, question: &Message, bound: Duration) -> Option<Message> {
+async fn udp_within(server: &DnsServer, query: &Message, bound: Duration) -> Option<Message> {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     socket
-        .send_to(&question.to_vec().unwrap(), server.address())
+        .send_to(&query.to_vec().unwrap(), server.address())
         .await
         .unwrap();
     let mut packet = vec![0; 65_535];
@@ -34,14 +34,14 @@ async fn udp_within(server: &DnsServer, question: &Message, bound: Duration) -> 
 }
 
 async fn ask(server: &DnsServer, name: &str, kind: RecordType) -> Message {
-    udp_within(server, &question(name, kind), Duration::from_secs(10))
+    udp_within(server, &query(name, kind), Duration::from_secs(10))
         .await
         .expect("an answer")
 }
 
 async fn ask_by_tcp(server: &DnsServer, name: &str, kind: RecordType) -> Message {
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
-    let packet = question(name, kind).to_vec().unwrap();
+    let packet = query(name, kind).to_vec().unwrap();
     stream
         .write_u16(u16::try_from(packet.len()).unwrap())
         .await
@@ -190,14 +190,14 @@ async fn faults_are_answered_as_such_and_end_when_cleared() {
             .response_code,
         ResponseCode::Refused
     );
-    zone.set_fault("shop.test", Fault::Silent);
-    let silent = udp_within(
+    zone.set_fault("shop.test", Fault::Unanswered);
+    let unanswered = udp_within(
         &server,
-        &question("shop.test.", RecordType::A),
+        &query("shop.test.", RecordType::A),
         Duration::from_millis(100),
     )
     .await;
-    assert_eq!(silent, None);
+    assert_eq!(unanswered, None);
     zone.set_fault("shop.test", Fault::Slow(Duration::from_millis(300)));
     let begun = std::time::Instant::now();
     assert_eq!(

@@ -13,7 +13,7 @@ fn shell(directory: &TempDir, script: &str) -> ProcessSpec {
 }
 
 fn alive(pid: u32) -> bool {
-    // A zombie is dead: its parent has merely not looked yet.
+    // A zombie is dead: its parent has merely not waited for it yet.
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     !stat.is_empty() && !stat.contains(") Z ")
 }
@@ -110,7 +110,7 @@ async fn dropping_the_handle_ends_the_program() {
 /// Not a test of its own: the story below runs it in a second process, where it crashes as a demo
 /// might.
 #[tokio::test]
-#[ignore = "run by a_crash_of_the_whole_process_leaves_no_program_behind"]
+#[ignore = "run by a_crash_of_the_whole_process_leaves_no_program_running"]
 async fn start_a_program_and_crash() {
     let home = std::env::var("LAB_CRASH_HOME").unwrap();
     let sh = find_program("sh", "dash", &[]).unwrap();
@@ -133,7 +133,7 @@ async fn start_a_program_and_crash() {
 }
 
 #[tokio::test]
-async fn a_crash_of_the_whole_process_leaves_no_program_behind() {
+async fn a_crash_of_the_whole_process_leaves_no_program_running() {
     let home = TempDir::new().unwrap();
     let crashed = std::process::Command::new(std::env::current_exe().unwrap())
         .args([

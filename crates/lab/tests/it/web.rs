@@ -69,15 +69,15 @@ async fn content_and_redirects_are_answered_by_path_and_requests_remembered() {
 }
 
 #[tokio::test]
-async fn an_endless_body_goes_on_as_long_as_somebody_reads() {
+async fn an_endless_body_continues_as_long_as_it_is_read() {
     let server = server(Answer::Endless).await;
     let most = 3_000_000;
     assert_eq!(get(&server, "/", most).await.len() as u64, most);
 }
 
 #[tokio::test]
-async fn silence_takes_the_request_and_close_does_not() {
-    let server = server(Answer::Silence).await;
+async fn unanswered_reads_the_request_and_close_does_not() {
+    let server = server(Answer::Unanswered).await;
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
     stream
         .write_all(b"GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n")

@@ -85,7 +85,7 @@ fn break_one(world: &World, n: usize) -> String {
         0..12 => {}
         12..17 => world.zone.set_a(&host, &[ELSEWHERE]),
         17 | 18 => world.zone.set_fault(&host, Fault::ServFail),
-        _ => world.zone.set_fault(&host, Fault::Silent),
+        _ => world.zone.set_fault(&host, Fault::Unanswered),
     }
     host
 }

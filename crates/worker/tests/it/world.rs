@@ -207,7 +207,7 @@ impl World {
             )
             .await
             .unwrap(),
-            WebServer::start((SILENT, at.http.port()).into(), Answer::Silence)
+            WebServer::start((SILENT, at.http.port()).into(), Answer::Unanswered)
                 .await
                 .unwrap(),
         ];
