@@ -243,7 +243,7 @@ impl Settings {
     }
 
     /// Where targets may lie must be said, since any Cabinet may be called. The reference Cabinet
-    /// refuses targets by itself where it is told of none.
+    /// refuses targets by itself where it knows of none.
     fn check_targets(&self, report: &mut Report) {
         if self.names().targets.is_empty() {
             report.error(

@@ -32,11 +32,11 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         "Starting a DNS server, Pebble (ACME), HAProxy, Cabinet, agent and service on loopback…",
     );
     let world = Box::pin(World::start(stop.child_token())).await?;
-    let told = tokio::select! {
-        told = story::tell(&world, &mut show) => Some(told),
+    let shown = tokio::select! {
+        shown = story::run(&world, &mut show) => Some(shown),
         () = stop.cancelled() => None,
     };
-    let outcome = match told {
+    let outcome = match shown {
         Some(Ok(outcome)) => {
             if !options.once {
                 show.lines(&world.invitation());

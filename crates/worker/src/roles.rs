@@ -26,7 +26,7 @@ use crate::service::Front;
 use crate::system::SystemClock;
 use crate::{demo, service, standalone, wiring};
 
-/// Pause between two looks at settings that cannot be used.
+/// Pause between two reads of settings that cannot be used.
 const CONFIGURATION_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Does what the command line asks for. The exit code is 2 when the configuration cannot be used.
@@ -84,7 +84,7 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Limits(command) => {
             let settings = load(path)?;
-            let asked = async |store: &Store| ask_limits(store, &settings, command).await;
+            let asked = async |store: &Store| print_limits(store, &settings, command).await;
             with_store(&settings, asked).await?;
             Ok(ExitCode::SUCCESS)
         }
@@ -187,9 +187,9 @@ async fn wait_for_configuration(
         "waiting for valid settings; http://{}/health lists the problems",
         front.address()
     );
-    let next_look = || stop.run_until_cancelled(tokio::time::sleep(CONFIGURATION_INTERVAL));
+    let next_read = || stop.run_until_cancelled(tokio::time::sleep(CONFIGURATION_INTERVAL));
     let mut settings = None;
-    while settings.is_none() && next_look().await.is_some() {
+    while settings.is_none() && next_read().await.is_some() {
         let (found, now) = examine(path, role, |_| ());
         settings = found;
         if now != problems {
@@ -258,7 +258,7 @@ async fn ask(store: &Store, settings: &Settings, command: Domains) -> anyhow::Re
     Ok(())
 }
 
-async fn ask_limits(store: &Store, settings: &Settings, command: Limits) -> anyhow::Result<()> {
+async fn print_limits(store: &Store, settings: &Settings, command: Limits) -> anyhow::Result<()> {
     let (ca, now) = (&settings.lets_encrypt, SystemClock.now());
     match command {
         Limits::Show { json } => limits::print(store, ca, now, json).await,

@@ -1,4 +1,4 @@
-//! The machine's clock and randomness behind the application's ports.
+//! The machine's clock and randomness for the application's ports.
 
 use std::sync::LazyLock;
 

@@ -215,8 +215,8 @@ impl Metrics {
     }
 
     /// Sets the gauges of what this process knows of its dealings with the Cabinet.
-    pub fn cabinet(&self, standing: &CabinetStatus) {
-        self.cabinet.set(standing);
+    pub fn cabinet(&self, status: &CabinetStatus) {
+        self.cabinet.set(status);
     }
 
     /// Sets `dps_cabinet_outbox_reports`.
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_of_a_limit_appears_under_its_name_once_it_is_known() {
+    fn what_is_left_of_a_limit_appears_under_its_name_once_it_is_known() {
         let metrics = Metrics::new();
         assert!(
             !metrics

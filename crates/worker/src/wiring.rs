@@ -180,7 +180,7 @@ pub async fn service(
     })
 }
 
-/// The roots that issued chains must lead to. Staging has none that anybody trusts: its chains are
+/// The roots that issued chains must lead to. Staging has none that browsers trust: its chains are
 /// verified as far as they go.
 fn issuing_roots(settings: &Settings) -> anyhow::Result<TrustedRoots> {
     let section = &settings.lets_encrypt;

@@ -1,5 +1,5 @@
-//! `dps run` as a real process: it serves health while nobody it needs is there, tells no secret,
-//! and drains.
+//! `dps run` as a real process: it serves health while no server it needs is there, reveals no
+//! secret, and drains.
 
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
@@ -82,19 +82,19 @@ impl Service {
     /// The exit status, and all that was logged as text.
     fn end(mut self) -> (ExitStatus, String) {
         let pid = self.child.id();
-        let (tell, told) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         let watchdog = thread::spawn(move || {
-            if told.recv_timeout(TIMEOUT).is_err() {
+            if receiver.recv_timeout(TIMEOUT).is_err() {
                 send("KILL", pid);
             }
         });
-        let mut rest = String::new();
-        self.log.read_to_string(&mut rest).unwrap();
+        let mut remaining = String::new();
+        self.log.read_to_string(&mut remaining).unwrap();
         let status = self.child.wait().unwrap();
-        tell.send(()).ok();
+        sender.send(()).ok();
         watchdog.join().unwrap();
         let before: Vec<String> = self.lines.iter().map(Value::to_string).collect();
-        (status, format!("{}\n{rest}", before.join("\n")))
+        (status, format!("{}\n{remaining}", before.join("\n")))
     }
 }
 

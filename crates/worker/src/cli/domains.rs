@@ -155,7 +155,7 @@ pub async fn show(
     Ok(())
 }
 
-/// The `RenewalInfo` poll of the domain; `None` if it cannot be read, so that the rest is still
+/// The `RenewalInfo` poll of the domain; `None` if it cannot be read, so that all else is still
 /// shown.
 async fn poll(store: &dyn CertificateStore, record: &DomainRecord) -> Option<RenewalInfoPoll> {
     store.poll(record.id).await.unwrap_or_else(|error| {
@@ -215,7 +215,7 @@ fn renewal_value(record: &DomainRecord, poll: Option<&RenewalInfoPoll>) -> Value
     })
 }
 
-/// How many lines of the history are read for what a look at DNS noted.
+/// How many lines of the history are read for what a DNS check noted.
 const LINES_OF_EVIDENCE: u32 = 50;
 
 /// The sentence about the last failure that the customer reads in the Cabinet.

@@ -34,8 +34,8 @@ fn is_configured(name: &str, configured: &HAProxyAgent) -> bool {
     urls.any(|url| url.as_str().trim_end_matches('/') == name)
 }
 
-/// How an edge stands, in a word and what there is to say about it.
-fn standing(edge: &KnownEdge, configured: &HAProxyAgent, now: Timestamp) -> (&'static str, String) {
+/// The state of an edge, in a word and a note.
+fn state_of(edge: &KnownEdge, configured: &HAProxyAgent, now: Timestamp) -> (&'static str, String) {
     let problem = || edge.problem.clone().unwrap_or_default();
     let reachability = edge.reachability;
     if has_left(edge, configured, now) {
@@ -78,7 +78,7 @@ pub async fn list(
         for (edge, presents) in &edges {
             outln!(
                 "{}",
-                value(edge, *presents, standing(edge, configured, now).0)
+                value(edge, *presents, state_of(edge, configured, now).0)
             )?;
         }
         return Ok(());
@@ -101,7 +101,7 @@ pub async fn list(
     ]);
     let mut notes = Vec::new();
     for (edge, presents) in &edges {
-        let (word, note) = standing(edge, configured, now);
+        let (word, note) = state_of(edge, configured, now);
         if !note.is_empty() {
             notes.push(format!("{} {note}", edge.name));
         }
@@ -162,11 +162,11 @@ pub async fn approve(
     Ok(())
 }
 
-fn value(edge: &KnownEdge, presents: u64, standing: &str) -> Value {
+fn value(edge: &KnownEdge, presents: u64, state: &str) -> Value {
     let compared = edge.compared;
     json!({
         "name": edge.name,
-        "standing": standing,
+        "standing": state,
         "approvedAt": edge.approved_at,
         "unreachableSince": edge.reachability.unreachable_since,
         "answeredAgainAt": edge.reachability.answered_again_at,
@@ -207,7 +207,7 @@ mod tests {
             base_urls: vec!["https://edge1.internal:9403".parse().unwrap()],
             ..HAProxyAgent::default()
         };
-        let word = |edge: &KnownEdge, configured: &HAProxyAgent| standing(edge, configured, NOW).0;
+        let word = |edge: &KnownEdge, configured: &HAProxyAgent| state_of(edge, configured, NOW).0;
         assert_eq!(
             word(&known("https://edge1.internal:9403"), &configured),
             "answers"

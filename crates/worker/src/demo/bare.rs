@@ -11,8 +11,8 @@ use super::cast::EDGE;
 use super::world::World;
 
 const HOST: &str = "bare.exchange.test";
-const LOOKS: usize = 500;
-/// The pause between two looks at the order.
+const POLLS: usize = 500;
+/// The pause between two polls of the order.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Registers an account, then times order, challenge, finalize and certificate.
@@ -38,7 +38,7 @@ pub(super) async fn exchange(world: &World) -> anyhow::Result<Duration> {
         .await?;
     ca.acknowledge(&account, &order, &challenge).await?;
     let mut finalized = false;
-    for _ in 0..LOOKS {
+    for _ in 0..POLLS {
         match ca.order(&account, &order).await?.status {
             OrderStatus::Ready if !finalized => {
                 let certificate_key = service.pki.new_key()?;

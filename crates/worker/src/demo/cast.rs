@@ -10,7 +10,7 @@ use dps_lab::dns::Zone;
 pub(super) const CNAME_TARGET: &str = "customers.platform.test";
 /// The address of the edge.
 pub(super) const EDGE: Ipv4Addr = Ipv4Addr::LOCALHOST;
-/// An address that belongs to the edges, but where somebody else answers.
+/// An address that belongs to the edges, but where another server answers.
 pub(super) const STRANGER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// One hostname of the story.
@@ -77,7 +77,7 @@ pub(super) fn set_dns(zone: &Zone) -> Result<(), LabError> {
     zone.set_a("old-host.elsewhere.test", &[Ipv4Addr::new(192, 0, 2, 10)]);
     zone.set_cname(MENDED, "old-host.elsewhere.test")?;
     zone.set_a("museum.test", &[STRANGER]);
-    // For whoever plays with the demo while it stays up.
+    // For people who try the demo while it stays up.
     zone.set_cname("*.demo.test", CNAME_TARGET)?;
     Ok(())
 }

@@ -54,8 +54,8 @@ impl Customer {
         serde_json::from_str(&body).with_context(|| format!("the Cabinet's answer for {hostname}"))
     }
 
-    /// Looks at a domain.
-    pub(super) async fn look(&self, id: &str) -> anyhow::Result<CustomerView> {
+    /// Reads a domain.
+    pub(super) async fn read(&self, id: &str) -> anyhow::Result<CustomerView> {
         let url = format!("{}/{id}", self.base);
         let answer = self
             .http

@@ -18,7 +18,7 @@ use super::world::World;
 
 /// How long anything may take before the demo says that it failed.
 const TIMEOUT: Duration = Duration::from_secs(90);
-/// The pause between two looks at a domain.
+/// The pause between two reads of a domain.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// The pause between two visits while a certificate is replaced.
 const VISIT: Duration = Duration::from_millis(5);
@@ -56,7 +56,7 @@ pub(super) struct Outcome {
 }
 
 /// Plays it all; an error when something does not come to what it must.
-pub(super) async fn tell(world: &World, show: &mut Show) -> anyhow::Result<Outcome> {
+pub(super) async fn run(world: &World, show: &mut Show) -> anyhow::Result<Outcome> {
     let customer = Customer::new(world.standalone.cabinet, world.api_token.clone())?;
     let bare = bare::exchange(world)
         .await
@@ -197,7 +197,7 @@ async fn watch(
     }
     loop {
         for index in 0..scenes.len() {
-            let seen = customer.look(&scenes[index].id).await?;
+            let seen = customer.read(&scenes[index].id).await?;
             if scenes[index].update(&seen) {
                 let changed = scenes[index].clone();
                 show.progress(scenes, &changed, world.now().since(began));
@@ -230,7 +230,7 @@ async fn watch(
     }
 }
 
-/// A domain that is live already has nothing to tell.
+/// A domain that is live already has nothing to show.
 fn done_before(scene: &Scene) -> bool {
     scene.is(Status::Active)
 }

@@ -173,7 +173,7 @@ impl World {
         ]
     }
 
-    /// Leaves the logs where they are, for whoever must find out what went wrong.
+    /// Leaves the logs where they are, for an analysis of the failure.
     pub(super) fn keep_logs(&self) -> String {
         let kept = std::env::temp_dir().join(format!("dps-demo-{}.log", std::process::id()));
         match std::fs::copy(self.directory.path().join("dps.log"), &kept) {
@@ -182,7 +182,7 @@ impl World {
         }
     }
 
-    /// Drains the service, stops the rest, removes the directory.
+    /// Drains the service, stops the others, removes the directory.
     pub(super) async fn stop(mut self) -> anyhow::Result<()> {
         self.stop.cancel();
         self.standalone.finish().await?;
@@ -207,7 +207,7 @@ fn settings(
         ConnectionString::from(database("dps.db").as_str());
     settings.lets_encrypt.terms_of_service_agreed = true;
     let workers = &mut settings.workers;
-    // So that a person watching does not wait half a minute for the next look at DNS.
+    // So that a person watching does not wait half a minute for the next DNS check.
     workers.domain_verification.interval = HumanDuration::from_secs(2);
     workers.domain_verification.max_backoff = HumanDuration::from_secs(5);
     workers.domain_verification.edge_addresses = edge_addresses()?;
@@ -230,7 +230,7 @@ fn settings(
 }
 
 /// The edge, and the stranger among what the platform takes for its own: as a network, since
-/// customers are told to enter every single address.
+/// customers must enter every single address.
 fn edge_addresses() -> anyhow::Result<Vec<EdgeAddress>> {
     Ok(vec![
         EdgeAddress(IpAddr::V4(EDGE).into()),
@@ -238,7 +238,7 @@ fn edge_addresses() -> anyhow::Result<Vec<EdgeAddress>> {
     ])
 }
 
-/// The wanted port if nobody has it at the edge's or the stranger's address, else a free one. Over
+/// The wanted port if it is free at the edge's or the stranger's address, else a free one. Over
 /// UDP too: desktops listen for mDNS at 5353.
 fn port(wanted: u16) -> anyhow::Result<u16> {
     let is_free = [EDGE, STRANGER]

@@ -21,8 +21,8 @@ use super::Surface;
 
 /// A check that takes longer has failed.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
-/// For so long a result is shown again instead of asking anew, so that nobody can wear out the
-/// store by asking.
+/// For so long a result is shown again instead of a new check, so that no client can wear out the
+/// store by requests.
 const FRESH: Duration = Duration::from_secs(1);
 /// Longest detail that is shown, in characters.
 const MAX_DETAIL: usize = 300;
@@ -151,7 +151,7 @@ impl Readiness {
             .clone()
     }
 
-    /// Asks all checks at once, or tells again what they said a moment ago. Callers at the same
+    /// Runs all checks at once, or repeats their results of a moment ago. Callers at the same
     /// time share one answer.
     async fn report(&self) -> Report {
         let checks = match self.stage() {
@@ -168,7 +168,7 @@ impl Readiness {
         let mut report = match &*last {
             Some((at, report)) if at.elapsed() < FRESH => report.clone(),
             _ => {
-                let report = ask_all(&checks).await;
+                let report = run_all(&checks).await;
                 *last = Some((Instant::now(), report.clone()));
                 report
             }
@@ -180,8 +180,8 @@ impl Readiness {
     }
 }
 
-async fn ask_all(checks: &[Arc<dyn HealthCheck>]) -> Report {
-    let checks = join_all(checks.iter().map(|check| ask(check.as_ref()))).await;
+async fn run_all(checks: &[Arc<dyn HealthCheck>]) -> Report {
+    let checks = join_all(checks.iter().map(|check| run(check.as_ref()))).await;
     let is_down = |result: &CheckResult| result.required && result.status == CheckStatus::Failing;
     let status = if checks.iter().any(is_down) {
         Overall::NotReady
@@ -191,7 +191,7 @@ async fn ask_all(checks: &[Arc<dyn HealthCheck>]) -> Report {
     Report::new(status, checks)
 }
 
-async fn ask(check: &dyn HealthCheck) -> CheckResult {
+async fn run(check: &dyn HealthCheck) -> CheckResult {
     let outcome = timeout(CHECK_TIMEOUT, check.check()).await;
     let detail = match outcome {
         Ok(Ok(())) => None,

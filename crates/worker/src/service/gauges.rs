@@ -13,7 +13,7 @@ use crate::telemetry::Metrics;
 
 /// How often the gauges are brought up to date.
 const GAUGE_PERIOD: Duration = Duration::from_secs(15);
-/// Longer queues are told as this long.
+/// Longer queues are reported as this long.
 const MOST_COUNTED: u32 = 100_000;
 
 /// Sets the gauges of what this process knows by itself.
@@ -33,7 +33,7 @@ pub(super) async fn refresh(
     stop: CancellationToken,
 ) {
     let (store, gauges) = (&service.store, &metrics);
-    let look = async || -> Result<(), StoreError> {
+    let refresh_all = async || -> Result<(), StoreError> {
         gauges.certificate_expiry(store.soonest_expiry().await?, service.now());
         gauges.orders_waiting(store.waiting(Lane::OrderQueue, MOST_COUNTED).await?);
         for kind in [LimitKind::NewOrders, LimitKind::NewAccounts] {
@@ -54,7 +54,7 @@ pub(super) async fn refresh(
         });
         for lane in Lane::ALL {
             let mut due = store.next_due(lane).await?;
-            // The CA's wishes are asked for beside the looks at live domains.
+            // Renewal information is polled beside the checks of live domains.
             if lane == Lane::Recheck {
                 due = due
                     .into_iter()
@@ -68,7 +68,7 @@ pub(super) async fn refresh(
     loop {
         // First, so that an outage of the store does not stop them.
         show_known(&service, agent_tls.as_ref(), gauges);
-        match look().await {
+        match refresh_all().await {
             Ok(()) => {}
             Err(error) => tracing::warn!(%error, "metrics.not_refreshed"),
         }

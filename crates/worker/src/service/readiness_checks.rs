@@ -87,13 +87,13 @@ impl HealthCheck for IntakeGoesOn {
 
     async fn check(&self) -> Result<(), String> {
         let late_after = (self.0.policy.intake_interval * LATE_PASSES).max(LATE);
-        let standing = self.0.cabinet_health.status();
-        standing.check(self.0.now(), late_after)
+        let status = self.0.cabinet_health.status();
+        status.check(self.0.now(), late_after)
     }
 }
 
-/// An edge that is away is waited for, then left out and caught up when it returns: shown, not
-/// required.
+/// An unreachable edge is waited for, then left out and brought up to date when it returns: shown,
+/// not required.
 struct EdgesAnswer(Service);
 
 #[async_trait]
@@ -118,16 +118,19 @@ impl HealthCheck for EdgesAnswer {
             .edges()
             .await
             .map_err(|error| with_causes(&error))?;
-        let silent: Vec<String> = known
+        let unreachable: Vec<String> = known
             .iter()
             .filter(|known| known.reachability.is_unreachable())
             .filter(|known| members.iter().any(|edge| edge.name() == known.name))
             .map(|known| known.problem.clone().unwrap_or_else(|| known.name.clone()))
             .collect();
         let mut problems = Vec::new();
-        if !silent.is_empty() {
-            let (count, all) = (silent.len(), members.len());
-            problems.push(format!("{count} of {all} edges: {}", silent.join("; ")));
+        if !unreachable.is_empty() {
+            let (count, all) = (unreachable.len(), members.len());
+            problems.push(format!(
+                "{count} of {all} edges: {}",
+                unreachable.join("; ")
+            ));
         }
         if !waiting.is_empty() {
             problems.push(format!(

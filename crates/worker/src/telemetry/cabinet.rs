@@ -77,17 +77,17 @@ impl CabinetMetrics {
         metrics
     }
 
-    pub(super) fn set(&self, standing: &CabinetStatus) {
-        if let Some(is_up) = standing.is_up {
+    pub(super) fn set(&self, status: &CabinetStatus) {
+        if let Some(is_up) = status.is_up {
             self.up.set(if is_up { 1.0 } else { 0.0 });
         }
-        if let Some(at) = standing.last_good_pass {
+        if let Some(at) = status.last_good_pass {
             self.last_intake.set(unix_seconds(at));
         }
-        let refused = standing.refused.as_ref().map_or(0, |(_, number)| *number);
+        let refused = status.refused.as_ref().map_or(0, |(_, number)| *number);
         self.items_refused
             .set(i64::try_from(refused).unwrap_or(i64::MAX));
         self.removals_held
-            .set(i64::try_from(standing.held_removals).unwrap_or(i64::MAX));
+            .set(i64::try_from(status.held_removals).unwrap_or(i64::MAX));
     }
 }

@@ -50,7 +50,7 @@ async fn becomes_active_and_outlives_the_edges_memory(options: Options) {
     curl(&world);
 }
 
-/// The command that users are told to try.
+/// The command that users are asked to try.
 fn curl(world: &World) {
     let root = world.home().join("root.pem");
     std::fs::write(&root, &world.root_pem).unwrap();

@@ -41,21 +41,21 @@ async fn good_domains_become_active_although_many_broken_ones_came_first() {
     let added = adding.elapsed();
     let meanwhile = all_become_active(&world, "meanwhile", good).await;
     for id in &broken {
-        let looked_at = |domain: &Value| domain["lastErrorCode"].is_string();
+        let has_failure = |domain: &Value| domain["lastErrorCode"].is_string();
         world
-            .wait_longer_for(id, BOUND, "looked at", looked_at)
+            .wait_longer_for(id, BOUND, "checked", has_failure)
             .await;
     }
     let after = all_become_active(&world, "after", good).await;
     let ratio = |time: Duration| time.as_secs_f64() / alone.as_secs_f64();
     println!(
-        "{good} good domains alone: {alone:.2?}; while {} new broken ones (added in {added:.2?}) are looked at for the first time: \
+        "{good} good domains alone: {alone:.2?}; while {} new broken ones (added in {added:.2?}) are checked for the first time: \
          {meanwhile:.2?}, ratio {:.2}; after that: {after:.2?}, ratio {:.2}",
         broken.len(),
         ratio(meanwhile),
         ratio(after),
     );
-    let statuses = stream::iter(&broken).map(|id| world.customer.look(id));
+    let statuses = stream::iter(&broken).map(|id| world.customer.read(id));
     let statuses: Vec<_> = statuses.buffer_unordered(CALLS).collect().await;
     for domain in statuses {
         assert_eq!(domain["status"], "PendingDns", "{domain}");
@@ -78,7 +78,7 @@ async fn all_become_active(world: &World, name: &str, count: usize) -> Duration 
 }
 
 /// Most are typed wrong or not set up yet, some point elsewhere, a few have name servers that are
-/// broken or silent.
+/// broken or unanswered.
 fn break_one(world: &World, n: usize) -> String {
     let host = format!("shop-{n}.broken-{n}.test");
     match n % 20 {

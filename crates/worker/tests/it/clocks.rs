@@ -70,10 +70,10 @@ async fn clocks_that_jump_an_hour_back_and_a_day_ahead_cost_no_second_order() {
     };
     let mut world =
         World::start(options.with(&json!({ "Workers": { "LeaseDuration": "30s" } }))).await;
-    let [ahead, behind] = ["ahead", "behind"].map(|name| Clock::right(world.home(), name));
+    let [fast, slow] = ["fast", "slow"].map(|name| Clock::right(world.home(), name));
     let mut replicas = [
-        ahead.start_replica(&world, "ahead").await,
-        behind.start_replica(&world, "behind").await,
+        fast.start_replica(&world, "fast").await,
+        slow.start_replica(&world, "slow").await,
     ];
     let hosts: Vec<String> = (0..12).map(|n| format!("shop-{n}.clock.test")).collect();
     let mut ids = Vec::new();
@@ -89,8 +89,8 @@ async fn clocks_that_jump_an_hour_back_and_a_day_ahead_cost_no_second_order() {
         .wait_until("the validations", TIMEOUT, began)
         .await
         .unwrap();
-    ahead.set("+1d");
-    behind.set("-1h");
+    fast.set("+1d");
+    slow.set("-1h");
     for replica in &mut replicas {
         replica
             .wait_for_log("clock.jump_ignored", TIMEOUT)

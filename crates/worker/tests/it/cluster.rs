@@ -10,7 +10,7 @@ use crate::world::{Database, Options, World, npgsql};
 
 /// The other replicas; the first is the world's own.
 const NAMES: [&str; 2] = ["second", "third"];
-/// The least that may be configured: what a killed process held rests for so long.
+/// The least that may be configured: what a killed process held is blocked for so long.
 const LEASE: &str = "30s";
 
 /// How large a drill is and how it goes.
@@ -98,7 +98,7 @@ async fn three_replicas_killed_all_the_time_lose_no_domain_and_no_certificate() 
 
     settle(&drill, &world, &postgres, &url).await;
     for (host, id) in hosts.iter().zip(&ids) {
-        let domain = world.customer.look(id).await;
+        let domain = world.customer.read(id).await;
         assert_eq!(domain["status"], "Active", "{domain}");
         assert!(domain["lastErrorCode"].is_null(), "{domain}");
         world.visit(host).await;
@@ -145,7 +145,7 @@ async fn kill_until_active(
             }
         }
         while let Some(id) = waiting.last()
-            && world.customer.look(id).await["status"] == "Active"
+            && world.customer.read(id).await["status"] == "Active"
         {
             waiting.pop();
         }
@@ -154,7 +154,7 @@ async fn kill_until_active(
             return kills;
         }
         if Instant::now() > deadline {
-            let last: Value = world.customer.look(waiting[0]).await;
+            let last: Value = world.customer.read(waiting[0]).await;
             panic!(
                 "{} are not Active, such as {last:#}\n{}",
                 waiting.len(),
@@ -177,11 +177,11 @@ async fn kill_until_active(
     }
 }
 
-/// Waits until nothing is left behind: no lease, no report, no failure.
+/// Waits until nothing remains: no lease, no report, no failure.
 async fn settle(drill: &Drill, world: &World, postgres: &Postgres, url: &str) {
     const LEFT: &str = "SELECT (SELECT count(*) FROM custom_domains WHERE lease_token IS NOT NULL) \
         + (SELECT count(*) FROM outbox) + (SELECT count(*) FROM custom_domains WHERE last_failure IS NOT NULL)";
-    let settled = dps_lab::wait::until("nothing is left behind", drill.bound(), || async {
+    let settled = dps_lab::wait::until("nothing remains", drill.bound(), || async {
         let left = postgres.query(url, LEFT).await.unwrap();
         (left.trim() == "0").then_some(())
     });

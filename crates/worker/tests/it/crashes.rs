@@ -11,7 +11,7 @@ use crate::world::{Log, Options, TIMEOUT, World};
 const SIGABRT: i32 = 6;
 
 /// Every moment, as `DPS_CRASH_AT` names it. There are two edges, so what is done at each is also
-/// interrupted between the two. The first outcome releases its lease, the third goes on with it.
+/// interrupted between the two. The first outcome releases its lease, the third continues with it.
 fn moments() -> Vec<String> {
     let mut moments = Vec::new();
     for effect in Effect::ALL {
@@ -102,7 +102,7 @@ fn rank(status: &str) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_asked_to_stop_finishes_its_step_and_leaves_the_rest_to_its_successor_at_once() {
     let mut world = World::start(Options {
-        // Some seconds of validation, so that the wish to stop meets a step under way.
+        // Some seconds of validation, so that the request to stop meets a step under way.
         pebble: |pebble| pebble.pause_before_validation = true,
         ..Options::default()
     })
@@ -128,11 +128,12 @@ async fn a_service_asked_to_stop_finishes_its_step_and_leaves_the_rest_to_its_su
     assert_eq!(
         log.count(host, "certificate.stored"),
         0,
-        "the next step began after the wish to stop"
+        "the next step began after the request to stop"
     );
     assert_eq!(log.values("service.drained", "level").count(), 1);
 
-    // Leases last two minutes: whoever goes on within one has not waited for a lease to end.
+    // Leases last two minutes: a successor that continues within one has not waited for a lease to
+    // end.
     world.restart_service().await;
     world.wait_for_status(&id, "Active").await;
     world.visit(host).await;

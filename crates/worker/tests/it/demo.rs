@@ -111,12 +111,12 @@ async fn a_newcomer_who_types_what_readme_and_demo_say_gets_what_they_promise_an
         .unwrap();
     let said = demo.log_text();
     let commands = commands_of_readme(&said);
-    let [break_dns, add, look, mend_dns] = commands.as_slice() else {
+    let [break_dns, add, read, mend_dns] = commands.as_slice() else {
         panic!("README has other commands than this test knows: {commands:#?}");
     };
     typed(break_dns);
     typed(add);
-    let broken = seen(look, |domain| domain["lastErrorCode"] == "DNS_WRONG_TARGET").await;
+    let broken = seen(read, |domain| domain["lastErrorCode"] == "DNS_WRONG_TARGET").await;
     assert_eq!(broken["status"], "PendingDns", "{broken}");
     let sentence = broken["lastErrorMessage"].as_str().unwrap();
     assert!(
@@ -124,7 +124,7 @@ async fn a_newcomer_who_types_what_readme_and_demo_say_gets_what_they_promise_an
         "{sentence}"
     );
     typed(mend_dns);
-    seen(look, |domain| domain["status"] == "Active").await;
+    seen(read, |domain| domain["status"] == "Active").await;
 
     let mut printed = said.lines().map(str::trim);
     let visit = printed
@@ -180,11 +180,11 @@ fn typed(command: &str) -> String {
 
 /// Types a command again and again until it shows one domain as wanted.
 async fn seen(command: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-    let look = wait::until("the domain as promised", TIMEOUT, || async {
+    let read = wait::until("the domain as promised", TIMEOUT, || async {
         let page: Value = serde_json::from_str(&typed(command)).unwrap();
         Some(page["items"][0].clone()).filter(&wanted)
     });
-    match look.await {
+    match read.await {
         Ok(domain) => domain,
         Err(error) => panic!("{error}: {}", typed(command)),
     }

@@ -34,7 +34,7 @@ fn open_descriptors(world: &World) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_famine_of_descriptors_is_reported_to_the_operator_and_to_no_customer() {
-    // A step that changes nothing is told at this level only.
+    // A step that changes nothing is logged at this level only.
     let debug = json!({ "Logging": { "Level": "Debug" } });
     let world = World::start(Options::quick().with(&debug)).await;
     let hosts = |kind: &str| {
@@ -93,7 +93,7 @@ async fn a_famine_of_descriptors_is_reported_to_the_operator_and_to_no_customer(
         renewed.await.unwrap();
     }
 
-    // Ours may be told: that is true. Nothing else.
+    // Ours may be reported: that is true. Nothing else.
     let ours = [
         FailureCode::Internal,
         FailureCode::AcmeCaUnavailable,
@@ -101,13 +101,17 @@ async fn a_famine_of_descriptors_is_reported_to_the_operator_and_to_no_customer(
     ];
     let ours: BTreeSet<&str> = ours.iter().map(|code| code.as_str()).collect();
     let text = world.service.log_text();
-    let told: BTreeSet<&str> = FailureCode::ALL
+    let codes: BTreeSet<&str> = FailureCode::ALL
         .iter()
         .map(|code| code.as_str())
         .filter(|code| text.contains(&format!("\"code\":\"{code}\"")))
         .filter(|code| !ours.contains(code))
         .collect();
-    assert!(told.is_empty(), "{told:?} in\n{}", world.service.log_tail());
+    assert!(
+        codes.is_empty(),
+        "{codes:?} in\n{}",
+        world.service.log_tail()
+    );
     let alarms = Log::parse(&text);
     assert!(alarms.values("machine.failed", "party").count() > 0);
     let (_, metrics) = world.get("/metrics").await;

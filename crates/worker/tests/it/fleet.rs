@@ -102,7 +102,7 @@ fn approve(world: &World, edge: SocketAddr) {
 }
 
 /// The output of `dps edges` for an edge.
-fn told(world: &World, edge: SocketAddr) -> serde_json::Value {
+fn listed(world: &World, edge: SocketAddr) -> serde_json::Value {
     let output = dps(world.home(), &["edges", "--json"]);
     let text = String::from_utf8(output.stdout).unwrap();
     let mut edges = text
@@ -138,7 +138,7 @@ async fn three_edges_of_which_one_is_stopped_during_a_mass_deployment_end_with_t
         stopped.elapsed()
     );
     let third = world.more_edges[1].listen;
-    assert_eq!(told(&world, third)["standing"], "silent");
+    assert_eq!(listed(&world, third)["standing"], "silent");
     let (_, ready) = world.get("/health/ready").await;
     assert!(ready.contains("1 of 3 edges"), "{ready}");
 
@@ -163,8 +163,9 @@ async fn three_edges_of_which_one_is_stopped_during_a_mass_deployment_end_with_t
     world.more_edges[0].restart().await;
     all_edges_serve(&world, &all).await;
     wait::until("the comparison is noted", TIMEOUT, || async {
-        let told = told(&world, world.more_edges[0].listen);
-        (told["certificates"] == 30 && told["behind"] == 0 && told["unknown"] == 0).then_some(())
+        let domain = listed(&world, world.more_edges[0].listen);
+        (domain["certificates"] == 30 && domain["behind"] == 0 && domain["unknown"] == 0)
+            .then_some(())
     })
     .await
     .unwrap();

@@ -27,9 +27,9 @@ async fn a_throttling_ca_is_left_alone_until_it_says_by_the_domain_it_refused_an
     answer_orders(&double, Reply::rate_limited(detail, 15));
     let world = world_of(&double).await;
     let refused = world.add("shop.bakery.test").await;
-    let told = world.wait_for_code(&refused, "ACME_RATE_LIMITED").await;
-    assert!(told["nextAttemptAt"].is_string(), "{told}");
-    assert_eq!(told["status"], "Issuing", "{told}");
+    let domain = world.wait_for_code(&refused, "ACME_RATE_LIMITED").await;
+    assert!(domain["nextAttemptAt"].is_string(), "{domain}");
+    assert_eq!(domain["status"], "Issuing", "{domain}");
     let next = world.add("www.bakery.test").await;
     let waits = world.wait_for_code(&next, "ACME_RATE_LIMITED").await;
     assert!(waits["nextAttemptAt"].is_string(), "{waits}");
@@ -52,8 +52,8 @@ async fn a_limit_that_the_ca_named_by_mistake_is_shown_and_lifted_while_the_serv
     answer_orders(&double, Reply::rate_limited(detail, 864_000));
     let world = world_of(&double).await;
     let id = world.add("shop.bakery.test").await;
-    let told = world.wait_for_code(&id, "ACME_RATE_LIMITED").await;
-    assert!(told["nextAttemptAt"].is_string(), "{told}");
+    let domain = world.wait_for_code(&id, "ACME_RATE_LIMITED").await;
+    assert!(domain["nextAttemptAt"].is_string(), "{domain}");
     let said = |arguments: &[&str]| {
         let output = dps(world.home(), arguments);
         assert!(output.status.success(), "{output:?}");
@@ -92,10 +92,13 @@ async fn a_maintenance_page_is_an_outage_of_an_hour_at_most_and_no_limit() {
     answer_orders(&double, Reply::html(503).header("Retry-After", "864000"));
     let world = world_of(&double).await;
     let id = world.add("shop.bakery.test").await;
-    let told = world.wait_for_code(&id, "ACME_CA_UNAVAILABLE").await;
-    let next: Timestamp = told["nextAttemptAt"].as_str().unwrap().parse().unwrap();
-    let updated: Timestamp = told["updatedAt"].as_str().unwrap().parse().unwrap();
-    assert!(next.since(updated) <= Duration::from_secs(3_700), "{told}");
+    let domain = world.wait_for_code(&id, "ACME_CA_UNAVAILABLE").await;
+    let next: Timestamp = domain["nextAttemptAt"].as_str().unwrap().parse().unwrap();
+    let updated: Timestamp = domain["updatedAt"].as_str().unwrap().parse().unwrap();
+    assert!(
+        next.since(updated) <= Duration::from_secs(3_700),
+        "{domain}"
+    );
     let shown = dps(world.home(), &["limits", "show", "--json"]);
     assert!(
         shown.status.success() && shown.stdout.is_empty(),
@@ -110,11 +113,11 @@ async fn a_paused_name_is_reported_with_its_link_and_gets_no_more_orders() {
     answer_orders(&double, Reply::paused("shop.bakery.test", link));
     let world = world_of(&double).await;
     let id = world.add("shop.bakery.test").await;
-    let told = world.wait_for_code(&id, "ACME_PAUSED").await;
-    assert_eq!(told["status"], "Failed", "{told}");
+    let domain = world.wait_for_code(&id, "ACME_PAUSED").await;
+    assert_eq!(domain["status"], "Failed", "{domain}");
     assert!(
-        told["lastErrorMessage"].as_str().unwrap().contains(link),
-        "{told}"
+        domain["lastErrorMessage"].as_str().unwrap().contains(link),
+        "{domain}"
     );
     // Another domain goes its way meanwhile, which takes longer than a retry of the first would.
     let other = world.add("www.bakery.test").await;
@@ -124,11 +127,11 @@ async fn a_paused_name_is_reported_with_its_link_and_gets_no_more_orders() {
     .await
     .unwrap();
     assert_eq!(world.log().count("shop.bakery.test", "order.placed"), 0);
-    let look = world
+    let record = world
         .wait_until(&other, "to be ordered", |domain| {
             domain["status"] == "Issuing"
         })
         .await;
-    assert_eq!(look["status"], "Issuing");
+    assert_eq!(record["status"], "Issuing");
     assert_eq!(double.requests(Endpoint::NewOrder), 2);
 }

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use dps_lab::dns::Fault;
 use serde_json::{Value, json};
 
-use crate::world::{EDGE, Options, SILENT, STRANGER, TARGET, World};
+use crate::world::{EDGE, Options, STRANGER, TARGET, UNANSWERING, World};
 
 /// A customer's mistake.
 struct Mistake {
@@ -15,7 +15,7 @@ struct Mistake {
     status: &'static str,
     code: &'static str,
     /// Parts of the sentence that the customer reads.
-    told: &'static [&'static str],
+    says: &'static [&'static str],
 }
 
 const MISTAKES: [Mistake; 9] = [
@@ -29,7 +29,7 @@ const MISTAKES: [Mistake; 9] = [
         },
         status: "PendingDns",
         code: "DNS_WRONG_TARGET",
-        told: &[
+        says: &[
             "blog.florist.test points to old.elsewhere.test",
             "\"blog CNAME customers.platform.test.\" in the zone florist.test",
         ],
@@ -39,7 +39,7 @@ const MISTAKES: [Mistake; 9] = [
         make: |_, _| {},
         status: "PendingDns",
         code: "DNS_NXDOMAIN",
-        told: &[
+        says: &[
             "does not exist",
             "\"www CNAME customers.platform.test.\" in the zone nowhere.test",
         ],
@@ -49,7 +49,7 @@ const MISTAKES: [Mistake; 9] = [
         make: |world, host| everywhere(world, |zone| zone.set_a(host, &[[192, 0, 2, 11].into()])),
         status: "PendingDns",
         code: "DNS_NO_CNAME",
-        told: &[
+        says: &[
             "192.0.2.11",
             "remove that record",
             "\"www CNAME customers.platform.test.\"",
@@ -60,7 +60,7 @@ const MISTAKES: [Mistake; 9] = [
         make: |world, host| everywhere(world, |zone| zone.set_fault(host, Fault::ServFail)),
         status: "PendingDns",
         code: "DNS_SERVFAIL",
-        told: &["DNS servers of broken.test", "SERVFAIL"],
+        says: &["DNS servers of broken.test", "SERVFAIL"],
     },
     Mistake {
         host: "www.endless.test",
@@ -72,7 +72,7 @@ const MISTAKES: [Mistake; 9] = [
         },
         status: "PendingDns",
         code: "DNS_CNAME_LOOP",
-        told: &["form a loop"],
+        says: &["form a loop"],
     },
     Mistake {
         host: "stray.test",
@@ -83,28 +83,28 @@ const MISTAKES: [Mistake; 9] = [
         },
         status: "PendingDns",
         code: "DNS_STRAY_ADDRESS",
-        told: &["192.0.2.12", "Remove that record"],
+        says: &["192.0.2.12", "Remove that record"],
     },
     Mistake {
         host: "www.underway.test",
         make: |world, host| world.zone.set_cname(host, TARGET).unwrap(),
         status: "PendingDns",
         code: "DNS_PROPAGATING",
-        told: &["still propagating", "You do not need to do anything"],
+        says: &["still propagating", "You do not need to do anything"],
     },
     Mistake {
         host: "museum.test",
         make: |world, host| everywhere(world, |zone| zone.set_a(host, &[STRANGER])),
         status: "PendingHttpProbe",
         code: "HTTP_WRONG_RESPONDER",
-        told: &["127.0.0.2", "another server"],
+        says: &["127.0.0.2", "another server"],
     },
     Mistake {
-        host: "silent.test",
-        make: |world, host| everywhere(world, |zone| zone.set_a(host, &[SILENT])),
+        host: "unanswered.test",
+        make: |world, host| everywhere(world, |zone| zone.set_a(host, &[UNANSWERING])),
         status: "PendingHttpProbe",
         code: "HTTP_TIMEOUT",
-        told: &["127.0.0.3", "port 80 in time"],
+        says: &["127.0.0.3", "port 80 in time"],
     },
 ];
 
@@ -127,12 +127,12 @@ async fn each_mistake_is_reported_with_its_remedy_and_the_corrected_domain_becom
         ids.push(world.customer.add(mistake.host).await);
     }
     for (mistake, id) in MISTAKES.iter().zip(&ids) {
-        let told = world.wait_for_code(id, mistake.code).await;
-        assert_eq!(told["status"], mistake.status, "{told}");
-        assert_eq!(told["errorDetails"]["code"], mistake.code, "{told}");
-        assert!(told["nextAttemptAt"].is_string(), "{told}");
-        let sentence = told["lastErrorMessage"].as_str().unwrap();
-        for part in mistake.told {
+        let domain = world.wait_for_code(id, mistake.code).await;
+        assert_eq!(domain["status"], mistake.status, "{domain}");
+        assert_eq!(domain["errorDetails"]["code"], mistake.code, "{domain}");
+        assert!(domain["nextAttemptAt"].is_string(), "{domain}");
+        let sentence = domain["lastErrorMessage"].as_str().unwrap();
+        for part in mistake.says {
             assert!(sentence.contains(part), "{part:?} is not in {sentence:?}");
         }
     }
@@ -198,29 +198,35 @@ async fn a_failed_domain_is_tried_again_when_its_customer_asks() {
     let refused = world.add("shop.forbidden.test").await;
     let late = world.customer.add("late.florist.test").await;
 
-    let told = world.wait_for_status(&refused, "Failed").await;
-    assert_eq!(told["lastErrorCode"], "ACME_REJECTED_IDENTIFIER", "{told}");
+    let domain = world.wait_for_status(&refused, "Failed").await;
+    assert_eq!(
+        domain["lastErrorCode"], "ACME_REJECTED_IDENTIFIER",
+        "{domain}"
+    );
     assert!(
-        told["lastErrorMessage"]
+        domain["lastErrorMessage"]
             .as_str()
             .unwrap()
             .contains("shop.forbidden.test"),
-        "{told}"
+        "{domain}"
     );
     assert!(
-        told["nextAttemptAt"].is_null(),
-        "nothing is tried by itself: {told}"
+        domain["nextAttemptAt"].is_null(),
+        "nothing is tried by itself: {domain}"
     );
-    let before = told["version"].as_u64().unwrap();
+    let before = domain["version"].as_u64().unwrap();
     world.customer.retry(&refused).await;
     let again = |domain: &Value| {
         domain["status"] == "Failed" && domain["version"].as_u64().unwrap() > before + 1
     };
-    let told = world.wait_until(&refused, "Failed again", again).await;
-    assert_eq!(told["lastErrorCode"], "ACME_REJECTED_IDENTIFIER", "{told}");
+    let domain = world.wait_until(&refused, "Failed again", again).await;
+    assert_eq!(
+        domain["lastErrorCode"], "ACME_REJECTED_IDENTIFIER",
+        "{domain}"
+    );
 
-    let told = world.wait_for_status(&late, "Failed").await;
-    assert_eq!(told["lastErrorCode"], "DNS_NXDOMAIN", "{told}");
+    let domain = world.wait_for_status(&late, "Failed").await;
+    assert_eq!(domain["lastErrorCode"], "DNS_NXDOMAIN", "{domain}");
     world.point_at_us("late.florist.test");
     world.customer.retry(&late).await;
     assert_no_complaint(&world.wait_for_status(&late, "Active").await);
@@ -230,7 +236,7 @@ async fn a_failed_domain_is_tried_again_when_its_customer_asks() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_name_with_thousands_of_addresses_costs_no_more_than_others() {
     const HOST: &str = "www.many.test";
-    /// For a line of the log, which holds all that is stored of a look.
+    /// For a line of the log, which holds all that is stored of a check.
     const MOST: usize = 8 * 1024;
     let world = World::start(Options::quick()).await;
     let first = u32::from_be_bytes([203, 0, 0, 0]);
@@ -240,11 +246,15 @@ async fn a_name_with_thousands_of_addresses_costs_no_more_than_others() {
     world.zone.set_a(HOST, &ipv4);
     world.zone.set_aaaa(HOST, &ipv6);
     let id = world.customer.add(HOST).await;
-    let told = world.wait_for_code(&id, "DNS_NO_CNAME").await;
-    let details = &told["errorDetails"];
-    assert_eq!(details["addresses"].as_array().unwrap().len(), 8, "{told}");
-    assert_eq!(details["more"], 6300 - 8, "{told}");
-    let sentence = told["lastErrorMessage"].as_str().unwrap();
+    let domain = world.wait_for_code(&id, "DNS_NO_CNAME").await;
+    let details = &domain["errorDetails"];
+    assert_eq!(
+        details["addresses"].as_array().unwrap().len(),
+        8,
+        "{domain}"
+    );
+    assert_eq!(details["more"], 6300 - 8, "{domain}");
+    let sentence = domain["lastErrorMessage"].as_str().unwrap();
     assert!(sentence.contains("and 6292 more"), "{sentence}");
     let log = world.service.log_text();
     let lines: Vec<&str> = log

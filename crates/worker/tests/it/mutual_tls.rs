@@ -75,8 +75,8 @@ async fn a_service_with_another_authoritys_certificate_gives_no_orders_and_says_
         ])
         .await;
     let id = world.add(HOST).await;
-    let told = world.wait_for_code(&id, "EDGE_UNREACHABLE").await;
-    assert_eq!(told["status"], "PendingHttpProbe", "{told}");
+    let domain = world.wait_for_code(&id, "EDGE_UNREACHABLE").await;
+    assert_eq!(domain["status"], "PendingHttpProbe", "{domain}");
     assert!(world.agent.log_text().contains("tls.client_refused"));
     let history = dps(world.home(), &["domains", "show", HOST]);
     let history = String::from_utf8_lossy(&history.stdout).into_owned();

@@ -113,7 +113,7 @@ async fn the_command_line_lists_shows_nudges_and_renews_what_the_service_works_o
         lines.skip(1).all(|line| line["durationMs"].is_number()),
         "{shown}"
     );
-    let told = said(&world, &["domains", "show", HOST]);
+    let output = said(&world, &["domains", "show", HOST]);
     for part in [
         "renews at",
         "dns.ready",
@@ -122,28 +122,28 @@ async fn the_command_line_lists_shows_nudges_and_renews_what_the_service_works_o
         replica,
         " ms  ",
     ] {
-        assert!(told.contains(part), "{part:?} is not in {told}");
+        assert!(output.contains(part), "{part:?} is not in {output}");
     }
     let short = said(&world, &["domains", "show", HOST, "--events", "1"]);
     assert!(
         short.contains("deployed") && !short.contains("dns.ready"),
         "{short}"
     );
-    let told = said(&world, &["domains", "show", "WWW.nowhere.test."]);
+    let output = said(&world, &["domains", "show", "WWW.nowhere.test."]);
     for part in [
         "PendingDns",
         "DNS_NXDOMAIN",
         "www CNAME customers.platform.test.",
     ] {
-        assert!(told.contains(part), "{part:?} is not in {told}");
+        assert!(output.contains(part), "{part:?} is not in {output}");
     }
 
-    // The next look by itself is half a minute away, so this one was asked for.
+    // The next check by itself is half a minute away, so this one was asked for.
     world.point_at_us("www.nowhere.test");
-    let looked = world.zone.queries("www.nowhere.test");
+    let queries = world.zone.queries("www.nowhere.test");
     said(&world, &["domains", "retry", "www.nowhere.test"]);
     world.wait_for_status(&waiting, "Active").await;
-    assert!(world.zone.queries("www.nowhere.test") > looked);
+    assert!(world.zone.queries("www.nowhere.test") > queries);
     assert_eq!(world.log().count("www.nowhere.test", "dns_nxdomain"), 1);
 
     renew(&world).await;
@@ -161,14 +161,14 @@ async fn the_command_line_lists_shows_nudges_and_renews_what_the_service_works_o
         assert_eq!(output.status.code(), Some(1), "{}", both(&output));
         assert!(both(&output).contains(reason), "{}", both(&output));
     }
-    let looked = said(&world, &["domains", "retry", HOST]);
-    assert!(looked.contains("the next step is due now"), "{looked}");
+    let output = said(&world, &["domains", "retry", HOST]);
+    assert!(output.contains("the next step is due now"), "{output}");
     for _ in 0..2 {
         assert!(said(&world, &["migrate"]).contains("schema"));
     }
 }
 
-/// A name that cannot have a CNAME needs the edges' addresses: from the settings, or as a look at
+/// A name that cannot have a CNAME needs the edges' addresses: from the settings, or as a query of
 /// DNS found them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_line_gives_the_sentence_that_the_customer_reads() {
@@ -179,13 +179,13 @@ async fn the_command_line_gives_the_sentence_that_the_customer_reads() {
         let world = World::start(Options::quick().with(&settings)).await;
         world.zone.set_a(APEX, &["203.0.113.9".parse().unwrap()]);
         let id = world.customer.add(APEX).await;
-        let told = world
+        let domain = world
             .wait_until(&id, "a sentence", |domain| {
                 domain["lastErrorMessage"].is_string()
             })
             .await;
-        let sentence = told["lastErrorMessage"].as_str().unwrap();
-        assert!(sentence.contains("127.0.0.1"), "{told}");
+        let sentence = domain["lastErrorMessage"].as_str().unwrap();
+        assert!(sentence.contains("127.0.0.1"), "{domain}");
         let shown: Value =
             serde_json::from_str(&said(&world, &["domains", "show", APEX, "--json"])).unwrap();
         assert_eq!(shown["message"], sentence, "{shown}");
@@ -275,9 +275,9 @@ async fn health_and_metrics_show_what_happened_under_the_agreed_names() {
     );
     assert!(
         !world.get("/metrics").await.1.contains("bakery"),
-        "no label tells a hostname"
+        "no label shows a hostname"
     );
-    // Pebble's certificates last five years unless it is told otherwise.
+    // Pebble's certificates last five years unless configured otherwise.
     let days = wait::until("the gauge follows", TIMEOUT, || async {
         metric(&world, "certificate_expiry_days")
             .await
@@ -290,12 +290,16 @@ async fn health_and_metrics_show_what_happened_under_the_agreed_names() {
 
     // The Cabinet is shown and not required: renewals go on without it.
     world.cabinet.kill().unwrap();
-    let report = wait::until("the Cabinet is told to be away", TIMEOUT, || async {
-        let (status, body) = world.get("/health").await;
-        assert_eq!(status, 200, "{body}");
-        let report: Value = serde_json::from_str(&body).unwrap();
-        (report["checks"][1]["status"] == "failing").then_some(report)
-    });
+    let report = wait::until(
+        "the Cabinet is reported as unreachable",
+        TIMEOUT,
+        || async {
+            let (status, body) = world.get("/health").await;
+            assert_eq!(status, 200, "{body}");
+            let report: Value = serde_json::from_str(&body).unwrap();
+            (report["checks"][1]["status"] == "failing").then_some(report)
+        },
+    );
     assert_eq!(report.await.unwrap()["checks"][1]["name"], "cabinet");
     let away = wait::until("the metric says it too", TIMEOUT, || async {
         (metric(&world, "dps_cabinet_up").await == "0.0").then_some(())
@@ -411,7 +415,7 @@ async fn the_key_encryption_key_can_be_changed_without_losing_a_certificate() {
 }
 
 /// The wrong order: a service that runs does not know the key that everything is sealed with now.
-/// It says so, blames nobody else, and goes on once it is started anew.
+/// It says so, blames no other party, and continues once it is started anew.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rotation_that_the_running_service_knows_nothing_of_costs_only_time() {
     let mut world = World::start(Options {
@@ -426,8 +430,8 @@ async fn a_rotation_that_the_running_service_knows_nothing_of_costs_only_time() 
     write_keys(&file, &format!("second:{SECOND_KEY}\n{old}"));
     said(&world, &["keys", "rotate"]);
     let id = world.add(HOST).await;
-    let told = world.wait_for_code(&id, "INTERNAL").await;
-    assert_eq!(told["status"], "Issuing", "{told}");
+    let domain = world.wait_for_code(&id, "INTERNAL").await;
+    assert_eq!(domain["status"], "Issuing", "{domain}");
     assert!(
         world
             .service

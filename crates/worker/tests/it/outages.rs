@@ -12,14 +12,14 @@ const HOST: &str = "shop.bakery.test";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cabinet_that_is_down_delays_only_its_own_reports_which_come_later_in_order() {
     const BROKEN: &str = "www.nowhere.test";
-    // A check that says the same again is told at this level only.
+    // A check that says the same again is logged at this level only.
     let debug = json!({ "Logging": { "Level": "Debug" } });
     let mut world = World::start(Options::quick().with(&debug)).await;
     let id = world.customer.add(HOST).await;
     let broken = world.customer.add(BROKEN).await;
     let seen = |host, event: &'static str, times| {
         let log = world.service.spec().log_path().to_owned();
-        wait::until("the log tells it", TIMEOUT, move || {
+        wait::until("the log has it", TIMEOUT, move || {
             let text = std::fs::read_to_string(&log).unwrap_or_default();
             std::future::ready((Log::parse(&text).count(host, event) >= times).then_some(()))
         })
@@ -31,7 +31,7 @@ async fn a_cabinet_that_is_down_delays_only_its_own_reports_which_come_later_in_
     world.point_at_us(HOST);
     world.wait_until_served(HOST).await;
     seen(BROKEN, "dns_nxdomain", 4).await.unwrap();
-    let waiting = wait::until("the gauge tells that reports wait", TIMEOUT, || async {
+    let waiting = wait::until("the gauge shows that reports wait", TIMEOUT, || async {
         let (_, metrics) = world.get("/metrics").await;
         let value = metrics
             .lines()
@@ -65,14 +65,14 @@ async fn an_unreachable_agent_is_our_fault_and_the_domain_becomes_active_when_it
     let mut world = World::start(Options::quick()).await;
     world.agent.kill().unwrap();
     let id = world.add(HOST).await;
-    let told = world.wait_for_code(&id, "EDGE_UNREACHABLE").await;
-    assert_eq!(told["status"], "PendingHttpProbe", "{told}");
+    let domain = world.wait_for_code(&id, "EDGE_UNREACHABLE").await;
+    assert_eq!(domain["status"], "PendingHttpProbe", "{domain}");
     assert!(
-        told["lastErrorMessage"]
+        domain["lastErrorMessage"]
             .as_str()
             .unwrap()
             .contains("on our side"),
-        "{told}"
+        "{domain}"
     );
     world.restart_agent().await;
     world.wait_for_status(&id, "Active").await;
@@ -87,9 +87,9 @@ async fn a_ca_that_is_down_and_then_knows_nobody_any_more_costs_only_time() {
     world.wait_for_status(&before, "Active").await;
     world.pebble.process().kill().unwrap();
     let id = world.add(HOST).await;
-    let told = world.wait_for_code(&id, "ACME_CA_UNAVAILABLE").await;
-    assert_eq!(told["status"], "Issuing", "{told}");
-    assert!(told["nextAttemptAt"].is_string(), "{told}");
+    let domain = world.wait_for_code(&id, "ACME_CA_UNAVAILABLE").await;
+    assert_eq!(domain["status"], "Issuing", "{domain}");
+    assert!(domain["nextAttemptAt"].is_string(), "{domain}");
     // Pebble comes back without a memory: our account is unknown there, and its root is another.
     world.pebble.restart().await.unwrap();
     let new_root = world.pebble.root_pem().await.unwrap();
@@ -101,7 +101,7 @@ async fn a_ca_that_is_down_and_then_knows_nobody_any_more_costs_only_time() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_that_is_down_turns_readiness_red_and_work_goes_on_when_it_returns() {
+async fn a_database_that_is_down_turns_readiness_red_and_work_continues_when_it_returns() {
     let mut postgres = Postgres::start_durable().await.unwrap();
     let url = postgres.create_database().await.unwrap();
     let mut world = World::start(Options {
@@ -113,10 +113,10 @@ async fn a_database_that_is_down_turns_readiness_red_and_work_goes_on_when_it_re
     let failures = |world: &World| world.log().values("intake.failed", "level").count();
     let before = failures(&world);
     world.cabinet.kill().unwrap();
-    let told = wait::until("the log tells it", TIMEOUT, || async {
+    let logged = wait::until("the log has it", TIMEOUT, || async {
         (failures(&world) > before).then_some(())
     });
-    told.await.unwrap();
+    logged.await.unwrap();
     postgres.server().kill().unwrap();
     let report = wait_for_readiness(&world, 503).await;
     assert_eq!(report["checks"][0]["name"], "store", "{report}");
@@ -124,7 +124,7 @@ async fn a_database_that_is_down_turns_readiness_red_and_work_goes_on_when_it_re
     assert_eq!(world.get("/health/live").await.0, 200);
     // The gauges of this process are right without the store.
     let shown = wait::until(
-        "the gauge tells that the Cabinet is away",
+        "the gauge shows that the Cabinet is unreachable",
         TIMEOUT,
         || async {
             let (_, metrics) = world.get("/metrics").await;
@@ -144,7 +144,7 @@ async fn a_database_that_is_down_turns_readiness_red_and_work_goes_on_when_it_re
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_that_only_reads_turns_readiness_red_with_the_reason_and_work_goes_on_afterwards()
+async fn a_database_that_only_reads_turns_readiness_red_with_the_reason_and_work_continues_afterwards()
  {
     let postgres = Postgres::start().await.unwrap();
     let url = postgres.create_database().await.unwrap();
@@ -225,10 +225,10 @@ async fn a_haproxy_that_is_down_is_ours_and_the_domain_becomes_active_when_it_re
     let mut world = World::start(Options::quick()).await;
     world.haproxy.kill().unwrap();
     let id = world.add(HOST).await;
-    let told = world
+    let domain = world
         .wait_until(&id, "a code", |domain| domain["lastErrorCode"].is_string())
         .await;
-    assert_eq!(told["lastErrorCode"], "EDGE_UNREACHABLE", "{told}");
+    assert_eq!(domain["lastErrorCode"], "EDGE_UNREACHABLE", "{domain}");
     world.haproxy.restart().await.unwrap();
     world.wait_for_status(&id, "Active").await;
     world.visit(HOST).await;
@@ -246,8 +246,8 @@ async fn a_domain_is_active_only_when_all_edges_serve_it_whichever_was_unreachab
     let https = second.https;
     second.agent.kill().unwrap();
     let id = world.add(HOST).await;
-    let told = world.wait_for_code(&id, "EDGE_UNREACHABLE").await;
-    assert_eq!(told["status"], "PendingHttpProbe", "{told}");
+    let domain = world.wait_for_code(&id, "EDGE_UNREACHABLE").await;
+    assert_eq!(domain["status"], "PendingHttpProbe", "{domain}");
     world.more_edges[0].agent.restart().unwrap();
     world.wait_for_status(&id, "Active").await;
     let first = world.visit(HOST).await;

@@ -66,9 +66,9 @@ async fn a_moved_away_domain_is_reported_and_not_ordered_for_and_revives_when_it
     world.zone.clear(HOST);
     let output = dps(world.home(), &["domains", "renew", HOST]);
     assert!(output.status.success());
-    let told = world.wait_for_code(&id, "DNS_MOVED").await;
-    assert_eq!(told["status"], "Active", "{told}");
-    let sentence = told["lastErrorMessage"].as_str().unwrap();
+    let domain = world.wait_for_code(&id, "DNS_MOVED").await;
+    assert_eq!(domain["status"], "Active", "{domain}");
+    let sentence = domain["lastErrorMessage"].as_str().unwrap();
     assert!(
         sentence.contains("shop CNAME customers.platform.test."),
         "{sentence}"

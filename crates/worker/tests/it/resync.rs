@@ -1,4 +1,4 @@
-//! The Cabinet's database is edited behind the back of its change feed: inserted, changed, put back
+//! The Cabinet's database is edited without its change feed: inserted, changed, put back
 //! and removed rows are found.
 
 use serde_json::json;
@@ -14,7 +14,7 @@ const FOUND: &str = "found.bakery.test";
 const FOUND_ID: &str = "018bcfe5-6800-7000-8000-00000000f00d";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_changed_in_the_cabinet_behind_its_feed_is_found_by_the_resync() {
+async fn what_changed_in_the_cabinet_without_its_feed_is_found_by_the_resync() {
     let often =
         json!({ "Workers": { "Intake": { "ResyncInterval": "1s", "MissingGrace": "3s" } } });
     let world = World::start(Options::quick().with(&often)).await;
@@ -50,8 +50,8 @@ async fn what_changed_in_the_cabinet_behind_its_feed_is_found_by_the_resync() {
     ))
     .await;
     let taken = wait::until("the new target is known", TIMEOUT, || {
-        let told = world.log().count(FOUND, "target.changed");
-        std::future::ready((told > 0).then_some(()))
+        let changes = world.log().count(FOUND, "target.changed");
+        std::future::ready((changes > 0).then_some(()))
     });
     taken.await.unwrap();
 

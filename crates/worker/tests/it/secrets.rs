@@ -107,7 +107,7 @@ fn dumped(name: &str, output: std::io::Result<std::process::Output>) -> (String,
     (name.to_owned(), output.stdout)
 }
 
-/// Looks for both keys, in all forms that they can have, in all places.
+/// Searches for both keys, in all forms that they can have, in all places.
 async fn search(
     world: &World,
     connection_string: &str,

@@ -59,7 +59,7 @@ async fn hosts_of_cabinet(file: &Path) -> Vec<String> {
     hosts
 }
 
-/// Copies the main files alone, without logs, and looks for the domain in the copies.
+/// Copies the main files alone, without logs, and searches for the domain in the copies.
 async fn the_files_alone_are_everything(world: &World) {
     let copy = TempDir::new().unwrap();
     for name in ["dps.db", "cabinet.db"] {
@@ -80,7 +80,7 @@ async fn after_a_clean_end_the_file_alone_is_the_whole_database() {
     let mut world = World::start(Options::default()).await;
     let id = world.add(HOST).await;
     world.wait_for_status(&id, "Active").await;
-    // A command that looks meanwhile leaves the log to those who write it, and closes what it
+    // A command that reads meanwhile leaves the log to those who write it, and closes what it
     // opened.
     said(world.home(), &["domains", "list"]);
     assert_eq!(
@@ -124,9 +124,9 @@ async fn a_backup_of_a_running_service_can_be_restored() {
     let id = world.add(HOST).await;
     world.wait_for_status(&id, "Active").await;
     let copy = world.home().join("copy");
-    let told = said(world.home(), &["backup", "copy"]);
+    let output = said(world.home(), &["backup", "copy"]);
     // The keys of the account, of the order and of the certificate, or what is left of them.
-    assert!(told.contains("private keys can be decrypted"), "{told}");
+    assert!(output.contains("private keys can be decrypted"), "{output}");
     assert_eq!(names_in(&copy), ["cabinet.db", "dps.db", "dps.kek"]);
     let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&copy), 0o700);
@@ -237,7 +237,7 @@ async fn a_backup_of_a_running_service_on_postgresql_can_be_restored() {
     let id = world.add(HOST).await;
     world.wait_for_status(&id, "Active").await;
 
-    // Notes what other users of the machine could see, and goes on as the real one.
+    // Notes what other users of the machine could see, and continues as the real one.
     let programs = TempDir::new().unwrap();
     let (pg_dump, seen) = (
         programs.path().join("pg_dump"),
@@ -253,11 +253,14 @@ async fn a_backup_of_a_running_service_on_postgresql_can_be_restored() {
     let pg_restore = server.program("pg_restore");
     std::os::unix::fs::symlink(pg_restore, programs.path().join("pg_restore")).unwrap();
 
-    let told = said(
+    let output = said(
         world.home(),
         &["backup", "copy", "--pg-dump", pg_dump.to_str().unwrap()],
     );
-    assert!(told.contains("read to its end but not restored"), "{told}");
+    assert!(
+        output.contains("read to its end but not restored"),
+        "{output}"
+    );
     let copy = world.home().join("copy");
     assert_eq!(names_in(&copy), ["cabinet.dump", "dps.dump", "dps.kek"]);
     for name in names_in(&copy) {
@@ -268,8 +271,8 @@ async fn a_backup_of_a_running_service_on_postgresql_can_be_restored() {
     assert!(seen.contains("PGPASSFILE=/dev/stdin"), "{seen}");
     for part in ["the:pass", "word 'of the'", "-token-of-the-tests"] {
         assert!(
-            !seen.contains(part) && !told.contains(part),
-            "{part}: {seen} {told}"
+            !seen.contains(part) && !output.contains(part),
+            "{part}: {seen} {output}"
         );
     }
 
@@ -432,7 +435,7 @@ async fn a_backup_that_is_interrupted_leaves_nothing_and_ends_its_program() {
 }
 
 #[test]
-fn a_command_that_looks_makes_no_database() {
+fn a_command_that_reads_makes_no_database() {
     let folder = TempDir::new().unwrap();
     for command in [
         &["domains", "list"][..],
@@ -461,7 +464,7 @@ fn a_command_that_looks_makes_no_database() {
 }
 
 #[tokio::test]
-async fn a_command_that_looks_changes_no_schema_and_names_the_command_that_does() {
+async fn a_command_that_reads_changes_no_schema_and_names_the_command_that_does() {
     let folder = TempDir::new().unwrap();
     said(folder.path(), &["migrate"]);
     let file = folder.path().join("dps.db");

@@ -20,8 +20,8 @@ async fn a_chain_to_another_root_is_not_served_and_is_when_the_root_is_trusted()
             .status
             .success()
     );
-    let told = world.wait_for_code(&id, "INTERNAL").await;
-    assert_eq!(told["status"], "Active", "{told}");
+    let domain = world.wait_for_code(&id, "INTERNAL").await;
+    assert_eq!(domain["status"], "Active", "{domain}");
     assert_eq!(world.visit(HOST).await, before);
     let shown = dps(world.home(), &["domains", "show", HOST]);
     let shown = String::from_utf8(shown.stdout).unwrap();

@@ -23,7 +23,7 @@ fn systemd_finds_nothing_wrong_with_the_shipped_units() {
     let home = tempfile::tempdir().unwrap();
     for (name, text, program) in UNITS {
         assert_eq!(text.matches(program).count(), 1, "{program} in {name}");
-        // Where systemd looks for the documents that a unit names is no matter of the unit.
+        // Where systemd searches for the documents that a unit names is no matter of the unit.
         let text = text.replace(program, env!("CARGO_BIN_EXE_dps"));
         let unit = home.path().join(name);
         std::fs::write(&unit, text).unwrap();
@@ -94,7 +94,7 @@ fn the_shipped_units_bound_what_a_flood_can_take() {
 }
 
 #[test]
-fn the_agent_runs_under_a_user_of_its_own_and_tells_when_haproxy_can_start() {
+fn the_agent_runs_under_a_user_of_its_own_and_notifies_when_haproxy_can_start() {
     let unit = "haproxy-domain-agent.service";
     let user = value(unit, "User");
     assert_eq!((user, value(unit, "Group")), ("haproxy-domain-agent", user));

@@ -25,8 +25,8 @@ async fn a_row_that_cannot_be_read_blocks_its_domain_and_stops_nothing_else() {
         async move { postgres.execute(url, &sql).await.unwrap() }
     };
     edit("{\"teleporting\":{}}").await;
-    let told = world.wait_for_code(&id, "INTERNAL").await;
-    assert_eq!(told["status"], "PendingDns", "{told}");
+    let domain = world.wait_for_code(&id, "INTERNAL").await;
+    assert_eq!(domain["status"], "PendingDns", "{domain}");
     let complaint = world.service.log_text();
     let complaint = complaint
         .lines()

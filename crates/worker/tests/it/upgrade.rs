@@ -1,4 +1,4 @@
-//! A service that is upgraded goes on with the databases of its predecessor.
+//! A service that is upgraded continues with the databases of its predecessor.
 //!
 //! The dumps in `tests/upgrade` were made by the program of 2026-11-29 with schema 16, which was
 //! killed in the middle of five issuances. Its CA and its edge are gone; the databases are left.
@@ -66,12 +66,12 @@ enum Target {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_service_goes_on_with_a_sqlite_store_of_schema_16() {
+async fn a_service_continues_with_a_sqlite_store_of_schema_16() {
     go_on(Target::Sqlite, &SQLITE).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_service_goes_on_with_a_postgresql_store_of_schema_16() {
+async fn a_service_continues_with_a_postgresql_store_of_schema_16() {
     go_on(Target::postgres().await, &POSTGRES).await;
 }
 

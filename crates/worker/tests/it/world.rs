@@ -31,7 +31,7 @@ pub(crate) const MORE_EDGES: [Ipv4Addr; 2] =
 /// An address that counts as ours, but where somebody else answers HTTP.
 pub(crate) const STRANGER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 /// An address that counts as ours, but where nobody answers HTTP in time.
-pub(crate) const SILENT: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
+pub(crate) const UNANSWERING: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 /// Under which name the agents are found.
 pub(crate) const AGENTS: &str = "_haproxy-agent._tcp.platform.test";
 /// How long anything may take on a busy machine.
@@ -91,8 +91,8 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Looks again soon after every failure, so that a test does not wait half a minute for the
-    /// next look.
+    /// Tries again soon after every failure, so that a test does not wait half a minute for the
+    /// next try.
     pub(crate) fn quick() -> Self {
         let lane = json!({ "Interval": "300ms", "MaxBackoff": "1s" });
         Self {
@@ -207,7 +207,7 @@ impl World {
             )
             .await
             .unwrap(),
-            WebServer::start((SILENT, at.http.port()).into(), Answer::Unanswered)
+            WebServer::start((UNANSWERING, at.http.port()).into(), Answer::Unanswered)
                 .await
                 .unwrap(),
         ];
@@ -256,7 +256,7 @@ impl World {
         }
         let mut service = start("run");
         wait_until_started(&mut service).await;
-        let [stranger, silent] = others;
+        let [stranger, unanswering] = others;
         Self {
             service,
             agent,
@@ -272,7 +272,7 @@ impl World {
             root_pem,
             addresses: at,
             dns: resolvers,
-            _others: [entry, stranger, silent],
+            _others: [entry, stranger, unanswering],
             home,
         }
     }
@@ -311,16 +311,16 @@ impl World {
         wanted: impl Fn(&Value) -> bool,
     ) -> Value {
         let mut last = Value::Null;
-        let look = async {
+        let read = async {
             loop {
-                last = self.customer.look(id).await;
+                last = self.customer.read(id).await;
                 if wanted(&last) {
                     return;
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        let in_time = tokio::time::timeout(bound, look).await.is_ok();
+        let in_time = tokio::time::timeout(bound, read).await.is_ok();
         assert!(
             in_time,
             "{what}: not within {bound:?}, but {last:#}\n{}",

@@ -83,9 +83,9 @@ fn words(value: &Value) -> String {
         Value::String(text) => shown(text, usize::MAX),
         Value::Array(values) => values.iter().map(words).collect::<Vec<_>>().join(", "),
         Value::Object(fields) => {
-            let told = fields.iter().filter(|(_, value)| !says_nothing(value));
-            let told = told.map(|(name, value)| format!("{name} {}", words(value)));
-            told.collect::<Vec<_>>().join("; ")
+            let shown = fields.iter().filter(|(_, value)| !says_nothing(value));
+            let shown = shown.map(|(name, value)| format!("{name} {}", words(value)));
+            shown.collect::<Vec<_>>().join("; ")
         }
         other => other.to_string(),
     }

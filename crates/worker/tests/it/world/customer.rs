@@ -43,8 +43,8 @@ impl Customer {
         added["id"].as_str().unwrap().to_owned()
     }
 
-    /// Looks at a domain.
-    pub(crate) async fn look(&self, id: &str) -> Value {
+    /// Reads a domain.
+    pub(crate) async fn read(&self, id: &str) -> Value {
         answer(self.request(Method::GET, &format!("/{id}"))).await
     }
 

@@ -8,7 +8,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{AGENTS, Addresses, Database, EDGE, MORE_EDGES, Options, SILENT, STRANGER, TARGET};
+use super::{
+    AGENTS, Addresses, Database, EDGE, MORE_EDGES, Options, STRANGER, TARGET, UNANSWERING,
+};
 
 /// 32 bytes in Base64, a key-encryption key of the tests.
 pub(super) const FIRST_KEY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
@@ -28,7 +30,7 @@ pub(super) fn write(
         }
     };
     let agents: Vec<String> = agents.iter().map(url).collect();
-    let edges = [EDGE, STRANGER, SILENT].into_iter().chain(MORE_EDGES);
+    let edges = [EDGE, STRANGER, UNANSWERING].into_iter().chain(MORE_EDGES);
     let pki = options.mutual_tls.then(|| home.join("pki/edge-one"));
     let mut settings = json!({
         "CabinetApi": { "BaseUrl": format!("http://{}", at.cabinet) },
