@@ -61,7 +61,7 @@ async fn a_refused_registration_is_known_to_all_and_retried_once_after_a_pause()
     world.settle().await;
     assert_eq!(world.ca.registrations(), 1);
     for record in world.records().await {
-        let failure = record.last_failure.expect("every domain is told");
+        let failure = record.last_failure.expect("every domain has a failure");
         assert_eq!(failure.code(), FailureCode::AcmeAccount);
     }
     world.advance(10 * MINUTE);

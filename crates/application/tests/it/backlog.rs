@@ -28,7 +28,7 @@ fn record(number: u128, host: &str, due: Timestamp) -> DomainRecord {
     )
 }
 
-/// A domain that nobody mended after so many looks.
+/// A domain that is still broken after so many checks.
 fn broken(number: u128, attempt: u32, due: Timestamp) -> DomainRecord {
     DomainRecord {
         attempt,
@@ -69,7 +69,7 @@ async fn place_of(asked: &mut watch::Receiver<Vec<String>>, host: &str) -> usize
     asked.iter().position(|name| name == host).unwrap()
 }
 
-/// How many looks at chronic domains were begun between the moment at which something else was due
+/// How many checks of chronic domains were begun between the moment at which something else was due
 /// and its own.
 struct Overtaken {
     by_signal: usize,

@@ -22,8 +22,8 @@ use super::world::{GRACE, HOST, LEASE, World};
 
 const A_MOMENT: Duration = Duration::from_secs(1);
 
-/// A look at the edges, and the comparisons that are due and come to an end.
-async fn look_after(world: &World, watch: &mut Watch) -> Vec<Option<Comparison>> {
+/// A check of the edges, and the comparisons that are due and come to an end.
+async fn check_edges(world: &World, watch: &mut Watch) -> Vec<Option<Comparison>> {
     watch.check_edges(&world.service).await.unwrap();
     let mut compared = Vec::new();
     for edge in world.service.fleet.members().iter() {
@@ -50,7 +50,7 @@ async fn with_served(count: u128) -> (World, Watch) {
     }
     let mut watch = Watch::default();
     world.settle().await;
-    look_after(&world, &mut watch).await;
+    check_edges(&world, &mut watch).await;
     (world, watch)
 }
 
@@ -65,7 +65,7 @@ async fn an_unreachable_edge_delays_nobody_for_longer_than_its_grace_and_is_brou
     let world = World::with_due_domain().await;
     let mut watch = Watch::default();
     world.edges.set_down(1, true);
-    look_after(&world, &mut watch).await;
+    check_edges(&world, &mut watch).await;
     let away_since = world.service.now();
     world.advance(A_MOMENT);
     world.settle().await;
@@ -82,7 +82,7 @@ async fn an_unreachable_edge_delays_nobody_for_longer_than_its_grace_and_is_brou
 
     world.edges.set_down(1, false);
     world.advance(A_MOMENT);
-    let compared = look_after(&world, &mut watch).await;
+    let compared = check_edges(&world, &mut watch).await;
     assert_eq!(compared[1].unwrap().refused, 0);
     assert!(world.edges.served(HOST).is_some(), "both edges agree");
     let deployments = world
@@ -101,7 +101,7 @@ async fn while_no_edge_is_there_nothing_becomes_active_and_the_first_that_return
     for index in [0, 1] {
         world.edges.set_down(index, true);
     }
-    look_after(&world, &mut watch).await;
+    check_edges(&world, &mut watch).await;
     for _ in 0..5 {
         world.advance(GRACE);
         world.settle().await;
@@ -125,7 +125,7 @@ async fn an_edge_that_says_it_is_well_and_does_nothing_holds_up_nobody_for_long_
     // Its health is good all the while.
     for _ in 0..20 {
         world.settle().await;
-        look_after(&world, &mut watch).await;
+        check_edges(&world, &mut watch).await;
         world.advance(Duration::from_secs(10));
     }
     assert!(is_active(&world).await);
@@ -141,10 +141,10 @@ async fn an_edge_that_says_it_is_well_and_does_nothing_holds_up_nobody_for_long_
 
     world.edges.set_fault(1, None);
     world.advance(Duration::from_secs(60));
-    look_after(&world, &mut watch).await;
+    check_edges(&world, &mut watch).await;
     assert!(world.edges.served("second.example.com").is_some());
     world.advance(GRACE + A_MOMENT);
-    look_after(&world, &mut watch).await;
+    check_edges(&world, &mut watch).await;
     let known = world.service.store.edges().await.unwrap();
     assert_eq!(
         known[1].reachability.unreachable_since, None,
@@ -166,7 +166,7 @@ async fn an_edge_that_lost_its_disk_gets_everything_again_and_equal_digests_send
     assert_eq!(before[0], before[1]);
     world.advance(A_MOMENT);
     world.edges.lose_disk(1);
-    let compared = look_after(&world, &mut watch).await;
+    let compared = check_edges(&world, &mut watch).await;
     assert_eq!(compared[0], None);
     let compared = compared[1].unwrap();
     assert_eq!(
@@ -174,12 +174,12 @@ async fn an_edge_that_lost_its_disk_gets_everything_again_and_equal_digests_send
         (8, 0, 0)
     );
     assert_eq!(digests().await, before);
-    assert_eq!(look_after(&world, &mut watch).await, [None, None]);
+    assert_eq!(check_edges(&world, &mut watch).await, [None, None]);
 
     // Service and agent begin anew together, such as on one machine.
     world.advance(A_MOMENT);
     world.edges.lose_disk(1);
-    look_after(&world, &mut Watch::default()).await;
+    check_edges(&world, &mut Watch::default()).await;
     assert_eq!(digests().await, before);
 }
 
@@ -197,7 +197,7 @@ async fn an_edge_is_filled_no_faster_than_its_rate() {
     world.advance(A_MOMENT);
     world.edges.lose_disk(1);
     let began = Instant::now();
-    let compared = look_after(&world, &mut watch).await;
+    let compared = check_edges(&world, &mut watch).await;
     assert_eq!(compared[1].unwrap().certificates, 6);
     assert!(
         began.elapsed() >= Duration::from_secs(3),
@@ -245,9 +245,9 @@ async fn an_edge_is_compared_now_and_then_without_any_sign() {
     let stale = strange(1, Timestamp::NEVER);
     let served = world.edges.served(HOST);
     world.edges.put(0, HOST, stale);
-    assert_eq!(look_after(&world, &mut watch).await, [None, None]);
+    assert_eq!(check_edges(&world, &mut watch).await, [None, None]);
     world.advance(Duration::from_secs(7 * 3600));
-    let compared = look_after(&world, &mut watch).await;
+    let compared = check_edges(&world, &mut watch).await;
     assert_eq!(compared[0].unwrap().certificates, 2);
     assert_eq!(world.edges.served(HOST), served);
 }
@@ -258,7 +258,7 @@ async fn what_a_comparison_does_not_know_is_left_alone_unless_its_domain_was_rem
     let (world, mut watch) = with_served(3).await;
     let now = world.service.now();
     world.edges.set_down(1, true);
-    look_after(&world, &mut watch).await;
+    check_edges(&world, &mut watch).await;
     world.advance(GRACE);
     world.request_removal().await;
     world.settle().await;
@@ -275,7 +275,7 @@ async fn what_a_comparison_does_not_know_is_left_alone_unless_its_domain_was_rem
     world.edges.put(1, "n2.example.com", newer);
 
     world.edges.set_down(1, false);
-    let compared = look_after(&world, &mut watch).await[1].unwrap();
+    let compared = check_edges(&world, &mut watch).await[1].unwrap();
     assert_eq!(
         (compared.certificates, compared.refused, compared.unknown),
         (2, 0, 1)
@@ -305,7 +305,7 @@ async fn what_a_restored_store_does_not_know_is_taken_down_with_its_domain() {
         }
         let mut watch = Watch::default();
         for _ in 0..2 {
-            look_after(&world, &mut watch).await;
+            check_edges(&world, &mut watch).await;
             world.advance(2 * LEASE);
         }
         for edge in 0..2 {
@@ -315,7 +315,7 @@ async fn what_a_restored_store_does_not_know_is_taken_down_with_its_domain() {
         world.request_removal().await;
         world.settle().await;
         assert_eq!(world.record().await.phase, Phase::Gone);
-        look_after(&world, &mut watch).await;
+        check_edges(&world, &mut watch).await;
         for edge in 0..2 {
             assert_eq!(world.edges.served_by(edge, HOST), None, "known: {is_known}");
         }
@@ -326,7 +326,7 @@ async fn what_a_restored_store_does_not_know_is_taken_down_with_its_domain() {
 async fn an_edge_that_returns_answers_the_challenges_under_way_before_it_counts() {
     let (world, mut watch) = with_served(1).await;
     world.edges.set_down(1, true);
-    look_after(&world, &mut watch).await;
+    check_edges(&world, &mut watch).await;
     let order = StoredOrder {
         id: OrderId::from_uuid(Uuid::from_u128(77)),
         domain_id: world.record().await.id,
@@ -345,7 +345,7 @@ async fn an_edge_that_returns_answers_the_challenges_under_way_before_it_counts(
     };
     world.service.store.challenge_put(&challenge).await.unwrap();
     world.edges.set_down(1, false);
-    look_after(&world, &mut watch).await;
+    check_edges(&world, &mut watch).await;
     assert_eq!(
         (world.edges.challenges_of(0), world.edges.challenges_of(1)),
         (0, 1)
@@ -357,10 +357,10 @@ async fn an_edge_that_left_the_fleet_is_forgotten_after_a_while() {
     let (mut world, mut watch) = with_served(2).await;
     let members = world.edges.ports();
     world.service.fleet = Arc::new(Fleet::fixed(members[..1].to_vec()));
-    look_after(&world, &mut watch).await;
+    check_edges(&world, &mut watch).await;
     assert_eq!(world.service.store.edges().await.unwrap().len(), 2);
     world.advance(Duration::from_secs(8 * 24 * 3600));
-    look_after(&world, &mut watch).await;
+    check_edges(&world, &mut watch).await;
     assert_eq!(world.service.store.edges().await.unwrap().len(), 1);
     let deployments = world
         .service
@@ -374,7 +374,7 @@ async fn an_edge_that_left_the_fleet_is_forgotten_after_a_while() {
 async fn an_edge_that_returns_while_a_deployment_is_under_way_gets_it_as_well() {
     let world = World::with_due_domain().await;
     let mut watch = Watch::default();
-    look_after(&world, &mut watch).await;
+    check_edges(&world, &mut watch).await;
     for _ in 0..5 {
         world.step().await;
     }
@@ -383,7 +383,7 @@ async fn an_edge_that_returns_while_a_deployment_is_under_way_gets_it_as_well() 
         "deploying"
     );
     world.edges.set_down(1, true);
-    look_after(&world, &mut watch).await;
+    check_edges(&world, &mut watch).await;
     world.advance(GRACE);
     // The step has chosen its edges and deploys; the other edge returns and is compared before the
     // outcome is stored.
@@ -402,14 +402,14 @@ async fn an_edge_that_returns_while_a_deployment_is_under_way_gets_it_as_well() 
         "{outcome:?}"
     );
     world.edges.set_down(1, false);
-    let compared = look_after(&world, &mut watch).await;
+    let compared = check_edges(&world, &mut watch).await;
     assert_eq!(compared[1].unwrap().certificates, 0);
     world.advance(A_MOMENT);
     world.record_outcome(lease, outcome).await;
     assert!(is_active(&world).await);
     assert_eq!(world.edges.served_by(1, HOST), None);
     world.advance(2 * LEASE);
-    look_after(&world, &mut watch).await;
+    check_edges(&world, &mut watch).await;
     assert!(world.edges.served(HOST).is_some());
 }
 
@@ -417,7 +417,7 @@ async fn an_edge_that_returns_while_a_deployment_is_under_way_gets_it_as_well() 
 async fn an_edge_that_alone_refuses_a_certificate_is_waited_for_no_longer_than_an_unreachable_one()
 {
     let world = World::with_due_domain().await;
-    look_after(&world, &mut Watch::default()).await;
+    check_edges(&world, &mut Watch::default()).await;
     world.edges.set_fault(1, Some(EdgeFault::ClockBehind));
     world.settle().await;
     assert!(!is_active(&world).await);
@@ -501,23 +501,23 @@ async fn edges_are_found_come_and_go_and_outlive_a_directory_that_does_not_answe
         ..world.service.clone()
     };
     world.service = discovered(&world);
-    // A look at the directory is due at each new watch.
+    // A read of the directory is due at each new watch.
     world.edges.set_down(1, true);
-    look_after(&world, &mut Watch::default()).await;
+    check_edges(&world, &mut Watch::default()).await;
     world.settle().await;
     assert!(is_active(&world).await);
     assert_eq!(world.edges.served_by(1, HOST), None);
 
     world.edges.set_down(1, false);
     directory.count.store(2, Ordering::SeqCst);
-    look_after(&world, &mut Watch::default()).await;
+    check_edges(&world, &mut Watch::default()).await;
     assert!(
         world.edges.served(HOST).is_some(),
         "an edge that is new is filled"
     );
 
     directory.count.store(0, Ordering::SeqCst);
-    look_after(&world, &mut Watch::default()).await;
+    check_edges(&world, &mut Watch::default()).await;
     assert_eq!(
         world.service.fleet.members().len(),
         2,
@@ -525,12 +525,13 @@ async fn edges_are_found_come_and_go_and_outlive_a_directory_that_does_not_answe
     );
     assert_eq!(directory.recalled.lock().unwrap().len(), 0);
 
-    // A process that begins while nobody answers goes on with the edges that were there last.
+    // A process that begins while no directory answers continues with the edges that were there
+    // last.
     world.service = discovered(&world);
-    look_after(&world, &mut Watch::default()).await;
+    check_edges(&world, &mut Watch::default()).await;
     assert_eq!(world.service.fleet.members().len(), 2);
     directory.count.store(1, Ordering::SeqCst);
-    look_after(&world, &mut Watch::default()).await;
+    check_edges(&world, &mut Watch::default()).await;
     assert_eq!(world.service.fleet.members().len(), 1);
 }
 
@@ -555,7 +556,7 @@ async fn an_edge_that_is_found_gets_nothing_before_an_operator_approves_it() {
     };
     world.service = begin(&world);
     let store = Arc::clone(&world.service.store);
-    look_after(&world, &mut Watch::default()).await;
+    check_edges(&world, &mut Watch::default()).await;
     world.settle().await;
     assert!(!is_active(&world).await);
     assert_eq!(world.service.fleet.waiting().as_ref(), names);
@@ -579,17 +580,17 @@ async fn an_edge_that_is_found_gets_nothing_before_an_operator_approves_it() {
             .await
             .unwrap()
     );
-    look_after(&world, &mut Watch::default()).await;
+    check_edges(&world, &mut Watch::default()).await;
     world.advance(Duration::from_secs(3600));
     world.settle().await;
     // The address of the other one is published, and does not answer: nobody waits for it, and it
     // is not excused either.
     assert!(!is_active(&world).await);
     assert_eq!((world.edges.count(1), world.edges.challenges_of(1)), (0, 0));
-    // A process that begins while nobody answers goes on with those that are approved.
+    // A process that begins while no directory answers continues with those that are approved.
     directory.count.store(0, Ordering::SeqCst);
     world.service = begin(&world);
-    look_after(&world, &mut Watch::default()).await;
+    check_edges(&world, &mut Watch::default()).await;
     let members = world.service.fleet.members();
     assert_eq!(
         members.iter().map(|edge| edge.name()).collect::<Vec<_>>(),
@@ -603,7 +604,7 @@ async fn an_edge_that_is_found_gets_nothing_before_an_operator_approves_it() {
             .await
             .unwrap()
     );
-    look_after(&world, &mut Watch::default()).await;
+    check_edges(&world, &mut Watch::default()).await;
     world.advance(Duration::from_secs(3600));
     world.settle().await;
     assert!(is_active(&world).await);

@@ -101,7 +101,7 @@ async fn a_renewal_of_the_same_name_costs_no_order_and_no_certificate_of_the_dom
 }
 
 #[tokio::test]
-async fn a_domain_behind_a_used_up_limit_says_until_when_asks_nothing_and_goes_on_by_itself() {
+async fn a_domain_behind_a_used_up_limit_says_until_when_sends_nothing_and_continues_by_itself() {
     let world = limited_world().await;
     use_up(&world, LimitKind::RegisteredDomain).await;
     world.settle().await;
@@ -128,7 +128,7 @@ async fn a_domain_behind_a_used_up_limit_says_until_when_asks_nothing_and_goes_o
 }
 
 #[tokio::test]
-async fn a_failed_validation_is_counted_and_gives_the_rest_back() {
+async fn a_failed_validation_is_counted_and_gives_the_others_back() {
     let world = limited_world().await;
     for _ in 0..3 {
         world.step().await;
@@ -160,7 +160,11 @@ async fn a_validation_that_is_repeated_once_counts_as_failed_all_the_same() {
         detail: "no".into(),
     });
     world.step().await;
-    assert_eq!(world.record().await.last_failure, None, "nobody is told");
+    assert_eq!(
+        world.record().await.last_failure,
+        None,
+        "nothing is reported"
+    );
     for kind in [LimitKind::FailedValidations, LimitKind::ConsecutiveFailures] {
         assert_eq!(spent(&world, kind).await, 1, "{kind}");
     }
@@ -170,7 +174,7 @@ async fn a_validation_that_is_repeated_once_counts_as_failed_all_the_same() {
 async fn however_often_a_retry_is_forced_no_more_validations_fail_than_the_ca_allows() {
     let world = limited_world().await;
     for _ in 0..60 {
-        // Somebody forgets the rest and asks again, every minute of an hour.
+        // The customer forgets the pause and requests a retry, every minute of an hour.
         world
             .change(|record| {
                 record.order_gate = OrderGate::Open;
@@ -341,7 +345,7 @@ async fn first_issues_beyond_the_accounts_orders_queue_and_get_what_comes_in_tur
         waiting.iter().all(|record| record.attempt == 0),
         "to queue is no attempt"
     );
-    // Another tenant, much later than those who wait, is behind them but not behind all of the big
+    // Another tenant, much later than those who wait, is after them but not after all of the big
     // one.
     world.add(7, "small.example.com", "small").await;
     world.settle().await;
@@ -368,7 +372,7 @@ async fn first_issues_beyond_the_accounts_orders_queue_and_get_what_comes_in_tur
 }
 
 #[tokio::test]
-async fn what_the_ca_named_by_mistake_can_be_seen_and_lifted_and_whoever_waits_goes_on() {
+async fn what_the_ca_named_by_mistake_can_be_seen_and_lifted_and_what_waits_continues() {
     let world = limited_world().await;
     for _ in 0..2 {
         world.step().await;
@@ -395,9 +399,9 @@ async fn what_the_ca_named_by_mistake_can_be_seen_and_lifted_and_whoever_waits_g
     let shown = limits_of_operator::show(store, (CA, &limits), now)
         .await
         .unwrap();
-    let parked = shown.iter().find(|state| state.kind == kind).unwrap();
-    assert_eq!(parked.subject.as_deref(), Some("example.com"));
-    assert_eq!(parked.blocked_until, Some(now + 168 * HOUR));
+    let blocked = shown.iter().find(|state| state.kind == kind).unwrap();
+    assert_eq!(blocked.subject.as_deref(), Some("example.com"));
+    assert_eq!(blocked.blocked_until, Some(now + 168 * HOUR));
     let lift = async |name| {
         let lifted = limits_of_operator::lift(store, ("operator", now), CA, (kind, Some(name)));
         lifted.await.unwrap()
@@ -540,10 +544,10 @@ async fn a_name_that_is_removed_before_the_ca_decides_costs_its_tenant_an_order(
         bucket.tokens(&limit, world.service.now())
     };
     assert_eq!(left().await, 4, "held while it is under way");
-    let mut told = world.cabinet.says(record.id);
-    told.status = Some(Status::PendingRemoval);
-    told.version += 1;
-    dps_application::workers::align_domain(&world.service, &told)
+    let mut domain = world.cabinet.says(record.id);
+    domain.status = Some(Status::PendingRemoval);
+    domain.version += 1;
+    dps_application::workers::align_domain(&world.service, &domain)
         .await
         .unwrap();
     world.settle().await;

@@ -20,8 +20,10 @@ async fn deliver(world: &World) {
 }
 
 async fn take(world: &World, number: u128) {
-    let told = world.cabinet.says(id(number));
-    workers::align_domain(&world.service, &told).await.unwrap();
+    let domain = world.cabinet.says(id(number));
+    workers::align_domain(&world.service, &domain)
+        .await
+        .unwrap();
 }
 
 async fn phase(world: &World, number: u128) -> Phase {
@@ -92,15 +94,15 @@ async fn names_and_targets_that_cannot_be_used_are_reported_through_the_outbox()
     world.cabinet.with(|state| state.fault = None);
     deliver(&world).await;
     for (number, _, _, code) in cases {
-        let told = world.cabinet.with(|state| state.told.clone());
-        let told = told
+        let reports = world.cabinet.with(|state| state.told.clone());
+        let report = reports
             .into_iter()
-            .find(|(told, _)| *told == id(number))
+            .find(|(domain, _)| *domain == id(number))
             .unwrap()
             .1;
-        assert_eq!(told.status, Status::Failed);
-        assert_eq!(told.failure.unwrap().code().as_str(), code);
-        assert!(told.message.is_some());
+        assert_eq!(report.status, Status::Failed);
+        assert_eq!(report.failure.unwrap().code().as_str(), code);
+        assert!(report.message.is_some());
     }
     // A mended name is a retry.
     world.cabinet.edit(id(2), |domain| {
@@ -249,7 +251,7 @@ async fn more_removals_than_a_day_brings_wait_for_an_operator() {
     assert_eq!(world.service.cabinet_health.status().held_removals, 0);
 }
 
-/// Domains with the numbers of the range, served and told to the Cabinet.
+/// Domains with the numbers of the range, served and reported to the Cabinet.
 async fn served(numbers: std::ops::Range<u128>) -> World {
     let world = World::with_due_domain().await;
     for number in numbers {
@@ -315,16 +317,16 @@ async fn names_that_become_unusable_are_reported_once_and_leave_everything_serve
         }
         assert_eq!(still_served(&world, 2..27).await, 25, "by news: {by_news}");
         for number in 2..27 {
-            let told = world.cabinet.with(|state| state.told.clone());
-            let told: Vec<_> = told
+            let reports = world.cabinet.with(|state| state.told.clone());
+            let reports: Vec<_> = reports
                 .into_iter()
-                .filter(|(told, _)| *told == id(number))
+                .filter(|(domain, _)| *domain == id(number))
                 .collect();
-            assert_eq!(told.len(), 1, "{number}: {told:?}");
-            assert_eq!(told[0].1.status, Status::Active);
-            let code = told[0].1.failure.as_ref().unwrap().code();
+            assert_eq!(reports.len(), 1, "{number}: {reports:?}");
+            assert_eq!(reports[0].1.status, Status::Active);
+            let code = reports[0].1.failure.as_ref().unwrap().code();
             assert!(code.as_str().starts_with("NAME_"), "{number}: {code}");
-            assert!(told[0].1.message.is_some());
+            assert!(reports[0].1.message.is_some());
         }
         assert_eq!(world.service.cabinet_health.status().held_removals, 0);
 
@@ -339,10 +341,15 @@ async fn names_that_become_unusable_are_reported_once_and_leave_everything_serve
             resync_now(&world).await;
             deliver(&world).await;
         }
-        let told = world.cabinet.with(|state| state.told.clone());
-        assert_eq!(told.len(), 25, "that it is mended is told once, too");
+        let reports = world.cabinet.with(|state| state.told.clone());
+        assert_eq!(
+            reports.len(),
+            25,
+            "the end of a failure is reported once, too"
+        );
         assert!(
-            told.iter()
+            reports
+                .iter()
                 .all(|(_, report)| report.failure.is_none() && report.status == Status::Active)
         );
     }
@@ -365,11 +372,11 @@ async fn a_rename_that_cannot_be_carried_out_leaves_the_old_name_served() {
         });
         take(&world, number).await;
         deliver(&world).await;
-        let (_, told) = world
+        let (_, report) = world
             .cabinet
             .with(|state| state.told.last().cloned())
             .unwrap();
-        assert_eq!(told.failure.unwrap().code().as_str(), code);
+        assert_eq!(report.failure.unwrap().code().as_str(), code);
         assert_eq!(world.cabinet.says(id(number)).status, Some(Status::Active));
         // The daily check does not withdraw the refusal.
         world.advance(25 * HOUR);
@@ -385,7 +392,7 @@ async fn a_rename_that_cannot_be_carried_out_leaves_the_old_name_served() {
         assert_eq!(record.last_failure.unwrap().code().as_str(), code);
     }
     assert_eq!(still_served(&world, 2..5).await, 3);
-    // A domain before its first certificate goes on as well.
+    // A domain before its first certificate continues as well.
     world.add(9, &host(9), "acme").await;
     world
         .cabinet
@@ -439,15 +446,15 @@ async fn removals_that_are_held_cost_a_poll_nothing_for_a_minute() {
     intake.round(&world.service).await;
     let held = world.service.cabinet_health.status().held_removals;
     assert_eq!(held, 28);
-    // An operator's word, without the resync that comes with it: only a look at a removal lets it
+    // An operator's word, without the resync that comes with it: only a check of a removal lets it
     // through.
     let (store, now) = (world.service.store.as_ref(), world.service.now());
     workers::approve_removals(store, now).await.unwrap();
     world.advance(Duration::from_secs(60));
     intake.round(&world.service).await;
     let held = world.service.cabinet_health.status().held_removals;
-    assert_eq!(held, 28, "nobody looked");
-    // Whatever is new of them is looked at, and so is everything a minute later.
+    assert_eq!(held, 28, "no check was made");
+    // Whatever is new of them is checked, and so is everything a minute later.
     world.cabinet.edit(id(39), |domain| domain.version += 1);
     intake.round(&world.service).await;
     let held = world.service.cabinet_health.status().held_removals;
@@ -569,12 +576,12 @@ async fn a_report_that_is_never_answered_holds_up_no_other() {
         world.service.clone(),
         shutdown.clone(),
     ));
-    let told = async || {
+    let reported = async || {
         let all = (5..60).all(|number| world.cabinet.told(id(number)) == [Status::Failed]);
         all.then_some(())
     };
     let bound = Duration::from_secs(60);
-    dps_lab::wait::until("the others are told", bound, told)
+    dps_lab::wait::until("the others are reported", bound, reported)
         .await
         .unwrap();
     for number in stalled {
@@ -590,8 +597,8 @@ async fn a_report_that_is_accepted_without_a_version_is_sent_once() {
     world.settle().await;
     world.cabinet.with(|state| state.unversioned = true);
     deliver(&world).await;
-    let told = [Status::PendingHttpProbe, Status::Issuing, Status::Active];
-    assert_eq!(world.cabinet.told(id(1)), told);
+    let statuses = [Status::PendingHttpProbe, Status::Issuing, Status::Active];
+    assert_eq!(world.cabinet.told(id(1)), statuses);
     assert_eq!(world.service.store.outbox_count(9).await.unwrap(), 0);
     assert_eq!(
         world.record().await.cabinet_version,
@@ -619,21 +626,23 @@ async fn versions_that_always_conflict_and_moves_that_are_refused_are_counted() 
     assert!(counted(&world, "report_refused") >= 1);
 }
 
-/// Each retry looks at once, so that a Cabinet which limits none could have a name looked at as
+/// Each retry checks at once, so that a Cabinet which limits none could have a name checked as
 /// often as it likes.
 #[tokio::test]
 async fn retries_without_end_cause_no_more_than_one_check_in_twenty_seconds() {
     let world = World::with_due_domain().await;
     world.dns.clear(HOST);
     world.settle().await;
-    let mut looks = 0;
+    let mut checks = 0;
     for _ in 0..60 {
-        let mut told = world.cabinet.says(world.record().await.id);
-        told.status = Some(Status::PendingDns);
-        told.version = world.record().await.cabinet_version + 1;
-        workers::align_domain(&world.service, &told).await.unwrap();
+        let mut domain = world.cabinet.says(world.record().await.id);
+        domain.status = Some(Status::PendingDns);
+        domain.version = world.record().await.cabinet_version + 1;
+        workers::align_domain(&world.service, &domain)
+            .await
+            .unwrap();
         let record = world.record().await;
-        looks += usize::from(
+        checks += usize::from(
             record
                 .next_attempt_at
                 .is_some_and(|at| at <= world.service.now()),
@@ -641,7 +650,7 @@ async fn retries_without_end_cause_no_more_than_one_check_in_twenty_seconds() {
         world.settle().await;
         world.advance(Duration::from_secs(1));
     }
-    assert!((3..=5).contains(&looks), "{looks} looks in a minute");
+    assert!((3..=5).contains(&checks), "{checks} checks in a minute");
 }
 
 #[tokio::test]

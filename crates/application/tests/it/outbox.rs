@@ -72,13 +72,17 @@ async fn a_cabinet_that_is_down_for_days_gets_every_report_in_order_when_it_retu
         [Status::PendingHttpProbe, Status::Issuing, Status::Active]
     );
     for id in broken {
-        // Looked at scores of times: what is true now is told once.
+        // Checked scores of times: the present state is reported once.
         assert_eq!(world.cabinet.told(id), [Status::PendingDns]);
         let record = world.service.store.domain(id).await.unwrap().unwrap();
-        let told = world
-            .cabinet
-            .with(|state| state.told.iter().rfind(|(told, _)| *told == id).cloned());
-        assert_eq!(told.unwrap().1.next_attempt_at, record.next_attempt_at);
+        let report = world.cabinet.with(|state| {
+            state
+                .told
+                .iter()
+                .rfind(|(domain, _)| *domain == id)
+                .cloned()
+        });
+        assert_eq!(report.unwrap().1.next_attempt_at, record.next_attempt_at);
     }
 }
 
@@ -154,13 +158,13 @@ async fn words_that_the_cabinet_cannot_take_are_left_out_and_the_status_is_repor
     world.settle().await;
     world.cabinet.with(|state| state.refuses_content = true);
     deliver(&world, &mut Reporter::default()).await;
-    let told = world.cabinet.with(|state| state.told.clone());
-    assert_eq!(told.len(), 1);
+    let reports = world.cabinet.with(|state| state.told.clone());
+    assert_eq!(reports.len(), 1);
     assert_eq!(
-        (told[0].1.status, &told[0].1.message),
+        (reports[0].1.status, &reports[0].1.message),
         (Status::PendingDns, &None)
     );
-    assert!(told[0].1.next_attempt_at.is_some());
+    assert!(reports[0].1.next_attempt_at.is_some());
     assert_eq!(world.service.store.outbox_next_due().await.unwrap(), None);
 }
 
@@ -179,7 +183,7 @@ async fn a_move_that_the_cabinet_does_not_allow_is_dropped_and_later_ones_are_re
 
 #[tokio::test]
 async fn a_customers_change_meanwhile_makes_the_report_untrue_or_only_its_version_old() {
-    // A removal overtakes what was to be told.
+    // A removal overtakes waiting reports.
     let world = World::with_due_domain().await;
     world.settle().await;
     world.cabinet.edit(id(1), |domain| {

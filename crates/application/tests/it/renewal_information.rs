@@ -116,10 +116,10 @@ async fn a_window_that_moves_moves_the_renewal_into_it_and_the_order_names_its_p
             moved,
             "the same window keeps its moment"
         );
-        let told = world.history(EventKind::RenewalMoved).await;
-        assert_eq!(told.len(), 1);
-        assert_eq!(told[0]["explanationUrl"], "https://ca.test/why");
-        assert_eq!(told[0]["renewAt"], moved.to_string());
+        let lines = world.history(EventKind::RenewalMoved).await;
+        assert_eq!(lines.len(), 1);
+        assert_eq!(lines[0]["explanationUrl"], "https://ca.test/why");
+        assert_eq!(lines[0]["renewAt"], moved.to_string());
 
         world.live_until(moved).await;
         assert_eq!(world.certificates(), 1, "not before its moment");
@@ -151,8 +151,8 @@ async fn a_window_that_is_over_renews_at_once() {
         world.suggest(now - HOUR, now - HOUR / 2, 6 * HOUR);
         world.ask().await;
         assert_eq!(world.certificates(), 2, "{lifetime:?}");
-        let told = world.history(EventKind::RenewalMoved).await;
-        assert_eq!(told.last().unwrap()["urgent"], true);
+        let lines = world.history(EventKind::RenewalMoved).await;
+        assert_eq!(lines.last().unwrap()["urgent"], true);
         let orders = world.history(EventKind::OrderPlaced).await;
         assert_eq!(orders[0]["exemptFromLimits"], false, "the window is over");
     }
@@ -193,7 +193,7 @@ async fn a_week_without_an_answer_renews_by_the_dates_and_delays_no_dns_check() 
     assert_eq!(
         world.history(EventKind::DnsConfirmed).await.len(),
         1,
-        "one line for all looks"
+        "one line for all polls"
     );
     assert_eq!(world.counted("renewal", false), 0);
     assert_eq!(world.record().await.last_failure, None);
@@ -292,7 +292,7 @@ async fn a_moved_away_domain_stays_reported_while_the_ca_is_polled() {
     let record = world.record().await;
     assert_eq!(record.last_failure.unwrap().code(), FailureCode::DnsMoved);
     assert!(world.counted("renewal_info", true) > 10);
-    // Each failed look waits longer, up to its own bound: the polls in between count for nothing.
+    // Each failed check waits longer, up to its own bound: the polls in between count for nothing.
     assert!(
         (10..=25).contains(
             &world
@@ -347,7 +347,7 @@ async fn a_renewal_moves_although_a_dns_check_is_under_way() {
     let world = World::with_certificate_for(90 * DAY).await;
     let began = world.service.now();
     world.suggest(began + 20 * DAY, began + 21 * DAY, 6 * HOUR);
-    // A look at its DNS is under way.
+    // A DNS check is under way.
     world.change(|_| ()).await;
     let lease = world.lease().await;
     let poll_at = world.renewal_info().await.poll_at;
@@ -359,7 +359,7 @@ async fn a_renewal_moves_although_a_dns_check_is_under_way() {
     let late = Outcome::Confirmed { until };
     assert!(
         !world.try_to_record_outcome(lease, late).await,
-        "the look is made again"
+        "the check is made again"
     );
     world.settle().await;
     assert_eq!(world.renew_at().await, moved);
@@ -377,7 +377,7 @@ async fn an_expired_certificate_is_not_polled() {
 }
 
 #[tokio::test]
-async fn questions_that_count_themselves_in_the_store_do_not_keep_answers_from_it() {
+async fn polls_that_count_themselves_in_the_store_do_not_keep_answers_from_it() {
     let world = World::with_due_domain().await;
     for number in 2..40 {
         world
@@ -419,6 +419,6 @@ async fn a_certificate_that_must_go_makes_the_renewal_that_is_under_way_urgent()
     assert_eq!(
         world.history(EventKind::RenewalMoved).await.len(),
         1,
-        "it is told once"
+        "it is logged once"
     );
 }

@@ -65,7 +65,7 @@ async fn a_round_changes_nothing_where_nothing_differs() {
 }
 
 #[tokio::test]
-async fn domains_that_were_created_behind_the_feed_are_taken_in_even_those_that_should_be_served_already()
+async fn domains_that_were_created_beside_the_feed_are_taken_in_even_those_that_should_be_served_already()
  {
     let world = World::live().await;
     for number in 2..9 {
@@ -170,7 +170,7 @@ async fn a_status_that_the_cabinet_has_wrong_is_reported_again() {
     assert_eq!(world.record().await.phase.status(), Status::Active);
 }
 
-/// Has a customer press retry in the Cabinet, and says how the domain is told to be right after
+/// Has a customer press retry in the Cabinet, and returns the domain's reported status right after
 /// that.
 async fn pressed_retry(world: &World) -> Option<Status> {
     // Retries within 20 seconds share one run.
@@ -196,14 +196,14 @@ async fn a_customer_who_corrects_dns_and_presses_retry_is_checked_now_in_every_s
     world.advance(Duration::from_secs(25 * 3600));
     world.settle().await;
     world.deliver().await;
-    // Active, and moved away: the next look would come by itself some minutes later.
+    // Active, and moved away: the next check would come by itself some minutes later.
     assert_eq!(pressed_retry(&world).await, Some(Status::Active));
     assert!(world.record().await.last_failure.is_some(), "still away");
     world.dns.point(HOST);
     assert_eq!(pressed_retry(&world).await, Some(Status::Active));
     assert_eq!(world.record().await.last_failure, None);
 
-    // Its certificate has ended: the next look would come up to a day later.
+    // Its certificate has ended: the next check would come up to a day later.
     world.dns.clear(HOST);
     while world.service.now().since(began) < Duration::from_secs(95 * 24 * 3600) {
         world.advance(Duration::from_secs(24 * 3600));
@@ -244,7 +244,7 @@ async fn an_operators_retry_is_a_check_now_in_every_state() {
     world.settle().await;
     assert!(
         world.record().await.last_failure.is_some(),
-        "a live domain was looked at"
+        "a live domain was checked"
     );
     world.dns.point(HOST);
     retry().await;
@@ -267,7 +267,7 @@ async fn a_cabinet_restored_from_a_backup_is_brought_up_to_date_and_its_feed_beg
     intake.round(&world.service).await;
     world.settle().await;
     world.deliver().await;
-    let told = world.record().await.cabinet_version;
+    let version = world.record().await.cabinet_version;
     world.cabinet.model.restore(backup);
     // The feed does not know our place; that makes a resync due at once.
     intake.round(&world.service).await;
@@ -285,7 +285,7 @@ async fn a_cabinet_restored_from_a_backup_is_brought_up_to_date_and_its_feed_beg
     world.deliver().await;
     assert_eq!(world.cabinet.says(id(1)).status, Some(Status::Active));
     assert!(
-        world.record().await.cabinet_version < told,
+        world.record().await.cabinet_version < version,
         "its versions count from the backup on"
     );
     intake.round(&world.service).await;
@@ -370,8 +370,10 @@ async fn missing_domains_leave_no_faster_than_the_days_allowance_for_all_removal
         let added = world
             .cabinet
             .add(number, &format!("shop-{number}.example.com"));
-        let told = world.cabinet.says(added);
-        workers::align_domain(&world.service, &told).await.unwrap();
+        let domain = world.cabinet.says(added);
+        workers::align_domain(&world.service, &domain)
+            .await
+            .unwrap();
     }
     let leaving = async || {
         let records = world.records().await;
@@ -395,7 +397,7 @@ async fn missing_domains_leave_no_faster_than_the_days_allowance_for_all_removal
 }
 
 #[tokio::test]
-async fn a_round_goes_on_where_it_was_when_the_cabinet_is_back_and_one_replica_makes_it() {
+async fn a_round_continues_where_it_was_when_the_cabinet_is_back_and_one_replica_makes_it() {
     let world = World::live().await;
     world.resync().await;
     for number in 2..9 {
@@ -410,7 +412,7 @@ async fn a_round_goes_on_where_it_was_when_the_cabinet_is_back_and_one_replica_m
     assert!(workers::resync(&world.service).await.is_err());
     assert!(
         !workers::resync(&other).await.unwrap(),
-        "it rests before it goes on"
+        "it pauses before it continues"
     );
     world.cabinet.with(|state| {
         state.away_after = None;
@@ -455,7 +457,7 @@ async fn without_a_feed_the_pending_domains_are_polled_and_with_one_they_are_not
     world.cabinet.model.begin_feed();
     world.cabinet.with(|state| state.lists.clear());
     world.advance(DAY / 24);
-    world.cabinet.add(3, "told.example.com");
+    world.cabinet.add(3, "other.example.com");
     assert_eq!(intake.round(&world.service).await, Duration::ZERO);
     assert!(world.service.store.domain(id(3)).await.unwrap().is_some());
     assert_eq!(world.cabinet.with(|state| state.lists.len()), 0);

@@ -184,7 +184,7 @@ async fn a_row_of_an_older_version_that_is_live_with_an_ended_certificate_leaves
     world.settle().await;
     world.dns.clear(HOST);
     world.advance(100 * DAY);
-    // As it was stored: live, and due for a look a day after the last one.
+    // As it was stored: live, and due for a check a day after the last one.
     world
         .change(|record| {
             record.last_failure = Some(Failure::DnsMoved {
@@ -394,7 +394,7 @@ async fn the_ca_is_asked_again_exactly_when_it_said() {
     assert_eq!(world.record().await.phase.status(), Status::Active);
 }
 
-/// Tells that the next call is held by our own pacing for so long, and takes the step.
+/// Has our own pacing hold the next call for so long, and takes the step.
 async fn held_for(world: &World, wait: Duration) -> DomainRecord {
     let until = world.service.now() + wait;
     world.ca.fail_next([CaError::Paced {
@@ -471,7 +471,7 @@ async fn a_customer_who_leaves_hears_of_it_within_a_day_and_of_the_return_too() 
     assert_eq!(record.last_failure.unwrap().code(), FailureCode::DnsMoved);
     assert!(
         record.next_attempt_at.unwrap() <= world.service.now() + DAY / 24,
-        "looked at again soon"
+        "checked again soon"
     );
     world.dns.set_dead(true);
     world.advance(DAY);
@@ -485,7 +485,7 @@ async fn a_customer_who_leaves_hears_of_it_within_a_day_and_of_the_return_too() 
         (record.last_failure, record.phase.status()),
         (None, Status::Active)
     );
-    assert_eq!(world.ca.orders_for(HOST), 1, "looking orders nothing");
+    assert_eq!(world.ca.orders_for(HOST), 1, "a check orders nothing");
 }
 
 #[tokio::test]
@@ -505,7 +505,7 @@ async fn a_removed_domain_leaves_every_edge_and_is_forgotten_after_its_quarantin
 }
 
 #[tokio::test]
-async fn a_worker_that_deploys_after_the_removal_cleans_up_behind_itself() {
+async fn a_worker_that_deploys_after_the_removal_cleans_up_after_itself() {
     let world = World::with_due_domain().await;
     for _ in 0..5 {
         world.step().await;
@@ -568,7 +568,7 @@ async fn a_ca_that_sees_another_dns_than_we_do_is_believed_the_second_time() {
     assert_eq!(record.failed_validations, 2);
     assert!(
         record.order_gate.holds_back(world.service.now()).is_some(),
-        "the name rests"
+        "the name is paused"
     );
     assert_eq!(world.ca.orders_for(HOST), 2);
 }
@@ -596,8 +596,10 @@ async fn a_caa_record_to_add_is_named_alike_in_the_report_and_on_the_command_lin
     let mut reporter = Reporter::default();
     while reporter.deliver(&world.service).await.unwrap() != Delivered::Some(0) {}
     let record = world.record().await;
-    let told = world.cabinet.with(|state| state.told.clone());
-    let message = told.last().and_then(|(_, report)| report.message.clone());
+    let reports = world.cabinet.with(|state| state.told.clone());
+    let message = reports
+        .last()
+        .and_then(|(_, report)| report.message.clone());
     assert!(
         message.as_deref().unwrap().contains("ca.test"),
         "{message:?}"
@@ -648,17 +650,17 @@ async fn a_fault_of_our_own_machine_is_no_attempt_and_reported_to_no_customer() 
 #[tokio::test]
 async fn a_resolver_without_answers_is_passed_over_until_it_answers() {
     let mut world = World::with_due_domain().await;
-    let silent = Arc::new(world.other_dns());
-    silent.set_dead(true);
-    let both = vec![Arc::clone(&world.dns) as _, Arc::clone(&silent) as _];
+    let unreachable = Arc::new(world.other_dns());
+    unreachable.set_dead(true);
+    let both = vec![Arc::clone(&world.dns) as _, Arc::clone(&unreachable) as _];
     world.service.resolvers = Arc::new(Resolvers::new(both));
     world.dns.clear(HOST);
-    let look = async || {
+    let check = async || {
         world.change(|_| {}).await;
         world.step().await;
     };
     for _ in 0..3 {
-        look().await;
+        check().await;
     }
     let problems = || {
         let status = world.service.resolvers.status();
@@ -668,19 +670,19 @@ async fn a_resolver_without_answers_is_passed_over_until_it_answers() {
             .count()
     };
     assert_eq!(problems(), 1);
-    let asked = silent.asked();
+    let asked = unreachable.asked();
     for _ in 0..10 {
-        look().await;
+        check().await;
     }
-    assert_eq!(silent.asked(), asked, "looks do not wait for it");
-    silent.set_dead(false);
-    silent.point(HOST);
+    assert_eq!(unreachable.asked(), asked, "checks do not wait for it");
+    unreachable.set_dead(false);
+    unreachable.point(HOST);
     world.advance(Duration::from_secs(6));
-    look().await;
+    check().await;
     while problems() > 0 {
         tokio::task::yield_now().await;
     }
-    look().await;
+    check().await;
     let code = world.record().await.last_failure.unwrap().code();
     assert_eq!(code, FailureCode::DnsPropagating, "it is believed again");
 }
@@ -773,8 +775,8 @@ async fn a_certificate_that_the_ca_cannot_find_yet_is_asked_for_again_and_not_or
     }
     world.ca.slip(Slip::CertificateElsewhere);
     world.step().await;
-    let told = world.record().await.last_failure.unwrap();
-    assert_eq!(told.code(), FailureCode::AcmeCaUnavailable);
+    let failure = world.record().await.last_failure.unwrap();
+    assert_eq!(failure.code(), FailureCode::AcmeCaUnavailable);
     world.advance(DAY / 24);
     world.settle().await;
     assert_eq!(world.record().await.phase.status(), Status::Active);
@@ -791,8 +793,8 @@ async fn a_certificate_that_cannot_be_had_for_a_day_is_ordered_anew() {
         world.advance(DAY / 24);
     }
     world.settle().await;
-    let told = world.record().await.last_failure.unwrap();
-    assert_eq!(told.code(), FailureCode::Internal);
+    let failure = world.record().await.last_failure.unwrap();
+    assert_eq!(failure.code(), FailureCode::Internal);
     world.ca.lose_certificates(false);
     world.advance(DAY / 24);
     world.settle().await;
@@ -834,7 +836,7 @@ async fn a_renewal_whose_certificate_cannot_be_had_leaves_time_for_another_order
 
 /// A clock that is ahead, or a CA that backdates, makes a certificate older than it is.
 #[tokio::test]
-async fn a_certificate_that_looks_old_when_it_is_issued_is_not_renewed_at_once() {
+async fn a_certificate_that_seems_old_when_it_is_issued_is_not_renewed_at_once() {
     let world = World::with_due_domain().await;
     world.ca.backdate(DAY * 50 / 100);
     world.ca.issue_for(DAY);
@@ -872,7 +874,7 @@ async fn a_worker_that_slept_through_its_lease_disturbs_nobody_when_it_wakes() {
         world.settle().await;
         let (record, served) = (world.record().await, world.edges.served(HOST));
         assert_eq!(record.phase.status(), Status::Active);
-        // The actions of a suspended machine that goes on, before any of its timers can stop it.
+        // The actions of a suspended machine that continues, before any of its timers can stop it.
         let outcome = steps::step(
             &world.service,
             &slept.record,
@@ -892,7 +894,7 @@ async fn a_worker_that_slept_through_its_lease_disturbs_nobody_when_it_wakes() {
     }
 }
 
-/// Tells the time, and that it is time to stop once something is so.
+/// A clock that requests the stop once a condition holds.
 struct StopsOnce<F>(Timestamp, F, CancellationToken);
 
 impl<F: Fn() -> bool + Send + Sync> Clock for StopsOnce<F> {
@@ -915,7 +917,7 @@ async fn run_until(world: &World, so: impl Fn() -> bool + Send + Sync + 'static)
 async fn a_worker_that_is_stopped_gives_back_what_it_has_not_begun() {
     let world = World::with_due_domain().await;
     let before = world.record().await;
-    // The wish to stop comes while the store is asked for work.
+    // The request to stop comes while the store is asked for work.
     run_until(&world, || true).await;
     let after = world.record().await;
     assert_eq!((after.attempt, &after.phase), (0, &before.phase));
@@ -930,9 +932,9 @@ async fn a_worker_that_is_stopped_gives_back_what_it_has_not_begun() {
 async fn a_worker_that_is_stopped_at_any_moment_leaves_the_next_step_to_others_at_once() {
     for moment in 1.. {
         let world = World::with_due_domain().await;
-        let looks = AtomicU32::new(0);
+        let reads = AtomicU32::new(0);
         run_until(&world, move || {
-            looks.fetch_add(1, Ordering::Relaxed) >= moment
+            reads.fetch_add(1, Ordering::Relaxed) >= moment
         })
         .await;
         let after = world.record().await;
@@ -941,7 +943,7 @@ async fn a_worker_that_is_stopped_at_any_moment_leaves_the_next_step_to_others_a
             return;
         }
         let next = world.lease().await.record;
-        assert_eq!(next.attempt, 1, "stopped at look {moment}: {after:?}");
+        assert_eq!(next.attempt, 1, "stopped at read {moment}: {after:?}");
     }
 }
 
