@@ -55,7 +55,7 @@ impl World {
         world
     }
 
-    async fn ask(&self) -> Result<Option<RenewalInfoResponse>, CaError> {
+    async fn poll(&self) -> Result<Option<RenewalInfoResponse>, CaError> {
         self.authority.renewal_info(ARI_ID).await
     }
 
@@ -96,7 +96,7 @@ async fn a_window_comes_with_its_explanation_and_the_time_of_the_next_poll() {
         explanation_url: Some("https://ca.example/incident".into()),
         poll_again_at: NOW + 6 * HOUR,
     };
-    assert_eq!(world.ask().await.unwrap(), Some(expected));
+    assert_eq!(world.poll().await.unwrap(), Some(expected));
     assert_eq!(
         world.double.requests(Endpoint::NewNonce),
         0,
@@ -107,8 +107,8 @@ async fn a_window_comes_with_its_explanation_and_the_time_of_the_next_poll() {
 #[tokio::test]
 async fn a_ca_without_renewal_information_is_not_asked() {
     let world = World::start().await;
-    assert_eq!(world.ask().await.unwrap(), None);
-    assert_eq!(world.ask().await.unwrap(), None);
+    assert_eq!(world.poll().await.unwrap(), None);
+    assert_eq!(world.poll().await.unwrap(), None);
     assert_eq!(world.double.requests(Endpoint::RenewalInfo), 0);
     assert_eq!(world.double.requests(Endpoint::Directory), 1);
 }
@@ -128,7 +128,7 @@ async fn the_next_poll_waits_a_minute_at_least_and_a_day_at_most() {
             ..Suggestion::new(&NOW, &(NOW + HOUR))
         };
         world.double.suggest(ARI_ID, suggestion);
-        let info = world.ask().await.unwrap().unwrap();
+        let info = world.poll().await.unwrap().unwrap();
         assert_eq!(
             info.poll_again_at,
             NOW + Duration::from_secs(seconds),
@@ -149,7 +149,7 @@ async fn windows_that_make_no_sense_are_no_answer_for_six_hours() {
         ("tomorrow", "the day after"),
     ] {
         world.double.suggest(ARI_ID, Suggestion::new(&start, &end));
-        let error = world.ask().await.unwrap_err();
+        let error = world.poll().await.unwrap_err();
         assert_eq!(
             until(&error),
             Some(NOW + 6 * HOUR),
@@ -164,7 +164,7 @@ async fn windows_that_make_no_sense_are_no_answer_for_six_hours() {
     ] {
         world.reply(Reply::new(200, "application/json", body));
         assert_eq!(
-            until(&world.ask().await.unwrap_err()),
+            until(&world.poll().await.unwrap_err()),
             Some(NOW + 6 * HOUR),
             "{body}"
         );
@@ -184,7 +184,7 @@ async fn an_explanation_that_no_browser_should_open_is_left_out() {
             ..Suggestion::new(&NOW, &(NOW + HOUR))
         };
         world.double.suggest(ARI_ID, suggestion);
-        assert_eq!(world.ask().await.unwrap().unwrap().explanation_url, None);
+        assert_eq!(world.poll().await.unwrap().unwrap().explanation_url, None);
     }
 }
 
@@ -193,13 +193,13 @@ async fn failures_here_are_distinguished_and_never_cause_another_fetch_of_the_di
     let throttled = World::with_certificate().await;
     throttled.reply(Reply::html(503).header("Retry-After", "300"));
     // The poll itself waits as long as the CA said, the others a minute at most.
-    let error = throttled.ask().await.unwrap_err();
+    let error = throttled.poll().await.unwrap_err();
     assert_eq!(
         until(&error),
         Some(NOW + Duration::from_secs(300)),
         "{error}"
     );
-    let error = throttled.ask().await.unwrap_err();
+    let error = throttled.poll().await.unwrap_err();
     assert!(
         matches!(error, CaError::Paced { until } if until == NOW + Duration::from_secs(60)),
         "{error}"
@@ -216,7 +216,7 @@ async fn failures_here_are_distinguished_and_never_cause_another_fetch_of_the_di
     );
     let world = World::with_certificate().await;
     world.reply(Reply::problem(500, "serverInternal", "oops"));
-    assert_eq!(until(&world.ask().await.unwrap_err()), None);
+    assert_eq!(until(&world.poll().await.unwrap_err()), None);
     for fault in [
         Fault::CutBody,
         Fault::HugeBody,
@@ -224,11 +224,11 @@ async fn failures_here_are_distinguished_and_never_cause_another_fetch_of_the_di
         Fault::HangUp,
     ] {
         world.double.inject(Endpoint::RenewalInfo, 1, &fault);
-        assert_eq!(until(&world.ask().await.unwrap_err()), None, "{fault:?}");
+        assert_eq!(until(&world.poll().await.unwrap_err()), None, "{fault:?}");
     }
     let unknown = world.authority.renewal_info("AAAA.BBBB").await.unwrap_err();
     assert!(matches!(unknown, CaError::Malformed { .. }), "{unknown}");
-    let asked = world.double.requests(Endpoint::RenewalInfo);
+    let sent = world.double.requests(Endpoint::RenewalInfo);
     let nonsense = world
         .authority
         .renewal_info("../directory")
@@ -237,7 +237,7 @@ async fn failures_here_are_distinguished_and_never_cause_another_fetch_of_the_di
     assert!(matches!(nonsense, CaError::Malformed { .. }), "{nonsense}");
     assert_eq!(
         world.double.requests(Endpoint::RenewalInfo),
-        asked,
+        sent,
         "it was not sent"
     );
     assert_eq!(world.double.requests(Endpoint::Directory), 1);
@@ -247,7 +247,7 @@ async fn failures_here_are_distinguished_and_never_cause_another_fetch_of_the_di
 async fn a_limit_names_the_time_until_which_the_poll_must_wait() {
     let world = World::with_certificate().await;
     world.reply(Reply::problem(429, "rateLimited", "slow down").header("Retry-After", "60"));
-    let error = world.ask().await.unwrap_err();
+    let error = world.poll().await.unwrap_err();
     assert!(
         matches!(error, CaError::RateLimited { until: Some(at), .. } if at == NOW + Duration::from_secs(60)),
         "{error}"

@@ -436,10 +436,10 @@ async fn faults_are_distinguished_by_their_reach() {
         (String::new(), CabinetFault::Away),
     ] {
         let server = RawServer::answering(bytes.clone()).await;
-        let asked = cabinet(server.address());
-        let error = asked.changes(Some("c"), Duration::ZERO).await.unwrap_err();
+        let client = cabinet(server.address());
+        let error = client.changes(Some("c"), Duration::ZERO).await.unwrap_err();
         assert_eq!(error.fault, expected, "{bytes}");
-        let error = asked.list(Status::Active, Some("c")).await.unwrap_err();
+        let error = client.list(Status::Active, Some("c")).await.unwrap_err();
         assert_eq!(error.fault, expected, "{bytes}");
     }
 }

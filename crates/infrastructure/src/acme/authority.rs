@@ -164,7 +164,7 @@ impl CertificateAuthority for AcmeAuthority {
     }
 
     async fn renewal_info(&self, ari_id: &str) -> Result<Option<RenewalInfoResponse>, CaError> {
-        renewal_info::ask(&self.transport, ari_id).await
+        renewal_info::fetch(&self.transport, ari_id).await
     }
 
     async fn new_order(

@@ -263,10 +263,10 @@ mod tests {
             );
         }
         assert!(sent[399].since(sent[0]) < Duration::from_secs(5));
-        let asked = ledger.bucket.lock().unwrap().1;
+        let taken = ledger.bucket.lock().unwrap().1;
         assert!(
-            asked < 150,
-            "tokens come in chunks, but the ledger was asked {asked} times"
+            taken < 150,
+            "tokens come in chunks, but {taken} were taken from the ledger"
         );
     }
 

@@ -26,7 +26,7 @@ const MAX_IDENTIFIER_BYTES: usize = 256;
 /// The suggestion for one certificate; `None` if the directory names no renewal information. A
 /// failure here does not make the directory be fetched anew: there are as many of these calls as
 /// certificates.
-pub(super) async fn ask(
+pub(super) async fn fetch(
     transport: &Transport,
     ari_id: &str,
 ) -> Result<Option<RenewalInfoResponse>, CaError> {
