@@ -33,9 +33,10 @@ impl Refusal {
         Self::Request(Box::new(Problem::new(code, detail).at(field)))
     }
 
-    /// Returns the refusal of generation `asked`, which is older than the one that `what_is` names.
-    pub(super) fn stale(what_is: &str, asked: u64) -> Self {
-        let detail = format!("{what_is} and {asked} is older");
+    /// Returns the refusal of generation `requested`, which is older than the one that `what_is`
+    /// names.
+    pub(super) fn stale(what_is: &str, requested: u64) -> Self {
+        let detail = format!("{what_is} and {requested} is older");
         Self::request(ProblemCode::GenerationStale, "generation", detail)
     }
 

@@ -66,7 +66,7 @@ impl RuntimeApi {
         let mut remaining = names;
         while !remaining.is_empty() {
             let (request, count) = inspect_request(remaining);
-            let answer = self.ask(&request).await?;
+            let answer = self.query(&request).await?;
             let batch: Vec<_> = answers::split(&answer)
                 .into_iter()
                 .map(answers::store)
@@ -84,13 +84,15 @@ impl RuntimeApi {
 
     /// `show ssl cert`: all stores and the open transaction. Expensive with many certificates.
     pub async fn stores(&self) -> Result<StoreListing, RuntimeError> {
-        let answer = self.ask("show ssl cert\n").await?;
+        let answer = self.query("show ssl cert\n").await?;
         Ok(answers::stores(&answer))
     }
 
     /// `show ssl crt-list -n <list>`: the lines of a list. Expensive with many certificates.
     pub async fn list_entries(&self, list: &ListName) -> Result<Vec<ListEntry>, RuntimeError> {
-        let answer = self.ask(&format!("show ssl crt-list -n {list}\n")).await?;
+        let answer = self
+            .query(&format!("show ssl crt-list -n {list}\n"))
+            .await?;
         answers::list_entries(&answer).ok_or_else(|| RuntimeError::ListUnknown {
             list: list.to_string(),
         })
@@ -151,26 +153,26 @@ impl RuntimeApi {
 
     /// Sends one command on a connection of its own; a lock is retried for a while.
     async fn run<T>(&self, command: &Command<T>) -> Result<T, RuntimeError> {
-        let answer = self.ask(&command.text).await?;
+        let answer = self.query(&command.text).await?;
         command.read(&answer)
     }
 
     /// Sends one request on a connection of its own; "currently locked" is retried for a while.
-    async fn ask(&self, request: &str) -> Result<String, RuntimeError> {
+    async fn query(&self, request: &str) -> Result<String, RuntimeError> {
         let give_up = Instant::now() + self.limits.lock_timeout;
         loop {
-            let answer = match connection::ask(&self.endpoint, self.limits.deadline, request).await
-            {
-                Ok(answer) if answers::is_locked(&answer) => None,
-                Ok(answer) => Some(answer),
-                // The socket's backlog is full: as temporary as a lock.
-                Err(RuntimeError::Unreachable { source, .. })
-                    if source.kind() == io::ErrorKind::WouldBlock =>
-                {
-                    None
-                }
-                Err(error) => return Err(error),
-            };
+            let answer =
+                match connection::query(&self.endpoint, self.limits.deadline, request).await {
+                    Ok(answer) if answers::is_locked(&answer) => None,
+                    Ok(answer) => Some(answer),
+                    // The socket's backlog is full: as temporary as a lock.
+                    Err(RuntimeError::Unreachable { source, .. })
+                        if source.kind() == io::ErrorKind::WouldBlock =>
+                    {
+                        None
+                    }
+                    Err(error) => return Err(error),
+                };
             match answer {
                 Some(answer) if answer.starts_with("Permission denied") => {
                     return Err(RuntimeError::PermissionDenied);

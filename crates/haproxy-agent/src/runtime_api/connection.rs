@@ -18,7 +18,7 @@ const MAX_PIPED_ANSWER_BYTES: usize = 256 * 1024;
 const READ_BYTES: usize = 16 * 1024;
 
 /// Sends one request and reads to the end of the answer.
-pub(super) async fn ask(
+pub(super) async fn query(
     endpoint: &Endpoint,
     deadline: Duration,
     request: &str,

@@ -153,7 +153,7 @@ async fn a_flood_of_unknown_tokens_costs_nothing_and_publications_without_end_ar
         .build()
         .unwrap();
     for round in 0..500 {
-        let asked = format!(
+        let url = format!(
             "http://{}/.well-known/acme-challenge/{round}{}",
             world.http,
             "x".repeat(100)
@@ -163,7 +163,7 @@ async fn a_flood_of_unknown_tokens_costs_nothing_and_publications_without_end_ar
         } else {
             reqwest::Method::HEAD
         };
-        let answer = http.request(method, asked).send().await.unwrap();
+        let answer = http.request(method, url).send().await.unwrap();
         assert_eq!(answer.status(), 404);
         assert_eq!(answer.headers()["content-type"], "text/plain");
         assert!(answer.content_length().unwrap_or(0) < 100);
@@ -230,8 +230,8 @@ async fn clients_that_send_slowly_or_without_end_keep_no_authority_from_its_answ
     }
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     for _ in 0..20 {
-        let asked = http.get(format!("http://{}{path}", world.http)).send();
-        let answer = tokio::time::timeout(std::time::Duration::from_secs(3), asked).await;
+        let request = http.get(format!("http://{}{path}", world.http)).send();
+        let answer = tokio::time::timeout(std::time::Duration::from_secs(3), request).await;
         assert_eq!(
             answer.unwrap().unwrap().text().await.unwrap(),
             "LoqX.thumbprint"

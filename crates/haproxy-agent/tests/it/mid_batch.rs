@@ -57,7 +57,7 @@ async fn relay(listener: TcpListener, socket: PathBuf, armed: watch::Receiver<Op
         connections.spawn(async move {
             let ((mut said, mut heard), (mut answers, mut commands)) =
                 (agent.into_split(), haproxy.into_split());
-            let ask = async move {
+            let commands_to_haproxy = async move {
                 let (mut buffer, mut commits) = (vec![0; 4096], 0);
                 while let Ok(length @ 1..) = said.read(&mut buffer).await {
                     let text = String::from_utf8_lossy(&buffer[..length]);
@@ -71,7 +71,7 @@ async fn relay(listener: TcpListener, socket: PathBuf, armed: watch::Receiver<Op
                     }
                 }
             };
-            tokio::join!(ask, async move {
+            tokio::join!(commands_to_haproxy, async move {
                 tokio::io::copy(&mut answers, &mut heard).await.ok();
             });
         });

@@ -201,8 +201,8 @@ async fn without_encryption_challenges_and_health_are_answered_and_orders_are_no
     );
 
     // As the CA asks, through HAProxy, which has no certificate.
-    let asked = format!("http://{}/.well-known/acme-challenge/{token}", world.http);
-    let answer = reqwest::get(asked).await.unwrap();
+    let url = format!("http://{}/.well-known/acme-challenge/{token}", world.http);
+    let answer = reqwest::get(url).await.unwrap();
     assert_eq!(
         (
             answer.status().as_u16(),

@@ -221,8 +221,8 @@ async fn a_load_that_does_not_end_refuses_changes_and_nothing_else() {
             .publish_challenge(&token, "LoqX.thumbprint")
             .await
             .unwrap();
-        let asked = format!("http://{}/.well-known/acme-challenge/{token}", world.http);
-        let answer = reqwest::get(asked).await.unwrap().text().await.unwrap();
+        let url = format!("http://{}/.well-known/acme-challenge/{token}", world.http);
+        let answer = reqwest::get(url).await.unwrap().text().await.unwrap();
         assert_eq!(answer, "LoqX.thumbprint");
     };
     let ((applied, replaced, removed), ()) = tokio::join!(changes, meanwhile);

@@ -297,8 +297,8 @@ async fn a_haproxy_that_lost_very_many_is_given_them_back_and_a_newcomer_need_no
         world.client().apply(&newcomer.request(1)).await.is_ok()
     })
     .await;
-    let behind = world.client().health().await.unwrap();
-    assert_eq!(behind.status, HealthStatus::Degraded);
+    let health = world.client().health().await.unwrap();
+    assert_eq!(health.status, HealthStatus::Degraded);
     world.assert_serves(&newcomer).await;
     // One of those that wait goes, another is renewed.
     world.client().remove(&issued[699].hostname).await.unwrap();

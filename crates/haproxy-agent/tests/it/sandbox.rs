@@ -167,9 +167,9 @@ async fn the_agent_does_all_its_work_within_the_restrictions_of_its_unit() {
         .publish_challenge(&token, "LoqX.thumbprint")
         .await
         .unwrap();
-    let asked = format!("http://{}/.well-known/acme-challenge/{token}", world.http);
+    let url = format!("http://{}/.well-known/acme-challenge/{token}", world.http);
     assert_eq!(
-        reqwest::get(asked).await.unwrap().text().await.unwrap(),
+        reqwest::get(url).await.unwrap().text().await.unwrap(),
         "LoqX.thumbprint"
     );
     assert_eq!(watched(&world).await, "1");
