@@ -57,7 +57,7 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Domains(command) => {
             let settings = load(path)?;
             with_store(&settings, async |store| {
-                ask(store, &settings, command).await
+                run_domains(store, &settings, command).await
             })
             .await?;
             Ok(ExitCode::SUCCESS)
@@ -84,8 +84,8 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Limits(command) => {
             let settings = load(path)?;
-            let asked = async |store: &Store| print_limits(store, &settings, command).await;
-            with_store(&settings, asked).await?;
+            let act = async |store: &Store| print_limits(store, &settings, command).await;
+            with_store(&settings, act).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Keys(command) => keys(path, command).await,
@@ -219,7 +219,7 @@ async fn with_store<T>(
     done
 }
 
-async fn ask(store: &Store, settings: &Settings, command: Domains) -> anyhow::Result<()> {
+async fn run_domains(store: &Store, settings: &Settings, command: Domains) -> anyhow::Result<()> {
     let policy = &settings.policy();
     let now = SystemClock.now();
     match command {

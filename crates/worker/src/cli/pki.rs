@@ -119,7 +119,7 @@ impl FromStr for EdgeName {
     }
 }
 
-/// Does what is asked, and says on standard output what there is now.
+/// Runs the command, and prints what there is now.
 ///
 /// # Errors
 /// A fault of the folder, or a file that already exists.
@@ -129,9 +129,9 @@ pub fn execute(command: Pki, now: Timestamp) -> anyhow::Result<()> {
             make(&init, now)?;
             list(&init.out)
         }
-        Pki::Renew(asked) => {
-            renew(&asked, now)?;
-            list(&asked.out)
+        Pki::Renew(options) => {
+            renew(&options, now)?;
+            list(&options.out)
         }
     }
 }
@@ -201,18 +201,18 @@ fn make(init: &Init, now: Timestamp) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn renew(asked: &Renew, now: Timestamp) -> anyhow::Result<()> {
-    let folder = Folder::open(&asked.out)?;
+fn renew(options: &Renew, now: Timestamp) -> anyhow::Result<()> {
+    let folder = Folder::open(&options.out)?;
     let authority = folder.authority()?.with_context(|| {
         format!(
             "{} holds no authority; create one with dps pki init",
-            asked.out.display()
+            options.out.display()
         )
     })?;
-    let machines = if asked.machines.is_empty() {
+    let machines = if options.machines.is_empty() {
         folder.machines()?
     } else {
-        asked.machines.clone()
+        options.machines.clone()
     };
     for machine in machines {
         let role = role_of(&machine).with_context(|| {
@@ -220,8 +220,9 @@ fn renew(asked: &Renew, now: Timestamp) -> anyhow::Result<()> {
         })?;
         let names = folder
             .names(&machine)?
-            .with_context(|| format!("{machine} does not exist in {}", asked.out.display()))?;
-        let (chain, key) = authority.issue(role, &names, (before(now), now + DAY * asked.days))?;
+            .with_context(|| format!("{machine} does not exist in {}", options.out.display()))?;
+        let (chain, key) =
+            authority.issue(role, &names, (before(now), now + DAY * options.days))?;
         folder.replace(&machine, &chain, &key)?;
     }
     Ok(())

@@ -17,7 +17,7 @@ struct Stub {
     name: &'static str,
     required: bool,
     answer: Answer,
-    asked: AtomicUsize,
+    checks: AtomicUsize,
 }
 
 enum Answer {
@@ -37,7 +37,7 @@ impl HealthCheck for Stub {
     }
 
     async fn check(&self) -> Result<(), String> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.checks.fetch_add(1, Ordering::SeqCst);
         match &self.answer {
             Answer::Fine => Ok(()),
             Answer::Broken(why) => Err(why.clone()),
@@ -51,7 +51,7 @@ fn stub(name: &'static str, required: bool, answer: Answer) -> Arc<Stub> {
         name,
         required,
         answer,
-        asked: AtomicUsize::new(0),
+        checks: AtomicUsize::new(0),
     })
 }
 
@@ -87,10 +87,10 @@ impl World {
     async fn get_from(&self, client: &str, path: &str) -> (StatusCode, String, String) {
         let client = ClientAddress(client.parse().unwrap());
         let request = Request::get(path).extension(client).body(Body::empty());
-        self.ask(request.unwrap()).await
+        self.send(request.unwrap()).await
     }
 
-    async fn ask(&self, request: Request<Body>) -> (StatusCode, String, String) {
+    async fn send(&self, request: Request<Body>) -> (StatusCode, String, String) {
         answer_of(&self.router, request).await
     }
 
@@ -168,10 +168,10 @@ async fn many_who_ask_share_one_answer_for_a_second() {
     let world = World::with(&[&store]);
     let many = (0..50).map(|_| world.health());
     futures_util::future::join_all(many).await;
-    assert_eq!(store.asked.load(Ordering::SeqCst), 1);
+    assert_eq!(store.checks.load(Ordering::SeqCst), 1);
     tokio::time::advance(Duration::from_millis(1100)).await;
     world.health().await;
-    assert_eq!(store.asked.load(Ordering::SeqCst), 2);
+    assert_eq!(store.checks.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test]
@@ -244,7 +244,7 @@ async fn metrics_are_prometheus_text_unless_open_metrics_is_asked_for() {
         ),
     ] {
         let request = Request::get("/metrics").header("accept", accept);
-        let (status, kind, body) = world.ask(request.body(Body::empty()).unwrap()).await;
+        let (status, kind, body) = world.send(request.body(Body::empty()).unwrap()).await;
         assert_eq!((status, kind.as_str()), (StatusCode::OK, expected));
         assert!(
             body.contains("acme_issuance_total{result=\"success\"} 1\n"),
@@ -268,7 +268,7 @@ async fn errors_are_problem_documents() {
         .unwrap();
     for (answer, status, code) in [
         (world.get("/nothing").await, 404, "NOT_FOUND"),
-        (world.ask(post).await, 405, "METHOD_NOT_ALLOWED"),
+        (world.send(post).await, 405, "METHOD_NOT_ALLOWED"),
     ] {
         let (found, kind, body) = answer;
         let body: Value = serde_json::from_str(&body).unwrap();

@@ -67,12 +67,12 @@ enum Target {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_continues_with_a_sqlite_store_of_schema_16() {
-    go_on(Target::Sqlite, &SQLITE).await;
+    upgrade(Target::Sqlite, &SQLITE).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_continues_with_a_postgresql_store_of_schema_16() {
-    go_on(Target::postgres().await, &POSTGRES).await;
+    upgrade(Target::postgres().await, &POSTGRES).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -97,7 +97,7 @@ async fn a_domain_that_had_moved_away_in_a_postgresql_store_of_schema_16_still_h
 
 /// Starts everything on the predecessor's databases, with a CA and an edge that know nothing, and
 /// waits until each domain is where it belongs.
-async fn go_on(target: Target, dump: &'static Dump) {
+async fn upgrade(target: Target, dump: &'static Dump) {
     let limits = json!({ "LetsEncrypt": { "Limits": {
         "NewOrders": "300 per 3h", "RegisteredDomain": "50 per 7d",
         "ExactSet": "5 per 7d", "FailedValidations": "5 per 1h",
