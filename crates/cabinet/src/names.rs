@@ -70,16 +70,16 @@ impl NamePolicy {
         }
     }
 
-    /// Where the customer's DNS must point: what was asked for, or the configured target.
+    /// Where the customer's DNS must point: what was requested, or the configured target.
     pub(crate) fn target(
         &self,
-        asked: Option<&str>,
+        requested: Option<&str>,
         id: DomainId,
         host: &Hostname,
     ) -> Result<Hostname, Refusal> {
         let wrong = |detail: String| Refusal::at(ProblemCode::FieldInvalid, "cnameTarget", detail);
-        let text = match (asked, &self.cname_target) {
-            (Some(asked), _) => asked.to_owned(),
+        let text = match (requested, &self.cname_target) {
+            (Some(requested), _) => requested.to_owned(),
             (None, Some(template)) => fill_in(template, id),
             (None, None) => {
                 return Err(wrong(

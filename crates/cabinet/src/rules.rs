@@ -15,7 +15,7 @@ pub(crate) struct Record {
     pub(crate) position: i64,
     /// Place in the change feed.
     pub(crate) change_position: i64,
-    /// When a customer last asked for a retry.
+    /// When a customer last requested a retry.
     pub(crate) retried_at: Option<Timestamp>,
 }
 
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn removal_is_asked_for_once() {
+    fn removal_is_requested_once() {
         let removed = remove(&record(Status::Active), NOW).unwrap();
         assert_eq!(removed.domain.status(), Some(Status::PendingRemoval));
         assert_eq!(remove(&removed, NOW), None);
