@@ -190,7 +190,7 @@ impl Zone {
         self.data()
             .queries
             .iter()
-            .filter(|((asked, _), _)| *asked == key)
+            .filter(|((queried, _), _)| *queried == key)
             .map(|(_, count)| count)
             .sum()
     }
@@ -202,7 +202,7 @@ impl Zone {
         let of_kind = |wire: u16| Kind::from_wire(RecordType::from(wire)) == Some(kind);
         data.queries
             .iter()
-            .filter(|((asked, wire), _)| *asked == key && of_kind(*wire))
+            .filter(|((queried, wire), _)| *queried == key && of_kind(*wire))
             .map(|(_, count)| count)
             .sum()
     }

@@ -33,13 +33,13 @@ async fn udp_within(server: &DnsServer, query: &Message, bound: Duration) -> Opt
     Some(Message::from_vec(&packet[..length]).unwrap())
 }
 
-async fn ask(server: &DnsServer, name: &str, kind: RecordType) -> Message {
+async fn resolve(server: &DnsServer, name: &str, kind: RecordType) -> Message {
     udp_within(server, &query(name, kind), Duration::from_secs(10))
         .await
         .expect("an answer")
 }
 
-async fn ask_by_tcp(server: &DnsServer, name: &str, kind: RecordType) -> Message {
+async fn resolve_by_tcp(server: &DnsServer, name: &str, kind: RecordType) -> Message {
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
     let packet = query(name, kind).to_vec().unwrap();
     stream
@@ -78,16 +78,16 @@ async fn an_alias_is_followed_and_the_whole_chain_answered_over_udp_and_tcp() {
         "edge.saas.test. CNAME node.saas.test.",
         "node.saas.test. A 127.0.0.9",
     ];
-    let answer = ask(&server, "www.shop.test.", RecordType::A).await;
+    let answer = resolve(&server, "www.shop.test.", RecordType::A).await;
     assert_eq!(records(&answer), expected);
     assert!(answer.metadata.recursion_available && !answer.metadata.authoritative);
     assert_eq!(answer.metadata.id, 4711);
     assert_eq!(
-        records(&ask_by_tcp(&server, "www.shop.test.", RecordType::A).await),
+        records(&resolve_by_tcp(&server, "www.shop.test.", RecordType::A).await),
         expected
     );
     assert_eq!(
-        records(&ask(&server, "www.shop.test.", RecordType::CNAME).await),
+        records(&resolve(&server, "www.shop.test.", RecordType::CNAME).await),
         expected[..1]
     );
 }
@@ -96,11 +96,11 @@ async fn an_alias_is_followed_and_the_whole_chain_answered_over_udp_and_tcp() {
 async fn a_name_that_does_not_exist_and_a_type_that_does_not_exist_are_distinguished() {
     let server = DnsServer::start_local().await.unwrap();
     server.zone().set_a("a.shop.test", &[SHOP]);
-    let missing = ask(&server, "b.shop.test.", RecordType::A).await;
+    let missing = resolve(&server, "b.shop.test.", RecordType::A).await;
     assert_eq!(missing.metadata.response_code, ResponseCode::NXDomain);
-    let no_data = ask(&server, "a.shop.test.", RecordType::AAAA).await;
+    let no_data = resolve(&server, "a.shop.test.", RecordType::AAAA).await;
     assert_eq!(no_data.metadata.response_code, ResponseCode::NoError);
-    let non_terminal = ask(&server, "shop.test.", RecordType::A).await;
+    let non_terminal = resolve(&server, "shop.test.", RecordType::A).await;
     assert_eq!(non_terminal.metadata.response_code, ResponseCode::NoError);
     for negative in [missing, no_data, non_terminal] {
         assert!(negative.answers.is_empty());
@@ -124,13 +124,13 @@ async fn an_alias_to_nowhere_is_nxdomain_with_the_alias_and_a_loop_is_servfail()
         .zone()
         .set_cname("hedgehog.test", "hare.test")
         .unwrap();
-    let dangling = ask(&server, "dangling.test.", RecordType::A).await;
+    let dangling = resolve(&server, "dangling.test.", RecordType::A).await;
     assert_eq!(dangling.metadata.response_code, ResponseCode::NXDomain);
     assert_eq!(records(&dangling), ["dangling.test. CNAME nowhere.test."]);
-    let looping = ask(&server, "hare.test.", RecordType::A).await;
+    let looping = resolve(&server, "hare.test.", RecordType::A).await;
     assert_eq!(looping.metadata.response_code, ResponseCode::ServFail);
     assert_eq!(
-        records(&ask(&server, "hare.test.", RecordType::CNAME).await).len(),
+        records(&resolve(&server, "hare.test.", RecordType::CNAME).await).len(),
         1
     );
 }
@@ -139,7 +139,7 @@ async fn an_alias_to_nowhere_is_nxdomain_with_the_alias_and_a_loop_is_servfail()
 async fn the_case_of_the_poll_comes_back() {
     let server = DnsServer::start_local().await.unwrap();
     server.zone().set_a("Shop.TEST", &[SHOP]);
-    let answer = ask(&server, "sHoP.tEsT.", RecordType::A).await;
+    let answer = resolve(&server, "sHoP.tEsT.", RecordType::A).await;
     assert_eq!(answer.queries[0].name().to_ascii(), "sHoP.tEsT.");
     assert_eq!(records(&answer), ["sHoP.tEsT. A 127.0.0.9"]);
 }
@@ -152,20 +152,20 @@ async fn a_wildcard_answers_for_names_without_records_of_their_own() {
         .zone()
         .set_aaaa("own.saas.test", &[Ipv6Addr::LOCALHOST]);
     assert_eq!(
-        records(&ask(&server, "x.saas.test.", RecordType::A).await),
+        records(&resolve(&server, "x.saas.test.", RecordType::A).await),
         ["x.saas.test. A 127.0.0.9"]
     );
     assert_eq!(
-        records(&ask(&server, "x.y.saas.test.", RecordType::A).await),
+        records(&resolve(&server, "x.y.saas.test.", RecordType::A).await),
         ["x.y.saas.test. A 127.0.0.9"]
     );
     assert!(
-        ask(&server, "own.saas.test.", RecordType::A)
+        resolve(&server, "own.saas.test.", RecordType::A)
             .await
             .answers
             .is_empty()
     );
-    let below_own = ask(&server, "x.own.saas.test.", RecordType::A).await;
+    let below_own = resolve(&server, "x.own.saas.test.", RecordType::A).await;
     assert_eq!(below_own.metadata.response_code, ResponseCode::NXDomain);
 }
 
@@ -176,7 +176,7 @@ async fn faults_are_answered_as_such_and_end_when_cleared() {
     zone.set_a("shop.test", &[SHOP]);
     zone.set_fault("shop.test", Fault::ServFail);
     assert_eq!(
-        ask(&server, "shop.test.", RecordType::A)
+        resolve(&server, "shop.test.", RecordType::A)
             .await
             .metadata
             .response_code,
@@ -184,7 +184,7 @@ async fn faults_are_answered_as_such_and_end_when_cleared() {
     );
     zone.set_fault("shop.test", Fault::Refused);
     assert_eq!(
-        ask(&server, "shop.test.", RecordType::A)
+        resolve(&server, "shop.test.", RecordType::A)
             .await
             .metadata
             .response_code,
@@ -201,7 +201,7 @@ async fn faults_are_answered_as_such_and_end_when_cleared() {
     zone.set_fault("shop.test", Fault::Slow(Duration::from_millis(300)));
     let begun = std::time::Instant::now();
     assert_eq!(
-        ask(&server, "shop.test.", RecordType::A)
+        resolve(&server, "shop.test.", RecordType::A)
             .await
             .answers
             .len(),
@@ -209,10 +209,10 @@ async fn faults_are_answered_as_such_and_end_when_cleared() {
     );
     assert!(begun.elapsed() >= Duration::from_millis(300));
     zone.set_fault("shop.test", Fault::Truncated);
-    let truncated = ask(&server, "shop.test.", RecordType::A).await;
+    let truncated = resolve(&server, "shop.test.", RecordType::A).await;
     assert!(truncated.metadata.truncation && truncated.answers.is_empty());
     assert_eq!(
-        ask_by_tcp(&server, "shop.test.", RecordType::A)
+        resolve_by_tcp(&server, "shop.test.", RecordType::A)
             .await
             .answers
             .len(),
@@ -221,7 +221,7 @@ async fn faults_are_answered_as_such_and_end_when_cleared() {
     zone.clear_fault("shop.test");
     zone.set_fault_for_all(Some(Fault::ServFail));
     assert_eq!(
-        ask(&server, "any.test.", RecordType::A)
+        resolve(&server, "any.test.", RecordType::A)
             .await
             .metadata
             .response_code,
@@ -229,7 +229,7 @@ async fn faults_are_answered_as_such_and_end_when_cleared() {
     );
     zone.set_fault_for_all(None);
     assert_eq!(
-        ask(&server, "shop.test.", RecordType::A)
+        resolve(&server, "shop.test.", RecordType::A)
             .await
             .answers
             .len(),
@@ -244,23 +244,23 @@ async fn records_change_under_a_running_server_and_are_forgotten_when_cleared() 
     zone.set_txt("shop.test", &["hello world"]);
     zone.set_caa("shop.test", &[Some("ca.test"), None]).unwrap();
     assert_eq!(
-        records(&ask(&server, "shop.test.", RecordType::TXT).await),
+        records(&resolve(&server, "shop.test.", RecordType::TXT).await),
         ["shop.test. TXT hello world"]
     );
-    let caa = records(&ask(&server, "shop.test.", RecordType::CAA).await);
+    let caa = records(&resolve(&server, "shop.test.", RecordType::CAA).await);
     assert!(
         caa.len() == 2 && caa[0].contains("issue \"ca.test"),
         "{caa:?}"
     );
     zone.clear_kind("shop.test", Kind::Txt);
     assert!(
-        ask(&server, "shop.test.", RecordType::TXT)
+        resolve(&server, "shop.test.", RecordType::TXT)
             .await
             .answers
             .is_empty()
     );
     zone.clear("shop.test");
-    let gone = ask(&server, "shop.test.", RecordType::CAA).await;
+    let gone = resolve(&server, "shop.test.", RecordType::CAA).await;
     assert_eq!(gone.metadata.response_code, ResponseCode::NXDomain);
 }
 
@@ -272,13 +272,13 @@ async fn an_answer_too_long_for_the_datagram_is_truncated_and_whole_by_tcp() {
         .collect();
     server.zone().set_a("many.test", &many);
     assert!(
-        ask(&server, "many.test.", RecordType::A)
+        resolve(&server, "many.test.", RecordType::A)
             .await
             .metadata
             .truncation
     );
     assert_eq!(
-        ask_by_tcp(&server, "many.test.", RecordType::A)
+        resolve_by_tcp(&server, "many.test.", RecordType::A)
             .await
             .answers
             .len(),
@@ -294,18 +294,21 @@ async fn two_servers_disagree_and_count_their_own_queries() {
         .unwrap();
     one.zone().set_a("shop.test", &[SHOP]);
     assert_eq!(
-        ask(&one, "shop.test.", RecordType::A).await.answers.len(),
+        resolve(&one, "shop.test.", RecordType::A)
+            .await
+            .answers
+            .len(),
         1
     );
     assert_eq!(
-        ask(&one, "SHOP.test.", RecordType::AAAA)
+        resolve(&one, "SHOP.test.", RecordType::AAAA)
             .await
             .answers
             .len(),
         0
     );
     assert_eq!(
-        ask(&other, "shop.test.", RecordType::A)
+        resolve(&other, "shop.test.", RecordType::A)
             .await
             .metadata
             .response_code,
