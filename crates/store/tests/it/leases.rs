@@ -98,13 +98,13 @@ pub(crate) async fn a_lease_continues_with_the_outcome_and_counts_the_next_attem
         .unwrap();
 
     let (write, next) = (passed_dns(first.record), a_token());
-    let go_on = async || {
+    let complete_and_extend = async || {
         world
             .store
             .complete_and_extend(first.token, &write, next, TTL)
             .await
     };
-    let second = go_on().await.unwrap();
+    let second = complete_and_extend().await.unwrap();
     assert_eq!(second.token, next);
     assert_eq!(second.record, world.read(id).await);
     assert_eq!(second.record.phase, write.record().phase);
@@ -113,7 +113,7 @@ pub(crate) async fn a_lease_continues_with_the_outcome_and_counts_the_next_attem
         (1, 7)
     );
     assert_eq!(world.reports(at(10), 10).await.len(), 1);
-    let again = go_on().await.unwrap();
+    let again = complete_and_extend().await.unwrap();
     assert_eq!(
         (again.token, again.record),
         (next, second.record.clone()),
@@ -136,7 +136,10 @@ pub(crate) async fn a_lease_continues_with_the_outcome_and_counts_the_next_attem
         .complete(next, quiet(second.record))
         .await
         .unwrap();
-    assert!(matches!(go_on().await, Err(StoreError::LeaseLost)));
+    assert!(matches!(
+        complete_and_extend().await,
+        Err(StoreError::LeaseLost)
+    ));
     assert_eq!(world.acquire_in(Lane::HttpProbe, almost, 1).await.len(), 1);
 }
 

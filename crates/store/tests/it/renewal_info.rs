@@ -23,7 +23,7 @@ fn nothing_known(poll_at: i64) -> RenewalInfo {
     }
 }
 
-/// The CA named a window and explained it, and is asked again at this second.
+/// The CA named a window and explained it, and is polled again at this second.
 fn explained(poll_at: i64) -> RenewalInfo {
     RenewalInfo {
         window: SuggestedWindow::new(at(700), at(800)).ok(),
@@ -33,7 +33,7 @@ fn explained(poll_at: i64) -> RenewalInfo {
     }
 }
 
-/// The record serves a new certificate, of which the CA is asked at this second.
+/// The record serves a new certificate, of which the CA is polled at this second.
 async fn deploy(world: &World, record: DomainRecord, poll_at: i64) -> RenewalInfoPoll {
     let name = record.hostname.to_string();
     let (new, _) = stored(world, record.id, &name, 1).await;
@@ -80,11 +80,11 @@ impl World {
 pub(crate) async fn a_poll_is_about_the_certificate_that_is_served_and_is_claimed_once(
     world: World,
 ) {
-    let asked = live(&world, "shop.example", 50).await;
+    let polled = live(&world, "shop.example", 50).await;
     world.with_due("waiting.example", at(0)).await;
     assert_eq!(
-        world.store.poll(asked.domain_id).await.unwrap().as_ref(),
-        Some(&asked)
+        world.store.poll(polled.domain_id).await.unwrap().as_ref(),
+        Some(&polled)
     );
     assert_eq!(
         world.store.renewal_info_next_due().await.unwrap(),
@@ -94,7 +94,7 @@ pub(crate) async fn a_poll_is_about_the_certificate_that_is_served_and_is_claime
     let claimed = world.claim(50, 100).await;
     let expected = RenewalInfoPoll {
         renewal_info: nothing_known(100),
-        ..asked.clone()
+        ..polled.clone()
     };
     assert_eq!(claimed, [expected]);
     assert_eq!(world.claim(99, 200).await, []);
@@ -105,7 +105,7 @@ pub(crate) async fn a_poll_is_about_the_certificate_that_is_served_and_is_claime
 
     let answers = [(claimed[0].clone(), explained(300))];
     world.store.renewal_info_store(&answers).await.unwrap();
-    assert_eq!(world.known(asked.domain_id).await, Some(explained(300)));
+    assert_eq!(world.known(polled.domain_id).await, Some(explained(300)));
     assert_eq!(
         world.store.renewal_info_next_due().await.unwrap(),
         Some(at(300))
@@ -114,7 +114,7 @@ pub(crate) async fn a_poll_is_about_the_certificate_that_is_served_and_is_claime
 }
 
 pub(crate) async fn an_result_of_a_claim_that_ended_changes_nothing(world: World) {
-    let asked = live(&world, "shop.example", 50).await;
+    let polled = live(&world, "shop.example", 50).await;
     let slow = world.claim(50, 100).await.remove(0);
     let next = world.claim(100, 200).await.remove(0);
     let answer = async |poll: &RenewalInfoPoll, info: RenewalInfo| {
@@ -122,17 +122,20 @@ pub(crate) async fn an_result_of_a_claim_that_ended_changes_nothing(world: World
         world.store.renewal_info_store(&answers).await.unwrap();
     };
     answer(&slow, explained(1_000)).await;
-    assert_eq!(world.known(asked.domain_id).await, Some(nothing_known(200)));
+    assert_eq!(
+        world.known(polled.domain_id).await,
+        Some(nothing_known(200))
+    );
     answer(&next, explained(300)).await;
-    assert_eq!(world.known(asked.domain_id).await, Some(explained(300)));
+    assert_eq!(world.known(polled.domain_id).await, Some(explained(300)));
 
-    // Another certificate was deployed while the CA was asked about its predecessor.
+    // Another certificate was deployed while the CA was polled about its predecessor.
     let of_the_old = world.claim(300, 400).await.remove(0);
-    let record = world.read(asked.domain_id).await;
+    let record = world.read(polled.domain_id).await;
     let renewed = deploy(&world, record, 400).await;
     answer(&of_the_old, explained(1_000)).await;
     assert_eq!(
-        world.store.poll(asked.domain_id).await.unwrap(),
+        world.store.poll(polled.domain_id).await.unwrap(),
         Some(renewed)
     );
 }
@@ -140,25 +143,25 @@ pub(crate) async fn an_result_of_a_claim_that_ended_changes_nothing(world: World
 pub(crate) async fn a_poll_stays_while_a_record_is_written_and_goes_with_what_was_served(
     world: World,
 ) {
-    let asked = live(&world, "shop.example", 50).await;
+    let polled = live(&world, "shop.example", 50).await;
     let write = async |phase: Phase| {
-        let record = world.read(asked.domain_id).await;
+        let record = world.read(polled.domain_id).await;
         let written = quiet(DomainRecord { phase, ..record });
         assert!(world.store.domain_update(written).await.unwrap());
     };
     write(Phase::Live {
-        serving: asked.certificate_id,
-        not_after: asked.validity.1,
+        serving: polled.certificate_id,
+        not_after: polled.validity.1,
         dns: DnsState::Here,
         next: Next::Now(Issuance::AwaitingDns),
     })
     .await;
-    assert_eq!(world.known(asked.domain_id).await, Some(nothing_known(50)));
-    let moved = quiet(world.read(asked.domain_id).await).with_renewal_info(explained(60));
+    assert_eq!(world.known(polled.domain_id).await, Some(nothing_known(50)));
+    let moved = quiet(world.read(polled.domain_id).await).with_renewal_info(explained(60));
     assert!(world.store.domain_update(moved).await.unwrap());
-    assert_eq!(world.known(asked.domain_id).await, Some(explained(60)));
+    assert_eq!(world.known(polled.domain_id).await, Some(explained(60)));
     write(Phase::Leaving).await;
-    assert_eq!(world.known(asked.domain_id).await, None);
+    assert_eq!(world.known(polled.domain_id).await, None);
     assert_eq!(world.claim(1_000, 2_000).await, []);
     assert_eq!(world.store.renewal_info_next_due().await.unwrap(), None);
 
