@@ -135,8 +135,8 @@ async fn answer(service: &Service, poll: &RenewalInfoPoll) -> RenewalInfoOutcome
         return RenewalInfoOutcome::NotOffered;
     };
     let timeout = service.policy.ca_timeout;
-    let asked = tokio::time::timeout(timeout, service.ca.renewal_info(ari_id)).await;
-    let error = match asked.unwrap_or_else(|_| Err(no_answer())) {
+    let answer = tokio::time::timeout(timeout, service.ca.renewal_info(ari_id)).await;
+    let error = match answer.unwrap_or_else(|_| Err(no_answer())) {
         Ok(None) => return RenewalInfoOutcome::NotOffered,
         Ok(Some(info)) => {
             service.metrics.renewal_info(true);

@@ -78,14 +78,14 @@ impl Circuit {
         }
     }
 
-    /// Counts `calls` that failed. `is_unreachable` opens the breaker at once; `asked` is the
+    /// Counts `calls` that failed. `is_unreachable` opens the breaker at once; `requested` is the
     /// Cabinet's `Retry-After`.
     pub(crate) fn failed(
         &mut self,
         calls: u32,
         is_unreachable: bool,
         now: Timestamp,
-        asked: Option<Duration>,
+        requested: Option<Duration>,
         jitter: f64,
     ) -> Change {
         self.failed = self.failed.saturating_add(calls);
@@ -95,7 +95,7 @@ impl Circuit {
         }
         let probes = before.map_or(1, |open| open.probes.saturating_add(1));
         let pause = PROBES.delay(probes, jitter);
-        let pause = asked.map_or(pause, |asked| asked.clamp(pause, LONGEST));
+        let pause = requested.map_or(pause, |requested| requested.clamp(pause, LONGEST));
         self.open = Some(Open {
             since: before.map_or(now, |open| open.since),
             probes,

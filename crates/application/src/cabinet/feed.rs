@@ -115,7 +115,7 @@ impl Intake {
     async fn follow_once(&mut self, service: &Service) -> Result<Option<Duration>, IntakeError> {
         let cursor = service.store.cursor(FEED_CURSOR).await?;
         let after = cursor.as_deref().filter(|cursor| !cursor.is_empty());
-        let asked = Instant::now();
+        let began = Instant::now();
         let (page, next) = match service.cabinet.changes(after, FEED_WAIT).await {
             Ok(None) => return Ok(None),
             Ok(Some(mut page)) => {
@@ -132,7 +132,7 @@ impl Intake {
             }
             Err(error) => return Err(error.into()),
         };
-        let took = asked.elapsed();
+        let took = began.elapsed();
         let is_news = align_page(service, &page).await?;
         let verdict = self.feed.after(FeedPage {
             next: next.as_deref().unwrap_or_default(),

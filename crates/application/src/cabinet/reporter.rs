@@ -141,8 +141,8 @@ impl Reporter {
         let policy = &service.policy;
         let term = policy.lease.min(LEASE);
         // The lease begins later, so it ends after the deadline.
-        let asked = Instant::now();
-        let deadline = asked + term.saturating_sub(policy.skew_allowance);
+        let began = Instant::now();
+        let deadline = began + term.saturating_sub(policy.skew_allowance);
         let leases = service.store.outbox_acquire(now, term, limit).await?;
         let number = leases.len();
         for lease in leases {
@@ -153,7 +153,7 @@ impl Reporter {
                 let result = delivery.unwrap_or_else(|_| Err(too_slow().into()));
                 Tried { lease, result }
             });
-            self.begun.insert(task.id(), asked);
+            self.begun.insert(task.id(), began);
             if self.unreachable_since.is_some() {
                 self.probe = Some(task.id());
             }
@@ -260,7 +260,7 @@ impl Reporter {
                 let pause = BACKOFF.delay(lease.attempt, service.randomness.unit());
                 error
                     .retry_after
-                    .map_or(pause, |asked| asked.clamp(pause, BACKOFF.max))
+                    .map_or(pause, |requested| requested.clamp(pause, BACKOFF.max))
             }
         };
         put_off(service, lease, pause).await

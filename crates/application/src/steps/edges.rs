@@ -81,13 +81,16 @@ where
     F: Fn(Arc<dyn Edge>) -> Fut,
     Fut: Future<Output = Result<(), EdgeError>>,
 {
-    let EdgePartition { asked, unreachable } = partition_edges(service).await?;
+    let EdgePartition {
+        called,
+        unreachable,
+    } = partition_edges(service).await?;
     let mut reach = Reach {
         done: vec![],
         unreachable,
         failed: None,
     };
-    let calls = asked
+    let calls = called
         .iter()
         .map(|edge| bounded(service, edge, call(Arc::clone(edge))));
     let results = join_all(calls).await;
@@ -101,7 +104,7 @@ where
         },
         until: Some(now + grace),
     };
-    for (edge, result) in asked.into_iter().zip(results) {
+    for (edge, result) in called.into_iter().zip(results) {
         let Err(error) = result else {
             reach.done.push(edge);
             continue;
@@ -158,9 +161,9 @@ async fn bounded(
     })
 }
 
-/// Who is asked.
+/// The edges of a step's calls.
 struct EdgePartition {
-    asked: Edges,
+    called: Edges,
     /// Edges that are unreachable, or that this process does not know (any more) and another one
     /// does, by name.
     unreachable: Vec<String>,
@@ -174,9 +177,9 @@ async fn partition_edges(service: &Service) -> Result<EdgePartition, StoreError>
         let known = known.iter().find(|known| known.name == edge.name());
         known.is_none_or(|known| known.reachability.is_live(now, grace))
     };
-    let (mut asked, mut unreachable): (Edges, Edges) = members.iter().cloned().partition(is_live);
-    if asked.is_empty() {
-        std::mem::swap(&mut asked, &mut unreachable);
+    let (mut called, mut unreachable): (Edges, Edges) = members.iter().cloned().partition(is_live);
+    if called.is_empty() {
+        std::mem::swap(&mut called, &mut unreachable);
     }
     let mut unreachable: Vec<String> = unreachable
         .iter()
@@ -192,7 +195,10 @@ async fn partition_edges(service: &Service) -> Result<EdgePartition, StoreError>
             unreachable.push(known.name);
         }
     }
-    Ok(EdgePartition { asked, unreachable })
+    Ok(EdgePartition {
+        called,
+        unreachable,
+    })
 }
 
 /// Publishes a token at every live edge, each proven to answer it. An edge that is left out may
@@ -225,10 +231,10 @@ pub(super) async fn publish(
 /// Withdraws a token at every live edge. An edge that does not answer forgets the challenge after
 /// its time to live, and this counts as no failure.
 pub(super) async fn withdraw(service: &Service, token: &str) {
-    let Ok(EdgePartition { asked, .. }) = partition_edges(service).await else {
+    let Ok(EdgePartition { called, .. }) = partition_edges(service).await else {
         return;
     };
-    let calls = asked
+    let calls = called
         .iter()
         .map(|edge| bounded(service, edge, edge.withdraw_challenge(token)));
     for result in join_all(calls).await {

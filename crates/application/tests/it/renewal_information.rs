@@ -71,8 +71,8 @@ impl World {
         poll.expect("something is served").renewal_info
     }
 
-    /// Makes the next poll to the CA due, and asks it.
-    async fn ask(&self) {
+    /// Makes the next poll to the CA due, and waits for it.
+    async fn poll_now(&self) {
         let poll_at = self.renewal_info().await.poll_at;
         self.live_until(poll_at).await;
         self.settle().await;
@@ -103,14 +103,14 @@ async fn a_window_that_moves_moves_the_renewal_into_it_and_the_order_names_its_p
         let by_the_dates = world.renew_at().await;
         let (start, end) = (began + lifetime / 4, began + lifetime / 4 + lifetime / 50);
         world.suggest(start, end, 6 * HOUR);
-        world.ask().await;
+        world.poll_now().await;
         let moved = world.renew_at().await;
         assert!(
             start <= moved && moved < end && moved < by_the_dates,
             "{moved}"
         );
         world.suggest(start, end, 12 * HOUR);
-        world.ask().await;
+        world.poll_now().await;
         assert_eq!(
             world.renew_at().await,
             moved,
@@ -126,7 +126,7 @@ async fn a_window_that_moves_moves_the_renewal_into_it_and_the_order_names_its_p
         world.settle().await;
         assert_eq!(world.certificates(), 2);
         assert_eq!(world.ca.replaced(), [None, Some(format!("{HOST}.1"))]);
-        world.ask().await;
+        world.poll_now().await;
         assert_eq!(
             world.ca.asked().last().unwrap(),
             &format!("{HOST}.2"),
@@ -149,7 +149,7 @@ async fn a_window_that_is_over_renews_at_once() {
         world.live_until(world.service.now() + lifetime / 5).await;
         let now = world.service.now();
         world.suggest(now - HOUR, now - HOUR / 2, 6 * HOUR);
-        world.ask().await;
+        world.poll_now().await;
         assert_eq!(world.certificates(), 2, "{lifetime:?}");
         let lines = world.history(EventKind::RenewalMoved).await;
         assert_eq!(lines.last().unwrap()["urgent"], true);
@@ -204,7 +204,7 @@ async fn a_window_once_known_is_kept_to_while_the_ca_does_not_answer() {
     let world = World::with_certificate_for(90 * DAY).await;
     let began = world.service.now();
     world.suggest(began + 20 * DAY, began + 21 * DAY, 6 * HOUR);
-    world.ask().await;
+    world.poll_now().await;
     let planned = world.renew_at().await;
     let limited = CaError::RateLimited {
         until: Some(Until::named(began + 2 * DAY, began, Purpose::Limit)),
@@ -218,8 +218,8 @@ async fn a_window_once_known_is_kept_to_while_the_ca_does_not_answer() {
         },
     ] {
         world.ca.advise(Err(error));
-        world.ask().await;
-        world.ask().await;
+        world.poll_now().await;
+        world.poll_now().await;
     }
     assert_eq!(world.renew_at().await, planned);
     assert_eq!(world.renewal_info().await.failures, 4);
@@ -233,7 +233,7 @@ async fn a_poll_that_was_not_sent_did_not_fail() {
     let world = World::with_certificate_for(90 * DAY).await;
     let began = world.service.now();
     world.suggest(began + 20 * DAY, began + 21 * DAY, 6 * HOUR);
-    world.ask().await;
+    world.poll_now().await;
     let failed = world.counted("renewal_info", false);
     let held = CaError::Paced {
         until: Until::named(began + 7 * HOUR, began, Purpose::RenewalInfo),
@@ -243,7 +243,7 @@ async fn a_poll_that_was_not_sent_did_not_fail() {
     };
     for error in [held, starved] {
         world.ca.advise(Err(error));
-        world.ask().await;
+        world.poll_now().await;
         let info = world.renewal_info().await;
         assert_eq!(info.failures, 0);
         assert!(info.poll_at > world.service.now());
@@ -258,7 +258,7 @@ async fn no_window_however_late_lets_a_certificate_expire() {
         let world = World::with_certificate_for(lifetime).await;
         let expires = world.service.now() + lifetime;
         world.suggest(expires + DAY, expires + 2 * DAY, 6 * HOUR);
-        world.ask().await;
+        world.poll_now().await;
         assert!(
             world.renew_at().await <= expires - lifetime / 8,
             "{lifetime:?}"
@@ -313,7 +313,7 @@ async fn another_ca_is_neither_polled_about_a_certificate_nor_sent_its_name() {
     let asked = world.ca.asked().len();
     world.suggest(began + 20 * DAY, began + 21 * DAY, HOUR);
     world.ca.become_another();
-    world.ask().await;
+    world.poll_now().await;
     assert_eq!(world.ca.asked().len(), asked);
     world.live_until(world.renew_at().await).await;
     world.settle().await;
@@ -331,7 +331,7 @@ async fn a_ca_is_asked_while_a_renewal_is_under_way_and_moves_nothing_then() {
     let now = world.service.now();
     world.suggest(now + DAY, now + 2 * DAY, 6 * HOUR);
     let before = world.record().await.phase;
-    world.ask().await;
+    world.poll_now().await;
     assert_eq!(world.record().await.phase, before);
     assert!(world.history(EventKind::RenewalMoved).await.is_empty());
     // The order is free of the CA's limits inside the window, which is known all the same.
@@ -411,11 +411,11 @@ async fn a_certificate_that_must_go_makes_the_renewal_that_is_under_way_urgent()
     let now = world.service.now();
     world.suggest(now - HOUR, now - HOUR / 2, 6 * HOUR);
     let before = world.record().await.phase;
-    world.ask().await;
+    world.poll_now().await;
     let record = world.record().await;
     assert_eq!((record.lane(), record.phase), (Some(Lane::Urgent), before));
     assert_eq!(world.history(EventKind::RenewalMoved).await.len(), 1);
-    world.ask().await;
+    world.poll_now().await;
     assert_eq!(
         world.history(EventKind::RenewalMoved).await.len(),
         1,
