@@ -1,9 +1,8 @@
 //! The configuration of `dps`: one struct per section of `appsettings.json`.
 //!
-//! Reading is `dps-host`'s part: by the time a struct exists, every key was known and every value
-//! had the right form. Rules beyond a single value's type are checked here, for the role that is to
-//! start: ranges, required settings, combinations. All findings are collected in a [`Report`], each
-//! with its key and the remedy.
+//! `dps-host` reads the files and variables, and refuses unknown keys and values of the wrong form.
+//! This module checks ranges, required settings and combinations, for the role that starts. A
+//! [`Report`] collects all findings, each with its key and the remedy.
 
 mod cabinet_api;
 mod certificate_store;
@@ -49,34 +48,34 @@ pub use workers::{
 /// The lists of sections.
 const LISTS: &[ListOf] = &[("HAProxyAgent:Agents", &["BaseUrl", "Token", "TokenFile"])];
 
-/// Everything that `appsettings.json` can say.
+/// All sections of `appsettings.json`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Settings {
-    /// The agent beside this machine's HAProxy.
+    /// Section `Agent`: the agent beside this machine's HAProxy.
     pub agent: haproxy_domain_agent::Settings,
-    /// The reference Cabinet.
+    /// Section `Cabinet`: the reference Cabinet.
     pub cabinet: dps_cabinet::Settings,
-    /// Where the Cabinet is.
+    /// Section `CabinetApi`: the Cabinet that the service calls.
     pub cabinet_api: CabinetApi,
-    /// Where the edges' agents are.
+    /// Section `HAProxyAgent`: the agents of the edges.
     #[serde(rename = "HAProxyAgent")]
     pub haproxy_agent: HAProxyAgent,
-    /// Where certificates are kept.
+    /// Section `CertificateStore`: the database, and the keys that encrypt private keys.
     pub certificate_store: CertificateStore,
-    /// Who issues them.
+    /// Section `LetsEncrypt`: the CA.
     pub lets_encrypt: LetsEncrypt,
-    /// Who is asked about DNS.
+    /// Section `Dns`: the resolvers.
     pub dns: Dns,
-    /// How often and how much at once.
+    /// Section `Workers`: intervals and concurrency.
     pub workers: Workers,
     /// Section `Replica`: the name of this process.
     pub replica: Replica,
-    /// Where health and metrics are served.
+    /// Section `Http`: the address for health and metrics.
     pub http: Http,
     /// Section `Logging`.
     pub logging: Logging,
-    /// Where relative paths of data begin.
+    /// Folder in which relative paths of data begin; not a setting.
     #[serde(skip)]
     pub data: DataFolder,
 }
@@ -109,7 +108,7 @@ impl Settings {
         Ok(loaded)
     }
 
-    /// Lets relative paths of databases and key files begin in a folder.
+    /// Resolves relative paths of databases and key files.
     fn keep_data_in(&mut self, mut data: DataFolder) {
         let store = &mut self.certificate_store;
         for (key, connection) in [
@@ -123,12 +122,12 @@ impl Settings {
             ),
         ] {
             if let Some(path) = sqlite_file(connection) {
-                data.look_for(key, &path);
+                data.note_misplaced(key, &path);
             }
             *connection = connection.in_folder(&data.path);
         }
         if let Some(path) = &mut store.encryption_key_file {
-            data.look_for("CertificateStore:EncryptionKeyFile", path);
+            data.note_misplaced("CertificateStore:EncryptionKeyFile", path);
             *path = data.resolve(path);
         }
         self.data = data;
@@ -151,13 +150,13 @@ impl Settings {
         Ok(loaded.settings.http)
     }
 
-    /// The operator's settings as the application's policy.
+    /// Returns the settings as the application's policy.
     pub fn policy(&self) -> Policy {
         self.workers.policy(&self.haproxy_agent, self.names())
     }
 
-    /// Which names and targets are taken. Names of the platform's own are those in the registered
-    /// domains of its targets and of its edges' names.
+    /// Returns the rules for accepted hostnames and CNAME targets. The platform's own names are
+    /// those in the registered domains of its targets and of its edges' names.
     fn names(&self) -> NameRules {
         let section = &self.workers.domain_verification;
         let mut targets = section.allowed_targets.clone();
@@ -183,7 +182,7 @@ impl Settings {
         if matches!(role, Role::Run | Role::Standalone) {
             report
                 .errors
-                .extend(self.data.left_behind("CertificateStore").cloned());
+                .extend(self.data.misplaced("CertificateStore").cloned());
             self.certificate_store.check(&mut report);
             self.lets_encrypt.check(&mut report);
             self.dns.check(&mut report);
@@ -193,7 +192,7 @@ impl Settings {
         if matches!(role, Role::Cabinet | Role::Standalone) {
             report
                 .errors
-                .extend(self.data.left_behind("Cabinet").cloned());
+                .extend(self.data.misplaced("Cabinet").cloned());
         }
         match role {
             Role::Run => {
@@ -242,8 +241,7 @@ impl Settings {
         }
     }
 
-    /// Where targets may lie must be said, since any Cabinet may be called. The reference Cabinet
-    /// refuses targets by itself where it knows of none.
+    /// Requires a limit on CNAME targets, since the service may be connected to any Cabinet.
     fn check_targets(&self, report: &mut Report) {
         if self.names().targets.is_empty() {
             report.error(
@@ -256,8 +254,8 @@ impl Settings {
         }
     }
 
-    /// The sections with a stand-in for each token that is not set: a process that has all roles
-    /// draws its own.
+    /// Returns the sections with a stand-in for each token that is not set: a process that has all
+    /// roles generates its tokens.
     fn with_tokens(&self) -> (haproxy_domain_agent::Settings, dps_cabinet::Settings) {
         let (mut agent, mut cabinet) = (self.agent.clone(), self.cabinet.clone());
         for (token, file, stand_in) in [

@@ -161,8 +161,8 @@ fn api_token_file(data: &mut DataFolder) -> anyhow::Result<PathBuf> {
     let path = data.path.join(API_TOKEN_FILE);
     if !path.exists() {
         // Where earlier versions kept it: a second one would lock the platform's backend out.
-        data.look_for("Cabinet:ApiTokenFile", Path::new(API_TOKEN_FILE));
-        if let Some(finding) = data.left_behind("Cabinet").next() {
+        data.note_misplaced("Cabinet:ApiTokenFile", Path::new(API_TOKEN_FILE));
+        if let Some(finding) = data.misplaced("Cabinet").next() {
             anyhow::bail!("{finding}");
         }
         create_private_file(&path, random_token().expose().as_bytes())

@@ -1,4 +1,4 @@
-//! Section `CabinetApi`: where the Cabinet is.
+//! Section `CabinetApi`: the Cabinet that the service calls.
 
 use std::path::PathBuf;
 
@@ -13,15 +13,15 @@ use super::url_rules::{check_base_url, is_loopback};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct CabinetApi {
-    /// Where its API begins, such as `https://cabinet.platform.example`.
+    /// Base URL of the API, such as `https://cabinet.platform.example`. Required.
     pub base_url: Option<Url>,
-    /// The bearer token we show.
+    /// Bearer token of the service. Required, here or in `token_file`.
     pub token: Option<Secret>,
-    /// A file that holds the token.
+    /// File that holds the token.
     pub token_file: Option<PathBuf>,
-    /// Whether a Cabinet on another machine may be called by http.
+    /// Allows http to a Cabinet on another machine, for networks that encrypt by themselves.
     pub allow_unencrypted: bool,
-    /// For a whole call.
+    /// Timeout of one call, 1 s to 5 min.
     pub timeout: HumanDuration,
 }
 
@@ -38,7 +38,7 @@ impl Default for CabinetApi {
 }
 
 impl CabinetApi {
-    /// The token, by value or from its file.
+    /// Returns the token, from its value or its file.
     pub fn token(&self) -> Result<Option<Secret>, SecretError> {
         Secret::resolve(self.token.as_ref(), self.token_file.as_deref())
     }

@@ -1,4 +1,4 @@
-//! Section `CertificateStore`: where certificates and keys are kept.
+//! Section `CertificateStore`: the database, and the keys that encrypt private keys.
 
 use std::path::{Path, PathBuf};
 
@@ -13,43 +13,43 @@ use super::report::Report;
 
 const DAY: u64 = 24 * 3600;
 
-/// Where certificates, keys, orders and work records are kept.
+/// The database of records, orders, certificates and keys.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct CertificateStore {
-    /// The database.
+    /// Connection string: `sqlite://…`, `postgres://…` or `Host=…;Database=…`.
     pub connection_string: ConnectionString,
-    /// Whether a server on another machine may be reached without proof that it is the right one.
+    /// Allows a PostgreSQL server on another machine whose certificate is not verified.
     pub allow_unverified_tls: bool,
-    /// The key-encryption keys as `<id>:<base64 of 32 bytes>`, several separated by commas, the
-    /// current one first.
+    /// Key-encryption keys as `<id>:<base64 of 32 bytes>`, separated by commas, the current one
+    /// first. Without this and `encryption_key_file`, SQLite uses `dps.kek` beside the database.
     pub encryption_key: Option<Secret>,
-    /// A file of such lines, readable by its owner alone.
+    /// File of such lines, readable only by its owner.
     pub encryption_key_file: Option<PathBuf>,
-    /// Connections to PostgreSQL.
+    /// Largest number of connections to PostgreSQL, 1 to 1,000.
     pub max_connections: u32,
-    /// Lines kept of the history of each domain.
+    /// History lines kept for each domain, 10 to 10,000; the oldest are deleted.
     pub events_per_domain: u32,
-    /// How long the lines of a domain's history are kept.
+    /// Time for which history lines are kept, 1 h to 10 years.
     pub events_max_age: HumanDuration,
 }
 
-/// Where the key-encryption keys come from.
+/// Source of the key-encryption keys.
 #[derive(Debug, Clone)]
 pub enum KeySource {
-    /// From the settings.
+    /// The value in the settings.
     Value(Secret),
-    /// From this file, which must exist.
+    /// A file that must exist.
     File(PathBuf),
-    /// From this file, which is made with a new key on the first start.
+    /// A file that the first start creates with a new key.
     FileMadeOnFirstStart(PathBuf),
 }
 
 impl KeySource {
-    /// The keys.
+    /// Reads the keys.
     ///
     /// # Errors
-    /// When there is no usable key.
+    /// No key is usable.
     pub fn read(self) -> Result<KeyRing, KeyRingError> {
         match self {
             Self::Value(text) => KeyRing::parse(&text.into_inner()),
@@ -57,7 +57,7 @@ impl KeySource {
         }
     }
 
-    /// The setting that names it.
+    /// Returns the key of the setting that names the source.
     const fn key(&self) -> &'static str {
         match self {
             Self::Value(_) | Self::FileMadeOnFirstStart(_) => "CertificateStore:EncryptionKey",
@@ -81,10 +81,10 @@ impl Default for CertificateStore {
 }
 
 impl CertificateStore {
-    /// The database, if it may be used as it is set.
+    /// Returns the database of the connection string, if its settings are safe.
     ///
     /// # Errors
-    /// The sentence about `CertificateStore:ConnectionString`, without any password.
+    /// The problem with `CertificateStore:ConnectionString`, without any password.
     pub fn database(&self) -> Result<Target, String> {
         let target = self
             .connection_string
@@ -98,11 +98,11 @@ impl CertificateStore {
         Ok(target)
     }
 
-    /// Where the key-encryption keys come from: the value, the file, or for a SQLite file without
-    /// either, `dps.kek` beside it.
+    /// Returns the source of the key-encryption keys: the value, the file, or for a SQLite file
+    /// without either, `dps.kek` beside it.
     ///
     /// # Errors
-    /// The sentence about `CertificateStore:EncryptionKey`, when nothing can be chosen.
+    /// The problem with `CertificateStore:EncryptionKey`, if there is no source or are two.
     pub fn key_source(&self) -> Result<KeySource, &'static str> {
         match (&self.encryption_key, &self.encryption_key_file) {
             (Some(_), Some(_)) => {

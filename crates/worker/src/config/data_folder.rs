@@ -1,21 +1,21 @@
-//! Where the relative paths of databases and key files begin.
+//! The folder in which relative paths of databases and key files begin.
 
 use std::path::{Path, PathBuf};
 
 use super::report::Finding;
 
-/// The folder that holds what this process keeps, when the settings name it by relative paths.
+/// The folder for data that the settings name by relative paths.
 #[derive(Debug, Clone, Default)]
 pub struct DataFolder {
     /// The folder; empty for the working directory.
     pub path: PathBuf,
-    /// Files that lie in the working directory and are missing here.
-    left_behind: Vec<Finding>,
+    /// Files that are in the working directory instead of the folder.
+    misplaced: Vec<Finding>,
 }
 
 impl DataFolder {
-    /// The folder of the configuration file. `/etc` is not for data, so what is configured in
-    /// `/etc/dps` lies in `/var/lib/dps`.
+    /// Returns the folder of the configuration file. `/etc` is not for data, so `/etc/dps` becomes
+    /// `/var/lib/dps`.
     pub(super) fn of(config: Option<&Path>, working_directory: &Path) -> Self {
         let folder = config.and_then(Path::parent).unwrap_or(Path::new(""));
         let path = match working_directory.join(folder).strip_prefix("/etc") {
@@ -25,17 +25,17 @@ impl DataFolder {
         };
         Self {
             path,
-            left_behind: Vec::new(),
+            misplaced: Vec::new(),
         }
     }
 
-    /// The path, which begins here if it is relative.
+    /// Resolves a relative path in the folder.
     pub(super) fn resolve(&self, path: &Path) -> PathBuf {
         self.path.join(path)
     }
 
-    /// Notes a file that earlier versions kept in the working directory, where it still lies.
-    pub(crate) fn look_for(&mut self, key: &str, written: &Path) {
+    /// Notes a file that is still in the working directory, as with earlier versions.
+    pub(crate) fn note_misplaced(&mut self, key: &str, written: &Path) {
         let here = self.resolve(written);
         if written.is_absolute() || here.exists() || !written.exists() {
             return;
@@ -47,16 +47,16 @@ impl DataFolder {
             here.display(),
             self.path.display(),
         );
-        self.left_behind.push(Finding {
+        self.misplaced.push(Finding {
             key: key.to_owned(),
             what,
         });
     }
 
-    /// The files that were left behind, of the settings whose keys begin so.
-    pub fn left_behind<'a>(&'a self, section: &'a str) -> impl Iterator<Item = &'a Finding> {
+    /// Returns the misplaced files of one section.
+    pub fn misplaced<'a>(&'a self, section: &'a str) -> impl Iterator<Item = &'a Finding> {
         let of_section = move |finding: &&Finding| finding.key.split(':').next() == Some(section);
-        self.left_behind.iter().filter(of_section)
+        self.misplaced.iter().filter(of_section)
     }
 }
 
@@ -96,22 +96,22 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut data = DataFolder {
             path: folder.path().to_path_buf(),
-            left_behind: Vec::new(),
+            misplaced: Vec::new(),
         };
         // Of this crate: a file that lies in the working directory of its tests.
         let written = Path::new("Cargo.toml");
-        data.look_for("CertificateStore:ConnectionString", written);
-        data.look_for("Cabinet:ConnectionString", Path::new("missing.db"));
-        let found: Vec<_> = data.left_behind("CertificateStore").collect();
+        data.note_misplaced("CertificateStore:ConnectionString", written);
+        data.note_misplaced("Cabinet:ConnectionString", Path::new("missing.db"));
+        let found: Vec<_> = data.misplaced("CertificateStore").collect();
         assert_eq!(found.len(), 1);
         assert!(found[0].what.contains("absolute path"), "{found:?}");
-        assert_eq!(data.left_behind("Cabinet").count(), 0);
+        assert_eq!(data.misplaced("Cabinet").count(), 0);
         std::fs::write(folder.path().join(written), "").unwrap();
         let mut moved = DataFolder {
-            left_behind: Vec::new(),
+            misplaced: Vec::new(),
             ..data
         };
-        moved.look_for("CertificateStore:ConnectionString", written);
-        assert_eq!(moved.left_behind("CertificateStore").count(), 0);
+        moved.note_misplaced("CertificateStore:ConnectionString", written);
+        assert_eq!(moved.misplaced("CertificateStore").count(), 0);
     }
 }

@@ -8,23 +8,23 @@ use serde::{Deserialize, Serialize};
 use super::dns::ResolverAddress;
 use super::report::Report;
 
-/// The agents behind one name, in addition to those that are listed.
+/// Agents that are found by DNS, in addition to those that are listed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Discovery {
-    /// The name; without it, nothing is looked for.
+    /// Name to look up, such as `_haproxy-agent._tcp.edges.internal`; `None` disables discovery.
     pub name: Option<String>,
-    /// Under which of its records the agents are.
+    /// Kind of records that name the agents.
     pub records: Records,
-    /// How agents are called.
+    /// Scheme of the agents' URLs.
     pub scheme: Scheme,
-    /// The agents' port, where addresses are looked for.
+    /// Port of the agents for [`Records::A`].
     pub port: u16,
-    /// Who is asked; without it, the first name server of this machine.
+    /// Name server; `None` is the first name server of this machine.
     pub resolver: Option<ResolverAddress>,
-    /// The time between two looks.
+    /// Time between two lookups.
     pub interval: HumanDuration,
-    /// Domain names below which agents need no approval by `dps edges approve`.
+    /// Domain names. An agent at or below one of them needs no approval.
     pub allowed_suffixes: Vec<String>,
 }
 
@@ -39,7 +39,7 @@ pub enum Records {
     A,
 }
 
-/// How agents are called.
+/// Scheme of the agents' URLs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scheme {
@@ -64,7 +64,7 @@ impl Default for Discovery {
 }
 
 impl Discovery {
-    /// The same in the adapter's words; `None` if nothing is to be looked for.
+    /// Returns the settings of the adapter; `None` if discovery is disabled.
     pub fn settings(&self) -> Option<DirectorySettings> {
         let scheme = match self.scheme {
             Scheme::Https => "https",
@@ -86,8 +86,7 @@ impl Discovery {
         })
     }
 
-    /// `has_tls` tells whether the agents' certificates must come from the authority of
-    /// `HAProxyAgent:Tls`.
+    /// Adds the findings. `has_tls` is true if `HAProxyAgent:Tls` is set.
     pub(super) fn check(&self, has_tls: bool, report: &mut Report) {
         let Some(name) = &self.name else { return };
         if !is_dns_name(&bare(name)) {

@@ -1,4 +1,4 @@
-//! Section `Dns`: who is asked.
+//! Section `Dns`: the resolvers.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -9,16 +9,16 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::report::Report;
 
-/// The recursive resolvers. A name counts as pointing to us when all of them say so.
+/// Recursive resolvers. All of them must see that a name points to us.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Dns {
-    /// Each with or without port.
+    /// Resolvers as `ip` or `ip:port`, 1 to 16; port 53 unless given.
     pub resolvers: Vec<ResolverAddress>,
-    /// For one question to one resolver.
+    /// Timeout of one query to one resolver, 1 s to 30 s.
     pub timeout: HumanDuration,
-    /// Whether questions mix upper and lower case and answers must repeat the mix, against forged
-    /// answers. Resolvers that answer in lower case are asked over TCP.
+    /// Mixes upper and lower case in queries and requires the same in answers, against forged
+    /// answers. Resolvers that answer in lower case are queried over TCP.
     pub randomize_case: bool,
 }
 

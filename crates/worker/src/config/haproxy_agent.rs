@@ -1,4 +1,4 @@
-//! Section `HAProxyAgent`: where the edges' agents are.
+//! Section `HAProxyAgent`: the agents of the edges.
 
 use std::path::PathBuf;
 
@@ -13,32 +13,32 @@ use super::discovery::Discovery;
 use super::report::Report;
 use super::url_rules::{check_base_url, is_loopback};
 
-/// The agents, one beside each HAProxy. All show the same certificates, and we prove ourselves to
-/// all in the same way.
+/// The agents, one beside each HAProxy. All receive the same certificates.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct HAProxyAgent {
-    /// The agent, if there is one.
+    /// Base URL of the agent, if there is one.
     pub base_url: Option<Url>,
-    /// The agents, if there are several.
+    /// Base URLs of the agents, if there are several.
     pub base_urls: Vec<Url>,
-    /// Agents with a bearer token of their own.
+    /// Agents with their own bearer tokens; they need not be in `base_urls`.
     pub agents: Vec<OneAgent>,
-    /// The bearer token that is shown to agents without one of their own.
+    /// Bearer token for agents without their own. Not needed with `tls`.
     pub token: Option<Secret>,
-    /// A file that holds the token.
+    /// File that holds the token.
     pub token_file: Option<PathBuf>,
-    /// Whether several agents on other machines may be shown the same token.
+    /// Allows the same token for several agents on other machines, and for those found by DNS.
     pub shared_token: bool,
-    /// Certificate, key and authority for agents that are called by https.
+    /// Mutual TLS; without it, https trusts the system's authorities.
     pub tls: Tls,
-    /// Whether agents on other machines may be called by http.
+    /// Allows http to agents on other machines, for networks that encrypt by themselves.
     pub allow_unencrypted: bool,
-    /// How long an edge that does not do what it is asked is waited for.
+    /// Time from the first failure of an edge until steps leave it out, 1 s to 24 h.
     pub unreachable_grace: HumanDuration,
     /// Agents that are found by DNS.
     pub discovery: Discovery,
-    /// For a whole call; applying a certificate includes the handshake that proves it.
+    /// Timeout of one call, 1 s to 5 min. Applying a certificate includes the handshake that proves
+    /// it.
     pub timeout: HumanDuration,
 }
 
@@ -46,12 +46,12 @@ pub struct HAProxyAgent {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct OneAgent {
-    /// Where it is.
+    /// Base URL of the agent.
     pub base_url: Url,
-    /// The bearer token that is shown to it alone.
+    /// Bearer token for this agent alone.
     #[serde(default)]
     pub token: Option<Secret>,
-    /// A file that holds the token.
+    /// File that holds the token.
     #[serde(default)]
     pub token_file: Option<PathBuf>,
 }
@@ -62,25 +62,25 @@ impl OneAgent {
     }
 }
 
-/// The bearer tokens that agents are shown. A token stolen from one agent must not command another.
+/// Bearer tokens for the agents. A token stolen from one agent must not control another.
 #[derive(Debug, Clone, Default)]
 pub struct AgentTokens {
     own: Vec<(Url, Secret)>,
     shared: Option<Secret>,
-    found_are_shown_it: bool,
+    is_sent_to_found: bool,
 }
 
 impl AgentTokens {
-    /// One token for every agent of the configuration.
+    /// Returns one token for every agent of the configuration.
     pub const fn shared(token: Option<Secret>) -> Self {
         Self {
             own: Vec::new(),
             shared: token,
-            found_are_shown_it: false,
+            is_sent_to_found: false,
         }
     }
 
-    /// The token that is shown to an agent of the configuration.
+    /// Returns the token for an agent of the configuration.
     pub fn of_configured(&self, url: &Url) -> Option<Secret> {
         let own = self.own.iter().find(|(of, _)| of == url);
         own.map(|(_, token)| token)
@@ -88,32 +88,32 @@ impl AgentTokens {
             .cloned()
     }
 
-    /// The token that is shown to an agent that was found by DNS.
+    /// Returns the token for an agent that was found by DNS.
     pub fn of_found(&self, url: &Url) -> Option<Secret> {
-        let shared = self.shared.as_ref().filter(|_| self.found_are_shown_it);
+        let shared = self.shared.as_ref().filter(|_| self.is_sent_to_found);
         let own = self.own.iter().find(|(of, _)| of == url);
         own.map(|(_, token)| token).or(shared).cloned()
     }
 }
 
-/// Section `HAProxyAgent:Tls`: mutual TLS. Without the three files, https goes by the authorities
-/// of the system and the token alone.
+/// Section `HAProxyAgent:Tls`: mutual TLS, by all three files or none. Without them, https trusts
+/// the system's authorities, and agents check the token alone.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 #[expect(clippy::struct_field_names, reason = "the names of the settings")]
 pub struct Tls {
-    /// The service's certificate in PEM.
+    /// PEM file of the service's certificate, leaf first.
     pub certificate_file: Option<PathBuf>,
-    /// Its private key in PEM.
+    /// PEM file of its private key.
     pub key_file: Option<PathBuf>,
-    /// The authority that the agents' certificates must come from, in PEM.
+    /// PEM file of the authority that issues the agents' certificates.
     pub ca_file: Option<PathBuf>,
 }
 
 impl Tls {
     const FILES: [&str; 3] = ["CertificateFile", "KeyFile", "CaFile"];
 
-    /// The three files, or none; else the names of the settings that are missing.
+    /// Returns the three files, or none; else the names of the missing settings.
     fn files(&self) -> Result<Option<TlsFiles>, Vec<&'static str>> {
         TlsFiles::all_or_none(
             self.certificate_file.as_ref(),
@@ -143,7 +143,7 @@ impl Default for HAProxyAgent {
 }
 
 impl HAProxyAgent {
-    /// Every agent once: `BaseUrl`, `BaseUrls` and `Agents` together.
+    /// Returns the URLs of `BaseUrl`, `BaseUrls` and `Agents`, each once.
     pub fn urls(&self) -> Vec<&Url> {
         let mut urls: Vec<&Url> = Vec::new();
         let with_token = self.agents.iter().map(|agent| &agent.base_url);
@@ -160,12 +160,12 @@ impl HAProxyAgent {
         urls
     }
 
-    /// The token, by value or from its file.
+    /// Returns the token, from its value or its file.
     pub fn token(&self) -> Result<Option<Secret>, SecretError> {
         Secret::resolve(self.token.as_ref(), self.token_file.as_deref())
     }
 
-    /// The tokens of all agents.
+    /// Returns the tokens of all agents.
     pub fn tokens(&self) -> Result<AgentTokens, SecretError> {
         let mut own = Vec::new();
         for agent in &self.agents {
@@ -176,11 +176,11 @@ impl HAProxyAgent {
         Ok(AgentTokens {
             own,
             shared: self.token()?,
-            found_are_shown_it: self.shared_token,
+            is_sent_to_found: self.shared_token,
         })
     }
 
-    /// Certificate, key and authority for TLS, read from their files; `None` if none are set.
+    /// Reads certificate, key and authority from their files; `None` if none are set.
     pub fn client_tls(&self) -> anyhow::Result<Option<ClientTls>> {
         let files = self.tls.files().map_err(|missing| {
             anyhow::anyhow!(
@@ -234,8 +234,8 @@ impl HAProxyAgent {
             .check(matches!(self.tls.files(), Ok(Some(_))), report);
     }
 
-    /// Agents on other machines that are shown the same token could command each other with it.
-    /// Mutual TLS asks for more than a token.
+    /// Refuses one token for several agents on other machines without mutual TLS: with it, one
+    /// agent could control another.
     fn check_shared_tokens(&self, report: &mut Report) {
         let (false, Ok(None), Ok(tokens)) = (self.shared_token, self.tls.files(), self.tokens())
         else {
@@ -260,8 +260,7 @@ impl HAProxyAgent {
         }
     }
 
-    /// Plain HTTP to another machine is an error here and not a warning, because private keys
-    /// travel.
+    /// Refuses http to another machine, since private keys are sent.
     fn check_url(&self, report: &mut Report, key: &str, url: &Url) {
         if url.scheme() == "http" && !is_loopback(url) && !self.allow_unencrypted {
             return report.error(
@@ -300,7 +299,7 @@ impl HAProxyAgent {
             }
             Ok(None) => {}
         }
-        // A certificate is proof enough; a token that is given must be usable all the same.
+        // With mutual TLS, a token is optional; one that is set must be usable.
         let token = self.token();
         let has_own = |url: &Url| self.agents.iter().any(|agent| agent.base_url == *url);
         let all_have_their_own = !self.agents.is_empty() && self.urls().into_iter().all(has_own);

@@ -1,4 +1,4 @@
-//! Section `Http`: where health and metrics are served. The container image sets it to all
+//! Section `Http`: the address for health and metrics. The container image sets it to all
 //! addresses.
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Http {
-    /// Address and port. Port 0 takes a free one.
+    /// Address and port; port 0 chooses a free one.
     pub listen: SocketAddr,
 }
 

@@ -1,4 +1,4 @@
-//! Section `LetsEncrypt`: who issues the certificates.
+//! Section `LetsEncrypt`: the CA.
 
 use std::path::{Path, PathBuf};
 
@@ -16,28 +16,27 @@ const STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
 /// Let's Encrypt's production directory.
 const PRODUCTION: &str = "https://acme-v02.api.letsencrypt.org/directory";
 
-/// The certificate authority (RFC 8555), Let's Encrypt or any other.
+/// The certificate authority: Let's Encrypt or any other that speaks ACME (RFC 8555).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct LetsEncrypt {
-    /// The directory (RFC 8555 §7.1.1).
+    /// Directory URL (RFC 8555 §7.1.1); Let's Encrypt's staging by default.
     pub directory_url: Url,
-    /// PEM file of roots to trust instead of the system's, for a directory with a private
-    /// certificate.
+    /// PEM file of roots that replace the system's for connections to the CA, for a private CA.
     pub ca_certificate_file: Option<PathBuf>,
-    /// PEM file of the roots that issued certificates must lead to, instead of
-    /// `ca_certificate_file` or the system's.
+    /// PEM file of the roots to which issued certificates must lead. `None` is
+    /// `ca_certificate_file`, or else the system's roots.
     pub roots_file: Option<PathBuf>,
-    /// Hosts besides the directory's that the CA may name for its resources, as `host` or
-    /// `host:port`.
+    /// Further hosts of the CA besides the directory's, as `host` or `host:port`. Other hosts are
+    /// never called.
     pub allowed_hosts: Vec<String>,
-    /// Whether live certificates of another directory are to be replaced by this one's.
+    /// Allows this directory to replace live certificates of another; needed for one start.
     pub accept_directory_change: bool,
-    /// Whether the operator has read the CA's terms of service and agrees.
+    /// The operator's agreement to the CA's terms of service; must be true.
     pub terms_of_service_agreed: bool,
-    /// How we call ourselves to the CA, instead of `DomainProvisioningService/<version>`.
+    /// User agent for the CA, printable ASCII; `None` is `DomainProvisioningService/<version>`.
     pub user_agent: Option<String>,
-    /// The CA's limits where they differ from what it publishes.
+    /// Limits of the CA that differ from the published ones.
     pub limits: Limits,
 }
 
@@ -57,24 +56,24 @@ impl Default for LetsEncrypt {
 }
 
 impl LetsEncrypt {
-    /// The limits of the CA: those that it publishes with what is set here.
+    /// Returns the published limits of the CA, overridden by these settings.
     pub fn effective_limits(&self) -> CaLimits {
         self.limits.effective(self.directory_url.as_str())
     }
 
-    /// The same in the form of the section `LetsEncrypt:Limits`, with what is not set filled in.
+    /// Returns the effective limits in the form of the section `LetsEncrypt:Limits`.
     pub fn effective_limits_shown(&self) -> serde_json::Value {
         limits::shown(&self.effective_limits())
     }
 
-    /// The file of the roots that issued certificates must lead to; `None` for those of the system.
+    /// Returns the file of the roots for issued certificates; `None` for the system's.
     pub fn issuing_roots_file(&self) -> Option<&Path> {
         self.roots_file
             .as_deref()
             .or(self.ca_certificate_file.as_deref())
     }
 
-    /// Whether the directory is Let's Encrypt's staging, whose roots are in no trust store.
+    /// True for Let's Encrypt's staging, whose roots are in no trust store.
     pub fn is_staging(&self) -> bool {
         self.directory_url.as_str() == STAGING
     }
@@ -142,7 +141,7 @@ impl LetsEncrypt {
     }
 }
 
-/// Whether a text is a host, alone or with a port, and nothing else.
+/// True if a text is a host, alone or with a port.
 fn is_host(text: &str) -> bool {
     // A URL may have these in its host, but no host has.
     let is_pattern = text.contains(|character: char| "*,;!$&'()+=~".contains(character));

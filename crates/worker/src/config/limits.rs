@@ -1,4 +1,4 @@
-//! Section `LetsEncrypt:Limits`: the CA's limits where they differ from what is published.
+//! Section `LetsEncrypt:Limits`: limits of the CA that differ from the published ones.
 
 use dps_domain::limits::{CaLimits, Endpoint, Limit, LimitKind};
 use dps_host::HumanDuration;
@@ -6,26 +6,27 @@ use serde::{Deserialize, Serialize};
 
 use super::report::Report;
 
-/// The value that lifts a limit.
+/// Value for no limit.
 const LIFTED: &str = "none";
-/// Longer periods are a slip: no CA counts over more.
+/// Longest period; a longer one is a mistake.
 const LONGEST_PERIOD: std::time::Duration = std::time::Duration::from_secs(366 * 24 * 60 * 60);
 
-/// The limits by name; what is not set is as the CA publishes it.
+/// Limits by name, such as `300 per 3h`; `None` is the published limit.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Limits {
     /// Orders of the account.
     pub new_orders: Option<String>,
-    /// New certificates of a registered domain.
+    /// New certificates of one registered domain.
     pub registered_domain: Option<String>,
     /// Certificates for exactly the same name.
     pub exact_set: Option<String>,
-    /// Failed validations of a name.
+    /// Failed validations of one name.
     pub failed_validations: Option<String>,
-    /// Failed validations of a name in a row.
+    /// Consecutive failed validations of one name, after which the CA pauses it.
     pub consecutive_failures: Option<String>,
-    /// Undecided and failed orders of one tenant for names without a certificate.
+    /// Orders of one tenant for names without a certificate, under way or failed. A limit of ours;
+    /// `None` is a quarter of `new_orders`.
     pub unproven_orders: Option<String>,
     /// Accounts registered from our address.
     pub new_accounts: Option<String>,
@@ -33,11 +34,11 @@ pub struct Limits {
     pub directory_requests: Option<String>,
     /// Requests for nonces.
     pub new_nonce_requests: Option<String>,
-    /// Requests to register.
+    /// Requests for accounts.
     pub new_account_requests: Option<String>,
     /// Requests for orders.
     pub new_order_requests: Option<String>,
-    /// Requests to revoke.
+    /// Requests for revocations.
     pub revoke_cert_requests: Option<String>,
     /// Requests for renewal information.
     pub renewal_info_requests: Option<String>,
@@ -45,7 +46,7 @@ pub struct Limits {
     pub other_requests: Option<String>,
 }
 
-/// The limits in the form in which they are configured.
+/// Returns the limits in the form of the section.
 pub(super) fn shown(limits: &CaLimits) -> serde_json::Value {
     let one = |kind: LimitKind| (kind.as_str().to_owned(), written(&limits.get(kind)).into());
     LimitKind::ALL
@@ -66,7 +67,7 @@ fn written(limit: &Limit) -> String {
     format!("{per}, burst {}", limit.burst)
 }
 
-/// `300 per 3h`, `1 per 1d, burst 1152`, or `none`.
+/// Parses `300 per 3h`, `1 per 1d, burst 1152`, or `none`.
 fn read(text: &str) -> Result<Limit, String> {
     if text.trim().eq_ignore_ascii_case(LIFTED) {
         return Ok(Limit::NONE);

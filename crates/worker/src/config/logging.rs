@@ -1,4 +1,4 @@
-//! Section `Logging`: what is logged.
+//! Section `Logging`: level and format of the log.
 
 use dps_host::telemetry::{self, Format};
 use serde::{Deserialize, Serialize};
@@ -9,9 +9,9 @@ use super::report::Report;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Logging {
-    /// A level or directives; the environment variable `RUST_LOG` wins.
+    /// A level or directives; the environment variable `RUST_LOG` overrides it.
     pub level: String,
-    /// How lines look.
+    /// Format of the lines.
     pub format: Format,
 }
 

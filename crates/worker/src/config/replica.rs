@@ -1,4 +1,4 @@
-//! Section `Replica`: what this process calls itself.
+//! Section `Replica`: the name of this process.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,20 +11,20 @@ const MAX_BYTES: usize = 63;
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Replica {
-    /// Its name in the domains' histories. Without it, the machine's name and a random suffix that
-    /// is drawn at every start.
+    /// Name in the domains' histories, 1 to 63 printable ASCII characters. `None` is the machine's
+    /// name with a random suffix of this start.
     pub name: Option<String>,
 }
 
 impl Replica {
-    /// The name of this process; `random` makes it its own when none is configured.
+    /// Returns the name of this process; `random` is the suffix if none is configured.
     pub fn name(&self, random: &str) -> String {
         self.name
             .clone()
             .unwrap_or_else(|| format!("{}-{random}", machine()))
     }
 
-    /// The name of an operator's command in the history.
+    /// Returns the name of an operator's command in the history.
     pub fn operator() -> String {
         format!("operator@{}", machine())
     }

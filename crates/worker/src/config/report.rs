@@ -7,10 +7,10 @@ use std::ops::RangeInclusive;
 use dps_domain::with_causes;
 use dps_host::{HumanDuration, Secret, TOKEN_RULE};
 
-/// One thing to know about a key.
+/// An error or a warning about a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// The full key, such as `Dns:Timeout`, or the section where the sentence names the key.
+    /// Full key, such as `Dns:Timeout`; the section, if the sentence names the key.
     pub key: String,
     /// Problem and remedy.
     pub what: String,
@@ -30,22 +30,22 @@ impl fmt::Display for Finding {
 pub struct Report {
     /// Findings that keep the process from starting.
     pub errors: Vec<Finding>,
-    /// Findings that do not.
+    /// Findings that do not keep it from starting.
     pub warnings: Vec<Finding>,
 }
 
 impl Report {
-    /// The settings cannot be used.
+    /// Adds a finding that keeps the process from starting.
     pub fn error(&mut self, key: &str, what: impl Into<String>) {
         self.errors.push(finding(key, what.into()));
     }
 
-    /// The settings can be used, but perhaps not as meant.
+    /// Adds a finding about settings that may not do what was intended.
     pub fn warning(&mut self, key: &str, what: impl Into<String>) {
         self.warnings.push(finding(key, what.into()));
     }
 
-    /// A duration must lie within bounds.
+    /// Requires a duration within bounds.
     pub fn duration(
         &mut self,
         key: &str,
@@ -57,7 +57,7 @@ impl Report {
         }
     }
 
-    /// A count must lie within bounds.
+    /// Requires a number within bounds.
     pub fn count(&mut self, key: &str, value: u32, bounds: RangeInclusive<u32>) {
         if !bounds.contains(&value) {
             let (least, most) = bounds.into_inner();
@@ -68,7 +68,7 @@ impl Report {
         }
     }
 
-    /// A secret `X` must be given by value or by `XFile`, and be usable as a bearer token.
+    /// Requires a secret `X`, set by value or by `XFile`, that is usable as a bearer token.
     pub fn token<E: Error>(&mut self, key: &str, resolved: &Result<Option<Secret>, E>) {
         match resolved {
             Ok(Some(token)) if token.is_usable_token() => {}

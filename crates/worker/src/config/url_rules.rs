@@ -4,8 +4,8 @@ use url::{Host, Url};
 
 use super::report::Report;
 
-/// A base URL for calls that carry a bearer token: http or https, nothing but host, port and path.
-/// Plain HTTP to another machine gives a warning.
+/// Checks a base URL of calls with a bearer token: http or https with host, port and path only.
+/// Warns about http to another machine.
 pub(super) fn check_base_url(report: &mut Report, key: &str, url: &Url) {
     if has_credentials(url) {
         return report.error(

@@ -1,4 +1,4 @@
-//! Section `Workers`: how often, how much at once, how long.
+//! Section `Workers`: intervals, concurrency and the lease.
 
 mod edge_address;
 mod edge_reconcile;
@@ -20,8 +20,7 @@ pub use shares::Shares;
 use super::haproxy_agent::HAProxyAgent;
 use super::report::Report;
 
-/// The workers. Work that is due begins at once; an interval is the first delay before it is tried
-/// again.
+/// The workers. Due work begins at once. An interval is the first delay after a step that failed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Workers {
@@ -37,13 +36,13 @@ pub struct Workers {
     pub recheck: Recheck,
     /// `RemovalWorker`.
     pub removal: Removal,
-    /// How work at the CA is shared out.
+    /// Guaranteed shares of the permits for work at the CA.
     pub shares: Shares,
-    /// The polling of the Cabinet.
+    /// The intake of domains from the Cabinet.
     pub intake: Intake,
     /// `EdgeReconcileWorker`.
     pub edge_reconcile: EdgeReconcile,
-    /// How long a record is leased for one step; after a crash it rests that long.
+    /// Lease of a record for one step, 30 s to 1 h. After a crash, the record waits as long.
     pub lease_duration: HumanDuration,
 }
 
@@ -65,7 +64,7 @@ impl Default for Workers {
 }
 
 impl Workers {
-    /// The same in the application's words, with what the section about the agents says.
+    /// Returns the policy of the application, with the settings of the agents.
     pub(super) fn policy(&self, agents: &HAProxyAgent, names: NameRules) -> Policy {
         let lane =
             |interval: HumanDuration, max_backoff: HumanDuration, concurrency: u32| LanePolicy {
@@ -108,19 +107,18 @@ impl Workers {
             give_up_after: dns.give_up_after.get(),
             release_after: self.recheck.release_after.get(),
             edge_addresses: dns.edge_addresses.iter().map(|address| address.0).collect(),
-            poll_interval: self.shortest_pass(defaults.poll_interval),
+            poll_interval: self.poll_interval(defaults.poll_interval),
             unreachable_grace: agents.unreachable_grace.get(),
             fleet: self.edge_reconcile.policy(agents.discovery.interval),
             lease: self.lease_duration.get(),
-            // Nobody sets these.
+            // Not configurable.
             skew_allowance: defaults.skew_allowance,
             ca_timeout: defaults.ca_timeout,
         }
     }
 
-    /// The shortest of the first delays and `longest`: whoever sets seconds there does not want to
-    /// wait for a poll.
-    fn shortest_pass(&self, longest: Duration) -> Duration {
+    /// Returns the poll interval: the shortest first delay, at most `longest`.
+    fn poll_interval(&self, longest: Duration) -> Duration {
         let passes = [
             self.domain_verification.interval,
             self.http_probe.interval,
@@ -147,8 +145,8 @@ impl Workers {
             .concurrency
             .saturating_add(self.renewal.concurrency);
         self.shares.check(permits, report);
-        // A step must have time for the CA's timeout and for an edge; what a lease cuts short is
-        // done again.
+        // A step needs time for the timeouts of the CA and of an edge; a step that its lease cuts
+        // short is repeated.
         let bounds = HumanDuration::from_secs(30)..=HumanDuration::from_secs(3600);
         report.duration("Workers:LeaseDuration", self.lease_duration, bounds);
     }

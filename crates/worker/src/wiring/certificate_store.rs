@@ -43,7 +43,7 @@ pub async fn close_store(store: &Store) {
 
 async fn connect(settings: &Settings, create: bool) -> anyhow::Result<Store> {
     let section = &settings.certificate_store;
-    if let Some(finding) = settings.data.left_behind("CertificateStore").next() {
+    if let Some(finding) = settings.data.misplaced("CertificateStore").next() {
         anyhow::bail!("{finding}");
     }
     if let Err(what) = section.database() {

@@ -1,4 +1,4 @@
-//! Addresses of our edges.
+//! Addresses of the edges.
 
 use std::fmt;
 use std::net::IpAddr;

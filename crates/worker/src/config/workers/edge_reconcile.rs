@@ -1,4 +1,4 @@
-//! How the edges are kept as they should be.
+//! Section `Workers:EdgeReconcile`: comparisons of the edges with the store.
 
 use std::time::Duration;
 
@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 
 use super::super::report::Report;
 
-/// Compares edges with what they should hold, every 6 hours by default and whenever one is new or
-/// returns, and sends what they lack.
+/// Compares each edge with the desired certificates and deploys those that it lacks. An edge that
+/// is new or returns is compared at once.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct EdgeReconcile {
-    /// The time between two comparisons of an edge.
+    /// Time between two comparisons of an edge, 1 s to 30 days.
     pub interval: HumanDuration,
-    /// The time between two looks at how each edge is.
+    /// Time between two health checks of each edge, 100 ms to 5 min.
     pub check_interval: HumanDuration,
-    /// Certificates that an edge which lacks some is sent in a second.
+    /// Missing certificates sent to an edge per second, 1 to 10,000.
     pub certificates_per_second: u32,
 }
 

@@ -14,120 +14,122 @@ use super::super::report::Report;
 use super::EdgeAddress;
 
 const DAY: u64 = 24 * 3600;
-/// Each of them is looked at for every address that is probed.
+/// Bound of `ForbiddenNetworks`: each is compared with every address that is probed.
 const MAX_FORBIDDEN_NETWORKS: usize = 1_000;
 
-/// Checks DNS; again after 30 seconds at first, by default.
+/// Checks whether the DNS of new domains points to us.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct DomainVerification {
-    /// The first delay of the back-off.
+    /// First delay after a failure, 100 ms to 1 day; it doubles up to `max_backoff`.
     pub interval: HumanDuration,
-    /// The longest delay between two checks of one domain.
+    /// Longest delay between two checks of a domain, from `interval` to 7 days.
     pub max_backoff: HumanDuration,
-    /// How long a customer is waited for before the domain fails.
+    /// Time for the customer to set DNS before the domain becomes `Failed`, 1 s to 1 year.
     pub give_up_after: HumanDuration,
-    /// Domains checked at once.
+    /// Number of concurrent checks, 1 to 1,024.
     pub concurrency: u32,
-    /// Addresses of the edges, which names without CNAME (such as apex names) must have.
+    /// Addresses of the edges. Names that cannot have a CNAME (apex names) must point to one.
     pub edge_addresses: Vec<EdgeAddress>,
-    /// Names under which a domain's CNAME target must lie. Without any, that of
-    /// `Cabinet:CnameTarget`; `dps run` needs one of the two.
+    /// Suffixes of allowed CNAME targets. If empty, the suffix of `Cabinet:CnameTarget` applies;
+    /// `dps run` needs one of the two.
     pub allowed_targets: Vec<NameSuffix>,
-    /// Names that no domain may have, each with all names below it.
+    /// Blocked names, each with all names below it.
     pub blocked_names: Vec<NameSuffix>,
-    /// Whether a domain may have a name of the platform's own.
+    /// Allows domains in the registered domains of the targets and of the edges.
     pub allow_platform_names: bool,
 }
 
-/// Fetches a random token through the domain's own path; again after 30 seconds at first, by
-/// default.
+/// Fetches a probe token at each address of the domain, as the CA will.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct HttpProbe {
-    /// The first delay of the back-off.
+    /// First delay after a failure, 100 ms to 1 day; it doubles up to `max_backoff`.
     pub interval: HumanDuration,
-    /// The longest delay between two probes of one domain.
+    /// Longest delay between two probes of a domain, from `interval` to 7 days.
     pub max_backoff: HumanDuration,
-    /// The port; a CA uses 80 (RFC 8555 §8.3).
+    /// Port of the probe. A public CA connects only to port 80 (RFC 8555 §8.3).
     pub port: u16,
-    /// For the whole exchange with one address.
+    /// Timeout of the exchange with one address, 1 s to 30 s.
     pub timeout: HumanDuration,
-    /// Whether private and loopback addresses may be connected to. Only for a lab or an intranet.
+    /// Allows connections to private and loopback addresses, for a lab or an intranet.
     pub allow_private_addresses: bool,
-    /// More networks that are never connected to, such as the operator's own public ones; at most
+    /// Further networks to which the probe never connects, such as the operator's own; at most
     /// 1,000.
     pub forbidden_networks: Vec<EdgeAddress>,
-    /// Domains probed at once.
+    /// Number of concurrent probes, 1 to 1,024.
     pub concurrency: u32,
 }
 
-/// Has certificates issued and deploys them; a failed attempt is made again after 60 seconds at
-/// first, by default.
+/// Orders first certificates and deploys them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct AcmeIssuance {
-    /// The first delay of the back-off.
+    /// First delay after a failure, 100 ms to 1 day; it doubles up to `max_backoff`.
     pub interval: HumanDuration,
-    /// The longest delay between two tries for one domain, first issues and renewals alike.
+    /// Longest delay after failures, for first issuances and renewals; from `interval` to 7 days.
     pub max_backoff: HumanDuration,
-    /// Adds so many permits to those for work at the CA, which `Workers:Shares` shares out.
+    /// Permits that this worker adds to the pool for work at the CA, 1 to 1,024. `Workers:Shares`
+    /// divides the pool.
     pub concurrency: u32,
 }
 
-/// Renews certificates; those that stopped are tried again every 6 hours by default.
+/// Renews certificates.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Renewal {
-    /// The pass over renewals that stopped until somebody acts. Others begin at the moment stored
-    /// with each certificate.
+    /// Time between two passes over renewals that stopped because the CA refuses or paused the
+    /// name, 100 ms to 1 day. Others begin at their stored moment.
     pub interval: HumanDuration,
-    /// Adds so many permits to those for work at the CA, which `Workers:Shares` shares out.
+    /// Permits that this worker adds to the pool for work at the CA, 1 to 1,024. `Workers:Shares`
+    /// divides the pool.
     pub concurrency: u32,
 }
 
-/// Looks whether live domains still point at us.
+/// Checks whether live domains still point to us.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Recheck {
-    /// The time between two looks at a domain.
+    /// Time between two DNS checks of a live domain, 1 min to 30 days.
     pub interval: HumanDuration,
-    /// How long the return of a domain that moved away is waited for after its certificate ended.
+    /// Time after the end of the certificate of a moved-away domain until its hostname is free,
+    /// 1 day to 10 years.
     pub release_after: HumanDuration,
-    /// Domains looked at at once, and as many questions to the CA about renewals.
+    /// Number of concurrent DNS checks, and of concurrent `RenewalInfo` polls, 1 to 1,024.
     pub concurrency: u32,
 }
 
-/// Takes removed domains from the edges.
+/// Undeploys removed domains.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Removal {
-    /// The first delay of the back-off.
+    /// First delay after a failure, 100 ms to 1 day; it doubles up to `max_backoff`.
     pub interval: HumanDuration,
-    /// The longest delay between two tries for one domain.
+    /// Longest delay after failures, from `interval` to 7 days.
     pub max_backoff: HumanDuration,
-    /// Removals at once.
+    /// Number of concurrent removals, 1 to 1,024.
     pub concurrency: u32,
-    /// How long the record of a removed domain is kept.
+    /// Time for which the record of a removed domain is kept, 1 h to 10 years.
     pub quarantine: HumanDuration,
-    /// Removals and renames of served names in a day, in percent of the domains, beyond which an
-    /// operator must say yes; 100 lets all through.
+    /// Removals and renames of served names in a day, in percent of the domains, 1 to 100. Further
+    /// ones wait for `dps removals approve`; 100 disables the brake.
     pub brake_percent: u32,
 }
 
-/// Takes domains in from the Cabinet.
+/// Reads domains from the Cabinet.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Intake {
-    /// The pause between two polls, for a Cabinet without change feed.
+    /// Pause between two polls of a Cabinet without a change feed, 100 ms to 1 day.
     pub interval: HumanDuration,
-    /// The time between two comparisons of all domains with the Cabinet.
+    /// Time between two comparisons of all domains with the Cabinet, 1 s to 30 days.
     pub resync_interval: HumanDuration,
-    /// How long the Cabinet must not know a domain before it is taken down.
+    /// Time for which a domain must be missing in the Cabinet before it is removed, 1 s to
+    /// 10 years.
     pub missing_grace: HumanDuration,
 }
 
-/// A setting of a number that the application counts with.
+/// Returns a number of the policy as a setting.
 fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
@@ -249,7 +251,7 @@ impl DomainVerification {
 }
 
 impl HttpProbe {
-    /// The networks of `ForbiddenNetworks`.
+    /// Returns the networks of `ForbiddenNetworks`.
     pub fn networks(&self) -> Vec<IpNet> {
         self.forbidden_networks
             .iter()

@@ -1,11 +1,11 @@
-//! Who may always have how much of the work at the CA.
+//! Section `Workers:Shares`: guaranteed shares of the permits for work at the CA.
 
 use dps_application::Policy;
 use serde::{Deserialize, Serialize};
 
 use super::super::report::Report;
 
-/// The guaranteed shares, in percent, of the permits for work at the CA, which are
+/// Guaranteed shares in percent, 1 to 97 each and at most 100 in total. The permits are
 /// `Workers:AcmeIssuance:Concurrency` and `Workers:Renewal:Concurrency` together. Unused permits
 /// are lent to the others, in this order.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -17,7 +17,7 @@ pub struct Shares {
     pub renewal: u32,
     /// First issuances.
     pub first_issuance: u32,
-    /// Domains that failed again and again for want of their customers' doing.
+    /// Domains with many consecutive failures on the customer's side.
     pub chronic: u32,
 }
 
