@@ -1,4 +1,4 @@
-//! The two sides of the contract over HTTP.
+//! The HTTP API: the calls of the service and those of the platform's backend.
 
 mod auth;
 mod body;
@@ -37,11 +37,11 @@ use crate::refusal::Refusal;
 use crate::settings::{Settings, SettingsError};
 use crate::store::Store;
 
-/// How long a call may take, besides the wait it asked for.
+/// Timeout of a call, without the wait that it requested.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// State of the handlers that does not need the open store.
-pub(crate) struct AppDraft {
+/// Configuration and ports of the handlers.
+pub(crate) struct AppConfig {
     ports: Arc<Ports>,
     names: NamePolicy,
     service_token: TokenGuard,
@@ -53,7 +53,7 @@ pub(crate) struct AppDraft {
     draining: CancellationToken,
 }
 
-impl AppDraft {
+impl AppConfig {
     pub(crate) fn new(
         settings: &Settings,
         ports: Arc<Ports>,
@@ -81,26 +81,26 @@ impl AppDraft {
 
 /// State that all handlers share.
 pub(crate) struct App {
-    draft: AppDraft,
+    config: AppConfig,
     store: Arc<Store>,
-    /// Wakes long polls; the value means nothing.
+    /// Wakes the waiting calls of the change feed.
     changed: watch::Sender<()>,
 }
 
 type Shared = State<Arc<App>>;
 
 impl App {
-    pub(crate) fn new(draft: AppDraft, store: Arc<Store>) -> Self {
+    pub(crate) fn new(config: AppConfig, store: Arc<Store>) -> Self {
         let (changed, _) = watch::channel(());
         Self {
-            draft,
+            config,
             store,
             changed,
         }
     }
 }
 
-/// All routes.
+/// Returns all routes.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let (public, internal, customer) = (public_routes(), internal_routes(), customer_routes());
     let internal = Router::from(internal).layer(middleware::from_fn_with_state(
@@ -121,7 +121,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
                 "this path does not support this method",
             )
         })
-        .layer(middleware::from_fn(in_time))
+        .layer(middleware::from_fn(with_timeout))
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(app)
 }
@@ -130,14 +130,14 @@ fn internal_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(internal::list))
         .routes(routes!(internal::changes))
-        .routes(routes!(internal::one))
+        .routes(routes!(internal::get))
         .routes(routes!(internal::report))
 }
 
 fn customer_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(customer::create, customer::list))
-        .routes(routes!(customer::one, customer::remove))
+        .routes(routes!(customer::get, customer::remove))
         .routes(routes!(customer::retry))
 }
 
@@ -147,7 +147,7 @@ fn public_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(health::openapi))
 }
 
-/// The contract as an `OpenAPI` document, the one checked in as `docs/openapi/cabinet-v1.json`.
+/// Returns the `OpenAPI` document, as in `docs/openapi/cabinet-v1.json`.
 pub fn openapi_document() -> OpenApi {
     let mut document = OpenApi::default();
     for routes in [internal_routes(), customer_routes(), public_routes()] {
@@ -156,9 +156,9 @@ pub fn openapi_document() -> OpenApi {
     "Cabinet API".clone_into(&mut document.info.title);
     "1".clone_into(&mut document.info.version);
     document.info.description = Some(
-        "Source of truth for custom domains. The service uses /internal/v1 alone; a platform that brings its own Cabinet \
-         implements that half. /api/v1 is the customer side of the reference Cabinet. Every refusal is a problem document \
-         (RFC 9457) with a stable code. Readers pass over fields they do not know."
+        "Source of truth for custom domains. The service calls only /internal/v1; a platform with its own Cabinet \
+         implements that part. /api/v1 is the customer API of the reference Cabinet. Every refusal is a problem document \
+         (RFC 9457) with a stable code. Clients ignore fields that they do not know."
             .to_owned(),
     );
     let license = LicenseBuilder::new()
@@ -203,9 +203,8 @@ pub fn openapi_document() -> OpenApi {
     document
 }
 
-/// Ends a call that takes too long. The changes call has a bound of its own, which includes its
-/// wait.
-async fn in_time(request: Request, next: Next) -> Response {
+/// Limits a call to `CALL_TIMEOUT`, plus the `wait` of the changes call.
+async fn with_timeout(request: Request, next: Next) -> Response {
     let bound = CALL_TIMEOUT + internal::longest_wait(request.uri());
     match tokio::time::timeout(bound, next.run(request)).await {
         Ok(response) => response,
@@ -216,6 +215,6 @@ async fn in_time(request: Request, next: Next) -> Response {
 }
 
 fn panicked(_: Box<dyn Any + Send>) -> Response {
-    // The panic's text went to the log by the panic hook; it is nothing for a caller.
+    // The panic hook has logged the text, which is not for callers.
     Refusal::new(ProblemCode::Internal, "try again later").into_response()
 }

@@ -55,7 +55,7 @@ pub async fn bind_with(settings: Settings, ports: Ports) -> Result<Bound, Cabine
     let draining = CancellationToken::new();
     // Settings are checked before the database is touched.
     let ports = Arc::new(ports);
-    let draft = http::AppDraft::new(&settings, Arc::clone(&ports), draining.clone())?;
+    let config = http::AppConfig::new(&settings, Arc::clone(&ports), draining.clone())?;
     let removed_retention = settings.removed_retention()?;
     let store = Arc::new(Store::open(settings.database()?).await?);
     let listen = |source| CabinetError::Listen {
@@ -68,7 +68,7 @@ pub async fn bind_with(settings: Settings, ports: Ports) -> Result<Bound, Cabine
     Ok(Bound {
         listener,
         local_addr,
-        router: http::router(Arc::new(App::new(draft, Arc::clone(&store)))),
+        router: http::router(Arc::new(App::new(config, Arc::clone(&store)))),
         draining,
         pruning: Pruning {
             store: Arc::clone(&store),

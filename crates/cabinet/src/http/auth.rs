@@ -1,4 +1,4 @@
-//! Who may call which side.
+//! Tokens of the two parts of the API.
 
 use std::sync::Arc;
 
@@ -11,21 +11,21 @@ use dps_host::TokenGuard;
 use super::App;
 use crate::refusal::Refusal;
 
-/// Lets the service pass.
+/// Requires the service's token.
 pub(super) async fn service(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    pass(&app.draft.service_token, request, next).await
+    require_token(&app.config.service_token, request, next).await
 }
 
-/// Lets the platform's own backend pass.
+/// Requires the token of the platform's backend.
 pub(super) async fn customer(
     State(app): State<Arc<App>>,
     request: Request,
     next: Next,
 ) -> Response {
-    pass(&app.draft.api_token, request, next).await
+    require_token(&app.config.api_token, request, next).await
 }
 
-async fn pass(guard: &TokenGuard, request: Request, next: Next) -> Response {
+async fn require_token(guard: &TokenGuard, request: Request, next: Next) -> Response {
     if guard.admits(request.headers(), request.extensions()).await {
         return next.run(request).await;
     }

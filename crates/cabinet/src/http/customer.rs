@@ -1,4 +1,4 @@
-//! The customer's side, called by the platform's own backend.
+//! The customer API, which the platform's backend calls.
 
 use std::sync::Arc;
 
@@ -15,24 +15,24 @@ use super::body::JsonBody;
 use super::examples;
 use super::internal::{self, wake};
 use super::params::{Params, PathId, TENANT_ID_RULE};
-use super::refusals::{CreateRefusals, ListRefusals, OneRefusals, RetryRefusals};
+use super::refusals::{CreateRefusals, GetRefusals, ListRefusals, RetryRefusals};
 use super::reply::{self, customer_view, no_such_domain};
 use super::{App, Shared};
 use crate::refusal::Refusal;
 use crate::rules::{self, Quota, Record};
 use crate::store::{Change, Decide, Filter, Inserted, Update};
 
-/// Asks for a custom domain.
+/// Creates a custom domain.
 ///
-/// Asking again for a name that the tenant holds answers 200 with that domain unchanged. A removed
-/// name can be asked for anew.
+/// If the tenant already holds the hostname, the response is 200 with the unchanged domain. A
+/// removed hostname can be created again.
 #[utoipa::path(post, path = "/api/v1/custom-domains", tag = "customer", security(("apiToken" = [])),
     operation_id = "createCustomerDomain",
-    request_body(content = CreateRequest, description = "The wanted domain.", example = json!(examples::create())),
+    request_body(content = CreateRequest, description = "The domain to create.", example = json!(examples::create())),
     responses(
-        (status = 201, body = CustomerView, description = "Created; `instruction` says what the customer does next.",
+        (status = 201, body = CustomerView, description = "Created; `instruction` is the customer's next action.",
             headers(("ETag" = String, description = "The version in quotes.")), example = json!(examples::view())),
-        (status = 200, body = CustomerView, description = "The tenant holds the name already.",
+        (status = 200, body = CustomerView, description = "The tenant already holds the hostname.",
             headers(("ETag" = String, description = "The version in quotes.")), example = json!(examples::view())),
         CreateRefusals,
     ))]
@@ -41,8 +41,8 @@ pub(super) async fn create(
     JsonBody(request): JsonBody<CreateRequest>,
 ) -> Result<Response, Refusal> {
     let domain = new_domain(&app, &request)?;
-    let max_domains = app.draft.max_domains_per_tenant;
-    let max_creations = app.draft.max_creations_per_tenant_per_day;
+    let max_domains = app.config.max_domains_per_tenant;
+    let max_creations = app.config.max_creations_per_tenant_per_day;
     let creations = Quota::creations(max_creations, domain.created_at);
     match app.store.insert(domain, max_domains, creations).await? {
         Inserted::New(record) => {
@@ -61,7 +61,7 @@ pub(super) async fn create(
 }
 
 fn new_domain(app: &App, request: &CreateRequest) -> Result<CustomDomain, Refusal> {
-    let host = app.draft.names.hostname(&request.hostname)?;
+    let host = app.config.names.hostname(&request.hostname)?;
     if !is_tenant_id(&request.tenant_id) {
         return Err(Refusal::at(
             ProblemCode::FieldInvalid,
@@ -69,9 +69,9 @@ fn new_domain(app: &App, request: &CreateRequest) -> Result<CustomDomain, Refusa
             TENANT_ID_RULE,
         ));
     }
-    let (id, now) = (app.draft.ports.new_id(), app.draft.ports.now());
+    let (id, now) = (app.config.ports.new_id(), app.config.ports.now());
     let target = app
-        .draft
+        .config
         .names
         .target(request.cname_target.as_deref(), id, &host)?;
     Ok(CustomDomain {
@@ -114,15 +114,15 @@ fn already_held(app: &App, held: CustomDomain, tenant_id: &str) -> Result<Respon
     Ok(reply::view(app, StatusCode::OK, held))
 }
 
-/// Domains in order of creation, with what their customers have to do.
+/// Lists domains with the customer's next action, in order of creation.
 #[utoipa::path(get, path = "/api/v1/custom-domains", tag = "customer", security(("apiToken" = [])),
     operation_id = "listCustomerDomains",
     params(
         ("tenantId" = Option<String>, Query, min_length = 1, max_length = 200, description = "Only domains of this tenant."),
         ("status" = inline(Option<StatusName>), Query, description = "Only domains in this status."),
-        ("hostname" = Option<String>, Query, min_length = 1, max_length = 1024, description = "Only domains with this name, in any spelling."),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Largest number of items; 100 without it."),
-        ("cursor" = Option<String>, Query, min_length = 1, max_length = 200, description = "The `nextCursor` of the page before."),
+        ("hostname" = Option<String>, Query, min_length = 1, max_length = 1024, description = "Only domains with this hostname, in any spelling."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Largest number of items, 100 by default."),
+        ("cursor" = Option<String>, Query, min_length = 1, max_length = 200, description = "The `nextCursor` of the previous page."),
     ),
     responses(
         (status = 200, body = Page<CustomerView>, description = "One page.", example = json!(examples::page(examples::view()))),
@@ -150,48 +150,48 @@ pub(super) async fn list(
     }))
 }
 
-/// One domain, with its version as `ETag`.
+/// Returns one domain, with its version as `ETag`.
 #[utoipa::path(get, path = "/api/v1/custom-domains/{id}", tag = "customer", security(("apiToken" = [])),
     operation_id = "getCustomerDomain",
     params(("id" = Uuid, Path, description = "Identifier of the domain.")),
     responses(
         (status = 200, body = CustomerView, description = "The domain.",
             headers(("ETag" = String, description = "The version in quotes.")), example = json!(examples::view())),
-        OneRefusals,
+        GetRefusals,
     ))]
-pub(super) async fn one(State(app): Shared, PathId(id): PathId) -> Result<Response, Refusal> {
+pub(super) async fn get(State(app): Shared, PathId(id): PathId) -> Result<Response, Refusal> {
     let record = app.store.find(id).await?.ok_or_else(no_such_domain)?;
     Ok(reply::view(&app, StatusCode::OK, record.domain))
 }
 
-/// Asks for the removal of a domain; asking again changes nothing.
+/// Requests the removal of a domain. Idempotent.
 #[utoipa::path(delete, path = "/api/v1/custom-domains/{id}", tag = "customer", security(("apiToken" = [])),
     operation_id = "removeCustomerDomain",
     params(("id" = Uuid, Path, description = "Identifier of the domain.")),
     responses(
-        (status = 202, body = CustomerView, description = "It is being removed, or is removed.",
+        (status = 202, body = CustomerView, description = "The domain is being removed, or is removed.",
             headers(("ETag" = String, description = "The version in quotes.")), example = json!(examples::removed())),
-        OneRefusals,
+        GetRefusals,
     ))]
 pub(super) async fn remove(State(app): Shared, PathId(id): PathId) -> Result<Response, Refusal> {
-    let now = app.draft.ports.now();
+    let now = app.config.ports.now();
     let decide = Box::new(move |record: &Record| Ok(rules::remove(record, now)));
     change(&app, id, Change::Removal, decide).await
 }
 
-/// Starts the checks over, now.
+/// Restarts the checks of a domain immediately.
 #[utoipa::path(post, path = "/api/v1/custom-domains/{id}/retry", tag = "customer", security(("apiToken" = [])),
     operation_id = "retryCustomerDomain",
     params(("id" = Uuid, Path, description = "Identifier of the domain.")),
     responses(
-        (status = 202, body = CustomerView, description = "The checks start over.",
+        (status = 202, body = CustomerView, description = "The checks restart.",
             headers(("ETag" = String, description = "The version in quotes.")), example = json!(examples::retried())),
         RetryRefusals,
     ))]
 pub(super) async fn retry(State(app): Shared, PathId(id): PathId) -> Result<Response, Refusal> {
-    let (now, min_interval) = (app.draft.ports.now(), app.draft.retry_min_interval);
+    let (now, min_interval) = (app.config.ports.now(), app.config.retry_min_interval);
     let decide = Box::new(move |record: &Record| rules::retry(record, now, min_interval));
-    let retries = Quota::retries(app.draft.max_retries_per_tenant_per_day, now);
+    let retries = Quota::retries(app.config.max_retries_per_tenant_per_day, now);
     change(&app, id, Change::Retry(retries), decide).await
 }
 

@@ -1,4 +1,4 @@
-//! The service's side: it polls, and it reports.
+//! The calls of the service: lists, the change feed and status reports.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::body::JsonBody;
 use super::examples;
 use super::params::{Params, PathId, if_match};
-use super::refusals::{FeedRefusals, ListRefusals, OneRefusals, ReportRefusals};
+use super::refusals::{FeedRefusals, GetRefusals, ListRefusals, ReportRefusals};
 use super::reply::{self, no_such_domain};
 use super::{App, Shared};
 use crate::cursor::CursorKind;
@@ -23,10 +23,10 @@ use crate::refusal::Refusal;
 use crate::rules::{self, Record};
 use crate::store::{Change, Filter, Update};
 
-/// How often a waiting call looks by itself, for changes made through another replica.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// Interval of queries in a waiting call, for changes made through another replica.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The wait that the changes call may ask for, nothing for others.
+/// Returns the longest `wait` of the changes call; zero for others.
 pub(super) fn longest_wait(uri: &Uri) -> Duration {
     let is_changes = uri
         .path()
@@ -39,15 +39,15 @@ pub(super) fn longest_wait(uri: &Uri) -> Duration {
     })
 }
 
-/// Domains, those of one status if asked so, in order of creation.
+/// Lists domains in order of creation, optionally of one status.
 ///
-/// A domain that is in the list throughout the paging is seen exactly once.
+/// A domain that is in the list during all pages appears exactly once.
 #[utoipa::path(get, path = "/internal/v1/custom-domains", tag = "internal", security(("serviceToken" = [])),
     operation_id = "listServiceDomains",
     params(
         ("status" = inline(Option<StatusName>), Query, description = "Only domains in this status."),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Largest number of items; 100 without it."),
-        ("cursor" = Option<String>, Query, min_length = 1, max_length = 200, description = "The `nextCursor` of the page before."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Largest number of items, 100 by default."),
+        ("cursor" = Option<String>, Query, min_length = 1, max_length = 200, description = "The `nextCursor` of the previous page."),
     ),
     responses(
         (status = 200, body = Page<CustomDomain>, description = "One page.", example = json!(examples::page(examples::domain()))),
@@ -66,7 +66,7 @@ pub(super) async fn list(
     Ok(Json(page))
 }
 
-/// One page of a list. One more than asked for is read, to know whether there is a next page.
+/// Returns one page of a list. Reads one item more, to know whether there is a next page.
 pub(super) async fn page(
     app: &App,
     filter: &Filter,
@@ -84,23 +84,23 @@ pub(super) async fn page(
     Ok(Page { items, next_cursor })
 }
 
-/// Domains changed by the customer side (created, retried, removed) since a cursor, in order of the
+/// Lists domains that customers changed (created, retried, removed) since a cursor, in order of the
 /// change.
 ///
-/// Without `after` the feed begins with the domain that has not changed for longest. A domain that
-/// changed several times appears once, as it is now. Reports of the service do not put a domain
-/// into the feed. With `wait` the call waits up to that many seconds for a change and then answers
-/// an empty page. `400 CURSOR_INVALID` means that the feed does not know the cursor, after the
-/// database was restored for instance: start again without `after`.
+/// Without `after`, the feed starts at the oldest change. A domain that changed several times
+/// appears once, as it is now. Reports of the service do not put a domain into the feed. With
+/// `wait`, the call waits up to that many seconds for a change, then returns an empty page. `400
+/// CURSOR_INVALID` means that the feed does not know the cursor, for instance after the database
+/// was restored: start again without `after`.
 #[utoipa::path(get, path = "/internal/v1/custom-domains/changes", tag = "internal", security(("serviceToken" = [])),
     operation_id = "listDomainChanges",
     params(
-        ("after" = Option<String>, Query, min_length = 1, max_length = 200, description = "The `nextCursor` of the page before."),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Largest number of items; 100 without it."),
-        ("wait" = Option<u64>, Query, maximum = 60, description = "Seconds to wait for a change; 0 without it."),
+        ("after" = Option<String>, Query, min_length = 1, max_length = 200, description = "The `nextCursor` of the previous page."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Largest number of items, 100 by default."),
+        ("wait" = Option<u64>, Query, maximum = 60, description = "Seconds to wait for a change, 0 by default."),
     ),
     responses(
-        (status = 200, body = ChangesPage<CustomDomain>, description = "One page, empty when nothing changed.",
+        (status = 200, body = ChangesPage<CustomDomain>, description = "One page; empty if nothing changed.",
             example = json!(examples::changes())),
         FeedRefusals,
     ))]
@@ -129,33 +129,33 @@ async fn wait_for_changes(
     wait: Duration,
 ) -> Result<Vec<Record>, Refusal> {
     let deadline = Instant::now() + wait;
-    // Subscribed before the first look, so that no change falls between look and wait.
+    // Subscribe before the first query: otherwise a change between query and wait would be missed.
     let mut changed = app.changed.subscribe();
     loop {
         let records = app.store.changes(after, limit).await?;
         let now = Instant::now();
-        if !records.is_empty() || now >= deadline || app.draft.draining.is_cancelled() {
+        if !records.is_empty() || now >= deadline || app.config.draining.is_cancelled() {
             return Ok(records);
         }
-        let next_look = deadline.min(now + LOOK_INTERVAL);
+        let next_poll = deadline.min(now + POLL_INTERVAL);
         tokio::select! {
             _ = changed.changed() => {}
-            () = app.draft.draining.cancelled() => {}
-            () = tokio::time::sleep_until(next_look) => {}
+            () = app.config.draining.cancelled() => {}
+            () = tokio::time::sleep_until(next_poll) => {}
         }
     }
 }
 
-/// One domain, with its version as `ETag`.
+/// Returns one domain, with its version as `ETag`.
 #[utoipa::path(get, path = "/internal/v1/custom-domains/{id}", tag = "internal", security(("serviceToken" = [])),
     operation_id = "getServiceDomain",
     params(("id" = Uuid, Path, description = "Identifier of the domain.")),
     responses(
         (status = 200, body = CustomDomain, description = "The domain.",
             headers(("ETag" = String, description = "The version in quotes.")), example = json!(examples::domain())),
-        OneRefusals,
+        GetRefusals,
     ))]
-pub(super) async fn one(State(app): Shared, PathId(id): PathId) -> Result<Response, Refusal> {
+pub(super) async fn get(State(app): Shared, PathId(id): PathId) -> Result<Response, Refusal> {
     let record = app.store.find(id).await?.ok_or_else(no_such_domain)?;
     Ok(reply::domain(record.domain))
 }
@@ -171,11 +171,11 @@ pub(super) async fn one(State(app): Shared, PathId(id): PathId) -> Result<Respon
     params(
         ("id" = Uuid, Path, description = "Identifier of the domain."),
         ("If-Match" = String, Header, min_length = 3, max_length = 22, pattern = r#"^"[0-9]+"$"#,
-            description = "The version that the report is about, in quotes.", example = "\"1\""),
+            description = "The version to which the report applies, in quotes.", example = "\"1\""),
     ),
-    request_body(content = StatusReport, description = "Where the domain stands.", example = json!(examples::report())),
+    request_body(content = StatusReport, description = "The status to report.", example = json!(examples::report())),
     responses(
-        (status = 200, body = CustomDomain, description = "The domain as the report left it.",
+        (status = 200, body = CustomDomain, description = "The domain after the report.",
             headers(("ETag" = String, description = "The version in quotes.")), example = json!(examples::reported())),
         ReportRefusals,
     ))]
@@ -187,7 +187,7 @@ pub(super) async fn report(
 ) -> Result<Response, Refusal> {
     let version = if_match(&headers)?;
     check_fields(&report)?;
-    let now = app.draft.ports.now();
+    let now = app.config.ports.now();
     let decide = Box::new(move |record: &Record| rules::report(record, version, &report, now));
     match app.store.update(id, Change::Report, decide).await? {
         Update::Changed(record) => {

@@ -57,7 +57,7 @@ impl Params {
             })
     }
 
-    /// The position after which to go on; the beginning without a cursor.
+    /// Returns the position of the cursor; the beginning without one.
     pub(super) fn position(&self, kind: CursorKind) -> Result<i64, Refusal> {
         match self.get(kind.parameter()) {
             None => Ok(0),
@@ -65,7 +65,7 @@ impl Params {
         }
     }
 
-    /// How long to wait for a change, in seconds.
+    /// Returns the seconds to wait for a change, 0 by default.
     pub(super) fn wait(&self) -> Result<u64, Refusal> {
         let Some(text) = self.get("wait") else {
             return Ok(0);
@@ -101,7 +101,7 @@ impl Params {
         }
     }
 
-    /// The hostname in canonical form, from any spelling.
+    /// Returns the hostname in canonical form.
     pub(super) fn hostname(&self) -> Result<Option<String>, Refusal> {
         self.get("hostname")
             .map(|text| match Hostname::parse(text) {
@@ -112,7 +112,7 @@ impl Params {
     }
 }
 
-/// The form of a tenant's identifier, as the sentence of a refusal.
+/// Rule for a tenant's identifier, as the sentence of a refusal.
 pub(super) const TENANT_ID_RULE: &str = "give 1 to 200 bytes of text without control characters";
 
 /// The domain's identifier in a path. A segment that is no UUID is refused as an unknown domain.
@@ -128,12 +128,12 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
     }
 }
 
-/// The version that a report is made for (RFC 9110 §13.1.1; missing: RFC 6585 §3).
+/// Returns the version to which a report applies (RFC 9110 §13.1.1; missing: RFC 6585 §3).
 pub(super) fn if_match(headers: &HeaderMap) -> Result<u64, Refusal> {
     const FIELD: &str = "If-Match";
     let Some(value) = headers.get(axum::http::header::IF_MATCH) else {
         let detail =
-            "send the version of the domain that the report is about, such as If-Match: \"1\"";
+            "send the version of the domain to which the report applies, such as If-Match: \"1\"";
         return Err(Refusal::at(ProblemCode::VersionRequired, FIELD, detail));
     };
     value

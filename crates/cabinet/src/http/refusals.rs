@@ -1,4 +1,4 @@
-//! The refusals of each call as its part of the `OpenAPI` document.
+//! The refusals of each call in the `OpenAPI` document.
 
 use std::collections::BTreeMap;
 
@@ -11,16 +11,16 @@ use utoipa::{IntoResponses, ToSchema};
 
 use super::examples;
 
-/// One refusal that a call may answer with.
-struct Refused {
+/// One possible refusal of a call.
+struct DocumentedRefusal {
     code: ProblemCode,
-    /// The field, parameter or header that the example names; empty for none.
+    /// Field, parameter or header in the example; empty for none.
     field: &'static str,
-    /// When it happens, as a sentence.
+    /// Condition, as a sentence.
     when: &'static str,
 }
 
-impl Refused {
+impl DocumentedRefusal {
     const fn new(code: ProblemCode, field: &'static str, when: &'static str) -> Self {
         Self { code, field, when }
     }
@@ -41,13 +41,13 @@ impl Refused {
 }
 
 /// Refusals of every call that needs a token.
-const ANY: &[Refused] = &[
-    Refused::new(
+const COMMON: &[DocumentedRefusal] = &[
+    DocumentedRefusal::new(
         ProblemCode::Unauthorized,
         "Authorization",
         "The token of this side of the API is missing or wrong.",
     ),
-    Refused::new(
+    DocumentedRefusal::new(
         ProblemCode::Internal,
         "",
         "The Cabinet has a fault. Try again later.",
@@ -55,158 +55,158 @@ const ANY: &[Refused] = &[
     BUSY,
 ];
 
-const BUSY: Refused = Refused::new(
+const BUSY: DocumentedRefusal = DocumentedRefusal::new(
     ProblemCode::Timeout,
     "",
     "The Cabinet or its database is busy. Try again after `Retry-After`.",
 );
 
 /// Refusals of every call with a body.
-const BODY: &[Refused] = &[
-    Refused::new(
+const BODY: &[DocumentedRefusal] = &[
+    DocumentedRefusal::new(
         ProblemCode::BodyInvalid,
         "body",
         "The body is not a JSON object.",
     ),
-    Refused::new(
+    DocumentedRefusal::new(
         ProblemCode::BodyTimeout,
         "body",
         "The body did not arrive within 10 seconds.",
     ),
-    Refused::new(
+    DocumentedRefusal::new(
         ProblemCode::BodyTooLarge,
         "body",
         "The body is larger than 16 KiB.",
     ),
-    Refused::new(
+    DocumentedRefusal::new(
         ProblemCode::MediaType,
         "Content-Type",
         "The body is not declared as `application/json`.",
     ),
 ];
 
-const LIST: &[Refused] = &[
-    Refused::new(
+const LIST: &[DocumentedRefusal] = &[
+    DocumentedRefusal::new(
         ProblemCode::ParameterInvalid,
         "limit",
         "A parameter is wrong, unknown or repeated; `field` names it.",
     ),
-    Refused::new(
+    DocumentedRefusal::new(
         ProblemCode::CursorInvalid,
         "cursor",
-        "The cursor was not given by this list. Start again without it.",
+        "The cursor is not one of this list. Start again without it.",
     ),
 ];
 
-const FEED: &[Refused] = &[
-    Refused::new(
+const FEED: &[DocumentedRefusal] = &[
+    DocumentedRefusal::new(
         ProblemCode::ParameterInvalid,
         "wait",
         "A parameter is wrong, unknown or repeated; `field` names it.",
     ),
-    Refused::new(
+    DocumentedRefusal::new(
         ProblemCode::CursorInvalid,
         "after",
         "The feed does not know the cursor. Start again without it.",
     ),
-    Refused::new(
+    DocumentedRefusal::new(
         ProblemCode::NotFound,
         "",
-        "This Cabinet does not offer the feed; so does 501. Poll by status.",
+        "This Cabinet has no change feed; 501 means the same. Poll by status.",
     ),
 ];
 
-const ONE: &[Refused] = &[Refused::new(
+const GET: &[DocumentedRefusal] = &[DocumentedRefusal::new(
     ProblemCode::NotFound,
     "id",
     "There is no domain with this id.",
 )];
 
-const CREATE: &[Refused] = &[
-    Refused::new(
+const CREATE: &[DocumentedRefusal] = &[
+    DocumentedRefusal::new(
         ProblemCode::NameAlreadyClaimed,
         "hostname",
         "Another tenant holds the name.",
     ),
-    Refused::new(
+    DocumentedRefusal::new(
         ProblemCode::RemovalPending,
         "hostname",
-        "The name is being removed. Ask again once it is removed.",
+        "The name is being removed. Try again when it is removed.",
     ),
-    Refused::new(
+    DocumentedRefusal::new(
         ProblemCode::TooManyDomains,
         "tenantId",
-        "The tenant holds as many domains as it may.",
+        "The tenant has reached its limit of domains.",
     ),
-    Refused::new(
+    DocumentedRefusal::new(
         ProblemCode::NameInvalid,
         "hostname",
         "The hostname cannot be certified; `detail` says what to change.",
     ),
-    Refused::new(
+    DocumentedRefusal::new(
         ProblemCode::NameBlocked,
         "hostname",
         "The platform does not allow the name.",
     ),
-    Refused::new(
+    DocumentedRefusal::new(
         ProblemCode::FieldInvalid,
         "tenantId",
         "Another field is missing or wrong; `field` names it.",
     ),
-    Refused::new(
+    DocumentedRefusal::new(
         ProblemCode::TooManyCreations,
         "tenantId",
-        "The tenant created as many domains in the last 24 hours as it may, removed ones included. Try \
-         again after `Retry-After`.",
+        "The tenant has reached its limit of creations in 24 hours, removed domains included. Try again \
+         after `Retry-After`.",
     ),
 ];
 
-const RETRY: &[Refused] = &[
-    Refused::new(
+const RETRY: &[DocumentedRefusal] = &[
+    DocumentedRefusal::new(
         ProblemCode::NotRetryable,
         "status",
         "There is nothing to retry; `detail` says why.",
     ),
-    Refused::new(
+    DocumentedRefusal::new(
         ProblemCode::RetryTooSoon,
         "",
-        "A retry was asked for a moment ago. Try again after `Retry-After`.",
+        "The last retry was a moment ago. Try again after `Retry-After`.",
     ),
-    Refused::new(
+    DocumentedRefusal::new(
         ProblemCode::TooManyRetries,
         "tenantId",
-        "The tenant retried as often in the last 24 hours as it may. Try again after `Retry-After`.",
+        "The tenant has reached its limit of retries in 24 hours. Try again after `Retry-After`.",
     ),
 ];
 
-const REPORT: &[Refused] = &[
-    Refused::new(
+const REPORT: &[DocumentedRefusal] = &[
+    DocumentedRefusal::new(
         ProblemCode::ParameterInvalid,
         "If-Match",
         "`If-Match` is not one version in quotes.",
     ),
-    Refused::new(
+    DocumentedRefusal::new(
         ProblemCode::NotFound,
         "id",
-        "There is no such domain. Only this document says so: a 404 without it is taken for a wrong \
-         route and waited out.",
+        "There is no domain with this id. A 404 without this document is treated as a routing fault, and \
+         the report is retried.",
     ),
-    Refused::new(
+    DocumentedRefusal::new(
         ProblemCode::VersionMoved,
         "If-Match",
-        "The version moved; `current` is the domain as it is now.",
+        "The version changed; `current` is the domain as it is now.",
     ),
-    Refused::new(
+    DocumentedRefusal::new(
         ProblemCode::FieldInvalid,
         "status",
         "A field is missing or wrong; `field` names it.",
     ),
-    Refused::new(
+    DocumentedRefusal::new(
         ProblemCode::IllegalMove,
         "status",
         "The domain cannot go from its status to the reported one; `current` is the domain as it is now.",
     ),
-    Refused::new(
+    DocumentedRefusal::new(
         ProblemCode::VersionRequired,
         "If-Match",
         "`If-Match` is missing.",
@@ -228,26 +228,26 @@ macro_rules! refusals_of_calls {
 
 refusals_of_calls! {
     /// Refusals of a list.
-    ListRefusals: ANY, LIST;
+    ListRefusals: COMMON, LIST;
     /// Refusals of the change feed.
-    FeedRefusals: ANY, FEED;
+    FeedRefusals: COMMON, FEED;
     /// Refusals of a call that reads or removes one domain.
-    OneRefusals: ANY, ONE;
+    GetRefusals: COMMON, GET;
     /// Refusals of a creation.
-    CreateRefusals: ANY, BODY, CREATE;
+    CreateRefusals: COMMON, BODY, CREATE;
     /// Refusals of a retry.
-    RetryRefusals: ANY, ONE, RETRY;
+    RetryRefusals: COMMON, GET, RETRY;
     /// Refusals of a status report.
-    ReportRefusals: ANY, BODY, REPORT;
+    ReportRefusals: COMMON, BODY, REPORT;
     /// Refusals of the health check.
     HealthRefusals: &[BUSY];
 }
 
 /// One response per status, with an example per code.
 fn responses(
-    refusals: impl Iterator<Item = &'static Refused>,
+    refusals: impl Iterator<Item = &'static DocumentedRefusal>,
 ) -> BTreeMap<String, RefOr<Response>> {
-    let mut by_status: BTreeMap<u16, Vec<&Refused>> = BTreeMap::new();
+    let mut by_status: BTreeMap<u16, Vec<&DocumentedRefusal>> = BTreeMap::new();
     for refusal in refusals {
         let same_status = by_status.entry(refusal.code.http_status()).or_default();
         same_status.push(refusal);
@@ -258,7 +258,7 @@ fn responses(
         .collect()
 }
 
-fn response(status: u16, refusals: &[&Refused]) -> Response {
+fn response(status: u16, refusals: &[&DocumentedRefusal]) -> Response {
     let sentences: Vec<&str> = refusals.iter().map(|refusal| refusal.when).collect();
     let examples = refusals.iter().map(|refusal| {
         let example = ExampleBuilder::new()

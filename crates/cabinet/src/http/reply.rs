@@ -1,4 +1,4 @@
-//! Answers: domains with their entity tag, and problem documents.
+//! Responses: domains with their entity tag, and problem documents.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -11,21 +11,21 @@ use super::App;
 use crate::refusal::Refusal;
 use crate::store::StoreError;
 
-/// A domain as the service sees it, with its version as `ETag`.
+/// Returns the response for the service, with the version as `ETag`.
 pub(super) fn domain(domain: CustomDomain) -> Response {
     ([(ETAG, version_tag(domain.version))], Json(domain)).into_response()
 }
 
-/// A domain as customers see it, with its version as `ETag`.
+/// Returns the response for the platform, with the version as `ETag`.
 pub(super) fn view(app: &App, status: StatusCode, domain: CustomDomain) -> Response {
     let tag = version_tag(domain.version);
     (status, [(ETAG, tag)], Json(customer_view(app, domain))).into_response()
 }
 
-/// The domain with what the customer has to do.
+/// Adds the customer's next action to a domain.
 pub(super) fn customer_view(app: &App, domain: CustomDomain) -> CustomerView {
     CustomerView {
-        instruction: app.draft.names.instruction(&domain),
+        instruction: app.config.names.instruction(&domain),
         domain,
     }
 }
@@ -53,7 +53,7 @@ impl From<StoreError> for Refusal {
     }
 }
 
-/// The refusal for a domain that is not there.
+/// Returns the refusal for an unknown domain.
 pub(super) fn no_such_domain() -> Refusal {
     Refusal::at(
         ProblemCode::NotFound,
