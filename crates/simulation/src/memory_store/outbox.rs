@@ -15,7 +15,7 @@ use super::claims::Term;
 #[derive(Debug)]
 pub(super) struct Report {
     pub(super) id: i64,
-    report: StatusReport,
+    content: StatusReport,
     attempt: u32,
     /// Only the oldest of a domain has one.
     next_attempt_at: Option<Timestamp>,
@@ -47,7 +47,7 @@ impl Due {
     }
 
     fn of(&mut self, report: &Report) -> &mut BTreeSet<Place> {
-        match report.report.status {
+        match report.content.status {
             Status::PendingDns => &mut self.not_ready,
             _ => &mut self.progress,
         }
@@ -78,7 +78,7 @@ impl State {
             .iter()
             .map(|waiting| Waiting {
                 id: waiting.id,
-                status: Some(waiting.report.status),
+                status: Some(waiting.content.status),
                 leased: waiting.lease.is_some(),
             })
             .collect();
@@ -87,13 +87,13 @@ impl State {
         if let Some(index) = place {
             // Those after it have no due time.
             row.reports.truncate(index + 1);
-            row.reports[index].report = report;
+            row.reports[index].content = report;
             return;
         }
         self.reports_written += 1;
         let report = Report {
             id: self.reports_written,
-            report,
+            content: report,
             attempt: 0,
             next_attempt_at: row.reports.is_empty().then_some(now),
             lease: None,
@@ -139,7 +139,7 @@ impl State {
                 id,
                 domain_id,
                 cabinet_version: row.record.cabinet_version,
-                report: report.report.clone(),
+                report: report.content.clone(),
                 attempt: report.attempt,
                 token,
             });
