@@ -2,15 +2,15 @@
 
 mod odd;
 mod port;
+mod state;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dps_application::ports::cabinet::{
     CabinetDomain, CabinetError, CabinetFault, CabinetPage, ReportAnswer, StatusReport,
 };
-use dps_domain::{DomainId, Status, Timestamp};
+use dps_domain::{DomainId, Status};
 use tokio::sync::Notify;
 
 use crate::models::line::Line;
@@ -19,6 +19,7 @@ use crate::models::tally::{Tally, locked};
 use crate::scenario::Scenario;
 
 pub use odd::Backup;
+use state::{Entry, State};
 
 /// Differences between Cabinets that the contract allows.
 #[derive(Debug, Clone, Copy)]
@@ -62,101 +63,6 @@ pub struct CabinetModel {
     habits: Habits,
     state: Mutex<State>,
     changed: Notify,
-}
-
-#[derive(Debug, Clone, Default)]
-struct State {
-    domains: Vec<Entry>,
-    /// Domains whose tenant, name or target are not those of their number.
-    others: BTreeMap<u32, CabinetDomain>,
-    has_feed: bool,
-    /// Numbers of domains in the order of their changes; only the last of each counts.
-    feed: Vec<u32>,
-    by_status: BTreeSet<(Status, u32)>,
-    /// How often it was restored from a backup; cursors of another life are unknown.
-    life: u32,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    status: Status,
-    is_missing: bool,
-    version: u32,
-    /// Its last place in the feed.
-    place: u32,
-    not_after: Option<Timestamp>,
-}
-
-impl Entry {
-    /// A domain that was never added.
-    const MISSING: Self = Self {
-        status: Status::PendingDns,
-        is_missing: true,
-        version: 0,
-        place: 0,
-        not_after: None,
-    };
-}
-
-impl State {
-    fn entry(&self, number: u32) -> Option<Entry> {
-        let entry = self.domains.get(number as usize).copied();
-        entry.filter(|entry| !entry.is_missing)
-    }
-
-    /// The domain with this number, after what `alter` does to it.
-    fn alter(&mut self, number: u32, alter: impl FnOnce(&mut Entry)) {
-        let index = number as usize;
-        if index >= self.domains.len() {
-            self.domains.resize(index + 1, Entry::MISSING);
-        }
-        let entry = &mut self.domains[index];
-        self.by_status.remove(&(entry.status, number));
-        alter(entry);
-        if !entry.is_missing {
-            self.by_status.insert((entry.status, number));
-        }
-    }
-
-    /// Puts a domain at the end of the feed.
-    fn list(&mut self, number: u32) {
-        let place = u32::try_from(self.feed.len()).unwrap_or(u32::MAX);
-        self.domains[number as usize].place = place;
-        self.feed.push(number);
-    }
-
-    fn change(&mut self, number: u32, status: Status, is_listed: bool) {
-        self.alter(number, |entry| {
-            entry.status = status;
-            entry.version += 1;
-        });
-        if is_listed {
-            self.list(number);
-        }
-    }
-
-    fn cursor(&self, place: impl std::fmt::Display) -> String {
-        format!("{}:{place}", self.life)
-    }
-
-    /// The place in feed or list that a cursor stands for.
-    fn place<T: std::str::FromStr + Default>(
-        &self,
-        cursor: Option<&str>,
-    ) -> Result<T, CabinetError> {
-        let Some(cursor) = cursor else {
-            return Ok(T::default());
-        };
-        let known = cursor.split_once(':').and_then(|(life, place)| {
-            let is_ours = life.parse() == Ok(self.life);
-            place.parse().ok().filter(|_| is_ours)
-        });
-        known.ok_or_else(|| CabinetError {
-            fault: CabinetFault::CursorUnknown,
-            detail: "unknown cursor".into(),
-            retry_after: None,
-        })
-    }
 }
 
 impl CabinetModel {

@@ -3,7 +3,8 @@
 use dps_application::ports::cabinet::CabinetDomain;
 use dps_domain::{DomainId, Status};
 
-use super::{CabinetModel, State};
+use super::CabinetModel;
+use super::state::State;
 use crate::models::names;
 use crate::models::tally::locked;
 
