@@ -1,7 +1,8 @@
 //! Models of the parties around the service. Each has its state behind its own lock.
 //!
-//! Keys, chains and the vault ([`pki`]) serve the tests of `dps-application` as well. The CA's
-//! limits ([`ca_limits`]) are an oracle for the service's ledger, and share nothing with it.
+//! They serve the simulation and the tests of `dps-application`. Names are numbered by a
+//! [`NameBook`](names::NameBook), and the time is any clock's. The CA's limits ([`ca_limits`]) are
+//! an oracle for the service's ledger, and share nothing with it.
 
 pub mod ca;
 pub mod ca_limits;

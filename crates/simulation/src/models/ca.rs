@@ -1,5 +1,6 @@
 //! A CA that validates, issues, limits, revokes and suggests renewal windows as Let's Encrypt does.
 
+mod faults;
 mod order;
 mod orders;
 pub mod port;
@@ -10,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dps_application::ports::ca::CaError;
+use dps_domain::renewal::info::SuggestedWindow;
 use dps_domain::{Purpose, Timestamp, Until};
 use rustc_hash::FxHashMap;
 
@@ -25,6 +27,11 @@ use crate::scenario::Scenario;
 use crate::time::{Seeded, TrueTime, since};
 
 const ACCOUNT: &str = "https://ca.test/account/1";
+
+/// The URL of an account.
+fn account_url(number: u32) -> String {
+    format!("https://ca.test/account/{number}")
+}
 
 /// The CA.
 #[derive(Debug)]
@@ -42,16 +49,37 @@ pub struct CaModel {
     names: Arc<Names>,
     edges: Arc<EdgeFleet>,
     draws: Arc<Seeded>,
+    validity: Mutex<Validity>,
     state: Mutex<State>,
+}
+
+/// The validity of certificates that the CA issues from now on.
+#[derive(Debug, Clone, Copy)]
+struct Validity {
+    lifetime: Duration,
+    /// From the start of validity to the moment of issuance.
+    backdated: Duration,
+}
+
+/// The renewal information that the CA gives.
+#[derive(Debug, Clone, Copy)]
+enum Suggestions {
+    None,
+    /// By the dates of each certificate.
+    ByDates,
+    /// The same for every certificate.
+    Always {
+        window: SuggestedWindow,
+        ask_again_after: Duration,
+    },
 }
 
 #[derive(Debug)]
 struct Settings {
-    lifetime: Duration,
     validates_after: Duration,
     issues_after: Duration,
     ask_again_after: Duration,
-    offers_renewal_info: bool,
+    reuses_orders: bool,
     limits_lifted: bool,
     orders_per_burst: u32,
 }
@@ -77,6 +105,9 @@ pub struct Tallies {
 struct State {
     counters: CaCounters,
     registered: bool,
+    /// The number of our account.
+    account: u32,
+    renewal_info: Suggestions,
     orders: FxHashMap<u64, Order>,
     orders_placed: u64,
     serials: u64,
@@ -139,11 +170,10 @@ impl CaModel {
             tallies: Tallies::default(),
             crashes: Tally::default(),
             settings: Settings {
-                lifetime: ca.lifetime.get(),
                 validates_after: ca.validates_after.get(),
                 issues_after: ca.issues_after.get(),
                 ask_again_after: scenario.renewal_info.ask_again_after.get(),
-                offers_renewal_info: scenario.renewal_info.offered,
+                reuses_orders: true,
                 limits_lifted: ca.limits_lifted,
                 orders_per_burst: ca.new_orders_per_three_hours,
             },
@@ -151,9 +181,19 @@ impl CaModel {
             names,
             edges,
             draws,
+            validity: Mutex::new(Validity {
+                lifetime: ca.lifetime.get(),
+                backdated: Duration::ZERO,
+            }),
             state: Mutex::new(State {
                 counters: CaCounters::new(rates),
                 registered: false,
+                account: 1,
+                renewal_info: if scenario.renewal_info.offered {
+                    Suggestions::ByDates
+                } else {
+                    Suggestions::None
+                },
                 orders: FxHashMap::default(),
                 orders_placed: 0,
                 serials: 0,
@@ -163,6 +203,13 @@ impl CaModel {
                 revocation: None,
             }),
         }
+    }
+
+    /// The same CA, but each order is a new one, as Pebble has it.
+    #[must_use]
+    pub fn without_reuse_of_orders(mut self) -> Self {
+        self.settings.reuses_orders = false;
+        self
     }
 
     /// How often each limit was the reason to refuse.

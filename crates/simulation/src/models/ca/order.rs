@@ -24,8 +24,12 @@ pub(super) enum Stage {
     Pending,
     Validating,
     Ready,
-    Issued { from: Timestamp, leaf: Leaf },
-    Invalid(Failure),
+    Issued {
+        from: Timestamp,
+        leaf: Leaf,
+    },
+    /// With the reason that the CA gives.
+    Invalid(Option<Failure>),
 }
 
 impl Order {

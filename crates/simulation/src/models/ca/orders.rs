@@ -7,7 +7,7 @@ use dps_domain::renewal::info::SuggestedWindow;
 use dps_domain::{Failure, Hostname, Purpose, Timestamp, Until};
 
 use super::order::{ORDER_LIFETIME, Order, Stage};
-use super::{ACCOUNT, CaModel, NameState, State};
+use super::{ACCOUNT, CaModel, NameState, State, account_url};
 use crate::models::pki::{Leaf, read_ari_id};
 use crate::models::tally::locked;
 use crate::time::since;
@@ -30,7 +30,7 @@ pub(super) fn http_01(order: u64) -> Http01 {
 
 impl CaModel {
     pub(super) fn window(&self, name: NameState, serial: u64) -> Option<SuggestedWindow> {
-        let lifetime = self.settings.lifetime;
+        let lifetime = locked(&self.validity).lifetime;
         let now = self.time.now();
         if name.is_revoked && name.serial == serial {
             return SuggestedWindow::new(now - 60 * MINUTE, now - 30 * MINUTE).ok();
@@ -61,10 +61,16 @@ impl CaModel {
     pub(super) fn place(
         &self,
         state: &mut State,
+        account: &str,
         host: &Hostname,
         replaces: Option<&str>,
     ) -> Result<String, CaError> {
         let now = self.time.now();
+        if !state.registered || account != account_url(state.account) {
+            return Err(CaError::Account {
+                detail: "accountDoesNotExist".into(),
+            });
+        }
         let Some(number) = self.names.book.number(host.as_str()) else {
             return Err(CaError::RejectedIdentifier {
                 detail: "nobody's name".into(),
@@ -88,7 +94,9 @@ impl CaModel {
             self.tallies.orders_for_moved_away.count();
         }
         let earlier = state.names.get(number).order;
-        if let Some(order) = state.orders.get(&earlier) {
+        if self.settings.reuses_orders
+            && let Some(order) = state.orders.get(&earlier)
+        {
             if order.is_live(now) {
                 // As Boulder does: the same names, the same account, the same order.
                 self.tallies.orders_again_while_one_was_live.count();
@@ -173,10 +181,10 @@ impl CaModel {
                 if !self.settings.limits_lifted {
                     state.counters.validation_failed(now, ACCOUNT, &order.name);
                 }
-                order.stage = Stage::Invalid(Failure::AcmeValidationFailed {
+                order.stage = Stage::Invalid(Some(Failure::AcmeValidationFailed {
                     sub_cause: sub_cause.into(),
                     detail: detail.into(),
-                });
+                }));
             }
         }
     }
@@ -190,14 +198,15 @@ impl CaModel {
             });
         }
         let (number, name, replaces) = (order.number, order.name.clone(), order.replaces);
-        let not_before = now;
+        let validity = *locked(&self.validity);
+        let not_before = now - validity.backdated;
         state.serials += 1;
         let serial = state.serials;
         let leaf = Leaf {
             name: name.clone(),
             serial,
             not_before,
-            not_after: not_before + self.settings.lifetime,
+            not_after: not_before + validity.lifetime,
         };
         let from = now + self.settings.issues_after;
         if let Ok((_, order)) = self.find(state, url) {
@@ -232,7 +241,7 @@ impl CaModel {
             },
             Stage::Issued { .. } => view(OrderStatus::Valid),
             Stage::Invalid(failure) => OrderView {
-                failure: Some(failure.clone()),
+                failure: failure.clone(),
                 ..view(OrderStatus::Invalid)
             },
         }

@@ -14,12 +14,14 @@ use secrecy::SecretString;
 
 use super::order::Stage;
 use super::orders::http_01;
-use super::{ACCOUNT, CaModel};
+use super::{CaModel, Suggestions, account_url};
 use crate::models::pki::read_ari_id;
 use crate::time::since;
 
 /// `Retry-After` of the 503 to polls while renewal information is throttled.
 const WHILE_THROTTLED: Duration = Duration::from_secs(3600);
+/// `explanationURL` of a window that is not by the dates.
+const EXPLANATION: &str = "https://ca.test/why";
 
 /// The CA as the service sees it.
 #[derive(Debug, Clone)]
@@ -44,7 +46,7 @@ impl CertificateAuthority for CaPort {
                 counted.map_err(|refusal| ca.refused(state, refusal))?;
                 state.registered = true;
             }
-            Ok(ACCOUNT.to_owned())
+            Ok(account_url(state.account))
         })
         .await
     }
@@ -60,28 +62,40 @@ impl CertificateAuthority for CaPort {
                     retry_after: Some(Until::named(now + WHILE_THROTTLED, now, Purpose::Outage)),
                 });
             }
-            let known = read_ari_id(ari_id).filter(|_| ca.settings.offers_renewal_info);
-            let window = known.and_then(|(name, serial)| {
-                let number = ca.names.book.number(name)?;
-                ca.window(state.names.get(number), serial)
-            });
-            Ok(window.map(|window| RenewalInfoResponse {
-                window,
-                explanation_url: None,
-                poll_again_at: now + ca.settings.ask_again_after,
-            }))
+            match state.renewal_info {
+                Suggestions::None => Ok(None),
+                Suggestions::ByDates => {
+                    let window = read_ari_id(ari_id).and_then(|(name, serial)| {
+                        let number = ca.names.book.number(name)?;
+                        ca.window(state.names.get(number), serial)
+                    });
+                    Ok(window.map(|window| RenewalInfoResponse {
+                        window,
+                        explanation_url: None,
+                        poll_again_at: now + ca.settings.ask_again_after,
+                    }))
+                }
+                Suggestions::Always {
+                    window,
+                    ask_again_after,
+                } => Ok(Some(RenewalInfoResponse {
+                    window,
+                    explanation_url: Some(EXPLANATION.to_owned()),
+                    poll_again_at: now + ask_again_after,
+                })),
+            }
         })
         .await
     }
 
     async fn new_order(
         &self,
-        _: &Account,
+        account: &Account,
         host: &Hostname,
         replaces: Option<&str>,
     ) -> Result<String, CaError> {
         self.0
-            .call(|state| self.0.place(state, host, replaces))
+            .call(|state| self.0.place(state, &account.url, host, replaces))
             .await
     }
 
@@ -102,8 +116,10 @@ impl CertificateAuthority for CaPort {
                 Ok(match &order.stage {
                     Stage::Pending => AuthorizationView::Pending(http_01(id)),
                     Stage::Validating => AuthorizationView::Processing(http_01(id)),
-                    Stage::Ready | Stage::Issued { .. } => AuthorizationView::Valid,
-                    Stage::Invalid(failure) => AuthorizationView::Invalid(failure.clone()),
+                    Stage::Ready | Stage::Issued { .. } | Stage::Invalid(None) => {
+                        AuthorizationView::Valid
+                    }
+                    Stage::Invalid(Some(failure)) => AuthorizationView::Invalid(failure.clone()),
                 })
             })
             .await
@@ -111,21 +127,30 @@ impl CertificateAuthority for CaPort {
 
     async fn acknowledge(&self, _: &Account, order_url: &str, _: &Http01) -> Result<(), CaError> {
         let ca = &self.0;
-        ca.call(|state| {
-            let (id, order) = ca.find(state, order_url)?;
-            if !matches!(order.stage, Stage::Pending) {
-                return Ok(());
-            }
-            order.stage = Stage::Validating;
-            let (ca, takes) = (Arc::clone(ca), ca.settings.validates_after);
-            // The CA goes on, whoever dies meanwhile.
-            tokio::spawn(async move {
-                tokio::time::sleep(takes).await;
-                ca.validate(id);
-            });
-            Ok(())
-        })
-        .await
+        let takes = ca.settings.validates_after;
+        let begun = ca
+            .call(|state| {
+                let (id, order) = ca.find(state, order_url)?;
+                if !matches!(order.stage, Stage::Pending) {
+                    return Ok(None);
+                }
+                order.stage = Stage::Validating;
+                if takes.is_zero() {
+                    return Ok(Some(id));
+                }
+                let ca = Arc::clone(ca);
+                // The CA goes on, whoever dies meanwhile.
+                tokio::spawn(async move {
+                    tokio::time::sleep(takes).await;
+                    ca.validate(id);
+                });
+                Ok(None)
+            })
+            .await?;
+        if let Some(id) = begun {
+            ca.validate(id);
+        }
+        Ok(())
     }
 
     async fn finalize(&self, _: &Account, order_url: &str, _: &[u8]) -> Result<(), CaError> {

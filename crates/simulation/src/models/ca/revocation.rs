@@ -16,7 +16,7 @@ impl CaModel {
         let now = self.time.now();
         let mut state = locked(&self.state);
         let mut left = BTreeMap::new();
-        let still_valid = now.unix_micros() - micros(self.settings.lifetime);
+        let still_valid = now.unix_micros() - micros(locked(&self.validity).lifetime);
         for (number, name) in (0..).zip(state.names.iter_mut()) {
             if name.serial != 0 && name.not_before > still_valid && self.draws.chance(share) {
                 name.is_revoked = true;
