@@ -104,7 +104,7 @@ async fn a_registration_that_was_not_sent_blocks_nobody_and_takes_no_token() {
 async fn a_lost_account_is_registered_again_once_for_all_that_met_it() {
     let world = World::with_due_domain().await;
     world.settle().await;
-    world.ca.forget_accounts();
+    world.ca.model.forget_account();
     let again = join_all((0..40).map(|_| register_again(&world.service))).await;
     assert!(again.iter().all(Result::is_ok));
     assert_eq!(world.ca.registrations(), 2);

@@ -133,10 +133,13 @@ async fn a_failed_validation_is_counted_and_gives_the_others_back() {
     for _ in 0..3 {
         world.step().await;
     }
-    world.ca.invalidate_orders(&Failure::AcmeValidationFailed {
-        sub_cause: "dns".into(),
-        detail: "no".into(),
-    });
+    world
+        .ca
+        .model
+        .invalidate_all(&Failure::AcmeValidationFailed {
+            sub_cause: "dns".into(),
+            detail: "no".into(),
+        });
     world.step().await;
     for (kind, expected) in [
         (LimitKind::NewOrders, 1),
@@ -155,10 +158,13 @@ async fn a_validation_that_is_repeated_once_counts_as_failed_all_the_same() {
     for _ in 0..3 {
         world.step().await;
     }
-    world.ca.invalidate_orders(&Failure::AcmeValidationFailed {
-        sub_cause: "connection".into(),
-        detail: "no".into(),
-    });
+    world
+        .ca
+        .model
+        .invalidate_all(&Failure::AcmeValidationFailed {
+            sub_cause: "connection".into(),
+            detail: "no".into(),
+        });
     world.step().await;
     assert_eq!(
         world.record().await.last_failure,
@@ -184,10 +190,13 @@ async fn however_often_a_retry_is_forced_no_more_validations_fail_than_the_ca_al
         for _ in 0..3 {
             world.step().await;
         }
-        world.ca.invalidate_orders(&Failure::AcmeValidationFailed {
-            sub_cause: "dns".into(),
-            detail: "no".into(),
-        });
+        world
+            .ca
+            .model
+            .invalidate_all(&Failure::AcmeValidationFailed {
+                sub_cause: "dns".into(),
+                detail: "no".into(),
+            });
         world.settle().await;
         world.advance(Duration::from_secs(60));
     }

@@ -70,7 +70,7 @@ async fn a_ca_that_loses_every_order_gets_few_and_ever_fewer_of_a_domain() {
         let second_day = world.ca.orders_for(HOST) - first_day;
         assert!(second_day <= MOST_IN_A_DAY / 2, "{trouble:?}: {second_day}");
         world.ca.trouble(None);
-        world.ca.forget_orders();
+        world.ca.model.forget_unfinished();
         work_until(&world, start + 3 * DAY).await;
         let record = world.record().await;
         assert_eq!(
@@ -114,7 +114,7 @@ async fn other_faults_between_the_orders_do_not_shorten_the_pause() {
 async fn a_renewal_whose_orders_are_lost_is_tried_in_time_and_with_few_orders() {
     for trouble in Trouble::ALL {
         let world = world().await;
-        world.ca.issue_for(6 * DAY);
+        world.ca.model.issue_for(6 * DAY);
         world.settle().await;
         let Phase::Live {
             not_after,
@@ -136,7 +136,7 @@ async fn a_renewal_whose_orders_are_lost_is_tried_in_time_and_with_few_orders() 
         let record = world.record().await;
         assert_eq!(record.phase.status(), Status::Active);
         world.ca.trouble(None);
-        world.ca.forget_orders();
+        world.ca.model.forget_unfinished();
         work_until(&world, renew_at + 2 * DAY).await;
         let renewed = world.record().await.phase.certificate_not_after();
         assert!(

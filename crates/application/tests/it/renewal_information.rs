@@ -11,7 +11,6 @@ use dps_domain::renewal::info::{RenewalInfo, SuggestedWindow};
 use dps_domain::renewal::renewal_deadline;
 use dps_domain::{Event, EventKind, FailureCode, Purpose, Timestamp, Until};
 
-use super::ca::Wish;
 use super::world::{HOST, World};
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -28,17 +27,15 @@ impl World {
     /// A live domain whose certificate lasts so long.
     async fn with_certificate_for(lifetime: Duration) -> Self {
         let world = Self::with_due_domain().await;
-        world.ca.issue_for(lifetime);
+        world.ca.model.issue_for(lifetime);
         world.settle().await;
         world
     }
 
     /// The CA suggests a window from now on, and wants to be asked every so often.
     fn suggest(&self, start: Timestamp, end: Timestamp, ask_again_after: Duration) {
-        self.ca.advise(Ok(Some(Wish {
-            window: SuggestedWindow::new(start, end).unwrap(),
-            ask_again_after,
-        })));
+        let window = SuggestedWindow::new(start, end).unwrap();
+        self.ca.model.suggest(window, ask_again_after);
     }
 
     async fn renew_at(&self) -> Timestamp {
@@ -177,7 +174,7 @@ async fn a_week_without_an_answer_renews_by_the_dates_and_delays_no_dns_check() 
         detail: "503".into(),
         retry_after: None,
     };
-    world.ca.advise(Err(down));
+    world.ca.fail_at_renewals(down);
     // The CA said nothing before the week began.
     let planned = world.renew_at().await;
     assert!(planned <= deadline);
@@ -217,7 +214,7 @@ async fn a_window_once_known_is_kept_to_while_the_ca_does_not_answer() {
             detail: "no such certificate".into(),
         },
     ] {
-        world.ca.advise(Err(error));
+        world.ca.fail_at_renewals(error);
         world.poll_now().await;
         world.poll_now().await;
     }
@@ -242,7 +239,7 @@ async fn a_poll_that_was_not_sent_did_not_fail() {
         detail: "Too many open files".into(),
     };
     for error in [held, starved] {
-        world.ca.advise(Err(error));
+        world.ca.fail_at_renewals(error);
         world.poll_now().await;
         let info = world.renewal_info().await;
         assert_eq!(info.failures, 0);

@@ -442,7 +442,7 @@ async fn what_our_own_pacing_holds_is_no_attempt_and_no_outage_of_the_ca() {
 async fn a_ca_that_forgot_the_account_gets_it_registered_again() {
     let world = World::with_due_domain().await;
     world.settle().await;
-    world.ca.forget_accounts();
+    world.ca.model.forget_account();
     world.advance(70 * DAY);
     world.settle().await;
     assert_eq!(
@@ -540,7 +540,7 @@ async fn a_validation_that_may_have_met_a_short_outage_of_ours_is_repeated_at_on
         for _ in 0..3 {
             world.step().await;
         }
-        world.ca.invalidate_orders(&not_answered(sub_cause));
+        world.ca.model.invalidate_all(&not_answered(sub_cause));
         world.step().await;
         let record = world.record().await;
         assert_eq!(record.last_failure, None);
@@ -560,7 +560,7 @@ async fn a_ca_that_sees_another_dns_than_we_do_is_believed_the_second_time() {
         for _ in 0..3 {
             world.step().await;
         }
-        world.ca.invalidate_orders(&not_answered("connection"));
+        world.ca.model.invalidate_all(&not_answered("connection"));
         world.step().await;
     }
     let record = world.record().await;
@@ -579,7 +579,7 @@ async fn what_the_ca_says_of_dns_itself_is_believed_at_once() {
     for _ in 0..3 {
         world.step().await;
     }
-    world.ca.invalidate_orders(&not_answered("dns"));
+    world.ca.model.invalidate_all(&not_answered("dns"));
     world.step().await;
     let code = world.record().await.last_failure.unwrap().code();
     assert_eq!(code, FailureCode::AcmeValidationFailed);
@@ -591,7 +591,7 @@ async fn a_caa_record_to_add_is_named_alike_in_the_report_and_on_the_command_lin
     for _ in 0..3 {
         world.step().await;
     }
-    world.ca.invalidate_orders(&not_answered("caa"));
+    world.ca.model.invalidate_all(&not_answered("caa"));
     world.step().await;
     let mut reporter = Reporter::default();
     while reporter.deliver(&world.service).await.unwrap() != Delivered::Some(0) {}
@@ -644,7 +644,7 @@ async fn a_fault_of_our_own_machine_is_no_attempt_and_reported_to_no_customer() 
     }
     world.dns.names.set_fault(None);
     world.settle().await;
-    assert_eq!(world.ca.certificates(), 2);
+    assert_eq!(world.ca.model.valid_orders(), 2);
 }
 
 #[tokio::test]
@@ -805,7 +805,7 @@ async fn a_certificate_that_cannot_be_had_for_a_day_is_ordered_anew() {
 #[tokio::test]
 async fn a_renewal_whose_certificate_cannot_be_had_leaves_time_for_another_order() {
     let world = World::with_due_domain().await;
-    world.ca.issue_for(DAY / 2);
+    world.ca.model.issue_for(DAY / 2);
     world.settle().await;
     world.ca.lose_certificates(true);
     let ends = world.service.now() + DAY / 2;
@@ -838,8 +838,8 @@ async fn a_renewal_whose_certificate_cannot_be_had_leaves_time_for_another_order
 #[tokio::test]
 async fn a_certificate_that_seems_old_when_it_is_issued_is_not_renewed_at_once() {
     let world = World::with_due_domain().await;
-    world.ca.backdate(DAY * 50 / 100);
-    world.ca.issue_for(DAY);
+    world.ca.model.backdate(DAY * 50 / 100);
+    world.ca.model.issue_for(DAY);
     world.settle().await;
     let issued_at = world.service.now();
     for _ in 0..24 {
@@ -890,7 +890,11 @@ async fn a_worker_that_slept_through_its_lease_disturbs_nobody_when_it_wakes() {
         world.settle().await;
         assert_eq!(world.record().await, record, "slept at step {steps_before}");
         assert_eq!(world.edges.served(HOST), served);
-        assert_eq!(world.ca.certificates(), 1, "slept at step {steps_before}");
+        assert_eq!(
+            world.ca.model.valid_orders(),
+            1,
+            "slept at step {steps_before}"
+        );
     }
 }
 

@@ -10,6 +10,7 @@ use dps_domain::outcome::{Findings, Outcome};
 use dps_domain::phase::Lane;
 use dps_domain::record::settle;
 use dps_domain::{DomainId, Event, Hostname, Timestamp};
+use dps_simulation::models::ca::CaModel;
 use dps_simulation::models::cabinet::CabinetModel;
 use dps_simulation::models::dns::Names;
 use dps_simulation::models::edges::EdgeFleet;
@@ -17,10 +18,10 @@ use dps_simulation::models::edges::port::ProbeModel;
 use dps_simulation::models::names::{self, NameBook};
 use dps_simulation::models::pki::{PaperPki, PaperVault};
 use dps_simulation::scenario::{self, Scenario};
-use dps_simulation::time::TrueTime;
+use dps_simulation::time::{Seeded, TrueTime};
 use uuid::Uuid;
 
-use super::ca::FakeCa;
+use super::ca::WatchedCa;
 use super::cabinet::{HABITS, WatchedCabinet};
 use super::outside::{Counters, CountingRandomness, Dns, Edges, MockClock};
 
@@ -31,7 +32,7 @@ pub(crate) const LEASE: Duration = Duration::from_secs(120);
 
 pub(crate) struct World {
     pub(crate) service: Service,
-    pub(crate) ca: Arc<FakeCa>,
+    pub(crate) ca: Arc<WatchedCa>,
     pub(crate) dns: Arc<Dns>,
     pub(crate) cabinet: Arc<WatchedCabinet>,
     pub(crate) edges: Edges,
@@ -102,10 +103,15 @@ impl World {
             fleet: Arc::clone(&fleet),
             names: Arc::clone(&names),
         };
-        let ca = Arc::new(FakeCa::new(
+        let ca = CaModel::new(
+            &scenario(),
+            TrueTime::new(Arc::clone(&clock) as _),
+            Arc::clone(&names),
             Arc::clone(&fleet),
-            Arc::clone(&clock) as Arc<dyn Clock>,
-        ));
+            Arc::new(Seeded::new(1, 1)),
+        );
+        let ca = ca.without_reuse_of_orders();
+        let ca = Arc::new(WatchedCa::new(ca, Arc::clone(&clock) as _));
         let book = Arc::clone(&names.book);
         let dns = Arc::new(Dns::new(names));
         let counters = Arc::new(Counters::default());
@@ -266,6 +272,17 @@ fn scenario() -> Scenario {
     let at_once = || Duration::ZERO.into();
     let defaults = Scenario::default();
     Scenario {
+        ca: scenario::Ca {
+            limits_lifted: true,
+            answers_after: at_once(),
+            validates_after: at_once(),
+            issues_after: at_once(),
+            ..defaults.ca
+        },
+        renewal_info: scenario::RenewalInfo {
+            offered: false,
+            ..defaults.renewal_info
+        },
         edges: scenario::Edges {
             answers_after: at_once(),
             ..defaults.edges
