@@ -29,7 +29,8 @@ pub enum DnsVerdict {
     },
     /// The name does not point at us, or no longer does.
     NotReady(Failure),
-    /// Our own machine could not ask enough for a verdict. It says nothing about the customer.
+    /// Our own machine could not send enough queries for a verdict. It says nothing about the
+    /// customer.
     Local {
         /// The system's reason.
         detail: String,
@@ -57,7 +58,7 @@ pub fn verdict(expected: &DnsExpectation<'_>, views: &[ResolverView]) -> DnsVerd
     let known = OurAddresses::seen_by(expected, &working);
     let verdict = verdict_of_working(expected, &known, &working);
     match verdict {
-        // A resolver that we could not ask may have seen the name as it should be.
+        // A resolver that we could not query may have seen the name as it should be.
         DnsVerdict::NotReady(_) => local_fault().unwrap_or(verdict),
         DnsVerdict::PointsAtUs { .. } if known.addresses.is_empty() => {
             local_fault().unwrap_or(verdict)

@@ -50,17 +50,17 @@ kinds! {
     TargetChanged => "target.changed",
     /// The target that the Cabinet gives is refused.
     TargetRefused => "target.refused",
-    /// The Cabinet no longer asks for the name or target that was refused.
+    /// The Cabinet no longer has the name or target that was refused.
     RefusalWithdrawn => "refusal.withdrawn",
     /// The status was reported again, because the Cabinet had another.
     StatusRepeated => "status.repeated",
-    /// The customer asked for a retry.
+    /// The customer requested a retry.
     RetryRequested => "retry.requested",
-    /// The customer asked for a retry too soon after the last one.
+    /// The customer requested a retry too soon after the last one.
     RetryTooSoon => "retry.too_soon",
-    /// An operator asked for a retry.
+    /// An operator requested a retry.
     RetryByOperator => "retry.by_operator",
-    /// An operator asked for a renewal.
+    /// An operator requested a renewal.
     RenewalRequested => "renewal.requested",
     /// An operator lifted a wait for one of the CA's limits.
     LimitLifted => "limit.lifted",
@@ -88,7 +88,7 @@ kinds! {
     Deployed => "deployed",
     /// A renewal is due.
     RenewalDue => "renewal.due",
-    /// The CA asks for the renewal at another time (RFC 9773).
+    /// The CA suggests another time for the renewal (RFC 9773).
     RenewalMoved => "renewal.moved",
     /// The daily check could not say whether the domain still points at the edges.
     RecheckInconclusive => "recheck.inconclusive",
@@ -100,7 +100,7 @@ kinds! {
     CabinetMissing => "cabinet.missing",
     /// The Cabinet has an older version of the domain than before, as after a restore.
     CabinetRestored => "cabinet.restored",
-    /// The Cabinet asked for the removal.
+    /// The Cabinet requested the removal.
     RemovalRequested => "removal.requested",
     /// The removal was reported again.
     RemovalRepeated => "removal.repeated",

@@ -54,7 +54,7 @@ pub struct Findings {
     pub evidence: Map<String, Value>,
     /// The events of the domain's order that matter to the CA's limits, in their order.
     pub order_effects: Vec<OrderEffect>,
-    /// The addresses that the customer's instruction may name, where the step asked the DNS;
+    /// The addresses that the customer's instruction may name, where the step queried the DNS;
     /// otherwise those of the configuration.
     pub edge_addresses: Option<Vec<IpAddr>>,
 }

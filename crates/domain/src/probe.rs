@@ -104,8 +104,8 @@ pub fn verdict(
         .try_for_each(|seen| judge(seen, edges.contains(&seen.address)))
 }
 
-/// Returns the local fault if our own machine could not ask one of the addresses, or had a route to
-/// none. The other answers then prove nothing, since every address must be ours.
+/// Returns the local fault if our own machine could not send a request to one of the addresses, or
+/// had a route to none. The other answers then prove nothing, since every address must be ours.
 pub fn local_fault(observations: &[ProbeObservation]) -> Option<&str> {
     let is_unroutable = |seen: &ProbeObservation| seen.answer == ProbeAnswer::Unroutable;
     if !observations.is_empty() && observations.iter().all(is_unroutable) {

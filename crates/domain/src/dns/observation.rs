@@ -12,7 +12,7 @@ pub const MAX_ADDRESSES: usize = 64;
 /// The answers of one resolver about a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DnsObservation {
-    /// The resolver asked.
+    /// The queried resolver.
     pub resolver: SocketAddr,
     /// The CNAME targets in order (RFC 1034 §3.6.2), lower case, no dot at the end; empty when the
     /// name has no CNAME.
@@ -104,8 +104,8 @@ pub enum DnsAnswer {
     Refused,
     /// No answer in time.
     Timeout,
-    /// Our own machine could not ask: no descriptor, no memory, no route. It says nothing about the
-    /// name or the resolver.
+    /// Our own machine could not send the query: no descriptor, no memory, no route. It says
+    /// nothing about the name or the resolver.
     Local {
         /// The system's reason.
         detail: String,

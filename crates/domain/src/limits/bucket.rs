@@ -220,7 +220,7 @@ impl Bucket {
         refunded.settled(now)
     }
 
-    /// Blocks the bucket until `until`, as the CA asked; one token is available then.
+    /// Blocks the bucket until `until`, as the CA requested; one token is available then.
     #[must_use]
     pub fn block(self, limit: &Limit, until: Timestamp) -> Self {
         let in_burst = limit

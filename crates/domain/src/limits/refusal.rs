@@ -43,8 +43,8 @@ impl Refused {
         }
     }
 
-    /// A 503 means that requests come too fast, or that the CA has a fault. The two look the same,
-    /// and the wait is the same.
+    /// A 503 means that requests come too fast, or that the CA has a fault. The two cannot be
+    /// distinguished, and the wait is the same.
     pub const fn overload(endpoint: Endpoint) -> Self {
         Self {
             kind: LimitKind::Requests(endpoint),

@@ -52,8 +52,7 @@ pub enum Occasion {
     Resync,
 }
 
-/// Whether news of a domain says nothing that is new. A removal is carried out whenever it is heard
-/// of.
+/// Whether news of a domain says nothing that is new. A removal is always carried out.
 pub fn is_known(record: &DomainRecord, domain: &CabinetDomain) -> bool {
     domain.version <= record.cabinet_version && domain.status != Some(Status::PendingRemoval)
 }
@@ -186,7 +185,7 @@ fn begun(
 /// The Cabinet's version that the record is to have.
 fn version_after(context: &AlignContext<'_>, record: &DomainRecord, domain: &CabinetDomain) -> u64 {
     match context.occasion {
-        // The version was asked for after ours was read: one that is older is the Cabinet's own, as
+        // The Cabinet's version was read after ours: one that is older is the Cabinet's own, as
         // after a restore.
         Occasion::Resync => domain.version,
         Occasion::News => record.cabinet_version.max(domain.version),

@@ -101,7 +101,7 @@ pub enum RenewalInfoOutcome {
         window: SuggestedWindow,
         /// Page on which the CA explains it.
         explanation_url: Option<String>,
-        /// Time of the next poll, as the CA asked.
+        /// Time of the next poll, as the CA requested.
         poll_again_at: Timestamp,
     },
     /// The CA offers no renewal information, or the certificate has no name there.

@@ -130,9 +130,9 @@ fn cabinets_view(domain: &CabinetDomain, refusal: Option<&Failure>) -> serde_jso
     detail
 }
 
-/// Carries out on the record `after` what the Cabinet's status asks for. Returns the kind of the
+/// Carries out on the record `after` what the Cabinet's status requests. Returns the kind of the
 /// line of history, and whether the domain's status is reported to the Cabinet.
-/// `None` if the status asks for nothing new.
+/// `None` if the status requests nothing new.
 fn apply_status(
     theirs: Status,
     (newer, too_soon): (bool, bool),

@@ -77,7 +77,7 @@ pub(super) fn fail(
     if failure.code() == FailureCode::AcmeRateLimited && matches!(then, Then::At(_) | Then::Queue) {
         record.attempt = record.attempt.saturating_sub(1);
     }
-    // Only a human can lift a pause: no timer asks the CA again.
+    // Only a human can lift a pause: no timer sends the CA another order.
     if failure.code() == FailureCode::AcmePaused {
         record.order_gate = OrderGate::PausedByCa;
     }
