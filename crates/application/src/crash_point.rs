@@ -3,7 +3,7 @@
 
 dps_crash_point::crash_points! {
     "DPS_CRASH_AT";
-    /// The CA is asked for a new order.
+    /// A new order is requested from the CA.
     OrderCreate => "order.create";
     /// The order's URL is stored.
     OrderSave => "order.save";
@@ -11,13 +11,13 @@ dps_crash_point::crash_points! {
     ChallengeSave => "challenge.save";
     /// The edges answer the challenge.
     ChallengePublish => "challenge.publish";
-    /// The CA is requested to validate.
+    /// The challenge is acknowledged at the CA.
     ChallengeAcknowledge => "challenge.acknowledge";
     /// The edges forget the challenge.
     ChallengeWithdraw => "challenge.withdraw";
     /// The certificate's key is stored.
     KeySave => "key.save";
-    /// The CA is asked to issue.
+    /// The order is finalized at the CA.
     Finalize => "finalize";
     /// The chain is fetched.
     CertificateFetch => "certificate.fetch";
@@ -27,7 +27,7 @@ dps_crash_point::crash_points! {
     EdgeApply => "edge.apply";
     /// The proof is stored.
     EdgeRecord => "edge.record";
-    /// A step's outcome is stored, and its lease released or gone on with.
+    /// A step's outcome is stored, and its lease released or extended.
     OutcomeSave => "outcome.save";
     /// The Cabinet takes a report.
     StatusReport => "status.report";

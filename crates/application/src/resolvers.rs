@@ -2,8 +2,8 @@
 //!
 //! A resolver is passed over after several consecutive failures for our own target. Without this,
 //! it would delay every DNS check for its whole timeout. It is tried every few seconds, by no check
-//! while another resolver works. While none works, one check at a time asks, and the others learn
-//! of the outage at once.
+//! while another resolver works. While none works, one check at a time queries, and the others
+//! learn of the outage at once.
 
 mod observe;
 

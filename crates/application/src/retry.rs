@@ -11,7 +11,7 @@ use crate::ports::store::{StoreError, WriteResult};
 /// Pause after the first failure; doubles up to [`LAST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(2);
-/// Longest time for which a write is repeated. A service that is asked to stop while its database
+/// Longest time for which a write is repeated. A service that must stop while its database
 /// is unavailable does stop.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 

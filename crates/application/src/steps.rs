@@ -30,7 +30,7 @@ use self::fault::Fault;
 use crate::ports::store::DomainRecord;
 use crate::service::Service;
 
-/// Makes the one step that the record's phase asks for, under the lease of `token`. `deadline` is
+/// Makes the one step of the record's phase, under the lease of `token`. `deadline` is
 /// when the lease must be released, on the monotonic clock. `evidence` takes the observations.
 pub async fn step(
     service: &Service,

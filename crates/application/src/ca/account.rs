@@ -1,7 +1,7 @@
-//! The CA account: one per directory, its key stored before the CA hears of it.
+//! The CA account: one per directory, its key stored before the CA knows it.
 //!
 //! Registration is a task: one step of one replica does it, the others wait for its result. A CA
-//! that refuses is not asked again for a while, however many domains are ready.
+//! that refuses is not called again for a while, however many domains are ready.
 
 use std::time::Duration;
 

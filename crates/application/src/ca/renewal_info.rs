@@ -22,7 +22,7 @@ use crate::wake::Wakes;
 
 /// Polls claimed in one transaction, at most.
 const PAGE: usize = 256;
-/// How many of a page are asked one after the other where the concurrency is low.
+/// How many of a page are polled one after the other where the concurrency is low.
 const IN_TURN: usize = 16;
 /// How long a claim lasts: twice what a page takes when the CA answers nothing.
 const CLAIM: Duration = Duration::from_secs(10 * 60);
@@ -90,7 +90,7 @@ pub async fn poll_renewal_info(service: &Service) -> Result<usize, StoreError> {
         match moved {
             Ok(true) => {}
             Ok(false) => known.push((poll, info)),
-            // It keeps no other from being recorded, and is asked again when its claim ends.
+            // It keeps no other from being recorded, and is polled again when its claim ends.
             Err(error) => tracing::error!(
                 domain.id = %poll.domain_id, domain.hostname = %poll.hostname,
                 error = %with_causes(&error), "renewal.not_moved"
@@ -103,7 +103,7 @@ pub async fn poll_renewal_info(service: &Service) -> Result<usize, StoreError> {
     Ok(claimed)
 }
 
-/// As [`answered`]; a poll that panics takes no other along, and is asked again when its claim
+/// As [`answered`]; a poll that panics takes no other along, and is polled again when its claim
 /// ends.
 async fn answered_caught(service: &Service, poll: RenewalInfoPoll) -> Option<Answered> {
     let id = poll.domain_id;
@@ -127,7 +127,7 @@ async fn answered(service: &Service, poll: RenewalInfoPoll) -> Answered {
     (poll, info, plan)
 }
 
-/// A certificate that has no name at our CA is not asked about, nor one whose time is over.
+/// A certificate that has no name at our CA is not polled for, nor one whose time is over.
 async fn answer(service: &Service, poll: &RenewalInfoPoll) -> RenewalInfoOutcome {
     let ours = *poll.directory_url == *service.ca.directory_url();
     let valid = service.now() < poll.validity.1;
@@ -181,7 +181,7 @@ fn no_answer() -> CaError {
 
 /// Moves the renewal of a domain and records why, in one write. Returns whether the poll is done
 /// with: it is not where there is nothing to move. When others write the record all the while, or
-/// somebody else asked meanwhile, it is left as it is.
+/// another process polled meanwhile, it is left as it is.
 async fn move_renewal(
     service: &Service,
     poll: &RenewalInfoPoll,

@@ -60,7 +60,7 @@ async fn align(service: &Service, domain: &CabinetDomain) -> Result<bool, StoreE
     Ok(false)
 }
 
-/// Compares the record, as it was before the Cabinet was asked, with the Cabinet's answer, and
+/// Compares the record, as it was before the call to the Cabinet, with the Cabinet's answer, and
 /// mends differences. A record that another process writes meanwhile is left to the next resync.
 pub(crate) async fn mend(
     service: &Service,
@@ -93,7 +93,7 @@ async fn decide(
     brake: &mut Brake,
 ) -> Result<Written, StoreError> {
     if domain.id.is_take_down() {
-        // The Cabinet has never heard of these identifiers from us, so it cannot mean ours.
+        // We have never sent these identifiers to the Cabinet, so it cannot mean ours.
         return Ok(Written::Nothing);
     }
     let mut names = Names::of(domain, &service.policy.names);
@@ -155,7 +155,7 @@ async fn decide(
         return Ok(Written::Nothing);
     }
     if completion.record().phase == Phase::Leaving {
-        // A Cabinet that wants the domain gone refuses to hear how it was getting on.
+        // A Cabinet that wants the domain gone refuses reports of progress.
         service.store.outbox_drop(domain.id).await?;
     }
     if completion.record().hostname != record.hostname {
@@ -203,7 +203,7 @@ impl EndOfService {
     }
 }
 
-/// The brake on removals, asked once for a domain however often its record is written anew.
+/// The brake on removals, applied once to a domain however often its record is written anew.
 #[derive(Debug, Default)]
 struct Brake {
     let_through: bool,

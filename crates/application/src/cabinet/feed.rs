@@ -17,7 +17,7 @@ use crate::service::Service;
 
 const FEED_CURSOR: &str = "cabinet.changes";
 const FEED_WAIT: Duration = Duration::from_secs(25);
-/// For so long a feed that is not offered is not asked for again.
+/// The pause before a feed that is not offered is requested again.
 const FEED_PAUSE: Duration = Duration::from_secs(600);
 /// The pause after the Cabinet or the store failed.
 const FAULTS: Backoff = Backoff {
@@ -43,10 +43,10 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     }
 }
 
-/// Takes domains in, and remembers how the Cabinet likes to be asked.
+/// Takes domains in, and remembers whether the Cabinet offers its feed.
 #[derive(Debug, Default)]
 pub struct Intake {
-    /// The feed is not offered; it is not asked for before this moment.
+    /// The feed is not offered; it is not requested before this moment.
     feed_not_before: Option<Timestamp>,
     feed: FeedPace,
     faults: u32,

@@ -1,4 +1,4 @@
-//! How fast the Cabinet is asked, and when its feed or a list of its goes round in circles.
+//! How fast the Cabinet is called, and when its feed or a list of its goes round in circles.
 
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 //! A round has three stages, each made of pages that are small however many domains there are.
 //! First the Cabinet's domains are read, status by status, and compared with our records; the ids
 //! of those we know are noted. Then our records are read in the order of their ids, and the Cabinet
-//! is asked for each that it did not name. Last, what it has not known for
+//! is queried for each that it did not name. Last, what it has not known for
 //! [`Policy::missing_grace`] is taken down. The place is stored after each page, so that the
 //! next replica continues there; one replica makes a round at a time.
 //!
@@ -63,11 +63,12 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     }
 }
 
-/// Makes a round, or the rest of one, if it is due and no other replica makes it; returns whether.
+/// Makes a round, or what is left of one, if it is due and no other replica makes it; returns
+/// whether.
 pub async fn resync(service: &Service) -> Result<bool, IntakeError> {
     let (store, now) = (&service.store, service.now());
     let interval = service.policy.resync_interval;
-    // The first at a random time, so that not every installation asks its Cabinet at its start.
+    // The first at a random time, so that not every installation calls its Cabinet at its start.
     let first = now + interval.mul_f64(service.randomness.unit());
     let Some(lease) = store.periodic_acquire(TASK, now, LEASE, first).await? else {
         return Ok(false);
@@ -181,7 +182,7 @@ async fn read_cabinet(
     })
 }
 
-/// One page of our records: the Cabinet is asked for those that it did not name.
+/// One page of our records: the Cabinet is queried for those that it did not name.
 async fn read_records(
     service: &Service,
     progress: &mut Progress,
@@ -240,7 +241,7 @@ async fn take_down(
         .cabinet_missing_since(progress.run, before, after, PAGE)
         .await?;
     for id in &page {
-        // Several rounds a day share one allowance, with what the Cabinet asks to be removed.
+        // Several rounds a day share one allowance, with the Cabinet's own removals.
         if !brake::may_remove(service, *id, None).await? {
             continue;
         }

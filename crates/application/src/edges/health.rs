@@ -151,7 +151,8 @@ async fn check_edge(
     if is_known && reachability == Reachability::default() {
         return Ok(Some(health));
     }
-    // First the challenges: the CA may ask this edge for one as soon as it is believed to be back.
+    // First the challenges: the CA may fetch one from this edge as soon as it is believed to be
+    // back.
     let republished = if is_known && !reachability.is_unreachable() {
         Ok(())
     } else {

@@ -26,7 +26,7 @@ pub(crate) fn count(service: &Service, phase: &Phase, outcome: &Outcome, evidenc
 
 /// Whether the step ended an attempt, and how.
 fn result_of(phase: &Phase, outcome: &Outcome) -> Option<bool> {
-    // DNS checks have a counter of their own, and an HTTP probe asks the customer's side.
+    // DNS checks have a counter of their own, and an HTTP probe calls the customer's side.
     let issuance = phase.issuance()?;
     match outcome {
         Outcome::Moved { .. } => matches!(issuance, Issuance::Deploying { .. }).then_some(true),

@@ -12,14 +12,14 @@ use crate::wake::Waker;
 
 /// How long wakes are gathered before they are sent: a burst of commits is one message.
 const GATHERING: Duration = Duration::from_millis(50);
-/// Between two tries to hear of the others.
+/// The pause between two tries to receive from the others.
 const BACKOFF: Backoff = Backoff {
     initial: Duration::from_secs(1),
     max: Duration::from_secs(60),
 };
 
 /// Notifies the other replicas of work that became due here, until `drained`. Then it sends the
-/// rest, so that they take up the work of a stopping replica at once.
+/// others, so that they take up the work of a stopping replica at once.
 pub(crate) async fn announce(waker: Waker, drained: CancellationToken) {
     let Some(channel) = waker.channel() else {
         return;
@@ -51,8 +51,8 @@ async fn send_signals(waker: &Waker, channel: &dyn WakeChannel) {
     }
 }
 
-/// Rings the signals that other replicas name, until `shutdown`. Where the others cannot be heard,
-/// workers poll by themselves.
+/// Notifies the signals that other replicas name, until `shutdown`. Where the others cannot be
+/// heard, workers poll by themselves.
 pub(crate) async fn listen(
     waker: Waker,
     randomness: Arc<dyn Randomness>,

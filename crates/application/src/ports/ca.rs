@@ -34,7 +34,7 @@ pub enum OrderStatus {
 pub struct OrderView {
     /// Its status.
     pub status: OrderStatus,
-    /// When the CA wants to be asked again.
+    /// The time that the CA names for the next request.
     pub retry_after: Option<Until>,
     /// The end of the order itself, beyond which it leads nowhere; absent if the CA does not say.
     pub expires: Option<Timestamp>,
@@ -73,7 +73,7 @@ pub struct RenewalInfoResponse {
     pub window: SuggestedWindow,
     /// Where the CA explains the window to people.
     pub explanation_url: Option<String>,
-    /// When the CA wants to be asked again, within the bounds of
+    /// The time that the CA names for the next request, within the bounds of
     /// [`poll_again_at`](dps_domain::renewal::info::poll_again_at).
     pub poll_again_at: Timestamp,
 }
@@ -167,7 +167,7 @@ pub enum CaDisposition {
         /// The moment of the next request.
         until: Until,
     },
-    /// The CA is away. It may have done what was asked, and counted it.
+    /// The CA is unavailable. It may have carried out the request, and counted it.
     Unavailable {
         /// When to come again, if it said so.
         until: Option<Until>,
@@ -218,7 +218,7 @@ impl CaDisposition {
         }
     }
 
-    /// Whether the CA may have done, and counted, what was asked. It does not count what it
+    /// Whether the CA may have carried out, and counted, the request. It does not count what it
     /// refuses.
     pub const fn may_be_counted(self) -> bool {
         match self {
@@ -342,7 +342,7 @@ pub trait CertificateAuthority: Send + Sync {
     fn directory_url(&self) -> &str;
 
     /// The name by which CAA records allow the CA (RFC 8659 §4.2), if its directory was seen and
-    /// tells it.
+    /// has it.
     fn caa_identity(&self) -> Option<String> {
         None
     }

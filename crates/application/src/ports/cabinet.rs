@@ -84,7 +84,7 @@ impl CabinetFault {
     }
 }
 
-/// The Cabinet could not be asked or understood. Always ours to wait out, never a domain's fault.
+/// The Cabinet could not be called or understood. Always ours to wait out, never a domain's fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {detail}", fault.as_text())]
 pub struct CabinetError {
@@ -92,7 +92,7 @@ pub struct CabinetError {
     pub fault: CabinetFault,
     /// The error in words.
     pub detail: String,
-    /// When it asked us to come again.
+    /// The pause before the next call that it requested.
     pub retry_after: Option<Duration>,
 }
 

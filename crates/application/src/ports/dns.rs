@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use dps_domain::Hostname;
 use dps_domain::dns::DnsObservation;
 
-/// One recursive resolver, asked without a cache of ours.
+/// One recursive resolver, queried without a cache of ours.
 #[async_trait]
 pub trait DnsResolver: Send + Sync {
     /// Its address.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use dps_domain::lane::Lane;
 use dps_domain::limits::LimitKind;
 
-/// Why a domain waits before the CA is asked.
+/// Why a domain waits before a request to the CA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AcmeWait {
     /// A limit of the CA leaves nothing for now.
@@ -106,7 +106,7 @@ pub trait Metrics: Send + Sync {
     /// An edge that lacked certificates took so many, and refused so many:
     /// `dps_edge_reconcile_deployments_total`.
     fn edge_filled(&self, applied: usize, refused: usize);
-    /// The CA was asked when to renew and answered, or did not:
+    /// Renewal information was polled from the CA, with or without an answer:
     /// `dps_acme_renewal_info_polls_total`.
     fn renewal_info(&self, success: bool);
     /// Our own machine could not call a party: `dps_local_faults_total`.

@@ -4,7 +4,7 @@
 //! Each domain that is served has one poll, about the certificate that it serves. It is made with
 //! the record, by [`RecordWrite::info`](super::store::RecordWrite::renewal_info), and goes when
 //! nothing is served any more. A poll takes no lease: there are many polls, an answer seldom
-//! changes anything, and one that is asked twice does no harm.
+//! changes anything, and one that is made twice does no harm.
 
 use std::sync::Arc;
 

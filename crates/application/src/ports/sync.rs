@@ -11,7 +11,7 @@ use super::store::{DomainRecord, StoreError};
 pub struct KnownRecord {
     /// The record.
     pub record: DomainRecord,
-    /// Whether the Cabinet has yet to hear something of it.
+    /// Whether a report of it waits for the Cabinet.
     pub reports_wait: bool,
 }
 
@@ -20,7 +20,7 @@ pub struct KnownRecord {
 pub struct CabinetPresence {
     /// The domain.
     pub id: DomainId,
-    /// Whether the resync that asks has seen it.
+    /// Whether the present resync has seen it.
     pub seen: bool,
     /// When the record was made.
     pub created_at: Timestamp,

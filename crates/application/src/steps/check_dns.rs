@@ -10,7 +10,7 @@ use super::context::StepContext;
 use crate::ports::metrics::LocalParty;
 use dps_domain::outcome::{Outcome, Then};
 
-/// When the DNS is asked again after an answer that says nothing about the customer.
+/// When the DNS is queried again after an answer that says nothing about the customer.
 pub(super) const INCONCLUSIVE: Duration = Duration::from_secs(10 * 60);
 
 pub(super) async fn check_dns(context: &StepContext<'_>) -> Outcome {

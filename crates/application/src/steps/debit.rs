@@ -1,7 +1,7 @@
 //! The tokens that an order takes from the ledger of the CA's limits.
 //!
 //! They are taken before anything is sent. So a domain that must wait learns until when, and the
-//! CA is not asked at all. The entries of what the CA then counts are derived from the events of
+//! CA gets no request at all. The entries of what the CA then counts are derived from the events of
 //! the order, which its steps note (`dps_domain::record::ledger`).
 
 use std::time::Duration;

@@ -25,7 +25,7 @@ pub(super) async fn deploy(context: &StepContext<'_>, id: CertificateId) -> Resu
     };
     let details = &stored.certificate.details;
     if details.not_after <= service.now() {
-        // Edges were away for the whole of its life: what is needed is another one.
+        // Edges were unreachable for the whole of its life: what is needed is another one.
         let failure = Failure::Internal {
             detail: "the certificate expired before it could be deployed".into(),
         };

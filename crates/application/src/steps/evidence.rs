@@ -88,12 +88,12 @@ impl Evidence {
         self.find(|findings| findings.edge_addresses = Some(addresses));
     }
 
-    /// Keeps that the step asked neither the CA nor an edge.
+    /// Keeps that the step called neither the CA nor an edge.
     pub(super) fn nothing_sent(&self) {
         self.nothing_sent.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the step asked neither the CA nor an edge.
+    /// Whether the step called neither the CA nor an edge.
     pub(crate) fn nothing_was_sent(&self) -> bool {
         self.nothing_sent.load(Ordering::Relaxed)
     }

@@ -36,7 +36,8 @@ const SHORTEST_LIFE: Duration = Duration::from_secs(60 * 60);
 
 pub(super) async fn finalize(context: &StepContext<'_>, id: OrderId) -> Result<Outcome, Fault> {
     let service = context.service;
-    // A certificate that was stored, but whose step died before it could say so, is gone on with.
+    // The step before stored its certificate and died before its outcome was recorded: the run
+    // continues with that certificate.
     if let Some(stored) = service.store.certificate_of_order(id).await? {
         context.evidence.order(OrderEffect::Issued);
         return Ok(stored_outcome(&stored));
@@ -83,7 +84,7 @@ const fn ends_order(error: &CaError) -> bool {
     }
 }
 
-/// Whether the CA says that what was asked for is not there.
+/// Whether the CA says that the requested resource is not there.
 fn is_gone(error: &CaError) -> bool {
     error.disposition() == CaDisposition::OrderLost(LostOrder::Gone)
 }
@@ -155,7 +156,7 @@ async fn issue(
     }
 }
 
-/// The order is valid, and its certificate could not be had. It is paid for, so it is asked for
+/// The order is valid, and its certificate could not be had. It is paid for, so it is requested
 /// again; another order is placed only when a whole time-out or the order's life has passed.
 async fn without_certificate(
     context: &StepContext<'_>,

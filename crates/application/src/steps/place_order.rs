@@ -55,7 +55,7 @@ async fn prepare(context: &StepContext<'_>) -> Result<Ready, Fault> {
     }
     let directory_url = service.ca.directory_url();
     directory::check(service.store.as_ref(), directory_url).await?;
-    // An order that was stored, but whose step died before it could say so, is gone on with.
+    // A step before this one stored its order and died: the run continues with that order.
     if let Some(open) = service.store.order_open(record.id).await? {
         if open.directory_url == directory_url {
             return Ok(Ready::Otherwise(placed(&open)));

@@ -50,7 +50,7 @@ pub(super) enum Unready {
         /// The consequence.
         then: Then,
     },
-    /// Our own machine could not ask the DNS.
+    /// Our own machine could not query the DNS.
     Local {
         /// Whom it could not call.
         party: LocalParty,
@@ -100,7 +100,7 @@ pub(super) async fn probe(context: &StepContext<'_>) -> Result<Probed, Unready> 
     })
 }
 
-/// Why not every address could be asked, or not every one is ours.
+/// Why not every address could be called, or not every one is ours.
 enum Stopped {
     Failed(Failure, Then),
     Local { party: LocalParty, detail: String },

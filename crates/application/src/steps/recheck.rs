@@ -1,5 +1,5 @@
-//! Does a live domain still point at us? Checked at intervals, so that a customer who left hears
-//! of it long before the renewal.
+//! Does a live domain still point at us? Checked at intervals, so that a customer who moved away
+//! learns of it long before the renewal.
 
 use dps_domain::backoff::{AROUND, spread};
 use dps_domain::dns::DnsVerdict;
