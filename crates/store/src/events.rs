@@ -39,7 +39,7 @@ statements! {
 }
 
 /// Adds a line and drops the oldest beyond the bound. The caller has written the domain's row in
-/// the same transaction, so nobody counts at the same time.
+/// the same transaction, so no other process counts at the same time.
 pub(crate) async fn append_in_tx(
     session: &mut Session,
     domain: DomainId,

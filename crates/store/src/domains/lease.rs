@@ -37,7 +37,7 @@ use crate::shard::Turns;
 use crate::sql::{Database, LeasedWrite as _, Row, Session, args};
 use crate::term::Term;
 
-/// Renewals that are moved to the urgent lane at a time, for each that is asked for: enough that
+/// Renewals that are moved to the urgent lane at a time, for each requested record: enough that
 /// tenants can take turns.
 const PROMOTED_PER_LEASE: usize = 4;
 

@@ -1,5 +1,5 @@
-//! Replicas whose clocks jump. Leases run by the store's own time, so nobody takes what another
-//! holds, and nobody loses what he holds.
+//! Replicas whose clocks jump. Leases run by the store's own time, so no replica takes what another
+//! holds, and none loses what it holds.
 
 use std::time::Duration;
 

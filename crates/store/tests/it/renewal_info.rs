@@ -224,7 +224,7 @@ pub(crate) async fn the_polls_that_are_due_longest_are_claimed_first_and_each_on
     for worker in workers.collect::<Vec<_>>() {
         claimed.extend(worker.await.unwrap());
     }
-    // Where rows that others are claiming are stepped over, somebody may have found nothing while
+    // Where rows that others are claiming are stepped over, a worker may have found nothing while
     // some were left.
     loop {
         let left = world.claim(1_000, 2_000).await;
