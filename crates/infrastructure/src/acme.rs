@@ -1,7 +1,7 @@
 //! A certificate authority that speaks ACME (RFC 8555), over our own transport.
 //!
 //! [`AcmeAuthority`] makes the single steps of our port and never waits for the CA: the scheduler
-//! decides whether and when to ask again. `instant-acme` signs and knows the protocol. The
+//! decides whether and when to call again. `instant-acme` signs and knows the protocol. The
 //! transport below it is ours. It adds timeouts and bounds for every response, nonces recycled from
 //! responses, and one directory for all accounts. It also records the real responses, from which
 //! errors are made. Only the directory's host and the configured hosts are called. A problem of the

@@ -4,7 +4,7 @@
 //! [`HttpCabinet`] bounds every call in time and size, and reads a page item by item. It turns
 //! everything else into one [`CabinetError`] that describes the response. It uses no proxy and
 //! follows no redirect, since a bearer token must not travel further. It never retries: the caller
-//! decides when to ask again.
+//! decides when to call again.
 
 mod answer;
 mod wire;
@@ -39,7 +39,7 @@ pub struct CabinetSettings {
     pub connect_timeout: Duration,
     /// For a whole call, to the last byte of the answer. A long poll may take its wait in addition.
     pub total_timeout: Duration,
-    /// Domains asked for at once.
+    /// Domains read at once.
     pub page_limit: u32,
 }
 

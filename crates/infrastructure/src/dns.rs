@@ -1,4 +1,4 @@
-//! DNS: one recursive resolver, asked packet by packet.
+//! DNS: one recursive resolver, queried packet by packet.
 //!
 //! [`HickoryResolver`] speaks to exactly one upstream address, without a cache, a hosts file or a
 //! search list. So it reports the present answer of that resolver. Every query is sent
@@ -32,7 +32,7 @@ use self::chain::follow_chain;
 use self::combine::combine;
 use self::query::Upstream;
 
-/// How a resolver is asked.
+/// How a resolver is queried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DnsSettings {
     /// For one query, resends over UDP included.
@@ -41,7 +41,7 @@ pub struct DnsSettings {
     pub total_timeout: Duration,
     /// Mixes upper and lower case in queries and requires the same mix in answers, against
     /// forged packets (draft-vixie-dnsext-dns0x20). Some servers do not echo the case; they are
-    /// then asked over TCP.
+    /// then sent over TCP.
     pub randomize_case: bool,
     /// Queries in flight at once. More wait for their turn.
     pub max_active_requests: usize,
@@ -83,7 +83,7 @@ impl DnsResolver for HickoryResolver {
     async fn observe(&self, host: &Hostname) -> DnsObservation {
         let resolver = self.address();
         let Ok(mut name) = Name::from_ascii(host.as_str()) else {
-            // Not reachable for a parsed hostname, and harmless: a name that cannot be asked does
+            // Not reachable for a parsed hostname, and harmless: a name that cannot be queried does
             // not exist.
             return DnsObservation::new(resolver, Vec::new(), DnsAnswer::NxDomain);
         };

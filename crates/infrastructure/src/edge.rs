@@ -16,7 +16,7 @@ use dps_domain::{Hostname, with_causes};
 
 use crate::local_fault;
 
-/// An edge behind one agent.
+/// An edge, called through its agent.
 #[derive(Debug, Clone)]
 pub struct AgentEdge {
     client: AgentClient,

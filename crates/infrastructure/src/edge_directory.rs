@@ -37,7 +37,7 @@ pub struct DirectorySettings {
     pub records: DirectoryRecords,
     /// `https` or `http`.
     pub scheme: String,
-    /// Who is asked; the first name server of this machine if none is given.
+    /// The queried resolver; the first name server of this machine if none is given.
     pub resolver: Option<SocketAddr>,
     /// Domain names in lower case; an agent whose host is one of them or below one needs no
     /// approval.
@@ -158,7 +158,7 @@ fn host_of(address: IpAddr) -> String {
     }
 }
 
-/// The first name server that this machine asks.
+/// The first name server of this machine.
 fn name_server() -> Result<SocketAddr, DirectoryError> {
     let unusable = |what: &str| {
         DirectoryError(format!(

@@ -1,4 +1,4 @@
-//! When the other side wants to be asked again (RFC 9110 §10.2.3).
+//! The time that the other side names for the next request (RFC 9110 §10.2.3).
 
 use std::time::Duration;
 

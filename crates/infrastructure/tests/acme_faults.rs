@@ -556,7 +556,7 @@ async fn issue(world: &World) -> Result<(), CaError> {
 }
 
 /// A maintenance page with ten days in its `Retry-After` is an outage of one request, wherever it
-/// comes, and holds nobody else up.
+/// comes, and delays no other request.
 #[tokio::test]
 async fn a_page_that_is_not_acme_blocks_nothing_and_waits_an_hour_at_most_at_every_endpoint() {
     for endpoint in [

@@ -281,7 +281,7 @@ async fn a_failed_validation_says_what_the_ca_met() {
     let world = World::start(|options| options).await;
     let authority = world.authority();
     let account = registered(&authority).await;
-    // The web server answers 404 for a token that nobody published; the other name does not exist
+    // The web server answers 404 for a token that was not published; the other name does not exist
     // at all.
     let answered = world.host("shop.example.com");
     let unknown = Hostname::parse("nowhere.example.com").unwrap();

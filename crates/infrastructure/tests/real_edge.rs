@@ -126,7 +126,7 @@ fn shipped_config(
         (":80,[::]:80", &http),
         (":443,[::]:443", &https),
         ("127.0.0.1:9402", &agent),
-        // Only root may become somebody else.
+        // Only root may become another user.
         (" user haproxy group haproxy-domain-agent", ""),
         ("    chroot /var/lib/haproxy\n", ""),
         ("    user haproxy\n    group haproxy\n", ""),

@@ -2,7 +2,7 @@
 //!
 //! Tokens come in small chunks from the ledger that all replicas share, and are spent here. The
 //! remainder of a chunk is discarded after a moment: it was counted then, and the CA would see it
-//! now. Without a limit, the ledger is not asked.
+//! now. Without a limit, the ledger is not called.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,7 +27,7 @@ const REMEMBERED: Duration = Duration::from_secs(60);
 pub(super) enum Held {
     /// Come again then.
     Until(Until),
-    /// The ledger cannot be asked.
+    /// The ledger cannot be read.
     Unknown(String),
 }
 
@@ -194,7 +194,7 @@ mod tests {
         }
     }
 
-    /// The ledger of several replicas, which counts how often it is asked.
+    /// The ledger of several replicas, which counts its calls.
     struct Ledger {
         clock: Arc<Paused>,
         limit: Limit,

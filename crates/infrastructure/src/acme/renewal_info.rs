@@ -1,4 +1,4 @@
-//! When the CA suggests to renew (RFC 9773): asked without an account, apart from the calls of RFC
+//! When the CA suggests to renew (RFC 9773): polled without an account, apart from the calls of RFC
 //! 8555 and their fate.
 
 use std::borrow::Cow;

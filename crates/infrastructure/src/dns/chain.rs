@@ -22,7 +22,7 @@ pub(super) struct Outcome {
     pub(super) answer: DnsAnswer,
     /// Addresses beyond those kept.
     pub(super) more: usize,
-    /// A negative answer says that the name asked for is a zone of its own.
+    /// A negative answer says that the queried name is a zone of its own.
     pub(super) is_zone: bool,
 }
 

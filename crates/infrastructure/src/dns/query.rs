@@ -28,7 +28,7 @@ pub(crate) enum Reply {
     Refused,
     /// Nothing in time.
     Timeout,
-    /// Our own machine could not ask.
+    /// Our own machine could not send the query.
     Local(String),
 }
 

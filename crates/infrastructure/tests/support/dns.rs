@@ -16,7 +16,7 @@ pub(crate) struct ScriptedServer {
     _task: JoinSet<()>,
 }
 
-/// Response code and answer section; `None` for silence.
+/// Response code and answer section; `None` for no answer.
 pub(crate) type Script = Option<(ResponseCode, Vec<Record>)>;
 
 impl ScriptedServer {
