@@ -41,7 +41,7 @@ impl Challenges {
         }
     }
 
-    /// Answers again what was answered before a restart, each for the rest of its time.
+    /// Answers again what was answered before a restart, each for its remaining time.
     pub(crate) fn restore(
         &self,
         token: ChallengeToken,

@@ -114,8 +114,8 @@ impl Edge {
         }
     }
 
-    /// Rewrites the crt-list from the inventory, after all else on the disk has changed: whoever
-    /// opens it from now on finds the changes.
+    /// Rewrites the crt-list from the inventory, after all else on the disk has changed: a process
+    /// that opens it from now on finds the changes.
     async fn renew_list(&self) -> Result<(), DiskError> {
         let text = self.shared.view().held.crt_list();
         self.on_disk(move |disk| disk.renew_list(&text)).await

@@ -1,4 +1,4 @@
-//! A certificate for a bind that must have one whatever is asked for: made once, believed by
+//! A certificate for a bind that must have one for any SNI: made once, believed by
 //! nobody.
 
 use std::fs;

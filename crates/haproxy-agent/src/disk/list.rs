@@ -225,7 +225,7 @@ impl Disk {
         }
     }
 
-    /// Notes which process serves. Call [`Self::observe_loads`] before asking HAProxy.
+    /// Notes which process serves. Call [`Self::observe_loads`] before the query to HAProxy.
     pub(crate) fn observe_process(&self, process: &Process) {
         self.file.known().loads.observed(process);
     }

@@ -144,7 +144,7 @@ impl Loads {
         self.before = None;
     }
 
-    /// Notes which process serves, asked after the events were read. If it is another one than
+    /// Notes which process serves, as read after the events. If it is another one than
     /// before the end of a load, that load has taken over.
     pub(super) fn observed(&mut self, process: &Process) {
         let is_other = self

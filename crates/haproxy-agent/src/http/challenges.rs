@@ -1,4 +1,4 @@
-//! HTTP-01 challenges: published by the service, asked for by the CA.
+//! HTTP-01 challenges: published by the service, fetched by the CA.
 
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};

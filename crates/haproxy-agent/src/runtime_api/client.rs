@@ -14,7 +14,7 @@ use crate::random;
 
 /// Longest pause before a command is repeated to a HAProxy whose certificates are locked.
 const LOCKED_PAUSE: Duration = Duration::from_millis(200);
-/// Stores asked for in one line; their names stay below HAProxy's 16 kB line.
+/// Stores queried in one line; their names stay below HAProxy's 16 kB line.
 const INSPECT_BATCH: usize = 50;
 const INSPECT_BATCH_BYTES: usize = 12_000;
 

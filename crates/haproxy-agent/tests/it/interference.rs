@@ -1,4 +1,4 @@
-//! Somebody has a hand in the agent's directory or socket while it runs.
+//! Another process changes the agent's directory or socket while it runs.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;

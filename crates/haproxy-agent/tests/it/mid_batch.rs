@@ -149,7 +149,7 @@ async fn removals_from_a_haproxy_that_is_stopped_are_answered_at_once_and_done_w
     let verdicts = calls.join_all().await;
     let took = since.elapsed();
     signal("-CONT", world.pid());
-    // One after the other they would be thirty-nine; a few bursts are less, and looks at HAProxy
+    // One after the other they would be thirty-nine; a few bursts are less, and checks of HAProxy
     // come between them.
     assert!(took < 20 * SHORT, "{took:?}");
     assert!(verdicts.iter().all(Result::is_err));

@@ -289,7 +289,7 @@ async fn a_haproxy_that_lost_very_many_is_given_them_back_and_a_newcomer_need_no
         verdict.unwrap();
     }
     world.kill_haproxy();
-    // As after a start with another configuration: it reads a list that names nobody.
+    // As after a start with another configuration: it reads an empty list.
     std::fs::write(world.state("crt-list.txt"), "").unwrap();
     world.spawn_haproxy();
     let newcomer = world.authority.issue("newcomer.example.com");

@@ -315,7 +315,8 @@ fn fill(file: &Path) {
     }
 }
 
-/// An agent that is nobody, and so meets what permissions say; root, who runs the tests, does not.
+/// An agent that runs as `nobody`, and so meets what permissions say; root, who runs the tests,
+/// does not.
 const NOBODY: [&str; 4] = ["--reuid=65534", "--regid=65534", "--clear-groups", "--"];
 
 #[tokio::test]

@@ -240,7 +240,7 @@ impl World {
             (":80,[::]:80", &self.http.to_string()),
             (":443,[::]:443", &self.https.to_string()),
             ("127.0.0.1:9402", &agent.to_string()),
-            // Only root may hand a socket to somebody else and become somebody else.
+            // Only root may hand a socket to another user and become another user.
             (" user haproxy group haproxy-domain-agent", ""),
             ("    user haproxy\n    group haproxy\n", ""),
             ("    chroot /var/lib/haproxy\n", ""),

@@ -11,7 +11,7 @@ use crate::crash_point::{self, Effect};
 use crate::runtime_api::{Installation, RuntimeError, StoreState};
 
 impl Edge {
-    /// HAProxy takes the certificates, says so when asked, and presents them.
+    /// HAProxy takes the certificates, lists them, and presents them.
     pub(super) async fn install(&self, items: &mut [Item]) {
         let places = open(items, &[Need::Install]);
         if places.is_empty() {
