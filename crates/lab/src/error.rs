@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// A part of the lab could not be built, or did not do in time what was asked of it.
+/// A part of the lab could not be built, or was not ready in time.
 ///
 /// The text is made for the reader of a failed test: it names the program, what was expected and
 /// the end of the log.
@@ -44,7 +44,7 @@ pub enum LabError {
         /// The last lines it wrote.
         log_tail: String,
     },
-    /// A program runs but did not reach the state asked for.
+    /// A program runs but did not reach the wanted state.
     #[error("`{program}` did not reach {what} within {bound:?}; end of its log:\n{log_tail}")]
     NotReady {
         /// The executable.

@@ -8,7 +8,7 @@ use crate::process::ProcessSpec;
 /// The options of a Pebble. `None` is Pebble's own default.
 #[derive(Debug, Clone)]
 pub struct PebbleOptions {
-    /// The resolver that validation asks.
+    /// The resolver that validation queries.
     pub dns: SocketAddr,
     /// The port HTTP-01 is fetched from, at the address the resolver gives.
     pub http_port: u16,
@@ -31,8 +31,8 @@ pub struct PebbleOptions {
 }
 
 impl PebbleOptions {
-    /// Validates by asking `dns` and fetching from `http_port`, without the pause; everything else
-    /// as Pebble likes it.
+    /// Validates by queries to `dns` and fetching from `http_port`, without the pause; everything
+    /// else as Pebble likes it.
     pub fn new(dns: SocketAddr, http_port: u16) -> Self {
         Self {
             dns,

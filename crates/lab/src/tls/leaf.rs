@@ -31,7 +31,7 @@ pub struct Leaf {
     pub not_after: OffsetDateTime,
 }
 
-/// Shakes hands with `address` asking for `host` (SNI), verifies the chain against `root_pem`, and
+/// Shakes hands with `address` sending `host` as SNI, verifies the chain against `root_pem`, and
 /// returns the leaf.
 ///
 /// # Errors
