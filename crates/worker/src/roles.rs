@@ -1,4 +1,4 @@
-//! Starts the role that the command line asks for.
+//! Starts the role that the command line names.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -29,7 +29,7 @@ use crate::{demo, service, standalone, wiring};
 /// Pause between two reads of settings that cannot be used.
 const CONFIGURATION_INTERVAL: Duration = Duration::from_secs(3);
 
-/// Does what the command line asks for. The exit code is 2 when the configuration cannot be used.
+/// Runs the command line. The exit code is 2 when the configuration cannot be used.
 pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     let path = cli.config.as_deref();
     match cli.command {

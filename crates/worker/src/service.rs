@@ -85,7 +85,7 @@ impl Front {
         })
     }
 
-    /// Where it listens; the real port if port 0 was asked for.
+    /// Where it listens; the real port if port 0 was requested.
     pub(crate) const fn address(&self) -> SocketAddr {
         self.address
     }

@@ -30,7 +30,7 @@ pub struct Standalone {
     pub agent: SocketAddr,
     /// Where health and metrics are served.
     pub http: SocketAddr,
-    /// The service, to ask things of it in the same process.
+    /// The service, for calls in the same process.
     pub service: Service,
     workers: JoinHandle<anyhow::Result<()>>,
     parts: Vec<JoinHandle<anyhow::Result<()>>>,

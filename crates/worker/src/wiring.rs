@@ -214,7 +214,7 @@ fn acme_settings(settings: &Settings) -> anyhow::Result<AcmeSettings> {
     Ok(acme)
 }
 
-/// How every resolver is asked, for customers' names and for edges.
+/// How every resolver is queried, for customers' names and for edges.
 fn dns_settings(settings: &Settings) -> DnsSettings {
     let query_timeout = settings.dns.timeout.get();
     DnsSettings {

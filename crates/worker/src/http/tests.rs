@@ -12,7 +12,7 @@ use tower::ServiceExt as _;
 
 use super::*;
 
-/// A check that says what the test wants, and counts how often it was asked.
+/// A check that says what the test wants, and counts its runs.
 struct Stub {
     name: &'static str,
     required: bool,

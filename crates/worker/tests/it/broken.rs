@@ -16,7 +16,7 @@ const BOUND: Duration = Duration::from_secs(600);
 const CALLS: usize = 16;
 /// Whose the broken ones are. The good ones are of another.
 const CARELESS: &str = "careless";
-/// An address of nobody (RFC 5737).
+/// An address without a server (RFC 5737).
 const ELSEWHERE: std::net::Ipv4Addr = std::net::Ipv4Addr::new(192, 0, 2, 1);
 
 fn size(variable: &str, usual: usize) -> usize {

@@ -39,7 +39,7 @@ impl Clock {
 
     /// So far from the right time.
     fn set(&self, offset: &str) {
-        // At once, so that nobody reads half of it.
+        // At once, so that no reader sees half of it.
         let new = self.file.with_extension("new");
         std::fs::write(&new, format!("{offset}\n")).unwrap();
         std::fs::rename(new, &self.file).unwrap();

@@ -83,7 +83,7 @@ async fn three_replicas_killed_all_the_time_lose_no_domain_and_no_certificate() 
         .map(|n| format!("shop-{n}.cluster.test"))
         .collect();
     let mut ids = Vec::new();
-    // Some customers point at us only after the crash, so that there is work whenever somebody is
+    // Some customers point at us only after the crash, so that there is work whenever a process is
     // killed.
     let (early, late) = hosts.split_at(hosts.len() * 2 / 3);
     for host in early {

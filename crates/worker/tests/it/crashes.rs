@@ -32,7 +32,7 @@ fn host_of(moment: &str) -> String {
     format!("{}.crash.test", moment.replace(['.', ':'], "-"))
 }
 
-/// Between the CA's answer to new-order and the write of its URL nobody else knows the order. A CA
+/// Between the CA's answer to new-order and the write of its URL only the CA knows the order. A CA
 /// that reuses pending orders, as Let's Encrypt does, gives the same one again; Pebble makes
 /// another.
 fn is_known_to_the_ca_alone(moment: &str) -> bool {

@@ -1,5 +1,5 @@
-//! Several edges: one that is away holds up nobody for long, is caught up when it returns, and all
-//! of them end with the same.
+//! Several edges. An unreachable one delays no step for long, and is brought up to date when it
+//! returns. All of them end with the same certificates.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -182,7 +182,7 @@ async fn edges_that_are_found_by_dns_are_filled_once_they_are_approved_and_a_dea
         ..options()
     })
     .await;
-    // Nobody must be sent to an edge that is in no fleet.
+    // No visitor must be sent to an edge that is in no fleet.
     world
         .zone
         .set_a(crate::world::TARGET, &[crate::world::EDGE]);

@@ -218,7 +218,7 @@ async fn wait_for_readiness(world: &World, wanted: u16) -> serde_json::Value {
     }
 }
 
-/// HAProxy is ours too: that nobody answers on port 80 while it is down is no fault of the
+/// HAProxy is ours too: that no server answers on port 80 while it is down is no fault of the
 /// customer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_haproxy_that_is_down_is_ours_and_the_domain_becomes_active_when_it_returns() {

@@ -1,4 +1,4 @@
-//! Certificates are renewed when their stored moment has come, and nobody who visits notices.
+//! Certificates are renewed when their stored moment has come, without an effect on visitors.
 
 use std::time::Duration;
 

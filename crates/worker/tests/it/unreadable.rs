@@ -1,4 +1,4 @@
-//! A row of the store that cannot be read, because somebody edited it or a newer version wrote it.
+//! A row of the store that cannot be read, because a person edited it or a newer version wrote it.
 
 use dps_lab::postgres::Postgres;
 
@@ -43,7 +43,7 @@ async fn a_row_that_cannot_be_read_blocks_its_domain_and_stops_nothing_else() {
         "{shown:?}"
     );
 
-    // The Cabinet still names the odd one first wherever it is asked; whoever comes after is
+    // The Cabinet still names the odd one first in every list; the one after it is
     // served.
     let good = world.add("good.bakery.test").await;
     world.wait_for_status(&good, "Active").await;

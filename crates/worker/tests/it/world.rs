@@ -28,9 +28,9 @@ pub(crate) const EDGE: Ipv4Addr = Ipv4Addr::LOCALHOST;
 /// The other edges, where there are any.
 pub(crate) const MORE_EDGES: [Ipv4Addr; 2] =
     [Ipv4Addr::new(127, 0, 0, 4), Ipv4Addr::new(127, 0, 0, 5)];
-/// An address that counts as ours, but where somebody else answers HTTP.
+/// An address that counts as ours, but where another server answers HTTP.
 pub(crate) const STRANGER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
-/// An address that counts as ours, but where nobody answers HTTP in time.
+/// An address that counts as ours, but where no server answers HTTP in time.
 pub(crate) const UNANSWERING: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 /// Under which name the agents are found.
 pub(crate) const AGENTS: &str = "_haproxy-agent._tcp.platform.test";

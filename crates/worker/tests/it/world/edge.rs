@@ -9,7 +9,7 @@ use super::Addresses;
 
 const SHIPPED: &str = include_str!("../../../../../deploy/haproxy/haproxy.cfg");
 
-/// Starts HAProxy in a directory below `home`; `entry` is what stands behind it.
+/// Starts HAProxy in a directory below `home`; `entry` is the site that it serves.
 pub(super) async fn start(home: &Path, at: &Addresses, entry: SocketAddr) -> HaProxy {
     let directory = home.join("haproxy");
     std::fs::create_dir(&directory).unwrap();
@@ -23,7 +23,7 @@ fn config(home: &Path, at: &Addresses, entry: SocketAddr) -> String {
     let socket = home.join("haproxy.sock");
     let list = home.join("agent/crt-list.txt");
     let changes = [
-        // HAProxy keeps running as whoever runs the tests.
+        // HAProxy keeps running as the user of the tests.
         ("    user haproxy\n    group haproxy\n", String::new()),
         ("    chroot /var/lib/haproxy\n", String::new()),
         (
