@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, Serializer};
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ApplyRequest {
-    /// The name that clients will ask for in SNI.
+    /// The name that clients will send in SNI.
     pub hostname: Hostname,
     /// The certificate chain in PEM, leaf first, without the root.
     pub chain_pem: String,
@@ -45,7 +45,7 @@ pub enum ApplyOutcome {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Applied {
-    /// The name that was asked for.
+    /// The requested name.
     pub hostname: Hostname,
     /// SHA-256 of the leaf that the edge presented.
     pub fingerprint: String,

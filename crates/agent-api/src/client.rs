@@ -18,7 +18,7 @@ use crate::{
     Health, InventoryPage,
 };
 
-/// Calls to one agent at once, but for those that ask how it is. An agent has places for many more
+/// Calls to one agent at once, but for health checks. An agent has places for many more
 /// connections of one peer, and shares them with a second replica at the same address.
 const MAX_CALLS: usize = 48;
 

@@ -57,7 +57,7 @@ pub enum HealthStatus {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HaproxyHealth {
-    /// Whether it answered when last asked.
+    /// Whether it answered the last request.
     pub reachable: bool,
     /// Its version, such as `2.6.12-1+deb12u4`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,6 @@
 //! The reference Cabinet: source of truth for custom domains.
 //!
-//! A customer asks for a hostname. The Cabinet checks the name, gives it to one holder and returns
+//! A customer requests a hostname. The Cabinet checks the name, gives it to one holder and returns
 //! the record to create. The service finds the domain in the lists or the change feed, works on it
 //! and reports. A platform may replace all of this by its own implementation of the same contract
 //! (`docs/openapi/cabinet-v1.json`).

@@ -80,7 +80,7 @@ pub async fn bind_with(settings: Settings, ports: Ports) -> Result<Bound, Cabine
 }
 
 impl Bound {
-    /// Where the Cabinet listens; the real port if port 0 was asked for.
+    /// Where the Cabinet listens; the real port if port 0 was requested.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }

@@ -8,7 +8,7 @@ use std::io;
 pub struct FileLock(File);
 
 impl FileLock {
-    /// Locks the file if nobody else holds it.
+    /// Locks the file if no other process holds it.
     ///
     /// # Errors
     /// [`TryLockError::WouldBlock`] while another holder has it, else the system's error.
@@ -17,7 +17,7 @@ impl FileLock {
         Ok(Self(file))
     }
 
-    /// Locks the file, and waits while somebody else holds it.
+    /// Locks the file, and waits while another process holds it.
     ///
     /// # Errors
     /// The system's error.

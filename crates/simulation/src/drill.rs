@@ -47,7 +47,7 @@ pub enum Operation {
     Leave(u8),
     /// A customer removes a domain.
     Remove(u8),
-    /// A customer asks for another try.
+    /// A customer requests a retry.
     Retry(u8),
     /// The CA wants every certificate of the moment replaced.
     Revoke,

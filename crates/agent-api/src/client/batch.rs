@@ -13,7 +13,7 @@ impl AgentClient {
     /// Has many certificates served, in as few calls as their number and size allow. The results
     /// come in the order of the requests. After a call that failed as a whole nothing more is
     /// asked, and every result that is missing is that failure. An agent that is too old for
-    /// batches is asked one by one.
+    /// batches is called one by one.
     pub async fn apply_batch(&self, requests: &[ApplyRequest]) -> Vec<Result<Applied, AgentError>> {
         let mut results = Vec::with_capacity(requests.len());
         let mut remaining = requests;

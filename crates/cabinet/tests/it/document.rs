@@ -87,7 +87,7 @@ pub(crate) fn assert_documented(path: &str, status: u16, media_type: &str) {
                 .get(media_type)
                 .is_some()
         });
-    // A path or a method that nobody documents is refused in the same form.
+    // A path or a method that is not documented is refused in the same form.
     let is_no_call = (!known && status == 404) || status == 405;
     assert!(
         documented || (is_no_call && media_type == PROBLEM_CONTENT_TYPE),

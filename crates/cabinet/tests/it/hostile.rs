@@ -1,4 +1,4 @@
-//! Input that nobody should send: each answer is a refusal that names what is wrong.
+//! Input that no client should send: each answer is a refusal that names what is wrong.
 
 use dps_cabinet_api::ProblemCode;
 use reqwest::Method;

@@ -101,7 +101,7 @@ fn a_key_that_no_scenario_has_is_refused_with_the_nearest_that_it_has() {
 #[test]
 fn a_run_in_which_something_failed_ends_with_exit_code_1_and_says_what() {
     let directory = tempfile::tempdir().unwrap();
-    // Nobody can replace certificates at a CA that is away until they are void.
+    // No service can replace certificates at a CA that is away until they are void.
     let hopeless = r#"{
         "Domains": 50, "Days": 6,
         "Arrivals": { "EachLasts": "1h" },
