@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::message::{WantedRecords, internal_message};
 use crate::Timestamp;
+use crate::caa::reason::CaaReason;
 
 /// Who must act for the domain to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,10 +95,16 @@ pub enum Failure {
     },
     /// The name of a live domain no longer points at us.
     DnsMoved { cause: Box<Failure> },
-    /// A CAA record (RFC 8659) forbids the CA to issue. Nothing produces it yet: what the CA says
-    /// of CAA is a failed validation.
-    CaaForbids { record: String },
-    /// The CAA look-up failed, which forbids issuance too. Nothing produces it yet.
+    /// A CAA record (RFC 8659) of the name `owner` forbids the CA to issue.
+    CaaForbids {
+        record: String,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        owner: String,
+        #[serde(default)]
+        reason: CaaReason,
+    },
+    /// The CAA look-up failed at every resolver, which forbids issuance too. `detail` names the
+    /// name and how its servers answered.
     CaaLookupFailed { detail: String },
     /// The connection to port 80 was refused or had no route.
     HttpRefused { address: IpAddr },

@@ -10,6 +10,7 @@
 pub mod address;
 pub mod backoff;
 pub mod bounds;
+pub mod caa;
 pub mod causes;
 pub mod decide;
 pub mod dns;

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::{env, fs};
 
+use dps_domain::caa::CaaReason;
 use dps_domain::failure::{Actor, Failure, FailureCode, WantedRecords, internal_message};
 use dps_domain::{Hostname, NameRules, Timestamp};
 
@@ -299,9 +300,15 @@ fn http() -> Vec<Case> {
 
 fn ca() -> Vec<Case> {
     use Subject::UnknownCaaIdentity;
-    let forbids = || Failure::CaaForbids {
-        record: "0 issue \"other.example\"".into(),
+    let found = |record: &str, owner: &str, reason| Failure::CaaForbids {
+        record: record.to_owned(),
+        owner: owner.to_owned(),
+        reason,
     };
+    let other = "0 issue \"other.example\"";
+    let forbids = || found(other, "example.com", CaaReason::OtherAuthority);
+    let account = "0 issue \"ca.example; accounturi=https://ca.example/acct/2\"";
+    let method = "0 issue \"ca.example; validationmethods=dns-01\"";
     let caa = || validation("caa", "CAA record prevents issuance");
     let limited = |until| Failure::AcmeRateLimited {
         until,
@@ -317,12 +324,44 @@ fn ca() -> Vec<Case> {
     let detail = String::new;
     let noon = "2027-01-31T12:00:00Z".parse::<Timestamp>().unwrap();
     vec![
-        sub("", forbids()),
-        case("CA's name unknown", UnknownCaaIdentity, forbids()),
+        sub("another authority", forbids()),
+        case(
+            "another authority, CA's name unknown",
+            UnknownCaaIdentity,
+            forbids(),
+        ),
+        sub(
+            "records of the name itself",
+            found(other, "shop.example.com", CaaReason::OtherAuthority),
+        ),
+        sub(
+            "records behind a CNAME",
+            found(other, "shops.example.net", CaaReason::OtherAuthority),
+        ),
+        sub(
+            "stored without the owner",
+            found(other, "", CaaReason::OtherAuthority),
+        ),
+        sub(
+            "another account",
+            found(account, "example.com", CaaReason::OtherAccount),
+        ),
+        sub(
+            "another method",
+            found(method, "example.com", CaaReason::OtherMethod),
+        ),
+        sub(
+            "unknown critical tag",
+            found(
+                "128 tbs \"x\"",
+                "example.com",
+                CaaReason::UnknownCriticalTag,
+            ),
+        ),
         sub(
             "",
             Failure::CaaLookupFailed {
-                detail: "query timed out".into(),
+                detail: "example.com: no answer".into(),
             },
         ),
         sub("until a known time", limited(Some(noon))),

@@ -27,15 +27,31 @@ pub struct WantedRecords<'a> {
 }
 
 impl WantedRecords<'_> {
-    /// The instruction that lets the certificate authority issue for the name.
-    fn caa_instruction(&self) -> String {
+    /// The instruction that lets the certificate authority issue for the name. The records that
+    /// prevent it are those of `owner`, or of the zone if it is empty.
+    fn caa_instruction(&self, owner: &str) -> String {
         let zone = self.hostname.registered_domain();
+        let below = owner.strip_suffix(zone);
+        let (name, place) = match below {
+            // Stored before the owner was.
+            _ if owner.is_empty() => ("@".to_owned(), format!(" in the zone {zone}")),
+            Some("") => ("@".to_owned(), format!(" in the zone {zone}")),
+            Some(below) if below.ends_with('.') => {
+                let name = below.trim_end_matches('.');
+                (name.to_owned(), format!(" in the zone {zone}"))
+            }
+            // Above the zone, or in one that an alias leads to.
+            _ => (format!("{owner}."), String::new()),
+        };
         match self.caa_identity {
             Some(identity) => format!(
-                "add the record @ CAA 0 issue \"{identity}\" in the zone {zone}, or remove the CAA \
-                 records that prevent this"
+                "add the record {name} CAA 0 issue \"{identity}\"{place}, or remove the CAA records \
+                 that prevent this"
             ),
-            None => format!("remove the CAA records in the zone {zone} that prevent this"),
+            None if place.is_empty() => {
+                format!("remove the CAA records of {owner} that prevent this")
+            }
+            None => format!("remove the CAA records{place} that prevent this"),
         }
     }
 
@@ -122,11 +138,13 @@ impl Failure {
                 "{host} no longer points to us, so it cannot get a new certificate. {}",
                 cause.message(wanted)
             ),
-            Self::CaaForbids { record } => {
-                ca::caa_forbids(wanted, &format!("The CAA record {record}"), "")
-            }
+            Self::CaaForbids {
+                record,
+                owner,
+                reason,
+            } => ca::caa_forbids(wanted, record, owner, *reason),
             Self::AcmeValidationFailed { detail, .. } if self.is_about_caa() => {
-                ca::caa_forbids(wanted, "A CAA record", detail)
+                ca::caa_refused_by_ca(wanted, detail)
             }
             Self::AcmeValidationFailed { sub_cause, detail } => {
                 ca::validation_failed(host, sub_cause, detail)
@@ -211,6 +229,7 @@ fn bare(detail: &str) -> &str {
 mod tests {
     use super::dns::PROXY;
     use super::*;
+    use crate::caa::CaaReason;
 
     fn host(text: &str) -> Hostname {
         Hostname::parse(text).unwrap()
@@ -324,6 +343,8 @@ mod tests {
         let found = [
             Failure::CaaForbids {
                 record: "0 issue \"other.example\"".into(),
+                owner: "example.com".into(),
+                reason: CaaReason::OtherAuthority,
             },
             Failure::AcmeValidationFailed {
                 sub_cause: "caa".into(),

@@ -1,15 +1,46 @@
 //! Sentences about the certificate authority.
 
 use super::{WantedRecords, after_colon, in_brackets};
+use crate::caa::reason::CaaReason;
 use crate::{Hostname, Timestamp};
 
-pub(super) fn caa_forbids(wanted: &WantedRecords<'_>, record: &str, detail: &str) -> String {
+pub(super) fn caa_forbids(
+    wanted: &WantedRecords<'_>,
+    record: &str,
+    owner: &str,
+    reason: CaaReason,
+) -> String {
+    let host = wanted.hostname;
+    let of = if owner.is_empty() { "" } else { " of " };
+    let record = format!("The CAA record {record}{of}{owner}");
+    let add = wanted.caa_instruction(owner);
+    match reason {
+        CaaReason::OtherAuthority => format!(
+            "{record} does not allow our certificate authority to issue a certificate for {host}. \
+             To fix this, {add}."
+        ),
+        CaaReason::OtherAccount => format!(
+            "{record} allows a certificate for {host} only for another account of our certificate \
+             authority. To fix this, {add}."
+        ),
+        CaaReason::OtherMethod => format!(
+            "{record} allows a certificate for {host} only if it is validated in another way than \
+             over HTTP (http-01). To fix this, {add}."
+        ),
+        CaaReason::UnknownCriticalTag => format!(
+            "{record} is marked as critical, but certificate authorities do not know it. No \
+             certificate can be issued for {host}. To fix this, remove that record."
+        ),
+    }
+}
+
+pub(super) fn caa_refused_by_ca(wanted: &WantedRecords<'_>, detail: &str) -> String {
     format!(
-        "{record} does not allow our certificate authority to issue a certificate for {}{}. To fix \
-         this, {}.",
+        "A CAA record does not allow our certificate authority to issue a certificate for {}{}. To \
+         fix this, {}.",
         wanted.hostname,
         in_brackets(detail),
-        wanted.caa_instruction()
+        wanted.caa_instruction("")
     )
 }
 

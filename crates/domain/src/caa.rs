@@ -1,0 +1,189 @@
+//! CAA records (RFC 8659, RFC 8657): whether they let the CA issue for a name.
+
+pub mod reason;
+mod record;
+
+use std::net::SocketAddr;
+
+use crate::Hostname;
+use crate::dns::DnsAnswer;
+
+pub use reason::CaaReason;
+pub use record::CaaRecord;
+
+/// Records of one name that are kept. A set that is larger does not fit into a datagram, and CAs
+/// take that for a failed look-up.
+pub const MAX_CAA_RECORDS: usize = 32;
+
+/// Property tags that Let's Encrypt understands. A critical record with another tag forbids to
+/// issue (RFC 8659 §4.1).
+const KNOWN_TAGS: [&str; 4] = ["issue", "issuewild", "iodef", "issuemail"];
+
+/// The CA as CAA records name it.
+#[derive(Debug, Clone, Copy)]
+pub struct CaaIssuer<'a> {
+    /// The name that an `issue` record must have; `None` if the CA does not say.
+    pub identity: Option<&'a str>,
+    /// The URL of our account, for `accounturi` (RFC 8657 §3); `None` before it is registered.
+    pub account_url: Option<&'a str>,
+    /// The method with which names are validated, for `validationmethods` (RFC 8657 §4).
+    pub validation_method: &'a str,
+}
+
+/// The answer about the CAA records of one name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CaaAnswer {
+    /// At least one record, and at most [`MAX_CAA_RECORDS`].
+    Records(Vec<CaaRecord>),
+    /// The name has none, or does not exist.
+    None,
+    /// More than [`MAX_CAA_RECORDS`], or one that cannot be read.
+    Unusable,
+    /// No answer that tells it: [`DnsAnswer::Loop`], [`DnsAnswer::ServFail`],
+    /// [`DnsAnswer::Refused`], [`DnsAnswer::Timeout`] or [`DnsAnswer::Local`].
+    Failed(DnsAnswer),
+}
+
+/// The look-up of one name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaaLookup {
+    /// The name that was asked for: the hostname or one above it.
+    pub name: String,
+    /// The CNAME targets that led to the answer, in order.
+    pub chain: Vec<String>,
+    /// The answer at the end of the chain.
+    pub answer: CaaAnswer,
+}
+
+impl CaaLookup {
+    /// The name that has the records.
+    pub fn owner(&self) -> &str {
+        self.chain.last().unwrap_or(&self.name)
+    }
+}
+
+/// The answers of one resolver: for the hostname, then for each name above it (RFC 8659 §3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaaObservation {
+    /// The resolver asked.
+    pub resolver: SocketAddr,
+    /// From the hostname upwards.
+    pub lookups: Vec<CaaLookup>,
+}
+
+/// The verdict of the check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CaaVerdict {
+    /// The CA may issue, as far as can be told.
+    Allowed,
+    /// A record set forbids it.
+    Forbidden {
+        /// The name that has the records.
+        owner: String,
+        /// The first record that forbids it.
+        record: String,
+        /// The reason.
+        reason: CaaReason,
+        /// Whether the records are those of our own target.
+        at_target: bool,
+    },
+    /// The look-up failed at every resolver; a CA then does not issue.
+    LookupFailed {
+        /// The name and how its servers answered.
+        detail: String,
+        /// Whether the failed name is our own target.
+        at_target: bool,
+    },
+    /// Nothing can be told, and it is not the customer's fault.
+    Inconclusive,
+}
+
+/// Judges the answers of the resolvers. One that can be judged is enough.
+pub fn verdict(
+    observations: &[CaaObservation],
+    issuer: &CaaIssuer<'_>,
+    host: &Hostname,
+    target: &Hostname,
+) -> CaaVerdict {
+    let mut failed = None;
+    for observation in observations {
+        match relevant(observation) {
+            None => return CaaVerdict::Allowed,
+            Some(lookup) => match &lookup.answer {
+                CaaAnswer::Records(records) => {
+                    return match judge(records, issuer) {
+                        Ok(()) => CaaVerdict::Allowed,
+                        Err((record, reason)) => CaaVerdict::Forbidden {
+                            owner: lookup.owner().to_owned(),
+                            record: record.to_string(),
+                            reason,
+                            at_target: is_at_target(lookup, target),
+                        },
+                    };
+                }
+                CaaAnswer::None => {}
+                CaaAnswer::Unusable | CaaAnswer::Failed(_) => {
+                    failed = failed.or_else(|| failure(lookup, host, target));
+                }
+            },
+        }
+    }
+    failed.unwrap_or(CaaVerdict::Inconclusive)
+}
+
+/// The look-up that decides: the first one with records, or that failed (RFC 8659 §3).
+fn relevant(observation: &CaaObservation) -> Option<&CaaLookup> {
+    let mut lookups = observation.lookups.iter();
+    lookups.find(|lookup| lookup.answer != CaaAnswer::None)
+}
+
+/// Whether an alias led to our own target: its records are the platform's.
+fn is_at_target(lookup: &CaaLookup, target: &Hostname) -> bool {
+    lookup.chain.iter().any(|name| name == target.as_str())
+}
+
+/// The failed look-up; `None` if it says nothing about the customer's zone.
+fn failure(lookup: &CaaLookup, host: &Hostname, target: &Hostname) -> Option<CaaVerdict> {
+    // The servers of a top-level domain are nobody's to repair here.
+    if lookup.name.len() < host.registered_domain().len() {
+        return None;
+    }
+    let said = match &lookup.answer {
+        CaaAnswer::Failed(DnsAnswer::ServFail) => "server failure",
+        CaaAnswer::Failed(DnsAnswer::Timeout) => "no answer",
+        CaaAnswer::Failed(DnsAnswer::Loop) => "the CNAME records form a loop",
+        CaaAnswer::Unusable => "too many records, or one that cannot be read",
+        CaaAnswer::Records(_) | CaaAnswer::None | CaaAnswer::Failed(_) => return None,
+    };
+    Some(CaaVerdict::LookupFailed {
+        detail: format!("{}: {said}", lookup.owner()),
+        at_target: is_at_target(lookup, target),
+    })
+}
+
+/// Judges one record set (RFC 8659 §4). The error is the first record that forbids to issue.
+fn judge<'a>(
+    records: &'a [CaaRecord],
+    issuer: &CaaIssuer<'_>,
+) -> Result<(), (&'a CaaRecord, CaaReason)> {
+    let unknown = |record: &&CaaRecord| record.is_critical() && !record.has_tag(&KNOWN_TAGS);
+    if let Some(record) = records.iter().find(unknown) {
+        return Err((record, CaaReason::UnknownCriticalTag));
+    }
+    let mut forbids = None;
+    for record in records.iter().filter(|record| record.has_tag(&["issue"])) {
+        match record.allows(issuer) {
+            Ok(()) => return Ok(()),
+            // A record that names the CA says more than one that names another.
+            Err(reason) if reason != CaaReason::OtherAuthority => {
+                forbids = Some((record, reason));
+            }
+            Err(reason) => forbids = forbids.or(Some((record, reason))),
+        }
+    }
+    forbids.map_or(Ok(()), Err)
+}
+
+#[cfg(test)]
+#[path = "caa_tests.rs"]
+mod tests;

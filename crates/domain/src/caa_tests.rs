@@ -1,0 +1,230 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const ACCOUNT: &str = "https://ca.example/acct/1";
+const ISSUER: CaaIssuer<'_> = CaaIssuer {
+    identity: Some("ca.example"),
+    account_url: Some(ACCOUNT),
+    validation_method: "http-01",
+};
+
+fn host(text: &str) -> Hostname {
+    Hostname::parse(text).unwrap()
+}
+
+fn lookup(name: &str, chain: &[&str], answer: CaaAnswer) -> CaaLookup {
+    CaaLookup {
+        name: name.to_owned(),
+        chain: chain.iter().map(|&name| name.to_owned()).collect(),
+        answer,
+    }
+}
+
+fn observed(lookups: Vec<CaaLookup>) -> CaaObservation {
+    CaaObservation {
+        resolver: ([127, 0, 0, 1], 53).into(),
+        lookups,
+    }
+}
+
+fn judged(observations: &[CaaObservation]) -> CaaVerdict {
+    let (name, target) = (host("shop.example.com"), host("edge.platform.net"));
+    verdict(observations, &ISSUER, &name, &target)
+}
+
+/// The verdict on records of `example.com`, each with its flags, tag and value.
+fn of_records(records: &[(u8, &str, &str)]) -> CaaVerdict {
+    let records = records
+        .iter()
+        .map(|(flags, tag, value)| CaaRecord::new(*flags, tag, value.as_bytes()));
+    judged(&[observed(vec![
+        lookup("shop.example.com", &[], CaaAnswer::None),
+        lookup("example.com", &[], CaaAnswer::Records(records.collect())),
+        lookup("com", &[], CaaAnswer::None),
+    ])])
+}
+
+#[test]
+fn an_issue_record_allows_only_the_authority_that_it_names() {
+    for (records, reason) in [
+        (&[(0, "issue", "ca.example")][..], None),
+        (&[(0, "ISSUE", "CA.example")], None),
+        (&[(0, "issue", " ca.example ; ")], None),
+        (&[(128, "issue", "ca.example")], None),
+        (
+            &[(0, "issue", "other.example"), (0, "issue", "ca.example")],
+            None,
+        ),
+        (&[(0, "iodef", "mailto:a@example.com")], None),
+        // Names that are no wildcard go by `issue` alone.
+        (&[(0, "issuewild", ";")], None),
+        (&[(0, "unknown", "x")], None),
+        (&[(0, "issue", ";")], Some(CaaReason::OtherAuthority)),
+        (&[(0, "issue", "")], Some(CaaReason::OtherAuthority)),
+        (
+            &[(0, "issue", "other.example")],
+            Some(CaaReason::OtherAuthority),
+        ),
+        (
+            &[(0, "issue", "sub.ca.example")],
+            Some(CaaReason::OtherAuthority),
+        ),
+        (
+            &[(0, "issue", "ca.example accounturi=x")],
+            Some(CaaReason::OtherAuthority),
+        ),
+        (
+            &[(128, "unknown", "x"), (0, "issue", "ca.example")],
+            Some(CaaReason::UnknownCriticalTag),
+        ),
+        (&[(1, "unknown", "x")], Some(CaaReason::UnknownCriticalTag)),
+    ] {
+        let found = match of_records(records) {
+            CaaVerdict::Allowed => None,
+            CaaVerdict::Forbidden {
+                reason,
+                owner,
+                at_target,
+                ..
+            } => {
+                assert_eq!((owner.as_str(), at_target), ("example.com", false));
+                Some(reason)
+            }
+            other => panic!("{records:?}: {other:?}"),
+        };
+        assert_eq!(found, reason, "{records:?}");
+    }
+}
+
+#[test]
+fn account_and_method_of_a_record_must_be_ours() {
+    let mine = format!("ca.example; accounturi={ACCOUNT}");
+    let twice = format!("{mine}; accounturi={ACCOUNT}");
+    let both = format!("{mine};validationmethods=dns-01,http-01");
+    for (value, reason) in [
+        (mine.as_str(), None),
+        (&both, None),
+        ("ca.example; VALIDATIONMETHODS=http-01", None),
+        ("ca.example; policy=ev", None),
+        (&twice, Some(CaaReason::OtherAccount)),
+        (
+            "ca.example; accounturi=https://ca.example/acct/2",
+            Some(CaaReason::OtherAccount),
+        ),
+        ("ca.example; accounturi=", Some(CaaReason::OtherAccount)),
+        (
+            "ca.example; validationmethods=dns-01",
+            Some(CaaReason::OtherMethod),
+        ),
+        (
+            "ca.example; validationmethods=",
+            Some(CaaReason::OtherMethod),
+        ),
+    ] {
+        let found = match of_records(&[(0, "issue", value), (0, "issue", "other.example")]) {
+            CaaVerdict::Allowed => None,
+            CaaVerdict::Forbidden { record, reason, .. } => {
+                assert_eq!(record, format!("0 issue \"{value}\""));
+                Some(reason)
+            }
+            other => panic!("{value}: {other:?}"),
+        };
+        assert_eq!(found, reason, "{value}");
+    }
+}
+
+#[test]
+fn without_the_authoritys_name_only_a_record_that_names_nobody_forbids() {
+    let unnamed = CaaIssuer {
+        identity: None,
+        ..ISSUER
+    };
+    let of = |value: &str| judge(&[CaaRecord::new(0, "issue", value.as_bytes())], &unnamed).is_ok();
+    assert!(of("other.example"));
+    assert!(!of(";"));
+}
+
+#[test]
+fn the_nearest_records_decide_and_those_behind_an_alias_come_before_those_above() {
+    let forbids = || CaaAnswer::Records(vec![CaaRecord::new(0, "issue", b";")]);
+    let allows = || CaaAnswer::Records(vec![CaaRecord::new(0, "issue", b"ca.example")]);
+    let target = "edge.platform.net";
+    let nearest = vec![
+        lookup("shop.example.com", &["other.example", target], forbids()),
+        lookup("example.com", &[], allows()),
+    ];
+    assert_eq!(
+        judged(&[observed(nearest)]),
+        CaaVerdict::Forbidden {
+            owner: target.into(),
+            record: "0 issue \";\"".into(),
+            reason: CaaReason::OtherAuthority,
+            at_target: true,
+        }
+    );
+    let above = vec![
+        lookup("shop.example.com", &[target], CaaAnswer::None),
+        lookup("example.com", &[], allows()),
+        lookup("com", &[], forbids()),
+    ];
+    assert_eq!(judged(&[observed(above)]), CaaVerdict::Allowed);
+    let nowhere =
+        ["shop.example.com", "example.com", "com"].map(|name| lookup(name, &[], CaaAnswer::None));
+    assert_eq!(judged(&[observed(nowhere.into())]), CaaVerdict::Allowed);
+}
+
+#[test]
+fn a_failed_look_up_is_the_customers_only_in_the_customers_zone_and_at_every_resolver() {
+    let failed = |name: &str, chain: &[&str], answer| {
+        observed(vec![lookup(name, chain, CaaAnswer::Failed(answer))])
+    };
+    let servfail = || failed("example.com", &[], DnsAnswer::ServFail);
+    let detail = |text: &str, at_target| CaaVerdict::LookupFailed {
+        detail: text.into(),
+        at_target,
+    };
+    assert_eq!(
+        judged(&[servfail()]),
+        detail("example.com: server failure", false)
+    );
+    let none = observed(vec![lookup("example.com", &[], CaaAnswer::None)]);
+    assert_eq!(judged(&[servfail(), none]), CaaVerdict::Allowed);
+    let at_target = failed(
+        "shop.example.com",
+        &["edge.platform.net"],
+        DnsAnswer::Timeout,
+    );
+    assert_eq!(
+        judged(&[at_target]),
+        detail("edge.platform.net: no answer", true)
+    );
+    for (name, answer) in [
+        ("com", DnsAnswer::ServFail),
+        ("example.com", DnsAnswer::Refused),
+        (
+            "example.com",
+            DnsAnswer::Local {
+                detail: "EMFILE".into(),
+            },
+        ),
+    ] {
+        assert_eq!(
+            judged(&[failed(name, &[], answer)]),
+            CaaVerdict::Inconclusive
+        );
+    }
+    assert_eq!(judged(&[]), CaaVerdict::Inconclusive);
+}
+
+proptest! {
+    #[test]
+    fn no_value_of_a_record_breaks_the_check_or_allows_another_authority(value in any::<Vec<u8>>()) {
+        let record = CaaRecord::new(0, "issue", &value);
+        let text = String::from_utf8_lossy(&value).to_ascii_lowercase();
+        if judge(std::slice::from_ref(&record), &ISSUER).is_ok() {
+            prop_assert!(text.contains("ca.example"));
+        }
+        prop_assert!(record.to_string().chars().count() <= 1100);
+    }
+}
