@@ -2,6 +2,7 @@
 //! through a port, and returns the outcome.
 
 mod begin_renewal;
+mod check_caa;
 mod check_dns;
 mod context;
 mod debit;

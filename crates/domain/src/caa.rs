@@ -22,10 +22,10 @@ const KNOWN_TAGS: [&str; 4] = ["issue", "issuewild", "iodef", "issuemail"];
 /// The CA as CAA records name it.
 #[derive(Debug, Clone, Copy)]
 pub struct CaaIssuer<'a> {
-    /// The name that an `issue` record must have; `None` if the CA does not say.
-    pub identity: Option<&'a str>,
-    /// The URL of our account, for `accounturi` (RFC 8657 §3); `None` before it is registered.
-    pub account_url: Option<&'a str>,
+    /// The name that an `issue` record must have.
+    pub identity: &'a str,
+    /// The URL of our account, for `accounturi` (RFC 8657 §3).
+    pub account_url: &'a str,
     /// The method with which names are validated, for `validationmethods` (RFC 8657 §4).
     pub validation_method: &'a str,
 }
@@ -37,8 +37,8 @@ pub enum CaaAnswer {
     Records(Vec<CaaRecord>),
     /// The name has none, or does not exist.
     None,
-    /// More than [`MAX_CAA_RECORDS`], or one that cannot be read.
-    Unusable,
+    /// More than [`MAX_CAA_RECORDS`].
+    TooMany,
     /// No answer that tells it: [`DnsAnswer::Loop`], [`DnsAnswer::ServFail`],
     /// [`DnsAnswer::Refused`], [`DnsAnswer::Timeout`] or [`DnsAnswer::Local`].
     Failed(DnsAnswer),
@@ -71,6 +71,21 @@ pub struct CaaObservation {
     pub lookups: Vec<CaaLookup>,
 }
 
+impl CaaObservation {
+    /// The look-up that decides: the first one with records, or that failed (RFC 8659 §3); `None`
+    /// if no name has records.
+    pub fn relevant(&self) -> Option<&CaaLookup> {
+        let mut lookups = self.lookups.iter();
+        lookups.find(|lookup| lookup.answer != CaaAnswer::None)
+    }
+
+    /// Whether it tells the records, or that there are none.
+    pub fn is_conclusive(&self) -> bool {
+        self.relevant()
+            .is_none_or(|lookup| matches!(lookup.answer, CaaAnswer::Records(_)))
+    }
+}
+
 /// The verdict of the check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CaaVerdict {
@@ -98,7 +113,7 @@ pub enum CaaVerdict {
     Inconclusive,
 }
 
-/// Judges the answers of the resolvers. One that can be judged is enough.
+/// Judges the answers of the resolvers. A single conclusive answer is enough.
 pub fn verdict(
     observations: &[CaaObservation],
     issuer: &CaaIssuer<'_>,
@@ -107,7 +122,7 @@ pub fn verdict(
 ) -> CaaVerdict {
     let mut failed = None;
     for observation in observations {
-        match relevant(observation) {
+        match observation.relevant() {
             None => return CaaVerdict::Allowed,
             Some(lookup) => match &lookup.answer {
                 CaaAnswer::Records(records) => {
@@ -122,19 +137,13 @@ pub fn verdict(
                     };
                 }
                 CaaAnswer::None => {}
-                CaaAnswer::Unusable | CaaAnswer::Failed(_) => {
+                CaaAnswer::TooMany | CaaAnswer::Failed(_) => {
                     failed = failed.or_else(|| failure(lookup, host, target));
                 }
             },
         }
     }
     failed.unwrap_or(CaaVerdict::Inconclusive)
-}
-
-/// The look-up that decides: the first one with records, or that failed (RFC 8659 §3).
-fn relevant(observation: &CaaObservation) -> Option<&CaaLookup> {
-    let mut lookups = observation.lookups.iter();
-    lookups.find(|lookup| lookup.answer != CaaAnswer::None)
 }
 
 /// Whether an alias led to our own target: its records are the platform's.
@@ -152,7 +161,7 @@ fn failure(lookup: &CaaLookup, host: &Hostname, target: &Hostname) -> Option<Caa
         CaaAnswer::Failed(DnsAnswer::ServFail) => "server failure",
         CaaAnswer::Failed(DnsAnswer::Timeout) => "no answer",
         CaaAnswer::Failed(DnsAnswer::Loop) => "the CNAME records form a loop",
-        CaaAnswer::Unusable => "too many records, or one that cannot be read",
+        CaaAnswer::TooMany => "too many CAA records",
         CaaAnswer::Records(_) | CaaAnswer::None | CaaAnswer::Failed(_) => return None,
     };
     Some(CaaVerdict::LookupFailed {

@@ -4,8 +4,8 @@ use super::*;
 
 const ACCOUNT: &str = "https://ca.example/acct/1";
 const ISSUER: CaaIssuer<'_> = CaaIssuer {
-    identity: Some("ca.example"),
-    account_url: Some(ACCOUNT),
+    identity: "ca.example",
+    account_url: ACCOUNT,
     validation_method: "http-01",
 };
 
@@ -132,17 +132,6 @@ fn account_and_method_of_a_record_must_be_ours() {
         };
         assert_eq!(found, reason, "{value}");
     }
-}
-
-#[test]
-fn without_the_authoritys_name_only_a_record_that_names_nobody_forbids() {
-    let unnamed = CaaIssuer {
-        identity: None,
-        ..ISSUER
-    };
-    let of = |value: &str| judge(&[CaaRecord::new(0, "issue", value.as_bytes())], &unnamed).is_ok();
-    assert!(of("other.example"));
-    assert!(!of(";"));
 }
 
 #[test]

@@ -11,6 +11,7 @@
 //! about the name or the resolver. Recursive resolvers answer SERVFAIL for a CNAME loop. The chain
 //! is then followed by one CNAME query at a time, to distinguish a loop from a broken server.
 
+mod caa;
 mod chain;
 mod combine;
 #[cfg(feature = "fuzzing")]
@@ -24,6 +25,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dps_application::ports::DnsResolver;
 use dps_domain::Hostname;
+use dps_domain::caa::CaaObservation;
 use dps_domain::dns::{DnsAnswer, DnsObservation};
 use hickory_resolver::proto::rr::{Name, RecordType};
 use tokio::time::Instant;
@@ -82,12 +84,9 @@ impl DnsResolver for HickoryResolver {
 
     async fn observe(&self, host: &Hostname) -> DnsObservation {
         let resolver = self.address();
-        let Ok(mut name) = Name::from_ascii(host.as_str()) else {
-            // Not reachable for a parsed hostname, and harmless: a name that cannot be queried does
-            // not exist.
+        let Some(name) = name(host) else {
             return DnsObservation::new(resolver, Vec::new(), DnsAnswer::NxDomain);
         };
-        name.set_fqdn(true);
         let deadline = Instant::now() + self.total_timeout;
         let (v4, v6) = tokio::join!(
             follow_chain(&self.upstream, &name, RecordType::A, deadline),
@@ -95,4 +94,24 @@ impl DnsResolver for HickoryResolver {
         );
         combine(resolver, v4, v6)
     }
+
+    async fn observe_caa(&self, host: &Hostname) -> CaaObservation {
+        let deadline = Instant::now() + self.total_timeout;
+        let lookups = match name(host) {
+            Some(name) => caa::look_up(&self.upstream, &name, deadline).await,
+            None => Vec::new(),
+        };
+        CaaObservation {
+            resolver: self.address(),
+            lookups,
+        }
+    }
+}
+
+/// The name in the form of the wire. `None` is not reachable for a parsed hostname, and harmless: a
+/// name that cannot be queried does not exist.
+fn name(host: &Hostname) -> Option<Name> {
+    let mut name = Name::from_ascii(host.as_str()).ok()?;
+    name.set_fqdn(true);
+    Some(name)
 }

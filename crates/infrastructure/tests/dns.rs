@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use dps_application::ports::DnsResolver;
 use dps_domain::Hostname;
+use dps_domain::caa::{CaaAnswer, CaaLookup, CaaRecord, MAX_CAA_RECORDS};
 use dps_domain::dns::{DnsAnswer, DnsObservation, MAX_ADDRESSES};
 use dps_infrastructure::dns::{DnsSettings, HickoryResolver};
 use dps_lab::dns::{DnsServer, Fault, Kind};
@@ -555,5 +556,57 @@ async fn many_observations_at_once_lose_none() {
         futures_util::future::join_all(names.iter().map(|name| resolver.observe(name))).await;
     for one in seen {
         assert_eq!(one.answer, addresses(&["203.0.113.7", "2001:db8::7"]));
+    }
+}
+
+async fn observe_caa(server: &DnsServer, name: &str) -> Vec<CaaLookup> {
+    let resolver = HickoryResolver::new(server.address(), settings());
+    resolver.observe_caa(&host(name)).await.lookups
+}
+
+#[tokio::test]
+async fn caa_records_are_looked_up_for_every_name_up_to_the_top_and_through_aliases() {
+    let server = server_with_target().await;
+    let zone = server.zone();
+    zone.set_cname(HOST, TARGET).unwrap();
+    zone.set_caa(TARGET, &[(128, "ISSUE", "ca.example; accounturi=x")]);
+    zone.set_caa(
+        "example.com",
+        &[(0, "issue", ";"), (0, "iodef", "mailto:a")],
+    );
+    zone.set_fault("com", Fault::ServFail);
+    let [name, parent, top] = observe_caa(&server, HOST).await.try_into().unwrap();
+    assert_eq!((name.name.as_str(), name.owner()), (HOST, TARGET));
+    let record = CaaRecord::new(128, "issue", b"ca.example; accounturi=x");
+    assert_eq!(name.answer, CaaAnswer::Records(vec![record]));
+    assert_eq!(
+        (parent.name.as_str(), parent.chain.len()),
+        ("example.com", 0)
+    );
+    assert!(matches!(parent.answer, CaaAnswer::Records(records) if records.len() == 2));
+    assert_eq!(top.name, "com");
+    assert_eq!(top.answer, CaaAnswer::Failed(DnsAnswer::ServFail));
+}
+
+#[tokio::test]
+async fn names_without_caa_records_and_faults_are_told_apart() {
+    let server = server_with_target().await;
+    let zone = server.zone();
+    zone.set_a(HOST, &["203.0.113.7".parse().unwrap()]);
+    zone.set_fault("silent.example", Fault::Unanswered);
+    zone.set_fault("refused.example", Fault::Refused);
+    zone.set_cname("loop.example", "round.example").unwrap();
+    zone.set_cname("round.example", "loop.example").unwrap();
+    let many: Vec<(u8, &str, &str)> = vec![(0, "issue", "ca.example"); MAX_CAA_RECORDS + 1];
+    zone.set_caa("many.example", &many);
+    for (name, answer) in [
+        (HOST, CaaAnswer::None),
+        ("nowhere.example", CaaAnswer::None),
+        ("silent.example", CaaAnswer::Failed(DnsAnswer::Timeout)),
+        ("refused.example", CaaAnswer::Failed(DnsAnswer::Refused)),
+        ("loop.example", CaaAnswer::Failed(DnsAnswer::Loop)),
+        ("many.example", CaaAnswer::TooMany),
+    ] {
+        assert_eq!(observe_caa(&server, name).await[0].answer, answer, "{name}");
     }
 }

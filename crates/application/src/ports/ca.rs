@@ -341,10 +341,15 @@ pub trait CertificateAuthority: Send + Sync {
     /// The directory's URL: the identity of the CA.
     fn directory_url(&self) -> &str;
 
-    /// The name by which CAA records allow the CA (RFC 8659 §4.2), if its directory was seen and
-    /// has it.
+    /// The name by which CAA records allow the CA (RFC 8659 §4.2), if it is configured, or if the
+    /// directory was seen and has it.
     fn caa_identity(&self) -> Option<String> {
         None
+    }
+
+    /// As [`caa_identity`](Self::caa_identity), after a look at the directory if it was not seen.
+    async fn fetch_caa_identity(&self) -> Result<Option<String>, CaError> {
+        Ok(self.caa_identity())
     }
 
     /// A new account key, PKCS#8 PEM. To be stored before [`register`](Self::register).

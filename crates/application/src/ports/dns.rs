@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use async_trait::async_trait;
 use dps_domain::Hostname;
+use dps_domain::caa::CaaObservation;
 use dps_domain::dns::DnsObservation;
 
 /// One recursive resolver, queried without a cache of ours.
@@ -15,4 +16,8 @@ pub trait DnsResolver: Send + Sync {
     /// Follows the CNAME chain of `host` and looks up A and AAAA at its end. Every fault is part of
     /// the observation.
     async fn observe(&self, host: &Hostname) -> DnsObservation;
+
+    /// Looks up the CAA records of `host` and of every name above it, CNAME chains included (RFC
+    /// 8659 §3). Every fault is part of the observation.
+    async fn observe_caa(&self, host: &Hostname) -> CaaObservation;
 }

@@ -1,6 +1,7 @@
 //! The queries to the resolvers that work, and the trials of those that do not.
 
 use dps_domain::Hostname;
+use dps_domain::caa::CaaObservation;
 use dps_domain::dns::{DnsAnswer, ResolverView};
 use futures_util::future::{join, join_all};
 
@@ -48,6 +49,22 @@ impl Resolvers {
             }
         }
         views
+    }
+
+    /// Asks the resolvers that work for the CAA records of `host`, one after the other until one
+    /// tells.
+    pub(crate) async fn observe_caa(&self, host: &Hostname) -> Vec<CaaObservation> {
+        let works = |member: &&Member| member.lock().out_of_order.is_none();
+        let mut observations = vec![];
+        for member in self.0.iter().filter(works) {
+            let observation = member.resolver.observe_caa(host).await;
+            let is_conclusive = observation.is_conclusive();
+            observations.push(observation);
+            if is_conclusive {
+                break;
+            }
+        }
+        observations
     }
 
     /// Notes whether a resolver resolved our own target.

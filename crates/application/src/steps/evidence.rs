@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dps_domain::bounds::fits;
+use dps_domain::caa::{CaaAnswer, CaaObservation};
 use dps_domain::dns::{DnsAnswer, ResolverView};
 use dps_domain::limits::OrderEffect;
 use dps_domain::outcome::Findings;
@@ -67,6 +68,21 @@ impl Evidence {
                 .map(entry)
                 .collect::<Vec<_>>(),
         );
+    }
+
+    /// Keeps what each resolver answered about CAA records: the look-up that decides.
+    pub(super) fn caa(&self, observations: &[CaaObservation]) {
+        let seen = |observation: &CaaObservation| {
+            let found = observation.relevant();
+            json!({
+                "resolver": observation.resolver,
+                "name": found.map(|lookup| lookup.name.as_str()),
+                "chain": found.map(|lookup| lookup.chain.iter().take(MAX_ENTRIES).collect::<Vec<_>>()),
+                "answer": found.map_or(json!("no records"), |lookup| caa_answer(&lookup.answer)),
+            })
+        };
+        let seen: Vec<Value> = observations.iter().take(MAX_ENTRIES).map(seen).collect();
+        self.note("caa", seen);
     }
 
     /// Keeps what each address answered to the probe.
@@ -140,6 +156,18 @@ fn answer(answer: &DnsAnswer) -> Value {
         DnsAnswer::Refused => json!("refused"),
         DnsAnswer::Timeout => json!("no answer"),
         DnsAnswer::Local { .. } => json!("not asked: our own machine failed"),
+    }
+}
+
+fn caa_answer(found: &CaaAnswer) -> Value {
+    match found {
+        CaaAnswer::Records(records) => {
+            let records = records.iter().take(MAX_ENTRIES).map(ToString::to_string);
+            json!(records.collect::<Vec<_>>())
+        }
+        CaaAnswer::None => json!("no records"),
+        CaaAnswer::TooMany => json!("too many records"),
+        CaaAnswer::Failed(failed) => answer(failed),
     }
 }
 

@@ -7,6 +7,7 @@ use dps_domain::order_gate::HeldBack;
 use dps_domain::{Event, EventKind, Failure, OrderId};
 use serde_json::json;
 
+use super::check_caa::check_caa;
 use super::context::StepContext;
 use super::fault::Fault;
 use super::replacement::replacement;
@@ -64,6 +65,9 @@ async fn prepare(context: &StepContext<'_>) -> Result<Ready, Fault> {
         edges::withdraw_of(service, open.id).await?;
     }
     let account = account(service).await?;
+    if let Some(outcome) = check_caa(context, &account.url).await? {
+        return Ok(Ready::Otherwise(outcome));
+    }
     let replacement = replacement(context).await;
     let exempt = replacement
         .as_ref()

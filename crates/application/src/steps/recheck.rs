@@ -5,6 +5,7 @@ use dps_domain::backoff::{AROUND, spread};
 use dps_domain::dns::DnsVerdict;
 use dps_domain::{EventKind, Timestamp};
 
+use super::check_caa::recheck_caa;
 use super::check_dns::{INCONCLUSIVE, is_seen_here, keep_addresses, moved_away, observe_dns};
 use super::context::StepContext;
 use crate::ports::metrics::LocalParty;
@@ -19,6 +20,9 @@ pub(super) async fn recheck(context: &StepContext<'_>, renew_at: Timestamp) -> O
     }
     match verdict {
         DnsVerdict::PointsAtUs { .. } => {
+            if let Some(forbidden) = recheck_caa(context).await {
+                return forbidden;
+            }
             let interval = spread(
                 service.policy.recheck.interval,
                 AROUND,

@@ -5,6 +5,7 @@
 mod accounts;
 mod backlog;
 mod ca;
+mod caa;
 mod cabinet;
 mod directories;
 mod fleet;

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use dps_application::ports::metrics::AcmeWait;
 use dps_application::ports::metrics::LocalParty;
 use dps_application::ports::{CabinetEvent, Clock, DnsResolver, Edge, Metrics, Randomness};
+use dps_domain::caa::{CaaAnswer, CaaObservation};
 use dps_domain::dns::{DnsAnswer, DnsObservation};
 use dps_domain::{Hostname, Timestamp};
 use dps_simulation::models::dns::{Names, ResolverModel};
@@ -114,6 +115,11 @@ impl Dns {
         self.names.point(self.number(host), false);
     }
 
+    /// From now on a question about the name's CAA records has this answer.
+    pub(crate) fn publish_caa(&self, host: &str, answer: CaaAnswer) {
+        self.names.publish_caa(self.number(host), answer);
+    }
+
     /// The names of domains that were asked for so far, and those to come.
     pub(crate) fn asked_for(&self) -> watch::Receiver<Vec<String>> {
         self.asked_for.subscribe()
@@ -142,6 +148,10 @@ impl DnsResolver for Dns {
         }
         self.asked.fetch_add(1, Ordering::SeqCst);
         self.resolver.observe(host).await
+    }
+
+    async fn observe_caa(&self, host: &Hostname) -> CaaObservation {
+        self.resolver.observe_caa(host).await
     }
 }
 

@@ -43,12 +43,7 @@ impl CaaRecord {
         let Some((name, parameters)) = parse_issue(&self.value) else {
             return Err(CaaReason::OtherAuthority);
         };
-        let is_ours = match issuer.identity {
-            Some(identity) => name.eq_ignore_ascii_case(identity),
-            // The CA does not say its name: only a record that names nobody is certain.
-            None => !name.is_empty(),
-        };
-        if !is_ours {
+        if !name.eq_ignore_ascii_case(issuer.identity) {
             return Err(CaaReason::OtherAuthority);
         }
         let values = |tag: &'static str| {
@@ -57,7 +52,7 @@ impl CaaRecord {
         };
         // A parameter that stands there twice allows nobody, as with Let's Encrypt.
         let is_single = |tag| values(tag).count() <= 1;
-        let account = values("accounturi").all(|url| issuer.account_url == Some(url));
+        let account = values("accounturi").all(|url| issuer.account_url == url);
         if !account || !is_single("accounturi") {
             return Err(CaaReason::OtherAccount);
         }

@@ -32,6 +32,7 @@ pub struct AcmeAuthority {
     transport: Transport,
     accounts: AccountCache,
     terms_of_service_agreed: bool,
+    caa_identity: Option<Hostname>,
 }
 
 impl AcmeAuthority {
@@ -57,6 +58,7 @@ impl AcmeAuthority {
             transport,
             accounts: AccountCache::default(),
             terms_of_service_agreed: settings.terms_of_service_agreed,
+            caa_identity: settings.caa_identity.clone(),
         }
     }
 
@@ -132,7 +134,18 @@ impl CertificateAuthority for AcmeAuthority {
     }
 
     fn caa_identity(&self) -> Option<String> {
-        self.transport.caa_identity()
+        match &self.caa_identity {
+            Some(configured) => Some(configured.to_string()),
+            None => self.transport.caa_identity(),
+        }
+    }
+
+    async fn fetch_caa_identity(&self) -> Result<Option<String>, CaError> {
+        if self.caa_identity.is_none() {
+            let fetch = || self.transport.fetch_directory();
+            self.call(Subject::Account, fetch).await?;
+        }
+        Ok(self.caa_identity())
     }
 
     fn new_account_key(&self) -> Result<SecretString, CaError> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dps_domain::Hostname;
 use reqwest::{Certificate, redirect};
 use url::{Host, Url};
 
@@ -18,6 +19,8 @@ pub struct AcmeSettings {
     /// Hosts besides the directory's that the CA may name for its resources, as `host` or
     /// `host:port`.
     pub allowed_hosts: Vec<String>,
+    /// The CA's name in CAA records, instead of the first of `caaIdentities` in its directory.
+    pub caa_identity: Option<Hostname>,
     /// Whether the operator agreed to the CA's terms of service, if it has any.
     pub terms_of_service_agreed: bool,
     /// How we call ourselves (RFC 8555 §6.1 wants a name), printable ASCII.
@@ -36,6 +39,7 @@ impl AcmeSettings {
             directory_url,
             root_certificates_pem: None,
             allowed_hosts: Vec::new(),
+            caa_identity: None,
             terms_of_service_agreed: false,
             user_agent: OUR_NAME.to_owned(),
             connect_timeout: Duration::from_secs(10),

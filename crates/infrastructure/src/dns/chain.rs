@@ -27,10 +27,10 @@ pub(super) struct Outcome {
 }
 
 /// A chain under construction.
-struct Chain {
+pub(super) struct Chain {
     end: Name,
     seen: HashSet<Name>,
-    hops: Vec<String>,
+    pub(super) hops: Vec<String>,
 }
 
 /// The chain returned to a name it already holds, or grew beyond [`MAX_HOPS`].
@@ -90,30 +90,51 @@ pub(super) async fn follow_chain(
     kind: RecordType,
     deadline: Instant,
 ) -> Outcome {
+    let followed = follow(upstream, host, kind, deadline, |end, answer, stuck| {
+        let (found, more) = at_the_end(end, answer, stuck)?;
+        let zone = answer.zone.as_ref();
+        let is_zone = zone.is_some_and(|zone| zone.to_lowercase() == *end);
+        Some((found, more, is_zone))
+    });
+    match followed.await {
+        (chain, Ok((found, more, is_zone))) => Outcome {
+            more,
+            is_zone: is_zone && chain.hops.is_empty(),
+            ..chain.ends_with(found)
+        },
+        (chain, Err(failed)) => chain.ends_with(failed),
+    }
+}
+
+/// Asks for the records of one type and follows the chain until `at_end` finds its result in an
+/// answer. It gets the end of the chain so far, the answer, and whether the answer led no further.
+/// The error is a failed answer.
+pub(super) async fn follow<T>(
+    upstream: &Upstream,
+    host: &Name,
+    kind: RecordType,
+    deadline: Instant,
+    at_end: impl Fn(&Name, &Answer, bool) -> Option<T>,
+) -> (Chain, Result<T, DnsAnswer>) {
     let mut chain = Chain::from(host);
     loop {
         let before = chain.hops.len();
         let answer = match upstream.send(&chain.end, kind, deadline).await {
             Reply::Answer(answer) => answer,
-            Reply::Refused => return chain.ends_with(DnsAnswer::Refused),
-            Reply::Timeout => return chain.ends_with(DnsAnswer::Timeout),
-            Reply::Local(detail) => return chain.ends_with(DnsAnswer::Local { detail }),
-            Reply::ServFail => return trace(upstream, host, deadline).await,
+            Reply::Refused => return (chain, Err(DnsAnswer::Refused)),
+            Reply::Timeout => return (chain, Err(DnsAnswer::Timeout)),
+            Reply::Local(detail) => return (chain, Err(DnsAnswer::Local { detail })),
+            Reply::ServFail => {
+                let (chain, failed) = trace(upstream, host, deadline).await;
+                return (chain, Err(failed));
+            }
         };
         if chain.follow(&answer.records).is_err() {
-            return chain.ends_with(DnsAnswer::Loop);
+            return (chain, Err(DnsAnswer::Loop));
         }
         let stuck = chain.hops.len() == before;
-        if let Some((end, more)) = at_the_end(&chain.end, &answer, stuck) {
-            let is_zone = chain.hops.is_empty()
-                && answer
-                    .zone
-                    .is_some_and(|zone| zone.to_lowercase() == chain.end);
-            return Outcome {
-                more,
-                is_zone,
-                ..chain.ends_with(end)
-            };
+        if let Some(found) = at_end(&chain.end, &answer, stuck) {
+            return (chain, Ok(found));
         }
     }
 }
@@ -161,28 +182,28 @@ pub(super) fn outcome_of(host: &Name, answer: &Answer) -> Outcome {
 /// After SERVFAIL: walks the CNAMEs one query at a time, which a resolver answers without
 /// checking the target. Finds the loop if there is one; else the chain shows how far the name's
 /// servers answer.
-async fn trace(upstream: &Upstream, host: &Name, deadline: Instant) -> Outcome {
+async fn trace(upstream: &Upstream, host: &Name, deadline: Instant) -> (Chain, DnsAnswer) {
     let mut chain = Chain::from(host);
     loop {
         let before = chain.hops.len();
         let answer = match upstream.send(&chain.end, RecordType::CNAME, deadline).await {
             Reply::Answer(answer) => answer,
-            Reply::Local(detail) => return chain.ends_with(DnsAnswer::Local { detail }),
+            Reply::Local(detail) => return (chain, DnsAnswer::Local { detail }),
             Reply::ServFail | Reply::Refused | Reply::Timeout => {
-                return chain.ends_with(DnsAnswer::ServFail);
+                return (chain, DnsAnswer::ServFail);
             }
         };
         if chain.follow(&answer.records).is_err() {
-            return chain.ends_with(DnsAnswer::Loop);
+            return (chain, DnsAnswer::Loop);
         }
         if chain.hops.len() == before {
-            return chain.ends_with(DnsAnswer::ServFail);
+            return (chain, DnsAnswer::ServFail);
         }
     }
 }
 
 /// Lower case, no dot at the end, and not longer than a hostname.
-fn text(name: &Name) -> String {
+pub(super) fn text(name: &Name) -> String {
     let text = name.to_ascii();
     let text = text.strip_suffix('.').unwrap_or(&text);
     match text.char_indices().nth(MAX_NAME_CHARS) {

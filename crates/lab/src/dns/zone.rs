@@ -122,21 +122,16 @@ impl Zone {
         self.set(name, Kind::Txt, records.collect());
     }
 
-    /// Replaces the CAA `issue` records of `name`; `None` forbids every authority, no element
-    /// removes them.
-    ///
-    /// # Errors
-    /// [`LabError::Invalid`] when an authority is not a domain name.
-    pub fn set_caa(&self, name: &str, issuers: &[Option<&str>]) -> Result<(), LabError> {
-        let records = issuers.iter().map(|issuer| {
-            let issuer = issuer.map(Name::from_ascii).transpose();
-            issuer.map(|issuer| RData::CAA(CAA::new_issue(false, issuer, Vec::new())))
-        });
-        let records = records
-            .collect::<Result<_, _>>()
-            .map_err(|error| LabError::invalid("a CAA issuer", error))?;
-        self.set(name, Kind::Caa, records);
-        Ok(())
+    /// Replaces the CAA records of `name`, each with flags, tag and value; none removes them.
+    pub fn set_caa(&self, name: &str, records: &[(u8, &str, &str)]) {
+        let record = |(flags, tag, value): &(u8, &str, &str)| {
+            let mut caa = CAA::new_issue(flags & 128 != 0, None, Vec::new());
+            caa.reserved_flags = flags & 127;
+            (*tag).clone_into(&mut caa.tag);
+            caa.value = value.as_bytes().to_vec();
+            RData::CAA(caa)
+        };
+        self.set(name, Kind::Caa, records.iter().map(record).collect());
     }
 
     /// Replaces the SRV records of `name`, one for each host and port; none removes them.

@@ -242,7 +242,7 @@ async fn records_change_under_a_running_server_and_are_forgotten_when_cleared() 
     let server = DnsServer::start_local().await.unwrap();
     let zone = server.zone().clone();
     zone.set_txt("shop.test", &["hello world"]);
-    zone.set_caa("shop.test", &[Some("ca.test"), None]).unwrap();
+    zone.set_caa("shop.test", &[(0, "issue", "ca.test"), (128, "issue", ";")]);
     assert_eq!(
         records(&resolve(&server, "shop.test.", RecordType::TXT).await),
         ["shop.test. TXT hello world"]

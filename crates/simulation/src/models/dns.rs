@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dps_application::ports::DnsResolver;
+use dps_domain::caa::{CaaAnswer, CaaLookup, CaaObservation};
 use dps_domain::dns::{DnsAnswer, DnsObservation};
 use dps_domain::{Hostname, Timestamp};
 
@@ -33,6 +34,8 @@ pub struct Names {
     pointing: Mutex<PerName<i64>>,
     /// Names with records of another kind: the CNAME chain, and the answer at its end.
     others: Mutex<BTreeMap<u32, (Vec<String>, DnsAnswer)>>,
+    /// The answers about CAA records; the other names have none.
+    caa: Mutex<BTreeMap<u32, CaaAnswer>>,
     /// The answer to every question in place of the true one.
     fault: Mutex<Option<DnsAnswer>>,
 }
@@ -53,6 +56,7 @@ impl Names {
             addresses: (0..edges).map(edge_address).collect(),
             pointing: Mutex::new(PerName::new(&book, -time.now().unix_micros())),
             others: Mutex::default(),
+            caa: Mutex::default(),
             fault: Mutex::default(),
             book,
             time,
@@ -81,6 +85,11 @@ impl Names {
     pub fn publish(&self, number: u32, chain: Vec<String>, answer: DnsAnswer) {
         self.point(number, false);
         locked(&self.others).insert(number, (chain, answer));
+    }
+
+    /// From now on a question about the name's CAA records has this answer.
+    pub fn publish_caa(&self, number: u32, answer: CaaAnswer) {
+        locked(&self.caa).insert(number, answer);
     }
 
     /// From now on every question has this answer; `None` ends that.
@@ -134,6 +143,15 @@ impl Names {
             None => (vec![], DnsAnswer::NxDomain),
         }
     }
+
+    fn look_up_caa(&self, host: &Hostname) -> CaaAnswer {
+        if let Some(fault) = &*locked(&self.fault) {
+            return CaaAnswer::Failed(fault.clone());
+        }
+        let number = self.book.number(host.as_str());
+        let published = number.and_then(|number| locked(&self.caa).get(&number).cloned());
+        published.unwrap_or(CaaAnswer::None)
+    }
 }
 
 /// One recursive resolver; all of them share one way, and fail together.
@@ -169,5 +187,24 @@ impl DnsResolver for ResolverModel {
             }
         };
         DnsObservation::new(self.address, chain, answer)
+    }
+
+    async fn observe_caa(&self, host: &Hostname) -> CaaObservation {
+        let answer = match self.names.line.call(|| self.names.look_up_caa(host)).await {
+            Some(found) => found,
+            None => {
+                tokio::time::sleep(TIMEOUT).await;
+                CaaAnswer::Failed(DnsAnswer::Timeout)
+            }
+        };
+        let lookups = vec![CaaLookup {
+            name: host.to_string(),
+            chain: vec![],
+            answer,
+        }];
+        CaaObservation {
+            resolver: self.address,
+            lookups,
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use dps_domain::Hostname;
 use dps_domain::limits::CaLimits;
 use dps_x509::Roots;
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,9 @@ pub struct LetsEncrypt {
     /// Further hosts of the CA besides the directory's, as `host` or `host:port`. Other hosts are
     /// never called.
     pub allowed_hosts: Vec<String>,
+    /// The CA's name in CAA records (RFC 8659 §4.2), instead of the first of `caaIdentities` in its
+    /// directory. Without either, CAA records are not checked.
+    pub caa_identity: Option<String>,
     /// Allows this directory to replace live certificates of another; needed for one start.
     pub accept_directory_change: bool,
     /// The operator's agreement to the CA's terms of service; must be true.
@@ -47,6 +51,7 @@ impl Default for LetsEncrypt {
             ca_certificate_file: None,
             roots_file: None,
             allowed_hosts: Vec::new(),
+            caa_identity: None,
             accept_directory_change: false,
             terms_of_service_agreed: false,
             user_agent: None,
@@ -71,6 +76,11 @@ impl LetsEncrypt {
         self.roots_file
             .as_deref()
             .or(self.ca_certificate_file.as_deref())
+    }
+
+    /// The configured name of the CA in CAA records.
+    pub fn caa_identity(&self) -> Option<Hostname> {
+        Hostname::parse(self.caa_identity.as_ref()?).ok()
     }
 
     /// True for Let's Encrypt's staging, whose roots are in no trust store.
@@ -120,6 +130,12 @@ impl LetsEncrypt {
                     "must be a hostname, or a hostname and a port, such as orders.example.com:8443",
                 );
             }
+        }
+        if self.caa_identity.is_some() && self.caa_identity().is_none() {
+            report.error(
+                "LetsEncrypt:CaaIdentity",
+                "must be the domain name that the CA gives for CAA records, such as ca.example",
+            );
         }
         if self.accept_directory_change {
             report.warning(

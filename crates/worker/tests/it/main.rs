@@ -7,6 +7,7 @@
 
 mod active;
 mod broken;
+mod caa;
 mod clocks;
 mod cluster;
 mod command_line;
