@@ -176,7 +176,7 @@ impl WatchedCa {
 
     /// Polls about renewals count themselves against a limit in this store from now on, as those to
     /// a real CA do.
-    pub(crate) fn count_questions_at(&self, store: Arc<dyn CertificateStore>) {
+    pub(crate) fn count_polls_at(&self, store: Arc<dyn CertificateStore>) {
         *self.counts_at.lock().unwrap() = Some(store);
     }
 

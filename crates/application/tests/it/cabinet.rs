@@ -25,7 +25,7 @@ pub(crate) const HABITS: Habits = Habits {
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
     /// The accepted reports, in order.
-    pub(crate) told: Vec<(DomainId, StatusReport)>,
+    pub(crate) reported: Vec<(DomainId, StatusReport)>,
     /// Every call, answered or not.
     pub(crate) calls: u32,
     /// The answer to every call.
@@ -105,10 +105,10 @@ impl WatchedCabinet {
     }
 
     /// The statuses that were told of a domain, in order.
-    pub(crate) fn told(&self, id: DomainId) -> Vec<Status> {
+    pub(crate) fn reported(&self, id: DomainId) -> Vec<Status> {
         self.with(|traffic| {
-            let of = traffic.told.iter().filter(|(told, _)| *told == id);
-            of.map(|(_, report)| report.status).collect()
+            let found = traffic.reported.iter().filter(|(of, _)| *of == id);
+            found.map(|(_, report)| report.status).collect()
         })
     }
 
@@ -203,7 +203,7 @@ impl Cabinet for WatchedCabinet {
         let ReportAnswer::Accepted { version } = answer else {
             return Ok(answer);
         };
-        self.with(|traffic| traffic.told.push((id, report.clone())));
+        self.with(|traffic| traffic.reported.push((id, report.clone())));
         Ok(ReportAnswer::Accepted {
             version: version.filter(|_| !unversioned),
         })

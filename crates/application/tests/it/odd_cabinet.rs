@@ -94,7 +94,7 @@ async fn names_and_targets_that_cannot_be_used_are_reported_through_the_outbox()
     world.cabinet.with(|state| state.fault = None);
     deliver(&world).await;
     for (number, _, _, code) in cases {
-        let reports = world.cabinet.with(|state| state.told.clone());
+        let reports = world.cabinet.with(|state| state.reported.clone());
         let report = reports
             .into_iter()
             .find(|(domain, _)| *domain == id(number))
@@ -181,7 +181,7 @@ async fn another_name_of_a_served_domain_is_issued_for_and_the_old_one_leaves_th
         assert_eq!(world.edges.served(&old), None, "{host}");
         assert!(world.edges.served(&host).is_some());
         assert_eq!(world.cabinet.says(id(1)).status, Some(Status::Active));
-        assert!(!world.cabinet.told(id(1)).contains(&Status::Removed));
+        assert!(!world.cabinet.reported(id(1)).contains(&Status::Removed));
         assert_eq!(world.service.store.outbox_next_due().await.unwrap(), None);
     }
 }
@@ -259,7 +259,7 @@ async fn served(numbers: std::ops::Range<u128>) -> World {
     }
     world.settle().await;
     deliver(&world).await;
-    world.cabinet.with(|state| state.told.clear());
+    world.cabinet.with(|state| state.reported.clear());
     world
 }
 
@@ -317,7 +317,7 @@ async fn names_that_become_unusable_are_reported_once_and_leave_everything_serve
         }
         assert_eq!(still_served(&world, 2..27).await, 25, "by news: {by_news}");
         for number in 2..27 {
-            let reports = world.cabinet.with(|state| state.told.clone());
+            let reports = world.cabinet.with(|state| state.reported.clone());
             let reports: Vec<_> = reports
                 .into_iter()
                 .filter(|(domain, _)| *domain == id(number))
@@ -336,12 +336,12 @@ async fn names_that_become_unusable_are_reported_once_and_leave_everything_serve
                 domain.canonical_host = host(number).as_str().into();
             });
         }
-        world.cabinet.with(|state| state.told.clear());
+        world.cabinet.with(|state| state.reported.clear());
         for _ in 0..2 {
             resync_now(&world).await;
             deliver(&world).await;
         }
-        let reports = world.cabinet.with(|state| state.told.clone());
+        let reports = world.cabinet.with(|state| state.reported.clone());
         assert_eq!(
             reports.len(),
             25,
@@ -374,7 +374,7 @@ async fn a_rename_that_cannot_be_carried_out_leaves_the_old_name_served() {
         deliver(&world).await;
         let (_, report) = world
             .cabinet
-            .with(|state| state.told.last().cloned())
+            .with(|state| state.reported.last().cloned())
             .unwrap();
         assert_eq!(report.failure.unwrap().code().as_str(), code);
         assert_eq!(world.cabinet.says(id(number)).status, Some(Status::Active));
@@ -577,7 +577,7 @@ async fn a_report_that_is_never_answered_holds_up_no_other() {
         shutdown.clone(),
     ));
     let reported = async || {
-        let all = (5..60).all(|number| world.cabinet.told(id(number)) == [Status::Failed]);
+        let all = (5..60).all(|number| world.cabinet.reported(id(number)) == [Status::Failed]);
         all.then_some(())
     };
     let bound = Duration::from_secs(60);
@@ -598,7 +598,7 @@ async fn a_report_that_is_accepted_without_a_version_is_sent_once() {
     world.cabinet.with(|state| state.unversioned = true);
     deliver(&world).await;
     let statuses = [Status::PendingHttpProbe, Status::Issuing, Status::Active];
-    assert_eq!(world.cabinet.told(id(1)), statuses);
+    assert_eq!(world.cabinet.reported(id(1)), statuses);
     assert_eq!(world.service.store.outbox_count(9).await.unwrap(), 0);
     assert_eq!(
         world.record().await.cabinet_version,

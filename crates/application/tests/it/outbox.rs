@@ -68,16 +68,16 @@ async fn a_cabinet_that_is_down_for_days_gets_every_report_in_order_when_it_retu
         "nothing is left"
     );
     assert_eq!(
-        world.cabinet.told(id(1)),
+        world.cabinet.reported(id(1)),
         [Status::PendingHttpProbe, Status::Issuing, Status::Active]
     );
     for id in broken {
         // Checked scores of times: the present state is reported once.
-        assert_eq!(world.cabinet.told(id), [Status::PendingDns]);
+        assert_eq!(world.cabinet.reported(id), [Status::PendingDns]);
         let record = world.service.store.domain(id).await.unwrap().unwrap();
         let report = world.cabinet.with(|state| {
             state
-                .told
+                .reported
                 .iter()
                 .rfind(|(domain, _)| *domain == id)
                 .cloned()
@@ -109,8 +109,8 @@ async fn a_report_that_the_cabinet_always_stumbles_over_holds_up_no_other_domain
     );
     world.advance(MINUTE);
     deliver(&world, &mut reporter).await;
-    assert_eq!(world.cabinet.told(other), [Status::PendingDns]);
-    assert_eq!(world.cabinet.told(id(1)).last(), Some(&Status::Active));
+    assert_eq!(world.cabinet.reported(other), [Status::PendingDns]);
+    assert_eq!(world.cabinet.reported(id(1)).last(), Some(&Status::Active));
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn a_fault_of_our_own_machine_is_no_outage_of_the_cabinet() {
     world.cabinet.with(|state| state.fault = None);
     // At once, not after the pauses of an outage.
     deliver(&world, &mut reporter).await;
-    assert_eq!(world.cabinet.told(other), [Status::PendingDns]);
+    assert_eq!(world.cabinet.reported(other), [Status::PendingDns]);
 }
 
 #[tokio::test]
@@ -158,7 +158,7 @@ async fn words_that_the_cabinet_cannot_take_are_left_out_and_the_status_is_repor
     world.settle().await;
     world.cabinet.with(|state| state.refuses_content = true);
     deliver(&world, &mut Reporter::default()).await;
-    let reports = world.cabinet.with(|state| state.told.clone());
+    let reports = world.cabinet.with(|state| state.reported.clone());
     assert_eq!(reports.len(), 1);
     assert_eq!(
         (reports[0].1.status, &reports[0].1.message),
@@ -177,7 +177,7 @@ async fn a_move_that_the_cabinet_does_not_allow_is_dropped_and_later_ones_are_re
         .edit(id(1), |domain| domain.status = Some(Status::Active));
     deliver(&world, &mut Reporter::default()).await;
     // On the way it was PendingHttpProbe and Issuing, which an active domain cannot go back to.
-    assert_eq!(world.cabinet.told(id(1)), [Status::Active]);
+    assert_eq!(world.cabinet.reported(id(1)), [Status::Active]);
     assert_eq!(world.service.store.outbox_next_due().await.unwrap(), None);
 }
 
@@ -194,13 +194,13 @@ async fn a_customers_change_meanwhile_makes_the_report_untrue_or_only_its_versio
     deliver(&world, &mut reporter).await;
     world.settle().await;
     deliver(&world, &mut reporter).await;
-    assert_eq!(world.cabinet.told(id(1)), [Status::Removed]);
+    assert_eq!(world.cabinet.reported(id(1)), [Status::Removed]);
     // Another version of the same says nothing against it.
     let world = World::with_due_domain().await;
     world.settle().await;
     world.cabinet.edit(id(1), |domain| domain.version = 7);
     deliver(&world, &mut reporter).await;
-    assert_eq!(world.cabinet.told(id(1)).last(), Some(&Status::Active));
+    assert_eq!(world.cabinet.reported(id(1)).last(), Some(&Status::Active));
     assert_eq!(world.cabinet.says(id(1)).status, Some(Status::Active));
 }
 

@@ -384,9 +384,7 @@ async fn polls_that_count_themselves_in_the_store_do_not_keep_answers_from_it() 
     world.settle().await;
     let now = world.service.now();
     world.suggest(now + 30 * DAY, now + 31 * DAY, 6 * HOUR);
-    world
-        .ca
-        .count_questions_at(Arc::clone(&world.service.store));
+    world.ca.count_polls_at(Arc::clone(&world.service.store));
     world.advance(HOUR);
     let asked = workers::poll_renewal_info(&world.service).await.unwrap();
     assert_eq!((asked, world.ca.asked().len()), (39, 39));

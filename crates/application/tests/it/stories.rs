@@ -596,7 +596,7 @@ async fn a_caa_record_to_add_is_named_alike_in_the_report_and_on_the_command_lin
     let mut reporter = Reporter::default();
     while reporter.deliver(&world.service).await.unwrap() != Delivered::Some(0) {}
     let record = world.record().await;
-    let reports = world.cabinet.with(|state| state.told.clone());
+    let reports = world.cabinet.with(|state| state.reported.clone());
     let message = reports
         .last()
         .and_then(|(_, report)| report.message.clone());

@@ -147,7 +147,7 @@ impl CabinetModel {
         Status::ALL.map(|status| (status, of(status))).into()
     }
 
-    fn told(&self, state: &State, number: u32, entry: Entry) -> CabinetDomain {
+    fn view_of(&self, state: &State, number: u32, entry: Entry) -> CabinetDomain {
         let (status, version) = (Some(entry.status), u64::from(entry.version));
         if let Some(other) = state.others.get(&number) {
             return CabinetDomain {
@@ -176,7 +176,7 @@ impl CabinetModel {
             if let Some(entry) = state.entry(*number)
                 && entry.place as usize == place
             {
-                domains.push(self.told(state, *number, entry));
+                domains.push(self.view_of(state, *number, entry));
             }
             place += 1;
         }

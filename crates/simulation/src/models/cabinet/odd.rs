@@ -31,7 +31,7 @@ impl CabinetModel {
         let state = locked(&self.state);
         let number = names::number_of_id(id)?;
         let entry = state.entry(number)?;
-        Some(self.told(&state, number, entry))
+        Some(self.view_of(&state, number, entry))
     }
 
     /// Changes the row of a domain, which the feed does not tell. Returns whether there is one.
@@ -42,7 +42,7 @@ impl CabinetModel {
         let Some((number, entry)) = found else {
             return false;
         };
-        let mut domain = self.told(&state, number, entry);
+        let mut domain = self.view_of(&state, number, entry);
         alter(&mut domain);
         state.write(number, domain);
         true

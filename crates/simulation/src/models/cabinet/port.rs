@@ -13,13 +13,13 @@ use super::CabinetModel;
 use crate::models::tally::locked;
 
 /// The finding of a poll of the feed.
-enum Look {
+enum FeedPoll {
     NoFeed,
     Changed(CabinetPage),
     Nothing { cursor: String },
 }
 
-impl Look {
+impl FeedPoll {
     fn into_page(self) -> Option<CabinetPage> {
         match self {
             Self::NoFeed => None,
@@ -33,15 +33,15 @@ impl Look {
 }
 
 impl CabinetModel {
-    fn look(&self, cursor: Option<&str>) -> Result<Look, CabinetError> {
+    fn poll_feed(&self, cursor: Option<&str>) -> Result<FeedPoll, CabinetError> {
         let state = locked(&self.state);
         if !state.has_feed {
-            return Ok(Look::NoFeed);
+            return Ok(FeedPoll::NoFeed);
         }
         let after = state.place(cursor)?;
         let page = self.changes_after(&state, after);
         let cursor = || state.cursor(after);
-        Ok(page.map_or_else(|| Look::Nothing { cursor: cursor() }, Look::Changed))
+        Ok(page.map_or_else(|| FeedPoll::Nothing { cursor: cursor() }, FeedPoll::Changed))
     }
 
     fn page(&self, status: Status, cursor: Option<&str>) -> Result<CabinetPage, CabinetError> {
@@ -53,7 +53,7 @@ impl CabinetModel {
         let last = numbers.last().filter(|_| numbers.len() == self.habits.page);
         let domains = numbers.iter().filter_map(|number| {
             let entry = state.entry(*number)?;
-            Some(self.told(&state, *number, entry))
+            Some(self.view_of(&state, *number, entry))
         });
         Ok(CabinetPage {
             domains: domains.collect(),
@@ -82,13 +82,13 @@ impl Cabinet for CabinetModel {
         tokio::pin!(changed);
         // From here on no change is missed.
         changed.as_mut().enable();
-        let first = self.call(|| self.look(cursor)).await??;
+        let first = self.call(|| self.poll_feed(cursor)).await??;
         let last = match (first, self.habits.hold) {
-            (Look::Nothing { .. }, Some(hold)) => {
+            (FeedPoll::Nothing { .. }, Some(hold)) => {
                 let _late = tokio::time::timeout(wait.max(hold), changed).await;
-                self.call(|| self.look(cursor)).await??
+                self.call(|| self.poll_feed(cursor)).await??
             }
-            (look, _) => look,
+            (poll, _) => poll,
         };
         Ok(last.into_page())
     }
