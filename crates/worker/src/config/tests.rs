@@ -27,6 +27,9 @@ fn load(text: &str, variables: &[(&str, &str)]) -> Result<Settings, String> {
         .map_err(|error| error.to_string())
 }
 
+/// The settings in the README.
+const README: &str = include_str!("../../../../README.md");
+
 /// A file without any certificate.
 const NO_PEM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
 
@@ -39,6 +42,18 @@ fn usable(variables: &[(&str, &str)]) -> Settings {
         "Workers": {"DomainVerification": {"AllowedTargets": ["edge.platform.example"]}}
     }"#;
     load(text, variables).unwrap()
+}
+
+#[test]
+fn the_settings_in_the_readme_start_the_service() {
+    let (_, text) = README.split_once("```json\n").unwrap();
+    let (text, _) = text.split_once("```").unwrap();
+    let tokens = [
+        ("CabinetApi__Token", "token-of-the-tests"),
+        ("HAProxyAgent__Token", "token-of-the-tests"),
+    ];
+    let report = load(text, &tokens).unwrap().check(Role::Run);
+    assert_eq!(report, Report::default());
 }
 
 /// The keys of a JSON document that have no keys below them.
