@@ -548,7 +548,9 @@ async fn two_resolvers_each_report_their_own_view() {
 async fn many_observations_at_once_lose_none() {
     let server = server_with_target().await;
     server.zone().set_cname("*.many.example", TARGET).unwrap();
-    let resolver = HickoryResolver::new(server.address(), settings());
+    // Short timeouts would make this a test of the machine: datagrams that a full socket buffer
+    // drops are sent again.
+    let resolver = HickoryResolver::new(server.address(), DnsSettings::default());
     let names: Vec<Hostname> = (0..300)
         .map(|n| host(&format!("n{n}.many.example")))
         .collect();
