@@ -32,7 +32,6 @@ pub struct AcmeAuthority {
     transport: Transport,
     accounts: AccountCache,
     terms_of_service_agreed: bool,
-    caa_identity: Option<Hostname>,
 }
 
 impl AcmeAuthority {
@@ -58,7 +57,6 @@ impl AcmeAuthority {
             transport,
             accounts: AccountCache::default(),
             terms_of_service_agreed: settings.terms_of_service_agreed,
-            caa_identity: settings.caa_identity.clone(),
         }
     }
 
@@ -134,18 +132,13 @@ impl CertificateAuthority for AcmeAuthority {
     }
 
     fn caa_identity(&self) -> Option<String> {
-        match &self.caa_identity {
-            Some(configured) => Some(configured.to_string()),
-            None => self.transport.caa_identity(),
-        }
+        self.transport.caa_identity()
     }
 
     async fn fetch_caa_identity(&self) -> Result<Option<String>, CaError> {
-        if self.caa_identity.is_none() {
-            let fetch = || self.transport.fetch_directory();
-            self.call(Subject::Account, fetch).await?;
-        }
-        Ok(self.caa_identity())
+        let fetch = || self.transport.fetch_caa_identity();
+        let (identity, _) = self.call(Subject::Account, fetch).await?;
+        Ok(identity)
     }
 
     fn new_account_key(&self) -> Result<SecretString, CaError> {

@@ -39,6 +39,8 @@ struct Shared {
     http: reqwest::Client,
     user_agent: HeaderValue,
     directory_url: String,
+    /// The configured name of the CA in CAA records.
+    caa_identity: Option<String>,
     hosts: Hosts,
     directory: DirectoryCache,
     nonces: NoncePool,
@@ -57,6 +59,7 @@ impl Transport {
             user_agent: HeaderValue::from_str(&settings.user_agent)
                 .map_err(AcmeSetupError::UserAgent)?,
             directory_url: settings.directory_url.to_string(),
+            caa_identity: settings.caa_identity.as_ref().map(ToString::to_string),
             hosts: Hosts::new(&settings.directory_url, &settings.allowed_hosts),
             directory: DirectoryCache::default(),
             nonces: NoncePool::default(),
@@ -103,9 +106,19 @@ impl Transport {
         self.send(request).await
     }
 
-    /// The name by which CAA records allow the CA, if the directory was fetched and has it.
+    /// The name by which CAA records allow the CA, if it is configured, or if the directory was
+    /// fetched and has it.
     pub(super) fn caa_identity(&self) -> Option<String> {
-        self.0.directory.caa_identity(self.0.clock.now())
+        let configured = self.0.caa_identity.clone();
+        configured.or_else(|| self.0.directory.caa_identity(self.0.clock.now()))
+    }
+
+    /// The same, with a directory to go by.
+    pub(super) async fn fetch_caa_identity(&self) -> Result<Option<String>, Error> {
+        if self.0.caa_identity.is_none() {
+            self.fetch_directory().await?;
+        }
+        Ok(self.caa_identity())
     }
 
     pub(super) fn now(&self) -> Timestamp {

@@ -18,7 +18,7 @@ pub struct Discovery {
     pub records: Records,
     /// Scheme of the agents' URLs.
     pub scheme: Scheme,
-    /// Port of the agents for [`Records::A`].
+    /// Port of the agents for `Records` = `A`.
     pub port: u16,
     /// Name server; `None` is the first name server of this machine.
     pub resolver: Option<ResolverAddress>,
