@@ -155,7 +155,7 @@ const fn is_resolvers_own(answer: &DnsAnswer) -> bool {
 }
 
 const fn is_failure(answer: &DnsAnswer) -> bool {
-    is_resolvers_own(answer) || matches!(answer, DnsAnswer::ServFail)
+    is_resolvers_own(answer) || matches!(answer, DnsAnswer::ServFail | DnsAnswer::Bogus)
 }
 
 fn problem(answer: &DnsAnswer) -> String {
@@ -163,6 +163,7 @@ fn problem(answer: &DnsAnswer) -> String {
         DnsAnswer::Local { detail } => format!("our own machine cannot ask it: {detail}"),
         DnsAnswer::Refused => "it refuses our queries".to_owned(),
         DnsAnswer::ServFail => "it fails to resolve our own target".to_owned(),
+        DnsAnswer::Bogus => "it cannot validate the DNSSEC signatures of our own target".to_owned(),
         _ => "it does not answer; one that answers in lower case and not over TCP needs Dns:RandomizeCase false".to_owned(),
     }
 }

@@ -79,7 +79,7 @@ impl Service {
             took,
             replica: &self.replica,
             limits: self.order_limits(),
-            caa_identity: self.ca.caa_identity(),
+            caa_identity: self.ca.caa_identities().into_iter().next(),
         }
     }
 

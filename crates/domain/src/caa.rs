@@ -11,10 +11,6 @@ use crate::dns::DnsAnswer;
 pub use reason::CaaReason;
 pub use record::CaaRecord;
 
-/// Records of one name that are kept. A set that is larger does not fit into a datagram, and CAs
-/// take that for a failed look-up.
-pub const MAX_CAA_RECORDS: usize = 32;
-
 /// Property tags that Let's Encrypt understands. A critical record with another tag forbids to
 /// issue (RFC 8659 §4.1).
 const KNOWN_TAGS: [&str; 4] = ["issue", "issuewild", "iodef", "issuemail"];
@@ -22,8 +18,8 @@ const KNOWN_TAGS: [&str; 4] = ["issue", "issuewild", "iodef", "issuemail"];
 /// The CA as CAA records name it.
 #[derive(Debug, Clone, Copy)]
 pub struct CaaIssuer<'a> {
-    /// The name that an `issue` record must have.
-    pub identity: &'a str,
+    /// The names of which an `issue` record must have one (`caaIdentities`, RFC 8555 §7.1.1).
+    pub identities: &'a [String],
     /// The URL of our account, for `accounturi` (RFC 8657 §3).
     pub account_url: &'a str,
     /// The method with which names are validated, for `validationmethods` (RFC 8657 §4).
@@ -33,12 +29,10 @@ pub struct CaaIssuer<'a> {
 /// The answer about the CAA records of one name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CaaAnswer {
-    /// At least one record, and at most [`MAX_CAA_RECORDS`].
+    /// At least one record. A DNS message bounds their number and size.
     Records(Vec<CaaRecord>),
     /// The name has none, or does not exist.
     None,
-    /// More than [`MAX_CAA_RECORDS`].
-    TooMany,
     /// No answer that tells it: [`DnsAnswer::Loop`], [`DnsAnswer::ServFail`],
     /// [`DnsAnswer::Refused`], [`DnsAnswer::Timeout`] or [`DnsAnswer::Local`].
     Failed(DnsAnswer),
@@ -79,10 +73,12 @@ impl CaaObservation {
         lookups.find(|lookup| lookup.answer != CaaAnswer::None)
     }
 
-    /// Whether it tells the records, or that there are none.
-    pub fn is_conclusive(&self) -> bool {
-        self.relevant()
-            .is_none_or(|lookup| matches!(lookup.answer, CaaAnswer::Records(_)))
+    /// Whether the resolver got no answer about any name, the top-level domain included: it does
+    /// not look up CAA records at all, whatever the name.
+    fn is_out_of_order(&self) -> bool {
+        let mut lookups = self.lookups.iter();
+        !self.lookups.is_empty()
+            && lookups.all(|lookup| matches!(lookup.answer, CaaAnswer::Failed(_)))
     }
 }
 
@@ -113,37 +109,35 @@ pub enum CaaVerdict {
     Inconclusive,
 }
 
-/// Judges the answers of the resolvers. A single conclusive answer is enough.
+/// Judges the answers of the resolvers. It is enough that one sees the CA allowed: another may keep
+/// records in its cache that the customer has changed.
 pub fn verdict(
     observations: &[CaaObservation],
     issuer: &CaaIssuer<'_>,
     host: &Hostname,
     target: &Hostname,
 ) -> CaaVerdict {
-    let mut failed = None;
-    for observation in observations {
-        match observation.relevant() {
-            None => return CaaVerdict::Allowed,
-            Some(lookup) => match &lookup.answer {
-                CaaAnswer::Records(records) => {
-                    return match judge(records, issuer) {
-                        Ok(()) => CaaVerdict::Allowed,
-                        Err((record, reason)) => CaaVerdict::Forbidden {
-                            owner: lookup.owner().to_owned(),
-                            record: record.to_string(),
-                            reason,
-                            at_target: is_at_target(lookup, target),
-                        },
-                    };
-                }
-                CaaAnswer::None => {}
-                CaaAnswer::TooMany | CaaAnswer::Failed(_) => {
-                    failed = failed.or_else(|| failure(lookup, host, target));
-                }
-            },
-        }
+    let (mut forbidden, mut failed) = (None, None);
+    let working = observations.iter().filter(|seen| !seen.is_out_of_order());
+    for observation in working {
+        let Some(lookup) = observation.relevant() else {
+            return CaaVerdict::Allowed;
+        };
+        let CaaAnswer::Records(records) = &lookup.answer else {
+            failed = failed.or_else(|| failure(lookup, host, target));
+            continue;
+        };
+        let Err((record, reason)) = judge(records, issuer) else {
+            return CaaVerdict::Allowed;
+        };
+        forbidden.get_or_insert_with(|| CaaVerdict::Forbidden {
+            owner: lookup.owner().to_owned(),
+            record: record.to_string(),
+            reason,
+            at_target: is_at_target(lookup, target),
+        });
     }
-    failed.unwrap_or(CaaVerdict::Inconclusive)
+    forbidden.or(failed).unwrap_or(CaaVerdict::Inconclusive)
 }
 
 /// Whether an alias led to our own target: its records are the platform's.
@@ -159,9 +153,9 @@ fn failure(lookup: &CaaLookup, host: &Hostname, target: &Hostname) -> Option<Caa
     }
     let said = match &lookup.answer {
         CaaAnswer::Failed(DnsAnswer::ServFail) => "server failure",
+        CaaAnswer::Failed(DnsAnswer::Bogus) => "the DNSSEC signatures are not valid",
         CaaAnswer::Failed(DnsAnswer::Timeout) => "no answer",
         CaaAnswer::Failed(DnsAnswer::Loop) => "the CNAME records form a loop",
-        CaaAnswer::TooMany => "too many CAA records",
         CaaAnswer::Records(_) | CaaAnswer::None | CaaAnswer::Failed(_) => return None,
     };
     Some(CaaVerdict::LookupFailed {

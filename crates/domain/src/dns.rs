@@ -122,6 +122,18 @@ fn verdict_of_working(
     let resolvers = |views: &[&(&ResolverView, Result<(), Failure>)]| -> Vec<SocketAddr> {
         views.iter().map(|(view, _)| view.name.resolver).collect()
     };
+    let bogus = bad.iter().find_map(|(_, result)| match result {
+        Err(Failure::DnsDnssecBogus { name, .. }) => Some(name.clone()),
+        _ => None,
+    });
+    if let Some(name) = bogus {
+        // A CA validates, whatever resolvers without validation see.
+        return DnsVerdict::NotReady(Failure::DnsDnssecBogus {
+            resolvers: resolvers(&bad),
+            seen_by: resolvers(&good),
+            name,
+        });
+    }
     let is_servfail =
         |result: &Result<(), Failure>| matches!(result, Err(Failure::DnsServfail { .. }));
     if bad.iter().all(|(_, result)| is_servfail(result)) {
@@ -360,6 +372,41 @@ mod tests {
             panic!("ready")
         };
         assert!(!failure.counts_against_domain());
+    }
+
+    #[test]
+    fn bogus_signatures_are_named_whatever_resolvers_without_validation_see() {
+        let failure = |views: &[ResolverView]| {
+            let (hostname, target) = (
+                Hostname::parse("shop.example.com").unwrap(),
+                Hostname::parse(TARGET).unwrap(),
+            );
+            let expected = DnsExpectation {
+                hostname: &hostname,
+                cname_target: &target,
+                edge_addresses: &[],
+            };
+            match verdict(&expected, views) {
+                DnsVerdict::NotReady(failure) => failure,
+                other => panic!("{other:?}"),
+            }
+        };
+        let bogus = |n, chain: &[&str]| view(n, chain, DnsAnswer::Bogus);
+        let expected = |seen_by, name: &str| Failure::DnsDnssecBogus {
+            resolvers: vec![resolver(2)],
+            seen_by,
+            name: name.to_owned(),
+        };
+        let good = view(1, &[TARGET], at(&["198.51.100.1"]));
+        assert_eq!(failure(&[bogus(2, &[])]), expected(vec![], ""));
+        let seen = failure(&[good, bogus(2, &[])]);
+        assert_eq!(seen, expected(vec![resolver(1)], ""));
+        assert!(seen.counts_against_domain() && seen.leaves_dns_open());
+        let aliased = failure(&[bogus(2, &["shops.example.net"])]);
+        assert_eq!(aliased, expected(vec![], "shops.example.net"));
+        // The signatures of our own zone are ours.
+        let ours = failure(&[bogus(2, &[TARGET])]);
+        assert!(!ours.counts_against_domain(), "{ours:?}");
     }
 
     #[test]

@@ -73,8 +73,16 @@ pub enum Failure {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         seen_by: Vec<SocketAddr>,
     },
-    /// DNSSEC signatures of the zone do not verify. Nothing produces it yet.
-    DnsDnssecBogus { resolvers: Vec<SocketAddr> },
+    /// DNSSEC signatures do not verify at these resolvers. Others, if any, do not verify them and
+    /// see the name pointing at us.
+    DnsDnssecBogus {
+        resolvers: Vec<SocketAddr>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        seen_by: Vec<SocketAddr>,
+        /// The name of the zone with these signatures, or one below it; empty for the hostname.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        name: String,
+    },
     /// No answer in time. With `resolver_outage`, the resolvers answered nothing at all, which is
     /// our fault.
     DnsTimeout {
@@ -102,6 +110,9 @@ pub enum Failure {
         owner: String,
         #[serde(default)]
         reason: CaaReason,
+        /// The URL of our account, if the record demands another.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account_url: Option<String>,
     },
     /// The CAA look-up failed at every resolver, which forbids issuance too. `detail` names the
     /// name and how its servers answered.
@@ -338,6 +349,7 @@ impl Failure {
             self,
             Self::DnsTimeout { .. }
                 | Self::DnsServfail { .. }
+                | Self::DnsDnssecBogus { .. }
                 | Self::DnsPropagating { .. }
                 | Self::Internal { .. }
         )

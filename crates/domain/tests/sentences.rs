@@ -234,6 +234,16 @@ fn dns_lookups() -> Vec<Case> {
             "",
             Failure::DnsDnssecBogus {
                 resolvers: resolver(),
+                seen_by: vec![],
+                name: String::new(),
+            },
+        ),
+        sub(
+            "behind a CNAME",
+            Failure::DnsDnssecBogus {
+                resolvers: resolver(),
+                seen_by: vec![],
+                name: "shops.example.net".into(),
             },
         ),
         sub(
@@ -304,6 +314,8 @@ fn ca() -> Vec<Case> {
         record: record.to_owned(),
         owner: owner.to_owned(),
         reason,
+        account_url: (reason == CaaReason::OtherAccount)
+            .then(|| "https://ca.example/acct/1".to_owned()),
     };
     let other = "0 issue \"other.example\"";
     let forbids = || found(other, "example.com", CaaReason::OtherAuthority);
@@ -337,6 +349,10 @@ fn ca() -> Vec<Case> {
         sub(
             "records behind a CNAME",
             found(other, "shops.example.net", CaaReason::OtherAuthority),
+        ),
+        sub(
+            "records above the zone",
+            found(other, "com", CaaReason::OtherAuthority),
         ),
         sub(
             "stored without the owner",

@@ -5,15 +5,17 @@
 mod scripted;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use dps_application::ports::DnsResolver;
 use dps_domain::Hostname;
-use dps_domain::caa::{CaaAnswer, CaaLookup, CaaRecord, MAX_CAA_RECORDS};
+use dps_domain::caa::{CaaAnswer, CaaLookup, CaaRecord};
 use dps_domain::dns::{DnsAnswer, DnsObservation, MAX_ADDRESSES};
 use dps_infrastructure::dns::{DnsSettings, HickoryResolver};
 use dps_lab::dns::{DnsServer, Fault, Kind};
 use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::rr::RecordType;
 use scripted::{ScriptedServer, a, aaaa, cname, response_to, soa};
 
 const HOST: &str = "shop.example.com";
@@ -139,6 +141,62 @@ async fn servfail_and_refused_are_distinguished() {
         observe(server.address(), HOST).await.answer,
         DnsAnswer::Refused
     );
+}
+
+#[tokio::test]
+async fn a_servfail_that_succeeds_without_validation_is_bogus() {
+    let server = server_with_target().await;
+    server.zone().set_cname(HOST, TARGET).unwrap();
+    server.zone().set_fault(HOST, Fault::Bogus);
+    let seen = observe(server.address(), HOST).await;
+    assert_eq!((seen.answer, seen.chain.len()), (DnsAnswer::Bogus, 0));
+    server.zone().set_caa("example.com", &[(0, "issue", ";")]);
+    server.zone().set_fault("example.com", Fault::Bogus);
+    let lookups = observe_caa(&server, HOST).await;
+    assert_eq!(lookups[1].answer, CaaAnswer::Failed(DnsAnswer::Bogus));
+}
+
+#[tokio::test]
+async fn a_server_that_failed_for_a_moment_is_not_bogus() {
+    let queries = AtomicU32::new(0);
+    let flaky = ScriptedServer::start_with(move |request| {
+        // The first query of each family fails, whatever its flags are.
+        let code = match queries.fetch_add(1, Ordering::SeqCst) {
+            0 | 1 => ResponseCode::ServFail,
+            _ => ResponseCode::NXDomain,
+        };
+        let mut response = response_to(request);
+        response.metadata.response_code = code;
+        response
+    })
+    .await;
+    let seen = observe(flaky.address(), HOST).await;
+    assert_ne!(seen.answer, DnsAnswer::Bogus);
+}
+
+#[tokio::test]
+async fn bogus_signatures_behind_a_cname_are_reported_with_the_chain_that_leads_there() {
+    let server = ScriptedServer::start_with(|request| {
+        let mut response = response_to(request);
+        let is_cname = request.queries[0].query_type() == RecordType::CNAME;
+        let asks_host = request.queries[0]
+            .name()
+            .to_ascii()
+            .eq_ignore_ascii_case("shop.example.com.");
+        if request.metadata.checking_disabled || is_cname && asks_host {
+            response.add_answer(cname(HOST, "shops.example.net"));
+        } else {
+            response.metadata.response_code = ResponseCode::ServFail;
+        }
+        if request.metadata.checking_disabled {
+            response.add_answer(a("shops.example.net", [203, 0, 113, 7]));
+        }
+        response
+    })
+    .await;
+    let seen = observe(server.address(), HOST).await;
+    assert_eq!(seen.answer, DnsAnswer::Bogus);
+    assert_eq!(seen.chain, ["shops.example.net"]);
 }
 
 #[tokio::test]
@@ -548,9 +606,14 @@ async fn two_resolvers_each_report_their_own_view() {
 async fn many_observations_at_once_lose_none() {
     let server = server_with_target().await;
     server.zone().set_cname("*.many.example", TARGET).unwrap();
-    // Short timeouts would make this a test of the machine: datagrams that a full socket buffer
-    // drops are sent again.
-    let resolver = HickoryResolver::new(server.address(), DnsSettings::default());
+    // Shorter timeouts would make this a test of the machine's speed. A datagram that a full
+    // socket buffer drops is sent again long before.
+    let patient = DnsSettings {
+        query_timeout: Duration::from_secs(60),
+        total_timeout: Duration::from_secs(240),
+        ..settings()
+    };
+    let resolver = HickoryResolver::new(server.address(), patient);
     let names: Vec<Hostname> = (0..300)
         .map(|n| host(&format!("n{n}.many.example")))
         .collect();
@@ -599,7 +662,7 @@ async fn names_without_caa_records_and_faults_are_told_apart() {
     zone.set_fault("refused.example", Fault::Refused);
     zone.set_cname("loop.example", "round.example").unwrap();
     zone.set_cname("round.example", "loop.example").unwrap();
-    let many: Vec<(u8, &str, &str)> = vec![(0, "issue", "ca.example"); MAX_CAA_RECORDS + 1];
+    let many: Vec<(u8, &str, &str)> = vec![(0, "issue", "ca.example"); 300];
     zone.set_caa("many.example", &many);
     for (name, answer) in [
         (HOST, CaaAnswer::None),
@@ -607,8 +670,9 @@ async fn names_without_caa_records_and_faults_are_told_apart() {
         ("silent.example", CaaAnswer::Failed(DnsAnswer::Timeout)),
         ("refused.example", CaaAnswer::Failed(DnsAnswer::Refused)),
         ("loop.example", CaaAnswer::Failed(DnsAnswer::Loop)),
-        ("many.example", CaaAnswer::TooMany),
     ] {
         assert_eq!(observe_caa(&server, name).await[0].answer, answer, "{name}");
     }
+    let found = observe_caa(&server, "many.example").await;
+    assert!(matches!(&found[0].answer, CaaAnswer::Records(records) if records.len() == 300));
 }

@@ -205,7 +205,7 @@ fn acme_settings(settings: &Settings) -> anyhow::Result<AcmeSettings> {
     let mut acme = AcmeSettings {
         root_certificates_pem,
         allowed_hosts: section.allowed_hosts.clone(),
-        caa_identity: section.caa_identity(),
+        caa_identities: section.caa_identities(),
         terms_of_service_agreed: section.terms_of_service_agreed,
         ..AcmeSettings::new(section.directory_url.clone())
     };

@@ -341,15 +341,16 @@ pub trait CertificateAuthority: Send + Sync {
     /// The directory's URL: the identity of the CA.
     fn directory_url(&self) -> &str;
 
-    /// The name by which CAA records allow the CA (RFC 8659 §4.2), if it is configured, or if the
-    /// directory was seen and has it.
-    fn caa_identity(&self) -> Option<String> {
-        None
+    /// The names by which CAA records allow the CA (RFC 8659 §4.2). They are configured, or are
+    /// those of the directory that was seen last; none if neither has any.
+    fn caa_identities(&self) -> Vec<String> {
+        vec![]
     }
 
-    /// As [`caa_identity`](Self::caa_identity), after a look at the directory if it was not seen.
-    async fn fetch_caa_identity(&self) -> Result<Option<String>, CaError> {
-        Ok(self.caa_identity())
+    /// As [`caa_identities`](Self::caa_identities), after a look at the directory if it was not
+    /// seen lately.
+    async fn fetch_caa_identities(&self) -> Result<Vec<String>, CaError> {
+        Ok(self.caa_identities())
     }
 
     /// A new account key, PKCS#8 PEM. To be stored before [`register`](Self::register).

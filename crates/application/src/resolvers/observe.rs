@@ -44,25 +44,29 @@ impl Resolvers {
         for (index, view) in chosen.into_iter().zip(&views) {
             if view.is_out_of_order() || is_resolvers_own(&view.control.answer) {
                 self.note(service, index, Err(&view.control.answer));
-            } else if !matches!(view.control.answer, DnsAnswer::ServFail) {
+            } else if !matches!(view.control.answer, DnsAnswer::ServFail | DnsAnswer::Bogus) {
                 self.note(service, index, Ok(()));
             }
         }
         views
     }
 
-    /// Asks the resolvers that work for the CAA records of `host`, one after the other until one
-    /// tells.
-    pub(crate) async fn observe_caa(&self, host: &Hostname) -> Vec<CaaObservation> {
+    /// Queries the CAA records of `host`: at one resolver that works, and at all others unless
+    /// `is_enough` accepts its answer.
+    pub(crate) async fn observe_caa(
+        &self,
+        host: &Hostname,
+        is_enough: impl Fn(&CaaObservation) -> bool,
+    ) -> Vec<CaaObservation> {
         let works = |member: &&Member| member.lock().out_of_order.is_none();
-        let mut observations = vec![];
-        for member in self.0.iter().filter(works) {
-            let observation = member.resolver.observe_caa(host).await;
-            let is_conclusive = observation.is_conclusive();
-            observations.push(observation);
-            if is_conclusive {
-                break;
-            }
+        let mut working = self.0.iter().filter(works);
+        let Some(first) = working.next() else {
+            return vec![];
+        };
+        let mut observations = vec![first.resolver.observe_caa(host).await];
+        if !is_enough(&observations[0]) {
+            let others = working.map(|member| member.resolver.observe_caa(host));
+            observations.extend(join_all(others).await);
         }
         observations
     }

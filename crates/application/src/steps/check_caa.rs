@@ -1,7 +1,7 @@
 //! Do CAA records let the CA issue for the name (RFC 8659)?
 
 use dps_domain::Failure;
-use dps_domain::caa::{self, CaaIssuer, CaaVerdict};
+use dps_domain::caa::{self, CaaAnswer, CaaIssuer, CaaReason, CaaVerdict};
 use dps_domain::dns::DnsVerdict;
 use dps_domain::outcome::{Outcome, Then};
 
@@ -19,16 +19,16 @@ pub(super) async fn check_caa(
     context: &StepContext<'_>,
     account_url: &str,
 ) -> Result<Option<Outcome>, Fault> {
-    let Some(identity) = context.service.ca.fetch_caa_identity().await? else {
+    let identities = context.service.ca.fetch_caa_identities().await?;
+    if identities.is_empty() {
         return Ok(None);
-    };
-    let issuer = issuer(&identity, account_url);
+    }
+    let issuer = issuer(&identities, account_url);
     let outcome = match observe_caa(context, &issuer).await {
         CaaVerdict::Allowed | CaaVerdict::Inconclusive => None,
-        forbidden @ CaaVerdict::Forbidden { .. } => refused(forbidden),
         // The CA decides: its resolvers may get an answer.
         CaaVerdict::LookupFailed { .. } if is_urgent(context) => None,
-        failed @ CaaVerdict::LookupFailed { .. } => unanswered(context, failed).await,
+        against => Some(held_back(context, against, account_url).await),
     };
     if outcome.is_some() {
         context.evidence.nothing_sent();
@@ -36,23 +36,46 @@ pub(super) async fn check_caa(
     Ok(outcome)
 }
 
-/// Returns the outcome for a live domain whose CAA records forbid the next renewal. A failed
-/// look-up says nothing yet: the order is not due.
-pub(super) async fn recheck_caa(context: &StepContext<'_>) -> Option<Outcome> {
+/// The result of checking the CAA records of a live domain.
+pub(super) enum Recheck {
+    /// Records forbid the next renewal.
+    Forbidden(Outcome),
+    /// Nothing forbids it that is the customer's.
+    Allowed,
+    /// It cannot be told.
+    Unknown,
+}
+
+/// Checks whether CAA records forbid the next renewal of a live domain. Records of our own target
+/// concern the operator, who hears of them with the order.
+pub(super) async fn recheck_caa(context: &StepContext<'_>) -> Recheck {
     let service = context.service;
-    let identity = service.ca.caa_identity()?;
+    let identities = service.ca.caa_identities();
     let stored = service.store.account(service.ca.directory_url()).await;
     // Without an account nobody can tell whether a record means ours.
-    let account_url = stored.ok()??.url?;
-    match observe_caa(context, &issuer(&identity, &account_url)).await {
-        forbidden @ CaaVerdict::Forbidden { .. } => refused(forbidden),
-        CaaVerdict::Allowed | CaaVerdict::LookupFailed { .. } | CaaVerdict::Inconclusive => None,
+    let account_url = stored.ok().flatten().and_then(|account| account.url);
+    let (Some(account_url), false) = (account_url, identities.is_empty()) else {
+        return Recheck::Unknown;
+    };
+    match observe_caa(context, &issuer(&identities, &account_url)).await {
+        CaaVerdict::Forbidden {
+            at_target: false,
+            owner,
+            record,
+            reason,
+        } => {
+            let failure = forbids(owner, record, reason, &account_url);
+            Recheck::Forbidden(Outcome::failed(failure, Then::Retry))
+        }
+        CaaVerdict::Allowed | CaaVerdict::Forbidden { .. } => Recheck::Allowed,
+        // The order is not due, so a failed look-up says nothing yet.
+        CaaVerdict::LookupFailed { .. } | CaaVerdict::Inconclusive => Recheck::Unknown,
     }
 }
 
-const fn issuer<'a>(identity: &'a str, account_url: &'a str) -> CaaIssuer<'a> {
+const fn issuer<'a>(identities: &'a [String], account_url: &'a str) -> CaaIssuer<'a> {
     CaaIssuer {
-        identity,
+        identities,
         account_url,
         validation_method: VALIDATION_METHOD,
     }
@@ -60,9 +83,11 @@ const fn issuer<'a>(identity: &'a str, account_url: &'a str) -> CaaIssuer<'a> {
 
 async fn observe_caa(context: &StepContext<'_>, issuer: &CaaIssuer<'_>) -> CaaVerdict {
     let (resolvers, record) = (&context.service.resolvers, context.record);
-    let observations = resolvers.observe_caa(&record.hostname).await;
     let (host, target) = (&record.hostname, &record.cname_target);
-    let verdict = caa::verdict(&observations, issuer, host, target);
+    let judge = |observations: &[_]| caa::verdict(observations, issuer, host, target);
+    let allows = |observation: &_| judge(std::slice::from_ref(observation)) == CaaVerdict::Allowed;
+    let observations = resolvers.observe_caa(host, allows).await;
+    let verdict = judge(&observations);
     if verdict != CaaVerdict::Allowed {
         context.evidence.caa(&observations);
     }
@@ -74,9 +99,27 @@ fn is_urgent(context: &StepContext<'_>) -> bool {
     urgent_from.is_some_and(|from| from <= context.service.now())
 }
 
-/// The failure that a verdict against the name means.
-fn refused(verdict: CaaVerdict) -> Option<Outcome> {
-    let failure = match verdict {
+/// The outcome of a verdict against the name. The DNS check is made again first: a name that moved
+/// away has the records of another platform, and resolvers that answer nothing are ours.
+async fn held_back(context: &StepContext<'_>, against: CaaVerdict, account_url: &str) -> Outcome {
+    let (verdict, views) = observe_dns(context).await;
+    match verdict {
+        DnsVerdict::PointsAtUs { .. } => {
+            let failure = failure(context, against, account_url).await;
+            Outcome::failed(failure, Then::Retry)
+        }
+        DnsVerdict::NotReady(failure) if failure.counts_against_domain() => {
+            keep_addresses(context, &views);
+            Outcome::failed(moved_away(context, failure), Then::RecheckDns)
+        }
+        DnsVerdict::NotReady(failure) => Outcome::failed(failure, Then::Retry),
+        DnsVerdict::Local { detail } => context.local_fault(LocalParty::Dns, &detail),
+    }
+}
+
+/// The failure that a verdict means for a name that points at us.
+async fn failure(context: &StepContext<'_>, against: CaaVerdict, account_url: &str) -> Failure {
+    match against {
         CaaVerdict::Forbidden {
             owner,
             record,
@@ -93,34 +136,40 @@ fn refused(verdict: CaaVerdict) -> Option<Outcome> {
             record,
             reason,
             ..
-        } => Failure::CaaForbids {
-            record,
-            owner,
-            reason,
+        } => forbids(owner, record, reason, account_url),
+        CaaVerdict::LookupFailed { detail, at_target } => {
+            // A query that is not answered does not tell how far its CNAME chain leads.
+            if at_target || target_fails(context).await {
+                let detail =
+                    format!("the CAA records of our own target cannot be looked up: {detail}");
+                return Failure::Internal { detail };
+            }
+            Failure::CaaLookupFailed { detail }
+        }
+        CaaVerdict::Allowed | CaaVerdict::Inconclusive => Failure::Internal {
+            detail: "the CAA records allow the CA".to_owned(),
         },
-        CaaVerdict::LookupFailed {
-            detail,
-            at_target: true,
-        } => Failure::Internal {
-            detail: format!("the CAA records of our own target cannot be looked up: {detail}"),
-        },
-        CaaVerdict::LookupFailed { detail, .. } => Failure::CaaLookupFailed { detail },
-        CaaVerdict::Allowed | CaaVerdict::Inconclusive => return None,
-    };
-    Some(Outcome::failed(failure, Then::Retry))
+    }
 }
 
-/// The outcome if no resolver got an answer. The DNS check tells whether the resolvers are to
-/// blame.
-async fn unanswered(context: &StepContext<'_>, failed: CaaVerdict) -> Option<Outcome> {
-    let (verdict, views) = observe_dns(context).await;
-    match verdict {
-        DnsVerdict::PointsAtUs { .. } => refused(failed),
-        DnsVerdict::NotReady(failure) => {
-            keep_addresses(context, &views);
-            let failure = moved_away(context, failure);
-            Some(Outcome::failed(failure, Then::Retry))
-        }
-        DnsVerdict::Local { detail } => Some(context.local_fault(LocalParty::Dns, &detail)),
+fn forbids(owner: String, record: String, reason: CaaReason, account_url: &str) -> Failure {
+    let is_about_account = reason == CaaReason::OtherAccount;
+    Failure::CaaForbids {
+        record,
+        owner,
+        reason,
+        account_url: is_about_account.then(|| account_url.to_owned()),
     }
+}
+
+/// Whether no resolver gets an answer about the CAA records of our own target.
+async fn target_fails(context: &StepContext<'_>) -> bool {
+    let target = &context.record.cname_target;
+    let resolvers = &context.service.resolvers;
+    let answered = |seen: &caa::CaaObservation| {
+        let of_target = seen.lookups.first();
+        of_target.is_some_and(|lookup| !matches!(lookup.answer, CaaAnswer::Failed(_)))
+    };
+    let seen = resolvers.observe_caa(target, answered).await;
+    !seen.iter().any(answered)
 }

@@ -67,7 +67,11 @@ pub(super) fn moved_away(context: &StepContext<'_>, failure: Failure) -> Failure
 /// Whether a resolver sees the name pointing at us, whatever others fail to resolve: it has not
 /// moved.
 pub(super) fn is_seen_here(failure: &Failure) -> bool {
-    matches!(failure, Failure::DnsServfail { seen_by, .. } if !seen_by.is_empty())
+    matches!(
+        failure,
+        Failure::DnsServfail { seen_by, .. } | Failure::DnsDnssecBogus { seen_by, .. }
+            if !seen_by.is_empty()
+    )
 }
 
 /// A check that says nothing about the customer changes nothing about a domain that is known to

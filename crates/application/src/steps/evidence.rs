@@ -153,6 +153,7 @@ fn answer(answer: &DnsAnswer) -> Value {
         DnsAnswer::NxDomain => json!("does not exist"),
         DnsAnswer::Loop => json!("loop"),
         DnsAnswer::ServFail => json!("server failure"),
+        DnsAnswer::Bogus => json!("DNSSEC validation failed"),
         DnsAnswer::Refused => json!("refused"),
         DnsAnswer::Timeout => json!("no answer"),
         DnsAnswer::Local { .. } => json!("not asked: our own machine failed"),
@@ -166,7 +167,6 @@ fn caa_answer(found: &CaaAnswer) -> Value {
             json!(records.collect::<Vec<_>>())
         }
         CaaAnswer::None => json!("no records"),
-        CaaAnswer::TooMany => json!("too many records"),
         CaaAnswer::Failed(failed) => answer(failed),
     }
 }

@@ -3,9 +3,9 @@
 
 use dps_domain::backoff::{AROUND, spread};
 use dps_domain::dns::DnsVerdict;
-use dps_domain::{EventKind, Timestamp};
+use dps_domain::{EventKind, Failure, Timestamp};
 
-use super::check_caa::recheck_caa;
+use super::check_caa::{Recheck, recheck_caa};
 use super::check_dns::{INCONCLUSIVE, is_seen_here, keep_addresses, moved_away, observe_dns};
 use super::context::StepContext;
 use crate::ports::metrics::LocalParty;
@@ -20,8 +20,16 @@ pub(super) async fn recheck(context: &StepContext<'_>, renew_at: Timestamp) -> O
     }
     match verdict {
         DnsVerdict::PointsAtUs { .. } => {
-            if let Some(forbidden) = recheck_caa(context).await {
-                return forbidden;
+            match recheck_caa(context).await {
+                Recheck::Forbidden(forbidden) => return forbidden,
+                // The records that were found last still stand.
+                Recheck::Unknown if forbids_by_caa(context) => {
+                    return Outcome::Waiting {
+                        until: renew_at.min(now + INCONCLUSIVE),
+                        kind: EventKind::RecheckInconclusive,
+                    };
+                }
+                Recheck::Allowed | Recheck::Unknown => {}
             }
             let interval = spread(
                 service.policy.recheck.interval,
@@ -43,4 +51,12 @@ pub(super) async fn recheck(context: &StepContext<'_>, renew_at: Timestamp) -> O
             kind: EventKind::RecheckInconclusive,
         },
     }
+}
+
+/// Whether CAA records were found against the domain.
+fn forbids_by_caa(context: &StepContext<'_>) -> bool {
+    matches!(
+        context.record.last_failure,
+        Some(Failure::CaaForbids { .. })
+    )
 }

@@ -272,8 +272,8 @@ impl CertificateAuthority for WatchedCa {
         }
     }
 
-    fn caa_identity(&self) -> Option<String> {
-        Some("ca.test".into())
+    fn caa_identities(&self) -> Vec<String> {
+        vec!["ca.test".into()]
     }
 
     fn new_account_key(&self) -> Result<SecretString, CaError> {

@@ -76,14 +76,40 @@ async fn a_failed_look_up_keeps_the_first_order_back_but_not_an_urgent_renewal()
 }
 
 #[tokio::test]
-async fn resolvers_that_answer_nobody_are_not_the_customers_fault() {
+async fn resolvers_that_answer_no_query_keep_no_order_back() {
     let world = World::with_due_domain().await;
     world.step().await;
     world.step().await;
     world.dns.names.set_fault(Some(DnsAnswer::Timeout));
     world.step().await;
-    assert_eq!(failure(&world).await, Some(FailureCode::DnsTimeout));
-    let record = world.record().await;
-    assert!(!record.last_failure.unwrap().counts_against_domain());
+    assert_eq!(failure(&world).await, None);
+    assert_eq!(world.ca.orders_for(HOST), 1);
+}
+
+#[tokio::test]
+async fn a_name_that_moved_away_before_its_order_goes_back_to_the_dns_check() {
+    let world = World::with_due_domain().await;
+    world.step().await;
+    world.step().await;
+    world.dns.clear(HOST);
+    world.dns.publish_caa(HOST, records("other.test"));
+    world.step().await;
+    assert_eq!(failure(&world).await, Some(FailureCode::DnsNxdomain));
+    assert_eq!(world.record().await.phase.status(), Status::PendingDns);
     assert_eq!(world.ca.orders_for(HOST), 0);
+}
+
+#[tokio::test]
+async fn a_recheck_that_cannot_tell_keeps_the_records_that_were_found() {
+    let world = World::with_due_domain().await;
+    world.settle().await;
+    world.dns.publish_caa(HOST, records(";"));
+    world.advance(DAY + DAY / 4);
+    world.settle().await;
+    world
+        .dns
+        .publish_caa(HOST, CaaAnswer::Failed(DnsAnswer::ServFail));
+    world.advance(DAY + DAY / 4);
+    world.settle().await;
+    assert_eq!(failure(&world).await, Some(FailureCode::CaaForbids));
 }

@@ -5,10 +5,10 @@ use std::fmt;
 use super::{CaaIssuer, CaaReason};
 use crate::text::shown;
 
-/// Characters kept of a tag and of a value.
-const MAX_CHARS: usize = 1024;
+/// Characters shown of a tag and of a value.
+const SHOWN_CHARS: usize = 128;
 
-/// A CAA record (RFC 8659 §4.1). Text beyond 1,024 characters is cut.
+/// A CAA record (RFC 8659 §4.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaaRecord {
     /// The flags; 128 means critical.
@@ -22,8 +22,8 @@ impl CaaRecord {
     pub fn new(flags: u8, tag: &str, value: &[u8]) -> Self {
         Self {
             flags,
-            tag: shown(tag, MAX_CHARS).to_ascii_lowercase(),
-            value: shown(&String::from_utf8_lossy(value), MAX_CHARS),
+            tag: tag.to_ascii_lowercase(),
+            value: String::from_utf8_lossy(value).into_owned(),
         }
     }
 
@@ -43,7 +43,8 @@ impl CaaRecord {
         let Some((name, parameters)) = parse_issue(&self.value) else {
             return Err(CaaReason::OtherAuthority);
         };
-        if !name.eq_ignore_ascii_case(issuer.identity) {
+        let is_named = |identity: &String| name.eq_ignore_ascii_case(identity);
+        if !issuer.identities.iter().any(is_named) {
             return Err(CaaReason::OtherAuthority);
         }
         let values = |tag: &'static str| {
@@ -65,9 +66,11 @@ impl CaaRecord {
     }
 }
 
+/// Shown with at most 128 characters of tag and value, and without control characters.
 impl fmt::Display for CaaRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} \"{}\"", self.flags, self.tag, self.value)
+        let [tag, value] = [&self.tag, &self.value].map(|text| shown(text, SHOWN_CHARS));
+        write!(f, "{} {tag} \"{value}\"", self.flags)
     }
 }
 

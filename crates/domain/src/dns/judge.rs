@@ -30,6 +30,17 @@ fn judge_branch(
             resolvers: resolvers(),
             resolver_outage: false,
         }),
+        DnsAnswer::Bogus if through_target => Err(Failure::Internal {
+            detail: format!(
+                "the DNSSEC signatures of the target {} are not valid",
+                expected.cname_target
+            ),
+        }),
+        DnsAnswer::Bogus => Err(Failure::DnsDnssecBogus {
+            resolvers: resolvers(),
+            seen_by: vec![],
+            name: branch.chain.last().cloned().unwrap_or_default(),
+        }),
         DnsAnswer::ServFail | DnsAnswer::Refused => Err(Failure::DnsServfail {
             resolvers: resolvers(),
             seen_by: vec![],

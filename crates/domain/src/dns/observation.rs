@@ -100,6 +100,9 @@ pub enum DnsAnswer {
     Loop,
     /// The resolver could not get an answer from the name's servers.
     ServFail,
+    /// The resolver could not validate the answer with DNSSEC: the same query with checking
+    /// disabled succeeds (RFC 4035 §4.7).
+    Bogus,
     /// The resolver answered with another error, or refused.
     Refused,
     /// No answer in time.
@@ -117,7 +120,7 @@ impl DnsAnswer {
     pub(super) const fn is_failure(&self) -> bool {
         matches!(
             self,
-            Self::Timeout | Self::ServFail | Self::Refused | Self::Local { .. }
+            Self::Timeout | Self::ServFail | Self::Bogus | Self::Refused | Self::Local { .. }
         )
     }
 }
@@ -157,6 +160,7 @@ fn addresses(answer: &DnsAnswer) -> impl Iterator<Item = IpAddr> + use<'_> {
         | DnsAnswer::NxDomain
         | DnsAnswer::Loop
         | DnsAnswer::ServFail
+        | DnsAnswer::Bogus
         | DnsAnswer::Refused
         | DnsAnswer::Timeout
         | DnsAnswer::Local { .. } => None,

@@ -29,12 +29,19 @@ pub struct WantedRecords<'a> {
 impl WantedRecords<'_> {
     /// The instruction that lets the certificate authority issue for the name. The records that
     /// prevent it are those of `owner`, or of the zone if it is empty.
-    fn caa_instruction(&self, owner: &str) -> String {
+    fn caa_instruction(&self, owner: &str, account_url: Option<&str>) -> String {
         let zone = self.hostname.registered_domain();
+        // Records of a name above the zone are not the customer's to change, but nearer ones win.
+        let is_above = |owner: &str| {
+            zone.strip_suffix(owner)
+                .is_some_and(|below| below.ends_with('.'))
+        };
         let below = owner.strip_suffix(zone);
         let (name, place) = match below {
             // Stored before the owner was.
-            _ if owner.is_empty() => ("@".to_owned(), format!(" in the zone {zone}")),
+            _ if owner.is_empty() || is_above(owner) => {
+                ("@".to_owned(), format!(" in the zone {zone}"))
+            }
             Some("") => ("@".to_owned(), format!(" in the zone {zone}")),
             Some(below) if below.ends_with('.') => {
                 let name = below.trim_end_matches('.');
@@ -44,10 +51,14 @@ impl WantedRecords<'_> {
             _ => (format!("{owner}."), String::new()),
         };
         match self.caa_identity {
-            Some(identity) => format!(
-                "add the record {name} CAA 0 issue \"{identity}\"{place}, or remove the CAA records \
-                 that prevent this"
-            ),
+            Some(identity) => {
+                let account =
+                    account_url.map_or(String::new(), |url| format!("; accounturi={url}"));
+                format!(
+                    "add the record {name} CAA 0 issue \"{identity}{account}\"{place}, or remove the \
+                     CAA records that prevent this"
+                )
+            }
             None if place.is_empty() => {
                 format!("remove the CAA records of {owner} that prevent this")
             }
@@ -126,7 +137,7 @@ impl Failure {
             } => dns::wrong_target(wanted, chain, &Addresses(addresses, *more)),
             Self::DnsCnameLoop { chain } => dns::cname_loop(wanted, chain),
             Self::DnsServfail { seen_by, .. } => dns::servfail(wanted, !seen_by.is_empty()),
-            Self::DnsDnssecBogus { .. } => dns::dnssec_bogus(host),
+            Self::DnsDnssecBogus { name, .. } => dns::dnssec_bogus(host, name),
             Self::DnsTimeout {
                 resolver_outage, ..
             } => dns::timeout(wanted, *resolver_outage),
@@ -142,7 +153,11 @@ impl Failure {
                 record,
                 owner,
                 reason,
-            } => ca::caa_forbids(wanted, record, owner, *reason),
+                account_url,
+            } => {
+                let add = wanted.caa_instruction(owner, account_url.as_deref());
+                ca::caa_forbids(wanted.hostname, record, owner, *reason, &add)
+            }
             Self::AcmeValidationFailed { detail, .. } if self.is_about_caa() => {
                 ca::caa_refused_by_ca(wanted, detail)
             }
@@ -345,6 +360,7 @@ mod tests {
                 record: "0 issue \"other.example\"".into(),
                 owner: "example.com".into(),
                 reason: CaaReason::OtherAuthority,
+                account_url: None,
             },
             Failure::AcmeValidationFailed {
                 sub_cause: "caa".into(),

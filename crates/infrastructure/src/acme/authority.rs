@@ -131,14 +131,13 @@ impl CertificateAuthority for AcmeAuthority {
         self.transport.directory_url()
     }
 
-    fn caa_identity(&self) -> Option<String> {
-        self.transport.caa_identity()
+    fn caa_identities(&self) -> Vec<String> {
+        self.transport.caa_identities()
     }
 
-    async fn fetch_caa_identity(&self) -> Result<Option<String>, CaError> {
-        let fetch = || self.transport.fetch_caa_identity();
-        let (identity, _) = self.call(Subject::Account, fetch).await?;
-        Ok(identity)
+    async fn fetch_caa_identities(&self) -> Result<Vec<String>, CaError> {
+        let fetch = || self.transport.fetch_caa_identities();
+        Ok(self.call(Subject::Account, fetch).await?.0)
     }
 
     fn new_account_key(&self) -> Result<SecretString, CaError> {

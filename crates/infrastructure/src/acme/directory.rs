@@ -18,6 +18,8 @@ pub(super) struct DirectoryCache(Mutex<State>);
 struct State {
     generation: u64,
     current: Option<Cached>,
+    /// Kept when the directory is dropped.
+    caa_identities: Vec<String>,
 }
 
 struct Cached {
@@ -66,15 +68,11 @@ impl DirectoryCache {
         .flatten()
     }
 
-    /// The name by which CAA records allow the CA (RFC 8659 §4.2), if the fresh directory has one
-    /// that is a host name.
-    pub(super) fn caa_identity(&self, now: Timestamp) -> Option<String> {
-        self.fresh(now, |_, cached| {
-            let mut identities = cached.directory.meta.caa_identities.iter();
-            identities.find_map(|identity| Hostname::parse(identity).ok())
-        })
-        .flatten()
-        .map(|identity| identity.to_string())
+    /// The names by which CAA records allow the CA (RFC 8659 §4.2), in the directory that was kept
+    /// last, however old it is. Names that are no hostnames are left out.
+    pub(super) fn caa_identities(&self) -> Vec<String> {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.caa_identities.clone()
     }
 
     /// Where the fresh directory says its renewal information is (RFC 9773 §3).
@@ -113,6 +111,10 @@ impl DirectoryCache {
         };
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.generation += 1;
+        let named = directory.meta.caa_identities.iter();
+        state.caa_identities = named
+            .filter_map(|name| Some(Hostname::parse(name).ok()?.to_string()))
+            .collect();
         state.current = Some(Cached {
             body: body.clone(),
             fetched_at: now,

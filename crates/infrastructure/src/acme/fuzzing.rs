@@ -65,7 +65,7 @@ pub fn read_answer(data: &[u8]) {
     directory.keep(&answer.body, now);
     let _ = (
         directory.endpoint("https://ca.test/new-order", now),
-        directory.caa_identity(now),
+        directory.caa_identities(),
     );
     if let Ok(state) = serde_json::from_slice::<AuthorizationState>(&answer.body) {
         let _ = views::authorization(&state, "thumbprint");

@@ -19,8 +19,8 @@ pub struct AcmeSettings {
     /// Hosts besides the directory's that the CA may name for its resources, as `host` or
     /// `host:port`.
     pub allowed_hosts: Vec<String>,
-    /// The CA's name in CAA records, instead of the first of `caaIdentities` in its directory.
-    pub caa_identity: Option<Hostname>,
+    /// The CA's names in CAA records, instead of `caaIdentities` in its directory.
+    pub caa_identities: Vec<Hostname>,
     /// Whether the operator agreed to the CA's terms of service, if it has any.
     pub terms_of_service_agreed: bool,
     /// How we call ourselves (RFC 8555 §6.1 wants a name), printable ASCII.
@@ -39,7 +39,7 @@ impl AcmeSettings {
             directory_url,
             root_certificates_pem: None,
             allowed_hosts: Vec::new(),
-            caa_identity: None,
+            caa_identities: Vec::new(),
             terms_of_service_agreed: false,
             user_agent: OUR_NAME.to_owned(),
             connect_timeout: Duration::from_secs(10),

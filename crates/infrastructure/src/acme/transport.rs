@@ -39,8 +39,8 @@ struct Shared {
     http: reqwest::Client,
     user_agent: HeaderValue,
     directory_url: String,
-    /// The configured name of the CA in CAA records.
-    caa_identity: Option<String>,
+    /// The configured names of the CA in CAA records.
+    caa_identities: Vec<String>,
     hosts: Hosts,
     directory: DirectoryCache,
     nonces: NoncePool,
@@ -59,7 +59,11 @@ impl Transport {
             user_agent: HeaderValue::from_str(&settings.user_agent)
                 .map_err(AcmeSetupError::UserAgent)?,
             directory_url: settings.directory_url.to_string(),
-            caa_identity: settings.caa_identity.as_ref().map(ToString::to_string),
+            caa_identities: settings
+                .caa_identities
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             hosts: Hosts::new(&settings.directory_url, &settings.allowed_hosts),
             directory: DirectoryCache::default(),
             nonces: NoncePool::default(),
@@ -106,19 +110,21 @@ impl Transport {
         self.send(request).await
     }
 
-    /// The name by which CAA records allow the CA, if it is configured, or if the directory was
-    /// fetched and has it.
-    pub(super) fn caa_identity(&self) -> Option<String> {
-        let configured = self.0.caa_identity.clone();
-        configured.or_else(|| self.0.directory.caa_identity(self.0.clock.now()))
+    /// The names by which CAA records allow the CA: those configured, or those of the directory
+    /// that was fetched last.
+    pub(super) fn caa_identities(&self) -> Vec<String> {
+        match self.0.caa_identities.as_slice() {
+            [] => self.0.directory.caa_identities(),
+            configured => configured.to_vec(),
+        }
     }
 
     /// The same, with a directory to go by.
-    pub(super) async fn fetch_caa_identity(&self) -> Result<Option<String>, Error> {
-        if self.0.caa_identity.is_none() {
+    pub(super) async fn fetch_caa_identities(&self) -> Result<Vec<String>, Error> {
+        if self.0.caa_identities.is_empty() {
             self.fetch_directory().await?;
         }
-        Ok(self.caa_identity())
+        Ok(self.caa_identities())
     }
 
     pub(super) fn now(&self) -> Timestamp {

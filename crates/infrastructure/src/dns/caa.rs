@@ -1,6 +1,6 @@
 //! The CAA records of a name and of every name above it (RFC 8659 §3).
 
-use dps_domain::caa::{CaaAnswer, CaaLookup, CaaRecord, MAX_CAA_RECORDS};
+use dps_domain::caa::{CaaAnswer, CaaLookup, CaaRecord};
 use futures_util::future::join_all;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use tokio::time::Instant;
@@ -37,9 +37,7 @@ fn at_the_end(end: &Name, answer: &Answer, stuck: bool) -> Option<CaaAnswer> {
             _ => None,
         })
         .collect();
-    if records.len() > MAX_CAA_RECORDS {
-        Some(CaaAnswer::TooMany)
-    } else if !records.is_empty() {
+    if !records.is_empty() {
         Some(CaaAnswer::Records(records))
     } else if answer.name_missing || answer.conclusive || stuck {
         Some(CaaAnswer::None)

@@ -125,8 +125,11 @@ pub(super) async fn follow<T>(
             Reply::Timeout => return (chain, Err(DnsAnswer::Timeout)),
             Reply::Local(detail) => return (chain, Err(DnsAnswer::Local { detail })),
             Reply::ServFail => {
-                let (chain, failed) = trace(upstream, host, deadline).await;
-                return (chain, Err(failed));
+                let is_bogus = upstream.is_bogus(&chain.end, kind, deadline).await;
+                return match trace(upstream, host, deadline).await {
+                    (chain, DnsAnswer::ServFail) if is_bogus => (chain, Err(DnsAnswer::Bogus)),
+                    (chain, failed) => (chain, Err(failed)),
+                };
             }
         };
         if chain.follow(&answer.records).is_err() {

@@ -64,12 +64,13 @@ const fn rank(answer: &DnsAnswer, other: &DnsAnswer) -> u8 {
         DnsAnswer::Local { .. } => 1,
         DnsAnswer::Loop => 2,
         // A server that denies the name for one family only: the name is there.
-        DnsAnswer::NxDomain if matches!(other, DnsAnswer::NoData) => 8,
+        DnsAnswer::NxDomain if matches!(other, DnsAnswer::NoData) => 9,
         DnsAnswer::NxDomain => 3,
-        DnsAnswer::ServFail => 4,
-        DnsAnswer::Refused => 5,
-        DnsAnswer::Timeout => 6,
-        DnsAnswer::NoData => 7,
+        DnsAnswer::Bogus => 4,
+        DnsAnswer::ServFail => 5,
+        DnsAnswer::Refused => 6,
+        DnsAnswer::Timeout => 7,
+        DnsAnswer::NoData => 8,
     }
 }
 

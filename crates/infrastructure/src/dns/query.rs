@@ -9,7 +9,9 @@ use hickory_resolver::config::{
 };
 use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer};
 use hickory_resolver::net::{DnsError, NetError};
-use hickory_resolver::proto::op::{DnsRequestOptions, DnsResponse, Query, ResponseCode};
+use hickory_resolver::proto::op::{
+    DnsRequest, DnsRequestOptions, DnsResponse, Query, ResponseCode,
+};
 use hickory_resolver::proto::rr::{Name, Record, RecordType};
 use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
 use tokio::time::{Instant, timeout_at};
@@ -30,6 +32,15 @@ pub(crate) enum Reply {
     Timeout,
     /// Our own machine could not send the query.
     Local(String),
+}
+
+/// Whether the resolver validates the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Validation {
+    /// As it is set up.
+    Usual,
+    /// Not at all: the CD bit is set (RFC 4035 §3.2.2).
+    Disabled,
 }
 
 /// The parts of an answer that matter here.
@@ -66,6 +77,7 @@ pub(crate) struct Upstream {
     faults: LocalFaults,
     address: SocketAddr,
     query_timeout: Duration,
+    randomize_case: bool,
 }
 
 impl Upstream {
@@ -81,7 +93,6 @@ impl Upstream {
         options.timeout = settings.query_timeout;
         options.num_concurrent_reqs = 1;
         options.max_active_requests = settings.max_active_requests;
-        options.case_randomization = settings.randomize_case;
         options.server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
         let tls = TlsConfig::new().expect("plain DNS needs no TLS set-up that could fail");
         let context = Arc::new(PoolContext::new(options, tls));
@@ -99,6 +110,7 @@ impl Upstream {
             faults,
             address,
             query_timeout: settings.query_timeout,
+            randomize_case: settings.randomize_case,
         }
     }
 
@@ -108,10 +120,30 @@ impl Upstream {
 
     /// Asks once; follows nothing. Comes back by `deadline` at the latest.
     pub(crate) async fn send(&self, name: &Name, kind: RecordType, deadline: Instant) -> Reply {
+        self.send_with(name, kind, Validation::Usual, deadline)
+            .await
+    }
+
+    /// Whether the query failed because the resolver could not validate the answer (RFC 4035
+    /// §4.7): it succeeds with checking disabled, and fails again without.
+    pub(super) async fn is_bogus(&self, name: &Name, kind: RecordType, deadline: Instant) -> bool {
+        let unchecked = self.send_with(name, kind, Validation::Disabled, deadline);
+        // A server that failed for a moment succeeds the second time.
+        matches!(unchecked.await, Reply::Answer(_))
+            && self.send(name, kind, deadline).await == Reply::ServFail
+    }
+
+    async fn send_with(
+        &self,
+        name: &Name,
+        kind: RecordType,
+        validation: Validation,
+        deadline: Instant,
+    ) -> Reply {
         let begin = Instant::now();
         // Room for a second transport after a truncated answer, within the deadline.
         let latest = deadline.min(begin + self.query_timeout * 2);
-        let Ok(result) = timeout_at(latest, self.look_up(name, kind)).await else {
+        let Ok(result) = timeout_at(latest, self.look_up(name, kind, validation)).await else {
             return self.unanswered(begin);
         };
         match result {
@@ -120,17 +152,28 @@ impl Upstream {
         }
     }
 
-    /// Asks again without EDNS when the resolver does not take it (RFC 6891 §7).
-    async fn look_up(&self, name: &Name, kind: RecordType) -> Result<DnsResponse, NetError> {
-        let query = || Query::query(name.clone(), kind);
-        let answer = self.pool.lookup(query(), DnsRequestOptions::default());
+    /// Sends a query again without EDNS when the resolver does not take it (RFC 6891 §7).
+    async fn look_up(
+        &self,
+        name: &Name,
+        kind: RecordType,
+        validation: Validation,
+    ) -> Result<DnsResponse, NetError> {
+        let request = |mut options: DnsRequestOptions| {
+            options.case_randomization = self.randomize_case;
+            let query = Query::query(name.clone(), kind);
+            let mut request = DnsRequest::from_query(query, options);
+            request.metadata.checking_disabled = validation == Validation::Disabled;
+            request
+        };
+        let answer = self.pool.send(request(DnsRequestOptions::default()));
         match answer.first_answer().await {
             Err(NetError::Dns(DnsError::ResponseCode(
                 ResponseCode::FormErr | ResponseCode::NotImp | ResponseCode::BADVERS,
             ))) => {
                 let mut plain = DnsRequestOptions::default();
                 plain.use_edns = false;
-                self.plain_pool.lookup(query(), plain).first_answer().await
+                self.plain_pool.send(request(plain)).first_answer().await
             }
             answered => answered,
         }

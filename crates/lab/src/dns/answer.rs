@@ -49,6 +49,9 @@ pub(super) fn answer(request: &Message, zone: &Zone) -> (Message, Option<Fault>)
     let fault = data.fault_of(&key(&name));
     match fault {
         Some(Fault::ServFail) => response.metadata.response_code = ResponseCode::ServFail,
+        Some(Fault::Bogus) if !request.metadata.checking_disabled => {
+            response.metadata.response_code = ResponseCode::ServFail;
+        }
         Some(Fault::Refused) => response.metadata.response_code = ResponseCode::Refused,
         _ => resolve(query, &data, &mut response),
     }

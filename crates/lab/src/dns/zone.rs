@@ -44,8 +44,11 @@ impl Kind {
 /// How a name misbehaves instead of being answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Answers SERVFAIL, as a resolver does when the name's servers are broken or DNSSEC is bogus.
+    /// Answers SERVFAIL, as a resolver does when the name's servers are broken.
     ServFail,
+    /// Answers SERVFAIL unless the query disables checking (RFC 4035 §3.2.2), as a validating
+    /// resolver does when DNSSEC is bogus.
+    Bogus,
     /// Answers REFUSED.
     Refused,
     /// Never answers.

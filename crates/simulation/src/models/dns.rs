@@ -152,6 +152,12 @@ impl Names {
         let published = number.and_then(|number| locked(&self.caa).get(&number).cloned());
         published.unwrap_or(CaaAnswer::None)
     }
+
+    /// The CAA records of a top-level domain: none.
+    fn look_up_top(&self) -> CaaAnswer {
+        let fault = locked(&self.fault).clone();
+        fault.map_or(CaaAnswer::None, CaaAnswer::Failed)
+    }
 }
 
 /// One recursive resolver; all of them share one way, and fail together.
@@ -190,18 +196,27 @@ impl DnsResolver for ResolverModel {
     }
 
     async fn observe_caa(&self, host: &Hostname) -> CaaObservation {
-        let answer = match self.names.line.call(|| self.names.look_up_caa(host)).await {
-            Some(found) => found,
+        let names = &self.names;
+        let answered = names
+            .line
+            .call(|| (names.look_up_caa(host), names.look_up_top()));
+        let [of_host, of_top] = match answered.await {
+            Some((of_host, of_top)) => [of_host, of_top],
             None => {
                 tokio::time::sleep(TIMEOUT).await;
-                CaaAnswer::Failed(DnsAnswer::Timeout)
+                [
+                    CaaAnswer::Failed(DnsAnswer::Timeout),
+                    CaaAnswer::Failed(DnsAnswer::Timeout),
+                ]
             }
         };
-        let lookups = vec![CaaLookup {
-            name: host.to_string(),
+        let (_, top) = host.as_str().rsplit_once('.').unwrap_or_default();
+        let lookups = [(host.as_str(), of_host), (top, of_top)].map(|(name, answer)| CaaLookup {
+            name: name.to_owned(),
             chain: vec![],
             answer,
-        }];
+        });
+        let lookups = lookups.into();
         CaaObservation {
             resolver: self.address,
             lookups,

@@ -31,9 +31,9 @@ pub struct LetsEncrypt {
     /// Further hosts of the CA besides the directory's, as `host` or `host:port`. Other hosts are
     /// never called.
     pub allowed_hosts: Vec<String>,
-    /// The CA's name in CAA records (RFC 8659 §4.2), instead of the first of `caaIdentities` in its
-    /// directory. Without either, CAA records are not checked.
-    pub caa_identity: Option<String>,
+    /// The CA's names in CAA records (RFC 8659 §4.2), instead of `caaIdentities` in its directory.
+    /// Without either, CAA records are not checked.
+    pub caa_identities: Vec<String>,
     /// Allows this directory to replace live certificates of another; needed for one start.
     pub accept_directory_change: bool,
     /// The operator's agreement to the CA's terms of service; must be true.
@@ -51,7 +51,7 @@ impl Default for LetsEncrypt {
             ca_certificate_file: None,
             roots_file: None,
             allowed_hosts: Vec::new(),
-            caa_identity: None,
+            caa_identities: Vec::new(),
             accept_directory_change: false,
             terms_of_service_agreed: false,
             user_agent: None,
@@ -78,9 +78,10 @@ impl LetsEncrypt {
             .or(self.ca_certificate_file.as_deref())
     }
 
-    /// The configured name of the CA in CAA records.
-    pub fn caa_identity(&self) -> Option<Hostname> {
-        Hostname::parse(self.caa_identity.as_ref()?).ok()
+    /// The configured names of the CA in CAA records.
+    pub fn caa_identities(&self) -> Vec<Hostname> {
+        let parse = |name: &String| Hostname::parse(name).ok();
+        self.caa_identities.iter().filter_map(parse).collect()
     }
 
     /// True for Let's Encrypt's staging, whose roots are in no trust store.
@@ -131,11 +132,13 @@ impl LetsEncrypt {
                 );
             }
         }
-        if self.caa_identity.is_some() && self.caa_identity().is_none() {
-            report.error(
-                "LetsEncrypt:CaaIdentity",
-                "must be the domain name that the CA gives for CAA records, such as ca.example",
-            );
+        for (index, name) in self.caa_identities.iter().enumerate() {
+            if Hostname::parse(name).is_err() {
+                report.error(
+                    &format!("LetsEncrypt:CaaIdentities:{index}"),
+                    "must be a domain name that the CA gives for CAA records, such as ca.example",
+                );
+            }
         }
         if self.accept_directory_change {
             report.warning(

@@ -39,7 +39,10 @@ const CASES: [Case; 4] = [
         host: "www.account.test",
         owner: "account.test",
         records: &[(0, "issue", "ca.test; accounturi=https://ca.test/account/2")],
-        says: &["only for another account", "@ CAA 0 issue \"ca.test\""],
+        says: &[
+            "only for another account",
+            "@ CAA 0 issue \"ca.test; accounturi=https://",
+        ],
     },
     Case {
         host: "www.critical.test",
@@ -50,7 +53,7 @@ const CASES: [Case; 4] = [
 ];
 
 async fn world() -> World {
-    let settings = json!({ "LetsEncrypt": { "CaaIdentity": CA } });
+    let settings = json!({ "LetsEncrypt": { "CaaIdentities": [CA] } });
     World::start(Options::quick().with(&settings)).await
 }
 

@@ -18,7 +18,7 @@ struct Mistake {
     says: &'static [&'static str],
 }
 
-const MISTAKES: [Mistake; 9] = [
+const MISTAKES: [Mistake; 10] = [
     Mistake {
         host: "blog.florist.test",
         make: |world, host| {
@@ -61,6 +61,13 @@ const MISTAKES: [Mistake; 9] = [
         status: "PendingDns",
         code: "DNS_SERVFAIL",
         says: &["DNS servers of broken.test", "SERVFAIL"],
+    },
+    Mistake {
+        host: "www.bogus.test",
+        make: |world, host| everywhere(world, |zone| zone.set_fault(host, Fault::Bogus)),
+        status: "PendingDns",
+        code: "DNS_DNSSEC_BOGUS",
+        says: &["DNSSEC signatures of bogus.test are not valid"],
     },
     Mistake {
         host: "www.endless.test",

@@ -4,16 +4,17 @@ use super::{WantedRecords, after_colon, in_brackets};
 use crate::caa::reason::CaaReason;
 use crate::{Hostname, Timestamp};
 
+/// `record` is the record that forbids, and `owner` the name that has it; empty if it is not known.
+/// `add` is the instruction that lets the CA issue.
 pub(super) fn caa_forbids(
-    wanted: &WantedRecords<'_>,
+    host: &Hostname,
     record: &str,
     owner: &str,
     reason: CaaReason,
+    add: &str,
 ) -> String {
-    let host = wanted.hostname;
     let of = if owner.is_empty() { "" } else { " of " };
     let record = format!("The CAA record {record}{of}{owner}");
-    let add = wanted.caa_instruction(owner);
     match reason {
         CaaReason::OtherAuthority => format!(
             "{record} does not allow our certificate authority to issue a certificate for {host}. \
@@ -40,7 +41,7 @@ pub(super) fn caa_refused_by_ca(wanted: &WantedRecords<'_>, detail: &str) -> Str
          fix this, {}.",
         wanted.hostname,
         in_brackets(detail),
-        wanted.caa_instruction("")
+        wanted.caa_instruction("", None)
     )
 }
 

@@ -77,7 +77,13 @@ pub(super) fn servfail(wanted: &WantedRecords<'_>, others_succeed: bool) -> Stri
     )
 }
 
-pub(super) fn dnssec_bogus(host: &Hostname) -> String {
+pub(super) fn dnssec_bogus(host: &Hostname, name: &str) -> String {
+    if !name.is_empty() {
+        return format!(
+            "{host} leads to {name}, whose DNSSEC signatures are not valid. Ask the operator of \
+             {name} to sign its zone again, or point {host} directly to us."
+        );
+    }
     let zone = host.registered_domain();
     format!(
         "The DNSSEC signatures of {zone} are not valid. Ask your DNS provider to sign the zone \
