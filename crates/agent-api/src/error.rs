@@ -27,7 +27,7 @@ pub enum AgentError {
         /// The agent's sentence.
         detail: String,
     },
-    /// The agent does not accept our client certificate: an operator must act.
+    /// The agent does not accept our token or client certificate: an operator must act.
     #[error("the agent at {agent} refuses our credentials: {detail}")]
     Unauthorized {
         /// The agent's base URL.

@@ -160,7 +160,7 @@ const fn is_failure(answer: &DnsAnswer) -> bool {
 
 fn problem(answer: &DnsAnswer) -> String {
     match answer {
-        DnsAnswer::Local { detail } => format!("our own machine cannot ask it: {detail}"),
+        DnsAnswer::Local { detail } => format!("our own machine cannot query it: {detail}"),
         DnsAnswer::Refused => "it refuses our queries".to_owned(),
         DnsAnswer::ServFail => "it fails to resolve our own target".to_owned(),
         DnsAnswer::Bogus => "it cannot validate the DNSSEC signatures of our own target".to_owned(),

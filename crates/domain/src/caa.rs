@@ -33,7 +33,7 @@ pub enum CaaAnswer {
     Records(Vec<CaaRecord>),
     /// The name has none, or does not exist.
     None,
-    /// No answer that tells it: [`DnsAnswer::Loop`], [`DnsAnswer::ServFail`],
+    /// No usable answer: [`DnsAnswer::Loop`], [`DnsAnswer::ServFail`],
     /// [`DnsAnswer::Refused`], [`DnsAnswer::Timeout`] or [`DnsAnswer::Local`].
     Failed(DnsAnswer),
 }
@@ -41,7 +41,7 @@ pub enum CaaAnswer {
 /// The look-up of one name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaaLookup {
-    /// The name that was asked for: the hostname or one above it.
+    /// The name that was queried: the hostname or one above it.
     pub name: String,
     /// The CNAME targets that led to the answer, in order.
     pub chain: Vec<String>,
@@ -59,7 +59,7 @@ impl CaaLookup {
 /// The answers of one resolver: for the hostname, then for each name above it (RFC 8659 §3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaaObservation {
-    /// The resolver asked.
+    /// The queried resolver.
     pub resolver: SocketAddr,
     /// From the hostname upwards.
     pub lookups: Vec<CaaLookup>,
@@ -85,7 +85,7 @@ impl CaaObservation {
 /// The verdict of the check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CaaVerdict {
-    /// The CA may issue, as far as can be told.
+    /// No record forbids the CA to issue.
     Allowed,
     /// A record set forbids it.
     Forbidden {
@@ -105,7 +105,7 @@ pub enum CaaVerdict {
         /// Whether the failed name is our own target.
         at_target: bool,
     },
-    /// Nothing can be told, and it is not the customer's fault.
+    /// Unknown, by no fault of the customer.
     Inconclusive,
 }
 
@@ -147,7 +147,7 @@ fn is_at_target(lookup: &CaaLookup, target: &Hostname) -> bool {
 
 /// The failed look-up; `None` if it says nothing about the customer's zone.
 fn failure(lookup: &CaaLookup, host: &Hostname, target: &Hostname) -> Option<CaaVerdict> {
-    // The servers of a top-level domain are nobody's to repair here.
+    // Neither the customer nor the operator can repair the servers of a top-level domain.
     if lookup.name.len() < host.registered_domain().len() {
         return None;
     }

@@ -42,7 +42,8 @@ impl OrderGate {
         }
     }
 
-    /// The gate once an operator has lifted a pause.
+    /// The gate without the CA's pause; other gates stay. For a requested retry, or a new record of
+    /// the name.
     #[must_use]
     pub const fn lifted(self) -> Self {
         match self {

@@ -63,7 +63,7 @@ pub enum Next {
 }
 
 impl Phase {
-    /// A domain that the Cabinet has just sent for the first time.
+    /// The phase in which a domain begins, or begins anew.
     pub const START: Self = Self::Onboarding(Issuance::AwaitingDns);
 
     /// The phase's name in logs and reports.

@@ -57,12 +57,12 @@ pub enum ProbeAnswer {
 /// Returns `Ok` if at least one address answered, and every address that we can reach answered as
 /// ours. Otherwise it returns the first failure, IPv6 before IPv4, since a CA tries IPv6 first.
 /// `edges` are the addresses that are known to be ours: if one of them does not answer, that is our
-/// fault. `absent` is the number of unreachable edges. As many of our addresses may be unreachable,
-/// or answer as an HAProxy without its agent does, if another one answers.
+/// fault. `unreachable` is the number of unreachable edges. As many of our addresses may fail to
+/// answer, or answer as an HAProxy without its agent does, if another one answers.
 pub fn verdict(
     observations: &[ProbeObservation],
     edges: &BTreeSet<IpAddr>,
-    absent: usize,
+    unreachable: usize,
 ) -> Result<(), Failure> {
     if observations.is_empty() {
         return Err(Failure::DnsNoCname {
@@ -96,7 +96,7 @@ pub fn verdict(
             .filter(|seen| seen.address.is_ipv4() == is_ipv4);
         of_family.copied().filter(is_out_of_order).count()
     };
-    if one_answers && out_of_order(true).max(out_of_order(false)) <= absent {
+    if one_answers && out_of_order(true).max(out_of_order(false)) <= unreachable {
         ordered.retain(|seen| !is_out_of_order(seen));
     }
     ordered
@@ -286,8 +286,8 @@ mod tests {
         let edges: BTreeSet<IpAddr> = ["8.8.8.8", "8.8.4.4", "1.1.1.1"]
             .map(|ip| ip.parse().unwrap())
             .into();
-        let verdict = |observations: &[ProbeObservation], absent| {
-            super::verdict(observations, &edges, absent).map_err(|failure| failure.code())
+        let verdict = |observations: &[ProbeObservation], unreachable| {
+            super::verdict(observations, &edges, unreachable).map_err(|failure| failure.code())
         };
         let answers = || seen("8.8.8.8", ProbeAnswer::Ours);
         let one = [answers(), seen("8.8.4.4", ProbeAnswer::Timeout)];

@@ -124,7 +124,7 @@ impl DomainRecord {
         }
     }
 
-    /// Lifts a pause of the CA: a retry was requested, so the name was unpaused there.
+    /// Lifts a pause of the CA: a retry was requested, so the name is taken to be unpaused there.
     pub const fn lift_pause(&mut self) {
         self.order_gate = self.order_gate.lifted();
     }

@@ -74,8 +74,8 @@ pub enum DiskError {
 pub(crate) struct Disk {
     root: PathBuf,
     list: ListName,
-    /// The directory itself, open since before the first write, so that a sync reports every failed
-    /// write that failed since.
+    /// The directory itself, open since before the first write, so that a sync reports every write
+    /// that failed since.
     folder: std::sync::Arc<File>,
     file: std::sync::Arc<list::ListFile>,
     _lock: std::sync::Arc<FileLock>,

@@ -42,8 +42,8 @@ pub struct DnsSettings {
     /// For a whole observation: all queries for one name.
     pub total_timeout: Duration,
     /// Mixes upper and lower case in queries and requires the same mix in answers, against
-    /// forged packets (draft-vixie-dnsext-dns0x20). Some servers do not echo the case; they are
-    /// then sent over TCP.
+    /// forged packets (draft-vixie-dnsext-dns0x20). Some servers do not echo the case; the
+    /// query is then sent again over TCP.
     pub randomize_case: bool,
     /// Queries in flight at once. More wait for their turn.
     pub max_active_requests: usize,

@@ -11,7 +11,7 @@ statements! {
     PUT = Sql::both(
         "INSERT INTO cursors (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
     );
-    /// Unless another process was first.
+    /// Unless there is one.
     BEGIN = Sql::both("INSERT INTO cursors (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING");
     ADVANCE = Sql::both("UPDATE cursors SET value = $3 WHERE name = $1 AND value = $2");
     SELECT = Sql::both("SELECT name, value FROM cursors WHERE name = $1");

@@ -59,7 +59,7 @@ macro_rules! acquire {
 
 statements! {
     WAITING = Sql::both("SELECT id, status, lease_token FROM outbox WHERE domain_id = $1 ORDER BY id");
-    /// Not if another process has leased it meanwhile.
+    /// Not if it is leased.
     REPLACE = Sql::both("UPDATE outbox SET report = $2 WHERE id = $1 AND lease_token IS NULL");
     DELETE_AFTER = Sql::both("DELETE FROM outbox WHERE domain_id = $1 AND id > $2");
     ENQUEUE = Sql::both(

@@ -298,7 +298,7 @@ fn register_acme_waits(registry: &mut Registry) -> Limits<Counter> {
     }
     registry.register(
         "dps_acme_waits",
-        "Times that a domain was told to wait before the CA was asked, by the limit that was used up",
+        "Times that a step waited instead of sending a request to the CA, by the limit that was used up",
         acme_waits.clone(),
     );
     acme_waits

@@ -23,7 +23,7 @@ use crate::service::Service;
 const LEASE: Duration = Duration::from_secs(30);
 /// The pause after a registration that failed or that replaced a lost account.
 const PAUSE: Duration = Duration::from_secs(60);
-/// The first pause of steps that wait for another process's registration; it doubles up to
+/// The first pause of steps that wait for another step's registration; it doubles up to
 /// [`LAST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(25);
 const LAST_WAIT: Duration = Duration::from_secs(1);
@@ -50,7 +50,7 @@ pub enum AccountError {
         /// When it is tried again.
         until: Timestamp,
     },
-    /// Another process is registering it.
+    /// Another step, here or in another replica, is registering it.
     #[error("the CA account is being registered")]
     Pending {
         /// The time of the next try.
@@ -134,7 +134,7 @@ fn secret(directory_url: &str) -> SecretContext<'_> {
     }
 }
 
-/// Registers the account, or waits until another process did, as long as a step waits for the CA.
+/// Registers the account, or waits until another step did, as long as a step waits for the CA.
 async fn first_registration(service: &Service, key: &SecretString) -> Result<String, AccountError> {
     let ends = Instant::now() + service.policy.ca_timeout;
     let mut wait = FIRST_WAIT;
@@ -159,7 +159,7 @@ async fn register_alone(
     key: &SecretString,
     lease: &PeriodicTaskLease,
 ) -> Result<String, AccountError> {
-    // Another process may have registered it between our read and our turn.
+    // Another step may have registered it between our read and our turn.
     if let Some(url) = registered_url(service).await? {
         lay_down(service, lease, None).await?;
         return Ok(url);
@@ -190,7 +190,7 @@ async fn acquire(service: &Service) -> Result<Option<PeriodicTaskLease>, StoreEr
     service.store.periodic_acquire(&name, now, LEASE, now).await
 }
 
-/// Leaves the task to the next process, which may come at once. A task that was taken over
+/// Leaves the task to the next step, which may come at once. A task that was taken over
 /// meanwhile belongs to the other replica.
 async fn lay_down(
     service: &Service,

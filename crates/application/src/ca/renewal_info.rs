@@ -28,7 +28,7 @@ const IN_TURN: usize = 16;
 const CLAIM: Duration = Duration::from_secs(10 * 60);
 /// The pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(2);
-/// How often a record is written that another process writes at the same time.
+/// How often a record is written that others write at the same time.
 const TRIES: usize = 3;
 
 /// Polls what is due until `shutdown`. Polls without an answer by then are due again when their
@@ -181,7 +181,7 @@ fn no_answer() -> CaError {
 
 /// Moves the renewal of a domain and records why, in one write. Returns whether the poll is done
 /// with: it is not where there is nothing to move. When others write the record all the while, or
-/// another process polled meanwhile, it is left as it is.
+/// it was polled meanwhile, it is left as it is.
 async fn move_renewal(
     service: &Service,
     poll: &RenewalInfoPoll,

@@ -21,21 +21,21 @@ use crate::wake::Wakes;
 const UPDATE_TRIES: usize = 5;
 /// The newest lines of a history among which the last retry is searched for.
 const RETRY_LINES: u32 = 32;
-/// The pause before a name is tried again from which the same tenant's earlier domain is being
-/// removed.
+/// The pause before a name is tried again while the same tenant's earlier domain of that name is
+/// being taken down.
 const TAKE_DOWN_PAUSE: Duration = Duration::from_secs(60);
 /// Logs a write and notifies the workers that have work now.
-fn log_and_notify(service: &Service, completion: &RecordWrite) {
-    let record = completion.record();
-    if let Some(event) = &completion.event {
+fn log_and_notify(service: &Service, write: &RecordWrite) {
+    let record = write.record();
+    if let Some(event) = &write.event {
         tracing::info!(domain.id = %record.id, domain.hostname = %record.hostname, phase = event.phase, "{}", event.kind);
     }
-    Wakes::of(completion, record.updated_at).notify(&service.waker);
+    Wakes::of(write, record.updated_at).notify(&service.waker);
 }
 
 /// Brings our record in line with what the Cabinet says of one domain, and returns whether anything
-/// was written. A row that cannot be read keeps no other domain from being taken in: the operator
-/// is notified, and the next pass tries again.
+/// was written. A row that cannot be read keeps no other domain from being taken in: it is logged,
+/// and the next pass tries again.
 pub async fn align_domain(service: &Service, domain: &CabinetDomain) -> Result<bool, StoreError> {
     match align(service, domain).await {
         Err(error @ StoreError::Corrupt { .. }) => {
@@ -61,7 +61,7 @@ async fn align(service: &Service, domain: &CabinetDomain) -> Result<bool, StoreE
 }
 
 /// Compares the record, as it was before the call to the Cabinet, with the Cabinet's answer, and
-/// mends differences. A record that another process writes meanwhile is left to the next resync.
+/// mends differences. A record that is written meanwhile is left to the next resync.
 pub(crate) async fn mend(
     service: &Service,
     record: Option<DomainRecord>,
@@ -80,7 +80,7 @@ enum Written {
     Yes,
     /// There is nothing to write.
     Nothing,
-    /// Another process wrote the record meanwhile.
+    /// The record was written meanwhile.
     Contended,
 }
 
@@ -130,38 +130,36 @@ async fn decide(
     };
     let Some(record) = record else {
         return match arrival(&context, domain, &names) {
-            Some(completion) => {
-                let completion = after_predecessor(completion, predecessor.as_ref());
-                write(service, completion, true).await
+            Some(write) => {
+                let write = after_predecessor(write, predecessor.as_ref());
+                save(service, write, true).await
             }
             None => Ok(Written::Nothing),
         };
     };
-    let mut completion = match change(&context, &record, domain, &names) {
-        Ok(Some(completion)) => completion,
+    let mut write = match change(&context, &record, domain, &names) {
+        Ok(Some(write)) => write,
         Ok(None) => return Ok(Written::Nothing),
         Err(error) => {
             tracing::error!(domain.id = %record.id, domain.hostname = %record.hostname, %error, "intake.illegal");
             return Ok(Written::Nothing);
         }
     };
-    completion.ledger.extend(
-        service
-            .order_limits()
-            .abandoned(&record, completion.record()),
-    );
-    let ends = EndOfService::of(&record, completion.record());
+    write
+        .ledger
+        .extend(service.order_limits().abandoned(&record, write.record()));
+    let ends = EndOfService::of(&record, write.record());
     if !brake.lets_through(service, &record, domain, ends).await? {
         return Ok(Written::Nothing);
     }
-    if completion.record().phase == Phase::Leaving {
+    if write.record().phase == Phase::Leaving {
         // A Cabinet that wants the domain gone refuses reports of progress.
         service.store.outbox_drop(domain.id).await?;
     }
-    if completion.record().hostname != record.hostname {
+    if write.record().hostname != record.hostname {
         leave_old_name(service, &context, &record).await?;
     }
-    write(service, completion, false).await
+    save(service, write, false).await
 }
 
 /// Whether the Cabinet's news may be a customer's request for a retry.
@@ -245,23 +243,19 @@ async fn leave_old_name(
     if let Some(order) = service.store.order_open(before.id).await? {
         service.store.order_close(order.id).await?;
     }
-    if let Some(completion) = take_down_of(context, before) {
-        insert(service, vec![completion]).await?;
+    if let Some(write) = take_down_of(context, before) {
+        insert(service, vec![write]).await?;
     }
     Ok(())
 }
 
 /// Writes a record, new or changed.
-async fn write(
-    service: &Service,
-    completion: RecordWrite,
-    new: bool,
-) -> Result<Written, StoreError> {
-    let is_refusal = completion
+async fn save(service: &Service, write: RecordWrite, new: bool) -> Result<Written, StoreError> {
+    let is_refusal = write
         .event
         .as_ref()
         .is_some_and(|event| event.kind == EventKind::NameRefused);
-    if !write_record(service, completion, new).await? {
+    if !write_record(service, write, new).await? {
         return Ok(Written::Contended);
     }
     if is_refusal {
@@ -270,19 +264,19 @@ async fn write(
     Ok(Written::Yes)
 }
 
-/// Writes a record, new or changed. Returns `false` if another process wrote it meanwhile.
+/// Writes a record, new or changed. Returns `false` if it was written meanwhile.
 pub(crate) async fn write_record(
     service: &Service,
-    completion: RecordWrite,
+    write: RecordWrite,
     new: bool,
 ) -> Result<bool, StoreError> {
     let written = if new {
-        service.store.domain_insert(completion.clone()).await?
+        service.store.domain_insert(write.clone()).await?
     } else {
-        service.store.domain_update(completion.clone()).await?
+        service.store.domain_update(write.clone()).await?
     };
     if written {
-        log_and_notify(service, &completion);
+        log_and_notify(service, &write);
     }
     Ok(written)
 }
@@ -296,9 +290,9 @@ pub(super) async fn insert(
         return Ok(());
     }
     let inserted = service.store.domains_insert(arrivals.clone()).await?;
-    for (completion, inserted) in arrivals.iter().zip(inserted) {
+    for (write, inserted) in arrivals.iter().zip(inserted) {
         if inserted {
-            log_and_notify(service, completion);
+            log_and_notify(service, write);
         }
     }
     Ok(())

@@ -10,7 +10,7 @@ use crate::ports::cabinet::RefusedItem;
 
 /// Refused items that are remembered; more of them are only counted by the metric.
 const MAX_REMEMBERED: usize = 1_000;
-/// Held removals that are remembered. Every poll checks those that are not remembered again.
+/// Held removals that are remembered. Each poll checks again those that are not remembered.
 const MAX_HELD: usize = 100_000;
 
 /// State that the workers write, and readiness and metrics read.

@@ -254,8 +254,8 @@ async fn take_down(
         .map_or(Stage::Done, |last| Stage::Missing(Some(*last))))
 }
 
-/// Writes what `change` makes of a record. If another process writes the record at the same time,
-/// the next round will.
+/// Writes what `change` makes of a record. If the record is written at the same time, the
+/// next round will.
 async fn write(
     service: &Service,
     id: DomainId,

@@ -51,8 +51,8 @@ impl Fleet {
         Arc::clone(&self.members.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The names of edges that the directory named last and that no operator approved: they are
-    /// logged nothing and sent nothing.
+    /// The names of edges that the directory named last and that no operator approved. They are
+    /// not called.
     pub fn waiting(&self) -> Arc<[String]> {
         Arc::clone(&self.waiting.read().unwrap_or_else(PoisonError::into_inner))
     }

@@ -82,8 +82,8 @@ impl Watch {
             checks.push(check_edge(service, edge.as_ref(), reachability, before));
         }
         let mut seen = BTreeMap::new();
-        for (edge, check_edges) in members.iter().zip(join_all(checks).await) {
-            match check_edges {
+        for (edge, result) in members.iter().zip(join_all(checks).await) {
+            match result {
                 Ok(Some(health)) => {
                     seen.insert(edge.name().to_owned(), health);
                 }

@@ -70,7 +70,7 @@ async fn bring_one_forward(
         return Ok(None);
     };
     let lane = write.record().lane();
-    // If another process wrote meanwhile, that write stands.
+    // A write that came meanwhile stands.
     let written = service.store.domain_update(write).await?;
     Ok(lane.filter(|_| written))
 }

@@ -342,13 +342,13 @@ pub trait CertificateAuthority: Send + Sync {
     fn directory_url(&self) -> &str;
 
     /// The names by which CAA records allow the CA (RFC 8659 §4.2). They are configured, or are
-    /// those of the directory that was seen last; none if neither has any.
+    /// those of the directory that was fetched last; none if neither has any.
     fn caa_identities(&self) -> Vec<String> {
         vec![]
     }
 
-    /// As [`caa_identities`](Self::caa_identities), after a look at the directory if it was not
-    /// seen lately.
+    /// As [`caa_identities`](Self::caa_identities), but fetches the directory first if it is not
+    /// fresh.
     async fn fetch_caa_identities(&self) -> Result<Vec<String>, CaError> {
         Ok(self.caa_identities())
     }

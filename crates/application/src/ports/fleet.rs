@@ -35,7 +35,7 @@ pub struct Comparison {
     pub at: Timestamp,
     /// Certificates that the edge should hold.
     pub certificates: u64,
-    /// Of these, those that could not be deployed.
+    /// Of these, those that the edge refused, or with a key that cannot be read.
     pub refused: u64,
     /// Certificates that the edge holds and the store does not know.
     pub unknown: u64,

@@ -62,7 +62,7 @@ impl<'a> PollChange<'a> {
 #[async_trait]
 pub trait RenewalInfoStore: Send + Sync {
     /// Claims up to `limit` polls that are due at `now`, the longest due first. A claim makes a
-    /// poll due at `until` instead, so that no other process has it before.
+    /// poll due at `until` instead, so that no other replica has it before.
     async fn renewal_info_claim(
         &self,
         now: Timestamp,

@@ -1,4 +1,4 @@
-//! Do CAA records let the CA issue for the name (RFC 8659)?
+//! Checks whether CAA records allow the CA to issue for the name (RFC 8659).
 
 use dps_domain::Failure;
 use dps_domain::caa::{self, CaaAnswer, CaaIssuer, CaaReason, CaaVerdict};
@@ -42,17 +42,17 @@ pub(super) enum Recheck {
     Forbidden(Outcome),
     /// Nothing forbids it that is the customer's.
     Allowed,
-    /// It cannot be told.
+    /// Unknown.
     Unknown,
 }
 
 /// Checks whether CAA records forbid the next renewal of a live domain. Records of our own target
-/// concern the operator, who hears of them with the order.
+/// concern the operator, and are reported with the order.
 pub(super) async fn recheck_caa(context: &StepContext<'_>) -> Recheck {
     let service = context.service;
     let identities = service.ca.caa_identities();
     let stored = service.store.account(service.ca.directory_url()).await;
-    // Without an account nobody can tell whether a record means ours.
+    // Without an account, a record with `accounturi` cannot be judged.
     let account_url = stored.ok().flatten().and_then(|account| account.url);
     let (Some(account_url), false) = (account_url, identities.is_empty()) else {
         return Recheck::Unknown;

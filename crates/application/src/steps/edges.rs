@@ -96,7 +96,7 @@ where
     let results = join_all(calls).await;
     let one_did_it = results.iter().any(Result::is_ok);
     let (now, grace) = (service.now(), service.policy.unreachable_grace);
-    // The next attempt is soon, since the cause is unknown.
+    // Stands if there is no edge at all: the step is tried again by the end of the grace.
     let mut last = Unreached {
         error: EdgeError::Unreachable {
             edge: "none".into(),

@@ -156,7 +156,7 @@ fn answer(answer: &DnsAnswer) -> Value {
         DnsAnswer::Bogus => json!("DNSSEC validation failed"),
         DnsAnswer::Refused => json!("refused"),
         DnsAnswer::Timeout => json!("no answer"),
-        DnsAnswer::Local { .. } => json!("not asked: our own machine failed"),
+        DnsAnswer::Local { .. } => json!("not queried: our own machine failed"),
     }
 }
 
@@ -182,7 +182,7 @@ fn response(answer: &ProbeAnswer) -> Value {
         ProbeAnswer::Refused => json!("refused"),
         ProbeAnswer::Timeout => json!("no answer"),
         ProbeAnswer::Unroutable => json!("no route from here"),
-        ProbeAnswer::Local { .. } => json!("not asked: our own machine failed"),
+        ProbeAnswer::Local { .. } => json!("not queried: our own machine failed"),
         ProbeAnswer::Forbidden { kind } => json!({ "notConnectedTo": kind }),
     }
 }

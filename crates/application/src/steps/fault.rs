@@ -24,7 +24,7 @@ pub(super) enum Fault {
     /// The account cannot be had for a reason that another step met a moment ago.
     #[error("the CA account cannot be registered before {until}")]
     AccountBlocked { failure: Failure, until: Timestamp },
-    /// Another process is registering the account.
+    /// Another step is registering the account.
     #[error("the CA account is being registered")]
     AccountPending { until: Timestamp },
     #[error("{0}")]

@@ -23,7 +23,7 @@ pub(super) async fn replacement(context: &StepContext<'_>) -> Option<Replacement
     let serving = record.phase.serving()?;
     let poll = service.store.poll(record.id).await.unwrap_or_else(|error| {
         tracing::error!(
-            domain.id = %record.id, certificate.id = %serving, error = %with_causes(&error), "replacement.not_told"
+            domain.id = %record.id, certificate.id = %serving, error = %with_causes(&error), "replacement.unreadable"
         );
         None
     })?;

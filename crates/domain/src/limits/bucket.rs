@@ -75,7 +75,7 @@ impl Limit {
     }
 }
 
-/// The used part of a limit for one subject. The default is a full bucket.
+/// The rest of a limit for one subject. The default is a full bucket.
 ///
 /// The CA sees a request up to [`Limit::margin`] after it was debited here, and the one after it
 /// may be quicker. So each is booked as if it came late and judged as if it came early. This does

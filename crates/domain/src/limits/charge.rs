@@ -133,8 +133,8 @@ impl Charge {
                 reserves: !first || kind != LimitKind::NewOrders,
             })
             .collect();
-        // The sender of the request pays for it. Here it only matters whether the CA requested us
-        // to wait.
+        // The sender of the request pays for it. Here it only matters whether the CA demanded a
+        // pause.
         charges.push(Self::gate(
             LimitKind::Requests(Endpoint::NewOrder),
             directory_url,

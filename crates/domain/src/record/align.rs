@@ -145,7 +145,7 @@ pub fn after_predecessor(
         let record = &mut arrival.record;
         record.failed_validations = predecessor.failed_validations;
         record.lost_orders = predecessor.lost_orders;
-        // A pause that only a human can lift belongs to the record that a retry is requested for.
+        // A pause of the CA belongs to the record whose retry lifts it; a new one begins without.
         record.order_gate = predecessor.order_gate.lifted();
     }
     arrival
@@ -176,10 +176,10 @@ fn begun(
     } else {
         begin_anew(&mut after, context.now);
     }
-    let mut completion = started(context, after, domain, names, kind);
-    let report = current_report(&completion.record, None, context.policy);
-    completion.report.get_or_insert(report);
-    completion
+    let mut write = started(context, after, domain, names, kind);
+    let report = current_report(&write.record, None, context.policy);
+    write.report.get_or_insert(report);
+    write
 }
 
 /// The Cabinet's version that the record is to have.

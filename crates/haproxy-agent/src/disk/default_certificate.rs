@@ -1,5 +1,5 @@
-//! A certificate for a bind that must have one for any SNI: made once, believed by
-//! nobody.
+//! A certificate for a bind that needs one even if no name matches: made once, trusted by no
+//! client.
 
 use std::fs;
 use std::time::Duration;

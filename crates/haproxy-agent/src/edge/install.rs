@@ -75,8 +75,8 @@ async fn update(
     payload: &Payload,
 ) -> Result<(), RuntimeError> {
     match runtime.stage(name, payload).await {
-        // Our payload may lie in a transaction that another client left open; none may commit that
-        // any more.
+        // Our payload may lie in a transaction that another client left open; no client may
+        // commit it any more.
         Err(RuntimeError::ForeignTransaction { transaction }) => {
             tracing::warn!(%transaction, "haproxy.transaction_aborted");
             if let Ok(stranger) = StoreName::parse(&transaction) {

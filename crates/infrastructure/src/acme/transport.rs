@@ -278,7 +278,7 @@ impl HttpClient for Transport {
     }
 }
 
-/// Whether the response requests us to stop calling the endpoint: it is overloaded, or our requests
+/// Whether the response demands a pause at the endpoint: it is overloaded, or our requests
 /// come too fast. Limits at newOrder and newAccount belong to the account and the name, and do not
 /// concern other requests.
 fn wants_quiet(answer: &Answer, endpoint: Endpoint) -> bool {

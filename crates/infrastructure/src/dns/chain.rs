@@ -183,7 +183,7 @@ pub(super) fn outcome_of(host: &Name, answer: &Answer) -> Outcome {
 }
 
 /// After SERVFAIL: walks the CNAMEs one query at a time, which a resolver answers without
-/// checking the target. Finds the loop if there is one; else the chain shows how far the name's
+/// resolving the target. Finds the loop if there is one; else the chain shows how far the name's
 /// servers answer.
 async fn trace(upstream: &Upstream, host: &Name, deadline: Instant) -> (Chain, DnsAnswer) {
     let mut chain = Chain::from(host);

@@ -20,7 +20,8 @@ pub use shares::Shares;
 use super::haproxy_agent::HAProxyAgent;
 use super::report::Report;
 
-/// The workers. Due work begins at once. An interval is the first delay after a step that failed.
+/// The workers. Due work begins at once. An interval is the first delay after a step that failed,
+/// unless its own comment says otherwise.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Workers {

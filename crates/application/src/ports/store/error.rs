@@ -3,7 +3,7 @@
 /// The store could not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Another process holds the record by now; drop the work.
+    /// The lease ended, or another write ended it; drop the work.
     #[error("the lease was lost")]
     LeaseLost,
     /// The database does not answer, is full, read-only or refuses.

@@ -11,7 +11,8 @@ use super::error::StoreError;
 use super::records::{DomainRecord, RecordWrite};
 
 /// Exclusive right to run the step of one record until the requested time has passed. The time
-/// counts from before the request. Writing the outcome ends the lease.
+/// counts from before the request. Writing the outcome ends the lease, or extends it under a new
+/// token.
 #[derive(Debug)]
 pub struct Lease {
     /// The record as it was when leased.

@@ -51,7 +51,7 @@ pub trait OrderStore: Send + Sync {
     async fn order_open(&self, domain: DomainId) -> Result<Option<StoredOrder>, StoreError>;
 
     /// Stores the certificate's key unless the order has one; answers the one it has now.
-    /// `LeaseLost` if the order's certificate is stored, by another process then.
+    /// `LeaseLost` if the order's certificate is stored, by another step then.
     async fn order_put_key(
         &self,
         id: OrderId,

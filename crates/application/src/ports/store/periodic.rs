@@ -26,7 +26,7 @@ pub fn comparison_task(edge: &str) -> String {
 /// Periodic tasks, each of which one replica works at.
 #[async_trait]
 pub trait PeriodicTaskStore: Send + Sync {
-    /// Takes up a task that is due and not leased. An unknown task becomes due at
+    /// Acquires a task that is due and not leased. An unknown task becomes due at
     /// `first_due`.
     async fn periodic_acquire(
         &self,
@@ -37,7 +37,7 @@ pub trait PeriodicTaskStore: Send + Sync {
     ) -> Result<Option<PeriodicTaskLease>, StoreError>;
 
     /// Remembers how far the task has come, and keeps it until the given moment. `LeaseLost` if
-    /// another process took it up.
+    /// another replica acquired it.
     async fn periodic_extend(
         &self,
         lease: &PeriodicTaskLease,
@@ -45,8 +45,8 @@ pub trait PeriodicTaskStore: Send + Sync {
         until: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Lays the task down until `due_at`, or until it was called to meanwhile; without `progress`
-    /// it begins anew then. `LeaseLost` if another process took it up.
+    /// Releases the task, due at `due_at`, or earlier if it was made due meanwhile; without
+    /// `progress` it begins anew then. `LeaseLost` if another replica acquired it.
     async fn periodic_release(
         &self,
         lease: &PeriodicTaskLease,

@@ -109,11 +109,11 @@ pub trait RecordStore: Send + Sync {
     /// Records by hostname, for people.
     async fn domains(&self, filter: &DomainFilter) -> Result<Vec<DomainRecord>, StoreError>;
 
-    /// Writes a record from outside a lease (intake, operator, renewal information), if no other
-    /// process wrote it since it was read (`revision`). Returns whether it was written. The write
-    /// ends a running lease, so that its holder finds it lost. Exception: a step that [changes
-    /// something at the CA](dps_domain::Issuance::is_at_ca) keeps its lease while phase and target
-    /// stay. No other process may take up its order then.
+    /// Writes a record from outside a lease (intake, operator, renewal information), if it was not
+    /// written since it was read (`revision`). Returns whether it was written. The write ends a
+    /// running lease, so that its holder finds it lost. Exception: a step that [changes something
+    /// at the CA](dps_domain::Issuance::is_at_ca) keeps its lease while phase and target stay. No
+    /// other step may take up its order then.
     async fn domain_update(&self, write: RecordWrite) -> Result<bool, StoreError>;
 
     /// Forgets a record that the caller holds, with everything of its own: orders, certificates,

@@ -78,8 +78,8 @@ pub struct AcmeIssuance {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Renewal {
-    /// Time between two passes over renewals that stopped because the CA refuses or paused the
-    /// name, 100 ms to 1 day. Others begin at their stored moment.
+    /// Time between two passes over renewals that stopped until a person acts, because the CA
+    /// refuses or paused the name, 100 ms to 1 day. Others begin at their stored moment.
     pub interval: HumanDuration,
     /// Permits that this worker adds to the pool for work at the CA, 1 to 1,024. `Workers:Shares`
     /// divides the pool.
