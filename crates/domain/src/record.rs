@@ -12,6 +12,8 @@ pub mod operator;
 pub mod renewal;
 pub mod report;
 pub mod settle;
+#[cfg(test)]
+mod test_record;
 mod waits;
 
 use crate::lane::{Lane, LaneInputs};

@@ -7,7 +7,7 @@ use dps_domain::Hostname;
 use dps_domain::caa::CaaObservation;
 use dps_domain::dns::DnsObservation;
 
-/// One recursive resolver, queried without a cache of ours.
+/// One recursive resolver, queried without a cache.
 #[async_trait]
 pub trait DnsResolver: Send + Sync {
     /// Its address.

@@ -59,7 +59,7 @@ pub(super) enum Unready {
     },
 }
 
-/// Checks DNS again, and fetches a random token of ours from every address.
+/// Checks DNS again, and fetches our random token from every address.
 pub(super) async fn probe(context: &StepContext<'_>) -> Result<Probed, Unready> {
     let (verdict, views) = observe_dns(context).await;
     let unready = |failure, then| {

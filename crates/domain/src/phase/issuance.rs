@@ -24,7 +24,8 @@ pub enum Issuance {
         /// The stored order.
         order: OrderId,
     },
-    /// The authorization is valid; the certificate's key is stored before finalize (RFC 8555 §7.4).
+    /// The authorization is valid. The certificate's key is stored before finalize (RFC 8555
+    /// §7.4).
     Finalizing {
         /// The stored order.
         order: OrderId,

@@ -6,19 +6,8 @@ use super::*;
 use crate::limits::published::LETS_ENCRYPT;
 use crate::limits::{Position, Refused, Ruling, rule};
 use crate::phase::Next;
-use crate::{CertificateId, DnsState, DomainId, Hostname, OrderId};
-
-const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
-
-fn record(phase: Phase) -> DomainRecord {
-    let name = |text| Hostname::parse(text).unwrap();
-    let (host, target) = (name("shop.example.com"), name("edge.platform.net"));
-    let id = DomainId::from_uuid(Uuid::from_u128(1));
-    DomainRecord {
-        phase,
-        ..DomainRecord::new(id, "acme".into(), host, target, 1, NOW)
-    }
-}
+use crate::record::test_record::{NOW, record};
+use crate::{CertificateId, DnsState, OrderId};
 
 fn first() -> DomainRecord {
     record(Phase::Onboarding(Issuance::Ordering))

@@ -10,23 +10,12 @@ use crate::limits::published::LETS_ENCRYPT;
 use crate::outcome::Then;
 use crate::phase::Next;
 use crate::record::renewal::apply_renewal_info;
+use crate::record::test_record::{NOW, record};
 use crate::renewal::info::{RenewalPlan, SuggestedWindow};
-use crate::{CertificateId, DnsState, DomainId, Hostname, OrderId, Status};
+use crate::{CertificateId, DnsState, OrderId, Status};
 
-const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 static LIMITS: LazyLock<CaLimits> = LazyLock::new(|| CaLimits::published(LETS_ENCRYPT));
 const HOUR: Duration = Duration::from_secs(3600);
-
-fn record(phase: Phase) -> DomainRecord {
-    let name = |text| Hostname::parse(text).unwrap();
-    let (host, target) = (name("shop.example.com"), name("edge.platform.net"));
-    let id = DomainId::from_uuid(Uuid::from_u128(1));
-    DomainRecord {
-        phase,
-        attempt: 1,
-        ..DomainRecord::new(id, "acme".into(), host, target, 1, NOW)
-    }
-}
 
 fn with_context<T>(settle: impl FnOnce(&SettleContext<'_>) -> T) -> T {
     settle(&context(&Policy::default(), NOW, 1.0))

@@ -52,7 +52,7 @@ impl Edge {
         }
     }
 
-    /// Whether the process we know still answers with our mark in its memory.
+    /// Whether the known process still answers with our mark in its memory.
     async fn is_same_process(&mut self) -> Result<bool, RuntimeError> {
         let process = self.observe_process().await?;
         {

@@ -6,7 +6,7 @@ use dps_application::ports::ca::{CaDisposition, CaError};
 use dps_domain::Purpose;
 use instant_acme::Error;
 
-use super::exchange::{self, Exchange};
+use super::exchange::{self, Answer, Exchange};
 use super::problem::{self, Subject};
 use super::transport::Transport;
 
@@ -48,12 +48,26 @@ where
 /// The error of a call, from what was seen on the wire rather than from what the library makes of
 /// it.
 fn explain(error: &Error, seen: &Exchange, subject: Subject) -> CaError {
+    let not_acme = |answer: &Answer| CaError::Unavailable {
+        detail: problem::not_acme(answer, "an answer that is not ACME"),
+        retry_after: answer.until(Purpose::Outage),
+    };
+    error_of(seen, subject, not_acme, || {
+        problem::tidy(&error.to_string())
+    })
+}
+
+/// The error of a call that failed, by its last exchange. `of_no_use` is the error of an answer
+/// that is none, and `unsent` the detail if nothing was sent.
+pub(super) fn error_of(
+    seen: &Exchange,
+    subject: Subject,
+    of_no_use: impl FnOnce(&Answer) -> CaError,
+    unsent: impl FnOnce() -> String,
+) -> CaError {
     match seen {
         Exchange::Answer(answer) if answer.is_error() => problem::error_of(answer, subject),
-        Exchange::Answer(answer) => CaError::Unavailable {
-            detail: problem::not_acme(answer, "an answer that is not ACME"),
-            retry_after: answer.until(Purpose::Outage),
-        },
+        Exchange::Answer(answer) => of_no_use(answer),
         Exchange::Fault(detail) => CaError::Unavailable {
             detail: detail.clone(),
             retry_after: None,
@@ -64,7 +78,7 @@ fn explain(error: &Error, seen: &Exchange, subject: Subject) -> CaError {
         Exchange::Held(until) => CaError::Paced { until: *until },
         Exchange::None => CaError::Malformed {
             kind: "unsent".to_owned(),
-            detail: problem::tidy(&error.to_string()),
+            detail: unsent(),
         },
     }
 }

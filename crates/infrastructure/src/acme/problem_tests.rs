@@ -217,7 +217,7 @@ fn a_type_is_one_short_word_whatever_the_ca_sends() {
         let body = serde_json::json!({ "type": kind, "detail": "words" }).to_string();
         let CaError::Malformed { kind, .. } = error_of(&answer(400, &body, None), Subject::Account)
         else {
-            panic!("an unassigned type is a fault of ours");
+            panic!("an unassigned type is our fault");
         };
         assert!(
             kind.chars().count() <= MAX_KIND_CHARS + 1,

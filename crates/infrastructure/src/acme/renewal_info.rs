@@ -11,6 +11,7 @@ use http::StatusCode;
 use instant_acme::CertificateIdentifier;
 use url::Url;
 
+use super::call;
 use super::exchange::{Answer, Exchange, observe};
 use super::problem::{self, Subject};
 use super::transport::Transport;
@@ -52,24 +53,10 @@ pub(super) async fn fetch(
 }
 
 fn unanswered(seen: &Exchange) -> CaError {
-    match seen {
-        Exchange::Answer(answer) if answer.is_error() => {
-            problem::error_of(answer, Subject::Account)
-        }
-        Exchange::Answer(answer) => of_no_use(answer, "an answer that is no ACME directory", None),
-        Exchange::Fault(detail) => CaError::Unavailable {
-            detail: detail.clone(),
-            retry_after: None,
-        },
-        Exchange::Local(detail) => CaError::Local {
-            detail: detail.clone(),
-        },
-        Exchange::Held(until) => CaError::Paced { until: *until },
-        Exchange::None => CaError::Malformed {
-            kind: "unsent".to_owned(),
-            detail: "the CA's directory names an address that nothing can be sent to".to_owned(),
-        },
-    }
+    let not_acme = |answer: &Answer| of_no_use(answer, "an answer that is no ACME directory", None);
+    call::error_of(seen, Subject::Account, not_acme, || {
+        "the CA's directory names an address that nothing can be sent to".to_owned()
+    })
 }
 
 pub(super) fn read(answer: &Answer, now: Timestamp) -> Result<RenewalInfoResponse, CaError> {
