@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use crate::OwnershipVerification;
+
 /// A customer's hostname and its status, as the Cabinet knows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -49,6 +51,10 @@ pub struct CustomDomain {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime, min_length = 20, max_length = 35)]
     pub certificate_not_after: Option<Timestamp>,
+    /// The record with which the customer proves that the name is theirs, as the service last
+    /// reported it; absent while no proof is wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ownership_verification: Option<OwnershipVerification>,
     /// Grows with every change; the value for `If-Match`.
     #[schema(example = 1)]
     pub version: u64,

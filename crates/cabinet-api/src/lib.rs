@@ -9,6 +9,7 @@
 
 mod custom_domain;
 mod customer;
+mod ownership;
 mod page;
 mod problem;
 mod reading;
@@ -19,6 +20,7 @@ pub mod limits;
 
 pub use custom_domain::{CustomDomain, parse_version_tag, version_tag};
 pub use customer::{CreateRequest, CustomerView};
+pub use ownership::OwnershipVerification;
 pub use page::{ChangesPage, Page};
 pub use problem::{Code, PROBLEM_CONTENT_TYPE, Problem, ProblemCode, ProblemSchema};
 pub use reading::{DomainEntry, ItemError, is_tenant_id, read_body, read_domain};

@@ -29,3 +29,9 @@ pub const MAX_ERROR_MESSAGE_BYTES: usize = 2_000;
 
 /// Largest `errorDetails` as JSON text, in bytes.
 pub const MAX_ERROR_DETAILS_BYTES: usize = 8 * 1024;
+
+/// Longest `ownershipVerification.name`, in bytes: a label before the longest hostname.
+pub const MAX_OWNERSHIP_NAME_BYTES: usize = 253 + 16;
+
+/// Longest `ownershipVerification.value`, in bytes: one character-string of a TXT record.
+pub const MAX_OWNERSHIP_VALUE_BYTES: usize = 255;

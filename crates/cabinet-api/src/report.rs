@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{PartialSchema as _, ToSchema};
 
-use crate::{CustomDomain, StatusName, limits};
+use crate::{CustomDomain, OwnershipVerification, StatusName, limits};
 
 /// A status report. It replaces all of these fields: what is absent is cleared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -34,6 +34,9 @@ pub struct StatusReport {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime, min_length = 20, max_length = 35)]
     pub certificate_not_after: Option<Timestamp>,
+    /// The record with which the customer proves that the name is theirs, while a proof is wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ownership_verification: Option<OwnershipVerification>,
 }
 
 impl StatusReport {
@@ -46,6 +49,7 @@ impl StatusReport {
             error_details: None,
             next_attempt_at: None,
             certificate_not_after: None,
+            ownership_verification: None,
         }
     }
 
@@ -58,11 +62,12 @@ impl StatusReport {
             && domain.error_details == self.error_details
             && domain.next_attempt_at == self.next_attempt_at
             && domain.certificate_not_after == self.certificate_not_after
+            && domain.ownership_verification == self.ownership_verification
     }
 
-    /// The report within the contract's [`limits`]: a long message is cut, details that are too
-    /// large are left out. A sender calls this so that a report cannot be refused for its size for
-    /// ever.
+    /// The report within the contract's [`limits`]: a long message is cut, details and a record
+    /// that are too large are left out. A sender calls this so that a report cannot be refused for
+    /// its size for ever.
     #[must_use]
     pub fn within_limits(mut self) -> Self {
         if let Some(code) = &mut self.last_error_code {
@@ -72,6 +77,9 @@ impl StatusReport {
             cut(message, limits::MAX_ERROR_MESSAGE_BYTES);
         }
         self.error_details = self.error_details.filter(details_fit);
+        self.ownership_verification = self
+            .ownership_verification
+            .filter(OwnershipVerification::is_within_limits);
         self
     }
 
@@ -89,6 +97,12 @@ impl StatusReport {
             .is_some_and(|details| !details_fit(details))
         {
             Some("errorDetails")
+        } else if self
+            .ownership_verification
+            .as_ref()
+            .is_some_and(|record| !record.is_within_limits())
+        {
+            Some("ownershipVerification")
         } else {
             None
         }
@@ -124,6 +138,41 @@ mod tests {
         assert_eq!(report.field_over_limit(), None);
         assert_eq!(report.last_error_message.unwrap().len(), 2_000);
         assert_eq!(report.error_details, None);
+    }
+
+    #[test]
+    fn a_record_over_the_limits_is_left_out_and_another_is_compared() {
+        let name = "_dps-challenge.shop.example.com";
+        let wanting = |value: &str| StatusReport {
+            ownership_verification: Some(OwnershipVerification::txt(name, value)),
+            ..StatusReport::of(Status::PendingDns)
+        };
+        let oversized = wanting(&"v".repeat(256));
+        assert_eq!(oversized.field_over_limit(), Some("ownershipVerification"));
+        assert_eq!(
+            oversized.within_limits(),
+            StatusReport::of(Status::PendingDns)
+        );
+        let fitting = wanting("v");
+        assert_eq!(fitting.clone().within_limits(), fitting);
+        let text = serde_json::to_string(&fitting).unwrap();
+        let sent = format!(
+            r#"{{"status":"PendingDns","ownershipVerification":{{"name":"{name}","type":"TXT","value":"v"}}}}"#
+        );
+        assert_eq!(text, sent);
+        let mut domain: CustomDomain = serde_json::from_value(serde_json::json!({
+            "id": "018bcfe5-6800-7000-8000-000000000001", "tenantId": "t",
+            "hostname": "shop.example.com", "canonicalHost": "shop.example.com",
+            "cnameTarget": "edge.platform.example", "status": "PendingDns", "version": 1,
+            "createdAt": "2026-01-02T03:04:05Z", "updatedAt": "2026-01-02T03:04:05Z",
+        }))
+        .unwrap();
+        assert!(!fitting.is_what(&domain));
+        domain
+            .ownership_verification
+            .clone_from(&fitting.ownership_verification);
+        assert!(fitting.is_what(&domain));
+        assert!(!wanting("w").is_what(&domain));
     }
 
     #[test]

@@ -117,6 +117,7 @@ mod tests {
             error_details: None,
             next_attempt_at: None,
             certificate_not_after: None,
+            ownership_verification: None,
             version: 1,
             created_at: START,
             updated_at: START,

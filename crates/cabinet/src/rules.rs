@@ -140,7 +140,11 @@ pub(crate) fn remove(record: &Record, now: Timestamp) -> Option<Record> {
             | Status::Active
             | Status::Failed,
         )
-        | None => Some(moved(record, Status::PendingRemoval, now)),
+        | None => {
+            let mut next = moved(record, Status::PendingRemoval, now);
+            next.domain.ownership_verification = None;
+            Some(next)
+        }
     }
 }
 
@@ -187,10 +191,14 @@ pub(crate) fn report(
     next.domain.error_details.clone_from(&report.error_details);
     next.domain.next_attempt_at = report.next_attempt_at;
     next.domain.certificate_not_after = report.certificate_not_after;
+    next.domain
+        .ownership_verification
+        .clone_from(&report.ownership_verification);
     Ok(Some(next))
 }
 
-/// The record in a new status at its next version, with nothing said against it.
+/// The record in a new status at its next version, with nothing said against it. A record that
+/// proves ownership stays: a retry usually follows its creation.
 fn moved(record: &Record, status: Status, now: Timestamp) -> Record {
     let mut next = record.clone();
     let domain = &mut next.domain;
@@ -207,6 +215,7 @@ fn moved(record: &Record, status: Status, now: Timestamp) -> Record {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dps_cabinet_api::OwnershipVerification;
     use dps_domain::DomainId;
 
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_000);
@@ -226,6 +235,7 @@ mod tests {
                 error_details: None,
                 next_attempt_at: Some(NOW),
                 certificate_not_after: None,
+                ownership_verification: Some(OwnershipVerification::txt("_dps.example", "v")),
                 version: 3,
                 created_at: NOW,
                 updated_at: NOW,
@@ -255,6 +265,7 @@ mod tests {
                         (next.domain.version, next.domain.last_error_code),
                         (4, None)
                     );
+                    assert!(next.domain.ownership_verification.is_some(), "{status}");
                 }
                 refused => {
                     assert!(!may, "{status}");
@@ -294,6 +305,7 @@ mod tests {
     fn removal_is_requested_once() {
         let removed = remove(&record(Status::Active), NOW).unwrap();
         assert_eq!(removed.domain.status(), Some(Status::PendingRemoval));
+        assert_eq!(removed.domain.ownership_verification, None);
         assert_eq!(remove(&removed, NOW), None);
         assert_eq!(remove(&record(Status::Removed), NOW), None);
     }

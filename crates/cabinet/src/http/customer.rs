@@ -86,6 +86,7 @@ fn new_domain(app: &App, request: &CreateRequest) -> Result<CustomDomain, Refusa
         error_details: None,
         next_attempt_at: None,
         certificate_not_after: None,
+        ownership_verification: None,
         version: 1,
         created_at: now,
         updated_at: now,

@@ -27,6 +27,7 @@ pub(super) fn domain() -> CustomDomain {
         error_details: None,
         next_attempt_at: None,
         certificate_not_after: None,
+        ownership_verification: None,
         version: 1,
         created_at: NOW,
         updated_at: NOW,

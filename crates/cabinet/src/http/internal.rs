@@ -163,9 +163,10 @@ pub(super) async fn get(State(app): Shared, PathId(id): PathId) -> Result<Respon
 /// Reports the status of a domain.
 ///
 /// The report replaces `status`, `lastErrorCode`, `lastErrorMessage`, `errorDetails`,
-/// `nextAttemptAt` and `certificateNotAfter`; absent fields are cleared. It applies to the version
-/// in `If-Match`. If the domain already has these values, the response is 200 with the current
-/// document, at any version. So a report whose response was lost can be sent again.
+/// `nextAttemptAt`, `certificateNotAfter` and `ownershipVerification`; absent fields are cleared.
+/// It applies to the version in `If-Match`. If the domain already has these values, the response is
+/// 200 with the current document, at any version. So a report whose response was lost can be sent
+/// again.
 #[utoipa::path(post, path = "/internal/v1/custom-domains/{id}/status", tag = "internal", security(("serviceToken" = [])),
     operation_id = "reportDomainStatus",
     params(

@@ -21,6 +21,7 @@ pub(super) const SCHEMA: Schema = schema!(
     "../../migrations",
     1 "0001" "domains",
     2 "0002" "tenant_limits",
+    3 "0003" "ownership",
 );
 
 impl Store {

@@ -10,8 +10,9 @@ use crate::rules::Record;
 macro_rules! columns {
     () => {
         "id, tenant_id, hostname, canonical_host, cname_target, status, last_error_code, \
-         last_error_message, error_details, next_attempt_at, certificate_not_after, version, \
-         created_at, updated_at, retried_at, position, change_position"
+         last_error_message, error_details, next_attempt_at, certificate_not_after, \
+         ownership_verification, version, created_at, updated_at, retried_at, position, \
+         change_position"
     };
 }
 pub(super) use columns;
@@ -32,6 +33,7 @@ pub(super) fn record(row: &Row) -> Result<Record, StoreError> {
             error_details: fields.json_if_any("error_details")?,
             next_attempt_at: fields.at_if_any("next_attempt_at")?,
             certificate_not_after: fields.at_if_any("certificate_not_after")?,
+            ownership_verification: fields.json_if_any("ownership_verification")?,
             version: fields.count("version")?,
             created_at: fields.at("created_at")?,
             updated_at: fields.at("updated_at")?,
@@ -57,6 +59,7 @@ pub(super) fn values(record: &Record) -> Vec<Arg> {
         details(domain),
         domain.next_attempt_at,
         domain.certificate_not_after,
+        verification(domain),
         domain.version,
         domain.created_at,
         domain.updated_at,
@@ -77,6 +80,7 @@ pub(super) fn changed_values(record: &Record) -> Vec<Arg> {
         details(domain),
         domain.next_attempt_at,
         domain.certificate_not_after,
+        verification(domain),
         domain.version,
         domain.updated_at,
         record.retried_at,
@@ -90,4 +94,10 @@ fn details(domain: &CustomDomain) -> Option<String> {
         .error_details
         .as_ref()
         .map(|details| serde_json::Value::Object(details.clone()).to_string())
+}
+
+/// The record that proves ownership, as it is stored.
+fn verification(domain: &CustomDomain) -> Option<String> {
+    let record = domain.ownership_verification.as_ref()?;
+    Some(serde_json::json!(record).to_string())
 }

@@ -36,7 +36,7 @@ statements! {
     INSERT = Sql::both(concat!(
         "INSERT INTO cabinet_domains (",
         columns!(),
-        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)"
     ));
     /// PostgreSQL locks the row that is about to change; SQLite has one writer.
     LOCK = Sql::each(
@@ -45,8 +45,9 @@ statements! {
     );
     UPDATE = Sql::both(
         "UPDATE cabinet_domains SET status = $2, last_error_code = $3, last_error_message = $4, \
-         error_details = $5, next_attempt_at = $6, certificate_not_after = $7, version = $8, \
-         updated_at = $9, retried_at = $10, change_position = $11 WHERE id = $1",
+         error_details = $5, next_attempt_at = $6, certificate_not_after = $7, \
+         ownership_verification = $8, version = $9, updated_at = $10, retried_at = $11, \
+         change_position = $12 WHERE id = $1",
     );
 }
 

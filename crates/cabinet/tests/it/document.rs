@@ -360,6 +360,8 @@ fn strings_of_bodies_have_bounds() {
             "hostname" => (1, limits::MAX_HOSTNAME_BYTES),
             "nextCursor" => (1, limits::MAX_CURSOR_BYTES),
             "canonicalHost" | "cnameTarget" => (1, 253),
+            "name" => (1, limits::MAX_OWNERSHIP_NAME_BYTES),
+            "value" => (1, limits::MAX_OWNERSHIP_VALUE_BYTES),
             "status" => (1, 64),
             // From "2026-01-02T03:04:05Z" to nine digits of a second and an offset.
             "createdAt" | "updatedAt" | "nextAttemptAt" | "certificateNotAfter" => (20, 35),
@@ -386,7 +388,7 @@ fn strings_of_bodies_have_bounds() {
             }
         }
     }
-    assert_eq!(bounded.len(), 10, "{bounded:?}");
+    assert_eq!(bounded.len(), 12, "{bounded:?}");
     let reported = &DOCUMENT["components"]["schemas"]["StatusReport"]["properties"]["status"];
     assert_eq!(reported["enum"], json!(Status::ALL.map(Status::as_str)));
 }

@@ -65,6 +65,11 @@ on_both_databases! {
             (json!({"status": "Failed", "lastErrorCode": "C".repeat(65)}), "lastErrorCode"),
             (json!({"status": "Failed", "lastErrorMessage": "m".repeat(2_001)}), "lastErrorMessage"),
             (json!({"status": "Failed", "lastErrorMessage": "\u{0}"}), "lastErrorMessage"),
+            (json!({"status": "PendingDns", "ownershipVerification": {"name": "a", "type": "TXT"}}), "ownershipVerification"),
+            (json!({"status": "PendingDns", "ownershipVerification": {"name": "a", "type": "TXT", "value": 7}}), "ownershipVerification.value"),
+            (json!({"status": "PendingDns", "ownershipVerification": {"name": "a", "type": "A", "value": "v"}}), "ownershipVerification"),
+            (json!({"status": "PendingDns", "ownershipVerification": {"name": "a", "type": "TXT", "value": "\u{0}"}}), "ownershipVerification"),
+            (json!({"status": "PendingDns", "ownershipVerification": {"name": "a", "type": "TXT", "value": "v".repeat(256)}}), "ownershipVerification"),
         ] {
             let call = world.service(Method::POST, &format!("/{id}/status")).header("If-Match", "\"1\"");
             assert_eq!(refusal(call.json(&body).send().await.unwrap(), 422).await.field.as_deref(), Some(field), "{body}");

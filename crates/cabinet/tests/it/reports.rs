@@ -1,6 +1,6 @@
 //! The service's reports.
 
-use dps_cabinet_api::{CustomDomain, ProblemCode, StatusReport};
+use dps_cabinet_api::{CustomDomain, OwnershipVerification, ProblemCode, StatusReport};
 use dps_domain::{Status, Timestamp};
 use reqwest::Method;
 use serde_json::json;
@@ -16,6 +16,10 @@ fn waiting_for_dns() -> StatusReport {
         ),
         error_details: details.as_object().cloned(),
         next_attempt_at: Some(Timestamp::from_unix_micros(1_800_000_123_456_789)),
+        ownership_verification: Some(OwnershipVerification::txt(
+            "_dps-challenge.shop.example.com",
+            "dps-verify=a';\\\"b",
+        )),
         ..StatusReport::of(Status::PendingDns)
     }
 }
@@ -36,7 +40,7 @@ on_both_databases! {
         };
         let domain = answer(world.report(&id, 2, &active).await, 200).await;
         assert_eq!(domain["certificateNotAfter"], "2027-04-15T08:00:00Z");
-        for cleared in ["lastErrorCode", "lastErrorMessage", "errorDetails", "nextAttemptAt"] {
+        for cleared in ["lastErrorCode", "lastErrorMessage", "errorDetails", "nextAttemptAt", "ownershipVerification"] {
             assert!(domain.get(cleared).is_none(), "{cleared}");
         }
     }

@@ -93,6 +93,7 @@ pub(super) fn report(report: &StatusReport) -> dps_cabinet_api::StatusReport {
         error_details: report.failure.as_ref().and_then(details),
         next_attempt_at: report.next_attempt_at,
         certificate_not_after: report.certificate_not_after,
+        ownership_verification: None,
     }
     .within_limits()
 }
