@@ -8,6 +8,22 @@ use crate::{Failure, Hostname};
 /// Stands in a template of targets for the domain's identifier.
 pub const ID_PLACEHOLDER: &str = "{id}";
 
+/// Stands in a template of targets for 128 random bits.
+pub const RANDOM_PLACEHOLDER: &str = "{random}";
+
+/// Whether a template makes another target for each domain.
+pub fn is_unique_template(template: &str) -> bool {
+    end_of_placeholders(template).is_some()
+}
+
+/// Where the last placeholder of a template ends; `None` without one.
+fn end_of_placeholders(template: &str) -> Option<usize> {
+    [ID_PLACEHOLDER, RANDOM_PLACEHOLDER]
+        .into_iter()
+        .filter_map(|placeholder| Some(template.rfind(placeholder)? + placeholder.len()))
+        .max()
+}
+
 /// The fault of a public suffix among the allowed targets, for use after the name.
 pub const PUBLIC_TARGET: &str =
     "a public suffix, which would allow the target of anyone; use a name of the platform";
@@ -49,14 +65,17 @@ impl NameSuffix {
         ))
     }
 
-    /// The suffix that all targets of a template share: what follows the label with `{id}`, else
-    /// the whole.
+    /// The suffix that all targets of a template share: what follows the label with the last
+    /// placeholder, else the whole.
     ///
     /// # Errors
     /// The reason why the template has no name.
     pub fn of_template(template: &str) -> Result<Self, HostnameError> {
-        let shared = match template.split_once(ID_PLACEHOLDER) {
-            Some((_, parent)) => parent.split_once('.').map_or("", |(_, shared)| shared),
+        let shared = match end_of_placeholders(template) {
+            Some(end) => {
+                let rest = template.get(end..).unwrap_or_default();
+                rest.split_once('.').map_or("", |(_, shared)| shared)
+            }
             None => template,
         };
         Self::parse(shared)
@@ -191,19 +210,29 @@ mod tests {
     }
 
     #[test]
-    fn the_targets_of_a_template_share_what_follows_the_label_with_the_id() {
-        for (template, shared) in [
-            ("edge.platform.example", "edge.platform.example"),
-            ("{id}.edge.platform.example", "edge.platform.example"),
-            ("edge-{id}.platform.example", "platform.example"),
+    fn the_targets_of_a_template_share_what_follows_the_label_with_the_placeholder() {
+        for (template, shared, is_unique) in [
+            ("edge.platform.example", "edge.platform.example", false),
+            ("{id}.edge.platform.example", "edge.platform.example", true),
+            ("edge-{id}.platform.example", "platform.example", true),
+            (
+                "{random}.edge.platform.example",
+                "edge.platform.example",
+                true,
+            ),
+            ("{random}.{id}.platform.example", "platform.example", true),
+            ("{id}-{random}.platform.example", "platform.example", true),
         ] {
+            assert_eq!(is_unique_template(template), is_unique, "{template}");
             assert_eq!(
                 NameSuffix::of_template(template).unwrap(),
                 suffix(shared),
                 "{template}"
             );
         }
-        assert!(NameSuffix::of_template("{id}").is_err());
+        for alone in ["{id}", "{random}"] {
+            assert!(NameSuffix::of_template(alone).is_err(), "{alone}");
+        }
     }
 
     #[test]
