@@ -6,8 +6,6 @@ use hickory_proto::rr::{DNSClass, Name, RData, Record};
 
 use super::zone::{Data, Fault, Kind, Zone, key};
 
-/// Seconds every record may be cached: short, since the data changes under the reader's feet.
-const TTL: u32 = 1;
 /// Aliases followed before the chain counts as broken, as resolvers do.
 const MAX_CHAIN: usize = 16;
 /// Largest UDP payload we announce, that of a network without fragmentation.
@@ -21,16 +19,25 @@ enum Found<'a> {
     NoName,
 }
 
+/// The role of a name server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Follows aliases through all data.
+    Recursive,
+    /// Answers for the zones in its data, and follows aliases inside one of them.
+    Authoritative,
+}
+
 /// The answer to a well-formed query and how the name misbehaves, if it does.
-pub(super) fn answer(request: &Message, zone: &Zone) -> (Message, Option<Fault>) {
+pub(super) fn answer(request: &Message, zone: &Zone, role: Role) -> (Message, Option<Fault>) {
     let mut response = Message::new(
         request.metadata.id,
         MessageType::Response,
         request.metadata.op_code,
     );
     response.metadata = Metadata::response_from_request(&request.metadata);
-    response.metadata.authoritative = false;
-    response.metadata.recursion_available = true;
+    response.metadata.authoritative = role == Role::Authoritative;
+    response.metadata.recursion_available = role == Role::Recursive;
     response.add_queries(request.queries.iter().cloned());
     if request.edns.is_some() {
         response.set_edns(our_edns());
@@ -53,16 +60,31 @@ pub(super) fn answer(request: &Message, zone: &Zone) -> (Message, Option<Fault>)
             response.metadata.response_code = ResponseCode::ServFail;
         }
         Some(Fault::Refused) => response.metadata.response_code = ResponseCode::Refused,
-        _ => resolve(query, &data, &mut response),
+        _ => resolve(query, &data, role, &mut response),
     }
     (response, fault)
 }
 
-/// Fills the answer, following aliases. A loop ends as SERVFAIL without records, as at the public
-/// resolvers.
-fn resolve(query: &Query, data: &Data, response: &mut Message) {
+/// Fills the answer, following aliases. At a resolver, a loop ends as SERVFAIL without records, as
+/// at the public ones. An authoritative server answers with the records of the loop.
+fn resolve(query: &Query, data: &Data, role: Role, response: &mut Message) {
     let mut owner = query.name().clone();
+    let top = match role {
+        Role::Recursive => None,
+        Role::Authoritative => match data.top_of(&key(&owner.to_ascii())) {
+            Some(top) => Some(top.to_owned()),
+            None => {
+                response.metadata.authoritative = false;
+                response.metadata.response_code = ResponseCode::Refused;
+                return;
+            }
+        },
+    };
+    let record = |owner: &Name, rdata| Record::from_rdata(owner.clone(), data.ttl, rdata);
     for _ in 0..MAX_CHAIN {
+        if top.is_some() && data.top_of(&key(&owner.to_ascii())) != top.as_deref() {
+            return;
+        }
         match data.find(&key(&owner.to_ascii()), Kind::from_wire(query.query_type())) {
             Found::Records(records) => {
                 response.add_answers(records.iter().map(|rdata| record(&owner, rdata.clone())));
@@ -75,18 +97,20 @@ fn resolve(query: &Query, data: &Data, response: &mut Message) {
                 }
             }
             Found::NoData => {
-                response.add_authority(start_of_authority(&owner));
+                response.add_authority(start_of_authority(&owner, data));
                 return;
             }
             Found::NoName => {
                 response.metadata.response_code = ResponseCode::NXDomain;
-                response.add_authority(start_of_authority(&owner));
+                response.add_authority(start_of_authority(&owner, data));
                 return;
             }
         }
     }
-    response.answers.clear();
-    response.metadata.response_code = ResponseCode::ServFail;
+    if role == Role::Recursive {
+        response.answers.clear();
+        response.metadata.response_code = ResponseCode::ServFail;
+    }
 }
 
 impl Data {
@@ -106,6 +130,17 @@ impl Data {
             Some(alias) => Found::Alias(alias),
             None => Found::NoData,
         }
+    }
+
+    /// The top of the zone of a name: the nearest name at or above it with NS records.
+    fn top_of<'a>(&self, name: &'a str) -> Option<&'a str> {
+        let has_servers = |name: &&str| {
+            let node = self.records.get(*name);
+            node.is_some_and(|node| node.contains_key(&Kind::Ns))
+        };
+        std::iter::once(name)
+            .chain(ancestors(name))
+            .find(has_servers)
     }
 
     /// Whether the name has records or something below it has (an empty non-terminal).
@@ -152,23 +187,20 @@ fn our_edns() -> Edns {
     edns
 }
 
-fn record(owner: &Name, rdata: RData) -> Record {
-    Record::from_rdata(owner.clone(), TTL, rdata)
-}
-
-/// The SOA of a negative answer. Its zone is taken to be the last two labels of the name, as for
-/// most real domains.
-fn start_of_authority(name: &Name) -> Record {
-    let apex = name.trim_to(2);
+/// The SOA of a negative answer. Without NS records, its zone is taken to be the last two labels of
+/// the name, as for most real domains.
+fn start_of_authority(name: &Name, data: &Data) -> Record {
+    let lower = key(&name.to_ascii());
+    let labels = data.top_of(&lower).map_or(2, |top| top.split('.').count());
+    let apex = name.trim_to(labels);
     let primary = apex.prepend_label("ns").unwrap_or_else(|_| apex.clone());
     let mailbox = apex
         .prepend_label("hostmaster")
         .unwrap_or_else(|_| apex.clone());
-    let timer = i32::try_from(TTL).unwrap_or(i32::MAX);
-    record(
-        &apex,
-        RData::SOA(SOA::new(primary, mailbox, 1, timer, timer, timer, TTL)),
-    )
+    let ttl = data.ttl;
+    let timer = i32::try_from(ttl).unwrap_or(i32::MAX);
+    let data = SOA::new(primary, mailbox, 1, timer, timer, timer, ttl);
+    Record::from_rdata(apex, ttl, RData::SOA(data))
 }
 
 #[cfg(test)]

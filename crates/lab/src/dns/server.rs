@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::JoinSet;
 
-use super::answer::answer;
+use super::answer::{Role, answer};
 use super::zone::{Fault, Zone};
 use crate::LabError;
 
@@ -34,6 +34,19 @@ impl DnsServer {
     /// # Errors
     /// [`LabError::Io`] when the address cannot be bound.
     pub async fn start(address: SocketAddr, zone: Zone) -> Result<Self, LabError> {
+        Self::start_as(Role::Recursive, address, zone).await
+    }
+
+    /// As [`Self::start`], but answers as the authoritative server of the zones in `zone`: names
+    /// with NS records and all below them.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_authoritative(address: SocketAddr, zone: Zone) -> Result<Self, LabError> {
+        Self::start_as(Role::Authoritative, address, zone).await
+    }
+
+    async fn start_as(role: Role, address: SocketAddr, zone: Zone) -> Result<Self, LabError> {
         let (udp, tcp) = bind_both(address)
             .await
             .map_err(LabError::io(format!("bind DNS at {address}")))?;
@@ -41,8 +54,8 @@ impl DnsServer {
             .local_addr()
             .map_err(LabError::io("read the port of a socket"))?;
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve_udp(udp, zone.clone()));
-        tasks.spawn(serve_tcp(tcp, zone.clone()));
+        tasks.spawn(serve_udp(udp, zone.clone(), role));
+        tasks.spawn(serve_tcp(tcp, zone.clone(), role));
         Ok(Self {
             address,
             zone,
@@ -82,7 +95,7 @@ async fn bind_both(address: SocketAddr) -> std::io::Result<(UdpSocket, TcpListen
     }
 }
 
-async fn serve_udp(socket: UdpSocket, zone: Zone) {
+async fn serve_udp(socket: UdpSocket, zone: Zone, role: Role) {
     let socket = Arc::new(socket);
     let mut answers = JoinSet::new();
     let mut packet = vec![0; usize::from(u16::MAX)];
@@ -96,7 +109,7 @@ async fn serve_udp(socket: UdpSocket, zone: Zone) {
         };
         let (socket, zone) = (Arc::clone(&socket), zone.clone());
         answers.spawn(async move {
-            let (response, fault) = answer(&request, &zone);
+            let (response, fault) = answer(&request, &zone, role);
             if let Some(bytes) = delayed(fit_udp(&request, &response, fault), fault).await {
                 let _ = socket.send_to(&bytes, client).await;
             }
@@ -163,19 +176,19 @@ fn encoded(response: &Message) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-async fn serve_tcp(listener: TcpListener, zone: Zone) {
+async fn serve_tcp(listener: TcpListener, zone: Zone, role: Role) {
     let mut clients = JoinSet::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             continue;
         };
-        clients.spawn(serve_stream(stream, zone.clone()));
+        clients.spawn(serve_stream(stream, zone.clone(), role));
         while clients.try_join_next().is_some() {}
     }
 }
 
 /// Queries of one connection, in order, each after its length (RFC 1035 §4.2.2).
-async fn serve_stream(mut stream: TcpStream, zone: Zone) {
+async fn serve_stream(mut stream: TcpStream, zone: Zone, role: Role) {
     while let Ok(Ok(length)) = tokio::time::timeout(TCP_IDLE, stream.read_u16()).await {
         let mut packet = vec![0; usize::from(length)];
         let read = tokio::time::timeout(TCP_IDLE, stream.read_exact(&mut packet)).await;
@@ -185,7 +198,7 @@ async fn serve_stream(mut stream: TcpStream, zone: Zone) {
         let Ok(request) = Message::from_vec(&packet) else {
             return;
         };
-        let (response, fault) = answer(&request, &zone);
+        let (response, fault) = answer(&request, &zone, role);
         let Some(bytes) = delayed(encoded(&response), fault).await else {
             // No answer: the client gives up first, or the idle bound ends the connection.
             continue;

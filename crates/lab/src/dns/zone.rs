@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hickory_proto::rr::rdata::{A, AAAA, CAA, CNAME, SRV, TXT};
+use hickory_proto::rr::rdata::{A, AAAA, CAA, CNAME, NS, SRV, TXT};
 use hickory_proto::rr::{Name, RData, RecordType};
 
 use crate::LabError;
@@ -25,6 +25,8 @@ pub enum Kind {
     Caa,
     /// Hosts and ports of a service (RFC 2782).
     Srv,
+    /// Name servers; a name that has some is the top of a zone.
+    Ns,
 }
 
 impl Kind {
@@ -36,6 +38,7 @@ impl Kind {
             RecordType::TXT => Self::Txt,
             RecordType::CAA => Self::Caa,
             RecordType::SRV => Self::Srv,
+            RecordType::NS => Self::Ns,
             _ => return None,
         })
     }
@@ -67,12 +70,28 @@ pub enum Fault {
 #[derive(Debug, Clone, Default)]
 pub struct Zone(Arc<Mutex<Data>>);
 
-#[derive(Debug, Default)]
+/// Seconds every record may be cached: short, since the data changes under the reader's feet.
+const TTL: u32 = 1;
+
+#[derive(Debug)]
 pub(super) struct Data {
     pub(super) records: BTreeMap<String, BTreeMap<Kind, Vec<RData>>>,
     pub(super) faults: HashMap<String, Fault>,
     pub(super) fault_for_all: Option<Fault>,
+    pub(super) ttl: u32,
     queries: HashMap<(String, u16), u64>,
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self {
+            records: BTreeMap::new(),
+            faults: HashMap::new(),
+            fault_for_all: None,
+            ttl: TTL,
+            queries: HashMap::new(),
+        }
+    }
 }
 
 impl Zone {
@@ -151,6 +170,27 @@ impl Zone {
         let records = records.collect::<Result<_, LabError>>()?;
         self.set(name, Kind::Srv, records);
         Ok(())
+    }
+
+    /// Makes `name` the top of a zone with these name servers; none ends that.
+    ///
+    /// # Errors
+    /// [`LabError::Invalid`] when a server is not a domain name.
+    pub fn set_ns(&self, name: &str, servers: &[&str]) -> Result<(), LabError> {
+        let records = servers.iter().map(|server| {
+            let mut target =
+                Name::from_ascii(server).map_err(|error| LabError::invalid(*server, error))?;
+            target.set_fqdn(true);
+            Ok(RData::NS(NS(target)))
+        });
+        let records = records.collect::<Result<_, LabError>>()?;
+        self.set(name, Kind::Ns, records);
+        Ok(())
+    }
+
+    /// Sets the time for which every answer may be cached, negative ones included; 1 s at first.
+    pub fn set_ttl(&self, ttl: Duration) {
+        self.data().ttl = u32::try_from(ttl.as_secs()).unwrap_or(u32::MAX);
     }
 
     /// Removes the records of one type.

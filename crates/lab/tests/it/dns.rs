@@ -323,3 +323,27 @@ async fn two_servers_disagree_and_count_their_own_queries() {
     );
     assert_eq!(one.zone().queries_of("shop.test", Kind::A), 1);
 }
+
+#[tokio::test]
+async fn an_authoritative_server_answers_for_its_zones_alone_and_leaves_a_chain_where_they_end() {
+    let zone = Zone::new();
+    let at = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let server = DnsServer::start_authoritative(at, zone.clone()).await;
+    let server = server.unwrap();
+    zone.set_ns("shop.test", &["ns.dns.test"]).unwrap();
+    zone.set_ttl(Duration::from_secs(3600));
+    zone.set_cname("www.shop.test", "a.shop.test").unwrap();
+    zone.set_cname("a.shop.test", "edge.platform.test").unwrap();
+    zone.set_a("edge.platform.test", &[SHOP]);
+    let aliases = resolve(&server, "www.shop.test", RecordType::A).await;
+    assert!(aliases.metadata.authoritative && !aliases.metadata.recursion_available);
+    assert_eq!(aliases.answers.len(), 2, "{:?}", records(&aliases));
+    let missing = resolve(&server, "b.shop.test", RecordType::A).await;
+    assert_eq!(missing.metadata.response_code, ResponseCode::NXDomain);
+    assert_eq!(missing.authorities[0].ttl, 3600);
+    let servers = resolve(&server, "shop.test", RecordType::NS).await;
+    assert_eq!(records(&servers), ["shop.test. NS ns.dns.test."]);
+    let foreign = resolve(&server, "edge.platform.test", RecordType::A).await;
+    assert_eq!(foreign.metadata.response_code, ResponseCode::Refused);
+    assert!(!foreign.metadata.authoritative);
+}
