@@ -18,7 +18,7 @@ pub mod wakes;
 
 pub use ca::CertificateAuthority;
 pub use cabinet::Cabinet;
-pub use dns::DnsResolver;
+pub use dns::{AuthoritativeDns, DnsResolver};
 pub use edge::{Edge, EdgeDirectory};
 pub use fleet::FleetStore;
 pub use metrics::{CabinetEvent, Metrics};

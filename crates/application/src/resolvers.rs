@@ -5,6 +5,7 @@
 //! while another resolver works. While none works, one check at a time queries, and the others
 //! learn of the outage at once.
 
+mod budget;
 mod observe;
 
 use std::net::SocketAddr;
@@ -14,15 +15,24 @@ use std::time::Duration;
 use dps_domain::Timestamp;
 use dps_domain::dns::{DnsAnswer, DnsObservation, ResolverView};
 
-use crate::ports::DnsResolver;
+use crate::ports::{AuthoritativeDns, DnsResolver};
+
+pub(crate) use budget::DnsBudget;
 
 /// Failures in a row after which a resolver is passed over.
 const FAILURES: u32 = 3;
 /// The time between two trials of a resolver that is passed over.
 const TRIED_EVERY: Duration = Duration::from_secs(5);
 
-/// All configured resolvers.
-pub struct Resolvers(Vec<Member>);
+/// The time for all DNS queries of one check, unless [`Resolvers::with_authoritative`] sets it.
+const BUDGET: Duration = Duration::from_secs(36);
+
+/// All configured resolvers, and the way to authoritative servers.
+pub struct Resolvers {
+    members: Vec<Member>,
+    authoritative: Option<Arc<dyn AuthoritativeDns>>,
+    budget: Duration,
+}
 
 struct Member {
     resolver: Arc<dyn DnsResolver>,
@@ -68,7 +78,24 @@ impl Resolvers {
             resolver,
             state: Mutex::default(),
         };
-        Self(resolvers.into_iter().map(member).collect())
+        Self {
+            members: resolvers.into_iter().map(member).collect(),
+            authoritative: None,
+            budget: BUDGET,
+        }
+    }
+
+    /// The same, which also ask authoritative servers. All DNS queries of one check end within
+    /// `budget`.
+    #[must_use]
+    pub fn with_authoritative(
+        mut self,
+        authoritative: Option<Arc<dyn AuthoritativeDns>>,
+        budget: Duration,
+    ) -> Self {
+        self.authoritative = authoritative;
+        self.budget = budget;
+        self
     }
 
     /// How each of them is.
@@ -81,7 +108,7 @@ impl Resolvers {
                 .as_ref()
                 .map(|out| format!("{} since {}", problem(&out.answer), out.since)),
         };
-        self.0.iter().map(status).collect()
+        self.members.iter().map(status).collect()
     }
 }
 

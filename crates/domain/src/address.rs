@@ -58,6 +58,17 @@ pub fn forbidden_kind(address: IpAddr) -> Option<&'static str> {
     }
 }
 
+/// Returns the kind of an address that a customer chose and that must not be connected to. Private
+/// ones may be allowed; an address within `forbidden` networks is refused all the same.
+pub fn refused_kind(
+    address: IpAddr,
+    allow_private: bool,
+    forbidden: &[IpNet],
+) -> Option<&'static str> {
+    let kind = forbidden_kind(address).filter(|_| !allow_private);
+    kind.or_else(|| is_within(address, forbidden).then_some("blocked"))
+}
+
 /// Whether `address`, or the IPv4 address that it carries, lies in one of `networks`.
 pub fn is_within(address: IpAddr, networks: &[IpNet]) -> bool {
     let carried = match address {

@@ -1,5 +1,6 @@
 //! The DNS check as a policy: one verdict from the answers of all resolvers.
 
+mod authoritative;
 mod expectation;
 mod judge;
 mod observation;
@@ -7,10 +8,12 @@ mod observation;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
+use self::authoritative::expiry;
 use self::expectation::OurAddresses;
 use self::judge::judge;
-use crate::Failure;
+use crate::{Failure, Timestamp};
 
+pub use authoritative::{AuthoritativeView, MAX_NAME_SERVERS, MAX_SERVER_ADDRESSES, SkippedServer};
 pub use expectation::{DnsExpectation, instruction_addresses};
 pub use judge::stray_addresses;
 pub use observation::{DnsAnswer, DnsObservation, Lookup, MAX_ADDRESSES, ResolverView};
@@ -38,7 +41,11 @@ pub enum DnsVerdict {
 }
 
 /// Combines all resolvers' views into one verdict.
-pub fn verdict(expected: &DnsExpectation<'_>, views: &[ResolverView]) -> DnsVerdict {
+pub fn verdict(
+    expected: &DnsExpectation<'_>,
+    views: &[ResolverView],
+    now: Timestamp,
+) -> DnsVerdict {
     let local_fault = || {
         views
             .iter()
@@ -56,7 +63,7 @@ pub fn verdict(expected: &DnsExpectation<'_>, views: &[ResolverView]) -> DnsVerd
             .unwrap_or_else(|| DnsVerdict::NotReady(resolver_outage(expected, views)));
     }
     let known = OurAddresses::seen_by(expected, &working);
-    let verdict = verdict_of_working(expected, &known, &working);
+    let verdict = verdict_of_working(expected, &known, &working, now);
     match verdict {
         // A resolver that we could not query may have seen the name as it should be.
         DnsVerdict::NotReady(_) => local_fault().unwrap_or(verdict),
@@ -96,6 +103,7 @@ fn verdict_of_working(
     expected: &DnsExpectation<'_>,
     known: &OurAddresses<'_>,
     working: &[&ResolverView],
+    now: Timestamp,
 ) -> DnsVerdict {
     let judged: Vec<(&ResolverView, Result<(), Failure>)> = working
         .iter()
@@ -150,6 +158,7 @@ fn verdict_of_working(
     DnsVerdict::NotReady(Failure::DnsPropagating {
         seen_by: resolvers(&good),
         missing_at: resolvers(&missing),
+        until: expiry(missing.iter().map(|(view, _)| &view.name), now),
     })
 }
 
@@ -214,7 +223,7 @@ mod tests {
             cname_target: &target,
             edge_addresses: nets,
         };
-        verdict(&expected, views)
+        verdict(&expected, views, Timestamp::EPOCH)
     }
 
     fn failure(host: &str, views: &[ResolverView]) -> Option<Failure> {
@@ -368,7 +377,7 @@ mod tests {
             cname_target: &target,
             edge_addresses: &[],
         };
-        let DnsVerdict::NotReady(failure) = verdict(&expected, &[dead]) else {
+        let DnsVerdict::NotReady(failure) = verdict(&expected, &[dead], Timestamp::EPOCH) else {
             panic!("ready")
         };
         assert!(!failure.counts_against_domain());
@@ -386,7 +395,7 @@ mod tests {
                 cname_target: &target,
                 edge_addresses: &[],
             };
-            match verdict(&expected, views) {
+            match verdict(&expected, views, Timestamp::EPOCH) {
                 DnsVerdict::NotReady(failure) => failure,
                 other => panic!("{other:?}"),
             }
@@ -426,6 +435,7 @@ mod tests {
             let propagating = Failure::DnsPropagating {
                 seen_by: vec![resolver(1)],
                 missing_at: vec![resolver(3)],
+                until: None,
             };
             assert_eq!(
                 failure("shop.example.com", &[good(), broken(), missing]),

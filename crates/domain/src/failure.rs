@@ -89,10 +89,13 @@ pub enum Failure {
         resolvers: Vec<SocketAddr>,
         resolver_outage: bool,
     },
-    /// Resolvers disagree: the change is on its way.
+    /// Resolvers, or the name servers of the zone, disagree: the change is on its way. Caches may
+    /// keep the old answer `until` then.
     DnsPropagating {
         seen_by: Vec<SocketAddr>,
         missing_at: Vec<SocketAddr>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
     },
     /// The name has our addresses and others, to which a visitor or the CA may be sent. `stray`
     /// holds some of the others, and `more` counts the rest.

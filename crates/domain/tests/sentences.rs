@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "this is a test")]
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::{env, fs};
 
@@ -101,6 +101,18 @@ fn no_cname(addresses: &[&str], more: usize, is_zone: bool) -> Failure {
         addresses: addresses.iter().map(|text| ip(text)).collect(),
         more,
         is_zone,
+    }
+}
+
+fn resolver() -> Vec<SocketAddr> {
+    vec!["192.0.2.53:53".parse().unwrap()]
+}
+
+fn propagating(until: Option<Timestamp>) -> Failure {
+    Failure::DnsPropagating {
+        seen_by: resolver(),
+        missing_at: resolver(),
+        until,
     }
 }
 
@@ -202,7 +214,6 @@ fn dns_records() -> Vec<Case> {
 }
 
 fn dns_lookups() -> Vec<Case> {
-    let resolver = || vec!["192.0.2.53:53".parse().unwrap()];
     vec![
         sub(
             "loop",
@@ -260,12 +271,10 @@ fn dns_lookups() -> Vec<Case> {
                 resolver_outage: true,
             },
         ),
+        sub("end unknown", propagating(None)),
         sub(
-            "",
-            Failure::DnsPropagating {
-                seen_by: resolver(),
-                missing_at: resolver(),
-            },
+            "end known",
+            propagating(Some(Timestamp::from_unix_seconds(1_800_000_000))),
         ),
     ]
 }

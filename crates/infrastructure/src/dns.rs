@@ -11,9 +11,11 @@
 //! about the name or the resolver. Recursive resolvers answer SERVFAIL for a CNAME loop. The chain
 //! is then followed by one CNAME query at a time, to distinguish a loop from a broken server.
 
+mod authoritative;
 mod caa;
 mod chain;
 mod combine;
+mod direct;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 pub(crate) mod query;
@@ -30,6 +32,7 @@ use dps_domain::dns::{DnsAnswer, DnsObservation};
 use hickory_resolver::proto::rr::{Name, RecordType};
 use tokio::time::Instant;
 
+pub use self::authoritative::{AuthoritativeServers, AuthoritativeSettings};
 use self::chain::follow_chain;
 use self::combine::combine;
 use self::query::Upstream;

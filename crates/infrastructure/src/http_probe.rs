@@ -2,7 +2,7 @@
 //! chose.
 //!
 //! Customers decide where their names point, so [`HyperProbe`] treats every address and every byte
-//! as hostile. It connects to exactly the given address, after [`forbidden_kind`] accepted it, and
+//! as hostile. It connects to exactly the given address, after [`refused_kind`] accepted it, and
 //! never resolves, redirects or reuses anything. It sends one request per connection; head, body,
 //! connecting and the whole exchange are bounded. The result is an answer about that address, never
 //! an error.
@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use dps_application::ports::HttpProbe;
 use dps_domain::Hostname;
-use dps_domain::address::{forbidden_kind, is_within};
+use dps_domain::address::refused_kind;
 use dps_domain::probe::ProbeAnswer;
 use http_body_util::Empty;
 use hyper::client::conn::http1;
@@ -160,13 +160,12 @@ impl HttpProbe for HyperProbe {
         token: &str,
         expected: &str,
     ) -> ProbeAnswer {
-        if !self.settings.allow_private
-            && let Some(kind) = forbidden_kind(address)
-        {
+        let (allow_private, forbidden) = (
+            self.settings.allow_private,
+            &self.settings.forbidden_networks,
+        );
+        if let Some(kind) = refused_kind(address, allow_private, forbidden) {
             return ProbeAnswer::Forbidden { kind };
-        }
-        if is_within(address, &self.settings.forbidden_networks) {
-            return ProbeAnswer::Forbidden { kind: "blocked" };
         }
         let to = SocketAddr::new(address, self.settings.port);
         timeout(

@@ -104,7 +104,7 @@ async fn without_descriptors_no_adapter_blames_the_other_side() {
         cname_target: &target,
         edge_addresses: &[],
     };
-    let verdict = verdict(&expected, &[view]);
+    let verdict = verdict(&expected, &[view], Timestamp::EPOCH);
     assert!(matches!(verdict, DnsVerdict::Local { .. }), "{verdict:?}");
     assert!(matches!(probed, ProbeAnswer::Local { .. }), "{probed:?}");
     assert!(

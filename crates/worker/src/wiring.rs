@@ -9,14 +9,16 @@ use anyhow::Context as _;
 use dps_agent_api::{Access, AgentClient, ClientOptions};
 use dps_application::ca::directory;
 use dps_application::edges::fleet::Fleet;
-use dps_application::ports::{DnsResolver, Edge, EdgeDirectory, Metrics, Vault};
+use dps_application::ports::{AuthoritativeDns, DnsResolver, Edge, EdgeDirectory, Metrics, Vault};
 use dps_application::wake::Waker;
 use dps_application::{LedgerTokens, Resolvers, Service, rotation};
 use dps_host::Secret;
 use dps_host::mutual_tls::ClientTls;
 use dps_infrastructure::acme::{AcmeAuthority, AcmeSettings};
 use dps_infrastructure::cabinet::{CabinetSettings, HttpCabinet};
-use dps_infrastructure::dns::{DnsSettings, HickoryResolver};
+use dps_infrastructure::dns::{
+    AuthoritativeServers, AuthoritativeSettings, DnsSettings, HickoryResolver,
+};
 use dps_infrastructure::edge::AgentEdge;
 use dps_infrastructure::edge_directory::{DirectorySettings, DnsDirectory};
 use dps_infrastructure::http_probe::{HyperProbe, ProbeSettings};
@@ -226,13 +228,27 @@ fn dns_settings(settings: &Settings) -> DnsSettings {
     }
 }
 
+/// DNS observations that fit into the time of one check: two of CAA records, one of the name, and
+/// one at the authoritative servers.
+const OBSERVATIONS_PER_CHECK: u32 = 4;
+
 fn resolvers(settings: &Settings) -> Arc<Resolvers> {
     let dns = dns_settings(settings);
     let resolver = |address| Arc::new(HickoryResolver::new(address, dns)) as Arc<dyn DnsResolver>;
-    let addresses = settings.dns.resolvers.iter();
-    Arc::new(Resolvers::new(
-        addresses.map(|address| resolver(address.0)).collect(),
-    ))
+    let addresses = || settings.dns.resolvers.iter().map(|address| address.0);
+    let probe = &settings.workers.http_probe;
+    let authoritative = settings.dns.query_authoritative.then(|| {
+        let servers = AuthoritativeSettings {
+            port: settings.dns.authoritative_port,
+            allow_private: probe.allow_private_addresses,
+            forbidden_networks: probe.networks(),
+        };
+        let servers = AuthoritativeServers::new(addresses(), dns, servers);
+        Arc::new(servers) as Arc<dyn AuthoritativeDns>
+    });
+    let resolvers = Resolvers::new(addresses().map(resolver).collect());
+    let budget = dns.total_timeout * OBSERVATIONS_PER_CHECK;
+    Arc::new(resolvers.with_authoritative(authoritative, budget))
 }
 
 fn fleet(settings: &Settings, peers: &Peers) -> anyhow::Result<Fleet> {

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use async_trait::async_trait;
 use dps_domain::Hostname;
 use dps_domain::caa::CaaObservation;
-use dps_domain::dns::DnsObservation;
+use dps_domain::dns::{AuthoritativeView, DnsObservation};
+use tokio::time::Instant;
 
 /// One recursive resolver, queried without a cache.
 #[async_trait]
@@ -20,4 +21,18 @@ pub trait DnsResolver: Send + Sync {
     /// Looks up the CAA records of `host` and of every name above it, CNAME chains included (RFC
     /// 8659 §3). Every fault is part of the observation.
     async fn observe_caa(&self, host: &Hostname) -> CaaObservation;
+}
+
+/// The authoritative servers of customers' zones.
+#[async_trait]
+pub trait AuthoritativeDns: Send + Sync {
+    /// Finds the servers of the zone of `host` through the recursive resolver at `resolver`. Looks
+    /// up `host` at each of a bounded number of them, by `deadline`. Every fault is part of the
+    /// view.
+    async fn observe(
+        &self,
+        host: &Hostname,
+        resolver: SocketAddr,
+        deadline: Instant,
+    ) -> AuthoritativeView;
 }

@@ -1,11 +1,14 @@
 //! The queries to the resolvers that work, and the trials of those that do not.
 
+use std::sync::Arc;
+
 use dps_domain::Hostname;
 use dps_domain::caa::CaaObservation;
-use dps_domain::dns::{DnsAnswer, ResolverView};
+use dps_domain::dns::{AuthoritativeView, DnsAnswer, ResolverView};
 use futures_util::future::{join, join_all};
+use tokio::time::timeout_at;
 
-use super::{Change, Member, Resolvers, is_failure, is_resolvers_own, problem};
+use super::{Change, DnsBudget, Member, Resolvers, is_failure, is_resolvers_own, problem};
 use crate::outage::{Party, ended::ended};
 use crate::service::Service;
 
@@ -18,11 +21,11 @@ impl Resolvers {
         target: &Hostname,
     ) -> Vec<ResolverView> {
         let now = service.now();
-        let (working, passed_over): (Vec<usize>, Vec<usize>) =
-            (0..self.0.len()).partition(|index| self.0[*index].lock().out_of_order.is_none());
+        let (working, passed_over): (Vec<usize>, Vec<usize>) = (0..self.members.len())
+            .partition(|index| self.members[*index].lock().out_of_order.is_none());
         let due: Vec<usize> = passed_over
             .into_iter()
-            .filter(|index| self.0[*index].claim_trial(now))
+            .filter(|index| self.members[*index].claim_trial(now))
             .collect();
         let chosen = if working.is_empty() {
             due
@@ -33,10 +36,10 @@ impl Resolvers {
             working
         };
         if chosen.is_empty() {
-            return self.0.iter().map(Member::unasked).collect();
+            return self.members.iter().map(Member::unasked).collect();
         }
         let queries = chosen.iter().map(|index| async move {
-            let resolver = &self.0[*index].resolver;
+            let resolver = &self.members[*index].resolver;
             let (name, control) = join(resolver.observe(host), resolver.observe(target)).await;
             ResolverView { name, control }
         });
@@ -51,29 +54,54 @@ impl Resolvers {
         views
     }
 
+    /// Asks the authoritative servers of the zone of `host`; `None` if they are not to be asked. A
+    /// resolver that works by `views` finds them.
+    pub(crate) async fn observe_authoritative(
+        &self,
+        host: &Hostname,
+        views: &[ResolverView],
+        budget: DnsBudget,
+    ) -> Option<AuthoritativeView> {
+        let authoritative = self.authoritative.as_ref()?;
+        let working = views.iter().find(|view| !view.is_out_of_order())?;
+        let resolver = working.name.resolver;
+        let seen = authoritative.observe(host, resolver, budget.deadline());
+        Some(seen.await)
+    }
+
     /// Queries the CAA records of `host`: at one resolver that works, and at all others unless
-    /// `is_enough` accepts its answer.
+    /// `is_enough` accepts its answer. A resolver that does not answer within the budget is left
+    /// out.
     pub(crate) async fn observe_caa(
         &self,
         host: &Hostname,
+        budget: DnsBudget,
         is_enough: impl Fn(&CaaObservation) -> bool,
     ) -> Vec<CaaObservation> {
         let works = |member: &&Member| member.lock().out_of_order.is_none();
-        let mut working = self.0.iter().filter(works);
+        let observe = |member: &Member| {
+            let resolver = Arc::clone(&member.resolver);
+            async move {
+                timeout_at(budget.deadline(), resolver.observe_caa(host))
+                    .await
+                    .ok()
+            }
+        };
+        let mut working = self.members.iter().filter(works);
         let Some(first) = working.next() else {
             return vec![];
         };
-        let mut observations = vec![first.resolver.observe_caa(host).await];
-        if !is_enough(&observations[0]) {
-            let others = working.map(|member| member.resolver.observe_caa(host));
-            observations.extend(join_all(others).await);
+        let mut observations = Vec::from_iter(observe(first).await);
+        if !observations.first().is_some_and(is_enough) {
+            let others = join_all(working.map(observe)).await;
+            observations.extend(others.into_iter().flatten());
         }
         observations
     }
 
     /// Notes whether a resolver resolved our own target.
     fn note(&self, service: &Service, index: usize, outcome: Result<(), &DnsAnswer>) {
-        let (member, now) = (&self.0[index], service.now());
+        let (member, now) = (&self.members[index], service.now());
         let resolver = member.resolver.address();
         if outcome.is_err() {
             service.metrics.resolver_failed(resolver);
@@ -98,7 +126,11 @@ fn try_apart(service: &Service, index: usize, target: &Hostname) {
     let (service, target) = (service.clone(), target.clone());
     tokio::spawn(async move {
         let resolvers = &service.resolvers;
-        let seen = resolvers.0[index].resolver.observe(&target).await.answer;
+        let seen = resolvers.members[index]
+            .resolver
+            .observe(&target)
+            .await
+            .answer;
         let outcome = if is_failure(&seen) {
             Err(&seen)
         } else {

@@ -9,6 +9,7 @@ use super::check_dns::{keep_addresses, moved_away, observe_dns};
 use super::context::StepContext;
 use super::fault::Fault;
 use crate::ports::metrics::LocalParty;
+use crate::resolvers::DnsBudget;
 
 /// The method with which names are validated, as CAA records call it (RFC 8657 §4).
 const VALIDATION_METHOD: &str = "http-01";
@@ -23,12 +24,12 @@ pub(super) async fn check_caa(
     if identities.is_empty() {
         return Ok(None);
     }
-    let issuer = issuer(&identities, account_url);
-    let outcome = match observe_caa(context, &issuer).await {
+    let (issuer, budget) = (issuer(&identities, account_url), context.dns_budget());
+    let outcome = match observe_caa(context, &issuer, budget).await {
         CaaVerdict::Allowed | CaaVerdict::Inconclusive => None,
         // The CA decides: its resolvers may get an answer.
         CaaVerdict::LookupFailed { .. } if is_urgent(context) => None,
-        against => Some(held_back(context, against, account_url).await),
+        against => Some(held_back(context, against, account_url, budget).await),
     };
     if outcome.is_some() {
         context.evidence.nothing_sent();
@@ -48,7 +49,7 @@ pub(super) enum Recheck {
 
 /// Checks whether CAA records forbid the next renewal of a live domain. Records of our own target
 /// concern the operator, and are reported with the order.
-pub(super) async fn recheck_caa(context: &StepContext<'_>) -> Recheck {
+pub(super) async fn recheck_caa(context: &StepContext<'_>, budget: DnsBudget) -> Recheck {
     let service = context.service;
     let identities = service.ca.caa_identities();
     let stored = service.store.account(service.ca.directory_url()).await;
@@ -57,7 +58,7 @@ pub(super) async fn recheck_caa(context: &StepContext<'_>) -> Recheck {
     let (Some(account_url), false) = (account_url, identities.is_empty()) else {
         return Recheck::Unknown;
     };
-    match observe_caa(context, &issuer(&identities, &account_url)).await {
+    match observe_caa(context, &issuer(&identities, &account_url), budget).await {
         CaaVerdict::Forbidden {
             at_target: false,
             owner,
@@ -81,15 +82,20 @@ const fn issuer<'a>(identities: &'a [String], account_url: &'a str) -> CaaIssuer
     }
 }
 
-async fn observe_caa(context: &StepContext<'_>, issuer: &CaaIssuer<'_>) -> CaaVerdict {
+async fn observe_caa(
+    context: &StepContext<'_>,
+    issuer: &CaaIssuer<'_>,
+    budget: DnsBudget,
+) -> CaaVerdict {
     let (resolvers, record) = (&context.service.resolvers, context.record);
     let (host, target) = (&record.hostname, &record.cname_target);
     let judge = |observations: &[_]| caa::verdict(observations, issuer, host, target);
     let allows = |observation: &_| judge(std::slice::from_ref(observation)) == CaaVerdict::Allowed;
-    let observations = resolvers.observe_caa(host, allows).await;
+    let observations = resolvers.observe_caa(host, budget, allows).await;
     let verdict = judge(&observations);
     if verdict != CaaVerdict::Allowed {
         context.evidence.caa(&observations);
+        context.evidence.note("dnsTime", budget.evidence());
     }
     verdict
 }
@@ -101,11 +107,16 @@ fn is_urgent(context: &StepContext<'_>) -> bool {
 
 /// The outcome of a verdict against the name. The DNS check is made again first: a name that moved
 /// away has the records of another platform, and resolvers that answer nothing are ours.
-async fn held_back(context: &StepContext<'_>, against: CaaVerdict, account_url: &str) -> Outcome {
-    let (verdict, views) = observe_dns(context).await;
+async fn held_back(
+    context: &StepContext<'_>,
+    against: CaaVerdict,
+    account_url: &str,
+    budget: DnsBudget,
+) -> Outcome {
+    let (verdict, views) = observe_dns(context, budget).await;
     match verdict {
         DnsVerdict::PointsAtUs { .. } => {
-            let failure = failure(context, against, account_url).await;
+            let failure = failure(context, against, account_url, budget).await;
             Outcome::failed(failure, Then::Retry)
         }
         DnsVerdict::NotReady(failure) if failure.counts_against_domain() => {
@@ -118,7 +129,12 @@ async fn held_back(context: &StepContext<'_>, against: CaaVerdict, account_url: 
 }
 
 /// The failure that a verdict means for a name that points at us.
-async fn failure(context: &StepContext<'_>, against: CaaVerdict, account_url: &str) -> Failure {
+async fn failure(
+    context: &StepContext<'_>,
+    against: CaaVerdict,
+    account_url: &str,
+    budget: DnsBudget,
+) -> Failure {
     match against {
         CaaVerdict::Forbidden {
             owner,
@@ -139,7 +155,7 @@ async fn failure(context: &StepContext<'_>, against: CaaVerdict, account_url: &s
         } => forbids(owner, record, reason, account_url),
         CaaVerdict::LookupFailed { detail, at_target } => {
             // A query that is not answered does not tell how far its CNAME chain leads.
-            if at_target || target_fails(context).await {
+            if at_target || target_fails(context, budget).await {
                 let detail =
                     format!("the CAA records of our own target cannot be looked up: {detail}");
                 return Failure::Internal { detail };
@@ -163,13 +179,13 @@ fn forbids(owner: String, record: String, reason: CaaReason, account_url: &str) 
 }
 
 /// Whether no resolver gets an answer about the CAA records of our own target.
-async fn target_fails(context: &StepContext<'_>) -> bool {
+async fn target_fails(context: &StepContext<'_>, budget: DnsBudget) -> bool {
     let target = &context.record.cname_target;
     let resolvers = &context.service.resolvers;
     let answered = |seen: &caa::CaaObservation| {
         let of_target = seen.lookups.first();
         of_target.is_some_and(|lookup| !matches!(lookup.answer, CaaAnswer::Failed(_)))
     };
-    let seen = resolvers.observe_caa(target, answered).await;
+    let seen = resolvers.observe_caa(target, budget, answered).await;
     !seen.iter().any(answered)
 }

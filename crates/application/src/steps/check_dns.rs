@@ -8,13 +8,14 @@ use serde_json::json;
 
 use super::context::StepContext;
 use crate::ports::metrics::LocalParty;
+use crate::resolvers::DnsBudget;
 use dps_domain::outcome::{Outcome, Then};
 
 /// When the DNS is queried again after an answer that says nothing about the customer.
 pub(super) const INCONCLUSIVE: Duration = Duration::from_secs(10 * 60);
 
 pub(super) async fn check_dns(context: &StepContext<'_>) -> Outcome {
-    let (verdict, views) = observe_dns(context).await;
+    let (verdict, views) = observe_dns(context, context.dns_budget()).await;
     let metrics = &context.service.metrics;
     match verdict {
         DnsVerdict::PointsAtUs { addresses, .. } => {
@@ -93,19 +94,31 @@ pub(super) fn keep_addresses(context: &StepContext<'_>, views: &[ResolverView]) 
     context.evidence.edge_addresses(addresses);
 }
 
-/// Asks all resolvers at once. Also answers what each of them said.
-pub(super) async fn observe_dns(context: &StepContext<'_>) -> (DnsVerdict, Vec<ResolverView>) {
+/// Asks all resolvers at once, and the authoritative servers where those may know better. Also
+/// answers what each resolver said.
+pub(super) async fn observe_dns(
+    context: &StepContext<'_>,
+    budget: DnsBudget,
+) -> (DnsVerdict, Vec<ResolverView>) {
     let record = context.record;
     let service = context.service;
-    let views = service
-        .resolvers
-        .observe(service, &record.hostname, &record.cname_target)
-        .await;
-    context.evidence.answers(&views);
+    let resolvers = &service.resolvers;
+    let host = &record.hostname;
+    let views = resolvers.observe(service, host, &record.cname_target).await;
+    context.evidence.answers(host, &views);
     let expected = DnsExpectation {
-        hostname: &record.hostname,
+        hostname: host,
         cname_target: &record.cname_target,
-        edge_addresses: &context.service.policy.edge_addresses,
+        edge_addresses: &service.policy.edge_addresses,
     };
-    (dns::verdict(&expected, &views), views)
+    let now = service.now();
+    let mut verdict = dns::verdict(&expected, &views, now);
+    if verdict.may_be_outdated()
+        && let Some(seen) = resolvers.observe_authoritative(host, &views, budget).await
+    {
+        context.evidence.authoritative(&seen);
+        verdict = verdict.with_authoritative(&expected, &views, &seen, now);
+    }
+    context.evidence.note("dnsTime", budget.evidence());
+    (verdict, views)
 }

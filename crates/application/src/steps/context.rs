@@ -15,6 +15,7 @@ use super::fault::Fault;
 use crate::ca::directory;
 use crate::ports::metrics::{AcmeWait, LocalParty};
 use crate::ports::store::{DomainRecord, StoredOrder};
+use crate::resolvers::DnsBudget;
 use crate::service::Service;
 
 /// The shortest time until a step is made again that our own machine made impossible, and half of
@@ -36,6 +37,11 @@ impl StepContext<'_> {
     pub(super) fn times_out_at(&self) -> Instant {
         self.deadline
             .min(Instant::now() + self.service.policy.ca_timeout)
+    }
+
+    /// The time for the DNS queries of a check that begins now.
+    pub(super) fn dns_budget(&self) -> DnsBudget {
+        self.service.resolvers.budget(self.deadline)
     }
 
     /// Whether an order was placed at another directory than this process's. Such an order leads no

@@ -4,9 +4,10 @@ use std::net::IpAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use dps_domain::bounds::fits;
+use dps_domain::Hostname;
+use dps_domain::bounds::{self, fits};
 use dps_domain::caa::{CaaAnswer, CaaObservation};
-use dps_domain::dns::{DnsAnswer, ResolverView};
+use dps_domain::dns::{AuthoritativeView, DnsAnswer, DnsObservation, ResolverView, SkippedServer};
 use dps_domain::limits::OrderEffect;
 use dps_domain::outcome::Findings;
 use dps_domain::probe::{ProbeAnswer, ProbeObservation};
@@ -14,6 +15,10 @@ use serde_json::{Map, Value, json};
 
 /// Entries kept of any one list: what strangers publish is kept short.
 const MAX_ENTRIES: usize = 16;
+/// Entries kept of a list in the answer of an authoritative server.
+const MAX_SERVER_ENTRIES: usize = 4;
+/// The longest value that is kept of all authoritative servers, in bytes of JSON.
+const MAX_SERVERS_BYTES: usize = 1500;
 /// The longest value that is kept, in bytes of JSON.
 const MAX_BYTES: usize = 4096;
 
@@ -47,18 +52,10 @@ impl Evidence {
         }
     }
 
-    /// Keeps what each resolver answered.
-    pub(super) fn answers(&self, views: &[ResolverView]) {
-        let entry = |view: &ResolverView| {
-            let seen = &view.name;
-            let mut entry = lookup(&seen.chain, &seen.answer, seen.more);
-            entry.insert("resolver".to_owned(), json!(seen.resolver));
-            if let Some(ipv6) = &seen.ipv6 {
-                let apart = lookup(&ipv6.chain, &ipv6.answer, ipv6.more);
-                entry.insert("ipv6".to_owned(), Value::Object(apart));
-            }
-            Value::Object(entry)
-        };
+    /// Keeps the question about a name, and what each resolver answered.
+    pub(super) fn answers(&self, host: &Hostname, views: &[ResolverView]) {
+        self.note("question", format!("{host} A, AAAA"));
+        let entry = |view: &ResolverView| observation(&view.name, "resolver", MAX_ENTRIES);
         // Not `resolvers`: failures have a field of that name.
         self.note(
             "answers",
@@ -68,6 +65,28 @@ impl Evidence {
                 .map(entry)
                 .collect::<Vec<_>>(),
         );
+    }
+
+    /// Keeps the authoritative servers of the zone, and what they answered.
+    pub(super) fn authoritative(&self, seen: &AuthoritativeView) {
+        if seen.zone.is_empty() {
+            return;
+        }
+        self.note("zone", seen.zone.as_str());
+        self.note("nameServers", json!(seen.name_servers));
+        let answers = seen.answers.iter();
+        let answers: Vec<Value> = answers
+            .map(|seen| observation(seen, "server", MAX_SERVER_ENTRIES))
+            .collect();
+        // Many servers with long chains are cut, not left out.
+        let bounded = bounds::detail(&json!(answers), MAX_SERVERS_BYTES).into_owned();
+        self.note("authoritative", bounded);
+        if !seen.not_queried.is_empty() {
+            let entry =
+                |server: &SkippedServer| json!({ "server": server.address, "kind": server.kind });
+            let skipped: Vec<Value> = seen.not_queried.iter().map(entry).collect();
+            self.note("notQueried", skipped);
+        }
     }
 
     /// Keeps what each resolver answered about CAA records: the look-up that decides.
@@ -127,27 +146,41 @@ impl Evidence {
     }
 }
 
-fn lookup(chain: &[String], seen: &DnsAnswer, more: usize) -> Map<String, Value> {
-    let chain: Vec<&String> = chain.iter().take(MAX_ENTRIES).collect();
+/// An observation, with at most `max` entries of each list. `by` is the word for its server.
+fn observation(seen: &DnsObservation, by: &str, max: usize) -> Value {
+    let mut entry = lookup(&seen.chain, &seen.answer, seen.more, max);
+    entry.insert(by.to_owned(), json!(seen.resolver));
+    if let Some(ttl) = seen.ttl {
+        entry.insert("ttl".to_owned(), json!(ttl.as_secs()));
+    }
+    if let Some(ipv6) = &seen.ipv6 {
+        let apart = lookup(&ipv6.chain, &ipv6.answer, ipv6.more, max);
+        entry.insert("ipv6".to_owned(), Value::Object(apart));
+    }
+    Value::Object(entry)
+}
+
+fn lookup(chain: &[String], seen: &DnsAnswer, more: usize, max: usize) -> Map<String, Value> {
+    let chain: Vec<&String> = chain.iter().take(max).collect();
     let mut entry = Map::from_iter([
         ("chain".to_owned(), json!(chain)),
-        ("answer".to_owned(), answer(seen)),
+        ("answer".to_owned(), answer(seen, max)),
     ]);
     let addresses = match seen {
         DnsAnswer::Addresses(found) => found.len(),
         _ => 0,
     };
-    let more = more + addresses.saturating_sub(MAX_ENTRIES);
+    let more = more + addresses.saturating_sub(max);
     if more > 0 {
         entry.insert("more".to_owned(), json!(more));
     }
     entry
 }
 
-fn answer(answer: &DnsAnswer) -> Value {
+fn answer(answer: &DnsAnswer, max: usize) -> Value {
     match answer {
         DnsAnswer::Addresses(addresses) => {
-            json!(addresses.iter().take(MAX_ENTRIES).collect::<Vec<&IpAddr>>())
+            json!(addresses.iter().take(max).collect::<Vec<&IpAddr>>())
         }
         DnsAnswer::NoData => json!("no addresses"),
         DnsAnswer::NxDomain => json!("does not exist"),
@@ -167,7 +200,7 @@ fn caa_answer(found: &CaaAnswer) -> Value {
             json!(records.collect::<Vec<_>>())
         }
         CaaAnswer::None => json!("no records"),
-        CaaAnswer::Failed(failed) => answer(failed),
+        CaaAnswer::Failed(failed) => answer(failed, MAX_ENTRIES),
     }
 }
 
@@ -192,8 +225,6 @@ mod tests {
     use std::collections::BTreeSet;
     use std::net::Ipv4Addr;
 
-    use dps_domain::dns::DnsObservation;
-
     use super::*;
 
     #[test]
@@ -210,10 +241,12 @@ mod tests {
             )
         };
         let evidence = Evidence::default();
-        evidence.answers(&[ResolverView {
+        let host = Hostname::parse("shop.example.com").unwrap();
+        let view = ResolverView {
             name: name.clone(),
             control: name,
-        }]);
+        };
+        evidence.answers(&host, &[view]);
         evidence.note("long", "x".repeat(MAX_BYTES));
         let notes = evidence.into_findings().evidence;
         assert_eq!(

@@ -61,7 +61,7 @@ pub(super) enum Unready {
 
 /// Checks DNS again, and fetches our random token from every address.
 pub(super) async fn probe(context: &StepContext<'_>) -> Result<Probed, Unready> {
-    let (verdict, views) = observe_dns(context).await;
+    let (verdict, views) = observe_dns(context, context.dns_budget()).await;
     let unready = |failure, then| {
         keep_addresses(context, &views);
         Unready::Failed { failure, then }

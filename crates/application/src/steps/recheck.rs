@@ -12,7 +12,8 @@ use crate::ports::metrics::LocalParty;
 use dps_domain::outcome::{Outcome, Then};
 
 pub(super) async fn recheck(context: &StepContext<'_>, renew_at: Timestamp) -> Outcome {
-    let (verdict, views) = observe_dns(context).await;
+    let budget = context.dns_budget();
+    let (verdict, views) = observe_dns(context, budget).await;
     let service = context.service;
     let now = service.now();
     if let DnsVerdict::Local { detail } = &verdict {
@@ -20,7 +21,7 @@ pub(super) async fn recheck(context: &StepContext<'_>, renew_at: Timestamp) -> O
     }
     match verdict {
         DnsVerdict::PointsAtUs { .. } => {
-            match recheck_caa(context).await {
+            match recheck_caa(context, budget).await {
                 Recheck::Forbidden(forbidden) => return forbidden,
                 // The records that were found last still stand.
                 Recheck::Unknown if forbids_by_caa(context) => {

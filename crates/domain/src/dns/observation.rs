@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use crate::Hostname;
 
@@ -27,6 +28,9 @@ pub struct DnsObservation {
     /// The name is a zone of its own: a negative answer carried an SOA record of this name (RFC
     /// 2308 §3).
     pub is_zone: bool,
+    /// Time for which a cache may keep the answer (RFC 2308 §5 for a negative one); `None` if
+    /// unknown.
+    pub ttl: Option<Duration>,
 }
 
 /// The look-up of one address family.
@@ -50,6 +54,7 @@ impl DnsObservation {
             more: 0,
             ipv6: None,
             is_zone: false,
+            ttl: None,
         }
     }
 

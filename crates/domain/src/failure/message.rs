@@ -141,7 +141,7 @@ impl Failure {
             Self::DnsTimeout {
                 resolver_outage, ..
             } => dns::timeout(wanted, *resolver_outage),
-            Self::DnsPropagating { .. } => dns::propagating(host),
+            Self::DnsPropagating { until, .. } => dns::propagating(host, *until),
             Self::DnsStrayAddress { stray, more } => {
                 dns::stray_address(host, &Addresses(stray, *more))
             }

@@ -24,25 +24,31 @@ pub(super) struct Outcome {
     pub(super) more: usize,
     /// A negative answer says that the queried name is a zone of its own.
     pub(super) is_zone: bool,
+    /// The longest time for which a cache may keep an answer of the walk, in seconds; `None` if
+    /// unknown.
+    pub(super) ttl: Option<u32>,
 }
 
 /// A chain under construction.
 pub(super) struct Chain {
-    end: Name,
+    pub(super) end: Name,
     seen: HashSet<Name>,
     pub(super) hops: Vec<String>,
+    /// As in [`Outcome::ttl`].
+    ttl: Option<u32>,
 }
 
 /// The chain returned to a name it already holds, or grew beyond [`MAX_HOPS`].
-struct Endless;
+pub(super) struct Endless;
 
 impl Chain {
-    fn from(start: &Name) -> Self {
+    pub(super) fn from(start: &Name) -> Self {
         let start = start.to_lowercase();
         Self {
             seen: HashSet::from([start.clone()]),
             end: start,
             hops: Vec::new(),
+            ttl: None,
         }
     }
 
@@ -56,8 +62,13 @@ impl Chain {
         Ok(())
     }
 
-    /// Follows as many CNAMEs as `records` hold, in whatever order they stand there.
-    fn follow(&mut self, records: &[Record]) -> Result<(), Endless> {
+    /// Follows as many CNAMEs as the answer holds, in whatever order they stand there.
+    pub(super) fn follow(&mut self, answer: &Answer) -> Result<(), Endless> {
+        self.ttl = self.ttl.max(answer.ttl);
+        self.follow_records(&answer.records)
+    }
+
+    fn follow_records(&mut self, records: &[Record]) -> Result<(), Endless> {
         let mut targets: HashMap<Name, &Name> = HashMap::new();
         for record in records {
             if let RData::CNAME(target) = &record.data {
@@ -72,8 +83,17 @@ impl Chain {
         Ok(())
     }
 
-    fn ends_with(self, answer: DnsAnswer) -> Outcome {
+    pub(super) fn ends(self, end: End) -> Outcome {
         Outcome {
+            more: end.more,
+            is_zone: end.is_zone && self.hops.is_empty(),
+            ..self.ends_with(end.answer)
+        }
+    }
+
+    pub(super) fn ends_with(self, answer: DnsAnswer) -> Outcome {
+        Outcome {
+            ttl: self.ttl,
             chain: self.hops,
             answer,
             more: 0,
@@ -90,20 +110,28 @@ pub(super) async fn follow_chain(
     kind: RecordType,
     deadline: Instant,
 ) -> Outcome {
-    let followed = follow(upstream, host, kind, deadline, |end, answer, stuck| {
-        let (found, more) = at_the_end(end, answer, stuck)?;
-        let zone = answer.zone.as_ref();
-        let is_zone = zone.is_some_and(|zone| zone.to_lowercase() == *end);
-        Some((found, more, is_zone))
-    });
-    match followed.await {
-        (chain, Ok((found, more, is_zone))) => Outcome {
-            more,
-            is_zone: is_zone && chain.hops.is_empty(),
-            ..chain.ends_with(found)
-        },
+    match follow(upstream, host, kind, deadline, end_of).await {
+        (chain, Ok(end)) => chain.ends(end),
         (chain, Err(failed)) => chain.ends_with(failed),
     }
+}
+
+/// The end of a walk for one address family.
+pub(super) struct End {
+    answer: DnsAnswer,
+    more: usize,
+    is_zone: bool,
+}
+
+/// Returns the end of a walk; `None` if the name at the end needs a query.
+pub(super) fn end_of(end: &Name, answer: &Answer, stuck: bool) -> Option<End> {
+    let (found, more) = at_the_end(end, answer, stuck)?;
+    let zone = answer.zone.as_ref();
+    Some(End {
+        answer: found,
+        more,
+        is_zone: zone.is_some_and(|zone| zone.to_lowercase() == *end),
+    })
 }
 
 /// Asks for the records of one type and follows the chain until `at_end` finds its result in an
@@ -132,7 +160,7 @@ pub(super) async fn follow<T>(
                 };
             }
         };
-        if chain.follow(&answer.records).is_err() {
+        if chain.follow(&answer).is_err() {
             return (chain, Err(DnsAnswer::Loop));
         }
         let stuck = chain.hops.len() == before;
@@ -170,7 +198,7 @@ fn at_the_end(end: &Name, answer: &Answer, stuck: bool) -> Option<(DnsAnswer, us
 #[cfg(feature = "fuzzing")]
 pub(super) fn outcome_of(host: &Name, answer: &Answer) -> Outcome {
     let mut chain = Chain::from(host);
-    if chain.follow(&answer.records).is_err() {
+    if chain.follow(answer).is_err() {
         return chain.ends_with(DnsAnswer::Loop);
     }
     match at_the_end(&chain.end, answer, true) {
@@ -196,7 +224,7 @@ async fn trace(upstream: &Upstream, host: &Name, deadline: Instant) -> (Chain, D
                 return (chain, DnsAnswer::ServFail);
             }
         };
-        if chain.follow(&answer.records).is_err() {
+        if chain.follow(&answer).is_err() {
             return (chain, DnsAnswer::Loop);
         }
         if chain.hops.len() == before {
@@ -237,7 +265,7 @@ mod tests {
             cname("B.example.", "c.EXAMPLE."),
             cname("shop.EXAMPLE.com.", "b.example."),
         ];
-        assert!(chain.follow(&records).is_ok());
+        assert!(chain.follow_records(&records).is_ok());
         assert_eq!(chain.hops, ["b.example", "c.example", "d.example"]);
     }
 
@@ -248,10 +276,14 @@ mod tests {
             .collect();
         assert!(
             Chain::from(&name("n0.example."))
-                .follow(&records[..10])
+                .follow_records(&records[..10])
                 .is_ok()
         );
-        assert!(Chain::from(&name("n0.example.")).follow(&records).is_err());
+        assert!(
+            Chain::from(&name("n0.example."))
+                .follow_records(&records)
+                .is_err()
+        );
     }
 
     #[test]

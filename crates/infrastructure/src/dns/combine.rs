@@ -1,6 +1,7 @@
 //! From the walks for A and AAAA to one observation.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use dps_domain::dns::{DnsAnswer, DnsObservation, Lookup};
 
@@ -13,6 +14,7 @@ use super::chain::Outcome;
 /// the family that failed might have an address.
 pub(super) fn combine(resolver: SocketAddr, v4: Outcome, v6: Outcome) -> DnsObservation {
     let is_zone = v4.is_zone || v6.is_zone;
+    let ttl = v4.ttl.max(v6.ttl);
     let (first, second) = match (v4.answer, v6.answer) {
         (DnsAnswer::Addresses(first), DnsAnswer::Addresses(second)) if v4.chain == v6.chain => {
             let both = Lookup {
@@ -53,6 +55,7 @@ pub(super) fn combine(resolver: SocketAddr, v4: Outcome, v6: Outcome) -> DnsObse
         more: first.more,
         ipv6: second,
         is_zone,
+        ttl: ttl.map(|seconds| Duration::from_secs(seconds.into())),
         ..DnsObservation::new(resolver, first.chain, first.answer)
     }
 }
@@ -88,6 +91,7 @@ mod tests {
             answer,
             more: 0,
             is_zone: false,
+            ttl: None,
         }
     }
 

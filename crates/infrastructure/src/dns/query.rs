@@ -55,14 +55,19 @@ pub(crate) struct Answer {
     pub(crate) conclusive: bool,
     /// The owner of that SOA record: the zone that the answer is about (RFC 2308 §3).
     pub(crate) zone: Option<Name>,
+    /// The longest time for which a cache may keep a part of the answer, in seconds; `None` if
+    /// unknown. RFC 2308 §5 sets it for a negative answer.
+    pub(crate) ttl: Option<u32>,
 }
 
 impl From<DnsResponse> for Answer {
     fn from(response: DnsResponse) -> Self {
+        let of_records = response.answers.iter().map(|record| record.ttl).max();
         Self {
             name_missing: response.response_code == ResponseCode::NXDomain,
             conclusive: response.soa().is_some(),
             zone: response.soa().map(|soa| soa.name().clone()),
+            ttl: of_records.max(response.negative_ttl()),
             records: response.into_message().answers,
         }
     }
@@ -193,6 +198,7 @@ impl Upstream {
                 name_missing: found.response_code == ResponseCode::NXDomain,
                 conclusive: true,
                 zone: found.soa.map(|soa| soa.name.clone()),
+                ttl: found.negative_ttl,
             }),
             NetError::Dns(DnsError::ResponseCode(ResponseCode::ServFail)) => Reply::ServFail,
             NetError::Timeout | NetError::Busy | NetError::NoConnections | NetError::Io(_) => {

@@ -20,6 +20,11 @@ pub struct Dns {
     /// Mixes upper and lower case in queries and requires the same in answers, against forged
     /// answers. Resolvers that answer in lower case are queried over TCP.
     pub randomize_case: bool,
+    /// Queries the authoritative servers of a domain whose records are missing or wrong at a
+    /// resolver.
+    pub query_authoritative: bool,
+    /// Port of authoritative servers. Name servers of the Internet listen on port 53.
+    pub authoritative_port: u16,
 }
 
 /// `ip` (port 53) or `ip:port`; an IPv6 address with port in brackets.
@@ -42,6 +47,8 @@ impl Default for Dns {
             resolvers: vec![resolver([8, 8, 8, 8]), resolver([1, 1, 1, 1])],
             timeout: HumanDuration::from_secs(3),
             randomize_case: true,
+            query_authoritative: true,
+            authoritative_port: DNS_PORT,
         }
     }
 }
@@ -62,6 +69,14 @@ impl Dns {
         }
         let bounds = HumanDuration::from_secs(1)..=HumanDuration::from_secs(30);
         report.duration("Dns:Timeout", self.timeout, bounds);
+        let port = self.authoritative_port;
+        report.count("Dns:AuthoritativePort", port.into(), 1..=65_535);
+        if port != DNS_PORT {
+            report.warning(
+                "Dns:AuthoritativePort",
+                "is not 53, the port of name servers on the Internet",
+            );
+        }
     }
 }
 

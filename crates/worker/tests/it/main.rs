@@ -25,6 +25,7 @@ mod renewal;
 mod resync;
 mod secrets;
 mod shipped_haproxy;
+mod stale_dns;
 mod state;
 mod trust;
 mod units;

@@ -34,6 +34,8 @@ pub(crate) const STRANGER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 pub(crate) const UNANSWERING: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 /// Under which name the agents are found.
 pub(crate) const AGENTS: &str = "_haproxy-agent._tcp.platform.test";
+/// The authoritative server of customers' zones, in the eyes of every resolver.
+pub(crate) const NAME_SERVER: &str = "ns1.dns.test";
 /// How long anything may take on a busy machine.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 /// The site behind HAProxy.
@@ -48,6 +50,15 @@ pub(crate) enum Database {
     Postgres(String),
 }
 
+/// Where the CA looks names up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CaResolver {
+    /// At the first resolver of the service.
+    First,
+    /// At one that sees the zone of the authoritative servers.
+    Source,
+}
+
 /// The differences from the default world.
 pub(crate) struct Options {
     pub(crate) database: Database,
@@ -59,6 +70,8 @@ pub(crate) struct Options {
     pub(crate) pebble: fn(&mut PebbleOptions),
     /// Whether the second resolver has a zone of its own.
     pub(crate) split_dns: bool,
+    /// Where the CA looks names up.
+    pub(crate) ca_resolver: CaResolver,
     /// How many more edges there are, each with an agent of its own, at [`MORE_EDGES`].
     pub(crate) more_edges: usize,
     /// Whether agents are found by SRV records of [`AGENTS`], at first that of the first edge
@@ -82,6 +95,7 @@ impl Default for Options {
             environment: Vec::new(),
             pebble: |_| {},
             split_dns: false,
+            ca_resolver: CaResolver::First,
             more_edges: 0,
             discovery: false,
             mutual_tls: false,
@@ -129,6 +143,8 @@ pub(crate) struct World {
     pub(crate) zone: Zone,
     /// The zone of the second resolver: the same, unless the DNS is split.
     pub(crate) second_zone: Zone,
+    /// The zone of the authoritative servers.
+    pub(crate) source: Zone,
     pub(crate) customer: Customer,
     /// Where visitors come.
     pub(crate) https: SocketAddr,
@@ -138,6 +154,8 @@ pub(crate) struct World {
     pub(crate) root_pem: String,
     addresses: Addresses,
     dns: [DnsServer; 2],
+    /// The authoritative server, and the CA's resolver.
+    _source: [DnsServer; 2],
     _others: [WebServer; 3],
     home: TempDir,
 }
@@ -183,7 +201,9 @@ impl World {
             zone.clone()
         };
         let more = &MORE_EDGES[..options.more_edges];
-        for zone in [&zone, &second_zone] {
+        let source = Zone::new();
+        for zone in [&zone, &second_zone, &source] {
+            zone.set_a(NAME_SERVER, &[EDGE]);
             let edges: Vec<Ipv4Addr> = std::iter::once(&EDGE).chain(more).copied().collect();
             zone.set_a(TARGET, &edges);
         }
@@ -199,6 +219,12 @@ impl World {
                 .await
                 .unwrap(),
         ];
+        let sources = [
+            DnsServer::start_authoritative(local(0), source.clone())
+                .await
+                .unwrap(),
+            DnsServer::start(local(0), source.clone()).await.unwrap(),
+        ];
         let entry = WebServer::start(local(0), content(GREETING)).await.unwrap();
         let others = [
             WebServer::start(
@@ -211,7 +237,16 @@ impl World {
                 .await
                 .unwrap(),
         ];
-        let mut pebble = PebbleOptions::new(resolvers[0].address(), at.http.port());
+        let [name_server, fresh] = sources.each_ref().map(DnsServer::address);
+        let of_ca = match options.ca_resolver {
+            CaResolver::Source => fresh,
+            CaResolver::First => resolvers[0].address(),
+        };
+        settings::merge(
+            &mut options.settings,
+            &json!({ "Dns": { "AuthoritativePort": name_server.port() } }),
+        );
+        let mut pebble = PebbleOptions::new(of_ca, at.http.port());
         (options.pebble)(&mut pebble);
         let pebble = Pebble::start(&pebble).await.unwrap();
         let root_pem = pebble.root_pem().await.unwrap();
@@ -266,12 +301,14 @@ impl World {
             pebble,
             zone,
             second_zone,
+            source,
             customer: Customer::new(at.cabinet),
             https: at.https,
             surface: at.service,
             root_pem,
             addresses: at,
             dns: resolvers,
+            _source: sources,
             _others: [entry, stranger, unanswering],
             home,
         }

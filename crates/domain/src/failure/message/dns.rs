@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::{fmt, iter};
 
 use super::WantedRecords;
-use crate::Hostname;
+use crate::{Hostname, Timestamp};
 
 /// Instruction beside an address: behind a proxy, the record in the customer's panel is not the one
 /// that resolvers see.
@@ -105,10 +105,13 @@ pub(super) fn timeout(wanted: &WantedRecords<'_>, is_ours: bool) -> String {
     )
 }
 
-pub(super) fn propagating(host: &Hostname) -> String {
+pub(super) fn propagating(host: &Hostname, until: Option<Timestamp>) -> String {
+    let end = until.map_or(String::new(), |at| {
+        format!(" This ends by {at} at the latest.")
+    });
     format!(
-        "Your DNS change is still propagating: some resolvers see it, others do not yet. You do not \
-         need to do anything. We will check {host} again automatically."
+        "Your DNS change is still propagating: some resolvers see it, others do not yet.{end} You do \
+         not need to do anything. We will check {host} again automatically."
     )
 }
 

@@ -1,0 +1,300 @@
+//! The authoritative servers of a customer's zone: found by NS records, queried one by one.
+//!
+//! A customer controls the servers, their addresses and their answers. So the number of servers,
+//! addresses and queries is bounded, all share one deadline, and addresses of our own networks are
+//! not queried. Records of names outside the zone are not taken from its servers.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::{IpAddr, SocketAddr};
+
+use async_trait::async_trait;
+use dps_application::ports::AuthoritativeDns;
+use dps_domain::Hostname;
+use dps_domain::address::refused_kind;
+use dps_domain::dns::{
+    AuthoritativeView, DnsAnswer, MAX_NAME_SERVERS, MAX_SERVER_ADDRESSES, SkippedServer,
+};
+use futures_util::future::{join, join_all};
+use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use ipnet::IpNet;
+use tokio::time::Instant;
+
+use super::chain::{Chain, Outcome, end_of, follow_chain, text};
+use super::combine::combine;
+use super::direct::{Exchange, NoAnswer, query};
+use super::query::{Answer, Reply, Upstream};
+use super::{DnsSettings, name};
+
+/// Names of name servers that are kept, to recognise the provider.
+const MAX_KEPT_NAMES: usize = 8;
+/// The port of name servers (RFC 1035 §4.2).
+const DNS_PORT: u16 = 53;
+
+/// Settings for authoritative servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthoritativeSettings {
+    /// Their port; 53 everywhere but in a lab.
+    pub port: u16,
+    /// Whether servers at private, loopback and other special addresses are queried.
+    pub allow_private: bool,
+    /// More networks in which no server is queried.
+    pub forbidden_networks: Vec<IpNet>,
+}
+
+impl Default for AuthoritativeSettings {
+    fn default() -> Self {
+        Self {
+            port: DNS_PORT,
+            allow_private: false,
+            forbidden_networks: Vec::new(),
+        }
+    }
+}
+
+/// Finds authoritative servers through the recursive resolvers, and queries them.
+pub struct AuthoritativeServers {
+    resolvers: Vec<Upstream>,
+    dns: DnsSettings,
+    settings: AuthoritativeSettings,
+}
+
+impl AuthoritativeServers {
+    /// Finds servers through the resolvers at these addresses.
+    pub fn new(
+        resolvers: impl IntoIterator<Item = SocketAddr>,
+        dns: DnsSettings,
+        settings: AuthoritativeSettings,
+    ) -> Self {
+        let upstream = |address| Upstream::new(address, dns);
+        Self {
+            resolvers: resolvers.into_iter().map(upstream).collect(),
+            dns,
+            settings,
+        }
+    }
+}
+
+#[async_trait]
+impl AuthoritativeDns for AuthoritativeServers {
+    async fn observe(
+        &self,
+        host: &Hostname,
+        resolver: SocketAddr,
+        deadline: Instant,
+    ) -> AuthoritativeView {
+        let mut upstreams = self.resolvers.iter();
+        let upstream = upstreams.find(|upstream| upstream.address() == resolver);
+        let (Some(upstream), Some(start)) = (upstream, name(host)) else {
+            return AuthoritativeView::default();
+        };
+        let top = usize::from(start.num_labels()).min(host.registered_domain().split('.').count());
+        let Some(zone) = Zone::find(upstream, &start, top, deadline).await else {
+            return AuthoritativeView::default();
+        };
+        let (servers, not_queried) = self.addresses(upstream, &zone, deadline).await;
+        let walks = join_all(servers.iter().map(|server| async {
+            let of = |kind| self.walk(*server, &zone.name, &start, kind, deadline);
+            join(of(RecordType::A), of(RecordType::AAAA)).await
+        }))
+        .await;
+        let beyond = beyond(upstream, &walks, deadline).await;
+        let answers = servers.iter().zip(walks).map(|(server, (v4, v6))| {
+            let v4 = v4.whole(RecordType::A, &beyond);
+            combine(*server, v4, v6.whole(RecordType::AAAA, &beyond))
+        });
+        AuthoritativeView {
+            answers: answers.collect(),
+            zone: text(&zone.name),
+            name_servers: zone.servers.iter().take(MAX_KEPT_NAMES).map(text).collect(),
+            not_queried,
+        }
+    }
+}
+
+/// A zone, and the names of its servers.
+struct Zone {
+    name: Name,
+    servers: Vec<Name>,
+}
+
+impl Zone {
+    /// The nearest name at or above `host`, of at least `top` labels, that has NS records.
+    async fn find(upstream: &Upstream, host: &Name, top: usize, deadline: Instant) -> Option<Self> {
+        let labels = usize::from(host.num_labels());
+        let names = (top..=labels).rev().map(|labels| host.trim_to(labels));
+        let zones = join_all(names.map(|name| async move {
+            let Reply::Answer(answer) = upstream.send(&name, RecordType::NS, deadline).await else {
+                return None;
+            };
+            let servers = servers_of(&name, &answer);
+            (!servers.is_empty()).then_some(Self { name, servers })
+        }));
+        zones.await.into_iter().flatten().next()
+    }
+}
+
+/// The servers that the answer names for this zone.
+fn servers_of(zone: &Name, answer: &Answer) -> Vec<Name> {
+    let records = answer.records.iter().filter(|record| record.name == *zone);
+    let servers: BTreeSet<Name> = records
+        .filter_map(|record| match &record.data {
+            RData::NS(server) => Some(server.0.to_lowercase()),
+            _ => None,
+        })
+        .collect();
+    servers.into_iter().collect()
+}
+
+/// The walk at one server for one family.
+enum Walk {
+    Ended(Outcome),
+    /// The chain so far, and the name outside the zone to which it leads.
+    Left(Chain),
+}
+
+impl Walk {
+    /// The walk with the part outside the zone.
+    fn whole(self, kind: RecordType, beyond: &Beyond) -> Outcome {
+        match self {
+            Self::Ended(outcome) => outcome,
+            Self::Left(chain) => {
+                let Some(rest) = beyond.get(&(chain.end.clone(), kind)) else {
+                    return chain.ends_with(DnsAnswer::Timeout);
+                };
+                let so_far = chain.ends_with(rest.answer.clone());
+                Outcome {
+                    chain: [so_far.chain, rest.chain.clone()].concat(),
+                    more: rest.more,
+                    ttl: so_far.ttl.max(rest.ttl),
+                    ..so_far
+                }
+            }
+        }
+    }
+}
+
+/// The look-ups of names outside the zone, at a recursive resolver.
+type Beyond = HashMap<(Name, RecordType), Outcome>;
+
+async fn beyond(upstream: &Upstream, walks: &[(Walk, Walk)], deadline: Instant) -> Beyond {
+    let left = |walk: &Walk, kind| match walk {
+        Walk::Left(chain) => Some((chain.end.clone(), kind)),
+        Walk::Ended(_) => None,
+    };
+    let names: BTreeSet<(Name, RecordType)> = walks
+        .iter()
+        .flat_map(|(v4, v6)| [left(v4, RecordType::A), left(v6, RecordType::AAAA)])
+        .flatten()
+        .collect();
+    let look_ups = names.into_iter().map(|(name, kind)| async move {
+        let outcome = follow_chain(upstream, &name, kind, deadline).await;
+        ((name, kind), outcome)
+    });
+    join_all(look_ups).await.into_iter().collect()
+}
+
+impl AuthoritativeServers {
+    /// The addresses of the zone's servers that may be queried, and the others.
+    async fn addresses(
+        &self,
+        upstream: &Upstream,
+        zone: &Zone,
+        deadline: Instant,
+    ) -> (Vec<SocketAddr>, Vec<SkippedServer>) {
+        let servers = zone.servers.iter().take(MAX_NAME_SERVERS);
+        let found = join_all(servers.map(|server| async move {
+            let of = |kind| follow_chain(upstream, server, kind, deadline);
+            let (v4, v6) = join(of(RecordType::A), of(RecordType::AAAA)).await;
+            chosen(&v4.answer, &v6.answer)
+        }));
+        let found: BTreeSet<IpAddr> = found.await.into_iter().flatten().collect();
+        let (mut servers, mut not_queried) = (vec![], vec![]);
+        for address in found {
+            let (allow_private, forbidden) = (
+                self.settings.allow_private,
+                &self.settings.forbidden_networks,
+            );
+            match refused_kind(address, allow_private, forbidden) {
+                None => servers.push(SocketAddr::new(address, self.settings.port)),
+                Some(kind) => not_queried.push(SkippedServer { address, kind }),
+            }
+        }
+        (servers, not_queried)
+    }
+
+    /// Walks the chain at one server, as far as its zone reaches.
+    async fn walk(
+        &self,
+        server: SocketAddr,
+        zone: &Name,
+        host: &Name,
+        kind: RecordType,
+        deadline: Instant,
+    ) -> Walk {
+        let exchange = Exchange {
+            query_timeout: self.dns.query_timeout,
+            randomize_case: self.dns.randomize_case,
+            deadline,
+        };
+        let mut chain = Chain::from(host);
+        while zone.zone_of(&chain.end) {
+            let before = chain.hops.len();
+            let answer = match query(server, &chain.end, kind, exchange).await {
+                Ok(response) => match usable(response.metadata.response_code) {
+                    Ok(()) if response.metadata.authoritative => {
+                        let mut answer = Answer::from(response);
+                        answer.records.retain(|record| zone.zone_of(&record.name));
+                        answer
+                    }
+                    // It does not serve the zone, or not any more.
+                    Ok(()) => return Walk::Ended(chain.ends_with(DnsAnswer::Refused)),
+                    Err(failed) => return Walk::Ended(chain.ends_with(failed)),
+                },
+                Err(failed) => return Walk::Ended(chain.ends_with(failed.into())),
+            };
+            if chain.follow(&answer).is_err() {
+                return Walk::Ended(chain.ends_with(DnsAnswer::Loop));
+            }
+            let stuck = chain.hops.len() == before;
+            if zone.zone_of(&chain.end)
+                && let Some(end) = end_of(&chain.end, &answer, stuck)
+            {
+                return Walk::Ended(chain.ends(end));
+            }
+        }
+        Walk::Left(chain)
+    }
+}
+
+const fn usable(code: ResponseCode) -> Result<(), DnsAnswer> {
+    match code {
+        ResponseCode::NoError | ResponseCode::NXDomain => Ok(()),
+        ResponseCode::ServFail => Err(DnsAnswer::ServFail),
+        _ => Err(DnsAnswer::Refused),
+    }
+}
+
+impl From<NoAnswer> for DnsAnswer {
+    fn from(no_answer: NoAnswer) -> Self {
+        match no_answer {
+            // A machine without IPv6 asks the servers that have IPv4.
+            NoAnswer::Timeout | NoAnswer::Unroutable => Self::Timeout,
+            NoAnswer::Unreadable => Self::Refused,
+            NoAnswer::Local(detail) => Self::Local { detail },
+        }
+    }
+}
+
+/// The addresses of one server that are used: one of each family if it has both.
+fn chosen(v4: &DnsAnswer, v6: &DnsAnswer) -> Vec<IpAddr> {
+    let of = |answer: &DnsAnswer| match answer {
+        DnsAnswer::Addresses(found) => found.iter().copied().collect::<Vec<_>>(),
+        _ => vec![],
+    };
+    let (v4, v6) = (of(v4), of(v6));
+    let first = v4.first().into_iter().chain(v6.first());
+    let second = v4.iter().skip(1).chain(v6.iter().skip(1));
+    let all = first.chain(second).copied();
+    all.take(MAX_SERVER_ADDRESSES).collect()
+}

@@ -1,0 +1,91 @@
+//! Recursive resolvers that keep an old answer, while the authoritative servers have the new one.
+
+use std::time::Duration;
+
+use dps_lab::dns::Fault;
+use serde_json::Value;
+
+use crate::world::{CaResolver, NAME_SERVER, Options, STRANGER, TARGET, World, dps};
+
+const HOST: &str = "shop.bakery.test";
+const ZONE: &str = "bakery.test";
+
+/// Resolvers have the zone's servers, and keep every answer for an hour.
+async fn world(options: Options) -> World {
+    let world = World::start(Options {
+        ca_resolver: CaResolver::Source,
+        ..options
+    })
+    .await;
+    for zone in [&world.zone, &world.second_zone, &world.source] {
+        zone.set_ns(ZONE, &[NAME_SERVER]).unwrap();
+        zone.set_ttl(Duration::from_secs(3600));
+    }
+    world
+}
+
+/// The newest line of this kind in the domain's history.
+fn newest(world: &World, kind: &str) -> Value {
+    let output = dps(world.home(), &["domains", "show", HOST, "--json"]);
+    let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let events = shown["events"].as_array().unwrap();
+    let of_kind = events.iter().rev().find(|event| event["kind"] == kind);
+    of_kind
+        .unwrap_or_else(|| panic!("no {kind} in {shown:#}"))
+        .clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repaired_name_is_active_within_seconds_while_resolvers_still_deny_it_for_an_hour() {
+    let world = world(Options::quick()).await;
+    let id = world.customer.add(HOST).await;
+    world.wait_for_code(&id, "DNS_NXDOMAIN").await;
+    world.source.set_cname(HOST, TARGET).unwrap();
+    let bound = Duration::from_secs(10);
+    let active = |domain: &Value| domain["status"] == "Active";
+    world.wait_longer_for(&id, bound, "Active", active).await;
+    world.visit(HOST).await;
+    let ready = newest(&world, "dns.ready");
+    let detail = &ready["detail"];
+    assert_eq!(detail["question"], format!("{HOST} A, AAAA"));
+    assert_eq!(detail["answers"][0]["answer"], "does not exist");
+    assert_eq!(detail["answers"][0]["ttl"], 3600);
+    assert_eq!(detail["zone"], ZONE);
+    assert_eq!(detail["nameServers"][0], NAME_SERVER);
+    assert_eq!(detail["authoritative"][0]["chain"][0], TARGET);
+    assert!(detail["dnsTime"]["budgetMs"].is_u64(), "{ready:#}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_only_some_resolvers_see_has_an_end_unless_the_source_confirms_it() {
+    let world = world(Options {
+        split_dns: true,
+        ..Options::quick()
+    })
+    .await;
+    // The zone's servers do not answer, so that only the resolvers are heard.
+    world.source.set_fault(HOST, Fault::Unanswered);
+    world.zone.set_cname(HOST, TARGET).unwrap();
+    let id = world.customer.add(HOST).await;
+    let reported = world.wait_for_code(&id, "DNS_PROPAGATING").await;
+    assert!(reported["errorDetails"]["until"].is_string(), "{reported}");
+    let sentence = reported["lastErrorMessage"].as_str().unwrap();
+    assert!(sentence.contains("at the latest"), "{sentence}");
+    world.source.clear_fault(HOST);
+    world.source.set_cname(HOST, TARGET).unwrap();
+    world.wait_for_status(&id, "Active").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_source_says_is_reported_in_place_of_what_resolvers_remember() {
+    let world = world(Options::quick()).await;
+    let elsewhere = "shops.elsewhere.test";
+    world.source.set_cname(HOST, elsewhere).unwrap();
+    let id = world.customer.add(HOST).await;
+    let reported = world.wait_for_code(&id, "DNS_WRONG_TARGET").await;
+    let sentence = reported["lastErrorMessage"].as_str().unwrap();
+    assert!(sentence.contains(elsewhere), "{sentence}");
+    world.source.clear(HOST);
+    world.source.set_a(HOST, &[STRANGER]);
+    world.wait_for_code(&id, "HTTP_WRONG_RESPONDER").await;
+}
