@@ -28,7 +28,7 @@ pub struct CustomerView {
     /// The domain.
     #[serde(flatten)]
     pub domain: CustomDomain,
-    /// The exact DNS record to create.
+    /// The exact DNS record to create; with `ownershipVerification`, that record too.
     #[schema(
         example = "create the record \"shop CNAME edge.platform.example.\" in the zone example.com"
     )]

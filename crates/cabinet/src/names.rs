@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use dps_cabinet_api::{CustomDomain, ProblemCode, limits};
+use dps_cabinet_api::{CustomDomain, OwnershipVerification, ProblemCode, limits};
 use dps_domain::address::edge_address_fault;
 use dps_domain::failure::WantedRecords;
 use dps_domain::name_rules::ID_PLACEHOLDER;
@@ -102,8 +102,20 @@ impl NamePolicy {
         }
     }
 
-    /// The exact record that the customer creates.
+    /// The exact record that the customer creates, and the record that proves ownership if one is
+    /// wanted.
     pub(crate) fn instruction(&self, domain: &CustomDomain) -> String {
+        let record = self.record(domain);
+        match &domain.ownership_verification {
+            Some(proof) => format!(
+                "{record}; to prove that the name is yours, {}",
+                proof_instruction(domain, proof)
+            ),
+            None => record,
+        }
+    }
+
+    fn record(&self, domain: &CustomDomain) -> String {
         match (domain.canonical_host(), domain.cname_target()) {
             (Ok(hostname), Ok(cname_target)) => WantedRecords {
                 hostname: &hostname,
@@ -114,6 +126,20 @@ impl NamePolicy {
             .instruction(),
             _ => format!("point {} to {}", domain.canonical_host, domain.cname_target),
         }
+    }
+}
+
+/// The instruction to create the record that proves ownership.
+fn proof_instruction(domain: &CustomDomain, proof: &OwnershipVerification) -> String {
+    let hostname = domain.canonical_host();
+    let zone = hostname.as_ref().map_or("", Hostname::registered_domain);
+    let within = proof.name.strip_suffix(zone);
+    let (kind, value) = (&proof.kind, &proof.value);
+    match within.and_then(|name| name.strip_suffix('.')) {
+        Some(name) if !zone.is_empty() => {
+            format!("create the record \"{name} {kind} {value}\" in the zone {zone}")
+        }
+        _ => format!("create the record \"{}. {kind} {value}\"", proof.name),
     }
 }
 
@@ -133,6 +159,7 @@ fn fill_in(template: &str, id: DomainId) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dps_domain::{Status, Timestamp};
 
     fn policy(settings: &Settings) -> NamePolicy {
         NamePolicy::new(settings).unwrap()
@@ -177,6 +204,46 @@ mod tests {
             "000000000000000000000000000000ab.edge.platform.example"
         );
         assert!(policy.target(Some("shop.example.com"), id, &host).is_err());
+    }
+
+    #[test]
+    fn the_instruction_names_the_record_that_proves_ownership_while_one_is_wanted() {
+        let rules = policy(&Settings::default());
+        let now = Timestamp::from_unix_seconds(0);
+        let mut domain = CustomDomain {
+            id: DomainId::from_uuid(uuid::Uuid::nil()),
+            tenant_id: "t".to_owned(),
+            hostname: "shop.example.co.uk".to_owned(),
+            canonical_host: "shop.example.co.uk".to_owned(),
+            cname_target: "x.edge.platform.example".to_owned(),
+            status: Status::PendingDns.to_string(),
+            last_error_code: None,
+            last_error_message: None,
+            error_details: None,
+            next_attempt_at: None,
+            certificate_not_after: None,
+            ownership_verification: None,
+            version: 1,
+            created_at: now,
+            updated_at: now,
+        };
+        let record = rules.instruction(&domain);
+        let mut with_proof = |name: &str| {
+            let proof = OwnershipVerification::txt(name, "dps-verify=abc");
+            domain.ownership_verification = Some(proof);
+            let text = rules.instruction(&domain);
+            let rest = text.strip_prefix(&record).unwrap();
+            let proof = rest.strip_prefix("; to prove that the name is yours, ");
+            proof.unwrap().to_owned()
+        };
+        assert_eq!(
+            with_proof("_dps-challenge.shop.example.co.uk"),
+            "create the record \"_dps-challenge.shop TXT dps-verify=abc\" in the zone example.co.uk"
+        );
+        assert_eq!(
+            with_proof("_dps-challenge.elsewhere.example"),
+            "create the record \"_dps-challenge.elsewhere.example. TXT dps-verify=abc\""
+        );
     }
 
     #[test]
