@@ -15,7 +15,8 @@ pub struct CustomDomain {
     /// Identifier, a UUID given by the Cabinet.
     #[schema(value_type = String, format = Uuid)]
     pub id: DomainId,
-    /// The platform's customer who holds the name.
+    /// The platform's customer who claims the name. A customer keeps it, and no other gets it
+    /// later: proofs of ownership are bound to it.
     #[schema(min_length = 1, max_length = 200)]
     pub tenant_id: String,
     /// The hostname as the customer typed it.
@@ -24,7 +25,8 @@ pub struct CustomDomain {
     /// The name that is checked, probed and certified: lower case, A-labels, no dot at the end.
     #[schema(min_length = 1, max_length = 253, example = "shop.example.com")]
     pub canonical_host: String,
-    /// Where the customer's DNS must point.
+    /// Where the customer's DNS must point. A target that is unguessable and belongs to this domain
+    /// alone proves by itself that the name is the tenant's.
     #[schema(min_length = 1, max_length = 253, example = "edge.platform.example")]
     pub cname_target: String,
     /// One of `PendingDns`, `PendingHttpProbe`, `Issuing`, `Active`, `Failed`, `PendingRemoval`,

@@ -12,10 +12,11 @@ pub struct CreateRequest {
     /// The hostname in any spelling that means a DNS name: any case, Unicode or A-labels.
     #[schema(min_length = 1, max_length = 1024, example = "shop.example.com")]
     pub hostname: String,
-    /// The platform's customer who will hold the name.
+    /// The platform's customer who claims the name.
     #[schema(min_length = 1, max_length = 200, example = "tenant-1")]
     pub tenant_id: String,
-    /// Where the customer's DNS must point, if not to the configured target.
+    /// Where the customer's DNS must point, if not to the configured target. It lies under
+    /// `Cabinet:AllowedTargets`, and not where each domain gets a target of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(min_length = 1, max_length = 253)]
     pub cname_target: Option<String>,

@@ -157,7 +157,9 @@ pub fn openapi_document() -> OpenApi {
     "1".clone_into(&mut document.info.version);
     document.info.description = Some(
         "Source of truth for custom domains. The service calls only /internal/v1; a platform with its own Cabinet \
-         implements that part. /api/v1 is the customer API of the reference Cabinet. Every refusal is a problem document \
+         implements that part. For the proof of ownership, it gives each domain an unguessable target of its own and \
+         each tenant a stable tenantId, gives a tenant that returns its \
+         former target, and shows ownershipVerification and lastErrorMessage to the customer. /api/v1 is the customer API of the reference Cabinet. Every refusal is a problem document \
          (RFC 9457) with a stable code. Clients ignore fields that they do not know."
             .to_owned(),
     );

@@ -27,6 +27,7 @@ mod rules;
 mod server;
 mod settings;
 mod store;
+mod target;
 
 pub use error::CabinetError;
 pub use http::openapi_document;

@@ -5,17 +5,19 @@ use std::net::IpAddr;
 use dps_cabinet_api::{CustomDomain, OwnershipVerification, ProblemCode, limits};
 use dps_domain::address::edge_address_fault;
 use dps_domain::failure::WantedRecords;
-use dps_domain::name_rules::ID_PLACEHOLDER;
-use dps_domain::{DomainId, Hostname, NameRules, NameSuffix};
+use dps_domain::{Hostname, NameRules, NameSuffix};
 
 use crate::refusal::Refusal;
 use crate::settings::{Settings, SettingsError};
+use crate::target::{TargetSeed, TargetTemplate};
 
 /// The platform's rules for names.
 #[derive(Debug)]
 pub(crate) struct NamePolicy {
     rules: NameRules,
-    cname_target: Option<String>,
+    template: Option<TargetTemplate>,
+    /// Suffixes of targets that a request may name.
+    requestable: Vec<NameSuffix>,
     edge_addresses: Vec<IpAddr>,
 }
 
@@ -29,16 +31,20 @@ impl NamePolicy {
             names.iter().map(parse).collect()
         };
         let blocked = suffixes(&settings.blocked_names)?;
-        let mut targets = suffixes(&settings.allowed_targets)?;
-        if let Some(template) = &settings.cname_target {
-            let sample = DomainId::from_uuid(uuid::Uuid::nil());
-            Hostname::parse(&fill_in(template, sample)).map_err(|source| {
-                SettingsError::CnameTarget {
-                    value: template.clone(),
-                    source,
-                }
-            })?;
-            targets.extend(NameSuffix::of_template(template).ok());
+        let mut requestable = suffixes(&settings.allowed_targets)?;
+        let read = |template: &String| {
+            TargetTemplate::new(template).map_err(|source| SettingsError::CnameTarget {
+                value: template.clone(),
+                source,
+            })
+        };
+        let template = settings.cname_target.as_ref().map(read).transpose()?;
+        let mut targets = requestable.clone();
+        if let Some(template) = &template {
+            targets.extend(template.suffix().cloned());
+            if template.suffix_of_unique().is_none() {
+                requestable.extend(template.suffix().cloned());
+            }
         }
         for address in &settings.edge_addresses {
             if let Some(fault) = edge_address_fault(*address) {
@@ -50,7 +56,8 @@ impl NamePolicy {
         }
         Ok(Self {
             rules: NameRules::new(blocked, targets, &[], settings.allow_platform_names),
-            cname_target: settings.cname_target.clone(),
+            template,
+            requestable,
             edge_addresses: settings.edge_addresses.clone(),
         })
     }
@@ -70,36 +77,55 @@ impl NamePolicy {
         }
     }
 
+    /// The template of targets.
+    pub(crate) fn template(&self) -> Option<&TargetTemplate> {
+        self.template.as_ref()
+    }
+
     /// Where the customer's DNS must point: what was requested, or the configured target.
     pub(crate) fn target(
         &self,
         requested: Option<&str>,
-        id: DomainId,
+        seed: TargetSeed<'_>,
         host: &Hostname,
     ) -> Result<Hostname, Refusal> {
-        let wrong = |detail: String| Refusal::at(ProblemCode::FieldInvalid, "cnameTarget", detail);
-        let text = match (requested, &self.cname_target) {
-            (Some(requested), _) => requested.to_owned(),
-            (None, Some(template)) => fill_in(template, id),
+        let target = match (requested, &self.template) {
+            (Some(requested), _) => self.requested_target(requested)?,
+            (None, Some(template)) => parse_target(&template.target(seed))?,
             (None, None) => {
-                return Err(wrong(
-                    "give a target, since this platform has no default target".to_owned(),
+                return Err(wrong_target(
+                    "give a target, since this platform has no default target",
                 ));
             }
         };
-        let target = Hostname::parse(&text).map_err(|error| wrong(error.to_string()))?;
-        // Without any rule, an empty list would let a request choose where this platform connects
-        // to.
-        if self.rules.targets.is_empty() || !self.rules.allows_target(&target) {
-            return Err(wrong(format!(
-                "{target} is not a target of this platform; omit the field, or have the target added to \
-                 Cabinet:AllowedTargets"
-            )));
-        }
         match self.rules.blocking(host, &target) {
             Some(rule) => Err(blocked(host, &rule)),
             None => Ok(target),
         }
+    }
+
+    fn requested_target(&self, requested: &str) -> Result<Hostname, Refusal> {
+        let target = parse_target(requested)?;
+        // Anyone who sees another domain's target in DNS, or guesses it, could share it and so pass
+        // for that domain.
+        let unique = self
+            .template()
+            .and_then(TargetTemplate::suffix_of_unique)
+            .filter(|suffix| suffix.covers(&target) && suffix.as_str() != target.as_str());
+        if let Some(suffix) = unique {
+            return Err(wrong_target(format!(
+                "{target} cannot be requested: below {}, each domain gets a target of its own \
+                 (Cabinet:CnameTarget); omit the field",
+                suffix.as_str()
+            )));
+        }
+        if self.requestable.iter().any(|suffix| suffix.covers(&target)) {
+            return Ok(target);
+        }
+        Err(wrong_target(format!(
+            "{target} is not a target of this platform; omit the field, or have the target added to \
+             Cabinet:AllowedTargets"
+        )))
     }
 
     /// The exact record that the customer creates, and the record that proves ownership if one is
@@ -143,6 +169,14 @@ fn proof_instruction(domain: &CustomDomain, proof: &OwnershipVerification) -> St
     }
 }
 
+fn parse_target(text: &str) -> Result<Hostname, Refusal> {
+    Hostname::parse(text).map_err(|error| wrong_target(error.to_string()))
+}
+
+fn wrong_target(detail: impl Into<String>) -> Refusal {
+    Refusal::at(ProblemCode::FieldInvalid, "cnameTarget", detail)
+}
+
 fn blocked(name: &Hostname, rule: &NameSuffix) -> Refusal {
     let detail = format!(
         "{name} cannot be used on this platform (blocked: {} and all names below it); choose another \
@@ -152,14 +186,15 @@ fn blocked(name: &Hostname, rule: &NameSuffix) -> Refusal {
     Refusal::at(ProblemCode::NameBlocked, "hostname", detail)
 }
 
-fn fill_in(template: &str, id: DomainId) -> String {
-    template.replace(ID_PLACEHOLDER, &id.as_uuid().simple().to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dps_domain::{Status, Timestamp};
+    use dps_domain::{DomainId, Status, Timestamp};
+
+    const SEED: TargetSeed<'static> = TargetSeed {
+        id: DomainId::from_uuid(uuid::Uuid::nil()),
+        label: "abcdefghijklmnopqrstuvwxyz",
+    };
 
     fn policy(settings: &Settings) -> NamePolicy {
         NamePolicy::new(settings).unwrap()
@@ -193,17 +228,63 @@ mod tests {
     #[test]
     fn the_target_can_be_unique_per_domain() {
         let policy = policy(&Settings {
-            cname_target: Some("{id}.edge.platform.example".to_owned()),
+            cname_target: Some("{random}.edge.platform.example".to_owned()),
             ..Settings::default()
         });
-        let id = DomainId::from_uuid(uuid::Uuid::from_u128(0xab));
         let host = Hostname::parse("shop.example.com").unwrap();
-        let target = policy.target(None, id, &host).unwrap();
+        let target = policy.target(None, SEED, &host).unwrap();
         assert_eq!(
             target.as_str(),
-            "000000000000000000000000000000ab.edge.platform.example"
+            "abcdefghijklmnopqrstuvwxyz.edge.platform.example"
         );
-        assert!(policy.target(Some("shop.example.com"), id, &host).is_err());
+        assert!(
+            policy
+                .target(Some("shop.example.com"), SEED, &host)
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn a_request_cannot_name_a_target_where_each_domain_gets_its_own() {
+        let host = Hostname::parse("shop.example.com").unwrap();
+        for template in [
+            "{random}.edge.platform.example",
+            "{id}.edge.platform.example",
+        ] {
+            let rules = policy(&Settings {
+                cname_target: Some(template.to_owned()),
+                // Both cover the targets of the template.
+                allowed_targets: ["platform.example", "edge.platform.example"]
+                    .map(str::to_owned)
+                    .into(),
+                ..Settings::default()
+            });
+            for shared in ["lb.platform.example", "edge.platform.example"] {
+                assert!(rules.target(Some(shared), SEED, &host).is_ok(), "{shared}");
+            }
+            let somebodys = rules.target(None, SEED, &host).unwrap();
+            for requested in [
+                somebodys.as_str(),
+                "x.Edge.platform.example.",
+                "a.b.edge.platform.example",
+            ] {
+                let refusal = rules.target(Some(requested), SEED, &host).unwrap_err();
+                let problem = refusal.problem;
+                assert_eq!(problem.code(), Some(ProblemCode::FieldInvalid));
+                assert_eq!(problem.field.as_deref(), Some("cnameTarget"));
+                assert!(problem.detail.contains("omit the field"), "{requested}");
+            }
+        }
+        // A target that all domains share proves nothing, so a request may name it.
+        let shared = policy(&Settings {
+            cname_target: Some("edge.platform.example".to_owned()),
+            ..Settings::default()
+        });
+        assert!(
+            shared
+                .target(Some("edge.platform.example"), SEED, &host)
+                .is_ok()
+        );
     }
 
     #[test]
@@ -211,7 +292,7 @@ mod tests {
         let rules = policy(&Settings::default());
         let now = Timestamp::from_unix_seconds(0);
         let mut domain = CustomDomain {
-            id: DomainId::from_uuid(uuid::Uuid::nil()),
+            id: SEED.id,
             tenant_id: "t".to_owned(),
             hostname: "shop.example.co.uk".to_owned(),
             canonical_host: "shop.example.co.uk".to_owned(),
@@ -266,13 +347,14 @@ mod tests {
                 "{own}"
             );
         }
-        let (id, host) = (
-            DomainId::from_uuid(uuid::Uuid::nil()),
-            rules.hostname("shop.example.com").unwrap(),
+        let host = rules.hostname("shop.example.com").unwrap();
+        assert!(
+            rules
+                .target(Some("eu.lb.other.example"), SEED, &host)
+                .is_ok()
         );
-        assert!(rules.target(Some("eu.lb.other.example"), id, &host).is_ok());
         for elsewhere in ["anything.evil.example", "www.platform.example"] {
-            let refusal = rules.target(Some(elsewhere), id, &host).unwrap_err();
+            let refusal = rules.target(Some(elsewhere), SEED, &host).unwrap_err();
             assert_eq!(
                 refusal.problem.field.as_deref(),
                 Some("cnameTarget"),
@@ -281,7 +363,7 @@ mod tests {
         }
         let none = policy(&Settings::default());
         assert!(
-            none.target(Some("anything.evil.example"), id, &host)
+            none.target(Some("anything.evil.example"), SEED, &host)
                 .is_err()
         );
         let lax = policy(&Settings {

@@ -42,6 +42,13 @@ impl Ports {
         (self.random)(&mut random);
         DomainId::new(self.now(), random)
     }
+
+    /// 128 random bits.
+    pub(crate) fn random_bits(&self) -> u128 {
+        let mut random = [0; 16];
+        (self.random)(&mut random);
+        u128::from_be_bytes(random)
+    }
 }
 
 impl fmt::Debug for Ports {

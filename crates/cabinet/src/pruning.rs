@@ -96,7 +96,7 @@ enum PruneError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::Record;
+    use crate::rules::{NewClaim, Record};
     use crate::settings::Settings;
     use crate::store::{Change, Inserted, Update};
     use dps_cabinet_api::{CustomDomain, StatusReport};
@@ -125,9 +125,14 @@ mod tests {
     }
 
     async fn add_removed(store: &Store, number: u8) {
-        let added = store
-            .insert(domain(number), 0, Quota::creations(0, START))
-            .await;
+        let claim = NewClaim {
+            domain: domain(number),
+            template: None,
+            is_exclusive: true,
+            max_per_tenant: 0,
+            creations: Quota::creations(0, START),
+        };
+        let added = store.insert(claim).await;
         let Ok(Inserted::New(record)) = added else {
             panic!("{added:?}")
         };

@@ -6,6 +6,7 @@ use dps_cabinet_api::{CustomDomain, Problem, ProblemCode, StatusReport};
 use dps_domain::{Status, Timestamp};
 
 use crate::refusal::Refusal;
+use crate::target::TargetTemplate;
 
 /// A domain with what only the Cabinet knows of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +18,21 @@ pub(crate) struct Record {
     pub(crate) change_position: i64,
     /// When a customer last requested a retry.
     pub(crate) retried_at: Option<Timestamp>,
+}
+
+/// A tenant's claim to a hostname, with the rules that it must keep.
+#[derive(Debug)]
+pub(crate) struct NewClaim<'a> {
+    /// The domain to store.
+    pub(crate) domain: CustomDomain,
+    /// Gives a tenant that returns its former target; `None` if the request named a target.
+    pub(crate) template: Option<&'a TargetTemplate>,
+    /// Whether another tenant's claim to the hostname stands in the way.
+    pub(crate) is_exclusive: bool,
+    /// How many domains the tenant may hold; 0 for any number.
+    pub(crate) max_per_tenant: u32,
+    /// How many domains it may create.
+    pub(crate) creations: Quota,
 }
 
 /// How often a tenant may do something within [`Quota::PERIOD`], at the time of a call.

@@ -32,14 +32,15 @@ pub struct Settings {
     /// Whether a database server on another machine may be reached without proof that it is the
     /// right one.
     pub allow_unverified_tls: bool,
-    /// Where customers' DNS must point, unless the request names a target. `{id}` makes it unique
-    /// per domain.
+    /// Where customers' DNS must point, unless the request names a target. `{random}` or `{id}`
+    /// makes it unique per domain; `{random}` cannot be guessed.
     pub cname_target: Option<String>,
     /// Addresses of the edges: what customers enter for names that cannot have a CNAME.
     pub edge_addresses: Vec<IpAddr>,
     /// Names that customers may not have, each with all names below it.
     pub blocked_names: Vec<String>,
-    /// Names under which a target that a request names must lie, besides those of `CnameTarget`.
+    /// Names under which a target that a request names must lie, besides a `CnameTarget` that all
+    /// domains share. Below the suffix of one with a placeholder, no request may name a target.
     pub allowed_targets: Vec<String>,
     /// Whether customers may have names in the registered domains of the targets, which are the
     /// platform's own.
@@ -378,6 +379,7 @@ mod tests {
         };
         for public in [
             found(Some("{id}.com"), &[]),
+            found(Some("{random}.com"), &[]),
             found(None, &["own.example", "*.co.uk"]),
         ] {
             let error = public.unwrap_err();
@@ -387,7 +389,10 @@ mod tests {
             );
         }
         assert_eq!(
-            found(Some("{id}.edge.platform.com"), &["platform.co.uk", "test"]),
+            found(
+                Some("{random}.edge.platform.com"),
+                &["platform.co.uk", "test"]
+            ),
             Ok(())
         );
     }

@@ -4,17 +4,18 @@
 mod connect;
 mod error;
 mod list;
+#[cfg(test)]
+mod migration_tests;
 mod row;
 #[cfg(test)]
 mod statement_tests;
 mod transaction;
 
-use dps_cabinet_api::CustomDomain;
 use dps_database::{Sql, args, statements};
 use dps_domain::{DomainId, Timestamp};
 
 use crate::refusal::Refusal;
-use crate::rules::{Decision, Quota, Record};
+use crate::rules::{Decision, NewClaim, Quota, Record};
 use row::{columns, record};
 
 pub(crate) use error::StoreError;
@@ -75,8 +76,10 @@ pub(crate) enum Prunable {
 pub(crate) enum Inserted {
     /// The domain was inserted.
     New(Record),
-    /// The name belongs to this domain already, which may be the same tenant's.
-    Held(Record),
+    /// The tenant claims the name already, with this domain.
+    Claimed(Record),
+    /// Another tenant claims the name, given in canonical form.
+    ClaimedByAnother(String),
     /// The tenant has reached its greatest number of domains.
     TenantFull,
     /// The tenant has reached its quota of creations.
@@ -103,26 +106,32 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Adds a domain unless its name is held, its tenant holds `max_per_tenant` already (0 for any
-    /// number), or the tenant's creations reached the quota.
-    pub(crate) async fn insert(
-        &self,
-        domain: CustomDomain,
-        max_per_tenant: u32,
-        creations: Quota,
-    ) -> Result<Inserted, StoreError> {
+    /// Adds a domain unless its tenant claims the name already, another tenant's claim stands in
+    /// the way, or the tenant reached a limit.
+    pub(crate) async fn insert(&self, claim: NewClaim<'_>) -> Result<Inserted, StoreError> {
+        let NewClaim { mut domain, .. } = claim;
+        let (host, tenant_id) = (&domain.canonical_host, &domain.tenant_id);
         let mut session = self.database.write("add a domain").await?;
         let position = transaction::next_position(&mut session).await?;
-        if let Some(held) = transaction::holder(&mut session, &domain.canonical_host).await? {
-            return Ok(Inserted::Held(held));
+        if let Some(own) = transaction::claim_of(&mut session, host, tenant_id).await? {
+            return Ok(Inserted::Claimed(own));
         }
-        let tenant_id = &domain.tenant_id;
-        if transaction::is_full(&mut session, tenant_id, max_per_tenant).await? {
+        if claim.is_exclusive && transaction::is_claimed(&mut session, host).await? {
+            return Ok(Inserted::ClaimedByAnother(domain.canonical_host));
+        }
+        if transaction::is_full(&mut session, tenant_id, claim.max_per_tenant).await? {
             return Ok(Inserted::TenantFull);
         }
+        let creations = claim.creations;
         let refusal = transaction::creation_refusal(&mut session, tenant_id, creations).await?;
         if let Some(refusal) = refusal {
             return Ok(Inserted::Refused(refusal));
+        }
+        if let Some(template) = claim.template {
+            let removed = transaction::removed_claims(&mut session, host, tenant_id).await?;
+            if let Some(target) = template.target_again(&removed) {
+                domain.cname_target = target;
+            }
         }
         let new = Record {
             domain,

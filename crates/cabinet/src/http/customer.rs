@@ -19,20 +19,21 @@ use super::refusals::{CreateRefusals, GetRefusals, ListRefusals, RetryRefusals};
 use super::reply::{self, customer_view, no_such_domain};
 use super::{App, Shared};
 use crate::refusal::Refusal;
-use crate::rules::{self, Quota, Record};
+use crate::rules::{self, NewClaim, Quota, Record};
 use crate::store::{Change, Decide, Filter, Inserted, Update};
+use crate::target::{TargetSeed, label};
 
 /// Creates a custom domain.
 ///
-/// If the tenant already holds the hostname, the response is 200 with the unchanged domain. A
-/// removed hostname can be created again.
+/// If the tenant already claims the hostname, the response is 200 with the unchanged domain. A
+/// removed hostname can be created again; it gets the target that it had for this tenant.
 #[utoipa::path(post, path = "/api/v1/custom-domains", tag = "customer", security(("apiToken" = [])),
     operation_id = "createCustomerDomain",
     request_body(content = CreateRequest, description = "The domain to create.", example = json!(examples::create())),
     responses(
         (status = 201, body = CustomerView, description = "Created; `instruction` is the customer's next action.",
             headers(("ETag" = String, description = "The version in quotes.")), example = json!(examples::view())),
-        (status = 200, body = CustomerView, description = "The tenant already holds the hostname.",
+        (status = 200, body = CustomerView, description = "The tenant already claims the hostname.",
             headers(("ETag" = String, description = "The version in quotes.")), example = json!(examples::view())),
         CreateRefusals,
     ))]
@@ -41,16 +42,35 @@ pub(super) async fn create(
     JsonBody(request): JsonBody<CreateRequest>,
 ) -> Result<Response, Refusal> {
     let domain = new_domain(&app, &request)?;
-    let max_domains = app.config.max_domains_per_tenant;
     let max_creations = app.config.max_creations_per_tenant_per_day;
-    let creations = Quota::creations(max_creations, domain.created_at);
-    match app.store.insert(domain, max_domains, creations).await? {
+    let claim = NewClaim {
+        creations: Quota::creations(max_creations, domain.created_at),
+        domain,
+        template: app
+            .config
+            .names
+            .template()
+            .filter(|_| request.cname_target.is_none()),
+        is_exclusive: true,
+        max_per_tenant: app.config.max_domains_per_tenant,
+    };
+    match app.store.insert(claim).await? {
         Inserted::New(record) => {
             wake(&app);
             tracing::info!(domain.id = %record.domain.id, domain.hostname = record.domain.canonical_host, "domain.created");
             Ok(reply::view(&app, StatusCode::CREATED, record.domain))
         }
-        Inserted::Held(held) => already_held(&app, held.domain, &request.tenant_id),
+        Inserted::Claimed(claimed) => already_claimed(&app, claimed.domain),
+        Inserted::ClaimedByAnother(host) => {
+            let detail = format!(
+                "{host} is already in use by another account; remove it from that account first, or contact support"
+            );
+            Err(Refusal::at(
+                ProblemCode::NameAlreadyClaimed,
+                "hostname",
+                detail,
+            ))
+        }
         Inserted::TenantFull => {
             let detail =
                 "this tenant has reached the platform's limit of domains; remove one first";
@@ -70,10 +90,14 @@ fn new_domain(app: &App, request: &CreateRequest) -> Result<CustomDomain, Refusa
         ));
     }
     let (id, now) = (app.config.ports.new_id(), app.config.ports.now());
+    let seed = TargetSeed {
+        id,
+        label: &label(app.config.ports.random_bits()),
+    };
     let target = app
         .config
         .names
-        .target(request.cname_target.as_deref(), id, &host)?;
+        .target(request.cname_target.as_deref(), seed, &host)?;
     Ok(CustomDomain {
         id,
         tenant_id: request.tenant_id.clone(),
@@ -93,26 +117,15 @@ fn new_domain(app: &App, request: &CreateRequest) -> Result<CustomDomain, Refusa
     })
 }
 
-fn already_held(app: &App, held: CustomDomain, tenant_id: &str) -> Result<Response, Refusal> {
-    if held.tenant_id != tenant_id {
-        let detail = format!(
-            "{} is already in use by another account; remove it from that account first, or contact support",
-            held.canonical_host
-        );
-        return Err(Refusal::at(
-            ProblemCode::NameAlreadyClaimed,
-            "hostname",
-            detail,
-        ));
-    }
-    if held.status() == Some(Status::PendingRemoval) {
+fn already_claimed(app: &App, claimed: CustomDomain) -> Result<Response, Refusal> {
+    if claimed.status() == Some(Status::PendingRemoval) {
         let detail = format!(
             "{} is still being removed; try again when it is removed",
-            held.canonical_host
+            claimed.canonical_host
         );
         return Err(Refusal::at(ProblemCode::RemovalPending, "hostname", detail));
     }
-    Ok(reply::view(app, StatusCode::OK, held))
+    Ok(reply::view(app, StatusCode::OK, claimed))
 }
 
 /// Lists domains with the customer's next action, in order of creation.

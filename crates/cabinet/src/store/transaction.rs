@@ -4,17 +4,29 @@ use dps_database::{CorruptRow, Sql, args, statements};
 use dps_domain::{DomainId, Timestamp};
 
 use super::row::{changed_values, columns, record, values};
-use super::{Session, StoreError};
+use super::{Row, Session, StoreError};
 use crate::refusal::Refusal;
 use crate::rules::{Quota, Record};
+use crate::target::RemovedDomain;
+
+/// Most removed domains that are read to find the former target of a returning tenant.
+const MAX_REMOVED_CLAIMS: u32 = 100;
 
 statements! {
     NEXT_POSITION = Sql::both("UPDATE cabinet_feed SET position = position + 1 WHERE id = 1 RETURNING position");
-    HOLDER = Sql::both(concat!(
+    CLAIM = Sql::both(concat!(
         "SELECT ",
         columns!(),
-        " FROM cabinet_domains WHERE canonical_host = $1 AND status <> 'Removed'"
+        " FROM cabinet_domains WHERE canonical_host = $1 AND tenant_id = $2 AND status <> 'Removed'"
     ));
+    ANY_CLAIM = Sql::both(
+        "SELECT 1 FROM cabinet_domains WHERE canonical_host = $1 AND status <> 'Removed' LIMIT 1",
+    );
+    REMOVED_CLAIMS = Sql::both(
+        "SELECT id, cname_target FROM cabinet_domains \
+         WHERE canonical_host = $1 AND tenant_id = $2 AND status = 'Removed' \
+         ORDER BY position DESC LIMIT $3",
+    );
     HELD = Sql::both(
         "SELECT COUNT(*) AS held FROM (SELECT 1 FROM cabinet_domains \
          WHERE tenant_id = $1 AND status <> 'Removed' LIMIT $2) AS held_domains",
@@ -71,13 +83,38 @@ pub(super) fn missing_feed() -> CorruptRow {
     }
 }
 
-/// Returns the domain that holds a name.
-pub(super) async fn holder(
+/// Returns the domain with which a tenant claims a name.
+pub(super) async fn claim_of(
     session: &mut Session,
     host: &str,
+    tenant_id: &str,
 ) -> Result<Option<Record>, StoreError> {
-    let row = session.fetch(HOLDER, args![host]).await?;
+    let row = session.fetch(CLAIM, args![host, tenant_id]).await?;
     row.as_ref().map(record).transpose()
+}
+
+/// Whether any tenant claims a name.
+pub(super) async fn is_claimed(session: &mut Session, host: &str) -> Result<bool, StoreError> {
+    let row = session.fetch(ANY_CLAIM, args![host]).await?;
+    Ok(row.is_some())
+}
+
+/// Returns the removed domains of a tenant with a name, the newest first.
+pub(super) async fn removed_claims(
+    session: &mut Session,
+    host: &str,
+    tenant_id: &str,
+) -> Result<Vec<RemovedDomain>, StoreError> {
+    let args = args![host, tenant_id, MAX_REMOVED_CLAIMS];
+    let rows = session.fetch_all(REMOVED_CLAIMS, args).await?;
+    let read = |row: &Row| {
+        let fields = row.fields("cabinet_domains", "id");
+        Ok(RemovedDomain {
+            id: fields.parse("id")?,
+            cname_target: fields.get("cname_target")?,
+        })
+    };
+    rows.iter().map(read).collect()
 }
 
 /// Returns the domain as it is, locked until the transaction ends.
