@@ -71,7 +71,7 @@ problem_codes! {
         NameInvalid => "NAME_INVALID", 422, "The hostname cannot be used";
         /// The platform's policy refuses the name.
         NameBlocked => "NAME_BLOCKED", 422, "The hostname is not allowed on this platform";
-        /// Another tenant holds the name.
+        /// Another tenant claims the name, and the Cabinet takes one claim only.
         NameAlreadyClaimed => "NAME_ALREADY_CLAIMED", 409, "The hostname is already in use";
         /// The tenant asks for a name whose removal is under way.
         RemovalPending => "REMOVAL_PENDING", 409, "The hostname is being removed";

@@ -48,6 +48,7 @@ pub(crate) struct AppConfig {
     api_token: TokenGuard,
     retry_min_interval: Duration,
     max_domains_per_tenant: u32,
+    allow_contested_claims: bool,
     max_creations_per_tenant_per_day: u32,
     max_retries_per_tenant_per_day: u32,
     draining: CancellationToken,
@@ -72,6 +73,7 @@ impl AppConfig {
             api_token: TokenGuard::new("Cabinet:ApiToken", &settings.resolved_api_token()?),
             retry_min_interval: settings.retry_min_interval.get(),
             max_domains_per_tenant: settings.max_domains_per_tenant,
+            allow_contested_claims: settings.allow_contested_claims,
             max_creations_per_tenant_per_day: settings.max_creations_per_tenant_per_day,
             max_retries_per_tenant_per_day: settings.max_retries_per_tenant_per_day,
             draining,
@@ -158,7 +160,7 @@ pub fn openapi_document() -> OpenApi {
     document.info.description = Some(
         "Source of truth for custom domains. The service calls only /internal/v1; a platform with its own Cabinet \
          implements that part. For the proof of ownership, it gives each domain an unguessable target of its own and \
-         each tenant a stable tenantId, gives a tenant that returns its \
+         each tenant a stable tenantId, takes claims of several tenants to one hostname, gives a tenant that returns its \
          former target, and shows ownershipVerification and lastErrorMessage to the customer. /api/v1 is the customer API of the reference Cabinet. Every refusal is a problem document \
          (RFC 9457) with a stable code. Clients ignore fields that they do not know."
             .to_owned(),

@@ -1,9 +1,9 @@
 //! The reference Cabinet: source of truth for custom domains.
 //!
-//! A customer requests a hostname. The Cabinet checks the name, gives it to one holder and returns
-//! the record to create. The service finds the domain in the lists or the change feed, works on it
-//! and reports. A platform may replace all of this by its own implementation of the same contract
-//! (`docs/openapi/cabinet-v1.json`).
+//! A customer requests a hostname. The Cabinet checks the name, stores the tenant's claim to it and
+//! returns the record to create. The service finds the domain in the lists or the change feed,
+//! works on it and reports. A platform may replace all of this by its own implementation of the
+//! same contract (`docs/openapi/cabinet-v1.json`).
 //!
 //! [`bind`] opens the database, applies migrations and listens; [`Bound::run`] serves until it is
 //! stopped. A request passes the check of its bearer token and is read within bounds. `rules`, pure

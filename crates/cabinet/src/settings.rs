@@ -24,6 +24,10 @@ const LONGEST_RETENTION: HumanDuration = HumanDuration::from_secs(3650 * DAY);
 /// How a Cabinet runs. Every field has a default, but both tokens must be given.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default, deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of its own"
+)]
 pub struct Settings {
     /// Address and port to listen on. Port 0 takes a free one.
     pub listen: SocketAddr,
@@ -57,6 +61,9 @@ pub struct Settings {
     pub api_token_file: Option<PathBuf>,
     /// Shortest time between two retries of one domain.
     pub retry_min_interval: HumanDuration,
+    /// Whether several tenants may claim one hostname. The service then decides by proof who gets
+    /// it.
+    pub allow_contested_claims: bool,
     /// How many domains a tenant may hold, removed ones not counted; 0 for any number.
     pub max_domains_per_tenant: u32,
     /// How many domains a tenant may create in 24 hours, with those removed since; 0 for any
@@ -85,6 +92,7 @@ impl Default for Settings {
             api_token: None,
             api_token_file: None,
             retry_min_interval: HumanDuration::from_secs(30),
+            allow_contested_claims: true,
             max_domains_per_tenant: 1_000,
             // A CA accepts some thousand orders a day for the whole platform.
             max_creations_per_tenant_per_day: 200,
@@ -271,7 +279,7 @@ mod tests {
         let settings: Settings = serde_json::from_str(
             r#"{"Listen": "0.0.0.0:9000", "ConnectionString": "postgres://db/cabinet?sslmode=verify-full", "CnameTarget": "edge.platform.example",
                 "EdgeAddresses": ["192.0.2.1"], "BlockedNames": ["platform.example"], "ServiceTokenFile": "/run/s",
-                "ApiToken": "0123456789abcdef", "RetryMinInterval": "1m", "MaxDomainsPerTenant": 5,
+                "ApiToken": "0123456789abcdef", "RetryMinInterval": "1m", "AllowContestedClaims": false, "MaxDomainsPerTenant": 5,
                 "MaxCreationsPerTenantPerDay": 6, "MaxRetriesPerTenantPerDay": 0, "RemovedRetention": "30d"}"#,
         )
         .unwrap();

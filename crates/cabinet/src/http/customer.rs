@@ -26,7 +26,11 @@ use crate::target::{TargetSeed, label};
 /// Creates a custom domain.
 ///
 /// If the tenant already claims the hostname, the response is 200 with the unchanged domain. A
-/// removed hostname can be created again; it gets the target that it had for this tenant.
+/// removed hostname can be created again; it gets the target that it had for this tenant. Unless
+/// `Cabinet:AllowContestedClaims` is false, several tenants can claim one hostname: the one that
+/// proves that the name is its own gets it. The others become `Failed` with
+/// `NAME_ALREADY_CLAIMED`, or wait in `PendingDns` with `DNS_OWNERSHIP_REQUIRED`; a retry lets such
+/// a tenant prove it after all.
 #[utoipa::path(post, path = "/api/v1/custom-domains", tag = "customer", security(("apiToken" = [])),
     operation_id = "createCustomerDomain",
     request_body(content = CreateRequest, description = "The domain to create.", example = json!(examples::create())),
@@ -51,7 +55,7 @@ pub(super) async fn create(
             .names
             .template()
             .filter(|_| request.cname_target.is_none()),
-        is_exclusive: true,
+        is_exclusive: !app.config.allow_contested_claims,
         max_per_tenant: app.config.max_domains_per_tenant,
     };
     match app.store.insert(claim).await? {

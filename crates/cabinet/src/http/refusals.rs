@@ -126,7 +126,7 @@ const CREATE: &[DocumentedRefusal] = &[
     DocumentedRefusal::new(
         ProblemCode::NameAlreadyClaimed,
         "hostname",
-        "Another tenant holds the name.",
+        "Another tenant claims the name, and this Cabinet takes one claim only.",
     ),
     DocumentedRefusal::new(
         ProblemCode::RemovalPending,

@@ -34,7 +34,7 @@ on_both_databases! {
     }
 
     async fn a_repeated_request_gives_the_same_domain_and_a_name_has_one_holder(database: Database) {
-        let world = World::on(&database).await;
+        let world = World::with(&database, |settings| settings.allow_contested_claims = false).await;
         let first = answer(world.create("shop.example.com").await, 201).await;
         let again = answer(world.create("SHOP.example.com.").await, 200).await;
         assert_eq!(first, again);
@@ -45,7 +45,7 @@ on_both_databases! {
     }
 
     async fn of_many_who_request_one_name_at_once_one_gets_it(database: Database) {
-        let world = World::on(&database).await;
+        let world = World::with(&database, |settings| settings.allow_contested_claims = false).await;
         let requests = (0..12).map(|n| {
             let call = world.platform(Method::POST, "");
             tokio::spawn(call.json(&json!({"hostname": "shop.example.com", "tenantId": format!("t{n}")})).send())
@@ -60,7 +60,7 @@ on_both_databases! {
     }
 
     async fn a_removed_name_can_be_created_again_but_not_before(database: Database) {
-        let world = World::on(&database).await;
+        let world = World::with(&database, |settings| settings.allow_contested_claims = false).await;
         let id = world.created("shop.example.com").await;
         let path = format!("/{id}");
         for _ in 0..2 {
