@@ -15,6 +15,18 @@ pub use record::CaaRecord;
 /// issue (RFC 8659 §4.1).
 const KNOWN_TAGS: [&str; 4] = ["issue", "issuewild", "iodef", "issuemail"];
 
+/// The method with which names are validated, as CAA records call it (RFC 8657 §4).
+pub const VALIDATION_METHOD: &str = "http-01";
+
+/// The CAA record that lets one account of the CA alone issue for a zone (RFC 8657 §3).
+pub fn safest_record(host: &Hostname, identity: &str, account_url: &str) -> String {
+    let zone = host.registered_domain();
+    format!(
+        "@ CAA 0 issue \"{identity}; accounturi={account_url}; \
+         validationmethods={VALIDATION_METHOD}\" in the zone {zone}"
+    )
+}
+
 /// The CA as CAA records name it.
 #[derive(Debug, Clone, Copy)]
 pub struct CaaIssuer<'a> {

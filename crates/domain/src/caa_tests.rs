@@ -257,3 +257,17 @@ proptest! {
         prop_assert!(record.to_string().chars().count() <= 200);
     }
 }
+
+#[test]
+fn the_record_that_is_suggested_allows_our_account_and_no_other_issuer() {
+    let suggested = safest_record(&host("shop.example.com"), "ca.example", ACCOUNT);
+    let (record, zone) = suggested.split_once(" in the zone ").unwrap();
+    assert_eq!(zone, "example.com");
+    let value = record
+        .strip_prefix("@ CAA 0 issue ")
+        .unwrap()
+        .trim_matches('"');
+    assert_eq!(of_records(&[(0, "issue", value)]), CaaVerdict::Allowed);
+    let other = value.replace(ACCOUNT, "https://ca.example/acct/2");
+    assert_ne!(of_records(&[(0, "issue", &other)]), CaaVerdict::Allowed);
+}

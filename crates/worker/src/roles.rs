@@ -235,7 +235,12 @@ async fn run_domains(store: &Store, settings: &Settings, command: Domains) -> an
         }
         Domains::Show { host, events, json } => {
             let has_left = |edge: &KnownEdge| edges::has_left(edge, &settings.haproxy_agent, now);
-            domains::show(store, policy, &hostname(&host)?, events, json, has_left).await?;
+            let options = domains::ShowOptions {
+                events,
+                as_json: json,
+                ca: &settings.lets_encrypt,
+            };
+            domains::show(store, policy, &hostname(&host)?, &options, has_left).await?;
         }
         Domains::Retry { host } => {
             let record =

@@ -1,7 +1,7 @@
 //! Checks whether CAA records allow the CA to issue for the name (RFC 8659).
 
 use dps_domain::Failure;
-use dps_domain::caa::{self, CaaAnswer, CaaIssuer, CaaReason, CaaVerdict};
+use dps_domain::caa::{self, CaaAnswer, CaaIssuer, CaaReason, CaaVerdict, VALIDATION_METHOD};
 use dps_domain::dns::DnsVerdict;
 use dps_domain::outcome::{Outcome, Then};
 
@@ -10,9 +10,6 @@ use super::context::StepContext;
 use super::fault::Fault;
 use crate::ports::metrics::LocalParty;
 use crate::resolvers::DnsBudget;
-
-/// The method with which names are validated, as CAA records call it (RFC 8657 §4).
-const VALIDATION_METHOD: &str = "http-01";
 
 /// Returns the outcome that keeps an order back: CAA records forbid it, or cannot be looked up. The
 /// CA would refuse it and count a failed validation.

@@ -13,10 +13,11 @@ use dps_application::ports::store::Deployment;
 use dps_application::ports::store::{DomainEvent, DomainFilter, DomainRecord, PageKey, StoreError};
 use dps_domain::phase::{Next, Phase};
 use dps_domain::sentence::last_sentence;
-use dps_domain::{Failure, Hostname, with_causes};
+use dps_domain::{Failure, Hostname, caa, with_causes};
 use serde_json::{Value, json};
 
 use super::output::{OutputError, outln};
+use crate::config::LetsEncrypt;
 
 /// Prints domains by hostname.
 pub async fn list(
@@ -73,13 +74,23 @@ pub async fn list(
     Ok(())
 }
 
-/// Prints one domain with the newest `limit` lines of its history, newest last.
+/// The options of [`show`].
+#[derive(Debug, Clone, Copy)]
+pub struct ShowOptions<'a> {
+    /// How many of the newest lines of the history are shown.
+    pub events: u32,
+    /// Whether one JSON document is printed.
+    pub as_json: bool,
+    /// The CA, for the CAA record that is suggested.
+    pub ca: &'a LetsEncrypt,
+}
+
+/// Prints one domain with the newest lines of its history, newest last.
 pub async fn show(
     store: &dyn CertificateStore,
     policy: &Policy,
     hostname: &Hostname,
-    limit: u32,
-    as_json: bool,
+    options: &ShowOptions<'_>,
     has_left: impl Fn(&KnownEdge) -> bool,
 ) -> anyhow::Result<()> {
     let record = store.domain_by_hostname(hostname).await?.with_context(|| {
@@ -96,10 +107,12 @@ pub async fn show(
     };
     let poll = poll(store, &record).await;
     let what_to_do = what_to_do(store, policy, &record).await?;
-    let mut events = store.events(record.id, limit).await?;
+    let safest_caa = safest_caa_record(store, options.ca, &record).await?;
+    let mut events = store.events(record.id, options.events).await?;
     events.reverse();
-    if as_json {
+    if options.as_json {
         let mut document = value(&record, poll.as_ref(), what_to_do.as_deref());
+        document["safestCaaRecord"] = json!(safest_caa);
         let edge = |deployment| deployment_value(deployment, has_left(&deployment.edge));
         document["edges"] = deployments.iter().map(edge).collect();
         document["events"] = events.iter().map(event_value).collect();
@@ -135,6 +148,9 @@ pub async fn show(
             outln!("  edge          {edge} has presented {which} since {since}")?;
         }
     }
+    if let Some(safest) = safest_caa {
+        outln!("  safest CAA    {safest}; it forbids every other issuer there")?;
+    }
     if let Some(failure) = &record.last_failure {
         outln!(
             "  code          {} (actor: {:?})",
@@ -153,6 +169,21 @@ pub async fn show(
     outln!("  history")?;
     timeline::print(&events)?;
     Ok(())
+}
+
+/// The CAA record that lets our account alone issue. `None` before the account is registered, and
+/// for a CA whose name in CAA records is not known.
+async fn safest_caa_record(
+    store: &dyn CertificateStore,
+    ca: &LetsEncrypt,
+    record: &DomainRecord,
+) -> Result<Option<String>, StoreError> {
+    let Some(identity) = ca.caa_identity() else {
+        return Ok(None);
+    };
+    let account = store.account(ca.directory_url.as_str()).await?;
+    let url = account.and_then(|account| account.url);
+    Ok(url.map(|url| caa::safest_record(&record.hostname, identity.as_str(), &url)))
 }
 
 /// The `RenewalInfo` poll of the domain; `None` if it cannot be read, so that all else is still

@@ -17,6 +17,9 @@ const STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
 /// Let's Encrypt's production directory.
 const PRODUCTION: &str = "https://acme-v02.api.letsencrypt.org/directory";
 
+/// The domain of Let's Encrypt, and its name in CAA records.
+const LETS_ENCRYPT: &str = "letsencrypt.org";
+
 /// The certificate authority: Let's Encrypt or any other that speaks ACME (RFC 8555).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
@@ -82,6 +85,14 @@ impl LetsEncrypt {
     pub fn caa_identities(&self) -> Vec<Hostname> {
         let parse = |name: &String| Hostname::parse(name).ok();
         self.caa_identities.iter().filter_map(parse).collect()
+    }
+
+    /// The CA's name in CAA records, if it is known without calling the CA.
+    pub fn caa_identity(&self) -> Option<Hostname> {
+        let domain = self.directory_url.domain().unwrap_or_default();
+        let is_known = domain.ends_with(&format!(".{LETS_ENCRYPT}"));
+        let known = || Hostname::parse(LETS_ENCRYPT).ok().filter(|_| is_known);
+        self.caa_identities().into_iter().next().or_else(known)
     }
 
     /// True for Let's Encrypt's staging, whose roots are in no trust store.

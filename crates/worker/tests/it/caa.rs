@@ -128,6 +128,10 @@ async fn a_renewal_that_is_forbidden_leaves_the_certificate_and_continues_when_i
     let id = world.add(HOST).await;
     let first = world.wait_for_status(&id, "Active").await;
     let before = world.visit(HOST).await;
+    let shown = dps(world.home(), &["domains", "show", HOST]);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    let safest = "safest CAA    @ CAA 0 issue \"ca.test; accounturi=https://";
+    assert!(shown.contains(safest), "{shown}");
     world
         .zone
         .set_caa("bakery.test", &[(0, "issue", "other.test")]);
