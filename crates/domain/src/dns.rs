@@ -4,6 +4,7 @@ mod authoritative;
 mod expectation;
 mod judge;
 mod observation;
+mod provider;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -17,6 +18,8 @@ pub use authoritative::{AuthoritativeView, MAX_NAME_SERVERS, MAX_SERVER_ADDRESSE
 pub use expectation::{DnsExpectation, instruction_addresses};
 pub use judge::stray_addresses;
 pub use observation::{DnsAnswer, DnsObservation, Lookup, MAX_ADDRESSES, ResolverView};
+pub use provider::DnsProvider;
+pub(crate) use provider::entries;
 
 /// The result of the check.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +32,8 @@ pub enum DnsVerdict {
         edges: BTreeSet<IpAddr>,
         /// Addresses beyond those kept, at the resolver that saw most.
         more: usize,
+        /// Whether some of the addresses are those of a proxy that is not ours.
+        is_proxied: bool,
     },
     /// The name does not point at us, or no longer does.
     NotReady(Failure),
@@ -180,7 +185,9 @@ fn points_at_us<'a>(
         }
         most = most.max(name.branches().map(|branch| branch.more).sum());
     }
+    let is_ours = |address: &IpAddr| edges.contains(address) || known.contain(*address);
     DnsVerdict::PointsAtUs {
+        is_proxied: !addresses.iter().all(is_ours),
         addresses,
         edges,
         more: most,
@@ -193,9 +200,14 @@ mod tests {
 
     use super::judge::bounded_chain;
     use super::*;
+    use crate::cdn::ProxyPolicy;
     use crate::{FailureCode, Hostname};
 
     const TARGET: &str = "edge.platform.net";
+    const NO_PROXIES: ProxyPolicy = ProxyPolicy {
+        accepted: false,
+        networks: vec![],
+    };
 
     fn resolver(n: u8) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, n], 53))
@@ -222,6 +234,7 @@ mod tests {
             hostname: &hostname,
             cname_target: &target,
             edge_addresses: nets,
+            proxies: &NO_PROXIES,
         };
         verdict(&expected, views, Timestamp::EPOCH)
     }
@@ -376,6 +389,7 @@ mod tests {
             hostname: &hostname,
             cname_target: &target,
             edge_addresses: &[],
+            proxies: &NO_PROXIES,
         };
         let DnsVerdict::NotReady(failure) = verdict(&expected, &[dead], Timestamp::EPOCH) else {
             panic!("ready")
@@ -394,6 +408,7 @@ mod tests {
                 hostname: &hostname,
                 cname_target: &target,
                 edge_addresses: &[],
+                proxies: &NO_PROXIES,
             };
             match verdict(&expected, views, Timestamp::EPOCH) {
                 DnsVerdict::NotReady(failure) => failure,
@@ -531,6 +546,70 @@ mod tests {
             panic!("not ready")
         };
         assert!(!edges.contains(&"2600:1901::1".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_name_behind_a_proxy_is_accepted_only_if_the_operator_says_so() {
+        let verdict_for = |accepted, host: &str, answer: DnsAnswer| {
+            let (hostname, target) = (
+                Hostname::parse(host).unwrap(),
+                Hostname::parse(TARGET).unwrap(),
+            );
+            let proxies = ProxyPolicy {
+                accepted,
+                networks: vec!["192.0.2.0/24".parse().unwrap()],
+            };
+            let expected = DnsExpectation {
+                hostname: &hostname,
+                cname_target: &target,
+                edge_addresses: &[],
+                proxies: &proxies,
+            };
+            verdict(&expected, &[view(1, &[], answer)], Timestamp::EPOCH)
+        };
+        let cloudflare = || at(&["104.16.132.229", "2606:4700::6810:84e5"]);
+        for host in ["shop.example.com", "example.com"] {
+            let DnsVerdict::NotReady(failure) = verdict_for(false, host, cloudflare()) else {
+                panic!("ready")
+            };
+            assert!(
+                matches!(&failure, Failure::CdnInFront { cdn, .. } if cdn == "Cloudflare"),
+                "{failure:?}"
+            );
+            let accepted = verdict_for(true, host, cloudflare());
+            assert!(
+                matches!(
+                    accepted,
+                    DnsVerdict::PointsAtUs {
+                        is_proxied: true,
+                        ..
+                    }
+                ),
+                "{accepted:?}"
+            );
+        }
+        let of_operator = verdict_for(true, "example.com", at(&["192.0.2.9", "198.51.100.1"]));
+        assert!(matches!(
+            of_operator,
+            DnsVerdict::PointsAtUs {
+                is_proxied: true,
+                ..
+            }
+        ));
+        let ours = verdict_for(true, "example.com", at(&["198.51.100.1"]));
+        assert!(matches!(
+            ours,
+            DnsVerdict::PointsAtUs {
+                is_proxied: false,
+                ..
+            }
+        ));
+        // Another address beside the proxy's is nobody's that is known.
+        let mixed = verdict_for(true, "example.com", at(&["104.16.132.229", "8.8.8.8"]));
+        assert!(
+            matches!(&mixed, DnsVerdict::NotReady(Failure::DnsWrongTarget { .. })),
+            "{mixed:?}"
+        );
     }
 
     #[test]

@@ -104,6 +104,16 @@ pub enum Failure {
         #[serde(default, skip_serializing_if = "is_zero")]
         more: usize,
     },
+    /// A CDN or another proxy stands in front of the name, at some of these addresses. `answer` is
+    /// what it answered to the HTTP probe, if it was asked.
+    CdnInFront {
+        cdn: String,
+        addresses: Vec<IpAddr>,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        more: usize,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        answer: Option<String>,
+    },
     /// The name of a live domain no longer points at us.
     DnsMoved { cause: Box<Failure> },
     /// A CAA record (RFC 8659) of the name `owner` forbids the CA to issue.
@@ -217,6 +227,7 @@ codes! {
     DnsTimeout => "DNS_TIMEOUT",
     DnsPropagating => "DNS_PROPAGATING",
     DnsStrayAddress => "DNS_STRAY_ADDRESS",
+    CdnInFront => "CDN_IN_FRONT",
     DnsMoved => "DNS_MOVED",
     CaaForbids => "CAA_FORBIDS",
     CaaLookupFailed => "CAA_LOOKUP_FAILED",
@@ -261,6 +272,7 @@ impl Failure {
                 ..
             }
             | Self::DnsStrayAddress { .. }
+            | Self::CdnInFront { .. }
             | Self::DnsMoved { .. }
             | Self::CaaForbids { .. }
             | Self::CaaLookupFailed { .. }
@@ -320,6 +332,7 @@ impl Failure {
             | Self::DnsTimeout { .. }
             | Self::DnsPropagating { .. }
             | Self::DnsStrayAddress { .. }
+            | Self::CdnInFront { .. }
             | Self::DnsMoved { .. }
             | Self::CaaForbids { .. }
             | Self::CaaLookupFailed { .. }
@@ -362,6 +375,20 @@ impl Failure {
     /// `Failed` by giving up.
     pub fn counts_against_domain(&self) -> bool {
         self.actor() == Actor::Customer
+    }
+
+    /// Whether its sentence names a record that the customer adds or changes.
+    pub fn names_a_record(&self) -> bool {
+        match self {
+            Self::DnsMoved { cause } => cause.names_a_record(),
+            Self::DnsNxdomain { .. }
+            | Self::DnsNoCname { .. }
+            | Self::DnsWrongTarget { .. }
+            | Self::DnsCnameLoop { .. }
+            | Self::DnsStrayAddress { .. }
+            | Self::CdnInFront { .. } => true,
+            _ => self.is_about_caa(),
+        }
     }
 
     /// Whether its sentence names the CAA record that allows the CA to issue.

@@ -12,6 +12,7 @@ pub mod backoff;
 pub mod bounds;
 pub mod caa;
 pub mod causes;
+pub mod cdn;
 pub mod decide;
 pub mod dns;
 pub mod event_kind;

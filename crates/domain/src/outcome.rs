@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 
+use crate::dns::DnsProvider;
 use crate::limits::OrderEffect;
 use crate::{Event, EventKind, Failure, Timestamp};
 
@@ -57,6 +58,8 @@ pub struct Findings {
     /// The addresses that the customer's instruction may name, where the step queried the DNS;
     /// otherwise those of the configuration.
     pub edge_addresses: Option<Vec<IpAddr>>,
+    /// The DNS provider of the zone, if the step found it.
+    pub dns_provider: Option<&'static DnsProvider>,
 }
 
 /// The continuation after a failure.

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use crate::NameRules;
 use crate::backoff::Backoff;
+use crate::cdn::ProxyPolicy;
 use crate::lane::Lane;
 use crate::shares;
 
@@ -122,6 +123,8 @@ pub struct Policy {
     pub release_after: Duration,
     /// Addresses of our edges, for names that cannot have a CNAME.
     pub edge_addresses: Vec<IpNet>,
+    /// Proxies in front of names.
+    pub proxies: ProxyPolicy,
     /// The periodic pass of the lease loops: how soon work that another process made due is seen
     /// when no notification came.
     pub poll_interval: Duration,
@@ -172,6 +175,7 @@ impl Default for Policy {
             give_up_after: 7 * DAY,
             release_after: 30 * DAY,
             edge_addresses: Vec::new(),
+            proxies: ProxyPolicy::default(),
             poll_interval: Duration::from_secs(2),
             unreachable_grace: 2 * MINUTE,
             fleet: FleetPolicy {

@@ -47,6 +47,13 @@ pub enum ProbeAnswer {
         /// The system's reason.
         detail: String,
     },
+    /// A CDN answered in place of our HAProxy, as a header of its response says.
+    Cdn {
+        /// The name of the CDN.
+        name: &'static str,
+        /// A description of its answer.
+        answer: String,
+    },
     /// The address is not one we connect to.
     Forbidden {
         /// The kind of address.
@@ -129,6 +136,12 @@ fn judge(seen: &ProbeObservation, is_edge: bool) -> Result<(), Failure> {
             address,
             status: *status,
             location: location.clone(),
+        },
+        ProbeAnswer::Cdn { name, answer } => Failure::CdnInFront {
+            cdn: (*name).to_owned(),
+            addresses: vec![address],
+            more: 0,
+            answer: Some(answer.clone()),
         },
         // The token was published, so our HAProxy does not reach its agent.
         ProbeAnswer::Status(status @ (404 | 500..)) if is_edge => unreachable(

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde_json::{Map, Value, json};
 
 use crate::Failure;
+use crate::dns::DnsProvider;
 use crate::failure::WantedRecords;
 use crate::policy::Policy;
 use crate::record::{DomainEvent, DomainRecord};
@@ -15,6 +16,9 @@ const EDGE_ADDRESSES: &str = "edgeAddresses";
 /// The field of a history line with the CA's name for CAA records in the customer's instruction.
 const CAA_IDENTITY: &str = "caaIdentity";
 
+/// The field of a history line with the name of the zone's DNS provider.
+const DNS_PROVIDER: &str = "dnsProvider";
+
 /// The data that an instruction to a customer needs besides the record.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Instruction {
@@ -22,6 +26,8 @@ pub struct Instruction {
     pub edge_addresses: Vec<IpAddr>,
     /// The name that a CAA record must contain (RFC 8659 §4.2); `None` if the CA does not say.
     pub caa_identity: Option<String>,
+    /// The DNS provider of the zone, if it is known.
+    pub dns_provider: Option<&'static DnsProvider>,
 }
 
 impl Instruction {
@@ -34,6 +40,7 @@ impl Instruction {
         Self {
             edge_addresses: observed.unwrap_or_else(|| policy.edge_hosts()),
             caa_identity,
+            dns_provider: None,
         }
     }
 
@@ -44,6 +51,9 @@ impl Instruction {
         }
         if let (true, Some(identity)) = (failure.is_about_caa(), &self.caa_identity) {
             line.insert(CAA_IDENTITY.to_owned(), json!(identity));
+        }
+        if let Some(provider) = self.dns_provider {
+            line.insert(DNS_PROVIDER.to_owned(), json!(provider.name));
         }
     }
 
@@ -60,18 +70,29 @@ impl Instruction {
         Self {
             edge_addresses,
             caa_identity: caa_identity.map(str::to_owned),
+            dns_provider: events.iter().find_map(|event| {
+                let name = event.detail.get(DNS_PROVIDER)?.as_str()?;
+                DnsProvider::by_name(name)
+            }),
         }
     }
 }
 
 /// The customer's sentence about `failure`.
 pub fn sentence(failure: &Failure, record: &DomainRecord, instruction: &Instruction) -> String {
-    failure.message(&WantedRecords {
+    let message = failure.message(&WantedRecords {
         hostname: &record.hostname,
         cname_target: &record.cname_target,
         edge_addresses: &instruction.edge_addresses,
         caa_identity: instruction.caa_identity.as_deref(),
-    })
+    });
+    match instruction.dns_provider {
+        Some(provider) if failure.names_a_record() => format!(
+            "{message} How to do this at {}: {}",
+            provider.name, provider.instructions
+        ),
+        _ => message,
+    }
 }
 
 /// The sentence about a record's last failure, as the customer read it; `None` without a failure.

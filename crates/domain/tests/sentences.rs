@@ -108,6 +108,15 @@ fn resolver() -> Vec<SocketAddr> {
     vec!["192.0.2.53:53".parse().unwrap()]
 }
 
+fn cdn_in_front(cdn: &str, answer: Option<&str>) -> Failure {
+    Failure::CdnInFront {
+        cdn: cdn.to_owned(),
+        addresses: vec![ip("192.0.2.1")],
+        more: 0,
+        answer: answer.map(str::to_owned),
+    }
+}
+
 fn propagating(until: Option<Timestamp>) -> Failure {
     Failure::DnsPropagating {
         seen_by: resolver(),
@@ -270,6 +279,15 @@ fn dns_lookups() -> Vec<Case> {
                 resolvers: resolver(),
                 resolver_outage: true,
             },
+        ),
+        sub("known, at the DNS check", cdn_in_front("Cloudflare", None)),
+        sub(
+            "known, at the HTTP probe",
+            cdn_in_front("Cloudflare", Some("status 403")),
+        ),
+        sub(
+            "a proxy of the operator's list",
+            cdn_in_front("a proxy", None),
         ),
         sub("end unknown", propagating(None)),
         sub(

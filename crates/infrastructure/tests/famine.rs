@@ -103,6 +103,7 @@ async fn without_descriptors_no_adapter_blames_the_other_side() {
         hostname: &host,
         cname_target: &target,
         edge_addresses: &[],
+        proxies: &dps_domain::cdn::ProxyPolicy::default(),
     };
     let verdict = verdict(&expected, &[view], Timestamp::EPOCH);
     assert!(matches!(verdict, DnsVerdict::Local { .. }), "{verdict:?}");

@@ -439,3 +439,38 @@ async fn a_stranger_on_port_80_is_seen_for_what_he_is() {
         "{received:?}"
     );
 }
+
+#[tokio::test]
+async fn a_cdn_is_known_by_its_headers_unless_it_passes_our_answer_on() {
+    let cdn = |name, answer: &str| ProbeAnswer::Cdn {
+        name,
+        answer: answer.to_owned(),
+    };
+    for (status, headers, expected) in [
+        (
+            "403 Forbidden",
+            "CF-RAY: 8a1-FRA\r\n",
+            cdn("Cloudflare", "status 403"),
+        ),
+        (
+            "200 OK",
+            "X-Amz-Cf-Id: abc\r\n",
+            cdn("Amazon CloudFront", "other content"),
+        ),
+        (
+            "301 Moved Permanently",
+            "Server: cloudflare\r\nLocation: https://shop.example.com/\r\n",
+            cdn("Cloudflare", "redirect to https://shop.example.com/"),
+        ),
+        (
+            "404 Not Found",
+            "Server: nginx\r\n",
+            ProbeAnswer::Status(404),
+        ),
+    ] {
+        let seen = answer_to(response(status, headers, "x")).await;
+        assert_eq!(seen, expected, "{status}");
+    }
+    let passed_on = response("200 OK", "Server: cloudflare\r\n", EXPECTED);
+    assert_eq!(answer_to(passed_on).await, ProbeAnswer::Ours);
+}

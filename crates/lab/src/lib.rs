@@ -21,6 +21,7 @@ pub mod pebble;
 pub mod port;
 pub mod postgres;
 pub mod process;
+pub mod proxy;
 pub mod tls;
 pub mod wait;
 pub mod web;

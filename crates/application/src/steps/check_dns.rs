@@ -95,7 +95,7 @@ pub(super) fn keep_addresses(context: &StepContext<'_>, views: &[ResolverView]) 
 }
 
 /// Asks all resolvers at once, and the authoritative servers where those may know better. Also
-/// answers what each resolver said.
+/// answers what each of those said that the verdict is from.
 pub(super) async fn observe_dns(
     context: &StepContext<'_>,
     budget: DnsBudget,
@@ -104,12 +104,13 @@ pub(super) async fn observe_dns(
     let service = context.service;
     let resolvers = &service.resolvers;
     let host = &record.hostname;
-    let views = resolvers.observe(service, host, &record.cname_target).await;
+    let mut views = resolvers.observe(service, host, &record.cname_target).await;
     context.evidence.answers(host, &views);
     let expected = DnsExpectation {
         hostname: host,
         cname_target: &record.cname_target,
         edge_addresses: &service.policy.edge_addresses,
+        proxies: &service.policy.proxies,
     };
     let now = service.now();
     let mut verdict = dns::verdict(&expected, &views, now);
@@ -118,6 +119,9 @@ pub(super) async fn observe_dns(
     {
         context.evidence.authoritative(&seen);
         verdict = verdict.with_authoritative(&expected, &views, &seen, now);
+        if matches!(verdict, DnsVerdict::PointsAtUs { .. }) {
+            views = seen.in_place_of(&views);
+        }
     }
     context.evidence.note("dnsTime", budget.evidence());
     (verdict, views)

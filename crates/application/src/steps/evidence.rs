@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use dps_domain::Hostname;
 use dps_domain::bounds::{self, fits};
 use dps_domain::caa::{CaaAnswer, CaaObservation};
-use dps_domain::dns::{AuthoritativeView, DnsAnswer, DnsObservation, ResolverView, SkippedServer};
+use dps_domain::dns::{
+    AuthoritativeView, DnsAnswer, DnsObservation, DnsProvider, ResolverView, SkippedServer,
+};
 use dps_domain::limits::OrderEffect;
 use dps_domain::outcome::Findings;
 use dps_domain::probe::{ProbeAnswer, ProbeObservation};
@@ -74,6 +76,8 @@ impl Evidence {
         }
         self.note("zone", seen.zone.as_str());
         self.note("nameServers", json!(seen.name_servers));
+        let provider = DnsProvider::of(&seen.name_servers);
+        self.find(|findings| findings.dns_provider = provider);
         let answers = seen.answers.iter();
         let answers: Vec<Value> = answers
             .map(|seen| observation(seen, "server", MAX_SERVER_ENTRIES))
@@ -216,6 +220,7 @@ fn response(answer: &ProbeAnswer) -> Value {
         ProbeAnswer::Timeout => json!("no answer"),
         ProbeAnswer::Unroutable => json!("no route from here"),
         ProbeAnswer::Local { .. } => json!("not queried: our own machine failed"),
+        ProbeAnswer::Cdn { name, answer } => json!({ "cdn": name, "answered": answer }),
         ProbeAnswer::Forbidden { kind } => json!({ "notConnectedTo": kind }),
     }
 }

@@ -71,6 +71,7 @@ pub(super) async fn probe(context: &StepContext<'_>) -> Result<Probed, Unready> 
             addresses,
             edges,
             more,
+            ..
         } => (addresses, edges, more),
         DnsVerdict::NotReady(failure) if failure.counts_against_domain() => {
             return Err(unready(moved_away(context, failure), Then::RecheckDns));

@@ -42,6 +42,19 @@ pub struct SkippedServer {
     pub kind: &'static str,
 }
 
+impl AuthoritativeView {
+    /// The answers in place of those of recursive resolvers. `views` have the control.
+    pub fn in_place_of(&self, views: &[ResolverView]) -> Vec<ResolverView> {
+        let working = views.iter().find(|view| !view.is_out_of_order());
+        let answers = self.answers.iter().filter(|seen| !seen.answer.is_failure());
+        let view = |(name, working): (&DnsObservation, &ResolverView)| ResolverView {
+            name: name.clone(),
+            control: working.control.clone(),
+        };
+        answers.zip(working.into_iter().cycle()).map(view).collect()
+    }
+}
+
 impl DnsVerdict {
     /// Whether the authoritative servers may know better: the records are missing or wrong at a
     /// recursive resolver.
@@ -54,6 +67,7 @@ impl DnsVerdict {
                     | Failure::DnsWrongTarget { .. }
                     | Failure::DnsCnameLoop { .. }
                     | Failure::DnsStrayAddress { .. }
+                    | Failure::CdnInFront { .. }
                     | Failure::DnsPropagating { .. }
             )
         )

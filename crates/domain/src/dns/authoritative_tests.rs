@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::*;
+use crate::cdn::ProxyPolicy;
 use crate::dns::verdict;
 use crate::{FailureCode, Hostname};
 
@@ -53,6 +54,7 @@ fn verdicts(recursive: &[DnsObservation], servers: &[DnsObservation]) -> (DnsVer
         hostname: &hostname,
         cname_target: &target,
         edge_addresses: &[],
+        proxies: &ProxyPolicy::default(),
     };
     let views: Vec<ResolverView> = recursive.iter().cloned().map(view).collect();
     let servers = AuthoritativeView {
@@ -96,10 +98,10 @@ fn the_source_confirms_a_name_that_resolvers_still_deny() {
 
 #[test]
 fn servers_without_an_answer_do_not_count() {
-    for silent in [DnsAnswer::Timeout, DnsAnswer::Refused, DnsAnswer::ServFail] {
-        let (before, after) = verdicts(&[missing(1)], &[seen(7, &[], silent.clone(), None)]);
-        assert_eq!(before, after, "{silent:?}");
-        let (_, after) = verdicts(&[missing(1)], &[seen(7, &[], silent, None), good(8)]);
+    for unanswered in [DnsAnswer::Timeout, DnsAnswer::Refused, DnsAnswer::ServFail] {
+        let (before, after) = verdicts(&[missing(1)], &[seen(7, &[], unanswered.clone(), None)]);
+        assert_eq!(before, after, "{unanswered:?}");
+        let (_, after) = verdicts(&[missing(1)], &[seen(7, &[], unanswered, None), good(8)]);
         assert_eq!(code(&after), None);
     }
     let (before, after) = verdicts(&[missing(1)], &[]);

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use super::observation::ResolverView;
 use crate::Hostname;
+use crate::cdn::ProxyPolicy;
 
 /// The expected records of a name.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +18,8 @@ pub struct DnsExpectation<'a> {
     pub cname_target: &'a Hostname,
     /// Addresses of our edges by configuration. The addresses of `cname_target` count as ours too.
     pub edge_addresses: &'a [IpNet],
+    /// Proxies that may stand in front of the name.
+    pub proxies: &'a ProxyPolicy,
 }
 
 /// Our own addresses.

@@ -91,10 +91,28 @@ fn judge_addresses(
             ),
         });
     }
+    let proxy = |address: &IpAddr| expected.proxies.name_at(*address);
+    let is_proxied = stray.iter().all(|address| proxy(address).is_some());
+    // The HTTP probe asks each of the addresses.
+    if is_proxied && expected.proxies.accepted {
+        return Ok(());
+    }
     if !good.is_empty() {
         return Err(stray_addresses(&stray, branch.more));
     }
     let (addresses, more) = bounded_addresses(found, branch.more);
+    // A chain that leads elsewhere is named, whatever stands in front of its end.
+    if is_proxied
+        && branch.chain.is_empty()
+        && let Some(cdn) = stray.first().and_then(proxy)
+    {
+        return Err(Failure::CdnInFront {
+            cdn: cdn.to_owned(),
+            addresses,
+            more,
+            answer: None,
+        });
+    }
     Err(if branch.chain.is_empty() && !expected.hostname.is_apex() {
         Failure::DnsNoCname {
             addresses,

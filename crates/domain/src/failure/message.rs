@@ -145,6 +145,12 @@ impl Failure {
             Self::DnsStrayAddress { stray, more } => {
                 dns::stray_address(host, &Addresses(stray, *more))
             }
+            Self::CdnInFront {
+                cdn,
+                addresses,
+                more,
+                answer,
+            } => dns::cdn_in_front(wanted, cdn, &Addresses(addresses, *more), answer.as_deref()),
             Self::DnsMoved { cause } => format!(
                 "{host} no longer points to us, so it cannot get a new certificate. {}",
                 cause.message(wanted)

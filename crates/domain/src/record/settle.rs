@@ -128,7 +128,10 @@ pub fn settle(
         Outcome::Failed { failure, then } => {
             let failure = bounds::failure(&failure).into_owned();
             let (policy, addresses) = (context.policy, findings.edge_addresses.take());
-            let instruction = Instruction::new(policy, addresses, context.caa_identity.clone());
+            let instruction = Instruction {
+                dns_provider: findings.dns_provider,
+                ..Instruction::new(policy, addresses, context.caa_identity.clone())
+            };
             let message = sentence(&failure, before, &instruction);
             instruction.note(&failure, policy, &mut findings.evidence);
             fail(&mut record, &failure, then, context)?;

@@ -1,5 +1,6 @@
 //! From a response to a [`ProbeAnswer`].
 
+use dps_domain::cdn::Cdn;
 use dps_domain::probe::ProbeAnswer;
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use http_body_util::BodyExt;
@@ -13,8 +14,37 @@ const MAX_SERVER_CHARS: usize = 64;
 /// Characters kept of the `Location` header.
 const MAX_LOCATION_CHARS: usize = 256;
 
-/// Judges head and body. White space at the end of the body does not count (RFC 8555 §8.3).
+/// Judges head and body. White space at the end of the body does not count (RFC 8555 §8.3). Another
+/// answer than ours is a CDN's if its headers say so.
 pub(super) async fn judge(response: Response<Incoming>, expected: &str) -> ProbeAnswer {
+    let cdn = cdn(response.headers());
+    let answer = judge_content(response, expected).await;
+    let says = match &answer {
+        ProbeAnswer::WrongBody { .. } => "other content".to_owned(),
+        ProbeAnswer::Status(status) => format!("status {status}"),
+        ProbeAnswer::Redirect { location, .. } => {
+            let to = location.as_deref().unwrap_or("an unknown place");
+            format!("redirect to {to}")
+        }
+        _ => return answer,
+    };
+    match cdn {
+        Some(cdn) => ProbeAnswer::Cdn {
+            name: cdn.name,
+            answer: says,
+        },
+        None => answer,
+    }
+}
+
+/// The CDN that sent the response, if a header tells.
+fn cdn(headers: &HeaderMap) -> Option<&'static Cdn> {
+    headers
+        .iter()
+        .find_map(|(name, value)| Cdn::by_header(name.as_str(), value.to_str().ok()?))
+}
+
+async fn judge_content(response: Response<Incoming>, expected: &str) -> ProbeAnswer {
     let status = response.status();
     if status.is_redirection() {
         return ProbeAnswer::Redirect {

@@ -108,6 +108,7 @@ impl Workers {
             give_up_after: dns.give_up_after.get(),
             release_after: self.recheck.release_after.get(),
             edge_addresses: dns.edge_addresses.iter().map(|address| address.0).collect(),
+            proxies: probe.proxies(),
             poll_interval: self.poll_interval(defaults.poll_interval),
             unreachable_grace: agents.unreachable_grace.get(),
             fleet: self.edge_reconcile.policy(agents.discovery.interval),

@@ -21,6 +21,7 @@ mod mutual_tls;
 mod operator;
 mod outages;
 mod pki;
+mod proxied;
 mod renewal;
 mod resync;
 mod secrets;

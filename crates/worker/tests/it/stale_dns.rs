@@ -5,7 +5,7 @@ use std::time::Duration;
 use dps_lab::dns::Fault;
 use serde_json::Value;
 
-use crate::world::{CaResolver, NAME_SERVER, Options, STRANGER, TARGET, World, dps};
+use crate::world::{CaResolver, EDGE, NAME_SERVER, Options, STRANGER, TARGET, World, dps};
 
 const HOST: &str = "shop.bakery.test";
 const ZONE: &str = "bakery.test";
@@ -88,4 +88,24 @@ async fn what_the_source_says_is_reported_in_place_of_what_resolvers_remember() 
     world.source.clear(HOST);
     world.source.set_a(HOST, &[STRANGER]);
     world.wait_for_code(&id, "HTTP_WRONG_RESPONDER").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_dns_provider_is_recognised_and_its_instructions_are_named() {
+    let world = world(Options::quick()).await;
+    let name_server = "lily.ns.cloudflare.com";
+    for zone in [&world.zone, &world.second_zone] {
+        zone.set_ns(ZONE, &[name_server]).unwrap();
+        zone.set_a(name_server, &[EDGE]);
+    }
+    let id = world.customer.add(HOST).await;
+    let reported = world.wait_for_code(&id, "DNS_NXDOMAIN").await;
+    let sentence = reported["lastErrorMessage"].as_str().unwrap();
+    let hint = "How to do this at Cloudflare: https://developers.cloudflare.com/dns/";
+    assert!(sentence.contains(hint), "{sentence}");
+    let failed = newest(&world, "dns_nxdomain");
+    assert_eq!(failed["detail"]["dnsProvider"], "Cloudflare");
+    let shown = dps(world.home(), &["domains", "show", HOST]);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains(hint), "{shown}");
 }

@@ -519,6 +519,11 @@ impl World {
         self.dns.each_ref().map(DnsServer::address)
     }
 
+    /// Where the first edge answers on what stands for port 80.
+    pub(crate) const fn http(&self) -> SocketAddr {
+        self.addresses.http
+    }
+
     /// The directory with the settings, the databases and the logs.
     pub(crate) fn home(&self) -> &Path {
         self.home.path()

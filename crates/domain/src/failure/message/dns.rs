@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::{fmt, iter};
 
 use super::WantedRecords;
+use crate::cdn::Cdn;
 use crate::{Hostname, Timestamp};
 
 /// Instruction beside an address: behind a proxy, the record in the customer's panel is not the one
@@ -124,6 +125,30 @@ pub(super) fn stray_address(host: &Hostname, stray: &Addresses<'_>) -> String {
     format!(
         "{host} also has {stray}, which {verb} not ours. {remove}, because visitors and the \
          certificate authority may be sent there."
+    )
+}
+
+pub(super) fn cdn_in_front(
+    wanted: &WantedRecords<'_>,
+    cdn: &str,
+    found: &Addresses<'_>,
+    answer: Option<&str>,
+) -> String {
+    let host = wanted.hostname;
+    let how = Cdn::by_name(cdn).map_or_else(
+        || "turn off the proxy".to_owned(),
+        |cdn| format!("{} (see {})", cdn.remedy, cdn.instructions),
+    );
+    if let Some(answer) = answer {
+        return format!(
+            "Requests for http://{host}/.well-known/acme-challenge/ at {found} are answered by {cdn} \
+             ({answer}), not by our servers. Let {cdn} pass this path on to us unchanged, or {how}."
+        );
+    }
+    let fix = wanted.instruction();
+    format!(
+        "{host} is behind {cdn}: it has {found}, not a record that points to us. To fix this, {how}. \
+         If the record is missing, {fix}."
     )
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use dps_application::Policy;
 use dps_domain::NameSuffix;
 use dps_domain::address::edge_network_fault;
+use dps_domain::cdn::ProxyPolicy;
 use dps_domain::name_rules::PUBLIC_TARGET;
 use dps_host::HumanDuration;
 use ipnet::IpNet;
@@ -14,7 +15,7 @@ use super::super::report::Report;
 use super::EdgeAddress;
 
 const DAY: u64 = 24 * 3600;
-/// Bound of `ForbiddenNetworks`: each is compared with every address that is probed.
+/// Bound of `ForbiddenNetworks` and `ProxyNetworks`: each is compared with every address.
 const MAX_FORBIDDEN_NETWORKS: usize = 1_000;
 
 /// Checks whether the DNS of new domains points to us.
@@ -57,6 +58,10 @@ pub struct HttpProbe {
     /// Further networks to which the probe never connects, such as the operator's own; at most
     /// 1,000.
     pub forbidden_networks: Vec<EdgeAddress>,
+    /// Accepts names behind a CDN or another proxy if the probe passes through it.
+    pub accept_proxied: bool,
+    /// Networks of proxies besides those of known CDNs, at most 1,000.
+    pub proxy_networks: Vec<EdgeAddress>,
     /// Number of concurrent probes, 1 to 1,024.
     pub concurrency: u32,
 }
@@ -160,6 +165,8 @@ impl Default for HttpProbe {
             timeout: HumanDuration::from_secs(10),
             allow_private_addresses: false,
             forbidden_networks: Vec::new(),
+            accept_proxied: false,
+            proxy_networks: Vec::new(),
             concurrency: count(lane.concurrency),
         }
     }
@@ -251,6 +258,15 @@ impl DomainVerification {
 }
 
 impl HttpProbe {
+    /// Returns the rules for names behind proxies.
+    pub fn proxies(&self) -> ProxyPolicy {
+        let networks = self.proxy_networks.iter().map(|network| network.0);
+        ProxyPolicy {
+            accepted: self.accept_proxied,
+            networks: networks.collect(),
+        }
+    }
+
     /// Returns the networks of `ForbiddenNetworks`.
     pub fn networks(&self) -> Vec<IpNet> {
         self.forbidden_networks
@@ -271,6 +287,12 @@ impl HttpProbe {
             let key = format!("{name}:ForbiddenNetworks");
             report.error(
                 &key,
+                format!("has more than {MAX_FORBIDDEN_NETWORKS} networks; remove or merge some"),
+            );
+        }
+        if self.proxy_networks.len() > MAX_FORBIDDEN_NETWORKS {
+            report.error(
+                &format!("{name}:ProxyNetworks"),
                 format!("has more than {MAX_FORBIDDEN_NETWORKS} networks; remove or merge some"),
             );
         }
