@@ -8,11 +8,14 @@ use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::StatusCode;
 use axum::routing::put;
 use dps_domain::Hostname;
+use dps_domain::hostname::HostnameError;
 use dps_host::http_server::{self, ServerLimits};
 use dps_lab::dns::Zone;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+/// Longest text of a TXT record: one character-string (RFC 1035 §3.3).
+const MAX_TEXT: usize = 255;
 /// Longest body: one record.
 const MAX_BODY: usize = 1024;
 
@@ -49,9 +52,9 @@ async fn set(State(zone): State<Zone>, Path(name): Path<String>, record: String)
 }
 
 async fn clear(State(zone): State<Zone>, Path(name): Path<String>) -> Answer {
-    match Hostname::parse(&name) {
+    match owner(&name) {
         Ok(name) => {
-            zone.clear(name.as_str());
+            zone.clear(&name);
             (
                 StatusCode::OK,
                 format!("{name} no longer has a record of its own.\n"),
@@ -64,27 +67,43 @@ async fn clear(State(zone): State<Zone>, Path(name): Path<String>) -> Answer {
     }
 }
 
+/// The name of a record in canonical form: a hostname, or one below a label such as
+/// `_dps-challenge`.
+fn owner(name: &str) -> Result<String, HostnameError> {
+    match name.split_once('.') {
+        Some((label, host)) if label.starts_with('_') => {
+            let label = label.to_ascii_lowercase();
+            Ok(format!("{label}.{}", Hostname::parse(host)?))
+        }
+        _ => Ok(Hostname::parse(name)?.to_string()),
+    }
+}
+
 /// One record takes the place of all that the name had.
 fn apply(zone: &Zone, name: &str, record: &str) -> Result<String, String> {
-    let name = Hostname::parse(name).map_err(|error| format!("{name}: {error}"))?;
-    let usage =
-        "write the record as \"CNAME customers.platform.test\", \"A 127.0.0.1\" or \"AAAA ::1\"";
+    let name = owner(name).map_err(|error| format!("{name}: {error}"))?;
+    let usage = "write the record as \"CNAME customers.platform.test\", \"A 127.0.0.1\", \
+                 \"AAAA ::1\" or \"TXT text\"";
     let (kind, value) = record.trim().split_once(' ').ok_or(usage)?;
     let value = value.trim();
     match (kind.to_ascii_uppercase().as_str(), value.parse::<IpAddr>()) {
+        ("TXT", _) if value.len() <= MAX_TEXT => {
+            zone.clear(&name);
+            zone.set_txt(&name, &[value]);
+        }
         ("CNAME", _) => {
             let target = Hostname::parse(value).map_err(|error| format!("{value}: {error}"))?;
-            zone.clear(name.as_str());
-            zone.set_cname(name.as_str(), target.as_str())
+            zone.clear(&name);
+            zone.set_cname(&name, target.as_str())
                 .map_err(|error| error.to_string())?;
         }
         ("A", Ok(IpAddr::V4(address))) => {
-            zone.clear(name.as_str());
-            zone.set_a(name.as_str(), &[address]);
+            zone.clear(&name);
+            zone.set_a(&name, &[address]);
         }
         ("AAAA", Ok(IpAddr::V6(address))) => {
-            zone.clear(name.as_str());
-            zone.set_aaaa(name.as_str(), &[address]);
+            zone.clear(&name);
+            zone.set_aaaa(&name, &[address]);
         }
         _ => return Err(usage.to_owned()),
     }
@@ -102,6 +121,11 @@ mod tests {
             apply(&zone, "Shop.Demo.Test", "cname customers.platform.test\n").unwrap(),
             "shop.demo.test CNAME customers.platform.test"
         );
+        assert_eq!(
+            apply(&zone, "_DPS-challenge.Shop.Demo.Test", "txt dps-verify=a").unwrap(),
+            "_dps-challenge.shop.demo.test TXT dps-verify=a"
+        );
+        assert!(apply(&zone, "_x", "TXT a").is_err() && apply(&zone, "_x.a b", "TXT a").is_err());
         for bad in [
             "",
             "CNAME",
