@@ -54,6 +54,14 @@ impl Customer {
         serde_json::from_str(&body).with_context(|| format!("the Cabinet's answer for {hostname}"))
     }
 
+    /// Requests a check of a domain now.
+    pub(super) async fn retry(&self, id: &str) -> anyhow::Result<()> {
+        let url = format!("{}/{id}/retry", self.base);
+        let call = self.http.post(url).bearer_auth(self.token.expose());
+        call.send().await?.error_for_status()?;
+        Ok(())
+    }
+
     /// Reads a domain.
     pub(super) async fn read(&self, id: &str) -> anyhow::Result<CustomerView> {
         let url = format!("{}/{id}", self.base);

@@ -11,7 +11,7 @@ use dps_lab::tls::{HandshakeWatcher, served_leaf};
 use serde::Serialize;
 
 use super::bare;
-use super::cast::{CAST, MENDED, RENEWED, Role, ascii, mend_dns};
+use super::cast::{CAST, MENDED, RENEWED, Role, ascii, point_to_target};
 use super::customer::Customer;
 use super::show::Show;
 use super::world::World;
@@ -35,6 +35,8 @@ pub(super) struct Scene {
     pub(super) fingerprint: Option<String>,
     #[serde(skip)]
     id: String,
+    #[serde(skip)]
+    target: String,
     #[serde(skip)]
     message: Option<String>,
 }
@@ -93,7 +95,9 @@ pub(super) async fn run(world: &World, show: &mut Show) -> anyhow::Result<Outcom
     show.line(&format!(
         "\nThe customer of {MENDED} corrects the record, and the service notices it:"
     ));
-    mend_dns(&world.zone)?;
+    for scene in scenes.iter().filter(|scene| scene.host == MENDED) {
+        point_to_target(&world.zone, MENDED, &scene.target)?;
+    }
     watch(
         world,
         &customer,
@@ -141,7 +145,13 @@ async fn arrive(
     for role in roles {
         show.line(&format!("  {:<20} {}", role.hostname, role.about));
         let added = customer.add(role.hostname).await?;
-        scenes.push(Scene::new(role, &added));
+        let scene = Scene::new(role, &added);
+        if role.follows {
+            point_to_target(&world.zone, &scene.host, &scene.target)?;
+            // The first check may have come before the record.
+            customer.retry(&scene.id).await?;
+        }
+        scenes.push(scene);
     }
     watch(world, customer, show, scenes, began, |index, scene| {
         let (status, code) = CAST[index].comes_to;
@@ -159,6 +169,7 @@ impl Scene {
             seconds_to_active: None,
             fingerprint: None,
             id: added.domain.id.to_string(),
+            target: added.domain.cname_target.clone(),
             message: None,
         };
         scene.update(added);
