@@ -11,7 +11,8 @@ use crate::{CustomDomain, OwnershipVerification, StatusName, limits};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusReport {
-    /// The present status of the domain.
+    /// The present status of the domain. `Active` becomes `Failed` when the certificate ends before
+    /// another is served; with `DNS_MOVED`, because the domain moved away.
     #[schema(schema_with = StatusName::schema)]
     pub status: Status,
     /// Code of the failure catalogue, while something is wrong.
@@ -26,7 +27,8 @@ pub struct StatusReport {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub error_details: Option<Map<String, Value>>,
-    /// When the service looks at the domain again by itself.
+    /// When the service looks at the domain again by itself. Absent with `Failed` and `DNS_MOVED`:
+    /// the service has released the hostname, and any tenant may claim it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime, min_length = 20, max_length = 35)]
     pub next_attempt_at: Option<Timestamp>,

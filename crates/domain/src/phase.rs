@@ -151,29 +151,19 @@ impl Phase {
         matches!(self, Self::Live { .. })
     }
 
+    /// Where the DNS of a domain that was served points; `None` for any other domain.
+    pub const fn dns(&self) -> Option<DnsState> {
+        match self {
+            Self::Live { dns, .. } | Self::Expired { dns, .. } => Some(*dns),
+            Self::Onboarding(_) | Self::Failed | Self::Leaving | Self::Gone => None,
+        }
+    }
+
     /// Since when a domain that was served is known not to point at us any more.
     pub const fn moved_away_since(&self) -> Option<Timestamp> {
-        match self {
-            Self::Live {
-                dns: DnsState::MovedAway { since },
-                ..
-            }
-            | Self::Expired {
-                dns: DnsState::MovedAway { since },
-                ..
-            } => Some(*since),
-            Self::Live {
-                dns: DnsState::Here,
-                ..
-            }
-            | Self::Expired {
-                dns: DnsState::Here,
-                ..
-            }
-            | Self::Onboarding(_)
-            | Self::Failed
-            | Self::Leaving
-            | Self::Gone => None,
+        match self.dns() {
+            Some(DnsState::MovedAway { since }) => Some(since),
+            Some(DnsState::Here | DnsState::SeenElsewhere { .. }) | None => None,
         }
     }
 
@@ -274,7 +264,9 @@ impl Phase {
                     dns,
                     next,
                 },
-                event @ (Event::DnsMovedAway { .. } | Event::DnsConfirmed),
+                event @ (Event::DnsSeenElsewhere { .. }
+                | Event::DnsMovedAway { .. }
+                | Event::DnsConfirmed),
             ) => Self::Live {
                 serving,
                 not_after,
@@ -288,7 +280,9 @@ impl Phase {
                     dns,
                     issuance,
                 },
-                event @ (Event::DnsMovedAway { .. } | Event::DnsConfirmed),
+                event @ (Event::DnsSeenElsewhere { .. }
+                | Event::DnsMovedAway { .. }
+                | Event::DnsConfirmed),
             ) => Self::Expired {
                 certificate,
                 not_after,

@@ -18,6 +18,9 @@ const MOVED_AWAY: Backoff = Backoff {
     max: Duration::from_secs(6 * 60 * 60),
 };
 
+/// The shortest pause between two checks of a name that was seen elsewhere.
+const SOONEST_RECHECK: Duration = Duration::from_secs(1);
+
 /// The longest time between two DNS checks of a domain that moved away until its certificate ended.
 /// There are more of them every month, and few return.
 const ENDED_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -74,6 +77,23 @@ pub struct PoolLanes {
     pub guaranteed: usize,
 }
 
+/// The evidence that makes a domain that was served one that moved away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MovePolicy {
+    /// DNS checks in a row that found the name elsewhere; at least 1.
+    pub observations: u32,
+    /// Time from the first of them to the last.
+    pub after: Duration,
+}
+
+impl MovePolicy {
+    /// The pause before the next check of a name that was seen elsewhere.
+    pub fn pause(&self) -> Duration {
+        let even = self.after / self.observations.saturating_sub(1).max(1);
+        even.clamp(SOONEST_RECHECK, MOVED_AWAY.initial)
+    }
+}
+
 /// How the edges are watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FleetPolicy {
@@ -119,8 +139,11 @@ pub struct Policy {
     pub names: NameRules,
     /// How long a customer's side is waited for before the domain fails.
     pub give_up_after: Duration,
-    /// How long the return of a domain that moved away is waited for after its certificate ended.
-    pub release_after: Duration,
+    /// The evidence of a move.
+    pub moved: MovePolicy,
+    /// How long the return of a domain that moved away is waited for after its certificate ended;
+    /// `None` for ever.
+    pub release_after: Option<Duration>,
     /// Addresses of our edges, for names that cannot have a CNAME.
     pub edge_addresses: Vec<IpNet>,
     /// Proxies in front of names.
@@ -173,7 +196,11 @@ impl Default for Policy {
             removal_brake_percent: 10,
             names: NameRules::default(),
             give_up_after: 7 * DAY,
-            release_after: 30 * DAY,
+            moved: MovePolicy {
+                observations: 3,
+                after: HOUR,
+            },
+            release_after: Some(30 * DAY),
             edge_addresses: Vec::new(),
             proxies: ProxyPolicy::default(),
             poll_interval: Duration::from_secs(2),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dps_domain::dns::{self, DnsExpectation, DnsVerdict, ResolverView};
-use dps_domain::{Event, EventKind, Failure, FailureCode};
+use dps_domain::{DnsState, Event, EventKind, Failure, FailureCode};
 use serde_json::json;
 
 use super::context::StepContext;
@@ -47,14 +47,18 @@ pub(super) async fn check_dns(context: &StepContext<'_>) -> Outcome {
     }
 }
 
-/// A domain that was served and stopped pointing at us has moved away. The check that finds it out
-/// is counted, those after it are not.
+/// Marks a failure of a domain that was served as evidence that it points elsewhere. The first
+/// check that finds it so is counted, those after it are not.
 pub(super) fn moved_away(context: &StepContext<'_>, failure: Failure) -> Failure {
-    if context.record.phase.was_served()
+    let phase = &context.record.phase;
+    // Servers of the zone that fail or do not answer say nothing about where the name points.
+    let is_elsewhere = phase.is_moved_away() || !failure.leaves_dns_open();
+    if phase.was_served()
+        && is_elsewhere
         && failure.counts_against_domain()
         && !is_seen_here(&failure)
     {
-        if !context.record.phase.is_moved_away() {
+        if phase.dns() == Some(DnsState::Here) {
             context.service.metrics.domain_verification(false);
         }
         Failure::DnsMoved {

@@ -12,10 +12,13 @@ use dps_application::ports::store::{DomainRecord, RecordWrite, StoreError};
 use dps_application::steps;
 use dps_application::workers::{Delivered, Reporter};
 use dps_domain::dns::DnsAnswer;
+use dps_domain::inventory::InventoryDigest;
 use dps_domain::outcome::Outcome;
 use dps_domain::phase::{Next, Phase};
 use dps_domain::sentence::last_sentence;
-use dps_domain::{Event, Failure, FailureCode, Purpose, Status, Timestamp, Until};
+use dps_domain::{
+    DnsState, Event, EventKind, Failure, FailureCode, Purpose, Status, Timestamp, Until,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::ca::Slip;
@@ -87,6 +90,8 @@ async fn a_moved_away_domain_is_never_ordered_for_and_revives_when_dns_returns()
     world.settle().await;
     world.dns.clear(HOST);
     world.advance(70 * DAY);
+    world.settle().await;
+    world.until_moved_away().await;
     for _ in 0..10 {
         world.settle().await;
         let record = world.record().await;
@@ -175,6 +180,70 @@ async fn a_certificate_that_ends_leaves_every_edge_and_its_domain_is_failed_unti
         (released.phase, released.next_attempt_at),
         (Phase::Failed, None)
     );
+}
+
+#[tokio::test]
+async fn resolvers_that_fail_and_servers_that_do_not_answer_are_no_evidence_of_a_move() {
+    let world = World::with_due_domain().await;
+    world.settle().await;
+    world.dns.clear(HOST);
+    world.advance(DAY + DAY / 4);
+    world.settle().await;
+    let DnsState::SeenElsewhere { observations, .. } = world.record().await.phase.dns().unwrap()
+    else {
+        panic!("{:?}", world.record().await.phase);
+    };
+    assert_eq!(observations, 1);
+    for fault in [DnsAnswer::Timeout, DnsAnswer::ServFail] {
+        world.dns.names.set_fault(Some(fault));
+        for _ in 0..30 {
+            world.advance(DAY / 10);
+            world.settle().await;
+        }
+        let phase = world.record().await.phase;
+        let seen = matches!(
+            phase.dns(),
+            Some(DnsState::SeenElsewhere {
+                observations: 1,
+                ..
+            })
+        );
+        assert!(seen, "{phase:?}");
+    }
+    world.dns.names.set_fault(None);
+    world.dns.point(HOST);
+    world.advance(DAY / 4);
+    world.settle().await;
+    let record = world.record().await;
+    assert_eq!(record.phase.dns(), Some(DnsState::Here));
+    assert_eq!(record.last_failure, None);
+    let moved = EventKind::Failed(FailureCode::DnsMoved);
+    let history = world.service.store.events(record.id, 1_000).await.unwrap();
+    assert!(history.iter().all(|event| event.kind != moved));
+}
+
+#[tokio::test]
+async fn an_ended_domain_leaves_every_edge_with_the_digest_that_is_desired() {
+    let world = World::with_due_domain().await;
+    world.add(2, "other.example.com", "acme").await;
+    world.settle().await;
+    world.dns.clear(HOST);
+    for _ in 0..91 {
+        world.advance(DAY);
+        world.settle().await;
+    }
+    assert_eq!(world.record().await.phase.name(), "expired");
+    let now = world.service.now();
+    let desired = world.service.store.desired(None, now, 100).await.unwrap();
+    let mut digest = InventoryDigest::default();
+    for dps_application::ports::store::Desired { entry, .. } in &desired {
+        digest.toggle(&entry.hostname, &entry.fingerprint, entry.generation);
+    }
+    assert_eq!(desired.len(), 1, "the ended domain is not desired");
+    for edge in world.edges.ports() {
+        let held = edge.inventory(None, 1).await.unwrap();
+        assert_eq!(held.digest, digest.to_hex(), "{}", edge.name());
+    }
 }
 
 #[tokio::test]
@@ -467,6 +536,10 @@ async fn a_customer_who_leaves_hears_of_it_within_a_day_and_of_the_return_too() 
     world.dns.clear(HOST);
     world.advance(DAY + DAY / 4);
     world.settle().await;
+    let record = world.record().await;
+    let first = record.last_failure.unwrap().code();
+    assert_eq!(first, FailureCode::DnsNxdomain, "one check is no move");
+    world.until_moved_away().await;
     let record = world.record().await;
     assert_eq!(record.last_failure.unwrap().code(), FailureCode::DnsMoved);
     assert!(

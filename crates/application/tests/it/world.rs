@@ -167,6 +167,16 @@ impl World {
             .is_none()
     }
 
+    /// Lets time pass until the checks of a name that points elsewhere are evidence of a move.
+    pub(crate) async fn until_moved_away(&self) {
+        let began = self.service.now();
+        while !self.record().await.phase.is_moved_away() {
+            assert!(self.service.now().since(began) <= Duration::from_secs(2 * 3600));
+            self.advance(Duration::from_secs(600));
+            self.settle().await;
+        }
+    }
+
     /// The Cabinet wants the domain gone.
     pub(crate) async fn request_removal(&self) {
         let mut record = self.record().await;

@@ -11,7 +11,12 @@ pub enum Event {
     HttpReady,
     /// DNS does not point at us, although the HTTP probe or the order was due.
     DnsLost,
-    /// The DNS of a domain that was served does not point at us.
+    /// The DNS of a domain that was served does not point at us, which is no move yet.
+    DnsSeenElsewhere {
+        /// The moment of the check.
+        at: Timestamp,
+    },
+    /// The DNS of a domain that was served does not point at us, often and long enough.
     DnsMovedAway {
         /// The moment of the check.
         at: Timestamp,

@@ -5,10 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::DomainRecord;
-use crate::phase::Next;
 use crate::policy::Policy;
 use crate::sentence::last_sentence;
-use crate::{Failure, Issuance, Phase, Status, Timestamp};
+use crate::{Failure, Issuance, Status, Timestamp};
 
 /// The shortest wait for another party that is reported to the Cabinet.
 const REPORTED_WAIT: Duration = Duration::from_secs(60);
@@ -41,13 +40,7 @@ pub(super) fn report(
     }
     let status = after.phase.status();
     let changes_failure = message.is_some() || before.last_failure != after.last_failure;
-    let renewed = matches!(
-        &after.phase,
-        Phase::Live {
-            next: Next::At(_),
-            ..
-        }
-    ) && before.phase != after.phase;
+    let renewed = after.phase.is_live() && before.phase.serving() != after.phase.serving();
     // A long wait for another party is reported, and so is the end of it.
     let waits = is_waiting(before) || is_waiting(after);
     if status == before.phase.status() && !changes_failure && !renewed && !waits {

@@ -132,9 +132,9 @@ pub fn settle(
                 dns_provider: findings.dns_provider,
                 ..Instruction::new(policy, addresses, context.caa_identity.clone())
             };
+            let failure = fail(&mut record, failure, then, context)?;
             let message = sentence(&failure, before, &instruction);
             instruction.note(&failure, policy, &mut findings.evidence);
-            fail(&mut record, &failure, then, context)?;
             let detail = serde_json::to_value(&failure).unwrap_or_default();
             let kind = EventKind::Failed(failure.code());
             record.last_failure = Some(failure);

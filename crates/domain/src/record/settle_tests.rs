@@ -1,3 +1,6 @@
+#[path = "settle_move_tests.rs"]
+mod moving;
+
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
@@ -295,8 +298,9 @@ fn a_moved_away_domain_is_released_after_its_certificate_ended_and_an_outage_rel
     };
     let ended_before = |days: u32| {
         let mut phase = live();
-        if let Phase::Live { not_after, .. } = &mut phase {
+        if let Phase::Live { not_after, dns, .. } = &mut phase {
             *not_after = NOW - days * 24 * HOUR;
+            *dns = DnsState::MovedAway { since: NOW - HOUR };
         }
         end_of(record(phase), Some(left.clone())).record
     };
@@ -358,7 +362,9 @@ fn a_domain_that_moved_away_stays_so_through_faults_of_ours_and_returns_when_its
     let moved = Failure::DnsMoved {
         cause: Box::new(Failure::DnsNxdomain {}),
     };
-    let away = settled(&record(live()), failed(moved.clone(), Then::Retry)).record;
+    let mut away = record(live().apply(Event::DnsMovedAway { at: NOW }).unwrap());
+    away.last_failure = Some(moved.clone());
+    let away = settled(&away, failed(moved.clone(), Then::Retry)).record;
     assert_eq!(away.phase.moved_away_since(), Some(NOW));
     let internal = Failure::Internal {
         detail: "the store is away".into(),

@@ -163,8 +163,14 @@ pub(crate) async fn the_soonest_expiry_is_that_of_a_certificate_in_service(world
         world.store.soonest_expiry().await.unwrap(),
         Some(expected[1])
     );
+    // An unconfirmed move is none.
+    let unconfirmed = Event::DnsSeenElsewhere { at: at(6) };
     let moved = Event::DnsMovedAway { at: at(7) };
-    for (event, soonest) in [(moved, expected[0]), (Event::DnsConfirmed, expected[1])] {
+    for (event, soonest) in [
+        (unconfirmed, expected[1]),
+        (moved, expected[0]),
+        (Event::DnsConfirmed, expected[1]),
+    ] {
         let host = "b.example".parse().unwrap();
         let mut record = world
             .store

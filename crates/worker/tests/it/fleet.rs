@@ -32,7 +32,7 @@ fn hosts(name: &str, count: usize) -> Vec<String> {
         .collect()
 }
 
-async fn all_become_active(world: &World, hosts: &[String]) {
+pub(crate) async fn all_become_active(world: &World, hosts: &[String]) {
     let added = stream::iter(hosts).map(|host| world.add(host));
     let ids: Vec<String> = added.buffered(CALLS).collect().await;
     for id in ids {
@@ -41,7 +41,7 @@ async fn all_become_active(world: &World, hosts: &[String]) {
 }
 
 /// Where each edge's agent listens, and where its visitors come.
-fn edges(world: &World) -> Vec<(SocketAddr, SocketAddr)> {
+pub(crate) fn edges(world: &World) -> Vec<(SocketAddr, SocketAddr)> {
     let more = world
         .more_edges
         .iter()
@@ -64,7 +64,7 @@ async fn digest(agent: SocketAddr) -> Option<String> {
 
 /// Waits until the agents hold the same, and sees every edge present the same certificates to
 /// visitors.
-async fn all_edges_serve(world: &World, hosts: &[String]) {
+pub(crate) async fn all_edges_serve(world: &World, hosts: &[String]) {
     let edges = edges(world);
     let equal = wait::until("the digests are equal", TIMEOUT, || async {
         let digests = stream::iter(&edges).then(|(agent, _)| digest(*agent));

@@ -17,6 +17,7 @@ mod famine;
 mod fleet;
 mod limits;
 mod mistakes;
+mod moving;
 mod mutual_tls;
 mod operator;
 mod outages;

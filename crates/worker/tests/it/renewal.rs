@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use dps_lab::tls::HandshakeWatcher;
 use dps_lab::wait;
+use serde_json::json;
 
 use crate::world::{Options, TIMEOUT, World, dps};
 
@@ -53,11 +54,16 @@ async fn a_certificate_is_renewed_by_itself_at_its_stored_moment_and_no_visitor_
     assert_eq!(log.count(HOST, "renewal.requested"), 0);
 }
 
+/// Checks within seconds are evidence of a move.
+fn moves_soon() -> serde_json::Value {
+    json!({ "Workers": { "Recheck": { "Observations": 2, "MovedAfter": "1s" } } })
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_moved_away_domain_is_reported_and_not_ordered_for_and_revives_when_its_dns_returns() {
     let world = World::start(Options {
         pebble: |pebble| pebble.certificate_validity = Some(Duration::from_secs(3600)),
-        ..Options::quick()
+        ..Options::quick().with(&moves_soon())
     })
     .await;
     let id = world.add(HOST).await;

@@ -1,42 +1,88 @@
 //! The record after a failed step.
 
+use std::time::Duration;
+
 use super::SettleContext;
 use crate::lane::{Lane, usual_lane};
 use crate::outcome::Then;
+use crate::phase::DnsState;
 use crate::policy::Policy;
 use crate::record::DomainRecord;
 use crate::record::waits::in_time;
 use crate::{Event, Failure, FailureCode, IllegalTransition, OrderGate, Phase, Timestamp, backoff};
 
-/// Moves the record after a failure, and sets its next attempt.
+/// Moves the record after a failure, and sets its next attempt. Returns the failure to record.
 pub(super) fn fail(
+    record: &mut DomainRecord,
+    failure: Failure,
+    then: Then,
+    context: &SettleContext<'_>,
+) -> Result<Failure, IllegalTransition> {
+    let before = record.phase.clone();
+    if let Some(event) = dns_event(&before, &failure, context) {
+        record.phase = before.clone().apply(event)?;
+    }
+    let failure = match failure {
+        // Until the move is certain, the customer reads what the check found.
+        Failure::DnsMoved { cause } if is_unconfirmed(&record.phase) => *cause,
+        failure => failure,
+    };
+    // Attempts that failed for other reasons, such as an outage of resolvers, say nothing about how
+    // long the name has been elsewhere.
+    if record.phase.is_moved_away() && !before.is_moved_away() {
+        record.attempt = 1;
+    }
+    schedule(record, &failure, then, context)?;
+    // After so long, a zone that does not answer is no different from one that points elsewhere:
+    // the name must come free.
+    if record.phase == Phase::Failed && is_released_unseen(&before, &failure) {
+        return Ok(Failure::DnsMoved {
+            cause: Box::new(failure),
+        });
+    }
+    Ok(failure)
+}
+
+/// Whether a domain that is given up in the phase `before` is released because nothing is known of
+/// its DNS.
+const fn is_released_unseen(before: &Phase, failure: &Failure) -> bool {
+    matches!(before, Phase::Expired { .. }) && failure.leaves_dns_open()
+}
+
+/// Whether the last checks found the name elsewhere, and no move is certain.
+const fn is_unconfirmed(phase: &Phase) -> bool {
+    matches!(phase.dns(), Some(DnsState::SeenElsewhere { .. }))
+}
+
+/// The delay before the next attempt, unless the failure names another.
+fn delay(record: &DomainRecord, failure: &Failure, context: &SettleContext<'_>) -> Duration {
+    let policy = context.policy;
+    let backoff = match &record.phase {
+        Phase::Live { not_after, .. } if *not_after <= context.now => {
+            Some(policy.backoff(Lane::Removal))
+        }
+        phase if failure.code() == FailureCode::DnsMoved && phase.was_served() => {
+            Some(Policy::moved_away_backoff(!phase.is_live()))
+        }
+        phase if is_unconfirmed(phase) && !failure.leaves_dns_open() => {
+            return policy.moved.pause();
+        }
+        phase => usual_lane(phase).map(|lane| policy.backoff(lane)),
+    };
+    backoff.map_or(policy.renewal.interval, |backoff| {
+        backoff.delay(record.attempt.max(1), context.jitter)
+    })
+}
+
+/// Sets the next attempt after a failure, and moves the record as the continuation demands.
+fn schedule(
     record: &mut DomainRecord,
     failure: &Failure,
     then: Then,
     context: &SettleContext<'_>,
 ) -> Result<(), IllegalTransition> {
     let now = context.now;
-    let growing = match &record.phase {
-        Phase::Live { not_after, .. } if *not_after <= now => {
-            Some(context.policy.backoff(Lane::Removal))
-        }
-        phase if phase.was_served() && failure.code() == FailureCode::DnsMoved => {
-            // Attempts that failed for other reasons, such as an outage of resolvers, say nothing
-            // about how long the name has been elsewhere.
-            if !phase.is_moved_away() {
-                record.attempt = 1;
-            }
-            Some(Policy::moved_away_backoff(!phase.is_live()))
-        }
-        phase => usual_lane(phase).map(|lane| context.policy.backoff(lane)),
-    };
-    if let Some(event) = dns_event(&record.phase, failure, now) {
-        record.phase = record.phase.clone().apply(event)?;
-    }
-    let later = now
-        + growing.map_or(context.policy.renewal.interval, |backoff| {
-            backoff.delay(record.attempt.max(1), context.jitter)
-        });
+    let later = now + delay(record, failure, context);
     let due = match then {
         Then::Retry => later,
         Then::RetryBy(at) => later.min(at.max(now)),
@@ -88,7 +134,11 @@ pub(super) fn fail(
             matches!(then, Then::Stop) || (waited_out && failure.counts_against_domain())
         }
         Phase::Expired { not_after, .. } => {
-            failure.counts_against_domain() && now.since(*not_after) >= context.policy.release_after
+            let is_over = |after| now.since(*not_after) >= after;
+            let may_return = is_unconfirmed(&record.phase) && !failure.leaves_dns_open();
+            failure.counts_against_domain()
+                && !may_return
+                && context.policy.release_after.is_some_and(is_over)
         }
         Phase::Live { .. } | Phase::Failed | Phase::Leaving | Phase::Gone => false,
     };
@@ -100,12 +150,10 @@ pub(super) fn fail(
 }
 
 /// The event that a failure means for the DNS of a domain that was served, if any.
-fn dns_event(phase: &Phase, failure: &Failure, now: Timestamp) -> Option<Event> {
-    if !phase.was_served() {
-        return None;
-    }
+fn dns_event(phase: &Phase, failure: &Failure, context: &SettleContext<'_>) -> Option<Event> {
+    let dns = phase.dns()?;
     match failure {
-        Failure::DnsMoved { .. } => Some(Event::DnsMovedAway { at: now }),
+        Failure::DnsMoved { .. } => Some(dns.seen_elsewhere(&context.policy.moved, context.now)),
         // Whatever else failed came after a check that found the name here.
         failure => (!failure.leaves_dns_open()).then_some(Event::DnsConfirmed),
     }

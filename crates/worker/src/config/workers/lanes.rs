@@ -7,6 +7,7 @@ use dps_domain::NameSuffix;
 use dps_domain::address::edge_network_fault;
 use dps_domain::cdn::ProxyPolicy;
 use dps_domain::name_rules::PUBLIC_TARGET;
+use dps_domain::policy::MovePolicy;
 use dps_host::HumanDuration;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -97,8 +98,13 @@ pub struct Renewal {
 pub struct Recheck {
     /// Time between two DNS checks of a live domain, 1 min to 30 days.
     pub interval: HumanDuration,
+    /// DNS checks in a row that must find a live domain elsewhere before it counts as moved away,
+    /// 1 to 100.
+    pub observations: u32,
+    /// Time from the first of these checks to the last, 0 to 7 days.
+    pub moved_after: HumanDuration,
     /// Time after the end of the certificate of a moved-away domain until its hostname is free,
-    /// 1 day to 10 years.
+    /// 1 day to 10 years; 0 for never.
     pub release_after: HumanDuration,
     /// Number of concurrent DNS checks, and of concurrent `RenewalInfo` polls, 1 to 1,024.
     pub concurrency: u32,
@@ -198,7 +204,9 @@ impl Default for Recheck {
         let policy = Policy::default();
         Self {
             interval: policy.recheck.interval.into(),
-            release_after: policy.release_after.into(),
+            observations: policy.moved.observations,
+            moved_after: policy.moved.after.into(),
+            release_after: policy.release_after.unwrap_or_default().into(),
             concurrency: count(policy.recheck.concurrency),
         }
     }
@@ -329,11 +337,29 @@ impl Renewal {
 }
 
 impl Recheck {
+    /// Returns the evidence of a move.
+    pub(super) fn moved(&self) -> MovePolicy {
+        MovePolicy {
+            observations: self.observations,
+            after: self.moved_after.get(),
+        }
+    }
+
+    /// Returns the time until the hostname of a moved-away domain is free; `None` for never.
+    pub(super) fn release_after(&self) -> Option<Duration> {
+        Some(self.release_after.get()).filter(|after| !after.is_zero())
+    }
+
     pub(super) fn check(&self, report: &mut Report) {
         let bounds = HumanDuration::from_secs(60)..=HumanDuration::from_secs(30 * DAY);
         report.duration("Workers:Recheck:Interval", self.interval, bounds);
+        report.count("Workers:Recheck:Observations", self.observations, 1..=100);
+        let bounds = HumanDuration::from_secs(0)..=HumanDuration::from_secs(7 * DAY);
+        report.duration("Workers:Recheck:MovedAfter", self.moved_after, bounds);
         let bounds = HumanDuration::from_secs(DAY)..=HumanDuration::from_secs(3650 * DAY);
-        report.duration("Workers:Recheck:ReleaseAfter", self.release_after, bounds);
+        if self.release_after().is_some() {
+            report.duration("Workers:Recheck:ReleaseAfter", self.release_after, bounds);
+        }
         check_concurrency(report, "Workers:Recheck", self.concurrency);
     }
 }
