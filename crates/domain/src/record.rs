@@ -11,6 +11,8 @@ pub mod names;
 pub mod operator;
 pub mod renewal;
 pub mod report;
+#[cfg(test)]
+mod retry_tests;
 pub mod settle;
 #[cfg(test)]
 mod test_record;

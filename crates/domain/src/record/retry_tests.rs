@@ -1,0 +1,176 @@
+//! A requested retry means "look now", in every state, and takes nothing away.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::align::{AlignContext, Occasion, change};
+use super::names::{CabinetDomain, Names};
+use super::operator::{self, Refused};
+use super::test_record::{NOW, record};
+use super::{DomainRecord, RecordWrite};
+use crate::phase::{DnsState, Next};
+use crate::policy::Policy;
+use crate::{
+    CertificateId, EventKind, Failure, Issuance, OrderGate, OrderId, Phase, Status, Timestamp,
+};
+
+const LATER: Timestamp = Timestamp::from_unix_seconds(1_800_100_000);
+const EARLIER: Timestamp = Timestamp::from_unix_seconds(1_799_000_000);
+
+/// Every state of a run.
+fn runs() -> Vec<Issuance> {
+    let order = OrderId::from_uuid(Uuid::from_u128(7));
+    let certificate = CertificateId::from_uuid(Uuid::from_u128(8));
+    vec![
+        Issuance::AwaitingDns,
+        Issuance::AwaitingHttpProbe,
+        Issuance::Ordering,
+        Issuance::Queued,
+        Issuance::Validating { order },
+        Issuance::Finalizing { order },
+        Issuance::Deploying { certificate },
+    ]
+}
+
+/// Every phase of a domain that was served, with every state of its DNS.
+fn served() -> Vec<Phase> {
+    let certificate = CertificateId::from_uuid(Uuid::from_u128(9));
+    let states = [
+        DnsState::Here,
+        DnsState::SeenElsewhere {
+            since: EARLIER,
+            observations: 2,
+        },
+        DnsState::MovedAway { since: EARLIER },
+    ];
+    let of = |dns| {
+        let live = move |next| Phase::Live {
+            serving: certificate,
+            not_after: LATER,
+            dns,
+            next,
+        };
+        let expired = move |issuance| Phase::Expired {
+            certificate,
+            not_after: EARLIER,
+            dns,
+            issuance,
+        };
+        let renewing = runs().into_iter().map(Next::Now).map(live);
+        let ended = runs().into_iter().map(expired);
+        std::iter::once(live(Next::At(LATER)))
+            .chain(renewing)
+            .chain(ended)
+    };
+    states.into_iter().flat_map(of).collect()
+}
+
+/// A record that waits for long, with a pause before its next order.
+fn waiting(phase: Phase) -> DomainRecord {
+    DomainRecord {
+        next_attempt_at: Some(LATER),
+        attempt: 9,
+        failed_validations: 2,
+        lost_orders: 3,
+        order_gate: OrderGate::Until(LATER),
+        last_failure: Some(Failure::DnsNxdomain {}),
+        ..record(phase)
+    }
+}
+
+/// The record after the customer requested a retry in the Cabinet.
+fn by_customer(before: &DomainRecord) -> RecordWrite {
+    let policy = Policy::default();
+    let domain = CabinetDomain {
+        id: before.id,
+        tenant_id: before.tenant_id.clone(),
+        canonical_host: before.hostname.as_str().into(),
+        cname_target: before.cname_target.as_str().into(),
+        status: Some(Status::PendingDns),
+        version: before.cabinet_version + 1,
+    };
+    let context = AlignContext {
+        policy: &policy,
+        replica: "replica-1",
+        now: NOW,
+        occasion: Occasion::News,
+        last_retry: Some(NOW - Duration::from_secs(60)),
+    };
+    let names = Names::of(&domain, &policy.names);
+    change(&context, before, &domain, &names).unwrap().unwrap()
+}
+
+fn by_operator(before: &DomainRecord) -> RecordWrite {
+    operator::retry(before, NOW, "dps").unwrap()
+}
+
+/// Whether nothing that was learnt or begun is lost, and the next step is due now.
+fn assert_only_sooner(before: &DomainRecord, write: &RecordWrite) {
+    let after = write.record();
+    assert_eq!(after.next_attempt_at, Some(NOW), "{before:?}");
+    assert_eq!(after.failed_validations, before.failed_validations);
+    assert_eq!(after.lost_orders, before.lost_orders);
+    assert_eq!(after.order_gate, before.order_gate, "{before:?}");
+    assert_eq!(
+        after.phase.moved_away_since(),
+        before.phase.moved_away_since()
+    );
+    assert!(write.event.is_some(), "the history says so");
+}
+
+#[test]
+fn a_domain_that_was_served_is_checked_now_and_keeps_its_run_and_what_is_known_of_its_dns() {
+    for phase in served() {
+        let before = waiting(phase);
+        for write in [by_customer(&before), by_operator(&before)] {
+            assert_only_sooner(&before, &write);
+            assert_eq!(write.record().phase, before.phase);
+            assert_eq!(write.record().last_failure, before.last_failure);
+        }
+        let report = by_customer(&before).report;
+        assert_eq!(report.unwrap().status, before.phase.status());
+    }
+}
+
+#[test]
+fn a_new_domain_is_checked_now_and_keeps_an_order_that_is_under_way() {
+    for issuance in runs() {
+        let before = waiting(Phase::Onboarding(issuance.clone()));
+        for write in [by_customer(&before), by_operator(&before)] {
+            assert_only_sooner(&before, &write);
+            if issuance.is_at_ca() {
+                assert_eq!(write.record().phase, before.phase);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_failed_domain_starts_over_and_one_that_leaves_is_taken_down_now() {
+    let failed = waiting(Phase::Failed);
+    for write in [by_customer(&failed), by_operator(&failed)] {
+        assert_only_sooner(&failed, &write);
+        assert_eq!(write.record().phase, Phase::START);
+    }
+    let leaving = waiting(Phase::Leaving);
+    let write = by_operator(&leaving);
+    assert_only_sooner(&leaving, &write);
+    assert_eq!(write.record().phase, Phase::Leaving);
+    let gone = operator::retry(&waiting(Phase::Gone), NOW, "dps");
+    assert!(matches!(gone, Err(Refused::NotWaiting(_))));
+}
+
+#[test]
+fn a_retry_lifts_a_pause_of_the_ca_in_every_state_and_no_other() {
+    let onboarding = runs().into_iter().map(Phase::Onboarding);
+    for phase in onboarding.chain(served()) {
+        let mut before = waiting(phase);
+        before.order_gate = OrderGate::PausedByCa;
+        for write in [by_customer(&before), by_operator(&before)] {
+            assert_eq!(write.record().order_gate, OrderGate::Open, "{before:?}");
+        }
+        let kind = by_customer(&before).event.unwrap().kind;
+        assert_eq!(kind, EventKind::RetryRequested);
+    }
+}
