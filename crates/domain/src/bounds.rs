@@ -210,6 +210,7 @@ mod tests {
             Failure::AcmeValidationFailed {
                 sub_cause: "x".repeat(50_000),
                 detail: "\"".repeat(50_000),
+                reached_by_us: false,
             },
             Failure::AcmePaused {
                 unpause_url: Some("https://ca.example/".repeat(9_000)),

@@ -70,6 +70,8 @@ kinds! {
     DnsConfirmed => "dns.confirmed",
     /// The HTTP probe passed.
     HttpReady => "http.ready",
+    /// The service cannot reach the platform's own edges, so the HTTP probe proved nothing.
+    HttpInconclusive => "http.inconclusive",
     /// The service is registering its account at the CA.
     AccountRegistering => "account.registering",
     /// An order was placed at the CA.

@@ -162,8 +162,13 @@ pub enum Failure {
     /// The CA does not certify this name.
     AcmeRejectedIdentifier { detail: String },
     /// The CA's validation failed; `sub_cause` is the problem type of RFC 8555 §6.7 without its
-    /// prefix.
-    AcmeValidationFailed { sub_cause: String, detail: String },
+    /// prefix. With `reached_by_us`, our own probe found the right answer right after it.
+    AcmeValidationFailed {
+        sub_cause: String,
+        detail: String,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        reached_by_us: bool,
+    },
     /// The CA cannot be reached or fails.
     AcmeCaUnavailable { detail: String },
     /// Our CA account cannot be used.

@@ -124,6 +124,23 @@ pub fn local_fault(observations: &[ProbeObservation]) -> Option<&str> {
     })
 }
 
+/// Whether no address let a request of ours in. Such answers tell nothing apart from the place of
+/// the service if none of our own edges lets one in either.
+pub fn is_unanswered(observations: &[ProbeObservation], edges: &BTreeSet<IpAddr>) -> bool {
+    !observations.is_empty()
+        && observations.iter().all(|seen| match seen.answer {
+            ProbeAnswer::Refused | ProbeAnswer::Timeout | ProbeAnswer::Unroutable => true,
+            // Our own DNS leads us to an address inside: the CA may be led to another one.
+            ProbeAnswer::Forbidden { .. } => edges.contains(&seen.address),
+            ProbeAnswer::Ours
+            | ProbeAnswer::WrongBody { .. }
+            | ProbeAnswer::Redirect { .. }
+            | ProbeAnswer::Status(_)
+            | ProbeAnswer::Cdn { .. }
+            | ProbeAnswer::Local { .. } => false,
+        })
+}
+
 fn judge(seen: &ProbeObservation, is_edge: bool) -> Result<(), Failure> {
     let address = seen.address;
     Err(match &seen.answer {
@@ -260,6 +277,28 @@ mod tests {
         assert_eq!(code(ProbeAnswer::Status(403)), FailureCode::HttpStatus);
         let wrong = ProbeAnswer::WrongBody { server: None };
         assert_eq!(code(wrong), FailureCode::HttpWrongResponder);
+    }
+
+    #[test]
+    fn only_addresses_that_let_nothing_in_are_unanswered() {
+        let edges = BTreeSet::from(["10.0.0.1".parse().unwrap()]);
+        let unanswered = |observations: &[ProbeObservation]| is_unanswered(observations, &edges);
+        let forbidden = |address| seen(address, ProbeAnswer::Forbidden { kind: "private" });
+        let refused = || seen("8.8.8.8", ProbeAnswer::Refused);
+        assert!(unanswered(&[
+            refused(),
+            seen("8.8.4.4", ProbeAnswer::Timeout)
+        ]));
+        assert!(unanswered(&[forbidden("10.0.0.1")]), "split DNS");
+        assert!(!unanswered(&[forbidden("10.0.0.2")]), "the customer's");
+        assert!(!unanswered(&[]));
+        for answer in [
+            ProbeAnswer::Ours,
+            ProbeAnswer::Status(503),
+            ProbeAnswer::WrongBody { server: None },
+        ] {
+            assert!(!unanswered(&[refused(), seen("8.8.4.4", answer)]));
+        }
     }
 
     #[test]

@@ -137,6 +137,7 @@ fn validation(sub_cause: &str, detail: &str) -> Failure {
     Failure::AcmeValidationFailed {
         sub_cause: sub_cause.to_owned(),
         detail: detail.to_owned(),
+        reached_by_us: false,
     }
 }
 
@@ -349,6 +350,11 @@ fn ca() -> Vec<Case> {
     let account = "0 issue \"ca.example; accounturi=https://ca.example/acct/2\"";
     let method = "0 issue \"ca.example; validationmethods=dns-01\"";
     let caa = || validation("caa", "CAA record prevents issuance");
+    let split = Failure::AcmeValidationFailed {
+        sub_cause: "connection".to_owned(),
+        detail: "192.0.2.1: Connection refused".to_owned(),
+        reached_by_us: true,
+    };
     let limited = |until| Failure::AcmeRateLimited {
         until,
         detail: "too many certificates".into(),
@@ -422,6 +428,7 @@ fn ca() -> Vec<Case> {
             "other",
             validation("connection", "192.0.2.1: Connection refused"),
         ),
+        sub("our own probe passes", split),
         sub("", Failure::AcmeCaUnavailable { detail: detail() }),
         sub("", Failure::AcmeAccount { detail: detail() }),
     ]

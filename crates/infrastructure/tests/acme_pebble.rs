@@ -297,8 +297,9 @@ async fn a_failed_validation_says_what_the_ca_met() {
             .unwrap();
         let end = order_after(&authority, &account, &order, OrderStatus::Pending).await;
         assert_eq!(end, OrderStatus::Invalid);
-        let AuthorizationView::Invalid(Failure::AcmeValidationFailed { sub_cause, detail }) =
-            authority.authorization(&account, &order).await.unwrap()
+        let AuthorizationView::Invalid(Failure::AcmeValidationFailed {
+            sub_cause, detail, ..
+        }) = authority.authorization(&account, &order).await.unwrap()
         else {
             panic!("{host} has no failure");
         };

@@ -321,9 +321,11 @@ impl From<CaError> for Failure {
                 detail,
             },
             CaError::RejectedIdentifier { detail } => Self::AcmeRejectedIdentifier { detail },
-            CaError::Validation { sub_cause, detail } => {
-                Self::AcmeValidationFailed { sub_cause, detail }
-            }
+            CaError::Validation { sub_cause, detail } => Self::AcmeValidationFailed {
+                sub_cause,
+                detail,
+                reached_by_us: false,
+            },
             CaError::OrderGone { detail } => Self::Internal {
                 detail: format!("the order is gone at the CA: {detail}"),
             },

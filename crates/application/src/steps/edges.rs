@@ -161,6 +161,17 @@ async fn bounded(
     })
 }
 
+/// Whether every live edge says that its HAProxy works.
+pub(super) async fn all_work(service: &Service) -> bool {
+    let Ok(EdgePartition { called, .. }) = partition_edges(service).await else {
+        return false;
+    };
+    let checks = called
+        .iter()
+        .map(|edge| bounded(service, edge, async { edge.check().await.map(drop) }));
+    !called.is_empty() && join_all(checks).await.iter().all(Result::is_ok)
+}
+
 /// The edges of a step's calls.
 struct EdgePartition {
     called: Edges,

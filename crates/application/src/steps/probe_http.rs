@@ -17,14 +17,20 @@ use super::edges::Unreached;
 use super::fault::Fault;
 use crate::ports::edge::EdgeDisposition;
 use crate::ports::metrics::LocalParty;
+use crate::service::Service;
 use dps_domain::outcome::{Outcome, Then};
 
 pub(super) async fn probe_http(context: &StepContext<'_>) -> Outcome {
     match probe(context).await {
-        Ok(Probed { addresses, .. }) => Outcome::Moved {
+        Ok(probed) => Outcome::Moved {
             event: Event::HttpReady,
-            kind: EventKind::HttpReady,
-            detail: json!({ "addresses": addresses.iter().take(MAX_ADDRESSES).collect::<Vec<_>>() }),
+            kind: match probed.reached {
+                Reached::AllBut { .. } => EventKind::HttpReady,
+                Reached::NotFromHere => EventKind::HttpInconclusive,
+            },
+            detail: json!({
+                "addresses": probed.addresses.iter().take(MAX_ADDRESSES).collect::<Vec<_>>(),
+            }),
         },
         Err(Unready::Failed { failure, then }) => {
             nothing_new(context, &failure).unwrap_or_else(|| Outcome::failed(failure, then))
@@ -33,12 +39,25 @@ pub(super) async fn probe_http(context: &StepContext<'_>) -> Outcome {
     }
 }
 
-/// Our responder was seen.
+/// Nothing at the name's addresses keeps the CA from our responder, as far as can be seen.
 pub(super) struct Probed {
-    /// At these addresses, but for those of ours at which an unreachable edge is.
+    /// The name's addresses.
     addresses: BTreeSet<IpAddr>,
-    /// How many edges were unreachable.
-    pub(super) unreachable: usize,
+    /// Whether our responder was seen there.
+    pub(super) reached: Reached,
+}
+
+/// Where our responder was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reached {
+    /// At every address, but for those of ours at which an unreachable edge is.
+    AllBut {
+        /// How many edges were unreachable.
+        unreachable: usize,
+    },
+    /// Nowhere, since the service cannot reach even edges that work: hairpin NAT, or DNS of its
+    /// own. The CA may well reach them.
+    NotFromHere,
 }
 
 /// Why our responder was not seen at every address.
@@ -88,17 +107,13 @@ pub(super) async fn probe(context: &StepContext<'_>) -> Result<Probed, Unready> 
         // progress.
         return Err(unready(stray_addresses(&stray, more), Then::Retry));
     }
-    let unreachable =
-        probe_all(context, &addresses, &ours)
-            .await
-            .map_err(|stopped| match stopped {
-                Stopped::Failed(failure, then) => unready(failure, then),
-                Stopped::Local { party, detail } => Unready::Local { party, detail },
-            })?;
-    Ok(Probed {
-        addresses,
-        unreachable,
-    })
+    let reached = probe_all(context, &addresses, &ours)
+        .await
+        .map_err(|stopped| match stopped {
+            Stopped::Failed(failure, then) => unready(failure, then),
+            Stopped::Local { party, detail } => Unready::Local { party, detail },
+        })?;
+    Ok(Probed { addresses, reached })
 }
 
 /// Why not every address could be called, or not every one is ours.
@@ -126,40 +141,103 @@ async fn probe_all(
     context: &StepContext<'_>,
     addresses: &BTreeSet<IpAddr>,
     ours: &BTreeSet<IpAddr>,
-) -> Result<usize, Stopped> {
+) -> Result<Reached, Stopped> {
     let service = context.service;
-    let mut random = [0; 32];
-    service.randomness.fill(&mut random);
-    let hex = random.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    });
-    let (token, body) = (
-        format!("probe-{}", &hex[..32]),
-        format!("dps-probe.{}", &hex[32..]),
-    );
-    let published = edges::publish(service, &token, &body).await;
+    let fetch = Fetch::new(service);
+    let published = edges::publish(service, &fetch.token, &fetch.body).await;
     let published = published
         .map_err(|error| Stopped::Failed(Fault::from(error).into_failure(), Then::Retry))?;
     let unreachable = published?;
-    let host = &context.record.hostname;
-    let seen: Vec<ProbeObservation> = join_all(addresses.iter().map(|address| async {
-        ProbeObservation {
-            address: *address,
-            answer: service.probe.probe(host, *address, &token, &body).await,
-        }
-    }))
-    .await;
-    edges::withdraw(service, &token).await;
+    let seen = fetch.from(context, addresses).await;
     context.evidence.probes(&seen);
-    if let Some(detail) = probe::local_fault(&seen) {
-        return Err(Stopped::Local {
+    let verdict = match probe::local_fault(&seen) {
+        Some(detail) => Err(Stopped::Local {
             party: LocalParty::Probe,
             detail: detail.to_owned(),
+        }),
+        None => probe::verdict(&seen, ours, unreachable)
+            .map(|()| Reached::AllBut { unreachable })
+            .map_err(|failure| Stopped::Failed(failure, Then::Retry)),
+    };
+    let verdict = match verdict {
+        Err(stopped @ Stopped::Failed(..))
+            if unreachable == 0 && probe::is_unanswered(&seen, ours) =>
+        {
+            if fetch.finds_no_edge(context, &seen, ours).await {
+                Ok(Reached::NotFromHere)
+            } else {
+                Err(stopped)
+            }
+        }
+        verdict => verdict,
+    };
+    edges::withdraw(service, &fetch.token).await;
+    verdict
+}
+
+/// A random token and the answer that only our responder knows.
+struct Fetch {
+    token: String,
+    body: String,
+}
+
+impl Fetch {
+    fn new(service: &Service) -> Self {
+        let mut random = [0; 32];
+        service.randomness.fill(&mut random);
+        let hex = random.iter().fold(String::new(), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
         });
+        Self {
+            token: format!("probe-{}", &hex[..32]),
+            body: format!("dps-probe.{}", &hex[32..]),
+        }
     }
-    probe::verdict(&seen, ours, unreachable)
-        .map_err(|failure| Stopped::Failed(failure, Then::Retry))?;
-    Ok(unreachable)
+
+    /// Fetches the token from each address at once.
+    async fn from(
+        &self,
+        context: &StepContext<'_>,
+        addresses: impl IntoIterator<Item = &IpAddr>,
+    ) -> Vec<ProbeObservation> {
+        let (service, host) = (context.service, &context.record.hostname);
+        let fetches = addresses.into_iter().map(|address| async {
+            let answer = service
+                .probe
+                .probe(host, *address, &self.token, &self.body)
+                .await;
+            ProbeObservation {
+                address: *address,
+                answer,
+            }
+        });
+        join_all(fetches).await
+    }
+
+    /// Whether no edge of ours can be reached from here, although every edge works. Then only the
+    /// service's place keeps it from them. `seen` is known already.
+    async fn finds_no_edge(
+        &self,
+        context: &StepContext<'_>,
+        seen: &[ProbeObservation],
+        ours: &BTreeSet<IpAddr>,
+    ) -> bool {
+        let is_known = |address: &&IpAddr| seen.iter().any(|seen| seen.address == **address);
+        let unknown = ours
+            .iter()
+            .filter(|address| !is_known(address))
+            .take(MAX_ADDRESSES);
+        let more = self.from(context, unknown).await;
+        let unanswered = !ours.is_empty() && (more.is_empty() || probe::is_unanswered(&more, ours));
+        if !unanswered || !edges::all_work(context.service).await {
+            return false;
+        }
+        tracing::warn!(
+            domain.id = %context.record.id, domain.hostname = %context.record.hostname,
+            addresses = ?ours, "probe.edges_out_of_reach"
+        );
+        true
+    }
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::context::{StepContext, moved};
 use super::edges;
 use super::fault::Fault;
-use super::probe_http::{self, Unready};
+use super::probe_http::{self, Probed, Reached, Unready};
 use crate::ca::account::account;
 use crate::crash_point::{self, Effect};
 use crate::ports::ca::{
@@ -201,7 +201,9 @@ async fn invalid(
     }
     let pause = failure.counts_against_domain();
     match &failure {
-        Failure::AcmeValidationFailed { sub_cause, detail } if is_about_our_answer(sub_cause) => {
+        Failure::AcmeValidationFailed {
+            sub_cause, detail, ..
+        } if is_about_our_answer(sub_cause) => {
             Ok(after_unmet_challenge(context, &failure, sub_cause, detail).await)
         }
         _ => Ok(Outcome::failed(failure, Then::NewOrder { pause })),
@@ -228,8 +230,12 @@ async fn after_unmet_challenge(
     let service = context.service;
     let is_first = context.record.failed_validations == 0;
     match probe_http::probe(context).await {
-        // Chance decides which address the CA takes, so the pause does not grow.
-        Ok(probed) if probed.unreachable > 0 => {
+        // Chance decides which address the CA takes, so the pause does not grow. Where we cannot
+        // see our edges, the CA's word alone is no reason to blame the customer.
+        Ok(Probed {
+            reached: Reached::AllBut { unreachable: 1.. } | Reached::NotFromHere,
+            ..
+        }) => {
             let ours = Failure::EdgeUnreachable {
                 edge: "port 80".into(),
                 detail: format!("the CA says: {detail}"),
@@ -241,7 +247,14 @@ async fn after_unmet_challenge(
         // reported.
         Ok(_) if is_first => unconfirmed(sub_cause, detail),
         // Twice, the CA sees other records than we do, or is kept out.
-        Ok(_) => Outcome::failed(failure.clone(), Then::NewOrder { pause: true }),
+        Ok(_) => {
+            let split = Failure::AcmeValidationFailed {
+                sub_cause: sub_cause.to_owned(),
+                detail: detail.to_owned(),
+                reached_by_us: true,
+            };
+            Outcome::failed(split, Then::NewOrder { pause: true })
+        }
         Err(Unready::Failed { failure: found, .. })
             if found.code() == FailureCode::EdgeUnreachable =>
         {

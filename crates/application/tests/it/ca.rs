@@ -381,6 +381,7 @@ impl CertificateAuthority for WatchedCa {
             let failure = Failure::AcmeValidationFailed {
                 sub_cause: "connection".into(),
                 detail: "198.51.100.1: Timeout during connect".into(),
+                reached_by_us: false,
             };
             self.model.invalidate(order_url, Some(failure));
             return Ok(());

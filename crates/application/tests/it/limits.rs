@@ -139,6 +139,7 @@ async fn a_failed_validation_is_counted_and_gives_the_others_back() {
         .invalidate_all(&Failure::AcmeValidationFailed {
             sub_cause: "dns".into(),
             detail: "no".into(),
+            reached_by_us: false,
         });
     world.step().await;
     for (kind, expected) in [
@@ -164,6 +165,7 @@ async fn a_validation_that_is_repeated_once_counts_as_failed_all_the_same() {
         .invalidate_all(&Failure::AcmeValidationFailed {
             sub_cause: "connection".into(),
             detail: "no".into(),
+            reached_by_us: false,
         });
     world.step().await;
     assert_eq!(
@@ -196,6 +198,7 @@ async fn however_often_a_retry_is_forced_no_more_validations_fail_than_the_ca_al
             .invalidate_all(&Failure::AcmeValidationFailed {
                 sub_cause: "dns".into(),
                 detail: "no".into(),
+                reached_by_us: false,
             });
         world.settle().await;
         world.advance(Duration::from_secs(60));

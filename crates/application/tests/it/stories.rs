@@ -602,6 +602,7 @@ fn not_answered(sub_cause: &str) -> Failure {
     Failure::AcmeValidationFailed {
         sub_cause: sub_cause.into(),
         detail: "198.51.100.1: not what was expected".into(),
+        reached_by_us: false,
     }
 }
 
@@ -637,7 +638,16 @@ async fn a_ca_that_sees_another_dns_than_we_do_is_believed_the_second_time() {
         world.step().await;
     }
     let record = world.record().await;
-    assert_eq!(record.last_failure, Some(not_answered("connection")));
+    let Some(Failure::AcmeValidationFailed {
+        sub_cause,
+        reached_by_us,
+        ..
+    }) = &record.last_failure
+    else {
+        panic!("{:?}", record.last_failure);
+    };
+    assert_eq!(sub_cause, "connection");
+    assert!(reached_by_us, "the customer reads that only the CA fails");
     assert_eq!(record.failed_validations, 2);
     assert!(
         record.order_gate.holds_back(world.service.now()).is_some(),

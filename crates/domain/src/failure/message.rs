@@ -167,9 +167,14 @@ impl Failure {
             Self::AcmeValidationFailed { detail, .. } if self.is_about_caa() => {
                 ca::caa_refused_by_ca(wanted, detail)
             }
-            Self::AcmeValidationFailed { sub_cause, detail } => {
-                ca::validation_failed(host, sub_cause, detail)
-            }
+            Self::AcmeValidationFailed {
+                sub_cause,
+                detail,
+                reached_by_us: true,
+            } => ca::reached_by_us_alone(host, sub_cause, detail),
+            Self::AcmeValidationFailed {
+                sub_cause, detail, ..
+            } => ca::validation_failed(host, sub_cause, detail),
             Self::CaaLookupFailed { detail } => ca::caa_lookup_failed(host, detail),
             Self::HttpRefused { address } => http::refused(host, *address),
             Self::HttpTimeout { address } => http::timeout(host, *address),
@@ -371,6 +376,7 @@ mod tests {
             Failure::AcmeValidationFailed {
                 sub_cause: "caa".into(),
                 detail: "CAA record prevents issuance".into(),
+                reached_by_us: false,
             },
         ];
         for failure in found {

@@ -114,6 +114,7 @@ fn a_failed_validation_pauses_the_name_and_starts_from_dns_with_the_cas_words_ke
     let failure = Failure::AcmeValidationFailed {
         sub_cause: "dns".into(),
         detail: "no".into(),
+        reached_by_us: false,
     };
     let done = settled(
         &record(validating()),
@@ -152,6 +153,7 @@ fn a_domain_that_the_ca_never_validates_gives_up_although_its_dns_is_right() {
     let failure = Failure::AcmeValidationFailed {
         sub_cause: "dns".into(),
         detail: "no".into(),
+        reached_by_us: false,
     };
     let done = settled(&again, failed(failure, Then::NewOrder { pause: true }));
     assert_eq!(
@@ -446,6 +448,7 @@ fn outages() -> Vec<(Failure, Then)> {
     let validation = Failure::AcmeValidationFailed {
         sub_cause: "connection".into(),
         detail: String::new(),
+        reached_by_us: false,
     };
     let rejected = Failure::AcmeRejectedIdentifier {
         detail: String::new(),

@@ -87,6 +87,7 @@ fn failed(state: &AuthorizationState) -> Failure {
         || Failure::AcmeValidationFailed {
             sub_cause: "unknown".to_owned(),
             detail: "the CA did not say why".to_owned(),
+            reached_by_us: false,
         },
         validation_failure,
     )

@@ -22,6 +22,7 @@ mod mutual_tls;
 mod operator;
 mod outages;
 mod pki;
+mod preflight;
 mod proxied;
 mod renewal;
 mod resync;

@@ -61,6 +61,16 @@ pub(super) fn validation_failed(host: &Hostname, sub_cause: &str, detail: &str) 
     )
 }
 
+/// The DNS, a firewall or a CDN of the customer answers the CA otherwise than us.
+pub(super) fn reached_by_us_alone(host: &Hostname, sub_cause: &str, detail: &str) -> String {
+    format!(
+        "We reach {host}, but the certificate authority repeatedly does not ({sub_cause}){}. Check \
+         that its DNS records are the same from every network, and that no firewall blocks the \
+         certificate authority. We will try again automatically.",
+        after_colon(detail)
+    )
+}
+
 pub(super) fn rate_limited(until: Option<Timestamp>) -> String {
     format!(
         "The certificate authority limits how many certificates can be ordered. We will continue \

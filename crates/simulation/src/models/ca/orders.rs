@@ -184,6 +184,7 @@ impl CaModel {
                 order.stage = Stage::Invalid(Some(Failure::AcmeValidationFailed {
                     sub_cause: sub_cause.into(),
                     detail: detail.into(),
+                    reached_by_us: false,
                 }));
             }
         }
