@@ -10,6 +10,7 @@ mod broken;
 mod caa;
 mod clocks;
 mod cluster;
+mod codes;
 mod command_line;
 mod crashes;
 mod demo;

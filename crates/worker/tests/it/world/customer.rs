@@ -33,14 +33,18 @@ impl Customer {
 
     /// Adds a domain of a tenant; answers its identifier.
     pub(crate) async fn add_for(&self, tenant: &str, hostname: &str) -> String {
-        let body = json!({ "hostname": hostname, "tenantId": tenant }).to_string();
-        let request = self
-            .request(Method::POST, "")
-            .header("content-type", "application/json")
-            .body(body);
-        let added = answer(request).await;
+        let added = answer(self.addition(tenant, hostname)).await;
         assert_eq!(added["status"], "PendingDns", "{added}");
         added["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Adds a domain that the Cabinet refuses; answers the problem document.
+    pub(crate) async fn refused(&self, hostname: &str) -> Value {
+        let answer = self.addition("tenant-1", hostname).send().await.unwrap();
+        let status = answer.status();
+        let text = answer.text().await.unwrap();
+        assert!(status.is_client_error(), "{status}: {text}");
+        serde_json::from_str(&text).unwrap()
     }
 
     /// Reads a domain.
@@ -70,6 +74,13 @@ impl Customer {
     pub(super) async fn get(&self, url: &str) -> (u16, String) {
         let answer = self.http.get(url).send().await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    fn addition(&self, tenant: &str, hostname: &str) -> RequestBuilder {
+        let body = json!({ "hostname": hostname, "tenantId": tenant }).to_string();
+        self.request(Method::POST, "")
+            .header("content-type", "application/json")
+            .body(body)
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
