@@ -95,9 +95,24 @@ impl<E: SqlErrors> Database<E> {
     pub async fn read(&self, operation: &'static str) -> Result<Session<E>, E::Error> {
         let acquire = async {
             Ok(match &self.pools {
-                Pools::Postgres(pool) => Link::Postgres(Handle::Reading(pool.acquire().await?)),
+                Pools::Postgres(pool) => Link::Postgres(Handle::Single(pool.acquire().await?)),
                 Pools::Sqlite { readers, .. } => {
-                    Link::Sqlite(Handle::Reading(readers.acquire().await?))
+                    Link::Sqlite(Handle::Single(readers.acquire().await?))
+                }
+            })
+        };
+        let link = Session::<E>::bounded(operation, acquire).await?;
+        Ok(Session::new(link, operation))
+    }
+
+    /// Acquires a connection for statements that write and of which each is a transaction of its
+    /// own. It saves the exchanges that begin and commit one.
+    pub async fn write_singly(&self, operation: &'static str) -> Result<Session<E>, E::Error> {
+        let acquire = async {
+            Ok(match &self.pools {
+                Pools::Postgres(pool) => Link::Postgres(Handle::Single(pool.acquire().await?)),
+                Pools::Sqlite { writer, .. } => {
+                    Link::Sqlite(Handle::Single(writer.acquire().await?))
                 }
             })
         };
@@ -109,12 +124,12 @@ impl<E: SqlErrors> Database<E> {
     pub async fn write(&self, operation: &'static str) -> Result<Session<E>, E::Error> {
         let begin = async {
             Ok(match &self.pools {
-                Pools::Postgres(pool) => Link::Postgres(Handle::Writing(pool.begin().await?)),
+                Pools::Postgres(pool) => Link::Postgres(Handle::Transaction(pool.begin().await?)),
                 // With the write lock at once: a transaction that read first and then wrote could
                 // fail without waiting when another process wrote in between.
-                Pools::Sqlite { writer, .. } => {
-                    Link::Sqlite(Handle::Writing(writer.begin_with("BEGIN IMMEDIATE").await?))
-                }
+                Pools::Sqlite { writer, .. } => Link::Sqlite(Handle::Transaction(
+                    writer.begin_with("BEGIN IMMEDIATE").await?,
+                )),
             })
         };
         let link = Session::<E>::bounded(operation, begin).await?;

@@ -1,4 +1,4 @@
-//! A conversation with either database: one connection for reading, or one transaction for writing.
+//! A conversation with either database: one connection for single statements, or one transaction.
 
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -17,15 +17,15 @@ const STATEMENT_BOUND: Duration = Duration::from_secs(30);
 /// The connection or transaction that statements run on. Dropping a transaction that was not
 /// committed rolls it back.
 pub(crate) enum Handle<D: Database> {
-    Reading(PoolConnection<D>),
-    Writing(Transaction<'static, D>),
+    Single(PoolConnection<D>),
+    Transaction(Transaction<'static, D>),
 }
 
 impl<D: Database> Handle<D> {
     fn connection(&mut self) -> &mut D::Connection {
         match self {
-            Self::Reading(connection) => connection,
-            Self::Writing(transaction) => transaction,
+            Self::Single(connection) => connection,
+            Self::Transaction(transaction) => transaction,
         }
     }
 }
@@ -112,14 +112,14 @@ impl<E: SqlErrors> Session<E> {
         Self::bounded(self.operation, work).await
     }
 
-    /// Commits the writes of a transaction.
+    /// Commits the writes of a transaction. Single statements are committed already.
     pub async fn commit(self) -> Result<(), E::Error> {
         let operation = self.operation;
         let work = async {
             match self.link {
-                Link::Postgres(Handle::Writing(transaction)) => transaction.commit().await,
-                Link::Sqlite(Handle::Writing(transaction)) => transaction.commit().await,
-                Link::Postgres(Handle::Reading(_)) | Link::Sqlite(Handle::Reading(_)) => Ok(()),
+                Link::Postgres(Handle::Transaction(transaction)) => transaction.commit().await,
+                Link::Sqlite(Handle::Transaction(transaction)) => transaction.commit().await,
+                Link::Postgres(Handle::Single(_)) | Link::Sqlite(Handle::Single(_)) => Ok(()),
             }
         };
         Self::bounded(operation, work).await

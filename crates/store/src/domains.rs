@@ -52,7 +52,8 @@ statements! {
     /// Domains that moved away are served until their certificate ends, and no customer waits for a
     /// new one.
     SOONEST_EXPIRY = Sql::both(
-        "SELECT MIN(serving_not_after) AS at FROM custom_domains WHERE moved_away_since IS NULL",
+        "SELECT MIN(serving_not_after) AS at FROM custom_domains \
+         WHERE moved_away_since IS NULL AND serving_not_after IS NOT NULL",
     );
 }
 
@@ -69,7 +70,8 @@ pub(crate) async fn insert_all(
         args.push(write.record().created_at.into());
         let new = session.execute(INSERT, args).await? > 0;
         if new {
-            accompany_in_tx(&mut session, write, rules).await?;
+            let holds_tokens = false;
+            accompany_in_tx(&mut session, write, holds_tokens, rules).await?;
         }
         inserted.push(new);
     }
@@ -162,7 +164,9 @@ pub(crate) async fn update(
     if session.execute(UPDATE, args).await? == 0 {
         return Ok(false);
     }
-    accompany_in_tx(&mut session, write, rules).await?;
+    // A step may be under way and take a token while the statement waits for the row.
+    let may_hold_tokens = true;
+    accompany_in_tx(&mut session, write, may_hold_tokens, rules).await?;
     session.commit().await?;
     Ok(true)
 }

@@ -43,5 +43,7 @@ mod wakes;
 pub use claim::ClaimError;
 pub use connect::{Store, StoreOptions};
 #[cfg(feature = "bench")]
-pub use domains::lease::statements::ACQUIRE_STATEMENT as ACQUIRE;
+pub use domains::lease::statements::ACQUIRE_STATEMENTS as ACQUIRE;
+#[cfg(feature = "bench")]
+pub use dps_database::Sql;
 pub use dps_database::{ConnectError, MigrateError, SchemaError};

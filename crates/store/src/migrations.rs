@@ -25,6 +25,7 @@ pub(crate) const SCHEMA: Schema = schema!(
     24 "0024" "leased_records",
     25 "0025" "lost_orders_and_old_keys",
     26 "0026" "moved_away",
+    31 "0031" "fewer_index_entries",
 );
 
 #[cfg(test)]
@@ -86,6 +87,42 @@ mod tests {
         let postgres = PgPool::connect(&url).await.unwrap();
         assert_eq!(
             migrated!(postgres, Pools::Postgres(postgres.clone())),
+            expected
+        );
+    }
+
+    /// Twenty records of one tenant in one queue, which a version before second queues wrote.
+    const CROWD: &str = "INSERT INTO custom_domains (id, tenant_shard, tenant_id, hostname, cname_target, phase, lane, attempt, \
+        next_attempt_at, pending_since, failed_validations, order_not_before, cabinet_version, revision, created_at, updated_at) \
+        WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 20) \
+        SELECT 'id-' || n, 7, 'tenant', 'host', '', '', 'chronic', 0, n, 0, 0, 0, 0, 0, 0, 0 FROM n";
+    const QUEUES: &str = "SELECT tenant_shard FROM custom_domains ORDER BY next_attempt_at";
+
+    macro_rules! queues_after_migration {
+        ($pool:expr, $pools:expr) => {{
+            let database = Database::new($pools);
+            database.migrate(&earlier(31)).await.unwrap();
+            $pool.execute(CROWD).await.unwrap();
+            database.migrate(&SCHEMA).await.unwrap();
+            let rows = $pool.fetch_all(QUEUES).await.unwrap();
+            rows.iter().map(|row| row.get(0)).collect::<Vec<i64>>()
+        }};
+    }
+
+    #[tokio::test]
+    async fn a_crowd_of_an_earlier_version_waits_in_the_second_queue_but_for_sixteen() {
+        let expected = [[7; 16].as_slice(), &[71; 4]].concat();
+        let sqlite = SqlitePoolOptions::new().max_connections(1);
+        let sqlite = sqlite.connect("sqlite::memory:").await.unwrap();
+        let pools = Pools::Sqlite {
+            writer: sqlite.clone(),
+            readers: sqlite.clone(),
+        };
+        assert_eq!(queues_after_migration!(sqlite, pools), expected);
+        let url = dps_lab::postgres::fresh_database().await.unwrap();
+        let postgres = PgPool::connect(&url).await.unwrap();
+        assert_eq!(
+            queues_after_migration!(postgres, Pools::Postgres(postgres.clone())),
             expected
         );
     }

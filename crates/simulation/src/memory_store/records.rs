@@ -5,6 +5,7 @@ use dps_application::ports::store::{
 };
 use dps_domain::bounds;
 use dps_domain::phase::Next;
+use dps_domain::shard::SHARDS;
 use dps_domain::{DomainId, Hostname, Issuance, OrderId, Phase, Timestamp};
 
 use super::row::{Places, Row};
@@ -51,10 +52,13 @@ impl State {
         let row = self.rows.get_mut(&id)?;
         let (before, lane) = (row.places(), row.lane);
         let revision = row.record.revision;
-        self.crowds.leave(lane, &row.record.tenant_id);
+        let tenant = row.record.tenant_id.clone();
+        self.crowds.leave(lane, &tenant);
         let result = change(row);
-        // As in the databases, the queue follows from a write of the record.
-        if row.record.revision != revision {
+        // As in the databases, the queue follows from a write of the record, and one in a first
+        // queue stays there while it stays in its lane.
+        let stays = row.queue < SHARDS && row.lane == lane && row.record.tenant_id == tenant;
+        if row.record.revision != revision && !stays {
             row.queue = self.crowds.queue(row.lane, &row.record.tenant_id);
         }
         self.crowds.enter(row.lane, &row.record.tenant_id);

@@ -1,5 +1,6 @@
 //! The rows of other tables that are written in one transaction with a record.
 
+use dps_application::ports::renewal_info::PollChange;
 use dps_application::ports::store::{RecordWrite, StoreError};
 use dps_domain::phase::Next;
 use dps_domain::{Issuance, Phase};
@@ -9,9 +10,11 @@ use crate::sql::Session;
 use crate::{events, ledger, outbox, renewal_info};
 
 /// Writes the event, the ledger entries, the report and the renewal information of a write.
+/// `holds_tokens` is whether the domain may hold tokens of the CA's limits.
 pub(super) async fn accompany_in_tx(
     session: &mut Session,
     write: &RecordWrite,
+    holds_tokens: bool,
     rules: Rules,
 ) -> Result<(), StoreError> {
     let id = write.record().id;
@@ -19,7 +22,7 @@ pub(super) async fn accompany_in_tx(
         events::append_in_tx(session, id, event, rules.kept).await?;
     }
     ledger::apply_in_tx(session, Some(id), &write.ledger, write.record().updated_at).await?;
-    if may_have_ended_a_need(write) {
+    if holds_tokens && may_have_ended_a_need(write) {
         ledger::release_in_tx(session, id, write.record().updated_at).await?;
     }
     if let Some(report) = &write.report {
@@ -28,9 +31,18 @@ pub(super) async fn accompany_in_tx(
     renewal_info::accompany_in_tx(session, write).await
 }
 
+/// Whether nothing else is written with the record, so that its write needs no transaction.
+pub(super) fn is_unaccompanied(write: &RecordWrite) -> bool {
+    write.event.is_none()
+        && write.ledger.is_empty()
+        && write.report.is_none()
+        && matches!(PollChange::of(write), PollChange::Keep)
+        && !may_have_ended_a_need(write)
+}
+
 /// Whether tokens of the CA's limits that the domain holds are not needed any more. DNS checks of
 /// live domains, which are many, hold none.
-fn may_have_ended_a_need(write: &RecordWrite) -> bool {
+pub(super) fn may_have_ended_a_need(write: &RecordWrite) -> bool {
     let phase = &write.record().phase;
     let is_mere_check = write.renewal_info.is_none()
         && matches!(

@@ -25,27 +25,45 @@ pub(crate) use columns;
 /// queue if the tenant `$3` has [`FEW`](dps_domain::shard::FEW) other records in the lane.
 macro_rules! queue {
     () => {
-        "CAST($16 AS BIGINT) + CASE WHEN (SELECT COUNT(*) FROM (SELECT other.id FROM custom_domains AS other \
+        "CAST($16 AS BIGINT) + CASE WHEN EXISTS (SELECT 1 FROM custom_domains AS other \
          WHERE other.lane IN ('verification', 'http_probe', 'retry', 'chronic', 'issuance', 'order_queue') \
-         AND other.lane = $7 AND other.tenant_id = $3 AND other.id <> $1 LIMIT 16) AS crowd) >= 16 THEN 64 ELSE 0 END"
+         AND other.lane = $7 AND other.tenant_id = $3 AND other.id <> $1 LIMIT 1 OFFSET 15) THEN 64 ELSE 0 END"
     };
 }
 pub(crate) use queue;
 
-/// The columns that every write of a whole record sets, from `$3` to `$20`.
+/// The columns that every write of a whole record sets, from `$3` to `$20`. A record of a first
+/// queue stays there while it stays in its lane. It is one of at most
+/// [`FEW`](dps_domain::shard::FEW), so the others are not counted again.
 macro_rules! assignments {
     () => {
         concat!(
             "tenant_id = $3, hostname = $4, cname_target = $5, phase = $6, lane = $7, attempt = $8, \
          next_attempt_at = $9, pending_since = $10, failed_validations = $11, order_not_before = $12, \
          last_failure = $13, serving_not_after = $14, updated_at = $15, urgent_from = $17, \
-         serving_certificate_id = $18, lost_orders = $19, moved_away_since = $20, revision = revision + 1, tenant_shard = ",
-            queue!(),
+         serving_certificate_id = $18, lost_orders = $19, moved_away_since = $20, revision = revision + 1, \
+         tenant_shard = CASE WHEN tenant_shard < 64 AND lane = $7 AND tenant_id = $3 THEN CAST($16 AS BIGINT) ELSE ",
+            crate::domains::row::queue!(),
+            " END",
         )
     };
 }
 
 pub(crate) use assignments;
+
+/// The number of tokens of the CA's limits that the domain `$1` holds.
+macro_rules! tokens_held {
+    () => {
+        "(SELECT COUNT(*) FROM rate_limit_slots WHERE domain_id = $1) AS tokens_held"
+    };
+}
+pub(crate) use tokens_held;
+
+/// Whether a written row says that its domain holds tokens.
+pub(super) fn holds_tokens(written: &Row) -> Result<bool, StoreError> {
+    let held: u32 = written.fields(TABLE, "id").count("tokens_held")?;
+    Ok(held > 0)
+}
 
 /// Settings of every write of a record.
 #[derive(Debug, Clone, Copy)]
