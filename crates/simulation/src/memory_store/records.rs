@@ -55,7 +55,7 @@ impl State {
         let tenant = row.record.tenant_id.clone();
         self.crowds.leave(lane, &tenant);
         let result = change(row);
-        // As in the databases, the queue follows from a write of the record, and one in a first
+        // As in the databases, the queue follows from a write of the record. A record of a first
         // queue stays there while it stays in its lane.
         let stays = row.queue < SHARDS && row.lane == lane && row.record.tenant_id == tenant;
         if row.record.revision != revision && !stays {

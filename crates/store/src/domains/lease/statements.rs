@@ -101,8 +101,8 @@ statements! {
     pub(super) WAITING = Sql::both(
         "SELECT COUNT(*) AS waiting FROM (SELECT lane FROM custom_domains WHERE lane = $1 LIMIT $2) AS queue",
     );
-    /// The heads of all queues. PostgreSQL steps from one queue that has records to the next. SQLite
-    /// cannot do so in one probe, so it probes the first queues of all shards.
+    /// The heads of all queues. PostgreSQL steps from one queue that has records to the next.
+    /// SQLite cannot do so in one probe, so it probes the first queues of all shards.
     pub(super) NEXT_DUE = Sql::each(
         "WITH RECURSIVE heads (queue, at) AS (SELECT CAST(-1 AS BIGINT), CAST(NULL AS BIGINT) UNION ALL \
          SELECT head.tenant_shard, head.acquirable_at FROM heads CROSS JOIN LATERAL (SELECT tenant_shard, acquirable_at \
