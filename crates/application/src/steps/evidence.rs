@@ -262,4 +262,31 @@ mod tests {
         assert_eq!(notes["long"], "(too long to keep)");
         assert!(Value::Object(notes).to_string().len() < 2 * MAX_BYTES);
     }
+
+    #[test]
+    fn what_eight_hostile_servers_answer_is_cut_and_not_left_out() {
+        let hostile = DnsObservation::new(
+            ([192, 0, 2, 53], 53).into(),
+            vec!["a".repeat(250); 20],
+            DnsAnswer::Addresses((0..64).map(|n| Ipv4Addr::from_bits(n).into()).collect()),
+        );
+        let evidence = Evidence::default();
+        evidence.authoritative(&AuthoritativeView {
+            zone: "example.com".into(),
+            name_servers: vec!["n".repeat(253); 8],
+            answers: vec![hostile; 8],
+            not_queried: vec![
+                SkippedServer {
+                    address: Ipv4Addr::LOCALHOST.into(),
+                    kind: "loopback",
+                };
+                8
+            ],
+        });
+        let notes = evidence.into_findings().evidence;
+        assert_eq!(notes["authoritative"]["cut"], true);
+        let kept = notes["authoritative"]["value"].as_array().unwrap();
+        assert!(!kept.is_empty());
+        assert!(Value::Object(notes).to_string().len() < MAX_BYTES + MAX_SERVERS_BYTES);
+    }
 }

@@ -298,3 +298,26 @@ fn chosen(v4: &DnsAnswer, v6: &DnsAnswer) -> Vec<IpAddr> {
     let all = first.chain(second).copied();
     all.take(MAX_SERVER_ADDRESSES).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_addresses_of_a_server_are_used_and_one_of_each_family_if_it_has_both() {
+        let of = |texts: &[&str]| {
+            DnsAnswer::Addresses(texts.iter().map(|text| text.parse().unwrap()).collect())
+        };
+        let used = |v4: &DnsAnswer, v6: &DnsAnswer| -> Vec<String> {
+            chosen(v4, v6).iter().map(ToString::to_string).collect()
+        };
+        let (v4, v6) = (
+            of(&["192.0.2.1", "192.0.2.2", "192.0.2.3"]),
+            of(&["2001:db8::1"]),
+        );
+        assert_eq!(used(&v4, &v6), ["192.0.2.1", "2001:db8::1"]);
+        assert_eq!(used(&v4, &DnsAnswer::NoData), ["192.0.2.1", "192.0.2.2"]);
+        assert_eq!(used(&DnsAnswer::Timeout, &v6), ["2001:db8::1"]);
+        assert!(used(&DnsAnswer::NxDomain, &DnsAnswer::NxDomain).is_empty());
+    }
+}
