@@ -154,6 +154,11 @@ fn judge(seen: &ProbeObservation, is_edge: bool) -> Result<(), Failure> {
             status: *status,
             location: location.clone(),
         },
+        // A CDN at our own target is the platform's.
+        ProbeAnswer::Cdn { name, answer } if is_edge => unreachable(
+            address,
+            &format!("is {name}, which answers the challenge path with {answer}"),
+        ),
         ProbeAnswer::Cdn { name, answer } => Failure::CdnInFront {
             cdn: (*name).to_owned(),
             addresses: vec![address],
@@ -277,6 +282,13 @@ mod tests {
         assert_eq!(code(ProbeAnswer::Status(403)), FailureCode::HttpStatus);
         let wrong = ProbeAnswer::WrongBody { server: None };
         assert_eq!(code(wrong), FailureCode::HttpWrongResponder);
+        let cdn = || ProbeAnswer::Cdn {
+            name: "Cloudflare",
+            answer: "status 403".into(),
+        };
+        assert_eq!(code(cdn()), FailureCode::EdgeUnreachable);
+        let customers = verdict(&[seen("8.8.4.4", cdn())]).unwrap_err();
+        assert_eq!(customers.code(), FailureCode::CdnInFront);
     }
 
     #[test]
