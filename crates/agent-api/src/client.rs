@@ -15,7 +15,7 @@ use url::Url;
 use self::answer::{Answer, unreachable_because};
 use crate::{
     AgentError, Applied, ApplyRequest, CHALLENGE_PATH_PREFIX, ChallengePublication, ChallengeToken,
-    Health, InventoryPage,
+    Health, InventoryPage, ProbeRequest, ProbeResult,
 };
 
 /// Calls to one agent at once, but for health checks. An agent has places for many more
@@ -207,6 +207,15 @@ impl AgentClient {
         String::from_utf8(body)
             .map(Some)
             .map_err(|_| self.not_an_agent("the challenge's answer is not text"))
+    }
+
+    /// Has the agent fetch a token from an address. An agent that is too old for it refuses with
+    /// [`crate::ProblemCode::NotFound`].
+    pub async fn probe(&self, request: &ProbeRequest) -> Result<ProbeResult, AgentError> {
+        let call = self
+            .internal(Method::POST, &["internal", "v1", "probes"])
+            .json(request);
+        self.json(self.send(call).await?).await
     }
 
     /// How the agent and its HAProxy are.

@@ -13,6 +13,7 @@ mod challenges;
 mod client;
 mod error;
 mod health;
+mod probes;
 mod problem;
 
 pub use batch::{BatchAnswer, BatchRequest, BatchResult, MAX_BATCH_BYTES, MAX_BATCH_CERTIFICATES};
@@ -26,4 +27,5 @@ pub use client::{Access, AgentClient, ClientOptions};
 pub use dps_domain::inventory::InventoryDigest;
 pub use error::AgentError;
 pub use health::{HaproxyHealth, Health, HealthStatus, TlsHealth};
+pub use probes::{ProbeRequest, ProbeResult};
 pub use problem::{PROBLEM_CONTENT_TYPE, Problem, ProblemCode};

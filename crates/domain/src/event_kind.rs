@@ -70,7 +70,7 @@ kinds! {
     DnsConfirmed => "dns.confirmed",
     /// The HTTP probe passed.
     HttpReady => "http.ready",
-    /// The service cannot reach the platform's own edges, so the HTTP probe proved nothing.
+    /// The HTTP probe proved nothing, or need not pass: the CA decides.
     HttpInconclusive => "http.inconclusive",
     /// The service is registering its account at the CA.
     AccountRegistering => "account.registering",

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 use crate::NameRules;
 use crate::backoff::Backoff;
@@ -94,6 +95,44 @@ impl MovePolicy {
     }
 }
 
+/// Whether the HTTP probe must pass before an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum ProbeMode {
+    /// A probe that fails stops the order.
+    #[default]
+    #[serde(alias = "require")]
+    Require,
+    /// A probe that fails is noted, and the order goes on.
+    #[serde(alias = "warn")]
+    Warn,
+    /// No probe is sent.
+    #[serde(alias = "off")]
+    Off,
+}
+
+/// The place from which the HTTP probe is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Vantage {
+    /// The service.
+    #[default]
+    #[serde(alias = "service")]
+    Service,
+    /// The edges, by their agents. The service probes if no agent can.
+    #[serde(alias = "edges")]
+    Edges,
+}
+
+/// The HTTP probe before an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProbePolicy {
+    /// Whether it must pass.
+    pub mode: ProbeMode,
+    /// Probes in a row that must pass; at least 1.
+    pub passes: u32,
+    /// Where it is sent from.
+    pub vantage: Vantage,
+}
+
 /// How the edges are watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FleetPolicy {
@@ -114,6 +153,8 @@ pub struct Policy {
     pub verification: LanePolicy,
     /// `HttpProbeWorker`.
     pub http_probe: LanePolicy,
+    /// The probe of that worker.
+    pub probe: ProbePolicy,
     /// `AcmeIssuanceWorker`.
     pub issuance: LanePolicy,
     /// `RenewalWorker`: its interval is the pass over renewals that stopped until a person acts;
@@ -179,6 +220,11 @@ impl Default for Policy {
         Self {
             verification: lane(soon, HOUR, 64),
             http_probe: lane(soon, HOUR, 64),
+            probe: ProbePolicy {
+                mode: ProbeMode::default(),
+                passes: 1,
+                vantage: Vantage::default(),
+            },
             issuance: lane(MINUTE, 6 * HOUR, 16),
             renewal: lane(6 * HOUR, 6 * HOUR, 8),
             recheck: lane(DAY, DAY, 16),

@@ -61,6 +61,23 @@ pub enum ProbeAnswer {
     },
 }
 
+/// The answer that says most about an address, of those that several places got from it. An edge
+/// that cannot reach its own address does not outweigh one that can.
+pub fn best_answer(answers: Vec<ProbeAnswer>) -> Option<ProbeAnswer> {
+    answers.into_iter().min_by_key(|answer| match answer {
+        ProbeAnswer::Ours => 0,
+        ProbeAnswer::WrongBody { .. }
+        | ProbeAnswer::Redirect { .. }
+        | ProbeAnswer::Status(_)
+        | ProbeAnswer::Cdn { .. } => 1,
+        ProbeAnswer::Forbidden { .. } => 2,
+        ProbeAnswer::Refused => 3,
+        ProbeAnswer::Timeout => 4,
+        ProbeAnswer::Unroutable => 5,
+        ProbeAnswer::Local { .. } => 6,
+    })
+}
+
 /// Returns `Ok` if at least one address answered, and every address that we can reach answered as
 /// ours. Otherwise it returns the first failure, IPv6 before IPv4, since a CA tries IPv6 first.
 /// `edges` are the addresses that are known to be ours: if one of them does not answer, that is our
@@ -289,6 +306,24 @@ mod tests {
         assert_eq!(code(cdn()), FailureCode::EdgeUnreachable);
         let customers = verdict(&[seen("8.8.4.4", cdn())]).unwrap_err();
         assert_eq!(customers.code(), FailureCode::CdnInFront);
+    }
+
+    #[test]
+    fn the_place_that_sees_most_decides() {
+        let local = ProbeAnswer::Local {
+            detail: String::new(),
+        };
+        let best = |answers: &[ProbeAnswer]| best_answer(answers.to_vec());
+        let ours = best(&[ProbeAnswer::Timeout, ProbeAnswer::Ours, local.clone()]);
+        assert_eq!(ours, Some(ProbeAnswer::Ours));
+        let answered = best(&[
+            local.clone(),
+            ProbeAnswer::Refused,
+            ProbeAnswer::Status(404),
+        ]);
+        assert_eq!(answered, Some(ProbeAnswer::Status(404)));
+        assert_eq!(best(std::slice::from_ref(&local)), Some(local.clone()));
+        assert_eq!(best(&[]), None);
     }
 
     #[test]

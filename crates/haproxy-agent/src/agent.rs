@@ -8,7 +8,9 @@ use dps_domain::Timestamp;
 use dps_host::TokenGuard;
 use dps_host::http_server::{self, ServerLimits};
 use dps_host::{mutual_tls, service_manager};
+use dps_http_probe::HttpProber;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +49,8 @@ pub enum AgentError {
 
 /// After the signal to stop, requests that are under way get so long to end.
 const DRAIN: Duration = Duration::from_secs(10);
+/// HTTP probes at once; each holds one connection for seconds.
+const MAX_PROBES: usize = 64;
 
 /// An agent that has read its disk and listens, but serves nothing yet.
 pub struct Agent {
@@ -118,6 +122,8 @@ impl Agent {
                 .map(|token| Arc::new(TokenGuard::new("Agent:Token", token))),
             tls: settings.tls.map(|listener| listener.tls),
             request_timeout: settings.request_timeout,
+            http_prober: Arc::new(HttpProber::new(settings.probe)),
+            probe_turns: Arc::new(Semaphore::new(MAX_PROBES)),
         };
         Ok(Self {
             listener,

@@ -8,6 +8,7 @@ mod challenges;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod health;
+mod probes;
 mod problem;
 
 use std::sync::Arc;
@@ -23,6 +24,8 @@ use dps_agent_api::{CHALLENGE_PATH_PREFIX, MAX_BATCH_BYTES, ProblemCode};
 use dps_domain::Timestamp;
 use dps_host::TokenGuard;
 use dps_host::mutual_tls::ServerTls;
+use dps_http_probe::HttpProber;
+use tokio::sync::Semaphore;
 
 use crate::challenges::Challenges;
 use crate::clock::Clock;
@@ -50,6 +53,9 @@ pub(crate) struct App {
     /// With `Agent:Tls`.
     pub(crate) tls: Option<Arc<ServerTls>>,
     pub(crate) request_timeout: Duration,
+    pub(crate) http_prober: Arc<HttpProber>,
+    /// Bounds the probes at once.
+    pub(crate) probe_turns: Arc<Semaphore>,
 }
 
 /// Who comes in by a listener.
@@ -98,6 +104,7 @@ fn internal(app: &App) -> Router<App> {
             "/internal/v1/challenges/{token}",
             put(challenges::publish).delete(challenges::withdraw),
         )
+        .route("/internal/v1/probes", post(probes::probe))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn_with_state(app.clone(), auth::require_token))
 }

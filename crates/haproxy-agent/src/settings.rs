@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use dps_host::mutual_tls::TlsError;
 use dps_host::{HumanDuration, OutOfBounds, Secret, SecretError, TOKEN_RULE};
+use dps_http_probe::ProbeSettings;
 use serde::{Deserialize, Serialize};
 
 use crate::runtime_api::{Endpoint, EndpointError, NameError, RuntimeLimits};
@@ -67,6 +68,12 @@ pub struct Settings {
     /// The longest Runtime API request: HAProxy's `tune.bufsize` less 512. Beyond its buffer
     /// HAProxy may drop the request or hang.
     pub max_runtime_request_bytes: usize,
+    /// Port of the HTTP probes that the service sends from this edge, 1 to 65,535. A public CA
+    /// connects only to port 80 (RFC 8555 §8.3).
+    pub probe_port: u16,
+    /// Whether these probes may connect to private and loopback addresses, for a lab or an
+    /// intranet.
+    pub allow_private_probes: bool,
 }
 
 impl Default for Settings {
@@ -91,6 +98,8 @@ impl Default for Settings {
             reload_grace: HumanDuration::from_secs(2),
             reload_timeout: HumanDuration::from_secs(20),
             max_runtime_request_bytes: 15_872,
+            probe_port: 80,
+            allow_private_probes: false,
         }
     }
 }
@@ -177,6 +186,7 @@ pub(crate) struct Checked {
     pub(crate) request_timeout: Duration,
     pub(crate) reload_grace: Duration,
     pub(crate) reload_timeout: Duration,
+    pub(crate) probe: ProbeSettings,
 }
 
 impl Settings {
@@ -258,6 +268,12 @@ impl Settings {
                 HumanDuration::from_secs(1),
                 HumanDuration::from_secs(600),
             )?,
+            probe: ProbeSettings {
+                port: u16::try_from(count("ProbePort", self.probe_port.into(), 1, 65_535)?)
+                    .unwrap_or(self.probe_port),
+                allow_private: self.allow_private_probes,
+                ..ProbeSettings::default()
+            },
         })
     }
 }

@@ -5,11 +5,15 @@
 //! a rejection. Another certificate in the handshake is a mismatch. A challenge counts as published
 //! only when the agent's public path answers it.
 
+use std::net::IpAddr;
+
 use async_trait::async_trait;
-use dps_agent_api::{AgentClient, AgentError, ApplyRequest, ChallengeToken, ProblemCode};
+use dps_agent_api::{
+    AgentClient, AgentError, ApplyRequest, ChallengeToken, ProbeRequest, ProblemCode,
+};
 use dps_application::ports::Edge;
 use dps_application::ports::edge::{
-    DeployRequest, EdgeDisposition, EdgeError, EdgeHealth, InventoryPage, UndeployResult,
+    DeployRequest, EdgeDisposition, EdgeError, EdgeHealth, EdgeProbe, InventoryPage, UndeployResult,
 };
 use dps_domain::inventory::Entry;
 use dps_domain::{Hostname, with_causes};
@@ -168,6 +172,29 @@ impl Edge for AgentEdge {
                 | EdgeDisposition::Unreachable
                 | EdgeDisposition::Refused => Err(error),
             },
+        }
+    }
+
+    async fn probe(
+        &self,
+        host: &Hostname,
+        address: IpAddr,
+        token: &str,
+        expected: &str,
+    ) -> Result<EdgeProbe, EdgeError> {
+        let request = ProbeRequest {
+            hostname: host.clone(),
+            address,
+            token: token.to_owned(),
+            expected: expected.to_owned(),
+        };
+        match self.client.probe(&request).await {
+            Ok(result) => Ok(EdgeProbe::Answered(result.into())),
+            Err(AgentError::Refused {
+                code: ProblemCode::NotFound,
+                ..
+            }) => Ok(EdgeProbe::Unsupported),
+            Err(error) => Err(self.translate(error)),
         }
     }
 

@@ -4,30 +4,9 @@
 //! module before it attributes an error to the other side.
 
 use std::error::Error;
-use std::io::{self, ErrorKind};
+use std::io;
 
-use rustix::io::Errno;
-
-/// The reason, if our own machine failed: descriptors, memory, ports, permissions or the way out.
-///
-/// A host without a route to it (`EHOSTUNREACH`) is not among them: routers on the way say so too.
-pub(crate) fn local_fault(error: &io::Error) -> Option<String> {
-    let is_local = match error.kind() {
-        ErrorKind::PermissionDenied
-        | ErrorKind::AddrNotAvailable
-        | ErrorKind::NetworkDown
-        | ErrorKind::NetworkUnreachable
-        | ErrorKind::OutOfMemory
-        | ErrorKind::StorageFull
-        | ErrorKind::QuotaExceeded
-        | ErrorKind::ReadOnlyFilesystem => true,
-        _ => matches!(
-            Errno::from_io_error(error),
-            Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::AFNOSUPPORT)
-        ),
-    };
-    is_local.then(|| error.to_string())
-}
+pub(crate) use dps_http_probe::local_fault::local_fault;
 
 /// The same for an error that keeps the system's error among its causes.
 pub(crate) fn among_causes(error: &(dyn Error + 'static)) -> Option<String> {
@@ -57,6 +36,8 @@ fn out_of_descriptors() -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use rustix::io::Errno;
+
     use super::*;
 
     #[derive(Debug, thiserror::Error)]

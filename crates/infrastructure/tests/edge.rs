@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use dps_agent_api::{AgentClient, ClientOptions};
 use dps_application::ports::Edge;
-use dps_application::ports::edge::{DeployRequest, EdgeError, UndeployResult};
+use dps_application::ports::edge::{DeployRequest, EdgeError, EdgeProbe, UndeployResult};
 use dps_domain::Hostname;
+use dps_domain::probe::ProbeAnswer;
 use dps_infrastructure::edge::AgentEdge;
 use raw::{RawServer, read_head};
 use secrecy::SecretString;
@@ -272,4 +273,25 @@ async fn a_page_of_the_inventory_comes_with_the_cursor_of_the_next_and_the_diges
         ("shop.example.com", 7)
     );
     assert_eq!(entry.fingerprint, FINGERPRINT);
+}
+
+#[tokio::test]
+async fn an_agent_that_is_too_old_to_probe_is_no_edge_that_fails() {
+    let address = "192.0.2.1".parse().unwrap();
+    let host = Hostname::parse("shop.example.com").unwrap();
+    let probed = async |answer: String| {
+        let server = agent(move |_| answer.clone()).await;
+        edge(&server)
+            .probe(&host, address, CHALLENGE, "expected")
+            .await
+    };
+    let old = probed(problem(404, "NOT_FOUND")).await;
+    assert_eq!(old, Ok(EdgeProbe::Unsupported));
+    let ours = probed(response(200, r#"{"answer":"ours"}"#)).await;
+    assert_eq!(ours, Ok(EdgeProbe::Answered(ProbeAnswer::Ours)));
+    let down = probed(problem(503, "HAPROXY_UNREACHABLE")).await;
+    assert!(
+        matches!(down, Err(EdgeError::Unreachable { .. })),
+        "{down:?}"
+    );
 }

@@ -1,9 +1,11 @@
 //! An edge, which is an HAProxy and its agent, and the directory of all edges.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use dps_domain::inventory::Entry;
+use dps_domain::probe::ProbeAnswer;
 use dps_domain::{Failure, Hostname, Timestamp};
 use secrecy::SecretString;
 
@@ -53,6 +55,17 @@ pub trait Edge: Send + Sync {
         up_to: Option<u64>,
     ) -> Result<UndeployResult, EdgeError>;
 
+    /// Fetches a token from an address, as [`HttpProbe`](super::HttpProbe) does from the service.
+    async fn probe(
+        &self,
+        _host: &Hostname,
+        _address: IpAddr,
+        _token: &str,
+        _expected: &str,
+    ) -> Result<EdgeProbe, EdgeError> {
+        Ok(EdgeProbe::Unsupported)
+    }
+
     /// Returns the edge's health; `Ok` only if it can install and serve certificates.
     async fn check(&self) -> Result<EdgeHealth, EdgeError>;
 
@@ -60,6 +73,15 @@ pub trait Edge: Send + Sync {
     /// previous page.
     async fn inventory(&self, cursor: Option<&str>, limit: u32)
     -> Result<InventoryPage, EdgeError>;
+}
+
+/// Result of [`Edge::probe`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EdgeProbe {
+    /// The address answered so.
+    Answered(ProbeAnswer),
+    /// The agent is too old to probe.
+    Unsupported,
 }
 
 /// Result of [`Edge::undeploy`].

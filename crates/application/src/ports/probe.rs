@@ -9,6 +9,11 @@ use dps_domain::probe::ProbeAnswer;
 /// Fetches a token the way a CA would (RFC 8555 §8.3), from one given address.
 #[async_trait]
 pub trait HttpProbe: Send + Sync {
+    /// Why the address is not connected to, from wherever it may be probed; `None` if it is.
+    fn forbids(&self, _address: IpAddr) -> Option<&'static str> {
+        None
+    }
+
     /// `GET /.well-known/acme-challenge/{token}` with `Host: host` at `address`; returns whether
     /// the body is `expected`. Connects to nothing but `address`, follows no redirect, is bounded
     /// in time and size.

@@ -20,7 +20,7 @@ use dps_domain::outcome::{Outcome, Then};
 /// How long an edge that is left out is given to take a challenge.
 const BEST_EFFORT: Duration = Duration::from_millis(500);
 
-type Edges = Vec<Arc<dyn Edge>>;
+pub(super) type Edges = Vec<Arc<dyn Edge>>;
 
 /// The result of a call to every live edge.
 pub(super) struct Reach {
@@ -142,11 +142,11 @@ where
 
 /// A call, for a quarter of the time that a step has: one that hangs must be noted before the step
 /// is over.
-async fn bounded(
+pub(super) async fn bounded<T>(
     service: &Service,
     edge: &Arc<dyn Edge>,
-    call: impl Future<Output = Result<(), EdgeError>>,
-) -> Result<(), EdgeError> {
+    call: impl Future<Output = Result<T, EdgeError>>,
+) -> Result<T, EdgeError> {
     let bound = service
         .policy
         .lease
@@ -161,15 +161,21 @@ async fn bounded(
     })
 }
 
+/// The live edges; none while the store cannot be read.
+pub(super) async fn live(service: &Service) -> Edges {
+    match partition_edges(service).await {
+        Ok(EdgePartition { called, .. }) => called,
+        Err(_) => Vec::new(),
+    }
+}
+
 /// Whether every live edge says that its HAProxy works.
 pub(super) async fn all_work(service: &Service) -> bool {
-    let Ok(EdgePartition { called, .. }) = partition_edges(service).await else {
-        return false;
-    };
-    let checks = called
+    let edges = live(service).await;
+    let checks = edges
         .iter()
-        .map(|edge| bounded(service, edge, async { edge.check().await.map(drop) }));
-    !called.is_empty() && join_all(checks).await.iter().all(Result::is_ok)
+        .map(|edge| bounded(service, edge, edge.check()));
+    !edges.is_empty() && join_all(checks).await.iter().all(Result::is_ok)
 }
 
 /// The edges of a step's calls.
@@ -242,10 +248,8 @@ pub(super) async fn publish(
 /// Withdraws a token at every live edge. An edge that does not answer forgets the challenge after
 /// its time to live, and this counts as no failure.
 pub(super) async fn withdraw(service: &Service, token: &str) {
-    let Ok(EdgePartition { called, .. }) = partition_edges(service).await else {
-        return;
-    };
-    let calls = called
+    let edges = live(service).await;
+    let calls = edges
         .iter()
         .map(|edge| bounded(service, edge, edge.withdraw_challenge(token)));
     for result in join_all(calls).await {

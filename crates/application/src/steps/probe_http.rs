@@ -1,15 +1,18 @@
 //! Does our responder answer at every address that the name publishes, through the real path?
 
+mod fetch;
+
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use dps_domain::dns::{DnsVerdict, MAX_ADDRESSES, stray_addresses};
-use dps_domain::probe::{self, ProbeObservation};
+use dps_domain::policy::ProbeMode;
+use dps_domain::probe;
 use dps_domain::{Event, EventKind, Failure};
-use futures_util::future::join_all;
 use serde_json::json;
 
+use self::fetch::Fetch;
 use super::check_dns::{keep_addresses, moved_away, nothing_new, observe_dns};
 use super::context::StepContext;
 use super::edges;
@@ -17,8 +20,10 @@ use super::edges::Unreached;
 use super::fault::Fault;
 use crate::ports::edge::EdgeDisposition;
 use crate::ports::metrics::LocalParty;
-use crate::service::Service;
 use dps_domain::outcome::{Outcome, Then};
+
+/// The pause between two probes of one step.
+const BETWEEN_PASSES: Duration = Duration::from_secs(1);
 
 pub(super) async fn probe_http(context: &StepContext<'_>) -> Outcome {
     match probe(context).await {
@@ -26,12 +31,24 @@ pub(super) async fn probe_http(context: &StepContext<'_>) -> Outcome {
             event: Event::HttpReady,
             kind: match probed.reached {
                 Reached::AllBut { .. } => EventKind::HttpReady,
-                Reached::NotFromHere => EventKind::HttpInconclusive,
+                Reached::NotFromHere | Reached::NotTried => EventKind::HttpInconclusive,
             },
             detail: json!({
                 "addresses": probed.addresses.iter().take(MAX_ADDRESSES).collect::<Vec<_>>(),
             }),
         },
+        Err(Unready::Answered(failure)) if context.service.policy.probe.mode == ProbeMode::Warn => {
+            tracing::warn!(
+                domain.id = %context.record.id, domain.hostname = %context.record.hostname,
+                code = %failure.code(), "probe.failure_ignored"
+            );
+            Outcome::Moved {
+                event: Event::HttpReady,
+                kind: EventKind::HttpInconclusive,
+                detail: json!({ "ignored": failure }),
+            }
+        }
+        Err(Unready::Answered(failure)) => Outcome::failed(failure, Then::Retry),
         Err(Unready::Failed { failure, then }) => {
             nothing_new(context, &failure).unwrap_or_else(|| Outcome::failed(failure, then))
         }
@@ -58,10 +75,14 @@ pub(super) enum Reached {
     /// Nowhere, since the service cannot reach even edges that work: hairpin NAT, or DNS of its
     /// own. The CA may well reach them.
     NotFromHere,
+    /// Nowhere, since the operator wants no probe.
+    NotTried,
 }
 
 /// Why our responder was not seen at every address.
 pub(super) enum Unready {
+    /// The answers of the addresses.
+    Answered(Failure),
     /// Something of the catalogue.
     Failed {
         /// The failure.
@@ -107,22 +128,17 @@ pub(super) async fn probe(context: &StepContext<'_>) -> Result<Probed, Unready> 
         // progress.
         return Err(unready(stray_addresses(&stray, more), Then::Retry));
     }
+    if context.service.policy.probe.mode == ProbeMode::Off {
+        let reached = Reached::NotTried;
+        return Ok(Probed { addresses, reached });
+    }
     let reached = probe_all(context, &addresses, &ours)
         .await
-        .map_err(|stopped| match stopped {
-            Stopped::Failed(failure, then) => unready(failure, then),
-            Stopped::Local { party, detail } => Unready::Local { party, detail },
-        })?;
+        .inspect_err(|_| keep_addresses(context, &views))?;
     Ok(Probed { addresses, reached })
 }
 
-/// Why not every address could be called, or not every one is ours.
-enum Stopped {
-    Failed(Failure, Then),
-    Local { party: LocalParty, detail: String },
-}
-
-impl From<Unreached> for Stopped {
+impl From<Unreached> for Unready {
     fn from(unreached: Unreached) -> Self {
         let then = unreached.then();
         match unreached.error().disposition() {
@@ -132,7 +148,10 @@ impl From<Unreached> for Stopped {
             },
             EdgeDisposition::Unreachable
             | EdgeDisposition::Refused
-            | EdgeDisposition::Superseded => Self::Failed(unreached.into_failure(), then),
+            | EdgeDisposition::Superseded => Self::Failed {
+                failure: unreached.into_failure(),
+                then,
+            },
         }
     }
 }
@@ -141,103 +160,49 @@ async fn probe_all(
     context: &StepContext<'_>,
     addresses: &BTreeSet<IpAddr>,
     ours: &BTreeSet<IpAddr>,
-) -> Result<Reached, Stopped> {
+) -> Result<Reached, Unready> {
     let service = context.service;
     let fetch = Fetch::new(service);
     let published = edges::publish(service, &fetch.token, &fetch.body).await;
-    let published = published
-        .map_err(|error| Stopped::Failed(Fault::from(error).into_failure(), Then::Retry))?;
-    let unreachable = published?;
-    let seen = fetch.from(context, addresses).await;
-    context.evidence.probes(&seen);
-    let verdict = match probe::local_fault(&seen) {
-        Some(detail) => Err(Stopped::Local {
-            party: LocalParty::Probe,
-            detail: detail.to_owned(),
-        }),
-        None => probe::verdict(&seen, ours, unreachable)
-            .map(|()| Reached::AllBut { unreachable })
-            .map_err(|failure| Stopped::Failed(failure, Then::Retry)),
-    };
-    let verdict = match verdict {
-        Err(stopped @ Stopped::Failed(..))
-            if unreachable == 0 && probe::is_unanswered(&seen, ours) =>
-        {
-            if fetch.finds_no_edge(context, &seen, ours).await {
-                Ok(Reached::NotFromHere)
-            } else {
-                Err(stopped)
-            }
+    let unreachable = published.map_err(|error| Unready::Failed {
+        failure: Fault::from(error).into_failure(),
+        then: Then::Retry,
+    })??;
+    let mut verdict = judge(context, &fetch, addresses, ours, unreachable).await;
+    for _ in 1..service.policy.probe.passes {
+        // A load balancer or a cache may answer in turns.
+        if !matches!(verdict, Ok(Reached::AllBut { .. })) {
+            break;
         }
-        verdict => verdict,
-    };
+        tokio::time::sleep(BETWEEN_PASSES).await;
+        verdict = judge(context, &fetch, addresses, ours, unreachable).await;
+    }
     edges::withdraw(service, &fetch.token).await;
     verdict
 }
 
-/// A random token and the answer that only our responder knows.
-struct Fetch {
-    token: String,
-    body: String,
-}
-
-impl Fetch {
-    fn new(service: &Service) -> Self {
-        let mut random = [0; 32];
-        service.randomness.fill(&mut random);
-        let hex = random.iter().fold(String::new(), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
+/// Fetches the token from every address once, and judges the answers.
+async fn judge(
+    context: &StepContext<'_>,
+    fetch: &Fetch,
+    addresses: &BTreeSet<IpAddr>,
+    ours: &BTreeSet<IpAddr>,
+    unreachable: usize,
+) -> Result<Reached, Unready> {
+    let seen = fetch.from(context, addresses).await;
+    context.evidence.probes(&seen);
+    if let Some(detail) = probe::local_fault(&seen) {
+        return Err(Unready::Local {
+            party: LocalParty::Probe,
+            detail: detail.to_owned(),
         });
-        Self {
-            token: format!("probe-{}", &hex[..32]),
-            body: format!("dps-probe.{}", &hex[32..]),
-        }
     }
-
-    /// Fetches the token from each address at once.
-    async fn from(
-        &self,
-        context: &StepContext<'_>,
-        addresses: impl IntoIterator<Item = &IpAddr>,
-    ) -> Vec<ProbeObservation> {
-        let (service, host) = (context.service, &context.record.hostname);
-        let fetches = addresses.into_iter().map(|address| async {
-            let answer = service
-                .probe
-                .probe(host, *address, &self.token, &self.body)
-                .await;
-            ProbeObservation {
-                address: *address,
-                answer,
-            }
-        });
-        join_all(fetches).await
+    let Err(failure) = probe::verdict(&seen, ours, unreachable) else {
+        return Ok(Reached::AllBut { unreachable });
+    };
+    let is_unanswered = unreachable == 0 && probe::is_unanswered(&seen, ours);
+    if is_unanswered && fetch.finds_no_edge(context, &seen, ours).await {
+        return Ok(Reached::NotFromHere);
     }
-
-    /// Whether no edge of ours can be reached from here, although every edge works. Then only the
-    /// service's place keeps it from them. `seen` is known already.
-    async fn finds_no_edge(
-        &self,
-        context: &StepContext<'_>,
-        seen: &[ProbeObservation],
-        ours: &BTreeSet<IpAddr>,
-    ) -> bool {
-        let is_known = |address: &&IpAddr| seen.iter().any(|seen| seen.address == **address);
-        let unknown = ours
-            .iter()
-            .filter(|address| !is_known(address))
-            .take(MAX_ADDRESSES);
-        let more = self.from(context, unknown).await;
-        let unanswered = !ours.is_empty() && (more.is_empty() || probe::is_unanswered(&more, ours));
-        if !unanswered || !edges::all_work(context.service).await {
-            return false;
-        }
-        tracing::warn!(
-            domain.id = %context.record.id, domain.hostname = %context.record.hostname,
-            addresses = ?ours, "probe.edges_out_of_reach"
-        );
-        true
-    }
+    Err(Unready::Answered(failure))
 }

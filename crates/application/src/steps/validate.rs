@@ -246,6 +246,10 @@ async fn after_unmet_challenge(
         // The path is right now. Once, that is taken for a moment's outage of ours, and not
         // reported.
         Ok(_) if is_first => unconfirmed(sub_cause, detail),
+        Ok(Probed {
+            reached: Reached::NotTried,
+            ..
+        }) => Outcome::failed(failure.clone(), Then::NewOrder { pause: true }),
         // Twice, the CA sees other records than we do, or is kept out.
         Ok(_) => {
             let split = Failure::AcmeValidationFailed {
@@ -255,12 +259,12 @@ async fn after_unmet_challenge(
             };
             Outcome::failed(split, Then::NewOrder { pause: true })
         }
-        Err(Unready::Failed { failure: found, .. })
+        Err(Unready::Failed { failure: found, .. } | Unready::Answered(found))
             if found.code() == FailureCode::EdgeUnreachable =>
         {
             Outcome::failed(found, Then::NewOrder { pause: false })
         }
-        Err(Unready::Failed { .. }) => {
+        Err(Unready::Failed { .. } | Unready::Answered(_)) => {
             Outcome::failed(failure.clone(), Then::NewOrder { pause: true })
         }
         Err(Unready::Local {

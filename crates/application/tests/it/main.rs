@@ -14,6 +14,7 @@ mod lost_orders;
 mod odd_cabinet;
 mod outbox;
 mod outside;
+mod preflight;
 mod renewal_information;
 mod resync;
 mod stories;

@@ -19,6 +19,7 @@ mod hostile_haproxy;
 mod interference;
 mod mid_batch;
 mod mutual_tls;
+mod probes;
 mod refusals;
 mod reloads;
 mod restarts;

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use dps_domain::lane::Lane;
+use dps_domain::policy::{ProbeMode, ProbePolicy, Vantage};
 use dps_host::MASK;
 use dps_host::settings::SECTIONS;
 use serde_json::Value;
@@ -412,6 +413,9 @@ fn each_unusable_value_is_named_with_what_to_do() {
         ("CabinetApi__Token", "two words", "printable ASCII"),
         ("CabinetApi__TokenFile", "/nowhere", "only one of them"),
         ("CabinetApi__Timeout", "0s", "from 1s to 5m"),
+        ("Workers__Recheck__Observations", "0", "from 1 to 100"),
+        ("Workers__Recheck__ReleaseAfter", "1h", "from 1d to"),
+        ("Workers__HttpProbe__Passes", "6", "from 1 to 5"),
         (
             "CertificateStore__ConnectionString",
             "mysql://db",
@@ -733,6 +737,7 @@ fn what_is_risky_is_a_warning_and_starts() {
             "internal addresses",
         ),
         ("Workers__HttpProbe__Port", "8080", "not 80"),
+        ("Workers__HttpProbe__Mode", "off", "failed validations"),
     ] {
         let report = usable(&[(variable, value)]).check(Role::Run);
         assert!(report.errors.is_empty(), "{report:?}");
@@ -740,6 +745,39 @@ fn what_is_risky_is_a_warning_and_starts() {
             report.warnings.len() == 1 && report.warnings[0].what.contains(words),
             "{report:?}"
         );
+    }
+}
+
+#[test]
+fn the_probe_and_the_end_of_a_name_are_what_the_settings_say() {
+    let set = usable(&[
+        ("Workers__HttpProbe__Mode", "Warn"),
+        ("Workers__HttpProbe__Passes", "3"),
+        ("Workers__HttpProbe__Vantage", "edges"),
+        ("Workers__Recheck__ReleaseAfter", "0s"),
+        ("Workers__Recheck__MovedAfter", "2h"),
+    ]);
+    let report = set.check(Role::Run);
+    assert!(report.errors.is_empty(), "{report:?}");
+    let policy = set.policy();
+    let probe = ProbePolicy {
+        mode: ProbeMode::Warn,
+        passes: 3,
+        vantage: Vantage::Edges,
+    };
+    assert_eq!(policy.probe, probe);
+    assert_eq!(policy.release_after, None, "never");
+    assert_eq!(policy.moved.after, Duration::from_secs(7200));
+    // Five probes of half a minute would outlast the lease of the step.
+    for (setting, value) in [("Passes", "5"), ("AcceptProxied", "true")] {
+        let variable = format!("Workers__HttpProbe__{setting}");
+        let variables = [
+            (variable.as_str(), value),
+            ("Workers__HttpProbe__Timeout", "30s"),
+            ("Workers__HttpProbe__Mode", "Warn"),
+        ];
+        let report = usable(&variables).check(Role::Run);
+        assert_eq!(report.errors.len(), 1, "{setting}: {report:?}");
     }
 }
 

@@ -82,6 +82,7 @@ impl Workers {
         Policy {
             verification: lane(dns.interval, dns.max_backoff, dns.concurrency),
             http_probe: lane(probe.interval, probe.max_backoff, probe.concurrency),
+            probe: probe.policy(),
             issuance: lane(acme.interval, acme.max_backoff, acme.concurrency),
             renewal: lane(
                 self.renewal.interval,
@@ -152,5 +153,15 @@ impl Workers {
         // short is repeated.
         let bounds = HumanDuration::from_secs(30)..=HumanDuration::from_secs(3600);
         report.duration("Workers:LeaseDuration", self.lease_duration, bounds);
+        // A pause of a second follows each probe but the last.
+        let probe = &self.http_probe;
+        let probes = (probe.timeout.get() + Duration::from_secs(1)).saturating_mul(probe.passes);
+        // A number out of bounds is reported already.
+        if (2..=5).contains(&probe.passes) && probes > self.lease_duration.get() / 2 {
+            report.error(
+                "Workers:HttpProbe:Passes",
+                "times Timeout takes more than half of Workers:LeaseDuration; lower one or raise the lease",
+            );
+        }
     }
 }

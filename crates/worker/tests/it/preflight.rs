@@ -22,10 +22,16 @@ async fn split_world() -> World {
 }
 
 fn leave_first_resolver_to_the_ca(home: &Path) {
+    change_settings(home, |settings| {
+        let second = settings["Dns"]["Resolvers"][1].take();
+        settings["Dns"]["Resolvers"] = json!([second]);
+    });
+}
+
+fn change_settings(home: &Path, change: impl FnOnce(&mut Value)) {
     let file = home.join("appsettings.json");
     let mut settings: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-    let second = settings["Dns"]["Resolvers"][1].take();
-    settings["Dns"]["Resolvers"] = json!([second]);
+    change(&mut settings);
     std::fs::write(&file, settings.to_string()).unwrap();
 }
 
@@ -91,4 +97,28 @@ async fn a_name_that_only_the_ca_cannot_reach_counts_against_its_domain_from_the
     world.zone.set_a(TARGET, &[EDGE]);
     let id = world.add(other).await;
     world.wait_for_status(&id, "Active").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn edges_probe_for_a_service_that_has_no_way_to_the_names() {
+    let world = World::start(Options {
+        prepare: Some(Box::new(|home, _| let_edges_probe(home))),
+        ..Options::quick()
+    })
+    .await;
+    let host = "shop.vantage.test";
+    let id = world.add(host).await;
+    world.wait_for_status(&id, "Active").await;
+    world.visit(host).await;
+    assert_eq!(world.log().count(host, "http.ready"), 1);
+}
+
+/// Only the agent knows the port at which names answer here.
+fn let_edges_probe(home: &Path) {
+    change_settings(home, |settings| {
+        settings["Agent"]["ProbePort"] = settings["Workers"]["HttpProbe"]["Port"].take();
+        settings["Agent"]["AllowPrivateProbes"] = json!(true);
+        settings["Workers"]["HttpProbe"]["Port"] = json!(1);
+        settings["Workers"]["HttpProbe"]["Vantage"] = json!("edges");
+    });
 }

@@ -7,7 +7,7 @@ use dps_domain::NameSuffix;
 use dps_domain::address::edge_network_fault;
 use dps_domain::cdn::ProxyPolicy;
 use dps_domain::name_rules::PUBLIC_TARGET;
-use dps_domain::policy::MovePolicy;
+use dps_domain::policy::{MovePolicy, ProbeMode, ProbePolicy, Vantage};
 use dps_host::HumanDuration;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,12 @@ pub struct HttpProbe {
     pub proxy_networks: Vec<EdgeAddress>,
     /// Number of concurrent probes, 1 to 1,024.
     pub concurrency: u32,
+    /// Whether the probe must pass before an order: `Require`, `Warn` or `Off`.
+    pub mode: ProbeMode,
+    /// Probes in a row that must pass, 1 to 5.
+    pub passes: u32,
+    /// Where the probe is sent from: `Service` or `Edges`.
+    pub vantage: Vantage,
 }
 
 /// Orders first certificates and deploys them.
@@ -163,7 +169,11 @@ impl Default for DomainVerification {
 
 impl Default for HttpProbe {
     fn default() -> Self {
-        let lane = Policy::default().http_probe;
+        let Policy {
+            http_probe: lane,
+            probe,
+            ..
+        } = Policy::default();
         Self {
             interval: lane.interval.into(),
             max_backoff: lane.max_backoff.into(),
@@ -174,6 +184,9 @@ impl Default for HttpProbe {
             accept_proxied: false,
             proxy_networks: Vec::new(),
             concurrency: count(lane.concurrency),
+            mode: probe.mode,
+            passes: probe.passes,
+            vantage: probe.vantage,
         }
     }
 }
@@ -275,6 +288,15 @@ impl HttpProbe {
         }
     }
 
+    /// Returns when and where from the probe is sent.
+    pub(super) const fn policy(&self) -> ProbePolicy {
+        ProbePolicy {
+            mode: self.mode,
+            passes: self.passes,
+            vantage: self.vantage,
+        }
+    }
+
     /// Returns the networks of `ForbiddenNetworks`.
     pub fn networks(&self) -> Vec<IpNet> {
         self.forbidden_networks
@@ -291,6 +313,19 @@ impl HttpProbe {
         report.count(&format!("{name}:Port"), self.port.into(), 1..=65_535);
         let bounds = HumanDuration::from_secs(1)..=HumanDuration::from_secs(30);
         report.duration(&format!("{name}:Timeout"), self.timeout, bounds);
+        report.count(&format!("{name}:Passes"), self.passes, 1..=5);
+        if self.accept_proxied && self.mode != ProbeMode::Require {
+            report.error(
+                &format!("{name}:AcceptProxied"),
+                "needs Mode Require: only a probe shows that the CA reaches you through a proxy",
+            );
+        }
+        if self.mode == ProbeMode::Off {
+            report.warning(
+                &format!("{name}:Mode"),
+                "is Off: names that do not reach your edges use up the CA's limit of failed validations",
+            );
+        }
         if self.forbidden_networks.len() > MAX_FORBIDDEN_NETWORKS {
             let key = format!("{name}:ForbiddenNetworks");
             report.error(
