@@ -31,6 +31,7 @@ pub mod probe;
 pub mod reachability;
 pub mod record;
 pub mod renewal;
+pub mod retention;
 pub mod sentence;
 pub mod shard;
 pub mod shares;

@@ -10,6 +10,7 @@ use crate::NameRules;
 use crate::backoff::Backoff;
 use crate::cdn::ProxyPolicy;
 use crate::lane::Lane;
+use crate::retention::Retention;
 use crate::shares;
 
 /// The back-off between checks of a domain that moved away: it may be a slip that is mended within
@@ -202,6 +203,8 @@ pub struct Policy {
     pub skew_allowance: Duration,
     /// How long a step may wait for the CA before it gives the record back.
     pub ca_timeout: Duration,
+    /// How long rows are kept that no step needs.
+    pub retention: Retention,
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -260,6 +263,7 @@ impl Default for Policy {
             lease: 2 * MINUTE,
             skew_allowance: Duration::from_secs(5),
             ca_timeout: Duration::from_secs(20),
+            retention: Retention::default(),
         }
     }
 }

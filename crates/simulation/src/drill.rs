@@ -8,7 +8,7 @@ use dps_application::Policy;
 use dps_application::ports::store::RecordStore as _;
 use dps_domain::Status;
 
-use crate::memory_store::{MemoryStore, Retention};
+use crate::memory_store::{Content, MemoryStore};
 use crate::models::names;
 use crate::replica::{Recipe, Replica};
 use crate::scenario::{Arrivals, Scenario};
@@ -107,7 +107,7 @@ impl Drill {
             ..Scenario::default()
         };
         let world = World::new(&scenario, seed);
-        let store = MemoryStore::new(Retention::default(), ReplicaClock::new(world.time));
+        let store = MemoryStore::new(Content::Full, ReplicaClock::new(world.time));
         let recipe = Recipe {
             world: Arc::clone(&world),
             store: Arc::new(store.clone()),

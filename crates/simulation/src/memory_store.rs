@@ -7,6 +7,7 @@
 
 mod certificates;
 mod claims;
+mod count;
 mod crowds;
 mod fleet;
 mod history;
@@ -14,6 +15,7 @@ mod ledger;
 mod orders;
 mod outbox;
 mod port;
+mod prune;
 mod records;
 mod renewal_info;
 mod row;
@@ -21,7 +23,6 @@ mod sync;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use dps_application::ports::Clock;
 use dps_application::ports::fleet::KnownEdge;
@@ -33,45 +34,28 @@ use dps_domain::{CertificateId, DomainId, Hostname, LeaseToken, OrderId, Timesta
 use rustc_hash::FxHashMap;
 use uuid::Uuid;
 
+pub use count::TableRows;
 use row::Row;
 use sync::PeriodicTask;
 
-/// How much a store keeps beyond the rows that work needs.
-#[derive(Debug, Clone, Copy)]
-pub struct Retention {
-    /// Lines of history that are kept of each domain, at most.
-    pub events_per_domain: usize,
-    /// How long lines of history are kept.
-    pub events_max_age: Duration,
-    /// Whether closed orders, replaced certificates and deployments are kept.
-    pub superseded: bool,
+/// How much a store keeps of what no step reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// Everything, as the databases do.
+    Full,
+    /// Times and kinds of the lines of history, and no deployments, so that a million domains fit
+    /// in a few gigabytes. Every certificate counts as deployed.
+    Slim,
 }
 
-impl Default for Retention {
-    /// As the databases do.
-    fn default() -> Self {
-        Self {
-            events_per_domain: 200,
-            events_max_age: Duration::from_secs(180 * 24 * 3600),
-            superseded: true,
-        }
-    }
-}
-
-impl Retention {
-    /// Only the rows that steps read, so that a million domains fit in a few gigabytes.
-    pub const MINIMAL: Self = Self {
-        events_per_domain: 0,
-        events_max_age: Duration::ZERO,
-        superseded: false,
-    };
-}
+/// Lines of history that are kept of each domain, as databases do by default.
+pub const EVENTS_PER_DOMAIN: usize = 200;
 
 /// The store; clones share their content.
 #[derive(Clone)]
 pub struct MemoryStore {
     state: Arc<Mutex<State>>,
-    retention: Retention,
+    content: Content,
     /// The clock by which leases run.
     steady: Arc<dyn Clock>,
 }
@@ -103,18 +87,18 @@ struct State {
     cursors: BTreeMap<String, String>,
     tasks: BTreeMap<String, PeriodicTask>,
     edges: BTreeMap<String, KnownEdge>,
-    /// Deployments of each domain. Empty unless [`Retention::superseded`], because no step reads
-    /// them.
+    /// Deployments of each domain. None are kept of [`Content::Slim`].
     deployments: BTreeMap<DomainId, Vec<Deployment>>,
     tokens_drawn: u128,
+    due: prune::Due,
 }
 
 impl MemoryStore {
     /// An empty store. Leases run by `steady`, which never jumps, whatever the callers' clocks say.
-    pub fn new(retention: Retention, steady: Arc<dyn Clock>) -> Self {
+    pub fn new(content: Content, steady: Arc<dyn Clock>) -> Self {
         Self {
             state: Arc::default(),
-            retention,
+            content,
             steady,
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dps_application::Policy;
 
-use crate::memory_store::{MemoryStore, Retention};
+use crate::memory_store::{Content, MemoryStore};
 use crate::observe::Observer;
 use crate::outcome::Outcome;
 use crate::plan::{Happening, Plan};
@@ -59,7 +59,7 @@ async fn play(
 ) -> Outcome {
     let world = World::new(scenario, seed);
     let steady = ReplicaClock::new(world.time);
-    let store = MemoryStore::new(Retention::MINIMAL, steady);
+    let store = MemoryStore::new(Content::Slim, steady);
     let plan = Plan::of(scenario, &Seeded::new(seed, 2));
     let recipe = Recipe {
         world: Arc::clone(&world),

@@ -3,10 +3,11 @@
 use dps_application::ports::pki::CertificateDetails;
 use dps_application::ports::store::{NewCertificate, StoreError, StoredCertificate};
 use dps_application::ports::vault::SealedSecret;
-use dps_domain::{CertificateId, DomainId, LeaseToken, OrderId, Timestamp};
+use dps_domain::retention::SUPERSEDED_CERTIFICATES;
+use dps_domain::{CertificateId, DomainId, LeaseToken, OrderId};
 
 use crate::domains::lock::lock_in_tx;
-use crate::orders::complete_in_tx;
+use crate::orders::{complete_in_tx, end_in_tx};
 use crate::sql::{Database, Row, Session, Sql, args, statements};
 
 const TABLE: &str = "certificates";
@@ -27,12 +28,11 @@ statements! {
         "UPDATE certificates SET superseded_at = $3 \
          WHERE domain_id = $1 AND id <> $2 AND superseded_at IS NULL AND length(key_sealed) > 0",
     );
-    PRUNE_KEYS = Sql::both(
-        "UPDATE certificates SET key_sealed = $3, superseded_at = NULL WHERE id IN (\
-         SELECT old.id FROM certificates AS old JOIN custom_domains ON custom_domains.id = old.domain_id \
-         WHERE old.superseded_at <= $1 \
-         AND (serving_certificate_id IS NULL OR serving_certificate_id <> old.id) \
-         ORDER BY old.superseded_at, old.id LIMIT $2)",
+    /// All but the new one and the last ones before it.
+    RETIRE = Sql::both(
+        "UPDATE certificates SET retired_at = $3 WHERE domain_id = $1 AND id <> $2 AND retired_at IS NULL \
+         AND id NOT IN (SELECT kept.id FROM certificates AS kept WHERE kept.domain_id = $1 AND kept.id <> $2 \
+         ORDER BY kept.generation DESC LIMIT $4) RETURNING order_id, created_at",
     );
     SELECT = Sql::both(concat!("SELECT ", columns!(), " FROM certificates WHERE id = $1"));
     SELECT_BY_ORDER = Sql::both(concat!("SELECT ", columns!(), " FROM certificates WHERE order_id = $1"));
@@ -122,6 +122,7 @@ pub(crate) async fn insert(
     session.execute(INSERT, args).await?;
     let args = args![new.domain_id, new.id, new.created_at];
     session.execute(MARK_SUPERSEDED, args).await?;
+    retire_in_tx(&mut session, new).await?;
     complete_in_tx(&mut session, new.order_id).await?;
     session.commit().await?;
     Ok(StoredCertificate {
@@ -130,21 +131,21 @@ pub(crate) async fn insert(
     })
 }
 
-/// Erases up to `limit` keys of certificates that were superseded until `until`; returns how many.
-pub(crate) async fn prune_keys(
-    database: &Database,
-    until: Timestamp,
-    limit: u32,
-) -> Result<u64, StoreError> {
-    let mut session = database
-        .write("erase keys of superseded certificates")
-        .await?;
-    let erased: &[u8] = &[];
-    let pruned = session
-        .execute(PRUNE_KEYS, args![until, limit, erased])
-        .await?;
-    session.commit().await?;
-    Ok(pruned)
+/// Marks the certificates that may be deleted once their keys are erased. From then on their orders
+/// count as ended; they did when their certificates were stored.
+async fn retire_in_tx(session: &mut Session, new: &NewCertificate) -> Result<(), StoreError> {
+    let args = args![
+        new.domain_id,
+        new.id,
+        new.created_at,
+        SUPERSEDED_CERTIFICATES
+    ];
+    for row in session.fetch_all(RETIRE, args).await? {
+        let fields = row.fields(TABLE, "order_id");
+        let order: OrderId = fields.parse("order_id")?;
+        end_in_tx(session, order, fields.at("created_at")?).await?;
+    }
+    Ok(())
 }
 
 pub(crate) async fn by_id(

@@ -32,8 +32,6 @@ pub struct StoreOptions {
     pub acquire_timeout: Duration,
     /// How many lines of history are kept of each domain.
     pub events_per_domain: u32,
-    /// How long lines of history are kept.
-    pub events_max_age: Duration,
     /// Whether a SQLite file that does not exist is made. If not, its journal mode is left alone
     /// too.
     pub create: bool,
@@ -44,8 +42,6 @@ impl StoreOptions {
     pub const MAX_CONNECTIONS: u32 = 10;
     /// Lines of history of each domain, where the operator sets nothing.
     pub const EVENTS_PER_DOMAIN: u32 = 200;
-    /// How long lines of history are kept, where the operator sets nothing.
-    pub const EVENTS_MAX_AGE: Duration = Duration::from_secs(180 * 24 * 3600);
 
     /// The usual bounds.
     pub fn new(randomness: Arc<dyn Randomness>, steady: Arc<dyn Clock>) -> Self {
@@ -56,7 +52,6 @@ impl StoreOptions {
             max_connections: Self::MAX_CONNECTIONS,
             acquire_timeout: Duration::from_secs(10),
             events_per_domain: Self::EVENTS_PER_DOMAIN,
-            events_max_age: Self::EVENTS_MAX_AGE,
             create: true,
         }
     }
@@ -74,7 +69,6 @@ pub struct Store {
     /// The lock of who works on it.
     pub(crate) claimed: Arc<OnceLock<FileLock>>,
     pub(crate) events_per_domain: u32,
-    pub(crate) events_max_age: Duration,
     pub(crate) turns: Arc<Turns>,
     pub(crate) shard_key: Arc<OnceCell<ShardKey>>,
 }
@@ -119,7 +113,6 @@ impl Store {
             file,
             claimed: Arc::default(),
             events_per_domain: options.events_per_domain,
-            events_max_age: options.events_max_age,
             turns: Arc::default(),
             shard_key: Arc::default(),
         })

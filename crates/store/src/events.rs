@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dps_application::ports::store::{DomainEvent, StoreError};
 use dps_domain::bounds;
-use dps_domain::{DomainId, EventKind, Timestamp};
+use dps_domain::{DomainId, EventKind};
 use serde_json::Value;
 
 use crate::json::to_json;
@@ -25,13 +25,6 @@ statements! {
          AND seq = (SELECT MAX(newest.seq) FROM domain_events AS newest WHERE newest.domain_id = $1)",
     );
     PRUNE = Sql::both("DELETE FROM domain_events WHERE domain_id = $1 AND seq <= $2");
-    /// Replicas that prune at the same time take other rows.
-    PRUNE_BY_AGE = Sql::each(
-        "DELETE FROM domain_events WHERE (domain_id, seq) IN (SELECT domain_id, seq FROM domain_events \
-         WHERE at < $1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED)",
-        "DELETE FROM domain_events WHERE (domain_id, seq) IN (SELECT domain_id, seq FROM domain_events \
-         WHERE at < $1 ORDER BY at LIMIT $2)",
-    );
     NEWEST = Sql::both(
         "SELECT domain_id, at, kind, phase, detail, duration_micros, replica FROM domain_events WHERE domain_id = $1 \
          ORDER BY seq DESC LIMIT $2",
@@ -73,18 +66,6 @@ pub(crate) async fn append_in_tx(
         session.execute(PRUNE, args![domain, surplus]).await?;
     }
     Ok(())
-}
-
-/// Drops up to `limit` lines that are older than `before`, the oldest first; returns how many.
-pub(crate) async fn prune(
-    database: &Database,
-    before: Timestamp,
-    limit: u32,
-) -> Result<u64, StoreError> {
-    let mut session = database.write("prune histories").await?;
-    let pruned = session.execute(PRUNE_BY_AGE, args![before, limit]).await?;
-    session.commit().await?;
-    Ok(pruned)
 }
 
 fn read(row: &Row) -> Result<DomainEvent, StoreError> {

@@ -6,7 +6,7 @@
 //! two transactions never wait for each other.
 
 pub(crate) mod bucket;
-pub(crate) mod housekeeping;
+pub(crate) mod compact;
 pub(crate) mod operator;
 
 use std::time::Duration;

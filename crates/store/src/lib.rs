@@ -30,6 +30,7 @@ mod migrations;
 mod orders;
 mod outbox;
 mod port;
+mod prune;
 mod renewal_info;
 mod secrets;
 mod shard;

@@ -2,7 +2,7 @@
 
 use dps_application::ports::store::{StoreError, StoredChallenge, StoredOrder};
 use dps_application::ports::vault::SealedSecret;
-use dps_domain::{DomainId, OrderId};
+use dps_domain::{DomainId, OrderId, Timestamp};
 
 use crate::domains::lock::lock_in_tx;
 use crate::sql::{Database, Row, Session, Sql, args, readable, statements};
@@ -16,13 +16,15 @@ macro_rules! columns {
 }
 
 statements! {
-    /// Their keys go with them: the record continues with the new order.
+    /// Their keys go with them: the record continues with the new order. Orders that a replica of
+    /// an earlier version closed are without the time of their end.
     CLOSE_OTHERS = Sql::both(
-        "UPDATE acme_orders SET open = FALSE, key_sealed = NULL WHERE domain_id = $1 AND open AND id <> $2",
+        "UPDATE acme_orders SET open = FALSE, key_sealed = NULL, ended_at = $3 WHERE domain_id = $1 AND id <> $2 \
+         AND (open OR (ended_at IS NULL AND NOT EXISTS (SELECT 1 FROM certificates WHERE order_id = acme_orders.id)))",
     );
     INSERT = Sql::both(concat!(
         "INSERT INTO acme_orders (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7) \
-         ON CONFLICT (id) DO UPDATE SET open = excluded.open",
+         ON CONFLICT (id) DO UPDATE SET open = excluded.open, ended_at = NULL",
     ));
     SELECT = Sql::both(concat!("SELECT ", columns!(), " FROM acme_orders WHERE id = $1"));
     SELECT_OPEN = Sql::both(concat!("SELECT ", columns!(), " FROM acme_orders WHERE domain_id = $1 AND open"));
@@ -30,10 +32,14 @@ statements! {
         "UPDATE acme_orders SET key_sealed = $2 WHERE id = $1 AND key_sealed IS NULL \
          AND NOT EXISTS (SELECT 1 FROM certificates WHERE order_id = $1)",
     );
-    CLOSE = Sql::both("UPDATE acme_orders SET open = FALSE WHERE id = $1");
-    /// Not for an order that is only closed: a step may still find it, and must not make another
-    /// key for it.
-    COMPLETE = Sql::both("UPDATE acme_orders SET open = FALSE, key_sealed = NULL WHERE id = $1");
+    /// The key stays: a step may still find the order, and must not make another key for it. The
+    /// order of a certificate ends with it.
+    CLOSE = Sql::both(
+        "UPDATE acme_orders SET open = FALSE, ended_at = CASE WHEN ended_at IS NULL \
+         AND NOT EXISTS (SELECT 1 FROM certificates WHERE order_id = $1) THEN $2 ELSE ended_at END WHERE id = $1",
+    );
+    COMPLETE = Sql::both("UPDATE acme_orders SET open = FALSE, key_sealed = NULL, ended_at = NULL WHERE id = $1");
+    END = Sql::both("UPDATE acme_orders SET ended_at = $2 WHERE id = $1 AND NOT open");
     PUT_CHALLENGE = Sql::both(
         "INSERT INTO acme_challenges (order_id, url, token, key_authorization) VALUES ($1, $2, $3, $4) \
          ON CONFLICT (order_id) DO UPDATE SET url = excluded.url, token = excluded.token, \
@@ -69,7 +75,10 @@ pub(crate) async fn insert(database: &Database, order: &StoredOrder) -> Result<(
     lock_in_tx(&mut session, order.domain_id).await?;
     if order.open {
         session
-            .execute(CLOSE_OTHERS, args![order.domain_id, order.id])
+            .execute(
+                CLOSE_OTHERS,
+                args![order.domain_id, order.id, order.created_at],
+            )
             .await?;
     }
     let args = args![
@@ -132,15 +141,28 @@ pub(crate) async fn put_key(
     order.key.ok_or(StoreError::LeaseLost)
 }
 
-pub(crate) async fn close(database: &Database, id: OrderId) -> Result<(), StoreError> {
+pub(crate) async fn close(
+    database: &Database,
+    id: OrderId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let mut session = database.write("close an order").await?;
-    session.execute(CLOSE, args![id]).await?;
+    session.execute(CLOSE, args![id, now]).await?;
     session.commit().await
 }
 
 /// The order's certificate is stored, and its key with it.
 pub(crate) async fn complete_in_tx(session: &mut Session, id: OrderId) -> Result<(), StoreError> {
     session.execute(COMPLETE, args![id]).await.map(drop)
+}
+
+/// The order's certificate is retired; the order ended at this time.
+pub(crate) async fn end_in_tx(
+    session: &mut Session,
+    id: OrderId,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    session.execute(END, args![id, at]).await.map(drop)
 }
 
 pub(crate) async fn put_challenge(

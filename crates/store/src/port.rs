@@ -11,8 +11,8 @@ use dps_application::ports::store::{
 };
 use dps_application::ports::store::{
     Debit, DomainEvent, DomainFilter, DomainRecord, Lease, NewCertificate, OutboxLease,
-    RecordWrite, SUPERSEDED_KEY_GRACE, SecretRow, StoreError, StoredAccount, StoredCertificate,
-    StoredChallenge, StoredOrder, Taken, WriteResult,
+    RecordWrite, SecretRow, StoreError, StoredAccount, StoredCertificate, StoredChallenge,
+    StoredOrder, Taken, WriteResult,
 };
 use dps_application::ports::vault::{SealedSecret, SecretPurpose};
 use dps_domain::lane::Lane;
@@ -80,10 +80,6 @@ impl RecordStore for Store {
 
     async fn events(&self, id: DomainId, limit: u32) -> Result<Vec<DomainEvent>, StoreError> {
         events::newest(&self.database, id, limit).await
-    }
-
-    async fn events_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        events::prune(&self.database, now - self.events_max_age, limit).await
     }
 }
 
@@ -201,10 +197,6 @@ impl LimitStore for Store {
         ledger::operator::lift(&self.database, key).await
     }
 
-    async fn ledger_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        ledger::housekeeping::prune(&self.database, now, limit).await
-    }
-
     async fn ledger_compact(
         &self,
         limits: &CaLimits,
@@ -212,7 +204,7 @@ impl LimitStore for Store {
         after: Option<&BucketKey>,
         limit: u32,
     ) -> Result<Option<BucketKey>, StoreError> {
-        ledger::housekeeping::compact(&self.database, limits, now, after, limit).await
+        ledger::compact::compact(&self.database, limits, now, after, limit).await
     }
 }
 
@@ -238,8 +230,8 @@ impl OrderStore for Store {
         orders::put_key(&self.database, id, key).await
     }
 
-    async fn order_close(&self, id: OrderId) -> Result<(), StoreError> {
-        orders::close(&self.database, id).await
+    async fn order_close(&self, id: OrderId, now: Timestamp) -> Result<(), StoreError> {
+        orders::close(&self.database, id, now).await
     }
 
     async fn challenge_put(&self, challenge: &StoredChallenge) -> Result<(), StoreError> {
@@ -257,10 +249,6 @@ impl OrderStore for Store {
 
 #[async_trait]
 impl IssuedStore for Store {
-    async fn certificate_keys_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        certificates::prune_keys(&self.database, now - SUPERSEDED_KEY_GRACE, limit).await
-    }
-
     async fn certificate_insert(
         &self,
         new: &NewCertificate,

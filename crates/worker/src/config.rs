@@ -152,7 +152,11 @@ impl Settings {
 
     /// Returns the settings as the application's policy.
     pub fn policy(&self) -> Policy {
-        self.workers.policy(&self.haproxy_agent, self.names())
+        self.workers.policy(
+            &self.haproxy_agent,
+            self.names(),
+            self.certificate_store.retention(),
+        )
     }
 
     /// Returns the rules for accepted hostnames and CNAME targets. The platform's own names are

@@ -241,7 +241,7 @@ async fn leave_old_name(
 ) -> Result<(), StoreError> {
     service.store.outbox_drop(before.id).await?;
     if let Some(order) = service.store.order_open(before.id).await? {
-        service.store.order_close(order.id).await?;
+        service.store.order_close(order.id, service.now()).await?;
     }
     if let Some(write) = take_down_of(context, before) {
         insert(service, vec![write]).await?;

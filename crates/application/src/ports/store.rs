@@ -12,6 +12,7 @@ pub mod limits;
 pub mod orders;
 pub mod outbox;
 pub mod periodic;
+pub mod prune;
 pub mod records;
 pub mod secrets;
 
@@ -22,7 +23,7 @@ use super::renewal_info::RenewalInfoStore;
 use super::sync::SyncStore;
 
 pub use accounts::{AccountStore, StoredAccount};
-pub use certificates::{IssuedStore, NewCertificate, SUPERSEDED_KEY_GRACE, StoredCertificate};
+pub use certificates::{IssuedStore, NewCertificate, StoredCertificate};
 pub use deployments::{Deployed, Deployment, DeploymentStore, Desired};
 pub use error::StoreError;
 pub use leases::{Lease, LeaseStore, WriteResult};
@@ -30,6 +31,7 @@ pub use limits::{Debit, LimitStore, Taken};
 pub use orders::{OrderStore, StoredChallenge, StoredOrder};
 pub use outbox::{OutboxLease, OutboxStore};
 pub use periodic::{PeriodicTaskLease, PeriodicTaskStore, comparison_task};
+pub use prune::{PruneBatch, PruneStore, Pruned};
 pub use records::{
     DomainEvent, DomainFilter, DomainRecord, NameHold, PageKey, RecordStore, RecordWrite,
 };
@@ -46,6 +48,7 @@ pub trait CertificateStore:
     + OrderStore
     + OutboxStore
     + PeriodicTaskStore
+    + PruneStore
     + RecordStore
     + SecretStore
     + FleetStore

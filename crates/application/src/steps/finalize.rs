@@ -49,7 +49,7 @@ pub(super) async fn finalize(context: &StepContext<'_>, id: OrderId) -> Result<O
     };
     context.evidence.note("orderUrl", order.url.as_str());
     if context.is_of_another_directory(&order).await? {
-        service.store.order_close(id).await?;
+        service.store.order_close(id, service.now()).await?;
         context.evidence.order(OrderEffect::Lost);
         return Err(Fault::Ca(CaError::OrderGone {
             detail: format!("it was placed at {}", order.directory_url),
@@ -60,7 +60,7 @@ pub(super) async fn finalize(context: &StepContext<'_>, id: OrderId) -> Result<O
     match issue(context, &account, &order, &key).await {
         Err(Fault::Ca(error)) => {
             if ends_order(&error) {
-                service.store.order_close(id).await?;
+                service.store.order_close(id, service.now()).await?;
                 context.evidence.order(OrderEffect::Lost);
             }
             Err(Fault::Ca(error))
@@ -137,7 +137,7 @@ async fn issue(
                 continue;
             }
             OrderStatus::Invalid => {
-                service.store.order_close(order.id).await?;
+                service.store.order_close(order.id, service.now()).await?;
                 context.evidence.order(OrderEffect::Lost);
                 let failure = view.failure.unwrap_or(Failure::Internal {
                     detail: "the order became invalid while it was finalized".into(),
@@ -186,7 +186,7 @@ async fn without_certificate(
     }
     // The CA counted it all the same.
     context.evidence.order(OrderEffect::Issued);
-    service.store.order_close(order.id).await?;
+    service.store.order_close(order.id, service.now()).await?;
     let detail =
         format!("the certificate of a valid order could not be had, another is ordered: {detail}");
     Ok(Outcome::failed(
@@ -227,7 +227,7 @@ pub(super) async fn ended(
         return Ok(None);
     }
     context.evidence.order(OrderEffect::Lost);
-    service.store.order_close(order.id).await?;
+    service.store.order_close(order.id, service.now()).await?;
     let detail = format!("the order ended at {ends} without a certificate");
     let outcome = Outcome::failed(
         Failure::Internal { detail },

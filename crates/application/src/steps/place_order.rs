@@ -61,7 +61,7 @@ async fn prepare(context: &StepContext<'_>) -> Result<Ready, Fault> {
         if open.directory_url == directory_url {
             return Ok(Ready::Otherwise(placed(&open)));
         }
-        service.store.order_close(open.id).await?;
+        service.store.order_close(open.id, service.now()).await?;
         edges::withdraw_of(service, open.id).await?;
     }
     let account = account(service).await?;

@@ -27,7 +27,7 @@ pub(super) async fn undeploy(context: &StepContext<'_>) -> Result<Outcome, Fault
         .await?;
     if let Some(order) = service.store.order_open(record.id).await? {
         edges::withdraw_of(service, order.id).await?;
-        service.store.order_close(order.id).await?;
+        service.store.order_close(order.id, service.now()).await?;
     }
     // A store that was restored from a backup may not know of a certificate that is served.
     let reach = take_down(context, newest.unwrap_or(FIRST_GENERATION)).await?;

@@ -38,7 +38,7 @@ pub(super) async fn validate(context: &StepContext<'_>, id: OrderId) -> Result<O
     };
     context.evidence.note("orderUrl", order.url.as_str());
     if context.is_of_another_directory(&order).await? {
-        service.store.order_close(id).await?;
+        service.store.order_close(id, service.now()).await?;
         context.evidence.order(OrderEffect::Lost);
         edges::withdraw_of(service, id).await?;
         return Err(Fault::Ca(CaError::OrderGone {
@@ -58,7 +58,7 @@ pub(super) async fn validate(context: &StepContext<'_>, id: OrderId) -> Result<O
                         context.evidence.order(OrderEffect::Lost);
                     }
                 }
-                service.store.order_close(id).await?;
+                service.store.order_close(id, service.now()).await?;
                 edges::withdraw_of(service, id).await?;
             }
             return Err(Fault::Ca(error));
@@ -194,7 +194,11 @@ async fn invalid(
     order: &StoredOrder,
     failure: Failure,
 ) -> Result<Outcome, Fault> {
-    context.service.store.order_close(order.id).await?;
+    context
+        .service
+        .store
+        .order_close(order.id, context.service.now())
+        .await?;
     match failure.code() {
         FailureCode::AcmeValidationFailed => context.evidence.order(OrderEffect::ValidationFailed),
         _ => context.evidence.order(OrderEffect::Refused),

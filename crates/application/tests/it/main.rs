@@ -15,6 +15,7 @@ mod odd_cabinet;
 mod outbox;
 mod outside;
 mod preflight;
+mod pruning;
 mod renewal_information;
 mod resync;
 mod stories;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use dps_application::ports::store::{NewCertificate, StoreError, StoredCertificate};
-use dps_domain::{CertificateId, OrderId, Timestamp};
+use dps_domain::{CertificateId, OrderId};
 
 use super::{State, no_such_record};
 
@@ -35,39 +35,13 @@ impl State {
             certificate: new.clone(),
             generation: self.next_generation(new),
         };
+        self.supersede(new);
         let row = self.rows.get_mut(&new.domain_id);
         let row = row.ok_or_else(|| no_such_record("store a certificate"))?;
         row.certificates.push(stored.clone());
         self.certificate_owners.insert(new.id, new.domain_id);
         self.order_complete(new.order_id);
         Ok(stored)
-    }
-
-    pub(super) fn prune_certificate_keys(&mut self, until: Timestamp, limit: u32) -> u64 {
-        let mut pruned = 0;
-        for row in self.rows.values_mut() {
-            let serving = row.record.phase.serving();
-            // The certificates are in the order of their generations.
-            let stored_at: Vec<Timestamp> = row
-                .certificates
-                .iter()
-                .map(|one| one.certificate.created_at)
-                .collect();
-            for (index, stored) in row.certificates.iter_mut().enumerate() {
-                let certificate = &mut stored.certificate;
-                let is_superseded = stored_at[index + 1..].iter().any(|at| *at <= until);
-                let has_key = !certificate.key.0.is_empty();
-                if is_superseded
-                    && has_key
-                    && serving != Some(certificate.id)
-                    && pruned < u64::from(limit)
-                {
-                    certificate.key.0.clear();
-                    pruned += 1;
-                }
-            }
-        }
-        pruned
     }
 
     pub(super) fn live_directories(&self) -> Vec<String> {

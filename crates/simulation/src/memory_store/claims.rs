@@ -8,7 +8,7 @@ use dps_domain::lane::Lane;
 use dps_domain::shard::{QUEUES, SHARDS};
 use dps_domain::{DomainId, LeaseToken, Timestamp};
 
-use super::{Retention, State};
+use super::{Content, State};
 
 /// When a lease is asked for, and for how long.
 #[derive(Debug, Clone, Copy)]
@@ -214,7 +214,7 @@ impl State {
         token: LeaseToken,
         write: &RecordWrite,
         next: Option<(LeaseToken, Timestamp)>,
-        retention: Retention,
+        content: Content,
     ) -> WriteResult {
         let new = write.record();
         let written = self.alter(new.id, |row| {
@@ -232,7 +232,7 @@ impl State {
         if written != Some(true) {
             return WriteResult::LeaseLost;
         }
-        self.accompany(write, retention);
+        self.accompany(write, content);
         WriteResult::Written
     }
 

@@ -14,7 +14,7 @@ use dps_domain::reachability::Reachability;
 use dps_domain::{DomainId, Hostname, Timestamp};
 
 use super::row::Row;
-use super::{MemoryStore, State};
+use super::{Content, MemoryStore, State};
 
 impl State {
     fn edge(&mut self, name: &str, now: Timestamp) -> &mut KnownEdge {
@@ -193,7 +193,7 @@ impl DeploymentStore for MemoryStore {
         at: Timestamp,
     ) -> Result<(), StoreError> {
         let mut state = self.state();
-        if !self.retention.superseded {
+        if self.content == Content::Slim {
             return Ok(());
         }
         for one in deployed

@@ -1,25 +1,55 @@
-//! Old lines of history.
+//! Lines of history.
 
-use dps_domain::{DomainId, Timestamp};
+use dps_application::ports::store::DomainEvent;
+use dps_domain::{DomainId, EventKind, Timestamp, bounds};
 
-use super::State;
+use super::row::Row;
+use super::{Content, EVENTS_PER_DOMAIN, State};
 
 impl State {
-    pub(super) fn prune_events(&mut self, before: Timestamp, limit: u32) -> u64 {
-        let mut old: Vec<(Timestamp, DomainId)> = vec![];
-        for (id, row) in &self.rows {
-            let times = row.events.iter().map(|event| event.at);
-            old.extend(times.filter(|at| *at < before).map(|at| (at, *id)));
-        }
-        old.sort_unstable();
-        old.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        for (at, id) in &old {
-            if let Some(row) = self.rows.get_mut(id)
-                && let Some(index) = row.events.iter().position(|event| event.at == *at)
-            {
-                row.events.remove(index);
+    /// Adds a line, and drops the oldest beyond the number that is kept.
+    pub(super) fn add_line(&mut self, id: DomainId, event: &DomainEvent, content: Content) {
+        let Some(row) = self.rows.get_mut(&id) else {
+            return;
+        };
+        let was_empty = row.oldest_line().is_none();
+        let replaces = event.replaces_its_like() && row.newest_kind() == Some(event.kind);
+        match content {
+            Content::Full => {
+                if replaces {
+                    row.events.pop_back();
+                }
+                row.events.push_back(bounds::event(event).into_owned());
+            }
+            Content::Slim => {
+                if replaces {
+                    row.lines.pop_back();
+                }
+                row.lines.push_back((event.at, event.kind));
             }
         }
-        u64::try_from(old.len()).unwrap_or(u64::MAX)
+        if row.events.len().max(row.lines.len()) > EVENTS_PER_DOMAIN {
+            row.drop_oldest_line();
+        }
+        if was_empty {
+            self.due.lines.insert((event.at, id));
+        }
+    }
+}
+
+impl Row {
+    pub(super) fn oldest_line(&self) -> Option<Timestamp> {
+        let slim = self.lines.front().map(|(at, _)| *at);
+        self.events.front().map(|event| event.at).or(slim)
+    }
+
+    pub(super) fn drop_oldest_line(&mut self) {
+        self.events.pop_front();
+        self.lines.pop_front();
+    }
+
+    fn newest_kind(&self) -> Option<EventKind> {
+        let slim = self.lines.back().map(|(_, kind)| *kind);
+        self.events.back().map(|event| event.kind).or(slim)
     }
 }

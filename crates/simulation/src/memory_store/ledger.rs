@@ -16,7 +16,7 @@ use super::State;
 pub(super) struct Slot {
     key: BucketKey,
     /// The moment for which it is held.
-    at: Timestamp,
+    pub(super) at: Timestamp,
     /// How often such a token comes back.
     interval: Duration,
 }
@@ -82,6 +82,8 @@ impl State {
             }));
             if row.slots.is_empty() {
                 row.slots = vec![];
+            } else {
+                self.due.slots.insert(row.record.id);
             }
         }
     }

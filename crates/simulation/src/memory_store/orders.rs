@@ -2,7 +2,7 @@
 
 use dps_application::ports::store::{StoreError, StoredChallenge, StoredOrder};
 use dps_application::ports::vault::SealedSecret;
-use dps_domain::{DomainId, OrderId};
+use dps_domain::{DomainId, OrderId, Timestamp};
 
 use super::row::Row;
 use super::{State, no_such_record, not_stored};
@@ -18,8 +18,10 @@ impl State {
                 .filter(|other| other.open && other.id != order.id)
             {
                 (other.open, other.key) = (false, None);
+                self.due.end(other.id, order.created_at);
             }
         }
+        self.due.not_ended(order.id);
         match row.orders.iter_mut().find(|stored| stored.id == order.id) {
             Some(stored) => stored.open = order.open,
             None => row.orders.push(order.clone()),
@@ -42,7 +44,7 @@ impl State {
         self.rows.get_mut(self.order_owners.get(&id)?)
     }
 
-    fn order_mut(&mut self, id: OrderId) -> Option<&mut StoredOrder> {
+    pub(super) fn order_mut(&mut self, id: OrderId) -> Option<&mut StoredOrder> {
         let mut orders = self.owner(id)?.orders.iter_mut();
         orders.find(|order| order.id == id)
     }
@@ -61,9 +63,14 @@ impl State {
         Ok(order.key.get_or_insert_with(|| key.clone()).clone())
     }
 
-    pub(super) fn order_close(&mut self, id: OrderId) {
-        if let Some(order) = self.order_mut(id) {
-            order.open = false;
+    pub(super) fn order_close(&mut self, id: OrderId, now: Timestamp) {
+        let has_certificate = self.certificate_of_order(id).is_some();
+        let Some(order) = self.order_mut(id) else {
+            return;
+        };
+        order.open = false;
+        if !has_certificate {
+            self.due.end(id, now);
         }
     }
 
@@ -72,6 +79,7 @@ impl State {
         if let Some(order) = self.order_mut(id) {
             (order.open, order.key) = (false, None);
         }
+        self.due.not_ended(id);
     }
 
     pub(super) fn challenge_put(&mut self, challenge: &StoredChallenge) -> Result<(), StoreError> {
@@ -80,6 +88,7 @@ impl State {
         row.challenges
             .retain(|other| other.order_id != challenge.order_id);
         row.challenges.push(challenge.clone());
+        self.due.challenges.insert(challenge.order_id);
         Ok(())
     }
 
@@ -91,6 +100,7 @@ impl State {
     }
 
     pub(super) fn challenge_delete(&mut self, order: OrderId) {
+        self.due.challenges.remove(&order);
         if let Some(row) = self.owner(order) {
             row.challenges
                 .retain(|challenge| challenge.order_id != order);

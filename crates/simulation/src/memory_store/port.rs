@@ -11,8 +11,8 @@ use dps_application::ports::store::{
 };
 use dps_application::ports::store::{
     Debit, DomainEvent, DomainFilter, DomainRecord, Lease, NewCertificate, OutboxLease,
-    RecordWrite, SUPERSEDED_KEY_GRACE, SecretRow, StoreError, StoredAccount, StoredCertificate,
-    StoredChallenge, StoredOrder, Taken, WriteResult,
+    RecordWrite, SecretRow, StoreError, StoredAccount, StoredCertificate, StoredChallenge,
+    StoredOrder, Taken, WriteResult,
 };
 use dps_application::ports::vault::{SealedSecret, SecretPurpose};
 use dps_domain::lane::Lane;
@@ -39,7 +39,7 @@ impl CertificateStore for MemoryStore {
 #[async_trait]
 impl RecordStore for MemoryStore {
     async fn domain_insert(&self, write: RecordWrite) -> Result<bool, StoreError> {
-        Ok(self.state().insert(&write, self.retention))
+        Ok(self.state().insert(&write, self.content))
     }
 
     async fn domain(&self, id: DomainId) -> Result<Option<DomainRecord>, StoreError> {
@@ -58,7 +58,7 @@ impl RecordStore for MemoryStore {
     }
 
     async fn domain_update(&self, write: RecordWrite) -> Result<bool, StoreError> {
-        Ok(self.state().update(&write, self.retention))
+        Ok(self.state().update(&write, self.content))
     }
 
     async fn domain_forget(&self, id: DomainId, token: LeaseToken) -> Result<(), StoreError> {
@@ -72,14 +72,6 @@ impl RecordStore for MemoryStore {
         };
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         Ok(row.events.iter().rev().take(limit).cloned().collect())
-    }
-
-    async fn events_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        if self.retention.events_per_domain == 0 {
-            return Ok(0);
-        }
-        let before = now - self.retention.events_max_age;
-        Ok(self.state().prune_events(before, limit))
     }
 }
 
@@ -129,7 +121,7 @@ impl LeaseStore for MemoryStore {
         let mut state = self.state();
         let results = outcomes
             .iter()
-            .map(|(token, write)| state.complete(*token, write, None, self.retention));
+            .map(|(token, write)| state.complete(*token, write, None, self.content));
         Ok(results.collect())
     }
 
@@ -142,7 +134,7 @@ impl LeaseStore for MemoryStore {
     ) -> Result<Lease, StoreError> {
         let expires_at = self.steady.now() + ttl;
         let mut state = self.state();
-        let written = state.complete(token, write, Some((next, expires_at)), self.retention);
+        let written = state.complete(token, write, Some((next, expires_at)), self.content);
         if written == WriteResult::LeaseLost {
             state.prolong(write.record().id, next, expires_at)?;
         }
@@ -205,10 +197,6 @@ impl LimitStore for MemoryStore {
         Ok(())
     }
 
-    async fn ledger_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        Ok(self.state().prune_buckets(now, limit))
-    }
-
     async fn ledger_compact(
         &self,
         limits: &CaLimits,
@@ -243,8 +231,8 @@ impl OrderStore for MemoryStore {
         self.state().order_put_key(id, key)
     }
 
-    async fn order_close(&self, id: OrderId) -> Result<(), StoreError> {
-        self.state().order_close(id);
+    async fn order_close(&self, id: OrderId, now: Timestamp) -> Result<(), StoreError> {
+        self.state().order_close(id, now);
         Ok(())
     }
 
@@ -264,11 +252,6 @@ impl OrderStore for MemoryStore {
 
 #[async_trait]
 impl IssuedStore for MemoryStore {
-    async fn certificate_keys_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        let until = now - SUPERSEDED_KEY_GRACE;
-        Ok(self.state().prune_certificate_keys(until, limit))
-    }
-
     async fn certificate_insert(
         &self,
         certificate: &NewCertificate,

@@ -1,15 +1,12 @@
 //! Work records: how they are found, written, and forgotten with all that is their own.
 
-use dps_application::ports::store::{
-    DomainFilter, DomainRecord, PageKey, RecordWrite, StoredOrder,
-};
+use dps_application::ports::store::{DomainFilter, DomainRecord, PageKey, RecordWrite};
 use dps_domain::bounds;
-use dps_domain::phase::Next;
 use dps_domain::shard::SHARDS;
-use dps_domain::{DomainId, Hostname, Issuance, OrderId, Phase, Timestamp};
+use dps_domain::{DomainId, Hostname, Issuance, Timestamp};
 
 use super::row::{Places, Row};
-use super::{Retention, State};
+use super::{Content, State};
 
 impl State {
     /// Takes a row from where it was found, and puts it where it is found now.
@@ -67,7 +64,7 @@ impl State {
         Some(result)
     }
 
-    pub(super) fn insert(&mut self, write: &RecordWrite, retention: Retention) -> bool {
+    pub(super) fn insert(&mut self, write: &RecordWrite, content: Content) -> bool {
         let id = write.record().id;
         if self.rows.contains_key(&id) {
             return false;
@@ -83,26 +80,15 @@ impl State {
         self.ids.insert(id);
         self.rows.insert(id, row);
         self.by_hostname.entry(hostname).or_default().push(id);
-        self.accompany(write, retention);
+        self.accompany(write, content);
         true
     }
 
     /// Writes what goes along with a record: the report and the line of history.
-    pub(super) fn accompany(&mut self, write: &RecordWrite, retention: Retention) {
+    pub(super) fn accompany(&mut self, write: &RecordWrite, content: Content) {
         let (id, now) = (write.record().id, write.record().updated_at);
-        if let Some(event) = write
-            .event
-            .as_ref()
-            .filter(|_| retention.events_per_domain > 0)
-            && let Some(row) = self.rows.get_mut(&id)
-        {
-            let newest = row.events.back();
-            if event.replaces_its_like() && newest.is_some_and(|newest| newest.kind == event.kind) {
-                row.events.pop_back();
-            }
-            row.events.push_back(bounds::event(event).into_owned());
-            let surplus = row.events.len().saturating_sub(retention.events_per_domain);
-            row.events.drain(..surplus);
+        if let Some(event) = &write.event {
+            self.add_line(id, event, content);
         }
         self.apply_entries(Some(id), &write.ledger, now);
         let phase = &write.record().phase;
@@ -113,12 +99,9 @@ impl State {
             self.enqueue(id, bounds::report(report).into_owned(), now);
         }
         self.update_renewal_info(write);
-        if !retention.superseded {
-            self.forget_superseded(id);
-        }
     }
 
-    pub(super) fn update(&mut self, write: &RecordWrite, retention: Retention) -> bool {
+    pub(super) fn update(&mut self, write: &RecordWrite, content: Content) -> bool {
         let new = write.record();
         let written = self.alter(new.id, |row| {
             if row.record.revision != new.revision {
@@ -135,7 +118,7 @@ impl State {
         if written != Some(true) {
             return false;
         }
-        self.accompany(write, retention);
+        self.accompany(write, content);
         true
     }
 
@@ -196,7 +179,11 @@ impl State {
                 self.by_hostname.remove(&row.record.hostname);
             }
         }
+        for challenge in &row.challenges {
+            self.due.challenges.remove(&challenge.order_id);
+        }
         for order in &row.orders {
+            self.due.not_ended(order.id);
             self.order_owners.remove(&order.id);
         }
         for stored in &row.certificates {
@@ -205,39 +192,5 @@ impl State {
         for report in &row.reports {
             self.reports_due.remove(id, report);
         }
-    }
-
-    /// While no renewal is under way: drops all certificates but the one that is served, and closed
-    /// orders but that it came from.
-    fn forget_superseded(&mut self, id: DomainId) {
-        let Some(row) = self.rows.get_mut(&id) else {
-            return;
-        };
-        let Phase::Live {
-            serving,
-            next: Next::At(_),
-            ..
-        } = row.record.phase
-        else {
-            return;
-        };
-        for old in row
-            .certificates
-            .extract_if(.., |stored| stored.certificate.id != serving)
-        {
-            self.certificate_owners.remove(&old.certificate.id);
-        }
-        let served: Vec<OrderId> = row
-            .certificates
-            .iter()
-            .map(|stored| stored.certificate.order_id)
-            .collect();
-        let superseded = |order: &mut StoredOrder| !order.open && !served.contains(&order.id);
-        for order in row.orders.extract_if(.., superseded) {
-            self.order_owners.remove(&order.id);
-        }
-        row.orders.shrink_to_fit();
-        row.certificates.shrink_to_fit();
-        row.challenges = vec![];
     }
 }

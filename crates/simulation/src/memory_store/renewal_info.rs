@@ -30,6 +30,10 @@ impl Polls {
         self.by_domain.insert(domain, poll);
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.by_domain.len()
+    }
+
     pub(super) fn remove(&mut self, domain: DomainId) {
         if let Some(poll) = self.by_domain.remove(&domain) {
             self.due.remove(&(poll.renewal_info.poll_at, domain));

@@ -8,7 +8,7 @@ use dps_application::ports::store::{
 };
 use dps_domain::bounds;
 use dps_domain::lane::Lane;
-use dps_domain::{LeaseToken, Timestamp};
+use dps_domain::{EventKind, LeaseToken, Timestamp};
 
 use super::claims::LEASED;
 use super::crowds::SHARD_KEY;
@@ -30,6 +30,8 @@ pub(super) struct Row {
     /// Whether a worker searched for work after the end of the lease.
     pub(super) has_lease_ended: bool,
     pub(super) events: VecDeque<DomainEvent>,
+    /// Times and kinds of the lines of history, in a store of slim content.
+    pub(super) lines: VecDeque<(Timestamp, EventKind)>,
     pub(super) orders: Vec<StoredOrder>,
     pub(super) challenges: Vec<StoredChallenge>,
     pub(super) certificates: Vec<StoredCertificate>,
@@ -49,6 +51,7 @@ impl Row {
             lease: None,
             has_lease_ended: false,
             events: VecDeque::new(),
+            lines: VecDeque::new(),
             orders: vec![],
             challenges: vec![],
             certificates: vec![],

@@ -7,6 +7,7 @@ use dps_application::ports::store::Deployed;
 use dps_application::ports::store::{DomainRecord, NewCertificate, StoreError};
 use dps_application::ports::vault::SecretPurpose;
 use dps_domain::phase::Next;
+use dps_domain::retention::Prunable;
 use dps_domain::{DnsState, DomainId, Event, Phase};
 
 use crate::world::{TTL, World, at, certificate, quiet, sealed};
@@ -334,10 +335,10 @@ pub(crate) async fn live_directories_are_those_that_served_certificates_come_fro
     );
 }
 
-pub(crate) async fn the_key_of_a_superseded_certificate_is_erased_after_a_day_unless_it_is_served(
+pub(crate) async fn the_key_of_a_superseded_certificate_is_erased_after_the_rollback_unless_it_is_served(
     world: World,
 ) {
-    const DAY: i64 = 24 * 60 * 60;
+    const WEEK: i64 = 7 * 24 * 60 * 60;
     let mut record = world.with_due("shop.example", at(0)).await;
     let domain = record.id;
     let (served, _) = stored(&world, domain, "shop.example", 100).await;
@@ -364,10 +365,10 @@ pub(crate) async fn the_key_of_a_superseded_certificate_is_erased_after_a_day_un
         let other = world.with_due("other.example", at(0)).await.id;
         stored(&world, other, "other.example", 100).await
     };
-    let prune = |seconds| world.store.certificate_keys_prune(at(seconds), 10);
-    assert_eq!(prune(300 + DAY - 1).await.unwrap(), 0, "within the grace");
-    assert_eq!(prune(300 + DAY).await.unwrap(), 1);
-    assert_eq!(prune(300 + DAY).await.unwrap(), 0);
+    let prune = |seconds| world.prune(Prunable::SupersededKey, at(seconds), 10);
+    assert_eq!(prune(300 + WEEK - 1).await, 0, "within the rollback");
+    assert_eq!(prune(300 + WEEK).await, 1);
+    assert_eq!(prune(300 + WEEK).await, 0);
     let key = async |new: &NewCertificate| {
         let found = world.store.certificate(new.id).await.unwrap().unwrap();
         assert_eq!(
@@ -404,9 +405,9 @@ pub(crate) async fn the_key_of_a_superseded_certificate_is_erased_after_a_day_un
     assert!(world.store.domain_update(quiet(record)).await.unwrap());
     let desired = world.store.desired(None, at(400), 10).await.unwrap();
     assert_eq!(desired[0].certificate_id, newest.id);
-    assert_eq!(prune(300 + DAY).await.unwrap(), 1);
+    assert_eq!(prune(300 + WEEK).await, 1);
     assert_eq!(secrets().await, ids(&[&newest, &alone]));
     // The next one supersedes only what has its key.
     stored(&world, domain, "shop.example", 500).await;
-    assert_eq!(prune(500 + DAY).await.unwrap(), 0, "served");
+    assert_eq!(prune(500 + WEEK).await, 0, "served");
 }

@@ -261,7 +261,7 @@ pub(crate) async fn the_challenges_under_way_are_those_of_open_orders(world: Wor
         };
         world.store.challenge_put(&challenge).await.unwrap();
         if name == "b.example" {
-            world.store.order_close(order.id).await.unwrap();
+            world.store.order_close(order.id, at(1)).await.unwrap();
         } else {
             expected.push(challenge);
         }

@@ -8,6 +8,7 @@ use dps_domain::lane::Lane;
 use dps_domain::limits::{
     Bucket, BucketKey, CaLimits, Change, Charge, Entry, Exemption, Limit, LimitKind,
 };
+use dps_domain::retention::Prunable;
 use dps_domain::{CertificateId, Event, Issuance, LeaseToken, Phase, Timestamp};
 use uuid::Uuid;
 
@@ -451,9 +452,9 @@ pub(crate) async fn tokens_are_taken_in_chunks_and_buckets_that_are_full_are_for
         "a minute and the margin"
     );
     let buckets = async || world.store.ledger_buckets("", 10).await.unwrap().len();
-    assert_eq!(world.store.ledger_prune(at(100), 10).await.unwrap(), 0);
+    assert_eq!(world.prune(Prunable::Bucket, at(100), 10).await, 0);
     assert_eq!(buckets().await, 1);
-    assert_eq!(world.store.ledger_prune(at(1_000), 10).await.unwrap(), 1);
+    assert_eq!(world.prune(Prunable::Bucket, at(1_000), 10).await, 1);
     assert_eq!(buckets().await, 0);
 }
 

@@ -18,6 +18,7 @@ mod ledger;
 mod opening;
 mod orders;
 mod outbox;
+mod prune;
 mod records;
 mod renewal_info;
 mod secrets;
@@ -159,8 +160,18 @@ contract! {
             the_newest_generation_of_a_domain_is_read_under_its_lease,
             the_soonest_expiry_is_that_of_a_certificate_in_service,
             a_stored_certificate_erases_its_orders_key,
-            the_key_of_a_superseded_certificate_is_erased_after_a_day_unless_it_is_served,
+            the_key_of_a_superseded_certificate_is_erased_after_the_rollback_unless_it_is_served,
             live_directories_are_those_that_served_certificates_come_from,
+        ],
+        prune: [
+            a_domain_keeps_its_newest_certificate_and_two_before_it_with_their_orders,
+            a_key_is_kept_while_a_live_edge_lacks_the_newer_certificate,
+            the_key_of_a_certificate_that_ended_is_erased_whatever_edges_present,
+            the_key_of_an_abandoned_order_is_erased_after_a_day_unless_a_record_names_it,
+            orders_that_gave_no_certificate_go_thirty_days_after_their_end,
+            challenges_of_closed_orders_go_after_a_day,
+            tokens_that_are_held_for_longer_than_a_month_go,
+            two_processes_that_prune_at_once_delete_each_row_once,
         ],
         renewal_info: [
             a_poll_is_about_the_certificate_that_is_served_and_is_claimed_once,

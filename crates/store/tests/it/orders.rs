@@ -26,7 +26,7 @@ pub(crate) async fn a_domain_has_one_open_order(world: World) {
         Some(second.clone()),
         "stored a second time, it is still the open one"
     );
-    world.store.order_close(second.id).await.unwrap();
+    world.store.order_close(second.id, at(1)).await.unwrap();
     assert_eq!(world.store.order_open(domain).await.unwrap(), None);
     assert_eq!(
         world.store.order_open(neighbour).await.unwrap(),

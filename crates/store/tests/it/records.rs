@@ -3,6 +3,7 @@
 use dps_application::ports::cabinet::StatusReport;
 use dps_application::ports::store::{DomainFilter, PageKey, RecordWrite, StoreError};
 use dps_domain::phase::Lane;
+use dps_domain::retention::Prunable;
 use dps_domain::{
     EventKind, Failure, FailureCode, Issuance, OrderGate, OrderId, Phase, Status, Timestamp,
 };
@@ -410,12 +411,15 @@ pub(crate) async fn history_that_is_too_old_is_dropped_in_batches_the_oldest_fir
     };
     // By default they are kept for 180 days.
     let now = at(183 * DAY + 1);
-    assert_eq!(world.store.events_prune(at(180 * DAY), 3).await.unwrap(), 0);
-    assert_eq!(world.store.events_prune(now, 3).await.unwrap(), 3);
+    assert_eq!(
+        world.prune(Prunable::HistoryLine, at(180 * DAY), 3).await,
+        0
+    );
+    assert_eq!(world.prune(Prunable::HistoryLine, now, 3).await, 3);
     assert_eq!(days(ids[0]).await, [at(4 * DAY)]);
     assert_eq!(days(ids[1]).await, [at(5 * DAY), at(3 * DAY)]);
-    assert_eq!(world.store.events_prune(now, 3).await.unwrap(), 1);
-    assert_eq!(world.store.events_prune(now, 3).await.unwrap(), 0);
+    assert_eq!(world.prune(Prunable::HistoryLine, now, 3).await, 1);
+    assert_eq!(world.prune(Prunable::HistoryLine, now, 3).await, 0);
     // A line written afterwards is the newest, although older lines are gone.
     let write = RecordWrite::unchecked(world.read(ids[0]).await)
         .with_event(event(EventKind::Deployed, at(200 * DAY)));

@@ -13,7 +13,11 @@ pub(crate) async fn every_secret_is_listed_in_pages_and_replaced_if_unchanged(wo
         let name = format!("host-{n}.example");
         let domain = world.with_due(&name, at(0)).await.id;
         let without_key = world.with_order(domain).await;
-        world.store.order_close(without_key.id).await.unwrap();
+        world
+            .store
+            .order_close(without_key.id, at(1))
+            .await
+            .unwrap();
         let done = world.with_order(domain).await;
         world
             .store

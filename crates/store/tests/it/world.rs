@@ -10,11 +10,13 @@ use dps_application::ports::store::{
     CertificateStore, DomainEvent, DomainRecord, Lease, NewCertificate, OutboxLease, RecordWrite,
     StoredOrder,
 };
+use dps_application::ports::store::{PruneBatch, Pruned};
 use dps_application::ports::vault::SealedSecret;
 use dps_application::ports::{Clock, Randomness};
 use dps_domain::phase::Lane;
+use dps_domain::retention::{Prunable, Retention};
 use dps_domain::{CertificateId, DomainId, EventKind, Hostname, OrderId, Status, Timestamp};
-use dps_simulation::memory_store::{MemoryStore, Retention};
+use dps_simulation::memory_store::{Content, MemoryStore};
 use dps_store::{Store, StoreOptions};
 use sqlx::{AssertSqlSafe, Executor, Row};
 use uuid::Uuid;
@@ -123,10 +125,7 @@ impl World {
     pub(crate) fn in_memory() -> std::future::Ready<Self> {
         let hands = Hands(Arc::new(Mutex::new(at(0))));
         std::future::ready(Self {
-            store: AnyStore::Memory(MemoryStore::new(
-                Retention::default(),
-                Arc::new(hands.clone()),
-            )),
+            store: AnyStore::Memory(MemoryStore::new(Content::Full, Arc::new(hands.clone()))),
             url: "memory".to_owned(),
             hands,
             _directory: None,
@@ -327,6 +326,28 @@ impl World {
     /// As [`Self::acquire_elsewhere`], of reports.
     pub(crate) async fn reports_elsewhere(&self, now: Timestamp, limit: usize) -> Vec<OutboxLease> {
         self.store.outbox_acquire(now, TTL, limit).await.unwrap()
+    }
+
+    /// Prunes one batch as by the default settings; returns the number of rows.
+    pub(crate) async fn prune(&self, kind: Prunable, now: Timestamp, limit: u32) -> u64 {
+        self.prune_after(kind, now, None, limit).await.rows
+    }
+
+    pub(crate) async fn prune_after(
+        &self,
+        kind: Prunable,
+        now: Timestamp,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Pruned {
+        let batch = PruneBatch {
+            kind,
+            retention: &Retention::default(),
+            now,
+            after,
+            limit,
+        };
+        self.store.prune(&batch).await.unwrap()
     }
 
     /// An open order of a domain.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use dps_database::{ConnectionString, Target};
+use dps_domain::retention::Retention;
 use dps_domain::with_causes;
 use dps_host::{HumanDuration, Secret};
 use dps_infrastructure::secrets::{KeyRing, KeyRingError};
@@ -32,6 +33,11 @@ pub struct CertificateStore {
     pub events_per_domain: u32,
     /// Time for which history lines are kept, 1 h to 10 years.
     pub events_max_age: HumanDuration,
+    /// Time for which an order is kept after its end, 1 d to 10 years.
+    pub orders_max_age: HumanDuration,
+    /// Time for which the key of a superseded certificate is kept, 1 h to 1 year. A certificate
+    /// that ends sooner keeps it until then.
+    pub rollback_for: HumanDuration,
 }
 
 /// Source of the key-encryption keys.
@@ -68,6 +74,7 @@ impl KeySource {
 
 impl Default for CertificateStore {
     fn default() -> Self {
+        let retention = Retention::default();
         Self {
             connection_string: ConnectionString::from("sqlite://dps.db"),
             allow_unverified_tls: false,
@@ -75,7 +82,9 @@ impl Default for CertificateStore {
             encryption_key_file: None,
             max_connections: StoreOptions::MAX_CONNECTIONS,
             events_per_domain: StoreOptions::EVENTS_PER_DOMAIN,
-            events_max_age: StoreOptions::EVENTS_MAX_AGE.into(),
+            events_max_age: retention.history.into(),
+            orders_max_age: retention.orders.into(),
+            rollback_for: retention.rollback.into(),
         }
     }
 }
@@ -155,5 +164,18 @@ impl CertificateStore {
         );
         let bounds = HumanDuration::from_secs(3600)..=HumanDuration::from_secs(3650 * DAY);
         report.duration("CertificateStore:EventsMaxAge", self.events_max_age, bounds);
+        let bounds = HumanDuration::from_secs(DAY)..=HumanDuration::from_secs(3650 * DAY);
+        report.duration("CertificateStore:OrdersMaxAge", self.orders_max_age, bounds);
+        let bounds = HumanDuration::from_secs(3600)..=HumanDuration::from_secs(365 * DAY);
+        report.duration("CertificateStore:RollbackFor", self.rollback_for, bounds);
+    }
+
+    /// Returns the times for which rows are kept that no step needs.
+    pub fn retention(&self) -> Retention {
+        Retention {
+            history: self.events_max_age.get(),
+            orders: self.orders_max_age.get(),
+            rollback: self.rollback_for.get(),
+        }
     }
 }

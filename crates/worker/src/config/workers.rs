@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use dps_application::{LanePolicy, Policy};
 use dps_domain::NameRules;
+use dps_domain::retention::Retention;
 use dps_host::HumanDuration;
 use serde::{Deserialize, Serialize};
 
@@ -66,7 +67,12 @@ impl Default for Workers {
 
 impl Workers {
     /// Returns the policy of the application, with the settings of the agents.
-    pub(super) fn policy(&self, agents: &HAProxyAgent, names: NameRules) -> Policy {
+    pub(super) fn policy(
+        &self,
+        agents: &HAProxyAgent,
+        names: NameRules,
+        retention: Retention,
+    ) -> Policy {
         let lane =
             |interval: HumanDuration, max_backoff: HumanDuration, concurrency: u32| LanePolicy {
                 interval: interval.get(),
@@ -118,6 +124,7 @@ impl Workers {
             // Not configurable.
             skew_allowance: defaults.skew_allowance,
             ca_timeout: defaults.ca_timeout,
+            retention,
         }
     }
 

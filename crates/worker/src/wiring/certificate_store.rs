@@ -52,7 +52,6 @@ async fn connect(settings: &Settings, create: bool) -> anyhow::Result<Store> {
     let options = StoreOptions {
         max_connections: section.max_connections,
         events_per_domain: section.events_per_domain,
-        events_max_age: section.events_max_age.get(),
         create,
         ..StoreOptions::new(Arc::new(SystemRandomness), Arc::new(ProcessClock::start()))
     };

@@ -1,17 +1,11 @@
 //! The certificates that were issued.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use dps_domain::{CertificateId, DomainId, Hostname, LeaseToken, OrderId, Timestamp};
 
 use super::error::StoreError;
 use crate::ports::pki::CertificateDetails;
 use crate::ports::vault::SealedSecret;
-
-/// The time for which the key of a certificate is kept after a newer one is stored, for a
-/// deployment that is under way.
-pub const SUPERSEDED_KEY_GRACE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A certificate to be stored.
 #[derive(Debug, Clone)]
@@ -51,11 +45,6 @@ pub trait IssuedStore: Send + Sync {
         &self,
         certificate: &NewCertificate,
     ) -> Result<StoredCertificate, StoreError>;
-
-    /// Erases up to `limit` keys of superseded certificates that are not served, and returns their
-    /// number. The newer one of the domain must have been stored for [`SUPERSEDED_KEY_GRACE`] at
-    /// `now`.
-    async fn certificate_keys_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
     /// One certificate. Its key is empty once it was erased.
     async fn certificate(&self, id: CertificateId)

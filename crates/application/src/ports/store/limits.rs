@@ -77,9 +77,6 @@ pub trait LimitStore: Send + Sync {
     /// domains hold of it.
     async fn ledger_lift(&self, key: &BucketKey) -> Result<(), StoreError>;
 
-    /// Forgets up to `limit` buckets that are full; returns how many.
-    async fn ledger_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
-
     /// Lowers buckets that neither a full burst nor the tokens that domains hold of them can
     /// account for (see [`Bucket::compacted`]). Reads up to `limit` of them after `after`, in
     /// the order of their keys, and returns where to go on; `None` at the end.

@@ -58,8 +58,8 @@ pub trait OrderStore: Send + Sync {
         key: &SealedSecret,
     ) -> Result<SealedSecret, StoreError>;
 
-    /// The order leads no further.
-    async fn order_close(&self, id: OrderId) -> Result<(), StoreError>;
+    /// The order leads no further, from `now` on. A step that still works on it may find its key.
+    async fn order_close(&self, id: OrderId, now: Timestamp) -> Result<(), StoreError>;
 
     /// Remembers the order's challenge (replacing an earlier one).
     async fn challenge_put(&self, challenge: &StoredChallenge) -> Result<(), StoreError>;

@@ -122,8 +122,4 @@ pub trait RecordStore: Send + Sync {
 
     /// The newest events of a domain, newest first.
     async fn events(&self, id: DomainId, limit: u32) -> Result<Vec<DomainEvent>, StoreError>;
-
-    /// Drops up to `limit` events of any domain that are older at `now` than the store keeps them,
-    /// the oldest first; returns how many.
-    async fn events_prune(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }

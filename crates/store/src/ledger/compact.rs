@@ -1,4 +1,4 @@
-//! Buckets that are full again are deleted, and those that a wrong clock filled are compacted.
+//! Buckets that a wrong clock filled are compacted.
 
 use dps_application::ports::store::StoreError;
 use dps_domain::Timestamp;
@@ -15,12 +15,6 @@ statements! {
     USED = Sql::both(
         "SELECT bucket, full_at, spent, parked_until FROM rate_limit_buckets WHERE bucket > $1 AND full_at > $2 \
          ORDER BY bucket LIMIT $3",
-    );
-    PRUNE = Sql::each(
-        "DELETE FROM rate_limit_buckets WHERE bucket IN (SELECT bucket FROM rate_limit_buckets \
-         WHERE full_at <= $1 AND parked_until <= $1 ORDER BY full_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
-        "DELETE FROM rate_limit_buckets WHERE bucket IN (SELECT bucket FROM rate_limit_buckets \
-         WHERE full_at <= $1 AND parked_until <= $1 ORDER BY full_at LIMIT $2)",
     );
 }
 
@@ -71,15 +65,4 @@ async fn compact_one(
     let (full_at, compacted_at) = (bucket.full_at, compacted.full_at);
     tracing::info!(bucket = %key, %full_at, %compacted_at, "limit.compacted");
     Ok(())
-}
-
-pub(crate) async fn prune(
-    database: &Database,
-    now: Timestamp,
-    limit: u32,
-) -> Result<u64, StoreError> {
-    let mut session = database.write("forget full buckets").await?;
-    let pruned = session.execute(PRUNE, args![now, limit]).await?;
-    session.commit().await?;
-    Ok(pruned)
 }

@@ -1,0 +1,339 @@
+//! Rows that no step needs any more, and the indexes by which they are found.
+//!
+//! An entry of an index may be about a row that is gone; it is dropped when its time comes.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use dps_application::ports::store::{NewCertificate, PruneBatch, PruneStore, Pruned, StoreError};
+use dps_domain::retention::{Prunable, Retention, SUPERSEDED_CERTIFICATES, SupersededKey};
+use dps_domain::{CertificateId, DomainId, OrderId, Phase, Timestamp};
+use rustc_hash::FxHashMap;
+
+use super::row::Row;
+use super::{Content, MemoryStore, State};
+
+/// Rows by the time from which they are due to go.
+#[derive(Debug, Default)]
+pub(super) struct Due {
+    /// The oldest line of each history, or an older time.
+    pub(super) lines: BTreeSet<(Timestamp, DomainId)>,
+    superseded: BTreeSet<(Timestamp, CertificateId)>,
+    /// Superseded certificates with a key, by their end.
+    ends: BTreeSet<(Timestamp, CertificateId)>,
+    retired: BTreeSet<(Timestamp, CertificateId)>,
+    ended: FxHashMap<OrderId, Timestamp>,
+    ended_orders: BTreeSet<(Timestamp, OrderId)>,
+    ended_keys: BTreeSet<(Timestamp, OrderId)>,
+    /// Orders with a challenge.
+    pub(super) challenges: BTreeSet<OrderId>,
+    /// Domains that may hold tokens of a limit.
+    pub(super) slots: BTreeSet<DomainId>,
+}
+
+impl Due {
+    /// The order ended without a certificate, or its certificate is retired.
+    pub(super) fn end(&mut self, order: OrderId, at: Timestamp) {
+        if self.ended.insert(order, at).is_none() {
+            self.ended_orders.insert((at, order));
+            self.ended_keys.insert((at, order));
+        }
+    }
+
+    /// The order is open again, or is forgotten.
+    pub(super) fn not_ended(&mut self, order: OrderId) {
+        if let Some(at) = self.ended.remove(&order) {
+            self.ended_orders.remove(&(at, order));
+            self.ended_keys.remove(&(at, order));
+        }
+    }
+}
+
+/// The first entries up to a time, at most `limit`.
+fn first<T: Copy>(
+    index: &BTreeSet<(Timestamp, T)>,
+    until: Timestamp,
+    limit: usize,
+) -> Vec<(Timestamp, T)> {
+    let due = index.iter().take_while(|(at, _)| *at <= until);
+    due.take(limit).copied().collect()
+}
+
+/// Whether the phase names the order or certificate, as the databases find it in its text.
+fn is_named(phase: &Phase, id: &impl ToString) -> bool {
+    let text = serde_json::to_string(phase).unwrap_or_default();
+    text.contains(&id.to_string())
+}
+
+#[async_trait]
+impl PruneStore for MemoryStore {
+    async fn prune(&self, batch: &PruneBatch<'_>) -> Result<Pruned, StoreError> {
+        Ok(self.state().prune(batch, self.content))
+    }
+}
+
+impl State {
+    fn prune(&mut self, batch: &PruneBatch<'_>, content: Content) -> Pruned {
+        let until = batch.retention.cutoff(batch.kind, batch.now);
+        let limit = usize::try_from(batch.limit).unwrap_or(usize::MAX);
+        let rows = match batch.kind {
+            Prunable::HistoryLine => self.prune_lines(until, limit),
+            Prunable::Bucket => return full(self.prune_buckets(until, batch.limit), batch.limit),
+            Prunable::Slot => self.prune_slots(until),
+            Prunable::Challenge => self.prune_challenges(until),
+            Prunable::OrderKey => self.prune_order_keys(until, limit),
+            Prunable::EndedKey | Prunable::SupersededKey => {
+                return self.prune_keys(batch, until, content);
+            }
+            Prunable::Certificate => self.prune_certificates(until, limit),
+            Prunable::Order => self.prune_orders(until, limit),
+        };
+        full(rows, batch.limit)
+    }
+
+    /// Notes that a newer certificate of the domain is about to be stored.
+    pub(super) fn supersede(&mut self, new: &NewCertificate) {
+        let Some(row) = self.rows.get(&new.domain_id) else {
+            return;
+        };
+        let kept = SUPERSEDED_CERTIFICATES as usize;
+        if let Some(last) = row.certificates.last() {
+            let certificate = &last.certificate;
+            self.due.superseded.insert((new.created_at, certificate.id));
+            let ends = (certificate.details.not_after, certificate.id);
+            self.due.ends.insert(ends);
+        }
+        // Those before were retired by earlier ones.
+        if let Some(index) = row.certificates.len().checked_sub(kept + 1) {
+            let certificate = &row.certificates[index].certificate;
+            self.due.retired.insert((new.created_at, certificate.id));
+            self.due.end(certificate.order_id, certificate.created_at);
+        }
+    }
+
+    fn prune_lines(&mut self, before: Timestamp, limit: usize) -> u64 {
+        let mut pruned = 0;
+        while pruned < limit {
+            let Some(entry) = self.due.lines.first().copied() else {
+                break;
+            };
+            if entry.0 >= before {
+                break;
+            }
+            self.due.lines.remove(&entry);
+            let Some(row) = self.rows.get_mut(&entry.1) else {
+                continue;
+            };
+            // Lines beyond the number that is kept went before.
+            if row.oldest_line().is_some_and(|at| at < before) {
+                row.drop_oldest_line();
+                pruned += 1;
+            }
+            let oldest = row.oldest_line();
+            self.due.lines.extend(oldest.map(|at| (at, entry.1)));
+        }
+        pruned as u64
+    }
+
+    fn prune_slots(&mut self, until: Timestamp) -> u64 {
+        let mut pruned = 0;
+        for id in std::mem::take(&mut self.due.slots) {
+            let Some(row) = self.rows.get_mut(&id) else {
+                continue;
+            };
+            let before = row.slots.len();
+            row.slots.retain(|slot| slot.at > until);
+            pruned += before - row.slots.len();
+            if !row.slots.is_empty() {
+                self.due.slots.insert(id);
+            }
+        }
+        pruned as u64
+    }
+
+    fn prune_challenges(&mut self, until: Timestamp) -> u64 {
+        let orders = self.due.challenges.iter().copied();
+        let gone: Vec<OrderId> = orders
+            .filter(|id| {
+                let order = self.order(*id);
+                order.is_none_or(|order| !order.open && order.created_at <= until)
+            })
+            .collect();
+        for id in &gone {
+            self.challenge_delete(*id);
+        }
+        gone.len() as u64
+    }
+
+    fn prune_order_keys(&mut self, until: Timestamp, limit: usize) -> u64 {
+        let mut pruned = 0;
+        for entry in first(&self.due.ended_keys, until, limit) {
+            if self.is_order_named(entry.1) {
+                continue;
+            }
+            self.due.ended_keys.remove(&entry);
+            let order = self.order_mut(entry.1).filter(|order| !order.open);
+            if order.and_then(|order| order.key.take()).is_some() {
+                pruned += 1;
+            }
+        }
+        pruned
+    }
+
+    fn is_order_named(&self, id: OrderId) -> bool {
+        let row = self.order_owners.get(&id).and_then(|id| self.rows.get(id));
+        row.is_some_and(|row| is_named(&row.record.phase, &id))
+    }
+
+    fn prune_keys(&mut self, batch: &PruneBatch<'_>, until: Timestamp, content: Content) -> Pruned {
+        let limit = usize::try_from(batch.limit).unwrap_or(usize::MAX);
+        let after = batch.after.and_then(|after| {
+            let (micros, id) = after.split_once('/')?;
+            let at = Timestamp::from_unix_micros(micros.parse().ok()?);
+            Some((at, id.parse::<CertificateId>().ok()?))
+        });
+        let is_by_end = batch.kind == Prunable::EndedKey;
+        let index = if is_by_end {
+            &self.due.ends
+        } else {
+            &self.due.superseded
+        };
+        let from = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
+        let page = index
+            .range((from, std::ops::Bound::Unbounded))
+            .take_while(|(at, _)| *at <= until);
+        let page: Vec<(Timestamp, CertificateId)> = page.take(limit).copied().collect();
+        let mut rows = 0;
+        for (at, id) in &page {
+            let key = self.superseded_key(*id, *at, is_by_end, content, batch.now);
+            if key.is_some_and(|key| !batch.retention.releases_key(&key, batch.now)) {
+                continue;
+            }
+            rows += u64::from(self.erase_key(*id));
+            if is_by_end {
+                self.due.ends.remove(&(*at, *id));
+            } else {
+                self.due.superseded.remove(&(*at, *id));
+            }
+        }
+        let last = page.last().filter(|_| page.len() == limit);
+        let next = last.map(|(at, id)| format!("{}/{id}", at.unix_micros()));
+        Pruned { rows, next }
+    }
+
+    /// The facts about a key; `None` if it was erased, or its certificate is gone.
+    fn superseded_key(
+        &self,
+        id: CertificateId,
+        at: Timestamp,
+        is_by_end: bool,
+        content: Content,
+        now: Timestamp,
+    ) -> Option<SupersededKey> {
+        let row = self.rows.get(self.certificate_owners.get(&id)?)?;
+        let stored = row
+            .certificates
+            .iter()
+            .find(|one| one.certificate.id == id)?;
+        let certificate = &stored.certificate;
+        if certificate.key.0.is_empty() {
+            return None;
+        }
+        Some(SupersededKey {
+            superseded_at: if is_by_end { Timestamp::NEVER } else { at },
+            not_after: certificate.details.not_after,
+            is_named: is_named(&row.record.phase, &id),
+            is_replaced: content == Content::Slim || self.is_replaced(row, stored.generation, now),
+        })
+    }
+
+    /// Whether every live edge presents a newer certificate of the domain, or it serves none.
+    fn is_replaced(&self, row: &Row, generation: u64, now: Timestamp) -> bool {
+        let Some(serving) = row.record.phase.serving() else {
+            return true;
+        };
+        let since = Retention::edge_cutoff(now);
+        let live = self.edges.values().filter(|edge| {
+            let unreachable = edge.reachability.unreachable_since;
+            edge.approved_at.is_some()
+                && edge.listed_at >= since
+                && unreachable.is_none_or(|at| at >= since)
+        });
+        let held = self.deployments.get(&row.record.id);
+        let held = held.map(Vec::as_slice).unwrap_or_default();
+        live.into_iter().all(|edge| {
+            held.iter().any(|held| {
+                held.edge == edge.name
+                    && (held.generation > generation || held.certificate_id == serving)
+            })
+        })
+    }
+
+    fn erase_key(&mut self, id: CertificateId) -> bool {
+        let owner = self.certificate_owners.get(&id);
+        let row = owner.and_then(|owner| self.rows.get_mut(owner));
+        let stored = row.and_then(|row| {
+            let mut certificates = row.certificates.iter_mut();
+            certificates.find(|one| one.certificate.id == id)
+        });
+        stored.is_some_and(|stored| {
+            let had_key = !stored.certificate.key.0.is_empty();
+            stored.certificate.key.0 = vec![];
+            had_key
+        })
+    }
+
+    fn prune_certificates(&mut self, until: Timestamp, limit: usize) -> u64 {
+        let mut pruned = 0;
+        for entry in first(&self.due.retired, until, usize::MAX) {
+            if pruned == limit {
+                break;
+            }
+            let owner = self.certificate_owners.get(&entry.1);
+            let row = owner.and_then(|owner| self.rows.get_mut(owner));
+            let Some(row) = row else {
+                self.due.retired.remove(&entry);
+                continue;
+            };
+            let is_named = is_named(&row.record.phase, &entry.1);
+            let gone = |one: &mut dps_application::ports::store::StoredCertificate| {
+                one.certificate.id == entry.1 && one.certificate.key.0.is_empty() && !is_named
+            };
+            if row.certificates.extract_if(.., gone).next().is_some() {
+                row.certificates.shrink_to_fit();
+                self.certificate_owners.remove(&entry.1);
+                self.due.retired.remove(&entry);
+                pruned += 1;
+            }
+        }
+        pruned as u64
+    }
+
+    fn prune_orders(&mut self, until: Timestamp, limit: usize) -> u64 {
+        let mut pruned = 0;
+        for entry in first(&self.due.ended_orders, until, usize::MAX) {
+            if pruned == limit {
+                break;
+            }
+            let has_certificate = self.certificate_of_order(entry.1).is_some();
+            if has_certificate || self.is_order_named(entry.1) {
+                continue;
+            }
+            self.challenge_delete(entry.1);
+            self.due.not_ended(entry.1);
+            let owner = self.order_owners.remove(&entry.1);
+            if let Some(row) = owner.and_then(|owner| self.rows.get_mut(&owner)) {
+                row.orders.retain(|order| order.id != entry.1);
+                row.orders.shrink_to_fit();
+                pruned += 1;
+            }
+        }
+        pruned as u64
+    }
+}
+
+/// The result of a batch whose rows are all at the head of their index.
+fn full(rows: u64, limit: u32) -> Pruned {
+    let next = (rows >= u64::from(limit)).then(String::new);
+    Pruned { rows, next }
+}
