@@ -40,9 +40,12 @@ impl DomainEvent {
         }
     }
 
-    /// Whether it replaces a line of the same kind that is the newest of the domain. Daily
-    /// confirmations must not push out the lines that explain a fault.
+    /// Whether it replaces a line of the same kind that is the newest of the domain. Rechecks that
+    /// change nothing must not push out the lines that explain a fault.
     pub fn replaces_its_like(&self) -> bool {
-        self.kind == EventKind::DnsConfirmed
+        matches!(
+            self.kind,
+            EventKind::DnsConfirmed | EventKind::RecheckInconclusive
+        )
     }
 }
