@@ -1,6 +1,7 @@
 //! An operator's requests for one domain, beside the Cabinet.
 
 pub mod limits;
+pub mod size;
 
 use dps_domain::record::operator::Refused;
 use dps_domain::record::{self, DomainRecord, RecordWrite};

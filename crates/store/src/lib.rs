@@ -34,6 +34,7 @@ mod prune;
 mod renewal_info;
 mod secrets;
 mod shard;
+mod size;
 mod sql;
 #[cfg(test)]
 mod statement_tests;

@@ -13,7 +13,7 @@ use crate::migrations::SCHEMA;
 use crate::sql::{Database, Sql};
 use crate::{
     accounts, certificates, claim, cursors, domains, events, fleet, installation, ledger, orders,
-    outbox, prune, renewal_info, secrets, sync, wakes,
+    outbox, prune, renewal_info, secrets, size, sync, wakes,
 };
 
 fn every_statement() -> Vec<(String, Sql)> {
@@ -39,6 +39,7 @@ fn every_statement() -> Vec<(String, Sql)> {
         ("outbox", outbox::ALL),
         ("prune", prune::ALL),
         ("secrets", secrets::ALL),
+        ("size", size::ALL),
         ("sync", sync::ALL),
         ("wakes", wakes::ALL),
     ];
@@ -444,6 +445,21 @@ fn both_databases_have_the_same_migrations_in_code_and_on_disk() {
     assert_eq!(on_disk("sqlite"), expected);
     assert_eq!(in_code(SCHEMA.postgres), expected);
     assert_eq!(in_code(SCHEMA.sqlite), expected);
+}
+
+#[tokio::test]
+async fn the_size_of_every_table_is_measured() {
+    let rows = sqlite()
+        .await
+        .fetch_all(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' \
+             AND name NOT LIKE '\\_%' ESCAPE '\\'",
+        )
+        .await
+        .unwrap();
+    let tables: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();
+    let measured = size::TABLES.iter().map(|(table, _)| (*table).to_owned());
+    assert_eq!(measured.collect::<BTreeSet<_>>(), tables);
 }
 
 #[tokio::test]

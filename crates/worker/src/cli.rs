@@ -8,6 +8,7 @@ pub mod limits;
 pub mod output;
 pub mod pki;
 pub mod removals;
+pub mod store_size;
 
 use std::path::PathBuf;
 
@@ -91,6 +92,9 @@ pub enum Command {
     /// Show the remaining limits of the CA, or lift a wait
     #[command(subcommand)]
     Limits(Limits),
+    /// Show how large the CertificateStore is, and how large it will be in a year
+    #[command(subcommand)]
+    Store(Storage),
     /// List and rotate the keys that encrypt the private keys in the store
     #[command(subcommand)]
     Keys(Keys),
@@ -208,6 +212,22 @@ pub enum Limits {
     },
 }
 
+/// `dps store …`.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum Storage {
+    /// Show rows and bytes of every table, and the growth in a year with as many domains as now
+    ///
+    /// Rows are counted. Bytes include indexes. They come from `pg_total_relation_size` on
+    /// PostgreSQL, or from the pages of a SQLite file, which are all read: that takes seconds for
+    /// each gigabyte. The growth follows from the lifetime of the served certificates
+    /// and from the times for which rows are kept.
+    Size {
+        /// Print JSON instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+}
+
 /// `dps keys …`.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub enum Keys {
@@ -308,6 +328,7 @@ The output of `--help` for each command of `dps`. A test compares this page with
             "edges",
             "removals",
             "limits",
+            "store",
             "keys",
             "pki",
             "config",

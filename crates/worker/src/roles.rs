@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::output::outln;
 use crate::cli::{
-    self, Cli, Command, Config, Domains, Edges, Keys, Limits, Removals, config, domains, edges,
-    limits, removals,
+    self, Cli, Command, Config, Domains, Edges, Keys, Limits, Removals, Storage, config, domains,
+    edges, limits, removals, store_size,
 };
 use crate::config::{Finding, Replica, Role, Settings};
 use crate::http::Readiness;
@@ -85,6 +85,14 @@ pub async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Limits(command) => {
             let settings = load(path)?;
             let act = async |store: &Store| print_limits(store, &settings, command).await;
+            with_store(&settings, act).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Store(Storage::Size { json }) => {
+            let settings = load(path)?;
+            let section = &settings.certificate_store;
+            let (retention, lines) = (section.retention(), section.events_per_domain);
+            let act = async |store: &Store| store_size::print(store, &retention, lines, json).await;
             with_store(&settings, act).await?;
             Ok(ExitCode::SUCCESS)
         }

@@ -193,6 +193,9 @@ contract! {
         ],
     }
     databases: {
+        prune: [
+            every_table_is_measured_in_rows_and_bytes: "Memory has no bytes.",
+        ],
         records: [
             a_line_of_a_kind_that_a_newer_version_knows_is_shown_as_it_is:
                 "Memory keeps values, not texts.",

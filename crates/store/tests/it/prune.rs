@@ -366,3 +366,32 @@ pub(crate) async fn two_processes_that_prune_at_once_delete_each_row_once(world:
     assert_eq!(rows, 40);
     assert_eq!(world.store.prune(&batch).await.unwrap().rows, 0);
 }
+
+pub(crate) async fn every_table_is_measured_in_rows_and_bytes(world: World) {
+    let empty = world.store.database().size().await.unwrap();
+    assert!(
+        empty.tables.iter().all(|table| table.bytes > 0),
+        "{empty:?}"
+    );
+    assert_eq!(empty.fleet.lifetime, None);
+    for name in ["a.example", "b.example", "c.example"] {
+        let domain = world.with_due(name, at(0)).await.id;
+        let (new, _) = stored(&world, domain, name, 0).await;
+        if name != "c.example" {
+            serve(&world, domain, &new).await;
+        }
+    }
+    let size = world.store.database().size().await.unwrap();
+    let rows = |name: &str| {
+        let mut tables = size.tables.iter();
+        tables.find(|table| table.table == name).unwrap().rows
+    };
+    assert_eq!(
+        [rows("custom_domains"), rows("certificates"), rows("outbox")],
+        [3, 3, 0]
+    );
+    let fleet = size.fleet;
+    assert_eq!((fleet.domains, fleet.served), (3, 2));
+    assert_eq!(fleet.lifetime, Some(Duration::from_secs(90 * 86_400)));
+    assert_eq!(size.measured_by.contains("dbstat"), world.is_sqlite());
+}
