@@ -17,6 +17,7 @@ pub mod observe;
 pub mod outcome;
 pub mod plan;
 pub mod replica;
+pub mod rows;
 pub mod run;
 pub mod scenario;
 pub mod time;

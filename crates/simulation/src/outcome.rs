@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::observe::Sample;
 use crate::plan::Mark;
+use crate::rows::Peak;
 use crate::scenario::Scenario;
 use crate::world::World;
 
@@ -42,21 +43,32 @@ pub struct Verdict {
     pub detail: String,
 }
 
+/// The observations of a run, beside those that the world counts.
+pub(super) struct Observed {
+    pub(super) samples: Vec<Sample>,
+    pub(super) marks: Vec<Mark>,
+    /// Revoked certificates that were not replaced when they became invalid.
+    pub(super) left_when_void: Option<usize>,
+    /// Every table with its peak and its bound.
+    pub(super) rows: Vec<(&'static str, Peak, f64)>,
+}
+
 impl Outcome {
-    pub(super) fn of(
-        world: &World,
-        seed: u64,
-        samples: Vec<Sample>,
-        marks: Vec<Mark>,
-        left_when_void: Option<usize>,
-    ) -> Self {
+    pub(super) fn of(world: &World, seed: u64, observed: Observed) -> Self {
+        let mut figures = figures(world, &observed.samples);
+        figures.push((
+            "most rows per domain".to_owned(),
+            row_figures(&observed.rows),
+        ));
+        let mut verdicts = verdicts(world, observed.left_when_void);
+        verdicts.push(rows_stay_bounded(&observed.rows));
         Self {
             scenario: world.scenario.clone(),
             seed,
-            verdicts: verdicts(world, left_when_void),
-            figures: figures(world, &samples),
-            samples,
-            marks,
+            verdicts,
+            figures,
+            samples: observed.samples,
+            marks: observed.marks,
         }
     }
 
@@ -206,6 +218,31 @@ fn verdicts(world: &World, left_when_void: Option<usize>) -> Vec<Verdict> {
         });
     }
     verdicts
+}
+
+/// No table has more rows per domain than its bound, at any time.
+fn rows_stay_bounded(tables: &[(&'static str, Peak, f64)]) -> Verdict {
+    let (beyond, within): (Vec<_>, Vec<_>) = tables
+        .iter()
+        .partition(|(_, peak, bound)| peak.average > *bound);
+    let shown = if beyond.is_empty() { within } else { beyond };
+    let one = |(table, peak, bound): &(&str, Peak, f64)| {
+        format!("{table} {:.2} of {bound:.1}", peak.average)
+    };
+    let detail: Vec<String> = shown.iter().map(one).collect();
+    Verdict {
+        rule: "rows per domain stay within a bound in every table".to_owned(),
+        holds: tables.iter().all(|(_, peak, bound)| peak.average <= *bound),
+        detail: detail.join(", "),
+    }
+}
+
+fn row_figures(tables: &[(&'static str, Peak, f64)]) -> String {
+    let one = |(table, peak, _): &(&str, Peak, f64)| {
+        format!("{table} {:.2} ({})", peak.average, peak.most)
+    };
+    let shown: Vec<String> = tables.iter().map(one).collect();
+    format!("{}; in brackets those of one domain", shown.join(", "))
 }
 
 /// Certificates that no step fetched although their domain is still wanted.

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use dps_application::Policy;
 
-use crate::memory_store::{Content, MemoryStore};
+use crate::memory_store::{Content, EVENTS_PER_DOMAIN, MemoryStore};
 use crate::observe::Observer;
-use crate::outcome::Outcome;
+use crate::outcome::{Observed, Outcome};
 use crate::plan::{Happening, Plan};
 use crate::replica::{Recipe, Replica};
+use crate::rows::{Bounds, Peaks};
 use crate::scenario::Scenario;
 use crate::time::{ReplicaClock, Seeded};
 use crate::wakes::Hub;
@@ -80,6 +81,7 @@ async fn play(
         stage.start(number);
     }
     let mut observer = Observer::default();
+    let mut peaks = Peaks::default();
     let mut happenings = plan.happenings.iter().peekable();
     let mut next_sample = HOUR;
     while next_sample <= scenario.length() {
@@ -92,6 +94,7 @@ async fn play(
         world.edges.expired_while_served();
         observer.sample(&world, &store);
         if next_sample.as_secs().is_multiple_of(24 * 3_600) {
+            peaks.note(&store.table_rows());
             progress(Progress {
                 day: next_sample.as_secs() / (24 * 3_600),
                 days: scenario.days,
@@ -104,13 +107,16 @@ async fn play(
     for replica in &mut stage.replicas {
         replica.drain().await;
     }
-    Outcome::of(
-        &world,
-        seed,
-        observer.samples,
-        plan.marks,
-        stage.left_when_void,
-    )
+    let lines = u32::try_from(EVENTS_PER_DOMAIN).unwrap_or(u32::MAX);
+    let retention = stage.recipe.policy.retention;
+    let bounds = Bounds::new(retention, scenario.ca.lifetime.get(), lines);
+    let result = Observed {
+        samples: observer.samples,
+        marks: plan.marks,
+        left_when_void: stage.left_when_void,
+        rows: peaks.bounded(&bounds),
+    };
+    Outcome::of(&world, seed, result)
 }
 
 /// The operator's numbers with those that the scenario changes.
