@@ -110,11 +110,11 @@ async fn the_request_is_the_one_a_ca_would_send() {
 async fn another_body_names_its_server_in_sixty_four_printable_characters() {
     let answer = answer_to(response(
         "200 OK",
-        "Server: cloudflare\r\n",
+        "Server: nginx/1.27\r\n",
         "<html>parked</html>",
     ))
     .await;
-    assert_eq!(answer, wrong(Some("cloudflare")));
+    assert_eq!(answer, wrong(Some("nginx/1.27")));
     let long = format!("Server: {}\u{e9}\r\n", "x".repeat(200));
     let answer = answer_to(response("200 OK", &long, "no")).await;
     assert_eq!(answer, wrong(Some(&"x".repeat(64))));
