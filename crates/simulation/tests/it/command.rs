@@ -153,3 +153,18 @@ fn every_shipped_scenario_can_be_read_and_runs() {
         assert!(played.status.success(), "{file}: {}", text(&played.stdout));
     }
 }
+
+#[test]
+fn the_rows_of_a_domain_stay_within_their_bounds_for_a_year() {
+    let year = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/scenarios/a-million-for-a-year.json"
+    );
+    let played = simulate(&["--scenario", year, "--domains", "24"]);
+    let outcome = text(&played.stdout);
+    assert!(played.status.success(), "{outcome}");
+    let rule = "holds   rows per domain stay within a bound in every table: ";
+    let bounded = outcome.lines().find_map(|line| line.strip_prefix(rule));
+    let tables = bounded.unwrap().split(", ").count();
+    assert_eq!(tables, 10, "{outcome}");
+}
