@@ -4,6 +4,7 @@
 mod begin_renewal;
 mod check_caa;
 mod check_dns;
+mod check_ownership;
 mod context;
 mod debit;
 mod deploy;
@@ -69,8 +70,8 @@ pub async fn step(
 /// The large steps are boxed, so that the many small ones take little room.
 async fn act(context: &StepContext<'_>) -> Result<Outcome, Fault> {
     match next_action(&context.record.phase, context.service.now()) {
-        Action::CheckDns => Ok(check_dns::check_dns(context).await),
-        Action::ProbeHttp => Ok(Box::pin(probe_http::probe_http(context)).await),
+        Action::CheckDns => check_dns::check_dns(context).await,
+        Action::ProbeHttp => Box::pin(probe_http::probe_http(context)).await,
         Action::PlaceOrder => Box::pin(place_order::place_order(context)).await,
         Action::Validate(order) => Box::pin(validate::validate(context, order)).await,
         Action::Finalize(order) => Box::pin(finalize::finalize(context, order)).await,
@@ -78,7 +79,7 @@ async fn act(context: &StepContext<'_>) -> Result<Outcome, Fault> {
         Action::BeginRenewal => Ok(begin_renewal::begin_renewal()),
         Action::Expire(serving) => Box::pin(expire::expire(context, serving)).await,
         Action::Undeploy => Box::pin(undeploy::undeploy(context)).await,
-        Action::Recheck { renew_at } => Ok(recheck::recheck(context, renew_at).await),
+        Action::Recheck { renew_at } => recheck::recheck(context, renew_at).await,
         Action::Idle | Action::Forget => {
             let failure = Failure::Internal {
                 detail: "a record was leased that has no step".into(),

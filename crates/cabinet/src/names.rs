@@ -148,6 +148,7 @@ impl NamePolicy {
                 cname_target: &cname_target,
                 edge_addresses: &self.edge_addresses,
                 caa_identity: None,
+                proof: None,
             }
             .instruction(),
             _ => format!("point {} to {}", domain.canonical_host, domain.cname_target),

@@ -268,6 +268,7 @@ mod tests {
                 message: Some("ü".repeat(90_000)),
                 next_attempt_at: None,
                 certificate_not_after: None,
+                proof: None,
             };
             let short = report(&long_report);
             assert!(length(&*short) <= MAX_FAILURE + MAX_MESSAGE + 200);

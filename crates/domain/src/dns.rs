@@ -12,7 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 use self::authoritative::expiry;
 use self::expectation::OurAddresses;
 use self::judge::judge;
-use crate::{Failure, Timestamp};
+use crate::{Failure, Hostname, Timestamp};
 
 pub use authoritative::{AuthoritativeView, MAX_NAME_SERVERS, MAX_SERVER_ADDRESSES, SkippedServer};
 pub use expectation::{DnsExpectation, instruction_addresses};
@@ -167,6 +167,16 @@ fn verdict_of_working(
     })
 }
 
+/// Whether every resolver that sees addresses sees the name go through this target.
+pub(crate) fn goes_through(target: &Hostname, views: &[ResolverView]) -> bool {
+    let mut seen = views
+        .iter()
+        .flat_map(|view| view.name.branches())
+        .filter(|branch| matches!(branch.answer, DnsAnswer::Addresses(_)))
+        .peekable();
+    seen.peek().is_some() && seen.all(|branch| branch.goes_through(target))
+}
+
 fn points_at_us<'a>(
     expected: &DnsExpectation<'_>,
     known: &OurAddresses<'_>,
@@ -201,7 +211,7 @@ mod tests {
     use super::judge::bounded_chain;
     use super::*;
     use crate::cdn::ProxyPolicy;
-    use crate::{FailureCode, Hostname};
+    use crate::{FailureCode, NameSuffix};
 
     const TARGET: &str = "edge.platform.net";
     const NO_PROXIES: ProxyPolicy = ProxyPolicy {
@@ -235,6 +245,7 @@ mod tests {
             cname_target: &target,
             edge_addresses: nets,
             proxies: &NO_PROXIES,
+            unique_targets: &[],
         };
         verdict(&expected, views, Timestamp::EPOCH)
     }
@@ -255,6 +266,40 @@ mod tests {
     fn local() -> DnsAnswer {
         DnsAnswer::Local {
             detail: "too many open files".into(),
+        }
+    }
+
+    #[test]
+    fn a_chain_through_the_target_of_another_domain_is_no_chain_to_us() {
+        let (hostname, own) = (
+            Hostname::parse("shop.example.com").unwrap(),
+            Hostname::parse("a1.t.platform.net").unwrap(),
+        );
+        let unique = [NameSuffix::parse("t.platform.net").unwrap()];
+        let expected = DnsExpectation {
+            hostname: &hostname,
+            cname_target: &own,
+            edge_addresses: &[],
+            proxies: &NO_PROXIES,
+            unique_targets: &unique,
+        };
+        let ours = at(&["198.51.100.1"]);
+        for (chain, good) in [
+            (vec!["a1.t.platform.net"], true),
+            (vec!["a1.t.platform.net", "lb.t.platform.net"], true),
+            (vec!["b2.t.platform.net"], false),
+            (vec!["x.example.org", "b2.t.platform.net"], false),
+            (vec!["t.platform.net"], true),
+            (vec![], true),
+        ] {
+            let views = [view(1, &chain, ours.clone())];
+            let verdict = verdict(&expected, &views, Timestamp::EPOCH);
+            let code = match &verdict {
+                DnsVerdict::NotReady(failure) => Some(failure.code()),
+                DnsVerdict::PointsAtUs { .. } | DnsVerdict::Local { .. } => None,
+            };
+            let wanted = (!good).then_some(FailureCode::DnsWrongTarget);
+            assert_eq!(code, wanted, "{chain:?}: {verdict:?}");
         }
     }
 
@@ -390,6 +435,7 @@ mod tests {
             cname_target: &target,
             edge_addresses: &[],
             proxies: &NO_PROXIES,
+            unique_targets: &[],
         };
         let DnsVerdict::NotReady(failure) = verdict(&expected, &[dead], Timestamp::EPOCH) else {
             panic!("ready")
@@ -409,6 +455,7 @@ mod tests {
                 cname_target: &target,
                 edge_addresses: &[],
                 proxies: &NO_PROXIES,
+                unique_targets: &[],
             };
             match verdict(&expected, views, Timestamp::EPOCH) {
                 DnsVerdict::NotReady(failure) => failure,
@@ -564,6 +611,7 @@ mod tests {
                 cname_target: &target,
                 edge_addresses: &[],
                 proxies: &proxies,
+                unique_targets: &[],
             };
             verdict(&expected, &[view(1, &[], answer)], Timestamp::EPOCH)
         };

@@ -44,6 +44,10 @@ kinds! {
     NameChanged => "name.changed",
     /// The name that the Cabinet gives is refused.
     NameRefused => "name.refused",
+    /// The name that the Cabinet gives is claimed by another tenant, or was until lately.
+    ClaimContested => "claim.contested",
+    /// Another tenant proved that the name is its own.
+    ClaimSuperseded => "claim.superseded",
     /// The domain gives up its name, which another record takes.
     NameLeft => "name.left",
     /// The Cabinet gave the domain another target.

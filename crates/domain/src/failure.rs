@@ -40,8 +40,11 @@ pub enum Failure {
     NameInvalid { reason: String },
     /// The platform's policy refuses the name.
     NameBlocked { rule: String },
-    /// Another tenant holds the name.
-    NameAlreadyClaimed {},
+    /// Another tenant holds the name. `proven`: it proved that the name is its own.
+    NameAlreadyClaimed {
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        proven: bool,
+    },
     /// The target that the Cabinet names is no hostname, or none of the platform's.
     TargetNotAllowed { target: String, reason: String },
     /// The name does not exist in DNS.
@@ -89,6 +92,9 @@ pub enum Failure {
         resolvers: Vec<SocketAddr>,
         resolver_outage: bool,
     },
+    /// The tenant must prove that the name is its own, by a TXT record of this name. `contested`:
+    /// another tenant claims it or had it until lately.
+    DnsOwnershipRequired { name: String, contested: bool },
     /// Resolvers, or the name servers of the zone, disagree: the change is on its way. Caches may
     /// keep the old answer `until` then.
     DnsPropagating {
@@ -230,6 +236,7 @@ codes! {
     DnsServfail => "DNS_SERVFAIL",
     DnsDnssecBogus => "DNS_DNSSEC_BOGUS",
     DnsTimeout => "DNS_TIMEOUT",
+    DnsOwnershipRequired => "DNS_OWNERSHIP_REQUIRED",
     DnsPropagating => "DNS_PROPAGATING",
     DnsStrayAddress => "DNS_STRAY_ADDRESS",
     CdnInFront => "CDN_IN_FRONT",
@@ -276,6 +283,7 @@ impl Failure {
                 resolver_outage: false,
                 ..
             }
+            | Self::DnsOwnershipRequired { .. }
             | Self::DnsStrayAddress { .. }
             | Self::CdnInFront { .. }
             | Self::DnsMoved { .. }
@@ -336,6 +344,7 @@ impl Failure {
             | Self::DnsDnssecBogus { .. }
             | Self::DnsTimeout { .. }
             | Self::DnsPropagating { .. }
+            | Self::DnsOwnershipRequired { .. }
             | Self::DnsStrayAddress { .. }
             | Self::CdnInFront { .. }
             | Self::DnsMoved { .. }
@@ -390,6 +399,7 @@ impl Failure {
             | Self::DnsNoCname { .. }
             | Self::DnsWrongTarget { .. }
             | Self::DnsCnameLoop { .. }
+            | Self::DnsOwnershipRequired { .. }
             | Self::DnsStrayAddress { .. }
             | Self::CdnInFront { .. } => true,
             _ => self.is_about_caa(),

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::dns::DnsProvider;
 use crate::limits::OrderEffect;
-use crate::{Event, EventKind, Failure, Timestamp};
+use crate::{Event, EventKind, Failure, Ownership, Timestamp};
 
 /// The result of a step.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +60,8 @@ pub struct Findings {
     pub edge_addresses: Option<Vec<IpAddr>>,
     /// The DNS provider of the zone, if the step found it.
     pub dns_provider: Option<&'static DnsProvider>,
+    /// The ownership of the hostname after the step, if it changed.
+    pub ownership: Option<Ownership>,
 }
 
 /// The continuation after a failure.

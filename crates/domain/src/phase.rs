@@ -190,7 +190,10 @@ impl Phase {
             (Self::Leaving, Event::Undeployed) => Self::Gone,
             (Self::Gone, Event::RemovalRequested) => Self::Gone,
             (Self::Onboarding(_) | Self::Failed, Event::RetryRequested) => Self::START,
-            (Self::Onboarding(_) | Self::Expired { .. }, Event::GaveUp) => Self::Failed,
+            (Self::Onboarding(_) | Self::Expired { .. }, Event::GaveUp)
+            | (Self::Onboarding(_) | Self::Live { .. } | Self::Expired { .. }, Event::ClaimLost) => {
+                Self::Failed
+            }
             (
                 Self::Live {
                     serving,
@@ -590,6 +593,7 @@ mod tests {
             Just(Event::RenewalDue),
             Just(Event::CertificateEnded),
             Just(Event::GaveUp),
+            Just(Event::ClaimLost),
             Just(Event::RetryRequested),
             Just(Event::RemovalRequested),
             Just(Event::Undeployed),

@@ -10,6 +10,7 @@ use crate::NameRules;
 use crate::backoff::Backoff;
 use crate::cdn::ProxyPolicy;
 use crate::lane::Lane;
+use crate::ownership::OwnershipPolicy;
 use crate::retention::Retention;
 use crate::shares;
 
@@ -179,6 +180,8 @@ pub struct Policy {
     pub removal_brake_percent: u32,
     /// Which names and targets are taken.
     pub names: NameRules,
+    /// When a tenant must prove that a hostname is its own.
+    pub ownership: OwnershipPolicy,
     /// How long a customer's side is waited for before the domain fails.
     pub give_up_after: Duration,
     /// The evidence of a move.
@@ -244,6 +247,7 @@ impl Default for Policy {
             missing_grace: 30 * DAY,
             removal_brake_percent: 10,
             names: NameRules::default(),
+            ownership: OwnershipPolicy::default(),
             give_up_after: 7 * DAY,
             moved: MovePolicy {
                 observations: 3,

@@ -4,6 +4,7 @@
 //! these, and writes what it returns.
 
 pub mod align;
+pub mod claim;
 pub mod event;
 pub mod ledger;
 pub mod missing;
@@ -21,7 +22,7 @@ mod waits;
 use crate::lane::{Lane, LaneInputs};
 use crate::limits::Entry;
 use crate::renewal::info::RenewalInfo;
-use crate::{DomainId, Failure, Hostname, OrderGate, Phase, Timestamp};
+use crate::{DomainId, Failure, Hostname, OrderGate, Ownership, Phase, Timestamp};
 
 pub use event::DomainEvent;
 pub use report::StatusReport;
@@ -56,6 +57,8 @@ pub struct DomainRecord {
     pub urgent_from: Option<Timestamp>,
     /// The last failure; cleared by progress.
     pub last_failure: Option<Failure>,
+    /// The tenant's ownership of the hostname.
+    pub ownership: Ownership,
     /// The Cabinet's version of the domain, for `If-Match`.
     pub cabinet_version: u64,
     /// Counts writes of this record; guards a write from outside a lease.
@@ -90,6 +93,7 @@ impl DomainRecord {
             order_gate: OrderGate::Open,
             urgent_from: None,
             last_failure: None,
+            ownership: Ownership::Open,
             cabinet_version,
             revision: 0,
             created_at: now,

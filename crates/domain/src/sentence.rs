@@ -85,6 +85,7 @@ pub fn sentence(failure: &Failure, record: &DomainRecord, instruction: &Instruct
         cname_target: &record.cname_target,
         edge_addresses: &instruction.edge_addresses,
         caa_identity: instruction.caa_identity.as_deref(),
+        proof: record.ownership.required(),
     });
     match instruction.dns_provider {
         Some(provider) if failure.names_a_record() => format!(

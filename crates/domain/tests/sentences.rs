@@ -10,6 +10,7 @@ use std::{env, fs};
 
 use dps_domain::caa::CaaReason;
 use dps_domain::failure::{Actor, Failure, FailureCode, WantedRecords, internal_message};
+use dps_domain::ownership::ProofValue;
 use dps_domain::{Hostname, NameRules, Timestamp};
 
 /// Set to any value, this variable makes the test write the page instead of comparing it.
@@ -65,6 +66,7 @@ fn case(circumstances: &str, subject: Subject, failure: Failure) -> Case {
     let hostname = Hostname::parse(name).unwrap();
     let cname_target = Hostname::parse("edge.platform.net").unwrap();
     let edges = [ip("203.0.113.7"), ip("2001:db8::7")];
+    let value = ProofValue::new([0x5e; 16]);
     let sentence = failure.message(&WantedRecords {
         hostname: &hostname,
         cname_target: &cname_target,
@@ -76,6 +78,7 @@ fn case(circumstances: &str, subject: Subject, failure: Failure) -> Case {
             Subject::UnknownCaaIdentity => None,
             _ => Some("ca.example"),
         },
+        proof: matches!(failure, Failure::DnsOwnershipRequired { .. }).then_some(&value),
     });
     Case {
         failure,
@@ -141,6 +144,13 @@ fn validation(sub_cause: &str, detail: &str) -> Failure {
     }
 }
 
+fn ownership_required(contested: bool) -> Failure {
+    Failure::DnsOwnershipRequired {
+        name: "_dps-challenge.shop.example.com".into(),
+        contested,
+    }
+}
+
 fn names() -> Vec<Case> {
     let invalid = NOT_A_HOSTNAME.iter().map(|text| {
         let reason = Hostname::parse(text).unwrap_err().to_string();
@@ -156,7 +166,11 @@ fn names() -> Vec<Case> {
     invalid
         .chain([
             sub("", blocked),
-            sub("", Failure::NameAlreadyClaimed {}),
+            sub("", Failure::NameAlreadyClaimed { proven: false }),
+            sub(
+                "if the other account proved it",
+                Failure::NameAlreadyClaimed { proven: true },
+            ),
             sub("", refused_target),
         ])
         .collect()
@@ -280,6 +294,13 @@ fn dns_lookups() -> Vec<Case> {
                 resolvers: resolver(),
                 resolver_outage: true,
             },
+        ),
+        sub("", ownership_required(false)),
+        sub("if the name is contested", ownership_required(true)),
+        case(
+            "at the top of a zone",
+            Subject::Apex,
+            ownership_required(false),
         ),
         sub("known, at the DNS check", cdn_in_front("Cloudflare", None)),
         sub(

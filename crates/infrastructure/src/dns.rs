@@ -20,6 +20,7 @@ mod direct;
 pub mod fuzzing;
 pub(crate) mod query;
 mod sockets;
+mod txt;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -29,6 +30,7 @@ use dps_application::ports::DnsResolver;
 use dps_domain::Hostname;
 use dps_domain::caa::CaaObservation;
 use dps_domain::dns::{DnsAnswer, DnsObservation};
+use dps_domain::ownership::{TxtAnswer, TxtObservation, txt_name};
 use hickory_resolver::proto::rr::{Name, RecordType};
 use tokio::time::Instant;
 
@@ -107,6 +109,22 @@ impl DnsResolver for HickoryResolver {
         CaaObservation {
             resolver: self.address(),
             lookups,
+        }
+    }
+
+    async fn observe_proof(&self, host: &Hostname) -> TxtObservation {
+        let deadline = Instant::now() + self.total_timeout;
+        let answer = match Name::from_ascii(txt_name(host)) {
+            Ok(mut name) => {
+                name.set_fqdn(true);
+                txt::look_up(&self.upstream, &name, deadline).await
+            }
+            // The name is too long to have such a record.
+            Err(_) => TxtAnswer::Values(vec![]),
+        };
+        TxtObservation {
+            resolver: self.address(),
+            answer,
         }
     }
 }

@@ -485,6 +485,7 @@ fn failed() -> StatusReport {
         message: Some("shop.example.com points elsewhere.".to_owned()),
         next_attempt_at: Some(Timestamp::from_unix_seconds(1_800_000_000)),
         certificate_not_after: None,
+        proof: None,
     }
 }
 

@@ -104,6 +104,7 @@ async fn without_descriptors_no_adapter_blames_the_other_side() {
         cname_target: &target,
         edge_addresses: &[],
         proxies: &dps_domain::cdn::ProxyPolicy::default(),
+        unique_targets: &[],
     };
     let verdict = verdict(&expected, &[view], Timestamp::EPOCH);
     assert!(matches!(verdict, DnsVerdict::Local { .. }), "{verdict:?}");

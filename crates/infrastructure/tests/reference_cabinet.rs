@@ -96,6 +96,7 @@ fn plain(status: Status) -> StatusReport {
         message: None,
         next_attempt_at: None,
         certificate_not_after: None,
+        proof: None,
     }
 }
 

@@ -15,11 +15,11 @@ use self::row::{Rules, TABLE, assignments, columns, queue, read, record_args};
 use crate::json::to_json;
 use crate::sql::{Database, Row, Sql, args, statements};
 
-/// Whether an update may keep a running lease: the record is at the CA (`$22`), and phase and
+/// Whether an update may keep a running lease: the record is at the CA (`$23`), and phase and
 /// target stay the same. Otherwise a second worker would place a second order.
 macro_rules! keeps_lease {
     () => {
-        "$22 AND phase = $6 AND cname_target = $5"
+        "$23 AND phase = $6 AND cname_target = $5"
     };
 }
 
@@ -27,8 +27,8 @@ statements! {
     INSERT = Sql::both(concat!(
         "INSERT INTO custom_domains (id, cabinet_version, tenant_id, hostname, cname_target, phase, lane, attempt, \
          next_attempt_at, pending_since, failed_validations, order_not_before, last_failure, serving_not_after, \
-         updated_at, tenant_shard, urgent_from, serving_certificate_id, lost_orders, moved_away_since, created_at, revision) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, ", queue!(), ", $17, $18, $19, $20, $21, 1) \
+         updated_at, tenant_shard, urgent_from, serving_certificate_id, lost_orders, moved_away_since, ownership, created_at, revision) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, ", queue!(), ", $17, $18, $19, $20, $21, $22, 1) \
          ON CONFLICT (id) DO NOTHING",
     ));
     SELECT = Sql::both(concat!("SELECT ", columns!(), " FROM custom_domains WHERE id = $1"));
@@ -37,14 +37,14 @@ statements! {
     SELECT_BY_HOSTNAME = Sql::both(concat!(
         "SELECT ", columns!(), " FROM custom_domains WHERE hostname = $1 ORDER BY CASE WHEN phase = $2 THEN 4 \
          WHEN phase = $4 THEN 1 WHEN phase <> $3 THEN 0 WHEN last_failure LIKE '{\"code\":\"NAME%' OR last_failure LIKE '{\"code\":\"TARGET_NOT_ALLOWED\"%' \
-         OR last_failure LIKE '{\"code\":\"DNS_MOVED\"%' THEN 3 ELSE 2 END, created_at DESC, id DESC LIMIT 1",
+         OR last_failure LIKE '{\"code\":\"DNS_MOVED\"%' THEN 3 ELSE 2 END, created_at DESC, id DESC LIMIT $5",
     ));
     SELECT_PAGE = Sql::both(concat!(
         "SELECT ", columns!(), " FROM custom_domains WHERE (hostname, created_at, id) > ($1, $4, $5) \
          AND hostname LIKE $2 ESCAPE '!' ORDER BY hostname, created_at, id LIMIT $3",
     ));
     UPDATE = Sql::both(concat!(
-        "UPDATE custom_domains SET cabinet_version = $21, ", assignments!(),
+        "UPDATE custom_domains SET cabinet_version = $22, ", assignments!(),
         ", lease_token = CASE WHEN ", keeps_lease!(), " THEN lease_token END, \
          lease_expires_at = CASE WHEN ", keeps_lease!(), " THEN lease_expires_at END \
          WHERE id = $1 AND revision = $2",
@@ -95,16 +95,13 @@ pub(crate) async fn by_id(
 pub(crate) async fn by_hostname(
     database: &Database,
     hostname: &Hostname,
-) -> Result<Option<DomainRecord>, StoreError> {
+    limit: u32,
+) -> Result<Vec<DomainRecord>, StoreError> {
     let mut session = database.read("find a hostname").await?;
     let [gone, failed, leaving] = [&Phase::Gone, &Phase::Failed, &Phase::Leaving].map(to_json);
-    let args = args![hostname, gone, failed, leaving];
-    session
-        .fetch(SELECT_BY_HOSTNAME, args)
-        .await?
-        .as_ref()
-        .map(read)
-        .transpose()
+    let args = args![hostname, gone, failed, leaving, limit];
+    let rows = session.fetch_all(SELECT_BY_HOSTNAME, args).await?;
+    rows.iter().map(read).collect()
 }
 
 pub(crate) async fn page(

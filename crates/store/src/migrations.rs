@@ -25,6 +25,7 @@ pub(crate) const SCHEMA: Schema = schema!(
     24 "0024" "leased_records",
     25 "0025" "lost_orders_and_old_keys",
     26 "0026" "moved_away",
+    27 "0027" "ownership",
     30 "0030" "ends_of_orders",
     31 "0031" "fewer_index_entries",
 );

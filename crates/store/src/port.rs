@@ -59,11 +59,12 @@ impl RecordStore for Store {
         domains::by_id(&self.database, id).await
     }
 
-    async fn domain_by_hostname(
+    async fn domains_by_hostname(
         &self,
         hostname: &Hostname,
-    ) -> Result<Option<DomainRecord>, StoreError> {
-        domains::by_hostname(&self.database, hostname).await
+        limit: u32,
+    ) -> Result<Vec<DomainRecord>, StoreError> {
+        domains::by_hostname(&self.database, hostname, limit).await
     }
 
     async fn domains(&self, filter: &DomainFilter) -> Result<Vec<DomainRecord>, StoreError> {

@@ -316,7 +316,13 @@ const HOT: [(&str, &str, &[&str]); 27] = [
     (
         "domains::SELECT_BY_HOSTNAME",
         "custom_domains_hostname",
-        &["'host-77'", "'\"gone\"'", "'\"failed\"'", "'\"leaving\"'"],
+        &[
+            "'host-77'",
+            "'\"gone\"'",
+            "'\"failed\"'",
+            "'\"leaving\"'",
+            "64",
+        ],
     ),
     (
         "domains::SOONEST_EXPIRY",

@@ -23,6 +23,8 @@ use std::path::{Path, PathBuf};
 
 use dps_application::Policy;
 use dps_database::{ConnectionString, Target};
+use dps_domain::name_rules::is_unique_template;
+use dps_domain::ownership::OwnershipPolicy;
 use dps_domain::{NameRules, NameSuffix, with_causes};
 use dps_host::Secret;
 use dps_host::settings::{ListOf, Loaded, Loader, SettingsError};
@@ -152,11 +154,30 @@ impl Settings {
 
     /// Returns the settings as the application's policy.
     pub fn policy(&self) -> Policy {
-        self.workers.policy(
-            &self.haproxy_agent,
-            self.names(),
-            self.certificate_store.retention(),
-        )
+        let defaults = self.workers.policy(&self.haproxy_agent);
+        Policy {
+            names: self.names(),
+            ownership: self.ownership(),
+            retention: self.certificate_store.retention(),
+            ..defaults
+        }
+    }
+
+    /// Returns the rules for proofs of ownership.
+    fn ownership(&self) -> OwnershipPolicy {
+        let section = &self.workers.domain_verification;
+        let mut unique_targets = section.unique_targets.clone();
+        if unique_targets.is_empty() {
+            let template = self.cabinet.cname_target.as_deref();
+            let template = template.filter(|template| is_unique_template(template));
+            let suffix = template.and_then(|template| NameSuffix::of_template(template).ok());
+            unique_targets.extend(suffix);
+        }
+        OwnershipPolicy {
+            require: section.require_proof,
+            reprove_after: section.reprove_after.get(),
+            unique_targets,
+        }
     }
 
     /// Returns the rules for accepted hostnames and CNAME targets. The platform's own names are

@@ -13,8 +13,8 @@ use std::sync::atomic::AtomicU64;
 
 use dps_application::cabinet::health::CabinetStatus;
 use dps_application::ports::fleet::KnownEdge;
-use dps_application::ports::metrics::AcmeWait;
 use dps_application::ports::metrics::LocalParty;
+use dps_application::ports::metrics::{AcmeWait, ClaimEvent};
 use dps_application::ports::{CabinetEvent, Metrics as MetricsPort};
 use dps_application::resolvers::ResolverStatus;
 use dps_domain::Timestamp;
@@ -279,6 +279,11 @@ impl MetricsPort for Metrics {
 
     fn cabinet(&self, event: CabinetEvent) {
         self.cabinet.events.get_or_create(&cabinet::of(event)).inc();
+    }
+
+    fn claim(&self, event: ClaimEvent) {
+        let claims = &self.cabinet.claims;
+        claims.get_or_create(&cabinet::of_claim(event)).inc();
     }
 
     fn under_way(&self, lane: Lane, steps: usize) {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dps_domain::ownership::RequireProof;
 use dps_domain::record::align::{
     AlignContext, Occasion, after_predecessor, arrival, change, take_down_of,
 };
@@ -12,6 +13,7 @@ use super::brake;
 use super::resync::task::TASK;
 use crate::ports::CabinetEvent;
 use crate::ports::cabinet::CabinetDomain;
+use crate::ports::metrics::ClaimEvent;
 use crate::ports::store::{DomainRecord, NameHold, RecordWrite, StoreError};
 use crate::service::Service;
 use crate::wake::Wakes;
@@ -101,12 +103,19 @@ async fn decide(
         matches!(record.phase, Phase::Failed | Phase::Gone) || record.hostname != names.hostname
     });
     let mut predecessor = None;
+    let mut is_contested = false;
     if may_be_refused && names.refusal.is_none() {
         predecessor = service.store.domain_by_hostname(&names.hostname).await?;
         let holder = predecessor
             .as_ref()
             .filter(|other| other.id != domain.id && other.name_hold() >= NameHold::Failed);
-        if let Some(other) = holder {
+        // Who gets it is decided by proof, at the DNS check.
+        is_contested = predecessor.as_ref().is_some_and(|other| {
+            other.tenant_id != domain.tenant_id
+                && other.name_hold() != NameHold::None
+                && service.policy.ownership.require != RequireProof::Never
+        });
+        if let Some(other) = holder.filter(|_| !is_contested) {
             // An earlier name of the same tenant's that is just being taken down comes free by
             // itself.
             if other.id.is_take_down() && other.tenant_id == domain.tenant_id {
@@ -114,7 +123,7 @@ async fn decide(
                 service.store.periodic_make_due(TASK, soon).await?;
                 return Ok(Written::Nothing);
             }
-            names.refusal = Some(Failure::NameAlreadyClaimed {});
+            names.refusal = Some(Failure::NameAlreadyClaimed { proven: false });
         }
     }
     let last_retry = match &record {
@@ -127,6 +136,7 @@ async fn decide(
         now: service.now(),
         occasion,
         last_retry,
+        is_contested,
     };
     let Some(record) = record else {
         return match arrival(&context, domain, &names) {
@@ -251,15 +261,16 @@ async fn leave_old_name(
 
 /// Writes a record, new or changed.
 async fn save(service: &Service, write: RecordWrite, new: bool) -> Result<Written, StoreError> {
-    let is_refusal = write
-        .event
-        .as_ref()
-        .is_some_and(|event| event.kind == EventKind::NameRefused);
+    let kind = write.event.as_ref().map(|event| event.kind);
+    let is_refusal = kind == Some(EventKind::NameRefused);
+    let is_contested = kind == Some(EventKind::ClaimContested);
     if !write_record(service, write, new).await? {
         return Ok(Written::Contended);
     }
     if is_refusal {
         service.metrics.cabinet(CabinetEvent::NameRefused);
+    } else if is_contested {
+        service.metrics.claim(ClaimEvent::Contested);
     }
     Ok(Written::Yes)
 }

@@ -164,6 +164,7 @@ async fn plain_arrival(service: &Service, domain: &CabinetDomain) -> Option<Reco
         now: service.now(),
         occasion: Occasion::News,
         last_retry: None,
+        is_contested: false,
     };
     arrival(&context, domain, &names)
 }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use dps_domain::Hostname;
 use dps_domain::caa::CaaObservation;
 use dps_domain::dns::{AuthoritativeView, DnsObservation};
+use dps_domain::ownership::TxtObservation;
 use tokio::time::Instant;
 
 /// One recursive resolver, queried without a cache.
@@ -21,6 +22,10 @@ pub trait DnsResolver: Send + Sync {
     /// Looks up the CAA records of `host` and of every name above it, CNAME chains included (RFC
     /// 8659 §3). Every fault is part of the observation.
     async fn observe_caa(&self, host: &Hostname) -> CaaObservation;
+
+    /// Looks up the TXT records that prove a claim of `host`, at the name
+    /// [`txt_name`](dps_domain::ownership::txt_name). Every fault is part of the observation.
+    async fn observe_proof(&self, host: &Hostname) -> TxtObservation;
 }
 
 /// The authoritative servers of customers' zones.

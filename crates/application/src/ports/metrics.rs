@@ -88,6 +88,28 @@ impl CabinetEvent {
     }
 }
 
+/// An event of a claim that has its own counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClaimEvent {
+    /// A tenant claims a name that another tenant claims, or had until lately.
+    Contested,
+    /// A tenant lost its claim, since another proved that the name is its own.
+    Superseded,
+}
+
+impl ClaimEvent {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Contested, Self::Superseded];
+
+    /// The value of the label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Contested => "contested",
+            Self::Superseded => "superseded",
+        }
+    }
+}
+
 /// Counts results. No label per hostname, ever.
 pub trait Metrics: Send + Sync {
     /// One DNS check was answered: `domain_verification_total`. A domain that is known to have
@@ -115,4 +137,6 @@ pub trait Metrics: Send + Sync {
     fn resolver_failed(&self, resolver: SocketAddr);
     /// Something happened between us and the Cabinet: `dps_cabinet_events_total`.
     fn cabinet(&self, event: CabinetEvent);
+    /// A claim was contested or superseded: `dps_claims_total`.
+    fn claim(&self, event: ClaimEvent);
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use dps_domain::Hostname;
 use dps_domain::caa::CaaObservation;
 use dps_domain::dns::{AuthoritativeView, DnsAnswer, ResolverView};
+use dps_domain::ownership::TxtObservation;
 use futures_util::future::{join, join_all};
 use tokio::time::timeout_at;
 
@@ -97,6 +98,13 @@ impl Resolvers {
             observations.extend(others.into_iter().flatten());
         }
         observations
+    }
+
+    /// Queries the TXT records that prove a claim of `host`, at every resolver that works.
+    pub(crate) async fn observe_proof(&self, host: &Hostname) -> Vec<TxtObservation> {
+        let works = |member: &&Member| member.lock().out_of_order.is_none();
+        let working = self.members.iter().filter(works);
+        join_all(working.map(|member| member.resolver.observe_proof(host))).await
     }
 
     /// Notes whether a resolver resolved our own target.

@@ -6,7 +6,9 @@ use dps_domain::dns::{self, DnsExpectation, DnsVerdict, ResolverView};
 use dps_domain::{DnsState, Event, EventKind, Failure, FailureCode};
 use serde_json::json;
 
+use super::check_ownership::check_ownership;
 use super::context::StepContext;
+use super::fault::Fault;
 use crate::ports::metrics::LocalParty;
 use crate::resolvers::DnsBudget;
 use dps_domain::outcome::{Outcome, Then};
@@ -14,11 +16,22 @@ use dps_domain::outcome::{Outcome, Then};
 /// When the DNS is queried again after an answer that says nothing about the customer.
 pub(super) const INCONCLUSIVE: Duration = Duration::from_secs(10 * 60);
 
-pub(super) async fn check_dns(context: &StepContext<'_>) -> Outcome {
+pub(super) async fn check_dns(context: &StepContext<'_>) -> Result<Outcome, Fault> {
     let (verdict, views) = observe_dns(context, context.dns_budget()).await;
     let metrics = &context.service.metrics;
-    match verdict {
-        DnsVerdict::PointsAtUs { addresses, .. } => {
+    let outcome = match verdict {
+        DnsVerdict::PointsAtUs {
+            addresses,
+            is_proxied,
+            ..
+        } => {
+            if let Some(unproven) =
+                check_ownership(context, &views, is_proxied, Then::Retry).await?
+            {
+                metrics.domain_verification(false);
+                keep_addresses(context, &views);
+                return Ok(unproven);
+            }
             metrics.domain_verification(true);
             let detail = json!({ "addresses": addresses });
             Outcome::Moved {
@@ -38,13 +51,14 @@ pub(super) async fn check_dns(context: &StepContext<'_>) -> Outcome {
                 metrics.domain_verification(false);
             }
             if let Some(waiting) = nothing_new(context, &failure) {
-                return waiting;
+                return Ok(waiting);
             }
             keep_addresses(context, &views);
             Outcome::failed(failure, Then::Retry)
         }
         DnsVerdict::Local { detail } => context.local_fault(LocalParty::Dns, &detail),
-    }
+    };
+    Ok(outcome)
 }
 
 /// Marks a failure of a domain that was served as evidence that it points elsewhere. The first
@@ -115,6 +129,11 @@ pub(super) async fn observe_dns(
         cname_target: &record.cname_target,
         edge_addresses: &service.policy.edge_addresses,
         proxies: &service.policy.proxies,
+        unique_targets: if record.phase.was_served() {
+            &[]
+        } else {
+            &service.policy.ownership.unique_targets
+        },
     };
     let now = service.now();
     let mut verdict = dns::verdict(&expected, &views, now);

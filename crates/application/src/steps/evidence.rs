@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use dps_domain::Hostname;
 use dps_domain::bounds::{self, fits};
 use dps_domain::caa::{CaaAnswer, CaaObservation};
 use dps_domain::dns::{
@@ -13,6 +12,7 @@ use dps_domain::dns::{
 use dps_domain::limits::OrderEffect;
 use dps_domain::outcome::Findings;
 use dps_domain::probe::{ProbeAnswer, ProbeObservation};
+use dps_domain::{Hostname, Ownership};
 use serde_json::{Map, Value, json};
 
 /// Entries kept of any one list: what strangers publish is kept short.
@@ -122,6 +122,11 @@ impl Evidence {
         self.find(|findings| findings.order_effects.push(effect));
     }
 
+    /// Keeps the ownership of the hostname after the step.
+    pub(super) fn ownership(&self, ownership: Ownership) {
+        self.find(|findings| findings.ownership = Some(ownership));
+    }
+
     /// Keeps the addresses that the customer's instruction may name.
     pub(super) fn edge_addresses(&self, addresses: Vec<IpAddr>) {
         self.find(|findings| findings.edge_addresses = Some(addresses));
@@ -181,7 +186,7 @@ fn lookup(chain: &[String], seen: &DnsAnswer, more: usize, max: usize) -> Map<St
     entry
 }
 
-fn answer(answer: &DnsAnswer, max: usize) -> Value {
+pub(super) fn answer(answer: &DnsAnswer, max: usize) -> Value {
     match answer {
         DnsAnswer::Addresses(addresses) => {
             json!(addresses.iter().take(max).collect::<Vec<&IpAddr>>())

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use dps_domain::dns::{DnsVerdict, MAX_ADDRESSES, stray_addresses};
+use dps_domain::dns::{DnsVerdict, MAX_ADDRESSES, ResolverView, stray_addresses};
 use dps_domain::policy::ProbeMode;
 use dps_domain::probe;
 use dps_domain::{Event, EventKind, Failure};
@@ -14,6 +14,7 @@ use serde_json::json;
 
 use self::fetch::Fetch;
 use super::check_dns::{keep_addresses, moved_away, nothing_new, observe_dns};
+use super::check_ownership::check_ownership;
 use super::context::StepContext;
 use super::edges;
 use super::edges::Unreached;
@@ -25,18 +26,25 @@ use dps_domain::outcome::{Outcome, Then};
 /// The pause between two probes of one step.
 const BETWEEN_PASSES: Duration = Duration::from_secs(1);
 
-pub(super) async fn probe_http(context: &StepContext<'_>) -> Outcome {
-    match probe(context).await {
-        Ok(probed) => Outcome::Moved {
-            event: Event::HttpReady,
-            kind: match probed.reached {
-                Reached::AllBut { .. } => EventKind::HttpReady,
-                Reached::NotFromHere | Reached::NotTried => EventKind::HttpInconclusive,
-            },
-            detail: json!({
-                "addresses": probed.addresses.iter().take(MAX_ADDRESSES).collect::<Vec<_>>(),
-            }),
-        },
+pub(super) async fn probe_http(context: &StepContext<'_>) -> Result<Outcome, Fault> {
+    let outcome = match probe(context).await {
+        Ok(probed) => {
+            // Another tenant may have claimed the name since the DNS check.
+            let (views, is_proxied) = (&probed.views, probed.is_proxied);
+            let unproven = check_ownership(context, views, is_proxied, Then::RecheckDns).await?;
+            if let Some(unproven) = unproven {
+                return Ok(unproven);
+            }
+            let addresses: Vec<&IpAddr> = probed.addresses.iter().take(MAX_ADDRESSES).collect();
+            Outcome::Moved {
+                event: Event::HttpReady,
+                kind: match probed.reached {
+                    Reached::AllBut { .. } => EventKind::HttpReady,
+                    Reached::NotFromHere | Reached::NotTried => EventKind::HttpInconclusive,
+                },
+                detail: json!({ "addresses": addresses }),
+            }
+        }
         Err(Unready::Answered(failure)) if context.service.policy.probe.mode == ProbeMode::Warn => {
             tracing::warn!(
                 domain.id = %context.record.id, domain.hostname = %context.record.hostname,
@@ -53,13 +61,18 @@ pub(super) async fn probe_http(context: &StepContext<'_>) -> Outcome {
             nothing_new(context, &failure).unwrap_or_else(|| Outcome::failed(failure, then))
         }
         Err(Unready::Local { party, detail }) => context.local_fault(party, &detail),
-    }
+    };
+    Ok(outcome)
 }
 
 /// Nothing at the name's addresses keeps the CA from our responder, as far as can be seen.
 pub(super) struct Probed {
     /// The name's addresses.
     addresses: BTreeSet<IpAddr>,
+    /// Whether some of the addresses are those of a proxy that is not ours.
+    is_proxied: bool,
+    /// What the resolvers answered.
+    views: Vec<ResolverView>,
     /// Whether our responder was seen there.
     pub(super) reached: Reached,
 }
@@ -106,13 +119,13 @@ pub(super) async fn probe(context: &StepContext<'_>) -> Result<Probed, Unready> 
         keep_addresses(context, &views);
         Unready::Failed { failure, then }
     };
-    let (addresses, ours, more) = match verdict {
+    let (addresses, ours, more, is_proxied) = match verdict {
         DnsVerdict::PointsAtUs {
             addresses,
             edges,
             more,
-            ..
-        } => (addresses, edges, more),
+            is_proxied,
+        } => (addresses, edges, more, is_proxied),
         DnsVerdict::NotReady(failure) if failure.counts_against_domain() => {
             return Err(unready(moved_away(context, failure), Then::RecheckDns));
         }
@@ -130,12 +143,22 @@ pub(super) async fn probe(context: &StepContext<'_>) -> Result<Probed, Unready> 
     }
     if context.service.policy.probe.mode == ProbeMode::Off {
         let reached = Reached::NotTried;
-        return Ok(Probed { addresses, reached });
+        return Ok(Probed {
+            addresses,
+            is_proxied,
+            views,
+            reached,
+        });
     }
     let reached = probe_all(context, &addresses, &ours)
         .await
         .inspect_err(|_| keep_addresses(context, &views))?;
-    Ok(Probed { addresses, reached })
+    Ok(Probed {
+        addresses,
+        is_proxied,
+        views,
+        reached,
+    })
 }
 
 impl From<Unreached> for Unready {

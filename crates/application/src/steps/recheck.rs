@@ -7,11 +7,16 @@ use dps_domain::{EventKind, Failure, Timestamp};
 
 use super::check_caa::{Recheck, recheck_caa};
 use super::check_dns::{INCONCLUSIVE, is_seen_here, keep_addresses, moved_away, observe_dns};
+use super::check_ownership::check_ownership;
 use super::context::StepContext;
+use super::fault::Fault;
 use crate::ports::metrics::LocalParty;
 use dps_domain::outcome::{Outcome, Then};
 
-pub(super) async fn recheck(context: &StepContext<'_>, renew_at: Timestamp) -> Outcome {
+pub(super) async fn recheck(
+    context: &StepContext<'_>,
+    renew_at: Timestamp,
+) -> Result<Outcome, Fault> {
     let budget = context.dns_budget();
     let (verdict, views) = observe_dns(context, budget).await;
     let service = context.service;
@@ -19,16 +24,21 @@ pub(super) async fn recheck(context: &StepContext<'_>, renew_at: Timestamp) -> O
     if let DnsVerdict::Local { detail } = &verdict {
         service.local_fault(LocalParty::Dns, detail);
     }
-    match verdict {
-        DnsVerdict::PointsAtUs { .. } => {
+    let outcome = match verdict {
+        DnsVerdict::PointsAtUs { is_proxied, .. } => {
+            if let Some(unproven) =
+                check_ownership(context, &views, is_proxied, Then::Retry).await?
+            {
+                return Ok(unproven);
+            }
             match recheck_caa(context, budget).await {
-                Recheck::Forbidden(forbidden) => return forbidden,
+                Recheck::Forbidden(forbidden) => return Ok(forbidden),
                 // The records that were found last still stand.
                 Recheck::Unknown if forbids_by_caa(context) => {
-                    return Outcome::Waiting {
+                    return Ok(Outcome::Waiting {
                         until: renew_at.min(now + INCONCLUSIVE),
                         kind: EventKind::RecheckInconclusive,
-                    };
+                    });
                 }
                 Recheck::Allowed | Recheck::Unknown => {}
             }
@@ -51,7 +61,8 @@ pub(super) async fn recheck(context: &StepContext<'_>, renew_at: Timestamp) -> O
             until: renew_at.min(now + INCONCLUSIVE),
             kind: EventKind::RecheckInconclusive,
         },
-    }
+    };
+    Ok(outcome)
 }
 
 /// Whether CAA records were found against the domain.

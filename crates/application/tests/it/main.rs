@@ -14,6 +14,7 @@ mod lost_orders;
 mod odd_cabinet;
 mod outbox;
 mod outside;
+mod ownership;
 mod preflight;
 mod pruning;
 mod renewal_information;

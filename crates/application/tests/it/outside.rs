@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use dps_application::ports::metrics::AcmeWait;
 use dps_application::ports::metrics::LocalParty;
+use dps_application::ports::metrics::{AcmeWait, ClaimEvent};
 use dps_application::ports::{CabinetEvent, Clock, DnsResolver, Edge, Metrics, Randomness};
 use dps_domain::caa::{CaaAnswer, CaaObservation};
 use dps_domain::dns::{DnsAnswer, DnsObservation};
+use dps_domain::ownership::TxtObservation;
 use dps_domain::{Hostname, Timestamp};
 use dps_simulation::models::dns::{Names, ResolverModel};
 use dps_simulation::models::edges::port::EdgePort;
@@ -120,6 +121,12 @@ impl Dns {
         self.names.publish_caa(self.number(host), answer);
     }
 
+    /// The customer publishes these values for the proof of ownership, and no others.
+    pub(crate) fn publish_proof(&self, host: &str, values: &[&str]) {
+        let values = values.iter().map(|value| (*value).to_owned()).collect();
+        self.names.publish_proof(self.number(host), values);
+    }
+
     /// The names of domains that were asked for so far, and those to come.
     pub(crate) fn asked_for(&self) -> watch::Receiver<Vec<String>> {
         self.asked_for.subscribe()
@@ -152,6 +159,10 @@ impl DnsResolver for Dns {
 
     async fn observe_caa(&self, host: &Hostname) -> CaaObservation {
         self.resolver.observe_caa(host).await
+    }
+
+    async fn observe_proof(&self, host: &Hostname) -> TxtObservation {
+        self.resolver.observe_proof(host).await
     }
 }
 
@@ -226,6 +237,9 @@ impl Metrics for Counters {
         self.add("resolver", false);
     }
     fn cabinet(&self, event: CabinetEvent) {
+        self.add(event.as_str(), true);
+    }
+    fn claim(&self, event: ClaimEvent) {
         self.add(event.as_str(), true);
     }
 }

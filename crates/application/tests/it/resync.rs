@@ -25,7 +25,7 @@ impl World {
         panic!("no round was due");
     }
 
-    async fn deliver(&self) {
+    pub(crate) async fn deliver(&self) {
         let mut reporter = Reporter::default();
         while reporter.deliver(&self.service).await.unwrap() != Delivered::Some(0) {}
     }
@@ -214,6 +214,9 @@ async fn a_customer_who_corrects_dns_and_presses_retry_is_checked_now_in_every_s
     assert_eq!(pressed_retry(&world).await, Some(Status::Failed));
     assert_eq!(world.edges.served(HOST), None);
     world.dns.point(HOST);
+    // It may have another owner after so long.
+    assert_eq!(pressed_retry(&world).await, Some(Status::Failed));
+    world.prove(1).await;
     assert_eq!(pressed_retry(&world).await, Some(Status::Active));
     assert!(world.edges.served(HOST).is_some());
 
@@ -227,6 +230,7 @@ async fn a_customer_who_corrects_dns_and_presses_retry_is_checked_now_in_every_s
     world.deliver().await;
     assert_eq!(world.record().await.phase, Phase::Failed);
     world.dns.point(HOST);
+    world.dns.publish_proof(HOST, &[]);
     assert_eq!(pressed_retry(&world).await, Some(Status::Active));
 }
 

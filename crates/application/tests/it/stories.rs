@@ -128,6 +128,11 @@ async fn a_moved_away_domain_is_never_ordered_for_and_revives_when_dns_returns()
     world.dns.set_dead(false);
     world.dns.point(HOST);
     world.settle().await;
+    let code = world.record().await.last_failure.unwrap().code();
+    assert_eq!(code, FailureCode::DnsOwnershipRequired);
+    world.prove(1).await;
+    world.advance(DAY);
+    world.settle().await;
     assert_eq!(world.ca.orders_for(HOST), 2);
     assert_eq!(world.record().await.last_failure, None);
 }
@@ -161,6 +166,9 @@ async fn a_certificate_that_ends_leaves_every_edge_and_its_domain_is_failed_unti
     assert_eq!(world.ca.orders_for(HOST), 1);
 
     world.dns.point(HOST);
+    world.advance(DAY);
+    world.settle().await;
+    world.prove(1).await;
     world.advance(DAY);
     world.settle().await;
     let record = world.record().await;
@@ -317,6 +325,9 @@ async fn a_removal_takes_down_what_its_domain_was_served_with_and_no_later_claim
     world.settle().await;
     assert_eq!(world.edges.served(HOST), None);
     world.add(2, HOST, "somebody else").await;
+    world.settle().await;
+    world.prove(2).await;
+    world.advance(Duration::from_secs(3600));
     world.settle().await;
     let theirs = world.edges.served(HOST).unwrap();
 

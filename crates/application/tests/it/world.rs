@@ -210,6 +210,16 @@ impl World {
             .unwrap()
     }
 
+    /// The owner of the name publishes the value that a claim of it requires.
+    pub(crate) async fn prove(&self, number: u128) {
+        let id = DomainId::from_uuid(Uuid::from_u128(number));
+        let record = self.service.store.domain(id).await.unwrap();
+        let record = record.unwrap();
+        let value = record.ownership.required().expect("a proof is required");
+        let host = record.hostname.as_str();
+        self.dns.publish_proof(host, &[value.as_str()]);
+    }
+
     /// Steps every lane and asks the CA until nothing is due now.
     pub(crate) async fn settle(&self) {
         for _ in 0..50 {

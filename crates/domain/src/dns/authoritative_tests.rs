@@ -55,6 +55,7 @@ fn verdicts(recursive: &[DnsObservation], servers: &[DnsObservation]) -> (DnsVer
         cname_target: &target,
         edge_addresses: &[],
         proxies: &ProxyPolicy::default(),
+        unique_targets: &[],
     };
     let views: Vec<ResolverView> = recursive.iter().cloned().map(view).collect();
     let servers = AuthoritativeView {

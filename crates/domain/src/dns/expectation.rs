@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::observation::ResolverView;
-use crate::Hostname;
 use crate::cdn::ProxyPolicy;
+use crate::{Hostname, NameSuffix};
 
 /// The expected records of a name.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +20,9 @@ pub struct DnsExpectation<'a> {
     pub edge_addresses: &'a [IpNet],
     /// Proxies that may stand in front of the name.
     pub proxies: &'a ProxyPolicy,
+    /// Suffixes below which every name is the target of one domain. A chain through the target of
+    /// another domain does not point at us, whatever its addresses. Empty for a served domain.
+    pub unique_targets: &'a [NameSuffix],
 }
 
 /// Our own addresses.

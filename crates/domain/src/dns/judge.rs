@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::expectation::{DnsExpectation, OurAddresses};
 use super::observation::{Branch, DnsAnswer, DnsObservation};
 use crate::Failure;
+use crate::ownership::is_below_any;
 
 /// Judges each family by its own chain; the first failure decides.
 pub(super) fn judge(
@@ -67,8 +68,22 @@ fn judge_branch(
             more: 0,
         }),
         DnsAnswer::Addresses(_) if through_target => Ok(()),
+        DnsAnswer::Addresses(found) if is_through_another_target(expected, branch) => {
+            let (addresses, more) = bounded_addresses(found, branch.more);
+            Err(Failure::DnsWrongTarget {
+                chain: bounded_chain(branch.chain),
+                addresses,
+                more,
+            })
+        }
         DnsAnswer::Addresses(found) => judge_addresses(expected, known, seen, branch, found),
     }
+}
+
+/// Whether the name leads through the target of another domain, which may be another tenant's.
+fn is_through_another_target(expected: &DnsExpectation<'_>, branch: Branch<'_>) -> bool {
+    let mut chain = branch.chain.iter();
+    chain.any(|name| is_below_any(expected.unique_targets, name))
 }
 
 fn judge_addresses(

@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use self::dns::Addresses;
 use super::Failure;
 use crate::Hostname;
+use crate::ownership::{ProofValue, txt_name};
 
 /// DNS records that a customer must have, as the sentences name them.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +25,8 @@ pub struct WantedRecords<'a> {
     /// Name by which CAA records allow the certificate authority (RFC 8659 §4.2); `None` if the CA
     /// does not say.
     pub caa_identity: Option<&'a str>,
+    /// The value of the TXT record that proves the claim; `None` if no proof is required.
+    pub proof: Option<&'a ProofValue>,
 }
 
 impl WantedRecords<'_> {
@@ -82,6 +85,19 @@ impl WantedRecords<'_> {
         )
     }
 
+    /// The instruction that proves the ownership of the name; `None` if no proof is required.
+    pub fn proof_instruction(&self) -> Option<String> {
+        let value = self.proof?.as_str();
+        let zone = self.hostname.registered_domain();
+        let name = txt_name(self.hostname);
+        let name = name
+            .strip_suffix(zone)
+            .map_or(name.as_str(), |name| name.trim_end_matches('.'));
+        Some(format!(
+            "create the record \"{name} TXT {value}\" in the zone {zone}"
+        ))
+    }
+
     /// The instruction for a name at the top of its zone, where DNS allows no CNAME.
     fn apex_instruction(&self, name: &str, zone: &str) -> String {
         if self.edge_addresses.is_empty() {
@@ -119,7 +135,7 @@ impl Failure {
         match self {
             Self::NameInvalid { reason } => format!("This hostname cannot be used: {reason}."),
             Self::NameBlocked { rule } => name_blocked(host, rule),
-            Self::NameAlreadyClaimed {} => name_already_claimed(host),
+            Self::NameAlreadyClaimed { proven } => name_already_claimed(host, *proven),
             Self::TargetNotAllowed { target, .. } => target_not_allowed(target),
             Self::DnsNxdomain {} => {
                 let fix = wanted.instruction();
@@ -141,6 +157,9 @@ impl Failure {
             Self::DnsTimeout {
                 resolver_outage, ..
             } => dns::timeout(wanted, *resolver_outage),
+            Self::DnsOwnershipRequired { contested, .. } => {
+                dns::ownership_required(wanted, *contested)
+            }
             Self::DnsPropagating { until, .. } => dns::propagating(host, *until),
             Self::DnsStrayAddress { stray, more } => {
                 dns::stray_address(host, &Addresses(stray, *more))
@@ -211,7 +230,13 @@ fn name_blocked(host: &Hostname, rule: &str) -> String {
     )
 }
 
-fn name_already_claimed(host: &Hostname) -> String {
+fn name_already_claimed(host: &Hostname, proven: bool) -> String {
+    if proven {
+        return format!(
+            "Another account on this platform has proven that {host} belongs to it. If it is yours, \
+             request a retry: you then get a record with which you can prove it."
+        );
+    }
     format!(
         "{host} is already in use by another account on this platform. Remove it from that account \
          first, or contact support."
@@ -269,6 +294,7 @@ mod tests {
             cname_target: &target,
             edge_addresses: &[],
             caa_identity: None,
+            proof: None,
         };
         let text = Failure::DnsNxdomain {}.message(&wanted);
         assert!(
@@ -286,6 +312,7 @@ mod tests {
             cname_target: &target,
             edge_addresses: &edges,
             caa_identity: None,
+            proof: None,
         };
         let missing = Failure::DnsNoCname {
             addresses: vec![],
@@ -308,6 +335,7 @@ mod tests {
             cname_target: &target,
             edge_addresses: &edges,
             caa_identity: None,
+            proof: None,
         };
         let failure = Failure::DnsNoCname {
             addresses: vec![],
@@ -335,6 +363,7 @@ mod tests {
                 cname_target: &target,
                 edge_addresses: &[],
                 caa_identity: None,
+                proof: None,
             })
         };
         let addresses = vec!["104.16.132.229".parse().unwrap()];
@@ -365,6 +394,7 @@ mod tests {
             cname_target: &target,
             edge_addresses: &[],
             caa_identity,
+            proof: None,
         };
         let found = [
             Failure::CaaForbids {

@@ -51,6 +51,8 @@ pub enum Event {
     RenewalDue,
     /// The certificate that a live domain serves has ended.
     CertificateEnded,
+    /// Another tenant proved that the name is its own.
+    ClaimLost,
     /// The domain is stopped.
     GaveUp,
     /// The Cabinet requests a new start.

@@ -9,8 +9,9 @@ use serde_json::json;
 use super::names::{CabinetDomain, Names};
 use super::report::current_report;
 use super::{DomainEvent, DomainRecord, RecordWrite};
+use crate::ownership::Basis;
 use crate::policy::Policy;
-use crate::{EventKind, Hostname, OrderGate, Phase, Status, Timestamp};
+use crate::{EventKind, Hostname, OrderGate, Ownership, Phase, Status, Timestamp};
 
 pub use change::change;
 
@@ -33,6 +34,8 @@ pub struct AlignContext<'a> {
     pub occasion: Occasion,
     /// The time of the last retry request, if that was lately.
     pub last_retry: Option<Timestamp>,
+    /// Whether another tenant claims the hostname, or had it until lately.
+    pub is_contested: bool,
 }
 
 impl AlignContext<'_> {
@@ -81,13 +84,12 @@ pub fn arrival(
             context.now,
         )
     };
-    Some(started(
-        context,
-        record,
-        domain,
-        names,
-        EventKind::DomainTakenIn,
-    ))
+    let kind = if context.is_contested && record.phase != Phase::Leaving {
+        EventKind::ClaimContested
+    } else {
+        EventKind::DomainTakenIn
+    };
+    Some(started(context, record, domain, names, kind))
 }
 
 /// The record that starts, or that cannot because its name or target is refused.
@@ -165,6 +167,7 @@ fn begun(
         phase: Phase::START,
         hostname: names.hostname.clone(),
         cname_target: target_of(domain, names),
+        ownership: kept_ownership(context, record),
         ..record.clone()
     };
     // A retry must not lift the pause after failed validations of the same name.
@@ -180,6 +183,22 @@ fn begun(
     let report = current_report(&write.record, None, context.policy);
     write.report.get_or_insert(report);
     write
+}
+
+/// The ownership of a record that begins anew: its last tenant returns without a proof during the
+/// quarantine, if nobody else has the hostname by then. An old proof proves nothing any more.
+fn kept_ownership(context: &AlignContext<'_>, record: &DomainRecord) -> Ownership {
+    let is_late = context.now.since(record.updated_at) >= context.policy.quarantine;
+    match record.ownership.clone() {
+        Ownership::Held { since, value, .. } if !is_late => Ownership::Held {
+            basis: Basis::Uncontested,
+            since,
+            value,
+        },
+        // The customer may have published the value that the failure named.
+        required @ Ownership::Required { .. } if record.phase == Phase::Failed => required,
+        Ownership::Open | Ownership::Required { .. } | Ownership::Held { .. } => Ownership::Open,
+    }
 }
 
 /// The Cabinet's version that the record is to have.
@@ -221,6 +240,7 @@ pub fn take_down_of(context: &AlignContext<'_>, before: &DomainRecord) -> Option
 /// Everything that was learnt about the name that the record has had is forgotten.
 fn begin_anew(record: &mut DomainRecord, now: Timestamp) {
     restart(record, now);
+    record.ownership = Ownership::Open;
     record.failed_validations = 0;
     record.lost_orders = 0;
     record.order_gate = OrderGate::Open;

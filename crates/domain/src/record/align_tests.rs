@@ -23,6 +23,7 @@ fn context(policy: &Policy) -> AlignContext<'_> {
         now: NOW,
         occasion: Occasion::News,
         last_retry: None,
+        is_contested: false,
     }
 }
 
@@ -72,11 +73,11 @@ fn a_new_domain_is_due_at_once_and_a_claimed_name_fails() {
         arrival(&context(&Policy::default()), &sent, &names).unwrap()
     };
     assert_eq!(taken(None).record.next_attempt_at, Some(NOW));
-    let refused = taken(Some(Failure::NameAlreadyClaimed {}));
+    let refused = taken(Some(Failure::NameAlreadyClaimed { proven: false }));
     assert_eq!(refused.record.phase, Phase::Failed);
     assert_eq!(
         refused.report.unwrap().failure,
-        Some(Failure::NameAlreadyClaimed {})
+        Some(Failure::NameAlreadyClaimed { proven: false })
     );
 }
 

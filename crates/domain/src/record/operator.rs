@@ -35,7 +35,12 @@ pub fn retry(before: &DomainRecord, now: Timestamp, who: &str) -> Result<RecordW
     let mut record = before.clone();
     match &before.phase {
         Phase::Onboarding(_) | Phase::Live { .. } | Phase::Expired { .. } | Phase::Leaving => {}
-        Phase::Failed if matches!(before.last_failure, Some(Failure::NameAlreadyClaimed {})) => {
+        Phase::Failed
+            if matches!(
+                before.last_failure,
+                Some(Failure::NameAlreadyClaimed { .. })
+            ) =>
+        {
             return Err(Refused::NotWaiting("another domain holds its name"));
         }
         Phase::Failed => {

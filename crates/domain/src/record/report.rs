@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::DomainRecord;
+use crate::ownership::{ProofValue, txt_name};
 use crate::policy::Policy;
 use crate::sentence::last_sentence;
 use crate::{Failure, Issuance, Status, Timestamp};
@@ -25,6 +26,18 @@ pub struct StatusReport {
     pub next_attempt_at: Option<Timestamp>,
     /// Until when the served certificate is valid.
     pub certificate_not_after: Option<Timestamp>,
+    /// The TXT record that proves the ownership, while a proof is required.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<ProofRecord>,
+}
+
+/// The TXT record that proves a claim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProofRecord {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: ProofValue,
 }
 
 /// The report of a change; `None` if nothing changed for the Cabinet.
@@ -82,5 +95,9 @@ pub fn current_report(
         message: message.or_else(|| last_sentence(record, policy, &[])),
         next_attempt_at: next_attempt_at(record),
         certificate_not_after: record.phase.certificate_not_after(),
+        proof: record.ownership.required().map(|value| ProofRecord {
+            name: txt_name(&record.hostname),
+            value: value.clone(),
+        }),
     }
 }

@@ -96,6 +96,7 @@ fn by_customer(before: &DomainRecord) -> RecordWrite {
         now: NOW,
         occasion: Occasion::News,
         last_retry: Some(NOW - Duration::from_secs(60)),
+        is_contested: false,
     };
     let names = Names::of(&domain, &policy.names);
     change(&context, before, &domain, &names).unwrap().unwrap()

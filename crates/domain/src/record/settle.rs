@@ -50,6 +50,7 @@ pub fn settle(
 ) -> Result<RecordWrite, IllegalTransition> {
     let mut record = DomainRecord {
         updated_at: context.now,
+        ownership: (findings.ownership.take()).unwrap_or_else(|| before.ownership.clone()),
         ..before.clone()
     };
     let (kind, detail, message) = match outcome {
@@ -64,6 +65,7 @@ pub fn settle(
                 not_after,
             } = &event
             {
+                record.ownership = record.ownership.served(context.now);
                 record.urgent_from = Some(renewal::urgent_from(*not_before, *not_after, *renew_at));
             }
             // A due renewal does not bring a name back that moved away; only a DNS check does.
@@ -127,14 +129,10 @@ pub fn settle(
         }
         Outcome::Failed { failure, then } => {
             let failure = bounds::failure(&failure).into_owned();
-            let (policy, addresses) = (context.policy, findings.edge_addresses.take());
-            let instruction = Instruction {
-                dns_provider: findings.dns_provider,
-                ..Instruction::new(policy, addresses, context.caa_identity.clone())
-            };
+            let instruction = instruction(&mut findings, context);
             let failure = fail(&mut record, failure, then, context)?;
-            let message = sentence(&failure, before, &instruction);
-            instruction.note(&failure, policy, &mut findings.evidence);
+            let message = sentence(&failure, &record, &instruction);
+            instruction.note(&failure, context.policy, &mut findings.evidence);
             let detail = serde_json::to_value(&failure).unwrap_or_default();
             let kind = EventKind::Failed(failure.code());
             record.last_failure = Some(failure);
@@ -153,6 +151,15 @@ pub fn settle(
         renewal_info: info,
         ..RecordWrite::of(record)
     })
+}
+
+/// The values that the customer's instruction needs besides the record.
+fn instruction(findings: &mut Findings, context: &SettleContext<'_>) -> Instruction {
+    let (policy, addresses) = (context.policy, findings.edge_addresses.take());
+    Instruction {
+        dns_provider: findings.dns_provider,
+        ..Instruction::new(policy, addresses, context.caa_identity.clone())
+    }
 }
 
 pub(super) fn event(

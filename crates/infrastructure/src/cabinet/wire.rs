@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use dps_application::ports::cabinet::{
     CabinetDomain, CabinetError, CabinetPage, RefusedItem, StatusReport,
 };
-use dps_cabinet_api::{DomainEntry, limits, parse_version_tag, read_domain};
+use dps_cabinet_api::{DomainEntry, OwnershipVerification, limits, parse_version_tag, read_domain};
 use dps_domain::{DomainId, Failure};
 use reqwest::Response;
 use serde::Deserialize;
@@ -93,7 +93,10 @@ pub(super) fn report(report: &StatusReport) -> dps_cabinet_api::StatusReport {
         error_details: report.failure.as_ref().and_then(details),
         next_attempt_at: report.next_attempt_at,
         certificate_not_after: report.certificate_not_after,
-        ownership_verification: None,
+        ownership_verification: report
+            .proof
+            .as_ref()
+            .map(|proof| OwnershipVerification::txt(&proof.name, proof.value.as_str())),
     }
     .within_limits()
 }

@@ -46,11 +46,12 @@ impl RecordStore for MemoryStore {
         Ok(self.state().rows.get(&id).map(|row| row.record.clone()))
     }
 
-    async fn domain_by_hostname(
+    async fn domains_by_hostname(
         &self,
         hostname: &Hostname,
-    ) -> Result<Option<DomainRecord>, StoreError> {
-        Ok(self.state().holder(hostname).cloned())
+        limit: u32,
+    ) -> Result<Vec<DomainRecord>, StoreError> {
+        Ok(self.state().of_hostname(hostname, limit))
     }
 
     async fn domains(&self, filter: &DomainFilter) -> Result<Vec<DomainRecord>, StoreError> {

@@ -1,5 +1,7 @@
 //! Work records: how they are found, written, and forgotten with all that is their own.
 
+use std::cmp::Reverse;
+
 use dps_application::ports::store::{DomainFilter, DomainRecord, PageKey, RecordWrite};
 use dps_domain::bounds;
 use dps_domain::shard::SHARDS;
@@ -122,12 +124,13 @@ impl State {
         true
     }
 
-    pub(super) fn holder(&self, hostname: &Hostname) -> Option<&DomainRecord> {
-        let ids = self.by_hostname.get(hostname)?;
-        let records = ids.iter().filter_map(|id| self.rows.get(id));
-        records
-            .map(|row| &row.record)
-            .max_by_key(|record| (record.name_hold(), record.created_at, record.id))
+    pub(super) fn of_hostname(&self, hostname: &Hostname, limit: u32) -> Vec<DomainRecord> {
+        let ids = self.by_hostname.get(hostname).into_iter().flatten();
+        let records = ids.filter_map(|id| self.rows.get(id));
+        let mut records: Vec<&DomainRecord> = records.map(|row| &row.record).collect();
+        records.sort_by_key(|record| Reverse((record.name_hold(), record.created_at, record.id)));
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        records.into_iter().take(limit).cloned().collect()
     }
 
     pub(super) fn page(&self, filter: &DomainFilter) -> Vec<DomainRecord> {

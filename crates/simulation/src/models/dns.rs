@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use dps_application::ports::DnsResolver;
 use dps_domain::caa::{CaaAnswer, CaaLookup, CaaObservation};
 use dps_domain::dns::{DnsAnswer, DnsObservation};
+use dps_domain::ownership::{TxtAnswer, TxtObservation};
 use dps_domain::{Hostname, Timestamp};
 
 use crate::models::line::Line;
@@ -36,6 +37,8 @@ pub struct Names {
     others: Mutex<BTreeMap<u32, (Vec<String>, DnsAnswer)>>,
     /// The answers about CAA records; the other names have none.
     caa: Mutex<BTreeMap<u32, CaaAnswer>>,
+    /// The values of TXT records that prove claims; the other names have none.
+    proofs: Mutex<BTreeMap<u32, Vec<String>>>,
     /// The answer to every question in place of the true one.
     fault: Mutex<Option<DnsAnswer>>,
 }
@@ -57,6 +60,7 @@ impl Names {
             pointing: Mutex::new(PerName::new(&book, -time.now().unix_micros())),
             others: Mutex::default(),
             caa: Mutex::default(),
+            proofs: Mutex::default(),
             fault: Mutex::default(),
             book,
             time,
@@ -90,6 +94,11 @@ impl Names {
     /// From now on a question about the name's CAA records has this answer.
     pub fn publish_caa(&self, number: u32, answer: CaaAnswer) {
         locked(&self.caa).insert(number, answer);
+    }
+
+    /// The customer publishes these values for the proof of ownership, and no others.
+    pub fn publish_proof(&self, number: u32, values: Vec<String>) {
+        locked(&self.proofs).insert(number, values);
     }
 
     /// From now on every question has this answer; `None` ends that.
@@ -144,6 +153,15 @@ impl Names {
         }
     }
 
+    fn look_up_proof(&self, host: &Hostname) -> TxtAnswer {
+        if let Some(fault) = &*locked(&self.fault) {
+            return TxtAnswer::Failed(fault.clone());
+        }
+        let number = self.book.number(host.as_str());
+        let published = number.and_then(|number| locked(&self.proofs).get(&number).cloned());
+        TxtAnswer::Values(published.unwrap_or_default())
+    }
+
     fn look_up_caa(&self, host: &Hostname) -> CaaAnswer {
         if let Some(fault) = &*locked(&self.fault) {
             return CaaAnswer::Failed(fault.clone());
@@ -180,6 +198,21 @@ impl ResolverModel {
 
 #[async_trait]
 impl DnsResolver for ResolverModel {
+    async fn observe_proof(&self, host: &Hostname) -> TxtObservation {
+        let names = &self.names;
+        let answer = match names.line.call(|| names.look_up_proof(host)).await {
+            Some(answer) => answer,
+            None => {
+                tokio::time::sleep(TIMEOUT).await;
+                TxtAnswer::Failed(DnsAnswer::Timeout)
+            }
+        };
+        TxtObservation {
+            resolver: self.address,
+            answer,
+        }
+    }
+
     fn address(&self) -> SocketAddr {
         self.address
     }

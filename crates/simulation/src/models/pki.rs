@@ -3,8 +3,8 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::SocketAddr;
 
-use dps_application::ports::metrics::AcmeWait;
 use dps_application::ports::metrics::LocalParty;
+use dps_application::ports::metrics::{AcmeWait, ClaimEvent};
 use dps_application::ports::pki::{CertificateDetails, ChainRejected, PkiError};
 use dps_application::ports::vault::{SealedSecret, SecretContext, VaultError};
 use dps_application::ports::{CabinetEvent, Metrics, Pki, Vault};
@@ -159,4 +159,5 @@ impl Metrics for NoMetrics {
     fn local_fault(&self, _party: LocalParty) {}
     fn resolver_failed(&self, _resolver: SocketAddr) {}
     fn cabinet(&self, _event: CabinetEvent) {}
+    fn claim(&self, _event: ClaimEvent) {}
 }

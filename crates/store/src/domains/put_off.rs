@@ -82,6 +82,7 @@ pub(super) async fn put_off_in_tx(
             message: Some(internal_message(None)),
             next_attempt_at: Some(again),
             certificate_not_after: serving_not_after,
+            proof: None,
         };
         outbox::enqueue_in_tx(session, id, &report, now).await?;
     }

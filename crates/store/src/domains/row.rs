@@ -4,7 +4,7 @@ use dps_application::ports::store::{DomainRecord, StoreError};
 use dps_domain::bounds;
 use dps_domain::lane::Lane;
 use dps_domain::shard::ShardKey;
-use dps_domain::{OrderGate, Timestamp};
+use dps_domain::{OrderGate, Ownership, Timestamp};
 
 use crate::json::to_json;
 use crate::sql::{Arg, Row, args};
@@ -15,7 +15,7 @@ pub(crate) const TABLE: &str = "custom_domains";
 macro_rules! columns {
     () => {
         "id, tenant_id, hostname, cname_target, phase, attempt, next_attempt_at, pending_since, \
-         failed_validations, lost_orders, order_not_before, urgent_from, last_failure, cabinet_version, revision, \
+         failed_validations, lost_orders, order_not_before, urgent_from, last_failure, ownership, cabinet_version, revision, \
          created_at, updated_at"
     };
 }
@@ -32,7 +32,7 @@ macro_rules! queue {
 }
 pub(crate) use queue;
 
-/// The columns that every write of a whole record sets, from `$3` to `$20`. A record of a first
+/// The columns that every write of a whole record sets, from `$3` to `$21`. A record of a first
 /// queue stays there while it stays in its lane. It is one of at most
 /// [`FEW`](dps_domain::shard::FEW), so the others are not counted again.
 macro_rules! assignments {
@@ -41,7 +41,7 @@ macro_rules! assignments {
             "tenant_id = $3, hostname = $4, cname_target = $5, phase = $6, lane = $7, attempt = $8, \
          next_attempt_at = $9, pending_since = $10, failed_validations = $11, order_not_before = $12, \
          last_failure = $13, serving_not_after = $14, updated_at = $15, urgent_from = $17, \
-         serving_certificate_id = $18, lost_orders = $19, moved_away_since = $20, revision = revision + 1, \
+         serving_certificate_id = $18, lost_orders = $19, moved_away_since = $20, ownership = $21, revision = revision + 1, \
          tenant_shard = CASE WHEN tenant_shard < 64 AND lane = $7 AND tenant_id = $3 THEN CAST($16 AS BIGINT) ELSE ",
             crate::domains::row::queue!(),
             " END",
@@ -106,7 +106,13 @@ pub(super) fn record_args(record: &DomainRecord, guard: impl Into<Arg>, rules: R
             .map(|certificate| certificate.to_string()),
         record.lost_orders,
         record.phase.moved_away_since(),
+        ownership(&record.ownership),
     ]
+}
+
+/// The column of an ownership: `NULL` while it is open, as it is for most domains on their way.
+fn ownership(ownership: &Ownership) -> Option<String> {
+    (*ownership != Ownership::Open).then(|| to_json(ownership))
 }
 
 /// The column of a gate: the epoch is open, and the end of time is a pause of the CA.
@@ -143,6 +149,7 @@ pub(crate) fn read(row: &Row) -> Result<DomainRecord, StoreError> {
         order_gate: order_gate(fields.at("order_not_before")?),
         urgent_from: fields.at_if_any("urgent_from")?,
         last_failure: fields.json_if_any("last_failure")?,
+        ownership: fields.json_if_any("ownership")?.unwrap_or_default(),
         cabinet_version: fields.count("cabinet_version")?,
         revision: fields.get("revision")?,
         created_at: fields.at("created_at")?,

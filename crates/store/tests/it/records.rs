@@ -204,7 +204,13 @@ pub(crate) async fn a_refused_claim_holds_no_hostname_however_new_it_is(world: W
             .unwrap();
         assert_eq!(holder.id, expected);
         expected = insert(phase, failure).await;
-        others.push(insert(Phase::Failed, Some(Failure::NameAlreadyClaimed {})).await);
+        others.push(
+            insert(
+                Phase::Failed,
+                Some(Failure::NameAlreadyClaimed { proven: false }),
+            )
+            .await,
+        );
         if others.len() == 1 {
             // Neither of the two has a right to it, so the newer answers.
             expected = others[0];

@@ -384,6 +384,7 @@ pub(crate) fn report(status: Status) -> StatusReport {
         message: None,
         next_attempt_at: None,
         certificate_not_after: None,
+        proof: None,
     }
 }
 

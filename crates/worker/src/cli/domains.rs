@@ -1,5 +1,6 @@
 //! `dps domains list` and `show`: what the store knows, for people and programs.
 
+mod claims;
 mod timeline;
 
 use anyhow::Context as _;
@@ -16,6 +17,7 @@ use dps_domain::sentence::last_sentence;
 use dps_domain::{Failure, Hostname, caa, with_causes};
 use serde_json::{Value, json};
 
+use self::claims::{MAX_CLAIMS, claim_value, ownership_text};
 use super::output::{OutputError, outln};
 use crate::config::LetsEncrypt;
 
@@ -93,11 +95,16 @@ pub async fn show(
     options: &ShowOptions<'_>,
     has_left: impl Fn(&KnownEdge) -> bool,
 ) -> anyhow::Result<()> {
-    let record = store.domain_by_hostname(hostname).await?.with_context(|| {
+    let mut records = store
+        .domains_by_hostname(hostname, MAX_CLAIMS)
+        .await?
+        .into_iter();
+    let record = records.next().with_context(|| {
         format!(
             "the service does not know the domain {hostname}; domains are created in the Cabinet"
         )
     })?;
+    let others: Vec<DomainRecord> = records.collect();
     let deployments = store.deployments(record.id).await?;
     let known = store.edges().await?;
     let has_left = |edge: &str| {
@@ -115,6 +122,7 @@ pub async fn show(
         document["safestCaaRecord"] = json!(safest_caa);
         let edge = |deployment| deployment_value(deployment, has_left(&deployment.edge));
         document["edges"] = deployments.iter().map(edge).collect();
+        document["otherClaims"] = others.iter().map(claim_value).collect();
         document["events"] = events.iter().map(event_value).collect();
         outln!("{document:#}")?;
         return Ok(());
@@ -128,6 +136,15 @@ pub async fn show(
         record.phase.status(),
         record.phase.name()
     )?;
+    outln!("  ownership     {}", ownership_text(&record.ownership))?;
+    for other in &others {
+        let (tenant, status) = (&other.tenant_id, other.phase.status());
+        let ownership = ownership_text(&other.ownership);
+        outln!(
+            "  other claim   {} of {tenant} ({status}, {ownership})",
+            other.id
+        )?;
+    }
     if let Some(at) = record.next_attempt_at {
         outln!("  next attempt  {at}")?;
     }
@@ -272,6 +289,7 @@ fn value(record: &DomainRecord, poll: Option<&RenewalInfoPoll>, what_to_do: Opti
         "phase": record.phase.name(),
         "attempt": record.attempt,
         "nextAttemptAt": record.next_attempt_at,
+        "ownership": ownership_text(&record.ownership),
         "lastFailure": record.last_failure,
         "message": what_to_do,
         "actor": record.last_failure.as_ref().map(Failure::actor),

@@ -8,8 +8,6 @@ mod shares;
 use std::time::Duration;
 
 use dps_application::{LanePolicy, Policy};
-use dps_domain::NameRules;
-use dps_domain::retention::Retention;
 use dps_host::HumanDuration;
 use serde::{Deserialize, Serialize};
 
@@ -66,13 +64,9 @@ impl Default for Workers {
 }
 
 impl Workers {
-    /// Returns the policy of the application, with the settings of the agents.
-    pub(super) fn policy(
-        &self,
-        agents: &HAProxyAgent,
-        names: NameRules,
-        retention: Retention,
-    ) -> Policy {
+    /// Returns the policy of the application with the settings of the agents, and with defaults
+    /// where other sections decide.
+    pub(super) fn policy(&self, agents: &HAProxyAgent) -> Policy {
         let lane =
             |interval: HumanDuration, max_backoff: HumanDuration, concurrency: u32| LanePolicy {
                 interval: interval.get(),
@@ -111,7 +105,6 @@ impl Workers {
             resync_interval: self.intake.resync_interval.get(),
             missing_grace: self.intake.missing_grace.get(),
             removal_brake_percent: self.removal.brake_percent,
-            names,
             give_up_after: dns.give_up_after.get(),
             moved: self.recheck.moved(),
             release_after: self.recheck.release_after(),
@@ -121,10 +114,8 @@ impl Workers {
             unreachable_grace: agents.unreachable_grace.get(),
             fleet: self.edge_reconcile.policy(agents.discovery.interval),
             lease: self.lease_duration.get(),
-            // Not configurable.
-            skew_allowance: defaults.skew_allowance,
-            ca_timeout: defaults.ca_timeout,
-            retention,
+            // Not settings of this section.
+            ..defaults
         }
     }
 

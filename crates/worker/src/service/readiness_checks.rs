@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dps_application::Service;
+use dps_domain::ownership::RequireProof;
 use dps_domain::{Status, with_causes};
 use dps_host::mutual_tls::ClientTls;
 
@@ -18,6 +19,7 @@ pub(super) fn all(service: &Service, agent_tls: Option<&ClientTls>) -> Vec<Arc<d
         Arc::new(IntakeGoesOn(service.clone())),
         Arc::new(EdgesAnswer(service.clone())),
         Arc::new(ResolversAnswer(service.clone())),
+        Arc::new(TargetsAreUnique(service.clone())),
     ];
     if let Some(tls) = agent_tls {
         checks.push(Arc::new(OurCertificate(tls.clone(), service.clone())));
@@ -142,6 +144,34 @@ impl HealthCheck for EdgesAnswer {
             return Ok(());
         }
         Err(problems.join("; "))
+    }
+}
+
+/// Without a target per domain, a CNAME names no tenant: contested names need a TXT record. Shown,
+/// not required.
+struct TargetsAreUnique(Service);
+
+#[async_trait]
+impl HealthCheck for TargetsAreUnique {
+    fn name(&self) -> &'static str {
+        "ownership"
+    }
+
+    fn is_required(&self) -> bool {
+        false
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        let policy = &self.0.policy.ownership;
+        if policy.require == RequireProof::Never || !policy.unique_targets.is_empty() {
+            return Ok(());
+        }
+        Err(
+            "domains share their CNAME target, so a CNAME does not tell whose a hostname is; give \
+             each domain a target of its own, as Cabinet:CnameTarget with {random} does, and name the \
+             suffix in Workers:DomainVerification:UniqueTargets"
+                .to_owned(),
+        )
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicU64;
 
 use dps_application::cabinet::health::CabinetStatus;
 use dps_application::ports::CabinetEvent;
+use dps_application::ports::metrics::ClaimEvent;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -18,6 +19,7 @@ type Events = Family<[(&'static str, &'static str); 1], Counter>;
 #[derive(Debug, Clone)]
 pub(super) struct CabinetMetrics {
     pub(super) events: Events,
+    pub(super) claims: Events,
     up: Gauge<f64, AtomicU64>,
     last_intake: Gauge<f64, AtomicU64>,
     pub(super) reports: Gauge,
@@ -29,10 +31,15 @@ pub(super) const fn of(event: CabinetEvent) -> [(&'static str, &'static str); 1]
     [("event", event.as_str())]
 }
 
+pub(super) const fn of_claim(event: ClaimEvent) -> [(&'static str, &'static str); 1] {
+    [("event", event.as_str())]
+}
+
 impl CabinetMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
             events: Events::default(),
+            claims: Events::default(),
             up: Gauge::default(),
             last_intake: Gauge::default(),
             reports: Gauge::default(),
@@ -42,6 +49,14 @@ impl CabinetMetrics {
         for event in CabinetEvent::ALL {
             drop(metrics.events.get_or_create(&of(event)));
         }
+        for event in ClaimEvent::ALL {
+            drop(metrics.claims.get_or_create(&of_claim(event)));
+        }
+        registry.register(
+            "dps_claims",
+            "Claims of hostnames that another tenant has or had, and claims that lost to a proof",
+            metrics.claims.clone(),
+        );
         metrics.up.set(f64::NAN);
         metrics.last_intake.set(f64::NAN);
         registry.register(

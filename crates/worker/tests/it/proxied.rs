@@ -49,6 +49,9 @@ async fn a_proxied_name_is_accepted_where_the_operator_wants_it_and_the_probe_pa
     let (world, proxy) = world(true).await;
     drop(proxy);
     let id = world.customer.add(HOST).await;
+    // The addresses of a proxy say nothing about the platform.
+    let asked = world.wait_for_code(&id, "DNS_OWNERSHIP_REQUIRED").await;
+    world.publish_proof(&asked);
     let reported = world.wait_for_code(&id, "HTTP_REFUSED").await;
     assert_eq!(reported["status"], "PendingHttpProbe", "{reported}");
     assert_eq!(world.pebble.orders_for(HOST), 0);

@@ -99,12 +99,22 @@ pub trait RecordStore: Send + Sync {
     /// One record.
     async fn domain(&self, id: DomainId) -> Result<Option<DomainRecord>, StoreError>;
 
-    /// The record that holds a hostname most firmly, by [`DomainRecord::name_hold`]; the newest of
-    /// several.
+    /// Up to `limit` records of a hostname: those that hold it most firmly first, by
+    /// [`DomainRecord::name_hold`], and the newest of equals first.
+    async fn domains_by_hostname(
+        &self,
+        hostname: &Hostname,
+        limit: u32,
+    ) -> Result<Vec<DomainRecord>, StoreError>;
+
+    /// The first of [`Self::domains_by_hostname`].
     async fn domain_by_hostname(
         &self,
         hostname: &Hostname,
-    ) -> Result<Option<DomainRecord>, StoreError>;
+    ) -> Result<Option<DomainRecord>, StoreError> {
+        let records = self.domains_by_hostname(hostname, 1).await?;
+        Ok(records.into_iter().next())
+    }
 
     /// Records by hostname, for people.
     async fn domains(&self, filter: &DomainFilter) -> Result<Vec<DomainRecord>, StoreError>;

@@ -106,6 +106,19 @@ pub(super) fn timeout(wanted: &WantedRecords<'_>, is_ours: bool) -> String {
     )
 }
 
+pub(super) fn ownership_required(wanted: &WantedRecords<'_>, contested: bool) -> String {
+    let host = wanted.hostname;
+    let why = if contested {
+        format!("Another account on this platform claims {host} or had it until recently.")
+    } else {
+        format!("{host} points to us, but we do not know yet that it belongs to you.")
+    };
+    match wanted.proof_instruction() {
+        Some(fix) => format!("{why} To prove that it is yours, {fix}."),
+        None => format!("{why} Contact support to prove that it is yours."),
+    }
+}
+
 pub(super) fn propagating(host: &Hostname, until: Option<Timestamp>) -> String {
     let end = until.map_or(String::new(), |at| {
         format!(" This ends by {at} at the latest.")

@@ -9,7 +9,9 @@ use crate::phase::DnsState;
 use crate::policy::Policy;
 use crate::record::DomainRecord;
 use crate::record::waits::in_time;
-use crate::{Event, Failure, FailureCode, IllegalTransition, OrderGate, Phase, Timestamp, backoff};
+use crate::{
+    Event, Failure, FailureCode, IllegalTransition, OrderGate, Ownership, Phase, Timestamp, backoff,
+};
 
 /// Moves the record after a failure, and sets its next attempt. Returns the failure to record.
 pub(super) fn fail(
@@ -143,6 +145,9 @@ fn schedule(
         Phase::Live { .. } | Phase::Failed | Phase::Leaving | Phase::Gone => false,
     };
     if stops {
+        if record.phase.was_served() {
+            record.ownership = Ownership::Open;
+        }
         record.phase = record.phase.clone().apply(Event::GaveUp)?;
         record.next_attempt_at = None;
     }
@@ -154,6 +159,8 @@ fn dns_event(phase: &Phase, failure: &Failure, context: &SettleContext<'_>) -> O
     let dns = phase.dns()?;
     match failure {
         Failure::DnsMoved { .. } => Some(dns.seen_elsewhere(&context.policy.moved, context.now)),
+        // It points here again, but not yet for its tenant.
+        Failure::DnsOwnershipRequired { .. } => None,
         // Whatever else failed came after a check that found the name here.
         failure => (!failure.leaves_dns_open()).then_some(Event::DnsConfirmed),
     }

@@ -131,11 +131,11 @@ statements! {
     pub(super) COMPLETE_AND_COUNT = Sql::both(concat!(complete!(), " RETURNING id, ", tokens_held!()));
     pub(super) COMPLETE_AND_EXTEND = Sql::each(
         concat!(
-            "UPDATE custom_domains SET ", assignments!(), ", lease_token = $21, lease_expires_at = ", lease_now!("$23"), " + $22 \
+            "UPDATE custom_domains SET ", assignments!(), ", lease_token = $22, lease_expires_at = ", lease_now!("$24"), " + $23 \
              WHERE id = $1 AND lease_token = $2 RETURNING ", columns!(), ", ", tokens_held!(),
         ),
         concat!(
-            "UPDATE custom_domains SET ", assignments!(), ", lease_token = $21, lease_expires_at = $23 + $22 \
+            "UPDATE custom_domains SET ", assignments!(), ", lease_token = $22, lease_expires_at = $24 + $23 \
              WHERE id = $1 AND lease_token = $2 RETURNING ", columns!(), ", ", tokens_held!(),
         ),
     );

@@ -7,6 +7,7 @@ use dps_domain::NameSuffix;
 use dps_domain::address::edge_network_fault;
 use dps_domain::cdn::ProxyPolicy;
 use dps_domain::name_rules::PUBLIC_TARGET;
+use dps_domain::ownership::RequireProof;
 use dps_domain::policy::{MovePolicy, ProbeMode, ProbePolicy, Vantage};
 use dps_host::HumanDuration;
 use ipnet::IpNet;
@@ -40,6 +41,13 @@ pub struct DomainVerification {
     pub blocked_names: Vec<NameSuffix>,
     /// Allows domains in the registered domains of the targets and of the edges.
     pub allow_platform_names: bool,
+    /// When a tenant must prove that a hostname is its own: `Never`, `WhenContested` or `Always`.
+    pub require_proof: RequireProof,
+    /// Time after which a domain that moved away needs a new proof to return, 1 h to 1 year.
+    pub reprove_after: HumanDuration,
+    /// Suffixes below which every name is the target of one domain, so that a CNAME proves its
+    /// tenant. If empty, the suffix of a `Cabinet:CnameTarget` with `{random}` or `{id}` applies.
+    pub unique_targets: Vec<NameSuffix>,
 }
 
 /// Fetches a probe token at each address of the domain, as the CA will.
@@ -163,6 +171,9 @@ impl Default for DomainVerification {
             allowed_targets: Vec::new(),
             blocked_names: Vec::new(),
             allow_platform_names: false,
+            require_proof: policy.ownership.require,
+            reprove_after: policy.ownership.reprove_after.into(),
+            unique_targets: Vec::new(),
         }
     }
 }
@@ -257,15 +268,18 @@ impl DomainVerification {
         check_concurrency(report, name, self.concurrency);
         let bounds = HumanDuration::from_secs(1)..=HumanDuration::from_secs(365 * DAY);
         report.duration(&format!("{name}:GiveUpAfter"), self.give_up_after, bounds);
-        for target in self
-            .allowed_targets
-            .iter()
-            .filter(|target| target.is_public())
-        {
-            report.error(
-                &format!("{name}:AllowedTargets"),
-                format!("contains {}, {PUBLIC_TARGET}", target.as_str()),
-            );
+        let bounds = HumanDuration::from_secs(3600)..=HumanDuration::from_secs(365 * DAY);
+        report.duration(&format!("{name}:ReproveAfter"), self.reprove_after, bounds);
+        for (key, targets) in [
+            ("AllowedTargets", &self.allowed_targets),
+            ("UniqueTargets", &self.unique_targets),
+        ] {
+            for target in targets.iter().filter(|target| target.is_public()) {
+                report.error(
+                    &format!("{name}:{key}"),
+                    format!("contains {}, {PUBLIC_TARGET}", target.as_str()),
+                );
+            }
         }
         for address in &self.edge_addresses {
             if let Some(fault) = edge_network_fault(&address.0) {

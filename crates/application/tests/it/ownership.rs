@@ -1,0 +1,269 @@
+//! Several tenants claim one hostname: who gets it, and what the others read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dps_application::workers;
+use dps_domain::ownership::{Basis, RequireProof};
+use dps_domain::{EventKind, Failure, FailureCode, Ownership, Phase, Status};
+
+use super::cabinet::id;
+use super::world::{HOST, World};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// A domain that the Cabinet has of a tenant, taken in.
+async fn claim(world: &World, number: u128, tenant: &str) {
+    world.cabinet.add(number, HOST);
+    world
+        .cabinet
+        .edit(id(number), |domain| domain.tenant_id = tenant.into());
+    let domain = world.cabinet.says(id(number));
+    workers::align_domain(&world.service, &domain)
+        .await
+        .unwrap();
+}
+
+async fn phase_and_code(world: &World, number: u128) -> (Phase, Option<FailureCode>) {
+    let record = world.service.store.domain(id(number)).await.unwrap();
+    let record = record.unwrap();
+    let code = record.last_failure.as_ref().map(Failure::code);
+    (record.phase, code)
+}
+
+async fn status(world: &World, number: u128) -> Status {
+    phase_and_code(world, number).await.0.status()
+}
+
+async fn kinds(world: &World, number: u128) -> Vec<EventKind> {
+    let events = world.service.store.events(id(number), 50).await.unwrap();
+    events.into_iter().map(|event| event.kind).collect()
+}
+
+async fn remove(world: &World, number: u128) {
+    world.cabinet.edit(id(number), |domain| {
+        domain.status = Some(Status::PendingRemoval);
+        domain.version += 1;
+    });
+    let domain = world.cabinet.says(id(number));
+    workers::align_domain(&world.service, &domain)
+        .await
+        .unwrap();
+    world.settle().await;
+}
+
+async fn check_again(world: &World) {
+    world.advance(2 * HOUR);
+    world.settle().await;
+}
+
+fn counted(world: &World, name: &'static str) -> u32 {
+    let counters = world.counters.0.lock().unwrap();
+    counters.get(&(name, true)).copied().unwrap_or(0)
+}
+
+const ASKED: Option<FailureCode> = Some(FailureCode::DnsOwnershipRequired);
+
+#[tokio::test]
+async fn a_squatter_loses_the_name_to_the_owners_proof_within_one_check() {
+    let world = World::with_due_domain().await;
+    world.settle().await;
+    let squatted = world.edges.served(HOST);
+    assert!(squatted.is_some(), "nobody contested the squatter");
+
+    claim(&world, 2, "owner").await;
+    world.settle().await;
+    assert_eq!(phase_and_code(&world, 2).await, (Phase::START, ASKED));
+    assert_eq!(status(&world, 1).await, Status::Active);
+    assert!(kinds(&world, 2).await.contains(&EventKind::ClaimContested));
+    assert_eq!(counted(&world, "contested"), 1);
+
+    world.prove(2).await;
+    world.advance(2 * HOUR);
+    world.settle().await;
+    assert_eq!(status(&world, 2).await, Status::Active);
+    let taken = Some(FailureCode::NameAlreadyClaimed);
+    assert_eq!(phase_and_code(&world, 1).await, (Phase::Failed, taken));
+    assert!(kinds(&world, 1).await.contains(&EventKind::ClaimSuperseded));
+    assert_eq!(counted(&world, "superseded"), 1);
+    let served = world.edges.served(HOST);
+    assert!(served.is_some() && served != squatted);
+
+    world.deliver().await;
+    let reported = world.cabinet.with(|traffic| traffic.reported.clone());
+    let reported = reported.into_iter().rfind(|(domain, _)| *domain == id(1));
+    let message = reported.unwrap().1.message.unwrap();
+    assert!(message.contains("has proven that"), "{message}");
+}
+
+#[tokio::test]
+async fn an_owner_who_proved_and_lost_the_proof_keeps_a_name_that_is_served() {
+    let world = World::with_due_domain().await;
+    claim(&world, 2, "another").await;
+    world.settle().await;
+    world.prove(1).await;
+    check_again(&world).await;
+    assert_eq!(status(&world, 1).await, Status::Active);
+    world.dns.publish_proof(HOST, &[]);
+    for _ in 0..70 {
+        world.advance(DAY);
+        world.settle().await;
+    }
+    assert_eq!(status(&world, 1).await, Status::Active, "and renewed");
+    assert_eq!(world.ca.orders_for(HOST), 2);
+}
+
+#[tokio::test]
+async fn a_removed_name_is_kept_for_its_tenant_who_returns_at_once() {
+    let world = World::with_due_domain().await;
+    world.settle().await;
+    remove(&world, 1).await;
+    assert_eq!(status(&world, 1).await, Status::Removed);
+    claim(&world, 2, "another").await;
+    world.settle().await;
+    assert_eq!(phase_and_code(&world, 2).await, (Phase::START, ASKED));
+    claim(&world, 3, "acme").await;
+    world.settle().await;
+    assert_eq!(status(&world, 3).await, Status::Active);
+    check_again(&world).await;
+    assert_eq!(phase_and_code(&world, 2).await, (Phase::START, ASKED));
+}
+
+#[tokio::test]
+async fn after_the_quarantine_a_name_without_a_proof_in_its_dns_is_free() {
+    let world = World::with_due_domain().await;
+    world.settle().await;
+    remove(&world, 1).await;
+    world.advance(world.service.policy.quarantine + DAY);
+    world.settle().await;
+    assert!(world.is_forgotten().await);
+    claim(&world, 2, "another").await;
+    world.settle().await;
+    assert_eq!(status(&world, 2).await, Status::Active);
+}
+
+#[tokio::test]
+async fn a_proof_of_a_claim_that_is_forgotten_still_keeps_others_out() {
+    let world = World::with_due_domain().await;
+    claim(&world, 2, "another").await;
+    world.settle().await;
+    world.prove(1).await;
+    check_again(&world).await;
+    remove(&world, 1).await;
+    remove(&world, 2).await;
+    world.advance(world.service.policy.quarantine + DAY);
+    world.settle().await;
+    claim(&world, 3, "third").await;
+    world.settle().await;
+    assert_eq!(phase_and_code(&world, 3).await, (Phase::START, ASKED));
+    world.prove(3).await;
+    check_again(&world).await;
+    assert_eq!(status(&world, 3).await, Status::Active);
+}
+
+#[tokio::test]
+async fn an_old_proof_brings_no_name_back_from_a_later_owner() {
+    let mut world = World::with_due_domain().await;
+    Arc::make_mut(&mut world.service.policy).ownership.require = RequireProof::Always;
+    world.settle().await;
+    let value_of = async |number| {
+        let record = world.service.store.domain(id(number)).await.unwrap();
+        let ownership = record.unwrap().ownership;
+        ownership.required().unwrap().as_str().to_owned()
+    };
+    let sellers = value_of(1).await;
+    world.prove(1).await;
+    check_again(&world).await;
+    assert_eq!(status(&world, 1).await, Status::Active);
+    claim(&world, 2, "buyer").await;
+    world.settle().await;
+    let buyers = value_of(2).await;
+    // The seller's value stays in the zone, beside the buyer's.
+    world.dns.publish_proof(HOST, &[&sellers, &buyers]);
+    check_again(&world).await;
+    assert_eq!(status(&world, 2).await, Status::Active);
+    assert_eq!(status(&world, 1).await, Status::Failed);
+    for _ in 0..3 {
+        world.cabinet.edit(id(1), |domain| {
+            domain.status = Some(Status::PendingDns);
+            domain.version += 1;
+        });
+        let domain = world.cabinet.says(id(1));
+        workers::align_domain(&world.service, &domain)
+            .await
+            .unwrap();
+        check_again(&world).await;
+        assert_eq!(phase_and_code(&world, 1).await, (Phase::START, ASKED));
+        assert_eq!(status(&world, 2).await, Status::Active);
+    }
+}
+
+#[tokio::test]
+async fn a_claim_without_a_proof_lapses_and_contests_nothing_any_more() {
+    let world = World::with_due_domain().await;
+    claim(&world, 2, "another").await;
+    for _ in 0..9 {
+        world.advance(DAY);
+        world.settle().await;
+    }
+    for number in [1, 2] {
+        assert_eq!(
+            phase_and_code(&world, number).await,
+            (Phase::Failed, ASKED),
+            "{number}"
+        );
+    }
+    claim(&world, 3, "third").await;
+    world.settle().await;
+    assert_eq!(status(&world, 3).await, Status::Active);
+}
+
+#[tokio::test]
+async fn a_proof_can_be_required_always_and_never() {
+    for (require, code) in [(RequireProof::Always, ASKED), (RequireProof::Never, None)] {
+        let mut world = World::with_due_domain().await;
+        Arc::make_mut(&mut world.service.policy).ownership.require = require;
+        world.settle().await;
+        assert_eq!(phase_and_code(&world, 1).await.1, code, "{require:?}");
+        claim(&world, 2, "another").await;
+        if require == RequireProof::Never {
+            let taken = Some(FailureCode::NameAlreadyClaimed);
+            assert_eq!(phase_and_code(&world, 2).await, (Phase::Failed, taken));
+            continue;
+        }
+        world.prove(1).await;
+        check_again(&world).await;
+        assert_eq!(status(&world, 1).await, Status::Active);
+        let held = world.record().await.ownership;
+        let by_txt = Ownership::Held {
+            basis: Basis::Txt,
+            since: world.service.now(),
+            value: None,
+        };
+        let basis = |ownership: &Ownership| match ownership {
+            Ownership::Held { basis, .. } => Some(*basis),
+            Ownership::Open | Ownership::Required { .. } => None,
+        };
+        assert_eq!(basis(&held), basis(&by_txt));
+    }
+}
+
+#[tokio::test]
+async fn resolvers_that_do_not_answer_lose_no_claim_and_blame_nobody() {
+    let world = World::with_due_domain().await;
+    claim(&world, 2, "another").await;
+    world.settle().await;
+    let asked = phase_and_code(&world, 1).await;
+    assert_eq!(asked, (Phase::START, ASKED));
+    let before = world.record().await.ownership;
+    world.dns.set_dead(true);
+    check_again(&world).await;
+    let code = phase_and_code(&world, 1).await.1.unwrap();
+    assert_eq!(code, FailureCode::DnsTimeout);
+    world.dns.set_dead(false);
+    assert_eq!(world.record().await.ownership, before, "the same value");
+    world.prove(1).await;
+    check_again(&world).await;
+    assert_eq!(status(&world, 1).await, Status::Active);
+}

@@ -1,0 +1,190 @@
+//! The decision about a claim whose name points at us.
+
+use std::time::Duration;
+
+use super::{Basis, Ownership, OwnershipPolicy, RequireProof};
+use crate::dns::{ResolverView, goes_through};
+use crate::record::{DomainRecord, NameHold};
+use crate::{Phase, Timestamp};
+
+/// A claim, with the other records of its hostname.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'a> {
+    /// The claim.
+    pub record: &'a DomainRecord,
+    /// The other records of the same hostname, of any tenant.
+    pub others: &'a [DomainRecord],
+    /// The operator's rules.
+    pub policy: &'a OwnershipPolicy,
+    /// How long a removed hostname is kept for its last tenant.
+    pub quarantine: Duration,
+    /// Whether the name leads to a proxy that is not ours, whose addresses say nothing about the
+    /// platform.
+    pub is_proxied: bool,
+    /// The present moment.
+    pub now: Timestamp,
+}
+
+/// The decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Judgement {
+    /// The domain goes on.
+    Accepted {
+        /// The proof, if there is one. It supersedes the claims of other tenants.
+        proof: Option<Basis>,
+    },
+    /// The tenant must prove its claim.
+    ProofRequired {
+        /// Another tenant claims the hostname or had it until lately.
+        contested: bool,
+    },
+}
+
+/// Whether a proof can matter for the record: before it is served, and after it was moved away for
+/// long. A served domain is never asked.
+pub fn is_open(record: &DomainRecord, policy: &OwnershipPolicy, now: Timestamp) -> bool {
+    if policy.require == RequireProof::Never {
+        return false;
+    }
+    match record.phase {
+        Phase::Onboarding(_) => true,
+        Phase::Live { .. } | Phase::Expired { .. } => must_reprove(record, policy, now),
+        Phase::Failed | Phase::Leaving | Phase::Gone => false,
+    }
+}
+
+/// Whether the domain was moved away for so long that it may have another owner now.
+fn must_reprove(record: &DomainRecord, policy: &OwnershipPolicy, now: Timestamp) -> bool {
+    record
+        .phase
+        .moved_away_since()
+        .is_some_and(|since| now.since(since) >= policy.reprove_after)
+}
+
+impl Claim<'_> {
+    fn strangers(&self) -> impl Iterator<Item = &DomainRecord> {
+        let tenant = &self.record.tenant_id;
+        self.others
+            .iter()
+            .filter(move |other| other.tenant_id != *tenant)
+    }
+
+    /// The ownership of this and of the tenant's other records of the hostname.
+    pub fn own(&self) -> Vec<&Ownership> {
+        let tenant = &self.record.tenant_id;
+        let others = self.others.iter();
+        others
+            .filter(|other| other.tenant_id == *tenant)
+            .chain([self.record])
+            .map(|record| &record.ownership)
+            .collect()
+    }
+
+    /// Whether the required value is older than the proof of another tenant. It may have been
+    /// published long before, so it proves nothing.
+    pub fn has_stale_value(&self) -> bool {
+        let Ownership::Required { since: issued, .. } = self.record.ownership else {
+            return false;
+        };
+        let proven_later = |other: &DomainRecord| match other.ownership {
+            Ownership::Held {
+                basis: Basis::Target | Basis::Txt,
+                since,
+                ..
+            } => issued < since,
+            Ownership::Open | Ownership::Required { .. } | Ownership::Held { .. } => false,
+        };
+        self.strangers().any(proven_later)
+    }
+
+    /// The claims that a proof of this one supersedes.
+    pub fn superseded(&self) -> impl Iterator<Item = &DomainRecord> {
+        self.strangers()
+            .filter(|other| other.name_hold() == NameHold::Held)
+    }
+
+    /// Whether the tenant had the hostname until lately, so that it returns without a proof.
+    fn is_returning(&self) -> bool {
+        let tenant = &self.record.tenant_id;
+        let had_it_lately = |other: &&DomainRecord| {
+            other.tenant_id == *tenant
+                && other.ownership.is_held()
+                && self.now.since(other.updated_at) < self.quarantine
+        };
+        self.record.ownership.is_held() || self.others.iter().any(|other| had_it_lately(&other))
+    }
+
+    fn is_contested(&self) -> bool {
+        self.strangers().any(competes)
+    }
+}
+
+/// Whether a record of another tenant makes a proof necessary. A claim that lapsed, was refused or
+/// was superseded does not.
+fn competes(other: &DomainRecord) -> bool {
+    match other.name_hold() {
+        // It is kept for the quarantine.
+        NameHold::Gone | NameHold::Leaving | NameHold::Held => true,
+        NameHold::Failed => other.ownership.is_held(),
+        NameHold::None => false,
+    }
+}
+
+/// Whether a record has the hostname: nobody else can return to it without a proof.
+fn has_it(other: &DomainRecord) -> bool {
+    other.phase.was_served() || (other.ownership.is_held() && competes(other))
+}
+
+/// Whether the CNAME of the name proves the claim: every resolver sees it go through the domain's
+/// own target, which is unique and which no other tenant had for this hostname.
+pub fn target_proves(claim: &Claim<'_>, views: &[ResolverView]) -> bool {
+    let target = &claim.record.cname_target;
+    claim.policy.is_unique(target)
+        && claim.strangers().all(|other| other.cname_target != *target)
+        && goes_through(target, views)
+}
+
+/// Whether the claim was proven since it began. Once it is served, only its return from elsewhere is
+/// judged, and an old proof does not count for that.
+fn is_proven_for_this_run(record: &DomainRecord) -> bool {
+    let is_onboarding = matches!(record.phase, Phase::Onboarding(_));
+    let is_proven = matches!(
+        record.ownership,
+        Ownership::Held {
+            basis: Basis::Target | Basis::Txt,
+            ..
+        }
+    );
+    is_onboarding && is_proven
+}
+
+/// Decides about a claim whose name points at us. `proof` is what the DNS proves for it, and
+/// `is_foreign` whether the DNS names the claim of another tenant.
+pub fn judge(claim: &Claim<'_>, proof: Option<Basis>, is_foreign: bool) -> Judgement {
+    if proof.is_some() {
+        return Judgement::Accepted { proof };
+    }
+    if is_proven_for_this_run(claim.record) {
+        return Judgement::Accepted { proof: None };
+    }
+    let contested = claim.is_contested();
+    let returns = claim.is_returning() && !claim.strangers().any(has_it);
+    let required = match claim.policy.require {
+        RequireProof::Never => false,
+        RequireProof::Always => true,
+        RequireProof::WhenContested => {
+            is_foreign
+                || claim.is_proxied
+                || must_reprove(claim.record, claim.policy, claim.now)
+                || claim.record.ownership.required().is_some()
+                || (contested && !returns)
+        }
+    };
+    if required {
+        Judgement::ProofRequired {
+            contested: contested || is_foreign,
+        }
+    } else {
+        Judgement::Accepted { proof }
+    }
+}

@@ -1,0 +1,38 @@
+//! The record of a claim that another tenant's proof supersedes.
+
+use serde_json::json;
+
+use super::report::current_report;
+use super::{DomainEvent, DomainRecord, RecordWrite};
+use crate::policy::Policy;
+use crate::{Event, EventKind, Failure, IllegalTransition, Ownership, Timestamp};
+
+/// Ends the claim `before`, since the tenant of `winner` proved that the hostname is its own. What
+/// the edges serve stays there until the winner's certificate takes its place. A retry begins
+/// anew, with a proof of its own.
+pub fn superseded(
+    before: &DomainRecord,
+    winner: &DomainRecord,
+    policy: &Policy,
+    now: Timestamp,
+    replica: &str,
+) -> Result<RecordWrite, IllegalTransition> {
+    let record = DomainRecord {
+        phase: before.phase.clone().apply(Event::ClaimLost)?,
+        ownership: Ownership::Open,
+        next_attempt_at: None,
+        last_failure: Some(Failure::NameAlreadyClaimed { proven: true }),
+        urgent_from: None,
+        updated_at: now,
+        ..before.clone()
+    };
+    let detail = json!({ "winner": winner.id, "from": before.phase.name() });
+    let event = DomainEvent::of(&record, EventKind::ClaimSuperseded, detail, replica);
+    // The Cabinet knows nothing of the record that takes an old name down.
+    let report = (!record.id.is_take_down()).then(|| current_report(&record, None, policy));
+    Ok(RecordWrite {
+        report,
+        event: Some(event),
+        ..RecordWrite::of(record)
+    })
+}

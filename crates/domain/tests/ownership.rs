@@ -1,0 +1,361 @@
+//! Whatever tenants do with a hostname and however long it takes, its DNS decides whose it is.
+
+#![expect(clippy::unwrap_used, reason = "this is a test")]
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use dps_domain::dns::{self, DnsAnswer, DnsExpectation, DnsObservation, DnsVerdict, ResolverView};
+use dps_domain::ownership::{
+    Basis, Claim, Judgement, OwnershipPolicy, ProofValue, TxtAnswer, TxtObservation, is_foreign,
+    is_open, is_published, judge, target_proves,
+};
+use dps_domain::policy::Policy;
+use dps_domain::record::DomainRecord;
+use dps_domain::record::claim::superseded;
+use dps_domain::{
+    CertificateId, DnsState, DomainId, Failure, Hostname, Issuance, NameSuffix, Ownership, Phase,
+    Timestamp, phase,
+};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const START: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+const RESOLVER: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 53);
+
+/// What the owner of the hostname publishes.
+#[derive(Debug, Clone, PartialEq)]
+enum Dns {
+    /// Addresses of the edges, without a word about a tenant.
+    Bare,
+    /// A CNAME to this target.
+    Target(Hostname),
+    /// Addresses of the edges, and this value.
+    Txt(ProofValue),
+}
+
+/// What happens.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    /// A tenant adds the hostname.
+    Add(usize),
+    /// A tenant removes it.
+    Remove(usize),
+    /// A tenant retries a claim that failed.
+    Retry(usize),
+    /// The DNS of every claim is checked.
+    Check,
+    /// The owner points the hostname at the target of the first tenant's claim.
+    NameTarget,
+    /// The owner publishes the value of the first tenant's claim.
+    NameTxt,
+    /// The owner publishes addresses alone.
+    NameNobody,
+    /// Days pass.
+    Wait(u64),
+}
+
+struct World {
+    policy: Policy,
+    now: Timestamp,
+    dns: Dns,
+    claims: Vec<DomainRecord>,
+    made: u128,
+}
+
+impl World {
+    fn new() -> Self {
+        let policy = Policy {
+            ownership: OwnershipPolicy {
+                unique_targets: vec![NameSuffix::parse("t.platform.net").unwrap()],
+                ..OwnershipPolicy::default()
+            },
+            ..Policy::default()
+        };
+        Self {
+            policy,
+            now: START,
+            dns: Dns::Bare,
+            claims: vec![],
+            made: 0,
+        }
+    }
+
+    fn claim_of(&self, tenant: usize) -> Option<usize> {
+        let name = format!("tenant-{tenant}");
+        let is_wanted = |claim: &DomainRecord| {
+            claim.tenant_id == name && !matches!(claim.phase, Phase::Leaving | Phase::Gone)
+        };
+        self.claims.iter().position(is_wanted)
+    }
+
+    fn add(&mut self, tenant: usize) {
+        if self.claim_of(tenant).is_some() {
+            return;
+        }
+        self.made += 1;
+        let target = format!("c{}.t.platform.net", self.made);
+        self.claims.push(DomainRecord::new(
+            DomainId::from_uuid(Uuid::from_u128(self.made)),
+            format!("tenant-{tenant}"),
+            Hostname::parse("shop.example.com").unwrap(),
+            Hostname::parse(&target).unwrap(),
+            1,
+            self.now,
+        ));
+    }
+
+    fn remove(&mut self, tenant: usize) {
+        if let Some(index) = self.claim_of(tenant) {
+            self.claims[index].phase = Phase::Gone;
+            self.claims[index].updated_at = self.now;
+        }
+    }
+
+    fn retry(&mut self, tenant: usize) {
+        if let Some(index) = self.claim_of(tenant)
+            && self.claims[index].phase == Phase::Failed
+        {
+            self.claims[index].phase = Phase::START;
+            self.claims[index].updated_at = self.now;
+        }
+    }
+
+    fn name_first(&mut self, by_txt: bool) {
+        let Some(index) = self.claim_of(0) else {
+            return;
+        };
+        let claim = &mut self.claims[index];
+        if by_txt && claim.ownership == Ownership::Open {
+            // As if it had been contested for a while.
+            self.made += 1;
+            let value = ProofValue::new(self.made.to_be_bytes());
+            claim.ownership = Ownership::Required {
+                value,
+                since: self.now,
+            };
+        }
+        self.dns = match claim.ownership.required() {
+            Some(value) if by_txt => Dns::Txt(value.clone()),
+            _ => Dns::Target(claim.cname_target.clone()),
+        };
+    }
+
+    /// The DNS check of one claim, as the service makes it.
+    fn check(&mut self, index: usize) {
+        let policy = self.policy.ownership.clone();
+        let record = self.claims[index].clone();
+        if !is_open(&record, &policy, self.now) {
+            return;
+        }
+        let others: Vec<DomainRecord> = self
+            .claims
+            .iter()
+            .filter(|other| other.id != record.id)
+            .cloned()
+            .collect();
+        let address = DnsAnswer::Addresses(BTreeSet::from(["198.51.100.1".parse().unwrap()]));
+        let chain = match &self.dns {
+            Dns::Target(target) => vec![target.to_string()],
+            Dns::Bare | Dns::Txt(_) => vec![],
+        };
+        let views = [ResolverView {
+            name: DnsObservation::new(RESOLVER, chain, address.clone()),
+            control: DnsObservation::new(RESOLVER, vec![], address),
+        }];
+        let expected = DnsExpectation {
+            hostname: &record.hostname,
+            cname_target: &record.cname_target,
+            edge_addresses: &[],
+            proxies: &self.policy.proxies,
+            unique_targets: &policy.unique_targets,
+        };
+        if !matches!(
+            dns::verdict(&expected, &views, self.now),
+            DnsVerdict::PointsAtUs { .. }
+        ) {
+            return;
+        }
+        let claim = Claim {
+            record: &record,
+            others: &others,
+            policy: &policy,
+            quarantine: self.policy.quarantine,
+            is_proxied: false,
+            now: self.now,
+        };
+        let seen = [TxtObservation {
+            resolver: RESOLVER,
+            answer: TxtAnswer::Values(match &self.dns {
+                Dns::Txt(value) => vec![value.as_str().to_owned()],
+                Dns::Bare | Dns::Target(_) => vec![],
+            }),
+        }];
+        let proof = if target_proves(&claim, &views) {
+            Some(Basis::Target)
+        } else {
+            let is_proven = is_published(&record.ownership, &seen) && !claim.has_stale_value();
+            is_proven.then_some(Basis::Txt)
+        };
+        match judge(&claim, proof, is_foreign(&claim.own(), &seen)) {
+            Judgement::ProofRequired { .. } => {
+                if record.ownership.required().is_none() || claim.has_stale_value() {
+                    self.made += 1;
+                    let value = ProofValue::new(self.made.to_be_bytes());
+                    self.claims[index].ownership = Ownership::Required {
+                        value,
+                        since: self.now,
+                    };
+                }
+            }
+            Judgement::Accepted { proof } => {
+                if proof.is_some() {
+                    for loser in claim.superseded() {
+                        let write =
+                            superseded(loser, &record, &self.policy, self.now, "test").unwrap();
+                        let place = self.claims.iter().position(|other| other.id == loser.id);
+                        self.claims[place.unwrap()] = write.into_record();
+                    }
+                }
+                self.serve(index, proof);
+            }
+        }
+    }
+
+    fn serve(&mut self, index: usize, proof: Option<Basis>) {
+        let now = self.now;
+        let claim = &mut self.claims[index];
+        claim.phase = Phase::Live {
+            serving: CertificateId::from_uuid(Uuid::from_u128(1)),
+            not_after: now + 90 * DAY,
+            dns: DnsState::Here,
+            next: phase::Next::At(now + 60 * DAY),
+        };
+        let ownership = proof.map_or_else(
+            || claim.ownership.clone(),
+            |basis| claim.ownership.clone().proven(basis, now),
+        );
+        claim.ownership = ownership.served(now);
+        claim.updated_at = now;
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Add(tenant) => self.add(tenant),
+            Step::Remove(tenant) => self.remove(tenant),
+            Step::Retry(tenant) => self.retry(tenant),
+            Step::Check => (0..self.claims.len()).for_each(|index| self.check(index)),
+            Step::NameTarget => self.name_first(false),
+            Step::NameTxt => self.name_first(true),
+            Step::NameNobody => self.dns = Dns::Bare,
+            Step::Wait(days) => {
+                self.now = self.now + DAY * u32::try_from(days).unwrap();
+                let (now, quarantine) = (self.now, self.policy.quarantine);
+                self.claims.retain(|claim| {
+                    claim.phase != Phase::Gone || now.since(claim.updated_at) < quarantine
+                });
+            }
+        }
+    }
+
+    fn live_since(&self, tenant: usize) -> Option<Timestamp> {
+        let claim = &self.claims[self.claim_of(tenant)?];
+        claim.phase.is_live().then_some(claim.updated_at)
+    }
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0_usize..3).prop_map(Step::Add),
+        (0_usize..3).prop_map(Step::Remove),
+        (0_usize..3).prop_map(Step::Retry),
+        Just(Step::Check),
+        Just(Step::Check),
+        Just(Step::NameTarget),
+        Just(Step::NameTxt),
+        Just(Step::NameNobody),
+        (1_u64..45).prop_map(Step::Wait),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn dns_that_names_one_tenant_lets_no_other_through(
+        steps in prop::collection::vec(any_step(), 1..40)
+    ) {
+        let mut world = World::new();
+        for step in steps {
+            let before = [1, 2].map(|tenant| world.live_since(tenant));
+            world.step(step);
+            if world.dns != Dns::Bare {
+                let after = [1, 2].map(|tenant| world.live_since(tenant));
+                for (before, after) in before.into_iter().zip(after) {
+                    prop_assert!(
+                        after.is_none() || before == after,
+                        "{step:?} let another tenant through: {:?} {:?}", world.dns, world.claims
+                    );
+                }
+            }
+            let live = world.claims.iter().filter(|claim| claim.phase.is_live()).count();
+            prop_assert!(live <= 1, "two tenants are served: {:?}", world.claims);
+        }
+    }
+
+    #[test]
+    fn the_owner_gets_the_name_within_two_checks_whoever_was_there_first(
+        steps in prop::collection::vec(any_step(), 0..30)
+    ) {
+        let mut world = World::new();
+        for step in steps {
+            world.step(step);
+        }
+        if let Some(index) = world.claim_of(0) {
+            // A claim that was served or failed begins anew, as after a retry.
+            world.claims.remove(index);
+        }
+        world.add(0);
+        world.step(Step::NameNobody);
+        world.step(Step::Check);
+        world.step(Step::NameTxt);
+        world.step(Step::Check);
+        prop_assert!(world.live_since(0).is_some(), "{:?}", world.claims);
+        for other in &world.claims {
+            prop_assert!(other.tenant_id == "tenant-0" || !other.phase.is_live(), "{other:?}");
+        }
+    }
+}
+
+#[test]
+fn a_superseded_claim_says_why_and_asks_for_a_new_proof_when_it_is_retried() {
+    let mut world = World::new();
+    world.add(1);
+    world.step(Step::Check);
+    assert!(world.live_since(1).is_some(), "nobody contests it");
+    world.add(0);
+    world.step(Step::Check);
+    assert!(world.live_since(0).is_none(), "the name is taken");
+    world.step(Step::NameTxt);
+    assert!(matches!(world.dns, Dns::Txt(_)));
+    world.step(Step::Check);
+    assert!(world.live_since(0).is_some());
+    let loser = world
+        .claims
+        .iter()
+        .find(|claim| claim.tenant_id == "tenant-1");
+    let loser = loser.unwrap();
+    assert_eq!(loser.phase, Phase::Failed);
+    assert_eq!(
+        loser.last_failure,
+        Some(Failure::NameAlreadyClaimed { proven: true })
+    );
+    world.retry(1);
+    world.step(Step::Check);
+    let retried = &world.claims[world.claim_of(1).unwrap()];
+    assert_eq!(retried.phase, Phase::Onboarding(Issuance::AwaitingDns));
+    assert!(retried.ownership.required().is_some());
+}
