@@ -22,6 +22,7 @@ mod moving;
 mod mutual_tls;
 mod operator;
 mod outages;
+mod ownership;
 mod pki;
 mod preflight;
 mod proxied;

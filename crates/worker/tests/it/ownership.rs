@@ -1,0 +1,171 @@
+//! Whose name is it: tenants who claim one hostname, with real DNS packets, on both databases. Each
+//! domain has a target of its own, as is the default.
+
+use dps_domain::Timestamp;
+use dps_lab::postgres::Postgres;
+use serde_json::{Value, json};
+
+use crate::world::{Database, EDGE, Options, World, dps, npgsql, npgsql_database};
+
+const OWNER: &str = "owner";
+const ANOTHER: &str = "another";
+/// Longer ago than a domain may be elsewhere without a new proof.
+const SINCE: Timestamp = Timestamp::from_unix_seconds(1_767_225_600);
+
+async fn world(database: Database) -> World {
+    let settings = json!({ "Cabinet": { "CnameTarget": "{random}.t.platform.test" } });
+    let options = Options {
+        database,
+        ..Options::quick()
+    };
+    let world = World::start(options.with(&settings)).await;
+    for zone in [&world.zone, &world.second_zone] {
+        zone.set_a("*.t.platform.test", &[EDGE]);
+    }
+    world
+}
+
+/// The owner of the name points it at the target of this domain.
+async fn point_at_target_of(world: &World, id: &str, host: &str) {
+    let domain = world.customer.read(id).await;
+    let target = domain["cnameTarget"].as_str().unwrap();
+    world.zone.clear(host);
+    world.zone.set_cname(host, target).unwrap();
+}
+
+/// Waits until the domain was checked a few times more.
+async fn checked_again(world: &World, id: &str) {
+    for _ in 0..3 {
+        let before = world.customer.read(id).await;
+        let checked = |domain: &Value| domain["nextAttemptAt"] != before["nextAttemptAt"];
+        world.wait_until(id, "another check", checked).await;
+    }
+}
+
+async fn on_both(story: impl AsyncFn(World)) {
+    story(world(Database::Sqlite).await).await;
+    let postgres = Database::Postgres(npgsql_database().await);
+    story(world(postgres).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cname_left_behind_lets_no_other_tenant_in_and_its_own_back_at_once() {
+    on_both(async |world| {
+        let host = "shop.victim.test";
+        let id = world.customer.add_for(OWNER, host).await;
+        point_at_target_of(&world, &id, host).await;
+        world.wait_for_status(&id, "Active").await;
+        world.customer.remove(&id).await;
+        world.wait_for_status(&id, "Removed").await;
+
+        let evil = world.customer.add_for(ANOTHER, host).await;
+        let reported = world.wait_for_code(&evil, "DNS_WRONG_TARGET").await;
+        assert_eq!(reported["status"], "PendingDns", "{reported}");
+        checked_again(&world, &evil).await;
+
+        let back = world.customer.add_for(OWNER, host).await;
+        world.wait_for_status(&back, "Active").await;
+        world.visit(host).await;
+        let lost = world.wait_for_status(&evil, "Failed").await;
+        assert_eq!(lost["lastErrorCode"], "NAME_ALREADY_CLAIMED", "{lost}");
+        world.customer.retry(&evil).await;
+        world.wait_for_code(&evil, "DNS_WRONG_TARGET").await;
+        checked_again(&world, &evil).await;
+        let active = world.customer.read(&back).await;
+        assert_eq!(active["status"], "Active", "{active}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_squatter_loses_to_the_owner_who_points_the_name_at_the_own_target() {
+    on_both(async |world| {
+        let host = "www.bigcustomer.test";
+        let squatter = world.customer.add_for(ANOTHER, host).await;
+        world.zone.set_a(host, &[EDGE]);
+        world.wait_for_status(&squatter, "Active").await;
+        let before = world.visit(host).await;
+
+        let id = world.customer.add_for(OWNER, host).await;
+        let asked = world.wait_for_code(&id, "DNS_OWNERSHIP_REQUIRED").await;
+        assert_eq!(asked["errorDetails"]["contested"], true, "{asked}");
+        point_at_target_of(&world, &id, host).await;
+        let active = world.wait_for_status(&id, "Active").await;
+        assert!(active["ownershipVerification"].is_null(), "{active}");
+        assert_ne!(world.visit(host).await, before);
+
+        let lost = world.wait_for_status(&squatter, "Failed").await;
+        assert_eq!(lost["lastErrorCode"], "NAME_ALREADY_CLAIMED", "{lost}");
+        let events = dps(world.home(), &["domains", "show", host]);
+        let events = String::from_utf8_lossy(&events.stdout).into_owned();
+        assert!(events.contains("claim.contested"), "{events}");
+        let (_, metrics) = world.get("/metrics").await;
+        for event in ["contested", "superseded"] {
+            let line = format!("dps_claims_total{{event=\"{event}\"}} 1");
+            assert!(metrics.contains(&line), "{metrics}");
+        }
+        // No line of the log has the value of the proof.
+        let value = asked["ownershipVerification"]["value"].as_str().unwrap();
+        assert!(!world.service.log_tail().contains(value));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_apex_that_is_sold_goes_to_the_tenant_of_its_buyer() {
+    on_both(async |world| {
+        let host = "sold.test";
+        let seller = world.customer.add_for(ANOTHER, host).await;
+        world.zone.set_a(host, &[EDGE]);
+        world.wait_for_status(&seller, "Active").await;
+        let before = world.visit(host).await;
+
+        let buyer = world.customer.add_for(OWNER, host).await;
+        let asked = world.wait_for_code(&buyer, "DNS_OWNERSHIP_REQUIRED").await;
+        checked_again(&world, &buyer).await;
+        assert_eq!(world.visit(host).await, before);
+        world.publish_proof(&asked);
+        world.wait_for_status(&buyer, "Active").await;
+        assert_ne!(world.visit(host).await, before);
+        let lost = world.wait_for_status(&seller, "Failed").await;
+        assert_eq!(lost["lastErrorCode"], "NAME_ALREADY_CLAIMED", "{lost}");
+
+        // The record of the buyer stays, and the seller cannot prove the name any more.
+        world.customer.retry(&seller).await;
+        let asked = world.wait_for_code(&seller, "DNS_OWNERSHIP_REQUIRED").await;
+        checked_again(&world, &seller).await;
+        assert_eq!(asked["status"], "PendingDns", "{asked}");
+        let active = world.customer.read(&buyer).await;
+        assert_eq!(active["status"], "Active", "{active}");
+    })
+    .await;
+}
+
+/// The store says that the domain was elsewhere for long: no test waits for eight days.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_domain_that_was_moved_away_for_eight_days_proves_itself_when_it_returns() {
+    let postgres = Postgres::start().await.unwrap();
+    let url = postgres.create_database().await.unwrap();
+    let world = world(Database::Postgres(npgsql(&url))).await;
+    let host = "returned.test";
+    let id = world.customer.add_for(OWNER, host).await;
+    world.zone.set_a(host, &[EDGE]);
+    world.wait_for_status(&id, "Active").await;
+    let before = world.visit(host).await;
+    let sql = format!(
+        "UPDATE custom_domains SET phase = replace(phase, ',\"next\":', ',\"dns\":{{\"movedAway\":{{\"since\":\"{SINCE}\"}}}},\"next\":'), \
+         moved_away_since = {}, next_attempt_at = 0, lease_token = NULL, lease_expires_at = NULL",
+        SINCE.unix_micros()
+    );
+    postgres.execute(&url, &sql).await.unwrap();
+    let asked = world.wait_for_code(&id, "DNS_OWNERSHIP_REQUIRED").await;
+    assert_eq!(asked["status"], "Active", "{asked}");
+    assert_eq!(asked["errorDetails"]["contested"], false, "{asked}");
+    world.publish_proof(&asked);
+    world.customer.retry(&id).await;
+    let is_well =
+        |domain: &Value| domain["lastErrorCode"].is_null() && domain["status"] == "Active";
+    let returned = world.wait_until(&id, "the return", is_well).await;
+    assert!(returned["ownershipVerification"].is_null(), "{returned}");
+    assert_eq!(world.visit(host).await, before);
+}
