@@ -73,8 +73,8 @@ impl Reachability {
         self.unreachable_from(grace).is_none_or(|from| now < from)
     }
 
-    /// Whether it failed and has not answered since.
-    pub const fn is_unreachable(self) -> bool {
+    /// Whether it failed and has not answered since. It is unreachable only after its grace.
+    pub const fn is_failing(self) -> bool {
         self.unreachable_since.is_some() && self.answered_again_at.is_none()
     }
 

@@ -153,7 +153,7 @@ async fn check_edge(
     }
     // First the challenges: the CA may fetch one from this edge as soon as it is believed to be
     // back.
-    let republished = if is_known && !reachability.is_unreachable() {
+    let republished = if is_known && !reachability.is_failing() {
         Ok(())
     } else {
         within_timeout(name, republish(service, edge)).await
@@ -168,18 +168,19 @@ async fn check_edge(
     }
     let (now, grace) = (service.now(), service.policy.unreachable_grace);
     let stands = service.store.edge_mark_answered(name, now, grace).await?;
-    if stands.is_unreachable() {
+    if stands.is_failing() {
         // It is not believed yet.
         return Ok(None);
     }
-    if !is_known || reachability.is_unreachable() {
+    if !is_known || reachability.is_failing() {
         let task = comparison_task(name);
         service.store.periodic_make_due(&task, now).await?;
-        tracing::info!(
-            edge.name = name,
-            was_unreachable = reachability.is_unreachable(),
-            "edge.recovered"
-        );
+        if reachability.is_failing() {
+            tracing::info!(edge.name = name, "edge.recovered");
+        } else {
+            // It is new, or its agent or HAProxy started.
+            tracing::info!(edge.name = name, "edge.connected");
+        }
         ended(service, Party::Edges);
     }
     Ok(Some(health))
@@ -232,7 +233,7 @@ async fn failed(
     reachability: Reachability,
     error: &EdgeError,
 ) -> Result<(), StoreError> {
-    if reachability.is_unreachable() {
+    if reachability.is_failing() {
         return Ok(());
     }
     let (now, grace) = (service.now(), service.policy.unreachable_grace);

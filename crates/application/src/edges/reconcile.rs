@@ -72,7 +72,7 @@ pub async fn compare(
     let (store, now) = (&service.store, service.now());
     let known = store.edges().await?;
     let known = known.iter().find(|known| known.name == edge.name());
-    if known.is_some_and(|known| known.reachability.is_unreachable()) {
+    if known.is_some_and(|known| known.reachability.is_failing()) {
         return Ok(None);
     }
     let task = comparison_task(edge.name());

@@ -82,7 +82,7 @@ pub(crate) async fn an_edge_that_answers_is_on_probation_for_as_long_as_its_grac
         .await
         .unwrap();
     assert_eq!(edge(&world).await.reachability, again);
-    assert!(answered(320).await.is_unreachable(), "it is distrusted");
+    assert!(answered(320).await.is_failing(), "it is distrusted");
     assert_eq!(edge(&world).await.problem.as_deref(), Some("y"));
     assert_eq!(answered(370).await.answered_again_at, Some(at(370)));
     assert_eq!(answered(491).await, Reachability::default());

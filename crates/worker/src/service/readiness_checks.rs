@@ -122,7 +122,7 @@ impl HealthCheck for EdgesAnswer {
             .map_err(|error| with_causes(&error))?;
         let unreachable: Vec<String> = known
             .iter()
-            .filter(|known| known.reachability.is_unreachable())
+            .filter(|known| known.reachability.is_failing())
             .filter(|known| members.iter().any(|edge| edge.name() == known.name))
             .map(|known| known.problem.clone().unwrap_or_else(|| known.name.clone()))
             .collect();
